@@ -1,0 +1,144 @@
+"""One tree of errors. Every leaf is one sentence in ``locales/`` that says what, where and what to do.
+
+TuneboardError                exit code 1
+├── InputError                exit code 2: what was asked for cannot be done as asked
+│   ├── InvalidName           the assistant's name has characters that cannot be taught
+│   ├── InvalidRecipe         the recipe's problems, all of them
+│   ├── InvalidOption         an option of the command line has an unusable value
+│   ├── NoSuchFile            a file that was named is not there
+│   ├── NoSuchModel           a model folder that was named is not there
+│   ├── NotAModel             a folder is not a model this program can train
+│   ├── NotJson               a data file is not JSON
+│   ├── NotConversations      a data file is JSON, but not conversations
+│   ├── EmptyData             a data file has no usable conversation
+│   ├── NoSuchRun             no run of that name in the workspace
+│   ├── MissingArtefact       a step's input was not made yet
+│   └── QuantizedBase         merging onto a quantized base would be wrong
+├── MachineError              this machine lacks something
+│   ├── NotWritable           a folder cannot be written
+│   ├── DiskFull              not enough free space
+│   └── StarterMissing        the package that carries the starter model is not installed
+└── JobError
+    ├── JobRunning            a live job already owns this job folder
+    ├── JobNotStarted         the supervisor did not come up
+    ├── NoSuchJob             the folder holds no job
+    ├── StepFailed            a step's tool ended with an error
+    └── StepStopped           somebody stopped the step
+"""
+
+from typing import ClassVar
+
+from core.wording import Language, say
+
+
+class TuneboardError(Exception):
+    """An error a person can act on. ``key`` names its sentence, ``values`` fill it in."""
+
+    key: ClassVar[str] = ""
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+        super().__init__(values)
+
+    def text(self, language: Language | None = None) -> str:
+        """The sentence in ``language`` (by default the terminal's)."""
+        return say(f"error.{self.key}", language, **self.values)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+class InputError(TuneboardError):
+    exit_code = 2
+
+
+class InvalidName(InputError):
+    key = "invalid_name"
+
+
+class InvalidRecipe(InputError):
+    key = "invalid_recipe"
+
+
+class InvalidOption(InputError):
+    key = "invalid_option"
+
+
+class NoSuchFile(InputError):
+    key = "no_such_file"
+
+
+class NoSuchModel(InputError):
+    key = "no_such_model"
+
+
+class NotAModel(InputError):
+    key = "not_a_model"
+
+
+class NotJson(InputError):
+    key = "not_json"
+
+
+class NotConversations(InputError):
+    key = "not_conversations"
+
+
+class EmptyData(InputError):
+    key = "empty_data"
+
+
+class NoSuchRun(InputError):
+    key = "no_such_run"
+
+
+class MissingArtefact(InputError):
+    key = "missing_artefact"
+
+
+class QuantizedBase(InputError):
+    key = "quantized_base"
+
+
+class MachineError(TuneboardError):
+    pass
+
+
+class NotWritable(MachineError):
+    key = "not_writable"
+
+
+class DiskFull(MachineError):
+    key = "disk_full"
+
+
+class StarterMissing(MachineError):
+    key = "starter_missing"
+
+
+class JobError(TuneboardError):
+    pass
+
+
+class JobRunning(JobError):
+    key = "job_running"
+
+
+class JobNotStarted(JobError):
+    key = "job_not_started"
+
+
+class NoSuchJob(JobError):
+    key = "no_such_job"
+
+
+class StepFailed(JobError):
+    """Values: step, reason (a sentence), line (the log's error line), log (path)."""
+
+    key = "step_failed"
+
+
+class StepStopped(JobError):
+    key = "step_stopped"
+    exit_code = 130

@@ -1,0 +1,47 @@
+"""Files that are never half-written: made beside their place, then renamed into it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write one JSON value. Raises OSError (a full disk); the old file then stays as it was."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole."""
+    _replace(path, lambda stream: stream.write(text))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file line by line, whole."""
+    _replace(path, lambda stream: stream.writelines(f"{line}\n" for line in lines))
+
+
+def read_json(path: Path) -> Any | None:
+    """The JSON value in a file; None when there is no such file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            fill(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

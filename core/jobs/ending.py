@@ -1,0 +1,69 @@
+"""How a tool ended, in the words of ``exit.json``."""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+KILLED = 128 + signal.SIGKILL
+
+
+class Reason(StrEnum):
+    """Why a job is no longer running. The last four are never written: they are why a job is lost."""
+
+    finished = "finished"
+    failed = "failed"
+    stopped = "stopped"
+    out_of_memory = "out of memory"
+    disk_full = "disk full"
+    not_started = "not started"
+    never_started = "the supervisor never started"
+    abandoned = "the supervisor was killed and the tool has ended since"
+    restarted = "the machine was restarted"
+    elsewhere = "it ran on another machine"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The content of ``exit.json``; times in seconds since the epoch.
+
+    ``code`` is the tool's exit code, as in a shell 128 + N when signal N ended it, 127 when there is no such
+    program, 126 when it cannot be executed, None when nobody saw it end.
+    """
+
+    code: int | None
+    signal: str | None
+    reason: str
+    started: float | None
+    ended: float
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def ending(returned: int, reason: Reason, started: float, ended: float) -> Ending:
+    """The ending of a process by the return code that ``subprocess`` gives (-N for signal N)."""
+    if returned >= 0:
+        return Ending(returned, None, reason, started, ended)
+    return Ending(128 - returned, _signal_name(-returned), reason, started, ended)
+
+
+def failure(returned: int, tail: Sequence[str], kernel_killed: bool, disk_full: bool) -> Reason:
+    """Why a tool failed that nobody stopped, from its return code, its log's end and its machine.
+
+    ``kernel_killed``: the kernel killed for memory during the run; ``disk_full``: no room is left now.
+    """
+    text = "\n".join(tail)
+    if (returned in {-signal.SIGKILL, KILLED} and kernel_killed) or "CUDA out of memory" in text:
+        return Reason.out_of_memory
+    if disk_full or "No space left on device" in text:
+        return Reason.disk_full
+    return Reason.failed
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"SIG{number}"

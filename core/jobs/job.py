@@ -1,0 +1,133 @@
+"""A job folder: its files by name, and what was asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import NoSuchJob
+from core.files import read_json
+
+
+@dataclass(frozen=True)
+class JobPaths:
+    """Every file of one job."""
+
+    folder: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "job.json"
+
+    @property
+    def log(self) -> Path:
+        """Everything the tool printed, in the order it printed it."""
+        return self.folder / "output.log"
+
+    @property
+    def supervisor(self) -> Path:
+        """Who watches: process id, start time, host, boot."""
+        return self.folder / "supervisor.json"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.folder / "supervisor.log"
+
+    @property
+    def tool(self) -> Path:
+        """The tool's process id and start time."""
+        return self.folder / "tool.json"
+
+    @property
+    def stop(self) -> Path:
+        """A request to stop: who asked, when, and how long the tool may take."""
+        return self.folder / "stop.json"
+
+    @property
+    def exit(self) -> Path:
+        """How it ended: code, signal, reason, start and end."""
+        return self.folder / "exit.json"
+
+    @property
+    def reserve(self) -> Path:
+        """A little of the disk, given back when a full disk leaves no room for ``exit.json``."""
+        return self.folder / ".reserve"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor as long as it lives."""
+        return self.folder / ".supervisor.lock"
+
+    @property
+    def launch_lock(self) -> Path:
+        return self.folder / ".launch.lock"
+
+    @property
+    def previous(self) -> Path:
+        """Earlier tries of the same job, numbered."""
+        return self.folder / "previous"
+
+    @property
+    def next_spec(self) -> Path:
+        """The ``job.json`` of a relaunch until the earlier try's files are out of its way."""
+        return self.folder / ".job.json.next"
+
+    @property
+    def of_one_try(self) -> tuple[Path, ...]:
+        """What one try writes besides ``job.json`` and ``exit.json``."""
+        return (self.log, self.supervisor_log, self.supervisor, self.tool, self.stop)
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What to run: a list of arguments, never a shell's line. ``env`` is added to the inherited one.
+
+    ``asked_at`` is ISO 8601 in UTC. Raises ValueError for an empty command.
+    """
+
+    command: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    asked_by: str = ""
+    asked_at: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.command:
+            raise ValueError("a job needs a command")
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "command": list(self.command),
+            "cwd": str(self.cwd),
+            "env": dict(self.env),
+            "asked_by": self.asked_by,
+            "asked_at": self.asked_at,
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "JobSpec":
+        """The spec of :meth:`as_json`. Raises KeyError for one without a command or a folder."""
+        return cls(
+            command=tuple(found["command"]),
+            cwd=Path(found["cwd"]),
+            env=dict(found.get("env", {})),
+            asked_by=found.get("asked_by", ""),
+            asked_at=found.get("asked_at", ""),
+        )
+
+
+def read_spec(folder: Path) -> JobSpec:
+    """Read ``job.json``. Raises NoSuchJob."""
+    found = read_record(JobPaths(folder).spec)
+    if found is None:
+        raise NoSuchJob(folder=folder)
+    return JobSpec.from_json(found)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """One of a job's JSON files; None when it is not there or was not written by this program."""
+    try:
+        found = read_json(path)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,156 @@
+"""Start a job, ask it to stop, wait for its end. Whoever starts it may die: the job does not notice."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.errors import JobNotStarted, JobRunning
+from core.files import write_json
+from core.jobs.ending import Ending, Reason
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.process import is_alive, read_identity
+from core.jobs.status import LIVE, START_TIMEOUT, Status, read_status
+from core.jobs.tail import last_lines
+from core.paths import PROJECT, make_folder
+
+STOP_GRACE = 20.0
+# A supervisor that has written exit.json still needs a moment to leave; seconds.
+LEAVE_TIMEOUT = 5.0
+
+
+def launch(folder: Path, spec: JobSpec) -> None:
+    """Start the job in ``folder`` under a supervisor of its own and return when that is up (at most 10 s).
+
+    Files of an earlier try move to ``previous/N``. Raises JobRunning, JobNotStarted, NotWritable.
+    """
+    paths = JobPaths(folder.absolute())
+    make_folder(paths.folder, exist_ok=True)
+    try:
+        with FileLock(paths.launch_lock, timeout=2 * START_TIMEOUT):
+            _refuse_beside_another(paths)
+            _make_room(paths, spec)
+            _start_supervisor(paths)
+    except Timeout as error:
+        raise JobRunning(folder=folder) from error
+    except OSError as error:
+        raise JobNotStarted(folder=folder, reason=error.strerror or str(error)) from error
+
+
+def stop(folder: Path, by: str, grace: float = STOP_GRACE) -> None:
+    """Ask a job to stop: TERM, and after ``grace`` seconds KILL. Returns at once; asking again with a shorter
+    grace hurries it. A job that has ended stays as it ended. Raises NoSuchJob, JobNotStarted.
+    """
+    if read_status(folder).state not in LIVE:
+        return
+    paths = JobPaths(folder.absolute())
+    supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
+    watched = supervisor is not None and is_alive(supervisor)
+    try:
+        write_json(paths.stop, {"by": by, "at": time.time(), "grace": grace})
+    except OSError:
+        if supervisor is None or not watched:
+            raise
+        # A full disk must not keep anybody from stopping what fills it.
+        os.kill(supervisor.pid, signal.SIGTERM)
+    if tool is not None and not watched:
+        _take_over(paths)
+
+
+def wait(
+    folder: Path, poll: float = 0.2, on_poll: Callable[[], None] | None = None, timeout: float | None = None
+) -> Status:
+    """Wait until the job has ended, or ``timeout`` seconds; returns its status then. Raises NoSuchJob."""
+    deadline = time.monotonic() + timeout if timeout is not None else None
+    while (status := read_status(folder)).state in LIVE:
+        if on_poll:
+            on_poll()
+        if deadline is not None and time.monotonic() > deadline:
+            break
+        time.sleep(poll)
+    return status
+
+
+def _refuse_beside_another(paths: JobPaths) -> None:
+    """Raises JobRunning. The lock tells of a supervisor even where its process cannot be seen (another
+    container or machine on the same disk)."""
+    if paths.spec.exists() and read_status(paths.folder).state in LIVE:
+        raise JobRunning(folder=paths.folder)
+    try:
+        with FileLock(paths.lock, timeout=LEAVE_TIMEOUT):
+            return
+    except Timeout as error:
+        raise JobRunning(folder=paths.folder) from error
+
+
+def _make_room(paths: JobPaths, spec: JobSpec) -> None:
+    """Put the new job.json in the place of an earlier try, which is kept whole.
+
+    What may fail for want of room comes first. Whoever reads the status meanwhile sees the earlier try's:
+    exit.json moves last.
+    """
+    write_json(paths.next_spec, spec.as_json())
+    if paths.spec.exists():
+        kept = _new_previous(paths)
+        (kept / paths.spec.name).write_bytes(paths.spec.read_bytes())
+        for file in paths.of_one_try:
+            if file.exists():
+                file.rename(kept / file.name)
+        paths.next_spec.replace(paths.spec)
+        if paths.exit.exists():
+            paths.exit.rename(kept / paths.exit.name)
+    else:
+        paths.next_spec.replace(paths.spec)
+
+
+def _new_previous(paths: JobPaths) -> Path:
+    number = 1
+    while (paths.previous / str(number)).exists():
+        number += 1
+    kept = paths.previous / str(number)
+    make_folder(kept)
+    return kept
+
+
+def _take_over(paths: JobPaths) -> None:
+    """Give a tool whose supervisor was killed a new one, which finds it by tool.json."""
+    with FileLock(paths.launch_lock):
+        supervisor = read_identity(paths.supervisor)
+        if supervisor is None or not is_alive(supervisor):
+            paths.supervisor.unlink(missing_ok=True)
+            _start_supervisor(paths)
+
+
+def _start_supervisor(paths: JobPaths) -> None:
+    command = [sys.executable, "-m", "core.jobs.supervise", str(paths.folder)]
+    with paths.supervisor_log.open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    # A dashboard lives for weeks: somebody must wait for the child, or it stays a zombie.
+    threading.Thread(target=process.wait, daemon=True, name="wait for a supervisor").start()
+    deadline = time.monotonic() + START_TIMEOUT
+    while not paths.supervisor.exists():
+        ended = process.poll() is not None
+        if paths.supervisor.exists():  # of a job shorter than this look
+            return
+        if ended or time.monotonic() > deadline:
+            process.kill()
+            _give_up(paths)
+        time.sleep(0.02)
+
+
+def _give_up(paths: JobPaths) -> None:
+    """Leave a failed job, not one that seems to wait. Raises JobNotStarted with the supervisor's words."""
+    if not paths.tool.exists():
+        with suppress(OSError):
+            write_json(paths.exit, Ending(None, None, Reason.not_started, None, time.time()).as_json())
+    reason = " ".join(last_lines(paths.supervisor_log, 1)) or f"not up after {START_TIMEOUT:.0f} s"
+    raise JobNotStarted(folder=paths.folder, reason=reason)

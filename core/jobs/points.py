@@ -1,0 +1,81 @@
+"""One measured point of a training run, from a line of XTuner's log or of its scalars.json."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_COUNT = r"\[\s*(?P<iter>\d+)/(?P<total>\d+)\]"
+_PROGRESS = re.compile(rf"(?:Iter\(train\) |Epoch\(train\)\s*\[\s*(?P<epoch>\d+)\]){_COUNT}(?P<values>.*)")
+_NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf)"
+_VALUE = re.compile(rf"(\w+): ({_NUMBER})(?![\w.:])", re.IGNORECASE)
+_ETA = re.compile(r"eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
+
+
+@dataclass(frozen=True)
+class Point:
+    """Numbers of one iteration; None where the line has no such number, NaN where the run had none.
+
+    ``time`` and ``data_time`` are seconds an iteration, ``memory`` is MB at its highest, ``eta`` seconds.
+    ``total_iters`` is the length of the run, which a line of an epoch does not say.
+    """
+
+    iter: int
+    loss: float | None = None
+    lr: float | None = None
+    grad_norm: float | None = None
+    time: float | None = None
+    data_time: float | None = None
+    memory: float | None = None
+    eta: float | None = None
+    total_iters: int | None = None
+
+
+# What a line holds as plain numbers, in the order of Point's fields.
+VALUES = ("loss", "lr", "grad_norm", "time", "data_time", "memory")
+
+
+def parse_log_line(line: str) -> Point | None:
+    """The point of a progress line, ``Iter(train) [ 10/160] …`` or ``Epoch(train) [2][10/160] …``.
+
+    Iterations are counted from the start of the run in both forms. None for any other line.
+    """
+    if "(train)" not in line or not (match := _PROGRESS.search(line)):
+        return None
+    values = {name: float(number) for name, number in _VALUE.findall(match["values"])}
+    count, total, epoch = int(match["iter"]), int(match["total"]), match["epoch"]
+    if epoch is None:
+        return _point(count, values, _eta(match["values"]), total)
+    return _point((int(epoch) - 1) * total + count, values, _eta(match["values"]))
+
+
+def parse_scalars_line(line: str) -> Point | None:
+    """The point of a line of scalars.json; None for an evaluation's, an empty or a broken one."""
+    try:
+        found = json.loads(line)  # Python's reader takes the bare NaN and Infinity that mmengine writes
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or "loss" not in found:
+        return None
+    count = found.get("iter", found.get("step"))
+    return (
+        _point(count, {name: _number(found.get(name)) for name in VALUES}) if isinstance(count, int) else None
+    )
+
+
+def _point(
+    count: int, values: Mapping[str, float | None], eta: float | None = None, total: int | None = None
+) -> Point:
+    loss, lr, grad_norm, time, data_time, memory = map(values.get, VALUES)
+    return Point(count, loss, lr, grad_norm, time, data_time, memory, eta, total)
+
+
+def _eta(text: str) -> float | None:
+    if not (match := _ETA.search(text)):
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

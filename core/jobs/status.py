@@ -1,0 +1,87 @@
+"""The state of a job, computed from its files and the processes they name; stored nowhere."""
+
+import socket
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from core.errors import NoSuchJob
+from core.jobs.ending import Reason
+from core.jobs.job import JobPaths, read_record
+from core.jobs.process import Identity, boot_id, is_alive, read_identity
+
+# Between job.json and supervisor.json lies the start of one Python process; seconds.
+START_TIMEOUT = 10.0
+
+
+class State(StrEnum):
+    """waiting: asked for, not started; lost: its processes are gone and left no word."""
+
+    waiting = "waiting"
+    running = "running"
+    finished = "finished"
+    failed = "failed"
+    stopped = "stopped"
+    lost = "lost"
+
+
+LIVE = (State.waiting, State.running)
+_BY_REASON: dict[str | None, State] = {Reason.finished: State.finished, Reason.stopped: State.stopped}
+
+
+@dataclass(frozen=True)
+class Status:
+    """``code`` and ``signal`` ("SIGKILL") are the tool's, ``reason`` is one of
+    :class:`~core.jobs.ending.Reason`; times are seconds since the epoch."""
+
+    state: State
+    code: int | None = None
+    signal: str | None = None
+    reason: str | None = None
+    started: float | None = None
+    ended: float | None = None
+
+
+def read_status(folder: Path) -> Status:
+    """What a job does now, or how it ended. Raises NoSuchJob.
+
+    A job whose supervisor was killed runs as long as its tool does; when that ends, nobody knows how.
+    """
+    paths = JobPaths(folder)
+    if not paths.spec.exists():
+        raise NoSuchJob(folder=folder)
+    # The second look is for a job that ended while its processes were looked for.
+    return _ended(paths) or _live(paths) or _ended(paths) or _lost(paths)
+
+
+def _ended(paths: JobPaths) -> Status | None:
+    if (found := read_record(paths.exit)) is None:
+        return None
+    code, end, reason, started, ended = map(found.get, ("code", "signal", "reason", "started", "ended"))
+    return Status(_BY_REASON.get(reason, State.failed), code, end, reason, started, ended)
+
+
+def _live(paths: JobPaths) -> Status | None:
+    supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
+    if tool and is_alive(tool):
+        return Status(State.running, started=tool.started)
+    if supervisor and is_alive(supervisor):
+        # The tool is being started, or it has just ended and exit.json is on its way.
+        return Status(State.running, started=tool.started) if tool else Status(State.waiting)
+    if supervisor is None and abs(time.time() - paths.spec.stat().st_mtime) < START_TIMEOUT:
+        return Status(State.waiting)
+    return None
+
+
+def _lost(paths: JobPaths) -> Status:
+    supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
+    return Status(State.lost, reason=_why_lost(supervisor), started=tool.started if tool else None)
+
+
+def _why_lost(supervisor: Identity | None) -> Reason:
+    if supervisor is None:
+        return Reason.never_started
+    if supervisor.boot == boot_id():
+        return Reason.abandoned
+    return Reason.restarted if supervisor.host == socket.gethostname() else Reason.elsewhere

@@ -1,0 +1,224 @@
+"""``python -m core.jobs.supervise FOLDER``: start the job's tool, watch it, write how it ended.
+
+It runs in a session of its own and the tool in another, so that no terminal, tab or server takes them
+along. The tool's output goes straight into a file: nothing breaks when nobody reads. The tool outlives a
+supervisor that is killed; started again in the same folder, a supervisor takes such a tool over.
+"""
+
+import ctypes
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from core.files import write_json
+from core.jobs.ending import Ending, Reason, ending, failure
+from core.jobs.job import JobPaths, read_record, read_spec
+from core.jobs.oom import oom_kills
+from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
+from core.jobs.tail import last_lines
+
+# Seconds between two looks for a request to stop, which must cost nothing, and for everything else.
+POLL, FULL_LOOK = 0.3, 3.0
+STOP_GRACE = 20.0
+GRACE_VARIABLE = "TUNEBOARD_STOP_GRACE"
+# How long a full disk may stay full before the word of how the job ended is lost, and how often to try.
+WRITE_PATIENCE, WRITE_RETRY = 3600.0, 2.0
+RESERVE_BYTES = 16384
+NO_ROOM = 65536
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+LOG_LINES = 50
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Supervisor:
+    """One tool, from its start to its ``exit.json``."""
+
+    def __init__(self, paths: JobPaths) -> None:
+        self.paths = paths
+        self.stop_file = str(paths.stop)  # made once: it is looked for a million times in three days
+        self.signalled = False
+        self.asked_at: float | None = None  # when TERM was sent, on the monotonic clock
+        self.unwritten: Identity | None = None  # a tool.json that found no room yet
+        self.wake = os.pipe()  # written to by signals: a select on it ends when the tool does
+
+    def run(self) -> None:
+        """Start the tool, watch it to its end, write exit.json."""
+        self._announce()
+        started, kills = time.time(), oom_kills()
+        try:
+            tool = self._start()
+        except (OSError, ValueError) as error:
+            self._write_exit(self._not_started(error, started))
+            return
+        self.unwritten = identify(tool.pid)
+        self._watch(self.unwritten)
+        returned = tool.wait()
+        self._write_exit(ending(returned, self._reason(returned, kills), started, time.time()))
+
+    def take_over(self, tool: Identity) -> None:
+        """Watch the tool of a supervisor that was killed. How it ends is known only when it is stopped."""
+        self._announce()
+        self._watch(tool)
+        if self.asked_at is not None:
+            self._write_exit(Ending(None, None, Reason.stopped, tool.started, time.time()))
+
+    def _announce(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGCHLD, _no_more_than_wake)
+        os.set_blocking(self.wake[1], False)
+        signal.set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
+        _adopt_orphans()
+        with suppress(OSError):
+            self.paths.reserve.write_bytes(bytes(RESERVE_BYTES))
+        write_json(self.paths.supervisor, identify(os.getpid()).as_json())
+
+    def _on_signal(self, *_: object) -> None:
+        self.signalled = True
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        spec = read_spec(self.paths.folder)
+        with self.paths.log.open("ab") as log:
+            return subprocess.Popen(
+                spec.command,
+                cwd=spec.cwd,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **spec.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _not_started(self, error: OSError | ValueError, started: float) -> Ending:
+        with suppress(OSError), self.paths.log.open("a", encoding="utf-8", errors="replace") as log:
+            print(f"{type(error).__name__}: {error}", file=log)
+        code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        return Ending(code, None, Reason.not_started, started, time.time())
+
+    def _watch(self, tool: Identity) -> None:
+        """Sleep until the tool ends, looking up three times a second for a request to stop.
+
+        The end of a child is a signal, which wakes; of a tool taken over it is seen at the next full look.
+        """
+        self._write_tool()
+        looked = 0.0
+        while True:
+            if self._sleep() or self.asked_at is not None or time.monotonic() - looked > FULL_LOOK:
+                looked = time.monotonic()
+                self._write_tool()
+                _bury_orphans(tool.pid)
+                if not is_alive(tool):
+                    break
+            grace = self._grace()
+            if grace is not None:
+                self._press(tool.pid, grace)
+        # What it left behind must not keep a GPU busy. Until it is waited for, it still holds its group's id.
+        kill_group(tool.pid, ancestor=os.getpid())
+
+    def _sleep(self) -> bool:
+        """Whether a signal ended the sleep."""
+        woken = bool(select.select([self.wake[0]], [], [], POLL)[0])
+        if woken:
+            os.read(self.wake[0], 4096)
+        return woken
+
+    def _write_tool(self) -> None:
+        if self.unwritten:
+            with suppress(OSError):  # a full disk must not end the run; the next look tries again
+                write_json(self.paths.tool, self.unwritten.as_json())
+                self.unwritten = None
+
+    def _grace(self) -> float | None:
+        """How many seconds the tool may take to end; None while nobody asked it to."""
+        if not self.signalled and not os.access(self.stop_file, os.F_OK):
+            return None
+        asked = (read_record(self.paths.stop) or {}).get("grace")
+        for given in (asked, os.environ.get(GRACE_VARIABLE)):
+            with suppress(TypeError, ValueError):
+                return float(given)  # type: ignore[arg-type]  # None is a TypeError
+        return STOP_GRACE
+
+    def _press(self, tool: int, grace: float) -> None:
+        """TERM once; KILL when the grace is over."""
+        if self.asked_at is None:
+            self.asked_at = time.monotonic()
+            terminate_group(tool)
+        elif time.monotonic() - self.asked_at >= grace:
+            kill_group(tool, ancestor=tool)
+
+    def _reason(self, returned: int, kills: int) -> Reason:
+        """A tool that was asked to stop and then ends well has not finished its work."""
+        if self.asked_at is not None:
+            return Reason.stopped
+        if returned == 0:
+            return Reason.finished
+        no_room = shutil.disk_usage(self.paths.folder).free < NO_ROOM
+        return failure(returned, last_lines(self.paths.log, LOG_LINES), oom_kills() > kills, no_room)
+
+    def _write_exit(self, ended: Ending) -> None:
+        """A full disk gets the reserve back, then an hour to get room again. Raises OSError after that."""
+        deadline = time.monotonic() + WRITE_PATIENCE
+        while True:
+            try:
+                write_json(self.paths.exit, ended.as_json())
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+            if self.paths.reserve.exists():
+                self.paths.reserve.unlink()
+            else:
+                time.sleep(WRITE_RETRY)
+        self.paths.reserve.unlink(missing_ok=True)
+
+
+def _no_more_than_wake(*_: object) -> None:
+    """A signal without a handler would not be written to the pipe."""
+
+
+def _adopt_orphans() -> None:
+    """Make this process the parent of whatever the tool leaves behind, so that it can be found and ended."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _bury_orphans(tool: int) -> None:
+    """Take the ended orphans off the process table; the tool's own end is left to be waited for."""
+    with suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended.si_pid == tool:
+                return
+            os.waitpid(ended.si_pid, 0)
+
+
+def supervise(folder: Path) -> None:
+    """Run the job in ``folder``, or take its orphaned tool over. Exits 1 when there is nothing to do."""
+    paths = JobPaths(folder)
+    tool = read_identity(paths.tool)
+    if paths.exit.exists() or (tool is not None and not is_alive(tool)):
+        sys.exit(f"{folder}: this job has ended")
+    if tool is None:
+        Supervisor(paths).run()
+    else:
+        Supervisor(paths).take_over(tool)
+
+
+def main(folder: Path) -> None:
+    """Supervise the job in ``folder`` unless another supervisor does. Exits 1 in that case."""
+    try:
+        with FileLock(JobPaths(folder).lock, timeout=0):
+            supervise(folder)
+    except Timeout:
+        sys.exit(f"{folder}: another supervisor has this job")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,182 @@
+"""The only place where a path of the workspace is joined.
+
+A name that came from a person never becomes part of a path as it is: :func:`slug` keeps letters and
+digits of any script and drops everything else.
+"""
+
+import os
+import re
+import tempfile
+import unicodedata
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from core.errors import NoSuchRun, NotWritable
+
+PROJECT = Path(__file__).resolve().parent.parent
+BANKS = PROJECT / "core" / "data" / "banks"
+SLUG_BYTES = 48
+
+
+def slug(text: str) -> str:
+    """A safe folder name from any text: letters and digits of any script, joined by ``-``.
+
+    At most 48 bytes of UTF-8, never empty, never with a separator or a leading dot.
+    """
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text))
+    joined = "-".join(words).lower().encode()[:SLUG_BYTES].decode(errors="ignore").strip("-")
+    return joined or "assistant"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run (one fine-tune)."""
+
+    root: Path
+
+    @property
+    def id(self) -> str:
+        return self.root.name
+
+    @property
+    def recipe(self) -> Path:
+        return self.root / "recipe.yaml"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.py"
+
+    @property
+    def data(self) -> Path:
+        """What was trained on: path, sha256, rows, tokens."""
+        return self.root / "data.json"
+
+    @property
+    def versions(self) -> Path:
+        return self.root / "versions.json"
+
+    @property
+    def result(self) -> Path:
+        """What :mod:`core.steps.compare` measured."""
+        return self.root / "result.json"
+
+    @property
+    def answers(self) -> Path:
+        return self.root / "answers"
+
+    @property
+    def work_dir(self) -> Path:
+        """XTuner's own folder: checkpoints, logs, curves."""
+        return self.job("train") / "work_dir"
+
+    @property
+    def adapter(self) -> Path:
+        return self.root / "adapter"
+
+    @property
+    def merged(self) -> Path:
+        return self.root / "merged"
+
+    def job(self, step: str) -> Path:
+        """The job folder of one step (``train``, ``convert``, ``merge``, …)."""
+        return self.root / step
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """The files of one data set."""
+
+    root: Path
+
+    @property
+    def source(self) -> Path:
+        """The conversations as given or made, in the tutorial's own format."""
+        return self.root / "personal_assistant.json"
+
+    @property
+    def rows(self) -> Path:
+        """What is trained on: one conversation a line, replay mixed in."""
+        return self.root / "rows.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """``TUNEBOARD_HOME``, by default ``./workspace``."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, given: str | Path | None = None) -> "Workspace":
+        """The workspace named on the command line, else by the environment, else ``./workspace``."""
+        return cls(Path(given or os.environ.get("TUNEBOARD_HOME") or "workspace").expanduser().resolve())
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def starter(self) -> Path:
+        return self.models / "starter"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def answers(self) -> Path:
+        """Answers of base models, kept by the model's fingerprint: the same question is asked once."""
+        return self.root / "answers"
+
+    def model(self, name: str) -> Path:
+        return self.models / slug(name)
+
+    def data(self, name: str) -> DataPaths:
+        return DataPaths(self.root / "data" / slug(name))
+
+    def run(self, run_id: str) -> RunPaths:
+        """The run called ``run_id``. Raises NoSuchRun; a name with a separator is never a run."""
+        found = [path for path in self.run_folders() if path.name == run_id]
+        if not found:
+            raise NoSuchRun(run=run_id, workspace=self.root)
+        return RunPaths(found[0])
+
+    def run_folders(self) -> list[Path]:
+        """Every run's folder, newest first."""
+        with suppress(FileNotFoundError):
+            return sorted((p for p in self.runs.iterdir() if p.is_dir()), reverse=True)
+        return []
+
+    def new_run(self, name: str, now: datetime) -> RunPaths:
+        """Make the folder of a new run. Two of one second get different names."""
+        stem = f"{now:%Y%m%d-%H%M%S}-{slug(name)}"
+        for count in range(1, 1000):
+            folder = self.runs / (stem if count == 1 else f"{stem}-{count}")
+            with suppress(FileExistsError):
+                make_folder(folder)
+                return RunPaths(folder)
+        raise NotWritable(folder=self.runs, reason="1000 runs in one second")
+
+    def prepare(self) -> None:
+        """Make the workspace and prove that it can be written. Raises NotWritable."""
+        make_folder(self.root, exist_ok=True)
+        try:
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise NotWritable(folder=self.root, reason=error.strerror) from error
+
+
+def make_folder(folder: Path, exist_ok: bool = False) -> None:
+    """Make a folder and its parents. Raises NotWritable; FileExistsError unless ``exist_ok``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not folder.is_file():
+            raise
+        raise NotWritable(folder=folder, reason=error.strerror) from error

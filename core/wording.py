@@ -1,0 +1,30 @@
+"""Every sentence a person reads, looked up by key in ``locales/en.json`` and ``locales/zh.json``."""
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Language = Literal["en", "zh"]
+LOCALES = Path(__file__).resolve().parent.parent / "locales"
+
+
+@cache
+def sentences(language: Language) -> dict[str, str]:
+    """All sentences of one language by key."""
+    loaded: dict[str, str] = json.loads((LOCALES / f"{language}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def say(key: str, language: Language | None = None, /, **values: object) -> str:
+    """The sentence ``key`` with its values filled in, in ``language`` (by default the terminal's)."""
+    return sentences(language or terminal_language())[key].format(**values)
+
+
+def terminal_language() -> Language:
+    """``TUNEBOARD_LANG`` if set, else what the locale's environment variables ask for."""
+    asked = next(
+        (os.environ[v] for v in ("TUNEBOARD_LANG", "LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(v)), ""
+    )
+    return "zh" if asked.lower().startswith("zh") else "en"

@@ -1,0 +1,250 @@
+"""Curves from XTuner's real lines, from variants of them, and from the fake XTuner's files."""
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.jobs.curves import FIELDS, CurveReader, read_curve
+from core.jobs.points import Point, parse_log_line, parse_scalars_line
+from core.jobs.samples import Sample, SampleReader, read_samples
+
+# A line as the tutorial's run printed it (docs: XTuner 0.2.0, one H100).
+REAL = (
+    "11/24 11:49:21 - mmengine - INFO - Iter(train) [ 10/160]  lr: 9.9221e-04  eta: 0:03:05  time: 1.2391  "
+    "data_time: 0.0114  memory: 9800  loss: 2.7452  grad_norm: 1.6505"
+)
+# A line of a log file on a processor: the year, no memory, the gradient before the loss.
+ON_CPU = (
+    "2026/11/24 14:42:59 - mmengine - INFO - Iter(train) [24/24]  lr: 1.5268e-06  eta: 0:00:00  "
+    "time: 1.6811  data_time: 0.0156  grad_norm: 1.1080  loss: 1.3984"
+)
+CPU_SCALARS = (
+    '{"lr": 1.5267837178600972e-06, "data_time": 0.015574800968170165, "grad_norm": 1.1080093532800674, '
+    '"loss": 1.3983774691820146, "time": 1.6811442852020264, "iter": 24, "step": 24}'
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "point"),
+    [
+        (REAL, Point(10, 2.7452, 9.9221e-4, 1.6505, 1.2391, 0.0114, 9800, 185, 160)),
+        (ON_CPU, Point(24, 1.3984, 1.5268e-6, 1.1080, 1.6811, 0.0156, None, 0, 24)),
+        (
+            REAL.replace("0:03:05", "1 day, 3:04:05"),
+            Point(10, 2.7452, 9.9221e-4, 1.6505, 1.2391, 0.0114, 9800, 97445, 160),
+        ),
+        (
+            REAL.replace("0:03:05", "12 days, 0:00:01"),
+            Point(10, 2.7452, 9.9221e-4, 1.6505, 1.2391, 0.0114, 9800, 1036801, 160),
+        ),
+        (  # iterations of an epoch go on counting
+            REAL.replace("Iter(train) [ 10/160]", "Epoch(train) [1][10/160]"),
+            Point(10, 2.7452, 9.9221e-4, 1.6505, 1.2391, 0.0114, 9800, 185, None),
+        ),
+        (
+            REAL.replace("Iter(train) [ 10/160]", "Epoch(train)   [3][ 10/160]"),
+            Point(330, 2.7452, 9.9221e-4, 1.6505, 1.2391, 0.0114, 9800, 185, None),
+        ),
+        (
+            "Iter(train) [5/9]  lr: 0.0  loss: inf  grad_norm: -inf",
+            Point(5, math.inf, 0, -math.inf, total_iters=9),
+        ),
+        ("Iter(train) [5/9]  lr: 1e-05  loss: 12", Point(5, 12, 1e-5, total_iters=9)),
+        ("Iter(train) [5/9]  base_lr: 1.0000e-04 lr: 2.0000e-04", Point(5, lr=2e-4, total_iters=9)),
+        ("Iter(val) [10/160]  eta: 0:03:05  time: 1.2391", None),
+        ("11/24 11:49:21 - mmengine - INFO - Saving checkpoint at 10 iterations", None),
+        ("What does Iter(train) mean?", None),
+        ("", None),
+    ],
+)
+def test_a_log_line(line: str, point: Point | None) -> None:
+    assert parse_log_line(line) == point
+
+
+def test_a_log_line_without_a_number_for_the_loss() -> None:
+    point = parse_log_line(REAL.replace("2.7452", "nan").replace("1.6505", "NaN"))
+    assert point is not None and point.loss is not None and point.grad_norm is not None
+    assert math.isnan(point.loss) and math.isnan(point.grad_norm) and point.lr == 9.9221e-4
+
+
+@pytest.mark.parametrize(
+    ("line", "point"),
+    [
+        (
+            CPU_SCALARS,
+            Point(24, 1.3983774691820146, 1.5267837178600972e-06, 1.1080093532800674, 1.6811442852020264,
+                  0.015574800968170165),
+        ),
+        ('{"loss": Infinity, "grad_norm": null, "memory": 9800, "step": 7}', Point(7, math.inf, memory=9800)),
+        ('{"loss": 1.0}', None),
+        ('{"accuracy": 0.5, "step": 7}', None),
+        (CPU_SCALARS[:50], None),
+        ("[1, 2]", None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_a_scalars_line(line: str, point: Point | None) -> None:
+    assert parse_scalars_line(line) == point
+
+
+def test_a_bare_nan_in_scalars_is_a_point() -> None:
+    point = parse_scalars_line('{"lr": 0.001, "loss": NaN, "iter": 3, "step": 3}')
+    assert point is not None and point.loss is not None and math.isnan(point.loss)
+
+
+def scalars_line(iteration: int, loss: float = 1.0) -> str:
+    return f'{{"lr": 0.001, "loss": {loss}, "time": 1.0, "iter": {iteration}, "step": {iteration}}}\n'
+
+
+def log_line(iteration: int, loss: float = 1.0, total: int = 200) -> str:
+    return REAL.replace("[ 10/160]", f"[{iteration:>3}/{total}]").replace("2.7452", f"{loss:.4f}") + "\n"
+
+
+def write_start(work_dir: Path, name: str, scalars: str | None, log: str | None = None) -> Path:
+    folder = work_dir / name
+    (folder / "vis_data").mkdir(parents=True)
+    if scalars is not None:
+        (folder / "vis_data" / "scalars.json").write_text("\n" + scalars, encoding="utf-8")
+    if log is not None:
+        (folder / f"{name}.log").write_text(log, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def work_dir(tmp_path: Path) -> Path:
+    return tmp_path / "工作 区" / "a b"
+
+
+def iterations(reader: CurveReader) -> list[int]:
+    reader.poll()
+    return [int(count) for count in reader.columns()["iter"]]
+
+
+def test_no_run_is_an_empty_curve(work_dir: Path) -> None:
+    assert read_curve(work_dir).points == ()
+    columns = CurveReader(work_dir).columns()
+    assert tuple(columns) == FIELDS and all(column.shape == (0,) for column in columns.values())
+
+
+def test_scalars_are_preferred_and_the_log_knows_the_length(work_dir: Path) -> None:
+    write_start(work_dir, "20260101_000000", scalars_line(10, 1.23456789), log_line(10, 1.2346))
+    curve = read_curve(work_dir)
+    assert curve.total_iters == 200
+    assert curve.points == (Point(10, 1.23456789, 1e-3, time=1.0, total_iters=200),)
+
+
+@pytest.mark.parametrize("scalars", [None, "", scalars_line(10)], ids=["none", "empty", "shorter"])
+def test_the_log_stands_in_for_scalars(work_dir: Path, scalars: str | None) -> None:
+    write_start(work_dir, "20260101_000000", scalars, log_line(10, 0.5) + log_line(20, 0.25))
+    assert [(point.iter, point.loss) for point in read_curve(work_dir).points] == [(10, 0.5), (20, 0.25)]
+
+
+def test_a_resumed_run_wins_and_the_abandoned_branch_goes(work_dir: Path) -> None:
+    write_start(work_dir, "20260101_000000", "".join(scalars_line(i, 1.0) for i in range(10, 160, 10)))
+    write_start(work_dir, "20260101_010000", "".join(scalars_line(i, 2.0) for i in (110, 120)))
+    (work_dir / "20260101_020000").mkdir()  # a start that wrote nothing
+    (work_dir / "iter_100.pth").mkdir()
+    points = read_curve(work_dir).points
+    assert [point.iter for point in points] == list(range(10, 130, 10))
+    assert [point.loss for point in points][-3:] == [1.0, 2.0, 2.0]
+
+
+def test_a_run_from_scratch_in_the_same_folder_replaces_the_longer_one(work_dir: Path) -> None:
+    write_start(work_dir, "20260101_000000", "".join(scalars_line(i, 1.0) for i in range(10, 300, 10)))
+    write_start(work_dir, "20260101_010000", scalars_line(10, 2.0) + scalars_line(20, 2.0))
+    assert [(p.iter, p.loss) for p in read_curve(work_dir).points] == [(10, 2.0), (20, 2.0)]
+
+
+def test_a_growing_run_is_read_on(work_dir: Path) -> None:
+    reader = CurveReader(work_dir)
+    assert not reader.poll() and iterations(reader) == []
+    folder = write_start(work_dir, "20260101_000000", scalars_line(10), log_line(10))
+    assert iterations(reader) == [10] and not reader.poll()
+    assert (reader.total_iters, reader.eta) == (200, 185.0)
+    before = reader.columns()["iter"]
+    with (folder / "vis_data" / "scalars.json").open("a", encoding="utf-8") as file:
+        file.write(scalars_line(20) + scalars_line(30)[:25])
+    assert iterations(reader) == [10, 20]
+    with (folder / "vis_data" / "scalars.json").open("a", encoding="utf-8") as file:
+        file.write(scalars_line(30)[25:])
+    write_start(work_dir, "20260101_010000", scalars_line(30, 9.0))
+    assert iterations(reader) == [10, 20, 30] and reader.columns()["loss"][-1] == 9.0
+    assert before.tolist() == [10]  # what was given out stays as it was
+
+
+def test_a_replaced_file_is_not_counted_twice(work_dir: Path) -> None:
+    folder = write_start(work_dir, "20260101_000000", "".join(scalars_line(i) for i in range(10, 60, 10)))
+    reader = CurveReader(work_dir)
+    assert iterations(reader) == [10, 20, 30, 40, 50]
+    (folder / "vis_data" / "scalars.json").write_text(scalars_line(10) + scalars_line(20), encoding="utf-8")
+    assert iterations(reader) == [10, 20]
+
+
+def test_a_long_run_costs_only_what_is_new(work_dir: Path) -> None:
+    """200,000 points: each poll takes time for its own lines, not for all."""
+    path = write_start(work_dir, "20260101_000000", "") / "vis_data" / "scalars.json"
+    reader, seconds = CurveReader(work_dir), []
+    for start in range(0, 200_000, 10_000):
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(scalars_line(i) for i in range(start, start + 10_000))
+        began = time.process_time()
+        assert reader.poll()
+        seconds.append(time.process_time() - began)
+    columns = reader.columns()
+    assert np.array_equal(columns["iter"], np.arange(200_000))
+    assert np.median(seconds[-5:]) < 3 * np.median(seconds[:5])
+    began = time.process_time()
+    assert not reader.poll()
+    assert time.process_time() - began < 0.05
+
+
+LOG_WITH_SAMPLES = """\
+2026/11/24 11:49:01 - mmengine - INFO - before_train in EvaluateChatHook.
+2026/11/24 11:49:02 - mmengine - INFO - Sample output:
+<|User|>:你是谁？<eoh>
+<|Bot|>:I am an assistant.
+
+Ask me anything.<eoa>
+
+2026/11/24 11:49:03 - mmengine - INFO - Checkpoints will be saved to /w.
+2026/11/24 11:49:21 - mmengine - INFO - Iter(train) [ 10/160]  lr: 1.0e-04  loss: 2.7
+2026/11/24 11:49:22 - mmengine - INFO - after_train_iter in EvaluateChatHook.
+2026/11/24 11:49:23 - mmengine - INFO - Sample output:
+first
+2026/11/24 11:49:24 - mmengine - INFO - Sample output:
+second
+2026/11/24 11:49:25 - mmengine - INFO - Iter(train) [ 20/160]  lr: 1.0e-04  loss: 2.6
+2026/11/24 11:49:26 - mmengine - INFO - after_train in EvaluateChatHook.
+2026/11/24 11:49:27 - mmengine - INFO - Sample output:
+last
+""".splitlines()
+
+SAMPLES = [
+    Sample(0, "<|User|>:你是谁？<eoh>\n<|Bot|>:I am an assistant.\n\nAsk me anything.<eoa>"),
+    Sample(20, "first"),
+    Sample(20, "second"),
+    Sample(20, "last"),
+]
+
+
+@pytest.mark.parametrize("year", ["2026/", ""], ids=["file", "terminal"])
+def test_samples_with_their_iterations(year: str) -> None:
+    assert read_samples([line.replace("2026/", year) for line in LOG_WITH_SAMPLES]) == SAMPLES
+
+
+def test_samples_line_by_line() -> None:
+    reader = SampleReader()
+    for count, line in enumerate(LOG_WITH_SAMPLES):
+        reader.feed([line])
+        if count == 13:
+            # Not yet known: when it was asked, and whether the second one goes on.
+            assert reader.samples[1:] == [Sample(None, "first"), Sample(None, "second")]
+    assert reader.samples == SAMPLES
+
+
+def test_samples_before_a_resumed_run() -> None:
+    resumed = "2026/11/24 11:49:00 - mmengine - INFO - resumed epoch: 1, iter: 80"
+    assert read_samples([resumed, *LOG_WITH_SAMPLES])[0].iter == 80

@@ -1,0 +1,199 @@
+"""What a failure is put down to: a table of logs, and jobs that really end that way."""
+
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.jobs import supervise
+from core.jobs.ending import Reason, ending, failure
+from core.jobs.explain import Cause, explain
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, wait
+from core.jobs.oom import CGROUPS, counters, oom_kills, parse_counter
+from core.jobs.status import State, Status
+from core.jobs.tail import last_lines
+from core.paths import PROJECT
+
+FAILED = Status(State.failed, 1, None, "failed")
+TRACEBACK = 'Traceback (most recent call last):\n  File "train.py", line 1, in <module>\n    main()\n'
+OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+WARNING = "UserWarning: flash_attn is not used: No module named 'flash_attn'\n"
+PROGRESS = "Iter(train) [ 10/160]  lr: 1.0e-03  time: 1.0  loss: 2.5  grad_norm: 1.0\n"
+NAN = PROGRESS.replace("2.5", "nan")
+
+
+@pytest.mark.parametrize(
+    ("log", "status", "key", "line"),
+    [
+        (TRACEBACK + OOM, FAILED, "cuda_out_of_memory", OOM),
+        (f"{OOM}\n{TRACEBACK}RuntimeError: NCCL is gone", FAILED, "cuda_out_of_memory", OOM),
+        (PROGRESS, Status(State.failed, 137, "SIGKILL", "failed"), "killed_out_of_memory", PROGRESS),
+        (PROGRESS, Status(State.failed, 137, None, "failed"), "killed_out_of_memory", PROGRESS),
+        (PROGRESS, Status(State.failed, 1, None, Reason.out_of_memory), "killed_out_of_memory", PROGRESS),
+        (TRACEBACK + "MemoryError", FAILED, "killed_out_of_memory", "MemoryError"),
+        (
+            TRACEBACK + "OSError: [Errno 28] No space left on device: 'iter_1.pth'",
+            FAILED,
+            "disk_full",
+            "OSError: [Errno 28] No space left on device: 'iter_1.pth'",
+        ),
+        (PROGRESS, Status(State.failed, 1, None, Reason.disk_full), "disk_full", PROGRESS),
+        (NAN + PROGRESS + "end", FAILED, "nan_loss", NAN),
+        (PROGRESS.replace("1.0\n", "inf"), FAILED, "nan_loss", PROGRESS.replace("1.0\n", "inf")),
+        (
+            TRACEBACK + "ModuleNotFoundError: No module named 'peft'",
+            FAILED,
+            "module_missing",
+            "ModuleNotFoundError: No module named 'peft'",
+        ),
+        ("python: No module named xtuner", FAILED, "module_missing", "python: No module named xtuner"),
+        (
+            WARNING + TRACEBACK + "ValueError: num_samples should be a positive integer, got num_samples=0",
+            FAILED,
+            "dataset_empty",
+            "ValueError: num_samples should be a positive integer, got num_samples=0",
+        ),
+        (
+            TRACEBACK + "OSError: [Errno 98] Address already in use",
+            FAILED,
+            "port_in_use",
+            "OSError: [Errno 98] Address already in use",
+        ),
+        (
+            TRACEBACK + "PermissionError: [Errno 13] Permission denied: '/w'",
+            FAILED,
+            "permission",
+            "PermissionError: [Errno 13] Permission denied: '/w'",
+        ),
+        (
+            TRACEBACK + "FileNotFoundError: [Errno 2] No such file or directory: 'rows.jsonl'",
+            FAILED,
+            "file_missing",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'rows.jsonl'",
+        ),
+        (
+            TRACEBACK + '  File "config.py", line 3\n    lr = = 1\n         ^\nSyntaxError: invalid syntax',
+            FAILED,
+            "config_error",
+            "SyntaxError: invalid syntax",
+        ),
+        (
+            TRACEBACK + "mmengine.config.utils.ConfigParsingError: no",
+            FAILED,
+            "config_error",
+            "mmengine.config.utils.ConfigParsingError: no",
+        ),
+        (  # a name that does not end in Error, found by its traceback
+            TRACEBACK + "huggingface_hub.errors.EntryNotFound: 404\nbye",
+            FAILED,
+            "unknown",
+            "huggingface_hub.errors.EntryNotFound: 404",
+        ),
+        (  # a worker's word, not the launcher's
+            "[rank0]: Traceback (most recent call last):\n[rank0]:   File x\n[rank0]: ValueError: lr\n"
+            + TRACEBACK
+            + "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:",
+            FAILED,
+            "unknown",
+            "[rank0]: ValueError: lr",
+        ),
+        (WARNING + "what a pity\n\n", FAILED, "unknown", "what a pity"),
+        ("", FAILED, "unknown", ""),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: 'nope'",
+            Status(State.failed, 127, None, Reason.not_started),
+            "not_started",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'nope'",
+        ),
+        (PROGRESS, Status(State.lost, reason=Reason.abandoned), "lost", PROGRESS),
+    ],
+)  # fmt: skip
+def test_a_cause(log: str, status: Status, key: str, line: str) -> None:
+    assert explain(log.splitlines(), status) == Cause(key, line.strip())
+
+
+@pytest.mark.parametrize("state", [State.waiting, State.running, State.finished, State.stopped])
+def test_what_has_not_failed_has_no_cause(state: State) -> None:
+    assert explain([OOM], Status(state)) is None
+
+
+def test_every_cause_has_a_sentence() -> None:
+    source = (PROJECT / "core" / "jobs" / "explain.py").read_text(encoding="utf-8")
+    causes = {f"cause.{key}" for key in re.findall(r'\(\s*"(\w+)",\s+(?:line|error|found|re)', source)}
+    assert len(causes) == 13
+    for locale in (PROJECT / "locales").glob("*.json"):
+        assert causes <= json.loads(locale.read_text(encoding="utf-8")).keys()
+
+
+@pytest.mark.parametrize(
+    ("returned", "tail", "kernel_killed", "disk_full", "reason"),
+    [
+        (1, [], False, False, Reason.failed),
+        (-9, [], False, False, Reason.failed),
+        (-9, [], True, False, Reason.out_of_memory),
+        (137, [], True, False, Reason.out_of_memory),
+        (1, [], True, False, Reason.failed),
+        (1, [OOM], False, False, Reason.out_of_memory),
+        (1, [], False, True, Reason.disk_full),
+        (1, ["OSError: No space left on device"], False, False, Reason.disk_full),
+    ],
+)
+def test_the_reason(
+    returned: int, tail: list[str], kernel_killed: bool, disk_full: bool, reason: Reason
+) -> None:
+    assert failure(returned, tail, kernel_killed, disk_full) is reason
+
+
+def test_the_code_of_a_signal() -> None:
+    assert (ending(-15, Reason.failed, 1.0, 2.0).code, ending(-15, Reason.failed, 1.0, 2.0).signal) == (
+        143,
+        "SIGTERM",
+    )
+    assert ending(-40, Reason.failed, 1.0, 2.0).signal == "SIG40"
+    assert ending(2, Reason.failed, 1.0, 2.0).signal is None
+
+
+def test_where_the_kernel_counts() -> None:
+    v2 = list(counters("0::/user.slice/a b\n"))
+    assert v2 == [CGROUPS / "user.slice/a b/memory.events", CGROUPS / "memory.events"]
+    v1 = list(counters("4:memory:/docker/1\n1:cpu:/\n"))
+    assert v1 == [CGROUPS / "memory/docker/1/memory.oom_control", CGROUPS / "memory/memory.oom_control"]
+    assert parse_counter("low 0\noom 5\noom_kill 3\noom_group_kill 0\n") == 3
+    assert parse_counter("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n") == 2
+    assert oom_kills() >= 0
+
+
+def run(folder: Path, command: tuple[str, ...], **env: str) -> tuple[Status, Cause | None]:
+    launch(folder, JobSpec(command, PROJECT, env))
+    status = wait(folder, poll=0.05, timeout=30)
+    return status, explain(last_lines(JobPaths(folder).log, 200), status)
+
+
+@pytest.mark.parametrize(
+    ("fault", "key", "line"),
+    [
+        ("FAKE_XTUNER_CRASH_AT", "unknown", "RuntimeError: fake crash at iteration 25"),
+        ("FAKE_XTUNER_OOM_AT", "cuda_out_of_memory", "torch.OutOfMemoryError: CUDA out of memory."),
+        ("FAKE_XTUNER_KILL_AT", "killed_out_of_memory", "11/"),
+    ],
+)
+def test_a_training_job_that_fails(tmp_path: Path, fault: str, key: str, line: str) -> None:
+    folder = tmp_path / "工作 区" / "a b"
+    folder.mkdir(parents=True)
+    (folder / "config.py").write_text("max_iters = 60\n")
+    command = (sys.executable, "-m", "tests.fake_xtuner", "train", str(folder / "config.py"))
+    status, cause = run(folder, (*command, "--work-dir", str(folder / "work_dir")), **{fault: "25"})
+    assert status.state is State.failed and cause is not None and cause.key == key
+    assert "[20/60]" in cause.line if key == "killed_out_of_memory" else cause.line.startswith(line)
+
+
+def test_a_job_the_kernel_kills_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the kernel's counter is made up: a real kill would need a memory cgroup of our own."""
+    kills = iter([5, 6])
+    monkeypatch.setattr(supervise, "oom_kills", lambda: next(kills))
+    supervisor, before = supervise.Supervisor(JobPaths(tmp_path)), supervise.oom_kills()
+    assert supervisor._reason(-signal.SIGKILL, before) is Reason.out_of_memory

@@ -1,0 +1,83 @@
+"""What a job folder's files say about a job whose processes are other than they seem."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.files import write_json
+from core.jobs.ending import Reason
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.process import identify, is_alive
+from core.jobs.status import State, read_status
+
+SPEC = JobSpec(("true",), Path("/"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "工作 区" / "a b"
+
+
+def test_another_process_with_the_same_id_is_not_the_job(folder: Path) -> None:
+    paths, me = JobPaths(folder), identify(os.getpid())
+    write_json(paths.spec, SPEC.as_json())
+    write_json(paths.supervisor, {**me.as_json(), "ticks": me.ticks - 1})
+    write_json(paths.tool, {**me.as_json(), "ticks": me.ticks + 1})
+    assert read_status(folder).state is State.lost
+    write_json(paths.supervisor, {**me.as_json(), "boot": "another"})
+    assert read_status(folder).reason == Reason.restarted
+    write_json(paths.supervisor, {**me.as_json(), "boot": "another", "host": "another"})
+    assert read_status(folder).reason == Reason.elsewhere
+    paths.supervisor.write_text('{"pid": 1')  # not ours
+    assert read_status(folder).state is not State.running
+    write_json(paths.supervisor, me.as_json())
+    assert read_status(folder).state is State.running  # the control: the same file with the right start
+
+
+def test_a_job_waits_for_its_supervisor_only_so_long(folder: Path) -> None:
+    write_json(JobPaths(folder).spec, SPEC.as_json())
+    assert read_status(folder).state is State.waiting
+    os.utime(JobPaths(folder).spec, (time.time() - 11, time.time() - 11))
+    status = read_status(folder)
+    assert (status.state, status.reason) == (State.lost, Reason.never_started)
+
+
+def test_a_zombie_is_not_alive() -> None:
+    child = subprocess.Popen(["/bin/sleep", "1000"])
+    identity = identify(child.pid)
+    assert is_alive(identity) and abs(identity.started - time.time()) < 5
+    child.kill()
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    assert not is_alive(identity)
+    child.wait()
+    assert not is_alive(identity)
+    with pytest.raises(ProcessLookupError):
+        identify(child.pid)
+
+
+def test_json_is_never_half_written(folder: Path) -> None:
+    path = folder / "状态.json"
+    value = {"text": "长" * 20_000}
+    write_json(path, value)
+    done = threading.Event()
+
+    def write() -> None:
+        for _ in range(50):
+            write_json(path, value)
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    reads = 0
+    while not done.is_set():
+        assert json.loads(path.read_text(encoding="utf-8")) == value
+        reads += 1
+    writer.join()
+    assert reads and [file.name for file in folder.iterdir()] == [path.name]

@@ -1,0 +1,100 @@
+"""Stopping jobs, and what happens to a tool when those around it are killed."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.errors import JobRunning
+from core.jobs.ending import Reason
+from core.jobs.job import JobPaths
+from core.jobs.launch import launch, stop
+from core.jobs.process import is_alive, read_identity
+from core.jobs.status import State, read_status
+from tests.test_jobs import POLITE, end, end_leftovers, launch_until_it_speaks, output, python, shell, until
+
+# One that ignores TERM, with a grandchild in its group and one in a session of its own.
+STUBBORN = """
+import signal, subprocess, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+children = [subprocess.Popen(["sleep", "1000"], start_new_session=new) for new in (False, True)]
+print(*(child.pid for child in children))
+time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "工作 区" / "a b"
+    end_leftovers(tmp_path)
+
+
+def kill_supervisor(folder: Path) -> None:
+    supervisor = read_identity(JobPaths(folder).supervisor)
+    assert supervisor is not None
+    os.kill(supervisor.pid, signal.SIGKILL)
+    until(lambda: not is_alive(supervisor))
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_stopping_a_job_that_does_not_listen(folder: Path) -> None:
+    tool = launch_until_it_speaks(folder, python(STUBBORN))
+    grandchildren = [int(pid) for pid in output(folder).split()]
+    stop(folder, by="first", grace=1000)
+    time.sleep(0.4)
+    assert read_status(folder).state is State.running
+    stop(folder, by="in a hurry", grace=0.1)
+    status = end(folder)
+    assert (status.state, status.code, status.signal) == (State.stopped, 137, "SIGKILL")
+    assert not is_alive(tool) and all(gone(pid) for pid in grandchildren)
+
+
+def test_the_grace_of_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEBOARD_STOP_GRACE", "0.1")
+    launch_until_it_speaks(folder, python(STUBBORN))
+    JobPaths(folder).stop.write_text("")  # made by hand: touch stop.json
+    assert end(folder).state is State.stopped
+
+
+def test_stragglers_end_with_their_leader(folder: Path) -> None:
+    launch(folder, shell("sleep 1000 & echo $!; setsid sleep 1000 & echo $!; exit 0"))
+    assert end(folder).state is State.finished
+    assert len(output(folder).split()) == 2 and all(gone(int(pid)) for pid in output(folder).split())
+
+
+def test_a_supervisor_that_is_asked_to_end_stops_its_tool(folder: Path) -> None:
+    tool = launch_until_it_speaks(folder, python(POLITE))
+    supervisor = read_identity(JobPaths(folder).supervisor)
+    assert supervisor is not None
+    os.kill(supervisor.pid, signal.SIGTERM)
+    assert end(folder).state is State.stopped
+    assert not is_alive(tool) and output(folder) == "up\nbye\n"
+
+
+def test_the_tool_outlives_a_killed_supervisor(folder: Path, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    spec = shell('echo up; while [ ! -e "$READY" ]; do sleep 0.05; done; echo done', READY=str(ready))
+    launch_until_it_speaks(folder, spec)
+    kill_supervisor(folder)
+    assert read_status(folder).state is State.running
+    with pytest.raises(JobRunning):
+        launch(folder, shell("true"))
+    ready.touch()
+    status = end(folder)
+    assert (status.state, status.reason, status.code) == (State.lost, Reason.abandoned, None)
+    assert output(folder) == "up\ndone\n"
+
+
+def test_stopping_a_job_whose_supervisor_was_killed(folder: Path) -> None:
+    tool = launch_until_it_speaks(folder, python(POLITE))
+    kill_supervisor(folder)
+    stop(folder, by="测试")
+    assert end(folder).state is State.stopped
+    assert not is_alive(tool) and output(folder) == "up\nbye\n"
