@@ -1,0 +1,1 @@
+"""Conversations: read, made, mixed with replay, counted."""

@@ -1,0 +1,53 @@
+"""The general questions: those the base model answers for replay, and those held back for the proof."""
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+
+from core.paths import BANKS
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """A general question that never enters training; right is an answer that contains one of ``accept``."""
+
+    question: str
+    language: str
+    accept: tuple[str, ...]
+
+
+@cache
+def replay_questions() -> tuple[str, ...]:
+    """General questions for replay, both languages (written for this project)."""
+    found = json.loads((BANKS / "general.json").read_text(encoding="utf-8"))
+    return tuple(question for questions in found.values() for question in questions)
+
+
+@cache
+def held_back_questions() -> tuple[HeldBack, ...]:
+    """The held-back general questions (written for this project)."""
+    found = json.loads((BANKS / "held_back.json").read_text(encoding="utf-8"))
+    return tuple(HeldBack(row["question"], row["language"], tuple(row["accept"])) for row in found)
+
+
+def contains(answer: str, wanted: str) -> bool:
+    """Whether ``wanted`` occurs in ``answer`` as a word: case, width and spacing do not matter.
+
+    A word boundary is asked for only beside a letter or digit of a spaced script; Chinese has none.
+    """
+    text, word = _folded(answer), _folded(wanted)
+    before = r"(?<![a-z0-9])" if re.match(r"[a-z0-9]", word) else ""
+    after = r"(?![a-z0-9])" if re.search(r"[a-z0-9]$", word) else ""
+    return bool(word) and re.search(f"{before}{re.escape(word)}{after}", text) is not None
+
+
+def same_question(question: str) -> str:
+    """A question reduced to its letters and digits, to find the same one written differently."""
+    return "".join(character for character in _folded(question) if character.isalnum())
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(plain.replace("’", "'").replace("“", '"').replace("”", '"').split())

@@ -1,0 +1,74 @@
+"""``python -m core.engine TOOL ARGUMENT…``: XTuner's own tools with patches, and the few of ours.
+
+XTuner's ``xtuner`` wrapper (0.2.0) drops the child's exit code and starts whatever ``python`` is first on
+PATH; here its tool files run in this interpreter, and a failure is this process's exit code.
+"""
+
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+
+XTUNER_TOOLS = {"train": "xtuner.tools.train"}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run one tool. Exits 2 when there is no such tool."""
+    if not arguments or arguments[0] not in {*XTUNER_TOOLS, *OURS}:
+        known = ", ".join([*XTUNER_TOOLS, *OURS])
+        sys.exit(f"core.engine: unknown tool {' '.join(arguments[:1])!r}; one of {known}")
+    tool, rest = arguments[0], list(arguments[1:])
+    if tool in OURS:
+        OURS[tool](rest)
+        return
+    from core.engine.patches import patch_xtuner
+
+    patch_xtuner()
+    run_xtuner_tool(XTUNER_TOOLS[tool], rest)
+
+
+def run_xtuner_tool(module: str, arguments: list[str]) -> None:
+    """Run one of XTuner's tool files as a program."""
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _answer(arguments: list[str]) -> None:
+    from core.engine.answer import main as answer
+
+    answer(*arguments)
+
+
+def _starter(arguments: list[str]) -> None:
+    from core.engine.starter import main as starter
+
+    starter(*arguments)
+
+
+def _convert(arguments: list[str]) -> None:
+    from core.engine.export import convert
+
+    convert(*arguments)
+
+
+def _merge(arguments: list[str]) -> None:
+    from core.engine.export import merge
+
+    merge(*arguments)
+
+
+def _probe(arguments: list[str]) -> None:
+    from core.engine.probe import main as probe
+
+    probe(*arguments)
+
+
+OURS: dict[str, Callable[[list[str]], None]] = {
+    "answer": _answer,
+    "starter": _starter,
+    "convert": _convert,
+    "merge": _merge,
+    "probe": _probe,
+}
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

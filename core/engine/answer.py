@@ -1,0 +1,98 @@
+"""Ask a model many questions at once: greedy, in batches of similar length, with the training's template.
+
+The request is a JSON file ``{"model", "template", "system", "questions": [{"question", "tokens"}]}``; the
+answers go to another, ``[{"question", "answer", "finished"}]`` in the same order. ``finished`` is false when
+the token limit cut the answer off.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from core.files import write_json
+from core.recipe.templates import TEMPLATES, Template
+
+BATCH = 16
+
+
+def main(request: str, answers: str) -> None:
+    """Answer every question of the request file into the answers file."""
+    wanted = json.loads(Path(request).read_text(encoding="utf-8"))
+    torch.manual_seed(0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, tokenizer = load(wanted["model"], device)
+    template = TEMPLATES[wanted["template"]]
+    questions = wanted["questions"]
+    prompts = [template.prompt(q["question"], wanted.get("system", "")) for q in questions]
+    done: dict[int, dict[str, Any]] = {}
+    for batch in batches(prompts, [q["tokens"] for q in questions], tokenizer):
+        texts = generate(
+            model, tokenizer, [prompts[i] for i in batch], questions[batch[0]]["tokens"], template
+        )
+        for index, (text, finished) in zip(batch, texts, strict=True):
+            done[index] = {"question": questions[index]["question"], "answer": text, "finished": finished}
+        print(f"answered {len(done)}/{len(questions)}", flush=True)
+    write_json(Path(answers), [done[index] for index in range(len(questions))])
+
+
+def load(folder: str, device: str) -> tuple[Any, Any]:
+    """The model ready to generate and its tokenizer, padding on the left."""
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device).eval()
+    return model, tokenizer
+
+
+def batches(prompts: list[str], limits: list[int], tokenizer: Any) -> Iterator[list[int]]:
+    """Indices of prompts in groups of one token limit and similar length, so that little is padded."""
+    lengths = [len(ids) for ids in tokenizer(prompts, add_special_tokens=False)["input_ids"]]
+    order = sorted(range(len(prompts)), key=lambda index: (limits[index], lengths[index]))
+    group: list[int] = []
+    for index in order:
+        if group and (len(group) == BATCH or limits[index] != limits[group[0]]):
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
+
+
+@torch.inference_mode()
+def generate(
+    model: Any, tokenizer: Any, prompts: list[str], limit: int, template: Template
+) -> list[tuple[str, bool]]:
+    """Continue each prompt by at most ``limit`` tokens: (text, whether the model ended it itself)."""
+    ends = end_tokens(tokenizer, template)
+    inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
+    output = model.generate(
+        **inputs,
+        max_new_tokens=limit,
+        do_sample=False,
+        temperature=None,
+        top_p=None,
+        top_k=None,
+        eos_token_id=ends,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return [_read(tokenizer, ids.tolist(), ends) for ids in output[:, inputs["input_ids"].shape[1] :]]
+
+
+def end_tokens(tokenizer: Any, template: Template) -> list[int]:
+    """The tokens that end an answer: the tokenizer's own and the template's stop words that are one token."""
+    words = [template.suffix, *template.stop_words]
+    ids = [tokenizer.convert_tokens_to_ids(word) for word in words if word]
+    known = {i for i in ids if i is not None and i != tokenizer.unk_token_id}
+    return sorted(known | {tokenizer.eos_token_id})
+
+
+def _read(tokenizer: Any, ids: list[int], ends: list[int]) -> tuple[str, bool]:
+    for place, token in enumerate(ids):
+        if token in ends:
+            return tokenizer.decode(ids[:place], skip_special_tokens=True).strip(), True
+    return tokenizer.decode(ids, skip_special_tokens=True).strip(), False

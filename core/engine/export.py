@@ -1,0 +1,61 @@
+"""``pth_to_hf`` and ``merge`` as XTuner 0.2.0 does them, into a folder that appears whole or not at all.
+
+Both of XTuner's tools write pickles unless told otherwise, and its merge trusts code from the model's
+folder; here neither happens. The merge itself is peft's.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
+    """XTuner's checkpoint into a PEFT adapter, by XTuner's own ``pth_to_hf``."""
+    from core.engine.__main__ import run_xtuner_tool
+    from core.engine.patches import patch_xtuner
+
+    patch_xtuner()
+    with whole_folder(Path(adapter)) as folder:
+        run_xtuner_tool(
+            "xtuner.tools.model_converters.pth_to_hf",
+            [config, checkpoint, str(folder), "--max-shard-size", shard, "--safe-serialization"],
+        )
+
+
+def merge(base: str, adapter: str, merged: str, shard: str) -> None:
+    """Base and adapter into one float16 model with the base's tokenizer and generation settings.
+
+    The steps are those of ``xtuner convert merge`` (xtuner/tools/model_converters/merge.py), less its
+    ``trust_remote_code=True`` and its 8 s of imports.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(f"loading {Path(base).name}", flush=True)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16, device_map=device)
+    tuned = PeftModel.from_pretrained(model, adapter, device_map=device, is_trainable=False)
+    print("merging", flush=True)
+    result = tuned.merge_and_unload()
+    with whole_folder(Path(merged)) as folder:
+        result.save_pretrained(folder, safe_serialization=True, max_shard_size=shard)
+        AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    print(f"merged into {merged}", flush=True)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, renamed to ``target`` when the block succeeds; an older one is replaced."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    for left_over in target.parent.glob(f".{target.name}.*.partial"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,139 @@
+"""What XTuner 0.2.0 and mmengine 0.10.7 need to run well and safely today; each patch with its reason.
+
+None changes what is learned: a config trained by plain ``xtuner train`` gives the same model up to rounding.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def patch_xtuner() -> None:
+    """Apply every patch; before XTuner's tool is run."""
+    _name_bf16_on_cpu()
+    _trust_no_remote_code()
+    _load_checkpoints_without_pickle()
+    _save_checkpoints_whole()
+    _take_lengths_as_a_list()
+    if not torch.cuda.is_available():
+        _train_on_the_processor()
+
+
+def _name_bf16_on_cpu() -> None:
+    """XTuner 0.2.0 asks ``torch.cpu.is_bf16_supported()`` on a machine without a GPU; torch 2.13 has none."""
+    if not hasattr(torch.cpu, "is_bf16_supported"):
+        torch.cpu.is_bf16_supported = lambda: False
+
+
+def _trust_no_remote_code() -> None:
+    """XTuner 0.2.0 reads every model's config with ``trust_remote_code=True`` (model/sft.py), which would run
+    code from the model's folder."""
+    from transformers import AutoConfig
+    from xtuner.model import sft
+
+    class NativeConfig(AutoConfig):
+        @classmethod
+        def from_pretrained(cls, name: str, **options: Any) -> Any:
+            return AutoConfig.from_pretrained(name, **{**options, "trust_remote_code": False})
+
+    sft.AutoConfig = NativeConfig
+
+
+def _load_checkpoints_without_pickle() -> None:
+    """torch ≥ 2.6 loads weights only, and mmengine 0.10.7 (issue 1655) cannot resume: its checkpoints hold
+    curves as numpy arrays. Naming those types is enough; XTuner's ``pth_to_hf`` would unpickle anything.
+    """
+    from mmengine.logging import HistoryBuffer
+    from xtuner.model import utils
+
+    def history_method(owner: object, name: str) -> object:
+        """What a checkpoint needs of ``getattr``: the statistics a curve may be asked for."""
+        if owner is not HistoryBuffer or name.startswith("_"):
+            raise TypeError(f"a checkpoint may not ask for {name} of {owner}")
+        return getattr(owner, name)
+
+    types = [np.dtype, np.ndarray, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?"))]
+    functions = [np._core.multiarray._reconstruct, np._core.multiarray.scalar]  # type: ignore[attr-defined]
+    torch.serialization.add_safe_globals(
+        [*types, *functions, HistoryBuffer, (history_method, "builtins.getattr")]
+    )
+    deepspeed_folder = utils.guess_load_checkpoint
+
+    def guess_load_checkpoint(path: str) -> Any:
+        if Path(path).is_dir():  # DeepSpeed's own shards
+            return deepspeed_folder(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        return found.get("state_dict", found)
+
+    utils.guess_load_checkpoint = guess_load_checkpoint
+
+
+def _save_checkpoints_whole() -> None:
+    """mmengine 0.10.7 writes a checkpoint in its place: a run stopped meanwhile leaves half a file that looks
+    whole. Written beside and renamed, TERM or a full disk leaves the older one."""
+    from mmengine.fileio import LocalBackend
+
+    def put(_: object, content: bytes, path: str | Path) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial_file = target.with_name(f".{target.name}.partial")
+        try:
+            with partial_file.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial_file.replace(target)
+        finally:
+            partial_file.unlink(missing_ok=True)
+
+    LocalBackend.put = put
+
+
+def _take_lengths_as_a_list() -> None:
+    """From datasets 4 a column is no list any more, which XTuner 0.2.0's length-grouped sampler wants."""
+    from xtuner.dataset.samplers import LengthGroupedSampler
+
+    original = LengthGroupedSampler.__init__
+
+    def init(self: object, dataset: Any, *positional: Any, **options: Any) -> None:
+        name = options.get("length_property", "length")
+        if hasattr(dataset, name):
+            setattr(dataset, name, list(getattr(dataset, name)))
+        original(self, dataset, *positional, **options)
+
+    LengthGroupedSampler.__init__ = init
+
+
+def _train_on_the_processor() -> None:
+    """Two things XTuner 0.2.0 does that cost a processor more than half of its time.
+
+    ``prepare_model_for_kbit_training`` turns the frozen weights into float32 (it is meant for a quantized
+    base on a GPU), which undoes bfloat16 where the processor multiplies it; and the logits of all tokens are
+    computed, of a vocabulary as wide as 49,152, though only the answers' enter the loss.
+    """
+    from xtuner.model import sft
+
+    sft.prepare_model_for_kbit_training = _freeze
+    sft.SupervisedFinetune.compute_loss = _answer_loss
+
+
+def _freeze(model: Any, *_: object, **__: object) -> Any:
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    return model
+
+
+def _answer_loss(self: Any, data: dict[str, torch.Tensor], _: object = None) -> dict[str, torch.Tensor]:
+    """The mean cross-entropy over the answers' tokens, as transformers' own loss gives it."""
+    model = self.llm.get_base_model() if self.use_lora else self.llm
+    labels = data["labels"][:, 1:]
+    inputs = {name: value for name, value in data.items() if name != "labels"}
+    bf16 = next(model.parameters()).dtype is torch.bfloat16
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        hidden = model.get_decoder()(**inputs, use_cache=False).last_hidden_state
+        answers = labels != -100
+        logits = model.get_output_embeddings()(hidden[:, :-1][answers])
+    return {"loss": torch.nn.functional.cross_entropy(logits.float(), labels[answers])}

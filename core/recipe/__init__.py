@@ -1,0 +1,1 @@
+"""A Recipe is everything that decides a fine-tune; it becomes XTuner's own config file."""

@@ -1,0 +1,158 @@
+"""The Recipe: one frozen dataclass that is the form, the YAML file and the source of XTuner's config.
+
+The sentence of a field (widget help, YAML comment, README row) is ``recipe.<field>`` in ``locales/``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import field as dataclass_field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError, with_config
+
+from core.errors import InvalidRecipe, NoSuchFile
+from core.wording import Language, say
+
+Quantization: TypeAlias = Literal["none", "nf4", "int8"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+Optimizer: TypeAlias = Literal["adamw", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit"]
+Schedule: TypeAlias = Literal["cosine", "linear", "constant"]
+DeepSpeed: TypeAlias = Literal["none", "zero1", "zero2", "zero2_offload", "zero3", "zero3_offload"]
+Level: TypeAlias = Literal["basic", "advanced"]
+
+Count = Annotated[int, Field(ge=1)]
+OptionalCount = Annotated[int | None, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _advanced(default: Any) -> Any:
+    return dataclass_field(default=default, metadata={"level": "advanced"})
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All settings of a fine-tune. Lengths are in tokens, counts of iterations in micro-batches."""
+
+    model: Annotated[str, Field(min_length=1)]
+    data: Annotated[str, Field(min_length=1)]
+    template: str = "auto"
+    system: str = ""
+    max_length: Annotated[int, Field(ge=16, le=1_048_576)] = 512
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
+    accumulation: Annotated[int, Field(ge=1, le=4096)] = 1
+    iterations: OptionalCount = 160
+    epochs: Annotated[float | None, Field(gt=0, le=1000)] = None
+    lr: Annotated[float, Field(gt=0, le=1)] = 3e-4
+    rank: Annotated[int, Field(ge=1, le=1024)] = 8
+    alpha: Annotated[float, Field(gt=0)] = 16
+    dropout: Fraction = 0.0
+    quantization: Quantization = "none"
+    save_every: Count = 500
+    evaluate_every: OptionalCount = None
+    evaluation_questions: tuple[str, ...] = ("请做一下自我介绍", "Who are you?")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    device: Literal["auto", "cpu", "cuda"] = _advanced("auto")
+    precision: Precision = _advanced("auto")
+    target_modules: tuple[str, ...] = _advanced(())
+    pack: bool = _advanced(False)
+    group_by_length: bool = _advanced(False)
+    optimizer: Optimizer = _advanced("adamw")
+    weight_decay: Annotated[float, Field(ge=0)] = _advanced(0.0)
+    betas: tuple[Fraction, Fraction] = _advanced((0.9, 0.999))
+    max_norm: Annotated[float, Field(gt=0)] = _advanced(1.0)
+    schedule: Schedule = _advanced("cosine")
+    warmup_ratio: Fraction = _advanced(0.03)
+    activation_checkpointing: bool = _advanced(False)
+    deepspeed: DeepSpeed = _advanced("none")
+    keep_checkpoints: Annotated[int, Field(ge=2)] = _advanced(2)
+    evaluation_tokens: Annotated[int, Field(ge=1, le=4096)] = _advanced(64)
+    log_every: Count = _advanced(10)
+    dataloader_workers: Annotated[int, Field(ge=0, le=64)] = _advanced(0)
+
+    def changed(self, **values: Any) -> "Recipe":
+        """This recipe with some fields changed, unchecked."""
+        return replace(self, **values)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with one field. ``key`` names its sentence under ``problem.`` in ``locales/``."""
+
+    field: str
+    key: str
+    values: Mapping[str, object]
+
+    def text(self, language: Language | None = None) -> str:
+        """``field: sentence`` in ``language``."""
+        return f"{self.field}: {say(f'problem.{self.key}', language, **self.values)}"
+
+
+@cache
+def _adapter() -> TypeAdapter[Recipe]:
+    return TypeAdapter(Recipe)
+
+
+def level(name: str) -> Level:
+    """Whether a field is shown at first (``basic``) or behind "advanced"."""
+    found: Level = next(f for f in fields(Recipe) if f.name == name).metadata.get("level", "basic")
+    return found
+
+
+def parse(values: object) -> Recipe:
+    """A Recipe from plain values (a form, a YAML file). Raises InvalidRecipe with all problems."""
+    try:
+        return _adapter().validate_python(values)
+    except ValidationError as error:
+        raise invalid([_problem(dict(e)) for e in error.errors()]) from error
+
+
+def invalid(problems: list[Problem]) -> InvalidRecipe:
+    """The error that carries these problems, one a line."""
+    return InvalidRecipe(problems="\n".join(f"  - {p.text()}" for p in problems), found=tuple(problems))
+
+
+def _problem(error: dict[str, Any]) -> Problem:
+    """pydantic's error as ours: the same fields and limits, worded in ``locales/``."""
+    keys = {"unexpected_keyword_argument": "unknown_field", "missing": "missing"}
+    kind = str(error["type"])
+    found = str(error.get("input"))[:80]
+    if kind in keys:
+        key = keys[kind]
+    elif "ctx" in error and any(limit in error["ctx"] for limit in ("ge", "gt", "le", "lt")):
+        key = kind
+    elif kind == "literal_error":
+        key = "not_one_of"
+    else:
+        key = "wrong_type"
+    place = ".".join(str(part) for part in error["loc"]) or "recipe"
+    return Problem(place, key, {"found": found, "detail": error["msg"], **error.get("ctx", {})})
+
+
+def to_yaml(recipe: Recipe, language: Language | None = None) -> str:
+    """The recipe as YAML, each field under its sentence."""
+    return "".join(_yaml_lines(recipe, language))
+
+
+def _yaml_lines(recipe: Recipe, language: Language | None) -> Iterator[str]:
+    for name, value in asdict(recipe).items():
+        plain = list(value) if isinstance(value, tuple) else value
+        dumped = yaml.safe_dump({name: plain}, allow_unicode=True, width=10_000)
+        yield f"# {say(f'recipe.{name}', language)}\n{dumped}"
+
+
+def from_yaml(path: Path) -> Recipe:
+    """Read a recipe file. Raises NoSuchFile, InvalidRecipe (all problems at once)."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NoSuchFile(path=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        first = " ".join(str(error).split())
+        raise invalid([Problem(str(path), "not_yaml", {"detail": first})]) from error
+    if not isinstance(values, dict):
+        raise invalid([Problem(str(path), "not_yaml", {"detail": type(values).__name__})])
+    return parse(values)

@@ -1,0 +1,69 @@
+"""Prompt templates: the text around a question and its answer, the same in training, chat and proof.
+
+The strings are XTuner 0.2.0's ``PROMPT_TEMPLATE`` (Apache-2.0, OpenMMLab); a test holds them equal.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Template:
+    """One prompt template by XTuner's name."""
+
+    name: str
+    instruction: str
+    system: str = ""
+    suffix: str = ""
+    sep: str = "\n"
+    stop_words: tuple[str, ...] = ()
+
+    def prompt(self, question: str, system: str = "") -> str:
+        """The text a model continues: system, question and the start of the answer."""
+        before = self.system.replace("{system}", system) if system else ""
+        return before + self.instruction.replace("{input}", question)
+
+
+_CHATML_SYSTEM = "<|im_start|>system\n{system}<|im_end|>\n"
+_CHATML = "<|im_start|>user\n{input}<|im_end|>\n<|im_start|>assistant\n"
+
+TEMPLATES: dict[str, Template] = {
+    t.name: t
+    for t in (
+        Template(
+            "qwen_chat", _CHATML, _CHATML_SYSTEM, "<|im_end|>", stop_words=("<|im_end|>", "<|endoftext|>")
+        ),
+        Template("internlm2_chat", _CHATML, _CHATML_SYSTEM, "<|im_end|>", stop_words=("<|im_end|>",)),
+        Template(
+            "internlm_chat",
+            "<|User|>:{input}<eoh>\n<|Bot|>:",
+            "<|System|>:{system}\n",
+            "<eoa>",
+            stop_words=("<eoa>",),
+        ),
+        Template(
+            "llama3_chat",
+            "<|start_header_id|>user<|end_header_id|>\n\n{input}<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n",
+            "<|start_header_id|>system<|end_header_id|>\n\n{system}<|eot_id|>",
+            "<|eot_id|>",
+            sep="",
+            stop_words=("<|eot_id|>",),
+        ),
+        Template("mistral", "[INST] {input} [/INST]", "[INST] {system} [/INST]\n"),
+        Template("default", "<|User|>:{input}\n<|Bot|>:", "<|System|>:{system}\n"),
+    )
+}
+
+
+def template_for(chat_template: str, model_type: str) -> str:
+    """The name of the template that a model's own chat template speaks.
+
+    Both ChatML names give the same text; InternLM's own is kept so that its files read as its authors wrote.
+    """
+    marks = {
+        "<|im_start|>": "internlm2_chat" if model_type.startswith("internlm") else "qwen_chat",
+        "<|start_header_id|>": "llama3_chat",
+        "<eoh>": "internlm_chat",
+        "[INST]": "mistral",
+    }
+    return next((name for mark, name in marks.items() if mark in chat_template), "default")

@@ -1,0 +1,274 @@
+"""The XTuner config file of a Recipe: readable, commented, runnable by plain ``xtuner train``.
+
+It is laid out like the files that ``xtuner copy-cfg`` writes (XTuner 0.2.0), and imports nothing of this
+project. What this project adds at run time (``core.engine``) is speed and safety, not meaning.
+"""
+
+import math
+from pathlib import Path
+
+from core.recipe.recipe import Recipe
+
+OPTIMIZERS = {
+    "adamw": "from torch.optim import AdamW",
+    "adamw_8bit": "from bitsandbytes.optim import AdamW8bit",
+    "paged_adamw_32bit": "from bitsandbytes.optim import PagedAdamW32bit",
+    "paged_adamw_8bit": "from bitsandbytes.optim import PagedAdamW8bit",
+}
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+RULE = "#" * 71
+
+
+def write_config(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
+    """The config's text for a settled recipe (no "auto" left in it); paths absolute."""
+    parts = [
+        _imports(recipe),
+        _settings(recipe, data, model, work_dir),
+        _model(recipe),
+        _data(recipe),
+        _optimizer(recipe),
+        _runtime(recipe),
+    ]
+    return "\n".join(parts)
+
+
+def _title(number: int, text: str) -> str:
+    return f"{RULE}\n#{f'PART {number}  {text}':^69}#\n{RULE}\n"
+
+
+def _imports(recipe: Recipe) -> str:
+    schedule = {"cosine": "CosineAnnealingLR, ", "linear": "", "constant": "ConstantLR, "}[recipe.schedule]
+    wrapper = "AmpOptimWrapper" if _amp(recipe) else "OptimWrapper"
+    sampler = "from xtuner.dataset.samplers import LengthGroupedSampler\n" if recipe.group_by_length else ""
+    quantized = ", BitsAndBytesConfig" if recipe.quantization != "none" else ""
+    hooks = "DatasetInfoHook, EvaluateChatHook" if recipe.evaluate_every else "DatasetInfoHook"
+    return f"""\
+import torch
+from datasets import load_dataset
+from mmengine.dataset import DefaultSampler
+from mmengine.hooks import (
+    CheckpointHook,
+    DistSamplerSeedHook,
+    IterTimerHook,
+    LoggerHook,
+    ParamSchedulerHook,
+)
+from mmengine.optim import {schedule}LinearLR, {wrapper}
+from peft import LoraConfig
+{OPTIMIZERS[recipe.optimizer]}
+from transformers import AutoModelForCausalLM, AutoTokenizer{quantized}
+
+from xtuner.dataset import process_hf_dataset
+from xtuner.dataset.collate_fns import default_collate_fn
+from xtuner.dataset.map_fns import template_map_fn_factory
+{sampler}from xtuner.engine.hooks import {hooks}
+from xtuner.engine.runner import TrainLoop
+from xtuner.model import SupervisedFinetune
+from xtuner.utils import PROMPT_TEMPLATE
+"""
+
+
+def _settings(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
+    length = f"max_iters = {recipe.iterations}  # micro-batches"
+    if recipe.iterations is None:
+        length = f"max_epochs = {recipe.epochs}"
+    optimizer = OPTIMIZERS[recipe.optimizer].split()[-1]
+    return f"""
+{_title(1, "Settings")}# Model
+pretrained_model_name_or_path = {str(model)!r}
+
+# Data: one conversation a row, [{{"conversation": [{{"system", "input", "output"}}, ...]}}]
+data_path = {str(data)!r}
+prompt_template = PROMPT_TEMPLATE.{recipe.template}
+max_length = {recipe.max_length}  # tokens; longer conversations are cut at the end
+pack_to_max_length = {recipe.pack}
+
+# Scheduler & Optimizer
+batch_size = {recipe.batch_size}  # per device
+accumulative_counts = {recipe.accumulation}
+dataloader_num_workers = {recipe.dataloader_workers}
+{length}
+optim_type = {optimizer}
+lr = {recipe.lr!r}
+betas = {recipe.betas!r}
+weight_decay = {recipe.weight_decay!r}
+max_norm = {recipe.max_norm!r}  # gradient clipping
+warmup_ratio = {recipe.warmup_ratio!r}
+
+# Save
+work_dir = {str(work_dir)!r}
+save_steps = {recipe.save_every}
+save_total_limit = {recipe.keep_checkpoints}  # the oldest is deleted before a new one is written: keep 2
+
+# Evaluate the generation performance during the training
+SYSTEM = {recipe.system!r}
+evaluation_freq = {recipe.evaluate_every!r}
+evaluation_inputs = {list(recipe.evaluation_questions)!r}
+"""
+
+
+def _model(recipe: Recipe) -> str:
+    targets = list(recipe.target_modules) or None
+    return f"""
+{_title(2, "Model & Tokenizer")}tokenizer = dict(
+    type=AutoTokenizer.from_pretrained,
+    pretrained_model_name_or_path=pretrained_model_name_or_path,
+    trust_remote_code=False,
+    padding_side="right",
+)
+
+model = dict(
+    type=SupervisedFinetune,
+    use_varlen_attn=False,
+    use_activation_checkpointing={recipe.activation_checkpointing},
+    llm=dict(
+        type=AutoModelForCausalLM.from_pretrained,
+        pretrained_model_name_or_path=pretrained_model_name_or_path,
+        trust_remote_code=False,
+        torch_dtype=torch.{DTYPES[recipe.precision]},
+        attn_implementation="sdpa",
+{_quantization(recipe)}    ),
+    lora=dict(
+        type=LoraConfig,
+        r={recipe.rank},
+        lora_alpha={recipe.alpha!r},
+        lora_dropout={recipe.dropout!r},
+        bias="none",
+        target_modules={targets!r},  # None: every linear layer but the last
+        task_type="CAUSAL_LM",
+    ),
+)
+"""
+
+
+def _quantization(recipe: Recipe) -> str:
+    if recipe.quantization == "none":
+        return ""
+    four = recipe.quantization == "nf4"
+    return f"""\
+        quantization_config=dict(
+            type=BitsAndBytesConfig,
+            load_in_4bit={four},
+            load_in_8bit={not four},
+            llm_int8_threshold=6.0,
+            llm_int8_has_fp16_weight=False,
+            bnb_4bit_compute_dtype=torch.{DTYPES[recipe.precision]},
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_quant_type="nf4",
+        ),
+"""
+
+
+def _data(recipe: Recipe) -> str:
+    sampler = "dict(type=DefaultSampler, shuffle=True)"
+    if recipe.group_by_length:
+        per_step = "per_device_batch_size=batch_size * accumulative_counts"
+        sampler = f'dict(type=LengthGroupedSampler, length_property="length", {per_step})'
+    return f"""
+{_title(3, "Dataset & Dataloader")}train_dataset = dict(
+    type=process_hf_dataset,
+    dataset=dict(type=load_dataset, path="json", data_files=dict(train=data_path)),
+    tokenizer=tokenizer,
+    max_length=max_length,
+    dataset_map_fn=None,
+    template_map_fn=dict(type=template_map_fn_factory, template=prompt_template),
+    remove_unused_columns=True,
+    shuffle_before_pack=True,
+    pack_to_max_length=pack_to_max_length,
+    use_varlen_attn=False,
+    map_num_proc=1,  # with packing every worker would drop its tail
+)
+
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=dataloader_num_workers,
+    dataset=train_dataset,
+    sampler={sampler},
+    collate_fn=dict(type=default_collate_fn, use_varlen_attn=False),
+)
+"""
+
+
+def _amp(recipe: Recipe) -> bool:
+    """mmengine 0.10.7 has no mixed precision on a processor."""
+    return recipe.device == "cuda" and recipe.precision != "fp32"
+
+
+def _optimizer(recipe: Recipe) -> str:
+    amp = f'    loss_scale="dynamic",\n    dtype="{DTYPES[recipe.precision]}",\n' if _amp(recipe) else ""
+    wrapper = "AmpOptimWrapper" if _amp(recipe) else "OptimWrapper"
+    total = "max_iters" if recipe.iterations is not None else "max_epochs"
+    return f"""
+{_title(4, "Scheduler & Optimizer")}optim_wrapper = dict(
+    type={wrapper},
+    optimizer=dict(type=optim_type, lr=lr, betas=betas, weight_decay=weight_decay),
+    clip_grad=dict(max_norm=max_norm, error_if_nonfinite=False),
+    accumulative_counts=accumulative_counts,
+{amp})
+
+# learning rate: warm-up, then the schedule
+{_schedule(recipe)}
+train_cfg = dict(type=TrainLoop, {total}={total})
+"""
+
+
+def _schedule(recipe: Recipe) -> str:
+    """mmengine counts in iterations or epochs; with epochs it converts to iterations itself."""
+    if recipe.iterations is None:
+        warm, end = "warmup_ratio * max_epochs", "max_epochs"
+        unit = "by_epoch=True, convert_to_iter_based=True"
+    else:
+        warm, end = str(max(2, math.ceil(recipe.warmup_ratio * recipe.iterations))), "max_iters"
+        unit = "by_epoch=False"
+    main = {
+        "cosine": f"dict(type=CosineAnnealingLR, eta_min=0.0, {unit}, begin={warm}, end={end})",
+        "linear": f"dict(type=LinearLR, start_factor=1.0, end_factor=1e-5, {unit}, begin={warm}, end={end})",
+        "constant": f"dict(type=ConstantLR, factor=1.0, {unit}, begin={warm}, end={end})",
+    }[recipe.schedule]
+    warm_up = f"    dict(type=LinearLR, start_factor=1e-5, {unit}, begin=0, end={warm}),\n"
+    return f"param_scheduler = [\n{warm_up if recipe.warmup_ratio else ''}    {main},\n]\n"
+
+
+def _runtime(recipe: Recipe) -> str:
+    evaluate = """\
+    dict(
+        type=EvaluateChatHook,
+        tokenizer=tokenizer,
+        every_n_iters=evaluation_freq,
+        evaluation_inputs=evaluation_inputs,
+        # the hook formats this text once more, so that braces are doubled
+        system=SYSTEM.replace("{", "{{").replace("}", "}}"),
+        prompt_template=prompt_template,
+        max_new_tokens=EVALUATION_TOKENS,
+        generation_kwargs=dict(do_sample=False, temperature=None, top_p=None, top_k=None),
+    ),
+""".replace("EVALUATION_TOKENS", str(recipe.evaluation_tokens))
+    backend = "nccl" if recipe.device == "cuda" else "gloo"
+    return f"""
+{_title(5, "Runtime")}custom_hooks = [
+    dict(type=DatasetInfoHook, tokenizer=tokenizer),
+{evaluate if recipe.evaluate_every else ""}]
+
+default_hooks = dict(
+    timer=dict(type=IterTimerHook),
+    logger=dict(type=LoggerHook, log_metric_by_epoch=False, interval={recipe.log_every}),
+    param_scheduler=dict(type=ParamSchedulerHook),
+    checkpoint=dict(
+        type=CheckpointHook, by_epoch=False, interval=save_steps, max_keep_ckpts=save_total_limit
+    ),
+    sampler_seed=dict(type=DistSamplerSeedHook),
+)
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="{backend}"),
+)
+
+visualizer = None
+log_level = "INFO"
+load_from = None
+resume = False
+randomness = dict(seed={recipe.seed}, deterministic=False)
+log_processor = dict(by_epoch=False, window_size=1)
+"""
