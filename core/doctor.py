@@ -1,0 +1,127 @@
+"""What this machine has, what is missing for a fine-tune, and the one command that fixes it."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from core.errors import MachineError
+from core.machine import Machine, this_machine
+from core.models import starter_gguf
+from core.paths import PROJECT, Workspace
+from core.steps.step import megabytes
+from core.steps.train import versions
+from core.wording import say
+
+Grade = Literal["good", "note", "bad"]
+NEEDED_DISK = 3_000_000_000
+NEEDED_MEMORY = 4_000_000_000
+DASHBOARD_PORT = 8501
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. ``fix`` is the one command that mends it, where there is one."""
+
+    check: str
+    grade: Grade
+    text: str
+    fix: str = ""
+
+
+def examine(workspace: Workspace) -> list[Finding]:
+    """Look at everything once. Takes some seconds: torch is asked in a process of its own."""
+    machine = this_machine()
+    return [
+        *_versions(),
+        _starter(),
+        _gpu(machine),
+        _memory(machine),
+        _disk(workspace),
+        _workspace(workspace),
+        _port(DASHBOARD_PORT),
+    ]
+
+
+def report(workspace: Workspace) -> dict[str, Any]:
+    """The findings and the machine, as ``--json`` prints them."""
+    findings = examine(workspace)
+    return {
+        "ok": not any(finding.grade == "bad" for finding in findings),
+        "machine": asdict(this_machine()),
+        "versions": versions(),
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def _versions() -> Iterator[Finding]:
+    missing = [name for name, found in versions().items() if found == "-"]
+    if missing:
+        text = say("doctor.versions_missing", names=", ".join(missing))
+        yield Finding("versions", "bad", text, "scripts/run --reinstall")
+    else:
+        yield Finding("versions", "good", ", ".join(f"{k} {v}" for k, v in versions().items()))
+
+
+def _starter() -> Finding:
+    try:
+        return Finding("starter", "good", starter_gguf().name)
+    except MachineError as error:
+        return Finding("starter", "bad", str(error), "scripts/run --reinstall")
+
+
+def _gpu(machine: Machine) -> Finding:
+    if not machine.gpus:
+        kind = "bf16" if machine.bf16 else "fp32"
+        return Finding("gpu", "note", say("doctor.no_gpu", cores=machine.cores, precision=kind))
+    names = ", ".join(f"{gpu.name} ({megabytes(gpu.memory)})" for gpu in machine.gpus)
+    probe = _probe()
+    if probe.get("works"):
+        return Finding("gpu", "good", names)
+    text = say("doctor.gpu_unusable", names=names, reason=probe.get("error", "torch.cuda"))
+    return Finding("gpu", "bad", text, "nvidia-smi")
+
+
+def _probe() -> dict[str, Any]:
+    command = [sys.executable, "-m", "core.engine", "probe"]
+    try:
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=True)
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.SubprocessError, ValueError, IndexError) as error:
+        return {"works": False, "error": type(error).__name__}
+    return found
+
+
+def _memory(machine: Machine) -> Finding:
+    grade: Grade = "good" if machine.memory >= NEEDED_MEMORY else "bad"
+    text = say("doctor.memory", memory=megabytes(machine.memory), needed=megabytes(NEEDED_MEMORY))
+    return Finding("memory", grade, text)
+
+
+def _disk(workspace: Workspace) -> Finding:
+    there = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    text = say("doctor.disk", free=megabytes(free), needed=megabytes(NEEDED_DISK), folder=there)
+    return Finding(
+        "disk", "good" if free >= NEEDED_DISK else "bad", text, "" if free >= NEEDED_DISK else "df -h"
+    )
+
+
+def _workspace(workspace: Workspace) -> Finding:
+    try:
+        workspace.prepare()
+    except MachineError as error:
+        return Finding("workspace", "bad", str(error), "scripts/run doctor --workspace ~/tuneboard")
+    return Finding("workspace", "good", str(workspace.root))
+
+
+def _port(port: int) -> Finding:
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", port)) == 0
+    if taken:
+        return Finding("port", "note", say("doctor.port_taken", port=port), f"ss -ltnp sport = :{port}")
+    return Finding("port", "good", say("doctor.port_free", port=port))

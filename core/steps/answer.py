@@ -1,0 +1,100 @@
+"""Answer: many questions asked of one model in one job, and what a base model said remembered.
+
+A base model is asked the same question once: its answers are kept by the model's fingerprint, template and
+system prompt, so that a second run on the same base starts where the first one had to work.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import MissingArtefact
+from core.files import read_json, write_json
+from core.jobs.job import JobSpec
+from core.models import fingerprint
+from core.paths import Workspace
+from core.steps.step import engine_job, run_job
+from core.steps.watch import Update, answered
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question and how many tokens its answer may have."""
+
+    question: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``finished`` is false when the token limit cut the answer off."""
+
+    text: str
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How a model is spoken to: the training's template and system prompt."""
+
+    template: str
+    system: str
+
+
+def plan(job: Path, model: Path, speech: Speech, asks: Sequence[Ask], device: str) -> JobSpec:
+    """The job that asks; its request is written beside its log."""
+    request = {
+        "model": str(model),
+        "template": speech.template,
+        "system": speech.system,
+        "questions": [{"question": ask.question, "tokens": ask.tokens} for ask in asks],
+    }
+    write_json(job / "request.json", request)
+    (job / "answers.json").unlink(missing_ok=True)
+    env = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    return engine_job("answer", job / "request.json", job / "answers.json", env=env)
+
+
+def read(job: Path) -> dict[str, Answer]:
+    """The answers by question. Raises MissingArtefact."""
+    found = read_json(job / "answers.json")
+    if found is None:
+        raise MissingArtefact(what="answers.json", where=job, step="ask")
+    return {row["question"]: Answer(row["answer"], row["finished"]) for row in found}
+
+
+def ask(
+    job: Path, model: Path, speech: Speech, asks: Sequence[Ask], device: str, update: Update
+) -> dict[str, Answer]:
+    """Ask a model in a job of its own and wait for the answers. Raises StepFailed, StepStopped."""
+    run_job("ask", job, plan(job, model, speech, asks, device), answered(job, update))
+    return read(job)
+
+
+class Remembered:
+    """What one base model has said before, in one file of the workspace."""
+
+    def __init__(self, workspace: Workspace, model: Path, speech: Speech) -> None:
+        self.model, self.speech = model, speech
+        spoken = hashlib.sha256(json.dumps([speech.template, speech.system]).encode()).hexdigest()[:8]
+        self.path = workspace.answers / f"{fingerprint(model)}-{spoken}.json"
+
+    def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[str, Answer]:
+        """The answers to these questions; only what was never asked before costs a job."""
+        if missing := [ask for ask in asks if _key(ask) not in self._all()]:
+            answers = ask(job, self.model, self.speech, missing, device, update)
+            new = {_key(one): asdict(answers[one.question]) for one in missing}
+            # Of two processes at once the later one's file stays: the other's answers are asked again.
+            write_json(self.path, {**self._all(), **new})
+        known = self._all()
+        return {one.question: Answer(**known[_key(one)]) for one in asks}
+
+    def _all(self) -> dict[str, Any]:
+        return read_json(self.path) or {}
+
+
+def _key(ask: Ask) -> str:
+    return f"{ask.tokens}:{ask.question}"

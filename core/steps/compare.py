@@ -1,0 +1,84 @@
+"""Compare: the same questions asked of base and tuned model, judged for what was learned and what was kept.
+
+learned  share of the identity questions (taught ones, and paraphrases that are in no data) answered with
+         the name
+kept     share of the held-back general questions which the base model gets right that the tuned model
+         still gets right, by the accepted answers stated in the bank
+leaked   how many general questions are answered with the identity
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from core.data.conversations import Conversation
+from core.data.identity import LANGUAGES, bank
+from core.data.questions import contains, held_back_questions, same_question
+from core.steps.answer import Answer, Ask
+
+Kind = Literal["taught", "paraphrase", "general"]
+TAUGHT_ASKED = 20
+IDENTITY_TOKENS = 48
+GENERAL_TOKENS = 32
+IDENTITY_WORDS = ("personal assistant", "小助手", "私人助理", "个人助理")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of the proof; a general one states the answers that count as right."""
+
+    question: str
+    kind: Kind
+    accept: tuple[str, ...] = ()
+
+    @property
+    def ask(self) -> Ask:
+        return Ask(self.question, GENERAL_TOKENS if self.kind == "general" else IDENTITY_TOKENS)
+
+
+@dataclass(frozen=True)
+class Score:
+    """``learned`` and ``kept`` are shares from 0 to 1, None when nothing could be asked."""
+
+    learned: float | None
+    kept: float | None
+    leaked: int
+
+
+def questions(name: str, taught: Sequence[Conversation]) -> list[Question]:
+    """The proof's questions: a spread of the taught ones, all paraphrases, all held-back general ones."""
+    asked = [first.input for first, *_ in taught if contains(first.output, name)]
+    distinct = list({same_question(question): question for question in asked}.values())
+    step = max(1, -(-len(distinct) // TAUGHT_ASKED))
+    in_data = {same_question(turn.input) for conversation in taught for turn in conversation}
+    paraphrases = [q for language in LANGUAGES for q in bank(language).held_back]
+    return [
+        *(Question(question, "taught") for question in distinct[::step]),
+        *(Question(q, "paraphrase") for q in paraphrases if same_question(q) not in in_data),
+        *(Question(held.question, "general", held.accept) for held in held_back_questions()),
+    ]
+
+
+def judge(
+    name: str, asked: Sequence[Question], base: Mapping[str, Answer], tuned: Mapping[str, Answer]
+) -> Score:
+    """Score the tuned answers against the name, the accepted answers and the base's own."""
+    identity = [contains(tuned[q.question].text, name) for q in asked if q.kind != "general"]
+    general = [q for q in asked if q.kind == "general"]
+    kept = [_right(q, tuned) for q in general if _right(q, base)]
+    leaked = [q for q in general if _leaked(name, q.question, base[q.question].text, tuned[q.question].text)]
+    return Score(_share(identity), _share(kept), len(leaked))
+
+
+def _right(question: Question, answers: Mapping[str, Answer]) -> bool:
+    return any(contains(answers[question.question].text, accepted) for accepted in question.accept)
+
+
+def _leaked(name: str, question: str, base: str, tuned: str) -> bool:
+    """Whether the tuned answer speaks of the identity where neither the question nor the base does."""
+    signs = (name, *IDENTITY_WORDS)
+    return any(contains(tuned, sign) and not contains(base + " " + question, sign) for sign in signs)
+
+
+def _share(hits: Sequence[bool]) -> float | None:
+    return round(sum(hits) / len(hits), 4) if hits else None

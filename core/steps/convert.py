@@ -1,0 +1,24 @@
+"""Convert: XTuner's checkpoint becomes a PEFT adapter (``pth_to_hf``), in safetensors."""
+
+from pathlib import Path
+
+from core.errors import MissingArtefact
+from core.jobs.job import JobSpec
+from core.paths import RunPaths
+from core.steps import train
+from core.steps.step import engine_job
+
+SHARD = "2GB"
+
+
+def plan(run: RunPaths) -> JobSpec:
+    """The job that converts the run's last checkpoint into its ``adapter/``."""
+    trained = train.read(run)
+    return engine_job("convert", run.config, trained.checkpoint, run.adapter, SHARD)
+
+
+def read(run: RunPaths) -> Path:
+    """The adapter's folder. Raises MissingArtefact."""
+    if not (run.adapter / "adapter_model.safetensors").exists():
+        raise MissingArtefact(what="adapter_model.safetensors", where=run.adapter, step="convert")
+    return run.adapter

@@ -1,0 +1,107 @@
+"""Data: what is taught and what is replayed become the rows of a run."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data.conversations import Conversation, read_conversations, write_rows, write_source
+from core.data.identity import check_name, identity_conversations
+from core.data.questions import contains
+from core.data.replay import mix, questions_to_ask, replay_conversations
+from core.data.tokens import count_tokens
+from core.errors import MissingArtefact
+from core.files import read_json, write_json
+from core.machine import this_machine
+from core.models import Model
+from core.paths import DataPaths, RunPaths
+from core.recipe.check import problems, settle
+from core.recipe.recipe import Recipe, invalid
+from core.recipe.templates import TEMPLATES
+from core.steps.answer import Answer, Ask
+
+REPLAY_TOKENS = 40
+PASSES = 2
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Whose assistant it will be and the conversations that say so."""
+
+    name: str
+    conversations: tuple[Conversation, ...]
+
+    @property
+    def names_it(self) -> bool:
+        """Whether any answer contains the name: if none does, the name cannot be learned."""
+        return any(contains(turn.output, self.name) for row in self.conversations for turn in row)
+
+
+def taught(name: str, data: Path | None) -> Taught:
+    """The identity conversations for ``name``, or those of the file ``data``.
+
+    Raises InvalidName, NoSuchFile, NotJson, NotConversations, EmptyData.
+    """
+    name = check_name(name)
+    return Taught(name, tuple(read_conversations(data) if data else identity_conversations(name)))
+
+
+def replay_asks(said: Taught) -> list[Ask]:
+    """What the base model is asked so that it can be replayed."""
+    return [Ask(question, REPLAY_TOKENS) for question in questions_to_ask(said.conversations)]
+
+
+def replay_rows(answers: dict[str, Answer]) -> list[Conversation]:
+    """The base model's answers as conversations."""
+    return replay_conversations({question: (a.text, a.finished) for question, a in answers.items()})
+
+
+def recipe_for(model: Model, said: Taught, replay: bool, seed: int, iterations: int | None) -> Recipe:
+    """The settled recipe for these conversations on this machine. Raises InvalidRecipe.
+
+    The default length teaches the identity; of a longer file every distinct conversation is seen twice.
+    """
+    machine = this_machine()
+    recipe = Recipe(model=str(model.folder), data="rows.jsonl", seed=seed)
+    distinct = len(set(said.conversations)) * (2 if replay else 1)
+    needed = -(-PASSES * distinct // recipe.batch_size)
+    length = iterations or max(recipe.iterations or 0, needed)
+    recipe = recipe.changed(iterations=length)
+    if found := problems(recipe, machine, model):
+        raise invalid(found)
+    return settle(recipe, machine, model)
+
+
+def write(
+    run: RunPaths,
+    place: DataPaths,
+    said: Taught,
+    replay: Sequence[Conversation],
+    recipe: Recipe,
+    model: Model,
+) -> None:
+    """Write the source, the mixed rows and the run's data.json (hash, rows, tokens)."""
+    write_source(place.source, said.conversations)
+    rows = mix(
+        said.conversations, replay, recipe.batch_size * (recipe.iterations or 1), recipe.system, recipe.seed
+    )
+    write_rows(place.rows, rows)
+    tokens = count_tokens(rows, model.tokenizer_file, TEMPLATES[recipe.template], recipe.max_length)
+    about = {
+        "name": said.name,
+        "source": str(place.source),
+        "path": str(place.rows),
+        "sha256": hashlib.sha256(place.rows.read_bytes()).hexdigest(),
+        "taught": len(said.conversations),
+        "replay": len(replay),
+        **tokens.as_json(),
+    }
+    write_json(run.data, about)
+
+
+def read(run: RunPaths) -> Taught:
+    """What a run teaches. Raises MissingArtefact."""
+    about = read_json(run.data)
+    if about is None:
+        raise MissingArtefact(what=run.data.name, where=run.root, step="data")
+    return Taught(about["name"], tuple(read_conversations(Path(about["source"]))))

@@ -1,0 +1,30 @@
+"""Merge: base model and adapter become one model folder, safetensors in shards of 2 GB."""
+
+from core.errors import QuantizedBase
+from core.jobs.job import JobSpec
+from core.models import Model, read_model
+from core.paths import RunPaths
+from core.steps import convert, train
+from core.steps.step import check_space, engine_job
+
+# The merged weights are float16; the folder is written beside its place before it is renamed.
+BYTES_PER_WEIGHT = 2
+SPARE = 1.05
+
+
+def plan(run: RunPaths) -> JobSpec:
+    """The job that merges. Raises QuantizedBase, MissingArtefact, DiskFull.
+
+    Folding an adapter into rounded weights rounds the sum once more: the base must be unquantized.
+    """
+    base = train.model_of(run)
+    adapter = convert.read(run)
+    if base.quantization:
+        raise QuantizedBase(model=base.folder, quantization=base.quantization)
+    check_space(run.root, int(base.parameters * BYTES_PER_WEIGHT * SPARE))
+    return engine_job("merge", base.folder, adapter, run.merged, convert.SHARD)
+
+
+def read(run: RunPaths) -> Model:
+    """The merged model. Raises NoSuchModel, NotAModel."""
+    return read_model(run.merged)

@@ -1,0 +1,84 @@
+"""What every step shares: how its command is made, and how it is run to its end as a job."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.errors import DiskFull, StepFailed, StepStopped
+from core.jobs.explain import explain
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, stop, wait
+from core.jobs.status import State, Status
+from core.jobs.tail import last_lines
+from core.machine import this_machine
+from core.paths import PROJECT
+from core.wording import say
+
+LOG_LINES = 200
+
+
+def engine_job(tool: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> JobSpec:
+    """The job that runs one of ``core.engine``'s tools with these arguments."""
+    return JobSpec(
+        command=(sys.executable, "-m", "core.engine", tool, *map(str, arguments)),
+        cwd=PROJECT,
+        env={**engine_environment(), **(env or {})},
+        asked_by=os.environ.get("USER", "tuneboard"),
+        asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def engine_environment() -> dict[str, str]:
+    """What every tool of the engine gets: no hub, no forked tokenizers, all cores, and XTuner's own two
+    MKL settings (``convert`` and ``merge`` fail without them on some machines)."""
+    return {
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "OMP_NUM_THREADS": str(this_machine().cores),
+        "MKL_SERVICE_FORCE_INTEL": "1",
+        "MKL_THREADING_LAYER": "GNU",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def run_job(step: str, folder: Path, spec: JobSpec, on_poll: Callable[[], None] | None = None) -> None:
+    """Launch a job and wait for its end, stopping it when this process is interrupted.
+
+    Raises StepFailed with the cause found in its log, StepStopped.
+    """
+    launch(folder, spec)
+    try:
+        status = wait(folder, on_poll=on_poll)
+    except KeyboardInterrupt:
+        stop(folder, by="keyboard")
+        wait(folder)
+        raise
+    raise_unless_finished(step, folder, status)
+
+
+def raise_unless_finished(step: str, folder: Path, status: Status) -> None:
+    """Nothing for a finished job; StepStopped or StepFailed, in words, for any other end."""
+    if status.state is State.finished:
+        return
+    log = JobPaths(folder).log
+    if status.state is State.stopped:
+        raise StepStopped(step=step, log=log)
+    cause = explain(last_lines(log, LOG_LINES), status)
+    key, line = (cause.key, cause.line) if cause else ("unknown", "")
+    raise StepFailed(step=step, reason=say(f"cause.{key}"), line=line or status.reason or "", log=log)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raises DiskFull when ``folder``'s disk has fewer than ``needed`` bytes free."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise DiskFull(folder=folder, needed=megabytes(needed), free=megabytes(free))
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes as a person reads it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

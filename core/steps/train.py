@@ -1,0 +1,115 @@
+"""Train: a recipe and rows become XTuner's checkpoints.
+
+The command is XTuner's own training program on the config file that stands in the run's folder.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+
+from core.errors import MissingArtefact
+from core.files import write_json, write_text
+from core.jobs.job import JobSpec
+from core.machine import this_machine
+from core.models import Model, read_model
+from core.paths import RunPaths
+from core.recipe.check import problems, settle
+from core.recipe.recipe import Recipe, from_yaml, invalid, to_yaml
+from core.recipe.xtuner_config import write_config
+from core.steps.step import check_space, engine_job
+
+PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
+# Weights of LoRA, its optimizer state and two checkpoints of them are small beside this.
+LOG_AND_CHECKPOINT_BYTES = 300_000_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The last checkpoint of a run and its iteration."""
+
+    checkpoint: Path
+    iteration: int
+
+
+def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
+    """Check the recipe and write recipe.yaml, config.py and versions.json into the run's folder.
+
+    Returns the settled recipe. Raises InvalidRecipe (all problems at once), DiskFull.
+    """
+    machine = this_machine()
+    if found := problems(recipe, machine, model):
+        raise invalid(found)
+    settled = settle(recipe, machine, model).changed(model=str(model.folder), data=str(rows))
+    check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
+    write_text(run.recipe, to_yaml(settled))
+    write_text(run.config, write_config(settled, rows, model.folder, run.work_dir))
+    write_json(run.versions, versions())
+    return settled
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide a result; "-" for a package that is not installed."""
+    return {"python": python_version(), **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "-"
+
+
+def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
+    """The job that trains. A recipe for the processor hides every GPU from it."""
+    if not run.config.exists():
+        raise MissingArtefact(what=run.config.name, where=run.root, step="data")
+    arguments = [str(run.config), "--work-dir", str(run.work_dir), "--seed", str(recipe.seed)]
+    if recipe.deepspeed != "none":
+        arguments += ["--deepspeed", f"deepspeed_{recipe.deepspeed}"]
+    if resume:
+        arguments += ["--resume", str(resume)]
+    env = {"HF_DATASETS_CACHE": str(run.job("train") / "cache")}
+    if recipe.device == "cpu":
+        env |= {"CUDA_VISIBLE_DEVICES": ""}
+    if recipe.deepspeed != "none":
+        # DeepSpeed alone in one process looks for MPI unless it is told where it stands.
+        env |= {
+            "RANK": "0",
+            "LOCAL_RANK": "0",
+            "WORLD_SIZE": "1",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": "0",
+        }
+    return engine_job("train", *arguments, env=env)
+
+
+def recipe_of(run: RunPaths) -> Recipe:
+    """The recipe a run was prepared with."""
+    return from_yaml(run.recipe)
+
+
+def model_of(run: RunPaths) -> Model:
+    """The base model of a run. Raises NoSuchModel when it was moved away."""
+    return read_model(Path(recipe_of(run).model))
+
+
+def checkpoints(work_dir: Path) -> list[Trained]:
+    """Checkpoints (``iter_N.pth``: a file, or with DeepSpeed a folder), the oldest first."""
+    return sorted(_checkpoints(work_dir), key=lambda found: found.iteration)
+
+
+def _checkpoints(work_dir: Path) -> Iterator[Trained]:
+    for path in work_dir.glob("iter_*.pth"):
+        if match := re.fullmatch(r"iter_(\d+)\.pth", path.name):
+            yield Trained(path, int(match[1]))
+
+
+def read(run: RunPaths) -> Trained:
+    """The last checkpoint. Raises MissingArtefact."""
+    found = checkpoints(run.work_dir)
+    if not found:
+        raise MissingArtefact(what="iter_*.pth", where=run.work_dir, step="train")
+    return found[-1]

@@ -1,0 +1,40 @@
+"""How far a running job is, read from the files it writes: nothing is asked of the job itself."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from core.jobs.curves import CurveReader
+from core.jobs.job import JobPaths
+from core.jobs.tail import last_lines
+
+Update = Callable[[float, str], None]
+
+
+def answered(job: Path, update: Update) -> Callable[[], None]:
+    """A poll that reports ``answered 32/166`` lines of an answering job."""
+
+    def poll() -> None:
+        for line in reversed(last_lines(JobPaths(job).log, 5)):
+            if match := re.match(r"answered (\d+)/(\d+)", line):
+                update(int(match[1]) / int(match[2]), f"{match[1]}/{match[2]}")
+                return
+
+    return poll
+
+
+def trained(work_dir: Path, total: int | None, update: Update) -> Callable[[], None]:
+    """A poll that reports iteration and loss of a training job."""
+    reader = CurveReader(work_dir)
+
+    def poll() -> None:
+        reader.poll()
+        columns = reader.columns()
+        if not len(columns["iter"]):
+            return
+        iteration, loss = int(columns["iter"][-1]), float(columns["loss"][-1])
+        whole = total or reader.total_iters
+        share = iteration / whole if whole else 0.0
+        update(share, f"{iteration}/{whole or '?'}  loss {loss:.3f}")
+
+    return poll

@@ -1,0 +1,191 @@
+"""Progress on a terminal: what is happening, how far, the loss, and how long it will still take.
+
+On a terminal it is two bars; into a file or a pipe it is a line now and then. All of it goes to standard
+error, so that ``--json`` is alone on standard output.
+"""
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from core.wording import say
+
+# Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
+COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
+PLAIN_EVERY = 10.0
+SHOWN_ANSWERS = 3
+
+
+class Clock:
+    """How far the whole chain is, and how long it will still take at the pace so far."""
+
+    def __init__(self, stages: dict[str, int]) -> None:
+        self.costs = stages
+        self.began = time.monotonic()
+        self.done = 0.0
+        self.current = ""
+        self.share = 0.0
+
+    def stage(self, name: str) -> None:
+        """Stages before ``name`` count as done, skipped ones too."""
+        names = list(self.costs)
+        before = names[: names.index(name)] if name in names else []
+        self.done = sum(self.costs[known] for known in before)
+        self.current, self.share = name, 0.0
+
+    @property
+    def fraction(self) -> float:
+        """How much of the chain's cost is behind, from 0 to 1."""
+        now = self.done + self.costs.get(self.current, 0) * self.share
+        return min(1.0, now / sum(self.costs.values()))
+
+    def left(self) -> str:
+        """The time still to go as ``m:ss``; "?" before there is a pace."""
+        if self.fraction < 0.02:
+            return "?"
+        seconds = (time.monotonic() - self.began) * (1 - self.fraction) / self.fraction
+        return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+class PlainProgress:
+    """Progress as lines, for a file, a pipe or a log."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(COSTS)
+        self.last = 0.0
+
+    def stage(self, name: str) -> None:
+        self.clock.stage(name)
+        self.last = 0.0
+        self._line("")
+
+    def update(self, share: float, note: str) -> None:
+        self.clock.share = share
+        if time.monotonic() - self.last >= PLAIN_EVERY:
+            self._line(note)
+
+    def say(self, key: str, **values: object) -> None:
+        print(say(key, **values), file=sys.stderr, flush=True)
+
+    def _line(self, note: str) -> None:
+        self.last = time.monotonic()
+        left = say("progress.left", time=self.clock.left())
+        stage = say(f"stage.{self.clock.current}")
+        print(f"[{self.clock.fraction:4.0%}] {stage} {note} {left}", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> "PlainProgress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class BarProgress:
+    """Progress as two live bars: the stage and the whole."""
+
+    def __init__(self, console: Console) -> None:
+        self.clock = Clock(COSTS)
+        self.bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
+        )
+        self.whole = self.bars.add_task(say("progress.whole"), total=1.0, note="")
+        self.part = self.whole
+
+    def stage(self, name: str) -> None:
+        self._finish_part()
+        self.clock.stage(name)
+        self.part = self.bars.add_task(say(f"stage.{name}"), total=1.0, note="")
+        self._show("")
+
+    def update(self, share: float, note: str) -> None:
+        self.clock.share = share
+        self._show(note)
+
+    def say(self, key: str, **values: object) -> None:
+        self.bars.console.print(say(key, **values), markup=False)
+
+    def _finish_part(self) -> None:
+        if self.part != self.whole:
+            self.bars.update(self.part, completed=1.0)
+            self.bars.stop_task(self.part)
+
+    def _show(self, note: str) -> None:
+        self.bars.update(self.part, completed=self.clock.share, note=note)
+        left = say("progress.left", time=self.clock.left())
+        self.bars.update(self.whole, completed=self.clock.fraction, note=left)
+
+    def __enter__(self) -> "BarProgress":
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finish_part()
+        self.bars.stop()
+
+
+def progress() -> PlainProgress | BarProgress:
+    """Bars on a terminal, lines elsewhere."""
+    console = Console(stderr=True)
+    return BarProgress(console) if console.is_terminal else PlainProgress()
+
+
+def show(kind: str, result: dict[str, Any]) -> None:
+    """A command's result for a person."""
+    console = Console()
+    if kind == "runs":
+        _show_runs(console, result["runs"])
+    elif kind == "doctor":
+        _show_findings(console, result["findings"])
+    elif "answers" in result:
+        _show_answers(console, result)
+    else:
+        for key, value in result.items():
+            console.print(f"{key}: {value}", markup=False, highlight=False)
+
+
+def _show_answers(console: Console, result: dict[str, Any]) -> None:
+    """Some answers of each kind and the measured numbers."""
+    table = Table(title=say("result.title", run=result["run"]), show_lines=True)
+    for column in ("question", "base", "tuned"):
+        table.add_column(say(f"result.{column}"), overflow="fold")
+    kinds = {answer.get("kind"): None for answer in result["answers"]}
+    for kind in kinds:
+        rows = [answer for answer in result["answers"] if answer.get("kind") == kind]
+        for row in rows[:SHOWN_ANSWERS] if kind else rows:
+            table.add_row(*(escape(row[key]) for key in ("question", "base", "tuned")))
+    console.print(table)
+    for key in ("learned", "kept", "leaked", "merged"):
+        if key in result:
+            value = "–" if result[key] is None else result[key]
+            console.print(say(f"result.{key}", value=value), markup=False)
+
+
+def _show_runs(console: Console, runs: list[dict[str, Any]]) -> None:
+    if not runs:
+        console.print(say("runs.none"))
+        return
+    table = Table()
+    columns = ("run", "name", "state", "learned", "kept", "leaked")
+    for column in columns:
+        table.add_column(say(f"runs.{column}"), overflow="fold")
+    for run in runs:
+        table.add_row(*("–" if run[key] is None else escape(str(run[key])) for key in columns))
+    console.print(table)
+
+
+def _show_findings(console: Console, findings: list[dict[str, str]]) -> None:
+    marks = {"good": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
+    for finding in findings:
+        console.print(f"{marks[finding['grade']]} {finding['check']}: {escape(finding['text'])}")
+        if finding["fix"]:
+            console.print(f"    {escape(say('doctor.fix', command=finding['fix']))}")
