@@ -41,6 +41,11 @@ class RunPaths:
         return self.root.name
 
     @property
+    def about(self) -> Path:
+        """What a person calls this run."""
+        return self.root / "about.json"
+
+    @property
     def recipe(self) -> Path:
         return self.root / "recipe.yaml"
 
@@ -127,6 +132,11 @@ class Workspace:
     @property
     def runs(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def log(self) -> Path:
+        """The dashboard's own log; a job has its own in its folder."""
+        return self.root / "dashboard.log"
 
     @property
     def answers(self) -> Path:

@@ -1,22 +1,28 @@
 """What the workspace's runs are, read from their folders: nothing about a run is kept anywhere else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.files import read_json
+from core.files import read_json, write_json
 from core.jobs.status import State, read_status
 from core.paths import RunPaths, Workspace
 
 STEPS = ("starter", "base", "train", "convert", "merge", "ask")
+# The job of the whole chain (core.tune), which starts the steps' jobs one after the other.
+CHAIN = "chain"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: which steps have a job, in what state, and what was measured at the end."""
+    """One run: which steps have a job, in what state, and what was measured at the end.
+
+    ``name`` is what the assistant is taught, ``title`` what a person calls the run.
+    """
 
     run: str
     name: str | None
+    title: str
     state: State
     steps: dict[str, State]
     learned: float | None = None
@@ -31,10 +37,12 @@ def read_run(paths: RunPaths) -> Run:
     """Describe one run's folder."""
     about, result = read_json(paths.data) or {}, read_json(paths.result) or {}
     steps = dict(_steps(paths))
+    name = about.get("name")
     return Run(
         run=paths.id,
-        name=about.get("name"),
-        state=list(steps.values())[-1] if steps else State.waiting,
+        name=name,
+        title=(read_json(paths.about) or {}).get("title") or name or paths.id,
+        state=_state(paths, steps),
         steps=steps,
         learned=result.get("learned"),
         kept=result.get("kept"),
@@ -45,6 +53,41 @@ def read_run(paths: RunPaths) -> Run:
 def list_runs(workspace: Workspace) -> list[Run]:
     """All runs, newest first."""
     return [read_run(RunPaths(folder)) for folder in workspace.run_folders()]
+
+
+def rename(paths: RunPaths, title: str) -> None:
+    """Call a run ``title`` from now on; its folder keeps its name. Raises OSError."""
+    write_json(paths.about, {"title": " ".join(title.split())})
+
+
+def standing(paths: RunPaths) -> dict[str, State | None]:
+    """Where a run stands, by page: a state, or None for a step that was not begun."""
+    steps = dict(_steps(paths))
+    made = State.finished
+    return {
+        "data": made if paths.data.exists() else steps.get("base") or steps.get("starter"),
+        "config": made if paths.config.exists() else None,
+        "train": steps.get("train"),
+        "merge": made if paths.merged.exists() else steps.get("merge") or steps.get("convert"),
+        "chat": None,
+        "compare": made if paths.result.exists() else steps.get("ask"),
+        "publish": None,
+    }
+
+
+def next_step(found: Mapping[str, State | None]) -> str:
+    """The first step that is not done; with a merged model, the chat."""
+    for step in ("data", "config", "train", "merge"):
+        if found.get(step) is not State.finished:
+            return step
+    return "chat"
+
+
+def _state(paths: RunPaths, steps: Mapping[str, State]) -> State:
+    chain = paths.job(CHAIN)
+    if (chain / "job.json").exists():
+        return read_status(chain).state
+    return list(steps.values())[-1] if steps else State.waiting
 
 
 def _steps(paths: RunPaths) -> Iterator[tuple[str, State]]:

@@ -1,0 +1,5 @@
+"""Start."""
+
+from ui.frame import open_page
+
+here = open_page("start")

@@ -1,0 +1,5 @@
+"""Data."""
+
+from ui.frame import open_page
+
+here = open_page("data")

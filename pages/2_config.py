@@ -1,0 +1,5 @@
+"""Config."""
+
+from ui.frame import open_page
+
+here = open_page("config")

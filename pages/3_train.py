@@ -1,0 +1,5 @@
+"""Train."""
+
+from ui.frame import open_page
+
+here = open_page("train")

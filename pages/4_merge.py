@@ -1,0 +1,5 @@
+"""Merge."""
+
+from ui.frame import open_page
+
+here = open_page("merge")

@@ -1,0 +1,5 @@
+"""Chat."""
+
+from ui.frame import open_page
+
+here = open_page("chat")

@@ -1,0 +1,5 @@
+"""Publish."""
+
+from ui.frame import open_page
+
+here = open_page("publish")

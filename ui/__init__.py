@@ -1,0 +1,1 @@
+"""What the pages share: access, router, frame, forms, charts and the job panel."""
