@@ -63,7 +63,7 @@ def read_conversations(path: Path) -> list[Conversation]:
     if problems:
         shown = "; ".join(problems[:SHOWN_PROBLEMS])
         raise NotConversations(path=path, count=len(problems), problems=shown)
-    return [_conversation(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 def _read_rows(path: Path) -> list[Any]:
@@ -118,7 +118,8 @@ def _problems(number: int, row: Any) -> Iterator[str]:
             yield f'row {number}: "output" is missing or empty'
 
 
-def _conversation(row: dict[str, Any]) -> Conversation:
+def from_row(row: dict[str, Any]) -> Conversation:
+    """The conversation of one of XTuner's rows that has no problem."""
     return tuple(
         Turn(turn.get("input", ""), turn["output"], turn.get("system") or "") for turn in row["conversation"]
     )
