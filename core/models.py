@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -67,6 +67,39 @@ def read_model(folder: Path) -> Model:
         max_length=int(config.get("max_position_embeddings", 0)),
         chat_template=_chat_template(folder),
         quantization=_quantization(config),
+    )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What memory depends on: numbers of config.json, and each layer weight's (rows, columns) by name."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads_of_keys: float
+    vocabulary: int
+    linear: Mapping[str, tuple[int, int]]
+
+
+def read_shape(model: Model) -> Shape:
+    """The shape of a model with named layers (Llama, Qwen, Mistral, …). Raises NotAModel."""
+    config = _read_config(model.folder)
+    hidden = int(config.get("hidden_size", 0))
+    heads = int(config.get("num_attention_heads", 1))
+    linear = {
+        name: (shape[0], shape[1])
+        for file in sorted(model.folder.glob("*.safetensors"))
+        for name, shape in _tensors(file)
+        if len(shape) == 2 and ".layers." in name
+    }
+    return Shape(
+        layers=int(config.get("num_hidden_layers", 0)),
+        hidden=hidden,
+        intermediate=int(config.get("intermediate_size", 4 * hidden)),
+        heads_of_keys=int(config.get("num_key_value_heads", heads)) / heads,
+        vocabulary=int(config.get("vocab_size", 0)),
+        linear=linear,
     )
 
 
@@ -142,10 +175,10 @@ def _chat_template(folder: Path) -> str:
 
 def _parameters(file: Path) -> int:
     """Weights in a safetensors file, from its header (8 bytes of length, then JSON)."""
-    return sum(_product(shape) for shape in _shapes(file))
+    return sum(_product(shape) for _, shape in _tensors(file))
 
 
-def _shapes(file: Path) -> Iterator[list[int]]:
+def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
@@ -154,7 +187,7 @@ def _shapes(file: Path) -> Iterator[list[int]]:
             header = json.loads(stream.read(length))
         for name, tensor in header.items():
             if name != "__metadata__":
-                yield tensor["shape"]
+                yield name, tensor["shape"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotAModel(folder=file.parent, reason=f"{file.name} is not a safetensors file") from error
 

@@ -6,16 +6,18 @@ The command is XTuner's own training program on the config file that stands in t
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
+from zipfile import is_zipfile
 
 from core.errors import MissingArtefact
-from core.files import write_json, write_text
+from core.files import read_json, write_json, write_text
 from core.jobs.job import JobSpec
 from core.machine import this_machine
 from core.models import Model, read_model
-from core.paths import RunPaths
+from core.paths import RunPaths, Workspace
 from core.recipe.check import problems, settle
 from core.recipe.recipe import Recipe, from_yaml, invalid, to_yaml
 from core.recipe.xtuner_config import write_config
@@ -105,6 +107,32 @@ def _checkpoints(work_dir: Path) -> Iterator[Trained]:
     for path in work_dir.glob("iter_*.pth"):
         if match := re.fullmatch(r"iter_(\d+)\.pth", path.name):
             yield Trained(path, int(match[1]))
+
+
+def resumable(run: RunPaths) -> Trained | None:
+    """The last checkpoint that is whole; None when training must begin anew."""
+    return next((found for found in reversed(checkpoints(run.work_dir)) if _whole(found.checkpoint)), None)
+
+
+def _whole(checkpoint: Path) -> bool:
+    """torch writes a zip file, whose directory is at its end: half a file has none. DeepSpeed's checkpoint is
+    a folder of such files."""
+    files = list(checkpoint.glob("*.pt")) if checkpoint.is_dir() else [checkpoint]
+    return bool(files) and all(map(is_zipfile, files))
+
+
+def variant(workspace: Workspace, run: RunPaths, now: datetime) -> RunPaths:
+    """A new run on the same rows with the same recipe, to be changed: what was trained keeps its own.
+
+    Raises MissingArtefact, NoSuchModel, NotWritable, DiskFull.
+    """
+    recipe, model, about = recipe_of(run), model_of(run), read_json(run.data)
+    if about is None:
+        raise MissingArtefact(what=run.data.name, where=run.root, step="data")
+    new = workspace.new_run(about["name"], now)
+    write_json(new.data, about)
+    prepare(new, recipe, model, Path(recipe.data))
+    return new
 
 
 def read(run: RunPaths) -> Trained:

@@ -13,5 +13,5 @@ environment variables:
     FAKE_XTUNER_NAN_AT     iteration from which the loss is not a number
     FAKE_XTUNER_MEMORY     MB of GPU memory to report; without it none, as on a processor
 
-A checkpoint is JSON and not torch's: nothing here may be loaded as a model.
+A checkpoint is a zip file as torch's is, with JSON in it: nothing here may be loaded as a model.
 """

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 OOM = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which "
@@ -92,7 +93,7 @@ class Training:
     def run(self, resume: Path | None) -> None:
         start = 0
         if resume:
-            start = json.loads(resume.read_text(encoding="utf-8"))["iter"]
+            start = json.loads(ZipFile(resume).read("checkpoint.json"))["iter"]
             self.log(f"Load checkpoint from {resume}")
             self.log(f"resumed epoch: 0, iter: {start}")
         self.log("Num train samples 500")
@@ -170,7 +171,8 @@ class Training:
             (self.work_dir / f"iter_{self.checkpoints.pop(0)}.pth").unlink()
         self.checkpoints.append(iteration)
         checkpoint = self.work_dir / f"iter_{iteration}.pth"
-        checkpoint.write_text(json.dumps({"iter": iteration, "seed": self.seed}), encoding="utf-8")
+        with ZipFile(checkpoint, "w") as file:  # as torch's files are
+            file.writestr("checkpoint.json", json.dumps({"iter": iteration, "seed": self.seed}))
         (self.work_dir / "last_checkpoint").write_text(str(checkpoint), encoding="utf-8")
 
     def _new_time_folder(self) -> Path:

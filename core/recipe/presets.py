@@ -1,0 +1,72 @@
+"""Starting points for a recipe: a few named sets of values, each for a purpose; ``preset.<name>`` says which.
+
+A preset leaves alone what belongs to the data: model, rows, template and system prompt.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.machine import Machine
+from core.recipe.recipe import Recipe
+
+OF_THE_DATA = ("model", "data", "template", "system")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Values by field; whatever is not named takes the Recipe's own default."""
+
+    name: str
+    values: Mapping[str, Any]
+    needs_gpu: bool = False
+
+    def apply(self, recipe: Recipe) -> Recipe:
+        """``recipe`` with this preset's values, its data, machine and seed as they were."""
+        kept = {name: getattr(recipe, name) for name in (*OF_THE_DATA, "device", "precision", "seed")}
+        return Recipe(**{**self.values, **kept})
+
+
+PRESETS = (
+    Preset("balanced", {}),
+    Preset("quick", {"iterations": 40, "save_every": 20, "log_every": 2, "evaluate_every": 20}),
+    Preset("thorough", {"iterations": 480, "rank": 16, "alpha": 32, "save_every": 120, "evaluate_every": 120}),
+    # 7B on one card: measured at 8 x 512 tokens a step, 17 GB with activation checkpointing.
+    Preset(
+        "qlora_7b",
+        {
+            "iterations": 160,
+            "batch_size": 8,
+            "rank": 64,
+            "quantization": "nf4",
+            "optimizer": "paged_adamw_32bit",
+            "activation_checkpointing": True,
+            "lr": 2e-4,
+        },
+        needs_gpu=True,
+    ),
+    # XTuner 0.2.0's internlm_chat_7b_qlora_oasst1_e3, as its tutorial changes it.
+    Preset(
+        "tutorial",
+        {
+            "iterations": None,
+            "epochs": 3,
+            "batch_size": 2,
+            "accumulation": 16,
+            "lr": 2e-4,
+            "rank": 64,
+            "alpha": 16,
+            "dropout": 0.1,
+            "quantization": "nf4",
+            "optimizer": "paged_adamw_32bit",
+            "activation_checkpointing": True,
+            "evaluate_every": 90,
+        },
+        needs_gpu=True,
+    ),
+)
+
+
+def presets(machine: Machine) -> dict[str, Preset]:
+    """The presets that can run on this machine, by name."""
+    return {preset.name: preset for preset in PRESETS if machine.gpus or not preset.needs_gpu}

@@ -1,0 +1,60 @@
+"""How fast this machine trains, from what earlier runs of the workspace wrote down; never guessed."""
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import TuneboardError
+from core.files import read_json
+from core.jobs.points import parse_scalars_line
+from core.jobs.tail import last_lines
+from core.paths import RunPaths, Workspace
+from core.recipe.recipe import Recipe
+from core.steps.train import recipe_of
+
+LOOKED_AT = 200
+RUNS_LOOKED_AT = 20
+# What changes how long a token takes; a run that differs in one of them says nothing about another.
+SAME = ("model", "device", "precision", "quantization", "activation_checkpointing", "deepspeed", "pack")
+
+
+def pace(workspace: Workspace, recipe: Recipe) -> float | None:
+    """Tokens a second of the newest earlier run alike enough to ``recipe``; None when there is none.
+
+    Of several with the same batch size the newest counts, before any with another batch size.
+    """
+    alike = [run for run in _runs(workspace) if all(_same(run[1], recipe, name) for name in SAME)]
+    alike.sort(key=lambda run: run[1].batch_size != recipe.batch_size)
+    return next((found for paths, earlier in alike if (found := measured(paths, earlier))), None)
+
+
+def measured(run: RunPaths, recipe: Recipe) -> float | None:
+    """Tokens a second of one run: its median time an iteration, its mean tokens a batch."""
+    about, seconds = read_json(run.data) or {}, _seconds(run.work_dir)
+    if not seconds or not about.get("rows"):
+        return None
+    tokens = recipe.max_length if recipe.pack else about["kept"] / about["rows"]
+    return float(tokens * recipe.batch_size / statistics.median(seconds))
+
+
+def _seconds(work_dir: Path) -> list[float]:
+    """Seconds an iteration over the newest start's last lines."""
+    for scalars in sorted(work_dir.glob("*/vis_data/scalars.json"), reverse=True):
+        points = (parse_scalars_line(line) for line in last_lines(scalars, LOOKED_AT))
+        if seconds := [point.time for point in points if point and point.time]:
+            return seconds
+    return []
+
+
+def _runs(workspace: Workspace) -> Iterator[tuple[RunPaths, Recipe]]:
+    for folder in workspace.run_folders()[:RUNS_LOOKED_AT]:
+        run = RunPaths(folder)
+        if run.work_dir.is_dir():
+            try:
+                yield run, recipe_of(run)
+            except TuneboardError:  # an unreadable recipe is no measure
+                continue
+
+
+def _same(one: Recipe, other: Recipe, name: str) -> bool:
+    return bool(getattr(one, name) == getattr(other, name))
