@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 cannot be done as asked, 130 interrupted.
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,12 +57,15 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--no-replay": {"action": "store_true"},
         "--seed": {"type": _count, "default": 42, "metavar": "N"},
         "--iterations": {"type": _positive, "metavar": "N"},
+        "--run": {"metavar": "RUN"},
         "RUN": {"metavar": "RUN"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     }
     settings = known[option]
     name = option if option.startswith("--") else option.lower()
-    command.add_argument(name, help=say(f"cli.option.{option.strip('-').lower()}"), **settings)
+    command.add_argument(
+        name, help=say(f"cli.option.{HELP.get(option) or option.strip('-').lower()}"), **settings
+    )
 
 
 def _count(text: str) -> int:
@@ -90,8 +94,9 @@ def _wish(options: argparse.Namespace) -> Wish:
 
 
 def _tune(options: argparse.Namespace, workspace: Workspace) -> Result:
+    run = workspace.run(options.run) if options.run else None
     with progress() as shown:
-        return chain.tune(workspace, _wish(options), shown)
+        return chain.tune(workspace, _wish(options), shown, run)
 
 
 def _data(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -135,9 +140,10 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
     return report(workspace)
 
 
+HELP = {"--run": "go_on"}
 MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations")
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
-    "tune": (_tune, MAKE),
+    "tune": (_tune, (*MAKE, "--run")),
     "data": (_data, MAKE),
     "train": (_train, ("RUN",)),
     "convert": (_convert, ("RUN",)),
@@ -151,6 +157,8 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code. No error reaches a person as a traceback."""
     try:
+        # Asked to end by a supervisor, it stops the running step as it does at the keyboard.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         if not arguments:
             parser().print_help()
             return 0

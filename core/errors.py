@@ -12,6 +12,7 @@ TuneboardError                exit code 1
 │   ├── NotConversations      a data file is JSON, but not conversations
 │   ├── EmptyData             a data file has no usable conversation
 │   ├── NoSuchRun             no run of that name in the workspace
+│   ├── NoSuchChat            no chat of that name in the workspace
 │   ├── MissingArtefact       a step's input was not made yet
 │   └── QuantizedBase         merging onto a quantized base would be wrong
 ├── MachineError              this machine lacks something
@@ -22,6 +23,7 @@ TuneboardError                exit code 1
     ├── JobRunning            a live job already owns this job folder
     ├── JobNotStarted         the supervisor did not come up
     ├── NoSuchJob             the folder holds no job
+    ├── ChatFailed            the chat server gave no answer
     ├── StepFailed            a step's tool ended with an error
     └── StepStopped           somebody stopped the step
 """
@@ -93,6 +95,10 @@ class NoSuchRun(InputError):
     key = "no_such_run"
 
 
+class NoSuchChat(InputError):
+    key = "no_such_chat"
+
+
 class MissingArtefact(InputError):
     key = "missing_artefact"
 
@@ -131,6 +137,12 @@ class JobNotStarted(JobError):
 
 class NoSuchJob(JobError):
     key = "no_such_job"
+
+
+class ChatFailed(JobError):
+    """Values: reason (what the server said, or what became of it)."""
+
+    key = "chat_failed"
 
 
 class StepFailed(JobError):

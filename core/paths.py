@@ -6,6 +6,7 @@ digits of any script and drops everything else.
 
 import os
 import re
+import secrets
 import tempfile
 import unicodedata
 from contextlib import suppress
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import NoSuchRun, NotWritable
+from core.errors import NoSuchChat, NoSuchRun, NotWritable
 
 PROJECT = Path(__file__).resolve().parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
@@ -39,6 +40,11 @@ class RunPaths:
     @property
     def id(self) -> str:
         return self.root.name
+
+    @property
+    def doomed(self) -> Path:
+        """Where a run's folder goes to be deleted: gone from the list at once, whatever happens then."""
+        return self.root.with_name(f".{self.root.name}.deleted")
 
     @property
     def about(self) -> Path:
@@ -143,6 +149,21 @@ class Workspace:
         """Answers of base models, kept by the model's fingerprint: the same question is asked once."""
         return self.root / "answers"
 
+    @property
+    def chats(self) -> Path:
+        """The chats with the models, one JSON file each."""
+        return self.root / "chats"
+
+    @property
+    def chat_server(self) -> Path:
+        """The job folder of the chat server."""
+        return self.root / "chat-server"
+
+    @property
+    def chat_server_about(self) -> Path:
+        """Which model the chat server has, and its port."""
+        return self.chat_server / "serves.json"
+
     def model(self, name: str) -> Path:
         return self.models / slug(name)
 
@@ -156,10 +177,27 @@ class Workspace:
             raise NoSuchRun(run=run_id, workspace=self.root)
         return RunPaths(found[0])
 
+    def chat(self, chat_id: str) -> Path:
+        """The file of the chat called ``chat_id``. Raises NoSuchChat; a name with a separator is never a chat."""
+        for file in self.chat_files():
+            if file.stem == chat_id:
+                return file
+        raise NoSuchChat(chat=chat_id, workspace=self.root)
+
+    def chat_files(self) -> list[Path]:
+        """Every chat's file, newest first."""
+        return sorted(self.chats.glob("*.json"), reverse=True)
+
+    def new_chat(self, now: datetime) -> Path:
+        """A file name for a new chat; two of one second differ."""
+        return self.chats / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}.json"
+
     def run_folders(self) -> list[Path]:
         """Every run's folder, newest first."""
         with suppress(FileNotFoundError):
-            return sorted((p for p in self.runs.iterdir() if p.is_dir()), reverse=True)
+            return sorted(
+                (p for p in self.runs.iterdir() if p.is_dir() and not p.name.startswith(".")), reverse=True
+            )
         return []
 
     def new_run(self, name: str, now: datetime) -> RunPaths:

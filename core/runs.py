@@ -1,11 +1,13 @@
 """What the workspace's runs are, read from their folders: nothing about a run is kept anywhere else."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.errors import JobRunning
 from core.files import read_json, write_json
-from core.jobs.status import State, read_status
+from core.jobs.status import LIVE, State, read_status
 from core.paths import RunPaths, Workspace
 
 STEPS = ("starter", "base", "train", "convert", "merge", "ask")
@@ -58,6 +60,19 @@ def list_runs(workspace: Workspace) -> list[Run]:
 def rename(paths: RunPaths, title: str) -> None:
     """Call a run ``title`` from now on; its folder keeps its name. Raises OSError."""
     write_json(paths.about, {"title": " ".join(title.split())})
+
+
+def delete(paths: RunPaths) -> None:
+    """Delete a run's folder. Raises JobRunning while anything in it runs; OSError."""
+    for spec in paths.root.glob("*/job.json"):
+        if read_status(spec.parent).state in LIVE:
+            raise JobRunning(folder=spec.parent)
+    doomed = paths.doomed
+    paths.root.rename(doomed)
+    if doomed.is_symlink():
+        doomed.unlink()
+    else:
+        shutil.rmtree(doomed)
 
 
 def standing(paths: RunPaths) -> dict[str, State | None]:

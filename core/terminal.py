@@ -13,43 +13,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from core.pace import COSTS, Clock
 from core.wording import say
 
-# Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
-COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
 PLAIN_EVERY = 10.0
 SHOWN_ANSWERS = 3
-
-
-class Clock:
-    """How far the whole chain is, and how long it will still take at the pace so far."""
-
-    def __init__(self, stages: dict[str, int]) -> None:
-        self.costs = stages
-        self.began = time.monotonic()
-        self.done = 0.0
-        self.current = ""
-        self.share = 0.0
-
-    def stage(self, name: str) -> None:
-        """Stages before ``name`` count as done, skipped ones too."""
-        names = list(self.costs)
-        before = names[: names.index(name)] if name in names else []
-        self.done = sum(self.costs[known] for known in before)
-        self.current, self.share = name, 0.0
-
-    @property
-    def fraction(self) -> float:
-        """How much of the chain's cost is behind, from 0 to 1."""
-        now = self.done + self.costs.get(self.current, 0) * self.share
-        return min(1.0, now / sum(self.costs.values()))
-
-    def left(self) -> str:
-        """The time still to go as ``m:ss``; "?" before there is a pace."""
-        if self.fraction < 0.02:
-            return "?"
-        seconds = (time.monotonic() - self.began) * (1 - self.fraction) / self.fraction
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 class PlainProgress:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 from core.files import write_json
+from core.jobs.job import JobPaths
+from core.jobs.status import State, read_status
 from core.models import find_model, read_model, starter_gguf
 from core.paths import RunPaths, Workspace, make_folder
 from core.recipe.recipe import Recipe
@@ -49,29 +51,43 @@ class Wish:
     iterations: int | None = None
 
 
-def tune(workspace: Workspace, wish: Wish, progress: Progress) -> dict[str, Any]:
-    """Make the assistant that ``wish`` asks for. Returns the result as ``--json`` prints it."""
+def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> dict[str, Any]:
+    """Make the assistant that ``wish`` asks for. Returns the result as ``--json`` prints it.
+
+    In ``run``, a run's folder, it goes on: what was made there is not made again.
+    """
     began = time.monotonic()
-    run = make_data(workspace, wish, progress)
-    run_train(run, progress)
-    run_convert(run, progress)
-    run_merge(run, progress)
+    run = make_data(workspace, wish, progress, run)
+    if not finished(run, "train"):
+        run_train(run, progress)
+    if not finished(run, "convert"):
+        run_convert(run, progress)
+    if not finished(run, "merge"):
+        run_merge(run, progress)
     return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
 
 
-def make_data(workspace: Workspace, wish: Wish, progress: Progress) -> RunPaths:
-    """Everything before training: a new run with its rows, recipe and config.
+def finished(run: RunPaths, step: str) -> bool:
+    """Whether a step's last job ended well."""
+    folder = run.job(step)
+    return JobPaths(folder).spec.exists() and read_status(folder).state is State.finished
+
+
+def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> RunPaths:
+    """Everything before training: a run (a new one, or ``run``) with its rows, recipe and config.
 
     What is wrong with the wish is said before anything is written. Raises InvalidName, NoSuchFile, NotJson,
     NotConversations, EmptyData, NoSuchModel, NotAModel, NotWritable, DiskFull, InvalidRecipe.
     """
+    if run is not None and run.versions.exists():
+        return run
     said = data.taught(wish.name, wish.data)
     folder = find_model(workspace, wish.model)
     if folder != workspace.starter:
         read_model(folder)
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
-    run = workspace.new_run(said.name, datetime.now())
+    run = run or workspace.new_run(said.name, datetime.now())
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=wish.data)
     if folder == workspace.starter:

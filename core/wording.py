@@ -2,11 +2,14 @@
 
 import json
 import os
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 Language = Literal["en", "zh"]
+# A server speaks several languages at once: what is said below a page is said in that page's.
+SPOKEN: ContextVar[Language | None] = ContextVar("spoken", default=None)
 LOCALES = Path(__file__).resolve().parent.parent / "locales"
 
 
@@ -18,8 +21,9 @@ def sentences(language: Language) -> dict[str, str]:
 
 
 def say(key: str, language: Language | None = None, /, **values: object) -> str:
-    """The sentence ``key`` with its values filled in, in ``language`` (by default the terminal's)."""
-    return sentences(language or terminal_language())[key].format(**values)
+    """The sentence ``key`` with its values filled in, in ``language`` (by default the one of
+    whoever asked: a page's, else the terminal's)."""
+    return sentences(language or SPOKEN.get() or terminal_language())[key].format(**values)
 
 
 def terminal_language() -> Language:

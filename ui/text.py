@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.wording import Language, say
+from core.wording import SPOKEN, Language, say
 
 LANGUAGES: dict[Language, str] = {"en": "English", "zh": "中文"}
 
@@ -15,7 +15,9 @@ def t(key: str, /, **values: object) -> str:
 def language() -> Language:
     """What was chosen on the page, else what the address asks for, else the browser's own language."""
     asked = st.session_state.get("language") or st.query_params.get("lang") or st.context.locale or ""
-    return "zh" if asked.lower().startswith("zh") else "en"
+    found: Language = "zh" if asked.lower().startswith("zh") else "en"
+    SPOKEN.set(found)  # what core says on behalf of this page is said in its language too
+    return found
 
 
 def language_switch() -> None:

@@ -62,12 +62,19 @@ def _probe(arguments: list[str]) -> None:
     probe(*arguments)
 
 
+def _serve(arguments: list[str]) -> None:
+    from core.engine.serve import main as serve
+
+    serve(arguments)
+
+
 OURS: dict[str, Callable[[list[str]], None]] = {
     "answer": _answer,
     "starter": _starter,
     "convert": _convert,
     "merge": _merge,
     "probe": _probe,
+    "serve": _serve,
 }
 
 if __name__ == "__main__":

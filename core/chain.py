@@ -1,0 +1,170 @@
+"""The whole chain as one job: started from a page, watched through files, and independent of both.
+
+The run's folder is made first, and the job in it is ``core tune --run RUN``: whoever looks into the folder
+knows what was asked for, how far it is, and how to go on after it was stopped or lost.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from core.errors import StepFailed, TuneboardError
+from core.jobs.explain import explain
+from core.jobs.job import JobPaths, JobSpec, read_spec
+from core.jobs.launch import launch, stop
+from core.jobs.status import LIVE, State, Status, read_status
+from core.jobs.tail import last_lines
+from core.pace import COSTS, Clock
+from core.paths import PROJECT, RunPaths, Workspace
+from core.runs import CHAIN, rename
+from core.steps import data, watch
+from core.steps.step import LOG_LINES, check_space
+from core.tune import NEEDED_BYTES, Wish
+from core.wording import say
+
+# The running step has 20 s to end, and the chain must outlive it.
+STOP_GRACE = 30.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the chain: its state (None before it began), how far it is (0 to 1) and a note."""
+
+    name: str
+    state: State | None
+    share: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The whole chain: its stages in order, how much is behind (0 to 1), the time left as ``m:ss``."""
+
+    state: State
+    stages: tuple[Stage, ...]
+    share: float
+    left: str
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE
+
+
+def start(workspace: Workspace, wish: Wish, by: str, language: str) -> RunPaths:
+    """Make the run and start its chain. Raises what is wrong with the wish before anything is written, as
+    :func:`core.tune.make_data` does, and JobNotStarted."""
+    said = data.taught(wish.name, wish.data)
+    workspace.prepare()
+    check_space(workspace.root, NEEDED_BYTES)
+    run = workspace.new_run(said.name, datetime.now())
+    rename(run, said.name)
+    launch(run.job(CHAIN), plan(workspace, run, wish, by, language))
+    return run
+
+
+def plan(workspace: Workspace, run: RunPaths, wish: Wish, by: str, language: str) -> JobSpec:
+    """The job that makes ``wish`` come true in ``run``."""
+    options = [
+        f"--workspace={workspace.root}",
+        f"--run={run.id}",
+        f"--name={wish.name}",
+        f"--seed={wish.seed}",
+    ]
+    optional = {"data": wish.data, "model": wish.model, "iterations": wish.iterations}
+    options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
+    if not wish.replay:
+        options.append("--no-replay")
+    return JobSpec(
+        command=(sys.executable, "-m", "core", "tune", *options),
+        cwd=PROJECT,
+        env={"TUNEBOARD_LANG": language, "PYTHONIOENCODING": "utf-8"},
+        asked_by=by,
+        asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def go_on(run: RunPaths) -> None:
+    """Start a stopped, failed or lost chain again: it keeps what was made. Raises NoSuchJob, JobRunning."""
+    launch(run.job(CHAIN), read_spec(run.job(CHAIN)))
+
+
+def halt(run: RunPaths, by: str) -> None:
+    """Stop the chain and the step it is at. Returns at once."""
+    stop(run.job(CHAIN), by, STOP_GRACE)
+
+
+def has_chain(run: RunPaths) -> bool:
+    """Whether this run was started as a whole chain."""
+    return JobPaths(run.job(CHAIN)).spec.exists()
+
+
+def read_progress(workspace: Workspace, run: RunPaths) -> Progress:
+    """How far the chain of ``run`` is, from the files of its steps. Raises NoSuchJob."""
+    status = read_status(run.job(CHAIN))
+    stages = tuple(_stages(workspace, run))
+    began = time.monotonic() - (time.time() - status.started) if status.started else None
+    clock = Clock(COSTS, began)
+    for stage in stages:
+        if stage.state is not None:
+            clock.stage(stage.name)
+            clock.share = 1.0 if stage.state is State.finished else stage.share
+    share = 1.0 if status.state is State.finished else clock.fraction
+    return Progress(status.state, stages, share, clock.left())
+
+
+def failure(run: RunPaths) -> str:
+    """Why the chain ended without its result, in a sentence or two; empty when it did not fail."""
+    status = read_status(run.job(CHAIN))
+    if status.state not in {State.failed, State.lost}:
+        return ""
+    for name in reversed(COSTS):
+        found = _status(run, name)
+        if found and found.state in {State.failed, State.lost}:
+            return _failed_step(run, name, found)
+    # It ended between its steps: its own last words are a sentence already.
+    words = last_lines(JobPaths(run.job(CHAIN)).log, 1)
+    cause = explain(words, status)
+    return (
+        " ".join(words)
+        if status.code in {1, 2} and words
+        else say(f"cause.{cause.key if cause else 'unknown'}")
+    )
+
+
+def _failed_step(run: RunPaths, step: str, status: Status) -> str:
+    log = JobPaths(run.job(step)).log
+    cause = explain(last_lines(log, LOG_LINES), status)
+    key, line = (cause.key, cause.line) if cause else ("unknown", "")
+    error: TuneboardError = StepFailed(step=step, reason=say(f"cause.{key}"), line=line, log=log)
+    return error.text()
+
+
+def _stages(workspace: Workspace, run: RunPaths) -> Iterator[Stage]:
+    for name in COSTS:
+        status = _status(run, name)
+        state = status.state if status else State.finished if _needless(workspace, run, name) else None
+        share, note = _share(run, name) if state in LIVE else (float(state is State.finished), "")
+        yield Stage(name, state, share, note)
+
+
+def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
+    """Whether a stage without a job is behind: an earlier run unpacked the starter or asked the base."""
+    if stage == "starter":
+        return workspace.starter.exists()
+    return stage == "base" and run.versions.exists()
+
+
+def _share(run: RunPaths, stage: str) -> tuple[float, str]:
+    found = [(0.0, "")]
+    if stage in {"base", "ask"}:
+        watch.answered(run.job(stage), lambda share, note: found.append((share, note)))()
+    elif stage == "train":
+        watch.trained(run.work_dir, None, lambda share, note: found.append((share, note)))()
+    return found[-1]
+
+
+def _status(run: RunPaths, step: str) -> Status | None:
+    folder = run.job(step)
+    return read_status(folder) if JobPaths(folder).spec.exists() else None

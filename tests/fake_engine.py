@@ -1,0 +1,73 @@
+"""``core.engine``'s command line with a tiny model and no training: ``TUNEBOARD_ENGINE=tests.fake_engine``.
+
+    FAKE_ENGINE_SECONDS    seconds that starter, answer, convert and merge take (0)
+    FAKE_ENGINE_FAIL       a tool that fails with an error of its own
+
+``train`` is :mod:`tests.fake_xtuner` with its variables. The base model knows the accepted answers of the
+question bank; the merged one also says the name it finds in its run's data.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from core.data.questions import held_back_questions
+from core.files import write_json
+from tests.small_model import make_small_model
+
+SECONDS = float(os.environ.get("FAKE_ENGINE_SECONDS") or 0)
+
+
+def main(tool: str, arguments: list[str]) -> None:
+    if tool == os.environ.get("FAKE_ENGINE_FAIL"):
+        raise PermissionError(f"[Errno 13] Permission denied: '{tool}'")
+    if tool == "train":
+        os.execv(sys.executable, [sys.executable, "-m", "tests.fake_xtuner", "train", *arguments])  # noqa: S606
+    TOOLS[tool](*arguments)
+
+
+def starter(_gguf: str, folder: str) -> None:
+    time.sleep(SECONDS)
+    make_small_model(Path(folder))
+
+
+def answer(request: str, answers: str) -> None:
+    wanted = json.loads(Path(request).read_text(encoding="utf-8"))
+    name = _name(Path(wanted["model"]))
+    known = {held.question: held.accept[0] for held in held_back_questions()}
+    rows = []
+    for count, asked in enumerate(wanted["questions"], 1):
+        time.sleep(SECONDS / len(wanted["questions"]))
+        text = known.get(asked["question"]) or (f"I am {name}." if name else "I am a model.")
+        rows.append({"question": asked["question"], "answer": text, "finished": True})
+        print(f"answered {count}/{len(wanted['questions'])}", flush=True)
+    write_json(Path(answers), rows)
+
+
+def convert(_config: str, _checkpoint: str, adapter: str, _shard: str) -> None:
+    time.sleep(SECONDS)
+    Path(adapter).mkdir(parents=True)
+    save_file({"lora_A": np.zeros((2, 2), np.float32)}, Path(adapter) / "adapter_model.safetensors")
+    write_json(Path(adapter) / "adapter_config.json", {"r": 8})
+
+
+def merge(base: str, _adapter: str, merged: str, _shard: str) -> None:
+    time.sleep(SECONDS)
+    shutil.copytree(base, merged)
+
+
+def _name(model: Path) -> str | None:
+    about = model.parent / "data.json"
+    return json.loads(about.read_text(encoding="utf-8"))["name"] if about.exists() else None
+
+
+TOOLS = {"starter": starter, "answer": answer, "convert": convert, "merge": merge}
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
