@@ -59,7 +59,12 @@ def _read(
     try:
         with (
             openai.OpenAI(
-                base_url=f"http://{HOST}:{port}/v1", api_key="-", timeout=TIMEOUT, max_retries=0
+                base_url=f"http://{HOST}:{port}/v1",
+                api_key="-",
+                timeout=TIMEOUT,
+                max_retries=0,
+                # a proxy of the environment has no way to this machine's own address
+                http_client=openai.DefaultHttpxClient(trust_env=False),
             ) as client,
             client.chat.completions.create(stream=True, **request) as stream,  # type: ignore[call-overload]
         ):
