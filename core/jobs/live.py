@@ -1,0 +1,97 @@
+"""A growing curve that several sessions look at: read once, made small once, given to all."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.jobs.curves import Columns, CurveReader
+from core.jobs.downsample import Trace, shown, smoothed
+from core.jobs.samples import Sample
+
+# The curves of a training, in the order of their charts; ``memory`` is absent on a processor.
+CURVES = ("loss", "lr", "grad_norm", "time", "memory")
+# A first look at a long log takes seconds; a page waits this long for it and then says that it is read.
+PATIENCE = 0.3
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A curve at one moment. ``iteration`` is the last one logged, ``total`` the run's length, ``eta`` seconds.
+
+    ``points`` counts what was logged; ``traces`` and ``smooth`` are what is shown of it.
+    """
+
+    points: int
+    iteration: int
+    total: int | None
+    eta: float | None
+    last: Mapping[str, float]
+    traces: Mapping[str, Trace]
+    smooth: Trace
+    samples: tuple[Sample, ...]
+
+    @property
+    def share(self) -> float:
+        """How far the training is, from 0 to 1; 0 when its length is not known."""
+        return min(1.0, self.iteration / self.total) if self.total else 0.0
+
+
+class LiveCurve:
+    """The curve of a work_dir for any number of threads."""
+
+    def __init__(self, work_dir: Path) -> None:
+        self._reader = CurveReader(work_dir)
+        self._lock = threading.Lock()
+        self._read_once = threading.Event()
+        self._latest: Snapshot | None = None
+        self._begun = False
+
+    def snapshot(self) -> Snapshot | None:
+        """The curve as it stands now; None while a long log is read for the first time."""
+        if self._read_once.is_set():
+            self._look()
+            return self._latest
+        with self._lock:
+            begin, self._begun = not self._begun, True
+        if begin:
+            threading.Thread(target=self._first_look, daemon=True, name="read a curve").start()
+        self._read_once.wait(PATIENCE)
+        return self._latest
+
+    def _first_look(self) -> None:
+        try:
+            self._look()
+        finally:
+            self._read_once.set()
+
+    def _look(self) -> None:
+        with self._lock:
+            changed = self._reader.poll()
+            samples = self._reader.samples
+            if changed or self._latest is None or len(samples) != len(self._latest.samples):
+                self._latest = _snapshot(self._reader, samples)
+
+
+def _snapshot(reader: CurveReader, samples: list[Sample]) -> Snapshot:
+    columns = reader.columns()
+    iterations = columns["iter"]
+    drawn = [name for name in CURVES if _any(columns, name)]
+    return Snapshot(
+        points=len(iterations),
+        iteration=int(iterations[-1]) if len(iterations) else 0,
+        total=reader.total_iters,
+        eta=reader.eta,
+        last={name: float(columns[name][-1]) for name in drawn},
+        traces={name: shown(iterations, columns[name]) for name in drawn},
+        smooth=smoothed(iterations, columns["loss"]),
+        samples=tuple(samples),
+    )
+
+
+def _any(columns: Columns, name: str) -> bool:
+    """Whether there is a number to draw; the end is looked at first, where there almost always is one."""
+    values = columns[name]
+    return bool(len(values)) and bool(np.isfinite(values[-1]) or np.isfinite(values).any())
