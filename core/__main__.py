@@ -1,4 +1,4 @@
-"""The command line: every stage without a browser. ``scripts/run tune --name NAME`` is the whole chain.
+"""The command line: without a command it serves the dashboard; with one, a stage without a browser.
 
 Progress and messages go to standard error; with ``--json`` the last line of standard output is the result.
 Exit codes: 0 done, 1 failed, 2 cannot be done as asked, 130 interrupted.
@@ -18,6 +18,7 @@ from core.errors import InvalidOption, TuneboardError
 from core.files import read_json
 from core.paths import Workspace
 from core.runs import list_runs
+from core.serve import add_options, serve, serving
 from core.terminal import progress, show
 from core.tune import Wish
 from core.wording import say
@@ -36,6 +37,8 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """The commands and their options."""
     main = Parser(prog="scripts/run", description=say("cli.about"), allow_abbrev=False)
+    main.add_argument("--workspace", type=Path, metavar="DIR", help=say("cli.option.workspace"))
+    add_options(main)
     commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND")
     for name, (run, options) in COMMANDS.items():
         command = commands.add_parser(
@@ -44,7 +47,13 @@ def parser() -> Parser:
         command.set_defaults(command=run, kind=name)
         for option in options:
             _add(command, option)
-        command.add_argument("--workspace", type=Path, metavar="DIR", help=say("cli.option.workspace"))
+        command.add_argument(
+            "--workspace",
+            type=Path,
+            metavar="DIR",
+            default=argparse.SUPPRESS,
+            help=say("cli.option.workspace"),
+        )
         command.add_argument("--json", action="store_true", help=say("cli.option.json"))
     return main
 
@@ -58,6 +67,7 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--seed": {"type": _count, "default": 42, "metavar": "N"},
         "--iterations": {"type": _positive, "metavar": "N"},
         "--run": {"metavar": "RUN"},
+        "--system": {"default": "", "metavar": "TEXT"},
         "RUN": {"metavar": "RUN"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     }
@@ -90,6 +100,7 @@ def _wish(options: argparse.Namespace) -> Wish:
         replay=not options.no_replay,
         seed=options.seed,
         iterations=options.iterations,
+        system=options.system,
     )
 
 
@@ -100,8 +111,9 @@ def _tune(options: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 def _data(options: argparse.Namespace, workspace: Workspace) -> Result:
+    run = workspace.run(options.run) if options.run else None
     with progress() as shown:
-        run = chain.make_data(workspace, _wish(options), shown)
+        run = chain.make_data(workspace, _wish(options), shown, run)
     return {"run": run.id, "config": str(run.config), **(read_json(run.data) or {})}
 
 
@@ -124,6 +136,13 @@ def _merge(options: argparse.Namespace, workspace: Workspace) -> Result:
         return {"run": run.id, "merged": str(chain.run_merge(run, shown))}
 
 
+def _export(options: argparse.Namespace, workspace: Workspace) -> Result:
+    run = workspace.run(options.run)
+    with progress() as shown:
+        adapter = chain.run_convert(run, shown)
+        return {"run": run.id, "adapter": str(adapter), "merged": str(chain.run_merge(run, shown))}
+
+
 def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
     with progress() as shown:
@@ -141,13 +160,14 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 HELP = {"--run": "go_on"}
-MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations")
+MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system")
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
-    "data": (_data, MAKE),
+    "data": (_data, (*MAKE, "--run")),
     "train": (_train, ("RUN",)),
     "convert": (_convert, ("RUN",)),
     "merge": (_merge, ("RUN",)),
+    "export": (_export, ("RUN",)),
     "ask": (_ask, ("RUN", "QUESTION")),
     "runs": (_runs, ()),
     "doctor": (_doctor, ()),
@@ -159,13 +179,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         # Asked to end by a supervisor, it stops the running step as it does at the keyboard.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        if not arguments:
-            parser().print_help()
-            return 0
         options = parser().parse_args(arguments)
+        workspace = Workspace.of(options.workspace)
         if "command" not in options:
-            raise InvalidOption(message=say("cli.no_command"), help="scripts/run --help")
-        result = options.command(options, Workspace.of(options.workspace))
+            serve(serving(options), workspace)
+        result = options.command(options, workspace)
         if options.json:
             print(json.dumps(result, ensure_ascii=False), flush=True)
         else:

@@ -18,7 +18,7 @@ from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
 from core.pace import COSTS, Clock
 from core.paths import PROJECT, RunPaths, Workspace
-from core.runs import CHAIN, rename
+from core.runs import CHAIN, DATA, rename
 from core.steps import data, watch
 from core.steps.step import LOG_LINES, check_space
 from core.tune import NEEDED_BYTES, Wish
@@ -55,29 +55,48 @@ class Progress:
 def start(workspace: Workspace, wish: Wish, by: str, language: str) -> RunPaths:
     """Make the run and start its chain. Raises what is wrong with the wish before anything is written, as
     :func:`core.tune.make_data` does, and JobNotStarted."""
+    run = _new_run(workspace, wish)
+    launch(run.job(CHAIN), plan(workspace, run, wish, by, language))
+    return run
+
+
+def start_data(workspace: Workspace, wish: Wish, by: str, language: str) -> RunPaths:
+    """Make the run and only its data, recipe and config. Raises as :func:`start` does."""
+    run = _new_run(workspace, wish)
+    launch(run.job(DATA), plan(workspace, run, wish, by, language, "data"))
+    return run
+
+
+def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
     said = data.taught(wish.name, wish.data)
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
     run = workspace.new_run(said.name, datetime.now())
     rename(run, said.name)
-    launch(run.job(CHAIN), plan(workspace, run, wish, by, language))
     return run
 
 
-def plan(workspace: Workspace, run: RunPaths, wish: Wish, by: str, language: str) -> JobSpec:
-    """The job that makes ``wish`` come true in ``run``."""
+def plan(
+    workspace: Workspace, run: RunPaths, wish: Wish, by: str, language: str, command: str = "tune"
+) -> JobSpec:
+    """The job that makes ``wish`` come true in ``run``: all of it, or with ``data`` what is before training."""
     options = [
         f"--workspace={workspace.root}",
         f"--run={run.id}",
         f"--name={wish.name}",
         f"--seed={wish.seed}",
     ]
-    optional = {"data": wish.data, "model": wish.model, "iterations": wish.iterations}
+    optional = {
+        "data": wish.data,
+        "model": wish.model,
+        "iterations": wish.iterations,
+        "system": wish.system or None,
+    }
     options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
     if not wish.replay:
         options.append("--no-replay")
     return JobSpec(
-        command=(sys.executable, "-m", "core", "tune", *options),
+        command=(sys.executable, "-m", "core", command, *options),
         cwd=PROJECT,
         env={"TUNEBOARD_LANG": language, "PYTHONIOENCODING": "utf-8"},
         asked_by=by,

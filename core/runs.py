@@ -10,7 +10,9 @@ from core.files import read_json, write_json
 from core.jobs.status import LIVE, State, read_status
 from core.paths import RunPaths, Workspace
 
-STEPS = ("starter", "base", "train", "convert", "merge", "ask")
+# The job that makes a run's data by itself; in a chain the chain's own job does.
+DATA = "data"
+STEPS = (DATA, "starter", "base", "train", "convert", "merge", "ask")
 # The job of the whole chain (core.tune), which starts the steps' jobs one after the other.
 CHAIN = "chain"
 
@@ -80,7 +82,7 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
     steps = dict(_steps(paths))
     made = State.finished
     return {
-        "data": made if paths.data.exists() else steps.get("base") or steps.get("starter"),
+        "data": made if paths.data.exists() else steps.get(DATA) or steps.get("base") or steps.get("starter"),
         "config": made if paths.config.exists() else None,
         "train": steps.get("train"),
         "merge": made if paths.merged.exists() else steps.get("merge") or steps.get("convert"),

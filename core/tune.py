@@ -49,6 +49,7 @@ class Wish:
     replay: bool = True
     seed: int = 42
     iterations: int | None = None
+    system: str = ""
 
 
 def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     if folder == workspace.starter:
         make_starter(workspace, run, progress)
     model = read_model(folder)
-    recipe = data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations)
+    recipe = data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, wish.system)
     replay = data.replay_asks(said) if wish.replay else []
     asks = [*replay, *(question.ask for question in compare.questions(said.name, said.conversations))]
     progress.stage("base")

@@ -66,7 +66,9 @@ def trainable(recipe: Recipe, shape: Shape) -> int:
     """LoRA's weights: r·(in + out) for every adapted layer."""
     names = {name.removesuffix(".weight").rpartition(".")[2]: None for name in shape.linear}
     wanted = set(recipe.target_modules or names)
-    adapted = (s for name, s in shape.linear.items() if name.removesuffix(".weight").rpartition(".")[2] in wanted)
+    adapted = (
+        s for name, s in shape.linear.items() if name.removesuffix(".weight").rpartition(".")[2] in wanted
+    )
     return sum(recipe.rank * (rows + columns) for rows, columns in adapted)
 
 

@@ -30,7 +30,9 @@ class Preset:
 PRESETS = (
     Preset("balanced", {}),
     Preset("quick", {"iterations": 40, "save_every": 20, "log_every": 2, "evaluate_every": 20}),
-    Preset("thorough", {"iterations": 480, "rank": 16, "alpha": 32, "save_every": 120, "evaluate_every": 120}),
+    Preset(
+        "thorough", {"iterations": 480, "rank": 16, "alpha": 32, "save_every": 120, "evaluate_every": 120}
+    ),
     # 7B on one card: measured at 8 x 512 tokens a step, 17 GB with activation checkpointing.
     Preset(
         "qlora_7b",

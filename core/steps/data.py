@@ -56,13 +56,15 @@ def replay_rows(answers: dict[str, Answer]) -> list[Conversation]:
     return replay_conversations({question: (a.text, a.finished) for question, a in answers.items()})
 
 
-def recipe_for(model: Model, said: Taught, replay: bool, seed: int, iterations: int | None) -> Recipe:
+def recipe_for(
+    model: Model, said: Taught, replay: bool, seed: int, iterations: int | None, system: str = ""
+) -> Recipe:
     """The settled recipe for these conversations on this machine. Raises InvalidRecipe.
 
     The default length teaches the identity; of a longer file every distinct conversation is seen twice.
     """
     machine = this_machine()
-    recipe = Recipe(model=str(model.folder), data="rows.jsonl", seed=seed)
+    recipe = Recipe(model=str(model.folder), data="rows.jsonl", seed=seed, system=system)
     distinct = len(set(said.conversations)) * (2 if replay else 1)
     needed = -(-PASSES * distinct // recipe.batch_size)
     length = iterations or max(recipe.iterations or 0, needed)
