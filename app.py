@@ -1,5 +1,17 @@
-"""The door: ``streamlit run app.py`` or ``scripts/run`` serve this."""
+"""The door: ``scripts/run`` and ``streamlit run app.py`` serve this, guard and all."""
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-app = st.App("ui/router.py")
+from ui import door
+from ui.access import Guard
+from ui.frame import show_unforeseen
+
+door.keep_log()
+access = door.access()
+app = st.App(
+    "ui/router.py",
+    middleware=[Middleware(Guard, access=access, base=door.base_path)],
+    lifespan=door.greet(access),
+    on_script_error=show_unforeseen,
+)

@@ -84,14 +84,15 @@ def shown_errors() -> Iterator[None]:
         yield
     except TuneboardError as error:
         st.error(error.text(language()), icon=":material/error:")
-    except Exception:
-        show_unforeseen()
+    except Exception as error:
+        show_unforeseen(error)
 
 
-def show_unforeseen() -> None:
-    """Log the exception at hand; the page gets a sentence that says where."""
-    LOG.exception("a page failed")
+def show_unforeseen(error: Exception) -> bool:
+    """Log an error with its traceback; the page gets a sentence that says where. Returns True."""
+    LOG.error("a page failed", exc_info=error)
     st.error(t("frame.failed", log=Workspace.of().log), icon=":material/error:")
+    return True
 
 
 def _current_run(workspace: Workspace) -> RunPaths | None:

@@ -1,0 +1,234 @@
+"""The guard around a real server: every route that it has, each way in, and each way that must stay shut."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.paths import PROJECT
+from tests.server import Dashboard, free_port
+from ui.access import TRIES, TRIES_SECONDS, Tries, is_loopback, same
+
+LIST_ROUTES = """
+import json, app
+def walk(routes, prefix=""):
+    for route in routes:
+        path = prefix + getattr(route, "path", "")
+        methods = sorted(getattr(route, "methods", None) or [])
+        kind = "websocket" if type(route).__name__ == "WebSocketRoute" else "http"
+        yield [path, kind, methods]
+print(json.dumps(list(walk(app.app._build_starlette_app().routes))))
+"""
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+HTML = {"Accept": "text/html"}
+LOGIN = {"Content-Type": "application/x-www-form-urlencoded", **HTML}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("access") / "工作 区" / "a b"
+
+
+@pytest.fixture(scope="module")
+def dashboard(workspace: Path) -> Iterator[Dashboard]:
+    with Dashboard(workspace) as server:
+        assert server.cookie()  # before the wrong tries that are to come
+        yield server
+
+
+@pytest.fixture(scope="module")
+def routes(workspace: Path) -> list[tuple[str, str, list[str]]]:
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_ROUTES],
+        cwd=PROJECT,
+        env={**os.environ, "TUNEBOARD_HOME": str(workspace)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return [(path, kind, methods) for path, kind, methods in json.loads(done.stdout.splitlines()[-1])]
+
+
+def filled(path: str) -> str:
+    """A route's path with something in the place of each parameter."""
+    return "/" + "/".join("x" if "{" in part else part for part in path.strip("/").split("/"))
+
+
+def test_every_route_of_the_server_is_refused_without_the_token(
+    dashboard: Dashboard, routes: list[tuple[str, str, list[str]]]
+) -> None:
+    kinds = {kind for _, kind, _ in routes}
+    paths = {path for path, _, _ in routes}
+    assert kinds == {"http", "websocket"}
+    assert {"/_stcore/health", "/_stcore/upload_file/{session_id}/{file_id}"} <= paths
+    for path, kind, methods in routes:
+        for method in ["GET"] if kind == "websocket" else methods or ["GET"]:
+            headers = UPGRADE if kind == "websocket" else {}
+            for query in ("", "?token=", "?token=wrong"):
+                answer = dashboard.ask(method, filled(path) + query, headers)
+                assert answer.status in {403, 429}, (method, path, query, answer.status)
+                assert answer.getheader("set-cookie") is None
+
+
+def test_websocket_needs_the_cookie_itself(dashboard: Dashboard) -> None:
+    stream = "/_stcore/stream"
+    assert dashboard.ask("GET", stream, UPGRADE).status == 403
+    assert dashboard.ask("GET", f"{stream}?token={dashboard.token()}", UPGRADE).status == 403
+    name, _, value = dashboard.cookie().partition("=")
+    assert dashboard.ask("GET", stream, {**UPGRADE, "Cookie": f"{name}={value[:-1]}"}).status == 403
+    assert dashboard.ask("GET", stream, {**UPGRADE, "Cookie": f"{name}={value}"}).status == 101
+
+
+def test_no_other_program_of_this_machine_rides_on_the_cookie(dashboard: Dashboard) -> None:
+    headers = {**UPGRADE, "Cookie": dashboard.cookie()}
+    own = f"http://127.0.0.1:{dashboard.port}"
+    assert dashboard.ask("GET", "/_stcore/stream", {**headers, "Origin": own}).status == 101
+    for origin in (f"http://127.0.0.1:{dashboard.port + 1}", "http://localhost:3000", "https://example.com"):
+        assert dashboard.ask("GET", "/_stcore/stream", {**headers, "Origin": origin}).status == 403
+
+
+def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(workspace: Path) -> None:
+    with Dashboard(workspace) as server:
+        answer = server.ask("GET", f"/train?run=a%20b&token={server.token()}&lang=zh")
+        cookie = answer.getheader("set-cookie") or ""
+        assert answer.status == 303
+        assert answer.getheader("location") == "/train?run=a+b&lang=zh"
+        assert "HttpOnly" in cookie and "SameSite=lax" in cookie and server.token() not in cookie
+        inside = {"Cookie": cookie.partition(";")[0]}
+        assert server.ask("GET", "/train", inside).status == 200
+        assert server.ask("GET", "/_stcore/health", inside).text == "ok"
+        again = server.ask("GET", "/train?token=of-an-earlier-start", inside)
+        assert (again.status, again.getheader("location")) == (303, "/train")
+        assert server.token() not in server.log.parent.joinpath(workspace.name, "dashboard.log").read_text()
+
+
+def test_no_redirect_leads_elsewhere(workspace: Path) -> None:
+    with Dashboard(workspace) as server:
+        answer = server.ask("GET", f"//example.com/?token={server.token()}")
+        assert not (answer.getheader("location") or "").startswith(("//", "http"))
+
+
+def test_refusal_is_one_sentence_in_the_browsers_language(workspace: Path) -> None:
+    with Dashboard(workspace) as server:
+        english, chinese = server.ask("GET", "/"), server.ask("GET", "/", {"Accept-Language": "zh-CN"})
+        assert english.text.count("\n") == 1 and "token" in english.text
+        assert "令牌" in chinese.text
+
+
+def test_wrong_tokens_have_to_wait_even_if_the_next_is_right(workspace: Path) -> None:
+    with Dashboard(workspace) as server:
+        cookie = server.cookie()
+        statuses = [server.ask("GET", f"/?token={n}").status for n in range(TRIES + 1)]
+        assert statuses == [403] * TRIES + [429]
+        right = server.ask("GET", f"/?token={server.token()}")
+        assert right.status == 429 and 0 < int(right.getheader("retry-after") or 0) <= TRIES_SECONDS + 1
+        assert server.ask("GET", "/", {"Cookie": cookie}).status == 200
+
+
+def test_tries_are_counted_by_client_and_forgotten_after_a_minute() -> None:
+    now = [0.0]
+    tries = Tries(now=lambda: now[0])
+    for _ in range(TRIES):
+        assert tries.wait("a") == 0
+        tries.add("a")
+    assert tries.wait("a") > 0 and tries.wait("b") == 0
+    now[0] += TRIES_SECONDS + 1
+    assert tries.wait("a") == 0
+
+
+def test_password_opens_the_door_by_a_form(workspace: Path) -> None:
+    with Dashboard(workspace, "--password", TUNEBOARD_PASSWORD="pässword 密") as server:
+        assert "token" not in server.url()
+        assert server.ask("GET", "/_stcore/health").status == 403
+        form = server.ask("GET", "/train?run=x", HTML)
+        assert form.status == 401 and 'type="password"' in form.text
+        wrong = server.ask("POST", "/train?run=x", LOGIN, "password=nearly")
+        assert wrong.status == 401 and wrong.getheader("set-cookie") is None
+        right = server.ask("POST", "/train?run=x", LOGIN, "password=p%C3%A4ssword+%E5%AF%86")
+        assert (right.status, right.getheader("location")) == (303, "/train?run=x")
+        cookie = (right.getheader("set-cookie") or "").partition(";")[0]
+        assert server.ask("GET", "/_stcore/health", {"Cookie": cookie}).status == 200
+        assert server.ask("GET", "/_stcore/stream", UPGRADE).status == 403
+
+
+def test_too_many_wrong_passwords_have_to_wait(workspace: Path) -> None:
+    with Dashboard(workspace, "--password", TUNEBOARD_PASSWORD="right") as server:
+        statuses = [server.ask("POST", "/", LOGIN, f"password={n}").status for n in range(TRIES + 1)]
+        assert statuses == [401] * TRIES + [429]
+        assert server.ask("POST", "/", LOGIN, "password=right").status == 429
+
+
+def test_no_token_lets_in_whoever_is_on_this_machine_and_no_foreign_name(workspace: Path) -> None:
+    with Dashboard(workspace, "--no-token") as server:
+        assert "token" not in server.url()
+        assert server.ask("GET", "/_stcore/health").status == 200
+        assert server.ask("GET", "/_stcore/health", {"Host": "rebound.example.com"}).status == 403
+        assert server.ask("GET", "/_stcore/stream", {**UPGRADE, "Origin": "http://localhost:1"}).status == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (("--no-token", "--address=0.0.0.0"), "127.0.0.1"),
+        (("--no-token", "--password"), "exclude"),
+        (("--password",), "TUNEBOARD_PASSWORD"),
+        (("--port=banana",), "--port"),
+        (("--address=192.0.2.1",), "192.0.2.1"),
+    ],
+)
+def test_what_would_let_everybody_in_does_not_start(
+    workspace: Path, options: tuple[str, ...], word: str
+) -> None:
+    server = Dashboard(workspace, *options)
+    assert server.process.wait(timeout=30) != 0
+    assert word in server.said() and "Traceback" not in server.said()
+
+
+def test_behind_a_proxys_path(workspace: Path) -> None:
+    with Dashboard(workspace, "--base-url-path", "/lab/tune/") as server:
+        assert f"127.0.0.1:{server.port}/lab/tune/?token=" in server.url()
+        answer = server.ask("GET", f"/lab/tune/train?token={server.token()}")
+        assert answer.getheader("location") == "/lab/tune/train"
+        assert "Path=/lab/tune" in (answer.getheader("set-cookie") or "")
+        assert server.ask("GET", "/lab/tune/_stcore/health").status == 403
+        assert server.ask("GET", "/lab/tune/_stcore/health", {"Cookie": server.cookie()}).status == 200
+
+
+def test_streamlit_run_guards_with_a_token_of_its_own(workspace: Path) -> None:
+    port = free_port()
+    command = ["-m", "streamlit", "run", str(PROJECT / "app.py"), f"--server.port={port}"]
+    with Dashboard(workspace, command=command, TUNEBOARD_HOME=str(workspace)) as server:
+        assert f"http://127.0.0.1:{port}/?token=" in server.url()
+        assert server.ask("GET", "/_stcore/health").status == 403
+        assert server.ask("GET", "/_stcore/health", {"Cookie": server.cookie()}).status == 200
+
+
+def test_a_taken_port_gives_way_to_the_next_and_says_so(dashboard: Dashboard, workspace: Path) -> None:
+    taken = int(dashboard.url().partition("127.0.0.1:")[2].partition("/")[0])
+    with Dashboard(workspace, f"--port={taken}") as server:
+        assert f"Port {taken} is taken" in (server.url() and server.said())
+
+
+def test_secrets_are_compared_whole() -> None:
+    assert same("密 a", "密 a")
+    assert not same("", None) and not same("", "") and not same("a", "ab")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])
+def test_loopback(address: str) -> None:
+    assert is_loopback(address)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.0.1", "example.com", "", "127.0.0.1.nip.io"])  # noqa: S104
+def test_not_loopback(address: str) -> None:
+    assert not is_loopback(address)
