@@ -1,5 +1,111 @@
-"""Config."""
+"""Config: the recipe as a form, what it will take, and the config and command as they will be run."""
 
-from ui.frame import open_page
+from datetime import datetime
+from pathlib import Path
+
+import streamlit as st
+
+from core.chain import has_chain
+from core.jobs.job import JobPaths
+from core.jobs.status import LIVE, read_status
+from core.machine import this_machine
+from core.models import Model
+from core.paths import RunPaths, Workspace
+from core.recipe.check import check
+from core.recipe.presets import OF_THE_DATA, presets
+from core.recipe.recipe import Recipe, from_bytes, to_yaml
+from core.runs import CHAIN
+from core.steps import train
+from ui.forms import Draft, draft_of, recipe_form, show_problems
+from ui.frame import choose_run, link_to, need_run, open_page, shown_errors
+from ui.launch_preview import show_estimate, show_launch
+from ui.text import language, t
+
+LARGEST_RECIPE = 64  # kB
+
+
+def config_page(workspace: Workspace, run: RunPaths) -> None:
+    if not run.config.exists():
+        st.info(t("page.config.no_data"), icon=":material/info:")
+        link_to("data", t("page.config.to_data"), run)
+        return
+    draft, model = draft_of(run), train.model_of(run)
+    locked = show_lock(workspace, run)
+    show_choices_of_data(draft.saved)
+    if not locked:
+        offer_other_values(run, draft)
+    places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
+    recipe, problems = check(draft.values, this_machine(), model)
+    if problems:
+        show_problems(places, problems)
+        st.warning(t("form.problems", count=len(problems)), icon=":material/edit:")
+    elif recipe and not locked:
+        save(run, draft, recipe, model)
+    show_estimate(workspace, run, recipe or draft.saved, model)
+    show_launch(run, draft.saved)
+    file = to_yaml(draft.saved, language())
+    st.download_button(t("page.config.download"), file, "recipe.yaml", icon=":material/download:", key="yaml")
+    if not problems:
+        link_to("train", t("page.config.to_train"), run)
+
+
+def show_lock(workspace: Workspace, run: RunPaths) -> bool:
+    """Whether the settings must stay: what was trained keeps its recipe. A new run may have others."""
+    if has_chain(run) and read_status(run.job(CHAIN)).state in LIVE:
+        st.info(t("page.config.live"), icon=":material/progress_activity:")
+        return True
+    if not JobPaths(run.job("train")).spec.exists():
+        return False
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(t("page.config.locked"), icon=":material/lock:")
+        if st.button(t("page.config.variant"), icon=":material/content_copy:", key="variant"):
+            with shown_errors():
+                choose_run(train.variant(workspace, run, datetime.now()))
+            st.rerun()
+    return True
+
+
+def show_choices_of_data(recipe: Recipe) -> None:
+    system = t("page.config.system", system=recipe.system) if recipe.system else t("page.config.no_system")
+    model = Path(recipe.model).name
+    st.markdown(t("page.config.of_data", model=model, template=recipe.template, system=system))
+
+
+def offer_other_values(run: RunPaths, draft: Draft) -> None:
+    """Presets, and a recipe from a file; what belongs to the data stays."""
+    offered = presets(this_machine())
+    with st.container(horizontal=True, vertical_alignment="center", key="presets"):
+        st.markdown(t("preset.title"), width="content")
+        for name, preset in offered.items():
+            if st.button(t(f"preset.{name}"), help=t(f"preset.{name}.help"), key=f"preset {name}"):
+                draft.take(preset.apply(draft.saved))
+    with st.popover(t("page.config.upload"), icon=":material/upload:", key="upload"), shown_errors():
+        take_file(run, draft)
+
+
+def take_file(run: RunPaths, draft: Draft) -> None:
+    key = f"recipe file {run.id} {draft.edition}"
+    help_text = t("page.config.upload.help")
+    file = st.file_uploader(t("page.config.upload"), type=["yaml", "yml"], help=help_text, key=key)
+    if file and file.size > LARGEST_RECIPE * 1024:
+        st.error(t("page.config.upload.large", limit=LARGEST_RECIPE))
+    elif file:
+        own = {name: getattr(draft.saved, name) for name in OF_THE_DATA}
+        draft.take(from_bytes(file.getvalue(), file.name).changed(**own))
+        st.rerun()
+
+
+def save(run: RunPaths, draft: Draft, recipe: Recipe, model: Model) -> None:
+    """Write what can run at once: there is nothing to press, and nothing is lost with the tab."""
+    if recipe != draft.saved:
+        draft.saved = train.prepare(run, recipe, model, Path(recipe.data))
+        if draft.saved != recipe:  # an "auto" was settled
+            draft.take(draft.saved)
+            st.rerun()
+    st.caption(t("page.config.saved", path=run.recipe))
+
 
 here = open_page("config")
+current = need_run(here, "config")
+with shown_errors():
+    config_page(here.workspace, current)

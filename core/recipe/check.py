@@ -1,14 +1,24 @@
 """What is wrong with a Recipe before it runs: every problem at once, each beside its field."""
 
+from core.errors import InvalidRecipe
 from core.machine import Machine
 from core.models import Model
-from core.recipe.recipe import Problem, Recipe
+from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.templates import TEMPLATES, template_for
 
 
 def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
     """All problems of ``recipe`` on ``machine`` with ``model``; an empty list means it can run."""
     return [*_length(recipe), *_template(recipe), *_device(recipe, machine), *_model(recipe, model)]
+
+
+def check(values: object, machine: Machine, model: Model) -> tuple[Recipe | None, list[Problem]]:
+    """The Recipe of plain values, if they are one, and everything that keeps it from running."""
+    try:
+        recipe = parse(values)
+    except InvalidRecipe as error:
+        return None, list(error.values["found"])  # type: ignore[call-overload]  # a tuple of Problems
+    return recipe, problems(recipe, machine, model)
 
 
 def settle(recipe: Recipe, machine: Machine, model: Model) -> Recipe:

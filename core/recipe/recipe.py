@@ -147,12 +147,28 @@ def _yaml_lines(recipe: Recipe, language: Language | None) -> Iterator[str]:
 def from_yaml(path: Path) -> Recipe:
     """Read a recipe file. Raises NoSuchFile, InvalidRecipe (all problems at once)."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return from_bytes(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         raise NoSuchFile(path=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        first = " ".join(str(error).split())
-        raise invalid([Problem(str(path), "not_yaml", {"detail": first})]) from error
+    except OSError as error:
+        raise invalid([Problem(str(path), "not_yaml", {"detail": error.strerror})]) from error
+
+
+def from_bytes(content: bytes, name: str) -> Recipe:
+    """A recipe from YAML; ``name`` is what an error calls it. Raises InvalidRecipe (all problems at once)."""
+    try:
+        values = yaml.load(content.decode("utf-8-sig"), _Loader)  # noqa: S506  it is a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise invalid([Problem(name, "not_yaml", {"detail": " ".join(str(error).split())})]) from error
     if not isinstance(values, dict):
-        raise invalid([Problem(str(path), "not_yaml", {"detail": type(values).__name__})])
+        raise invalid([Problem(name, "not_yaml", {"detail": type(values).__name__})])
     return parse(values)
+
+
+class _Loader(yaml.SafeLoader):
+    """Without anchors: a recipe needs none, and nested ones grow a small file to any size."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("a recipe has no anchors")
+        return super().compose_node(parent, index)

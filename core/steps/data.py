@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.data.conversations import Conversation, read_conversations, write_rows, write_source
-from core.data.identity import check_name, identity_conversations
+from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.questions import contains
 from core.data.replay import mix, questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens
@@ -37,13 +38,14 @@ class Taught:
         return any(contains(turn.output, self.name) for row in self.conversations for turn in row)
 
 
-def taught(name: str, data: Path | None) -> Taught:
-    """The identity conversations for ``name``, or those of the file ``data``.
+def taught(name: str, data: Path | None, language: IdentityLanguage | None = None) -> Taught:
+    """The identity conversations for ``name`` (in both languages or in one), or those of the file ``data``.
 
     Raises InvalidName, NoSuchFile, NotJson, NotConversations, EmptyData.
     """
     name = check_name(name)
-    return Taught(name, tuple(read_conversations(data) if data else identity_conversations(name)))
+    languages = (language,) if language else LANGUAGES
+    return Taught(name, tuple(read_conversations(data) if data else identity_conversations(name, languages)))
 
 
 def replay_asks(said: Taught) -> list[Ask]:
@@ -101,9 +103,15 @@ def write(
     write_json(run.data, about)
 
 
-def read(run: RunPaths) -> Taught:
-    """What a run teaches. Raises MissingArtefact."""
-    about = read_json(run.data)
+def about_data(run: RunPaths) -> dict[str, Any]:
+    """A run's data.json: name, source, path, rows, tokens. Raises MissingArtefact."""
+    about: dict[str, Any] | None = read_json(run.data)
     if about is None:
         raise MissingArtefact(what=run.data.name, where=run.root, step="data")
+    return about
+
+
+def read(run: RunPaths) -> Taught:
+    """What a run teaches. Raises MissingArtefact."""
+    about = about_data(run)
     return Taught(about["name"], tuple(read_conversations(Path(about["source"]))))

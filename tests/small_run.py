@@ -1,0 +1,56 @@
+"""A run prepared for training with a tiny model, and its training by the fake XTuner as a real job."""
+
+import random
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from core.data.replay import replay_conversations
+from core.jobs.job import JobSpec
+from core.jobs.launch import launch, wait
+from core.jobs.status import Status
+from core.models import read_model
+from core.paths import PROJECT, RunPaths, Workspace
+from core.steps import data, train
+from tests.small_model import make_small_model
+
+NAME = "小 明 & Co"
+
+
+def make_workspace(folder: Path) -> Workspace:
+    """A workspace under an awkward name, with a tiny model in the starter's place."""
+    workspace = Workspace(folder / "工作 区" / "a b")
+    make_small_model(workspace.starter)
+    return workspace
+
+
+def make_run(workspace: Workspace, now: datetime | None = None, **changes: object) -> RunPaths:
+    """A run with data and config, as the data step leaves it; ``changes`` are of its recipe."""
+    model = read_model(workspace.starter)
+    said = data.taught(NAME, None)
+    replay = replay_conversations({"What is 2 + 2?": ("It is four.", True)})
+    recipe = data.recipe_for(model, said, replay=True, seed=random.Random(7).randrange(100), iterations=40)
+    recipe = recipe.changed(log_every=2, save_every=10, evaluate_every=20, **changes)
+    run = workspace.new_run(NAME, now or datetime(2026, 1, 1))
+    place = workspace.data(run.id)
+    data.write(run, place, said, replay, recipe, model)
+    train.prepare(run, recipe, model, place.rows)
+    return run
+
+
+def start_training(run: RunPaths, **faults: str) -> None:
+    """Start the run's training with the fake XTuner; ``faults`` are its variables."""
+    recipe = train.recipe_of(run)
+    launch(run.job("train"), fake(train.plan(run, recipe), **faults))
+
+
+def end_training(run: RunPaths, **faults: str) -> Status:
+    """Train the run to its end."""
+    start_training(run, **faults)
+    return wait(run.job("train"), poll=0.05, timeout=60)
+
+
+def fake(spec: JobSpec, **faults: str) -> JobSpec:
+    """The same command with the fake in XTuner's place."""
+    command = (sys.executable, "-m", "tests.fake_xtuner", *spec.command[3:])
+    return JobSpec(command, PROJECT, {**spec.env, **faults, "PYTHONIOENCODING": "utf-8"})
