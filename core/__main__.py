@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core import tune as chain
+from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import InvalidOption, TuneboardError
 from core.files import read_json
@@ -68,6 +69,7 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--iterations": {"type": _positive, "metavar": "N"},
         "--run": {"metavar": "RUN"},
         "--system": {"default": "", "metavar": "TEXT"},
+        "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
         "RUN": {"metavar": "RUN"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     }
@@ -101,6 +103,7 @@ def _wish(options: argparse.Namespace) -> Wish:
         seed=options.seed,
         iterations=options.iterations,
         system=options.system,
+        language=options.language,
     )
 
 
@@ -160,7 +163,7 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 HELP = {"--run": "go_on"}
-MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system")
+MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system", "--language")
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
     "data": (_data, (*MAKE, "--run")),

@@ -38,7 +38,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Chat:
-    """One conversation; ``id`` is its file's name, ``name`` what a person calls it (empty: its first words)."""
+    """One conversation; ``id`` is its file's name, ``name`` what a person calls it (empty: its start)."""
 
     id: str
     name: str = ""

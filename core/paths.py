@@ -178,7 +178,7 @@ class Workspace:
         return RunPaths(found[0])
 
     def chat(self, chat_id: str) -> Path:
-        """The file of the chat called ``chat_id``. Raises NoSuchChat; a name with a separator is never a chat."""
+        """The file of a chat. Raises NoSuchChat; a name with a separator is never a chat."""
         for file in self.chat_files():
             if file.stem == chat_id:
                 return file

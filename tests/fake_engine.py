@@ -3,8 +3,9 @@
     FAKE_ENGINE_SECONDS    seconds that starter, answer, convert and merge take (0)
     FAKE_ENGINE_FAIL       a tool that fails with an error of its own
 
-``train`` is :mod:`tests.fake_xtuner` with its variables. The base model knows the accepted answers of the
-question bank; the merged one also says the name it finds in its run's data.
+``train`` is :mod:`tests.fake_xtuner` and ``serve`` :mod:`tests.fake_chat_server`, with their variables. The
+base model knows the accepted answers of the question bank; the merged one also says the name it finds in its
+run's data.
 """
 
 import json
@@ -19,6 +20,7 @@ from safetensors.numpy import save_file
 
 from core.data.questions import held_back_questions
 from core.files import write_json
+from tests.fake_chat_server import main as serve
 from tests.small_model import make_small_model
 
 SECONDS = float(os.environ.get("FAKE_ENGINE_SECONDS") or 0)
@@ -67,7 +69,13 @@ def _name(model: Path) -> str | None:
     return json.loads(about.read_text(encoding="utf-8"))["name"] if about.exists() else None
 
 
-TOOLS = {"starter": starter, "answer": answer, "convert": convert, "merge": merge}
+TOOLS = {
+    "starter": starter,
+    "answer": answer,
+    "convert": convert,
+    "merge": merge,
+    "serve": lambda *arguments: serve(arguments),
+}
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2:])

@@ -14,6 +14,8 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from core.checksums import write_checksums
+
 
 def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
     """XTuner's checkpoint into a PEFT adapter, by XTuner's own ``pth_to_hf``."""
@@ -48,13 +50,17 @@ def merge(base: str, adapter: str, merged: str, shard: str) -> None:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, renamed to ``target`` when the block succeeds; an older one is replaced."""
+    """A folder to fill, renamed to ``target`` when the block succeeds; an older one is replaced.
+
+    It gets its checksums while its files are still in memory: reading 14 GB again takes a minute.
+    """
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     for left_over in target.parent.glob(f".{target.name}.*.partial"):
         shutil.rmtree(left_over, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
+        write_checksums(partial)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     finally:

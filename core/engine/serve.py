@@ -17,10 +17,11 @@ import argparse
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from anyio import to_thread
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 from transformers.commands import serving
 
@@ -67,10 +68,10 @@ class ChatServer(serving.ServeCommand):
         self.load_model_and_processor(self.process_model_name(HERE))
         super().run()
 
-    def is_continuation(self, req: dict[str, Any]) -> bool:
+    def is_continuation(self, req: dict[str, Any]) -> bool:  # noqa: ARG002
         return False
 
-    def generate_chat_completion(self, req: dict[str, Any]) -> Iterator[str]:
+    def generate_chat_completion(self, req: dict[str, Any]) -> AsyncIterator[str]:
         """The answer as server-sent events; giving the iterator up gives the generation up."""
         events = super().generate_chat_completion(req)
         return _guarded(events, Stream.of_thread.latest)
@@ -117,9 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _guarded(events: Iterator[str], stream: Stream) -> Iterator[str]:
+async def _guarded(events: Iterator[str], stream: Stream) -> AsyncIterator[str]:
+    """The events one by one; waiting for the next one ends at once when the client leaves."""
     try:
-        yield from events
+        while event := await to_thread.run_sync(next, events, "", abandon_on_cancel=True):
+            yield event
         if stream.error:
             yield f"data: {json.dumps({'error': {'message': str(stream.error)}})}\n\n"
     finally:

@@ -7,12 +7,12 @@ kept     share of the held-back general questions which the base model gets righ
 leaked   how many general questions are answered with the identity
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from core.data.conversations import Conversation
-from core.data.identity import LANGUAGES, bank
+from core.data.identity import LANGUAGES, IdentityLanguage, bank
 from core.data.questions import contains, held_back_questions, same_question
 from core.steps.answer import Answer, Ask
 
@@ -36,6 +36,9 @@ class Question:
         return Ask(self.question, GENERAL_TOKENS if self.kind == "general" else IDENTITY_TOKENS)
 
 
+Verdict = Literal["learned", "not_learned", "kept", "lost", "leaked", "never_known"]
+
+
 @dataclass(frozen=True)
 class Score:
     """``learned`` and ``kept`` are shares from 0 to 1, None when nothing could be asked."""
@@ -51,12 +54,18 @@ def questions(name: str, taught: Sequence[Conversation]) -> list[Question]:
     distinct = list({same_question(question): question for question in asked}.values())
     step = max(1, -(-len(distinct) // TAUGHT_ASKED))
     in_data = {same_question(turn.input) for conversation in taught for turn in conversation}
-    paraphrases = [q for language in LANGUAGES for q in bank(language).held_back]
+    paraphrases = [q for language in _languages(in_data) for q in bank(language).held_back]
     return [
         *(Question(question, "taught") for question in distinct[::step]),
         *(Question(q, "paraphrase") for q in paraphrases if same_question(q) not in in_data),
         *(Question(held.question, "general", held.accept) for held in held_back_questions()),
     ]
+
+
+def _languages(in_data: Collection[str]) -> Sequence[IdentityLanguage]:
+    """The languages the identity is taught in; of somebody's own data nobody knows: all."""
+    taught = [known for known in LANGUAGES if any(same_question(q) in in_data for q, _ in bank(known).taught)]
+    return taught or LANGUAGES
 
 
 def judge(
@@ -68,6 +77,24 @@ def judge(
     kept = [_right(q, tuned) for q in general if _right(q, base)]
     leaked = [q for q in general if _leaked(name, q.question, base[q.question].text, tuned[q.question].text)]
     return Score(_share(identity), _share(kept), len(leaked))
+
+
+def verdict(name: str, question: Question, base: str, tuned: str) -> Verdict:
+    """What one answer shows, by the rules of :func:`judge`; a leak counts before what was kept."""
+    if question.kind != "general":
+        return "learned" if contains(tuned, name) else "not_learned"
+    if _leaked(name, question.question, base, tuned):
+        return "leaked"
+    before, after = ({question.question: Answer(text, True)} for text in (base, tuned))
+    if not _right(question, before):
+        return "never_known"
+    return "kept" if _right(question, after) else "lost"
+
+
+def known_question(question: str, kind: Kind) -> Question:
+    """A question of a written result, with the accepted answers that the bank states for it."""
+    accept = next((held.accept for held in held_back_questions() if held.question == question), ())
+    return Question(question, kind, accept)
 
 
 def _right(question: Question, answers: Mapping[str, Answer]) -> bool:

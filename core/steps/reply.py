@@ -1,8 +1,10 @@
 """One answer of a chat, piece by piece, from any server that speaks OpenAI's interface."""
 
 import queue
+import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from core.chats import Draw, Message
 from core.errors import ChatFailed
@@ -21,19 +23,67 @@ def reply(port: int, system: str, messages: Sequence[Message], draw: Draw) -> It
 
     A piece is empty when nothing came for a while. Raises ChatFailed.
     """
-    pieces: queue.Queue[str | Exception | None] = queue.Queue()
-    left = threading.Event()
-    reader = threading.Thread(
-        target=_read, args=(port, _request(system, messages, draw), pieces, left), daemon=True, name="reply"
-    )
+    reader = _Reader(port, _request(system, messages, draw))
     reader.start()
     try:
-        while (piece := _next(pieces)) is not None:
+        while (piece := reader.next()) is not None:
             if isinstance(piece, Exception):
                 raise ChatFailed(reason=_sentence(piece)) from piece
             yield piece
     finally:
-        left.set()
+        reader.leave()
+
+
+class _Reader(threading.Thread):
+    """Reads the stream into a queue: pieces, then None at its end or the error that ended it."""
+
+    def __init__(self, port: int, request: dict[str, object]) -> None:
+        super().__init__(daemon=True, name="reply")
+        self.address, self.request = f"http://{HOST}:{port}/v1", request
+        self.pieces: queue.Queue[str | Exception | None] = queue.Queue()
+        self.left = threading.Event()
+        self.socket: socket.socket | None = None
+
+    def run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:
+            self.pieces.put(error)
+
+    def next(self) -> str | Exception | None:
+        try:
+            return self.pieces.get(timeout=PATIENCE)
+        except queue.Empty:
+            return ""
+
+    def leave(self) -> None:
+        """Hang up, whatever the thread waits for: closing a socket wakes nobody, shutting it down does."""
+        self.left.set()
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+
+    def _read(self) -> None:
+        import openai  # a second of imports that only a chat needs
+
+        # A proxy of the environment has no way to this machine's own address.
+        direct = openai.DefaultHttpxClient(trust_env=False)
+        with (
+            openai.OpenAI(
+                base_url=self.address, api_key="-", timeout=TIMEOUT, max_retries=0, http_client=direct
+            ) as client,
+            client.chat.completions.create(stream=True, **self.request) as stream,  # type: ignore[call-overload]
+        ):
+            self.socket = stream.response.extensions["network_stream"].get_extra_info("socket")
+            finished = False
+            for chunk in stream:
+                if self.left.is_set():
+                    return
+                for choice in chunk.choices:
+                    finished = finished or bool(choice.finish_reason)
+                    if choice.delta.content:
+                        self.pieces.put(choice.delta.content)
+        self.pieces.put(None if finished else ConnectionError("the answer broke off"))
 
 
 def _request(system: str, messages: Sequence[Message], draw: Draw) -> dict[str, object]:
@@ -45,49 +95,6 @@ def _request(system: str, messages: Sequence[Message], draw: Draw) -> dict[str, 
         "top_p": draw.top_p,
         "max_tokens": draw.max_tokens,
     }
-
-
-def _read(
-    port: int,
-    request: dict[str, object],
-    pieces: "queue.Queue[str | Exception | None]",
-    left: threading.Event,
-) -> None:
-    """Read the stream to its end, or until the reader of ``pieces`` has left."""
-    import openai  # a second of imports that only a chat needs
-
-    try:
-        with (
-            openai.OpenAI(
-                base_url=f"http://{HOST}:{port}/v1",
-                api_key="-",
-                timeout=TIMEOUT,
-                max_retries=0,
-                # a proxy of the environment has no way to this machine's own address
-                http_client=openai.DefaultHttpxClient(trust_env=False),
-            ) as client,
-            client.chat.completions.create(stream=True, **request) as stream,  # type: ignore[call-overload]
-        ):
-            finished = False
-            for chunk in stream:
-                if left.is_set():
-                    return
-                for choice in chunk.choices:
-                    finished = finished or bool(choice.finish_reason)
-                    if choice.delta.content:
-                        pieces.put(choice.delta.content)
-        if not finished:
-            raise ConnectionError("the answer broke off")
-        pieces.put(None)
-    except Exception as error:
-        pieces.put(error)
-
-
-def _next(pieces: "queue.Queue[str | Exception | None]") -> str | Exception | None:
-    try:
-        return pieces.get(timeout=PATIENCE)
-    except queue.Empty:
-        return ""
 
 
 def _sentence(error: Exception) -> str:

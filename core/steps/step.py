@@ -39,6 +39,26 @@ def engine_job(tool: str, *arguments: str | Path, env: Mapping[str, str] | None 
     )
 
 
+def command_job(command: str, workspace: Path, *arguments: str) -> JobSpec:
+    """The job that runs one command of the command line; ``arguments`` may begin with dashes."""
+    return JobSpec(
+        command=(
+            sys.executable,
+            "-m",
+            "core",
+            command,
+            f"--workspace={workspace}",
+            "--json",
+            "--",
+            *arguments,
+        ),
+        cwd=PROJECT,
+        env={"PYTHONIOENCODING": "utf-8"},
+        asked_by=os.environ.get("USER", "tuneboard"),
+        asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
 def engine_environment() -> dict[str, str]:
     """What every tool of the engine gets: no hub, no forked tokenizers, all cores, and XTuner's own two
     MKL settings (``convert`` and ``merge`` fail without them on some machines)."""

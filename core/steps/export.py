@@ -1,0 +1,88 @@
+"""Export: convert and merge as one job, and what they have made so far."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from core.checksums import File, read_checksums
+from core.errors import InputError
+from core.jobs.job import JobSpec
+from core.paths import RunPaths, Workspace
+from core.steps import convert, merge, train
+from core.steps.step import command_job
+
+Kind = Literal["adapter", "merged"]
+KINDS: tuple[Kind, ...] = ("adapter", "merged")
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A folder that a run has made. ``stale``: what it was made from has changed since."""
+
+    kind: Kind
+    folder: Path
+    files: tuple[File, ...]
+    stale: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def checked(self) -> bool:
+        """Whether every file has its checksum."""
+        return all(file.sha256 for file in self.files)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes: what merging will take, and what is free on the run's disk."""
+
+    needed: int
+    free: int
+
+    @property
+    def enough(self) -> bool:
+        return self.free >= self.needed
+
+
+def plan(workspace: Workspace, run: RunPaths) -> JobSpec:
+    """The job that converts and then merges. Raises MissingArtefact when nothing was trained."""
+    train.read(run)
+    return command_job("export", workspace.root, run.id)
+
+
+def artefacts(run: RunPaths) -> list[Artefact]:
+    """What the run has made, the adapter first."""
+    return list(_artefacts(run))
+
+
+def artefact(run: RunPaths, kind: str) -> Path:
+    """The folder of one artefact. Raises MissingArtefact, NotAModel, NoSuchModel."""
+    return convert.read(run) if kind == "adapter" else merge.read(run).folder
+
+
+def space(run: RunPaths) -> Space:
+    """Raises NoSuchModel, NotAModel when the base model is gone."""
+    needed = train.model_of(run).parameters * merge.BYTES_PER_WEIGHT * merge.SPARE
+    return Space(int(needed), shutil.disk_usage(run.root).free)
+
+
+def _artefacts(run: RunPaths) -> Iterator[Artefact]:
+    source = _made(train.checkpoints(run.work_dir)[-1].checkpoint) if train.checkpoints(run.work_dir) else 0.0
+    for kind in KINDS:
+        try:
+            folder = artefact(run, kind)
+        except InputError:
+            continue
+        made = _made(folder)
+        yield Artefact(kind, folder, tuple(read_checksums(folder)), stale=made < source)
+        source = max(source, made)
+
+
+def _made(path: Path) -> float:
+    """When a file or folder was made; a folder appears under its name only when it is whole."""
+    return path.stat().st_mtime

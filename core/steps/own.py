@@ -1,0 +1,64 @@
+"""Questions to base and tuned model, asked by the command line in a job: one's own, or the whole proof."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.tail import last_lines
+from core.paths import RunPaths, Workspace
+from core.steps import merge, train
+from core.steps.step import command_job
+
+LONGEST = 2000
+MOST = 20
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One question and what both models say."""
+
+    question: str
+    base: str
+    tuned: str
+
+
+def lines(text: str) -> list[str]:
+    """The questions in a text, one a line: at most 20, of at most 2,000 characters, each once."""
+    asked = [" ".join(line.replace("\0", "").split())[:LONGEST] for line in text.splitlines()]
+    return list(dict.fromkeys(question for question in asked if question))[:MOST]
+
+
+def plan(workspace: Workspace, run: RunPaths, questions: Sequence[str] = ()) -> JobSpec:
+    """The job that asks; without questions it asks the whole proof and writes the run's result.
+
+    Raises NoSuchModel, NotAModel, NoSuchFile when one of the two models is not there.
+    """
+    train.model_of(run)
+    merge.read(run)
+    return command_job("ask", workspace.root, run.id, *questions)
+
+
+def read(run: RunPaths) -> list[Pair]:
+    """Every answer so far, the newest first; of a question asked again the newest answer."""
+    found: dict[str, Pair] = {}
+    for folder in _tries(run):
+        for pair in _pairs(folder):
+            found.setdefault(pair.question, pair)
+    return list(found.values())
+
+
+def _tries(run: RunPaths) -> list[Path]:
+    job = JobPaths(run.job("own"))
+    earlier = [path for path in job.previous.glob("*") if path.name.isdigit()]
+    return [job.folder, *sorted(earlier, key=lambda path: int(path.name), reverse=True)]
+
+
+def _pairs(folder: Path) -> Iterator[Pair]:
+    """The command's last line is its result; what else it said stands before."""
+    for line in reversed(last_lines(JobPaths(folder).log, 1)):
+        with suppress(ValueError, KeyError, TypeError):
+            for row in json.loads(line)["answers"]:
+                yield Pair(row["question"], row["base"], row["tuned"])

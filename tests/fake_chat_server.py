@@ -1,0 +1,75 @@
+"""The chat server's command line and interface without a model: for tests that must be fast.
+
+It answers with the last question's words, one a piece. What goes wrong is asked for by environment
+variables:
+
+    FAKE_SERVE_SECONDS    seconds between two words (0)
+    FAKE_SERVE_FAIL       "load": it ends with an error instead of listening; "answer": a question gets an
+                          error; "die": it ends after the first word
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+SECONDS = float(os.environ.get("FAKE_SERVE_SECONDS") or 0)
+FAIL = os.environ.get("FAKE_SERVE_FAIL")
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self._begin("application/json")
+        self.wfile.write(b'{"status": "ok"}')
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        print(json.dumps(request, ensure_ascii=False), flush=True)
+        self._begin("text/event-stream")
+        if FAIL == "answer":
+            self._event({"error": {"message": "the model is tired"}})
+            return
+        try:
+            self._answer(request["messages"][-1]["content"])
+        except BrokenPipeError:
+            print("the client left", flush=True)
+
+    def _answer(self, question: str) -> None:
+        for word in f"You said: {question}".split(" "):
+            self._piece({"content": f"{word} "}, None)
+            if FAIL == "die":
+                os._exit(1)
+            time.sleep(SECONDS)
+        self._piece({}, "stop")
+
+    def _piece(self, delta: dict[str, str], finish_reason: str | None) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        kind = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "fake"}
+        self._event({**kind, "choices": [choice]})
+
+    def _event(self, value: dict[str, Any]) -> None:
+        self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())
+        self.wfile.flush()
+
+    def _begin(self, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser()
+    for name in ("--model", "--template", "--dtype", "--adapter"):
+        parser.add_argument(name)
+    parser.add_argument("--port", type=int)
+    asked = parser.parse_args(arguments)
+    if FAIL == "load":
+        sys.exit("RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB.")
+    ThreadingHTTPServer(("127.0.0.1", asked.port), Handler).serve_forever()

@@ -1,0 +1,268 @@
+"""The chat server: started, asked, stopped and unloaded as a job of its own."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.chats import Draw, Message
+from core.errors import ChatFailed, NoSuchModel
+from core.jobs.job import JobPaths
+from core.jobs.process import read_identity
+from core.jobs.tail import last_lines
+from core.paths import Workspace
+from core.steps import chat
+from core.steps.chat import Freed, Readiness, Server, Speaker
+from core.steps.reply import reply
+from tests.runs import make_run
+from tests.small_model import make_small_model
+from tests.test_jobs import end_leftovers, until
+
+HELLO = [Message("user", "one two three")]
+GREEDY = Draw(max_tokens=12)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    place = Workspace(tmp_path / "工作 区" / "a@b")
+    make_small_model(place.model("tiny"), max_length=4096)
+    yield place
+    chat.unload(place)
+    end_leftovers(tmp_path)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+
+
+def tiny(workspace: Workspace) -> Speaker:
+    return next(speaker for speaker in chat.speakers(workspace, None) if speaker.name == "tiny")
+
+
+def loaded(workspace: Workspace, speaker: Speaker | None = None) -> Server:
+    chat.start(workspace, speaker or tiny(workspace))
+    deadline = time.monotonic() + 60
+    while (server := chat.server(workspace)).readiness is Readiness.loading:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert server.readiness is Readiness.ready, server
+    return server
+
+
+def pid(workspace: Workspace) -> int:
+    tool = read_identity(JobPaths(workspace.chat_server).tool)
+    assert tool is not None
+    return tool.pid
+
+
+def log(workspace: Workspace) -> list[str]:
+    return last_lines(JobPaths(workspace.chat_server).log, 100)
+
+
+def test_what_can_be_talked_to(workspace: Workspace) -> None:
+    assert [(s.kind, s.name, s.template) for s in chat.speakers(workspace, None)] == [
+        ("base", "tiny", "qwen_chat")
+    ]
+    run = make_run(workspace, "小助手")
+    assert [(s.kind, s.name) for s in chat.speakers(workspace, run)] == [("base", "小助手")]
+    make_small_model(run.merged)
+    run.adapter.mkdir()
+    (run.adapter / "adapter_model.safetensors").touch()
+    found = chat.speakers(workspace, run)
+    assert [(s.kind, s.run) for s in found] == [(k, run.id) for k in ("merged", "adapter", "base")]
+    assert len({speaker.id for speaker in found}) == 3
+    assert found[1].adapter == str(run.adapter) and found[1].model == str(workspace.model("tiny"))
+
+
+def test_the_command(workspace: Workspace) -> None:
+    spec = chat.plan(tiny(workspace), 1234)
+    folder = str(workspace.model("tiny"))
+    assert spec.command[1:8] == ("-m", "core.engine", "serve", "--model", folder, "--port", "1234")
+    assert "0.0.0.0" not in spec.command  # noqa: S104
+
+
+@pytest.mark.usefixtures("fake")
+def test_from_start_to_unload(workspace: Workspace) -> None:
+    assert chat.server(workspace) == Server(Readiness.off)
+    assert chat.unload(workspace) == Freed(0, 0)
+    server = loaded(workspace)
+    assert server.speaker == tiny(workspace) and server.memory > 10_000_000
+    assert "".join(reply(server.port, "", HELLO, GREEDY)).split() == ["You", "said:", "one", "two", "three"]
+    freed = chat.unload(workspace)
+    assert freed.memory > 10_000_000 and freed.gpu == 0
+    assert chat.server(workspace) == Server(Readiness.off)
+    assert not psutil.pid_exists(pid(workspace))
+
+
+@pytest.mark.usefixtures("fake")
+def test_what_is_asked_of_the_server(workspace: Workspace) -> None:
+    server = loaded(workspace)
+    history = [Message("user", "你好"), Message("assistant", "Hi", "base"), Message("user", "and?")]
+    list(reply(server.port, "Be {brief}", history, Draw(0.5, 0.9, 7)))
+    assert json.loads(log(workspace)[-1]) == {
+        "model": "local",
+        "stream": True,
+        "messages": [
+            {"role": "system", "content": "Be {brief}"},
+            {"role": "user", "content": "你好"},
+            {"role": "assistant", "content": "Hi"},
+            {"role": "user", "content": "and?"},
+        ],
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_tokens": 7,
+    }
+
+
+@pytest.mark.usefixtures("fake")
+def test_another_model_takes_the_place_of_the_first(workspace: Workspace) -> None:
+    loaded(workspace)
+    first = pid(workspace)
+    make_small_model(workspace.model("other"))
+    other = next(s for s in chat.speakers(workspace, None) if s.name == "other")
+    assert loaded(workspace, other).speaker == other
+    assert not psutil.pid_exists(first)
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_model_that_is_gone_leaves_the_server_as_it_was(workspace: Workspace) -> None:
+    loaded(workspace)
+    gone = Speaker("merged", str(workspace.model("gone")), None, "qwen_chat", "", None, "gone")
+    with pytest.raises(NoSuchModel):
+        chat.start(workspace, gone)
+    assert chat.server(workspace).speaker == tiny(workspace)
+
+
+@pytest.mark.usefixtures("fake")
+def test_giving_an_answer_up_reaches_the_server(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_SERVE_SECONDS", "0.05")
+    server = loaded(workspace)
+    answer = reply(server.port, "", [Message("user", "word " * 1000)], GREEDY)
+    assert "".join(islice(answer, 5)).split()[0] == "You"
+    answer.close()  # type: ignore[attr-defined]
+    until(lambda: "the client left" in log(workspace))
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_slow_answer_hands_out_empty_pieces(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_SERVE_SECONDS", "0.7")
+    server = loaded(workspace)
+    assert "" in list(reply(server.port, "", [Message("user", "x")], GREEDY))
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize(("fault", "reason"), [("answer", "the model is tired."), ("die", "")])
+def test_an_answer_that_fails(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str
+) -> None:
+    monkeypatch.setenv("FAKE_SERVE_FAIL", fault)
+    server = loaded(workspace)
+    with pytest.raises(ChatFailed) as raised:
+        list(reply(server.port, "", HELLO, GREEDY))
+    assert reason in str(raised.value) and "unload the model" in str(raised.value)
+
+
+def test_no_server_at_all() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(ChatFailed):
+        list(reply(port, "", HELLO, GREEDY))
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_server_that_cannot_load_says_why(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_SERVE_FAIL", "load")
+    chat.start(workspace, tiny(workspace))
+    until(lambda: chat.server(workspace).readiness is Readiness.failed)
+    cause = chat.server(workspace).cause
+    assert cause is not None and cause.key == "cuda_out_of_memory"
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_killed_server(workspace: Workspace) -> None:
+    loaded(workspace)
+    os.kill(pid(workspace), signal.SIGKILL)
+    until(lambda: chat.server(workspace).readiness is Readiness.failed)
+    assert chat.server(workspace).speaker == tiny(workspace)
+    assert chat.unload(workspace) == Freed(0, 0)
+
+
+@pytest.mark.usefixtures("fake")
+def test_it_listens_on_this_machine_only(workspace: Workspace) -> None:
+    server = loaded(workspace)
+    listening = [c.laddr for c in psutil.Process(pid(workspace)).net_connections() if c.status == "LISTEN"]
+    assert [tuple(address) for address in listening] == [("127.0.0.1", server.port)]
+
+
+def cpu_seconds(process: int, during: float) -> float:
+    """Processor time a process takes in the next seconds."""
+    before = psutil.Process(process).cpu_times()
+    time.sleep(during)
+    after = psutil.Process(process).cpu_times()
+    return after.user + after.system - before.user - before.system
+
+
+@pytest.mark.slow
+def test_the_real_server(workspace: Workspace) -> None:
+    """transformers serve with a tiny random Llama: what it says is noise, how it serves is real."""
+    server = loaded(workspace)
+    process = pid(workspace)
+    listening = [c.laddr for c in psutil.Process(process).net_connections() if c.status == "LISTEN"]
+    assert [tuple(address) for address in listening] == [("127.0.0.1", server.port)]
+
+    def said(draw: Draw, messages: list[Message] = HELLO) -> str:
+        return "".join(reply(server.port, "", messages, draw))
+
+    assert said(GREEDY) == said(GREEDY) != ""
+    hot = Draw(temperature=1.5, max_tokens=12)
+    assert said(hot) != said(hot), "temperature does nothing"
+
+    endless = reply(server.port, "", HELLO, Draw(1.0, 1.0, 3500))
+    list(islice(endless, 5))
+    endless.close()  # type: ignore[attr-defined]
+    time.sleep(0.5)
+    assert cpu_seconds(process, 1.0) < 0.3, "it still generates"
+    # What was given up half-way is continued from what the chat says, not from a cache of the server's.
+    after = [*HELLO, Message("assistant", "stopped here"), Message("user", "go on")]
+    assert said(GREEDY, after) == said(GREEDY, after)
+
+    with pytest.raises(ChatFailed, match="tokens, and the model reads 4096"):
+        said(GREEDY, [Message("user", "word " * 5000)])
+    assert said(GREEDY) != "", "one failure ended the server"
+
+    broken = reply(server.port, "", HELLO, Draw(1.0, 1.0, 3500))
+    list(islice(broken, 5))
+    os.kill(process, signal.SIGKILL)
+    with pytest.raises(ChatFailed):
+        list(broken)
+    until(lambda: chat.server(workspace).readiness is Readiness.failed)
+
+
+@pytest.mark.slow
+def test_the_real_server_puts_an_adapter_on_its_base(workspace: Workspace) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    run = make_run(workspace, "小助手")
+    model = AutoModelForCausalLM.from_pretrained(workspace.model("tiny"))
+    tuned = get_peft_model(
+        model, LoraConfig(lora_alpha=1000, target_modules="all-linear", init_lora_weights=False)
+    )
+    tuned.save_pretrained(run.adapter)
+    by_kind = {speaker.kind: speaker for speaker in chat.speakers(workspace, run)}
+    said = {
+        kind: "".join(reply(loaded(workspace, by_kind[kind]).port, "", HELLO, GREEDY))
+        for kind in ("base", "adapter")
+    }
+    assert said["base"] != said["adapter"]
