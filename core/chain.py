@@ -68,7 +68,7 @@ def start_data(workspace: Workspace, wish: Wish, by: str, language: str) -> RunP
 
 
 def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
-    said = data.taught(wish.name, wish.data)
+    said = data.taught(wish.name, wish.data, wish.language)
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
     run = workspace.new_run(said.name, datetime.now())
@@ -79,7 +79,7 @@ def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
 def plan(
     workspace: Workspace, run: RunPaths, wish: Wish, by: str, language: str, command: str = "tune"
 ) -> JobSpec:
-    """The job that makes ``wish`` come true in ``run``: all of it, or with ``data`` what is before training."""
+    """The job that makes ``wish`` come true in ``run``; with ``data`` only what comes before training."""
     options = [
         f"--workspace={workspace.root}",
         f"--run={run.id}",
@@ -91,6 +91,7 @@ def plan(
         "model": wish.model,
         "iterations": wish.iterations,
         "system": wish.system or None,
+        "language": wish.language,
     }
     options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
     if not wish.replay:

@@ -58,6 +58,39 @@ def gpus() -> tuple[Gpu, ...]:
     return ()
 
 
+@dataclass(frozen=True)
+class Meters:
+    """What is in use now: shares from 0 to 1, memory in bytes; ``gpus`` is (share, memory) by index."""
+
+    cpu: float
+    memory: int
+    gpus: tuple[tuple[float, int], ...]
+
+
+def meters() -> Meters:
+    """Look at the machine's load; the processor's is the mean since the last look of this process."""
+    return Meters(psutil.cpu_percent() / 100, psutil.virtual_memory().used, _gpu_loads())
+
+
+def _gpu_loads() -> tuple[tuple[float, int], ...]:
+    if not this_machine().gpus:
+        return ()
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        try:
+            handles = [pynvml.nvmlDeviceGetHandleByIndex(gpu.index) for gpu in this_machine().gpus]
+            return tuple(
+                (
+                    pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100,
+                    int(pynvml.nvmlDeviceGetMemoryInfo(handle).used),
+                )
+                for handle in handles
+            )
+        finally:
+            pynvml.nvmlShutdown()
+    return ()
+
+
 def _gpu(index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)

@@ -1,5 +1,86 @@
-"""Train."""
+"""Train: start, stop, go on; then watch."""
 
-from ui.frame import open_page
+import streamlit as st
+
+from core.chain import halt, has_chain
+from core.jobs.job import JobPaths
+from core.jobs.launch import STOP_GRACE, stop
+from core.jobs.status import State
+from core.paths import RunPaths, Workspace
+from core.recipe.recipe import Recipe
+from core.runs import CHAIN
+from core.steps import train
+from ui.frame import link_to, need_run, open_page, shown_errors
+from ui.job_panel import is_live, status_of
+from ui.text import t
+from ui.train_panel import follow
+
+
+def train_page(workspace: Workspace, run: RunPaths) -> None:
+    if not run.config.exists():
+        st.info(t("page.train.no_config"), icon=":material/info:")
+        link_to("data", t("page.config.to_data"), run)
+        return
+    recipe = train.recipe_of(run)
+    status = status_of(run.job("train"))
+    if is_live(status):
+        show_stop(run)
+    elif has_chain(run) and is_live(status_of(run.job(CHAIN))):
+        st.info(t("page.train.chain"), icon=":material/progress_activity:")
+    elif status is None:
+        show_first_start(run)
+    elif status.state is State.finished:
+        st.success(t("page.train.done"), icon=":material/check_circle:")
+        link_to("merge", t("page.train.to_merge"), run)
+    else:
+        show_restart(run, recipe)
+    follow(workspace, run, recipe)
+
+
+def show_first_start(run: RunPaths) -> None:
+    st.info(t("page.train.not_yet"), icon=":material/info:")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(t("page.train.start"), type="primary", icon=":material/play_arrow:", key="start"):
+            start(run, None)
+        link_to("config", t("page.train.to_config"), run, icon=":material/tune:")
+
+
+def show_stop(run: RunPaths) -> None:
+    if JobPaths(run.job("train")).stop.exists():
+        st.info(t("page.train.stopping", grace=round(STOP_GRACE)), icon=":material/hourglass_empty:")
+    elif st.button(t("page.train.stop"), icon=":material/stop:", key="stop"):
+        with shown_errors():
+            if has_chain(run) and is_live(status_of(run.job(CHAIN))):
+                halt(run, by="page")
+            else:
+                stop(run.job("train"), by="page")
+            st.rerun()
+
+
+def show_restart(run: RunPaths, recipe: Recipe) -> None:
+    """Go on from the last whole checkpoint, or begin again, which asks first."""
+    last = train.resumable(run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if last is not None:
+            label = t("page.train.resume", iteration=last.iteration)
+            help_text = t("page.train.resume.help")
+            if st.button(label, type="primary", icon=":material/resume:", help=help_text, key="resume"):
+                start(run, last)
+        with st.popover(t("page.train.again"), icon=":material/restart_alt:", key="again"):
+            st.write(t("page.train.again.help"))
+            if st.button(t("page.train.again.do"), key="again_do"):
+                start(run, None)
+    if last is None:
+        st.caption(t("page.train.nothing_to_resume", save_every=recipe.save_every))
+
+
+def start(run: RunPaths, resume: train.Trained | None) -> None:
+    with shown_errors():
+        train.start(run, resume)
+        st.rerun()
+
 
 here = open_page("train")
+current = need_run(here, "train")
+with shown_errors():
+    train_page(here.workspace, current)

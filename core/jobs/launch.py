@@ -78,11 +78,16 @@ def wait(
     return status
 
 
+def refuse_while_live(folder: Path) -> None:
+    """Raises JobRunning when the job in ``folder`` waits or runs."""
+    if JobPaths(folder).spec.exists() and read_status(folder).state in LIVE:
+        raise JobRunning(folder=folder)
+
+
 def _refuse_beside_another(paths: JobPaths) -> None:
     """Raises JobRunning. The lock tells of a supervisor even where its process cannot be seen (another
     container or machine on the same disk)."""
-    if paths.spec.exists() and read_status(paths.folder).state in LIVE:
-        raise JobRunning(folder=paths.folder)
+    refuse_while_live(paths.folder)
     try:
         with FileLock(paths.lock, timeout=LEAVE_TIMEOUT):
             return

@@ -4,7 +4,7 @@ Memory counts, in bytes: the weights as they are held; LoRA's r·(in + out) weig
 gradient and Adam's two moments in float32 (Hu et al. 2021, arXiv 2106.09685; Kingma & Ba 2014); the
 activations kept for the backward pass, counted tensor by tensor for a Llama layer as Korthikanti et al. 2022
 (arXiv 2205.05198) count a GPT layer, attention itself recomputed (SDPA); and the logits with their gradient.
-Against XTuner 0.2.0 on one H100 and a 7.3B Llama it is within 20 % (tests/test_config_page.py has the rows).
+Against XTuner 0.2.0 on one H100 and a 7.3B Llama it is within 25 % (tests/test_config_page.py has the rows).
 """
 
 import math
@@ -30,7 +30,7 @@ LOGIT_BYTES = 12
 class Estimate:
     """``iterations`` are micro-batches, ``steps`` optimizer steps, ``passes`` how often a row is seen.
 
-    ``tokens`` are those read in training; ``memory`` is bytes at its highest, ``seconds`` None without a pace.
+    ``tokens`` are those read in training; ``memory`` is the most bytes, ``seconds`` None without a pace.
     """
 
     iterations: int

@@ -4,6 +4,7 @@ The command is XTuner's own training program on the config file that stands in t
 """
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from zipfile import is_zipfile
 from core.errors import MissingArtefact
 from core.files import read_json, write_json, write_text
 from core.jobs.job import JobSpec
+from core.jobs.launch import launch, refuse_while_live
 from core.machine import this_machine
 from core.models import Model, read_model
 from core.paths import RunPaths, Workspace
@@ -86,6 +88,23 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
             "MASTER_PORT": "0",
         }
     return engine_job("train", *arguments, env=env)
+
+
+def start(run: RunPaths, resume: Trained | None = None) -> None:
+    """Start the training as a job and return: from ``resume``, else from the beginning.
+
+    From the beginning, earlier checkpoints are deleted: of two trainings' files nobody could tell which is
+    the last. Raises MissingArtefact, DiskFull, JobRunning, JobNotStarted.
+    """
+    spec = plan(run, recipe_of(run), resume.checkpoint if resume else None)
+    check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
+    refuse_while_live(run.job("train"))
+    for old in checkpoints(run.work_dir) if resume is None else []:
+        if old.checkpoint.is_dir():
+            shutil.rmtree(old.checkpoint)
+        else:
+            old.checkpoint.unlink()
+    launch(run.job("train"), spec)
 
 
 def recipe_of(run: RunPaths) -> Recipe:

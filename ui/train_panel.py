@@ -1,0 +1,125 @@
+"""The live half of the training page: how far, the curves, the answers, the log. It reads files only."""
+
+import html
+
+import streamlit as st
+
+from core.jobs.live import Snapshot
+from core.jobs.samples import Sample
+from core.paths import RunPaths, Workspace
+from core.recipe.recipe import Recipe
+from core.recipe.templates import TEMPLATES
+from core.runs import CHAIN, read_run
+from ui.charts import live_curve, show_curves
+from ui.job_panel import is_live, show_failure, show_log, show_meters, show_state, status_of
+from ui.launch_preview import duration
+from ui.text import t
+
+# Seconds between two looks at a running job.
+EVERY = 2.0
+SHOWN_ANSWERS = 24
+EARLIER_RUNS = 20
+
+
+def follow(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
+    """Draw the panel; it follows a live job by itself, and has the page drawn anew at its start and end."""
+    live = is_live(status_of(run.job("train")))
+    awaited = is_live(status_of(run.job(CHAIN)))
+
+    @st.fragment(run_every=EVERY if live or awaited else None)
+    def panel() -> None:
+        status = status_of(run.job("train"))
+        if is_live(status) != live:
+            st.rerun()
+        if status is None:
+            return
+        show_state(status)
+        show_failure(run.job("train"), status)
+        show_training(workspace, run, recipe, live)
+
+    panel()
+
+
+def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: bool) -> None:
+    found = live_curve(run.work_dir).snapshot()
+    if found is None:
+        st.info(t("page.train.reading"), icon=":material/hourglass_empty:")
+        return
+    if live:
+        show_progress(found, recipe)
+        show_meters()
+    if found.points:
+        show_curves(found, earlier_curves(workspace, run), run.id)
+    show_below(run, recipe, found)
+
+
+def show_progress(found: Snapshot, recipe: Recipe) -> None:
+    total = found.total or recipe.iterations
+    if not found.iteration or not total:
+        st.progress(0.0, text=t("page.train.starting"))
+        return
+    values = {"iteration": found.iteration, "total": total}
+    if found.eta is None:
+        text = t("page.train.progress", **values)
+    else:
+        text = t("page.train.left", left=duration(found.eta), **values)
+    st.progress(min(1.0, found.iteration / total), text=text)
+
+
+def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
+    """The curves of the runs chosen to be laid over this one, by their titles."""
+    others = [RunPaths(f) for f in workspace.run_folders() if f.name != run.id]
+    others = [other for other in others if other.work_dir.is_dir()][:EARLIER_RUNS]
+    if not others:
+        return {}
+    chosen = st.multiselect(
+        t("page.train.overlay"), others, format_func=_title, key=f"overlay {run.id}", max_selections=5
+    )
+    found = {_title(other): live_curve(other.work_dir).snapshot() for other in chosen}
+    return {title: curve for title, curve in found.items() if curve and curve.points}
+
+
+def _title(run: RunPaths) -> str:
+    return f"{read_run(run).title} ({run.id[:15]})"
+
+
+def show_below(run: RunPaths, recipe: Recipe, found: Snapshot) -> None:
+    """One of the two, so that a refresh sends only what is looked at."""
+    views = {"answers": t("page.train.answers"), "log": t("page.train.log")}
+    view = st.segmented_control(
+        t("page.train.below"),
+        list(views),
+        format_func=lambda name: views[name],
+        default="answers" if recipe.evaluate_every else "log",
+        required=True,
+        key=f"below {run.id}",
+        label_visibility="collapsed",
+    )
+    if view == "log":
+        show_log(run.job("train"), run.id)
+    elif found.samples:
+        st.html(answers_html(found.samples, recipe))
+    else:
+        st.caption(t("page.train.no_answers"))
+
+
+def answers_html(samples: tuple[Sample, ...], recipe: Recipe) -> str:
+    """The newest answers first, each under its question; whatever the model wrote is only text."""
+    rows = []
+    for sample in reversed(samples[-SHOWN_ANSWERS:]):
+        question, answer = split_sample(sample, recipe)
+        at = "" if sample.iter is None else t("page.train.at", iteration=sample.iter)
+        rows.append(
+            f"<p><small>{html.escape(at)}</small><br><b>{html.escape(question)}</b><br>{html.escape(answer)}</p>"
+        )
+    return "".join(rows)
+
+
+def split_sample(sample: Sample, recipe: Recipe) -> tuple[str, str]:
+    """Question and answer of a sample without the template around them; as it is where that is unknown."""
+    template = TEMPLATES[recipe.template]
+    for question in recipe.evaluation_questions:
+        _, found, answer = sample.text.partition(template.prompt(question))
+        if found:
+            return question, answer.removesuffix(template.suffix).strip()
+    return "", sample.text
