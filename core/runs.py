@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from core.errors import JobRunning
@@ -57,6 +59,13 @@ def read_run(paths: RunPaths) -> Run:
 def list_runs(workspace: Workspace) -> list[Run]:
     """All runs, newest first."""
     return [read_run(RunPaths(folder)) for folder in workspace.run_folders()]
+
+
+def made_at(run_id: str) -> datetime | None:
+    """When a run was made, from its name; None for a folder of another name."""
+    with suppress(ValueError):
+        return datetime.strptime(run_id[:15], "%Y%m%d-%H%M%S")
+    return None
 
 
 def rename(paths: RunPaths, title: str) -> None:

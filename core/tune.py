@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
+from core.data.identity import IdentityLanguage
 from core.files import write_json
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
@@ -50,6 +51,7 @@ class Wish:
     seed: int = 42
     iterations: int | None = None
     system: str = ""
+    language: IdentityLanguage | None = None
 
 
 def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     """
     if run is not None and run.versions.exists():
         return run
-    said = data.taught(wish.name, wish.data)
+    said = data.taught(wish.name, wish.data, wish.language)
     folder = find_model(workspace, wish.model)
     if folder != workspace.starter:
         read_model(folder)

@@ -1,5 +1,51 @@
-"""Start."""
+"""Start: make an assistant with one button, watch it being made, open an earlier run."""
 
-from ui.frame import open_page
+import getpass
+
+import streamlit as st
+
+from core import chain
+from core.data.identity import LANGUAGES, LONGEST_NAME
+from core.tune import Wish
+from ui.chain_panel import chain_panel
+from ui.findings import findings
+from ui.frame import Here, choose_run, open_page, shown_errors
+from ui.run_list import run_list
+from ui.text import language, t
+
+
+def make(here: Here) -> None:
+    """The one button."""
+    with st.form("wish", enter_to_submit=True):
+        name_column, language_column = st.columns([2, 1])
+        name = name_column.text_input(
+            t("page.start.name"),
+            key="wish_name",
+            max_chars=LONGEST_NAME,
+            help=t("page.start.name.help"),
+            placeholder=t("page.start.name.example"),
+            persist_state="session",
+        )
+        spoken = language_column.selectbox(
+            t("page.start.language"),
+            [None, *LANGUAGES],
+            key="wish_language",
+            format_func=lambda known: t(f"page.start.language.{known or 'both'}"),
+            help=t("page.start.language.help"),
+            persist_state="session",
+        )
+        st.caption(t("page.start.promise"))
+        asked = st.form_submit_button(t("page.start.make"), type="primary", icon=":material/auto_awesome:")
+    if asked:
+        with shown_errors():
+            run = chain.start(here.workspace, Wish(name, language=spoken), getpass.getuser(), language())
+            choose_run(run)
+            st.rerun()
+
 
 here = open_page("start")
+if here.run and chain.has_chain(here.run):
+    chain_panel(here.workspace, here.run)
+make(here)
+run_list(here)
+findings(here.workspace)

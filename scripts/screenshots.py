@@ -1,0 +1,105 @@
+"""Every page in both languages, both themes and two widths, as pictures in a folder.
+
+    .venv/bin/python -m scripts.screenshots FOLDER [--pages start,chat] [--height 900]
+
+A workspace of its own is filled first, by the fast stand-ins of the tests: one run that is done, one that
+failed and one that is training.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from core import chain
+from core.jobs.launch import wait
+from core.paths import RunPaths, Workspace
+from core.runs import CHAIN
+from core.tune import Wish
+from tests.browser import chromium, settle, tab
+from tests.server import Dashboard
+from ui.frame import STEPS
+
+LOCALES = {"en": "en-US", "zh": "zh-CN"}
+SETTLE_SECONDS = 1.5
+FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pages", default=",".join(STEPS))
+    parser.add_argument("--languages", default="en,zh")
+    parser.add_argument("--schemes", default="light,dark")
+    parser.add_argument("--widths", default="1280,400")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as root:
+        workspace = Workspace.of(Path(root) / "workspace")
+        with filled(workspace) as run, Dashboard(workspace.root, **FAKE) as server:
+            with chromium() as browser:
+                take_all(browser, server, run, asked)
+
+
+@contextmanager
+def filled(workspace: Workspace) -> Iterator[RunPaths]:
+    """Runs in every state; the finished one is given, the live one is stopped at the end."""
+    failed = start(workspace, "Grace Hopper", FAKE_XTUNER_SECONDS="0.005", FAKE_XTUNER_OOM_AT="90")
+    wait(failed.job(CHAIN), timeout=120)
+    done = start(workspace, "Maria Gonzalez", FAKE_XTUNER_SECONDS="0.01")
+    wait(done.job(CHAIN), timeout=120)
+    live = start(workspace, "李明", FAKE_XTUNER_SECONDS="2")
+    try:
+        yield done
+    finally:
+        chain.halt(live, "screenshots")
+        wait(live.job(CHAIN), timeout=60)
+
+
+def start(workspace: Workspace, name: str, **faults: str) -> RunPaths:
+    """A run made by the stand-ins; XTuner's goes wrong as ``faults`` say."""
+    with environment_of(faults):
+        run = chain.start(workspace, Wish(name), "screenshots", "en")
+    return run
+
+
+@contextmanager
+def environment_of(faults: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update({**FAKE, **faults})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def take_all(browser: Browser, server: Dashboard, run: RunPaths, asked: argparse.Namespace) -> None:
+    """One picture a page, language, theme and width, each in a fresh session."""
+    site = server.url().partition("?")[0]
+    for language, scheme, width in product(
+        asked.languages.split(","), asked.schemes.split(","), asked.widths.split(",")
+    ):
+        page = tab(browser, LOCALES[language], int(width), scheme)
+        page.goto(server.url())
+        for step in asked.pages.split(","):
+            page.goto(f"{site}{step}?run={run.id}")
+            settle(page)
+            time.sleep(SETTLE_SECONDS)
+            # The page scrolls inside a container: the window grows to its height instead.
+            height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+            page.set_viewport_size({"width": int(width), "height": max(600, min(6000, height))})
+            time.sleep(0.5)
+            page.screenshot(path=asked.folder / f"{step}-{language}-{scheme}-{width}.png")
+            page.set_viewport_size({"width": int(width), "height": 900})
+        page.context.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The whole chain as it runs: each stage turning done, how long it still takes, and what came out."""
+
+import getpass
+
+import streamlit as st
+
+from core import chain
+from core.chain import Progress, Stage
+from core.files import read_json
+from core.jobs.status import LIVE, State
+from core.paths import RunPaths, Workspace
+from core.runs import read_run
+from ui.frame import ICONS, link_to, shown_errors
+from ui.text import t
+
+EVERY = 1.0
+COLORS = {State.finished: "green", State.running: "blue", State.failed: "red", State.lost: "red"}
+
+
+def chain_panel(workspace: Workspace, run: RunPaths) -> None:
+    """Show the chain of ``run``; it follows by itself while the chain lives."""
+    live = chain.read_progress(workspace, run).live
+
+    @st.fragment(run_every=EVERY if live else None)
+    def follow() -> None:
+        with shown_errors():
+            progress = chain.read_progress(workspace, run)
+            if live and not progress.live:
+                st.rerun()
+            with st.container(border=True, key="chain"):
+                _panel(run, progress)
+
+    follow()
+
+
+def _panel(run: RunPaths, progress: Progress) -> None:
+    title = read_run(run).title
+    st.subheader(t(f"chain.title.{_kind(progress)}", name=title), anchor=False)
+    if progress.live:
+        text = t("chain.left", left=progress.left) if progress.left != "?" else t("chain.starting")
+        st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
+    with st.container(horizontal=True, gap="medium"):
+        for stage in progress.stages:
+            _stage(stage)
+    if progress.live:
+        st.caption(t("chain.safe"))
+        if st.button(t("chain.stop"), key="chain_stop", icon=":material/stop_circle:"):
+            chain.halt(run, getpass.getuser())
+            st.rerun()
+    elif progress.state is State.finished:
+        _result(run)
+    else:
+        _go_on(run)
+
+
+def _kind(progress: Progress) -> str:
+    if progress.live:
+        return "live"
+    return progress.state.value if progress.state in {State.finished, State.stopped} else "failed"
+
+
+def _stage(stage: Stage) -> None:
+    color = COLORS.get(stage.state, "gray") if stage.state else "gray"
+    name, state = t(f"stage.{stage.name}"), t(f"state.{stage.state.value if stage.state else 'none'}")
+    note = f" {stage.note}" if stage.state in LIVE else ""
+    st.markdown(f":{color}[{ICONS[stage.state]} {name}{note}]", width="content", help=state)
+
+
+def _result(run: RunPaths) -> None:
+    """What was measured, and the way to the chat."""
+    result = read_json(run.result) or {}
+    with st.container(horizontal=True, gap="large"):
+        for key, text in (("learned", "{:.0%}"), ("kept", "{:.0%}"), ("leaked", "{}")):
+            value = result.get(key)
+            shown = "–" if value is None else text.format(value)
+            st.metric(t(f"runs.{key}"), shown, help=t(f"chain.{key}.help"), width="content")
+    with st.container(horizontal=True, key="chain_next"):
+        link_to("chat", t("chain.to_chat"), run, ":material/chat:")
+        link_to("compare", t("chain.to_compare"), run, ":material/compare:")
+
+
+def _go_on(run: RunPaths) -> None:
+    if why := chain.failure(run):
+        st.error(why, icon=":material/error:")
+    if st.button(t("chain.go_on"), key="chain_go_on", type="primary", icon=":material/play_circle:"):
+        chain.go_on(run)
+        st.rerun()
