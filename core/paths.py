@@ -167,6 +167,16 @@ class Workspace:
     def model(self, name: str) -> Path:
         return self.models / slug(name)
 
+    def upload(self, digest: str) -> Path:
+        """Where an uploaded file is kept: under the hash of its content, never under a name it came with."""
+        return self.root / "uploads" / f"{slug(digest)}.json"
+
+    def model_folders(self) -> list[Path]:
+        """Every model's folder, by name."""
+        with suppress(FileNotFoundError):
+            return sorted(p for p in self.models.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return []
+
     def data(self, name: str) -> DataPaths:
         return DataPaths(self.root / "data" / slug(name))
 

@@ -1,5 +1,102 @@
-"""Data."""
+"""Data: what is taught, from a name, a file or an earlier run; then what is trained on, row by row."""
 
-from ui.frame import open_page
+import getpass
+
+import streamlit as st
+
+from core import chain
+from core.jobs.job import JobPaths, read_spec
+from core.jobs.launch import launch, stop
+from core.paths import RunPaths, Workspace
+from core.runs import CHAIN, DATA
+from core.steps.watch import answered
+from ui.data_form import data_form
+from ui.data_panel import data_panel
+from ui.frame import choose_run, link_to, open_page, shown_errors
+from ui.job_panel import is_live, show_failure, show_log, show_state, status_of
+from ui.text import language, t
+
+EVERY = 1.0
+
+
+def make_data(workspace: Workspace) -> None:
+    if wish := data_form(workspace):
+        run = chain.start_data(workspace, wish, getpass.getuser(), language())
+        choose_run(run)
+        st.rerun()
+
+
+def show_data(run: RunPaths) -> None:
+    if run.config.exists():
+        link_to("config", t("page.data.to_config"), run)
+        data_panel(run)
+    elif status_of(run.job(DATA)):
+        follow(run)
+    elif is_live(status_of(run.job(CHAIN))):
+        wait_for_chain(run)
+    else:
+        st.info(t("page.data.nothing"), icon=":material/info:")
+
+
+def follow(run: RunPaths) -> None:
+    """The job that makes the data: how far, stop, and when it failed why and once more."""
+    job = run.job(DATA)
+    live = is_live(status_of(job))
+
+    @st.fragment(run_every=EVERY if live else None)
+    def panel() -> None:
+        status = status_of(job)
+        if status is None or is_live(status) != live:
+            st.rerun()
+        show_state(status)
+        if live:
+            show_progress(run)
+            if st.button(t("page.data.stop"), icon=":material/stop:", key="data_stop"):
+                stop(job, getpass.getuser(), chain.STOP_GRACE)
+            return
+        show_why(run)
+        if st.button(t("page.data.try_again"), icon=":material/refresh:", type="primary", key="data_again"):
+            with shown_errors():
+                launch(job, read_spec(job))
+            st.rerun()
+
+    panel()
+
+
+def show_progress(run: RunPaths) -> None:
+    share, text = 0.0, t("page.data.making")
+    found: list[tuple[float, str]] = []
+    answered(run.job("base"), lambda share, note: found.append((share, note)))()
+    if found:
+        share, note = found[-1]
+        text = f"{text} {t('page.data.asked', note=note)}"
+    st.progress(share, text=text)
+
+
+def show_why(run: RunPaths) -> None:
+    """The step that failed says why; one that failed between its steps has said so in its log."""
+    for step in ("base", "starter", DATA):
+        status = status_of(run.job(step))
+        if status and JobPaths(run.job(step)).log.exists():
+            show_failure(run.job(step), status)
+    show_log(run.job(DATA), f"data {run.id}")
+
+
+def wait_for_chain(run: RunPaths) -> None:
+    @st.fragment(run_every=EVERY)
+    def panel() -> None:
+        st.info(t("page.data.waiting"), icon=":material/progress_activity:")
+        if run.config.exists() or not is_live(status_of(run.job(CHAIN))):
+            st.rerun()
+
+    panel()
+
 
 here = open_page("data")
+with shown_errors():
+    if here.run is None:
+        make_data(here.workspace)
+    else:
+        show_data(here.run)
+        with st.expander(t("page.data.other"), icon=":material/add:", key="other_data"):
+            make_data(here.workspace)

@@ -41,7 +41,7 @@ def is_live(status: Status | None) -> bool:
 def show_state(status: Status) -> None:
     """The job's state as a badge, since when or how long it took."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(t(f"job.{status.state}"), color=COLORS[status.state], width="content")
+        st.badge(t(f"state.{status.state}"), color=COLORS[status.state], width="content")
         if status.started:
             st.caption(_when(status), width="content")
 

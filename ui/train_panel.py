@@ -89,7 +89,7 @@ def show_below(run: RunPaths, recipe: Recipe, found: Snapshot) -> None:
     view = st.segmented_control(
         t("page.train.below"),
         list(views),
-        format_func=lambda name: views[name],
+        format_func=views.__getitem__,
         default="answers" if recipe.evaluate_every else "log",
         required=True,
         key=f"below {run.id}",

@@ -19,7 +19,7 @@ PATIENCE = 0.3
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A curve at one moment: the last ``iteration`` logged, the run's length in ``total``, ``eta`` in seconds.
+    """A curve at one moment: the last ``iteration`` logged, the run's length in ``total``, ``eta`` in s.
 
     ``points`` counts what was logged; ``traces`` and ``smooth`` are what is shown of it.
     """
