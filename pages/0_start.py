@@ -28,9 +28,9 @@ def make(here: Here) -> None:
         )
         spoken = language_column.selectbox(
             t("page.start.language"),
-            [None, *LANGUAGES],
+            ["both", *LANGUAGES],
             key="wish_language",
-            format_func=lambda known: t(f"page.start.language.{known or 'both'}"),
+            format_func=lambda known: t(f"page.start.language.{known}"),
             help=t("page.start.language.help"),
             persist_state="session",
         )
@@ -38,7 +38,8 @@ def make(here: Here) -> None:
         asked = st.form_submit_button(t("page.start.make"), type="primary", icon=":material/auto_awesome:")
     if asked:
         with shown_errors():
-            run = chain.start(here.workspace, Wish(name, language=spoken), getpass.getuser(), language())
+            wish = Wish(name, language=None if spoken == "both" else spoken)
+            run = chain.start(here.workspace, wish, getpass.getuser(), language())
             choose_run(run)
             st.rerun()
 

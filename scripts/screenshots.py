@@ -65,8 +65,7 @@ def filled(workspace: Workspace) -> Iterator[RunPaths]:
 def start(workspace: Workspace, name: str, **faults: str) -> RunPaths:
     """A run made by the stand-ins; XTuner's goes wrong as ``faults`` say."""
     with environment_of(faults):
-        run = chain.start(workspace, Wish(name), "screenshots", "en")
-    return run
+        return chain.start(workspace, Wish(name), "screenshots", "en")
 
 
 @contextmanager
@@ -89,7 +88,7 @@ def take_all(browser: Browser, server: Dashboard, run: RunPaths, asked: argparse
         page = tab(browser, LOCALES[language], int(width), scheme)
         page.goto(server.url())
         for step in asked.pages.split(","):
-            page.goto(f"{site}{step}?run={run.id}")
+            page.goto(f"{site}{'' if step == 'start' else step}?run={run.id}")
             settle(page)
             time.sleep(SETTLE_SECONDS)
             # The page scrolls inside a container: the window grows to its height instead.

@@ -1,4 +1,4 @@
-"""A real browser for tests and screenshots: Debian's chromium under Playwright, without its own network talk."""
+"""A real browser for tests and screenshots: Debian's chromium under Playwright, quiet on the network."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

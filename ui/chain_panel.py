@@ -10,7 +10,8 @@ from core.files import read_json
 from core.jobs.status import LIVE, State
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
-from ui.frame import ICONS, link_to, shown_errors
+from ui.frame import ICONS, go_to, shown_errors
+from ui.run_list import shown
 from ui.text import t
 
 EVERY = 1.0
@@ -39,9 +40,7 @@ def _panel(run: RunPaths, progress: Progress) -> None:
     if progress.live:
         text = t("chain.left", left=progress.left) if progress.left != "?" else t("chain.starting")
         st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
-    with st.container(horizontal=True, gap="medium"):
-        for stage in progress.stages:
-            _stage(stage)
+    st.markdown("  \n".join(map(_stage, progress.stages)))
     if progress.live:
         st.caption(t("chain.safe"))
         if st.button(t("chain.stop"), key="chain_stop", icon=":material/stop_circle:"):
@@ -59,24 +58,24 @@ def _kind(progress: Progress) -> str:
     return progress.state.value if progress.state in {State.finished, State.stopped} else "failed"
 
 
-def _stage(stage: Stage) -> None:
+def _stage(stage: Stage) -> str:
     color = COLORS.get(stage.state, "gray") if stage.state else "gray"
-    name, state = t(f"stage.{stage.name}"), t(f"state.{stage.state.value if stage.state else 'none'}")
-    note = f" {stage.note}" if stage.state in LIVE else ""
-    st.markdown(f":{color}[{ICONS[stage.state]} {name}{note}]", width="content", help=state)
+    note = f" · {stage.note}" if stage.note and stage.state in LIVE else ""
+    return f":{color}[{ICONS[stage.state]} {t(f'stage.{stage.name}')}]{note}"
 
 
 def _result(run: RunPaths) -> None:
     """What was measured, and the way to the chat."""
     result = read_json(run.result) or {}
-    with st.container(horizontal=True, gap="large"):
-        for key, text in (("learned", "{:.0%}"), ("kept", "{:.0%}"), ("leaked", "{}")):
-            value = result.get(key)
-            shown = "–" if value is None else text.format(value)
-            st.metric(t(f"runs.{key}"), shown, help=t(f"chain.{key}.help"), width="content")
+    with st.container(horizontal=True, gap="medium"):
+        for measure in ("learned", "kept", "leaked"):
+            text = shown(measure, result.get(measure))
+            st.metric(t(f"runs.{measure}"), text, help=t(f"chain.{measure}.help"), width="content")
     with st.container(horizontal=True, key="chain_next"):
-        link_to("chat", t("chain.to_chat"), run, ":material/chat:")
-        link_to("compare", t("chain.to_compare"), run, ":material/compare:")
+        if st.button(t("chain.to_chat"), key="chain_chat", type="primary", icon=":material/chat:"):
+            go_to("chat", run)
+        if st.button(t("chain.to_compare"), key="chain_compare", icon=":material/compare:"):
+            go_to("compare", run)
 
 
 def _go_on(run: RunPaths) -> None:

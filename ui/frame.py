@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -24,6 +25,8 @@ ICONS: dict[State | None, str] = {
     State.stopped: ":material/stop_circle:",
     None: ":material/radio_button_unchecked:",
 }
+# Streamlit keeps 6 rem free above a page for a toolbar that is off here.
+STYLE = "<style>.stMainBlockContainer{padding-top:2.5rem}</style>"
 STRIP_EVERY = 2.0
 LOG = logging.getLogger("tuneboard")
 
@@ -46,11 +49,13 @@ def open_page(step: str) -> Here:
     """Draw the frame; every page calls this first."""
     workspace = Workspace.of()
     here = Here(workspace, _current_run(workspace))
+    st.html(STYLE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.title(t(f"page.{step}.title"), anchor=False, width="content")
+        heading = t("frame.title") if step == "start" else t(f"page.{step}.title")
+        st.title(heading, anchor=False, width="content")
         language_switch()
-    _strip(here, step)
     st.caption(t(f"page.{step}.lead"))
+    _strip(here, step)
     return here
 
 
@@ -66,6 +71,11 @@ def need_run(here: Here, step: str) -> RunPaths:
 def link_to(step: str, label: str, run: RunPaths | None, icon: str = ":material/arrow_forward:") -> None:
     """A link to a step's page that keeps the run and the language."""
     st.page_link(page(step), label=label, icon=icon, query_params=_address(run))
+
+
+def go_to(step: str, run: RunPaths | None) -> NoReturn:
+    """Leave for a step's page with this run and language."""
+    st.switch_page(page(step), query_params=_address(run))
 
 
 def choose_run(run: RunPaths | None) -> None:

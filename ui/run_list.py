@@ -16,12 +16,12 @@ from ui.text import t
 EVERY = 5.0
 TITLE_LENGTH = 80
 MARKS = {
-    State.finished: "✅",
-    State.running: "🔵",
-    State.waiting: "⏳",
-    State.failed: "❌",
-    State.lost: "❌",
-    State.stopped: "⏹️",
+    State.finished: "✓",
+    State.running: "●",
+    State.waiting: "○",
+    State.failed: "✗",
+    State.lost: "✗",
+    State.stopped: "■",
 }
 
 
@@ -50,9 +50,9 @@ def _table(here: Here, runs: list[Run]) -> None:
             "state": st.column_config.TextColumn(t("runs.state"), width="small"),
             "loss": st.column_config.LineChartColumn(t("runs.loss"), width="small"),
             "age": st.column_config.TextColumn(t("runs.age"), width="small"),
-            "learned": st.column_config.NumberColumn(t("runs.learned"), format="percent"),
-            "kept": st.column_config.NumberColumn(t("runs.kept"), format="percent"),
-            "leaked": st.column_config.NumberColumn(t("runs.leaked")),
+            "learned": st.column_config.TextColumn(t("runs.learned"), width="small"),
+            "kept": st.column_config.TextColumn(t("runs.kept"), width="small"),
+            "leaked": st.column_config.TextColumn(t("runs.leaked"), width="small"),
         },
         on_select="rerun",
         selection_mode="single-row",
@@ -72,10 +72,17 @@ def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
         "state": f"{MARKS[run.state]} {t(f'state.{run.state.value}')}",
         "loss": spark(RunPaths(workspace.runs / run.run).work_dir),
         "age": age(run.run, datetime.now()),
-        "learned": run.learned,
-        "kept": run.kept,
-        "leaked": run.leaked,
+        "learned": shown("learned", run.learned),
+        "kept": shown("kept", run.kept),
+        "leaked": shown("leaked", run.leaked),
     }
+
+
+def shown(measure: str, value: float | None) -> str:
+    """A measured number: a share in percent, how often it leaked as a count, a dash before it is known."""
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if measure == "leaked" else f"{value:.0%}"
 
 
 def age(run_id: str, now: datetime) -> str:
