@@ -23,7 +23,12 @@ def sentences(language: Language) -> dict[str, str]:
 def say(key: str, language: Language | None = None, /, **values: object) -> str:
     """The sentence ``key`` with its values filled in, in ``language`` (by default the one of
     whoever asked: a page's, else the terminal's)."""
-    return sentences(language or SPOKEN.get() or terminal_language())[key].format(**values)
+    return sentences(language or spoken_language())[key].format(**values)
+
+
+def spoken_language() -> Language:
+    """The language of whoever asked."""
+    return SPOKEN.get() or terminal_language()
 
 
 def terminal_language() -> Language:

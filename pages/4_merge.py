@@ -1,5 +1,72 @@
-"""Merge."""
+"""Merge: the checkpoint becomes an adapter, adapter and base one model; then take them along."""
 
-from ui.frame import open_page
+import streamlit as st
+
+from core.paths import RunPaths, Workspace
+from core.runs import CHAIN
+from core.steps import convert, export, merge, train
+from core.steps.export import Artefact
+from core.steps.step import megabytes
+from ui.artefact import show_artefact
+from ui.frame import link_to, need_run, open_page, shown_errors
+from ui.job_panel import is_live, status_of
+from ui.step_panel import Work, begin, follow_work, newest
+from ui.text import t
+
+
+def merge_page(workspace: Workspace, run: RunPaths) -> None:
+    made = export.artefacts(run)
+    if not train.checkpoints(run.work_dir) and not made:
+        st.info(t("page.merge.not_trained"), icon=":material/info:")
+        link_to("train", t("page.merge.to_train"), run)
+        return
+    with shown_errors():
+        show_space(run)
+    work = newest(works(run))
+    if is_live(status_of(run.job(CHAIN))):
+        st.info(t("page.merge.chain"), icon=":material/progress_activity:")
+    else:
+        offer(workspace, run, made, busy=work is not None and is_live(work.status))
+    if work:
+        follow_work(work)
+    for artefact in made:
+        show_artefact(run, artefact)
+    if any(artefact.kind == "merged" for artefact in made):
+        link_to("chat", t("page.merge.to_chat"), run, ":material/chat:")
+
+
+def works(run: RunPaths) -> list[Work]:
+    """The jobs of this page; the command first, because the other two may be its parts."""
+    parts = {step: run.job(step) for step in ("convert", "merge")}
+    return [Work("export", run.job("export"), parts), *(Work(*part) for part in parts.items())]
+
+
+def show_space(run: RunPaths) -> None:
+    space = export.space(run)
+    with st.container(horizontal=True, key="space"):
+        needed = megabytes(space.needed)
+        st.metric(t("page.merge.needed"), needed, help=t("page.merge.needed.help"), width=220)
+        st.metric(t("page.merge.free"), megabytes(space.free), help=str(run.root), width=220)
+    if not space.enough:
+        st.warning(t("page.merge.no_room"), icon=":material/hard_drive:")
+
+
+def offer(workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool) -> None:
+    """Both steps in one go, or each by itself."""
+    has_adapter, trained = any(a.kind == "adapter" for a in made), bool(train.checkpoints(run.work_dir))
+    whole = {artefact.kind for artefact in made if not artefact.stale} == set(export.KINDS)
+    kind = "secondary" if whole else "primary"
+    with st.container(horizontal=True, key="steps"):
+        if st.button(t("page.merge.both"), type=kind, disabled=busy or not trained, key="both"):
+            begin(run.job("export"), export.plan(workspace, run))
+        if st.button(t("page.merge.convert"), disabled=busy or not trained, key="convert"):
+            begin(run.job("convert"), convert.plan(run))
+        help_text = None if has_adapter else t("page.merge.merge.help")
+        if st.button(t("page.merge.merge"), disabled=busy or not has_adapter, help=help_text, key="merge"):
+            begin(run.job("merge"), merge.plan(run))
+
 
 here = open_page("merge")
+current = need_run(here, "merge")
+with shown_errors():
+    merge_page(here.workspace, current)

@@ -1,5 +1,76 @@
-"""Chat."""
+"""Chat: talk to the assistant, its adapter or its base; every word is kept."""
 
-from ui.frame import open_page
+import streamlit as st
+
+from core.chats import Chat, Message, change
+from core.steps.chat import Readiness, Server, Speaker, speakers
+from ui.chat_answer import answer, as_markdown, show_failure
+from ui.chat_list import chat_list
+from ui.chat_server import by, server_bar, spoken_by
+from ui.frame import Here, open_page, shown_errors
+from ui.text import t
+
+LONGEST_QUESTION = 20_000
+
+
+def chat_page(here: Here) -> None:
+    server = server_bar(here.workspace, here.run)
+    offered = speakers(here.workspace, here.run)
+    speaker = server.speaker or next(iter(offered), None)
+    chat = chat_list(here.workspace, speaker.system if speaker else "")
+    last = show_chat(chat, server, speaker)
+    show_failure()
+    below = st.container()
+    ready = server.readiness is Readiness.ready
+    question = st.chat_input(
+        t("page.chat.ask") if ready else t("page.chat.ask_off"),
+        key="question",
+        disabled=not ready,
+        submit_mode="disable",
+        max_chars=LONGEST_QUESTION,
+    )
+    if not ready or speaker is None:
+        return
+    if question:
+        chat = change(here.workspace, chat.id, lambda found: found.said(Message("user", question)))
+        with below:
+            show(chat.messages[-1])
+            answer(here.workspace, chat, server, by(speaker))
+    elif chat.messages and offer_again(below, chat):
+        with below if chat.unanswered else last.container():
+            answer(here.workspace, chat.without_last_answer(), server, by(speaker))
+
+
+def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat) -> bool:
+    """Whether the last question shall be answered, for the first time or once more."""
+    label = t("page.chat.answer") if chat.unanswered else t("page.chat.again")
+    return place.button(label, icon=":material/refresh:", type="tertiary", key="again")
+
+
+def show_chat(chat: Chat, server: Server, speaker: Speaker | None) -> st.delta_generator.DeltaGenerator:
+    """Draw what was said; returns the place of the last answer, where another one can stand."""
+    if speaker and speaker.system != chat.system:
+        st.caption(t("page.chat.other_system"))
+    if not chat.messages:
+        ready = server.readiness is Readiness.ready
+        st.caption(t("page.chat.begin") if ready else t("page.chat.begin_off"))
+    for message in chat.messages[:-1]:
+        show(message)
+    last = st.empty()
+    if chat.messages:
+        with last.container():
+            show(chat.messages[-1])
+    return last
+
+
+def show(message: Message) -> None:
+    with st.chat_message(message.role):
+        st.markdown(as_markdown(message.content))
+        if message.role == "assistant":
+            cut = "" if message.whole else f" · {t('page.chat.stopped')}"
+            st.caption(spoken_by(message.by) + cut)
+
 
 here = open_page("chat")
+with shown_errors():
+    chat_page(here)

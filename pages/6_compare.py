@@ -1,5 +1,55 @@
-"""Compare."""
+"""Compare: the same questions to base and tuned model; what was learned, kept and leaked."""
 
-from ui.frame import open_page
+import streamlit as st
+
+from core.paths import RunPaths, Workspace
+from core.steps import own, proof
+from core.steps.proof import Proof
+from ui.answer_grid import show_grid, show_pair, show_score
+from ui.frame import link_to, need_run, open_page, shown_errors
+from ui.step_panel import Work, begin, follow_unless_done
+from ui.text import t
+
+
+def compare_page(workspace: Workspace, run: RunPaths) -> None:
+    if not run.merged.exists():
+        st.info(t("page.compare.not_merged"), icon=":material/info:")
+        link_to("merge", t("page.compare.to_merge"), run)
+    found = proof.read(run)
+    if found:
+        show_score(found)
+        show_grid(found.rows)
+    if run.merged.exists():
+        offer_proof(workspace, run, found)
+        ask_own(workspace, run)
+
+
+def offer_proof(workspace: Workspace, run: RunPaths, found: Proof | None) -> None:
+    """Ask all the questions: the chain does it by itself, a run made step by step is asked here."""
+    work = Work("ask", run.job("proof"), {step: run.job(step) for step in ("base", "ask")})
+    live = follow_unless_done(work)
+    if not live and (found is None or found.stale):
+        if st.button(t("page.compare.prove"), type="primary", icon=":material/fact_check:", key="prove"):
+            begin(work.folder, own.plan(workspace, run))
+        st.caption(t("page.compare.prove.what"))
+
+
+def ask_own(workspace: Workspace, run: RunPaths) -> None:
+    st.subheader(t("page.compare.own"), anchor=False)
+    work = Work("ask", run.job("own"), {step: run.job(step) for step in ("base", "ask")})
+    text = st.text_area(
+        t("page.compare.own.label"), placeholder=t("page.compare.own.example"), key="own", max_chars=20_000
+    )
+    live = follow_unless_done(work)
+    questions = own.lines(text)
+    label = t("page.compare.own.ask", count=len(questions))
+    if st.button(label, icon=":material/question_answer:", disabled=live or not questions, key="ask_own"):
+        begin(work.folder, own.plan(workspace, run, questions))
+    for pair in own.read(run):
+        show_pair(pair.question, pair.base, pair.tuned)
+
 
 here = open_page("compare")
+current = need_run(here, "compare")
+with shown_errors():
+    compare_page(here.workspace, current)

@@ -11,7 +11,7 @@ from core.errors import InputError
 from core.jobs.job import JobSpec
 from core.paths import RunPaths, Workspace
 from core.steps import convert, merge, train
-from core.steps.step import command_job
+from core.steps.step import command_job, module_job
 
 Kind = Literal["adapter", "merged"]
 KINDS: tuple[Kind, ...] = ("adapter", "merged")
@@ -53,6 +53,11 @@ def plan(workspace: Workspace, run: RunPaths) -> JobSpec:
     """The job that converts and then merges. Raises MissingArtefact when nothing was trained."""
     train.read(run)
     return command_job("export", workspace.root, run.id)
+
+
+def plan_checksums(found: Artefact) -> JobSpec:
+    """The job that reads every file of an artefact that came without checksums."""
+    return module_job("core.checksums", found.folder)
 
 
 def artefacts(run: RunPaths) -> list[Artefact]:

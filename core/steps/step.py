@@ -15,7 +15,7 @@ from core.jobs.status import State, Status
 from core.jobs.tail import last_lines
 from core.machine import this_machine
 from core.paths import PROJECT
-from core.wording import say
+from core.wording import say, spoken_language
 
 LOG_LINES = 200
 # The module that does the heavy work; tests put a fast one in its place.
@@ -24,36 +24,23 @@ ENGINE_VARIABLE = "TUNEBOARD_ENGINE"
 
 def engine_job(tool: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> JobSpec:
     """The job that runs one of ``core.engine``'s tools with these arguments."""
-    return JobSpec(
-        command=(
-            sys.executable,
-            "-m",
-            os.environ.get(ENGINE_VARIABLE, "core.engine"),
-            tool,
-            *map(str, arguments),
-        ),
-        cwd=PROJECT,
-        env={**engine_environment(), **(env or {})},
-        asked_by=os.environ.get("USER", "tuneboard"),
-        asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    engine = os.environ.get(ENGINE_VARIABLE, "core.engine")
+    return module_job(engine, tool, *arguments, env={**engine_environment(), **(env or {})})
 
 
 def command_job(command: str, workspace: Path, *arguments: str) -> JobSpec:
     """The job that runs one command of the command line; ``arguments`` may begin with dashes."""
+    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
+    options = (f"--workspace={workspace}", "--json", "--")
+    return module_job("core", command, *options, *arguments, env=env)
+
+
+def module_job(module: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> JobSpec:
+    """The job that runs a module of this project as a program."""
     return JobSpec(
-        command=(
-            sys.executable,
-            "-m",
-            "core",
-            command,
-            f"--workspace={workspace}",
-            "--json",
-            "--",
-            *arguments,
-        ),
+        command=(sys.executable, "-m", module, *map(str, arguments)),
         cwd=PROJECT,
-        env={"PYTHONIOENCODING": "utf-8"},
+        env=env or {},
         asked_by=os.environ.get("USER", "tuneboard"),
         asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -97,6 +84,16 @@ def raise_unless_finished(step: str, folder: Path, status: Status) -> None:
     cause = explain(last_lines(log, LOG_LINES), status)
     key, line = (cause.key, cause.line) if cause else ("unknown", "")
     raise StepFailed(step=step, reason=say(f"cause.{key}"), line=line or status.reason or "", log=log)
+
+
+def ended_badly(step: str, folder: Path, status: Status) -> str:
+    """Why a job failed or was lost, in a sentence or two; empty for one that did not, or was stopped."""
+    try:
+        if status.state in {State.failed, State.lost}:
+            raise_unless_finished(step, folder, status)
+    except StepFailed as error:
+        return error.text()
+    return ""
 
 
 def check_space(folder: Path, needed: int) -> None:

@@ -1,0 +1,47 @@
+"""The written proof of a run: its numbers, and what each single answer shows."""
+
+from dataclasses import dataclass
+
+from core.files import read_json
+from core.paths import RunPaths
+from core.steps.compare import Kind, Score, Verdict, known_question, verdict
+
+
+@dataclass(frozen=True)
+class Row:
+    """One question, both answers, and what they show."""
+
+    question: str
+    kind: Kind
+    base: str
+    tuned: str
+    verdict: Verdict
+
+    @property
+    def changed(self) -> bool:
+        return self.base != self.tuned
+
+
+@dataclass(frozen=True)
+class Proof:
+    """``stale``: the merged model was made after it was asked."""
+
+    score: Score
+    rows: tuple[Row, ...]
+    stale: bool
+
+
+def read(run: RunPaths) -> Proof | None:
+    """The run's result; None before it was measured."""
+    result, about = read_json(run.result), read_json(run.data) or {}
+    if result is None:
+        return None
+    name = str(about.get("name", ""))
+    rows = tuple(_row(name, **answer) for answer in result["answers"])
+    score = Score(result["learned"], result["kept"], result["leaked"])
+    stale = run.merged.exists() and run.merged.stat().st_mtime > run.result.stat().st_mtime
+    return Proof(score, rows, stale)
+
+
+def _row(name: str, question: str, kind: Kind, base: str, tuned: str) -> Row:
+    return Row(question, kind, base, tuned, verdict(name, known_question(question, kind), base, tuned))

@@ -1,0 +1,75 @@
+"""One answer on its way to the page, and into the chat's file however it ends."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+
+import streamlit as st
+
+from core.chats import Chat, Message, change
+from core.errors import ChatFailed, NoSuchChat
+from core.paths import Workspace
+from core.steps.chat import Server
+from core.steps.reply import reply
+from ui.text import language, t
+
+# A tunnel may be slow, and each time the whole answer so far is sent.
+DRAW_EVERY = 0.1
+FAILED = "why there was no answer"
+
+
+def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> None:
+    """Stream an answer to the chat's last question, then draw the page anew.
+
+    What came is kept, whole or not: after a press of "Stop", in a closed tab and when the server dies.
+    """
+    text, whole = "", False
+    try:
+        with closing(reply(server.port, chat.system, chat.messages, chat.draw)) as pieces:
+            with st.chat_message("assistant"):
+                st.button(t("page.chat.stop"), icon=":material/stop_circle:", key="stop")
+                place = st.empty()
+            for text in growing(pieces):
+                place.markdown(as_markdown(text) + " ▌")
+        whole = True
+    except ChatFailed as error:
+        st.session_state[FAILED] = error.text(language())
+    finally:
+        if text:
+            _keep(workspace, chat, Message("assistant", text, said_by, whole))
+    st.rerun()
+
+
+def show_failure() -> None:
+    """Why the last question got no answer, once."""
+    if why := st.session_state.pop(FAILED, None):
+        st.error(why, icon=":material/error:")
+
+
+def growing(pieces: Iterator[str]) -> Iterator[str]:
+    """The answer so far, now and then: each time it is drawn is when a press of "Stop" comes in."""
+    text, drawn = "", 0.0
+    for piece in pieces:
+        text += piece
+        if time.monotonic() - drawn >= DRAW_EVERY:
+            drawn = time.monotonic()
+            yield text
+    yield text
+
+
+def as_markdown(text: str) -> str:
+    """What a model says, as Markdown: what stands between two prices is not a formula."""
+    return text.replace("$", "\\$")
+
+
+def _keep(workspace: Workspace, chat: Chat, message: Message) -> None:
+    """In the place of an earlier answer, unless more was said in another tab meanwhile."""
+    asked = chat.messages
+
+    def with_answer(found: Chat) -> Chat:
+        same = found.messages[: len(asked)] == asked and len(found.messages) <= len(asked) + 1
+        return replace(found, messages=(*asked, message)) if same else found
+
+    with suppress(NoSuchChat):  # deleted in another tab
+        change(workspace, chat.id, with_answer)
