@@ -1,0 +1,249 @@
+"""The start page: nothing yet, a chain that runs, ends, fails and goes on; the list of runs; the language."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import chain
+from core.jobs.job import JobPaths
+from core.jobs.launch import wait
+from core.jobs.spark import spark
+from core.jobs.status import State, read_status
+from core.paths import RunPaths, Workspace
+from core.runs import CHAIN, delete, list_runs, made_at, next_step, rename, standing
+from core.tune import Wish
+from tests.page import open_test_page
+from ui.run_list import age
+
+NAME = '李 "明" {x} 🙂'
+PATIENCE = 120.0
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A workspace whose engine is the fast one; nothing that runs in it outlives the test."""
+    monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "a b"))
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    workspace = Workspace.of()
+    yield workspace
+    for folder in workspace.run_folders():
+        if chain.has_chain(RunPaths(folder)):
+            chain.halt(RunPaths(folder), "test")
+            wait(RunPaths(folder).job(CHAIN), timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one finished run, to be copied."""
+    root = tmp_path_factory.mktemp("made") / "workspace"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+        workspace = Workspace.of(root)
+        run = chain.start(workspace, Wish(NAME, iterations=40), "test", "en")
+        assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    return root
+
+
+def finished(workspace: Workspace, made: Path) -> RunPaths:
+    shutil.copytree(made, workspace.root)
+    return RunPaths(workspace.run_folders()[0])
+
+
+def log_of(run: RunPaths) -> str:
+    return JobPaths(run.job(CHAIN)).log.read_text(encoding="utf-8")
+
+
+def until(run: RunPaths, step: str) -> None:
+    """Wait until a step of the chain runs."""
+    deadline = time.monotonic() + PATIENCE
+    while not (JobPaths(run.job(step)).tool.exists()):
+        assert time.monotonic() < deadline, log_of(run)
+        time.sleep(0.05)
+
+
+def text_of(page: AppTest) -> str:
+    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "success")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
+
+
+def press_make(page: AppTest, name: str) -> AppTest:
+    page.text_input(key="wish_name").set_value(name)
+    return next(b for b in page.button if b.label == "Make me an assistant").click().run()
+
+
+def test_nothing_yet(workspace: Workspace) -> None:
+    page = open_test_page("start")
+    assert not page.exception and not page.error
+    assert "No runs yet" in text_of(page)
+
+
+def test_the_button_makes_the_whole_chain_a_job_of_its_own(workspace: Workspace) -> None:
+    page = press_make(open_test_page("start"), NAME)
+    assert not page.exception and not page.error
+    run = RunPaths(workspace.run_folders()[0])
+    assert page.query_params["run"] == run.id
+    assert f"Making the assistant of {NAME}" in text_of(page)
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    page.run()
+    assert "is ready" in text_of(page)
+    assert [metric.value for metric in page.metric] == ["100%", "100%", "0"]
+    assert page.button(key="chain_chat").label == "Chat with it"
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a\nb", "<|im_end|>"])
+def test_a_name_that_cannot_be_taught_is_refused_in_words(workspace: Workspace, name: str) -> None:
+    page = press_make(open_test_page("start"), name)
+    assert "cannot be taught" in page.error[0].value
+    assert workspace.run_folders() == []
+
+
+def test_a_live_chain_shows_its_stages_and_can_be_stopped_and_gone_on_with(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_XTUNER_SECONDS", "0.3")
+    run = chain.start(workspace, Wish(NAME, iterations=200), "test", "en")
+    until(run, "train")
+    page = open_test_page("start", run=run.id)
+    assert "Training" in text_of(page) and ":green[:material/check_circle: Asking the base model]" in text_of(
+        page
+    )
+    page.button(key="chain_stop").click().run()
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.stopped
+    assert read_status(run.job("train")).state is State.stopped
+    monkeypatch.setenv("FAKE_XTUNER_SECONDS", "0")
+    page.run()
+    assert "Stopped" in text_of(page)
+    page.button(key="chain_go_on").click().run()
+    assert not page.error
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    assert read_status(run.job("base")).state is State.finished
+    assert not (run.job("base") / "previous").exists()  # what was made was not made again
+
+
+def test_a_failed_chain_says_which_step_why_and_where(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_XTUNER_OOM_AT", "20")
+    run = chain.start(workspace, Wish(NAME), "test", "en")
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
+    page = open_test_page("start", run=run.id, language="zh")
+    assert "没有做完" in text_of(page)
+    assert "显存" in page.error[0].value and str(run.job("train")) in page.error[0].value
+
+
+def test_a_chain_that_fails_between_its_steps_says_it_in_its_own_words(workspace: Workspace) -> None:
+    run = chain.start(workspace, Wish(NAME, iterations=10), "test", "en")
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    shutil.rmtree(run.merged)
+    shutil.rmtree(run.job("merge"))
+    shutil.rmtree(run.adapter)
+    chain.go_on(run)
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
+    assert "adapter_model.safetensors" in open_test_page("start", run=run.id).error[0].value
+
+
+def test_a_run_that_a_link_names_but_nobody_has_is_said_to_be_missing(workspace: Workspace) -> None:
+    page = open_test_page("start", run="../../etc")
+    assert "There is no run ../../etc" in page.warning[0].value
+    assert "run" not in page.query_params
+
+
+def test_a_page_without_a_run_leads_to_the_start_page(workspace: Workspace) -> None:
+    page = open_test_page("merge")
+    assert not page.exception
+    assert "works on a run" in page.info[0].value
+
+
+def test_switching_the_language_keeps_what_was_typed(workspace: Workspace) -> None:
+    page = press_make(open_test_page("start"), "<|im_end|>")
+    page.button_group(key="language_choice").set_value("zh").run()
+    assert page.title[0].value == "调音台"
+    assert page.text_input(key="wish_name").value == "<|im_end|>"
+    assert page.text_input(key="wish_name").label == "名字"
+    assert page.query_params["lang"] == "zh"
+
+
+def test_the_list_has_every_run_with_its_state_and_measures(workspace: Workspace, made: Path) -> None:
+    finished(workspace, made)
+    rows = open_test_page("start").dataframe[0].value
+    assert list(rows["title"]) == [NAME]
+    assert list(rows["state"]) == ["✓ done"] and list(rows["learned"]) == ["100%"]
+    assert len(next(iter(rows["loss"]))) == 4 and next(iter(rows["age"])).endswith("min ago")
+
+
+def test_rename_and_delete(workspace: Workspace, made: Path) -> None:
+    run = finished(workspace, made)
+    rename(run, "  a / b \n 二 ")
+    assert list_runs(workspace)[0].title == "a / b 二"
+    delete(run)
+    assert list_runs(workspace) == [] and list(workspace.runs.iterdir()) == []
+
+
+def test_a_running_run_is_never_deleted(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.errors import JobRunning
+
+    monkeypatch.setenv("FAKE_XTUNER_SECONDS", "1")
+    run = chain.start(workspace, Wish(NAME), "test", "en")
+    with pytest.raises(JobRunning):
+        delete(run)
+    assert run.root.exists()
+
+
+def test_deleting_a_link_leaves_what_it_points_at(workspace: Workspace, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    workspace.prepare()
+    workspace.runs.mkdir()
+    (workspace.runs / "20260101-000000-link").symlink_to(elsewhere)
+    delete(workspace.run("20260101-000000-link"))
+    assert elsewhere.exists() and workspace.run_folders() == []
+
+
+def test_where_a_run_stands(workspace: Workspace, made: Path) -> None:
+    run = finished(workspace, made)
+    found = standing(run)
+    assert {step for step, state in found.items() if state is State.finished} == {
+        "data",
+        "config",
+        "train",
+        "merge",
+        "compare",
+    }
+    assert next_step(found) == "chat"
+    assert next_step({**found, "train": State.failed}) == "train"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [(0, "0 min ago"), (59, "59 min ago"), (60, "1 h ago"), (47 * 60, "47 h ago"), (48 * 60, "2 days ago")],
+)
+def test_age(minutes: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.run_list.t", lambda key, count: f"{count} " + WORDS[key])
+    now = datetime(2026, 3, 1, 12, 0, 0)
+    assert age(f"{now - timedelta(minutes=minutes):%Y%m%d-%H%M%S}-x", now) == text
+    assert age("a folder", now) == "–" and made_at("20261332-000000-x") is None
+
+
+WORDS = {"age.minutes": "min ago", "age.hours": "h ago", "age.days": "days ago"}
+
+
+def test_spark_samples_a_long_curve_and_follows_a_resumed_one(tmp_path: Path) -> None:
+    def write(start: str, first: int, last: int, loss: float) -> None:
+        folder = tmp_path / start / "vis_data"
+        folder.mkdir(parents=True)
+        lines = [f'{{"loss": {loss - i / 1e6}, "iter": {i}}}' for i in range(first, last)]
+        (folder / "scalars.json").write_text("\n".join(["", *lines, '{"loss": NaN, "iter": 9999999}']))
+
+    write("20260101_000000", 1, 200_000, 2.0)
+    assert 30 <= len(spark(tmp_path)) <= 40
+    write("20260101_000001", 100_000, 100_010, 1.0)
+    losses = spark(tmp_path)
+    assert len(losses) <= 40 and min(losses) < 1.0 and losses == sorted(losses, reverse=True)
+    assert all(loss > 1.9 or loss < 1.0 for loss in losses)
+    assert spark(tmp_path / "nothing") == []
