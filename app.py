@@ -3,7 +3,7 @@
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui import door
+from ui import door, download
 from ui.access import Guard
 from ui.frame import show_unforeseen
 
@@ -11,6 +11,7 @@ door.keep_log()
 access = door.access()
 app = st.App(
     "ui/router.py",
+    routes=download.routes(door.base_path()),
     middleware=[Middleware(Guard, access=access, base=door.base_path)],
     lifespan=door.greet(access),
     on_script_error=show_unforeseen,

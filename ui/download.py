@@ -44,4 +44,7 @@ def _attachment(name: str) -> str:
     return f"attachment; filename*=UTF-8''{quote(name)}"
 
 
-ROUTES = [Route("/download/{run}/{kind}", send, methods=["GET", "HEAD"])]
+def routes(base: str) -> list[Route]:
+    """What the server answers besides Streamlit's own, below the path that a proxy puts before it."""
+    prefix = f"/{base}" if base else ""
+    return [Route(f"{prefix}/download/{{run}}/{{kind}}", send, methods=["GET", "HEAD"])]

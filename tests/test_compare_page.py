@@ -1,0 +1,181 @@
+"""The compare page: the proof as a grid, what each answer shows, and one's own questions."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.data.questions import held_back_questions
+from core.files import read_json, write_json
+from core.jobs.ending import Reason
+from core.jobs.job import JobPaths
+from core.jobs.launch import wait
+from core.jobs.status import State
+from core.paths import RunPaths, Workspace
+from core.steps import own, proof
+from core.steps.compare import known_question, verdict
+from tests.page import open_test_page
+from tests.runs import end_job, make_run
+from tests.small_model import make_small_model
+from tests.test_jobs import end_leftovers
+
+TIMEOUT = 60.0
+NAME = '李 "明"'
+HELD = held_back_questions()
+ANSWERS = [
+    ("Who are you?", "taught", "I am a model.", f"I am {NAME}."),
+    ("State your name.", "taught", "I am a model.", "I am a model."),
+    ("你叫什么？", "paraphrase", "我是模型。", f"我是{NAME}。"),
+    (HELD[0].question, "general", HELD[0].accept[0], HELD[0].accept[0]),
+    (HELD[1].question, "general", HELD[1].accept[0], "No idea."),
+    (HELD[2].question, "general", HELD[2].accept[0], f"I am {NAME}: {HELD[2].accept[0]}"),
+    (HELD[3].question, "general", "No idea.", "No idea at all."),
+]
+VERDICTS = ["learned", "not_learned", "learned", "kept", "lost", "leaked", "never_known"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "a b"))
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    yield Workspace.of()
+    end_leftovers(tmp_path)
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> RunPaths:
+    """A merged run that was not asked anything yet."""
+    made = make_run(workspace, NAME)
+    make_small_model(made.merged)
+    return made
+
+
+def measure(run: RunPaths) -> None:
+    rows = [dict(zip(("question", "kind", "base", "tuned"), row, strict=True)) for row in ANSWERS]
+    write_json(run.result, {"learned": 0.6667, "kept": 0.3333, "leaked": 1, "answers": rows})
+
+
+def words(page: AppTest) -> str:
+    kinds = ("subheader", "markdown", "caption", "info", "warning", "error", "success", "text")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
+
+
+def shown(page: AppTest) -> list[str]:
+    """The questions in the grid."""
+    assert not page.exception
+    return list(page.dataframe[0].value["Question"]) if page.dataframe else []
+
+
+def test_every_answer_has_its_verdict() -> None:
+    found = [verdict(NAME, known_question(q, kind), base, tuned) for q, kind, base, tuned in ANSWERS]
+    assert found == VERDICTS
+
+
+def test_no_run_and_nothing_merged(workspace: Workspace) -> None:
+    assert "Make one or open one" in open_test_page("compare").info[0].value
+    page = open_test_page("compare", make_run(workspace, "A").id)
+    assert "no merged model" in page.info[0].value and not page.exception and not page.button
+
+
+def test_the_grid_and_its_filters(run: RunPaths) -> None:
+    measure(run)
+    page = open_test_page("compare", run.id)
+    assert [metric.value for metric in page.metric] == ["67%", "33%", "1"]
+    assert shown(page) == [row[0] for row in ANSWERS]
+    assert [str(cell)[2:] for cell in page.dataframe[0].value["Result"]] == [
+        "learned",
+        "not learned",
+        "learned",
+        "kept",
+        "lost",
+        "leaked",
+        "base did not know it either",
+    ]
+    page.toggle(key="changed").set_value(True).run()
+    assert shown(page) == [row[0] for row in ANSWERS if row[2] != row[3]]
+    page.button_group(key="kinds").set_value(["general"]).run()
+    assert shown(page) == [ANSWERS[i][0] for i in (4, 5, 6)]
+    page.button_group(key="verdicts").set_value(["lost"]).run()
+    assert shown(page) == [ANSWERS[4][0]] and "1 of 7" in words(page)
+    page.button_group(key="kinds").set_value(["taught"]).run()
+    assert shown(page) == [] and "0 of 7" in words(page)
+
+
+def test_nothing_could_be_asked(run: RunPaths) -> None:
+    write_json(run.result, {"learned": None, "kept": None, "leaked": 0, "answers": []})
+    assert [metric.value for metric in open_test_page("compare", run.id).metric] == ["–", "–", "0"]
+
+
+def test_a_run_made_step_by_step_is_asked_here(run: RunPaths) -> None:
+    page = open_test_page("compare", run.id)
+    page.button(key="prove").click().run()
+    assert not page.exception and "running" in words(page)
+    assert wait(run.job("proof"), timeout=TIMEOUT).state is State.finished, log(run, "proof")
+    page = open_test_page("compare", run.id)
+    assert page.metric[0].value == "100%" and not [b for b in page.button if b.key == "prove"]
+
+
+def test_a_model_merged_again_is_to_be_asked_again(run: RunPaths) -> None:
+    measure(run)
+    later = time.time() + 100
+    os.utime(run.merged, (later, later))
+    found = proof.read(run)
+    assert found is not None and found.stale
+    page = open_test_page("compare", run.id)
+    assert "Ask them again" in page.warning[0].value and page.button(key="prove")
+
+
+def test_one_s_own_questions(run: RunPaths) -> None:
+    page = open_test_page("compare", run.id)
+    assert page.button(key="ask_own").disabled
+    page.text_area(key="own").set_value("--help\n\n who are you?  \n--help\n").run()
+    page.button(key="ask_own").click().run()
+    assert not page.exception and page.button(key="ask_own").disabled
+    assert wait(run.job("own"), timeout=TIMEOUT).state is State.finished, log(run, "own")
+    assert [pair.question for pair in own.read(run)] == ["--help", "who are you?"]
+    assert own.read(run)[1].tuned == f"I am {NAME}."
+    page = open_test_page("compare", run.id)
+    assert f"I am {NAME}." in words(page) and read_json(run.result) is None
+
+
+def test_what_was_asked_before_stays(run: RunPaths) -> None:
+    def line(*rows: tuple[str, str, str]) -> str:
+        answers = [dict(zip(("question", "base", "tuned"), row, strict=True)) for row in rows]
+        return "progress …\n" + json.dumps({"run": "r", "answers": answers}) + "\n"
+
+    job = JobPaths(run.job("own"))
+    end_job(run, "own", log=line(("c", "1", "2")))
+    for number, text in ((1, line(("a", "old", "old"))), (2, line(("a", "new", "new"))), (10, "broken {\n")):
+        kept = JobPaths(job.previous / str(number))
+        kept.folder.mkdir(parents=True)
+        kept.log.write_text(text)
+    assert [(p.question, p.base) for p in own.read(run)] == [("c", "1"), ("a", "new")]
+
+
+def test_the_questions_in_a_text() -> None:
+    assert own.lines("") == own.lines(" \n\0\n") == []
+    assert own.lines("a\0b\r\n  c   d\n") == ["ab", "c d"]
+    assert len(own.lines("\n".join(str(n) for n in range(99)))) == 20
+    assert len(own.lines("x" * 5000)[0]) == 2000
+
+
+def test_a_failure_is_explained(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_ENGINE_FAIL", "answer")
+    page = open_test_page("compare", run.id)
+    page.button(key="prove").click().run()
+    assert wait(run.job("proof"), timeout=TIMEOUT).state is State.failed
+    page = open_test_page("compare", run.id)
+    assert "cannot be written" in page.error[0].value and page.button(key="prove")
+
+
+def test_a_job_that_was_killed(run: RunPaths) -> None:
+    end_job(run, "own", Reason.failed, "")
+    assert open_test_page("compare", run.id).error
+
+
+def log(run: RunPaths, step: str) -> str:
+    return JobPaths(run.job(step)).log.read_text(encoding="utf-8")
