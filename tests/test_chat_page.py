@@ -1,0 +1,253 @@
+"""The chat page: a model started and unloaded, answers that stream, stop and come again, chats that stay."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.chats import Draw, Message, change, list_chats, new_chat, read_chat, rename_chat
+from core.jobs.job import JobPaths
+from core.jobs.process import read_identity
+from core.paths import Workspace
+from core.steps import chat
+from core.steps.chat import Readiness
+from tests.browser import chromium, settle, tab
+from tests.page import open_test_page
+from tests.runs import make_run
+from tests.server import Dashboard
+from tests.small_model import make_small_model
+from tests.test_jobs import end_leftovers, until
+
+FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "a b"))
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    place = Workspace.of()
+    yield place
+    chat.unload(place)
+    end_leftovers(tmp_path)
+
+
+@pytest.fixture
+def ready(workspace: Workspace) -> Workspace:
+    """A workspace whose server has a model."""
+    make_small_model(workspace.model("tiny"))
+    start(workspace)
+    return workspace
+
+
+def start(workspace: Workspace) -> None:
+    chat.start(workspace, chat.speakers(workspace, None)[0])
+    until(lambda: chat.server(workspace).readiness is Readiness.ready)
+
+
+def words(page: AppTest) -> str:
+    assert not page.exception
+    kinds = ("subheader", "markdown", "caption", "info", "warning", "error", "success")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
+
+
+def ask(page: AppTest, question: str) -> AppTest:
+    return page.chat_input(key="question").set_value(question).run()
+
+
+def has(page: AppTest, key: str) -> bool:
+    return any(button.key == key for button in page.button)
+
+
+def said(workspace: Workspace) -> list[tuple[str, str]]:
+    return [(m.role, m.content.strip()) for m in list_chats(workspace)[0].messages]
+
+
+def tool(workspace: Workspace) -> int:
+    found = read_identity(JobPaths(workspace.chat_server).tool)
+    assert found is not None
+    return found.pid
+
+
+def test_nothing_yet(workspace: Workspace) -> None:
+    page = open_test_page("chat")
+    assert "no model yet" in words(page) and page.chat_input(key="question").disabled
+    assert not has(page, "load")
+
+
+def test_start_chat_and_unload(workspace: Workspace) -> None:
+    run = make_run(workspace, '李 "明"')
+    make_small_model(run.merged)
+    page = open_test_page("chat", run.id)
+    assert page.selectbox[0].options == ['李 "明" (merged model)', '李 "明" (base model)']
+    page.button(key="load").click().run()
+    until(lambda: chat.server(workspace).readiness is Readiness.ready)
+    page.run()
+    assert 'Who answers: **李 "明" (merged model)**' in words(page) and "of memory" in words(page)
+    page = ask(page, "你好 $5 and $6?")
+    assert "You said: 你好 \\$5 and \\$6?" in words(page)
+    assert said(workspace) == [("user", "你好 $5 and $6?"), ("assistant", "You said: 你好 $5 and $6?")]
+    assert list_chats(workspace)[0].messages[1].by == 'merged:李 "明"'
+    page.button(key="unload").click().run()
+    assert "given back" in page.success[0].value and page.chat_input(key="question").disabled
+    assert not psutil.pid_exists(tool(workspace))
+
+
+def test_another_model_in_its_place(ready: Workspace) -> None:
+    make_small_model(ready.model("other"))
+    page = open_test_page("chat")
+    assert not has(page, "load")
+    page.selectbox[0].set_value(0).run()
+    page.button(key="load").click().run()
+    until(lambda: chat.server(ready).readiness is Readiness.ready)
+    assert "Who answers: **other (base model)**" in words(page.run())
+
+
+def test_the_history_and_the_settings_reach_the_model(ready: Workspace) -> None:
+    page = open_test_page("chat")
+    one = list_chats(ready)[0].id
+    page.text_area(key=f"system {one}").set_value("Be brief.").run()
+    page.slider(key=f"temperature {one}").set_value(0.5).run()
+    page.number_input(key=f"max_tokens {one}").set_value(7).run()
+    assert (read_chat(ready, one).system, read_chat(ready, one).draw) == ("Be brief.", Draw(0.5, 1.0, 7))
+    assert "not the one of the training" in words(page)
+    ask(ask(page, "one"), "two")
+    log = JobPaths(ready.chat_server).log.read_text(encoding="utf-8").splitlines()
+    assert '"temperature": 0.5' in log[-1] and '"max_tokens": 7' in log[-1] and "Be brief." in log[-1]
+    assert [log[-1].count(word) for word in ("You said: one", '"two"')] == [1, 1]
+    # all of it is there in a new session
+    page = open_test_page("chat")
+    assert page.text_area(key=f"system {one}").value == "Be brief." and "You said: two" in words(page)
+
+
+def test_answering_again_takes_the_place_of_the_last_answer(ready: Workspace) -> None:
+    page = ask(open_test_page("chat"), "one")
+    page.button(key="again").click().run()
+    assert said(ready) == [("user", "one"), ("assistant", "You said: one")]
+    change(ready, list_chats(ready)[0].id, lambda found: found.without_last_answer())
+    page = open_test_page("chat")
+    assert page.button(key="again").label == "Answer this"
+    page.button(key="again").click().run()
+    assert said(ready) == [("user", "one"), ("assistant", "You said: one")]
+
+
+def test_several_chats(ready: Workspace) -> None:
+    page = ask(open_test_page("chat"), "*first* [x](y)")
+    first = list_chats(ready)[0].id
+    page.button(key="new").click().run()
+    assert "You said" not in words(page) and len(list_chats(ready)) == 2
+    page.button(key="new").click().run()
+    assert len(list_chats(ready)) == 2, "an empty chat is as good as a new one"
+    page = ask(page, "second")
+    second = next(known.id for known in list_chats(ready) if known.id != first)
+    assert page.button(key=f"chat {first}").label == r"\*first\* \[x\]\(y\)"
+    page.button(key=f"chat {first}").click().run()
+    assert "You said: *first*" in words(page) and "second" not in words(page)
+    page.text_input(key=f"name {first}").set_value("../名字").run()
+    assert read_chat(ready, first).title == "../名字"
+    page.button(key=f"delete {first}").click().run()
+    assert [known.id for known in list_chats(ready)] == [second] and "You said: second" in words(page)
+
+
+def test_a_chat_deleted_in_another_tab(ready: Workspace) -> None:
+    page = ask(open_test_page("chat"), "one")
+    for file in ready.chat_files():
+        file.unlink()
+    page.run()
+    assert not page.error and "You said" not in words(page)
+
+
+def test_an_answer_that_fails_says_why_and_loses_nothing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_small_model(workspace.model("tiny"))
+    monkeypatch.setenv("FAKE_SERVE_FAIL", "answer")
+    start(workspace)
+    page = ask(open_test_page("chat"), "one")
+    assert "the model is tired" in page.error[0].value
+    assert said(workspace) == [("user", "one")]
+    assert not page.run().error and page.button(key="again").label == "Answer this"
+
+
+def test_a_server_that_dies_half_way(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small_model(workspace.model("tiny"))
+    monkeypatch.setenv("FAKE_SERVE_FAIL", "die")
+    start(workspace)
+    page = ask(open_test_page("chat"), "one two")
+    assert "did not answer" in page.error[0].value and "Traceback" not in words(page)
+    assert said(workspace) == [("user", "one two"), ("assistant", "You")]
+    assert not list_chats(workspace)[0].messages[1].whole and "stopped half-way" in words(page)
+    until(lambda: chat.server(workspace).readiness is Readiness.failed)
+    page.run()
+    assert page.chat_input(key="question").disabled and has(page, "load")
+
+
+def test_a_killed_server_is_seen(ready: Workspace) -> None:
+    page = open_test_page("chat")
+    os.kill(tool(ready), signal.SIGKILL)
+    until(lambda: chat.server(ready).readiness is Readiness.failed)
+    page.run()
+    assert "killed" in page.error[0].value and page.chat_input(key="question").disabled
+    page.button(key="load").click().run()
+    until(lambda: chat.server(ready).readiness is Readiness.ready)
+    assert not page.run().error and not page.chat_input(key="question").disabled
+
+
+def test_a_model_that_does_not_fit(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_small_model(workspace.model("tiny"))
+    monkeypatch.setenv("FAKE_SERVE_FAIL", "load")
+    page = open_test_page("chat")
+    page.button(key="load").click().run()
+    until(lambda: chat.server(workspace).readiness is Readiness.failed)
+    assert "GPU ran out of memory" in page.run().error[0].value
+
+
+def test_a_template_that_differs_is_shown(ready: Workspace) -> None:
+    (ready.model("tiny") / "chat_template.jinja").write_text("You are Qwen. {{ messages[-1]['content'] }}")
+    page = open_test_page("chat")
+    assert "not what it was trained with" in page.warning[0].value
+    assert any("You are Qwen. Q2" in code.value for code in page.code)
+
+
+def test_the_list_of_chats_after_a_rename_elsewhere(ready: Workspace) -> None:
+    kept = new_chat(ready)
+    rename_chat(ready, kept.id, "kept")
+    change(ready, kept.id, lambda found: found.said(Message("user", "hi")))
+    assert open_test_page("chat").button(key=f"chat {kept.id}").label == "kept"
+
+
+def test_stop_in_a_real_browser(workspace: Workspace) -> None:
+    """Pressed while words arrive: the server stops, what came is kept, and the chat goes on."""
+    make_small_model(workspace.model("tiny"))
+    environment = {**FAKE, "FAKE_SERVE_SECONDS": "0.1"}
+    with Dashboard(workspace.root, **environment) as server, chromium() as browser:
+        page = tab(browser)
+        page.goto(server.url())
+        page.get_by_role("link", name="Chat").first.click()
+        page.get_by_role("button", name="Start").click()
+        page.get_by_placeholder("Your message").fill("word " * 600)
+        page.get_by_placeholder("Your message").press("Enter")
+        page.get_by_text("You said: word word word").first.wait_for()
+        began = time.monotonic()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("stopped half-way").wait_for()
+        assert time.monotonic() - began < 3
+        log = JobPaths(workspace.chat_server).log
+        until(lambda: "the client left" in log.read_text(encoding="utf-8"))
+        answer = list_chats(workspace)[0].messages[-1]
+        assert not answer.whole and 2 < len(answer.content.split()) < 400
+        # a closed tab keeps what came as well
+        page.get_by_role("button", name="Answer again").click()
+        page.get_by_text("You said: word word word").first.wait_for()
+        page.close()
+        until(lambda: log.read_text(encoding="utf-8").count("the client left") == 2)
+        other = tab(browser)
+        other.goto(f"{server.url().partition('?')[0]}chat?token={server.token()}")
+        settle(other)
+        other.get_by_text("stopped half-way").wait_for()
+        chat.unload(workspace)
+        other.get_by_text("no model loaded").wait_for()
