@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.chats import Chat, Message, change
 from core.steps.chat import Readiness, Server, Speaker, speakers
-from ui.chat_answer import answer, as_markdown, show_failure
+from ui.chat_answer import answer, as_markdown, show_failure, wait_for_last
 from ui.chat_list import chat_list
 from ui.chat_server import by, server_bar, spoken_by
 from ui.frame import Here, open_page, shown_errors
@@ -14,6 +14,7 @@ LONGEST_QUESTION = 20_000
 
 
 def chat_page(here: Here) -> None:
+    wait_for_last()
     server = server_bar(here.workspace, here.run)
     offered = speakers(here.workspace, here.run)
     speaker = server.speaker or next(iter(offered), None)

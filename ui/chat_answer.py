@@ -1,5 +1,6 @@
 """One answer on its way to the page, and into the chat's file however it ends."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -17,6 +18,9 @@ from ui.text import language, t
 # A tunnel may be slow, and each time the whole answer so far is sent.
 DRAW_EVERY = 0.1
 FAILED = "why there was no answer"
+RUNNING = "the answer that is on its way"
+# Until a run that was told to end has written down what came; seconds.
+PATIENCE = 3.0
 
 
 def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> None:
@@ -25,6 +29,7 @@ def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> No
     What came is kept, whole or not: after a press of "Stop", in a closed tab and when the server dies.
     """
     text, whole = "", False
+    ended = st.session_state[RUNNING] = threading.Event()
     try:
         with closing(reply(server.port, chat.system, chat.messages, chat.draw)) as pieces:
             with st.chat_message("assistant"):
@@ -38,7 +43,14 @@ def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> No
     finally:
         if text:
             _keep(workspace, chat, Message("assistant", text, said_by, whole))
+        ended.set()
     st.rerun()
+
+
+def wait_for_last() -> None:
+    """Wait for what a press of "Stop" ends: Streamlit begins the next run beside the one that is ending."""
+    if ended := st.session_state.pop(RUNNING, None):
+        ended.wait(PATIENCE)
 
 
 def show_failure() -> None:

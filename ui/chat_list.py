@@ -11,6 +11,7 @@ from ui.text import t
 
 OPEN = "open chat"
 LONGEST_ANSWER = 4096
+LONGEST_LABEL = 22
 
 
 def chat_list(workspace: Workspace, system: str) -> Chat:
@@ -42,11 +43,15 @@ def _open(chat: Chat) -> None:
 def _entry(chat: Chat, is_open: bool) -> None:
     kind = "secondary" if is_open else "tertiary"
     icon = ":material/chat:" if is_open else ":material/chat_bubble_outline:"
-    title = chat.title or t("page.chat.untitled")
+    title = _shorten(chat.title) or t("page.chat.untitled")
     # What a person called it is a name and not Markdown.
     label = "".join(f"\\{letter}" if letter in r"\`*_[]()#:$~<>" else letter for letter in title)
     if st.button(label, type=kind, icon=icon, key=f"chat {chat.id}") and not is_open:
         _open(chat)
+
+
+def _shorten(title: str) -> str:
+    return title if len(title) <= LONGEST_LABEL else f"{title[: LONGEST_LABEL - 1].rstrip()}…"
 
 
 def _manage(workspace: Workspace, chat: Chat) -> None:
