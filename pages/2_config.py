@@ -32,19 +32,15 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     draft, model = draft_of(run), train.model_of(run)
     locked = show_lock(workspace, run)
     show_choices_of_data(draft.saved)
-    if not locked:
-        offer_other_values(run, draft)
+    offer_other_values(run, draft, locked)
     places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
     recipe, problems = check(draft.values, this_machine(), model)
     if problems:
         show_problems(places, problems)
-        st.warning(t("form.problems", count=len(problems)), icon=":material/edit:")
     elif recipe and not locked:
         save(run, draft, recipe, model)
     show_estimate(workspace, run, recipe or draft.saved, model)
     show_launch(run, draft.saved)
-    file = to_yaml(draft.saved, language())
-    st.download_button(t("page.config.download"), file, "recipe.yaml", icon=":material/download:", key="yaml")
     if not problems:
         link_to("train", t("page.config.to_train"), run)
 
@@ -71,16 +67,21 @@ def show_choices_of_data(recipe: Recipe) -> None:
     st.markdown(t("page.config.of_data", model=model, template=recipe.template, system=system))
 
 
-def offer_other_values(run: RunPaths, draft: Draft) -> None:
-    """Presets, and a recipe from a file; what belongs to the data stays."""
-    offered = presets(this_machine())
+def offer_other_values(run: RunPaths, draft: Draft, locked: bool) -> None:
+    """Presets, a recipe from a file and as a file; what belongs to the data stays."""
+    offered = {} if locked else presets(this_machine())
     with st.container(horizontal=True, vertical_alignment="center", key="presets"):
-        st.markdown(t("preset.title"), width="content")
+        if offered:
+            st.markdown(t("preset.title"), width="content")
         for name, preset in offered.items():
             if st.button(t(f"preset.{name}"), help=t(f"preset.{name}.help"), key=f"preset {name}"):
                 draft.take(preset.apply(draft.saved))
-    with st.popover(t("page.config.upload"), icon=":material/upload:", key="upload"), shown_errors():
-        take_file(run, draft)
+        st.space("stretch")
+        label, file = t("page.config.download"), to_yaml(draft.saved, language())
+        st.download_button(label, file, "recipe.yaml", icon=":material/download:", key="yaml")
+        if not locked:
+            with st.popover(t("page.config.upload"), icon=":material/upload:", key="upload"), shown_errors():
+                take_file(run, draft)
 
 
 def take_file(run: RunPaths, draft: Draft) -> None:

@@ -14,6 +14,8 @@ ROW_HEIGHT, MARGIN = 150, 70
 # The loss is read more than the others and gets their height twice.
 LOSS_ROWS = 2
 GAP = 0.035
+# Where only the whole says something; the other curves fill their chart.
+FROM_ZERO = ("time", "memory")
 COLORS = {"loss": "#8ab4f8", "lr": "#e8a33d", "grad_norm": "#5bb98b", "time": "#b48ce8", "memory": "#e57373"}
 SMOOTH_COLOR = "#1f6feb"
 OTHERS = ("#d1495b", "#2a9d8f", "#e9c46a", "#8d99ae", "#9b5de5")
@@ -111,6 +113,9 @@ def _y_axes(drawn: list[str]) -> Mapping[str, object]:
             "zeroline": False,
             "nticks": 6,
             "automargin": True,
+            "rangemode": "tozero" if name in FROM_ZERO else "normal",
+            # 3e-4 and 9800, not 300µ and 9.8k
+            "exponentformat": "e" if name == "lr" else "none",
         }
         top = bottom - GAP
     return axes

@@ -46,7 +46,7 @@ def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
         "tokens": (about["tokens"], {"share": share}),
         "longest": (about["longest"], {"limit": recipe.max_length}),
     }
-    with st.container(horizontal=True, key="counts"):
+    with st.container(horizontal=True, gap="medium", key="counts"):
         for name, (value, values) in shown.items():
             help_text = t(f"page.data.{name}.help", **values)
             st.metric(t(f"page.data.{name}"), f"{value:,}", help=help_text, width="content")

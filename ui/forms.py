@@ -73,14 +73,18 @@ def recipe_form(draft: Draft, key: str, disabled: bool = False) -> Places:
 
 
 def show_problems(places: Places, problems: Iterable[Problem]) -> None:
-    """Each problem beside its field; one of a field that is not on the form stands above everything."""
+    """Each problem beside its field, and below the form where they are: one may be behind "advanced"."""
+    named = []
     for problem in problems:
         sentence = say(f"problem.{problem.key}", language(), **problem.values)
         field = problem.field.partition(".")[0]
         if field in places:
             places[field].error(sentence)
+            named.append(t(f"field.{field}"))
         else:
             st.error(f"{field}: {sentence}")
+    if named:
+        st.warning(t("form.problems", fields=", ".join(dict.fromkeys(named))), icon=":material/edit:")
 
 
 def _names(wanted: Level) -> list[str]:

@@ -73,7 +73,13 @@ def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
     if not others:
         return {}
     chosen = st.multiselect(
-        t("page.train.overlay"), others, format_func=_title, key=f"overlay {run.id}", max_selections=5
+        t("page.train.overlay"),
+        others,
+        format_func=_title,
+        key=f"overlay {run.id}",
+        max_selections=5,
+        placeholder=t("page.train.overlay.none"),
+        persist_state="session",
     )
     found = {_title(other): live_curve(other.work_dir).snapshot() for other in chosen}
     return {title: curve for title, curve in found.items() if curve and curve.points}
@@ -93,6 +99,7 @@ def show_below(run: RunPaths, recipe: Recipe, found: Snapshot) -> None:
         default="answers" if recipe.evaluate_every else "log",
         required=True,
         key=f"below {run.id}",
+        persist_state="session",
         label_visibility="collapsed",
     )
     if view == "log":
