@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.data.replay import replay_conversations
 from core.jobs.job import JobSpec
-from core.jobs.launch import launch, wait
+from core.jobs.launch import launch, stop, wait
 from core.jobs.status import Status
 from core.models import read_model
 from core.paths import PROJECT, RunPaths, Workspace
@@ -48,6 +48,13 @@ def end_training(run: RunPaths, **faults: str) -> Status:
     """Train the run to its end."""
     start_training(run, **faults)
     return wait(run.job("train"), poll=0.05, timeout=60)
+
+
+def stop_jobs(workspace: Workspace) -> None:
+    """End whatever a test left running."""
+    for spec in workspace.runs.glob("*/*/job.json"):
+        stop(spec.parent, "test", grace=1)
+        wait(spec.parent, timeout=30)
 
 
 def fake(spec: JobSpec, **faults: str) -> JobSpec:
