@@ -149,6 +149,8 @@ def _links(here: Here, step: str, found: dict[str, State | None]) -> None:
                 page(known),
                 label=f":primary[{label}]" if known == coming else label,
                 icon=":material/home:" if known == "start" else ICONS[found.get(known)],
+                # What the icon says, for whoever cannot see it.
+                help=t(f"state.{found[known].value}") if found.get(known) else None,
                 query_params=_address(here.run),
             )
     if here.run:
