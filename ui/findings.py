@@ -38,7 +38,7 @@ def findings(workspace: Workspace) -> None:
 
 
 @st.cache_resource(ttl=KEPT_SECONDS, max_entries=4, show_spinner=False)
-def _examination(root: str, _language: str) -> "Future[list[Finding]]":
+def _examination(root: str, _language: str) -> Future[list[Finding]]:
     """The doctor at work in a thread of its own, speaking the page's language."""
     worker = ThreadPoolExecutor(1, thread_name_prefix="doctor")
     try:

@@ -32,11 +32,12 @@ def run_list(here: Here) -> None:
         st.caption(t("page.start.no_runs"))
         return
     live = any(run.state in LIVE for run in runs)
+    fresh = iter([runs])  # the first look is this page's own; a repeated one has to look again
 
     @st.fragment(run_every=EVERY if live else None)
     def follow() -> None:
         with shown_errors():
-            _table(here, list_runs(here.workspace))
+            _table(here, next(fresh, None) or list_runs(here.workspace))
 
     follow()
 
