@@ -26,11 +26,12 @@ def make(here: Here) -> None:
             placeholder=t("page.start.name.example"),
             persist_state="session",
         )
+        labels = {known: t(f"page.start.language.{known}") for known in ("both", *LANGUAGES)}
         spoken = language_column.selectbox(
             t("page.start.language"),
-            ["both", *LANGUAGES],
+            list(labels),
             key="wish_language",
-            format_func=lambda known: t(f"page.start.language.{known}"),
+            format_func=labels.__getitem__,
             help=t("page.start.language.help"),
             persist_state="session",
         )

@@ -41,10 +41,8 @@ def show_rows(
             key="data_view",
             persist_state="session",
         )
-        pages = -(-len(offsets) // PAGE)
-        page = st.number_input(
-            t("page.data.page", pages=pages), 1, max(1, pages), key=f"data_page {rows.parent.name}", width=160
-        )
+        pages = max(1, -(-len(offsets) // PAGE))
+        page = st.pagination(pages, key=f"data_page {rows.parent.name}")
     first = (page - 1) * PAGE
     conversations = read_page(rows, offsets[first : first + PAGE])
     if view == "as_tokens":

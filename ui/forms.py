@@ -150,5 +150,7 @@ def _number(name: str, value: Any, kind: Any, options: dict[str, Any]) -> Any:
         options |= {"step": STEPS.get(name, 1.0), "format": "%g"}
         value = value if value is None else float(value)
     if NoneType in get_args(kind):
-        options["placeholder"] = t("form.none")
+        # A widget with a default cannot be emptied in the browser: it goes back to the default.
+        st.session_state.setdefault(options["key"], value)
+        return st.number_input(value=None, placeholder=t("form.none"), **options)
     return st.number_input(value=value, **options)

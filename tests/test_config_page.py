@@ -1,0 +1,277 @@
+"""The config page: what can run is saved at once, what was trained stays, and estimates against measures."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.errors import InvalidRecipe
+from core.files import read_json
+from core.jobs.status import State
+from core.machine import Gpu, Machine, this_machine
+from core.models import Model, Shape, read_model, read_shape
+from core.paths import RunPaths, Workspace
+from core.recipe.check import problems
+from core.recipe.estimate import estimate, memory, trainable
+from core.recipe.presets import OF_THE_DATA, PRESETS, presets
+from core.recipe.recipe import Recipe, from_bytes, to_yaml
+from core.recipe.xtuner_config import write_config
+from core.steps import train
+from core.steps.pace import measured, pace
+from tests.page import open_test_page
+from tests.small_run import end_training, make_run, make_workspace, start_training, stop_jobs
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    workspace = make_workspace(tmp_path)
+    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    yield workspace
+    stop_jobs(workspace)
+
+
+def key(run: RunPaths, field: str, edition: int = 0) -> str:
+    return f"recipe {run.id} {edition} {field}"
+
+
+def no_errors(page: AppTest) -> bool:
+    return not page.exception and not page.error
+
+
+def metrics(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def test_without_a_run_it_says_what_to_do(workspace: Workspace) -> None:
+    page = open_test_page("config")
+    assert no_errors(page) and page.info and not page.number_input
+
+
+def test_without_data_it_leads_to_the_data(workspace: Workspace) -> None:
+    page = open_test_page("config", workspace.new_run("empty", datetime(2026, 1, 1)).id)
+    assert no_errors(page) and "not made yet" in page.info[0].value and not page.number_input
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_fresh_run_shows_its_recipe_config_and_command(workspace: Workspace, language: str) -> None:
+    run = make_run(workspace)
+    page = open_test_page("config", run.id, language)
+    assert no_errors(page)
+    assert page.number_input(key=key(run, "iterations")).value == 40
+    config, command, plain, recipe = (code.value for code in page.code)
+    assert config == run.config.read_text(encoding="utf-8").strip()
+    assert "core.engine train" in command and str(run.config) in command
+    assert plain.startswith("xtuner train config.py")
+    assert from_bytes(recipe.encode(), "shown") == train.recipe_of(run)
+
+
+def test_what_can_run_is_on_disk_at_once(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    page = open_test_page("config", run.id)
+    page.number_input(key=key(run, "lr")).set_value(1e-5)
+    page.number_input(key=key(run, "iterations")).set_value(None)
+    page.number_input(key=key(run, "epochs")).set_value(2.0).run()
+    saved = train.recipe_of(run)
+    assert no_errors(page) and (saved.lr, saved.iterations, saved.epochs) == (1e-5, None, 2.0)
+    assert "max_epochs = 2.0" in run.config.read_text(encoding="utf-8")
+    again = open_test_page("config", run.id)  # another tab
+    assert again.number_input(key=key(run, "lr")).value == 1e-5
+
+
+def test_what_cannot_run_is_said_beside_its_fields_and_not_saved(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    before = train.recipe_of(run)
+    page = open_test_page("config", run.id)
+    page.number_input(key=key(run, "rank")).set_value(0)
+    page.number_input(key=key(run, "epochs")).set_value(1.0)
+    page.number_input(key=key(run, "lr")).set_value(7.0).run()
+    assert {error.value for error in page.error} == {"0 must be at least 1", "7.0 must be at most 1.0"}
+    assert train.recipe_of(run) == before
+    page.number_input(key=key(run, "rank")).set_value(4)
+    page.number_input(key=key(run, "lr")).set_value(1e-4).run()
+    assert [error.value for error in page.error] == [
+        "give either iterations or epochs, and leave the other empty"
+    ]
+    page.number_input(key=key(run, "epochs")).set_value(None).run()
+    assert no_errors(page) and train.recipe_of(run) == before.changed(rank=4, lr=1e-4)
+
+
+def test_the_draft_survives_a_page_switch(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    page = open_test_page("config", run.id)
+    page.number_input(key=key(run, "rank")).set_value(0).run()
+    page.switch_page("../pages/1_data.py").run()
+    page.switch_page("../pages/2_config.py").run()
+    assert page.number_input(key=key(run, "rank")).value == 0
+    assert [error.value for error in page.error] == ["0 must be at least 1"]
+
+
+def test_two_tabs_see_each_others_changes(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    one, other = open_test_page("config", run.id), open_test_page("config", run.id)
+    one.number_input(key=key(run, "rank")).set_value(5).run()
+    other.run()
+    assert other.number_input(key=key(run, "rank", 1)).value == 5
+    other.number_input(key=key(run, "alpha", 1)).set_value(7.0).run()
+    assert (train.recipe_of(run).rank, train.recipe_of(run).alpha) == (5, 7.0)
+
+
+def test_auto_is_settled_when_it_is_saved(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    page = open_test_page("config", run.id)
+    page.selectbox(key=key(run, "precision")).set_value("auto").run()
+    assert no_errors(page) and train.recipe_of(run).precision in {"fp32", "bf16"}
+    assert page.selectbox(key=key(run, "precision", 1)).value == train.recipe_of(run).precision
+
+
+def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace: Workspace) -> None:
+    run = make_run(workspace, system="Be kind.")
+    page = open_test_page("config", run.id)
+    page.button(key="preset thorough").click().run()
+    saved = train.recipe_of(run)
+    assert no_errors(page) and (saved.iterations, saved.rank, saved.system) == (480, 16, "Be kind.")
+    assert page.number_input(key=key(run, "rank", 1)).value == 16
+
+
+def test_a_recipe_from_a_file(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    own = train.recipe_of(run)
+    text = to_yaml(own.changed(rank=3, model="../../elsewhere", data="/etc/passwd", lr=2e-5), "zh")
+    page = open_test_page("config", run.id)
+    page.file_uploader[0].set_value(("../../x.yaml", text.encode(), "text/yaml")).run()
+    assert no_errors(page) and train.recipe_of(run) == own.changed(rank=3, lr=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"rank: [1", "not a recipe in YAML"),
+        (b"\xff\xfe", "not a recipe in YAML"),
+        (b"model: a\ndata: b\nrnk: 3\nlr: -1", "rnk"),
+        (b"a: &a [x]\nb: [*a, *a]", "anchors"),
+        (b"!!python/object/apply:os.system ['true']", "not a recipe in YAML"),
+        (b"#" * 70_000, "64 kB"),
+    ],
+    ids=["broken", "not text", "unknown field", "anchors", "code", "large"],
+)
+def test_a_file_that_is_no_recipe_changes_nothing(workspace: Workspace, content: bytes, said: str) -> None:
+    run = make_run(workspace)
+    before = train.recipe_of(run)
+    page = open_test_page("config", run.id)
+    page.file_uploader[0].set_value(("x.yaml", content, "text/yaml")).run()
+    assert not page.exception and any(said in error.value for error in page.error)
+    assert train.recipe_of(run) == before
+
+
+def test_nested_anchors_are_refused_before_they_grow() -> None:
+    levels = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]" for n in range(1, 40))
+    with pytest.raises(InvalidRecipe, match="anchors"):
+        from_bytes(f"l0: &l0 [x]\n{levels}\nrank: *l39".encode(), "bomb.yaml")
+
+
+def test_a_trained_run_keeps_its_recipe_and_a_new_one_may_differ(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    assert end_training(run).state is State.finished
+    before = train.recipe_of(run)
+    page = open_test_page("config", run.id)
+    assert no_errors(page) and page.number_input(key=key(run, "rank")).disabled
+    assert not page.file_uploader
+    page.button(key="variant").click().run()
+    new = RunPaths(workspace.run_folders()[0])
+    assert new.id != run.id and new.id in page.query_params["run"]
+    assert train.recipe_of(new) == before and read_json(new.data) == read_json(run.data)
+    assert str(new.work_dir) in new.config.read_text(encoding="utf-8")
+    page.number_input(key=key(new, "rank")).set_value(2).run()
+    assert no_errors(page) and (train.recipe_of(new).rank, train.recipe_of(run)) == (2, before)
+
+
+def test_a_running_training_locks_the_form(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    start_training(run, FAKE_XTUNER_SECONDS="0.5")
+    page = open_test_page("config", run.id)
+    assert no_errors(page) and page.number_input(key=key(run, "lr")).disabled
+
+
+def test_a_model_that_was_moved_away_is_said(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    workspace.starter.rename(workspace.models / "elsewhere")
+    page = open_test_page("config", run.id)
+    assert not page.exception and str(workspace.starter) in page.error[0].value
+
+
+# --- what it will take ---
+
+
+def test_time_is_unknown_until_this_machine_was_measured(workspace: Workspace) -> None:
+    first = make_run(workspace)
+    assert metrics(open_test_page("config", first.id))["Time, about"] == "unknown"
+    assert end_training(first, FAKE_XTUNER_SECONDS="0.02").state is State.finished
+    tokens = read_json(first.data)["kept"] / read_json(first.data)["rows"]
+    found = pace(workspace, train.recipe_of(first))
+    assert found == pytest.approx(tokens * 4 / 0.02)
+    other = make_run(workspace, datetime(2026, 1, 2))
+    assert metrics(open_test_page("config", other.id))["Time, about"] != "unknown"
+    assert pace(workspace, train.recipe_of(first).changed(precision="fp16")) is None
+    assert measured(other, train.recipe_of(other)) is None
+
+
+def test_the_estimate_counts_steps_tokens_and_passes(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    recipe = train.recipe_of(run).changed(iterations=80, accumulation=8)
+    model = read_model(workspace.starter)
+    about = {"rows": 160, "kept": 16_000, "longest": 120}
+    found = estimate(recipe, model, read_shape(model), about, 100.0)
+    assert (found.iterations, found.steps, found.passes, found.tokens) == (80, 10, 2.0, 32_000)
+    assert found.seconds == 320.0
+    by_epochs = estimate(recipe.changed(iterations=None, epochs=3.0), model, read_shape(model), about, None)
+    assert (by_epochs.iterations, by_epochs.tokens, by_epochs.seconds) == (120, 48_000, None)
+
+
+def test_trained_weights_are_counted_layer_by_layer(workspace: Workspace) -> None:
+    shape = read_shape(read_model(workspace.starter))
+    recipe = Recipe(model="m", data="d", rank=8)
+    hidden, inner, kv = 64, 128, 32
+    layer = 2 * (hidden + hidden) + 2 * (hidden + kv) + 3 * (hidden + inner)
+    assert trainable(recipe, shape) == 8 * 2 * layer
+    only = recipe.changed(target_modules=("q_proj",))
+    assert trainable(only, shape) == 8 * 2 * (hidden + hidden)
+
+
+# InternLM-7B's shape; GB measured on one H100 (XTuner 0.2.0's path, NF4, LoRA of rank 64).
+MEASURED = [(8, 512, True, 17.7), (8, 512, False, 50.0), (4, 2048, True, 26.0), (8, 512, True, 16.7)]
+
+
+@pytest.mark.parametrize(("batch", "length", "checkpointing", "gigabytes"), MEASURED)
+def test_memory_is_near_what_was_measured(
+    batch: int, length: int, checkpointing: bool, gigabytes: float
+) -> None:
+    hidden, inner, layers, vocabulary = 4096, 11008, 32, 103168
+    one = {f"{name}_proj": (hidden, hidden) for name in "qkvo"}
+    one |= {"gate_proj": (inner, hidden), "up_proj": (inner, hidden), "down_proj": (hidden, inner)}
+    linear = {f"model.layers.{n}.{name}.weight": size for n in range(layers) for name, size in one.items()}
+    shape = Shape(layers, hidden, inner, 1.0, vocabulary, linear)
+    parameters = sum(a * b for a, b in linear.values()) + 2 * vocabulary * hidden
+    model = Model(Path("m"), "LlamaForCausalLM", "llama", parameters, 0, 4096, "", None)
+    recipe = Recipe(model="m", data="d", device="cuda", precision="bf16", quantization="nf4", rank=64)
+    recipe = recipe.changed(
+        batch_size=batch, max_length=length, activation_checkpointing=checkpointing, pack=True
+    )
+    assert memory(recipe, model, shape, 0) / 1e9 == pytest.approx(gigabytes, rel=0.25)
+
+
+WITH_GPU = Machine(16, 64_000_000_000, True, (Gpu(0, "H100", 80_000_000_000, 79_000_000_000),))
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=[preset.name for preset in PRESETS])
+def test_every_preset_can_run_where_it_is_offered(preset: object, workspace: Workspace) -> None:
+    recipe = Recipe(model="m", data="d", template="qwen_chat", system="kept", seed=7)
+    model = read_model(workspace.starter)
+    machine = WITH_GPU if preset.needs_gpu else this_machine()  # type: ignore[attr-defined]
+    assert preset in presets(machine).values()
+    made = preset.apply(recipe.changed(device=machine.device, precision="fp32"))  # type: ignore[attr-defined]
+    assert problems(made, machine, model) == []
+    assert all(getattr(made, name) == getattr(recipe, name) for name in (*OF_THE_DATA, "seed"))
+    compile(write_config(made, Path("d"), Path("m"), Path("w")), "config.py", "exec")
