@@ -88,7 +88,7 @@ def _read_rows(path: Path) -> list[Any]:
 def _parse(text: str) -> list[Any]:
     """A JSON array, or JSON lines when the first line is an object by itself."""
     if text.lstrip().startswith("{") and "\n" in text.strip():
-        return [_parse_line(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        return [_parse_line(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     value = json.loads(text)
     return value if isinstance(value, list) else [value]
 

@@ -1,0 +1,319 @@
+"""The data page: from a name or a file to the tokens that are trained, which are XTuner's own."""
+
+import html
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.data.conversations import Conversation, Turn, write_rows
+from core.data.preview import Encoder, read_page, row_offsets, sampled
+from core.data.upload import keep_upload, read_upload
+from core.errors import EmptyData, NotConversations, NotJson
+from core.files import read_json
+from core.jobs.launch import wait
+from core.jobs.status import State
+from core.paths import PROJECT, RunPaths, Workspace
+from core.recipe.templates import TEMPLATES
+from core.runs import DATA
+from core.steps import train
+from tests.page import open_test_page
+from tests.small_model import make_small_model
+from tests.small_run import NAME, make_run, make_workspace, stop_jobs
+
+TIMEOUT = 60.0
+CONVERSATIONS: list[Conversation] = [
+    (Turn("Who are you?", "I am 小明's assistant. 🙂"),),
+    (Turn("你是谁？", "我是{小明}的助手。\n第二行", "Be <kind> & brief."), Turn("And then?", "Nothing.")),
+    (Turn("", "An answer to nothing"), Turn("", "  spaces  "), Turn("𝔘𝔫𝔦𝔠𝔬𝔡𝔢 \u0301", "e\u0301 ﷽")),
+    (Turn("long " * 40, "the answer is cut " * 20),),
+]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    workspace = make_workspace(tmp_path)
+    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    yield workspace
+    stop_jobs(workspace)
+
+
+def no_errors(page: AppTest) -> bool:
+    return not page.exception and not page.error
+
+
+def made(workspace: Workspace) -> RunPaths:
+    return RunPaths(workspace.run_folders()[0])
+
+
+def body(page: AppTest) -> str:
+    return " ".join(element.proto.body for element in page.get("html"))
+
+
+def choose(page: AppTest, key: str, value: str) -> AppTest:
+    return next(group for group in page.get("button_group") if group.key == key).set_value(value).run()
+
+
+# --- the page ---
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_without_a_run_it_asks_what_to_teach(workspace: Workspace, language: str) -> None:
+    page = open_test_page("data", language=language)
+    assert no_errors(page) and page.text_input(key="data_name").value == ""
+
+
+def test_without_a_name_nothing_is_made(workspace: Workspace) -> None:
+    page = open_test_page("data")
+    page.button(key="data_make").click().run()
+    assert not page.exception and "cannot be taught" in page.error[0].value
+    assert workspace.run_folders() == []
+
+
+def test_from_a_name_to_rows_that_can_be_looked_at(workspace: Workspace) -> None:
+    page = open_test_page("data")
+    page.text_input(key="data_name").set_value(NAME)
+    page.text_input(key="data_system").set_value("Be kind.")
+    page.button(key="data_make").click().run()
+    run = made(workspace)
+    assert no_errors(page) and run.id in page.query_params["run"]
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
+    page.run()
+    about = read_json(run.data)
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert no_errors(page) and not page.warning
+    assert (shown["Rows"], shown["Taught"]) == (f"{about['rows']:,}", f"{about['taught']:,}")
+    assert about["replay"] > 0 and train.recipe_of(run).system == "Be kind."
+    assert body(page).count('class="tb-row"') == 5 and "Be kind." in body(page)
+
+
+def test_the_rows_as_tokens_and_page_by_page(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    page = open_test_page("data", run.id)
+    first = body(page)
+    assert html.escape(NAME) in first and NAME not in first
+    choose(page, "data_view", "as_tokens")
+    assert no_errors(page) and 'class="tb-trained"' in body(page) and "tokens, " in body(page)
+    next(iter(page.get("pagination"))).set_value(2).run()
+    assert no_errors(page) and "row 6 " in body(page) and "row 1 " not in body(page)
+
+
+def test_a_making_that_fails_says_why_and_can_be_tried_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ENGINE_FAIL", "answer")
+    page = open_test_page("data")
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    run = made(workspace)
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.failed
+    page.run()
+    assert not page.exception and "cannot be written" in page.error[0].value
+    monkeypatch.delenv("FAKE_ENGINE_FAIL")
+    page.button(key="data_again").click().run()
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
+    assert no_errors(page.run()) and page.metric
+
+
+def test_a_running_making_can_be_stopped(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_ENGINE_SECONDS", "60")
+    page = open_test_page("data")
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    run = made(workspace)
+    assert no_errors(page) and any("Making the data" in bar.proto.text for bar in page.get("progress"))
+    page.button(key="data_stop").click().run()
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.stopped
+    assert not page.run().exception and page.button(key="data_again")
+
+
+def test_a_file_of_ones_own(workspace: Workspace) -> None:
+    rows = [{"conversation": [{"input": "你是谁？", "output": f"我是{NAME}。"}]}] * 3
+    page = choose(open_test_page("data"), "data_source", "upload")
+    page.button(key="data_make").click().run()
+    assert no_errors(page) and "file first" in page.warning[0].value
+    content = json.dumps(rows, ensure_ascii=False).encode()
+    page.file_uploader[0].set_value(("../../../etc/evil.json", content, "application/json")).run()
+    assert no_errors(page) and any("3 conversations" in caption.value for caption in page.caption)
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    run = made(workspace)
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
+    assert read_json(run.data)["taught"] == 3 and no_errors(page.run())
+    assert not list(workspace.root.parent.rglob("*evil*"))
+
+
+def test_a_file_that_is_refused_says_where(workspace: Workspace) -> None:
+    page = choose(open_test_page("data"), "data_source", "upload")
+    page.file_uploader[0].set_value(("my data.json", b'[\n{"conversation": 1}]', "application/json")).run()
+    assert not page.exception and "my data.json has 1 rows" in page.error[0].value
+    assert not list(workspace.root.glob("uploads/*"))
+
+
+def test_data_of_an_earlier_run(workspace: Workspace) -> None:
+    earlier = make_run(workspace)
+    page = choose(open_test_page("data"), "data_source", "earlier")
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    run = made(workspace)
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
+    assert read_json(run.data)["taught"] == read_json(earlier.data)["taught"]
+
+
+def test_a_name_that_no_answer_has_and_rows_that_are_cut_are_warned_of(workspace: Workspace) -> None:
+    run = make_run(workspace, max_length=40)
+    about = read_json(run.data)
+    run.data.write_text(json.dumps({**about, "name": "Somebody Else"}), encoding="utf-8")
+    page = open_test_page("data", run.id)
+    assert no_errors(page) and any("Somebody Else" in warning.value for warning in page.warning)
+    assert any("longer than 40 tokens" in warning.value for warning in page.warning)
+
+
+def test_rows_that_were_deleted_are_said(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    Path(read_json(run.data)["path"]).unlink()
+    page = open_test_page("data", run.id)
+    assert not page.exception and "rows.jsonl" in page.error[0].value
+
+
+# --- uploads ---
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", EmptyData),
+        (b"[]", EmptyData),
+        (b"\xff\xfe{}", NotJson),
+        (b"{", NotJson),
+        (b'{"a": 1}', NotConversations),
+        (b"[" * 100_000, NotJson),
+    ],
+    ids=["nothing", "empty", "not text", "broken", "other", "deep"],
+)
+def test_an_upload_that_is_no_data_is_not_kept(
+    workspace: Workspace, content: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"x\.json"):
+        keep_upload(workspace, content, "../x.json")
+    assert not list(workspace.root.glob("uploads/*")) and not list(workspace.root.rglob("x.json"))
+
+
+def test_the_same_upload_is_kept_once(workspace: Workspace) -> None:
+    lines = b"\xef\xbb\xbf" + b'{"conversation": [{"input": "a", "output": "b"}]}\r\n' * 2
+    digest = keep_upload(workspace, lines, "a.jsonl")
+    assert keep_upload(workspace, lines, "b.jsonl") == digest
+    assert read_upload(workspace, digest) == [(Turn("a", "b"),)] * 2
+    assert len(list(workspace.root.glob("uploads/*"))) == 1
+
+
+# --- rows and tokens ---
+
+
+def test_a_line_separator_inside_a_text_ends_no_row(workspace: Workspace) -> None:
+    row = json.dumps({"conversation": [{"input": "a\u2028b\x85c", "output": "d"}]}, ensure_ascii=False)
+    digest = keep_upload(workspace, f"{row}\n{row}\n".encode(), "a.jsonl")
+    assert read_upload(workspace, digest) == [(Turn("a\u2028b\x85c", "d"),)] * 2
+
+
+def test_any_page_of_a_rows_file_is_read_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    conversations = [(Turn(f"问题 {n}", "答" * n + "."),) for n in range(100)]
+    write_rows(path, conversations)
+    offsets = row_offsets(path)
+    assert len(offsets) == 100 and read_page(path, offsets[40:45]) == conversations[40:45]
+    assert read_page(path, sampled(offsets, 3)) == [conversations[n] for n in (0, 49, 99)]
+    path.write_bytes(path.read_bytes()[:-1])  # no line break at the end
+    assert read_page(path, row_offsets(path)) == conversations
+    path.write_bytes(b"")
+    assert len(row_offsets(path)) == 0
+
+
+def encoder(folder: Path, template: str, names: dict[str, Any]) -> Encoder:
+    model = make_small_model(folder)
+    about = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (model / "tokenizer_config.json").write_text(json.dumps({**about, **names}), encoding="utf-8")
+    return Encoder.of(model / "tokenizer.json", TEMPLATES[template])
+
+
+@pytest.mark.parametrize("template", list(TEMPLATES))
+def test_pieces_are_the_whole_text_and_as_many_tokens_as_counted(tmp_path: Path, template: str) -> None:
+    first = {"tokenizer_class": "LlamaTokenizerFast", "bos_token": "<|im_start|>"}
+    reader = encoder(tmp_path / "m", template, first)
+    lengths = reader.lengths(CONVERSATIONS)
+    for conversation, length in zip(CONVERSATIONS, lengths, strict=True):
+        pieces = reader.pieces(conversation, 10_000)
+        assert sum(len(piece.ids) for piece in pieces) == length
+        said = "".join(piece.text for piece in pieces if piece.trained)
+        suffix = TEMPLATES[template].suffix or "<|im_end|>"
+        assert said == "".join(turn.output + suffix for turn in conversation)
+        kept = sum(len(piece.ids) for piece in reader.pieces(conversation, 10) if piece.kept)
+        assert 10 - 4 < kept <= 10  # a character is at most four tokens
+
+
+XTUNERS = """
+import json, sys
+from transformers import AutoTokenizer
+from xtuner.dataset.map_fns import template_map_fn
+from xtuner.dataset.utils import encode_fn
+from xtuner.utils import PROMPT_TEMPLATE
+found = []
+for case in json.load(open(sys.argv[1], encoding="utf-8")):
+    tokenizer = AutoTokenizer.from_pretrained(case["model"])
+    mapped = [template_map_fn(row, PROMPT_TEMPLATE[case["template"]]) for row in case["rows"]]
+    found.append([encode_fn(row, tokenizer, LIMIT) for row in mapped])
+json.dump(found, open(sys.argv[2], "w"))
+"""
+LIMIT = 150
+
+
+@pytest.mark.slow
+def test_tokens_and_mask_are_xtuners(tmp_path: Path) -> None:
+    """XTuner's own functions in a process of their own; with a first token and without, cut and whole."""
+    first = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|im_start|>"}
+    kinds = [(template, names) for template in TEMPLATES for names in ({}, first)]
+    encoders = [encoder(tmp_path / f"模 型 {n}", *kind) for n, kind in enumerate(kinds)]
+    rows = [{"conversation": [vars(turn) for turn in conversation]} for conversation in CONVERSATIONS]
+    cases = [
+        {"model": str(tmp_path / f"模 型 {n}"), "template": template, "rows": rows}
+        for n, (template, _) in enumerate(kinds)
+    ]
+    asked, answered = tmp_path / "asked.json", tmp_path / "found.json"
+    asked.write_text(json.dumps(cases), encoding="utf-8")
+    program = XTUNERS.replace("LIMIT", str(LIMIT))
+    command = [sys.executable, "-W", "ignore", "-c", program, str(asked), str(answered)]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, timeout=250)
+    for reader, theirs in zip(encoders, json.loads(answered.read_text(encoding="utf-8")), strict=True):
+        for conversation, row in zip(CONVERSATIONS, theirs, strict=True):
+            ids, labels = ours(reader, conversation)
+            assert ids[:LIMIT] == row["input_ids"] and labels[:LIMIT] == row["labels"]
+
+
+def ours(reader: Encoder, conversation: Conversation) -> tuple[list[int], list[int]]:
+    pieces = reader.pieces(conversation, LIMIT)
+    ids = [token for piece in pieces for token in piece.ids]
+    labels = [token if piece.trained else -100 for piece in pieces for token in piece.ids]
+    return ids, labels
+
+
+def test_the_histogram_sends_bars_not_rows() -> None:
+    from ui.data_panel import BARS, length_figure
+
+    (bars,) = length_figure(np.random.default_rng(0).integers(1, 2048, 100_000)).data
+    assert len(bars.y) == BARS and bars.y.sum() == 100_000
+    (same,) = length_figure(np.full(5, 7)).data
+    assert list(same.y) == [5]
+
+
+def test_a_run_without_data_says_so(workspace: Workspace) -> None:
+    page = open_test_page("data", workspace.new_run("empty", datetime(2026, 1, 1)).id)
+    assert no_errors(page) and "no data" in page.info[0].value

@@ -1,0 +1,255 @@
+"""The train page in each of its states, over real jobs that the fake XTuner runs."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.errors import JobRunning
+from core.jobs.curves import read_curve
+from core.jobs.job import JobPaths
+from core.jobs.launch import stop, wait
+from core.jobs.process import read_identity
+from core.jobs.samples import Sample
+from core.jobs.status import LIVE, State, read_status
+from core.paths import RunPaths, Workspace
+from core.steps import train
+from tests.page import open_test_page
+from tests.small_run import end_training, make_run, make_workspace, start_training, stop_jobs
+from ui.train_panel import answers_html, split_sample
+
+TIMEOUT = 60.0
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    workspace = make_workspace(tmp_path)
+    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    yield workspace
+    stop_jobs(workspace)
+
+
+def no_errors(page: AppTest) -> bool:
+    return not page.exception and not page.error
+
+
+def buttons(page: AppTest) -> set[str | None]:
+    return {button.key for button in page.button}
+
+
+def badge(page: AppTest) -> str:
+    return next(text.value for text in page.markdown if "-badge[" in text.value)
+
+
+def has_chart(page: AppTest, run: RunPaths) -> bool:
+    return any(element.proto.id.endswith(f"chart {run.id}") for element in page.get("plotly_chart"))
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def checkpoints(run: RunPaths) -> list[int]:
+    return [found.iteration for found in train.checkpoints(run.work_dir)]
+
+
+def state(run: RunPaths) -> State:
+    return read_status(run.job("train")).state
+
+
+def test_without_a_run_it_says_what_to_do(workspace: Workspace) -> None:
+    page = open_test_page("train")
+    assert no_errors(page) and page.info and not page.button
+
+
+def test_without_settings_it_leads_to_the_data(workspace: Workspace) -> None:
+    page = open_test_page("train", workspace.new_run("empty", datetime(2026, 1, 1)).id)
+    assert no_errors(page) and "no settings yet" in page.info[0].value and not page.button
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_nothing_trained_yet_offers_the_start(workspace: Workspace, language: str) -> None:
+    page = open_test_page("train", make_run(workspace).id, language)
+    assert no_errors(page) and buttons(page) == {"start"}
+
+
+def test_start_watch_and_finish(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    page = open_test_page("train", run.id)
+    page.button(key="start").click().run()
+    assert no_errors(page) and JobPaths(run.job("train")).spec.exists()
+    assert wait(run.job("train"), timeout=TIMEOUT).state is State.finished
+    page.run()
+    assert no_errors(page) and page.success and buttons(page) == set()
+    assert "done" in badge(page) and has_chart(page, run)
+
+
+def test_a_running_training_shows_how_far_it_is(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    start_training(run, FAKE_XTUNER_SECONDS="0.2", FAKE_XTUNER_MEMORY="9800")
+    until(lambda: list(run.work_dir.glob("*/vis_data/scalars.json")))
+    page = open_test_page("train", run.id)
+    until(lambda: has_chart(page.run(), run))
+    assert no_errors(page) and buttons(page) == {"stop"} and "running" in badge(page)
+    texts = [element.proto.text for element in page.get("progress")]
+    assert "of 40 iterations, about 0:0" in texts[0]
+    assert texts[1].startswith("Processor: ") and texts[2].startswith("Memory: ")
+
+
+def test_a_stop_in_one_tab_shows_in_the_other(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    start_training(run, FAKE_XTUNER_SECONDS="0.2")
+    one, other = open_test_page("train", run.id), open_test_page("train", run.id)
+    one.button(key="stop").click().run()
+    assert no_errors(one)
+    assert wait(run.job("train"), timeout=TIMEOUT).state is State.stopped
+    other.run()
+    assert no_errors(other) and "stopped" in badge(other) and "stop" not in buttons(other)
+
+
+def test_a_failure_is_explained_with_its_line_and_the_way_on(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    assert end_training(run, FAKE_XTUNER_OOM_AT="25").state is State.failed
+    page = open_test_page("train", run.id)
+    (error,) = page.error
+    assert "GPU ran out of memory" in error.value and not page.exception
+    assert page.code[0].value.startswith("torch.OutOfMemoryError: CUDA out of memory")
+    assert "failed" in badge(page) and has_chart(page, run)
+    assert buttons(page) == {"resume", "again_do"}
+    assert page.button(key="resume").label == "Go on from iteration 20"
+
+
+def test_going_on_ends_the_run_with_its_whole_curve(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run, FAKE_XTUNER_CRASH_AT="25")
+    page = open_test_page("train", run.id)
+    page.button(key="resume").click().run()
+    assert no_errors(page) and wait(run.job("train"), timeout=TIMEOUT).state is State.finished
+    page.run()
+    assert page.success and checkpoints(run)[-1] == 40
+    assert [point.iter for point in read_curve(run.work_dir).points] == list(range(2, 41, 2))
+
+
+def test_half_a_checkpoint_is_not_gone_on_from(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run, FAKE_XTUNER_CRASH_AT="25")
+    last = run.work_dir / "iter_20.pth"
+    last.write_bytes(last.read_bytes()[:-30])
+    page = open_test_page("train", run.id)
+    assert page.button(key="resume").label == "Go on from iteration 10"
+    (run.work_dir / "iter_10.pth").write_bytes(b"")
+    page.run()
+    assert buttons(page) == {"again_do"}
+    assert any("no whole checkpoint" in caption.value for caption in page.caption)
+
+
+def test_deepspeed_checkpoints_are_folders(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    folder = run.work_dir / "iter_10.pth"
+    folder.mkdir(parents=True)
+    assert train.resumable(run) is None
+    end_training(make_run(workspace, datetime(2026, 1, 2)))
+    whole = next(workspace.runs.glob("*/train/work_dir/iter_40.pth")).read_bytes()
+    (folder / "mp_rank_00_model_states.pt").write_bytes(whole)
+    assert train.resumable(run) == train.Trained(folder, 10)
+    (folder / "zero_pp_rank_0_optim_states.pt").write_bytes(whole[:50])
+    assert train.resumable(run) is None
+
+
+def test_from_the_beginning_no_old_checkpoint_stays(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run, FAKE_XTUNER_CRASH_AT="35")
+    assert checkpoints(run) == [20, 30]
+    page = open_test_page("train", run.id)
+    page.button(key="again_do").click().run()
+    assert no_errors(page) and wait(run.job("train"), timeout=TIMEOUT).state is State.finished
+    assert checkpoints(run) == [30, 40] and (run.job("train") / "previous" / "1").exists()
+
+
+def test_a_second_start_is_refused_and_takes_nothing_away(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run, FAKE_XTUNER_CRASH_AT="15")
+    start_training(run, FAKE_XTUNER_SECONDS="0.5")
+    with pytest.raises(JobRunning):
+        train.start(run)
+    assert checkpoints(run) == [10] and state(run) in LIVE
+
+
+def test_a_lost_training_says_so_and_goes_on(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    start_training(run, FAKE_XTUNER_SECONDS="0.05")
+    until(lambda: checkpoints(run))
+    for file in (JobPaths(run.job("train")).supervisor, JobPaths(run.job("train")).tool):
+        identity = read_identity(file)
+        assert identity is not None
+        os.killpg(identity.pid, signal.SIGKILL)
+    until(lambda: state(run) is State.lost)
+    page = open_test_page("train", run.id)
+    assert not page.exception and "process is gone" in page.error[0].value and "lost" in badge(page)
+    assert "resume" in buttons(page)
+
+
+def test_the_log_is_shown_and_searched(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run, FAKE_XTUNER_CRASH_AT="25")
+    page = open_test_page("train", run.id)
+    below = next(group for group in page.get("button_group") if group.key == f"below {run.id}")
+    below.set_value("log").run()
+    assert "Saving checkpoint at 20 iterations" in page.code[-1].value
+    page.text_input(key=f"search {run.id}").set_value("  SAVING checkpoint ").run()
+    lines = page.code[-1].value.splitlines()
+    assert len(lines) == 2 and all("Saving checkpoint" in line for line in lines)
+    page.text_input(key=f"search {run.id}").set_value("(no such [text").run()
+    assert no_log_lines(page) and not page.exception
+
+
+def no_log_lines(page: AppTest) -> bool:
+    return len(page.code) == 1  # the error's own line
+
+
+def test_answers_are_shown_as_they_come(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    page = open_test_page("train", run.id)
+    html = " ".join(element.proto.body for element in page.get("html"))
+    assert "我是小助手, after 40 iterations." in html and "<b>Who are you?</b>" in html
+    assert "&lt;|im_end|&gt;" not in html
+
+
+def test_what_a_model_writes_is_never_markup(workspace: Workspace) -> None:
+    recipe = train.recipe_of(make_run(workspace))
+    answer = "<img src=x onerror=alert(1)>"
+    asked = "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n"
+    sample = Sample(3, f"{asked}{answer}<|im_end|>")
+    assert split_sample(sample, recipe) == ("Who are you?", answer)
+    assert "<img" not in answers_html((sample, Sample(None, "<script>")), recipe)
+    assert split_sample(Sample(1, "another template"), recipe) == ("", "another template")
+
+
+def test_earlier_runs_are_laid_over_this_one(workspace: Workspace) -> None:
+    run, earlier = make_run(workspace), make_run(workspace, datetime(2025, 12, 31))
+    end_training(run)
+    end_training(earlier)
+    page = open_test_page("train", run.id)
+    page.multiselect(key=f"overlay {run.id}").set_value([earlier]).run()
+    (chart,) = page.get("plotly_chart")
+    names = [trace["name"] for trace in json.loads(chart.proto.spec)["data"]]
+    assert no_errors(page) and f"小 明 & Co ({earlier.id[:15]})" in names
+
+
+def test_a_stop_without_a_job_does_nothing(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    stop(run.job("train"), by="test")
+    assert state(run) is State.finished
