@@ -6,7 +6,7 @@ from core.chats import Chat, Message, change
 from core.steps.chat import Readiness, Server, Speaker, speakers
 from ui.chat_answer import answer, as_markdown, show_failure, wait_for_last
 from ui.chat_list import chat_list
-from ui.chat_server import by, server_bar, spoken_by
+from ui.chat_server import by, server_bar, speaker_name, spoken_by
 from ui.frame import Here, open_page, shown_errors
 from ui.text import t
 
@@ -24,7 +24,7 @@ def chat_page(here: Here) -> None:
     below = st.container()
     ready = server.readiness is Readiness.ready
     question = st.chat_input(
-        t("page.chat.ask") if ready else t("page.chat.ask_off"),
+        t("page.chat.ask", model=speaker_name(speaker)) if ready and speaker else t("page.chat.ask_off"),
         key="question",
         disabled=not ready,
         submit_mode="disable",

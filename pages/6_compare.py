@@ -5,7 +5,7 @@ import streamlit as st
 from core.paths import RunPaths, Workspace
 from core.steps import own, proof
 from core.steps.proof import Proof
-from ui.answer_grid import show_grid, show_pair, show_score
+from ui.answer_grid import show_grid, show_pairs, show_score
 from ui.frame import link_to, need_run, open_page, shown_errors
 from ui.step_panel import Work, begin, follow_unless_done
 from ui.text import t
@@ -45,8 +45,8 @@ def ask_own(workspace: Workspace, run: RunPaths) -> None:
     label = t("page.compare.own.ask", count=len(questions))
     if st.button(label, icon=":material/question_answer:", disabled=live or not questions, key="ask_own"):
         begin(work.folder, own.plan(workspace, run, questions))
-    for pair in own.read(run):
-        show_pair(pair.question, pair.base, pair.tuned)
+    if answered := own.read(run):
+        show_pairs((pair.question, pair.base, pair.tuned, "") for pair in answered)
 
 
 here = open_page("compare")

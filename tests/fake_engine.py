@@ -61,7 +61,7 @@ def convert(_config: str, _checkpoint: str, adapter: str, _shard: str) -> None:
 
 def merge(base: str, _adapter: str, merged: str, _shard: str) -> None:
     time.sleep(SECONDS)
-    shutil.copytree(base, merged)
+    shutil.copytree(base, merged, copy_function=shutil.copy)
 
 
 def _name(model: Path) -> str | None:

@@ -178,7 +178,7 @@ def test_a_server_that_dies_half_way(workspace: Workspace, monkeypatch: pytest.M
     monkeypatch.setenv("FAKE_SERVE_FAIL", "die")
     start(workspace)
     page = ask(open_test_page("chat"), "one two")
-    assert "did not answer" in page.error[0].value and "Traceback" not in words(page)
+    assert any("did not answer" in error.value for error in page.error) and "Traceback" not in words(page)
     assert said(workspace) == [("user", "one two"), ("assistant", "You")]
     assert not list_chats(workspace)[0].messages[1].whole and "stopped half-way" in words(page)
     until(lambda: chat.server(workspace).readiness is Readiness.failed)
@@ -229,8 +229,8 @@ def test_stop_in_a_real_browser(workspace: Workspace) -> None:
         page.goto(server.url())
         page.get_by_role("link", name="Chat").first.click()
         page.get_by_role("button", name="Start").click()
-        page.get_by_placeholder("Your message").fill("word " * 600)
-        page.get_by_placeholder("Your message").press("Enter")
+        page.get_by_placeholder("Message to tiny (base model)").fill("word " * 600)
+        page.get_by_placeholder("Message to tiny (base model)").press("Enter")
         page.get_by_text("You said: word word word").first.wait_for()
         began = time.monotonic()
         page.get_by_role("button", name="Stop").click()
@@ -240,14 +240,16 @@ def test_stop_in_a_real_browser(workspace: Workspace) -> None:
         until(lambda: "the client left" in log.read_text(encoding="utf-8"))
         answer = list_chats(workspace)[0].messages[-1]
         assert not answer.whole and 2 < len(answer.content.split()) < 400
-        # a closed tab keeps what came as well
-        page.get_by_role("button", name="Answer again").click()
-        page.get_by_text("You said: word word word").first.wait_for()
+        # a closed tab ends the answer too, and keeps what came
+        page.get_by_placeholder("Message to tiny (base model)").fill("tab " * 300)
+        page.get_by_placeholder("Message to tiny (base model)").press("Enter")
+        page.get_by_text("You said: tab tab").first.wait_for()
         page.close()
-        until(lambda: log.read_text(encoding="utf-8").count("the client left") == 2)
+        until(lambda: len(list_chats(workspace)[0].messages) == 4)
+        assert list_chats(workspace)[0].messages[-1].content.startswith("You said: tab tab")
         other = tab(browser)
         other.goto(f"{server.url().partition('?')[0]}chat?token={server.token()}")
         settle(other)
-        other.get_by_text("stopped half-way").wait_for()
+        other.get_by_text("stopped half-way").nth(1).wait_for()
         chat.unload(workspace)
         other.get_by_text("no model loaded").wait_for()

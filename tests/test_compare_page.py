@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -65,9 +67,13 @@ def words(page: AppTest) -> str:
 
 
 def shown(page: AppTest) -> list[str]:
-    """The questions in the grid."""
+    """The questions in the grid, as HTML shows them."""
     assert not page.exception
-    return list(page.dataframe[0].value["Question"]) if page.dataframe else []
+    return [unescape(text) for text in re.findall(r"<strong[^>]*>([^<]*)</strong>", grid(page))]
+
+
+def grid(page: AppTest) -> str:
+    return "".join(element.proto.body for element in page.get("html"))
 
 
 def test_every_answer_has_its_verdict() -> None:
@@ -86,7 +92,7 @@ def test_the_grid_and_its_filters(run: RunPaths) -> None:
     page = open_test_page("compare", run.id)
     assert [metric.value for metric in page.metric] == ["67%", "33%", "1"]
     assert shown(page) == [row[0] for row in ANSWERS]
-    assert [str(cell)[2:] for cell in page.dataframe[0].value["Result"]] == [
+    assert re.findall(r"nowrap\">. ([^<]*)</span>", grid(page)) == [
         "learned",
         "not learned",
         "learned",
@@ -103,6 +109,14 @@ def test_the_grid_and_its_filters(run: RunPaths) -> None:
     assert shown(page) == [ANSWERS[4][0]] and "1 of 7" in words(page)
     page.button_group(key="kinds").set_value(["taught"]).run()
     assert shown(page) == [] and "0 of 7" in words(page)
+
+
+def test_what_a_model_says_is_text(run: RunPaths) -> None:
+    said = "<script>alert(1)</script> <b>&amp; {x}"
+    rows = [{"question": said, "kind": "taught", "base": said, "tuned": said}]
+    write_json(run.result, {"learned": 0, "kept": 1, "leaked": 0, "answers": rows})
+    page = open_test_page("compare", run.id)
+    assert shown(page) == [said] and "<script" not in grid(page) and "<b>" not in grid(page)
 
 
 def test_nothing_could_be_asked(run: RunPaths) -> None:
@@ -122,7 +136,7 @@ def test_a_run_made_step_by_step_is_asked_here(run: RunPaths) -> None:
 def test_a_model_merged_again_is_to_be_asked_again(run: RunPaths) -> None:
     measure(run)
     later = time.time() + 100
-    os.utime(run.merged, (later, later))
+    os.utime(run.merged / "model.safetensors", (later, later))
     found = proof.read(run)
     assert found is not None and found.stale
     page = open_test_page("compare", run.id)
@@ -139,7 +153,7 @@ def test_one_s_own_questions(run: RunPaths) -> None:
     assert [pair.question for pair in own.read(run)] == ["--help", "who are you?"]
     assert own.read(run)[1].tuned == f"I am {NAME}."
     page = open_test_page("compare", run.id)
-    assert f"I am {NAME}." in words(page) and read_json(run.result) is None
+    assert f"I am {NAME}." in unescape(grid(page)) and read_json(run.result) is None
 
 
 def test_what_was_asked_before_stays(run: RunPaths) -> None:

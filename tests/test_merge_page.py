@@ -154,7 +154,7 @@ def test_what_is_older_than_its_source_says_so(workspace: Workspace) -> None:
     make_artefacts(run)
     assert [artefact.stale for artefact in export.artefacts(run)] == [False, False]
     later = time.time() + 100
-    os.utime(run.adapter, (later, later))
+    os.utime(run.adapter / "adapter_model.safetensors", (later, later))
     assert [artefact.stale for artefact in export.artefacts(run)] == [False, True]
     assert "make it again" in open_test_page("merge", run.id).warning[0].value
 

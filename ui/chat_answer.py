@@ -62,11 +62,15 @@ def show_failure() -> None:
 def growing(pieces: Iterator[str]) -> Iterator[str]:
     """The answer so far, now and then: each time it is drawn is when a press of "Stop" comes in."""
     text, drawn = "", 0.0
-    for piece in pieces:
-        text += piece
-        if time.monotonic() - drawn >= DRAW_EVERY:
-            drawn = time.monotonic()
-            yield text
+    try:
+        for piece in pieces:
+            text += piece
+            if time.monotonic() - drawn >= DRAW_EVERY:
+                drawn = time.monotonic()
+                yield text
+    except ChatFailed:
+        yield text
+        raise
     yield text
 
 

@@ -69,8 +69,8 @@ def _choice(workspace: Workspace, run: RunPaths | None, server: Server) -> None:
         link_to("start", t("frame.to_start"), None)
         return
     loaded = server.speaker if server.readiness in EVERY else None
-    chosen = _chosen(offered, loaded)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="server_buttons"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="choose_model"):
+        chosen = _chosen(offered, loaded)
         if chosen != loaded:
             label = t("page.chat.switch") if loaded else t("page.chat.start")
             if st.button(label, type="primary", icon=":material/play_arrow:", key="load"):

@@ -76,18 +76,22 @@ def space(run: RunPaths) -> Space:
     return Space(int(needed), shutil.disk_usage(run.root).free)
 
 
+def made_at(folder: Path) -> float:
+    """When the weights in a folder were written, in seconds since the epoch; 0 for a folder without any.
+
+    The folder's own time says less: a file put beside them changes it.
+    """
+    return max((file.stat().st_mtime for file in folder.glob("*.safetensors")), default=0.0)
+
+
 def _artefacts(run: RunPaths) -> Iterator[Artefact]:
-    source = _made(train.checkpoints(run.work_dir)[-1].checkpoint) if train.checkpoints(run.work_dir) else 0.0
+    trained = train.checkpoints(run.work_dir)
+    source = trained[-1].checkpoint.stat().st_mtime if trained else 0.0
     for kind in KINDS:
         try:
             folder = artefact(run, kind)
         except InputError:
             continue
-        made = _made(folder)
+        made = made_at(folder)
         yield Artefact(kind, folder, tuple(read_checksums(folder)), stale=made < source)
         source = max(source, made)
-
-
-def _made(path: Path) -> float:
-    """When a file or folder was made; a folder appears under its name only when it is whole."""
-    return path.stat().st_mtime

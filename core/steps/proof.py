@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from core.files import read_json
 from core.paths import RunPaths
 from core.steps.compare import Kind, Score, Verdict, known_question, verdict
+from core.steps.export import made_at
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def read(run: RunPaths) -> Proof | None:
     name = str(about.get("name", ""))
     rows = tuple(_row(name, **answer) for answer in result["answers"])
     score = Score(result["learned"], result["kept"], result["leaked"])
-    stale = run.merged.exists() and run.merged.stat().st_mtime > run.result.stat().st_mtime
+    stale = made_at(run.merged) > run.result.stat().st_mtime
     return Proof(score, rows, stale)
 
 
