@@ -1,6 +1,7 @@
 """Start: make an assistant with one button, watch it being made, open an earlier run."""
 
 import getpass
+import time
 
 import streamlit as st
 
@@ -12,6 +13,8 @@ from ui.findings import findings
 from ui.frame import Here, choose_run, open_page, shown_errors
 from ui.run_list import run_list
 from ui.text import language, t
+
+DOUBLE_CLICK = 2.0  # seconds
 
 
 def make(here: Here) -> None:
@@ -37,10 +40,12 @@ def make(here: Here) -> None:
         )
         st.caption(t("page.start.promise"))
         asked = st.form_submit_button(t("page.start.make"), type="primary", icon=":material/auto_awesome:")
-    if asked:
+    # The second press of a double click arrives when the first has started the run.
+    if asked and time.monotonic() - st.session_state.get("made_at", float("-inf")) > DOUBLE_CLICK:
         with shown_errors():
             wish = Wish(name, language=None if spoken == "both" else spoken)
             run = chain.start(here.workspace, wish, getpass.getuser(), language())
+            st.session_state["made_at"] = time.monotonic()
             choose_run(run)
             st.rerun()
 

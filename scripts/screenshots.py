@@ -28,6 +28,8 @@ from ui.frame import STEPS
 
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 SETTLE_SECONDS = 1.5
+# A page with a chat scrolls in another element.
+HEIGHT = "document.querySelector('[data-testid=stMain],[data-testid^=stAppScroll]').scrollHeight"
 FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
 
 
@@ -92,7 +94,7 @@ def take_all(browser: Browser, server: Dashboard, run: RunPaths, asked: argparse
             settle(page)
             time.sleep(SETTLE_SECONDS)
             # The page scrolls inside a container: the window grows to its height instead.
-            height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+            height = page.evaluate(HEIGHT)
             page.set_viewport_size({"width": int(width), "height": max(600, min(6000, height))})
             time.sleep(0.5)
             page.screenshot(path=asked.folder / f"{step}-{language}-{scheme}-{width}.png")

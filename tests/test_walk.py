@@ -27,7 +27,7 @@ FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
 REAL_CHAIN_MS = 900_000
 # What sticks out of the window; tables, charts and code scroll in themselves.
 WIDE = """
-() => [...document.querySelectorAll("[data-testid=stMain] *")]
+() => [...document.querySelectorAll("[data-testid=stAppViewContainer] *")]
   .filter(e => e.closest("[data-testid=stMarkdown],[data-testid=stButton],[data-testid=stPageLink]"))
   .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
   .map(e => e.outerHTML)
@@ -60,7 +60,7 @@ def stop_job(folder: Path) -> None:
 def make(page: Page, name: str = NAME) -> None:
     """Fill in the name and press the one button."""
     page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_role("button", name="Make me an assistant").click()
+    page.get_by_role("button", name="Make me an assistant").dblclick()  # many a person does
     expect(page.get_by_role("heading", name=f"Making the assistant of {name}")).to_be_visible()
 
 
@@ -74,7 +74,8 @@ def say(page: Page, question: str) -> None:
 
 
 def only_run(workspace: Workspace) -> RunPaths:
-    return RunPaths(workspace.run_folders()[0])
+    (folder,) = workspace.run_folders()
+    return RunPaths(folder)
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> None:

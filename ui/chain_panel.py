@@ -14,7 +14,7 @@ from ui.frame import ICONS, go_to, shown_errors
 from ui.run_list import shown
 from ui.text import t
 
-EVERY = 1.0
+EVERY = 2.0
 COLORS = {State.finished: "green", State.running: "blue", State.failed: "red", State.lost: "red"}
 
 

@@ -4,6 +4,7 @@ import getpass
 import logging
 import os
 import sys
+import threading
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -84,7 +85,7 @@ def greet(known: Access) -> object:
         if os.environ.pop(BROWSER_VARIABLE, "") and os.environ.get(
             "DISPLAY", os.environ.get("WAYLAND_DISPLAY")
         ):
-            webbrowser.open(url)
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
         yield
 
     return lifespan

@@ -25,9 +25,9 @@ ICONS: dict[State | None, str] = {
     State.stopped: ":material/stop_circle:",
     None: ":material/radio_button_unchecked:",
 }
-# Streamlit keeps 6 rem free above a page for a toolbar that is off here.
-STYLE = "<style>.stMainBlockContainer{padding-top:2.5rem}</style>"
-STRIP_EVERY = 2.0
+# Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar.
+STYLE = "<style>.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}</style>"
+STRIP_EVERY = 3.0
 LOG = logging.getLogger("tuneboard")
 
 
