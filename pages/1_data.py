@@ -98,5 +98,7 @@ with shown_errors():
         make_data(here.workspace)
     else:
         show_data(here.run)
-        with st.expander(t("page.data.other"), icon=":material/add:", key="other_data"):
-            make_data(here.workspace)
+        other = st.expander(t("page.data.other"), icon=":material/add:", key="other_data", on_change="rerun")
+        if other.open:
+            with other:
+                make_data(here.workspace)

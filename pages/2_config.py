@@ -1,6 +1,7 @@
 """Config: the recipe as a form, what it will take, and the config and command as they will be run."""
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -77,7 +78,8 @@ def offer_other_values(run: RunPaths, draft: Draft, locked: bool) -> None:
             if st.button(t(f"preset.{name}"), help=t(f"preset.{name}.help"), key=f"preset {name}"):
                 draft.take(preset.apply(draft.saved))
         st.space("stretch")
-        label, file = t("page.config.download"), to_yaml(draft.saved, language())
+        label, spoken = t("page.config.download"), language()
+        file = partial(to_yaml, draft.saved, spoken)
         st.download_button(label, file, "recipe.yaml", icon=":material/download:", key="yaml")
         if not locked:
             with st.popover(t("page.config.upload"), icon=":material/upload:", key="upload"), shown_errors():

@@ -23,6 +23,8 @@ from core.steps.pace import measured, pace
 from tests.page import open_test_page
 from tests.small_run import end_training, make_run, make_workspace, start_training, stop_jobs
 
+EITHER = "give either iterations or epochs, and leave the other empty"
+
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
@@ -39,6 +41,12 @@ def key(run: RunPaths, field: str, edition: int = 0) -> str:
 
 def no_errors(page: AppTest) -> bool:
     return not page.exception and not page.error
+
+
+def view(page: AppTest, name: str) -> AppTest:
+    return (
+        next(group for group in page.get("button_group") if group.key == "launch_view").set_value(name).run()
+    )
 
 
 def metrics(page: AppTest) -> dict[str, str]:
@@ -61,10 +69,11 @@ def test_a_fresh_run_shows_its_recipe_config_and_command(workspace: Workspace, l
     page = open_test_page("config", run.id, language)
     assert no_errors(page)
     assert page.number_input(key=key(run, "iterations")).value == 40
-    config, command, plain, recipe = (code.value for code in page.code)
-    assert config == run.config.read_text(encoding="utf-8").strip()
-    assert "core.engine train" in command and str(run.config) in command
+    assert page.code[0].value == run.config.read_text(encoding="utf-8").strip()
+    command, plain = (code.value for code in view(page, "command").code)
+    assert "engine train" in command and str(run.config) in command
     assert plain.startswith("xtuner train config.py")
+    recipe = view(page, "recipe").code[0].value
     assert from_bytes(recipe.encode(), "shown") == train.recipe_of(run)
 
 
@@ -88,13 +97,15 @@ def test_what_cannot_run_is_said_beside_its_fields_and_not_saved(workspace: Work
     page.number_input(key=key(run, "rank")).set_value(0)
     page.number_input(key=key(run, "epochs")).set_value(1.0)
     page.number_input(key=key(run, "lr")).set_value(7.0).run()
-    assert {error.value for error in page.error} == {"0 must be at least 1", "7.0 must be at most 1.0"}
+    assert {error.value for error in page.error} == {
+        "0 must be at least 1",
+        "7.0 must be at most 1.0",
+        EITHER,
+    }
     assert train.recipe_of(run) == before
     page.number_input(key=key(run, "rank")).set_value(4)
     page.number_input(key=key(run, "lr")).set_value(1e-4).run()
-    assert [error.value for error in page.error] == [
-        "give either iterations or epochs, and leave the other empty"
-    ]
+    assert [error.value for error in page.error] == [EITHER]
     page.number_input(key=key(run, "epochs")).set_value(None).run()
     assert no_errors(page) and train.recipe_of(run) == before.changed(rank=4, lr=1e-4)
 
@@ -122,6 +133,8 @@ def test_two_tabs_see_each_others_changes(workspace: Workspace) -> None:
 def test_auto_is_settled_when_it_is_saved(workspace: Workspace) -> None:
     run = make_run(workspace)
     page = open_test_page("config", run.id)
+    page.session_state[f"advanced recipe {run.id}"] = True
+    page.run()
     page.selectbox(key=key(run, "precision")).set_value("auto").run()
     assert no_errors(page) and train.recipe_of(run).precision in {"fp32", "bf16"}
     assert page.selectbox(key=key(run, "precision", 1)).value == train.recipe_of(run).precision

@@ -56,13 +56,16 @@ def script() -> None:
     show_problems(places, st.session_state.get("problems", ()))
 
 
-def form(recipe: Recipe, problems: tuple[Problem, ...] = (), language: str = "en") -> AppTest:
+def form(
+    recipe: Recipe, problems: tuple[Problem, ...] = (), language: str = "en", advanced: bool = True
+) -> AppTest:
     from ui.forms import Draft
 
     page = AppTest.from_function(script)
     page.session_state["language"] = language
     page.session_state["draft"] = Draft(asdict(recipe), recipe)
     page.session_state["problems"] = problems
+    page.session_state["advanced form"] = advanced
     return page.run()
 
 
@@ -135,10 +138,16 @@ def test_problems_stand_beside_their_fields_and_are_named_below() -> None:
     assert {error.value for error in page.error} == {
         "0 must be greater than 0",
         "2 must be less than 1",
-        "model: is needed",
+        "Base model: is needed",
     }
     (named,) = page.warning
     assert "Learning rate" in named.value and "Betas" in named.value
+
+
+def test_a_problem_behind_a_closed_door_is_said_before_it() -> None:
+    page = form(changed(), (Problem("betas.1", "less_than", {"found": "2", "lt": 1}),), advanced=False)
+    assert [error.value for error in page.error] == ["Betas: 2 must be less than 1"]
+    assert parse(values(page)) == changed()  # what is not drawn keeps its value
 
 
 def test_values_from_elsewhere_reach_widgets_that_a_person_has_touched() -> None:

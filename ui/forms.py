@@ -25,6 +25,7 @@ COLUMNS = 3
 # How far one click goes; for the others 1.
 STEPS = {"lr": 1e-5, "dropout": 0.05, "weight_decay": 0.01, "max_norm": 0.1, "warmup_ratio": 0.01}
 LONG_TEXT = ("system",)
+FIELDS = {field.name for field in fields(Recipe)}
 
 Values = dict[str, Any]
 Places = dict[str, DeltaGenerator]
@@ -65,24 +66,28 @@ def recipe_form(draft: Draft, key: str, disabled: bool = False) -> Places:
     Returns where a field's problem can be shown, once all values are known.
     """
     places: Places = {}
-    key = f"{key} {draft.edition}"
-    _grid(_names("basic"), draft.values, key, disabled, places)
-    with st.expander(t("form.advanced"), icon=":material/tune:", key=f"advanced {key}"):
-        _grid(_names("advanced"), draft.values, key, disabled, places)
+    edition = f"{key} {draft.edition}"
+    _grid(_names("basic"), draft.values, edition, disabled, places)
+    label = t("form.advanced")
+    advanced = st.expander(label, icon=":material/tune:", key=f"advanced {key}", on_change="rerun")
+    if advanced.open:  # drawn closed, it is half of what a page switch sends
+        with advanced:
+            _grid(_names("advanced"), draft.values, edition, disabled, places)
     return places
 
 
 def show_problems(places: Places, problems: Iterable[Problem]) -> None:
-    """Each problem beside its field, and below the form where they are: one may be behind "advanced"."""
+    """Each problem beside its field, or below the form while that is not drawn; and where they all are."""
     named = []
     for problem in problems:
         sentence = say(f"problem.{problem.key}", language(), **problem.values)
         field = problem.field.partition(".")[0]
+        name = t(f"field.{field}") if field in FIELDS else field
+        named.append(name)
         if field in places:
             places[field].error(sentence)
-            named.append(t(f"field.{field}"))
         else:
-            st.error(f"{field}: {sentence}")
+            st.error(f"{name}: {sentence}")
     if named:
         st.warning(t("form.problems", fields=", ".join(dict.fromkeys(named))), icon=":material/edit:")
 

@@ -39,15 +39,24 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
 
 def show_launch(run: RunPaths, recipe: Recipe) -> None:
     """The config file, the command and the recipe as they are, each with a button that copies it."""
-    config, command, yaml = st.tabs([t("launch.config"), t("launch.command"), t("launch.recipe")])
-    with config:
+    views = {name: t(f"launch.{name}") for name in ("config", "command", "recipe")}
+    view = st.segmented_control(
+        t("launch.show"),
+        list(views),
+        format_func=views.__getitem__,
+        default="config",
+        required=True,
+        key="launch_view",
+        persist_state="session",
+    )
+    if view == "config":
         st.code(run.config.read_text(encoding="utf-8"), "python", line_numbers=True, height=420)
-    with command:
+    elif view == "command":
         st.caption(t("launch.as_run"))
         st.code(shlex.join(train.plan(run, recipe).command), "shell", wrap_lines=True)
         st.caption(t("launch.plain"))
         st.code(f"xtuner train config.py --seed {recipe.seed}", "shell")
-    with yaml:
+    else:
         st.code(to_yaml(recipe, language()), "yaml", height=420)
 
 

@@ -1,5 +1,8 @@
 """What is wrong with a Recipe before it runs: every problem at once, each beside its field."""
 
+from collections.abc import Mapping
+from contextlib import suppress
+
 from core.errors import InvalidRecipe
 from core.machine import Machine
 from core.models import Model
@@ -12,13 +15,24 @@ def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
     return [*_length(recipe), *_template(recipe), *_device(recipe, machine), *_model(recipe, model)]
 
 
-def check(values: object, machine: Machine, model: Model) -> tuple[Recipe | None, list[Problem]]:
-    """The Recipe of plain values, if they are one, and everything that keeps it from running."""
+def check(
+    values: Mapping[str, object], machine: Machine, model: Model
+) -> tuple[Recipe | None, list[Problem]]:
+    """The Recipe of plain values, if they are one, and everything that keeps it from running.
+
+    Values that cannot be used do not hide what is wrong with the others.
+    """
     try:
         recipe = parse(values)
     except InvalidRecipe as error:
-        return None, list(error.values["found"])  # type: ignore[call-overload]  # a tuple of Problems
-    return recipe, problems(recipe, machine, model)
+        found: list[Problem] = list(error.values["found"])  # type: ignore[call-overload]
+    else:
+        return recipe, problems(recipe, machine, model)
+    unusable = {problem.field.partition(".")[0] for problem in found}
+    others = {name: value for name, value in values.items() if name not in unusable}
+    with suppress(InvalidRecipe):  # a field without a default is among the unusable ones
+        found += [p for p in problems(parse(others), machine, model) if p.field not in unusable]
+    return None, found
 
 
 def settle(recipe: Recipe, machine: Machine, model: Model) -> Recipe:
