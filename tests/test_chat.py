@@ -1,11 +1,13 @@
 """The chat server: started, asked, stopped and unloaded as a job of its own."""
 
+import http.client
 import json
 import os
 import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -86,7 +88,7 @@ def test_the_command(workspace: Workspace) -> None:
     spec = chat.plan(tiny(workspace), 1234)
     folder = str(workspace.model("tiny"))
     assert spec.command[1:8] == ("-m", "core.engine", "serve", "--model", folder, "--port", "1234")
-    assert "0.0.0.0" not in spec.command  # noqa: S104
+    assert "0.0.0.0" not in spec.command
 
 
 @pytest.mark.usefixtures("fake")
@@ -213,6 +215,13 @@ def cpu_seconds(process: int, during: float) -> float:
     return after.user + after.system - before.user - before.system
 
 
+def status(port: int, host: str) -> int:
+    """How the server answers who calls it by ``host``."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", "/health", headers={"Host": host})
+        return connection.getresponse().status
+
+
 @pytest.mark.slow
 def test_the_real_server(workspace: Workspace) -> None:
     """transformers serve with a tiny random Llama: what it says is noise, how it serves is real."""
@@ -220,6 +229,8 @@ def test_the_real_server(workspace: Workspace) -> None:
     process = pid(workspace)
     listening = [c.laddr for c in psutil.Process(process).net_connections() if c.status == "LISTEN"]
     assert [tuple(address) for address in listening] == [("127.0.0.1", server.port)]
+
+    assert [status(server.port, host) for host in ("127.0.0.1", "evil.example")] == [200, 400]
 
     def said(draw: Draw, messages: list[Message] = HELLO) -> str:
         return "".join(reply(server.port, "", messages, draw))

@@ -18,7 +18,7 @@ from core.steps import chat
 from core.steps.chat import Readiness
 from tests.browser import chromium, settle, tab
 from tests.page import open_test_page
-from tests.runs import make_run
+from tests.runs import end_job, make_run
 from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import end_leftovers, until
@@ -204,6 +204,14 @@ def test_a_model_that_does_not_fit(workspace: Workspace, monkeypatch: pytest.Mon
     page.button(key="load").click().run()
     until(lambda: chat.server(workspace).readiness is Readiness.failed)
     assert "GPU ran out of memory" in page.run().error[0].value
+
+
+def test_a_training_beside_it_is_said_before_both_are_too_much(workspace: Workspace) -> None:
+    run = make_run(workspace, "A")
+    end_job(run, "train")
+    assert not open_test_page("chat", run.id).warning
+    JobPaths(run.job("train")).exit.unlink()  # asked for just now
+    assert "may not fit" in open_test_page("chat", run.id).warning[0].value
 
 
 def test_a_template_that_differs_is_shown(ready: Workspace) -> None:

@@ -10,7 +10,7 @@ from core.steps import chat
 from core.steps.chat import Freed, Readiness, Server, Speaker
 from core.steps.step import megabytes
 from ui.frame import link_to, shown_errors
-from ui.job_panel import show_log
+from ui.job_panel import is_live, show_log, status_of
 from ui.text import t
 
 # A loading model is looked at often; one that is ready may still be unloaded in another tab, or be killed.
@@ -69,6 +69,8 @@ def _choice(workspace: Workspace, run: RunPaths | None, server: Server) -> None:
         link_to("start", t("frame.to_start"), None)
         return
     loaded = server.speaker if server.readiness in EVERY else None
+    if loaded is None and any(is_live(status_of(run.job("train"))) for run in _runs(workspace)):
+        st.warning(t("page.chat.training"), icon=":material/memory:")
     with st.container(horizontal=True, vertical_alignment="bottom", key="choose_model"):
         chosen = _chosen(offered, loaded)
         if chosen != loaded:
@@ -81,6 +83,10 @@ def _choice(workspace: Workspace, run: RunPaths | None, server: Server) -> None:
             with st.spinner(t("page.chat.unloading")):
                 st.session_state[FREED] = chat.unload(workspace)
             st.rerun()
+
+
+def _runs(workspace: Workspace) -> list[RunPaths]:
+    return [RunPaths(folder) for folder in workspace.run_folders()]
 
 
 def _chosen(offered: Sequence[Speaker], loaded: Speaker | None) -> Speaker:

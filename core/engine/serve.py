@@ -10,7 +10,9 @@ It listens on 127.0.0.1 only. What is changed, each for a fault of that version'
   an answer stopped half-way, or drawn again, was continued from the wrong state;
 * temperature did nothing where the model's generation settings say greedy;
 * the model was loaded at the first question and dropped after five idle minutes;
-* a folder with an ``@`` in its path was cut there.
+* a folder with an ``@`` in its path was cut there;
+* it answered whatever name it was called by, so that a web page elsewhere could reach it through a browser
+  on this machine (DNS rebinding).
 """
 
 import argparse
@@ -21,7 +23,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+import uvicorn
 from anyio import to_thread
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 from transformers.commands import serving
 
@@ -29,6 +33,7 @@ from core.engine.answer import end_tokens
 from core.recipe.chat_template import training_template
 from core.recipe.templates import TEMPLATES, Template
 
+ADDRESS = "127.0.0.1"
 NEVER = 10**9
 HERE = "."
 _draw_settings = serving.create_generation_config_from_req
@@ -56,6 +61,15 @@ class GivenUp(StoppingCriteria):
         return torch.full((input_ids.shape[0],), self.stream.given_up.is_set(), device=input_ids.device)
 
 
+class Listener:
+    """uvicorn, for those alone who call this machine by its own address."""
+
+    @staticmethod
+    def run(app: Any, **options: Any) -> None:
+        print(f"listening on port {options['port']}", flush=True)
+        uvicorn.run(TrustedHostMiddleware(app, [ADDRESS]), **options)
+
+
 class ChatServer(serving.ServeCommand):
     """One model, loaded before the port opens and kept until the process ends."""
 
@@ -65,6 +79,7 @@ class ChatServer(serving.ServeCommand):
 
     def run(self) -> None:
         """Load, then serve. Returns when the process is asked to end."""
+        print("loading the model", flush=True)
         self.load_model_and_processor(self.process_model_name(HERE))
         super().run()
 
@@ -91,8 +106,14 @@ def main(arguments: Sequence[str]) -> None:
     asked = _parser().parse_args(arguments)
     serving.TextIteratorStreamer = Stream
     serving.create_generation_config_from_req = draw_settings
+    serving.uvicorn = Listener
     settings = serving.ServeArguments(
-        host="127.0.0.1", port=asked.port, dtype=asked.dtype, model_timeout=NEVER, force_model=HERE
+        host=ADDRESS,
+        port=asked.port,
+        dtype=asked.dtype,
+        model_timeout=NEVER,
+        force_model=HERE,
+        log_level="warning",
     )
     os.chdir(asked.model)
     ChatServer(settings, TEMPLATES[asked.template], asked.adapter).run()
