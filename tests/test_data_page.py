@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from core.data.conversations import Conversation, Turn, write_rows
 from core.data.preview import Encoder, read_page, row_offsets, sampled
 from core.data.upload import keep_upload, read_upload
-from core.errors import EmptyData, NotConversations, NotJson
+from core.errors import EmptyData, InputError, NotConversations, NotJson
 from core.files import read_json
 from core.jobs.launch import wait
 from core.jobs.status import State
@@ -193,10 +193,10 @@ def test_rows_that_were_deleted_are_said(workspace: Workspace) -> None:
     [
         (b"", EmptyData),
         (b"[]", EmptyData),
-        (b"\xff\xfe{}", NotJson),
+        (b"\xff\xfe{}", InputError),
         (b"{", NotJson),
         (b'{"a": 1}', NotConversations),
-        (b"[" * 100_000, NotJson),
+        (b"[" * 100_000, InputError),
     ],
     ids=["nothing", "empty", "not text", "broken", "other", "deep"],
 )

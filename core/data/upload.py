@@ -1,31 +1,35 @@
 """An uploaded file of conversations: checked, then kept under the hash of what it says."""
 
 import hashlib
+import os
+import tempfile
+from pathlib import Path
 
 from core.data.conversations import Conversation, read_conversations
-from core.errors import InputError, NotJson
-from core.files import write_text
-from core.paths import Workspace
+from core.errors import InputError
+from core.paths import Workspace, make_folder
 
 
 def keep_upload(workspace: Workspace, content: bytes, name: str) -> str:
     """Keep a file that holds conversations; returns its hash. ``name`` is only what errors call it.
 
-    Raises NotJson, NotConversations, EmptyData; OSError. A refused file is not kept.
+    Raises what :func:`~core.data.conversations.read_conversations` does, NotWritable, OSError. A file that is
+    refused is not kept.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise NotJson(path=name, line="?", column="?", detail="it is not UTF-8 text") from error
     digest = hashlib.sha256(content).hexdigest()
     path = workspace.upload(digest)
-    write_text(path, text)
+    make_folder(path.parent, exist_ok=True)
+    descriptor, unchecked = tempfile.mkstemp(prefix=".", dir=path.parent)
     try:
-        read_conversations(path)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        read_conversations(Path(unchecked))
+        Path(unchecked).replace(path)
     except InputError as error:
-        path.unlink()
         error.values["path"] = name
         raise
+    finally:
+        Path(unchecked).unlink(missing_ok=True)
     return digest
 
 
