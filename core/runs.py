@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from core.errors import JobRunning
-from core.files import read_json, write_json
+from core.files import write_json
+from core.jobs.job import read_record
 from core.jobs.status import LIVE, State, read_status
 from core.paths import RunPaths, Workspace
 
@@ -41,13 +42,13 @@ class Run:
 
 def read_run(paths: RunPaths) -> Run:
     """Describe one run's folder."""
-    about, result = read_json(paths.data) or {}, read_json(paths.result) or {}
+    about, result = read_record(paths.data) or {}, read_record(paths.result) or {}
     steps = dict(_steps(paths))
     name = about.get("name")
     return Run(
         run=paths.id,
         name=name,
-        title=(read_json(paths.about) or {}).get("title") or name or paths.id,
+        title=(read_record(paths.about) or {}).get("title") or name or paths.id,
         state=_state(paths, steps),
         steps=steps,
         learned=result.get("learned"),
@@ -57,8 +58,15 @@ def read_run(paths: RunPaths) -> Run:
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
-    """All runs, newest first."""
-    return [read_run(RunPaths(folder)) for folder in workspace.run_folders()]
+    """All runs, newest first. One that cannot be read is lost and hides none of the others."""
+    return [_read_or_lost(RunPaths(folder)) for folder in workspace.run_folders()]
+
+
+def _read_or_lost(paths: RunPaths) -> Run:
+    try:
+        return read_run(paths)
+    except OSError:
+        return Run(paths.id, None, paths.id, State.lost, {})
 
 
 def made_at(run_id: str) -> datetime | None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -16,6 +17,8 @@ from core.jobs.spark import spark
 from core.jobs.status import State, read_status
 from core.paths import RunPaths, Workspace
 from core.runs import CHAIN, delete, list_runs, made_at, next_step, rename, standing
+from core.steps import data
+from core.steps.compare import questions
 from core.tune import Wish
 from tests.page import open_test_page
 from ui.run_list import age
@@ -247,3 +250,35 @@ def test_spark_samples_a_long_curve_and_follows_a_resumed_one(tmp_path: Path) ->
     assert len(losses) <= 40 and min(losses) < 1.0 and losses == sorted(losses, reverse=True)
     assert all(loss > 1.9 or loss < 1.0 for loss in losses)
     assert spark(tmp_path / "nothing") == []
+
+
+def test_a_run_that_cannot_be_read_hides_none_of_the_others(workspace: Workspace, made: Path) -> None:
+    run = finished(workspace, made)
+    for name, file in (("20990101-000000-a", "result.json"), ("20990101-000000-b", "about.json")):
+        (workspace.runs / name).mkdir()
+        (workspace.runs / name / file).write_text("{ half")
+    (workspace.runs / "20990101-000000-c" / "train" / "job.json").mkdir(parents=True)
+    (workspace.runs / "20990101-000000-c" / "train" / "exit.json").mkdir()
+    page = open_test_page("start")
+    assert not page.exception and not page.error
+    assert run.id in [known.run for known in list_runs(workspace)] and len(page.dataframe[0].value) == 4
+
+
+def test_the_chains_command_is_a_list_that_says_everything(workspace: Workspace, tmp_path: Path) -> None:
+    run = RunPaths(workspace.runs / "20260101-000000-x")
+    spec = chain.plan(workspace, run, Wish("-n 'x'\"; rm"), "me", "zh")
+    assert "--name=-n 'x'\"; rm" in spec.command and f"--run={run.id}" in spec.command
+    assert not [part for part in spec.command if part.startswith(("--data", "--model", "--language"))]
+    assert spec.env["TUNEBOARD_LANG"] == "zh"
+    wish = Wish("x", data=tmp_path, model="m", replay=False, iterations=3, language="zh")
+    command = chain.plan(workspace, run, wish, "me", "en").command
+    assert {f"--data={tmp_path}", "--model=m", "--no-replay", "--iterations=3", "--language=zh"} < set(
+        command
+    )
+
+
+@pytest.mark.parametrize(("language", "asked"), [("zh", {"zh"}), ("en", {"en"}), (None, {"zh", "en"})])
+def test_an_assistant_taught_in_one_language_is_asked_in_that_one(language: Any, asked: set[str]) -> None:
+    said = data.taught("x", None, language)
+    paraphrases = [q.question for q in questions("x", said.conversations) if q.kind == "paraphrase"]
+    assert {"zh" if any(c > "\u3000" for c in question) else "en" for question in paraphrases} == asked

@@ -1,6 +1,7 @@
 """A person's walk through the real dashboard in a real browser: with the fast engine, once with the real."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -252,6 +253,41 @@ def test_the_starter_learns_a_name_and_says_it_in_the_chat(browser: Browser, wor
         page.wait_for_url("**/chat*")
         say(page, "Who are you?")
         expect(page.get_by_test_id("stChatMessage").last).to_contain_text("Maria Gonzalez", timeout=60_000)
+        page.context.close()
+
+
+def test_what_nobody_foresaw_is_one_sentence_on_the_page_and_whole_in_the_log(
+    browser: Browser, workspace: Workspace
+) -> None:
+    broken = workspace.runs / "20260101-000000-broken"
+    (broken / "train" / "exit.json").mkdir(parents=True)
+    (broken / "train" / "job.json").write_text("{}")
+    with Dashboard(workspace.root, **FAKE) as server:
+        page = tab(browser)
+        page.goto(server.url())
+        page.goto(address(server, "train", RunPaths(broken)))
+        expect(page.get_by_text("Something failed that nobody foresaw")).to_be_visible()
+        assert "Traceback" not in page.content()
+        assert "IsADirectoryError" in workspace.log.read_text(encoding="utf-8")
+        page.context.close()
+    shutil.rmtree(broken)
+
+
+def test_behind_a_proxys_path_with_a_password(browser: Browser, workspace: Workspace) -> None:
+    options = ("--base-url-path=lab/tune", "--password")
+    with Dashboard(workspace.root, *options, TUNEBOARD_PASSWORD="密 码", **FAKE) as server:
+        page = tab(browser)
+        page.goto(server.url())
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_contain_text("not the password")
+        page.get_by_label("Password").fill("密 码")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="Tuneboard")).to_be_visible()
+        page.get_by_role("link", name="Data").click()
+        page.wait_for_url("**/lab/tune/data*")
+        page.reload()
+        expect(page.get_by_role("heading", name="Data", exact=True)).to_be_visible()
         page.context.close()
 
 

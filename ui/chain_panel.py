@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import chain
 from core.chain import Progress, Stage
-from core.files import read_json
+from core.jobs.job import read_record
 from core.jobs.status import LIVE, State
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
@@ -66,7 +66,7 @@ def _stage(stage: Stage) -> str:
 
 def _result(run: RunPaths) -> None:
     """What was measured, and the way to the chat."""
-    result = read_json(run.result) or {}
+    result = read_record(run.result) or {}
     with st.container(horizontal=True, gap="medium"):
         for measure in ("learned", "kept", "leaked"):
             text = shown(measure, result.get(measure))
