@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.conversations import Conversation, Turn, write_rows
+from core.data.conversations import Conversation, Turn, read_conversations, write_rows
 from core.data.preview import Encoder, read_page, row_offsets, sampled
-from core.data.upload import keep_upload, read_upload
+from core.data.upload import keep_upload
 from core.errors import EmptyData, InputError, NotConversations, NotJson
 from core.files import read_json
 from core.jobs.launch import wait
@@ -210,9 +210,9 @@ def test_an_upload_that_is_no_data_is_not_kept(
 
 def test_the_same_upload_is_kept_once(workspace: Workspace) -> None:
     lines = b"\xef\xbb\xbf" + b'{"conversation": [{"input": "a", "output": "b"}]}\r\n' * 2
-    digest = keep_upload(workspace, lines, "a.jsonl")
-    assert keep_upload(workspace, lines, "b.jsonl") == digest
-    assert read_upload(workspace, digest) == [(Turn("a", "b"),)] * 2
+    kept = keep_upload(workspace, lines, "a.jsonl")
+    assert kept.conversations == 2 and keep_upload(workspace, lines, "b.jsonl") == kept
+    assert read_conversations(workspace.upload(kept.digest)) == [(Turn("a", "b"),)] * 2
     assert len(list(workspace.root.glob("uploads/*"))) == 1
 
 
@@ -221,8 +221,8 @@ def test_the_same_upload_is_kept_once(workspace: Workspace) -> None:
 
 def test_a_line_separator_inside_a_text_ends_no_row(workspace: Workspace) -> None:
     row = json.dumps({"conversation": [{"input": "a\u2028b\x85c", "output": "d"}]}, ensure_ascii=False)
-    digest = keep_upload(workspace, f"{row}\n{row}\n".encode(), "a.jsonl")
-    assert read_upload(workspace, digest) == [(Turn("a\u2028b\x85c", "d"),)] * 2
+    kept = keep_upload(workspace, f"{row}\n{row}\n".encode(), "a.jsonl")
+    assert read_conversations(workspace.upload(kept.digest)) == [(Turn("a\u2028b\x85c", "d"),)] * 2
 
 
 def test_any_page_of_a_rows_file_is_read_by_itself(tmp_path: Path) -> None:

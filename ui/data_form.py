@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME
-from core.data.upload import keep_upload, read_upload
+from core.data.upload import keep_upload
 from core.errors import TuneboardError
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
@@ -84,13 +84,12 @@ def uploaded(workspace: Workspace) -> Path | None:
     if file is not None and (known is None or known[0] != file.file_id):
         st.session_state.pop("data_upload", None)
         with shown_errors():
-            digest = keep_upload(workspace, file.getvalue(), file.name)
-            count = len(read_upload(workspace, digest))
-            st.session_state["data_upload"] = (file.file_id, digest, file.name, count)
+            kept = keep_upload(workspace, file.getvalue(), file.name)
+            st.session_state["data_upload"] = (file.file_id, file.name, kept)
     if known := st.session_state.get("data_upload"):
-        _, digest, name, count = known
-        st.caption(t("page.data.file.read", count=count, name=name))
-        return workspace.upload(digest)
+        _, name, kept = known
+        st.caption(t("page.data.file.read", count=kept.conversations, name=name))
+        return workspace.upload(kept.digest)
     return None
 
 

@@ -20,6 +20,7 @@ from ui.data_rows import show_rows
 from ui.text import t
 
 BARS = 40
+LARGEST_SOURCE = 50_000_000  # bytes; half a second
 
 
 def data_panel(run: RunPaths) -> None:
@@ -29,12 +30,13 @@ def data_panel(run: RunPaths) -> None:
     if not rows.exists():
         raise NoSuchFile(path=rows)
     show_counts(about, recipe)
-    if not known_to_name(source, _stamp(source), about["name"]):
+    taught = known_taught(source, _stamp(source))
+    if taught is not None and not known_to_name(source, _stamp(source), about["name"]):
         st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
     offsets, tokenizer = known_offsets(rows, _stamp(rows)), train.model_of(run).tokenizer_file
     show_lengths(known_lengths(rows, _stamp(rows), tokenizer, recipe.template), len(offsets), recipe)
     encoder = known_encoder(tokenizer, recipe.template)
-    show_rows(rows, offsets, encoder, recipe, known_taught(source, _stamp(source)))
+    show_rows(rows, offsets, encoder, recipe, taught)
 
 
 def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
@@ -98,14 +100,17 @@ def known_lengths(rows: Path, stamp: float, tokenizer_file: Path, template: str)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def known_taught(source: Path, stamp: float) -> frozenset[Conversation]:  # noqa: ARG001
+def known_taught(source: Path, stamp: float) -> frozenset[Conversation] | None:  # noqa: ARG001
+    """What was taught; None when it is gone or so large that reading it would hold the page up."""
+    if not source.exists() or source.stat().st_size > LARGEST_SOURCE:
+        return None
     return frozenset(read_conversations(source))
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def known_to_name(source: Path, stamp: float, name: str) -> bool:
     """Whether any taught answer contains the name."""
-    return any(contains(turn.output, name) for row in known_taught(source, stamp) for turn in row)
+    return any(contains(turn.output, name) for row in known_taught(source, stamp) or () for turn in row)
 
 
 def _stamp(file: Path) -> float:

@@ -28,7 +28,7 @@ STYLE = """<style>
 
 
 def show_rows(
-    rows: Path, offsets: Offsets, encoder: Encoder, recipe: Recipe, taught: frozenset[Conversation]
+    rows: Path, offsets: Offsets, encoder: Encoder, recipe: Recipe, taught: frozenset[Conversation] | None
 ) -> None:
     """One page of rows, chosen without reading the others."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -55,19 +55,18 @@ def show_rows(
     st.html(STYLE + "".join(shown))
 
 
-def kind_of(conversation: Conversation, recipe: Recipe, taught: frozenset[Conversation]) -> str:
-    """Whether a row teaches or rehearses; the recipe's own system prompt is no part of what was taught."""
+def kind_of(conversation: Conversation, recipe: Recipe, taught: frozenset[Conversation] | None) -> str:
+    """Whether a row teaches or rehearses, as a word; the recipe's own system prompt was not taught."""
+    if taught is None:
+        return ""
     first = conversation[0]
-    plain = (Turn(first.input, first.output), *conversation[1:])
-    return (
-        "taught"
-        if conversation in taught or (first.system == recipe.system and plain in taught)
-        else "replay"
-    )
+    asked = Turn(first.input, first.output) if first.system == recipe.system else first
+    known = conversation in taught or (asked, *conversation[1:]) in taught
+    return " · " + t(f"page.data.kind.{'taught' if known else 'replay'}")
 
 
 def row_html(number: int, kind: str, body: str) -> str:
-    about = f"{t('page.data.row', number=number)} · {t(f'page.data.kind.{kind}')}"
+    about = t("page.data.row", number=number) + kind
     return f'<div class="tb-row"><small>{html.escape(about)}</small>{body}</div>'
 
 

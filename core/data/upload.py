@@ -3,15 +3,24 @@
 import hashlib
 import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.conversations import Conversation, read_conversations
+from core.data.conversations import read_conversations
 from core.errors import InputError
 from core.paths import Workspace, make_folder
 
 
-def keep_upload(workspace: Workspace, content: bytes, name: str) -> str:
-    """Keep a file that holds conversations; returns its hash. ``name`` is only what errors call it.
+@dataclass(frozen=True)
+class Upload:
+    """A kept file: the hash of its content, and how many conversations it has."""
+
+    digest: str
+    conversations: int
+
+
+def keep_upload(workspace: Workspace, content: bytes, name: str) -> Upload:
+    """Keep a file that holds conversations. ``name`` is only what errors call it.
 
     Raises what :func:`~core.data.conversations.read_conversations` does, NotWritable, OSError. A file that is
     refused is not kept.
@@ -23,16 +32,11 @@ def keep_upload(workspace: Workspace, content: bytes, name: str) -> str:
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
-        read_conversations(Path(unchecked))
+        count = len(read_conversations(Path(unchecked)))
         Path(unchecked).replace(path)
     except InputError as error:
         error.values["path"] = name
         raise
     finally:
         Path(unchecked).unlink(missing_ok=True)
-    return digest
-
-
-def read_upload(workspace: Workspace, digest: str) -> list[Conversation]:
-    """The conversations of a kept file. Raises NoSuchFile."""
-    return read_conversations(workspace.upload(digest))
+    return Upload(digest, count)
