@@ -69,7 +69,8 @@ def show_log(folder: Path, key: str) -> None:
     else:
         st.caption(t("job.tail", count=len(shown), path=log) if shown else t("job.no_log"))
     if shown:
-        st.code("\n".join(shown), language=None, height=360)
+        with st.container(height=380, border=False, autoscroll=True, key=f"log {key}"):
+            st.code("\n".join(shown), language=None, wrap_lines=True)
 
 
 def show_meters() -> None:

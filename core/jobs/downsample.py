@@ -8,8 +8,8 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 # Two screens' width of line; a chart of six traces is then 40 kB.
 POINTS = 800
-# How much of the run the smoothed line looks back over, as a share of its shown points.
-MEMORY = 0.03
+# How far the smoothed line looks back: a share of its shown points, and at least so many.
+MEMORY, LEAST_MEMORY = 0.03, 5.0
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Trace: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
@@ -32,7 +32,7 @@ def smoothed(iterations: Floats, values: Floats, points: int = POINTS // 2) -> T
     Numbers that are none are left out of the mean, so that one NaN does not end the line.
     """
     iterations, means = _bucket_means(iterations, values, points)
-    weight = 2.0 / (1.0 + max(1.0, MEMORY * len(means)))
+    weight = 2.0 / (1.0 + max(LEAST_MEMORY, MEMORY * len(means)))
     line = np.empty_like(means)
     total = share = 0.0
     for place, value in enumerate(means):
