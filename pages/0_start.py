@@ -1,20 +1,18 @@
 """Start: make an assistant with one button, watch it being made, open an earlier run."""
 
 import getpass
-import time
 
 import streamlit as st
 
 from core import chain
 from core.data.identity import LANGUAGES, LONGEST_NAME
+from core.runs import read_run
 from core.tune import Wish
 from ui.chain_panel import chain_panel
 from ui.findings import findings
 from ui.frame import Here, choose_run, open_page, shown_errors
 from ui.run_list import run_list
 from ui.text import language, t
-
-DOUBLE_CLICK = 2.0  # seconds
 
 
 def make(here: Here) -> None:
@@ -40,14 +38,24 @@ def make(here: Here) -> None:
         )
         st.caption(t("page.start.promise"))
         asked = st.form_submit_button(t("page.start.make"), type="primary", icon=":material/auto_awesome:")
-    # The second press of a double click arrives when the first has started the run.
-    if asked and time.monotonic() - st.session_state.get("made_at", float("-inf")) > DOUBLE_CLICK:
+    if asked and being_made(here, name):  # as by the second press of a double click
+        st.toast(t("page.start.already"))
+    elif asked:
         with shown_errors():
             wish = Wish(name, language=None if spoken == "both" else spoken)
-            run = chain.start(here.workspace, wish, getpass.getuser(), language())
-            st.session_state["made_at"] = time.monotonic()
-            choose_run(run)
+            choose_run(chain.start(here.workspace, wish, getpass.getuser(), language()))
             st.rerun()
+
+
+def being_made(here: Here, name: str) -> bool:
+    """Whether the open run is this very assistant on its way."""
+    if (
+        here.run is None
+        or not chain.has_chain(here.run)
+        or read_run(here.run).title != " ".join(name.split())
+    ):
+        return False
+    return chain.read_progress(here.workspace, here.run).live
 
 
 here = open_page("start")

@@ -99,6 +99,15 @@ def test_the_button_makes_the_whole_chain_a_job_of_its_own(workspace: Workspace)
     assert page.button(key="chain_chat").label == "Chat with it"
 
 
+def test_pressing_twice_makes_one(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_XTUNER_SECONDS", "1")
+    page = press_make(press_make(open_test_page("start"), NAME), f" {NAME} ")
+    assert len(workspace.run_folders()) == 1
+    assert page.toast[0].value == "It is being made already."
+    press_make(page, "somebody else")
+    assert len(workspace.run_folders()) == 2
+
+
 @pytest.mark.parametrize("name", ["", "   ", "a\nb", "<|im_end|>"])
 def test_a_name_that_cannot_be_taught_is_refused_in_words(workspace: Workspace, name: str) -> None:
     page = press_make(open_test_page("start"), name)
