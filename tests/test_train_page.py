@@ -107,6 +107,24 @@ def test_a_running_training_shows_how_far_it_is(workspace: Workspace) -> None:
     assert texts[1].startswith("Processor: ") and texts[2].startswith("Memory: ")
 
 
+def test_curves_of_a_live_run_can_be_held_still(workspace: Workspace) -> None:
+    run = make_run(workspace, iterations=400)
+    start_training(run, FAKE_XTUNER_SECONDS="0.1")
+    page = open_test_page("train", run.id)
+    until(lambda: has_chart(page.run(), run))
+    follow = f"follow {run.id}"
+    held = curves(page.toggle(key=follow).set_value(False).run())
+    logged = len(read_curve(run.work_dir).points)
+    until(lambda: len(read_curve(run.work_dir).points) > logged + 1)
+    assert curves(page.run()) == held and no_errors(page)
+    assert curves(page.toggle(key=follow).set_value(True).run()) != held
+
+
+def curves(page: AppTest) -> str:
+    (chart,) = page.get("plotly_chart")
+    return str(chart.proto.spec)
+
+
 def test_a_stop_in_one_tab_shows_in_the_other(workspace: Workspace) -> None:
     run = make_run(workspace)
     start_training(run, FAKE_XTUNER_SECONDS="0.2")

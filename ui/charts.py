@@ -27,8 +27,18 @@ def live_curve(work_dir: Path) -> LiveCurve:
     return LiveCurve(work_dir)
 
 
-def show_curves(found: Snapshot, others: Mapping[str, Snapshot], key: str) -> None:
-    """Draw the curves of a run, and the smoothed loss of earlier ones by their names."""
+def show_curves(found: Snapshot, others: Mapping[str, Snapshot], key: str, live: bool = False) -> None:
+    """Draw the curves of a run, and the smoothed loss of earlier ones by their names.
+
+    Streamlit 1.67 makes a chart anew when its data change, and what was zoomed into is lost: curves of a live
+    run can be held still.
+    """
+    if live and not st.toggle(
+        t("chart.follow"), value=True, help=t("chart.follow.help"), key=f"follow {key}"
+    ):
+        found = st.session_state.setdefault(f"held {key}", found)
+    else:
+        st.session_state.pop(f"held {key}", None)
     names = ", ".join(t(f"chart.{name}") for name in found.traces)
     loss = f"{found.last.get('loss', float('nan')):.4f}"
     st.plotly_chart(
@@ -52,10 +62,7 @@ def _figure(found: Snapshot, others: Mapping[str, Snapshot], key: str) -> go.Fig
 
 
 def curve_figure(found: Snapshot, others: Mapping[str, Snapshot]) -> go.Figure:
-    """One column of charts over a shared x axis. Axes are laid out here: make_subplots takes 40 ms.
-
-    ``uirevision`` keeps what a person zoomed into when new points come.
-    """
+    """One column of charts over a shared x axis. Axes are laid out here: make_subplots takes 40 ms."""
     drawn = [name for name in CURVES if name in found.traces]
     axes = {name: _axis_number(place) for place, name in enumerate(drawn)}
     lines = [_line(found.traces[name], t(f"chart.{name}"), COLORS[name], axes[name]) for name in drawn]
@@ -71,7 +78,6 @@ def curve_figure(found: Snapshot, others: Mapping[str, Snapshot]) -> go.Figure:
         "height": MARGIN + ROW_HEIGHT * max(1, rows),
         "margin": {"l": 8, "r": 8, "t": 30, "b": 40},
         "template": "none",
-        "uirevision": "keep",
         "hovermode": "x unified",
         "hoversubplots": "axis",
         "showlegend": bool(others),

@@ -49,7 +49,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
         show_progress(found, recipe)
         show_meters()
     if found.points:
-        show_curves(found, earlier_curves(workspace, run), run.id)
+        show_curves(found, earlier_curves(workspace, run), run.id, live)
     show_below(run, recipe, found)
 
 
