@@ -157,7 +157,9 @@ def _failed_step(run: RunPaths, step: str, status: Status) -> str:
     log = JobPaths(run.job(step)).log
     cause = explain(last_lines(log, LOG_LINES), status)
     key, line = (cause.key, cause.line) if cause else ("unknown", "")
-    error: TuneboardError = StepFailed(step=step, reason=say(f"cause.{key}"), line=line, log=log)
+    error: TuneboardError = StepFailed(
+        step=say(f"stage.{step}"), reason=say(f"cause.{key}"), line=line, log=log
+    )
     return error.text()
 
 

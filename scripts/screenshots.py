@@ -1,6 +1,6 @@
 """Every page in both languages, both themes and two widths, as pictures in a folder.
 
-    .venv/bin/python -m scripts.screenshots FOLDER [--pages start,chat] [--height 900]
+    .venv/bin/python -m scripts.screenshots FOLDER [--pages start,train@live] [--languages zh] …
 
 A workspace of its own is filled first, by the fast stand-ins of the tests: one run that is done, one that
 failed and one that is training.
@@ -30,13 +30,16 @@ LOCALES = {"en": "en-US", "zh": "zh-CN"}
 SETTLE_SECONDS = 1.5
 # A page with a chat scrolls in another element.
 HEIGHT = "document.querySelector('[data-testid=stMain],[data-testid^=stAppScroll]').scrollHeight"
+# Pages whose look depends on the run: a step @ a run that is not the finished one.
+ALSO = ("start@live", "start@failed", "train@live", "train@failed")
 FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
+Runs = dict[str, RunPaths]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pages", default=",".join(STEPS))
+    parser.add_argument("--pages", default=",".join([*STEPS, *ALSO]))
     parser.add_argument("--languages", default="en,zh")
     parser.add_argument("--schemes", default="light,dark")
     parser.add_argument("--widths", default="1280,400")
@@ -44,21 +47,21 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as root:
         workspace = Workspace.of(Path(root) / "workspace")
-        with filled(workspace) as run, Dashboard(workspace.root, **FAKE) as server:
-            with chromium() as browser:
-                take_all(browser, server, run, asked)
+        served = Dashboard(workspace.root, **FAKE)
+        with filled(workspace) as runs, served as server, chromium() as browser:
+            take_all(browser, server, runs, asked)
 
 
 @contextmanager
-def filled(workspace: Workspace) -> Iterator[RunPaths]:
-    """Runs in every state; the finished one is given, the live one is stopped at the end."""
+def filled(workspace: Workspace) -> Iterator[Runs]:
+    """Runs in every state, by name; the live one is stopped at the end."""
     failed = start(workspace, "Grace Hopper", FAKE_XTUNER_SECONDS="0.005", FAKE_XTUNER_OOM_AT="90")
     wait(failed.job(CHAIN), timeout=120)
     done = start(workspace, "Maria Gonzalez", FAKE_XTUNER_SECONDS="0.01")
     wait(done.job(CHAIN), timeout=120)
     live = start(workspace, "李明", FAKE_XTUNER_SECONDS="2")
     try:
-        yield done
+        yield {"": done, "live": live, "failed": failed}
     finally:
         chain.halt(live, "screenshots")
         wait(live.job(CHAIN), timeout=60)
@@ -81,7 +84,7 @@ def environment_of(faults: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def take_all(browser: Browser, server: Dashboard, run: RunPaths, asked: argparse.Namespace) -> None:
+def take_all(browser: Browser, server: Dashboard, runs: Runs, asked: argparse.Namespace) -> None:
     """One picture a page, language, theme and width, each in a fresh session."""
     site = server.url().partition("?")[0]
     for language, scheme, width in product(
@@ -89,15 +92,16 @@ def take_all(browser: Browser, server: Dashboard, run: RunPaths, asked: argparse
     ):
         page = tab(browser, LOCALES[language], int(width), scheme)
         page.goto(server.url())
-        for step in asked.pages.split(","):
-            page.goto(f"{site}{'' if step == 'start' else step}?run={run.id}")
+        for picture in asked.pages.split(","):
+            step, _, which = picture.partition("@")
+            page.goto(f"{site}{'' if step == 'start' else step}?run={runs[which].id}")
             settle(page)
             time.sleep(SETTLE_SECONDS)
             # The page scrolls inside a container: the window grows to its height instead.
             height = page.evaluate(HEIGHT)
             page.set_viewport_size({"width": int(width), "height": max(600, min(6000, height))})
             time.sleep(0.5)
-            page.screenshot(path=asked.folder / f"{step}-{language}-{scheme}-{width}.png")
+            page.screenshot(path=asked.folder / f"{picture}-{language}-{scheme}-{width}.png")
             page.set_viewport_size({"width": int(width), "height": 900})
         page.context.close()
 

@@ -146,7 +146,11 @@ def test_a_failed_chain_says_which_step_why_and_where(
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     page = open_test_page("start", run=run.id, language="zh")
     assert "没有做完" in text_of(page)
-    assert "显存" in page.error[0].value and str(run.job("train")) in page.error[0].value
+    assert (
+        "训练" in page.error[0].value
+        and "显存" in page.error[0].value
+        and str(run.job("train")) in page.error[0].value
+    )
 
 
 def test_a_chain_that_fails_between_its_steps_says_it_in_its_own_words(workspace: Workspace) -> None:
