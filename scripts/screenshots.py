@@ -47,8 +47,11 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as root:
         workspace = Workspace.of(Path(root) / "workspace")
-        served = Dashboard(workspace.root, **FAKE)
-        with filled(workspace) as runs, served as server, chromium() as browser:
+        with (
+            filled(workspace) as runs,
+            Dashboard(workspace.root, **FAKE) as server,
+            chromium() as browser,
+        ):
             take_all(browser, server, runs, asked)
 
 
