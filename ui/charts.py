@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -90,15 +91,17 @@ def curve_figure(found: Snapshot, others: Mapping[str, Snapshot]) -> go.Figure:
 
 def _line(
     trace: Trace, name: str, color: str, axis: str, width: float = 1.5, dash: str = "solid"
-) -> go.Scatter:
-    return go.Scatter(
-        x=trace[0],
-        y=trace[1],
-        name=name,
-        mode="lines",
-        line={"color": color, "width": width, "dash": dash},
-        yaxis=f"y{axis}",
-    )
+) -> dict[str, Any]:
+    """One line as plain values: go.Scatter would check them twice."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": trace[0],
+        "y": trace[1],
+        "name": name,
+        "line": {"color": color, "width": width, "dash": dash},
+        "yaxis": f"y{axis}",
+    }
 
 
 def _axis_number(place: int) -> str:

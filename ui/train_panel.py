@@ -1,6 +1,7 @@
 """The live half of the training page: how far, the curves, the answers, the log. It reads files only."""
 
 import html
+from pathlib import Path
 
 import streamlit as st
 
@@ -86,7 +87,13 @@ def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
 
 
 def _title(run: RunPaths) -> str:
-    return f"{read_run(run).title} ({run.id[:15]})"
+    return f"{_known_title(run.root)} ({run.id[:15]})"
+
+
+@st.cache_data(show_spinner=False, ttl=60, max_entries=256)
+def _known_title(root: Path) -> str:
+    """A run's title: reading a run asks for all its jobs, too much for every look."""
+    return read_run(RunPaths(root)).title
 
 
 def show_below(run: RunPaths, recipe: Recipe, found: Snapshot) -> None:
