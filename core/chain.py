@@ -120,6 +120,11 @@ def has_chain(run: RunPaths) -> bool:
     return JobPaths(run.job(CHAIN)).spec.exists()
 
 
+def is_live(run: RunPaths) -> bool:
+    """Whether the chain of ``run`` is at work; a run that was deleted is not."""
+    return has_chain(run) and read_status(run.job(CHAIN)).state in LIVE
+
+
 def read_progress(workspace: Workspace, run: RunPaths) -> Progress:
     """How far the chain of ``run`` is, from the files of its steps. Raises NoSuchJob."""
     status = read_status(run.job(CHAIN))

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core import chain
 from core.data.identity import LANGUAGES, LONGEST_NAME
+from core.paths import RunPaths
 from core.runs import read_run
 from core.tune import Wish
 from ui.chain_panel import chain_panel
@@ -38,24 +39,26 @@ def make(here: Here) -> None:
         )
         st.caption(t("page.start.promise"))
         asked = st.form_submit_button(t("page.start.make"), type="primary", icon=":material/auto_awesome:")
-    if asked and being_made(here, name):  # as by the second press of a double click
-        st.toast(t("page.start.already"))
-    elif asked:
+    # Read before and only appended to after: the second press of a double click ends this script at its
+    # next word to Streamlit, and must find what was started.
+    started: list[RunPaths] = st.session_state.setdefault("started", [])
+    if asked:
         with shown_errors():
-            wish = Wish(name, language=None if spoken == "both" else spoken)
-            choose_run(chain.start(here.workspace, wish, getpass.getuser(), language()))
+            run = on_its_way(started, name)
+            if run is None:
+                wish = Wish(name, language=None if spoken == "both" else spoken)
+                run = chain.start(here.workspace, wish, getpass.getuser(), language())
+                started.append(run)
+            choose_run(run)
             st.rerun()
 
 
-def being_made(here: Here, name: str) -> bool:
-    """Whether the open run is this very assistant on its way."""
-    if (
-        here.run is None
-        or not chain.has_chain(here.run)
-        or read_run(here.run).title != " ".join(name.split())
-    ):
-        return False
-    return chain.read_progress(here.workspace, here.run).live
+def on_its_way(started: list[RunPaths], name: str) -> RunPaths | None:
+    """The run this person started for that name, as long as it lives."""
+    title = " ".join(name.split())
+    return next(
+        (run for run in reversed(started) if chain.is_live(run) and read_run(run).title == title), None
+    )
 
 
 here = open_page("start")
