@@ -10,6 +10,7 @@ from core.jobs.launch import launch, stop
 from core.paths import RunPaths, Workspace
 from core.runs import CHAIN, DATA
 from core.steps.watch import answered
+from core.tune import Wish
 from ui.data_form import data_form
 from ui.data_panel import data_panel
 from ui.frame import choose_run, link_to, open_page, shown_errors
@@ -20,8 +21,13 @@ EVERY = 1.0
 
 
 def make_data(workspace: Workspace) -> None:
+    # Appended to before the next word to Streamlit, where the second press of a double click ends this script.
+    started: list[tuple[Wish, RunPaths]] = st.session_state.setdefault("data_started", [])
     if wish := data_form(workspace):
-        run = chain.start_data(workspace, wish, getpass.getuser(), language())
+        run = next((run for known, run in started if known == wish and is_live(status_of(run.job(DATA)))), None)
+        if run is None:
+            run = chain.start_data(workspace, wish, getpass.getuser(), language())
+            started.append((wish, run))
         choose_run(run)
         st.rerun()
 

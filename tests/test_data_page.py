@@ -131,6 +131,10 @@ def test_a_running_making_can_be_stopped(workspace: Workspace, monkeypatch: pyte
     page.button(key="data_make").click().run()
     run = made(workspace)
     assert no_errors(page) and any("Making the data" in bar.proto.text for bar in page.get("progress"))
+    page.session_state["other_data"] = True
+    page.run()
+    page.button(key="data_make").click().run()  # as a double click does
+    assert no_errors(page) and made(workspace) == run and len(workspace.run_folders()) == 1
     page.button(key="data_stop").click().run()
     assert wait(run.job(DATA), timeout=TIMEOUT).state is State.stopped
     assert not page.run().exception and page.button(key="data_again")
