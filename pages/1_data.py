@@ -21,10 +21,12 @@ EVERY = 1.0
 
 
 def make_data(workspace: Workspace) -> None:
-    # Appended to before the next word to Streamlit, where the second press of a double click ends this script.
+    # Appended to before the next word to Streamlit: there the second press of a double click ends this run.
     started: list[tuple[Wish, RunPaths]] = st.session_state.setdefault("data_started", [])
     if wish := data_form(workspace):
-        run = next((run for known, run in started if known == wish and is_live(status_of(run.job(DATA)))), None)
+        run = next(
+            (run for known, run in started if known == wish and is_live(status_of(run.job(DATA)))), None
+        )
         if run is None:
             run = chain.start_data(workspace, wish, getpass.getuser(), language())
             started.append((wish, run))
