@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import NoSuchRun, NotWritable
+from core.errors import NoSuchRun, NotWritable, reason_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
@@ -169,7 +169,7 @@ class Workspace:
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            raise NotWritable(folder=self.root, reason=error.strerror) from error
+            raise NotWritable(folder=self.root, reason=reason_of(error)) from error
 
 
 def make_folder(folder: Path, exist_ok: bool = False) -> None:
@@ -179,4 +179,4 @@ def make_folder(folder: Path, exist_ok: bool = False) -> None:
     except OSError as error:
         if isinstance(error, FileExistsError) and not folder.is_file():
             raise
-        raise NotWritable(folder=folder, reason=error.strerror) from error
+        raise NotWritable(folder=folder, reason=reason_of(error)) from error
