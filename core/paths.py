@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import NoSuchRun, NotWritable, reason_of
+from core.wording import say
 
 PROJECT = Path(__file__).resolve().parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
@@ -164,6 +165,9 @@ class Workspace:
 
     def prepare(self) -> None:
         """Make the workspace and prove that it can be written. Raises NotWritable."""
+        if "::" in str(self.root) or os.path.expandvars(self.root) != str(self.root):
+            # datasets 5.0.1 takes the first for a chain of protocols and fills in the second.
+            raise NotWritable(folder=self.root, reason=say("file.unusable_path"))
         make_folder(self.root, exist_ok=True)
         try:
             with tempfile.TemporaryFile(dir=self.root):

@@ -4,6 +4,7 @@ It is laid out like the files that ``xtuner copy-cfg`` writes (XTuner 0.2.0), an
 project. What this project adds at run time (``core.engine``) is speed and safety, not meaning.
 """
 
+import glob
 import math
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def _settings(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
 pretrained_model_name_or_path = {str(model)!r}
 
 # Data: one conversation a row, [{{"conversation": [{{"system", "input", "output"}}, ...]}}]
-data_path = {str(data)!r}
+data_path = {glob.escape(str(data))!r}{_pattern_note(data)}
 prompt_template = PROMPT_TEMPLATE.{recipe.template}
 max_length = {recipe.max_length}  # tokens; longer conversations are cut at the end
 pack_to_max_length = {recipe.pack}
@@ -105,6 +106,11 @@ SYSTEM = {recipe.system!r}
 evaluation_freq = {recipe.evaluate_every!r}
 evaluation_inputs = {list(recipe.evaluation_questions)!r}
 """
+
+
+def _pattern_note(data: Path) -> str:
+    """datasets 5.0.1 reads a file's name as a pattern."""
+    return "" if glob.escape(str(data)) == str(data) else "  # a pattern: [[] is ["
 
 
 def _model(recipe: Recipe) -> str:
@@ -215,18 +221,26 @@ train_cfg = dict(type=TrainLoop, {total}={total})
 def _schedule(recipe: Recipe) -> str:
     """mmengine counts in iterations or epochs; with epochs it converts to iterations itself."""
     if recipe.iterations is None:
-        warm, end = "warmup_ratio * max_epochs", "max_epochs"
+        warm, end = "warmup_ratio * max_epochs" if recipe.warmup_ratio else "", "max_epochs"
         unit = "by_epoch=True, convert_to_iter_based=True"
     else:
-        warm, end = str(max(2, math.ceil(recipe.warmup_ratio * recipe.iterations))), "max_iters"
+        warm, end = _warm_up(recipe.warmup_ratio, recipe.iterations), "max_iters"
         unit = "by_epoch=False"
+    span = f"{unit}, begin={warm or 0}, end={end}"
     main = {
-        "cosine": f"dict(type=CosineAnnealingLR, eta_min=0.0, {unit}, begin={warm}, end={end})",
-        "linear": f"dict(type=LinearLR, start_factor=1.0, end_factor=1e-5, {unit}, begin={warm}, end={end})",
-        "constant": f"dict(type=ConstantLR, factor=1.0, {unit}, begin={warm}, end={end})",
+        "cosine": f"dict(type=CosineAnnealingLR, eta_min=0.0, {span})",
+        "linear": f"dict(type=LinearLR, start_factor=1.0, end_factor=1e-5, {span})",
+        "constant": f"dict(type=ConstantLR, factor=1.0, {span})",
     }[recipe.schedule]
     warm_up = f"    dict(type=LinearLR, start_factor=1e-5, {unit}, begin=0, end={warm}),\n"
-    return f"param_scheduler = [\n{warm_up if recipe.warmup_ratio else ''}    {main},\n]\n"
+    return f"param_scheduler = [\n{warm_up if warm else ''}    {main},\n]\n"
+
+
+def _warm_up(ratio: float, iterations: int) -> str:
+    """Iterations of the warm-up, "" for none. mmengine 0.10.7 refuses a schedule that ends where it begins,
+    and a rise needs two points: a run of fewer than three iterations has none."""
+    warm = min(max(2, math.ceil(ratio * iterations)), iterations - 1)
+    return str(warm) if ratio and warm >= 2 else ""
 
 
 def _runtime(recipe: Recipe) -> str:
