@@ -40,14 +40,16 @@ def _title(number: int, text: str) -> str:
 def _imports(recipe: Recipe) -> str:
     schedule = {"cosine": "CosineAnnealingLR, ", "linear": "", "constant": "ConstantLR, "}[recipe.schedule]
     wrapper = "AmpOptimWrapper" if _amp(recipe) else "OptimWrapper"
-    sampler = "from xtuner.dataset.samplers import LengthGroupedSampler\n" if recipe.group_by_length else ""
+    own_sampler = "from mmengine.dataset import DefaultSampler\n"
+    xtuner_sampler = ""
+    if recipe.group_by_length:
+        own_sampler, xtuner_sampler = "", "from xtuner.dataset.samplers import LengthGroupedSampler\n"
     quantized = ", BitsAndBytesConfig" if recipe.quantization != "none" else ""
     hooks = "DatasetInfoHook, EvaluateChatHook" if recipe.evaluate_every else "DatasetInfoHook"
     return f"""\
 import torch
 from datasets import load_dataset
-from mmengine.dataset import DefaultSampler
-from mmengine.hooks import (
+{own_sampler}from mmengine.hooks import (
     CheckpointHook,
     DistSamplerSeedHook,
     IterTimerHook,
@@ -62,7 +64,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer{quantized}
 from xtuner.dataset import process_hf_dataset
 from xtuner.dataset.collate_fns import default_collate_fn
 from xtuner.dataset.map_fns import template_map_fn_factory
-{sampler}from xtuner.engine.hooks import {hooks}
+{xtuner_sampler}from xtuner.engine.hooks import {hooks}
 from xtuner.engine.runner import TrainLoop
 from xtuner.model import SupervisedFinetune
 from xtuner.utils import PROMPT_TEMPLATE
