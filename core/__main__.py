@@ -1,23 +1,26 @@
 """The command line: every stage without a browser. ``scripts/run tune --name NAME`` is the whole chain.
 
 Progress and messages go to standard error; with ``--json`` the last line of standard output is the result.
-Exit codes: 0 done, 1 failed, 2 cannot be done as asked, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 cannot be done as asked, 130 interrupted, 141 nobody reads the output.
 """
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from core import tune as chain
+from core.arguments import MOST_ITERATIONS, Parser, joined, whole_number
 from core.doctor import report
-from core.errors import InvalidOption, TuneboardError
+from core.errors import InvalidOption, StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.paths import Workspace
 from core.runs import list_runs
-from core.terminal import progress, show
+from core.terminal import printable, progress, show
 from core.tune import Wish
 from core.wording import say
 
@@ -25,25 +28,16 @@ Result = dict[str, Any]
 Command = Callable[[argparse.Namespace, Workspace], Result]
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, with its complaint as one sentence that says what to do."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InvalidOption(message=message, help=f"scripts/run {' '.join(self.prog.split()[1:])} --help")
-
-
 def parser() -> Parser:
     """The commands and their options."""
-    main = Parser(prog="scripts/run", description=say("cli.about"), allow_abbrev=False)
+    main = Parser(prog="scripts/run", description=say("cli.about"))
     commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND")
     for name, (run, options) in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=say(f"cli.{name}"), description=say(f"cli.{name}"), allow_abbrev=False
-        )
+        command = commands.add_parser(name, help=say(f"cli.{name}"), description=say(f"cli.{name}"))
         command.set_defaults(command=run, kind=name)
         for option in options:
             _add(command, option)
-        command.add_argument("--workspace", type=Path, metavar="DIR", help=say("cli.option.workspace"))
+        command.add_argument("--workspace", metavar="DIR", help=say("cli.option.workspace"))
         command.add_argument("--json", action="store_true", help=say("cli.option.json"))
     return main
 
@@ -54,28 +48,14 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--data": {"type": Path, "metavar": "FILE"},
         "--model": {"metavar": "DIR"},
         "--no-replay": {"action": "store_true"},
-        "--seed": {"type": _count, "default": 42, "metavar": "N"},
-        "--iterations": {"type": _positive, "metavar": "N"},
+        "--seed": {"type": whole_number(0, 2**32 - 1), "default": 42, "metavar": "N"},
+        "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
         "RUN": {"metavar": "RUN"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     }
     settings = known[option]
     name = option if option.startswith("--") else option.lower()
     command.add_argument(name, help=say(f"cli.option.{option.strip('-').lower()}"), **settings)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**32:
-        raise ValueError(text)
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
 
 
 def _wish(options: argparse.Namespace) -> Wish:
@@ -151,24 +131,50 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code. No error reaches a person as a traceback."""
     try:
-        if not arguments:
-            parser().print_help()
-            return 0
-        options = parser().parse_args(arguments)
-        if "command" not in options:
-            raise InvalidOption(message=say("cli.no_command"), help="scripts/run --help")
-        result = options.command(options, Workspace.of(options.workspace))
-        if options.json:
-            print(json.dumps(result, ensure_ascii=False), flush=True)
-        else:
-            show(options.kind, result)
-        return 0 if result.get("ok", True) else 1
+        return _run(arguments)
     except TuneboardError as error:
-        print(error.text(), file=sys.stderr)
+        print(printable(error.text()), file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # Python would try once more to write at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        failed = StorageFailed(path=error.filename or Path.cwd(), reason=reason_of(error))
+        print(printable(failed.text()), file=sys.stderr)
+        return failed.exit_code
     except KeyboardInterrupt:
         print(say("cli.interrupted"), file=sys.stderr)
         return 130
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments:
+        parser().print_help()
+        return 0
+    options = parser().parse_args(joined(arguments, _option_names()))
+    if "command" not in options:
+        raise InvalidOption(message=say("cli.no_command"), help="scripts/run --help")
+    result = options.command(options, Workspace.of(options.workspace))
+    if options.json:
+        _speak(encoding="utf-8", errors="backslashreplace")
+        print(json.dumps(result, ensure_ascii=False), flush=True)
+    else:
+        _speak(errors="replace")
+        show(options.kind, result)
+    return 0 if result.get("ok", True) else 1
+
+
+def _option_names() -> set[str]:
+    named = {option for _, options in COMMANDS.values() for option in options if option.startswith("-")}
+    return named | {"--workspace", "--json", "--help", "-h"}
+
+
+def _speak(errors: str, encoding: str | None = None) -> None:
+    """How standard output encodes: JSON is always UTF-8; elsewhere a terminal of another encoding shows a
+    question mark rather than nothing."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors=errors)
 
 
 if __name__ == "__main__":

@@ -45,9 +45,10 @@ def find_model(workspace: Workspace, given: str | None) -> Path:
     if given is None or given == "starter":
         return workspace.starter
     for folder in (Path(given), workspace.model(given)):
-        # A name that no file can have (~nobody, too long, a zero byte) is no model either.
+        # A name that no file or no JSON can hold (~nobody, too long, not UTF-8) is no model either.
         with suppress(OSError, ValueError, RuntimeError):
             resolved = folder.expanduser().resolve()
+            str(resolved).encode()
             if resolved.is_dir():
                 return resolved
     raise NoSuchModel(model=given, workspace=workspace.models)

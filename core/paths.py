@@ -114,8 +114,15 @@ class Workspace:
 
     @classmethod
     def of(cls, given: str | Path | None = None) -> "Workspace":
-        """The workspace named on the command line, else by the environment, else ``./workspace``."""
-        return cls(Path(given or os.environ.get("TUNEBOARD_HOME") or "workspace").expanduser().resolve())
+        """The workspace named on the command line, else by the environment, else ``./workspace``.
+
+        Raises NotWritable for the home of a user who is not there.
+        """
+        named = Path(given or os.environ.get("TUNEBOARD_HOME") or "workspace")
+        try:
+            return cls(named.expanduser().resolve())
+        except RuntimeError as error:
+            raise NotWritable(folder=named, reason=say("file.no_home")) from error
 
     @property
     def models(self) -> Path:
@@ -165,15 +172,21 @@ class Workspace:
 
     def prepare(self) -> None:
         """Make the workspace and prove that it can be written. Raises NotWritable."""
-        if "::" in str(self.root) or os.path.expandvars(self.root) != str(self.root):
-            # datasets 5.0.1 takes the first for a chain of protocols and fills in the second.
-            raise NotWritable(folder=self.root, reason=say("file.unusable_path"))
+        _refuse_unusable(self.root)
         make_folder(self.root, exist_ok=True)
         try:
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
             raise NotWritable(folder=self.root, reason=reason_of(error)) from error
+
+
+def _refuse_unusable(folder: Path) -> None:
+    """datasets 5.0.1 takes "::" for a chain of protocols and fills in "$NAME"; JSON files want UTF-8."""
+    if "::" in str(folder) or os.path.expandvars(folder) != str(folder):
+        raise NotWritable(folder=folder, reason=say("file.unusable_path"))
+    if re.search("[\ud800-\udfff]", str(folder)):
+        raise NotWritable(folder=folder, reason=say("file.not_utf8_name"))
 
 
 def make_folder(folder: Path, exist_ok: bool = False) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from core.files import read_json
+from core.jobs.job import JobPaths, read_record
 from core.jobs.status import State, read_status
 from core.paths import RunPaths, Workspace
 
@@ -29,7 +29,7 @@ class Run:
 
 def read_run(paths: RunPaths) -> Run:
     """Describe one run's folder."""
-    about, result = read_json(paths.data) or {}, read_json(paths.result) or {}
+    about, result = read_record(paths.data) or {}, read_record(paths.result) or {}
     steps = dict(_steps(paths))
     return Run(
         run=paths.id,
@@ -49,5 +49,5 @@ def list_runs(workspace: Workspace) -> list[Run]:
 
 def _steps(paths: RunPaths) -> Iterator[tuple[str, State]]:
     for step in STEPS:
-        if (paths.job(step) / "job.json").exists():
+        if JobPaths(paths.job(step)).spec.exists():
             yield step, read_status(paths.job(step)).state
