@@ -16,7 +16,7 @@ from typing import Any
 from core import tune as chain
 from core.arguments import MOST_ITERATIONS, Parser, joined, whole_number
 from core.doctor import report
-from core.errors import InvalidOption, StorageFailed, TuneboardError, reason_of
+from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.paths import Workspace
 from core.runs import list_runs
@@ -31,7 +31,7 @@ Command = Callable[[argparse.Namespace, Workspace], Result]
 def parser() -> Parser:
     """The commands and their options."""
     main = Parser(prog="scripts/run", description=say("cli.about"))
-    commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND")
+    commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND", required=True)
     for name, (run, options) in COMMANDS.items():
         command = commands.add_parser(name, help=say(f"cli.{name}"), description=say(f"cli.{name}"))
         command.set_defaults(command=run, kind=name)
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        failed = StorageFailed(path=error.filename or Path.cwd(), reason=reason_of(error))
+        failed = StorageFailed(path=error.filename or say("file.standard_output"), reason=reason_of(error))
         print(printable(failed.text()), file=sys.stderr)
         return failed.exit_code
     except KeyboardInterrupt:
@@ -153,8 +153,6 @@ def _run(arguments: Sequence[str]) -> int:
         parser().print_help()
         return 0
     options = parser().parse_args(joined(arguments, _option_names()))
-    if "command" not in options:
-        raise InvalidOption(message=say("cli.no_command"), help="scripts/run --help")
     result = options.command(options, Workspace.of(options.workspace))
     if options.json:
         _speak(encoding="utf-8", errors="backslashreplace")

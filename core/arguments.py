@@ -44,6 +44,13 @@ class Parser(argparse.ArgumentParser):
         self._positionals.title, self._optionals.title = say("cli.arguments"), say("cli.options")
         self.add_argument("-h", "--help", action="help", help=say("cli.option.help"))
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Nothing is left over: a command's own parser complains, which knows where its help is."""
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
+
     def error(self, message: str) -> NoReturn:
         raise InvalidOption(message=_sentence(message), help=" ".join([self.prog, "--help"]))
 

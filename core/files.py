@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write one JSON value. Raises OSError (a full disk); the old file then stays as it was."""
+    """Write one JSON value. Raises OSError with the file's name (a full disk); the old file then stays as it
+    was."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
 
 
@@ -33,8 +34,16 @@ def read_json(path: Path) -> Any | None:
 
 
 def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_beside(path, fill)
+    except OSError as error:
+        error.filename = str(path)  # write() does not know it
+        raise
+
+
+def _write_beside(path: Path, fill: Callable[[TextIO], object]) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:20]}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             fill(stream)

@@ -141,8 +141,8 @@ def progress() -> PlainProgress | BarProgress:
 
 
 def printable(text: str) -> str:
-    """``text`` without what would steer a terminal: control characters and marks of text direction."""
-    return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
+    """``text`` without what would steer a terminal (control characters, marks of text direction) or is none."""
+    return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\ufffd", text)
 
 
 def show(kind: str, result: dict[str, Any]) -> None:
