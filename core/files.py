@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -43,14 +43,15 @@ def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:
 
 
 def _write_beside(path: Path, fill: Callable[[TextIO], object]) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:20]}.", dir=path.parent)
+    """Not with tempfile: its files are readable by their owner only, and stay so when renamed."""
+    partial = path.with_name(f".{path.name[:20]}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with partial.open("x", encoding="utf-8") as stream:
             fill(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).replace(path)
+        partial.replace(path)
     except BaseException:
         with suppress(OSError):
-            Path(name).unlink()
+            partial.unlink()
         raise

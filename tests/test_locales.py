@@ -13,6 +13,7 @@ import pytest
 
 from core import errors
 from core.__main__ import COMMANDS, parser
+from core.arguments import COMPLAINTS
 from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
@@ -32,6 +33,14 @@ SOURCES = [
 ] + list(PROJECT.glob("app.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 SPEAKERS = {"say", "t"}
+
+
+CHECKS = {
+    call.args[0].value
+    for node in ast.walk(TREES[PROJECT / "core" / "doctor.py"])
+    if isinstance(call := node, ast.Call) and ast.unparse(call.func) == "Finding"
+    if isinstance(call.args[0], ast.Constant)
+}
 
 
 def placeholders(text: str) -> set[str]:
@@ -166,6 +175,8 @@ def test_an_error_ends_with_what_to_do() -> None:
             "cause",
             {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"nan_loss", "not_started", "lost", "unknown"},
         ),
+        ("cli.wrong", {key for key, _ in COMPLAINTS} | {"number"}),
+        ("doctor.check", CHECKS),
     ],
 )
 def test_a_family_has_all_its_members_and_no_others(family: str, members: set[str]) -> None:

@@ -192,9 +192,7 @@ def test_models_are_found_by_path_and_by_name(folder: Path, tmp_path: Path) -> N
     assert find_model(workspace, str(link)) == folder
 
 
-@pytest.mark.parametrize(
-    "given", ["no such", "~nobody-of-that-name/x", "x" * 5000, "a\0b", "/etc/passwd"]
-)
+@pytest.mark.parametrize("given", ["no such", "~nobody-of-that-name/x", "x" * 5000, "a\0b", "/etc/passwd"])
 def test_what_is_not_found(tmp_path: Path, given: str) -> None:
     with pytest.raises(NoSuchModel):
         find_model(Workspace(tmp_path), given)
