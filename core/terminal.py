@@ -71,7 +71,7 @@ class PlainProgress:
             self._line(note)
 
     def say(self, key: str, **values: object) -> None:
-        print(say(key, **values), file=sys.stderr, flush=True)
+        print(printable(say(key, **values)), file=sys.stderr, flush=True)
 
     def _line(self, note: str) -> None:
         self.last = time.monotonic()
@@ -113,7 +113,7 @@ class BarProgress:
         self._show(note)
 
     def say(self, key: str, **values: object) -> None:
-        self.bars.console.print(say(key, **values), markup=False)
+        _line(self.bars.console, say(key, **values))
 
     def _finish_part(self) -> None:
         if self.part != self.whole:
@@ -141,7 +141,7 @@ def progress() -> PlainProgress | BarProgress:
 
 
 def printable(text: str) -> str:
-    """``text`` without what would steer a terminal (control characters, marks of text direction) or is none."""
+    """``text`` without what steers a terminal: control characters, marks of text direction, no characters."""
     return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\ufffd", text)
 
 
