@@ -10,6 +10,7 @@ import pytest
 
 from core.data.conversations import Turn, one_turn, read_conversations, write_rows, write_source
 from core.errors import EmptyData, InputError, NoSuchFile, NotConversations, NotJson, Unreadable
+from core.wording import say
 
 # What a person may write: none of it may change on the way to XTuner.
 ODD_TEXTS = [
@@ -110,24 +111,33 @@ def test_null_and_missing_are_empty_as_in_xtuner(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "place"),
+    ("content", "place", "key"),
     [
-        (b"not json", (1, 1)),
-        (b'[\n {"conversation": [\n  {"input": "a" "output": "b"}]}\n]', (3, 17)),
-        (b'[{"conversation": []}', (1, 22)),
-        (line(GOOD) + b"\n\n" + line(GOOD)[:-1] + b"\n", (3, len(line(GOOD).decode()))),
-        (line(GOOD) + b"\n{broken}\n", (2, 2)),
-        (b'{"conversation": oops}\n' + line(GOOD), (1, 18)),
-        (b"[1] [2]", (1, 5)),
-        (b'["tab\there"]', (1, 6)),
+        (b"not json", (1, 1), "json.value"),
+        (b"[1,]", (1, 4), "json.value"),
+        (b'{"a": 1,}', (1, 9), "json.name"),
+        (b"{'a': 1}", (1, 2), "json.name"),
+        (b'{"a" 1}', (1, 6), "json.colon"),
+        (b'[\n {"conversation": [\n  {"input": "a" "output": "b"}]}\n]', (3, 17), "json.comma"),
+        (b'[{"conversation": []}', (1, 22), "json.comma"),
+        (line(GOOD) + b"\n\n" + line(GOOD)[:-1] + b"\n", (3, len(line(GOOD).decode())), "json.comma"),
+        (line(GOOD) + b"\n{broken}\n", (2, 2), "json.name"),
+        (b'{"conversation": oops}\n' + line(GOOD), (1, 18), "json.value"),
+        (b"[1] [2]", (1, 5), "json.extra"),
+        (b'["tab\there"]', (1, 6), "json.control"),
+        (b'["C:\\x"]', (1, 5), "json.escape"),
+        (b'["\\u12"]', (1, 4), "json.escape"),
+        (b'[\n"open]', (2, 1), "json.open"),
     ],
 )
-def test_broken_json_is_named_by_line_and_column(file: Path, content: bytes, place: tuple[int, int]) -> None:
+def test_broken_json_is_named_by_line_and_column(
+    file: Path, content: bytes, place: tuple[int, int], key: str
+) -> None:
     with pytest.raises(NotJson) as caught:
         read_conversations(write(file, content))
     assert (caught.value.values["line"], caught.value.values["column"]) == place
-    for language in ("en", "zh"):
-        assert str(file) in caught.value.text(language)  # type: ignore[arg-type]
+    assert caught.value.values["detail"] == say(key)
+    assert str(file) in str(caught.value)
 
 
 @pytest.mark.parametrize(

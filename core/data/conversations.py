@@ -20,6 +20,19 @@ SHOWN_PROBLEMS = 5
 # JSON may spell half a character ("\\ud83d"), which no UTF-8 file can hold.
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
+# What Python 3.11's json says, and our words for it.
+JSON_COMPLAINTS = {
+    "Expecting value": "json.value",
+    "Expecting ',' delimiter": "json.comma",
+    "Expecting ':' delimiter": "json.colon",
+    "Expecting property name enclosed in double quotes": "json.name",
+    "Extra data": "json.extra",
+    "Unterminated string starting at": "json.open",
+    "Invalid control character at": "json.control",
+    "Invalid \\escape": "json.escape",
+    "Invalid \\uXXXX escape": "json.escape",
+}
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -84,7 +97,8 @@ def _read_rows(path: Path) -> list[Any]:
     try:
         return _parse(text)
     except json.JSONDecodeError as error:
-        raise NotJson(path=path, line=error.lineno, column=error.colno, detail=error.msg) from error
+        detail = say(JSON_COMPLAINTS[error.msg]) if error.msg in JSON_COMPLAINTS else error.msg
+        raise NotJson(path=path, line=error.lineno, column=error.colno, detail=detail) from error
     except ValueError as error:  # a number of more digits than Python reads
         raise Unreadable(path=path, reason=str(error).partition(";")[0]) from error
     except RecursionError as error:
