@@ -19,6 +19,7 @@ TuneboardError                exit code 1
 │   ├── NotWritable           a folder cannot be written
 │   ├── DiskFull              not enough free space
 │   ├── StorageFailed         a file could not be read or written while a command ran
+│   ├── DamagedFile           a file of this program's is not what was written
 │   └── StarterMissing        the package that carries the starter model is not installed
 └── JobError
     ├── JobRunning            a live job already owns this job folder
@@ -122,6 +123,10 @@ class DiskFull(MachineError):
 
 class StorageFailed(MachineError):
     key = "storage"
+
+
+class DamagedFile(MachineError):
+    key = "damaged"
 
 
 class StarterMissing(MachineError):

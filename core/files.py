@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from core.errors import DamagedFile
+
 
 def write_json(path: Path, value: object) -> None:
     """Write one JSON value. Raises OSError with the file's name (a full disk); the old file then stays as it
@@ -26,11 +28,13 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The JSON value in a file; None when there is no such file."""
+    """The JSON value in a file; None when there is no such file. Raises DamagedFile."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise DamagedFile(path=path) from error
 
 
 def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:

@@ -28,9 +28,7 @@ ODD_NAMES = [
     'O\'Brien "Bob" `x`',
     "{name} {} {0} %s %(x)d 100%",
     "back\\slash \\n \\1",
-    "-rf --json",
-    "$HOME; rm -rf / & | > <",
-    "../../etc/passwd",
+    "-rf --json $HOME; rm -rf ../../ & | > <",
     "👩‍🔧 José e\u0301 🫨",
 ]
 
@@ -75,6 +73,13 @@ def test_any_name_becomes_rows_a_recipe_and_a_config(name: str, workspace: Works
     tree = ast.parse(run.config.read_text(encoding="utf-8"))
     assert any(isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == "data_path" for s in tree.body)
     assert workspace.root.name in done["path"] and done["truncated_rows"] == 0
+
+
+def test_a_model_that_reads_little(workspace: Workspace, tmp_path: Path) -> None:
+    folder = make_small_model(tmp_path / "short", max_length=128)
+    know_answers(workspace, folder)
+    done = make(workspace, folder, "--name", "Zoë")
+    assert from_yaml(workspace.run(done["run"]).recipe).max_length == 128
 
 
 def test_no_held_back_question_is_trained_on(workspace: Workspace, model: Path) -> None:
@@ -155,7 +160,7 @@ def test_a_file_that_may_grow_no_further(blocks: int, workspace: Workspace, mode
 
 
 def test_json_is_alone_on_standard_output(workspace: Workspace, model: Path) -> None:
-    for encoding in ("ascii", "gbk", "utf-8"):
+    for encoding in ("ascii", "gbk"):
         done = make(workspace, model, "--name", "👩‍🔧 张伟", PYTHONIOENCODING=encoding, PYTHONUTF8="0")
         assert done["name"] == "👩‍🔧 张伟"
 
@@ -184,29 +189,34 @@ def run(workspace: Workspace, model: Path) -> RunPaths:
     return workspace.run(make(workspace, model, "--name", "Zoë")["run"])
 
 
-@pytest.mark.parametrize(
-    ("step", "lacks", "first"),
-    [
-        ("convert", "iter_*.pth", "train"),
-        ("merge", "adapter_model.safetensors", "convert"),
-        ("ask", "merged", "merge"),
-    ],
-)
-def test_a_step_before_its_time(
-    step: str, lacks: str, first: str, workspace: Workspace, run: RunPaths
-) -> None:
-    done = cli(step, run.id, "--workspace", workspace.root, "--json", cwd=workspace.root)
-    assert done.returncode == 2 and "Traceback" not in done.stderr and done.stdout == ""
-    assert lacks in done.stderr and first in done.stderr and str(run.root) in done.stderr
-    assert done.stderr.count("\n") == 1
+STEPS = [
+    ("convert", "iter_*.pth", "train"),
+    ("merge", "adapter_model.safetensors", "convert"),
+    ("ask", "merged", "merge"),
+]
+
+
+def test_a_step_before_its_time(workspace: Workspace, run: RunPaths) -> None:
+    for step, lacks, first in STEPS:
+        done = cli(step, run.id, "--workspace", workspace.root, "--json", cwd=workspace.root)
+        assert done.returncode == 2 and "Traceback" not in done.stderr and done.stdout == ""
+        assert lacks in done.stderr and first in done.stderr and str(run.root) in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_a_run_that_was_not_finished_making(workspace: Workspace) -> None:
-    (workspace.runs / "half").mkdir(parents=True)
-    for step in ("train", "convert", "merge", "ask"):
+    half = workspace.runs / "half"
+    half.mkdir(parents=True)
+    for step in ("train", "ask"):
         done = cli(step, "half", "--workspace", workspace.root, "--json", cwd=workspace.root)
-        assert done.returncode == 2 and "Traceback" not in done.stderr
-        assert str(workspace.runs / "half") in done.stderr and done.stderr.count("\n") == 1, done.stderr
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert str(half) in done.stderr and 'step "data" first' in done.stderr
+    (half / "data.json").write_text("{")
+    (half / "recipe.yaml").write_text("model: [")
+    for step, file, code in (("train", "recipe.yaml", 2), ("ask", "data.json", 1)):
+        done = cli(step, "half", "--workspace", workspace.root, "--json", cwd=workspace.root)
+        assert done.returncode == code and "Traceback" not in done.stderr
+        assert str(half / file) in done.stderr
 
 
 def test_merging_onto_a_quantized_base_is_refused(workspace: Workspace, tmp_path: Path) -> None:

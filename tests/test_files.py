@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import DamagedFile
 from core.files import read_json, write_json, write_lines, write_text
 from core.paths import PROJECT
 
@@ -33,9 +34,15 @@ def test_what_json_does_not_know_is_written_as_text(file: Path) -> None:
 
 def test_a_file_that_is_not_there(file: Path) -> None:
     assert read_json(file) is None
-    write_text(file, "{")
-    with pytest.raises(ValueError, match="line 1"):
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1] x", "\udcff"])
+def test_a_damaged_file_is_named(file: Path, content: str) -> None:
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(DamagedFile) as caught:
         read_json(file)
+    assert str(file) in str(caught.value)
 
 
 def test_lines_are_lines(file: Path) -> None:

@@ -63,6 +63,8 @@ def recipe_for(model: Model, said: Taught, replay: bool, seed: int, iterations: 
     """
     machine = this_machine()
     recipe = Recipe(model=str(model.folder), data="rows.jsonl", seed=seed)
+    if 0 < model.max_length < recipe.max_length:
+        recipe = recipe.changed(max_length=model.max_length)
     distinct = len(set(said.conversations)) * (2 if replay else 1)
     needed = -(-PASSES * distinct // recipe.batch_size)
     length = iterations or max(recipe.iterations or 0, needed)
