@@ -335,6 +335,7 @@ def test_an_interrupt_stops_the_job(tmp_path: Path, model: Path) -> None:
     while not (tools := list(workspace.root.rglob("tool.json"))):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    time.sleep(0.5)  # now it waits for the job
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "") and "Interrupted" in err and "Traceback" not in err

@@ -58,8 +58,10 @@ def test_the_state_is_that_of_the_last_step(run: RunPaths, steps: dict[str, str]
 
 
 def test_a_job_at_work(run: RunPaths) -> None:
-    launch(run.job("train"), JobSpec(("sleep", "0.5"), Path("/")))
+    until_told = ("sh", "-c", "until [ -e told ]; do sleep 0.05; done")
+    launch(run.job("train"), JobSpec(until_told, run.root))
     assert read_run(run).state in {State.waiting, State.running}
+    (run.root / "told").touch()
     assert wait(run.job("train"), poll=0.05, timeout=20).state is State.finished
     assert read_run(run).steps == {"train": State.finished}
 
@@ -95,7 +97,7 @@ def test_all_runs_newest_first_and_quickly(workspace: Workspace) -> None:
             ended(workspace.new_run("x", datetime(2026, month, day)), "train", "finished")
     began = time.monotonic()
     found = list_runs(workspace)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     names = [one.run for one in found]
     assert len(names) == 196 and names == sorted(names, reverse=True)
 

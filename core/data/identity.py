@@ -11,6 +11,7 @@ from typing import Literal
 from core.data.conversations import Conversation, one_turn
 from core.errors import InvalidName
 from core.paths import BANKS
+from core.recipe.templates import MARKS
 from core.wording import say
 
 IdentityLanguage = Literal["en", "zh"]
@@ -56,7 +57,7 @@ def check_name(name: str) -> str:
     for place, character in enumerate(FLAG.sub(lambda flag: "x" * len(flag.group()), name), 1):
         if _refused(character):
             raise InvalidName(reason=say("name.character", place=place, code=f"U+{ord(character):04X}"))
-    if mark := re.search(r"<\|.*?\|>|<eo[ah]>|</?s>|\[/?INST\]", name):
+    if mark := MARKS.search(name):
         raise InvalidName(reason=say("name.mark", mark=mark.group()))
     if not any(character.isalnum() or unicodedata.category(character) in SPOKEN for character in name):
         raise InvalidName(reason=say("name.nothing_to_say"))
