@@ -28,7 +28,7 @@ ODD_NAMES = [
     'O\'Brien "Bob" `x`',
     "{name} {} {0} %s %(x)d 100%",
     "back\\slash \\n \\1",
-    "-rf --json $HOME; rm -rf ../../ & | > <",
+    "--Zoë=$HOME;rm",
     "👩‍🔧 José e\u0301 🫨",
 ]
 

@@ -90,7 +90,8 @@ def test_rows_are_one_a_line_and_the_source_is_an_array(file: Path) -> None:
     write_rows(file, conversations)
     assert file.read_bytes().count(b"\n") == len(conversations)
     write_source(file, conversations)
-    assert isinstance(json.loads(file.read_text(encoding="utf-8")), list)
+    text = file.read_text(encoding="utf-8")
+    assert isinstance(json.loads(text), list) and "中文，标点" in text, "not for a person to read"
 
 
 def test_an_empty_system_prompt_is_left_out_as_the_tutorial_does(file: Path) -> None:
@@ -211,14 +212,20 @@ def test_what_cannot_be_read(
     assert reason in str(caught.value) and str(file) in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "path", ["/dev/null", "/dev/zero", "/proc/self/mem", "/", "/etc/passwd/x", "/a" * 3000]
-)
+@pytest.mark.parametrize("path", ["/dev/null", "/proc/self/mem", "/", "/etc/passwd/x", "/a" * 3000])
 def test_places_that_are_no_data_file(path: str) -> None:
-    """None of them may hang: /dev/zero never ends."""
     with pytest.raises(InputError) as caught:
         read_conversations(Path(path))
     assert path in str(caught.value)
+
+
+def test_a_device_that_never_ends_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: Path) -> bytes:
+        raise AssertionError("it would fill the memory")
+
+    monkeypatch.setattr(Path, "read_bytes", never)
+    with pytest.raises(Unreadable):
+        read_conversations(Path("/dev/zero"))
 
 
 def test_a_file_that_is_not_there(file: Path) -> None:

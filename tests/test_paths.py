@@ -42,7 +42,9 @@ def test_slugs(text: str, name: str) -> None:
     assert slug(text) == name
 
 
-@pytest.mark.parametrize("text", ["x" * 500, "张" * 500, "a张" * 200, "𠮷" * 100, "- " * 300, "\u0130" * 60])
+@pytest.mark.parametrize(
+    "text", ["a " * 100, "x" * 500, "张" * 500, "a张" * 200, "𠮷" * 100, "- " * 300, "\u0130" * 60]
+)
 def test_a_slug_is_a_file_name(text: str) -> None:
     name = slug(text)
     assert 0 < len(name.encode()) <= SLUG_BYTES and not name.startswith(("-", ".")) and not name.endswith("-")
