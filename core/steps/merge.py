@@ -1,6 +1,6 @@
 """Merge: base model and adapter become one model folder, safetensors in shards of 2 GB."""
 
-from core.errors import QuantizedBase
+from core.errors import MissingArtefact, QuantizedBase
 from core.jobs.job import JobSpec
 from core.models import Model, read_model
 from core.paths import RunPaths
@@ -26,5 +26,7 @@ def plan(run: RunPaths) -> JobSpec:
 
 
 def read(run: RunPaths) -> Model:
-    """The merged model. Raises NoSuchModel, NotAModel."""
+    """The merged model. Raises MissingArtefact, NotAModel."""
+    if not run.merged.exists():
+        raise MissingArtefact(what=run.merged.name, where=run.root, step="merge")
     return read_model(run.merged)
