@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.paths import PROJECT
+from core.paths import PROJECT, Workspace
 
 TIMEOUT = 120
 
@@ -40,3 +40,9 @@ def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     (line,) = done.stdout.splitlines()
     found: dict[str, Any] = json.loads(line)
     return found
+
+
+def make_data(workspace: Workspace, model: Path, *arguments: str | Path, **added: str) -> dict[str, Any]:
+    """A run made by ``data``, without training."""
+    options = ("--model", model, "--workspace", workspace.root, "--json")
+    return last_json(cli("data", *arguments, *options, cwd=workspace.root.parent, **added))
