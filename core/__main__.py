@@ -70,38 +70,38 @@ def _wish(options: argparse.Namespace) -> Wish:
 
 
 def _tune(options: argparse.Namespace, workspace: Workspace) -> Result:
-    with progress() as shown:
+    with progress(options.kind) as shown:
         return chain.tune(workspace, _wish(options), shown)
 
 
 def _data(options: argparse.Namespace, workspace: Workspace) -> Result:
-    with progress() as shown:
+    with progress(options.kind) as shown:
         run = chain.make_data(workspace, _wish(options), shown)
     return {"run": run.id, "config": str(run.config), **(read_json(run.data) or {})}
 
 
 def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
-    with progress() as shown:
+    with progress(options.kind) as shown:
         done = chain.run_train(run, shown)
     return {"run": run.id, "checkpoint": str(done.checkpoint), "iteration": done.iteration}
 
 
 def _convert(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
-    with progress() as shown:
+    with progress(options.kind) as shown:
         return {"run": run.id, "adapter": str(chain.run_convert(run, shown))}
 
 
 def _merge(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
-    with progress() as shown:
+    with progress(options.kind) as shown:
         return {"run": run.id, "merged": str(chain.run_merge(run, shown))}
 
 
 def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
-    with progress() as shown:
+    with progress(options.kind) as shown:
         if options.question:
             return chain.ask_both(workspace, run, options.question, shown)
         return chain.run_compare(workspace, run, shown)

@@ -7,6 +7,7 @@ error, so that ``--json`` is alone on standard output.
 import re
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -18,32 +19,35 @@ from core.wording import say
 
 # Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
+# Each other command is the stage of its name.
+STAGES = {"tune": tuple(COSTS), "data": ("starter", "base")}
 PLAIN_EVERY = 10.0
 SHOWN_ANSWERS = 3
 
 
 class Clock:
-    """How far the whole chain is, and how long it will still take at the pace so far."""
+    """How far a command is, and how long it will still take at the pace so far."""
 
-    def __init__(self, stages: dict[str, int]) -> None:
-        self.costs = stages
+    def __init__(self, costs: Mapping[str, int]) -> None:
+        self.costs = dict(costs)
         self.began = time.monotonic()
         self.done = 0.0
         self.current = ""
         self.share = 0.0
 
     def stage(self, name: str) -> None:
-        """Stages before ``name`` count as done, skipped ones too."""
-        names = list(self.costs)
-        before = names[: names.index(name)] if name in names else []
-        self.done = sum(self.costs[known] for known in before)
+        """The stage before is done; those between it and ``name`` are skipped and cost nothing."""
+        self.done += self.costs.pop(self.current, 0)
+        for skipped in list(self.costs)[: list(self.costs).index(name)] if name in self.costs else ():
+            del self.costs[skipped]
         self.current, self.share = name, 0.0
 
     @property
     def fraction(self) -> float:
-        """How much of the chain's cost is behind, from 0 to 1."""
-        now = self.done + self.costs.get(self.current, 0) * self.share
-        return min(1.0, now / sum(self.costs.values()))
+        """How much of the command's cost is behind, from 0 to 1."""
+        whole = self.done + sum(self.costs.values())
+        now = self.done + self.costs.get(self.current, 0) * min(1.0, self.share)
+        return now / whole if whole else 0.0
 
     def left(self) -> str:
         """The time still to go as ``m:ss``; "?" before there is a pace."""
@@ -56,8 +60,8 @@ class Clock:
 class PlainProgress:
     """Progress as lines, for a file, a pipe or a log."""
 
-    def __init__(self) -> None:
-        self.clock = Clock(COSTS)
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.last = 0.0
 
     def stage(self, name: str) -> None:
@@ -89,8 +93,8 @@ class PlainProgress:
 class BarProgress:
     """Progress as two live bars: the stage and the whole."""
 
-    def __init__(self, console: Console) -> None:
-        self.clock = Clock(COSTS)
+    def __init__(self, clock: Clock, console: Console) -> None:
+        self.clock = clock
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -134,10 +138,11 @@ class BarProgress:
         self.bars.stop()
 
 
-def progress() -> PlainProgress | BarProgress:
-    """Bars on a terminal, lines elsewhere."""
+def progress(command: str) -> PlainProgress | BarProgress:
+    """Bars on a terminal, lines elsewhere, for the stages of this command."""
+    clock = Clock({stage: COSTS[stage] for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
-    return BarProgress(console) if console.is_terminal else PlainProgress()
+    return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
 
 def printable(text: str) -> str:
@@ -205,6 +210,6 @@ def _show_findings(console: Console, findings: list[dict[str, str]]) -> None:
     for finding in findings:
         grade, check = finding["grade"], say(f"doctor.check.{finding['check']}")
         console.print(f"[{colours[grade]}]{marks[grade]}[/]", end=" ")
-        _line(console, f"{check}: {finding['text']}")
+        _line(console, say("doctor.line", check=check, text=finding["text"]))
         if finding["fix"]:
             _line(console, "    " + say("doctor.fix", command=finding["fix"]))

@@ -53,16 +53,33 @@ def test_the_time_left_is_reckoned_from_the_pace_so_far(time: Time) -> None:
     assert clock.fraction == 1.0
 
 
-def test_a_skipped_stage_counts_as_done() -> None:
-    clock = Clock(COSTS)
-    clock.stage("train")
-    assert clock.done == COSTS["starter"] + COSTS["base"]
+def test_a_skipped_stage_costs_nothing(time: Time) -> None:
+    """It would make the pace look better than it is."""
+    clock = Clock({"a": 30, "b": 60, "c": 10})
+    clock.stage("b")
+    assert clock.fraction == 0 and clock.left() == "?"
+    clock.share, time.now = 0.5, 1030.0
+    assert clock.fraction == pytest.approx(3 / 7) and clock.left() == "0:40"
     clock.stage("unknown")
-    assert 0 <= clock.fraction <= 1
+    assert clock.fraction == pytest.approx(6 / 7)
+    clock.stage("c")
+    clock.stage("d")
+    assert clock.fraction == 1.0
+
+
+def test_a_command_of_one_stage_is_whole_at_its_end() -> None:
+    shown = progress("train")
+    shown.stage("train")
+    shown.update(1.0, "")
+    assert shown.clock.fraction == 1.0
+    with progress("data") as both:
+        both.stage("base")
+        both.update(0.5, "")
+    assert both.clock.fraction == 0.5
 
 
 def test_lines_for_a_pipe(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
-    with PlainProgress() as shown:
+    with PlainProgress(Clock(COSTS)) as shown:
         shown.stage("train")
         for step in range(100):
             time.now += 1
@@ -71,14 +88,14 @@ def test_lines_for_a_pipe(time: Time, capsys: pytest.CaptureFixture[str]) -> Non
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == "" and 8 <= len(lines) <= 13, "a line now and then"
-    assert lines[0].startswith("[ 2") and "Training" in lines[0] and "left" in lines[0]
+    assert lines[0].startswith("[  0%]") and "Training" in lines[0] and "left" in lines[0]
     assert "loss 1.0" in lines[-2] and "{x} [red]" in lines[-1] and "\x1b" not in err
 
 
 def test_bars_on_a_terminal() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=120)
-    with BarProgress(console) as shown:
+    with BarProgress(Clock(COSTS), console) as shown:
         for stage in COSTS:
             shown.stage(stage)
             shown.update(0.5, "[bold]5/10[/bold] loss 1.2")
@@ -90,12 +107,12 @@ def test_bars_on_a_terminal() -> None:
 
 
 def test_which_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(progress(), PlainProgress)
+    assert isinstance(progress("tune"), PlainProgress)
     master, slave = pty.openpty()
     with os.fdopen(slave, "w") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setenv("TERM", "xterm")
-        assert isinstance(progress(), BarProgress)
+        assert isinstance(progress("tune"), BarProgress)
     os.close(master)
 
 
