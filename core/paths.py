@@ -133,6 +133,15 @@ class Workspace:
         return self.models / "starter"
 
     @property
+    def starter_job(self) -> Path:
+        """The job folder of the starter's making."""
+        return self.models / ".starter.job"
+
+    @property
+    def starter_lock(self) -> Path:
+        return self.models / ".starter.lock"
+
+    @property
     def runs(self) -> Path:
         return self.root / "runs"
 

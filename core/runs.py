@@ -8,7 +8,7 @@ from core.jobs.job import JobPaths, read_record
 from core.jobs.status import State, read_status
 from core.paths import RunPaths, Workspace
 
-STEPS = ("starter", "base", "train", "convert", "merge", "ask")
+STEPS = ("base", "train", "convert", "merge", "ask")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ def know_answers(workspace: Workspace, model: Path, file: Path | None = None, na
     """Put answers to every question that a run on ``model`` asks into the workspace's memory."""
     said = data.taught(name, file)
     recipe = data.recipe_for(read_model(model), said, replay=True, seed=42, iterations=None)
-    asks = [*data.replay_asks(said), *(q.ask for q in compare.questions(said.name, said.conversations))]
+    asks = [
+        *data.replay_asks(said, recipe),
+        *(q.ask for q in compare.questions(said.name, said.conversations)),
+    ]
 
     def invent(_: Path, __: Path, ___: Any, asks: Sequence[Ask], *____: Any) -> dict[str, Answer]:
         return {ask.question: Answer(f"This is about {ask.question}", True) for ask in asks}

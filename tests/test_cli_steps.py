@@ -55,9 +55,10 @@ def test_a_run_that_was_not_finished_making(workspace: Workspace) -> None:
 
 
 def test_merging_onto_a_quantized_base_is_refused(workspace: Workspace, tmp_path: Path) -> None:
-    folder = make_small_model(tmp_path / "q", quantization_config={"quant_method": "gptq"})
+    folder = make_small_model(tmp_path / "q")
     know_answers(workspace, folder)
     run = workspace.run(make_data(workspace, folder, "--name", "Zoë")["run"])
+    make_small_model(folder, quantization_config={"quant_method": "gptq"})  # exchanged meanwhile
     run.adapter.mkdir()
     (run.adapter / "adapter_model.safetensors").touch()
     done = cli("merge", run.id, "--workspace", workspace.root, "--json", cwd=workspace.root)

@@ -47,6 +47,8 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "device": (["auto", "cpu", "cuda"], ["gpu", "cuda:0", None]),
     "precision": (["auto", "fp32", "bf16", "fp16"], ["float32", None]),
     "target_modules": ([[], ["q_proj", "v_proj"]], ["q_proj", [1], None]),
+    "shuffle": ([True, False], ["maybe", None]),
+    "self_distillation": ([True, False], ["maybe", None]),
     "pack": ([True, False], ["maybe", None, 2]),
     "group_by_length": ([True, False], ["maybe", None]),
     "optimizer": (["adamw", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit"], ["sgd", None]),

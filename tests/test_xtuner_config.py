@@ -100,6 +100,8 @@ REACHES: dict[str, tuple[Any, str, Any]] = {
     "device": ("cpu", "env_cfg.dist_cfg.backend", "gloo"),
     "precision": ("fp16", "model.llm.torch_dtype", Named("torch.float16")),
     "target_modules": (("q_proj",), "model.lora.target_modules", ["q_proj"]),
+    "shuffle": (False, "train_dataloader.sampler.shuffle", False),
+    "self_distillation": (True, "self_distillation", True),
     "pack": (True, "train_dataset.pack_to_max_length", True),
     "group_by_length": (
         True,

@@ -26,10 +26,15 @@ class HeldBack:
 
 
 @cache
-def replay_questions() -> tuple[str, ...]:
-    """General questions for replay, both languages (written for this project)."""
+def replay_bank() -> dict[str, tuple[str, ...]]:
+    """General questions for replay by language (written for this project)."""
     found = json.loads((BANKS / "general.json").read_text(encoding="utf-8"))
-    return tuple(question for questions in found.values() for question in questions)
+    return {language: tuple(questions) for language, questions in found.items()}
+
+
+def replay_questions() -> tuple[str, ...]:
+    """All of them."""
+    return tuple(question for questions in replay_bank().values() for question in questions)
 
 
 @cache

@@ -1,6 +1,6 @@
 """How many tokens a data set has, and how many fit: counted as XTuner 0.2.0 encodes (``encode_fn``)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -61,6 +61,13 @@ def count_tokens(
         answerless_rows=sum(row.before_answer >= max_length for row in rows),
         longest=max((row.total for row in rows), default=0),
     )
+
+
+def row_length(tokenizer: Path, template: Template) -> Callable[[Conversation], int]:
+    """A function that counts one conversation's tokens. Raises NotAModel."""
+    reader = _read(tokenizer)
+    begin, sep = _first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
+    return lambda conversation: _count(conversation, reader, template, begin, sep).total
 
 
 def _count(conversation: Conversation, reader: Tokenizer, template: Template, begin: int, sep: int) -> _Row:

@@ -63,6 +63,8 @@ class Recipe:
     device: Literal["auto", "cpu", "cuda"] = _advanced("auto")
     precision: Precision = _advanced("auto")
     target_modules: tuple[Text, ...] = _advanced(())
+    shuffle: bool = _advanced(True)
+    self_distillation: bool = _advanced(False)
     pack: bool = _advanced(False)
     group_by_length: bool = _advanced(False)
     optimizer: Optimizer = _advanced("adamw")

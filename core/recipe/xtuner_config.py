@@ -85,6 +85,9 @@ data_path = {glob.escape(str(data))!r}{_pattern_note(data)}
 prompt_template = PROMPT_TEMPLATE.{recipe.template}
 max_length = {recipe.max_length}  # tokens; longer conversations are cut at the end
 pack_to_max_length = {recipe.pack}
+# Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
+# keeps to the base's distribution instead of the one answer. Plain XTuner trains every row on its answer.
+self_distillation = {recipe.self_distillation}
 
 # Scheduler & Optimizer
 batch_size = {recipe.batch_size}  # per device
@@ -168,7 +171,7 @@ def _quantization(recipe: Recipe) -> str:
 
 
 def _data(recipe: Recipe) -> str:
-    sampler = "dict(type=DefaultSampler, shuffle=True)"
+    sampler = f"dict(type=DefaultSampler, shuffle={recipe.shuffle})"
     if recipe.group_by_length:
         per_step = "per_device_batch_size=batch_size * accumulative_counts"
         sampler = f'dict(type=LengthGroupedSampler, length_property="length", {per_step})'

@@ -19,10 +19,15 @@ def plan(run: RunPaths) -> JobSpec:
     """
     base = train.model_of(run)
     adapter = convert.read(run)
-    if base.quantization:
-        raise QuantizedBase(model=base.folder, quantization=base.quantization)
+    refuse_quantized(base)
     check_space(run.root, int(base.parameters * BYTES_PER_WEIGHT * SPARE))
     return engine_job("merge", base.folder, adapter, run.merged, convert.SHARD)
+
+
+def refuse_quantized(base: Model) -> None:
+    """Raises QuantizedBase for a base that nothing can be merged onto."""
+    if base.quantization:
+        raise QuantizedBase(model=base.folder, quantization=base.quantization)
 
 
 def read(run: RunPaths) -> Model:
