@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from core.errors import StepFailed, TuneboardError
 from core.jobs.explain import explain
@@ -21,7 +22,7 @@ from core.paths import PROJECT, RunPaths, Workspace
 from core.runs import CHAIN, DATA, rename
 from core.steps import data, watch
 from core.steps.step import LOG_LINES, check_space
-from core.tune import NEEDED_BYTES, Wish
+from core.tune import NEEDED_BYTES, Wish, chosen_model
 from core.wording import say
 
 # The running step has 20 s to end, and the chain must outlive it.
@@ -30,12 +31,16 @@ STOP_GRACE = 30.0
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the chain: its state (None before it began), how far it is (0 to 1) and a note."""
+    """One stage of the chain: its state (None before it began), how far it is (0 to 1) and a note.
+
+    ``needless``: it was behind before this chain began.
+    """
 
     name: str
     state: State | None
     share: float
     note: str
+    needless: bool
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def start_data(workspace: Workspace, wish: Wish, by: str, language: str) -> RunP
 
 def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
     said = data.taught(wish.name, wish.data, wish.language)
+    chosen_model(workspace, wish.model)
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
     run = workspace.new_run(said.name, datetime.now())
@@ -132,22 +138,22 @@ def read_progress(workspace: Workspace, run: RunPaths) -> Progress:
     began = time.monotonic() - (time.time() - status.started) if status.started else None
     clock = Clock(COSTS, began)
     for stage in stages:
-        if stage.state is not None:
+        if stage.state is not None and not stage.needless:
             clock.stage(stage.name)
             clock.share = 1.0 if stage.state is State.finished else stage.share
     share = 1.0 if status.state is State.finished else clock.fraction
     return Progress(status.state, stages, share, clock.left())
 
 
-def failure(run: RunPaths) -> str:
+def failure(workspace: Workspace, run: RunPaths) -> str:
     """Why the chain ended without its result, in a sentence or two; empty when it did not fail."""
     status = read_status(run.job(CHAIN))
     if status.state not in {State.failed, State.lost}:
         return ""
     for name in reversed(COSTS):
-        found = _status(run, name)
+        found = _status(workspace, run, name)
         if found and found.state in {State.failed, State.lost}:
-            return _failed_step(run, name, found)
+            return _failed_step(_job(workspace, run, name), name, found)
     # It ended between its steps: its own last words are a sentence already.
     words = last_lines(JobPaths(run.job(CHAIN)).log, 1)
     cause = explain(words, status)
@@ -158,8 +164,8 @@ def failure(run: RunPaths) -> str:
     )
 
 
-def _failed_step(run: RunPaths, step: str, status: Status) -> str:
-    log = JobPaths(run.job(step)).log
+def _failed_step(folder: Path, step: str, status: Status) -> str:
+    log = JobPaths(folder).log
     cause = explain(last_lines(log, LOG_LINES), status)
     key, line = (cause.key, cause.line) if cause else ("unknown", "")
     error: TuneboardError = StepFailed(
@@ -170,10 +176,11 @@ def _failed_step(run: RunPaths, step: str, status: Status) -> str:
 
 def _stages(workspace: Workspace, run: RunPaths) -> Iterator[Stage]:
     for name in COSTS:
-        status = _status(run, name)
-        state = status.state if status else State.finished if _needless(workspace, run, name) else None
+        status = _status(workspace, run, name)
+        needless = status is None and _needless(workspace, run, name)
+        state = status.state if status else State.finished if needless else None
         share, note = _share(run, name) if state in LIVE else (float(state is State.finished), "")
-        yield Stage(name, state, share, note)
+        yield Stage(name, state, share, note, needless)
 
 
 def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
@@ -192,6 +199,19 @@ def _share(run: RunPaths, stage: str) -> tuple[float, str]:
     return found[-1]
 
 
-def _status(run: RunPaths, step: str) -> Status | None:
-    folder = run.job(step)
-    return read_status(folder) if JobPaths(folder).spec.exists() else None
+def _job(workspace: Workspace, run: RunPaths, step: str) -> Path:
+    """A stage's job folder: the starter belongs to no run."""
+    return workspace.starter_job if step == "starter" else run.job(step)
+
+
+def _status(workspace: Workspace, run: RunPaths, step: str) -> Status | None:
+    folder = _job(workspace, run, step)
+    if not JobPaths(folder).spec.exists():
+        return None
+    status = read_status(folder)
+    return None if step == "starter" and _earlier(status, read_status(run.job(CHAIN))) else status
+
+
+def _earlier(status: Status, chain: Status) -> bool:
+    """Whether a job had ended before the chain began."""
+    return bool(status.ended and chain.started and status.ended < chain.started)

@@ -6,6 +6,7 @@ TuneboardError                exit code 1
 │   ├── InvalidRecipe         the recipe's problems, all of them
 │   ├── InvalidOption         an option of the command line has an unusable value
 │   ├── NoSuchFile            a file that was named is not there
+│   ├── Unreadable            a data file cannot be read as text
 │   ├── NoSuchModel           a model folder that was named is not there
 │   ├── NotAModel             a folder is not a model this program can train
 │   ├── NotJson               a data file is not JSON
@@ -18,6 +19,8 @@ TuneboardError                exit code 1
 ├── MachineError              this machine lacks something
 │   ├── NotWritable           a folder cannot be written
 │   ├── DiskFull              not enough free space
+│   ├── StorageFailed         a file could not be read or written while a command ran
+│   ├── DamagedFile           a file of this program's is not what was written
 │   └── StarterMissing        the package that carries the starter model is not installed
 └── JobError
     ├── JobRunning            a live job already owns this job folder
@@ -28,9 +31,10 @@ TuneboardError                exit code 1
     └── StepStopped           somebody stopped the step
 """
 
+import errno
 from typing import ClassVar
 
-from core.wording import Language, say
+from core.wording import Language, say, sentences
 
 
 class TuneboardError(Exception):
@@ -69,6 +73,10 @@ class InvalidOption(InputError):
 
 class NoSuchFile(InputError):
     key = "no_such_file"
+
+
+class Unreadable(InputError):
+    key = "unreadable"
 
 
 class NoSuchModel(InputError):
@@ -119,6 +127,14 @@ class DiskFull(MachineError):
     key = "disk_full"
 
 
+class StorageFailed(MachineError):
+    key = "storage"
+
+
+class DamagedFile(MachineError):
+    key = "damaged"
+
+
 class StarterMissing(MachineError):
     key = "starter_missing"
 
@@ -154,3 +170,9 @@ class StepFailed(JobError):
 class StepStopped(JobError):
     key = "step_stopped"
     exit_code = 130
+
+
+def reason_of(error: OSError) -> str:
+    """Why the system refused, in the terminal's language where it is a common reason."""
+    key = f"file.{errno.errorcode.get(error.errno or 0, '')}"
+    return say(key) if key in sentences("en") else error.strerror or str(error)

@@ -2,15 +2,18 @@
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from core.errors import DamagedFile
+
 
 def write_json(path: Path, value: object) -> None:
-    """Write one JSON value. Raises OSError (a full disk); the old file then stays as it was."""
+    """Write one JSON value. Raises OSError with the file's name (a full disk); the old file then stays as it
+    was."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
 
 
@@ -25,23 +28,34 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The JSON value in a file; None when there is no such file."""
+    """The JSON value in a file; None when there is no such file. Raises DamagedFile."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise DamagedFile(path=path) from error
 
 
 def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_beside(path, fill)
+    except OSError as error:
+        error.filename = str(path)  # write() does not know it
+        raise
+
+
+def _write_beside(path: Path, fill: Callable[[TextIO], object]) -> None:
+    """Not with tempfile: its files are readable by their owner only, and stay so when renamed."""
+    partial = path.with_name(f".{path.name[:20]}.{secrets.token_hex(4)}")
+    try:
+        with partial.open("x", encoding="utf-8") as stream:
             fill(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).replace(path)
+        partial.replace(path)
     except BaseException:
         with suppress(OSError):
-            Path(name).unlink()
+            partial.unlink()
         raise

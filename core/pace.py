@@ -1,6 +1,7 @@
-"""How far the whole chain is, and how long it will still take at its pace so far."""
+"""How far a command is, and how long it will still take at its pace so far."""
 
 import time
+from collections.abc import Mapping
 
 # Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
@@ -9,27 +10,28 @@ LEAST_SHARE = 0.02
 
 
 class Clock:
-    """The chain's stages by their cost; ``began`` is the chain's start on the monotonic clock."""
+    """A command's stages by their cost; ``began`` is its start on the monotonic clock."""
 
-    def __init__(self, stages: dict[str, int], began: float | None = None) -> None:
-        self.costs = stages
+    def __init__(self, costs: Mapping[str, int], began: float | None = None) -> None:
+        self.costs = dict(costs)
         self.began = time.monotonic() if began is None else began
         self.done = 0.0
         self.current = ""
         self.share = 0.0
 
     def stage(self, name: str) -> None:
-        """Stages before ``name`` count as done, skipped ones too."""
-        names = list(self.costs)
-        before = names[: names.index(name)] if name in names else []
-        self.done = sum(self.costs[known] for known in before)
+        """The stage before is done; those between it and ``name`` are skipped and cost nothing."""
+        self.done += self.costs.pop(self.current, 0)
+        for skipped in list(self.costs)[: list(self.costs).index(name)] if name in self.costs else ():
+            del self.costs[skipped]
         self.current, self.share = name, 0.0
 
     @property
     def fraction(self) -> float:
-        """How much of the chain's cost is behind, from 0 to 1."""
-        now = self.done + self.costs.get(self.current, 0) * self.share
-        return min(1.0, now / sum(self.costs.values()))
+        """How much of the command's cost is behind, from 0 to 1."""
+        whole = self.done + sum(self.costs.values())
+        now = self.done + self.costs.get(self.current, 0) * min(1.0, self.share)
+        return now / whole if whole else 0.0
 
     def left(self) -> str:
         """The time still to go as ``m:ss``; "?" before there is a pace."""

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import NoSuchChat, NoSuchRun, NotWritable
+from core.errors import NoSuchChat, NoSuchRun, NotWritable, reason_of
+from core.wording import say
 
 PROJECT = Path(__file__).resolve().parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
@@ -124,8 +125,15 @@ class Workspace:
 
     @classmethod
     def of(cls, given: str | Path | None = None) -> "Workspace":
-        """The workspace named on the command line, else by the environment, else ``./workspace``."""
-        return cls(Path(given or os.environ.get("TUNEBOARD_HOME") or "workspace").expanduser().resolve())
+        """The workspace named on the command line, else by the environment, else ``./workspace``.
+
+        Raises NotWritable for the home of a user who is not there.
+        """
+        named = Path(given or os.environ.get("TUNEBOARD_HOME") or "workspace")
+        try:
+            return cls(named.expanduser().resolve())
+        except RuntimeError as error:
+            raise NotWritable(folder=named, reason=say("file.no_home")) from error
 
     @property
     def models(self) -> Path:
@@ -134,6 +142,15 @@ class Workspace:
     @property
     def starter(self) -> Path:
         return self.models / "starter"
+
+    @property
+    def starter_job(self) -> Path:
+        """The job folder of the starter's making."""
+        return self.models / ".starter.job"
+
+    @property
+    def starter_lock(self) -> Path:
+        return self.models / ".starter.lock"
 
     @property
     def runs(self) -> Path:
@@ -222,12 +239,21 @@ class Workspace:
 
     def prepare(self) -> None:
         """Make the workspace and prove that it can be written. Raises NotWritable."""
+        _refuse_unusable(self.root)
         make_folder(self.root, exist_ok=True)
         try:
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            raise NotWritable(folder=self.root, reason=error.strerror) from error
+            raise NotWritable(folder=self.root, reason=reason_of(error)) from error
+
+
+def _refuse_unusable(folder: Path) -> None:
+    """datasets 5.0.1 takes "::" for a chain of protocols and fills in "$NAME"; JSON files want UTF-8."""
+    if "::" in str(folder) or os.path.expandvars(folder) != str(folder):
+        raise NotWritable(folder=folder, reason=say("file.unusable_path"))
+    if re.search("[\ud800-\udfff]", str(folder)):
+        raise NotWritable(folder=folder, reason=say("file.not_utf8_name"))
 
 
 def make_folder(folder: Path, exist_ok: bool = False) -> None:
@@ -237,4 +263,4 @@ def make_folder(folder: Path, exist_ok: bool = False) -> None:
     except OSError as error:
         if isinstance(error, FileExistsError) and not folder.is_file():
             raise
-        raise NotWritable(folder=folder, reason=error.strerror) from error
+        raise NotWritable(folder=folder, reason=reason_of(error)) from error

@@ -9,13 +9,13 @@ from typing import Any
 
 from core.errors import JobRunning
 from core.files import write_json
-from core.jobs.job import read_record
+from core.jobs.job import JobPaths, read_record
 from core.jobs.status import LIVE, State, read_status
 from core.paths import RunPaths, Workspace
 
 # The job that makes a run's data by itself; in a chain the chain's own job does.
 DATA = "data"
-STEPS = (DATA, "starter", "base", "train", "convert", "merge", "ask")
+STEPS = (DATA, "base", "train", "convert", "merge", "ask")
 # The job of the whole chain (core.tune), which starts the steps' jobs one after the other.
 CHAIN = "chain"
 
@@ -99,7 +99,7 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
     steps = dict(_steps(paths))
     made = State.finished
     return {
-        "data": made if paths.data.exists() else steps.get(DATA) or steps.get("base") or steps.get("starter"),
+        "data": made if paths.data.exists() else steps.get(DATA) or steps.get("base") or _chain(paths),
         "config": made if paths.config.exists() else None,
         "train": steps.get("train"),
         "merge": made if paths.merged.exists() else steps.get("merge") or steps.get("convert"),
@@ -118,13 +118,15 @@ def next_step(found: Mapping[str, State | None]) -> str:
 
 
 def _state(paths: RunPaths, steps: Mapping[str, State]) -> State:
-    chain = paths.job(CHAIN)
-    if (chain / "job.json").exists():
-        return read_status(chain).state
-    return list(steps.values())[-1] if steps else State.waiting
+    return _chain(paths) or (list(steps.values())[-1] if steps else State.waiting)
+
+
+def _chain(paths: RunPaths) -> State | None:
+    folder = paths.job(CHAIN)
+    return read_status(folder).state if JobPaths(folder).spec.exists() else None
 
 
 def _steps(paths: RunPaths) -> Iterator[tuple[str, State]]:
     for step in STEPS:
-        if (paths.job(step) / "job.json").exists():
+        if JobPaths(paths.job(step)).spec.exists():
             yield step, read_status(paths.job(step)).state

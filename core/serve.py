@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from core.errors import InvalidOption
+from core.arguments import whole_number
+from core.errors import InvalidOption, reason_of
 from core.paths import PROJECT, Workspace
 from core.wording import say
 
 PORT = 8501
 PORTS_TRIED = 100
+OPTIONS = ("--port", "--address", "--no-browser", "--password", "--no-token", "--base-url-path")
 # How the server is told what its command line says. A password is asked for, or found in the environment.
 ACCESS_VARIABLE, PASSWORD_VARIABLE, BROWSER_VARIABLE = (
     "TUNEBOARD_ACCESS",
@@ -39,7 +41,9 @@ class Serving:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the dashboard, which is what runs when no command is given."""
     group = parser.add_argument_group(say("serve.options"))
-    group.add_argument("--port", type=_port, default=PORT, metavar="N", help=say("serve.port"))
+    group.add_argument(
+        "--port", type=whole_number(1, 65535), default=PORT, metavar="N", help=say("serve.port")
+    )
     group.add_argument("--address", default="127.0.0.1", metavar="IP", help=say("serve.address"))
     group.add_argument("--no-browser", action="store_true", help=say("serve.no_browser"))
     group.add_argument("--password", action="store_true", help=say("serve.password"))
@@ -97,14 +101,7 @@ def free_port(address: str, first: int) -> int:
                 probe.bind((address, port))
                 return port
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = reason_of(error)
     raise InvalidOption(
         message=say("serve.no_port", address=address, port=first, reason=reason), help="--port"
     )
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 65535:
-        raise ValueError(text)
-    return value

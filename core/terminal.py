@@ -4,6 +4,7 @@ On a terminal it is two bars; into a file or a pipe it is a line now and then. A
 error, so that ``--json`` is alone on standard output.
 """
 
+import re
 import sys
 import time
 from typing import Any
@@ -16,6 +17,8 @@ from rich.table import Table
 from core.pace import COSTS, Clock
 from core.wording import say
 
+# Each other command is the stage of its name.
+STAGES = {"tune": tuple(COSTS), "data": ("starter", "base"), "export": ("convert", "merge")}
 PLAIN_EVERY = 10.0
 SHOWN_ANSWERS = 3
 
@@ -23,8 +26,8 @@ SHOWN_ANSWERS = 3
 class PlainProgress:
     """Progress as lines, for a file, a pipe or a log."""
 
-    def __init__(self) -> None:
-        self.clock = Clock(COSTS)
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.last = 0.0
 
     def stage(self, name: str) -> None:
@@ -38,7 +41,7 @@ class PlainProgress:
             self._line(note)
 
     def say(self, key: str, **values: object) -> None:
-        print(say(key, **values), file=sys.stderr, flush=True)
+        print(printable(say(key, **values)), file=sys.stderr, flush=True)
 
     def _line(self, note: str) -> None:
         self.last = time.monotonic()
@@ -56,8 +59,8 @@ class PlainProgress:
 class BarProgress:
     """Progress as two live bars: the stage and the whole."""
 
-    def __init__(self, console: Console) -> None:
-        self.clock = Clock(COSTS)
+    def __init__(self, clock: Clock, console: Console) -> None:
+        self.clock = clock
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -80,7 +83,7 @@ class BarProgress:
         self._show(note)
 
     def say(self, key: str, **values: object) -> None:
-        self.bars.console.print(say(key, **values), markup=False)
+        _line(self.bars.console, say(key, **values))
 
     def _finish_part(self) -> None:
         if self.part != self.whole:
@@ -101,10 +104,16 @@ class BarProgress:
         self.bars.stop()
 
 
-def progress() -> PlainProgress | BarProgress:
-    """Bars on a terminal, lines elsewhere."""
+def progress(command: str) -> PlainProgress | BarProgress:
+    """Bars on a terminal, lines elsewhere, for the stages of this command."""
+    clock = Clock({stage: COSTS[stage] for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
-    return BarProgress(console) if console.is_terminal else PlainProgress()
+    return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
+
+
+def printable(text: str) -> str:
+    """``text`` without what steers a terminal: control characters, marks of text direction, no characters."""
+    return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\ufffd", text)
 
 
 def show(kind: str, result: dict[str, Any]) -> None:
@@ -118,24 +127,33 @@ def show(kind: str, result: dict[str, Any]) -> None:
         _show_answers(console, result)
     else:
         for key, value in result.items():
-            console.print(f"{key}: {value}", markup=False, highlight=False)
+            _line(console, f"{key}: {value}")
+
+
+def _line(console: Console, text: str) -> None:
+    """A line as it is: a path that is broken in two cannot be copied."""
+    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _cell(text: object) -> str:
+    return "–" if text is None else escape(printable(str(text)))
 
 
 def _show_answers(console: Console, result: dict[str, Any]) -> None:
     """Some answers of each kind and the measured numbers."""
-    table = Table(title=say("result.title", run=result["run"]), show_lines=True)
+    table = Table(title=_cell(say("result.title", run=result["run"])), show_lines=True)
     for column in ("question", "base", "tuned"):
         table.add_column(say(f"result.{column}"), overflow="fold")
     kinds = {answer.get("kind"): None for answer in result["answers"]}
     for kind in kinds:
         rows = [answer for answer in result["answers"] if answer.get("kind") == kind]
         for row in rows[:SHOWN_ANSWERS] if kind else rows:
-            table.add_row(*(escape(row[key]) for key in ("question", "base", "tuned")))
+            table.add_row(*(_cell(row[key]) for key in ("question", "base", "tuned")))
     console.print(table)
     for key in ("learned", "kept", "leaked", "merged"):
         if key in result:
             value = "–" if result[key] is None else result[key]
-            console.print(say(f"result.{key}", value=value), markup=False)
+            _line(console, say(f"result.{key}", value=value))
 
 
 def _show_runs(console: Console, runs: list[dict[str, Any]]) -> None:
@@ -147,13 +165,17 @@ def _show_runs(console: Console, runs: list[dict[str, Any]]) -> None:
     for column in columns:
         table.add_column(say(f"runs.{column}"), overflow="fold")
     for run in runs:
-        table.add_row(*("–" if run[key] is None else escape(str(run[key])) for key in columns))
+        shown = {**run, "state": say(f"state.{run['state']}")}
+        table.add_row(*(_cell(shown[key]) for key in columns))
     console.print(table)
 
 
 def _show_findings(console: Console, findings: list[dict[str, str]]) -> None:
-    marks = {"good": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
+    marks = {"good": "✓", "note": "•", "bad": "✗"}
+    colours = {"good": "green", "note": "yellow", "bad": "red"}
     for finding in findings:
-        console.print(f"{marks[finding['grade']]} {finding['check']}: {escape(finding['text'])}")
+        grade, check = finding["grade"], say(f"doctor.check.{finding['check']}")
+        console.print(f"[{colours[grade]}]{marks[grade]}[/]", end=" ")
+        _line(console, say("doctor.line", check=check, text=finding["text"]))
         if finding["fix"]:
-            console.print(f"    {escape(say('doctor.fix', command=finding['fix']))}")
+            _line(console, "    " + say("doctor.fix", command=finding["fix"]))

@@ -12,7 +12,7 @@ from core.data.identity import IdentityLanguage
 from core.files import write_json
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
-from core.models import find_model, read_model, starter_gguf
+from core.models import Model, find_model, read_model, starter_gguf
 from core.paths import RunPaths, Workspace, make_folder
 from core.recipe.recipe import Recipe
 from core.steps import answer, compare, convert, data, merge, train
@@ -79,28 +79,22 @@ def finished(run: RunPaths, step: str) -> bool:
 def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> RunPaths:
     """Everything before training: a run (a new one, or ``run``) with its rows, recipe and config.
 
-    What is wrong with the wish is said before anything is written. Raises InvalidName, NoSuchFile, NotJson,
-    NotConversations, EmptyData, NoSuchModel, NotAModel, NotWritable, DiskFull, InvalidRecipe.
+    What is wrong with the wish is said before the run's folder is made. Raises InvalidName, NoSuchFile,
+    NotJson, NotConversations, EmptyData, NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull,
+    InvalidRecipe.
     """
     if run is not None and run.versions.exists():
         return run
     said = data.taught(wish.name, wish.data, wish.language)
-    folder = find_model(workspace, wish.model)
-    if folder != workspace.starter:
-        read_model(folder)
-    workspace.prepare()
-    check_space(workspace.root, NEEDED_BYTES)
+    model = ready_model(workspace, wish.model, progress)
+    recipe = data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, wish.system)
     run = run or workspace.new_run(said.name, datetime.now())
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=wish.data)
-    if folder == workspace.starter:
-        make_starter(workspace, run, progress)
-    model = read_model(folder)
-    recipe = data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, wish.system)
-    replay = data.replay_asks(said) if wish.replay else []
+    replay = data.replay_asks(said, recipe) if wish.replay else []
     asks = [*replay, *(question.ask for question in compare.questions(said.name, said.conversations))]
     progress.stage("base")
-    memory = Remembered(workspace, folder, speech_of(recipe))
+    memory = Remembered(workspace, model.folder, speech_of(recipe))
     answers = memory.ask(run.job("base"), asks, recipe.device, progress.update)
     place = workspace.data(run.id)
     rows = data.replay_rows({one.question: answers[one.question] for one in replay})
@@ -109,19 +103,44 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     return run
 
 
+def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:
+    """The base model that was asked for; the starter is made where it is not there yet.
+
+    Raises NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull.
+    """
+    folder = chosen_model(workspace, given)
+    workspace.prepare()
+    check_space(workspace.root, NEEDED_BYTES)
+    if folder == workspace.starter:
+        make_starter(workspace, progress)
+    return read_model(folder)
+
+
+def chosen_model(workspace: Workspace, given: str | None) -> Path:
+    """The folder of the base model that was asked for, which for the starter need not be there yet.
+
+    A quantized one is refused here, before hours of training, and not when it is merged. Raises NoSuchModel,
+    NotAModel, QuantizedBase.
+    """
+    folder = find_model(workspace, given)
+    if folder != workspace.starter:
+        merge.refuse_quantized(read_model(folder))
+    return folder
+
+
 def speech_of(recipe: Recipe) -> Speech:
     """How a recipe's model is spoken to, before, during and after training."""
-    return Speech(recipe.template, recipe.system)
+    return Speech(recipe.template, recipe.system, recipe.precision)
 
 
-def make_starter(workspace: Workspace, run: RunPaths, progress: Progress) -> None:
+def make_starter(workspace: Workspace, progress: Progress) -> None:
     """Convert the shipped starter once; of two runs at a time the second waits for the first."""
     make_folder(workspace.models, exist_ok=True)
-    with FileLock(workspace.models / ".starter.lock"):
+    with FileLock(workspace.starter_lock):
         if not workspace.starter.exists():
             progress.stage("starter")
             job = engine_job("starter", starter_gguf(), workspace.starter)
-            run_job("starter", run.job("starter"), job)
+            run_job("starter", workspace.starter_job, job)
 
 
 def run_train(run: RunPaths, progress: Progress) -> Trained:

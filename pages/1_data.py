@@ -34,19 +34,19 @@ def make_data(workspace: Workspace) -> None:
         st.rerun()
 
 
-def show_data(run: RunPaths) -> None:
+def show_data(workspace: Workspace, run: RunPaths) -> None:
     if run.config.exists():
         link_to("config", t("page.data.to_config"), run)
         data_panel(run)
     elif status_of(run.job(DATA)):
-        follow(run)
+        follow(workspace, run)
     elif is_live(status_of(run.job(CHAIN))):
         wait_for_chain(run)
     else:
         st.info(t("page.data.nothing"), icon=":material/info:")
 
 
-def follow(run: RunPaths) -> None:
+def follow(workspace: Workspace, run: RunPaths) -> None:
     """The job that makes the data: how far, stop, and when it failed why and once more."""
     job = run.job(DATA)
     live = is_live(status_of(job))
@@ -62,7 +62,7 @@ def follow(run: RunPaths) -> None:
             if st.button(t("page.data.stop"), icon=":material/stop:", key="data_stop"):
                 stop(job, getpass.getuser(), chain.STOP_GRACE)
             return
-        show_why(run)
+        show_why(workspace, run)
         if st.button(t("page.data.try_again"), icon=":material/refresh:", type="primary", key="data_again"):
             with shown_errors():
                 launch(job, read_spec(job))
@@ -81,12 +81,13 @@ def show_progress(run: RunPaths) -> None:
     st.progress(share, text=text)
 
 
-def show_why(run: RunPaths) -> None:
+def show_why(workspace: Workspace, run: RunPaths) -> None:
     """The step that failed says why; one that failed between its steps has said so in its log."""
-    for step in ("base", "starter", DATA):
-        status = status_of(run.job(step))
-        if status and JobPaths(run.job(step)).log.exists():
-            show_failure(run.job(step), status)
+    starter = [] if workspace.starter.exists() else [workspace.starter_job]
+    for folder in (run.job("base"), *starter, run.job(DATA)):
+        status = status_of(folder)
+        if status and JobPaths(folder).log.exists():
+            show_failure(folder, status)
     show_log(run.job(DATA), f"data {run.id}")
 
 
@@ -105,7 +106,7 @@ with shown_errors():
     if here.run is None:
         make_data(here.workspace)
     else:
-        show_data(here.run)
+        show_data(here.workspace, here.run)
         other = st.expander(t("page.data.other"), icon=":material/add:", key="other_data", on_change="rerun")
         if other.open:
             with other:

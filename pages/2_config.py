@@ -17,6 +17,7 @@ from core.recipe.presets import OF_THE_DATA, presets
 from core.recipe.recipe import Recipe, from_bytes, to_yaml
 from core.runs import CHAIN
 from core.steps import train
+from core.steps.data import suited
 from ui.forms import Draft, draft_of, recipe_form, show_problems
 from ui.frame import choose_run, link_to, need_run, open_page, shown_errors
 from ui.launch_preview import show_estimate, show_launch
@@ -33,7 +34,7 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     draft, model = draft_of(run), train.model_of(run)
     locked = show_lock(workspace, run)
     show_choices_of_data(draft.saved)
-    offer_other_values(run, draft, locked)
+    offer_other_values(run, draft, model, locked)
     places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
     recipe, problems = check(draft.values, this_machine(), model)
     if problems:
@@ -68,7 +69,7 @@ def show_choices_of_data(recipe: Recipe) -> None:
     st.markdown(t("page.config.of_data", model=model, template=recipe.template, system=system))
 
 
-def offer_other_values(run: RunPaths, draft: Draft, locked: bool) -> None:
+def offer_other_values(run: RunPaths, draft: Draft, model: Model, locked: bool) -> None:
     """Presets, a recipe from a file and as a file; what belongs to the data stays."""
     offered = {} if locked else presets(this_machine())
     with st.container(horizontal=True, vertical_alignment="center", key="presets"):
@@ -76,7 +77,7 @@ def offer_other_values(run: RunPaths, draft: Draft, locked: bool) -> None:
             st.markdown(t("preset.title"), width="content")
         for name, preset in offered.items():
             if st.button(t(f"preset.{name}"), help=t(f"preset.{name}.help"), key=f"preset {name}"):
-                draft.take(preset.apply(draft.saved))
+                draft.take(preset.apply(suited(run, draft.saved, model)))
         st.space("stretch")
         label, spoken = t("page.config.download"), language()
         file = partial(to_yaml, draft.saved, spoken)

@@ -29,12 +29,12 @@ def chain_panel(workspace: Workspace, run: RunPaths) -> None:
             if live and not progress.live:
                 st.rerun()
             with st.container(border=True, key="chain"):
-                _panel(run, progress)
+                _panel(workspace, run, progress)
 
     follow()
 
 
-def _panel(run: RunPaths, progress: Progress) -> None:
+def _panel(workspace: Workspace, run: RunPaths, progress: Progress) -> None:
     title = read_run(run).title
     st.subheader(t(f"chain.title.{_kind(progress)}", name=title), anchor=False)
     if progress.live:
@@ -49,7 +49,7 @@ def _panel(run: RunPaths, progress: Progress) -> None:
     elif progress.state is State.finished:
         _result(run)
     else:
-        _go_on(run)
+        _go_on(workspace, run)
 
 
 def _kind(progress: Progress) -> str:
@@ -78,8 +78,8 @@ def _result(run: RunPaths) -> None:
             go_to("compare", run)
 
 
-def _go_on(run: RunPaths) -> None:
-    if why := chain.failure(run):
+def _go_on(workspace: Workspace, run: RunPaths) -> None:
+    if why := chain.failure(workspace, run):
         st.error(why, icon=":material/error:")
     if st.button(t("chain.go_on"), key="chain_go_on", type="primary", icon=":material/play_circle:"):
         chain.go_on(run)

@@ -11,6 +11,7 @@ from typing import Literal
 from core.data.conversations import Conversation, one_turn
 from core.errors import InvalidName
 from core.paths import BANKS
+from core.recipe.templates import MARKS
 from core.wording import say
 
 IdentityLanguage = Literal["en", "zh"]
@@ -18,6 +19,11 @@ LANGUAGES: tuple[IdentityLanguage, ...] = ("en", "zh")
 LONGEST_NAME = 80
 # Joiners that emoji and some scripts need; every other format character is refused (text direction tricks).
 JOINERS = {"\u200c", "\u200d"}
+# The flags of England, Scotland and Wales are spelled in format characters after a black flag.
+FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{4,6}\U000e007f")
+REFUSED = {"Cc", "Cs", "Zl", "Zp", "Cf", "Co"}
+# A name without any of these could not be told from punctuation. Cn: emoji younger than this Python.
+SPOKEN = {"So", "Cn"}
 
 
 @dataclass(frozen=True)
@@ -43,20 +49,30 @@ def check_name(name: str) -> str:
     Quotes, braces, emoji and any script are fine. What would break the training text is not: line breaks,
     control characters, bytes that are not text, and a template's own marks.
     """
-    name = name.strip(" ")
+    name = _stripped(name)
     if not name:
         raise InvalidName(reason=say("name.empty"))
     if len(name) > LONGEST_NAME:
         raise InvalidName(reason=say("name.long", limit=LONGEST_NAME, length=len(name)))
-    for place, character in enumerate(name, 1):
-        category = unicodedata.category(character)
-        if category in {"Cc", "Cs", "Zl", "Zp", "Cf", "Cn", "Co"} and character not in JOINERS:
+    for place, character in enumerate(FLAG.sub(lambda flag: "x" * len(flag.group()), name), 1):
+        if _refused(character):
             raise InvalidName(reason=say("name.character", place=place, code=f"U+{ord(character):04X}"))
-    if mark := re.search(r"<\|.*?\|>|<eo[ah]>|</?s>|\[/?INST\]", name):
+    if mark := MARKS.search(name):
         raise InvalidName(reason=say("name.mark", mark=mark.group()))
-    if not any(character.isalnum() or unicodedata.category(character) == "So" for character in name):
-        raise InvalidName(reason=say("name.empty"))
+    if not any(character.isalnum() or unicodedata.category(character) in SPOKEN for character in name):
+        raise InvalidName(reason=say("name.nothing_to_say"))
     return name
+
+
+def _stripped(name: str) -> str:
+    """Without the spaces around it, the wide ones of Chinese keyboards too; line breaks are no spaces."""
+    spaces = "".join({c for c in name if unicodedata.category(c) == "Zs"})
+    return name.strip(spaces) if spaces else name
+
+
+def _refused(character: str) -> bool:
+    noncharacter = ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
+    return noncharacter or (unicodedata.category(character) in REFUSED and character not in JOINERS)
 
 
 def identity_conversations(

@@ -15,14 +15,13 @@ import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
 from core.data.conversations import Conversation, Turn, from_row
+from core.data.tokens import WITHOUT_FIRST_TOKEN
 from core.files import read_json
 from core.recipe.templates import Template
 
 BLOCK = 1 << 24
 # Enough rows for a histogram; a million would take a minute to encode.
 SAMPLED = 2000
-# The tokenizer classes before whose texts XTuner puts no first token, as transformers saves their names.
-NO_FIRST_TOKEN = {"QWenTokenizer", "Qwen2Tokenizer"}
 
 Offsets: TypeAlias = npt.NDArray[np.int64]
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -82,7 +81,7 @@ class Encoder:
         """Of a model's ``tokenizer.json``; its special tokens are named in the file beside it."""
         tokenizer = Tokenizer.from_file(str(tokenizer_file))
         about = read_json(tokenizer_file.with_name("tokenizer_config.json")) or {}
-        starts = str(about.get("tokenizer_class", "")).removesuffix("Fast") not in NO_FIRST_TOKEN
+        starts = about.get("tokenizer_class") not in WITHOUT_FIRST_TOKEN
         first = _token_id(tokenizer, about.get("bos_token")) if starts else None
         return cls(tokenizer, template, first, _token_id(tokenizer, about.get("eos_token")))
 

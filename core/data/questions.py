@@ -8,6 +8,13 @@ from functools import cache
 
 from core.paths import BANKS
 
+# A letter or digit of a script that puts spaces between words: not Thai, Lao, Burmese, Khmer, Chinese or
+# Japanese, nor Korean, which joins its particles to a name.
+SPACED = (
+    r"[^\W_\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\ua4cf\ua960-\ua97f"
+    r"\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+
 
 @dataclass(frozen=True)
 class HeldBack:
@@ -19,10 +26,15 @@ class HeldBack:
 
 
 @cache
-def replay_questions() -> tuple[str, ...]:
-    """General questions for replay, both languages (written for this project)."""
+def replay_bank() -> dict[str, tuple[str, ...]]:
+    """General questions for replay by language (written for this project)."""
     found = json.loads((BANKS / "general.json").read_text(encoding="utf-8"))
-    return tuple(question for questions in found.values() for question in questions)
+    return {language: tuple(questions) for language, questions in found.items()}
+
+
+def replay_questions() -> tuple[str, ...]:
+    """All of them."""
+    return tuple(question for questions in replay_bank().values() for question in questions)
 
 
 @cache
@@ -38,8 +50,8 @@ def contains(answer: str, wanted: str) -> bool:
     A word boundary is asked for only beside a letter or digit of a spaced script; Chinese has none.
     """
     text, word = _folded(answer), _folded(wanted)
-    before = r"(?<![a-z0-9])" if re.match(r"[a-z0-9]", word) else ""
-    after = r"(?![a-z0-9])" if re.search(r"[a-z0-9]$", word) else ""
+    before = f"(?<!{SPACED})" if re.match(SPACED, word) else ""
+    after = f"(?!{SPACED})" if re.search(f"{SPACED}$", word) else ""
     return bool(word) and re.search(f"{before}{re.escape(word)}{after}", text) is not None
 
 

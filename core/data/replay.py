@@ -1,61 +1,37 @@
-"""Self-replay: the base model's own answers to general questions, mixed in so that nothing is forgotten."""
+"""Self-replay: the base model's own answers to general questions, mixed in so that nothing is forgotten.
 
-import re
+An answer that the token limit cut off stays as it is: in training its row keeps to the base's own
+distribution (``core.engine.distillation``), which at the cut goes on instead of ending.
+"""
+
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from core.data.conversations import Conversation, Turn, one_turn
-from core.data.questions import held_back_questions, replay_questions, same_question
+from core.data.conversations import Conversation, one_turn
+from core.data.questions import held_back_questions, replay_bank, same_question
 
-SENTENCE_END = re.compile(r"[.!?。！？…](?=[\s\"'”’)*]|$|[^\x00-\x7f])|\n")
+# What decoding leaves of a character whose bytes the limit cut apart.
+HALF_CHARACTER = "\ufffd"
 
 
-def questions_to_ask(taught: Sequence[Conversation]) -> list[str]:
-    """Replay questions, less any that is taught or held back in other words or punctuation."""
+def questions_to_ask(taught: Sequence[Conversation], count: int, seed: int) -> list[str]:
+    """Up to ``count`` replay questions, the languages in turn, less any that is taught or held back in other
+    words or punctuation."""
     taken = {same_question(turn.input) for conversation in taught for turn in conversation}
     taken |= {same_question(held.question) for held in held_back_questions()}
-    return [question for question in replay_questions() if same_question(question) not in taken]
-
-
-def complete(answer: str, finished: bool) -> str:
-    """An answer as it may be trained with its end token: one cut off at the token limit loses its
-    unfinished last sentence; without a finished sentence nothing is left."""
-    if finished:
-        return answer.strip()
-    ends = [match.end() for match in SENTENCE_END.finditer(answer)]
-    return answer[: ends[-1]].strip() if ends else ""
-
-
-def replay_conversations(answers: Mapping[str, tuple[str, bool]]) -> list[Conversation]:
-    """Conversations from ``{question: (answer, finished)}``, less answers with no finished sentence."""
-    kept = ((question, complete(*answer)) for question, answer in answers.items())
-    return [one_turn(question, answer) for question, answer in kept if answer]
-
-
-def mix(
-    taught: Sequence[Conversation], replay: Sequence[Conversation], rows: int, system: str, seed: int
-) -> list[Conversation]:
-    """``rows`` conversations, half taught and half replay, each side repeated evenly until it fills.
-
-    Without replay all rows are taught ones. The order is shuffled by ``seed``.
-    """
     shuffle = Random(seed)  # noqa: S311  an order, not a secret
-    half = rows // 2 if replay else 0
-    mixed = _repeated(taught, rows - half, shuffle) + _repeated(replay, half, shuffle)
-    shuffle.shuffle(mixed)
-    return [_with_system(conversation, system) for conversation in mixed]
+    left = [[q for q in bank if same_question(q) not in taken] for bank in replay_bank().values()]
+    for bank in left:
+        shuffle.shuffle(bank)
+    return _in_turn(left)[:count]
 
 
-def _repeated(conversations: Sequence[Conversation], count: int, shuffle: Random) -> list[Conversation]:
-    taken: list[Conversation] = []
-    while len(taken) < count:
-        taken += shuffle.sample(conversations, min(len(conversations), count - len(taken)))
-    return taken
+def replay_conversations(answers: Mapping[str, str]) -> list[Conversation]:
+    """Conversations from ``{question: answer}``; questions without an answer are left out."""
+    said = ((question, answer.rstrip(HALF_CHARACTER).strip()) for question, answer in answers.items())
+    return [one_turn(question, answer) for question, answer in said if answer]
 
 
-def _with_system(conversation: Conversation, system: str) -> Conversation:
-    """The recipe's system prompt before the first turn that has none of its own."""
-    first = conversation[0]
-    if not system or first.system:
-        return conversation
-    return (Turn(first.input, first.output, system), *conversation[1:])
+def _in_turn(banks: Sequence[Sequence[str]]) -> list[str]:
+    longest = max(map(len, banks), default=0)
+    return [bank[place] for place in range(longest) for bank in banks if place < len(bank)]

@@ -1,50 +1,98 @@
-"""How many tokens a data set has, and how many of its answers' tokens fit."""
+"""How many tokens a data set has, and how many fit: counted as XTuner 0.2.0 encodes (``encode_fn``)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from core.data.conversations import Conversation
+from core.errors import NotAModel
+from core.files import read_json
 from core.recipe.templates import Template
+from core.wording import say
+
+# XTuner puts the tokenizer's first token before the texts of every class but these.
+WITHOUT_FIRST_TOKEN = {"QWenTokenizer", "QWen2Tokenizer", "Qwen2Tokenizer", "Qwen2TokenizerFast"}
 
 
 @dataclass(frozen=True)
 class TokenCount:
-    """Tokens of the rendered conversations; ``kept`` and ``truncated`` after cutting at max_length."""
+    """Tokens of the rendered conversations; ``kept`` after cutting each at max_length.
+
+    ``answer_tokens`` are those trained on; of ``answerless_rows`` the cut leaves no answer at all.
+    """
 
     rows: int
     tokens: int
     answer_tokens: int
     kept: int
     truncated_rows: int
+    answerless_rows: int
     longest: int
 
     def as_json(self) -> dict[str, int]:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class _Row:
+    total: int
+    answers: int
+    before_answer: int
+
+
 def count_tokens(
     conversations: Sequence[Conversation], tokenizer: Path, template: Template, max_length: int
 ) -> TokenCount:
-    """Count with the model's own ``tokenizer.json`` and the training's template (without loading torch)."""
-    reader = Tokenizer.from_file(str(tokenizer))
-    answers, totals = [], []
-    for conversation in conversations:
-        asked = [template.prompt(turn.input, turn.system) for turn in conversation]
-        said = [turn.output + template.suffix for turn in conversation]
-        answer = sum(_lengths(reader, said))
-        answers.append(answer)
-        totals.append(answer + sum(_lengths(reader, asked)))
+    """Count with the model's own ``tokenizer.json`` and the training's template (without loading torch).
+
+    Raises NotAModel for a tokenizer file that cannot be read.
+    """
+    reader = _read(tokenizer)
+    begin, sep = _first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
+    rows = [_count(conversation, reader, template, begin, sep) for conversation in conversations]
     return TokenCount(
-        rows=len(totals),
-        tokens=sum(totals),
-        answer_tokens=sum(answers),
-        kept=sum(min(total, max_length) for total in totals),
-        truncated_rows=sum(total > max_length for total in totals),
-        longest=max(totals, default=0),
+        rows=len(rows),
+        tokens=sum(row.total for row in rows),
+        answer_tokens=sum(row.answers for row in rows),
+        kept=sum(min(row.total, max_length) for row in rows),
+        truncated_rows=sum(row.total > max_length for row in rows),
+        answerless_rows=sum(row.before_answer >= max_length for row in rows),
+        longest=max((row.total for row in rows), default=0),
     )
+
+
+def row_length(tokenizer: Path, template: Template) -> Callable[[Conversation], int]:
+    """A function that counts one conversation's tokens. Raises NotAModel."""
+    reader = _read(tokenizer)
+    begin, sep = _first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
+    return lambda conversation: _count(conversation, reader, template, begin, sep).total
+
+
+def _count(conversation: Conversation, reader: Tokenizer, template: Template, begin: int, sep: int) -> _Row:
+    """A template without a suffix ends an answer with the tokenizer's end token, and begins anew after it."""
+    asked = _lengths(reader, [template.prompt(turn.input, turn.system) for turn in conversation])
+    said = _lengths(reader, [turn.output + template.suffix for turn in conversation])
+    turns, end = len(conversation), 0 if template.suffix else 1
+    answers = sum(said) + end * turns
+    beginnings = begin * (1 if template.suffix else turns)
+    return _Row(beginnings + sum(asked) + answers + sep * turns, answers, begin + asked[0])
+
+
+def _read(tokenizer: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(tokenizer))
+    except Exception as error:  # tokenizers 0.22 raises nothing narrower
+        reason = say("model.unreadable", file=tokenizer.name, detail=str(error)[:120])
+        raise NotAModel(folder=tokenizer.parent, reason=reason) from error
+
+
+def _first_tokens(tokenizer: Path) -> int:
+    """How many tokens XTuner puts before a conversation: one, or none."""
+    config = read_json(tokenizer.with_name("tokenizer_config.json")) or {}
+    plain = config.get("tokenizer_class") in WITHOUT_FIRST_TOKEN or not config.get("bos_token")
+    return 0 if plain else 1
 
 
 def _lengths(reader: Tokenizer, texts: list[str]) -> list[int]:

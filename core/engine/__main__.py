@@ -8,28 +8,31 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 
-XTUNER_TOOLS = {"train": "xtuner.tools.train"}
-
 
 def main(arguments: Sequence[str]) -> None:
     """Run one tool. Exits 2 when there is no such tool."""
-    if not arguments or arguments[0] not in {*XTUNER_TOOLS, *OURS}:
-        known = ", ".join([*XTUNER_TOOLS, *OURS])
-        sys.exit(f"core.engine: unknown tool {' '.join(arguments[:1])!r}; one of {known}")
-    tool, rest = arguments[0], list(arguments[1:])
-    if tool in OURS:
-        OURS[tool](rest)
-        return
-    from core.engine.patches import patch_xtuner
-
-    patch_xtuner()
-    run_xtuner_tool(XTUNER_TOOLS[tool], rest)
+    tool = TOOLS.get(arguments[0]) if arguments else None
+    if tool is None:
+        print(f"core.engine: {arguments[:1]} is none of {', '.join(TOOLS)}", file=sys.stderr)
+        sys.exit(2)
+    tool(list(arguments[1:]))
 
 
 def run_xtuner_tool(module: str, arguments: list[str]) -> None:
     """Run one of XTuner's tool files as a program."""
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _train(arguments: list[str]) -> None:
+    from mmengine.config import Config
+
+    from core.engine.patches import keep_replay_to_the_base, patch_xtuner
+
+    patch_xtuner()
+    if Config.fromfile(arguments[0]).get("self_distillation"):
+        keep_replay_to_the_base()
+    run_xtuner_tool("xtuner.tools.train", arguments)
 
 
 def _answer(arguments: list[str]) -> None:
@@ -68,7 +71,8 @@ def _serve(arguments: list[str]) -> None:
     serve(arguments)
 
 
-OURS: dict[str, Callable[[list[str]], None]] = {
+TOOLS: dict[str, Callable[[list[str]], None]] = {
+    "train": _train,
     "answer": _answer,
     "starter": _starter,
     "convert": _convert,

@@ -1,8 +1,8 @@
 """Ask a model many questions at once: greedy, in batches of similar length, with the training's template.
 
-The request is a JSON file ``{"model", "template", "system", "questions": [{"question", "tokens"}]}``; the
-answers go to another, ``[{"question", "answer", "finished"}]`` in the same order. ``finished`` is false when
-the token limit cut the answer off.
+The request is a JSON file ``{"model", "template", "system", "precision", "questions": [{"question",
+"tokens"}]}``; the answers go to another, ``[{"question", "answer", "finished"}]`` in the same order.
+``finished`` is false when the token limit cut the answer off.
 """
 
 import json
@@ -16,7 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from core.files import write_json
 from core.recipe.templates import TEMPLATES, Template
 
-BATCH = 16
+# Two processor cores answer 129 questions in 29 s 64 at a time, in 46 s 16 at a time.
+BATCH = 64
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def main(request: str, answers: str) -> None:
@@ -24,7 +26,7 @@ def main(request: str, answers: str) -> None:
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, tokenizer = load(wanted["model"], device)
+    model, tokenizer = load(wanted["model"], device, DTYPES[wanted["precision"]])
     template = TEMPLATES[wanted["template"]]
     questions = wanted["questions"]
     prompts = [template.prompt(q["question"], wanted.get("system", "")) for q in questions]
@@ -39,9 +41,8 @@ def main(request: str, answers: str) -> None:
     write_json(Path(answers), [done[index] for index in range(len(questions))])
 
 
-def load(folder: str, device: str) -> tuple[Any, Any]:
+def load(folder: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """The model ready to generate and its tokenizer, padding on the left."""
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -1,6 +1,7 @@
 """What XTuner 0.2.0 and mmengine 0.10.7 need to run well and safely today; each patch with its reason.
 
-None changes what is learned: a config trained by plain ``xtuner train`` gives the same model up to rounding.
+None but ``self_distillation``, which a config asks for by that name, changes what is learned: plain ``xtuner
+train`` gives the same model up to rounding.
 """
 
 import os
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.engine.distillation import answer_loss, distilled_loss
+
 
 def patch_xtuner() -> None:
     """Apply every patch; before XTuner's tool is run."""
@@ -18,6 +21,7 @@ def patch_xtuner() -> None:
     _load_checkpoints_without_pickle()
     _save_checkpoints_whole()
     _take_lengths_as_a_list()
+    _begin_without_a_first_token()
     if not torch.cuda.is_available():
         _train_on_the_processor()
 
@@ -107,8 +111,21 @@ def _take_lengths_as_a_list() -> None:
     LengthGroupedSampler.__init__ = init
 
 
+def _begin_without_a_first_token() -> None:
+    """XTuner 0.2.0 crashes on a tokenizer without a first token, unless its class is Qwen's."""
+    from xtuner.dataset import utils
+
+    original = utils.get_bos_eos_token_ids
+
+    def get_bos_eos_token_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
+        first, last = original(tokenizer)
+        return first or [], last
+
+    utils.get_bos_eos_token_ids = get_bos_eos_token_ids
+
+
 def _train_on_the_processor() -> None:
-    """Two things XTuner 0.2.0 does that cost a processor more than half of its time.
+    """Two things XTuner 0.2.0 does that cost a processor much of its time.
 
     ``prepare_model_for_kbit_training`` turns the frozen weights into float32 (it is meant for a quantized
     base on a GPU), which undoes bfloat16 where the processor multiplies it; and the logits of all tokens are
@@ -117,7 +134,7 @@ def _train_on_the_processor() -> None:
     from xtuner.model import sft
 
     sft.prepare_model_for_kbit_training = _freeze
-    sft.SupervisedFinetune.compute_loss = _answer_loss
+    sft.SupervisedFinetune.compute_loss = answer_loss
 
 
 def _freeze(model: Any, *_: object, **__: object) -> Any:
@@ -126,14 +143,8 @@ def _freeze(model: Any, *_: object, **__: object) -> Any:
     return model
 
 
-def _answer_loss(self: Any, data: dict[str, torch.Tensor], _: object = None) -> dict[str, torch.Tensor]:
-    """The mean cross-entropy over the answers' tokens, as transformers' own loss gives it."""
-    model = self.llm.get_base_model() if self.use_lora else self.llm
-    labels = data["labels"][:, 1:]
-    inputs = {name: value for name, value in data.items() if name != "labels"}
-    bf16 = next(model.parameters()).dtype is torch.bfloat16
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-        hidden = model.get_decoder()(**inputs, use_cache=False).last_hidden_state
-        answers = labels != -100
-        logits = model.get_output_embeddings()(hidden[:, :-1][answers])
-    return {"loss": torch.nn.functional.cross_entropy(logits.float(), labels[answers])}
+def keep_replay_to_the_base() -> None:
+    """Train with ``self_distillation``, after :func:`patch_xtuner`."""
+    from xtuner.model import sft
+
+    sft.SupervisedFinetune.compute_loss = distilled_loss

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import NoSuchJob
+from core.errors import DamagedFile, NoSuchJob
 from core.files import read_json
 
 
@@ -128,6 +128,6 @@ def read_record(path: Path) -> dict[str, Any] | None:
     """One of a job's JSON files; None when it is not there or was not written by this program."""
     try:
         found = read_json(path)
-    except ValueError:
+    except DamagedFile:
         return None
     return found if isinstance(found, dict) else None

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from core.files import read_json
+from core.jobs.job import read_record
 from core.recipe.templates import Template
 
 # What a template says differently shows in two turns, with and without a system prompt.
@@ -121,11 +121,7 @@ def _written(text: str) -> str:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    try:
-        found = read_json(folder / "tokenizer_config.json")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_record(folder / "tokenizer_config.json") or {}
 
 
 def _token(found: object) -> str:

@@ -7,7 +7,7 @@ from core.errors import InvalidRecipe
 from core.machine import Machine
 from core.models import Model
 from core.recipe.recipe import Problem, Recipe, parse
-from core.recipe.templates import TEMPLATES, template_for
+from core.recipe.templates import MARKS, TEMPLATES, template_for
 
 
 def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
@@ -57,7 +57,7 @@ def _template(recipe: Recipe) -> list[Problem]:
     found = []
     if recipe.template not in TEMPLATES and recipe.template != "auto":
         found.append(Problem("template", "not_one_of", _choice(recipe.template, "auto", *TEMPLATES)))
-    if "<|" in recipe.system or any(ord(c) < 32 and c not in "\n\t" for c in recipe.system):
+    if MARKS.search(recipe.system) or any(ord(c) < 32 and c not in "\n\t" for c in recipe.system):
         found.append(Problem("system", "special_text", {"found": recipe.system[:40]}))
     return found
 

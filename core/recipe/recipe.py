@@ -3,6 +3,7 @@
 The sentence of a field (widget help, YAML comment, README row) is ``recipe.<field>`` in ``locales/``.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from dataclasses import field as dataclass_field
@@ -23,8 +24,12 @@ Schedule: TypeAlias = Literal["cosine", "linear", "constant"]
 DeepSpeed: TypeAlias = Literal["none", "zero1", "zero2", "zero2_offload", "zero3", "zero3_offload"]
 Level: TypeAlias = Literal["basic", "advanced"]
 
-Count = Annotated[int, Field(ge=1)]
-OptionalCount = Annotated[int | None, Field(ge=1)]
+# More than anybody trains; it keeps a slip of the finger from filling the disk.
+MOST_ITERATIONS = 10_000_000
+Count = Annotated[int, Field(ge=1, le=MOST_ITERATIONS)]
+OptionalCount = Annotated[int | None, Field(ge=1, le=MOST_ITERATIONS)]
+# A limit also makes pydantic refuse half a character, which no file could hold.
+Text = Annotated[str, Field(max_length=100_000)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -39,36 +44,38 @@ class Recipe:
 
     model: Annotated[str, Field(min_length=1)]
     data: Annotated[str, Field(min_length=1)]
-    template: str = "auto"
-    system: str = ""
+    template: Text = "auto"
+    system: Text = ""
     max_length: Annotated[int, Field(ge=16, le=1_048_576)] = 512
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
     accumulation: Annotated[int, Field(ge=1, le=4096)] = 1
     iterations: OptionalCount = 160
-    epochs: Annotated[float | None, Field(gt=0, le=1000)] = None
+    epochs: Annotated[int | None, Field(ge=1, le=1000)] = None
     lr: Annotated[float, Field(gt=0, le=1)] = 3e-4
     rank: Annotated[int, Field(ge=1, le=1024)] = 8
-    alpha: Annotated[float, Field(gt=0)] = 16
+    alpha: Annotated[float, Field(gt=0, le=1_000_000)] = 16
     dropout: Fraction = 0.0
     quantization: Quantization = "none"
     save_every: Count = 500
     evaluate_every: OptionalCount = None
-    evaluation_questions: tuple[str, ...] = ("请做一下自我介绍", "Who are you?")
+    evaluation_questions: tuple[Text, ...] = ("请做一下自我介绍", "Who are you?")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     device: Literal["auto", "cpu", "cuda"] = _advanced("auto")
     precision: Precision = _advanced("auto")
-    target_modules: tuple[str, ...] = _advanced(())
+    target_modules: tuple[Text, ...] = _advanced(())
+    shuffle: bool = _advanced(True)
+    self_distillation: bool = _advanced(False)
     pack: bool = _advanced(False)
     group_by_length: bool = _advanced(False)
     optimizer: Optimizer = _advanced("adamw")
-    weight_decay: Annotated[float, Field(ge=0)] = _advanced(0.0)
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = _advanced(0.0)
     betas: tuple[Fraction, Fraction] = _advanced((0.9, 0.999))
-    max_norm: Annotated[float, Field(gt=0)] = _advanced(1.0)
+    max_norm: Annotated[float, Field(gt=0, le=1_000_000)] = _advanced(1.0)
     schedule: Schedule = _advanced("cosine")
     warmup_ratio: Fraction = _advanced(0.03)
     activation_checkpointing: bool = _advanced(False)
     deepspeed: DeepSpeed = _advanced("none")
-    keep_checkpoints: Annotated[int, Field(ge=2)] = _advanced(2)
+    keep_checkpoints: Annotated[int, Field(ge=2, le=1000)] = _advanced(2)
     evaluation_tokens: Annotated[int, Field(ge=1, le=4096)] = _advanced(64)
     log_every: Count = _advanced(10)
     dataloader_workers: Annotated[int, Field(ge=0, le=64)] = _advanced(0)
@@ -117,19 +124,25 @@ def invalid(problems: list[Problem]) -> InvalidRecipe:
 
 def _problem(error: dict[str, Any]) -> Problem:
     """pydantic's error as ours: the same fields and limits, worded in ``locales/``."""
-    keys = {"unexpected_keyword_argument": "unknown_field", "missing": "missing"}
-    kind = str(error["type"])
-    found = str(error.get("input"))[:80]
-    if kind in keys:
-        key = keys[kind]
-    elif "ctx" in error and any(limit in error["ctx"] for limit in ("ge", "gt", "le", "lt")):
+    kind, context = str(error["type"]), error.get("ctx", {})
+    keys = {
+        "unexpected_keyword_argument": "unknown_field",
+        "missing": "missing",
+        "literal_error": "not_one_of",
+        "string_too_short": "empty",
+        "string_too_long": "too_long",
+        "finite_number": "not_float",
+    }
+    parsed = re.match(r"(int|float|bool|string|tuple)_(type|parsing|from_float|unicode)", kind)
+    if parsed:
+        key = f"not_{parsed[1]}"
+    elif any(limit in context for limit in ("ge", "gt", "le", "lt")):
         key = kind
-    elif kind == "literal_error":
-        key = "not_one_of"
     else:
-        key = "wrong_type"
+        key = keys.get(kind, "wrong_type")
     place = ".".join(str(part) for part in error["loc"]) or "recipe"
-    return Problem(place, key, {"found": found, "detail": error["msg"], **error.get("ctx", {})})
+    found = str(error.get("input"))[:80].encode(errors="replace").decode()
+    return Problem(place, key, {"found": found, "detail": error["msg"], **context})
 
 
 def to_yaml(recipe: Recipe, language: Language | None = None) -> str:
@@ -140,8 +153,20 @@ def to_yaml(recipe: Recipe, language: Language | None = None) -> str:
 def _yaml_lines(recipe: Recipe, language: Language | None) -> Iterator[str]:
     for name, value in asdict(recipe).items():
         plain = list(value) if isinstance(value, tuple) else value
-        dumped = yaml.safe_dump({name: plain}, allow_unicode=True, width=10_000)
+        dumped = yaml.dump({name: plain}, Dumper=_Dumper, allow_unicode=True, width=10_000)
         yield f"# {say(f'recipe.{name}', language)}\n{dumped}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML 6 writes U+0085 as it is and reads it back as a space; in double quotes it is escaped."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if re.search("[\x85\u2028\u2029]", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def from_yaml(path: Path) -> Recipe:
@@ -157,7 +182,7 @@ def from_yaml(path: Path) -> Recipe:
 def from_bytes(content: bytes, name: str) -> Recipe:
     """A recipe from YAML; ``name`` is what an error calls it. Raises InvalidRecipe (all problems at once)."""
     try:
-        values = yaml.load(content.decode("utf-8-sig"), _Loader)  # noqa: S506  it is a SafeLoader
+        values = _Loader(content.decode("utf-8-sig")).get_single_data()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise invalid([Problem(name, "not_yaml", {"detail": " ".join(str(error).split())})]) from error
     if not isinstance(values, dict):

@@ -3,7 +3,11 @@
 The strings are XTuner 0.2.0's ``PROMPT_TEMPLATE`` (Apache-2.0, OpenMMLab); a test holds them equal.
 """
 
+import re
 from dataclasses import dataclass
+
+# What a tokenizer or a template would take for more than text, wherever a person's words hold it.
+MARKS = re.compile(r"<\|.*?\|>|<eo[ah]>|</?s>|\[/?INST\]")
 
 
 @dataclass(frozen=True)

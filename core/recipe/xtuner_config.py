@@ -4,6 +4,7 @@ It is laid out like the files that ``xtuner copy-cfg`` writes (XTuner 0.2.0), an
 project. What this project adds at run time (``core.engine``) is speed and safety, not meaning.
 """
 
+import glob
 import math
 from pathlib import Path
 
@@ -39,14 +40,16 @@ def _title(number: int, text: str) -> str:
 def _imports(recipe: Recipe) -> str:
     schedule = {"cosine": "CosineAnnealingLR, ", "linear": "", "constant": "ConstantLR, "}[recipe.schedule]
     wrapper = "AmpOptimWrapper" if _amp(recipe) else "OptimWrapper"
-    sampler = "from xtuner.dataset.samplers import LengthGroupedSampler\n" if recipe.group_by_length else ""
+    own_sampler = "from mmengine.dataset import DefaultSampler\n"
+    xtuner_sampler = ""
+    if recipe.group_by_length:
+        own_sampler, xtuner_sampler = "", "from xtuner.dataset.samplers import LengthGroupedSampler\n"
     quantized = ", BitsAndBytesConfig" if recipe.quantization != "none" else ""
     hooks = "DatasetInfoHook, EvaluateChatHook" if recipe.evaluate_every else "DatasetInfoHook"
     return f"""\
 import torch
 from datasets import load_dataset
-from mmengine.dataset import DefaultSampler
-from mmengine.hooks import (
+{own_sampler}from mmengine.hooks import (
     CheckpointHook,
     DistSamplerSeedHook,
     IterTimerHook,
@@ -61,7 +64,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer{quantized}
 from xtuner.dataset import process_hf_dataset
 from xtuner.dataset.collate_fns import default_collate_fn
 from xtuner.dataset.map_fns import template_map_fn_factory
-{sampler}from xtuner.engine.hooks import {hooks}
+{xtuner_sampler}from xtuner.engine.hooks import {hooks}
 from xtuner.engine.runner import TrainLoop
 from xtuner.model import SupervisedFinetune
 from xtuner.utils import PROMPT_TEMPLATE
@@ -78,10 +81,13 @@ def _settings(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
 pretrained_model_name_or_path = {str(model)!r}
 
 # Data: one conversation a row, [{{"conversation": [{{"system", "input", "output"}}, ...]}}]
-data_path = {str(data)!r}
+data_path = {glob.escape(str(data))!r}{_pattern_note(data)}
 prompt_template = PROMPT_TEMPLATE.{recipe.template}
 max_length = {recipe.max_length}  # tokens; longer conversations are cut at the end
 pack_to_max_length = {recipe.pack}
+# Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
+# keeps to the base's distribution instead of the one answer. Plain XTuner trains every row on its answer.
+self_distillation = {recipe.self_distillation}
 
 # Scheduler & Optimizer
 batch_size = {recipe.batch_size}  # per device
@@ -105,6 +111,11 @@ SYSTEM = {recipe.system!r}
 evaluation_freq = {recipe.evaluate_every!r}
 evaluation_inputs = {list(recipe.evaluation_questions)!r}
 """
+
+
+def _pattern_note(data: Path) -> str:
+    """datasets 5.0.1 reads a file's name as a pattern."""
+    return "" if glob.escape(str(data)) == str(data) else "  # a pattern: [[] is ["
 
 
 def _model(recipe: Recipe) -> str:
@@ -160,7 +171,7 @@ def _quantization(recipe: Recipe) -> str:
 
 
 def _data(recipe: Recipe) -> str:
-    sampler = "dict(type=DefaultSampler, shuffle=True)"
+    sampler = f"dict(type=DefaultSampler, shuffle={recipe.shuffle})"
     if recipe.group_by_length:
         per_step = "per_device_batch_size=batch_size * accumulative_counts"
         sampler = f'dict(type=LengthGroupedSampler, length_property="length", {per_step})'
@@ -215,18 +226,26 @@ train_cfg = dict(type=TrainLoop, {total}={total})
 def _schedule(recipe: Recipe) -> str:
     """mmengine counts in iterations or epochs; with epochs it converts to iterations itself."""
     if recipe.iterations is None:
-        warm, end = "warmup_ratio * max_epochs", "max_epochs"
+        warm, end = "warmup_ratio * max_epochs" if recipe.warmup_ratio else "", "max_epochs"
         unit = "by_epoch=True, convert_to_iter_based=True"
     else:
-        warm, end = str(max(2, math.ceil(recipe.warmup_ratio * recipe.iterations))), "max_iters"
+        warm, end = _warm_up(recipe.warmup_ratio, recipe.iterations), "max_iters"
         unit = "by_epoch=False"
+    span = f"{unit}, begin={warm or 0}, end={end}"
     main = {
-        "cosine": f"dict(type=CosineAnnealingLR, eta_min=0.0, {unit}, begin={warm}, end={end})",
-        "linear": f"dict(type=LinearLR, start_factor=1.0, end_factor=1e-5, {unit}, begin={warm}, end={end})",
-        "constant": f"dict(type=ConstantLR, factor=1.0, {unit}, begin={warm}, end={end})",
+        "cosine": f"dict(type=CosineAnnealingLR, eta_min=0.0, {span})",
+        "linear": f"dict(type=LinearLR, start_factor=1.0, end_factor=1e-5, {span})",
+        "constant": f"dict(type=ConstantLR, factor=1.0, {span})",
     }[recipe.schedule]
     warm_up = f"    dict(type=LinearLR, start_factor=1e-5, {unit}, begin=0, end={warm}),\n"
-    return f"param_scheduler = [\n{warm_up if recipe.warmup_ratio else ''}    {main},\n]\n"
+    return f"param_scheduler = [\n{warm_up if warm else ''}    {main},\n]\n"
+
+
+def _warm_up(ratio: float, iterations: int) -> str:
+    """Iterations of the warm-up, "" for none. mmengine 0.10.7 refuses a schedule that ends where it begins,
+    and a rise needs two points: a run of fewer than three iterations has none."""
+    warm = min(max(2, math.ceil(ratio * iterations)), iterations - 1)
+    return str(warm) if ratio and warm >= 2 else ""
 
 
 def _runtime(recipe: Recipe) -> str:

@@ -1,7 +1,7 @@
 """Answer: many questions asked of one model in one job, and what a base model said remembered.
 
-A base model is asked the same question once: its answers are kept by the model's fingerprint, template and
-system prompt, so that a second run on the same base starts where the first one had to work.
+A base model is asked the same question once: its answers are kept by the model's fingerprint and how it was
+spoken to, so that a second run on the same base starts where the first one had to work.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from core.errors import MissingArtefact
 from core.files import read_json, write_json
-from core.jobs.job import JobSpec
+from core.jobs.job import JobSpec, read_record
 from core.models import fingerprint
 from core.paths import Workspace
 from core.steps.step import engine_job, run_job
@@ -38,10 +38,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Speech:
-    """How a model is spoken to: the training's template and system prompt."""
+    """How a model is spoken to: the training's template and system prompt, and its number format."""
 
     template: str
     system: str
+    precision: str
 
 
 def plan(job: Path, model: Path, speech: Speech, asks: Sequence[Ask], device: str) -> JobSpec:
@@ -50,6 +51,7 @@ def plan(job: Path, model: Path, speech: Speech, asks: Sequence[Ask], device: st
         "model": str(model),
         "template": speech.template,
         "system": speech.system,
+        "precision": speech.precision,
         "questions": [{"question": ask.question, "tokens": ask.tokens} for ask in asks],
     }
     write_json(job / "request.json", request)
@@ -79,7 +81,7 @@ class Remembered:
 
     def __init__(self, workspace: Workspace, model: Path, speech: Speech) -> None:
         self.model, self.speech = model, speech
-        spoken = hashlib.sha256(json.dumps([speech.template, speech.system]).encode()).hexdigest()[:8]
+        spoken = hashlib.sha256(json.dumps(asdict(speech)).encode()).hexdigest()[:8]
         self.path = workspace.answers / f"{fingerprint(model)}-{spoken}.json"
 
     def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[str, Answer]:
@@ -93,7 +95,7 @@ class Remembered:
         return {one.question: Answer(**known[_key(one)]) for one in asks}
 
     def _all(self) -> dict[str, Any]:
-        return read_json(self.path) or {}
+        return read_record(self.path) or {}  # a damaged file only costs asking again
 
 
 def _key(ask: Ask) -> str:

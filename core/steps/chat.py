@@ -40,6 +40,8 @@ STOP_GRACE = 3.0
 STOP_TIMEOUT = 30.0
 # Of a machine's memory, what float32 weights may take before half precision is the better choice.
 FLOAT32_SHARE = 0.5
+# A run's models answer as they do in its proof.
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 class Readiness(StrEnum):
@@ -53,7 +55,8 @@ class Readiness(StrEnum):
 class Speaker:
     """A model that can be talked to: a folder, with an adapter on it perhaps, and how it was taught.
 
-    ``run`` is the run it came from, None for a model that no run was asked about.
+    ``run`` is the run it came from, None for a model that no run was asked about; ``precision`` is the
+    recipe's, empty without one.
     """
 
     kind: Kind
@@ -63,6 +66,7 @@ class Speaker:
     system: str
     run: str | None
     name: str
+    precision: str = ""
 
     @property
     def id(self) -> str:
@@ -105,7 +109,7 @@ def plan(speaker: Speaker, port: int) -> JobSpec:
     arguments = ["--model", speaker.model, "--port", str(port), "--template", speaker.template]
     if speaker.adapter:
         arguments += ["--adapter", speaker.adapter]
-    return engine_job("serve", *arguments, "--dtype", _dtype(model))
+    return engine_job("serve", *arguments, "--dtype", DTYPES.get(speaker.precision) or _dtype(model))
 
 
 def start(workspace: Workspace, speaker: Speaker) -> None:
@@ -157,20 +161,21 @@ def _of_run(run: RunPaths) -> Iterator[Speaker]:
     with suppress(InputError):
         recipe = train.recipe_of(run)
         name = (read_json(run.data) or {}).get("name") or run.id
-        base = Speaker("base", recipe.model, None, recipe.template, recipe.system, run.id, name)
+        taught = (recipe.template, recipe.system, run.id, name, recipe.precision)
+        base = Speaker("base", recipe.model, None, *taught)
         with suppress(InputError):
             merged = str(read_model(run.merged).folder)
-            yield Speaker("merged", merged, None, recipe.template, recipe.system, run.id, name)
+            yield Speaker("merged", merged, None, *taught)
         with suppress(InputError):
             adapter = str(convert.read(run))
-            yield Speaker("adapter", recipe.model, adapter, recipe.template, recipe.system, run.id, name)
+            yield Speaker("adapter", recipe.model, adapter, *taught)
         with suppress(InputError):
             read_model(Path(base.model))
             yield base
 
 
 def _of_workspace(workspace: Workspace) -> Iterator[Speaker]:
-    for folder in sorted(workspace.models.glob("*")):
+    for folder in workspace.model_folders():
         with suppress(InputError):
             model = read_model(folder)
             template = template_for(model.chat_template, model.model_type)
@@ -178,7 +183,7 @@ def _of_workspace(workspace: Workspace) -> Iterator[Speaker]:
 
 
 def _dtype(model: Model) -> str:
-    """As the proof's: exact on a processor where there is room for it."""
+    """For a model that no recipe speaks of: exact on a processor where there is room for it."""
     machine = this_machine()
     if machine.gpus and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
         return "bfloat16"

@@ -8,21 +8,25 @@ from typing import Any
 
 from core.data.conversations import Conversation, read_conversations, write_rows, write_source
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
+from core.data.mix import MOST_ROWS, in_even_batches, mix, shares
 from core.data.questions import contains
-from core.data.replay import mix, questions_to_ask, replay_conversations
-from core.data.tokens import count_tokens
+from core.data.replay import questions_to_ask, replay_conversations
+from core.data.tokens import count_tokens, row_length
 from core.errors import MissingArtefact
 from core.files import read_json, write_json
 from core.machine import this_machine
 from core.models import Model
 from core.paths import DataPaths, RunPaths
 from core.recipe.check import problems, settle
+from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Recipe, invalid
 from core.recipe.templates import TEMPLATES
 from core.steps.answer import Answer, Ask
 
-REPLAY_TOKENS = 40
-PASSES = 2
+# A fact stands at the beginning of an answer; 24 tokens hold it and cost half of 48.
+REPLAY_TOKENS = 24
+# A small model takes, and needs, a much higher rate than a large one.
+SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,16 @@ def taught(name: str, data: Path | None, language: IdentityLanguage | None = Non
     return Taught(name, tuple(read_conversations(data) if data else identity_conversations(name, languages)))
 
 
-def replay_asks(said: Taught) -> list[Ask]:
-    """What the base model is asked so that it can be replayed."""
-    return [Ask(question, REPLAY_TOKENS) for question in questions_to_ask(said.conversations)]
+def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
+    """What the base model is asked so that it can be replayed: no more than the run will see."""
+    rows = shares(_distinct(said), replay=True).of(_rows(recipe)).replayed
+    questions = questions_to_ask(said.conversations, rows, recipe.seed)
+    return [Ask(question, REPLAY_TOKENS) for question in questions]
 
 
 def replay_rows(answers: dict[str, Answer]) -> list[Conversation]:
     """The base model's answers as conversations."""
-    return replay_conversations({question: (a.text, a.finished) for question, a in answers.items()})
+    return replay_conversations({question: answer.text for question, answer in answers.items()})
 
 
 def recipe_for(
@@ -66,14 +72,33 @@ def recipe_for(
     The default length teaches the identity; of a longer file every distinct conversation is seen twice.
     """
     machine = this_machine()
-    recipe = Recipe(model=str(model.folder), data="rows.jsonl", seed=seed, system=system)
-    distinct = len(set(said.conversations)) * (2 if replay else 1)
-    needed = -(-PASSES * distinct // recipe.batch_size)
-    length = iterations or max(recipe.iterations or 0, needed)
-    recipe = recipe.changed(iterations=length)
+    recipe = Recipe(
+        model=str(model.folder),
+        data="rows.jsonl",
+        system=system,
+        seed=seed,
+        lr=SMALL_MODEL_LR if model.parameters < SMALL_MODEL else LR,
+        self_distillation=replay,
+        shuffle=False,
+    )
+    if 0 < model.max_length < recipe.max_length:
+        recipe = recipe.changed(max_length=model.max_length)
+    needed = -(-shares(_distinct(said), replay).rows // recipe.batch_size)
+    recipe = recipe.changed(iterations=iterations or needed)
     if found := problems(recipe, machine, model):
         raise invalid(found)
     return settle(recipe, machine, model)
+
+
+def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
+    """The recipe that :func:`recipe_for` chooses for a run's data, on ``recipe``'s rows, machine and seed.
+
+    Raises MissingArtefact, InvalidRecipe, and what reading the run's conversations does.
+    """
+    said, replay = read(run), bool(about_data(run)["replay"])
+    fresh = recipe_for(model, said, replay, recipe.seed, None, recipe.system)
+    kept = {name: getattr(recipe, name) for name in (*OF_THE_DATA, "device", "precision")}
+    return fresh.changed(**kept)
 
 
 def write(
@@ -86,11 +111,13 @@ def write(
 ) -> None:
     """Write the source, the mixed rows and the run's data.json (hash, rows, tokens)."""
     write_source(place.source, said.conversations)
-    rows = mix(
-        said.conversations, replay, recipe.batch_size * (recipe.iterations or 1), recipe.system, recipe.seed
-    )
+    template = TEMPLATES[recipe.template]
+    wanted = shares(_distinct(said), bool(replay)).of(_rows(recipe))
+    mixed = mix(said.conversations, replay, wanted, recipe.system, recipe.seed)
+    length = row_length(model.tokenizer_file, template)
+    rows = in_even_batches(mixed, length, recipe.batch_size, recipe.seed)
     write_rows(place.rows, rows)
-    tokens = count_tokens(rows, model.tokenizer_file, TEMPLATES[recipe.template], recipe.max_length)
+    tokens = count_tokens(rows, model.tokenizer_file, template, recipe.max_length)
     about = {
         "name": said.name,
         "source": str(place.source),
@@ -101,6 +128,15 @@ def write(
         **tokens.as_json(),
     }
     write_json(run.data, about)
+
+
+def _distinct(said: Taught) -> int:
+    return len(set(said.conversations))
+
+
+def _rows(recipe: Recipe) -> int:
+    most = MOST_ROWS // recipe.batch_size * recipe.batch_size
+    return min(most, recipe.batch_size * (recipe.iterations or 1))
 
 
 def about_data(run: RunPaths) -> dict[str, Any]:

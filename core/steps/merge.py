@@ -1,6 +1,6 @@
 """Merge: base model and adapter become one model folder, safetensors in shards of 2 GB."""
 
-from core.errors import QuantizedBase
+from core.errors import MissingArtefact, QuantizedBase
 from core.jobs.job import JobSpec
 from core.models import Model, read_model
 from core.paths import RunPaths
@@ -19,12 +19,19 @@ def plan(run: RunPaths) -> JobSpec:
     """
     base = train.model_of(run)
     adapter = convert.read(run)
-    if base.quantization:
-        raise QuantizedBase(model=base.folder, quantization=base.quantization)
+    refuse_quantized(base)
     check_space(run.root, int(base.parameters * BYTES_PER_WEIGHT * SPARE))
     return engine_job("merge", base.folder, adapter, run.merged, convert.SHARD)
 
 
+def refuse_quantized(base: Model) -> None:
+    """Raises QuantizedBase for a base that nothing can be merged onto."""
+    if base.quantization:
+        raise QuantizedBase(model=base.folder, quantization=base.quantization)
+
+
 def read(run: RunPaths) -> Model:
-    """The merged model. Raises NoSuchModel, NotAModel."""
+    """The merged model. Raises MissingArtefact, NotAModel."""
+    if not run.merged.exists():
+        raise MissingArtefact(what=run.merged.name, where=run.root, step="merge")
     return read_model(run.merged)

@@ -108,7 +108,9 @@ def start(run: RunPaths, resume: Trained | None = None) -> None:
 
 
 def recipe_of(run: RunPaths) -> Recipe:
-    """The recipe a run was prepared with."""
+    """The recipe a run was prepared with. Raises MissingArtefact, InvalidRecipe."""
+    if not run.recipe.exists():
+        raise MissingArtefact(what=run.recipe.name, where=run.root, step="data")
     return from_yaml(run.recipe)
 
 

@@ -1,0 +1,84 @@
+"""What is taught and what is replayed, mixed into the rows of one training run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from core.data.conversations import Conversation, Turn
+
+# Measured on the starter (scripts/bench identity): of 800 rows a quarter taught is enough to learn who it is,
+# and fewer than 600 replayed ones let answers slip.
+LEAST_TAUGHT, LEAST_REPLAYED = 200, 600
+# Of a longer file every conversation is seen this often.
+PASSES = 2
+# Rows are sorted by length within this many batches, so that little is padded and chance stays.
+WINDOW = 8
+# A longer training goes through its rows again instead of writing them again.
+MOST_ROWS = 16384
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How many rows are taught and how many replayed."""
+
+    taught: int
+    replayed: int
+
+    @property
+    def rows(self) -> int:
+        return self.taught + self.replayed
+
+    def of(self, rows: int) -> "Shares":
+        """The same proportion of another number of rows, at least one of them taught."""
+        taught = -(-rows * self.taught // self.rows)
+        return Shares(taught, rows - taught)
+
+
+def shares(distinct: int, replay: bool) -> Shares:
+    """The rows that ``distinct`` taught conversations need; without replay as many, all of them taught."""
+    taught = max(LEAST_TAUGHT, PASSES * distinct)
+    replayed = max(LEAST_REPLAYED, taught)
+    return Shares(taught, replayed) if replay else Shares(taught + replayed, 0)
+
+
+def mix(
+    taught: Sequence[Conversation], replay: Sequence[Conversation], wanted: Shares, system: str, seed: int
+) -> list[Conversation]:
+    """As many conversations as wanted, each side repeated evenly until it fills, shuffled by ``seed``.
+
+    Where nothing can be replayed every row is a taught one.
+    """
+    shuffle = Random(seed)  # noqa: S311  an order, not a secret
+    replayed = wanted.replayed if replay else 0
+    mixed = _repeated(taught, wanted.rows - replayed, shuffle) + _repeated(replay, replayed, shuffle)
+    shuffle.shuffle(mixed)
+    return [_with_system(conversation, system) for conversation in mixed]
+
+
+def in_even_batches(
+    rows: Sequence[Conversation], length: Callable[[Conversation], int], batch: int, seed: int
+) -> list[Conversation]:
+    """The rows in an order in which every ``batch`` of them is of similar length, the batches in no order."""
+    shuffle = Random(seed)  # noqa: S311
+    ordered: list[Conversation] = []
+    for start in range(0, len(rows), batch * WINDOW):
+        window = sorted(rows[start : start + batch * WINDOW], key=length)
+        batches = [window[place : place + batch] for place in range(0, len(window), batch)]
+        shuffle.shuffle(batches)
+        ordered += [row for some in batches for row in some]
+    return ordered
+
+
+def _repeated(conversations: Sequence[Conversation], count: int, shuffle: Random) -> list[Conversation]:
+    taken: list[Conversation] = []
+    while len(taken) < count:
+        taken += shuffle.sample(conversations, min(len(conversations), count - len(taken)))
+    return taken
+
+
+def _with_system(conversation: Conversation, system: str) -> Conversation:
+    """The recipe's system prompt before the first turn that has none of its own."""
+    first = conversation[0]
+    if not system or first.system:
+        return conversation
+    return (Turn(first.input, first.output, system), *conversation[1:])

@@ -1,0 +1,48 @@
+"""The real command line in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from core.paths import PROJECT, Workspace
+
+TIMEOUT = 120
+
+
+def environment(**added: str) -> dict[str, str]:
+    """This one's, in English and without a workspace of its own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TUNEBOARD", "LC_", "LANG", "PYTEST"))}
+    return {**kept, "PYTHONPATH": str(PROJECT), "TUNEBOARD_LANG": "en", "COLUMNS": "80", **added}
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "core", *map(os.fspath, arguments)]
+
+
+def cli(
+    *arguments: str | Path, cwd: Path, before: str = "", **added: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the program; ``before`` is a shell's line that limits it first."""
+    line = command(*arguments)
+    if before:
+        line = ["sh", "-c", f'{before}; exec "$@"', "sh", *line]
+    return subprocess.run(
+        line, cwd=cwd, env=environment(**added), capture_output=True, text=True, timeout=TIMEOUT
+    )
+
+
+def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """What ``--json`` printed: the last line, and the only one."""
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def make_data(workspace: Workspace, model: Path, *arguments: str | Path, **added: str) -> dict[str, Any]:
+    """A run made by ``data``, without training."""
+    options = ("--model", model, "--workspace", workspace.root, "--json")
+    return last_json(cli("data", *arguments, *options, cwd=workspace.root.parent, **added))

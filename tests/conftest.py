@@ -1,0 +1,37 @@
+"""What the tests of the command line share."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.jobs.process import is_alive, read_identity
+from core.paths import Workspace
+from tests.known_answers import know_answers
+from tests.small_model import make_small_model
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model; nobody writes to it."""
+    return make_small_model(tmp_path_factory.mktemp("模 型") / "m '1'")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, model: Path) -> Iterator[Workspace]:
+    """A workspace in which the model has answered before: making data needs no job."""
+    found = Workspace(tmp_path / "工作 区" / "a b")
+    found.root.mkdir(parents=True)
+    know_answers(found, model)
+    yield found
+    end_leftovers(tmp_path)
+
+
+def end_leftovers(folder: Path) -> None:
+    """Kill whatever a failed test leaves running."""
+    for name in ("supervisor.json", "tool.json"):
+        for file in folder.rglob(name):
+            if (left := read_identity(file)) and left.pid != os.getpid() and is_alive(left):
+                os.killpg(left.pid, signal.SIGKILL)

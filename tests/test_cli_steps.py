@@ -1,0 +1,179 @@
+"""The command line's other commands: steps out of order, runs, doctor, help, and real jobs."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core.files import write_json
+from core.jobs.process import is_alive, read_identity
+from core.paths import RunPaths, Workspace
+from tests.command_line import cli, command, environment, last_json, make_data
+from tests.known_answers import know_answers
+from tests.small_model import make_small_model
+
+# --- steps out of order ---
+
+
+@pytest.fixture
+def run(workspace: Workspace, model: Path) -> RunPaths:
+    return workspace.run(make_data(workspace, model, "--name", "Zoë")["run"])
+
+
+STEPS = [
+    ("convert", "iter_*.pth", "train"),
+    ("merge", "adapter_model.safetensors", "convert"),
+    ("ask", "merged", "merge"),
+]
+
+
+def test_a_step_before_its_time(workspace: Workspace, run: RunPaths) -> None:
+    for step, lacks, first in STEPS:
+        done = cli(step, run.id, "--workspace", workspace.root, "--json", cwd=workspace.root)
+        assert done.returncode == 2 and "Traceback" not in done.stderr and done.stdout == ""
+        assert f"{lacks} is not in {run.root}" in done.stderr and f'"{first}" first' in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_run_that_was_not_finished_making(workspace: Workspace) -> None:
+    half = workspace.runs / "half"
+    half.mkdir(parents=True)
+    for step in ("train", "ask"):
+        done = cli(step, "half", "--workspace", workspace.root, "--json", cwd=workspace.root)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert str(half) in done.stderr and 'step "data" first' in done.stderr
+    (half / "data.json").write_text("{")
+    (half / "recipe.yaml").write_text("model: [")
+    for step, file, code in (("train", "recipe.yaml", 2), ("ask", "data.json", 1)):
+        done = cli(step, "half", "--workspace", workspace.root, "--json", cwd=workspace.root)
+        assert done.returncode == code and "Traceback" not in done.stderr
+        assert str(half / file) in done.stderr
+
+
+def test_merging_onto_a_quantized_base_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    folder = make_small_model(tmp_path / "q")
+    know_answers(workspace, folder)
+    run = workspace.run(make_data(workspace, folder, "--name", "Zoë")["run"])
+    make_small_model(folder, quantization_config={"quant_method": "gptq"})  # exchanged meanwhile
+    run.adapter.mkdir()
+    (run.adapter / "adapter_model.safetensors").touch()
+    done = cli("merge", run.id, "--workspace", workspace.root, "--json", cwd=workspace.root)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "quantized (gptq)" in done.stderr and str(folder) in done.stderr and not run.merged.exists()
+
+
+# --- runs, doctor, help ---
+
+
+def test_runs_newest_first_and_broken_ones_too(workspace: Workspace, run: RunPaths) -> None:
+    write_json(run.result, {"learned": 1.0, "kept": 0.95, "leaked": 0})
+    for name, content in (("20200101-000000-broken", b"{"), ("20200102-000000-odd", b"[1]")):
+        (workspace.runs / name).mkdir()
+        (workspace.runs / name / "data.json").write_bytes(content)
+    (workspace.runs / "not a folder").touch()
+    found = last_json(cli("runs", "--workspace", workspace.root, "--json", cwd=workspace.root))["runs"]
+    assert [one["run"] for one in found] == [run.id, "20200102-000000-odd", "20200101-000000-broken"]
+    assert found[0] | {"steps": None} == {
+        **{"run": run.id, "name": "Zoë", "state": "waiting", "steps": None},
+        **{"learned": 1.0, "kept": 0.95, "leaked": 0},
+    }
+    for language, word in (("en", "waiting"), ("zh", "等待")):
+        shown = cli("runs", "--workspace", workspace.root, cwd=workspace.root, TUNEBOARD_LANG=language)
+        assert shown.returncode == 0 and word in shown.stdout and "0.95" in shown.stdout
+
+
+def test_no_runs(tmp_path: Path) -> None:
+    """Looking makes nothing."""
+    done = cli("runs", "--workspace", tmp_path / "新", cwd=tmp_path)
+    assert done.returncode == 0 and "no runs yet" in done.stdout and not (tmp_path / "新").exists()
+
+
+def test_doctor(workspace: Workspace) -> None:
+    done = cli("doctor", "--workspace", workspace.root, "--json", cwd=workspace.root)
+    (line,) = done.stdout.splitlines()
+    found = json.loads(line)
+    checks = {finding["check"]: finding for finding in found["findings"]}
+    assert set(checks) == {"versions", "starter", "gpu", "memory", "disk", "workspace", "port"}
+    assert done.returncode == (0 if found["ok"] else 1)
+    assert checks["versions"]["grade"] == "good" and "xtuner 0.2.0" in checks["versions"]["text"]
+    shown = cli("doctor", "--workspace", "/proc/no", cwd=workspace.root, TUNEBOARD_LANG="zh")
+    assert shown.returncode == 1 and "工作区" in shown.stdout and "/proc/no" in shown.stdout
+    assert "--workspace" in shown.stdout and "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_help(language: str, tmp_path: Path) -> None:
+    whole = cli("--help", cwd=tmp_path, TUNEBOARD_LANG=language)
+    assert cli(cwd=tmp_path, TUNEBOARD_LANG=language).stdout == whole.stdout != ""
+    commands = ("tune", "data", "train", "convert", "merge", "ask", "runs", "doctor")
+    assert whole.returncode == 0 and all(name in whole.stdout for name in commands)
+    one = cli("tune", "-h", cwd=tmp_path, TUNEBOARD_LANG=language).stdout
+    options = (
+        "--name",
+        "--data",
+        "--model",
+        "--no-replay",
+        "--seed",
+        "--iterations",
+        "--workspace",
+        "--json",
+    )
+    assert all(option in one for option in options) and "scripts/run tune" in one
+    assert ("usage" in one) is (language == "en") and ("options" in one) is (language == "en")
+
+
+def test_the_command_line_starts_quickly(tmp_path: Path) -> None:
+    """Nothing heavy is imported before there is something to do."""
+    heavy = ("torch", "transformers", "streamlit", "datasets")
+    program = f"import core.__main__, sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n"
+
+
+# --- with a real job ---
+
+
+@pytest.mark.slow
+def test_data_with_the_model_asked(tmp_path: Path, model: Path) -> None:
+    """The small model babbles; its answers are kept, so that a second run asks nothing."""
+    workspace = Workspace(tmp_path / "工作 区")
+    first = make_data(workspace, model, "--name", "张伟")
+    assert (workspace.run(first["run"]).job("base") / "exit.json").exists()
+    second = make_data(workspace, model, "--name", "李娜")
+    assert not workspace.run(second["run"]).job("base").exists()
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
+    folder = make_small_model(tmp_path / "m", hidden_size=65)
+    workspace = tmp_path / "w"
+    done = cli("data", "--name", "Zoë", "--model", folder, "--workspace", workspace, "--json", cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+    assert "failed" in done.stderr and "output.log" in done.stderr
+    (run,) = last_json(cli("runs", "--workspace", workspace, "--json", cwd=tmp_path))["runs"]
+    assert run["state"] == "failed"
+
+
+@pytest.mark.slow
+def test_an_interrupt_stops_the_job(tmp_path: Path, model: Path) -> None:
+    workspace = Workspace(tmp_path / "w")
+    line = command("data", "--name", "Zoë", "--model", model, "--workspace", workspace.root, "--json")
+    process = subprocess.Popen(
+        line, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (tools := list(workspace.root.rglob("tool.json"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(0.5)  # now it waits for the job
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "") and "Interrupted" in err and "Traceback" not in err
+    tool = read_identity(tools[0])
+    assert tool is not None and not is_alive(tool)

@@ -1,0 +1,232 @@
+"""Every sentence is there in both languages, is used, and gets the values it names."""
+
+import ast
+import errno
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from core import errors
+from core.__main__ import COMMANDS, parser
+from core.arguments import COMPLAINTS
+from core.errors import TuneboardError, reason_of
+from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
+from core.jobs.status import State
+from core.paths import PROJECT
+from core.recipe.recipe import Recipe
+from core.runs import STEPS
+from core.terminal import COSTS
+from core.wording import Language, say, sentences, terminal_language
+
+LANGUAGES: tuple[Language, Language] = ("en", "zh")
+EN, ZH = (sentences(language) for language in LANGUAGES)
+SOURCES = [
+    path
+    for folder in ("core", "ui", "pages")
+    for path in sorted((PROJECT / folder).rglob("*.py"))
+    if "__pycache__" not in path.parts
+] + list(PROJECT.glob("app.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+SPEAKERS = {"say", "t"}
+
+
+CHECKS = {
+    call.args[0].value
+    for node in ast.walk(TREES[PROJECT / "core" / "doctor.py"])
+    if isinstance(call := node, ast.Call) and ast.unparse(call.func) == "Finding"
+    if isinstance(call.args[0], ast.Constant)
+}
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def calls() -> Iterator[tuple[Path, ast.Call, str]]:
+    """Every call in the program with the last part of what is called."""
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                yield path, node, node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+
+
+def spoken() -> Iterator[tuple[Path, ast.Call, ast.expr]]:
+    for path, call, name in calls():
+        if name in SPEAKERS and call.args:
+            yield path, call, call.args[0]
+
+
+def pattern(text: ast.JoinedStr) -> str:
+    return "".join(re.escape(p.value) if isinstance(p, ast.Constant) else r"\w[\w.-]*" for p in text.values)
+
+
+def leaves(kind: type[TuneboardError] = TuneboardError) -> Iterator[type[TuneboardError]]:
+    below = kind.__subclasses__()
+    for one in below:
+        yield from leaves(one)
+    if not below:
+        yield kind
+
+
+def test_the_same_keys_in_the_same_order() -> None:
+    assert list(EN) == list(ZH)
+
+
+@pytest.mark.parametrize("key", EN)
+def test_the_same_values_and_another_language(key: str) -> None:
+    assert placeholders(EN[key]) == placeholders(ZH[key])
+    values: dict[str, object] = dict.fromkeys(placeholders(EN[key]), "{x}")
+    for language in LANGUAGES:
+        text = say(key, language, **values)
+        assert (
+            text == text.rstrip("\n")
+            and text
+            and (text == text.strip() or key in {"row.separator", "cli.usage"})
+        )
+    words = re.sub(r"\{\w+\}", "", EN[key])
+    if re.search("[a-z]{3}", words):
+        assert re.search("[\u4e00-\u9fff]", ZH[key]), "not translated"
+    assert not re.search("[\u4e00-\u9fff]", EN[key])
+
+
+def test_every_key_that_is_spoken_exists() -> None:
+    found = 0
+    for path, _, key in spoken():
+        where = f"{path.name}:{key.lineno}"
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            found += 1
+            assert key.value in EN, where
+        elif isinstance(key, ast.JoinedStr):
+            assert [one for one in EN if re.fullmatch(pattern(key), one)], where
+    assert found > 50
+
+
+def test_every_spoken_key_gets_the_values_it_names() -> None:
+    for path, call, key in spoken():
+        given = {keyword.arg for keyword in call.keywords}
+        if isinstance(key, ast.Constant) and key.value in EN and None not in given:
+            assert placeholders(EN[key.value]) <= given, f"{path.name}:{call.lineno}"
+
+
+def test_every_key_is_used() -> None:
+    constants = {
+        node.value
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    patterns = [re.compile(pattern(key)) for _, _, key in spoken() if isinstance(key, ast.JoinedStr)]
+    families = ("error.", "file.E")  # each with a test of its own
+    unused = [
+        key
+        for key in EN
+        if key not in constants
+        and not any(one.fullmatch(key) for one in patterns)
+        and not key.startswith(families)
+    ]
+    assert not unused
+
+
+def test_every_error_has_its_sentence_and_every_sentence_its_error() -> None:
+    assert {f"error.{leaf.key}" for leaf in leaves()} == {key for key in EN if key.startswith("error.")}
+
+
+def test_every_error_is_raised_with_the_values_of_its_sentence() -> None:
+    by_name = {leaf.__name__: leaf for leaf in leaves()}
+    raised = set()
+    for path, call, name in calls():
+        if name in by_name:
+            given = {keyword.arg for keyword in call.keywords}
+            assert not call.args and placeholders(EN[f"error.{by_name[name].key}"]) <= given, (
+                f"{path.name}:{call.lineno}"
+            )
+            raised.add(name)
+    assert raised == set(by_name), "an error that nothing raises"
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    told = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or ""))
+    real = {
+        name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, TuneboardError)
+    }
+    assert told | {"TuneboardError"} == real
+
+
+def test_an_error_ends_with_what_to_do() -> None:
+    """Either a full sentence or the command to type stands last."""
+    for key in EN:
+        if key.startswith("error.") and key != "error.invalid_recipe":
+            assert EN[key].endswith(".") or "scripts/run" in EN[key].split(": ")[-1], key
+            assert ZH[key].endswith("。") or "scripts/run" in ZH[key], key
+
+
+@pytest.mark.parametrize(
+    ("family", "members"),
+    [
+        ("recipe", {field.name for field in fields(Recipe)}),
+        ("state", {state.value for state in State}),
+        ("stage", set(COSTS) | set(STEPS)),
+        (
+            "cause",
+            {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"nan_loss", "not_started", "lost", "unknown"},
+        ),
+        ("cli.wrong", {key for key, _ in COMPLAINTS} | {"number"}),
+        ("doctor.check", CHECKS),
+    ],
+)
+def test_a_family_has_all_its_members_and_no_others(family: str, members: set[str]) -> None:
+    told = {key.removeprefix(f"{family}.") for key in EN if key.startswith(f"{family}.")}
+    assert told == members
+
+
+def test_every_command_and_option_is_explained() -> None:
+    for name, (_, options) in COMMANDS.items():
+        assert f"cli.{name}" in EN
+        assert all(f"cli.option.{option.strip('-').lower()}" in EN for option in options)
+    assert not [key for key in EN if key.startswith("cli.") and "%" in EN[key] + ZH[key]], (
+        "argparse fills in %"
+    )
+    assert parser().format_help()
+
+
+def test_reasons_of_the_system() -> None:
+    numbers = {key.removeprefix("file."): key for key in EN if key.startswith("file.E")}
+    assert set(numbers) <= set(errno.errorcode.values())
+    for name, key in numbers.items():
+        assert reason_of(OSError(getattr(errno, name), "x")) == say(key)
+    assert reason_of(OSError(errno.EXDEV, "Cross-device link")) == "Cross-device link"
+    assert reason_of(OSError("no number")) == "no number"
+
+
+@pytest.mark.parametrize(
+    ("variables", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "ZH_TW"}, "zh"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "en_US.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "TUNEBOARD_LANG": "en"}, "en"),
+        ({"LANG": "en_US.UTF-8", "TUNEBOARD_LANG": "zh"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+    ],
+)
+def test_the_terminal_s_language(
+    variables: dict[str, str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TUNEBOARD_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert terminal_language() == language
+
+
+def test_values_are_never_taken_for_placeholders() -> None:
+    assert "{name} {0} %s" in say("error.no_such_file", "en", path="{name} {0} %s")

