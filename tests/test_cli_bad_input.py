@@ -12,7 +12,8 @@ from core.__main__ import main
 from tests.command_line import cli
 from tests.small_model import make_small_model
 
-WITHOUT_JSON = {"no command"}
+# An option of the commands alone.
+WITHOUT_JSON = {"a door with and without a lock"}
 # What is asked for, the exit code, and words that the English sentence must have.
 Case = tuple[Callable[[Path], list[str]], int, tuple[str, ...]]
 
@@ -61,8 +62,10 @@ NAMES = {
 }
 CASES: dict[str, Case] = {
     # the line itself
-    "no command": (plain("--"), 2, ("COMMAND", "scripts/run --help")),
-    "no command but a word": (plain("--workspace", "w"), 2, ("no command 'w'", "scripts/run --help")),
+    "port is a word": (plain("--port", "web"), 2, ("--port", "web is not", "65535", "scripts/run --help")),
+    "port forgotten": (plain("--port", "--no-browser"), 2, ("--port", "needs a value")),
+    "a door with and without a lock": (plain("--password", "--no-token"), 2, ("--password", "--no-token")),
+    "a command between options": (plain("--no-browser", "w"), 2, ("no command 'w'", "scripts/run --help")),
     "unknown command": (plain("trian"), 2, ("no command 'trian'", "scripts/run --help")),
     "unknown option": (named("--colour", "red"), 2, ("--colour red", "unknown", "scripts/run data --help")),
     "abbreviated option": (plain("data", "--nam", "x"), 2, ("--name", "needed")),
@@ -79,6 +82,10 @@ CASES: dict[str, Case] = {
     "a switch with a value": (named("--no-replay=yes"), 2, ("--no-replay", "takes no value")),
     "a word too many": (plain("runs", "x"), 2, ("x", "unknown", "scripts/run runs --help")),
     "no run": (plain("train"), 2, ("run", "needed")),
+    "nothing to export": (plain("export"), 2, ("run", "needed", "scripts/run export --help")),
+    "no such language": (named("--language", "fr"), 2, ("--language takes one of", "en", "zh")),
+    "system prompt forgotten": (named("--system", "--json"), 2, ("--system", "needs a value")),
+    "no such run": (named("--run", "../x"), 2, ("There is no run ../x", "scripts/run runs")),
     **{
         f"name: {what}": (plain("data", "--name", name), 2, ("name cannot be taught", "--name"))
         for what, name in NAMES.items()

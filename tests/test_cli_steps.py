@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core import serve
 from core.files import write_json
 from core.jobs.process import is_alive, read_identity
 from core.paths import RunPaths, Workspace
@@ -108,8 +109,8 @@ def test_doctor(workspace: Workspace) -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_help(language: str, tmp_path: Path) -> None:
     whole = cli("--help", cwd=tmp_path, TUNEBOARD_LANG=language)
-    assert cli(cwd=tmp_path, TUNEBOARD_LANG=language).stdout == whole.stdout != ""
-    commands = ("tune", "data", "train", "convert", "merge", "ask", "runs", "doctor")
+    commands = ("tune", "data", "train", "convert", "merge", "export", "ask", "runs", "doctor")
+    assert all(option in whole.stdout for option in (*serve.OPTIONS, "--workspace"))
     assert whole.returncode == 0 and all(name in whole.stdout for name in commands)
     one = cli("tune", "-h", cwd=tmp_path, TUNEBOARD_LANG=language).stdout
     options = (
@@ -119,6 +120,9 @@ def test_help(language: str, tmp_path: Path) -> None:
         "--no-replay",
         "--seed",
         "--iterations",
+        "--system",
+        "--language",
+        "--run",
         "--workspace",
         "--json",
     )

@@ -82,10 +82,10 @@ def test_what_can_run_is_on_disk_at_once(workspace: Workspace) -> None:
     page = open_test_page("config", run.id)
     page.number_input(key=key(run, "lr")).set_value(1e-5)
     page.number_input(key=key(run, "iterations")).set_value(None)
-    page.number_input(key=key(run, "epochs")).set_value(2.0).run()
+    page.number_input(key=key(run, "epochs")).set_value(2).run()
     saved = train.recipe_of(run)
-    assert no_errors(page) and (saved.lr, saved.iterations, saved.epochs) == (1e-5, None, 2.0)
-    assert "max_epochs = 2.0" in run.config.read_text(encoding="utf-8")
+    assert no_errors(page) and (saved.lr, saved.iterations, saved.epochs) == (1e-5, None, 2)
+    assert "max_epochs = 2\n" in run.config.read_text(encoding="utf-8")
     again = open_test_page("config", run.id)  # another tab
     assert again.number_input(key=key(run, "lr")).value == 1e-5
 
@@ -95,7 +95,7 @@ def test_what_cannot_run_is_said_beside_its_fields_and_not_saved(workspace: Work
     before = train.recipe_of(run)
     page = open_test_page("config", run.id)
     page.number_input(key=key(run, "rank")).set_value(0)
-    page.number_input(key=key(run, "epochs")).set_value(1.0)
+    page.number_input(key=key(run, "epochs")).set_value(1)
     page.number_input(key=key(run, "lr")).set_value(7.0).run()
     assert {error.value for error in page.error} == {
         "0 must be at least 1",
@@ -239,7 +239,7 @@ def test_the_estimate_counts_steps_tokens_and_passes(workspace: Workspace) -> No
     found = estimate(recipe, model, read_shape(model), about, 100.0)
     assert (found.iterations, found.steps, found.passes, found.tokens) == (80, 10, 2.0, 32_000)
     assert found.seconds == 320.0
-    by_epochs = estimate(recipe.changed(iterations=None, epochs=3.0), model, read_shape(model), about, None)
+    by_epochs = estimate(recipe.changed(iterations=None, epochs=3), model, read_shape(model), about, None)
     assert (by_epochs.iterations, by_epochs.tokens, by_epochs.seconds) == (120, 48_000, None)
 
 
@@ -284,7 +284,9 @@ def test_every_preset_can_run_where_it_is_offered(preset: object, workspace: Wor
     model = read_model(workspace.starter)
     machine = WITH_GPU if preset.needs_gpu else this_machine()  # type: ignore[attr-defined]
     assert preset in presets(machine).values()
-    made = preset.apply(recipe.changed(device=machine.device, precision="fp32"))  # type: ignore[attr-defined]
+    suited = recipe.changed(device=machine.device, precision="fp32", iterations=50, lr=1e-3, shuffle=False)
+    made = preset.apply(suited)  # type: ignore[attr-defined]
     assert problems(made, machine, model) == []
     assert all(getattr(made, name) == getattr(recipe, name) for name in (*OF_THE_DATA, "seed"))
+    assert not made.shuffle
     compile(write_config(made, Path("d"), Path("m"), Path("w")), "config.py", "exec")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from core import terminal
-from core.terminal import COSTS, BarProgress, Clock, PlainProgress, printable, progress, show
+from core import pace, terminal
+from core.pace import COSTS, Clock
+from core.terminal import BarProgress, PlainProgress, printable, progress, show
 from core.wording import say
 
 
@@ -33,6 +34,7 @@ class Time:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     made = Time()
+    monkeypatch.setattr(pace, "time", made)
     monkeypatch.setattr(terminal, "time", made)
     return made
 
@@ -76,6 +78,11 @@ def test_a_command_of_one_stage_is_whole_at_its_end() -> None:
         both.stage("base")
         both.update(0.5, "")
     assert both.clock.fraction == 0.5
+    with progress("export") as both:
+        both.stage("convert")
+        both.stage("merge")
+        both.update(1.0, "")
+    assert both.clock.fraction == 1.0
 
 
 def test_lines_for_a_pipe(time: Time, capsys: pytest.CaptureFixture[str]) -> None:

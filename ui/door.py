@@ -40,7 +40,7 @@ def _password() -> str:
     # Taken out of the environment, which every job inherits.
     if password := os.environ.pop(PASSWORD_VARIABLE, ""):
         return password
-    if sys.stdin.isatty() and (password := getpass.getpass(say("serve.ask_password"))):
+    if sys.stdin.isatty() and (password := getpass.getpass(f"{say('serve.ask_password')} ")):
         return password
     sys.exit(say("serve.no_password"))
 
@@ -80,7 +80,7 @@ def greet(known: Access) -> object:
     async def lifespan(_app: object) -> AsyncIterator[None]:
         url = address(known)
         port = config.get_option("server.port")
-        print(say("serve.ready", url=url, port=port, workspace=Workspace.of().root), flush=True)
+        print(f"\n{say('serve.ready', url=url, port=port, workspace=Workspace.of().root)}\n", flush=True)
         # Only where there is a screen: over ssh a text browser would take the terminal.
         if os.environ.pop(BROWSER_VARIABLE, "") and os.environ.get(
             "DISPLAY", os.environ.get("WAYLAND_DISPLAY")

@@ -28,7 +28,7 @@ def send(request: Request) -> Response:
     try:
         run = workspace.run(request.path_params["run"])
         if kind not in KINDS:
-            return PlainTextResponse(say("error.no_download"), status_code=404)
+            return PlainTextResponse(say("download.none"), status_code=404)
         folder = artefact(run, kind)
     except InputError as error:
         return PlainTextResponse(error.text(), status_code=404)

@@ -15,7 +15,16 @@ from core.steps.train import recipe_of
 LOOKED_AT = 200
 RUNS_LOOKED_AT = 20
 # What changes how long a token takes; a run that differs in one of them says nothing about another.
-SAME = ("model", "device", "precision", "quantization", "activation_checkpointing", "deepspeed", "pack")
+SAME = (
+    "model",
+    "device",
+    "precision",
+    "quantization",
+    "activation_checkpointing",
+    "deepspeed",
+    "pack",
+    "self_distillation",
+)
 
 
 def pace(workspace: Workspace, recipe: Recipe) -> float | None:
