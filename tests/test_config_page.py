@@ -18,7 +18,7 @@ from core.recipe.estimate import estimate, memory, trainable
 from core.recipe.presets import OF_THE_DATA, PRESETS, presets
 from core.recipe.recipe import Recipe, from_bytes, to_yaml
 from core.recipe.xtuner_config import write_config
-from core.steps import train
+from core.steps import data, train
 from core.steps.pace import measured, pace
 from tests.page import open_test_page
 from tests.small_run import end_training, make_run, make_workspace, start_training, stop_jobs
@@ -145,7 +145,10 @@ def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace:
     page = open_test_page("config", run.id)
     page.button(key="preset thorough").click().run()
     saved = train.recipe_of(run)
-    assert no_errors(page) and (saved.iterations, saved.rank, saved.system) == (480, 16, "Be kind.")
+    suited = data.suited(run, saved, read_model(workspace.starter))
+    assert no_errors(page) and saved.iterations == 3 * (suited.iterations or 0) > 500
+    assert (saved.rank, saved.system, saved.lr) == (16, "Be kind.", suited.lr)
+    assert (saved.shuffle, saved.self_distillation) == (False, True)
     assert page.number_input(key=key(run, "rank", 1)).value == 16
 
 

@@ -159,7 +159,7 @@ def test_a_file_of_ones_own(workspace: Workspace) -> None:
 def test_a_file_that_is_refused_says_where(workspace: Workspace) -> None:
     page = choose(open_test_page("data"), "data_source", "upload")
     page.file_uploader[0].set_value(("my data.json", b'[\n{"conversation": 1}]', "application/json")).run()
-    assert not page.exception and "my data.json has 1 rows" in page.error[0].value
+    assert not page.exception and "my data.json has 1 problems" in page.error[0].value
     assert not list(workspace.root.glob("uploads/*"))
 
 

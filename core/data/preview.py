@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
 from core.data.conversations import Conversation, Turn, from_row
-from core.data.tokens import WITHOUT_FIRST_TOKEN
+from core.data.tokens import WITHOUT_FIRST_TOKEN, read_tokenizer
 from core.files import read_json
 from core.recipe.templates import Template
 
@@ -78,8 +78,11 @@ class Encoder:
 
     @classmethod
     def of(cls, tokenizer_file: Path, template: Template) -> "Encoder":
-        """Of a model's ``tokenizer.json``; its special tokens are named in the file beside it."""
-        tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        """Of a model's ``tokenizer.json``; its special tokens are named in the file beside it.
+
+        Raises NotAModel.
+        """
+        tokenizer = read_tokenizer(tokenizer_file)
         about = read_json(tokenizer_file.with_name("tokenizer_config.json")) or {}
         starts = about.get("tokenizer_class") not in WITHOUT_FIRST_TOKEN
         first = _token_id(tokenizer, about.get("bos_token")) if starts else None

@@ -49,7 +49,7 @@ def count_tokens(
 
     Raises NotAModel for a tokenizer file that cannot be read.
     """
-    reader = _read(tokenizer)
+    reader = read_tokenizer(tokenizer)
     begin, sep = _first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
     rows = [_count(conversation, reader, template, begin, sep) for conversation in conversations]
     return TokenCount(
@@ -65,7 +65,7 @@ def count_tokens(
 
 def row_length(tokenizer: Path, template: Template) -> Callable[[Conversation], int]:
     """A function that counts one conversation's tokens. Raises NotAModel."""
-    reader = _read(tokenizer)
+    reader = read_tokenizer(tokenizer)
     begin, sep = _first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
     return lambda conversation: _count(conversation, reader, template, begin, sep).total
 
@@ -80,7 +80,8 @@ def _count(conversation: Conversation, reader: Tokenizer, template: Template, be
     return _Row(beginnings + sum(asked) + answers + sep * turns, answers, begin + asked[0])
 
 
-def _read(tokenizer: Path) -> Tokenizer:
+def read_tokenizer(tokenizer: Path) -> Tokenizer:
+    """A model's ``tokenizer.json``. Raises NotAModel."""
     try:
         return Tokenizer.from_file(str(tokenizer))
     except Exception as error:  # tokenizers 0.22 raises nothing narrower
