@@ -16,11 +16,13 @@ import pytest
 
 from core.chats import Draw, Message
 from core.errors import ChatFailed, NoSuchModel
+from core.files import write_text
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
 from core.jobs.tail import last_lines
 from core.paths import Workspace
-from core.steps import chat
+from core.recipe.recipe import to_yaml
+from core.steps import chat, train
 from core.steps.chat import Freed, Readiness, Server, Speaker
 from core.steps.reply import reply
 from tests.runs import make_run
@@ -89,6 +91,15 @@ def test_the_command(workspace: Workspace) -> None:
     folder = str(workspace.model("tiny"))
     assert spec.command[1:8] == ("-m", "core.engine", "serve", "--model", folder, "--port", "1234")
     assert "0.0.0.0" not in spec.command
+
+
+def test_a_run_s_models_speak_in_the_precision_of_its_proof(workspace: Workspace) -> None:
+    run = make_run(workspace, "小助手")
+    recipe = train.recipe_of(run)
+    for precision, dtype in (("bf16", "bfloat16"), ("fp32", "float32")):
+        write_text(run.recipe, to_yaml(recipe.changed(precision=precision)))
+        (speaker,) = chat.speakers(workspace, run)
+        assert chat.plan(speaker, 1234).command[-2:] == ("--dtype", dtype)
 
 
 @pytest.mark.usefixtures("fake")

@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import chain
+from core.errors import QuantizedBase
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.spark import spark
@@ -21,6 +22,7 @@ from core.steps import data
 from core.steps.compare import questions
 from core.tune import Wish
 from tests.page import open_test_page
+from tests.small_model import make_small_model
 from ui.run_list import age
 
 NAME = '李 "明" {x} 🙂'
@@ -151,6 +153,31 @@ def test_a_failed_chain_says_which_step_why_and_where(
         and "显存" in page.error[0].value
         and str(run.job("train")) in page.error[0].value
     )
+
+
+def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ENGINE_FAIL", "starter")
+    run = chain.start(workspace, Wish(NAME, iterations=10), "test", "en")
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
+    page = open_test_page("start", run=run.id)
+    assert str(workspace.starter_job) in page.error[0].value and standing(run)["data"] is State.failed
+    monkeypatch.delenv("FAKE_ENGINE_FAIL")
+    page.button(key="chain_go_on").click().run()
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    assert [stage.needless for stage in chain.read_progress(workspace, run).stages] == [False] * 6
+    other = chain.start(workspace, Wish("x", iterations=10), "test", "en")
+    assert wait(other.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(other)
+    first, *rest = chain.read_progress(workspace, other).stages
+    assert first.needless and first.state is State.finished and not any(stage.needless for stage in rest)
+
+
+def test_a_quantized_model_is_refused_before_a_run_is_made(workspace: Workspace) -> None:
+    make_small_model(workspace.model("q"), quantization_config={"quant_method": "gptq"})
+    with pytest.raises(QuantizedBase):
+        chain.start(workspace, Wish(NAME, model="q"), "test", "en")
+    assert workspace.run_folders() == []
 
 
 def test_a_chain_that_fails_between_its_steps_says_it_in_its_own_words(workspace: Workspace) -> None:
