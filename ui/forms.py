@@ -143,7 +143,7 @@ def _several(value: Iterable[Any], kind: Any, options: dict[str, Any]) -> Any:
         text = st.text_area(value="\n".join(map(str, value)), height=100, **options)
         return tuple(line.strip() for line in text.splitlines() if line.strip())
     text = st.text_input(value=", ".join(map(str, value)), **options)
-    return tuple(part.strip() for part in text.split(","))
+    return tuple(part.strip() for part in text.split(",")) if text.strip() else ()
 
 
 def _number(name: str, value: Any, kind: Any, options: dict[str, Any]) -> Any:
