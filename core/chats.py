@@ -5,12 +5,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock
 
 from core.errors import NoSuchChat
-from core.files import read_json, write_json
+from core.files import write_json
+from core.jobs.job import read_record
 from core.paths import Workspace, make_folder
 
 NAME_LENGTH = 60
@@ -127,9 +128,8 @@ def _read_all(workspace: Workspace) -> Iterator[Chat]:
 
 def _read(file: Path) -> Chat | None:
     """None for a file that is gone or was not written by this program."""
-    with suppress(ValueError, TypeError, KeyError, AttributeError):
-        found: dict[str, Any] | None = read_json(file)
-        if found is not None:
+    with suppress(TypeError, KeyError, AttributeError):
+        if (found := read_record(file)) is not None:
             messages = tuple(Message(**message) for message in found["messages"])
             return Chat(file.stem, found["name"], found["system"], Draw(**found["draw"]), messages)
     return None

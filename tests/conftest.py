@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""What tests share."""
 
 import os
 import signal
@@ -9,8 +9,15 @@ import pytest
 
 from core.jobs.process import is_alive, read_identity
 from core.paths import Workspace
+from core.wording import SPOKEN
 from tests.known_answers import know_answers
 from tests.small_model import make_small_model
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_spoken() -> None:
+    """A page of an earlier test leaves its language behind."""
+    SPOKEN.set(None)
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ CASES: dict[str, Case] = {
     "system prompt forgotten": (named("--system", "--json"), 2, ("--system", "needs a value")),
     "no such run": (named("--run", "../x"), 2, ("There is no run ../x", "scripts/run runs")),
     **{
-        f"name: {what}": (plain("data", "--name", name), 2, ("name cannot be taught", "--name"))
+        f"name: {what}": (plain("data", "--name", name), 2, ("name cannot be taught", "for example"))
         for what, name in NAMES.items()
     },
     # data

@@ -99,8 +99,12 @@ def test_from_a_name_to_rows_that_can_be_looked_at(workspace: Workspace) -> None
 def test_the_rows_as_tokens_and_page_by_page(workspace: Workspace) -> None:
     run = make_run(workspace)
     page = open_test_page("data", run.id)
-    first = body(page)
-    assert html.escape(NAME) in first and NAME not in first
+    rows = read_conversations(Path(read_json(run.data)["path"]))
+    taught = next(number for number, (turn,) in enumerate(rows) if NAME in turn.output)
+    next(iter(page.get("pagination"))).set_value(taught // 5 + 1).run()
+    assert html.escape(NAME) in body(page) and NAME not in body(page)
+    assert f"row {taught + 1} · taught" in body(page)
+    next(iter(page.get("pagination"))).set_value(1).run()
     choose(page, "data_view", "as_tokens")
     assert no_errors(page) and 'class="tb-trained"' in body(page) and "tokens, " in body(page)
     next(iter(page.get("pagination"))).set_value(2).run()
