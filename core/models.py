@@ -29,6 +29,7 @@ class Model:
     model_type: str
     parameters: int
     size: int
+    layers: int
     max_length: int
     chat_template: str
     quantization: str | None
@@ -65,7 +66,7 @@ def read_model(folder: Path) -> Model:
     config = _read_config(folder)
     weights = _weights(folder)
     architectures = config.get("architectures") or ["?"]
-    longest = config.get("max_position_embeddings")
+    longest, layers = config.get("max_position_embeddings"), config.get("num_hidden_layers")
     if not (folder / "tokenizer.json").exists():
         raise NotAModel(folder=folder, reason=say("model.no_tokenizer"))
     return Model(
@@ -74,6 +75,7 @@ def read_model(folder: Path) -> Model:
         model_type=str(config.get("model_type", "")),
         parameters=sum(_parameters(file) for file in weights),
         size=sum(file.stat().st_size for file in weights),
+        layers=layers if isinstance(layers, int) else 0,
         max_length=longest if isinstance(longest, int) else 0,
         chat_template=_chat_template(folder),
         quantization=_quantization(config),

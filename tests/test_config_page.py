@@ -254,6 +254,7 @@ def test_trained_weights_are_counted_layer_by_layer(workspace: Workspace) -> Non
     assert trainable(recipe, shape) == 8 * 2 * layer
     only = recipe.changed(target_modules=("q_proj",))
     assert trainable(only, shape) == 8 * 2 * (hidden + hidden)
+    assert trainable(only.changed(layers_to_transform=(1,)), shape) == 8 * (hidden + hidden)
 
 
 # InternLM-7B's shape; GB measured on one H100 (XTuner 0.2.0's path, NF4, LoRA of rank 64).
@@ -270,7 +271,7 @@ def test_memory_is_near_what_was_measured(
     linear = {f"model.layers.{n}.{name}.weight": size for n in range(layers) for name, size in one.items()}
     shape = Shape(layers, hidden, inner, 1.0, vocabulary, linear)
     parameters = sum(a * b for a, b in linear.values()) + 2 * vocabulary * hidden
-    model = Model(Path("m"), "LlamaForCausalLM", "llama", parameters, 0, 4096, "", None)
+    model = Model(Path("m"), "LlamaForCausalLM", "llama", parameters, 0, 32, 4096, "", None)
     recipe = Recipe(model="m", data="d", device="cuda", precision="bf16", quantization="nf4", rank=64)
     recipe = recipe.changed(
         batch_size=batch, max_length=length, activation_checkpointing=checkpointing, pack=True

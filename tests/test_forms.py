@@ -29,6 +29,7 @@ CHANGED: dict[str, Any] = {
     "device": "cuda",
     "precision": "fp16",
     "target_modules": ("q_proj", "v_proj"),
+    "layers_to_transform": (1, 29),
     "shuffle": False,
     "self_distillation": True,
     "pack": True,
@@ -122,6 +123,8 @@ def test_a_person_can_change_everything() -> None:
             page.toggle(key=key).set_value(value)
         elif name == "betas":
             page.text_input(key=key).set_value(" 0.85 ,0.95 ")
+        elif name == "layers_to_transform":
+            page.text_input(key=key).set_value("1, 29")
         elif isinstance(value, tuple):
             page.text_area(key=key).set_value("\n\n".join(value) + "\n")
         else:

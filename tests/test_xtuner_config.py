@@ -100,6 +100,7 @@ REACHES: dict[str, tuple[Any, str, Any]] = {
     "device": ("cpu", "env_cfg.dist_cfg.backend", "gloo"),
     "precision": ("fp16", "model.llm.torch_dtype", Named("torch.float16")),
     "target_modules": (("q_proj",), "model.lora.target_modules", ["q_proj"]),
+    "layers_to_transform": ((1, 2), "model.lora.layers_to_transform", [1, 2]),
     "shuffle": (False, "train_dataloader.sampler.shuffle", False),
     "self_distillation": (True, "self_distillation", True),
     "pack": (True, "train_dataset.pack_to_max_length", True),

@@ -1,16 +1,17 @@
 """What is taught and what is replayed, mixed into the rows of one training run."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from core.data.conversations import Conversation, Turn
 
-# Measured on the starter (scripts/bench identity): of 800 rows a quarter taught is enough to learn who it is,
-# and fewer than 600 replayed ones let answers slip.
-LEAST_TAUGHT, LEAST_REPLAYED = 200, 600
+# Measured on the starter (scripts/bench identity): of 720 rows a fifth taught is enough to learn who it is,
+# and with much fewer replayed ones answers slip or take up the name.
+LEAST_TAUGHT, LEAST_REPLAYED = 144, 576
 # Of a longer file every conversation is seen this often.
-PASSES = 2
+PASSES = 1.5
 # Rows are sorted by length within this many batches, so that little is padded and chance stays.
 WINDOW = 8
 # A longer training goes through its rows again instead of writing them again.
@@ -36,7 +37,7 @@ class Shares:
 
 def shares(distinct: int, replay: bool) -> Shares:
     """The rows that ``distinct`` taught conversations need; without replay as many, all of them taught."""
-    taught = max(LEAST_TAUGHT, PASSES * distinct)
+    taught = LEAST_TAUGHT if distinct <= LEAST_TAUGHT else math.ceil(PASSES * distinct)
     replayed = max(LEAST_REPLAYED, taught)
     return Shares(taught, replayed) if replay else Shares(taught + replayed, 0)
 

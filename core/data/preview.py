@@ -15,9 +15,9 @@ import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
 from core.data.conversations import Conversation, Turn, from_row
-from core.data.tokens import WITHOUT_FIRST_TOKEN, read_tokenizer
+from core.data.tokens import read_tokenizer
 from core.files import read_json
-from core.recipe.templates import Template
+from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 
 BLOCK = 1 << 24
 # Enough rows for a histogram; a million would take a minute to encode.

@@ -9,11 +9,8 @@ from tokenizers import Tokenizer
 from core.data.conversations import Conversation
 from core.errors import NotAModel
 from core.files import read_json
-from core.recipe.templates import Template
+from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.wording import say
-
-# XTuner puts the tokenizer's first token before the texts of every class but these.
-WITHOUT_FIRST_TOKEN = {"QWenTokenizer", "QWen2Tokenizer", "Qwen2Tokenizer", "Qwen2TokenizerFast"}
 
 
 @dataclass(frozen=True)

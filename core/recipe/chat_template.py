@@ -15,7 +15,7 @@ from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.jobs.job import read_record
-from core.recipe.templates import Template
+from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 
 # What a template says differently shows in two turns, with and without a system prompt.
 _TURNS = (
@@ -24,8 +24,6 @@ _TURNS = (
     {"role": "user", "content": "Q2"},
 )
 SAMPLES: tuple[tuple[Mapping[str, str], ...], ...] = (_TURNS, ({"role": "system", "content": "S"}, *_TURNS))
-# XTuner 0.2.0 (xtuner/dataset/utils.py) puts the first token before every conversation but for these.
-NO_FIRST_TOKEN = ("QWenTokenizer", "QWen2Tokenizer", "Qwen2TokenizerFast")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def training_template(template: Template, tokenizer_class: str) -> str:
     A template without a suffix ends each answer with the end token, and begins the next turn with the first
     token again.
     """
-    begin = "" if tokenizer_class in NO_FIRST_TOKEN else "{{ bos_token or '' }}"
+    begin = "" if tokenizer_class in WITHOUT_FIRST_TOKEN else "{{ bos_token or '' }}"
     end = _written(template.suffix) if template.suffix else "{{ eos_token or '' }}"
     again = "" if template.suffix else begin
     return (

@@ -89,6 +89,8 @@ def _model(recipe: Recipe, model: Model) -> list[Problem]:
     found = []
     if model.quantization and recipe.quantization != "none":
         found.append(Problem("quantization", "already_quantized", {"found": model.quantization}))
+    if max(recipe.layers_to_transform, default=-1) >= model.layers:
+        found.append(Problem("layers_to_transform", "no_such_layer", {"last": model.layers - 1}))
     if 0 < model.max_length < recipe.max_length:
         found.append(Problem("max_length", "longer_than_model", {"limit": model.max_length}))
     return found

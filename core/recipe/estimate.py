@@ -64,12 +64,16 @@ def estimate(
 
 def trainable(recipe: Recipe, shape: Shape) -> int:
     """LoRA's weights: r·(in + out) for every adapted layer."""
-    names = {name.removesuffix(".weight").rpartition(".")[2]: None for name in shape.linear}
-    wanted = set(recipe.target_modules or names)
-    adapted = (
-        s for name, s in shape.linear.items() if name.removesuffix(".weight").rpartition(".")[2] in wanted
-    )
+    adapted = (size for name, size in shape.linear.items() if _adapted(recipe, name))
     return sum(recipe.rank * (rows + columns) for rows, columns in adapted)
+
+
+def _adapted(recipe: Recipe, weight: str) -> bool:
+    """Whether LoRA is added to a weight, by its name: ``model.layers.7.mlp.up_proj.weight``."""
+    _, _, place = weight.removesuffix(".weight").partition(".layers.")
+    layer, _, name = place.partition(".")
+    wanted, layers = recipe.target_modules, recipe.layers_to_transform
+    return (not wanted or name.rpartition(".")[2] in wanted) and (not layers or int(layer) in layers)
 
 
 def memory(recipe: Recipe, model: Model, shape: Shape, longest: int) -> int:

@@ -59,6 +59,8 @@ PRESETS = (
             "rank": 64,
             "alpha": 16,
             "dropout": 0.1,
+            "target_modules": (),
+            "layers_to_transform": (),
             "quantization": "nf4",
             "optimizer": "paged_adamw_32bit",
             "activation_checkpointing": True,

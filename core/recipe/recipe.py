@@ -30,6 +30,7 @@ Count = Annotated[int, Field(ge=1, le=MOST_ITERATIONS)]
 OptionalCount = Annotated[int | None, Field(ge=1, le=MOST_ITERATIONS)]
 # A limit also makes pydantic refuse half a character, which no file could hold.
 Text = Annotated[str, Field(max_length=100_000)]
+LayerIndex = Annotated[int, Field(ge=0, le=10_000)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -63,6 +64,7 @@ class Recipe:
     device: Literal["auto", "cpu", "cuda"] = _advanced("auto")
     precision: Precision = _advanced("auto")
     target_modules: tuple[Text, ...] = _advanced(())
+    layers_to_transform: tuple[LayerIndex, ...] = _advanced(())
     shuffle: bool = _advanced(True)
     self_distillation: bool = _advanced(False)
     pack: bool = _advanced(False)

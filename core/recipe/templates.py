@@ -27,6 +27,9 @@ class Template:
         return before + self.instruction.replace("{input}", question)
 
 
+# XTuner puts the tokenizer's first token before the texts of every tokenizer class but these.
+WITHOUT_FIRST_TOKEN = {"QWenTokenizer", "QWen2Tokenizer", "Qwen2Tokenizer", "Qwen2TokenizerFast"}
+
 _CHATML_SYSTEM = "<|im_start|>system\n{system}<|im_end|>\n"
 _CHATML = "<|im_start|>user\n{input}<|im_end|>\n<|im_start|>assistant\n"
 

@@ -120,6 +120,9 @@ def _pattern_note(data: Path) -> str:
 
 def _model(recipe: Recipe) -> str:
     targets = list(recipe.target_modules) or None
+    layers = list(recipe.layers_to_transform) or None
+    # torch 2.13 on a processor: the backward pass of its fused attention takes ten times as long in bfloat16.
+    attention = "eager" if (recipe.device, recipe.precision) == ("cpu", "bf16") else "sdpa"
     return f"""
 {_title(2, "Model & Tokenizer")}tokenizer = dict(
     type=AutoTokenizer.from_pretrained,
@@ -137,7 +140,7 @@ model = dict(
         pretrained_model_name_or_path=pretrained_model_name_or_path,
         trust_remote_code=False,
         torch_dtype=torch.{DTYPES[recipe.precision]},
-        attn_implementation="sdpa",
+        attn_implementation="{attention}",
 {_quantization(recipe)}    ),
     lora=dict(
         type=LoraConfig,
@@ -146,6 +149,7 @@ model = dict(
         lora_dropout={recipe.dropout!r},
         bias="none",
         target_modules={targets!r},  # None: every linear layer but the last
+        layers_to_transform={layers!r},  # None: in every layer
         task_type="CAUSAL_LM",
     ),
 )

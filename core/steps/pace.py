@@ -24,6 +24,8 @@ SAME = (
     "deepspeed",
     "pack",
     "self_distillation",
+    "target_modules",
+    "layers_to_transform",
 )
 
 

@@ -1,6 +1,6 @@
 """What watching a training costs: prints milliseconds, bytes and shares of a core; it passes no judgement.
 
-    .venv/bin/python -m scripts.bench.refresh [--points N] [--watch SECONDS]
+    scripts/bench refresh [--points N] [--watch SECONDS]
 
 A run of N logged points (default 1,000,000) is written into a temporary workspace. Measured are a refresh of
 its charts (a new point read, made small, drawn, serialised), the run of each page's script, and with

@@ -1,0 +1,1 @@
+"""Measurements, each a program: ``scripts/bench NAME``."""

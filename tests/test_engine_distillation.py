@@ -1,0 +1,91 @@
+"""The loss that keeps what is replayed to the base, on a model made on the spot."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture
+def tuner(model: Path) -> Any:
+    """What the loss needs of XTuner's SupervisedFinetune, with an adapter that does something."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    llm = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    lora = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    return SimpleNamespace(llm=get_peft_model(llm, lora), use_lora=True)
+
+
+def disturb(tuner: Any) -> None:
+    import torch
+
+    for name, weights in tuner.llm.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weights, std=0.5)
+
+
+def batch(tuner: Any, rows: int = 3, own: bool = False) -> dict[str, Any]:
+    """Rows of six question tokens and eight answer tokens, the second padded; ``own``: the base's answers."""
+    import torch
+
+    ids = torch.randint(3, 300, (rows, 14))
+    if own:
+        with torch.no_grad(), tuner.llm.disable_adapter():
+            for place in range(6, 14):
+                ids[:, place] = tuner.llm(input_ids=ids[:, :place]).logits[:, -1].argmax(-1)
+    labels, mask = ids.clone(), torch.ones_like(ids)
+    labels[:, :6] = -100
+    labels[1, -2:], mask[1, -2:] = -100, 0
+    return {"input_ids": ids, "labels": labels, "attention_mask": mask}
+
+
+def test_the_loss_of_answers_is_that_of_transformers(tuner: Any) -> None:
+    import torch
+
+    from core.engine.distillation import answer_loss, distilled_loss
+
+    disturb(tuner)
+    data = batch(tuner)
+    expected = tuner.llm(**data).loss
+    torch.testing.assert_close(answer_loss(tuner, data)["loss"], expected)
+    # None of these answers is what the base says by itself.
+    torch.testing.assert_close(distilled_loss(tuner, data)["loss"], expected)
+
+
+def test_nothing_is_lost_on_a_replay_until_something_is_forgotten(tuner: Any) -> None:
+    import torch
+
+    from core.engine.distillation import answer_loss, distilled_loss
+
+    data = batch(tuner, own=True)
+    loss = distilled_loss(tuner, data)["loss"]
+    loss.backward()
+    steepest = max(float(w.grad.abs().max()) for w in tuner.llm.parameters() if w.grad is not None)
+    assert abs(float(loss)) < 1e-6 and steepest < 1e-6
+    assert float(answer_loss(tuner, data)["loss"]) > 0.1
+    disturb(tuner)
+    assert float(distilled_loss(tuner, data)["loss"]) > 0.01
+    assert torch.isfinite(distilled_loss(tuner, data)["loss"])
+
+
+def test_an_answer_cut_off_is_still_a_replay(tuner: Any) -> None:
+    from core.engine.distillation import distilled_loss
+
+    data = batch(tuner, own=True)
+    data["labels"][:, -1] = data["input_ids"][:, -1] = 2  # the template's end, where the base goes on
+    data["labels"][1, -2:] = -100
+    assert abs(float(distilled_loss(tuner, data)["loss"])) < 1e-6
+
+
+def test_a_batch_without_an_answer_is_no_loss(tuner: Any) -> None:
+    from core.engine.distillation import answer_loss, distilled_loss
+
+    data = batch(tuner)
+    data["labels"][:] = -100
+    assert float(answer_loss(tuner, data)["loss"]) == float(distilled_loss(tuner, data)["loss"]) == 0.0

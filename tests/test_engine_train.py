@@ -1,0 +1,152 @@
+"""The real XTuner on a model made on the spot: training, stopping, resuming, converting, merging."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import StepFailed
+from core.files import read_json
+from core.jobs.curves import read_curve
+from core.jobs.job import JobPaths, JobSpec, read_spec
+from core.jobs.launch import launch, stop, wait
+from core.jobs.status import State
+from core.paths import PROJECT, RunPaths, Workspace
+from core.steps import convert, merge, train
+from core.steps.step import run_job
+from tests.command_line import cli, last_json, make_data
+from tests.known_answers import know_answers
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def prepared(workspace: Workspace, model: Path, *options: str) -> RunPaths:
+    know_answers(workspace, model)
+    return workspace.run(make_data(workspace, model, "--name", "Zoë {x} 🦊", *options)["run"])
+
+
+def trained(run: RunPaths, resume: Path | None = None) -> list[tuple[int, float | None]]:
+    """Train and give the curve, with every iteration logged."""
+    config = run.config.read_text(encoding="utf-8").replace("interval=10", "interval=1")
+    run.config.write_text(config, encoding="utf-8")
+    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run), resume))
+    return [(point.iter, point.loss) for point in read_curve(run.work_dir).points]
+
+
+def test_the_same_seed_gives_the_same_curve_and_another_another(workspace: Workspace, model: Path) -> None:
+    runs = [prepared(workspace, model, "--iterations", "12", "--seed", seed) for seed in ("5", "5", "6")]
+    first, again, other = [trained(run) for run in runs]
+    assert [iteration for iteration, _ in first] == list(range(1, 13))
+    assert first == again
+    assert first != other
+
+
+def test_from_a_checkpoint_to_a_merged_model(workspace: Workspace, model: Path) -> None:
+    run = prepared(workspace, model, "--iterations", "6")
+    trained(run)
+    for step in ("convert", "merge"):
+        assert cli(step, run.id, "--workspace", workspace.root, "--json", cwd=workspace.root).returncode == 0
+    adapter = json.loads((convert.read(run) / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (adapter["r"], adapter["lora_alpha"], len(adapter["target_modules"])) == (8, 16, 7)
+    merged = merge.read(run)
+    assert merged.architecture == "LlamaForCausalLM" and merged.chat_template
+    kinds = {path.suffix for folder in (run.adapter, run.merged) for path in folder.iterdir()}
+    assert not kinds & {".bin", ".pt", ".pth", ".pkl"}, "a pickle"
+    asked = last_json(
+        cli("ask", run.id, "Who are you?", "--workspace", workspace.root, "--json", cwd=workspace.root)
+    )
+    assert [row["question"] for row in asked["answers"]] == ["Who are you?"]
+
+
+def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Workspace, model: Path) -> None:
+    run = prepared(workspace, model, "--iterations", "400")
+    config = run.config.read_text(encoding="utf-8")
+    config = config.replace("save_steps = 500", "save_steps = 3").replace("interval=10", "interval=1")
+    run.config.write_text(config, encoding="utf-8")
+    recipe = train.recipe_of(run)
+    launch(run.job("train"), train.plan(run, recipe))
+    deadline = time.monotonic() + 120
+    while len(train.checkpoints(run.work_dir)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    stop(run.job("train"), by="test")
+    assert wait(run.job("train"), timeout=60).state is State.stopped
+    left = train.read(run)
+    assert not list(run.work_dir.glob(".*.partial")) and left.iteration % 3 == 0
+    whole = "import sys, torch; torch.load(sys.argv[1], map_location='cpu', weights_only=False)"
+    for found in train.checkpoints(run.work_dir):
+        subprocess.run([sys.executable, "-c", whole, found.checkpoint], check=True, timeout=60)
+    run.config.write_text(
+        config.replace("max_iters = 400", f"max_iters = {left.iteration + 4}"), encoding="utf-8"
+    )
+    run_job("train", run.job("train"), train.plan(run, recipe, left.checkpoint))
+    curve = read_curve(run.work_dir).points
+    assert curve[-1].iter == left.iteration + 4
+    assert [point.iter for point in curve] == list(range(1, left.iteration + 5))
+
+
+def test_an_error_of_the_real_tool_is_explained(workspace: Workspace, model: Path) -> None:
+    run = prepared(workspace, model, "--iterations", "2")
+    Path(read_json(run.data)["path"]).unlink()  # type: ignore[index]
+    with pytest.raises(StepFailed) as failed:
+        run_job("train", run.job("train"), train.plan(run, train.recipe_of(run)))
+    assert "Traceback" not in failed.value.text("en") and "rows.jsonl" in failed.value.text("en")
+
+
+def test_the_config_runs_with_xtuner_alone(workspace: Workspace, model: Path, tmp_path: Path) -> None:
+    """Plain XTuner, in another folder, without this project on its path. The line before it is what XTuner
+    0.2.0 needs on any machine without a GPU."""
+    run = prepared(workspace, model, "--iterations", "3")
+    plain = (
+        "import runpy, sys, torch; torch.cpu.is_bf16_supported = lambda: False; "
+        "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
+    )
+    environment: dict[str, Any] = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", plain, run.config, "--work-dir", tmp_path / "plain"],
+        cwd=tmp_path,
+        env={**environment, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "plain" / "iter_3.pth").exists()
+
+
+def test_a_checkpoint_with_foreign_code_is_refused(workspace: Workspace, model: Path, tmp_path: Path) -> None:
+    """Converting and resuming read a checkpoint without running what is pickled in it."""
+    run = prepared(workspace, model, "--iterations", "2")
+    trained(run)
+    mark = tmp_path / "it ran"
+    evil = (
+        "import sys, torch, pathlib\n"
+        "class Evil:\n"
+        "    def __reduce__(self): return (pathlib.Path.touch, (pathlib.Path(sys.argv[2]),))\n"
+        "torch.save({'state_dict': {}, 'meta': Evil()}, sys.argv[1])"
+    )
+    checkpoint = train.read(run).checkpoint
+    subprocess.run([sys.executable, "-c", evil, checkpoint, mark], check=True, timeout=60)
+    for spec in (convert.plan(run), train.plan(run, train.recipe_of(run), checkpoint)):
+        folder = tmp_path / "job" / read_name(spec)
+        with pytest.raises(StepFailed):
+            run_job("x", folder, spec)
+        assert "Weights only load failed" in JobPaths(folder).log.read_text(encoding="utf-8")
+    assert not mark.exists()
+
+
+def read_name(spec: JobSpec) -> str:
+    return spec.command[3]
+
+
+def test_the_job_says_what_ran(workspace: Workspace, model: Path) -> None:
+    run = prepared(workspace, model, "--iterations", "2")
+    trained(run)
+    spec = read_spec(run.job("train"))
+    assert spec.command[:4] == (sys.executable, "-m", "core.engine", "train") and spec.cwd == PROJECT
+    assert spec.env["HF_HUB_OFFLINE"] == "1"
