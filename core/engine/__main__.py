@@ -4,7 +4,6 @@ XTuner's ``xtuner`` wrapper (0.2.0) drops the child's exit code and starts whate
 PATH; here its tool files run in this interpreter, and a failure is this process's exit code.
 """
 
-import runpy
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,16 +17,11 @@ def main(arguments: Sequence[str]) -> None:
     tool(list(arguments[1:]))
 
 
-def run_xtuner_tool(module: str, arguments: list[str]) -> None:
-    """Run one of XTuner's tool files as a program."""
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
 def _train(arguments: list[str]) -> None:
     from mmengine.config import Config
 
     from core.engine.patches import keep_replay_to_the_base, patch_xtuner
+    from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
     if Config.fromfile(arguments[0]).get("self_distillation"):

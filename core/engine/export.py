@@ -19,8 +19,8 @@ from core.checksums import write_checksums
 
 def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
     """XTuner's checkpoint into a PEFT adapter, by XTuner's own ``pth_to_hf``."""
-    from core.engine.__main__ import run_xtuner_tool
     from core.engine.patches import patch_xtuner
+    from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
     with whole_folder(Path(adapter)) as folder:
