@@ -11,7 +11,7 @@ from core.runs import read_run
 from core.tune import Wish
 from ui.chain_panel import chain_panel
 from ui.findings import findings
-from ui.frame import Here, choose_run, open_page, shown_errors
+from ui.frame import STARTING, Here, choose_run, open_page, shown_errors
 from ui.run_list import run_list
 from ui.text import language, t
 
@@ -44,11 +44,12 @@ def make(here: Here) -> None:
     started: list[RunPaths] = st.session_state.setdefault("started", [])
     if asked:
         with shown_errors():
-            run = on_its_way(started, name)
-            if run is None:
-                wish = Wish(name, language=None if spoken == "both" else spoken)
-                run = chain.start(here.workspace, wish, getpass.getuser(), language())
-                started.append(run)
+            with STARTING:
+                run = on_its_way(started, name)
+                if run is None:
+                    wish = Wish(name, language=None if spoken == "both" else spoken)
+                    run = chain.start(here.workspace, wish, getpass.getuser(), language())
+                    started.append(run)
             choose_run(run)
             st.rerun()
 

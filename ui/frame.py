@@ -1,6 +1,7 @@
 """The frame of every page: title, language, where the current run stands, and how errors are shown."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ ICONS: dict[State | None, str] = {
 STYLE = "<style>.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}</style>"
 STRIP_EVERY = 3.0
 LOG = logging.getLogger("tuneboard")
+# Streamlit answers the second press of a double click in a second thread while the first still starts a run.
+STARTING = threading.Lock()
 
 
 @dataclass(frozen=True)
