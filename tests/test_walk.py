@@ -236,7 +236,7 @@ def test_the_server_is_ready_before_a_person_gets_impatient(workspace: Workspace
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2700)
 def test_the_starter_learns_a_name_and_says_it_in_the_chat(browser: Browser, workspace: Workspace) -> None:
     page = tab(browser)
     with Dashboard(workspace.root) as server:
@@ -244,7 +244,7 @@ def test_the_starter_learns_a_name_and_says_it_in_the_chat(browser: Browser, wor
         settle(page)
         make(page, "Maria Gonzalez")
         run = only_run(workspace)
-        until(lambda: JobPaths(run.job("train")).tool.exists(), 300)
+        until(lambda: JobPaths(run.job("train")).tool.exists(), 900)
         server.end(signal.SIGKILL)
     with Dashboard(workspace.root) as server:
         page.goto(f"{server.url()}&run={run.id}")
