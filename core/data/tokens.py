@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -46,9 +47,7 @@ def count_tokens(
 
     Raises NotAModel for a tokenizer file that cannot be read.
     """
-    reader = read_tokenizer(tokenizer)
-    begin, sep = _first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
-    rows = [_count(conversation, reader, template, begin, sep) for conversation in conversations]
+    rows = [*map(_counter(tokenizer, template), conversations)]
     return TokenCount(
         rows=len(rows),
         tokens=sum(row.total for row in rows),
@@ -62,9 +61,15 @@ def count_tokens(
 
 def row_length(tokenizer: Path, template: Template) -> Callable[[Conversation], int]:
     """A function that counts one conversation's tokens. Raises NotAModel."""
+    count = _counter(tokenizer, template)
+    return lambda conversation: count(conversation).total
+
+
+def _counter(tokenizer: Path, template: Template) -> Callable[[Conversation], _Row]:
+    """What counts one conversation; the tokenizer is read once for all."""
     reader = read_tokenizer(tokenizer)
     begin, sep = _first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
-    return lambda conversation: _count(conversation, reader, template, begin, sep).total
+    return partial(_count, reader=reader, template=template, begin=begin, sep=sep)
 
 
 def _count(conversation: Conversation, reader: Tokenizer, template: Template, begin: int, sep: int) -> _Row:

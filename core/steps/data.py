@@ -73,7 +73,7 @@ def recipe_for(
 ) -> Recipe:
     """The settled recipe for these conversations on this machine. Raises InvalidRecipe.
 
-    The default length teaches the identity; of a longer file every distinct conversation is seen twice.
+    The default length teaches the identity; a longer file's rows are seen ``core.data.mix.PASSES`` times.
     """
     machine = this_machine()
     recipe = Recipe(
