@@ -81,13 +81,10 @@ def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Work
     whole = "import sys, torch; torch.load(sys.argv[1], map_location='cpu', weights_only=False)"
     for found in train.checkpoints(run.work_dir):
         subprocess.run([sys.executable, "-c", whole, found.checkpoint], check=True, timeout=60)
-    run.config.write_text(
-        config.replace("max_iters = 400", f"max_iters = {left.iteration + 4}"), encoding="utf-8"
-    )
+    end = max(left.iteration + 4, 30)  # beyond the warm-up, however early the stop came
+    run.config.write_text(config.replace("max_iters = 400", f"max_iters = {end}"), encoding="utf-8")
     run_job("train", run.job("train"), train.plan(run, recipe, left.checkpoint))
-    curve = read_curve(run.work_dir).points
-    assert curve[-1].iter == left.iteration + 4
-    assert [point.iter for point in curve] == list(range(1, left.iteration + 5))
+    assert [point.iter for point in read_curve(run.work_dir).points] == list(range(1, end + 1))
 
 
 def test_an_error_of_the_real_tool_is_explained(workspace: Workspace, model: Path) -> None:
