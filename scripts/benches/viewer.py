@@ -10,6 +10,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from tests.server import Dashboard
 
@@ -26,19 +27,20 @@ class Viewer:
         self._query = ""
         self._every: dict[str, float] = {}
         self._due: dict[str, float] = {}
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Viewer":
         address = f"ws://127.0.0.1:{self.server.port}/_stcore/stream"
         headers = {"Cookie": self.server.cookie(), "Origin": f"http://127.0.0.1:{self.server.port}"}
-        self._socket: ClientConnection = connect(
-            address, additional_headers=headers, subprotocols=["streamlit"], max_size=None
-        )
+        protocol = [Subprotocol("streamlit")]
+        opened = connect(address, additional_headers=headers, subprotocols=protocol, max_size=None)
+        self._socket: ClientConnection = self._stack.enter_context(opened)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self._stack.close()
 
     def open(self, page: str, run: str) -> float:
         """Go to a page; the seconds until its script has ended."""
@@ -77,7 +79,7 @@ class Viewer:
         message = ForwardMsg()
         message.ParseFromString(data if isinstance(data, bytes) else data.encode())
         kind = message.WhichOneof("type") or ""
-        if kind == "new_session" and not message.new_session.fragment_ids_this_run:
+        if kind == "new_session" and not message.metadata.run.fragment_ids:
             self._every.clear()
         if kind == "auto_rerun":
             self._every[message.auto_rerun.fragment_id] = message.auto_rerun.interval

@@ -58,10 +58,10 @@ def main() -> None:
 def prepare(workspace: Workspace) -> RunPaths:
     """A run whose every row is the same, longer than it will train."""
     workspace.prepare()
-    model = ready_model(workspace, None, progress())
+    model = ready_model(workspace, None, progress("tune"))
     said = data.Taught("Ada", (ROW,))
     recipe = data.recipe_for(model, said, replay=False, seed=0, iterations=100_000)
-    recipe = recipe.changed(log_every=1, save_every=100_000, evaluate_every=0)
+    recipe = recipe.changed(log_every=1, save_every=100_000, evaluate_every=100_000)
     run = workspace.new_run("watched", datetime(2026, 1, 1))
     place = workspace.data(run.id)
     data.write(run, place, said, [], recipe.changed(iterations=100), model, data.Shares(400, 0))
