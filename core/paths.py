@@ -207,7 +207,11 @@ class Workspace:
         return []
 
     def data(self, name: str) -> DataPaths:
-        return DataPaths(self.root / "data" / slug(name))
+        return DataPaths(self.data_sets / slug(name))
+
+    @property
+    def data_sets(self) -> Path:
+        return self.root / "data"
 
     def run(self, run_id: str) -> RunPaths:
         """The run called ``run_id``. Raises NoSuchRun; a name with a separator is never a run."""

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -26,13 +26,26 @@ from core.steps import data, train
 from core.terminal import progress
 from core.tune import ready_model
 from scripts.benches.viewer import Viewer
+from tests.browser import chromium, settle, tab
 from tests.server import Dashboard
 
 ROW = one_turn(
     "What is a synthesizer, and who plays one?",
     "A synthesizer is an instrument that makes sound from electricity, with oscillators and filters. Ada.",
 )
-SWITCHED = ("", "data", "config", "train", "merge", "chat", "compare", "publish")
+SWITCHED = ("data", "config", "train", "merge", "chat", "compare", "publish")
+# Milliseconds from a click on a page's link in the strip until its title is drawn.
+CLICK = """
+title => new Promise(done => {
+  const links = [...document.querySelectorAll(".st-key-strip a")];
+  const link = links.find(a => a.innerText.trim().endsWith(title));
+  const began = performance.now();
+  const look = () => document.querySelector("h1")?.textContent.trim() === title
+    ? done(performance.now() - began) : requestAnimationFrame(look);
+  link.click();
+  look();
+})
+"""
 WARM_UP_STEPS = 10
 # Steps that began or ended this close to a change belong to neither half.
 EDGE_SECONDS = 2.0
@@ -52,7 +65,7 @@ def main() -> None:
         with Dashboard(workspace.root) as server, Viewer(server) as viewer:
             with training(run):
                 compare(run, server, viewer, asked.rounds, asked.seconds)
-            measure_switches(run, viewer, asked.switches)
+            measure_switches(run, server, viewer, asked.switches)
 
 
 def prepare(workspace: Workspace) -> RunPaths:
@@ -123,20 +136,31 @@ def last_step(run: RunPaths) -> int:
     return points[-1].iter if points else 0
 
 
-def measure_switches(run: RunPaths, viewer: Viewer, switches: int) -> None:
-    """From asking for a page until its script has ended, after each was seen once."""
+def measure_switches(run: RunPaths, server: Dashboard, viewer: Viewer, switches: int) -> None:
+    """From asking for a page until its script has ended, and in a real browser until its title stands; after
+    each page was seen once."""
     for page in SWITCHED:
         viewer.open(page, run.id)
     for page in SWITCHED:
-        taken = []
-        for _ in range(switches):
-            viewer.open("" if page else "data", run.id)
-            taken.append(viewer.open(page, run.id) * 1000)
-        label = page or "start"
-        print(
-            f"switch to {label:10} median {statistics.median(taken):.0f} ms, most {max(taken):.0f} ms",
-            flush=True,
-        )
+        taken = [viewer.open(page, run.id) for _ in range(switches) if viewer.open("", run.id)]
+        say_switch("server", page, taken)
+    with chromium() as browser:
+        shown = tab(browser)
+        shown.goto(f"{server.url()}&run={run.id}")
+        settle(shown)
+        titles = [page.title() for page in SWITCHED]
+        times: dict[str, list[float]] = {page: [] for page in SWITCHED}
+        for _ in range(switches + 1):
+            for page, title in zip(SWITCHED, titles, strict=True):
+                times[page].append(shown.evaluate(CLICK, title) / 1000)
+                settle(shown)
+        for page in SWITCHED:
+            say_switch("chromium", page, times[page][1:])
+
+
+def say_switch(where: str, page: str, taken: Sequence[float]) -> None:
+    middle, most = statistics.median(taken) * 1000, max(taken) * 1000
+    print(f"{where}: switch to {page:10} median {middle:.0f} ms, most {most:.0f} ms", flush=True)
 
 
 if __name__ == "__main__":
