@@ -41,7 +41,8 @@ CLICK = """
 title => new Promise(done => {
   let began = 0;
   const look = () => {
-    const link = [...document.querySelectorAll(".st-key-strip a")].find(a => a.innerText.trim().endsWith(title));
+    const links = [...document.querySelectorAll(".st-key-strip a")];
+    const link = links.find(a => a.innerText.trim().endsWith(title));
     if (!began && link) { began = performance.now(); link.click(); }
     if (began && document.querySelector("h1")?.innerText.trim() === title) done(performance.now() - began);
     else requestAnimationFrame(look);
