@@ -22,7 +22,7 @@ from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.paths import Workspace
-from core.recipe import xtuner_catalog as catalog
+from core.recipe.xtuner_file import catalog
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
 from core.steps import adopt, configs, curves

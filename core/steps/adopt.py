@@ -19,7 +19,8 @@ from core.paths import RunPaths, Workspace, make_folder
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe, to_yaml
 from core.recipe.xtuner_config import write_config
-from core.recipe.xtuner_open import Difference, Opened, open_config
+from core.recipe.xtuner_file.compare import Difference
+from core.recipe.xtuner_file.opening import Opened, open_config
 from core.steps import train
 from core.steps.configs import row
 from core.wording import say
@@ -29,8 +30,9 @@ OF_THE_ADAPTER = ("model.lora", "model.llm.type", "model.tokenizer", "model.peft
 
 
 def adopt(workspace: Workspace, folder: Path, model: str | None, now: datetime) -> RunPaths:
-    """The run of a work_dir; one that was adopted before is the same run. ``model`` is the base model's folder
-    or name where it is not where the config says.
+    """The run of a work_dir; one that was adopted before is the same run.
+
+    ``model`` is the base model's folder or name where it is not where the config says.
 
     Raises NotAWorkDir, NotAConfig, NotARecipe, NoSuchModel (only for a ``model`` that was given).
     """

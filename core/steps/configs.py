@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import NotAConfig
-from core.recipe.xtuner_catalog import Shipped, config_bytes, search, shipped
-from core.recipe.xtuner_open import Difference, kind_of, open_config
-from core.recipe.xtuner_reader import read_config
+from core.recipe.xtuner_file.catalog import Shipped, config_bytes, search, shipped
+from core.recipe.xtuner_file.compare import Difference
+from core.recipe.xtuner_file.opening import kind_of, open_config
+from core.recipe.xtuner_file.reader import read_config
 from core.wording import say
 
 
@@ -40,7 +41,7 @@ def row(one: Difference) -> dict[str, str | None]:
 
 
 def kind(one: Shipped) -> str:
-    """What a shipped config trains: see :func:`core.recipe.xtuner_open.kind_of`."""
+    """What a shipped config trains: see :func:`core.recipe.xtuner_file.opening.kind_of`."""
     return _kind(one.file)
 
 

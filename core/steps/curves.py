@@ -1,8 +1,8 @@
 """The curve of a run or of any work_dir of XTuner's, its evaluation answers, and where it was best."""
 
 import math
-from contextlib import suppress
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from core.jobs.samples import Sample
 from core.paths import Workspace
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
-from core.recipe.xtuner_open import open_config
+from core.recipe.xtuner_file.opening import open_config
 from core.steps.adopt import config_of
 from core.steps.train import checkpoints, recipe_of
 from core.wording import say

@@ -5,13 +5,15 @@ a text (as in the copy that a training leaves in its work_dir), one schedule or 
 are one, so that two files can be compared.
 """
 
+import glob
 import re
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from core.recipe.xtuner_catalog import named_texts
-from core.recipe.xtuner_reader import Name, Values
+from core.recipe.xtuner_file.catalog import named_texts
+from core.recipe.xtuner_file.hugging_face import from_hf, is_hf
+from core.recipe.xtuner_file.values import Name, Values
 
 # What mmengine's runner and XTuner's training program read of a config; the rest only names values.
 SECTIONS = (
@@ -44,6 +46,8 @@ SECTIONS = (
     "runner_type",
     "custom_imports",
 )
+DATA = "train_dataloader.dataset"
+EVALUATION = "custom_hooks.EvaluateChatHook"
 PACKAGES = ("torch", "transformers", "xtuner", "mmengine", "peft", "bitsandbytes", "datasets")
 _DOTTED = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
 
@@ -114,22 +118,11 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "randomness": {"seed": None, "deterministic": False},
     "log_processor": {"by_epoch": True, "window_size": 10},
 }
-_HF = "huggingface"
-HF_OPTIMIZERS = {
-    "paged_adamw_32bit": "bitsandbytes.PagedAdamW32bit",
-    "paged_adamw_8bit": "bitsandbytes.PagedAdamW8bit",
-    "adamw_bnb_8bit": "bitsandbytes.AdamW8bit",
-}
-HF_HOOKS = {
-    "timer": {"type": Name("mmengine.IterTimerHook")},
-    "param_scheduler": {"type": Name("mmengine.ParamSchedulerHook")},
-    "sampler_seed": {"type": Name("mmengine.DistSamplerSeedHook")},
-}
 
 
 def settings(values: Values) -> Values:
     """The sections of a config in one form, defaults filled in."""
-    values = _from_hf(values) if str(values.get("framework", "")).lower() == _HF else values
+    values = from_hf(values) if is_hf(values) else values
     found: Values = {name: _plain(values[name]) for name in SECTIONS if name in values}
     found["custom_hooks"] = _by_type(found.get("custom_hooks"))
     found["param_scheduler"] = _schedules(found.get("param_scheduler"))
@@ -244,57 +237,20 @@ def _bare(tokenizer: Any, like: Any) -> Any:
     }
 
 
-def _from_hf(values: Values) -> Values:
-    """XTuner's three configs for Hugging Face's own trainer, as its other ones say the same."""
-    arguments = dict(values.get("training_args") or {})
-    take = arguments.pop
-    take("type", None)
-    take("do_train", None)
-    half = "float16" if take("fp16", False) else "bfloat16" if take("bf16", False) else None
-    epochs, warm_up = take("num_train_epochs", 3), take("warmup_ratio", 0.0)
-    unit = {"by_epoch": True, "convert_to_iter_based": True}
-    optimizer = HF_OPTIMIZERS.get(str(take("optim", "adamw_torch")), "torch.AdamW")
-    rate = {"lr": take("learning_rate", 5e-5), "weight_decay": take("weight_decay", 0.0)}
-    amp = {"dtype": half, "loss_scale": "dynamic"} if half else {}
-    schedule = {"cosine": "CosineAnnealingLR", "linear": "LinearLR"}.get(
-        take("lr_scheduler_type", "linear"), "ConstantLR"
+def rows_of(data: Any) -> str:
+    """The file that holds the rows, or the name of their data set on a hub."""
+    source = look(data, "dataset") or look(data, "dataset_cfg") or data or {}
+    files = look(source, "data_files.train")
+    named = files or next(
+        (source[k] for k in ("path", "data_file", "folder", "dataset_id") if k in source), ""
     )
-    checkpoint = {
-        "by_epoch": False,
-        "interval": take("save_steps", 500),
-        "max_keep_ckpts": take("save_total_limit", -1),
-    }
-    logger = {"interval": take("logging_steps", 500), "log_metric_by_epoch": False}
-    return {
-        **values,
-        "log_processor": {"by_epoch": False},
-        "model": {
-            "type": Name("xtuner.SupervisedFinetune"),
-            "llm": values.get("model"),
-            "lora": values.get("lora"),
-        },
-        "train_dataloader": {
-            "batch_size": take("per_device_train_batch_size", 8),
-            "dataset": values.get("train_dataset"),
-            "sampler": {"type": Name("mmengine.DefaultSampler"), "shuffle": True},
-            "collate_fn": {"type": Name("xtuner.default_collate_fn")},
-        },
-        "optim_wrapper": {
-            "type": Name(f"mmengine.{'AmpOptimWrapper' if half else 'OptimWrapper'}"),
-            "optimizer": {"type": Name(optimizer), **rate},
-            "clip_grad": {"max_norm": take("max_grad_norm", 1.0)},
-            "accumulative_counts": take("gradient_accumulation_steps", 1),
-            **amp,
-        },
-        "param_scheduler": [
-            {"type": Name("mmengine.LinearLR"), "start_factor": 1e-5, "end": warm_up * epochs, **unit},
-            {"type": Name(f"mmengine.{schedule}"), "begin": warm_up * epochs, "end": epochs, **unit},
-        ][0 if warm_up else 1 :],
-        "train_cfg": {"type": Name("xtuner.TrainLoop"), "max_epochs": epochs},
-        "default_hooks": {
-            **HF_HOOKS,
-            "logger": {"type": Name("mmengine.LoggerHook"), **logger},
-            "checkpoint": {"type": Name("mmengine.CheckpointHook"), **checkpoint},
-        },
-        "training_args": arguments,
-    }
+    plain = re.sub(r"\[([*?\[])\]", r"\1", text_of(named))
+    return plain if glob.escape(plain) == named else text_of(named)
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def text_of(value: object) -> str:
+    return str(value) if isinstance(value, str | Name) else ""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from core.errors import InTheWay, NoSuchConfig, NotAConfig, PackageMissing, reason_of
 from core.files import write_text
-from core.recipe.xtuner_reader import Values, read_config
+from core.recipe.xtuner_file.reader import read_config
+from core.recipe.xtuner_file.values import Values
 
 PACKAGE = "xtuner"
 
