@@ -16,12 +16,13 @@ from core.recipe.check import check
 from core.recipe.presets import OF_THE_DATA, presets
 from core.recipe.recipe import Recipe, from_bytes, to_yaml
 from core.runs import CHAIN
-from core.steps import train
+from core.steps import adopt, train
 from core.steps.data import suited
 from ui.forms import Draft, draft_of, recipe_form, show_problems
 from ui.frame import choose_run, link_to, need_run, open_page, shown_errors
 from ui.launch_preview import show_estimate, show_launch
 from ui.text import language, t
+from ui.xtuner_configs import show_differences, xtuner_configs
 
 LARGEST_RECIPE = 64  # kB
 
@@ -35,13 +36,18 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     locked = show_lock(workspace, run)
     show_choices_of_data(draft.saved)
     offer_other_values(run, draft, model, locked)
+    if run.adopted.exists():
+        show_differences(adopt.differences(run))
+    elif not locked:
+        xtuner_configs(run, draft)
     places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
     recipe, problems = check(draft.values, this_machine(), model)
-    if problems:
+    if problems and not locked:
         show_problems(places, problems)
     elif recipe and not locked:
         save(run, draft, recipe, model)
-    show_estimate(workspace, run, recipe or draft.saved, model)
+    if run.data.exists():
+        show_estimate(workspace, run, recipe or draft.saved, model)
     show_launch(run, draft.saved)
     if not problems:
         link_to("train", t("page.config.to_train"), run)
@@ -51,6 +57,9 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
     """Whether the settings must stay: what was trained keeps its recipe. A new run may have others."""
     if has_chain(run) and read_status(run.job(CHAIN)).state in LIVE:
         st.info(t("page.config.live"), icon=":material/progress_activity:")
+        return True
+    if run.adopted.exists():
+        st.info(t("page.config.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
         return True
     if not JobPaths(run.job("train")).spec.exists():
         return False

@@ -128,5 +128,3 @@ def answers_html(samples: tuple[Sample, ...], recipe: Recipe) -> str:
             f"<p><small>{html.escape(at)}</small><br><b>{html.escape(question)}</b><br>{html.escape(answer)}</p>"
         )
     return "".join(rows)
-
-
