@@ -25,7 +25,7 @@ from core.paths import Workspace
 from core.recipe.xtuner_file import catalog
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
-from core.steps import adopt, configs, curves
+from core.steps import adopt, configs, curves, fit
 from core.terminal import printable, progress, show
 from core.tune import Wish
 from core.wording import say
@@ -65,6 +65,7 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--system": {"default": "", "metavar": "TEXT"},
         "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
         "RUN": {"metavar": "RUN"},
+        "--card": {"type": whole_number(1, 10_000), "metavar": "GB"},
         "WHERE": {"metavar": "RUN|DIR"},
         "WORK_DIR": {"type": Path, "metavar": "DIR"},
         "CONFIG": {"metavar": "NAME|FILE"},
@@ -140,6 +141,10 @@ def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
         return chain.run_compare(workspace, run, shown)
 
 
+def _fit(options: argparse.Namespace, workspace: Workspace) -> Result:
+    return fit.report(workspace.run(options.run), options.card)
+
+
 def _configs(options: argparse.Namespace, _: Workspace) -> Result:
     return configs.listing(options.word)
 
@@ -182,6 +187,7 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "runs": (_runs, ()),
     "runs adopt": (_adopt, ("WORK_DIR", "--model")),
     "runs curves": (_curves, ("WHERE",)),
+    "fit": (_fit, ("RUN", "--card")),
     "configs": (_configs, ("WORD",)),
     "configs open": (_open_config, ("CONFIG",)),
     "configs copy": (_copy_config, ("NAME", "FOLDER")),

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from core.pace import COSTS, Clock
+from core.steps.step import megabytes
 from core.wording import say
 
 # Each other command is the stage of its name.
@@ -127,6 +128,8 @@ def show(kind: str, result: dict[str, Any]) -> None:
         _show_configs(console, result)
     elif kind == "configs open":
         _show_opened(console, result)
+    elif kind == "fit":
+        _show_fit(console, result)
     elif kind == "runs curves":
         _show_curve(console, result)
     elif kind == "runs adopt":
@@ -196,6 +199,19 @@ def _show_differences(console: Console, heading: str, rows: list[dict[str, Any]]
     for row in rows:
         file, recipe = ("–" if row[key] is None else row[key] for key in ("file", "recipe"))
         _line(console, f"  {row['place']}: {file} → {recipe}. {row['why']}")
+
+
+def _show_fit(console: Console, result: dict[str, Any]) -> None:
+    _line(console, say("fit.now", **_sizes(result["memory"])))
+    largest, card = result["largest"], f"{result['card'] / 2**30:.0f} GB"
+    if largest:
+        _line(console, say("fit.largest", card=card, **{**largest, **_sizes(largest["memory"])}))
+    else:
+        _line(console, say("fit.none", card=card))
+
+
+def _sizes(memory: dict[str, int]) -> dict[str, str]:
+    return {name: megabytes(size) for name, size in memory.items()}
 
 
 def _show_curve(console: Console, result: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from core.steps import adopt, train
 from core.steps.data import suited
 from ui.forms import Draft, draft_of, recipe_form, show_problems
 from ui.frame import choose_run, link_to, need_run, open_page, shown_errors
-from ui.launch_preview import show_estimate, show_launch
+from ui.launch_preview import offer_fit, show_estimate, show_launch
 from ui.recipe_file import offer_file, take_file
 from ui.text import t
 from ui.xtuner_configs import show_differences, xtuner_configs
@@ -46,6 +46,8 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
         save(run, draft, recipe, model)
     if run.data.exists():
         show_estimate(workspace, run, recipe or draft.saved, model)
+        if not locked:
+            offer_fit(run, draft, model)
     show_launch(run, draft.saved)
     if not problems:
         link_to("train", t("page.config.to_train"), run)

@@ -51,8 +51,8 @@ def merge(base: str, adapter: str, merged: str, shard: str) -> None:
 
 
 def _build_unquantized() -> None:
-    """An adapter is the same on a quantized base. Building that needs a GPU and its whole memory; unquantized,
-    XTuner's ``pth_to_hf`` (0.2.0) builds it without any weights."""
+    """An adapter is the same on a quantized base. Building that needs a GPU; unquantized, XTuner's
+    ``pth_to_hf`` (0.2.0) builds it without any weights."""
     from mmengine.config import Config
 
     fromfile = Config.fromfile
