@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import NoSuchConfig, NotAConfig, NotARecipe
+from core.errors import InTheWay, NoSuchConfig, NotAConfig, NotARecipe
 from core.recipe.recipe import Recipe
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import copy, find, search, shipped
@@ -175,7 +175,7 @@ def test_a_copy_is_the_file_and_a_changed_one_is_not_overwritten(tmp_path: Path)
     )
     assert copy(TUTORIAL_BASE, folder) == file
     file.write_text("mine", encoding="utf-8")
-    with pytest.raises(Exception, match="already|there"):
+    with pytest.raises(InTheWay):
         copy(TUTORIAL_BASE, folder)
     assert file.read_text(encoding="utf-8") == "mine"
 

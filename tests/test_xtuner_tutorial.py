@@ -84,9 +84,9 @@ for file in sys.argv[1:]:
     print(json.dumps(plain(runner)))
 """
 SECTIONS = (
-    "tokenizer", "model", "train_dataloader", "optim_wrapper", "param_scheduler", "train_cfg", "default_hooks",
-    "custom_hooks", "env_cfg", "visualizer", "log_level", "load_from", "resume", "randomness", "log_processor",
-    "work_dir",
+    "tokenizer", "model", "train_dataloader", "optim_wrapper", "param_scheduler", "train_cfg",
+    "default_hooks", "custom_hooks", "env_cfg", "visualizer", "log_level", "load_from", "resume",
+    "randomness", "log_processor", "work_dir",
 )  # fmt: skip
 
 

@@ -47,8 +47,8 @@ PRESETS = (
         },
         needs_gpu=True,
     ),
-    # 7B on a card of 8 GB by the formula of core.recipe.memory: 5.3 to 7.8 GB with 512 tokens a step. DeepSpeed
-    # keeps what is not quantized in half precision, of which XTuner alone makes float32.
+    # 7B on a card of 8 GB by the formula of core.recipe.memory: 5.3 to 7.8 GB with 512 tokens a step.
+    # DeepSpeed keeps what is not quantized in half precision; XTuner alone makes it float32.
     Preset(
         "qlora_8gb",
         {
