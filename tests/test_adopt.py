@@ -5,11 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.errors import AdoptedRun, NotARecipe, NotAWorkDir
 from core.paths import RunPaths, Workspace
@@ -19,19 +21,25 @@ from core.recipe.xtuner_file.opening import open_config
 from core.runs import delete, next_step, read_run, standing
 from core.steps import adopt, convert, curves, train
 from tests.command_line import cli, last_json
-from tests.page import no_errors, open_test_page
+from tests.page import open_test_page
 from tests.small_model import make_small_model
-from tests.small_run import end_training, make_run, make_workspace
+from tests.small_run import end_training, make_run, make_workspace, stop_jobs
 
 NOW = datetime(2026, 1, 2)
 EVIL = "import pathlib\npathlib.Path({mark!r}).touch()\n"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     workspace = make_workspace(tmp_path)
     monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
-    return workspace
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    yield workspace
+    stop_jobs(workspace)
+
+
+def no_errors(page: AppTest) -> bool:
+    return not page.exception and not page.error
 
 
 def elsewhere(workspace: Workspace, folder: Path) -> Path:

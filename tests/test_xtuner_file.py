@@ -190,7 +190,7 @@ def value(expression: str, before: str = "") -> Any:
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("2e-4 * 3", 6e-4),
+        ("2e-4 * 2", 4e-4),
         ("-1", -1),
         ("(1, [2, 'a'])", (1, [2, "a"])),
         ("dict(a=1, **dict(b=2))", {"a": 1, "b": 2}),
@@ -321,7 +321,7 @@ def test_any_change_that_a_recipe_cannot_hold_is_shown(before: str, after: str, 
     assert before in text
     known = {one.place for one in open_shipped(TUTORIAL_BASE).differences}
     found = {one.place for one in open_config(text.replace(before, after).encode(), "own.py").differences}
-    assert found - known == {place}
+    assert place in found - known
 
 
 # --- there and back ---

@@ -4,6 +4,7 @@ What does not fit is not listed by hand: the Recipe is written out as a config a
 files ask of the trainer differently is shown, with the reason where there is one.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,7 @@ def open_config(content: bytes, name: str) -> Opened:
     if (kind := kind_of(values)) != "sft":
         raise NotARecipe(path=name, reason=say(f"config.kind.{kind}"))
     found = settings(values)
-    recipe = _recipe(found)
+    recipe = _recipe(found, values)
     return Opened(recipe, tuple(differences(found, recipe)))
 
 
@@ -114,7 +115,7 @@ def kind_of(values: Values) -> str:
     return "pretrain" if plain_text or last(maps[0]) == "pretrain_map_fn" else "sft"
 
 
-def _recipe(found: Values) -> Recipe:
+def _recipe(found: Values, variables: Values) -> Recipe:
     """The fields that can be used as they are; every other one keeps its default and so differs."""
     values: dict[str, Any] = {}
     for name, place in PLACES.items():
@@ -123,7 +124,7 @@ def _recipe(found: Values) -> Recipe:
             values[name] = value
     if isinstance(values.get("evaluation_questions"), str):
         values["evaluation_questions"] = [values["evaluation_questions"]]
-    values |= _of_the_model(found) | _of_the_data(found) | _schedule(found)
+    values |= _of_the_model(found) | _of_the_data(found) | _schedule(found, variables)
     values["optimizer"] = _optimizer(found)
     values["device"] = "cpu" if look(found, "env_cfg.dist_cfg.backend") == "gloo" else "cuda"
     values["group_by_length"] = last(look(found, "train_dataloader.sampler.type")) == "LengthGroupedSampler"
@@ -160,23 +161,27 @@ def _of_the_model(found: Values) -> dict[str, Any]:
 
 def _of_the_data(found: Values) -> dict[str, Any]:
     template = last(look(found, f"{DATA}.template_map_fn.template"))
-    system = text_of(look(found, f"{EVALUATION}.system"))
     return {
         "data": rows_of(look(found, DATA)) or "?",
         "template": template if template in TEMPLATES else "auto",
-        "system": system.replace("{{", "{").replace("}}", "}"),
+        "system": text_of(look(found, f"{EVALUATION}.system")),
     }
 
 
-def _schedule(found: Values) -> dict[str, Any]:
-    """A rising LinearLR is the warm-up, what comes after it the schedule."""
+def _schedule(found: Values, variables: Values) -> dict[str, Any]:
+    """A rising LinearLR is the warm-up, what comes after it the schedule.
+
+    Its end was rounded to whole iterations: the share is the one the file names, where it gives this end.
+    """
     several = list(found["param_scheduler"].values())
     rises = len(several) > 1 and last(several[0].get("type")) == "LinearLR"
     whole = look(found, "train_cfg.max_epochs") or look(found, "train_cfg.max_iters")
     kind = SCHEDULES.get(last(several[-1].get("type"))) if several else "constant"
     share = 0.0
     if rises and is_number(several[0].get("end")) and is_number(whole) and whole:
-        share = round(several[0]["end"] / whole, 6)
+        end, named = several[0]["end"], variables.get("warmup_ratio")
+        exact = is_number(named) and end in {named * whole, max(2, math.ceil(named * whole))}
+        share = named if exact else round(end / whole, 6)
     return {"warmup_ratio": share, **({"schedule": kind} if kind else {})}
 
 

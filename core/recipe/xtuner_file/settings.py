@@ -237,13 +237,15 @@ def _bare(tokenizer: Any, like: Any) -> Any:
     }
 
 
+# How loaders call what they load.
+NAMED_BY = ("path", "data_file", "folder", "dataset_name", "dataset_id")
+
+
 def rows_of(data: Any) -> str:
     """The file that holds the rows, or the name of their data set on a hub."""
     source = look(data, "dataset") or look(data, "dataset_cfg") or data or {}
     files = look(source, "data_files.train")
-    named = files or next(
-        (source[k] for k in ("path", "data_file", "folder", "dataset_id") if k in source), ""
-    )
+    named = files or next((source[k] for k in NAMED_BY if k in source), "")
     plain = re.sub(r"\[([*?\[])\]", r"\1", text_of(named))
     return plain if glob.escape(plain) == named else text_of(named)
 
