@@ -1,23 +1,16 @@
 """A work_dir that XTuner filled elsewhere, opened as a run: nothing of it is changed or run."""
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import AdoptedRun, NotARecipe, NotAWorkDir
-from core.paths import RunPaths, Workspace
-from core.recipe.xtuner_config import write_config
+from core.paths import Workspace
 from core.recipe.xtuner_file.catalog import find
-from core.recipe.xtuner_file.opening import open_config
 from core.runs import delete, next_step, read_run, standing
 from core.steps import adopt, convert, curves, train
 from tests.command_line import cli, last_json
@@ -172,64 +165,3 @@ def test_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
     assert [run["run"] for run in listed] == [adopted["run"]]
     unknown = cli("runs", "curves", "nobody", *options, cwd=tmp_path)
     assert unknown.returncode == 2 and "nobody" in unknown.stderr
-
-
-# --- with the real XTuner ---
-
-PLAIN = (
-    "import runpy, sys, torch; torch.cpu.is_bf16_supported = lambda: False; "
-    "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
-)
-
-
-def plain_training(folder: Path, config: Path, *options: str) -> Path:
-    """XTuner alone, as somebody runs it by hand: its work_dir."""
-    environment: dict[str, Any] = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", PLAIN, config, *options],
-        cwd=folder,
-        env={**environment, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return folder / "work_dirs" / config.stem
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_from_a_shipped_config_by_plain_xtuner_to_a_merged_model(
-    workspace: Workspace, tmp_path: Path
-) -> None:
-    """The tutorial's config opens as a Recipe; on a small model and a processor, written out, it runs with
-    XTuner alone, in its own work_dir; that is adopted, converted and merged, and not a byte of it changes."""
-    home = tmp_path / "别 处"
-    home.mkdir()
-    rows = [{"conversation": [{"input": f"问题 {n}？", "output": f"回答 {n}。"}]} for n in range(8)]
-    data = home / "personal_assistant.json"
-    data.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
-    opened = open_config(find("internlm_chat_7b_qlora_oasst1_e3").file.read_bytes(), "tutorial").recipe
-    recipe = opened.changed(
-        model="base", data=str(data), template="qwen_chat", max_length=128, batch_size=2, accumulation=1,
-        epochs=None, iterations=6, device="cpu", precision="fp32", quantization="none", save_every=3,
-        evaluate_every=3, evaluation_tokens=4, log_every=1, pack=False,
-    )  # fmt: skip
-    make_small_model(home / "base")
-    text = write_config(recipe, data, Path("base"), Path("w")).replace("work_dir = 'w'\n", "")
-    (home / "my_config.py").write_text(text, encoding="utf-8")
-    work_dir = plain_training(home, home / "my_config.py")
-    before = state_of(work_dir)
-    run = RunPaths(workspace.runs / last_json(
-        cli("runs", "adopt", work_dir, "--workspace", workspace.root, "--json", cwd=tmp_path)
-    )["run"])  # fmt: skip
-    kept = train.recipe_of(run)
-    assert kept.changed(model="", data="") == recipe.changed(model="", data="", seed=kept.seed)
-    assert kept.model == str(home / "base") and adopt.differences(run) == []
-    found = curves.report(run.work_dir, kept)
-    assert [point["iter"] for point in found["points"]] == [1, 2, 3, 4, 5, 6]
-    assert {answer["question"] for answer in found["answers"]} == set(recipe.evaluation_questions)
-    done = cli("export", run.id, "--workspace", workspace.root, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert (run.merged / "model.safetensors").exists() and (run.adapter / "adapter_config.json").exists()
-    assert state_of(work_dir) == before

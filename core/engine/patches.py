@@ -80,11 +80,12 @@ def _load_checkpoints_without_pickle() -> None:
 
 @contextmanager
 def deepspeed_shards_without_pickle() -> Iterator[None]:
-    """XTuner 0.2.0 reads DeepSpeed's shards with ``weights_only=False``. Of DeepSpeed 0.18.9's own types they
-    hold these four, besides tensors."""
+    """XTuner 0.2.0 reads DeepSpeed's shards with ``weights_only=False``. Besides tensors they hold four of
+    DeepSpeed 0.18.9's own types, and settings in mmengine's."""
     from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address
+    from mmengine.config import ConfigDict
 
     load = torch.load
 
@@ -94,7 +95,7 @@ def deepspeed_shards_without_pickle() -> Iterator[None]:
     torch.load = load_weights
     try:
         with torch.serialization.safe_globals(
-            [DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
+            [ConfigDict, DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
         ):
             yield
     finally:

@@ -5,12 +5,13 @@ converted later is built from the Recipe's own config.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.errors import NoSuchModel, NotAModel, NotARecipe, NotAWorkDir
+from core.errors import NoSuchModel, NotAConfig, NotAModel, NotARecipe, NotAWorkDir
 from core.files import write_json, write_text
 from core.jobs.job import read_record
 from core.machine import this_machine
@@ -20,7 +21,8 @@ from core.recipe.check import settle
 from core.recipe.recipe import Recipe, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.compare import Difference
-from core.recipe.xtuner_file.opening import Opened, open_config
+from core.recipe.xtuner_file.opening import Opened, kind_of, open_config
+from core.recipe.xtuner_file.reader import read_config
 from core.steps import train
 from core.steps.configs import row
 from core.wording import say
@@ -64,13 +66,24 @@ def known(workspace: Workspace, folder: Path) -> RunPaths | None:
 
 
 def config_of(folder: Path) -> Path:
-    """The config that XTuner leaves in a work_dir: the newest one. Raises NotAWorkDir."""
+    """The config that XTuner leaves in a work_dir: the newest one. Raises NotAWorkDir.
+
+    DeepSpeed 0.18.9 leaves a program of its own beside it (``zero_to_fp32.py``).
+    """
     if not folder.is_dir():
         raise NotAWorkDir(folder=folder, reason=say("file.ENOENT"))
     for pattern in ("*.py", "*/vis_data/config.py"):
-        if found := sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime):
-            return found[-1]
+        for file in sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime, reverse=True):
+            if _trains(file):
+                return file
     raise NotAWorkDir(folder=folder, reason=say("work_dir.no_config"))
+
+
+def _trains(file: Path) -> bool:
+    """Whether a file is a config that describes a training, of whatever kind."""
+    with suppress(NotAConfig, OSError):
+        return kind_of(read_config(file.read_bytes(), file.name)) != "none"
+    return False
 
 
 def differences(run: RunPaths) -> list[Difference]:
@@ -97,7 +110,7 @@ def _base(workspace: Workspace, folder: Path, named: str, given: str | None) -> 
         return read_model(find_model(workspace, given))
     for place in _places(workspace, folder, named):
         try:
-            return read_model(place)
+            return read_model(place.resolve())
         except (NoSuchModel, NotAModel):
             continue
     return None
@@ -105,8 +118,7 @@ def _base(workspace: Workspace, folder: Path, named: str, given: str | None) -> 
 
 def _places(workspace: Workspace, folder: Path, named: str) -> Iterator[Path]:
     """XTuner's own work_dirs lie in ``work_dirs`` beside what a config names by a relative path."""
-    yield Path(named)
-    yield from (above / named for above in folder.parents[:2])
+    yield from (above / named for above in (*reversed(folder.parents[:2]), Path()))
     yield from (workspace.model(name) for name in (named, Path(named).name))
 
 

@@ -129,7 +129,7 @@ def split_sample(sample: Sample, recipe: Recipe) -> tuple[str, str]:
     """Question and answer of a sample without the template around them; as it is where that is unknown."""
     template = TEMPLATES.get(recipe.template)
     for question in recipe.evaluation_questions if template else ():
-        _, found, answer = sample.text.partition(template.prompt(question))  # type: ignore[union-attr]
+        _, found, answer = sample.text.partition(template.prompt(question).strip())  # type: ignore[union-attr]
         if found:
             return question, answer.removesuffix(template.suffix).strip()  # type: ignore[union-attr]
     return "", sample.text

@@ -70,6 +70,8 @@ def differences(found: Values, recipe: Recipe) -> Iterator[Difference]:
     own = settings(read_config(text.encode(), "config.py"))
     own.pop("work_dir")
     _as_given(own, recipe)
+    if recipe.deepspeed != "none":  # asked for on the command line
+        own["deepspeed"] = recipe.deepspeed
     for count, one in enumerate(_compare(found, own, "")):
         if count >= MOST_DIFFERENCES:
             return

@@ -14,7 +14,7 @@ from core.recipe.recipe import Recipe, parse
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_config import OPTIMIZERS
 from core.recipe.xtuner_file.compare import Difference, differences
-from core.recipe.xtuner_file.hugging_face import is_hf
+from core.recipe.xtuner_file.other_trainers import is_hf
 from core.recipe.xtuner_file.reader import read_config
 from core.recipe.xtuner_file.settings import (
     DATA,
@@ -56,6 +56,7 @@ PLACES: Mapping[str, str] = {
     "evaluation_questions": f"{EVALUATION}.evaluation_inputs",
     "evaluation_tokens": f"{EVALUATION}.max_new_tokens",
     "seed": "randomness.seed",
+    "deepspeed": "deepspeed",
 }
 # Fields whose empty value means something; elsewhere None is the same as not said.
 EMPTY_MEANS = {"iterations", "epochs", "evaluate_every"}

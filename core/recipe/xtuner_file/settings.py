@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 from core.recipe.xtuner_file.catalog import named_texts
-from core.recipe.xtuner_file.hugging_face import from_hf, is_hf
+from core.recipe.xtuner_file.other_trainers import from_deepspeed, from_hf, is_hf
 from core.recipe.xtuner_file.values import Name, Values
 
 # What mmengine's runner and XTuner's training program read of a config; the rest only names values.
@@ -43,6 +43,7 @@ SECTIONS = (
     "work_dir",
     "sequence_parallel_size",
     "strategy",
+    "deepspeed",
     "runner_type",
     "custom_imports",
 )
@@ -122,7 +123,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 def settings(values: Values) -> Values:
     """The sections of a config in one form, defaults filled in."""
-    values = from_hf(values) if is_hf(values) else values
+    values = from_hf(values) if is_hf(values) else from_deepspeed(values)
     found: Values = {name: _plain(values[name]) for name in SECTIONS if name in values}
     found["custom_hooks"] = _by_type(found.get("custom_hooks"))
     found["param_scheduler"] = _schedules(found.get("param_scheduler"))

@@ -1,4 +1,4 @@
-"""XTuner's configs for Hugging Face's own trainer, as its other configs say the same."""
+"""Configs for Hugging Face's trainer, and those that DeepSpeed leaves, as XTuner's others say the same."""
 
 from core.recipe.xtuner_file.values import Name, Values
 
@@ -73,3 +73,39 @@ def from_hf(values: Values) -> Values:
         },
         "training_args": arguments,
     }
+
+
+def from_deepspeed(values: Values) -> Values:
+    """The config that stands in a work_dir after ``xtuner train --deepspeed`` (0.2.0), without what that put
+    in the optimizer's place; which stage it was stands in ``deepspeed``."""
+    strategy = values.get("strategy")
+    config = strategy.get("config") if isinstance(strategy, dict) else None
+    if not (isinstance(strategy, dict) and isinstance(config, dict)):
+        return values
+    wrapper = values.get("optim_wrapper")
+    half = next((dtype for key, dtype in HALVES.items() if _enabled(config.get(key))), None)
+    return {
+        **{name: value for name, value in values.items() if name not in {"strategy", "runner_type"}},
+        "deepspeed": _stage(config.get("zero_optimization")),
+        "optim_wrapper": {
+            "type": Name(f"mmengine.{'AmpOptimWrapper' if half else 'OptimWrapper'}"),
+            "optimizer": wrapper.get("optimizer") if isinstance(wrapper, dict) else None,
+            "clip_grad": {"max_norm": strategy.get("gradient_clipping")},
+            "accumulative_counts": strategy.get("gradient_accumulation_steps"),
+            **({"dtype": half, "loss_scale": "dynamic"} if half else {}),
+        },
+    }
+
+
+HALVES = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+def _enabled(section: object) -> bool:
+    return isinstance(section, dict) and section.get("enabled") is True
+
+
+def _stage(section: object) -> str:
+    """``zero2_offload``, as XTuner calls its settings."""
+    found = section if isinstance(section, dict) else {}
+    offload = any(isinstance(found.get(name), dict) for name in ("offload_optimizer", "offload_param"))
+    return f"zero{found.get('stage', 0)}{'_offload' if offload else ''}"
