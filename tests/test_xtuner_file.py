@@ -4,18 +4,21 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.errors import InTheWay, NoSuchConfig, NotAConfig, NotARecipe
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import Recipe, parse
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import copy, find, search, shipped
 from core.recipe.xtuner_file.compare import REASONS
 from core.recipe.xtuner_file.opening import PLACES, Opened, open_config
 from core.recipe.xtuner_file.reader import read_config
+from core.recipe.xtuner_file.settings import SECTIONS
 from core.recipe.xtuner_file.values import Name, Unread
 from core.steps.configs import kind, listing, opened
 from core.wording import sentences
@@ -322,6 +325,29 @@ def test_any_change_that_a_recipe_cannot_hold_is_shown(before: str, after: str, 
     known = {one.place for one in open_shipped(TUTORIAL_BASE).differences}
     found = {one.place for one in open_config(text.replace(before, after).encode(), "own.py").differences}
     assert place in found - known
+
+
+def places_of(found: object, place: str = "") -> Iterator[str]:
+    """Every place inside a config as Python names it."""
+    pairs = enumerate(found) if isinstance(found, list) else found.items() if isinstance(found, dict) else ()
+    for key, value in pairs:
+        inner = f"{place}[{key!r}]" if place else str(key)
+        yield inner
+        yield from places_of(value, inner)
+
+
+@pytest.mark.parametrize("junk", ["5", "[1, 'x']", "float('nan')", "unknown()", "{'type': 3}"])
+def test_whatever_stands_somewhere_it_opens_or_says_why(junk: str) -> None:
+    """Each part of a config in turn replaced by something that has no business there."""
+    text = find(TUTORIAL_BASE).file.read_text(encoding="utf-8")
+    values = read_config(text.encode(), "x.py")
+    for place in places_of({name: values[name] for name in SECTIONS if name in values}):
+        try:
+            found = open_config(f"{text}\n{place} = {junk}\n".encode(), "x.py")
+        except NotARecipe:
+            continue
+        json.dumps([asdict(one) for one in found.differences])
+        parse(asdict(found.recipe))
 
 
 # --- there and back ---

@@ -98,10 +98,8 @@ def _compare(file: Any, own: Any, place: str) -> Iterator[Difference]:
 
 def _loaded_otherwise(file: Any, own: Any) -> bool:
     """Another loader, or a data set of a hub: what else is said of it means nothing here."""
-    several = [(look(one, "type"), look(one, "path")) for one in (file, own)]
-    return [(last(kind), path) for kind, path in several[:1]] != [
-        (last(kind), path) for kind, path in several[1:]
-    ]
+    theirs, ours = ((last(look(one, "type")), look(one, "path")) for one in (file, own))
+    return theirs != ours
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -109,7 +107,7 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, str | Name) and isinstance(other, Name):
         return str(one) == str(other) or (isinstance(one, str) and one == last(other))
     if is_number(one) and is_number(other):
-        return abs(one - other) <= 1e-9 * max(abs(one), abs(other))
+        return bool(abs(one - other) <= 1e-9 * max(abs(one), abs(other)))
     return bool(one == other)
 
 

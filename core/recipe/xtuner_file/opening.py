@@ -23,6 +23,7 @@ from core.recipe.xtuner_file.settings import (
     last,
     look,
     rows_of,
+    section,
     settings,
     text_of,
 )
@@ -145,9 +146,8 @@ def _usable(values: dict[str, Any]) -> Recipe:
 
 
 def _of_the_model(found: Values) -> dict[str, Any]:
-    llm = look(found, "model.llm") or {}
-    held = llm.get("quantization_config")
-    held = held if isinstance(held, dict) else llm
+    llm = section(found, "model.llm")
+    held = section(llm, "quantization_config")
     quantization = "nf4" if held.get("load_in_4bit") else "int8" if held.get("load_in_8bit") else "none"
     amp = look(found, "optim_wrapper.dtype") if "Amp" in last(look(found, "optim_wrapper.type")) else None
     wanted = amp or llm.get("torch_dtype")
@@ -178,12 +178,15 @@ def _schedule(found: Values, variables: Values) -> dict[str, Any]:
     rises = len(several) > 1 and last(several[0].get("type")) == "LinearLR"
     whole = look(found, "train_cfg.max_epochs") or look(found, "train_cfg.max_iters")
     kind = SCHEDULES.get(last(several[-1].get("type"))) if several else "constant"
-    share = 0.0
-    if rises and is_number(several[0].get("end")) and is_number(whole) and whole:
-        end, named = several[0]["end"], variables.get("warmup_ratio")
-        exact = is_number(named) and end in {named * whole, max(2, math.ceil(named * whole))}
-        share = named if exact else round(end / whole, 6)
+    share = _share(several[0].get("end"), whole, variables.get("warmup_ratio")) if rises else 0.0
     return {"warmup_ratio": share, **({"schedule": kind} if kind else {})}
+
+
+def _share(end: Any, whole: Any, named: Any) -> float:
+    if not (is_number(end) and is_number(whole) and whole):
+        return 0.0
+    exact = is_number(named) and end in {named * whole, max(2, math.ceil(named * whole))}
+    return float(named) if exact else round(end / whole, 6)
 
 
 def _optimizer(found: Values) -> str:

@@ -103,6 +103,8 @@ class _Reader:
     def _put(self, target: ast.expr, owner: Any, key: Any, value: Any) -> None:
         if isinstance(owner, dict) and isinstance(key, str):
             owner[key] = value
+        elif isinstance(owner, list) and isinstance(key, int) and -len(owner) <= key < len(owner):
+            owner[key] = value
         else:
             self._give_up_on(target)
 

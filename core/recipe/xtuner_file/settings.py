@@ -6,6 +6,7 @@ are one, so that two files can be compared.
 """
 
 import glob
+import math
 import re
 from collections.abc import Mapping
 from copy import deepcopy
@@ -145,6 +146,12 @@ def look(found: Any, place: str) -> Any:
     return found
 
 
+def section(found: Any, place: str) -> Values:
+    """The part of a config at a place; empty where something else stands there."""
+    part = look(found, place)
+    return part if isinstance(part, dict) else {}
+
+
 def last(value: object) -> str:
     """The last word of a dotted name: the class or function meant."""
     words = str(value).split(".")
@@ -184,15 +191,15 @@ def _by_type(hooks: Any) -> Values:
 
 def _schedules(found: Any) -> Values:
     """By number; what mmengine leaves out filled in by hand, because both kinds of schedule differ."""
-    several = found if isinstance(found, list) else [found] if isinstance(found, dict) else []
+    several = found if isinstance(found, list) else [found]
     return {str(number): {"begin": 0, **one} for number, one in enumerate(several) if isinstance(one, dict)}
 
 
 def _unfold_data(found: Values) -> None:
     """Of joined data sets the first stands for its settings; one file is its ``train`` split."""
-    loader = found.get("train_dataloader")
-    data = loader.get("dataset") if isinstance(loader, dict) else None
-    if not isinstance(data, dict):
+    loader = section(found, "train_dataloader")
+    data = section(loader, "dataset")
+    if not data:
         return
     parts = data.get("datasets")
     if isinstance(parts, list) and parts and isinstance(parts[0], dict):
@@ -244,7 +251,7 @@ NAMED_BY = ("path", "data_file", "folder", "dataset_name", "dataset_id")
 
 def rows_of(data: Any) -> str:
     """The file that holds the rows, or the name of their data set on a hub."""
-    source = look(data, "dataset") or look(data, "dataset_cfg") or data or {}
+    source = section(data, "dataset") or section(data, "dataset_cfg") or section({"": data}, "")
     files = look(source, "data_files.train")
     named = files or next((source[k] for k in NAMED_BY if k in source), "")
     plain = re.sub(r"\[([*?\[])\]", r"\1", text_of(named))
@@ -252,8 +259,10 @@ def rows_of(data: Any) -> str:
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """A finite one: a schedule may end at infinity, which is no length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def text_of(value: object) -> str:
+    """A text, or a name that was written as one."""
     return str(value) if isinstance(value, str | Name) else ""
