@@ -10,19 +10,22 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from core import tune as chain
-from core.arguments import MOST_ITERATIONS, Parser, joined, whole_number
+from core.arguments import MOST_ITERATIONS, Parser, grouped, joined, whole_number
 from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.paths import Workspace
+from core.recipe.xtuner_file import catalog
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
+from core.steps import adopt, configs, curves, fit
 from core.terminal import printable, progress, show
 from core.tune import Wish
 from core.wording import say
@@ -38,7 +41,8 @@ def parser() -> Parser:
     add_options(main)
     commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND")
     for name, (run, options) in COMMANDS.items():
-        command = commands.add_parser(name, help=say(f"cli.{name}"), description=say(f"cli.{name}"))
+        sentence = say(f"cli.{name.replace(' ', '.')}")
+        command = commands.add_parser(name, help=sentence, description=sentence)
         command.set_defaults(command=run, kind=name)
         for option in options:
             _add(command, option)
@@ -61,6 +65,13 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--system": {"default": "", "metavar": "TEXT"},
         "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
         "RUN": {"metavar": "RUN"},
+        "--card": {"type": whole_number(1, 10_000), "metavar": "GB"},
+        "WHERE": {"metavar": "RUN|DIR"},
+        "WORK_DIR": {"type": Path, "metavar": "DIR"},
+        "CONFIG": {"metavar": "NAME|FILE"},
+        "NAME": {"metavar": "NAME"},
+        "FOLDER": {"type": Path, "metavar": "FOLDER", "nargs": "?", "default": Path()},
+        "WORD": {"metavar": "WORD", "nargs": "*"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     }
     settings = known[option]
@@ -130,6 +141,31 @@ def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
         return chain.run_compare(workspace, run, shown)
 
 
+def _fit(options: argparse.Namespace, workspace: Workspace) -> Result:
+    return fit.report(workspace.run(options.run), options.card)
+
+
+def _configs(options: argparse.Namespace, _: Workspace) -> Result:
+    return configs.listing(options.word)
+
+
+def _open_config(options: argparse.Namespace, _: Workspace) -> Result:
+    return configs.opened(options.config)
+
+
+def _copy_config(options: argparse.Namespace, _: Workspace) -> Result:
+    return {"copy": str(catalog.copy(options.name, options.folder))}
+
+
+def _curves(options: argparse.Namespace, workspace: Workspace) -> Result:
+    return curves.of(workspace, options.where)
+
+
+def _adopt(options: argparse.Namespace, workspace: Workspace) -> Result:
+    run = adopt.adopt(workspace, options.work_dir, options.model, datetime.now())
+    return adopt.as_json(run)
+
+
 def _runs(_: argparse.Namespace, workspace: Workspace) -> Result:
     return {"runs": [run.as_json() for run in list_runs(workspace)]}
 
@@ -138,7 +174,7 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
     return report(workspace)
 
 
-HELP = {"--run": "go_on"}
+HELP = {"--run": "go_on", "NAME": "config_name"}
 MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system", "--language")
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
@@ -149,6 +185,12 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "export": (_export, ("RUN",)),
     "ask": (_ask, ("RUN", "QUESTION")),
     "runs": (_runs, ()),
+    "runs adopt": (_adopt, ("WORK_DIR", "--model")),
+    "runs curves": (_curves, ("WHERE",)),
+    "fit": (_fit, ("RUN", "--card")),
+    "configs": (_configs, ("WORD",)),
+    "configs open": (_open_config, ("CONFIG",)),
+    "configs copy": (_copy_config, ("NAME", "FOLDER")),
     "doctor": (_doctor, ()),
 }
 
@@ -176,7 +218,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     # Asked to end by a supervisor, it stops the running step as it does at the keyboard.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = parser().parse_args(joined(arguments, _option_names()))
+    options = parser().parse_args(joined(grouped(arguments, COMMANDS), _option_names()))
     workspace = Workspace.of(options.workspace)
     if "command" not in options:
         serve(serving(options), workspace)
