@@ -14,12 +14,14 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from core import importing
 from core import tune as chain
-from core.arguments import MOST_ITERATIONS, Parser, joined, whole_number
+from core.arguments import MOST_ITERATIONS, Parser, grouped, joined, whole_number
 from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
+from core.hubs import HUBS, source_of
 from core.paths import Workspace
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
@@ -38,7 +40,8 @@ def parser() -> Parser:
     add_options(main)
     commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND")
     for name, (run, options) in COMMANDS.items():
-        command = commands.add_parser(name, help=say(f"cli.{name}"), description=say(f"cli.{name}"))
+        sentence = say(f"cli.{name.replace(' ', '.')}")
+        command = commands.add_parser(name, help=sentence, description=sentence)
         command.set_defaults(command=run, kind=name)
         for option in options:
             _add(command, option)
@@ -60,11 +63,16 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--run": {"metavar": "RUN"},
         "--system": {"default": "", "metavar": "TEXT"},
         "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
+        "--as": {"metavar": "NAME"},
+        "--hub": {"choices": HUBS, "metavar": "|".join(HUBS)},
+        "--revision": {"metavar": "REVISION"},
+        "--copy": {"action": "store_true"},
+        "SOURCE": {"metavar": "DIR|REPO"},
         "RUN": {"metavar": "RUN"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     }
     settings = known[option]
-    name = option if option.startswith("--") else option.lower()
+    name = FLAGS.get(option, option) if option.startswith("--") else option.lower()
     command.add_argument(
         name, help=say(f"cli.option.{HELP.get(option) or option.strip('-').lower()}"), **settings
     )
@@ -130,6 +138,16 @@ def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
         return chain.run_compare(workspace, run, shown)
 
 
+def _models(_: argparse.Namespace, workspace: Workspace) -> Result:
+    return {"models": [model.as_json() for model in importing.list_models(workspace)]}
+
+
+def _import_model(options: argparse.Namespace, workspace: Workspace) -> Result:
+    source = source_of(options.source, options.hub, options.revision)
+    with progress(options.kind) as shown:
+        return importing.take_in(workspace, source, options.name, options.copy, shown)
+
+
 def _runs(_: argparse.Namespace, workspace: Workspace) -> Result:
     return {"runs": [run.as_json() for run in list_runs(workspace)]}
 
@@ -139,6 +157,8 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 HELP = {"--run": "go_on"}
+# One flag that means something else to another command.
+FLAGS = {"--as": "--name"}
 MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system", "--language")
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
@@ -148,6 +168,8 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "merge": (_merge, ("RUN",)),
     "export": (_export, ("RUN",)),
     "ask": (_ask, ("RUN", "QUESTION")),
+    "models": (_models, ()),
+    "models import": (_import_model, ("SOURCE", "--as", "--hub", "--revision", "--copy")),
     "runs": (_runs, ()),
     "doctor": (_doctor, ()),
 }
@@ -176,7 +198,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     # Asked to end by a supervisor, it stops the running step as it does at the keyboard.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = parser().parse_args(joined(arguments, _option_names()))
+    options = parser().parse_args(joined(grouped(arguments, COMMANDS), _option_names()))
     workspace = Workspace.of(options.workspace)
     if "command" not in options:
         serve(serving(options), workspace)
@@ -192,7 +214,13 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _option_names() -> set[str]:
     named = {option for _, options in COMMANDS.values() for option in options if option.startswith("-")}
-    return named | {"--workspace", "--json", "--help", "-h", *OPTIONS}
+    return {FLAGS.get(option, option) for option in named} | {
+        "--workspace",
+        "--json",
+        "--help",
+        "-h",
+        *OPTIONS,
+    }
 
 
 def _speak(errors: str, encoding: str | None = None) -> None:

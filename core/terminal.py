@@ -14,11 +14,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core.pace import COSTS, Clock
+from core.pace import COSTS, IMPORT_COSTS, Clock
+from core.steps.step import megabytes
 from core.wording import say
 
 # Each other command is the stage of its name.
-STAGES = {"tune": tuple(COSTS), "data": ("starter", "base"), "export": ("convert", "merge")}
+STAGES = {
+    "tune": tuple(COSTS),
+    "data": ("starter", "base"),
+    "export": ("convert", "merge"),
+    "models import": tuple(IMPORT_COSTS),
+}
+ALL_COSTS = {**COSTS, **IMPORT_COSTS}
 PLAIN_EVERY = 10.0
 SHOWN_ANSWERS = 3
 
@@ -106,7 +113,7 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: COSTS[stage] for stage in STAGES.get(command, (command,))})
+    clock = Clock({stage: ALL_COSTS[stage] for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
@@ -121,6 +128,8 @@ def show(kind: str, result: dict[str, Any]) -> None:
     console = Console()
     if kind == "runs":
         _show_runs(console, result["runs"])
+    elif kind == "models":
+        _show_models(console, result["models"])
     elif kind == "doctor":
         _show_findings(console, result["findings"])
     elif "answers" in result:
@@ -168,6 +177,25 @@ def _show_runs(console: Console, runs: list[dict[str, Any]]) -> None:
         shown = {**run, "state": say(f"state.{run['state']}")}
         table.add_row(*(_cell(shown[key]) for key in columns))
     console.print(table)
+
+
+def _show_models(console: Console, models: list[dict[str, Any]]) -> None:
+    if not models:
+        console.print(say("models.none"))
+        return
+    table = Table()
+    for column in ("name", "architecture", "parameters", "size", "template", "trainable"):
+        table.add_column(say(f"models.{column}"), overflow="fold")
+    for model in models:
+        shown = (model["name"], model["architecture"], counted(model["parameters"]), megabytes(model["size"]))
+        able = say("models.yes") if model["trainable"] else model["why"]
+        table.add_row(*map(_cell, (*shown, model["template"], able)))
+    console.print(table)
+
+
+def counted(parameters: int) -> str:
+    """A number of weights as a model's name has it: 135M, 7.3B."""
+    return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"
 
 
 def _show_findings(console: Console, findings: list[dict[str, str]]) -> None:
