@@ -50,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file of a model: ``digest`` is ``sha256:…``, ``git:…`` (a blob's sha1), or "" where none is known."""
+    """One file of a model; ``digest`` is ``sha256:…``, ``git:…`` (a blob's sha1) or, unknown, ""."""
 
     name: str
     size: int

@@ -10,9 +10,12 @@ from filelock import FileLock
 from core.errors import ModelExists, TuneboardError
 from core.files import read_json, write_json
 from core.hubs import Source
+from core.import_paths import ImportPaths, importing
 from core.jobs.job import JobSpec, read_record
+from core.jobs.launch import refuse_while_live
+from core.jobs.status import is_live
 from core.models import Model, read_model
-from core.paths import ImportPaths, Workspace, make_folder
+from core.paths import Workspace, make_folder
 from core.recipe.templates import template_for
 from core.steps import download, import_model, watch
 from core.steps.step import module_job, run_job
@@ -67,7 +70,7 @@ def take_in(
 
 def place_of(workspace: Workspace, source: Source, name: str | None) -> ImportPaths:
     """Where a model goes. Raises ModelExists when another one is there."""
-    paths = workspace.importing(name or source.title)
+    paths = importing(workspace, name or source.title)
     _is_there(workspace, paths, source)
     return paths
 
@@ -111,6 +114,27 @@ def _described(model: Model) -> Listed:
         why=say("model.quantized", quantization=model.quantization) if model.quantization else "",
         origin=model.origin,
     )
+
+
+def far(paths: ImportPaths) -> tuple[float, str] | None:
+    """How far the running step of an import is: a share and a note; None where that is not known."""
+    found: list[tuple[float, str]] = []
+
+    def note(share: float, text: str) -> None:
+        found.append((share, text))
+
+    download_job, import_job = paths.job(download.STEP), paths.job(import_model.STEP)
+    if is_live(import_job):
+        watch.converted(import_job, note)()
+    elif is_live(download_job):
+        watch.downloaded(download_job, paths.files, note)()
+    return found[-1] if found else None
+
+
+def discard(paths: ImportPaths) -> None:
+    """Forget an import that did not end well, and what was downloaded for it. Raises JobRunning."""
+    refuse_while_live(paths.job(IMPORT))
+    shutil.rmtree(paths.root, ignore_errors=True)
 
 
 def _is_there(workspace: Workspace, paths: ImportPaths, source: Source) -> bool:

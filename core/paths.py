@@ -118,32 +118,6 @@ class DataPaths:
 
 
 @dataclass(frozen=True)
-class ImportPaths:
-    """The files that taking in one model needs: its jobs, what is downloaded, where it came from."""
-
-    root: Path
-    model: Path
-
-    @property
-    def origin(self) -> Path:
-        """Where the model came from and what was done with it."""
-        return self.root / "origin.json"
-
-    @property
-    def files(self) -> Path:
-        """What was downloaded, until the model is made of it: a download goes on where it was."""
-        return self.root / "files"
-
-    @property
-    def lock(self) -> Path:
-        return self.root / ".lock"
-
-    def job(self, step: str) -> Path:
-        """The job folder of one step (``download``, ``import_model``), or of the whole (``import``)."""
-        return self.root / step
-
-
-@dataclass(frozen=True)
 class Workspace:
     """``TUNEBOARD_HOME``, by default ``./workspace``."""
 
@@ -209,16 +183,6 @@ class Workspace:
 
     def model(self, name: str) -> Path:
         return self.models / slug(name)
-
-    def importing(self, name: str) -> ImportPaths:
-        """What belongs to the model ``name`` besides its folder."""
-        model = self.model(name)
-        return ImportPaths(model.with_name(f".{model.name}.import"), model)
-
-    def imports(self) -> list[ImportPaths]:
-        """Every model that was imported or is being imported, by name."""
-        found = sorted(self.models.glob(".*.import"))
-        return [self.importing(path.name.removeprefix(".").removesuffix(".import")) for path in found]
 
     def upload(self, digest: str) -> Path:
         """Where an uploaded file is kept: under the hash of its content, never under a name it came with."""
@@ -300,12 +264,3 @@ def make_folder(folder: Path, exist_ok: bool = False) -> None:
         if isinstance(error, FileExistsError) and not folder.is_file():
             raise
         raise NotWritable(folder=folder, reason=reason_of(error)) from error
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below a folder, which others may be writing; 0 when it is not there."""
-    total = 0
-    for file in folder.rglob("*"):
-        with suppress(OSError):  # renamed at this moment
-            total += file.stat().st_size if file.is_file() else 0
-    return total

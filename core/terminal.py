@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from core.pace import COSTS, IMPORT_COSTS, Clock
-from core.steps.step import megabytes
+from core.steps.step import counted, megabytes
 from core.wording import say
 
 # Each other command is the stage of its name.
@@ -191,11 +191,6 @@ def _show_models(console: Console, models: list[dict[str, Any]]) -> None:
         able = say("models.yes") if model["trainable"] else model["why"]
         table.add_row(*map(_cell, (*shown, model["template"], able)))
     console.print(table)
-
-
-def counted(parameters: int) -> str:
-    """A number of weights as a model's name has it: 135M, 7.3B."""
-    return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"
 
 
 def _show_findings(console: Console, findings: list[dict[str, str]]) -> None:

@@ -3,16 +3,16 @@
     python -m tests.record_internlm internlm FOLDER COMMIT
     python -m tests.record_internlm internlm2 FOLDER COMMIT
 
-FOLDER holds the authors' ``configuration_*.py`` and ``modeling_*.py``. They are read for this alone and are no
-part of this project. The recordings in tests/recorded were made of (both Apache-2.0, InternLM):
+FOLDER holds the authors' ``configuration_*.py`` and ``modeling_*.py``. They are read for this alone and are
+no part of this project. The recordings in tests/recorded were made of (both Apache-2.0, InternLM):
 
 * internlm: https://github.com/InternLM/InternLM, tools/transformers/internlm_model, at
   6c0ff4820fa98abf5834d8c34b2b4ba6ebfa18e0;
 * internlm2: the files that the InternLM2 models carry on the hubs (modeling_internlm2.py of 2024), as kept in
   https://github.com/NanSang2000/S1mpleAgent at 4275caa205dbb8ff83930e2c1ce6bc62ec49329c.
 
-The weights are random and large enough that a swapped matrix or a lost bias shows; one of the two sequences is
-longer than ``max_position_embeddings``, where the rotary embedding is scaled. ``recorded.json`` says which
+The weights are random and large enough that a swapped matrix or a lost bias shows; one of the two sequences
+is longer than ``max_position_embeddings``, where the rotary embedding is scaled. ``recorded.json`` says which
 files were used.
 """
 
@@ -64,7 +64,9 @@ def main(kind: str, folder: str, commit: str) -> None:
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.copy_(torch.randn_like(weight) * (0.3 if weight.dim() == 2 else 0.5) + ("norm" in name))
-        seen = {name: torch.randint(0, SIZES["vocab_size"], (2, length)) for name, length in SEQUENCES.items()}
+        seen = {
+            name: torch.randint(0, SIZES["vocab_size"], (2, length)) for name, length in SEQUENCES.items()
+        }
         said = {name: model(ids, use_cache=False).logits for name, ids in seen.items()}
     target = RECORDED / kind
     target.mkdir(parents=True, exist_ok=True)

@@ -17,10 +17,9 @@ from core.engine.hub_clients import Client, Hiccup, client_of
 from core.engine.refusal import refusing
 from core.errors import DownloadFailed, NotAModel, QuantizedBase
 from core.families import is_converted, quantization, refusal
-from core.files import write_json
+from core.files import folder_bytes, write_json
 from core.hubs import RemoteFile, Source, is_pickle, wanted
 from core.models import read_object
-from core.paths import folder_bytes
 from core.steps.step import check_space
 from core.wording import say
 

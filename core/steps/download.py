@@ -7,8 +7,8 @@ from typing import Any
 from core.errors import MissingArtefact
 from core.files import read_json, write_json
 from core.hubs import Source
+from core.import_paths import ImportPaths
 from core.jobs.job import JobSpec
-from core.paths import ImportPaths
 from core.steps.step import engine_job
 from core.wording import spoken_language
 

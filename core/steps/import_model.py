@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias
 
 from core.errors import MissingArtefact
 from core.files import read_json, write_json
+from core.import_paths import ImportPaths
 from core.jobs.job import JobSpec
-from core.paths import ImportPaths
 from core.steps.step import engine_job
 from core.wording import spoken_language
 

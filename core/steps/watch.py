@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from core.files import folder_bytes
 from core.jobs.curves import CurveReader
 from core.jobs.job import JobPaths, read_record
 from core.jobs.tail import last_lines
-from core.paths import folder_bytes
 from core.steps.step import megabytes
 
 Update = Callable[[float, str], None]
