@@ -58,7 +58,7 @@ def download(client: Client, source: Source, folder: Path, listing: Path) -> Non
     # The largest first: the last ones then end together. Not in a with block: when one file fails for good,
     # nobody waits for the others, which go on at the next try.
     threads = ThreadPoolExecutor(AT_ONCE)
-    by_size = sorted(chosen, key=lambda file: file.size, reverse=True)
+    by_size = sorted((file for file in chosen if file != about), key=lambda file: -file.size)
     tries = [threads.submit(_fetch, client, source, revision, file, folder) for file in by_size]
     for one in as_completed(tries):
         one.result()

@@ -40,6 +40,11 @@ def client_of(hub: Hub) -> Client:
     return ModelScope() if hub == "modelscope" else HuggingFace()
 
 
+def _quietly() -> None:
+    """No bars in a log; how far it is can be seen from the files."""
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
+
+
 class HuggingFace:
     """huggingface_hub 0.36.2. Over plain HTTP: the chunked transfer of hf_xet asks servers that a mirror has
     not, unless somebody sets HF_HUB_DISABLE_XET=0."""
@@ -47,10 +52,11 @@ class HuggingFace:
     def __init__(self) -> None:
         os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+        _quietly()
         import huggingface_hub
+        from huggingface_hub import constants, errors
 
-        self.hub = huggingface_hub
+        self.hub, self.errors, self.address = huggingface_hub, errors, constants.ENDPOINT
 
     def files(self, source: Source) -> tuple[str, list[RemoteFile]]:
         with self._in_words(source):
@@ -66,7 +72,7 @@ class HuggingFace:
 
     @contextmanager
     def _in_words(self, source: Source) -> Iterator[None]:
-        errors = self.hub.errors
+        errors: Any = self.errors
         try:
             yield
         except errors.OfflineModeIsEnabled as error:
@@ -80,11 +86,11 @@ class HuggingFace:
         except errors.EntryNotFoundError as error:
             cause = error.__cause__
             if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(cause, Exception):
-                with _http_in_words(source, self.hub.constants.ENDPOINT, "HF_TOKEN"):
+                with _http_in_words(source, self.address, "HF_TOKEN"):
                     raise cause from error
             raise _failed(source, "hub.changed") from error
         except (requests.RequestException, OSError) as error:
-            with _http_in_words(source, self.hub.constants.ENDPOINT, "HF_TOKEN"):
+            with _http_in_words(source, self.address, "HF_TOKEN"):
                 raise error
 
 
@@ -93,6 +99,7 @@ class ModelScope:
     gave it in a pickle, which is never read here."""
 
     def __init__(self) -> None:
+        _quietly()
         import modelscope_hub
         from modelscope_hub import errors
 
@@ -111,7 +118,13 @@ class ModelScope:
     def fetch(self, source: Source, revision: str, file: RemoteFile, folder: Path) -> None:
         with self._in_words(source):
             self.api.download_file(
-                source.name, "model", file.name, revision=revision, local_dir=folder, file_size=file.size
+                source.name,
+                "model",
+                file.name,
+                revision=revision,
+                local_dir=folder,
+                cache_dir=folder / ".cache",  # only its locks; by default in the person's home
+                file_size=file.size,
             )
 
     @contextmanager
@@ -126,7 +139,7 @@ class ModelScope:
         except errors.AuthenticationError as error:
             raise _failed(source, "hub.token", variable=variable) from error
         except errors.FileIntegrityError as error:
-            raise Hiccup(say("hub.size")) from error
+            raise Hiccup(say("hub.broke_off")) from error
         except errors.APIError as error:
             raise _answered(source, error.status_code or 0, 0.0) from error
         except errors.NetworkError as error:
@@ -150,12 +163,14 @@ def _http_in_words(source: Source, address: str, variable: str) -> Iterator[None
             raise _failed(source, key, variable=variable) from error
         wait = response.headers.get("Retry-After", "")
         raise _answered(source, response.status_code, float(wait) if wait.isdigit() else 0.0) from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise Hiccup(say("hub.broke_off")) from error
     except requests.RequestException as error:
         raise Hiccup(say("hub.no_connection", address=address)) from error
     except OSError as error:
         if error.errno is not None:
             raise
-        raise Hiccup(say("hub.size")) from error  # huggingface_hub: the file is shorter than it should be
+        raise Hiccup(say("hub.broke_off")) from error  # huggingface_hub: a file shorter than it should be
 
 
 def _answered(source: Source, code: int, wait: float) -> Exception:
