@@ -1,4 +1,4 @@
-"""Imported models through the whole chain with the real XTuner: tiny, random, but of each kind's own files."""
+"""Imported models through the whole chain with the real XTuner: tiny and random, of each kind's files."""
 
 import json
 import subprocess

@@ -100,9 +100,7 @@ def _rope(kind: str, config: Mapping[str, Any], where: object) -> dict[str, Any]
 def llama_tensors(
     config: Mapping[str, Any], name: str, tensor: torch.Tensor
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """One of an InternLM's tensors under Llama's names: three of InternLM2's joined one, none of a buffer."""
-    if name.endswith("rotary_emb.inv_freq"):
-        return
+    """One of an InternLM's tensors under Llama's names: three of InternLM2's joined one."""
     if str(config["model_type"]) != "internlm2":
         yield name, tensor
         return

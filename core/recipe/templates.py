@@ -59,10 +59,10 @@ TEMPLATES: dict[str, Template] = {
         Template(
             "llama2_chat",
             "[INST] {input} [/INST]",
-            "[INST] <<SYS>>\n You are a helpful, respectful and honest assistant. Always answer as helpfully as "
-            "possible, while being safe. Your answers should not include any harmful, unethical, racist, sexist, "
-            "toxic, dangerous, or illegal content. Please ensure that your responses are socially unbiased and "
-            "positive in nature.\n{system}\n<</SYS>>\n [/INST] ",
+            "[INST] <<SYS>>\n You are a helpful, respectful and honest assistant. Always answer as helpfully "
+            "as possible, while being safe. Your answers should not include any harmful, unethical, racist, "
+            "sexist, toxic, dangerous, or illegal content. Please ensure that your responses are socially "
+            "unbiased and positive in nature.\n{system}\n<</SYS>>\n [/INST] ",
         ),
         Template("mistral", "[INST] {input} [/INST]", "[INST] {system} [/INST]\n"),
         Template(
