@@ -51,10 +51,9 @@ def write_generation(folder: Path, tokenizer: PreTrainedTokenizerBase, config: M
     known = read_object(path) if path.exists() else {}
     ends = known.get("eos_token_id", config.get("eos_token_id"))
     all_ends = [*(ends if isinstance(ends, list) else [ends]), *_marks(tokenizer)]
+    distinct = list(dict.fromkeys(end for end in all_ends if end is not None))
     special = {name: config[name] for name in ("bos_token_id", "pad_token_id") if name in config}
-    write_json(
-        path, {**special, **known, "eos_token_id": [*dict.fromkeys(i for i in all_ends if i is not None)]}
-    )
+    write_json(path, {**special, **known, "eos_token_id": distinct})
 
 
 def without_code(settings: Mapping[str, Any]) -> dict[str, Any]:
