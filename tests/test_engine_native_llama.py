@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from sentencepiece import SentencePieceProcessor
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaTokenizerFast
 
+from core.engine.model_weights import BUFFER
 from core.engine.native_llama import llama_config, llama_tensors
 from core.engine.sentencepiece_tokenizer import llama_tokenizer
 from core.errors import NotAModel
@@ -25,7 +26,8 @@ def native(config: dict[str, Any], weights: dict[str, torch.Tensor]) -> Any:
     """transformers' own Llama with the weights of an InternLM; every weight must find its place."""
     settings = llama_config(config, "here")
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
-    renamed = dict(pair for name, one in weights.items() for pair in llama_tensors(config, name, one))
+    kept = {name: one for name, one in weights.items() if not name.endswith(BUFFER)}
+    renamed = dict(pair for name, one in kept.items() for pair in llama_tensors(config, name, one))
     model.load_state_dict(renamed, strict=True)
     return model.eval()
 

@@ -1,4 +1,4 @@
-"""A model's weights from one folder into another: checked against its config, linked, copied, moved, converted."""
+"""A model's weights from one folder into another: checked against its config, taken or converted."""
 
 import os
 import shutil
@@ -65,15 +65,15 @@ def shapes_of(files: Sequence[Path]) -> Shapes:
 def convert_weights(
     config: Mapping[str, Any], files: Sequence[Path], folder: Path, wanted: Shapes, source: Path
 ) -> None:
-    """Write safetensors shard by shard, under Llama's names where the model is converted. Raises NotAModel."""
+    """Write safetensors shard by shard; InternLM's under Llama's names. Raises NotAModel."""
     writer = ShardWriter(folder)
     for number, file in enumerate(files, 1):
         for name, tensor in _tensors(file):
-            if not name.endswith(BUFFER):
-                for new, one in (
-                    llama_tensors(config, name, tensor) if is_converted(config) else [(name, tensor)]
-                ):
-                    writer.add(new, one)
+            if name.endswith(BUFFER):
+                continue
+            renamed = llama_tensors(config, name, tensor) if is_converted(config) else [(name, tensor)]
+            for new, one in renamed:
+                writer.add(new, one)
         print(f"converted {number}/{len(files)}", flush=True)
     for name in _absent_biases(config, wanted, writer.shapes):
         writer.add(name, torch.zeros(wanted[name], dtype=writer.dtype))
