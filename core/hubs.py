@@ -101,6 +101,7 @@ def _folder(given: str) -> Path | None:
     """The folder of that name; None where no file could have it either."""
     with suppress(OSError, ValueError, RuntimeError):
         folder = Path(given).expanduser().resolve()
+        str(folder).encode()  # no JSON file could hold it
         if given and folder.is_dir():
             return folder
     return None

@@ -78,6 +78,7 @@ def _row(model: Listed) -> dict[str, Any]:
 
 
 def _form(workspace: Workspace) -> None:
+    st.markdown(f"**{t('page.models.import')}**")
     places = (*HUBS, FOLDER)
     place = st.segmented_control(
         t("page.models.from"),
