@@ -280,7 +280,7 @@ def no_tokenizer(folder: Path) -> None:
         (configured(model_type="neverheard"), "no class of its own"),
         (configured(hidden_size=128), "has the shape"),
         (configured(num_hidden_layers=3), "model.layers.2"),
-        (configured(vocab_size=100), "has the shape"),
+        (configured(vocab_size=100), "embeddings for 100 tokens"),
         (without_a_weight, "model.layers.1.mlp.up_proj.weight is missing"),
         (evil_pickle, "more than weights"),
         (half_a_pickle, "more than weights"),

@@ -71,14 +71,25 @@ def convert_weights(
         for name, tensor in _tensors(file):
             if name.endswith(BUFFER):
                 continue
-            renamed = llama_tensors(config, name, tensor) if is_converted(config) else [(name, tensor)]
-            for new, one in renamed:
+            for new, one in _renamed(config, name, tensor, source):
                 writer.add(new, one)
         print(f"converted {number}/{len(files)}", flush=True)
     for name in _absent_biases(config, wanted, writer.shapes):
         writer.add(name, torch.zeros(wanted[name], dtype=writer.dtype))
     check_shapes(writer.shapes, wanted, source)
     writer.close()
+
+
+def _renamed(
+    config: Mapping[str, Any], name: str, tensor: torch.Tensor, source: Path
+) -> list[tuple[str, torch.Tensor]]:
+    if not is_converted(config):
+        return [(name, tensor)]
+    try:
+        return list(llama_tensors(config, name, tensor))
+    except ValueError as error:
+        values = {"name": name, "found": list(tensor.shape), "wanted": [*error.args, *tensor.shape[1:]]}
+        raise NotAModel(folder=source, reason=say("model.weight_shape", **values)) from error
 
 
 def take_weights(file: Path, target: Path, how: str) -> None:

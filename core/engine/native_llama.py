@@ -76,12 +76,13 @@ def llama_config(config: Mapping[str, Any], where: object) -> dict[str, Any]:
 
 def _rope(kind: str, config: Mapping[str, Any], where: object) -> dict[str, Any]:
     if kind == "internlm":
-        rotary = config.get("rotary") or {}
-        scaling = None
-        if rotary.get("type", "origin") == "dynamic":
+        # The authors' own default; up to max_position_embeddings it makes no difference.
+        rotary = config.get("rotary") or {"base": 10000, "type": "dynamic"}
+        scaling, rope_type = None, rotary.get("type", "origin")
+        if rope_type == "dynamic":
             scaling = {"rope_type": "dynamic", "factor": float(rotary.get("scaling_factor", 1.0))}
-        elif rotary.get("type", "origin") != "origin":
-            raise NotAModel(folder=where, reason=say("model.rope", kind=rotary["type"]))
+        elif rope_type != "origin":
+            raise NotAModel(folder=where, reason=say("model.rope", kind=rope_type))
         return {"rope_theta": float(rotary.get("base", 10000)), "rope_scaling": scaling}
     scaling = config.get("rope_scaling")
     if isinstance(scaling, dict):
@@ -118,10 +119,16 @@ def llama_tensors(
 
 
 def _split(config: Mapping[str, Any], joined: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """(kv_heads × (queries + 2) × head_dim, …) into q, k and v, each (heads × head_dim, …)."""
+    """(kv_heads × (queries + 2) × head_dim, …) into q, k and v, each (heads × head_dim, …).
+
+    Raises ValueError with the number of rows that the config wants.
+    """
     heads = int(config["num_attention_heads"])
     kv_heads = int(config.get("num_key_value_heads") or heads)
+    head_dim = int(config["hidden_size"]) // heads
     queries, rest = heads // kv_heads, joined.shape[1:]
-    grouped = joined.reshape(kv_heads, queries + 2, -1, *rest)
+    if joined.shape[0] != (rows := kv_heads * (queries + 2) * head_dim):
+        raise ValueError(rows)
+    grouped = joined.reshape(kv_heads, queries + 2, head_dim, *rest)
     q, k, v = grouped[:, :queries], grouped[:, queries], grouped[:, queries + 1]
     return tuple(piece.reshape(-1, *rest) for piece in (q, k, v))
