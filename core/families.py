@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from core.errors import NotAModel, QuantizedBase
 from core.wording import say
 
 # Types that transformers 4.57.6 knows by itself although folders of them may carry their authors' code.
@@ -40,6 +41,14 @@ def refusal(config: Mapping[str, Any]) -> str:
     if "auto_map" in config and kind not in NATIVE:
         return say("model.remote_code")
     return ""
+
+
+def check_trainable(config: Mapping[str, Any], where: object) -> None:
+    """Raises NotAModel, QuantizedBase for a config whose model cannot be trained."""
+    if reason := refusal(config):
+        raise NotAModel(folder=where, reason=reason)
+    if kind := quantization(config):
+        raise QuantizedBase(model=where, quantization=kind)
 
 
 def quantization(config: Mapping[str, Any]) -> str | None:

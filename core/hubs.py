@@ -84,6 +84,11 @@ def wanted(files: Iterable[RemoteFile], where: object) -> list[RemoteFile]:
     raise NotAModel(folder=where, reason=_why_none(names))
 
 
+def files_of(folder: Path) -> list[RemoteFile]:
+    """A folder's files as a hub would list them. Raises OSError."""
+    return [RemoteFile(file.name, file.stat().st_size) for file in sorted(folder.iterdir()) if file.is_file()]
+
+
 def is_pickle(name: str) -> bool:
     """Whether a wanted file holds weights in the form that must be converted."""
     return name.endswith(".bin")

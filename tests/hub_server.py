@@ -37,11 +37,15 @@ class Fault:
 
 @dataclass
 class Hub:
-    """What is served, what fails, and what was asked: (method, path, Range, Authorization)."""
+    """What is served, what fails, what was asked: (method, path, Range, Authorization).
+
+    ``sizes`` are lies about a file's size.
+    """
 
     models: dict[str, Path] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, str, str, str]] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
     address: str = ""
     delay: Callable[[], None] = lambda: None
 
@@ -120,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif revision not in {None, "main", COMMIT}:
             self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"}, body)
         else:
-            files = [_sibling(folder, file) for file in _files(folder)]
+            files = [_sibling(folder, file, self.hub.sizes) for file in _files(folder)]
             about = {"id": match["repo"], "sha": COMMIT, "siblings": files, "private": False}
             self._send(200, json.dumps(about).encode(), {}, body)
 
@@ -209,9 +213,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
-def _sibling(folder: Path, file: Path) -> dict[str, Any]:
+def _sibling(folder: Path, file: Path, sizes: dict[str, int]) -> dict[str, Any]:
     content = file.read_bytes()
-    found: dict[str, Any] = {"rfilename": file.relative_to(folder).as_posix(), "size": len(content)}
+    size = sizes.get(file.name, len(content))
+    found: dict[str, Any] = {"rfilename": file.relative_to(folder).as_posix(), "size": size}
     if len(content) < LARGE:
         return {**found, "blobId": _blob(content)}
     pointer = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}

@@ -49,6 +49,23 @@ def make_internlm(folder: Path, kind: str, **config: Any) -> Path:
     return folder
 
 
+def into_pickles(folder: Path, count: int = 2) -> None:
+    """The weights as the shards of a pickle, with the index that stands beside them."""
+    import torch
+    from safetensors.torch import load_file
+
+    weights = load_file(folder / "model.safetensors")
+    names = sorted(weights)
+    (folder / "model.safetensors").unlink()
+    places = {}
+    for number in range(count):
+        file = f"pytorch_model-{number + 1:05d}-of-{count:05d}.bin"
+        part = {name: weights[name] for name in names[number::count]}
+        torch.save(part, folder / file)
+        places |= dict.fromkeys(part, file)
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
+
+
 def tokenizer_config(kind: str) -> dict[str, Any]:
     """The authors' own settings of their tokenizer."""
     named = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"}

@@ -19,7 +19,7 @@ from core.errors import NotAModel, QuantizedBase, TuneboardError
 from core.models import read_model
 from core.recipe.chat_template import difference
 from core.recipe.templates import TEMPLATES, template_for
-from tests.internlm_model import SPECIAL, make_internlm
+from tests.internlm_model import SPECIAL, into_pickles, make_internlm
 from tests.small_model import make_small_model
 
 
@@ -43,20 +43,6 @@ def state(folder: Path) -> dict[str, tuple[str, int]]:
         file.name: (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime_ns)
         for file in folder.iterdir()
     }
-
-
-def into_pickles(folder: Path, count: int = 2) -> None:
-    """The weights as the shards of a pickle, with the index that stands beside them."""
-    weights = load_file(folder / "model.safetensors")
-    names = sorted(weights)
-    (folder / "model.safetensors").unlink()
-    places = {}
-    for number in range(count):
-        file = f"pytorch_model-{number + 1:05d}-of-{count:05d}.bin"
-        part = {name: weights[name] for name in names[number::count]}
-        torch.save(part, folder / file)
-        places |= dict.fromkeys(part, file)
-    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
 
 
 # --- native models ---

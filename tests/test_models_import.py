@@ -2,27 +2,28 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.errors import ModelExists, NoSuchSource, NotAModel
+from core.errors import DiskFull, DownloadFailed, ModelExists, NoSuchSource, NotAModel, QuantizedBase
 from core.hubs import RemoteFile, Source, source_of, wanted
 from core.import_paths import importing, imports
-from core.importing import list_models
+from core.importing import list_models, place_of
 from core.models import find_model, read_model
 from core.paths import Workspace
+from core.steps import download
+from core.steps.step import run_job
 from tests.command_line import cli, command, environment, last_json
 from tests.conftest import end_leftovers
 from tests.hub_server import COMMIT, Fault, Hub, serving
-from tests.internlm_model import make_internlm
+from tests.internlm_model import into_pickles, make_internlm
 from tests.small_model import make_small_model
 
 HUBS = ("huggingface", "modelscope")
@@ -105,7 +106,7 @@ def test_internlm_from_a_folder(workspace: Workspace, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["no such folder", "/nowhere/at/all", "just-a-name", "a/b/c", "a/..", "~nobody-x/y z", ""],
+    ["no such folder", "/nowhere/at/all", "just-a-name", "a/b/c", "~nobody-x/y z", ""],
 )
 def test_what_is_neither_a_folder_nor_a_model(workspace: Workspace, given: str) -> None:
     refused = take_in(workspace, None, given, "--name", "m")
@@ -136,7 +137,7 @@ def test_a_broken_folder_hides_no_other_in_the_list(workspace: Workspace) -> Non
     assert "0.1M" in shown.stdout and "awq" in shown.stdout
 
 
-# --- from a hub ---
+# --- from a hub, to the end ---
 
 
 @pytest.mark.parametrize("where", HUBS)
@@ -152,166 +153,17 @@ def test_a_model_from_a_hub(workspace: Workspace, hub: Hub, where: str) -> None:
     assert len(hub.asked) == asked, "what is there was asked for again"
 
 
-def test_the_address_of_a_model_s_page(workspace: Workspace, hub: Hub) -> None:
-    """Only the name is taken from it: what is asked is the mirror that the environment names."""
-    page = f"https://huggingface.co/{REPO}/tree/main"
-    done = last_json(take_in(workspace, hub, page, "--revision", COMMIT))
-    assert (done["name"], done["source"]) == ("tiny-model-1", f"huggingface:{REPO}@{COMMIT}")
-
-
-@pytest.mark.parametrize("where", HUBS)
-def test_only_what_makes_the_model_is_fetched(workspace: Workspace, hub: Hub, where: str) -> None:
-    folder = hub.models[REPO]
-    for name in ("pytorch_model.bin", "model.gguf", "consolidated.safetensors", "modeling_x.py", "notes.txt"):
-        (folder / name).write_bytes(b"x" * 20_000)
-    (folder / "onnx").mkdir()
-    (folder / "onnx" / "model.safetensors").write_bytes(b"x" * 20_000)
-    last_json(take_in(workspace, hub, REPO, "--hub", where, "--name", "m"))
-    fetched = " ".join(one[1] for one in hub.requests("") if "api/models" not in one[1])
-    assert "model.safetensors" in fetched
-    assert not any(name in fetched for name in (".bin", "gguf", "consolidated", ".py", "notes", "onnx"))
-
-
 def test_internlm_from_a_hub_in_pickles(workspace: Workspace, hub: Hub, tmp_path: Path) -> None:
-    from tests.test_engine_import_model import into_pickles
-
     source = make_internlm(tmp_path / "v1", "internlm")
     into_pickles(source)
     hub.models["internlm/internlm-chat-7b"] = source
-    done = last_json(take_in(workspace, hub, "internlm/internlm-chat-7b"))
+    page = "https://huggingface.co/internlm/internlm-chat-7b/tree/main"
+    done = last_json(take_in(workspace, hub, page, "--revision", COMMIT))
+    assert (done["name"], done["source"]) == (
+        "internlm-chat-7b",
+        f"huggingface:internlm/internlm-chat-7b@{COMMIT}",
+    )
     assert (done["how"], done["template"], done["origin"]) == ("convert", "internlm_chat", "internlm")
-
-
-@pytest.fixture
-def large(hub: Hub, tmp_path: Path) -> str:
-    """13 MB of weights: huggingface_hub writes pieces of 10 MB, and goes on with what is written."""
-    hub.models["org/large"] = make_internlm(tmp_path / "large", "internlm")
-    return "org/large"
-
-
-@pytest.mark.parametrize("where", HUBS)
-def test_a_connection_that_breaks_off_is_gone_on_with(
-    workspace: Workspace, hub: Hub, where: str, large: str
-) -> None:
-    hub.faults.append(Fault(r"GET /(cdn/.*|api/v1/.*FilePath=)model\.safetensors", cut=11_000_000, times=2))
-    last_json(take_in(workspace, hub, large, "--hub", where, "--name", "m"))
-    ranges = [one[2] for one in hub.requests("model.safetensors") if one[2]]
-    assert ranges and all(int(one[len("bytes=") :].partition("-")[0]) >= 10_000_000 for one in ranges)
-
-
-@pytest.mark.parametrize("where", HUBS)
-def test_a_file_of_other_content_is_fetched_anew_and_then_refused(
-    workspace: Workspace, hub: Hub, where: str
-) -> None:
-    pattern = r"GET /(cdn/.*|api/v1/.*FilePath=)model\.safetensors"
-    hub.faults.append(Fault(pattern, spoil=True, times=1))
-    last_json(take_in(workspace, hub, REPO, "--hub", where, "--name", "good"))
-    hub.faults.append(Fault(pattern, spoil=True))
-    refused = take_in(workspace, hub, REPO, "--hub", where, "--name", "bad")
-    assert refused.returncode == 1 and "other content" in refused.stderr, refused.stderr
-    assert not (workspace.models / "bad").exists()
-
-
-@pytest.mark.parametrize("where", HUBS)
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_what_passes_is_waited_for(workspace: Workspace, hub: Hub, where: str, status: int) -> None:
-    hub.faults += [
-        Fault(r"GET /api/", status=status, times=1, headers={"Retry-After": "1"}),
-        Fault(r"config\.json", status=status, times=1),
-        Fault(r"GET /(cdn/.*|api/v1/.*FilePath=)model\.safetensors", status=status, times=1),
-    ]
-    assert last_json(take_in(workspace, hub, REPO, "--hub", where, "--name", "m"))["trainable"]
-
-
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        (Fault(r"/api/", status=401), {"no such model", "accept the token"}),
-        (Fault(r"/api/", status=403), {"ask for access"}),
-        (Fault(r"/api/", status=403, headers={"X-Error-Code": "GatedRepo"}), {"ask for access"}),
-        (Fault(r"/api/", status=404, headers={"X-Error-Code": "RepoNotFound"}), {"no such model"}),
-        (Fault(r"/api/", status=429), {"too much was asked"}),
-        (Fault(r"/api/", status=500), {"HTTP 500"}),
-        (Fault(r"/api/", status=418), {"HTTP 418"}),
-        (Fault(r"config\.json", status=403), {"ask for access"}),
-        (Fault(r"config\.json", status=502), {"HTTP 502"}),
-    ],
-)
-@pytest.mark.parametrize("where", HUBS)
-def test_what_a_hub_refuses_is_said(
-    workspace: Workspace, hub: Hub, where: str, fault: Fault, words: set[str]
-) -> None:
-    hub.faults.append(Fault(fault.path, fault.status, headers=fault.headers))
-    refused = take_in(workspace, hub, REPO, "--hub", where, "--name", "m", HF_TOKEN=SECRET)
-    assert refused.returncode == 1 and f"{where}:{REPO} was not downloaded" in refused.stderr
-    assert any(word in refused.stderr for word in words), refused.stderr
-    assert "Traceback" not in refused.stderr and not (workspace.models / "m").exists()
-
-
-@pytest.mark.parametrize("where", HUBS)
-def test_what_is_not_there(workspace: Workspace, hub: Hub, where: str) -> None:
-    refused = take_in(workspace, hub, "nobody/nothing", "--hub", where)
-    assert refused.returncode == 1 and "no such model" in refused.stderr
-    refused = take_in(workspace, hub, REPO, "--hub", where, "--revision", "v99")
-    assert refused.returncode == 1 and (
-        "no such revision" in refused.stderr or "no such model" in refused.stderr
-    )
-
-
-def test_nobody_answers(workspace: Workspace, hub: Hub) -> None:
-    for where in HUBS:
-        dead = {"HF_ENDPOINT": "http://127.0.0.1:9", "MODELSCOPE_ENDPOINT": "http://127.0.0.1:9"}
-        refused = take_in(workspace, None, REPO, "--hub", where, "--name", "m", **dead)
-        assert refused.returncode == 1 and "http://127.0.0.1:9 cannot be reached" in refused.stderr
-
-
-def test_a_machine_that_must_stay_offline(workspace: Workspace, hub: Hub) -> None:
-    refused = take_in(workspace, hub, REPO, "--name", "m", HF_HUB_OFFLINE="1")
-    assert refused.returncode == 1 and "HF_HUB_OFFLINE is set" in refused.stderr and not hub.asked
-
-
-def test_the_token_is_sent_and_written_nowhere(workspace: Workspace, hub: Hub) -> None:
-    last_json(take_in(workspace, hub, REPO, "--name", "m", HF_TOKEN=SECRET))
-    assert any(SECRET in one[3] for one in hub.asked)
-    assert not any("cdn" in one[1] and SECRET in one[3] for one in hub.asked), "sent to another server"
-    written = [f for f in workspace.root.rglob("*") if f.is_file() and SECRET.encode() in f.read_bytes()]
-    assert not written
-
-
-def test_what_cannot_be_trained_is_known_before_its_weights_are_fetched(
-    workspace: Workspace, hub: Hub
-) -> None:
-    config = hub.models[REPO] / "config.json"
-    config.write_text(
-        json.dumps({**json.loads(config.read_text()), "quantization_config": {"quant_method": "awq"}})
-    )
-    refused = take_in(workspace, hub, REPO, "--name", "m")
-    assert refused.returncode == 2 and "awq" in refused.stderr
-    assert not hub.requests("/cdn/")
-
-
-def test_a_disk_without_room_is_said_before_anything_is_fetched(workspace: Workspace, hub: Hub) -> None:
-    free = shutil.disk_usage(workspace.root).free
-    huge = hub.models[REPO] / "model-2.safetensors"
-    with huge.open("wb") as file:
-        file.truncate(10)
-    listing = hub.models[REPO]
-    real = RemoteFile("model-2.safetensors", free * 2)
-    from tests import hub_server
-
-    original = hub_server._sibling
-
-    def lying(folder: Path, file: Path) -> dict[str, Any]:
-        found = original(folder, file)
-        return {**found, "size": real.size} if file.name == real.name else found
-
-    hub_server._sibling = lying  # type: ignore[assignment]
-    try:
-        refused = take_in(workspace, hub, REPO, "--name", "m")
-    finally:
-        hub_server._sibling = original
-    assert refused.returncode == 1 and "are needed" in refused.stderr, (refused.stderr, listing)
-    assert not hub.requests("/cdn/")
 
 
 def test_a_stopped_download_goes_on_where_it_was(workspace: Workspace, hub: Hub, large: str) -> None:
@@ -339,6 +191,156 @@ def test_a_stopped_download_goes_on_where_it_was(workspace: Workspace, hub: Hub,
     (weights,) = hub.requests("/cdn/")
     assert weights[1].endswith("model.safetensors") and weights[2] == "bytes=10485760-"
     assert read_model(workspace.models / "m").parameters
+
+
+def test_a_refusal_reaches_a_person_in_words(workspace: Workspace, hub: Hub) -> None:
+    for language, word in (("en", "no such model"), ("zh", "没有这个模型")):
+        refused = take_in(workspace, hub, "nobody/nothing", TUNEBOARD_LANG=language)
+        assert refused.returncode == 1 and word in refused.stderr and "Traceback" not in refused.stderr
+    refused = take_in(workspace, hub, REPO, "--name", "m", HF_HUB_OFFLINE="1")
+    assert refused.returncode == 1 and "HF_HUB_OFFLINE is set" in refused.stderr
+
+
+# --- a download by itself ---
+
+
+@pytest.fixture
+def large(hub: Hub, tmp_path: Path) -> str:
+    """13 MB of weights: huggingface_hub writes pieces of 10 MB, and goes on with what is written."""
+    hub.models["org/large"] = make_internlm(tmp_path / "large", "internlm")
+    return "org/large"
+
+
+@pytest.fixture
+def fetch(workspace: Workspace, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Run the download's own job to its end; returns the folder of what came."""
+    for name, value in hub.environment(HF_HOME=str(workspace.root / "hf"), TUNEBOARD_LANG="en").items():
+        monkeypatch.setenv(name, value)
+
+    def run(where: Any, repo: str = REPO, revision: str | None = None) -> Path:
+        paths = importing(workspace, "m")
+        run_job("download", paths.job("download"), download.plan(paths, Source(where, repo, revision)))
+        return download.read(paths)[0]
+
+    return run
+
+
+Fetch = Callable[..., Path]
+WEIGHTS = r"GET /(cdn/.*|api/v1/.*FilePath=)model\.safetensors"
+
+
+@pytest.mark.parametrize("where", HUBS)
+def test_only_what_makes_the_model_is_fetched(fetch: Fetch, hub: Hub, where: str) -> None:
+    folder = hub.models[REPO]
+    for name in ("pytorch_model.bin", "model.gguf", "consolidated.safetensors", "modeling_x.py", "notes.txt"):
+        (folder / name).write_bytes(b"x" * 20_000)
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.safetensors").write_bytes(b"x" * 20_000)
+    came = {file.name for file in fetch(where).iterdir() if file.is_file() and file.name != ".gitignore"}
+    assert came == {
+        *("config.json", "generation_config.json", "model.safetensors", "tokenizer.json"),
+        "tokenizer_config.json",
+    }
+    assert not any(
+        name in str(hub.asked) for name in (".bin", "gguf", "consolidated", ".py", "notes", "onnx")
+    )
+
+
+@pytest.mark.parametrize("where", HUBS)
+def test_a_connection_that_breaks_off_is_gone_on_with(fetch: Fetch, hub: Hub, where: str, large: str) -> None:
+    hub.faults.append(Fault(WEIGHTS, cut=11_000_000, times=2))
+    folder = fetch(where, large)
+    assert (folder / "model.safetensors").read_bytes() == (
+        hub.models[large] / "model.safetensors"
+    ).read_bytes()
+    ranges = [one[2] for one in hub.requests("model.safetensors") if one[2]]
+    assert ranges and all(int(one[len("bytes=") :].partition("-")[0]) >= 10_000_000 for one in ranges)
+
+
+@pytest.mark.parametrize("where", HUBS)
+def test_a_file_of_other_content_is_fetched_anew_and_then_refused(fetch: Fetch, hub: Hub, where: str) -> None:
+    hub.faults.append(Fault(WEIGHTS, spoil=True, times=1))
+    weights = fetch(where) / "model.safetensors"
+    assert weights.read_bytes() == (hub.models[REPO] / "model.safetensors").read_bytes()
+    weights.unlink()
+    hub.faults.append(Fault(WEIGHTS, spoil=True))
+    with pytest.raises(DownloadFailed, match="other content than the hub lists"):
+        fetch(where)
+    assert not weights.exists()
+
+
+@pytest.mark.parametrize("where", HUBS)
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_passes_is_waited_for(fetch: Fetch, hub: Hub, where: str, status: int) -> None:
+    hub.faults += [
+        Fault(r"GET /api/", status=status, times=1, headers={"Retry-After": "1"}),
+        Fault(r"config\.json", status=status, times=1),
+        Fault(WEIGHTS, status=status, times=1),
+    ]
+    assert (fetch(where) / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(r"/api/", status=401), "no such model|accept the token"),
+        (Fault(r"/api/", status=403), "ask for access"),
+        (Fault(r"/api/", status=403, headers={"X-Error-Code": "GatedRepo"}), "ask for access"),
+        (Fault(r"/api/", status=404, headers={"X-Error-Code": "RepoNotFound"}), "no such model"),
+        (Fault(r"/api/", status=429), "too much was asked"),
+        (Fault(r"/api/", status=500), "HTTP 500"),
+        (Fault(r"/api/", status=418), "HTTP 418"),
+        (Fault(r"[/=]config\.json", status=403), "ask for access"),
+    ],
+)
+@pytest.mark.parametrize("where", HUBS)
+def test_what_a_hub_refuses_is_said(fetch: Fetch, hub: Hub, where: str, fault: Fault, words: str) -> None:
+    hub.faults.append(Fault(fault.path, fault.status, headers=fault.headers))
+    with pytest.raises(DownloadFailed, match=words) as caught:
+        fetch(where)
+    assert f"{where}:{REPO} was not downloaded" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", HUBS)
+def test_what_is_not_there(fetch: Fetch, where: str) -> None:
+    with pytest.raises(DownloadFailed, match="no such model"):
+        fetch(where, "nobody/nothing")
+    with pytest.raises(DownloadFailed, match=r"no such (revision|model)"):
+        fetch(where, REPO, "v99")
+
+
+@pytest.mark.parametrize("where", HUBS)
+def test_nobody_answers(fetch: Fetch, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(DownloadFailed, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+        fetch(where)
+
+
+def test_the_token_is_sent_and_written_nowhere(
+    fetch: Fetch, hub: Hub, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    fetch("huggingface")
+    assert any(SECRET in one[3] for one in hub.asked)
+    written = [f for f in workspace.root.rglob("*") if f.is_file() and SECRET.encode() in f.read_bytes()]
+    assert not written
+
+
+def test_what_cannot_be_trained_is_known_before_its_weights_are_fetched(fetch: Fetch, hub: Hub) -> None:
+    config = hub.models[REPO] / "config.json"
+    about = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps({**about, "quantization_config": {"quant_method": "awq"}}))
+    with pytest.raises(QuantizedBase, match="awq"):
+        fetch("huggingface")
+    assert not hub.requests("/cdn/")
+
+
+def test_a_disk_without_room_is_said_before_anything_is_fetched(fetch: Fetch, hub: Hub) -> None:
+    hub.sizes["model.safetensors"] = 1 << 60
+    with pytest.raises(DiskFull, match="are needed"):
+        fetch("huggingface")
+    assert not hub.requests("/cdn/")
 
 
 # --- what a person may mean, and what is wanted of a listing ---
@@ -434,9 +436,7 @@ def test_imports_are_found_by_their_folders(tmp_path: Path) -> None:
     assert list_models(workspace) == []
 
 
-def test_an_unfinished_name_is_no_model(workspace: Workspace) -> None:
+def test_a_model_that_was_put_there_by_hand_is_not_overwritten(workspace: Workspace) -> None:
+    make_small_model(workspace.models / "m")
     with pytest.raises(ModelExists):
-        from core.importing import place_of
-
-        make_small_model(workspace.models / "m")
         place_of(workspace, Source(None, "/elsewhere"), "m")

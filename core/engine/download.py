@@ -7,16 +7,16 @@ The request is a JSON file ``{"hub", "name", "revision", "folder"}``. Beside it 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from core.engine.hub_clients import Client, Hiccup, client_of
 from core.engine.refusal import refusing
-from core.errors import DownloadFailed, NotAModel, QuantizedBase
-from core.families import is_converted, quantization, refusal
+from core.errors import DownloadFailed
+from core.families import check_trainable, is_converted
 from core.files import folder_bytes, write_json
 from core.hubs import RemoteFile, Source, is_pickle, wanted
 from core.models import read_object
@@ -25,7 +25,7 @@ from core.wording import say
 
 AT_ONCE = 4
 # Seconds to wait before each further try; a try that brought more bytes begins the count anew.
-PATIENCE = (0.5, 1.0, 2.0, 4.0)
+PATIENCE = (0.5, 2.0, 8.0)
 LONGEST_WAIT = 60.0
 SPARE = 50_000_000
 
@@ -63,14 +63,6 @@ def download(client: Client, source: Source, folder: Path, listing: Path) -> Non
     for one in as_completed(tries):
         one.result()
     print(f"downloaded {source} at {revision}", flush=True)
-
-
-def check_trainable(config: Mapping[str, Any], where: object) -> None:
-    """Raises NotAModel, QuantizedBase for what cannot be trained."""
-    if reason := refusal(config):
-        raise NotAModel(folder=where, reason=reason)
-    if kind := quantization(config):
-        raise QuantizedBase(model=where, quantization=kind)
 
 
 def _check_room(folder: Path, chosen: Sequence[RemoteFile]) -> None:

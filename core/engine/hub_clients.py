@@ -100,11 +100,17 @@ class ModelScope:
 
     def __init__(self) -> None:
         _quietly()
+        # core.engine.download tries again itself, for as long as anything comes.
+        os.environ.setdefault("MODELSCOPE_API_MAX_RETRIES", "1")
+        os.environ.setdefault("MODELSCOPE_DOWNLOAD_MAX_RETRIES", "1")
         import modelscope_hub
         from modelscope_hub import errors
+        from modelscope_hub.config import HubConfig
 
+        token = os.environ.get("MODELSCOPE_API_TOKEN", "")
         self.errors: Any = errors
-        self.api = modelscope_hub.HubApi(token=os.environ.get("MODELSCOPE_API_TOKEN", ""))
+        self.address = HubConfig(token=token).endpoint
+        self.api = modelscope_hub.HubApi(token=token)
 
     def files(self, source: Source) -> tuple[str, list[RemoteFile]]:
         revision = source.revision or "master"
@@ -143,9 +149,9 @@ class ModelScope:
         except errors.APIError as error:
             raise _answered(source, error.status_code or 0, 0.0) from error
         except errors.NetworkError as error:
-            raise Hiccup(say("hub.no_connection", address=self.api.config.endpoint)) from error
+            raise Hiccup(say("hub.no_connection", address=self.address)) from error
         except (requests.RequestException, OSError) as error:
-            with _http_in_words(source, str(self.api.config.endpoint), variable):
+            with _http_in_words(source, str(self.address), variable):
                 raise error
 
 

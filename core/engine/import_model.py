@@ -10,11 +10,10 @@ Code of the model's authors never enters the new folder, and no config in it ask
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.engine.download import check_trainable
 from core.engine.model_tokenizer import without_code, write_generation, write_tokenizer
 from core.engine.model_weights import (
     check_shapes,
@@ -28,9 +27,9 @@ from core.engine.native_llama import llama_config
 from core.engine.refusal import refusing
 from core.engine.whole_folder import whole_folder
 from core.errors import NotAModel
-from core.families import is_converted
+from core.families import check_trainable, is_converted
 from core.files import write_json
-from core.hubs import RemoteFile, is_pickle, wanted
+from core.hubs import files_of, is_pickle, wanted
 from core.models import read_model, read_object
 from core.steps.step import check_space
 from core.wording import say
@@ -80,13 +79,6 @@ def import_model(source: Path, target: Path, how: str) -> str:
                 take_weights(file, folder / file.name, how)
         _read_back(folder, source)
     return "convert" if convert else how
-
-
-def files_of(folder: Path) -> Iterator[RemoteFile]:
-    """A folder's files as a hub would list them."""
-    for file in sorted(folder.iterdir()):
-        if file.is_file():
-            yield RemoteFile(file.name, file.stat().st_size)
 
 
 def _native(config: Mapping[str, Any], source: Path) -> dict[str, Any]:

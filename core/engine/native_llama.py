@@ -77,7 +77,7 @@ def llama_config(config: Mapping[str, Any], where: object) -> dict[str, Any]:
 def _rope(kind: str, config: Mapping[str, Any], where: object) -> dict[str, Any]:
     if kind == "internlm":
         # The authors' own default; up to max_position_embeddings it makes no difference.
-        rotary = config.get("rotary") or {"base": 10000, "type": "dynamic"}
+        rotary: Mapping[str, Any] = config.get("rotary") or {"base": 10000, "type": "dynamic"}
         scaling, rope_type = None, rotary.get("type", "origin")
         if rope_type == "dynamic":
             scaling = {"rope_type": "dynamic", "factor": float(rotary.get("scaling_factor", 1.0))}

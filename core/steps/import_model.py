@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from core.errors import MissingArtefact
+from core.families import check_trainable
 from core.files import read_json, write_json
+from core.hubs import files_of, wanted
 from core.import_paths import ImportPaths
 from core.jobs.job import JobSpec
+from core.models import read_object
 from core.steps.step import engine_job
 from core.wording import spoken_language
 
@@ -15,7 +18,12 @@ How: TypeAlias = Literal["link", "copy", "move"]
 
 
 def plan(paths: ImportPaths, source: Path, how: How) -> JobSpec:
-    """The job that makes the model of ``source``, which is only read, or with "move" used up."""
+    """The job that makes the model of ``source``, which is only read, or with "move" used up.
+
+    What can be seen without loading anything is said at once: raises NotAModel, QuantizedBase.
+    """
+    wanted(files_of(source), source)
+    check_trainable(read_object(source / "config.json"), source)
     job = paths.job(STEP)
     write_json(job / "request.json", {"source": str(source), "target": str(paths.model), "how": how})
     (job / "made.json").unlink(missing_ok=True)
