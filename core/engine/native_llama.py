@@ -94,7 +94,7 @@ def _rope(kind: str, config: Mapping[str, Any], where: object) -> dict[str, Any]
             **{k: v for k, v in scaling.items() if k not in {"type", "rope_type"}},
         }
         if "factor" in scaling:
-            scaling["factor"] = float(scaling["factor"])
+            scaling["factor"] = float(str(scaling["factor"]))
     return {"rope_theta": float(config.get("rope_theta", 10000)), "rope_scaling": scaling}
 
 
