@@ -15,12 +15,14 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from core import importing
 from core import tune as chain
 from core.arguments import MOST_ITERATIONS, Parser, grouped, joined, whole_number
 from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
+from core.hubs import HUBS, source_of
 from core.paths import Workspace
 from core.recipe.xtuner_file import catalog
 from core.runs import list_runs
@@ -64,6 +66,11 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--run": {"metavar": "RUN"},
         "--system": {"default": "", "metavar": "TEXT"},
         "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
+        "--as": {"metavar": "NAME"},
+        "--hub": {"choices": HUBS, "metavar": "|".join(HUBS)},
+        "--revision": {"metavar": "REVISION"},
+        "--copy": {"action": "store_true"},
+        "SOURCE": {"metavar": "DIR|REPO"},
         "RUN": {"metavar": "RUN"},
         "--card": {"type": whole_number(1, 10_000), "metavar": "GB"},
         "WHERE": {"metavar": "RUN|DIR"},
@@ -75,7 +82,7 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     }
     settings = known[option]
-    name = option if option.startswith("--") else option.lower()
+    name = FLAGS.get(option, option) if option.startswith("--") else option.lower()
     command.add_argument(
         name, help=say(f"cli.option.{HELP.get(option) or option.strip('-').lower()}"), **settings
     )
@@ -166,6 +173,16 @@ def _adopt(options: argparse.Namespace, workspace: Workspace) -> Result:
     return adopt.as_json(run)
 
 
+def _models(_: argparse.Namespace, workspace: Workspace) -> Result:
+    return {"models": [model.as_json() for model in importing.list_models(workspace)]}
+
+
+def _import_model(options: argparse.Namespace, workspace: Workspace) -> Result:
+    source = source_of(options.source, options.hub, options.revision)
+    with progress(options.kind) as shown:
+        return importing.take_in(workspace, source, options.name, options.copy, shown)
+
+
 def _runs(_: argparse.Namespace, workspace: Workspace) -> Result:
     return {"runs": [run.as_json() for run in list_runs(workspace)]}
 
@@ -175,6 +192,8 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 HELP = {"--run": "go_on", "NAME": "config_name"}
+# One flag that means something else to another command.
+FLAGS = {"--as": "--name"}
 MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system", "--language")
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
@@ -184,6 +203,8 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "merge": (_merge, ("RUN",)),
     "export": (_export, ("RUN",)),
     "ask": (_ask, ("RUN", "QUESTION")),
+    "models": (_models, ()),
+    "models import": (_import_model, ("SOURCE", "--as", "--hub", "--revision", "--copy")),
     "runs": (_runs, ()),
     "runs adopt": (_adopt, ("WORK_DIR", "--model")),
     "runs curves": (_curves, ("WHERE",)),
@@ -234,7 +255,13 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _option_names() -> set[str]:
     named = {option for _, options in COMMANDS.values() for option in options if option.startswith("-")}
-    return named | {"--workspace", "--json", "--help", "-h", *OPTIONS}
+    return {FLAGS.get(option, option) for option in named} | {
+        "--workspace",
+        "--json",
+        "--help",
+        "-h",
+        *OPTIONS,
+    }
 
 
 def _speak(errors: str, encoding: str | None = None) -> None:

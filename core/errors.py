@@ -9,6 +9,8 @@ TuneboardError                exit code 1
 │   ├── Unreadable            a data file cannot be read as text
 │   ├── NoSuchModel           a model folder that was named is not there
 │   ├── NotAModel             a folder is not a model this program can train
+│   ├── NoSuchSource          what should be imported is neither a folder nor a model's name on a hub
+│   ├── ModelExists           another model has that name already
 │   ├── NotJson               a data file is not JSON
 │   ├── NotConversations      a data file is JSON, but not conversations
 │   ├── EmptyData             a data file has no usable conversation
@@ -33,6 +35,7 @@ TuneboardError                exit code 1
     ├── JobRunning            a live job already owns this job folder
     ├── JobNotStarted         the supervisor did not come up
     ├── NoSuchJob             the folder holds no job
+    ├── DownloadFailed        a hub did not give a model
     ├── ChatFailed            the chat server gave no answer
     ├── StepFailed            a step's tool ended with an error
     └── StepStopped           somebody stopped the step
@@ -92,6 +95,14 @@ class NoSuchModel(InputError):
 
 class NotAModel(InputError):
     key = "not_a_model"
+
+
+class NoSuchSource(InputError):
+    key = "no_such_source"
+
+
+class ModelExists(InputError):
+    key = "model_exists"
 
 
 class NotJson(InputError):
@@ -188,6 +199,12 @@ class JobNotStarted(JobError):
 
 class NoSuchJob(JobError):
     key = "no_such_job"
+
+
+class DownloadFailed(JobError):
+    """Values: source (hub and model), reason (a sentence's part)."""
+
+    key = "download_failed"
 
 
 class ChatFailed(JobError):

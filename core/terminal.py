@@ -14,12 +14,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core.pace import COSTS, Clock
-from core.steps.step import megabytes
+from core.pace import COSTS, IMPORT_COSTS, Clock
+from core.steps.step import counted, megabytes
 from core.wording import say
 
 # Each other command is the stage of its name.
-STAGES = {"tune": tuple(COSTS), "data": ("starter", "base"), "export": ("convert", "merge")}
+STAGES = {
+    "tune": tuple(COSTS),
+    "data": ("starter", "base"),
+    "export": ("convert", "merge"),
+    "models import": tuple(IMPORT_COSTS),
+}
+ALL_COSTS = {**COSTS, **IMPORT_COSTS}
 PLAIN_EVERY = 10.0
 SHOWN_ANSWERS = 3
 
@@ -107,7 +113,7 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: COSTS[stage] for stage in STAGES.get(command, (command,))})
+    clock = Clock({stage: ALL_COSTS[stage] for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
@@ -117,11 +123,13 @@ def printable(text: str) -> str:
     return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\ufffd", text)
 
 
-def show(kind: str, result: dict[str, Any]) -> None:
+def show(kind: str, result: dict[str, Any]) -> None:  # noqa: C901
     """A command's result for a person."""
     console = Console()
     if kind == "runs":
         _show_runs(console, result["runs"])
+    elif kind == "models":
+        _show_models(console, result["models"])
     elif kind == "doctor":
         _show_findings(console, result["findings"])
     elif kind == "configs":
@@ -226,6 +234,20 @@ def _show_adopted(console: Console, result: dict[str, Any]) -> None:
     if not result["model_is_here"]:
         _line(console, say("adopt.no_model", model=result["model"], work_dir=result["work_dir"]))
     _show_differences(console, "misfits", result["misfits"])
+
+
+def _show_models(console: Console, models: list[dict[str, Any]]) -> None:
+    if not models:
+        console.print(say("models.none"))
+        return
+    table = Table()
+    for column in ("name", "architecture", "parameters", "size", "template", "trainable"):
+        table.add_column(say(f"models.{column}"), overflow="fold")
+    for model in models:
+        shown = (model["name"], model["architecture"], counted(model["parameters"]), megabytes(model["size"]))
+        able = say("models.yes") if model["trainable"] else model["why"]
+        table.add_row(*map(_cell, (*shown, model["template"], able)))
+    console.print(table)
 
 
 def _show_findings(console: Console, findings: list[dict[str, str]]) -> None:

@@ -17,7 +17,7 @@ from core.arguments import COMPLAINTS
 from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
-from core.pace import COSTS
+from core.pace import COSTS, IMPORT_COSTS
 from core.paths import PROJECT
 from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
@@ -33,7 +33,7 @@ SOURCES = [
 ] + list(PROJECT.glob("app.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 SPEAKERS = {"say", "t"}
-PROPER_NAMES = {"field.deepspeed"}
+PROPER_NAMES = {"field.deepspeed", "page.models.from.huggingface"}
 
 
 CHECKS = {
@@ -172,7 +172,7 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("recipe", {field.name for field in fields(Recipe)}),
         ("field", {field.name for field in fields(Recipe)}),
         ("state", {state.value for state in State} | {"none"}),
-        ("stage", {*COSTS, *STEPS, "export", "checksums"} - {DATA}),
+        ("stage", {*COSTS, *IMPORT_COSTS, *STEPS, "export", "checksums"} - {DATA}),
         (
             "cause",
             {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"nan_loss", "not_started", "lost", "unknown"},

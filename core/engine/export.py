@@ -4,10 +4,6 @@ Both of XTuner's tools write pickles unless told otherwise, and its merge trusts
 folder; here neither happens. The merge itself is peft's.
 """
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from core.checksums import write_checksums
+from core.engine.whole_folder import whole_folder
 
 
 def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
@@ -63,22 +59,3 @@ def _build_unquantized() -> None:
         return config
 
     Config.fromfile = unquantized
-
-
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, renamed to ``target`` when the block succeeds; an older one is replaced.
-
-    It gets its checksums while its files are still in memory: reading 14 GB again takes a minute.
-    """
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    for left_over in target.parent.glob(f".{target.name}.*.partial"):
-        shutil.rmtree(left_over, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        write_checksums(partial)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
