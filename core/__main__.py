@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.hubs import HUBS, source_of
 from core.paths import Workspace
+from core.recipe.xtuner_file import catalog
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
+from core.steps import adopt, configs, curves, fit
 from core.terminal import printable, progress, show
 from core.tune import Wish
 from core.wording import say
@@ -69,6 +72,13 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--copy": {"action": "store_true"},
         "SOURCE": {"metavar": "DIR|REPO"},
         "RUN": {"metavar": "RUN"},
+        "--card": {"type": whole_number(1, 10_000), "metavar": "GB"},
+        "WHERE": {"metavar": "RUN|DIR"},
+        "WORK_DIR": {"type": Path, "metavar": "DIR"},
+        "CONFIG": {"metavar": "NAME|FILE"},
+        "NAME": {"metavar": "NAME"},
+        "FOLDER": {"type": Path, "metavar": "FOLDER", "nargs": "?", "default": Path()},
+        "WORD": {"metavar": "WORD", "nargs": "*"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     }
     settings = known[option]
@@ -138,6 +148,31 @@ def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
         return chain.run_compare(workspace, run, shown)
 
 
+def _fit(options: argparse.Namespace, workspace: Workspace) -> Result:
+    return fit.report(workspace.run(options.run), options.card)
+
+
+def _configs(options: argparse.Namespace, _: Workspace) -> Result:
+    return configs.listing(options.word)
+
+
+def _open_config(options: argparse.Namespace, _: Workspace) -> Result:
+    return configs.opened(options.config)
+
+
+def _copy_config(options: argparse.Namespace, _: Workspace) -> Result:
+    return {"copy": str(catalog.copy(options.name, options.folder))}
+
+
+def _curves(options: argparse.Namespace, workspace: Workspace) -> Result:
+    return curves.of(workspace, options.where)
+
+
+def _adopt(options: argparse.Namespace, workspace: Workspace) -> Result:
+    run = adopt.adopt(workspace, options.work_dir, options.model, datetime.now())
+    return adopt.as_json(run)
+
+
 def _models(_: argparse.Namespace, workspace: Workspace) -> Result:
     return {"models": [model.as_json() for model in importing.list_models(workspace)]}
 
@@ -156,7 +191,7 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
     return report(workspace)
 
 
-HELP = {"--run": "go_on"}
+HELP = {"--run": "go_on", "NAME": "config_name"}
 # One flag that means something else to another command.
 FLAGS = {"--as": "--name"}
 MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system", "--language")
@@ -171,6 +206,12 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "models": (_models, ()),
     "models import": (_import_model, ("SOURCE", "--as", "--hub", "--revision", "--copy")),
     "runs": (_runs, ()),
+    "runs adopt": (_adopt, ("WORK_DIR", "--model")),
+    "runs curves": (_curves, ("WHERE",)),
+    "fit": (_fit, ("RUN", "--card")),
+    "configs": (_configs, ("WORD",)),
+    "configs open": (_open_config, ("CONFIG",)),
+    "configs copy": (_copy_config, ("NAME", "FOLDER")),
     "doctor": (_doctor, ()),
 }
 

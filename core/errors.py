@@ -16,6 +16,12 @@ TuneboardError                exit code 1
 │   ├── EmptyData             a data file has no usable conversation
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchChat            no chat of that name in the workspace
+│   ├── NoSuchConfig          XTuner ships no config of that name
+│   ├── NotAConfig            a file is not a config that can be read without running it
+│   ├── NotARecipe            a config trains something that no recipe describes
+│   ├── NotAWorkDir           a folder holds nothing of a training with XTuner
+│   ├── AdoptedRun            a run's training was made elsewhere and is only read
+│   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
 │   └── QuantizedBase         merging onto a quantized base would be wrong
 ├── MachineError              this machine lacks something
@@ -23,7 +29,8 @@ TuneboardError                exit code 1
 │   ├── DiskFull              not enough free space
 │   ├── StorageFailed         a file could not be read or written while a command ran
 │   ├── DamagedFile           a file of this program's is not what was written
-│   └── StarterMissing        the package that carries the starter model is not installed
+│   ├── StarterMissing        the package that carries the starter model is not installed
+│   └── PackageMissing        a package that is needed is not installed
 └── JobError
     ├── JobRunning            a live job already owns this job folder
     ├── JobNotStarted         the supervisor did not come up
@@ -118,6 +125,30 @@ class NoSuchChat(InputError):
     key = "no_such_chat"
 
 
+class NoSuchConfig(InputError):
+    key = "no_such_config"
+
+
+class NotAConfig(InputError):
+    key = "not_a_config"
+
+
+class NotARecipe(InputError):
+    key = "not_a_recipe"
+
+
+class NotAWorkDir(InputError):
+    key = "not_a_work_dir"
+
+
+class AdoptedRun(InputError):
+    key = "adopted_run"
+
+
+class InTheWay(InputError):
+    key = "in_the_way"
+
+
 class MissingArtefact(InputError):
     key = "missing_artefact"
 
@@ -148,6 +179,10 @@ class DamagedFile(MachineError):
 
 class StarterMissing(MachineError):
     key = "starter_missing"
+
+
+class PackageMissing(MachineError):
+    key = "package_missing"
 
 
 class JobError(TuneboardError):

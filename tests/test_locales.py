@@ -12,7 +12,7 @@ from string import Formatter
 import pytest
 
 from core import errors
-from core.__main__ import COMMANDS, parser
+from core.__main__ import COMMANDS, HELP, parser
 from core.arguments import COMPLAINTS
 from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
@@ -189,7 +189,7 @@ def test_a_family_has_all_its_members_and_no_others(family: str, members: set[st
 def test_every_command_and_option_is_explained() -> None:
     for name, (_, options) in COMMANDS.items():
         assert f"cli.{name.replace(' ', '.')}" in EN
-        assert all(f"cli.option.{option.strip('-').lower()}" in EN for option in options)
+        assert all(f"cli.option.{HELP.get(o) or o.strip('-').lower()}" in EN for o in options)
     assert not [key for key in EN if key.startswith("cli.") and "%" in EN[key] + ZH[key]], (
         "argparse fills in %"
     )

@@ -5,6 +5,7 @@ folder; here neither happens. The merge itself is peft's.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -19,6 +20,7 @@ def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
+    _build_unquantized()
     with whole_folder(Path(adapter)) as folder:
         run_xtuner_tool(
             "xtuner.tools.model_converters.pth_to_hf",
@@ -42,3 +44,18 @@ def merge(base: str, adapter: str, merged: str, shard: str) -> None:
         result.save_pretrained(folder, safe_serialization=True, max_shard_size=shard)
         AutoTokenizer.from_pretrained(base).save_pretrained(folder)
     print(f"merged into {merged}", flush=True)
+
+
+def _build_unquantized() -> None:
+    """An adapter is the same on a quantized base. Building that needs a GPU; unquantized, XTuner's
+    ``pth_to_hf`` (0.2.0) builds it without any weights."""
+    from mmengine.config import Config
+
+    fromfile = Config.fromfile
+
+    def unquantized(*arguments: Any, **options: Any) -> Any:
+        config = fromfile(*arguments, **options)
+        config.model.llm.pop("quantization_config", None)
+        return config
+
+    Config.fromfile = unquantized
