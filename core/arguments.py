@@ -10,6 +10,7 @@ from core.errors import InvalidOption
 from core.wording import say
 
 MOST_ITERATIONS = 1_000_000
+MOST_TOKENS = 100_000_000
 # Options whose value is a person's own words, which may begin with a dash.
 OWN_WORDS = ("--name", "--system")
 # argparse's messages (Python 3.11 and 3.12) and the sentence for each, with the parts it names.
@@ -83,6 +84,18 @@ def joined(arguments: Sequence[str], options: Iterable[str]) -> list[str]:
             argument = f"{argument}={left.pop(0)}"
         result.append(argument)
     return result
+
+
+def two_words(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
+    """``data check`` as the one command that it is; ``commands`` have a dash between their words."""
+    found = list(arguments)
+    known = {name.replace("-", " ") for name in commands if "-" in name}
+    for place, pair in enumerate(zip(found, found[1:], strict=False)):
+        if " ".join(pair) in known:
+            return [*found[:place], " ".join(pair), *found[place + 2 :]]
+        if pair[0] in {words.partition(" ")[0] for words in known}:
+            return found
+    return found
 
 
 def whole_number(low: int, high: int) -> "WholeNumber":

@@ -82,6 +82,15 @@ def read_model(folder: Path) -> Model:
     )
 
 
+def speech_of_folder(folder: Path) -> tuple[str, str]:
+    """The chat template and the model type of a folder that need not hold weights; empty where it has none.
+
+    Raises NotAModel for a file that cannot be read.
+    """
+    config = folder / "config.json"
+    return _chat_template(folder), str(_read_object(config).get("model_type", "")) if config.exists() else ""
+
+
 @dataclass(frozen=True)
 class Shape:
     """What memory depends on: numbers of config.json, and each layer weight's (rows, columns) by name."""

@@ -15,11 +15,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from core.pace import COSTS, Clock
+from core.check_table import show_check
 from core.wording import say
 
 # Each other command is the stage of its name.
-STAGES = {"tune": tuple(COSTS), "data": ("starter", "base"), "export": ("convert", "merge")}
+STAGES = {
+    "tune": tuple(COSTS),
+    "data": ("starter", "base"),
+    "data-check": ("starter", "check"),
+    "export": ("convert", "merge"),
+}
 PLAIN_EVERY = 10.0
+OTHER_COST = 15
 SHOWN_ANSWERS = 3
 
 
@@ -106,7 +113,7 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: COSTS[stage] for stage in STAGES.get(command, (command,))})
+    clock = Clock({stage: COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
@@ -123,6 +130,8 @@ def show(kind: str, result: dict[str, Any]) -> None:
         _show_runs(console, result["runs"])
     elif kind == "doctor":
         _show_findings(console, result["findings"])
+    elif kind == "data-check":
+        show_check(console, result)
     elif "answers" in result:
         _show_answers(console, result)
     else:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.data.conversations import Turn, one_turn, read_conversations, write_rows, write_source
+from core.data.conversations import Turn, one_turn, write_rows, write_source
+from core.data.opening import read_conversations
 from core.errors import EmptyData, InputError, NoSuchFile, NotConversations, NotJson, Unreadable
 from core.wording import say
 

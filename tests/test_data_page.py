@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.conversations import Conversation, Turn, read_conversations, write_rows
+from core.data.conversations import Conversation, Turn, write_rows
+from core.data.opening import read_conversations
 from core.data.preview import Encoder, read_page, row_offsets, sampled
 from core.data.upload import keep_upload
 from core.errors import EmptyData, InputError, NotConversations, NotJson

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.conversations import read_conversations
+from core.data.opening import read_conversations
 from core.errors import InputError
 from core.paths import Workspace, make_folder
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.data.conversations import Conversation, read_conversations, write_rows, write_source
+from core.data.conversations import Conversation, write_rows, write_source
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares
+from core.data.opening import Reading, read_conversations
 from core.data.questions import contains
 from core.data.replay import questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens, row_length
@@ -46,14 +47,19 @@ class Taught:
         return any(contains(turn.output, self.name) for row in self.conversations for turn in row)
 
 
-def taught(name: str, data: Path | None, language: IdentityLanguage | None = None) -> Taught:
-    """The identity conversations for ``name`` (in both languages or in one), or those of the file ``data``.
+def taught(
+    name: str, data: Path | None, language: IdentityLanguage | None = None, reading: Reading | None = None
+) -> Taught:
+    """The identity conversations for ``name`` (in both languages or in one), or those of the file ``data`` (or
+    a folder of files) of any known format.
 
-    Raises InvalidName, NoSuchFile, NotJson, NotConversations, EmptyData.
+    Raises InvalidName, NoSuchFile, Unreadable, NotJson, NotConversations, EmptyData.
     """
     name = check_name(name)
+    if data:
+        return Taught(name, tuple(read_conversations(data, reading)))
     languages = (language,) if language else LANGUAGES
-    return Taught(name, tuple(read_conversations(data) if data else identity_conversations(name, languages)))
+    return Taught(name, tuple(identity_conversations(name, languages)))
 
 
 def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
