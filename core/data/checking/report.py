@@ -28,7 +28,8 @@ class Findings:
         """``count`` findings of one code, of which ``found`` need not go on for long."""
         left = MOST_LISTED - self.counts[code]
         self.listed += [finding for _, finding in zip(range(max(0, left)), found, strict=False)]
-        self.counts[code] += count
+        if count:
+            self.counts[code] += count
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ def _text(message: Message, faults: list[Fault]) -> Text:
         value = ""
     if not value.isascii() and LONE_SURROGATE.search(value):
         faults.append(Fault(place, "broken_character"))
+        value = LONE_SURROGATE.sub("\ufffd", value)
     return Text(role, value, place)
 
 

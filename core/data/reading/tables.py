@@ -62,7 +62,7 @@ def _write_by_duckdb(path: Path, kind: str, target: Path) -> list[Refused]:
     os.close(sink)
     try:
         with duckdb.connect(config={"memory_limit": MEMORY, "threads": 2}) as connection:
-            connection.execute("SET enable_external_access = true; SET preserve_insertion_order = true")
+            connection.execute("SET preserve_insertion_order = true")
             relation = f"read_parquet('/proc/self/fd/{source}')" if kind == "parquet" else _csv(kind, source)
             reader = connection.execute(f"SELECT * FROM {relation}")  # noqa: S608  a number and fixed words
             _write_lines(reader, target)
@@ -77,7 +77,7 @@ def _write_by_duckdb(path: Path, kind: str, target: Path) -> list[Refused]:
 def _csv(kind: str, source: int) -> str:
     delimiter = ", delim = '\t'" if kind == "tsv" else ""
     return (
-        f"read_csv('/proc/self/fd/{source}', header = true, all_varchar = true, store_rejects = true, "
+        f"read_csv('/proc/self/fd/{source}', header = true, all_varchar = true, quote = '\"', escape = '\"', store_rejects = true, "
         f"max_line_size = 16777216, rejects_limit = 10000{delimiter})"
     )
 
