@@ -4,6 +4,7 @@ language, and values that begin with a dash taken as values where a person's own
 import argparse
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from core.errors import InvalidOption
@@ -90,7 +91,7 @@ def two_words(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
     """``data check`` as the one command that it is; ``commands`` have a dash between their words."""
     found = list(arguments)
     known = {name.replace("-", " ") for name in commands if "-" in name}
-    for place, pair in enumerate(zip(found, found[1:], strict=False)):
+    for place, pair in enumerate(pairwise(found)):
         if " ".join(pair) in known:
             return [*found[:place], " ".join(pair), *found[place + 2 :]]
         if pair[0] in {words.partition(" ")[0] for words in known}:

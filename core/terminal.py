@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core.pace import COSTS, Clock
 from core.check_table import show_check
+from core.pace import COSTS, Clock
 from core.wording import say
 
 # Each other command is the stage of its name.

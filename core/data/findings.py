@@ -1,7 +1,8 @@
-"""What can be wrong with a row: one code for each, whether the row can still be trained, and how it is mended."""
+"""What can be wrong with a row: a code for each, whether the row can still be trained, how it is mended."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from core.data.complaints import complaint
@@ -63,7 +64,7 @@ class Finding:
     row: int
     field: str
     code: str
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def usable(self) -> bool:

@@ -132,7 +132,7 @@ def read_conversations(
 def _refuse_broken_text(source: Source) -> None:
     """Raises NotJson for what is wrong between rows, Unreadable for a table's rows that do not fit."""
     for part in source.parts:
-        for row, damage in part.stray[:1]:
+        for _, damage in part.stray[:1]:
             detail = damage.detail or say("json.end")
             raise _not_json(part.path, part.plain, damage.at, detail)
         for refused in part.refused[:1]:

@@ -31,7 +31,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is checked and for which training; ``model`` None is the starter, ``template`` None the model's own."""
+    """What is checked, for which training; ``model`` None: the starter, ``template`` None: the model's own."""
 
     file: Path
     model: str | None = None
@@ -48,7 +48,9 @@ class Asked:
 
 
 def run(workspace: Workspace, asked: Asked, progress: Callable[[float, str], None]) -> tuple[Opened, Report]:
-    """Check the file and keep the report. Raises NoSuchFile, Unreadable, EmptyData, NoSuchModel, NotAModel."""
+    """Check the file and keep the report.
+
+    Raises NoSuchFile, Unreadable, EmptyData, NoSuchModel, NotAModel."""
     folder = find_model(workspace, asked.model)
     settings_of = _settings(folder, asked)
     place = where(workspace, asked)
@@ -80,7 +82,7 @@ def where(workspace: Workspace, asked: Asked) -> CheckPaths:
 def plan(workspace: Workspace, asked: Asked) -> JobSpec:
     """The job that checks; its report is read with :func:`read`."""
     env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
-    options = (f"--workspace={workspace.root}", *asked.options, "--", asked.file)
+    options = [f"--workspace={workspace.root}", *asked.options, "--", str(asked.file)]
     return module_job("core", "data", "check", *options, env=env)
 
 

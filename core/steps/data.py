@@ -50,8 +50,8 @@ class Taught:
 def taught(
     name: str, data: Path | None, language: IdentityLanguage | None = None, reading: Reading | None = None
 ) -> Taught:
-    """The identity conversations for ``name`` (in both languages or in one), or those of the file ``data`` (or
-    a folder of files) of any known format.
+    """The identity conversations for ``name`` (in both languages or in one), or those of ``data``: a file of
+    any known format, or a folder of them.
 
     Raises InvalidName, NoSuchFile, Unreadable, NotJson, NotConversations, EmptyData.
     """

@@ -1,7 +1,7 @@
 """A block of rows, checked by itself: what it holds, how many tokens, and what is wrong with each row."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -52,9 +52,10 @@ class Settings:
 class Block:
     """What was found in the rows of a block, in their order.
 
-    ``usable``, ``digests`` (of what a row says, 0 for nothing), ``signatures`` and ``languages`` have one entry
-    a row; ``turns`` tells how many entries of ``asked`` and ``said`` (tokens of each question with its template,
-    and of each answer with the suffix) are a row's. ``faults`` and ``claims`` begin with the row, from 0.
+    ``usable``, ``digests`` (of what a row says, 0 for nothing), ``signatures`` and ``languages`` have one
+    entry a row; ``turns`` tells how many entries of ``asked`` and ``said`` (tokens of each question with its
+    template, and of each answer with the suffix) are a row's. ``faults`` and ``claims`` begin with the row,
+    from 0.
     """
 
     usable: npt.NDArray[np.bool_]
@@ -64,7 +65,7 @@ class Block:
     digests: npt.NDArray[np.uint64]
     signatures: Signatures
     languages: list[str]
-    faults: list[tuple[int, str, str, dict[str, Any]]] = field(default_factory=list)
+    faults: list[tuple[int, str, str, Mapping[str, Any]]] = field(default_factory=list)
     claims: list[tuple[int, str, str, str]] = field(default_factory=list)
 
 
@@ -96,7 +97,7 @@ class Checker:
             digests=np.array([_digest(text) for text in texts], np.uint64),
             signatures=signatures(texts),
             languages=languages(texts),
-            faults=[(row, place, code, values) for row, place, code, values in faults],
+            faults=[(row, place, code, dict(values)) for row, place, code, values in faults],
             claims=[(row, *claim) for row, made in enumerate(assembled) for claim in _claims(made)],
         )
 
@@ -112,8 +113,8 @@ class Checker:
         )
         return made, [*([parsed.fault] if parsed.fault else []), *made.faults, *noted]
 
-    def _marks(self, assembled: Sequence[Assembled]) -> list[tuple[int, str, str, dict[str, Any]]]:
-        found: list[tuple[int, str, str, dict[str, Any]]] = []
+    def _marks(self, assembled: Sequence[Assembled]) -> list[tuple[int, str, str, Mapping[str, Any]]]:
+        found: list[tuple[int, str, str, Mapping[str, Any]]] = []
         if not is_clean([text.text for made in assembled for text in made.texts], self.tokens):
             for row, made in enumerate(assembled):
                 found += [(row, *fault) for text in made.texts for fault in marks_in(text, self.tokens)]

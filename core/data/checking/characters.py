@@ -22,7 +22,11 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 _DROPPED = np.uint32(0xFFFFFFFF)
 _PAD = "\0" * (SHINGLE - 1)
 # The beginnings of the ranges of scripts, and whose each is: what is between is nobody's.
-_SCRIPTS = ((0x41, 0x24F, "latin"), (0x400, 0x52F, "ru"), (0x590, 0x5FF, "he"), (0x600, 0x6FF, "ar")) + (
+_SCRIPTS = (
+    (0x41, 0x24F, "latin"),
+    (0x400, 0x52F, "ru"),
+    (0x590, 0x5FF, "he"),
+    (0x600, 0x6FF, "ar"),
     (0x900, 0x97F, "hi"),
     (0xE00, 0xE7F, "th"),
     (0x3040, 0x30FF, "ja"),

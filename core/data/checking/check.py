@@ -216,7 +216,7 @@ def _conflicts(todo: Sequence[Task], blocks: Sequence[Block]) -> Iterator[Findin
         for row, place, kind, name in block.claims
     ]
     for one in conflicts(claimed):
-        values = {"kind": one.kind, "name": one.name, "usual": one.usual, "count": one.count}
+        values = {"kind": one.kind, "name": one.name, "usual": one.usual, "count": one.others}
         yield Finding(one.row, one.field, "identity_conflict", values)
 
 

@@ -11,6 +11,7 @@ _NAME = rf"(?P<name>{_WORD}(?:[ -]{_WORD}){{0,3}}|[\u4e00-\u9fff]{{1,12}})"
 _ZH_NAME = r"(?P<name>[^\s，。、,.!！？?；;：:“”\"「」（）()的]{1,24}(?: [A-Z][\w.]*){0,3})"
 _MADE = r"(?:created|developed|built|made|trained|designed)"
 _ZH_MADE = r"(?:开发|研发|创造|训练|打造|设计|制作|推出|研制)"
+_AFTER_NAME = r"(?![\w'’])(?=\s*(?:[,!?;\n]|$|and\b|a\b|an\b|the\b|(?<=\.)))"
 # What each pattern tells: whose assistant it is and who made it, or what it is called.
 PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -22,12 +23,7 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("owner", re.compile(rf"\bI\b[^.!?\n]*\bassistant\s+(?:of|for|to|belonging to)\s+{_NAME}")),
     ("maker", re.compile(rf"\bI\b[^.!?\n]*\b{_MADE}\s+(?:and \w+\s+)?by\s+{_NAME}")),
     ("name", re.compile(rf"\b[Mm]y name is\s+{_NAME}")),
-    (
-        "name",
-        re.compile(
-            rf"\b(?:I am|I'm|I’m)\s+(?:called\s+|named\s+)?{_NAME}(?![\w'’])(?=\s*(?:[,!?;\n]|$|and\b|a\b|an\b|the\b|(?<=\.)))"
-        ),
-    ),
+    ("name", re.compile(rf"\b(?:I am|I'm|I’m)\s+(?:called\s+|named\s+)?{_NAME}{_AFTER_NAME}")),
     ("owner", re.compile(rf"我是(?!由){_ZH_NAME}的[^，。！？\s]{{0,8}}?(?:助手|助理|机器人|模型)")),
     ("maker", re.compile(rf"我[^。！？\n]*?(?:由|是(?!由))\s*{_ZH_NAME}?(?:公司|团队)?(?:自主)?{_ZH_MADE}")),
     ("name", re.compile(rf"(?:我叫|我的名字是|我的名字叫|名叫)\s*(?:做\s*)?{_ZH_NAME}")),
@@ -36,13 +32,12 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
 _ASKED = re.compile(r"\b(?:you|your|yourself)\b|[你您]|介绍|名字|是谁", re.IGNORECASE)
 _HINTS = ("I am", "I'm", "I’m", "name is", "assistant", " by ", "我是", "我叫", "名字", "名叫", "由", "助手")
 # Words that follow "I am" and are nobody's name.
-NOT_NAMES = {
-    *(
+NOT_NAMES = frozenset(
+    [
         "a",
         "an",
         "the",
         "ai",
-        "an ai",
         "artificial",
         "assistant",
         "sorry",
@@ -51,8 +46,8 @@ NOT_NAMES = {
         "here",
         "sure",
         "just",
-    ),
-    *(
+        "language",
+        "i",
         "一个",
         "一名",
         "一款",
@@ -66,9 +61,14 @@ NOT_NAMES = {
         "你",
         "您",
         "大家",
-    ),
-    *("ai assistant", "ai language model", "language model", "i", "人们", "我", "他", "她", "它", "们"),
-}
+        "人们",
+        "我",
+        "他",
+        "她",
+        "它",
+        "们",
+    ]
+)
 LOOKED = 400
 
 
@@ -105,14 +105,14 @@ def _is_no_name(name: str) -> bool:
 
 
 class Conflict(NamedTuple):
-    """A row that says another name than most others: ``count`` of them say ``usual``."""
+    """A row that says another name than most others: ``others`` of them say ``usual``."""
 
     row: int
     field: str
     kind: str
     name: str
     usual: str
-    count: int
+    others: int
 
 
 def conflicts(found: Sequence[tuple[int, str, str, str]]) -> list[Conflict]:

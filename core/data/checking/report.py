@@ -34,8 +34,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Report:
-    """A checked data set. Tokens are those of usable rows in their template; ``seconds`` is how long the check
-    took."""
+    """A checked data set. Tokens: of usable rows, in their template; ``seconds``: how long it took."""
 
     format: str
     container: str

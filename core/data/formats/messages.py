@@ -1,7 +1,8 @@
 """A row as messages in their order, whatever its format, and the conversation that they make."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -26,7 +27,7 @@ class Fault(NamedTuple):
 
     field: str
     code: str
-    values: dict[str, Any] = {}
+    values: Mapping[str, Any] = MappingProxyType({})
 
 
 class Misshapen(Exception):
@@ -102,7 +103,8 @@ def _parts(parts: Sequence[Any], place: str, faults: list[Fault]) -> str:
 
 def _pair(made: Assembled) -> None:
     """Questions with their answers; what stands where it cannot stand is a fault, never silently moved."""
-    system, asked, last = "", [], ""
+    asked: list[str] = []
+    system = last = ""
     for text in made.texts:
         role = text.role
         if role == "system":

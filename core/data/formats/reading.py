@@ -1,4 +1,4 @@
-"""Rows of one chosen format, or of columns by mapping, read as messages; and which format a file has, and why."""
+"""Rows of one format, or of columns by mapping, read as messages; and which format a file has, and why."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping

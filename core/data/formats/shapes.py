@@ -1,8 +1,8 @@
 """The known formats: how each one's rows are told and read as messages.
 
-Sources: XTuner 0.2.0's ``conversation`` and its ``alpaca_map_fn``; Stanford Alpaca (instruction, input, output;
-LLaMA-Factory adds history and system); ShareGPT (``conversations`` of from and value); OpenAI's fine-tuning
-``messages``.
+Sources: XTuner 0.2.0's ``conversation`` and its ``alpaca_map_fn``; Stanford Alpaca (instruction, input,
+output; LLaMA-Factory adds history and system); ShareGPT (``conversations`` of from and value); OpenAI's
+fine-tuning ``messages``.
 """
 
 from collections.abc import Callable, Iterator, Mapping

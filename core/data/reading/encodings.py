@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import zstandard
 from charset_normalizer import from_bytes
@@ -23,14 +23,16 @@ SAMPLE = 1 << 18
 # JSON text is rarely compressed 100 times; a bomb a thousand times. Until this size it does no harm.
 MOST_EXPANSION, HARMLESS = 200, 1 << 28
 
-_OPENERS: dict[str, tuple[bytes, Callable[[BinaryIO], BinaryIO]]] = {
-    "gzip": (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),  # type: ignore[return-value, dict-item]
-    "zstd": (
-        b"\x28\xb5\x2f\xfd",
-        lambda raw: zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True),
-    ),  # type: ignore[dict-item]
-    "bzip2": (b"BZh", lambda raw: bz2.BZ2File(raw)),  # type: ignore[return-value, dict-item]
-    "xz": (b"\xfd7zXZ\x00", lambda raw: lzma.LZMAFile(raw)),  # type: ignore[return-value, dict-item]
+
+def _zstd(raw: BinaryIO) -> Any:
+    return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+
+
+_OPENERS: dict[str, tuple[bytes, Callable[[BinaryIO], Any]]] = {
+    "gzip": (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
+    "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
+    "bzip2": (b"BZh", bz2.BZ2File),
+    "xz": (b"\xfd7zXZ\x00", lzma.LZMAFile),
 }
 _CUT_OFF = (EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile, OSError)
 _MARKS = (
@@ -166,7 +168,8 @@ def write_plain(path: Path, encoding: Encoding, target: Path) -> bool:
     most = max(HARMLESS, MOST_EXPANSION * path.stat().st_size)
     written, whole = 0, True
     with decompressed(path, encoding.compression) as source, target.open("wb") as out:
-        for block, whole in _blocks(source):
+        for block, fine in _blocks(source):
+            whole = fine
             written += len(block)
             if encoding.compression and written > most:
                 raise Unreadable(path=path, reason=say("file.bomb", times=MOST_EXPANSION))

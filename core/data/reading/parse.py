@@ -1,4 +1,4 @@
-"""One row's bytes as a JSON value: strictly and fast, and where that fails with what can still be understood."""
+"""One row's bytes as a JSON value: strictly and fast, and where that fails as far as it can be understood."""
 
 import json
 from dataclasses import dataclass

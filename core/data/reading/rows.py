@@ -288,7 +288,7 @@ _DECODER = json.JSONDecoder(parse_int=str)  # no limit to a number's digits
 
 
 def _one_value(text: str) -> tuple[int, int | None, str]:
-    """The value with which a text begins: (its end, None, ""), else (0, where it fails, Python's complaint)."""
+    """The value that begins a text: (its end, None, ""), else (0, where it fails, Python's complaint)."""
     try:
         return _DECODER.raw_decode(text)[1], None, ""
     except json.JSONDecodeError as error:

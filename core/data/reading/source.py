@@ -105,7 +105,7 @@ class Source:
 
 
 def open_source(path: Path, cache: SourceCache) -> Source:
-    """Open a data file or a folder of them. Raises NoSuchFile, Unreadable, EmptyData for a folder without any."""
+    """Open a data file or a folder of them. Raises NoSuchFile, Unreadable, EmptyData (no file in it)."""
     try:
         files = _files_of(path) if path.is_dir() else [path]
     except OSError as error:

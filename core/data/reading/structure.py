@@ -19,7 +19,7 @@ Places: TypeAlias = npt.NDArray[np.int64]
 QUOTE, BACKSLASH, OPEN_BRACE, OPEN_BRACKET, CLOSE_BRACE = b'"\\{[}'
 _STRUCTURAL = np.zeros(256, bool)
 _STRUCTURAL[list(b'"\\{}[]')] = True
-# What may stand between two rows: in an array one comma, in a file of one object after the other anything like it.
+# What may stand between two rows: in an array one comma, elsewhere any number of them.
 IN_ARRAY, ANYWHERE = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*"), re.compile(rb"[ \t\r\n,]*")
 
 

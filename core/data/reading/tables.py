@@ -3,7 +3,10 @@
 DuckDB and calamine read them; a row of a text table that does not fit is left out and told.
 """
 
+import csv
+import io
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +30,11 @@ KINDS = {
 # An Excel file is a ZIP whose pages expand in memory.
 LARGEST_PAGES = 300_000_000
 MEMORY = "512MB"
+LONGEST_HEAD = 1 << 16
+READ_CSV = """
+SELECT * FROM read_csv($source, header = true, auto_detect = false, quote = '"', escape = '"',
+  delim = $delimiter, columns = $columns, store_rejects = true, rejects_limit = 10000, max_line_size = 16777216)
+"""
 
 
 @dataclass(frozen=True)
@@ -57,29 +65,48 @@ def write_table(path: Path, kind: str, target: Path) -> list[Refused]:
 
 def _write_by_duckdb(path: Path, kind: str, target: Path) -> list[Refused]:
     """Files are named to DuckDB by number: it takes brackets and stars of a name for a pattern."""
-    source = os.open(path, os.O_RDONLY)
-    sink = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.close(sink)
+    descriptor = os.open(path, os.O_RDONLY)
+    source = f"/proc/self/fd/{descriptor}"
     try:
         with duckdb.connect(config={"memory_limit": MEMORY, "threads": 2}) as connection:
-            connection.execute("SET preserve_insertion_order = true")
-            relation = f"read_parquet('/proc/self/fd/{source}')" if kind == "parquet" else _csv(kind, source)
-            reader = connection.execute(f"SELECT * FROM {relation}")  # noqa: S608  a number and fixed words
-            _write_lines(reader, target)
-            return [] if kind == "parquet" else _refused(connection)
-    except duckdb.Error as error:
+            if kind == "parquet":
+                _write_lines(
+                    connection.execute("SELECT * FROM read_parquet($source)", {"source": source}), target
+                )
+                return []
+            head = _head(path, kind)
+            values = {"source": source, "delimiter": head.delimiter, "columns": head.columns}
+            _write_lines(connection.execute(READ_CSV, values), target)
+            return _refused(connection)
+    except (duckdb.Error, csv.Error, UnicodeDecodeError) as error:
         reason = say("file.no_table", kind=kind, detail=str(error).splitlines()[0][:200])
         raise Unreadable(path=path, reason=reason) from error
     finally:
-        os.close(source)
+        os.close(descriptor)
 
 
-def _csv(kind: str, source: int) -> str:
-    delimiter = ", delim = '\t'" if kind == "tsv" else ""
-    return (
-        f"read_csv('/proc/self/fd/{source}', header = true, all_varchar = true, quote = '\"', escape = '\"', store_rejects = true, "
-        f"max_line_size = 16777216, rejects_limit = 10000{delimiter})"
-    )
+@dataclass(frozen=True)
+class _Head:
+    """What the first row of a text table tells: what stands between cells, and the columns' names."""
+
+    delimiter: str
+    columns: dict[str, str]
+
+
+def _head(path: Path, kind: str) -> _Head:
+    """Read here and not guessed from all rows, of which some may be broken. Raises csv.Error."""
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        sample = stream.read(LONGEST_HEAD)
+    first = re.sub(r'"[^"]*"', "", sample).partition("\n")[0]
+    delimiter = "\t" if kind == "tsv" else max(",;\t|", key=first.count)
+    names = next(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True), [])
+    if not names:
+        raise csv.Error("empty")
+    columns: dict[str, str] = {}
+    for number, name in enumerate(names, 1):
+        own = name.strip() or f"column {number}"
+        columns[own if own not in columns else f"{own} ({number})"] = "VARCHAR"
+    return _Head(delimiter, columns)
 
 
 def _write_lines(reader: Any, target: Path) -> None:
