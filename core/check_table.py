@@ -47,5 +47,5 @@ def _findings(problems: list[dict[str, Any]]) -> Table:
         numbers = say("row.list").join(str(problem["row"]) for problem in found[:SHOWN_ROWS])
         more = " …" if len(found) > SHOWN_ROWS else ""
         example = say("row.problem", row=found[0]["row"], message=found[0]["message"])
-        table.add_row(code, f"{len(found):,}: {numbers}{more}", escape(example))
+        table.add_row(say(f"code.{code}"), f"{len(found):,}: {numbers}{more}", escape(example))
     return table

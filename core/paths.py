@@ -253,9 +253,17 @@ class Workspace:
     def model(self, name: str) -> Path:
         return self.models / slug(name)
 
-    def upload(self, digest: str) -> Path:
-        """Where an uploaded file is kept: under the hash of its content, never under a name it came with."""
-        return self.root / "uploads" / f"{slug(digest)}.json"
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    def upload(self, digest: str, kind: str = "json") -> Path:
+        """Where a data file is kept: under the hash of its content, never under a name it came with."""
+        return self.uploads / ".".join(map(slug, (digest, *kind.split("."))))
+
+    def upload_about(self, digest: str) -> Path:
+        """What a kept data file is called, and which version it was made from."""
+        return self.uploads / f".{slug(digest)}.about.json"
 
     def model_folders(self) -> list[Path]:
         """Every model's folder, by name."""

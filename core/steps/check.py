@@ -11,6 +11,7 @@ from typing import Any
 from core.data.checking.block import Settings
 from core.data.checking.check import check
 from core.data.checking.report import Report
+from core.data.checking.texts import TemplateTokens, template_tokens
 from core.data.formats.reading import Format
 from core.data.formats.shapes import FORMATS
 from core.data.opening import Opened, Reading, open_data
@@ -20,7 +21,7 @@ from core.jobs.job import JobSpec
 from core.models import find_model, speech_of_folder
 from core.paths import CheckPaths, Workspace
 from core.recipe.recipe import Recipe
-from core.recipe.templates import template_for
+from core.recipe.templates import TEMPLATES, template_for
 from core.steps.step import module_job
 from core.wording import say, spoken_language
 
@@ -31,7 +32,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is checked, for which training; ``model`` None: the starter, ``template`` None: the model's own."""
+    """What is checked, for which training. ``model`` None: the starter; ``template`` None: its own."""
 
     file: Path
     model: str | None = None
@@ -71,6 +72,12 @@ def _settings(folder: Path, asked: Asked) -> Callable[[Format], Settings]:
     chat_template, model_type = speech_of_folder(folder)
     template = asked.template or template_for(chat_template, model_type)
     return lambda chosen: Settings(tokenizer, template, chosen)
+
+
+def marks(workspace: Workspace, asked: Asked) -> TemplateTokens:
+    """What the template and the tokenizer of this check take for more than text."""
+    settings = _settings(find_model(workspace, asked.model), asked)(Format(FORMATS[0]))
+    return template_tokens(settings.tokenizer_file, TEMPLATES[settings.template])
 
 
 def where(workspace: Workspace, asked: Asked) -> CheckPaths:

@@ -32,43 +32,9 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
 _ASKED = re.compile(r"\b(?:you|your|yourself)\b|[你您]|介绍|名字|是谁", re.IGNORECASE)
 _HINTS = ("I am", "I'm", "I’m", "name is", "assistant", " by ", "我是", "我叫", "名字", "名叫", "由", "助手")
 # Words that follow "I am" and are nobody's name.
-NOT_NAMES = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "ai",
-        "artificial",
-        "assistant",
-        "sorry",
-        "not",
-        "happy",
-        "here",
-        "sure",
-        "just",
-        "language",
-        "i",
-        "一个",
-        "一名",
-        "一款",
-        "一位",
-        "人工智能",
-        "语言模型",
-        "大语言模型",
-        "人类",
-        "什么",
-        "谁",
-        "你",
-        "您",
-        "大家",
-        "人们",
-        "我",
-        "他",
-        "她",
-        "它",
-        "们",
-    ]
-)
+_EN_NOT = "a an the ai artificial assistant sorry not happy here sure just language i"
+_ZH_NOT = "一个 一名 一款 一位 人工智能 语言模型 大语言模型 人类 什么 谁 你 您 大家 人们 我 他 她 它 们"
+NOT_NAMES = frozenset([*_EN_NOT.split(), *_ZH_NOT.split()])
 LOOKED = 400
 
 

@@ -33,7 +33,8 @@ MEMORY = "512MB"
 LONGEST_HEAD = 1 << 16
 READ_CSV = """
 SELECT * FROM read_csv($source, header = true, auto_detect = false, quote = '"', escape = '"',
-  delim = $delimiter, columns = $columns, store_rejects = true, rejects_limit = 10000, max_line_size = 16777216)
+  delim = $delimiter, columns = $columns, store_rejects = true,
+  rejects_limit = 10000, max_line_size = 16777216)
 """
 
 
