@@ -1,4 +1,4 @@
-"""A data file on its page: what it is, its first rows, what is wrong with it, and the buttons that mend it."""
+"""A data file on its page: what it is, its first rows, what is wrong with it, and what mends it."""
 
 import getpass
 import html
@@ -113,9 +113,10 @@ def follow_check(workspace: Workspace, asked: Asked, opened: Opened, kept: Uploa
             if status:
                 show_failure(folder, status)
             offer_check(workspace, asked)
-            if report := check.read(workspace, asked):
-                if chosen := show_findings(workspace, asked, opened, kept, report):
-                    choose_version(chosen)
+            report = check.read(workspace, asked)
+            chosen = show_findings(workspace, asked, opened, kept, report) if report else None
+            if chosen:
+                choose_version(chosen)
 
     follow()
 

@@ -2,7 +2,7 @@
 
 import difflib
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
@@ -20,7 +20,7 @@ SHOWN = 100
 SHOWN_CHANGES = 5
 LONGEST = 2000
 STYLE = """<style>
-.tb-diff{white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace;font-size:.85rem;margin:.2rem 0 .8rem}
+.tb-diff{white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace;font-size:.85rem;margin:0 0 .8rem}
 .tb-diff del{background:rgba(248,81,73,.25)}
 .tb-diff ins{background:rgba(46,160,67,.28);text-decoration:underline}
 </style>"""
@@ -84,6 +84,11 @@ def show_kind(
         return offer_fix(workspace, asked, opened, kept, found) if fixable(code) else None
 
 
+def line_of(found: Finding) -> dict[str, object]:
+    said = found.message(language())
+    return {t("check.row"): found.row, t("check.field"): found.field, t("check.message"): said}
+
+
 def show_row(opened: Opened, finding: Finding) -> None:
     for row in opened.rows([finding.row]):
         st.code(row.text[:LONGEST], language="json", wrap_lines=True)
@@ -110,19 +115,17 @@ def offer_fix(
 def difference(change: Change) -> str:
     """A row before and after, with what goes struck through and what comes underlined."""
     before, after = change.before[:LONGEST], (change.after or "")[:LONGEST]
-    if change.after is None:
-        body = f"<del>{html.escape(before)}</del>"
-    else:
-        body = "".join(_marked(before, after))
-    return f'<small>{html.escape(t("page.data.row", number=change.row))}</small><div class="tb-diff">{body}</div>'
+    gone = change.after is None
+    body = f"<del>{html.escape(before)}</del>" if gone else "".join(_marked(before, after))
+    row = html.escape(t("page.data.row", number=change.row))
+    return f'<small>{row}</small><div class="tb-diff">{body}</div>'
 
 
-def _marked(before: str, after: str) -> Sequence[str]:
-    pieces = []
-    for kind, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+def _marked(before: str, after: str) -> Iterator[str]:
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for kind, start, end, begin, stop in matcher.get_opcodes():
+        gone, come = html.escape(before[start:end]), html.escape(after[begin:stop])
         if kind == "equal":
-            pieces.append(html.escape(before[i:j]))
+            yield gone
         else:
-            gone, come = html.escape(before[i:j]), html.escape(after[k:m])
-            pieces.append((f"<del>{gone}</del>" if gone else "") + (f"<ins>{come}</ins>" if come else ""))
-    return pieces
+            yield (f"<del>{gone}</del>" if gone else "") + (f"<ins>{come}</ins>" if come else "")

@@ -1,7 +1,7 @@
 """Mending what a check found: each fix shows the difference first, and writes a new version of the data.
 
-The source is never changed. A version is a file of JSON lines: rows that the fix leaves alone stand there as they
-were, the others as XTuner's conversations.
+The source is never changed. A version is a file of JSON lines: rows that the fix leaves alone stand there as
+they were, the others as XTuner's conversations.
 """
 
 import json
@@ -41,11 +41,7 @@ def _drop(_: Messages, __: TemplateTokens) -> None:
 def _as_text(messages: Messages, _: TemplateTokens) -> Messages:
     """Numbers and words such as true become the text that a person sees; lists and objects do not."""
     return [
-        message._replace(
-            text=json.dumps(message.text) if isinstance(message.text, bool) else str(message.text)
-        )
-        if isinstance(message.text, int | float)
-        else message
+        message._replace(text=json.dumps(message.text)) if isinstance(message.text, int | float) else message
         for message in messages
     ]
 
@@ -80,18 +76,17 @@ def _join_roles(messages: Messages, _: TemplateTokens) -> Messages | None:
     joined: Messages = []
     for message in messages:
         last = joined[-1] if joined else None
-        if (
-            last
-            and last.role == message.role
-            and isinstance(last.text, str)
-            and isinstance(message.text, str)
-        ):
+        if last and last.role == message.role and _are_texts(last, message):
             joined[-1] = last._replace(text=f"{last.text}\n{message.text}")
         elif message.role not in {"assistant", "call", "tool"} or (last and last.role != "system"):
             joined.append(message)
     while joined and joined[-1].role in {"user", "system", "tool"}:
         joined.pop()
     return joined or None
+
+
+def _are_texts(*messages: Message) -> bool:
+    return all(isinstance(message.text, str) for message in messages)
 
 
 FIXES: dict[str, Fix] = {
@@ -137,7 +132,7 @@ Unchanged = _Unchanged("")
 
 
 def mended(raw: bytes, code: str, chosen: Format | None, tokens: TemplateTokens) -> str | None:
-    """The line of a row after its fix; None when the row is left out, Unchanged when nothing can be mended."""
+    """The line of a row after its fix; None when it is left out, Unchanged when nothing can be mended."""
     name = KINDS[code].fix
     if name is None:
         return Unchanged
@@ -156,7 +151,7 @@ def mended(raw: bytes, code: str, chosen: Format | None, tokens: TemplateTokens)
 
 
 def version(opened: Opened, changed: Mapping[int, str | None]) -> Iterator[str]:
-    """The lines of a new version: ``changed`` rows as they are there (None: left out), all others unchanged."""
+    """The lines of a new version: ``changed`` rows as they are there (None: left out), all others as ever."""
     for first in range(0, len(opened.source), BLOCK):
         for number, raw in enumerate(opened.source.raw(first, BLOCK), first + 1):
             line = changed.get(number, Unchanged)

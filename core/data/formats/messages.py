@@ -131,7 +131,7 @@ def _pair(made: Assembled) -> None:
 def _answer(made: Assembled, text: Text, system: str, asked: list[str], last: str) -> None:
     if last in {"", "system", "assistant", "call"}:
         made.faults.append(Fault(text.field, "role_order", {"role": text.role, "after": last or "start"}))
-    if not text.text.strip():
+    if not text.text.strip() and not any(fault.field == text.field for fault in made.faults):
         made.faults.append(Fault(text.field, "empty_answer"))
     made.turns.append(Turn(PARTS_SEPARATOR.join(asked), text.text, system))
 

@@ -20,6 +20,7 @@ from core.wording import say
 
 BLOCK = 1 << 20
 SAMPLE = 1 << 18
+JSON_BEGINS = b'[{" \t\r\n'
 # JSON text is rarely compressed 100 times; a bomb a thousand times. Until this size it does no harm.
 MOST_EXPANSION, HARMLESS = 200, 1 << 28
 
@@ -98,9 +99,10 @@ def _text_encoding(path: Path, sample: bytes) -> tuple[str, int]:
 
 def _wide(sample: bytes) -> str | None:
     """UTF-16 without its mark: JSON begins with an ASCII character, so one byte of it is zero."""
-    if sample[:1] == b"\0" and sample[1:2] != b"\0":
+    first, second = sample[:1], sample[1:2]
+    if first == b"\0" and second and second in JSON_BEGINS:
         return "utf-16-be"
-    return "utf-16-le" if sample[1:2] == b"\0" and sample[:1] != b"\0" else None
+    return "utf-16-le" if second == b"\0" and first in JSON_BEGINS else None
 
 
 def _by_content(sample: bytes) -> str:

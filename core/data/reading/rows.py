@@ -14,7 +14,7 @@ import numpy as np
 from core.data.reading.structure import ANYWHERE, IN_ARRAY, Spans, end_of_value, whole_objects
 
 Kind = Literal["lines", "values"]
-SMALL, LARGE = 1 << 16, 1 << 21
+SMALL, LARGE, HEAD = 1 << 13, 1 << 21, 1 << 16
 # No model reads a million tokens, and a row that long costs seconds and much memory; bytes.
 LARGEST_ROW = 4 << 20
 LOOKED_LINES = 50
@@ -55,7 +55,7 @@ class Layout:
 def layout(stream: BinaryIO, size: int, begin: int = 0) -> Layout:
     """Where the rows of a UTF-8 JSON text of ``size`` bytes are, from byte ``begin`` on (after a mark)."""
     stream.seek(begin)
-    head = stream.read(SMALL)
+    head = stream.read(HEAD)
     if _is_lines(head, whole=len(head) + begin >= size):
         return Layout("lines", _lines(stream, begin))
     return _Values(stream, size, begin, head).layout()

@@ -3,6 +3,7 @@
 What was found out is kept beside the data, by the file's name, size and time, so that the next look is free.
 """
 
+import codecs
 import hashlib
 import os
 import shutil
@@ -42,6 +43,8 @@ SUFFIXES = {
 }
 PACKED = {".gz", ".zst", ".bz2", ".xz"}
 MOST_FILES = 10_000
+# The bytes of a UTF-8 character behind its first.
+CONTINUED = bytes(range(0x80, 0xC0))
 
 
 @dataclass(frozen=True)
@@ -248,23 +251,16 @@ def _part(
 def line_and_column(plain: Path, places: Sequence[int]) -> dict[int, tuple[int, int]]:
     """The line and column, both from 1, of these bytes of a UTF-8 text; columns count characters."""
     found: dict[int, tuple[int, int]] = {}
-    line, line_start, position = 1, 0, 0
+    line, column, position = 1, 1, 0
     with plain.open("rb") as stream:
+        if stream.read(3) == codecs.BOM_UTF8:
+            position = 3
+        stream.seek(position)
         for place in sorted(set(places)):
-            while position < place:
-                block = stream.read(min(1 << 20, place - position))
-                if not block:
-                    break
-                breaks = block.count(b"\n")
-                line += breaks
-                if breaks:
-                    line_start = position + block.rindex(b"\n") + 1
+            while block := stream.read(min(1 << 20, max(0, place - position))):
                 position += len(block)
-            found[place] = (line, _column(plain, line_start, position))
+                if breaks := block.count(b"\n"):
+                    line, column = line + breaks, 1
+                column += len(block[block.rfind(b"\n") + 1 :].translate(None, CONTINUED))
+            found[place] = (line, column)
     return found
-
-
-def _column(plain: Path, start: int, end: int) -> int:
-    with plain.open("rb") as stream:
-        stream.seek(start)
-        return len(stream.read(end - start).decode("utf-8", "replace").lstrip("\ufeff")) + 1
