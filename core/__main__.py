@@ -14,20 +14,18 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from core import check_command
 from core import tune as chain
-from core.arguments import MOST_ITERATIONS, MOST_TOKENS, Parser, joined, two_words, whole_number
-from core.data.formats.shapes import FORMATS
+from core.arguments import MOST_ITERATIONS, Parser, joined, one_word, whole_number
 from core.data.identity import LANGUAGES
 from core.data.opening import reading_of
-from core.doctor import report as doctor_report
+from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.paths import Workspace
-from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
-from core.steps import check
 from core.terminal import printable, progress, show
 from core.tune import Wish
 from core.wording import say
@@ -43,8 +41,8 @@ def parser() -> Parser:
     add_options(main)
     commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND")
     for name, (run, options) in COMMANDS.items():
-        spoken = name.replace("-", " ")
-        command = commands.add_parser(spoken, help=say(f"cli.{name}"), description=say(f"cli.{name}"))
+        about = say(f"cli.{name.replace(' ', '.')}")
+        command = commands.add_parser(name, help=about, description=about)
         command.set_defaults(command=run, kind=name)
         for option in options:
             _add(command, option)
@@ -66,13 +64,10 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--run": {"metavar": "RUN"},
         "--system": {"default": "", "metavar": "TEXT"},
         "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
-        "--format": {"choices": FORMATS, "metavar": "|".join(FORMATS)},
-        "--column": {"action": "append", "default": [], "metavar": "ROLE=NAME"},
-        "--max-length": {"type": whole_number(1, MOST_TOKENS), "default": Recipe.max_length, "metavar": "N"},
-        "--template": {"choices": tuple(TEMPLATES), "metavar": "|".join(TEMPLATES)},
-        "FILE": {"type": Path, "metavar": "FILE"},
         "RUN": {"metavar": "RUN"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
+        "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
+        **check_command.OPTIONS,
     }
     settings = known[option]
     name = option if option.startswith("--") else option.lower()
@@ -106,19 +101,6 @@ def _data(options: argparse.Namespace, workspace: Workspace) -> Result:
     with progress(options.kind) as shown:
         run = chain.make_data(workspace, _wish(options), shown, run)
     return {"run": run.id, "config": str(run.config), **(read_json(run.data) or {})}
-
-
-def _data_check(options: argparse.Namespace, workspace: Workspace) -> Result:
-    reading = reading_of(options.format, options.column)
-    asked = check.Asked(options.file, options.model, options.max_length, options.template, reading)
-    with progress(options.kind) as shown:
-        chain.ready_tokenizer(workspace, options.model, shown)
-        shown.stage("check")
-        opened, report = check.run(workspace, asked, shown.update)
-        shown.say(
-            "check.about", path=options.file, format=say(f"format.{report.format}"), reason=opened.reason
-        )
-    return report.as_json()
 
 
 def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -160,15 +142,14 @@ def _runs(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
-    return doctor_report(workspace)
+    return report(workspace)
 
 
 HELP = {"--run": "go_on"}
-READ = ("--format", "--column")
 MAKE = (
     "--name",
     "--data",
-    *READ,
+    *check_command.READ,
     "--model",
     "--no-replay",
     "--seed",
@@ -179,7 +160,6 @@ MAKE = (
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
     "data": (_data, (*MAKE, "--run")),
-    "data-check": (_data_check, ("FILE", "--model", "--max-length", "--template", *READ)),
     "train": (_train, ("RUN",)),
     "convert": (_convert, ("RUN",)),
     "merge": (_merge, ("RUN",)),
@@ -187,6 +167,7 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "ask": (_ask, ("RUN", "QUESTION")),
     "runs": (_runs, ()),
     "doctor": (_doctor, ()),
+    **check_command.COMMANDS,
 }
 
 
@@ -213,7 +194,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     # Asked to end by a supervisor, it stops the running step as it does at the keyboard.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = parser().parse_args(joined(two_words(arguments, COMMANDS), _option_names()))
+    options = parser().parse_args(joined(one_word(arguments, COMMANDS), _option_names()))
     workspace = Workspace.of(options.workspace)
     if "command" not in options:
         serve(serving(options), workspace)

@@ -4,7 +4,6 @@ language, and values that begin with a dash taken as values where a person's own
 import argparse
 import re
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any, NoReturn
 
 from core.errors import InvalidOption
@@ -87,16 +86,14 @@ def joined(arguments: Sequence[str], options: Iterable[str]) -> list[str]:
     return result
 
 
-def two_words(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
-    """``data check`` as the one command that it is; ``commands`` have a dash between their words."""
-    found = list(arguments)
-    known = {name.replace("-", " ") for name in commands if "-" in name}
-    for place, pair in enumerate(pairwise(found)):
-        if " ".join(pair) in known:
-            return [*found[:place], " ".join(pair), *found[place + 2 :]]
-        if pair[0] in {words.partition(" ")[0] for words in known}:
-            return found
-    return found
+def one_word(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
+    """``data make identity`` as the one argument that argparse takes for a command's name."""
+    known = sorted((command.split() for command in commands), key=len, reverse=True)
+    for place in range(len(arguments)):
+        for words in known:
+            if list(arguments[place : place + len(words)]) == words:
+                return [*arguments[:place], " ".join(words), *arguments[place + len(words) :]]
+    return list(arguments)
 
 
 def whole_number(low: int, high: int) -> "WholeNumber":

@@ -77,18 +77,15 @@ def read_model(folder: Path) -> Model:
         size=sum(file.stat().st_size for file in weights),
         layers=layers if isinstance(layers, int) else 0,
         max_length=longest if isinstance(longest, int) else 0,
-        chat_template=_chat_template(folder),
+        chat_template=chat_template_of(folder),
         quantization=_quantization(config),
     )
 
 
-def speech_of_folder(folder: Path) -> tuple[str, str]:
-    """The chat template and the model type of a folder that need not hold weights; empty where it has none.
-
-    Raises NotAModel for a file that cannot be read.
-    """
+def model_type_of(folder: Path) -> str:
+    """The model type of a folder with or without weights; empty where it has no config. Raises NotAModel."""
     config = folder / "config.json"
-    return _chat_template(folder), str(_read_object(config).get("model_type", "")) if config.exists() else ""
+    return str(_read_object(config).get("model_type", "")) if config.exists() else ""
 
 
 @dataclass(frozen=True)
@@ -148,6 +145,21 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def chat_template_of(folder: Path) -> str:
+    """The template as Jinja; of several the one called "default". Empty without one.
+
+    Raises NotAModel.
+    """
+    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if jinja.exists():
+        return jinja.read_text(encoding="utf-8", errors="replace")
+    found = _read_object(config).get("chat_template") if config.exists() else None
+    if isinstance(found, list):
+        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default", next(iter(named.values()), None))
+    return found if isinstance(found, str) else ""
+
+
 def starter_gguf() -> Path:
     """The starter's GGUF file, in the package that ships it. Raises StarterMissing.
 
@@ -198,18 +210,6 @@ def _is_native(config: dict[str, Any]) -> bool:
 def _quantization(config: dict[str, Any]) -> str | None:
     found = config.get("quantization_config")
     return str(found.get("quant_method", "unknown")) if isinstance(found, dict) else None
-
-
-def _chat_template(folder: Path) -> str:
-    """The template as Jinja; of several the one called "default". Empty without one."""
-    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
-    if jinja.exists():
-        return jinja.read_text(encoding="utf-8", errors="replace")
-    found = _read_object(config).get("chat_template") if config.exists() else None
-    if isinstance(found, list):
-        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
-        found = named.get("default", next(iter(named.values()), None))
-    return found if isinstance(found, str) else ""
 
 
 def _weights(folder: Path) -> list[Path]:

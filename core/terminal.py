@@ -22,7 +22,7 @@ from core.wording import say
 STAGES = {
     "tune": tuple(COSTS),
     "data": ("starter", "base"),
-    "data-check": ("starter", "check"),
+    "data check": ("starter", "check"),
     "export": ("convert", "merge"),
 }
 PLAIN_EVERY = 10.0
@@ -130,7 +130,7 @@ def show(kind: str, result: dict[str, Any]) -> None:
         _show_runs(console, result["runs"])
     elif kind == "doctor":
         _show_findings(console, result["findings"])
-    elif kind == "data-check":
+    elif kind == "data check":
         show_check(console, result)
     elif "answers" in result:
         _show_answers(console, result)

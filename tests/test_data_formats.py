@@ -1,5 +1,6 @@
 """Every known format read as conversations, and told from the others."""
 
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,15 @@ def said(*pairs: tuple[str, Any], keys: tuple[str, str] = ("role", "content")) -
     return [{keys[0]: role, keys[1]: text} for role, text in pairs]
 
 
+def openai(*pairs: tuple[str, Any]) -> dict[str, Any]:
+    return {"messages": said(*pairs)}
+
+
+def sharegpt(*pairs: tuple[str, Any]) -> dict[str, Any]:
+    return {"conversations": said(*pairs, keys=("from", "value"))}
+
+
+ASKED, ANSWERED = ("human", "hi"), ("gpt", "hello")
 FROM = ("from", "value")
 GOOD: dict[str, tuple[str, dict[str, Any], list[Turn]]] = {
     "xtuner": (
@@ -41,7 +51,7 @@ GOOD: dict[str, tuple[str, dict[str, Any], list[Turn]]] = {
     ),
     "sharegpt": (
         "sharegpt",
-        {"id": "x", "conversations": said(("human", "hi"), ("gpt", "hello"), keys=FROM)},
+        {"id": "x", **sharegpt(ASKED, ANSWERED)},
         HI,
     ),
     "sharegpt system": (
@@ -62,9 +72,7 @@ GOOD: dict[str, tuple[str, dict[str, Any], list[Turn]]] = {
         "sharegpt",
         {
             "system": "be kind",
-            "conversations": said(
-                ("human", "hi"), ("gpt", "hello"), ("human", "more?"), ("gpt", "no"), keys=FROM
-            ),
+            "conversations": said(ASKED, ANSWERED, ("human", "more?"), ("gpt", "no"), keys=FROM),
         },
         TWO,
     ),
@@ -97,7 +105,7 @@ GOOD: dict[str, tuple[str, dict[str, Any], list[Turn]]] = {
     ),
     "openai developer": (
         "openai",
-        {"messages": said(("developer", "be kind"), ("user", "hi"), ("assistant", "hello"))},
+        openai(("developer", "be kind"), ("user", "hi"), ("assistant", "hello")),
         [Turn("hi", "hello", "be kind")],
     ),
     "openai parts": (
@@ -125,7 +133,7 @@ GOOD: dict[str, tuple[str, dict[str, Any], list[Turn]]] = {
     ),
     "openai as text": (
         "openai",
-        {"messages": '[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]'},
+        {"messages": json.dumps(said(("user", "hi"), ("assistant", "hello")))},
         HI,
     ),
     "prompt": ("pairs", {"prompt": "hi", "response": "hello"}, HI),
@@ -155,37 +163,37 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"conversation": [{"input": "a", "output": 3}]}, "wrong_type", "conversation[0].output"),
     ({"conversation": "a"}, "wrong_type", "conversation"),
     ({"messages": []}, "no_messages", ""),
-    ({"messages": said(("user", "a"))}, "missing_answer", "messages[0].content"),
+    (openai(("user", "a")), "missing_answer", "messages[0].content"),
     (
-        {"messages": said(("user", "a"), ("assistant", "b"), ("user", "c"))},
+        openai(("user", "a"), ("assistant", "b"), ("user", "c")),
         "missing_answer",
         "messages[2].content",
     ),
     (
-        {"messages": said(("assistant", "b"), ("user", "c"), ("assistant", "d"))},
+        openai(("assistant", "b"), ("user", "c"), ("assistant", "d")),
         "role_order",
         "messages[0].content",
     ),
     (
-        {"messages": said(("user", "a"), ("user", "c"), ("assistant", "d"))},
+        openai(("user", "a"), ("user", "c"), ("assistant", "d")),
         "role_order",
         "messages[1].content",
     ),
     (
-        {"messages": said(("user", "a"), ("assistant", "d"), ("assistant", "e"))},
+        openai(("user", "a"), ("assistant", "d"), ("assistant", "e")),
         "role_order",
         "messages[2].content",
     ),
     (
-        {"messages": said(("user", "a"), ("system", "s"), ("assistant", "d"))},
+        openai(("user", "a"), ("system", "s"), ("assistant", "d")),
         "role_order",
         "messages[1].content",
     ),
-    ({"messages": said(("tool", "a"), ("assistant", "d"))}, "role_order", "messages[0].content"),
-    ({"messages": said(("wizard", "a"), ("assistant", "d"))}, "unknown_role", "messages[0].role"),
+    (openai(("tool", "a"), ("assistant", "d")), "role_order", "messages[0].content"),
+    (openai(("wizard", "a"), ("assistant", "d")), "unknown_role", "messages[0].role"),
     ({"messages": [{"content": "a"}]}, "unknown_role", "messages[0].from"),
     (
-        {"messages": said(("user", [{"type": "image_url"}]), ("assistant", "d"))},
+        openai(("user", [{"type": "image_url"}]), ("assistant", "d")),
         "not_text_part",
         "messages[0].content[0]",
     ),

@@ -1,4 +1,4 @@
-"""Files of every kind opened: what they are, where their rows are, and that no broken place costs another row."""
+"""Files of every kind opened: what they are, where their rows are; no broken place costs another row."""
 
 import gzip
 import io
@@ -152,8 +152,10 @@ def test_parquet_by_mapping_and_with_messages(folder: Path) -> None:
     frame.to_parquet(folder / "a.parquet")
     assert turns(folder / "a.parquet", "user=ask", "assistant=say") == TABLE
     with duckdb.connect() as connection:
-        query = "COPY (SELECT [{'role': 'user', 'content': 'q'}, {'role': 'assistant', 'content': 'a'}] AS messages)"
-        connection.execute(f"{query} TO '{folder.parent / 'm.parquet'}' (FORMAT parquet)")
+        said = "[{'role': 'user', 'content': 'q'}, {'role': 'assistant', 'content': 'a'}]"
+        connection.execute(
+            f"COPY (SELECT {said} AS messages) TO '{folder.parent / 'm.parquet'}' (FORMAT parquet)"
+        )
     assert turns(folder.parent / "m.parquet") == [("q", "a")]
 
 

@@ -195,7 +195,7 @@ def test_a_family_has_all_its_members_and_no_others(family: str, members: set[st
 
 def test_every_command_and_option_is_explained() -> None:
     for name, (_, options) in COMMANDS.items():
-        assert f"cli.{name}" in EN
+        assert f"cli.{name.replace(' ', '.')}" in EN
         assert all(f"cli.option.{option.strip('-').lower()}" in EN for option in options)
     assert not [key for key in EN if key.startswith("cli.") and "%" in EN[key] + ZH[key]], (
         "argparse fills in %"

@@ -1,6 +1,8 @@
 """The form that asks for data: identity conversations, a file, or what an earlier run was taught."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -9,7 +11,7 @@ from core.data.identity import LANGUAGES, LONGEST_NAME
 from core.data.opening import Reading
 from core.data.reading.source import PACKED, SUFFIXES
 from core.data.upload import Upload, file_of, keep_upload
-from core.errors import TuneboardError
+from core.errors import InputError, TuneboardError
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
 from core.steps.data import about_data
@@ -78,6 +80,18 @@ def data_form(workspace: Workspace) -> Wish | None:
         return None
     wish = Wish(name, file, model, replay, system=system, language=spoken, reading=reading)
     return wish if asked else None
+
+
+@contextmanager
+def by_own_name(workspace: Workspace) -> Iterator[None]:
+    """What is wrong with an uploaded file is said of the name it came with, not of where it is kept."""
+    try:
+        yield
+    except InputError as error:
+        known = st.session_state.get("data_upload")
+        if known and error.values.get("path") == file_of(workspace, known[1]):
+            error.values["path"] = known[1].name
+        raise
 
 
 def uploaded(workspace: Workspace) -> Upload | None:

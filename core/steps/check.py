@@ -18,7 +18,7 @@ from core.data.opening import Opened, Reading, open_data
 from core.errors import NotAModel
 from core.files import read_json, write_json
 from core.jobs.job import JobSpec
-from core.models import find_model, speech_of_folder
+from core.models import chat_template_of, find_model, model_type_of
 from core.paths import CheckPaths, Workspace
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES, template_for
@@ -69,8 +69,7 @@ def _settings(folder: Path, asked: Asked) -> Callable[[Format], Settings]:
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.exists():
         raise NotAModel(folder=folder, reason=say("model.no_tokenizer"))
-    chat_template, model_type = speech_of_folder(folder)
-    template = asked.template or template_for(chat_template, model_type)
+    template = asked.template or template_for(chat_template_of(folder), model_type_of(folder))
     return lambda chosen: Settings(tokenizer, template, chosen)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -109,8 +110,8 @@ def _write(path: Path, block: Block) -> None:
 
 def _read(path: Path, rows: int) -> Block | None:
     """A block as it was kept; None when there is none, or when it is damaged."""
-    with suppress(OSError, ValueError, KeyError, TypeError, EOFError):
-        with np.load(path, allow_pickle=False) as kept:
+    with suppress(OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             lists = json.loads(kept["lists"].tobytes())
             block = Block(**{name: kept[name] for name in _ARRAYS}, **_as_tuples(lists))
         return block if len(block.usable) == rows else None

@@ -86,5 +86,5 @@ class Report:
     def of_record(cls, record: Mapping[str, Any]) -> "Report":
         """The report that :meth:`as_record` wrote. Raises KeyError or TypeError for anything else."""
         kept = dict(record)
-        listed = [Finding(**one) for one in kept.pop("listed")]
-        return cls(**kept, findings=Findings(listed, Counter(kept.pop("counts"))))
+        found = Findings([Finding(**one) for one in kept.pop("listed")], Counter(kept.pop("counts")))
+        return cls(**kept, findings=found)
