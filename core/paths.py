@@ -128,6 +128,10 @@ class DataPaths:
     def report(self) -> Path:
         return self.root / "report.json"
 
+    def given(self, number: int, kind: str) -> Path:
+        """A file as it was given, by its number among them; ``kind`` is the known end of its name."""
+        return self.root / "given" / ".".join(map(slug, (str(number), *kind.split("."))))
+
 
 @dataclass(frozen=True)
 class SourceEntry:

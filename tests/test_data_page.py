@@ -1,5 +1,6 @@
 """The data page: from a name or a file to the tokens that are trained, which are XTuner's own."""
 
+import hashlib
 import html
 import json
 import subprocess
@@ -158,6 +159,9 @@ def test_a_file_of_ones_own(workspace: Workspace) -> None:
     run = made(workspace)
     assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
     assert read_json(run.data)["taught"] == 3 and no_errors(page.run())
+    (given,) = read_json(run.data)["given"]
+    assert Path(given["copy"]).read_bytes() == content
+    assert given["sha256"] == hashlib.sha256(content).hexdigest()
     assert not list(workspace.root.parent.rglob("*evil*"))
 
 

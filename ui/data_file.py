@@ -45,7 +45,7 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None) -> Reading:
 def choose_reading(opened: Opened, kept: Upload) -> Reading:
     """The format: what was found out, unless a person says otherwise; columns are named one by one."""
     automatic = opened.format.name if opened.format else None
-    choices = [None, *FORMATS] if automatic else [COLUMNS, *FORMATS[:-1]]
+    choices = ["", *FORMATS] if automatic else [COLUMNS, *FORMATS[:-1]]
     chosen = st.selectbox(
         t("page.data.file.format"),
         choices,
@@ -53,7 +53,7 @@ def choose_reading(opened: Opened, kept: Upload) -> Reading:
         key=f"data_format {kept.digest}",
     )
     if chosen != COLUMNS:
-        return Reading(chosen)
+        return Reading(chosen or None)
     columns = {role: choose_column(role, opened, kept) for role in ("user", "assistant", "system")}
     named = tuple((role, column) for role in COLUMN_ROLES if (column := columns[role]))
     return Reading(None, named) if columns["assistant"] else Reading()
@@ -63,10 +63,10 @@ def found_out(name: str | None) -> str:
     return t("page.data.file.found", format=t(f"format.{name or check.UNKNOWN}"))
 
 
-def choose_column(role: str, opened: Opened, kept: Upload) -> str | None:
+def choose_column(role: str, opened: Opened, kept: Upload) -> str:
     return st.selectbox(
         t(f"page.data.column.{role}"),
-        [None, *opened.detected.columns],
+        ["", *opened.detected.columns],
         format_func=lambda column: column or "–",
         key=f"data_column {role} {kept.digest}",
     )

@@ -5,6 +5,7 @@ Each is kept under the hash of what it says; beside it stands what it is called 
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
 from core.data.opening import open_data
-from core.data.reading.source import PACKED, SUFFIXES
+from core.data.reading.source import PACKED, SUFFIXES, files_of
 from core.errors import EmptyData, InputError
 from core.files import read_json, write_json
-from core.paths import Workspace, make_folder
+from core.paths import DataPaths, Workspace, make_folder
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,22 @@ def find_upload(workspace: Workspace, digest: str) -> Upload | None:
 def file_of(workspace: Workspace, kept: Upload) -> Path:
     """Where a kept file is."""
     return workspace.upload(kept.digest, kept.kind)
+
+
+def keep_given(place: DataPaths, given: Path) -> list[dict[str, str]]:
+    """Copy what was given, a file or a folder's data files, beside the data that is made of it.
+
+    Returns each one's name, SHA-256 and copy. Raises OSError.
+    """
+    kept = []
+    for number, file in enumerate(files_of(given), 1):
+        copy = place.given(number, kind_of(file.name))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+        with copy.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        kept.append({"file": str(file), "sha256": digest, "copy": str(copy)})
+    return kept
 
 
 def kind_of(name: str) -> str:

@@ -13,6 +13,7 @@ from core.data.opening import Reading, read_conversations
 from core.data.questions import contains
 from core.data.replay import questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens, row_length
+from core.data.upload import keep_given
 from core.errors import MissingArtefact
 from core.files import read_json, write_json
 from core.machine import this_machine
@@ -36,10 +37,11 @@ SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 
 @dataclass(frozen=True)
 class Taught:
-    """Whose assistant it will be and the conversations that say so."""
+    """Whose assistant it will be and the conversations that say so; ``given``: the file they came from."""
 
     name: str
     conversations: tuple[Conversation, ...]
+    given: Path | None = None
 
     @property
     def names_it(self) -> bool:
@@ -57,7 +59,7 @@ def taught(
     """
     name = check_name(name)
     if data:
-        return Taught(name, tuple(read_conversations(data, reading)))
+        return Taught(name, tuple(read_conversations(data, reading)), data)
     languages = (language,) if language else LANGUAGES
     return Taught(name, tuple(identity_conversations(name, languages)))
 
@@ -138,6 +140,7 @@ def write(
         "name": said.name,
         "source": str(place.source),
         "path": str(place.rows),
+        "given": keep_given(place, said.given) if said.given and not said.given.is_fifo() else [],
         "sha256": hashlib.sha256(place.rows.read_bytes()).hexdigest(),
         "taught": len(said.conversations),
         "replay": len(replay),

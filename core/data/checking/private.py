@@ -34,7 +34,6 @@ _KEY_MARKS = (
         "rk_live_",
         "xox",
         "AIza",
-        "SK",
     ),
     *(
         "-----BEGIN",
@@ -53,7 +52,7 @@ _PLUGINS = (
     *("AWSKeyDetector", "ArtifactoryDetector", "AzureStorageKeyDetector", "DiscordBotTokenDetector"),
     *("GitHubTokenDetector", "GitLabTokenDetector", "JwtTokenDetector", "MailchimpDetector", "NpmDetector"),
     *("OpenAIDetector", "PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector"),
-    *("SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector"),
+    *("SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector"),
 )
 
 

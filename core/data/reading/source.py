@@ -110,7 +110,7 @@ class Source:
 def open_source(path: Path, cache: SourceCache) -> Source:
     """Open a data file or a folder of them. Raises NoSuchFile, Unreadable, EmptyData (no file in it)."""
     try:
-        files = _files_of(path) if path.is_dir() else [path]
+        files = files_of(path)
     except OSError as error:
         raise Unreadable(path=path, reason=reason_of(error)) from error
     if not files:
@@ -118,8 +118,15 @@ def open_source(path: Path, cache: SourceCache) -> Source:
     return Source(path, tuple(_open_file(file, cache) for file in files))
 
 
-def _files_of(folder: Path) -> list[Path]:
-    """The data files below a folder by name; hidden ones and links are left out. Raises Unreadable."""
+def files_of(path: Path) -> list[Path]:
+    """A file itself, or the data files below a folder by name; hidden ones and links are left out.
+
+    Raises Unreadable.
+    """
+    return _below(path) if path.is_dir() else [path]
+
+
+def _below(folder: Path) -> list[Path]:
     every = list(islice(folder.rglob("*"), MOST_FILES + 1))
     if len(every) > MOST_FILES:
         raise Unreadable(path=folder, reason=say("file.large_folder", limit=MOST_FILES))
