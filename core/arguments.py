@@ -3,7 +3,7 @@ language, and values that begin with a dash taken as values where a person's own
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, NoReturn
 
 from core.errors import InvalidOption
@@ -86,14 +86,17 @@ def joined(arguments: Sequence[str], options: Iterable[str]) -> list[str]:
     return result
 
 
-def one_word(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
-    """``data make identity`` as the one argument that argparse takes for a command's name."""
-    known = sorted((command.split() for command in commands), key=len, reverse=True)
-    for place in range(len(arguments)):
-        for words in known:
-            if list(arguments[place : place + len(words)]) == words:
-                return [*arguments[:place], " ".join(words), *arguments[place + len(words) :]]
-    return list(arguments)
+def grouped(arguments: Sequence[str], commands: Container[str]) -> list[str]:
+    """``runs adopt`` as one word, where such a command is known: argparse knows one level of commands."""
+    result = list(arguments)
+    for place, (before, word) in enumerate(zip(["", *result], result, strict=False)):
+        if word.startswith("-") or before == "--workspace":
+            continue
+        together = " ".join(result[place : place + 2])
+        if together in commands and place + 1 < len(result):
+            result[place : place + 2] = [together]
+        break
+    return result
 
 
 def whole_number(low: int, high: int) -> "WholeNumber":
