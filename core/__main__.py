@@ -15,15 +15,17 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from core import importing
+from core import check_command, importing
 from core import tune as chain
 from core.arguments import MOST_ITERATIONS, Parser, grouped, joined, whole_number
 from core.data.identity import LANGUAGES
+from core.data.opening import reading_of
 from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.hubs import HUBS, source_of
 from core.paths import Workspace
+from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_file import catalog
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
@@ -80,6 +82,8 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "FOLDER": {"type": Path, "metavar": "FOLDER", "nargs": "?", "default": Path()},
         "WORD": {"metavar": "WORD", "nargs": "*"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
+        "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
+        **check_command.OPTIONS,
     }
     settings = known[option]
     name = FLAGS.get(option, option) if option.startswith("--") else option.lower()
@@ -98,6 +102,7 @@ def _wish(options: argparse.Namespace) -> Wish:
         iterations=options.iterations,
         system=options.system,
         language=options.language,
+        reading=reading_of(options.format, options.column),
     )
 
 
@@ -194,7 +199,17 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
 HELP = {"--run": "go_on", "NAME": "config_name"}
 # One flag that means something else to another command.
 FLAGS = {"--as": "--name"}
-MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system", "--language")
+MAKE = (
+    "--name",
+    "--data",
+    *check_command.READ,
+    "--model",
+    "--no-replay",
+    "--seed",
+    "--iterations",
+    "--system",
+    "--language",
+)
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
     "data": (_data, (*MAKE, "--run")),
@@ -213,6 +228,7 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "configs open": (_open_config, ("CONFIG",)),
     "configs copy": (_copy_config, ("NAME", "FOLDER")),
     "doctor": (_doctor, ()),
+    **check_command.COMMANDS,
 }
 
 

@@ -73,7 +73,7 @@ def start_data(workspace: Workspace, wish: Wish, by: str, language: str) -> RunP
 
 
 def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
-    said = data.taught(wish.name, wish.data, wish.language)
+    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
     chosen_model(workspace, wish.model)
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
@@ -100,6 +100,7 @@ def plan(
         "language": wish.language,
     }
     options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
+    options += wish.reading.options
     if not wish.replay:
         options.append("--no-replay")
     return JobSpec(

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from core.check_table import show_check
 from core.pace import COSTS, IMPORT_COSTS, Clock
 from core.steps.step import counted, megabytes
 from core.wording import say
@@ -22,11 +23,13 @@ from core.wording import say
 STAGES = {
     "tune": tuple(COSTS),
     "data": ("starter", "base"),
+    "data check": ("starter", "check"),
     "export": ("convert", "merge"),
     "models import": tuple(IMPORT_COSTS),
 }
 ALL_COSTS = {**COSTS, **IMPORT_COSTS}
 PLAIN_EVERY = 10.0
+OTHER_COST = 15
 SHOWN_ANSWERS = 3
 
 
@@ -113,7 +116,7 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: ALL_COSTS[stage] for stage in STAGES.get(command, (command,))})
+    clock = Clock({stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
@@ -132,6 +135,8 @@ def show(kind: str, result: dict[str, Any]) -> None:  # noqa: C901
         _show_models(console, result["models"])
     elif kind == "doctor":
         _show_findings(console, result["findings"])
+    elif kind == "data check":
+        show_check(console, result)
     elif kind == "configs":
         _show_configs(console, result)
     elif kind == "configs open":

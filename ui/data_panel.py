@@ -7,7 +7,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.data.conversations import Conversation, read_conversations
+from core.data.conversations import Conversation
+from core.data.opening import read_conversations
 from core.data.preview import Counts, Encoder, Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
 from core.errors import NoSuchFile
