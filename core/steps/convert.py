@@ -14,8 +14,10 @@ SHARD = "2GB"
 def plan(run: RunPaths) -> JobSpec:
     """The job that converts the run's last checkpoint into its ``adapter/``.
 
-    Raises MissingArtefact; NotARecipe for one adopted that trained something else than a Recipe's adapter.
+    Raises MissingArtefact; NoSuchModel without its base, whose shape the adapter has; NotARecipe for one
+    adopted that trained something else than a Recipe's adapter.
     """
+    train.model_of(run)
     adopt.refuse_unlike(run)
     trained = train.read(run)
     return engine_job("convert", run.config, trained.checkpoint, run.adapter, SHARD)
