@@ -9,6 +9,7 @@ import re
 import secrets
 import tempfile
 import unicodedata
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -197,6 +198,14 @@ class SourceCache:
     def block(self, settings: str, digest: str) -> Path:
         """A block of rows as it was checked with these settings; both are hashes."""
         return self.root / "blocks" / slug(settings) / slug(digest[:2]) / f"{slug(digest)}.npz"
+
+    def entries(self) -> Iterator[Path]:
+        """The folders of all data files."""
+        return self.root.glob("files/*")
+
+    def blocks(self) -> Iterator[Path]:
+        """All kept blocks."""
+        return self.root.glob("blocks/*/*/*.npz")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from core.data.checking.texts import TemplateTokens, template_tokens
 from core.data.formats.reading import Format
 from core.data.formats.shapes import FORMATS
 from core.data.opening import Opened, Reading, open_data
+from core.data.reading.keeping import forget_old
 from core.errors import NotAModel
 from core.files import read_json, write_json
 from core.jobs.job import JobSpec
@@ -52,6 +53,7 @@ def run(workspace: Workspace, asked: Asked, progress: Callable[[float, str], Non
     """Check the file and keep the report.
 
     Raises NoSuchFile, Unreadable, EmptyData, NoSuchModel, NotAModel."""
+    forget_old(workspace.cache)
     folder = find_model(workspace, asked.model)
     settings_of = _settings(folder, asked)
     place = where(workspace, asked)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from core.data.reading.encodings import Encoding, opened, read_encoding, write_plain
+from core.data.reading.keeping import used
 from core.data.reading.rows import Damage, Layout, layout
 from core.data.reading.structure import Spans
 from core.data.reading.tables import Refused, table_kind, write_table
@@ -173,6 +174,7 @@ def _read_known(path: Path, place: SourceEntry) -> Part | None:
     if not about or not place.spans.exists():
         return None
     plain = place.plain if about["copied"] else path
+    used(place.folder)
     return Part(
         path,
         plain,
