@@ -9,7 +9,6 @@ import re
 import secrets
 import tempfile
 import unicodedata
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -140,75 +139,6 @@ class DataPaths:
 
 
 @dataclass(frozen=True)
-class SourceEntry:
-    """What is kept about one data file as it was at one time."""
-
-    folder: Path
-
-    @property
-    def about(self) -> Path:
-        """Its container, encoding and broken places."""
-        return self.folder / "about.json"
-
-    @property
-    def spans(self) -> Path:
-        """Where each row begins and ends."""
-        return self.folder / "spans.npy"
-
-    @property
-    def plain(self) -> Path:
-        """Its rows as plain UTF-8, where the file itself is something else."""
-        return self.folder / "rows.txt"
-
-    @property
-    def table(self) -> Path:
-        """A table's rows while they are written."""
-        return self.folder / ".table"
-
-    @property
-    def given(self) -> Path:
-        """What came through a pipe."""
-        return self.folder / "given"
-
-
-@dataclass(frozen=True)
-class CheckPaths:
-    """The job folder of one check, and what it leaves there."""
-
-    root: Path
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report.json"
-
-    @property
-    def progress(self) -> Path:
-        return self.root / "progress.json"
-
-
-@dataclass(frozen=True)
-class SourceCache:
-    """What was found out about data files, kept beside the data: all of it can be made again."""
-
-    root: Path
-
-    def entry(self, key: str) -> SourceEntry:
-        return SourceEntry(self.root / "files" / slug(key))
-
-    def block(self, settings: str, digest: str) -> Path:
-        """A block of rows as it was checked with these settings; both are hashes."""
-        return self.root / "blocks" / slug(settings) / slug(digest[:2]) / f"{slug(digest)}.npz"
-
-    def entries(self) -> Iterator[Path]:
-        """The folders of all data files."""
-        return self.root.glob("files/*")
-
-    def blocks(self) -> Iterator[Path]:
-        """All kept blocks."""
-        return self.root.glob("blocks/*/*/*.npz")
-
-
-@dataclass(frozen=True)
 class Workspace:
     """``TUNEBOARD_HOME``, by default ``./workspace``."""
 
@@ -258,14 +188,6 @@ class Workspace:
         return self.root / "answers"
 
     @property
-    def cache(self) -> SourceCache:
-        return SourceCache(self.root / "cache")
-
-    def check(self, key: str) -> CheckPaths:
-        """The folder of the check with this key, a hash."""
-        return CheckPaths(self.root / "checks" / slug(key))
-
-    @property
     def chats(self) -> Path:
         """The chats with the models, one JSON file each."""
         return self.root / "chats"
@@ -282,6 +204,17 @@ class Workspace:
 
     def model(self, name: str) -> Path:
         return self.models / slug(name)
+
+    @property
+    def inbox(self) -> Path:
+        """Where somebody puts data files that are too large to upload; made by them."""
+        return self.root / "files"
+
+    def inbox_files(self) -> list[Path]:
+        """The files and folders in it by name."""
+        with suppress(OSError):
+            return sorted(path for path in self.inbox.iterdir() if not path.name.startswith("."))
+        return []
 
     @property
     def uploads(self) -> Path:

@@ -178,6 +178,19 @@ def test_a_file_with_faults_is_not_trained(workspace: Workspace) -> None:
     assert workspace.run_folders() == []
 
 
+def test_a_file_that_lies_on_the_machine_is_chosen(workspace: Workspace) -> None:
+    page = choose(open_test_page("data"), "data_source", "upload")
+    assert no_errors(page) and any(str(workspace.inbox) in caption.value for caption in page.caption)
+    workspace.inbox.mkdir()
+    (workspace.inbox / "大 文件.jsonl").write_text(json.dumps(FAULTY[0]), encoding="utf-8")
+    (workspace.inbox / "no data.json").write_bytes(b"\x7fELF")
+    page.run()
+    page.selectbox(key="data_inbox").set_value("大 文件.jsonl").run()
+    assert no_errors(page) and any("大 文件.jsonl: 1 rows" in caption.value for caption in page.caption)
+    page.selectbox(key="data_inbox").set_value("no data.json").run()
+    assert not page.exception and "no data.json cannot be read" in page.error[0].value
+
+
 def test_what_is_no_data_is_said(workspace: Workspace) -> None:
     page = upload("a picture.json", b"\x89PNG\r\n\x1a\n")
     assert not page.exception and "a picture.json cannot be read" in page.error[0].value

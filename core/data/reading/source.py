@@ -23,7 +23,8 @@ from core.data.reading.structure import Spans
 from core.data.reading.tables import Refused, table_kind, write_table
 from core.errors import EmptyData, NoSuchFile, StorageFailed, Unreadable, reason_of
 from core.files import read_json, write_json
-from core.paths import SourceCache, SourceEntry, make_folder
+from core.paths import make_folder
+from core.source_paths import SourceCache, SourceEntry
 from core.wording import say
 
 # Raised when the meaning of what is kept changes.
