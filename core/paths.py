@@ -205,28 +205,9 @@ class Workspace:
     def model(self, name: str) -> Path:
         return self.models / slug(name)
 
-    @property
-    def inbox(self) -> Path:
-        """Where somebody puts data files that are too large to upload; made by them."""
-        return self.root / "files"
-
-    def inbox_files(self) -> list[Path]:
-        """The files and folders in it by name."""
-        with suppress(OSError):
-            return sorted(path for path in self.inbox.iterdir() if not path.name.startswith("."))
-        return []
-
-    @property
-    def uploads(self) -> Path:
-        return self.root / "uploads"
-
     def upload(self, digest: str, kind: str = "json") -> Path:
         """Where a data file is kept: under the hash of its content, never under a name it came with."""
-        return self.uploads / ".".join(map(slug, (digest, *kind.split("."))))
-
-    def upload_about(self, digest: str) -> Path:
-        """What a kept data file is called, and which version it was made from."""
-        return self.uploads / f".{slug(digest)}.about.json"
+        return self.root / "uploads" / ".".join(map(slug, (digest, *kind.split("."))))
 
     def model_folders(self) -> list[Path]:
         """Every model's folder, by name."""

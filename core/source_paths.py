@@ -1,6 +1,7 @@
 """Where is kept what was found out about data files; paths of the checks are joined here and nowhere else."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,3 +85,25 @@ def cache_of(workspace: Workspace) -> SourceCache:
 def check_of(workspace: Workspace, key: str) -> CheckPaths:
     """The folder of the check with this key, a hash."""
     return CheckPaths(workspace.root / "checks" / slug(key))
+
+
+def uploads_of(workspace: Workspace) -> Path:
+    """The folder of uploaded files and of what mending makes of them."""
+    return workspace.root / "uploads"
+
+
+def upload_about(workspace: Workspace, digest: str) -> Path:
+    """What a kept data file is called, and which version it was made from."""
+    return uploads_of(workspace) / f".{slug(digest)}.about.json"
+
+
+def inbox(workspace: Workspace) -> Path:
+    """Where somebody puts data files that are too large to upload; made by them."""
+    return workspace.root / "files"
+
+
+def inbox_files(workspace: Workspace) -> list[Path]:
+    """The files in it by name."""
+    with suppress(OSError):
+        return sorted(path for path in inbox(workspace).iterdir() if path.is_file() and path.name[0] != ".")
+    return []

@@ -14,6 +14,7 @@ from core.data.upload import Upload, file_of, keep_file, keep_upload
 from core.errors import InputError, TuneboardError
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
+from core.source_paths import inbox, inbox_files
 from core.steps.data import about_data
 from core.steps.step import counted
 from core.tune import Wish
@@ -125,12 +126,12 @@ def is_new(where: str, what: str) -> bool:
 
 def take_from_inbox(workspace: Workspace) -> None:
     """A file that lies on this machine already: one is chosen, no path is typed."""
-    files = {file.name: file for file in workspace.inbox_files() if file.is_file()}
+    files = {file.name: file for file in inbox_files(workspace)}
     if not files:
-        st.caption(t("page.data.inbox.help", folder=workspace.inbox))
+        st.caption(t("page.data.inbox.help", folder=inbox(workspace)))
         return
     chosen = st.selectbox(
-        t("page.data.inbox", folder=workspace.inbox),
+        t("page.data.inbox", folder=inbox(workspace)),
         ["", *files],
         format_func=lambda name: name or "–",
         key="data_inbox",

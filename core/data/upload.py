@@ -18,7 +18,7 @@ from core.data.reading.source import PACKED, SUFFIXES, files_of
 from core.errors import EmptyData, InputError
 from core.files import read_json, write_json
 from core.paths import DataPaths, Workspace, make_folder
-from core.source_paths import cache_of
+from core.source_paths import cache_of, upload_about, uploads_of
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ def _keep(workspace: Workspace, file: Path, about: Upload) -> Upload:
     kept = Upload(digest, about.kind, about.name, len(source), about.parent, about.fix)
     # A version that says what an earlier one said is that one: its own parents stay.
     if known is None or not known.parent:
-        write_json(workspace.upload_about(digest), asdict(kept))
+        write_json(upload_about(workspace, digest), asdict(kept))
     return kept
 
 
 def find_upload(workspace: Workspace, digest: str) -> Upload | None:
     """The kept file with this hash."""
-    found = read_json(workspace.upload_about(digest))
+    found = read_json(upload_about(workspace, digest))
     return Upload(**found) if isinstance(found, dict) else None
 
 
@@ -125,7 +125,7 @@ def kind_of(name: str) -> str:
 @contextmanager
 def _unnamed(workspace: Workspace) -> Iterator[Path]:
     """A new file in the room of uploads, gone in the end unless it was renamed."""
-    folder = workspace.uploads
+    folder = uploads_of(workspace)
     make_folder(folder, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".", dir=folder)
     os.close(descriptor)
