@@ -7,9 +7,11 @@ from typing import Any
 
 from core.arguments import MOST_TOKENS, whole_number
 from core.data.formats.shapes import FORMATS
-from core.data.opening import reading_of
+from core.data.opening import open_data, reading_of
+from core.models import find_model
 from core.paths import Workspace
 from core.recipe.recipe import Recipe
+from core.source_paths import cache_of
 from core.steps import check
 from core.terminal import progress
 from core.tune import ready_tokenizer
@@ -23,6 +25,8 @@ def _check(options: argparse.Namespace, workspace: Workspace) -> Result:
     reading = reading_of(options.format, options.column)
     template = None if options.template == "auto" else options.template
     asked = check.Asked(options.file, options.model, options.max_length, template, reading)
+    find_model(workspace, options.model)
+    open_data(asked.file, cache_of(workspace), reading)  # what is wrong with the question is said at once
     with progress(options.kind) as shown:
         ready_tokenizer(workspace, options.model, shown)
         shown.stage("check")

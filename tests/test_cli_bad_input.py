@@ -101,7 +101,7 @@ CASES: dict[str, Case] = {
     "not UTF-8": (with_data("[\n张".encode("gbk")), 2, ("line 2", "数据 a.json")),
     "a picture": (with_data(b"\x89PNG\r\n\x1a\n\0"), 2, ("PNG", "数据 a.json")),
     "no mapping": (named("--column", "x"), 2, ("--column x", "assistant")),
-    "nothing to check": (plain("data", "check"), 2, ("file", "scripts/run data check --help")),
+    "nothing to check": (plain("data", "check"), 2, ("FILE", "scripts/run data check --help")),
     "check no file": (plain("data", "check", "PLACE/no.json"), 2, ("There is no file", "PLACE/no.json")),
     "check no model": (plain("data", "check", "x", "--model", "PLACE/m"), 2, ("There is no model",)),
     "no length": (plain("data", "check", "x", "--max-length", "0"), 2, ("--max-length", "from 1")),

@@ -23,10 +23,11 @@ from core.data.formats.reading import Format
 from core.data.opening import Opened, open_data, read_conversations
 from core.data.questions import held_back_questions
 from core.data.tokens import count_tokens
-from core.paths import SourceCache, Workspace
+from core.paths import Workspace
 from core.recipe.templates import TEMPLATES
+from core.source_paths import SourceCache
 from core.steps.check import Asked, marks, run
-from tests.command_line import cli, last_json
+from tests.command_line import cli, last_json, make_data
 from tests.small_model import make_small_model
 
 KEYS = [
@@ -369,6 +370,25 @@ def test_columns_and_format_on_the_command_line(file: Path, tmp_path: Path, mode
     )
     assert (mapped["format"], mapped["rows"], mapped["usable"], mapped["problems"]) == ("columns", 1, 1, [])
     assert last_json(cli("data", "check", table, "--format", "openai", *options, cwd=tmp_path))["usable"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.jsonl", json.dumps({"messages": [ASKED, ANSWERED]}), ()),
+        ("a.json", json.dumps([{"instruction": "hi", "output": "good day"}]), ()),
+        ("a.csv", "问,答\nhi,good day\n", ("--column", "user=问", "--column=assistant=答")),
+    ],
+)
+def test_any_format_is_taught(
+    name: str, content: str, options: tuple[str, ...], workspace: Workspace, model: Path, tmp_path: Path
+) -> None:
+    """From the file to a run's rows, its source kept and hashed."""
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    run_id = make_data(workspace, model, "--name", "Zoë", "--data", tmp_path / name, *options)["run"]
+    about = json.loads(workspace.run(run_id).data.read_text(encoding="utf-8"))
+    assert read_conversations(Path(about["source"])) == [one_turn("hi", "good day")]
+    assert Path(about["given"][0]["copy"]).read_text(encoding="utf-8") == content
 
 
 def test_progress_and_report_are_left_for_whoever_looks(tmp_path: Path, file: Path, model: Path) -> None:

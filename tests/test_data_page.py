@@ -25,6 +25,7 @@ from core.jobs.status import State
 from core.paths import PROJECT, RunPaths, Workspace
 from core.recipe.templates import TEMPLATES
 from core.runs import DATA
+from core.source_paths import inbox, uploads_of
 from core.steps import train
 from tests.page import open_test_page
 from tests.small_model import make_small_model
@@ -178,6 +179,19 @@ def test_a_file_with_faults_is_not_trained(workspace: Workspace) -> None:
     assert workspace.run_folders() == []
 
 
+def test_a_file_that_lies_on_the_machine_is_chosen(workspace: Workspace) -> None:
+    page = choose(open_test_page("data"), "data_source", "upload")
+    assert no_errors(page) and any(str(inbox(workspace)) in caption.value for caption in page.caption)
+    inbox(workspace).mkdir()
+    (inbox(workspace) / "大 文件.jsonl").write_text(json.dumps(FAULTY[0]), encoding="utf-8")
+    (inbox(workspace) / "no data.json").write_bytes(b"\x7fELF")
+    page.run()
+    page.selectbox(key="data_inbox").set_value("大 文件.jsonl").run()
+    assert no_errors(page) and any("大 文件.jsonl: 1 rows" in caption.value for caption in page.caption)
+    page.selectbox(key="data_inbox").set_value("no data.json").run()
+    assert not page.exception and "no data.json cannot be read" in page.error[0].value
+
+
 def test_what_is_no_data_is_said(workspace: Workspace) -> None:
     page = upload("a picture.json", b"\x89PNG\r\n\x1a\n")
     assert not page.exception and "a picture.json cannot be read" in page.error[0].value
@@ -212,7 +226,7 @@ def test_a_file_is_checked_and_mended_and_the_mending_undone(workspace: Workspac
     assert "<del>" in body(page) and "im_end" in body(page)
     page.button(key="apply template_token").click().run()
     assert no_errors(page) and any("Mended" in caption.value for caption in page.caption)
-    mended = next(file for file in workspace.uploads.glob("*.jsonl"))
+    mended = next(file for file in uploads_of(workspace).glob("*.jsonl"))
     assert [json.loads(line) for line in mended.read_text(encoding="utf-8").splitlines()][:2] == FAULTY[:2]
     assert json.loads(mended.read_text(encoding="utf-8").splitlines()[2])["conversation"][0]["input"] == "b"
     page.button(key="data_back").click().run()
@@ -281,7 +295,7 @@ def test_the_same_upload_is_kept_once(workspace: Workspace) -> None:
     assert (kept.rows, kept.kind) == (2, "jsonl")
     assert keep_upload(workspace, lines, "b.jsonl").digest == kept.digest
     assert read_conversations(file_of(workspace, kept)) == [(Turn("a", "b"),)] * 2
-    assert len(list(workspace.uploads.glob("*.jsonl"))) == 1
+    assert len(list(uploads_of(workspace).glob("*.jsonl"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,12 @@ from core.data.checking.check import check
 from core.data.conversations import Turn
 from core.data.formats.reading import Format
 from core.data.opening import open_data, read_conversations, reading_of
+from core.data.reading.keeping import forget_old
 from core.data.reading.rows import layout
 from core.data.reading.source import line_and_column
 from core.data.reading.structure import whole_objects
 from core.errors import EmptyData, InputError, Unreadable
-from core.paths import SourceCache
+from core.source_paths import SourceCache
 from tests.malformed import LINES, ROWS, Bad, malformed
 
 CORPUS = {bad.name: bad for bad in malformed()}
@@ -223,6 +224,21 @@ def test_a_second_look_reads_what_was_kept(folder: Path, cache: SourceCache) -> 
     file.write_text("\n".join(LINES[:2]), encoding="utf-8")
     os.utime(file, ns=(1, 1))
     assert len(open_data(file, cache).source) == 2
+
+
+def test_what_is_of_no_use_for_a_month_is_forgotten(folder: Path, cache: SourceCache) -> None:
+    for name in ("old.jsonl", "new.jsonl"):
+        (folder / name).write_text("\n".join(LINES), encoding="utf-8")
+        open_data(folder / name, cache)
+    old, new = sorted(cache.entries(), key=lambda entry: entry.stat().st_mtime)
+    block = cache.block("a", "bc")
+    block.parent.mkdir(parents=True)
+    block.touch()
+    for kept in (old, new, block):
+        os.utime(kept, (1, 1))
+    open_data(folder / "new.jsonl", cache)
+    forget_old(cache)
+    assert [*cache.entries()] == [new] and not block.exists()
 
 
 def test_damage_of_what_was_kept_is_made_again(folder: Path, cache: SourceCache) -> None:

@@ -11,6 +11,7 @@ from core.data.opening import Opened, Reading, Row, open_data
 from core.data.upload import Upload, file_of, find_upload
 from core.jobs.launch import launch, stop
 from core.paths import Workspace
+from core.source_paths import cache_of
 from core.steps import check
 from core.steps.check import Asked
 from ui.data_findings import show_findings
@@ -26,10 +27,10 @@ LONGEST_RAW = 600
 
 def data_file(workspace: Workspace, kept: Upload, model: str | None) -> Reading:
     """The panel of one kept file; returns how its rows are read."""
-    opened = open_data(file_of(workspace, kept), workspace.cache)
+    opened = open_data(file_of(workspace, kept), cache_of(workspace))
     reading = choose_reading(opened, kept)
     if reading != Reading():
-        opened = open_data(file_of(workspace, kept), workspace.cache, reading)
+        opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
     st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
     with st.expander(t("page.data.file.first"), key="data_first", expanded=opened.format is None):
         st.html(STYLE + "".join(map(draw_row, opened.page(0, FIRST_ROWS))))
@@ -91,8 +92,7 @@ def offer_back(workspace: Workspace, kept: Upload) -> None:
 
 def choose_version(kept: Upload) -> None:
     """Go on with another version of the file."""
-    file_id, _ = st.session_state["data_upload"]
-    st.session_state["data_upload"] = (file_id, kept)
+    st.session_state["data_upload"] = kept
     st.rerun()
 
 

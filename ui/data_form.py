@@ -10,10 +10,11 @@ import streamlit as st
 from core.data.identity import LANGUAGES, LONGEST_NAME
 from core.data.opening import Reading
 from core.data.reading.source import PACKED, SUFFIXES
-from core.data.upload import Upload, file_of, keep_upload
+from core.data.upload import Upload, file_of, keep_file, keep_upload
 from core.errors import InputError, TuneboardError
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
+from core.source_paths import inbox, inbox_files
 from core.steps.data import about_data
 from core.steps.step import counted
 from core.tune import Wish
@@ -91,8 +92,8 @@ def by_own_name(workspace: Workspace) -> Iterator[None]:
         yield
     except InputError as error:
         known = st.session_state.get("data_upload")
-        if known and error.values.get("path") == file_of(workspace, known[1]):
-            error.values["path"] = known[1].name
+        if known and error.values.get("path") == file_of(workspace, known):
+            error.values["path"] = known.name
         raise
 
 
@@ -105,14 +106,39 @@ def uploaded(workspace: Workspace) -> Upload | None:
         help=t("page.data.file.help", example=f"`{EXAMPLE}`"),
         key="data_file",
     )
-    known = st.session_state.get("data_upload")
-    if file is not None and (known is None or known[0] != file.file_id):
-        st.session_state.pop("data_upload", None)
+    if file is not None and is_new("uploaded", file.file_id):
         with shown_errors():
-            kept = keep_upload(workspace, file.getvalue(), file.name)
-            st.session_state["data_upload"] = (file.file_id, kept)
-    known = st.session_state.get("data_upload")
-    return known[1] if known else None
+            st.session_state["data_upload"] = keep_upload(workspace, file.getvalue(), file.name)
+    take_from_inbox(workspace)
+    found: Upload | None = st.session_state.get("data_upload")
+    return found
+
+
+def is_new(where: str, what: str) -> bool:
+    """Whether something else was chosen there than before: then the file before is put aside."""
+    seen: dict[str, str] = st.session_state.setdefault("data_seen", {})
+    new = seen.get(where) != what
+    if new:
+        st.session_state.pop("data_upload", None)
+    seen[where] = what
+    return new
+
+
+def take_from_inbox(workspace: Workspace) -> None:
+    """A file that lies on this machine already: one is chosen, no path is typed."""
+    files = {file.name: file for file in inbox_files(workspace)}
+    if not files:
+        st.caption(t("page.data.inbox.help", folder=inbox(workspace)))
+        return
+    chosen = st.selectbox(
+        t("page.data.inbox", folder=inbox(workspace)),
+        ["", *files],
+        format_func=lambda name: name or "–",
+        key="data_inbox",
+    )
+    if chosen and is_new("inbox", chosen):
+        with shown_errors(), st.spinner(t("page.data.inbox.reading")):
+            st.session_state["data_upload"] = keep_file(workspace, files[chosen])
 
 
 def earlier(workspace: Workspace) -> Path | None:

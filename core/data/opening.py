@@ -15,7 +15,7 @@ from core.data.formats.shapes import FORMATS
 from core.data.reading.parse import parse_row
 from core.data.reading.source import Source, line_and_column, open_source
 from core.errors import EmptyData, InvalidOption, NotConversations, NotJson, Unreadable
-from core.paths import SourceCache
+from core.source_paths import SourceCache
 from core.wording import say
 
 SHOWN_PROBLEMS = 5

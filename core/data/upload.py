@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
 from core.data.opening import open_data
+from core.data.reading.encodings import opened
 from core.data.reading.source import PACKED, SUFFIXES, files_of
 from core.errors import EmptyData, InputError
 from core.files import read_json, write_json
 from core.paths import DataPaths, Workspace, make_folder
+from core.source_paths import cache_of, upload_about, uploads_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ def keep_upload(workspace: Workspace, content: bytes, name: str) -> Upload:
         return _keep(workspace, unchecked, Upload("", kind_of(name), PurePath(name).name, 0))
 
 
+def keep_file(workspace: Workspace, given: Path) -> Upload:
+    """Keep a copy of a file that lies on this machine. Raises as :func:`keep_upload` does, and NoSuchFile."""
+    with _unnamed(workspace) as unchecked:
+        with opened(given) as source, unchecked.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        return _keep(workspace, unchecked, Upload("", kind_of(given.name), given.name, 0))
+
+
 def keep_version(workspace: Workspace, parent: Upload, lines: Iterable[str], fix: str) -> Upload:
     """Keep what mending ``parent`` has made. Raises EmptyData when nothing is left, NotWritable, OSError."""
     with _unnamed(workspace) as unchecked:
@@ -61,8 +71,8 @@ def _keep(workspace: Workspace, file: Path, about: Upload) -> Upload:
     if new:
         file.replace(path)
     try:
-        opened = open_data(path, workspace.cache)
-        if not len(opened.source) and not any(part.refused for part in opened.source.parts):
+        source = open_data(path, cache_of(workspace)).source
+        if not len(source) and not any(part.refused for part in source.parts):
             raise EmptyData(path=about.name)
     except InputError as error:
         error.values["path"] = about.name
@@ -70,16 +80,16 @@ def _keep(workspace: Workspace, file: Path, about: Upload) -> Upload:
             path.unlink(missing_ok=True)
         raise
     known = find_upload(workspace, digest)
-    kept = Upload(digest, about.kind, about.name, len(opened.source), about.parent, about.fix)
+    kept = Upload(digest, about.kind, about.name, len(source), about.parent, about.fix)
     # A version that says what an earlier one said is that one: its own parents stay.
     if known is None or not known.parent:
-        write_json(workspace.upload_about(digest), asdict(kept))
+        write_json(upload_about(workspace, digest), asdict(kept))
     return kept
 
 
 def find_upload(workspace: Workspace, digest: str) -> Upload | None:
     """The kept file with this hash."""
-    found = read_json(workspace.upload_about(digest))
+    found = read_json(upload_about(workspace, digest))
     return Upload(**found) if isinstance(found, dict) else None
 
 
@@ -115,7 +125,7 @@ def kind_of(name: str) -> str:
 @contextmanager
 def _unnamed(workspace: Workspace) -> Iterator[Path]:
     """A new file in the room of uploads, gone in the end unless it was renamed."""
-    folder = workspace.uploads
+    folder = uploads_of(workspace)
     make_folder(folder, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".", dir=folder)
     os.close(descriptor)

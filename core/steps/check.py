@@ -15,13 +15,15 @@ from core.data.checking.texts import TemplateTokens, template_tokens
 from core.data.formats.reading import Format
 from core.data.formats.shapes import FORMATS
 from core.data.opening import Opened, Reading, open_data
+from core.data.reading.keeping import forget_old
 from core.errors import NotAModel
 from core.files import read_json, write_json
 from core.jobs.job import JobSpec
 from core.models import chat_template_of, find_model, model_type_of
-from core.paths import CheckPaths, Workspace
+from core.paths import Workspace
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES, template_for
+from core.source_paths import CheckPaths, cache_of, check_of
 from core.steps.step import module_job
 from core.wording import say, spoken_language
 
@@ -52,13 +54,14 @@ def run(workspace: Workspace, asked: Asked, progress: Callable[[float, str], Non
     """Check the file and keep the report.
 
     Raises NoSuchFile, Unreadable, EmptyData, NoSuchModel, NotAModel."""
+    forget_old(cache_of(workspace))
     folder = find_model(workspace, asked.model)
     settings_of = _settings(folder, asked)
     place = where(workspace, asked)
-    opened = open_data(asked.file, workspace.cache, asked.reading)
+    opened = open_data(asked.file, cache_of(workspace), asked.reading)
     note = _Noting(place, progress)
     settings = settings_of(opened.format or Format(FORMATS[0]))
-    report = check(opened.source, settings, asked.max_length, workspace.cache, note)
+    report = check(opened.source, settings, asked.max_length, cache_of(workspace), note)
     if opened.format is None:
         report = report.called(UNKNOWN)
     write_json(place.report, report.as_record())
@@ -82,7 +85,7 @@ def marks(workspace: Workspace, asked: Asked) -> TemplateTokens:
 def where(workspace: Workspace, asked: Asked) -> CheckPaths:
     """The folder of this check: the same for the same question about the same file."""
     told = json.dumps([str(asked.file.absolute()), *asked.options])
-    return workspace.check(hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32])
+    return check_of(workspace, hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32])
 
 
 def plan(workspace: Workspace, asked: Asked) -> JobSpec:

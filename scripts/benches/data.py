@@ -20,7 +20,8 @@ from pathlib import Path
 from core.data.identity import bank
 from core.data.opening import open_data
 from core.data.questions import held_back_questions, replay_questions
-from core.paths import PROJECT, SourceCache, Workspace
+from core.paths import PROJECT, Workspace
+from core.source_paths import SourceCache
 from core.steps.check import Asked, run
 
 PAGES = 50

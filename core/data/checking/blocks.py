@@ -16,9 +16,10 @@ from zipfile import BadZipFile
 import numpy as np
 
 from core.data.checking.block import Block, Checker, Settings
+from core.data.reading.keeping import used
 from core.data.reading.source import Source
 from core.data.reading.structure import Spans
-from core.paths import SourceCache
+from core.source_paths import SourceCache
 
 LEAST_ROWS, MEAN_ROWS, MOST_ROWS = 64, 1024, 2048
 MOST_BYTES = 8 << 20
@@ -78,6 +79,7 @@ class Worker:
         digest = hashlib.blake2b(b"\0\n".join(rows), digest_size=16).hexdigest()
         kept = self.cache.block(self.settings.key, digest)
         if (known := _read(kept, len(rows))) is not None:
+            used(kept)
             return known
         if self._checker is None:  # a second look may need no tokenizer at all
             self._checker = Checker(self.settings)

@@ -23,8 +23,8 @@ from core.data.findings import Finding
 from core.data.reading.source import Source, line_and_column
 from core.data.tokens import first_tokens, read_tokenizer
 from core.errors import EmptyData
-from core.paths import SourceCache
 from core.recipe.templates import TEMPLATES
+from core.source_paths import SourceCache
 
 # Below this many bytes starting processes costs more than it brings.
 ALONE = 4_000_000

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from core.data.reading.encodings import Encoding, opened, read_encoding, write_plain
+from core.data.reading.keeping import used
 from core.data.reading.rows import Damage, Layout, layout
 from core.data.reading.structure import Spans
 from core.data.reading.tables import Refused, table_kind, write_table
 from core.errors import EmptyData, NoSuchFile, StorageFailed, Unreadable, reason_of
 from core.files import read_json, write_json
-from core.paths import SourceCache, SourceEntry, make_folder
+from core.paths import make_folder
+from core.source_paths import SourceCache, SourceEntry
 from core.wording import say
 
 # Raised when the meaning of what is kept changes.
@@ -173,6 +175,7 @@ def _read_known(path: Path, place: SourceEntry) -> Part | None:
     if not about or not place.spans.exists():
         return None
     plain = place.plain if about["copied"] else path
+    used(place.folder)
     return Part(
         path,
         plain,
