@@ -14,13 +14,15 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from core import data_commands
 from core import tune as chain
-from core.arguments import MOST_ITERATIONS, Parser, joined, whole_number
+from core.arguments import MOST_ITERATIONS, Parser, joined, one_word, whole_number
 from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.paths import Workspace
+from core.recipe.templates import TEMPLATES
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
 from core.terminal import printable, progress, show
@@ -38,7 +40,8 @@ def parser() -> Parser:
     add_options(main)
     commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND")
     for name, (run, options) in COMMANDS.items():
-        command = commands.add_parser(name, help=say(f"cli.{name}"), description=say(f"cli.{name}"))
+        about = say(f"cli.{name.replace(' ', '.')}")
+        command = commands.add_parser(name, help=about, description=about)
         command.set_defaults(command=run, kind=name)
         for option in options:
             _add(command, option)
@@ -62,6 +65,9 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
         "RUN": {"metavar": "RUN"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
+        "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
+        "--template-reason": {"default": "", "metavar": "TEXT"},
+        **data_commands.OPTIONS,
     }
     settings = known[option]
     name = option if option.startswith("--") else option.lower()
@@ -80,6 +86,8 @@ def _wish(options: argparse.Namespace) -> Wish:
         iterations=options.iterations,
         system=options.system,
         language=options.language,
+        template=options.template,
+        template_reason=options.template_reason,
     )
 
 
@@ -139,7 +147,18 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 HELP = {"--run": "go_on"}
-MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system", "--language")
+MAKE = (
+    "--name",
+    "--data",
+    "--model",
+    "--no-replay",
+    "--seed",
+    "--iterations",
+    "--system",
+    "--language",
+    "--template",
+    "--template-reason",
+)
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
     "data": (_data, (*MAKE, "--run")),
@@ -150,6 +169,7 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "ask": (_ask, ("RUN", "QUESTION")),
     "runs": (_runs, ()),
     "doctor": (_doctor, ()),
+    **data_commands.COMMANDS,
 }
 
 
@@ -176,7 +196,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     # Asked to end by a supervisor, it stops the running step as it does at the keyboard.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = parser().parse_args(joined(arguments, _option_names()))
+    options = parser().parse_args(joined(one_word(arguments, COMMANDS), _option_names()))
     workspace = Workspace.of(options.workspace)
     if "command" not in options:
         serve(serving(options), workspace)

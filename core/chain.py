@@ -98,6 +98,8 @@ def plan(
         "iterations": wish.iterations,
         "system": wish.system or None,
         "language": wish.language,
+        "template": None if wish.template == "auto" else wish.template,
+        "template-reason": wish.template_reason or None,
     }
     options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
     if not wish.replay:

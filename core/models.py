@@ -77,7 +77,7 @@ def read_model(folder: Path) -> Model:
         size=sum(file.stat().st_size for file in weights),
         layers=layers if isinstance(layers, int) else 0,
         max_length=longest if isinstance(longest, int) else 0,
-        chat_template=_chat_template(folder),
+        chat_template=chat_template_of(folder),
         quantization=_quantization(config),
     )
 
@@ -139,6 +139,21 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def chat_template_of(folder: Path) -> str:
+    """The template as Jinja; of several the one called "default". Empty without one.
+
+    Raises NotAModel.
+    """
+    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if jinja.exists():
+        return jinja.read_text(encoding="utf-8", errors="replace")
+    found = _read_object(config).get("chat_template") if config.exists() else None
+    if isinstance(found, list):
+        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default", next(iter(named.values()), None))
+    return found if isinstance(found, str) else ""
+
+
 def starter_gguf() -> Path:
     """The starter's GGUF file, in the package that ships it. Raises StarterMissing.
 
@@ -189,18 +204,6 @@ def _is_native(config: dict[str, Any]) -> bool:
 def _quantization(config: dict[str, Any]) -> str | None:
     found = config.get("quantization_config")
     return str(found.get("quant_method", "unknown")) if isinstance(found, dict) else None
-
-
-def _chat_template(folder: Path) -> str:
-    """The template as Jinja; of several the one called "default". Empty without one."""
-    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
-    if jinja.exists():
-        return jinja.read_text(encoding="utf-8", errors="replace")
-    found = _read_object(config).get("chat_template") if config.exists() else None
-    if isinstance(found, list):
-        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
-        found = named.get("default", next(iter(named.values()), None))
-    return found if isinstance(found, str) else ""
 
 
 def _weights(folder: Path) -> list[Path]:

@@ -18,7 +18,14 @@ from core.pace import COSTS, Clock
 from core.wording import say
 
 # Each other command is the stage of its name.
-STAGES = {"tune": tuple(COSTS), "data": ("starter", "base"), "export": ("convert", "merge")}
+STAGES = {
+    "tune": tuple(COSTS),
+    "data": ("starter", "base"),
+    "export": ("convert", "merge"),
+    "data parity": ("starter",),
+    "data make replay": ("starter", "base"),
+    "data make documents": ("starter", "base"),
+}
 PLAIN_EVERY = 10.0
 SHOWN_ANSWERS = 3
 

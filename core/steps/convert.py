@@ -12,9 +12,12 @@ SHARD = "2GB"
 
 
 def plan(run: RunPaths) -> JobSpec:
-    """The job that converts the run's last checkpoint into its ``adapter/``."""
+    """The job that converts the run's last checkpoint into its ``adapter/``, the tokenizer beside it."""
     trained = train.read(run)
-    return engine_job("convert", run.config, trained.checkpoint, run.adapter, SHARD)
+    recipe = train.recipe_of(run)
+    return engine_job(
+        "convert", run.config, trained.checkpoint, run.adapter, SHARD, recipe.model, recipe.template
+    )
 
 
 def read(run: RunPaths) -> Path:
