@@ -2,7 +2,7 @@
 step. Each returns what ``--json`` prints."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from getpass import getpass
 from pathlib import Path
@@ -58,7 +58,7 @@ def _identity(options: argparse.Namespace, workspace: Workspace) -> Result:
     made = persona_conversations(who, languages, options.paraphrases, options.turns, options.seed)
     place = make_set(workspace, options.set)
     settings = _settings(options, "name", "persona", "role", "language", "paraphrases", "turns", "seed")
-    return _added(place, [*rows_of(place), *made], "identity", settings)
+    return _grown(place, made, "identity", settings)
 
 
 def _documents(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -93,10 +93,7 @@ def _take(options: argparse.Namespace, workspace: Workspace) -> Result:
 
 def take_accepted(place: SetPaths) -> Result:
     """Put the accepted drafts that are not in it yet into a data set."""
-    rows = rows_of(place)
-    known = set(rows)
-    new = [row for row in drafts.accepted(drafts.read_drafts(place)) if row not in known]
-    return _added(place, [*rows, *new], "documents", {"taken": len(new)})
+    return _grown(place, drafts.accepted(drafts.read_drafts(place)), "documents", {})
 
 
 def _replay(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -110,11 +107,9 @@ def _replay(options: argparse.Namespace, workspace: Workspace) -> Result:
         model = ready_model(workspace, options.model, shown)
         shown.stage("base")
         made = replay.answers(workspace, place, model, asked, options.tokens, options.system, shown.update)
-    settings = {
-        "model": model.folder.name,
-        **_settings(options, "count", "share", "tokens", "system", "seed"),
-    }
-    return _added(place, [*rows, *made], "replay", settings)
+    settings = _settings(options, "count", "share", "tokens", "system", "seed")
+    settings["model"] = model.folder.name
+    return _grown(place, made, "replay", settings)
 
 
 def _mix(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -159,6 +154,13 @@ def _undo(options: argparse.Namespace, workspace: Workspace) -> Result:
     return _said(place, made.current)
 
 
+def _grown(place: SetPaths, made: Sequence[Conversation], operation: str, settings: dict[str, Any]) -> Result:
+    """Add what is not in it yet: making the same twice changes nothing."""
+    rows = rows_of(place)
+    known = set(rows)
+    return _added(place, [*rows, *(row for row in made if row not in known)], operation, settings)
+
+
 def _added(place: SetPaths, rows: list[Conversation], operation: str, settings: dict[str, Any]) -> Result:
     return _said(place, add_version(place, rows, operation, settings))
 
@@ -200,6 +202,7 @@ def _part(workspace: Workspace, name: str) -> list[Conversation]:
 
 
 SET = ("SET",)
+ENDPOINT = ("--endpoint", "--endpoint-model", "--ask-key")
 OPTIONS: dict[str, dict[str, Any]] = {
     "SET": {"metavar": "SET"},
     "--persona": {"choices": tuple(shipped_roles()), "default": "assistant", "metavar": "PERSONA"},
@@ -229,16 +232,7 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     ),
     "data make documents": (
         _documents,
-        (
-            *SET,
-            "--from",
-            "--model",
-            "--endpoint",
-            "--endpoint-model",
-            "--ask-key",
-            "--per-passage",
-            "--language",
-        ),
+        (*SET, "--from", "--model", *ENDPOINT, "--per-passage", "--language"),
     ),
     "data make take": (_take, (*SET, "--all")),
     "data make replay": (

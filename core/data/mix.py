@@ -72,7 +72,7 @@ def weighted(
 
 
 def _counts(weights: Sequence[float], rows: int) -> list[int]:
-    """Whole numbers in proportion to the weights that add up to ``rows``: the largest remainders get the rest."""
+    """Whole numbers in proportion to the weights; the largest remainders get what is left of ``rows``."""
     whole = sum(weights)
     exact = [rows * weight / whole for weight in weights]
     counts = [int(count) for count in exact]

@@ -120,8 +120,8 @@ def parity(folder: Path, template: Template) -> Parity:
 
 
 def problems(recipe: Recipe, model: Model, system: bool = False) -> list[Problem]:
-    """What keeps a settled recipe from being launched: a server that reads the model's own chat template would
-    write another text than the training, and nobody said why that is meant.
+    """What keeps a settled recipe from being launched: the model's own chat template writes another text than
+    the training, and nobody said why that is meant.
 
     Conversations with a system prompt count when the recipe has one, or ``system``. Raises NotAModel.
     """

@@ -1,6 +1,7 @@
 """The identity recipe: who the assistant is, in which role, asked in more ways and over several turns."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,11 @@ MOST_PARAPHRASES = 50
 MOST_TURNS = 8
 # How the shipped wordings call what the assistant is; a role stands in its place.
 SHIPPED_ROLE: Mapping[IdentityLanguage, str] = {"en": "personal assistant", "zh": "小助手"}
+
+
+# A question that greets already is not greeted twice, and nothing is said after one without an end.
+GREETING = re.compile(r"hi\b|hey|hello|good |yo |你好|您好|嗨|嘿|喂|早上好", re.IGNORECASE)
+ENDED = re.compile(r"[?？.。!！]$")
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ def persona_conversations(
 
 def paraphrased(question: str, language: IdentityLanguage, count: int, chance: Random) -> list[str]:
     """Up to ``count`` other ways to ask: something said before or after it, both, and written carelessly."""
-    openers, closers = _bank()["openers"][language], _bank()["closers"][language]
+    openers = () if GREETING.match(question) else _bank()["openers"][language]
+    closers = _bank()["closers"][language] if ENDED.search(question) else ()
     careless = question.rstrip("?？.。!！").lower()
     ways = [opener + question for opener in openers] + [question + closer for closer in closers]
     ways += [opener + question + closer for opener in openers for closer in closers]

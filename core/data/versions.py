@@ -1,7 +1,7 @@
 """A data set that is made step by step: every operation writes a new version beside the others.
 
-A version is a file of rows named by the hash of its content, and is never changed; ``set.json`` lists what was
-done in which order, and which version counts. Undoing an operation only says that its parent counts again.
+A version is a file of rows named by the hash of its content, and is never changed; ``set.json`` lists what
+was done in which order, and which version counts. Undoing only says that a version's parent counts again.
 """
 
 import hashlib

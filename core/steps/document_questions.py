@@ -1,4 +1,4 @@
-"""Questions and answers from a person's documents, written by a model here or elsewhere, kept as they come."""
+"""Questions and answers from a person's documents, written by a model here or elsewhere."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -77,13 +77,7 @@ def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
     Raises ChatFailed when it does not come up, and what starting it does.
     """
     running = chat.server(workspace)
-    speaks = running.speaker
-    ours = not (
-        running.readiness is Readiness.ready
-        and speaks
-        and speaks.kind == "base"
-        and speaks.model == str(model.folder)
-    )
+    ours = not (running.readiness is Readiness.ready and _is_base(running.speaker, model))
     if ours:
         template = template_for(model.chat_template, model.model_type)
         chat.start(workspace, Speaker("base", str(model.folder), None, template, "", None, model.folder.name))
@@ -93,6 +87,10 @@ def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
     finally:
         if ours:
             chat.unload(workspace, by="documents")
+
+
+def _is_base(speaker: Speaker | None, model: Model) -> bool:
+    return speaker is not None and (speaker.kind, speaker.model) == ("base", str(model.folder))
 
 
 def _wait(workspace: Workspace) -> int:

@@ -62,10 +62,8 @@ def ask(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) ->
         raise EndpointFailed(url=where.url, reason=say("endpoint.no_connection")) from error
     except (openai.APIError, ValueError, AttributeError, TypeError) as error:
         # An error inside the stream, or no stream of OpenAI's at all.
-        broken = isinstance(error, openai.APIError) and not isinstance(
-            error, openai.APIResponseValidationError
-        )
-        said = say("endpoint.said", said=_short(str(error), where)) if broken else say("endpoint.not_openai")
+        known = type(error) is openai.APIError
+        said = say("endpoint.said", said=_short(str(error), where)) if known else say("endpoint.not_openai")
         raise EndpointFailed(url=where.url, reason=said) from error
 
 
@@ -114,9 +112,8 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
 def _status_sentence(error: Any, where: Endpoint) -> str:
     status = int(error.status_code)
     if status in {401, 403}:
-        return say(
-            "endpoint.refused" if where.key else "endpoint.no_key", status=status, variable=KEY_VARIABLE
-        )
+        key = "endpoint.refused" if where.key else "endpoint.no_key"
+        return say(key, status=status, variable=KEY_VARIABLE)
     if status == 404:
         return say("endpoint.not_found", model=where.model)
     if status == 429:
