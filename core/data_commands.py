@@ -24,9 +24,10 @@ from core.data.personas import (
     shipped_roles,
 )
 from core.data.replay import replay_bank
+from core.data.sets import SetPaths, place_of
 from core.data.versions import Version, add_version, make_set, open_set, read_set, rows_of, set_aside
 from core.errors import InvalidOption
-from core.paths import SetPaths, Workspace
+from core.paths import Workspace
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import replay
 from core.steps.data import REPLAY_TOKENS
@@ -195,7 +196,7 @@ def _weighted(text: str) -> tuple[str, float]:
 
 def _part(workspace: Workspace, name: str) -> list[Conversation]:
     """A data set of the workspace, else a file."""
-    place = workspace.made_set(name)
+    place = place_of(workspace, name)
     if place.about.exists() and not Path(name).exists():
         return rows_of(place)
     return read_conversations(Path(name))

@@ -118,42 +118,6 @@ class DataPaths:
 
 
 @dataclass(frozen=True)
-class SetPaths:
-    """The files of one data set that is made step by step."""
-
-    root: Path
-
-    @property
-    def about(self) -> Path:
-        """Its name, its versions and which of them counts."""
-        return self.root / "set.json"
-
-    @property
-    def drafts(self) -> Path:
-        """Questions and answers made of documents, as they came."""
-        return self.root / "drafts.jsonl"
-
-    @property
-    def review(self) -> Path:
-        """What a person decided about each draft."""
-        return self.root / "review.json"
-
-    @property
-    def job(self) -> Path:
-        """The job folder of what is being made."""
-        return self.root / "job"
-
-    @property
-    def asking(self) -> Path:
-        """The job folder of the model that is asked meanwhile."""
-        return self.root / "base"
-
-    def version(self, digest: str) -> Path:
-        """The rows of one version, which is named by their hash."""
-        return self.root / "versions" / f"{slug(digest)}.jsonl"
-
-
-@dataclass(frozen=True)
 class Workspace:
     """``TUNEBOARD_HOME``, by default ``./workspace``."""
 
@@ -203,6 +167,11 @@ class Workspace:
         return self.root / "answers"
 
     @property
+    def sets(self) -> Path:
+        """The data sets that are made step by step, a folder each."""
+        return self.root / "sets"
+
+    @property
     def chats(self) -> Path:
         """The chats with the models, one JSON file each."""
         return self.root / "chats"
@@ -227,13 +196,6 @@ class Workspace:
     def document(self, digest: str, kind: str) -> Path:
         """Where an uploaded document is kept: ``kind`` is one of the endings that are read."""
         return self.root / "uploads" / f"{slug(digest)}.{slug(kind)}"
-
-    def made_set(self, name: str) -> SetPaths:
-        return SetPaths(self.root / "sets" / slug(name))
-
-    def made_sets(self) -> list[SetPaths]:
-        """Every data set that is made step by step, by name."""
-        return [SetPaths(about.parent) for about in sorted((self.root / "sets").glob("*/set.json"))]
 
     def model_folders(self) -> list[Path]:
         """Every model's folder, by name."""

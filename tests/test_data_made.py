@@ -12,6 +12,7 @@ from core.data.identity import LANGUAGES, IdentityLanguage, bank
 from core.data.mix import weighted
 from core.data.personas import Persona, persona, persona_conversations, shipped_roles
 from core.data.questions import held_back_questions, same_question
+from core.data.sets import SetPaths, made_sets
 from core.data.versions import (
     add_version,
     go_to,
@@ -24,7 +25,7 @@ from core.data.versions import (
     undo,
 )
 from core.errors import InvalidName, NoSuchSet, NoSuchVersion
-from core.paths import SetPaths, Workspace
+from core.paths import Workspace
 
 ROWS: list[Conversation] = [one_turn(f"问题 {n}", f"answer {n}\u2028x") for n in range(5)]
 
@@ -78,10 +79,10 @@ def test_what_is_set_aside_does_not_count(place: SetPaths) -> None:
 
 def test_sets_of_a_workspace(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    assert workspace.made_sets() == []
+    assert made_sets(workspace) == []
     place = make_set(workspace, "Nice")
     assert make_set(workspace, "Nice") == place == open_set(workspace, "Nice")
-    assert workspace.made_sets() == [place]
+    assert made_sets(workspace) == [place]
     with pytest.raises(NoSuchSet, match="no data set ugly"):
         open_set(workspace, "ugly")
 

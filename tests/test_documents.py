@@ -14,8 +14,9 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 from core.data import drafts
 from core.data.conversations import one_turn
 from core.data.documents import LONGEST, Passage, read_passages
+from core.data.sets import SetPaths, place_of
 from core.errors import EndpointFailed, NoSuchFile, NotADocument
-from core.paths import SetPaths, Workspace
+from core.paths import Workspace
 from core.steps.document_questions import make_drafts
 from core.steps.endpoint import endpoint
 from tests.openai_server import OpenAIServer
@@ -171,7 +172,7 @@ def test_the_language_of_a_text() -> None:
 
 @pytest.fixture
 def place(tmp_path: Path) -> SetPaths:
-    return Workspace(tmp_path / "工作 区").made_set("d")
+    return place_of(Workspace(tmp_path / "工作 区"), "d")
 
 
 def passages(count: int = 3) -> list[Passage]:

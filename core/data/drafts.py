@@ -16,8 +16,9 @@ from typing import Any, Literal
 from core.data.conversations import Conversation, one_turn
 from core.data.documents import Passage
 from core.data.identity import IdentityLanguage
+from core.data.sets import SetPaths
 from core.files import read_json, write_json
-from core.paths import BANKS, SetPaths
+from core.paths import BANKS
 
 State = Literal["new", "accepted", "dropped"]
 CHINESE_SHARE = 0.2

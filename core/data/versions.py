@@ -15,9 +15,10 @@ from typing import Any
 from filelock import FileLock
 
 from core.data.conversations import Conversation, as_row, read_conversations
+from core.data.sets import SetPaths, place_of
 from core.errors import NoSuchSet, NoSuchVersion
 from core.files import read_json, write_json, write_text
-from core.paths import SetPaths, Workspace, make_folder
+from core.paths import Workspace, make_folder
 
 DIGEST_LENGTH = 16
 LOCK_TIMEOUT = 30.0
@@ -54,7 +55,7 @@ class Made:
 
 def open_set(workspace: Workspace, name: str) -> SetPaths:
     """The data set called ``name``. Raises NoSuchSet."""
-    place = workspace.made_set(name)
+    place = place_of(workspace, name)
     if not place.about.exists():
         raise NoSuchSet(name=name, workspace=workspace.root)
     return place
@@ -62,7 +63,7 @@ def open_set(workspace: Workspace, name: str) -> SetPaths:
 
 def make_set(workspace: Workspace, name: str) -> SetPaths:
     """The data set called ``name``, made if it is not there. Raises NotWritable."""
-    place = workspace.made_set(name)
+    place = place_of(workspace, name)
     make_folder(place.root, exist_ok=True)
     with _locked(place):
         if not place.about.exists():

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from core.data.documents import Passage
 from core.data.drafts import answer_prompt, ask_prompt, done, keep, language_of, lone_question, pairs_in
 from core.data.identity import IdentityLanguage
+from core.data.sets import SetPaths
 from core.errors import ChatFailed
 from core.jobs.explain import Cause
 from core.models import Model
-from core.paths import SetPaths, Workspace
+from core.paths import Workspace
 from core.recipe.templates import template_for
 from core.steps import chat
 from core.steps.chat import HOST, Readiness, Speaker

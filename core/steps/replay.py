@@ -5,10 +5,11 @@ from pathlib import Path
 
 from core.data.conversations import Conversation, read_conversations
 from core.data.replay import questions_to_ask
+from core.data.sets import SetPaths
 from core.errors import EmptyData, NoSuchFile, Unreadable, reason_of
 from core.machine import this_machine
 from core.models import Model
-from core.paths import SetPaths, Workspace
+from core.paths import Workspace
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe
 from core.steps.answer import Ask, Remembered, Speech
