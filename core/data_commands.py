@@ -2,19 +2,17 @@
 step. Each returns what ``--json`` prints."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from getpass import getpass
 from pathlib import Path
 from typing import Any
 
 from core.arguments import Decimal, whole_number
-from core.data import drafts, versions
+from core.data import drafts, making, versions
 from core.data.conversations import Conversation, read_conversations
-from core.data.dedupe import split, without_duplicates
-from core.data.documents import read_passages
+from core.data.documents import Passage, read_passages
 from core.data.identity import LANGUAGES
-from core.data.mix import weighted
 from core.data.parity import parity
 from core.data.personas import (
     MOST_PARAPHRASES,
@@ -25,8 +23,9 @@ from core.data.personas import (
 )
 from core.data.replay import replay_bank
 from core.data.sets import SetPaths, place_of
-from core.data.versions import Version, add_version, make_set, open_set, read_set, rows_of, set_aside
+from core.data.versions import Version, make_set, open_set, read_set, rows_of
 from core.errors import InvalidOption
+from core.files import read_json
 from core.paths import Workspace
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import replay
@@ -59,12 +58,12 @@ def _identity(options: argparse.Namespace, workspace: Workspace) -> Result:
     made = persona_conversations(who, languages, options.paraphrases, options.turns, options.seed)
     place = make_set(workspace, options.set)
     settings = _settings(options, "name", "persona", "role", "language", "paraphrases", "turns", "seed")
-    return _grown(place, made, "identity", settings)
+    return said(place, making.grow(place, made, "identity", settings))
 
 
 def _documents(options: argparse.Namespace, workspace: Workspace) -> Result:
-    passages = [passage for file in getattr(options, "from") for passage in read_passages(Path(file))]
     place = make_set(workspace, options.set)
+    passages = [passage for file in getattr(options, "from") for passage in _passages(place, Path(file))]
     asking = (options.per_passage, options.language)
     with progress(options.kind) as shown:
         if options.endpoint:
@@ -82,6 +81,11 @@ def _documents(options: argparse.Namespace, workspace: Workspace) -> Result:
     return {"set": read_set(place).name, "passages": len(passages), "new": new, "waiting": waiting}
 
 
+def _passages(place: SetPaths, file: Path) -> list[Passage]:
+    """Of a document that came through the page, under the name it had there."""
+    return read_passages(file, (read_json(place.names) or {}).get(file.stem))
+
+
 def _take(options: argparse.Namespace, workspace: Workspace) -> Result:
     place = open_set(workspace, options.set)
     if options.all:
@@ -89,12 +93,7 @@ def _take(options: argparse.Namespace, workspace: Workspace) -> Result:
             replace(draft, state="accepted") for draft in drafts.read_drafts(place) if draft.state == "new"
         ]
         drafts.decide(place, new)
-    return take_accepted(place)
-
-
-def take_accepted(place: SetPaths) -> Result:
-    """Put the accepted drafts that are not in it yet into a data set."""
-    return _grown(place, drafts.accepted(drafts.read_drafts(place)), "documents", {})
+    return said(place, making.take_accepted(place))
 
 
 def _replay(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -110,33 +109,29 @@ def _replay(options: argparse.Namespace, workspace: Workspace) -> Result:
         made = replay.answers(workspace, place, model, asked, options.tokens, options.system, shown.update)
     settings = _settings(options, "count", "share", "tokens", "system", "seed")
     settings["model"] = model.folder.name
-    return _grown(place, made, "replay", settings)
+    return said(place, making.grow(place, made, "replay", settings))
 
 
 def _mix(options: argparse.Namespace, workspace: Workspace) -> Result:
     named = [_weighted(text) for text in getattr(options, "from")]
     parts = [(_part(workspace, name), weight) for name, weight in named]
     place = make_set(workspace, options.set)
-    parts = [(rows_of(place), options.weight), *parts] if read_set(place).current else parts
     settings = {"from": [*map(list, named)], **_settings(options, "weight", "rows", "seed")}
-    return _added(place, weighted(parts, options.rows, options.seed), "mix", settings)
+    version = making.mix_in(place, parts, options.weight, options.rows, options.seed, settings)
+    return said(place, version)
 
 
 def _split(options: argparse.Namespace, workspace: Workspace) -> Result:
     place = open_set(workspace, options.set)
-    share = options.share or HELD_BACK_SHARE
-    train, held = split(rows_of(place), share, options.seed)
-    settings = {"share": share, "seed": options.seed}
-    aside = set_aside(place, held, "held_back", settings)
-    result = _added(place, train, "split", {**settings, "held_back": aside.digest})
-    return {**result, "held_back": {"rows": aside.rows, "file": str(place.version(aside.digest))}}
+    train, held = making.split_off(place, options.share or HELD_BACK_SHARE, options.seed)
+    return {**said(place, train), "held_back": {"rows": held.rows, "file": str(place.version(held.digest))}}
 
 
 def _dedupe(options: argparse.Namespace, workspace: Workspace) -> Result:
     place = open_set(workspace, options.set)
-    rows = rows_of(place)
-    kept = without_duplicates(rows)
-    return {**_added(place, kept, "dedupe", {}), "dropped": len(rows) - len(kept)}
+    before = len(rows_of(place))
+    version = making.drop_duplicates(place)
+    return {**said(place, version), "dropped": before - version.rows}
 
 
 def _versions(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -152,21 +147,11 @@ def _versions(options: argparse.Namespace, workspace: Workspace) -> Result:
 def _undo(options: argparse.Namespace, workspace: Workspace) -> Result:
     place = open_set(workspace, options.set)
     made = versions.go_to(place, options.to) if options.to else versions.undo(place)
-    return _said(place, made.current)
+    return said(place, made.current)
 
 
-def _grown(place: SetPaths, made: Sequence[Conversation], operation: str, settings: dict[str, Any]) -> Result:
-    """Add what is not in it yet: making the same twice changes nothing."""
-    rows = rows_of(place)
-    known = set(rows)
-    return _added(place, [*rows, *(row for row in made if row not in known)], operation, settings)
-
-
-def _added(place: SetPaths, rows: list[Conversation], operation: str, settings: dict[str, Any]) -> Result:
-    return _said(place, add_version(place, rows, operation, settings))
-
-
-def _said(place: SetPaths, version: Version | None) -> Result:
+def said(place: SetPaths, version: Version | None) -> Result:
+    """A data set's version as ``--json`` prints it."""
     name = read_set(place).name
     if version is None:
         return {"set": name, "version": None, "rows": 0, "file": None}

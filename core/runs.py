@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from core.errors import JobRunning
@@ -81,17 +82,30 @@ def rename(paths: RunPaths, title: str) -> None:
     write_json(paths.about, {"title": " ".join(title.split())})
 
 
-def delete(paths: RunPaths) -> None:
-    """Delete a run's folder. Raises JobRunning while anything in it runs; OSError."""
+def delete(workspace: Workspace, paths: RunPaths) -> None:
+    """Delete a run's folder, and its data where no other run was trained on them.
+
+    Raises JobRunning while anything in it runs; OSError.
+    """
     for spec in paths.root.glob("*/job.json"):
         if read_status(spec.parent).state in LIVE:
             raise JobRunning(folder=spec.parent)
+    data = {workspace.data(paths.id).root, _data_folder(paths)}
     doomed = paths.doomed
     paths.root.rename(doomed)
     if doomed.is_symlink():
         doomed.unlink()
     else:
         shutil.rmtree(doomed)
+    others = {_data_folder(RunPaths(folder)) for folder in workspace.run_folders()}
+    for folder in data - others:
+        if folder.parent == workspace.data_sets and folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def _data_folder(paths: RunPaths) -> Path:
+    """Where the rows of a run are: a variant shares its first run's."""
+    return Path((read_record(paths.data) or {}).get("path", "")).parent
 
 
 def standing(paths: RunPaths) -> dict[str, State | None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from core import doctor, machine
+from core import doctor, machine, serve
 from core.doctor import Finding, examine, report
 from core.errors import StarterMissing
 from core.machine import Gpu, Machine, gpus, this_machine
@@ -110,6 +110,7 @@ def test_a_workspace_that_cannot_be_written(root: str, monkeypatch: pytest.Monke
 
 
 def test_a_port_in_use(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.DASHBOARD_PORT == serve.PORT
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setattr(doctor, "DASHBOARD_PORT", port)

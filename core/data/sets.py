@@ -28,6 +28,11 @@ class SetPaths:
         return self.root / "review.json"
 
     @property
+    def names(self) -> Path:
+        """What the documents were called that came through the page, by their hash."""
+        return self.root / "documents.json"
+
+    @property
     def job(self) -> Path:
         """The job folder of what is being made."""
         return self.root / "job"

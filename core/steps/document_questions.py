@@ -14,8 +14,9 @@ from core.models import Model
 from core.paths import Workspace
 from core.recipe.templates import template_for
 from core.steps import chat
-from core.steps.chat import HOST, Readiness, Speaker
+from core.steps.chat import Readiness, Speaker
 from core.steps.endpoint import Endpoint, ask
+from core.steps.reply import ANY_MODEL, BASE_URL
 from core.steps.watch import Update
 from core.wording import say
 
@@ -83,8 +84,8 @@ def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
         template = template_for(model.chat_template, model.model_type)
         chat.start(workspace, Speaker("base", str(model.folder), None, template, "", None, model.folder.name))
     try:
-        port = _wait(workspace) if ours else running.port
-        yield Endpoint(f"http://{HOST}:{port}/v1", "local", timeout=LOCAL_TIMEOUT, retries=0)
+        address = _wait(workspace) if ours else running.socket
+        yield Endpoint(BASE_URL, ANY_MODEL, timeout=LOCAL_TIMEOUT, socket=address, retries=0)
     finally:
         if ours:
             chat.unload(workspace, by="documents")
@@ -94,10 +95,10 @@ def _is_base(speaker: Speaker | None, model: Model) -> bool:
     return speaker is not None and (speaker.kind, speaker.model) == ("base", str(model.folder))
 
 
-def _wait(workspace: Workspace) -> int:
+def _wait(workspace: Workspace) -> str:
     while (found := chat.server(workspace)).readiness is Readiness.loading:
         time.sleep(POLL)
     if found.readiness is not Readiness.ready:
         cause = found.cause or Cause("unknown", "")
         raise ChatFailed(reason=f"{say(f'cause.{cause.key}')} {cause.line}".strip())
-    return found.port
+    return found.socket

@@ -21,12 +21,14 @@ LOCAL = {"127.0.0.1", "localhost", "::1"}
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to ask: the address up to ``/v1``, the model's name there, and the key, which is never shown."""
+    """Where to ask: the address up to ``/v1``, the model's name there, and the key, which is never shown;
+    or a Unix socket of this machine, which the address then only names."""
 
     url: str
     model: str
     key: str = field(default="", repr=False)
     timeout: float = TIMEOUT
+    socket: str = ""
     retries: int = RETRIES
 
 
@@ -74,14 +76,12 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
 
     pieces: list[str] = []
     finished = False
-    local = urlsplit(where.url).hostname in LOCAL  # a proxy of the environment has no way there
-    transport = openai.DefaultHttpxClient(trust_env=not local)
     client = openai.OpenAI(
         base_url=where.url,
         api_key=where.key or "-",
         timeout=where.timeout,
         max_retries=where.retries,
-        http_client=transport,
+        http_client=openai.DefaultHttpxClient(**_way_to(where)),
     )
     try:
         with (
@@ -107,6 +107,15 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
     if not finished:
         raise EndpointFailed(url=where.url, reason=say("endpoint.broke_off"))
     return "".join(pieces)
+
+
+def _way_to(where: Endpoint) -> dict[str, Any]:
+    """A proxy of the environment has no way to this machine's own address."""
+    import httpx
+
+    if where.socket:
+        return {"transport": httpx.HTTPTransport(uds=where.socket)}
+    return {"trust_env": urlsplit(where.url).hostname not in LOCAL}
 
 
 def _status_sentence(error: Any, where: Endpoint) -> str:
