@@ -26,18 +26,21 @@ from core.data.sets import SetPaths, place_of
 from core.data.versions import Version, make_set, open_set, read_set, rows_of
 from core.errors import InvalidOption
 from core.files import read_json
+from core.jobs.job import JobSpec
 from core.paths import Workspace
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import replay
 from core.steps.data import REPLAY_TOKENS
 from core.steps.document_questions import local_endpoint, make_drafts
 from core.steps.endpoint import endpoint
+from core.steps.step import module_job
 from core.terminal import progress
 from core.tune import ready_model
-from core.wording import say
+from core.wording import say, spoken_language
 
 Result = dict[str, Any]
 MOST_ROWS = 10_000_000
+HELP = "scripts/run data make documents --help"
 # Four fifths replay is what core.data.mix measured; a tenth is the usual part to hold back.
 REPLAY_SHARE, HELD_BACK_SHARE = 0.8, 0.1
 
@@ -62,13 +65,16 @@ def _identity(options: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 def _documents(options: argparse.Namespace, workspace: Workspace) -> Result:
+    if options.endpoint and not options.endpoint_model:
+        raise InvalidOption(message=say("cli.wrong.required", names="--endpoint-model"), help=HELP)
+    named = place_of(workspace, options.set)
+    passages = [passage for file in getattr(options, "from") for passage in _passages(named, Path(file))]
     place = make_set(workspace, options.set)
-    passages = [passage for file in getattr(options, "from") for passage in _passages(place, Path(file))]
     asking = (options.per_passage, options.language)
     with progress(options.kind) as shown:
         if options.endpoint:
             key = getpass(say("endpoint.ask_key")) if options.ask_key else None
-            where = endpoint(options.endpoint, options.endpoint_model or "", key)
+            where = endpoint(options.endpoint, options.endpoint_model, key)
             shown.stage("base")
             new = make_drafts(place, passages, where, where.model, *asking, shown.update)
         else:
@@ -148,6 +154,13 @@ def _undo(options: argparse.Namespace, workspace: Workspace) -> Result:
     place = open_set(workspace, options.set)
     made = versions.go_to(place, options.to) if options.to else versions.undo(place)
     return said(place, made.current)
+
+
+def plan(workspace: Workspace, command: str, name: str, *arguments: str | Path) -> JobSpec:
+    """The job that makes something for the data set ``name``; its commands are this module's."""
+    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
+    options = (command, name, f"--workspace={workspace.root}", "--json", *arguments)
+    return module_job("core", *options, env=env)
 
 
 def said(place: SetPaths, version: Version | None) -> Result:

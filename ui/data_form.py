@@ -13,9 +13,12 @@ from core.runs import read_run
 from core.steps.data import about_data
 from core.tune import Wish
 from ui.frame import shown_errors
+from ui.made_panel import made_data
+from ui.models import choose_model
+from ui.parity_panel import choose_template
 from ui.text import t
 
-SOURCES = ("identity", "upload", "earlier")
+SOURCES = ("identity", "upload", "made", "earlier")
 EARLIER_RUNS = 50
 EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], ensure_ascii=False)
 
@@ -35,7 +38,7 @@ def data_form(workspace: Workspace) -> Wish | None:
     if source == "identity":
         st.caption(t("page.data.identity.help"))
     else:
-        file = uploaded(workspace) if source == "upload" else earlier(workspace)
+        file = {"upload": uploaded, "made": made_data, "earlier": earlier}[source](workspace)
     left, right = st.columns(2)
     with left:
         name = st.text_input(
@@ -47,7 +50,7 @@ def data_form(workspace: Workspace) -> Wish | None:
         )
         system = st.text_input(t("page.data.system"), key="data_system", persist_state="session")
     with right:
-        model = choose_model(workspace)
+        model = choose_model(workspace, "data_model")
         if source == "identity":
             languages = {known: t(f"page.start.language.{known or 'both'}") for known in (None, *LANGUAGES)}
             spoken = st.selectbox(
@@ -64,11 +67,24 @@ def data_form(workspace: Workspace) -> Wish | None:
         key="data_replay",
         persist_state="session",
     )
+    folder = workspace.model(model) if model else workspace.starter
+    template, reason = choose_template(folder)
     asked = st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make")
     if asked and source != "identity" and file is None:
         st.warning(t("page.data.need_file"))
         return None
-    return Wish(name, file, model, replay, system=system, language=spoken) if asked else None
+    if not asked:
+        return None
+    return Wish(
+        name,
+        file,
+        model,
+        replay,
+        system=system,
+        language=spoken,
+        template=template,
+        template_reason=reason,
+    )
 
 
 def uploaded(workspace: Workspace) -> Path | None:
@@ -109,18 +125,3 @@ def earlier(workspace: Workspace) -> Path | None:
         return Path(about_data(chosen)["source"])
     except TuneboardError:
         return None
-
-
-def choose_model(workspace: Workspace) -> str | None:
-    """The starter, or a folder under models/."""
-    others = [folder.name for folder in workspace.model_folders() if folder != workspace.starter]
-    labels = {"": t("page.data.starter"), **{name: name for name in others}}
-    chosen = st.selectbox(
-        t("page.data.model"),
-        list(labels),
-        format_func=labels.__getitem__,
-        help=t("page.data.model.help", folder=workspace.models),
-        key="data_model",
-        persist_state="session",
-    )
-    return chosen or None

@@ -22,10 +22,11 @@ SHOWN = 400
 
 def choose_template(folder: Path) -> tuple[str, str]:
     """A prompt template and, where the model's own differs, the reason why it may. Raises NotAModel."""
+    labels = {"auto": t("parity.auto"), **{name: name for name in TEMPLATES}}
     chosen = st.selectbox(
         t("field.template"),
-        ("auto", *TEMPLATES),
-        format_func=lambda name: t("parity.auto") if name == "auto" else name,
+        list(labels),
+        format_func=labels.__getitem__,
         help=t("recipe.template"),
         key="data_template",
         persist_state="session",

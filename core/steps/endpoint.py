@@ -71,7 +71,7 @@ def ask(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) ->
 
 def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) -> str:
     """Streamed, so that a slow model is not taken for a silent one and a dropped connection shows."""
-    import httpx
+    import httpx2
     import openai
 
     pieces: list[str] = []
@@ -100,9 +100,9 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
                 for choice in chunk.choices:
                     finished = finished or bool(choice.finish_reason)
                     pieces.append(choice.delta.content or "")
-    except httpx.TimeoutException as error:
+    except httpx2.TimeoutException as error:
         raise openai.APITimeoutError(error.request) from error
-    except httpx.TransportError as error:
+    except httpx2.TransportError as error:
         raise openai.APIConnectionError(request=error.request) from error
     if not finished:
         raise EndpointFailed(url=where.url, reason=say("endpoint.broke_off"))
@@ -111,10 +111,10 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
 
 def _way_to(where: Endpoint) -> dict[str, Any]:
     """A proxy of the environment has no way to this machine's own address."""
-    import httpx
+    import httpx2
 
     if where.socket:
-        return {"transport": httpx.HTTPTransport(uds=where.socket)}
+        return {"transport": httpx2.HTTPTransport(uds=where.socket)}
     return {"trust_env": urlsplit(where.url).hostname not in LOCAL}
 
 
