@@ -16,8 +16,9 @@ from ui.job_panel import is_live, show_failure, show_log, show_meters, show_stat
 from ui.launch_preview import duration
 from ui.text import t
 
-# Seconds between two looks at a running job.
-EVERY = 2.0
+# Seconds between two looks at a running job. On a processor every look takes its time from the training
+# (scripts/bench watching).
+EVERY, EVERY_ON_CPU = 2.0, 5.0
 SHOWN_ANSWERS = 24
 EARLIER_RUNS = 20
 
@@ -27,7 +28,9 @@ def follow(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
     live = is_live(status_of(run.job("train")))
     awaited = is_live(status_of(run.job(CHAIN)))
 
-    @st.fragment(run_every=EVERY if live or awaited else None)
+    every = EVERY_ON_CPU if recipe.device == "cpu" else EVERY
+
+    @st.fragment(run_every=every if live or awaited else None)
     def panel() -> None:
         status = status_of(run.job("train"))
         if is_live(status) != live:

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import psutil
+
 from core.data.conversations import one_turn
 from core.jobs.curves import read_curve
 from core.jobs.launch import launch, stop, wait
@@ -37,12 +39,14 @@ SWITCHED = ("data", "config", "train", "merge", "chat", "compare", "publish")
 # Milliseconds from a click on a page's link in the strip until its title is drawn.
 CLICK = """
 title => new Promise(done => {
-  const links = [...document.querySelectorAll(".st-key-strip a")];
-  const link = links.find(a => a.innerText.trim().endsWith(title));
-  const began = performance.now();
-  const look = () => document.querySelector("h1")?.textContent.trim() === title
-    ? done(performance.now() - began) : requestAnimationFrame(look);
-  link.click();
+  let began = 0;
+  const look = () => {
+    const links = [...document.querySelectorAll(".st-key-strip a")];
+    const link = links.find(a => a.innerText.trim().endsWith(title));
+    if (!began && link) { began = performance.now(); link.click(); }
+    if (began && document.querySelector("h1")?.innerText.trim() === title) done(performance.now() - began);
+    else requestAnimationFrame(look);
+  };
   look();
 })
 """
@@ -98,17 +102,27 @@ def training(run: RunPaths) -> Iterator[None]:
 def compare(run: RunPaths, server: Dashboard, viewer: Viewer, rounds: int, seconds: float) -> None:
     """Both halves of every round, the one first that came second before: the machine drifts."""
     halves: dict[bool, list[float]] = {True: [], False: []}
+    taken: list[float] = []
     for number in range(rounds):
         for watched in (number % 2 == 0, number % 2 != 0):
+            before = processor_time(server)
             halves[watched].append(half(run, server, viewer, watched, seconds))
+            if watched:
+                taken.append(processor_time(server) - before)
+        print(
+            f"round {number + 1}: {halves[True][-1]:.4f} s with, {halves[False][-1]:.4f} s without",
+            flush=True,
+        )
     ratios = [on / off for on, off in zip(halves[True], halves[False], strict=True)]
+    share = statistics.mean(taken) / (seconds + EDGE_SECONDS)
     error = statistics.stdev(ratios) / len(ratios) ** 0.5
     print(f"a step with the page open      {statistics.median(halves[True]):.4f} s")
     print(f"a step with nobody there       {statistics.median(halves[False]):.4f} s")
     print(
         f"ratio, mean of {rounds} rounds        {statistics.mean(ratios):.4f} ± {error:.4f} (standard error)"
     )
-    print(f"ratio, median                  {statistics.median(ratios):.4f}", flush=True)
+    print(f"ratio, median                  {statistics.median(ratios):.4f}")
+    print(f"processor time of the server   {share:.2%} of one core while watched", flush=True)
 
 
 def half(run: RunPaths, server: Dashboard, viewer: Viewer, watched: bool, seconds: float) -> float:
@@ -129,6 +143,11 @@ def half(run: RunPaths, server: Dashboard, viewer: Viewer, watched: bool, second
     server.process.send_signal(signal.SIGCONT)
     steps = [point for point in read_curve(run.work_dir).points if first < point.iter <= last]
     return statistics.mean(step.time for step in steps if step.time is not None)
+
+
+def processor_time(server: Dashboard) -> float:
+    used = psutil.Process(server.process.pid).cpu_times()
+    return float(used.user + used.system)
 
 
 def last_step(run: RunPaths) -> int:
