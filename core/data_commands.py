@@ -21,7 +21,7 @@ from core.data.personas import (
     persona_conversations,
     shipped_roles,
 )
-from core.data.replay import replay_bank
+from core.data.questions import replay_bank
 from core.data.sets import SetPaths, place_of
 from core.data.versions import Version, make_set, open_set, read_set, rows_of
 from core.errors import InvalidOption

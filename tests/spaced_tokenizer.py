@@ -6,10 +6,12 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from core.paths import BANKS
-from tests.small_model import make_small_model
+from tests.small_model import VOCABULARY, make_small_model
 
 SPECIAL = ("<unk>", "<s>", "</s>", "<eoh>", "<eoa>", "<|im_start|>", "<|im_end|>")
 SPACE = "▁"
+# Rarer characters are written in bytes.
+ALPHABET = 300
 SETTINGS = {
     "tokenizer_class": "LlamaTokenizerFast",
     "bos_token": "<s>",
@@ -22,7 +24,7 @@ SETTINGS = {
 
 def make_spaced_model(folder: Path, chat_template: str | None = None) -> Path:
     """Write the model into ``folder`` and return it; by default it has no chat template."""
-    make_small_model(folder, vocab_size=2048)
+    make_small_model(folder)
     make_tokenizer().save(str(folder / "tokenizer.json"))
     file = folder / "tokenizer_config.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
@@ -42,7 +44,10 @@ def make_tokenizer() -> Tokenizer:
     special = [AddedToken(text, special=True, normalized=False) for text in SPECIAL]
     every_byte = [f"<0x{byte:02X}>" for byte in range(256)]
     trainer = trainers.BpeTrainer(
-        vocab_size=2048, special_tokens=[*special, *every_byte], show_progress=False
+        vocab_size=VOCABULARY,
+        limit_alphabet=ALPHABET,
+        special_tokens=[*special, *every_byte],
+        show_progress=False,
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Split(SPACE, "merged_with_next")
     banks = sorted(BANKS.glob("*.json"))

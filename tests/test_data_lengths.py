@@ -19,7 +19,7 @@ from tests.small_model import make_small_model
 from tests.spaced_tokenizer import make_spaced_model
 from tests.test_parity import change
 
-LIMIT = 60
+LIMIT = 160
 CONVERSATIONS: list[Conversation] = [
     one_turn("Who are you?", "I am 小明's assistant. 🙂"),
     one_turn("你好", "调音台把训练变成网页上的几步。" * 3),

@@ -133,8 +133,8 @@ def problems(recipe: Recipe, model: Model, system: bool = False) -> list[Problem
     values = {
         "template": recipe.template,
         "speaks": template_for(model.chat_template, model.model_type),
-        "trained": found.difference.trained_text[:SHOWN_TEXT],
-        "own": found.difference.served_text[:SHOWN_TEXT],
+        "trained": found.difference.trained_text[:SHOWN_TEXT].replace("\n", "↵"),
+        "own": found.difference.served_text[:SHOWN_TEXT].replace("\n", "↵"),
     }
     return [Problem("template", "template_differs", values)]
 

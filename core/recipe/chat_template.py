@@ -101,7 +101,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 class Generation(Extension):
     """``{% generation %} … {% endgeneration %}`` marks answers for training; it writes what is in it."""
 
-    tags = frozenset({"generation"})
+    tags = {"generation"}  # noqa: RUF012  as jinja2 declares it
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         next(parser.stream)

@@ -83,16 +83,11 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
         max_retries=where.retries,
         http_client=openai.DefaultHttpxClient(**_way_to(where)),
     )
+    request = {"model": where.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": 0}
     try:
         with (
             client,
-            client.chat.completions.create(
-                model=where.model,
-                messages=list(messages),  # type: ignore[arg-type]
-                max_tokens=max_tokens,
-                temperature=0,
-                stream=True,
-            ) as stream,
+            client.chat.completions.create(stream=True, **request) as stream,  # type: ignore[call-overload]
         ):
             if "event-stream" not in stream.response.headers.get("content-type", ""):
                 raise ValueError("not a stream of events")
