@@ -22,10 +22,13 @@ SETTINGS = {
 }
 
 
-def make_spaced_model(folder: Path, chat_template: str | None = None) -> Path:
-    """Write the model into ``folder`` and return it; by default it has no chat template."""
+def make_spaced_model(folder: Path, chat_template: str | None = None, across: bool = False) -> Path:
+    """Write the model into ``folder`` and return it; by default it has no chat template.
+
+    ``across``: no space is put in; instead it joins the end of a prompt and the beginning of an answer.
+    """
     make_small_model(folder)
-    make_tokenizer().save(str(folder / "tokenizer.json"))
+    make_tokenizer(across).save(str(folder / "tokenizer.json"))
     file = folder / "tokenizer_config.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
     special = {str(n): {"content": text, "special": True} for n, text in enumerate(SPECIAL)}
@@ -34,10 +37,11 @@ def make_spaced_model(folder: Path, chat_template: str | None = None) -> Path:
     return folder
 
 
-def make_tokenizer() -> Tokenizer:
-    """Byte-fallback BPE with sentencepiece's space mark; no token goes across the beginning of a word."""
+def make_tokenizer(across: bool) -> Tokenizer:
+    """Byte-fallback BPE with sentencepiece's space mark."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)])
+    put_in = [] if across else [normalizers.Prepend(SPACE)]
+    tokenizer.normalizer = normalizers.Sequence([*put_in, normalizers.Replace(" ", SPACE)])
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
@@ -51,6 +55,7 @@ def make_tokenizer() -> Tokenizer:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Split(SPACE, "merged_with_next")
     banks = sorted(BANKS.glob("*.json"))
-    tokenizer.train_from_iterator((bank.read_text(encoding="utf-8") for bank in banks), trainer)
+    texts = [bank.read_text(encoding="utf-8") for bank in banks]
+    tokenizer.train_from_iterator([*texts, ":I\n" * 9999] if across else texts, trainer)
     tokenizer.pre_tokenizer = None
     return tokenizer

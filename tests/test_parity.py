@@ -20,6 +20,12 @@ from core.recipe.templates import TEMPLATES
 from tests.small_model import CHAT_TEMPLATE, make_small_model
 from tests.spaced_tokenizer import make_spaced_model
 
+INTERNLM = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'user' %}{{ '<|User|>:' + message['content'] + '<eoh>\n<|Bot|>:' }}"
+    "{% elif message['role'] == 'system' %}{{ '<|System|>:' + message['content'] + '\n' }}"
+    "{% else %}{{ message['content'] + '<eoa>\n' }}{% endif %}{% endfor %}"
+)
 QWEN = TEMPLATES["qwen_chat"]
 DEFAULT_SYSTEM = "{% if messages[0]['role'] != 'system' %}You are Qwen.{% endif %}" + CHAT_TEMPLATE
 
@@ -107,6 +113,18 @@ def test_texts_that_meet_in_other_tokens_are_the_same_text(tmp_path: Path) -> No
     assert found.own and found.text_same() and not found.same
     assert found.difference is not None and found.difference.case == "turns"
     assert found.publish and found.published_same, "so that what is published speaks as it was trained"
+
+
+@pytest.mark.parametrize("own", [None, "{{ bos_token }}" + INTERNLM])
+def test_tokens_that_no_template_can_keep_apart(tmp_path: Path, own: str | None) -> None:
+    """A tokenizer that joins the end of a prompt and the beginning of an answer, as InternLM's does."""
+    model = make_spaced_model(tmp_path / "m", own, across=True)
+    found = parity(model, TEMPLATES["internlm_chat"])
+    assert not found.same and found.text_same() and not found.published_same
+    assert found.cases[0].same, "a single question is the same"
+    assert (found.publish is None) is (own is not None), "what it has stays, for nothing would be better"
+    recipe = Recipe(model=str(model), data="x", template="internlm_chat")
+    assert problems(recipe, read_model(model)) == []
 
 
 def test_a_template_file_counts_before_the_settings(plain: Path) -> None:

@@ -67,7 +67,10 @@ def show_parity(folder: Path, recipe: Recipe) -> None:
 
 def show_verdict(found: Parity) -> None:
     """Both write the same text: whether also the same tokens, and whose template is published."""
-    key = "own" if found.own and found.same else "joints" if found.own else "written"
+    if not found.published_same:
+        key = "meet"
+    else:
+        key = "own" if found.own and found.same else "joints" if found.own else "written"
     st.caption(f":material/verified: {t(f'parity.{key}', count=sum(case.tokens for case in found.cases))}")
 
 

@@ -2,8 +2,10 @@
 
 XTuner encodes a conversation text by text (prompt, answer, separator) and joins the ids; a server renders the
 chat template of the model's folder and encodes the whole. The two can differ in their text (another template,
-a system prompt put in, a first token), or only where texts meet: a tokenizer that puts a space before every
-text it is given (InternLM's, Llama 2's) puts one before each answer in training and none on the server.
+a system prompt put in, a first token), or only in the tokens where texts meet. Llama 2's tokenizer puts a
+space before every text it is given: before each answer in training, and none on the server. InternLM's joins
+":" and "I" to one token on the server and not in training, which no template can help; a single question is
+the same all the same.
 
 Where the model has no chat template of its own, or its own writes something else, the training's is written
 into what is published, with those spaces in it: :func:`parity` proves it before it is used.
@@ -150,13 +152,14 @@ def _parity(folder: Path, template: Template, _stamps: tuple[tuple[str, int, int
     encoder, tokens = Encoder.of(folder / "tokenizer.json", template), special_tokens(folder)
     own = own_template(folder)
     written = _proven(folder, encoder)
+    proven = _same(encoder, written, tokens)
     compared = [_compare(encoder, own if own is not None else written, tokens, case) for case in CASES]
     cases = tuple(case for case, _ in compared)
     difference = next((found for _, found in compared if found), None)
-    if difference is None:
-        return Parity(own is not None, cases, None, None if own is not None else written, published_same=True)
-    proven = all(_compare(encoder, written, tokens, case)[0].same for case in CASES)
-    return Parity(own is not None, cases, difference, written, proven)
+    # The model's own stays where it is right, and where no other could be more right.
+    stays = own is not None and (difference is None or (not proven and all(case.text_same for case in cases)))
+    same = difference is None if stays else proven
+    return Parity(own is not None, cases, difference, None if stays else written, same)
 
 
 def _proven(folder: Path, encoder: Encoder) -> str:
@@ -164,10 +167,11 @@ def _proven(folder: Path, encoder: Encoder) -> str:
     tokens, kind = special_tokens(folder), tokenizer_class(folder)
     gaps = (Joints(*gap) for gap in product(("", " "), repeat=3))
     candidates = [training_template(encoder.template, kind, joints) for joints in gaps]
-    for source in candidates:
-        if all(_compare(encoder, source, tokens, case)[0].same for case in CASES):
-            return source
-    return candidates[0]
+    return next((c for c in candidates if _same(encoder, c, tokens)), candidates[0])
+
+
+def _same(encoder: Encoder, source: str, tokens: Mapping[str, str]) -> bool:
+    return all(_compare(encoder, source, tokens, case)[0].same for case in CASES)
 
 
 def _compare(
