@@ -90,8 +90,7 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
         return run
     said = data.taught(wish.name, wish.data, wish.language)
     model = ready_model(workspace, wish.model, progress)
-    spoken = Spoken(wish.system, wish.template, wish.template_reason)
-    recipe = data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, spoken)
+    recipe = recipe_of(wish, said, model)
     run = run or workspace.new_run(said.name, datetime.now())
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=wish.data)
@@ -105,6 +104,12 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     data.write(run, place, said, rows, recipe, model)
     train.prepare(run, recipe, model, place.rows)
     return run
+
+
+def recipe_of(wish: Wish, said: data.Taught, model: Model) -> Recipe:
+    """The recipe that a wish comes to on this machine. Raises InvalidRecipe."""
+    spoken = Spoken(wish.system, wish.template, wish.template_reason)
+    return data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, spoken)
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:

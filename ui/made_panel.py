@@ -25,9 +25,11 @@ def made_data(workspace: Workspace) -> Path | None:
         return None
     with st.container(border=True, key="made"), shown_errors():
         busy = follow_unless_done(Work("made", place.job, {"base": place.asking}))
+        made = read_set(place)
+        show_now(place, made)
         show_recipes(workspace, place, busy)
         review(place)
-        show_versions(place, read_set(place))
+        show_versions(place, made)
     return rows_file(place)
 
 
@@ -63,8 +65,8 @@ def show_recipes(workspace: Workspace, place: SetPaths, busy: bool) -> None:
     RECIPES[recipe](workspace, place, busy)
 
 
-def show_versions(place: SetPaths, made: Made) -> None:
-    """What was done, the newest first; each can be gone back to."""
+def show_now(place: SetPaths, made: Made) -> None:
+    """How many rows count, how many drafts wait, and the step that can be undone."""
     current = made.current
     with st.container(horizontal=True, vertical_alignment="center", key="made_now"):
         rows = current.rows if current else 0
@@ -73,6 +75,10 @@ def show_versions(place: SetPaths, made: Made) -> None:
         if current and st.button(t("made.undo"), icon=":material/undo:", key="made_undo"):
             undo(place)
             st.rerun()
+
+
+def show_versions(place: SetPaths, made: Made) -> None:
+    """What was done, the newest first; each can be gone back to."""
     if not made.versions:
         return
     versions = st.expander(
@@ -81,7 +87,7 @@ def show_versions(place: SetPaths, made: Made) -> None:
     if versions.open:
         with versions:
             for version in reversed(made.versions[-MOST_SHOWN:]):
-                show_version(place, version, version == current)
+                show_version(place, version, version == made.current)
 
 
 def show_version(place: SetPaths, version: Version, counts: bool) -> None:
