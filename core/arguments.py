@@ -90,6 +90,8 @@ def one_word(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
     """``data make identity`` as the one argument that argparse takes for a command's name."""
     known = sorted((command.split() for command in commands), key=len, reverse=True)
     for place in range(len(arguments)):
+        if place and arguments[place - 1] == "--workspace":
+            continue
         for words in known:
             if list(arguments[place : place + len(words)]) == words:
                 return [*arguments[:place], " ".join(words), *arguments[place + len(words) :]]

@@ -24,7 +24,7 @@ from core.data.versions import (
     set_aside,
     undo,
 )
-from core.errors import InvalidName, NoSuchSet, NoSuchVersion
+from core.errors import DamagedFile, InvalidName, NoSuchSet, NoSuchVersion
 from core.paths import Workspace
 
 ROWS: list[Conversation] = [one_turn(f"问题 {n}", f"answer {n}\u2028x") for n in range(5)]
@@ -75,6 +75,14 @@ def test_what_is_set_aside_does_not_count(place: SetPaths) -> None:
     assert rows_of(place) == ROWS and rows_of(place, aside) == ROWS[4:]
     kept = add_version(place, ROWS[:4], "split", {"held_back": aside.digest})
     assert kept.parent == 0 and undo(place).current == read_set(place).versions[0]
+
+
+def test_a_version_that_another_hand_changed_is_named(place: SetPaths) -> None:
+    version = add_version(place, ROWS, "identity", {})
+    for content in ("{", '{"conversation": [{"input": "no output"}]}', "[1]", "\xff"):
+        place.version(version.digest).write_text(content, encoding="latin-1")
+        with pytest.raises(DamagedFile, match=version.digest):
+            rows_of(place)
 
 
 def test_sets_of_a_workspace(tmp_path: Path) -> None:

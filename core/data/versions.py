@@ -14,9 +14,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from core.data.conversations import Conversation, as_row, read_conversations
+from core.data.conversations import Conversation, as_row, from_row
 from core.data.sets import SetPaths, place_of
-from core.errors import NoSuchSet, NoSuchVersion
+from core.errors import DamagedFile, NoSuchSet, NoSuchVersion
 from core.files import read_json, write_json, write_text
 from core.paths import Workspace, make_folder
 
@@ -80,11 +80,20 @@ def read_set(place: SetPaths) -> Made:
 
 
 def rows_of(place: SetPaths, version: Version | None = None) -> list[Conversation]:
-    """The conversations of a version, by default of the one that counts; none of an empty set."""
+    """The conversations of a version, by default of the one that counts; none of an empty set.
+
+    Raises DamagedFile for one that was changed by another hand.
+    """
     version = version or read_set(place).current
-    if version is None or not version.rows:
+    if version is None:
         return []
-    return read_conversations(place.version(version.digest))
+    file = place.version(version.digest)
+    try:
+        # Not splitlines: a conversation may hold U+2028 and its like as they are.
+        lines = file.read_text(encoding="utf-8").split("\n")
+        return [from_row(json.loads(line)) for line in lines if line]
+    except (ValueError, LookupError, TypeError) as error:
+        raise DamagedFile(path=file) from error
 
 
 def rows_file(place: SetPaths) -> Path | None:
