@@ -215,9 +215,16 @@ def test_a_broken_run_goes_on_where_it_was(place: SetPaths) -> None:
     assert len(drafts.read_drafts(place)) == 6, "the same question of the same passage counts once"
 
 
-def test_a_model_that_writes_a_question_only_is_asked_for_the_answer(place: SetPaths) -> None:
+@pytest.mark.parametrize(
+    "understood", ["When does the museum open? Good.", "When does the museum open? This is a question only."]
+)
+def test_a_model_that_writes_a_question_only_is_asked_for_the_answer(
+    place: SetPaths, understood: str
+) -> None:
     def small(prompt: str) -> str:
-        return "At nine." if "Answer this question" in prompt else "When does the museum open? Good."
+        if "Answer this question" in prompt:
+            return "At nine."
+        return understood if "one question" in prompt or "a question only" in understood else "Hm. Hm. Hm."
 
     with OpenAIServer(small) as server:
         make_drafts(place, passages(1), endpoint(server.url, "m", ""), "m", 3, "en", silent)
@@ -229,7 +236,7 @@ def test_a_passage_that_gives_nothing_is_not_asked_again(place: SetPaths) -> Non
     with OpenAIServer(lambda _: "Hm.") as server:
         for _ in range(2):
             assert make_drafts(place, passages(1), endpoint(server.url, "m", ""), "m", 3, None, silent) == 0
-        assert len(server.requests) == 1
+        assert len(server.requests) == 2, "for both, and for a question alone"
     assert drafts.read_drafts(place) == []
 
 

@@ -65,6 +65,11 @@ def ask_prompt(passage: Passage, count: int, language: IdentityLanguage) -> str:
     return prompt.replace("{text}", passage.text)
 
 
+def question_prompt(passage: Passage, language: IdentityLanguage) -> str:
+    """What a model is told that understood nothing else."""
+    return _prompts()[language]["question"].replace("{text}", passage.text)
+
+
 def answer_prompt(passage: Passage, question: str, language: IdentityLanguage) -> str:
     """What a model is told that wrote a question only."""
     prompt = _prompts()[language]["answer"].replace("{question}", question)

@@ -5,7 +5,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from core.data.documents import Passage
-from core.data.drafts import answer_prompt, ask_prompt, done, keep, language_of, lone_question, pairs_in
+from core.data.drafts import (
+    answer_prompt,
+    ask_prompt,
+    done,
+    keep,
+    language_of,
+    lone_question,
+    pairs_in,
+    question_prompt,
+)
 from core.data.identity import IdentityLanguage
 from core.data.sets import SetPaths
 from core.errors import ChatFailed
@@ -20,8 +29,8 @@ from core.steps.reply import ANY_MODEL, BASE_URL
 from core.steps.watch import Update
 from core.wording import say
 
-# Tokens that a question with its answer may have, and a lone answer.
-PAIR_TOKENS, ANSWER_TOKENS = 160, 200
+# Tokens that a question with its answer may have, a lone question, a lone answer.
+PAIR_TOKENS, QUESTION_TOKENS, ANSWER_TOKENS = 160, 60, 200
 POLL = 0.5
 # On a processor the first word comes after a minute of reading.
 LOCAL_TIMEOUT = 900.0
@@ -55,13 +64,15 @@ def make_drafts(
 def _ask_about(
     passage: Passage, where: Endpoint, count: int, language: IdentityLanguage
 ) -> list[tuple[str, str]]:
-    """Both in one reply; of a model that writes a question only, the answer in a second one."""
+    """Both in one reply; of a small model, which writes neither when asked for both, one after the other."""
     reply = ask(where, [_user(ask_prompt(passage, count, language))], count * PAIR_TOKENS)
     pairs = pairs_in(reply)
     whole = [(question, answer) for question, answer in pairs if answer]
     if whole:
         return whole[:count]
     question = pairs[0][0] if pairs else lone_question(reply)
+    if not question:
+        question = lone_question(ask(where, [_user(question_prompt(passage, language))], QUESTION_TOKENS))
     if not question:
         return []
     answer = ask(where, [_user(answer_prompt(passage, question, language))], ANSWER_TOKENS)
