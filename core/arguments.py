@@ -86,8 +86,9 @@ def joined(arguments: Sequence[str], options: Iterable[str]) -> list[str]:
     return result
 
 
-def one_word(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
-    """``data make identity`` as the one argument that argparse takes for a command's name."""
+def grouped(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
+    """``runs adopt`` or ``data make identity`` as one word, where such a command is known: argparse knows one
+    level of commands."""
     known = sorted((command.split() for command in commands), key=len, reverse=True)
     for place in range(len(arguments)):
         if place and arguments[place - 1] == "--workspace":

@@ -50,7 +50,7 @@ def _parity(options: argparse.Namespace, workspace: Workspace) -> Result:
         model = ready_model(workspace, options.model, shown)
     name = options.template
     if name == "auto":
-        name = template_for(model.chat_template, model.model_type)
+        name = template_for(model.chat_template, model.origin or model.model_type)
     found = parity(model.folder, TEMPLATES[name])
     return {"model": str(model.folder), "template": name, **found.as_json(), "ok": found.same}
 

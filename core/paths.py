@@ -78,6 +78,11 @@ class RunPaths:
         return self.root / "data.json"
 
     @property
+    def adopted(self) -> Path:
+        """For a run whose training was made elsewhere: its work_dir, and what of its config did not fit."""
+        return self.root / "adopted.json"
+
+    @property
     def versions(self) -> Path:
         return self.root / "versions.json"
 

@@ -112,8 +112,9 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
     """Where a run stands, by page: a state, or None for a step that was not begun."""
     steps = dict(_steps(paths))
     made = State.finished
+    behind = paths.data.exists() or paths.adopted.exists()
     return {
-        "data": made if paths.data.exists() else steps.get(DATA) or steps.get("base") or _chain(paths),
+        "data": made if behind else steps.get(DATA) or steps.get("base") or _chain(paths),
         "config": made if paths.config.exists() else None,
         "train": steps.get("train"),
         "merge": made if paths.merged.exists() else steps.get("merge") or steps.get("convert"),
@@ -142,5 +143,7 @@ def _chain(paths: RunPaths) -> State | None:
 
 def _steps(paths: RunPaths) -> Iterator[tuple[str, State]]:
     for step in STEPS:
+        if step == "train" and paths.adopted.exists():
+            yield step, State.finished  # elsewhere
         if JobPaths(paths.job(step)).spec.exists():
             yield step, read_status(paths.job(step)).state

@@ -2,7 +2,7 @@
 
 import http.client
 import socket
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from core.paths import SOCKET_FOLDER
@@ -21,6 +21,12 @@ class LocalConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.file)
+
+
+def check_listening(file: str) -> None:
+    """Raises OSError when nobody listens there."""
+    with closing(LocalConnection(file)) as connection:
+        connection.connect()
 
 
 def is_healthy(file: str) -> bool:

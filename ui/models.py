@@ -3,18 +3,21 @@
 import streamlit as st
 
 from core.paths import Workspace
+from core.steps.step import counted
+from ui.model_list import known_models
 from ui.text import t
 
 
 def choose_model(workspace: Workspace, key: str) -> str | None:
-    """The starter, or a folder under models/."""
-    others = [folder.name for folder in workspace.model_folders() if folder != workspace.starter]
-    labels = {"": t("page.data.starter"), **{name: name for name in others}}
+    """The starter, or another model of the workspace that can be trained."""
+    others = [model for model in known_models(workspace) if model.trainable and model.name != "starter"]
+    labels = {"": t("page.data.starter")}
+    labels |= {model.name: f"{model.name} · {counted(model.parameters)}" for model in others}
     chosen = st.selectbox(
         t("page.data.model"),
         list(labels),
         format_func=labels.__getitem__,
-        help=t("page.data.model.help", folder=workspace.models),
+        help=t("page.data.model.help"),
         key=key,
         persist_state="session",
     )

@@ -36,7 +36,7 @@ def choose_template(folder: Path) -> tuple[str, str]:
     template = chosen
     if template == "auto":
         model = read_model(folder)
-        template = template_for(model.chat_template, model.model_type)
+        template = template_for(model.chat_template, model.origin or model.model_type)
     found = parity(folder, TEMPLATES[template])
     if found.text_same():
         show_verdict(found)

@@ -134,7 +134,7 @@ def problems(recipe: Recipe, model: Model, system: bool = False) -> list[Problem
         return []
     values = {
         "template": recipe.template,
-        "speaks": template_for(model.chat_template, model.model_type),
+        "speaks": template_for(model.chat_template, model.origin or model.model_type),
         "trained": found.difference.trained_text[:SHOWN_TEXT].replace("\n", "↵"),
         "own": found.difference.served_text[:SHOWN_TEXT].replace("\n", "↵"),
     }

@@ -4,10 +4,6 @@ Both of XTuner's tools write pickles unless told otherwise, and its merge trusts
 folder; here neither happens. The merge itself is peft's.
 """
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +11,9 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from core.checksums import write_checksums
 from core.data.parity import parity
 from core.engine.answer import end_tokens
+from core.engine.whole_folder import whole_folder
 from core.recipe.templates import TEMPLATES
 
 
@@ -28,6 +24,7 @@ def convert(config: str, checkpoint: str, adapter: str, shard: str, base: str, t
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
+    _build_unquantized()
     with whole_folder(Path(adapter)) as folder:
         run_xtuner_tool(
             "xtuner.tools.model_converters.pth_to_hf",
@@ -71,20 +68,16 @@ def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:
     return tokenizer, end_tokens(tokenizer, template)
 
 
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, renamed to ``target`` when the block succeeds; an older one is replaced.
+def _build_unquantized() -> None:
+    """An adapter is the same on a quantized base. Building that needs a GPU; unquantized, XTuner's
+    ``pth_to_hf`` (0.2.0) builds it without any weights."""
+    from mmengine.config import Config
 
-    It gets its checksums while its files are still in memory: reading 14 GB again takes a minute.
-    """
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    for left_over in target.parent.glob(f".{target.name}.*.partial"):
-        shutil.rmtree(left_over, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        write_checksums(partial)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    fromfile = Config.fromfile
+
+    def unquantized(*arguments: Any, **options: Any) -> Any:
+        config = fromfile(*arguments, **options)
+        config.model.llm.pop("quantization_config", None)
+        return config
+
+    Config.fromfile = unquantized

@@ -178,7 +178,7 @@ def _of_workspace(workspace: Workspace) -> Iterator[Speaker]:
     for folder in workspace.model_folders():
         with suppress(InputError):
             model = read_model(folder)
-            template = template_for(model.chat_template, model.model_type)
+            template = template_for(model.chat_template, model.origin or model.model_type)
             yield Speaker("base", str(folder), None, template, "", None, folder.name)
 
 

@@ -92,7 +92,7 @@ def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
     running = chat.server(workspace)
     ours = not (running.readiness is Readiness.ready and _is_base(running.speaker, model))
     if ours:
-        template = template_for(model.chat_template, model.model_type)
+        template = template_for(model.chat_template, model.origin or model.model_type)
         chat.start(workspace, Speaker("base", str(model.folder), None, template, "", None, model.folder.name))
     try:
         address = _wait(workspace) if ours else running.socket

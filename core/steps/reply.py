@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from core.chats import Draw, Message
 from core.errors import ChatFailed
+from core.unix_socket import check_listening
 
 # How long the reader is left alone while nothing comes; seconds. Then it gets an empty piece, so that a page
 # that was asked to stop can.
@@ -69,6 +70,7 @@ class _Reader(threading.Thread):
         import httpx2
         import openai  # a second of imports that only a chat needs
 
+        check_listening(self.address)  # httpx2 2.16 leaves a socket open that it could not connect
         # A proxy of the environment has no way to a socket.
         direct = openai.DefaultHttpxClient(trust_env=False, transport=httpx2.HTTPTransport(uds=self.address))
         with (
