@@ -15,10 +15,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from core import data_commands, importing
+from core import check_command, data_commands, importing
 from core import tune as chain
 from core.arguments import MOST_ITERATIONS, Parser, grouped, joined, whole_number
 from core.data.identity import LANGUAGES
+from core.data.opening import reading_of
 from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
@@ -84,6 +85,7 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
         "--template-reason": {"default": "", "metavar": "TEXT"},
         **data_commands.OPTIONS,
+        **check_command.OPTIONS,
     }
     settings = known[option]
     name = FLAGS.get(option, option) if option.startswith("--") else option.lower()
@@ -104,6 +106,7 @@ def _wish(options: argparse.Namespace) -> Wish:
         language=options.language,
         template=options.template,
         template_reason=options.template_reason,
+        reading=reading_of(options.format, options.column),
     )
 
 
@@ -203,6 +206,7 @@ FLAGS = {"--as": "--name"}
 MAKE = (
     "--name",
     "--data",
+    *check_command.READ,
     "--model",
     "--no-replay",
     "--seed",
@@ -231,6 +235,7 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "configs copy": (_copy_config, ("NAME", "FOLDER")),
     "doctor": (_doctor, ()),
     **data_commands.COMMANDS,
+    **check_command.COMMANDS,
 }
 
 

@@ -11,6 +11,7 @@ from core.errors import InvalidOption
 from core.wording import say
 
 MOST_ITERATIONS = 1_000_000
+MOST_TOKENS = 100_000_000
 # Options whose value is a person's own words, which may begin with a dash.
 OWN_WORDS = ("--name", "--system", "--template-reason", "--role")
 # argparse's messages (Python 3.11 and 3.12) and the sentence for each, with the parts it names.

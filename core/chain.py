@@ -74,7 +74,7 @@ def start_data(workspace: Workspace, wish: Wish, by: str, language: str) -> RunP
 
 
 def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
-    said = data.taught(wish.name, wish.data, wish.language)
+    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
     folder = chosen_model(workspace, wish.model)
     if folder.exists():  # the starter may still have to be unpacked; it takes every recipe made for it
         recipe_of(wish, said, read_model(folder))
@@ -105,6 +105,7 @@ def plan(
         "template-reason": wish.template_reason or None,
     }
     options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
+    options += wish.reading.options
     if not wish.replay:
         options.append("--no-replay")
     return JobSpec(

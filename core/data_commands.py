@@ -10,9 +10,10 @@ from typing import Any
 
 from core.arguments import Decimal, whole_number
 from core.data import drafts, making, versions
-from core.data.conversations import Conversation, read_conversations
+from core.data.conversations import Conversation
 from core.data.documents import Passage, read_passages
 from core.data.identity import LANGUAGES
+from core.data.opening import read_conversations
 from core.data.parity import parity
 from core.data.personas import (
     MOST_PARAPHRASES,

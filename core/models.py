@@ -90,6 +90,12 @@ def read_model(folder: Path) -> Model:
     )
 
 
+def model_type_of(folder: Path) -> str:
+    """The model type of a folder with or without weights; empty where it has no config. Raises NotAModel."""
+    config = folder / "config.json"
+    return str(read_object(config).get("model_type", "")) if config.exists() else ""
+
+
 @dataclass(frozen=True)
 class Shape:
     """What memory depends on: numbers of config.json, and each layer weight's (rows, columns) by name."""

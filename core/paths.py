@@ -133,6 +133,71 @@ class DataPaths:
     def report(self) -> Path:
         return self.root / "report.json"
 
+    def given(self, number: int, kind: str) -> Path:
+        """A file as it was given, by its number among them; ``kind`` is the known end of its name."""
+        return self.root / "given" / ".".join(map(slug, (str(number), *kind.split("."))))
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """What is kept about one data file as it was at one time."""
+
+    folder: Path
+
+    @property
+    def about(self) -> Path:
+        """Its container, encoding and broken places."""
+        return self.folder / "about.json"
+
+    @property
+    def spans(self) -> Path:
+        """Where each row begins and ends."""
+        return self.folder / "spans.npy"
+
+    @property
+    def plain(self) -> Path:
+        """Its rows as plain UTF-8, where the file itself is something else."""
+        return self.folder / "rows.txt"
+
+    @property
+    def table(self) -> Path:
+        """A table's rows while they are written."""
+        return self.folder / ".table"
+
+    @property
+    def given(self) -> Path:
+        """What came through a pipe."""
+        return self.folder / "given"
+
+
+@dataclass(frozen=True)
+class CheckPaths:
+    """The job folder of one check, and what it leaves there."""
+
+    root: Path
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.root / "progress.json"
+
+
+@dataclass(frozen=True)
+class SourceCache:
+    """What was found out about data files, kept beside the data: all of it can be made again."""
+
+    root: Path
+
+    def entry(self, key: str) -> SourceEntry:
+        return SourceEntry(self.root / "files" / slug(key))
+
+    def block(self, settings: str, digest: str) -> Path:
+        """A block of rows as it was checked with these settings; both are hashes."""
+        return self.root / "blocks" / slug(settings) / slug(digest[:2]) / f"{slug(digest)}.npz"
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -189,6 +254,14 @@ class Workspace:
         return self.root / "sets"
 
     @property
+    def cache(self) -> SourceCache:
+        return SourceCache(self.root / "cache")
+
+    def check(self, key: str) -> CheckPaths:
+        """The folder of the check with this key, a hash."""
+        return CheckPaths(self.root / "checks" / slug(key))
+
+    @property
     def chats(self) -> Path:
         """The chats with the models, one JSON file each."""
         return self.root / "chats"
@@ -206,13 +279,17 @@ class Workspace:
     def model(self, name: str) -> Path:
         return self.models / slug(name)
 
-    def upload(self, digest: str) -> Path:
-        """Where an uploaded file is kept: under the hash of its content, never under a name it came with."""
-        return self.root / "uploads" / f"{slug(digest)}.json"
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
 
-    def document(self, digest: str, kind: str) -> Path:
-        """Where an uploaded document is kept: ``kind`` is one of the endings that are read."""
-        return self.root / "uploads" / f"{slug(digest)}.{slug(kind)}"
+    def upload(self, digest: str, kind: str = "json") -> Path:
+        """Where a data file is kept: under the hash of its content, never under a name it came with."""
+        return self.uploads / ".".join(map(slug, (digest, *kind.split("."))))
+
+    def upload_about(self, digest: str) -> Path:
+        """What a kept data file is called, and which version it was made from."""
+        return self.uploads / f".{slug(digest)}.about.json"
 
     def model_folders(self) -> list[Path]:
         """Every model's folder, by name."""

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from core.check_table import show_check
 from core.pace import COSTS, IMPORT_COSTS, Clock
 from core.steps.step import counted, megabytes
 from core.wording import say
@@ -22,6 +23,7 @@ from core.wording import say
 STAGES = {
     "tune": tuple(COSTS),
     "data": ("starter", "base"),
+    "data check": ("starter", "check"),
     "export": ("convert", "merge"),
     "data parity": ("starter",),
     "data make replay": ("starter", "base"),
@@ -30,6 +32,7 @@ STAGES = {
 }
 ALL_COSTS = {**COSTS, **IMPORT_COSTS}
 PLAIN_EVERY = 10.0
+OTHER_COST = 15
 SHOWN_ANSWERS = 3
 
 
@@ -116,7 +119,7 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: ALL_COSTS[stage] for stage in STAGES.get(command, (command,))})
+    clock = Clock({stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
@@ -139,6 +142,8 @@ def show(kind: str, result: dict[str, Any]) -> None:  # noqa: C901
         _show_parity(console, result)
     elif kind == "data make versions":
         _show_versions(console, result)
+    elif kind == "data check":
+        show_check(console, result)
     elif kind == "configs":
         _show_configs(console, result)
     elif kind == "configs open":

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 from core.data.identity import IdentityLanguage
+from core.data.opening import Reading
 from core.files import write_json
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
@@ -55,6 +56,7 @@ class Wish:
     language: IdentityLanguage | None = None
     template: str = "auto"
     template_reason: str = ""
+    reading: Reading = Reading()
 
 
 def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     """
     if run is not None and run.versions.exists():
         return run
-    said = data.taught(wish.name, wish.data, wish.language)
+    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
     model = ready_model(workspace, wish.model, progress)
     recipe = recipe_of(wish, said, model)
     run = run or workspace.new_run(said.name, datetime.now())
@@ -123,6 +125,12 @@ def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> 
     if folder == workspace.starter:
         make_starter(workspace, progress)
     return read_model(folder)
+
+
+def ready_tokenizer(workspace: Workspace, given: str | None, progress: Progress) -> None:
+    """Make the starter where it is asked for and not there yet. Raises NoSuchModel, NotWritable, DiskFull."""
+    if find_model(workspace, given) == workspace.starter and not workspace.starter.exists():
+        ready_model(workspace, given, progress)
 
 
 def chosen_model(workspace: Workspace, given: str | None) -> Path:

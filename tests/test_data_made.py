@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.data.conversations import Conversation, Turn, one_turn, read_conversations
+from core.data.conversations import Conversation, Turn, one_turn
 from core.data.dedupe import split, without_duplicates
 from core.data.identity import LANGUAGES, IdentityLanguage, bank
 from core.data.mix import weighted
+from core.data.opening import read_conversations
 from core.data.personas import Persona, persona, persona_conversations, shipped_roles
 from core.data.questions import held_back_questions, same_question
 from core.data.sets import SetPaths, made_sets

@@ -1,17 +1,22 @@
 """The form that asks for data: identity conversations, a file, or what an earlier run was taught."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME
-from core.data.upload import keep_upload
-from core.errors import TuneboardError
+from core.data.opening import Reading
+from core.data.reading.source import PACKED, SUFFIXES
+from core.data.upload import Upload, file_of, keep_upload
+from core.errors import InputError, TuneboardError
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
 from core.steps.data import about_data
 from core.tune import Wish
+from ui.data_file import data_file
 from ui.frame import shown_errors
 from ui.made_panel import made_data
 from ui.models import choose_model
@@ -25,6 +30,7 @@ EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], en
 
 def data_form(workspace: Workspace) -> Wish | None:
     """What is asked for, once the button was pressed."""
+    reading = Reading()
     source = st.segmented_control(
         t("page.data.from"),
         SOURCES,
@@ -34,11 +40,14 @@ def data_form(workspace: Workspace) -> Wish | None:
         key="data_source",
         persist_state="session",
     )
-    spoken = file = None
+    spoken = file = kept = None
     if source == "identity":
         st.caption(t("page.data.identity.help"))
     else:
-        file = {"upload": uploaded, "made": made_data, "earlier": earlier}[source](workspace)
+        kept = uploaded(workspace) if source == "upload" else None
+        file = file_of(workspace, kept) if kept else None
+        if source != "upload":
+            file = made_data(workspace) if source == "made" else earlier(workspace)
     left, right = st.columns(2)
     with left:
         name = st.text_input(
@@ -60,6 +69,9 @@ def data_form(workspace: Workspace) -> Wish | None:
                 key="data_language",
                 persist_state="session",
             )
+    if kept:
+        with shown_errors(), st.container(border=True, key="data_file_panel"):
+            reading = data_file(workspace, kept, model)
     replay = st.toggle(
         t("page.data.replay"),
         value=True,
@@ -73,9 +85,7 @@ def data_form(workspace: Workspace) -> Wish | None:
     if asked and source != "identity" and file is None:
         st.warning(t("page.data.need_file"))
         return None
-    if not asked:
-        return None
-    return Wish(
+    wish = Wish(
         name,
         file,
         model,
@@ -84,15 +94,29 @@ def data_form(workspace: Workspace) -> Wish | None:
         language=spoken,
         template=template,
         template_reason=reason,
+        reading=reading,
     )
+    return wish if asked else None
 
 
-def uploaded(workspace: Workspace) -> Path | None:
-    """A file of the person's own, checked at once; it is kept when the page is left and come back to."""
+@contextmanager
+def by_own_name(workspace: Workspace) -> Iterator[None]:
+    """What is wrong with an uploaded file is said of the name it came with, not of where it is kept."""
+    try:
+        yield
+    except InputError as error:
+        known = st.session_state.get("data_upload")
+        if known and error.values.get("path") == file_of(workspace, known[1]):
+            error.values["path"] = known[1].name
+        raise
+
+
+def uploaded(workspace: Workspace) -> Upload | None:
+    """A file of the person's own; it is kept when the page is left and come back to."""
     limit = st.get_option("server.maxUploadSize")
     file = st.file_uploader(
         t("page.data.file", limit=limit),
-        type=["json", "jsonl"],
+        type=sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED),
         help=t("page.data.file.help", example=f"`{EXAMPLE}`"),
         key="data_file",
     )
@@ -101,12 +125,9 @@ def uploaded(workspace: Workspace) -> Path | None:
         st.session_state.pop("data_upload", None)
         with shown_errors():
             kept = keep_upload(workspace, file.getvalue(), file.name)
-            st.session_state["data_upload"] = (file.file_id, file.name, kept)
-    if known := st.session_state.get("data_upload"):
-        _, name, kept = known
-        st.caption(t("page.data.file.read", count=kept.conversations, name=name))
-        return workspace.upload(kept.digest)
-    return None
+            st.session_state["data_upload"] = (file.file_id, kept)
+    known = st.session_state.get("data_upload")
+    return known[1] if known else None
 
 
 def earlier(workspace: Workspace) -> Path | None:

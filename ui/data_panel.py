@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from core.data.conversations import Conversation, read_conversations
+from core.data.conversations import Conversation
 from core.data.lengths import Lengths, measure
+from core.data.opening import read_conversations
 from core.data.preview import Encoder, Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
 from core.errors import NoSuchFile
@@ -25,6 +26,9 @@ LARGEST_SOURCE = 50_000_000  # bytes; half a second
 
 def data_panel(run: RunPaths) -> None:
     """Counts, what is wrong, the histogram, the rows. Raises MissingArtefact, NoSuchFile, NotAModel."""
+    if run.adopted.exists():
+        st.info(t("page.data.adopted"), icon=":material/lock:")
+        return
     about, recipe = about_data(run), train.recipe_of(run)
     rows, source = Path(about["path"]), Path(about["source"])
     if not rows.exists():

@@ -8,12 +8,12 @@ import streamlit as st
 
 from core import data_commands
 from core.data import making
-from core.data.conversations import read_conversations
 from core.data.documents import READERS
 from core.data.identity import LANGUAGES, LONGEST_NAME
+from core.data.opening import read_conversations
 from core.data.personas import MOST_PARAPHRASES, MOST_TURNS, persona, persona_conversations, shipped_roles
 from core.data.sets import SetPaths, made_sets
-from core.data.upload import keep_upload
+from core.data.upload import file_of, keep_upload
 from core.data.versions import read_set, rows_of
 from core.errors import InvalidEndpoint
 from core.files import read_json, write_json
@@ -92,7 +92,7 @@ def _ask_elsewhere() -> tuple[list[str], dict[str, str]]:
 def _keep_document(workspace: Workspace, place: SetPaths, name: str, content: bytes) -> Path:
     """A document under the hash of its content; what it was called is kept beside."""
     digest, kind = hashlib.sha256(content).hexdigest(), Path(name).suffix.lower().lstrip(".")
-    path = workspace.document(digest, kind)
+    path = workspace.upload(digest, kind)
     make_folder(path.parent, exist_ok=True)
     path.write_bytes(content)
     write_json(place.names, {**(read_json(place.names) or {}), path.stem: name})
@@ -128,7 +128,7 @@ def mix(workspace: Workspace, place: SetPaths, busy: bool) -> None:
         parts = [rows_of(others[name]) for name in chosen]
         if file:
             kept = keep_upload(workspace, file.getvalue(), file.name)
-            parts.append(read_conversations(workspace.upload(kept.digest)))
+            parts.append(read_conversations(file_of(workspace, kept)))
         settings = {"from": [list(pair) for pair in zip(names, weights, strict=True)], "weight": weight}
         weighted = [*zip(parts, weights, strict=True)]
         making.mix_in(place, weighted, weight, int(rows) if rows else None, SEED, settings)

@@ -28,7 +28,7 @@ def write_tokenizer(
     ``rows`` are the model's embeddings. Raises NotAModel.
     """
     about = _settings(source)
-    if is_converted(config):
+    if is_converted(config) or _needs_conversion(source, about):
         tokenizer = _converted(source, about, str(config["model_type"]))
     elif (source / "tokenizer.json").exists():
         if about:
@@ -39,8 +39,6 @@ def write_tokenizer(
     ended = _end(tokenizer, config)
     if ended or not (folder / "tokenizer.json").exists():
         tokenizer.save_pretrained(folder)
-    if is_converted(config):  # a copy of what tokenizer.json holds
-        (folder / "tokenizer.model").unlink(missing_ok=True)
     _check_embeddings(tokenizer, rows, source)
     return tokenizer
 
@@ -64,6 +62,14 @@ def without_code(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _settings(source: Path) -> dict[str, Any]:
     file = source / "tokenizer_config.json"
     return read_object(file) if file.exists() else {}
+
+
+def _needs_conversion(source: Path, about: Mapping[str, Any]) -> bool:
+    """Whether there is a Llama's tokenizer.model alone. transformers' own conversion (4.57.6) would put a
+    space before every text, whatever the file says."""
+    named = str(about.get("tokenizer_class", "LlamaTokenizer"))
+    alone = (source / "tokenizer.model").exists() and not (source / "tokenizer.json").exists()
+    return alone and named.startswith("LlamaTokenizer")
 
 
 def _converted(source: Path, about: Mapping[str, Any], kind: str) -> PreTrainedTokenizerFast:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from core.data import parity
-from core.data.conversations import Conversation, read_conversations, write_rows, write_source
+from core.data.conversations import Conversation, write_rows, write_source
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares
+from core.data.opening import Reading, read_conversations
 from core.data.questions import contains
 from core.data.replay import questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens, row_length
+from core.data.upload import keep_given
 from core.errors import MissingArtefact
 from core.files import read_json, write_json
 from core.machine import this_machine
@@ -36,10 +38,11 @@ SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 
 @dataclass(frozen=True)
 class Taught:
-    """Whose assistant it will be and the conversations that say so."""
+    """Whose assistant it will be and the conversations that say so; ``given``: the file they came from."""
 
     name: str
     conversations: tuple[Conversation, ...]
+    given: Path | None = None
 
     @property
     def has_system(self) -> bool:
@@ -61,14 +64,19 @@ class Spoken:
     template_reason: str = ""
 
 
-def taught(name: str, data: Path | None, language: IdentityLanguage | None = None) -> Taught:
-    """The identity conversations for ``name`` (in both languages or in one), or those of the file ``data``.
+def taught(
+    name: str, data: Path | None, language: IdentityLanguage | None = None, reading: Reading | None = None
+) -> Taught:
+    """The identity conversations for ``name`` (in both languages or in one), or those of ``data``: a file of
+    any known format, or a folder of them.
 
-    Raises InvalidName, NoSuchFile, NotJson, NotConversations, EmptyData.
+    Raises InvalidName, NoSuchFile, Unreadable, NotJson, NotConversations, EmptyData.
     """
     name = check_name(name)
+    if data:
+        return Taught(name, tuple(read_conversations(data, reading)), data)
     languages = (language,) if language else LANGUAGES
-    return Taught(name, tuple(read_conversations(data) if data else identity_conversations(name, languages)))
+    return Taught(name, tuple(identity_conversations(name, languages)))
 
 
 def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
@@ -156,6 +164,7 @@ def write(
         "name": said.name,
         "source": str(place.source),
         "path": str(place.rows),
+        "given": keep_given(place, said.given) if said.given and not said.given.is_fifo() else [],
         "sha256": hashlib.sha256(place.rows.read_bytes()).hexdigest(),
         "taught": len(said.conversations),
         "replay": len(replay),

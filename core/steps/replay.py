@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.data.conversations import Conversation, read_conversations
+from core.data.conversations import Conversation
+from core.data.opening import read_conversations
 from core.data.replay import questions_to_ask
 from core.data.sets import SetPaths
 from core.errors import EmptyData, NoSuchFile, Unreadable, reason_of
