@@ -12,7 +12,7 @@ SHARD = "2GB"
 
 
 def plan(run: RunPaths) -> JobSpec:
-    """The job that converts the run's last checkpoint into its ``adapter/``.
+    """The job that converts the run's last checkpoint into its ``adapter/``, the tokenizer beside it.
 
     Raises MissingArtefact; NoSuchModel without its base, whose shape the adapter has; NotARecipe for one
     adopted that trained something else than a Recipe's adapter.
@@ -20,7 +20,10 @@ def plan(run: RunPaths) -> JobSpec:
     train.model_of(run)
     adopt.refuse_unlike(run)
     trained = train.read(run)
-    return engine_job("convert", run.config, trained.checkpoint, run.adapter, SHARD)
+    recipe = train.recipe_of(run)
+    return engine_job(
+        "convert", run.config, trained.checkpoint, run.adapter, SHARD, recipe.model, recipe.template
+    )
 
 
 def read(run: RunPaths) -> Path:
