@@ -21,6 +21,7 @@ from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.paths import Workspace
+from core.publish import command as publishing
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
 from core.terminal import printable, progress, show
@@ -62,6 +63,7 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
         "RUN": {"metavar": "RUN"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
+        **publishing.OPTIONS,
     }
     settings = known[option]
     name = option if option.startswith("--") else option.lower()
@@ -130,6 +132,10 @@ def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
         return chain.run_compare(workspace, run, shown)
 
 
+def _publish(options: argparse.Namespace, workspace: Workspace) -> Result:
+    return publishing.run(options, workspace, lambda: progress(options.kind))
+
+
 def _runs(_: argparse.Namespace, workspace: Workspace) -> Result:
     return {"runs": [run.as_json() for run in list_runs(workspace)]}
 
@@ -148,6 +154,7 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "merge": (_merge, ("RUN",)),
     "export": (_export, ("RUN",)),
     "ask": (_ask, ("RUN", "QUESTION")),
+    "publish": (_publish, ("RUN", *publishing.OPTIONS)),
     "runs": (_runs, ()),
     "doctor": (_doctor, ()),
 }

@@ -15,7 +15,13 @@ TuneboardError                exit code 1
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchChat            no chat of that name in the workspace
 │   ├── MissingArtefact       a step's input was not made yet
-│   └── QuantizedBase         merging onto a quantized base would be wrong
+│   ├── QuantizedBase         merging onto a quantized base would be wrong
+│   ├── CardRefused           a model card's metadata is not what the hubs take
+│   ├── NothingPersonal       a file that would be sent holds a path, a name or a key of this machine
+│   ├── LicenceForbids        the base model's licence does not let a changed copy be passed on
+│   ├── NoPlaceForIt          there is something else where it should be published
+│   ├── NotForGguf            llama.cpp has no form for this model
+│   └── NoToken               a hub needs a token, and none is kept
 ├── MachineError              this machine lacks something
 │   ├── NotWritable           a folder cannot be written
 │   ├── DiskFull              not enough free space
@@ -27,6 +33,7 @@ TuneboardError                exit code 1
     ├── JobNotStarted         the supervisor did not come up
     ├── NoSuchJob             the folder holds no job
     ├── ChatFailed            the chat server gave no answer
+    ├── HubRefused            a hub did not take what was sent, or could not be reached
     ├── StepFailed            a step's tool ended with an error
     └── StepStopped           somebody stopped the step
 """
@@ -115,6 +122,32 @@ class QuantizedBase(InputError):
     key = "quantized_base"
 
 
+class CardRefused(InputError):
+    key = "card_refused"
+
+
+class NothingPersonal(InputError):
+    """Values: count, findings (file, kind and text of each)."""
+
+    key = "nothing_personal"
+
+
+class LicenceForbids(InputError):
+    key = "licence_forbids"
+
+
+class NoPlaceForIt(InputError):
+    key = "no_place_for_it"
+
+
+class NotForGguf(InputError):
+    key = "not_for_gguf"
+
+
+class NoToken(InputError):
+    key = "no_token"
+
+
 class MachineError(TuneboardError):
     pass
 
@@ -159,6 +192,12 @@ class ChatFailed(JobError):
     """Values: reason (what the server said, or what became of it)."""
 
     key = "chat_failed"
+
+
+class HubRefused(JobError):
+    """Values: hub, reason (a sentence that says what to do)."""
+
+    key = "hub_refused"
 
 
 class StepFailed(JobError):

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 # Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
+# Of publishing; nobody knows the line to a hub before.
+PUBLISHING = {"bundle": 20, "send": 60, "fetch": 30, "check": 30}
 # Before this share is done there is no pace to speak of.
 LEAST_SHARE = 0.02
 

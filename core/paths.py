@@ -19,6 +19,7 @@ from core.wording import say
 
 PROJECT = Path(__file__).resolve().parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
+DEMO = PROJECT / "demo"
 SLUG_BYTES = 48
 
 
@@ -91,6 +92,14 @@ class RunPaths:
     def merged(self) -> Path:
         return self.root / "merged"
 
+    def bundle(self, what: str) -> Path:
+        """What would be sent when ``what`` (adapter, merged, gguf, app) is published."""
+        return self.root / "bundles" / slug(what)
+
+    def card(self, what: str) -> Path:
+        """A model card that a person has edited."""
+        return self.root / "bundles" / f"{slug(what)}.md"
+
     def job(self, step: str) -> Path:
         """The job folder of one step (``train``, ``convert``, ``merge``, …)."""
         return self.root / step
@@ -160,6 +169,10 @@ class Workspace:
     def log(self) -> Path:
         """The dashboard's own log; a job has its own in its folder."""
         return self.root / "dashboard.log"
+
+    def published(self, run_id: str, what: str) -> Path:
+        """Where a published folder goes when no other place is named."""
+        return self.root / "published" / f"{slug(run_id)}-{slug(what)}"
 
     @property
     def answers(self) -> Path:
@@ -246,6 +259,12 @@ class Workspace:
                 pass
         except OSError as error:
             raise NotWritable(folder=self.root, reason=reason_of(error)) from error
+
+
+def token_file() -> Path:
+    """Where hub tokens are kept on a machine without a keyring: the user's own configuration."""
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "tuneboard" / "tokens.json"
 
 
 def _refuse_unusable(folder: Path) -> None:

@@ -14,11 +14,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core.pace import COSTS, Clock
+from core.pace import COSTS, PUBLISHING, Clock
 from core.wording import say
 
 # Each other command is the stage of its name.
-STAGES = {"tune": tuple(COSTS), "data": ("starter", "base"), "export": ("convert", "merge")}
+STAGES = {
+    "tune": tuple(COSTS),
+    "data": ("starter", "base"),
+    "export": ("convert", "merge"),
+    "publish": tuple(PUBLISHING),
+}
 PLAIN_EVERY = 10.0
 SHOWN_ANSWERS = 3
 
@@ -106,7 +111,8 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: COSTS[stage] for stage in STAGES.get(command, (command,))})
+    costs = {**COSTS, **PUBLISHING}
+    clock = Clock({stage: costs[stage] for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
@@ -123,11 +129,17 @@ def show(kind: str, result: dict[str, Any]) -> None:
         _show_runs(console, result["runs"])
     elif kind == "doctor":
         _show_findings(console, result["findings"])
+    elif kind == "publish":
+        _line(console, say(f"publish.{'done' if result['sent'] else 'rehearsed'}", **_published(result)))
     elif "answers" in result:
         _show_answers(console, result)
     else:
         for key, value in result.items():
             _line(console, f"{key}: {value}")
+
+
+def _published(result: dict[str, Any]) -> dict[str, Any]:
+    return {"where": result.get("where") or result["bundle"], "count": len(result["files"])}
 
 
 def _line(console: Console, text: str) -> None:

@@ -33,7 +33,7 @@ SOURCES = [
 ] + list(PROJECT.glob("app.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 SPEAKERS = {"say", "t"}
-PROPER_NAMES = {"field.deepspeed"}
+PROPER_NAMES = {"field.deepspeed", "hub.huggingface"}
 
 
 CHECKS = {

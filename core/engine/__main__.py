@@ -65,6 +65,18 @@ def _serve(arguments: list[str]) -> None:
     serve(arguments)
 
 
+def _shard(arguments: list[str]) -> None:
+    from core.engine.export import shard
+
+    shard(*arguments)
+
+
+def _gguf(arguments: list[str]) -> None:
+    from core.engine.gguf_file import main as gguf
+
+    gguf(*arguments)
+
+
 TOOLS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "answer": _answer,
@@ -73,6 +85,8 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "merge": _merge,
     "probe": _probe,
     "serve": _serve,
+    "shard": _shard,
+    "gguf": _gguf,
 }
 
 if __name__ == "__main__":

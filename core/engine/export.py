@@ -12,9 +12,15 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.checksums import write_checksums
+from core.files import write_json
+
+# A safetensors file's header counts too: a tensor's name, type, shape and place.
+HEADER_BYTES = 200
 
 
 def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
@@ -46,6 +52,45 @@ def merge(base: str, adapter: str, merged: str, shard: str) -> None:
         result.save_pretrained(folder, safe_serialization=True, max_shard_size=shard)
         AutoTokenizer.from_pretrained(base).save_pretrained(folder)
     print(f"merged into {merged}", flush=True)
+
+
+def shard(source: str, target: str, limit: str) -> None:
+    """The same weights in files of at most ``limit`` bytes (a larger tensor stands alone), with their index.
+
+    One file's tensors are in memory at a time.
+    """
+    from huggingface_hub import split_state_dict_into_shards_factory
+
+    places = _places(Path(source))
+    plan = split_state_dict_into_shards_factory(
+        places,
+        get_storage_size=lambda place: place[1],
+        filename_pattern="model{suffix}.safetensors",
+        max_shard_size=max(1, int(limit) - HEADER_BYTES * len(places)),
+    )
+    for number, (name, tensors) in enumerate(plan.filename_to_tensors.items(), 1):
+        save_file(
+            {key: _tensor(places[key][0], key) for key in tensors}, Path(target) / name, {"format": "pt"}
+        )
+        print(f"wrote {number}/{len(plan.filename_to_tensors)}", flush=True)
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        write_json(Path(target) / "model.safetensors.index.json", index)
+
+
+def _places(source: Path) -> dict[str, tuple[Path, int]]:
+    """Where each tensor is, and its size in bytes."""
+    found = {}
+    for file in sorted(source.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            for key in tensors.keys():  # noqa: SIM118  (not a dict)
+                found[key] = (file, tensors.get_tensor(key).nbytes)
+    return found
+
+
+def _tensor(file: Path, key: str) -> torch.Tensor:
+    with safe_open(file, framework="pt") as tensors:
+        return tensors.get_tensor(key)
 
 
 @contextmanager

@@ -57,12 +57,10 @@ def difference(folder: Path, template: Template) -> Difference | None:
 
     None when they agree, and when the folder has none: then there is nothing to disagree with.
     """
-    config = _config(folder)
     own = own_template(folder)
     if own is None:
         return None
-    trained = training_template(template, fast_class(str(config.get("tokenizer_class", ""))))
-    tokens = {name: _token(config.get(name)) for name in ("bos_token", "eos_token")}
+    trained, tokens = training_template(template, tokenizer_class(folder)), special_tokens(folder)
     for messages in SAMPLES:
         said = render(trained, messages, tokens)
         try:
@@ -94,6 +92,17 @@ def render(source: str, messages: Sequence[Mapping[str, str]], tokens: Mapping[s
 def fast_class(tokenizer_class: str) -> str:
     """The class transformers loads for the one that tokenizer_config.json names."""
     return tokenizer_class if tokenizer_class.endswith("Fast") else f"{tokenizer_class}Fast"
+
+
+def tokenizer_class(folder: Path) -> str:
+    """The class transformers loads for the tokenizer of the model in ``folder``."""
+    return fast_class(str(_config(folder).get("tokenizer_class", "")))
+
+
+def special_tokens(folder: Path) -> dict[str, str]:
+    """The first and the end token, which a chat template may name."""
+    config = _config(folder)
+    return {name: _token(config.get(name)) for name in ("bos_token", "eos_token")}
 
 
 @cache
