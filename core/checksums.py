@@ -33,7 +33,7 @@ def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> Non
     """
     known = known or {}
     names = {_name(file, folder): file for file in _files(folder)}
-    write_lines(folder / NAME, [f"{known.get(name) or _hash(file)}  {name}" for name, file in names.items()])
+    write_lines(folder / NAME, [f"{known.get(name) or hashed(file)}  {name}" for name, file in names.items()])
 
 
 def read_checksums(folder: Path) -> list[File]:
@@ -48,6 +48,12 @@ def read_checksums(folder: Path) -> list[File]:
     ]
 
 
+def hashed(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _name(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
 
@@ -59,11 +65,6 @@ def _parsed(sums: Path) -> list[tuple[str, str]]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / NAME)
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

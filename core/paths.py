@@ -96,6 +96,11 @@ class RunPaths:
         """What would be sent when ``what`` (adapter, merged, gguf, app) is published."""
         return self.root / "bundles" / slug(what)
 
+    @property
+    def arrival(self) -> Path:
+        """What the proof after publishing found, the last time."""
+        return self.root / "bundles" / "arrival.json"
+
     def card(self, what: str) -> Path:
         """A model card that a person has edited."""
         return self.root / "bundles" / f"{slug(what)}.md"

@@ -77,6 +77,12 @@ def _gguf(arguments: list[str]) -> None:
     gguf(*arguments)
 
 
+def _arrival(arguments: list[str]) -> None:
+    from core.engine.arrival import main as arrival
+
+    arrival(*arguments)
+
+
 TOOLS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "answer": _answer,
@@ -87,6 +93,7 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "serve": _serve,
     "shard": _shard,
     "gguf": _gguf,
+    "arrival": _arrival,
 }
 
 if __name__ == "__main__":

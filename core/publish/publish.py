@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from core.paths import RunPaths, Workspace
-from core.publish import bundle, llama_cpp, tokens
+from core.publish import arrival, bundle, llama_cpp, post, tokens
 from core.publish.bundle import Bundle
 from core.publish.deliver import deliver, destination
 from core.publish.facts import Facts, read_facts
@@ -29,10 +29,23 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
     result = {"run": run.id, "what": order.what, "to": order.to, "size": made.size, "files": listed}
     if order.rehearse:
         return {**result, "bundle": str(made.folder), "sent": False}
-    target = destination(workspace, run, order)
     progress.stage("send")
+    if order.hub:
+        return {**result, **_post(run, order, made, facts, progress)}
+    target = destination(workspace, run, order)
     deliver(made, target, order, progress.update)
     return {**result, "where": str(target), "sent": True}
+
+
+def _post(run: RunPaths, order: Order, made: Bundle, facts: Facts, progress: Progress) -> dict[str, Any]:
+    """Send it to a hub, and prove what arrived unless nobody wants that."""
+    parcel = post.parcel_of(made, order, facts.base.licence)
+    url = post.send(run.job("send"), parcel, progress.update)
+    sent = {"where": url, "repo": order.repo, "private": not order.public, "sent": True}
+    if not order.proof or not arrival.can_be_fetched(parcel):
+        return sent
+    found = arrival.prove(run, made, parcel, facts, progress)
+    return {**sent, "proof": found.as_json(), "ok": found.ok}
 
 
 def make(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, progress: Progress) -> Bundle:
