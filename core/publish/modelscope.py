@@ -4,7 +4,9 @@ The client asks which contents are there already and sends only the others; its 
 committed lies in the job's folder.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -17,6 +19,7 @@ from modelscope_hub.errors import (
     NetworkError,
     NotExistError,
     QuotaExceededError,
+    StorageError,
 )
 
 from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, causes, refuse_foreign
@@ -58,6 +61,24 @@ def _refusal(error: Exception, repo: str, endpoint: str) -> Refusal:
     return Refusal("other", words=words[:300])
 
 
+@contextmanager
+def _reasons() -> Iterator[list[Exception]]:
+    """Why files failed: the client (0.5.1) raises only how many did, and logs each error."""
+    heard: list[Exception] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            given = record.args if isinstance(record.args, tuple) else ()
+            heard.extend(one for one in given if isinstance(one, Exception))
+
+    listener, log = Listener(logging.ERROR), logging.getLogger("modelscope_hub")
+    log.addHandler(listener)
+    try:
+        yield heard
+    finally:
+        log.removeHandler(listener)
+
+
 class ModelScope:
     """The hub as the publishing job sees it; ``record`` is where the client keeps what was committed."""
 
@@ -78,9 +99,16 @@ class ModelScope:
     def send(self, sent: Sent) -> str:
         """Make the repository, send the files, commit them."""
         self._prepare()
-        for name in self.parcel.files:
-            sent(name, 0, self.parcel.size)
-            break
+        sent("", 0, self.parcel.size)
+        with _reasons() as heard:
+            try:
+                self._upload(sent)
+            except StorageError as error:
+                raise (heard[-1] if heard else error) from error
+        sent("", self.parcel.size, self.parcel.size)
+        return f"{self.endpoint}/{self.kind}s/{self.repo}"
+
+    def _upload(self, sent: Sent) -> None:
         self.api.upload_folder(
             self.repo,
             self.kind,
@@ -91,8 +119,6 @@ class ModelScope:
             sync_remote_repo=self.kind == "model",
             progress_callback=lambda told: sent("", int(told.get("committed_bytes") or 0), self.parcel.size),
         )
-        sent("", self.parcel.size, self.parcel.size)
-        return f"{self.endpoint}/{self.kind}s/{self.repo}"
 
     @_in_words
     def fetch(self, target: Path) -> None:
@@ -115,6 +141,8 @@ class ModelScope:
             raise Refusal("public", repo=self.repo)
 
     def _create(self) -> None:
+        """A new repository has nothing of what an earlier one of that name was sent."""
+        self.record.unlink(missing_ok=True)
         visibility = PUBLIC if self.parcel.public else PRIVATE
         extra = {"sdk_type": "streamlit"} if self.kind == "studio" else {}
         self.api.create_repo(
