@@ -96,6 +96,10 @@ class RunPaths:
         """What would be sent when ``what`` (adapter, merged, gguf, app) is published."""
         return self.root / "bundles" / slug(what)
 
+    def findings(self, what: str) -> Path:
+        """What in a bundle should not leave this machine, as the last look found it."""
+        return self.root / "bundles" / f"{slug(what)}-findings.json"
+
     @property
     def arrival(self) -> Path:
         """What the proof after publishing found, the last time."""

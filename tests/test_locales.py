@@ -17,11 +17,12 @@ from core.arguments import COMPLAINTS
 from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
-from core.pace import COSTS
+from core.pace import COSTS, PUBLISHING
 from core.paths import PROJECT
 from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
 from core.wording import Language, say, sentences, terminal_language
+from ui.publish_panel import PARTS
 
 LANGUAGES: tuple[Language, Language] = ("en", "zh")
 EN, ZH = (sentences(language) for language in LANGUAGES)
@@ -172,7 +173,7 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("recipe", {field.name for field in fields(Recipe)}),
         ("field", {field.name for field in fields(Recipe)}),
         ("state", {state.value for state in State} | {"none"}),
-        ("stage", {*COSTS, *STEPS, "export", "checksums"} - {DATA}),
+        ("stage", {*COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "publish"} - {DATA}),
         (
             "cause",
             {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"nan_loss", "not_started", "lost", "unknown"},

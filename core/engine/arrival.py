@@ -51,7 +51,8 @@ def _ask_here(wanted: dict[str, Any], device: str) -> Answers:
     template, first = TEMPLATES[wanted["template"]], first_token(tokenizer)
     texts = [first + template.prompt(question, wanted["system"]) for question in wanted["questions"]]
     prompts = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-    return _write(model, tokenizer, prompts, end_tokens(tokenizer, template), wanted["tokens"])
+    found: Answers = _write(model, tokenizer, prompts, end_tokens(tokenizer, template), wanted["tokens"])
+    return found
 
 
 def _ask_there(wanted: dict[str, Any], device: str) -> Answers:
@@ -64,7 +65,8 @@ def _ask_there(wanted: dict[str, Any], device: str) -> Answers:
         for question in wanted["questions"]
     ]
     ends = end_tokens(tokenizer, TEMPLATES[wanted["template"]])
-    return _write(model, tokenizer, prompts, ends, wanted["tokens"])
+    found: Answers = _write(model, tokenizer, prompts, ends, wanted["tokens"])
+    return found
 
 
 def _load_published(wanted: dict[str, Any], device: str) -> tuple[Any, Any]:

@@ -158,4 +158,5 @@ def _rope_factors(config: Mapping[str, Any]) -> Array:
     width = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
     waves = 2 * np.pi * config["rope_theta"] ** (np.arange(0, width, 2) / width)
     smooth = np.clip((original / waves - low) / (high - low), 0, 1)
-    return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
+    factors: Array = (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
+    return factors

@@ -5,14 +5,14 @@ written anew without what they know of this machine.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.checksums import File, read_checksums, write_checksums
 from core.errors import CardRefused, LicenceForbids, MissingArtefact, NothingPersonal
-from core.files import write_text
+from core.files import read_json, write_json, write_text
 from core.paths import RunPaths, Workspace, make_folder
 from core.publish import card, personal
 from core.publish.contents import Fill, put_about, put_weights
@@ -23,7 +23,7 @@ from core.publish.personal import Finding
 from core.steps import convert, merge
 from core.wording import say
 
-LISTED = 20
+LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,21 @@ def refuse_personal(
 ) -> None:
     """Raises NothingPersonal with everything found."""
     found = look_through(bundle, run, workspace, facts, secrets)
+    write_json(run.findings(bundle.what), [asdict(one) for one in found])
     if found:
-        lines = [say(f"personal.{one.kind}", file=one.file, text=one.text) for one in found[:LISTED]]
-        raise NothingPersonal(count=len(found), findings="\n".join(lines))
+        raise NothingPersonal(count=len(found), findings=told(found))
+
+
+def read_findings(run: RunPaths, what: What) -> list[Finding]:
+    """What the last look through the bundle found."""
+    return [Finding(**one) for one in read_json(run.findings(what)) or ()]
+
+
+def told(found: Sequence[Finding]) -> str:
+    """The findings in one sentence's part."""
+    parts = [say(f"personal.{one.kind}", file=one.file, text=one.text) for one in found[:LISTED]]
+    more = [say("row.more", count=len(found) - LISTED)] if len(found) > LISTED else []
+    return say("row.separator").join([*parts, *more])
 
 
 def look_through(

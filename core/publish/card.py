@@ -45,7 +45,13 @@ def metadata(facts: Facts, page: Page) -> str:
 
     named: dict[str, Any] = {"license": facts.base.licence or "other", "tags": ["tuneboard", "xtuner"]}
     if page.what == "app":
-        space = {"sdk": "docker", "app_port": PORT, "pinned": False, "emoji": "💬", "title": facts.name}
+        space: dict[str, Any] = {
+            "sdk": "docker",
+            "app_port": PORT,
+            "pinned": False,
+            "emoji": "💬",
+            "title": facts.name,
+        }
         # "deployspec" is ModelScope's; OpenXLab starts app.py by itself.
         return str(SpaceCardData(**named, **space, deployspec={"entry_file": "app.py"}).to_yaml()).strip()
     data = ModelCardData(
@@ -66,7 +72,7 @@ def check_card(text: str) -> str:
     from huggingface_hub import ModelCard
 
     try:
-        found = ModelCard(text).data.to_dict()
+        found = ModelCard(text).data.to_dict()  # type: ignore[no-untyped-call]
     except Exception as error:  # yaml's, and ValueError for metadata that is no mapping
         return str(error) or type(error).__name__
     return "" if found else say("card.wrong.no_metadata")

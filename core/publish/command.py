@@ -2,18 +2,23 @@
 
 import argparse
 import getpass
+import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from core.errors import InvalidOption
-from core.paths import Workspace
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.tail import last_lines
+from core.paths import RunPaths, Workspace
 from core.publish import tokens
 from core.publish.order import HELP, QUANTS, TOS, WHATS, Order, Quant
 from core.publish.publish import publish
+from core.steps.step import module_job
 from core.tune import Progress
-from core.wording import say
+from core.wording import say, spoken_language
 
 LONGEST_TOKEN = 4096
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -64,6 +69,41 @@ def order_of(options: argparse.Namespace) -> Order:
         rehearse=options.dry_run,
         proof=not options.no_proof,
     )
+
+
+def plan(workspace: Workspace, run: RunPaths, order: Order) -> JobSpec:
+    """The job that publishes, as the page starts it."""
+    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
+    options = [f"--workspace={workspace.root}", "--json", *arguments(order)]
+    return module_job("core", "publish", *options, "--", run.id, env=env)
+
+
+def arguments(order: Order) -> list[str]:
+    """The options that ask for this order."""
+    given = {
+        "what": order.what,
+        "to": order.to,
+        "out": order.out,
+        "repo": order.repo,
+        "base": order.base,
+        "card": order.card,
+        "shard-size": order.shard,
+        "quants": ",".join(order.quants),
+    }
+    switches = {"public": order.public, "dry-run": order.rehearse, "no-proof": not order.proof}
+    return [
+        *(f"--{name}={value}" for name, value in given.items() if value),
+        *(f"--{name}" for name, on in switches.items() if on),
+    ]
+
+
+def result_of(run: RunPaths) -> dict[str, Any] | None:
+    """What the page's last publishing printed at its end; None when it did not come so far."""
+    for line in last_lines(JobPaths(run.job("publish")).log, 1):
+        with suppress(ValueError):
+            found = json.loads(line)
+            return found if isinstance(found, dict) and "what" in found else None
+    return None
 
 
 def take_token(order: Order, from_stdin: bool) -> None:

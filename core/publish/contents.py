@@ -15,7 +15,7 @@ from core.publish import card, usage
 from core.publish.facts import Facts
 from core.publish.order import Order
 from core.recipe.recipe import to_yaml
-from core.wording import sentences
+from core.wording import say
 
 # What transformers writes of where a model came from, by file.
 PRIVATE = {
@@ -28,6 +28,7 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 MODEL_FILES = (*TOKENIZER_FILES, "config.json", "generation_config.json")
 APP_PACKAGES = ("streamlit", "torch", "transformers")
+APP_WORDS = ("demo.lead", "demo.loading", "demo.ask", "demo.again")
 MODEL = "model"  # the app's model, a folder in its bundle
 
 # Writes large files into a folder: a job of the engine.
@@ -106,11 +107,7 @@ def _put_app(folder: Path, facts: Facts) -> None:
         if file.is_file():
             shutil.copyfile(file, folder / file.name)
     words = {
-        language: {
-            key.removeprefix("demo."): text
-            for key, text in sentences(language).items()
-            if key.startswith("demo.")
-        }
+        language: {key.removeprefix("demo."): say(key, language) for key in APP_WORDS}
         for language in card.LANGUAGES
     }
     settings = {"title": facts.name, "model": MODEL, "system": facts.recipe.system, "words": words}

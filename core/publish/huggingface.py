@@ -29,7 +29,8 @@ from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, cause
 
 SPACE_SDK = "docker"
 READ_ONLY = "read"
-Parameters, Result = ParamSpec("Parameters"), TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 def _in_words(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

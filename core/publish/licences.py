@@ -65,7 +65,7 @@ class Base:
 def base_of(workspace: Workspace, folder: Path, given: str | None = None) -> Base:
     """What the folder of a base model tells of itself; ``given`` is OWNER/NAME as a person names it."""
     if folder == workspace.starter:
-        return Base(STARTER_ID.partition("/")[2], given or STARTER_ID, STARTER_LICENCE, ("en",))
+        return Base(STARTER_ID.partition("/")[2], given or STARTER_ID, STARTER_LICENCE)
     card = card_metadata(folder / "README.md")
     licence = str(card.get("license") or "").lower() or _licence_of_files(folder)
     found = given or _id_of(folder, card)

@@ -25,7 +25,8 @@ from modelscope_hub.errors import (
 from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, causes, refuse_foreign
 
 PUBLIC, PRIVATE = "public", "private"
-Parameters, Result = ParamSpec("Parameters"), TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 def _in_words(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

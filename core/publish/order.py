@@ -1,7 +1,7 @@
 """What is to be published, and where to: one frozen value from the command line or the page."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -51,6 +51,10 @@ class Order:
     @property
     def shard_bytes(self) -> int:
         return shard_bytes(self.shard) or 0
+
+    def rehearsal(self) -> "Order":
+        """The same, with nothing sent."""
+        return replace(self, rehearse=True)
 
     @property
     def hub(self) -> bool:

@@ -139,11 +139,8 @@ def _watch(own: Collection[Path], secrets: Collection[str], allowed: str) -> Wat
 
 def _any_of(groups: Mapping[str, Collection[bytes]]) -> re.Pattern[bytes]:
     """One pattern whose groups say what was found, the longer first."""
-    parts = (
-        b"(?P<%s>%s)" % (name.encode(), b"|".join(sorted(found, key=len, reverse=True)))
-        for name, found in groups.items()
-        if found
-    )
+    ordered = {name: sorted(found, key=len, reverse=True) for name, found in groups.items() if found}
+    parts = [b"(?P<" + name.encode() + b">" + b"|".join(found) + b")" for name, found in ordered.items()]
     return re.compile(b"|".join(parts))
 
 

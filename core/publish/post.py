@@ -28,6 +28,13 @@ def parcel_of(bundle: Bundle, order: Order, licence: str) -> Parcel:
     return Parcel(order.to, order.what, order.repo, order.public, licence, bundle.folder, files)
 
 
+def check(job: Path, order: Order) -> str:
+    """Who the kept token is; that it may write there. Raises as :func:`send` does."""
+    parcel = Parcel(order.to, order.what, order.repo, order.public, "", job, {})
+    _run(job, parcel, "check", None)
+    return str((read_json(job / SENT) or {}).get("user", ""))
+
+
 def send(job: Path, parcel: Parcel, update: Update) -> str:
     """Send it and wait; the page's address. Raises NoToken, HubRefused, StepFailed, StepStopped."""
     _run(job, parcel, "send", _poll(job, parcel, update))

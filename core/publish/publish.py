@@ -1,5 +1,6 @@
 """Publish: make the bundle, look through it, list it, send it, and prove what arrived."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ from core.publish.bundle import Bundle
 from core.publish.deliver import deliver, destination
 from core.publish.facts import Facts, read_facts
 from core.publish.order import Order
+from core.steps.export import Space
 from core.steps.step import check_space, engine_job, megabytes, run_job
 from core.tune import Progress
+from core.wording import say
 
 # Of the weights: a bundle needs as much again where it is not a hard link.
 BYTES_PER_WEIGHT = {"f16": 2.0, "q8_0": 1.07, "q5_1": 0.9, "q5_0": 0.85, "q4_1": 0.8, "q4_0": 0.75}
@@ -24,6 +27,8 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
     NoToken, HubRefused, StepFailed, StepStopped.
     """
     facts = read_facts(workspace, run, order.base)
+    if order.hub and not order.rehearse:
+        progress.say("publish.signed_in", user=post.check(run.job("send"), order), hub=say(f"hub.{order.to}"))
     made = make(workspace, run, order, facts, progress)
     listed = [{"name": file.name, "size": file.size} for file in made.files]
     result = {"run": run.id, "what": order.what, "to": order.to, "size": made.size, "files": listed}
@@ -70,6 +75,11 @@ def fill(run: RunPaths, order: Order, facts: Facts, source: Path, folder: Path) 
         run_job("gguf", run.job("gguf"), spec)
     else:
         run_job("shard", run.job("shard"), engine_job("shard", source, folder, str(order.shard_bytes)))
+
+
+def space(run: RunPaths, order: Order) -> Space:
+    """What making the bundle may take, and what is free."""
+    return Space(_room(bundle.ready(run, order.what), order), shutil.disk_usage(run.root).free)
 
 
 def _room(source: Path, order: Order) -> int:

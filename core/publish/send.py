@@ -43,6 +43,8 @@ def _act(parcel: Parcel, folder: Path, action: str, target: str) -> dict[str, An
         return {}
     user = again(hub.check)
     print(f"signed in as {user}", flush=True)
+    if action == "check":
+        return {"user": user}
     return {"user": user, "url": again(lambda: hub.send(_say))}
 
 
