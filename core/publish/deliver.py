@@ -67,7 +67,7 @@ def _copy(bundle: Bundle, target: Path, update: Update) -> None:
             while block := source.read(BLOCK):
                 copy.write(block)
                 done += len(block)
-                update(done / max(1, bundle.size), name)
+                update(min(1.0, done / max(1, bundle.size)), name)
 
 
 def _pack(bundle: Bundle, target: Path, top: str, update: Update) -> None:
@@ -81,7 +81,7 @@ def _pack(bundle: Bundle, target: Path, top: str, update: Update) -> None:
                 while block := source.read(BLOCK):
                     packed.write(block)
                     done += len(block)
-                    update(done / max(1, bundle.size), name)
+                    update(min(1.0, done / max(1, bundle.size)), name)
 
 
 def _names(bundle: Bundle) -> list[str]:
