@@ -131,6 +131,7 @@ def show(kind: str, result: dict[str, Any]) -> None:
         _show_findings(console, result["findings"])
     elif kind == "publish":
         _line(console, say(f"publish.{'done' if result['sent'] else 'rehearsed'}", **_published(result)))
+        _line(console, result.get("next", ""))
     elif "answers" in result:
         _show_answers(console, result)
     else:

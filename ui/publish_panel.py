@@ -131,6 +131,9 @@ def show_result(result: dict[str, Any]) -> None:
     st.success(t("page.publish.done", where=result["where"]), icon=":material/check_circle:")
     if result["where"].startswith("http"):
         st.link_button(result["where"], result["where"], icon=":material/open_in_new:")
+    if commands := result.get("next"):
+        st.markdown(t("page.publish.by_git"))
+        st.code(commands, "shell")
     if proof := result.get("proof"):
         show_proof(proof)
 

@@ -23,7 +23,7 @@ STORED = {".safetensors", ".gguf", ".png"}
 def destination(workspace: Workspace, run: RunPaths, order: Order) -> Path:
     """Where it goes: the place that was named, else one in the workspace."""
     named = order.out.expanduser().absolute() if order.out else None
-    if order.to == "folder":
+    if order.to != "zip":
         return named or workspace.published(run.id, order.what)
     file = workspace.published(run.id, order.what)
     if named is None:
@@ -33,7 +33,7 @@ def destination(workspace: Workspace, run: RunPaths, order: Order) -> Path:
 
 def deliver(bundle: Bundle, target: Path, order: Order, update: Update) -> None:
     """Write the bundle to ``target``; twice is harmless. Raises NoPlaceForIt, DiskFull, NotWritable."""
-    if order.to == "folder" and target.is_dir() and _same(bundle, target):
+    if order.to != "zip" and target.is_dir() and _same(bundle, target):
         return
     ours = order.out is None
     if not ours and target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -41,7 +41,7 @@ def deliver(bundle: Bundle, target: Path, order: Order, update: Update) -> None:
     make_folder(target.parent, exist_ok=True)
     check_space(target.parent, bundle.size + SPARE)
     with _in_place_of(target) as partial:
-        if order.to == "folder":
+        if order.to != "zip":
             _copy(bundle, partial, update)
         else:
             _pack(bundle, partial, target.stem, update)

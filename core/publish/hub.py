@@ -13,7 +13,6 @@ MARK = "provenance.json"
 PAGES: dict[str, str] = {
     "huggingface": "https://huggingface.co/settings/tokens",
     "modelscope": "https://modelscope.cn/my/myaccesstoken",
-    "openxlab": "https://sso.openxlab.org.cn/usercenter?tab=secret",
 }
 # name (of the file), bytes behind, bytes in all
 Sent = Callable[[str, int, int], None]

@@ -5,6 +5,7 @@ committed lies in the job's folder.
 """
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -21,6 +22,7 @@ from modelscope_hub.errors import (
     QuotaExceededError,
     StorageError,
 )
+from modelscope_hub.types import Visibility
 
 from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, causes, refuse_foreign
 
@@ -40,7 +42,9 @@ def _in_words(method: Callable[Parameters, Result]) -> Callable[Parameters, Resu
             raise
         except Exception as error:
             hub = given[0]
-            raise _refusal(error, str(getattr(hub, "repo", "")), str(getattr(hub, "endpoint", ""))) from error
+            found = _refusal(error, str(getattr(hub, "repo", "")), str(getattr(hub, "endpoint", "")))
+            found.again = False  # the client has tried five times itself
+            raise found from error
 
     return told
 
@@ -57,7 +61,7 @@ def _refusal(error: Exception, repo: str, endpoint: str) -> Refusal:
         if not isinstance(one, NetworkError) and (found := by_network(one, endpoint)):
             return found
     if isinstance(error, NetworkError):
-        return Refusal("network", again=True, endpoint=endpoint)
+        return Refusal("network", endpoint=endpoint)
     words = error.message if isinstance(error, HubError) else f"{type(error).__name__}: {error}"
     return Refusal("other", words=words[:300])
 
@@ -86,7 +90,7 @@ class ModelScope:
     def __init__(self, parcel: Parcel, token: str | None, record: Path) -> None:
         self.parcel, self.repo, self.record, self.token = parcel, parcel.repo, record, token
         self.kind = "studio" if parcel.what == "app" else "model"
-        self.api = HubApi(token=token or "")
+        self.api = HubApi(endpoint=os.environ.get("MODELSCOPE_ENDPOINT") or None, token=token or "")
         self.endpoint = str(self.api._config.endpoint)
 
     @_in_words
@@ -138,7 +142,7 @@ class ModelScope:
             refuse_foreign(
                 self.repo, {str(file.path) for file in self.api.list_repo_files(self.repo, "model")}
             )
-        if str(info.visibility).lower().endswith(PUBLIC) and not self.parcel.public:
+        if info.visibility == Visibility.PUBLIC and not self.parcel.public:
             raise Refusal("public", repo=self.repo)
 
     def _create(self) -> None:

@@ -13,8 +13,9 @@ What = Literal["adapter", "merged", "gguf", "app"]
 To = Literal["folder", "zip", "huggingface", "modelscope", "openxlab"]
 Quant = Literal["f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 WHATS: tuple[What, ...] = ("adapter", "merged", "gguf", "app")
-HUBS: tuple[To, ...] = ("huggingface", "modelscope", "openxlab")
-TOS: tuple[To, ...] = ("folder", "zip", *HUBS)
+HUBS: tuple[To, ...] = ("huggingface", "modelscope")
+# OpenXLab takes files by Git alone: they are made ready, with the commands that send them.
+TOS: tuple[To, ...] = ("folder", "zip", *HUBS, "openxlab")
 QUANTS: tuple[Quant, ...] = ("f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 SHARD = "2GB"
 HELP = "scripts/run publish --help"

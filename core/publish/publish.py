@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.paths import RunPaths, Workspace
-from core.publish import arrival, bundle, llama_cpp, post, tokens
+from core.publish import arrival, bundle, llama_cpp, post, tokens, usage
 from core.publish.bundle import Bundle
 from core.publish.deliver import deliver, destination
 from core.publish.facts import Facts, read_facts
@@ -39,7 +39,8 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
         return {**result, **_post(run, order, made, facts, progress)}
     target = destination(workspace, run, order)
     deliver(made, target, order, progress.update)
-    return {**result, "where": str(target), "sent": True}
+    done = {**result, "where": str(target), "sent": True}
+    return {**done, "next": usage.by_git(target, order.repo)} if order.to == "openxlab" else done
 
 
 def _post(run: RunPaths, order: Order, made: Bundle, facts: Facts, progress: Progress) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from core.publish.facts import Facts
 from core.publish.order import What
@@ -73,6 +74,23 @@ messages = {chat}
 inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
 output = model.generate(inputs, max_new_tokens=64, do_sample=False)
 print(tokenizer.decode(output[0, inputs.shape[1]:], skip_special_tokens=True))"""
+
+
+def by_git(folder: Path, repo: str) -> str:
+    """The commands that send a folder to OpenXLab, whose client (openxlab 0.1.3) sends single weights only.
+
+    Git asks for the name and the token, so that neither stands in a command.
+    """
+    address = f"https://code.openxlab.org.cn/{repo or PLACEHOLDER}.git"
+    patterns = '"*.safetensors" "*.gguf" "*.png" "tokenizer.json"'
+    return "\n".join(
+        (
+            f"git clone {shlex.quote(address)} openxlab && cd openxlab",
+            f"git lfs install --local && git lfs track {patterns}",
+            f"cp -r {shlex.quote(str(folder))}/. .",
+            'git add --all && git commit -m "Publish" && git push',
+        )
+    )
 
 
 def modelfile(facts: Facts, source: str) -> str:
