@@ -15,6 +15,7 @@ from ui.text import t
 SHARDS = ("500MB", SHARD, "5GB")
 LICENCES = {"yes": st.success, "conditions": st.warning, "unknown": st.warning, "no": st.error}
 ICON = ":material/gavel:"
+HERE = ("folder", "zip")
 
 
 def order_form(run: RunPaths, facts: Facts) -> Order:
@@ -26,7 +27,7 @@ def order_form(run: RunPaths, facts: Facts) -> Order:
         t(f"page.publish.licence.{facts.base.allows}", base=name, licence=facts.base.licence), icon=ICON
     )
     base = "" if facts.base.id else _text("base", "page.publish.base", "")
-    repo, public = _repository(to) if to in HUBS else ("", False)
+    repo, public = _repository(to) if to not in HERE else ("", False)
     shard, quants = _details(what)
     return Order(
         what=what,
@@ -93,7 +94,7 @@ def _what(run: RunPaths) -> What:
 
 
 def _to() -> To:
-    names = {to: t(f"hub.{to}") if to in HUBS else t(f"page.publish.to.{to}") for to in TOS}
+    names = {to: t(f"page.publish.to.{to}") if to in HERE else t(f"hub.{to}") for to in TOS}
     return st.segmented_control(
         t("page.publish.to"),
         list(TOS),
@@ -110,13 +111,14 @@ def _repository(to: To) -> tuple[str, bool]:
     with left:
         repo = _text("repo", "page.publish.repo", "OWNER/NAME", t("page.publish.repo.help"))
     with right:
-        public = st.toggle(
+        public = to in HUBS and st.toggle(
             t("page.publish.public"),
             key="publish_public",
             help=t("page.publish.public.help"),
             persist_state="session",
         )
-    token_field(to)
+    if to in HUBS:
+        token_field(to)
     return repo, public
 
 
