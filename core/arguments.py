@@ -3,7 +3,7 @@ language, and values that begin with a dash taken as values where a person's own
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, NoReturn
 
 from core.errors import InvalidOption
@@ -82,6 +82,19 @@ def joined(arguments: Sequence[str], options: Iterable[str]) -> list[str]:
         if argument in OWN_WORDS and left and left[0].startswith("-") and left[0] not in known:
             argument = f"{argument}={left.pop(0)}"
         result.append(argument)
+    return result
+
+
+def grouped(arguments: Sequence[str], commands: Container[str]) -> list[str]:
+    """``runs adopt`` as one word, where such a command is known: argparse knows one level of commands."""
+    result = list(arguments)
+    for place, (before, word) in enumerate(zip(["", *result], result, strict=False)):
+        if word.startswith("-") or before == "--workspace":
+            continue
+        together = " ".join(result[place : place + 2])
+        if together in commands and place + 1 < len(result):
+            result[place : place + 2] = [together]
+        break
     return result
 
 

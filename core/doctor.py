@@ -20,6 +20,7 @@ from core.wording import say
 Grade = Literal["good", "note", "bad"]
 NEEDED_DISK = 3_000_000_000
 NEEDED_MEMORY = 4_000_000_000
+# core.serve stands above this floor and has the same one (a test compares them).
 DASHBOARD_PORT = 8501
 
 

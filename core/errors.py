@@ -9,11 +9,19 @@ TuneboardError                exit code 1
 │   ├── Unreadable            a data file cannot be read as text
 │   ├── NoSuchModel           a model folder that was named is not there
 │   ├── NotAModel             a folder is not a model this program can train
+│   ├── NoSuchSource          what should be imported is neither a folder nor a model's name on a hub
+│   ├── ModelExists           another model has that name already
 │   ├── NotJson               a data file is not JSON
 │   ├── NotConversations      a data file is JSON, but not conversations
 │   ├── EmptyData             a data file has no usable conversation
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchChat            no chat of that name in the workspace
+│   ├── NoSuchConfig          XTuner ships no config of that name
+│   ├── NotAConfig            a file is not a config that can be read without running it
+│   ├── NotARecipe            a config trains something that no recipe describes
+│   ├── NotAWorkDir           a folder holds nothing of a training with XTuner
+│   ├── AdoptedRun            a run's training was made elsewhere and is only read
+│   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
 │   ├── QuantizedBase         merging onto a quantized base would be wrong
 │   ├── CardRefused           a model card's metadata is not what the hubs take
@@ -27,11 +35,13 @@ TuneboardError                exit code 1
 │   ├── DiskFull              not enough free space
 │   ├── StorageFailed         a file could not be read or written while a command ran
 │   ├── DamagedFile           a file of this program's is not what was written
-│   └── StarterMissing        the package that carries the starter model is not installed
+│   ├── StarterMissing        the package that carries the starter model is not installed
+│   └── PackageMissing        a package that is needed is not installed
 └── JobError
     ├── JobRunning            a live job already owns this job folder
     ├── JobNotStarted         the supervisor did not come up
     ├── NoSuchJob             the folder holds no job
+    ├── DownloadFailed        a hub did not give a model
     ├── ChatFailed            the chat server gave no answer
     ├── HubRefused            a hub did not take what was sent, or could not be reached
     ├── StepFailed            a step's tool ended with an error
@@ -94,6 +104,14 @@ class NotAModel(InputError):
     key = "not_a_model"
 
 
+class NoSuchSource(InputError):
+    key = "no_such_source"
+
+
+class ModelExists(InputError):
+    key = "model_exists"
+
+
 class NotJson(InputError):
     key = "not_json"
 
@@ -112,6 +130,30 @@ class NoSuchRun(InputError):
 
 class NoSuchChat(InputError):
     key = "no_such_chat"
+
+
+class NoSuchConfig(InputError):
+    key = "no_such_config"
+
+
+class NotAConfig(InputError):
+    key = "not_a_config"
+
+
+class NotARecipe(InputError):
+    key = "not_a_recipe"
+
+
+class NotAWorkDir(InputError):
+    key = "not_a_work_dir"
+
+
+class AdoptedRun(InputError):
+    key = "adopted_run"
+
+
+class InTheWay(InputError):
+    key = "in_the_way"
 
 
 class MissingArtefact(InputError):
@@ -172,6 +214,10 @@ class StarterMissing(MachineError):
     key = "starter_missing"
 
 
+class PackageMissing(MachineError):
+    key = "package_missing"
+
+
 class JobError(TuneboardError):
     pass
 
@@ -186,6 +232,12 @@ class JobNotStarted(JobError):
 
 class NoSuchJob(JobError):
     key = "no_such_job"
+
+
+class DownloadFailed(JobError):
+    """Values: source (hub and model), reason (a sentence's part)."""
+
+    key = "download_failed"
 
 
 class ChatFailed(JobError):

@@ -37,6 +37,15 @@ def read_json(path: Path) -> Any | None:
         raise DamagedFile(path=path) from error
 
 
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder, which others may be writing; 0 when it is not there."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # renamed at this moment
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
 def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

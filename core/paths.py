@@ -21,6 +21,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
 DEMO = PROJECT / "demo"
 SLUG_BYTES = 48
+# A Unix socket's address has at most this many bytes (unix(7)).
+SOCKET_BYTES = 107
+SOCKET_FOLDER = "tuneboard-"
 
 
 def slug(text: str) -> str:
@@ -31,6 +34,15 @@ def slug(text: str) -> str:
     words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text))
     joined = "-".join(words).lower().encode()[:SLUG_BYTES].decode(errors="ignore").strip("-")
     return joined or "assistant"
+
+
+def new_socket() -> Path:
+    """A place for a Unix socket, in a new folder that only this user can enter."""
+    folder = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER))
+    if len(bytes(folder / "socket")) > SOCKET_BYTES:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER, dir="/tmp"))
+    return folder / "socket"
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,11 @@ class RunPaths:
     def data(self) -> Path:
         """What was trained on: path, sha256, rows, tokens."""
         return self.root / "data.json"
+
+    @property
+    def adopted(self) -> Path:
+        """For a run whose training was made elsewhere: its work_dir, and what of its config did not fit."""
+        return self.root / "adopted.json"
 
     @property
     def versions(self) -> Path:
@@ -200,7 +217,7 @@ class Workspace:
 
     @property
     def chat_server_about(self) -> Path:
-        """Which model the chat server has, and its port."""
+        """Which model the chat server has, and its socket."""
         return self.chat_server / "serves.json"
 
     def model(self, name: str) -> Path:
@@ -217,7 +234,11 @@ class Workspace:
         return []
 
     def data(self, name: str) -> DataPaths:
-        return DataPaths(self.root / "data" / slug(name))
+        return DataPaths(self.data_sets / slug(name))
+
+    @property
+    def data_sets(self) -> Path:
+        return self.root / "data"
 
     def run(self, run_id: str) -> RunPaths:
         """The run called ``run_id``. Raises NoSuchRun; a name with a separator is never a run."""

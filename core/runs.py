@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from core.errors import JobRunning
@@ -81,25 +82,39 @@ def rename(paths: RunPaths, title: str) -> None:
     write_json(paths.about, {"title": " ".join(title.split())})
 
 
-def delete(paths: RunPaths) -> None:
-    """Delete a run's folder. Raises JobRunning while anything in it runs; OSError."""
+def delete(workspace: Workspace, paths: RunPaths) -> None:
+    """Delete a run's folder, and its data where no other run was trained on them.
+
+    Raises JobRunning while anything in it runs; OSError.
+    """
     for spec in paths.root.glob("*/job.json"):
         if read_status(spec.parent).state in LIVE:
             raise JobRunning(folder=spec.parent)
+    data = {workspace.data(paths.id).root, _data_folder(paths)}
     doomed = paths.doomed
     paths.root.rename(doomed)
     if doomed.is_symlink():
         doomed.unlink()
     else:
         shutil.rmtree(doomed)
+    others = {_data_folder(RunPaths(folder)) for folder in workspace.run_folders()}
+    for folder in data - others:
+        if folder.parent == workspace.data_sets and folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def _data_folder(paths: RunPaths) -> Path:
+    """Where the rows of a run are: a variant shares its first run's."""
+    return Path((read_record(paths.data) or {}).get("path", "")).parent
 
 
 def standing(paths: RunPaths) -> dict[str, State | None]:
     """Where a run stands, by page: a state, or None for a step that was not begun."""
     steps = dict(_steps(paths))
     made = State.finished
+    behind = paths.data.exists() or paths.adopted.exists()
     return {
-        "data": made if paths.data.exists() else steps.get(DATA) or steps.get("base") or _chain(paths),
+        "data": made if behind else steps.get(DATA) or steps.get("base") or _chain(paths),
         "config": made if paths.config.exists() else None,
         "train": steps.get("train"),
         "merge": made if paths.merged.exists() else steps.get("merge") or steps.get("convert"),
@@ -128,5 +143,7 @@ def _chain(paths: RunPaths) -> State | None:
 
 def _steps(paths: RunPaths) -> Iterator[tuple[str, State]]:
     for step in STEPS:
+        if step == "train" and paths.adopted.exists():
+            yield step, State.finished  # elsewhere
         if JobPaths(paths.job(step)).spec.exists():
             yield step, read_status(paths.job(step)).state

@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core.pace import COSTS, PUBLISHING, Clock
+from core.pace import COSTS, IMPORT_COSTS, PUBLISHING, Clock
+from core.steps.step import counted, megabytes
 from core.wording import say
 
 # Each other command is the stage of its name.
@@ -23,7 +24,9 @@ STAGES = {
     "data": ("starter", "base"),
     "export": ("convert", "merge"),
     "publish": tuple(PUBLISHING),
+    "models import": tuple(IMPORT_COSTS),
 }
+ALL_COSTS = {**COSTS, **IMPORT_COSTS, **PUBLISHING}
 PLAIN_EVERY = 10.0
 SHOWN_ANSWERS = 3
 
@@ -111,8 +114,7 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    costs = {**COSTS, **PUBLISHING}
-    clock = Clock({stage: costs[stage] for stage in STAGES.get(command, (command,))})
+    clock = Clock({stage: ALL_COSTS[stage] for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
@@ -122,16 +124,28 @@ def printable(text: str) -> str:
     return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\ufffd", text)
 
 
-def show(kind: str, result: dict[str, Any]) -> None:
+def show(kind: str, result: dict[str, Any]) -> None:  # noqa: C901
     """A command's result for a person."""
     console = Console()
     if kind == "runs":
         _show_runs(console, result["runs"])
+    elif kind == "models":
+        _show_models(console, result["models"])
     elif kind == "doctor":
         _show_findings(console, result["findings"])
     elif kind == "publish":
         _line(console, say(f"publish.{'done' if result['sent'] else 'rehearsed'}", **_published(result)))
         _line(console, result.get("next", ""))
+    elif kind == "configs":
+        _show_configs(console, result)
+    elif kind == "configs open":
+        _show_opened(console, result)
+    elif kind == "fit":
+        _show_fit(console, result)
+    elif kind == "runs curves":
+        _show_curve(console, result)
+    elif kind == "runs adopt":
+        _show_adopted(console, result)
     elif "answers" in result:
         _show_answers(console, result)
     else:
@@ -180,6 +194,67 @@ def _show_runs(console: Console, runs: list[dict[str, Any]]) -> None:
     for run in runs:
         shown = {**run, "state": say(f"state.{run['state']}")}
         table.add_row(*(_cell(shown[key]) for key in columns))
+    console.print(table)
+
+
+def _show_configs(console: Console, result: dict[str, Any]) -> None:
+    for row in result["configs"]:
+        _line(console, row["name"] if row["opens"] else f"{row['name']}  ({row['reason']})")
+    _line(console, say("configs.count", **{key: result[key] for key in ("count", "of", "opens")}))
+
+
+def _show_opened(console: Console, result: dict[str, Any]) -> None:
+    for name, value in result["recipe"].items():
+        _line(console, f"{name}: {'–' if value is None else value}")
+    _show_differences(console, "misfits", result["misfits"])
+    _show_differences(console, "on_purpose", result["on_purpose"])
+
+
+def _show_differences(console: Console, heading: str, rows: list[dict[str, Any]]) -> None:
+    _line(console, say(f"configs.{heading}", count=len(rows)))
+    for row in rows:
+        file, recipe = ("–" if row[key] is None else row[key] for key in ("file", "recipe"))
+        _line(console, f"  {row['place']}: {file} → {recipe}. {row['why']}")
+
+
+def _show_fit(console: Console, result: dict[str, Any]) -> None:
+    _line(console, say("fit.now", **_sizes(result["memory"])))
+    largest, card = result["largest"], f"{result['card'] / 2**30:.0f} GB"
+    if largest:
+        _line(console, say("fit.largest", card=card, **{**largest, **_sizes(largest["memory"])}))
+    else:
+        _line(console, say("fit.none", card=card))
+
+
+def _sizes(memory: dict[str, int]) -> dict[str, str]:
+    return {name: megabytes(size) for name, size in memory.items()}
+
+
+def _show_curve(console: Console, result: dict[str, Any]) -> None:
+    _line(console, say("curve.points", points=len(result["points"]), answers=len(result["answers"])))
+    if found := result["best"]:
+        _line(console, say("curve.best", iter=found["iter"], loss=f"{found['loss']:.4f}"))
+        _line(console, say("curve.checkpoint", checkpoint=found["checkpoint"] or "–"))
+
+
+def _show_adopted(console: Console, result: dict[str, Any]) -> None:
+    _line(console, say("adopt.done", run=result["run"], count=len(result["checkpoints"])))
+    if not result["model_is_here"]:
+        _line(console, say("adopt.no_model", model=result["model"], work_dir=result["work_dir"]))
+    _show_differences(console, "misfits", result["misfits"])
+
+
+def _show_models(console: Console, models: list[dict[str, Any]]) -> None:
+    if not models:
+        console.print(say("models.none"))
+        return
+    table = Table()
+    for column in ("name", "architecture", "parameters", "size", "template", "trainable"):
+        table.add_column(say(f"models.{column}"), overflow="fold")
+    for model in models:
+        shown = (model["name"], model["architecture"], counted(model["parameters"]), megabytes(model["size"]))
+        able = say("models.yes") if model["trainable"] else model["why"]
+        table.add_row(*map(_cell, (*shown, model["template"], able)))
     console.print(table)
 
 

@@ -15,6 +15,7 @@ from ui.data_form import data_form
 from ui.data_panel import data_panel
 from ui.frame import STARTING, choose_run, link_to, open_page, shown_errors
 from ui.job_panel import is_live, show_failure, show_log, show_state, status_of
+from ui.model_list import models_section
 from ui.text import language, t
 
 EVERY = 1.0
@@ -112,3 +113,4 @@ with shown_errors():
         if other.open:
             with other:
                 make_data(here.workspace)
+models_section(here.workspace)

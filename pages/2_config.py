@@ -1,7 +1,6 @@
 """Config: the recipe as a form, what it will take, and the config and command as they will be run."""
 
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -13,17 +12,17 @@ from core.machine import this_machine
 from core.models import Model
 from core.paths import RunPaths, Workspace
 from core.recipe.check import check
-from core.recipe.presets import OF_THE_DATA, presets
-from core.recipe.recipe import Recipe, from_bytes, to_yaml
+from core.recipe.presets import presets
+from core.recipe.recipe import Recipe
 from core.runs import CHAIN
-from core.steps import train
+from core.steps import adopt, train
 from core.steps.data import suited
 from ui.forms import Draft, draft_of, recipe_form, show_problems
 from ui.frame import choose_run, link_to, need_run, open_page, shown_errors
-from ui.launch_preview import show_estimate, show_launch
-from ui.text import language, t
-
-LARGEST_RECIPE = 64  # kB
+from ui.launch_preview import offer_fit, show_estimate, show_launch
+from ui.recipe_file import offer_file, take_file
+from ui.text import t
+from ui.xtuner_configs import show_differences, xtuner_configs
 
 
 def config_page(workspace: Workspace, run: RunPaths) -> None:
@@ -35,13 +34,20 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     locked = show_lock(workspace, run)
     show_choices_of_data(draft.saved)
     offer_other_values(run, draft, model, locked)
+    if run.adopted.exists():
+        show_differences(adopt.differences(run))
+    elif not locked:
+        xtuner_configs(run, draft)
     places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
     recipe, problems = check(draft.values, this_machine(), model)
-    if problems:
+    if problems and not locked:
         show_problems(places, problems)
     elif recipe and not locked:
         save(run, draft, recipe, model)
-    show_estimate(workspace, run, recipe or draft.saved, model)
+    if run.data.exists():
+        show_estimate(workspace, run, recipe or draft.saved, model)
+        if not locked:
+            offer_fit(run, draft, model)
     show_launch(run, draft.saved)
     if not problems:
         link_to("train", t("page.config.to_train"), run)
@@ -51,6 +57,9 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
     """Whether the settings must stay: what was trained keeps its recipe. A new run may have others."""
     if has_chain(run) and read_status(run.job(CHAIN)).state in LIVE:
         st.info(t("page.config.live"), icon=":material/progress_activity:")
+        return True
+    if run.adopted.exists():
+        st.info(t("page.config.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
         return True
     if not JobPaths(run.job("train")).spec.exists():
         return False
@@ -79,24 +88,10 @@ def offer_other_values(run: RunPaths, draft: Draft, model: Model, locked: bool) 
             if st.button(t(f"preset.{name}"), help=t(f"preset.{name}.help"), key=f"preset {name}"):
                 draft.take(preset.apply(suited(run, draft.saved, model)))
         st.space("stretch")
-        label, spoken = t("page.config.download"), language()
-        file = partial(to_yaml, draft.saved, spoken)
-        st.download_button(label, file, "recipe.yaml", icon=":material/download:", key="yaml")
+        offer_file(draft)
         if not locked:
             with st.popover(t("page.config.upload"), icon=":material/upload:", key="upload"), shown_errors():
                 take_file(run, draft)
-
-
-def take_file(run: RunPaths, draft: Draft) -> None:
-    key = f"recipe file {run.id} {draft.edition}"
-    help_text = t("page.config.upload.help")
-    file = st.file_uploader(t("page.config.upload"), type=["yaml", "yml"], help=help_text, key=key)
-    if file and file.size > LARGEST_RECIPE * 1024:
-        st.error(t("page.config.upload.large", limit=LARGEST_RECIPE))
-    elif file:
-        own = {name: getattr(draft.saved, name) for name in OF_THE_DATA}
-        draft.take(from_bytes(file.getvalue(), file.name).changed(**own))
-        st.rerun()
 
 
 def save(run: RunPaths, draft: Draft, recipe: Recipe, model: Model) -> None:

@@ -23,7 +23,10 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         return
     recipe = train.recipe_of(run)
     status = status_of(run.job("train"))
-    if is_live(status):
+    if run.adopted.exists():
+        st.info(t("page.train.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
+        link_to("merge", t("page.train.to_merge"), run)
+    elif is_live(status):
         show_stop(run)
     elif has_chain(run) and is_live(status_of(run.job(CHAIN))):
         st.info(t("page.train.chain"), icon=":material/progress_activity:")

@@ -11,10 +11,12 @@ variables:
 import argparse
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 SECONDS = float(os.environ.get("FAKE_SERVE_SECONDS") or 0)
@@ -64,12 +66,18 @@ class Handler(BaseHTTPRequestHandler):
         return
 
 
+class UnixServer(ThreadingHTTPServer):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)
+
+
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
-    for name in ("--model", "--template", "--dtype", "--adapter"):
+    for name in ("--model", "--template", "--dtype", "--adapter", "--socket"):
         parser.add_argument(name)
-    parser.add_argument("--port", type=int)
     asked = parser.parse_args(arguments)
     if FAIL == "load":
         sys.exit("RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB.")
-    ThreadingHTTPServer(("127.0.0.1", asked.port), Handler).serve_forever()
+    UnixServer(asked.socket, Handler).serve_forever()

@@ -1,6 +1,6 @@
 """``core.engine``'s command line with a tiny model and no training: ``TUNEBOARD_ENGINE=tests.fake_engine``.
 
-    FAKE_ENGINE_SECONDS    seconds that starter, answer, convert and merge take (0)
+    FAKE_ENGINE_SECONDS    seconds that starter, answer, convert, merge and imports take (0)
     FAKE_ENGINE_FAIL       a tool that fails with an error of its own
 
 ``train`` is :mod:`tests.fake_xtuner` and ``serve`` :mod:`tests.fake_chat_server`, with their variables. The
@@ -37,6 +37,21 @@ def main(tool: str, arguments: list[str]) -> None:
 def starter(_gguf: str, folder: str) -> None:
     time.sleep(SECONDS)
     make_small_model(Path(folder))
+
+
+def download(request: str) -> None:
+    asked = json.loads(Path(request).read_text(encoding="utf-8"))
+    folder = Path(asked["folder"])
+    write_json(Path(request).with_name("listing.json"), {"revision": "abc", "bytes": 1_000_000})
+    make_small_model(folder)
+    time.sleep(SECONDS)
+
+
+def import_model(request: str) -> None:
+    asked = json.loads(Path(request).read_text(encoding="utf-8"))
+    time.sleep(SECONDS)
+    shutil.copytree(asked["source"], asked["target"])
+    write_json(Path(request).with_name("made.json"), {"how": asked["how"]})
 
 
 def answer(request: str, answers: str) -> None:
@@ -85,6 +100,8 @@ def _name(model: Path) -> str | None:
 
 TOOLS = {
     "starter": starter,
+    "download": download,
+    "import_model": import_model,
     "answer": answer,
     "convert": convert,
     "merge": merge,

@@ -36,16 +36,22 @@ HIDDEN, INNER, LAYERS, HEADS, KV_HEADS = 64, 128, 2, 4, 2
 
 def make_small_model(folder: Path, *, max_length: int = 512, seed: int = 0, **config: Any) -> Path:
     """Write the model into ``folder`` and return it; ``config`` overrides entries of ``config.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    make_tokenizer().save(str(folder / "tokenizer.json"))
-    _write(folder / "tokenizer_config.json", _tokenizer_config(max_length))
-    _write(folder / "config.json", {**_config(max_length), **config})
+    own = make_tokenizer_files(folder, max_length)
+    _write(folder / "config.json", {**own, **config})
     _write(
         folder / "generation_config.json",
         {"bos_token_id": BOS_ID, "eos_token_id": EOS_ID, "pad_token_id": EOS_ID, "do_sample": False},
     )
     save_file(dict(_weights(seed)), folder / "model.safetensors", metadata={"format": "pt"})
     return folder
+
+
+def make_tokenizer_files(folder: Path, max_length: int = 512) -> dict[str, Any]:
+    """The tokenizer alone in ``folder``; returns the ``config.json`` of the small model that it goes with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    make_tokenizer().save(str(folder / "tokenizer.json"))
+    _write(folder / "tokenizer_config.json", _tokenizer_config(max_length))
+    return _config(max_length)
 
 
 def make_tokenizer() -> Tokenizer:

@@ -1,13 +1,11 @@
 """The chat server: started, asked, stopped and unloaded as a job of its own."""
 
-import http.client
 import json
 import os
 import signal
-import socket
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -87,10 +85,10 @@ def test_what_can_be_talked_to(workspace: Workspace) -> None:
 
 
 def test_the_command(workspace: Workspace) -> None:
-    spec = chat.plan(tiny(workspace), 1234)
+    spec = chat.plan(tiny(workspace), Path("/run/a b/socket"))
     folder = str(workspace.model("tiny"))
-    assert spec.command[1:8] == ("-m", "core.engine", "serve", "--model", folder, "--port", "1234")
-    assert "0.0.0.0" not in spec.command
+    command = ("-m", "core.engine", "serve", "--model", folder, "--socket", "/run/a b/socket")
+    assert spec.command[1:8] == command
 
 
 def test_a_run_s_models_speak_in_the_precision_of_its_proof(workspace: Workspace) -> None:
@@ -99,7 +97,7 @@ def test_a_run_s_models_speak_in_the_precision_of_its_proof(workspace: Workspace
     for precision, dtype in (("bf16", "bfloat16"), ("fp32", "float32")):
         write_text(run.recipe, to_yaml(recipe.changed(precision=precision)))
         (speaker,) = chat.speakers(workspace, run)
-        assert chat.plan(speaker, 1234).command[-2:] == ("--dtype", dtype)
+        assert chat.plan(speaker, Path("socket")).command[-2:] == ("--dtype", dtype)
 
 
 @pytest.mark.usefixtures("fake")
@@ -108,7 +106,7 @@ def test_from_start_to_unload(workspace: Workspace) -> None:
     assert chat.unload(workspace) == Freed(0, 0)
     server = loaded(workspace)
     assert server.speaker == tiny(workspace) and server.memory > 10_000_000
-    assert "".join(reply(server.port, "", HELLO, GREEDY)).split() == ["You", "said:", "one", "two", "three"]
+    assert "".join(reply(server.socket, "", HELLO, GREEDY)).split() == ["You", "said:", "one", "two", "three"]
     freed = chat.unload(workspace)
     assert freed.memory > 10_000_000 and freed.gpu == 0
     assert chat.server(workspace) == Server(Readiness.off)
@@ -119,7 +117,7 @@ def test_from_start_to_unload(workspace: Workspace) -> None:
 def test_what_is_asked_of_the_server(workspace: Workspace) -> None:
     server = loaded(workspace)
     history = [Message("user", "你好"), Message("assistant", "Hi", "base"), Message("user", "and?")]
-    list(reply(server.port, "Be {brief}", history, Draw(0.5, 0.9, 7)))
+    list(reply(server.socket, "Be {brief}", history, Draw(0.5, 0.9, 7)))
     assert json.loads(log(workspace)[-1]) == {
         "model": "local",
         "stream": True,
@@ -160,7 +158,7 @@ def test_giving_an_answer_up_reaches_the_server(
 ) -> None:
     monkeypatch.setenv("FAKE_SERVE_SECONDS", "0.05")
     server = loaded(workspace)
-    answer = reply(server.port, "", [Message("user", "word " * 1000)], GREEDY)
+    answer = reply(server.socket, "", [Message("user", "word " * 1000)], GREEDY)
     assert "".join(islice(answer, 5)).split()[0] == "You"
     answer.close()  # type: ignore[attr-defined]
     until(lambda: "the client left" in log(workspace))
@@ -170,7 +168,7 @@ def test_giving_an_answer_up_reaches_the_server(
 def test_a_slow_answer_hands_out_empty_pieces(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_SERVE_SECONDS", "0.7")
     server = loaded(workspace)
-    assert "" in list(reply(server.port, "", [Message("user", "x")], GREEDY))
+    assert "" in list(reply(server.socket, "", [Message("user", "x")], GREEDY))
 
 
 @pytest.mark.usefixtures("fake")
@@ -181,16 +179,13 @@ def test_an_answer_that_fails(
     monkeypatch.setenv("FAKE_SERVE_FAIL", fault)
     server = loaded(workspace)
     with pytest.raises(ChatFailed) as raised:
-        list(reply(server.port, "", HELLO, GREEDY))
+        list(reply(server.socket, "", HELLO, GREEDY))
     assert reason in str(raised.value) and "unload the model" in str(raised.value)
 
 
-def test_no_server_at_all() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def test_no_server_at_all(tmp_path: Path) -> None:
     with pytest.raises(ChatFailed):
-        list(reply(port, "", HELLO, GREEDY))
+        list(reply(str(tmp_path / "socket"), "", HELLO, GREEDY))
 
 
 @pytest.mark.usefixtures("fake")
@@ -212,10 +207,29 @@ def test_a_killed_server(workspace: Workspace) -> None:
 
 
 @pytest.mark.usefixtures("fake")
-def test_it_listens_on_this_machine_only(workspace: Workspace) -> None:
+def test_nobody_else_reaches_it(workspace: Workspace) -> None:
     server = loaded(workspace)
-    listening = [c.laddr for c in psutil.Process(pid(workspace)).net_connections() if c.status == "LISTEN"]
-    assert [tuple(address) for address in listening] == [("127.0.0.1", server.port)]
+    assert_private(server, pid(workspace))
+    chat.unload(workspace)
+    assert not Path(server.socket).parent.exists()
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_temporary_folder_whose_path_is_too_long_for_a_socket(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("长" * 40)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert "".join(reply(loaded(workspace).socket, "", HELLO, GREEDY)).startswith("You said")
+    assert list(long.iterdir()) == []
+
+
+def assert_private(server: Server, process: int) -> None:
+    """It listens on no port, and where it listens no other user can go."""
+    assert [c for c in psutil.Process(process).net_connections("inet") if c.status == "LISTEN"] == []
+    folder = Path(server.socket).parent.stat()
+    assert (folder.st_mode & 0o777, folder.st_uid) == (0o700, os.getuid())
 
 
 def cpu_seconds(process: int, during: float) -> float:
@@ -226,31 +240,21 @@ def cpu_seconds(process: int, during: float) -> float:
     return after.user + after.system - before.user - before.system
 
 
-def status(port: int, host: str) -> int:
-    """How the server answers who calls it by ``host``."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
-        connection.request("GET", "/health", headers={"Host": host})
-        return connection.getresponse().status
-
-
 @pytest.mark.slow
 def test_the_real_server(workspace: Workspace) -> None:
     """transformers serve with a tiny random Llama: what it says is noise, how it serves is real."""
     server = loaded(workspace)
     process = pid(workspace)
-    listening = [c.laddr for c in psutil.Process(process).net_connections() if c.status == "LISTEN"]
-    assert [tuple(address) for address in listening] == [("127.0.0.1", server.port)]
-
-    assert [status(server.port, host) for host in ("127.0.0.1", "evil.example")] == [200, 400]
+    assert_private(server, process)
 
     def said(draw: Draw, messages: list[Message] = HELLO) -> str:
-        return "".join(reply(server.port, "", messages, draw))
+        return "".join(reply(server.socket, "", messages, draw))
 
     assert said(GREEDY) == said(GREEDY) != ""
     hot = Draw(temperature=1.5, max_tokens=12)
     assert said(hot) != said(hot), "temperature does nothing"
 
-    endless = reply(server.port, "", HELLO, Draw(1.0, 1.0, 3500))
+    endless = reply(server.socket, "", HELLO, Draw(1.0, 1.0, 3500))
     list(islice(endless, 5))
     endless.close()  # type: ignore[attr-defined]
     time.sleep(0.5)
@@ -263,7 +267,7 @@ def test_the_real_server(workspace: Workspace) -> None:
         said(GREEDY, [Message("user", "word " * 5000)])
     assert said(GREEDY) != "", "one failure ended the server"
 
-    broken = reply(server.port, "", HELLO, Draw(1.0, 1.0, 3500))
+    broken = reply(server.socket, "", HELLO, Draw(1.0, 1.0, 3500))
     list(islice(broken, 5))
     os.kill(process, signal.SIGKILL)
     with pytest.raises(ChatFailed):
@@ -284,7 +288,7 @@ def test_the_real_server_puts_an_adapter_on_its_base(workspace: Workspace) -> No
     tuned.save_pretrained(run.adapter)
     by_kind = {speaker.kind: speaker for speaker in chat.speakers(workspace, run)}
     said = {
-        kind: "".join(reply(loaded(workspace, by_kind[kind]).port, "", HELLO, GREEDY))
+        kind: "".join(reply(loaded(workspace, by_kind[kind]).socket, "", HELLO, GREEDY))
         for kind in ("base", "adapter")
     }
     assert said["base"] != said["adapter"]

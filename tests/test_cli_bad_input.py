@@ -116,7 +116,7 @@ CASES: dict[str, Case] = {
         ("模型 m", "adapter", "base model"),
     ),
     "remote code": (
-        with_model(configured(model_type="internlm", auto_map={"AutoModel": "x.Y"})),
+        with_model(configured(model_type="baichuan", auto_map={"AutoModel": "x.Y"})),
         2,
         ("模型 m", "never run"),
     ),

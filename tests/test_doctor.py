@@ -6,7 +6,7 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from core import doctor, machine
+from core import doctor, machine, serve
 from core.doctor import Finding, examine, report
 from core.errors import StarterMissing
 from core.machine import Gpu, Machine, gpus, this_machine
@@ -109,7 +109,25 @@ def test_a_workspace_that_cannot_be_written(root: str, monkeypatch: pytest.Monke
     assert found.grade == "bad" and root in found.text and "--workspace" in found.fix
 
 
+def test_the_processor_s_load_is_the_same_to_two_who_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, looks = [100.0], []
+
+    def look(interval: float | None) -> float:
+        looks.append(interval)
+        return float(len(looks))
+
+    monkeypatch.setattr(machine.psutil, "cpu_percent", look)
+    processor = machine.Processor(lambda: clock[0])
+    said = []
+    for later in (0.0, 0.01, 2.0, 0.5, 60.0):
+        clock[0] += later
+        said.append(processor.share())
+    assert said == [0.01, 0.01, 0.02, 0.02, 0.03]
+    assert looks == [machine.LOOK_SECONDS, None, machine.LOOK_SECONDS]
+
+
 def test_a_port_in_use(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.DASHBOARD_PORT == serve.PORT
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setattr(doctor, "DASHBOARD_PORT", port)

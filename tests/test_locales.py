@@ -12,12 +12,12 @@ from string import Formatter
 import pytest
 
 from core import errors
-from core.__main__ import COMMANDS, parser
+from core.__main__ import COMMANDS, HELP, parser
 from core.arguments import COMPLAINTS
 from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
-from core.pace import COSTS, PUBLISHING
+from core.pace import COSTS, IMPORT_COSTS, PUBLISHING
 from core.paths import PROJECT
 from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
@@ -34,7 +34,7 @@ SOURCES = [
 ] + list(PROJECT.glob("app.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 SPEAKERS = {"say", "t"}
-PROPER_NAMES = {"field.deepspeed", "hub.huggingface"}
+PROPER_NAMES = {"field.deepspeed", "page.models.from.huggingface", "hub.huggingface"}
 
 
 CHECKS = {
@@ -173,7 +173,10 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("recipe", {field.name for field in fields(Recipe)}),
         ("field", {field.name for field in fields(Recipe)}),
         ("state", {state.value for state in State} | {"none"}),
-        ("stage", {*COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "publish"} - {DATA}),
+        (
+            "stage",
+            {*COSTS, *IMPORT_COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "publish"} - {DATA},
+        ),
         (
             "cause",
             {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"nan_loss", "not_started", "lost", "unknown"},
@@ -189,8 +192,8 @@ def test_a_family_has_all_its_members_and_no_others(family: str, members: set[st
 
 def test_every_command_and_option_is_explained() -> None:
     for name, (_, options) in COMMANDS.items():
-        assert f"cli.{name}" in EN
-        assert all(f"cli.option.{option.strip('-').lower()}" in EN for option in options)
+        assert f"cli.{name.replace(' ', '.')}" in EN
+        assert all(f"cli.option.{HELP.get(o) or o.strip('-').lower()}" in EN for o in options)
     assert not [key for key in EN if key.startswith("cli.") and "%" in EN[key] + ZH[key]], (
         "argparse fills in %"
     )

@@ -90,7 +90,11 @@ def only_adapter(folder: Path) -> None:
 
 
 def remote_code(folder: Path) -> None:
-    edit(folder / "config.json", model_type="internlm", auto_map={"AutoModel": "modeling_internlm.X"})
+    edit(folder / "config.json", model_type="baichuan", auto_map={"AutoModel": "modeling_baichuan.X"})
+
+
+def configured(**changes: Any) -> Callable[[Path], None]:
+    return lambda folder: edit(folder / "config.json", **changes)
 
 
 def config_is(text: str | bytes) -> Callable[[Path], None]:
@@ -143,6 +147,11 @@ def folder_instead(name: str) -> Callable[[Path], None]:
         (no_files, "no config.json"),
         (only_adapter, "it holds an adapter"),
         (remote_code, "never run"),
+        (configured(model_type="internlm2", architectures=["InternLM2ForCausalLM"]), "must be imported once"),
+        (configured(architectures=["BertForMaskedLM"]), "BertForMaskedLM does not generate"),
+        (configured(is_encoder_decoder=True), "does not generate"),
+        (configured(num_local_experts=8), "mixture of experts"),
+        (configured(vision_config={}), "pictures"),
         (config_is("{"), "config.json cannot be read (JSON"),
         (config_is(""), "config.json cannot be read (JSON"),
         (config_is("[]"), "config.json cannot be read (JSON: list)"),

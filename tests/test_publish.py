@@ -22,7 +22,8 @@ from core.errors import (
     NoPlaceForIt,
     NothingPersonal,
 )
-from core.files import read_json, write_text
+from core.files import read_json, write_json, write_text
+from core.import_paths import importing
 from core.paths import Workspace
 from core.publish import bundle, command, personal
 from core.publish.facts import read_facts
@@ -249,6 +250,15 @@ def test_the_starter_is_known(workspace: Workspace) -> None:
     make_small_model(workspace.starter)
     found = base_of(workspace, workspace.starter)
     assert (found.id, found.allows) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "yes")
+
+
+def test_a_downloaded_model_is_known_by_its_name(workspace: Workspace) -> None:
+    folder = make_small_model(workspace.model("im2"))
+    source = "huggingface:internlm/internlm2-chat-1_8b@main"
+    write_json(importing(workspace, "im2").origin, {"source": source})
+    assert base_of(workspace, folder).id == "internlm/internlm2-chat-1_8b"
+    write_json(importing(workspace, "im2").origin, {"source": str(folder)})
+    assert base_of(workspace, folder).id is None
 
 
 def test_the_licence_file_of_the_base_goes_along(workspace: Workspace) -> None:

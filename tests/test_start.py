@@ -18,11 +18,12 @@ from core.jobs.spark import spark
 from core.jobs.status import State, read_status
 from core.paths import RunPaths, Workspace
 from core.runs import CHAIN, delete, list_runs, made_at, next_step, rename, standing
-from core.steps import data
+from core.steps import data, train
 from core.steps.compare import questions
 from core.tune import Wish
 from tests.page import open_test_page
 from tests.small_model import make_small_model
+from tests.small_run import make_run
 from ui.run_list import age
 
 NAME = '李 "明" {x} 🙂'
@@ -225,8 +226,19 @@ def test_rename_and_delete(workspace: Workspace, made: Path) -> None:
     run = finished(workspace, made)
     rename(run, "  a / b \n 二 ")
     assert list_runs(workspace)[0].title == "a / b 二"
-    delete(run)
+    delete(workspace, run)
     assert list_runs(workspace) == [] and list(workspace.runs.iterdir()) == []
+
+
+def test_data_go_with_the_last_run_that_was_trained_on_them(workspace: Workspace) -> None:
+    make_small_model(workspace.starter)
+    run = make_run(workspace)
+    rows = workspace.data(run.id).rows
+    variant = train.variant(workspace, run, datetime(2030, 1, 1))
+    delete(workspace, run)
+    assert rows.exists()
+    delete(workspace, variant)
+    assert not rows.parent.exists() and workspace.starter.exists()
 
 
 def test_a_running_run_is_never_deleted(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +247,7 @@ def test_a_running_run_is_never_deleted(workspace: Workspace, monkeypatch: pytes
     monkeypatch.setenv("FAKE_XTUNER_SECONDS", "1")
     run = chain.start(workspace, Wish(NAME), "test", "en")
     with pytest.raises(JobRunning):
-        delete(run)
+        delete(workspace, run)
     assert run.root.exists()
 
 
@@ -245,7 +257,7 @@ def test_deleting_a_link_leaves_what_it_points_at(workspace: Workspace, tmp_path
     workspace.prepare()
     workspace.runs.mkdir()
     (workspace.runs / "20260101-000000-link").symlink_to(elsewhere)
-    delete(workspace.run("20260101-000000-link"))
+    delete(workspace, workspace.run("20260101-000000-link"))
     assert elsewhere.exists() and workspace.run_folders() == []
 
 

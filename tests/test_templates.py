@@ -64,6 +64,8 @@ def test_a_prompt_is_what_xtuner_formats(template: Template, text: str) -> None:
         ("{{ '<|start_header_id|>' }}", "llama", "llama3_chat"),
         ("<eoh>", "llama", "internlm_chat"),
         ("[INST]", "mistral", "mistral"),
+        ("[INST] <<SYS>>", "llama", "llama2_chat"),
+        ("<|user|> <|end|> <|assistant|>", "phi3", "phi3_chat"),
         ("", "llama", "default"),
         ("{{ messages }}", "llama", "default"),
     ],

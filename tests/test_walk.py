@@ -160,7 +160,7 @@ def test_the_language_follows_the_browser_and_switching_it_keeps_the_form(
         page.context.close()
 
 
-def test_every_page_fits_a_phone_says_no_traceback_and_loads_no_model_library(
+def test_every_page_fits_a_phone_says_no_traceback_loads_no_model_library_and_asks_no_other_host(
     browser: Browser, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
@@ -168,6 +168,8 @@ def test_every_page_fits_a_phone_says_no_traceback_and_loads_no_model_library(
     assert wait(run.job(CHAIN), timeout=120).state is State.finished
     with Dashboard(workspace.root, **FAKE) as server:
         page = tab(browser, width=400)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
         page.goto(server.url())
         for step in STEPS:
             page.goto(address(server, step, run))
@@ -179,6 +181,8 @@ def test_every_page_fits_a_phone_says_no_traceback_and_loads_no_model_library(
         loaded = Path(f"/proc/{server.process.pid}/maps").read_text(encoding="utf-8")
         assert "libpython" in loaded or "python3" in loaded
         assert "libtorch" not in loaded
+        own = (f"http://127.0.0.1:{server.port}/", "data:", "blob:")
+        assert [url for url in asked if not url.startswith(own)] == []
         page.context.close()
     assert (workspace.log).read_text(encoding="utf-8") == ""
 

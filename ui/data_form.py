@@ -11,8 +11,10 @@ from core.errors import TuneboardError
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
 from core.steps.data import about_data
+from core.steps.step import counted
 from core.tune import Wish
 from ui.frame import shown_errors
+from ui.model_list import known_models
 from ui.text import t
 
 SOURCES = ("identity", "upload", "earlier")
@@ -112,14 +114,15 @@ def earlier(workspace: Workspace) -> Path | None:
 
 
 def choose_model(workspace: Workspace) -> str | None:
-    """The starter, or a folder under models/."""
-    others = [folder.name for folder in workspace.model_folders() if folder != workspace.starter]
-    labels = {"": t("page.data.starter"), **{name: name for name in others}}
+    """The starter, or another model of the workspace that can be trained."""
+    others = [model for model in known_models(workspace) if model.trainable and model.name != "starter"]
+    labels = {"": t("page.data.starter")}
+    labels |= {model.name: f"{model.name} · {counted(model.parameters)}" for model in others}
     chosen = st.selectbox(
         t("page.data.model"),
         list(labels),
         format_func=labels.__getitem__,
-        help=t("page.data.model.help", folder=workspace.models),
+        help=t("page.data.model.help"),
         key="data_model",
         persist_state="session",
     )

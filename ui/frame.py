@@ -28,7 +28,7 @@ ICONS: dict[State | None, str] = {
 }
 # Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar.
 STYLE = "<style>.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}</style>"
-STRIP_EVERY = 3.0
+STRIP_EVERY = 5.0
 LOG = logging.getLogger("tuneboard")
 # Streamlit answers the second press of a double click in a second thread while the first still starts a run.
 STARTING = threading.Lock()

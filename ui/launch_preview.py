@@ -9,11 +9,14 @@ from core.machine import this_machine
 from core.models import Model, Shape, read_model, read_shape
 from core.paths import RunPaths, Workspace
 from core.recipe.estimate import Estimate, estimate
+from core.recipe.fit import largest_that_fits
+from core.recipe.memory import Memory
 from core.recipe.recipe import Recipe, to_yaml
 from core.steps import train
 from core.steps.data import about_data
 from core.steps.pace import pace
 from core.steps.step import megabytes
+from ui.forms import Draft
 from ui.text import language, t
 
 
@@ -27,14 +30,32 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
         _metric("steps", f"{found.steps:,}", **_steps(recipe, found))
         _metric("tokens", _short(found.tokens))
         _metric("trainable", _short(found.trainable))
-        _metric("memory", megabytes(found.memory), has=megabytes(has))
+        _metric("memory", megabytes(found.memory.total), has=megabytes(has), **_parts(found.memory))
         key = "time.measured" if speed else "time.unknown"
         time = t("estimate.unknown") if found.seconds is None else duration(found.seconds)
         st.metric(
             t("estimate.time"), time, help=t(f"estimate.{key}", pace=f"{speed or 0:.0f}"), width="content"
         )
-    if found.memory > has:
+    if found.memory.total > has:
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
+
+
+def offer_fit(run: RunPaths, draft: Draft, model: Model) -> None:
+    """Batch, checkpointing and quantization as the GPU can hold them, into the form."""
+    if draft.saved.device != "cuda" or not st.button(
+        t("estimate.fit"), icon=":material/fit_screen:", help=t("estimate.fit.help"), key="fit"
+    ):
+        return
+    longest = int(about_data(run)["longest"])
+    card = _memory(draft.saved)
+    found = largest_that_fits(draft.saved, model, known_shape(model.folder), card, longest)
+    if found is None:
+        st.warning(t("estimate.fit.none", has=megabytes(card)), icon=":material/memory:")
+    elif found.recipe == draft.saved:
+        st.success(t("estimate.fit.already"), icon=":material/check_circle:")
+    else:
+        draft.take(found.recipe)
+        st.rerun()
 
 
 def show_launch(run: RunPaths, recipe: Recipe) -> None:
@@ -81,6 +102,11 @@ def known_pace(root: Path, recipe: Recipe) -> float | None:
 
 def _metric(name: str, value: str, **values: object) -> None:
     st.metric(t(f"estimate.{name}"), value, help=t(f"estimate.{name}.help", **values), width="content")
+
+
+def _parts(found: Memory) -> dict[str, object]:
+    names = ("weights", "adapters", "activations", "logits")
+    return {name: megabytes(getattr(found, name)) for name in names}
 
 
 def _steps(recipe: Recipe, found: Estimate) -> dict[str, object]:

@@ -131,7 +131,7 @@ def _delete(here: Here, paths: RunPaths, run: Run) -> None:
     if st.button(
         t("runs.delete_now"), key="run_delete_now", type="primary", icon=":material/delete_forever:"
     ):
-        delete(paths)
+        delete(here.workspace, paths)
         if here.run and here.run.id == run.run:
             choose_run(None)
         st.rerun()

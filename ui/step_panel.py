@@ -1,7 +1,7 @@
 """A step's job on its page: which part it is at, a button that stops it, and why it failed."""
 
 import getpass
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +24,15 @@ SENTENCE_CODES = (1, 2)
 
 @dataclass(frozen=True)
 class Work:
-    """A job by its step's name; ``parts`` are the jobs it starts itself, one after the other."""
+    """A job by its step's name; ``parts`` are the jobs it starts itself, one after the other.
+
+    ``share`` says how far it is (0 to 1) and in what words, once that is known.
+    """
 
     name: str
     folder: Path
     parts: Mapping[str, Path] = field(default_factory=dict)
+    share: Callable[[], tuple[float, str] | None] = lambda: None
 
     @property
     def status(self) -> Status | None:
@@ -89,6 +93,8 @@ def _panel(work: Work, status: Status) -> None:
 
 def _live(work: Work) -> None:
     st.caption(t("work.safe"))
+    if far := work.share():
+        st.progress(far[0], text=f"{far[0]:.0%} · {far[1]}")
     if JobPaths(work.folder).stop.exists():
         st.info(t("work.stopping"), icon=":material/hourglass_empty:")
     elif st.button(t("work.stop"), key=f"stop {work.name}", icon=":material/stop_circle:"):

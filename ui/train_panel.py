@@ -9,15 +9,16 @@ from core.jobs.live import Snapshot
 from core.jobs.samples import Sample
 from core.paths import RunPaths, Workspace
 from core.recipe.recipe import Recipe
-from core.recipe.templates import TEMPLATES
 from core.runs import CHAIN, read_run
+from core.steps.curves import split_sample
 from ui.charts import live_curve, show_curves
 from ui.job_panel import is_live, show_failure, show_log, show_meters, show_state, status_of
 from ui.launch_preview import duration
 from ui.text import t
 
-# Seconds between two looks at a running job.
-EVERY = 2.0
+# Seconds between two looks at a running job. On a processor every look takes its time from the training
+# (scripts/bench watching).
+EVERY, EVERY_ON_CPU = 2.0, 5.0
 SHOWN_ANSWERS = 24
 EARLIER_RUNS = 20
 
@@ -27,15 +28,18 @@ def follow(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
     live = is_live(status_of(run.job("train")))
     awaited = is_live(status_of(run.job(CHAIN)))
 
-    @st.fragment(run_every=EVERY if live or awaited else None)
+    every = EVERY_ON_CPU if recipe.device == "cpu" else EVERY
+
+    @st.fragment(run_every=every if live or awaited else None)
     def panel() -> None:
         status = status_of(run.job("train"))
         if is_live(status) != live:
             st.rerun()
-        if status is None:
+        if status is None and not run.adopted.exists():
             return
-        show_state(status)
-        show_failure(run.job("train"), status)
+        if status is not None:
+            show_state(status)
+            show_failure(run.job("train"), status)
         show_training(workspace, run, recipe, live)
 
     panel()
@@ -127,13 +131,3 @@ def answers_html(samples: tuple[Sample, ...], recipe: Recipe) -> str:
             f"<p><small>{html.escape(at)}</small><br><b>{html.escape(question)}</b><br>{html.escape(answer)}</p>"
         )
     return "".join(rows)
-
-
-def split_sample(sample: Sample, recipe: Recipe) -> tuple[str, str]:
-    """Question and answer of a sample without the template around them; as it is where that is unknown."""
-    template = TEMPLATES[recipe.template]
-    for question in recipe.evaluation_questions:
-        _, found, answer = sample.text.partition(template.prompt(question))
-        if found:
-            return question, answer.removesuffix(template.suffix).strip()
-    return "", sample.text

@@ -41,6 +41,18 @@ def _starter(arguments: list[str]) -> None:
     starter(*arguments)
 
 
+def _download(arguments: list[str]) -> None:
+    from core.engine.download import main as download
+
+    download(*arguments)
+
+
+def _import_model(arguments: list[str]) -> None:
+    from core.engine.import_model import main as import_model
+
+    import_model(*arguments)
+
+
 def _convert(arguments: list[str]) -> None:
     from core.engine.export import convert
 
@@ -87,6 +99,8 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "answer": _answer,
     "starter": _starter,
+    "download": _download,
+    "import_model": _import_model,
     "convert": _convert,
     "merge": _merge,
     "probe": _probe,

@@ -4,11 +4,8 @@ Both of XTuner's tools write pickles unless told otherwise, and its merge trusts
 folder; here neither happens. The merge itself is peft's.
 """
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -16,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from core.checksums import write_checksums
+from core.engine.whole_folder import whole_folder
 from core.files import write_json
 
 # A safetensors file's header counts too: a tensor's name, type, shape and place.
@@ -29,6 +26,7 @@ def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
+    _build_unquantized()
     with whole_folder(Path(adapter)) as folder:
         run_xtuner_tool(
             "xtuner.tools.model_converters.pth_to_hf",
@@ -93,20 +91,16 @@ def _tensor(file: Path, key: str) -> torch.Tensor:
         return tensors.get_tensor(key)
 
 
-@contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, renamed to ``target`` when the block succeeds; an older one is replaced.
+def _build_unquantized() -> None:
+    """An adapter is the same on a quantized base. Building that needs a GPU; unquantized, XTuner's
+    ``pth_to_hf`` (0.2.0) builds it without any weights."""
+    from mmengine.config import Config
 
-    It gets its checksums while its files are still in memory: reading 14 GB again takes a minute.
-    """
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    for left_over in target.parent.glob(f".{target.name}.*.partial"):
-        shutil.rmtree(left_over, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        write_checksums(partial)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    fromfile = Config.fromfile
+
+    def unquantized(*arguments: Any, **options: Any) -> Any:
+        config = fromfile(*arguments, **options)
+        config.model.llm.pop("quantization_config", None)
+        return config
+
+    Config.fromfile = unquantized

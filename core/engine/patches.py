@@ -5,6 +5,8 @@ train`` gives the same model up to rounding.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +69,37 @@ def _load_checkpoints_without_pickle() -> None:
     deepspeed_folder = utils.guess_load_checkpoint
 
     def guess_load_checkpoint(path: str) -> Any:
-        if Path(path).is_dir():  # DeepSpeed's own shards
-            return deepspeed_folder(path)
+        if Path(path).is_dir():
+            with deepspeed_shards_without_pickle():
+                return deepspeed_folder(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
         return found.get("state_dict", found)
 
     utils.guess_load_checkpoint = guess_load_checkpoint
+
+
+@contextmanager
+def deepspeed_shards_without_pickle() -> Iterator[None]:
+    """XTuner 0.2.0 reads DeepSpeed's shards with ``weights_only=False``. Besides tensors they hold four of
+    DeepSpeed 0.18.9's own types, and settings in mmengine's."""
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+    from mmengine.config import ConfigDict
+
+    load = torch.load
+
+    def load_weights(*arguments: Any, **options: Any) -> Any:
+        return load(*arguments, **{**options, "weights_only": True})
+
+    torch.load = load_weights
+    try:
+        with torch.serialization.safe_globals(
+            [ConfigDict, DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
+        ):
+            yield
+    finally:
+        torch.load = load
 
 
 def _save_checkpoints_whole() -> None:

@@ -1,8 +1,10 @@
 """The chat server: ``transformers serve`` (4.57.6) on one model, with what it gets wrong put right.
 
-    serve --model FOLDER --port N --template NAME [--adapter FOLDER] [--dtype float32]
+    serve --model FOLDER --socket FILE --template NAME [--adapter FOLDER] [--dtype float32]
 
-It listens on 127.0.0.1 only. What is changed, each for a fault of that version's commands/serving.py:
+It listens on a Unix socket in a folder of this user alone: a port on 127.0.0.1 is open to every user of the
+machine, and to web pages through a browser on it. What is changed, each for a fault of that version's
+commands/serving.py:
 
 * a client that leaves did not end the generation, which went on to its token limit;
 * an error inside generate left the client waiting for ever;
@@ -11,8 +13,7 @@ It listens on 127.0.0.1 only. What is changed, each for a fault of that version'
 * temperature did nothing where the model's generation settings say greedy;
 * the model was loaded at the first question and dropped after five idle minutes;
 * a folder with an ``@`` in its path was cut there;
-* it answered whatever name it was called by, so that a web page elsewhere could reach it through a browser
-  on this machine (DNS rebinding).
+* it knew no address but a port.
 """
 
 import argparse
@@ -25,7 +26,6 @@ from typing import Any
 import torch
 import uvicorn
 from anyio import to_thread
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 from transformers.commands import serving
 
@@ -33,7 +33,6 @@ from core.engine.answer import end_tokens
 from core.recipe.chat_template import training_template
 from core.recipe.templates import TEMPLATES, Template
 
-ADDRESS = "127.0.0.1"
 NEVER = 10**9
 HERE = "."
 _draw_settings = serving.create_generation_config_from_req
@@ -62,12 +61,14 @@ class GivenUp(StoppingCriteria):
 
 
 class Listener:
-    """uvicorn, for those alone who call this machine by its own address."""
+    """uvicorn on a Unix socket, whatever address it is told."""
 
-    @staticmethod
-    def run(app: Any, **options: Any) -> None:
-        print(f"listening on port {options['port']}", flush=True)
-        uvicorn.run(TrustedHostMiddleware(app, [ADDRESS]), **options)
+    def __init__(self, socket: str) -> None:
+        self.socket = socket
+
+    def run(self, app: Any, log_level: str, **_: Any) -> None:
+        print("listening", flush=True)
+        uvicorn.run(app, uds=self.socket, log_level=log_level)
 
 
 class ChatServer(serving.ServeCommand):
@@ -106,10 +107,8 @@ def main(arguments: Sequence[str]) -> None:
     asked = _parser().parse_args(arguments)
     serving.TextIteratorStreamer = Stream
     serving.create_generation_config_from_req = draw_settings
-    serving.uvicorn = Listener
+    serving.uvicorn = Listener(asked.socket)
     settings = serving.ServeArguments(
-        host=ADDRESS,
-        port=asked.port,
         dtype=asked.dtype,
         model_timeout=NEVER,
         force_model=HERE,
@@ -132,7 +131,7 @@ def draw_settings(req: dict[str, Any], model_generation_config: Any, **options: 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="serve")
     parser.add_argument("--model", required=True)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--socket", required=True)
     parser.add_argument("--template", choices=sorted(TEMPLATES), required=True)
     parser.add_argument("--adapter")
     parser.add_argument("--dtype", default="auto")

@@ -3,7 +3,7 @@
 The numbers are in ``<work_dir>/<time>/vis_data/scalars.json``, one JSON object a line, and again, rounded, in
 ``<work_dir>/<time>/<time>.log``. Resuming opens a new time folder: a curve is all of them in order, and from
 where a later run begins the earlier one's rest is an abandoned branch. An old or foreign run may have only
-one of the two files.
+one of the two files, and one such folder by itself is a work_dir too.
 """
 
 import math
@@ -56,7 +56,7 @@ class CurveReader:
 
     def poll(self) -> bool:
         """Read what is new; whether there are new points."""
-        for folder in _time_folders(self.work_dir):
+        for folder in _starts(self.work_dir):
             if folder.name not in self._folders:
                 self._folders[folder.name] = _TimeFolder(folder)
         changed = [folder.poll() for folder in self._in_order()]
@@ -126,8 +126,8 @@ class _TimeFolder:
     """One start of XTuner: its two files, read on as they grow."""
 
     def __init__(self, folder: Path) -> None:
-        self._scalars = LogTail(folder / "vis_data" / "scalars.json")
-        self._log = LogTail(folder / f"{folder.name}.log")
+        scalars, log = _files(folder)
+        self._scalars, self._log = LogTail(scalars), LogTail(log)
         self._from_scalars, self._from_log = _Table(), _Table()
         self.samples = SampleReader()
         self.total_iters: int | None = None
@@ -185,7 +185,17 @@ def _point(row: tuple[float, ...], total_iters: int | None) -> Point:
     return Point(int(iteration), loss, lr, grad_norm, time, data_time, memory, None, total_iters)
 
 
-def _time_folders(work_dir: Path) -> list[Path]:
+def _starts(work_dir: Path) -> list[Path]:
+    """The time folders of a work_dir; the folder itself where somebody kept one of them alone."""
     if not work_dir.is_dir():
         return []
-    return [path for path in work_dir.iterdir() if _TIME_FOLDER.fullmatch(path.name)]
+    found = [path for path in work_dir.iterdir() if _TIME_FOLDER.fullmatch(path.name) and path.is_dir()]
+    alone = not found and any(file.is_file() for file in _files(work_dir))
+    return [work_dir] if alone else found
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    """The numbers and the log of one start, also where they were moved together or the folder renamed."""
+    numbers = [folder / "vis_data" / "scalars.json", folder / "scalars.json"]
+    logs = [folder / f"{folder.name}.log", *sorted(folder.glob("*.log"))]
+    return tuple(next((file for file in files if file.is_file()), files[0]) for files in (numbers, logs))  # type: ignore[return-value]

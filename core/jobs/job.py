@@ -49,6 +49,11 @@ class JobPaths:
         return self.folder / "exit.json"
 
     @property
+    def refusal(self) -> Path:
+        """Why the tool gave up, where it knows that itself: the error's name and its values."""
+        return self.folder / "refusal.json"
+
+    @property
     def reserve(self) -> Path:
         """A little of the disk, given back when a full disk leaves no room for ``exit.json``."""
         return self.folder / ".reserve"
@@ -75,7 +80,7 @@ class JobPaths:
     @property
     def of_one_try(self) -> tuple[Path, ...]:
         """What one try writes besides ``job.json`` and ``exit.json``."""
-        return (self.log, self.supervisor_log, self.supervisor, self.tool, self.stop)
+        return (self.log, self.supervisor_log, self.supervisor, self.tool, self.stop, self.refusal)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from core.files import write_json
 from core.jobs.ending import Ending, Reason
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.process import is_alive, read_identity
-from core.jobs.status import LIVE, START_TIMEOUT, Status, read_status
+from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
 from core.jobs.tail import last_lines
 from core.paths import PROJECT, make_folder
 
@@ -80,7 +80,7 @@ def wait(
 
 def refuse_while_live(folder: Path) -> None:
     """Raises JobRunning when the job in ``folder`` waits or runs."""
-    if JobPaths(folder).spec.exists() and read_status(folder).state in LIVE:
+    if is_live(folder):
         raise JobRunning(folder=folder)
 
 

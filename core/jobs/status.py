@@ -55,6 +55,11 @@ def read_status(folder: Path) -> Status:
     return _ended(paths) or _live(paths) or _ended(paths) or _lost(paths)
 
 
+def is_live(folder: Path) -> bool:
+    """Whether there is a job in ``folder`` that waits or runs."""
+    return JobPaths(folder).spec.exists() and read_status(folder).state in LIVE
+
+
 def _ended(paths: JobPaths) -> Status | None:
     if (found := read_record(paths.exit)) is None:
         return None

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import yaml
 
+from core.hubs import HUBS
+from core.import_paths import imports
 from core.jobs.job import read_record
 from core.paths import Workspace
 
@@ -68,7 +70,7 @@ def base_of(workspace: Workspace, folder: Path, given: str | None = None) -> Bas
         return Base(STARTER_ID.partition("/")[2], given or STARTER_ID, STARTER_LICENCE)
     card = card_metadata(folder / "README.md")
     licence = str(card.get("license") or "").lower() or _licence_of_files(folder)
-    found = given or _id_of(folder, card)
+    found = given or _imported(workspace, folder) or _id_of(folder, card)
     return Base(found.partition("/")[2] if found else folder.name, found, licence)
 
 
@@ -92,6 +94,16 @@ def is_hub_id(text: object) -> bool:
         part and part[0].isalnum() and all(c.isascii() and (c.isalnum() or c in "-_.") for c in part)
         for part in parts
     )
+
+
+def _imported(workspace: Workspace, folder: Path) -> str | None:
+    """The name on its hub of a model that was downloaded here."""
+    for paths in imports(workspace):
+        if paths.model == folder:
+            hub, _, name = str((read_record(paths.origin) or {}).get("source", "")).partition(":")
+            name = name.partition("@")[0]
+            return name if hub in HUBS and is_hub_id(name) else None
+    return None
 
 
 def _id_of(folder: Path, card: dict[str, Any]) -> str | None:

@@ -43,7 +43,7 @@ def settle(recipe: Recipe, machine: Machine, model: Model) -> Recipe:
         precision = "bf16" if device == "cuda" or machine.bf16 else "fp32"
     template = recipe.template
     if template == "auto":
-        template = template_for(model.chat_template, model.model_type)
+        template = template_for(model.chat_template, model.origin or model.model_type)
     return recipe.changed(device=device, precision=precision, template=template)
 
 

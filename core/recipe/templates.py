@@ -56,7 +56,22 @@ TEMPLATES: dict[str, Template] = {
             sep="",
             stop_words=("<|eot_id|>",),
         ),
+        Template(
+            "llama2_chat",
+            "[INST] {input} [/INST]",
+            "[INST] <<SYS>>\n You are a helpful, respectful and honest assistant. Always answer as helpfully "
+            "as possible, while being safe. Your answers should not include any harmful, unethical, racist, "
+            "sexist, toxic, dangerous, or illegal content. Please ensure that your responses are socially "
+            "unbiased and positive in nature.\n{system}\n<</SYS>>\n [/INST] ",
+        ),
         Template("mistral", "[INST] {input} [/INST]", "[INST] {system} [/INST]\n"),
+        Template(
+            "phi3_chat",
+            "<|user|>\n{input}<|end|>\n<|assistant|>\n",
+            "<|system|>\n{system}<|end|>\n",
+            "<|end|>",
+            stop_words=("<|end|>",),
+        ),
         Template("default", "<|User|>:{input}\n<|Bot|>:", "<|System|>:{system}\n"),
     )
 }
@@ -71,6 +86,8 @@ def template_for(chat_template: str, model_type: str) -> str:
         "<|im_start|>": "internlm2_chat" if model_type.startswith("internlm") else "qwen_chat",
         "<|start_header_id|>": "llama3_chat",
         "<eoh>": "internlm_chat",
+        "<<SYS>>": "llama2_chat",
         "[INST]": "mistral",
+        "<|end|>": "phi3_chat",
     }
     return next((name for mark, name in marks.items() if mark in chat_template), "default")

@@ -1,12 +1,10 @@
-"""Chat: one model of the workspace behind an OpenAI-compatible server on this machine, as a job.
+"""Chat: one model of the workspace behind an OpenAI-compatible server on a Unix socket, as a job.
 
 Which model that is stands beside the job, so that every tab, and a dashboard started anew, sees the same
 server. Stopping the job is what gives its memory back.
 """
 
-import http.client
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -26,15 +24,14 @@ from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
 from core.machine import gpus, this_machine
 from core.models import Model, read_model
-from core.paths import RunPaths, Workspace
+from core.paths import RunPaths, Workspace, new_socket
 from core.recipe.chat_template import Difference, difference
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import convert, train
 from core.steps.step import LOG_LINES, engine_job
+from core.unix_socket import is_healthy, remove_socket
 
 Kind = Literal["merged", "adapter", "base"]
-HOST = "127.0.0.1"
-HEALTH_TIMEOUT = 1.0
 # It has nothing to save.
 STOP_GRACE = 3.0
 STOP_TIMEOUT = 30.0
@@ -83,7 +80,7 @@ class Server:
 
     readiness: Readiness
     speaker: Speaker | None = None
-    port: int = 0
+    socket: str = ""
     memory: int = 0
     cause: Cause | None = None
 
@@ -103,10 +100,10 @@ def speakers(workspace: Workspace, run: RunPaths | None) -> list[Speaker]:
     return [*of_run, *(s for s in _of_workspace(workspace) if s.model not in known)]
 
 
-def plan(speaker: Speaker, port: int) -> JobSpec:
-    """The job that serves. Raises NoSuchModel, NotAModel when the folder is gone."""
+def plan(speaker: Speaker, socket_file: Path) -> JobSpec:
+    """The job that serves on that Unix socket. Raises NoSuchModel, NotAModel when the folder is gone."""
     model = read_model(Path(speaker.model))
-    arguments = ["--model", speaker.model, "--port", str(port), "--template", speaker.template]
+    arguments = ["--model", speaker.model, "--socket", str(socket_file), "--template", speaker.template]
     if speaker.adapter:
         arguments += ["--adapter", speaker.adapter]
     return engine_job("serve", *arguments, "--dtype", DTYPES.get(speaker.precision) or _dtype(model))
@@ -117,16 +114,16 @@ def start(workspace: Workspace, speaker: Speaker) -> None:
 
     Raises NoSuchModel, NotAModel, JobNotStarted, JobRunning.
     """
-    port = _free_port()
-    spec = plan(speaker, port)
+    spec = plan(speaker, socket_file := new_socket())
     unload(workspace)
-    write_json(workspace.chat_server_about, {"speaker": speaker.as_json(), "port": port})
+    write_json(workspace.chat_server_about, {"speaker": speaker.as_json(), "socket": str(socket_file)})
     launch(workspace.chat_server, spec)
 
 
 def unload(workspace: Workspace, by: str = "chat") -> Freed:
     """End the server and wait for it; what that gave back."""
     folder = workspace.chat_server
+    remove_socket(_about(workspace).get("socket", ""))
     if not JobPaths(folder).spec.exists() or read_status(folder).state not in LIVE:
         return Freed(0, 0)
     held, free = _memory(folder), _free_on_gpus()
@@ -136,14 +133,14 @@ def unload(workspace: Workspace, by: str = "chat") -> Freed:
 
 
 def server(workspace: Workspace) -> Server:
-    """The server's state, from its job and its port."""
-    folder, about = workspace.chat_server, read_json(workspace.chat_server_about)
-    if about is None or not JobPaths(folder).spec.exists():
+    """The server's state, from its job and its socket."""
+    folder, about = workspace.chat_server, _about(workspace)
+    if "socket" not in about or not JobPaths(folder).spec.exists():
         return Server(Readiness.off)
-    speaker, port, status = Speaker(**about["speaker"]), int(about["port"]), read_status(folder)
+    speaker, address, status = Speaker(**about["speaker"]), str(about["socket"]), read_status(folder)
     if status.state in LIVE:
-        readiness = Readiness.ready if _healthy(port) else Readiness.loading
-        return Server(readiness, speaker, port, _memory(folder))
+        readiness = Readiness.ready if is_healthy(address) else Readiness.loading
+        return Server(readiness, speaker, address, _memory(folder))
     if status.state is State.stopped:
         return Server(Readiness.off)
     return Server(Readiness.failed, speaker, cause=_cause(folder, status))
@@ -178,7 +175,7 @@ def _of_workspace(workspace: Workspace) -> Iterator[Speaker]:
     for folder in workspace.model_folders():
         with suppress(InputError):
             model = read_model(folder)
-            template = template_for(model.chat_template, model.model_type)
+            template = template_for(model.chat_template, model.origin or model.model_type)
             yield Speaker("base", str(folder), None, template, "", None, folder.name)
 
 
@@ -190,22 +187,8 @@ def _dtype(model: Model) -> str:
     return "float32" if model.parameters * 4 < machine.memory * FLOAT32_SHARE else "bfloat16"
 
 
-def _free_port() -> int:
-    """A port that was free a moment ago: if somebody takes it, the job fails and says so."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=HEALTH_TIMEOUT)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def _about(workspace: Workspace) -> dict[str, Any]:
+    return read_json(workspace.chat_server_about) or {}
 
 
 def _memory(folder: Path) -> int:

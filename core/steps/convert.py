@@ -5,14 +5,18 @@ from pathlib import Path
 from core.errors import MissingArtefact
 from core.jobs.job import JobSpec
 from core.paths import RunPaths
-from core.steps import train
+from core.steps import adopt, train
 from core.steps.step import engine_job
 
 SHARD = "2GB"
 
 
 def plan(run: RunPaths) -> JobSpec:
-    """The job that converts the run's last checkpoint into its ``adapter/``."""
+    """The job that converts the run's last checkpoint into its ``adapter/``.
+
+    Raises MissingArtefact; NotARecipe for one adopted that trained something else than a Recipe's adapter.
+    """
+    adopt.refuse_unlike(run)
     trained = train.read(run)
     return engine_job("convert", run.config, trained.checkpoint, run.adapter, SHARD)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from core.chats import Draw, Message
 from core.errors import ChatFailed
-from core.steps.chat import HOST
+from core.unix_socket import check_listening
 
 # How long the reader is left alone while nothing comes; seconds. Then it gets an empty piece, so that a page
 # that was asked to stop can.
@@ -16,14 +16,17 @@ PATIENCE = 0.2
 # A long conversation on a slow machine is read for minutes before the first word.
 TIMEOUT = 900.0
 ANY_MODEL = "local"
+# The address is the socket; the interface still wants a host's name.
+BASE_URL = "http://localhost/v1"
 
 
-def reply(port: int, system: str, messages: Sequence[Message], draw: Draw) -> Iterator[str]:
-    """The answer to the last message. Giving the iterator up ends the generation at the server.
+def reply(address: str, system: str, messages: Sequence[Message], draw: Draw) -> Iterator[str]:
+    """The answer to the last message, from the server on the Unix socket ``address``.
 
-    A piece is empty when nothing came for a while. Raises ChatFailed.
+    Giving the iterator up ends the generation at the server. A piece is empty when nothing came for a while.
+    Raises ChatFailed.
     """
-    reader = _Reader(port, _request(system, messages, draw))
+    reader = _Reader(address, _request(system, messages, draw))
     reader.start()
     try:
         while (piece := reader.next()) is not None:
@@ -37,9 +40,9 @@ def reply(port: int, system: str, messages: Sequence[Message], draw: Draw) -> It
 class _Reader(threading.Thread):
     """Reads the stream into a queue: pieces, then None at its end or the error that ended it."""
 
-    def __init__(self, port: int, request: dict[str, object]) -> None:
+    def __init__(self, address: str, request: dict[str, object]) -> None:
         super().__init__(daemon=True, name="reply")
-        self.address, self.request = f"http://{HOST}:{port}/v1", request
+        self.address, self.request = address, request
         self.pieces: queue.Queue[str | Exception | None] = queue.Queue()
         self.left = threading.Event()
         self.socket: socket.socket | None = None
@@ -64,13 +67,15 @@ class _Reader(threading.Thread):
                 self.socket.shutdown(socket.SHUT_RDWR)
 
     def _read(self) -> None:
+        import httpx2
         import openai  # a second of imports that only a chat needs
 
-        # A proxy of the environment has no way to this machine's own address.
-        direct = openai.DefaultHttpxClient(trust_env=False)
+        check_listening(self.address)  # httpx2 2.16 leaves a socket open that it could not connect
+        # A proxy of the environment has no way to a socket.
+        direct = openai.DefaultHttpxClient(trust_env=False, transport=httpx2.HTTPTransport(uds=self.address))
         with (
             openai.OpenAI(
-                base_url=self.address, api_key="-", timeout=TIMEOUT, max_retries=0, http_client=direct
+                base_url=BASE_URL, api_key="-", timeout=TIMEOUT, max_retries=0, http_client=direct
             ) as client,
             client.chat.completions.create(stream=True, **self.request) as stream,  # type: ignore[call-overload]
         ):

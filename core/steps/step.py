@@ -8,9 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.errors import DiskFull, NoSuchJob, StepFailed, StepStopped
+from core import errors
+from core.errors import DiskFull, NoSuchJob, StepFailed, StepStopped, TuneboardError
 from core.jobs.explain import explain
-from core.jobs.job import JobPaths, JobSpec
+from core.jobs.job import JobPaths, JobSpec, read_record
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State, Status
 from core.jobs.tail import last_lines
@@ -80,15 +81,29 @@ def run_job(step: str, folder: Path, spec: JobSpec, on_poll: Callable[[], None] 
 
 
 def raise_unless_finished(step: str, folder: Path, status: Status) -> None:
-    """Nothing for a finished job; StepStopped or StepFailed, in words, for any other end."""
+    """Nothing for a finished job; StepStopped or StepFailed, in words, for any other end.
+
+    A tool of the engine that knew why it gave up has its own error raised.
+    """
     if status.state is State.finished:
         return
     log = JobPaths(folder).log
     if status.state is State.stopped:
         raise StepStopped(step=step, log=log)
+    if refused := _refused(folder):
+        raise refused
     cause = explain(last_lines(log, LOG_LINES), status)
     key, line = (cause.key, cause.line) if cause else ("unknown", "")
     raise StepFailed(step=step, reason=say(f"cause.{key}"), line=line or status.reason or "", log=log)
+
+
+def _refused(folder: Path) -> TuneboardError | None:
+    """The error that the job's tool left (core.engine.refusal)."""
+    found = read_record(JobPaths(folder).refusal) or {}
+    kind = getattr(errors, str(found.get("error")), None)
+    if isinstance(kind, type) and issubclass(kind, TuneboardError):
+        return kind(**found.get("values", {}))
+    return None
 
 
 def ended_badly(step: str, folder: Path, status: Status) -> str:
@@ -96,7 +111,7 @@ def ended_badly(step: str, folder: Path, status: Status) -> str:
     try:
         if status.state in {State.failed, State.lost}:
             raise_unless_finished(step, folder, status)
-    except StepFailed as error:
+    except TuneboardError as error:
         return error.text()
     return ""
 
@@ -114,3 +129,10 @@ def megabytes(size: int) -> str:
     if size < 1e6:
         return f"{size / 1e3:.0f} kB"
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def counted(parameters: int) -> str:
+    """A number of weights as a model's name has it: 0.1M, 135M, 7.3B."""
+    if parameters >= 1e9:
+        return f"{parameters / 1e9:.1f}B"
+    return f"{parameters / 1e6:.0f}M" if parameters >= 1e7 else f"{parameters / 1e6:.1f}M"

@@ -13,7 +13,7 @@ from pathlib import Path
 from platform import python_version
 from zipfile import is_zipfile
 
-from core.errors import MissingArtefact
+from core.errors import AdoptedRun, MissingArtefact
 from core.files import read_json, write_json, write_text
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch, refuse_while_live
@@ -68,6 +68,8 @@ def _version(package: str) -> str:
 
 def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
     """The job that trains. A recipe for the processor hides every GPU from it."""
+    if run.adopted.exists():
+        raise AdoptedRun(run=run.id, folder=run.work_dir.resolve())
     if not run.config.exists():
         raise MissingArtefact(what=run.config.name, where=run.root, step="data")
     arguments = [str(run.config), "--work-dir", str(run.work_dir), "--seed", str(recipe.seed)]

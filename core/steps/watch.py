@@ -4,23 +4,45 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from core.files import folder_bytes
 from core.jobs.curves import CurveReader
-from core.jobs.job import JobPaths
+from core.jobs.job import JobPaths, read_record
 from core.jobs.tail import last_lines
+from core.steps.step import megabytes
 
 Update = Callable[[float, str], None]
 
 
 def answered(job: Path, update: Update) -> Callable[[], None]:
     """A poll that reports ``answered 32/166`` lines of an answering job."""
+    return _counted(job, "answered", update)
 
+
+def _counted(job: Path, what: str, update: Update) -> Callable[[], None]:
     def poll() -> None:
         for line in reversed(last_lines(JobPaths(job).log, 5)):
-            if match := re.match(r"answered (\d+)/(\d+)", line):
+            if match := re.match(rf"{what} (\d+)/(\d+)", line):
                 update(int(match[1]) / int(match[2]), f"{match[1]}/{match[2]}")
                 return
 
     return poll
+
+
+def downloaded(job: Path, files: Path, update: Update) -> Callable[[], None]:
+    """A poll that reports how much of the files listed in ``job`` lies in the folder ``files``."""
+
+    def poll() -> None:
+        total = (read_record(job / "listing.json") or {}).get("bytes")
+        if total:
+            done = min(total, folder_bytes(files))
+            update(done / total, f"{megabytes(done)} / {megabytes(total)}")
+
+    return poll
+
+
+def converted(job: Path, update: Update) -> Callable[[], None]:
+    """A poll that reports ``converted 3/8`` lines of a model's weight files."""
+    return _counted(job, "converted", update)
 
 
 def trained(work_dir: Path, total: int | None, update: Update) -> Callable[[], None]:

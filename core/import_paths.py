@@ -1,0 +1,44 @@
+"""Where an import keeps its files; the one other place than core.paths where a path is joined."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.paths import Workspace
+
+
+@dataclass(frozen=True)
+class ImportPaths:
+    """The files that taking in one model needs: its jobs, what is downloaded, where it came from."""
+
+    root: Path
+    model: Path
+
+    @property
+    def origin(self) -> Path:
+        """Where the model came from and what was done with it."""
+        return self.root / "origin.json"
+
+    @property
+    def files(self) -> Path:
+        """What was downloaded, until the model is made of it: a download goes on where it was."""
+        return self.root / "files"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    def job(self, step: str) -> Path:
+        """The job folder of one step (``download``, ``import_model``), or of the whole (``import``)."""
+        return self.root / step
+
+
+def importing(workspace: Workspace, name: str) -> ImportPaths:
+    """The import of the model that a person calls ``name``, begun or not."""
+    model = workspace.model(name)
+    return ImportPaths(model.with_name(f".{model.name}.import"), model)
+
+
+def imports(workspace: Workspace) -> list[ImportPaths]:
+    """Every import that was begun, by name."""
+    found = sorted(workspace.models.glob(".*.import"))
+    return [ImportPaths(path, path.with_name(path.name[1:].removesuffix(".import"))) for path in found]

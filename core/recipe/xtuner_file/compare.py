@@ -1,0 +1,124 @@
+"""What two config files ask of the trainer differently, each with its reason."""
+
+import glob
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from reprlib import Repr
+from typing import Any
+
+from core.recipe.recipe import Recipe
+from core.recipe.templates import TEMPLATES
+from core.recipe.xtuner_config import write_config
+from core.recipe.xtuner_file.reader import read_config
+from core.recipe.xtuner_file.settings import DATA, EVALUATION, is_number, last, look, rows_of, settings
+from core.recipe.xtuner_file.values import Name, Unread, Values
+
+# Why the two files differ, by the place of the difference; "config.why.<name>" says it.
+REASONS: tuple[tuple[str, str], ...] = (
+    (r".*trust_remote_code", "remote_code"),
+    (rf"{DATA}\.map_num_proc", "one_process"),
+    (rf"{EVALUATION}\.generation_kwargs.*", "greedy"),
+    (r"log_processor\..*", "every_value"),
+    (r"randomness\.seed", "seed"),
+    (r"work_dir", "own_folder"),
+    (r"load_from|resume", "beginning"),
+    (r"model\.lora", "lora_only"),
+    (rf"{DATA}\.(dataset_map_fn|datasets|max_dataset_length|dataset\..*)", "rows"),
+    (r"custom_hooks\.(DatasetInfoHook|ThroughputHook).*", "logged"),
+    (r"tokenizer\..*|model\.tokenizer", "tokenizer"),
+    (r".*(\.template|prompt_template)", "template"),
+    (r".*use_varlen_attn|custom_hooks\.VarlenAttnArgsToMessageHubHook", "varlen"),
+    (r"sequence_parallel_size|.*\.sampler\.(seed|type)|strategy", "parallel"),
+    (r"model\.llm\.attn_implementation", "attention"),
+    (r"visualizer.*", "charts"),
+    (r"(val|test)_.*", "validation"),
+    (r"framework|training_args.*", "own_loop"),
+    (r"optim_wrapper\.(type|dtype|loss_scale)|model\.llm\.torch_dtype|.*compute_dtype", "precision"),
+)
+# Written otherwise on purpose, whatever the file says: these change no result.
+ON_PURPOSE = {"remote_code", "one_process", "greedy", "every_value", "seed", "own_folder", "charts", "logged"}
+# A stranger's file may nest without end.
+MOST_DIFFERENCES = 200
+_SHORT = Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 6
+_SHORT.maxstring = _SHORT.maxother = 80
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One place where the file and the Recipe's own config differ; None where one says nothing.
+
+    ``why`` is a key below ``config.why``; ``on_purpose``: Tuneboard writes it so for every run.
+    """
+
+    place: str
+    file: str | None
+    recipe: str | None
+    why: str
+
+    @property
+    def on_purpose(self) -> bool:
+        return self.why in ON_PURPOSE
+
+
+def differences(found: Values, recipe: Recipe) -> Iterator[Difference]:
+    settled = recipe if recipe.template in TEMPLATES else recipe.changed(template="default")
+    text = write_config(settled, Path(recipe.data), Path(recipe.model), Path("work_dir"))
+    own = settings(read_config(text.encode(), "config.py"))
+    own.pop("work_dir")
+    _as_given(own, recipe)
+    if recipe.deepspeed != "none":  # asked for on the command line
+        own["deepspeed"] = recipe.deepspeed
+    for count, one in enumerate(_compare(found, own, "")):
+        if count >= MOST_DIFFERENCES:
+            return
+        yield one
+
+
+def _as_given(own: Values, recipe: Recipe) -> None:
+    """The names of model and data as they were given: ``Path`` would write ``./a`` as ``a``."""
+    for section in (own["tokenizer"], own["model"]["llm"]):
+        section["pretrained_model_name_or_path"] = recipe.model
+    own["train_dataloader"]["dataset"]["dataset"]["data_files"]["train"] = glob.escape(recipe.data)
+
+
+def _compare(file: Any, own: Any, place: str) -> Iterator[Difference]:
+    if place in (DATA, f"{DATA}.dataset") and _loaded_otherwise(file, own):
+        yield Difference(place, f"{_shown(file)}({rows_of({'dataset': file})})", _shown(own), "rows")
+    elif isinstance(file, dict) and isinstance(own, dict):
+        for name in dict.fromkeys([*file, *own]):
+            yield from _compare(file.get(name), own.get(name), f"{place}.{name}" if place else name)
+    elif not _same(file, own):
+        why = next((why for pattern, why in REASONS if re.fullmatch(pattern, place)), "no_place")
+        yield Difference(place, _shown(file), _shown(own), why)
+
+
+def _loaded_otherwise(file: Any, own: Any) -> bool:
+    """Another loader, or a data set of a hub: what else is said of it means nothing here."""
+    theirs, ours = ((last(look(one, "type")), look(one, "path")) for one in (file, own))
+    return theirs != ours
+
+
+def _same(one: Any, other: Any) -> bool:
+    """A class may be named by its last word alone, as mmengine's registries do."""
+    if isinstance(one, str | Name) and isinstance(other, Name):
+        return str(one) == str(other) or (isinstance(one, str) and one == last(other))
+    if is_number(one) and is_number(other):
+        return bool(abs(one - other) <= 1e-9 * max(abs(one), abs(other)))
+    return bool(one == other)
+
+
+def _shown(value: Any) -> str | None:
+    """At most a line; of a part its class."""
+    if value is None or isinstance(value, str):
+        return value if value is None or len(value) <= 200 else f"{value[:200]}…"
+    if isinstance(value, dict) and "type" in value:
+        return str(value["type"])
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return ", ".join(rows_of(one) or _SHORT.repr(one) for one in value[:6])
+    if isinstance(value, Name | Unread):
+        return str(value)
+    return _SHORT.repr(value)

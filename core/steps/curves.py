@@ -1,0 +1,135 @@
+"""The curve of a run or of any work_dir of XTuner's, its evaluation answers, and where it was best."""
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import InputError, NoSuchRun, NotAWorkDir
+from core.jobs.curves import FIELDS, CurveReader
+from core.jobs.samples import Sample
+from core.paths import Workspace
+from core.recipe.recipe import Recipe
+from core.recipe.templates import TEMPLATES
+from core.recipe.xtuner_file.opening import open_config
+from core.steps.adopt import config_of
+from core.steps.train import checkpoints, recipe_of
+from core.wording import say
+
+# The loss of one batch is noise: the mean of a twentieth of the curve around a point is compared.
+WINDOW_SHARE, LONGEST_WINDOW = 0.05, 101
+
+
+@dataclass(frozen=True)
+class Best:
+    """Where the smoothed loss is lowest: the iteration, and of the checkpoints that are left the one whose
+    smoothed loss is lowest (None without any)."""
+
+    iter: int
+    loss: float
+    checkpoint: str | None
+    checkpoint_iter: int | None
+
+
+def report(work_dir: Path, recipe: Recipe | None = None) -> dict[str, Any]:
+    """``{"points", "answers", "best"}`` as ``--json`` prints them; a number that was none is null.
+
+    ``answers`` have question and answer apart where the recipe says what stands around them. Raises
+    NotAWorkDir for a folder without a curve, answers or checkpoints.
+    """
+    if not work_dir.is_dir():
+        raise NotAWorkDir(folder=work_dir, reason=say("file.ENOENT"))
+    reader = CurveReader(work_dir)
+    reader.poll()
+    columns = reader.columns()
+    if not len(columns["iter"]) and not reader.samples and not checkpoints(work_dir):
+        raise NotAWorkDir(folder=work_dir, reason=say("work_dir.empty"))
+    found = best(columns["iter"], columns["loss"], work_dir)
+    return {
+        "points": [dict(_point(row)) for row in zip(*(columns[f].tolist() for f in FIELDS), strict=True)],
+        "answers": [_answer(sample, recipe) for sample in reader.samples],
+        "best": asdict(found) if found else None,
+    }
+
+
+def of(workspace: Workspace, given: str) -> dict[str, Any]:
+    """The report of a run by its name, else of a folder. Raises NoSuchRun, NotAWorkDir."""
+    try:
+        run = workspace.run(given)
+    except NoSuchRun:
+        folder = Path(given).expanduser()
+        if not folder.is_dir():
+            raise
+        return report(folder, _recipe_in(folder))
+    return report(run.work_dir, recipe_of(run) if run.recipe.exists() else None)
+
+
+def _recipe_in(folder: Path) -> Recipe | None:
+    """The recipe of a bare work_dir's config, which says where a question ends and its answer begins."""
+    with suppress(InputError):
+        return open_config(config_of(folder).read_bytes(), folder.name).recipe
+    return None
+
+
+def best(iterations: npt.NDArray[np.float64], losses: npt.NDArray[np.float64], work_dir: Path) -> Best | None:
+    """The best place of a curve; None for one without a loss that is a number."""
+    smooth = around(losses)
+    if not np.isfinite(smooth).any():
+        return None
+    place = int(np.nanargmin(smooth))
+    kept = [(_at(iterations, smooth, one.iteration), one) for one in checkpoints(work_dir)]
+    rated = [(loss, one.iteration, one) for loss, one in kept if math.isfinite(loss)]
+    chosen = min(rated, default=None, key=lambda found: found[:2])
+    return Best(
+        iter=int(iterations[place]),
+        loss=round(float(smooth[place]), 6),
+        checkpoint=str(chosen[2].checkpoint) if chosen else None,
+        checkpoint_iter=chosen[1] if chosen else None,
+    )
+
+
+def around(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The mean of each value's neighbours on both sides, so that nothing is late; NaN and infinity left out.
+
+    A short curve (40 points) is taken as it is.
+    """
+    half = min(LONGEST_WINDOW, int(len(values) * WINDOW_SHARE)) // 2
+    finite = np.isfinite(values)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(finite)])
+    places = np.arange(len(values))
+    low, high = np.maximum(places - half, 0), np.minimum(places + half + 1, len(values))
+    number = counts[high] - counts[low]
+    mean = np.divide(sums[high] - sums[low], number, out=np.full(len(values), np.nan), where=number > 0)
+    return np.where(finite, mean, np.nan)
+
+
+def _at(iterations: npt.NDArray[np.float64], smooth: npt.NDArray[np.float64], iteration: int) -> float:
+    """The smoothed loss at the last logged iteration up to a checkpoint's; infinite without one."""
+    place = int(np.searchsorted(iterations, iteration, side="right")) - 1
+    return float(smooth[place]) if place >= 0 and np.isfinite(smooth[place]) else math.inf
+
+
+def _point(row: tuple[float, ...]) -> Iterator[tuple[str, float | int | None]]:
+    for name, value in zip(FIELDS, row, strict=True):
+        yield name, int(value) if name == "iter" else value if math.isfinite(value) else None
+
+
+def _answer(sample: Sample, recipe: Recipe | None) -> dict[str, Any]:
+    question, answer = split_sample(sample, recipe) if recipe else ("", sample.text)
+    return {"iter": sample.iter, "question": question, "answer": answer, "text": sample.text}
+
+
+def split_sample(sample: Sample, recipe: Recipe) -> tuple[str, str]:
+    """Question and answer of a sample without the template around them; as it is where that is unknown."""
+    template = TEMPLATES.get(recipe.template)
+    for question in recipe.evaluation_questions if template else ():
+        _, found, answer = sample.text.partition(template.prompt(question).strip())  # type: ignore[union-attr]
+        if found:
+            return question, answer.removesuffix(template.suffix).strip()  # type: ignore[union-attr]
+    return "", sample.text

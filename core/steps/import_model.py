@@ -1,0 +1,38 @@
+"""Import: a folder with a model becomes a model of the workspace."""
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from core.errors import MissingArtefact
+from core.families import check_trainable
+from core.files import read_json, write_json
+from core.hubs import files_of, wanted
+from core.import_paths import ImportPaths
+from core.jobs.job import JobSpec
+from core.models import read_object
+from core.steps.step import engine_job
+from core.wording import spoken_language
+
+STEP = "import_model"
+How: TypeAlias = Literal["link", "copy", "move"]
+
+
+def plan(paths: ImportPaths, source: Path, how: How) -> JobSpec:
+    """The job that makes the model of ``source``, which is only read, or with "move" used up.
+
+    What can be seen without loading anything is said at once: raises NotAModel, QuantizedBase.
+    """
+    wanted(files_of(source), source)
+    check_trainable(read_object(source / "config.json"), source)
+    job = paths.job(STEP)
+    write_json(job / "request.json", {"source": str(source), "target": str(paths.model), "how": how})
+    (job / "made.json").unlink(missing_ok=True)
+    return engine_job(STEP, job / "request.json", env={"TUNEBOARD_LANG": spoken_language()})
+
+
+def read(paths: ImportPaths) -> str:
+    """What was done: link, copy, move or convert. Raises MissingArtefact."""
+    found = read_json(paths.job(STEP) / "made.json")
+    if found is None or not paths.model.is_dir():
+        raise MissingArtefact(what=paths.model.name, where=paths.model.parent, step=STEP)
+    return str(found["how"])

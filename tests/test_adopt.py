@@ -1,0 +1,167 @@
+"""A work_dir that XTuner filled elsewhere, opened as a run: nothing of it is changed or run."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.errors import AdoptedRun, NotARecipe, NotAWorkDir
+from core.paths import Workspace
+from core.recipe.xtuner_file.catalog import find
+from core.runs import delete, next_step, read_run, standing
+from core.steps import adopt, convert, curves, train
+from tests.command_line import cli, last_json
+from tests.page import open_test_page
+from tests.small_model import make_small_model
+from tests.small_run import end_training, make_run, make_workspace, stop_jobs
+
+NOW = datetime(2026, 1, 2)
+EVIL = "import pathlib\npathlib.Path({mark!r}).touch()\n"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    workspace = make_workspace(tmp_path)
+    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    yield workspace
+    stop_jobs(workspace)
+
+
+def no_errors(page: AppTest) -> bool:
+    return not page.exception and not page.error
+
+
+def elsewhere(workspace: Workspace, folder: Path) -> Path:
+    """The work_dir of a training in another place, its config beside its logs as XTuner leaves it."""
+    run = make_run(workspace)
+    assert end_training(run).code == 0
+    folder.parent.mkdir(parents=True)
+    run.work_dir.rename(folder)
+    (folder / "config.py").write_text(run.config.read_text(encoding="utf-8"), encoding="utf-8")
+    delete(run)
+    return folder
+
+
+def state_of(folder: Path) -> dict[str, tuple[int, str]]:
+    """Every file with its time and hash."""
+    return {
+        str(file.relative_to(folder)): (
+            file.stat().st_mtime_ns,
+            hashlib.sha256(file.read_bytes()).hexdigest(),
+        )
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_a_work_dir_becomes_a_run_and_stays_as_it_is(workspace: Workspace, tmp_path: Path) -> None:
+    folder = elsewhere(workspace, tmp_path / "别 处" / "work_dirs" / "my run")
+    before = state_of(folder)
+    run = adopt.adopt(workspace, folder, None, NOW)
+    about = read_run(run)
+    assert about.title == "my run" and about.state == "finished" and next_step(standing(run)) == "merge"
+    assert [found.iteration for found in train.checkpoints(run.work_dir)] == [30, 40]
+    found = curves.of(workspace, run.id)
+    assert found["points"][-1]["iter"] == 40 and found["answers"] and found["best"]["checkpoint"]
+    assert train.model_of(run).folder == workspace.starter
+    assert convert.plan(run).command[4:6] == (str(run.config), str(run.work_dir / "iter_40.pth"))
+    assert state_of(folder) == before
+    assert adopt.adopt(workspace, folder, None, NOW).id == run.id, "twice is the same run"
+    delete(run)
+    assert state_of(folder) == before
+
+
+def test_it_is_never_trained_into(workspace: Workspace, tmp_path: Path) -> None:
+    folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
+    run = adopt.adopt(workspace, folder, None, NOW)
+    before = state_of(folder)
+    with pytest.raises(AdoptedRun) as refused:
+        train.start(run)
+    assert str(folder) in refused.value.text("en") and state_of(folder) == before
+    done = cli("train", run.id, "--workspace", workspace.root, cwd=tmp_path)
+    assert done.returncode == 2 and str(folder) in done.stderr and state_of(folder) == before
+
+
+def test_its_config_is_read_and_not_run(workspace: Workspace, tmp_path: Path) -> None:
+    folder, mark = elsewhere(workspace, tmp_path / "elsewhere" / "w"), tmp_path / "it ran"
+    config = folder / "config.py"
+    evil = EVIL.format(mark=str(mark)) + config.read_text(encoding="utf-8")
+    config.write_text(evil, encoding="utf-8")
+    run = adopt.adopt(workspace, folder, None, NOW)
+    assert not mark.exists() and "touch" not in run.config.read_text(encoding="utf-8")
+
+
+def test_where_the_base_model_is(workspace: Workspace, tmp_path: Path) -> None:
+    """Beside work_dirs by a relative path, under its hub's name in the workspace, or as it is said."""
+    folder = elsewhere(workspace, tmp_path / "project" / "work_dirs" / "w")
+    config = folder / "config.py"
+    text = config.read_text(encoding="utf-8")
+
+    def named(name: str, given: str | None = None) -> Path:
+        config.write_text(text.replace(repr(str(workspace.starter)), repr(name)), encoding="utf-8")
+        return Path(train.recipe_of(adopt.adopt(workspace, folder, given, NOW)).model)
+
+    assert named("./base model") == Path("./base model"), "not here: as it was written"
+    beside = make_small_model(tmp_path / "project" / "base model")
+    assert named("./base model") == beside
+    own = make_small_model(workspace.model("internlm-chat-7b"))
+    assert named("internlm/internlm-chat-7b") == own
+    assert named("internlm/another", str(beside)) == beside
+
+
+def test_what_is_no_work_dir_is_said(workspace: Workspace, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    with pytest.raises(NotAWorkDir):
+        adopt.adopt(workspace, empty, None, NOW)
+    empty.mkdir()
+    with pytest.raises(NotAWorkDir, match="config"):
+        adopt.adopt(workspace, empty, None, NOW)
+    (empty / "dpo.py").write_bytes(find("internlm2_chat_1_8b_dpo_full").file.read_bytes())
+    with pytest.raises(NotARecipe, match="DPO"):
+        adopt.adopt(workspace, empty, None, NOW)
+    done = cli("runs", "adopt", empty, "--workspace", workspace.root, cwd=tmp_path)
+    assert done.returncode == 2 and "DPO" in done.stderr and "Traceback" not in done.stderr
+    assert workspace.run_folders() == []
+
+
+def test_what_no_recipe_s_adapter_is_does_not_convert(workspace: Workspace, tmp_path: Path) -> None:
+    folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
+    config = folder / "config.py"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace('bias="none"', 'bias="all"'), encoding="utf-8")
+    run = adopt.adopt(workspace, folder, None, NOW)
+    with pytest.raises(NotARecipe, match="bias"):
+        convert.plan(run)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_pages_of_an_adopted_run(workspace: Workspace, tmp_path: Path, language: str) -> None:
+    folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
+    run = adopt.adopt(workspace, folder, None, NOW)
+    page = open_test_page("config", run.id, language)
+    assert no_errors(page) and str(folder) in page.info[0].value
+    assert all(field.disabled for field in page.number_input) and not page.warning
+    page = open_test_page("train", run.id, language)
+    assert no_errors(page) and str(folder) in page.info[0].value
+    assert not [button for button in page.button if button.key in {"start", "resume", "again_do"}]
+    page = open_test_page("merge", run.id, language)
+    assert no_errors(page) and not page.button(key="both").disabled
+
+
+def test_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
+    folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
+    options = ("--workspace", workspace.root, "--json")
+    adopted = last_json(cli("runs", "adopt", folder, *options, cwd=tmp_path))
+    assert adopted["model_is_here"] and len(adopted["checkpoints"]) == 2
+    for given in (adopted["run"], folder):
+        found = last_json(cli("runs", "curves", given, *options, cwd=tmp_path))
+        assert {"points", "answers", "best"} == set(found) and found["points"][0]["iter"] == 2
+        assert found["answers"][0]["question"] and found["best"]["checkpoint_iter"] in {30, 40}
+    listed = last_json(cli("runs", *options, cwd=tmp_path))["runs"]
+    assert [run["run"] for run in listed] == [adopted["run"]]
+    unknown = cli("runs", "curves", "nobody", *options, cwd=tmp_path)
+    assert unknown.returncode == 2 and "nobody" in unknown.stderr
