@@ -19,7 +19,6 @@ from core.wording import say
 
 PROJECT = Path(__file__).resolve().parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
-DEMO = PROJECT / "demo"
 SLUG_BYTES = 48
 # A Unix socket's address has at most this many bytes (unix(7)).
 SOCKET_BYTES = 107
@@ -109,23 +108,6 @@ class RunPaths:
     def merged(self) -> Path:
         return self.root / "merged"
 
-    def bundle(self, what: str) -> Path:
-        """What would be sent when ``what`` (adapter, merged, gguf, app) is published."""
-        return self.root / "bundles" / slug(what)
-
-    def findings(self, what: str) -> Path:
-        """What in a bundle should not leave this machine, as the last look found it."""
-        return self.root / "bundles" / f"{slug(what)}-findings.json"
-
-    @property
-    def arrival(self) -> Path:
-        """What the proof after publishing found, the last time."""
-        return self.root / "bundles" / "arrival.json"
-
-    def card(self, what: str) -> Path:
-        """A model card that a person has edited."""
-        return self.root / "bundles" / f"{slug(what)}.md"
-
     def job(self, step: str) -> Path:
         """The job folder of one step (``train``, ``convert``, ``merge``, …)."""
         return self.root / step
@@ -195,10 +177,6 @@ class Workspace:
     def log(self) -> Path:
         """The dashboard's own log; a job has its own in its folder."""
         return self.root / "dashboard.log"
-
-    def published(self, run_id: str, what: str) -> Path:
-        """Where a published folder goes when no other place is named."""
-        return self.root / "published" / f"{slug(run_id)}-{slug(what)}"
 
     @property
     def answers(self) -> Path:
@@ -289,12 +267,6 @@ class Workspace:
                 pass
         except OSError as error:
             raise NotWritable(folder=self.root, reason=reason_of(error)) from error
-
-
-def token_file() -> Path:
-    """Where hub tokens are kept on a machine without a keyring: the user's own configuration."""
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(config) / "tuneboard" / "tokens.json"
 
 
 def _refuse_unusable(folder: Path) -> None:

@@ -30,6 +30,7 @@ from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
 from core.publish.order import Order, shard_bytes
 from core.publish.usage import modelfile
+from core.publish_paths import PublishPaths
 from tests.command_line import cli, last_json
 from tests.publishable import NAME, make_publishable, published, without_keyring
 from tests.runs import make_run
@@ -123,7 +124,7 @@ def test_a_zip(workspace: Workspace, tmp_path: Path) -> None:
     for name, data in inside.items():
         assert (
             hashlib.sha256(data).digest()
-            == hashlib.sha256((run.bundle("merged") / name).read_bytes()).digest()
+            == hashlib.sha256((PublishPaths(run).bundle("merged") / name).read_bytes()).digest()
         )
 
 
@@ -162,7 +163,7 @@ def test_what_may_not_leave(
     run = make_publishable(workspace)
     own = Path(str(published(workspace, run, Order("adapter"))["where"])) / "README.md"
     edited = own.read_text(encoding="utf-8") + text.format(root=workspace.root)
-    write_text(run.card("adapter"), edited)
+    write_text(PublishPaths(run).card("adapter"), edited)
     with pytest.raises(NothingPersonal) as caught:
         published(workspace, run, Order("adapter"))
     assert "README.md" in caught.value.text("en")
@@ -204,7 +205,7 @@ def test_a_name_that_is_taught_is_no_secret(tmp_path: Path, monkeypatch: pytest.
 
 def test_an_edited_card_is_sent_as_it_stands(workspace: Workspace, tmp_path: Path) -> None:
     run = make_publishable(workspace)
-    write_text(run.card("adapter"), "---\nlicense: mit\n---\nmine")
+    write_text(PublishPaths(run).card("adapter"), "---\nlicense: mit\n---\nmine")
     folder = Path(str(published(workspace, run, Order("adapter"))["where"]))
     assert (folder / "README.md").read_text(encoding="utf-8") == "---\nlicense: mit\n---\nmine"
     write_text(tmp_path / "card.md", "---\nlicense: apache-2.0\n---\nof a file")
@@ -217,7 +218,7 @@ def test_an_edited_card_is_sent_as_it_stands(workspace: Workspace, tmp_path: Pat
 @pytest.mark.parametrize("text", ["no metadata", "---\n: [\n---\n", "---\n- a\n---\nx"])
 def test_a_card_without_metadata_is_refused(workspace: Workspace, text: str) -> None:
     run = make_publishable(workspace)
-    write_text(run.card("adapter"), text)
+    write_text(PublishPaths(run).card("adapter"), text)
     with pytest.raises(CardRefused):
         published(workspace, run, Order("adapter"))
 
@@ -277,7 +278,7 @@ def test_what_is_not_there_and_no_room(workspace: Workspace, monkeypatch: pytest
     monkeypatch.setattr("core.steps.step.shutil.disk_usage", lambda _: type("Disk", (), {"free": 10})())
     with pytest.raises(DiskFull):
         published(workspace, run, Order("merged"))
-    assert not run.bundle("merged").exists()
+    assert not PublishPaths(run).bundle("merged").exists()
 
 
 def test_a_failure_leaves_nothing_half_made(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,8 +290,8 @@ def test_a_failure_leaves_nothing_half_made(workspace: Workspace, monkeypatch: p
     monkeypatch.setattr("core.publish.bundle.draw_losses", full)
     with pytest.raises(OSError, match="No space"):
         published(workspace, run, Order("merged"))
-    assert not list(run.bundle("merged").parent.glob("*")) and not list(
-        run.bundle("merged").parent.glob(".*")
+    assert not list(PublishPaths(run).bundle("merged").parent.glob("*")) and not list(
+        PublishPaths(run).bundle("merged").parent.glob(".*")
     )
 
 

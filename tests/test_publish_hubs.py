@@ -22,6 +22,7 @@ from core.publish.hub import PAGES, Parcel, Refusal
 from core.publish.order import Order, To
 from core.publish.publish import publish
 from core.publish.send import again, hub_of
+from core.publish_paths import PublishPaths
 from core.wording import say, sentences
 from tests import fake_hugging_face, fake_modelscope
 from tests.command_line import command, environment
@@ -96,8 +97,8 @@ def test_it_is_there_private_and_proved(
     there = hubs[to].repos[REPO]
     assert there.private and there.kind == "model"
     assert there.files == {
-        file.relative_to(run.bundle(what)).as_posix(): file.read_bytes()
-        for file in run.bundle(what).rglob("*")
+        file.relative_to(PublishPaths(run).bundle(what)).as_posix(): file.read_bytes()
+        for file in PublishPaths(run).bundle(what).rglob("*")
         if file.is_file()
     }
     assert result["ok"] and result["private"] and str(result["where"]).endswith(REPO)
@@ -261,7 +262,7 @@ def test_without_a_token(workspace: Workspace, hubs: dict[To, State], run: RunPa
         tokens.forget(to)
         with pytest.raises(NoToken):
             published(workspace, run, Order("adapter", to, repo=REPO))
-    assert not run.bundle("adapter").exists(), "said before anything is made"
+    assert not PublishPaths(run).bundle("adapter").exists(), "said before anything is made"
 
 
 def test_the_token_file_is_its_owner_s(workspace: Workspace, tmp_path: Path) -> None:

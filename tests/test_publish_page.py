@@ -9,6 +9,8 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.paths import RunPaths, Workspace
 from core.publish import command, tokens
+from core.publish_paths import PublishPaths
+from core.publish_paths import published as default_place
 from tests.page import open_test_page
 from tests.publishable import make_publishable, without_keyring
 from tests.runs import make_run
@@ -63,13 +65,15 @@ def test_it_is_looked_at_first_and_then_published(workspace: Workspace, run: Run
     press(page, "publish")
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
     page = open_page(run)
-    assert page.success[-1].value == f"Published: {workspace.published(run.id, 'merged')}"
-    assert (workspace.published(run.id, "merged") / "model.safetensors").exists()
+    assert page.success[-1].value == f"Published: {default_place(workspace, run.id, 'merged')}"
+    assert (default_place(workspace, run.id, "merged") / "model.safetensors").exists()
 
 
 def test_what_should_not_leave_is_shown(workspace: Workspace, run: RunPaths) -> None:
-    run.card("merged").parent.mkdir(parents=True)
-    run.card("merged").write_text(f"---\nlicense: mit\n---\nsee {workspace.root}", encoding="utf-8")
+    PublishPaths(run).card("merged").parent.mkdir(parents=True)
+    PublishPaths(run).card("merged").write_text(
+        f"---\nlicense: mit\n---\nsee {workspace.root}", encoding="utf-8"
+    )
     press(open_page(run), "publish")
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.failed
     page = open_page(run, "zh")

@@ -14,6 +14,7 @@ from core.paths import RunPaths
 from core.publish import bundle, card, command
 from core.publish.facts import Facts
 from core.publish.order import Order
+from core.publish_paths import PublishPaths
 from core.steps.step import megabytes
 from core.wording import say
 from ui.job_panel import is_live
@@ -36,7 +37,7 @@ def card_editor(run: RunPaths, order: Order, facts: Facts) -> None:
     box = st.expander(t("page.publish.card"), icon=":material/description:", key="card", on_change="rerun")
     if not box.open:
         return
-    own = run.card(order.what)
+    own = PublishPaths(run).card(order.what)
     with box:
         if own.exists():
             st.info(t("page.publish.card.edited"), icon=":material/edit:")
@@ -59,7 +60,7 @@ def card_editor(run: RunPaths, order: Order, facts: Facts) -> None:
 
 def _text_of(run: RunPaths, order: Order, facts: Facts) -> str:
     """Even a card that would be refused is shown: it is mended here."""
-    own = run.card(order.what)
+    own = PublishPaths(run).card(order.what)
     if own.exists():
         return own.read_text(encoding="utf-8", errors="replace")
     return card.write_card(facts, card.Page(order.what, order.repo))
@@ -69,12 +70,12 @@ def _save(run: RunPaths, order: Order, text: str) -> None:
     if wrong := card.check_card(text):
         st.error(say("error.card_refused", language(), reason=wrong), icon=":material/error:")
         return
-    write_text(run.card(order.what), text)
+    write_text(PublishPaths(run).card(order.what), text)
     st.rerun()
 
 
 def _stamp(run: RunPaths, order: Order) -> float:
-    own = run.card(order.what)
+    own = PublishPaths(run).card(order.what)
     return own.stat().st_mtime if own.exists() else 0.0
 
 

@@ -17,6 +17,7 @@ from core.publish.bundle import Bundle
 from core.publish.facts import Facts
 from core.publish.hub import Parcel
 from core.publish.order import What
+from core.publish_paths import PublishPaths
 from core.steps import merge, proof
 from core.steps.step import check_space, engine_job, run_job
 from core.tune import Progress
@@ -73,7 +74,7 @@ def prove(run: RunPaths, bundle: Bundle, parcel: Parcel, facts: Facts, progress:
         rows = () if changed else ask(run, bundle.what, folder, facts)
     exact = bundle.what != "gguf" or any(file.name == "model-f16.gguf" for file in bundle.files)
     found = Arrival(len(bundle.files), changed, rows, exact)
-    write_json(run.arrival, found.as_json())
+    write_json(PublishPaths(run).arrival, found.as_json())
     return found
 
 

@@ -20,6 +20,7 @@ from core.publish.curve import draw_losses
 from core.publish.facts import Facts
 from core.publish.order import Order, What
 from core.publish.personal import Finding
+from core.publish_paths import PublishPaths
 from core.steps import convert, merge
 from core.wording import say
 
@@ -41,7 +42,7 @@ class Bundle:
 
 def read_bundle(run: RunPaths, what: What) -> Bundle | None:
     """The bundle as it was made last; None before."""
-    folder = run.bundle(what)
+    folder = PublishPaths(run).bundle(what)
     return Bundle(what, folder, tuple(read_checksums(folder))) if folder.exists() else None
 
 
@@ -58,13 +59,17 @@ def build(run: RunPaths, order: Order, facts: Facts, fill: Fill) -> Bundle:
     source = ready(run, order.what)
     if facts.base.allows == "no":
         raise LicenceForbids(base=facts.base.id or facts.base.name, licence=facts.base.licence)
-    with _whole(run.bundle(order.what)) as folder:
+    with _whole(PublishPaths(run).bundle(order.what)) as folder:
         put_weights(source, folder, order, facts, fill)
         put_about(folder, facts)
         picture = draw_losses(run.work_dir, folder / card.PICTURE)
         write_text(folder / "README.md", card_text(run, order, facts, picture))
         write_checksums(folder, dict(_known(source, folder)))
-    return Bundle(order.what, run.bundle(order.what), tuple(read_checksums(run.bundle(order.what))))
+    return Bundle(
+        order.what,
+        PublishPaths(run).bundle(order.what),
+        tuple(read_checksums(PublishPaths(run).bundle(order.what))),
+    )
 
 
 def card_text(run: RunPaths, order: Order, facts: Facts, picture: bool = True) -> str:
@@ -72,7 +77,7 @@ def card_text(run: RunPaths, order: Order, facts: Facts, picture: bool = True) -
 
     Raises CardRefused, MissingArtefact.
     """
-    given = order.card or run.card(order.what)
+    given = order.card or PublishPaths(run).card(order.what)
     if order.card and not given.is_file():
         raise MissingArtefact(what=given.name, where=given.parent, step="publish")
     if given.exists():
@@ -89,14 +94,14 @@ def refuse_personal(
 ) -> None:
     """Raises NothingPersonal with everything found."""
     found = look_through(bundle, run, workspace, facts, secrets)
-    write_json(run.findings(bundle.what), [asdict(one) for one in found])
+    write_json(PublishPaths(run).findings(bundle.what), [asdict(one) for one in found])
     if found:
         raise NothingPersonal(count=len(found), findings=told(found))
 
 
 def read_findings(run: RunPaths, what: What) -> list[Finding]:
     """What the last look through the bundle found."""
-    return [Finding(**one) for one in read_json(run.findings(what)) or ()]
+    return [Finding(**one) for one in read_json(PublishPaths(run).findings(what)) or ()]
 
 
 def told(found: Sequence[Finding]) -> str:

@@ -72,7 +72,7 @@ def check_card(text: str) -> str:
     from huggingface_hub import ModelCard
 
     try:
-        found = ModelCard(text).data.to_dict()  # type: ignore[no-untyped-call]
+        found = ModelCard(text).data.to_dict()
     except Exception as error:  # yaml's, and ValueError for metadata that is no mapping
         return str(error) or type(error).__name__
     return "" if found else say("card.wrong.no_metadata")

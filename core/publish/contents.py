@@ -10,10 +10,11 @@ from typing import Any
 
 from core.data.tokens import read_tokenizer
 from core.files import read_json, write_json, write_text
-from core.paths import DEMO, make_folder
+from core.paths import make_folder
 from core.publish import card, usage
 from core.publish.facts import Facts
 from core.publish.order import Order
+from core.publish_paths import DEMO
 from core.recipe.recipe import to_yaml
 from core.wording import say
 

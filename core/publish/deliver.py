@@ -11,6 +11,7 @@ from core.errors import NoPlaceForIt
 from core.paths import RunPaths, Workspace, make_folder
 from core.publish.bundle import Bundle
 from core.publish.order import Order
+from core.publish_paths import published
 from core.steps.step import check_space
 from core.steps.watch import Update
 
@@ -24,8 +25,8 @@ def destination(workspace: Workspace, run: RunPaths, order: Order) -> Path:
     """Where it goes: the place that was named, else one in the workspace."""
     named = order.out.expanduser().absolute() if order.out else None
     if order.to != "zip":
-        return named or workspace.published(run.id, order.what)
-    file = workspace.published(run.id, order.what)
+        return named or published(workspace, run.id, order.what)
+    file = published(workspace, run.id, order.what)
     if named is None:
         return file.with_name(f"{file.name}.zip")
     return named if named.suffix.lower() == ".zip" and not named.is_dir() else named / f"{file.name}.zip"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core.jobs.job import read_record
-from core.paths import token_file
 from core.publish.order import HUBS, To
+from core.publish_paths import token_file
 
 SERVICE = "tuneboard"
 
