@@ -28,7 +28,7 @@ SHAPE = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 256,
-    "initializer_range": 0.25,
+    "initializer_range": 0.1,
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
@@ -104,27 +104,32 @@ def _pieces() -> Tokenizer:
     return found
 
 
-def look(folder: str, file: str) -> None:
+def look(folder: str, *files: str) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     tokenizer, config = AutoTokenizer.from_pretrained(folder), AutoConfig.from_pretrained(folder)
     ids = tokenizer(TEXT, return_tensors="pt", add_special_tokens=False)["input_ids"]
-    path = Path(file)
     source = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    read = AutoModelForCausalLM.from_pretrained(
-        path.parent, gguf_file=path.name, config=config, dtype=torch.float32
-    ).eval()
-    with torch.inference_mode():
-        here, there = source(ids).logits[0], read(ids).logits[0]
     output = source.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=2, pad_token_id=2)
-    own = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    differences = {}
+    with torch.inference_mode():
+        here = source(ids).logits[0]
+        for path in map(Path, files):
+            read = AutoModelForCausalLM.from_pretrained(
+                path.parent, gguf_file=path.name, config=config, dtype=torch.float32
+            )
+            differences[path.stem.removeprefix("model-")] = (
+                (here - read.eval()(ids).logits[0]).abs().max().item()
+            )
+    exact = Path(files[0])
+    own = AutoTokenizer.from_pretrained(exact.parent, gguf_file=exact.name)
     found = {
-        "largest": (here - there).abs().max().item(),
+        "largest": differences,
         "spread": here.std().item(),
-        "same_tokens": own(TEXT, add_special_tokens=False)["input_ids"] == ids[0].tolist(),
         "template": own.chat_template,
         "ids": ids[0].tolist(),
+        "own_ids": own(TEXT, add_special_tokens=False)["input_ids"],
         "written": output[0, ids.shape[1] :].tolist(),
     }
     print(json.dumps(found))
@@ -138,16 +143,18 @@ def llama(file: str, prompt: str, count: str) -> None:
     asked.n_ctx = 256
     asked.warmup = False
     server = xllamacpp.Server(asked)
-    body = json.dumps({"content": prompt, "add_special": False, "parse_special": True}).encode()
+    tokens = _ask(server, "/tokenize", content=prompt, add_special=False, parse_special=True)["tokens"]
+    asked_for = {"prompt": tokens, "n_predict": int(count), "temperature": 0, "return_tokens": True}
+    written = _ask(server, "/completion", **asked_for)["tokens"]
+    print("\n" + json.dumps({"ids": tokens, "written": written}), flush=True)
+
+
+def _ask(server: Any, path: str, **body: object) -> dict[str, Any]:
     where = urlsplit(server.listening_address)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
-    connection.request("POST", "/tokenize", body, {"Content-Type": "application/json"})
-    tokens = json.load(connection.getresponse())
-    written = server.handle_completions(
-        {"prompt": tokens["tokens"], "n_predict": int(count), "temperature": 0, "return_tokens": True}
-    )
-    found = {"ids": tokens["tokens"], "written": written["tokens"]}
-    print("\n" + json.dumps(found), flush=True)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    found: dict[str, Any] = json.load(connection.getresponse())
+    return found
 
 
 ACTS: dict[str, Callable[..., None]] = {"make": make, "look": look, "llama": llama}

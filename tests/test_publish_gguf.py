@@ -18,7 +18,7 @@ from tests.small_model import CHAT_TEMPLATE, make_small_model
 
 FAMILIES_AND_PIECES = (*FAMILIES, "sentencepiece")
 # How far the largest difference may be, of the logits' own spread: measured on these models, and doubled.
-BOUNDS = {"f16": 1e-4, "q8_0": 0.2, "q5_1": 0.8, "q5_0": 0.9, "q4_1": 1.6, "q4_0": 2.0}
+BOUNDS = {"f16": 1e-4, "q8_0": 0.3, "q5_1": 0.9, "q5_0": 1.8, "q4_1": 2.0, "q4_0": 2.6}
 
 
 def work(*arguments: str | Path) -> dict[str, Any]:
@@ -93,12 +93,12 @@ def test_it_loads_back_and_under_llama_cpp(family: str, tmp_path: Path) -> None:
     llama_cpp.check(folder)
     quants = tuple(BOUNDS) if family == "llama" else ("f16", "q8_0")
     work("core.engine", "gguf", folder, tmp_path, "李 & Co", "qwen_chat", *quants)
-    for quant in quants:
-        found = work("tests.gguf_work", "look", folder, tmp_path / f"model-{quant}.gguf")
-        assert found["largest"] <= BOUNDS[quant] * found["spread"], (quant, found["largest"], found["spread"])
-        first = "{{ bos_token or '' }}" if family == "sentencepiece" else ""  # as XTuner trains those
-        assert found["template"].startswith(first or CHAT_TEMPLATE)
-        if quant == "f16":
-            real = work("tests.gguf_work", "llama", tmp_path / "model-f16.gguf", TEXT, "12")
-            assert real["ids"] == found["ids"], "llama.cpp splits the text as training did"
-            assert real["written"] == found["written"]
+    found = work("tests.gguf_work", "look", folder, *(tmp_path / f"model-{quant}.gguf" for quant in quants))
+    far = {quant: largest / found["spread"] for quant, largest in found["largest"].items()}
+    assert all(far[quant] <= BOUNDS[quant] for quant in quants), far
+    first = "{{ bos_token or '' }}" if family == "sentencepiece" else ""  # as XTuner trains those
+    assert found["template"].startswith(first or CHAT_TEMPLATE)
+    assert found["own_ids"] == found["ids"]
+    real = work("tests.gguf_work", "llama", tmp_path / "model-f16.gguf", TEXT, "12")
+    assert real["ids"] == found["ids"], "llama.cpp splits the text as training did"
+    assert real["written"] == found["written"]

@@ -59,17 +59,14 @@ def build(run: RunPaths, order: Order, facts: Facts, fill: Fill) -> Bundle:
     source = ready(run, order.what)
     if facts.base.allows == "no":
         raise LicenceForbids(base=facts.base.id or facts.base.name, licence=facts.base.licence)
-    with _whole(PublishPaths(run).bundle(order.what)) as folder:
+    target = PublishPaths(run).bundle(order.what)
+    with _whole(target) as folder:
         put_weights(source, folder, order, facts, fill)
         put_about(folder, facts)
         picture = draw_losses(run.work_dir, folder / card.PICTURE)
         write_text(folder / "README.md", card_text(run, order, facts, picture))
         write_checksums(folder, dict(_known(source, folder)))
-    return Bundle(
-        order.what,
-        PublishPaths(run).bundle(order.what),
-        tuple(read_checksums(PublishPaths(run).bundle(order.what))),
-    )
+    return Bundle(order.what, target, tuple(read_checksums(target)))
 
 
 def card_text(run: RunPaths, order: Order, facts: Facts, picture: bool = True) -> str:
