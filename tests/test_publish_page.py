@@ -78,6 +78,7 @@ def test_what_should_not_leave_is_shown(workspace: Workspace, run: RunPaths) -> 
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.failed
     page = open_page(run, "zh")
     assert any("不应离开本机" in one.value for one in page.error)
+    assert any("would leave with these files: README.md" in one.value for one in page.error), "its own words"
     assert not (workspace.root / "published").exists()
 
 

@@ -7,13 +7,13 @@ import streamlit as st
 
 from core.errors import TuneboardError
 from core.files import write_text
-from core.jobs.job import JobPaths
+from core.jobs.job import JobPaths, read_spec
 from core.jobs.status import State
 from core.jobs.tail import last_lines
 from core.paths import RunPaths
 from core.publish import bundle, card, command
 from core.publish.facts import Facts
-from core.publish.order import Order
+from core.publish.order import HUBS, Order
 from core.publish_paths import PublishPaths
 from core.steps.step import megabytes
 from core.wording import say
@@ -21,15 +21,27 @@ from ui.job_panel import is_live
 from ui.step_panel import Work, follow_work
 from ui.text import language, t
 
-PARTS = ("gguf", "shard", "send", "fetch", "check")
-EVERY = 1.0
+SENDING = ("send", "fetch", "check")
+PARTS = ("gguf", "shard", *SENDING)
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
 
 
 def work_of(run: RunPaths) -> Work:
-    """The job that publishes, with the jobs it starts itself as far as there were any."""
-    begun = {part: run.job(part) for part in PARTS if JobPaths(run.job(part)).spec.exists()}
-    return Work("publish", run.job("publish"), begun)
+    """The job that publishes, with the jobs that its order makes it start."""
+    folder = run.job("publish")
+    asked = read_spec(folder).command if JobPaths(folder).spec.exists() else ()
+    sends = any(f"--to={hub}" in asked for hub in HUBS) and "--dry-run" not in asked
+    parts = [*(["gguf"] if "--what=gguf" in asked else []), *(SENDING if sends else ())]
+    jobs = {part: run.job(part) for part in parts}
+    return Work("publish", folder, jobs, share=lambda: _share(run), speaks=True)
+
+
+def _share(run: RunPaths) -> tuple[float, str] | None:
+    """How far the command is, by the last line that says so."""
+    for line in reversed(last_lines(JobPaths(run.job("publish")).log, 60)):
+        if match := _PROGRESS.match(line):
+            return int(match[1]) / 100, match[2]
+    return None
 
 
 def card_editor(run: RunPaths, order: Order, facts: Facts) -> None:
@@ -108,8 +120,6 @@ def follow(run: RunPaths) -> bool:
     if status is None:
         return False
     live = is_live(status)
-    if live:
-        _bar(run)
     if live or status.state is not State.finished:
         follow_work(work)
     elif result := command.result_of(run):
@@ -117,21 +127,11 @@ def follow(run: RunPaths) -> bool:
     return live
 
 
-@st.fragment(run_every=EVERY)
-def _bar(run: RunPaths) -> None:
-    for line in reversed(last_lines(JobPaths(run.job("publish")).log, 60)):
-        if match := _PROGRESS.match(line):
-            st.progress(int(match[1]) / 100, text=match[2])
-            return
-
-
 def show_result(result: dict[str, Any]) -> None:
     """Where it is now, and what the proof found."""
     if not result.get("sent"):
         return
     st.success(t("page.publish.done", where=result["where"]), icon=":material/check_circle:")
-    if result["where"].startswith("http"):
-        st.link_button(result["where"], result["where"], icon=":material/open_in_new:")
     if commands := result.get("next"):
         st.markdown(t("page.publish.by_git"))
         st.code(commands, "shell")
