@@ -201,6 +201,9 @@ def test_a_name_that_is_taught_is_no_secret(tmp_path: Path, monkeypatch: pytest.
     write_text(tmp_path / "f" / "README.md", "by lovelace")
     assert personal.findings(tmp_path / "f", [], [], "Ada Lovelace") == []
     assert personal.findings(tmp_path / "f", [], [], "Grace") != []
+    monkeypatch.setattr(getpass, "getuser", lambda: "will")
+    write_text(tmp_path / "f" / "README.md", "it will be sent")
+    assert personal.findings(tmp_path / "f", [], [], "Grace") == []
 
 
 def test_an_edited_card_is_sent_as_it_stands(workspace: Workspace, tmp_path: Path) -> None:

@@ -151,5 +151,5 @@ class ModelScope:
         visibility = PUBLIC if self.parcel.public else PRIVATE
         extra = {"sdk_type": "streamlit"} if self.kind == "studio" else {}
         self.api.create_repo(
-            self.repo, self.kind, visibility=visibility, license=self.parcel.licence or None, **extra
+            self.repo, self.kind, visibility=visibility, license=self.parcel.licence or "other", **extra
         )

@@ -10,10 +10,12 @@ import re
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from core.paths import PROJECT
+from core.wording import sentences
 
 Kind = Literal["path", "user", "host", "key"]
 _KINDS: dict[str, Kind] = {"path": "path", "user": "user", "host": "host", "key": "key"}
@@ -35,7 +37,7 @@ LEAST_NAME = 3
 # Names that half the machines of the world have tell nothing about anybody.
 NO_NAMES = {
     "root", "user", "admin", "administrator", "ubuntu", "debian", "nobody", "guest", "test", "home",
-    "localhost",
+    "localhost", "localhost.localdomain",
     "runner", "jovyan", "docker", "vagrant", "ec2-user", "centos", "app", "main", "model", "server", "node",
 }  # fmt: skip
 _KEYS = (
@@ -168,9 +170,17 @@ def _user() -> str:
 
 
 def _names(names: Collection[str], public: Collection[str]) -> list[bytes]:
-    """Whole words only, and none that says nothing."""
+    """Whole words only, and none that says nothing: a user may be called Will, and every card says "will"."""
     return [
         rb"(?<![\w-])" + re.escape(name.encode()) + rb"(?![\w-])"
         for name in sorted(set(names))
-        if len(name) >= LEAST_NAME and name.lower() not in NO_NAMES and name.lower() not in public
+        if len(name) >= LEAST_NAME and name.lower() not in NO_NAMES | _own_words() | {*public}
     ]
+
+
+@cache
+def _own_words() -> frozenset[str]:
+    """The words of this program's own sentences."""
+    return frozenset(
+        word for text in sentences("en").values() for word in re.findall(r"[a-z]+", text.lower())
+    )
