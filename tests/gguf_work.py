@@ -18,6 +18,7 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
 from core.paths import BANKS
+from core.publish.llama_cpp import SPLITS
 from tests.small_model import CHAT_TEMPLATE, SPECIAL, VOCABULARY, make_small_model
 
 SHAPE = {
@@ -64,6 +65,8 @@ def make(family: str, folder: str) -> None:
         if name.endswith(".bias"):  # made as zeros
             torch.nn.init.normal_(tensor, std=0.2)
     model.half().save_pretrained(target, safe_serialization=True)
+    if split := {"llama3": "llama-bpe", "qwen2": "qwen2", "qwen3": "qwen2"}.get(family):
+        _split_as(target / "tokenizer.json", split)
     if family == "sentencepiece":
         _pieces().save(str(target / "tokenizer.json"))
         names = {
@@ -74,6 +77,18 @@ def make(family: str, folder: str) -> None:
         }
         about = {"tokenizer_class": "LlamaTokenizer", "legacy": True, "chat_template": CHAT_TEMPLATE, **names}
         (target / "tokenizer_config.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _split_as(file: Path, name: str) -> None:
+    """Text is split as the family's own tokenizers do."""
+    pattern = next(pattern for pattern, known in SPLITS.items() if known == name)
+    steps = [
+        {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+    ]
+    described = json.loads(file.read_text(encoding="utf-8"))
+    described["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
+    file.write_text(json.dumps(described), encoding="utf-8")
 
 
 def _pieces() -> Tokenizer:
@@ -106,9 +121,11 @@ def _pieces() -> Tokenizer:
 
 def look(folder: str, *files: str) -> None:
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer, config = AutoTokenizer.from_pretrained(folder), AutoConfig.from_pretrained(folder)
+    from core.engine.arrival import gguf_config
+
+    tokenizer, config = AutoTokenizer.from_pretrained(folder), gguf_config(folder)
     ids = tokenizer(TEXT, return_tensors="pt", add_special_tokens=False)["input_ids"]
     source = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     output = source.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=2, pad_token_id=2)
@@ -129,7 +146,7 @@ def look(folder: str, *files: str) -> None:
         "spread": here.std().item(),
         "template": own.chat_template,
         "ids": ids[0].tolist(),
-        "own_ids": own(TEXT, add_special_tokens=False)["input_ids"],
+        "vocabulary": tokenizer.get_vocab().items() <= own.get_vocab().items(),
         "written": output[0, ids.shape[1] :].tolist(),
     }
     print(json.dumps(found))

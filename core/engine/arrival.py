@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
 from core.engine.answer import DTYPES, end_tokens, first_token, load
 from core.engine.starter import read_gguf_once
@@ -88,15 +88,31 @@ def _load_adapter(folder: Path, base: str, device: str, dtype: torch.dtype) -> A
 
 
 def _load_gguf(folder: Path, merged: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
-    """transformers 4.57 does not read every setting out of a GGUF file: they are the merged model's."""
-    from transformers import AutoConfig
-
+    """The file's weights, vocabulary and template; settings that transformers 4.57 does not read out of it
+    (biases) and the way text is split, which it chooses by itself, are the merged model's."""
     read_gguf_once()
     files = sorted(file.name for file in folder.glob("*.gguf"))
     name = EXACT if EXACT in files else files[0]
-    config = AutoConfig.from_pretrained(merged)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, config=config, dtype=dtype)
-    return model.to(device).eval(), AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=name, config=gguf_config(merged), dtype=dtype
+    )
+    own, tokenizer = (
+        AutoTokenizer.from_pretrained(folder, gguf_file=name),
+        AutoTokenizer.from_pretrained(merged),
+    )
+    if not tokenizer.get_vocab().items() <= own.get_vocab().items():
+        raise ValueError(f"{name} has another vocabulary than the merged model")
+    tokenizer.chat_template = own.chat_template
+    return model.to(device).eval(), tokenizer
+
+
+def gguf_config(folder: str) -> Any:
+    """The settings under which transformers reads a GGUF file of this model: Mistral is written as Llama."""
+    config = AutoConfig.from_pretrained(folder)
+    if config.model_type != "mistral":
+        return config
+    kind = {"model_type", "architectures"}
+    return LlamaConfig(**{name: value for name, value in config.to_dict().items() if name not in kind})
 
 
 @torch.inference_mode()
