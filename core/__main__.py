@@ -15,7 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from core import check_command, importing
+from core import check_command, data_commands, importing
 from core import tune as chain
 from core.arguments import MOST_ITERATIONS, Parser, grouped, joined, whole_number
 from core.data.identity import LANGUAGES
@@ -83,6 +83,8 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "WORD": {"metavar": "WORD", "nargs": "*"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
         "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
+        "--template-reason": {"default": "", "metavar": "TEXT"},
+        **data_commands.OPTIONS,
         **check_command.OPTIONS,
     }
     settings = known[option]
@@ -102,6 +104,8 @@ def _wish(options: argparse.Namespace) -> Wish:
         iterations=options.iterations,
         system=options.system,
         language=options.language,
+        template=options.template,
+        template_reason=options.template_reason,
         reading=reading_of(options.format, options.column),
     )
 
@@ -209,6 +213,8 @@ MAKE = (
     "--iterations",
     "--system",
     "--language",
+    "--template",
+    "--template-reason",
 )
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
@@ -228,6 +234,7 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "configs open": (_open_config, ("CONFIG",)),
     "configs copy": (_copy_config, ("NAME", "FOLDER")),
     "doctor": (_doctor, ()),
+    **data_commands.COMMANDS,
     **check_command.COMMANDS,
 }
 

@@ -188,6 +188,11 @@ class Workspace:
         return self.root / "answers"
 
     @property
+    def sets(self) -> Path:
+        """The data sets that are made step by step, a folder each."""
+        return self.root / "sets"
+
+    @property
     def chats(self) -> Path:
         """The chats with the models, one JSON file each."""
         return self.root / "chats"

@@ -25,6 +25,9 @@ STAGES = {
     "data": ("starter", "base"),
     "data check": ("starter", "check"),
     "export": ("convert", "merge"),
+    "data parity": ("starter",),
+    "data make replay": ("starter", "base"),
+    "data make documents": ("starter", "base"),
     "models import": tuple(IMPORT_COSTS),
 }
 ALL_COSTS = {**COSTS, **IMPORT_COSTS}
@@ -135,6 +138,10 @@ def show(kind: str, result: dict[str, Any]) -> None:  # noqa: C901
         _show_models(console, result["models"])
     elif kind == "doctor":
         _show_findings(console, result["findings"])
+    elif kind == "data parity":
+        _show_parity(console, result)
+    elif kind == "data make versions":
+        _show_versions(console, result)
     elif kind == "data check":
         show_check(console, result)
     elif kind == "configs":
@@ -178,6 +185,34 @@ def _show_answers(console: Console, result: dict[str, Any]) -> None:
         if key in result:
             value = "–" if result[key] is None else result[key]
             _line(console, say(f"result.{key}", value=value))
+
+
+def _show_parity(console: Console, result: dict[str, Any]) -> None:
+    """The verdict, each conversation, and where the first difference is."""
+    _line(console, say("parity.title", model=result["model"], template=result["template"]))
+    for case in result["cases"]:
+        mark = "[green]✓[/]" if case["same"] else "[red]✗[/]"
+        console.print(mark, end=" ")
+        _line(console, say(f"parity.case.{case['case']}"))
+    if found := result["difference"]:
+        case = say(f"parity.case.{found['case']}")
+        _line(console, say("parity.at", case=case, place=found["place"] + 1))
+        for side in ("trained", "served"):
+            _line(console, f"  {say(f'parity.{side}')}: {found['before']}«{found[side]}»".replace("\n", "↵"))
+    _line(console, say(f"parity.published.{result['published']}"))
+
+
+def _show_versions(console: Console, result: dict[str, Any]) -> None:
+    table = Table(title=_cell(result["set"]))
+    for column in ("version", "operation", "rows", "made"):
+        table.add_column(say(f"made.{column}"), overflow="fold")
+    for version in result["versions"]:
+        mark = "→ " if version["number"] == result["current"] else ""
+        operation = say(f"made.operation.{version['operation']}")
+        table.add_row(
+            mark + version["digest"], _cell(operation), str(version["rows"]), _cell(version["made_at"])
+        )
+    console.print(table)
 
 
 def _show_runs(console: Console, runs: list[dict[str, Any]]) -> None:

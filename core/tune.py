@@ -18,6 +18,7 @@ from core.paths import RunPaths, Workspace, make_folder
 from core.recipe.recipe import Recipe
 from core.steps import answer, compare, convert, data, merge, train
 from core.steps.answer import Ask, Remembered, Speech
+from core.steps.data import Spoken
 from core.steps.step import check_space, engine_job, run_job
 from core.steps.train import Trained
 from core.steps.watch import trained
@@ -53,6 +54,8 @@ class Wish:
     iterations: int | None = None
     system: str = ""
     language: IdentityLanguage | None = None
+    template: str = "auto"
+    template_reason: str = ""
     reading: Reading = Reading()
 
 
@@ -89,7 +92,7 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
         return run
     said = data.taught(wish.name, wish.data, wish.language, wish.reading)
     model = ready_model(workspace, wish.model, progress)
-    recipe = data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, wish.system)
+    recipe = recipe_of(wish, said, model)
     run = run or workspace.new_run(said.name, datetime.now())
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=wish.data)
@@ -103,6 +106,12 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     data.write(run, place, said, rows, recipe, model)
     train.prepare(run, recipe, model, place.rows)
     return run
+
+
+def recipe_of(wish: Wish, said: data.Taught, model: Model) -> Recipe:
+    """The recipe that a wish comes to on this machine. Raises InvalidRecipe."""
+    spoken = Spoken(wish.system, wish.template, wish.template_reason)
+    return data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, spoken)
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:
@@ -154,6 +163,7 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
 def run_train(run: RunPaths, progress: Progress) -> Trained:
     """Train the prepared run; returns its last checkpoint."""
     recipe = train.recipe_of(run)
+    train.refuse_mismatch(run)
     progress.stage("train")
     poll = trained(run.work_dir, recipe.iterations, progress.update)
     run_job("train", run.job("train"), train.plan(run, recipe), poll)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.errors import AdoptedRun, NotARecipe, NotAWorkDir
+from core.errors import AdoptedRun, NoSuchModel, NotARecipe, NotAWorkDir
 from core.paths import Workspace
 from core.recipe.xtuner_file.catalog import find
 from core.runs import delete, next_step, read_run, standing
@@ -106,6 +106,8 @@ def test_where_the_base_model_is(workspace: Workspace, tmp_path: Path) -> None:
         return Path(train.recipe_of(adopt.adopt(workspace, folder, given, NOW)).model)
 
     assert named("./base model") == Path("./base model"), "not here: as it was written"
+    with pytest.raises(NoSuchModel):
+        convert.plan(adopt.adopt(workspace, folder, None, NOW))
     beside = make_small_model(tmp_path / "project" / "base model")
     assert named("./base model") == beside
     own = make_small_model(workspace.model("internlm-chat-7b"))

@@ -405,7 +405,7 @@ def ours(reader: Encoder, conversation: Conversation) -> tuple[list[int], list[i
 
 
 def test_the_histogram_sends_bars_not_rows() -> None:
-    from ui.data_panel import BARS, length_figure
+    from ui.data_lengths import BARS, length_figure
 
     (bars,) = length_figure(np.random.default_rng(0).integers(1, 2048, 100_000)).data
     assert len(bars.y) == BARS and bars.y.sum() == 100_000

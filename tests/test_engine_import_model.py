@@ -16,8 +16,10 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.engine import shards
+from core.engine.answer import first_token
 from core.engine.import_model import import_model
 from core.errors import NotAModel, QuantizedBase, TuneboardError
+from core.files import read_json
 from core.models import read_model
 from core.paths import BANKS
 from core.recipe.chat_template import difference
@@ -155,6 +157,29 @@ def test_large_weights_come_in_shards(here: Path, monkeypatch: pytest.MonkeyPatc
     assert all(file.stat().st_size < 300_000 for file in (here / "model").glob("*.safetensors"))
     model = AutoModelForCausalLM.from_pretrained(here / "model")
     assert model.num_parameters() == read_model(here / "model").parameters
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [
+        ({"bos_token": "<|im_start|>"}, False),  # SmolLM2's: named, but neither it nor its template uses it
+        ({"bos_token": "<|im_start|>", "chat_template": "{{ bos_token }}" + CHAT_TEMPLATE}, True),
+        ({"bos_token": None}, False),
+    ],
+)
+def test_a_first_token_that_nothing_uses_is_not_trained(
+    here: Path, settings: dict[str, Any], first: bool
+) -> None:
+    source = make_small_model(here / "source")
+    edit(source / "tokenizer_config.json", tokenizer_class="GPT2Tokenizer", **settings)
+    import_model(source, here / "model", "link")
+    before, after = (AutoTokenizer.from_pretrained(folder) for folder in (source, here / "model"))
+    assert (read_json(here / "model" / "tokenizer_config.json").get("bos_token") is not None) is first
+    assert first_token(after) == ("<|im_start|>" if first else "")
+    for text in awkward_texts():
+        assert before(text)["input_ids"] == after(text)["input_ids"], repr(text)
+    assert (before.eos_token_id, before.chat_template) == (after.eos_token_id, after.chat_template)
+    assert difference(here / "model", TEMPLATES["qwen_chat"]) is None
 
 
 def only_a_tokenizer_model(folder: Path, prefix: bool) -> bytes:

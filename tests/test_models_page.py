@@ -88,6 +88,8 @@ def test_a_download_is_followed_stopped_and_gone_on_with(
     assert "org/Some-Model" in spec.command and "--hub=huggingface" in spec.command
     page.run()
     assert not page.exception and any("some-model" in text.value for text in page.markdown)
+    page.button(key="model_import").click().run()  # as a double click does
+    assert not page.exception and not page.error and len(imports(workspace)) == 1
     page.button(key="stop import some-model").click().run()
     assert wait(paths.job(IMPORT), timeout=TIMEOUT).state is State.stopped
     monkeypatch.setenv("FAKE_ENGINE_SECONDS", "0")

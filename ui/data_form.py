@@ -16,14 +16,15 @@ from core.paths import RunPaths, Workspace
 from core.runs import read_run
 from core.source_paths import inbox, inbox_files
 from core.steps.data import about_data
-from core.steps.step import counted
 from core.tune import Wish
 from ui.data_file import data_file
 from ui.frame import shown_errors
-from ui.model_list import known_models
+from ui.made_panel import made_data
+from ui.models import choose_model
+from ui.parity_panel import choose_template
 from ui.text import t
 
-SOURCES = ("identity", "upload", "earlier")
+SOURCES = ("identity", "upload", "made", "earlier")
 EARLIER_RUNS = 50
 EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], ensure_ascii=False)
 
@@ -45,7 +46,9 @@ def data_form(workspace: Workspace) -> Wish | None:
         st.caption(t("page.data.identity.help"))
     else:
         kept = uploaded(workspace) if source == "upload" else None
-        file = earlier(workspace) if source == "earlier" else file_of(workspace, kept) if kept else None
+        file = file_of(workspace, kept) if kept else None
+        if source != "upload":
+            file = made_data(workspace) if source == "made" else earlier(workspace)
     left, right = st.columns(2)
     with left:
         name = st.text_input(
@@ -57,7 +60,7 @@ def data_form(workspace: Workspace) -> Wish | None:
         )
         system = st.text_input(t("page.data.system"), key="data_system", persist_state="session")
     with right:
-        model = choose_model(workspace)
+        model = choose_model(workspace, "data_model")
         if source == "identity":
             languages = {known: t(f"page.start.language.{known or 'both'}") for known in (None, *LANGUAGES)}
             spoken = st.selectbox(
@@ -77,11 +80,23 @@ def data_form(workspace: Workspace) -> Wish | None:
         key="data_replay",
         persist_state="session",
     )
+    folder = workspace.model(model) if model else workspace.starter
+    template, reason = choose_template(folder)
     asked = st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make")
     if asked and source != "identity" and file is None:
         st.warning(t("page.data.need_file"))
         return None
-    wish = Wish(name, file, model, replay, system=system, language=spoken, reading=reading)
+    wish = Wish(
+        name,
+        file,
+        model,
+        replay,
+        system=system,
+        language=spoken,
+        template=template,
+        template_reason=reason,
+        reading=reading,
+    )
     return wish if asked else None
 
 
@@ -157,19 +172,3 @@ def earlier(workspace: Workspace) -> Path | None:
         return Path(about_data(chosen)["source"])
     except TuneboardError:
         return None
-
-
-def choose_model(workspace: Workspace) -> str | None:
-    """The starter, or another model of the workspace that can be trained."""
-    others = [model for model in known_models(workspace) if model.trainable and model.name != "starter"]
-    labels = {"": t("page.data.starter")}
-    labels |= {model.name: f"{model.name} · {counted(model.parameters)}" for model in others}
-    chosen = st.selectbox(
-        t("page.data.model"),
-        list(labels),
-        format_func=labels.__getitem__,
-        help=t("page.data.model.help"),
-        key="data_model",
-        persist_state="session",
-    )
-    return chosen or None

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2TokenizerFast,
+)
 
 from core.engine.model_weights import first_line
 from core.engine.sentencepiece_tokenizer import llama_tokenizer
@@ -36,8 +41,10 @@ def write_tokenizer(
         tokenizer = _loaded(folder, source)
     else:
         tokenizer = _loaded(source, source)
-    ended = _end(tokenizer, config)
-    if ended or not (folder / "tokenizer.json").exists():
+    changed = _end(tokenizer, config)
+    if _begins_with_nothing(tokenizer):
+        tokenizer, changed = _without_first_token(tokenizer), True
+    if changed or not (folder / "tokenizer.json").exists():
         tokenizer.save_pretrained(folder)
     _check_embeddings(tokenizer, rows, source)
     return tokenizer
@@ -107,6 +114,29 @@ def _end(tokenizer: PreTrainedTokenizerBase, config: Mapping[str, Any]) -> bool:
         return False
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     return True
+
+
+def _begins_with_nothing(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether neither the tokenizer nor the chat template puts the first token before a text (SmolLM2)."""
+    if tokenizer.bos_token is None or "bos_token" in str(tokenizer.chat_template or ""):
+        return False
+    return bool(tokenizer("a")["input_ids"][:1] != [tokenizer.bos_token_id])
+
+
+def _without_first_token(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """The same tokens as Qwen2's class: before the texts of every other, XTuner 0.2.0 puts a first token, and
+    crashes where there is none."""
+    return Qwen2TokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        unk_token=tokenizer.unk_token,
+        bos_token=None,
+        eos_token=tokenizer.eos_token,
+        pad_token=tokenizer.pad_token or tokenizer.eos_token,
+        model_max_length=tokenizer.model_max_length,
+        chat_template=tokenizer.chat_template,
+        clean_up_tokenization_spaces=False,
+        padding_side="right",
+    )
 
 
 def _check_embeddings(tokenizer: PreTrainedTokenizerBase, rows: int, source: Path) -> None:

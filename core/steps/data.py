@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from core.data import parity
 from core.data.conversations import Conversation, write_rows, write_source
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares
@@ -44,9 +45,23 @@ class Taught:
     given: Path | None = None
 
     @property
+    def has_system(self) -> bool:
+        """Whether any conversation has a system prompt of its own."""
+        return any(turn.system for row in self.conversations for turn in row)
+
+    @property
     def names_it(self) -> bool:
         """Whether any answer contains the name: if none does, the name cannot be learned."""
         return any(contains(turn.output, self.name) for row in self.conversations for turn in row)
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """How the model is to be spoken to: the recipe's fields of the same names."""
+
+    system: str = ""
+    template: str = "auto"
+    template_reason: str = ""
 
 
 def taught(
@@ -77,7 +92,12 @@ def replay_rows(answers: dict[str, Answer]) -> list[Conversation]:
 
 
 def recipe_for(
-    model: Model, said: Taught, replay: bool, seed: int, iterations: int | None, system: str = ""
+    model: Model,
+    said: Taught,
+    replay: bool,
+    seed: int,
+    iterations: int | None,
+    spoken: Spoken = Spoken(),
 ) -> Recipe:
     """The settled recipe for these conversations on this machine. Raises InvalidRecipe.
 
@@ -87,7 +107,7 @@ def recipe_for(
     recipe = Recipe(
         model=str(model.folder),
         data="rows.jsonl",
-        system=system,
+        **asdict(spoken),
         seed=seed,
         lr=SMALL_MODEL_LR if model.parameters < SMALL_MODEL else LR,
         self_distillation=replay,
@@ -101,7 +121,10 @@ def recipe_for(
     recipe = recipe.changed(iterations=iterations or needed)
     if found := problems(recipe, machine, model):
         raise invalid(found)
-    return settle(recipe, machine, model)
+    settled = settle(recipe, machine, model)
+    if found := parity.problems(settled, model, system=said.has_system):
+        raise invalid(found)
+    return settled
 
 
 def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
@@ -110,7 +133,8 @@ def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
     Raises MissingArtefact, InvalidRecipe, and what reading the run's conversations does.
     """
     said, replay = read(run), bool(about_data(run)["replay"])
-    fresh = recipe_for(model, said, replay, recipe.seed, None, recipe.system)
+    spoken = Spoken(recipe.system, recipe.template, recipe.template_reason)
+    fresh = recipe_for(model, said, replay, recipe.seed, None, spoken)
     kept = {name: getattr(recipe, name) for name in (*OF_THE_DATA, "device", "precision")}
     return fresh.changed(**kept)
 
