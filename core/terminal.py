@@ -30,9 +30,8 @@ STAGES = {
     "data make documents": ("starter", "base"),
     "models import": tuple(IMPORT_COSTS),
 }
-ALL_COSTS = {**COSTS, **IMPORT_COSTS}
+ALL_COSTS = {**COSTS, **IMPORT_COSTS, "check": 15}
 PLAIN_EVERY = 10.0
-OTHER_COST = 15
 SHOWN_ANSWERS = 3
 
 
@@ -119,7 +118,7 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))})
+    clock = Clock({stage: ALL_COSTS[stage] for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
