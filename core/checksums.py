@@ -5,6 +5,7 @@ Whoever copies the folder can check it with ``sha256sum --check SHA256SUMS``.
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +16,24 @@ NAME = "SHA256SUMS"
 
 @dataclass(frozen=True)
 class File:
-    """One file of an artefact; ``size`` in bytes, ``sha256`` None while nobody has read it."""
+    """One file of an artefact, by its name below the folder; ``size`` in bytes.
+
+    ``sha256`` is None while nobody has read it.
+    """
 
     name: str
     size: int
     sha256: str | None
 
 
-def write_checksums(folder: Path) -> None:
-    """Read every file of ``folder`` and write SHA256SUMS; some seconds for each 10 GB."""
-    lines = [f"{_hash(file)}  {file.name}" for file in _files(folder)]
-    write_lines(folder / NAME, lines)
+def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> None:
+    """Read every file below ``folder`` and write SHA256SUMS; some seconds for each 10 GB.
+
+    ``known`` are checksums by name that need not be computed again.
+    """
+    known = known or {}
+    names = {_name(file, folder): file for file in _files(folder)}
+    write_lines(folder / NAME, [f"{known.get(name) or hashed(file)}  {name}" for name, file in names.items()])
 
 
 def read_checksums(folder: Path) -> list[File]:
@@ -33,12 +41,21 @@ def read_checksums(folder: Path) -> list[File]:
     sums = folder / NAME
     known = dict(_parsed(sums)) if sums.exists() else {}
     written = sums.stat().st_mtime_ns if known else 0
-    return [_described(file, known.get(file.name), written) for file in _files(folder)]
+    files = [(_name(file, folder), file.stat()) for file in _files(folder)]
+    return [
+        File(name, found.st_size, known.get(name) if found.st_mtime_ns <= written else None)
+        for name, found in files
+    ]
 
 
-def _described(file: Path, sha256: str | None, written: int) -> File:
-    found = file.stat()
-    return File(file.name, found.st_size, sha256 if found.st_mtime_ns <= written else None)
+def hashed(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _name(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix()
 
 
 def _parsed(sums: Path) -> list[tuple[str, str]]:
@@ -47,12 +64,7 @@ def _parsed(sums: Path) -> list[tuple[str, str]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.is_file() and file.name != NAME)
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / NAME)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,13 @@ TuneboardError                exit code 1
 │   ├── AdoptedRun            a run's training was made elsewhere and is only read
 │   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
-│   └── QuantizedBase         merging onto a quantized base would be wrong
+│   ├── QuantizedBase         merging onto a quantized base would be wrong
+│   ├── CardRefused           a model card's metadata is not what the hubs take
+│   ├── NothingPersonal       a file that would be sent holds a path, a name or a key of this machine
+│   ├── LicenceForbids        the base model's licence does not let a changed copy be passed on
+│   ├── NoPlaceForIt          there is something else where it should be published
+│   ├── NotForGguf            llama.cpp has no form for this model
+│   └── NoToken               a hub needs a token, and none is kept
 ├── MachineError              this machine lacks something
 │   ├── NotWritable           a folder cannot be written
 │   ├── DiskFull              not enough free space
@@ -42,6 +48,7 @@ TuneboardError                exit code 1
     ├── DownloadFailed        a hub did not give a model
     ├── ChatFailed            the chat server gave no answer
     ├── EndpointFailed        a model's server elsewhere gave no answer
+    ├── HubRefused            a hub did not take what was sent, or could not be reached
     ├── StepFailed            a step's tool ended with an error
     └── StepStopped           somebody stopped the step
 """
@@ -182,6 +189,32 @@ class QuantizedBase(InputError):
     key = "quantized_base"
 
 
+class CardRefused(InputError):
+    key = "card_refused"
+
+
+class NothingPersonal(InputError):
+    """Values: count, findings (file, kind and text of each)."""
+
+    key = "nothing_personal"
+
+
+class LicenceForbids(InputError):
+    key = "licence_forbids"
+
+
+class NoPlaceForIt(InputError):
+    key = "no_place_for_it"
+
+
+class NotForGguf(InputError):
+    key = "not_for_gguf"
+
+
+class NoToken(InputError):
+    key = "no_token"
+
+
 class MachineError(TuneboardError):
     pass
 
@@ -242,6 +275,12 @@ class EndpointFailed(JobError):
     """Values: url, reason (a sentence of its own)."""
 
     key = "endpoint_failed"
+
+
+class HubRefused(JobError):
+    """Values: hub, reason (a sentence that says what to do)."""
+
+    key = "hub_refused"
 
 
 class StepFailed(JobError):

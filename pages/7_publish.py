@@ -1,43 +1,55 @@
-"""Publish: what is ready to leave this machine, and how to take it along today."""
-
-import shlex
+"""Publish: what, where to, the card, a look at every file, the sending, and the proof of what arrived."""
 
 import streamlit as st
 
-from core.paths import RunPaths
+from core.errors import InvalidOption
+from core.paths import RunPaths, Workspace
+from core.publish import command, publish
+from core.publish.facts import Facts, read_facts
+from core.publish.order import Order
 from core.steps import export
-from core.steps.export import Artefact
-from ui.artefact import show_artefact
+from core.steps.step import megabytes
 from ui.frame import link_to, need_run, open_page, shown_errors
+from ui.publish_form import order_form, ready_to_send
+from ui.publish_panel import card_editor, describe, follow, show_bundle, work_of
+from ui.step_panel import begin
 from ui.text import t
 
 
-def publish_page(run: RunPaths) -> None:
-    made = export.artefacts(run)
-    if not made:
+def publish_page(workspace: Workspace, run: RunPaths) -> None:
+    if not export.artefacts(run):
         st.info(t("page.publish.nothing"), icon=":material/info:")
         link_to("merge", t("page.publish.to_merge"), run)
         return
-    for artefact in made:
-        show_artefact(run, artefact)
-    st.subheader(t("page.publish.by_hand"), anchor=False)
-    show_commands(made[-1])
-    st.caption(t("page.publish.later"))
+    facts = read_facts(workspace, run)
+    try:
+        order = order_form(run, facts)
+    except InvalidOption as error:
+        describe(error)
+        return
+    card_editor(run, order, facts)
+    live = follow(run)
+    offer(workspace, run, order, facts, live)
+    show_bundle(run, order)
 
 
-def show_commands(artefact: Artefact) -> None:
-    """What works today on any machine that has the folder."""
-    folder = shlex.quote(str(artefact.folder))
-    st.markdown(t("page.publish.check"))
-    st.code(f"cd {folder} && sha256sum --check SHA256SUMS", "shell", wrap_lines=True)
-    if artefact.kind == "merged":
-        st.markdown(t("page.publish.serve"))
-        st.code(f"transformers serve --force_model {folder} --host 127.0.0.1", "shell", wrap_lines=True)
-    st.markdown(t("page.publish.upload"))
-    st.code(f"hf auth login\nhf upload --private NAME/MODEL {folder}", "shell", wrap_lines=True)
+def offer(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, live: bool) -> None:
+    """Look at everything first, or send it."""
+    space = publish.space(run, order)
+    if not space.enough:
+        needed, free = megabytes(space.needed), megabytes(space.free)
+        st.warning(t("page.publish.no_room", needed=needed, free=free), icon=":material/hard_drive:")
+    complete = ready_to_send(order) and facts.base.allows != "no"
+    with st.container(horizontal=True, key="actions"):
+        label, icon = t("page.publish.prepare"), ":material/preview:"
+        if st.button(label, icon=icon, disabled=live, key="prepare"):
+            begin(work_of(run).folder, command.plan(workspace, run, order.rehearsal()))
+        label, icon = t("page.publish.go"), ":material/publish:"
+        if st.button(label, icon=icon, type="primary", disabled=live or not complete, key="publish"):
+            begin(work_of(run).folder, command.plan(workspace, run, order))
 
 
 here = open_page("publish")
 current = need_run(here, "publish")
 with shown_errors():
-    publish_page(current)
+    publish_page(here.workspace, current)

@@ -79,6 +79,20 @@ def merge(base: str, _adapter: str, merged: str, *_: str) -> None:
     shutil.copytree(base, merged, copy_function=shutil.copy)
 
 
+def gguf(_source: str, target: str, _name: str, _template: str, *quants: str) -> None:
+    time.sleep(SECONDS)
+    for quant in quants:
+        (Path(target) / f"model-{quant}.gguf").write_bytes(b"GGUF" + bytes(100))
+
+
+def arrival(request: str, answers: str) -> None:
+    """Both answer with the name; what was fetched has to be there."""
+    wanted = json.loads(Path(request).read_text(encoding="utf-8"))
+    assert any(Path(wanted["published"]).rglob("*.safetensors"))
+    same = {"here": "I am.", "there": "I am.", "same_prompt": True, "same": True}
+    write_json(Path(answers), [{"question": question, **same} for question in wanted["questions"]])
+
+
 def _name(model: Path) -> str | None:
     about = model.parent / "data.json"
     return json.loads(about.read_text(encoding="utf-8"))["name"] if about.exists() else None
@@ -91,6 +105,8 @@ TOOLS = {
     "answer": answer,
     "convert": convert,
     "merge": merge,
+    "gguf": gguf,
+    "arrival": arrival,
     "serve": lambda *arguments: serve(arguments),
 }
 

@@ -20,11 +20,12 @@ from core.data.formats.shapes import SHAPES
 from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
-from core.pace import COSTS, IMPORT_COSTS
+from core.pace import COSTS, IMPORT_COSTS, PUBLISHING
 from core.paths import PROJECT
 from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
 from core.wording import Language, say, sentences, terminal_language
+from ui.publish_panel import PARTS
 
 LANGUAGES: tuple[Language, Language] = ("en", "zh")
 EN, ZH = (sentences(language) for language in LANGUAGES)
@@ -36,7 +37,7 @@ SOURCES = [
 ] + list(PROJECT.glob("app.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 SPEAKERS = {"say", "t"}
-PROPER_NAMES = {"field.deepspeed", "page.models.from.huggingface"}
+PROPER_NAMES = {"field.deepspeed", "page.models.from.huggingface", "hub.huggingface"}
 
 
 CHECKS = {
@@ -177,7 +178,11 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("recipe", {field.name for field in fields(Recipe)}),
         ("field", {field.name for field in fields(Recipe)}),
         ("state", {state.value for state in State} | {"none"}),
-        ("stage", {*COSTS, *IMPORT_COSTS, *STEPS, "export", "checksums", "check"} - {DATA}),
+        (
+            "stage",
+            {*COSTS, *IMPORT_COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "publish", "check"}
+            - {DATA},
+        ),
         ("finding", set(KINDS)),
         ("code", set(KINDS)),
         ("fix", set(FIXES)),

@@ -1,40 +1,105 @@
-"""The publish page: what is ready, and no button that does nothing."""
+"""The publish page: what is ready, the card, the files, the token, and the sending as a job."""
 
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from core.checksums import write_checksums
-from core.paths import Workspace
+from core.jobs.launch import wait
+from core.jobs.status import State
+from core.paths import RunPaths, Workspace
+from core.publish import command, tokens
+from core.publish_paths import PublishPaths
+from core.publish_paths import published as default_place
 from tests.page import open_test_page
+from tests.publishable import make_publishable, without_keyring
 from tests.runs import make_run
-from tests.small_model import make_small_model
+
+TIMEOUT = 120
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    without_keyring(monkeypatch, tmp_path)
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
     monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "it's a b"))
     return Workspace.of()
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> RunPaths:
+    return make_publishable(workspace, "李 明")
+
+
+def open_page(run: RunPaths, language: str = "en", **choices: str) -> AppTest:
+    """The page with these widgets set."""
+    page = open_test_page("publish", run.id, language)
+    for key, value in choices.items():
+        next(w for w in (*page.get("button_group"), *page.text_input) if w.key == key).set_value(value)
+        page.run()
+    assert not page.exception
+    return page
+
+
+def button(page: AppTest, key: str) -> object:
+    return next(one for one in page.button if one.key == key)
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    button(page, key).click().run()  # type: ignore[attr-defined]
+    return page
 
 
 def test_nothing_is_ready(workspace: Workspace) -> None:
     assert "Make one or open one" in open_test_page("publish").info[0].value
     page = open_test_page("publish", make_run(workspace, "A").id)
-    assert "Nothing is ready" in page.info[0].value and not page.code
+    assert "Nothing is ready" in page.info[0].value and not page.button
 
 
-def test_what_is_ready_and_how_to_take_it(workspace: Workspace) -> None:
-    run = make_run(workspace, "李", trained=True)
-    run.adapter.mkdir()
-    (run.adapter / "adapter_model.safetensors").write_bytes(b"x")
-    make_small_model(run.merged)
-    for folder in (run.adapter, run.merged):
-        write_checksums(folder)
-    page = open_test_page("publish", run.id)
-    assert not page.exception and not page.error
-    assert [header.value.split()[1] for header in page.subheader][:2] == ["Adapter", "Merged"]
-    commands = [code.value for code in page.code]
-    assert str(run.adapter) in commands and str(run.merged) in commands
-    quoted = "'" + str(run.merged).replace("'", "'\"'\"'") + "'"
-    assert f"cd {quoted} && sha256sum --check SHA256SUMS" in commands
-    assert not page.button
+def test_it_is_looked_at_first_and_then_published(workspace: Workspace, run: RunPaths) -> None:
+    page = press(open_page(run), "prepare")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    assert not (workspace.root / "published").exists()
+    page = open_page(run)
+    assert "11 files" in next(box.label for box in page.expander if "files" in box.label)
+    press(page, "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    page = open_page(run)
+    assert page.success[-1].value == f"Published: {default_place(workspace, run.id, 'merged')}"
+    assert (default_place(workspace, run.id, "merged") / "model.safetensors").exists()
+
+
+def test_what_should_not_leave_is_shown(workspace: Workspace, run: RunPaths) -> None:
+    PublishPaths(run).card("merged").parent.mkdir(parents=True)
+    PublishPaths(run).card("merged").write_text(
+        f"---\nlicense: mit\n---\nsee {workspace.root}", encoding="utf-8"
+    )
+    press(open_page(run), "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.failed
+    page = open_page(run, "zh")
+    assert any("不应离开本机" in one.value for one in page.error)
+    assert any("would leave with these files: README.md" in one.value for one in page.error), "its own words"
+    assert not (workspace.root / "published").exists()
+
+
+def test_a_hub_needs_a_repository_and_a_token(workspace: Workspace, run: RunPaths) -> None:
+    page = open_page(run, publish_to="huggingface")
+    assert button(page, "publish").disabled  # type: ignore[attr-defined]
+    page = open_page(run, publish_to="huggingface", publish_repo="ada/x")
+    assert button(page, "publish").disabled  # type: ignore[attr-defined]
+    field = next(one for one in page.text_input if one.key == "token of huggingface")
+    field.set_value("hf_secret")
+    press(page, "FormSubmitter:token huggingface-Keep the token")
+    assert tokens.read("huggingface") == "hf_secret"
+    assert not button(page, "publish").disabled  # type: ignore[attr-defined]
+    assert not [one for one in page.text_input if one.value == "hf_secret"], "never shown again"
+    press(page, "forget huggingface")
+    assert tokens.read("huggingface") is None
+
+
+def test_the_result_is_the_commands_last_word(run: RunPaths) -> None:
+    assert command.result_of(run) is None
+    log = run.job("publish") / "output.log"
+    log.parent.mkdir()
+    log.write_text('noise\n{"what": "merged", "sent": true}\n', encoding="utf-8")
+    assert command.result_of(run) == {"what": "merged", "sent": True}

@@ -26,13 +26,15 @@ SENTENCE_CODES = (1, 2)
 class Work:
     """A job by its step's name; ``parts`` are the jobs it starts itself, one after the other.
 
-    ``share`` says how far it is (0 to 1) and in what words, once that is known.
+    ``share`` says how far it is (0 to 1) and in what words, once that is known. ``speaks``: the last line of
+    one that failed is a sentence for whoever reads the page, as it is of a command with parts.
     """
 
     name: str
     folder: Path
     parts: Mapping[str, Path] = field(default_factory=dict)
     share: Callable[[], tuple[float, str] | None] = lambda: None
+    speaks: bool = False
 
     @property
     def status(self) -> Status | None:
@@ -129,6 +131,11 @@ def _failure(work: Work, status: Status) -> str:
         if part and (failure := ended_badly(name, folder, part)):
             return failure
     words = last_lines(JobPaths(work.folder).log, 1)
-    if work.parts and status.state is State.failed and status.code in SENTENCE_CODES and words:
+    if (
+        (work.parts or work.speaks)
+        and status.state is State.failed
+        and status.code in SENTENCE_CODES
+        and words
+    ):
         return words[0]
     return ended_badly(work.name, work.folder, status)

@@ -77,6 +77,24 @@ def _serve(arguments: list[str]) -> None:
     serve(arguments)
 
 
+def _shard(arguments: list[str]) -> None:
+    from core.engine.export import shard
+
+    shard(*arguments)
+
+
+def _gguf(arguments: list[str]) -> None:
+    from core.engine.gguf_file import main as gguf
+
+    gguf(*arguments)
+
+
+def _arrival(arguments: list[str]) -> None:
+    from core.engine.arrival import main as arrival
+
+    arrival(*arguments)
+
+
 TOOLS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "answer": _answer,
@@ -87,6 +105,9 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "merge": _merge,
     "probe": _probe,
     "serve": _serve,
+    "shard": _shard,
+    "gguf": _gguf,
+    "arrival": _arrival,
 }
 
 if __name__ == "__main__":

@@ -9,12 +9,18 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.data.parity import parity
 from core.engine.answer import end_tokens
 from core.engine.whole_folder import whole_folder
+from core.files import write_json
 from core.recipe.templates import TEMPLATES
+
+# A safetensors file's header counts too: a tensor's name, type, shape and place.
+HEADER_BYTES = 200
 
 
 def convert(config: str, checkpoint: str, adapter: str, shard: str, base: str, template: str) -> None:
@@ -66,6 +72,45 @@ def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:
         return tokenizer, []
     tokenizer.chat_template = written
     return tokenizer, end_tokens(tokenizer, template)
+
+
+def shard(source: str, target: str, limit: str) -> None:
+    """The same weights in files of at most ``limit`` bytes (a larger tensor stands alone), with their index.
+
+    One file's tensors are in memory at a time.
+    """
+    from huggingface_hub import split_state_dict_into_shards_factory
+
+    places = _places(Path(source))
+    plan = split_state_dict_into_shards_factory(
+        places,
+        get_storage_size=lambda place: place[1],
+        filename_pattern="model{suffix}.safetensors",
+        max_shard_size=max(1, int(limit) - HEADER_BYTES * len(places)),
+    )
+    for number, (name, tensors) in enumerate(plan.filename_to_tensors.items(), 1):
+        save_file(
+            {key: _tensor(places[key][0], key) for key in tensors}, Path(target) / name, {"format": "pt"}
+        )
+        print(f"wrote {number}/{len(plan.filename_to_tensors)}", flush=True)
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        write_json(Path(target) / "model.safetensors.index.json", index)
+
+
+def _places(source: Path) -> dict[str, tuple[Path, int]]:
+    """Where each tensor is, and its size in bytes."""
+    found = {}
+    for file in sorted(source.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            for key in tensors.keys():  # noqa: SIM118  (not a dict)
+                found[key] = (file, tensors.get_tensor(key).nbytes)
+    return found
+
+
+def _tensor(file: Path, key: str) -> torch.Tensor:
+    with safe_open(file, framework="pt") as tensors:
+        return tensors.get_tensor(key)
 
 
 def _build_unquantized() -> None:

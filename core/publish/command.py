@@ -1,0 +1,120 @@
+"""``scripts/run publish``: its options, and what they ask for."""
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from core.errors import InvalidOption
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.tail import last_lines
+from core.paths import RunPaths, Workspace
+from core.publish import tokens
+from core.publish.order import HELP, QUANTS, TOS, WHATS, Order, Quant
+from core.publish.publish import publish
+from core.steps.step import module_job
+from core.tune import Progress
+from core.wording import say, spoken_language
+
+LONGEST_TOKEN = 4096
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--what": {"required": True, "choices": WHATS, "metavar": "|".join(WHATS)},
+    "--where-to": {"default": "folder", "choices": TOS, "metavar": "|".join(TOS)},
+    "--out": {"type": Path, "metavar": "DIR"},
+    "--repo": {"default": "", "metavar": "OWNER/NAME"},
+    "--public": {"action": "store_true"},
+    "--base": {"metavar": "OWNER/NAME"},
+    "--readme": {"type": Path, "metavar": "FILE"},
+    "--shard-size": {"default": "2GB", "metavar": "SIZE"},
+    "--quants": {"default": "f16,q8_0,q4_1", "metavar": "TYPE,…"},
+    "--dry-run": {"action": "store_true"},
+    "--no-proof": {"action": "store_true"},
+    "--token-stdin": {"action": "store_true"},
+}
+
+
+def run(options: argparse.Namespace, workspace: Workspace, progress: Callable[[], Any]) -> dict[str, Any]:
+    """Publish as the options say; ``progress`` opens what shows it. Raises as :func:`publish` does."""
+    order = order_of(options)
+    paths = workspace.run(options.run)
+    if order.hub and not order.rehearse:
+        take_token(order, options.token_stdin)
+    with progress() as shown:
+        shown_as: Progress = shown
+        return publish(workspace, paths, order, shown_as)
+
+
+def order_of(options: argparse.Namespace) -> Order:
+    """Raises InvalidOption."""
+    quants: list[Quant] = []
+    for name in filter(None, (part.strip().lower() for part in options.quants.split(","))):
+        found = next((quant for quant in QUANTS if quant == name), None)
+        if found is None:
+            raise InvalidOption(message=say("publish.wrong.quants", known=", ".join(QUANTS)), help=HELP)
+        quants.append(found)
+    return Order(
+        what=options.what,
+        to=options.to,
+        out=options.out,
+        repo=options.repo,
+        public=options.public,
+        base=options.base,
+        card=options.readme,
+        shard=options.shard_size,
+        quants=tuple(dict.fromkeys(quants)),
+        rehearse=options.dry_run,
+        proof=not options.no_proof,
+    )
+
+
+def plan(workspace: Workspace, run: RunPaths, order: Order) -> JobSpec:
+    """The job that publishes, as the page starts it."""
+    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
+    options = [f"--workspace={workspace.root}", "--json", *arguments(order)]
+    return module_job("core", "publish", *options, "--", run.id, env=env)
+
+
+def arguments(order: Order) -> list[str]:
+    """The options that ask for this order."""
+    given = {
+        "what": order.what,
+        "to": order.to,
+        "out": order.out,
+        "repo": order.repo,
+        "base": order.base,
+        "readme": order.card,
+        "shard-size": order.shard,
+        "quants": ",".join(order.quants),
+    }
+    switches = {"public": order.public, "dry-run": order.rehearse, "no-proof": not order.proof}
+    return [
+        *(f"--{name}={value}" for name, value in given.items() if value),
+        *(f"--{name}" for name, on in switches.items() if on),
+    ]
+
+
+def result_of(run: RunPaths) -> dict[str, Any] | None:
+    """What the page's last publishing printed at its end; None when it did not come so far."""
+    for line in last_lines(JobPaths(run.job("publish")).log, 1):
+        with suppress(ValueError):
+            found = json.loads(line)
+            return found if isinstance(found, dict) and "what" in found else None
+    return None
+
+
+def take_token(order: Order, from_stdin: bool) -> None:
+    """Keep a token that is given now: from standard input, or asked at a terminal where none is kept."""
+    if from_stdin:
+        token = sys.stdin.readline(LONGEST_TOKEN).strip()
+    elif tokens.read(order.to) is None and sys.stdin.isatty():
+        token = getpass.getpass(
+            f"{say('publish.ask_token', hub=say(f'hub.{order.to}'))} ", sys.stderr
+        ).strip()
+    else:
+        return
+    if token:
+        tokens.keep(order.to, token)

@@ -1,0 +1,91 @@
+"""What a card says of a run, read from the run's own files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.data.parity import parity
+from core.files import read_json
+from core.jobs.curves import read_curve
+from core.jobs.job import read_record
+from core.paths import RunPaths, Workspace
+from core.publish.licences import Base, base_of
+from core.recipe.chat_template import (
+    own_template,
+    render,
+    special_tokens,
+)
+from core.recipe.recipe import Recipe
+from core.recipe.templates import TEMPLATES, Template
+from core.steps import proof, train
+from core.steps.compare import Score
+
+EXAMPLE = ({"role": "user", "content": "Who are you?"},)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``data`` is the run's data.json without its paths, ``losses`` the first and last logged loss.
+
+    ``tokens`` are the first and the end token. ``asked`` counts the proof's questions by kind; ``score`` is
+    None for a run that was not asked since it was merged.
+    """
+
+    name: str
+    base: Base
+    recipe: Recipe
+    data: Mapping[str, Any]
+    versions: Mapping[str, str]
+    score: Score | None
+    asked: Mapping[str, int]
+    iterations: int
+    losses: tuple[float, float] | None
+    chat_template: str
+    example: str
+    tokens: Mapping[str, str]
+
+    @property
+    def template(self) -> Template:
+        return TEMPLATES[self.recipe.template]
+
+
+def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) -> Facts:
+    """Raises NoSuchFile, InvalidRecipe without a recipe, NoSuchModel, NotAModel without the base model."""
+    recipe = train.recipe_of(run)
+    folder = train.model_of(run).folder
+    measured, points = proof.read(run), read_curve(run.work_dir).points
+    losses = [point.loss for point in points if point.loss is not None]
+    found = measured if measured and not measured.stale else None
+    about = read_json(run.data) or {}
+    template = spoken_template(folder, TEMPLATES[recipe.template])
+    return Facts(
+        name=str(about.get("name") or run.id),
+        base=base_of(workspace, folder, base_id),
+        recipe=recipe,
+        data={key: value for key, value in about.items() if key not in {"path", "source", "name"}},
+        versions={name: text for name, text in (read_record(run.versions) or {}).items() if text != "-"},
+        score=found.score if found else None,
+        asked=_counted(found.rows if found else ()),
+        iterations=points[-1].iter if points else 0,
+        losses=(losses[0], losses[-1]) if losses else None,
+        chat_template=template,
+        example=_example(folder, template, recipe.system),
+        tokens=special_tokens(folder),
+    )
+
+
+def spoken_template(folder: Path, template: Template) -> str:
+    """The chat template to publish: the model's own where it writes what training wrote, else training's."""
+    written = parity(folder, template).publish
+    return written if written is not None else own_template(folder) or ""
+
+
+def _example(folder: Path, template: str, system: str) -> str:
+    before = ({"role": "system", "content": system},) if system else ()
+    return render(template, (*before, *EXAMPLE), special_tokens(folder))
+
+
+def _counted(rows: tuple[proof.Row, ...]) -> dict[str, int]:
+    kinds = [row.kind for row in rows]
+    return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}

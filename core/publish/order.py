@@ -1,0 +1,81 @@
+"""What is to be published, and where to: one frozen value from the command line or the page."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from core.errors import InvalidOption
+from core.publish.licences import is_hub_id
+from core.wording import say
+
+What = Literal["adapter", "merged", "gguf", "app"]
+To = Literal["folder", "zip", "huggingface", "modelscope", "openxlab"]
+Quant = Literal["f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
+WHATS: tuple[What, ...] = ("adapter", "merged", "gguf", "app")
+HUBS: tuple[To, ...] = ("huggingface", "modelscope")
+# OpenXLab takes files by Git alone: they are made ready, with the commands that send them.
+TOS: tuple[To, ...] = ("folder", "zip", *HUBS, "openxlab")
+QUANTS: tuple[Quant, ...] = ("f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
+SHARD = "2GB"
+HELP = "scripts/run publish --help"
+_SIZE = re.compile(r"(\d{1,6})(MB|GB)")
+_UNITS = {"MB": 10**6, "GB": 10**9}
+LEAST_SHARD = 10**6
+
+
+@dataclass(frozen=True)
+class Order:
+    """``out`` is where a folder or zip goes, ``repo`` OWNER/NAME on a hub, ``base`` the base model's own.
+
+    ``shard`` is the most a weight file may hold, such as 2GB; ``quants`` which GGUF files are made. With
+    ``rehearse`` nothing is sent: everything is made, checked and listed. With ``proof`` what was sent to a
+    hub is fetched back and asked.
+    """
+
+    what: What
+    to: To = "folder"
+    out: Path | None = None
+    repo: str = ""
+    public: bool = False
+    base: str | None = None
+    card: Path | None = None
+    shard: str = SHARD
+    quants: tuple[Quant, ...] = ("f16", "q8_0", "q4_1")
+    rehearse: bool = False
+    proof: bool = True
+
+    def __post_init__(self) -> None:
+        for problem in self._problems():
+            raise InvalidOption(message=problem, help=HELP)
+
+    @property
+    def shard_bytes(self) -> int:
+        return shard_bytes(self.shard) or 0
+
+    def rehearsal(self) -> "Order":
+        """The same, with nothing sent."""
+        return replace(self, rehearse=True)
+
+    @property
+    def hub(self) -> bool:
+        return self.to in HUBS
+
+    def _problems(self) -> list[str]:
+        found = []
+        if self.hub and not self.rehearse and not is_hub_id(self.repo):
+            found.append(say("publish.wrong.repo", repo=self.repo or "–"))
+        if self.base is not None and not is_hub_id(self.base):
+            found.append(say("publish.wrong.repo", repo=self.base))
+        if shard_bytes(self.shard) is None:
+            found.append(say("publish.wrong.shard", shard=self.shard))
+        if self.what == "gguf" and not self.quants:
+            found.append(say("publish.wrong.quants", known=", ".join(QUANTS)))
+        return found
+
+
+def shard_bytes(text: str) -> int | None:
+    """A size such as 500MB or 2GB in bytes, at least 1 MB; None for anything else."""
+    match = _SIZE.fullmatch(text.strip().upper())
+    size = int(match[1]) * _UNITS[match[2]] if match else 0
+    return size if size >= LEAST_SHARD else None

@@ -1,0 +1,91 @@
+"""Publish: make the bundle, look through it, list it, send it, and prove what arrived."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from core.paths import RunPaths, Workspace
+from core.publish import arrival, bundle, llama_cpp, post, tokens, usage
+from core.publish.bundle import Bundle
+from core.publish.deliver import deliver, destination
+from core.publish.facts import Facts, read_facts
+from core.publish.order import Order
+from core.steps.export import Space
+from core.steps.step import check_space, engine_job, megabytes, run_job
+from core.tune import Progress
+from core.wording import say
+
+# Of the weights: a bundle needs as much again where it is not a hard link.
+BYTES_PER_WEIGHT = {"f16": 2.0, "q8_0": 1.07, "q5_1": 0.9, "q5_0": 0.85, "q4_1": 0.8, "q4_0": 0.75}
+SPARE = 100_000_000
+
+
+def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progress) -> dict[str, Any]:
+    """Make and send what ``order`` asks for. Returns the result as ``--json`` prints it.
+
+    Raises MissingArtefact, LicenceForbids, CardRefused, NothingPersonal, NoPlaceForIt, NotForGguf, DiskFull,
+    NoToken, HubRefused, StepFailed, StepStopped.
+    """
+    facts = read_facts(workspace, run, order.base)
+    if order.hub and not order.rehearse:
+        progress.say("publish.signed_in", user=post.check(run.job("send"), order), hub=say(f"hub.{order.to}"))
+    made = make(workspace, run, order, facts, progress)
+    listed = [{"name": file.name, "size": file.size} for file in made.files]
+    result = {"run": run.id, "what": order.what, "to": order.to, "size": made.size, "files": listed}
+    if order.rehearse:
+        return {**result, "bundle": str(made.folder), "sent": False}
+    progress.stage("send")
+    if order.hub:
+        return {**result, **_post(run, order, made, facts, progress)}
+    target = destination(workspace, run, order)
+    deliver(made, target, order, progress.update)
+    done = {**result, "where": str(target), "sent": True}
+    return {**done, "next": usage.by_git(target, order.repo)} if order.to == "openxlab" else done
+
+
+def _post(run: RunPaths, order: Order, made: Bundle, facts: Facts, progress: Progress) -> dict[str, Any]:
+    """Send it to a hub, and prove what arrived unless nobody wants that."""
+    parcel = post.parcel_of(made, order, facts.base.licence)
+    url = post.send(run.job("send"), parcel, progress.update)
+    sent = {"where": url, "repo": order.repo, "private": not order.public, "sent": True}
+    if not order.proof or not arrival.can_be_fetched(parcel):
+        return sent
+    found = arrival.prove(run, made, parcel, facts, progress)
+    return {**sent, "proof": found.as_json(), "ok": found.ok}
+
+
+def make(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, progress: Progress) -> Bundle:
+    """The bundle, looked through and listed, and nothing sent yet."""
+    source = bundle.ready(run, order.what)
+    if order.what == "gguf":
+        llama_cpp.check(source)
+    check_space(run.root, _room(source, order))
+    progress.stage("bundle")
+    made = bundle.build(run, order, facts, lambda folder: fill(run, order, facts, source, folder))
+    bundle.refuse_personal(made, run, workspace, facts, tokens.kept())
+    for file in made.files:
+        progress.say("publish.file", size=megabytes(file.size), name=file.name)
+    progress.say("publish.size", count=len(made.files), size=megabytes(made.size))
+    return made
+
+
+def fill(run: RunPaths, order: Order, facts: Facts, source: Path, folder: Path) -> None:
+    """Write weights anew: as GGUF files, or in other pieces than they lie in."""
+    if order.what == "gguf":
+        spec = engine_job("gguf", source, folder, facts.name, facts.recipe.template, *order.quants)
+        run_job("gguf", run.job("gguf"), spec)
+    else:
+        run_job("shard", run.job("shard"), engine_job("shard", source, folder, str(order.shard_bytes)))
+
+
+def space(run: RunPaths, order: Order) -> Space:
+    """What making the bundle may take, and what is free."""
+    return Space(_room(bundle.ready(run, order.what), order), shutil.disk_usage(run.root).free)
+
+
+def _room(source: Path, order: Order) -> int:
+    """Bytes that making the bundle may take, at most."""
+    weights = sum(file.stat().st_size for file in source.glob("*.safetensors"))
+    if order.what == "gguf":
+        return int(weights / 2 * sum(BYTES_PER_WEIGHT[quant] for quant in order.quants)) + SPARE
+    return weights + SPARE

@@ -1,0 +1,48 @@
+"""Where publishing keeps its files; beside core.paths, as core.import_paths is."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.paths import PROJECT, RunPaths, Workspace, slug
+
+DEMO = PROJECT / "demo"
+
+
+@dataclass(frozen=True)
+class PublishPaths:
+    """The files of one run's publishing; ``what`` is adapter, merged, gguf or app."""
+
+    run: RunPaths
+
+    @property
+    def root(self) -> Path:
+        return self.run.root / "bundles"
+
+    def bundle(self, what: str) -> Path:
+        """What would be sent when ``what`` is published."""
+        return self.root / slug(what)
+
+    def findings(self, what: str) -> Path:
+        """What in a bundle should not leave this machine, as the last look found it."""
+        return self.root / f"{slug(what)}-findings.json"
+
+    def card(self, what: str) -> Path:
+        """A model card that a person has edited."""
+        return self.root / f"{slug(what)}.md"
+
+    @property
+    def arrival(self) -> Path:
+        """What the proof after publishing found, the last time."""
+        return self.root / "arrival.json"
+
+
+def published(workspace: Workspace, run_id: str, what: str) -> Path:
+    """Where a published folder goes when no other place is named."""
+    return workspace.root / "published" / f"{slug(run_id)}-{slug(what)}"
+
+
+def token_file() -> Path:
+    """Where hub tokens are kept on a machine without a keyring: the user's own configuration."""
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "tuneboard" / "tokens.json"

@@ -1,0 +1,78 @@
+"""A chat with one model, by itself: ``streamlit run app.py``. Model and words stand in settings.json.
+
+It runs as a Hugging Face Space (Docker), a ModelScope Studio and an OpenXLab app, and on any machine that has
+the packages of requirements.txt.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import streamlit as st
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer
+
+HERE = Path(__file__).resolve().parent
+SETTINGS = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
+LONGEST_ANSWER = 512  # tokens
+TURNS_REMEMBERED = 12
+
+
+def words() -> dict[str, str]:
+    """The page's words in the browser's language."""
+    language = "zh" if (st.context.locale or "").lower().startswith("zh") else "en"
+    return SETTINGS["words"][language]
+
+
+@st.cache_resource(show_spinner=False)
+def load() -> tuple[object, object]:
+    """The model and its tokenizer, once for all visitors. MODEL names another folder or repository."""
+    named = os.environ.get("MODEL") or SETTINGS["model"]
+    beside = HERE / named
+    source = beside if beside.exists() else named
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.float16 if device == "cuda" else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype).to(device).eval()
+    return model, AutoTokenizer.from_pretrained(source)
+
+
+def answer(turns: list[dict[str, str]]) -> Iterator[str]:
+    """The model's answer as it is written: always the likeliest one."""
+    model, tokenizer = load()
+    before = [{"role": "system", "content": SETTINGS["system"]}] if SETTINGS["system"] else []
+    inputs = tokenizer.apply_chat_template(
+        [*before, *turns[-TURNS_REMEMBERED:]],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    ).to(model.device)
+    streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=600)
+    options = {"max_new_tokens": LONGEST_ANSWER, "do_sample": False, "streamer": streamer}
+    Thread(target=model.generate, kwargs={**inputs, **options}, daemon=True).start()
+    yield from streamer
+
+
+def main() -> None:
+    said = words()
+    st.set_page_config(page_title=SETTINGS["title"], page_icon="💬")
+    st.title(SETTINGS["title"], anchor=False)
+    st.caption(said["lead"])
+    turns = st.session_state.setdefault("turns", [])
+    for turn in turns:
+        st.chat_message(turn["role"]).write(turn["content"])
+    with st.spinner(said["loading"]):
+        load()
+    if question := st.chat_input(said["ask"]):
+        turns.append({"role": "user", "content": question})
+        st.chat_message("user").write(question)
+        with st.chat_message("assistant"):
+            text = st.write_stream(answer(turns))
+        turns.append({"role": "assistant", "content": str(text)})
+    if turns and st.button(said["again"], icon=":material/refresh:"):
+        turns.clear()
+        st.rerun()
+
+
+main()

@@ -1,0 +1,365 @@
+"""Publishing to a folder and a zip: the card, the files, and what may not leave this machine."""
+
+import getpass
+import hashlib
+import json
+import socket
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from core.checksums import NAME as SUMS
+from core.errors import (
+    CardRefused,
+    DiskFull,
+    InvalidOption,
+    LicenceForbids,
+    MissingArtefact,
+    NoPlaceForIt,
+    NothingPersonal,
+)
+from core.files import read_json, write_json, write_text
+from core.import_paths import importing
+from core.paths import Workspace
+from core.publish import bundle, command, personal
+from core.publish.facts import read_facts
+from core.publish.licences import base_of, is_hub_id
+from core.publish.order import Order, shard_bytes
+from core.publish.usage import modelfile
+from core.publish_paths import PublishPaths
+from tests.command_line import cli, last_json
+from tests.publishable import NAME, make_publishable, published, without_keyring
+from tests.runs import make_run
+from tests.small_model import make_small_model
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    without_keyring(monkeypatch, tmp_path)
+    return Workspace(tmp_path / "工作 区" / "it's a b")
+
+
+def metadata(folder: Path) -> dict[str, object]:
+    found = yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_merged_model_in_a_folder(workspace: Workspace) -> None:
+    run = make_publishable(workspace, rope_theta=5e4)
+    result = published(workspace, run, Order("merged"))
+    folder = Path(str(result["where"]))
+    assert folder.parent == workspace.root / "published"
+    names = {file["name"] for file in result["files"]}  # type: ignore[index, attr-defined]
+    assert {
+        "README.md",
+        "model.safetensors",
+        "config.json",
+        "chat_template.jinja",
+        "Modelfile",
+        "loss.png",
+    } <= names
+    assert (folder / "model.safetensors").read_bytes() == (run.merged / "model.safetensors").read_bytes()
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    checked = subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=folder, capture_output=True)  # noqa: S607
+    assert checked.returncode == 0
+    assert published(workspace, run, Order("merged"))["where"] == str(folder), "twice is harmless"
+
+
+def test_the_card_says_what_the_run_knows(workspace: Workspace) -> None:
+    run = make_publishable(workspace)
+    folder = Path(str(published(workspace, run, Order("merged", base="some-one/Base-1"))["where"]))
+    text, about = (folder / "README.md").read_text(encoding="utf-8"), metadata(folder)
+    assert ModelCard(text).data.to_dict()["base_model"] == "some-one/Base-1"
+    assert about["language"] == ["en", "zh"] and about["library_name"] == "transformers"
+    assert about["model-index"][0]["name"] == NAME  # type: ignore[index]
+    for part in (
+        "ab" * 32,
+        "| 1.00 |",
+        "| 0.90 |",
+        "<|im_start|>user\nWho are you?",
+        "`rank`",
+        "学会",
+        "vllm serve",
+    ):
+        assert part in text
+    assert "<b>" not in text.split("---\n", 2)[2], "a name is shown, not read as markup"
+    assert str(workspace.root) not in text
+
+
+def test_the_adapter_names_its_base_and_no_path(workspace: Workspace) -> None:
+    run = make_publishable(workspace)
+    folder = Path(str(published(workspace, run, Order("adapter", base="some-one/Base-1"))["where"]))
+    assert read_json(folder / "adapter_config.json") == {"r": 8, "base_model_name_or_path": "some-one/Base-1"}
+    assert not (folder / "xtuner_config.py").exists()
+    assert metadata(folder)["base_model_relation"] == "adapter"
+    assert (folder / "tokenizer.json").exists()
+    assert yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))["model"] == "some-one/Base-1"
+
+
+def test_the_published_template_is_the_trained_one(workspace: Workspace) -> None:
+    run = make_publishable(workspace)
+    for folder in (workspace.model("tiny"), run.merged):
+        write_text(folder / "chat_template.jinja", "{{ messages[0]['content'] }} and nothing else")
+    folder = Path(str(published(workspace, run, Order("merged"))["where"]))
+    template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    assert "<|im_start|>user" in template.replace("\\n", "\n")
+    assert (read_json(folder / "tokenizer_config.json") or {})["chat_template"] == template
+    assert (read_json(folder / "generation_config.json") or {})["eos_token_id"] == [2, 0], (
+        "it knows where to stop"
+    )
+
+
+def test_a_zip(workspace: Workspace, tmp_path: Path) -> None:
+    run = make_publishable(workspace)
+    result = published(workspace, run, Order("merged", to="zip", out=tmp_path / "out"))
+    with zipfile.ZipFile(str(result["where"])) as archive:
+        assert archive.testzip() is None
+        inside = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    assert {file["name"] for file in result["files"]} | {SUMS} == set(inside)  # type: ignore[index, attr-defined]
+    for name, data in inside.items():
+        assert (
+            hashlib.sha256(data).digest()
+            == hashlib.sha256((PublishPaths(run).bundle("merged") / name).read_bytes()).digest()
+        )
+
+
+def test_nothing_else_is_written_over(workspace: Workspace, tmp_path: Path) -> None:
+    run = make_publishable(workspace)
+    out = tmp_path / "mine"
+    write_text(out / "letter.txt", "dear")
+    for to, place in (("folder", out), ("folder", out / "letter.txt"), ("zip", out / "letter.txt" / "x.zip")):
+        with pytest.raises((NoPlaceForIt, Exception)):
+            published(workspace, run, Order("adapter", to=to, out=place))  # type: ignore[arg-type]
+    assert [file.name for file in out.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("see {root}/models", "path"),
+        ("/home/grace/thesis.txt", "path"),
+        ("C:\\\\Users\\\\grace", "path"),
+        ("file:///etc/x", "path"),
+        ("/mnt/nas/secret.bin", "path"),
+        ("hf_" + "Ab1" * 12, "key"),
+        ("ms-01234567-89ab-cdef-0123-456789abcdef", "key"),
+        ("sk-" + "x1" * 20, "key"),
+        ("https://me:geheim@example.org/x", "key"),
+        ("-----BEGIN RSA PRIVATE KEY-----", "key"),
+        ("by kasimir-the-user on it", "user"),
+        ("made on turing-42.example", "host"),
+    ],
+)
+def test_what_may_not_leave(
+    workspace: Workspace, text: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "kasimir-the-user")
+    monkeypatch.setattr(socket, "gethostname", lambda: "turing-42.example")
+    run = make_publishable(workspace)
+    own = Path(str(published(workspace, run, Order("adapter"))["where"])) / "README.md"
+    edited = own.read_text(encoding="utf-8") + text.format(root=workspace.root)
+    write_text(PublishPaths(run).card("adapter"), edited)
+    with pytest.raises(NothingPersonal) as caught:
+        published(workspace, run, Order("adapter"))
+    assert "README.md" in caught.value.text("en")
+    assert {found.kind for found in bundle.read_findings(run, "adapter")} == {kind}
+    assert ("geheim" in caught.value.text("en")) is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://huggingface.co/home/x", "and/or", "1/2", "model/part/file.json", "a path: /", "root user main"],
+)
+def test_what_may_leave(workspace: Workspace, text: str, tmp_path: Path) -> None:
+    write_text(tmp_path / "f" / "README.md", text)
+    assert personal.findings(tmp_path / "f", [workspace.root], [], "") == []
+
+
+def test_a_key_that_is_kept_is_found_in_any_file(workspace: Workspace, tmp_path: Path) -> None:
+    write_text(tmp_path / "f" / "tokenizer.json", json.dumps({"x": "plain-secret-77"}))
+    (found,) = personal.findings(tmp_path / "f", [], ["plain-secret-77"], "")
+    assert found.kind == "key" and "secret" not in found.text
+
+
+def test_a_vocabulary_may_have_any_word(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "kasimir")
+    write_text(tmp_path / "f" / "tokenizer.json", json.dumps({"kasimir": 1, "/usr/local": 2, "/home/x/y": 3}))
+    assert personal.findings(tmp_path / "f", [workspace.root], [], "") == []
+    write_text(tmp_path / "f" / "tokenizer.json", json.dumps({str(workspace.root): 1}))
+    assert [found.kind for found in personal.findings(tmp_path / "f", [workspace.root], [], "")] == ["path"]
+
+
+def test_a_name_that_is_taught_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "lovelace")
+    write_text(tmp_path / "f" / "README.md", "by lovelace")
+    assert personal.findings(tmp_path / "f", [], [], "Ada Lovelace") == []
+    assert personal.findings(tmp_path / "f", [], [], "Grace") != []
+    monkeypatch.setattr(getpass, "getuser", lambda: "will")
+    write_text(tmp_path / "f" / "README.md", "it will be sent")
+    assert personal.findings(tmp_path / "f", [], [], "Grace") == []
+
+
+def test_an_edited_card_is_sent_as_it_stands(workspace: Workspace, tmp_path: Path) -> None:
+    run = make_publishable(workspace)
+    write_text(PublishPaths(run).card("adapter"), "---\nlicense: mit\n---\nmine")
+    folder = Path(str(published(workspace, run, Order("adapter"))["where"]))
+    assert (folder / "README.md").read_text(encoding="utf-8") == "---\nlicense: mit\n---\nmine"
+    write_text(tmp_path / "card.md", "---\nlicense: apache-2.0\n---\nof a file")
+    order = Order("adapter", card=tmp_path / "card.md", out=tmp_path / "o")
+    assert "of a file" in (Path(str(published(workspace, run, order)["where"])) / "README.md").read_text()
+    with pytest.raises(MissingArtefact):
+        published(workspace, run, Order("adapter", card=tmp_path / "none.md"))
+
+
+@pytest.mark.parametrize("text", ["no metadata", "---\n: [\n---\n", "---\n- a\n---\nx"])
+def test_a_card_without_metadata_is_refused(workspace: Workspace, text: str) -> None:
+    run = make_publishable(workspace)
+    write_text(PublishPaths(run).card("adapter"), text)
+    with pytest.raises(CardRefused):
+        published(workspace, run, Order("adapter"))
+
+
+@pytest.mark.parametrize(
+    ("card", "allows", "licence"),
+    [
+        ("---\nlicense: apache-2.0\n---\n", "yes", "apache-2.0"),
+        ("---\nlicense: llama3.1\n---\n", "conditions", "llama3.1"),
+        ("---\nlicense: cc-by-nc-nd-4.0\n---\n", "no", "cc-by-nc-nd-4.0"),
+        ("---\nlicense: other\n---\n", "unknown", "other"),
+        ("nothing", "unknown", ""),
+    ],
+)
+def test_the_licence_of_the_base(workspace: Workspace, card: str, allows: str, licence: str) -> None:
+    run = make_publishable(workspace)
+    base = workspace.model("tiny")
+    write_text(base / "README.md", card)
+    found = base_of(workspace, base)
+    assert (found.allows, found.licence) == (allows, licence)
+    if allows == "no":
+        with pytest.raises(LicenceForbids):
+            published(workspace, run, Order("adapter"))
+    else:
+        folder = Path(str(published(workspace, run, Order("adapter"))["where"]))
+        assert metadata(folder)["license"] == (licence or "other")
+
+
+def test_the_starter_is_known(workspace: Workspace) -> None:
+    make_small_model(workspace.starter)
+    found = base_of(workspace, workspace.starter)
+    assert (found.id, found.allows) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "yes")
+
+
+def test_a_downloaded_model_is_known_by_its_name(workspace: Workspace) -> None:
+    folder = make_small_model(workspace.model("im2"))
+    source = "huggingface:internlm/internlm2-chat-1_8b@main"
+    write_json(importing(workspace, "im2").origin, {"source": source})
+    assert base_of(workspace, folder).id == "internlm/internlm2-chat-1_8b"
+    write_json(importing(workspace, "im2").origin, {"source": str(folder)})
+    assert base_of(workspace, folder).id is None
+
+
+def test_the_licence_file_of_the_base_goes_along(workspace: Workspace) -> None:
+    run = make_publishable(workspace)
+    write_text(workspace.model("tiny") / "LICENSE", "Apache License\nVersion 2.0, January 2004")
+    folder = Path(str(published(workspace, run, Order("adapter"))["where"]))
+    assert (folder / "LICENSE").exists() and metadata(folder)["license"] == "apache-2.0"
+
+
+def test_what_is_not_there_and_no_room(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(workspace, "A", trained=True)
+    for what in ("adapter", "merged"):
+        with pytest.raises(MissingArtefact):
+            published(workspace, run, Order(what))  # type: ignore[arg-type]
+    run = make_publishable(workspace, "B")
+    monkeypatch.setattr("core.steps.step.shutil.disk_usage", lambda _: type("Disk", (), {"free": 10})())
+    with pytest.raises(DiskFull):
+        published(workspace, run, Order("merged"))
+    assert not PublishPaths(run).bundle("merged").exists()
+
+
+def test_a_failure_leaves_nothing_half_made(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_publishable(workspace)
+
+    def full(*_: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("core.publish.bundle.draw_losses", full)
+    with pytest.raises(OSError, match="No space"):
+        published(workspace, run, Order("merged"))
+    assert not list(PublishPaths(run).bundle("merged").parent.glob("*")) and not list(
+        PublishPaths(run).bundle("merged").parent.glob(".*")
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"what": "merged", "to": "huggingface"},
+        {"what": "merged", "to": "huggingface", "repo": "no-slash"},
+        {"what": "merged", "to": "modelscope", "repo": "../x/y"},
+        {"what": "merged", "base": "a/b/c"},
+        {"what": "merged", "shard": "2"},
+        {"what": "merged", "shard": "0GB"},
+        {"what": "gguf", "quants": ()},
+    ],
+)
+def test_orders_that_cannot_be(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidOption):
+        Order(**wrong)  # type: ignore[arg-type]
+
+
+def test_small_things() -> None:
+    assert [shard_bytes(text) for text in ("2GB", "500mb", "1 MB", "x", "")] == [
+        2 * 10**9,
+        5 * 10**8,
+        None,
+        None,
+        None,
+    ]
+    assert is_hub_id("a/b-1.x_y") and not any(
+        map(is_hub_id, ("a", "/a", "a/", "a/b/c", "a b/c", "./x", None))
+    )
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Order("merged", "zip", out=Path("/x y/z"), shard="500MB"),
+        Order("gguf", "huggingface", repo="a/b", public=True, quants=("q8_0",), proof=False),
+        Order("adapter", base="c/d", card=Path("/c.md"), rehearse=True),
+    ],
+)
+def test_the_page_asks_for_what_the_command_reads(order: Order, tmp_path: Path) -> None:
+    from core.__main__ import parser
+
+    read = parser().parse_args(["publish", *command.arguments(order), "--", "RUN"])
+    assert command.order_of(read) == order
+
+
+def test_ollama_reads_the_trained_template(workspace: Workspace) -> None:
+    facts = read_facts(workspace, make_publishable(workspace))
+    text = modelfile(facts, "./model-q8_0.gguf")
+    assert text.startswith("FROM ./model-q8_0.gguf\n") and 'PARAMETER stop "<|im_end|>"' in text
+    asked = "<|im_start|>user\n{{ .Content }}<|im_end|>\n<|im_start|>assistant\n"
+    assert f'{{{{ if eq .Role "user" }}}}{asked}{{{{ end }}}}' in text
+
+
+def test_the_command(workspace: Workspace, tmp_path: Path) -> None:
+    run = make_publishable(workspace)
+    options = ("--workspace", workspace.root, "--json", "--what", "adapter")
+    looked = last_json(cli("publish", run.id, *options, "--dry-run", cwd=tmp_path))
+    assert looked["sent"] is False and not (workspace.root / "published").exists()
+    done = cli("publish", run.id, *options, "--out", "here", cwd=tmp_path)
+    assert last_json(done)["where"] == str(tmp_path / "here")
+    assert "adapter_model.safetensors: " in done.stderr
+    wrong = cli("publish", run.id, "--what", "all", "--workspace", workspace.root, cwd=tmp_path)
+    assert wrong.returncode == 2 and "Traceback" not in wrong.stderr
+    plain = cli("publish", run.id, "--what", "adapter", "--workspace", workspace.root, cwd=tmp_path)
+    assert plain.stdout.startswith("Published: ")

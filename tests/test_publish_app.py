@@ -1,0 +1,88 @@
+"""The demo app runs from its bundle alone: a real Streamlit process, a real browser, a real tiny model."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from core.files import read_json
+from core.paths import Workspace
+from core.publish.order import Order
+from core.publish_paths import DEMO
+from tests.browser import chromium, tab
+from tests.publishable import make_publishable, published, without_keyring
+from tests.server import free_port
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app as it is published, at a place of its own."""
+    without_keyring(monkeypatch, tmp_path)
+    workspace = Workspace(tmp_path / "工作 区")
+    run = make_publishable(workspace, "Ada Löve")
+    result = published(workspace, run, Order("app", out=tmp_path / "an app" / "里"))
+    return Path(str(result["where"]))
+
+
+def test_what_the_hubs_need(app: Path) -> None:
+    text = (app / "README.md").read_text(encoding="utf-8")
+    assert "sdk: docker" in text and "app_port: 8501" in text and "entry_file: app.py" in text
+    pins = (app / "requirements.txt").read_text(encoding="utf-8").split()
+    assert all("==" in pin and "+" not in pin for pin in pins)
+    tree = ast.parse((DEMO / "app.py").read_text(encoding="utf-8"))
+    tops = {n.names[0].name for n in ast.walk(tree) if isinstance(n, ast.Import)} | {
+        str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
+    }
+    needed = {top.partition(".")[0] for top in tops} - set(sys.stdlib_module_names)
+    assert needed == {pin.partition("==")[0] for pin in pins}
+    settings = read_json(app / "settings.json") or {}
+    assert settings["title"] == "Ada Löve" and set(settings["words"]) == {"en", "zh"}
+    said = {
+        n.slice.value
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Subscript) and ast.unparse(n.value) == "said"
+    }
+    assert said == set(settings["words"]["zh"]), "every word is there"
+
+
+@pytest.mark.slow
+def test_it_answers(app: Path) -> None:
+    port = free_port()
+    options = [f"--server.port={port}", "--server.headless=true", "--browser.gatherUsageStats=false"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", *options], cwd=app, env=environment
+    )
+    try:
+        _wait_until_up(port, server)
+        with chromium() as browser:
+            page = tab(browser, "zh-CN", 400)
+            page.goto(f"http://127.0.0.1:{port}")
+            words = json.loads((app / "settings.json").read_text(encoding="utf-8"))["words"]["zh"]
+            box = page.get_by_placeholder(words["ask"])
+            box.wait_for(timeout=120_000)
+            box.fill("Who are you?")
+            box.press("Enter")
+            page.get_by_text(words["again"]).wait_for(timeout=120_000)
+            assert page.locator('[data-testid="stChatMessage"]').count() == 2
+            assert page.locator('[data-testid="stException"]').count() == 0
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def _wait_until_up(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5):
+                return
+        except OSError:
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)

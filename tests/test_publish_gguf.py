@@ -1,0 +1,104 @@
+"""GGUF files: refused where llama.cpp has no form for a model, exact where it has, read by llama.cpp."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import NotForGguf
+from core.files import read_json, write_json
+from core.paths import PROJECT
+from core.publish import llama_cpp
+from tests.gguf_work import FAMILIES, TEXT
+from tests.small_model import CHAT_TEMPLATE, make_small_model
+
+FAMILIES_AND_PIECES = (*FAMILIES, "sentencepiece")
+# How far the largest difference may be, of the logits' own spread: measured on these models, and doubled.
+BOUNDS = {"f16": 1e-4, "q8_0": 0.3, "q5_1": 0.9, "q5_0": 1.8, "q4_1": 2.0, "q4_0": 2.6}
+
+
+def work(*arguments: str | Path) -> dict[str, Any]:
+    """One act of ``tests.gguf_work`` or of the engine; the JSON of its last line."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    return dict(json.loads(lines[-1])) if lines else {}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"model_type": "mixtral"}, "its architecture is mixtral"),
+        ({"model_type": "phi3"}, "its architecture is phi3"),
+        ({"rope_scaling": {"rope_type": "longrope"}}, "rope scaling longrope"),
+    ],
+)
+def test_a_model_without_a_form(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
+    folder = make_small_model(tmp_path / "模 型", **change)
+    with pytest.raises(NotForGguf) as caught:
+        llama_cpp.check(folder)
+    assert sentence in caught.value.text("en") and "--what merged" in caught.value.text("en")
+
+
+def test_a_tokenizer_without_a_name(tmp_path: Path) -> None:
+    folder = make_small_model(tmp_path / "m")
+    llama_cpp.check(folder)
+    described = read_json(folder / "tokenizer.json") or {}
+    write_json(folder / "tokenizer.json", {**described, "pre_tokenizer": {"type": "Whitespace"}})
+    with pytest.raises(NotForGguf, match="splits text"):
+        llama_cpp.check(folder)
+
+
+SPLIT = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
+QWEN = next(pattern for pattern, name in llama_cpp.SPLITS.items() if name == "qwen2")
+
+
+@pytest.mark.parametrize(
+    ("steps", "name"),
+    [
+        ([{"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}], "gpt-2"),
+        ([{"type": "Digits", "individual_digits": True}, {"type": "ByteLevel", "use_regex": True}], "smollm"),
+        ([{"type": "Split", "pattern": {"Regex": QWEN}}, SPLIT], "qwen2"),
+        ([{"type": "Split", "pattern": {"Regex": QWEN.replace("N}|", "N}{1,3}|", 1)}}, SPLIT], "llama-bpe"),
+        ([{"type": "Split", "pattern": {"Regex": "x"}}, SPLIT], ""),
+        ([{"type": "ByteLevel", "add_prefix_space": True, "use_regex": True}], ""),
+        ([{"type": "BertPreTokenizer"}], ""),
+    ],
+)
+def test_how_a_tokenizer_splits(steps: list[dict[str, Any]], name: str) -> None:
+    described = {
+        "model": {"type": "BPE", "vocab": {}},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps},
+    }
+    assert llama_cpp.splitting(described) == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES_AND_PIECES)
+def test_it_loads_back_and_under_llama_cpp(family: str, tmp_path: Path) -> None:
+    folder = tmp_path / "模 型"
+    work("tests.gguf_work", "make", family, folder)
+    llama_cpp.check(folder)
+    quants = tuple(BOUNDS) if family == "llama" else ("f16", "q8_0")
+    work("core.engine", "gguf", folder, tmp_path, "李 & Co", "qwen_chat", *quants)
+    found = work("tests.gguf_work", "look", folder, *(tmp_path / f"model-{quant}.gguf" for quant in quants))
+    far = {quant: largest / found["spread"] for quant, largest in found["largest"].items()}
+    assert all(far[quant] <= BOUNDS[quant] for quant in quants), far
+    first = "{{ bos_token or '' }}" if family == "sentencepiece" else ""  # as XTuner trains those
+    assert found["template"].startswith(first or CHAT_TEMPLATE)
+    assert found["vocabulary"]
+    real = work("tests.gguf_work", "llama", tmp_path / "model-f16.gguf", TEXT, "12")
+    assert real["ids"] == found["ids"], "llama.cpp splits the text as training did"
+    assert real["written"] == found["written"]
