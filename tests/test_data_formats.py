@@ -7,7 +7,7 @@ import pytest
 
 from core.data.conversations import Turn
 from core.data.findings import KINDS
-from core.data.formats.reading import Format, detect, read_row
+from core.data.formats.reading import Format, detect, note_weights, read_row
 from core.data.formats.shapes import SHAPES
 from core.data.opening import reading_of
 from core.errors import InvalidOption
@@ -211,6 +211,18 @@ def test_a_fault_has_its_place(row: dict[str, Any], code: str, field: str) -> No
     faults = {(fault.code, fault.field) for fault in read_row(row, Format("xtuner")).faults}
     assert (code, field) in faults
     assert not KINDS[code].usable
+
+
+def test_what_is_only_noted() -> None:
+    empty = read_row({"prompt": " ", "response": "b"}, Format("pairs"))
+    assert [(fault.code, fault.field) for fault in empty.faults] == [("empty_question", "prompt")]
+    assert not read_row({"conversation": [{"output": "b"}]}, Format("xtuner")).faults
+    row = openai(("user", "a"), ("assistant", "b"))
+    assert note_weights(row) == []
+    row["messages"][1]["weight"] = 0
+    assert [(fault.code, fault.field) for fault in note_weights(row)] == [
+        ("weight_ignored", "messages[1].weight")
+    ]
 
 
 def test_the_most_frequent_format_is_the_file_s() -> None:

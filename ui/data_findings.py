@@ -86,7 +86,7 @@ def show_kind(
 
 def line_of(found: Finding) -> dict[str, object]:
     said = found.message(language())
-    return {t("check.row"): found.row, t("check.field"): found.field, t("check.message"): said}
+    return {t("check.row"): found.row, t("check.message"): said, t("check.field"): found.field}
 
 
 def show_row(opened: Opened, finding: Finding) -> None:

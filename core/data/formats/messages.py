@@ -12,6 +12,8 @@ from core.data.conversations import LONE_SURROGATE, Conversation, Turn
 # "call": a tool call by the assistant, trained as text; "tool": what the tool answered, only read.
 Role = Literal["system", "user", "assistant", "call", "tool"]
 PARTS_SEPARATOR = "\n"
+# XTuner's own format writes plain text to be learned as an answer to no question.
+WITHOUT_QUESTION = "conversation["
 
 
 class Message(NamedTuple):
@@ -116,6 +118,8 @@ def _pair(made: Assembled) -> None:
                 made.faults.append(Fault(text.field, "role_order", {"role": role, "after": last}))
             if role == "tool" and last not in {"call", "tool", "assistant"}:
                 made.faults.append(Fault(text.field, "role_order", {"role": role, "after": last or "start"}))
+            if role == "user" and not text.text.strip() and not text.field.startswith(WITHOUT_QUESTION):
+                made.faults.append(Fault(text.field, "empty_question"))
             asked.append(text.text)
         else:
             _answer(made, text, system, asked, last)
