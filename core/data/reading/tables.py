@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from python_calamine import CalamineError, CalamineWorkbook
@@ -19,8 +19,6 @@ from python_calamine import CalamineError, CalamineWorkbook
 from core.errors import Unreadable
 from core.wording import say
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 KINDS = {
     ".csv": "csv",
@@ -123,7 +121,7 @@ def _write_lines(reader: Any, target: Path) -> None:
             out.write(b"\n".join(lines) + b"\n")
 
 
-def _refused(connection: "DuckDBPyConnection") -> list[Refused]:
+def _refused(connection: Any) -> list[Refused]:
     found = connection.execute(
         "SELECT line, any_value(error_message) FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
