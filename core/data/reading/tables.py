@@ -19,7 +19,6 @@ from python_calamine import CalamineError, CalamineWorkbook
 from core.errors import Unreadable
 from core.wording import say
 
-
 KINDS = {
     ".csv": "csv",
     ".tsv": "tsv",
