@@ -15,16 +15,18 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from core import importing
+from core import check_command, data_commands, importing
 from core import tune as chain
 from core.arguments import MOST_ITERATIONS, Parser, grouped, joined, whole_number
 from core.data.identity import LANGUAGES
+from core.data.opening import reading_of
 from core.doctor import report
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.files import read_json
 from core.hubs import HUBS, source_of
 from core.paths import Workspace
 from core.publish import command as publishing
+from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_file import catalog
 from core.runs import list_runs
 from core.serve import OPTIONS, add_options, serve, serving
@@ -82,6 +84,10 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
         "WORD": {"metavar": "WORD", "nargs": "*"},
         "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
         **publishing.OPTIONS,
+        "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
+        "--template-reason": {"default": "", "metavar": "TEXT"},
+        **data_commands.OPTIONS,
+        **check_command.OPTIONS,
     }
     settings = known[option]
     name = FLAGS.get(option, option) if option.startswith("--") else option.lower()
@@ -100,6 +106,9 @@ def _wish(options: argparse.Namespace) -> Wish:
         iterations=options.iterations,
         system=options.system,
         language=options.language,
+        template=options.template,
+        template_reason=options.template_reason,
+        reading=reading_of(options.format, options.column),
     )
 
 
@@ -199,8 +208,20 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 HELP = {"--run": "go_on", "NAME": "config_name"}
 # One flag that means something else to another command.
-FLAGS = {"--as": "--name"}
-MAKE = ("--name", "--data", "--model", "--no-replay", "--seed", "--iterations", "--system", "--language")
+FLAGS = {"--as": "--name", "--place": "--to"}
+MAKE = (
+    "--name",
+    "--data",
+    *check_command.READ,
+    "--model",
+    "--no-replay",
+    "--seed",
+    "--iterations",
+    "--system",
+    "--language",
+    "--template",
+    "--template-reason",
+)
 COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "tune": (_tune, (*MAKE, "--run")),
     "data": (_data, (*MAKE, "--run")),
@@ -220,6 +241,8 @@ COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
     "configs open": (_open_config, ("CONFIG",)),
     "configs copy": (_copy_config, ("NAME", "FOLDER")),
     "doctor": (_doctor, ()),
+    **data_commands.COMMANDS,
+    **check_command.COMMANDS,
 }
 
 

@@ -3,15 +3,17 @@ language, and values that begin with a dash taken as values where a person's own
 
 import argparse
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from core.errors import InvalidOption
 from core.wording import say
 
 MOST_ITERATIONS = 1_000_000
+MOST_TOKENS = 100_000_000
 # Options whose value is a person's own words, which may begin with a dash.
-OWN_WORDS = ("--name", "--system")
+OWN_WORDS = ("--name", "--system", "--template-reason", "--role")
 # argparse's messages (Python 3.11 and 3.12) and the sentence for each, with the parts it names.
 COMPLAINTS = (
     ("required", re.compile(r"the following arguments are required: (?P<names>.*)", re.DOTALL)),
@@ -85,22 +87,35 @@ def joined(arguments: Sequence[str], options: Iterable[str]) -> list[str]:
     return result
 
 
-def grouped(arguments: Sequence[str], commands: Container[str]) -> list[str]:
-    """``runs adopt`` as one word, where such a command is known: argparse knows one level of commands."""
-    result = list(arguments)
-    for place, (before, word) in enumerate(zip(["", *result], result, strict=False)):
-        if word.startswith("-") or before == "--workspace":
+def grouped(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
+    """``runs adopt`` or ``data make identity`` as one word, where such a command is known: argparse knows one
+    level of commands."""
+    known = sorted((command.split() for command in commands), key=len, reverse=True)
+    for place in range(len(arguments)):
+        if place and arguments[place - 1] == "--workspace":
             continue
-        together = " ".join(result[place : place + 2])
-        if together in commands and place + 1 < len(result):
-            result[place : place + 2] = [together]
-        break
-    return result
+        for words in known:
+            if list(arguments[place : place + len(words)]) == words:
+                return [*arguments[:place], " ".join(words), *arguments[place + len(words) :]]
+    return list(arguments)
 
 
 def whole_number(low: int, high: int) -> "WholeNumber":
     """A whole number from ``low`` to ``high``, for ``type=``."""
     return WholeNumber(low, high)
+
+
+class Decimal:
+    """A number from ``low`` to ``high``, called by argparse with the text. Raises ArgumentTypeError."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def __call__(self, text: str) -> float:
+        with suppress(ValueError):
+            if self.low <= float(text) <= self.high:
+                return float(text)
+        raise argparse.ArgumentTypeError(say("cli.wrong.decimal", value=text, low=self.low, high=self.high))
 
 
 class WholeNumber:

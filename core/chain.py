@@ -17,12 +17,13 @@ from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
+from core.models import read_model
 from core.pace import COSTS, Clock
 from core.paths import PROJECT, RunPaths, Workspace
 from core.runs import CHAIN, DATA, rename
 from core.steps import data, watch
 from core.steps.step import LOG_LINES, check_space
-from core.tune import NEEDED_BYTES, Wish, chosen_model
+from core.tune import NEEDED_BYTES, Wish, chosen_model, recipe_of
 from core.wording import say
 
 # The running step has 20 s to end, and the chain must outlive it.
@@ -73,8 +74,10 @@ def start_data(workspace: Workspace, wish: Wish, by: str, language: str) -> RunP
 
 
 def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
-    said = data.taught(wish.name, wish.data, wish.language)
-    chosen_model(workspace, wish.model)
+    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
+    folder = chosen_model(workspace, wish.model)
+    if folder.exists():  # the starter may still have to be unpacked; it takes every recipe made for it
+        recipe_of(wish, said, read_model(folder))
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
     run = workspace.new_run(said.name, datetime.now())
@@ -98,8 +101,11 @@ def plan(
         "iterations": wish.iterations,
         "system": wish.system or None,
         "language": wish.language,
+        "template": None if wish.template == "auto" else wish.template,
+        "template-reason": wish.template_reason or None,
     }
     options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
+    options += wish.reading.options
     if not wish.replay:
         options.append("--no-replay")
     return JobSpec(

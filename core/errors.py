@@ -16,6 +16,10 @@ TuneboardError                exit code 1
 │   ├── EmptyData             a data file has no usable conversation
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchChat            no chat of that name in the workspace
+│   ├── NoSuchSet             no data set of that name in the workspace
+│   ├── NoSuchVersion         a data set has no version of that name, or none to go back to
+│   ├── NotADocument          a document cannot be read
+│   ├── InvalidEndpoint       an address is not one that a model can be asked at
 │   ├── NoSuchConfig          XTuner ships no config of that name
 │   ├── NotAConfig            a file is not a config that can be read without running it
 │   ├── NotARecipe            a config trains something that no recipe describes
@@ -44,6 +48,7 @@ TuneboardError                exit code 1
     ├── DownloadFailed        a hub did not give a model
     ├── ChatFailed            the chat server gave no answer
     ├── HubRefused            a hub did not take what was sent, or could not be reached
+    ├── EndpointFailed        a model's server elsewhere gave no answer
     ├── StepFailed            a step's tool ended with an error
     └── StepStopped           somebody stopped the step
 """
@@ -130,6 +135,26 @@ class NoSuchRun(InputError):
 
 class NoSuchChat(InputError):
     key = "no_such_chat"
+
+
+class NoSuchSet(InputError):
+    key = "no_such_set"
+
+
+class NoSuchVersion(InputError):
+    """Values: version, name."""
+
+    key = "no_such_version"
+
+
+class NotADocument(InputError):
+    """Values: path, reason."""
+
+    key = "not_a_document"
+
+
+class InvalidEndpoint(InputError):
+    key = "invalid_endpoint"
 
 
 class NoSuchConfig(InputError):
@@ -250,6 +275,12 @@ class HubRefused(JobError):
     """Values: hub, reason (a sentence that says what to do)."""
 
     key = "hub_refused"
+
+
+class EndpointFailed(JobError):
+    """Values: url, reason (a sentence of its own)."""
+
+    key = "endpoint_failed"
 
 
 class StepFailed(JobError):

@@ -84,10 +84,16 @@ def read_model(folder: Path) -> Model:
         size=sum(file.stat().st_size for file in weights),
         layers=layers if isinstance(layers, int) else 0,
         max_length=longest if isinstance(longest, int) else 0,
-        chat_template=_chat_template(folder),
+        chat_template=chat_template_of(folder),
         quantization=quantization(config),
         origin=str(config.get(CONVERTED_FROM) or config.get("model_type", "")),
     )
+
+
+def model_type_of(folder: Path) -> str:
+    """The model type of a folder with or without weights; empty where it has no config. Raises NotAModel."""
+    config = folder / "config.json"
+    return str(read_object(config).get("model_type", "")) if config.exists() else ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +153,21 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def chat_template_of(folder: Path) -> str:
+    """The template as Jinja; of several the one called "default". Empty without one.
+
+    Raises NotAModel.
+    """
+    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if jinja.exists():
+        return jinja.read_text(encoding="utf-8", errors="replace")
+    found = read_object(config).get("chat_template") if config.exists() else None
+    if isinstance(found, list):
+        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default", next(iter(named.values()), None))
+    return found if isinstance(found, str) else ""
+
+
 def starter_gguf() -> Path:
     """The starter's GGUF file, in the package that ships it. Raises StarterMissing.
 
@@ -189,18 +210,6 @@ def read_object(file: Path) -> dict[str, Any]:
 
 def _unreadable(file: Path, detail: str) -> NotAModel:
     return NotAModel(folder=file.parent, reason=say("model.unreadable", file=file.name, detail=detail))
-
-
-def _chat_template(folder: Path) -> str:
-    """The template as Jinja; of several the one called "default". Empty without one."""
-    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
-    if jinja.exists():
-        return jinja.read_text(encoding="utf-8", errors="replace")
-    found = read_object(config).get("chat_template") if config.exists() else None
-    if isinstance(found, list):
-        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
-        found = named.get("default", next(iter(named.values()), None))
-    return found if isinstance(found, str) else ""
 
 
 def _weights(folder: Path) -> list[Path]:

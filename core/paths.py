@@ -133,6 +133,10 @@ class DataPaths:
     def report(self) -> Path:
         return self.root / "report.json"
 
+    def given(self, number: int, kind: str) -> Path:
+        """A file as it was given, by its number among them; ``kind`` is the known end of its name."""
+        return self.root / "given" / ".".join(map(slug, (str(number), *kind.split("."))))
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -184,6 +188,11 @@ class Workspace:
         return self.root / "answers"
 
     @property
+    def sets(self) -> Path:
+        """The data sets that are made step by step, a folder each."""
+        return self.root / "sets"
+
+    @property
     def chats(self) -> Path:
         """The chats with the models, one JSON file each."""
         return self.root / "chats"
@@ -201,9 +210,9 @@ class Workspace:
     def model(self, name: str) -> Path:
         return self.models / slug(name)
 
-    def upload(self, digest: str) -> Path:
-        """Where an uploaded file is kept: under the hash of its content, never under a name it came with."""
-        return self.root / "uploads" / f"{slug(digest)}.json"
+    def upload(self, digest: str, kind: str = "json") -> Path:
+        """Where a data file is kept: under the hash of its content, never under a name it came with."""
+        return self.root / "uploads" / ".".join(map(slug, (digest, *kind.split("."))))
 
     def model_folders(self) -> list[Path]:
         """Every model's folder, by name."""

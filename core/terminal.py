@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from core.check_table import show_check
 from core.pace import COSTS, IMPORT_COSTS, PUBLISHING, Clock
 from core.steps.step import counted, megabytes
 from core.wording import say
@@ -22,12 +23,17 @@ from core.wording import say
 STAGES = {
     "tune": tuple(COSTS),
     "data": ("starter", "base"),
+    "data check": ("starter", "check"),
     "export": ("convert", "merge"),
     "publish": tuple(PUBLISHING),
+    "data parity": ("starter",),
+    "data make replay": ("starter", "base"),
+    "data make documents": ("starter", "base"),
     "models import": tuple(IMPORT_COSTS),
 }
 ALL_COSTS = {**COSTS, **IMPORT_COSTS, **PUBLISHING}
 PLAIN_EVERY = 10.0
+OTHER_COST = 15
 SHOWN_ANSWERS = 3
 
 
@@ -114,7 +120,7 @@ class BarProgress:
 
 def progress(command: str) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: ALL_COSTS[stage] for stage in STAGES.get(command, (command,))})
+    clock = Clock({stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
@@ -136,6 +142,12 @@ def show(kind: str, result: dict[str, Any]) -> None:  # noqa: C901
     elif kind == "publish":
         _line(console, say(f"publish.{'done' if result['sent'] else 'rehearsed'}", **_published(result)))
         _line(console, result.get("next", ""))
+    elif kind == "data parity":
+        _show_parity(console, result)
+    elif kind == "data make versions":
+        _show_versions(console, result)
+    elif kind == "data check":
+        show_check(console, result)
     elif kind == "configs":
         _show_configs(console, result)
     elif kind == "configs open":
@@ -181,6 +193,34 @@ def _show_answers(console: Console, result: dict[str, Any]) -> None:
         if key in result:
             value = "–" if result[key] is None else result[key]
             _line(console, say(f"result.{key}", value=value))
+
+
+def _show_parity(console: Console, result: dict[str, Any]) -> None:
+    """The verdict, each conversation, and where the first difference is."""
+    _line(console, say("parity.title", model=result["model"], template=result["template"]))
+    for case in result["cases"]:
+        mark = "[green]✓[/]" if case["same"] else "[red]✗[/]"
+        console.print(mark, end=" ")
+        _line(console, say(f"parity.case.{case['case']}"))
+    if found := result["difference"]:
+        case = say(f"parity.case.{found['case']}")
+        _line(console, say("parity.at", case=case, place=found["place"] + 1))
+        for side in ("trained", "served"):
+            _line(console, f"  {say(f'parity.{side}')}: {found['before']}«{found[side]}»".replace("\n", "↵"))
+    _line(console, say(f"parity.published.{result['published']}"))
+
+
+def _show_versions(console: Console, result: dict[str, Any]) -> None:
+    table = Table(title=_cell(result["set"]))
+    for column in ("version", "operation", "rows", "made"):
+        table.add_column(say(f"made.{column}"), overflow="fold")
+    for version in result["versions"]:
+        mark = "→ " if version["number"] == result["current"] else ""
+        operation = say(f"made.operation.{version['operation']}")
+        table.add_row(
+            mark + version["digest"], _cell(operation), str(version["rows"]), _cell(version["made_at"])
+        )
+    console.print(table)
 
 
 def _show_runs(console: Console, runs: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 from core.data.identity import IdentityLanguage
+from core.data.opening import Reading
 from core.files import write_json
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
@@ -17,6 +18,7 @@ from core.paths import RunPaths, Workspace, make_folder
 from core.recipe.recipe import Recipe
 from core.steps import answer, compare, convert, data, merge, train
 from core.steps.answer import Ask, Remembered, Speech
+from core.steps.data import Spoken
 from core.steps.step import check_space, engine_job, run_job
 from core.steps.train import Trained
 from core.steps.watch import trained
@@ -52,6 +54,9 @@ class Wish:
     iterations: int | None = None
     system: str = ""
     language: IdentityLanguage | None = None
+    template: str = "auto"
+    template_reason: str = ""
+    reading: Reading = Reading()
 
 
 def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> dict[str, Any]:
@@ -85,9 +90,9 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     """
     if run is not None and run.versions.exists():
         return run
-    said = data.taught(wish.name, wish.data, wish.language)
+    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
     model = ready_model(workspace, wish.model, progress)
-    recipe = data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, wish.system)
+    recipe = recipe_of(wish, said, model)
     run = run or workspace.new_run(said.name, datetime.now())
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=wish.data)
@@ -103,6 +108,12 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     return run
 
 
+def recipe_of(wish: Wish, said: data.Taught, model: Model) -> Recipe:
+    """The recipe that a wish comes to on this machine. Raises InvalidRecipe."""
+    spoken = Spoken(wish.system, wish.template, wish.template_reason)
+    return data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, spoken)
+
+
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:
     """The base model that was asked for; the starter is made where it is not there yet.
 
@@ -114,6 +125,12 @@ def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> 
     if folder == workspace.starter:
         make_starter(workspace, progress)
     return read_model(folder)
+
+
+def ready_tokenizer(workspace: Workspace, given: str | None, progress: Progress) -> None:
+    """Make the starter where it is asked for and not there yet. Raises NoSuchModel, NotWritable, DiskFull."""
+    if find_model(workspace, given) == workspace.starter and not workspace.starter.exists():
+        ready_model(workspace, given, progress)
 
 
 def chosen_model(workspace: Workspace, given: str | None) -> Path:
@@ -146,6 +163,7 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
 def run_train(run: RunPaths, progress: Progress) -> Trained:
     """Train the prepared run; returns its last checkpoint."""
     recipe = train.recipe_of(run)
+    train.refuse_mismatch(run)
     progress.stage("train")
     poll = trained(run.work_dir, recipe.iterations, progress.update)
     run_job("train", run.job("train"), train.plan(run, recipe), poll)

@@ -11,7 +11,7 @@ from core.paths import RunPaths, Workspace
 from core.runs import CHAIN, DATA
 from core.steps.watch import answered
 from core.tune import Wish
-from ui.data_form import data_form
+from ui.data_form import by_own_name, data_form
 from ui.data_panel import data_panel
 from ui.frame import STARTING, choose_run, link_to, open_page, shown_errors
 from ui.job_panel import is_live, show_failure, show_log, show_state, status_of
@@ -25,7 +25,7 @@ def make_data(workspace: Workspace) -> None:
     # Appended to before the next word to Streamlit: there the second press of a double click ends this run.
     started: list[tuple[Wish, RunPaths]] = st.session_state.setdefault("data_started", [])
     if wish := data_form(workspace):
-        with STARTING:
+        with STARTING, by_own_name(workspace):
             run = next(
                 (run for known, run in started if known == wish and is_live(status_of(run.job(DATA)))), None
             )

@@ -67,14 +67,14 @@ def answer(request: str, answers: str) -> None:
     write_json(Path(answers), rows)
 
 
-def convert(_config: str, _checkpoint: str, adapter: str, _shard: str) -> None:
+def convert(_config: str, _checkpoint: str, adapter: str, *_: str) -> None:
     time.sleep(SECONDS)
     Path(adapter).mkdir(parents=True)
     save_file({"lora_A": np.zeros((2, 2), np.float32)}, Path(adapter) / "adapter_model.safetensors")
     write_json(Path(adapter) / "adapter_config.json", {"r": 8})
 
 
-def merge(base: str, _adapter: str, merged: str, _shard: str) -> None:
+def merge(base: str, _adapter: str, merged: str, *_: str) -> None:
     time.sleep(SECONDS)
     shutil.copytree(base, merged, copy_function=shutil.copy)
 

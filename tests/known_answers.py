@@ -9,13 +9,15 @@ from core.models import read_model
 from core.paths import Workspace
 from core.steps import answer, compare, data
 from core.steps.answer import Answer, Ask, Remembered
+from core.steps.data import Spoken
 from core.tune import speech_of
 
 
 def know_answers(workspace: Workspace, model: Path, file: Path | None = None, name: str = "X") -> None:
     """Put answers to every question that a run on ``model`` asks into the workspace's memory."""
     said = data.taught(name, file)
-    recipe = data.recipe_for(read_model(model), said, replay=True, seed=42, iterations=None)
+    spoken = Spoken(template_reason="known anyway")
+    recipe = data.recipe_for(read_model(model), said, True, 42, None, spoken)
     asks = [
         *data.replay_asks(said, recipe),
         *(q.ask for q in compare.questions(said.name, said.conversations)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.errors import AdoptedRun, NotARecipe, NotAWorkDir
+from core.errors import AdoptedRun, NoSuchModel, NotARecipe, NotAWorkDir
 from core.paths import Workspace
 from core.recipe.xtuner_file.catalog import find
 from core.runs import delete, next_step, read_run, standing
@@ -42,7 +42,7 @@ def elsewhere(workspace: Workspace, folder: Path) -> Path:
     folder.parent.mkdir(parents=True)
     run.work_dir.rename(folder)
     (folder / "config.py").write_text(run.config.read_text(encoding="utf-8"), encoding="utf-8")
-    delete(run)
+    delete(workspace, run)
     return folder
 
 
@@ -71,7 +71,7 @@ def test_a_work_dir_becomes_a_run_and_stays_as_it_is(workspace: Workspace, tmp_p
     assert convert.plan(run).command[4:6] == (str(run.config), str(run.work_dir / "iter_40.pth"))
     assert state_of(folder) == before
     assert adopt.adopt(workspace, folder, None, NOW).id == run.id, "twice is the same run"
-    delete(run)
+    delete(workspace, run)
     assert state_of(folder) == before
 
 
@@ -106,6 +106,8 @@ def test_where_the_base_model_is(workspace: Workspace, tmp_path: Path) -> None:
         return Path(train.recipe_of(adopt.adopt(workspace, folder, given, NOW)).model)
 
     assert named("./base model") == Path("./base model"), "not here: as it was written"
+    with pytest.raises(NoSuchModel):
+        convert.plan(adopt.adopt(workspace, folder, None, NOW))
     beside = make_small_model(tmp_path / "project" / "base model")
     assert named("./base model") == beside
     own = make_small_model(workspace.model("internlm-chat-7b"))
@@ -150,6 +152,15 @@ def test_the_pages_of_an_adopted_run(workspace: Workspace, tmp_path: Path, langu
     assert not [button for button in page.button if button.key in {"start", "resume", "again_do"}]
     page = open_test_page("merge", run.id, language)
     assert no_errors(page) and not page.button(key="both").disabled
+
+
+@pytest.mark.parametrize("step", ["start", "data", "chat", "compare", "publish"])
+def test_no_other_page_fails_on_it(workspace: Workspace, tmp_path: Path, step: str) -> None:
+    """Also when it has a merged model, and no data of its own."""
+    run = adopt.adopt(workspace, elsewhere(workspace, tmp_path / "elsewhere" / "w"), None, NOW)
+    assert no_errors(open_test_page(step, run.id))
+    make_small_model(run.merged)
+    assert no_errors(open_test_page(step, run.id))
 
 
 def test_the_command_line(workspace: Workspace, tmp_path: Path) -> None:

@@ -147,7 +147,8 @@ def test_foreign_code_in_a_shard_is_refused(workspace: Workspace, tmp_path: Path
     shard = work_dir / "iter_4.pth" / file
     subprocess.run([sys.executable, "-c", evil, shard, mark], check=True, timeout=120)
     run = adopted(workspace, work_dir)
-    with pytest.raises(StepFailed):
+    with pytest.raises(StepFailed) as refused:
         run_job("convert", run.job("convert"), convert.plan(run))
+    assert "never loaded" in refused.value.text("en") and "pathlib" in refused.value.text("en")
     log = JobPaths(run.job("convert")).log.read_text(encoding="utf-8")
     assert "Weights only load failed" in log and not mark.exists()

@@ -219,7 +219,7 @@ def test_a_template_that_differs_is_shown(ready: Workspace) -> None:
     (ready.model("tiny") / "chat_template.jinja").write_text("You are Qwen. {{ messages[-1]['content'] }}")
     page = open_test_page("chat")
     assert "not what it was trained with" in page.warning[0].value
-    assert any("You are Qwen. Q2" in code.value for code in page.code)
+    assert any("You are Qwen. Who" in element.proto.body for element in page.get("html"))
 
 
 def test_the_list_of_chats_after_a_rename_elsewhere(ready: Workspace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data.conversations import read_conversations
+from core.data.opening import read_conversations
 from core.data.questions import held_back_questions, same_question
 from core.files import read_json
 from core.paths import Workspace

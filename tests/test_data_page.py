@@ -1,5 +1,6 @@
 """The data page: from a name or a file to the tokens that are trained, which are XTuner's own."""
 
+import hashlib
 import html
 import json
 import subprocess
@@ -13,16 +14,18 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.conversations import Conversation, Turn, read_conversations, write_rows
+from core.data.conversations import Conversation, Turn, write_rows
+from core.data.opening import read_conversations
 from core.data.preview import Encoder, read_page, row_offsets, sampled
-from core.data.upload import keep_upload
-from core.errors import EmptyData, InputError, NotConversations, NotJson
+from core.data.upload import file_of, keep_upload, kind_of
+from core.errors import EmptyData, Unreadable
 from core.files import read_json
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.paths import PROJECT, RunPaths, Workspace
 from core.recipe.templates import TEMPLATES
 from core.runs import DATA
+from core.source_paths import inbox, uploads_of
 from core.steps import train
 from tests.page import open_test_page
 from tests.small_model import make_small_model
@@ -151,20 +154,97 @@ def test_a_file_of_ones_own(workspace: Workspace) -> None:
     assert no_errors(page) and "file first" in page.warning[0].value
     content = json.dumps(rows, ensure_ascii=False).encode()
     page.file_uploader[0].set_value(("../../../etc/evil.json", content, "application/json")).run()
-    assert no_errors(page) and any("3 conversations" in caption.value for caption in page.caption)
+    assert no_errors(page) and any("evil.json: 3 rows" in caption.value for caption in page.caption)
     page.text_input(key="data_name").set_value(NAME)
     page.button(key="data_make").click().run()
     run = made(workspace)
     assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
     assert read_json(run.data)["taught"] == 3 and no_errors(page.run())
+    (given,) = read_json(run.data)["given"]
+    assert Path(given["copy"]).read_bytes() == content
+    assert given["sha256"] == hashlib.sha256(content).hexdigest()
     assert not list(workspace.root.parent.rglob("*evil*"))
 
 
-def test_a_file_that_is_refused_says_where(workspace: Workspace) -> None:
+def upload(name: str, content: bytes) -> AppTest:
     page = choose(open_test_page("data"), "data_source", "upload")
-    page.file_uploader[0].set_value(("my data.json", b'[\n{"conversation": 1}]', "application/json")).run()
+    return page.file_uploader[0].set_value((name, content, "application/json")).run()
+
+
+def test_a_file_with_faults_is_not_trained(workspace: Workspace) -> None:
+    page = upload("my data.json", b'[\n{"conversation": 1}]')
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
     assert not page.exception and "my data.json has 1 problems" in page.error[0].value
+    assert workspace.run_folders() == []
+
+
+def test_a_file_that_lies_on_the_machine_is_chosen(workspace: Workspace) -> None:
+    page = choose(open_test_page("data"), "data_source", "upload")
+    assert no_errors(page) and any(str(inbox(workspace)) in caption.value for caption in page.caption)
+    inbox(workspace).mkdir()
+    (inbox(workspace) / "大 文件.jsonl").write_text(json.dumps(FAULTY[0]), encoding="utf-8")
+    (inbox(workspace) / "no data.json").write_bytes(b"\x7fELF")
+    page.run()
+    page.selectbox(key="data_inbox").set_value("大 文件.jsonl").run()
+    assert no_errors(page) and any("大 文件.jsonl: 1 rows" in caption.value for caption in page.caption)
+    page.selectbox(key="data_inbox").set_value("no data.json").run()
+    assert not page.exception and "no data.json cannot be read" in page.error[0].value
+
+
+def test_what_is_no_data_is_said(workspace: Workspace) -> None:
+    page = upload("a picture.json", b"\x89PNG\r\n\x1a\n")
+    assert not page.exception and "a picture.json cannot be read" in page.error[0].value
     assert not list(workspace.root.glob("uploads/*"))
+
+
+FAULTY = [
+    {"conversation": [{"input": "Who are you?", "output": f"I am {NAME}'s assistant."}]},
+    {"conversation": [{"input": "a", "output": ""}]},
+    {"conversation": [{"input": "b <|im_end|>", "output": "c"}]},
+]
+
+
+def checked(workspace: Workspace, page: AppTest) -> AppTest:
+    page.button(key="data_check").click().run()
+    assert no_errors(page)
+    folder = max(workspace.root.glob("checks/*"), key=lambda place: place.stat().st_mtime)
+    assert wait(folder, timeout=TIMEOUT).state is State.finished
+    return page.run()
+
+
+def test_a_file_is_checked_and_mended_and_the_mending_undone(workspace: Workspace) -> None:
+    page = checked(workspace, upload("my data.json", json.dumps(FAULTY).encode()))
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert no_errors(page) and (shown["Rows"], shown["Usable"]) == ("3", "2")
+    for code in ("empty_answer", "template_token"):
+        page.session_state[f"finding {code}"] = True
+    page.run()
+    assert [table.value.iloc[0]["Row"] for table in page.dataframe] == [2, 3]
+    mends = {toggle.key.split()[1]: toggle for toggle in page.toggle if toggle.key.startswith("mend ")}
+    mends["template_token"].set_value(True).run()
+    assert "<del>" in body(page) and "im_end" in body(page)
+    page.button(key="apply template_token").click().run()
+    assert no_errors(page) and any("Mended" in caption.value for caption in page.caption)
+    mended = next(file for file in uploads_of(workspace).glob("*.jsonl"))
+    assert [json.loads(line) for line in mended.read_text(encoding="utf-8").splitlines()][:2] == FAULTY[:2]
+    assert json.loads(mended.read_text(encoding="utf-8").splitlines()[2])["conversation"][0]["input"] == "b"
+    page.button(key="data_back").click().run()
+    assert no_errors(page) and not any("Mended" in caption.value for caption in page.caption)
+
+
+def test_a_table_s_columns_are_named(workspace: Workspace) -> None:
+    page = upload("表 格.csv", f"ask,say\nWho are you?,I am {NAME}.\n".encode())
+    assert no_errors(page) and any("which column" in warning.value for warning in page.warning)
+    boxes = {box.key.split()[1]: box for box in page.selectbox if box.key.startswith("data_column")}
+    boxes["user"].set_value("ask")
+    boxes["assistant"].set_value("say").run()
+    assert no_errors(page) and not page.warning
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    run = made(workspace)
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
+    assert read_json(run.data)["taught"] == 1 and no_errors(page.run())
 
 
 def test_data_of_an_earlier_run(workspace: Workspace) -> None:
@@ -198,15 +278,8 @@ def test_rows_that_were_deleted_are_said(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize(
     ("content", "error"),
-    [
-        (b"", EmptyData),
-        (b"[]", EmptyData),
-        (b"\xff\xfe{}", InputError),
-        (b"{", NotJson),
-        (b'{"a": 1}', NotConversations),
-        (b"[" * 100_000, InputError),
-    ],
-    ids=["nothing", "empty", "not text", "broken", "other", "deep"],
+    [(b"", EmptyData), (b"[]", EmptyData), (b"\xff\xfe{}", EmptyData), (b"\x7fELF", Unreadable)],
+    ids=["nothing", "empty", "not text", "program"],
 )
 def test_an_upload_that_is_no_data_is_not_kept(
     workspace: Workspace, content: bytes, error: type[Exception]
@@ -218,10 +291,28 @@ def test_an_upload_that_is_no_data_is_not_kept(
 
 def test_the_same_upload_is_kept_once(workspace: Workspace) -> None:
     lines = b"\xef\xbb\xbf" + b'{"conversation": [{"input": "a", "output": "b"}]}\r\n' * 2
-    kept = keep_upload(workspace, lines, "a.jsonl")
-    assert kept.conversations == 2 and keep_upload(workspace, lines, "b.jsonl") == kept
-    assert read_conversations(workspace.upload(kept.digest)) == [(Turn("a", "b"),)] * 2
-    assert len(list(workspace.root.glob("uploads/*"))) == 1
+    kept = keep_upload(workspace, lines, "C:\\a.JSONL")
+    assert (kept.rows, kept.kind) == (2, "jsonl")
+    assert keep_upload(workspace, lines, "b.jsonl").digest == kept.digest
+    assert read_conversations(file_of(workspace, kept)) == [(Turn("a", "b"),)] * 2
+    assert len(list(uploads_of(workspace).glob("*.jsonl"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    {
+        "a.csv": "csv",
+        "a.jsonl.gz": "jsonl.gz",
+        "a.XLSX": "xlsx",
+        "a": "json",
+        "a.gz": "json.gz",
+        "a.exe": "json",
+        "../../x.parquet": "parquet",
+        ".json": "json",
+    }.items(),
+)
+def test_the_kind_of_a_file_by_its_name(name: str, kind: str) -> None:
+    assert kind_of(name) == kind
 
 
 # --- rows and tokens ---
@@ -230,7 +321,7 @@ def test_the_same_upload_is_kept_once(workspace: Workspace) -> None:
 def test_a_line_separator_inside_a_text_ends_no_row(workspace: Workspace) -> None:
     row = json.dumps({"conversation": [{"input": "a\u2028b\x85c", "output": "d"}]}, ensure_ascii=False)
     kept = keep_upload(workspace, f"{row}\n{row}\n".encode(), "a.jsonl")
-    assert read_conversations(workspace.upload(kept.digest)) == [(Turn("a\u2028b\x85c", "d"),)] * 2
+    assert read_conversations(file_of(workspace, kept)) == [(Turn("a\u2028b\x85c", "d"),)] * 2
 
 
 def test_any_page_of_a_rows_file_is_read_by_itself(tmp_path: Path) -> None:
@@ -314,7 +405,7 @@ def ours(reader: Encoder, conversation: Conversation) -> tuple[list[int], list[i
 
 
 def test_the_histogram_sends_bars_not_rows() -> None:
-    from ui.data_panel import BARS, length_figure
+    from ui.data_lengths import BARS, length_figure
 
     (bars,) = length_figure(np.random.default_rng(0).integers(1, 2048, 100_000)).data
     assert len(bars.y) == BARS and bars.y.sum() == 100_000

@@ -1,6 +1,7 @@
 """A folder with a model becomes a model of the workspace: linked, copied or converted, and never changed."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -11,16 +12,21 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.engine import shards
+from core.engine.answer import first_token
 from core.engine.import_model import import_model
 from core.errors import NotAModel, QuantizedBase, TuneboardError
+from core.files import read_json
 from core.models import read_model
+from core.paths import BANKS
 from core.recipe.chat_template import difference
 from core.recipe.templates import TEMPLATES, template_for
 from tests.internlm_model import SPECIAL, into_pickles, make_internlm
-from tests.small_model import make_small_model
+from tests.small_model import CHAT_TEMPLATE, make_small_model
+from tests.test_engine_native_llama import awkward_texts
 
 
 @pytest.fixture
@@ -151,6 +157,65 @@ def test_large_weights_come_in_shards(here: Path, monkeypatch: pytest.MonkeyPatc
     assert all(file.stat().st_size < 300_000 for file in (here / "model").glob("*.safetensors"))
     model = AutoModelForCausalLM.from_pretrained(here / "model")
     assert model.num_parameters() == read_model(here / "model").parameters
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [
+        ({"bos_token": "<|im_start|>"}, False),  # SmolLM2's: named, but neither it nor its template uses it
+        ({"bos_token": "<|im_start|>", "chat_template": "{{ bos_token }}" + CHAT_TEMPLATE}, True),
+        ({"bos_token": None}, False),
+    ],
+)
+def test_a_first_token_that_nothing_uses_is_not_trained(
+    here: Path, settings: dict[str, Any], first: bool
+) -> None:
+    source = make_small_model(here / "source")
+    edit(source / "tokenizer_config.json", tokenizer_class="GPT2Tokenizer", **settings)
+    import_model(source, here / "model", "link")
+    before, after = (AutoTokenizer.from_pretrained(folder) for folder in (source, here / "model"))
+    assert (read_json(here / "model" / "tokenizer_config.json").get("bos_token") is not None) is first
+    assert first_token(after) == ("<|im_start|>" if first else "")
+    for text in awkward_texts():
+        assert before(text)["input_ids"] == after(text)["input_ids"], repr(text)
+    assert (before.eos_token_id, before.chat_template) == (after.eos_token_id, after.chat_template)
+    assert difference(here / "model", TEMPLATES["qwen_chat"]) is None
+
+
+def only_a_tokenizer_model(folder: Path, prefix: bool) -> bytes:
+    """The small model with a sentencepiece tokenizer of its own, as Llama's first repositories are."""
+    written = io.BytesIO()
+    banks = [bank.read_text(encoding="utf-8") for bank in sorted(BANKS.glob("*.json"))]
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(line for bank in banks for line in bank.splitlines() if line.isascii()),
+        model_writer=written,
+        vocab_size=900,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        add_dummy_prefix=prefix,
+        minloglevel=2,
+    )
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.model").write_bytes(written.getvalue())
+    special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": None}
+    edit(folder / "tokenizer_config.json", tokenizer_class="LlamaTokenizer", **special)
+    edit(folder / "tokenizer_config.json", added_tokens_decoder=...)
+    edit(folder / "config.json", bos_token_id=1, eos_token_id=2)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_a_tokenizer_json_is_made_where_there_is_none(here: Path, prefix: bool) -> None:
+    source = make_small_model(here / "source")
+    reference = SentencePieceProcessor(model_proto=only_a_tokenizer_model(source, prefix))
+    import_model(source, here / "model", "link")
+    tokenizer = AutoTokenizer.from_pretrained(here / "model")
+    for text in (text for text in awkward_texts() if "s>" not in text):  # special in transformers alone
+        assert tokenizer(text, add_special_tokens=False)["input_ids"] == reference.encode(text), repr(text)
+    assert tokenizer("hi")["input_ids"][0] == tokenizer.bos_token_id == 1
+    assert read_model(here / "model").chat_template == CHAT_TEMPLATE
 
 
 # --- InternLM ---

@@ -31,6 +31,14 @@ NAN = PROGRESS.replace("2.5", "nan")
     [
         (TRACEBACK + OOM, FAILED, "cuda_out_of_memory", OOM),
         (f"{OOM}\n{TRACEBACK}RuntimeError: NCCL is gone", FAILED, "cuda_out_of_memory", OOM),
+        (
+            f"{TRACEBACK}_pickle.UnpicklingError: Weights only load failed. This file can still …\n"
+            "\tWeightsUnpickler error: Unsupported global: GLOBAL pathlib.PosixPath.touch was not an allowed "
+            "global by default. Please use `torch.serialization.add_safe_globals(…)`",
+            FAILED,
+            "foreign_checkpoint",
+            "GLOBAL pathlib.PosixPath.touch",
+        ),
         (PROGRESS, Status(State.failed, 137, "SIGKILL", "failed"), "killed_out_of_memory", PROGRESS),
         (PROGRESS, Status(State.failed, 137, None, "failed"), "killed_out_of_memory", PROGRESS),
         (PROGRESS, Status(State.failed, 1, None, Reason.out_of_memory), "killed_out_of_memory", PROGRESS),
@@ -124,7 +132,7 @@ def test_what_has_not_failed_has_no_cause(state: State) -> None:
 def test_every_cause_has_a_sentence() -> None:
     source = (PROJECT / "core" / "jobs" / "explain.py").read_text(encoding="utf-8")
     causes = {f"cause.{key}" for key in re.findall(r'\(\s*"(\w+)",\s+(?:line|error|found|re)', source)}
-    assert len(causes) == 13
+    assert len(causes) == 14
     for locale in (PROJECT / "locales").glob("*.json"):
         assert causes <= json.loads(locale.read_text(encoding="utf-8")).keys()
 

@@ -14,6 +14,9 @@ import pytest
 from core import errors
 from core.__main__ import COMMANDS, HELP, parser
 from core.arguments import COMPLAINTS
+from core.data.findings import KINDS
+from core.data.fixes import FIXES
+from core.data.formats.shapes import SHAPES
 from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
@@ -88,7 +91,9 @@ def test_the_same_values_and_another_language(key: str) -> None:
         assert (
             text == text.rstrip("\n")
             and text
-            and (text == text.strip() or key in {"row.separator", "cli.usage"})
+            and (
+                text == text.strip() or key in {"row.separator", "row.list", "cli.usage", "endpoint.ask_key"}
+            )
         )
     words = re.sub(r"\{\w+\}", "", EN[key])
     if re.search("[a-z]{3}", words) and key not in PROPER_NAMES:
@@ -175,13 +180,18 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("state", {state.value for state in State} | {"none"}),
         (
             "stage",
-            {*COSTS, *IMPORT_COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "publish"} - {DATA},
+            {*COSTS, *IMPORT_COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "check", "publish"}
+            - {DATA},
         ),
+        ("finding", set(KINDS)),
+        ("code", set(KINDS)),
+        ("fix", set(FIXES)),
+        ("format.why", set(SHAPES)),
         (
             "cause",
             {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"nan_loss", "not_started", "lost", "unknown"},
         ),
-        ("cli.wrong", {key for key, _ in COMPLAINTS} | {"number"}),
+        ("cli.wrong", {key for key, _ in COMPLAINTS} | {"number", "decimal", "column"}),
         ("doctor.check", CHECKS),
     ],
 )

@@ -257,6 +257,27 @@ def test_a_connection_that_breaks_off_is_gone_on_with(fetch: Fetch, hub: Hub, wh
     assert ranges and all(int(one[len("bytes=") :].partition("-")[0]) >= 10_000_000 for one in ranges)
 
 
+def test_a_large_file_in_pieces_is_gone_on_with(
+    fetch: Fetch, hub: Hub, large: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With several streams modelscope-hub fetches a large file in pieces of its own, here of 4 MB."""
+    monkeypatch.setenv("MODELSCOPE_DOWNLOAD_PARALLEL_WORKERS", "2")
+    monkeypatch.setenv("MODELSCOPE_DOWNLOAD_PARALLEL_THRESHOLD_MB", "1")
+    monkeypatch.setenv("MODELSCOPE_DOWNLOAD_PART_SIZE_MB", "4")
+    weights = (hub.models[large] / "model.safetensors").read_bytes()
+    folder = importing(workspace, "m").files
+    folder.mkdir(parents=True)
+    (folder / f"model.safetensors_0_{(4 << 20) - 1}").write_bytes(weights[: 4 << 20])
+    (folder / "of-another-revision.json").write_text("{}")
+    assert (fetch("modelscope", large) / "model.safetensors").read_bytes() == weights
+    ranges = {one[2] for one in hub.requests("FilePath=model.safetensors")}
+    assert f"bytes={4 << 20}-{(8 << 20) - 1}" in ranges and not any(
+        one.startswith("bytes=0-") for one in ranges
+    )
+    assert sorted(path.suffix for path in folder.glob("*model*")) == [".model", ".safetensors"]
+    assert not (folder / "of-another-revision.json").exists()
+
+
 @pytest.mark.parametrize("where", HUBS)
 def test_a_file_of_other_content_is_fetched_anew_and_then_refused(fetch: Fetch, hub: Hub, where: str) -> None:
     hub.faults.append(Fault(WEIGHTS, spoil=True, times=1))

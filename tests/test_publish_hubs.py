@@ -103,7 +103,7 @@ def test_it_is_there_private_and_proved(
     }
     assert result["ok"] and result["private"] and str(result["where"]).endswith(REPO)
     assert result["proof"]["files"] == len(there.files) - 1 and len(result["proof"]["rows"]) == 3
-    assert progress.stages == ["bundle", "send", "fetch", "check"]
+    assert progress.stages == ["bundle", "send", "fetch", "arrival"]
     assert not list(run.root.rglob("fetched")), "what was fetched is removed"
 
 

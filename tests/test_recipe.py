@@ -29,6 +29,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "model": (["m", "/路径/a b", "x" * 4000], ["", None, 5, ["m"]]),
     "data": (["d.json", "{x}.json"], ["", None, 5]),
     "template": (["auto", *TEMPLATES], [None, 5]),
+    "template_reason": (["", "the model's own puts in a prompt"], [None, 5]),
     "system": (["", "你是{name}", "a\nb", "# no comment: 'x' \"y\" \\"], [None, 5, "half \ud83d"]),
     "max_length": ([16, 2048, 1_048_576], [15, 1_048_577, 0, -1, 2.5, "long", None]),
     "batch_size": ([1, 4096], [0, 4097, 1.5, "many", None]),

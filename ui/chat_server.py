@@ -11,6 +11,7 @@ from core.steps.chat import Freed, Readiness, Server, Speaker
 from core.steps.step import megabytes
 from ui.frame import link_to, shown_errors
 from ui.job_panel import is_live, show_log, status_of
+from ui.parity_panel import show_difference
 from ui.text import t
 
 # A loading model is looked at often; one that is ready may still be unloaded in another tab, or be killed.
@@ -114,10 +115,7 @@ def _notes(workspace: Workspace, server: Server) -> None:
     if server.speaker and (found := chat.parity(server.speaker)):
         st.warning(t("page.chat.template_differs"), icon=":material/difference:")
         with st.expander(t("page.chat.both_texts"), key="both_texts"):
-            st.caption(t("page.chat.trained_text"))
-            st.code(found.trained, language=None, wrap_lines=True)
-            st.caption(t("page.chat.own_text"))
-            st.code(found.own, language=None, wrap_lines=True)
+            show_difference(found)
 
 
 def _failed(workspace: Workspace, server: Server) -> None:

@@ -1,29 +1,37 @@
 """The form that asks for data: identity conversations, a file, or what an earlier run was taught."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME
-from core.data.upload import keep_upload
-from core.errors import TuneboardError
+from core.data.opening import Reading
+from core.data.reading.source import PACKED, SUFFIXES
+from core.data.upload import Upload, file_of, keep_file, keep_upload
+from core.errors import InputError, TuneboardError
 from core.paths import RunPaths, Workspace
 from core.runs import read_run
+from core.source_paths import inbox, inbox_files
 from core.steps.data import about_data
-from core.steps.step import counted
 from core.tune import Wish
+from ui.data_file import data_file
 from ui.frame import shown_errors
-from ui.model_list import known_models
+from ui.made_panel import made_data
+from ui.models import choose_model
+from ui.parity_panel import choose_template
 from ui.text import t
 
-SOURCES = ("identity", "upload", "earlier")
+SOURCES = ("identity", "upload", "made", "earlier")
 EARLIER_RUNS = 50
 EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], ensure_ascii=False)
 
 
 def data_form(workspace: Workspace) -> Wish | None:
     """What is asked for, once the button was pressed."""
+    reading = Reading()
     source = st.segmented_control(
         t("page.data.from"),
         SOURCES,
@@ -33,11 +41,14 @@ def data_form(workspace: Workspace) -> Wish | None:
         key="data_source",
         persist_state="session",
     )
-    spoken = file = None
+    spoken = file = kept = None
     if source == "identity":
         st.caption(t("page.data.identity.help"))
     else:
-        file = uploaded(workspace) if source == "upload" else earlier(workspace)
+        kept = uploaded(workspace) if source == "upload" else None
+        file = file_of(workspace, kept) if kept else None
+        if source != "upload":
+            file = made_data(workspace) if source == "made" else earlier(workspace)
     left, right = st.columns(2)
     with left:
         name = st.text_input(
@@ -49,7 +60,7 @@ def data_form(workspace: Workspace) -> Wish | None:
         )
         system = st.text_input(t("page.data.system"), key="data_system", persist_state="session")
     with right:
-        model = choose_model(workspace)
+        model = choose_model(workspace, "data_model")
         if source == "identity":
             languages = {known: t(f"page.start.language.{known or 'both'}") for known in (None, *LANGUAGES)}
             spoken = st.selectbox(
@@ -59,6 +70,9 @@ def data_form(workspace: Workspace) -> Wish | None:
                 key="data_language",
                 persist_state="session",
             )
+    if kept:
+        with shown_errors(), st.container(border=True, key="data_file_panel"):
+            reading = data_file(workspace, kept, model)
     replay = st.toggle(
         t("page.data.replay"),
         value=True,
@@ -66,33 +80,80 @@ def data_form(workspace: Workspace) -> Wish | None:
         key="data_replay",
         persist_state="session",
     )
+    folder = workspace.model(model) if model else workspace.starter
+    template, reason = choose_template(folder)
     asked = st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make")
     if asked and source != "identity" and file is None:
         st.warning(t("page.data.need_file"))
         return None
-    return Wish(name, file, model, replay, system=system, language=spoken) if asked else None
+    wish = Wish(
+        name,
+        file,
+        model,
+        replay,
+        system=system,
+        language=spoken,
+        template=template,
+        template_reason=reason,
+        reading=reading,
+    )
+    return wish if asked else None
 
 
-def uploaded(workspace: Workspace) -> Path | None:
-    """A file of the person's own, checked at once; it is kept when the page is left and come back to."""
+@contextmanager
+def by_own_name(workspace: Workspace) -> Iterator[None]:
+    """What is wrong with an uploaded file is said of the name it came with, not of where it is kept."""
+    try:
+        yield
+    except InputError as error:
+        known = st.session_state.get("data_upload")
+        if known and error.values.get("path") == file_of(workspace, known):
+            error.values["path"] = known.name
+        raise
+
+
+def uploaded(workspace: Workspace) -> Upload | None:
+    """A file of the person's own; it is kept when the page is left and come back to."""
     limit = st.get_option("server.maxUploadSize")
     file = st.file_uploader(
         t("page.data.file", limit=limit),
-        type=["json", "jsonl"],
+        type=sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED),
         help=t("page.data.file.help", example=f"`{EXAMPLE}`"),
         key="data_file",
     )
-    known = st.session_state.get("data_upload")
-    if file is not None and (known is None or known[0] != file.file_id):
-        st.session_state.pop("data_upload", None)
+    if file is not None and is_new("uploaded", file.file_id):
         with shown_errors():
-            kept = keep_upload(workspace, file.getvalue(), file.name)
-            st.session_state["data_upload"] = (file.file_id, file.name, kept)
-    if known := st.session_state.get("data_upload"):
-        _, name, kept = known
-        st.caption(t("page.data.file.read", count=kept.conversations, name=name))
-        return workspace.upload(kept.digest)
-    return None
+            st.session_state["data_upload"] = keep_upload(workspace, file.getvalue(), file.name)
+    take_from_inbox(workspace)
+    found: Upload | None = st.session_state.get("data_upload")
+    return found
+
+
+def is_new(where: str, what: str) -> bool:
+    """Whether something else was chosen there than before: then the file before is put aside."""
+    seen: dict[str, str] = st.session_state.setdefault("data_seen", {})
+    new = seen.get(where) != what
+    if new:
+        st.session_state.pop("data_upload", None)
+    seen[where] = what
+    return new
+
+
+def take_from_inbox(workspace: Workspace) -> None:
+    """A file that lies on this machine already: one is chosen, no path is typed."""
+    files = {file.name: file for file in inbox_files(workspace)}
+    if not files:
+        st.caption(t("page.data.inbox.help", folder=inbox(workspace)))
+        return
+    chosen = st.selectbox(
+        t("page.data.inbox", folder=inbox(workspace)),
+        ["", *files],
+        format_func=lambda name: name or "–",
+        key="data_inbox",
+    )
+    if chosen and is_new("inbox", chosen):
+        with shown_errors(), st.spinner(t("page.data.inbox.reading")):
+            st.session_state["data_upload"] = keep_file(workspace, files[chosen])
 
 
 def earlier(workspace: Workspace) -> Path | None:
@@ -111,19 +172,3 @@ def earlier(workspace: Workspace) -> Path | None:
         return Path(about_data(chosen)["source"])
     except TuneboardError:
         return None
-
-
-def choose_model(workspace: Workspace) -> str | None:
-    """The starter, or another model of the workspace that can be trained."""
-    others = [model for model in known_models(workspace) if model.trainable and model.name != "starter"]
-    labels = {"": t("page.data.starter")}
-    labels |= {model.name: f"{model.name} · {counted(model.parameters)}" for model in others}
-    chosen = st.selectbox(
-        t("page.data.model"),
-        list(labels),
-        format_func=labels.__getitem__,
-        help=t("page.data.model.help"),
-        key="data_model",
-        persist_state="session",
-    )
-    return chosen or None

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
-from core.data.conversations import Conversation, read_conversations
-from core.data.preview import Counts, Encoder, Offsets, read_page, row_offsets, sampled
+from core.data.conversations import Conversation
+from core.data.lengths import Lengths, measure
+from core.data.opening import read_conversations
+from core.data.preview import Encoder, Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
 from core.errors import NoSuchFile
 from core.paths import RunPaths
@@ -16,15 +16,19 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.steps import train
 from core.steps.data import about_data
+from ui.data_lengths import show_lengths
 from ui.data_rows import show_rows
+from ui.parity_panel import show_parity
 from ui.text import t
 
-BARS = 40
 LARGEST_SOURCE = 50_000_000  # bytes; half a second
 
 
 def data_panel(run: RunPaths) -> None:
     """Counts, what is wrong, the histogram, the rows. Raises MissingArtefact, NoSuchFile, NotAModel."""
+    if run.adopted.exists():
+        st.info(t("page.data.adopted"), icon=":material/lock:")
+        return
     about, recipe = about_data(run), train.recipe_of(run)
     rows, source = Path(about["path"]), Path(about["source"])
     if not rows.exists():
@@ -34,6 +38,7 @@ def data_panel(run: RunPaths) -> None:
     if taught is not None and not known_to_name(source, _stamp(source), about["name"]):
         st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
     offsets, tokenizer = known_offsets(rows, _stamp(rows)), train.model_of(run).tokenizer_file
+    show_parity(tokenizer.parent, recipe)
     show_lengths(known_lengths(rows, _stamp(rows), tokenizer, recipe.template), len(offsets), recipe)
     encoder = known_encoder(tokenizer, recipe.template)
     show_rows(rows, offsets, encoder, recipe, taught)
@@ -54,35 +59,6 @@ def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
             st.metric(t(f"page.data.{name}"), f"{value:,}", help=help_text, width="content")
 
 
-def show_lengths(counts: Counts, rows: int, recipe: Recipe) -> None:
-    """The histogram, and how many rows are cut at the recipe's length as it is now."""
-    cut = round(float((counts > recipe.max_length).mean()) * rows)
-    if cut:
-        warning = t("page.data.cut", count=cut, limit=recipe.max_length)
-        st.warning(warning, icon=":material/content_cut:")
-    alt = t("page.data.lengths.alt", count=len(counts), least=int(counts.min()), most=int(counts.max()))
-    st.plotly_chart(length_figure(counts), key="lengths", config={"displayModeBar": False}, alt=alt)
-    if len(counts) < rows:
-        st.caption(t("page.data.sampled", count=len(counts)))
-
-
-def length_figure(counts: Counts) -> go.Figure:
-    """Bars made here: a million lengths are never sent."""
-    heights, edges = np.histogram(counts, bins=min(BARS, max(1, int(np.ptp(counts)))))
-    bars = go.Bar(
-        x=(edges[:-1] + edges[1:]) / 2, y=heights, width=np.diff(edges), marker={"color": "#1f6feb"}
-    )
-    layout = {
-        "height": 220,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 40},
-        "template": "none",
-        "bargap": 0.05,
-        "xaxis": {"title": {"text": t("page.data.lengths")}},
-        "yaxis": {"automargin": True},
-    }
-    return go.Figure(data=[bars], layout=layout)
-
-
 @st.cache_data(show_spinner=False, max_entries=8)
 def known_offsets(rows: Path, stamp: float) -> Offsets:  # noqa: ARG001  a changed file is read anew
     return row_offsets(rows)
@@ -94,9 +70,9 @@ def known_encoder(tokenizer_file: Path, template: str) -> Encoder:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def known_lengths(rows: Path, stamp: float, tokenizer_file: Path, template: str) -> Counts:
+def known_lengths(rows: Path, stamp: float, tokenizer_file: Path, template: str) -> Lengths:
     offsets = sampled(known_offsets(rows, stamp))
-    return known_encoder(tokenizer_file, template).lengths(read_page(rows, offsets))
+    return measure(known_encoder(tokenizer_file, template), read_page(rows, offsets))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

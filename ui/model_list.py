@@ -12,11 +12,12 @@ from core.hubs import HUBS, source_of
 from core.import_paths import ImportPaths, imports
 from core.importing import IMPORT, Listed
 from core.jobs.job import JobPaths, read_spec
+from core.jobs.launch import launch
 from core.jobs.status import State
 from core.paths import Workspace
 from core.steps import download, import_model
 from core.steps.step import counted, megabytes
-from ui.frame import shown_errors
+from ui.frame import STARTING, shown_errors
 from ui.job_panel import is_live, status_of
 from ui.step_panel import Work, begin, follow_work
 from ui.text import language, t
@@ -114,7 +115,10 @@ def _start(workspace: Workspace, place: str, given: str, name: str, copy: bool) 
     if place == FOLDER and source.hub:
         raise NoSuchSource(source=given)
     paths, spec = importing.plan(workspace, source, name.strip() or None, copy)
-    begin(paths.job(IMPORT), replace(spec, asked_by=getpass.getuser()))
+    with STARTING:  # the second press of a double click finds the first one's job
+        if not is_live(status_of(paths.job(IMPORT))):
+            launch(paths.job(IMPORT), replace(spec, asked_by=getpass.getuser()))
+    st.rerun()
 
 
 def _work(paths: ImportPaths) -> tuple[ImportPaths, Work] | None:

@@ -21,7 +21,7 @@ from ui.job_panel import is_live
 from ui.step_panel import Work, follow_work
 from ui.text import language, t
 
-SENDING = ("send", "fetch", "check")
+SENDING = ("send", "fetch", "arrival")
 PARTS = ("gguf", "shard", *SENDING)
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
 

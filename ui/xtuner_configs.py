@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.paths import RunPaths
 from core.recipe.presets import OF_THE_DATA
-from core.recipe.xtuner_file.catalog import Shipped, shipped
+from core.recipe.xtuner_file.catalog import Shipped, search, shipped
 from core.recipe.xtuner_file.compare import Difference
 from core.recipe.xtuner_file.opening import open_config
 from core.recipe.xtuner_file.reader import LARGEST_FILE
@@ -38,18 +38,22 @@ def show_differences(found: list[Difference]) -> None:
     misfits = [one for one in found if not one.on_purpose]
     if misfits:
         st.markdown(f"**{t('configs.misfits', count=len(misfits))}**")
-        st.markdown("\n".join(map(_line, misfits)))
+        st.markdown(_by_reason(misfits))
     else:
         st.success(t("configs.all_fit"), icon=":material/check_circle:")
     if others := [one for one in found if one.on_purpose]:
         with st.popover(t("configs.on_purpose", count=len(others)), icon=":material/info:", key="on purpose"):
-            st.markdown("\n".join(map(_line, others)))
+            st.markdown(_by_reason(others))
 
 
 def _choose(run: RunPaths, draft: Draft) -> None:
+    help_text = t("configs.search.help")
+    words = st.text_input(
+        t("configs.search"), placeholder="internlm oasst1", help=help_text, key=f"words {run.id}"
+    )
     chosen = st.selectbox(
         t("configs.choose"),
-        shipped(),
+        search((words or "").split()),
         index=None,
         format_func=lambda one: one.name,
         placeholder=t("configs.placeholder"),
@@ -68,9 +72,9 @@ def _choose(run: RunPaths, draft: Draft) -> None:
             icon=":material/download:",
             key="config_copy",
         )
+        _show_file(chosen)
     if found != "sft":
         st.info(t("configs.no_recipe", reason=t(f"config.kind.{found}")), icon=":material/info:")
-    _show_file(chosen)
 
 
 def _show_file(chosen: Shipped) -> None:
@@ -81,7 +85,7 @@ def _show_file(chosen: Shipped) -> None:
 def _upload(run: RunPaths, draft: Draft) -> None:
     label, help_text = t("configs.upload"), t("configs.upload.help")
     key = f"config file {run.id} {draft.edition}"
-    file = st.file_uploader(label, type=["py"], help=help_text, key=key)
+    file = st.file_uploader(label, type=["py"], max_upload_size=1, help=help_text, key=key)
     if file and file.size > LARGEST_FILE:
         st.error(t("page.config.upload.large", limit=LARGEST_FILE // 1000))
     elif file:
@@ -101,10 +105,19 @@ def _key(run: RunPaths) -> str:
     return f"config differences {run.id}"
 
 
-def _line(one: Difference) -> str:
+def _by_reason(found: list[Difference]) -> str:
+    """Each reason once, with the places below it."""
+    lines = []
+    for why in dict.fromkeys(one.why for one in found):
+        lines.append(f"- {t(f'config.why.{why}')}")
+        lines += [f"  - {_place(one)}" for one in found if one.why == why]
+    return "\n".join(lines)
+
+
+def _place(one: Difference) -> str:
     """A value is somebody's text: shown as code, without a line break or a mark that ends it."""
     file, recipe = (_code(value) for value in (one.file, one.recipe))
-    return f"- {_code(one.place)}: {file} → {recipe}  \n  {t(f'config.why.{one.why}')}"
+    return f"{_code(one.place)}: {file} → {recipe}"
 
 
 def _code(value: str | None) -> str:

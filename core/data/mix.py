@@ -56,6 +56,32 @@ def mix(
     return [_with_system(conversation, system) for conversation in mixed]
 
 
+def weighted(
+    parts: Sequence[tuple[Sequence[Conversation], float]], rows: int | None, seed: int
+) -> list[Conversation]:
+    """``rows`` conversations of several parts in proportion to their weights, each part repeated evenly until
+    it fills, shuffled by ``seed``. By default as many rows as all parts together have."""
+    parts = [(part, weight) for part, weight in parts if part and weight > 0]
+    shuffle = Random(seed)  # noqa: S311
+    wanted = _counts([weight for _, weight in parts], rows or sum(len(part) for part, _ in parts))
+    mixed = [
+        row for (part, _), count in zip(parts, wanted, strict=True) for row in _repeated(part, count, shuffle)
+    ]
+    shuffle.shuffle(mixed)
+    return mixed
+
+
+def _counts(weights: Sequence[float], rows: int) -> list[int]:
+    """Whole numbers in proportion to the weights; the largest remainders get what is left of ``rows``."""
+    whole = sum(weights)
+    exact = [rows * weight / whole for weight in weights]
+    counts = [int(count) for count in exact]
+    by_rest = sorted(range(len(exact)), key=lambda place: counts[place] - exact[place])
+    for place in by_rest[: rows - sum(counts)]:
+        counts[place] += 1
+    return counts
+
+
 def in_even_batches(
     rows: Sequence[Conversation], length: Callable[[Conversation], int], batch: int, seed: int
 ) -> list[Conversation]:

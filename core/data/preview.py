@@ -25,6 +25,7 @@ SAMPLED = 2000
 
 Offsets: TypeAlias = npt.NDArray[np.int64]
 Counts: TypeAlias = npt.NDArray[np.int64]
+Segment: TypeAlias = tuple[int, bool]
 
 
 def row_offsets(path: Path) -> Offsets:
@@ -94,15 +95,50 @@ class Encoder:
 
     def lengths(self, conversations: Sequence[Conversation]) -> Counts:
         """Tokens of each conversation before it is cut."""
-        texts = [text for c in conversations for turn in c for text, _ in self._texts(turn)]
-        lengths = iter([len(e) for e in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)])
-        return np.array([self._length(conversation, lengths) for conversation in conversations], np.int64)
+        totals = [sum(size for size, _ in row) for row in self.segments(conversations)]
+        return np.array(totals, np.int64)
 
-    def _length(self, conversation: Conversation, lengths: Iterator[int]) -> int:
-        texts = sum(next(lengths) for turn in conversation for _ in self._texts(turn))
-        added = len(conversation) if self._ends and self.last is not None else 0
-        begins = len(conversation) if self._ends else 1
-        return texts + added + (begins if self.first is not None else 0)
+    def segments(self, conversations: Sequence[Conversation]) -> Iterator[list[Segment]]:
+        """Each conversation as stretches of tokens in their order: (how many, whether they are trained)."""
+        texts = [text for c in conversations for turn in c for text, _ in self._texts(turn)]
+        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        sizes = iter([len(encoding) for encoding in encoded])
+        for conversation in conversations:
+            yield list(self._segments(conversation, sizes))
+
+    def _segments(self, conversation: Conversation, sizes: Iterator[int]) -> Iterator[Segment]:
+        for number in range(len(conversation)):
+            if self.first is not None and (number == 0 or self._ends):
+                yield 1, False
+            yield next(sizes), False
+            yield next(sizes) + (1 if self._ends and self.last is not None else 0), True
+            yield next(sizes), False
+
+    def prompt_ids(self, conversation: Conversation) -> list[int]:
+        """What training has before the last turn's answer: what a server must send to get that answer."""
+        pieces = list(self._pieces(conversation))
+        while pieces and not pieces[-1].trained:
+            pieces.pop()
+        while pieces and pieces[-1].trained:
+            pieces.pop()
+        return [token for piece in pieces for token in piece.ids]
+
+    def prompt_text(self, conversation: Conversation) -> str:
+        """The text of :meth:`prompt_ids`, special tokens as they are written."""
+        *earlier, last = conversation
+        before = "".join(
+            self._written(self.first if n == 0 or self._ends else None) + self._turn_text(turn)
+            for n, turn in enumerate(earlier)
+        )
+        begin = self.first if not earlier or self._ends else None
+        return before + self._written(begin) + self.template.prompt(last.input, last.system)
+
+    def _turn_text(self, turn: Turn) -> str:
+        asked, answered, between = (text for text, _ in self._texts(turn))
+        return asked + answered + self._written(self.last if self._ends else None) + between
+
+    def _written(self, token: int | None) -> str:
+        return "" if token is None else str(self.tokenizer.id_to_token(token))
 
     @property
     def _ends(self) -> bool:

@@ -14,13 +14,16 @@ from core.data.questions import held_back_questions, replay_bank, same_question
 HALF_CHARACTER = "\ufffd"
 
 
-def questions_to_ask(taught: Sequence[Conversation], count: int, seed: int) -> list[str]:
-    """Up to ``count`` replay questions, the languages in turn, less any that is taught or held back in other
-    words or punctuation."""
+def questions_to_ask(
+    taught: Sequence[Conversation], count: int, seed: int, own: Sequence[str] = ()
+) -> list[str]:
+    """Up to ``count`` replay questions, ``own`` or the shipped ones (the languages in turn), less any that is
+    taught or held back in other words or punctuation."""
     taken = {same_question(turn.input) for conversation in taught for turn in conversation}
     taken |= {same_question(held.question) for held in held_back_questions()}
     shuffle = Random(seed)  # noqa: S311  an order, not a secret
-    left = [[q for q in bank if same_question(q) not in taken] for bank in replay_bank().values()]
+    banks = [tuple(dict.fromkeys(own))] if own else replay_bank().values()
+    left = [[q for q in bank if same_question(q) not in taken] for bank in banks]
     for bank in left:
         shuffle.shuffle(bank)
     return _in_turn(left)[:count]

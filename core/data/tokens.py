@@ -68,7 +68,7 @@ def row_length(tokenizer: Path, template: Template) -> Callable[[Conversation], 
 def _counter(tokenizer: Path, template: Template) -> Callable[[Conversation], _Row]:
     """What counts one conversation; the tokenizer is read once for all."""
     reader = read_tokenizer(tokenizer)
-    begin, sep = _first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
+    begin, sep = first_tokens(tokenizer), len(reader.encode(template.sep, add_special_tokens=False))
     return partial(_count, reader=reader, template=template, begin=begin, sep=sep)
 
 
@@ -91,7 +91,7 @@ def read_tokenizer(tokenizer: Path) -> Tokenizer:
         raise NotAModel(folder=tokenizer.parent, reason=reason) from error
 
 
-def _first_tokens(tokenizer: Path) -> int:
+def first_tokens(tokenizer: Path) -> int:
     """How many tokens XTuner puts before a conversation: one, or none."""
     config = read_json(tokenizer.with_name("tokenizer_config.json")) or {}
     plain = config.get("tokenizer_class") in WITHOUT_FIRST_TOKEN or not config.get("bos_token")

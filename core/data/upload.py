@@ -1,42 +1,135 @@
-"""An uploaded file of conversations: checked, then kept under the hash of what it says."""
+"""Data files in the workspace: uploaded ones, and the versions that mending makes of them.
+
+Each is kept under the hash of what it says; beside it stands what it is called and what it was made from.
+"""
 
 import hashlib
 import os
+import shutil
 import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
 
-from core.data.conversations import read_conversations
-from core.errors import InputError
-from core.paths import Workspace, make_folder
+from core.data.opening import open_data
+from core.data.reading.encodings import opened
+from core.data.reading.source import PACKED, SUFFIXES, files_of
+from core.errors import EmptyData, InputError
+from core.files import read_json, write_json
+from core.paths import DataPaths, Workspace, make_folder
+from core.source_paths import cache_of, upload_about, uploads_of
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A kept file: the hash of its content, and how many conversations it has."""
+    """A kept file: the hash of its content, the end of its file name, what a person calls it, its rows.
+
+    ``parent`` is the hash of the version that it was made from, by mending ``fix`` (a finding's code); both
+    are empty for a file as it was given.
+    """
 
     digest: str
-    conversations: int
+    kind: str
+    name: str
+    rows: int
+    parent: str = ""
+    fix: str = ""
 
 
 def keep_upload(workspace: Workspace, content: bytes, name: str) -> Upload:
-    """Keep a file that holds conversations. ``name`` is only what errors call it.
+    """Keep a file that has rows, with whatever faults. ``name`` tells the kind of file, and is shown.
 
-    Raises what :func:`~core.data.conversations.read_conversations` does, NotWritable, OSError. A file that is
-    refused is not kept.
+    Raises Unreadable, EmptyData, NotWritable, OSError. A file that is refused is not kept.
     """
-    digest = hashlib.sha256(content).hexdigest()
-    path = workspace.upload(digest)
-    make_folder(path.parent, exist_ok=True)
-    descriptor, unchecked = tempfile.mkstemp(prefix=".", dir=path.parent)
+    with _unnamed(workspace) as unchecked:
+        unchecked.write_bytes(content)
+        return _keep(workspace, unchecked, Upload("", kind_of(name), PurePath(name).name, 0))
+
+
+def keep_file(workspace: Workspace, given: Path) -> Upload:
+    """Keep a copy of a file that lies on this machine. Raises as :func:`keep_upload` does, and NoSuchFile."""
+    with _unnamed(workspace) as unchecked:
+        with opened(given) as source, unchecked.open("wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        return _keep(workspace, unchecked, Upload("", kind_of(given.name), given.name, 0))
+
+
+def keep_version(workspace: Workspace, parent: Upload, lines: Iterable[str], fix: str) -> Upload:
+    """Keep what mending ``parent`` has made. Raises EmptyData when nothing is left, NotWritable, OSError."""
+    with _unnamed(workspace) as unchecked:
+        with unchecked.open("w", encoding="utf-8", newline="\n") as out:
+            out.writelines(f"{line}\n" for line in lines)
+        return _keep(workspace, unchecked, Upload("", "jsonl", parent.name, 0, parent.digest, fix))
+
+
+def _keep(workspace: Workspace, file: Path, about: Upload) -> Upload:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    path = workspace.upload(digest, about.kind)
+    new = not path.exists()
+    if new:
+        file.replace(path)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-        count = len(read_conversations(Path(unchecked)))
-        Path(unchecked).replace(path)
+        source = open_data(path, cache_of(workspace)).source
+        if not len(source) and not any(part.refused for part in source.parts):
+            raise EmptyData(path=about.name)
     except InputError as error:
-        error.values["path"] = name
+        error.values["path"] = about.name
+        if new:
+            path.unlink(missing_ok=True)
         raise
+    known = find_upload(workspace, digest)
+    kept = Upload(digest, about.kind, about.name, len(source), about.parent, about.fix)
+    # A version that says what an earlier one said is that one: its own parents stay.
+    if known is None or not known.parent:
+        write_json(upload_about(workspace, digest), asdict(kept))
+    return kept
+
+
+def find_upload(workspace: Workspace, digest: str) -> Upload | None:
+    """The kept file with this hash."""
+    found = read_json(upload_about(workspace, digest))
+    return Upload(**found) if isinstance(found, dict) else None
+
+
+def file_of(workspace: Workspace, kept: Upload) -> Path:
+    """Where a kept file is."""
+    return workspace.upload(kept.digest, kept.kind)
+
+
+def keep_given(place: DataPaths, given: Path) -> list[dict[str, str]]:
+    """Copy what was given, a file or a folder's data files, beside the data that is made of it.
+
+    Returns each one's name, SHA-256 and copy. Raises OSError.
+    """
+    kept = []
+    for number, file in enumerate(files_of(given), 1):
+        copy = place.given(number, kind_of(file.name))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+        with copy.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        kept.append({"file": str(file), "sha256": digest, "copy": str(copy)})
+    return kept
+
+
+def kind_of(name: str) -> str:
+    """The end of a file's name that tells what it is, of the known ones: "csv", "jsonl.gz", else "json"."""
+    suffixes = [suffix.lower() for suffix in PurePath(name).suffixes[-2:]]
+    packed = suffixes.pop() if suffixes and suffixes[-1] in PACKED else ""
+    kind = suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else ".json"
+    return (kind + packed).removeprefix(".")
+
+
+@contextmanager
+def _unnamed(workspace: Workspace) -> Iterator[Path]:
+    """A new file in the room of uploads, gone in the end unless it was renamed."""
+    folder = uploads_of(workspace)
+    make_folder(folder, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=".", dir=folder)
+    os.close(descriptor)
+    try:
+        yield Path(name)
     finally:
-        Path(unchecked).unlink(missing_ok=True)
-    return Upload(digest, count)
+        Path(name).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ The request is a JSON file ``{"hub", "name", "revision", "folder"}``. Beside it 
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -28,7 +29,7 @@ AT_ONCE = 4
 PATIENCE = (0.5, 2.0, 8.0)
 LONGEST_WAIT = 60.0
 SPARE = 50_000_000
-
+PIECE = re.compile(r"_\d+_\d+|\.incomplete|\.parallel_tmp")
 T = TypeVar("T")
 
 
@@ -66,18 +67,25 @@ def download(client: Client, source: Source, folder: Path, listing: Path) -> Non
 
 
 def _check_room(folder: Path, chosen: Sequence[RemoteFile]) -> None:
-    """What is there already needs no room; weights that are converted lie there twice for a while."""
+    """What is there already needs no room; weights that are converted lie there twice for a while, and so
+    does a large file that modelscope-hub puts together of its pieces."""
     twice = is_converted(read_object(folder / "config.json")) or any(is_pickle(file.name) for file in chosen)
     total = sum(file.size for file in chosen)
-    check_space(folder, total - folder_bytes(folder) + (total if twice else 0) + SPARE)
+    again = total if twice else max(file.size for file in chosen)
+    check_space(folder, total - folder_bytes(folder) + again + SPARE)
 
 
 def _remove_others(folder: Path, chosen: Sequence[RemoteFile]) -> None:
-    """What an earlier download of another revision left."""
-    names = {file.name for file in chosen}
-    for file in folder.iterdir():
-        if file.is_file() and file.name not in names and not file.name.endswith(".incomplete"):
-            file.unlink()
+    """What an earlier download of another revision left; unfinished files stay."""
+    for path in folder.iterdir():
+        if path.is_file() and not any(_belongs(path, file) for file in chosen):
+            path.unlink()
+
+
+def _belongs(path: Path, file: RemoteFile) -> bool:
+    """Whether a path is a file or one of its pieces, as modelscope-hub names them."""
+    rest = path.name.removeprefix(file.name)
+    return path.name == file.name or (rest != path.name and bool(PIECE.fullmatch(rest)))
 
 
 def _fetch(client: Client, source: Source, revision: str, file: RemoteFile, folder: Path) -> None:
@@ -98,7 +106,9 @@ def _fetch(client: Client, source: Source, revision: str, file: RemoteFile, fold
 
 def _forget(folder: Path, file: RemoteFile) -> None:
     """Drop a wrong file and what the clients remember of it, so that all of it is fetched anew."""
-    (folder / file.name).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if _belongs(path, file):
+            path.unlink()
     for left in folder.rglob(f"{file.name}*.metadata"):
         left.unlink(missing_ok=True)
 

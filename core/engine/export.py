@@ -13,15 +13,19 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from core.data.parity import parity
+from core.engine.answer import end_tokens
 from core.engine.whole_folder import whole_folder
 from core.files import write_json
+from core.recipe.templates import TEMPLATES
 
 # A safetensors file's header counts too: a tensor's name, type, shape and place.
 HEADER_BYTES = 200
 
 
-def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
-    """XTuner's checkpoint into a PEFT adapter, by XTuner's own ``pth_to_hf``."""
+def convert(config: str, checkpoint: str, adapter: str, shard: str, base: str, template: str) -> None:
+    """XTuner's checkpoint into a PEFT adapter, by XTuner's own ``pth_to_hf``, with the tokenizer that speaks
+    to it as it was trained."""
     from core.engine.patches import patch_xtuner
     from core.engine.xtuner_tool import run_xtuner_tool
 
@@ -32,10 +36,14 @@ def convert(config: str, checkpoint: str, adapter: str, shard: str) -> None:
             "xtuner.tools.model_converters.pth_to_hf",
             [config, checkpoint, str(folder), "--max-shard-size", shard, "--safe-serialization"],
         )
+        speaking_tokenizer(base, template)[0].save_pretrained(folder)
 
 
-def merge(base: str, adapter: str, merged: str, shard: str) -> None:
+def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> None:
     """Base and adapter into one float16 model with the base's tokenizer and generation settings.
+
+    Where the base's own chat template does not say what was trained, the training's is written, and its end
+    marks end an answer.
 
     The steps are those of ``xtuner convert merge`` (xtuner/tools/model_converters/merge.py), less its
     ``trust_remote_code=True`` and its 8 s of imports.
@@ -46,9 +54,12 @@ def merge(base: str, adapter: str, merged: str, shard: str) -> None:
     tuned = PeftModel.from_pretrained(model, adapter, device_map=device, is_trainable=False)
     print("merging", flush=True)
     result = tuned.merge_and_unload()
+    tokenizer, ends = speaking_tokenizer(base, template)
+    if ends:
+        result.generation_config.eos_token_id = ends
     with whole_folder(Path(merged)) as folder:
         result.save_pretrained(folder, safe_serialization=True, max_shard_size=shard)
-        AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     print(f"merged into {merged}", flush=True)
 
 
@@ -89,6 +100,17 @@ def _places(source: Path) -> dict[str, tuple[Path, int]]:
 def _tensor(file: Path, key: str) -> torch.Tensor:
     with safe_open(file, framework="pt") as tensors:
         return tensors.get_tensor(key)
+
+
+def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:
+    """The base's tokenizer with the chat template of what is made of it; with the ids that end an answer
+    where that is the training's own template."""
+    tokenizer, template = AutoTokenizer.from_pretrained(base), TEMPLATES[name]
+    written = parity(Path(base), template).publish
+    if written is None:
+        return tokenizer, []
+    tokenizer.chat_template = written
+    return tokenizer, end_tokens(tokenizer, template)
 
 
 def _build_unquantized() -> None:

@@ -107,10 +107,10 @@ class ModelScope:
         from modelscope_hub import errors
         from modelscope_hub.config import HubConfig
 
-        token = os.environ.get("MODELSCOPE_API_TOKEN", "")
+        config = HubConfig(token=os.environ.get("MODELSCOPE_API_TOKEN", ""))
         self.errors: Any = errors
-        self.address = HubConfig(token=token).endpoint
-        self.api = modelscope_hub.HubApi(token=token)
+        self.address = config.endpoint
+        self.api = modelscope_hub.HubApi(config)
 
     def files(self, source: Source) -> tuple[str, list[RemoteFile]]:
         revision = source.revision or "master"

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen2TokenizerFast,
+)
 
 from core.engine.model_weights import first_line
 from core.engine.sentencepiece_tokenizer import llama_tokenizer
@@ -28,7 +33,7 @@ def write_tokenizer(
     ``rows`` are the model's embeddings. Raises NotAModel.
     """
     about = _settings(source)
-    if is_converted(config):
+    if is_converted(config) or _needs_conversion(source, about):
         tokenizer = _converted(source, about, str(config["model_type"]))
     elif (source / "tokenizer.json").exists():
         if about:
@@ -36,11 +41,11 @@ def write_tokenizer(
         tokenizer = _loaded(folder, source)
     else:
         tokenizer = _loaded(source, source)
-    ended = _end(tokenizer, config)
-    if ended or not (folder / "tokenizer.json").exists():
+    changed = _end(tokenizer, config)
+    if _begins_with_nothing(tokenizer):
+        tokenizer, changed = _without_first_token(tokenizer), True
+    if changed or not (folder / "tokenizer.json").exists():
         tokenizer.save_pretrained(folder)
-    if is_converted(config):  # a copy of what tokenizer.json holds
-        (folder / "tokenizer.model").unlink(missing_ok=True)
     _check_embeddings(tokenizer, rows, source)
     return tokenizer
 
@@ -64,6 +69,14 @@ def without_code(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _settings(source: Path) -> dict[str, Any]:
     file = source / "tokenizer_config.json"
     return read_object(file) if file.exists() else {}
+
+
+def _needs_conversion(source: Path, about: Mapping[str, Any]) -> bool:
+    """Whether there is a Llama's tokenizer.model alone. transformers' own conversion (4.57.6) would put a
+    space before every text, whatever the file says."""
+    named = str(about.get("tokenizer_class", "LlamaTokenizer"))
+    alone = (source / "tokenizer.model").exists() and not (source / "tokenizer.json").exists()
+    return alone and named.startswith("LlamaTokenizer")
 
 
 def _converted(source: Path, about: Mapping[str, Any], kind: str) -> PreTrainedTokenizerFast:
@@ -101,6 +114,29 @@ def _end(tokenizer: PreTrainedTokenizerBase, config: Mapping[str, Any]) -> bool:
         return False
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     return True
+
+
+def _begins_with_nothing(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether neither the tokenizer nor the chat template puts the first token before a text (SmolLM2)."""
+    if tokenizer.bos_token is None or "bos_token" in str(tokenizer.chat_template or ""):
+        return False
+    return bool(tokenizer("a")["input_ids"][:1] != [tokenizer.bos_token_id])
+
+
+def _without_first_token(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """The same tokens as Qwen2's class: before the texts of every other, XTuner 0.2.0 puts a first token, and
+    crashes where there is none."""
+    return Qwen2TokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        unk_token=tokenizer.unk_token,
+        bos_token=None,
+        eos_token=tokenizer.eos_token,
+        pad_token=tokenizer.pad_token or tokenizer.eos_token,
+        model_max_length=tokenizer.model_max_length,
+        chat_template=tokenizer.chat_template,
+        clean_up_tokenization_spaces=False,
+        padding_side="right",
+    )
 
 
 def _check_embeddings(tokenizer: PreTrainedTokenizerBase, rows: int, source: Path) -> None:

@@ -36,8 +36,9 @@ KEPT = (
     "pad_token_id",
     "torch_dtype",
 )
-# transformers' InternLM3 takes whatever its Llama takes; InternLM2's own code knows these two.
+# The scalings that each one's code knows; InternLM3's is transformers' Llama.
 ROPE_TYPES = {
+    "internlm": ("dynamic",),
     "internlm2": ("linear", "dynamic"),
     "internlm3": ("default", "linear", "dynamic", "yarn", "llama3"),
 }
@@ -75,27 +76,30 @@ def llama_config(config: Mapping[str, Any], where: object) -> dict[str, Any]:
 
 
 def _rope(kind: str, config: Mapping[str, Any], where: object) -> dict[str, Any]:
-    if kind == "internlm":
-        # The authors' own default; up to max_position_embeddings it makes no difference.
-        rotary: Mapping[str, Any] = config.get("rotary") or {"base": 10000, "type": "dynamic"}
-        scaling, rope_type = None, rotary.get("type", "origin")
-        if rope_type == "dynamic":
-            scaling = {"rope_type": "dynamic", "factor": float(rotary.get("scaling_factor", 1.0))}
-        elif rope_type != "origin":
-            raise NotAModel(folder=where, reason=say("model.rope", kind=rope_type))
-        return {"rope_theta": float(rotary.get("base", 10000)), "rope_scaling": scaling}
-    scaling = config.get("rope_scaling")
-    if isinstance(scaling, dict):
-        rope_type = scaling.get("rope_type", scaling.get("type"))
-        if rope_type not in ROPE_TYPES[kind]:
-            raise NotAModel(folder=where, reason=say("model.rope", kind=rope_type))
-        scaling = {
-            "rope_type": rope_type,
-            **{k: v for k, v in scaling.items() if k not in {"type", "rope_type"}},
-        }
+    base, scaling = _first_rope(config) if kind == "internlm" else _later_rope(config)
+    if scaling is not None:
+        if scaling["rope_type"] not in ROPE_TYPES[kind]:
+            raise NotAModel(folder=where, reason=say("model.rope", kind=scaling["rope_type"]))
         if "factor" in scaling:
             scaling["factor"] = float(scaling["factor"])
-    return {"rope_theta": float(config.get("rope_theta", 10000)), "rope_scaling": scaling}
+    return {"rope_theta": float(base), "rope_scaling": scaling}
+
+
+def _first_rope(config: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | None]:
+    """InternLM's own; its default changes nothing up to max_position_embeddings."""
+    rotary = config.get("rotary") or {"type": "dynamic"}
+    kind, base = rotary.get("type", "origin"), rotary.get("base", 10000)
+    if kind == "origin":
+        return base, None
+    return base, {"rope_type": kind, "factor": rotary.get("scaling_factor", 1.0)}
+
+
+def _later_rope(config: Mapping[str, Any]) -> tuple[Any, dict[str, Any] | None]:
+    scaling, base = config.get("rope_scaling"), config.get("rope_theta", 10000)
+    if not isinstance(scaling, dict):
+        return base, None
+    rest = {name: value for name, value in scaling.items() if name not in {"type", "rope_type"}}
+    return base, {"rope_type": scaling.get("rope_type", scaling.get("type")), **rest}
 
 
 def llama_tensors(

@@ -1,4 +1,4 @@
-"""A tokenizer.json of InternLM's tokenizer.model, token for token.
+"""A tokenizer.json of a tokenizer.model, InternLM's or Llama's, token for token.
 
 The authors' tokenizers put a text's parts between special tokens through sentencepiece. Here the same pieces
 and merges stand in a ``tokenizers`` BPE: without a space put before the text where the model's own settings

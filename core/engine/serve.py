@@ -21,6 +21,7 @@ import json
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,8 +30,8 @@ from anyio import to_thread
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 from transformers.commands import serving
 
+from core.data.parity import speaking_template
 from core.engine.answer import end_tokens
-from core.recipe.chat_template import training_template
 from core.recipe.templates import TEMPLATES, Template
 
 NEVER = 10**9
@@ -96,7 +97,7 @@ class ChatServer(serving.ServeCommand):
         model, tokenizer = super()._load_model_and_data_processor(model_id_and_revision)
         if self.adapter:
             model.load_adapter(self.adapter)
-        tokenizer.chat_template = training_template(self.template, type(tokenizer).__name__)
+        tokenizer.chat_template = speaking_template(Path.cwd(), self.template)  # the model's folder
         model.generation_config.eos_token_id = end_tokens(tokenizer, self.template)
         model.generate = _watched(model.generate, model.config.max_position_embeddings)
         return model.eval(), tokenizer

@@ -12,6 +12,8 @@ _ANYWHERE = (
     ("cuda_out_of_memory", re.compile(r"CUDA out of memory|CUDA error: out of memory")),
     ("disk_full", re.compile(r"No space left on device|Disk quota exceeded")),
     ("killed_out_of_memory", re.compile(r"DataLoader worker .* is killed by signal: Killed")),
+    # torch 2.13's own words go on with how to load it all the same, which nobody should.
+    ("foreign_checkpoint", re.compile(r"WeightsUnpickler error: Unsupported \w+: (?P<said>\w+ [\w.]+)")),
 )
 # What names a cause only as the error itself: in passing, warnings speak of missing modules and files too.
 _AS_THE_ERROR = (
@@ -68,8 +70,8 @@ def error_line(tail: Sequence[str]) -> str:
 def _named(tail: Sequence[str], error: str) -> Cause | None:
     for key, pattern in _ANYWHERE:
         for line in reversed(tail):
-            if pattern.search(line):
-                return Cause(key, line.strip())
+            if match := pattern.search(line):
+                return Cause(key, match.groupdict().get("said") or line.strip())
     return next((Cause(key, error) for key, pattern in _AS_THE_ERROR if pattern.search(error)), None)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,10 +26,11 @@ STOP_GRACE = 20.0
 LEAVE_TIMEOUT = 5.0
 
 
-def launch(folder: Path, spec: JobSpec) -> None:
+def launch(folder: Path, spec: JobSpec, secrets: Mapping[str, str] | None = None) -> None:
     """Start the job in ``folder`` under a supervisor of its own and return when that is up (at most 10 s).
 
-    Files of an earlier try move to ``previous/N``. Raises JobRunning, JobNotStarted, NotWritable.
+    Files of an earlier try move to ``previous/N``. ``secrets`` are added to the environment and written
+    nowhere. Raises JobRunning, JobNotStarted, NotWritable.
     """
     paths = JobPaths(folder.absolute())
     make_folder(paths.folder, exist_ok=True)
@@ -37,7 +38,7 @@ def launch(folder: Path, spec: JobSpec) -> None:
         with FileLock(paths.launch_lock, timeout=2 * START_TIMEOUT):
             _refuse_beside_another(paths)
             _make_room(paths, spec)
-            _start_supervisor(paths)
+            _start_supervisor(paths, secrets)
     except Timeout as error:
         raise JobRunning(folder=folder) from error
     except OSError as error:
@@ -133,11 +134,17 @@ def _take_over(paths: JobPaths) -> None:
             _start_supervisor(paths)
 
 
-def _start_supervisor(paths: JobPaths) -> None:
+def _start_supervisor(paths: JobPaths, secrets: Mapping[str, str] | None = None) -> None:
     command = [sys.executable, "-m", "core.jobs.supervise", str(paths.folder)]
     with paths.supervisor_log.open("ab") as log:
         process = subprocess.Popen(
-            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=PROJECT,
+            env={**os.environ, **(secrets or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     # A dashboard lives for weeks: somebody must wait for the child, or it stays a zombie.
     threading.Thread(target=process.wait, daemon=True, name="wait for a supervisor").start()

@@ -70,7 +70,7 @@ def prove(run: RunPaths, bundle: Bundle, parcel: Parcel, facts: Facts, progress:
         progress.stage("fetch")
         post.fetch(run.job("fetch"), parcel, folder)
         changed = tuple(differing(bundle, folder))
-        progress.stage("check")
+        progress.stage("arrival")
         rows = () if changed else ask(run, bundle.what, folder, facts)
     exact = bundle.what != "gguf" or any(file.name == "model-f16.gguf" for file in bundle.files)
     found = Arrival(len(bundle.files), changed, rows, exact)
@@ -80,11 +80,11 @@ def prove(run: RunPaths, bundle: Bundle, parcel: Parcel, facts: Facts, progress:
 
 def ask(run: RunPaths, what: What, folder: Path, facts: Facts) -> tuple[Row, ...]:
     """Ask what is in ``folder`` and the merged model here. Raises StepFailed, StepStopped."""
-    job = run.job("check")
-    run_job("check", job, plan(run, job, what, folder, facts))
+    job = run.job("arrival")
+    run_job("arrival", job, plan(run, job, what, folder, facts))
     found = read_json(job / "answers.json")
     if found is None:
-        raise MissingArtefact(what="answers.json", where=job, step="check")
+        raise MissingArtefact(what="answers.json", where=job, step="arrival")
     return tuple(Row(**row) for row in found)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from core.machine import Machine
 from core.recipe.recipe import Recipe
 
-OF_THE_DATA = ("model", "data", "template", "system")
+OF_THE_DATA = ("model", "data", "template", "template_reason", "system")
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Recipe:
     model: Annotated[str, Field(min_length=1)]
     data: Annotated[str, Field(min_length=1)]
     template: Text = "auto"
+    template_reason: Text = ""
     system: Text = ""
     max_length: Annotated[int, Field(ge=16, le=1_048_576)] = 512
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 4

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import psutil
 
+from core.data.parity import Difference
+from core.data.parity import parity as template_parity
 from core.errors import InputError
 from core.files import read_json, write_json
 from core.jobs.explain import Cause, explain
@@ -25,7 +27,6 @@ from core.jobs.tail import last_lines
 from core.machine import gpus, this_machine
 from core.models import Model, read_model
 from core.paths import RunPaths, Workspace, new_socket
-from core.recipe.chat_template import Difference, difference
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import convert, train
 from core.steps.step import LOG_LINES, engine_job
@@ -147,11 +148,13 @@ def server(workspace: Workspace) -> Server:
 
 
 def parity(speaker: Speaker) -> Difference | None:
-    """Where the model's own chat template differs from what the training wrote; None when it does not.
+    """Where the model's own chat template writes another text than the training did; None when it does not.
 
     The server here speaks the training's template either way; whoever else reads the folder does not.
+    Raises NotAModel.
     """
-    return difference(Path(speaker.model), TEMPLATES[speaker.template])
+    found = template_parity(Path(speaker.model), TEMPLATES[speaker.template])
+    return None if found.text_same() else found.difference
 
 
 def _of_run(run: RunPaths) -> Iterator[Speaker]:

@@ -12,13 +12,18 @@ SHARD = "2GB"
 
 
 def plan(run: RunPaths) -> JobSpec:
-    """The job that converts the run's last checkpoint into its ``adapter/``.
+    """The job that converts the run's last checkpoint into its ``adapter/``, the tokenizer beside it.
 
-    Raises MissingArtefact; NotARecipe for one adopted that trained something else than a Recipe's adapter.
+    Raises MissingArtefact; NoSuchModel without its base, whose shape the adapter has; NotARecipe for one
+    adopted that trained something else than a Recipe's adapter.
     """
+    train.model_of(run)
     adopt.refuse_unlike(run)
     trained = train.read(run)
-    return engine_job("convert", run.config, trained.checkpoint, run.adapter, SHARD)
+    recipe = train.recipe_of(run)
+    return engine_job(
+        "convert", run.config, trained.checkpoint, run.adapter, SHARD, recipe.model, recipe.template
+    )
 
 
 def read(run: RunPaths) -> Path:

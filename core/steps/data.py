@@ -2,16 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.data.conversations import Conversation, read_conversations, write_rows, write_source
+from core.data import parity
+from core.data.conversations import Conversation, write_rows, write_source
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares
+from core.data.opening import Reading, read_conversations
 from core.data.questions import contains
 from core.data.replay import questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens, row_length
+from core.data.upload import keep_given
 from core.errors import MissingArtefact
 from core.files import read_json, write_json
 from core.machine import this_machine
@@ -35,10 +38,16 @@ SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 
 @dataclass(frozen=True)
 class Taught:
-    """Whose assistant it will be and the conversations that say so."""
+    """Whose assistant it will be and the conversations that say so; ``given``: the file they came from."""
 
     name: str
     conversations: tuple[Conversation, ...]
+    given: Path | None = None
+
+    @property
+    def has_system(self) -> bool:
+        """Whether any conversation has a system prompt of its own."""
+        return any(turn.system for row in self.conversations for turn in row)
 
     @property
     def names_it(self) -> bool:
@@ -46,14 +55,28 @@ class Taught:
         return any(contains(turn.output, self.name) for row in self.conversations for turn in row)
 
 
-def taught(name: str, data: Path | None, language: IdentityLanguage | None = None) -> Taught:
-    """The identity conversations for ``name`` (in both languages or in one), or those of the file ``data``.
+@dataclass(frozen=True)
+class Spoken:
+    """How the model is to be spoken to: the recipe's fields of the same names."""
 
-    Raises InvalidName, NoSuchFile, NotJson, NotConversations, EmptyData.
+    system: str = ""
+    template: str = "auto"
+    template_reason: str = ""
+
+
+def taught(
+    name: str, data: Path | None, language: IdentityLanguage | None = None, reading: Reading | None = None
+) -> Taught:
+    """The identity conversations for ``name`` (in both languages or in one), or those of ``data``: a file of
+    any known format, or a folder of them.
+
+    Raises InvalidName, NoSuchFile, Unreadable, NotJson, NotConversations, EmptyData.
     """
     name = check_name(name)
+    if data:
+        return Taught(name, tuple(read_conversations(data, reading)), data)
     languages = (language,) if language else LANGUAGES
-    return Taught(name, tuple(read_conversations(data) if data else identity_conversations(name, languages)))
+    return Taught(name, tuple(identity_conversations(name, languages)))
 
 
 def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
@@ -69,7 +92,12 @@ def replay_rows(answers: dict[str, Answer]) -> list[Conversation]:
 
 
 def recipe_for(
-    model: Model, said: Taught, replay: bool, seed: int, iterations: int | None, system: str = ""
+    model: Model,
+    said: Taught,
+    replay: bool,
+    seed: int,
+    iterations: int | None,
+    spoken: Spoken = Spoken(),
 ) -> Recipe:
     """The settled recipe for these conversations on this machine. Raises InvalidRecipe.
 
@@ -79,7 +107,7 @@ def recipe_for(
     recipe = Recipe(
         model=str(model.folder),
         data="rows.jsonl",
-        system=system,
+        **asdict(spoken),
         seed=seed,
         lr=SMALL_MODEL_LR if model.parameters < SMALL_MODEL else LR,
         self_distillation=replay,
@@ -93,7 +121,10 @@ def recipe_for(
     recipe = recipe.changed(iterations=iterations or needed)
     if found := problems(recipe, machine, model):
         raise invalid(found)
-    return settle(recipe, machine, model)
+    settled = settle(recipe, machine, model)
+    if found := parity.problems(settled, model, system=said.has_system):
+        raise invalid(found)
+    return settled
 
 
 def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
@@ -102,7 +133,8 @@ def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
     Raises MissingArtefact, InvalidRecipe, and what reading the run's conversations does.
     """
     said, replay = read(run), bool(about_data(run)["replay"])
-    fresh = recipe_for(model, said, replay, recipe.seed, None, recipe.system)
+    spoken = Spoken(recipe.system, recipe.template, recipe.template_reason)
+    fresh = recipe_for(model, said, replay, recipe.seed, None, spoken)
     kept = {name: getattr(recipe, name) for name in (*OF_THE_DATA, "device", "precision")}
     return fresh.changed(**kept)
 
@@ -132,6 +164,7 @@ def write(
         "name": said.name,
         "source": str(place.source),
         "path": str(place.rows),
+        "given": keep_given(place, said.given) if said.given and not said.given.is_fifo() else [],
         "sha256": hashlib.sha256(place.rows.read_bytes()).hexdigest(),
         "taught": len(said.conversations),
         "replay": len(replay),

@@ -21,7 +21,7 @@ def plan(run: RunPaths) -> JobSpec:
     adapter = convert.read(run)
     refuse_quantized(base)
     check_space(run.root, int(base.parameters * BYTES_PER_WEIGHT * SPARE))
-    return engine_job("merge", base.folder, adapter, run.merged, convert.SHARD)
+    return engine_job("merge", base.folder, adapter, run.merged, convert.SHARD, train.recipe_of(run).template)
 
 
 def refuse_quantized(base: Model) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from platform import python_version
 from zipfile import is_zipfile
 
+from core.data import parity
 from core.errors import AdoptedRun, MissingArtefact
 from core.files import read_json, write_json, write_text
 from core.jobs.job import JobSpec
@@ -47,6 +48,8 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     if found := problems(recipe, machine, model):
         raise invalid(found)
     settled = settle(recipe, machine, model).changed(model=str(model.folder), data=str(rows))
+    if found := parity.problems(settled, model):
+        raise invalid(found)
     check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
     write_text(run.recipe, to_yaml(settled))
     write_text(run.config, write_config(settled, rows, model.folder, run.work_dir))
@@ -96,9 +99,11 @@ def start(run: RunPaths, resume: Trained | None = None) -> None:
     """Start the training as a job and return: from ``resume``, else from the beginning.
 
     From the beginning, earlier checkpoints are deleted: of two trainings' files nobody could tell which is
-    the last. Raises MissingArtefact, DiskFull, JobRunning, JobNotStarted.
+    the last. Raises MissingArtefact, InvalidRecipe, DiskFull, JobRunning, JobNotStarted.
     """
     spec = plan(run, recipe_of(run), resume.checkpoint if resume else None)
+    if resume is None:
+        refuse_mismatch(run)
     check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
     refuse_while_live(run.job("train"))
     for old in checkpoints(run.work_dir) if resume is None else []:
@@ -107,6 +112,13 @@ def start(run: RunPaths, resume: Trained | None = None) -> None:
         else:
             old.checkpoint.unlink()
     launch(run.job("train"), spec)
+
+
+def refuse_mismatch(run: RunPaths) -> None:
+    """Raises InvalidRecipe when what is trained is not what a server of the model will write, and the recipe
+    does not say why."""
+    if found := parity.problems(recipe_of(run), model_of(run)):
+        raise invalid(found)
 
 
 def recipe_of(run: RunPaths) -> Recipe:

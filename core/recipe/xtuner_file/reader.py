@@ -101,9 +101,8 @@ class _Reader:
                 self._give_up_on(target)
 
     def _put(self, target: ast.expr, owner: Any, key: Any, value: Any) -> None:
-        if (isinstance(owner, dict) and isinstance(key, str)) or (
-            isinstance(owner, list) and isinstance(key, int) and -len(owner) <= key < len(owner)
-        ):
+        in_list = isinstance(owner, list) and isinstance(key, int) and -len(owner) <= key < len(owner)
+        if in_list or (isinstance(owner, dict) and isinstance(key, str)):
             owner[key] = value
         else:
             self._give_up_on(target)

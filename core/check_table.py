@@ -1,0 +1,51 @@
+"""A data check's result on a terminal: the numbers, then what was found, most often first."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from core.wording import say
+
+NUMBERS = (
+    *("rows", "usable", "tokens", "answer_tokens", "truncated_rows"),
+    *("answer_tokens_lost", "duplicates", "seconds"),
+)
+SHOWN_ROWS = 5
+
+
+def show_check(console: Console, result: dict[str, Any]) -> None:
+    """Draw both tables."""
+    console.print(_numbers(result))
+    if result["problems"]:
+        console.print(_findings(result["problems"]))
+    else:
+        console.print(say("check.none"), markup=False)
+
+
+def _numbers(result: dict[str, Any]) -> Table:
+    table = Table(show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", overflow="fold")
+    for name in NUMBERS:
+        table.add_row(say(f"check.{name}"), f"{result[name]:,}")
+    spoken = " ".join(f"{language} {count:,}" for language, count in result["languages"].items())
+    table.add_row(say("check.languages"), spoken or "–")
+    return table
+
+
+def _findings(problems: list[dict[str, Any]]) -> Table:
+    """One line for each code: how many rows, which are the first, and the first one's words."""
+    by_code: dict[str, list[dict[str, Any]]] = {}
+    for problem in problems:
+        by_code.setdefault(problem["code"], []).append(problem)
+    table = Table(show_lines=True)
+    for column in ("problem", "count", "first"):
+        table.add_column(say(f"check.{column}"), overflow="fold")
+    for code, found in sorted(by_code.items(), key=lambda item: -len(item[1])):
+        numbers = say("row.list").join(str(problem["row"]) for problem in found[:SHOWN_ROWS])
+        more = " …" if len(found) > SHOWN_ROWS else ""
+        example = say("row.problem", row=found[0]["row"], message=found[0]["message"])
+        table.add_row(say(f"code.{code}"), f"{len(found):,}: {numbers}{more}", escape(example))
+    return table

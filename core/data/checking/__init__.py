@@ -1,0 +1,1 @@
+"""What is wrong with a data set, row by row, before a night is spent on it."""

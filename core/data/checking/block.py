@@ -1,0 +1,190 @@
+"""A block of rows, checked by itself: what it holds, how many tokens, and what is wrong with each row."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.data.checking.characters import Signatures, languages, signatures
+from core.data.checking.identity import claims
+from core.data.checking.texts import TemplateTokens, is_clean, marks_in, template_tokens
+from core.data.findings import KINDS
+from core.data.formats.messages import Assembled, Fault, Text
+from core.data.formats.reading import Format, note_weights, read_row
+from core.data.identity import LANGUAGES, bank
+from core.data.questions import held_back_questions, same_question
+from core.data.reading.parse import parse_row
+from core.data.tokens import read_tokenizer
+from core.recipe.templates import TEMPLATES
+
+# Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
+VERSION = 1
+# A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
+PIECE = 20_000
+
+Counts = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a block's check depends on; ``max_length`` does not matter to it."""
+
+    tokenizer_file: Path
+    template: str
+    format: Format
+
+    @cached_property
+    def key(self) -> str:
+        """A hash that is the same where every block would be checked alike."""
+        digest = hashlib.sha256(self.tokenizer_file.read_bytes())
+        config = self.tokenizer_file.with_name("tokenizer_config.json")
+        digest.update(config.read_bytes() if config.exists() else b"")
+        digest.update(f"|{VERSION}|{self.template}|{self.format.key}".encode())
+        return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Block:
+    """What was found in the rows of a block, in their order.
+
+    ``usable``, ``digests`` (of what a row says, 0 for nothing), ``signatures`` and ``languages`` have one
+    entry a row; ``turns`` tells how many entries of ``asked`` and ``said`` (tokens of each question with its
+    template, and of each answer with the suffix) are a row's. ``faults`` and ``claims`` begin with the row,
+    from 0.
+    """
+
+    usable: npt.NDArray[np.bool_]
+    turns: Counts
+    asked: Counts
+    said: Counts
+    digests: npt.NDArray[np.uint64]
+    signatures: Signatures
+    languages: list[str]
+    faults: list[tuple[int, str, str, Mapping[str, Any]]] = field(default_factory=list)
+    claims: list[tuple[int, str, str, str]] = field(default_factory=list)
+
+
+class Checker:
+    """Checks blocks with one tokenizer, template and format. Raises NotAModel for a broken tokenizer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.format = settings.format
+        self.template = TEMPLATES[settings.template]
+        self.tokenizer = read_tokenizer(settings.tokenizer_file)
+        self.tokens: TemplateTokens = template_tokens(settings.tokenizer_file, self.template)
+
+    def check(self, rows: Sequence[bytes]) -> Block:
+        """Check rows by their bytes."""
+        read = [self._read(raw) for raw in rows]
+        assembled = [made for made, _ in read]
+        faults = [(row, *fault) for row, (_, found) in enumerate(read) for fault in found]
+        faults += self._marks(assembled)
+        unusable = {row for row, _, code, _ in faults if not KINDS[code].usable}
+        usable = np.array([row not in unusable for row in range(len(rows))], bool)
+        counted = [made.turns if fine else [] for made, fine in zip(assembled, usable, strict=True)]
+        asked, said = self._lengths(counted)
+        texts = ["\n".join(text.text for text in made.texts if text.role != "system") for made in assembled]
+        return Block(
+            usable=usable,
+            turns=np.array([len(turns) for turns in counted], np.int32),
+            asked=asked,
+            said=said,
+            digests=np.array([_digest(text) for text in texts], np.uint64),
+            signatures=signatures(texts),
+            languages=languages(texts),
+            faults=[(row, place, code, dict(values)) for row, place, code, values in faults],
+            claims=[(row, *claim) for row, made in enumerate(assembled) for claim in _claims(made)],
+        )
+
+    def _read(self, raw: bytes) -> tuple[Assembled, list[Fault]]:
+        parsed = parse_row(raw)
+        if parsed.fault and not KINDS[parsed.fault.code].usable:
+            return Assembled(), [parsed.fault]
+        made = read_row(parsed.value, self.format)
+        noted = (
+            note_weights(parsed.value)
+            if isinstance(parsed.value, dict) and "messages" in parsed.value
+            else []
+        )
+        return made, [*([parsed.fault] if parsed.fault else []), *made.faults, *noted]
+
+    def _marks(self, assembled: Sequence[Assembled]) -> list[tuple[int, str, str, Mapping[str, Any]]]:
+        found: list[tuple[int, str, str, Mapping[str, Any]]] = []
+        if not is_clean([text.text for made in assembled for text in made.texts], self.tokens):
+            for row, made in enumerate(assembled):
+                found += [(row, *fault) for text in made.texts for fault in marks_in(text, self.tokens)]
+        for row, made in enumerate(assembled):
+            found += [(row, *fault) for fault in _held_back(made.texts)]
+        return found
+
+    def _lengths(self, counted: Sequence[Sequence[Any]]) -> tuple[Counts, Counts]:
+        """Tokens of every turn's question in its template, and of its answer with the suffix."""
+        prompt, suffix = self.template.prompt, self.template.suffix
+        turns = [turn for some in counted for turn in some]
+        texts = [prompt(turn.input, turn.system) for turn in turns] + [turn.output + suffix for turn in turns]
+        lengths = np.array(self._count(texts), np.int32)
+        return lengths[: len(turns)], lengths[len(turns) :]
+
+    def _count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text; the same text is counted once."""
+        distinct = list(dict.fromkeys(texts))
+        short = [text for text in distinct if len(text) <= PIECE]
+        encoded = self.tokenizer.encode_batch_fast(short, add_special_tokens=False)
+        known = dict(zip(short, map(len, encoded), strict=True))
+        known.update({text: self._count_long(text) for text in distinct if len(text) > PIECE})
+        return [known[text] for text in texts]
+
+    def _count_long(self, text: str) -> int:
+        """Tokens of a long text, cut at spaces where it has any: right to a token or two a piece."""
+        count, start = 0, 0
+        while start < len(text):
+            end = min(len(text), start + PIECE)
+            cut = text.rfind(" ", start + 1, end) if end < len(text) else end
+            end = cut if cut > start else end
+            count += len(self.tokenizer.encode_batch_fast([text[start:end]], add_special_tokens=False)[0])
+            start = end
+        return count
+
+
+def _digest(text: str) -> int:
+    """64 bits of a hash, never 0 for a text that says something."""
+    if not text.strip():
+        return 0
+    return (
+        int.from_bytes(
+            hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
+        )
+        | 1
+    )
+
+
+def _held_back(texts: Sequence[Text]) -> Iterator[Fault]:
+    """Questions that the proof will ask: whoever trains on them proves nothing."""
+    known, longest = _held_back_bank()
+    for text in texts:
+        if text.role == "user" and len(text.text) <= longest and same_question(text.text) in known:
+            yield Fault(text.field, "held_back", {"question": text.text.strip()})
+
+
+@cache
+def _held_back_bank() -> tuple[frozenset[str], int]:
+    """All held-back questions as :func:`same_question` writes them, and the longest that can be one."""
+    asked = [held.question for held in held_back_questions()]
+    asked += [question for language in LANGUAGES for question in bank(language).held_back]
+    return frozenset(map(same_question, asked)), 2 * max(map(len, asked))
+
+
+def _claims(made: Assembled) -> Iterator[tuple[str, str, str]]:
+    """(field, kind, name) of what the answers of a row call the assistant."""
+    question = ""
+    for text in made.texts:
+        if text.role == "user":
+            question = text.text
+        elif text.role == "assistant":
+            for kind, name in claims(question, text.text):
+                yield text.field, kind, name

@@ -1,0 +1,230 @@
+"""The whole check: a source's blocks by all processors, then what only all rows together tell."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+
+from core.data.checking.block import Block, Settings
+from core.data.checking.blocks import Task, Worker, tasks
+from core.data.checking.identity import conflicts
+from core.data.checking.lengths import Around, Lengths, histogram, lengths
+from core.data.checking.near import Alike, alike
+from core.data.checking.report import Findings, Report
+from core.data.findings import Finding
+from core.data.reading.source import Source, line_and_column
+from core.data.tokens import first_tokens, read_tokenizer
+from core.errors import EmptyData
+from core.recipe.templates import TEMPLATES
+from core.source_paths import SourceCache
+
+# Below this many bytes starting processes costs more than it brings.
+ALONE = 4_000_000
+Progress = Callable[[float], None]
+
+
+def check(
+    source: Source, settings: Settings, max_length: int, cache: SourceCache, progress: Progress
+) -> Report:
+    """Check every row of a source. ``progress`` is called with the share done.
+
+    Raises EmptyData, NotAModel.
+    """
+    began = time.monotonic()
+    todo = list(tasks(source))
+    refused = sum(len(part.refused) for part in source.parts)
+    if not todo and not refused and not any(part.stray for part in source.parts):
+        raise EmptyData(path=source.path)
+    blocks = list(_checked(todo, settings, cache, progress))
+    found = Findings()
+    found.add(_of_the_text(source))
+    found.add(_placed(source, [*_of_blocks(todo, blocks)]))
+    measured = _lengths(blocks, settings)
+    cut = _truncated(measured, max_length)
+    found.add(cut)
+    same = alike(_joined(blocks, "digests", np.uint64), _signatures(blocks))
+    found.add_many("duplicate", _duplicates(same, exact=True), int((same.share == 1).sum()))
+    found.add_many("near_duplicate", _duplicates(same, exact=False), int((same.share < 1).sum()))
+    found.add(_conflicts(todo, blocks))
+    found.listed.sort(key=lambda finding: finding.row)
+    usable = _joined(blocks, "usable", bool)
+    spoken = Counter(language for language, fine in _languages(blocks) if language and fine)
+    return Report(
+        format=settings.format.name,
+        container=source.container,
+        encoding=", ".join(sorted({part.encoding.text for part in source.parts})),
+        sha256=_sha256(source),
+        rows=len(source) + refused,
+        usable=int(usable.sum()),
+        findings=found,
+        tokens=int(measured.rows.sum()),
+        answer_tokens=int(measured.answers.sum()),
+        truncated_rows=len(cut),
+        answer_tokens_lost=int(measured.lost(max_length).sum()),
+        duplicates=len(same.rows),
+        languages=dict(spoken.most_common()),
+        histogram=histogram(measured.rows[usable]),
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+# --- the blocks ---
+
+
+def _checked(
+    todo: Sequence[Task], settings: Settings, cache: SourceCache, progress: Progress
+) -> Iterator[Block]:
+    """The blocks in their order, checked by as many processes as there are processors."""
+    whole = max(1, sum(task.size for task in todo))
+    cores = len(os.sched_getaffinity(0))
+    done, position = 0, 0
+    if whole > ALONE and cores > 1:
+        try:
+            for task, block in zip(todo, _by_all(todo, settings, cache, cores), strict=True):
+                yield block
+                done, position = done + task.size, position + 1
+                progress(done / whole)
+        except BrokenProcessPool:  # one was killed, for want of memory: go on more slowly
+            pass
+    worker = Worker(settings, cache)
+    for task in todo[position:]:
+        yield worker.check(task)
+        done += task.size
+        progress(done / whole)
+
+
+def _by_all(todo: Sequence[Task], settings: Settings, cache: SourceCache, cores: int) -> Iterator[Block]:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(cores, context, initializer=_begin, initargs=(settings, cache))
+    try:
+        yield from pool.map(_check_one, todo)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_WORKER: list[Worker] = []
+
+
+def _begin(settings: Settings, cache: SourceCache) -> None:
+    """In a process of the pool. Ctrl+C is for whoever started it, who then lets it end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _WORKER[:] = [Worker(settings, cache)]
+
+
+def _check_one(task: Task) -> Block:
+    return _WORKER[0].check(task)
+
+
+# --- all of them together ---
+
+
+def _joined(blocks: Sequence[Block], name: str, kind: type) -> np.ndarray:
+    return np.concatenate([getattr(block, name) for block in blocks] or [np.zeros(0, kind)])
+
+
+def _signatures(blocks: Sequence[Block]) -> np.ndarray:
+    return np.concatenate([block.signatures for block in blocks] or [np.zeros((0, 64), np.uint8)])
+
+
+def _languages(blocks: Sequence[Block]) -> Iterator[tuple[str, bool]]:
+    """The language of every row, and whether the row is usable."""
+    for block in blocks:
+        yield from zip(block.languages, block.usable.tolist(), strict=True)
+
+
+def _lengths(blocks: Sequence[Block], settings: Settings) -> Lengths:
+    template = TEMPLATES[settings.template]
+    separator = len(read_tokenizer(settings.tokenizer_file).encode(template.sep, add_special_tokens=False))
+    around = Around(first_tokens(settings.tokenizer_file), not template.suffix, separator)
+    turns, asked, said = (_joined(blocks, name, np.int64) for name in ("turns", "asked", "said"))
+    return lengths(turns, asked, said, around)
+
+
+def _of_the_text(source: Source) -> Iterator[Finding]:
+    """What is wrong between rows: stray text, a file that ends too early, rows that no table has room for."""
+    for start, part in zip(source.starts, source.parts, strict=False):
+        where = line_and_column(part.plain, [damage.at for _, damage in part.stray])
+        for row, damage in part.stray:
+            line, column = where[damage.at]
+            values = {"line": line, "column": column, "detail": damage.detail}
+            yield Finding(max(1, start + row), "", damage.code, values)
+        for refused in part.refused:
+            yield Finding(start + max(1, refused.line - 1), "", "broken_table_row", vars(refused))
+
+
+def _of_blocks(todo: Sequence[Task], blocks: Sequence[Block]) -> Iterator[Finding]:
+    for task, block in zip(todo, blocks, strict=True):
+        for row, place, code, values in block.faults:
+            yield Finding(task.first + row + 1, place, code, values)
+
+
+def _placed(source: Source, found: Sequence[Finding]) -> Iterator[Finding]:
+    """Findings with the line and column of the file in place of a byte of the row; and with the file's name
+    where there are several."""
+    places: dict[Path, dict[int, int]] = {}
+    for finding in found:
+        if "at" in finding.values:
+            part, row = source.where(finding.row - 1)
+            places.setdefault(part.plain, {})[finding.row] = int(part.spans[row, 0]) + finding.values["at"]
+    lines = {plain: line_and_column(plain, list(rows.values())) for plain, rows in places.items()}
+    for finding in found:
+        if "at" in finding.values:
+            plain = source.where(finding.row - 1)[0].plain
+            line, column = lines[plain][places[plain][finding.row]]
+            values = {**finding.values, "line": line, "column": column}
+            finding = Finding(finding.row, finding.field, finding.code, values)
+        yield finding
+
+
+def _truncated(measured: Lengths, max_length: int) -> list[Finding]:
+    rows = np.flatnonzero(measured.rows > max_length)
+    lost = measured.lost(max_length)
+    return [
+        Finding(
+            row + 1,
+            "",
+            "truncated",
+            {"tokens": int(measured.rows[row]), "limit": max_length, "lost": int(lost[row])},
+        )
+        for row in rows.tolist()
+    ]
+
+
+def _duplicates(same: Alike, exact: bool) -> Iterator[Finding]:
+    chosen = np.flatnonzero((same.share == 1) == exact)
+    for number in chosen.tolist():
+        row, other = int(same.rows[number]) + 1, int(same.earlier[number]) + 1
+        if exact:
+            yield Finding(row, "", "duplicate", {"other": other})
+        else:
+            yield Finding(row, "", "near_duplicate", {"other": other, "share": f"{same.share[number]:.0%}"})
+
+
+def _conflicts(todo: Sequence[Task], blocks: Sequence[Block]) -> Iterator[Finding]:
+    claimed = [
+        (task.first + row + 1, place, kind, name)
+        for task, block in zip(todo, blocks, strict=True)
+        for row, place, kind, name in block.claims
+    ]
+    for one in conflicts(claimed):
+        values = {"kind": one.kind, "name": one.name, "usual": one.usual, "count": one.others}
+        yield Finding(one.row, one.field, "identity_conflict", values)
+
+
+def _sha256(source: Source) -> str:
+    """Of the file; of a folder, of its files' hashes."""
+    digests = []
+    for part in source.parts:
+        if part.path.is_file():
+            with part.path.open("rb") as stream:
+                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

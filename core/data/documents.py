@@ -1,0 +1,156 @@
+"""A person's own documents as passages of text, each with the place it was taken from."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from core.errors import NoSuchFile, NotADocument, reason_of
+from core.wording import say
+
+# Characters of a passage: a page's third, and with a question room for it in 2,048 tokens of Chinese.
+LONGEST, SHORTEST = 1200, 20
+LARGEST_FILE = 100_000_000
+# What a DOCX, which is a zip, may unpack to.
+LARGEST_UNPACKED = 500_000_000
+# Where a passage may end, the best first.
+ENDS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[。！？]|[.!?](?=\s)"), re.compile(r"\s"))
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some text of a document; ``number`` from 1 in a PDF, 0 where there are no pages."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of a document: ``text`` is characters ``start`` to ``end`` of the page's text."""
+
+    document: str
+    page: int
+    start: int
+    end: int
+    text: str
+
+    @property
+    def id(self) -> str:
+        """The same text of the same document is the same passage."""
+        return sha256(f"{self.document}\0{self.text}".encode()).hexdigest()[:16]
+
+
+def read_passages(path: Path, name: str | None = None) -> list[Passage]:
+    """A document's passages, in their order. ``name`` is what it is called, by default the file's name.
+
+    Raises NoSuchFile, NotADocument for one that is not text, Markdown, PDF or DOCX or has no text in it.
+    """
+    name = name or path.name
+    passages = [passage for page in _pages(path, name) for passage in _split(page, name)]
+    if not passages:
+        raise NotADocument(path=name, reason=say("document.no_text"))
+    return passages
+
+
+def _pages(path: Path, name: str) -> list[Page]:
+    kind = Path(name).suffix.lower().lstrip(".")
+    if kind not in READERS:
+        raise NotADocument(path=name, reason=say("document.kind", kinds=", ".join(READERS)))
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise NotADocument(path=name, reason=say("document.large", limit=LARGEST_FILE // 1_000_000))
+        return READERS[kind](path.read_bytes(), name)
+    except FileNotFoundError as error:
+        raise NoSuchFile(path=path) from error
+    except OSError as error:
+        raise NotADocument(path=name, reason=reason_of(error)) from error
+
+
+def _read_text(content: bytes, name: str) -> list[Page]:
+    for encoding in ("utf-8-sig", "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "gb18030"):
+        try:
+            return [Page(0, _plain(content.decode(encoding)))]
+        except UnicodeDecodeError:
+            continue
+    raise NotADocument(path=name, reason=say("document.encoding"))
+
+
+def _read_pdf(content: bytes, name: str) -> list[Page]:
+    """Text as it is stored in the PDF; a scanned one has none."""
+    import pypdf  # a fifth of a second that only a PDF needs
+
+    try:
+        reader = pypdf.PdfReader(io.BytesIO(content))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise NotADocument(path=name, reason=say("document.password"))
+        return [Page(number, _plain(page.extract_text())) for number, page in enumerate(reader.pages, 1)]
+    except NotADocument:
+        raise
+    except Exception as error:  # pypdf raises whatever a damaged file makes it trip over
+        raise NotADocument(path=name, reason=say("document.damaged", kind="PDF")) from error
+
+
+def _read_docx(content: bytes, name: str) -> list[Page]:
+    """Paragraphs and the cells of tables, in their order."""
+    import docx
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > LARGEST_UNPACKED:
+            raise NotADocument(path=name, reason=say("document.large", limit=LARGEST_UNPACKED // 1_000_000))
+        return [Page(0, _plain("\n\n".join(_blocks(docx.Document(io.BytesIO(content))))))]
+    except NotADocument:
+        raise
+    except Exception as error:  # python-docx and lxml raise whatever a damaged file makes them trip over
+        raise NotADocument(path=name, reason=say("document.damaged", kind="DOCX")) from error
+
+
+def _blocks(document: "docx.document.Document") -> Iterator[str]:  # type: ignore[name-defined]  # noqa: F821
+    for block in document.iter_inner_content():
+        if hasattr(block, "rows"):
+            for row in block.rows:
+                yield " | ".join(dict.fromkeys(cell.text.strip() for cell in row.cells))
+        else:
+            yield block.text
+
+
+def _plain(text: str) -> str:
+    """Without what no training text may hold: control characters and half characters."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return re.sub("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffd]", "", text)
+
+
+def _split(page: Page, document: str) -> Iterator[Passage]:
+    """Cut at ends of paragraphs where one is near enough, else of lines, sentences, words."""
+    start, text = 0, page.text
+    while start < len(text):
+        end = len(text) if len(text) - start <= LONGEST else _end(text, start)
+        piece = text[start:end]
+        lead = len(piece) - len(piece.lstrip())
+        said = piece.strip()
+        if len(said) >= SHORTEST:
+            yield Passage(document, page.number, start + lead, start + lead + len(said), said)
+        start = end
+
+
+def _end(text: str, start: int) -> int:
+    """Where a passage that begins at ``start`` ends: in the second half of what it may have."""
+    for pattern in ENDS:
+        found = [match.end() for match in pattern.finditer(text, start + LONGEST // 2, start + LONGEST)]
+        if found:
+            return found[-1]
+    return start + LONGEST
+
+
+READERS: Mapping[str, Callable[[bytes, str], list[Page]]] = {
+    "txt": _read_text,
+    "md": _read_text,
+    "markdown": _read_text,
+    "pdf": _read_pdf,
+    "docx": _read_docx,
+}

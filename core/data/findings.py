@@ -1,0 +1,92 @@
+"""What can be wrong with a row: a code for each, whether the row can still be trained, how it is mended."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.data.complaints import complaint
+from core.wording import Language, say
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``usable``: a row with only such findings is trained. ``fix``: by its name in ``core.data.fixes``."""
+
+    usable: bool
+    fix: str | None = None
+
+
+BROKEN, SHOWN = False, True
+KINDS: dict[str, Kind] = {
+    # the file's text
+    "broken_json": Kind(BROKEN, "drop"),
+    "broken_table_row": Kind(BROKEN),
+    "stray_text": Kind(SHOWN),
+    "not_utf8": Kind(BROKEN, "drop"),
+    "too_large": Kind(BROKEN, "drop"),
+    "cut_off": Kind(SHOWN),
+    # a row's shape
+    "not_an_object": Kind(BROKEN, "drop"),
+    "unknown_format": Kind(BROKEN, "drop"),
+    "no_messages": Kind(BROKEN, "drop"),
+    "wrong_type": Kind(BROKEN, "as_text"),
+    "unknown_role": Kind(BROKEN, "drop"),
+    "not_text_part": Kind(BROKEN, "drop"),
+    "broken_character": Kind(BROKEN, "remove_characters"),
+    # a conversation's order
+    "empty_answer": Kind(BROKEN, "drop_unanswered"),
+    "missing_answer": Kind(BROKEN, "drop_unanswered"),
+    "role_order": Kind(BROKEN, "join_roles"),
+    "tool_role": Kind(SHOWN),
+    "weight_ignored": Kind(SHOWN, "drop"),
+    "not_a_number": Kind(SHOWN),
+    # what the texts say
+    "empty_question": Kind(SHOWN, "drop"),
+    "control_character": Kind(SHOWN, "remove_characters"),
+    "replacement_character": Kind(SHOWN, "drop"),
+    "template_token": Kind(SHOWN, "remove_tokens"),
+    "personal_data": Kind(SHOWN, "mask"),
+    "held_back": Kind(SHOWN, "drop"),
+    # rows among rows
+    "duplicate": Kind(SHOWN, "drop"),
+    "near_duplicate": Kind(SHOWN, "drop"),
+    "identity_conflict": Kind(SHOWN, "drop"),
+    "truncated": Kind(SHOWN, "drop"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found in one row. ``row`` counts from 1; ``field`` is the place in the row as it was given
+    (``messages[2].content``), empty for the row as a whole; ``values`` fill the code's sentence."""
+
+    row: int
+    field: str
+    code: str
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        return KINDS[self.code].usable
+
+    def message(self, language: Language | None = None) -> str:
+        """The sentence in ``language`` (by default of whoever asked)."""
+        return say(f"finding.{self.code}", language, **_spoken(self.values, language))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"row": self.row, "field": self.field, "code": self.code, "message": self.message()}
+
+
+def _spoken(values: Mapping[str, Any], language: Language | None) -> dict[str, Any]:
+    """Values that are words of a kind, in words."""
+    spoken = dict(values)
+    if "detail" in values:
+        spoken["detail"] = complaint(values["detail"], language)
+    if "kinds" in values:
+        names = [say(f"private.{kind}", language) for kind in values["kinds"]]
+        spoken["kinds"] = say("row.list", language).join(names)
+    for name, family in (("role", "role"), ("after", "role"), ("kind", "claim")):
+        if name in values:
+            spoken[name] = say(f"{family}.{values[name]}", language)
+    return spoken

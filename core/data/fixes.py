@@ -1,0 +1,166 @@
+"""Mending what a check found: each fix shows the difference first, and writes a new version of the data.
+
+The source is never changed. A version is a file of JSON lines: rows that the fix leaves alone stand there as
+they were, the others as XTuner's conversations.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from core.data.checking.private import masked
+from core.data.checking.texts import CONTROL, TemplateTokens
+from core.data.conversations import LONE_SURROGATE, as_row
+from core.data.findings import KINDS, Finding
+from core.data.formats.messages import Message, Misshapen, assemble
+from core.data.formats.reading import Format, messages_of
+from core.data.opening import Opened
+from core.data.reading.parse import parse_row
+
+Messages: TypeAlias = list[Message]
+# A row's messages mended; None leaves the row out.
+Fix: TypeAlias = Callable[[Messages, TemplateTokens], Messages | None]
+BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row before and after; ``after`` is None when the row is left out."""
+
+    row: int
+    before: str
+    after: str | None
+
+
+def _drop(_: Messages, __: TemplateTokens) -> None:
+    return None
+
+
+def _as_text(messages: Messages, _: TemplateTokens) -> Messages:
+    """Numbers and words such as true become the text that a person sees; lists and objects do not."""
+    return [
+        message._replace(text=json.dumps(message.text)) if isinstance(message.text, int | float) else message
+        for message in messages
+    ]
+
+
+def _remove_characters(messages: Messages, _: TemplateTokens) -> Messages:
+    return _each(messages, lambda text: CONTROL.sub("", LONE_SURROGATE.sub("", text)))
+
+
+def _remove_tokens(messages: Messages, tokens: TemplateTokens) -> Messages:
+    return _each(messages, lambda text: tokens.pattern.sub("", text).strip())
+
+
+def _mask(messages: Messages, _: TemplateTokens) -> Messages:
+    return _each(messages, masked)
+
+
+def _drop_unanswered(messages: Messages, _: TemplateTokens) -> Messages | None:
+    """Leave out every question without an answer, and what was said for it alone."""
+    kept: Messages = []
+    asked: Messages = []
+    for message in messages:
+        asked.append(message)
+        if message.role in {"assistant", "call"}:
+            if isinstance(message.text, str) and message.text.strip():
+                kept += asked
+            asked = []
+    return kept or None
+
+
+def _join_roles(messages: Messages, _: TemplateTokens) -> Messages | None:
+    """Join what one side says twice in a row; an answer to nothing and a question without answer go."""
+    joined: Messages = []
+    for message in messages:
+        last = joined[-1] if joined else None
+        if last and last.role == message.role and _are_texts(last, message):
+            joined[-1] = last._replace(text=f"{last.text}\n{message.text}")
+        elif message.role not in {"assistant", "call", "tool"} or (last and last.role != "system"):
+            joined.append(message)
+    while joined and joined[-1].role in {"user", "system", "tool"}:
+        joined.pop()
+    return joined or None
+
+
+def _are_texts(*messages: Message) -> bool:
+    return all(isinstance(message.text, str) for message in messages)
+
+
+FIXES: dict[str, Fix] = {
+    "drop": _drop,
+    "as_text": _as_text,
+    "remove_characters": _remove_characters,
+    "remove_tokens": _remove_tokens,
+    "mask": _mask,
+    "drop_unanswered": _drop_unanswered,
+    "join_roles": _join_roles,
+}
+
+
+def _each(messages: Messages, mend: Callable[[str], str]) -> Messages:
+    return [
+        message._replace(text=mend(message.text)) if isinstance(message.text, str) else message
+        for message in messages
+    ]
+
+
+def fixable(code: str) -> bool:
+    """Whether findings of this code can be mended here."""
+    return KINDS[code].fix is not None
+
+
+def changes(opened: Opened, found: Sequence[Finding], tokens: TemplateTokens) -> Iterator[Change]:
+    """What mending these findings of one code would change, row by row; rows it cannot mend are left out of
+    the list, and stay as they are."""
+    code = found[0].code if found else ""
+    for number in sorted({finding.row for finding in found}):
+        raw = opened.source.raw(number - 1, 1)
+        if raw:
+            after = mended(raw[0], code, opened.format, tokens)
+            if after is not Unchanged:
+                yield Change(number, raw[0].decode("utf-8", "replace"), after)
+
+
+class _Unchanged(str):
+    """A row that a fix cannot mend."""
+
+
+Unchanged = _Unchanged("")
+
+
+def mended(raw: bytes, code: str, chosen: Format | None, tokens: TemplateTokens) -> str | None:
+    """The line of a row after its fix; None when it is left out, Unchanged when nothing can be mended."""
+    name = KINDS[code].fix
+    if name is None:
+        return Unchanged
+    if name == "drop":
+        return None
+    messages: Messages = []
+    with suppress(Misshapen):
+        messages = messages_of(parse_row(raw).value, chosen or Format("xtuner"))
+    after = FIXES[name](messages, tokens) if messages else messages
+    if after is None:
+        return None
+    made = assemble(after)
+    if after == messages or any(not KINDS[fault.code].usable for fault in made.faults):
+        return Unchanged
+    return json.dumps(as_row(made.conversation), ensure_ascii=False)
+
+
+def version(opened: Opened, changed: Mapping[int, str | None]) -> Iterator[str]:
+    """The lines of a new version: ``changed`` rows as they are there (None: left out), all others as ever."""
+    for first in range(0, len(opened.source), BLOCK):
+        for number, raw in enumerate(opened.source.raw(first, BLOCK), first + 1):
+            line = changed.get(number, Unchanged)
+            if line is Unchanged:
+                yield _on_one_line(raw)
+            elif line is not None:
+                yield line
+
+
+def _on_one_line(raw: bytes) -> str:
+    """A row as one line of JSON lines. Of JSON only spaces between values can hold a line break."""
+    return raw.decode("utf-8", "replace").replace("\r", " ").replace("\n", " ").strip()

@@ -1,0 +1,195 @@
+"""A data file of any known format, opened: its rows by page, and all of them as conversations."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from core.data.complaints import complaint
+from core.data.conversations import Conversation
+from core.data.findings import KINDS, Finding
+from core.data.formats.messages import Assembled
+from core.data.formats.reading import COLUMN_ROLES, Detected, Format, chosen_format, detect, read_row
+from core.data.formats.shapes import FORMATS
+from core.data.reading.parse import parse_row
+from core.data.reading.source import Source, line_and_column, open_source
+from core.errors import EmptyData, InvalidOption, NotConversations, NotJson, Unreadable
+from core.source_paths import SourceCache
+from core.wording import say
+
+SHOWN_PROBLEMS = 5
+# The rows that tell the format: the first ones and some of all the others.
+LOOKED, LOOKED_FURTHER = 200, 50
+BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a person said about a file: its format and which column is what; nothing to have it detected."""
+
+    format: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        return dict(self.columns)
+
+    @property
+    def options(self) -> list[str]:
+        """The same as the command line says it."""
+        chosen = [f"--format={self.format}"] if self.format else []
+        return chosen + [f"--column={role}={column}" for role, column in self.columns]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as a person wants to see it. ``text`` is what stands in the file, ``number`` counts from 1."""
+
+    number: int
+    text: str
+    conversation: Conversation
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open file; ``format`` is None when nothing tells how its rows are read."""
+
+    source: Source
+    detected: Detected
+    format: Format | None
+
+    @property
+    def reason(self) -> str:
+        """Why the rows are read as they are, in a sentence."""
+        if self.format and self.format.certain:
+            return say("format.reason.mapped" if self.format.mapping else "format.reason.chosen")
+        return self.detected.reason
+
+    def page(self, first: int, count: int) -> list[Row]:
+        """``count`` rows from ``first`` on, counted from 0."""
+        raw = self.source.raw(first, count)
+        return [self._row(number, data) for number, data in enumerate(raw, first + 1)]
+
+    def rows(self, numbers: Sequence[int]) -> list[Row]:
+        """Any rows by their numbers, counted from 1; those that are not there are left out."""
+        known = [number for number in numbers if 1 <= number <= len(self.source)]
+        return [self._row(number, data) for number in known for data in self.source.raw(number - 1, 1)]
+
+    def assembled(self) -> Iterator[tuple[int, Assembled]]:
+        """Every row's number, from 1, with its turns and faults."""
+        for first in range(0, len(self.source), BLOCK):
+            for number, data in enumerate(self.source.raw(first, BLOCK), first + 1):
+                yield number, self._read(data)
+
+    def _read(self, raw: bytes) -> Assembled:
+        parsed = parse_row(raw)
+        if parsed.fault and not KINDS[parsed.fault.code].usable:
+            return Assembled(faults=[parsed.fault])
+        return read_row(parsed.value, self.format or Format(FORMATS[0]))
+
+    def _row(self, number: int, raw: bytes) -> Row:
+        made = self._read(raw)
+        findings = tuple(Finding(number, place, code, values) for place, code, values in made.faults)
+        return Row(number, raw.decode("utf-8", "replace"), made.conversation, findings)
+
+
+def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) -> Opened:
+    """Open a file, or a folder of them. Raises NoSuchFile, Unreadable, EmptyData, InvalidOption."""
+    reading = reading or Reading()
+    source = open_source(path, cache)
+    step = max(1, len(source) // LOOKED_FURTHER)
+    looked = [*range(min(LOOKED, len(source))), *range(LOOKED, len(source), step)]
+    values = [parse_row(raw) for raw in source.at(looked)]
+    detected = detect(one.value for one in values if one.fault is None or KINDS[one.fault.code].usable)
+    return Opened(source, detected, chosen_format(detected, reading.format, reading.mapping))
+
+
+def read_conversations(
+    path: Path, reading: Reading | None = None, cache: SourceCache | None = None
+) -> list[Conversation]:
+    """All conversations of a file without a fault. Raises NoSuchFile, Unreadable, NotJson, NotConversations
+    (every fault counted), EmptyData."""
+    if cache is None:
+        with TemporaryDirectory(prefix="tuneboard-") as folder:
+            return read_conversations(path, reading, SourceCache(Path(folder)))
+    opened = open_data(path, cache, reading)
+    _refuse_broken_text(opened.source)
+    read: list[Conversation] = []
+    problems: list[tuple[int, Any]] = []
+    for number, made in opened.assembled():
+        wrong = [fault for fault in made.faults if not KINDS[fault.code].usable]
+        problems += [(number, fault) for fault in wrong]
+        read.append(made.conversation)
+    if problems:
+        raise _refusal(opened, problems)
+    if not read:
+        raise EmptyData(path=path)
+    return read
+
+
+def _refuse_broken_text(source: Source) -> None:
+    """Raises NotJson for what is wrong between rows, Unreadable for a table's rows that do not fit."""
+    for part in source.parts:
+        for _, damage in part.stray[:1]:
+            detail = damage.detail or say("json.end")
+            raise _not_json(part.path, part.plain, damage.at, detail)
+        for refused in part.refused[:1]:
+            reason = say("finding.broken_table_row", line=refused.line, detail=refused.detail)
+            raise Unreadable(path=part.path, reason=reason)
+
+
+def _refusal(opened: Opened, problems: Sequence[tuple[int, Any]]) -> NotJson | NotConversations:
+    """The error for a file's faults: where its JSON breaks, else what its first rows have."""
+    for number, fault in problems:
+        part, row = opened.source.where(number - 1)
+        if fault.code == "broken_json":
+            return _not_json(
+                part.path, part.plain, int(part.spans[row, 0]) + fault.values["at"], fault.values["detail"]
+            )
+    path = opened.source.path
+    return NotConversations(path=path, count=len(problems), problems=_shown(problems))
+
+
+def _not_json(path: Path, plain: Path, at: int, detail: str) -> NotJson:
+    line, column = line_and_column(plain, [at])[at]
+    return NotJson(path=path, line=line, column=column, detail=complaint(detail))
+
+
+def _shown(problems: Sequence[tuple[int, Any]]) -> str:
+    shown = []
+    for number, (place, code, values) in problems[:SHOWN_PROBLEMS]:
+        message = Finding(number, place, code, values).message()
+        key = "row.problem_at" if place else "row.problem"
+        shown.append(say(key, row=number, field=place, message=message))
+    more = len(problems) - SHOWN_PROBLEMS
+    return say("row.separator").join(shown + ([say("row.more", count=more)] if more > 0 else []))
+
+
+def reading_of(format_name: str | None, columns: Sequence[str]) -> Reading:
+    """What ``--format`` and ``--column role=name`` say. Raises InvalidOption."""
+    pairs: dict[str, str] = {}
+    for column in columns:
+        role, equals, name = column.partition("=")
+        role = COLUMN_NAMES.get(role.strip().lower(), role.strip())
+        if not equals or role not in COLUMN_ROLES or not name:
+            raise _wrong_column(column)
+        pairs[role] = name
+    if pairs and "assistant" not in pairs:
+        raise _wrong_column(" ".join(columns))
+    return Reading(format_name, tuple(sorted(pairs.items())))
+
+
+# Other words for the same roles.
+COLUMN_NAMES = {
+    **dict.fromkeys(("input", "prompt", "question", "instruction", "query", "human"), "user"),
+    **dict.fromkeys(("output", "response", "answer", "completion", "gpt"), "assistant"),
+}
+
+
+def _wrong_column(given: str) -> InvalidOption:
+    roles = say("row.list").join(COLUMN_ROLES)
+    return InvalidOption(
+        message=say("cli.wrong.column", value=given, roles=roles), help="scripts/run data check --help"
+    )

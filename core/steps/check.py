@@ -1,0 +1,122 @@
+"""Checking a data file before it is trained: the command's work, the job that does it, and its report."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.data.checking.block import Settings
+from core.data.checking.check import check
+from core.data.checking.report import Report
+from core.data.checking.texts import TemplateTokens, template_tokens
+from core.data.formats.reading import Format
+from core.data.formats.shapes import FORMATS
+from core.data.opening import Opened, Reading, open_data
+from core.data.reading.keeping import forget_old
+from core.errors import NotAModel
+from core.files import read_json, write_json
+from core.jobs.job import JobSpec
+from core.models import chat_template_of, find_model, model_type_of
+from core.paths import Workspace
+from core.recipe.recipe import Recipe
+from core.recipe.templates import TEMPLATES, template_for
+from core.source_paths import CheckPaths, cache_of, check_of
+from core.steps.step import module_job
+from core.wording import say, spoken_language
+
+# What is written down of the progress, so often; seconds.
+EVERY = 0.5
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is checked, for which training. ``model`` None: the starter; ``template`` None: its own."""
+
+    file: Path
+    model: str | None = None
+    max_length: int = Recipe.max_length
+    template: str | None = None
+    reading: Reading = Reading()
+
+    @property
+    def options(self) -> list[str]:
+        """The same as the command line says it."""
+        given = {"model": self.model, "max-length": self.max_length, "template": self.template}
+        options = [f"--{name}={value}" for name, value in given.items() if value is not None]
+        return options + self.reading.options
+
+
+def run(workspace: Workspace, asked: Asked, progress: Callable[[float, str], None]) -> tuple[Opened, Report]:
+    """Check the file and keep the report.
+
+    Raises NoSuchFile, Unreadable, EmptyData, NoSuchModel, NotAModel."""
+    forget_old(cache_of(workspace))
+    folder = find_model(workspace, asked.model)
+    settings_of = _settings(folder, asked)
+    place = where(workspace, asked)
+    opened = open_data(asked.file, cache_of(workspace), asked.reading)
+    note = _Noting(place, progress)
+    settings = settings_of(opened.format or Format(FORMATS[0]))
+    report = check(opened.source, settings, asked.max_length, cache_of(workspace), note)
+    if opened.format is None:
+        report = report.called(UNKNOWN)
+    write_json(place.report, report.as_record())
+    return opened, report
+
+
+def _settings(folder: Path, asked: Asked) -> Callable[[Format], Settings]:
+    tokenizer = folder / "tokenizer.json"
+    if not tokenizer.exists():
+        raise NotAModel(folder=folder, reason=say("model.no_tokenizer"))
+    template = asked.template or template_for(chat_template_of(folder), model_type_of(folder))
+    return lambda chosen: Settings(tokenizer, template, chosen)
+
+
+def marks(workspace: Workspace, asked: Asked) -> TemplateTokens:
+    """What the template and the tokenizer of this check take for more than text."""
+    settings = _settings(find_model(workspace, asked.model), asked)(Format(FORMATS[0]))
+    return template_tokens(settings.tokenizer_file, TEMPLATES[settings.template])
+
+
+def where(workspace: Workspace, asked: Asked) -> CheckPaths:
+    """The folder of this check: the same for the same question about the same file."""
+    told = json.dumps([str(asked.file.absolute()), *asked.options])
+    return check_of(workspace, hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32])
+
+
+def plan(workspace: Workspace, asked: Asked) -> JobSpec:
+    """The job that checks; its report is read with :func:`read`."""
+    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
+    options = [f"--workspace={workspace.root}", *asked.options, "--", str(asked.file)]
+    return module_job("core", "data", "check", *options, env=env)
+
+
+def read(workspace: Workspace, asked: Asked) -> Report | None:
+    """The report of the last whole check; None when there is none that this program can read."""
+    try:
+        return Report.of_record(read_json(where(workspace, asked).report))  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def share(workspace: Workspace, asked: Asked) -> float:
+    """How far the check is, from 0 to 1."""
+    found: Any = read_json(where(workspace, asked).progress)
+    return float(found["share"]) if isinstance(found, dict) and "share" in found else 0.0
+
+
+class _Noting:
+    """Progress for whoever waits, and now and then in a file for whoever looks in."""
+
+    def __init__(self, place: CheckPaths, progress: Callable[[float, str], None]) -> None:
+        self.place, self.progress, self.last = place, progress, 0.0
+
+    def __call__(self, share: float) -> None:
+        self.progress(share, "")
+        if time.monotonic() - self.last > EVERY:
+            self.last = time.monotonic()
+            write_json(self.place.progress, {"share": round(share, 3)})

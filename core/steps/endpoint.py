@@ -1,0 +1,133 @@
+"""One question to a model behind any server that speaks OpenAI's interface; what goes wrong is a sentence."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.errors import EndpointFailed, InvalidEndpoint
+from core.wording import say
+
+# The key comes from the environment or is asked for; it is never kept.
+KEY_VARIABLE = "TUNEBOARD_API_KEY"
+# Seconds without a word; a model on a processor reads a page for a minute before its first.
+TIMEOUT = 120.0
+# A busy server is asked again, as it says or after 0.5, 1, 2 and 4 s.
+RETRIES = 4
+LOCAL = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where to ask: the address up to ``/v1``, the model's name there, and the key, which is never shown;
+    or a Unix socket of this machine, which the address then only names."""
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    timeout: float = TIMEOUT
+    socket: str = ""
+    retries: int = RETRIES
+
+
+def endpoint(url: str, model: str, key: str | None = None) -> Endpoint:
+    """An endpoint as a person names it; the key is by default that of the environment.
+
+    Raises InvalidEndpoint for an address that is not http(s), or has a key or password in it, which would be
+    kept with it.
+    """
+    url = url.strip().rstrip("/").removesuffix("/chat/completions")
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        named = False
+    if not named or parts.username or parts.password or parts.query or parts.fragment:
+        raise InvalidEndpoint(url=re.sub(r"//[^/]*@", "//…@", url).partition("?")[0])
+    return Endpoint(url, model.strip(), os.environ.get(KEY_VARIABLE, "") if key is None else key)
+
+
+def ask(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) -> str:
+    """The whole answer, drawn greedily. Raises EndpointFailed."""
+    import openai  # a second of imports
+
+    try:
+        return _answer(where, messages, max_tokens)
+    except openai.APIStatusError as error:
+        raise EndpointFailed(url=where.url, reason=_status_sentence(error, where)) from error
+    except openai.APITimeoutError as error:
+        reason = say("endpoint.timeout", seconds=round(where.timeout))
+        raise EndpointFailed(url=where.url, reason=reason) from error
+    except openai.APIConnectionError as error:
+        raise EndpointFailed(url=where.url, reason=say("endpoint.no_connection")) from error
+    except (openai.APIError, ValueError, AttributeError, TypeError) as error:
+        # An error inside the stream, or no stream of OpenAI's at all.
+        known = type(error) is openai.APIError
+        said = say("endpoint.said", said=_short(str(error), where)) if known else say("endpoint.not_openai")
+        raise EndpointFailed(url=where.url, reason=said) from error
+
+
+def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) -> str:
+    """Streamed, so that a slow model is not taken for a silent one and a dropped connection shows."""
+    import httpx2
+    import openai
+
+    pieces: list[str] = []
+    finished = False
+    client = openai.OpenAI(
+        base_url=where.url,
+        api_key=where.key or "-",
+        timeout=where.timeout,
+        max_retries=where.retries,
+        http_client=openai.DefaultHttpxClient(**_way_to(where)),
+    )
+    request = {"model": where.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": 0}
+    try:
+        with (
+            client,
+            client.chat.completions.create(stream=True, **request) as stream,  # type: ignore[call-overload]
+        ):
+            if "event-stream" not in stream.response.headers.get("content-type", ""):
+                raise ValueError("not a stream of events")
+            for chunk in stream:
+                for choice in chunk.choices:
+                    finished = finished or bool(choice.finish_reason)
+                    pieces.append(choice.delta.content or "")
+    except httpx2.TimeoutException as error:
+        raise openai.APITimeoutError(error.request) from error
+    except httpx2.TransportError as error:
+        raise openai.APIConnectionError(request=error.request) from error
+    if not finished:
+        raise EndpointFailed(url=where.url, reason=say("endpoint.broke_off"))
+    return "".join(pieces)
+
+
+def _way_to(where: Endpoint) -> dict[str, Any]:
+    """A proxy of the environment has no way to this machine's own address."""
+    import httpx2
+
+    if where.socket:
+        return {"transport": httpx2.HTTPTransport(uds=where.socket)}
+    return {"trust_env": urlsplit(where.url).hostname not in LOCAL}
+
+
+def _status_sentence(error: Any, where: Endpoint) -> str:
+    status = int(error.status_code)
+    if status in {401, 403}:
+        key = "endpoint.refused" if where.key else "endpoint.no_key"
+        return say(key, status=status, variable=KEY_VARIABLE)
+    if status == 404:
+        return say("endpoint.not_found", model=where.model)
+    if status == 429:
+        return say("endpoint.busy", tries=where.retries + 1)
+    if status >= 500:
+        return say("endpoint.server_error", status=status, tries=where.retries + 1)
+    return say("endpoint.said", said=_short(f"HTTP {status} {error.message}", where))
+
+
+def _short(text: str, where: Endpoint) -> str:
+    """What a server said, on one line, without the key it may repeat."""
+    said = " ".join(text.split())
+    return (said.replace(where.key, "…") if where.key else said)[:200]

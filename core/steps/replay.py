@@ -1,0 +1,67 @@
+"""Replay for a data set that is made step by step: a base model's own answers to general questions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.data.conversations import Conversation
+from core.data.opening import read_conversations
+from core.data.replay import questions_to_ask
+from core.data.sets import SetPaths
+from core.errors import EmptyData, NoSuchFile, Unreadable, reason_of
+from core.machine import this_machine
+from core.models import Model
+from core.paths import Workspace
+from core.recipe.check import settle
+from core.recipe.recipe import Recipe
+from core.steps.answer import Ask, Remembered, Speech
+from core.steps.data import replay_rows
+from core.steps.watch import Update
+from core.wording import say
+
+
+def wanted(taught: int, share: float) -> int:
+    """How many rows make up ``share`` of the whole beside ``taught`` others."""
+    return round(taught * share / (1 - share))
+
+
+def answers(
+    workspace: Workspace,
+    place: SetPaths,
+    model: Model,
+    questions: Sequence[str],
+    tokens: int,
+    system: str,
+    update: Update,
+) -> list[Conversation]:
+    """What the model says to each question by itself, greedily, up to ``tokens``; asked once for each model
+    and way of speaking (its fingerprint names the file). Raises StepFailed, StepStopped."""
+    settled = settle(Recipe(model=str(model.folder), data="rows.jsonl", system=system), this_machine(), model)
+    memory = Remembered(workspace, model.folder, Speech(settled.template, system, settled.precision))
+    asks = [Ask(question, tokens) for question in questions]
+    return replay_rows(memory.ask(place.asking, asks, settled.device, update))
+
+
+def questions(taught: Sequence[Conversation], count: int, seed: int, own: Sequence[str] = ()) -> list[str]:
+    """Up to ``count`` questions, one's own or the shipped ones, that are neither taught nor held back."""
+    return questions_to_ask(taught, count, seed, own)
+
+
+def read_questions(path: Path) -> list[str]:
+    """One's own questions: one a line of a text file, or the first ones of a file of conversations.
+
+    Raises NoSuchFile, Unreadable, EmptyData, and what reading conversations does.
+    """
+    if path.suffix.lower() in {".json", ".jsonl"}:
+        return [conversation[0].input for conversation in read_conversations(path)]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise NoSuchFile(path=path) from error
+    except UnicodeDecodeError as error:
+        raise Unreadable(path=path, reason=say("document.encoding")) from error
+    except OSError as error:
+        raise Unreadable(path=path, reason=reason_of(error)) from error
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise EmptyData(path=path)
+    return found

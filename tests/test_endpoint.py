@@ -1,0 +1,97 @@
+"""A model behind any server with OpenAI's interface: a real server in this process, answering and failing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from core.errors import EndpointFailed, InvalidEndpoint
+from core.steps.endpoint import KEY_VARIABLE, Endpoint, ask, endpoint
+from tests.openai_server import OpenAIServer
+from tests.server import free_port
+
+QUESTION = [{"role": "user", "content": "你好 <&>"}]
+KEY = "sk-secret-1234"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    # A proxy has no way to this machine's own address.
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    with OpenAIServer() as server:
+        yield server
+
+
+def where(server: OpenAIServer, key: str = KEY) -> Endpoint:
+    return replace(endpoint(server.url, "m", key), retries=0, timeout=0.5)
+
+
+def test_the_whole_answer(server: OpenAIServer) -> None:
+    assert ask(where(server), QUESTION, 50) == "You said: 你好 <&> "
+    (request,) = server.requests
+    assert (request["model"], request["max_tokens"], request["temperature"]) == ("m", 50, 0)
+    assert request["messages"] == QUESTION and server.keys == [f"Bearer {KEY}"]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        (401, "refuses the key (HTTP 401)"),
+        (403, "refuses the key (HTTP 403)"),
+        (404, "no model m"),
+        (429, "quota is used up (HTTP 429)"),
+        (500, "fault of its own (HTTP 500)"),
+        (503, "fault of its own (HTTP 503)"),
+        (400, "It said: HTTP 400"),
+        ("slow", "Not a word came"),
+        ("drop", "connection broke"),
+        ("half", "broke off before its end"),
+        ("html", "not what a server with OpenAI's interface sends"),
+        ("json", "not what a server with OpenAI's interface sends"),
+        ("stream_error", "the model is tired"),
+    ],
+)
+def test_every_failure_is_a_sentence(server: OpenAIServer, how: int | str, says: str) -> None:
+    server.fails = [how]
+    with pytest.raises(EndpointFailed) as failed:
+        ask(where(server), QUESTION, 50)
+    sentence = failed.value.text("en")
+    assert says in sentence and server.url in sentence and KEY not in sentence
+    assert sentence.endswith(".") and "Traceback" not in sentence and failed.value.text("zh") != sentence
+
+
+def test_a_server_that_is_not_there() -> None:
+    gone = Endpoint(f"http://127.0.0.1:{free_port()}/v1", "m", retries=0)
+    with pytest.raises(EndpointFailed, match="cannot be reached"):
+        ask(gone, QUESTION, 5)
+
+
+def test_without_a_key_it_is_told_where_to_put_one(server: OpenAIServer) -> None:
+    server.fails = [401]
+    with pytest.raises(EndpointFailed, match=KEY_VARIABLE):
+        ask(where(server, ""), QUESTION, 5)
+
+
+def test_a_busy_server_is_asked_again(server: OpenAIServer) -> None:
+    server.fails = [429, 503]
+    assert ask(replace(where(server), retries=2), QUESTION, 5).startswith("You said")
+    assert len(server.requests) == 3
+
+
+def test_the_key_comes_from_the_environment_and_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    found = endpoint(" https://example.org/v1/chat/completions/ ", " m ")
+    assert (found.url, found.model, found.key) == ("https://example.org/v1", "m", KEY)
+    assert KEY not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "example.org/v1", "ftp://example.org", "http://", "file:///etc/passwd", "http://[", "http://a:b/v1",
+     f"https://me:{KEY}@example.org/v1", f"https://example.org/v1?key={KEY}"],
+)  # fmt: skip
+def test_an_address_that_cannot_be_asked(url: str) -> None:
+    with pytest.raises(InvalidEndpoint) as refused:
+        endpoint(url, "m")
+    assert KEY not in refused.value.text()
