@@ -9,34 +9,27 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from io import TextIOWrapper
-from pathlib import Path
-from typing import Any
 
-from core import check_command, data_commands, importing
-from core import tune as chain
-from core.arguments import MOST_ITERATIONS, Parser, grouped, joined, whole_number
-from core.data.identity import LANGUAGES
-from core.data.opening import reading_of
-from core.doctor import report
+from core.arguments import Parser, grouped, joined
+from core.commands import check, configs, data, models, stages
+from core.commands.room import Commands, Options
 from core.errors import StorageFailed, TuneboardError, reason_of
-from core.files import read_json
-from core.hubs import HUBS, source_of
 from core.paths import Workspace
-from core.publish import command as publishing
-from core.recipe.templates import TEMPLATES
-from core.recipe.xtuner_file import catalog
-from core.runs import list_runs
-from core.serve import OPTIONS, add_options, serve, serving
-from core.steps import adopt, configs, curves, fit
-from core.terminal import printable, progress, show
-from core.tune import Wish
+from core.results import show
+from core.serve import OPTIONS as SERVING
+from core.serve import add_options, serve, serving
+from core.terminal import printable
 from core.wording import say
 
-Result = dict[str, Any]
-Command = Callable[[argparse.Namespace, Workspace], Result]
+ROOMS = (stages, models, configs, data, check)
+COMMANDS: Commands = {name: command for room in ROOMS for name, command in room.COMMANDS.items()}
+OPTIONS: Options = {option: settings for room in ROOMS for option, settings in room.OPTIONS.items()}
+# Options whose sentence in ``locales/`` has another name than they have.
+HELP = {"--run": "go_on", "NAME": "config_name", "--where-to": "where_to"}
+# One flag that means something else to another command.
+FLAGS = {"--as": "--name", "--where-to": "--to"}
 
 
 def parser() -> Parser:
@@ -59,191 +52,9 @@ def parser() -> Parser:
 
 
 def _add(command: argparse.ArgumentParser, option: str) -> None:
-    known: dict[str, dict[str, Any]] = {
-        "--name": {"required": True, "metavar": "NAME"},
-        "--data": {"type": Path, "metavar": "FILE"},
-        "--model": {"metavar": "DIR"},
-        "--no-replay": {"action": "store_true"},
-        "--seed": {"type": whole_number(0, 2**32 - 1), "default": 42, "metavar": "N"},
-        "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
-        "--run": {"metavar": "RUN"},
-        "--system": {"default": "", "metavar": "TEXT"},
-        "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
-        "--as": {"metavar": "NAME"},
-        "--hub": {"choices": HUBS, "metavar": "|".join(HUBS)},
-        "--revision": {"metavar": "REVISION"},
-        "--copy": {"action": "store_true"},
-        "SOURCE": {"metavar": "DIR|REPO"},
-        "RUN": {"metavar": "RUN"},
-        "--card": {"type": whole_number(1, 10_000), "metavar": "GB"},
-        "WHERE": {"metavar": "RUN|DIR"},
-        "WORK_DIR": {"type": Path, "metavar": "DIR"},
-        "CONFIG": {"metavar": "NAME|FILE"},
-        "NAME": {"metavar": "NAME"},
-        "FOLDER": {"type": Path, "metavar": "FOLDER", "nargs": "?", "default": Path()},
-        "WORD": {"metavar": "WORD", "nargs": "*"},
-        "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
-        **publishing.OPTIONS,
-        "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
-        "--template-reason": {"default": "", "metavar": "TEXT"},
-        **data_commands.OPTIONS,
-        **check_command.OPTIONS,
-    }
-    settings = known[option]
     name = FLAGS.get(option, option) if option.startswith("--") else option.lower()
-    command.add_argument(
-        name, help=say(f"cli.option.{HELP.get(option) or option.strip('-').lower()}"), **settings
-    )
-
-
-def _wish(options: argparse.Namespace) -> Wish:
-    return Wish(
-        name=options.name,
-        data=options.data,
-        model=options.model,
-        replay=not options.no_replay,
-        seed=options.seed,
-        iterations=options.iterations,
-        system=options.system,
-        language=options.language,
-        template=options.template,
-        template_reason=options.template_reason,
-        reading=reading_of(options.format, options.column),
-    )
-
-
-def _tune(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run) if options.run else None
-    with progress(options.kind) as shown:
-        return chain.tune(workspace, _wish(options), shown, run)
-
-
-def _data(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run) if options.run else None
-    with progress(options.kind) as shown:
-        run = chain.make_data(workspace, _wish(options), shown, run)
-    return {"run": run.id, "config": str(run.config), **(read_json(run.data) or {})}
-
-
-def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run)
-    with progress(options.kind) as shown:
-        done = chain.run_train(run, shown)
-    return {"run": run.id, "checkpoint": str(done.checkpoint), "iteration": done.iteration}
-
-
-def _convert(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run)
-    with progress(options.kind) as shown:
-        return {"run": run.id, "adapter": str(chain.run_convert(run, shown))}
-
-
-def _merge(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run)
-    with progress(options.kind) as shown:
-        return {"run": run.id, "merged": str(chain.run_merge(run, shown))}
-
-
-def _export(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run)
-    with progress(options.kind) as shown:
-        adapter = chain.run_convert(run, shown)
-        return {"run": run.id, "adapter": str(adapter), "merged": str(chain.run_merge(run, shown))}
-
-
-def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run)
-    with progress(options.kind) as shown:
-        if options.question:
-            return chain.ask_both(workspace, run, options.question, shown)
-        return chain.run_compare(workspace, run, shown)
-
-
-def _publish(options: argparse.Namespace, workspace: Workspace) -> Result:
-    return publishing.run(options, workspace, lambda: progress(options.kind))
-
-
-def _fit(options: argparse.Namespace, workspace: Workspace) -> Result:
-    return fit.report(workspace.run(options.run), options.card)
-
-
-def _configs(options: argparse.Namespace, _: Workspace) -> Result:
-    return configs.listing(options.word)
-
-
-def _open_config(options: argparse.Namespace, _: Workspace) -> Result:
-    return configs.opened(options.config)
-
-
-def _copy_config(options: argparse.Namespace, _: Workspace) -> Result:
-    return {"copy": str(catalog.copy(options.name, options.folder))}
-
-
-def _curves(options: argparse.Namespace, workspace: Workspace) -> Result:
-    return curves.of(workspace, options.where)
-
-
-def _adopt(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = adopt.adopt(workspace, options.work_dir, options.model, datetime.now())
-    return adopt.as_json(run)
-
-
-def _models(_: argparse.Namespace, workspace: Workspace) -> Result:
-    return {"models": [model.as_json() for model in importing.list_models(workspace)]}
-
-
-def _import_model(options: argparse.Namespace, workspace: Workspace) -> Result:
-    source = source_of(options.source, options.hub, options.revision)
-    with progress(options.kind) as shown:
-        return importing.take_in(workspace, source, options.name, options.copy, shown)
-
-
-def _runs(_: argparse.Namespace, workspace: Workspace) -> Result:
-    return {"runs": [run.as_json() for run in list_runs(workspace)]}
-
-
-def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
-    return report(workspace)
-
-
-HELP = {"--run": "go_on", "NAME": "config_name"}
-# One flag that means something else to another command.
-FLAGS = {"--as": "--name", "--place": "--to"}
-MAKE = (
-    "--name",
-    "--data",
-    *check_command.READ,
-    "--model",
-    "--no-replay",
-    "--seed",
-    "--iterations",
-    "--system",
-    "--language",
-    "--template",
-    "--template-reason",
-)
-COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
-    "tune": (_tune, (*MAKE, "--run")),
-    "data": (_data, (*MAKE, "--run")),
-    "train": (_train, ("RUN",)),
-    "convert": (_convert, ("RUN",)),
-    "merge": (_merge, ("RUN",)),
-    "export": (_export, ("RUN",)),
-    "ask": (_ask, ("RUN", "QUESTION")),
-    "publish": (_publish, ("RUN", *publishing.OPTIONS)),
-    "models": (_models, ()),
-    "models import": (_import_model, ("SOURCE", "--as", "--hub", "--revision", "--copy")),
-    "runs": (_runs, ()),
-    "runs adopt": (_adopt, ("WORK_DIR", "--model")),
-    "runs curves": (_curves, ("WHERE",)),
-    "fit": (_fit, ("RUN", "--card")),
-    "configs": (_configs, ("WORD",)),
-    "configs open": (_open_config, ("CONFIG",)),
-    "configs copy": (_copy_config, ("NAME", "FOLDER")),
-    "doctor": (_doctor, ()),
-    **data_commands.COMMANDS,
-    **check_command.COMMANDS,
-}
+    sentence = say(f"cli.option.{HELP.get(option) or option.strip('-').lower()}")
+    command.add_argument(name, help=sentence, **OPTIONS[option])
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -290,7 +101,7 @@ def _option_names() -> set[str]:
         "--json",
         "--help",
         "-h",
-        *OPTIONS,
+        *SERVING,
     }
 
 

@@ -47,8 +47,8 @@ TuneboardError                exit code 1
     ├── NoSuchJob             the folder holds no job
     ├── DownloadFailed        a hub did not give a model
     ├── ChatFailed            the chat server gave no answer
-    ├── HubRefused            a hub did not take what was sent, or could not be reached
     ├── EndpointFailed        a model's server elsewhere gave no answer
+    ├── HubRefused            a hub did not take what was sent, or could not be reached
     ├── StepFailed            a step's tool ended with an error
     └── StepStopped           somebody stopped the step
 """
@@ -271,16 +271,16 @@ class ChatFailed(JobError):
     key = "chat_failed"
 
 
-class HubRefused(JobError):
-    """Values: hub, reason (a sentence that says what to do)."""
-
-    key = "hub_refused"
-
-
 class EndpointFailed(JobError):
     """Values: url, reason (a sentence of its own)."""
 
     key = "endpoint_failed"
+
+
+class HubRefused(JobError):
+    """Values: hub, reason (a sentence that says what to do)."""
+
+    key = "hub_refused"
 
 
 class StepFailed(JobError):

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from core.data.parity import parity
 from core.engine import shards
 from core.engine.answer import first_token
 from core.engine.import_model import import_model
@@ -22,7 +23,6 @@ from core.errors import NotAModel, QuantizedBase, TuneboardError
 from core.files import read_json
 from core.models import read_model
 from core.paths import BANKS
-from core.recipe.chat_template import difference
 from core.recipe.templates import TEMPLATES, template_for
 from tests.internlm_model import SPECIAL, into_pickles, make_internlm
 from tests.small_model import CHAT_TEMPLATE, make_small_model
@@ -179,7 +179,7 @@ def test_a_first_token_that_nothing_uses_is_not_trained(
     for text in awkward_texts():
         assert before(text)["input_ids"] == after(text)["input_ids"], repr(text)
     assert (before.eos_token_id, before.chat_template) == (after.eos_token_id, after.chat_template)
-    assert difference(here / "model", TEMPLATES["qwen_chat"]) is None
+    assert parity(here / "model", TEMPLATES["qwen_chat"]).difference is None
 
 
 def only_a_tokenizer_model(folder: Path, prefix: bool) -> bytes:
@@ -236,7 +236,7 @@ def test_internlm_becomes_a_llama(here: Path, kind: str, template: str, pickled:
     model = read_model(here / "model")
     assert (model.architecture, model.model_type, model.origin) == ("LlamaForCausalLM", "llama", kind)
     assert template_for(model.chat_template, model.origin) == template
-    assert difference(here / "model", TEMPLATES[template]) is None
+    assert parity(here / "model", TEMPLATES[template]).difference is None
     names = {file.name for file in (here / "model").iterdir()}
     assert "README.md" in names and not {f"modeling_{kind}.py", "tokenizer.model"} & names
     assert "auto_map" not in (here / "model" / "config.json").read_text()

@@ -180,7 +180,7 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("state", {state.value for state in State} | {"none"}),
         (
             "stage",
-            {*COSTS, *IMPORT_COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "check", "publish"}
+            {*COSTS, *IMPORT_COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "publish", "check"}
             - {DATA},
         ),
         ("finding", set(KINDS)),

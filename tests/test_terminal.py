@@ -11,7 +11,8 @@ from rich.console import Console
 
 from core import pace, terminal
 from core.pace import COSTS, Clock
-from core.terminal import BarProgress, PlainProgress, printable, progress, show
+from core.results import SHOWN_ANSWERS, show
+from core.terminal import BarProgress, PlainProgress, printable, progress
 from core.wording import say
 
 
@@ -155,7 +156,7 @@ def test_answers_and_scores(capsys: pytest.CaptureFixture[str]) -> None:
     result = {"run": "r [x]", "answers": answers(*kinds), "learned": 1.0, "kept": None, "leaked": 0}
     text = shown("tune", {**result, "merged": "/工作 区/" + "x" * 200}, capsys)
     assert "\x1b" not in text and "q0 [bold]?" in text and "[/] {x}" in text and "r [x]" in text
-    assert text.count("\ufffd[2Jbase\\") == 2 * terminal.SHOWN_ANSWERS, "a few of each kind"
+    assert text.count("\ufffd[2Jbase\\") == 2 * SHOWN_ANSWERS, "a few of each kind"
     assert "x" * 200 in text, "a path broken into lines cannot be copied"
     for key, value in (("learned", "1.0"), ("kept", "–"), ("leaked", "0")):
         assert say(f"result.{key}", value=value) in text

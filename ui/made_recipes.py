@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import data_commands
+from core.commands.data import plan
 from core.data import making
 from core.data.documents import READERS
 from core.data.identity import LANGUAGES, LONGEST_NAME
@@ -65,7 +65,7 @@ def documents(workspace: Workspace, place: SetPaths, busy: bool) -> None:
     if _button("documents", busy) and files:
         kept = [_keep_document(workspace, place, file.name, file.getvalue()) for file in files]
         arguments = (*options, f"--per-passage={count}", "--from", *kept)
-        spec = data_commands.plan(workspace, "data make documents", place.root.name, *arguments)
+        spec = plan(workspace, "data make documents", place.root.name, *arguments)
         launch(place.job, spec, secrets)
         st.rerun()
 
@@ -109,7 +109,7 @@ def replay(workspace: Workspace, place: SetPaths, busy: bool) -> None:
         if own.strip():
             file = _keep_document(workspace, place, "questions.txt", own.encode())
             options.append(f"--questions={file}")
-        spec = data_commands.plan(workspace, "data make replay", place.root.name, *options)
+        spec = plan(workspace, "data make replay", place.root.name, *options)
         launch(place.job, spec)
         st.rerun()
 

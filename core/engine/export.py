@@ -63,6 +63,17 @@ def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> No
     print(f"merged into {merged}", flush=True)
 
 
+def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:
+    """The base's tokenizer with the chat template of what is made of it; with the ids that end an answer
+    where that is the training's own template."""
+    tokenizer, template = AutoTokenizer.from_pretrained(base), TEMPLATES[name]
+    written = parity(Path(base), template).publish
+    if written is None:
+        return tokenizer, []
+    tokenizer.chat_template = written
+    return tokenizer, end_tokens(tokenizer, template)
+
+
 def shard(source: str, target: str, limit: str) -> None:
     """The same weights in files of at most ``limit`` bytes (a larger tensor stands alone), with their index.
 
@@ -100,17 +111,6 @@ def _places(source: Path) -> dict[str, tuple[Path, int]]:
 def _tensor(file: Path, key: str) -> torch.Tensor:
     with safe_open(file, framework="pt") as tensors:
         return tensors.get_tensor(key)
-
-
-def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:
-    """The base's tokenizer with the chat template of what is made of it; with the ids that end an answer
-    where that is the training's own template."""
-    tokenizer, template = AutoTokenizer.from_pretrained(base), TEMPLATES[name]
-    written = parity(Path(base), template).publish
-    if written is None:
-        return tokenizer, []
-    tokenizer.chat_template = written
-    return tokenizer, end_tokens(tokenizer, template)
 
 
 def _build_unquantized() -> None:

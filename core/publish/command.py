@@ -23,7 +23,7 @@ from core.wording import say, spoken_language
 LONGEST_TOKEN = 4096
 OPTIONS: dict[str, dict[str, Any]] = {
     "--what": {"required": True, "choices": WHATS, "metavar": "|".join(WHATS)},
-    "--place": {"default": "folder", "choices": TOS, "metavar": "|".join(TOS)},
+    "--where-to": {"default": "folder", "choices": TOS, "metavar": "|".join(TOS)},
     "--out": {"type": Path, "metavar": "DIR"},
     "--repo": {"default": "", "metavar": "OWNER/NAME"},
     "--public": {"action": "store_true"},

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.data.parity import parity, speaking_template
+from core.data.parity import parity
 from core.files import read_json
 from core.jobs.curves import read_curve
 from core.jobs.job import read_record
 from core.paths import RunPaths, Workspace
 from core.publish.licences import Base, base_of
-from core.recipe.chat_template import own_template, render, special_tokens
+from core.recipe.chat_template import (
+    own_template,
+    render,
+    special_tokens,
+)
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES, Template
 from core.steps import proof, train
@@ -72,10 +76,9 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
 
 
 def spoken_template(folder: Path, template: Template) -> str:
-    """The chat template to publish: the model's own where it is proven to write what training wrote, else the
-    training's."""
-    proven, own = parity(folder, template).publish, own_template(folder)
-    return proven or own or speaking_template(folder, template)
+    """The chat template to publish: the model's own where it writes what training wrote, else training's."""
+    written = parity(folder, template).publish
+    return written if written is not None else own_template(folder) or ""
 
 
 def _example(folder: Path, template: str, system: str) -> str:

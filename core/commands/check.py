@@ -1,11 +1,10 @@
 """``data check``: a data file looked at before it is trained. Returns what ``--json`` prints."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from core.arguments import MOST_TOKENS, whole_number
+from core.commands.room import Commands, Options, Result
 from core.data.formats.shapes import FORMATS
 from core.data.opening import open_data, reading_of
 from core.models import find_model
@@ -17,7 +16,6 @@ from core.terminal import progress
 from core.tune import ready_tokenizer
 from core.wording import say
 
-Result = dict[str, Any]
 READ = ("--format", "--column")
 
 
@@ -37,7 +35,7 @@ def _check(options: argparse.Namespace, workspace: Workspace) -> Result:
     return report.as_json()
 
 
-OPTIONS: dict[str, dict[str, Any]] = {
+OPTIONS: Options = {
     "--format": {"choices": FORMATS, "metavar": "|".join(FORMATS)},
     "--column": {"action": "append", "default": [], "metavar": "ROLE=NAME"},
     "--max-length": {
@@ -47,6 +45,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "FILE": {"type": Path, "metavar": "FILE"},
 }
-COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, Workspace], Result], tuple[str, ...]]] = {
+COMMANDS: Commands = {
     "data check": (_check, ("FILE", "--model", "--max-length", "--template", *READ)),
 }

@@ -2,13 +2,13 @@
 step. Each returns what ``--json`` prints."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 from getpass import getpass
 from pathlib import Path
 from typing import Any
 
 from core.arguments import Decimal, whole_number
+from core.commands.room import Commands, Options, Result
 from core.data import drafts, making, versions
 from core.data.conversations import Conversation
 from core.data.documents import Passage, read_passages
@@ -39,7 +39,6 @@ from core.terminal import progress
 from core.tune import ready_model
 from core.wording import say, spoken_language
 
-Result = dict[str, Any]
 MOST_ROWS = 10_000_000
 HELP = "scripts/run data make documents --help"
 # Four fifths replay is what core.data.mix measured; a tenth is the usual part to hold back.
@@ -203,7 +202,7 @@ def _part(workspace: Workspace, name: str) -> list[Conversation]:
 
 SET = ("SET",)
 ENDPOINT = ("--endpoint", "--endpoint-model", "--ask-key")
-OPTIONS: dict[str, dict[str, Any]] = {
+OPTIONS: Options = {
     "SET": {"metavar": "SET"},
     "--persona": {"choices": tuple(shipped_roles()), "default": "assistant", "metavar": "PERSONA"},
     "--role": {"default": "", "metavar": "TEXT"},
@@ -223,8 +222,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--rows": {"type": whole_number(1, MOST_ROWS), "metavar": "N"},
     "--to": {"default": "", "metavar": "VERSION"},
 }
-Command = Callable[[argparse.Namespace, Workspace], Result]
-COMMANDS: dict[str, tuple[Command, tuple[str, ...]]] = {
+COMMANDS: Commands = {
     "data parity": (_parity, ("--model", "--template")),
     "data make identity": (
         _identity,
