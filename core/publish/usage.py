@@ -112,8 +112,8 @@ def ollama_template(template: Template, tokens: Mapping[str, str]) -> str:
 
     A template without a suffix ends an answer with the end token and begins the next turn with the first.
     """
-    end = template.suffix or tokens["eos_token"]
-    again = "" if template.suffix else tokens["bos_token"]
+    end = template.suffix or tokens.get("eos_token", "")
+    again = "" if template.suffix else tokens.get("bos_token", "")
     asked = _role("user", *template.instruction.partition("{input}")[::2])
     said = _role("assistant", "", f"{end}{template.sep}{again}")
     told = _role("system", *template.system.partition("{system}")[::2]) if template.system else ""
