@@ -249,10 +249,11 @@ def test_closing_the_launcher_changes_nothing(folder: Path) -> None:
 
 
 def test_the_launcher_keeps_no_zombies(folder: Path) -> None:
+    before = {child.pid for child in psutil.Process().children()}
     for number in range(3):
         launch(folder / str(number), shell("true"))
         end(folder / str(number))
-    until(lambda: not psutil.Process().children())
+    until(lambda: not {child.pid for child in psutil.Process().children()} - before)
 
 
 def test_waiting(folder: Path) -> None:
