@@ -31,7 +31,7 @@ import random, resource, sys, time
 from pathlib import Path
 began = time.perf_counter()
 from core.data.opening import open_data
-from core.paths import SourceCache
+from core.source_paths import SourceCache
 opened = open_data(Path(sys.argv[1]), SourceCache(Path(sys.argv[2])))
 opened.page(0, 5)
 first = time.perf_counter() - began
