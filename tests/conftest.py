@@ -12,6 +12,7 @@ from core.paths import Workspace
 from core.wording import SPOKEN
 from tests.known_answers import know_answers
 from tests.small_model import make_small_model
+from tests.small_run import make_workspace, stop_jobs
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,17 @@ def workspace(tmp_path: Path, model: Path) -> Iterator[Workspace]:
     know_answers(found, model)
     yield found
     end_leftovers(tmp_path)
+
+
+@pytest.fixture
+def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """The workspace of the pages, with the fast engine; nothing that runs in it outlives the test."""
+    found = make_workspace(tmp_path)
+    monkeypatch.setenv("TUNEBOARD_HOME", str(found.root))
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    yield found
+    stop_jobs(found)
 
 
 def end_leftovers(folder: Path) -> None:

@@ -5,7 +5,6 @@ import html
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from core.source_paths import inbox, uploads_of
 from core.steps import train
 from tests.page import open_test_page
 from tests.small_model import make_small_model
-from tests.small_run import NAME, make_run, make_workspace, stop_jobs
+from tests.small_run import NAME, make_run
 
 TIMEOUT = 60.0
 CONVERSATIONS: list[Conversation] = [
@@ -41,13 +40,8 @@ CONVERSATIONS: list[Conversation] = [
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    workspace = make_workspace(tmp_path)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
-    monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
-    yield workspace
-    stop_jobs(workspace)
+def workspace(page_workspace: Workspace) -> Workspace:
+    return page_workspace
 
 
 def no_errors(page: AppTest) -> bool:

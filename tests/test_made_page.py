@@ -1,9 +1,7 @@
 """Making a data set on the data page: recipes, review row by row, versions, and a server elsewhere."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -23,7 +21,7 @@ from core.runs import DATA
 from core.steps import train
 from tests.openai_server import OpenAIServer
 from tests.page import open_test_page
-from tests.small_run import NAME, make_workspace, stop_jobs
+from tests.small_run import NAME
 from tests.test_parity import DEFAULT_SYSTEM, change
 
 TIMEOUT = 60.0
@@ -33,13 +31,8 @@ PASSAGE = Passage("guide.md", 0, 5, 40, "The museum <b>opens</b> at nine o'clock
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    workspace = make_workspace(tmp_path)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
-    monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
-    yield workspace
-    stop_jobs(workspace)
+def workspace(page_workspace: Workspace) -> Workspace:
+    return page_workspace
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -21,20 +20,15 @@ from core.jobs.status import LIVE, State, read_status
 from core.paths import RunPaths, Workspace
 from core.steps import train
 from tests.page import open_test_page
-from tests.small_run import end_training, make_run, make_workspace, start_training, stop_jobs
+from tests.small_run import end_training, make_run, start_training
 from ui.train_panel import answers_html, split_sample
 
 TIMEOUT = 60.0
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    workspace = make_workspace(tmp_path)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
-    monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
-    yield workspace
-    stop_jobs(workspace)
+def workspace(page_workspace: Workspace) -> Workspace:
+    return page_workspace
 
 
 def no_errors(page: AppTest) -> bool:
