@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
+from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from core.publish.order import To, What
 
@@ -16,6 +17,8 @@ PAGES: dict[str, str] = {
 }
 # name (of the file), bytes behind, bytes in all
 Sent = Callable[[str, int, int], None]
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,27 @@ class Refusal(Exception):
     def __init__(self, key: str, again: bool = False, **values: object) -> None:
         super().__init__(key)
         self.key, self.again, self.values = key, again, values
+
+
+def in_words(
+    refusal: Callable[[Any, Exception], Refusal],
+) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """A decorator for a hub's methods: whatever its client raises becomes the Refusal that ``refusal`` makes
+    of the hub and the error."""
+
+    def decorate(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        @wraps(method)
+        def told(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
+            try:
+                return method(*given, **named)
+            except Refusal:
+                raise
+            except Exception as error:
+                raise refusal(given[0], error) from error
+
+        return told
+
+    return decorate
 
 
 def by_status(status: int, text: str, repo: str) -> Refusal:

@@ -4,11 +4,9 @@ Large files go first, one after the other, then one commit makes all of them vis
 before a break is there and is not sent again.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -25,27 +23,10 @@ from huggingface_hub.errors import (
 )
 from requests import HTTPError
 
-from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, causes, refuse_foreign
+from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, causes, in_words, refuse_foreign
 
 SPACE_SDK = "docker"
 READ_ONLY = "read"
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
-
-
-def _in_words(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Whatever the client raises, as a Refusal."""
-
-    @wraps(method)
-    def told(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
-        try:
-            return method(*given, **named)
-        except Refusal:
-            raise
-        except Exception as error:
-            raise _refusal(error, str(getattr(given[0], "repo", ""))) from error
-
-    return told
 
 
 def _refusal(error: Exception, repo: str) -> Refusal:
@@ -58,6 +39,9 @@ def _refusal(error: Exception, repo: str) -> Refusal:
     if "LFS batch API" in str(error):
         return by_status(402 if "quota" in str(error).lower() else 400, str(error), repo)
     return Refusal("other", words=f"{type(error).__name__}: {error}"[:300])
+
+
+_in_words = in_words(lambda hub, error: _refusal(error, hub.repo))
 
 
 class HuggingFace:

@@ -6,11 +6,9 @@ committed lies in the job's folder.
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from modelscope_hub import HubApi
 from modelscope_hub.errors import (
@@ -24,29 +22,9 @@ from modelscope_hub.errors import (
 )
 from modelscope_hub.types import Visibility
 
-from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, causes, refuse_foreign
+from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, causes, in_words, refuse_foreign
 
 PUBLIC, PRIVATE = "public", "private"
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
-
-
-def _in_words(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Whatever the client raises, as a Refusal."""
-
-    @wraps(method)
-    def told(*given: Parameters.args, **named: Parameters.kwargs) -> Result:
-        try:
-            return method(*given, **named)
-        except Refusal:
-            raise
-        except Exception as error:
-            hub = given[0]
-            found = _refusal(error, str(getattr(hub, "repo", "")), str(getattr(hub, "endpoint", "")))
-            found.again = False  # the client has tried five times itself
-            raise found from error
-
-    return told
 
 
 def _refusal(error: Exception, repo: str, endpoint: str) -> Refusal:
@@ -82,6 +60,15 @@ def _reasons() -> Iterator[list[Exception]]:
         yield heard
     finally:
         log.removeHandler(listener)
+
+
+def _last_word(hub: "ModelScope", error: Exception) -> Refusal:
+    found = _refusal(error, hub.repo, hub.endpoint)
+    found.again = False  # the client has tried five times itself
+    return found
+
+
+_in_words = in_words(_last_word)
 
 
 class ModelScope:
