@@ -38,14 +38,20 @@ def workspace(tmp_path: Path, model: Path) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def page_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """The workspace of the pages, with the fast engine; nothing that runs in it outlives the test."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """The workspace that pages find; nothing that runs in it outlives the test."""
     found = make_workspace(tmp_path)
     monkeypatch.setenv("TUNEBOARD_HOME", str(found.root))
     monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
     yield found
     stop_jobs(found)
+
+
+@pytest.fixture
+def page_workspace(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The same with the fast engine."""
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    return home
 
 
 def end_leftovers(folder: Path) -> None:

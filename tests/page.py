@@ -15,5 +15,9 @@ def open_test_page(step: str, run: str | None = None, language: str = "en") -> A
     return page if step == "start" else page.switch_page(f"../pages/{_file(step)}").run()
 
 
+def no_errors(page: AppTest) -> bool:
+    return not page.exception and not page.error
+
+
 def _file(step: str) -> str:
     return next(path.name for path in (PROJECT / "pages").iterdir() if path.stem.endswith(f"_{step}"))

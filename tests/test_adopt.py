@@ -1,12 +1,10 @@
 """A work_dir that XTuner filled elsewhere, opened as a run: nothing of it is changed or run."""
 
 import hashlib
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.errors import AdoptedRun, NoSuchModel, NotARecipe, NotAWorkDir
 from core.paths import Workspace
@@ -14,25 +12,17 @@ from core.recipe.xtuner_file.catalog import find
 from core.runs import delete, next_step, read_run, standing
 from core.steps import adopt, convert, curves, train
 from tests.command_line import cli, last_json
-from tests.page import open_test_page
+from tests.page import no_errors, open_test_page
 from tests.small_model import make_small_model
-from tests.small_run import end_training, make_run, make_workspace, stop_jobs
+from tests.small_run import end_training, make_run
 
 NOW = datetime(2026, 1, 2)
 EVIL = "import pathlib\npathlib.Path({mark!r}).touch()\n"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    workspace = make_workspace(tmp_path)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
-    monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    yield workspace
-    stop_jobs(workspace)
-
-
-def no_errors(page: AppTest) -> bool:
-    return not page.exception and not page.error
+def workspace(home: Workspace) -> Workspace:
+    return home
 
 
 def elsewhere(workspace: Workspace, folder: Path) -> Path:

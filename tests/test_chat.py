@@ -23,9 +23,10 @@ from core.recipe.recipe import to_yaml
 from core.steps import chat, train
 from core.steps.chat import Freed, Readiness, Server, Speaker
 from core.steps.reply import reply
+from tests.conftest import end_leftovers
 from tests.runs import make_run
 from tests.small_model import make_small_model
-from tests.test_jobs import end_leftovers, until
+from tests.test_jobs import until
 
 HELLO = [Message("user", "one two three")]
 GREEDY = Draw(max_tokens=12)

@@ -17,11 +17,12 @@ from core.paths import Workspace
 from core.steps import chat
 from core.steps.chat import Readiness
 from tests.browser import chromium, settle, tab
+from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.runs import end_job, make_run
 from tests.server import Dashboard
 from tests.small_model import make_small_model
-from tests.test_jobs import end_leftovers, until
+from tests.test_jobs import until
 
 FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
 

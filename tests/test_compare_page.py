@@ -20,10 +20,10 @@ from core.jobs.status import State
 from core.paths import RunPaths, Workspace
 from core.steps import own, proof
 from core.steps.compare import known_question, verdict
+from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.runs import end_job, make_run
 from tests.small_model import make_small_model
-from tests.test_jobs import end_leftovers
 
 TIMEOUT = 60.0
 NAME = '李 "明"'

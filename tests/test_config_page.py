@@ -1,6 +1,5 @@
 """The config page: what can run is saved at once, what was trained stays, and estimates against measures."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -20,27 +19,19 @@ from core.recipe.recipe import Recipe, from_bytes, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.steps import data, train
 from core.steps.pace import measured, pace
-from tests.page import open_test_page
-from tests.small_run import end_training, make_run, make_workspace, start_training, stop_jobs
+from tests.page import no_errors, open_test_page
+from tests.small_run import end_training, make_run, start_training
 
 EITHER = "give either iterations or epochs, and leave the other empty"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    workspace = make_workspace(tmp_path)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
-    monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    yield workspace
-    stop_jobs(workspace)
+def workspace(home: Workspace) -> Workspace:
+    return home
 
 
 def key(run: RunPaths, field: str, edition: int = 0) -> str:
     return f"recipe {run.id} {edition} {field}"
-
-
-def no_errors(page: AppTest) -> bool:
-    return not page.exception and not page.error
 
 
 def view(page: AppTest, name: str) -> AppTest:

@@ -26,7 +26,7 @@ from core.recipe.templates import TEMPLATES
 from core.runs import DATA
 from core.source_paths import inbox, uploads_of
 from core.steps import train
-from tests.page import open_test_page
+from tests.page import no_errors, open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import NAME, make_run
 
@@ -42,10 +42,6 @@ CONVERSATIONS: list[Conversation] = [
 @pytest.fixture
 def workspace(page_workspace: Workspace) -> Workspace:
     return page_workspace
-
-
-def no_errors(page: AppTest) -> bool:
-    return not page.exception and not page.error
 
 
 def made(workspace: Workspace) -> RunPaths:

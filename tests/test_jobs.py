@@ -17,9 +17,10 @@ from core.files import read_json
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop, wait
-from core.jobs.process import Identity, is_alive, read_identity
+from core.jobs.process import Identity, read_identity
 from core.jobs.status import LIVE, State, Status, read_status
 from core.paths import PROJECT
+from tests.conftest import end_leftovers
 
 TIMEOUT = 20.0
 # A tool that never ends by itself but ends politely.
@@ -36,14 +37,6 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """A job folder whose path is awkward."""
     yield tmp_path / "工作 区" / "a b"
     end_leftovers(tmp_path)
-
-
-def end_leftovers(tmp_path: Path) -> None:
-    """Kill whatever a failed test leaves running."""
-    for name in ("supervisor.json", "tool.json"):
-        for file in tmp_path.rglob(name):
-            if (left := read_identity(file)) and left.pid != os.getpid() and is_alive(left):
-                os.killpg(left.pid, signal.SIGKILL)
 
 
 def job(*command: str, cwd: Path = PROJECT, **env: str) -> JobSpec:

@@ -15,7 +15,8 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
-from tests.test_jobs import POLITE, end, end_leftovers, launch_until_it_speaks, output, python, shell, until
+from tests.conftest import end_leftovers
+from tests.test_jobs import POLITE, end, launch_until_it_speaks, output, python, shell, until
 
 # One that ignores TERM, with a grandchild in its group and one in a session of its own.
 STUBBORN = """

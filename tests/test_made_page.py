@@ -20,7 +20,7 @@ from core.paths import RunPaths, Workspace
 from core.runs import DATA
 from core.steps import train
 from tests.openai_server import OpenAIServer
-from tests.page import open_test_page
+from tests.page import no_errors, open_test_page
 from tests.small_run import NAME
 from tests.test_parity import DEFAULT_SYSTEM, change
 
@@ -38,10 +38,6 @@ def workspace(page_workspace: Workspace) -> Workspace:
 @pytest.fixture
 def place(workspace: Workspace) -> SetPaths:
     return make_set(workspace, "Guide to 博物馆")
-
-
-def no_errors(page: AppTest) -> bool:
-    return not page.exception and not page.error
 
 
 def choose(page: AppTest, key: str, value: str) -> AppTest:

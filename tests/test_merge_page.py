@@ -24,10 +24,10 @@ from core.jobs.status import State
 from core.paths import RunPaths, Workspace
 from core.steps import export
 from core.steps.export import Space
+from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.runs import end_job, make_run
 from tests.small_model import make_small_model
-from tests.test_jobs import end_leftovers
 from ui import download
 
 TIMEOUT = 60.0

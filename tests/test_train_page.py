@@ -19,7 +19,7 @@ from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
 from core.paths import RunPaths, Workspace
 from core.steps import train
-from tests.page import open_test_page
+from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
 from ui.train_panel import answers_html, split_sample
 
@@ -29,10 +29,6 @@ TIMEOUT = 60.0
 @pytest.fixture
 def workspace(page_workspace: Workspace) -> Workspace:
     return page_workspace
-
-
-def no_errors(page: AppTest) -> bool:
-    return not page.exception and not page.error
 
 
 def buttons(page: AppTest) -> set[str | None]:

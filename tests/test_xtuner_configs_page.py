@@ -1,6 +1,5 @@
 """XTuner's configs on the Config page: found, opened into the form, what does not fit shown; and the fit."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -11,23 +10,15 @@ from core.machine import Gpu, Machine
 from core.paths import RunPaths, Workspace
 from core.recipe.xtuner_file.catalog import find, shipped
 from core.steps import train
-from tests.page import open_test_page
-from tests.small_run import make_run, make_workspace, stop_jobs
+from tests.page import no_errors, open_test_page
+from tests.small_run import make_run
 
 TUTORIAL = "internlm_chat_7b_qlora_oasst1_e3"
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    workspace = make_workspace(tmp_path)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
-    monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    yield workspace
-    stop_jobs(workspace)
-
-
-def no_errors(page: AppTest) -> bool:
-    return not page.exception and not page.error
+def workspace(home: Workspace) -> Workspace:
+    return home
 
 
 def opened(run: RunPaths, language: str = "en") -> AppTest:

@@ -155,4 +155,4 @@ def test_whatever_stands_somewhere_it_opens_or_says_why(junk: str) -> None:
         except NotARecipe:
             continue
         json.dumps([asdict(one) for one in found.differences])
-        parse(asdict(found.recipe))
+        assert parse(asdict(found.recipe)) == found.recipe
