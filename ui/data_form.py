@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.identity import LANGUAGES, LONGEST_NAME
+from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.data.opening import Reading
 from core.data.reading.source import PACKED, SUFFIXES
 from core.data.upload import Upload, file_of, keep_file, keep_upload
@@ -32,44 +32,14 @@ EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], en
 def data_form(workspace: Workspace) -> Wish | None:
     """What is asked for, once the button was pressed."""
     reading = Reading()
-    source = st.segmented_control(
-        t("page.data.from"),
-        SOURCES,
-        format_func={known: t(f"page.data.{known}") for known in SOURCES}.__getitem__,
-        default=SOURCES[0],
-        required=True,
-        key="data_source",
-        persist_state="session",
-    )
-    spoken = file = kept = None
-    if source == "identity":
-        st.caption(t("page.data.identity.help"))
-    else:
-        kept = uploaded(workspace) if source == "upload" else None
-        file = file_of(workspace, kept) if kept else None
-        if source != "upload":
-            file = made_data(workspace) if source == "made" else earlier(workspace)
+    source = _source()
+    kept, file = _file(workspace, source)
     left, right = st.columns(2)
     with left:
-        name = st.text_input(
-            t("page.data.name"),
-            max_chars=LONGEST_NAME,
-            help=t("page.data.name.help"),
-            key="data_name",
-            persist_state="session",
-        )
-        system = st.text_input(t("page.data.system"), key="data_system", persist_state="session")
+        name, system = _name_and_system()
     with right:
         model = choose_model(workspace, "data_model")
-        if source == "identity":
-            languages = {known: t(f"page.start.language.{known or 'both'}") for known in (None, *LANGUAGES)}
-            spoken = st.selectbox(
-                t("page.start.language"),
-                list(languages),
-                format_func=languages.__getitem__,
-                key="data_language",
-                persist_state="session",
-            )
+        spoken = _language() if source == "identity" else None
     if kept:
         with shown_errors(), st.container(border=True, key="data_file_panel"):
             reading = data_file(workspace, kept, model)
@@ -80,13 +50,13 @@ def data_form(workspace: Workspace) -> Wish | None:
         key="data_replay",
         persist_state="session",
     )
-    folder = workspace.model(model) if model else workspace.starter
-    template, reason = choose_template(folder)
-    asked = st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make")
-    if asked and source != "identity" and file is None:
+    template, reason = choose_template(workspace.model(model) if model else workspace.starter)
+    if not st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make"):
+        return None
+    if source != "identity" and file is None:
         st.warning(t("page.data.need_file"))
         return None
-    wish = Wish(
+    return Wish(
         name,
         file,
         model,
@@ -97,7 +67,54 @@ def data_form(workspace: Workspace) -> Wish | None:
         template_reason=reason,
         reading=reading,
     )
-    return wish if asked else None
+
+
+def _source() -> str:
+    chosen: str = st.segmented_control(
+        t("page.data.from"),
+        SOURCES,
+        format_func={known: t(f"page.data.{known}") for known in SOURCES}.__getitem__,
+        default=SOURCES[0],
+        required=True,
+        key="data_source",
+        persist_state="session",
+    )
+    return chosen
+
+
+def _file(workspace: Workspace, source: str) -> tuple[Upload | None, Path | None]:
+    """What was uploaded, and the file that is taught; for the identity there is neither."""
+    if source == "identity":
+        st.caption(t("page.data.identity.help"))
+        return None, None
+    if source == "upload":
+        kept = uploaded(workspace)
+        return kept, file_of(workspace, kept) if kept else None
+    return None, made_data(workspace) if source == "made" else earlier(workspace)
+
+
+def _name_and_system() -> tuple[str, str]:
+    name = st.text_input(
+        t("page.data.name"),
+        max_chars=LONGEST_NAME,
+        help=t("page.data.name.help"),
+        key="data_name",
+        persist_state="session",
+    )
+    return name, st.text_input(t("page.data.system"), key="data_system", persist_state="session")
+
+
+def _language() -> IdentityLanguage | None:
+    languages: dict[IdentityLanguage | None, str] = {
+        known: t(f"page.start.language.{known or 'both'}") for known in (None, *LANGUAGES)
+    }
+    return st.selectbox(
+        t("page.start.language"),
+        list(languages),
+        format_func=languages.__getitem__,
+        key="data_language",
+        persist_state="session",
+    )
 
 
 @contextmanager
