@@ -1,4 +1,5 @@
-"""Where an import keeps its files; the one other place than core.paths where a path is joined."""
+"""Where taking in a model keeps its files: beside core.paths, source_paths and publish_paths, the only places
+where a path is joined."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""The only place where a path of the workspace is joined.
+"""Where a path of the workspace is joined: here, and in import_paths, publish_paths and source_paths for what
+is theirs alone.
 
 A name that came from a person never becomes part of a path as it is: :func:`slug` keeps letters and
 digits of any script and drops everything else.

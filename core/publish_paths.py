@@ -1,4 +1,5 @@
-"""Where publishing keeps its files; beside core.paths, as core.import_paths is."""
+"""Where publishing keeps its files: beside core.paths, import_paths and source_paths, the only places where a
+path is joined."""
 
 import os
 from dataclasses import dataclass

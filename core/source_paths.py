@@ -1,4 +1,5 @@
-"""Where is kept what was found out about data files; paths of the checks are joined here and nowhere else."""
+"""Where is kept what was found out about data files: beside core.paths, import_paths and publish_paths, the
+only places where a path is joined."""
 
 from collections.abc import Iterator
 from contextlib import suppress
