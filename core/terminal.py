@@ -53,7 +53,7 @@ class PlainProgress:
 
     def _line(self, note: str) -> None:
         self.last = time.monotonic()
-        left = say("progress.left", time=self.clock.left())
+        left = time_left(self.clock)
         stage = say(f"stage.{self.clock.current}")
         print(f"[{self.clock.fraction:4.0%}] {stage} {note} {left}", file=sys.stderr, flush=True)
 
@@ -100,8 +100,7 @@ class BarProgress:
 
     def _show(self, note: str) -> None:
         self.bars.update(self.part, completed=self.clock.share, note=note)
-        left = say("progress.left", time=self.clock.left())
-        self.bars.update(self.whole, completed=self.clock.fraction, note=left)
+        self.bars.update(self.whole, completed=self.clock.fraction, note=time_left(self.clock))
 
     def __enter__(self) -> "BarProgress":
         self.bars.start()
@@ -117,6 +116,12 @@ def progress(command: str) -> PlainProgress | BarProgress:
     clock = Clock({stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))})
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
+
+
+def time_left(clock: Clock) -> str:
+    """How long it will still take, as a person says it."""
+    left = clock.left()
+    return say("progress.left_unknown") if left == "?" else say("progress.left", time=left)
 
 
 def printable(text: str) -> str:
