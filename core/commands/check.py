@@ -11,7 +11,6 @@ from core.models import find_model
 from core.paths import Workspace
 from core.recipe.recipe import Recipe
 from core.source_paths import cache_of
-from core.steps import check
 from core.terminal import progress
 from core.tune import ready_tokenizer
 from core.wording import say
@@ -20,6 +19,8 @@ READ = ("--format", "--column")
 
 
 def _check(options: argparse.Namespace, workspace: Workspace) -> Result:
+    from core.steps import check  # its libraries take a tenth of a second, which no other command needs
+
     reading = reading_of(options.format, options.column)
     template = None if options.template == "auto" else options.template
     asked = check.Asked(options.file, options.model, options.max_length, template, reading)
