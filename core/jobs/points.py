@@ -28,13 +28,13 @@ class Point:
     time: float | None = None
     data_time: float | None = None
     memory: float | None = None
-    tokens_per_second: float | None = None
-    padding: float | None = None
     eta: float | None = None
     total_iters: int | None = None
+    tokens_per_second: float | None = None
+    padding: float | None = None
 
 
-# What a line holds as plain numbers, in the order of Point's fields.
+# What a line holds as plain numbers.
 VALUES = ("loss", "lr", "grad_norm", "time", "data_time", "memory", "tokens_per_second", "padding")
 
 
