@@ -181,8 +181,9 @@ def _row(point: Point) -> tuple[float, ...]:
 def _point(row: tuple[float, ...], total_iters: int | None) -> Point:
     """A table has NaN for a missing number too; the loss is never missing, and NaN where it was that."""
     iteration, loss, *others = row
-    values = [None if math.isnan(value) else value for value in others]
-    return Point(int(iteration), loss, *values, total_iters=total_iters)
+    values = {n: None if math.isnan(v) else v for n, v in zip(VALUES[1:], others, strict=True)}
+    return Point(int(iteration), loss, **values, total_iters=total_iters)
+
 
 
 def _starts(work_dir: Path) -> list[Path]:
