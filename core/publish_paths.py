@@ -37,6 +37,11 @@ class PublishPaths:
         """What the proof after publishing found, the last time."""
         return self.root / "arrival.json"
 
+    @property
+    def sent(self) -> Path:
+        """What of this run was published, where and when."""
+        return self.root / "sent.json"
+
 
 def published(workspace: Workspace, run_id: str, what: str) -> Path:
     """Where a published folder goes when no other place is named."""

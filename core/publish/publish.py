@@ -10,6 +10,7 @@ from core.publish.bundle import Bundle
 from core.publish.deliver import deliver, destination
 from core.publish.facts import Facts, read_facts
 from core.publish.order import Order
+from core.publish.places import note
 from core.steps.export import Space
 from core.steps.step import check_space, engine_job, megabytes, run_job
 from core.tune import Progress
@@ -36,10 +37,20 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
         return {**result, "bundle": str(made.folder), "sent": False}
     progress.stage("send")
     if order.hub:
-        return {**result, **_post(run, order, made, facts, progress)}
+        result |= _post(run, order, made, facts, progress)
+    else:
+        result |= _put(workspace, run, order, made, progress)
+    note(run, order, result)
+    return result
+
+
+def _put(
+    workspace: Workspace, run: RunPaths, order: Order, made: Bundle, progress: Progress
+) -> dict[str, Any]:
+    """Write it to a folder or a zip."""
     target = destination(workspace, run, order)
     deliver(made, target, order, progress.update)
-    done = {**result, "where": str(target), "sent": True}
+    done = {"where": str(target), "sent": True}
     return {**done, "next": usage.by_git(target, order.repo)} if order.to == "openxlab" else done
 
 
