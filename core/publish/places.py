@@ -13,8 +13,8 @@ from core.publish_paths import PublishPaths
 
 @dataclass(frozen=True)
 class Place:
-    """``where`` is a path or a page's address, ``at`` a time (ISO 8601, UTC), ``ok`` what the proof of a hub's
-    files found; None without one."""
+    """``where`` is a path or a page's address, ``at`` a time (ISO 8601, UTC), ``ok`` what its proof found; None
+    without one."""
 
     what: What
     to: To

@@ -1,7 +1,8 @@
 """The jobs that speak with a hub, as publishing sees them: plan, follow, say what went wrong."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,7 +51,15 @@ def plan(job: Path, parcel: Parcel, action: str, *target: str) -> JobSpec:
     """The job; it is the only one here that may speak with a hub."""
     write_json(job / PARCEL, parcel.as_json())
     env = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
-    return module_job("core.publish.send", job, action, *target, env=env)
+    return module_job("core.publish.send", job, action, *target, env={**env, **_transfer(os.environ)})
+
+
+def _transfer(given: Mapping[str, str]) -> dict[str, str]:
+    """Hugging Face's own Xet, which goes on in the middle of a file, but not by a mirror, which has none;
+    HF_HUB_DISABLE_XET decides where it is set."""
+    if "HF_HUB_DISABLE_XET" in given or not given.get("HF_ENDPOINT"):
+        return {}
+    return {"HF_HUB_DISABLE_XET": "1"}
 
 
 def _run(job: Path, parcel: Parcel, action: str, poll: Callable[[], None] | None, *target: str) -> None:
