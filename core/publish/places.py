@@ -13,8 +13,8 @@ from core.publish_paths import PublishPaths
 
 @dataclass(frozen=True)
 class Place:
-    """``where`` is a path or a page's address, ``at`` a time (ISO 8601, UTC), ``ok`` what its proof found; None
-    without one."""
+    """``where`` is a path or a page's address, ``at`` a time (ISO 8601, UTC), ``ok`` what its proof found,
+    if there was one."""
 
     what: What
     to: To
