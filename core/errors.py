@@ -40,7 +40,8 @@ TuneboardError                exit code 1
 │   ├── StorageFailed         a file could not be read or written while a command ran
 │   ├── DamagedFile           a file of this program's is not what was written
 │   ├── StarterMissing        the package that carries the starter model is not installed
-│   └── PackageMissing        a package that is needed is not installed
+│   ├── PackageMissing        a package that is needed is not installed
+│   └── ClientNotInstalled    a hub's client has an environment of its own, and it could not be made
 └── JobError
     ├── JobRunning            a live job already owns this job folder
     ├── JobNotStarted         the supervisor did not come up
@@ -241,6 +242,12 @@ class StarterMissing(MachineError):
 
 class PackageMissing(MachineError):
     key = "package_missing"
+
+
+class ClientNotInstalled(MachineError):
+    """Values: hub, reason (the installer's own words), log (path)."""
+
+    key = "client_not_installed"
 
 
 class JobError(TuneboardError):

@@ -24,6 +24,7 @@ class Repo:
     kind: str
     files: dict[str, bytes] = field(default_factory=dict)
     sdk: str | None = None
+    names: list[str] = field(default_factory=list)
 
 
 @dataclass

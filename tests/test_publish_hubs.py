@@ -413,7 +413,7 @@ def test_the_token_is_nowhere(
         seen = 0
         while process.poll() is None:
             seen += 1
-            assert not [name for name in _processes() if token in name]
+            assert not [name for name in processes() if token in name]
             time.sleep(0.3)
         assert process.stdout and process.stderr
         said = process.stdout.read() + process.stderr.read()
@@ -425,7 +425,7 @@ def test_the_token_is_nowhere(
             assert token.encode() not in file.read_bytes(), file
 
 
-def _processes() -> list[str]:
+def processes() -> list[str]:
     """Arguments and environment of every process of this user, but of this one and its keeper's file."""
     found = []
     for entry in Path("/proc").iterdir():

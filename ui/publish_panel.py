@@ -13,7 +13,7 @@ from core.jobs.tail import last_lines
 from core.paths import RunPaths
 from core.publish import bundle, card, command
 from core.publish.facts import Facts
-from core.publish.order import HUBS, Order
+from core.publish.order import HUBS, WHATS, Order, by_client
 from core.publish_paths import PublishPaths
 from core.steps.step import megabytes
 from core.wording import say
@@ -22,7 +22,6 @@ from ui.step_panel import Work, follow_work
 from ui.text import language, t
 
 SENDING = ("send", "fetch", "arrival")
-PARTS = ("gguf", "shard", *SENDING)
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
 
 
@@ -30,7 +29,8 @@ def work_of(run: RunPaths) -> Work:
     """The job that publishes, with the jobs that its order makes it start."""
     folder = run.job("publish")
     asked = read_spec(folder).command if JobPaths(folder).spec.exists() else ()
-    sends = any(f"--to={hub}" in asked for hub in HUBS) and "--dry-run" not in asked
+    wanted = [(what, to) for what in WHATS for to in HUBS if {f"--what={what}", f"--to={to}"} <= {*asked}]
+    sends = any(by_client(*one) for one in wanted) and "--dry-run" not in asked
     parts = [*(["gguf"] if "--what=gguf" in asked else []), *(SENDING if sends else ())]
     jobs = {part: run.job(part) for part in parts}
     return Work("publish", folder, jobs, share=lambda: _share(run), speaks=True)

@@ -22,16 +22,16 @@ _SENT = re.compile(r"sent (\d+)/(\d+) ?(.*)")
 _PERCENT = re.compile(r"(\d{1,3})%\|")
 
 
-def parcel_of(bundle: Bundle, order: Order, licence: str) -> Parcel:
+def parcel_of(bundle: Bundle, order: Order, licence: str, client: str = "") -> Parcel:
     """The bundle as it is sent, large files last: what is wrong with a repository shows with the first."""
     files = {file.name: file.size for file in sorted(bundle.files, key=lambda file: file.size)}
     files["SHA256SUMS"] = (bundle.folder / "SHA256SUMS").stat().st_size
-    return Parcel(order.to, order.what, order.repo, order.public, licence, bundle.folder, files)
+    return Parcel(order.to, order.what, order.repo, order.public, licence, bundle.folder, files, client)
 
 
-def check(job: Path, order: Order) -> str:
+def check(job: Path, order: Order, client: str = "") -> str:
     """Who the kept token is; that it may write there. Raises as :func:`send` does."""
-    parcel = Parcel(order.to, order.what, order.repo, order.public, "", job, {})
+    parcel = Parcel(order.to, order.what, order.repo, order.public, "", job, {}, client)
     _run(job, parcel, "check", None)
     return str((read_json(job / SENT) or {}).get("user", ""))
 
