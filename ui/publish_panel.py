@@ -128,7 +128,9 @@ def follow(run: RunPaths) -> bool:
 
 
 def show_result(result: dict[str, Any]) -> None:
-    """Where it is now, and what the proof found."""
+    """Where it is now, and what was found of it."""
+    if trials := result.get("llama_cpp"):
+        show_trials(trials)
     if not result.get("sent"):
         return
     st.success(t("page.publish.done", where=result["where"]), icon=":material/check_circle:")
@@ -137,6 +139,21 @@ def show_result(result: dict[str, Any]) -> None:
         st.code(commands, "shell")
     if proof := result.get("proof"):
         show_proof(proof)
+
+
+def show_trials(trials: list[dict[str, Any]]) -> None:
+    """GGUF files as llama.cpp reads them."""
+    st.caption(t("page.publish.llama"))
+    rows = [
+        {
+            t("page.publish.llama.file"): one["file"],
+            t("page.publish.llama.loaded"): one["loaded"],
+            t("page.publish.llama.prompt"): one["same_prompt"],
+            t("page.publish.llama.answer"): one["answer"],
+        }
+        for one in trials
+    ]
+    st.dataframe(rows, hide_index=True)
 
 
 def show_proof(proof: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.paths import RunPaths, Workspace
-from core.publish import arrival, bundle, client_venv, llama_cpp, post, tokens, usage
+from core.publish import arrival, bundle, client_venv, llama_cpp, llama_server, post, tokens, usage
 from core.publish.bundle import Bundle
 from core.publish.deliver import deliver, destination
 from core.publish.facts import Facts, read_facts
@@ -38,6 +38,8 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
     made = make(workspace, run, order, facts, progress)
     listed = [{"name": file.name, "size": file.size} for file in made.files]
     result = {"run": run.id, "what": order.what, "to": order.to, "size": made.size, "files": listed}
+    if trials := _trials(run, order, made, facts, progress):
+        result["llama_cpp"] = trials
     if order.rehearse:
         return {**result, "bundle": str(made.folder), "sent": False}
     progress.stage("send")
@@ -48,6 +50,20 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
         result |= _put(workspace, run, order, made, progress)
     note(run, order, result)
     return result
+
+
+def _trials(
+    run: RunPaths, order: Order, made: Bundle, facts: Facts, progress: Progress
+) -> list[dict[str, Any]]:
+    """GGUF files under llama.cpp, where it is installed."""
+    program = llama_server.installed()
+    if order.what != "gguf" or not order.proof or not program:
+        return []
+    progress.stage("llama")
+    trials = llama_server.try_out(run, made, facts, program, arrival.questions(run)[-1])
+    for one in trials:
+        progress.say("publish.llama_cpp.ok" if one["ok"] else "publish.llama_cpp.bad", **one)
+    return trials
 
 
 def _put(
