@@ -40,8 +40,7 @@ TuneboardError                exit code 1
 │   ├── StorageFailed         a file could not be read or written while a command ran
 │   ├── DamagedFile           a file of this program's is not what was written
 │   ├── StarterMissing        the package that carries the starter model is not installed
-│   ├── PackageMissing        a package that is needed is not installed
-│   └── ClientNotInstalled    a hub's client has an environment of its own, and it could not be made
+│   └── PackageMissing        a package that is needed is not installed
 └── JobError
     ├── JobRunning            a live job already owns this job folder
     ├── JobNotStarted         the supervisor did not come up
@@ -242,12 +241,6 @@ class StarterMissing(MachineError):
 
 class PackageMissing(MachineError):
     key = "package_missing"
-
-
-class ClientNotInstalled(MachineError):
-    """Values: hub, reason (the installer's own words), log (path)."""
-
-    key = "client_not_installed"
 
 
 class JobError(TuneboardError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ClientNotInstalled, NoToken
+from core.errors import NoToken, StepFailed
 from core.files import write_text
 from core.paths import RunPaths, Workspace
 from core.publish import client_venv, tokens
@@ -292,14 +292,14 @@ def test_a_client_is_installed_once_and_anew_with_other_pins(
     client = ClientPaths(tmp_path / "工作 区" / "c", tmp_path / "pins.txt")
     write_text(client.pins, "# nothing\n")
     assert not client_venv.is_ready(client)
-    client_venv.install(client, tmp_path / "job", "openxlab")
+    client_venv.install(client, tmp_path / "job")
     assert client_venv.is_ready(client) and client.python.exists()
     made = client.mark.stat().st_mtime_ns
-    client_venv.install(client, tmp_path / "job", "openxlab")
+    client_venv.install(client, tmp_path / "job")
     assert client.mark.stat().st_mtime_ns == made
     write_text(client.pins, "# nothing else\n")
     assert not client_venv.is_ready(client)
-    client_venv.install(client, tmp_path / "job", "openxlab")
+    client_venv.install(client, tmp_path / "job")
     assert client_venv.is_ready(client)
 
 
@@ -308,8 +308,8 @@ def test_a_client_that_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     client = ClientPaths(tmp_path / "c", tmp_path / "pins.txt")
     write_text(client.pins, "openxlab==0.1.3\n")
-    with pytest.raises(ClientNotInstalled) as caught:
-        client_venv.install(client, tmp_path / "job", "openxlab")
+    with pytest.raises(StepFailed) as caught:
+        client_venv.install(client, tmp_path / "job")
     said = caught.value.text("en")
     assert "openxlab" in said and "publish to a folder" in said and "Traceback" not in said
     assert not client_venv.is_ready(client)

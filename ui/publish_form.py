@@ -105,16 +105,20 @@ def _what(run: RunPaths) -> What:
 
 
 def _to() -> To:
-    names = {to: t(f"page.publish.to.{to}") if to in HERE else t(f"hub.{to}") for to in TOS}
     return st.segmented_control(
         t("page.publish.to"),
         list(TOS),
-        format_func=names.__getitem__,
+        format_func=place_name,
         default="folder",
         required=True,
         key="publish_to",
         persist_state="session",
     )
+
+
+def place_name(to: To) -> str:
+    """What a place to publish is called."""
+    return t(f"page.publish.to.{to}" if to in HERE else f"hub.{to}")
 
 
 def _repository(to: To, what: What) -> tuple[str, bool]:

@@ -1,6 +1,7 @@
 """What would be sent: the card, the files with their sizes, what should not leave, and the proof."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -14,14 +15,17 @@ from core.paths import RunPaths
 from core.publish import bundle, card, command
 from core.publish.facts import Facts
 from core.publish.order import HUBS, WHATS, Order, by_client
+from core.publish.places import read_places
 from core.publish_paths import PublishPaths
 from core.steps.step import megabytes
 from core.wording import say
 from ui.job_panel import is_live
+from ui.publish_form import place_name
 from ui.step_panel import Work, follow_work
 from ui.text import language, t
 
 SENDING = ("send", "fetch", "arrival")
+PARTS = ("gguf", "shard", *SENDING)
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
 
 
@@ -166,10 +170,10 @@ def show_proof(proof: dict[str, Any]) -> None:
         st.info(t("page.publish.proof.rounded", files=proof["files"]), icon=":material/verified:")
     rows = [
         {
+            t("page.publish.proof.same"): row["same_prompt"] and row["same"],
             t("result.question"): row["question"],
             t("page.publish.proof.here"): row["here"],
             t("page.publish.proof.there"): row["there"],
-            t("page.publish.proof.same"): row["same_prompt"] and row["same"],
         }
         for row in proof["rows"]
     ]
@@ -177,6 +181,28 @@ def show_proof(proof: dict[str, Any]) -> None:
         st.dataframe(rows, hide_index=True)
     for name in proof["changed"]:
         st.code(name, language=None)
+
+
+def show_places(run: RunPaths) -> None:
+    """Where it is published, the newest first."""
+    places = read_places(run)
+    if not places:
+        return
+    title = t("page.publish.places", count=len(places))
+    with st.expander(title, icon=":material/public:", key="places"):
+        rows = [
+            {
+                t("page.publish.places.what"): t(f"page.publish.what.{place.what}"),
+                t("page.publish.places.to"): place_name(place.to),
+                t("page.publish.places.where"): place.where,
+                t(
+                    "page.publish.places.when"
+                ): f"{datetime.fromisoformat(place.at).astimezone():%Y-%m-%d %H:%M}",
+                t("page.publish.places.proved"): place.ok,
+            }
+            for place in places
+        ]
+        st.dataframe(rows, hide_index=True)
 
 
 def describe(error: TuneboardError) -> None:

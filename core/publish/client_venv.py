@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from core.errors import ClientNotInstalled, StepFailed
+from core.errors import StepFailed
 from core.files import write_text
 from core.jobs.job import JobPaths
 from core.jobs.tail import last_lines
@@ -21,6 +21,7 @@ from core.steps.step import check_space, module_job, run_job
 from core.wording import say
 
 ROOM = 200_000_000
+LINES = 3  # uv's own words
 
 
 def main(folder: str, pins: str) -> int:
@@ -48,16 +49,16 @@ def is_ready(client: ClientPaths) -> bool:
     return client.mark.exists() and client.mark.read_bytes() == client.pins.read_bytes()
 
 
-def install(client: ClientPaths, job: Path, hub: str) -> None:
-    """Make it as a job. Raises ClientNotInstalled, StepStopped, DiskFull, NotWritable."""
+def install(client: ClientPaths, job: Path) -> None:
+    """Make it as a job. Raises StepFailed, StepStopped, DiskFull, NotWritable."""
     check_space(client.root.parent, ROOM)
     make_folder(client.root.parent, exist_ok=True)
     try:
         run_job("client", job, module_job("core.publish.client_venv", client.root, client.pins))
     except StepFailed as error:
         log = JobPaths(job).log
-        reason = " ".join(last_lines(log, 3)) or error.text()
-        raise ClientNotInstalled(hub=say(f"hub.{hub}"), reason=reason, log=log) from error
+        line = " ".join(map(str.strip, last_lines(log, LINES)))
+        raise StepFailed(step="client", reason=say("publish.no_client"), line=line, log=log) from error
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
     """Make and send what ``order`` asks for. Returns the result as ``--json`` prints it.
 
     Raises MissingArtefact, LicenceForbids, CardRefused, NothingPersonal, NoPlaceForIt, NotForGguf, DiskFull,
-    NoToken, ClientNotInstalled, HubRefused, StepFailed, StepStopped.
+    NoToken, HubRefused, StepFailed, StepStopped.
     """
     facts = read_facts(workspace, run, order.base)
     client = ""
@@ -83,7 +83,7 @@ def _client(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
     client = ClientPaths.of(workspace, order.to)
     if not client_venv.is_ready(client):
         progress.stage("client")
-        client_venv.install(client, run.job("client"), order.to)
+        client_venv.install(client, run.job("client"))
     return str(client.python)
 
 
