@@ -18,6 +18,8 @@ OPTIMIZERS = {
 }
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 RULE = "#" * 71
+# More than any model has.
+ALL_LAYERS = 10_000
 
 
 def write_config(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
@@ -88,6 +90,8 @@ pack_to_max_length = {recipe.pack}
 # Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
 # keeps to the base's distribution instead of the one answer. Plain XTuner trains every row on its answer.
 self_distillation = {recipe.self_distillation}
+# Read by Tuneboard alone too: how the same numbers are computed faster.
+acceleration = {_acceleration(recipe)}
 
 # Scheduler & Optimizer
 batch_size = {recipe.batch_size}  # per device
@@ -111,6 +115,22 @@ SYSTEM = {recipe.system!r}
 evaluation_freq = {recipe.evaluate_every!r}
 evaluation_inputs = {list(recipe.evaluation_questions)!r}
 """
+
+
+def _acceleration(recipe: Recipe) -> str:
+    if recipe.accelerate != "on":
+        return "None"
+    again = 0
+    if recipe.activation_checkpointing:
+        again = recipe.checkpointed_layers or ALL_LAYERS
+    return f"""dict(
+    compile={recipe.compile!r},
+    cuda_graph={recipe.cuda_graph == "on"},
+    attention={recipe.attention!r},
+    padding_free={recipe.padding_free},
+    checkpointed_layers={again},  # from the first; computed again instead of kept
+    offload={recipe.offload},  # what is kept of those waits in the host's memory
+)"""
 
 
 def _pattern_note(data: Path) -> str:
@@ -213,10 +233,11 @@ def _optimizer(recipe: Recipe) -> str:
     amp = f'    loss_scale="dynamic",\n    dtype="{DTYPES[recipe.precision]}",\n' if _amp(recipe) else ""
     wrapper = "AmpOptimWrapper" if _amp(recipe) else "OptimWrapper"
     total = "max_iters" if recipe.iterations is not None else "max_epochs"
+    fused = ", fused=True" if recipe.accelerate == "on" and recipe.optimizer == "adamw" else ""
     return f"""
 {_title(4, "Scheduler & Optimizer")}optim_wrapper = dict(
     type={wrapper},
-    optimizer=dict(type=optim_type, lr=lr, betas=betas, weight_decay=weight_decay),
+    optimizer=dict(type=optim_type, lr=lr, betas=betas, weight_decay=weight_decay{fused}),
     clip_grad=dict(max_norm=max_norm, error_if_nonfinite=False),
     accumulative_counts=accumulative_counts,
 {amp})
