@@ -38,6 +38,7 @@ class State:
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
     blocks: dict[str, bytes] = field(default_factory=dict)
     xet: bool = False
+    hidden: set[str] = field(default_factory=set)
     seen: list[str] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     words: str = "no"

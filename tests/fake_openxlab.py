@@ -169,7 +169,7 @@ class OpenXLabHandler(Handler):
         found = {
             file: {"url": f"{self.state.url}/files/{name}/{file}", "fileName": file, "hash": ""}
             for file in asked["modelNames"]
-            if file in repo.files
+            if file in repo.files and file not in self.state.hidden
         }
         self._say({"modelNames": found, "filePaths": None})
 

@@ -193,9 +193,26 @@ def test_keys_that_are_not_right(
 
 
 def test_another_owner_s_name(hub: State, parcel: Parcel, tmp_path: Path) -> None:
-    """The client makes every repository under the key's own name; that shows with the first, small file."""
-    assert "grace/x is not there" in refusal(replace(parcel, repo="grace/x"), tmp_path)
-    assert hub.count(PUT) == 1
+    """The client makes every repository under the key's own name; that shows with the small files."""
+    write_text(parcel.folder / "small.txt", "x")
+    files = {"small.txt": 1, **parcel.files}
+    assert "grace/x is not there" in refusal(replace(parcel, repo="grace/x", files=files), tmp_path)
+    assert hub.count(PUT) == 2, "one a try, and not the large one"
+
+
+def test_a_file_that_shows_only_after_a_moment(hub: State, parcel: Parcel, tmp_path: Path) -> None:
+    """Nothing is sent twice for that."""
+    later = hub.hidden = {"provenance.json"}
+
+    def show() -> None:
+        while hub.count("getFileDownloadUrl") < 1:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        later.clear()
+
+    threading.Thread(target=show, daemon=True).start()
+    sent(parcel, tmp_path)
+    assert hub.count(PUT) == 1 + 4
 
 
 def test_a_foreign_repository_is_left_alone(hub: State, parcel: Parcel, tmp_path: Path) -> None:

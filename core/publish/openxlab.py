@@ -136,7 +136,7 @@ class OpenXLab:
     def _refusal(self, no: Event) -> Refusal:
         words = " ".join(str(no.get("words", "")).split())[:300]
         if key := no.get("key"):
-            return Refusal(key, repo=self.repo, words=words)
+            return Refusal(key, again=bool(no.get("again")), repo=self.repo, words=words)
         if kind := no.get("network"):
             error = getattr(requests.exceptions, kind, requests.ConnectionError)()
             endpoint = (self.store if no.get("store") else self.api) or SITE

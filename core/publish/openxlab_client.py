@@ -153,9 +153,11 @@ def send(order: Order, tell: Tell) -> None:
         if not (file["known"] and file["name"] in {one["name"] for one in there}):
             tell({"at": file["name"]})
             upload(hub, order["name"], file, there)
+            tell({"sent": file["name"]})
             # The small files come first: another owner's name shows before the large ones are sent.
             addresses(hub, order, [file["name"]])
-        tell({"sent": file["name"]})
+        else:
+            tell({"sent": file["name"]})
     addresses(hub, order, [file["name"] for file in order["files"]])
 
 
@@ -207,7 +209,7 @@ def upload(hub: Any, repository: str, file: dict[str, Any], there: list[dict[str
 
 
 def addresses(hub: Any, order: Order, names: list[str]) -> dict[str, str]:
-    """Where each file can be fetched. Raises No where the owner has no such file."""
+    """Where each file can be fetched. Raises No where the owner has no such file, or not yet."""
     import requests
 
     try:
@@ -215,11 +217,11 @@ def addresses(hub: Any, order: Order, names: list[str]) -> dict[str, str]:
     except requests.RequestException:
         raise
     except ValueError as error:
-        raise No({"key": "not_found", "words": str(error)}) from error
+        raise No({"key": "not_found", "again": True, "words": str(error)}) from error
     found = [*(models or {}).values(), *(files or {}).values()]
     by_name = {one["fileName"]: one["url"] for one in found}
     if missing := [name for name in names if name not in by_name]:
-        raise No({"key": "not_found", "words": ", ".join(missing)})
+        raise No({"key": "not_found", "again": True, "words": ", ".join(missing)})
     return by_name
 
 
