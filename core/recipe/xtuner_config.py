@@ -143,6 +143,8 @@ def _model(recipe: Recipe) -> str:
     layers = list(recipe.layers_to_transform) or None
     # torch 2.13 on a processor: the backward pass of its fused attention takes ten times as long in bfloat16.
     attention = "eager" if (recipe.device, recipe.precision) == ("cpu", "bf16") else "sdpa"
+    # Weights go to the card as they are read; a copy in the host's memory first takes as long again.
+    device_map = '        device_map="cuda",\n' if recipe.accelerate == "on" else ""
     return f"""
 {_title(2, "Model & Tokenizer")}tokenizer = dict(
     type=AutoTokenizer.from_pretrained,
@@ -161,7 +163,7 @@ model = dict(
         trust_remote_code=False,
         torch_dtype=torch.{DTYPES[recipe.precision]},
         attn_implementation="{attention}",
-{_quantization(recipe)}    ),
+{device_map}{_quantization(recipe)}    ),
     lora=dict(
         type=LoraConfig,
         r={recipe.rank},

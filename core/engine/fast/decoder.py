@@ -82,6 +82,10 @@ class Decoder:
             x = body.embed_tokens(batch.ids)
             cosine, sine = body.rotary_emb(x[None], batch.positions[None])
         place = Place(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
+        if batch.ends is not None:
+            # Lines are of many lengths: compiled once for all of them.
+            for tensor in (x, place.cosine, place.sine):
+                torch._dynamo.maybe_mark_dynamic(tensor, 0)
         with attention_kernels(self.settings.attention):
             for number, layer in enumerate(stack):
                 if number == self._first:

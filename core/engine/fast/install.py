@@ -46,9 +46,7 @@ class Path:
 
     def take(self, finetune: Any) -> None:
         """For the model that was just built, unless it has something that the layers do not know."""
-        try:
-            check_layers(base_model(finetune))
-        except Unsupported as refused:
+        if refused := _refusal(base_model(finetune)) if finetune.use_lora else "a model without LoRA":
             print_log(f"The fast path does not know {refused}: trained as XTuner does it.", "current")
             return
         self.taken = True
@@ -78,7 +76,15 @@ def install(settings: Acceleration, longest: int, distill: bool) -> None:
 def _build_models_for(path: Path) -> None:
     from xtuner.model import sft
 
-    build = sft.SupervisedFinetune.__init__
+    build, prepare = sft.SupervisedFinetune.__init__, sft.prepare_model_for_kbit_training
+
+    def prepare_model(model: Any, *positional: Any, **options: Any) -> Any:
+        """PEFT turns what is not quantized into float32; the fast path computes in half precision."""
+        if _refusal(model):
+            return prepare(model, *positional, **options)
+        for parameter in model.parameters():
+            parameter.requires_grad = False
+        return model
 
     def init(self: Any, *positional: Any, **options: Any) -> None:
         # The layers checkpoint by themselves; where they cannot, XTuner does it when asked.
@@ -89,6 +95,7 @@ def _build_models_for(path: Path) -> None:
             self.gradient_checkpointing_enable()
 
     sft.SupervisedFinetune.__init__ = init
+    sft.prepare_model_for_kbit_training = prepare_model
 
 
 def _lay_out_rows_for(path: Path) -> None:
@@ -113,7 +120,14 @@ def _lay_out_rows_for(path: Path) -> None:
 
 
 def base_model(finetune: Any) -> Any:
-    """The causal language model under PEFT. Raises Unsupported where everything is trained."""
-    if not finetune.use_lora:
-        raise Unsupported("a model without LoRA")
+    """The causal language model under PEFT."""
     return finetune.llm.get_base_model()
+
+
+def _refusal(model: Any) -> str:
+    """What of the model the fast path does not know; empty where it knows everything."""
+    try:
+        check_layers(model)
+    except Unsupported as refused:
+        return str(refused)
+    return ""

@@ -1,5 +1,6 @@
 """The inputs of layers that are computed again wait in the host's memory while the GPU is busy with others."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ class HostStore:
     def __init__(self) -> None:
         self._stream = torch.cuda.Stream()
         self._copies: dict[int, Tensor] = {}
+        self._leaving: deque[tuple[Tensor, torch.cuda.Event]] = deque()
         self._fetched: dict[int, tuple[Tensor, torch.cuda.Event]] = {}
 
     @contextmanager
@@ -40,10 +42,21 @@ class HostStore:
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             copy.copy_(x, non_blocking=True)
-        x.record_stream(self._stream)
+            left = torch.cuda.Event()
+            left.record()
+        self._leaving.append((x.detach(), left))
+        self._let_go(1)
+
+    def _let_go(self, still: int) -> None:
+        """Memory is given back in the order of the GPU's own work. ``record_stream`` gives it back when the
+        copy was seen to be done, and the processor is a whole forward pass ahead of that."""
+        while len(self._leaving) > still:
+            _, left = self._leaving.popleft()
+            torch.cuda.current_stream().wait_event(left)
 
     def _receive(self, number: int) -> Tensor:
         """The layer before is fetched meanwhile: the backward pass goes from the last to the first."""
+        self._let_go(0)
         if number not in self._fetched:
             self._fetch(number)
         x, arrived = self._fetched.pop(number)
