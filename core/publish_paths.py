@@ -75,6 +75,11 @@ class ClientPaths:
         return self.root.with_name(f"{self.root.name}.lock")
 
 
+def sent_record(bundle: Path) -> Path:
+    """Which content OpenXLab was sent of a bundle, under which name."""
+    return bundle.with_name(f"{bundle.name}-openxlab.json")
+
+
 def upload_record(record: Path, sha256: str) -> Path:
     """Where OpenXLab's client keeps how far it has sent one content."""
     return record.with_name(f"{record.stem}-{sha256[:16]}.json")

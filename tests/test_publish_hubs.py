@@ -32,7 +32,7 @@ from tests.publishable import Silent, make_publishable, published, without_keyri
 
 TOKENS = {"huggingface": fake_hugging_face.TOKEN, "modelscope": fake_modelscope.TOKEN}
 REPO = "ada/first-1"
-MAKERS = ("hub", "huggingface", "modelscope")
+MAKERS = ("hub", "huggingface", "modelscope", "openxlab")
 BOTH: tuple[To, ...] = ("huggingface", "modelscope")
 
 

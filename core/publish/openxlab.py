@@ -19,7 +19,7 @@ from core.checksums import hashed, read_checksums
 from core.files import write_json
 from core.jobs.job import read_record
 from core.publish.hub import MARK, Parcel, Refusal, Sent, by_network, by_status
-from core.publish_paths import OPENXLAB_CLIENT, upload_record
+from core.publish_paths import OPENXLAB_CLIENT, sent_record, upload_record
 
 SITE = "openxlab.org.cn"
 PAGE = f"https://{SITE}/models/detail"
@@ -31,10 +31,11 @@ Event = dict[str, Any]
 
 
 class OpenXLab:
-    """The hub as the publishing job sees it; ``record`` says which content was sent under which name."""
+    """The hub as the publishing job sees it; a record beside the bundle says which content was sent as which
+    file."""
 
-    def __init__(self, parcel: Parcel, token: str | None, record: Path) -> None:
-        self.parcel, self.repo, self.record = parcel, parcel.repo, record
+    def __init__(self, parcel: Parcel, token: str | None) -> None:
+        self.parcel, self.repo, self.record = parcel, parcel.repo, sent_record(parcel.folder)
         self.keys = (token or "").split()
         self.api = os.environ.get("OPENXLAB_ENDPOINT", "")
         self.store = os.environ.get("OPENXLAB_OSS_ENDPOINT", "")
@@ -54,21 +55,31 @@ class OpenXLab:
                 sent(name, behind, self.parcel.size)
             elif name := event.get("sent"):
                 behind += self.parcel.files[name]
-                self._remember(name)
+                digest = self._sha256(name)
+                self._remember(name, digest)
+                upload_record(self.record, digest).unlink(missing_ok=True)
 
         self._ask("send", told, list(self._files()))
         sent("", self.parcel.size, self.parcel.size)
         return f"{PAGE}/{self.repo}"
 
     def fetch(self, target: Path) -> None:
-        """Fetch what was sent; what lies there already as it should is not fetched again."""
+        """Fetch what was sent; what lies there already as it should is not fetched again.
+
+        What was changed there is sent again the next time.
+        """
+
+        def told(event: Event) -> None:
+            if event["sha256"] != self._sha256(event["fetched"]):
+                self._remember(event["fetched"], event["sha256"])
+
         wanted = {name: target / name for name in self.parcel.files}
         files = [
             {"name": name, "path": str(file)}
             for name, file in wanted.items()
             if not file.exists() or hashed(file) != self._sha256(name)
         ]
-        self._ask("fetch", files=files)
+        self._ask("fetch", told, files)
 
     def _files(self) -> Iterator[Event]:
         there = read_record(self.record) or {}
@@ -86,10 +97,8 @@ class OpenXLab:
             self.known[name] = hashed(self.parcel.folder / name)
         return self.known[name] or ""
 
-    def _remember(self, name: str) -> None:
-        digest = self._sha256(name)
+    def _remember(self, name: str, digest: str) -> None:
         write_json(self.record, {**(read_record(self.record) or {}), f"{self.repo}/{name}": digest})
-        upload_record(self.record, digest).unlink(missing_ok=True)
 
     def _ask(
         self, action: str, told: Callable[[Event], None] = lambda _: None, files: list[Event] | None = None

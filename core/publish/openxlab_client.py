@@ -2,14 +2,15 @@
 
 It cannot be installed beside this project's libraries: nothing imports this, core.publish.openxlab starts it.
 The one line of standard input is a JSON object: what to do, and the keys. Each line of standard output is one
-too: ``{"at": NAME}`` and ``{"sent": NAME}`` on the way, ``{"done": …}`` or ``{"no": …}`` at the end. What the
-client prints goes to standard error.
+too: ``{"at": NAME}``, ``{"sent": NAME}`` or ``{"fetched": NAME, …}`` on the way, ``{"done": …}`` or
+``{"no": …}`` at the end. What the client prints goes to standard error.
 
 The client's lower half is used: its functions for people print an error and return as if nothing were, report
 each call to a server, and keep what signs in on the disk.
 """
 
 import functools
+import hashlib
 import io
 import json
 import sys
@@ -229,17 +230,20 @@ def fetch(order: Order, tell: Tell) -> None:
     names = [file["name"] for file in order["files"]]
     found = addresses(client(), order, names)
     for file in order["files"]:
-        tell({"at": file["name"]})
-        download(found[file["name"]], file["path"])
+        tell({"fetched": file["name"], "sha256": download(found[file["name"]], file["path"])})
 
 
-def download(address: str, target: str) -> None:
+def download(address: str, target: str) -> str:
+    """Fetch a file; its SHA-256."""
     import requests
 
+    digest = hashlib.sha256()
     with requests.get(address, stream=True, timeout=TIMEOUT) as answer, open(target, "wb") as file:  # noqa: PTH123
         answer.raise_for_status()
         for block in answer.iter_content(BLOCK):
             file.write(block)
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def reason(error: Exception) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def hub_of(parcel: Parcel, folder: Path) -> Hub:
     if parcel.to == "openxlab":
         from core.publish.openxlab import OpenXLab
 
-        return OpenXLab(parcel, token, folder / RECORD)
+        return OpenXLab(parcel, token)
     from core.publish.huggingface import HuggingFace
 
     return HuggingFace(parcel, token)
