@@ -1,7 +1,7 @@
 """Forms from the Recipe: what goes in comes out, and every problem stands beside its field."""
 
 from dataclasses import asdict, fields
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -41,6 +41,13 @@ CHANGED: dict[str, Any] = {
     "schedule": "linear",
     "warmup_ratio": 0.1,
     "activation_checkpointing": True,
+    "checkpointed_layers": 7,
+    "offload": True,
+    "accelerate": "on",
+    "compile": "kernels",
+    "cuda_graph": "off",
+    "attention": "cudnn",
+    "padding_free": False,
     "deepspeed": "zero2_offload",
     "keep_checkpoints": 5,
     "evaluation_tokens": 1,
@@ -114,10 +121,10 @@ def test_basic_fields_come_first_and_the_rest_is_behind_advanced() -> None:
 
 
 def test_a_person_can_change_everything() -> None:
-    page = form(Recipe(model="模型", data="数据"))
+    page, kinds = form(Recipe(model="模型", data="数据")), get_type_hints(Recipe)
     for name, value in CHANGED.items():
         key = f"form 0 {name}"
-        if name in {"quantization", "device", "precision", "optimizer", "schedule", "deepspeed"}:
+        if get_origin(kinds[name]) is Literal:
             page.selectbox(key=key).set_value(value)
         elif isinstance(value, bool):
             page.toggle(key=key).set_value(value)

@@ -5,8 +5,18 @@ from pathlib import Path
 import pytest
 
 from core.models import Model, Shape
-from core.recipe.fit import largest_that_fits
-from core.recipe.memory import DEEPSPEED, FUSED, FUSED_BF16, XTUNER, Trainer, memory, trainable
+from core.recipe.fit import ENOUGH_TOKENS, largest_that_fits
+from core.recipe.memory import (
+    DEEPSPEED,
+    FAST,
+    FUSED,
+    FUSED_BF16,
+    XTUNER,
+    Trainer,
+    memory,
+    trainable,
+    trainer_of,
+)
 from core.recipe.presets import PRESETS
 from core.recipe.recipe import Recipe
 
@@ -54,6 +64,8 @@ MEASURED: list[tuple[Trainer, int, int, bool, str, float]] = [
     (FUSED, 8, 512, False, "nf4", 25),
     (FUSED, 4, 2048, True, "nf4", 11.2),
     (FUSED, 4, 2048, False, "nf4", 43),
+    (FAST, 8, 512, True, "nf4", 9.67),
+    (FAST, 4, 2048, True, "nf4", 11.40),
     (FUSED_BF16, 8, 512, True, "nf4", 8.1),  # and LoRA in bfloat16
     (FUSED_BF16, 8, 512, False, "nf4", 24),
     (FUSED_BF16, 4, 2048, True, "nf4", 10.2),
@@ -90,11 +102,23 @@ def test_what_ran_out_of_memory_is_said_not_to_fit() -> None:
 
 
 def test_the_trainer_is_chosen_by_the_recipe() -> None:
-    """Today's two ways on a GPU, by the settings alone."""
+    """The ways on a GPU, by the settings alone."""
     setting = RECIPE.changed(batch_size=2, max_length=512, activation_checkpointing=True)
-    found = memory(setting.changed(deepspeed="zero2", precision="fp16"), *INTERNLM_7B, longest=0)
-    assert found.allocated / GB == pytest.approx(9.8, rel=0.07)
-    assert memory(setting, *INTERNLM_7B, longest=0).allocated > found.allocated
+    assert trainer_of(setting) is FAST
+    for other, trainer in ({"accelerate": "off"}, XTUNER), ({"deepspeed": "zero2"}, DEEPSPEED):
+        assert trainer_of(setting.changed(**other)) is trainer
+    assert trainer_of(setting.changed(precision="fp16")) is XTUNER
+
+
+def test_some_checkpointed_layers_lie_between_none_and_all() -> None:
+    recipe = RECIPE.changed(max_length=512, batch_size=8, activation_checkpointing=True)
+    sizes = [
+        memory(recipe.changed(**changes), *INTERNLM_7B, longest=0).activations
+        for changes in ({}, {"checkpointed_layers": 16}, {"activation_checkpointing": False})
+    ]
+    assert sizes == sorted(sizes) and sizes[1] == pytest.approx((sizes[0] + sizes[2]) / 2)
+    waiting = memory(recipe.changed(offload=True), *INTERNLM_7B, longest=0).activations
+    assert waiting == pytest.approx(sizes[0] / 16)
 
 
 def test_each_part_grows_with_what_it_depends_on() -> None:
@@ -145,8 +169,12 @@ def test_what_is_chosen_fits_and_is_the_largest(gigabytes: int) -> None:
 
 def test_a_larger_card_takes_no_less() -> None:
     found = [largest_that_fits(WISHED, *INTERNLM_7B, size * 2**30, 512) for size in (12, 16, 24, 40, 80, 140)]
-    batches = [fit.recipe.batch_size for fit in found if fit]
-    assert batches == sorted(batches) and len(batches) == len(found)
+    tokens = [fit.recipe.batch_size * 512 for fit in found if fit]
+    assert len(tokens) == len(found) and min(tokens) >= ENOUGH_TOKENS
+    work = [
+        4 * fit.recipe.activation_checkpointing + (fit.recipe.quantization == "nf4") for fit in found if fit
+    ]
+    assert work[0] == max(work) and work[-1] == 0
     assert found[0] and found[0].recipe.activation_checkpointing and found[0].recipe.quantization == "nf4"
     assert found[-1] and found[-1].recipe.quantization == "none"
     assert not found[-1].recipe.activation_checkpointing
@@ -157,7 +185,8 @@ def test_nothing_fits_a_card_that_is_too_small() -> None:
 
 
 def test_deepspeed_comes_last() -> None:
-    found = largest_that_fits(WISHED, *INTERNLM_7B, 9 * 2**30, 512)
+    alone = WISHED.changed(accelerate="off")
+    found = largest_that_fits(alone, *INTERNLM_7B, 9 * 2**30, 512)
     assert found is not None and found.recipe.deepspeed == "zero2" and found.memory.total <= 9 * 2**30
 
 

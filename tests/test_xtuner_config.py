@@ -120,6 +120,13 @@ REACHES: dict[str, tuple[Any, str, Any]] = {
     "schedule": ("constant", "param_scheduler.1.type", Named("mmengine.optim.ConstantLR")),
     "warmup_ratio": (0.25, "param_scheduler.0.end", 40),
     "activation_checkpointing": (True, "model.use_activation_checkpointing", True),
+    "checkpointed_layers": (7, "acceleration.checkpointed_layers", 7),
+    "offload": (True, "acceleration.offload", True),
+    "accelerate": ("on", "optim_wrapper.optimizer.fused", True),
+    "compile": ("kernels", "acceleration.compile", "kernels"),
+    "cuda_graph": ("on", "acceleration.cuda_graph", True),
+    "attention": ("cudnn", "acceleration.attention", "cudnn"),
+    "padding_free": (False, "acceleration.padding_free", False),
     "keep_checkpoints": (4, "default_hooks.checkpoint.max_keep_ckpts", 4),
     "evaluation_tokens": (99, "custom_hooks.1.max_new_tokens", 99),
     "log_every": (5, "default_hooks.logger.interval", 5),
@@ -139,11 +146,14 @@ def test_the_table_has_every_field() -> None:
 def test_every_field_reaches_the_config(field: str) -> None:
     value, place, expected = REACHES[field]
     changes = {field: value} | ({"iterations": None} if field == "epochs" else {})
+    given: dict[str, Any] = {}
+    if place.startswith("acceleration"):
+        given = {"accelerate": "on", "activation_checkpointing": True}
     try:
-        before = look(config(), place)
+        before = look(config(**given), place)
     except KeyError:
         before = None
-    after = look(config(**changes), place)
+    after = look(config(**given | changes), place)
     assert after == expected and before != expected
 
 

@@ -185,7 +185,6 @@ def _point(row: tuple[float, ...], total_iters: int | None) -> Point:
     return Point(int(iteration), loss, **values, total_iters=total_iters)
 
 
-
 def _starts(work_dir: Path) -> list[Path]:
     """The time folders of a work_dir; the folder itself where somebody kept one of them alone."""
     if not work_dir.is_dir():

@@ -49,7 +49,7 @@ def settle(recipe: Recipe, machine: Machine, model: Model, tokens: int | None = 
     if template == "auto":
         template = template_for(model.chat_template, model.origin or model.model_type)
     settled = recipe.changed(device=device, precision=precision, template=template)
-    return settle_speed(settled, machine, model, tokens)
+    return settle_speed(settled, model, tokens)
 
 
 def _length(recipe: Recipe) -> list[Problem]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.models import Model, Shape
 from core.recipe.memory import Memory, memory
 from core.recipe.recipe import Recipe
+from core.recipe.speed import is_fast
 
 # Fewer tokens a step leave the GPU waiting for Python: a 7B model read 1,024 of them at a third of the speed
 # of 4,096 (XTuner 0.2.0, one H100).
@@ -47,12 +48,21 @@ def _fits(recipe: Recipe, model: Model, shape: Shape, longest: int) -> Iterator[
     """Every choice, the fastest first; of one quantization and checkpointing the largest batch first."""
     kinds = ("none", "nf4") if recipe.device == "cuda" and not model.quantization else ("none",)
     for quantization in kinds:
-        for checkpointing in (False, True):
+        for again in _computed_again(recipe, shape):
             for batch in _batches(recipe.batch_size * recipe.accumulation):
                 changed = _with_batch(recipe, batch).changed(
-                    quantization=quantization, activation_checkpointing=checkpointing
+                    quantization=quantization,
+                    activation_checkpointing=again > 0,
+                    checkpointed_layers=again if 0 < again < shape.layers else None,
                 )
                 yield Fit(changed, memory(changed, model, shape, longest))
+
+
+def _computed_again(recipe: Recipe, shape: Shape) -> list[int]:
+    """How many layers are checkpointed: XTuner knows none and all, the fast path also some."""
+    if not is_fast(recipe):
+        return [0, shape.layers]
+    return sorted({shape.layers * quarter // 4 for quarter in range(5)})
 
 
 def _batches(rows: int) -> list[int]:

@@ -17,6 +17,7 @@ from functools import cached_property
 
 from core.models import Model, Shape
 from core.recipe.recipe import Recipe
+from core.recipe.speed import is_fast
 
 # NF4: half a byte, a byte for each 64 weights and four for each 256 of those (double quantization).
 QUANTIZED = {"nf4": 0.5 + 1 / 64 + 4 / (64 * 256), "int8": 1.0}
@@ -36,7 +37,8 @@ class Trainer:
     gradient and moments; ``norm``: what a norm keeps of its input; ``stream``: the hidden states between two
     layers; ``number``: queries, keys, values, attention's output and LoRA's inputs; ``gated``: what the MLP's
     gate keeps of one place, all its tensors together; ``logit``: logits, their copies and their gradient, 0
-    where the loss is computed in pieces. ``shared``: layers with one input keep one copy of it for LoRA.
+    where the loss is computed in pieces, ``piece`` bytes of them at once if not as Liger does. ``shared``:
+    layers with one input keep one copy of it for LoRA.
     """
 
     rest: int
@@ -47,6 +49,7 @@ class Trainer:
     gated: int
     logit: int
     shared: bool
+    piece: int = 0
 
 
 # XTuner 0.2.0 on a GPU: prepare_model_for_kbit_training turns what is not quantized into float32, and with it
@@ -61,6 +64,8 @@ PROCESSOR_BF16 = Trainer(rest=2, adapter=16, norm=4, stream=2, number=2, gated=6
 # No float32 casts, fused kernels for norm, gate and loss (Liger), and LoRA in float32 or in bfloat16.
 FUSED = Trainer(rest=2, adapter=16, norm=2, stream=2, number=2, gated=4, logit=0, shared=True)
 FUSED_BF16 = replace(FUSED, adapter=8)
+# The fast path (core.engine.fast) with compiled layers, and its own pieces of the logits.
+FAST = replace(FUSED, piece=256 * 2**20)
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,13 @@ def memory(
     tokens = recipe.batch_size * length
     logits = _logits(trainer, shape, tokens)
     layers = [_layer(recipe, trainer, shape, number) for number in range(shape.layers)]
-    if recipe.activation_checkpointing:
-        # Each layer's input, and while the loss is computed the logits; later one layer anew.
-        activations = tokens * trainer.stream * shape.hidden * shape.layers
+    again = _computed_again(recipe, shape)
+    activations = int(tokens * sum(layers[max(again, _first_adapted(recipe)) :]))
+    if again:
+        # Of each its input, and while the loss is computed the logits; later one layer anew.
+        kept = 2 if recipe.offload and is_fast(recipe) else again
+        activations += tokens * trainer.stream * shape.hidden * kept
         logits = max(logits, int(tokens * max(layers, default=0.0)))
-    else:
-        activations = int(tokens * sum(layers[_first_adapted(recipe) :]))
     return Memory(
         weights=int(_weights(recipe, model, shape, trainer)),
         adapters=trainable(recipe, shape) * _adapter_bytes(recipe, trainer),
@@ -113,7 +119,18 @@ def trainer_of(recipe: Recipe) -> Trainer:
         return PROCESSOR_BF16 if recipe.precision == "bf16" else FLOAT32
     if recipe.deepspeed != "none":
         return DEEPSPEED
+    if is_fast(recipe):
+        return FAST
     return FLOAT32 if recipe.precision in {"fp32", "auto"} else XTUNER
+
+
+def _computed_again(recipe: Recipe, shape: Shape) -> int:
+    """How many layers, from the first, keep their input alone."""
+    if not recipe.activation_checkpointing:
+        return 0
+    if recipe.checkpointed_layers is None or not is_fast(recipe):
+        return shape.layers
+    return min(recipe.checkpointed_layers, shape.layers)
 
 
 def trainable(recipe: Recipe, shape: Shape) -> int:
@@ -188,9 +205,13 @@ def _lora_inputs(recipe: Recipe, trainer: Trainer, shape: Shape, number: int) ->
 
 
 def _logits(trainer: Trainer, shape: Shape, tokens: int) -> int:
-    """In pieces (Liger's fused linear cross-entropy): rows enough for one hidden state's worth, twice."""
+    """In pieces: those of the fast path with their gradient beside them; those of Liger's fused linear
+    cross-entropy are rows enough for one hidden state's worth, twice."""
     if trainer.logit:
         return tokens * shape.vocabulary * trainer.logit
+    if trainer.piece:
+        rows = min(tokens, trainer.piece // (2 * shape.vocabulary))
+        return rows * shape.vocabulary * 4 + tokens * shape.hidden * 2
     pieces = -(-shape.vocabulary // max(1, shape.hidden))
     rows = 1 << max(0, -(-tokens // pieces) - 1).bit_length()
     return rows * shape.vocabulary * 8 + tokens * shape.hidden * 2

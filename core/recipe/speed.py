@@ -3,20 +3,19 @@
 What each choice is worth was measured; docs/performance.md has the tables.
 """
 
-from core.machine import Machine
 from core.models import Model
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import Choice, Compile, Recipe
 
 # transformers' classes whose layers the fast path knows.
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
-# Cards whose compute capability is 9 or more (Hopper) run cuDNN's attention faster than torch's own.
-CUDNN_FROM = 9
 # Compiling costs about 15 s and saves about a fifth of the time of a step.
 WORTH_COMPILING = 90.0
 # Multiplications a second of a trained step on a small card, for an estimate on the low side.
 SLOW_CARD = 50e12
 # Work of a step (weights × tokens) under which Python is slower than a large card: a graph then pays.
 SMALL_STEP = 7e9 * 6000
+# More than any model has.
+ALL_LAYERS = 10_000
 
 
 def is_fast(recipe: Recipe) -> bool:
@@ -30,26 +29,27 @@ def is_fast(recipe: Recipe) -> bool:
     )
 
 
-def settle_speed(recipe: Recipe, machine: Machine, model: Model, tokens: int | None) -> Recipe:
+def settle_speed(recipe: Recipe, model: Model, tokens: int | None) -> Recipe:
     """``recipe`` with every "auto" of its speed replaced; ``tokens`` is how many the run reads, if known."""
     if not (is_fast(recipe) and model.architecture in ARCHITECTURES):
         return recipe.changed(accelerate="off", compile="none", cuda_graph="off", attention="flash")
     return recipe.changed(
         accelerate="on",
-        compile=_compile(recipe, model, tokens) if recipe.compile == "auto" else recipe.compile,
+        compile=_compile(model, tokens) if recipe.compile == "auto" else recipe.compile,
         cuda_graph=_cuda_graph(recipe, model) if recipe.cuda_graph == "auto" else recipe.cuda_graph,
-        attention=_attention(machine) if recipe.attention == "auto" else recipe.attention,
+        # cuDNN's is 3 % faster on a Hopper card, but is not above suspicion (docs/performance.md).
+        attention="flash" if recipe.attention == "auto" else recipe.attention,
     )
 
 
-def _compile(recipe: Recipe, model: Model, tokens: int | None) -> str:
-    """Six multiplications a weight and token, four where the weights themselves are not trained."""
+def _compile(model: Model, tokens: int | None) -> Compile:
+    """Four multiplications and additions a weight and token: the weights themselves are not trained."""
     if tokens is None:
         return "layers"
     return "layers" if 4 * model.parameters * tokens / SLOW_CARD >= WORTH_COMPILING else "none"
 
 
-def _cuda_graph(recipe: Recipe, model: Model) -> str:
+def _cuda_graph(recipe: Recipe, model: Model) -> Choice:
     """Not where a graph cannot be: with rows chosen on the way, or what goes to the host and back."""
     if recipe.self_distillation or recipe.offload or recipe.dropout:
         return "off"
@@ -57,5 +57,18 @@ def _cuda_graph(recipe: Recipe, model: Model) -> str:
     return "on" if small else "off"
 
 
-def _attention(machine: Machine) -> str:
-    return "cudnn" if all(gpu.capability >= CUDNN_FROM for gpu in machine.gpus) else "flash"
+def acceleration(recipe: Recipe) -> str:
+    """What a config file says of it, for the settings of ``core.engine.fast``."""
+    if recipe.accelerate != "on":
+        return "None"
+    again = 0
+    if recipe.activation_checkpointing:
+        again = recipe.checkpointed_layers or ALL_LAYERS
+    return f"""dict(
+    compile={recipe.compile!r},
+    cuda_graph={recipe.cuda_graph == "on"},
+    attention={recipe.attention!r},
+    padding_free={recipe.padding_free},
+    checkpointed_layers={again},  # from the first; computed again instead of kept
+    offload={recipe.offload},  # what is kept of those waits in the host's memory
+)"""

@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 
 from core.recipe.recipe import Recipe
+from core.recipe.speed import acceleration
 
 OPTIMIZERS = {
     "adamw": "from torch.optim import AdamW",
@@ -18,8 +19,6 @@ OPTIMIZERS = {
 }
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 RULE = "#" * 71
-# More than any model has.
-ALL_LAYERS = 10_000
 
 
 def write_config(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
@@ -77,7 +76,6 @@ def _settings(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
     length = f"max_iters = {recipe.iterations}  # micro-batches"
     if recipe.iterations is None:
         length = f"max_epochs = {recipe.epochs}"
-    optimizer = OPTIMIZERS[recipe.optimizer].split()[-1]
     return f"""
 {_title(1, "Settings")}# Model
 pretrained_model_name_or_path = {str(model)!r}
@@ -90,15 +88,14 @@ pack_to_max_length = {recipe.pack}
 # Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
 # keeps to the base's distribution instead of the one answer. Plain XTuner trains every row on its answer.
 self_distillation = {recipe.self_distillation}
-# Read by Tuneboard alone too: how the same numbers are computed faster.
-acceleration = {_acceleration(recipe)}
+acceleration = {acceleration(recipe)}
 
 # Scheduler & Optimizer
 batch_size = {recipe.batch_size}  # per device
 accumulative_counts = {recipe.accumulation}
 dataloader_num_workers = {recipe.dataloader_workers}
 {length}
-optim_type = {optimizer}
+optim_type = {OPTIMIZERS[recipe.optimizer].split()[-1]}
 lr = {recipe.lr!r}
 betas = {recipe.betas!r}
 weight_decay = {recipe.weight_decay!r}
@@ -117,22 +114,6 @@ evaluation_inputs = {list(recipe.evaluation_questions)!r}
 """
 
 
-def _acceleration(recipe: Recipe) -> str:
-    if recipe.accelerate != "on":
-        return "None"
-    again = 0
-    if recipe.activation_checkpointing:
-        again = recipe.checkpointed_layers or ALL_LAYERS
-    return f"""dict(
-    compile={recipe.compile!r},
-    cuda_graph={recipe.cuda_graph == "on"},
-    attention={recipe.attention!r},
-    padding_free={recipe.padding_free},
-    checkpointed_layers={again},  # from the first; computed again instead of kept
-    offload={recipe.offload},  # what is kept of those waits in the host's memory
-)"""
-
-
 def _pattern_note(data: Path) -> str:
     """datasets 5.0.1 reads a file's name as a pattern."""
     return "" if glob.escape(str(data)) == str(data) else "  # a pattern: [[] is ["
@@ -143,7 +124,6 @@ def _model(recipe: Recipe) -> str:
     layers = list(recipe.layers_to_transform) or None
     # torch 2.13 on a processor: the backward pass of its fused attention takes ten times as long in bfloat16.
     attention = "eager" if (recipe.device, recipe.precision) == ("cpu", "bf16") else "sdpa"
-    # Weights go to the card as they are read; a copy in the host's memory first takes as long again.
     device_map = '        device_map="cuda",\n' if recipe.accelerate == "on" else ""
     return f"""
 {_title(2, "Model & Tokenizer")}tokenizer = dict(

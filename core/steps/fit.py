@@ -19,6 +19,7 @@ CHOSEN = (
     "epochs",
     "quantization",
     "activation_checkpointing",
+    "checkpointed_layers",
     "deepspeed",
 )
 

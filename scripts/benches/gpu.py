@@ -1,13 +1,13 @@
-"""Real tokens per second of whole XTuner runs on this machine's GPU, lever by lever, and of peers beside them.
+"""Real tokens a second of whole XTuner runs on this machine's GPU, lever by lever, and of Unsloth beside.
 
     scripts/bench gpu [--runs NAME,…] [--iterations N] [--peer PYTHON] [--layers N …]
 
 A Llama of random weights (by default InternLM-7B's shape: speed does not depend on what a model knows) is
 written into a temporary workspace; every row is a training of its own process, as the train page starts it.
-Rows are packed to their full length, so that each token counts. Of the fast path the speed is its own meter's
-at the end (the mean of 20 iterations, read every 10 as a person reads it), of XTuner alone the median of the
-logged iterations after the first ``SKIPPED``. ``--peer`` names an interpreter that has Unsloth (its pins are not ours): the same model and
-settings in the loop that its users write.
+Rows are packed to their full length, so that each token counts. The fast path's speed is its own meter's at
+the end (the mean of 20 iterations, logged every 10 as by default), of XTuner alone the median of the
+logged iterations after the first ``SKIPPED``. ``--peer`` names an interpreter with Unsloth, whose pins are
+not ours: the same model and settings in the loop that its users write.
 
 MFU: (4 · frozen weights in products + 6 · LoRA's weights + 6 · layers · hidden · length) multiplications
 and additions a token, times tokens per second, by ``--peak``. Forward and backward are counted once: what is

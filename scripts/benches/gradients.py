@@ -16,12 +16,12 @@ from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig
+from xtuner.dataset.collate_fns import default_collate_fn
 
 from core.engine.fast.batches import collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
 from scripts.benches.memory import add_shape_options
-from xtuner.dataset.collate_fns import default_collate_fn
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WAYS = {

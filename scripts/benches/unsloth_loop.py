@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-import unsloth  # isort: skip  (it patches what is imported after it)
+import unsloth  # noqa: F401  # isort: skip  (it patches what is imported after it)
 import torch
 from unsloth import FastLanguageModel
 

@@ -1,6 +1,7 @@
 """Causal attention without a mask: rows of one length, or rows of any length one after the other."""
 
 from inspect import signature
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -30,10 +31,10 @@ def attend(
     rows + 1) says where each begins and ends, ``longest`` tokens at most.
     """
     if ends is None:
-        dense = [part.view(rows, -1, *part.shape[1:]).transpose(1, 2) for part in (q, k, v)]
         grouped = q.shape[1] != k.shape[1]
-        found = scaled_dot_product_attention(*dense, is_causal=True, scale=scale, enable_gqa=grouped)
-        return found.transpose(1, 2).reshape(q.shape)
+        q, k, v = (part.view(rows, -1, *part.shape[1:]).transpose(1, 2) for part in (q, k, v))
+        found = scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale, enable_gqa=grouped)
+        return found.transpose(1, 2).flatten(0, 1)
     if q.is_cuda:
         return _flash(q, k, v, scale, ends, longest)
     return _row_by_row(q, k, v, scale, ends)
@@ -56,7 +57,7 @@ def _row_by_row(q: Tensor, k: Tensor, v: Tensor, scale: float, ends: Tensor) -> 
     bounds = [int(end) for end in ends]
     parts = [
         attend(q[first:last], k[first:last], v[first:last], scale, 1, None, last - first)
-        for first, last in zip(bounds, bounds[1:], strict=False)
+        for first, last in pairwise(bounds)
         if last > first
     ]
     return torch.cat(parts)

@@ -1,6 +1,7 @@
 """Batches without padding: the rows of a micro-batch one after the other, each attended to by itself."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ SMALLEST = 16
 
 
 def collate(rows: Sequence[Mapping[str, Any]], longest: int, padding_free: bool = True) -> dict[str, Any]:
-    """Rows as ``process_hf_dataset`` gives them (``input_ids``, ``labels``; of packed rows ``cumulative_len``)
+    """Rows of ``process_hf_dataset`` (``input_ids``, ``labels``; of packed rows also ``cumulative_len``)
     as a batch of the fast path, on the processor, and how many tokens are in it without what fills them."""
     parts = [part for row in rows for part in _parts(row)]
     tokens, width = sum(len(ids) for ids, _ in parts), max(len(ids) for ids, _ in parts)
@@ -38,7 +39,7 @@ def _parts(row: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:
     """The conversations of a row: several where XTuner packed them."""
     ids, labels = torch.as_tensor(row["input_ids"]), torch.as_tensor(row["labels"])
     ends = [int(end) for end in row.get("cumulative_len", (0, len(ids)))]
-    return [(ids[a:b], _moved(labels[a:b])) for a, b in zip(ends, ends[1:], strict=False) if b > a]
+    return [(ids[a:b], _moved(labels[a:b])) for a, b in pairwise(ends) if b > a]
 
 
 def _moved(labels: Tensor) -> Tensor:

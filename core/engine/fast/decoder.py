@@ -34,6 +34,14 @@ class Batch(NamedTuple):
     rows: int
     longest: int
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """With every tensor changed."""
+        return self._replace(**{k: change(v) for k, v in self._asdict().items() if isinstance(v, Tensor)})
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [field for field in self if isinstance(field, Tensor)]
+
     def row_of_tokens(self) -> Tensor:
         """The number of each token's row."""
         numbers = torch.arange(len(self.ids), device=self.ids.device)

@@ -77,7 +77,7 @@ def _quantized(weight: Any) -> Iterator[Tensor]:
 
 
 def _in_one(bases: list[Any]) -> Tensor:
-    """The weights in one tensor; each layer's own weight becomes a part of it, so that nothing is kept twice."""
+    """The weights in one tensor; each layer's own becomes a part of it, so that nothing is kept twice."""
     if len(bases) == 1:
         alone: Tensor = bases[0].weight.detach()
         return alone

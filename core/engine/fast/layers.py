@@ -79,6 +79,8 @@ def _attention(layer: Layer, x: Tensor, place: Place, kernels: Kernels) -> Tenso
         q = kernels.norm(q, layer.norm_q, layer.epsilon)
         k = kernels.norm(k, layer.norm_k, layer.epsilon)
     q, k = kernels.rotate(q, k, place.cosine, place.sine)
+    # A part of the product would keep all of it in memory until the backward pass.
+    v = v.clone()
     return attend(q, k, v, layer.scale, place.rows, place.ends, place.longest).view(len(x), -1)
 
 

@@ -98,7 +98,7 @@ def lora_linear(
 
 
 @lora_linear.register_fake
-def _(x, base, sizes, a, b, rows, heights, keep):  # type: ignore[no-untyped-def]
+def _(x, _base, sizes, a, _b, _rows, _heights, keep):  # type: ignore[no-untyped-def]
     return x.new_empty(x.shape[0], sum(sizes)), x.new_empty(x.shape[0] if keep else 0, a.shape[0])
 
 
@@ -129,7 +129,7 @@ def lora_linear_backward(
 
 
 @lora_linear_backward.register_fake
-def _(gradient, x, inner, base, sizes, a, b, rows, heights):  # type: ignore[no-untyped-def]
+def _(_gradient, x, _inner, _base, _sizes, a, b, _rows, _heights):  # type: ignore[no-untyped-def]
     return torch.empty_like(x), torch.empty_like(a), torch.empty_like(b)
 
 

@@ -47,7 +47,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def rows_at_once(weight: Tensor) -> int:
-    return max(64, BYTES_AT_ONCE // (2 * weight.shape[0]))
+    """Enough for a product at full speed, few enough for the memory they take."""
+    return max(64, BYTES_AT_ONCE // (2 * int(weight.shape[0])))
 
 
 def _errors(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

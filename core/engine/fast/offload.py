@@ -1,4 +1,4 @@
-"""The inputs of layers that are computed again wait in the host's memory while the GPU is busy with others."""
+"""Inputs of layers that are computed again wait in the host's memory while the GPU is busy with others."""
 
 from collections import deque
 from collections.abc import Iterator

@@ -8,11 +8,10 @@ from typing import Any, Literal
 class Acceleration:
     """The ``acceleration`` of a config, as ``core.recipe.xtuner_config`` writes it.
 
-    ``compile``: whole layers by torch.compile, or only what is between their products (``kernels``: a few
-    seconds, for rows of any length); ``cuda_graph``: steps of one shape are recorded and played back;
-    ``padding_free``: rows one after the other instead of padded; ``attention``:
-    whose kernels; ``checkpointed_layers``: how many are computed again instead of kept, from the first; ``offload``: their inputs
-    wait in the host's memory.
+    ``compile``: whole layers by torch.compile, or only what is between their products (``kernels``: for rows
+    of any length); ``cuda_graph``: steps of one shape are recorded and played back; ``padding_free``: rows
+    one after the other instead of padded; ``attention``: whose kernels; ``checkpointed_layers``: how many are
+    computed again instead of kept, from the first; ``offload``: their inputs wait in the host's memory.
     """
 
     compile: Literal["none", "kernels", "layers"] = "none"

@@ -23,9 +23,8 @@ class Graph:
     """A recorded forward and backward of one shape; its inputs stand still in memory."""
 
     def __init__(self, decoder: Decoder, batch: Batch, share: Tensor, pool: Any) -> None:
-        self._inputs = [field.clone() for field in batch if isinstance(field, Tensor)]
-        still = iter(self._inputs)
-        batch = Batch(*(next(still) if isinstance(field, Tensor) else field for field in batch))
+        batch = batch.each(Tensor.clone)
+        self._inputs = batch.tensors
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, pool=pool, stream=torch.cuda.current_stream()):
             self._loss = decoder.loss(batch)
@@ -33,7 +32,7 @@ class Graph:
 
     def play(self, batch: Batch) -> Tensor:
         """The loss of ``batch``; the gradients are added to where they stood when this was recorded."""
-        for still, new in zip(self._inputs, [f for f in batch if isinstance(f, Tensor)], strict=True):
+        for still, new in zip(self._inputs, batch.tensors, strict=True):
             still.copy_(new)
         self._graph.replay()
         return self._loss.clone()
@@ -63,7 +62,7 @@ class Step:
 
     def run(self, batch: Batch, share: float) -> Tensor:
         """The batch's loss; ``share`` of its gradient is added."""
-        batch = Batch(*(self._moved(field) for field in batch))
+        batch = batch.each(self._moved)
         if self._device.type != "cuda":
             return self._computed(batch, self._share * share)
         self._share.fill_(share)
@@ -77,10 +76,10 @@ class Step:
         (loss * share).backward()
         return loss.detach()
 
-    def _moved(self, field: Any) -> Any:
-        if not isinstance(field, Tensor) or self._device.type != "cuda":
-            return field
-        return field.pin_memory().to(self._device, non_blocking=True)
+    def _moved(self, tensor: Tensor) -> Tensor:
+        if self._device.type != "cuda":
+            return tensor
+        return tensor.pin_memory().to(self._device, non_blocking=True)
 
     def _graph_of(self, batch: Batch) -> Graph | None:
         if not self._decoder.settings.cuda_graph:
