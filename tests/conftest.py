@@ -16,7 +16,6 @@ from tests.known_answers import know_answers
 from tests.small_model import make_small_model
 from tests.small_run import make_workspace, stop_jobs
 
-
 # What tests start a hundred times over is compiled once, whatever the shell says that they were started in.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -47,7 +47,12 @@ class Forks:
         self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: int
     ) -> subprocess.CompletedProcess[str]:
         """Run ``core`` with these arguments; after ``timeout`` seconds it is ended by SIGALRM."""
-        request = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(environment), "timeout": timeout}
+        request = {
+            "arguments": list(arguments),
+            "cwd": str(cwd),
+            "env": dict(environment),
+            "timeout": timeout,
+        }
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
             data = json.dumps(request).encode()
             socket.send_fds(
@@ -81,7 +86,7 @@ def _receive(connection: socket.socket, count: int) -> bytes:
 
 
 def serve(connection: socket.socket) -> dict[str, Any]:
-    """Fork for each request; returns in the child, with what it is to run. Exits when nobody asks any more."""
+    """Fork for each request; returns in the child, with what it is to run. Exits when nobody asks more."""
     while True:
         first, files, _, _ = socket.recv_fds(connection, LENGTH_BYTES, 2)
         if not first:

@@ -20,7 +20,7 @@ import zstandard
 
 @dataclass(frozen=True)
 class Bad:
-    """One file; ``made`` is its content, or makes it when it is asked for. ``codes``: findings it must have."""
+    """One file; ``made`` is its content, or makes it when asked for. ``codes``: findings it must have."""
 
     name: str
     made: bytes | Callable[[], bytes]
