@@ -36,10 +36,12 @@ def _nobody_has_spoken() -> None:
     SPOKEN.set(None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model; nobody writes to it."""
-    return make_small_model(tmp_path_factory.mktemp("模 型") / "m '1'")
+    """A small model; nobody writes to it. The fast engine copies it instead of making another one."""
+    made = make_small_model(tmp_path_factory.mktemp("模 型") / "m '1'")
+    os.environ["FAKE_ENGINE_MODEL"] = str(made)
+    return made
 
 
 @pytest.fixture
