@@ -8,6 +8,7 @@ own start: :func:`tests.command_line.command` starts it anew.
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -119,6 +120,7 @@ if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as asked:
         importlib.import_module("core.__main__")
         del sys.modules["core.__main__"]  # its imports are what takes the time; runpy wants the name free
+        gc.freeze()  # what is imported is no garbage: a child that looked for it there would copy all of it
         asked_for = serve(asked)
     become(asked_for)
     runpy.run_module("core", run_name="__main__", alter_sys=True)

@@ -61,7 +61,7 @@ def hubs(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
 
 @pytest.fixture
 def run(workspace: Workspace) -> RunPaths:
-    return make_publishable(workspace, "Ada")
+    return make_publishable(workspace, "Ada", logged=False)
 
 
 @pytest.fixture
@@ -141,7 +141,9 @@ FAULTS: tuple[tuple[To, str, int, str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("to", "where", "status", "sentence"), FAULTS)
+@pytest.mark.parametrize(
+    ("to", "where", "status", "sentence"), slow_but({FAULTS[0], FAULTS[3], FAULTS[8], FAULTS[10]}, FAULTS)
+)
 def test_each_no_is_a_sentence(
     hubs: dict[To, State], parcel: Parcel, tmp_path: Path, to: To, where: str, status: int, sentence: str
 ) -> None:
