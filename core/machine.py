@@ -18,12 +18,13 @@ FRESH_SECONDS, STALE_SECONDS, LOOK_SECONDS = 1.0, 30.0, 0.1
 
 @dataclass(frozen=True)
 class Gpu:
-    """One NVIDIA GPU; memory in bytes."""
+    """One NVIDIA GPU; memory in bytes; ``capability`` is CUDA's: 8.6 as 8.6, Hopper is 9.0."""
 
     index: int
     name: str
     memory: int
     free: int
+    capability: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,9 @@ def _by_uuid(entry: str, count: int) -> int | None:
 def _gpu(index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    return Gpu(index, str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.free))
+    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    name = str(pynvml.nvmlDeviceGetName(handle))
+    return Gpu(index, name, int(memory.total), int(memory.free), major + minor / 10)
 
 
 def _processor_has_bf16() -> bool:

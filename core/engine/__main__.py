@@ -24,8 +24,15 @@ def _train(arguments: list[str]) -> None:
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
-    if Config.fromfile(arguments[0]).get("self_distillation"):
+    config = Config.fromfile(arguments[0])
+    distill = bool(config.get("self_distillation"))
+    if distill:
         keep_replay_to_the_base()
+    if config.get("acceleration"):
+        from core.engine.fast.install import install
+        from core.engine.fast.settings import Acceleration
+
+        install(Acceleration.of(config.acceleration), config.max_length, distill)
     run_xtuner_tool("xtuner.tools.train", arguments)
 
 

@@ -35,7 +35,17 @@ def distilled_loss(self: Any, data: Data, _: object = None) -> Data:
         logits = _logits(self, data, answers).float()
         with torch.no_grad(), self.llm.disable_adapter():
             base = _logits(self, data, answers).float()
-    replayed = _replayed(base.argmax(-1) == labels, answers)
+    return {"loss": replay_loss(logits, base, labels, answers.nonzero()[:, 0])}
+
+
+def replay_loss(
+    logits: torch.Tensor, base: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor
+) -> torch.Tensor:
+    """The mean over the answers' tokens: of the cross-entropy, or in a replayed row of the divergence.
+
+    ``logits`` and the ``base``'s (answer tokens, vocabulary); ``labels`` and number of the row by token.
+    """
+    replayed = _replayed(base.argmax(-1) == labels, rows)
     taught = cross_entropy(logits[~replayed], labels[~replayed], reduction="sum")
     kept = kl_div(
         log_softmax(logits[replayed], -1),
@@ -43,7 +53,7 @@ def distilled_loss(self: Any, data: Data, _: object = None) -> Data:
         log_target=True,
         reduction="sum",
     )
-    return {"loss": _mean(taught + kept, labels)}
+    return _mean(taught + kept, labels)
 
 
 def _answers(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,12 +80,10 @@ def _autocast(self: Any) -> Any:
     return nullcontext()
 
 
-def _replayed(agreed: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+def _replayed(agreed: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Of each answer token, whether its row is a replay."""
-    rows = answers.nonzero()[:, 0]
-    counts = torch.zeros(len(answers), device=agreed.device).index_add_(
-        0, rows, torch.ones_like(rows).float()
-    )
+    several = int(rows.max()) + 1 if len(rows) else 0
+    counts = torch.zeros(several, device=agreed.device).index_add_(0, rows, torch.ones_like(rows).float())
     hits = torch.zeros_like(counts).index_add_(0, rows, agreed.float())
     return ((hits + 1) >= AGREEMENT * counts)[rows]
 

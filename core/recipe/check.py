@@ -7,6 +7,7 @@ from core.errors import InvalidRecipe
 from core.machine import Machine
 from core.models import Model
 from core.recipe.recipe import Problem, Recipe, parse
+from core.recipe.speed import settle_speed
 from core.recipe.templates import MARKS, TEMPLATES, template_for
 
 
@@ -35,8 +36,11 @@ def check(
     return None, found
 
 
-def settle(recipe: Recipe, machine: Machine, model: Model) -> Recipe:
-    """``recipe`` with every "auto" replaced by what it means here, so that a file says what ran."""
+def settle(recipe: Recipe, machine: Machine, model: Model, tokens: int | None = None) -> Recipe:
+    """``recipe`` with every "auto" replaced by what it means here, so that a file says what ran.
+
+    ``tokens``: how many the whole run reads, where that is known.
+    """
     device = machine.device if recipe.device == "auto" else recipe.device
     precision = recipe.precision
     if precision == "auto":
@@ -44,7 +48,8 @@ def settle(recipe: Recipe, machine: Machine, model: Model) -> Recipe:
     template = recipe.template
     if template == "auto":
         template = template_for(model.chat_template, model.origin or model.model_type)
-    return recipe.changed(device=device, precision=precision, template=template)
+    settled = recipe.changed(device=device, precision=precision, template=template)
+    return settle_speed(settled, machine, model, tokens)
 
 
 def _length(recipe: Recipe) -> list[Problem]:

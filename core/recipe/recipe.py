@@ -22,6 +22,9 @@ Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Optimizer: TypeAlias = Literal["adamw", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit"]
 Schedule: TypeAlias = Literal["cosine", "linear", "constant"]
 DeepSpeed: TypeAlias = Literal["none", "zero1", "zero2", "zero2_offload", "zero3", "zero3_offload"]
+Choice: TypeAlias = Literal["auto", "on", "off"]
+Compile: TypeAlias = Literal["auto", "none", "kernels", "layers"]
+Attention: TypeAlias = Literal["auto", "cudnn", "flash"]
 Level: TypeAlias = Literal["basic", "advanced"]
 
 # More than anybody trains; it keeps a slip of the finger from filling the disk.
@@ -77,6 +80,13 @@ class Recipe:
     schedule: Schedule = _advanced("cosine")
     warmup_ratio: Fraction = _advanced(0.03)
     activation_checkpointing: bool = _advanced(False)
+    checkpointed_layers: OptionalCount = _advanced(None)
+    offload: bool = _advanced(False)
+    accelerate: Choice = _advanced("auto")
+    compile: Compile = _advanced("auto")
+    cuda_graph: Choice = _advanced("auto")
+    attention: Attention = _advanced("auto")
+    padding_free: bool = _advanced(True)
     deepspeed: DeepSpeed = _advanced("none")
     keep_checkpoints: Annotated[int, Field(ge=2, le=1000)] = _advanced(2)
     evaluation_tokens: Annotated[int, Field(ge=1, le=4096)] = _advanced(64)

@@ -18,6 +18,8 @@ OPTIMIZERS = {
 }
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 RULE = "#" * 71
+# More than any model has.
+ALL_LAYERS = 10_000
 
 
 def write_config(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
@@ -88,6 +90,8 @@ pack_to_max_length = {recipe.pack}
 # Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
 # keeps to the base's distribution instead of the one answer. Plain XTuner trains every row on its answer.
 self_distillation = {recipe.self_distillation}
+# Read by Tuneboard alone too: how the same numbers are computed faster.
+acceleration = {_acceleration(recipe)}
 
 # Scheduler & Optimizer
 batch_size = {recipe.batch_size}  # per device
@@ -113,6 +117,22 @@ evaluation_inputs = {list(recipe.evaluation_questions)!r}
 """
 
 
+def _acceleration(recipe: Recipe) -> str:
+    if recipe.accelerate != "on":
+        return "None"
+    again = 0
+    if recipe.activation_checkpointing:
+        again = recipe.checkpointed_layers or ALL_LAYERS
+    return f"""dict(
+    compile={recipe.compile!r},
+    cuda_graph={recipe.cuda_graph == "on"},
+    attention={recipe.attention!r},
+    padding_free={recipe.padding_free},
+    checkpointed_layers={again},  # from the first; computed again instead of kept
+    offload={recipe.offload},  # what is kept of those waits in the host's memory
+)"""
+
+
 def _pattern_note(data: Path) -> str:
     """datasets 5.0.1 reads a file's name as a pattern."""
     return "" if glob.escape(str(data)) == str(data) else "  # a pattern: [[] is ["
@@ -123,6 +143,8 @@ def _model(recipe: Recipe) -> str:
     layers = list(recipe.layers_to_transform) or None
     # torch 2.13 on a processor: the backward pass of its fused attention takes ten times as long in bfloat16.
     attention = "eager" if (recipe.device, recipe.precision) == ("cpu", "bf16") else "sdpa"
+    # Weights go to the card as they are read; a copy in the host's memory first takes as long again.
+    device_map = '        device_map="cuda",\n' if recipe.accelerate == "on" else ""
     return f"""
 {_title(2, "Model & Tokenizer")}tokenizer = dict(
     type=AutoTokenizer.from_pretrained,
@@ -141,7 +163,7 @@ model = dict(
         trust_remote_code=False,
         torch_dtype=torch.{DTYPES[recipe.precision]},
         attn_implementation="{attention}",
-{_quantization(recipe)}    ),
+{device_map}{_quantization(recipe)}    ),
     lora=dict(
         type=LoraConfig,
         r={recipe.rank},
@@ -213,10 +235,11 @@ def _optimizer(recipe: Recipe) -> str:
     amp = f'    loss_scale="dynamic",\n    dtype="{DTYPES[recipe.precision]}",\n' if _amp(recipe) else ""
     wrapper = "AmpOptimWrapper" if _amp(recipe) else "OptimWrapper"
     total = "max_iters" if recipe.iterations is not None else "max_epochs"
+    fused = ", fused=True" if recipe.accelerate == "on" and recipe.optimizer == "adamw" else ""
     return f"""
 {_title(4, "Scheduler & Optimizer")}optim_wrapper = dict(
     type={wrapper},
-    optimizer=dict(type=optim_type, lr=lr, betas=betas, weight_decay=weight_decay),
+    optimizer=dict(type=optim_type, lr=lr, betas=betas, weight_decay=weight_decay{fused}),
     clip_grad=dict(max_norm=max_norm, error_if_nonfinite=False),
     accumulative_counts=accumulative_counts,
 {amp})

@@ -47,7 +47,8 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     machine = this_machine()
     if found := problems(recipe, machine, model):
         raise invalid(found)
-    settled = settle(recipe, machine, model).changed(model=str(model.folder), data=str(rows))
+    settled = settle(recipe, machine, model, _tokens(run, recipe))
+    settled = settled.changed(model=str(model.folder), data=str(rows))
     if found := parity.problems(settled, model):
         raise invalid(found)
     check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
@@ -55,6 +56,15 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     write_text(run.config, write_config(settled, rows, model.folder, run.work_dir))
     write_json(run.versions, versions())
     return settled
+
+
+def _tokens(run: RunPaths, recipe: Recipe) -> int | None:
+    """How many the whole run reads, by the run's data.json; None before there is one."""
+    about = read_json(run.data) or {}
+    if not about.get("rows"):
+        return None
+    rows = (recipe.iterations or 0) * recipe.batch_size or (recipe.epochs or 1) * about["rows"]
+    return int(rows * (recipe.max_length if recipe.pack else about["kept"] / about["rows"]))
 
 
 def versions() -> dict[str, str]:

@@ -33,8 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, default in (("layers", 32), ("hidden", 4096), ("inner", 11008), ("vocabulary", 103168)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    add_shape_options(parser)
     parser.add_argument("--iterations", type=int, default=4)
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--settings", default="2x512,8x512,4x2048", metavar="BATCHxLENGTH,…")
@@ -47,9 +46,17 @@ def main() -> None:
             measure(workspace, model, recipe, number)
 
 
+def add_shape_options(parser: argparse.ArgumentParser) -> None:
+    """By default InternLM-7B's."""
+    for name, default in (("layers", 32), ("hidden", 4096), ("inner", 11008), ("vocabulary", 103168)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+
+
 def make_model(workspace: Workspace, options: argparse.Namespace) -> Model:
     """Random weights of the shape that was asked for, made by transformers in a process of its own."""
     folder = workspace.model("random")
+    if (folder / "config.json").exists():
+        return read_model(folder)
     config = make_tokenizer_files(folder) | {
         "num_hidden_layers": options.layers,
         "hidden_size": options.hidden,

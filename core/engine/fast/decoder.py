@@ -1,0 +1,139 @@
+"""The loss of a batch through the fast layers."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from core.engine.distillation import replay_loss
+from core.engine.fast import layers
+from core.engine.fast.attention import kernels as attention_kernels
+from core.engine.fast.layers import Kernels, Layer, Place
+from core.engine.fast.loss import IGNORED, mean_loss
+from core.engine.fast.offload import HostStore
+from core.engine.fast.settings import Acceleration
+
+LayerCall = Callable[[Layer, Tensor, Place], Tensor]
+
+
+class Batch(NamedTuple):
+    """Tokens of several rows, one after the other: ids, labels moved to the token that says them, positions.
+
+    ``ends`` (int32, rows + 1) says where rows of different lengths begin and end; without it they are
+    ``rows`` of one length. ``longest``: tokens of the longest possible row.
+    """
+
+    ids: Tensor
+    labels: Tensor
+    positions: Tensor
+    ends: Tensor | None
+    rows: int
+    longest: int
+
+    def row_of_tokens(self) -> Tensor:
+        """The number of each token's row."""
+        numbers = torch.arange(len(self.ids), device=self.ids.device)
+        if self.ends is None:
+            return numbers // (len(self.ids) // self.rows)
+        return torch.searchsorted(self.ends[1:].long(), numbers, right=True)
+
+
+class Decoder:
+    """A causal language model with LoRA, computed layer by layer.
+
+    ``distill``: replayed rows keep to the base model (``core.engine.distillation``).
+    """
+
+    def __init__(self, model: Any, settings: Acceleration, distill: bool = False) -> None:
+        self.model = model
+        self.settings = settings
+        self.distill = distill
+        self.layers = layers.read_layers(model)
+        self._first = next((n for n, layer in enumerate(self.layers) if _has_lora(layer)), 0)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The mean over the answers' tokens, in float32."""
+        if self.distill:
+            return self._distilled(batch)
+        hidden = self.hidden(batch, self.layers)
+        weight = self.model.get_output_embeddings().weight
+        return mean_loss(hidden, weight.detach(), batch.labels, self.settings.compile != "none")
+
+    def _distilled(self, batch: Batch) -> Tensor:
+        answers = batch.labels != IGNORED
+        head = self.model.get_output_embeddings()
+        logits = head(self.hidden(batch, self.layers)[answers]).float()
+        with torch.no_grad():
+            base = head(self.hidden(batch, self._base)[answers]).float()
+        return replay_loss(logits, base, batch.labels[answers], batch.row_of_tokens()[answers])
+
+    @cached_property
+    def _base(self) -> list[Layer]:
+        return [layer.plain() for layer in self.layers]
+
+    def hidden(self, batch: Batch, stack: list[Layer]) -> Tensor:
+        """(tokens, hidden) after the last norm; ``stack`` is ``layers``, or those without LoRA."""
+        body = self.model.model
+        with torch.no_grad():
+            x = body.embed_tokens(batch.ids)
+            cosine, sine = body.rotary_emb(x[None], batch.positions[None])
+        place = Place(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
+        if batch.ends is not None:
+            # Lines are of many lengths: compiled once for all of them.
+            for tensor in (x, place.cosine, place.sine):
+                torch._dynamo.maybe_mark_dynamic(tensor, 0)
+        with attention_kernels(self.settings.attention):
+            for number, layer in enumerate(stack):
+                if number == self._first:
+                    x = x.detach().requires_grad_()
+                trained = torch.is_grad_enabled() and number >= self._first
+                with torch.set_grad_enabled(trained), self._keeping(number, x):
+                    x = self._calls[number < self.settings.checkpointed_layers](layer, x, place)
+        return self.kernels.norm(x, body.norm.weight, self.layers[0].epsilon)
+
+    def _keeping(self, number: int, x: Tensor) -> AbstractContextManager[None]:
+        """Where the input of a layer waits until it is computed again."""
+        waiting = min(self.settings.checkpointed_layers, len(self.layers) - 1)
+        if not (self.settings.offload and x.is_cuda and self._first <= number < waiting):
+            return nullcontext()
+        return self._store.of(number, x)
+
+    @cached_property
+    def _store(self) -> HostStore:
+        return HostStore()
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        if self.settings.compile != "kernels":
+            return layers.IN_TORCH
+        return Kernels(*(torch.compile(kernel, dynamic=True) for kernel in layers.IN_TORCH))
+
+    @cached_property
+    def _calls(self) -> tuple[LayerCall, LayerCall]:
+        """A layer that is kept, and one that is computed again."""
+        kept = partial(_kept, self.kernels)
+        again = partial(_again, self.kernels)
+        if self.settings.compile != "layers":
+            return kept, again
+        return torch.compile(kept), torch.compile(again)
+
+
+def _kept(kernels: Kernels, layer: Layer, x: Tensor, place: Place) -> Tensor:
+    return layers.forward(layer, x, place, kernels, False)
+
+
+def _again(kernels: Kernels, layer: Layer, x: Tensor, place: Place) -> Tensor:
+    """Only its input is kept. Random numbers are drawn again where there are any (dropout)."""
+    dropped = any(part.dropout for part in (layer.qkv, layer.out, layer.gate_up, layer.down))
+    computed: Tensor = checkpoint(
+        layers.forward, layer, x, place, kernels, True, use_reentrant=False, preserve_rng_state=bool(dropped)
+    )
+    return computed
+
+
+def _has_lora(layer: Layer) -> bool:
+    return any(part.adapted for part in (layer.qkv, layer.out, layer.gate_up, layer.down))

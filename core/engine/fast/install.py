@@ -1,0 +1,133 @@
+"""Puts the fast path under XTuner 0.2.0 and mmengine 0.10.7, for the trainings of this process."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+
+from core.engine.fast.batches import collate
+from core.engine.fast.decoder import Decoder
+from core.engine.fast.groups import Unsupported
+from core.engine.fast.layers import check_layers
+from core.engine.fast.meter import Meter
+from core.engine.fast.scalars import read_scalars_late
+from core.engine.fast.settings import Acceleration
+from core.engine.fast.step import Step
+
+
+class Trainer:
+    """What one model's steps share; made at the first step, when the model stands on its device."""
+
+    def __init__(self, finetune: Any, settings: Acceleration, distill: bool) -> None:
+        trained = [parameter for parameter in finetune.parameters() if parameter.requires_grad]
+        self._step = Step(Decoder(base_model(finetune), settings, distill), trained)
+        self._meter = Meter()
+
+    def train_step(self, data: dict[str, Any], optim_wrapper: Any) -> dict[str, Any]:
+        """mmengine's ``BaseModel.train_step``, without mixed precision: weights and products are bfloat16 and
+        need no scaled loss, LoRA and its optimizer are float32."""
+        batch, tokens = data["data"]["batch"], data["data"]["tokens"]
+        loss = self._step.run(batch, optim_wrapper.scale_loss(1.0))
+        optim_wrapper._inner_count += 1
+        if optim_wrapper.should_update():
+            OptimWrapper.step(optim_wrapper)
+            self._step.forget()
+        return {"loss": loss, **self._meter.read(tokens, len(batch.ids))}
+
+
+class Path:
+    """Whether the model of this process takes the fast path; its rows are then laid out for it."""
+
+    def __init__(self, settings: Acceleration, longest: int, distill: bool) -> None:
+        self.settings, self.longest, self.distill = settings, longest, distill
+        self.taken = False
+
+    def take(self, finetune: Any) -> None:
+        """For the model that was just built, unless it has something that the layers do not know."""
+        if refused := _refusal(base_model(finetune)) if finetune.use_lora else "a model without LoRA":
+            print_log(f"The fast path does not know {refused}: trained as XTuner does it.", "current")
+            return
+        self.taken = True
+        finetune.train_step = partial(self._first_step, finetune)
+
+    def _first_step(self, finetune: Any, data: dict[str, Any], optim_wrapper: Any) -> dict[str, Any]:
+        finetune.train_step = Trainer(finetune, self.settings, self.distill).train_step
+        logged: dict[str, Any] = finetune.train_step(data, optim_wrapper)
+        return logged
+
+
+def install(settings: Acceleration, longest: int, distill: bool) -> None:
+    """From here on a model that the fast path knows is trained by it, and another one as XTuner does it.
+
+    ``longest``: the length limit in tokens; ``distill``: replayed rows keep to the base model
+    (``core.engine.distillation``).
+    """
+    path = Path(settings, longest, distill)
+    read_scalars_late()
+    if torch.cuda.is_available():
+        # CUDA graphs are not recorded on the default stream, and gradients stay on the one that made them.
+        torch.cuda.set_stream(torch.cuda.Stream())
+    _build_models_for(path)
+    _lay_out_rows_for(path)
+
+
+def _build_models_for(path: Path) -> None:
+    from xtuner.model import sft
+
+    build, prepare = sft.SupervisedFinetune.__init__, sft.prepare_model_for_kbit_training
+
+    def prepare_model(model: Any, *positional: Any, **options: Any) -> Any:
+        """PEFT turns what is not quantized into float32; the fast path computes in half precision."""
+        if _refusal(model):
+            return prepare(model, *positional, **options)
+        for parameter in model.parameters():
+            parameter.requires_grad = False
+        return model
+
+    def init(self: Any, *positional: Any, **options: Any) -> None:
+        # The layers checkpoint by themselves; where they cannot, XTuner does it when asked.
+        build(self, *positional, **{**options, "use_activation_checkpointing": False})
+        path.take(self)
+        if options.get("use_activation_checkpointing", True) and not path.taken:
+            self.llm.enable_input_require_grads()
+            self.gradient_checkpointing_enable()
+
+    sft.SupervisedFinetune.__init__ = init
+    sft.prepare_model_for_kbit_training = prepare_model
+
+
+def _lay_out_rows_for(path: Path) -> None:
+    import xtuner.dataset
+    from xtuner.dataset import collate_fns
+
+    own_collate, own_process = collate_fns.default_collate_fn, xtuner.dataset.process_hf_dataset
+
+    def collate_rows(rows: Any, **options: Any) -> Any:
+        if not path.taken:
+            return own_collate(rows, **options)
+        return collate(rows, path.longest, path.settings.padding_free)
+
+    def process_dataset(*positional: Any, **options: Any) -> Any:
+        """Rows packed into one know where each begins: they are not to read each other."""
+        if path.taken and path.settings.padding_free and options.get("pack_to_max_length"):
+            options["use_varlen_attn"] = True
+        return own_process(*positional, **options)
+
+    collate_fns.default_collate_fn = collate_rows
+    xtuner.dataset.process_hf_dataset = process_dataset
+
+
+def base_model(finetune: Any) -> Any:
+    """The causal language model under PEFT."""
+    return finetune.llm.get_base_model()
+
+
+def _refusal(model: Any) -> str:
+    """What of the model the fast path does not know; empty where it knows everything."""
+    try:
+        check_layers(model)
+    except Unsupported as refused:
+        return str(refused)
+    return ""

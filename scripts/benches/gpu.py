@@ -1,0 +1,210 @@
+"""Real tokens per second of whole XTuner runs on this machine's GPU, lever by lever, and of peers beside them.
+
+    scripts/bench gpu [--runs NAME,…] [--iterations N] [--peer PYTHON] [--layers N …]
+
+A Llama of random weights (by default InternLM-7B's shape: speed does not depend on what a model knows) is
+written into a temporary workspace; every row is a training of its own process, as the train page starts it.
+Rows are packed to their full length, so that each token counts; the time is the median iteration after the
+first ``SKIPPED``. ``--peer`` names an interpreter that has Unsloth (its pins are not ours): the same model and
+settings in the loop that its users write.
+
+MFU: (4 · frozen weights in products + 6 · LoRA's weights + 6 · layers · hidden · length) multiplications
+and additions a token, times tokens per second, by ``--peak``. Forward and backward are counted once: what is
+computed again is no work done.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.data.conversations import one_turn, write_rows
+from core.errors import TuneboardError
+from core.jobs.curves import CurveReader
+from core.jobs.job import JobPaths, JobSpec
+from core.machine import this_machine
+from core.models import Model, read_shape
+from core.paths import RunPaths, Workspace
+from core.recipe.memory import trainable
+from core.recipe.recipe import Recipe
+from core.steps import train
+from core.steps.step import run_job
+from scripts.benches.memory import MIB, add_shape_options, enough_rows, make_model
+
+SKIPPED = 8
+# An H100's (SXM) datasheet: bfloat16 products, without sparsity.
+PEAK = 989e12
+LEAST = {"quantization": "nf4", "activation_checkpointing": True}
+FASTEST = {"quantization": "none"}
+TUTORIAL = {
+    "quantization": "nf4",
+    "precision": "fp16",
+    "activation_checkpointing": True,
+    "optimizer": "paged_adamw_32bit",
+    "accelerate": "off",
+}
+# Every run of the table by name: rows × tokens, and what differs from the base recipe.
+RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "tutorial": ("2x512", {**TUTORIAL, "deepspeed": "zero2"}),
+    "tutorial_alone": ("2x512", TUTORIAL),
+    "plain_8": ("8x512", {**LEAST, "accelerate": "off"}),
+    "small": ("2x512", {"quantization": "nf4"}),
+    "least_8": ("8x512", LEAST),
+    "least_4": ("4x2048", {**LEAST, "offload": True}),
+    "kept_8": ("8x512", {"quantization": "nf4"}),
+    "kept_4": ("4x2048", {"quantization": "nf4"}),
+    "fastest_8": ("8x512", FASTEST),
+    "fastest_4": ("4x2048", FASTEST),
+    # One lever less than kept_4 or fastest_8.
+    "uncompiled": ("4x2048", {"quantization": "nf4", "compile": "none"}),
+    "kernels": ("4x2048", {"quantization": "nf4", "compile": "kernels"}),
+    "flash": ("4x2048", {"quantization": "nf4", "attention": "flash"}),
+    "ungraphed": ("2x512", {"quantization": "nf4", "cuda_graph": "off"}),
+    "in_lines": ("4x2048", {"quantization": "nf4", "padding_free": True}),
+    "not_offloaded": ("4x2048", LEAST),
+}
+PEERS = (
+    "8x512 nf4 on",
+    "8x512 nf4 off",
+    "4x2048 nf4 on",
+    "4x2048 nf4 off",
+    "8x512 none off",
+    "4x2048 none off",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """``first`` is seconds from the start of the job to the end of its first iteration; memory in bytes."""
+
+    tokens_per_second: float
+    memory: float
+    first: float | None = None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_shape_options(parser)
+    parser.add_argument("--iterations", type=int, default=24)
+    parser.add_argument("--rank", type=int, default=64)
+    parser.add_argument("--runs", default=",".join(RUNS), metavar="NAME,…")
+    parser.add_argument("--peer", metavar="PYTHON", help="an interpreter that has Unsloth")
+    parser.add_argument("--peer-runs", default=",".join(PEERS), metavar="RUN,…")
+    parser.add_argument("--peak", type=float, default=PEAK, help="the card's products a second")
+    parser.add_argument("--folder", metavar="DIR", help="where the model is made, kept for the next time")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        workspace = Workspace.of(options.folder or temporary)
+        model = make_model(workspace, options)
+        print(json.dumps(train.versions() | {"gpu": this_machine().gpus[0].name}))
+        print(
+            "| run | rows × tokens | tokens/s | peak GB | MFU | to the first step |\n"
+            "| --- | --- | --- | --- | --- | --- |",
+            flush=True,
+        )
+        for name in filter(None, options.runs.split(",")):
+            setting, values = RUNS[name]
+            recipe = recipe_of(model, options, setting, values)
+            print(
+                row(name, setting, xtuner(workspace, model, recipe, name), recipe, model, options), flush=True
+            )
+        for setting in filter(None, options.peer_runs.split(",") if options.peer else ()):
+            recipe = recipe_of(model, options, setting.split()[0], {})
+            found = unsloth(workspace, model, setting, options)
+            print(row("Unsloth", setting, found, recipe, model, options), flush=True)
+
+
+def recipe_of(model: Model, options: argparse.Namespace, setting: str, values: Mapping[str, Any]) -> Recipe:
+    batch, _, length = setting.partition("x")
+    base = Recipe(
+        model=str(model.folder),
+        data="rows.jsonl",
+        template="qwen_chat",
+        device="cuda",
+        precision="bf16",
+        rank=options.rank,
+        iterations=options.iterations,
+        batch_size=int(batch),
+        max_length=int(length),
+        log_every=1,
+        pack=True,
+        compile="layers",
+        padding_free=False,
+    )
+    return base.changed(**values)
+
+
+def xtuner(workspace: Workspace, model: Model, recipe: Recipe, name: str) -> Measured | None:
+    """One training; None for one that failed, whose last words are printed."""
+    run = workspace.new_run(name, datetime.now())
+    rows = workspace.data(run.id).rows
+    write_rows(rows, [one_turn("Count.", " ".join(map(str, range(400))))] * enough_rows(recipe))
+    try:
+        settled = train.prepare(run, recipe, model, rows)
+        run_job("train", run.job("train"), train.plan(run, settled))
+    except TuneboardError as error:
+        print(f"<!-- {name}: {' '.join(str(error).split())[:400]} -->")
+        return None
+    reader = CurveReader(run.work_dir)
+    reader.poll()
+    columns = reader.columns()
+    seconds = statistics.median(columns["time"].tolist()[SKIPPED:])
+    return Measured(
+        recipe.batch_size * recipe.max_length / seconds, max(columns["memory"].tolist()) * MIB, first(run)
+    )
+
+
+def first(run: RunPaths) -> float | None:
+    """From the start of the job to its first logged iteration."""
+    job = JobPaths(run.job("train"))
+    began = datetime.fromtimestamp(job.spec.stat().st_mtime)
+    for line in job.log.read_text(encoding="utf-8", errors="replace").splitlines():
+        if "Iter(train) [ " in line:
+            at = datetime.strptime(f"{began.year}/{line[:14]}", "%Y/%m/%d %H:%M:%S")
+            return (at - began).total_seconds()
+    return None
+
+
+def unsloth(workspace: Workspace, model: Model, setting: str, options: argparse.Namespace) -> Measured | None:
+    """The same with Unsloth, in its own interpreter."""
+    out = workspace.root / "peer.json"
+    script = Path(__file__).with_name("unsloth_loop.py")
+    arguments = [options.peer, str(script), str(model.folder), str(out), setting, str(options.rank)]
+    spec = JobSpec((*arguments, str(options.iterations), str(SKIPPED)), cwd=workspace.root)
+    try:
+        run_job("train", workspace.starter_job.with_name("peer"), spec)
+    except TuneboardError as error:
+        print(f"<!-- Unsloth {setting}: {' '.join(str(error).split())[:400]} -->")
+        return None
+    found = json.loads(out.read_text(encoding="utf-8"))
+    return Measured(found["tokens_per_second"], found["memory"])
+
+
+def row(
+    name: str, setting: str, found: Measured | None, recipe: Recipe, model: Model, options: argparse.Namespace
+) -> str:
+    if found is None:
+        return f"| {name} | {setting} | – | – | – | – |"
+    used = found.tokens_per_second * operations(recipe, model) / options.peak
+    begun = f"{found.first:.0f} s" if found.first is not None else ""
+    speed = f"{found.tokens_per_second:,.0f} | {found.memory / 1e9:.1f} | {used:.0%}"
+    return f"| {name} | {setting} | {speed} | {begun} |"
+
+
+def operations(recipe: Recipe, model: Model) -> float:
+    """Multiplications and additions a token, without what is computed twice."""
+    shape = read_shape(model)
+    frozen = sum(rows * columns for rows, columns in shape.linear.values()) + shape.vocabulary * shape.hidden
+    attention = 6 * shape.layers * shape.hidden * recipe.max_length
+    return 4 * frozen + 6 * trainable(recipe, shape) + attention
+
+
+if __name__ == "__main__":
+    main()
