@@ -166,12 +166,13 @@ def _whole(checkpoint: Path) -> bool:
     return bool(files) and all(map(is_zipfile, files))
 
 
-def variant(workspace: Workspace, run: RunPaths, now: datetime) -> RunPaths:
-    """A new run on the same rows with the same recipe, to be changed: what was trained keeps its own.
+def variant(workspace: Workspace, run: RunPaths, now: datetime, changed: Recipe | None = None) -> RunPaths:
+    """A new run on the same rows with the same recipe, to be changed, or with one that was ``changed``: what
+    was trained keeps its own.
 
-    Raises MissingArtefact, NoSuchModel, NotWritable, DiskFull.
+    Raises MissingArtefact, NoSuchModel, NotWritable, DiskFull, InvalidRecipe.
     """
-    recipe, model, about = recipe_of(run), model_of(run), read_json(run.data)
+    recipe, model, about = changed or recipe_of(run), model_of(run), read_json(run.data)
     if about is None:
         raise MissingArtefact(what=run.data.name, where=run.root, step="data")
     new = workspace.new_run(about["name"], now)
