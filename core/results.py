@@ -127,7 +127,7 @@ def _sizes(memory: dict[str, int]) -> dict[str, str]:
 def _show_curve(console: Console, result: dict[str, Any]) -> None:
     line(console, say("curve.points", points=len(result["points"]), answers=len(result["answers"])))
     if found := result["best"]:
-        line(console, say("curve.best", iter=found["iter"], loss=f"{found['loss']:.4f}"))
+        line(console, say(f"curve.best.{found['by']}", iter=found["iter"], loss=f"{found['loss']:.4f}"))
         line(console, say("curve.checkpoint", checkpoint=found["checkpoint"] or "–"))
 
 

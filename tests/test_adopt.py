@@ -160,7 +160,7 @@ def test_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
     assert adopted["model_is_here"] and len(adopted["checkpoints"]) == 2
     for given in (adopted["run"], folder):
         found = last_json(cli("runs", "curves", given, *options, cwd=tmp_path))
-        assert {"points", "answers", "best"} == set(found) and found["points"][0]["iter"] == 2
+        assert {"points", "validation", "answers", "best"} == set(found) and found["points"][0]["iter"] == 2
         assert found["answers"][0]["question"] and found["best"]["checkpoint_iter"] in {30, 40}
     listed = last_json(cli("runs", *options, cwd=tmp_path))["runs"]
     assert [run["run"] for run in listed] == [adopted["run"]]
