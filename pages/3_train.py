@@ -10,6 +10,7 @@ from core.paths import RunPaths, Workspace
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps import train
+from core.steps.checkpoints import Trained
 from ui.frame import link_to, need_run, open_page, shown_errors
 from ui.job_panel import is_live, status_of
 from ui.smaller import offer_smaller
@@ -62,7 +63,7 @@ def show_stop(run: RunPaths) -> None:
 
 
 def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
-    """Go on from the last whole checkpoint, or begin again, which asks first. ``first``: nothing is better."""
+    """Go on from the last whole checkpoint, or begin again, which asks. ``first``: nothing is better."""
     last = train.resumable(run)
     kind = "primary" if first else "secondary"
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -79,7 +80,7 @@ def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
         st.caption(t("page.train.nothing_to_resume", save_every=recipe.save_every))
 
 
-def start(run: RunPaths, resume: train.Trained | None) -> None:
+def start(run: RunPaths, resume: Trained | None) -> None:
     with shown_errors():
         train.start(run, resume)
         st.rerun()

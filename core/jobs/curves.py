@@ -24,6 +24,7 @@ FIELDS = ("iter", *VALUES)
 Floats: TypeAlias = npt.NDArray[np.float64]
 Columns: TypeAlias = dict[str, Floats]
 
+_EPOCH_SAVED = re.compile(r"Saving checkpoint at (\d+) epochs")
 _TIME_FOLDER = re.compile(r"\d{8}_\d{6}")
 
 
@@ -228,6 +229,19 @@ def _point(row: tuple[float, ...], total_iters: int | None) -> Point:
     iteration, loss, *others = row
     lr, grad_norm, time, data_time, memory = [None if math.isnan(value) else value for value in others]
     return Point(int(iteration), loss, lr, grad_norm, time, data_time, memory, None, total_iters)
+
+
+def epoch_ends(work_dir: Path) -> dict[int, int]:
+    """The last logged iteration before each epoch's checkpoint was written, as far as the logs tell."""
+    found: dict[int, int] = {}
+    for folder in sorted(_starts(work_dir)):
+        iteration = 0
+        for line in LogTail(_files(folder)[1]).read():
+            if point := parse_log_line(line):
+                iteration = point.iter
+            elif iteration and (match := _EPOCH_SAVED.search(line)):
+                found[int(match[1])] = iteration
+    return found
 
 
 def _starts(work_dir: Path) -> list[Path]:

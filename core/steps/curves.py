@@ -18,7 +18,8 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_file.opening import open_config
 from core.steps.adopt import config_of
-from core.steps.train import checkpoints, recipe_of
+from core.steps.checkpoints import checkpoints
+from core.steps.train import recipe_of
 from core.wording import say
 
 # The loss of one batch is noise: the mean of a twentieth of the curve around a point is compared.
