@@ -6,7 +6,7 @@ from collections.abc import Mapping
 # Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
 # Of publishing; nobody knows the line to a hub before.
-PUBLISHING = {"bundle": 20, "send": 60, "fetch": 30, "arrival": 30}
+PUBLISHING = {"client": 5, "bundle": 20, "llama": 10, "send": 60, "fetch": 30, "arrival": 30}
 # Of an import, for a model of some hundred MB; a stage that does not come to pass costs nothing.
 IMPORT_COSTS = {"download": 60, "import_model": 20}
 # Before this share is done there is no pace to speak of.

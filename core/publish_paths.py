@@ -8,6 +8,8 @@ from pathlib import Path
 from core.paths import PROJECT, RunPaths, Workspace, slug
 
 DEMO = PROJECT / "demo"
+# Run by the client's own interpreter, which knows nothing of this project.
+OPENXLAB_CLIENT = PROJECT / "core" / "publish" / "openxlab_client.py"
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,50 @@ class PublishPaths:
         """What the proof after publishing found, the last time."""
         return self.root / "arrival.json"
 
+    @property
+    def sent(self) -> Path:
+        """What of this run was published, where and when."""
+        return self.root / "sent.json"
+
 
 def published(workspace: Workspace, run_id: str, what: str) -> Path:
     """Where a published folder goes when no other place is named."""
     return workspace.root / "published" / f"{slug(run_id)}-{slug(what)}"
+
+
+@dataclass(frozen=True)
+class ClientPaths:
+    """A hub's client in an environment of its own; ``pins`` is what is installed there."""
+
+    root: Path
+    pins: Path
+
+    @classmethod
+    def of(cls, workspace: Workspace, hub: str) -> "ClientPaths":
+        return cls(workspace.root / "clients" / slug(hub), PROJECT / f"requirements-{slug(hub)}.txt")
+
+    @property
+    def python(self) -> Path:
+        return self.root / "bin" / "python"
+
+    @property
+    def mark(self) -> Path:
+        """Its pins, written when it is whole."""
+        return self.root / "installed.txt"
+
+    @property
+    def lock(self) -> Path:
+        return self.root.with_name(f"{self.root.name}.lock")
+
+
+def sent_record(bundle: Path) -> Path:
+    """Which content OpenXLab was sent of a bundle, under which name."""
+    return bundle.with_name(f"{bundle.name}-openxlab.json")
+
+
+def upload_record(record: Path, sha256: str) -> Path:
+    """Where OpenXLab's client keeps how far it has sent one content."""
+    return record.with_name(f"{record.stem}-{sha256[:16]}.json")
 
 
 def token_file() -> Path:

@@ -13,10 +13,13 @@ from core.files import write_json
 from core.jobs.job import JobPaths, read_record
 from core.jobs.status import LIVE, State, read_status
 from core.paths import RunPaths, Workspace
+from core.publish_paths import PublishPaths
 
 # The job that makes a run's data by itself; in a chain the chain's own job does.
 DATA = "data"
 STEPS = (DATA, "base", "train", "convert", "merge", "ask")
+# The page's job that publishes, or only looks at what would be sent.
+PUBLISH = "publish"
 # The job of the whole chain (core.tune), which starts the steps' jobs one after the other.
 CHAIN = "chain"
 
@@ -120,7 +123,7 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
         "merge": made if paths.merged.exists() else steps.get("merge") or steps.get("convert"),
         "chat": None,
         "compare": made if paths.result.exists() else steps.get("ask"),
-        "publish": None,
+        "publish": _publishing(paths),
     }
 
 
@@ -137,7 +140,25 @@ def _state(paths: RunPaths, steps: Mapping[str, State]) -> State:
 
 
 def _chain(paths: RunPaths) -> State | None:
-    folder = paths.job(CHAIN)
+    return _job(paths, CHAIN)
+
+
+def _publishing(paths: RunPaths) -> State | None:
+    """A job that only looked at what would be sent has published nothing when it is done."""
+    state = _job(paths, PUBLISH)
+    if state not in LIVE and is_published(paths):
+        return State.finished
+    return None if state is State.finished else state
+
+
+def is_published(paths: RunPaths) -> bool:
+    """Whether something of it is published that was not found changed when it was fetched back."""
+    found = (read_record(PublishPaths(paths).sent) or {}).get("places", ())
+    return any(place.get("ok") is not False for place in found)
+
+
+def _job(paths: RunPaths, step: str) -> State | None:
+    folder = paths.job(step)
     return read_status(folder).state if JobPaths(folder).spec.exists() else None
 
 

@@ -11,7 +11,7 @@ from core.steps import export
 from core.steps.step import megabytes
 from ui.frame import link_to, need_run, open_page, shown_errors
 from ui.publish_form import order_form, ready_to_send
-from ui.publish_panel import card_editor, describe, follow, show_bundle, work_of
+from ui.publish_panel import card_editor, describe, follow, show_bundle, show_places, work_of
 from ui.step_panel import begin
 from ui.text import t
 
@@ -31,6 +31,7 @@ def publish_page(workspace: Workspace, run: RunPaths) -> None:
     live = follow(run)
     offer(workspace, run, order, facts, live)
     show_bundle(run, order)
+    show_places(run)
 
 
 def offer(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, live: bool) -> None:

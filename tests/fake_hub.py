@@ -2,7 +2,7 @@
 
 A fault is asked for by a part of the request's line, each answered once:
 
-    hub.faults["PUT /lfs/"] = [503, "drop"]     a status, or a connection closed in the middle
+    hub.faults["PUT /lfs/"] = [503, "drop", "pass"]     a status, a connection closed in the middle, no fault
 """
 
 import json
@@ -24,6 +24,7 @@ class Repo:
     kind: str
     files: dict[str, bytes] = field(default_factory=dict)
     sdk: str | None = None
+    names: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -35,6 +36,9 @@ class State:
     repos: dict[str, Repo] = field(default_factory=dict)
     store: dict[str, bytes] = field(default_factory=dict)
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    blocks: dict[str, bytes] = field(default_factory=dict)
+    xet: bool = False
+    hidden: set[str] = field(default_factory=set)
     seen: list[str] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     words: str = "no"
@@ -86,6 +90,8 @@ class Handler(BaseHTTPRequestHandler):
         for part, faults in self.state.faults.items():
             if part in line and faults:
                 fault = faults.pop(0)
+                if fault == "pass":
+                    return False
                 if fault == "drop":
                     # A part is read so that the client is in the middle of its sending.
                     self.rfile.read(min(1000, int(self.headers.get("Content-Length") or 0)))

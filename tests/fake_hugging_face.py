@@ -1,7 +1,7 @@
 """Hugging Face's HTTP interface as far as huggingface_hub 0.36 uses it.
 
-Large files go by the LFS batch interface, in parts where they are larger than ``PART``; a commit makes them
-visible.
+Large files go by the LFS batch interface, in parts where they are larger than ``PART``, or with ``state.xet``
+as Xet's blocks; a commit makes them visible.
 """
 
 import base64
@@ -18,6 +18,7 @@ TOKEN = "hf_" + "Zz9" * 12
 PART = 64_000
 LFS_FROM = 20_000  # bytes
 COMMIT = "c0ffee" + "0" * 34
+LATER = str(2**33)  # seconds since 1970: in the year 2242
 
 ROUTES: tuple[Route, ...] = (
     ("GET", "/api/whoami-v2", "whoami", False),
@@ -30,6 +31,9 @@ ROUTES: tuple[Route, ...] = (
     ("POST", rf"/(?:spaces/)?{NAME}\.git/info/lfs/objects/batch", "batch", False),
     ("PUT", r"/lfs/(\w+)", "put", True),
     ("PUT", r"/lfs/(\w+)/(\d+)", "put_part", True),
+    ("GET", rf"/api/(?:models|spaces)/{NAME}/xet-write-token/main", "xet_token", False),
+    ("POST", r"/v1/xorbs/default/(\w+)", "xet_block", True),
+    ("POST", r"/v1/shards", "xet_shard", True),
     ("POST", r"/complete/(\w+)", "complete", True),
     ("POST", r"/verify/(\w+)", "verify", False),
     ("HEAD", rf"/(spaces/)?{NAME}/resolve/[^/]+/(.+)", "resolve", False),
@@ -91,7 +95,11 @@ class HuggingFaceHandler(Handler):
             self._send(200, {"files": modes})
 
     def batch(self, _name: str, body: bytes) -> None:
-        objects = [self._object(one["oid"], one["size"]) for one in json.loads(body)["objects"]]
+        asked = json.loads(body)
+        objects = [self._object(one["oid"], one["size"]) for one in asked["objects"]]
+        if self.state.xet and "xet" in asked["transfers"]:
+            self._send(200, {"transfer": "xet", "objects": objects})
+            return
         chosen = "multipart" if any("chunk_size" in str(one) for one in objects) else "basic"
         self._send(200, {"transfer": chosen, "objects": objects})
 
@@ -129,6 +137,25 @@ class HuggingFaceHandler(Handler):
         self.state.store[oid] = data
         self._send(200, {})
 
+    def xet_token(self, _name: str, _: bytes) -> None:
+        self._send(
+            200,
+            {},
+            X_Xet_Cas_Url=self.state.url,
+            X_Xet_Access_Token="for-blocks",
+            X_Xet_Token_Expiration=LATER,
+        )
+
+    def xet_block(self, name: str, body: bytes) -> None:
+        self.state.blocks[name] = unpacked(body)
+        self._send(200, {"was_inserted": True})
+
+    def xet_shard(self, _: bytes) -> None:
+        """What the blocks make together: here it is the one file that was sent."""
+        data = b"".join(self.state.blocks.values())
+        self.state.store[hashlib.sha256(data).hexdigest()] = data
+        self._send(200, {"result": 1})
+
     def verify(self, oid: str, _: bytes) -> None:
         self._send(200 if oid in self.state.store else 404, {})
 
@@ -165,6 +192,17 @@ class HuggingFaceHandler(Handler):
             self._raw(206, data[start:], headers)
         else:
             self._raw(200, data, {**headers, "Length": str(len(data))})
+
+
+def unpacked(block: bytes) -> bytes:
+    """The chunks of an uncompressed Xet block (xorb): each behind its length; a footer may follow."""
+    chunks, at = [], 0
+    while block[at : at + 7] not in {b"", b"XETBLOB"}:
+        length, scheme = int.from_bytes(block[at + 1 : at + 4], "little"), block[at + 4]
+        assert block[at] == scheme == 0, "version 0, not compressed"
+        chunks.append(block[at + 8 : at + 8 + length])
+        at += 8 + length
+    return b"".join(chunks)
 
 
 @contextmanager

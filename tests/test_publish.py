@@ -24,13 +24,16 @@ from core.errors import (
 )
 from core.files import read_json, write_json, write_text
 from core.import_paths import importing
+from core.jobs.status import State
 from core.paths import Workspace
 from core.publish import bundle, command, personal
 from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
 from core.publish.order import Order, shard_bytes
+from core.publish.places import read_places
 from core.publish.usage import modelfile
 from core.publish_paths import PublishPaths
+from core.runs import standing
 from tests.command_line import cli, last_json
 from tests.publishable import NAME, make_publishable, published, without_keyring
 from tests.runs import make_run
@@ -68,6 +71,18 @@ def test_a_merged_model_in_a_folder(workspace: Workspace) -> None:
     checked = subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=folder, capture_output=True)  # noqa: S607
     assert checked.returncode == 0
     assert published(workspace, run, Order("merged"))["where"] == str(folder), "twice is harmless"
+
+
+def test_where_it_was_published_is_remembered(workspace: Workspace, tmp_path: Path) -> None:
+    run = make_publishable(workspace)
+    published(workspace, run, Order("adapter", rehearse=True))
+    assert read_places(run) == [] and standing(run)["publish"] is None
+    for out in ("a", "b", "a"):
+        published(workspace, run, Order("adapter", out=tmp_path / out))
+    last, before = read_places(run)
+    assert (last.what, last.to, last.where) == ("adapter", "folder", str(tmp_path / "a"))
+    assert before.where == str(tmp_path / "b") and last.at >= before.at
+    assert standing(run)["publish"] is State.finished
 
 
 def test_the_card_says_what_the_run_knows(workspace: Workspace) -> None:

@@ -4,16 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.errors import NotForGguf
-from core.files import read_json, write_json
-from core.paths import PROJECT
-from core.publish import llama_cpp
+from core.files import read_json, write_json, write_text
+from core.paths import PROJECT, Workspace
+from core.publish import llama_cpp, llama_server
+from core.publish.bundle import read_bundle
+from core.publish.facts import read_facts
+from core.publish.order import Order
 from tests.gguf_work import FAMILIES, TEXT
+from tests.publishable import make_publishable, published
 from tests.small_model import CHAT_TEMPLATE, make_small_model
 
 FAMILIES_AND_PIECES = (*FAMILIES, "sentencepiece")
@@ -102,3 +107,40 @@ def test_it_loads_back_and_under_llama_cpp(family: str, tmp_path: Path) -> None:
     real = work("tests.gguf_work", "llama", tmp_path / "model-f16.gguf", TEXT, "12")
     assert real["ids"] == found["ids"], "llama.cpp splits the text as training did"
     assert real["written"] == found["written"]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``llama-server`` on the PATH: llama.cpp's own code, out of its wheel."""
+    file = tmp_path / "bin" / "llama-server"
+    write_text(file, f'#!/bin/sh\nexec {sys.executable} {PROJECT / "tests" / "llama_server.py"} "$@"\n')
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{file.parent}{os.pathsep}{os.environ['PATH']}")
+    return file
+
+
+@pytest.mark.slow
+def test_what_is_published_is_tried_under_an_installed_llama_cpp(workspace: Workspace, program: Path) -> None:
+    """The real engine writes the files; one that was spoiled afterwards is not loaded, and that is said."""
+    run = make_publishable(workspace, "Ada")
+    result = published(workspace, run, Order("gguf", quants=("f16", "q8_0")))
+    trials = result["llama_cpp"]
+    assert [one["file"] for one in trials] == ["model-f16.gguf", "model-q8_0.gguf"]  # type: ignore[attr-defined]
+    assert all(one["loaded"] and one["same_prompt"] for one in trials), trials  # type: ignore[attr-defined]
+    made = read_bundle(run, "gguf")
+    assert made is not None
+    (made.folder / "model-f16.gguf").write_bytes(b"GGUF nonsense")
+    facts = read_facts(workspace, run)
+    spoiled, sound = llama_server.try_out(run, made, facts, str(program), "Hi")
+    assert (spoiled["loaded"], spoiled["ok"], sound["loaded"]) == (False, False, True)
+    other = replace(facts, chat_template=facts.chat_template + "{{ 'and more' }}")
+    assert [one["same_prompt"] for one in llama_server.try_out(run, made, other, str(program), "Hi")] == [
+        False
+    ] * 2
+    write_text(program, "#!/bin/sh\nexit 3\n")
+    assert not any(one["loaded"] for one in llama_server.try_out(run, made, facts, str(program), "Hi"))
+
+
+def test_without_llama_cpp(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert llama_server.installed() is None

@@ -1,6 +1,7 @@
 """The real clients against hubs on this machine: sending, resuming, refusing, proving, keeping the token."""
 
 import os
+import random
 import re
 import stat
 import subprocess
@@ -18,7 +19,7 @@ from huggingface_hub import constants
 from core.errors import NoToken
 from core.files import write_text
 from core.paths import PROJECT, RunPaths, Workspace
-from core.publish import tokens
+from core.publish import post, tokens
 from core.publish.hub import PAGES, Parcel, Refusal
 from core.publish.order import Order, To
 from core.publish.publish import publish
@@ -33,7 +34,7 @@ from tests.publishable import Silent, make_publishable, published, without_keyri
 
 TOKENS = {"huggingface": fake_hugging_face.TOKEN, "modelscope": fake_modelscope.TOKEN}
 REPO = "ada/first-1"
-MAKERS = ("hub", "huggingface", "modelscope")
+MAKERS = ("hub", "huggingface", "modelscope", "openxlab")
 BOTH: tuple[To, ...] = ("huggingface", "modelscope")
 
 
@@ -180,6 +181,86 @@ def test_it_goes_on_after_a_failure(hubs: dict[To, State], parcel: Parcel, tmp_p
     hub.faults.clear()
     sent(to, parcel, tmp_path)
     assert set(hub.repos[REPO].files) == set(parcel.files) and hub.count("PUT /") == puts
+
+
+def test_a_file_that_is_there_is_not_sent_again(
+    hubs: dict[To, State], parcel: Parcel, tmp_path: Path
+) -> None:
+    """The hub is gone in the second large file; of the first no part is sent again."""
+    second = parcel.folder / "second.safetensors"
+    second.write_bytes(bytes(range(255, -1, -1)) * 700)
+    files, hub = {**parcel.files, second.name: second.stat().st_size}, hubs["huggingface"]
+    hub.faults["PUT /lfs/"] = [*["pass"] * 4, *[403] * 9]
+    refusal("huggingface", replace(parcel, files=files), tmp_path)
+    hub.faults.clear()
+    sent("huggingface", replace(parcel, files=files), tmp_path)
+    puts = [line for line in hub.seen if line.startswith("PUT")]
+    repeated = {line.split("/")[2] for line in puts if puts.count(line) > 1}
+    (oid,) = repeated
+    assert hub.store[oid] == second.read_bytes() == hub.repos[REPO].files[second.name]
+
+
+def test_a_part_that_broke_is_sent_again_alone(hubs: dict[To, State], parcel: Parcel, tmp_path: Path) -> None:
+    hub = hubs["huggingface"]
+    hub.faults["PUT /lfs/"] = ["pass", 503]
+    sent("huggingface", parcel, tmp_path)
+    puts = [line.rpartition("/")[2] for line in hub.seen if line.startswith("PUT")]
+    assert puts == ["1", "2", "2", "3"]
+
+
+@pytest.mark.slow
+def test_xet_goes_on_in_the_middle_of_a_file(
+    hubs: dict[To, State], run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real hf_xet: after a break only the blocks (64 MB) that were not there are sent."""
+    settings = {
+        "HF_HUB_DISABLE_XET": "0",
+        "HF_XET_XORB_COMPRESSION_POLICY": "none",  # as the hub of the tests reads them
+        "HF_XET_FIXED_UPLOAD_CONCURRENCY": "1",
+        "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1",
+        "HF_XET_DATA_SESSION_XORB_METADATA_FLUSH_INTERVAL": "100ms",  # 20 s by itself
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "包 裹"
+    write_text(folder / "provenance.json", "{}")
+    weights = random.Random(7).randbytes(200_000_000)
+    (folder / "model.safetensors").write_bytes(weights)
+    files = {file.name: file.stat().st_size for file in folder.iterdir()}
+    parcel, hub = Parcel("huggingface", "merged", REPO, False, "mit", folder, files), hubs["huggingface"]
+    hub.xet = True
+    hub.faults["POST /v1/xorbs"] = ["pass", "pass", 503, 503]
+    url = post.send(run.job("send"), parcel, lambda *_: None)
+    blocks = [line for line in hub.seen if "/v1/xorbs/" in line]
+    assert url.endswith(REPO) and hub.repos[REPO].files["model.safetensors"] == weights
+    again = [blocks.count(line) for line in dict.fromkeys(blocks)]
+    assert len(again) == 3 and again[0] == 1, "what is on record is not sent again: all but the last seconds"
+    assert not hub.count("PUT /lfs/") and not hub.count("telemetry")
+    told = [
+        file for file in tmp_path.rglob("*") if file.is_file() and tmp_path / "config" not in file.parents
+    ]
+    assert not [file for file in told if TOKENS["huggingface"].encode() in file.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("given", "xet"),
+    [
+        ({}, None),
+        ({"HF_ENDPOINT": ""}, None),
+        ({"HF_ENDPOINT": "https://mirror.example"}, "1"),
+        ({"HF_ENDPOINT": "https://mirror.example", "HF_HUB_DISABLE_XET": "0"}, "0"),
+        ({"HF_HUB_DISABLE_XET": "1"}, "1"),
+    ],
+)
+def test_a_mirror_is_not_asked_for_xet(
+    given: dict[str, str], xet: str | None, parcel: Parcel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HF_ENDPOINT", "HF_HUB_DISABLE_XET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    added = post.plan(tmp_path / "send", parcel, "send").env
+    assert {**os.environ, **added}.get("HF_HUB_DISABLE_XET") == xet
 
 
 @pytest.mark.parametrize("to", BOTH)
@@ -338,7 +419,7 @@ def test_the_token_is_nowhere(
         seen = 0
         while process.poll() is None:
             seen += 1
-            assert not [name for name in _processes() if token in name]
+            assert not [name for name in processes() if token in name]
             time.sleep(0.3)
         assert process.stdout and process.stderr
         said = process.stdout.read() + process.stderr.read()
@@ -350,7 +431,7 @@ def test_the_token_is_nowhere(
             assert token.encode() not in file.read_bytes(), file
 
 
-def _processes() -> list[str]:
+def processes() -> list[str]:
     """Arguments and environment of every process of this user, but of this one and its keeper's file."""
     found = []
     for entry in Path("/proc").iterdir():

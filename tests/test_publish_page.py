@@ -1,18 +1,22 @@
 """The publish page: what is ready, the card, the files, the token, and the sending as a job."""
 
+import json
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.files import write_json
+from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.paths import RunPaths, Workspace
 from core.publish import command, tokens
+from core.publish.order import Order
 from core.publish_paths import PublishPaths
 from core.publish_paths import published as default_place
 from tests.page import open_test_page
-from tests.publishable import make_publishable, without_keyring
+from tests.publishable import make_publishable, published, without_keyring
 from tests.runs import make_run
 
 TIMEOUT = 120
@@ -95,6 +99,47 @@ def test_a_hub_needs_a_repository_and_a_token(workspace: Workspace, run: RunPath
     assert not [one for one in page.text_input if one.value == "hf_secret"], "never shown again"
     press(page, "forget huggingface")
     assert tokens.read("huggingface") is None
+
+
+def test_openxlab_has_two_keys_and_takes_an_app_by_git(workspace: Workspace, run: RunPaths) -> None:
+    page = open_page(run, publish_to="openxlab", publish_repo="ada/x")
+    assert button(page, "publish").disabled  # type: ignore[attr-defined]
+    fields = {one.key: one for one in page.text_input if one.key and one.key.endswith("key of openxlab")}
+    fields["access key of openxlab"].set_value("an-ak")
+    press(page, "FormSubmitter:token openxlab-Keep the token")
+    assert tokens.read("openxlab") is None, "one key is not enough"
+    fields = {one.key: one for one in page.text_input if one.key and one.key.endswith("key of openxlab")}
+    fields["access key of openxlab"].set_value("an-ak")
+    fields["secret key of openxlab"].set_value(" an-sk ")
+    press(page, "FormSubmitter:token openxlab-Keep the token")
+    assert tokens.read("openxlab") == "an-ak an-sk" and tokens.kept() == ["an-ak", "an-sk"]
+    assert not button(page, "publish").disabled  # type: ignore[attr-defined]
+    tokens.forget("openxlab")
+    page = open_page(run, publish_what="app", publish_to="openxlab")
+    assert not button(page, "publish").disabled, "made ready, with Git's commands"  # type: ignore[attr-defined]
+    assert not [one for one in page.text_input if "openxlab" in str(one.key)]
+
+
+def test_where_it_was_published_is_listed(workspace: Workspace, run: RunPaths) -> None:
+    assert not [box for box in open_page(run).expander if "so far" in box.label]
+    published(workspace, run, Order("adapter"))
+    page = open_page(run)
+    assert "Published so far: 1" in [box.label for box in page.expander]
+    rows = page.dataframe[-1].value.to_dict("records")
+    assert [(row["What"], row["To"], row["Where"]) for row in rows] == [
+        ("Adapter", "Folder", str(default_place(workspace, run.id, "adapter")))
+    ]
+
+
+def test_what_llama_cpp_made_of_it_is_shown(run: RunPaths) -> None:
+    trial = {"file": "model-q8_0.gguf", "loaded": True, "same_prompt": True, "answer": "Paris.", "ok": True}
+    job = JobPaths(run.job("publish"))
+    write_json(job.spec, JobSpec(("true",), Path("/")).as_json())
+    ending = {"code": 0, "signal": None, "reason": "finished", "started": 1.0, "ended": 2.0}
+    write_json(job.exit, ending)
+    job.log.write_text(json.dumps({"what": "gguf", "sent": False, "llama_cpp": [trial]}), encoding="utf-8")
+    page = open_page(run, "zh")
+    assert page.dataframe[0].value.iloc[0].tolist() == ["model-q8_0.gguf", True, True, "Paris."]
 
 
 def test_the_result_is_the_commands_last_word(run: RunPaths) -> None:

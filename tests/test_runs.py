@@ -10,10 +10,11 @@ import pytest
 
 from core.files import write_json
 from core.jobs.job import JobPaths, JobSpec
-from core.jobs.launch import launch, wait
+from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State
 from core.paths import RunPaths, Workspace
-from core.runs import STEPS, list_runs, read_run
+from core.publish_paths import PublishPaths
+from core.runs import STEPS, list_runs, read_run, standing
 
 
 @pytest.fixture
@@ -107,3 +108,35 @@ def test_values_of_odd_kinds(run: RunPaths) -> None:
     write_json(run.data, odd)
     write_json(run.result, odd)
     assert read_run(run).as_json()["run"] == run.id
+
+
+@pytest.mark.parametrize(
+    ("job", "places", "state"),
+    [
+        (None, None, None),
+        ("finished", None, None),
+        ("failed", None, State.failed),
+        ("failed", [{"ok": None}], State.finished),
+        (None, [{"ok": False}, {"ok": True}], State.finished),
+        (None, [{"ok": False}], None),
+        (None, [], None),
+    ],
+)
+def test_publishing_is_done_when_something_is_published(
+    run: RunPaths, job: str | None, places: list[dict[str, Any]] | None, state: State | None
+) -> None:
+    """A job that only looked has published nothing; what did not arrive as it was sent counts as nothing."""
+    if job:
+        ended(run, "publish", job)
+    if places is not None:
+        write_json(PublishPaths(run).sent, {"places": places})
+    assert standing(run)["publish"] is state
+
+
+def test_publishing_again_is_at_work(run: RunPaths) -> None:
+    write_json(PublishPaths(run).sent, {"places": [{"ok": True}]})
+    launch(run.job("publish"), JobSpec(("sleep", "30"), Path("/")))
+    assert standing(run)["publish"] is State.running
+    stop(run.job("publish"), by="test", grace=0.1)
+    wait(run.job("publish"), timeout=20)
+    assert standing(run)["publish"] is State.finished

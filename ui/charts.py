@@ -16,8 +16,16 @@ ROW_HEIGHT, MARGIN = 150, 70
 LOSS_ROWS = 2
 GAP = 0.035
 # Where only the whole says something; the other curves fill their chart.
-FROM_ZERO = ("time", "memory")
-COLORS = {"loss": "#8ab4f8", "lr": "#e8a33d", "grad_norm": "#5bb98b", "time": "#b48ce8", "memory": "#e57373"}
+FROM_ZERO = ("time", "memory", "tokens_per_second", "padding")
+COLORS = {
+    "loss": "#8ab4f8",
+    "lr": "#e8a33d",
+    "grad_norm": "#5bb98b",
+    "time": "#b48ce8",
+    "memory": "#e57373",
+    "tokens_per_second": "#2a9d8f",
+    "padding": "#8d99ae",
+}
 SMOOTH_COLOR = "#1f6feb"
 OTHERS = ("#d1495b", "#2a9d8f", "#e9c46a", "#8d99ae", "#9b5de5")
 

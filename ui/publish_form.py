@@ -8,7 +8,7 @@ from core.publish import tokens
 from core.publish.facts import Facts
 from core.publish.hub import PAGES
 from core.publish.licences import is_hub_id
-from core.publish.order import HUBS, QUANTS, SHARD, TOS, WHATS, Order, Quant, To, What
+from core.publish.order import QUANTS, SHARD, TOS, TWO_KEYS, WHATS, Order, Quant, To, What, by_client
 from core.steps import export
 from ui.text import t
 
@@ -27,7 +27,7 @@ def order_form(run: RunPaths, facts: Facts) -> Order:
         t(f"page.publish.licence.{facts.base.allows}", base=name, licence=facts.base.licence), icon=ICON
     )
     base = "" if facts.base.id else _text("base", "page.publish.base", "")
-    repo, public = _repository(to) if to not in HERE else ("", False)
+    repo, public = _repository(to, what) if to not in HERE else ("", False)
     shard, quants = _details(what)
     return Order(
         what=what,
@@ -37,13 +37,13 @@ def order_form(run: RunPaths, facts: Facts) -> Order:
         base=base if is_hub_id(base) else None,
         shard=shard,
         quants=quants,
-        rehearse=to in HUBS and not is_hub_id(repo),
+        rehearse=by_client(what, to) and not is_hub_id(repo),
     )
 
 
 def ready_to_send(order: Order) -> bool:
     """Whether nothing is missing; what is, is said."""
-    if order.to not in HUBS:
+    if not by_client(order.what, order.to):
         return True
     if order.rehearse:
         st.caption(t("page.publish.need_repo"))
@@ -66,13 +66,24 @@ def token_field(to: To) -> None:
         return
     with st.form(f"token {to}", clear_on_submit=True, border=False):
         help_text = t("page.publish.token.help", page=PAGES[to])
-        given = st.text_input(
-            t("page.publish.token", hub=hub), type="password", help=help_text, key=f"token of {to}"
-        )
+        given = [
+            st.text_input(t(label, hub=hub), type="password", help=help_text, key=key).strip()
+            for label, key in _secrets(to)
+        ]
         kept = st.form_submit_button(t("page.publish.token.keep"), icon=":material/key:")
-    if kept and given.strip():
-        tokens.keep(to, given.strip())
+    if kept and all(given):
+        tokens.keep(to, " ".join(given))
         st.rerun()
+
+
+def _secrets(to: To) -> tuple[tuple[str, str], ...]:
+    """What is asked for: the label's words, the field's key."""
+    if to == TWO_KEYS:
+        return ("page.publish.token.ak", f"access key of {to}"), (
+            "page.publish.token.sk",
+            f"secret key of {to}",
+        )
+    return (("page.publish.token", f"token of {to}"),)
 
 
 def _what(run: RunPaths) -> What:
@@ -94,11 +105,10 @@ def _what(run: RunPaths) -> What:
 
 
 def _to() -> To:
-    names = {to: t(f"page.publish.to.{to}") if to in HERE else t(f"hub.{to}") for to in TOS}
     return st.segmented_control(
         t("page.publish.to"),
         list(TOS),
-        format_func=names.__getitem__,
+        format_func=place_name,
         default="folder",
         required=True,
         key="publish_to",
@@ -106,18 +116,24 @@ def _to() -> To:
     )
 
 
-def _repository(to: To) -> tuple[str, bool]:
+def place_name(to: To) -> str:
+    """What a place to publish is called."""
+    return t(f"page.publish.to.{to}" if to in HERE else f"hub.{to}")
+
+
+def _repository(to: To, what: What) -> tuple[str, bool]:
+    sent = by_client(what, to)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
         repo = _text("repo", "page.publish.repo", "OWNER/NAME", t("page.publish.repo.help"))
     with right:
-        public = to in HUBS and st.toggle(
+        public = sent and st.toggle(
             t("page.publish.public"),
             key="publish_public",
             help=t("page.publish.public.help"),
             persist_state="session",
         )
-    if to in HUBS:
+    if sent:
         token_field(to)
     return repo, public
 

@@ -1,6 +1,7 @@
 """What would be sent: the card, the files with their sizes, what should not leave, and the proof."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -13,11 +14,13 @@ from core.jobs.tail import last_lines
 from core.paths import RunPaths
 from core.publish import bundle, card, command
 from core.publish.facts import Facts
-from core.publish.order import HUBS, Order
+from core.publish.order import HUBS, WHATS, Order, by_client
+from core.publish.places import read_places
 from core.publish_paths import PublishPaths
 from core.steps.step import megabytes
 from core.wording import say
 from ui.job_panel import is_live
+from ui.publish_form import place_name
 from ui.step_panel import Work, follow_work
 from ui.text import language, t
 
@@ -30,7 +33,8 @@ def work_of(run: RunPaths) -> Work:
     """The job that publishes, with the jobs that its order makes it start."""
     folder = run.job("publish")
     asked = read_spec(folder).command if JobPaths(folder).spec.exists() else ()
-    sends = any(f"--to={hub}" in asked for hub in HUBS) and "--dry-run" not in asked
+    wanted = [(what, to) for what in WHATS for to in HUBS if {f"--what={what}", f"--to={to}"} <= {*asked}]
+    sends = any(by_client(*one) for one in wanted) and "--dry-run" not in asked
     parts = [*(["gguf"] if "--what=gguf" in asked else []), *(SENDING if sends else ())]
     jobs = {part: run.job(part) for part in parts}
     return Work("publish", folder, jobs, share=lambda: _share(run), speaks=True)
@@ -128,7 +132,9 @@ def follow(run: RunPaths) -> bool:
 
 
 def show_result(result: dict[str, Any]) -> None:
-    """Where it is now, and what the proof found."""
+    """Where it is now, and what was found of it."""
+    if trials := result.get("llama_cpp"):
+        show_trials(trials)
     if not result.get("sent"):
         return
     st.success(t("page.publish.done", where=result["where"]), icon=":material/check_circle:")
@@ -137,6 +143,21 @@ def show_result(result: dict[str, Any]) -> None:
         st.code(commands, "shell")
     if proof := result.get("proof"):
         show_proof(proof)
+
+
+def show_trials(trials: list[dict[str, Any]]) -> None:
+    """GGUF files as llama.cpp reads them."""
+    st.caption(t("page.publish.llama"))
+    rows = [
+        {
+            t("page.publish.llama.file"): one["file"],
+            t("page.publish.llama.loaded"): one["loaded"],
+            t("page.publish.llama.prompt"): one["same_prompt"],
+            t("page.publish.llama.answer"): one["answer"],
+        }
+        for one in trials
+    ]
+    st.dataframe(rows, hide_index=True)
 
 
 def show_proof(proof: dict[str, Any]) -> None:
@@ -149,10 +170,10 @@ def show_proof(proof: dict[str, Any]) -> None:
         st.info(t("page.publish.proof.rounded", files=proof["files"]), icon=":material/verified:")
     rows = [
         {
+            t("page.publish.proof.same"): row["same_prompt"] and row["same"],
             t("result.question"): row["question"],
             t("page.publish.proof.here"): row["here"],
             t("page.publish.proof.there"): row["there"],
-            t("page.publish.proof.same"): row["same_prompt"] and row["same"],
         }
         for row in proof["rows"]
     ]
@@ -160,6 +181,28 @@ def show_proof(proof: dict[str, Any]) -> None:
         st.dataframe(rows, hide_index=True)
     for name in proof["changed"]:
         st.code(name, language=None)
+
+
+def show_places(run: RunPaths) -> None:
+    """Where it is published, the newest first."""
+    places = read_places(run)
+    if not places:
+        return
+    title = t("page.publish.places", count=len(places))
+    with st.expander(title, icon=":material/public:", key="places"):
+        rows = [
+            {
+                t("page.publish.places.what"): t(f"page.publish.what.{place.what}"),
+                t("page.publish.places.to"): place_name(place.to),
+                t("page.publish.places.where"): place.where,
+                t(
+                    "page.publish.places.when"
+                ): f"{datetime.fromisoformat(place.at).astimezone():%Y-%m-%d %H:%M}",
+                t("page.publish.places.proved"): place.ok,
+            }
+            for place in places
+        ]
+        st.dataframe(rows, hide_index=True)
 
 
 def describe(error: TuneboardError) -> None:

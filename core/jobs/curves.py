@@ -220,15 +220,16 @@ def _joined(tables: Sequence[Floats]) -> Floats:
 
 
 def _row(point: Point) -> tuple[float, ...]:
-    values = (point.loss, point.lr, point.grad_norm, point.time, point.data_time, point.memory)
+    values = (getattr(point, name) for name in VALUES)
     return (float(point.iter), *(math.nan if value is None else value for value in values))
 
 
 def _point(row: tuple[float, ...], total_iters: int | None) -> Point:
     """A table has NaN for a missing number too; the loss is never missing, and NaN where it was that."""
     iteration, loss, *others = row
-    lr, grad_norm, time, data_time, memory = [None if math.isnan(value) else value for value in others]
-    return Point(int(iteration), loss, lr, grad_norm, time, data_time, memory, None, total_iters)
+    values = {n: None if math.isnan(v) else v for n, v in zip(VALUES[1:], others, strict=True)}
+    return Point(int(iteration), loss, **values, total_iters=total_iters)
+
 
 
 def epoch_ends(work_dir: Path) -> dict[int, int]:

@@ -11,8 +11,9 @@ from core.jobs.curves import Columns, CurveReader
 from core.jobs.downsample import Trace, shown, smoothed
 from core.jobs.samples import Sample
 
-# The curves of a training, in the order of their charts; ``memory`` is absent on a processor.
-CURVES = ("loss", "lr", "grad_norm", "time", "memory")
+# The curves of a training, in the order of their charts; ``memory`` is absent on a processor, and what comes
+# after it without the fast path.
+CURVES = ("loss", "lr", "grad_norm", "time", "memory", "tokens_per_second", "padding")
 # A first look at a long log takes seconds; a page waits this long for it and then says that it is read.
 PATIENCE = 0.3
 

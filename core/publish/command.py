@@ -14,7 +14,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
 from core.paths import RunPaths, Workspace
 from core.publish import tokens
-from core.publish.order import HELP, QUANTS, TOS, WHATS, Order, Quant
+from core.publish.order import HELP, QUANTS, TOS, TWO_KEYS, WHATS, Order, Quant
 from core.publish.publish import publish
 from core.steps.step import module_job
 from core.tune import Progress
@@ -111,9 +111,10 @@ def take_token(order: Order, from_stdin: bool) -> None:
     if from_stdin:
         token = sys.stdin.readline(LONGEST_TOKEN).strip()
     elif tokens.read(order.to) is None and sys.stdin.isatty():
-        token = getpass.getpass(
-            f"{say('publish.ask_token', hub=say(f'hub.{order.to}'))} ", sys.stderr
-        ).strip()
+        question = say(
+            "publish.ask_keys" if order.to == TWO_KEYS else "publish.ask_token", hub=say(f"hub.{order.to}")
+        )
+        token = getpass.getpass(f"{question} ", sys.stderr).strip()
     else:
         return
     if token:

@@ -14,6 +14,7 @@ MARK = "provenance.json"
 PAGES: dict[str, str] = {
     "huggingface": "https://huggingface.co/settings/tokens",
     "modelscope": "https://modelscope.cn/my/myaccesstoken",
+    "openxlab": "https://sso.openxlab.org.cn/usercenter",
 }
 # name (of the file), bytes behind, bytes in all
 Sent = Callable[[str, int, int], None]
@@ -23,7 +24,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Parcel:
-    """What is sent where: ``files`` are names below ``folder`` with their sizes in bytes."""
+    """What is sent where: ``files`` are names below ``folder`` with their sizes in bytes.
+
+    ``client`` is the interpreter of a client that has an environment of its own.
+    """
 
     to: To
     what: What
@@ -32,6 +36,7 @@ class Parcel:
     licence: str
     folder: Path
     files: Mapping[str, int]
+    client: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "folder": str(self.folder), "files": dict(self.files)}

@@ -13,9 +13,10 @@ What = Literal["adapter", "merged", "gguf", "app"]
 To = Literal["folder", "zip", "huggingface", "modelscope", "openxlab"]
 Quant = Literal["f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 WHATS: tuple[What, ...] = ("adapter", "merged", "gguf", "app")
-HUBS: tuple[To, ...] = ("huggingface", "modelscope")
-# OpenXLab takes files by Git alone: they are made ready, with the commands that send them.
-TOS: tuple[To, ...] = ("folder", "zip", *HUBS, "openxlab")
+HUBS: tuple[To, ...] = ("huggingface", "modelscope", "openxlab")
+# Its token is two keys, an access key and a secret key; they are kept with a blank between them.
+TWO_KEYS: To = "openxlab"
+TOS: tuple[To, ...] = ("folder", "zip", *HUBS)
 QUANTS: tuple[Quant, ...] = ("f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 SHARD = "2GB"
 HELP = "scripts/run publish --help"
@@ -59,7 +60,12 @@ class Order:
 
     @property
     def hub(self) -> bool:
-        return self.to in HUBS
+        return by_client(self.what, self.to)
+
+    @property
+    def by_git(self) -> bool:
+        """Whether it is made ready for a hub, with the commands that send it."""
+        return self.to in HUBS and not self.hub
 
     def _problems(self) -> list[str]:
         found = []
@@ -72,6 +78,11 @@ class Order:
         if self.what == "gguf" and not self.quants:
             found.append(say("publish.wrong.quants", known=", ".join(QUANTS)))
         return found
+
+
+def by_client(what: What, to: To) -> bool:
+    """Whether a hub's client sends it: to every hub, but that OpenXLab takes an app by Git alone."""
+    return to in HUBS and (what, to) != ("app", "openxlab")
 
 
 def shard_bytes(text: str) -> int | None:

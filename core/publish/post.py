@@ -1,7 +1,8 @@
 """The jobs that speak with a hub, as publishing sees them: plan, follow, say what went wrong."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,16 +22,16 @@ _SENT = re.compile(r"sent (\d+)/(\d+) ?(.*)")
 _PERCENT = re.compile(r"(\d{1,3})%\|")
 
 
-def parcel_of(bundle: Bundle, order: Order, licence: str) -> Parcel:
+def parcel_of(bundle: Bundle, order: Order, licence: str, client: str = "") -> Parcel:
     """The bundle as it is sent, large files last: what is wrong with a repository shows with the first."""
     files = {file.name: file.size for file in sorted(bundle.files, key=lambda file: file.size)}
     files["SHA256SUMS"] = (bundle.folder / "SHA256SUMS").stat().st_size
-    return Parcel(order.to, order.what, order.repo, order.public, licence, bundle.folder, files)
+    return Parcel(order.to, order.what, order.repo, order.public, licence, bundle.folder, files, client)
 
 
-def check(job: Path, order: Order) -> str:
+def check(job: Path, order: Order, client: str = "") -> str:
     """Who the kept token is; that it may write there. Raises as :func:`send` does."""
-    parcel = Parcel(order.to, order.what, order.repo, order.public, "", job, {})
+    parcel = Parcel(order.to, order.what, order.repo, order.public, "", job, {}, client)
     _run(job, parcel, "check", None)
     return str((read_json(job / SENT) or {}).get("user", ""))
 
@@ -50,7 +51,15 @@ def plan(job: Path, parcel: Parcel, action: str, *target: str) -> JobSpec:
     """The job; it is the only one here that may speak with a hub."""
     write_json(job / PARCEL, parcel.as_json())
     env = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
-    return module_job("core.publish.send", job, action, *target, env=env)
+    return module_job("core.publish.send", job, action, *target, env={**env, **_transfer(os.environ)})
+
+
+def _transfer(given: Mapping[str, str]) -> dict[str, str]:
+    """Hugging Face's own Xet, which goes on in the middle of a file, but not by a mirror, which has none;
+    HF_HUB_DISABLE_XET decides where it is set."""
+    if "HF_HUB_DISABLE_XET" in given or not given.get("HF_ENDPOINT"):
+        return {}
+    return {"HF_HUB_DISABLE_XET": "1"}
 
 
 def _run(job: Path, parcel: Parcel, action: str, poll: Callable[[], None] | None, *target: str) -> None:

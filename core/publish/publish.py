@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from core.paths import RunPaths, Workspace
-from core.publish import arrival, bundle, llama_cpp, post, tokens, usage
+from core.publish import arrival, bundle, client_venv, llama_cpp, llama_server, post, tokens, usage
 from core.publish.bundle import Bundle
 from core.publish.deliver import deliver, destination
 from core.publish.facts import Facts, read_facts
+from core.publish.hub import Parcel
 from core.publish.order import Order
+from core.publish.places import note
+from core.publish_paths import ClientPaths
 from core.steps.export import Space
 from core.steps.step import check_space, engine_job, megabytes, run_job
 from core.tune import Progress
@@ -27,25 +30,67 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
     NoToken, HubRefused, StepFailed, StepStopped.
     """
     facts = read_facts(workspace, run, order.base)
+    client = ""
     if order.hub and not order.rehearse:
-        progress.say("publish.signed_in", user=post.check(run.job("send"), order), hub=say(f"hub.{order.to}"))
+        client = _client(workspace, run, order, progress)
+        user = post.check(run.job("send"), order, client)
+        progress.say("publish.signed_in", user=user, hub=say(f"hub.{order.to}"))
     made = make(workspace, run, order, facts, progress)
     listed = [{"name": file.name, "size": file.size} for file in made.files]
     result = {"run": run.id, "what": order.what, "to": order.to, "size": made.size, "files": listed}
+    if trials := _trials(run, order, made, facts, progress):
+        result["llama_cpp"] = trials
     if order.rehearse:
         return {**result, "bundle": str(made.folder), "sent": False}
     progress.stage("send")
     if order.hub:
-        return {**result, **_post(run, order, made, facts, progress)}
+        parcel = post.parcel_of(made, order, facts.base.licence, client)
+        result |= _post(run, order, made, parcel, facts, progress)
+    else:
+        result |= _put(workspace, run, order, made, progress)
+    note(run, order, result)
+    return result
+
+
+def _trials(
+    run: RunPaths, order: Order, made: Bundle, facts: Facts, progress: Progress
+) -> list[dict[str, Any]]:
+    """GGUF files under llama.cpp, where it is installed."""
+    program = llama_server.installed()
+    if order.what != "gguf" or not order.proof or not program:
+        return []
+    progress.stage("llama")
+    trials = llama_server.try_out(run, made, facts, program, arrival.questions(run)[-1])
+    for one in trials:
+        progress.say("publish.llama_cpp.ok" if one["ok"] else "publish.llama_cpp.bad", **one)
+    return trials
+
+
+def _put(
+    workspace: Workspace, run: RunPaths, order: Order, made: Bundle, progress: Progress
+) -> dict[str, Any]:
+    """Write it to a folder or a zip."""
     target = destination(workspace, run, order)
     deliver(made, target, order, progress.update)
-    done = {**result, "where": str(target), "sent": True}
-    return {**done, "next": usage.by_git(target, order.repo)} if order.to == "openxlab" else done
+    done = {"where": str(target), "sent": True}
+    return {**done, "next": usage.by_git(target, order.repo)} if order.by_git else done
 
 
-def _post(run: RunPaths, order: Order, made: Bundle, facts: Facts, progress: Progress) -> dict[str, Any]:
+def _client(workspace: Workspace, run: RunPaths, order: Order, progress: Progress) -> str:
+    """The interpreter of a client that has an environment of its own, which is made the first time."""
+    if order.to != "openxlab":
+        return ""
+    client = ClientPaths.of(workspace, order.to)
+    if not client_venv.is_ready(client):
+        progress.stage("client")
+        client_venv.install(client, run.job("client"))
+    return str(client.python)
+
+
+def _post(
+    run: RunPaths, order: Order, made: Bundle, parcel: Parcel, facts: Facts, progress: Progress
+) -> dict[str, Any]:
     """Send it to a hub, and prove what arrived unless nobody wants that."""
-    parcel = post.parcel_of(made, order, facts.base.licence)
     url = post.send(run.job("send"), parcel, progress.update)
     sent = {"where": url, "repo": order.repo, "private": not order.public, "sent": True}
     if not order.proof or not arrival.can_be_fetched(parcel):

@@ -55,6 +55,10 @@ def hub_of(parcel: Parcel, folder: Path) -> Hub:
         from core.publish.modelscope import ModelScope
 
         return ModelScope(parcel, token, folder / RECORD)
+    if parcel.to == "openxlab":
+        from core.publish.openxlab import OpenXLab
+
+        return OpenXLab(parcel, token)
     from core.publish.huggingface import HuggingFace
 
     return HuggingFace(parcel, token)
@@ -77,8 +81,9 @@ def again(act: Callable[[], Result]) -> Result:
 
 def _without_token(value: object, parcel: Parcel) -> object:
     """A hub may repeat what it was given."""
-    token = tokens.read(parcel.to)
-    return value.replace(token, "…") if token and isinstance(value, str) else value
+    for secret in tokens.secrets(parcel.to):
+        value = value.replace(secret, "…") if isinstance(value, str) else value
+    return value
 
 
 def _say(name: str, behind: int, size: int) -> None:

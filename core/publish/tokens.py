@@ -46,8 +46,13 @@ def forget(hub: To) -> None:
 
 
 def kept() -> list[str]:
-    """Every token that is kept, to look for them in what is about to leave."""
-    return [token for hub in HUBS if (token := read(hub))]
+    """Every secret that is kept, to look for them in what is about to leave."""
+    return [secret for hub in HUBS for secret in secrets(hub)]
+
+
+def secrets(hub: To) -> list[str]:
+    """The token of a hub, or each of its two keys."""
+    return (read(hub) or "").split()
 
 
 def _keyring() -> Any | None:

@@ -77,7 +77,7 @@ print(tokenizer.decode(output[0, inputs.shape[1]:], skip_special_tokens=True))""
 
 
 def by_git(folder: Path, repo: str) -> str:
-    """The commands that send a folder to OpenXLab, whose client (openxlab 0.1.3) sends single weights only.
+    """The commands that send an app to OpenXLab, which takes those by Git alone.
 
     Git asks for the name and the token, so that neither stands in a command.
     """

@@ -127,7 +127,7 @@ def check_space(folder: Path, needed: int) -> None:
 def megabytes(size: int) -> str:
     """A size in bytes as a person reads it."""
     if size < 1e6:
-        return f"{size / 1e3:.0f} kB"
+        return f"{size / 1e3:.0f} kB" if size >= 1e3 else f"{size:.0f} B"
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 

@@ -1,10 +1,11 @@
 """Unsloth's side of ``scripts/bench gpu``, run by an interpreter that has it: the loop of its notebooks.
 
-    python unsloth_loop.py MODEL OUT "8x512 nf4 on" RANK ITERATIONS SKIPPED
+    python unsloth_loop.py MODEL OUT "8x512 nf4 on,…" RANK ITERATIONS SKIPPED
 
 "on" is its own activation checkpointing (which offloads to the host), "nf4" its 4-bit loading.
 """
 
+import gc
 import json
 import statistics
 import sys
@@ -18,7 +19,21 @@ from unsloth import FastLanguageModel
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def main(folder: str, out: str, setting: str, rank: str, iterations: str, skipped: str) -> None:
+def main(folder: str, out: str, settings: str, rank: str, iterations: str, skipped: str) -> None:
+    found = {}
+    for setting in settings.split(","):
+        model, batch, length = load(folder, setting, int(rank))
+        torch.cuda.reset_peak_memory_stats()
+        seconds = train(model, batch, length, int(iterations))
+        speed = batch * length / statistics.median(seconds[int(skipped) :])
+        found[setting] = {"tokens_per_second": speed, "memory": torch.cuda.max_memory_allocated()}
+        Path(out).write_text(json.dumps(found), encoding="utf-8")
+        del model
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def load(folder: str, setting: str, rank: int) -> tuple[torch.nn.Module, int, int]:
     size, quantization, checkpointing = setting.split()
     batch, length = map(int, size.split("x"))
     model, _ = FastLanguageModel.from_pretrained(
@@ -26,7 +41,7 @@ def main(folder: str, out: str, setting: str, rank: str, iterations: str, skippe
     )
     model = FastLanguageModel.get_peft_model(
         model,
-        r=int(rank),
+        r=rank,
         lora_alpha=16,
         lora_dropout=0,
         bias="none",
@@ -34,13 +49,7 @@ def main(folder: str, out: str, setting: str, rank: str, iterations: str, skippe
         use_gradient_checkpointing="unsloth" if checkpointing == "on" else False,
     )
     FastLanguageModel.for_training(model, use_gradient_checkpointing=checkpointing == "on")
-    seconds = train(model, batch, length, int(iterations))
-    found = {
-        "tokens_per_second": batch * length / statistics.median(seconds[int(skipped) :]),
-        "memory": torch.cuda.max_memory_allocated(),
-        "unsloth": unsloth.__version__,
-    }
-    Path(out).write_text(json.dumps(found), encoding="utf-8")
+    return model, batch, length
 
 
 def train(model: torch.nn.Module, batch: int, length: int, iterations: int) -> list[float]:
@@ -58,6 +67,7 @@ def train(model: torch.nn.Module, batch: int, length: int, iterations: int) -> l
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        # Its trainer reads the loss in every step, so the GPU's time is the step's.
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
     return seconds

@@ -22,9 +22,11 @@ class HostStore:
     @contextmanager
     def of(self, number: int, x: Tensor) -> Iterator[None]:
         """What autograd keeps inside goes to the host if it is ``x``."""
+        # By its place alone: autograd keeps the hook, and with it whatever the hook refers to.
+        place, shape = x.data_ptr(), x.shape
 
         def pack(kept: Tensor) -> Tensor | int:
-            if kept.data_ptr() != x.data_ptr() or kept.shape != x.shape:
+            if kept.data_ptr() != place or kept.shape != shape:
                 return kept
             self._send(number, kept)
             return number
@@ -32,6 +34,7 @@ class HostStore:
         def unpack(kept: Any) -> Tensor:
             return self._receive(kept) if isinstance(kept, int) else kept
 
+        del x
         with saved_tensors_hooks(pack, unpack):
             yield
 
