@@ -7,7 +7,7 @@ knows what was asked for, how far it is, and how to go on after it was stopped o
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -120,6 +120,14 @@ def plan(
 def go_on(run: RunPaths) -> None:
     """Start a stopped, failed or lost chain again: it keeps what was made. Raises NoSuchJob, JobRunning."""
     launch(run.job(CHAIN), read_spec(run.job(CHAIN)))
+
+
+def go_on_as(run: RunPaths, other: RunPaths) -> None:
+    """Start the chain of ``run`` in another run, which has data and recipe of its own already. Raises
+    NoSuchJob, JobNotStarted."""
+    spec = read_spec(run.job(CHAIN))
+    command = (f"--run={other.id}" if part == f"--run={run.id}" else part for part in spec.command)
+    launch(other.job(CHAIN), replace(spec, command=tuple(command)))
 
 
 def halt(run: RunPaths, by: str) -> None:

@@ -11,6 +11,8 @@ TuneboardError                exit code 1
 │   ├── NotAModel             a folder is not a model this program can train
 │   ├── NoSuchSource          what should be imported is neither a folder nor a model's name on a hub
 │   ├── ModelExists           another model has that name already
+│   ├── ModelInUse            runs stand on a model that is to be deleted
+│   ├── ModelBusy             a job uses a model that is to be deleted
 │   ├── NotJson               a data file is not JSON
 │   ├── NotConversations      a data file is JSON, but not conversations
 │   ├── EmptyData             a data file has no usable conversation
@@ -117,6 +119,14 @@ class ModelExists(InputError):
     key = "model_exists"
 
 
+class ModelInUse(InputError):
+    key = "model_in_use"  # values: model, runs (their names)
+
+
+class ModelBusy(InputError):
+    key = "model_busy"  # values: model, job (its folder)
+
+
 class NotJson(InputError):
     key = "not_json"
 
@@ -142,15 +152,11 @@ class NoSuchSet(InputError):
 
 
 class NoSuchVersion(InputError):
-    """Values: version, name."""
-
-    key = "no_such_version"
+    key = "no_such_version"  # values: version, name
 
 
 class NotADocument(InputError):
-    """Values: path, reason."""
-
-    key = "not_a_document"
+    key = "not_a_document"  # values: path, reason
 
 
 class InvalidEndpoint(InputError):
@@ -194,9 +200,7 @@ class CardRefused(InputError):
 
 
 class NothingPersonal(InputError):
-    """Values: count, findings (file, kind and text of each)."""
-
-    key = "nothing_personal"
+    key = "nothing_personal"  # values: count, findings (file, kind and text of each)
 
 
 class LicenceForbids(InputError):
@@ -260,33 +264,23 @@ class NoSuchJob(JobError):
 
 
 class DownloadFailed(JobError):
-    """Values: source (hub and model), reason (a sentence's part)."""
-
-    key = "download_failed"
+    key = "download_failed"  # values: source (hub and model), reason (a sentence's part)
 
 
 class ChatFailed(JobError):
-    """Values: reason (what the server said, or what became of it)."""
-
-    key = "chat_failed"
+    key = "chat_failed"  # values: reason (what the server said, or what became of it)
 
 
 class EndpointFailed(JobError):
-    """Values: url, reason (a sentence of its own)."""
-
-    key = "endpoint_failed"
+    key = "endpoint_failed"  # values: url, reason (a sentence of its own)
 
 
 class HubRefused(JobError):
-    """Values: hub, reason (a sentence that says what to do)."""
-
-    key = "hub_refused"
+    key = "hub_refused"  # values: hub, reason (a sentence that says what to do)
 
 
 class StepFailed(JobError):
-    """Values: step, reason (a sentence), line (the log's error line), log (path)."""
-
-    key = "step_failed"
+    key = "step_failed"  # values: step, reason (a sentence), line (the log's error line), log (path)
 
 
 class StepStopped(JobError):

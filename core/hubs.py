@@ -12,6 +12,8 @@ from core.wording import say
 
 Hub: TypeAlias = Literal["huggingface", "modelscope"]
 HUBS: tuple[Hub, ...] = ("huggingface", "modelscope")
+# Seconds before the first further try of whoever speaks with a hub; each next wait is longer.
+PAUSE_VARIABLE = "TUNEBOARD_HUB_PAUSE"
 # A page of a model, as it is copied from a browser. Only the model's name is taken from it: what is asked
 # over the network is always the hub that the environment names.
 _PAGE = re.compile(

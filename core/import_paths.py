@@ -25,6 +25,11 @@ class ImportPaths:
         return self.root / "files"
 
     @property
+    def doomed(self) -> Path:
+        """Where the model's folder goes to be deleted: gone from the list at once, whatever happens then."""
+        return self.model.with_name(f".{self.model.name}.deleted")
+
+    @property
     def lock(self) -> Path:
         return self.root / ".lock"
 
@@ -35,7 +40,11 @@ class ImportPaths:
 
 def importing(workspace: Workspace, name: str) -> ImportPaths:
     """The import of the model that a person calls ``name``, begun or not."""
-    model = workspace.model(name)
+    return import_of(workspace.model(name))
+
+
+def import_of(model: Path) -> ImportPaths:
+    """The import of the model in this folder, begun or not."""
     return ImportPaths(model.with_name(f".{model.name}.import"), model)
 
 

@@ -127,7 +127,7 @@ def _sizes(memory: dict[str, int]) -> dict[str, str]:
 def _show_curve(console: Console, result: dict[str, Any]) -> None:
     line(console, say("curve.points", points=len(result["points"]), answers=len(result["answers"])))
     if found := result["best"]:
-        line(console, say("curve.best", iter=found["iter"], loss=f"{found['loss']:.4f}"))
+        line(console, say(f"curve.best.{found['by']}", iter=found["iter"], loss=f"{found['loss']:.4f}"))
         line(console, say("curve.checkpoint", checkpoint=found["checkpoint"] or "–"))
 
 
@@ -153,6 +153,12 @@ def _show_models(console: Console, result: dict[str, Any]) -> None:
     console.print(table)
 
 
+def _show_deleted(console: Console, result: dict[str, Any]) -> None:
+    line(console, say("models.deleted", name=result["deleted"], folder=result["folder"]))
+    if result["runs"]:
+        line(console, say("models.stranded", runs=", ".join(result["runs"])))
+
+
 def _show_findings(console: Console, result: dict[str, Any]) -> None:
     marks = {"good": "✓", "note": "•", "bad": "✗"}
     colours = {"good": "green", "note": "yellow", "bad": "red"}
@@ -173,6 +179,7 @@ def _show_published(console: Console, result: dict[str, Any]) -> None:
 SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "runs": _show_runs,
     "models": _show_models,
+    "models delete": _show_deleted,
     "doctor": _show_findings,
     "data parity": _show_parity,
     "data make versions": _show_versions,

@@ -18,9 +18,9 @@ from core.paths import RunPaths, Workspace, make_folder
 from core.recipe.recipe import Recipe
 from core.steps import answer, compare, convert, data, merge, train
 from core.steps.answer import Ask, Remembered, Speech
+from core.steps.checkpoints import Trained
 from core.steps.data import Spoken
 from core.steps.step import check_space, engine_job, run_job
-from core.steps.train import Trained
 from core.steps.watch import trained
 
 # The starter (540 MB), a merged copy of it (270 MB), checkpoints and rows.

@@ -9,6 +9,7 @@ from core.data.identity import LANGUAGES, LONGEST_NAME
 from core.paths import RunPaths
 from core.runs import read_run
 from core.tune import Wish
+from ui.adopt_form import adopt_form
 from ui.chain_panel import chain_panel
 from ui.findings import findings
 from ui.frame import STARTING, Here, choose_run, open_page, shown_errors
@@ -67,4 +68,5 @@ if here.run and chain.has_chain(here.run):
     chain_panel(here.workspace, here.run)
 make(here)
 run_list(here)
+adopt_form(here.workspace)
 findings(here.workspace)

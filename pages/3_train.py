@@ -10,8 +10,10 @@ from core.paths import RunPaths, Workspace
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps import train
+from core.steps.checkpoints import Trained
 from ui.frame import link_to, need_run, open_page, shown_errors
 from ui.job_panel import is_live, status_of
+from ui.smaller import offer_smaller
 from ui.text import t
 from ui.train_panel import follow
 
@@ -36,7 +38,7 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         st.success(t("page.train.done"), icon=":material/check_circle:")
         link_to("merge", t("page.train.to_merge"), run)
     else:
-        show_restart(run, recipe)
+        show_restart(run, recipe, first=not offer_smaller(workspace, run))
     follow(workspace, run, recipe)
 
 
@@ -60,14 +62,15 @@ def show_stop(run: RunPaths) -> None:
             st.rerun()
 
 
-def show_restart(run: RunPaths, recipe: Recipe) -> None:
-    """Go on from the last whole checkpoint, or begin again, which asks first."""
+def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
+    """Go on from the last whole checkpoint, or begin again, which asks. ``first``: nothing is better."""
     last = train.resumable(run)
+    kind = "primary" if first else "secondary"
     with st.container(horizontal=True, vertical_alignment="center"):
         if last is not None:
             label = t("page.train.resume", iteration=last.iteration)
             help_text = t("page.train.resume.help")
-            if st.button(label, type="primary", icon=":material/resume:", help=help_text, key="resume"):
+            if st.button(label, type=kind, icon=":material/resume:", help=help_text, key="resume"):
                 start(run, last)
         with st.popover(t("page.train.again"), icon=":material/restart_alt:", key="again"):
             st.write(t("page.train.again.help"))
@@ -77,7 +80,7 @@ def show_restart(run: RunPaths, recipe: Recipe) -> None:
         st.caption(t("page.train.nothing_to_resume", save_every=recipe.save_every))
 
 
-def start(run: RunPaths, resume: train.Trained | None) -> None:
+def start(run: RunPaths, resume: Trained | None) -> None:
     with shown_errors():
         train.start(run, resume)
         st.rerun()

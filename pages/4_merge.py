@@ -4,7 +4,8 @@ import streamlit as st
 
 from core.paths import RunPaths, Workspace
 from core.runs import CHAIN
-from core.steps import convert, export, merge, train
+from core.steps import convert, export, merge
+from core.steps.checkpoints import checkpoints
 from core.steps.export import Artefact
 from core.steps.step import megabytes
 from ui.artefact import show_artefact
@@ -16,7 +17,7 @@ from ui.text import t
 
 def merge_page(workspace: Workspace, run: RunPaths) -> None:
     made = export.artefacts(run)
-    if not train.checkpoints(run.work_dir) and not made:
+    if not checkpoints(run.work_dir) and not made:
         st.info(t("page.merge.not_trained"), icon=":material/info:")
         link_to("train", t("page.merge.to_train"), run)
         return
@@ -53,7 +54,7 @@ def show_space(run: RunPaths) -> None:
 
 def offer(workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool) -> None:
     """Both steps in one go, or each by itself."""
-    has_adapter, trained = any(a.kind == "adapter" for a in made), bool(train.checkpoints(run.work_dir))
+    has_adapter, trained = any(a.kind == "adapter" for a in made), bool(checkpoints(run.work_dir))
     whole = {artefact.kind for artefact in made if not artefact.stale} == set(export.KINDS)
     kind = "secondary" if whole else "primary"
     with st.container(horizontal=True, key="steps"):

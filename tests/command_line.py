@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.paths import PROJECT, Workspace
+from tests.forks import forks
 
 TIMEOUT = 120
 
@@ -25,7 +26,12 @@ def command(*arguments: str | Path) -> list[str]:
 def cli(
     *arguments: str | Path, cwd: Path, before: str = "", **added: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the program; ``before`` is a shell's line that limits it first."""
+    """Run the program; ``before`` is a shell's line that limits it first.
+
+    Forked, unless the interpreter itself has to start otherwise than this one did.
+    """
+    if not before and not any(name.startswith("PYTHON") for name in added):
+        return forks().run([*map(os.fspath, arguments)], cwd, environment(**added), TIMEOUT)
     line = command(*arguments)
     if before:
         line = ["sh", "-c", f'{before}; exec "$@"', "sh", *line]

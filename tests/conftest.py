@@ -1,7 +1,9 @@
 """What tests share."""
 
 import os
+import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,19 @@ from tests.known_answers import know_answers
 from tests.small_model import make_small_model
 from tests.small_run import make_workspace, stop_jobs
 
+# What tests start a hundred times over is compiled once, whatever the shell says that they were started in.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# A module that is slow as a whole says so once, on a line of its own.
+WHOLLY_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where slow tests are left out, modules of nothing else are not even imported: torch takes seconds."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return bool(WHOLLY_SLOW.search(collection_path.read_text(encoding="utf-8"))) or None
+
 
 @pytest.fixture(autouse=True)
 def _nobody_has_spoken() -> None:
@@ -21,10 +36,12 @@ def _nobody_has_spoken() -> None:
     SPOKEN.set(None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model; nobody writes to it."""
-    return make_small_model(tmp_path_factory.mktemp("模 型") / "m '1'")
+    """A small model; nobody writes to it. The fast engine copies it instead of making another one."""
+    made = make_small_model(tmp_path_factory.mktemp("模 型") / "m '1'")
+    os.environ["FAKE_ENGINE_MODEL"] = str(made)
+    return made
 
 
 @pytest.fixture

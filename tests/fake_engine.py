@@ -2,6 +2,7 @@
 
     FAKE_ENGINE_SECONDS    seconds that starter, answer, convert, merge and imports take (0)
     FAKE_ENGINE_FAIL       a tool that fails with an error of its own
+    FAKE_ENGINE_MODEL      a folder with the small model, so that it need not be made once more
 
 ``train`` is :mod:`tests.fake_xtuner` and ``serve`` :mod:`tests.fake_chat_server`, with their variables. The
 base model knows the accepted answers of the question bank; the merged one also says the name it finds in its
@@ -15,14 +16,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-from safetensors.numpy import save_file
-
-from core.data.questions import held_back_questions
 from core.files import write_json
-from tests.fake_chat_server import main as serve
-from tests.small_model import make_small_model
 
+# A safetensors file of one matrix of zeros, 2 by 2: the header's length in eight bytes, header, numbers.
+HEADER = b'{"lora_A":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
+ADAPTER = len(HEADER).to_bytes(8, "little") + HEADER + bytes(16)
 SECONDS = float(os.environ.get("FAKE_ENGINE_SECONDS") or 0)
 
 
@@ -36,14 +34,22 @@ def main(tool: str, arguments: list[str]) -> None:
 
 def starter(_gguf: str, folder: str) -> None:
     time.sleep(SECONDS)
+    put_model(folder)
+
+
+def put_model(folder: str) -> None:
+    if made := os.environ.get("FAKE_ENGINE_MODEL"):
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        return
+    from tests.small_model import make_small_model
+
     make_small_model(Path(folder))
 
 
 def download(request: str) -> None:
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
-    folder = Path(asked["folder"])
     write_json(Path(request).with_name("listing.json"), {"revision": "abc", "bytes": 1_000_000})
-    make_small_model(folder)
+    put_model(asked["folder"])
     time.sleep(SECONDS)
 
 
@@ -55,6 +61,8 @@ def import_model(request: str) -> None:
 
 
 def answer(request: str, answers: str) -> None:
+    from core.data.questions import held_back_questions
+
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     name = _name(Path(wanted["model"]))
     known = {held.question: held.accept[0] for held in held_back_questions()}
@@ -70,7 +78,7 @@ def answer(request: str, answers: str) -> None:
 def convert(_config: str, _checkpoint: str, adapter: str, *_: str) -> None:
     time.sleep(SECONDS)
     Path(adapter).mkdir(parents=True)
-    save_file({"lora_A": np.zeros((2, 2), np.float32)}, Path(adapter) / "adapter_model.safetensors")
+    (Path(adapter) / "adapter_model.safetensors").write_bytes(ADAPTER)
     write_json(Path(adapter) / "adapter_config.json", {"r": 8})
 
 
@@ -98,6 +106,12 @@ def _name(model: Path) -> str | None:
     return json.loads(about.read_text(encoding="utf-8"))["name"] if about.exists() else None
 
 
+def serve(*arguments: str) -> None:
+    from tests.fake_chat_server import main as serve_chat
+
+    serve_chat(arguments)
+
+
 TOOLS = {
     "starter": starter,
     "download": download,
@@ -107,7 +121,7 @@ TOOLS = {
     "merge": merge,
     "gguf": gguf,
     "arrival": arrival,
-    "serve": lambda *arguments: serve(arguments),
+    "serve": serve,
 }
 
 if __name__ == "__main__":

@@ -13,11 +13,16 @@ from core.steps.data import Spoken
 from core.tune import speech_of
 
 
-def know_answers(workspace: Workspace, model: Path, file: Path | None = None, name: str = "X") -> None:
-    """Put answers to every question that a run on ``model`` asks into the workspace's memory."""
+def know_answers(
+    workspace: Workspace, model: Path, file: Path | None = None, name: str = "X", seed: int = 42
+) -> None:
+    """Put answers to every question that a run on ``model`` asks into the workspace's memory.
+
+    Which of the general questions a run asks depends on its ``seed``.
+    """
     said = data.taught(name, file)
     spoken = Spoken(template_reason="known anyway")
-    recipe = data.recipe_for(read_model(model), said, True, 42, None, spoken)
+    recipe = data.recipe_for(read_model(model), said, True, seed, None, spoken)
     asks = [
         *data.replay_asks(said, recipe),
         *(q.ask for q in compare.questions(said.name, said.conversations)),

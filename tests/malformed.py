@@ -11,7 +11,7 @@ import lzma
 import random
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,16 @@ import zstandard
 
 @dataclass(frozen=True)
 class Bad:
-    """One file. ``codes``: findings it must have."""
+    """One file; ``made`` is its content, or makes it when asked for. ``codes``: findings it must have."""
 
     name: str
-    content: bytes
+    made: bytes | Callable[[], bytes]
     usable: int | None
     codes: frozenset[str] = frozenset()
+
+    @property
+    def content(self) -> bytes:
+        return self.made if isinstance(self.made, bytes) else self.made()
 
 
 def row(number: int, **more: Any) -> dict[str, Any]:
@@ -34,6 +38,7 @@ def row(number: int, **more: Any) -> dict[str, Any]:
     return {"conversation": [turn], **more}
 
 
+BOMB = 400 << 20
 WORDS = (
     "amber basil copper dune ember fjord grove harbour indigo juniper kelp lagoon meadow nectar opal".split()  # noqa: SIM905
 )
@@ -43,8 +48,9 @@ ARRAY = json.dumps(ROWS)
 PRETTY = json.dumps(ROWS, indent=2)
 
 
-def bad(name: str, content: str | bytes, usable: int | None, *codes: str) -> Bad:
-    return Bad(name, content if isinstance(content, bytes) else content.encode(), usable, frozenset(codes))
+def bad(name: str, content: str | bytes | Callable[[], bytes], usable: int | None, *codes: str) -> Bad:
+    made = content.encode() if isinstance(content, str) else content
+    return Bad(name, made, usable, frozenset(codes))
 
 
 def with_row(place: int, text: str) -> str:
@@ -261,11 +267,11 @@ def containers() -> Iterator[Bad]:
     yield Bad("cut.jsonl.gz", gzip.compress(many, 0)[:-50_000], None, frozenset({"cut_off"}))
     yield bad("damaged.jsonl.gz", gzip.compress(lines)[:12] + b"\xff" * 50, None)
     yield bad("no gzip.jsonl.gz", lines, 8)
-    yield bad("a bomb.jsonl.gz", gzip.compress(bytes(1 << 20) * 400, 9), None)
-    yield bad("a bomb.jsonl.zst", zstandard.compress(b" " * (400 << 20)), None)
+    yield bad("a bomb.jsonl.gz", lambda: gzip.compress(bytes(BOMB), 1), None)
+    yield bad("a bomb.jsonl.zst", lambda: zstandard.compress(b" " * BOMB), None)
     yield bad("an archive.json", _zip({"a.jsonl": lines}), None)
     yield bad("no workbook.xlsx", _zip({"a.jsonl": lines}), None)
-    yield bad("a bomb.xlsx", _zip({"xl/worksheets/sheet1.xml": b" " * (400 << 20)}), None)
+    yield bad("a bomb.xlsx", lambda: _zip({"xl/worksheets/sheet1.xml": b" " * BOMB}), None)
     yield bad("no parquet.parquet", b"PAR1" + lines, None)
     yield bad("cut.parquet", b"PAR1" + struct.pack("<i", 99) + b"PAR1", None)
     table = "question,answer\n" + "".join(f'"q {n}, so",answer {n}\n' for n in range(6))
@@ -277,7 +283,7 @@ def containers() -> Iterator[Bad]:
 
 def _zip(files: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return out.getvalue()

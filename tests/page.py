@@ -1,8 +1,15 @@
 """A page run without a browser, through the router as in the real thing."""
 
+from functools import cache
+
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.paths import PROJECT
+
+# Streamlit 1.67 reads what every installed package says of itself each time an AppTest is made, in search of
+# components: most of a second, and the same each time.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def open_test_page(step: str, run: str | None = None, language: str = "en") -> AppTest:

@@ -9,11 +9,12 @@ and this project. What it says is noise; everything around what it says is real.
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
@@ -42,20 +43,25 @@ def make_small_model(folder: Path, *, max_length: int = 512, seed: int = 0, **co
         folder / "generation_config.json",
         {"bos_token_id": BOS_ID, "eos_token_id": EOS_ID, "pad_token_id": EOS_ID, "do_sample": False},
     )
-    save_file(dict(_weights(seed)), folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").write_bytes(_weights_file(seed))
     return folder
 
 
 def make_tokenizer_files(folder: Path, max_length: int = 512) -> dict[str, Any]:
     """The tokenizer alone in ``folder``; returns the ``config.json`` of the small model that it goes with."""
     folder.mkdir(parents=True, exist_ok=True)
-    make_tokenizer().save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.json").write_text(_tokenizer_file(), encoding="utf-8")
     _write(folder / "tokenizer_config.json", _tokenizer_config(max_length))
     return _config(max_length)
 
 
 def make_tokenizer() -> Tokenizer:
     """Byte-level BPE learned from this project's own banks: any text goes through it and back unchanged."""
+    return Tokenizer.from_str(_tokenizer_file())
+
+
+@cache
+def _tokenizer_file() -> str:
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     tokenizer.decoder = ByteLevelDecoder()
@@ -67,7 +73,7 @@ def make_tokenizer() -> Tokenizer:
     )
     banks = sorted(BANKS.glob("*.json"))
     tokenizer.train_from_iterator((bank.read_text(encoding="utf-8") for bank in banks), trainer)
-    return tokenizer
+    return tokenizer.to_str(pretty=True)
 
 
 def _config(max_length: int) -> dict[str, Any]:
@@ -110,6 +116,11 @@ def _tokenizer_config(max_length: int) -> dict[str, Any]:
         "padding_side": "right",
         "chat_template": CHAT_TEMPLATE,
     }
+
+
+@cache
+def _weights_file(seed: int) -> bytes:
+    return save(dict(_weights(seed)), metadata={"format": "pt"})
 
 
 def _weights(seed: int) -> Iterator[tuple[str, np.ndarray]]:

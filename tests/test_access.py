@@ -46,6 +46,13 @@ def dashboard(workspace: Path) -> Iterator[Dashboard]:
 
 
 @pytest.fixture(scope="module")
+def untried(workspace: Path) -> Iterator[Dashboard]:
+    """A server on which nobody tries a wrong token more than once."""
+    with Dashboard(workspace) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def routes(workspace: Path) -> list[tuple[str, str, list[str]]]:
     done = subprocess.run(
         [sys.executable, "-c", LIST_ROUTES],
@@ -97,32 +104,31 @@ def test_no_other_program_of_this_machine_rides_on_the_cookie(dashboard: Dashboa
         assert dashboard.ask("GET", "/_stcore/stream", {**headers, "Origin": origin}).status == 403
 
 
-def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(workspace: Path) -> None:
-    with Dashboard(workspace) as server:
-        answer = server.ask("GET", f"/train?run=a%20b&token={server.token()}&lang=zh")
-        cookie = answer.getheader("set-cookie") or ""
-        assert answer.status == 303
-        assert answer.getheader("location") == "/train?run=a+b&lang=zh"
-        assert "HttpOnly" in cookie and "SameSite=lax" in cookie and server.token() not in cookie
-        inside = {"Cookie": cookie.partition(";")[0]}
-        assert server.ask("GET", "/train", inside).status == 200
-        assert server.ask("GET", "/_stcore/health", inside).text == "ok"
-        again = server.ask("GET", "/train?token=of-an-earlier-start", inside)
-        assert (again.status, again.getheader("location")) == (303, "/train")
-        assert server.token() not in server.log.parent.joinpath(workspace.name, "dashboard.log").read_text()
+def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(
+    untried: Dashboard, workspace: Path
+) -> None:
+    answer = untried.ask("GET", f"/train?run=a%20b&token={untried.token()}&lang=zh")
+    cookie = answer.getheader("set-cookie") or ""
+    assert answer.status == 303
+    assert answer.getheader("location") == "/train?run=a+b&lang=zh"
+    assert "HttpOnly" in cookie and "SameSite=lax" in cookie and untried.token() not in cookie
+    inside = {"Cookie": cookie.partition(";")[0]}
+    assert untried.ask("GET", "/train", inside).status == 200
+    assert untried.ask("GET", "/_stcore/health", inside).text == "ok"
+    again = untried.ask("GET", "/train?token=of-an-earlier-start", inside)
+    assert (again.status, again.getheader("location")) == (303, "/train")
+    assert untried.token() not in untried.log.parent.joinpath(workspace.name, "dashboard.log").read_text()
 
 
-def test_no_redirect_leads_elsewhere(workspace: Path) -> None:
-    with Dashboard(workspace) as server:
-        answer = server.ask("GET", f"//example.com/?token={server.token()}")
-        assert not (answer.getheader("location") or "").startswith(("//", "http"))
+def test_no_redirect_leads_elsewhere(untried: Dashboard) -> None:
+    answer = untried.ask("GET", f"//example.com/?token={untried.token()}")
+    assert not (answer.getheader("location") or "").startswith(("//", "http"))
 
 
-def test_refusal_is_one_sentence_in_the_browsers_language(workspace: Path) -> None:
-    with Dashboard(workspace) as server:
-        english, chinese = server.ask("GET", "/"), server.ask("GET", "/", {"Accept-Language": "zh-CN"})
-        assert english.text.count("\n") == 1 and "token" in english.text
-        assert "令牌" in chinese.text
+def test_refusal_is_one_sentence_in_the_browsers_language(untried: Dashboard) -> None:
+    english, chinese = untried.ask("GET", "/"), untried.ask("GET", "/", {"Accept-Language": "zh-CN"})
+    assert english.text.count("\n") == 1 and "token" in english.text
+    assert "令牌" in chinese.text
 
 
 def test_wrong_tokens_have_to_wait_even_if_the_next_is_right(workspace: Path) -> None:

@@ -5,12 +5,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.errors import AdoptedRun, NoSuchModel, NotARecipe, NotAWorkDir
-from core.paths import Workspace
+from core.paths import RunPaths, Workspace
 from core.recipe.xtuner_file.catalog import find
 from core.runs import delete, next_step, read_run, standing
 from core.steps import adopt, convert, curves, train
+from core.steps.checkpoints import checkpoints
 from tests.command_line import cli, last_json
 from tests.page import no_errors, open_test_page
 from tests.small_model import make_small_model
@@ -54,7 +56,7 @@ def test_a_work_dir_becomes_a_run_and_stays_as_it_is(workspace: Workspace, tmp_p
     run = adopt.adopt(workspace, folder, None, NOW)
     about = read_run(run)
     assert about.title == "my run" and about.state == "finished" and next_step(standing(run)) == "merge"
-    assert [found.iteration for found in train.checkpoints(run.work_dir)] == [30, 40]
+    assert [found.iteration for found in checkpoints(run.work_dir)] == [30, 40]
     found = curves.of(workspace, run.id)
     assert found["points"][-1]["iter"] == 40 and found["answers"] and found["best"]["checkpoint"]
     assert train.model_of(run).folder == workspace.starter
@@ -160,9 +162,92 @@ def test_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
     assert adopted["model_is_here"] and len(adopted["checkpoints"]) == 2
     for given in (adopted["run"], folder):
         found = last_json(cli("runs", "curves", given, *options, cwd=tmp_path))
-        assert {"points", "answers", "best"} == set(found) and found["points"][0]["iter"] == 2
+        assert {"points", "validation", "answers", "best"} == set(found) and found["points"][0]["iter"] == 2
         assert found["answers"][0]["question"] and found["best"]["checkpoint_iter"] in {30, 40}
     listed = last_json(cli("runs", *options, cwd=tmp_path))["runs"]
     assert [run["run"] for run in listed] == [adopted["run"]]
     unknown = cli("runs", "curves", "nobody", *options, cwd=tmp_path)
     assert unknown.returncode == 2 and "nobody" in unknown.stderr
+
+
+@pytest.mark.parametrize("deepspeed", [False, True])
+def test_checkpoints_of_epochs(workspace: Workspace, tmp_path: Path, deepspeed: bool) -> None:
+    """Named after epochs: the log says at which iterations they ended; without it they are equally long."""
+    folder = elsewhere(workspace, tmp_path / "别 处" / "w")
+    log = next(folder.glob("*/*.log"))
+    text = log.read_text(encoding="utf-8")
+    for iteration, epoch in ((30, 3), (40, 4)):
+        file, named = folder / f"iter_{iteration}.pth", folder / f"epoch_{epoch}.pth"
+        if deepspeed:
+            named.mkdir()
+            file.rename(named / "mp_rank_00_model_states.pt")
+        else:
+            file.rename(named)
+        text = text.replace(f"checkpoint at {iteration} iterations", f"checkpoint at {epoch} epochs")
+    log.write_text(text, encoding="utf-8")
+    run = adopt.adopt(workspace, folder, None, NOW)
+    found = [(one.checkpoint.name, one.iteration) for one in checkpoints(run.work_dir)]
+    assert found == [("epoch_3.pth", 30), ("epoch_4.pth", 40)]
+    assert curves.of(workspace, run.id)["best"]["checkpoint"].endswith(("epoch_3.pth", "epoch_4.pth"))
+    assert train.resumable(run) == checkpoints(run.work_dir)[-1]
+    assert convert.plan(run).command[5].endswith("epoch_4.pth")
+    log.unlink()
+    assert [one.iteration for one in checkpoints(run.work_dir)] == [30, 40]
+
+
+def test_checkpoints_of_both_kinds_are_in_order(tmp_path: Path) -> None:
+    folder = tmp_path / "20261124_100000"
+    folder.mkdir()
+    log = "\n".join(
+        [
+            *(f"mmengine - INFO - Iter(train) [{i}/60]  loss: 1.0" for i in range(10, 40, 10)),
+            "mmengine - INFO - Saving checkpoint at 1 epochs",
+            *(f"mmengine - INFO - Iter(train) [{i}/60]  loss: 1.0" for i in range(40, 70, 10)),
+        ]
+    )
+    (folder / f"{folder.name}.log").write_text(log + "\n", encoding="utf-8")
+    for name in ("iter_20.pth", "epoch_1.pth", "iter_60.pth", "epoch_x.pth", "best_epoch_1.pth"):
+        (tmp_path / name).touch()
+    assert [one.checkpoint.name for one in checkpoints(tmp_path)] == [
+        *("iter_20.pth", "epoch_1.pth", "iter_60.pth")
+    ]
+    assert [one.iteration for one in checkpoints(tmp_path)] == [20, 30, 60]
+
+
+def test_opened_on_the_page(workspace: Workspace, tmp_path: Path) -> None:
+    folder = elsewhere(workspace, tmp_path / "别 处" / "my run")
+    before = state_of(folder)
+    page = open_test_page("start")
+    page.text_input(key="adopt_folder").set_value(f" {folder} ")
+    page = press_open(page)
+    assert no_errors(page) and state_of(folder) == before
+    (run,) = map(RunPaths, workspace.run_folders())
+    assert page.query_params["run"] == run.id and run.work_dir.resolve() == folder
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("typed", "english", "chinese"),
+    [
+        ("", "whole path", "完整路径"),
+        ("work_dirs/x", "whole path", "完整路径"),
+        ("/nowhere/at all", "not the work_dir", "不是 XTuner"),
+        ("~nobody-here/x", "not the work_dir", "不是 XTuner"),
+        ("/" + "x" * 5000, "not the work_dir", "不是 XTuner"),
+        ("/data\0/x", "not the work_dir", "不是 XTuner"),
+        ("/etc/passwd", "not the work_dir", "不是 XTuner"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(
+    workspace: Workspace, language: str, typed: str, english: str, chinese: str
+) -> None:
+    page = open_test_page("start", language=language)
+    page.text_input(key="adopt_folder").set_value(typed)
+    page = press_open(page)
+    said = [*page.error, *page.warning][0].value
+    assert (english if language == "en" else chinese) in said
+    assert not workspace.run_folders()
+
+
+def press_open(page: AppTest) -> AppTest:
+    return next(b for b in page.button if str(b.key).startswith("FormSubmitter:adopt_form")).click().run()

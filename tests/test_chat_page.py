@@ -230,6 +230,7 @@ def test_the_list_of_chats_after_a_rename_elsewhere(ready: Workspace) -> None:
     assert open_test_page("chat").button(key=f"chat {kept.id}").label == "kept"
 
 
+@pytest.mark.slow
 def test_stop_in_a_real_browser(workspace: Workspace) -> None:
     """Pressed while words arrive: the server stops, what came is kept, and the chat goes on."""
     make_small_model(workspace.model("tiny"))

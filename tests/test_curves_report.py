@@ -43,6 +43,7 @@ def test_a_bare_work_dir(tmp_path: Path, log: bool, scalars: bool) -> None:
     assert [point["iter"] for point in found["points"]] == list(range(10, 130, 10))
     assert found["points"][7]["loss"] == pytest.approx(1.2), "the later start wins"
     assert found["best"] == {
+        "by": "training",
         "iter": 120,
         "loss": pytest.approx(0.8),
         "checkpoint": str(work_dir / "iter_120.pth"),
@@ -89,6 +90,52 @@ def test_numbers_that_are_none_are_null_and_never_the_best(tmp_path: Path) -> No
     assert [point["loss"] for point in found["points"]] == [2.0, None, 1.5, None]
     assert (found["best"]["iter"], found["best"]["checkpoint"]) == (3, None)
     json.dumps(found, allow_nan=False)
+
+
+def validated(step: int, loss: float, log: bool, by_epoch: bool) -> str:
+    """What mmengine 0.10.7 leaves of a validation: its loss under its own name and summed up as val_loss."""
+    if log:
+        head = f"Epoch(val) [{step}][8/8]" if by_epoch else "Iter(val) [8/8]"
+        return f"2026/11/24 14:43:01 - mmengine - INFO - {head}    loss: {loss}  val_loss: {loss}  time: 0.1"
+    return f'{{"loss": {loss}, "val_loss": {loss}, "data_time": 0.01, "time": 0.1, "step": {step}}}'
+
+
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize("by_epoch", [True, False])
+def test_where_it_was_validated_that_loss_decides(tmp_path: Path, log: bool, by_epoch: bool) -> None:
+    """Training loss falls to the end, validation loss rises again from 200 on: 200 is the best."""
+    work_dir = tmp_path / "工作 区" / "w [1]"
+    line = log_line if log else scalars_line
+    lines = []
+    for epoch, loss in enumerate([1.5, 0.9, math.nan, 1.2], 1):
+        lines += [line(i, 3 - i / 200) for i in range(100 * epoch - 90, 100 * epoch + 10, 10)]
+        lines.append(validated(epoch if by_epoch else 100 * epoch, loss, log, by_epoch).replace("nan", "NaN"))
+    folder = work_dir / "20261124_100000"
+    write_start(folder, [], log, not log)
+    file = folder / f"{folder.name}.log" if log else folder / "vis_data" / "scalars.json"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for iteration in (150, 250, 400):
+        (work_dir / f"iter_{iteration}.pth").touch()
+    found = report(work_dir)
+    assert [one["iter"] for one in found["validation"]] == [100, 200, 300, 400]
+    assert [one["loss"] for one in found["validation"]] == [1.5, 0.9, None, 1.2]
+    assert [point["iter"] for point in found["points"]] == list(range(10, 410, 10)), (
+        "no point is a validation"
+    )
+    best = found["best"]
+    assert (best["by"], best["iter"], best["loss"], best["checkpoint_iter"]) == ("validation", 200, 0.9, 250)
+
+
+def test_a_validation_of_an_abandoned_branch_does_not_count(tmp_path: Path) -> None:
+    """Gone on from 100: what an earlier start measured beyond is of weights that are gone."""
+    work_dir = tmp_path / "w"
+    for name, first, loss in (("20261124_100000", 10, 0.1), ("20261124_110000", 110, 0.5)):
+        folder = work_dir / name
+        write_start(folder, [], False, True)
+        lines = [scalars_line(i, 1.0) for i in range(first, first + 200, 10)]
+        lines.append(validated(first + 190, loss, False, False))
+        (folder / "vis_data" / "scalars.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert report(work_dir)["validation"] == [{"iter": 300, "loss": 0.5}]
 
 
 def test_an_empty_folder_has_no_curve(tmp_path: Path) -> None:

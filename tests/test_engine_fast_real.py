@@ -19,8 +19,10 @@ def with_acceleration(run: RunPaths, **settings: object) -> RunPaths:
     return run
 
 
-@pytest.mark.parametrize("options", [(), ("--no-replay",)])
-@pytest.mark.parametrize("settings", [{"padding_free": False}, {}, {"checkpointed_layers": 1}])
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [({"padding_free": False}, ("--no-replay",)), ({}, ()), ({"checkpointed_layers": 1}, ())],
+)
 def test_the_curve_is_xtuners_own(
     workspace: Workspace, model: Path, settings: dict[str, object], options: tuple[str, ...]
 ) -> None:

@@ -28,6 +28,9 @@ from tests.internlm_model import SPECIAL, into_pickles, make_internlm
 from tests.small_model import CHAT_TEMPLATE, make_small_model
 from tests.test_engine_native_llama import awkward_texts
 
+# It loads torch, transformers and small models of theirs.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:

@@ -19,6 +19,8 @@ from tests.internlm_model import SPECIAL, TOKENIZERS, tokenizer_config
 from tests.record_internlm import OWN, RECORDED, SEQUENCES, SIZES
 from tests.test_data_conversations import ODD_TEXTS
 
+# It loads torch, transformers and small models of theirs.
+pytestmark = pytest.mark.slow
 KINDS = ("internlm", "internlm2")
 
 

@@ -18,6 +18,7 @@ from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State
 from core.paths import PROJECT, RunPaths, Workspace
 from core.steps import convert, merge, train
+from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
 from tests.command_line import cli, last_json, make_data
 from tests.known_answers import know_answers
@@ -71,7 +72,7 @@ def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Work
     recipe = train.recipe_of(run)
     launch(run.job("train"), train.plan(run, recipe))
     deadline = time.monotonic() + 120
-    while len(train.checkpoints(run.work_dir)) < 2:
+    while len(checkpoints(run.work_dir)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     stop(run.job("train"), by="test")
@@ -79,7 +80,7 @@ def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Work
     left = train.read(run)
     assert not list(run.work_dir.glob(".*.partial")) and left.iteration % 3 == 0
     whole = "import sys, torch; torch.load(sys.argv[1], map_location='cpu', weights_only=False)"
-    for found in train.checkpoints(run.work_dir):
+    for found in checkpoints(run.work_dir):
         subprocess.run([sys.executable, "-c", whole, found.checkpoint], check=True, timeout=60)
     end = max(left.iteration + 4, 30)  # beyond the warm-up, however early the stop came
     run.config.write_text(config.replace("max_iters = 400", f"max_iters = {end}"), encoding="utf-8")

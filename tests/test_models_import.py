@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.command_line import cli, command, environment, last_json
 from tests.conftest import end_leftovers
 from tests.hub_server import COMMIT, Fault, Hub, serving
 from tests.internlm_model import into_pickles, make_internlm
+from tests.marks import slow_but
 from tests.small_model import make_small_model
 
 HUBS = ("huggingface", "modelscope")
@@ -37,6 +39,12 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     found.root.mkdir(parents=True)
     yield found
     end_leftovers(tmp_path)
+
+
+@pytest.fixture(params=["tests.fake_engine", pytest.param("core.engine", marks=pytest.mark.slow)])
+def engine(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What makes the model's folder, as the environment names it: the real engine loads torch for it."""
+    return {"TUNEBOARD_ENGINE": request.param}
 
 
 @pytest.fixture
@@ -61,9 +69,9 @@ def models(workspace: Workspace, **added: str) -> dict[str, dict[str, Any]]:
 # --- from a folder ---
 
 
-def test_a_folder_by_a_name_of_any_kind(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_folder_by_a_name_of_any_kind(workspace: Workspace, tmp_path: Path, engine: dict[str, str]) -> None:
     source = make_small_model(tmp_path / "源 'x'")
-    done = last_json(take_in(workspace, None, source, "--name", "../我的 模型 №1"))
+    done = last_json(take_in(workspace, None, source, "--name", "../我的 模型 №1", **engine))
     folder = Path(done["folder"])
     assert folder.parent == workspace.models and (done["how"], done["source"]) == ("link", str(source))
     assert (done["architecture"], done["template"], done["trainable"]) == (
@@ -75,13 +83,15 @@ def test_a_folder_by_a_name_of_any_kind(workspace: Workspace, tmp_path: Path) ->
     assert models(workspace)[folder.name]["parameters"] == done["parameters"] == 139_584
 
 
-def test_twice_is_harmless_and_another_model_is_not_overwritten(workspace: Workspace, tmp_path: Path) -> None:
+def test_twice_is_harmless_and_another_model_is_not_overwritten(
+    workspace: Workspace, tmp_path: Path, engine: dict[str, str]
+) -> None:
     source, other = make_small_model(tmp_path / "one"), make_small_model(tmp_path / "two", seed=1)
-    first = last_json(take_in(workspace, None, source, "--name", "m"))
+    first = last_json(take_in(workspace, None, source, "--name", "m", **engine))
     weights = Path(first["folder"]) / "model.safetensors"
     before = weights.lstat().st_mtime_ns
-    assert last_json(take_in(workspace, None, source, "--name", "m")) == first
-    refused = take_in(workspace, None, other, "--name", "M")
+    assert last_json(take_in(workspace, None, source, "--name", "m", **engine)) == first
+    refused = take_in(workspace, None, other, "--name", "M", **engine)
     assert refused.returncode == 2 and "called m already" in refused.stderr
     assert weights.lstat().st_mtime_ns == before and not (tmp_path / "two" / "x").exists()
 
@@ -91,11 +101,14 @@ def test_the_starter_s_name_is_taken(workspace: Workspace, tmp_path: Path) -> No
     assert refused.returncode == 2 and "called starter already" in refused.stderr
 
 
-def test_without_a_name_it_keeps_its_own(workspace: Workspace, tmp_path: Path) -> None:
-    done = last_json(take_in(workspace, None, make_small_model(tmp_path / "My Model"), "--copy"))
+def test_without_a_name_it_keeps_its_own(
+    workspace: Workspace, tmp_path: Path, engine: dict[str, str]
+) -> None:
+    done = last_json(take_in(workspace, None, make_small_model(tmp_path / "My Model"), "--copy", **engine))
     assert (done["name"], done["how"]) == ("my-model", "copy")
 
 
+@pytest.mark.slow
 def test_internlm_from_a_folder(workspace: Workspace, tmp_path: Path) -> None:
     source = make_internlm(tmp_path / "internlm2 chat", "internlm2")
     refused = cli("data", "--name", "Zoë", "--model", source, "--workspace", workspace.root, cwd=tmp_path)
@@ -140,6 +153,7 @@ def test_a_broken_folder_hides_no_other_in_the_list(workspace: Workspace) -> Non
 # --- from a hub, to the end ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", HUBS)
 def test_a_model_from_a_hub(workspace: Workspace, hub: Hub, where: str) -> None:
     done = last_json(take_in(workspace, hub, REPO, "--hub", where, "--name", "tiny"))
@@ -153,6 +167,7 @@ def test_a_model_from_a_hub(workspace: Workspace, hub: Hub, where: str) -> None:
     assert len(hub.asked) == asked, "what is there was asked for again"
 
 
+@pytest.mark.slow
 def test_internlm_from_a_hub_in_pickles(workspace: Workspace, hub: Hub, tmp_path: Path) -> None:
     source = make_internlm(tmp_path / "v1", "internlm")
     into_pickles(source)
@@ -166,6 +181,7 @@ def test_internlm_from_a_hub_in_pickles(workspace: Workspace, hub: Hub, tmp_path
     assert (done["how"], done["template"], done["origin"]) == ("convert", "internlm_chat", "internlm")
 
 
+@pytest.mark.slow
 def test_a_stopped_download_goes_on_where_it_was(workspace: Workspace, hub: Hub, large: str) -> None:
     """Interrupted at the keyboard while the weights are on their way; what had arrived is not sent again."""
     reached = threading.Event()
@@ -214,7 +230,8 @@ def large(hub: Hub, tmp_path: Path) -> str:
 @pytest.fixture
 def fetch(workspace: Workspace, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Run the download's own job to its end; returns the folder of what came."""
-    for name, value in hub.environment(HF_HOME=str(workspace.root / "hf"), TUNEBOARD_LANG="en").items():
+    added = {"HF_HOME": str(workspace.root / "hf"), "TUNEBOARD_LANG": "en", "TUNEBOARD_HUB_PAUSE": "0.02"}
+    for name, value in hub.environment(**added).items():
         monkeypatch.setenv(name, value)
 
     def run(where: Any, repo: str = REPO, revision: str | None = None) -> Path:
@@ -290,8 +307,10 @@ def test_a_file_of_other_content_is_fetched_anew_and_then_refused(fetch: Fetch, 
     assert not weights.exists()
 
 
-@pytest.mark.parametrize("where", HUBS)
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize(
+    ("where", "status"),
+    slow_but({("huggingface", 429), ("modelscope", 503)}, product(HUBS, (429, 500, 503))),
+)
 def test_what_passes_is_waited_for(fetch: Fetch, hub: Hub, where: str, status: int) -> None:
     hub.faults += [
         Fault(r"GET /api/", status=status, times=1, headers={"Retry-After": "1"}),
@@ -301,22 +320,27 @@ def test_what_passes_is_waited_for(fetch: Fetch, hub: Hub, where: str, status: i
     assert (fetch(where) / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        (Fault(r"/api/", status=401), "no such model|accept the token"),
-        (Fault(r"/api/", status=403), "ask for access"),
-        (Fault(r"/api/", status=403, headers={"X-Error-Code": "GatedRepo"}), "ask for access"),
-        (Fault(r"/api/", status=404, headers={"X-Error-Code": "RepoNotFound"}), "no such model"),
-        (Fault(r"/api/", status=429), "too much was asked"),
-        (Fault(r"/api/", status=500), "HTTP 500"),
-        (Fault(r"/api/", status=418), "HTTP 418"),
-        (Fault(r"[/=]config\.json", status=403), "ask for access"),
-    ],
+REFUSALS = (
+    ("/api/", 401, "", "no such model|accept the token"),
+    ("/api/", 403, "", "ask for access"),
+    ("/api/", 403, "GatedRepo", "ask for access"),
+    ("/api/", 404, "RepoNotFound", "no such model"),
+    ("/api/", 429, "", "too much was asked"),
+    ("/api/", 500, "", "HTTP 500"),
+    ("/api/", 418, "", "HTTP 418"),
+    (r"[/=]config\.json", 403, "", "ask for access"),
 )
-@pytest.mark.parametrize("where", HUBS)
-def test_what_a_hub_refuses_is_said(fetch: Fetch, hub: Hub, where: str, fault: Fault, words: str) -> None:
-    hub.faults.append(Fault(fault.path, fault.status, headers=fault.headers))
+FAST_REFUSALS = {("huggingface", *REFUSALS[2]), ("modelscope", *REFUSALS[0]), ("modelscope", *REFUSALS[5])}
+
+
+@pytest.mark.parametrize(
+    ("where", "path", "status", "code", "words"),
+    slow_but(FAST_REFUSALS, [(where, *refusal) for where in HUBS for refusal in REFUSALS]),
+)
+def test_what_a_hub_refuses_is_said(
+    fetch: Fetch, hub: Hub, where: str, path: str, status: int, code: str, words: str
+) -> None:
+    hub.faults.append(Fault(path, status, headers={"X-Error-Code": code} if code else {}))
     with pytest.raises(DownloadFailed, match=words) as caught:
         fetch(where)
     assert f"{where}:{REPO} was not downloaded" in str(caught.value) and "\n" not in str(caught.value)

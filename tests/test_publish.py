@@ -175,7 +175,7 @@ def test_what_may_not_leave(
 ) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "kasimir-the-user")
     monkeypatch.setattr(socket, "gethostname", lambda: "turing-42.example")
-    run = make_publishable(workspace)
+    run = make_publishable(workspace, logged=False)
     own = Path(str(published(workspace, run, Order("adapter"))["where"])) / "README.md"
     edited = own.read_text(encoding="utf-8") + text.format(root=workspace.root)
     write_text(PublishPaths(run).card("adapter"), edited)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from core.wording import say, sentences
 from tests import fake_hugging_face, fake_modelscope
 from tests.command_line import command, environment
 from tests.fake_hub import State
+from tests.marks import slow_but
 from tests.publishable import Silent, make_publishable, published, without_keyring
 
 TOKENS = {"huggingface": fake_hugging_face.TOKEN, "modelscope": fake_modelscope.TOKEN}
@@ -60,7 +62,7 @@ def hubs(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
 
 @pytest.fixture
 def run(workspace: Workspace) -> RunPaths:
-    return make_publishable(workspace, "Ada")
+    return make_publishable(workspace, "Ada", logged=False)
 
 
 @pytest.fixture
@@ -88,8 +90,10 @@ def refusal(to: To, parcel: Parcel, record: Path) -> str:
     return say(f"hub.no.{caught.value.key}", "en", **{"page": PAGES[to], **caught.value.values})
 
 
-@pytest.mark.parametrize("to", BOTH)
-@pytest.mark.parametrize("what", ["adapter", "merged"])
+@pytest.mark.parametrize(
+    ("to", "what"),
+    slow_but({("huggingface", "adapter"), ("modelscope", "merged")}, product(BOTH, ("adapter", "merged"))),
+)
 def test_it_is_there_private_and_proved(
     workspace: Workspace, hubs: dict[To, State], run: RunPaths, to: To, what: str
 ) -> None:
@@ -108,7 +112,7 @@ def test_it_is_there_private_and_proved(
     assert not list(run.root.rglob("fetched")), "what was fetched is removed"
 
 
-@pytest.mark.parametrize("to", BOTH)
+@pytest.mark.parametrize("to", slow_but([("modelscope",)], zip(BOTH)))
 def test_an_app_has_a_place_of_its_own(
     workspace: Workspace, hubs: dict[To, State], run: RunPaths, to: To
 ) -> None:
@@ -138,7 +142,9 @@ FAULTS: tuple[tuple[To, str, int, str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("to", "where", "status", "sentence"), FAULTS)
+@pytest.mark.parametrize(
+    ("to", "where", "status", "sentence"), slow_but({FAULTS[0], FAULTS[3], FAULTS[8], FAULTS[10]}, FAULTS)
+)
 def test_each_no_is_a_sentence(
     hubs: dict[To, State], parcel: Parcel, tmp_path: Path, to: To, where: str, status: int, sentence: str
 ) -> None:
@@ -154,7 +160,7 @@ def test_words_of_a_quota(hubs: dict[To, State], parcel: Parcel, tmp_path: Path)
     assert "space there is used up" in refusal("huggingface", parcel, tmp_path)
 
 
-@pytest.mark.parametrize("to", BOTH)
+@pytest.mark.parametrize("to", slow_but([("modelscope",)], zip(BOTH)))
 def test_a_connection_that_breaks_in_a_file(
     hubs: dict[To, State], parcel: Parcel, tmp_path: Path, to: To
 ) -> None:
@@ -301,16 +307,15 @@ def test_who_may_write_where(hubs: dict[To, State], parcel: Parcel, tmp_path: Pa
     assert "may only read" in refusal("huggingface", parcel, tmp_path)
 
 
-@pytest.mark.parametrize("to", BOTH)
-@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1"])
+@pytest.mark.parametrize("to", slow_but([("huggingface",)], zip(BOTH)))
 def test_no_network(
     hubs: dict[To, State],
     parcel: Parcel,
     tmp_path: Path,
     to: To,
-    endpoint: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    endpoint = "http://127.0.0.1:1"
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", endpoint)
     said = refusal(to, parcel, tmp_path)
@@ -388,6 +393,7 @@ def test_the_system_s_keyring_comes_first(
     assert tokens.read("huggingface") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", BOTH)
 def test_the_token_is_nowhere(
     workspace: Workspace, hubs: dict[To, State], run: RunPaths, to: To, tmp_path: Path

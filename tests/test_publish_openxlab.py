@@ -24,6 +24,7 @@ from core.wording import say
 from tests.command_line import command, environment
 from tests.fake_hub import Repo, State
 from tests.fake_openxlab import AK, JWT, SK, TOKEN, openxlab
+from tests.marks import slow_but
 from tests.publishable import Silent, make_publishable, published, without_keyring
 from tests.test_publish_hubs import processes
 
@@ -92,6 +93,7 @@ def weights(parcel: Parcel) -> bytes:
     return (parcel.folder / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_it_is_there_private_and_proved(workspace: Workspace, hub: State, run: RunPaths) -> None:
     progress, order = Silent(), Order("merged", "openxlab", repo=REPO)
     result = published_with(workspace, run, order, progress)
@@ -124,7 +126,7 @@ def test_what_changed_is_sent_alone(hub: State, parcel: Parcel, tmp_path: Path) 
     assert hub.repos[REPO].files == {file.name: file.read_bytes() for file in parcel.folder.iterdir()}
 
 
-@pytest.mark.parametrize("fault", ["drop", 503, 403])
+@pytest.mark.parametrize("fault", slow_but([("drop",)], [("drop",), (503,), (403,)]))
 def test_it_goes_on_with_the_part_that_broke(
     hub: State, parcel: Parcel, tmp_path: Path, fault: int | str
 ) -> None:
@@ -154,18 +156,18 @@ def test_an_upload_that_the_hub_forgot_begins_anew(hub: State, parcel: Parcel, t
     assert hub.repos[REPO].files["model.safetensors"] == weights(parcel)
 
 
-@pytest.mark.parametrize(
-    ("where", "status", "sentence"),
-    [
-        ("open/auth", 401, "token is not valid"),
-        ("createModelRepository", 403, "not permitted"),
-        ("createModelRepository", 500, "trouble of its own"),
-        ("getUploadSignature", 429, "asked too often"),
-        ("getFileDownloadUrl", 404, "is not there"),
-        (PUT, 402, "space there is used up"),
-        (PUT, 413, "smaller pieces"),
-    ],
+NOES = (
+    ("open/auth", 401, "token is not valid"),
+    ("createModelRepository", 403, "not permitted"),
+    ("createModelRepository", 500, "trouble of its own"),
+    ("getUploadSignature", 429, "asked too often"),
+    ("getFileDownloadUrl", 404, "is not there"),
+    (PUT, 402, "space there is used up"),
+    (PUT, 413, "smaller pieces"),
 )
+
+
+@pytest.mark.parametrize(("where", "status", "sentence"), slow_but({NOES[0], NOES[5]}, NOES))
 def test_each_no_is_a_sentence(
     hub: State, parcel: Parcel, tmp_path: Path, where: str, status: int, sentence: str
 ) -> None:
@@ -245,6 +247,7 @@ def test_no_way_there(
     assert sentence in refusal(parcel, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_arrives_changed_is_said(workspace: Workspace, hub: State, run: RunPaths) -> None:
     def spoil() -> None:
         while REPO not in hub.repos or "config.json" not in hub.repos[REPO].files:
@@ -271,6 +274,7 @@ def test_without_keys(workspace: Workspace, hub: State, run: RunPaths) -> None:
     assert not PublishPaths(run).bundle("adapter").exists(), "said before anything is made"
 
 
+@pytest.mark.slow
 def test_the_keys_are_nowhere(workspace: Workspace, hub: State, run: RunPaths, tmp_path: Path) -> None:
     """Not in any file that was written, nor in any process's arguments or environment, though the hub repeats
     them in its messages."""
@@ -330,6 +334,7 @@ def test_a_client_that_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(StepFailed) as caught:
         client_venv.install(client, tmp_path / "job")
     said = caught.value.text("en")
-    assert "openxlab" in said and "publish to a folder" in said and "Traceback" not in said
+    assert "openxlab" in said, said
+    assert "publish to a folder" in said and "Traceback" not in said
     assert not client_venv.is_ready(client)
     assert os.environ["UV_OFFLINE"] == "1"

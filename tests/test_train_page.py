@@ -19,6 +19,8 @@ from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
 from core.paths import RunPaths, Workspace
 from core.steps import train
+from core.steps.checkpoints import Trained
+from core.steps.checkpoints import checkpoints as checkpoints_of
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
 from ui.train_panel import answers_html, split_sample
@@ -51,7 +53,7 @@ def until(true: Callable[[], object]) -> None:
 
 
 def checkpoints(run: RunPaths) -> list[int]:
-    return [found.iteration for found in train.checkpoints(run.work_dir)]
+    return [found.iteration for found in checkpoints_of(run.work_dir)]
 
 
 def state(run: RunPaths) -> State:
@@ -134,7 +136,7 @@ def test_a_failure_is_explained_with_its_line_and_the_way_on(workspace: Workspac
     assert "GPU ran out of memory" in error.value and not page.exception
     assert page.code[0].value.startswith("torch.OutOfMemoryError: CUDA out of memory")
     assert "failed" in badge(page) and has_chart(page, run)
-    assert buttons(page) == {"resume", "again_do"}
+    assert buttons(page) == {f"smaller {run.id}", "resume", "again_do"}
     assert page.button(key="resume").label == "Go on from iteration 20"
 
 
@@ -170,7 +172,7 @@ def test_deepspeed_checkpoints_are_folders(workspace: Workspace) -> None:
     end_training(make_run(workspace, datetime(2026, 1, 2)))
     whole = next(workspace.runs.glob("*/train/work_dir/iter_40.pth")).read_bytes()
     (folder / "mp_rank_00_model_states.pt").write_bytes(whole)
-    assert train.resumable(run) == train.Trained(folder, 10)
+    assert train.resumable(run) == Trained(folder, 10)
     (folder / "zero_pp_rank_0_optim_states.pt").write_bytes(whole[:50])
     assert train.resumable(run) is None
 

@@ -1,4 +1,7 @@
-"""A person's walk through the real dashboard in a real browser: with the fast engine, once with the real."""
+"""A person's walk through the real dashboard in a real browser: with the fast engine, once with the real.
+
+One of them is among the fast tests, so that a page that no browser can draw is seen at once.
+"""
 
 import re
 import shutil
@@ -92,6 +95,7 @@ def address(server: Dashboard, step: str, run: RunPaths) -> str:
     return f"http://127.0.0.1:{server.port}/{where}?run={run.id}"
 
 
+@pytest.mark.slow
 def test_from_a_name_to_a_chat_though_the_server_is_killed_in_between(
     browser: Browser, workspace: Workspace
 ) -> None:
@@ -123,6 +127,7 @@ def test_from_a_name_to_a_chat_though_the_server_is_killed_in_between(
     page.context.close()
 
 
+@pytest.mark.slow
 def test_two_people_see_the_same_and_a_stop_in_one_tab_shows_in_the_other(
     browser: Browser, workspace: Workspace
 ) -> None:
@@ -142,6 +147,7 @@ def test_two_people_see_the_same_and_a_stop_in_one_tab_shows_in_the_other(
         two.context.close()
 
 
+@pytest.mark.slow
 def test_the_language_follows_the_browser_and_switching_it_keeps_the_form(
     browser: Browser, workspace: Workspace
 ) -> None:
@@ -160,6 +166,7 @@ def test_the_language_follows_the_browser_and_switching_it_keeps_the_form(
         page.context.close()
 
 
+@pytest.mark.slow
 def test_every_page_fits_a_phone_says_no_traceback_loads_no_model_library_and_asks_no_other_host(
     browser: Browser, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +194,7 @@ def test_every_page_fits_a_phone_says_no_traceback_loads_no_model_library_and_as
     assert (workspace.log).read_text(encoding="utf-8") == ""
 
 
+@pytest.mark.slow
 def test_a_run_is_renamed_and_deleted_after_asking(browser: Browser, workspace: Workspace) -> None:
     with Dashboard(workspace.root, **FAKE) as server:
         page = tab(browser)
@@ -260,6 +268,7 @@ def test_the_starter_learns_a_name_and_says_it_in_the_chat(browser: Browser, wor
         page.context.close()
 
 
+@pytest.mark.slow
 def test_what_nobody_foresaw_is_one_sentence_on_the_page_and_whole_in_the_log(
     browser: Browser, workspace: Workspace
 ) -> None:
@@ -277,6 +286,7 @@ def test_what_nobody_foresaw_is_one_sentence_on_the_page_and_whole_in_the_log(
     shutil.rmtree(broken)
 
 
+@pytest.mark.slow
 def test_behind_a_proxys_path_with_a_password(browser: Browser, workspace: Workspace) -> None:
     options = ("--base-url-path=lab/tune", "--password")
     with Dashboard(workspace.root, *options, TUNEBOARD_PASSWORD="密 码", **FAKE) as server:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from core.errors import InTheWay, NoSuchConfig, NotARecipe
 from core.recipe.recipe import Recipe
 from core.recipe.xtuner_config import write_config
-from core.recipe.xtuner_file.catalog import copy, find, search, shipped
+from core.recipe.xtuner_file.catalog import Shipped, copy, find, search, shipped
 from core.recipe.xtuner_file.compare import REASONS
 from core.recipe.xtuner_file.opening import PLACES, Opened, open_config
 from core.recipe.xtuner_file.reader import read_config
@@ -33,7 +34,11 @@ KINDS = {
     "none": 4,
 }
 EVERY = shipped()
-SFT = [one for one in EVERY if kind(one) == "sft"]
+
+
+@cache
+def fine_tunings() -> list[Shipped]:
+    return [one for one in EVERY if kind(one) == "sft"]
 
 
 def open_shipped(name: str) -> Opened:
@@ -57,7 +62,7 @@ def test_every_config_is_of_a_known_kind() -> None:
 
 def test_every_fine_tuning_on_conversations_opens() -> None:
     """All 478 of 594; the whole takes two seconds."""
-    for one in SFT:
+    for one in fine_tunings():
         found = open_config(one.file.read_bytes(), one.name)
         recipe = found.recipe
         assert recipe.model != "?" and recipe.data != "?", one.name
@@ -69,7 +74,7 @@ def test_every_fine_tuning_on_conversations_opens() -> None:
 
 def test_all_that_is_read_is_followed() -> None:
     """None of XTuner's own configs has an expression that the reader gives up on."""
-    for one in SFT:
+    for one in fine_tunings():
         values = read_config(one.file.read_bytes(), one.name)
         assert not [name for name, value in values.items() if isinstance(value, Unread)], one.name
 

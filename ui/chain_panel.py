@@ -12,6 +12,7 @@ from core.paths import RunPaths, Workspace
 from core.runs import read_run
 from ui.frame import ICONS, go_to, shown_errors
 from ui.run_list import shown
+from ui.smaller import offer_smaller
 from ui.text import t
 
 EVERY = 2.0
@@ -81,6 +82,7 @@ def _result(run: RunPaths) -> None:
 def _go_on(workspace: Workspace, run: RunPaths) -> None:
     if why := chain.failure(workspace, run):
         st.error(why, icon=":material/error:")
-    if st.button(t("chain.go_on"), key="chain_go_on", type="primary", icon=":material/play_circle:"):
+    kind = "secondary" if offer_smaller(workspace, run) else "primary"
+    if st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):
         chain.go_on(run)
         st.rerun()

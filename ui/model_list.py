@@ -19,6 +19,7 @@ from core.steps import download, import_model
 from core.steps.step import counted, megabytes
 from ui.frame import STARTING, shown_errors
 from ui.job_panel import is_live, status_of
+from ui.model_delete import offer_deleting
 from ui.step_panel import Work, begin, follow_work
 from ui.text import language, t
 
@@ -39,6 +40,7 @@ def models_section(workspace: Workspace) -> None:
                 st.caption(t("page.models.lead") if models else t("page.models.none"))
                 if models:
                     _table(models)
+                    offer_deleting(workspace, models)
                 _form(workspace)
 
 

@@ -1,8 +1,8 @@
-"""Models: which there are, and taking one in."""
+"""Models: which there are, taking one in, and deleting one."""
 
 import argparse
 
-from core import importing
+from core import importing, model_users
 from core.commands.room import Commands, Options, Result
 from core.hubs import HUBS, source_of
 from core.paths import Workspace
@@ -19,14 +19,21 @@ def _import_model(options: argparse.Namespace, workspace: Workspace) -> Result:
         return importing.take_in(workspace, source, options.name, options.copy, shown)
 
 
+def _delete_model(options: argparse.Namespace, workspace: Workspace) -> Result:
+    return model_users.delete(workspace, options.model_name, options.runs_too)
+
+
 OPTIONS: Options = {
     "SOURCE": {"metavar": "DIR|REPO"},
     "--as": {"metavar": "NAME"},
     "--hub": {"choices": HUBS, "metavar": "|".join(HUBS)},
     "--revision": {"metavar": "REVISION"},
     "--copy": {"action": "store_true"},
+    "MODEL_NAME": {"metavar": "NAME"},
+    "--runs-too": {"action": "store_true"},
 }
 COMMANDS: Commands = {
     "models": (_models, ()),
     "models import": (_import_model, ("SOURCE", "--as", "--hub", "--revision", "--copy")),
+    "models delete": (_delete_model, ("MODEL_NAME", "--runs-too")),
 }

@@ -6,6 +6,7 @@ The request is a JSON file ``{"hub", "name", "revision", "folder"}``. Beside it 
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -19,14 +20,14 @@ from core.engine.refusal import refusing
 from core.errors import DownloadFailed
 from core.families import check_trainable, is_converted
 from core.files import folder_bytes, write_json
-from core.hubs import RemoteFile, Source, is_pickle, wanted
+from core.hubs import PAUSE_VARIABLE, RemoteFile, Source, is_pickle, wanted
 from core.models import read_object
 from core.steps.step import check_space
 from core.wording import say
 
 AT_ONCE = 4
-# Seconds to wait before each further try; a try that brought more bytes begins the count anew.
-PATIENCE = (0.5, 2.0, 8.0)
+# How often to try again when a try brought nothing. The first wait, in seconds, grows fourfold each time.
+MORE_TRIES, PAUSE, GROWTH = 3, 0.5, 4.0
 LONGEST_WAIT = 60.0
 SPARE = 50_000_000
 PIECE = re.compile(r"_\d+_\d+|\.incomplete|\.parallel_tmp")
@@ -132,14 +133,15 @@ def _digest(path: Path, kind: str) -> str:
 def _patiently(ask: Callable[[], T], source: Source, bytes_so_far: Callable[[], int]) -> T:
     """Ask until it works; give up when several tries in a row brought nothing. Raises DownloadFailed."""
     tries, before = 0, bytes_so_far()
+    pause = float(os.environ.get(PAUSE_VARIABLE) or PAUSE)
     while True:
         try:
             return ask()
         except Hiccup as hiccup:
             now = bytes_so_far()
             tries, before = (0 if now > before else tries), now
-            if tries == len(PATIENCE) or hiccup.wait > LONGEST_WAIT:
+            if tries == MORE_TRIES or hiccup.wait > LONGEST_WAIT:
                 raise DownloadFailed(source=source, reason=hiccup.reason) from hiccup
             print(f"trying again: {hiccup.reason}", flush=True)
-            time.sleep(max(PATIENCE[tries], hiccup.wait))
+            time.sleep(max(pause * GROWTH**tries, hiccup.wait))
             tries += 1

@@ -102,6 +102,7 @@ class ModelScope:
         _quietly()
         # core.engine.download tries again itself, for as long as anything comes.
         os.environ.setdefault("MODELSCOPE_API_MAX_RETRIES", "1")
+        os.environ.setdefault("MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS", "1")
         os.environ.setdefault("MODELSCOPE_DOWNLOAD_MAX_RETRIES", "1")
         import modelscope_hub
         from modelscope_hub import errors

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from core.jobs.points import VALUES, Point, parse_log_line, parse_scalars_line
+from core.jobs.points import VALUES, Point, parse_log_line, parse_scalars_line, parse_validation_line
 from core.jobs.samples import Sample, SampleReader
 from core.jobs.tail import LogTail
 
@@ -24,6 +24,7 @@ FIELDS = ("iter", *VALUES)
 Floats: TypeAlias = npt.NDArray[np.float64]
 Columns: TypeAlias = dict[str, Floats]
 
+_EPOCH_SAVED = re.compile(r"Saving checkpoint at (\d+) epochs")
 _TIME_FOLDER = re.compile(r"\d{8}_\d{6}")
 
 
@@ -71,6 +72,20 @@ class CurveReader:
             table = _joined([folder.best for folder in self._in_order()])
             self._columns = dict(zip(FIELDS, table, strict=True))
         return self._columns
+
+    @property
+    def validation(self) -> tuple[Floats, Floats]:
+        """The iterations at which the run was validated, and its losses there; empty for most runs.
+
+        What an earlier start measured beyond a later one's beginning is of weights that are gone.
+        """
+        kept: list[tuple[int, float]] = []
+        begin = math.inf
+        for folder in reversed(self._in_order()):
+            kept[:0] = [found for found in folder.validation if found[0] < begin]
+            begin = min([begin, *folder.best[0][:1]])
+        iterations, losses = np.array(kept, np.float64).reshape(-1, 2).T
+        return iterations, losses
 
     @property
     def total_iters(self) -> int | None:
@@ -129,6 +144,7 @@ class _TimeFolder:
         scalars, log = _files(folder)
         self._scalars, self._log = LogTail(scalars), LogTail(log)
         self._from_scalars, self._from_log = _Table(), _Table()
+        self._validated_in_scalars, self._validated_in_log = _Validations(), _Validations()
         self.samples = SampleReader()
         self.total_iters: int | None = None
         self.eta: float | None = None
@@ -137,6 +153,7 @@ class _TimeFolder:
         before = self._from_scalars.length, self._from_log.length
         for lines in self._scalars.blocks():
             self._from_scalars.add(_parsed(lines, parse_scalars_line))
+            self._validated_in_scalars.feed(lines, parse_scalars_line)
         for lines in self._log.blocks():
             self._read_log(lines)
         return before != (self._from_scalars.length, self._from_log.length)
@@ -147,13 +164,42 @@ class _TimeFolder:
         scalars, log = self._from_scalars, self._from_log
         return scalars.columns if scalars.length >= log.length else log.columns
 
+    @property
+    def validation(self) -> list[tuple[int, float]]:
+        """Of the same file as the points where both tell: a log's numbers are rounded."""
+        return max(self._validated_in_scalars.found, self._validated_in_log.found, key=len)
+
     def _read_log(self, lines: list[str]) -> None:
         self.samples.feed(lines)
         points = _parsed(lines, parse_log_line)
+        self._validated_in_log.feed(lines, parse_log_line)
         self._from_log.add(points)
         if points:
             self.total_iters = points[-1].total_iters or self.total_iters
             self.eta = points[-1].eta
+
+
+class _Validations:
+    """A file's validations, each at the training's iteration before it, whatever its own line counts."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, float]] = []
+        self._iteration = 0
+
+    def feed(self, lines: Iterable[str], parse: Callable[[str], Point | None]) -> None:
+        lines = list(lines)
+        if not any("val_loss" in line for line in lines):
+            self._iteration = _last_iteration(lines, parse) or self._iteration
+            return
+        for line in lines:
+            if found := parse_validation_line(line):
+                self.found.append((max(found[0], self._iteration), found[1]))
+            elif point := parse(line):
+                self._iteration = point.iter
+
+
+def _last_iteration(lines: list[str], parse: Callable[[str], Point | None]) -> int:
+    return next((point.iter for line in reversed(lines) if (point := parse(line))), 0)
 
 
 def _parsed(lines: Iterable[str], parse: Callable[[str], Point | None]) -> list[Point]:
@@ -183,6 +229,19 @@ def _point(row: tuple[float, ...], total_iters: int | None) -> Point:
     iteration, loss, *others = row
     values = {n: None if math.isnan(v) else v for n, v in zip(VALUES[1:], others, strict=True)}
     return Point(int(iteration), loss, **values, total_iters=total_iters)
+
+
+def epoch_ends(work_dir: Path) -> dict[int, int]:
+    """The last logged iteration before each epoch's checkpoint was written, as far as the logs tell."""
+    found: dict[int, int] = {}
+    for folder in sorted(_starts(work_dir)):
+        iteration = 0
+        for line in LogTail(_files(folder)[1]).read():
+            if point := parse_log_line(line):
+                iteration = point.iter
+            elif iteration and (match := _EPOCH_SAVED.search(line)):
+                found[int(match[1])] = iteration
+    return found
 
 
 def _starts(work_dir: Path) -> list[Path]:

@@ -9,6 +9,9 @@ _COUNT = r"\[\s*(?P<iter>\d+)/(?P<total>\d+)\]"
 _PROGRESS = re.compile(rf"(?:Iter\(train\) |Epoch\(train\)\s*\[\s*(?P<epoch>\d+)\]){_COUNT}(?P<values>.*)")
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf)"
 _VALUE = re.compile(rf"(\w+): ({_NUMBER})(?![\w.:])", re.IGNORECASE)
+_VALIDATION = re.compile(r"(?:Iter|Epoch)\(val\)")
+# mmengine 0.10.7 adds up a validation's losses under this name; one named "loss" stands beside it.
+_VALIDATION_LOSS = "val_loss"
 _ETA = re.compile(r"eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
 
 
@@ -58,12 +61,29 @@ def parse_scalars_line(line: str) -> Point | None:
         found = json.loads(line)  # Python's reader takes the bare NaN and Infinity that mmengine writes
     except ValueError:
         return None
-    if not isinstance(found, dict) or "loss" not in found:
+    if not isinstance(found, dict) or "loss" not in found or _VALIDATION_LOSS in found:
         return None
     count = found.get("iter", found.get("step"))
     return (
         _point(count, {name: _number(found.get(name)) for name in VALUES}) if isinstance(count, int) else None
     )
+
+
+def parse_validation_line(line: str) -> tuple[int, float] | None:
+    """Where a validation stood and its loss, from a line of either file; None for any other line.
+
+    Where is an iteration, or an epoch where a config logs by epochs, or 0: the log does not say it.
+    """
+    if _VALIDATION_LOSS not in line:
+        return None
+    if _VALIDATION.search(line):
+        values = {name: float(number) for name, number in _VALUE.findall(line)}
+        return (0, values[_VALIDATION_LOSS]) if _VALIDATION_LOSS in values else None
+    try:
+        found = json.loads(line)
+        return int(found.get("step", 0)), float(found[_VALIDATION_LOSS])
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
 
 
 def _point(

@@ -54,7 +54,9 @@ def install(client: ClientPaths, job: Path) -> None:
     check_space(client.root.parent, ROOM)
     make_folder(client.root.parent, exist_ok=True)
     try:
-        run_job("client", job, module_job("core.publish.client_venv", client.root, client.pins))
+        # uv breaks its sentences where the terminal of its starter ends: the last lines would be halves.
+        env = {"COLUMNS": "1000"}
+        run_job("client", job, module_job("core.publish.client_venv", client.root, client.pins, env=env))
     except StepFailed as error:
         log = JobPaths(job).log
         line = " ".join(map(str.strip, last_lines(log, LINES)))

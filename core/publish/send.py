@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.files import read_json, write_json
+from core.hubs import PAUSE_VARIABLE
 from core.publish import tokens
 from core.publish.hub import Hub, Parcel, Refusal
 
 PARCEL, SENT, REFUSAL, RECORD = "parcel.json", "sent.json", "refusal.json", "client.json"
 TRIES = 5
-PAUSE_VARIABLE = "TUNEBOARD_HUB_PAUSE"
 Result = TypeVar("Result")
 
 

@@ -24,6 +24,7 @@ from core.recipe.xtuner_file.compare import Difference
 from core.recipe.xtuner_file.opening import Opened, kind_of, open_config
 from core.recipe.xtuner_file.reader import read_config
 from core.steps import train
+from core.steps.checkpoints import checkpoints
 from core.steps.configs import row
 from core.wording import say
 
@@ -38,7 +39,7 @@ def adopt(workspace: Workspace, folder: Path, model: str | None, now: datetime) 
 
     Raises NotAWorkDir, NotAConfig, NotARecipe, NoSuchModel (only for a ``model`` that was given).
     """
-    folder = folder.expanduser().resolve()
+    folder = _resolved(folder)
     config = config_of(folder)
     opened = _open(config)
     base = _base(workspace, folder, opened.recipe.model, model)
@@ -56,6 +57,14 @@ def adopt(workspace: Workspace, folder: Path, model: str | None, now: datetime) 
     return run
 
 
+def _resolved(folder: Path) -> Path:
+    """The folder itself. Raises NotAWorkDir for what no folder can be called, or is nobody's home."""
+    try:
+        return folder.expanduser().resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NotAWorkDir(folder=folder, reason=say("file.ENOENT")) from error
+
+
 def known(workspace: Workspace, folder: Path) -> RunPaths | None:
     """The run that adopted this work_dir before."""
     for found in workspace.run_folders():
@@ -70,13 +79,19 @@ def config_of(folder: Path) -> Path:
 
     DeepSpeed 0.18.9 leaves a program of its own beside it (``zero_to_fp32.py``).
     """
-    if not folder.is_dir():
+    if not _is_folder(folder):
         raise NotAWorkDir(folder=folder, reason=say("file.ENOENT"))
     for pattern in ("*.py", "*/vis_data/config.py"):
         for file in sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime, reverse=True):
             if _trains(file):
                 return file
     raise NotAWorkDir(folder=folder, reason=say("work_dir.no_config"))
+
+
+def _is_folder(folder: Path) -> bool:
+    with suppress(OSError):  # a name that is too long
+        return folder.is_dir()
+    return False
 
 
 def _trains(file: Path) -> bool:
@@ -136,6 +151,6 @@ def as_json(run: RunPaths) -> dict[str, Any]:
         "work_dir": str(run.work_dir.resolve()),
         "model": recipe.model,
         "model_is_here": Path(recipe.model).is_dir(),
-        "checkpoints": [str(found.checkpoint) for found in train.checkpoints(run.work_dir)],
+        "checkpoints": [str(found.checkpoint) for found in checkpoints(run.work_dir)],
         "misfits": [row(one) for one in differences(run) if not one.on_purpose],
     }

@@ -86,12 +86,13 @@ class Remembered:
 
     def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[str, Answer]:
         """The answers to these questions; only what was never asked before costs a job."""
-        if missing := [ask for ask in asks if _key(ask) not in self._all()]:
+        known = self._all()
+        if missing := [ask for ask in asks if _key(ask) not in known]:
             answers = ask(job, self.model, self.speech, missing, device, update)
             new = {_key(one): asdict(answers[one.question]) for one in missing}
             # Of two processes at once the later one's file stays: the other's answers are asked again.
-            write_json(self.path, {**self._all(), **new})
-        known = self._all()
+            known = {**self._all(), **new}
+            write_json(self.path, known)
         return {one.question: Answer(**known[_key(one)]) for one in asks}
 
     def _all(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_file.opening import open_config
 from core.steps.adopt import config_of
-from core.steps.train import checkpoints, recipe_of
+from core.steps.checkpoints import checkpoints
+from core.steps.train import recipe_of
 from core.wording import say
 
 # The loss of one batch is noise: the mean of a twentieth of the curve around a point is compared.
@@ -27,9 +28,10 @@ WINDOW_SHARE, LONGEST_WINDOW = 0.05, 101
 
 @dataclass(frozen=True)
 class Best:
-    """Where the smoothed loss is lowest: the iteration, and of the checkpoints that are left the one whose
-    smoothed loss is lowest (None without any)."""
+    """Where the loss is lowest: the iteration, and of the checkpoints that are left the one whose loss is
+    lowest (None without any). ``by``: the validations' loss, else the training's, smoothed."""
 
+    by: Literal["validation", "training"]
     iter: int
     loss: float
     checkpoint: str | None
@@ -37,7 +39,8 @@ class Best:
 
 
 def report(work_dir: Path, recipe: Recipe | None = None) -> dict[str, Any]:
-    """``{"points", "answers", "best"}`` as ``--json`` prints them; a number that was none is null.
+    """``{"points", "validation", "answers", "best"}`` as ``--json`` prints them; a number that was none is
+    null.
 
     ``answers`` have question and answer apart where the recipe says what stands around them. Raises
     NotAWorkDir for a folder without a curve, answers or checkpoints.
@@ -49,9 +52,16 @@ def report(work_dir: Path, recipe: Recipe | None = None) -> dict[str, Any]:
     columns = reader.columns()
     if not len(columns["iter"]) and not reader.samples and not checkpoints(work_dir):
         raise NotAWorkDir(folder=work_dir, reason=say("work_dir.empty"))
-    found = best(columns["iter"], columns["loss"], work_dir)
+    validated, losses = reader.validation
+    found = _best("validation", validated, losses, work_dir) or _best(
+        "training", columns["iter"], around(columns["loss"]), work_dir
+    )
     return {
         "points": [dict(_point(row)) for row in zip(*(columns[f].tolist() for f in FIELDS), strict=True)],
+        "validation": [
+            {"iter": int(at), "loss": loss if math.isfinite(loss) else None}
+            for at, loss in zip(validated.tolist(), losses.tolist(), strict=True)
+        ],
         "answers": [_answer(sample, recipe) for sample in reader.samples],
         "best": asdict(found) if found else None,
     }
@@ -76,18 +86,24 @@ def _recipe_in(folder: Path) -> Recipe | None:
     return None
 
 
-def best(iterations: npt.NDArray[np.float64], losses: npt.NDArray[np.float64], work_dir: Path) -> Best | None:
+def _best(
+    by: Literal["validation", "training"],
+    iterations: npt.NDArray[np.float64],
+    losses: npt.NDArray[np.float64],
+    work_dir: Path,
+) -> Best | None:
     """The best place of a curve; None for one without a loss that is a number."""
-    smooth = around(losses)
-    if not np.isfinite(smooth).any():
+    finite = np.where(np.isfinite(losses), losses, np.inf)
+    if not np.isfinite(finite).any():
         return None
-    place = int(np.nanargmin(smooth))
-    kept = [(_at(iterations, smooth, one.iteration), one) for one in checkpoints(work_dir)]
+    place = int(np.argmin(finite))
+    kept = [(_at(iterations, losses, one.iteration), one) for one in checkpoints(work_dir)]
     rated = [(loss, one.iteration, one) for loss, one in kept if math.isfinite(loss)]
     chosen = min(rated, default=None, key=lambda found: found[:2])
     return Best(
+        by=by,
         iter=int(iterations[place]),
-        loss=round(float(smooth[place]), 6),
+        loss=round(float(losses[place]), 6),
         checkpoint=str(chosen[2].checkpoint) if chosen else None,
         checkpoint_iter=chosen[1] if chosen else None,
     )
@@ -109,10 +125,10 @@ def around(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(finite, mean, np.nan)
 
 
-def _at(iterations: npt.NDArray[np.float64], smooth: npt.NDArray[np.float64], iteration: int) -> float:
-    """The smoothed loss at the last logged iteration up to a checkpoint's; infinite without one."""
+def _at(iterations: npt.NDArray[np.float64], losses: npt.NDArray[np.float64], iteration: int) -> float:
+    """The loss at the last logged iteration up to a checkpoint's; infinite without one."""
     place = int(np.searchsorted(iterations, iteration, side="right")) - 1
-    return float(smooth[place]) if place >= 0 and np.isfinite(smooth[place]) else math.inf
+    return float(losses[place]) if place >= 0 and np.isfinite(losses[place]) else math.inf
 
 
 def _point(row: tuple[float, ...]) -> Iterator[tuple[str, float | int | None]]:

@@ -11,6 +11,7 @@ from core.errors import InputError
 from core.jobs.job import JobSpec
 from core.paths import RunPaths, Workspace
 from core.steps import convert, merge, train
+from core.steps.checkpoints import checkpoints
 from core.steps.step import command_job, module_job
 
 Kind = Literal["adapter", "merged"]
@@ -85,7 +86,7 @@ def made_at(folder: Path) -> float:
 
 
 def _artefacts(run: RunPaths) -> Iterator[Artefact]:
-    trained = train.checkpoints(run.work_dir)
+    trained = checkpoints(run.work_dir)
     source = trained[-1].checkpoint.stat().st_mtime if trained else 0.0
     for kind in KINDS:
         try:

@@ -3,12 +3,17 @@
 from dataclasses import asdict
 from typing import Any
 
-from core.jobs.job import read_record
-from core.machine import this_machine
+from core.jobs.explain import explain
+from core.jobs.job import JobPaths, read_record
+from core.jobs.status import State, read_status
+from core.jobs.tail import last_lines
+from core.machine import meters, this_machine
 from core.models import read_shape
 from core.paths import RunPaths
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import Memory, memory
+from core.recipe.recipe import Recipe
+from core.steps.step import LOG_LINES
 from core.steps.train import model_of, recipe_of
 
 # What the settings for a card are about.
@@ -22,6 +27,9 @@ CHOSEN = (
     "checkpointed_layers",
     "deepspeed",
 )
+OUT_OF_MEMORY = {"cuda_out_of_memory", "killed_out_of_memory"}
+# What a batch holds has to become smaller by so much at least: what ran out fitted by the formula, maybe.
+SPARED = 0.2
 
 
 def report(run: RunPaths, card: int | None) -> dict[str, Any]:
@@ -32,8 +40,7 @@ def report(run: RunPaths, card: int | None) -> dict[str, Any]:
     long as they may be. Raises MissingArtefact, NoSuchModel.
     """
     recipe, model, machine = recipe_of(run), model_of(run), this_machine()
-    shape = read_shape(model)
-    longest = int((read_record(run.data) or {}).get("longest", recipe.max_length))
+    shape, longest = read_shape(model), _longest(run, recipe)
     size = max((gpu.memory for gpu in machine.gpus), default=machine.memory)
     if card is not None:
         size = card * 2**30
@@ -48,6 +55,48 @@ def report(run: RunPaths, card: int | None) -> dict[str, Any]:
         if found
         else None,
     }
+
+
+def ran_out(run: RunPaths) -> bool:
+    """Whether the run's last training ended for want of memory."""
+    folder = run.job("train")
+    if not JobPaths(folder).spec.exists() or (status := read_status(folder)).state is not State.failed:
+        return False
+    cause = explain(last_lines(JobPaths(folder).log, LOG_LINES), status)
+    return cause is not None and cause.key in OUT_OF_MEMORY
+
+
+def smaller(run: RunPaths) -> Recipe | None:
+    """The recipe of a run that ran out of memory, as it fits what is free now; None when nothing does.
+
+    It holds clearly less than the one that ran out, whatever the formula said of that. Raises
+    MissingArtefact, NoSuchModel.
+    """
+    recipe, model = recipe_of(run), model_of(run)
+    shape, longest = read_shape(model), _longest(run, recipe)
+    held = memory(recipe, model, shape, longest)
+    room = min(free_memory(recipe), held.total - int(SPARED * (held.activations + held.logits)))
+    found = largest_that_fits(recipe, model, shape, room, longest)
+    return found.recipe if found else None
+
+
+def free_memory(recipe: Recipe) -> int:
+    """Bytes that a training may take now: what is free on the best GPU, else the machine's memory."""
+    machine = this_machine()
+    if recipe.device == "cuda" and (used := meters().gpus):
+        return max(gpu.memory - taken for gpu, (_, taken) in zip(machine.gpus, used, strict=False))
+    return machine.memory
+
+
+def changes(before: Recipe, after: Recipe) -> dict[str, tuple[object, object]]:
+    """What differs between two recipes' settings for a card: before and after, by field."""
+    found = {name: (getattr(before, name), getattr(after, name)) for name in CHOSEN}
+    return {name: (old, new) for name, (old, new) in found.items() if old != new}
+
+
+def _longest(run: RunPaths, recipe: Recipe) -> int:
+    """The longest conversation in tokens; where that is not known, as long as one may be."""
+    return int((read_record(run.data) or {}).get("longest", recipe.max_length))
 
 
 def _as_json(found: Memory) -> dict[str, int]:

@@ -3,15 +3,11 @@
 The command is XTuner's own training program on the config file that stands in the run's folder.
 """
 
-import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from zipfile import is_zipfile
 
 from core.data import parity
 from core.errors import AdoptedRun, MissingArtefact
@@ -24,19 +20,12 @@ from core.paths import RunPaths, Workspace
 from core.recipe.check import problems, settle
 from core.recipe.recipe import Recipe, from_yaml, invalid, to_yaml
 from core.recipe.xtuner_config import write_config
+from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
 
 PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
 # Weights of LoRA, its optimizer state and two checkpoints of them are small beside this.
 LOG_AND_CHECKPOINT_BYTES = 300_000_000
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The last checkpoint of a run and its iteration."""
-
-    checkpoint: Path
-    iteration: int
 
 
 def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
@@ -143,35 +132,18 @@ def model_of(run: RunPaths) -> Model:
     return read_model(Path(recipe_of(run).model))
 
 
-def checkpoints(work_dir: Path) -> list[Trained]:
-    """Checkpoints (``iter_N.pth``: a file, or with DeepSpeed a folder), the oldest first."""
-    return sorted(_checkpoints(work_dir), key=lambda found: found.iteration)
-
-
-def _checkpoints(work_dir: Path) -> Iterator[Trained]:
-    for path in work_dir.glob("iter_*.pth"):
-        if match := re.fullmatch(r"iter_(\d+)\.pth", path.name):
-            yield Trained(path, int(match[1]))
-
-
 def resumable(run: RunPaths) -> Trained | None:
     """The last checkpoint that is whole; None when training must begin anew."""
-    return next((found for found in reversed(checkpoints(run.work_dir)) if _whole(found.checkpoint)), None)
+    return next((found for found in reversed(checkpoints(run.work_dir)) if is_whole(found.checkpoint)), None)
 
 
-def _whole(checkpoint: Path) -> bool:
-    """torch writes a zip file, whose directory is at its end: half a file has none. DeepSpeed's checkpoint is
-    a folder of such files."""
-    files = list(checkpoint.glob("*.pt")) if checkpoint.is_dir() else [checkpoint]
-    return bool(files) and all(map(is_zipfile, files))
+def variant(workspace: Workspace, run: RunPaths, now: datetime, changed: Recipe | None = None) -> RunPaths:
+    """A new run on the same rows with the same recipe, to be changed, or with one that was ``changed``: what
+    was trained keeps its own.
 
-
-def variant(workspace: Workspace, run: RunPaths, now: datetime) -> RunPaths:
-    """A new run on the same rows with the same recipe, to be changed: what was trained keeps its own.
-
-    Raises MissingArtefact, NoSuchModel, NotWritable, DiskFull.
+    Raises MissingArtefact, NoSuchModel, NotWritable, DiskFull, InvalidRecipe.
     """
-    recipe, model, about = recipe_of(run), model_of(run), read_json(run.data)
+    recipe, model, about = changed or recipe_of(run), model_of(run), read_json(run.data)
     if about is None:
         raise MissingArtefact(what=run.data.name, where=run.root, step="data")
     new = workspace.new_run(about["name"], now)
@@ -184,5 +156,5 @@ def read(run: RunPaths) -> Trained:
     """The last checkpoint. Raises MissingArtefact."""
     found = checkpoints(run.work_dir)
     if not found:
-        raise MissingArtefact(what="iter_*.pth", where=run.work_dir, step="train")
+        raise MissingArtefact(what=NAMES, where=run.work_dir, step="train")
     return found[-1]

@@ -1,0 +1,185 @@
+"""The fast path beside transformers and PEFT: the same loss and the same gradients, to rounding."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from core.engine.fast.batches import collate, rounded
+from core.engine.fast.decoder import Batch, Decoder
+from core.engine.fast.groups import Unsupported
+from core.engine.fast.layers import check_layers
+from core.engine.fast.settings import Acceleration
+from core.engine.fast.step import Step
+from core.engine.patches import patch_xtuner
+
+pytestmark = pytest.mark.slow  # torch and transformers
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+SHAPE = {
+    "hidden_size": 64,
+    "intermediate_size": 112,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 199,
+    "max_position_embeddings": 256,
+    "sliding_window": None,
+}
+LENGTHS = (11, 29, 17)
+
+
+def make(kind: str = "llama", lora: dict[str, Any] | None = None, **shape: Any) -> Any:
+    """Random weights, and LoRA whose B is not zero."""
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**SHAPE, **shape}))
+    settings = {"r": 4, "lora_alpha": 12, "target_modules": list(TARGETS), **(lora or {})}
+    model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **settings)).train()
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name or name.endswith("bias"):
+            torch.nn.init.normal_(parameter, std=0.05)
+    return model
+
+
+def make_rows() -> list[dict[str, Any]]:
+    numbers = torch.Generator().manual_seed(1)
+    rows = [torch.randint(0, 199, (length,), generator=numbers).tolist() for length in LENGTHS]
+    return [{"input_ids": ids, "labels": [-100] * 5 + ids[5:]} for ids in rows]
+
+
+def gradients(model: Any, loss: Tensor) -> tuple[float, dict[str, Tensor]]:
+    model.zero_grad(set_to_none=True)
+    loss.backward()
+    return loss.item(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def plain(model: Any) -> tuple[float, dict[str, Tensor]]:
+    patch_xtuner()
+    from xtuner.dataset.collate_fns import default_collate_fn
+
+    return gradients(model, model(**default_collate_fn(make_rows())["data"], use_cache=False).loss)
+
+
+def fast(model: Any, settings: Acceleration) -> tuple[float, dict[str, Tensor]]:
+    base = model.get_base_model()
+    check_layers(base)
+    batch = collate(make_rows(), 64, settings.padding_free)["data"]["batch"]
+    return gradients(model, Decoder(base, settings).loss(batch))
+
+
+def same(found: tuple[float, dict[str, Tensor]], expected: tuple[float, dict[str, Tensor]]) -> None:
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    assert found[1].keys() == expected[1].keys() and found[1]
+    for name, gradient in expected[1].items():
+        assert (found[1][name] - gradient).norm() <= 1e-4 * gradient.norm(), name
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [("llama", {}), ("llama", {"attention_bias": True}), ("qwen2", {}), ("qwen3", {}), ("mistral", {})],
+)
+@pytest.mark.parametrize(
+    "settings",
+    [Acceleration(padding_free=False), Acceleration(), Acceleration(checkpointed_layers=2)],
+    ids=["padded", "in a line", "checkpointed"],
+)
+def test_loss_and_gradients(kind: str, shape: dict[str, Any], settings: Acceleration) -> None:
+    model = make(kind, **shape)
+    same(fast(model, settings), plain(model))
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [
+        {"target_modules": ["q_proj", "v_proj", "up_proj"]},
+        {"target_modules": ["down_proj"]},
+        {"layers_to_transform": [1, 2]},
+        {"r": 1},
+    ],
+    ids=str,
+)
+def test_lora_in_some_layers(lora: dict[str, Any]) -> None:
+    model = make(lora=lora)
+    same(fast(model, Acceleration()), plain(model))
+
+
+def test_dropout_drops_and_nothing_else() -> None:
+    """At a share that is almost nothing the loss is almost the same; at a half it is another each time."""
+    assert fast(make(lora={"lora_dropout": 1e-6}), Acceleration())[0] == pytest.approx(
+        plain(make())[0], rel=1e-4
+    )
+    model = make(lora={"lora_dropout": 0.5})
+    assert fast(model, Acceleration())[0] != fast(model, Acceleration())[0]
+
+
+def refused() -> Iterator[tuple[str, Any]]:
+    yield (
+        "GPT2LMHeadModel",
+        get_peft_model(
+            AutoModelForCausalLM.from_config(
+                AutoConfig.for_model("gpt2", n_embd=32, n_layer=1, n_head=2, vocab_size=99)
+            ),
+            LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True),
+        ),
+    )
+    yield "more than LoRA", make(lora={"use_dora": True})
+    yield "an MLP with gelu", make(hidden_act="gelu")
+    yield "sliding window", make("mistral", sliding_window=8)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_what_it_does_not_know_is_named(number: int) -> None:
+    words, model = list(refused())[number]
+    with pytest.raises(Unsupported, match=words):
+        check_layers(model.get_base_model())
+
+
+def test_a_batch_of_the_fast_path() -> None:
+    found = collate(make_rows(), 64)["data"]
+    batch: Batch = found["batch"]
+    assert (found["tokens"], len(batch.ids)) == (57, 64)
+    assert batch.ends is not None and batch.ends.tolist()[:5] == [0, 11, 40, 57, 64]
+    assert batch.positions[[0, 10, 11, 39, 40]].tolist() == [0, 10, 0, 28, 0]
+    assert batch.labels[[10, 39]].tolist() == [-100, -100], "no row is to say how the next begins"
+    assert batch.row_of_tokens()[[0, 10, 11, 40, 57]].tolist() == [0, 0, 1, 2, 3]
+
+
+def test_rows_of_one_length_stay_a_rectangle() -> None:
+    row = {"input_ids": list(range(32)), "labels": list(range(32))}
+    batch = collate([row, row], 64)["data"]["batch"]
+    assert batch.ends is None and (batch.rows, len(batch.ids)) == (2, 64)
+    assert batch.row_of_tokens().tolist() == [0] * 32 + [1] * 32
+
+
+def test_rows_that_xtuner_packed_do_not_read_each_other() -> None:
+    one, other, third = make_rows()
+    ids = one["input_ids"] + other["input_ids"] + third["input_ids"]
+    labels = one["labels"] + other["labels"] + third["labels"]
+    packed = {"input_ids": ids, "labels": labels, "cumulative_len": [0, 11, 40, 57]}
+    apart, together = collate([one, other, third], 64), collate([packed], 64)
+    for mine, theirs in zip(apart["data"]["batch"].tensors, together["data"]["batch"].tensors, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize("length", [1, 16, 17, 100, 511, 512, 513, 4000, 100_000])
+def test_lengths_are_rounded_up_a_little(length: int) -> None:
+    assert length <= rounded(length) <= max(16, length * 17 // 16 + 1)
+    assert rounded(rounded(length)) == rounded(length)
+
+
+def test_gradients_add_up_until_they_are_forgotten() -> None:
+    model = make()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    step = Step(Decoder(model.get_base_model(), Acceleration()), trained)
+    batch = collate(make_rows(), 64)["data"]["batch"]
+    step.run(batch, 1.0)
+    once = [parameter.grad.clone() for parameter in trained]
+    step.run(batch, 0.5)
+    for parameter, first in zip(trained, once, strict=True):
+        torch.testing.assert_close(parameter.grad, 1.5 * first)
+    step.forget()
+    assert all(not parameter.grad.any() for parameter in trained)
