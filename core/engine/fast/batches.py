@@ -16,7 +16,7 @@ from core.engine.fast.loss import IGNORED
 FULL = 0.95
 # Lengths are rounded up to one of few, so that shapes repeat; a 32nd of the length at most.
 SHAPES_PER_DOUBLING = 16
-SMALLEST = 16
+SMALLEST = 8
 
 
 def collate(rows: Sequence[Mapping[str, Any]], longest: int, padding_free: bool = True) -> dict[str, Any]:

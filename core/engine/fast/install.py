@@ -46,11 +46,20 @@ class Path:
 
     def take(self, finetune: Any) -> None:
         """For the model that was just built, unless it has something that the layers do not know."""
-        if refused := _refusal(base_model(finetune)) if finetune.use_lora else "a model without LoRA":
+        refused = self.refusal(base_model(finetune)) if finetune.use_lora else "a model without LoRA"
+        if refused:
             print_log(f"The fast path does not know {refused}: trained as XTuner does it.", "current")
             return
         self.taken = True
         finetune.train_step = partial(self._first_step, finetune)
+
+    def refusal(self, model: Any) -> str:
+        """What of the model the fast path does not know; empty where it knows everything."""
+        try:
+            check_layers(model, self.longest)
+        except Unsupported as refused:
+            return str(refused)
+        return ""
 
     def _first_step(self, finetune: Any, data: dict[str, Any], optim_wrapper: Any) -> dict[str, Any]:
         finetune.train_step = Trainer(finetune, self.settings, self.distill).train_step
@@ -80,7 +89,7 @@ def _build_models_for(path: Path) -> None:
 
     def prepare_model(model: Any, *positional: Any, **options: Any) -> Any:
         """PEFT turns what is not quantized into float32; the fast path computes in half precision."""
-        if _refusal(model):
+        if path.refusal(model):
             return prepare(model, *positional, **options)
         for parameter in model.parameters():
             parameter.requires_grad = False
@@ -122,12 +131,3 @@ def _lay_out_rows_for(path: Path) -> None:
 def base_model(finetune: Any) -> Any:
     """The causal language model under PEFT."""
     return finetune.llm.get_base_model()
-
-
-def _refusal(model: Any) -> str:
-    """What of the model the fast path does not know; empty where it knows everything."""
-    try:
-        check_layers(model)
-    except Unsupported as refused:
-        return str(refused)
-    return ""

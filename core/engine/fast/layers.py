@@ -109,16 +109,19 @@ def rotate(q: Tensor, k: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, 
 IN_TORCH = Kernels(norm, gated, rotate)
 
 
-def check_layers(model: Any) -> None:
-    """Raises Unsupported for a model that :func:`read_layers` cannot read, with or without LoRA in it."""
+def check_layers(model: Any, longest: int) -> None:
+    """Raises Unsupported for a model that :func:`read_layers` cannot read, with or without LoRA in it.
+
+    ``longest``: tokens of the longest row; a window of attention as wide as that is none.
+    """
     name = type(model).__name__
     if name not in ARCHITECTURES:
         raise Unsupported(f"{name} ({', '.join(ARCHITECTURES)} it does)")
     if model.config.hidden_act != "silu":
         raise Unsupported(f"an MLP with {model.config.hidden_act}")
+    if 0 < (getattr(model.config, "sliding_window", None) or 0) < longest:
+        raise Unsupported("attention in a sliding window")
     for layer in model.model.layers:
-        if getattr(layer.self_attn, "sliding_window", None):
-            raise Unsupported("attention in a sliding window")
         for modules in _groups(layer):
             check_group(*modules)
 
