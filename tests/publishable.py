@@ -15,6 +15,7 @@ from tests.runs import make_run
 from tests.small_model import make_small_model
 
 NAME = "Ada <b>`Löve` & 小明|"
+REPO = "ada/first-1"
 
 
 def make_publishable(

@@ -9,8 +9,8 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from core.engine.fast.batches import collate, rounded
-from core.engine.fast.decoder import Batch, Decoder
+from core.engine.fast.batches import Batch, collate, rounded
+from core.engine.fast.decoder import Decoder
 from core.engine.fast.groups import Unsupported
 from core.engine.fast.layers import check_layers
 from core.engine.fast.settings import Acceleration
@@ -74,7 +74,7 @@ def fast(model: Any, settings: Acceleration) -> tuple[float, dict[str, Tensor]]:
     return gradients(model, Decoder(base, settings).loss(batch))
 
 
-def same(found: tuple[float, dict[str, Tensor]], expected: tuple[float, dict[str, Tensor]]) -> None:
+def assert_same(found: tuple[float, dict[str, Tensor]], expected: tuple[float, dict[str, Tensor]]) -> None:
     assert found[0] == pytest.approx(expected[0], rel=1e-5)
     assert found[1].keys() == expected[1].keys() and found[1]
     for name, gradient in expected[1].items():
@@ -92,7 +92,7 @@ def same(found: tuple[float, dict[str, Tensor]], expected: tuple[float, dict[str
 )
 def test_loss_and_gradients(kind: str, shape: dict[str, Any], settings: Acceleration) -> None:
     model = make(kind, **shape)
-    same(fast(model, settings), plain(model))
+    assert_same(fast(model, settings), plain(model))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_loss_and_gradients(kind: str, shape: dict[str, Any], settings: Accelera
 )
 def test_lora_in_some_layers(lora: dict[str, Any]) -> None:
     model = make(lora=lora)
-    same(fast(model, Acceleration()), plain(model))
+    assert_same(fast(model, Acceleration()), plain(model))
 
 
 def test_dropout_drops_and_nothing_else() -> None:

@@ -4,7 +4,6 @@ import os
 import random
 import re
 import stat
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -27,13 +26,12 @@ from core.publish.send import again, hub_of
 from core.publish_paths import PublishPaths
 from core.wording import say, sentences
 from tests import fake_hugging_face, fake_modelscope
-from tests.command_line import command, environment
 from tests.fake_hub import State
 from tests.marks import slow_but
-from tests.publishable import Silent, make_publishable, published, without_keyring
+from tests.publishable import REPO, Silent, make_publishable, published, without_keyring
+from tests.secrets_kept import publish_secretly
 
 TOKENS = {"huggingface": fake_hugging_face.TOKEN, "modelscope": fake_modelscope.TOKEN}
-REPO = "ada/first-1"
 MAKERS = ("hub", "huggingface", "modelscope", "openxlab")
 BOTH: tuple[To, ...] = ("huggingface", "modelscope")
 
@@ -403,45 +401,7 @@ def test_the_token_is_nowhere(
     tokens.forget(to)
     hubs[to].words = f"said back: {token}"
     hubs[to].faults["/users/me" if to == "modelscope" else "whoami"] = [503 if to == "modelscope" else 409]
-    line = command("publish", run.id, "--workspace", workspace.root, "--what", "merged", "--to", to)
-    with subprocess.Popen(
-        [*line, "--repo", REPO, "--token-stdin", "--json"],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    ) as process:
-        assert process.stdin
-        process.stdin.write(token + "\n")
-        process.stdin.close()
-        seen = 0
-        while process.poll() is None:
-            seen += 1
-            assert not [name for name in processes() if token in name]
-            time.sleep(0.3)
-        assert process.stdout and process.stderr
-        said = process.stdout.read() + process.stderr.read()
-    assert seen > 5 and token not in said
-    assert process.returncode == 0, said
-    kept = tmp_path / "config"
-    for file in tmp_path.rglob("*"):
-        if file.is_file() and kept not in file.parents:
-            assert token.encode() not in file.read_bytes(), file
-
-
-def processes() -> list[str]:
-    """Arguments and environment of every process of this user, but of this one and its keeper's file."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            for name in ("cmdline", "environ"):
-                try:
-                    found.append((entry / name).read_bytes().decode("utf-8", "replace"))
-                except OSError:
-                    continue
-    return found
+    assert publish_secretly(workspace, run, to, token, secrets=(token,), folder=tmp_path) > 5
 
 
 def test_every_refusal_has_its_sentence() -> None:

@@ -2,7 +2,6 @@
 
 import os
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -21,14 +20,12 @@ from core.publish.order import Order
 from core.publish.send import again, hub_of
 from core.publish_paths import ClientPaths, PublishPaths
 from core.wording import say
-from tests.command_line import command, environment
 from tests.fake_hub import Repo, State
 from tests.fake_openxlab import AK, JWT, SK, TOKEN, openxlab
 from tests.marks import slow_but
-from tests.publishable import Silent, make_publishable, published, without_keyring
-from tests.test_publish_hubs import processes
+from tests.publishable import REPO, Silent, make_publishable, published, without_keyring
+from tests.secrets_kept import publish_secretly
 
-REPO = "ada/first-1"
 # scripts/setup --dev makes it.
 CLIENT = Path(sys.prefix) / "clients" / "openxlab"
 PUT = "PUT /xlab-model-center"
@@ -281,29 +278,7 @@ def test_the_keys_are_nowhere(workspace: Workspace, hub: State, run: RunPaths, t
     tokens.forget("openxlab")
     hub.words = f"said back: {TOKEN} {AK} {SK} {JWT}"
     hub.faults = {"createModelRepository": [503], "getUploadSignature": [409], PUT: [503]}
-    line = command("publish", run.id, "--workspace", workspace.root, "--what", "merged", "--to", "openxlab")
-    with subprocess.Popen(
-        [*line, "--repo", REPO, "--token-stdin", "--json"],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    ) as process:
-        assert process.stdin and process.stdout and process.stderr
-        process.stdin.write(f"{AK} {SK}\n")
-        process.stdin.close()
-        while process.poll() is None:
-            assert not [name for name in processes() if SK in name or AK in name or JWT in name]
-            time.sleep(0.2)
-        said = process.stdout.read() + process.stderr.read()
-    assert process.returncode == 0, said
-    assert not any(secret in said for secret in (AK, SK, JWT))
-    kept = tmp_path / "config"
-    for file in tmp_path.rglob("*"):
-        if file.is_file() and kept not in file.parents:
-            assert not any(secret.encode() in file.read_bytes() for secret in (AK, SK, JWT)), file
+    publish_secretly(workspace, run, "openxlab", f"{AK} {SK}", secrets=(AK, SK, JWT), folder=tmp_path)
     assert not list((tmp_path / "temporary").glob("tuneboard-*")), "no home is left behind"
 
 

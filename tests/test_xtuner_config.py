@@ -229,6 +229,16 @@ SPREAD = [
     BASE.changed(iterations=None, epochs=1, schedule="linear", warmup_ratio=0.0),
     BASE.changed(quantization="nf4", optimizer="paged_adamw_32bit", target_modules=("q_proj", "v_proj")),
     BASE.changed(group_by_length=True, schedule="constant", precision="fp16", quantization="int8"),
+    BASE.changed(
+        accelerate="on",
+        compile="layers",
+        cuda_graph="on",
+        attention="cudnn",
+        padding_free=False,
+        activation_checkpointing=True,
+        checkpointed_layers=7,
+    ),
+    BASE.changed(accelerate="on", compile="none", cuda_graph="off", attention="flash", offload=True),
     BASE.changed(system="\n".join(ODD_TEXTS), evaluation_questions=tuple(ODD_TEXTS)),
     BASE.changed(system="{{ fileDirname }} {{_base_.x}} {{$HOME:x}} {{ $USER:y }}"),
 ]

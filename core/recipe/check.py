@@ -7,13 +7,19 @@ from core.errors import InvalidRecipe
 from core.machine import Machine
 from core.models import Model
 from core.recipe.recipe import Problem, Recipe, parse
-from core.recipe.speed import settle_speed
+from core.recipe.speed import can_be_recorded, settle_speed
 from core.recipe.templates import MARKS, TEMPLATES, template_for
 
 
 def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
     """All problems of ``recipe`` on ``machine`` with ``model``; an empty list means it can run."""
-    return [*_length(recipe), *_template(recipe), *_device(recipe, machine), *_model(recipe, model)]
+    return [
+        *_length(recipe),
+        *_template(recipe),
+        *_device(recipe, machine),
+        *_model(recipe, model),
+        *_speed(recipe),
+    ]
 
 
 def check(
@@ -88,6 +94,12 @@ def _device(recipe: Recipe, machine: Machine) -> list[Problem]:
         if needed:
             found.append(Problem(field, "no_gpu", {"value": getattr(recipe, field)}))
     return found
+
+
+def _speed(recipe: Recipe) -> list[Problem]:
+    if recipe.cuda_graph == "on" and not can_be_recorded(recipe):
+        return [Problem("cuda_graph", "not_recordable", {})]
+    return []
 
 
 def _model(recipe: Recipe, model: Model) -> list[Problem]:

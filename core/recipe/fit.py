@@ -48,7 +48,7 @@ def _fits(recipe: Recipe, model: Model, shape: Shape, longest: int) -> Iterator[
     """Every choice, the fastest first; of one quantization and checkpointing the largest batch first."""
     kinds = ("none", "nf4") if recipe.device == "cuda" and not model.quantization else ("none",)
     for quantization in kinds:
-        for again in _computed_again(recipe, shape):
+        for again in _checkpointings(recipe, shape):
             for batch in _batches(recipe.batch_size * recipe.accumulation):
                 changed = _with_batch(recipe, batch).changed(
                     quantization=quantization,
@@ -58,7 +58,7 @@ def _fits(recipe: Recipe, model: Model, shape: Shape, longest: int) -> Iterator[
                 yield Fit(changed, memory(changed, model, shape, longest))
 
 
-def _computed_again(recipe: Recipe, shape: Shape) -> list[int]:
+def _checkpointings(recipe: Recipe, shape: Shape) -> list[int]:
     """How many layers are checkpointed: XTuner knows none and all, the fast path also some."""
     if not is_fast(recipe):
         return [0, shape.layers]

@@ -3,6 +3,9 @@
 What each choice is worth was measured; docs/performance.md has the tables.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from core.models import Model
 from core.recipe.recipe import Choice, Compile, Recipe
 
@@ -49,9 +52,14 @@ def _compile(model: Model, tokens: int | None) -> Compile:
     return "layers" if 4 * model.parameters * tokens / SLOW_CARD >= WORTH_COMPILING else "none"
 
 
+def can_be_recorded(recipe: Recipe) -> bool:
+    """Whether a step can be a CUDA graph: it holds no numbers chosen on the way, and nothing that goes to the
+    host and back."""
+    return not (recipe.self_distillation or recipe.offload or recipe.dropout)
+
+
 def _cuda_graph(recipe: Recipe, model: Model) -> Choice:
-    """Not where a graph cannot be: with rows chosen on the way, or what goes to the host and back."""
-    if recipe.self_distillation or recipe.offload or recipe.dropout:
+    if not can_be_recorded(recipe):
         return "off"
     small = model.parameters * recipe.batch_size * recipe.max_length < SMALL_STEP
     return "on" if small else "off"
@@ -72,3 +80,18 @@ def acceleration(recipe: Recipe) -> str:
     checkpointed_layers={again},  # from the first; computed again instead of kept
     offload={recipe.offload},  # what is kept of those waits in the host's memory
 )"""
+
+
+def from_acceleration(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe's fields from what :func:`acceleration` wrote, unchecked: that is the Recipe's own work."""
+    again = values.get("checkpointed_layers")
+    return {
+        **{
+            name: values[name]
+            for name in ("compile", "attention", "padding_free", "offload")
+            if name in values
+        },
+        "accelerate": "on",
+        "cuda_graph": "on" if values.get("cuda_graph") else "off",
+        "checkpointed_layers": None if again in {0, ALL_LAYERS} else again,
+    }

@@ -164,7 +164,7 @@ def xtuner(workspace: Workspace, model: Model, recipe: Recipe, name: str) -> Mea
 
 
 def texts(rows: int) -> list[dict[str, Any]]:
-    """Conversations that differ: one that is repeated is learned by heart until numbers overflow."""
+    """Conversations that differ: two runs on one that was repeated ended in a loss that is no number."""
     numbers = random.Random(0)  # noqa: S311
     return [
         one_turn("Count.", " ".join(str(numbers.randrange(1000)) for _ in range(400))) for _ in range(rows)

@@ -9,6 +9,7 @@ are the losses, and the cosine between all of LoRA's gradients.
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig
 from xtuner.dataset.collate_fns import default_collate_fn
 
-from core.engine.fast.batches import collate
+from core.engine.fast.batches import Batch, collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
 from scripts.benches.memory import add_shape_options
@@ -60,8 +61,9 @@ def compare(model: Any, rows: list[dict[str, Any]], device: str, quantized: bool
     print(f"| transformers and PEFT, autocast | {loss:.5f} | 1 | {versus(plain, exact)} |")
     for name, settings in WAYS.items():
         torch._dynamo.reset()
-        batch = collate(rows, 512, settings.padding_free)["data"]["batch"]
-        batch = batch._replace(**{k: v.to(device) for k, v in batch._asdict().items() if torch.is_tensor(v)})
+        longest = max(len(row["input_ids"]) for row in rows)
+        batch: Batch = collate(rows, longest, settings.padding_free)["data"]["batch"]
+        batch = batch.each(partial(torch.Tensor.to, device=device))
         loss, found = gradient(model, Decoder(model.get_base_model(), settings).loss(batch))
         print(f"| {name} | {loss:.5f} | {versus(found, plain)} | {versus(found, exact)} |", flush=True)
 

@@ -1,22 +1,51 @@
 """Batches without padding: the rows of a micro-batch one after the other, each attended to by itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from core.engine.fast.decoder import Batch
 from core.engine.fast.loss import IGNORED
 
 # Rows that fill this share of their rectangle are left in it: attention over a rectangle is faster, and a
 # rectangle of one size is compiled and recorded once.
 FULL = 0.95
-# Lengths are rounded up to one of few, so that shapes repeat; a 32nd of the length at most.
+# Lengths are rounded up to one of few, so that shapes repeat: by a 16th at most, by a 48th on average.
 SHAPES_PER_DOUBLING = 16
 SMALLEST = 8
+
+
+class Batch(NamedTuple):
+    """Tokens of several rows, one after the other: ids, labels moved to the token that says them, positions.
+
+    ``ends`` (int32, rows + 1) says where rows of different lengths begin and end; without it they are
+    ``rows`` of one length. ``longest``: tokens of the longest possible row.
+    """
+
+    ids: Tensor
+    labels: Tensor
+    positions: Tensor
+    ends: Tensor | None
+    rows: int
+    longest: int
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """With every tensor changed."""
+        return self._replace(**{k: change(v) for k, v in self._asdict().items() if isinstance(v, Tensor)})
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [field for field in self if isinstance(field, Tensor)]
+
+    def row_of_tokens(self) -> Tensor:
+        """The number of each token's row."""
+        numbers = torch.arange(len(self.ids), device=self.ids.device)
+        if self.ends is None:
+            return numbers // (len(self.ids) // self.rows)
+        return torch.searchsorted(self.ends[1:].long(), numbers, right=True)
 
 
 def collate(rows: Sequence[Mapping[str, Any]], longest: int, padding_free: bool = True) -> dict[str, Any]:

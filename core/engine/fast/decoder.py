@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,42 +12,13 @@ from torch.utils.checkpoint import checkpoint
 from core.engine.distillation import replay_loss
 from core.engine.fast import layers
 from core.engine.fast.attention import kernels as attention_kernels
+from core.engine.fast.batches import Batch
 from core.engine.fast.layers import Kernels, Layer, Place
 from core.engine.fast.loss import IGNORED, mean_loss
 from core.engine.fast.offload import HostStore
 from core.engine.fast.settings import Acceleration
 
 LayerCall = Callable[[Layer, Tensor, Place], Tensor]
-
-
-class Batch(NamedTuple):
-    """Tokens of several rows, one after the other: ids, labels moved to the token that says them, positions.
-
-    ``ends`` (int32, rows + 1) says where rows of different lengths begin and end; without it they are
-    ``rows`` of one length. ``longest``: tokens of the longest possible row.
-    """
-
-    ids: Tensor
-    labels: Tensor
-    positions: Tensor
-    ends: Tensor | None
-    rows: int
-    longest: int
-
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        """With every tensor changed."""
-        return self._replace(**{k: change(v) for k, v in self._asdict().items() if isinstance(v, Tensor)})
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [field for field in self if isinstance(field, Tensor)]
-
-    def row_of_tokens(self) -> Tensor:
-        """The number of each token's row."""
-        numbers = torch.arange(len(self.ids), device=self.ids.device)
-        if self.ends is None:
-            return numbers // (len(self.ids) // self.rows)
-        return torch.searchsorted(self.ends[1:].long(), numbers, right=True)
 
 
 class Decoder:

@@ -96,12 +96,8 @@ def _build_models_for(path: Path) -> None:
         return model
 
     def init(self: Any, *positional: Any, **options: Any) -> None:
-        # The layers checkpoint by themselves; where they cannot, XTuner does it when asked.
-        build(self, *positional, **{**options, "use_activation_checkpointing": False})
+        build(self, *positional, **options)
         path.take(self)
-        if options.get("use_activation_checkpointing", True) and not path.taken:
-            self.llm.enable_input_require_grads()
-            self.gradient_checkpointing_enable()
 
     sft.SupervisedFinetune.__init__ = init
     sft.prepare_model_for_kbit_training = prepare_model

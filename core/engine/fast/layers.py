@@ -14,8 +14,7 @@ from torch.nn.functional import silu
 from core.engine.fast.attention import attend
 from core.engine.fast.groups import Unsupported, check_group, read_group
 from core.engine.fast.linear import Group, apply
-
-ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+from core.recipe.speed import ARCHITECTURES
 
 Norm = Callable[[Tensor, Tensor, float], Tensor]
 

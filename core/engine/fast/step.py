@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.engine.fast.decoder import Batch, Decoder
+from core.engine.fast.batches import Batch
+from core.engine.fast.decoder import Decoder
 
 # Played back only after it was computed so often: compiled, tuned, its workspaces made.
 BEFORE_RECORDING = 3

@@ -11,6 +11,7 @@ from typing import Any
 
 from core.errors import InvalidRecipe, NotARecipe
 from core.recipe.recipe import Recipe, parse
+from core.recipe.speed import from_acceleration
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_config import OPTIMIZERS
 from core.recipe.xtuner_file.compare import Difference, differences
@@ -127,6 +128,8 @@ def _recipe(found: Values, variables: Values) -> Recipe:
     if isinstance(values.get("evaluation_questions"), str):
         values["evaluation_questions"] = [values["evaluation_questions"]]
     values |= _of_the_model(found) | _of_the_data(found) | _schedule(found, variables)
+    if isinstance(faster := variables.get("acceleration"), dict):
+        values |= from_acceleration(faster)
     values["optimizer"] = _optimizer(found)
     values["device"] = "cpu" if look(found, "env_cfg.dist_cfg.backend") == "gloo" else "cuda"
     values["group_by_length"] = last(look(found, "train_dataloader.sampler.type")) == "LengthGroupedSampler"
