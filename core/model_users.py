@@ -18,19 +18,19 @@ MODEL = "--model="
 JOBS = ("*/job.json", "*/*/job.json", "*/*/*/job.json")
 
 
-def delete(workspace: Workspace, name: str, runs_too: bool = False) -> dict[str, Any]:
+def delete(workspace: Workspace, name: str, even_if_used: bool = False) -> dict[str, Any]:
     """Delete a model's folder and what its import left; weights that are linked to stay where they are.
 
     Runs that stand on it keep what they made, but cannot be trained, merged or compared any more: with
-    ``runs_too`` that is what is wanted. Returns ``{"deleted", "folder", "runs"}``.
+    ``even_if_used`` that is what is wanted. Returns ``{"deleted", "folder", "runs"}``.
 
-    Raises NoSuchModel, ModelBusy (a job uses it), ModelInUse (unless ``runs_too``), OSError.
+    Raises NoSuchModel, ModelBusy (a job uses it), ModelInUse (unless ``even_if_used``), OSError.
     """
     paths = _of(workspace, name)
     if job := next(_jobs_on(workspace, paths), None):
         raise ModelBusy(model=paths.model.name, job=job)
     runs = [run.id for run in runs_on(workspace, paths.model)]
-    if runs and not runs_too:
+    if runs and not even_if_used:
         raise ModelInUse(model=paths.model.name, runs=", ".join(runs))
     _remove(paths)
     return {"deleted": paths.model.name, "folder": str(paths.model), "runs": runs}

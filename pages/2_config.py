@@ -86,7 +86,8 @@ def offer_other_values(run: RunPaths, draft: Draft, model: Model, locked: bool) 
             st.markdown(t("preset.title"), width="content")
         for name, preset in offered.items():
             if st.button(t(f"preset.{name}"), help=t(f"preset.{name}.help"), key=f"preset {name}"):
-                draft.take(preset.apply(suited(run, draft.saved, model)))
+                wanted = preset.apply(suited(run, draft.saved, model))
+                draft.take(train.settle_for(run, wanted, model))
         st.space("stretch")
         offer_file(draft)
         if not locked:

@@ -82,7 +82,7 @@ def test_runs_that_stand_on_it_are_named(workspace: Workspace, tmp_path: Path) -
     with pytest.raises(ModelInUse) as refused:
         delete(workspace, "tiny")
     assert run.id in refused.value.text("en") and run.id in refused.value.text("zh") and tiny.exists()
-    said = cli("models", "delete", "tiny", "--runs-too", "--workspace", workspace.root, cwd=tmp_path)
+    said = cli("models", "delete", "tiny", "--even-if-used", "--workspace", workspace.root, cwd=tmp_path)
     assert run.id in said.stdout and not tiny.exists() and run.recipe.exists()
 
 
@@ -102,11 +102,11 @@ def test_never_under_a_job(workspace: Workspace, how: str) -> None:
     if how == "a request":
         (job / "request.json").write_text(f'{{"model": "{tiny}"}}', encoding="utf-8")
     with pytest.raises(ModelBusy) as refused:
-        delete(workspace, "tiny", runs_too=True)
+        delete(workspace, "tiny", even_if_used=True)
     assert str(job) in refused.value.text("en") and tiny.exists()
     stop(job, "test", grace=0.1)
     wait(job, poll=0.02)
-    assert delete(workspace, "tiny", runs_too=True)["runs"] == [run.id]
+    assert delete(workspace, "tiny", even_if_used=True)["runs"] == [run.id]
 
 
 def test_another_models_job_is_of_no_concern(workspace: Workspace) -> None:

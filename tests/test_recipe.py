@@ -90,6 +90,16 @@ def model(**changes: Any) -> Model:
     return Model(**(values | changes))
 
 
+@pytest.mark.parametrize("other", [{"self_distillation": True}, {"dropout": 0.1}, {"offload": True}], ids=str)
+def test_a_cuda_graph_that_cannot_be_recorded_is_a_problem(other: dict[str, Any]) -> None:
+    recipe = Recipe(model="m", data="d", template="qwen_chat", cuda_graph="on")
+    machine = Machine(2, 2**34, False, ())
+    assert problems(recipe, machine, model()) == []
+    (found,) = problems(recipe.changed(**other), machine, model())
+    assert (found.field, found.key) == ("cuda_graph", "not_recordable")
+    assert problems(recipe.changed(**other, cuda_graph="auto"), machine, model()) == []
+
+
 def test_the_table_has_every_field() -> None:
     assert list(VALUES) == FIELDS
 

@@ -19,6 +19,7 @@ from core.recipe.memory import (
 )
 from core.recipe.presets import PRESETS
 from core.recipe.recipe import Recipe
+from core.recipe.speed import settle_speed
 
 GB = 1e9
 
@@ -147,6 +148,14 @@ def test_the_preset_for_8_gb_holds_a_7b_model(shape: tuple[Model, Shape]) -> Non
     recipe = preset.apply(suited)
     assert memory(recipe, *shape, longest=512).total < 8 * 2**30
     assert recipe.iterations == 640 and recipe.batch_size * recipe.accumulation == suited.batch_size
+
+
+def test_a_preset_has_its_speed_chosen_anew() -> None:
+    """What was right for the settings before, like a CUDA graph without dropout, may be wrong for these."""
+    suited = RECIPE.changed(cuda_graph="on", compile="none", attention="cudnn", accelerate="on")
+    tutorial = next(preset for preset in PRESETS if preset.name == "tutorial").apply(suited)
+    assert {tutorial.accelerate, tutorial.compile, tutorial.cuda_graph, tutorial.attention} == {"auto"}
+    assert settle_speed(tutorial, INTERNLM_7B[0], None).cuda_graph == "off"
 
 
 # --- the largest that fits ---

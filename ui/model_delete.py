@@ -32,5 +32,5 @@ def offer_deleting(workspace: Workspace, models: list[Listed]) -> None:
             icon=":material/delete_forever:",
             key="model_delete_now",
         ):
-            delete(workspace, name, runs_too=True)
+            delete(workspace, name, even_if_used=True)
             st.rerun()

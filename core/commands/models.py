@@ -20,7 +20,7 @@ def _import_model(options: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 def _delete_model(options: argparse.Namespace, workspace: Workspace) -> Result:
-    return model_users.delete(workspace, options.model_name, options.runs_too)
+    return model_users.delete(workspace, options.model_name, options.even_if_used)
 
 
 OPTIONS: Options = {
@@ -30,10 +30,10 @@ OPTIONS: Options = {
     "--revision": {"metavar": "REVISION"},
     "--copy": {"action": "store_true"},
     "MODEL_NAME": {"metavar": "NAME"},
-    "--runs-too": {"action": "store_true"},
+    "--even-if-used": {"action": "store_true"},
 }
 COMMANDS: Commands = {
     "models": (_models, ()),
     "models import": (_import_model, ("SOURCE", "--as", "--hub", "--revision", "--copy")),
-    "models delete": (_delete_model, ("MODEL_NAME", "--runs-too")),
+    "models delete": (_delete_model, ("MODEL_NAME", "--even-if-used")),
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.machine import Machine
 from core.recipe.recipe import Recipe
+from core.recipe.speed import UNSETTLED
 
 OF_THE_DATA = ("model", "data", "template", "template_reason", "system")
 
@@ -24,9 +25,9 @@ class Preset:
     longer: int = 1
 
     def apply(self, suited: Recipe) -> Recipe:
-        """``suited`` with this preset's values."""
+        """``suited`` with this preset's values; what of its speed goes by them is chosen anew."""
         iterations = suited.iterations and suited.iterations * self.longer
-        return suited.changed(**{"iterations": iterations, **self.values})
+        return suited.changed(**{**UNSETTLED, "iterations": iterations, **self.values})
 
 
 PRESETS = (

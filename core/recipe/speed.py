@@ -17,6 +17,8 @@ WORTH_COMPILING = 90.0
 SLOW_CARD = 50e12
 # Work of a step (weights × tokens) under which Python is slower than a large card: a graph then pays.
 SMALL_STEP = 7e9 * 6000
+# As a recipe has them before they are chosen for a card, a model and a length of run.
+UNSETTLED = dict.fromkeys(("accelerate", "compile", "cuda_graph", "attention"), "auto")
 # More than any model has.
 ALL_LAYERS = 10_000
 

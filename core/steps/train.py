@@ -36,8 +36,7 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     machine = this_machine()
     if found := problems(recipe, machine, model):
         raise invalid(found)
-    settled = settle(recipe, machine, model, _tokens(run, recipe))
-    settled = settled.changed(model=str(model.folder), data=str(rows))
+    settled = settle_for(run, recipe, model).changed(model=str(model.folder), data=str(rows))
     if found := parity.problems(settled, model):
         raise invalid(found)
     check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
@@ -45,6 +44,11 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     write_text(run.config, write_config(settled, rows, model.folder, run.work_dir))
     write_json(run.versions, versions())
     return settled
+
+
+def settle_for(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
+    """``recipe`` with every "auto" replaced by what it means on this machine for this run's rows."""
+    return settle(recipe, this_machine(), model, _tokens(run, recipe))
 
 
 def _tokens(run: RunPaths, recipe: Recipe) -> int | None:
