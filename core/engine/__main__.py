@@ -4,8 +4,12 @@ XTuner's ``xtuner`` wrapper (0.2.0) drops the child's exit code and starts whate
 PATH; here its tool files run in this interpreter, and a failure is this process's exit code.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from core.engine.left_out import leave_out
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -20,19 +24,32 @@ def main(arguments: Sequence[str]) -> None:
 def _train(arguments: list[str]) -> None:
     from mmengine.config import Config
 
+    from core.models import read_model
+
+    config = Config.fromfile(arguments[0])
+    accelerated = bool(config.get("acceleration"))
+    if accelerated:
+        from core.engine.fast.work import compile_ahead
+
+        ahead = compile_ahead(config)
+    if "--deepspeed" not in arguments:
+        leave_out("deepspeed")
+    on_the_processor = os.environ.get("CUDA_VISIBLE_DEVICES") == "" and not accelerated
+    if on_the_processor and not read_model(Path(config.pretrained_model_name_or_path)).quantization:
+        leave_out("bitsandbytes")
+
     from core.engine.patches import keep_replay_to_the_base, patch_xtuner
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
-    config = Config.fromfile(arguments[0])
     distill = bool(config.get("self_distillation"))
     if distill:
         keep_replay_to_the_base()
-    if config.get("acceleration"):
+    if accelerated:
         from core.engine.fast.install import install
         from core.engine.fast.settings import Acceleration
 
-        install(Acceleration.of(config.acceleration), config.max_length, distill)
+        install(Acceleration.of(config.acceleration), config.max_length, distill, ahead)
     run_xtuner_tool("xtuner.tools.train", arguments)
 
 
@@ -61,15 +78,33 @@ def _import_model(arguments: list[str]) -> None:
 
 
 def _convert(arguments: list[str]) -> None:
+    from core.models import read_model
+
+    _, checkpoint, _, _, base, _ = arguments
+    if not Path(checkpoint).is_dir():
+        leave_out("deepspeed")
+    if not read_model(Path(base)).quantization:
+        leave_out("bitsandbytes")
+
     from core.engine.export import convert
 
     convert(*arguments)
 
 
 def _merge(arguments: list[str]) -> None:
+    leave_out("deepspeed", "bitsandbytes")
+
     from core.engine.export import merge
 
     merge(*arguments)
+
+
+def _compile(arguments: list[str]) -> None:
+    leave_out("deepspeed")
+
+    from core.engine.fast.ahead import main as compile_work
+
+    compile_work(*arguments)
 
 
 def _probe(arguments: list[str]) -> None:
@@ -110,6 +145,7 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "import_model": _import_model,
     "convert": _convert,
     "merge": _merge,
+    "compile": _compile,
     "probe": _probe,
     "serve": _serve,
     "shard": _shard,

@@ -13,18 +13,17 @@ from functools import partial
 from typing import Any
 
 import torch
-from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig
 from xtuner.dataset.collate_fns import default_collate_fn
 
+from core.engine.fast.ahead import LINEAR, quantize
 from core.engine.fast.batches import Batch, collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
 from scripts.benches.memory import add_shape_options
 
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 WAYS = {
     "eager": Acceleration(),
     "padded": Acceleration(padding_free=False),
@@ -122,32 +121,12 @@ def make_model(options: argparse.Namespace, device: str, quantized: bool) -> Any
     if quantized:
         quantize(base)
     base.requires_grad_(False)
-    lora = LoraConfig(r=64, lora_alpha=16, target_modules=TARGETS, task_type="CAUSAL_LM")
+    lora = LoraConfig(r=64, lora_alpha=16, target_modules=list(LINEAR), task_type="CAUSAL_LM")
     model = get_peft_model(base, lora)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.01)
     return model.train()
-
-
-def quantize(base: Any) -> None:
-    for layer in base.model.layers:
-        for owner in (layer.self_attn, layer.mlp):
-            for name in [name for name in TARGETS if hasattr(owner, name)]:
-                weight = getattr(owner, name).weight.data
-                linear = Linear4bit(
-                    weight.shape[1],
-                    weight.shape[0],
-                    bias=False,
-                    compute_dtype=torch.bfloat16,
-                    compress_statistics=True,
-                    quant_type="nf4",
-                    device="meta",
-                )
-                linear.weight = Params4bit(weight.cpu(), requires_grad=False, quant_type="nf4").to(
-                    weight.device
-                )
-                setattr(owner, name, linear)
 
 
 if __name__ == "__main__":

@@ -38,41 +38,47 @@ class Decoder:
         """The mean over the answers' tokens, in float32."""
         if self.distill:
             return self._distilled(batch)
-        hidden = self.hidden(batch, self.layers)
+        hidden = self._upper(*self._lower(batch), self.layers)
         weight = self.model.get_output_embeddings().weight
         return mean_loss(hidden, weight.detach(), batch.labels, self.settings.compile != "none")
 
     def _distilled(self, batch: Batch) -> Tensor:
         answers = batch.labels != IGNORED
         head = self.model.get_output_embeddings()
-        logits = head(self.hidden(batch, self.layers)[answers]).float()
+        x, place = self._lower(batch)
+        logits = head(self._upper(x, place, self.layers)[answers]).float()
         with torch.no_grad():
-            base = head(self.hidden(batch, self._base)[answers]).float()
+            base = head(self._upper(x, place, self._base)[answers]).float()
         return replay_loss(logits, base, batch.labels[answers], batch.row_of_tokens()[answers])
 
     @cached_property
     def _base(self) -> list[Layer]:
         return [layer.plain() for layer in self.layers]
 
-    def hidden(self, batch: Batch, stack: list[Layer]) -> Tensor:
-        """(tokens, hidden) after the last norm; ``stack`` is ``layers``, or those without LoRA."""
+    def _lower(self, batch: Batch) -> tuple[Tensor, Place]:
+        """(tokens, hidden) after the layers below the first with LoRA, which never change."""
         body = self.model.model
         with torch.no_grad():
             x = body.embed_tokens(batch.ids)
             cosine, sine = body.rotary_emb(x[None], batch.positions[None])
-        place = Place(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
-        if batch.ends is not None:
-            # Lines are of many lengths: compiled once for all of them.
-            for tensor in (x, place.cosine, place.sine):
-                torch._dynamo.maybe_mark_dynamic(tensor, 0)
+            place = Place(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
+            if batch.ends is not None:
+                # Lines are of many lengths: compiled once for all of them.
+                for tensor in (x, place.cosine, place.sine):
+                    torch._dynamo.maybe_mark_dynamic(tensor, 0)
+            with attention_kernels(self.settings.attention):
+                for layer in self.layers[: self._first]:
+                    x = self._calls[0](layer, x, place)
+        return x, place
+
+    def _upper(self, x: Tensor, place: Place, stack: list[Layer]) -> Tensor:
+        """(tokens, hidden) after the last norm; ``stack`` is ``layers``, or those without LoRA."""
+        x = x.detach().requires_grad_(torch.is_grad_enabled())
         with attention_kernels(self.settings.attention):
-            for number, layer in enumerate(stack):
-                if number == self._first:
-                    x = x.detach().requires_grad_()
-                trained = torch.is_grad_enabled() and number >= self._first
-                with torch.set_grad_enabled(trained), self._keeping(number, x):
-                    x = self._calls[number < self.settings.checkpointed_layers](layer, x, place)
-        return self.kernels.norm(x, body.norm.weight, self.layers[0].epsilon)
+            for number in range(self._first, len(stack)):
+                with self._keeping(number, x):
+                    x = self._calls[number < self.settings.checkpointed_layers](stack[number], x, place)
+        return self.kernels.norm(x, self.model.model.norm.weight, self.layers[0].epsilon)
 
     def _keeping(self, number: int, x: Tensor) -> AbstractContextManager[None]:
         """Where the input of a layer waits until it is computed again."""

@@ -15,6 +15,7 @@ from core.engine.fast.meter import Meter
 from core.engine.fast.scalars import read_scalars_late
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import Step
+from core.engine.fast.work import CompiledAhead
 
 
 class Trainer:
@@ -40,8 +41,10 @@ class Trainer:
 class Path:
     """Whether the model of this process takes the fast path; its rows are then laid out for it."""
 
-    def __init__(self, settings: Acceleration, longest: int, distill: bool) -> None:
-        self.settings, self.longest, self.distill = settings, longest, distill
+    def __init__(
+        self, settings: Acceleration, longest: int, distill: bool, ahead: CompiledAhead | None
+    ) -> None:
+        self.settings, self.longest, self.distill, self.ahead = settings, longest, distill, ahead
         self.taken = False
 
     def take(self, finetune: Any) -> None:
@@ -49,6 +52,8 @@ class Path:
         refused = self.refusal(base_model(finetune)) if finetune.use_lora else "a model without LoRA"
         if refused:
             print_log(f"The fast path does not know {refused}: trained as XTuner does it.", "current")
+            if self.ahead:
+                self.ahead.stop()
             return
         self.taken = True
         finetune.train_step = partial(self._first_step, finetune)
@@ -62,18 +67,22 @@ class Path:
         return ""
 
     def _first_step(self, finetune: Any, data: dict[str, Any], optim_wrapper: Any) -> dict[str, Any]:
+        if self.ahead and not self.ahead.wait():
+            print_log("Nothing was compiled ahead: the first step takes longer.", "current")
         finetune.train_step = Trainer(finetune, self.settings, self.distill).train_step
         logged: dict[str, Any] = finetune.train_step(data, optim_wrapper)
         return logged
 
 
-def install(settings: Acceleration, longest: int, distill: bool) -> None:
+def install(
+    settings: Acceleration, longest: int, distill: bool, ahead: CompiledAhead | None = None
+) -> None:
     """From here on a model that the fast path knows is trained by it, and another one as XTuner does it.
 
     ``longest``: the length limit in tokens; ``distill``: replayed rows keep to the base model
-    (``core.engine.distillation``).
+    (``core.engine.distillation``); ``ahead``: what compiles meanwhile.
     """
-    path = Path(settings, longest, distill)
+    path = Path(settings, longest, distill, ahead)
     read_scalars_late()
     if torch.cuda.is_available():
         # CUDA graphs are not recorded on the default stream, and gradients stay on the one that made them.
