@@ -1,8 +1,6 @@
-"""Where a path of the workspace is joined: here, and in import_paths, publish_paths and source_paths for what
-is theirs alone.
+"""Where a path of the workspace is joined: here, and in modules named ``…_paths`` for what is theirs.
 
-A name that came from a person never becomes part of a path as it is: :func:`slug` keeps letters and
-digits of any script and drops everything else.
+A name that came from a person is no part of a path as it is: :func:`slug` keeps letters and digits alone.
 """
 
 import os
@@ -77,6 +75,11 @@ class RunPaths:
     def data(self) -> Path:
         """What was trained on: path, sha256, rows, tokens."""
         return self.root / "data.json"
+
+    @property
+    def compiled(self) -> Path:
+        """Code and pickles that torch made for this workspace; in its own place under /tmp anybody could."""
+        return self.root.parent.parent / "compiled"
 
     @property
     def adopted(self) -> Path:

@@ -115,7 +115,10 @@ def _show_fit(console: Console, result: dict[str, Any]) -> None:
     line(console, say("fit.now", **_sizes(result["memory"])))
     largest, card = result["largest"], f"{result['card'] / 2**30:.0f} GB"
     if largest:
-        line(console, say("fit.largest", card=card, **{**largest, **_sizes(largest["memory"])}))
+        # Empty is every layer, where any is computed again.
+        again = largest["checkpointed_layers"] or say("fit.all_layers")
+        shown = {**largest, "checkpointed_layers": again if largest["activation_checkpointing"] else 0}
+        line(console, say("fit.largest", card=card, **{**shown, **_sizes(largest["memory"])}))
     else:
         line(console, say("fit.none", card=card))
 

@@ -33,8 +33,9 @@ from core.engine.fast.work import Work
 
 work = Work.read(sys.argv[1])
 base = AutoModelForCausalLM.from_pretrained(work.model, dtype=getattr(torch, work.dtype))
-lora = LoraConfig(r=work.rank, lora_dropout=work.dropout, target_modules=list(work.targets))
-decoder = Decoder(get_peft_model(base.requires_grad_(False), lora).train().get_base_model(), work.acceleration)
+lora = LoraConfig(r=work.rank, target_modules=list(work.targets))
+model = get_peft_model(base.requires_grad_(False), lora).train().get_base_model()
+decoder = Decoder(model, work.acceleration)
 rows = [{"input_ids": [7] * work.length, "labels": [7] * work.length}] * work.rows
 decoder.loss(collate(rows, work.length, work.acceleration.padding_free)["data"]["batch"]).backward()
 print(json.dumps({name: dict(found) for name, found in counters.items()}))

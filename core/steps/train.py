@@ -86,6 +86,8 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
     env = {"HF_DATASETS_CACHE": str(run.job("train") / "cache")}
     if recipe.device == "cpu":
         env |= {"CUDA_VISIBLE_DEVICES": ""}
+    if recipe.accelerate == "on":
+        env |= {"TORCHINDUCTOR_CACHE_DIR": str(run.compiled)}
     if recipe.deepspeed != "none":
         # DeepSpeed alone in one process looks for MPI unless it is told where it stands.
         env |= {

@@ -1,8 +1,8 @@
 """Compiles a model's layer in a process of its own, while the training imports XTuner and loads the weights.
 
-All layers of a model are compiled once, and torch keeps what it compiled on disk (its AOTAutograd and Inductor
-caches) by code and shapes, not by weights. A model of the same shape with one layer and random weights fills
-them, and the training only reads: on two processor cores its first step took 4 s instead of 33 s.
+All layers of a model are compiled once, and torch keeps what it compiled on disk (the caches of AOTAutograd
+and Inductor) by code and shapes, not by weights. A model of the same shape with one layer and random weights
+fills them, and the training only reads: on two processor cores its first step took 4 s instead of 33 s.
 """
 
 from typing import Any
@@ -15,7 +15,6 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from core.engine.fast.batches import Batch, collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.layers import check_layers
-from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import Work
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

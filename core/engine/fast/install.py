@@ -74,9 +74,7 @@ class Path:
         return logged
 
 
-def install(
-    settings: Acceleration, longest: int, distill: bool, ahead: CompiledAhead | None = None
-) -> None:
+def install(settings: Acceleration, longest: int, distill: bool, ahead: CompiledAhead | None = None) -> None:
     """From here on a model that the fast path knows is trained by it, and another one as XTuner does it.
 
     ``longest``: the length limit in tokens; ``distill``: replayed rows keep to the base model
