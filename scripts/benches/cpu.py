@@ -1,0 +1,128 @@
+"""Steps a second of the starter on this machine's processor, lever by lever, beside XTuner alone.
+
+    scripts/bench cpu [--rounds N] [--iterations N]
+
+Every way trains the same rows (the identity conversations, in one order) in a process of its own, the ways
+one after the other and that several times: what they have in common drifts with the machine. A step's time is
+the median of the logged ones after the second; the start is from the job's beginning to the end of step one.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.jobs.curves import CurveReader
+from core.jobs.job import JobSpec
+from core.machine import this_machine
+from core.models import Model
+from core.paths import RunPaths, Workspace
+from core.recipe.recipe import Recipe
+from core.steps import data, train
+from core.steps.step import run_job
+from core.terminal import progress
+from core.tune import ready_model
+from scripts.benches.gpu import first
+
+NAME = "Ada Lovelace"
+# xtuner 0.2.0 asks torch 2.13 for a function that it no longer has.
+ALONE = (
+    "import runpy, torch; torch.cpu.is_bf16_supported = lambda: False; "
+    "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
+)
+EVERYWHERE = {"target_modules": (), "layers_to_transform": ()}
+
+
+@dataclass(frozen=True)
+class Way:
+    """What of the recipe, and of the process, differs from what is done by default."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds."""
+
+    step: float
+    start: float
+
+
+def ways(bf16: bool) -> list[Way]:
+    """``bf16``: whether the processor multiplies it; without that it is slower by far and is not offered."""
+    found = [
+        Way("XTuner alone, float32", {"precision": "fp32", **EVERYWHERE}, alone=True),
+        Way("logits of the answers only", {"precision": "fp32", **EVERYWHERE}),
+        Way("and LoRA on the MLPs of the upper five sixths: the default in float32", {"precision": "fp32"}),
+        Way("the same with one thread", {"precision": "fp32"}, env={"OMP_NUM_THREADS": "1"}),
+    ]
+    if bf16:
+        found.append(Way("the default in bfloat16", {"precision": "bf16"}))
+    replay = {"precision": "bf16" if bf16 else "fp32", "self_distillation": True}
+    return [*found, Way("the default, and replay kept to the base", replay)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--iterations", type=int, default=16)
+    options = parser.parse_args()
+    machine = this_machine()
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace(Path(folder) / "workspace")
+        workspace.prepare()
+        model = ready_model(workspace, None, progress("tune"))
+        found: dict[str, list[Measured]] = {}
+        for _ in range(options.rounds):
+            for way in ways(machine.bf16):
+                found.setdefault(way.name, []).append(measure(workspace, model, way, options.iterations))
+    print(f"{train.versions()}, {machine.cores} cores, bfloat16 in hardware: {machine.bf16}\n")
+    print_table(found)
+
+
+def measure(workspace: Workspace, model: Model, way: Way, iterations: int) -> Measured:
+    said = data.taught(NAME, None)
+    recipe = data.recipe_for(model, said, replay=False, seed=0, iterations=iterations)
+    recipe = recipe.changed(log_every=1, save_every=100_000, **way.values)
+    run = workspace.new_run("cpu", datetime.now())
+    place = workspace.data(run.id)
+    data.write(run, place, said, [], recipe, model, data.Shares(recipe.batch_size * iterations, 0))
+    train.prepare(run, recipe, model, place.rows)
+    run_job("train", run.job("train"), job(run, recipe, way))
+    reader = CurveReader(run.work_dir)
+    reader.poll()
+    return Measured(statistics.median(reader.columns()["time"].tolist()[2:]), first(run) or float("nan"))
+
+
+def job(run: RunPaths, recipe: Recipe, way: Way) -> JobSpec:
+    """XTuner alone has the environment of a person's shell: neither our patches nor our settings."""
+    plan = train.plan(run, recipe)
+    if not way.alone:
+        return JobSpec(plan.command, plan.cwd, {**plan.env, **way.env})
+    env = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": plan.env["HF_DATASETS_CACHE"]}
+    arguments = (str(run.config), "--work-dir", str(run.work_dir))
+    return JobSpec((sys.executable, "-P", "-c", ALONE, *arguments), Path.cwd(), env)
+
+
+def print_table(found: Mapping[str, list[Measured]]) -> None:
+    print("| way | steps a second | beside XTuner alone | until the first step |\n| --- | --- | --- | --- |")
+    alone = next(iter(found.values()))
+    for name, rounds in found.items():
+        speed = statistics.mean(1 / one.step for one in rounds)
+        ratio = statistics.mean(base.step / one.step for base, one in zip(alone, rounds, strict=True))
+        start = statistics.mean(one.start for one in rounds)
+        print(f"| {name} | {speed:.2f} | {ratio:.2f} | {start:.0f} s |")
+
+
+if __name__ == "__main__":
+    main()
