@@ -9,6 +9,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from core.engine.fast.attention import kernels
 from core.engine.fast.batches import Batch, collate, rounded
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.groups import Unsupported
@@ -186,3 +187,18 @@ def test_gradients_add_up_until_they_are_forgotten() -> None:
         torch.testing.assert_close(parameter.grad, 1.5 * first)
     step.forget()
     assert all(not parameter.grad.any() for parameter in trained)
+
+
+def test_cudnns_attention_is_not_taken_unasked() -> None:
+    """Neither by XTuner's own way nor by default; the backward pass has given NaN."""
+    was = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        patch_xtuner()
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+        with kernels("cudnn"):
+            assert torch.backends.cuda.cudnn_sdp_enabled()
+        with kernels("flash"):
+            assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(was)

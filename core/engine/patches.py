@@ -24,6 +24,7 @@ def patch_xtuner() -> None:
     _save_checkpoints_whole()
     _take_lengths_as_a_list()
     _begin_without_a_first_token()
+    _take_no_attention_of_cudnn()
     if not torch.cuda.is_available():
         _train_on_the_processor()
 
@@ -149,6 +150,13 @@ def _begin_without_a_first_token() -> None:
         return first or [], last
 
     utils.get_bos_eos_token_ids = get_bos_eos_token_ids
+
+
+def _take_no_attention_of_cudnn() -> None:
+    """torch 2.11 and later takes cuDNN's attention on Hopper cards. Its backward pass gives no numbers
+    in some shapes (pytorch issue 196678, cudnn-frontend issues 160 and 1072). The fast path takes it for a
+    recipe that asks for it."""
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def _train_on_the_processor() -> None:

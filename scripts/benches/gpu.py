@@ -16,6 +16,7 @@ computed again is no work done.
 
 import argparse
 import json
+import math
 import random
 import statistics
 import tempfile
@@ -69,6 +70,8 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "ungraphed": ("2x512", {"quantization": "nf4", "cuda_graph": "off"}),
     "in_lines": ("4x2048", {"quantization": "nf4", "padding_free": True}),
     "not_offloaded": ("4x2048", LEAST),
+    "plain_4": ("4x2048", {**LEAST, "accelerate": "off"}),
+    "cudnn_4": ("4x2048", {**FASTEST, "attention": "cudnn"}),
 }
 PEERS = (
     "8x512 nf4 on",
@@ -101,6 +104,7 @@ def main() -> None:
     parser.add_argument("--peer-runs", default=",".join(PEERS), metavar="RUN,…")
     parser.add_argument("--peak", type=float, default=PEAK, help="the card's products a second")
     parser.add_argument("--folder", metavar="DIR", help="where the model is made, kept for the next time")
+    parser.add_argument("--same-row", action="store_true", help="one and the same sentence in every row")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         workspace = Workspace.of(options.folder or temporary)
@@ -114,9 +118,8 @@ def main() -> None:
         for name in filter(None, options.runs.split(",")):
             setting, values = RUNS[name]
             recipe = recipe_of(model, options, setting, values)
-            print(
-                row(name, setting, xtuner(workspace, model, recipe, name), recipe, model, options), flush=True
-            )
+            found = xtuner(workspace, model, recipe, name, options.same_row)
+            print(row(name, setting, found, recipe, model, options), flush=True)
         for setting, found in unsloth(workspace, model, options).items() if options.peer else ():
             recipe = recipe_of(model, options, setting.split()[0], {})
             print(row("Unsloth", setting, found, recipe, model, options))
@@ -142,11 +145,13 @@ def recipe_of(model: Model, options: argparse.Namespace, setting: str, values: M
     return base.changed(**values)
 
 
-def xtuner(workspace: Workspace, model: Model, recipe: Recipe, name: str) -> Measured | None:
+def xtuner(
+    workspace: Workspace, model: Model, recipe: Recipe, name: str, same: bool = False
+) -> Measured | None:
     """One training; None for one that failed, whose last words are printed."""
     run = workspace.new_run(name, datetime.now())
     rows = workspace.data(run.id).rows
-    write_rows(rows, texts(enough_rows(recipe)))
+    write_rows(rows, texts(enough_rows(recipe), same))
     try:
         settled = train.prepare(run, recipe, model, rows)
         run_job("train", run.job("train"), train.plan(run, settled))
@@ -157,14 +162,18 @@ def xtuner(workspace: Workspace, model: Model, recipe: Recipe, name: str) -> Mea
     reader.poll()
     columns = reader.columns()
     memory = max(columns["memory"].tolist()) * MIB
+    if not math.isfinite(columns["loss"].tolist()[-1]):
+        print(f"<!-- {name}: the loss is no number at the end -->")
     if settled.accelerate == "on":
         return Measured(columns["tokens_per_second"].tolist()[-1], memory, first(run))
     seconds = statistics.median(columns["time"].tolist()[SKIPPED // recipe.log_every + 1 :])
     return Measured(recipe.batch_size * recipe.max_length / seconds, memory, first(run))
 
 
-def texts(rows: int) -> list[dict[str, Any]]:
-    """Conversations that differ: two runs on one that was repeated ended in a loss that is no number."""
+def texts(rows: int, same: bool) -> list[dict[str, Any]]:
+    """Conversations that differ; or one and the same: two runs on it ended in a loss that is no number."""
+    if same:
+        return [one_turn("Count.", " ".join(map(str, range(400))))] * rows
     numbers = random.Random(0)  # noqa: S311
     return [
         one_turn("Count.", " ".join(str(numbers.randrange(1000)) for _ in range(400))) for _ in range(rows)
