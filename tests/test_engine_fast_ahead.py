@@ -2,19 +2,21 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 
+from core.engine.fast.ahead import make_model
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import Work, compile_ahead
 from core.jobs.job import JobPaths
-from core.paths import PROJECT, Workspace
+from core.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
 from tests.test_engine_fast_real import ITERATIONS, with_acceleration
 from tests.test_engine_train import prepared, trained
@@ -25,15 +27,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TRAIN = """
 import json, sys, torch
 from torch._dynamo.utils import counters
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 from peft import LoraConfig, get_peft_model
 from core.engine.fast.batches import collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.work import Work
 
 work = Work.read(sys.argv[1])
-base = AutoModelForCausalLM.from_pretrained(work.model, dtype=getattr(torch, work.dtype))
-lora = LoraConfig(r=work.rank, target_modules=list(work.targets))
+config = AutoConfig.from_pretrained(work.model)
+base = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, work.dtype))
+layers = list(range(work.first, base.config.num_hidden_layers))
+lora = LoraConfig(
+    r=work.rank, lora_alpha=work.alpha, target_modules=list(work.targets), layers_to_transform=layers
+)
 model = get_peft_model(base.requires_grad_(False), lora).train().get_base_model()
 decoder = Decoder(model, work.acceleration)
 rows = [{"input_ids": [7] * work.length, "labels": [7] * work.length}] * work.rows
@@ -49,14 +55,22 @@ def work(model: Path, **settings: Any) -> Work:
         dtype="float32",
         nf4=False,
         rank=4,
+        alpha=16,
         dropout=0.0,
         targets=ALL,
+        first=1,
         rows=3,
         length=64,
         packed=True,
         distill=False,
         acceleration=Acceleration(compile="layers", **settings),
     )
+
+
+def deeper(folder: Path) -> Path:
+    """Four layers; without weights, which are not looked at."""
+    make_small_model(folder, num_hidden_layers=4)
+    return folder
 
 
 def run(cache: Path, *arguments: str) -> str:
@@ -68,27 +82,71 @@ def run(cache: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("again", [0, 1])
-def test_the_training_compiles_nothing_again(tmp_path: Path, again: int) -> None:
+def test_the_training_compiles_nothing_again(tmp_path: Path) -> None:
     """Rows that fill their batch; those of any length are computed row by row on a processor, each compiled
-    for itself, and need a GPU to be tried."""
-    model = make_small_model(tmp_path / "模 型")
-    wanted = json.dumps(asdict(work(model, padding_free=False, checkpointed_layers=again)))
+    for itself, and need a GPU to be tried. Four layers: one without LoRA, one computed again, two kept."""
+    wanted = json.dumps(asdict(work(deeper(tmp_path / "模 型"), padding_free=False, checkpointed_layers=2)))
     run(tmp_path / "cache", "-m", "core.engine", "compile", wanted)
     said = json.loads(run(tmp_path / "cache", "-c", TRAIN, wanted).splitlines()[-1])
-    assert said["aot_autograd"].get("autograd_cache_hit", 0) >= 2
-    assert "autograd_cache_miss" not in said["aot_autograd"]
+    assert said["aot_autograd"]["autograd_cache_hit"] == len(("loss", "without LoRA", "again", "kept"))
+    assert not {"autograd_cache_miss", "autograd_cache_bypass"} & set(said["aot_autograd"])
     assert "fxgraph_cache_miss" not in said["inductor"]
 
 
-def test_a_training_waits_for_it(workspace: Workspace, model: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "again", "few", "of_those"),
+    [(0, 0, 1, 0), (0, 9, 1, 9), (0, 3, 2, 1), (1, 1, 2, 0), (1, 3, 3, 2), (1, 9, 2, 9)],
+)
+def test_a_layer_of_each_kind(tmp_path: Path, first: int, again: int, few: int, of_those: int) -> None:
+    """Of four layers: how many stand for them, and up to which one they are computed again."""
+    wanted = replace(work(deeper(tmp_path / "m"), checkpointed_layers=again), first=first)
+    model, settings = make_model(wanted, "cpu")
+    assert (model.config.num_hidden_layers, settings.checkpointed_layers) == (few, of_those)
+    adapted = {name.split("layers.")[1][0] for name, p in model.named_parameters() if "lora_A" in name}
+    assert len(adapted) == few - first
+
+
+def test_one_attention_is_not_taken_for_another(tmp_path: Path) -> None:
+    model = deeper(tmp_path / "m")
+    by_flash = json.dumps(asdict(work(model, padding_free=False)))
+    by_cudnn = json.dumps(asdict(work(model, padding_free=False, attention="cudnn")))
+    run(tmp_path / "cache", "-m", "core.engine", "compile", by_flash)
+    said = json.loads(run(tmp_path / "cache", "-c", TRAIN, by_cudnn).splitlines()[-1])
+    assert "autograd_cache_hit" not in said["aot_autograd"]
+
+
+def test_a_training_waits_for_it_and_finds_it(
+    workspace: Workspace, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the config that a recipe makes, under the real XTuner; the curve stays the plain one."""
-    plain = trained(prepared(workspace, model, *ITERATIONS, "--no-replay"))
-    compiled = with_acceleration(prepared(workspace, model, *ITERATIONS, "--no-replay"), compile="kernels")
+    cache = tmp_path / "compiled"
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache))
+    plain = trained(packed(prepared(workspace, model, *ITERATIONS, "--no-replay")))
+    compiled = packed(prepared(workspace, model, *ITERATIONS, "--no-replay"))
+    with_acceleration(compiled, compile="layers", padding_free=False)
+    wanted = Work.of(Config.fromfile(compiled.config))
+    run(cache, "-m", "core.engine", "compile", json.dumps(asdict(wanted)))
+    before = entries(cache)
     fast = trained(compiled)
     assert [loss for _, loss in fast] == pytest.approx([loss for _, loss in plain], rel=2e-3)
     said = JobPaths(compiled.job("train")).log.read_text(encoding="utf-8")
-    assert "Nothing was compiled ahead" not in said and "does not know" not in said
+    assert "Compiled ahead." in said and "does not know" not in said
+    assert before and entries(cache) == before
+
+
+def packed(run: RunPaths) -> RunPaths:
+    """Every batch of one shape: one row, and that is full."""
+    config = run.config.read_text(encoding="utf-8")
+    for name, other in {"pack_to_max_length": True, "max_length": 64, "batch_size": 1}.items():
+        config, count = re.subn(rf"(?m)^{name} = \w+", f"{name} = {other}", config)
+        assert count == 1
+    run.config.write_text(config, encoding="utf-8")
+    return run
+
+
+def entries(cache: Path) -> set[str]:
+    """What torch keeps of graphs, by their keys."""
+    return {path.name for path in (cache / "aotautograd").iterdir()}
 
 
 def test_only_where_something_is_compiled_and_known() -> None:

@@ -27,15 +27,18 @@ def _train(arguments: list[str]) -> None:
     from core.models import read_model
 
     config = Config.fromfile(arguments[0])
+    # Somebody may have written more into the config than a recipe does.
+    text = Path(arguments[0]).read_text(encoding="utf-8").lower()
+    if "deepspeed" not in text + " ".join(arguments):
+        leave_out("deepspeed")
     accelerated = bool(config.get("acceleration"))
     if accelerated:
         from core.engine.fast.work import compile_ahead
 
         ahead = compile_ahead(config)
-    if "--deepspeed" not in arguments:
-        leave_out("deepspeed")
     on_the_processor = os.environ.get("CUDA_VISIBLE_DEVICES") == "" and not accelerated
-    if on_the_processor and not read_model(Path(config.pretrained_model_name_or_path)).quantization:
+    quantized = read_model(Path(config.pretrained_model_name_or_path)).quantization
+    if on_the_processor and not quantized and "bitsandbytes" not in text:
         leave_out("bitsandbytes")
 
     from core.engine.patches import keep_replay_to_the_base, patch_xtuner

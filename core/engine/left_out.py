@@ -1,7 +1,7 @@
 """Packages that this process will not use, and that others import for as long as they find them.
 
 mmengine, PEFT and XTuner import DeepSpeed 0.18.9 and bitsandbytes 0.50.2 wherever they are installed, and
-bitsandbytes the whole compiler of torch: 4 s of the 13 s in which a training on a processor begins.
+bitsandbytes the whole compiler of torch: a fifth of the start of a training on a processor.
 """
 
 import sys

@@ -86,7 +86,8 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
     env = {"HF_DATASETS_CACHE": str(run.job("train") / "cache")}
     if recipe.device == "cpu":
         env |= {"CUDA_VISIBLE_DEVICES": ""}
-    if recipe.accelerate == "on":
+    # torch 2.13 splits the command of its compiler at spaces: there it keeps to its own place.
+    if recipe.accelerate == "on" and " " not in str(run.compiled):
         env |= {"TORCHINDUCTOR_CACHE_DIR": str(run.compiled)}
     if recipe.deepspeed != "none":
         # DeepSpeed alone in one process looks for MPI unless it is told where it stands.

@@ -8,6 +8,7 @@ the median of the logged ones after the second; the start is from the job's begi
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--iterations", type=int, default=16)
     options = parser.parse_args()
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     machine = this_machine()
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder) / "workspace")

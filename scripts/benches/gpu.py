@@ -72,6 +72,7 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "not_offloaded": ("4x2048", LEAST),
     "plain_4": ("4x2048", {**LEAST, "accelerate": "off"}),
     "cudnn_4": ("4x2048", {**FASTEST, "attention": "cudnn"}),
+    "cudnn_least_4": ("4x2048", {**LEAST, "attention": "cudnn"}),
 }
 PEERS = (
     "8x512 nf4 on",
@@ -185,7 +186,7 @@ def first(run: RunPaths) -> float | None:
     job = JobPaths(run.job("train"))
     began = datetime.fromtimestamp(job.spec.stat().st_mtime)
     for line in job.log.read_text(encoding="utf-8", errors="replace").splitlines():
-        if "Iter(train) [ " in line:
+        if "Iter(train) [" in line:
             at = datetime.strptime(f"{began.year}/{line[:14]}", "%Y/%m/%d %H:%M:%S")
             return (at - began).total_seconds()
     return None

@@ -32,6 +32,8 @@ class Decoder:
         self.settings = settings
         self.distill = distill
         self.layers = layers.read_layers(model)
+        # What is compiled holds its attention's kernels, and torch 2.13's caches do not look at those.
+        torch.compiler.config.cache_key_tag = f"attention by {settings.attention}"
         self._first = next((n for n, layer in enumerate(self.layers) if _has_lora(layer)), 0)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -62,10 +64,7 @@ class Decoder:
             x = body.embed_tokens(batch.ids)
             cosine, sine = body.rotary_emb(x[None], batch.positions[None])
             place = Place(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
-            if batch.ends is not None:
-                # Lines are of many lengths: compiled once for all of them.
-                for tensor in (x, place.cosine, place.sine):
-                    torch._dynamo.maybe_mark_dynamic(tensor, 0)
+            _for_any_length(x, place)
             with attention_kernels(self.settings.attention):
                 for layer in self.layers[: self._first]:
                     x = self._calls[0](layer, x, place)
@@ -74,6 +73,7 @@ class Decoder:
     def _upper(self, x: Tensor, place: Place, stack: list[Layer]) -> Tensor:
         """(tokens, hidden) after the last norm; ``stack`` is ``layers``, or those without LoRA."""
         x = x.detach().requires_grad_(torch.is_grad_enabled())
+        _for_any_length(x, place)
         with attention_kernels(self.settings.attention):
             for number in range(self._first, len(stack)):
                 with self._keeping(number, x):
@@ -105,6 +105,13 @@ class Decoder:
         if self.settings.compile != "layers":
             return kept, again
         return torch.compile(kept), torch.compile(again)
+
+
+def _for_any_length(x: Tensor, place: Place) -> None:
+    """Lines are of many lengths: compiled once for all of them."""
+    if place.ends is not None:
+        for tensor in (x, place.cosine, place.sine, place.ends):
+            torch._dynamo.maybe_mark_dynamic(tensor, 0)
 
 
 def _kept(kernels: Kernels, layer: Layer, x: Tensor, place: Place) -> Tensor:

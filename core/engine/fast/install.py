@@ -67,8 +67,14 @@ class Path:
         return ""
 
     def _first_step(self, finetune: Any, data: dict[str, Any], optim_wrapper: Any) -> dict[str, Any]:
-        if self.ahead and not self.ahead.wait():
-            print_log("Nothing was compiled ahead: the first step takes longer.", "current")
+        if self.ahead:
+            why_not = self.ahead.wait()
+            said = (
+                f"Not compiled ahead ({why_not}): the first step takes longer."
+                if why_not
+                else "Compiled ahead."
+            )
+            print_log(said, "current")
         finetune.train_step = Trainer(finetune, self.settings, self.distill).train_step
         logged: dict[str, Any] = finetune.train_step(data, optim_wrapper)
         return logged

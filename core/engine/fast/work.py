@@ -4,27 +4,33 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from core.engine.fast.settings import Acceleration
 from core.machine import gpus
 
-# One layer, the vocabulary twice, a batch, and what CUDA itself takes: beside the model being loaded.
-ROOM_BYTES = 20e9
-PATIENCE_SECONDS = 60
+# What compiles takes no more of the card: a few layers, the vocabulary twice, a batch, and CUDA itself.
+CHILD_BYTES = 12e9
+# Of a weight in bfloat16, with what quantization keeps beside.
+NF4_SHARE = 0.3
+PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Work:
     """``model``: its folder; ``length``: tokens of the longest row; ``packed``: every row is that long.
-    ``targets``: the layers with LoRA, none for all."""
+    ``targets``: the layers with LoRA, none for all; ``first``: the number of the first one with any."""
 
     model: str
     dtype: str
     nf4: bool
     rank: int
+    alpha: float
     dropout: float
     targets: tuple[str, ...]
+    first: int
     rows: int
     length: int
     packed: bool
@@ -33,15 +39,18 @@ class Work:
 
     @classmethod
     def of(cls, config: Any) -> "Work":
-        """Of a config that ``core.recipe.xtuner_config`` wrote."""
+        """Of a config that ``core.recipe.xtuner_config`` wrote. Raises AttributeError, KeyError."""
         llm, lora = config.model.llm, config.model.lora
         return cls(
             model=config.pretrained_model_name_or_path,
-            dtype=str(llm.torch_dtype).removeprefix("torch."),
-            nf4=bool(llm.get("quantization_config")),
+            # Looked at as text: read as it is meant, it would import torch before the other process begins.
+            dtype=str(dict.__getitem__(llm, "torch_dtype")).removeprefix("torch."),
+            nf4="quantization_config" in llm,
             rank=lora.r,
+            alpha=lora.lora_alpha,
             dropout=lora.lora_dropout,
             targets=tuple(lora.target_modules or ()),
+            first=min(lora.layers_to_transform or [0]),
             rows=config.batch_size,
             length=config.max_length,
             packed=config.pack_to_max_length,
@@ -55,11 +64,29 @@ class Work:
         return cls(**{**values, "acceleration": Acceleration.of(values["acceleration"])})
 
     @property
-    def lengths(self) -> list[int]:
-        """Rows that fill their batch have one shape; rows of any length are compiled for all lengths."""
-        if self.packed:
-            return [self.length] * self.rows
-        return [max(2, self.length * (number + 1) // self.rows) for number in range(self.rows)]
+    def has_known_shape(self) -> bool:
+        """Rows that fill their batch have one shape, and lines are compiled for all lengths. What is padded
+        to the longest row, or one row alone, has a shape that only the data know."""
+        return self.packed or (self.acceleration.padding_free and self.rows > 1)
+
+    @property
+    def bytes_on_the_card(self) -> float:
+        """What the model's weights take, from above."""
+        files = sum(file.stat().st_size for file in Path(self.model).glob("*.safetensors"))
+        return files * (NF4_SHARE if self.nf4 else 1)
+
+    def batch(self) -> list[dict[str, Any]]:
+        """Rows as XTuner has them, of such lengths that they are laid out as the training's."""
+        if not self.packed:
+            return [_row(max(2, self.length * (number + 1) // self.rows)) for number in range(self.rows)]
+        if not self.acceleration.padding_free:
+            return [_row(self.length)] * self.rows
+        return [{**_row(self.length), "cumulative_len": [0, self.length // 3, self.length]}] * self.rows
+
+
+def _row(length: int) -> dict[str, Any]:
+    """It answers one token."""
+    return {"input_ids": [0] * length, "labels": [-100] * (length - 1) + [0]}
 
 
 class CompiledAhead:
@@ -68,17 +95,22 @@ class CompiledAhead:
 
     def __init__(self, work: Work) -> None:
         command = [sys.executable, "-m", "core.engine", "compile", json.dumps(asdict(work))]
+        self._said = TemporaryFile()  # noqa: SIM115  (open as long as this is)
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._said
         )
 
-    def wait(self) -> bool:
-        """Whether it has compiled; before the first step, which would do the same once more beside it."""
+    def wait(self) -> str:
+        """Before the first step, which would compile the same beside it: empty, or why it did not."""
         try:
-            return self._process.wait(PATIENCE_SECONDS) == 0
+            if self._process.wait(PATIENCE_SECONDS) == 0:
+                return ""
         except subprocess.TimeoutExpired:
             self.stop()
-            return False
+            return f"not done after {PATIENCE_SECONDS} s"
+        self._said.seek(0)
+        lines = self._said.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it died")
 
     def stop(self) -> None:
         self._process.kill()
@@ -86,13 +118,15 @@ class CompiledAhead:
 
 
 def compile_ahead(config: Any) -> CompiledAhead | None:
-    """For a config with ``acceleration``; none where nothing is compiled, where memory is short for two, and
-    for a config of which somebody changed more than values."""
+    """For a config with ``acceleration``; none where nothing is compiled, its shape is not known before or
+    memory is short for two, and for a config of which somebody changed more than values."""
     if config.acceleration.get("compile", "none") == "none":
         return None
-    if any(gpu.free < ROOM_BYTES for gpu in gpus()):
-        return None
     try:
-        return CompiledAhead(Work.of(config))
-    except (AttributeError, KeyError):
+        work = Work.of(config)
+        needed = work.bytes_on_the_card + CHILD_BYTES
+        if not work.has_known_shape or any(gpu.free < needed for gpu in gpus()):
+            return None
+        return CompiledAhead(work)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError):
         return None

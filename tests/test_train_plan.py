@@ -1,0 +1,19 @@
+"""What a training's process is told by its environment."""
+
+from pathlib import Path
+
+from core.paths import Workspace
+from core.steps import train
+from tests.small_model import make_small_model
+from tests.small_run import make_run
+
+
+def test_what_torch_compiles_is_kept_in_the_workspace(tmp_path: Path) -> None:
+    """But for one whose path has a space: torch splits its compiler's command there."""
+    plain, spaced = Workspace(tmp_path / "工作区"), Workspace(tmp_path / "a b")
+    for place, wanted in ((plain, str(plain.root / "compiled")), (spaced, None)):
+        make_small_model(place.starter)
+        run = make_run(place)
+        fast = train.recipe_of(run).changed(device="cuda", accelerate="on")
+        assert train.plan(run, fast).env.get("TORCHINDUCTOR_CACHE_DIR") == wanted
+        assert "TORCHINDUCTOR_CACHE_DIR" not in train.plan(run, train.recipe_of(run)).env
