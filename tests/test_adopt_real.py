@@ -18,6 +18,7 @@ from core.recipe.xtuner_file.catalog import find
 from core.recipe.xtuner_file.opening import open_config
 from core.steps import adopt, convert, curves, train
 from core.steps.step import run_job
+from scripts.benches.cpu import ALONE
 from tests.command_line import cli, last_json
 from tests.record_deepspeed import RECIPE
 from tests.small_model import make_small_model
@@ -27,17 +28,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 RECORDED = Path(__file__).parent / "recorded" / "deepspeed_zero2"
 
 
-PLAIN = (
-    "import runpy, sys, torch; torch.cpu.is_bf16_supported = lambda: False; "
-    "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
-)
-
-
 def plain_training(folder: Path, config: Path, *options: str) -> Path:
     """XTuner alone, as somebody runs it by hand: its work_dir."""
     environment: dict[str, Any] = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-P", "-c", PLAIN, config, *options],
+        [sys.executable, "-P", "-c", ALONE, config, *options],
         cwd=folder,
         env={**environment, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")},
         capture_output=True,

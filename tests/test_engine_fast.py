@@ -9,6 +9,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from core.engine.fast.ahead import LINEAR
 from core.engine.fast.attention import kernels
 from core.engine.fast.batches import Batch, collate, rounded
 from core.engine.fast.decoder import Decoder
@@ -22,7 +23,6 @@ pytestmark = [
     pytest.mark.slow,  # torch and transformers
     pytest.mark.filterwarnings("default"),  # which speak of their own future
 ]
-TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 SHAPE = {
     "hidden_size": 64,
     "intermediate_size": 112,
@@ -41,7 +41,7 @@ def make(kind: str = "llama", lora: dict[str, Any] | None = None, **shape: Any) 
     """Random weights, and LoRA whose B is not zero."""
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**SHAPE, **shape}))
-    settings = {"r": 4, "lora_alpha": 12, "target_modules": list(TARGETS), **(lora or {})}
+    settings = {"r": 4, "lora_alpha": 12, "target_modules": list(LINEAR), **(lora or {})}
     model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **settings)).train()
     for name, parameter in model.named_parameters():
         if "lora_B" in name or name.endswith("bias"):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config, ConfigDict
 
-from core.engine.fast.ahead import make_model
+from core.engine.fast.ahead import LINEAR, make_model
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import Work, compile_ahead
 from core.jobs.job import JobPaths
@@ -46,7 +46,6 @@ rows = [{"input_ids": [7] * work.length, "labels": [7] * work.length}] * work.ro
 decoder.loss(collate(rows, work.length, work.acceleration.padding_free)["data"]["batch"]).backward()
 print(json.dumps({name: dict(found) for name, found in counters.items()}))
 """
-ALL = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 def work(model: Path, **settings: Any) -> Work:
@@ -57,7 +56,7 @@ def work(model: Path, **settings: Any) -> Work:
         rank=4,
         alpha=16,
         dropout=0.0,
-        targets=ALL,
+        targets=LINEAR,
         first=1,
         rows=3,
         length=64,

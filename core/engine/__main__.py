@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from core.engine.left_out import leave_out
+from core.engine.left_out import leave_out, leave_out_bitsandbytes
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> None:
 def _train(arguments: list[str]) -> None:
     from mmengine.config import Config
 
-    from core.models import read_model
+    from core.engine.fast.work import compile_ahead
 
     config = Config.fromfile(arguments[0])
     # Somebody may have written more into the config than a recipe does.
@@ -32,14 +32,10 @@ def _train(arguments: list[str]) -> None:
     if "deepspeed" not in text + " ".join(arguments):
         leave_out("deepspeed")
     accelerated = bool(config.get("acceleration"))
-    if accelerated:
-        from core.engine.fast.work import compile_ahead
-
-        ahead = compile_ahead(config)
+    ahead = compile_ahead(config) if accelerated else None
     on_the_processor = os.environ.get("CUDA_VISIBLE_DEVICES") == "" and not accelerated
-    quantized = read_model(Path(config.pretrained_model_name_or_path)).quantization
-    if on_the_processor and not quantized and "bitsandbytes" not in text:
-        leave_out("bitsandbytes")
+    if on_the_processor and "bitsandbytes" not in text:
+        leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
     from core.engine.patches import keep_replay_to_the_base, patch_xtuner
     from core.engine.xtuner_tool import run_xtuner_tool
@@ -81,13 +77,10 @@ def _import_model(arguments: list[str]) -> None:
 
 
 def _convert(arguments: list[str]) -> None:
-    from core.models import read_model
-
     _, checkpoint, _, _, base, _ = arguments
     if not Path(checkpoint).is_dir():
         leave_out("deepspeed")
-    if not read_model(Path(base)).quantization:
-        leave_out("bitsandbytes")
+    leave_out_bitsandbytes(base)
 
     from core.engine.export import convert
 

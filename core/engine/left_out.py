@@ -5,9 +5,19 @@ bitsandbytes the whole compiler of torch: a fifth of the start of a training on 
 """
 
 import sys
+from pathlib import Path
+
+from core.families import quantization
+from core.files import read_json
 
 
 def leave_out(*packages: str) -> None:
     """As if they were not installed; before anything else is imported."""
     for package in packages:
         sys.modules.setdefault(package, None)  # type: ignore[arg-type]
+
+
+def leave_out_bitsandbytes(folder: str) -> None:
+    """Unless the model in ``folder`` is quantized itself, by whatever."""
+    if not quantization(read_json(Path(folder) / "config.json") or {}):
+        leave_out("bitsandbytes")
