@@ -35,12 +35,24 @@ SHAPE = {
     "sliding_window": None,
 }
 LENGTHS = (11, 29, 17)
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("llama", {}),
+    ("llama", {"attention_bias": True}),
+    ("qwen2", {}),
+    ("qwen3", {}),
+    ("mistral", {}),
+]
 
 
-def make(kind: str = "llama", lora: dict[str, Any] | None = None, **shape: Any) -> Any:
+def make(
+    kind: str = "llama",
+    lora: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+    **shape: Any,
+) -> Any:
     """Random weights, and LoRA whose B is not zero."""
     torch.manual_seed(0)
-    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**SHAPE, **shape}))
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**SHAPE, **shape}), dtype=dtype)
     settings = {"r": 4, "lora_alpha": 12, "target_modules": list(LINEAR), **(lora or {})}
     model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **settings)).train()
     for name, parameter in model.named_parameters():
@@ -82,10 +94,7 @@ def assert_same(found: tuple[float, dict[str, Tensor]], expected: tuple[float, d
         assert (found[1][name] - gradient).norm() <= 1e-4 * gradient.norm(), name
 
 
-@pytest.mark.parametrize(
-    ("kind", "shape"),
-    [("llama", {}), ("llama", {"attention_bias": True}), ("qwen2", {}), ("qwen3", {}), ("mistral", {})],
-)
+@pytest.mark.parametrize(("kind", "shape"), KINDS)
 @pytest.mark.parametrize(
     "settings",
     [Acceleration(padding_free=False), Acceleration(), Acceleration(checkpointed_layers=2)],

@@ -10,18 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config, ConfigDict
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from core.engine.fast.ahead import LINEAR, make_model
+from core.engine.fast.ahead import LINEAR, make_layers
+from core.engine.fast.layers import read_layers
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import Work, compile_ahead
 from core.jobs.job import JobPaths
 from core.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
+from tests.test_engine_fast import KINDS, SHAPE, make
 from tests.test_engine_fast_real import ITERATIONS, with_acceleration
 from tests.test_engine_train import prepared, trained
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("default"),  # torch and transformers speak of their own future
+]
 
 # A step of the whole model, and what torch says of its caches.
 TRAIN = """
@@ -67,7 +75,7 @@ def work(model: Path, **settings: Any) -> Work:
 
 
 def deeper(folder: Path) -> Path:
-    """Four layers; without weights, which are not looked at."""
+    """Four layers, of which only the first two have weights: those of a layer like all others are enough."""
     make_small_model(folder, num_hidden_layers=4)
     return folder
 
@@ -99,10 +107,26 @@ def test_the_training_compiles_nothing_again(tmp_path: Path) -> None:
 def test_a_layer_of_each_kind(tmp_path: Path, first: int, again: int, few: int, of_those: int) -> None:
     """Of four layers: how many stand for them, and up to which one they are computed again."""
     wanted = replace(work(deeper(tmp_path / "m"), checkpointed_layers=again), first=first)
-    model, settings = make_model(wanted, "cpu")
-    assert (model.config.num_hidden_layers, settings.checkpointed_layers) == (few, of_those)
-    adapted = {name.split("layers.")[1][0] for name, p in model.named_parameters() if "lora_A" in name}
-    assert len(adapted) == few - first
+    layers, settings = make_layers(wanted, "cpu")
+    assert (len(layers), settings.checkpointed_layers) == (few, of_those)
+    assert [bool(layer.qkv.adapted) for layer in layers] == [False] * first + [True] * (few - first)
+
+
+@pytest.mark.parametrize(("kind", "shape"), KINDS)
+def test_the_stand_in_is_like_the_model(tmp_path: Path, kind: str, shape: dict[str, Any]) -> None:
+    """Every number, and every tensor's kind, in a layer with LoRA and in one without."""
+    config = AutoConfig.for_model(kind, **{**SHAPE, **shape})
+    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(tmp_path)
+    found, _ = make_layers(replace(work(tmp_path), dtype="bfloat16"), "cpu")
+    lora = {"r": 4, "lora_alpha": 16, "layers_to_transform": [1, 2]}
+    real = read_layers(make(kind, lora, dtype=torch.bfloat16, **shape).get_base_model())
+    assert [described(layer) for layer in found] == [described(layer) for layer in real[:2]]
+
+
+def described(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return (type(value), value.shape, value.stride(), value.dtype, value.requires_grad)
+    return [described(part) for part in value] if isinstance(value, tuple) else value
 
 
 def test_one_attention_is_not_taken_for_another(tmp_path: Path) -> None:

@@ -48,21 +48,26 @@ def _fits(recipe: Recipe, model: Model, shape: Shape, longest: int) -> Iterator[
     """Every choice, the fastest first; of one quantization and checkpointing the largest batch first."""
     kinds = ("none", "nf4") if recipe.device == "cuda" and not model.quantization else ("none",)
     for quantization in kinds:
-        for again in _checkpointings(recipe, shape):
+        for again, offload in _checkpointings(recipe, shape):
             for batch in _batches(recipe.batch_size * recipe.accumulation):
                 changed = _with_batch(recipe, batch).changed(
                     quantization=quantization,
                     activation_checkpointing=again > 0,
                     checkpointed_layers=again if 0 < again < shape.layers else None,
+                    offload=offload,
+                    # What goes to the host and back is not recorded.
+                    cuda_graph="off" if offload and recipe.cuda_graph == "on" else recipe.cuda_graph,
                 )
                 yield Fit(changed, memory(changed, model, shape, longest))
 
 
-def _checkpointings(recipe: Recipe, shape: Shape) -> list[int]:
-    """How many layers are checkpointed: XTuner knows none and all, the fast path also some."""
+def _checkpointings(recipe: Recipe, shape: Shape) -> list[tuple[int, bool]]:
+    """How many layers are checkpointed, and whether their inputs wait in the host's memory: XTuner knows none
+    and all, the fast path also some."""
     if not is_fast(recipe):
-        return [0, shape.layers]
-    return sorted({shape.layers * quarter // 4 for quarter in range(5)})
+        return [(0, False), (shape.layers, False)]
+    some = sorted({shape.layers * quarter // 4 for quarter in range(5)})
+    return [*((again, False) for again in some), (shape.layers, True)]
 
 
 def _batches(rows: int) -> list[int]:

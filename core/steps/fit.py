@@ -25,6 +25,8 @@ CHOSEN = (
     "quantization",
     "activation_checkpointing",
     "checkpointed_layers",
+    "offload",
+    "cuda_graph",
     "deepspeed",
 )
 OUT_OF_MEMORY = {"cuda_out_of_memory", "killed_out_of_memory"}

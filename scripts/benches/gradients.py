@@ -13,12 +13,13 @@ from functools import partial
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig
 from xtuner.dataset.collate_fns import default_collate_fn
 
-from core.engine.fast.ahead import LINEAR, quantize
+from core.engine.fast.ahead import LINEAR
 from core.engine.fast.batches import Batch, collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
@@ -127,6 +128,30 @@ def make_model(options: argparse.Namespace, device: str, quantized: bool) -> Any
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.01)
     return model.train()
+
+
+def quantize(base: Any) -> None:
+    """Its layers' weights in NF4, doubly quantized, as transformers loads them."""
+    for layer in base.model.layers:
+        for owner in (layer.self_attn, layer.mlp):
+            for name in [name for name in LINEAR if hasattr(owner, name)]:
+                setattr(owner, name, _quantized(getattr(owner, name)))
+
+
+def _quantized(linear: Any) -> Linear4bit:
+    weight = linear.weight.data
+    made = Linear4bit(
+        weight.shape[1],
+        weight.shape[0],
+        bias=linear.bias is not None,
+        compute_dtype=weight.dtype,
+        compress_statistics=True,
+        quant_type="nf4",
+        device="meta",
+    )
+    made.bias = linear.bias
+    made.weight = Params4bit(weight.cpu(), requires_grad=False, quant_type="nf4").to(weight.device)
+    return made
 
 
 if __name__ == "__main__":

@@ -24,14 +24,17 @@ LayerCall = Callable[[Layer, Tensor, Place], Tensor]
 class Decoder:
     """A causal language model with LoRA, computed layer by layer.
 
-    ``distill``: replayed rows keep to the base model (``core.engine.distillation``).
+    ``distill``: replayed rows keep to the base model (``core.engine.distillation``); ``stack``: its layers,
+    where they are not read from the model.
     """
 
-    def __init__(self, model: Any, settings: Acceleration, distill: bool = False) -> None:
+    def __init__(
+        self, model: Any, settings: Acceleration, distill: bool = False, stack: list[Layer] | None = None
+    ) -> None:
         self.model = model
         self.settings = settings
         self.distill = distill
-        self.layers = layers.read_layers(model)
+        self.layers = stack or layers.read_layers(model)
         # What is compiled holds its attention's kernels, and torch 2.13's caches do not look at those.
         torch.compiler.config.cache_key_tag = f"attention by {settings.attention}"
         self._first = next((n for n, layer in enumerate(self.layers) if _has_lora(layer)), 0)

@@ -60,15 +60,16 @@ def _frozen(bases: list[Any]) -> Iterator[Tensor]:
         yield _in_one(bases)
         return
     for base in bases:
-        yield from _quantized(base.weight)
+        yield from quantized(base.weight.data, base.weight.quant_state)
 
 
-def _quantized(weight: Any) -> Iterator[Tensor]:
-    state = weight.quant_state
+def quantized(packed: Tensor, state: Any) -> Iterator[Tensor]:
+    """The tensors of one weight as ``core.engine.fast.linear`` reads them; ``state`` is bitsandbytes'
+    QuantState. Raises Unsupported for a quantization of another kind."""
     outer = state.state2.blocksize if state.nested else SCALES_BLOCK
     if (state.quant_type, state.blocksize, outer) != ("nf4", BLOCK, SCALES_BLOCK):
         raise Unsupported(f"{state.quant_type} in blocks of {state.blocksize}")
-    yield weight.data
+    yield packed
     yield state.absmax
     if state.nested:
         yield state.offset
