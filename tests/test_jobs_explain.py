@@ -51,6 +51,7 @@ NAN = PROGRESS.replace("2.5", "nan")
         ),
         (PROGRESS, Status(State.failed, 1, None, Reason.disk_full), "disk_full", PROGRESS),
         (NAN + PROGRESS + "end", FAILED, "nan_loss", NAN),
+        (TRACEBACK + "FloatingPointError: no number", FAILED, "nan_loss", "FloatingPointError: no number"),
         (PROGRESS.replace("1.0\n", "inf"), FAILED, "nan_loss", PROGRESS.replace("1.0\n", "inf")),
         (
             TRACEBACK + "ModuleNotFoundError: No module named 'peft'",

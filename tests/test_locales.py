@@ -189,7 +189,7 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("format.why", set(SHAPES)),
         (
             "cause",
-            {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"nan_loss", "not_started", "lost", "unknown"},
+            {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"not_started", "lost", "unknown"},
         ),
         ("cli.wrong", {key for key, _ in COMPLAINTS} | {"number", "decimal", "column"}),
         ("doctor.check", CHECKS),

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from core.engine.distillation import answer_loss, distilled_loss
+from core.engine.divergence import leave_out_what_is_no_number
 
 
 def patch_xtuner() -> None:
@@ -25,6 +26,7 @@ def patch_xtuner() -> None:
     _take_lengths_as_a_list()
     _begin_without_a_first_token()
     _take_no_attention_of_cudnn()
+    leave_out_what_is_no_number()
     if not torch.cuda.is_available():
         _train_on_the_processor()
 

@@ -17,6 +17,7 @@ _ANYWHERE = (
 )
 # What names a cause only as the error itself: in passing, warnings speak of missing modules and files too.
 _AS_THE_ERROR = (
+    ("nan_loss", re.compile(r"FloatingPointError")),
     ("killed_out_of_memory", re.compile(r"MemoryError|not enough memory|Cannot allocate memory")),
     ("module_missing", re.compile(r"ModuleNotFoundError|No module named")),
     ("port_in_use", re.compile(r"Address already in use|EADDRINUSE")),

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.logging import MessageHub
-from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 
@@ -46,13 +45,3 @@ def read_scalars_late() -> None:
 
     MessageHub.update_scalar, MessageHub.get_scalar = update_scalar, get_scalar
     MessageHub.state_dict, MessageHub.log_scalars = state_dict, property(log_scalars)
-    OptimWrapper._clip_grad = _clip_gradients
-
-
-def _clip_gradients(self: Any) -> None:
-    """mmengine's own, but for the norm, which stays where it is."""
-    groups = self.optimizer.param_groups
-    trained = [p for group in groups for p in group["params"] if p.requires_grad and p.grad is not None]
-    length = self.clip_func(trained, **self.clip_grad_kwargs) if trained else None
-    if length is not None:
-        self.message_hub.update_scalar(f"train/{self.grad_name}", length)
