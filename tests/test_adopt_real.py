@@ -87,7 +87,8 @@ def converted_without_a_gpu(workspace: Workspace, work_dir: Path, copy: Path) ->
     shutil.copytree(work_dir, copy)
     config = next(copy.glob("*.py"))
     quantized = (
-        "llm=dict(quantization_config=dict(load_in_4bit=True, type='transformers.BitsAndBytesConfig'),"
+        "llm=dict(device_map='cuda',"
+        "quantization_config=dict(load_in_4bit=True, type='transformers.BitsAndBytesConfig'),"
     )
     text = config.read_text(encoding="utf-8").replace("llm=dict(", quantized)
     config.write_text(text, encoding="utf-8")

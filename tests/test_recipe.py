@@ -62,7 +62,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "activation_checkpointing": ([True, False], ["maybe"]),
     "checkpointed_layers": ([1, 32, None], [0, -1, 1.5, "x"]),
     "offload": ([True, False], ["maybe", None]),
-    "accelerate": (["auto", "on", "off"], ["fast", None, 5]),
+    "accelerate": (["auto", "on", "off", "unsloth"], ["fast", None, 5]),
     "compile": (["auto", "none", "kernels", "layers"], ["model", None]),
     "cuda_graph": (["auto", "on", "off"], ["maybe", None]),
     "attention": (["auto", "cudnn", "flash"], ["sdpa", None]),
@@ -98,6 +98,51 @@ def test_a_cuda_graph_that_cannot_be_recorded_is_a_problem(other: dict[str, Any]
     (found,) = problems(recipe.changed(**other), machine, model())
     assert (found.field, found.key) == ("cuda_graph", "not_recordable")
     assert problems(recipe.changed(**other, cuda_graph="auto"), machine, model()) == []
+
+
+UNSLOTH = Recipe(model="m", data="d", template="qwen_chat", accelerate="unsloth")
+WITH_A_GPU = Machine(2, 2**34, False, (Gpu(0, "H100", 80 * 2**30, 80 * 2**30),))
+
+
+def test_unsloth_that_is_not_here_is_a_problem_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.recipe.unsloth.find_spec", lambda _: None)
+    (found,) = problems(UNSLOTH, WITH_A_GPU, model())
+    assert (found.field, found.key) == ("accelerate", "no_unsloth")
+    for language in ("en", "zh"):
+        assert 'pip install "unsloth==2026.10.9"' in found.text(language) and "datasets" in found.text(
+            language
+        )
+
+
+@pytest.mark.parametrize("good", [{}, {"quantization": "nf4"}, {"precision": "bf16", "pack": True}], ids=str)
+def test_what_unsloth_trains(good: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.recipe.unsloth.find_spec", lambda _: object())
+    recipe = UNSLOTH.changed(**good)
+    assert problems(recipe, WITH_A_GPU, model()) == []
+    settled = settle(recipe, WITH_A_GPU, model())
+    assert (settled.accelerate, settled.compile, settled.cuda_graph) == ("unsloth", "none", "off")
+    assert settle(recipe.changed(accelerate="auto"), WITH_A_GPU, model()).accelerate == "on"
+
+
+def test_every_problem_of_unsloth_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a processor, of a model it is not taken for, with everything that does not go with it."""
+    monkeypatch.setattr("core.recipe.unsloth.find_spec", lambda _: object())
+    bad = UNSLOTH.changed(
+        deepspeed="zero2",
+        quantization="int8",
+        precision="fp16",
+        self_distillation=True,
+        target_modules=("q_proj", "lm_head"),
+    )
+    places = {
+        ("accelerate", "unsloth_model"),
+        *((name, "not_with_unsloth") for name in ("deepspeed", "quantization", "precision")),
+        *((name, "not_with_unsloth") for name in ("self_distillation", "target_modules")),
+    }
+    found = problems(bad, WITH_A_GPU, model(architecture="GemmaForCausalLM"))
+    assert {(one.field, one.key) for one in found} == places
+    on_a_processor = problems(UNSLOTH, Machine(2, 2**34, False, ()), model())
+    assert [(one.field, one.key) for one in on_a_processor] == [("accelerate", "no_gpu")]
 
 
 def test_the_table_has_every_field() -> None:

@@ -16,4 +16,7 @@ def test_what_torch_compiles_is_kept_in_the_workspace(tmp_path: Path) -> None:
         run = make_run(place)
         fast = train.recipe_of(run).changed(device="cuda", accelerate="on")
         assert train.plan(run, fast).env.get("TORCHINDUCTOR_CACHE_DIR") == wanted
+        unsloth = train.plan(run, fast.changed(accelerate="unsloth")).env
+        assert unsloth.get("TORCHINDUCTOR_CACHE_DIR") == wanted
+        assert unsloth["UNSLOTH_COMPILE_LOCATION"] == str(place.root / "compiled" / "unsloth")
         assert "TORCHINDUCTOR_CACHE_DIR" not in train.plan(run, train.recipe_of(run)).env

@@ -157,6 +157,12 @@ def test_every_field_reaches_the_config(field: str) -> None:
     assert after == expected and before != expected
 
 
+def test_unsloth_is_asked_for_by_name() -> None:
+    found = config(accelerate="unsloth")
+    assert found["acceleration"] == "unsloth" and look(found, "model.llm.device_map") == "cuda"
+    assert "fused" not in found["optim_wrapper"]["optimizer"]
+
+
 def test_model_and_data_are_where_they_are_used() -> None:
     found = config()
     assert found["pretrained_model_name_or_path"] == str(MODEL)
@@ -239,6 +245,7 @@ SPREAD = [
         checkpointed_layers=7,
     ),
     BASE.changed(accelerate="on", compile="none", cuda_graph="off", attention="flash", offload=True),
+    BASE.changed(accelerate="unsloth", quantization="nf4"),
     BASE.changed(system="\n".join(ODD_TEXTS), evaluation_questions=tuple(ODD_TEXTS)),
     BASE.changed(system="{{ fileDirname }} {{_base_.x}} {{$HOME:x}} {{ $USER:y }}"),
 ]

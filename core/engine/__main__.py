@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.engine.left_out import leave_out, leave_out_bitsandbytes
+from core.engine.unsloth_way import NAME, import_unsloth
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -31,9 +32,12 @@ def _train(arguments: list[str]) -> None:
     text = Path(arguments[0]).read_text(encoding="utf-8").lower()
     if "deepspeed" not in text + " ".join(arguments):
         leave_out("deepspeed")
-    accelerated = bool(config.get("acceleration"))
+    unsloth = config.get("acceleration") == NAME
+    if unsloth:
+        import_unsloth()
+    accelerated = bool(config.get("acceleration")) and not unsloth
     ahead = compile_ahead(config) if accelerated else None
-    on_the_processor = os.environ.get("CUDA_VISIBLE_DEVICES") == "" and not accelerated
+    on_the_processor = os.environ.get("CUDA_VISIBLE_DEVICES") == "" and not (accelerated or unsloth)
     if on_the_processor and "bitsandbytes" not in text:
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
@@ -49,6 +53,10 @@ def _train(arguments: list[str]) -> None:
         from core.engine.fast.settings import Acceleration
 
         install(Acceleration.of(config.acceleration), config.max_length, distill, ahead)
+    if unsloth:
+        from core.engine.unsloth_way import install as install_unsloth
+
+        install_unsloth(config.max_length, config.randomness["seed"])
     run_xtuner_tool("xtuner.tools.train", arguments)
 
 

@@ -114,15 +114,16 @@ def _tensor(file: Path, key: str) -> torch.Tensor:
 
 
 def _build_unquantized() -> None:
-    """An adapter is the same on a quantized base. Building that needs a GPU; unquantized, XTuner's
-    ``pth_to_hf`` (0.2.0) builds it without any weights."""
+    """An adapter is the same on a quantized base, wherever that lies. Building it there needs a GPU;
+    unquantized, XTuner's ``pth_to_hf`` (0.2.0) builds it without any weights."""
     from mmengine.config import Config
 
     fromfile = Config.fromfile
 
     def unquantized(*arguments: Any, **options: Any) -> Any:
         config = fromfile(*arguments, **options)
-        config.model.llm.pop("quantization_config", None)
+        for needs_gpu in ("quantization_config", "device_map"):
+            config.model.llm.pop(needs_gpu, None)
         return config
 
     Config.fromfile = unquantized

@@ -9,6 +9,7 @@ from core.models import Model
 from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.speed import can_be_recorded, settle_speed
 from core.recipe.templates import MARKS, TEMPLATES, template_for
+from core.recipe.unsloth import unsloth_problems
 
 
 def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
@@ -19,6 +20,7 @@ def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
         *_device(recipe, machine),
         *_model(recipe, model),
         *_speed(recipe),
+        *unsloth_problems(recipe, machine, model),
     ]
 
 

@@ -30,7 +30,8 @@ def largest_that_fits(recipe: Recipe, model: Model, shape: Shape, card: int, lon
     the one that reads the most. DeepSpeed is slower and takes less, and comes last.
     """
     found = _largest(recipe, model, shape, card, longest)
-    if found is None and recipe.device == "cuda" and recipe.deepspeed == "none":
+    sharded = recipe.device == "cuda" and recipe.deepspeed == "none" and recipe.accelerate != "unsloth"
+    if found is None and sharded:
         return _largest(recipe.changed(deepspeed="zero2"), model, shape, card, longest)
     return found
 

@@ -61,7 +61,7 @@ DEEPSPEED = Trainer(rest=2, adapter=16, norm=4, stream=2, number=2, gated=6, log
 FLOAT32 = Trainer(rest=4, adapter=16, norm=4, stream=4, number=4, gated=12, logit=12, shared=True)
 # This project's way on a processor that multiplies bfloat16.
 PROCESSOR_BF16 = Trainer(rest=2, adapter=16, norm=4, stream=2, number=2, gated=6, logit=12, shared=False)
-# No float32 casts, fused kernels for norm, gate and loss (Liger), and LoRA in float32 or in bfloat16.
+# No float32 casts, fused kernels for norm, gate and loss (Liger, Unsloth); LoRA in float32 or bfloat16.
 FUSED = Trainer(rest=2, adapter=16, norm=2, stream=2, number=2, gated=4, logit=0, shared=True)
 FUSED_BF16 = replace(FUSED, adapter=8)
 # The fast path (core.engine.fast) with compiled layers, and its own pieces of the logits.
@@ -103,7 +103,7 @@ def memory(
     activations = int(tokens * sum(layers[max(again, _first_adapted(recipe)) :]))
     if again:
         # Of each its input, and while the loss is computed the logits; later one layer anew.
-        kept = 2 if recipe.offload and is_fast(recipe) else again
+        kept = min(2, again) if _wait_in_the_host(recipe) else again
         activations += tokens * trainer.stream * shape.hidden * kept
         logits = max(logits, int(tokens * max(layers, default=0.0)))
     return Memory(
@@ -123,7 +123,17 @@ def trainer_of(recipe: Recipe) -> Trainer:
         return DEEPSPEED
     if is_fast(recipe):
         return FAST_EAGER if recipe.compile == "none" else FAST
+    if recipe.accelerate == "unsloth":
+        return FUSED
     return FLOAT32 if recipe.precision in {"fp32", "auto"} else XTUNER
+
+
+def _wait_in_the_host(recipe: Recipe) -> bool:
+    """Whether the inputs of checkpointed layers do: Unsloth 2026.10.9 does it for every model of 512 tokens
+    or more (``apply_unsloth_gradient_checkpointing``)."""
+    if recipe.accelerate == "unsloth":
+        return recipe.max_length >= 512
+    return recipe.offload and is_fast(recipe)
 
 
 def _computed_again(recipe: Recipe, shape: Shape) -> int:

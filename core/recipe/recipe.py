@@ -23,6 +23,7 @@ Optimizer: TypeAlias = Literal["adamw", "adamw_8bit", "paged_adamw_32bit", "page
 Schedule: TypeAlias = Literal["cosine", "linear", "constant"]
 DeepSpeed: TypeAlias = Literal["none", "zero1", "zero2", "zero2_offload", "zero3", "zero3_offload"]
 Choice: TypeAlias = Literal["auto", "on", "off"]
+Accelerate: TypeAlias = Literal["auto", "on", "off", "unsloth"]
 Compile: TypeAlias = Literal["auto", "none", "kernels", "layers"]
 Attention: TypeAlias = Literal["auto", "cudnn", "flash"]
 Level: TypeAlias = Literal["basic", "advanced"]
@@ -82,7 +83,7 @@ class Recipe:
     activation_checkpointing: bool = _advanced(False)
     checkpointed_layers: OptionalCount = _advanced(None)
     offload: bool = _advanced(False)
-    accelerate: Choice = _advanced("auto")
+    accelerate: Accelerate = _advanced("auto")
     compile: Compile = _advanced("auto")
     cuda_graph: Choice = _advanced("auto")
     attention: Attention = _advanced("auto")

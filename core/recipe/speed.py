@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.models import Model
-from core.recipe.recipe import Choice, Compile, Recipe
+from core.recipe.recipe import Accelerate, Choice, Compile, Recipe
 
 # transformers' classes whose layers the fast path knows.
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
@@ -26,7 +26,7 @@ ALL_LAYERS = 10_000
 def is_fast(recipe: Recipe) -> bool:
     """Whether the recipe is trained by the fast path, if its model allows it."""
     return (
-        recipe.accelerate != "off"
+        recipe.accelerate in {"auto", "on"}
         and recipe.device == "cuda"
         and recipe.precision in {"bf16", "auto"}
         and recipe.deepspeed == "none"
@@ -35,9 +35,13 @@ def is_fast(recipe: Recipe) -> bool:
 
 
 def settle_speed(recipe: Recipe, model: Model, tokens: int | None) -> Recipe:
-    """``recipe`` with every "auto" of its speed replaced; ``tokens`` is how many the run reads, if known."""
+    """``recipe`` with every "auto" of its speed replaced; ``tokens`` is how many the run reads, if known.
+
+    "auto" never means Unsloth: it was slower than the fast path in every setting (docs/performance.md).
+    """
     if not (is_fast(recipe) and model.architecture in ARCHITECTURES):
-        return recipe.changed(accelerate="off", compile="none", cuda_graph="off", attention="flash")
+        other: Accelerate = "unsloth" if recipe.accelerate == "unsloth" else "off"
+        return recipe.changed(accelerate=other, compile="none", cuda_graph="off", attention="flash")
     return recipe.changed(
         accelerate="on",
         compile=_compile(model, tokens) if recipe.compile == "auto" else recipe.compile,
@@ -68,9 +72,9 @@ def _cuda_graph(recipe: Recipe, model: Model) -> Choice:
 
 
 def acceleration(recipe: Recipe) -> str:
-    """What a config file says of it, for the settings of ``core.engine.fast``."""
+    """What a config file says of it: the settings of ``core.engine.fast``, or "unsloth", or nothing."""
     if recipe.accelerate != "on":
-        return "None"
+        return '"unsloth"' if recipe.accelerate == "unsloth" else "None"
     again = 0
     if recipe.activation_checkpointing:
         again = recipe.checkpointed_layers or ALL_LAYERS
@@ -84,8 +88,10 @@ def acceleration(recipe: Recipe) -> str:
 )"""
 
 
-def from_acceleration(values: Mapping[str, Any]) -> dict[str, Any]:
+def from_acceleration(values: object) -> dict[str, Any]:
     """The recipe's fields from what :func:`acceleration` wrote, unchecked: that is the Recipe's own work."""
+    if not isinstance(values, Mapping):
+        return {"accelerate": "unsloth"} if values == "unsloth" else {}
     again = values.get("checkpointed_layers")
     return {
         **{

@@ -124,7 +124,7 @@ def _model(recipe: Recipe) -> str:
     layers = list(recipe.layers_to_transform) or None
     # torch 2.13 on a processor: the backward pass of its fused attention takes ten times as long in bfloat16.
     attention = "eager" if (recipe.device, recipe.precision) == ("cpu", "bf16") else "sdpa"
-    device_map = '        device_map="cuda",\n' if recipe.accelerate == "on" else ""
+    device_map = '        device_map="cuda",\n' if recipe.accelerate in {"on", "unsloth"} else ""
     return f"""
 {_title(2, "Model & Tokenizer")}tokenizer = dict(
     type=AutoTokenizer.from_pretrained,

@@ -24,6 +24,8 @@ from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
 
 PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
+# Missed by nobody who does not ask for them.
+OPTIONAL = ("unsloth",)
 # Weights of LoRA, its optimizer state and two checkpoints of them are small beside this.
 LOG_AND_CHECKPOINT_BYTES = 300_000_000
 
@@ -61,8 +63,9 @@ def _tokens(run: RunPaths, recipe: Recipe) -> int | None:
 
 
 def versions() -> dict[str, str]:
-    """The versions that decide a result; "-" for a package that is not installed."""
-    return {"python": python_version(), **{name: _version(name) for name in PACKAGES}}
+    """The versions that decide a result; "-" for a package that is not installed, unless it is optional."""
+    optional = {name: found for name in OPTIONAL if (found := _version(name)) != "-"}
+    return {"python": python_version(), **{name: _version(name) for name in PACKAGES}, **optional}
 
 
 def _version(package: str) -> str:
@@ -86,8 +89,10 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
     env = {"HF_DATASETS_CACHE": str(run.job("train") / "cache")}
     if recipe.device == "cpu":
         env |= {"CUDA_VISIBLE_DEVICES": ""}
+    if recipe.accelerate == "unsloth":  # else it writes modules into the folder it is started in
+        env |= {"UNSLOTH_COMPILE_LOCATION": str(run.compiled / "unsloth")}
     # torch 2.13 splits the command of its compiler at spaces: there it keeps to its own place.
-    if recipe.accelerate == "on" and " " not in str(run.compiled):
+    if recipe.accelerate in {"on", "unsloth"} and " " not in str(run.compiled):
         env |= {"TORCHINDUCTOR_CACHE_DIR": str(run.compiled)}
     if recipe.deepspeed != "none":
         # DeepSpeed alone in one process looks for MPI unless it is told where it stands.

@@ -57,6 +57,8 @@ RUNS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "tutorial": ("2x512", {**TUTORIAL, "deepspeed": "zero2"}),
     "tutorial_alone": ("2x512", TUTORIAL),
     "plain_8": ("8x512", {**LEAST, "accelerate": "off"}),
+    "unsloth_8": ("8x512", {**LEAST, "accelerate": "unsloth"}),
+    "unsloth_4": ("4x2048", {**LEAST, "accelerate": "unsloth"}),
     "small": ("2x512", {"quantization": "nf4"}),
     "least_8": ("8x512", LEAST),
     "least_4": ("4x2048", {**LEAST, "offload": True, "attention": "cudnn"}),

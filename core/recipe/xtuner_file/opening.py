@@ -128,8 +128,7 @@ def _recipe(found: Values, variables: Values) -> Recipe:
     if isinstance(values.get("evaluation_questions"), str):
         values["evaluation_questions"] = [values["evaluation_questions"]]
     values |= _of_the_model(found) | _of_the_data(found) | _schedule(found, variables)
-    if isinstance(faster := variables.get("acceleration"), dict):
-        values |= from_acceleration(faster)
+    values |= from_acceleration(variables.get("acceleration"))
     values["optimizer"] = _optimizer(found)
     values["device"] = "cpu" if look(found, "env_cfg.dist_cfg.backend") == "gloo" else "cuda"
     values["group_by_length"] = last(look(found, "train_dataloader.sampler.type")) == "LengthGroupedSampler"
