@@ -46,7 +46,7 @@ def settle_speed(recipe: Recipe, model: Model, tokens: int | None) -> Recipe:
         accelerate="on",
         compile=_compile(model, tokens) if recipe.compile == "auto" else recipe.compile,
         cuda_graph=_cuda_graph(recipe, model) if recipe.cuda_graph == "auto" else recipe.cuda_graph,
-        # cuDNN's is 5 % faster on a Hopper card, and two older runs with it ended in NaN (docs/performance.md).
+        # cuDNN's is 5 % faster on a Hopper card; two older runs with it ended in NaN (docs/performance.md).
         attention="flash" if recipe.attention == "auto" else recipe.attention,
     )
 
