@@ -202,8 +202,11 @@ def unsloth(workspace: Workspace, model: Model, options: argparse.Namespace) -> 
         run_job("train", workspace.root / "peer", spec)
     except TuneboardError as error:
         print(f"<!-- Unsloth: {' '.join(str(error).split())[:400]} -->")
-    found = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    return {setting: Measured(**values) for setting, values in found.items()}
+    if not out.exists():
+        return {}
+    found = json.loads(out.read_text(encoding="utf-8"))
+    print(f"<!-- Unsloth by {json.dumps(found['versions'])} -->")
+    return {setting: Measured(**values) for setting, values in found["runs"].items()}
 
 
 def row(

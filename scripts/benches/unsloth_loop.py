@@ -10,24 +10,27 @@ import json
 import statistics
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import unsloth  # noqa: F401  # isort: skip  (it patches what is imported after it)
 import torch
 from unsloth import FastLanguageModel
 
+PACKAGES = ("unsloth", "unsloth_zoo", "torch", "transformers", "peft", "bitsandbytes")
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 def main(folder: str, out: str, settings: str, rank: str, iterations: str, skipped: str) -> None:
     found = {}
+    versions = {name: version(name) for name in PACKAGES}
     for setting in settings.split(","):
         model, batch, length = load(folder, setting, int(rank))
         torch.cuda.reset_peak_memory_stats()
         seconds = train(model, batch, length, int(iterations))
         speed = batch * length / statistics.median(seconds[int(skipped) :])
         found[setting] = {"tokens_per_second": speed, "memory": torch.cuda.max_memory_allocated()}
-        Path(out).write_text(json.dumps(found), encoding="utf-8")
+        Path(out).write_text(json.dumps({"versions": versions, "runs": found}), encoding="utf-8")
         del model
         gc.collect()
         torch.cuda.empty_cache()
