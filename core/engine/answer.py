@@ -102,4 +102,5 @@ def _read(tokenizer: Any, ids: list[int], ends: list[int]) -> tuple[str, bool]:
     for place, token in enumerate(ids):
         if token in ends:
             return tokenizer.decode(ids[:place], skip_special_tokens=True).strip(), True
-    return tokenizer.decode(ids, skip_special_tokens=True).strip(), False
+    # The limit may cut a character of several tokens: what is left of it reads as U+FFFD.
+    return tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").strip(), False

@@ -7,7 +7,6 @@ and every checkpoint after it, while the training goes on to its end.
 from typing import Any
 
 import torch
-from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 # Steps one after the other. Half precision begins with some: its loss scale is halved until all is a number.
@@ -17,6 +16,8 @@ PATIENCE = 20
 def leave_out_what_is_no_number() -> None:
     """For the trainings of this process: mmengine's own clipping, which leaves the norm where it is (reading
     it would wait for the GPU), and then this. Raises FloatingPointError from a training's step."""
+    from mmengine.optim import OptimWrapper
+
     OptimWrapper._clip_grad = _clip_gradients
 
 
