@@ -1,7 +1,8 @@
 """A gradient that is no number counts as zero, and a training that has no other ends.
 
 mmengine 0.10.7 multiplies every gradient by what their norm asks for: one that is NaN makes all weights NaN,
-and every checkpoint after it, while the training goes on to its end.
+and every checkpoint after it, while the training goes on to its end. DeepSpeed clips by itself and is not
+looked at.
 """
 
 from typing import Any
