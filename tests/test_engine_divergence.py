@@ -14,6 +14,7 @@ from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths
 from core.paths import Workspace
 from tests.command_line import cli
+from tests.small_model import make_small_model
 from tests.test_engine_train import prepared, trained
 
 pytestmark = [
@@ -24,8 +25,9 @@ pytestmark = [
 PATIENCE = 20
 
 
-def test_a_loss_that_is_no_number_ends_the_training(workspace: Workspace, model: Path) -> None:
+def test_a_loss_that_is_no_number_ends_the_training(workspace: Workspace, tmp_path: Path) -> None:
     """What it leaves is what was learned before: here nothing, in numbers."""
+    model = make_small_model(tmp_path / "broken")
     weights = load_file(model / "model.safetensors")
     broken = {**weights, "model.norm.weight": weights["model.norm.weight"] * np.nan}
     save_file(broken, model / "model.safetensors")
