@@ -39,6 +39,10 @@ class Machine:
     def device(self) -> str:
         return "cuda" if self.gpus else "cpu"
 
+    def device_for(self, asked: str) -> str:
+        """What a recipe's ``device`` means here."""
+        return self.device if asked == "auto" else asked
+
 
 @cache
 def this_machine() -> Machine:

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from core.engine import unsloth_way
 from core.engine.left_out import leave_out, leave_out_bitsandbytes
-from core.engine.unsloth_way import NAME, import_unsloth
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -32,9 +32,9 @@ def _train(arguments: list[str]) -> None:
     text = Path(arguments[0]).read_text(encoding="utf-8").lower()
     if "deepspeed" not in text + " ".join(arguments):
         leave_out("deepspeed")
-    unsloth = config.get("acceleration") == NAME
+    unsloth = config.get("acceleration") == unsloth_way.NAME
     if unsloth:
-        import_unsloth()
+        unsloth_way.import_unsloth()
     accelerated = bool(config.get("acceleration")) and not unsloth
     ahead = compile_ahead(config) if accelerated else None
     on_the_processor = os.environ.get("CUDA_VISIBLE_DEVICES") == "" and not (accelerated or unsloth)
@@ -54,9 +54,7 @@ def _train(arguments: list[str]) -> None:
 
         install(Acceleration.of(config.acceleration), config.max_length, distill, ahead)
     if unsloth:
-        from core.engine.unsloth_way import install as install_unsloth
-
-        install_unsloth(config.max_length, config.randomness["seed"])
+        unsloth_way.install(config.max_length, config.randomness["seed"])
     run_xtuner_tool("xtuner.tools.train", arguments)
 
 

@@ -49,7 +49,7 @@ def settle(recipe: Recipe, machine: Machine, model: Model, tokens: int | None = 
 
     ``tokens``: how many the whole run reads, where that is known.
     """
-    device = machine.device if recipe.device == "auto" else recipe.device
+    device = machine.device_for(recipe.device)
     precision = recipe.precision
     if precision == "auto":
         precision = "bf16" if device == "cuda" or machine.bf16 else "fp32"
@@ -83,8 +83,7 @@ def _device(recipe: Recipe, machine: Machine) -> list[Problem]:
     found = []
     if recipe.device == "cuda" and not machine.gpus:
         found.append(Problem("device", "no_gpu", {"value": "cuda"}))
-    device = machine.device if recipe.device == "auto" else recipe.device
-    if device != "cpu":
+    if machine.device_for(recipe.device) != "cpu":
         return found
     needs_gpu = {
         "quantization": recipe.quantization != "none",

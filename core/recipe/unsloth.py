@@ -24,7 +24,7 @@ def unsloth_problems(recipe: Recipe, machine: Machine, model: Model) -> list[Pro
     found = []
     if find_spec("unsloth") is None:
         found.append(Problem("accelerate", "no_unsloth", {"pin": PIN}))
-    if (machine.device if recipe.device == "auto" else recipe.device) == "cpu":
+    if machine.device_for(recipe.device) == "cpu":
         found.append(Problem("accelerate", "no_gpu", {"value": "unsloth"}))
     if model.architecture not in ARCHITECTURES:
         known = {"found": model.architecture, "expected": ", ".join(ARCHITECTURES)}

@@ -21,7 +21,7 @@ import random
 import re
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,25 +94,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_shape_options(parser)
+    add_table_options(parser, RUNS)
     parser.add_argument("--iterations", type=int, default=50)
-    parser.add_argument("--rank", type=int, default=64)
-    parser.add_argument("--runs", default=",".join(RUNS), metavar="NAME,…")
     parser.add_argument("--peer", metavar="PYTHON", help="an interpreter that has Unsloth")
     parser.add_argument("--peer-runs", default=",".join(PEERS), metavar="RUN,…")
-    parser.add_argument("--peak", type=float, default=PEAK, help="the card's products a second")
-    parser.add_argument("--folder", metavar="DIR", help="where the model is made, kept for the next time")
     parser.add_argument("--same-row", action="store_true", help="one and the same sentence in every row")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         workspace = Workspace.of(options.folder or temporary)
         model = make_model(workspace, options)
-        print(json.dumps(train.versions() | {"gpu": this_machine().gpus[0].name}))
-        print(
-            "| run | rows × tokens | tokens/s | peak GB | MFU | to the first step |\n"
-            "| --- | --- | --- | --- | --- | --- |",
-            flush=True,
-        )
+        head("run", "rows × tokens", "tokens/s", "peak GB", "MFU", "to the first step")
         for name in filter(None, options.runs.split(",")):
             setting, values = RUNS[name]
             recipe = recipe_of(model, options, setting, values)
@@ -121,6 +112,21 @@ def main() -> None:
         for setting, found in unsloth(workspace, model, options).items() if options.peer else ():
             recipe = recipe_of(model, options, setting.split()[0], {})
             print(row("Unsloth", setting, found, recipe, model, options))
+
+
+def add_table_options(parser: argparse.ArgumentParser, runs: Iterable[str]) -> None:
+    """Of a table whose rows are ``runs``; by default all of them."""
+    add_shape_options(parser)
+    parser.add_argument("--rank", type=int, default=64)
+    parser.add_argument("--runs", default=",".join(runs), metavar="NAME,…")
+    parser.add_argument("--peak", type=float, default=PEAK, help="the card's products a second")
+    parser.add_argument("--folder", metavar="DIR", help="where the model is made, kept for the next time")
+
+
+def head(*columns: str) -> None:
+    """Print what the numbers depend on, and the head of their table."""
+    print(json.dumps(train.versions() | {"gpu": this_machine().gpus[0].name}))
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}", flush=True)
 
 
 def recipe_of(model: Model, options: argparse.Namespace, setting: str, values: Mapping[str, Any]) -> Recipe:

@@ -11,7 +11,6 @@ and warm up.
 
 import argparse
 import gc
-import json
 import math
 import tempfile
 import time
@@ -29,16 +28,14 @@ from core.engine.fast.batches import collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import BEFORE_RECORDING, Step
-from core.machine import this_machine
 from core.models import Model, read_shape
 from core.paths import Workspace
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.recipe.speed import acceleration, settle_speed
-from core.steps import train
-from scripts.benches.gpu import PEAK, operations, recipe_of
+from scripts.benches.gpu import add_table_options, head, operations, recipe_of
 from scripts.benches.gradients import quantize
-from scripts.benches.memory import add_shape_options, make_model
+from scripts.benches.memory import make_model
 
 WARM = BEFORE_RECORDING + 3
 NF4, AGAIN = {"quantization": "nf4"}, {"quantization": "nf4", "activation_checkpointing": True}
@@ -70,24 +67,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_shape_options(parser)
+    add_table_options(parser, RUNS)
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--rank", type=int, default=64)
-    parser.add_argument("--runs", default=",".join(RUNS), metavar="NAME,…")
-    parser.add_argument("--peak", type=float, default=PEAK, help="the card's products a second")
-    parser.add_argument("--folder", metavar="DIR", help="where the model is made, kept for the next time")
     options = parser.parse_args()
     options.iterations = options.steps
     # As a training does: CUDA graphs are not recorded on the default stream.
     torch.cuda.set_stream(torch.cuda.Stream())
     with tempfile.TemporaryDirectory() as temporary:
         model = make_model(Workspace.of(options.folder or temporary), options)
-        print(json.dumps(train.versions() | {"gpu": this_machine().gpus[0].name}))
-        print(
-            "| run | rows × tokens | tokens/s | MFU | peak GB | formula GB | difference |\n"
-            "| --- | --- | --- | --- | --- | --- | --- |",
-            flush=True,
-        )
+        head("run", "rows × tokens", "tokens/s", "MFU", "peak GB", "formula GB", "difference")
         for name in options.runs.split(","):
             print(measured(name, model, options), flush=True)
 

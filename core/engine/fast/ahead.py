@@ -103,21 +103,18 @@ def _layer(
 ) -> Layer:
     dtype, heads = getattr(torch, work.dtype), config["num_attention_heads"]
 
-    def norm(name: str) -> Tensor | None:
-        shape = shapes.get(f"{name}.weight")
-        return _frozen(torch.ones(shape, dtype=dtype, device=device)) if shape else None
+    def norm(name: str) -> Tensor:
+        return _frozen(torch.ones(shapes[f"{name}.weight"], dtype=dtype, device=device))
 
     def group(names: tuple[str, ...]) -> Group:
         return _group(names, shapes, work, device, has_lora)
 
-    before, between = norm("input_layernorm"), norm("post_attention_layernorm")
-    if before is None or between is None:
-        raise KeyError("layernorm")
+    has_norms = "self_attn.q_norm.weight" in shapes
     return Layer(
-        norm_before=before,
-        norm_between=between,
-        norm_q=norm("self_attn.q_norm"),
-        norm_k=norm("self_attn.k_norm"),
+        norm_before=norm("input_layernorm"),
+        norm_between=norm("post_attention_layernorm"),
+        norm_q=norm("self_attn.q_norm") if has_norms else None,
+        norm_k=norm("self_attn.k_norm") if has_norms else None,
         qkv=group(QKV),
         out=group(OUT),
         gate_up=group(GATE_UP),
