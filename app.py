@@ -3,14 +3,14 @@
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui import door, download
-from ui.access import Guard
-from ui.frame import show_unforeseen
+from ui.shell import door, download
+from ui.shell.access import Guard
+from ui.shell.frame import show_unforeseen
 
 door.keep_log()
 access = door.access()
 app = st.App(
-    "ui/router.py",
+    "ui/shell/router.py",
     routes=download.routes(door.base_path()),
     middleware=[Middleware(Guard, access=access, base=door.base_path)],
     lifespan=door.greet(access),

@@ -12,16 +12,16 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from core.arguments import Parser, grouped, joined
-from core.commands import check, configs, data, models, stages
-from core.commands.room import Commands, Options
+from core.cli import check, configs, data, models, stages
+from core.cli.arguments import Parser, grouped, joined
+from core.cli.results import show
+from core.cli.room import Commands, Options
+from core.cli.serve import OPTIONS as SERVING
+from core.cli.serve import add_options, serve, serving
+from core.cli.terminal import printable
 from core.errors import StorageFailed, TuneboardError, reason_of
-from core.paths import Workspace
-from core.results import show
-from core.serve import OPTIONS as SERVING
-from core.serve import add_options, serve, serving
-from core.terminal import printable
 from core.wording import say
+from core.workspace.paths import Workspace
 
 ROOMS = (stages, models, configs, data, check)
 COMMANDS: Commands = {name: command for room in ROOMS for name, command in room.COMMANDS.items()}

@@ -11,16 +11,16 @@ from typing import Any, Literal
 
 from core.errors import MachineError
 from core.machine import Machine, this_machine
-from core.models import starter_gguf
-from core.paths import PROJECT, Workspace
+from core.models.folder import starter_gguf
 from core.steps.step import megabytes
 from core.steps.train import versions
 from core.wording import say
+from core.workspace.paths import PROJECT, Workspace
 
 Grade = Literal["good", "note", "bad"]
 NEEDED_DISK = 3_000_000_000
 NEEDED_MEMORY = 4_000_000_000
-# core.serve stands above this floor and has the same one (a test compares them).
+# core.cli.serve stands above this floor and has the same one (a test compares them).
 DASHBOARD_PORT = 8501
 
 

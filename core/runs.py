@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import JobRunning
-from core.files import write_json
-from core.jobs.job import JobPaths, read_record
+from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, read_status
-from core.paths import RunPaths, Workspace
-from core.publish_paths import PublishPaths
+from core.workspace.files import read_record, write_json
+from core.workspace.paths import PublishPaths, RunPaths, Workspace
 
 # The job that makes a run's data by itself; in a chain the chain's own job does.
 DATA = "data"
 STEPS = (DATA, "base", "train", "convert", "merge", "ask")
 # The page's job that publishes, or only looks at what would be sent.
 PUBLISH = "publish"
-# The job of the whole chain (core.tune), which starts the steps' jobs one after the other.
+# The job of the whole chain (core.pipeline.tune), which starts the steps' jobs one after the other.
 CHAIN = "chain"
 
 

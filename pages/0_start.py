@@ -4,17 +4,17 @@ import getpass
 
 import streamlit as st
 
-from core import chain
 from core.data.identity import LANGUAGES, LONGEST_NAME
-from core.paths import RunPaths
+from core.pipeline import chain
+from core.pipeline.tune import Wish
 from core.runs import read_run
-from core.tune import Wish
-from ui.adopt_form import adopt_form
-from ui.chain_panel import chain_panel
-from ui.findings import findings
-from ui.frame import STARTING, Here, choose_run, open_page, shown_errors
-from ui.run_list import run_list
-from ui.text import language, t
+from core.workspace.paths import RunPaths
+from ui.runs.adopt import adopt_form
+from ui.runs.chain import chain_panel
+from ui.runs.table import run_list
+from ui.shell.doctor import findings
+from ui.shell.frame import STARTING, Here, choose_run, open_page, shown_errors
+from ui.shell.text import language, t
 
 
 def make(here: Here) -> None:

@@ -4,19 +4,19 @@ import getpass
 
 import streamlit as st
 
-from core import chain
 from core.jobs.job import JobPaths, read_spec
 from core.jobs.launch import launch, stop
-from core.paths import RunPaths, Workspace
+from core.pipeline import chain
+from core.pipeline.tune import Wish
 from core.runs import CHAIN, DATA
 from core.steps.watch import answered
-from core.tune import Wish
-from ui.data_form import by_own_name, data_form
-from ui.data_panel import data_panel
-from ui.frame import STARTING, choose_run, link_to, open_page, shown_errors
-from ui.job_panel import is_live, show_failure, show_log, show_state, status_of
-from ui.model_list import models_section
-from ui.text import language, t
+from core.workspace.paths import RunPaths, Workspace
+from ui.data.form import by_own_name, data_form
+from ui.data.panel import data_panel
+from ui.jobs.panel import is_live, show_failure, show_log, show_state, status_of
+from ui.models.table import models_section
+from ui.shell.frame import STARTING, choose_run, link_to, open_page, shown_errors
+from ui.shell.text import language, t
 
 EVERY = 1.0
 

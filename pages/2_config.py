@@ -5,24 +5,24 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.chain import has_chain
 from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, read_status
 from core.machine import this_machine
-from core.models import Model
-from core.paths import RunPaths, Workspace
+from core.models.folder import Model
+from core.pipeline.chain import has_chain
 from core.recipe.check import check
 from core.recipe.presets import presets
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps import adopt, train
 from core.steps.data import suited
-from ui.forms import Draft, draft_of, recipe_form, show_problems
-from ui.frame import choose_run, link_to, need_run, open_page, shown_errors
-from ui.launch_preview import offer_fit, show_estimate, show_launch
-from ui.recipe_file import offer_file, take_file
-from ui.text import t
-from ui.xtuner_configs import show_differences, xtuner_configs
+from core.workspace.paths import RunPaths, Workspace
+from ui.config.forms import Draft, draft_of, recipe_form, show_problems
+from ui.config.launch_preview import offer_fit, show_estimate, show_launch
+from ui.config.recipe_file import offer_file, take_file
+from ui.config.xtuner_configs import show_differences, xtuner_configs
+from ui.shell.frame import choose_run, link_to, need_run, open_page, shown_errors
+from ui.shell.text import t
 
 
 def config_page(workspace: Workspace, run: RunPaths) -> None:

@@ -2,20 +2,20 @@
 
 import streamlit as st
 
-from core.chain import halt, has_chain
 from core.jobs.job import JobPaths
 from core.jobs.launch import STOP_GRACE, stop
 from core.jobs.status import State
-from core.paths import RunPaths, Workspace
+from core.pipeline.chain import halt, has_chain
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps import train
 from core.steps.checkpoints import Trained
-from ui.frame import link_to, need_run, open_page, shown_errors
-from ui.job_panel import is_live, status_of
-from ui.smaller import offer_smaller
-from ui.text import t
-from ui.train_panel import follow
+from core.workspace.paths import RunPaths, Workspace
+from ui.config.smaller import offer_smaller
+from ui.jobs.panel import is_live, status_of
+from ui.jobs.training import follow
+from ui.shell.frame import link_to, need_run, open_page, shown_errors
+from ui.shell.text import t
 
 
 def train_page(workspace: Workspace, run: RunPaths) -> None:

@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from core.paths import RunPaths, Workspace
 from core.runs import CHAIN
 from core.steps import convert, export, merge
 from core.steps.checkpoints import checkpoints
 from core.steps.export import Artefact
 from core.steps.step import megabytes
-from ui.artefact import show_artefact
-from ui.frame import link_to, need_run, open_page, shown_errors
-from ui.job_panel import is_live, status_of
-from ui.step_panel import Work, begin, follow_work, newest
-from ui.text import t
+from core.workspace.paths import RunPaths, Workspace
+from ui.jobs.panel import is_live, status_of
+from ui.jobs.step import Work, begin, follow_work, newest
+from ui.publish.artefact import show_artefact
+from ui.shell.frame import link_to, need_run, open_page, shown_errors
+from ui.shell.text import t
 
 
 def merge_page(workspace: Workspace, run: RunPaths) -> None:

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from core.chats import Chat, Message, change
-from core.steps.chat import Readiness, Server, Speaker, speakers
-from ui.chat_answer import answer, as_markdown, show_failure, wait_for_last
-from ui.chat_list import chat_list
-from ui.chat_server import by, server_bar, speaker_name, spoken_by
-from ui.frame import Here, open_page, shown_errors
-from ui.text import t
+from core.chat.history import Chat, Message, change
+from core.chat.server import Readiness, Server, Speaker, speakers
+from ui.chat.answer import answer, as_markdown, show_failure, wait_for_last
+from ui.chat.server import by, server_bar, speaker_name, spoken_by
+from ui.chat.sidebar import chat_list
+from ui.shell.frame import Here, open_page, shown_errors
+from ui.shell.text import t
 
 LONGEST_QUESTION = 20_000
 

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from core.paths import RunPaths, Workspace
 from core.steps import own, proof
 from core.steps.proof import Proof
-from ui.answer_grid import show_grid, show_pairs, show_score
-from ui.frame import link_to, need_run, open_page, shown_errors
-from ui.step_panel import Work, begin, follow_unless_done
-from ui.text import t
+from core.workspace.paths import RunPaths, Workspace
+from ui.jobs.step import Work, begin, follow_unless_done
+from ui.runs.answers import show_grid, show_pairs, show_score
+from ui.shell.frame import link_to, need_run, open_page, shown_errors
+from ui.shell.text import t
 
 
 def compare_page(workspace: Workspace, run: RunPaths) -> None:

@@ -3,17 +3,17 @@
 import streamlit as st
 
 from core.errors import InvalidOption
-from core.paths import RunPaths, Workspace
 from core.publish import command, publish
 from core.publish.facts import Facts, read_facts
 from core.publish.order import Order
 from core.steps import export
 from core.steps.step import megabytes
-from ui.frame import link_to, need_run, open_page, shown_errors
-from ui.publish_form import order_form, ready_to_send
-from ui.publish_panel import card_editor, describe, follow, show_bundle, show_places, work_of
-from ui.step_panel import begin
-from ui.text import t
+from core.workspace.paths import RunPaths, Workspace
+from ui.jobs.step import begin
+from ui.publish.form import order_form, ready_to_send
+from ui.publish.panel import card_editor, describe, follow, show_bundle, show_places, work_of
+from ui.shell.frame import link_to, need_run, open_page, shown_errors
+from ui.shell.text import t
 
 
 def publish_page(workspace: Workspace, run: RunPaths) -> None:

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from core import chain
 from core.jobs.launch import wait
-from core.paths import RunPaths, Workspace
+from core.pipeline import chain
+from core.pipeline.tune import Wish
 from core.runs import CHAIN
-from core.tune import Wish
+from core.workspace.paths import RunPaths, Workspace
 from tests.browser import chromium, settle, tab
 from tests.server import Dashboard
-from ui.frame import STEPS
+from ui.shell.frame import STEPS
 
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 SETTLE_SECONDS = 1.5

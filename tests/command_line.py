@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from core.paths import PROJECT, Workspace
+from core.workspace.paths import PROJECT, Workspace
 from tests.forks import forks
 
 TIMEOUT = 120

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.jobs.process import is_alive, read_identity
-from core.paths import Workspace
 from core.wording import SPOKEN
+from core.workspace.paths import Workspace
 from tests.known_answers import know_answers
 from tests.small_model import make_small_model
 from tests.small_run import make_workspace, stop_jobs

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from core.files import write_json
+from core.workspace.files import write_json
 
 # A safetensors file of one matrix of zeros, 2 by 2: the header's length in eight bytes, header, numbers.
 HEADER = b'{"lora_A":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'

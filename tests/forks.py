@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from core.paths import PROJECT
+from core.workspace.paths import PROJECT
 
 LENGTH_BYTES = 4
 

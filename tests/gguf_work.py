@@ -17,8 +17,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, normalizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
-from core.paths import BANKS
 from core.publish.llama_cpp import SPLITS
+from core.workspace.paths import BANKS
 from tests.small_model import CHAT_TEMPLATE, SPECIAL, VOCABULARY, make_small_model
 
 SHAPE = {

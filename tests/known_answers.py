@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from core.models import read_model
-from core.paths import Workspace
+from core.models.folder import read_model
+from core.pipeline.tune import speech_of
 from core.steps import answer, compare, data
 from core.steps.answer import Answer, Ask, Remembered
 from core.steps.data import Spoken
-from core.tune import speech_of
+from core.workspace.paths import Workspace
 
 
 def know_answers(

@@ -5,7 +5,7 @@ from functools import cache
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from core.paths import PROJECT
+from core.workspace.paths import PROJECT
 
 # Streamlit 1.67 reads what every installed package says of itself each time an AppTest is made, in search of
 # components: most of a second, and the same each time.
@@ -14,12 +14,12 @@ manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_componen
 
 def open_test_page(step: str, run: str | None = None, language: str = "en") -> AppTest:
     """The page of ``step`` after its first run. The workspace is TUNEBOARD_HOME: monkeypatch.setenv."""
-    page = AppTest.from_file(PROJECT / "ui" / "router.py", default_timeout=30)
+    page = AppTest.from_file(PROJECT / "ui" / "shell" / "router.py", default_timeout=30)
     page.session_state["language"] = language
     if run:
         page.query_params["run"] = run
     page.run()
-    return page if step == "start" else page.switch_page(f"../pages/{_file(step)}").run()
+    return page if step == "start" else page.switch_page(f"../../pages/{_file(step)}").run()
 
 
 def no_errors(page: AppTest) -> bool:

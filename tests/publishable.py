@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from core.checksums import write_checksums
-from core.files import read_json, write_json, write_text
-from core.paths import RunPaths, Workspace
 from core.publish.order import Order
 from core.publish.publish import publish
+from core.workspace.checksums import write_checksums
+from core.workspace.files import read_json, write_json, write_text
+from core.workspace.paths import RunPaths, Workspace
 from tests.runs import make_run
 from tests.small_model import make_small_model
 

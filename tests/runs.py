@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from core.files import write_json, write_text
 from core.jobs.ending import Ending, Reason
 from core.jobs.job import JobPaths, JobSpec
-from core.paths import PROJECT, RunPaths, Workspace
 from core.recipe.recipe import Recipe, to_yaml
+from core.workspace.files import write_json, write_text
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
 
 

@@ -5,7 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from core.paths import RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import command, environment
 from tests.publishable import REPO
 

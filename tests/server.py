@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.paths import PROJECT
+from core.workspace.paths import PROJECT
 
 READY_TIMEOUT = 60.0
 

@@ -21,7 +21,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-from core.paths import BANKS
+from core.workspace.paths import BANKS
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 UNKNOWN_ID, BOS_ID, EOS_ID = range(3)

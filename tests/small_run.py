@@ -9,9 +9,9 @@ from core.data.replay import replay_conversations
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import Status
-from core.models import read_model
-from core.paths import PROJECT, RunPaths, Workspace
+from core.models.folder import read_model
 from core.steps import data, train
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
 
 NAME = "小 明 & Co"

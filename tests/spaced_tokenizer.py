@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from core.paths import BANKS
+from core.workspace.paths import BANKS
 from tests.small_model import VOCABULARY, make_small_model
 
 SPECIAL = ("<unk>", "<s>", "</s>", "<eoh>", "<eoa>", "<|im_start|>", "<|im_end|>")

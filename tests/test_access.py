@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core.paths import PROJECT
+from core.workspace.paths import PROJECT
 from tests.server import Dashboard, free_port
-from ui.access import TRIES, TRIES_SECONDS, Tries, is_loopback, same
+from ui.shell.access import TRIES, TRIES_SECONDS, Tries, is_loopback, same
 
 LIST_ROUTES = """
 import json, app

@@ -8,11 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import AdoptedRun, NoSuchModel, NotARecipe, NotAWorkDir
-from core.paths import RunPaths, Workspace
 from core.recipe.xtuner_file.catalog import find
 from core.runs import delete, next_step, read_run, standing
 from core.steps import adopt, convert, curves, train
 from core.steps.checkpoints import checkpoints
+from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json
 from tests.page import no_errors, open_test_page
 from tests.small_model import make_small_model

@@ -12,12 +12,12 @@ import pytest
 
 from core.errors import StepFailed
 from core.jobs.job import JobPaths
-from core.paths import RunPaths, Workspace
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import find
 from core.recipe.xtuner_file.opening import open_config
 from core.steps import adopt, convert, curves, train
 from core.steps.step import run_job
+from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.cpu import ALONE
 from tests.command_line import cli, last_json
 from tests.record_deepspeed import RECIPE

@@ -12,7 +12,7 @@ import pytest
 from core.jobs.downsample import POINTS, shown, smoothed
 from core.jobs.live import CURVES, LiveCurve, Snapshot
 from tests.test_curves import log_line, scalars_line, write_start
-from ui.charts import curve_figure
+from ui.jobs.charts import curve_figure
 
 BUDGET = 100_000  # bytes a refresh may send
 

@@ -12,17 +12,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.chats import Draw, Message
+from core.chat import server as chat_server
+from core.chat.history import Draw, Message
+from core.chat.reply import reply
+from core.chat.server import Freed, Readiness, Server, Speaker
 from core.errors import ChatFailed, NoSuchModel
-from core.files import write_text
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
 from core.jobs.tail import last_lines
-from core.paths import Workspace
 from core.recipe.recipe import to_yaml
-from core.steps import chat, train
-from core.steps.chat import Freed, Readiness, Server, Speaker
-from core.steps.reply import reply
+from core.steps import train
+from core.workspace.files import write_text
+from core.workspace.paths import Workspace
 from tests.conftest import end_leftovers
 from tests.runs import make_run
 from tests.small_model import make_small_model
@@ -37,7 +38,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     place = Workspace(tmp_path / "工作 区" / "a@b")
     make_small_model(place.model("tiny"), max_length=4096)
     yield place
-    chat.unload(place)
+    chat_server.unload(place)
     end_leftovers(tmp_path)
 
 
@@ -47,13 +48,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tiny(workspace: Workspace) -> Speaker:
-    return next(speaker for speaker in chat.speakers(workspace, None) if speaker.name == "tiny")
+    return next(speaker for speaker in chat_server.speakers(workspace, None) if speaker.name == "tiny")
 
 
 def loaded(workspace: Workspace, speaker: Speaker | None = None) -> Server:
-    chat.start(workspace, speaker or tiny(workspace))
+    chat_server.start(workspace, speaker or tiny(workspace))
     deadline = time.monotonic() + 60
-    while (server := chat.server(workspace)).readiness is Readiness.loading:
+    while (server := chat_server.server(workspace)).readiness is Readiness.loading:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert server.readiness is Readiness.ready, server
@@ -71,22 +72,22 @@ def log(workspace: Workspace) -> list[str]:
 
 
 def test_what_can_be_talked_to(workspace: Workspace) -> None:
-    assert [(s.kind, s.name, s.template) for s in chat.speakers(workspace, None)] == [
+    assert [(s.kind, s.name, s.template) for s in chat_server.speakers(workspace, None)] == [
         ("base", "tiny", "qwen_chat")
     ]
     run = make_run(workspace, "小助手")
-    assert [(s.kind, s.name) for s in chat.speakers(workspace, run)] == [("base", "小助手")]
+    assert [(s.kind, s.name) for s in chat_server.speakers(workspace, run)] == [("base", "小助手")]
     make_small_model(run.merged)
     run.adapter.mkdir()
     (run.adapter / "adapter_model.safetensors").touch()
-    found = chat.speakers(workspace, run)
+    found = chat_server.speakers(workspace, run)
     assert [(s.kind, s.run) for s in found] == [(k, run.id) for k in ("merged", "adapter", "base")]
     assert len({speaker.id for speaker in found}) == 3
     assert found[1].adapter == str(run.adapter) and found[1].model == str(workspace.model("tiny"))
 
 
 def test_the_command(workspace: Workspace) -> None:
-    spec = chat.plan(tiny(workspace), Path("/run/a b/socket"))
+    spec = chat_server.plan(tiny(workspace), Path("/run/a b/socket"))
     folder = str(workspace.model("tiny"))
     command = ("-m", "core.engine", "serve", "--model", folder, "--socket", "/run/a b/socket")
     assert spec.command[1:8] == command
@@ -97,20 +98,20 @@ def test_a_run_s_models_speak_in_the_precision_of_its_proof(workspace: Workspace
     recipe = train.recipe_of(run)
     for precision, dtype in (("bf16", "bfloat16"), ("fp32", "float32")):
         write_text(run.recipe, to_yaml(recipe.changed(precision=precision)))
-        (speaker,) = chat.speakers(workspace, run)
-        assert chat.plan(speaker, Path("socket")).command[-2:] == ("--dtype", dtype)
+        (speaker,) = chat_server.speakers(workspace, run)
+        assert chat_server.plan(speaker, Path("socket")).command[-2:] == ("--dtype", dtype)
 
 
 @pytest.mark.usefixtures("fake")
 def test_from_start_to_unload(workspace: Workspace) -> None:
-    assert chat.server(workspace) == Server(Readiness.off)
-    assert chat.unload(workspace) == Freed(0, 0)
+    assert chat_server.server(workspace) == Server(Readiness.off)
+    assert chat_server.unload(workspace) == Freed(0, 0)
     server = loaded(workspace)
     assert server.speaker == tiny(workspace) and server.memory > 10_000_000
     assert "".join(reply(server.socket, "", HELLO, GREEDY)).split() == ["You", "said:", "one", "two", "three"]
-    freed = chat.unload(workspace)
+    freed = chat_server.unload(workspace)
     assert freed.memory > 10_000_000 and freed.gpu == 0
-    assert chat.server(workspace) == Server(Readiness.off)
+    assert chat_server.server(workspace) == Server(Readiness.off)
     assert not psutil.pid_exists(pid(workspace))
 
 
@@ -139,7 +140,7 @@ def test_another_model_takes_the_place_of_the_first(workspace: Workspace) -> Non
     loaded(workspace)
     first = pid(workspace)
     make_small_model(workspace.model("other"))
-    other = next(s for s in chat.speakers(workspace, None) if s.name == "other")
+    other = next(s for s in chat_server.speakers(workspace, None) if s.name == "other")
     assert loaded(workspace, other).speaker == other
     assert not psutil.pid_exists(first)
 
@@ -149,8 +150,8 @@ def test_a_model_that_is_gone_leaves_the_server_as_it_was(workspace: Workspace) 
     loaded(workspace)
     gone = Speaker("merged", str(workspace.model("gone")), None, "qwen_chat", "", None, "gone")
     with pytest.raises(NoSuchModel):
-        chat.start(workspace, gone)
-    assert chat.server(workspace).speaker == tiny(workspace)
+        chat_server.start(workspace, gone)
+    assert chat_server.server(workspace).speaker == tiny(workspace)
 
 
 @pytest.mark.usefixtures("fake")
@@ -192,9 +193,9 @@ def test_no_server_at_all(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("fake")
 def test_a_server_that_cannot_load_says_why(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_SERVE_FAIL", "load")
-    chat.start(workspace, tiny(workspace))
-    until(lambda: chat.server(workspace).readiness is Readiness.failed)
-    cause = chat.server(workspace).cause
+    chat_server.start(workspace, tiny(workspace))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
+    cause = chat_server.server(workspace).cause
     assert cause is not None and cause.key == "cuda_out_of_memory"
 
 
@@ -202,16 +203,16 @@ def test_a_server_that_cannot_load_says_why(workspace: Workspace, monkeypatch: p
 def test_a_killed_server(workspace: Workspace) -> None:
     loaded(workspace)
     os.kill(pid(workspace), signal.SIGKILL)
-    until(lambda: chat.server(workspace).readiness is Readiness.failed)
-    assert chat.server(workspace).speaker == tiny(workspace)
-    assert chat.unload(workspace) == Freed(0, 0)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
+    assert chat_server.server(workspace).speaker == tiny(workspace)
+    assert chat_server.unload(workspace) == Freed(0, 0)
 
 
 @pytest.mark.usefixtures("fake")
 def test_nobody_else_reaches_it(workspace: Workspace) -> None:
     server = loaded(workspace)
     assert_private(server, pid(workspace))
-    chat.unload(workspace)
+    chat_server.unload(workspace)
     assert not Path(server.socket).parent.exists()
 
 
@@ -273,7 +274,7 @@ def test_the_real_server(workspace: Workspace) -> None:
     os.kill(process, signal.SIGKILL)
     with pytest.raises(ChatFailed):
         list(broken)
-    until(lambda: chat.server(workspace).readiness is Readiness.failed)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
 
 
 @pytest.mark.slow
@@ -287,7 +288,7 @@ def test_the_real_server_puts_an_adapter_on_its_base(workspace: Workspace) -> No
         model, LoraConfig(lora_alpha=1000, target_modules="all-linear", init_lora_weights=False)
     )
     tuned.save_pretrained(run.adapter)
-    by_kind = {speaker.kind: speaker for speaker in chat.speakers(workspace, run)}
+    by_kind = {speaker.kind: speaker for speaker in chat_server.speakers(workspace, run)}
     said = {
         kind: "".join(reply(loaded(workspace, by_kind[kind]).socket, "", HELLO, GREEDY))
         for kind in ("base", "adapter")

@@ -10,12 +10,12 @@ import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.chats import Draw, Message, change, list_chats, new_chat, read_chat, rename_chat
+from core.chat import server as chat_server
+from core.chat.history import Draw, Message, change, list_chats, new_chat, read_chat, rename_chat
+from core.chat.server import Readiness
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
-from core.paths import Workspace
-from core.steps import chat
-from core.steps.chat import Readiness
+from core.workspace.paths import Workspace
 from tests.browser import chromium, settle, tab
 from tests.conftest import end_leftovers
 from tests.page import open_test_page
@@ -33,7 +33,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
     place = Workspace.of()
     yield place
-    chat.unload(place)
+    chat_server.unload(place)
     end_leftovers(tmp_path)
 
 
@@ -46,8 +46,8 @@ def ready(workspace: Workspace) -> Workspace:
 
 
 def start(workspace: Workspace) -> None:
-    chat.start(workspace, chat.speakers(workspace, None)[0])
-    until(lambda: chat.server(workspace).readiness is Readiness.ready)
+    chat_server.start(workspace, chat_server.speakers(workspace, None)[0])
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
 
 
 def words(page: AppTest) -> str:
@@ -86,7 +86,7 @@ def test_start_chat_and_unload(workspace: Workspace) -> None:
     page = open_test_page("chat", run.id)
     assert page.selectbox[0].options == ['李 "明" (merged model)', '李 "明" (base model)']
     page.button(key="load").click().run()
-    until(lambda: chat.server(workspace).readiness is Readiness.ready)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
     page.run()
     assert 'Who answers: **李 "明" (merged model)**' in words(page) and "of memory" in words(page)
     page = ask(page, "你好 $5 and $6?")
@@ -104,7 +104,7 @@ def test_another_model_in_its_place(ready: Workspace) -> None:
     assert not has(page, "load")
     page.selectbox[0].set_value(0).run()
     page.button(key="load").click().run()
-    until(lambda: chat.server(ready).readiness is Readiness.ready)
+    until(lambda: chat_server.server(ready).readiness is Readiness.ready)
     assert "Who answers: **other (base model)**" in words(page.run())
 
 
@@ -183,7 +183,7 @@ def test_a_server_that_dies_half_way(workspace: Workspace, monkeypatch: pytest.M
     assert any("did not answer" in error.value for error in page.error) and "Traceback" not in words(page)
     assert said(workspace) == [("user", "one two"), ("assistant", "You")]
     assert not list_chats(workspace)[0].messages[1].whole and "stopped half-way" in words(page)
-    until(lambda: chat.server(workspace).readiness is Readiness.failed)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
     page.run()
     assert page.chat_input(key="question").disabled and has(page, "load")
 
@@ -191,11 +191,11 @@ def test_a_server_that_dies_half_way(workspace: Workspace, monkeypatch: pytest.M
 def test_a_killed_server_is_seen(ready: Workspace) -> None:
     page = open_test_page("chat")
     os.kill(tool(ready), signal.SIGKILL)
-    until(lambda: chat.server(ready).readiness is Readiness.failed)
+    until(lambda: chat_server.server(ready).readiness is Readiness.failed)
     page.run()
     assert "killed" in page.error[0].value and page.chat_input(key="question").disabled
     page.button(key="load").click().run()
-    until(lambda: chat.server(ready).readiness is Readiness.ready)
+    until(lambda: chat_server.server(ready).readiness is Readiness.ready)
     assert not page.run().error and not page.chat_input(key="question").disabled
 
 
@@ -204,7 +204,7 @@ def test_a_model_that_does_not_fit(workspace: Workspace, monkeypatch: pytest.Mon
     monkeypatch.setenv("FAKE_SERVE_FAIL", "load")
     page = open_test_page("chat")
     page.button(key="load").click().run()
-    until(lambda: chat.server(workspace).readiness is Readiness.failed)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
     assert "GPU ran out of memory" in page.run().error[0].value
 
 
@@ -262,5 +262,5 @@ def test_stop_in_a_real_browser(workspace: Workspace) -> None:
         other.goto(f"{server.url().partition('?')[0]}chat?token={server.token()}")
         settle(other)
         other.get_by_text("stopped half-way").nth(1).wait_for()
-        chat.unload(workspace)
+        chat_server.unload(workspace)
         other.get_by_text("no model loaded").wait_for()

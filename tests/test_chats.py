@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from core.chats import Draw, Message, change, delete_chat, list_chats, new_chat, read_chat, rename_chat
+from core.chat.history import (
+    Draw,
+    Message,
+    change,
+    delete_chat,
+    list_chats,
+    new_chat,
+    read_chat,
+    rename_chat,
+)
 from core.errors import NoSuchChat
-from core.paths import Workspace
+from core.workspace.paths import Workspace
 
 
 @pytest.fixture

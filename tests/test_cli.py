@@ -9,9 +9,9 @@ import pytest
 
 from core.data.opening import read_conversations
 from core.data.questions import held_back_questions, same_question
-from core.files import read_json
-from core.paths import Workspace
 from core.recipe.recipe import from_yaml
+from core.workspace.files import read_json
+from core.workspace.paths import Workspace
 from tests.command_line import cli, command, environment, last_json, make_data
 from tests.known_answers import know_answers
 from tests.small_model import make_small_model

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from core import serve
-from core.files import write_json
+from core.cli import serve
 from core.jobs.process import is_alive, read_identity
-from core.paths import RunPaths, Workspace
+from core.workspace.files import write_json
+from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, command, environment, last_json, make_data
 from tests.known_answers import know_answers
 from tests.small_model import make_small_model

@@ -12,14 +12,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.questions import held_back_questions
-from core.files import read_json, write_json
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.paths import RunPaths, Workspace
 from core.steps import own, proof
 from core.steps.compare import known_question, verdict
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.runs import end_job, make_run

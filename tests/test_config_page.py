@@ -7,11 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import InvalidRecipe
-from core.files import read_json
 from core.jobs.status import State
 from core.machine import Gpu, Machine, this_machine
-from core.models import read_model, read_shape
-from core.paths import RunPaths, Workspace
+from core.models.folder import read_model, read_shape
 from core.recipe.check import problems
 from core.recipe.estimate import estimate, trainable
 from core.recipe.presets import OF_THE_DATA, PRESETS, presets
@@ -19,6 +17,8 @@ from core.recipe.recipe import Recipe, from_bytes, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.steps import data, train
 from core.steps.pace import measured, pace
+from core.workspace.files import read_json
+from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
 
@@ -105,8 +105,8 @@ def test_the_draft_survives_a_page_switch(workspace: Workspace) -> None:
     run = make_run(workspace)
     page = open_test_page("config", run.id)
     page.number_input(key=key(run, "rank")).set_value(0).run()
-    page.switch_page("../pages/1_data.py").run()
-    page.switch_page("../pages/2_config.py").run()
+    page.switch_page("../../pages/1_data.py").run()
+    page.switch_page("../../pages/2_config.py").run()
     assert page.number_input(key=key(run, "rank")).value == 0
     assert [error.value for error in page.error] == ["0 must be at least 1"]
 

@@ -23,10 +23,9 @@ from core.data.formats.reading import Format
 from core.data.opening import Opened, open_data, read_conversations
 from core.data.questions import held_back_questions
 from core.data.tokens import count_tokens
-from core.paths import Workspace
 from core.recipe.templates import TEMPLATES
-from core.source_paths import SourceCache
 from core.steps.check import Asked, marks, run
+from core.workspace.paths import SourceCache, Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.small_model import make_small_model
 

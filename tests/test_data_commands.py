@@ -7,9 +7,9 @@ import pytest
 
 from core.data.parity import parity
 from core.data.sets import place_of
-from core.paths import Workspace
 from core.recipe.templates import TEMPLATES
 from core.steps import train
+from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.known_answers import know_answers
 from tests.openai_server import OpenAIServer

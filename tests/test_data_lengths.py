@@ -13,8 +13,8 @@ from core.data.conversations import Conversation, Turn, one_turn, write_rows
 from core.data.lengths import Lengths, measure
 from core.data.packing import Packed, pack
 from core.data.preview import Encoder
-from core.paths import PROJECT
 from core.recipe.templates import TEMPLATES
+from core.workspace.paths import PROJECT
 from tests.small_model import make_small_model
 from tests.spaced_tokenizer import make_spaced_model
 from tests.test_parity import change

@@ -26,7 +26,7 @@ from core.data.versions import (
     undo,
 )
 from core.errors import DamagedFile, InvalidName, NoSuchSet, NoSuchVersion
-from core.paths import Workspace
+from core.workspace.paths import Workspace
 
 ROWS: list[Conversation] = [one_turn(f"问题 {n}", f"answer {n}\u2028x") for n in range(5)]
 

@@ -18,14 +18,13 @@ from core.data.opening import read_conversations
 from core.data.preview import Encoder, read_page, row_offsets, sampled
 from core.data.upload import file_of, keep_upload, kind_of
 from core.errors import EmptyData, Unreadable
-from core.files import read_json
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.paths import PROJECT, RunPaths, Workspace
 from core.recipe.templates import TEMPLATES
 from core.runs import DATA
-from core.source_paths import inbox, uploads_of
 from core.steps import train
+from core.workspace.files import read_json
+from core.workspace.paths import PROJECT, RunPaths, Workspace, inbox, uploads_of
 from tests.page import no_errors, open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import NAME, make_run
@@ -395,7 +394,7 @@ def ours(reader: Encoder, conversation: Conversation) -> tuple[list[int], list[i
 
 
 def test_the_histogram_sends_bars_not_rows() -> None:
-    from ui.data_lengths import BARS, length_figure
+    from ui.data.lengths import BARS, length_figure
 
     (bars,) = length_figure(np.random.default_rng(0).integers(1, 2048, 100_000)).data
     assert len(bars.y) == BARS and bars.y.sum() == 100_000

@@ -23,7 +23,7 @@ from core.data.reading.rows import layout
 from core.data.reading.source import line_and_column
 from core.data.reading.structure import whole_objects
 from core.errors import EmptyData, InputError, Unreadable
-from core.source_paths import SourceCache
+from core.workspace.paths import SourceCache
 from tests.malformed import LINES, ROWS, Bad, malformed
 
 CORPUS = {bad.name: bad for bad in malformed()}

@@ -6,11 +6,12 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from core import doctor, machine, serve
+from core import doctor, machine
+from core.cli import serve
 from core.doctor import Finding, examine, report
 from core.errors import StarterMissing
 from core.machine import Gpu, Machine, gpus, this_machine
-from core.paths import Workspace
+from core.workspace.paths import Workspace
 
 PLAIN = Machine(cores=2, memory=8 << 30, bf16=False, gpus=())
 WITH_GPU = Machine(cores=8, memory=64 << 30, bf16=True, gpus=(Gpu(0, "NVIDIA H100", 80 << 30, 79 << 30),))

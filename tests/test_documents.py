@@ -11,14 +11,14 @@ import pypdf
 import pytest
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
+from core.chat.document_questions import make_drafts
+from core.chat.endpoint import endpoint
 from core.data import drafts
 from core.data.conversations import one_turn
 from core.data.documents import LONGEST, Passage, read_passages
 from core.data.sets import SetPaths, place_of
 from core.errors import EndpointFailed, NoSuchFile, NotADocument
-from core.paths import Workspace
-from core.steps.document_questions import make_drafts
-from core.steps.endpoint import endpoint
+from core.workspace.paths import Workspace
 from tests.openai_server import OpenAIServer
 
 CHINESE = "调音台把训练变成网页上的几步。" * 3

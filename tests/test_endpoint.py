@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from core.chat.endpoint import KEY_VARIABLE, Endpoint, ask, endpoint
 from core.errors import EndpointFailed, InvalidEndpoint
-from core.steps.endpoint import KEY_VARIABLE, Endpoint, ask, endpoint
 from tests.openai_server import OpenAIServer
 from tests.server import free_port
 

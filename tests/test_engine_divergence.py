@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from core.errors import StepFailed
 from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths
-from core.paths import Workspace
+from core.workspace.paths import Workspace
 from tests.command_line import cli
 from tests.small_model import make_small_model
 from tests.test_engine_train import prepared, trained

@@ -19,7 +19,7 @@ from core.engine.fast.layers import read_layers
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import Work, compile_ahead
 from core.jobs.job import JobPaths
-from core.paths import PROJECT, RunPaths, Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
 from tests.test_engine_fast import KINDS, SHAPE, make
 from tests.test_engine_fast_real import ITERATIONS, with_acceleration

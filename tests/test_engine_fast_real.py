@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.jobs.job import JobPaths
-from core.paths import RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_small_model
 from tests.test_engine_train import prepared, trained
 

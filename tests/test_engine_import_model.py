@@ -20,10 +20,10 @@ from core.engine import shards
 from core.engine.answer import first_token
 from core.engine.import_model import import_model
 from core.errors import NotAModel, QuantizedBase, TuneboardError
-from core.files import read_json
-from core.models import read_model
-from core.paths import BANKS
+from core.models.folder import read_model
 from core.recipe.templates import TEMPLATES, template_for
+from core.workspace.files import read_json
+from core.workspace.paths import BANKS
 from tests.internlm_model import SPECIAL, into_pickles, make_internlm
 from tests.small_model import CHAT_TEMPLATE, make_small_model
 from tests.test_engine_native_llama import awkward_texts

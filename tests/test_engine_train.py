@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from core.errors import StepFailed
-from core.files import read_json
 from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State
-from core.paths import PROJECT, RunPaths, Workspace
 from core.steps import convert, merge, train
 from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
+from core.workspace.files import read_json
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.known_answers import know_answers
 

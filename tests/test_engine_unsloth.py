@@ -10,10 +10,10 @@ from safetensors import safe_open
 from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths, JobSpec
 from core.machine import this_machine
-from core.paths import RunPaths, Workspace
 from core.recipe.recipe import Recipe
 from core.steps import convert, train
 from core.steps.step import run_job
+from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli
 from tests.test_engine_train import prepared, trained
 

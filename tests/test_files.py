@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import DamagedFile
-from core.files import read_json, write_json, write_lines, write_text
-from core.paths import PROJECT
+from core.workspace.files import read_json, write_json, write_lines, write_text
+from core.workspace.paths import PROJECT
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.paths import Workspace
 from core.steps.fit import report
+from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
 from tests.small_run import make_run, make_workspace, stop_jobs
 

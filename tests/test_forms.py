@@ -59,7 +59,7 @@ CHANGED: dict[str, Any] = {
 def script() -> None:
     import streamlit as st
 
-    from ui.forms import recipe_form, show_problems
+    from ui.config.forms import recipe_form, show_problems
 
     draft = st.session_state["draft"]
     places = recipe_form(draft, "form")
@@ -69,7 +69,7 @@ def script() -> None:
 def form(
     recipe: Recipe, problems: tuple[Problem, ...] = (), language: str = "en", advanced: bool = True
 ) -> AppTest:
-    from ui.forms import Draft
+    from ui.config.forms import Draft
 
     page = AppTest.from_function(script)
     page.session_state["language"] = language

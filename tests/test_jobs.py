@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from core.errors import JobNotStarted, JobRunning, NoSuchJob
-from core.files import read_json
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import Identity, read_identity
 from core.jobs.status import LIVE, State, Status, read_status
-from core.paths import PROJECT
+from core.workspace.files import read_json
+from core.workspace.paths import PROJECT
 from tests.conftest import end_leftovers
 
 TIMEOUT = 20.0

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from core.errors import JobNotStarted
-from core.files import read_json, write_json
 from core.jobs import supervise
 from core.jobs.ending import Ending, Reason
 from core.jobs.explain import explain
@@ -18,6 +17,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State, read_status
 from core.jobs.tail import last_lines
+from core.workspace.files import read_json, write_json
 
 
 @pytest.fixture

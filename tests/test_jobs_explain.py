@@ -16,7 +16,7 @@ from core.jobs.launch import launch, wait
 from core.jobs.oom import CGROUPS, counters, oom_kills, parse_counter
 from core.jobs.status import State, Status
 from core.jobs.tail import last_lines
-from core.paths import PROJECT
+from core.workspace.paths import PROJECT
 
 FAILED = Status(State.failed, 1, None, "failed")
 TRACEBACK = 'Traceback (most recent call last):\n  File "train.py", line 1, in <module>\n    main()\n'

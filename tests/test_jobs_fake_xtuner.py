@@ -11,7 +11,7 @@ import pytest
 
 from core.jobs.curves import CurveReader, read_curve
 from core.jobs.points import parse_log_line
-from core.paths import PROJECT
+from core.workspace.paths import PROJECT
 from tests.test_curves import REAL
 
 CONFIG = """\

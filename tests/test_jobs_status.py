@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.files import write_json
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.process import identify, is_alive
 from core.jobs.status import State, read_status
+from core.workspace.files import write_json
 
 SPEC = JobSpec(("true",), Path("/"))
 

@@ -13,7 +13,7 @@ import pytest
 
 from core import errors
 from core.__main__ import COMMANDS, HELP, parser
-from core.arguments import COMPLAINTS
+from core.cli.arguments import COMPLAINTS
 from core.data.findings import KINDS
 from core.data.fixes import FIXES
 from core.data.formats.shapes import SHAPES
@@ -21,11 +21,11 @@ from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
 from core.pace import COSTS, IMPORT_COSTS, PUBLISHING
-from core.paths import PROJECT
 from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
 from core.wording import Language, say, sentences, terminal_language
-from ui.publish_panel import PARTS
+from core.workspace.paths import PROJECT
+from ui.publish.panel import PARTS
 
 LANGUAGES: tuple[Language, Language] = ("en", "zh")
 EN, ZH = (sentences(language) for language in LANGUAGES)

@@ -12,13 +12,13 @@ from core.data.documents import Passage
 from core.data.opening import read_conversations
 from core.data.sets import SetPaths, place_of
 from core.data.versions import add_version, make_set, read_set, rows_file, rows_of
-from core.files import read_json
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.paths import RunPaths, Workspace
 from core.runs import DATA
 from core.steps import train
+from core.workspace.files import read_json
+from core.workspace.paths import RunPaths, Workspace
 from tests.openai_server import OpenAIServer
 from tests.page import no_errors, open_test_page
 from tests.small_run import NAME
@@ -212,7 +212,7 @@ def test_a_template_of_ones_own_choice(workspace: Workspace) -> None:
 def test_a_document_is_drafted_by_the_model_here(workspace: Workspace, place: SetPaths) -> None:
     file = workspace.root / "a b.txt"
     file.write_text("It opens at nine, every day but Monday.", encoding="utf-8")
-    from core.commands.data import plan
+    from core.cli.data import plan
     from core.jobs.launch import launch
 
     spec = plan(workspace, "data make documents", place.root.name, "--from", file)

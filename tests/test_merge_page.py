@@ -16,20 +16,20 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from core.checksums import NAME, read_checksums, write_checksums
 from core.errors import MissingArtefact
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.paths import RunPaths, Workspace
 from core.steps import export
 from core.steps.export import Space
+from core.workspace.checksums import NAME, read_checksums, write_checksums
+from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.runs import end_job, make_run
 from tests.small_model import make_small_model
-from ui import download
+from ui.shell import download
 
 TIMEOUT = 60.0
 
@@ -109,7 +109,7 @@ def test_a_failure_is_explained(
 ) -> None:
     monkeypatch.setenv("FAKE_ENGINE_FAIL", "merge")
     # AppTest asks widgets for their texts outside of the session.
-    monkeypatch.setattr("ui.text.language", lambda: language)
+    monkeypatch.setattr("ui.shell.text.language", lambda: language)
     monkeypatch.setenv("TUNEBOARD_LANG", language)
     run = make_run(workspace, "A", trained=True)
     open_test_page("merge", run.id, language).button(key="both").click().run()

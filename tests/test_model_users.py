@@ -7,11 +7,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import ModelBusy, ModelInUse, NoSuchModel
-from core.import_paths import import_of
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch, stop, wait
-from core.model_users import delete, runs_on
-from core.paths import Workspace
+from core.model_store.users import delete, runs_on
+from core.workspace.paths import Workspace, import_of
 from tests.command_line import cli, last_json
 from tests.page import open_test_page
 from tests.runs import make_run

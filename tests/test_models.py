@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from core.errors import NoSuchModel, NotAModel, StarterMissing
-from core.models import find_model, fingerprint, read_model, starter_gguf
-from core.paths import PROJECT, Workspace
+from core.models.folder import find_model, fingerprint, read_model, starter_gguf
+from core.workspace.paths import PROJECT, Workspace
 from tests.small_model import CHAT_TEMPLATE, make_small_model, make_tokenizer
 
 
@@ -243,10 +243,10 @@ def test_the_starter_is_installed_and_found_without_importing_it() -> None:
 
 
 def test_a_missing_starter_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.models.STARTER_PACKAGE", "no-such-package")
+    monkeypatch.setattr("core.models.folder.STARTER_PACKAGE", "no-such-package")
     with pytest.raises(StarterMissing, match="--reinstall"):
         starter_gguf()
-    monkeypatch.setattr("core.models.STARTER_PACKAGE", "pytest")
+    monkeypatch.setattr("core.models.folder.STARTER_PACKAGE", "pytest")
     with pytest.raises(StarterMissing):
         starter_gguf()
 

@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 
 from core.errors import DiskFull, DownloadFailed, ModelExists, NoSuchSource, NotAModel, QuantizedBase
-from core.hubs import RemoteFile, Source, source_of, wanted
-from core.import_paths import importing, imports
-from core.importing import list_models, place_of
-from core.models import find_model, read_model
-from core.paths import Workspace
+from core.model_store.importing import list_models, place_of
+from core.models.folder import find_model, read_model
+from core.models.hubs import RemoteFile, Source, source_of, wanted
 from core.steps import download
 from core.steps.step import run_job
+from core.workspace.paths import Workspace, importing, imports
 from tests.command_line import cli, command, environment, last_json
 from tests.conftest import end_leftovers
 from tests.hub_server import COMMIT, Fault, Hub, serving

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.import_paths import importing, imports
-from core.importing import IMPORT
 from core.jobs.job import read_spec
 from core.jobs.launch import stop, wait
 from core.jobs.status import State
-from core.paths import Workspace
+from core.model_store.importing import IMPORT
+from core.workspace.paths import Workspace, importing, imports
 from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.small_model import make_small_model

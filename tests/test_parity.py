@@ -12,11 +12,11 @@ import pytest
 from core.data.conversations import as_row
 from core.data.parity import CASES, parity, problems, speaking_template
 from core.machine import this_machine
-from core.models import read_model
-from core.paths import PROJECT
+from core.models.folder import read_model
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
+from core.workspace.paths import PROJECT
 from tests.small_model import CHAT_TEMPLATE, make_small_model
 from tests.spaced_tokenizer import make_spaced_model
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import NoSuchRun, NotWritable
-from core.paths import SLUG_BYTES, RunPaths, Workspace, make_folder, slug
+from core.workspace.paths import SLUG_BYTES, RunPaths, Workspace, make_folder, slug
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from core.checksums import NAME as SUMS
 from core.errors import (
     CardRefused,
     DiskFull,
@@ -22,18 +21,17 @@ from core.errors import (
     NoPlaceForIt,
     NothingPersonal,
 )
-from core.files import read_json, write_json, write_text
-from core.import_paths import importing
 from core.jobs.status import State
-from core.paths import Workspace
 from core.publish import bundle, command, personal
 from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
 from core.publish.order import Order, shard_bytes
 from core.publish.places import read_places
 from core.publish.usage import modelfile
-from core.publish_paths import PublishPaths
 from core.runs import standing
+from core.workspace.checksums import NAME as SUMS
+from core.workspace.files import read_json, write_json, write_text
+from core.workspace.paths import PublishPaths, Workspace, importing
 from tests.command_line import cli, last_json
 from tests.publishable import NAME, make_publishable, published, without_keyring
 from tests.runs import make_run

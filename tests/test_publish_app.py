@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from core.files import read_json
-from core.paths import Workspace
 from core.publish.order import Order
-from core.publish_paths import DEMO
+from core.workspace.files import read_json
+from core.workspace.paths import DEMO, Workspace
 from tests.browser import chromium, tab
 from tests.publishable import make_publishable, published, without_keyring
 from tests.server import free_port

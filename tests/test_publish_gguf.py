@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from core.errors import NotForGguf
-from core.files import read_json, write_json, write_text
-from core.paths import PROJECT, Workspace
 from core.publish import llama_cpp, llama_server
 from core.publish.bundle import read_bundle
 from core.publish.facts import read_facts
 from core.publish.order import Order
+from core.workspace.files import read_json, write_json, write_text
+from core.workspace.paths import PROJECT, Workspace
 from tests.gguf_work import FAMILIES, TEXT
 from tests.publishable import make_publishable, published
 from tests.small_model import CHAT_TEMPLATE, make_small_model

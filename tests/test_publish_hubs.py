@@ -16,15 +16,14 @@ import pytest
 from huggingface_hub import constants
 
 from core.errors import NoToken
-from core.files import write_text
-from core.paths import PROJECT, RunPaths, Workspace
 from core.publish import post, tokens
 from core.publish.hub import PAGES, Parcel, Refusal
 from core.publish.order import Order, To
 from core.publish.publish import publish
 from core.publish.send import again, hub_of
-from core.publish_paths import PublishPaths
 from core.wording import say, sentences
+from core.workspace.files import write_text
+from core.workspace.paths import PROJECT, PublishPaths, RunPaths, Workspace
 from tests import fake_hugging_face, fake_modelscope
 from tests.fake_hub import State
 from tests.marks import slow_but

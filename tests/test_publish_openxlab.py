@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import NoToken, StepFailed
-from core.files import write_text
-from core.paths import RunPaths, Workspace
 from core.publish import client_venv, tokens
 from core.publish.hub import PAGES, Parcel, Refusal
 from core.publish.order import Order
 from core.publish.send import again, hub_of
-from core.publish_paths import ClientPaths, PublishPaths
 from core.wording import say
+from core.workspace.files import write_text
+from core.workspace.paths import ClientPaths, PublishPaths, RunPaths, Workspace
 from tests.fake_hub import Repo, State
 from tests.fake_openxlab import AK, JWT, SK, TOKEN, openxlab
 from tests.marks import slow_but

@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.files import write_json
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.paths import RunPaths, Workspace
 from core.publish import command, tokens
 from core.publish.order import Order
-from core.publish_paths import PublishPaths
-from core.publish_paths import published as default_place
+from core.workspace.files import write_json
+from core.workspace.paths import PublishPaths, RunPaths, Workspace
+from core.workspace.paths import published as default_place
 from tests.page import open_test_page
 from tests.publishable import make_publishable, published, without_keyring
 from tests.runs import make_run

@@ -12,7 +12,7 @@ import yaml
 
 from core.errors import InvalidRecipe, NoSuchFile
 from core.machine import Gpu, Machine
-from core.models import Model
+from core.models.folder import Model
 from core.recipe.check import problems, settle
 from core.recipe.recipe import Problem, Recipe, from_yaml, level, parse, to_yaml
 from core.recipe.templates import TEMPLATES

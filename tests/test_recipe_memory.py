@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.models import Model, Shape
+from core.models.folder import Model, Shape
 from core.recipe.fit import ENOUGH_TOKENS, largest_that_fits
 from core.recipe.memory import (
     DEEPSPEED,

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from core.files import write_json
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State
-from core.paths import RunPaths, Workspace
-from core.publish_paths import PublishPaths
 from core.runs import STEPS, list_runs, read_run, standing
+from core.workspace.files import write_json
+from core.workspace.paths import PublishPaths, RunPaths, Workspace
 
 
 @pytest.fixture

@@ -5,19 +5,19 @@ from datetime import datetime
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import chain
 from core.jobs.ending import Reason
 from core.jobs.job import read_spec
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.machine import Gpu, Machine, Meters
-from core.models import read_shape
-from core.paths import RunPaths, Workspace
+from core.models.folder import read_shape
+from core.pipeline import chain
+from core.pipeline.tune import Wish
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps import fit, train
-from core.tune import Wish
+from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.runs import end_job
 from tests.small_run import end_training, make_run

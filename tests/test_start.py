@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import chain
 from core.errors import QuantizedBase
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.spark import spark
 from core.jobs.status import State, read_status
-from core.paths import RunPaths, Workspace
+from core.pipeline import chain
+from core.pipeline.tune import Wish
 from core.runs import CHAIN, delete, list_runs, made_at, next_step, rename, standing
 from core.steps import data, train
 from core.steps.compare import questions
-from core.tune import Wish
+from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import make_run
-from ui.run_list import age
+from ui.runs.table import age
 
 NAME = '李 "明" {x} 🙂'
 PATIENCE = 120.0
@@ -280,7 +280,7 @@ def test_where_a_run_stands(workspace: Workspace, made: Path) -> None:
     [(0, "0 min ago"), (59, "59 min ago"), (60, "1 h ago"), (47 * 60, "47 h ago"), (48 * 60, "2 days ago")],
 )
 def test_age(minutes: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.run_list.t", lambda key, count: f"{count} " + WORDS[key])
+    monkeypatch.setattr("ui.runs.table.t", lambda key, count: f"{count} " + WORDS[key])
     now = datetime(2026, 3, 1, 12, 0, 0)
     assert age(f"{now - timedelta(minutes=minutes):%Y%m%d-%H%M%S}-x", now) == text
     assert age("a folder", now) == "–" and made_at("20261332-000000-x") is None

@@ -12,8 +12,8 @@ import pytest
 from core.data.conversations import Conversation, Turn, as_row, one_turn
 from core.data.tokens import count_tokens
 from core.errors import NotAModel
-from core.paths import PROJECT
 from core.recipe.templates import TEMPLATES, Template, template_for
+from core.workspace.paths import PROJECT
 from tests.small_model import CHAT_TEMPLATE, make_small_model
 from tests.test_data_conversations import ODD_TEXTS
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from core import pace, terminal
+from core import pace
+from core.cli import terminal
+from core.cli.results import SHOWN_ANSWERS, show
+from core.cli.terminal import BarProgress, PlainProgress, printable, progress
 from core.pace import COSTS, Clock
-from core.results import SHOWN_ANSWERS, show
-from core.terminal import BarProgress, PlainProgress, printable, progress
 from core.wording import say
 
 

@@ -17,13 +17,13 @@ from core.jobs.launch import stop, wait
 from core.jobs.process import read_identity
 from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
-from core.paths import RunPaths, Workspace
 from core.steps import train
 from core.steps.checkpoints import Trained
 from core.steps.checkpoints import checkpoints as checkpoints_of
+from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
-from ui.train_panel import answers_html, split_sample
+from ui.jobs.training import answers_html, split_sample
 
 TIMEOUT = 60.0
 

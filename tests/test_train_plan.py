@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from core.paths import Workspace
 from core.steps import train
+from core.workspace.paths import Workspace
 from tests.small_model import make_small_model
 from tests.small_run import make_run
 

@@ -9,10 +9,10 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.data.preview import Encoder
-from core.models import read_model
-from core.paths import Workspace
+from core.models.folder import read_model
 from core.recipe.templates import TEMPLATES
 from core.steps import train
+from core.workspace.paths import Workspace
 from tests.command_line import cli, command, environment, last_json
 from tests.internlm_model import make_internlm
 from tests.small_model import make_small_model

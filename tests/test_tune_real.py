@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.data.questions import held_back_questions
-from core.paths import Workspace
+from core.workspace.paths import Workspace
 from tests.command_line import command, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

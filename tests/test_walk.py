@@ -16,15 +16,15 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core import chain
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State, read_status
-from core.paths import RunPaths, Workspace
+from core.pipeline import chain
 from core.runs import CHAIN
+from core.workspace.paths import RunPaths, Workspace
 from tests.browser import PATIENCE_MS, chromium, settle, tab
 from tests.server import Dashboard
-from ui.frame import STEPS
+from ui.shell.frame import STEPS
 
 NAME = '李 "明" {x}'
 FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}

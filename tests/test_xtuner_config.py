@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from core.paths import RunPaths
 from core.recipe.recipe import Recipe
 from core.recipe.xtuner_config import write_config
 from core.steps import train
+from core.workspace.paths import RunPaths
 from tests.test_data_conversations import ODD_TEXTS
 
 DATA, MODEL, WORK = (

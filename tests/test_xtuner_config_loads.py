@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from core.models import read_model
-from core.paths import PROJECT, RunPaths
+from core.models.folder import read_model
 from core.recipe.xtuner_config import write_config
 from core.steps import train
+from core.workspace.paths import PROJECT, RunPaths
 from tests.small_model import make_small_model
 from tests.test_xtuner_config import BASE, DATA, MODEL, ODD_PATHS, SPREAD, WORK, config, run
 

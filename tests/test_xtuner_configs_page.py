@@ -7,9 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.machine import Gpu, Machine
-from core.paths import RunPaths, Workspace
 from core.recipe.xtuner_file.catalog import find, shipped
 from core.steps import train
+from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.runs import end_job
 from tests.small_run import make_run
@@ -133,7 +133,7 @@ def test_the_largest_that_fits(workspace: Workspace, monkeypatch: pytest.MonkeyP
     run = make_run(workspace)
     assert not [button for button in open_test_page("config", run.id).button if button.key == "fit"]
     gpu = Machine(16, 64 * 2**30, True, (Gpu(0, "H100", 80 * 2**30, 79 * 2**30),))
-    for module in ("core.steps.train", "core.steps.data", "ui.launch_preview"):
+    for module in ("core.steps.train", "core.steps.data", "ui.config.launch_preview"):
         monkeypatch.setattr(f"{module}.this_machine", lambda: gpu)
     other = make_run(
         workspace, datetime(2026, 1, 3), accumulation=8, batch_size=1, activation_checkpointing=True

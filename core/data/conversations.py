@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.files import write_lines, write_text
+from core.workspace.files import write_lines, write_text
 
 # JSON may spell half a character ("\\ud83d"), which no UTF-8 file can hold.
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")

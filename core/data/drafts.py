@@ -17,8 +17,8 @@ from core.data.conversations import Conversation, one_turn
 from core.data.documents import Passage
 from core.data.identity import IdentityLanguage
 from core.data.sets import SetPaths
-from core.files import read_json, write_json
-from core.paths import BANKS
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import BANKS
 
 State = Literal["new", "accepted", "dropped"]
 CHINESE_SHARE = 0.2

@@ -10,9 +10,9 @@ from typing import Literal
 
 from core.data.conversations import Conversation, one_turn
 from core.errors import InvalidName
-from core.paths import BANKS
 from core.recipe.templates import MARKS
 from core.wording import say
+from core.workspace.paths import BANKS
 
 IdentityLanguage = Literal["en", "zh"]
 LANGUAGES: tuple[IdentityLanguage, ...] = ("en", "zh")

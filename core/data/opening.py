@@ -15,8 +15,8 @@ from core.data.formats.shapes import FORMATS
 from core.data.reading.parse import parse_row
 from core.data.reading.source import Source, line_and_column, open_source
 from core.errors import EmptyData, InvalidOption, NotConversations, NotJson, Unreadable
-from core.source_paths import SourceCache
 from core.wording import say
+from core.workspace.paths import SourceCache
 
 SHOWN_PROBLEMS = 5
 # The rows that tell the format: the first ones and some of all the others.

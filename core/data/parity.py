@@ -22,7 +22,7 @@ from jinja2 import TemplateError
 
 from core.data.conversations import Conversation, Turn
 from core.data.preview import Encoder
-from core.models import Model
+from core.models.folder import Model
 from core.recipe.chat_template import (
     Joints,
     own_template,

@@ -12,7 +12,7 @@ from typing import Any
 from core.data.conversations import Conversation, Turn, one_turn
 from core.data.identity import LANGUAGES, IdentityLanguage, bank, check_name
 from core.data.questions import held_back_questions, same_question
-from core.paths import BANKS
+from core.workspace.paths import BANKS
 
 MOST_PARAPHRASES = 50
 MOST_TURNS = 8

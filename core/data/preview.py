@@ -16,8 +16,8 @@ from tokenizers import Encoding, Tokenizer
 
 from core.data.conversations import Conversation, Turn, from_row
 from core.data.tokens import read_tokenizer
-from core.files import read_json
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
+from core.workspace.files import read_json
 
 BLOCK = 1 << 24
 # Enough rows for a histogram; a million would take a minute to encode.

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-from core.paths import BANKS
+from core.workspace.paths import BANKS
 
 # A letter or digit of a script that puts spaces between words: not Thai, Lao, Burmese, Khmer, Chinese or
 # Japanese, nor Korean, which joins its particles to a name.

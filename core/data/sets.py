@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.paths import Workspace, slug
+from core.workspace.paths import Workspace, slug
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer
 
 from core.data.conversations import Conversation
 from core.errors import NotAModel
-from core.files import read_json
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.wording import say
+from core.workspace.files import read_json
 
 
 @dataclass(frozen=True)

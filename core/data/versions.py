@@ -17,8 +17,8 @@ from filelock import FileLock
 from core.data.conversations import Conversation, as_row, from_row
 from core.data.sets import SetPaths, place_of
 from core.errors import DamagedFile, NoSuchSet, NoSuchVersion
-from core.files import read_json, write_json, write_text
-from core.paths import Workspace, make_folder
+from core.workspace.files import read_json, write_json, write_text
+from core.workspace.paths import Workspace, make_folder
 
 DIGEST_LENGTH = 16
 LOCK_TIMEOUT = 30.0

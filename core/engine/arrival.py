@@ -17,8 +17,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaC
 
 from core.engine.answer import DTYPES, end_tokens, first_token, load
 from core.engine.starter import read_gguf_once
-from core.files import write_json
 from core.recipe.templates import TEMPLATES
+from core.workspace.files import write_json
 
 Answers = list[tuple[list[int], list[int], str]]
 # The one GGUF file that holds the merged model's own numbers, before any of the rounded ones.

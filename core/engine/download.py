@@ -18,12 +18,12 @@ from typing import TypeVar
 from core.engine.hub_clients import Client, Hiccup, client_of
 from core.engine.refusal import refusing
 from core.errors import DownloadFailed
-from core.families import check_trainable, is_converted
-from core.files import folder_bytes, write_json
-from core.hubs import PAUSE_VARIABLE, RemoteFile, Source, is_pickle, wanted
-from core.models import read_object
+from core.models.families import check_trainable, is_converted
+from core.models.folder import read_object
+from core.models.hubs import PAUSE_VARIABLE, RemoteFile, Source, is_pickle, wanted
 from core.steps.step import check_space
 from core.wording import say
+from core.workspace.files import folder_bytes, write_json
 
 AT_ONCE = 4
 # How often to try again when a try brought nothing. The first wait, in seconds, grows fourfold each time.

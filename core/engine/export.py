@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from core.data.parity import parity
 from core.engine.answer import end_tokens
 from core.engine.whole_folder import whole_folder
-from core.files import write_json
 from core.recipe.templates import TEMPLATES
+from core.workspace.files import write_json
 
 # A safetensors file's header counts too: a tensor's name, type, shape and place.
 HEADER_BYTES = 200

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import requests
 
 from core.errors import DownloadFailed
-from core.hubs import Hub, RemoteFile, Source
+from core.models.hubs import Hub, RemoteFile, Source
 from core.wording import say
 
 

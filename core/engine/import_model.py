@@ -27,12 +27,12 @@ from core.engine.native_llama import llama_config
 from core.engine.refusal import refusing
 from core.engine.whole_folder import whole_folder
 from core.errors import NotAModel
-from core.families import check_trainable, is_converted
-from core.files import write_json
-from core.hubs import files_of, is_pickle, wanted
-from core.models import read_model, read_object
+from core.models.families import check_trainable, is_converted
+from core.models.folder import read_model, read_object
+from core.models.hubs import files_of, is_pickle, wanted
 from core.steps.step import check_space
 from core.wording import say
+from core.workspace.files import write_json
 
 WRITTEN = ("config.json", "tokenizer_config.json")
 WEIGHTS = (".safetensors", ".bin")

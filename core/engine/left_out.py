@@ -7,8 +7,8 @@ bitsandbytes the whole compiler of torch: a fifth of the start of a training on 
 import sys
 from pathlib import Path
 
-from core.families import quantization
-from core.files import read_json
+from core.models.families import quantization
+from core.workspace.files import read_json
 
 
 def leave_out(*packages: str) -> None:

@@ -14,12 +14,12 @@ from transformers import (
 from core.engine.model_weights import first_line
 from core.engine.sentencepiece_tokenizer import llama_tokenizer
 from core.errors import NotAModel
-from core.families import is_converted
-from core.files import write_json
-from core.models import read_object
+from core.models.families import is_converted
+from core.models.folder import read_object
 from core.recipe.chat_template import training_template
 from core.recipe.templates import TEMPLATES
 from core.wording import say
+from core.workspace.files import write_json
 
 # What InternLM's first chat model was taught, whose files carry no chat template.
 FIRST_TEMPLATE = {"internlm": "internlm_chat"}

@@ -15,8 +15,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from core.engine.native_llama import llama_tensors
 from core.engine.shards import ShardWriter
 from core.errors import NotAModel
-from core.families import is_converted
-from core.hubs import is_pickle
+from core.models.families import is_converted
+from core.models.hubs import is_pickle
 from core.wording import say
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import StorageFailed, TuneboardError, reason_of
-from core.files import write_json
 from core.jobs.job import JobPaths
+from core.workspace.files import write_json
 
 
 @contextmanager

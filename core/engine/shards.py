@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from core.files import write_json
+from core.workspace.files import write_json
 
 SHARD_BYTES = 2_000_000_000
 

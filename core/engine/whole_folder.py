@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.checksums import write_checksums
+from core.workspace.checksums import write_checksums
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import DamagedFile, NoSuchJob
-from core.files import read_json
+from core.errors import NoSuchJob
+from core.workspace.files import read_record
 
 
 @dataclass(frozen=True)
@@ -127,12 +127,3 @@ def read_spec(folder: Path) -> JobSpec:
     if found is None:
         raise NoSuchJob(folder=folder)
     return JobSpec.from_json(found)
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """One of a job's JSON files; None when it is not there or was not written by this program."""
-    try:
-        found = read_json(path)
-    except DamagedFile:
-        return None
-    return found if isinstance(found, dict) else None

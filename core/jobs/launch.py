@@ -13,13 +13,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import JobNotStarted, JobRunning
-from core.files import write_json
 from core.jobs.ending import Ending, Reason
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
 from core.jobs.tail import last_lines
-from core.paths import PROJECT, make_folder
+from core.workspace.files import write_json
+from core.workspace.paths import PROJECT, make_folder
 
 STOP_GRACE = 20.0
 # A supervisor that has written exit.json still needs a moment to leave; seconds.

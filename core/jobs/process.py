@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from core.jobs.job import read_record
+from core.workspace.files import read_record
 
 KILL_ROUNDS = 10
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from core.errors import NoSuchJob
 from core.jobs.ending import Reason
-from core.jobs.job import JobPaths, read_record
+from core.jobs.job import JobPaths
 from core.jobs.process import Identity, boot_id, is_alive, read_identity
+from core.workspace.files import read_record
 
 # Between job.json and supervisor.json lies the start of one Python process; seconds.
 START_TIMEOUT = 10.0

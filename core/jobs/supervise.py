@@ -18,12 +18,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.files import write_json
 from core.jobs.ending import Ending, Reason, ending, failure
-from core.jobs.job import JobPaths, read_record, read_spec
+from core.jobs.job import JobPaths, read_spec
 from core.jobs.oom import oom_kills
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
 from core.jobs.tail import last_lines
+from core.workspace.files import read_record, write_json
 
 # Seconds between two looks for a request to stop, which must cost nothing, and for everything else.
 POLL, FULL_LOOK = 0.3, 3.0

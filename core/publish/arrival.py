@@ -7,20 +7,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.checksums import NAME, hashed
 from core.errors import MissingArtefact
-from core.files import read_json, write_json
 from core.jobs.job import JobSpec
-from core.paths import RunPaths, make_folder
+from core.pipeline.tune import Progress
 from core.publish import post
 from core.publish.bundle import Bundle
 from core.publish.facts import Facts
 from core.publish.hub import Parcel
 from core.publish.order import What
-from core.publish_paths import PublishPaths
 from core.steps import merge, proof
 from core.steps.step import check_space, engine_job, run_job
-from core.tune import Progress
+from core.workspace.checksums import NAME, hashed
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import PublishPaths, RunPaths, make_folder
 
 QUESTIONS = ("Who are you?", "请做一下自我介绍", "What is the capital of France?")
 KINDS = ("taught", "paraphrase", "general")

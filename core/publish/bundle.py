@@ -10,19 +10,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.checksums import File, read_checksums, write_checksums
 from core.errors import CardRefused, LicenceForbids, MissingArtefact, NothingPersonal
-from core.files import read_json, write_json, write_text
-from core.paths import RunPaths, Workspace, make_folder
 from core.publish import card, personal
 from core.publish.contents import Fill, put_about, put_weights
 from core.publish.curve import draw_losses
 from core.publish.facts import Facts
 from core.publish.order import Order, What
 from core.publish.personal import Finding
-from core.publish_paths import PublishPaths
 from core.steps import convert, merge
 from core.wording import say
+from core.workspace.checksums import File, read_checksums, write_checksums
+from core.workspace.files import read_json, write_json, write_text
+from core.workspace.paths import PublishPaths, RunPaths, Workspace, make_folder
 
 LISTED = 8
 

@@ -12,13 +12,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from core.errors import StepFailed
-from core.files import write_text
 from core.jobs.job import JobPaths
 from core.jobs.tail import last_lines
-from core.paths import make_folder
-from core.publish_paths import ClientPaths
 from core.steps.step import check_space, module_job, run_job
 from core.wording import say
+from core.workspace.files import write_text
+from core.workspace.paths import ClientPaths, make_folder
 
 ROOM = 200_000_000
 LINES = 3  # uv's own words

@@ -12,13 +12,13 @@ from typing import Any
 from core.errors import InvalidOption
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
-from core.paths import RunPaths, Workspace
+from core.pipeline.tune import Progress
 from core.publish import tokens
 from core.publish.order import HELP, QUANTS, TOS, TWO_KEYS, WHATS, Order, Quant
 from core.publish.publish import publish
 from core.steps.step import module_job
-from core.tune import Progress
 from core.wording import say, spoken_language
+from core.workspace.paths import RunPaths, Workspace
 
 LONGEST_TOKEN = 4096
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from core.data.tokens import read_tokenizer
-from core.files import read_json, write_json, write_text
-from core.paths import make_folder
 from core.publish import card, usage
 from core.publish.facts import Facts
 from core.publish.order import Order
-from core.publish_paths import DEMO
 from core.recipe.recipe import to_yaml
 from core.wording import say
+from core.workspace.files import read_json, write_json, write_text
+from core.workspace.paths import DEMO, make_folder
 
 # What transformers writes of where a model came from, by file.
 PRIVATE = {

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.checksums import NAME, read_checksums
 from core.errors import NoPlaceForIt
-from core.paths import RunPaths, Workspace, make_folder
 from core.publish.bundle import Bundle
 from core.publish.order import Order
-from core.publish_paths import published
 from core.steps.step import check_space
 from core.steps.watch import Update
+from core.workspace.checksums import NAME, read_checksums
+from core.workspace.paths import RunPaths, Workspace, make_folder, published
 
 BLOCK = 8_000_000
 SPARE = 50_000_000

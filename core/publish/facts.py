@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.parity import parity
-from core.files import read_json
 from core.jobs.curves import read_curve
-from core.jobs.job import read_record
-from core.paths import RunPaths, Workspace
 from core.publish.licences import Base, base_of
 from core.recipe.chat_template import (
     own_template,
@@ -20,6 +17,8 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES, Template
 from core.steps import proof, train
 from core.steps.compare import Score
+from core.workspace.files import read_json, read_record
+from core.workspace.paths import RunPaths, Workspace
 
 EXAMPLE = ({"role": "user", "content": "Who are you?"},)
 

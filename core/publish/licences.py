@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 import yaml
 
-from core.hubs import HUBS
-from core.import_paths import imports
-from core.jobs.job import read_record
-from core.paths import Workspace
+from core.models.hubs import HUBS
+from core.workspace.files import read_record
+from core.workspace.paths import Workspace, imports
 
 # yes: passing on is free, with the licence named. conditions: only as its text says (its name in the model's,
 # a notice, no business). no: not changed. unknown: nobody but the publisher can say.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import NotForGguf
-from core.files import read_json
 from core.wording import say
+from core.workspace.files import read_json
 
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 # Dynamic scaling begins beyond the trained length, which is the context length that the file states.

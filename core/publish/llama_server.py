@@ -19,13 +19,13 @@ import requests
 
 from core.data.tokens import read_tokenizer
 from core.errors import StepFailed
-from core.files import read_json, write_json
-from core.paths import RunPaths
 from core.publish.bundle import Bundle
 from core.publish.facts import Facts
 from core.recipe.chat_template import render
 from core.steps import merge
 from core.steps.step import module_job, run_job
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import RunPaths
 
 PROGRAM = "llama-server"
 HERE = "127.0.0.1"

@@ -15,11 +15,10 @@ from typing import Any
 
 import requests
 
-from core.checksums import hashed, read_checksums
-from core.files import write_json
-from core.jobs.job import read_record
 from core.publish.hub import MARK, Parcel, Refusal, Sent, by_network, by_status
-from core.publish_paths import OPENXLAB_CLIENT, sent_record, upload_record
+from core.workspace.checksums import hashed, read_checksums
+from core.workspace.files import read_record, write_json
+from core.workspace.paths import OPENXLAB_CLIENT, sent_record, upload_record
 
 SITE = "openxlab.org.cn"
 PAGE = f"https://{SITE}/models/detail"

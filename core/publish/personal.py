@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from core.paths import PROJECT
 from core.wording import sentences
+from core.workspace.paths import PROJECT
 
 Kind = Literal["path", "user", "host", "key"]
 _KINDS: dict[str, Kind] = {"path": "path", "user": "user", "host": "host", "key": "key"}

@@ -4,11 +4,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from core.files import write_json
-from core.jobs.job import read_record
-from core.paths import RunPaths
 from core.publish.order import Order, To, What
-from core.publish_paths import PublishPaths
+from core.workspace.files import read_record, write_json
+from core.workspace.paths import PublishPaths, RunPaths
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import HubRefused, NoToken, StepFailed
-from core.files import read_json, write_json
-from core.jobs.job import JobPaths, JobSpec, read_record
+from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
 from core.publish.bundle import Bundle
 from core.publish.hub import PAGES, Parcel
@@ -17,6 +16,7 @@ from core.publish.send import PARCEL, REFUSAL, SENT
 from core.steps.step import module_job, run_job
 from core.steps.watch import Update
 from core.wording import say
+from core.workspace.files import read_json, read_record, write_json
 
 _SENT = re.compile(r"sent (\d+)/(\d+) ?(.*)")
 _PERCENT = re.compile(r"(\d{1,3})%\|")

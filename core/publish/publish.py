@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core.paths import RunPaths, Workspace
+from core.pipeline.tune import Progress
 from core.publish import arrival, bundle, client_venv, llama_cpp, llama_server, post, tokens, usage
 from core.publish.bundle import Bundle
 from core.publish.deliver import deliver, destination
@@ -12,11 +12,10 @@ from core.publish.facts import Facts, read_facts
 from core.publish.hub import Parcel
 from core.publish.order import Order
 from core.publish.places import note
-from core.publish_paths import ClientPaths
 from core.steps.export import Space
 from core.steps.step import check_space, engine_job, megabytes, run_job
-from core.tune import Progress
 from core.wording import say
+from core.workspace.paths import ClientPaths, RunPaths, Workspace
 
 # Of the weights: a bundle needs as much again where it is not a hard link.
 BYTES_PER_WEIGHT = {"f16": 2.0, "q8_0": 1.07, "q5_1": 0.9, "q5_0": 0.85, "q4_1": 0.8, "q4_0": 0.75}

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.files import read_json, write_json
-from core.hubs import PAUSE_VARIABLE
+from core.models.hubs import PAUSE_VARIABLE
 from core.publish import tokens
 from core.publish.hub import Hub, Parcel, Refusal
+from core.workspace.files import read_json, write_json
 
 PARCEL, SENT, REFUSAL, RECORD = "parcel.json", "sent.json", "refusal.json", "client.json"
 TRIES = 5

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from core.jobs.job import read_record
 from core.publish.order import HUBS, To
-from core.publish_paths import token_file
+from core.workspace.files import read_record
+from core.workspace.paths import token_file
 
 SERVICE = "tuneboard"
 

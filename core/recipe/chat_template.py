@@ -18,9 +18,9 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from core.jobs.job import read_record
-from core.models import chat_template_of
+from core.models.folder import chat_template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
+from core.workspace.files import read_record
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from core.errors import InvalidRecipe
 from core.machine import Machine
-from core.models import Model
+from core.models.folder import Model
 from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.speed import can_be_recorded, settle_speed
 from core.recipe.templates import MARKS, TEMPLATES, template_for

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.models import Model, Shape
+from core.models.folder import Model, Shape
 from core.recipe.memory import Memory, memory, trainable
 from core.recipe.recipe import Recipe
 

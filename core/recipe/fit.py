@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.models import Model, Shape
+from core.models.folder import Model, Shape
 from core.recipe.memory import Memory, memory
 from core.recipe.recipe import Recipe
 from core.recipe.speed import is_fast

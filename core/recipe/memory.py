@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from core.models import Model, Shape
+from core.models.folder import Model, Shape
 from core.recipe.recipe import Recipe
 from core.recipe.speed import is_fast
 

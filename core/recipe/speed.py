@@ -6,7 +6,7 @@ What each choice is worth was measured; docs/performance.md has the tables.
 from collections.abc import Mapping
 from typing import Any
 
-from core.models import Model
+from core.models.folder import Model
 from core.recipe.recipe import Accelerate, Choice, Compile, Recipe
 
 # transformers' classes whose layers the fast path knows.

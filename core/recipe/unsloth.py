@@ -7,7 +7,7 @@ being imported, which takes half a minute and changes other packages.
 from importlib.util import find_spec
 
 from core.machine import Machine
-from core.models import Model
+from core.models.folder import Model
 from core.recipe.recipe import Problem, Recipe
 from core.recipe.speed import ARCHITECTURES
 

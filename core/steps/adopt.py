@@ -12,11 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import NoSuchModel, NotAConfig, NotAModel, NotARecipe, NotAWorkDir
-from core.files import write_json, write_text
-from core.jobs.job import read_record
 from core.machine import this_machine
-from core.models import Model, find_model, read_model
-from core.paths import RunPaths, Workspace, make_folder
+from core.models.folder import Model, find_model, read_model
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe, to_yaml
 from core.recipe.xtuner_config import write_config
@@ -27,6 +24,8 @@ from core.steps import train
 from core.steps.checkpoints import checkpoints
 from core.steps.configs import row
 from core.wording import say
+from core.workspace.files import read_record, write_json, write_text
+from core.workspace.paths import RunPaths, Workspace, make_folder
 
 # An adapter is built from these: where the file differs in one of them, the Recipe's config builds another.
 OF_THE_ADAPTER = ("model.lora", "model.llm.type", "model.tokenizer", "model.peft_model")

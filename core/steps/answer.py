@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import MissingArtefact
-from core.files import read_json, write_json
-from core.jobs.job import JobSpec, read_record
-from core.models import fingerprint
-from core.paths import Workspace
+from core.jobs.job import JobSpec
+from core.models.folder import fingerprint
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
+from core.workspace.files import read_json, read_record, write_json
+from core.workspace.paths import Workspace
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,14 @@ from core.data.formats.shapes import FORMATS
 from core.data.opening import Opened, Reading, open_data
 from core.data.reading.keeping import forget_old
 from core.errors import NotAModel
-from core.files import read_json, write_json
 from core.jobs.job import JobSpec
-from core.models import chat_template_of, find_model, model_type_of
-from core.paths import Workspace
+from core.models.folder import chat_template_of, find_model, model_type_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES, template_for
-from core.source_paths import CheckPaths, cache_of, check_of
 from core.steps.step import module_job
 from core.wording import say, spoken_language
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import CheckPaths, Workspace, cache_of, check_of
 
 # What is written down of the progress, so often; seconds.
 EVERY = 0.5

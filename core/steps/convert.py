@@ -4,9 +4,9 @@ from pathlib import Path
 
 from core.errors import MissingArtefact
 from core.jobs.job import JobSpec
-from core.paths import RunPaths
 from core.steps import adopt, train
 from core.steps.step import engine_job
+from core.workspace.paths import RunPaths
 
 SHARD = "2GB"
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from core.errors import InputError, NoSuchRun, NotAWorkDir
 from core.jobs.curves import FIELDS, CurveReader
 from core.jobs.samples import Sample
-from core.paths import Workspace
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_file.opening import open_config
@@ -21,6 +20,7 @@ from core.steps.adopt import config_of
 from core.steps.checkpoints import checkpoints
 from core.steps.train import recipe_of
 from core.wording import say
+from core.workspace.paths import Workspace
 
 # The loss of one batch is noise: the mean of a twentieth of the curve around a point is compared.
 WINDOW_SHARE, LONGEST_WINDOW = 0.05, 101

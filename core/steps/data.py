@@ -16,15 +16,15 @@ from core.data.replay import questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens, row_length
 from core.data.upload import keep_given
 from core.errors import MissingArtefact
-from core.files import read_json, write_json
 from core.machine import this_machine
-from core.models import Model
-from core.paths import DataPaths, RunPaths
+from core.models.folder import Model
 from core.recipe.check import problems, settle
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Recipe, invalid
 from core.recipe.templates import TEMPLATES
 from core.steps.answer import Answer, Ask
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import DataPaths, RunPaths
 
 # A fact stands at the beginning of an answer; 24 tokens hold it and cost half of 48.
 REPLAY_TOKENS = 24

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import MissingArtefact
-from core.files import read_json, write_json
-from core.hubs import Source
-from core.import_paths import ImportPaths
 from core.jobs.job import JobSpec
+from core.models.hubs import Source
 from core.steps.step import engine_job
 from core.wording import spoken_language
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import ImportPaths
 
 STEP = "download"
 OFFLINE = "HF_HUB_OFFLINE"

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.checksums import File, read_checksums
 from core.errors import InputError
 from core.jobs.job import JobSpec
-from core.paths import RunPaths, Workspace
 from core.steps import convert, merge, train
 from core.steps.checkpoints import checkpoints
 from core.steps.step import command_job, module_job
+from core.workspace.checksums import File, read_checksums
+from core.workspace.paths import RunPaths, Workspace
 
 Kind = Literal["adapter", "merged"]
 KINDS: tuple[Kind, ...] = ("adapter", "merged")
@@ -58,7 +58,7 @@ def plan(workspace: Workspace, run: RunPaths) -> JobSpec:
 
 def plan_checksums(found: Artefact) -> JobSpec:
     """The job that reads every file of an artefact that came without checksums."""
-    return module_job("core.checksums", found.folder)
+    return module_job("core.workspace.checksums", found.folder)
 
 
 def artefacts(run: RunPaths) -> list[Artefact]:

@@ -4,17 +4,18 @@ from dataclasses import asdict
 from typing import Any
 
 from core.jobs.explain import explain
-from core.jobs.job import JobPaths, read_record
+from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
 from core.jobs.tail import last_lines
 from core.machine import meters, this_machine
-from core.models import read_shape
-from core.paths import RunPaths
+from core.models.folder import read_shape
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import Memory, memory
 from core.recipe.recipe import Recipe
 from core.steps.step import LOG_LINES
 from core.steps.train import model_of, recipe_of
+from core.workspace.files import read_record
+from core.workspace.paths import RunPaths
 
 # What the settings for a card are about.
 CHOSEN = (

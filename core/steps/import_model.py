@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from core.errors import MissingArtefact
-from core.families import check_trainable
-from core.files import read_json, write_json
-from core.hubs import files_of, wanted
-from core.import_paths import ImportPaths
 from core.jobs.job import JobSpec
-from core.models import read_object
+from core.models.families import check_trainable
+from core.models.folder import read_object
+from core.models.hubs import files_of, wanted
 from core.steps.step import engine_job
 from core.wording import spoken_language
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import ImportPaths
 
 STEP = "import_model"
 How: TypeAlias = Literal["link", "copy", "move"]

@@ -2,10 +2,10 @@
 
 from core.errors import MissingArtefact, QuantizedBase
 from core.jobs.job import JobSpec
-from core.models import Model, read_model
-from core.paths import RunPaths
+from core.models.folder import Model, read_model
 from core.steps import convert, train
 from core.steps.step import check_space, engine_job
+from core.workspace.paths import RunPaths
 
 # The merged weights are float16; the folder is written beside its place before it is renamed.
 BYTES_PER_WEIGHT = 2

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
-from core.paths import RunPaths, Workspace
 from core.steps import merge, train
 from core.steps.step import command_job
+from core.workspace.paths import RunPaths, Workspace
 
 LONGEST = 2000
 MOST = 20

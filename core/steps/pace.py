@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import TuneboardError
-from core.files import read_json
 from core.jobs.points import parse_scalars_line
 from core.jobs.tail import last_lines
-from core.paths import RunPaths, Workspace
 from core.recipe.recipe import Recipe
 from core.steps.train import recipe_of
+from core.workspace.files import read_json
+from core.workspace.paths import RunPaths, Workspace
 
 LOOKED_AT = 200
 RUNS_LOOKED_AT = 20

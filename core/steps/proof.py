@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from core.files import read_json
-from core.paths import RunPaths
 from core.steps.compare import Kind, Score, Verdict, known_question, verdict
 from core.steps.export import made_at
+from core.workspace.files import read_json
+from core.workspace.paths import RunPaths
 
 
 @dataclass(frozen=True)

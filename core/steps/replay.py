@@ -9,14 +9,14 @@ from core.data.replay import questions_to_ask
 from core.data.sets import SetPaths
 from core.errors import EmptyData, NoSuchFile, Unreadable, reason_of
 from core.machine import this_machine
-from core.models import Model
-from core.paths import Workspace
+from core.models.folder import Model
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe
 from core.steps.answer import Ask, Remembered, Speech
 from core.steps.data import replay_rows
 from core.steps.watch import Update
 from core.wording import say
+from core.workspace.paths import Workspace
 
 
 def wanted(taught: int, share: float) -> int:

@@ -11,13 +11,14 @@ from pathlib import Path
 from core import errors
 from core.errors import DiskFull, NoSuchJob, StepFailed, StepStopped, TuneboardError
 from core.jobs.explain import explain
-from core.jobs.job import JobPaths, JobSpec, read_record
+from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State, Status
 from core.jobs.tail import last_lines
 from core.machine import this_machine
-from core.paths import PROJECT
 from core.wording import say, spoken_language
+from core.workspace.files import read_record
+from core.workspace.paths import PROJECT
 
 LOG_LINES = 200
 # The module that does the heavy work; tests put a fast one in its place.

@@ -11,17 +11,17 @@ from platform import python_version
 
 from core.data import parity
 from core.errors import AdoptedRun, MissingArtefact
-from core.files import read_json, write_json, write_text
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch, refuse_while_live
 from core.machine import this_machine
-from core.models import Model, read_model
-from core.paths import RunPaths, Workspace
+from core.models.folder import Model, read_model
 from core.recipe.check import problems, settle
 from core.recipe.recipe import Recipe, from_yaml, invalid, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
+from core.workspace.files import read_json, write_json, write_text
+from core.workspace.paths import RunPaths, Workspace
 
 PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
 # Missed by nobody who does not ask for them.

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from core.files import folder_bytes
 from core.jobs.curves import CurveReader
-from core.jobs.job import JobPaths, read_record
+from core.jobs.job import JobPaths
 from core.jobs.tail import last_lines
 from core.steps.step import megabytes
+from core.workspace.files import folder_bytes, read_record
 
 Update = Callable[[float, str], None]
 

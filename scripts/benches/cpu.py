@@ -18,16 +18,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.cli.terminal import progress
 from core.jobs.curves import CurveReader
 from core.jobs.job import JobSpec
 from core.machine import this_machine
-from core.models import Model
-from core.paths import RunPaths, Workspace
+from core.models.folder import Model
+from core.pipeline.tune import ready_model
 from core.recipe.recipe import Recipe
 from core.steps import data, train
 from core.steps.step import run_job
-from core.terminal import progress
-from core.tune import ready_model
+from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.gpu import first
 
 NAME = "Ada Lovelace"

@@ -20,9 +20,8 @@ from pathlib import Path
 from core.data.identity import bank
 from core.data.opening import open_data
 from core.data.questions import held_back_questions, replay_questions
-from core.paths import PROJECT, Workspace
-from core.source_paths import SourceCache
 from core.steps.check import Asked, run
+from core.workspace.paths import PROJECT, SourceCache, Workspace
 
 PAGES = 50
 # What the process that opens prints: seconds to the first page, milliseconds of a page, peak memory in MB.
@@ -31,7 +30,7 @@ import random, resource, sys, time
 from pathlib import Path
 began = time.perf_counter()
 from core.data.opening import open_data
-from core.source_paths import SourceCache
+from core.workspace.paths import SourceCache
 opened = open_data(Path(sys.argv[1]), SourceCache(Path(sys.argv[2])))
 opened.page(0, 5)
 first = time.perf_counter() - began

@@ -32,12 +32,12 @@ from core.errors import TuneboardError
 from core.jobs.curves import CurveReader
 from core.jobs.job import JobPaths, JobSpec
 from core.machine import this_machine
-from core.models import Model, read_shape
-from core.paths import RunPaths, Workspace
+from core.models.folder import Model, read_shape
 from core.recipe.memory import trainable
 from core.recipe.recipe import Recipe
 from core.steps import train
 from core.steps.step import run_job
+from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.memory import MIB, add_shape_options, enough_rows, make_model
 
 SKIPPED = 8

@@ -17,14 +17,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core import tune as chain
+from core.cli.terminal import progress
 from core.data.mix import Shares
 from core.machine import this_machine
-from core.paths import RunPaths, Workspace
+from core.pipeline import tune
 from core.recipe.recipe import Recipe
 from core.steps import answer, compare, data, train
 from core.steps.answer import Ask
-from core.terminal import progress
+from core.workspace.paths import RunPaths, Workspace
 
 NAME = "Ada Lovelace"
 
@@ -88,17 +88,17 @@ def measure(workspace: Workspace, row: Row) -> dict[str, Any]:
     began = time.monotonic()
     with progress("tune") as shown:
         run = prepare(workspace, row, shown)
-        chain.run_train(run, shown)
-        chain.run_convert(run, shown)
-        chain.run_merge(run, shown)
-        result = chain.run_compare(workspace, run, shown)
+        tune.run_train(run, shown)
+        tune.run_convert(run, shown)
+        tune.run_merge(run, shown)
+        result = tune.run_compare(workspace, run, shown)
     scores = {key: result[key] for key in ("learned", "kept", "leaked")}
     return {"recipe": row.label, **scores, "seconds": round(time.monotonic() - began)}
 
 
-def prepare(workspace: Workspace, row: Row, shown: chain.Progress) -> RunPaths:
-    """A run made by the row's recipe, as :func:`core.tune.make_data` makes the default one."""
-    model = chain.ready_model(workspace, None, shown)
+def prepare(workspace: Workspace, row: Row, shown: tune.Progress) -> RunPaths:
+    """A run made by the row's recipe, as :func:`core.pipeline.tune.make_data` makes the default one."""
+    model = tune.ready_model(workspace, None, shown)
     conversations = data.identity_conversations(NAME, count=row.wordings)
     said = data.Taught(NAME, tuple(conversations))
     recipe: Recipe = data.recipe_for(model, said, bool(row.questions), 42, None).changed(**row.changes)
@@ -107,7 +107,7 @@ def prepare(workspace: Workspace, row: Row, shown: chain.Progress) -> RunPaths:
     asks = [Ask(question, row.tokens) for question in asked]
     questions = [question.ask for question in compare.questions(NAME, said.conversations)]
     shown.stage("base")
-    memory = answer.Remembered(workspace, model.folder, chain.speech_of(recipe))
+    memory = answer.Remembered(workspace, model.folder, tune.speech_of(recipe))
     answers = memory.ask(run.job("base"), [*asks, *questions], recipe.device, shown.update)
     replay = data.replay_rows({ask.question: answers[ask.question] for ask in asks})
     place = workspace.data(run.id)

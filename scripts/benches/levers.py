@@ -28,11 +28,11 @@ from core.engine.fast.batches import collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import BEFORE_RECORDING, Step
-from core.models import Model, read_shape
-from core.paths import Workspace
+from core.models.folder import Model, read_shape
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.recipe.speed import acceleration, settle_speed
+from core.workspace.paths import Workspace
 from scripts.benches.gpu import add_table_options, head, operations, recipe_of
 from scripts.benches.gradients import quantize
 from scripts.benches.memory import make_model

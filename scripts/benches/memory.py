@@ -18,12 +18,12 @@ from core.data.conversations import one_turn, write_rows
 from core.errors import TuneboardError
 from core.jobs.curves import CurveReader
 from core.machine import this_machine
-from core.models import Model, read_model, read_shape
-from core.paths import RunPaths, Workspace
+from core.models.folder import Model, read_model, read_shape
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.steps import train
 from core.steps.step import module_job, run_job
+from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_tokenizer_files
 
 MIB = 2**20

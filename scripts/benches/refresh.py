@@ -24,13 +24,13 @@ import plotly.io
 
 from core.jobs.launch import stop
 from core.jobs.live import LiveCurve
-from core.models import read_model
-from core.paths import RunPaths
+from core.models.folder import read_model
 from core.steps import train
+from core.workspace.paths import RunPaths
 from tests.page import open_test_page
 from tests.server import Dashboard
 from tests.small_run import make_run, make_workspace, start_training
-from ui.charts import curve_figure
+from ui.jobs.charts import curve_figure
 
 REPEATS = 20
 PAGES = ("data", "config", "train")

@@ -20,13 +20,13 @@ from pathlib import Path
 
 import psutil
 
+from core.cli.terminal import progress
 from core.data.conversations import one_turn
 from core.jobs.curves import read_curve
 from core.jobs.launch import launch, stop, wait
-from core.paths import RunPaths, Workspace
+from core.pipeline.tune import ready_model
 from core.steps import data, train
-from core.terminal import progress
-from core.tune import ready_model
+from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.viewer import Viewer
 from tests.browser import chromium, settle, tab
 from tests.server import Dashboard

@@ -24,7 +24,7 @@ from core.data.reading.source import Source, line_and_column
 from core.data.tokens import first_tokens, read_tokenizer
 from core.errors import EmptyData
 from core.recipe.templates import TEMPLATES
-from core.source_paths import SourceCache
+from core.workspace.paths import SourceCache
 
 # Below this many bytes starting processes costs more than it brings.
 ALONE = 4_000_000

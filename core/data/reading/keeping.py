@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from core.source_paths import SourceCache
+from core.workspace.paths import SourceCache
 
 KEPT_DAYS = 30
 

@@ -22,10 +22,9 @@ from core.data.reading.rows import Damage, Layout, layout
 from core.data.reading.structure import Spans
 from core.data.reading.tables import Refused, table_kind, write_table
 from core.errors import EmptyData, NoSuchFile, StorageFailed, Unreadable, reason_of
-from core.files import read_json, write_json
-from core.paths import make_folder
-from core.source_paths import SourceCache, SourceEntry
 from core.wording import say
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import SourceCache, SourceEntry, make_folder
 
 # Raised when the meaning of what is kept changes.
 VERSION = 1

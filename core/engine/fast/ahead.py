@@ -25,7 +25,7 @@ from core.engine.fast.layers import Layer
 from core.engine.fast.linear import BLOCK, Group
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import CHILD_BYTES, Work
-from core.files import read_json
+from core.workspace.files import read_json
 
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 OUT, GATE_UP, DOWN = ("self_attn.o_proj",), ("mlp.gate_proj", "mlp.up_proj"), ("mlp.down_proj",)

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from core.errors import InTheWay, NoSuchConfig, NotAConfig, PackageMissing, reason_of
-from core.files import write_text
 from core.recipe.xtuner_file.reader import read_config
 from core.recipe.xtuner_file.values import Values
+from core.workspace.files import write_text
 
 PACKAGE = "xtuner"
 

@@ -1,0 +1,117 @@
+"""Questions and answers from a person's documents, written by a model here or elsewhere."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from core.chat import server as chat_server
+from core.chat.endpoint import Endpoint, ask
+from core.chat.reply import ANY_MODEL, BASE_URL
+from core.chat.server import Readiness, Speaker
+from core.data.documents import Passage
+from core.data.drafts import (
+    answer_prompt,
+    ask_prompt,
+    done,
+    keep,
+    language_of,
+    lone_question,
+    pairs_in,
+    question_prompt,
+)
+from core.data.identity import IdentityLanguage
+from core.data.sets import SetPaths
+from core.errors import ChatFailed
+from core.jobs.explain import Cause
+from core.models.folder import Model
+from core.recipe.templates import template_for
+from core.steps.watch import Update
+from core.wording import say
+from core.workspace.paths import Workspace
+
+# Tokens that a question with its answer may have, a lone question, a lone answer.
+PAIR_TOKENS, QUESTION_TOKENS, ANSWER_TOKENS = 160, 60, 200
+POLL = 0.5
+# On a processor the first word comes after a minute of reading.
+LOCAL_TIMEOUT = 900.0
+
+
+def make_drafts(
+    place: SetPaths,
+    passages: Sequence[Passage],
+    where: Endpoint,
+    asked: str,
+    count: int,
+    language: IdentityLanguage | None,
+    update: Update,
+) -> int:
+    """Ask for up to ``count`` questions and answers a passage, in its own language unless one is given.
+
+    ``asked`` is what the model is called: passages it has answered before are left out. Every passage is kept
+    before the next one is asked. Returns how many drafts are new. Raises EndpointFailed, OSError.
+    """
+    known = done(place, asked)
+    left = [passage for passage in passages if passage.id not in known]
+    new = 0
+    for number, passage in enumerate(left, 1):
+        pairs = _ask_about(passage, where, count, language or language_of(passage.text))
+        keep(place, passage, asked, pairs)
+        new += len(pairs)
+        update(number / len(left), f"{number}/{len(left)}")
+    return new
+
+
+def _ask_about(
+    passage: Passage, where: Endpoint, count: int, language: IdentityLanguage
+) -> list[tuple[str, str]]:
+    """Both in one reply; of a small model, which writes neither when asked for both, one after the other."""
+    reply = ask(where, [_user(ask_prompt(passage, count, language))], count * PAIR_TOKENS)
+    pairs = pairs_in(reply)
+    whole = [(question, answer) for question, answer in pairs if answer]
+    if whole:
+        return whole[:count]
+    question = pairs[0][0] if pairs else lone_question(reply)
+    if not question:
+        question = lone_question(ask(where, [_user(question_prompt(passage, language))], QUESTION_TOKENS))
+    if not question:
+        return []
+    answer = ask(where, [_user(answer_prompt(passage, question, language))], ANSWER_TOKENS)
+    return [(question, answer.strip())] if answer.strip() else []
+
+
+def _user(content: str) -> dict[str, str]:
+    return {"role": "user", "content": content}
+
+
+@contextmanager
+def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
+    """The workspace's chat server with this model: the one that answers now, or one started for the while.
+
+    Raises ChatFailed when it does not come up, and what starting it does.
+    """
+    running = chat_server.server(workspace)
+    ours = not (running.readiness is Readiness.ready and _is_base(running.speaker, model))
+    if ours:
+        template = template_for(model.chat_template, model.origin or model.model_type)
+        chat_server.start(
+            workspace, Speaker("base", str(model.folder), None, template, "", None, model.folder.name)
+        )
+    try:
+        address = _wait(workspace) if ours else running.socket
+        yield Endpoint(BASE_URL, ANY_MODEL, timeout=LOCAL_TIMEOUT, socket=address, retries=0)
+    finally:
+        if ours:
+            chat_server.unload(workspace, by="documents")
+
+
+def _is_base(speaker: Speaker | None, model: Model) -> bool:
+    return speaker is not None and (speaker.kind, speaker.model) == ("base", str(model.folder))
+
+
+def _wait(workspace: Workspace) -> str:
+    while (found := chat_server.server(workspace)).readiness is Readiness.loading:
+        time.sleep(POLL)
+    if found.readiness is not Readiness.ready:
+        cause = found.cause or Cause("unknown", "")
+        raise ChatFailed(reason=f"{say(f'cause.{cause.key}')} {cause.line}".strip())
+    return found.socket

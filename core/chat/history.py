@@ -1,0 +1,134 @@
+"""The chats of a workspace, one JSON file each: messages, system prompt and how answers are drawn."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+from core.errors import NoSuchChat
+from core.workspace.files import read_record, write_json
+from core.workspace.paths import Workspace, make_folder
+
+NAME_LENGTH = 60
+Role = Literal["user", "assistant"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What was said. ``by`` names the model that answered; ``whole`` is false for an answer cut short."""
+
+    role: Role
+    content: str
+    by: str = ""
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How an answer is drawn: greedy at ``temperature`` 0; ``max_tokens`` is its longest length."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One conversation; ``id`` is its file's name, ``name`` what a person calls it (empty: its start)."""
+
+    id: str
+    name: str = ""
+    system: str = ""
+    draw: Draw = Draw()
+    messages: tuple[Message, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name, else the first question; empty for a chat without either."""
+        first = next((message.content for message in self.messages), "")
+        return self.name or _one_line(first)
+
+    @property
+    def unanswered(self) -> bool:
+        return bool(self.messages) and self.messages[-1].role == "user"
+
+    def said(self, message: Message) -> "Chat":
+        """This chat with one message more."""
+        return replace(self, messages=(*self.messages, message))
+
+    def without_last_answer(self) -> "Chat":
+        """This chat as it was before its last question was answered."""
+        kept = self.messages if self.unanswered else self.messages[:-1]
+        return replace(self, messages=kept)
+
+
+def new_chat(workspace: Workspace, system: str = "", draw: Draw | None = None) -> Chat:
+    """Begin a chat. Raises NotWritable."""
+    make_folder(workspace.chats, exist_ok=True)
+    file = workspace.new_chat(datetime.now())
+    chat = Chat(file.stem, system=system, draw=draw or Draw())
+    write_json(file, asdict(chat))
+    return chat
+
+
+def read_chat(workspace: Workspace, chat_id: str) -> Chat:
+    """Raises NoSuchChat, for one whose file is damaged too."""
+    file = workspace.chat(chat_id)
+    if (chat := _read(file)) is None:
+        raise NoSuchChat(chat=chat_id, workspace=workspace.root)
+    return chat
+
+
+def list_chats(workspace: Workspace) -> list[Chat]:
+    """All chats, newest first."""
+    return list(_read_all(workspace))
+
+
+def change(workspace: Workspace, chat_id: str, edit: Callable[[Chat], Chat]) -> Chat:
+    """Write what ``edit`` makes of the chat as it stands now, so that of two tabs neither undoes the other.
+
+    Raises NoSuchChat.
+    """
+    with _locked(workspace):
+        chat = edit(read_chat(workspace, chat_id))
+        write_json(workspace.chat(chat_id), asdict(chat))
+    return chat
+
+
+def rename_chat(workspace: Workspace, chat_id: str, name: str) -> Chat:
+    """Call a chat ``name``; an empty name gives it back its first words. Raises NoSuchChat."""
+    return change(workspace, chat_id, lambda chat: replace(chat, name=_one_line(name)))
+
+
+def delete_chat(workspace: Workspace, chat_id: str) -> None:
+    """Delete a chat; one that is gone already is no error."""
+    with _locked(workspace), suppress(NoSuchChat):
+        workspace.chat(chat_id).unlink(missing_ok=True)
+
+
+def _locked(workspace: Workspace) -> FileLock:
+    make_folder(workspace.chats, exist_ok=True)
+    return FileLock(workspace.chats / ".lock")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:NAME_LENGTH]
+
+
+def _read_all(workspace: Workspace) -> Iterator[Chat]:
+    for file in workspace.chat_files():
+        if (chat := _read(file)) is not None:
+            yield chat
+
+
+def _read(file: Path) -> Chat | None:
+    """None for a file that is gone or was not written by this program."""
+    with suppress(TypeError, KeyError, AttributeError):
+        if (found := read_record(file)) is not None:
+            messages = tuple(Message(**message) for message in found["messages"])
+            return Chat(file.stem, found["name"], found["system"], Draw(**found["draw"]), messages)
+    return None

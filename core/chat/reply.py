@@ -1,0 +1,107 @@
+"""One answer of a chat, piece by piece, from any server that speaks OpenAI's interface."""
+
+import queue
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from core.chat.history import Draw, Message
+from core.chat.unix_socket import check_listening
+from core.errors import ChatFailed
+
+# How long the reader is left alone while nothing comes; seconds. Then it gets an empty piece, so that a page
+# that was asked to stop can.
+PATIENCE = 0.2
+# A long conversation on a slow machine is read for minutes before the first word.
+TIMEOUT = 900.0
+ANY_MODEL = "local"
+# The address is the socket; the interface still wants a host's name.
+BASE_URL = "http://localhost/v1"
+
+
+def reply(address: str, system: str, messages: Sequence[Message], draw: Draw) -> Iterator[str]:
+    """The answer to the last message, from the server on the Unix socket ``address``.
+
+    Giving the iterator up ends the generation at the server. A piece is empty when nothing came for a while.
+    Raises ChatFailed.
+    """
+    reader = _Reader(address, _request(system, messages, draw))
+    reader.start()
+    try:
+        while (piece := reader.next()) is not None:
+            if isinstance(piece, Exception):
+                raise ChatFailed(reason=_sentence(piece)) from piece
+            yield piece
+    finally:
+        reader.leave()
+
+
+class _Reader(threading.Thread):
+    """Reads the stream into a queue: pieces, then None at its end or the error that ended it."""
+
+    def __init__(self, address: str, request: dict[str, object]) -> None:
+        super().__init__(daemon=True, name="reply")
+        self.address, self.request = address, request
+        self.pieces: queue.Queue[str | Exception | None] = queue.Queue()
+        self.left = threading.Event()
+        self.socket: socket.socket | None = None
+
+    def run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:
+            self.pieces.put(error)
+
+    def next(self) -> str | Exception | None:
+        try:
+            return self.pieces.get(timeout=PATIENCE)
+        except queue.Empty:
+            return ""
+
+    def leave(self) -> None:
+        """Hang up, whatever the thread waits for: closing a socket wakes nobody, shutting it down does."""
+        self.left.set()
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+
+    def _read(self) -> None:
+        import httpx2
+        import openai  # a second of imports that only a chat needs
+
+        check_listening(self.address)  # httpx2 2.16 leaves a socket open that it could not connect
+        # A proxy of the environment has no way to a socket.
+        direct = openai.DefaultHttpxClient(trust_env=False, transport=httpx2.HTTPTransport(uds=self.address))
+        with (
+            openai.OpenAI(
+                base_url=BASE_URL, api_key="-", timeout=TIMEOUT, max_retries=0, http_client=direct
+            ) as client,
+            client.chat.completions.create(stream=True, **self.request) as stream,  # type: ignore[call-overload]
+        ):
+            self.socket = stream.response.extensions["network_stream"].get_extra_info("socket")
+            finished = False
+            for chunk in stream:
+                if self.left.is_set():
+                    return
+                for choice in chunk.choices:
+                    finished = finished or bool(choice.finish_reason)
+                    if choice.delta.content:
+                        self.pieces.put(choice.delta.content)
+        self.pieces.put(None if finished else ConnectionError("the answer broke off"))
+
+
+def _request(system: str, messages: Sequence[Message], draw: Draw) -> dict[str, object]:
+    said = [{"role": message.role, "content": message.content} for message in messages]
+    return {
+        "model": ANY_MODEL,
+        "messages": [{"role": "system", "content": system}, *said] if system else said,
+        "temperature": draw.temperature,
+        "top_p": draw.top_p,
+        "max_tokens": draw.max_tokens,
+    }
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if text.endswith((".", "。")) else f"{text}."

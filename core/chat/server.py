@@ -1,0 +1,211 @@
+"""Chat: one model of the workspace behind an OpenAI-compatible server on a Unix socket, as a job.
+
+Which model that is stands beside the job, so that every tab, and a dashboard started anew, sees the same
+server. Stopping the job is what gives its memory back.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from core.chat.unix_socket import is_healthy, remove_socket
+from core.data.parity import Difference
+from core.data.parity import parity as template_parity
+from core.errors import InputError
+from core.jobs.explain import Cause, explain
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, stop, wait
+from core.jobs.process import read_identity
+from core.jobs.status import LIVE, State, Status, read_status
+from core.jobs.tail import last_lines
+from core.machine import gpus, this_machine
+from core.models.folder import Model, read_model
+from core.recipe.templates import TEMPLATES, template_for
+from core.steps import convert, train
+from core.steps.step import LOG_LINES, engine_job
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import RunPaths, Workspace, new_socket
+
+Kind = Literal["merged", "adapter", "base"]
+# It has nothing to save.
+STOP_GRACE = 3.0
+STOP_TIMEOUT = 30.0
+# Of a machine's memory, what float32 weights may take before half precision is the better choice.
+FLOAT32_SHARE = 0.5
+# A run's models answer as they do in its proof.
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+class Readiness(StrEnum):
+    off = "off"
+    loading = "loading"
+    ready = "ready"
+    failed = "failed"
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A model that can be talked to: a folder, with an adapter on it perhaps, and how it was taught.
+
+    ``run`` is the run it came from, None for a model that no run was asked about; ``precision`` is the
+    recipe's, empty without one.
+    """
+
+    kind: Kind
+    model: str
+    adapter: str | None
+    template: str
+    system: str
+    run: str | None
+    name: str
+    precision: str = ""
+
+    @property
+    def id(self) -> str:
+        """The same model is the same text in every tab."""
+        return f"{self.kind}:{self.run or ''}:{self.model}"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Server:
+    """The chat server as it is now; ``memory`` in bytes, ``cause`` why it failed."""
+
+    readiness: Readiness
+    speaker: Speaker | None = None
+    socket: str = ""
+    memory: int = 0
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True)
+class Freed:
+    """What ending the server gave back, in bytes: of the machine's memory and of its GPUs'."""
+
+    memory: int
+    gpu: int
+
+
+def speakers(workspace: Workspace, run: RunPaths | None) -> list[Speaker]:
+    """What can be talked to: what the run has made so far, the best first, then the workspace's models."""
+    of_run = list(_of_run(run)) if run else []
+    known = {speaker.model for speaker in of_run}
+    return [*of_run, *(s for s in _of_workspace(workspace) if s.model not in known)]
+
+
+def plan(speaker: Speaker, socket_file: Path) -> JobSpec:
+    """The job that serves on that Unix socket. Raises NoSuchModel, NotAModel when the folder is gone."""
+    model = read_model(Path(speaker.model))
+    arguments = ["--model", speaker.model, "--socket", str(socket_file), "--template", speaker.template]
+    if speaker.adapter:
+        arguments += ["--adapter", speaker.adapter]
+    return engine_job("serve", *arguments, "--dtype", DTYPES.get(speaker.precision) or _dtype(model))
+
+
+def start(workspace: Workspace, speaker: Speaker) -> None:
+    """Load a model in place of the one that answers now; returns before it is ready.
+
+    Raises NoSuchModel, NotAModel, JobNotStarted, JobRunning.
+    """
+    spec = plan(speaker, socket_file := new_socket())
+    unload(workspace)
+    write_json(workspace.chat_server_about, {"speaker": speaker.as_json(), "socket": str(socket_file)})
+    launch(workspace.chat_server, spec)
+
+
+def unload(workspace: Workspace, by: str = "chat") -> Freed:
+    """End the server and wait for it; what that gave back."""
+    folder = workspace.chat_server
+    remove_socket(_about(workspace).get("socket", ""))
+    if not JobPaths(folder).spec.exists() or read_status(folder).state not in LIVE:
+        return Freed(0, 0)
+    held, free = _memory(folder), _free_on_gpus()
+    stop(folder, by=by, grace=STOP_GRACE)
+    wait(folder, timeout=STOP_TIMEOUT)
+    return Freed(held, max(0, _free_on_gpus() - free))
+
+
+def server(workspace: Workspace) -> Server:
+    """The server's state, from its job and its socket."""
+    folder, about = workspace.chat_server, _about(workspace)
+    if "socket" not in about or not JobPaths(folder).spec.exists():
+        return Server(Readiness.off)
+    speaker, address, status = Speaker(**about["speaker"]), str(about["socket"]), read_status(folder)
+    if status.state in LIVE:
+        readiness = Readiness.ready if is_healthy(address) else Readiness.loading
+        return Server(readiness, speaker, address, _memory(folder))
+    if status.state is State.stopped:
+        return Server(Readiness.off)
+    return Server(Readiness.failed, speaker, cause=_cause(folder, status))
+
+
+def parity(speaker: Speaker) -> Difference | None:
+    """Where the model's own chat template writes another text than the training did; None when it does not.
+
+    The server here speaks the training's template either way; whoever else reads the folder does not.
+    Raises NotAModel.
+    """
+    found = template_parity(Path(speaker.model), TEMPLATES[speaker.template])
+    return None if found.text_same() else found.difference
+
+
+def _of_run(run: RunPaths) -> Iterator[Speaker]:
+    with suppress(InputError):
+        recipe = train.recipe_of(run)
+        name = (read_json(run.data) or {}).get("name") or run.id
+        taught = (recipe.template, recipe.system, run.id, name, recipe.precision)
+        base = Speaker("base", recipe.model, None, *taught)
+        with suppress(InputError):
+            merged = str(read_model(run.merged).folder)
+            yield Speaker("merged", merged, None, *taught)
+        with suppress(InputError):
+            adapter = str(convert.read(run))
+            yield Speaker("adapter", recipe.model, adapter, *taught)
+        with suppress(InputError):
+            read_model(Path(base.model))
+            yield base
+
+
+def _of_workspace(workspace: Workspace) -> Iterator[Speaker]:
+    for folder in workspace.model_folders():
+        with suppress(InputError):
+            model = read_model(folder)
+            template = template_for(model.chat_template, model.origin or model.model_type)
+            yield Speaker("base", str(folder), None, template, "", None, folder.name)
+
+
+def _dtype(model: Model) -> str:
+    """For a model that no recipe speaks of: exact on a processor where there is room for it."""
+    machine = this_machine()
+    if machine.gpus and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
+        return "bfloat16"
+    return "float32" if model.parameters * 4 < machine.memory * FLOAT32_SHARE else "bfloat16"
+
+
+def _about(workspace: Workspace) -> dict[str, Any]:
+    return read_json(workspace.chat_server_about) or {}
+
+
+def _memory(folder: Path) -> int:
+    """Resident memory of the server's process, in bytes."""
+    tool = read_identity(JobPaths(folder).tool)
+    with suppress(psutil.Error):
+        return int(psutil.Process(tool.pid).memory_info().rss) if tool else 0
+    return 0
+
+
+def _free_on_gpus() -> int:
+    return sum(gpu.free for gpu in gpus())
+
+
+def _cause(folder: Path, status: Status) -> Cause:
+    found = explain(last_lines(JobPaths(folder).log, LOG_LINES), status)
+    return found or Cause("unknown", "")

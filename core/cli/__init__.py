@@ -1,0 +1,1 @@
+"""The command line: its commands, a module for each subject, and what they print."""

@@ -1,0 +1,196 @@
+"""What a command came to, for a person: tables and sentences on standard output."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from core.cli.check_table import show_check
+from core.cli.terminal import line, printable
+from core.steps.step import counted, megabytes
+from core.wording import say
+
+SHOWN_ANSWERS = 3
+
+
+def show(kind: str, result: dict[str, Any]) -> None:
+    """A command's result: as its kind is shown, or its values one a line."""
+    console = Console()
+    if kind in SHOWN:
+        SHOWN[kind](console, result)
+    elif "answers" in result:
+        _show_answers(console, result)
+    else:
+        for key, value in result.items():
+            line(console, f"{key}: {value}")
+
+
+def _cell(text: object) -> str:
+    return "–" if text is None else escape(printable(str(text)))
+
+
+def _show_answers(console: Console, result: dict[str, Any]) -> None:
+    """Some answers of each kind and the measured numbers."""
+    table = Table(title=_cell(say("result.title", run=result["run"])), show_lines=True)
+    for column in ("question", "base", "tuned"):
+        table.add_column(say(f"result.{column}"), overflow="fold")
+    kinds = {answer.get("kind"): None for answer in result["answers"]}
+    for kind in kinds:
+        rows = [answer for answer in result["answers"] if answer.get("kind") == kind]
+        for row in rows[:SHOWN_ANSWERS] if kind else rows:
+            table.add_row(*(_cell(row[key]) for key in ("question", "base", "tuned")))
+    console.print(table)
+    for key in ("learned", "kept", "leaked", "merged"):
+        if key in result:
+            value = "–" if result[key] is None else result[key]
+            line(console, say(f"result.{key}", value=value))
+
+
+def _show_parity(console: Console, result: dict[str, Any]) -> None:
+    """The verdict, each conversation, and where the first difference is."""
+    line(console, say("parity.title", model=result["model"], template=result["template"]))
+    for case in result["cases"]:
+        mark = "[green]✓[/]" if case["same"] else "[red]✗[/]"
+        console.print(mark, end=" ")
+        line(console, say(f"parity.case.{case['case']}"))
+    if found := result["difference"]:
+        case = say(f"parity.case.{found['case']}")
+        line(console, say("parity.at", case=case, place=found["place"] + 1))
+        for side in ("trained", "served"):
+            line(console, f"  {say(f'parity.{side}')}: {found['before']}«{found[side]}»".replace("\n", "↵"))
+    line(console, say(f"parity.published.{result['published']}"))
+
+
+def _show_versions(console: Console, result: dict[str, Any]) -> None:
+    table = Table(title=_cell(result["set"]))
+    for column in ("version", "operation", "rows", "made"):
+        table.add_column(say(f"made.{column}"), overflow="fold")
+    for version in result["versions"]:
+        mark = "→ " if version["number"] == result["current"] else ""
+        operation = say(f"made.operation.{version['operation']}")
+        table.add_row(
+            mark + version["digest"], _cell(operation), str(version["rows"]), _cell(version["made_at"])
+        )
+    console.print(table)
+
+
+def _show_runs(console: Console, result: dict[str, Any]) -> None:
+    runs = result["runs"]
+    if not runs:
+        console.print(say("runs.none"))
+        return
+    table = Table()
+    columns = ("run", "name", "state", "learned", "kept", "leaked")
+    for column in columns:
+        table.add_column(say(f"runs.{column}"), overflow="fold")
+    for run in runs:
+        shown = {**run, "state": say(f"state.{run['state']}")}
+        table.add_row(*(_cell(shown[key]) for key in columns))
+    console.print(table)
+
+
+def _show_configs(console: Console, result: dict[str, Any]) -> None:
+    for row in result["configs"]:
+        line(console, row["name"] if row["opens"] else f"{row['name']}  ({row['reason']})")
+    line(console, say("configs.count", **{key: result[key] for key in ("count", "of", "opens")}))
+
+
+def _show_opened(console: Console, result: dict[str, Any]) -> None:
+    for name, value in result["recipe"].items():
+        line(console, f"{name}: {'–' if value is None else value}")
+    _show_differences(console, "misfits", result["misfits"])
+    _show_differences(console, "on_purpose", result["on_purpose"])
+
+
+def _show_differences(console: Console, heading: str, rows: list[dict[str, Any]]) -> None:
+    line(console, say(f"configs.{heading}", count=len(rows)))
+    for row in rows:
+        file, recipe = ("–" if row[key] is None else row[key] for key in ("file", "recipe"))
+        line(console, f"  {row['place']}: {file} → {recipe}. {row['why']}")
+
+
+def _show_fit(console: Console, result: dict[str, Any]) -> None:
+    line(console, say("fit.now", **_sizes(result["memory"])))
+    largest, card = result["largest"], f"{result['card'] / 2**30:.0f} GB"
+    if largest:
+        # Empty is every layer, where any is computed again.
+        again = largest["checkpointed_layers"] or say("fit.all_layers")
+        shown = {**largest, "checkpointed_layers": again if largest["activation_checkpointing"] else 0}
+        line(console, say("fit.largest", card=card, **{**shown, **_sizes(largest["memory"])}))
+    else:
+        line(console, say("fit.none", card=card))
+
+
+def _sizes(memory: dict[str, int]) -> dict[str, str]:
+    return {name: megabytes(size) for name, size in memory.items()}
+
+
+def _show_curve(console: Console, result: dict[str, Any]) -> None:
+    line(console, say("curve.points", points=len(result["points"]), answers=len(result["answers"])))
+    if found := result["best"]:
+        line(console, say(f"curve.best.{found['by']}", iter=found["iter"], loss=f"{found['loss']:.4f}"))
+        line(console, say("curve.checkpoint", checkpoint=found["checkpoint"] or "–"))
+
+
+def _show_adopted(console: Console, result: dict[str, Any]) -> None:
+    line(console, say("adopt.done", run=result["run"], count=len(result["checkpoints"])))
+    if not result["model_is_here"]:
+        line(console, say("adopt.no_model", model=result["model"], work_dir=result["work_dir"]))
+    _show_differences(console, "misfits", result["misfits"])
+
+
+def _show_models(console: Console, result: dict[str, Any]) -> None:
+    models = result["models"]
+    if not models:
+        console.print(say("models.none"))
+        return
+    table = Table()
+    for column in ("name", "architecture", "parameters", "size", "template", "trainable"):
+        table.add_column(say(f"models.{column}"), overflow="fold")
+    for model in models:
+        shown = (model["name"], model["architecture"], counted(model["parameters"]), megabytes(model["size"]))
+        able = say("models.yes") if model["trainable"] else model["why"]
+        table.add_row(*map(_cell, (*shown, model["template"], able)))
+    console.print(table)
+
+
+def _show_deleted(console: Console, result: dict[str, Any]) -> None:
+    line(console, say("models.deleted", name=result["deleted"], folder=result["folder"]))
+    if result["runs"]:
+        line(console, say("models.stranded", runs=", ".join(result["runs"])))
+
+
+def _show_findings(console: Console, result: dict[str, Any]) -> None:
+    marks = {"good": "✓", "note": "•", "bad": "✗"}
+    colours = {"good": "green", "note": "yellow", "bad": "red"}
+    for finding in result["findings"]:
+        grade, check = finding["grade"], say(f"doctor.check.{finding['check']}")
+        console.print(f"[{colours[grade]}]{marks[grade]}[/]", end=" ")
+        line(console, say("doctor.line", check=check, text=finding["text"]))
+        if finding["fix"]:
+            line(console, "    " + say("doctor.fix", command=finding["fix"]))
+
+
+def _show_published(console: Console, result: dict[str, Any]) -> None:
+    values = {"where": result.get("where") or result["bundle"], "count": len(result["files"])}
+    line(console, say(f"publish.{'done' if result['sent'] else 'rehearsed'}", **values))
+    line(console, result.get("next", ""))
+
+
+SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
+    "runs": _show_runs,
+    "models": _show_models,
+    "models delete": _show_deleted,
+    "doctor": _show_findings,
+    "data parity": _show_parity,
+    "data make versions": _show_versions,
+    "data check": show_check,
+    "publish": _show_published,
+    "configs": _show_configs,
+    "configs open": _show_opened,
+    "fit": _show_fit,
+    "runs curves": _show_curve,
+    "runs adopt": _show_adopted,
+}

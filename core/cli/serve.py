@@ -1,0 +1,107 @@
+"""Start the dashboard: choose a port, then become Streamlit's server on ``app.py``.
+
+The server makes its own token (``ui/shell/access.py``): no secret passes through arguments or is kept in a file.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from core.cli.arguments import whole_number
+from core.errors import InvalidOption, reason_of
+from core.wording import say
+from core.workspace.paths import PROJECT, Workspace
+
+PORT = 8501
+PORTS_TRIED = 100
+OPTIONS = ("--port", "--address", "--no-browser", "--password", "--no-token", "--base-url-path")
+# How the server is told what its command line says. A password is asked for, or found in the environment.
+ACCESS_VARIABLE, PASSWORD_VARIABLE, BROWSER_VARIABLE = (
+    "TUNEBOARD_ACCESS",
+    "TUNEBOARD_PASSWORD",
+    "TUNEBOARD_BROWSER",
+)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where and for whom the dashboard is served. ``access`` is ``token``, ``password`` or ``none``."""
+
+    port: int = PORT
+    address: str = "127.0.0.1"
+    access: str = "token"
+    browser: bool = True
+    base_url_path: str = ""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of the dashboard, which is what runs when no command is given."""
+    group = parser.add_argument_group(say("serve.options"))
+    group.add_argument(
+        "--port", type=whole_number(1, 65535), default=PORT, metavar="N", help=say("serve.port")
+    )
+    group.add_argument("--address", default="127.0.0.1", metavar="IP", help=say("serve.address"))
+    group.add_argument("--no-browser", action="store_true", help=say("serve.no_browser"))
+    group.add_argument("--password", action="store_true", help=say("serve.password"))
+    group.add_argument("--no-token", action="store_true", help=say("serve.no_token"))
+    group.add_argument("--base-url-path", default="", metavar="PATH", help=say("serve.base_url_path"))
+
+
+def serving(options: argparse.Namespace) -> Serving:
+    """What the options ask for. Raises InvalidOption."""
+    if options.password and options.no_token:
+        raise InvalidOption(message=say("serve.password_or_not"), help="scripts/run --help")
+    access = "password" if options.password else "none" if options.no_token else "token"
+    return Serving(options.port, options.address, access, not options.no_browser, options.base_url_path)
+
+
+def serve(wanted: Serving, workspace: Workspace) -> NoReturn:
+    """Become the server. Raises NotWritable, InvalidOption when no port is free."""
+    workspace.prepare()
+    port = free_port(wanted.address, wanted.port)
+    if port != wanted.port:
+        print(say("serve.port_taken", port=wanted.port, free=port), file=sys.stderr, flush=True)
+    # Streamlit also reads a .streamlit/config.toml in the working folder: only the project's own counts.
+    os.chdir(PROJECT)
+    os.execve(sys.executable, command(wanted, port), environment(wanted, workspace))  # noqa: S606
+
+
+def command(wanted: Serving, port: int) -> list[str]:
+    """Streamlit's command line. What access depends on is said here, above any other configuration."""
+    settings = {
+        "server.port": port,
+        "server.address": wanted.address,
+        "server.baseUrlPath": wanted.base_url_path.strip("/"),
+        "server.headless": "true",
+    }
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(PROJECT / "app.py"), *options]
+
+
+def environment(wanted: Serving, workspace: Workspace) -> Mapping[str, str]:
+    """The server's environment; PYTHONPATH makes its children find this project from any folder."""
+    added = {"TUNEBOARD_HOME": str(workspace.root), ACCESS_VARIABLE: wanted.access}
+    if wanted.browser:
+        added[BROWSER_VARIABLE] = "1"
+    return {**os.environ, **added}
+
+
+def free_port(address: str, first: int) -> int:
+    """The first port from ``first`` on that can be bound. Raises InvalidOption."""
+    reason = ""
+    for port in range(first, min(first + PORTS_TRIED, 65536)):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
+                return port
+        except OSError as error:
+            reason = reason_of(error)
+    raise InvalidOption(
+        message=say("serve.no_port", address=address, port=first, reason=reason), help="--port"
+    )

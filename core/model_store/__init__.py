@@ -1,0 +1,1 @@
+"""The workspace's models: importing one, who uses it, and deleting it."""

@@ -1,0 +1,166 @@
+"""Models in: from a folder or a hub to a model of the workspace, and the list of those that are there."""
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from core.errors import ModelExists, TuneboardError
+from core.jobs.job import JobSpec
+from core.jobs.launch import refuse_while_live
+from core.jobs.status import is_live
+from core.models.folder import Model, read_model
+from core.models.hubs import Source
+from core.pipeline.tune import Progress
+from core.recipe.templates import template_for
+from core.steps import download, import_model, watch
+from core.steps.step import module_job, run_job
+from core.wording import say, spoken_language
+from core.workspace.files import read_json, read_record, write_json
+from core.workspace.paths import ImportPaths, Workspace, importing, make_folder
+
+# The job of a whole import, which starts the two steps' jobs; a page starts it.
+IMPORT = "import"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One model of the workspace. ``why`` says what keeps it from being trained; empty when nothing does.
+
+    Counts are 0 and names empty where the folder cannot be read.
+    """
+
+    name: str
+    folder: str
+    architecture: str = ""
+    parameters: int = 0
+    size: int = 0
+    layers: int = 0
+    max_length: int = 0
+    template: str = ""
+    trainable: bool = False
+    why: str = ""
+    origin: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def take_in(
+    workspace: Workspace, source: Source, name: str | None, copy: bool, progress: Progress
+) -> dict[str, Any]:
+    """Take a model in; what was downloaded before is not downloaded again, and a model that is there from
+    the same source is left as it is. Returns what ``--json`` prints.
+
+    Raises ModelExists, NotAModel, QuantizedBase, NoSuchSource, DownloadFailed, DiskFull, StepFailed,
+    StepStopped.
+    """
+    workspace.prepare()
+    paths = place_of(workspace, source, name)
+    make_folder(paths.root, exist_ok=True)
+    with FileLock(paths.lock):
+        if not _is_there(workspace, paths, source):
+            _run(paths, source, copy, progress)
+    done = read_json(paths.origin) or {}
+    return {**listed(paths.model).as_json(), "source": done["source"], "how": done["how"]}
+
+
+def place_of(workspace: Workspace, source: Source, name: str | None) -> ImportPaths:
+    """Where a model goes. Raises ModelExists when another one is there."""
+    paths = importing(workspace, name or source.title)
+    _is_there(workspace, paths, source)
+    return paths
+
+
+def plan(workspace: Workspace, source: Source, name: str | None, copy: bool) -> tuple[ImportPaths, JobSpec]:
+    """The job that imports, as a page starts it. Raises ModelExists, NotWritable."""
+    workspace.prepare()
+    paths = place_of(workspace, source, name)
+    options = [f"--workspace={workspace.root}", "--json", f"--name={name or source.title}"]
+    options += [f"--hub={source.hub}"] if source.hub else []
+    options += [f"--revision={source.revision}"] if source.revision else []
+    options += ["--copy"] if copy else []
+    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
+    return paths, module_job("core", "models", "import", *options, "--", source.name, env=env)
+
+
+def list_models(workspace: Workspace) -> list[Listed]:
+    """Every model of the workspace, by name; one that cannot be read hides none of the others."""
+    return [listed(folder) for folder in workspace.model_folders()]
+
+
+def listed(folder: Path) -> Listed:
+    """Describe a model's folder for a list."""
+    try:
+        return _described(read_model(folder))
+    except TuneboardError as error:
+        return Listed(folder.name, str(folder), why=str(error.values.get("reason") or error))
+
+
+def _described(model: Model) -> Listed:
+    return Listed(
+        name=model.folder.name,
+        folder=str(model.folder),
+        architecture=model.architecture,
+        parameters=model.parameters,
+        size=model.size,
+        layers=model.layers,
+        max_length=model.max_length,
+        template=template_for(model.chat_template, model.origin),
+        trainable=not model.quantization,
+        why=say("model.quantized", quantization=model.quantization) if model.quantization else "",
+        origin=model.origin,
+    )
+
+
+def far(paths: ImportPaths) -> tuple[float, str] | None:
+    """How far the running step of an import is: a share and a note; None where that is not known."""
+    found: list[tuple[float, str]] = []
+
+    def note(share: float, text: str) -> None:
+        found.append((share, text))
+
+    download_job, import_job = paths.job(download.STEP), paths.job(import_model.STEP)
+    if is_live(import_job):
+        watch.converted(import_job, note)()
+    elif is_live(download_job):
+        watch.downloaded(download_job, paths.files, note)()
+    return found[-1] if found else None
+
+
+def discard(paths: ImportPaths) -> None:
+    """Forget an import that did not end well, and what was downloaded for it. Raises JobRunning."""
+    refuse_while_live(paths.job(IMPORT))
+    shutil.rmtree(paths.root, ignore_errors=True)
+
+
+def _is_there(workspace: Workspace, paths: ImportPaths, source: Source) -> bool:
+    """Whether this very model was imported before. Raises ModelExists."""
+    if paths.model == workspace.starter:
+        raise ModelExists(name=paths.model.name, folder=paths.model)
+    if not paths.model.exists():
+        return False
+    if (read_record(paths.origin) or {}).get("source") == str(source):
+        return True
+    raise ModelExists(name=paths.model.name, folder=paths.model)
+
+
+def _run(paths: ImportPaths, source: Source, copy: bool, progress: Progress) -> None:
+    how: import_model.How = "copy" if copy else "link"
+    folder, revision = Path(source.name), source.revision
+    if source.hub:
+        progress.stage(download.STEP)
+        job = paths.job(download.STEP)
+        poll = watch.downloaded(job, paths.files, progress.update)
+        run_job(download.STEP, job, download.plan(paths, source), poll)
+        (folder, revision), how = download.read(paths), "move"
+    progress.stage(import_model.STEP)
+    job = paths.job(import_model.STEP)
+    run_job(
+        import_model.STEP, job, import_model.plan(paths, folder, how), watch.converted(job, progress.update)
+    )
+    done = import_model.read(paths)
+    write_json(paths.origin, {"source": str(source), "revision": revision, "how": done})
+    shutil.rmtree(paths.files, ignore_errors=True)

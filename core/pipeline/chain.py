@@ -1,0 +1,231 @@
+"""The whole chain as one job: started from a page, watched through files, and independent of both.
+
+The run's folder is made first, and the job in it is ``core tune --run RUN``: whoever looks into the folder
+knows what was asked for, how far it is, and how to go on after it was stopped or lost.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.errors import StepFailed, TuneboardError
+from core.jobs.explain import explain
+from core.jobs.job import JobPaths, JobSpec, read_spec
+from core.jobs.launch import launch, stop
+from core.jobs.status import LIVE, State, Status, read_status
+from core.jobs.tail import last_lines
+from core.models.folder import read_model
+from core.pace import COSTS, Clock
+from core.pipeline.tune import NEEDED_BYTES, Wish, chosen_model, recipe_of
+from core.runs import CHAIN, DATA, rename
+from core.steps import data, watch
+from core.steps.step import LOG_LINES, check_space
+from core.wording import say
+from core.workspace.paths import PROJECT, RunPaths, Workspace
+
+# The running step has 20 s to end, and the chain must outlive it.
+STOP_GRACE = 30.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the chain: its state (None before it began), how far it is (0 to 1) and a note.
+
+    ``needless``: it was behind before this chain began.
+    """
+
+    name: str
+    state: State | None
+    share: float
+    note: str
+    needless: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The whole chain: its stages in order, how much is behind (0 to 1), the time left as ``m:ss``."""
+
+    state: State
+    stages: tuple[Stage, ...]
+    share: float
+    left: str
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE
+
+
+def start(workspace: Workspace, wish: Wish, by: str, language: str) -> RunPaths:
+    """Make the run and start its chain. Raises what is wrong with the wish before anything is written, as
+    :func:`core.pipeline.tune.make_data` does, and JobNotStarted."""
+    run = _new_run(workspace, wish)
+    launch(run.job(CHAIN), plan(workspace, run, wish, by, language))
+    return run
+
+
+def start_data(workspace: Workspace, wish: Wish, by: str, language: str) -> RunPaths:
+    """Make the run and only its data, recipe and config. Raises as :func:`start` does."""
+    run = _new_run(workspace, wish)
+    launch(run.job(DATA), plan(workspace, run, wish, by, language, "data"))
+    return run
+
+
+def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
+    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
+    folder = chosen_model(workspace, wish.model)
+    if folder.exists():  # the starter may still have to be unpacked; it takes every recipe made for it
+        recipe_of(wish, said, read_model(folder))
+    workspace.prepare()
+    check_space(workspace.root, NEEDED_BYTES)
+    run = workspace.new_run(said.name, datetime.now())
+    rename(run, said.name)
+    return run
+
+
+def plan(
+    workspace: Workspace, run: RunPaths, wish: Wish, by: str, language: str, command: str = "tune"
+) -> JobSpec:
+    """The job that makes ``wish`` come true in ``run``; with ``data`` only what comes before training."""
+    options = [
+        f"--workspace={workspace.root}",
+        f"--run={run.id}",
+        f"--name={wish.name}",
+        f"--seed={wish.seed}",
+    ]
+    optional = {
+        "data": wish.data,
+        "model": wish.model,
+        "iterations": wish.iterations,
+        "system": wish.system or None,
+        "language": wish.language,
+        "template": None if wish.template == "auto" else wish.template,
+        "template-reason": wish.template_reason or None,
+    }
+    options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
+    options += wish.reading.options
+    if not wish.replay:
+        options.append("--no-replay")
+    return JobSpec(
+        command=(sys.executable, "-m", "core", command, *options),
+        cwd=PROJECT,
+        env={"TUNEBOARD_LANG": language, "PYTHONIOENCODING": "utf-8"},
+        asked_by=by,
+        asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def go_on(run: RunPaths) -> None:
+    """Start a stopped, failed or lost chain again: it keeps what was made. Raises NoSuchJob, JobRunning."""
+    launch(run.job(CHAIN), read_spec(run.job(CHAIN)))
+
+
+def go_on_as(run: RunPaths, other: RunPaths) -> None:
+    """Start the chain of ``run`` in another run, which has data and recipe of its own already. Raises
+    NoSuchJob, JobNotStarted."""
+    spec = read_spec(run.job(CHAIN))
+    command = (f"--run={other.id}" if part == f"--run={run.id}" else part for part in spec.command)
+    launch(other.job(CHAIN), replace(spec, command=tuple(command)))
+
+
+def halt(run: RunPaths, by: str) -> None:
+    """Stop the chain and the step it is at. Returns at once."""
+    stop(run.job(CHAIN), by, STOP_GRACE)
+
+
+def has_chain(run: RunPaths) -> bool:
+    """Whether this run was started as a whole chain."""
+    return JobPaths(run.job(CHAIN)).spec.exists()
+
+
+def is_live(run: RunPaths) -> bool:
+    """Whether the chain of ``run`` is at work; a run that was deleted is not."""
+    return has_chain(run) and read_status(run.job(CHAIN)).state in LIVE
+
+
+def read_progress(workspace: Workspace, run: RunPaths) -> Progress:
+    """How far the chain of ``run`` is, from the files of its steps. Raises NoSuchJob."""
+    status = read_status(run.job(CHAIN))
+    stages = tuple(_stages(workspace, run))
+    began = time.monotonic() - (time.time() - status.started) if status.started else None
+    clock = Clock(COSTS, began)
+    for stage in stages:
+        if stage.state is not None and not stage.needless:
+            clock.stage(stage.name)
+            clock.share = 1.0 if stage.state is State.finished else stage.share
+    share = 1.0 if status.state is State.finished else clock.fraction
+    return Progress(status.state, stages, share, clock.left())
+
+
+def failure(workspace: Workspace, run: RunPaths) -> str:
+    """Why the chain ended without its result, in a sentence or two; empty when it did not fail."""
+    status = read_status(run.job(CHAIN))
+    if status.state not in {State.failed, State.lost}:
+        return ""
+    for name in reversed(COSTS):
+        found = _status(workspace, run, name)
+        if found and found.state in {State.failed, State.lost}:
+            return _failed_step(_job(workspace, run, name), name, found)
+    # It ended between its steps: its own last words are a sentence already.
+    words = last_lines(JobPaths(run.job(CHAIN)).log, 1)
+    cause = explain(words, status)
+    return (
+        " ".join(words)
+        if status.code in {1, 2} and words
+        else say(f"cause.{cause.key if cause else 'unknown'}")
+    )
+
+
+def _failed_step(folder: Path, step: str, status: Status) -> str:
+    log = JobPaths(folder).log
+    cause = explain(last_lines(log, LOG_LINES), status)
+    key, line = (cause.key, cause.line) if cause else ("unknown", "")
+    error: TuneboardError = StepFailed(
+        step=say(f"stage.{step}"), reason=say(f"cause.{key}"), line=line, log=log
+    )
+    return error.text()
+
+
+def _stages(workspace: Workspace, run: RunPaths) -> Iterator[Stage]:
+    for name in COSTS:
+        status = _status(workspace, run, name)
+        needless = status is None and _needless(workspace, run, name)
+        state = status.state if status else State.finished if needless else None
+        share, note = _share(run, name) if state in LIVE else (float(state is State.finished), "")
+        yield Stage(name, state, share, note, needless)
+
+
+def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
+    """Whether a stage without a job is behind: an earlier run unpacked the starter or asked the base."""
+    if stage == "starter":
+        return workspace.starter.exists()
+    return stage == "base" and run.versions.exists()
+
+
+def _share(run: RunPaths, stage: str) -> tuple[float, str]:
+    found = [(0.0, "")]
+    if stage in {"base", "ask"}:
+        watch.answered(run.job(stage), lambda share, note: found.append((share, note)))()
+    elif stage == "train":
+        watch.trained(run.work_dir, None, lambda share, note: found.append((share, note)))()
+    return found[-1]
+
+
+def _job(workspace: Workspace, run: RunPaths, step: str) -> Path:
+    """A stage's job folder: the starter belongs to no run."""
+    return workspace.starter_job if step == "starter" else run.job(step)
+
+
+def _status(workspace: Workspace, run: RunPaths, step: str) -> Status | None:
+    folder = _job(workspace, run, step)
+    if not JobPaths(folder).spec.exists():
+        return None
+    status = read_status(folder)
+    return None if step == "starter" and _earlier(status, read_status(run.job(CHAIN))) else status
+
+
+def _earlier(status: Status, chain: Status) -> bool:
+    """Whether a job had ended before the chain began."""
+    return bool(status.ended and chain.started and status.ended < chain.started)

@@ -1,0 +1,230 @@
+"""The whole chain, step after step: from a name to an assistant that proves what it learned and kept."""
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock
+
+from core.data.identity import IdentityLanguage
+from core.data.opening import Reading
+from core.jobs.job import JobPaths
+from core.jobs.status import State, read_status
+from core.models.folder import Model, find_model, read_model, starter_gguf
+from core.recipe.recipe import Recipe
+from core.steps import answer, compare, convert, data, merge, train
+from core.steps.answer import Ask, Remembered, Speech
+from core.steps.checkpoints import Trained
+from core.steps.data import Spoken
+from core.steps.step import check_space, engine_job, run_job
+from core.steps.watch import trained
+from core.workspace.files import write_json
+from core.workspace.paths import RunPaths, Workspace, make_folder
+
+# The starter (540 MB), a merged copy of it (270 MB), checkpoints and rows.
+NEEDED_BYTES = 1_200_000_000
+
+OWN_TOKENS = 128
+
+
+class Progress(Protocol):
+    """Where the chain says what it does."""
+
+    def stage(self, name: str) -> None:
+        """The stage ``name`` begins."""
+
+    def update(self, share: float, note: str) -> None:
+        """The running stage is this far, from 0 to 1."""
+
+    def say(self, key: str, **values: object) -> None:
+        """A sentence a person should read, by its key in ``locales/``."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for: whose assistant, from which data, on which model."""
+
+    name: str
+    data: Path | None = None
+    model: str | None = None
+    replay: bool = True
+    seed: int = 42
+    iterations: int | None = None
+    system: str = ""
+    language: IdentityLanguage | None = None
+    template: str = "auto"
+    template_reason: str = ""
+    reading: Reading = Reading()
+
+
+def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> dict[str, Any]:
+    """Make the assistant that ``wish`` asks for. Returns the result as ``--json`` prints it.
+
+    In ``run``, a run's folder, it goes on: what was made there is not made again.
+    """
+    began = time.monotonic()
+    run = make_data(workspace, wish, progress, run)
+    if not finished(run, "train"):
+        run_train(run, progress)
+    if not finished(run, "convert"):
+        run_convert(run, progress)
+    if not finished(run, "merge"):
+        run_merge(run, progress)
+    return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
+
+
+def finished(run: RunPaths, step: str) -> bool:
+    """Whether a step's last job ended well."""
+    folder = run.job(step)
+    return JobPaths(folder).spec.exists() and read_status(folder).state is State.finished
+
+
+def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> RunPaths:
+    """Everything before training: a run (a new one, or ``run``) with its rows, recipe and config.
+
+    What is wrong with the wish is said before the run's folder is made. Raises InvalidName, NoSuchFile,
+    NotJson, NotConversations, EmptyData, NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull,
+    InvalidRecipe.
+    """
+    if run is not None and run.versions.exists():
+        return run
+    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
+    model = ready_model(workspace, wish.model, progress)
+    recipe = recipe_of(wish, said, model)
+    run = run or workspace.new_run(said.name, datetime.now())
+    if not said.names_it:
+        progress.say("tune.name_not_in_data", name=said.name, path=wish.data)
+    replay = data.replay_asks(said, recipe) if wish.replay else []
+    asks = [*replay, *(question.ask for question in compare.questions(said.name, said.conversations))]
+    progress.stage("base")
+    memory = Remembered(workspace, model.folder, speech_of(recipe))
+    answers = memory.ask(run.job("base"), asks, recipe.device, progress.update)
+    place = workspace.data(run.id)
+    rows = data.replay_rows({one.question: answers[one.question] for one in replay})
+    data.write(run, place, said, rows, recipe, model)
+    train.prepare(run, recipe, model, place.rows)
+    return run
+
+
+def recipe_of(wish: Wish, said: data.Taught, model: Model) -> Recipe:
+    """The recipe that a wish comes to on this machine. Raises InvalidRecipe."""
+    spoken = Spoken(wish.system, wish.template, wish.template_reason)
+    return data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, spoken)
+
+
+def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:
+    """The base model that was asked for; the starter is made where it is not there yet.
+
+    Raises NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull.
+    """
+    folder = chosen_model(workspace, given)
+    workspace.prepare()
+    check_space(workspace.root, NEEDED_BYTES)
+    if folder == workspace.starter:
+        make_starter(workspace, progress)
+    return read_model(folder)
+
+
+def ready_tokenizer(workspace: Workspace, given: str | None, progress: Progress) -> None:
+    """Make the starter where it is asked for and not there yet. Raises NoSuchModel, NotWritable, DiskFull."""
+    if find_model(workspace, given) == workspace.starter and not workspace.starter.exists():
+        ready_model(workspace, given, progress)
+
+
+def chosen_model(workspace: Workspace, given: str | None) -> Path:
+    """The folder of the base model that was asked for, which for the starter need not be there yet.
+
+    A quantized one is refused here, before hours of training, and not when it is merged. Raises NoSuchModel,
+    NotAModel, QuantizedBase.
+    """
+    folder = find_model(workspace, given)
+    if folder != workspace.starter:
+        merge.refuse_quantized(read_model(folder))
+    return folder
+
+
+def speech_of(recipe: Recipe) -> Speech:
+    """How a recipe's model is spoken to, before, during and after training."""
+    return Speech(recipe.template, recipe.system, recipe.precision)
+
+
+def make_starter(workspace: Workspace, progress: Progress) -> None:
+    """Convert the shipped starter once; of two runs at a time the second waits for the first."""
+    make_folder(workspace.models, exist_ok=True)
+    with FileLock(workspace.starter_lock):
+        if not workspace.starter.exists():
+            progress.stage("starter")
+            job = engine_job("starter", starter_gguf(), workspace.starter)
+            run_job("starter", workspace.starter_job, job)
+
+
+def run_train(run: RunPaths, progress: Progress) -> Trained:
+    """Train the prepared run; returns its last checkpoint."""
+    recipe = train.recipe_of(run)
+    train.refuse_mismatch(run)
+    progress.stage("train")
+    poll = trained(run.work_dir, recipe.iterations, progress.update)
+    run_job("train", run.job("train"), train.plan(run, recipe), poll)
+    return train.read(run)
+
+
+def run_convert(run: RunPaths, progress: Progress) -> Path:
+    """Make the adapter."""
+    spec = convert.plan(run)
+    progress.stage("convert")
+    run_job("convert", run.job("convert"), spec)
+    return convert.read(run)
+
+
+def run_merge(run: RunPaths, progress: Progress) -> Path:
+    """Make the merged model."""
+    spec = merge.plan(run)
+    progress.stage("merge")
+    run_job("merge", run.job("merge"), spec)
+    return merge.read(run).folder
+
+
+def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict[str, Any]:
+    """Ask the merged model what the base was asked, judge both, and write the run's result."""
+    began = time.monotonic()
+    said, recipe = data.read(run), train.recipe_of(run)
+    base, merged = train.model_of(run).folder, merge.read(run).folder
+    speech = speech_of(recipe)
+    asked = compare.questions(said.name, said.conversations)
+    asks = [question.ask for question in asked]
+    progress.stage("ask")
+    before = Remembered(workspace, base, speech).ask(run.job("base"), asks, recipe.device, progress.update)
+    after = answer.ask(run.job("ask"), merged, speech, asks, recipe.device, progress.update)
+    result = {
+        "run": run.id,
+        "base": str(base),
+        "adapter": str(run.adapter),
+        "merged": str(merged),
+        "seconds": round(time.monotonic() - began, 1),
+        **asdict(compare.judge(said.name, asked, before, after)),
+        "answers": [
+            {
+                "question": q.question,
+                "kind": q.kind,
+                "base": before[q.question].text,
+                "tuned": after[q.question].text,
+            }
+            for q in asked
+        ],
+    }
+    write_json(run.result, result)
+    return result
+
+
+def ask_both(workspace: Workspace, run: RunPaths, questions: list[str], progress: Progress) -> dict[str, Any]:
+    """Ask base and merged model a person's own questions."""
+    recipe = train.recipe_of(run)
+    base, merged = train.model_of(run).folder, merge.read(run).folder
+    speech, asks = speech_of(recipe), [Ask(question, OWN_TOKENS) for question in questions]
+    progress.stage("ask")
+    before = Remembered(workspace, base, speech).ask(run.job("base"), asks, recipe.device, progress.update)
+    after = answer.ask(run.job("ask"), merged, speech, asks, recipe.device, progress.update)
+    rows = [{"question": q, "base": before[q].text, "tuned": after[q].text} for q in questions]
+    return {"run": run.id, "answers": rows}

@@ -1,0 +1,71 @@
+"""SHA256SUMS: the checksums of a folder's files, in the folder itself and in ``sha256sum``'s own format.
+
+Whoever copies the folder can check it with ``sha256sum --check SHA256SUMS``.
+"""
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.workspace.files import write_lines
+
+NAME = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of an artefact, by its name below the folder; ``size`` in bytes.
+
+    ``sha256`` is None while nobody has read it.
+    """
+
+    name: str
+    size: int
+    sha256: str | None
+
+
+def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> None:
+    """Read every file below ``folder`` and write SHA256SUMS; some seconds for each 10 GB.
+
+    ``known`` are checksums by name that need not be computed again.
+    """
+    known = known or {}
+    names = {_name(file, folder): file for file in _files(folder)}
+    write_lines(folder / NAME, [f"{known.get(name) or hashed(file)}  {name}" for name, file in names.items()])
+
+
+def read_checksums(folder: Path) -> list[File]:
+    """The folder's files as they are now; a file changed after the checksums were written has none."""
+    sums = folder / NAME
+    known = dict(_parsed(sums)) if sums.exists() else {}
+    written = sums.stat().st_mtime_ns if known else 0
+    files = [(_name(file, folder), file.stat()) for file in _files(folder)]
+    return [
+        File(name, found.st_size, known.get(name) if found.st_mtime_ns <= written else None)
+        for name, found in files
+    ]
+
+
+def hashed(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _name(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix()
+
+
+def _parsed(sums: Path) -> list[tuple[str, str]]:
+    rows = [line.partition("  ") for line in sums.read_text(encoding="utf-8").splitlines()]
+    return [(name, digest) for digest, _, name in rows if name]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / NAME)
+
+
+if __name__ == "__main__":
+    write_checksums(Path(sys.argv[1]))

@@ -1,0 +1,79 @@
+"""Files that are never half-written: made beside their place, then renamed into it."""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from core.errors import DamagedFile
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write one JSON value. Raises OSError with the file's name (a full disk); the old file then stays as it
+    was."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole."""
+    _replace(path, lambda stream: stream.write(text))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file line by line, whole."""
+    _replace(path, lambda stream: stream.writelines(f"{line}\n" for line in lines))
+
+
+def read_json(path: Path) -> Any | None:
+    """The JSON value in a file; None when there is no such file. Raises DamagedFile."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DamagedFile(path=path) from error
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A JSON file that holds one object; None when it is not there or was not written by this program."""
+    try:
+        found = read_json(path)
+    except DamagedFile:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder, which others may be writing; 0 when it is not there."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # renamed at this moment
+            total += file.stat().st_size if file.is_file() else 0
+    return total
+
+
+def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_beside(path, fill)
+    except OSError as error:
+        error.filename = str(path)  # write() does not know it
+        raise
+
+
+def _write_beside(path: Path, fill: Callable[[TextIO], object]) -> None:
+    """Not with tempfile: its files are readable by their owner only, and stay so when renamed."""
+    partial = path.with_name(f".{path.name[:20]}.{secrets.token_hex(4)}")
+    try:
+        with partial.open("x", encoding="utf-8") as stream:
+            fill(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise

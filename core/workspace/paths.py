@@ -1,0 +1,542 @@
+"""Where a path of the workspace is joined: here and nowhere else.
+
+A name that came from a person is no part of a path as it is: :func:`slug` keeps letters and digits alone.
+"""
+
+import os
+import re
+import secrets
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from core.errors import NoSuchChat, NoSuchRun, NotWritable, reason_of
+from core.wording import say
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+BANKS = PROJECT / "core" / "data" / "banks"
+SLUG_BYTES = 48
+# A Unix socket's address has at most this many bytes (unix(7)).
+SOCKET_BYTES = 107
+SOCKET_FOLDER = "tuneboard-"
+
+
+def slug(text: str) -> str:
+    """A safe folder name from any text: letters and digits of any script, joined by ``-``.
+
+    At most 48 bytes of UTF-8, never empty, never with a separator or a leading dot.
+    """
+    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text))
+    joined = "-".join(words).lower().encode()[:SLUG_BYTES].decode(errors="ignore").strip("-")
+    return joined or "assistant"
+
+
+def new_socket() -> Path:
+    """A place for a Unix socket, in a new folder that only this user can enter."""
+    folder = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER))
+    if len(bytes(folder / "socket")) > SOCKET_BYTES:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER, dir="/tmp"))
+    return folder / "socket"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run (one fine-tune)."""
+
+    root: Path
+
+    @property
+    def id(self) -> str:
+        return self.root.name
+
+    @property
+    def doomed(self) -> Path:
+        """Where a run's folder goes to be deleted: gone from the list at once, whatever happens then."""
+        return self.root.with_name(f".{self.root.name}.deleted")
+
+    @property
+    def about(self) -> Path:
+        """What a person calls this run."""
+        return self.root / "about.json"
+
+    @property
+    def recipe(self) -> Path:
+        return self.root / "recipe.yaml"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.py"
+
+    @property
+    def data(self) -> Path:
+        """What was trained on: path, sha256, rows, tokens."""
+        return self.root / "data.json"
+
+    @property
+    def compiled(self) -> Path:
+        """Code and pickles that torch made for this workspace; in its own place under /tmp anybody could."""
+        return self.root.parent.parent / "compiled"
+
+    @property
+    def adopted(self) -> Path:
+        """For a run whose training was made elsewhere: its work_dir, and what of its config did not fit."""
+        return self.root / "adopted.json"
+
+    @property
+    def versions(self) -> Path:
+        return self.root / "versions.json"
+
+    @property
+    def result(self) -> Path:
+        """What :mod:`core.steps.compare` measured."""
+        return self.root / "result.json"
+
+    @property
+    def answers(self) -> Path:
+        return self.root / "answers"
+
+    @property
+    def work_dir(self) -> Path:
+        """XTuner's own folder: checkpoints, logs, curves."""
+        return self.job("train") / "work_dir"
+
+    @property
+    def adapter(self) -> Path:
+        return self.root / "adapter"
+
+    @property
+    def merged(self) -> Path:
+        return self.root / "merged"
+
+    def job(self, step: str) -> Path:
+        """The job folder of one step (``train``, ``convert``, ``merge``, …)."""
+        return self.root / step
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """The files of one data set."""
+
+    root: Path
+
+    @property
+    def source(self) -> Path:
+        """The conversations as given or made, in the tutorial's own format."""
+        return self.root / "personal_assistant.json"
+
+    @property
+    def rows(self) -> Path:
+        """What is trained on: one conversation a line, replay mixed in."""
+        return self.root / "rows.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+    def given(self, number: int, kind: str) -> Path:
+        """A file as it was given, by its number among them; ``kind`` is the known end of its name."""
+        return self.root / "given" / ".".join(map(slug, (str(number), *kind.split("."))))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """``TUNEBOARD_HOME``, by default ``./workspace``."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, given: str | Path | None = None) -> "Workspace":
+        """The workspace named on the command line, else by the environment, else ``./workspace``.
+
+        Raises NotWritable for the home of a user who is not there.
+        """
+        named = Path(given or os.environ.get("TUNEBOARD_HOME") or "workspace")
+        try:
+            return cls(named.expanduser().resolve())
+        except RuntimeError as error:
+            raise NotWritable(folder=named, reason=say("file.no_home")) from error
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def starter(self) -> Path:
+        return self.models / "starter"
+
+    @property
+    def starter_job(self) -> Path:
+        """The job folder of the starter's making."""
+        return self.models / ".starter.job"
+
+    @property
+    def starter_lock(self) -> Path:
+        return self.models / ".starter.lock"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def log(self) -> Path:
+        """The dashboard's own log; a job has its own in its folder."""
+        return self.root / "dashboard.log"
+
+    @property
+    def answers(self) -> Path:
+        """Answers of base models, kept by the model's fingerprint: the same question is asked once."""
+        return self.root / "answers"
+
+    @property
+    def sets(self) -> Path:
+        """The data sets that are made step by step, a folder each."""
+        return self.root / "sets"
+
+    @property
+    def chats(self) -> Path:
+        """The chats with the models, one JSON file each."""
+        return self.root / "chats"
+
+    @property
+    def chat_server(self) -> Path:
+        """The job folder of the chat server."""
+        return self.root / "chat-server"
+
+    @property
+    def chat_server_about(self) -> Path:
+        """Which model the chat server has, and its socket."""
+        return self.chat_server / "serves.json"
+
+    def model(self, name: str) -> Path:
+        return self.models / slug(name)
+
+    def upload(self, digest: str, kind: str = "json") -> Path:
+        """Where a data file is kept: under the hash of its content, never under a name it came with."""
+        return self.root / "uploads" / ".".join(map(slug, (digest, *kind.split("."))))
+
+    def model_folders(self) -> list[Path]:
+        """Every model's folder, by name."""
+        with suppress(FileNotFoundError):
+            return sorted(p for p in self.models.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return []
+
+    def data(self, name: str) -> DataPaths:
+        return DataPaths(self.data_sets / slug(name))
+
+    @property
+    def data_sets(self) -> Path:
+        return self.root / "data"
+
+    def run(self, run_id: str) -> RunPaths:
+        """The run called ``run_id``. Raises NoSuchRun; a name with a separator is never a run."""
+        found = [path for path in self.run_folders() if path.name == run_id]
+        if not found:
+            raise NoSuchRun(run=run_id, workspace=self.root)
+        return RunPaths(found[0])
+
+    def chat(self, chat_id: str) -> Path:
+        """The file of a chat. Raises NoSuchChat; a name with a separator is never a chat."""
+        for file in self.chat_files():
+            if file.stem == chat_id:
+                return file
+        raise NoSuchChat(chat=chat_id, workspace=self.root)
+
+    def chat_files(self) -> list[Path]:
+        """Every chat's file, newest first."""
+        return sorted(self.chats.glob("*.json"), reverse=True)
+
+    def new_chat(self, now: datetime) -> Path:
+        """A file name for a new chat; two of one second differ."""
+        return self.chats / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}.json"
+
+    def run_folders(self) -> list[Path]:
+        """Every run's folder, newest first."""
+        with suppress(FileNotFoundError):
+            return sorted(
+                (p for p in self.runs.iterdir() if p.is_dir() and not p.name.startswith(".")), reverse=True
+            )
+        return []
+
+    def new_run(self, name: str, now: datetime) -> RunPaths:
+        """Make the folder of a new run. Two of one second get different names."""
+        stem = f"{now:%Y%m%d-%H%M%S}-{slug(name)}"
+        for count in range(1, 1000):
+            folder = self.runs / (stem if count == 1 else f"{stem}-{count}")
+            with suppress(FileExistsError):
+                make_folder(folder)
+                return RunPaths(folder)
+        raise NotWritable(folder=self.runs, reason="1000 runs in one second")
+
+    def prepare(self) -> None:
+        """Make the workspace and prove that it can be written. Raises NotWritable."""
+        _refuse_unusable(self.root)
+        make_folder(self.root, exist_ok=True)
+        try:
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise NotWritable(folder=self.root, reason=reason_of(error)) from error
+
+
+def _refuse_unusable(folder: Path) -> None:
+    """datasets 5.0.1 takes "::" for a chain of protocols and fills in "$NAME"; JSON files want UTF-8."""
+    if "::" in str(folder) or os.path.expandvars(folder) != str(folder):
+        raise NotWritable(folder=folder, reason=say("file.unusable_path"))
+    if re.search("[\ud800-\udfff]", str(folder)):
+        raise NotWritable(folder=folder, reason=say("file.not_utf8_name"))
+
+
+def make_folder(folder: Path, exist_ok: bool = False) -> None:
+    """Make a folder and its parents. Raises NotWritable; FileExistsError unless ``exist_ok``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not folder.is_file():
+            raise
+        raise NotWritable(folder=folder, reason=reason_of(error)) from error
+
+
+# What was found out about data files.
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """What is kept about one data file as it was at one time."""
+
+    folder: Path
+
+    @property
+    def about(self) -> Path:
+        """Its container, encoding and broken places."""
+        return self.folder / "about.json"
+
+    @property
+    def spans(self) -> Path:
+        """Where each row begins and ends."""
+        return self.folder / "spans.npy"
+
+    @property
+    def plain(self) -> Path:
+        """Its rows as plain UTF-8, where the file itself is something else."""
+        return self.folder / "rows.txt"
+
+    @property
+    def table(self) -> Path:
+        """A table's rows while they are written."""
+        return self.folder / ".table"
+
+    @property
+    def given(self) -> Path:
+        """What came through a pipe."""
+        return self.folder / "given"
+
+
+@dataclass(frozen=True)
+class CheckPaths:
+    """The job folder of one check, and what it leaves there."""
+
+    root: Path
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.root / "progress.json"
+
+
+@dataclass(frozen=True)
+class SourceCache:
+    """What was found out about data files, kept beside the data: all of it can be made again."""
+
+    root: Path
+
+    def entry(self, key: str) -> SourceEntry:
+        return SourceEntry(self.root / "files" / slug(key))
+
+    def block(self, settings: str, digest: str) -> Path:
+        """A block of rows as it was checked with these settings; both are hashes."""
+        return self.root / "blocks" / slug(settings) / slug(digest[:2]) / f"{slug(digest)}.npz"
+
+    def entries(self) -> Iterator[Path]:
+        """The folders of all data files."""
+        return self.root.glob("files/*")
+
+    def blocks(self) -> Iterator[Path]:
+        """All kept blocks."""
+        return self.root.glob("blocks/*/*/*.npz")
+
+
+def cache_of(workspace: Workspace) -> SourceCache:
+    """A workspace's own."""
+    return SourceCache(workspace.root / "cache")
+
+
+def check_of(workspace: Workspace, key: str) -> CheckPaths:
+    """The folder of the check with this key, a hash."""
+    return CheckPaths(workspace.root / "checks" / slug(key))
+
+
+def uploads_of(workspace: Workspace) -> Path:
+    """The folder of uploaded files and of what mending makes of them."""
+    return workspace.root / "uploads"
+
+
+def upload_about(workspace: Workspace, digest: str) -> Path:
+    """What a kept data file is called, and which version it was made from."""
+    return uploads_of(workspace) / f".{slug(digest)}.about.json"
+
+
+def inbox(workspace: Workspace) -> Path:
+    """Where somebody puts data files that are too large to upload; made by them."""
+    return workspace.root / "files"
+
+
+def inbox_files(workspace: Workspace) -> list[Path]:
+    """The files in it by name."""
+    with suppress(OSError):
+        return sorted(path for path in inbox(workspace).iterdir() if path.is_file() and path.name[0] != ".")
+    return []
+
+
+# Importing a model.
+
+
+@dataclass(frozen=True)
+class ImportPaths:
+    """The files that taking in one model needs: its jobs, what is downloaded, where it came from."""
+
+    root: Path
+    model: Path
+
+    @property
+    def origin(self) -> Path:
+        """Where the model came from and what was done with it."""
+        return self.root / "origin.json"
+
+    @property
+    def files(self) -> Path:
+        """What was downloaded, until the model is made of it: a download goes on where it was."""
+        return self.root / "files"
+
+    @property
+    def doomed(self) -> Path:
+        """Where the model's folder goes to be deleted: gone from the list at once, whatever happens then."""
+        return self.model.with_name(f".{self.model.name}.deleted")
+
+    @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    def job(self, step: str) -> Path:
+        """The job folder of one step (``download``, ``import_model``), or of the whole (``import``)."""
+        return self.root / step
+
+
+def importing(workspace: Workspace, name: str) -> ImportPaths:
+    """The import of the model that a person calls ``name``, begun or not."""
+    return import_of(workspace.model(name))
+
+
+def import_of(model: Path) -> ImportPaths:
+    """The import of the model in this folder, begun or not."""
+    return ImportPaths(model.with_name(f".{model.name}.import"), model)
+
+
+def imports(workspace: Workspace) -> list[ImportPaths]:
+    """Every import that was begun, by name."""
+    found = sorted(workspace.models.glob(".*.import"))
+    return [ImportPaths(path, path.with_name(path.name[1:].removesuffix(".import"))) for path in found]
+
+
+# Publishing.
+
+
+DEMO = PROJECT / "demo"
+# Run by the client's own interpreter, which knows nothing of this project.
+OPENXLAB_CLIENT = PROJECT / "core" / "publish" / "openxlab_client.py"
+
+
+@dataclass(frozen=True)
+class PublishPaths:
+    """The files of one run's publishing; ``what`` is adapter, merged, gguf or app."""
+
+    run: RunPaths
+
+    @property
+    def root(self) -> Path:
+        return self.run.root / "bundles"
+
+    def bundle(self, what: str) -> Path:
+        """What would be sent when ``what`` is published."""
+        return self.root / slug(what)
+
+    def findings(self, what: str) -> Path:
+        """What in a bundle should not leave this machine, as the last look found it."""
+        return self.root / f"{slug(what)}-findings.json"
+
+    def card(self, what: str) -> Path:
+        """A model card that a person has edited."""
+        return self.root / f"{slug(what)}.md"
+
+    @property
+    def arrival(self) -> Path:
+        """What the proof after publishing found, the last time."""
+        return self.root / "arrival.json"
+
+    @property
+    def sent(self) -> Path:
+        """What of this run was published, where and when."""
+        return self.root / "sent.json"
+
+
+def published(workspace: Workspace, run_id: str, what: str) -> Path:
+    """Where a published folder goes when no other place is named."""
+    return workspace.root / "published" / f"{slug(run_id)}-{slug(what)}"
+
+
+@dataclass(frozen=True)
+class ClientPaths:
+    """A hub's client in an environment of its own; ``pins`` is what is installed there."""
+
+    root: Path
+    pins: Path
+
+    @classmethod
+    def of(cls, workspace: Workspace, hub: str) -> "ClientPaths":
+        return cls(workspace.root / "clients" / slug(hub), PROJECT / f"requirements-{slug(hub)}.txt")
+
+    @property
+    def python(self) -> Path:
+        return self.root / "bin" / "python"
+
+    @property
+    def mark(self) -> Path:
+        """Its pins, written when it is whole."""
+        return self.root / "installed.txt"
+
+    @property
+    def lock(self) -> Path:
+        return self.root.with_name(f"{self.root.name}.lock")
+
+
+def sent_record(bundle: Path) -> Path:
+    """Which content OpenXLab was sent of a bundle, under which name."""
+    return bundle.with_name(f"{bundle.name}-openxlab.json")
+
+
+def upload_record(record: Path, sha256: str) -> Path:
+    """Where OpenXLab's client keeps how far it has sent one content."""
+    return record.with_name(f"{record.stem}-{sha256[:16]}.json")
+
+
+def token_file() -> Path:
+    """Where hub tokens are kept on a machine without a keyring: the user's own configuration."""
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "tuneboard" / "tokens.json"

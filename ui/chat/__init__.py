@@ -1,0 +1,1 @@
+"""The chat page's parts: its server, its chats, one answer."""

@@ -1,0 +1,91 @@
+"""One answer on its way to the page, and into the chat's file however it ends."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+
+import streamlit as st
+
+from core.chat.history import Chat, Message, change
+from core.chat.reply import reply
+from core.chat.server import Server
+from core.errors import ChatFailed, NoSuchChat
+from core.workspace.paths import Workspace
+from ui.shell.text import language, t
+
+# A tunnel may be slow, and each time the whole answer so far is sent.
+DRAW_EVERY = 0.1
+FAILED = "why there was no answer"
+RUNNING = "the answer that is on its way"
+# Until a run that was told to end has written down what came; seconds.
+PATIENCE = 3.0
+
+
+def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> None:
+    """Stream an answer to the chat's last question, then draw the page anew.
+
+    What came is kept, whole or not: after a press of "Stop", in a closed tab and when the server dies.
+    """
+    text, whole = "", False
+    ended = st.session_state[RUNNING] = threading.Event()
+    try:
+        with closing(reply(server.socket, chat.system, chat.messages, chat.draw)) as pieces:
+            with st.chat_message("assistant"):
+                st.button(t("page.chat.stop"), icon=":material/stop_circle:", key="stop")
+                place = st.empty()
+            for text in growing(pieces):
+                place.markdown(as_markdown(text) + " ▌")
+        whole = True
+    except ChatFailed as error:
+        st.session_state[FAILED] = error.text(language())
+    finally:
+        if text:
+            _keep(workspace, chat, Message("assistant", text, said_by, whole))
+        ended.set()
+    st.rerun()
+
+
+def wait_for_last() -> None:
+    """Wait for what a press of "Stop" ends: Streamlit begins the next run beside the one that is ending."""
+    if ended := st.session_state.pop(RUNNING, None):
+        ended.wait(PATIENCE)
+
+
+def show_failure() -> None:
+    """Why the last question got no answer, once."""
+    if why := st.session_state.pop(FAILED, None):
+        st.error(why, icon=":material/error:")
+
+
+def growing(pieces: Iterator[str]) -> Iterator[str]:
+    """The answer so far, now and then: each time it is drawn is when a press of "Stop" comes in."""
+    text, drawn = "", 0.0
+    try:
+        for piece in pieces:
+            text += piece
+            if time.monotonic() - drawn >= DRAW_EVERY:
+                drawn = time.monotonic()
+                yield text
+    except ChatFailed:
+        yield text
+        raise
+    yield text
+
+
+def as_markdown(text: str) -> str:
+    """What a model says, as Markdown: what stands between two prices is not a formula."""
+    return text.replace("$", "\\$")
+
+
+def _keep(workspace: Workspace, chat: Chat, message: Message) -> None:
+    """In the place of an earlier answer, unless more was said in another tab meanwhile."""
+    asked = chat.messages
+
+    def with_answer(found: Chat) -> Chat:
+        same = found.messages[: len(asked)] == asked and len(found.messages) <= len(asked) + 1
+        return replace(found, messages=(*asked, message)) if same else found
+
+    with suppress(NoSuchChat):  # deleted in another tab
+        change(workspace, chat.id, with_answer)

@@ -1,0 +1,98 @@
+"""The chat page's side: the chats that were kept, and how answers of the open one are drawn."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from core.chat.history import Chat, Draw, change, delete_chat, list_chats, new_chat, rename_chat
+from core.errors import NoSuchChat
+from core.workspace.paths import Workspace
+from ui.shell.text import t
+
+OPEN = "open chat"
+LONGEST_ANSWER = 4096
+LONGEST_LABEL = 22
+
+
+def chat_list(workspace: Workspace, system: str) -> Chat:
+    """Draw the side; returns the open chat. ``system`` is what a new chat begins with."""
+    chats = list_chats(workspace) or [new_chat(workspace, system)]
+    chat = next((known for known in chats if known.id == st.session_state.get(OPEN)), chats[0])
+    st.session_state[OPEN] = chat.id
+    with st.sidebar:
+        if st.button(t("page.chat.new"), icon=":material/add_comment:", width="stretch", key="new"):
+            _open(_empty(chats) or new_chat(workspace, system))
+        _settings(workspace, chat)
+        st.subheader(t("page.chat.chats"), anchor=False)
+        for known in chats:
+            _entry(known, known.id == chat.id)
+        _manage(workspace, chat)
+    return chat
+
+
+def _empty(chats: list[Chat]) -> Chat | None:
+    """A chat that nothing was said in is as good as a new one."""
+    return next((chat for chat in chats if not chat.messages and not chat.name), None)
+
+
+def _open(chat: Chat) -> None:
+    st.session_state[OPEN] = chat.id
+    st.rerun()
+
+
+def _entry(chat: Chat, is_open: bool) -> None:
+    kind = "secondary" if is_open else "tertiary"
+    icon = ":material/chat:" if is_open else ":material/chat_bubble_outline:"
+    title = _shorten(chat.title) or t("page.chat.untitled")
+    # What a person called it is a name and not Markdown.
+    label = "".join(f"\\{letter}" if letter in r"\`*_[]()#:$~<>" else letter for letter in title)
+    if st.button(label, type=kind, icon=icon, key=f"chat {chat.id}") and not is_open:
+        _open(chat)
+
+
+def _shorten(title: str) -> str:
+    return title if len(title) <= LONGEST_LABEL else f"{title[: LONGEST_LABEL - 1].rstrip()}…"
+
+
+def _manage(workspace: Workspace, chat: Chat) -> None:
+    with st.popover(t("page.chat.manage"), icon=":material/edit:", key=f"manage {chat.id}"):
+        name = st.text_input(t("page.chat.name"), chat.name, max_chars=60, key=f"name {chat.id}")
+        if name != chat.name:
+            rename_chat(workspace, chat.id, name)
+            st.rerun()
+        if st.button(t("page.chat.delete"), icon=":material/delete:", key=f"delete {chat.id}"):
+            delete_chat(workspace, chat.id)
+            st.rerun()
+
+
+def _settings(workspace: Workspace, chat: Chat) -> None:
+    """Kept with the chat as soon as they are changed."""
+    with st.expander(t("page.chat.settings"), icon=":material/tune:", expanded=True, key="settings"):
+        system = st.text_area(
+            t("page.chat.system"), chat.system, help=t("page.chat.system.help"), key=f"system {chat.id}"
+        )
+        draw = Draw(
+            temperature=_slider("temperature", chat, 0.0, 2.0),
+            top_p=_slider("top_p", chat, 0.05, 1.0),
+            max_tokens=int(_max_tokens(chat)),
+        )
+    if (system, draw) != (chat.system, chat.draw):
+        try:
+            change(workspace, chat.id, lambda found: replace(found, system=system, draw=draw))
+        except NoSuchChat:  # deleted in another tab: the next run opens another one
+            st.rerun()
+        st.rerun()
+
+
+def _slider(name: str, chat: Chat, lowest: float, highest: float) -> float:
+    help_text, key = t(f"page.chat.{name}.help"), f"{name} {chat.id}"
+    value = float(getattr(chat.draw, name))
+    return st.slider(t(f"page.chat.{name}"), lowest, highest, value, 0.05, help=help_text, key=key)
+
+
+def _max_tokens(chat: Chat) -> int:
+    help_text, key = t("page.chat.max_tokens.help"), f"max_tokens {chat.id}"
+    value = chat.draw.max_tokens
+    return st.number_input(
+        t("page.chat.max_tokens"), 1, LONGEST_ANSWER, value, step=32, help=help_text, key=key
+    )

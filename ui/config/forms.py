@@ -1,0 +1,161 @@
+"""Widgets from the Recipe's own fields: its types choose the widget, its sentences are the help.
+
+Values live in a Draft in the session, not in widget keys, which a page switch drops. What can run is written
+to the run's folder at once; what cannot stays in the draft with its problems beside the fields.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.recipe.presets import OF_THE_DATA
+from core.recipe.recipe import Level, Problem, Recipe, level
+from core.recipe.templates import TEMPLATES
+from core.steps.train import recipe_of
+from core.wording import say
+from core.workspace.paths import RunPaths
+from ui.shell.text import language, t
+
+COLUMNS = 3
+# How far one click goes; for the others 1.
+STEPS = {"lr": 1e-5, "dropout": 0.05, "weight_decay": 0.01, "max_norm": 0.1, "warmup_ratio": 0.01}
+LONG_TEXT = ("system",)
+FIELDS = {field.name for field in fields(Recipe)}
+
+Values = dict[str, Any]
+Places = dict[str, DeltaGenerator]
+
+
+@dataclass
+class Draft:
+    """A recipe being edited. ``edition`` counts how often its values came from elsewhere than its widgets."""
+
+    values: Values
+    saved: Recipe
+    edition: int = 0
+
+    def take(self, recipe: Recipe) -> None:
+        """Take all values from a preset, a file or the disk: every widget begins anew."""
+        self.values = asdict(recipe)
+        self.edition += 1
+
+
+def draft_of(run: RunPaths) -> Draft:
+    """The session's draft of a run's recipe, or the one on disk when that was changed elsewhere.
+
+    Raises NoSuchFile, InvalidRecipe.
+    """
+    name, on_disk = f"draft of {run.id}", recipe_of(run)
+    draft = st.session_state.get(name)
+    if not isinstance(draft, Draft):
+        draft = st.session_state[name] = Draft(asdict(on_disk), on_disk)
+    elif draft.saved != on_disk:
+        draft.saved = on_disk
+        draft.take(on_disk)
+    return draft
+
+
+def recipe_form(draft: Draft, key: str, disabled: bool = False) -> Places:
+    """Draw every field that does not belong to the data, basic ones first; the draft takes their values.
+
+    Returns where a field's problem can be shown, once all values are known.
+    """
+    places: Places = {}
+    edition = f"{key} {draft.edition}"
+    _grid(_names("basic"), draft.values, edition, disabled, places)
+    label = t("form.advanced")
+    advanced = st.expander(label, icon=":material/tune:", key=f"advanced {key}", on_change="rerun")
+    if advanced.open:  # drawn closed, it is half of what a page switch sends
+        with advanced:
+            _grid(_names("advanced"), draft.values, edition, disabled, places)
+    return places
+
+
+def show_problems(places: Places, problems: Iterable[Problem]) -> None:
+    """Each problem beside its field, or below the form while that is not drawn; and where they all are."""
+    named = []
+    for problem in problems:
+        sentence = say(f"problem.{problem.key}", language(), **problem.values)
+        field = problem.field.partition(".")[0]
+        name = t(f"field.{field}") if field in FIELDS else field
+        named.append(name)
+        if field in places:
+            places[field].error(sentence)
+        else:
+            st.error(f"{name}: {sentence}")
+    if named:
+        st.warning(t("form.problems", fields=", ".join(dict.fromkeys(named))), icon=":material/edit:")
+
+
+def _names(wanted: Level) -> list[str]:
+    return [f.name for f in fields(Recipe) if level(f.name) == wanted and f.name not in OF_THE_DATA]
+
+
+def _grid(names: list[str], values: Values, key: str, disabled: bool, places: Places) -> None:
+    """Fields in rows of three, so that on a narrow screen they stand in the same order."""
+    for start in range(0, len(names), COLUMNS):
+        for name, column in zip(names[start : start + COLUMNS], st.columns(COLUMNS), strict=False):
+            with column:
+                values[name] = widget(name, values[name], f"{key} {name}", disabled)
+                places[name] = st.empty()
+
+
+@cache
+def _types() -> Mapping[str, Any]:
+    return get_type_hints(Recipe)
+
+
+def widget(name: str, value: Any, key: str, disabled: bool = False) -> Any:
+    """The widget of one field; returns its value as the Recipe wants it."""
+    options: dict[str, Any] = {
+        "label": t(f"field.{name}"),
+        "help": f"`{name}`: {t(f'recipe.{name}')}",
+        "key": key,
+        "disabled": disabled,
+    }
+    kind = _types()[name]
+    choices = ("auto", *TEMPLATES) if name == "template" else get_args(kind)
+    if name == "template" or get_origin(kind) is Literal:
+        return _choice(value, choices, options)
+    if kind is bool:
+        return st.toggle(value=bool(value), **options)
+    if kind is str:
+        return (st.text_area if name in LONG_TEXT else st.text_input)(value=value, **options)
+    if get_origin(kind) is tuple:
+        return _several(value, kind, options)
+    return _number(name, value, kind, options)
+
+
+def _choice(value: str, choices: tuple[str, ...], options: dict[str, Any]) -> str:
+    """A value that is none of the choices stays on offer: its problem is shown, not silently mended."""
+    known = choices if value in choices else (*choices, value)
+    return str(st.selectbox(options=known, index=known.index(value), **options))
+
+
+def _several(value: Iterable[Any], kind: Any, options: dict[str, Any]) -> Any:
+    """Texts one a line; numbers on one line, divided by commas."""
+    if str in get_args(kind):
+        text = st.text_area(value="\n".join(map(str, value)), height=100, **options)
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+    text = st.text_input(value=", ".join(map(str, value)), **options)
+    return tuple(part.strip() for part in text.split(",")) if text.strip() else ()
+
+
+def _number(name: str, value: Any, kind: Any, options: dict[str, Any]) -> Any:
+    """Limits are left to the Recipe, whose sentences say what is wrong in the person's own language."""
+    if int in (kind, *get_args(kind)):
+        options |= {"step": 1, "format": "%d"}
+        value = value if value is None else int(value)
+    else:
+        options |= {"step": STEPS.get(name, 1.0), "format": "%g"}
+        value = value if value is None else float(value)
+    if NoneType in get_args(kind):
+        # A widget with a default cannot be emptied in the browser: it goes back to the default.
+        st.session_state.setdefault(options["key"], value)
+        return st.number_input(value=None, placeholder=t("form.none"), **options)
+    return st.number_input(value=value, **options)

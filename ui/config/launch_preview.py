@@ -1,0 +1,121 @@
+"""What a launch will take and what it will run, before it is launched."""
+
+import shlex
+from pathlib import Path
+
+import streamlit as st
+
+from core.machine import this_machine
+from core.models.folder import Model, Shape, read_model, read_shape
+from core.recipe.estimate import Estimate, estimate
+from core.recipe.fit import largest_that_fits
+from core.recipe.memory import Memory
+from core.recipe.recipe import Recipe, to_yaml
+from core.steps import train
+from core.steps.data import about_data
+from core.steps.pace import pace
+from core.steps.step import megabytes
+from core.workspace.paths import RunPaths, Workspace
+from ui.config.forms import Draft
+from ui.shell.text import duration, language, t
+
+
+def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Model) -> None:
+    """Steps, tokens, trained weights, memory and time; with the formula or measure behind each."""
+    speed = known_pace(workspace.root, recipe)
+    found = estimate(recipe, model, known_shape(model.folder), about_data(run), speed)
+    has = _memory(recipe)
+    st.subheader(t("estimate.title"), anchor=False)
+    with st.container(horizontal=True, gap="medium", key="estimate"):
+        _metric("steps", f"{found.steps:,}", **_steps(recipe, found))
+        _metric("tokens", _short(found.tokens))
+        _metric("trainable", _short(found.trainable))
+        _metric("memory", megabytes(found.memory.total), has=megabytes(has), **_parts(found.memory))
+        key = "time.measured" if speed else "time.unknown"
+        time = t("estimate.unknown") if found.seconds is None else duration(found.seconds)
+        st.metric(
+            t("estimate.time"), time, help=t(f"estimate.{key}", pace=f"{speed or 0:.0f}"), width="content"
+        )
+    if found.memory.total > has:
+        st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
+
+
+def offer_fit(run: RunPaths, draft: Draft, model: Model) -> None:
+    """Batch, checkpointing and quantization as the GPU can hold them, into the form."""
+    if draft.saved.device != "cuda" or not st.button(
+        t("estimate.fit"), icon=":material/fit_screen:", help=t("estimate.fit.help"), key="fit"
+    ):
+        return
+    longest = int(about_data(run)["longest"])
+    card = _memory(draft.saved)
+    found = largest_that_fits(draft.saved, model, known_shape(model.folder), card, longest)
+    if found is None:
+        st.warning(t("estimate.fit.none", has=megabytes(card)), icon=":material/memory:")
+    elif found.recipe == draft.saved:
+        st.success(t("estimate.fit.already"), icon=":material/check_circle:")
+    else:
+        draft.take(found.recipe)
+        st.rerun()
+
+
+def show_launch(run: RunPaths, recipe: Recipe) -> None:
+    """The config file, the command and the recipe as they are, each with a button that copies it."""
+    views = {name: t(f"launch.{name}") for name in ("config", "command", "recipe")}
+    view = st.segmented_control(
+        t("launch.show"),
+        list(views),
+        format_func=views.__getitem__,
+        default="config",
+        required=True,
+        key="launch_view",
+        persist_state="session",
+    )
+    if view == "config":
+        st.code(run.config.read_text(encoding="utf-8"), "python", line_numbers=True, height=420)
+    elif view == "command":
+        st.caption(t("launch.as_run"))
+        st.code(shlex.join(train.plan(run, recipe).command), "shell", wrap_lines=True)
+        st.caption(t("launch.plain"))
+        st.code(f"xtuner train config.py --seed {recipe.seed}", "shell")
+    else:
+        st.code(to_yaml(recipe, language()), "yaml", height=420)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def known_shape(folder: Path) -> Shape:
+    """A model's shape, read once: its folder is never changed in place."""
+    return read_shape(read_model(folder))
+
+
+@st.cache_data(show_spinner=False, ttl=60, max_entries=64)
+def known_pace(root: Path, recipe: Recipe) -> float | None:
+    """Tokens a second measured in this workspace; looked up at most once a minute."""
+    return pace(Workspace(root), recipe)
+
+
+def _metric(name: str, value: str, **values: object) -> None:
+    st.metric(t(f"estimate.{name}"), value, help=t(f"estimate.{name}.help", **values), width="content")
+
+
+def _parts(found: Memory) -> dict[str, object]:
+    names = ("weights", "adapters", "activations", "logits")
+    return {name: megabytes(getattr(found, name)) for name in names}
+
+
+def _steps(recipe: Recipe, found: Estimate) -> dict[str, object]:
+    passes = f"{found.passes:.1f}"
+    return {"iterations": found.iterations, "accumulation": recipe.accumulation, "passes": passes}
+
+
+def _memory(recipe: Recipe) -> int:
+    machine = this_machine()
+    if recipe.device == "cuda" and machine.gpus:
+        return max(gpu.memory for gpu in machine.gpus)
+    return machine.memory
+
+
+def _short(count: int) -> str:
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return str(count)

@@ -1,0 +1,134 @@
+"""A data file on its page: what it is, its first rows, what is wrong with it, and what mends it."""
+
+import getpass
+import html
+
+import streamlit as st
+
+from core.data.formats.reading import COLUMN_ROLES
+from core.data.formats.shapes import COLUMNS, FORMATS
+from core.data.opening import Opened, Reading, Row, open_data
+from core.data.upload import Upload, file_of, find_upload
+from core.jobs.launch import launch, stop
+from core.steps import check
+from core.steps.check import Asked
+from core.workspace.paths import Workspace, cache_of
+from ui.data.findings import show_findings
+from ui.data.rows import STYLE, row_html, turns_html
+from ui.jobs.panel import is_live, show_failure, status_of
+from ui.shell.frame import shown_errors
+from ui.shell.text import t
+
+EVERY = 0.5
+FIRST_ROWS = 3
+LONGEST_RAW = 600
+
+
+def data_file(workspace: Workspace, kept: Upload, model: str | None) -> Reading:
+    """The panel of one kept file; returns how its rows are read."""
+    opened = open_data(file_of(workspace, kept), cache_of(workspace))
+    reading = choose_reading(opened, kept)
+    if reading != Reading():
+        opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
+    st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
+    with st.expander(t("page.data.file.first"), key="data_first", expanded=opened.format is None):
+        st.html(STYLE + "".join(map(draw_row, opened.page(0, FIRST_ROWS))))
+    asked = Asked(file_of(workspace, kept), model, reading=reading)
+    offer_back(workspace, kept)
+    if opened.format is None:
+        st.warning(t("page.data.file.columns"), icon=":material/view_column:")
+    else:
+        follow_check(workspace, asked, opened, kept)
+    return reading
+
+
+def choose_reading(opened: Opened, kept: Upload) -> Reading:
+    """The format: what was found out, unless a person says otherwise; columns are named one by one."""
+    automatic = opened.format.name if opened.format else None
+    choices = ["", *FORMATS] if automatic else [COLUMNS, *FORMATS[:-1]]
+    chosen = st.selectbox(
+        t("page.data.file.format"),
+        choices,
+        format_func=lambda name: t(f"format.{name}") if name else found_out(automatic),
+        key=f"data_format {kept.digest}",
+    )
+    if chosen != COLUMNS:
+        return Reading(chosen or None)
+    columns = {role: choose_column(role, opened, kept) for role in ("user", "assistant", "system")}
+    named = tuple((role, column) for role in COLUMN_ROLES if (column := columns[role]))
+    return Reading(None, named) if columns["assistant"] else Reading()
+
+
+def found_out(name: str | None) -> str:
+    return t("page.data.file.found", format=t(f"format.{name or check.UNKNOWN}"))
+
+
+def choose_column(role: str, opened: Opened, kept: Upload) -> str:
+    return st.selectbox(
+        t(f"page.data.column.{role}"),
+        ["", *opened.detected.columns],
+        format_func=lambda column: column or "–",
+        key=f"data_column {role} {kept.digest}",
+    )
+
+
+def draw_row(row: Row) -> str:
+    """A row as a conversation, or as it stands in the file when it is none."""
+    said = turns_html(row.conversation) or f'<div class="tb-text">{html.escape(row.text[:LONGEST_RAW])}</div>'
+    wrong = "".join(f"<div><small>{html.escape(found.message())}</small></div>" for found in row.findings)
+    return row_html(row.number, "", said + wrong)
+
+
+def offer_back(workspace: Workspace, kept: Upload) -> None:
+    """A version that mending made can be left for the one before."""
+    parent = find_upload(workspace, kept.parent) if kept.parent else None
+    if parent:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(t("page.data.file.mended", code=t(f"code.{kept.fix}")), width="content")
+            if st.button(t("page.data.file.back"), icon=":material/undo:", key="data_back"):
+                choose_version(parent)
+
+
+def choose_version(kept: Upload) -> None:
+    """Go on with another version of the file."""
+    st.session_state["data_upload"] = kept
+    st.rerun()
+
+
+def follow_check(workspace: Workspace, asked: Asked, opened: Opened, kept: Upload) -> None:
+    """The check as a job: a button, its progress, its findings."""
+    folder = check.where(workspace, asked).root
+    live = is_live(status_of(folder))
+
+    @st.fragment(run_every=EVERY if live else None)
+    def follow() -> None:
+        status = status_of(folder)
+        if live and not is_live(status):
+            st.rerun()
+        with shown_errors():
+            if live:
+                show_progress(workspace, asked)
+                return
+            if status:
+                show_failure(folder, status)
+            offer_check(workspace, asked)
+            report = check.read(workspace, asked)
+            chosen = show_findings(workspace, asked, opened, kept, report) if report else None
+            if chosen:
+                choose_version(chosen)
+
+    follow()
+
+
+def show_progress(workspace: Workspace, asked: Asked) -> None:
+    st.progress(min(1.0, check.share(workspace, asked)), text=t("page.data.checking"))
+    if st.button(t("page.data.stop"), icon=":material/stop:", key="data_check_stop"):
+        stop(check.where(workspace, asked).root, getpass.getuser())
+
+
+def offer_check(workspace: Workspace, asked: Asked) -> None:
+    known = check.read(workspace, asked) is not None
+    label = t("page.data.check_again" if known else "page.data.check")
+    if st.button(label, icon=":material/fact_check:", key="data_check", help=t("page.data.check.help")):
+        launch(check.where(workspace, asked).root, check.plan(workspace, asked))
+        st.rerun()

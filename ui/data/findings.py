@@ -1,0 +1,131 @@
+"""What a check found, by kind: each opens the rows it means, and shows what mending them would change."""
+
+import difflib
+import html
+from collections.abc import Iterator, Sequence
+
+import streamlit as st
+
+from core.data.checking.report import Report
+from core.data.findings import KINDS, Finding
+from core.data.fixes import Change, changes, fixable, version
+from core.data.opening import Opened
+from core.data.upload import Upload, keep_version
+from core.steps import check
+from core.steps.check import Asked
+from core.workspace.paths import Workspace
+from ui.shell.text import language, t
+
+SHOWN = 100
+SHOWN_CHANGES = 5
+LONGEST = 2000
+STYLE = """<style>
+.tb-diff{white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace;font-size:.85rem;margin:0 0 .8rem}
+.tb-diff del{background:rgba(248,81,73,.25)}
+.tb-diff ins{background:rgba(46,160,67,.28);text-decoration:underline}
+</style>"""
+
+
+def show_findings(
+    workspace: Workspace, asked: Asked, opened: Opened, kept: Upload, report: Report
+) -> Upload | None:
+    """The report; a new version of the file when one of its kinds was mended."""
+    show_numbers(report)
+    by_code: dict[str, list[Finding]] = {}
+    for finding in report.findings.listed:
+        by_code.setdefault(finding.code, []).append(finding)
+    if not by_code:
+        st.success(t("check.none"), icon=":material/check:")
+    made = None
+    for code in sorted(by_code, key=lambda code: (KINDS[code].usable, -report.findings.counts[code])):
+        made = show_kind(workspace, asked, opened, kept, by_code[code], report.findings.counts[code]) or made
+    return made
+
+
+def show_numbers(report: Report) -> None:
+    spoken = " · ".join(f"{name} {count:,}" for name, count in list(report.languages.items())[:5])
+    with st.container(horizontal=True, gap="medium", key="check_numbers"):
+        for name in ("rows", "usable", "tokens", "truncated_rows", "answer_tokens_lost", "duplicates"):
+            st.metric(t(f"check.{name}"), f"{getattr(report, name):,}", width="content")
+    if spoken:
+        st.caption(f"{t('check.languages')}: {spoken}")
+
+
+def show_kind(
+    workspace: Workspace, asked: Asked, opened: Opened, kept: Upload, found: Sequence[Finding], count: int
+) -> Upload | None:
+    """One kind of finding behind its line."""
+    code = found[0].code
+    icon = ":material/info:" if KINDS[code].usable else ":material/error:"
+    title = t("page.data.kind", what=t(f"code.{code}"), count=f"{count:,}")
+    panel = st.expander(title, icon=icon, key=f"finding {code}", on_change="rerun")
+    if not panel.open:
+        return None
+    with panel:
+        rows = [
+            {
+                t("check.row"): one.row,
+                t("check.field"): one.field,
+                t("check.message"): one.message(language()),
+            }
+            for one in found[:SHOWN]
+        ]
+        picked = st.dataframe(
+            rows,
+            hide_index=True,
+            on_select="rerun",
+            selection_mode="single-row",
+            key=f"rows {code}",
+        )
+        if count > SHOWN:
+            st.caption(t("page.data.shown", shown=SHOWN, count=f"{count:,}"))
+        for place in picked.selection.rows:
+            show_row(opened, found[place])
+        return offer_fix(workspace, asked, opened, kept, found) if fixable(code) else None
+
+
+def line_of(found: Finding) -> dict[str, object]:
+    said = found.message(language())
+    return {t("check.row"): found.row, t("check.message"): said, t("check.field"): found.field}
+
+
+def show_row(opened: Opened, finding: Finding) -> None:
+    for row in opened.rows([finding.row]):
+        st.code(row.text[:LONGEST], language="json", wrap_lines=True)
+
+
+def offer_fix(
+    workspace: Workspace, asked: Asked, opened: Opened, kept: Upload, found: Sequence[Finding]
+) -> Upload | None:
+    """The difference that mending makes, and the button that makes it; the file itself stays as it is."""
+    code = found[0].code
+    if not st.toggle(t(f"fix.{KINDS[code].fix}"), key=f"mend {code} {kept.digest}"):
+        return None
+    made = list(changes(opened, found, check.marks(workspace, asked)))
+    st.html(STYLE + "".join(map(difference, made[:SHOWN_CHANGES])))
+    if not made:
+        st.caption(t("page.data.no_fix"))
+    elif st.button(t("page.data.mend", count=f"{len(made):,}"), icon=":material/build:", key=f"apply {code}"):
+        return keep_version(
+            workspace, kept, version(opened, {change.row: change.after for change in made}), code
+        )
+    return None
+
+
+def difference(change: Change) -> str:
+    """A row before and after, with what goes struck through and what comes underlined."""
+    before, after = change.before[:LONGEST], (change.after or "")[:LONGEST]
+    gone = change.after is None
+    body = f"<del>{html.escape(before)}</del>" if gone else "".join(_marked(before, after))
+    row = html.escape(t("page.data.row", number=change.row))
+    return f'<small>{row}</small><div class="tb-diff">{body}</div>'
+
+
+def _marked(before: str, after: str) -> Iterator[str]:
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for kind, start, end, begin, stop in matcher.get_opcodes():
+        gone, come = html.escape(before[start:end]), html.escape(after[begin:stop])
+        if kind == "equal":
+            yield gone
+        else:
+            yield (f"<del>{gone}</del>" if gone else "") + (f"<ins>{come}</ins>" if come else "")

@@ -1,0 +1,190 @@
+"""The form that asks for data: identity conversations, a file, or what an earlier run was taught."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
+from core.data.opening import Reading
+from core.data.reading.source import PACKED, SUFFIXES
+from core.data.upload import Upload, file_of, keep_file, keep_upload
+from core.errors import InputError, TuneboardError
+from core.pipeline.tune import Wish
+from core.runs import read_run
+from core.steps.data import about_data
+from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
+from ui.data.file import data_file
+from ui.data.made import made_data
+from ui.data.parity import choose_template
+from ui.models.choose import choose_model
+from ui.shell.frame import shown_errors
+from ui.shell.text import t
+
+SOURCES = ("identity", "upload", "made", "earlier")
+EARLIER_RUNS = 50
+EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], ensure_ascii=False)
+
+
+def data_form(workspace: Workspace) -> Wish | None:
+    """What is asked for, once the button was pressed."""
+    reading = Reading()
+    source = _source()
+    kept, file = _file(workspace, source)
+    left, right = st.columns(2)
+    with left:
+        name, system = _name_and_system()
+    with right:
+        model = choose_model(workspace, "data_model")
+        spoken = _language() if source == "identity" else None
+    if kept:
+        with shown_errors(), st.container(border=True, key="data_file_panel"):
+            reading = data_file(workspace, kept, model)
+    replay = st.toggle(
+        t("page.data.replay"),
+        value=True,
+        help=t("page.data.replay.help"),
+        key="data_replay",
+        persist_state="session",
+    )
+    template, reason = choose_template(workspace.model(model) if model else workspace.starter)
+    if not st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make"):
+        return None
+    if source != "identity" and file is None:
+        st.warning(t("page.data.need_file"))
+        return None
+    return Wish(
+        name,
+        file,
+        model,
+        replay,
+        system=system,
+        language=spoken,
+        template=template,
+        template_reason=reason,
+        reading=reading,
+    )
+
+
+def _source() -> str:
+    chosen: str = st.segmented_control(
+        t("page.data.from"),
+        SOURCES,
+        format_func={known: t(f"page.data.{known}") for known in SOURCES}.__getitem__,
+        default=SOURCES[0],
+        required=True,
+        key="data_source",
+        persist_state="session",
+    )
+    return chosen
+
+
+def _file(workspace: Workspace, source: str) -> tuple[Upload | None, Path | None]:
+    """What was uploaded, and the file that is taught; for the identity there is neither."""
+    if source == "identity":
+        st.caption(t("page.data.identity.help"))
+        return None, None
+    if source == "upload":
+        kept = uploaded(workspace)
+        return kept, file_of(workspace, kept) if kept else None
+    return None, made_data(workspace) if source == "made" else earlier(workspace)
+
+
+def _name_and_system() -> tuple[str, str]:
+    name = st.text_input(
+        t("page.data.name"),
+        max_chars=LONGEST_NAME,
+        help=t("page.data.name.help"),
+        key="data_name",
+        persist_state="session",
+    )
+    return name, st.text_input(t("page.data.system"), key="data_system", persist_state="session")
+
+
+def _language() -> IdentityLanguage | None:
+    languages: dict[IdentityLanguage | None, str] = {
+        known: t(f"page.start.language.{known or 'both'}") for known in (None, *LANGUAGES)
+    }
+    return st.selectbox(
+        t("page.start.language"),
+        list(languages),
+        format_func=languages.__getitem__,
+        key="data_language",
+        persist_state="session",
+    )
+
+
+@contextmanager
+def by_own_name(workspace: Workspace) -> Iterator[None]:
+    """What is wrong with an uploaded file is said of the name it came with, not of where it is kept."""
+    try:
+        yield
+    except InputError as error:
+        known = st.session_state.get("data_upload")
+        if known and error.values.get("path") == file_of(workspace, known):
+            error.values["path"] = known.name
+        raise
+
+
+def uploaded(workspace: Workspace) -> Upload | None:
+    """A file of the person's own; it is kept when the page is left and come back to."""
+    limit = st.get_option("server.maxUploadSize")
+    file = st.file_uploader(
+        t("page.data.file", limit=limit),
+        type=sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED),
+        help=t("page.data.file.help", example=f"`{EXAMPLE}`"),
+        key="data_file",
+    )
+    if file is not None and is_new("uploaded", file.file_id):
+        with shown_errors():
+            st.session_state["data_upload"] = keep_upload(workspace, file.getvalue(), file.name)
+    take_from_inbox(workspace)
+    found: Upload | None = st.session_state.get("data_upload")
+    return found
+
+
+def is_new(where: str, what: str) -> bool:
+    """Whether something else was chosen there than before: then the file before is put aside."""
+    seen: dict[str, str] = st.session_state.setdefault("data_seen", {})
+    new = seen.get(where) != what
+    if new:
+        st.session_state.pop("data_upload", None)
+    seen[where] = what
+    return new
+
+
+def take_from_inbox(workspace: Workspace) -> None:
+    """A file that lies on this machine already: one is chosen, no path is typed."""
+    files = {file.name: file for file in inbox_files(workspace)}
+    if not files:
+        st.caption(t("page.data.inbox.help", folder=inbox(workspace)))
+        return
+    chosen = st.selectbox(
+        t("page.data.inbox", folder=inbox(workspace)),
+        ["", *files],
+        format_func=lambda name: name or "–",
+        key="data_inbox",
+    )
+    if chosen and is_new("inbox", chosen):
+        with shown_errors(), st.spinner(t("page.data.inbox.reading")):
+            st.session_state["data_upload"] = keep_file(workspace, files[chosen])
+
+
+def earlier(workspace: Workspace) -> Path | None:
+    """What an earlier run was taught."""
+    runs = [run for f in workspace.run_folders()[:EARLIER_RUNS] if (run := RunPaths(f)).data.exists()]
+    if not runs:
+        st.caption(t("page.data.none_earlier"))
+        return None
+    chosen = st.selectbox(
+        t("page.data.choose"),
+        runs,
+        format_func=lambda run: f"{read_run(run).title} ({run.id[:15]})",
+        key="data_earlier",
+    )
+    try:
+        return Path(about_data(chosen)["source"])
+    except TuneboardError:
+        return None

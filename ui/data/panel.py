@@ -1,0 +1,93 @@
+"""What a run is trained on: how much of it, how long its rows are, and the rows themselves."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.data.conversations import Conversation
+from core.data.lengths import Lengths, measure
+from core.data.opening import read_conversations
+from core.data.preview import Encoder, Offsets, read_page, row_offsets, sampled
+from core.data.questions import contains
+from core.errors import NoSuchFile
+from core.recipe.recipe import Recipe
+from core.recipe.templates import TEMPLATES
+from core.steps import train
+from core.steps.data import about_data
+from core.workspace.paths import RunPaths
+from ui.data.lengths import show_lengths
+from ui.data.parity import show_parity
+from ui.data.rows import show_rows
+from ui.shell.text import t
+
+LARGEST_SOURCE = 50_000_000  # bytes; half a second
+
+
+def data_panel(run: RunPaths) -> None:
+    """Counts, what is wrong, the histogram, the rows. Raises MissingArtefact, NoSuchFile, NotAModel."""
+    if run.adopted.exists():
+        st.info(t("page.data.adopted"), icon=":material/lock:")
+        return
+    about, recipe = about_data(run), train.recipe_of(run)
+    rows, source = Path(about["path"]), Path(about["source"])
+    if not rows.exists():
+        raise NoSuchFile(path=rows)
+    show_counts(about, recipe)
+    taught = known_taught(source, _stamp(source))
+    if taught is not None and not known_to_name(source, _stamp(source), about["name"]):
+        st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
+    offsets, tokenizer = known_offsets(rows, _stamp(rows)), train.model_of(run).tokenizer_file
+    show_parity(tokenizer.parent, recipe)
+    show_lengths(known_lengths(rows, _stamp(rows), tokenizer, recipe.template), len(offsets), recipe)
+    encoder = known_encoder(tokenizer, recipe.template)
+    show_rows(rows, offsets, encoder, recipe, taught)
+
+
+def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
+    share = f"{about['answer_tokens'] / max(1, about['tokens']):.0%}"
+    shown: dict[str, tuple[int, dict[str, object]]] = {
+        "rows": (about["rows"], {}),
+        "taught": (about["taught"], {}),
+        "replayed": (about["replay"], {}),
+        "tokens": (about["tokens"], {"share": share}),
+        "longest": (about["longest"], {"limit": recipe.max_length}),
+    }
+    with st.container(horizontal=True, gap="medium", key="counts"):
+        for name, (value, values) in shown.items():
+            help_text = t(f"page.data.{name}.help", **values)
+            st.metric(t(f"page.data.{name}"), f"{value:,}", help=help_text, width="content")
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def known_offsets(rows: Path, stamp: float) -> Offsets:  # noqa: ARG001  a changed file is read anew
+    return row_offsets(rows)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def known_encoder(tokenizer_file: Path, template: str) -> Encoder:
+    return Encoder.of(tokenizer_file, TEMPLATES[template])
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def known_lengths(rows: Path, stamp: float, tokenizer_file: Path, template: str) -> Lengths:
+    offsets = sampled(known_offsets(rows, stamp))
+    return measure(known_encoder(tokenizer_file, template), read_page(rows, offsets))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def known_taught(source: Path, stamp: float) -> frozenset[Conversation] | None:  # noqa: ARG001
+    """What was taught; None when it is gone or so large that reading it would hold the page up."""
+    if not source.exists() or source.stat().st_size > LARGEST_SOURCE:
+        return None
+    return frozenset(read_conversations(source))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def known_to_name(source: Path, stamp: float, name: str) -> bool:
+    """Whether any taught answer contains the name."""
+    return any(contains(turn.output, name) for row in known_taught(source, stamp) or () for turn in row)
+
+
+def _stamp(file: Path) -> float:
+    return file.stat().st_mtime if file.exists() else 0.0

@@ -1,0 +1,104 @@
+"""Rows of a data set a page at a time: as conversations, or as tokens with what is trained marked."""
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.conversations import Conversation, Turn
+from core.data.preview import Encoder, Offsets, Piece, read_page
+from core.recipe.recipe import Recipe
+from ui.shell.text import t
+
+PAGE = 5
+VIEWS = ("as_turns", "as_tokens")
+# Readable on light and dark: a tint behind the text's own colour, and a line for who cannot tell the tint.
+STYLE = """<style>
+.tb-row{margin:0 0 .9rem;padding:.5rem .7rem;border-left:3px solid rgba(128,128,128,.4)}
+.tb-row div{overflow-wrap:anywhere}
+.tb-row small{opacity:.75}
+.tb-role{font-weight:600;opacity:.75;margin-right:.4rem}
+.tb-text{white-space:pre-wrap}
+.tb-tokens{white-space:pre-wrap;font-family:monospace;line-height:1.9}
+.tb-tokens span{border-radius:3px;padding:1px 0;box-shadow:inset -1px 0 rgba(128,128,128,.35)}
+.tb-trained{background:rgba(46,160,67,.28);text-decoration:underline;text-decoration-color:rgba(46,160,67,.9)}
+.tb-cut{opacity:.5;text-decoration:line-through}
+</style>"""
+
+
+def show_rows(
+    rows: Path, offsets: Offsets, encoder: Encoder, recipe: Recipe, taught: frozenset[Conversation] | None
+) -> None:
+    """One page of rows, chosen without reading the others."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        view = st.segmented_control(
+            t("page.data.show"),
+            VIEWS,
+            format_func={name: t(f"page.data.{name}") for name in VIEWS}.__getitem__,
+            default=VIEWS[0],
+            required=True,
+            key="data_view",
+            persist_state="session",
+        )
+        pages = max(1, -(-len(offsets) // PAGE))
+        page = st.pagination(pages, key=f"data_page {rows.parent.name}")
+    first = (page - 1) * PAGE
+    conversations = read_page(rows, offsets[first : first + PAGE])
+    if view == "as_tokens":
+        st.caption(t("page.data.legend", limit=recipe.max_length))
+    body = tokens_html(encoder, recipe.max_length) if view == "as_tokens" else turns_html
+    shown = (
+        row_html(number, kind_of(conversation, recipe, taught), body(conversation))
+        for number, conversation in enumerate(conversations, first + 1)
+    )
+    st.html(STYLE + "".join(shown))
+
+
+def kind_of(conversation: Conversation, recipe: Recipe, taught: frozenset[Conversation] | None) -> str:
+    """Whether a row teaches or rehearses, as a word; the recipe's own system prompt was not taught."""
+    if taught is None:
+        return ""
+    first = conversation[0]
+    asked = Turn(first.input, first.output) if first.system == recipe.system else first
+    known = conversation in taught or (asked, *conversation[1:]) in taught
+    return " · " + t(f"page.data.kind.{'taught' if known else 'replay'}")
+
+
+def row_html(number: int, kind: str, body: str) -> str:
+    about = t("page.data.row", number=number) + kind
+    return f'<div class="tb-row"><small>{html.escape(about)}</small>{body}</div>'
+
+
+def turns_html(conversation: Conversation) -> str:
+    """Turns with their roles; whatever they say is only text."""
+    lines = []
+    for turn in conversation:
+        for role, text in (("system", turn.system), ("user", turn.input), ("assistant", turn.output)):
+            if text:
+                name = html.escape(t(f"page.data.role.{role}"))
+                lines.append(
+                    f'<div class="tb-text"><span class="tb-role">{name}</span>{html.escape(text)}</div>'
+                )
+    return "".join(lines)
+
+
+def tokens_html(encoder: Encoder, max_length: int) -> Callable[[Conversation], str]:
+    """A row as its tokens: what is trained, what is only read, what is cut."""
+
+    def draw(conversation: Conversation) -> str:
+        pieces = encoder.pieces(conversation, max_length)
+        count = sum(len(piece.ids) for piece in pieces)
+        trained = sum(len(piece.ids) for piece in pieces if piece.trained and piece.kept)
+        about = html.escape(t("page.data.count", count=count, trained=trained))
+        spans = "".join(map(_span, pieces))
+        return f' <small>· {about}</small><div class="tb-tokens">{spans}</div>'
+
+    return draw
+
+
+def _span(piece: Piece) -> str:
+    text = html.escape(piece.text).replace("\n", "↵\n")
+    kind = "tb-cut" if not piece.kept else "tb-trained" if piece.trained else ""
+    ids = ", ".join(map(str, piece.ids))
+    return f'<span class="{kind}" title="{ids}">{text}</span>'

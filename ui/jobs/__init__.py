@@ -1,0 +1,1 @@
+"""A job on its page: its state, its log, its curves."""

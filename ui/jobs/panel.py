@@ -1,0 +1,98 @@
+"""What a page shows of a job: its state, why it failed, its log with a search, and the machine's load."""
+
+import time
+from pathlib import Path
+from typing import Literal
+
+import streamlit as st
+
+from core.jobs.explain import explain
+from core.jobs.job import JobPaths
+from core.jobs.status import LIVE, State, Status, read_status
+from core.jobs.tail import last_lines
+from core.machine import meters, this_machine
+from core.steps.step import LOG_LINES, megabytes
+from core.wording import say
+from ui.shell.text import duration, language, t
+
+COLORS: dict[State, Literal["gray", "blue", "green", "red", "orange"]] = {
+    State.waiting: "gray",
+    State.running: "blue",
+    State.finished: "green",
+    State.failed: "red",
+    State.stopped: "orange",
+    State.lost: "red",
+}
+SHOWN_LINES = 200
+# How far back a search looks: at most 4 MiB of the log's end.
+SEARCHED_LINES = 20_000
+
+
+def status_of(folder: Path) -> Status | None:
+    """A job's status; None when there is no job yet."""
+    return read_status(folder) if JobPaths(folder).spec.exists() else None
+
+
+def is_live(status: Status | None) -> bool:
+    return status is not None and status.state in LIVE
+
+
+def show_state(status: Status) -> None:
+    """The job's state as a badge, since when or how long it took."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(t(f"state.{status.state}"), color=COLORS[status.state], width="content")
+        if status.started:
+            st.caption(_when(status), width="content")
+
+
+def show_failure(folder: Path, status: Status) -> None:
+    """Why a job failed and its log's own line; nothing for one that did not."""
+    cause = explain(last_lines(JobPaths(folder).log, LOG_LINES), status)
+    if cause is None:
+        return
+    st.error(say(f"cause.{cause.key}", language()), icon=":material/error:")
+    if cause.line:
+        st.code(cause.line, language=None, wrap_lines=True)
+
+
+def show_log(folder: Path, key: str) -> None:
+    """The log's end, or the lines of it that contain what is searched for."""
+    log = JobPaths(folder).log
+    placeholder = t("job.search.placeholder")
+    wanted = st.text_input(t("job.search"), placeholder=placeholder, key=f"search {key}").strip().lower()
+    lines = last_lines(log, SEARCHED_LINES if wanted else SHOWN_LINES)
+    found = [line for line in lines if wanted in line.lower()]
+    shown = found[-SHOWN_LINES:]
+    if wanted:
+        st.caption(t("job.found", count=len(found), looked=len(lines), shown=len(shown)))
+    else:
+        st.caption(t("job.tail", count=len(shown), path=log) if shown else t("job.no_log"))
+    if shown:
+        with st.container(height=380, border=False, autoscroll=True, key=f"log {key}"):
+            st.code("\n".join(shown), language=None, wrap_lines=True)
+
+
+def show_meters() -> None:
+    """Processor, memory and GPUs, as far in use."""
+    now, machine = meters(), this_machine()
+    with st.container(horizontal=True, key="meters"):
+        _meter(t("meter.cpu"), now.cpu, f"{now.cpu:.0%}")
+        _meter(t("meter.memory"), now.memory / machine.memory, _of(now.memory, machine.memory))
+        for gpu, (share, memory) in zip(machine.gpus, now.gpus, strict=False):
+            _meter(t("meter.gpu", index=gpu.index), share, f"{share:.0%}")
+            _meter(t("meter.gpu_memory", index=gpu.index), memory / gpu.memory, _of(memory, gpu.memory))
+
+
+def _meter(name: str, share: float, text: str) -> None:
+    st.progress(min(1.0, max(0.0, share)), text=f"{name}: {text}", width=220)
+
+
+def _of(used: int, total: int) -> str:
+    return f"{megabytes(used)} / {megabytes(total)}"
+
+
+def _when(status: Status) -> str:
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.started))
+    if status.ended is None or status.started is None:
+        return t("job.since", time=began)
+    return t("job.took", time=began, duration=duration(status.ended - status.started))

@@ -1,0 +1,141 @@
+"""A step's job on its page: which part it is at, a button that stops it, and why it failed."""
+
+import getpass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, stop
+from core.jobs.status import LIVE, State, Status
+from core.jobs.tail import last_lines
+from core.steps.step import ended_badly
+from ui.jobs.panel import COLORS, is_live, show_log, show_state, status_of
+from ui.shell.frame import ICONS, shown_errors
+from ui.shell.text import t
+
+EVERY = 1.0
+# The command has to outlive the step that it stops first.
+STOP_GRACE = 30.0
+SENTENCE_CODES = (1, 2)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job by its step's name; ``parts`` are the jobs it starts itself, one after the other.
+
+    ``share`` says how far it is (0 to 1) and in what words, once that is known. ``speaks``: the last line of
+    one that failed is a sentence for whoever reads the page, as it is of a command with parts.
+    """
+
+    name: str
+    folder: Path
+    parts: Mapping[str, Path] = field(default_factory=dict)
+    share: Callable[[], tuple[float, str] | None] = lambda: None
+    speaks: bool = False
+
+    @property
+    def status(self) -> Status | None:
+        return status_of(self.folder)
+
+
+def newest(works: Iterable[Work]) -> Work | None:
+    """The live one, else the one that ended last; of a command and its parts that is the command."""
+    known = [(work, status) for work in works if (status := work.status) is not None]
+    live = next((work for work, status in known if is_live(status)), None)
+    return live or max(known, key=lambda found: found[1].ended or 0.0, default=(None, None))[0]
+
+
+def follow_work(work: Work) -> None:
+    """Show a job; while it lives the panel follows it, and its end is the page's own rerun."""
+    live = is_live(work.status)
+
+    @st.fragment(run_every=EVERY if live else None)
+    def follow() -> None:
+        status = work.status
+        if live and not is_live(status):
+            st.rerun()
+        if status:
+            with shown_errors(), st.container(border=True, key=f"work {work.name}"):
+                _panel(work, status)
+
+    follow()
+
+
+def follow_unless_done(work: Work) -> bool:
+    """Show a job that runs, failed or was stopped; whether it runs."""
+    status = work.status
+    if status is not None and status.state is not State.finished:
+        follow_work(work)
+    return is_live(status)
+
+
+def begin(folder: Path, spec: JobSpec) -> None:
+    """Start a job and draw the page anew. Raises JobRunning, JobNotStarted."""
+    launch(folder, spec)
+    st.rerun()
+
+
+def _panel(work: Work, status: Status) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        show_state(status)
+        for name, folder in work.parts.items():
+            _part(name, _of_this_try(status, status_of(folder)))
+    if status.state in LIVE:
+        _live(work)
+    elif failure := _failure(work, status):
+        st.error(failure, icon=":material/error:")
+    elif status.state is State.stopped:
+        st.info(t("work.stopped"), icon=":material/stop_circle:")
+    with st.expander(t("work.log"), icon=":material/notes:", key=f"log {work.name}"):
+        show_log(_at(work, status), f"work {work.name}")
+
+
+def _live(work: Work) -> None:
+    st.caption(t("work.safe"))
+    if far := work.share():
+        st.progress(far[0], text=f"{far[0]:.0%} · {far[1]}")
+    if JobPaths(work.folder).stop.exists():
+        st.info(t("work.stopping"), icon=":material/hourglass_empty:")
+    elif st.button(t("work.stop"), key=f"stop {work.name}", icon=":material/stop_circle:"):
+        stop(work.folder, by=getpass.getuser(), grace=STOP_GRACE)
+        st.rerun(scope="fragment")
+
+
+def _part(name: str, status: Status | None) -> None:
+    state = status.state if status else None
+    color = COLORS[state] if state else "gray"
+    help_text = t(f"state.{state or 'none'}")
+    st.markdown(f":{color}[{ICONS[state]} {t(f'stage.{name}')}]", width="content", help=help_text)
+
+
+def _of_this_try(whole: Status, part: Status | None) -> Status | None:
+    """A part's job may still be that of an earlier try."""
+    if part is None or (part.started or 0.0) < (whole.started or 0.0):
+        return None
+    return part
+
+
+def _at(work: Work, status: Status) -> Path:
+    """The folder of the part that ran last; the job's own when it has none."""
+    begun = [folder for folder in work.parts.values() if _of_this_try(status, status_of(folder))]
+    return begun[-1] if begun else work.folder
+
+
+def _failure(work: Work, status: Status) -> str:
+    """Why it failed: the part that did, else the command's own last sentence, else what its log shows."""
+    for name, folder in work.parts.items():
+        part = _of_this_try(status, status_of(folder))
+        if part and (failure := ended_badly(name, folder, part)):
+            return failure
+    words = last_lines(JobPaths(work.folder).log, 1)
+    if (
+        (work.parts or work.speaks)
+        and status.state is State.failed
+        and status.code in SENTENCE_CODES
+        and words
+    ):
+        return words[0]
+    return ended_badly(work.name, work.folder, status)

@@ -1,0 +1,1 @@
+"""Models on their page: which there are, choosing, importing and deleting one."""

@@ -1,0 +1,1 @@
+"""Publishing on its page: what is asked, what would be sent, what a run has made."""

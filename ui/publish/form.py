@@ -1,0 +1,167 @@
+"""What is published, where to, and with whose token: what the Publish page asks."""
+
+import streamlit as st
+
+from core.errors import InvalidOption
+from core.publish import tokens
+from core.publish.facts import Facts
+from core.publish.hub import PAGES
+from core.publish.licences import is_hub_id
+from core.publish.order import QUANTS, SHARD, TOS, TWO_KEYS, WHATS, Order, Quant, To, What, by_client
+from core.steps import export
+from core.workspace.paths import RunPaths
+from ui.shell.text import t
+
+SHARDS = ("500MB", SHARD, "5GB")
+LICENCES = {"yes": st.success, "conditions": st.warning, "unknown": st.warning, "no": st.error}
+ICON = ":material/gavel:"
+HERE = ("folder", "zip")
+
+
+def order_form(run: RunPaths, facts: Facts) -> Order:
+    """Ask what and where; the choices stay when the page is left. Raises InvalidOption."""
+    what, to = _what(run), _to()
+    st.caption(t(f"page.publish.about.{what}"))
+    name = facts.base.id or facts.base.name
+    LICENCES[facts.base.allows](
+        t(f"page.publish.licence.{facts.base.allows}", base=name, licence=facts.base.licence), icon=ICON
+    )
+    base = "" if facts.base.id else _text("base", "page.publish.base", "")
+    repo, public = _repository(to, what) if to not in HERE else ("", False)
+    shard, quants = _details(what)
+    return Order(
+        what=what,
+        to=to,
+        repo=repo,
+        public=public,
+        base=base if is_hub_id(base) else None,
+        shard=shard,
+        quants=quants,
+        rehearse=by_client(what, to) and not is_hub_id(repo),
+    )
+
+
+def ready_to_send(order: Order) -> bool:
+    """Whether nothing is missing; what is, is said."""
+    if not by_client(order.what, order.to):
+        return True
+    if order.rehearse:
+        st.caption(t("page.publish.need_repo"))
+        return False
+    if tokens.read(order.to) is None:
+        st.caption(t("page.publish.need_token"))
+        return False
+    return True
+
+
+def token_field(to: To) -> None:
+    """The hub's token: asked once, never shown again."""
+    hub = t(f"hub.{to}")
+    if tokens.read(to) is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(t("page.publish.token.kept", hub=hub), width="content")
+            if st.button(t("page.publish.token.forget"), key=f"forget {to}", type="tertiary"):
+                tokens.forget(to)
+                st.rerun()
+        return
+    with st.form(f"token {to}", clear_on_submit=True, border=False):
+        help_text = t("page.publish.token.help", page=PAGES[to])
+        given = [
+            st.text_input(t(label, hub=hub), type="password", help=help_text, key=key).strip()
+            for label, key in _secrets(to)
+        ]
+        kept = st.form_submit_button(t("page.publish.token.keep"), icon=":material/key:")
+    if kept and all(given):
+        tokens.keep(to, " ".join(given))
+        st.rerun()
+
+
+def _secrets(to: To) -> tuple[tuple[str, str], ...]:
+    """What is asked for: the label's words, the field's key."""
+    if to == TWO_KEYS:
+        return ("page.publish.token.ak", f"access key of {to}"), (
+            "page.publish.token.sk",
+            f"secret key of {to}",
+        )
+    return (("page.publish.token", f"token of {to}"),)
+
+
+def _what(run: RunPaths) -> What:
+    made = {artefact.kind for artefact in export.artefacts(run)}
+    offered = [
+        what
+        for what in WHATS
+        if (what == "adapter" and what in made) or (what != "adapter" and "merged" in made)
+    ]
+    return st.segmented_control(
+        t("page.publish.what"),
+        offered,
+        format_func=lambda known: t(f"page.publish.what.{known}"),
+        default="merged" if "merged" in offered else offered[0],
+        required=True,
+        key="publish_what",
+        persist_state="session",
+    )
+
+
+def _to() -> To:
+    return st.segmented_control(
+        t("page.publish.to"),
+        list(TOS),
+        format_func=place_name,
+        default="folder",
+        required=True,
+        key="publish_to",
+        persist_state="session",
+    )
+
+
+def place_name(to: To) -> str:
+    """What a place to publish is called."""
+    return t(f"page.publish.to.{to}" if to in HERE else f"hub.{to}")
+
+
+def _repository(to: To, what: What) -> tuple[str, bool]:
+    sent = by_client(what, to)
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        repo = _text("repo", "page.publish.repo", "OWNER/NAME", t("page.publish.repo.help"))
+    with right:
+        public = sent and st.toggle(
+            t("page.publish.public"),
+            key="publish_public",
+            help=t("page.publish.public.help"),
+            persist_state="session",
+        )
+    if sent:
+        token_field(to)
+    return repo, public
+
+
+def _text(name: str, label: str, placeholder: str, help_text: str | None = None) -> str:
+    return st.text_input(
+        t(label), key=f"publish_{name}", placeholder=placeholder, help=help_text, persist_state="session"
+    ).strip()
+
+
+def _details(what: What) -> tuple[str, tuple[Quant, ...]]:
+    shard, quants = SHARD, Order("merged").quants
+    if what in {"merged", "app"}:
+        shard = st.select_slider(
+            t("page.publish.shard"), SHARDS, SHARD, key="publish_shard", persist_state="session", width=320
+        )
+    if what == "gguf":
+        quants = tuple(
+            st.pills(
+                t("page.publish.quants"),
+                QUANTS,
+                selection_mode="multi",
+                default=list(quants),
+                help=t("page.publish.quants.help"),
+                key="publish_quants",
+                persist_state="session",
+            )
+        )
+        if not quants:
+            raise InvalidOption(message=t("publish.wrong.quants", known=", ".join(QUANTS)), help="")
+    return shard, quants

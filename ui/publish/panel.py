@@ -1,0 +1,209 @@
+"""What would be sent: the card, the files with their sizes, what should not leave, and the proof."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from core.errors import TuneboardError
+from core.jobs.job import JobPaths, read_spec
+from core.jobs.status import State
+from core.jobs.tail import last_lines
+from core.publish import bundle, card, command
+from core.publish.facts import Facts
+from core.publish.order import HUBS, WHATS, Order, by_client
+from core.publish.places import read_places
+from core.steps.step import megabytes
+from core.wording import say
+from core.workspace.files import write_text
+from core.workspace.paths import PublishPaths, RunPaths
+from ui.jobs.panel import is_live
+from ui.jobs.step import Work, follow_work
+from ui.publish.form import place_name
+from ui.shell.text import language, t
+
+SENDING = ("send", "fetch", "arrival")
+PARTS = ("gguf", "shard", *SENDING)
+_PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
+
+
+def work_of(run: RunPaths) -> Work:
+    """The job that publishes, with the jobs that its order makes it start."""
+    folder = run.job("publish")
+    asked = read_spec(folder).command if JobPaths(folder).spec.exists() else ()
+    wanted = [(what, to) for what in WHATS for to in HUBS if {f"--what={what}", f"--to={to}"} <= {*asked}]
+    sends = any(by_client(*one) for one in wanted) and "--dry-run" not in asked
+    parts = [*(["gguf"] if "--what=gguf" in asked else []), *(SENDING if sends else ())]
+    jobs = {part: run.job(part) for part in parts}
+    return Work("publish", folder, jobs, share=lambda: _share(run), speaks=True)
+
+
+def _share(run: RunPaths) -> tuple[float, str] | None:
+    """How far the command is, by the last line that says so."""
+    for line in reversed(last_lines(JobPaths(run.job("publish")).log, 60)):
+        if match := _PROGRESS.match(line):
+            return int(match[1]) / 100, match[2]
+    return None
+
+
+def card_editor(run: RunPaths, order: Order, facts: Facts) -> None:
+    """The card as it will be sent, to be changed; read only when it is looked at."""
+    box = st.expander(t("page.publish.card"), icon=":material/description:", key="card", on_change="rerun")
+    if not box.open:
+        return
+    own = PublishPaths(run).card(order.what)
+    with box:
+        if own.exists():
+            st.info(t("page.publish.card.edited"), icon=":material/edit:")
+        text = st.text_area(
+            t("page.publish.card.text"),
+            _text_of(run, order, facts),
+            height=420,
+            key=f"card {order.what} {order.repo} {_stamp(run, order)}",
+        )
+        with st.container(horizontal=True):
+            if st.button(t("page.publish.card.save"), icon=":material/save:", key="save card"):
+                _save(run, order, text)
+            if own.exists() and st.button(t("page.publish.card.drop"), key="drop card"):
+                own.unlink()
+                st.rerun()
+        if st.toggle(t("page.publish.card.preview"), key="preview card"):
+            with st.container(border=True, height=420):
+                st.markdown(re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL).replace("![", "["))
+
+
+def _text_of(run: RunPaths, order: Order, facts: Facts) -> str:
+    """Even a card that would be refused is shown: it is mended here."""
+    own = PublishPaths(run).card(order.what)
+    if own.exists():
+        return own.read_text(encoding="utf-8", errors="replace")
+    return card.write_card(facts, card.Page(order.what, order.repo))
+
+
+def _save(run: RunPaths, order: Order, text: str) -> None:
+    if wrong := card.check_card(text):
+        st.error(say("error.card_refused", language(), reason=wrong), icon=":material/error:")
+        return
+    write_text(PublishPaths(run).card(order.what), text)
+    st.rerun()
+
+
+def _stamp(run: RunPaths, order: Order) -> float:
+    own = PublishPaths(run).card(order.what)
+    return own.stat().st_mtime if own.exists() else 0.0
+
+
+def show_bundle(run: RunPaths, order: Order) -> None:
+    """The files with sizes, and what was found in them."""
+    made = bundle.read_bundle(run, order.what)
+    if made is None:
+        return
+    found = bundle.read_findings(run, order.what)
+    if found:
+        st.error(t("page.publish.not_clean"), icon=":material/privacy_tip:")
+        st.dataframe(
+            [{"": say(f"personal.{one.kind}", language(), file=one.file, text=one.text)} for one in found]
+        )
+    title = t("page.publish.files", count=len(made.files), size=megabytes(made.size))
+    with st.expander(title, icon=":material/folder_zip:", key="bundle"):
+        if not found:
+            st.caption(t("page.publish.clean"))
+        rows = [
+            {t("file.name"): f.name, t("file.size"): megabytes(f.size), "SHA-256": f.sha256 or "–"}
+            for f in made.files
+        ]
+        st.dataframe(rows, hide_index=True)
+
+
+def follow(run: RunPaths) -> bool:
+    """The job's panel with how far it is; whether it is at work."""
+    work = work_of(run)
+    status = work.status
+    if status is None:
+        return False
+    live = is_live(status)
+    if live or status.state is not State.finished:
+        follow_work(work)
+    elif result := command.result_of(run):
+        show_result(result)
+    return live
+
+
+def show_result(result: dict[str, Any]) -> None:
+    """Where it is now, and what was found of it."""
+    if trials := result.get("llama_cpp"):
+        show_trials(trials)
+    if not result.get("sent"):
+        return
+    st.success(t("page.publish.done", where=result["where"]), icon=":material/check_circle:")
+    if commands := result.get("next"):
+        st.markdown(t("page.publish.by_git"))
+        st.code(commands, "shell")
+    if proof := result.get("proof"):
+        show_proof(proof)
+
+
+def show_trials(trials: list[dict[str, Any]]) -> None:
+    """GGUF files as llama.cpp reads them."""
+    st.caption(t("page.publish.llama"))
+    rows = [
+        {
+            t("page.publish.llama.file"): one["file"],
+            t("page.publish.llama.loaded"): one["loaded"],
+            t("page.publish.llama.prompt"): one["same_prompt"],
+            t("page.publish.llama.answer"): one["answer"],
+        }
+        for one in trials
+    ]
+    st.dataframe(rows, hide_index=True)
+
+
+def show_proof(proof: dict[str, Any]) -> None:
+    """What was fetched back, asked beside the model here."""
+    if not proof["ok"]:
+        st.error(t("page.publish.proof.bad"), icon=":material/error:")
+    elif proof["exact"]:
+        st.success(t("page.publish.proof.ok", files=proof["files"]), icon=":material/verified:")
+    else:
+        st.info(t("page.publish.proof.rounded", files=proof["files"]), icon=":material/verified:")
+    rows = [
+        {
+            t("page.publish.proof.same"): row["same_prompt"] and row["same"],
+            t("result.question"): row["question"],
+            t("page.publish.proof.here"): row["here"],
+            t("page.publish.proof.there"): row["there"],
+        }
+        for row in proof["rows"]
+    ]
+    if rows:
+        st.dataframe(rows, hide_index=True)
+    for name in proof["changed"]:
+        st.code(name, language=None)
+
+
+def show_places(run: RunPaths) -> None:
+    """Where it is published, the newest first."""
+    places = read_places(run)
+    if not places:
+        return
+    title = t("page.publish.places", count=len(places))
+    with st.expander(title, icon=":material/public:", key="places"):
+        rows = [
+            {
+                t("page.publish.places.what"): t(f"page.publish.what.{place.what}"),
+                t("page.publish.places.to"): place_name(place.to),
+                t("page.publish.places.where"): place.where,
+                t(
+                    "page.publish.places.when"
+                ): f"{datetime.fromisoformat(place.at).astimezone():%Y-%m-%d %H:%M}",
+                t("page.publish.places.proved"): place.ok,
+            }
+            for place in places
+        ]
+        st.dataframe(rows, hide_index=True)
+
+
+def describe(error: TuneboardError) -> None:
+    """An order that cannot be given yet, in a sentence."""
+    st.warning(error.text(language()), icon=":material/edit:")

@@ -1,0 +1,88 @@
+"""The whole chain as it runs: each stage turning done, how long it still takes, and what came out."""
+
+import getpass
+
+import streamlit as st
+
+from core.jobs.status import LIVE, State
+from core.pipeline import chain
+from core.pipeline.chain import Progress, Stage
+from core.runs import read_run
+from core.workspace.files import read_record
+from core.workspace.paths import RunPaths, Workspace
+from ui.config.smaller import offer_smaller
+from ui.runs.table import shown
+from ui.shell.frame import ICONS, go_to, shown_errors
+from ui.shell.text import t
+
+EVERY = 2.0
+COLORS = {State.finished: "green", State.running: "blue", State.failed: "red", State.lost: "red"}
+
+
+def chain_panel(workspace: Workspace, run: RunPaths) -> None:
+    """Show the chain of ``run``; it follows by itself while the chain lives."""
+    live = chain.read_progress(workspace, run).live
+
+    @st.fragment(run_every=EVERY if live else None)
+    def follow() -> None:
+        with shown_errors():
+            progress = chain.read_progress(workspace, run)
+            if live and not progress.live:
+                st.rerun()
+            with st.container(border=True, key="chain"):
+                _panel(workspace, run, progress)
+
+    follow()
+
+
+def _panel(workspace: Workspace, run: RunPaths, progress: Progress) -> None:
+    title = read_run(run).title
+    st.subheader(t(f"chain.title.{_kind(progress)}", name=title), anchor=False)
+    if progress.live:
+        text = t("chain.left", left=progress.left) if progress.left != "?" else t("chain.starting")
+        st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
+    st.markdown("  \n".join(map(_stage, progress.stages)))
+    if progress.live:
+        st.caption(t("chain.safe"))
+        if st.button(t("chain.stop"), key="chain_stop", icon=":material/stop_circle:"):
+            chain.halt(run, getpass.getuser())
+            st.rerun()
+    elif progress.state is State.finished:
+        _result(run)
+    else:
+        _go_on(workspace, run)
+
+
+def _kind(progress: Progress) -> str:
+    if progress.live:
+        return "live"
+    return progress.state.value if progress.state in {State.finished, State.stopped} else "failed"
+
+
+def _stage(stage: Stage) -> str:
+    color = COLORS.get(stage.state, "gray") if stage.state else "gray"
+    note = f" · {stage.note}" if stage.note and stage.state in LIVE else ""
+    return f":{color}[{ICONS[stage.state]} {t(f'stage.{stage.name}')}]{note}"
+
+
+def _result(run: RunPaths) -> None:
+    """What was measured, and the way to the chat."""
+    result = read_record(run.result) or {}
+    with st.container(horizontal=True, gap="medium"):
+        for measure in ("learned", "kept", "leaked"):
+            text = shown(measure, result.get(measure))
+            st.metric(t(f"runs.{measure}"), text, help=t(f"chain.{measure}.help"), width="content")
+    with st.container(horizontal=True, key="chain_next"):
+        if st.button(t("chain.to_chat"), key="chain_chat", type="primary", icon=":material/chat:"):
+            go_to("chat", run)
+        if st.button(t("chain.to_compare"), key="chain_compare", icon=":material/compare:"):
+            go_to("compare", run)
+
+
+def _go_on(workspace: Workspace, run: RunPaths) -> None:
+    if why := chain.failure(workspace, run):
+        st.error(why, icon=":material/error:")
+    kind = "secondary" if offer_smaller(workspace, run) else "primary"
+    if st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):
+        chain.go_on(run)
+        st.rerun()

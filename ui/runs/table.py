@@ -1,0 +1,137 @@
+"""The workspace's runs: what they are doing, how their loss went, and opening, naming and deleting one."""
+
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from core.errors import NoSuchRun
+from core.jobs.spark import spark
+from core.jobs.status import LIVE, State
+from core.runs import Run, delete, list_runs, made_at, rename
+from core.workspace.paths import RunPaths, Workspace
+from ui.shell.frame import Here, choose_run, shown_errors
+from ui.shell.text import t
+
+EVERY = 5.0
+TITLE_LENGTH = 80
+MARKS = {
+    State.finished: "✓",
+    State.running: "●",
+    State.waiting: "○",
+    State.failed: "✗",
+    State.lost: "✗",
+    State.stopped: "■",
+}
+
+
+def run_list(here: Here) -> None:
+    """The list; it follows by itself while any run lives."""
+    st.subheader(t("runs.title"), anchor=False)
+    if not (runs := list_runs(here.workspace)):
+        st.caption(t("page.start.no_runs"))
+        return
+    live = any(run.state in LIVE for run in runs)
+    fresh = iter([runs])  # the first look is this page's own; a repeated one has to look again
+
+    @st.fragment(run_every=EVERY if live else None)
+    def follow() -> None:
+        with shown_errors():
+            _table(here, next(fresh, None) or list_runs(here.workspace))
+
+    follow()
+
+
+def _table(here: Here, runs: list[Run]) -> None:
+    picked = st.dataframe(
+        [_row(here.workspace, run) for run in runs],
+        hide_index=True,
+        column_config={
+            "title": st.column_config.TextColumn(t("runs.name"), width="medium"),
+            "state": st.column_config.TextColumn(t("runs.state"), width="small"),
+            "loss": st.column_config.LineChartColumn(t("runs.loss"), width="small"),
+            "age": st.column_config.TextColumn(t("runs.age"), width="small"),
+            "learned": st.column_config.TextColumn(t("runs.learned"), width="small"),
+            "kept": st.column_config.TextColumn(t("runs.kept"), width="small"),
+            "leaked": st.column_config.TextColumn(t("runs.leaked"), width="small"),
+        },
+        on_select="rerun",
+        selection_mode="single-row",
+        key="runs",
+        alt=t("runs.title"),
+    )
+    rows = [row for row in picked.selection.rows if row < len(runs)]
+    if rows:
+        _actions(here, runs[rows[0]])
+    else:
+        st.caption(t("runs.pick"))
+
+
+def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
+    return {
+        "title": run.title,
+        "state": f"{MARKS[run.state]} {t(f'state.{run.state.value}')}",
+        "loss": spark(RunPaths(workspace.runs / run.run).work_dir),
+        "age": age(run.run, datetime.now()),
+        "learned": shown("learned", run.learned),
+        "kept": shown("kept", run.kept),
+        "leaked": shown("leaked", run.leaked),
+    }
+
+
+def shown(measure: str, value: float | None) -> str:
+    """A measured number: a share in percent, how often it leaked as a count, a dash before it is known."""
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if measure == "leaked" else f"{value:.0%}"
+
+
+def age(run_id: str, now: datetime) -> str:
+    """How long ago a run was made, in the largest unit that counts."""
+    if (made := made_at(run_id)) is None:
+        return "–"
+    minutes = max(0, int((now - made).total_seconds()) // 60)
+    if minutes < 60:
+        return t("age.minutes", count=minutes)
+    return t("age.hours", count=minutes // 60) if minutes < 48 * 60 else t("age.days", count=minutes // 1440)
+
+
+def _actions(here: Here, run: Run) -> None:
+    """What can be done with the picked run. Two people may look at it: it may be gone meanwhile."""
+    try:
+        paths = here.workspace.run(run.run)
+    except NoSuchRun:
+        st.rerun()
+    with st.container(horizontal=True, key="run_actions"):
+        if st.button(t("runs.open"), key="run_open", icon=":material/folder_open:", type="primary"):
+            choose_run(paths)
+            st.rerun()
+        with st.popover(t("runs.rename"), icon=":material/edit:", key="run_rename"):
+            _rename(paths, run)
+        with st.popover(
+            t("runs.delete"), icon=":material/delete:", key="run_delete", disabled=run.state in LIVE
+        ):
+            _delete(here, paths, run)
+        if run.state in LIVE:
+            st.caption(t("runs.live"))
+
+
+def _rename(paths: RunPaths, run: Run) -> None:
+    with st.form("rename", border=False):
+        title = st.text_input(
+            t("runs.new_name"), run.title, key=f"title_{run.run}", max_chars=TITLE_LENGTH, required=True
+        )
+        if st.form_submit_button(t("runs.save"), key="rename_save") and title and title.strip():
+            rename(paths, title)
+            st.rerun()
+
+
+def _delete(here: Here, paths: RunPaths, run: Run) -> None:
+    st.markdown(t("runs.really", run=run.run))
+    if st.button(
+        t("runs.delete_now"), key="run_delete_now", type="primary", icon=":material/delete_forever:"
+    ):
+        delete(here.workspace, paths)
+        if here.run and here.run.id == run.run:
+            choose_run(None)
+        st.rerun()

@@ -1,0 +1,91 @@
+"""What the server does once: its log, who may come in, and the address a person opens."""
+
+import getpass
+import logging
+import os
+import sys
+import threading
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from logging.handlers import RotatingFileHandler
+
+from streamlit import config
+
+from core.cli.serve import ACCESS_VARIABLE, BROWSER_VARIABLE, PASSWORD_VARIABLE
+from core.errors import TuneboardError
+from core.wording import say
+from core.workspace.paths import Workspace
+from ui.shell.access import Access, is_loopback
+
+LOG_BYTES = 1_000_000
+
+
+def access() -> Access:
+    """How one comes in, as the command line said; by a token of its own when nothing was said.
+
+    Ends the program when nobody would be kept out of a server that others reach.
+    """
+    wanted = os.environ.get(ACCESS_VARIABLE, "token")
+    if wanted == "none":
+        if not is_loopback(config.get_option("server.address") or ""):
+            sys.exit(say("serve.open_to_all"))
+        return Access()
+    if wanted == "password":
+        return Access(password=_password())
+    return Access.by_token()
+
+
+def _password() -> str:
+    # Taken out of the environment, which every job inherits.
+    if password := os.environ.pop(PASSWORD_VARIABLE, ""):
+        return password
+    if sys.stdin.isatty() and (password := getpass.getpass(f"{say('serve.ask_password')} ")):
+        return password
+    sys.exit(say("serve.no_password"))
+
+
+def base_path() -> str:
+    """The path a proxy puts before every route; empty without one."""
+    return str(config.get_option("server.baseUrlPath") or "").strip("/")
+
+
+def keep_log() -> None:
+    """Write what fails to the workspace's log. Ends the program when the workspace cannot be written."""
+    workspace = Workspace.of()
+    try:
+        workspace.prepare()
+    except TuneboardError as error:
+        sys.exit(error.text())
+    handler = RotatingFileHandler(workspace.log, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("tuneboard")
+    logger.handlers = [handler]
+    logger.propagate = False
+
+
+def address(known: Access) -> str:
+    """What a person opens, with the token."""
+    host = config.get_option("server.address") or "127.0.0.1"
+    host = f"[{host}]" if ":" in host else host
+    path = f"{base_path()}/" if base_path() else ""
+    token = f"?token={known.token}" if known.token else ""
+    return f"http://{host}:{config.get_option('server.port')}/{path}{token}"
+
+
+def greet(known: Access) -> object:
+    """What the server says and does when it is ready."""
+
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        url = address(known)
+        port = config.get_option("server.port")
+        print(f"\n{say('serve.ready', url=url, port=port, workspace=Workspace.of().root)}\n", flush=True)
+        # Only where there is a screen: over ssh a text browser would take the terminal.
+        if os.environ.pop(BROWSER_VARIABLE, "") and os.environ.get(
+            "DISPLAY", os.environ.get("WAYLAND_DISPLAY")
+        ):
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        yield
+
+    return lifespan

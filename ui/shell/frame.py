@@ -1,0 +1,161 @@
+"""The frame of every page: title, language, where the current run stands, and how errors are shown."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from core.errors import NoSuchRun, TuneboardError
+from core.jobs.status import LIVE, State
+from core.runs import next_step, read_run, standing
+from core.workspace.paths import PROJECT, RunPaths, Workspace
+from ui.shell.text import language, language_switch, t
+
+STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
+ICONS: dict[State | None, str] = {
+    State.finished: ":material/check_circle:",
+    State.running: ":material/progress_activity:",
+    State.waiting: ":material/hourglass_empty:",
+    State.failed: ":material/error:",
+    State.lost: ":material/error:",
+    State.stopped: ":material/stop_circle:",
+    None: ":material/radio_button_unchecked:",
+}
+# Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar.
+STYLE = "<style>.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}</style>"
+STRIP_EVERY = 5.0
+LOG = logging.getLogger("tuneboard")
+# Streamlit answers the second press of a double click in a second thread while the first still starts a run.
+STARTING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where a page is: the workspace, and the run it is about if one was made or opened."""
+
+    workspace: Workspace
+    run: RunPaths | None
+
+
+def page(step: str) -> Page:
+    """The page of a step, for links and for the router."""
+    file = PROJECT / "pages" / f"{STEPS.index(step)}_{step}.py"
+    return st.Page(file, title=t(f"page.{step}.title"), url_path=step, default=step == "start")
+
+
+def open_page(step: str) -> Here:
+    """Draw the frame; every page calls this first."""
+    workspace = Workspace.of()
+    here = Here(workspace, _current_run(workspace))
+    st.html(STYLE)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        heading = t("frame.title") if step == "start" else t(f"page.{step}.title")
+        st.title(heading, anchor=False, width="content")
+        language_switch()
+    st.caption(t(f"page.{step}.lead"))
+    _strip(here, step)
+    return here
+
+
+def need_run(here: Here, step: str) -> RunPaths:
+    """The current run; without one, a friendly word and a link instead of the rest of the page."""
+    if here.run is None:
+        st.info(t("frame.no_run", step=t(f"page.{step}.title")), icon=":material/info:")
+        link_to("start", t("frame.to_start"), None)
+        st.stop()
+    return here.run
+
+
+def link_to(step: str, label: str, run: RunPaths | None, icon: str = ":material/arrow_forward:") -> None:
+    """A link to a step's page that keeps the run and the language."""
+    st.page_link(page(step), label=label, icon=icon, query_params=_address(run))
+
+
+def go_to(step: str, run: RunPaths | None) -> NoReturn:
+    """Leave for a step's page with this run and language."""
+    st.switch_page(page(step), query_params=_address(run))
+
+
+def choose_run(run: RunPaths | None) -> None:
+    """Make ``run`` the current one, in the session and in the address."""
+    st.session_state["run"] = run.id if run else None
+    if run:
+        st.query_params["run"] = run.id
+    else:
+        st.query_params.pop("run", None)
+
+
+@contextmanager
+def shown_errors() -> Iterator[None]:
+    """Show what fails inside as one sentence; details of what nobody foresaw go to the log."""
+    try:
+        yield
+    except TuneboardError as error:
+        st.error(error.text(language()), icon=":material/error:")
+    except Exception as error:
+        show_unforeseen(error)
+
+
+def show_unforeseen(error: Exception) -> bool:
+    """Log an error with its traceback; the page gets a sentence that says where. Returns True."""
+    LOG.error("a page failed", exc_info=error)
+    st.error(t("frame.failed", log=Workspace.of().log), icon=":material/error:")
+    return True
+
+
+def _current_run(workspace: Workspace) -> RunPaths | None:
+    """The address decides, so that a link opens its run; then what the session had open."""
+    asked = st.query_params.get("run") or st.session_state.get("run")
+    if not asked:
+        return None
+    try:
+        run = workspace.run(asked)
+    except NoSuchRun as error:
+        choose_run(None)
+        st.warning(error.text(language()))
+        return None
+    choose_run(run)
+    return run
+
+
+def _address(run: RunPaths | None) -> dict[str, str]:
+    known = {"run": run.id if run else None, "lang": st.query_params.get("lang")}
+    return {name: value for name, value in known.items() if value}
+
+
+def _strip(here: Here, step: str) -> None:
+    """The steps as links, each with its state; it follows a live run by itself."""
+    live = here.run is not None and any(state in LIVE for state in standing(here.run).values())
+
+    @st.fragment(run_every=STRIP_EVERY if live else None)
+    def follow() -> None:
+        found = standing(here.run) if here.run else {}
+        _links(here, step, found)
+        if live and not any(state in LIVE for state in found.values()):
+            st.rerun()
+
+    follow()
+
+
+def _links(here: Here, step: str, found: dict[str, State | None]) -> None:
+    coming = next_step(found) if here.run else None
+    with st.container(horizontal=True, gap="small", key="strip"):
+        for known in STEPS:
+            title = t(f"page.{known}.title")
+            label = f"**{title}**" if known == step else title
+            st.page_link(
+                page(known),
+                label=f":primary[{label}]" if known == coming else label,
+                icon=":material/home:" if known == "start" else ICONS[found.get(known)],
+                # What the icon says, for whoever cannot see it.
+                help=t(f"state.{found[known].value}") if found.get(known) else None,
+                query_params=_address(here.run),
+            )
+    if here.run:
+        about = read_run(here.run)
+        st.caption(t("frame.run", name=about.title, run=about.run))
