@@ -81,7 +81,7 @@ def test_a_full_disk_names_the_file(file: Path, limit: int) -> None:
     program = """
 import resource, sys
 from pathlib import Path
-from core.files import write_text
+from core.workspace.files import write_text
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 try:
     write_text(Path(sys.argv[1]), "x" * 1_000_000)
