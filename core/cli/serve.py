@@ -1,6 +1,7 @@
 """Start the dashboard: choose a port, then become Streamlit's server on ``app.py``.
 
-The server makes its own token (``ui/shell/access.py``): no secret passes through arguments or is kept in a file.
+The server makes its own token (``ui/shell/access.py``): no secret passes through arguments or is kept in a
+file.
 """
 
 import argparse
