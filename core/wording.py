@@ -1,4 +1,8 @@
-"""Every sentence a person reads, looked up by key in ``locales/en.json`` and ``locales/zh.json``."""
+"""Every sentence a person reads, looked up by key in ``locales/en.json`` and ``locales/zh.json``.
+
+A sentence names its values as ``str.format`` does; ``{count|row|rows}`` writes the first word when
+``count`` is one and the second otherwise: ``{count} {count|row|rows}`` is "1 row" and "2 rows".
+"""
 
 import json
 import os
@@ -20,10 +24,24 @@ def sentences(language: Language) -> dict[str, str]:
     return loaded
 
 
+class _Values(dict[str, object]):
+    """The values of a sentence, and the words that follow their number (``count|row|rows``)."""
+
+    def __missing__(self, field: str) -> str:
+        name, *forms = field.split("|")
+        if len(forms) != 2 or name not in self:
+            raise KeyError(field)
+        return forms[str(self[name]) != "1"]
+
+
 def say(key: str, language: Language | None = None, /, **values: object) -> str:
     """The sentence ``key`` with its values filled in, in ``language`` (by default the one of
-    whoever asked: a page's, else the terminal's)."""
-    return sentences(language or spoken_language())[key].format(**values)
+    whoever asked: a page's, else the terminal's).
+
+    Raises:
+        KeyError: there is no such sentence, or one of its values is missing.
+    """
+    return sentences(language or spoken_language())[key].format_map(_Values(values))
 
 
 def spoken_language() -> Language:

@@ -49,7 +49,8 @@ CHECKS = {
 
 
 def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    """The values a sentence names; ``{count|row|rows}`` names ``count``."""
+    return {name.partition("|")[0] for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
 def calls() -> Iterator[tuple[Path, ast.Call, str]]:
@@ -95,7 +96,7 @@ def test_the_same_values_and_another_language(key: str) -> None:
                 text == text.strip() or key in {"row.separator", "row.list", "cli.usage", "endpoint.ask_key"}
             )
         )
-    words = re.sub(r"\{\w+\}", "", EN[key])
+    words = re.sub(r"\{[^}]+\}", "", EN[key])
     if re.search("[a-z]{3}", words) and key not in PROPER_NAMES:
         assert re.search("[\u4e00-\u9fff]", ZH[key]), "not translated"
     assert not re.search("[\u4e00-\u9fff]", EN[key])
@@ -242,6 +243,29 @@ def test_the_terminal_s_language(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert terminal_language() == language
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0 rows"), (1, "1 row"), ("1", "1 row"), (2, "2 rows"), (11, "11 rows"), ("1,001", "1,001 rows")],
+)
+def test_a_word_follows_its_number(count: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EN, "row.problem", "{count} {count|row|rows}")
+    assert say("row.problem", "en", count=count) == said
+
+
+@pytest.mark.parametrize("text", ["{row|one|more}", "{count|one}", "{count|one|two|three}", "{number}"])
+def test_a_value_that_is_missing_is_not_passed_over(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EN, "row.problem", text)
+    with pytest.raises(KeyError):
+        say("row.problem", "en", count=1)
+
+
+def test_only_english_has_two_forms() -> None:
+    assert not [key for key in ZH if "|" in "".join(re.findall(r"\{[^}]+\}", ZH[key]))]
+    for key in EN:
+        for field in re.findall(r"\{(\w+\|[^}]*)\}", EN[key]):
+            assert field.count("|") == 2 and not re.search(r"[.:!\[]", field), key
 
 
 def test_values_are_never_taken_for_placeholders() -> None:
