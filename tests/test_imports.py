@@ -53,6 +53,14 @@ def test_the_contracts_are_kept(tmp_path: Path) -> None:
     assert "0 broken" in done.stdout
 
 
+@pytest.mark.parametrize("room", ["core", "ui"])
+def test_every_folder_of_modules_is_a_package(room: str) -> None:
+    """One without ``__init__.py`` imports as well, and the rules above do not see it."""
+    folders = {path.parent for path in (PROJECT / room).rglob("*.py")}
+    files = [str(folder.relative_to(PROJECT) / "__init__.py") for folder in sorted(folders)]
+    assert [file for file in files if not (PROJECT / file).exists()] == []
+
+
 @pytest.mark.parametrize("path", CORE, ids=name)
 def test_what_a_module_imports(path: Path) -> None:
     tops = {module.split(".")[0] for module in imported(path)}

@@ -1,0 +1,1 @@
+"""Where everything lies: every path, and files that are never half-written."""
