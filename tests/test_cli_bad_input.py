@@ -85,15 +85,15 @@ CASES: dict[str, Case] = {
     "nothing to export": (plain("export"), 2, ("run", "needed", "scripts/run export --help")),
     "no such language": (named("--language", "fr"), 2, ("--language takes one of", "en", "zh")),
     "system prompt forgotten": (named("--system", "--json"), 2, ("--system", "needs a value")),
-    "no such run": (named("--run", "../x"), 2, ("There is no run ../x", "scripts/run runs")),
+    "no such run": (named("--run", "../x"), 2, ("No run ../x", "scripts/run runs")),
     **{
-        f"name: {what}": (plain("data", "--name", name), 2, ("name cannot be taught", "for example"))
+        f"name: {what}": (plain("data", "--name", name), 2, ("name cannot be used", "for example"))
         for what, name in NAMES.items()
     },
     # data
-    "no such data": (named("--data", "PLACE/no.json"), 2, ("There is no file", "PLACE/no.json", "--data")),
+    "no such data": (named("--data", "PLACE/no.json"), 2, ("No file", "PLACE/no.json", "--data")),
     "data is a folder": (named("--data", "PLACE"), 2, ("PLACE", "no conversations")),
-    "data is a device": (named("--data", "/dev/zero"), 2, ("/dev/zero", "not a plain file")),
+    "data is a device": (named("--data", "/dev/zero"), 2, ("/dev/zero", "not a regular file")),
     "data is nothing": (named("--data", "/dev/null"), 2, ("/dev/null", "JSON")),
     "data below a file": (named("--data", "/etc/passwd/x"), 2, ("/etc/passwd/x",)),
     "data name too long": (named("--data", "x" * 5000), 2, ("too long",)),
@@ -102,19 +102,19 @@ CASES: dict[str, Case] = {
     "a picture": (with_data(b"\x89PNG\r\n\x1a\n\0"), 2, ("PNG", "数据 a.json")),
     "no mapping": (named("--column", "x"), 2, ("--column x", "assistant")),
     "nothing to check": (plain("data", "check"), 2, ("FILE", "scripts/run data check --help")),
-    "check no file": (plain("data", "check", "PLACE/no.json"), 2, ("There is no file", "PLACE/no.json")),
-    "check no model": (plain("data", "check", "x", "--model", "PLACE/m"), 2, ("There is no model",)),
+    "check no file": (plain("data", "check", "PLACE/no.json"), 2, ("No file", "PLACE/no.json")),
+    "check no model": (plain("data", "check", "x", "--model", "PLACE/m"), 2, ("No model",)),
     "no length": (plain("data", "check", "x", "--max-length", "0"), 2, ("--max-length", "from 1")),
     "empty file": (with_data(b""), 2, ("no conversations", "数据 a.json")),
     "empty list": (with_data(b"[]"), 2, ("no conversations", "数据 a.json")),
     "wrong rows": (with_data(b'[{"messages": []}, 5]'), 2, ("2 problems", "row 1", "row 2", "data check")),
     "deep nesting": (with_data(b"[" * 500_000), 2, ("nested too deeply", "数据 a.json")),
     # models
-    "no such model": (named("--model", "PLACE/m"), 2, ("There is no model", "PLACE/m", "--model")),
-    "model of nobody": (named("--model", "~nobody-here/m"), 2, ("There is no model", "~nobody-here/m")),
-    "model name too long": (named("--model", "x" * 5000), 2, ("There is no model",)),
-    "model is a file": (named("--model", "/etc/passwd"), 2, ("There is no model", "/etc/passwd")),
-    "model not UTF-8": (named("--model", os.fsdecode(b"/\xff")), 2, ("There is no model",)),
+    "no such model": (named("--model", "PLACE/m"), 2, ("No model", "PLACE/m", "--model")),
+    "model of nobody": (named("--model", "~nobody-here/m"), 2, ("No model", "~nobody-here/m")),
+    "model name too long": (named("--model", "x" * 5000), 2, ("No model",)),
+    "model is a file": (named("--model", "/etc/passwd"), 2, ("No model", "/etc/passwd")),
+    "model not UTF-8": (named("--model", os.fsdecode(b"/\xff")), 2, ("No model",)),
     "empty model folder": (named("--model", "PLACE"), 2, ("PLACE", "no config.json")),
     "an adapter": (
         with_model(lambda f: (f / "config.json").rename(f / "adapter_config.json")),
@@ -152,12 +152,12 @@ CASES: dict[str, Case] = {
         f"no such run: {step}": (
             plain(step, "20260101-no"),
             2,
-            ("There is no run 20260101-no", "scripts/run runs"),
+            ("No run 20260101-no", "scripts/run runs"),
         )
         for step in ("train", "convert", "merge", "ask")
     },
-    "a run outside": (plain("train", "../../etc"), 2, ("There is no run ../../etc",)),
-    "a run of nothing": (plain("train", ""), 2, ("There is no run",)),
+    "a run outside": (plain("train", "../../etc"), 2, ("No run ../../etc",)),
+    "a run of nothing": (plain("train", ""), 2, ("No run",)),
 }
 
 

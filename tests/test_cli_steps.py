@@ -36,7 +36,7 @@ def test_a_step_before_its_time(workspace: Workspace, run: RunPaths) -> None:
     for step, lacks, first in STEPS:
         done = cli(step, run.id, "--workspace", workspace.root, "--json", cwd=workspace.root)
         assert done.returncode == 2 and "Traceback" not in done.stderr and done.stdout == ""
-        assert f"{lacks} is not in {run.root}" in done.stderr and f'"{first}" first' in done.stderr
+        assert f"{lacks} is missing in {run.root}" in done.stderr and f'"{first}" first' in done.stderr
         assert done.stderr.count("\n") == 1
 
 

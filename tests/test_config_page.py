@@ -22,7 +22,7 @@ from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
 
-EITHER = "give either iterations or epochs, and leave the other empty"
+EITHER = "set either iterations or epochs and leave the other empty"
 
 
 @pytest.fixture

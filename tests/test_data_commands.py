@@ -85,17 +85,17 @@ def test_a_set_made_by_hand(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("versions", "nobody"), "no data set nobody"),
-        (("identity", "s", "--name", "a\nb"), "cannot be taught"),
+        (("versions", "nobody"), "No data set named nobody"),
+        (("identity", "s", "--name", "a\nb"), "cannot be used"),
         (("identity", "s", "--name", "a", "--persona", "king"), "--persona takes one of"),
         (("identity", "s", "--name", "a", "--paraphrases", "99"), "from 0 to 50"),
         (("split", "s", "--share", "much"), "not a number from 0 to 0.95"),
         (("documents", "s", "--from", "gone.txt"), "gone.txt"),
-        (("documents", "s", "--from", "a.exe"), "its kind"),
+        (("documents", "s", "--from", "a.exe"), "its type"),
         (("documents", "s", "--from", "a.txt", "--endpoint", "http://127.0.0.1:1/v1"), "--endpoint-model is"),
         (("mix", "s", "--from", "gone.json"), "gone.json"),
         (("mix", "s", "--from", "a=x"), "not a number"),
-        (("undo", "s"), "no data set s"),
+        (("undo", "s"), "No data set named s"),
         (("identity",), "SET"),
     ],
 )

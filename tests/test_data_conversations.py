@@ -146,24 +146,24 @@ def test_broken_json_is_named_by_line_and_column(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ([1], "row 1: the row is not an object with names and values (int)"),
-        ([None], "row 1: the row is not an object with names and values (NoneType)"),
-        ([[GOOD]], "row 1: the row is not an object with names and values (list)"),
-        ("text", "row 1: the row is not an object with names and values (str)"),
-        ([GOOD, {"messages": []}], "row 2: nobody says anything in this row"),
-        ([GOOD, row()], "row 2: nobody says anything in this row"),
-        ([GOOD, {"a": 1}], "row 2: no known format has these names: a"),
-        ([{"conversation": {"input": "a"}}], "row 1, conversation: this should be text or a list of turns"),
-        ([row("a")], "row 1, conversation[0]: this should be text or a list of turns"),  # type: ignore[arg-type]
+        ([1], "row 1: the row is not an object with keys and values (int)"),
+        ([None], "row 1: the row is not an object with keys and values (NoneType)"),
+        ([[GOOD]], "row 1: the row is not an object with keys and values (list)"),
+        ("text", "row 1: the row is not an object with keys and values (str)"),
+        ([GOOD, {"messages": []}], "row 2: this row has no messages"),
+        ([GOOD, row()], "row 2: this row has no messages"),
+        ([GOOD, {"a": 1}], "row 2: no known format has these keys: a"),
+        ([{"conversation": {"input": "a"}}], "row 1, conversation: expected text or a list of messages"),
+        ([row("a")], "row 1, conversation[0]: expected text or a list of messages"),  # type: ignore[arg-type]
         ([row({"input": "a"})], "row 1, conversation[0].output: the answer is empty"),
         ([row({"input": "a", "output": None})], "row 1, conversation[0].output: the answer is empty"),
         ([row({"input": "a", "output": " \n"})], "row 1, conversation[0].output: the answer is empty"),
-        ([row({"input": "a", "output": {}})], "row 1, conversation[0].output: this should be text"),
-        ([row({"input": 5, "output": "b"})], "row 1, conversation[0].input: this should be text"),
-        ([row({"output": "b", "system": 1})], "row 1, conversation[0].system: this should be text"),
+        ([row({"input": "a", "output": {}})], "row 1, conversation[0].output: expected text"),
+        ([row({"input": 5, "output": "b"})], "row 1, conversation[0].input: expected text"),
+        ([row({"output": "b", "system": 1})], "row 1, conversation[0].system: expected text"),
         (
             b'[{"conversation": [{"input": "\\ud83d", "output": "b"}]}]',
-            "row 1, conversation[0].input: half a character",
+            "row 1, conversation[0].input: broken character",
         ),
     ],
 )
@@ -199,7 +199,7 @@ def test_nothing_in_it(file: Path, content: bytes) -> None:
     [
         (b"\x89PNG\r\n\x1a\n\x00", "PNG"),
         (b"%PDF-1.7 ...", "PDF"),
-        (b"a\x00b" * 100, "no text"),
+        (b"a\x00b" * 100, "not text"),
         (b"\x1f\x8b" + b"x" * 50, "damaged"),
     ],
     ids=["picture", "paper", "zeros", "archive"],

@@ -67,7 +67,7 @@ def test_without_a_run_it_asks_what_to_teach(workspace: Workspace, language: str
 def test_without_a_name_nothing_is_made(workspace: Workspace) -> None:
     page = open_test_page("data")
     page.button(key="data_make").click().run()
-    assert not page.exception and "cannot be taught" in page.error[0].value
+    assert not page.exception and "cannot be used" in page.error[0].value
     assert workspace.run_folders() == []
 
 
@@ -164,7 +164,7 @@ def test_a_file_with_faults_is_not_trained(workspace: Workspace) -> None:
     page = upload("my data.json", b'[\n{"conversation": 1}]')
     page.text_input(key="data_name").set_value(NAME)
     page.button(key="data_make").click().run()
-    assert not page.exception and "my data.json has 1 problems" in page.error[0].value
+    assert not page.exception and "my data.json has 1 problem: " in page.error[0].value
     assert workspace.run_folders() == []
 
 
@@ -178,12 +178,12 @@ def test_a_file_that_lies_on_the_machine_is_chosen(workspace: Workspace) -> None
     page.selectbox(key="data_inbox").set_value("大 文件.jsonl").run()
     assert no_errors(page) and any("大 文件.jsonl: 1 rows" in caption.value for caption in page.caption)
     page.selectbox(key="data_inbox").set_value("no data.json").run()
-    assert not page.exception and "no data.json cannot be read" in page.error[0].value
+    assert not page.exception and "Cannot read no data.json" in page.error[0].value
 
 
 def test_what_is_no_data_is_said(workspace: Workspace) -> None:
     page = upload("a picture.json", b"\x89PNG\r\n\x1a\n")
-    assert not page.exception and "a picture.json cannot be read" in page.error[0].value
+    assert not page.exception and "Cannot read a picture.json" in page.error[0].value
     assert not list(workspace.root.glob("uploads/*"))
 
 

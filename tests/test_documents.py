@@ -100,15 +100,15 @@ def bomb() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.pdf", b"", "damaged or no PDF"),
-        ("a.pdf", b"%PDF-1.7 and nothing", "damaged or no PDF"),
-        ("a.docx", b"PK\x03\x04broken", "damaged or no DOCX"),
-        ("a.docx", b"", "damaged or no DOCX"),
-        ("a.txt", b"", "no text in it"),
-        ("a.txt", b" \n \n", "no text in it"),
+        ("a.pdf", b"", "damaged or not a PDF"),
+        ("a.pdf", b"%PDF-1.7 and nothing", "damaged or not a PDF"),
+        ("a.docx", b"PK\x03\x04broken", "damaged or not a DOCX"),
+        ("a.docx", b"", "damaged or not a DOCX"),
+        ("a.txt", b"", "contains no text"),
+        ("a.txt", b" \n \n", "contains no text"),
         ("a.txt", bytes(range(128, 256)) * 9, "neither UTF-8 nor GB18030"),
-        ("a.xls", b"x", "its kind"),
-        ("noending", b"x", "its kind"),
+        ("a.xls", b"x", "its type"),
+        ("noending", b"x", "its type"),
     ],
 )
 def test_what_is_no_document_says_why(tmp_path: Path, name: str, content: bytes, says: str) -> None:

@@ -37,18 +37,18 @@ def test_the_whole_answer(server: OpenAIServer) -> None:
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        (401, "refuses the key (HTTP 401)"),
-        (403, "refuses the key (HTTP 403)"),
-        (404, "no model m"),
-        (429, "quota is used up (HTTP 429)"),
-        (500, "fault of its own (HTTP 500)"),
-        (503, "fault of its own (HTTP 503)"),
-        (400, "It said: HTTP 400"),
-        ("slow", "Not a word came"),
-        ("drop", "connection broke"),
-        ("half", "broke off before its end"),
-        ("html", "not what a server with OpenAI's interface sends"),
-        ("json", "not what a server with OpenAI's interface sends"),
+        (401, "key was rejected (HTTP 401)"),
+        (403, "key was rejected (HTTP 403)"),
+        (404, "No model m"),
+        (429, "quota used up (HTTP 429)"),
+        (500, "internal error (HTTP 500)"),
+        (503, "internal error (HTTP 503)"),
+        (400, "The server said: HTTP 400"),
+        ("slow", "No response"),
+        ("drop", "connection was lost"),
+        ("half", "was cut off"),
+        ("html", "not in OpenAI's API format"),
+        ("json", "not in OpenAI's API format"),
         ("stream_error", "the model is tired"),
     ],
 )
@@ -63,7 +63,7 @@ def test_every_failure_is_a_sentence(server: OpenAIServer, how: int | str, says:
 
 def test_a_server_that_is_not_there() -> None:
     gone = Endpoint(f"http://127.0.0.1:{free_port()}/v1", "m", retries=0)
-    with pytest.raises(EndpointFailed, match="cannot be reached"):
+    with pytest.raises(EndpointFailed, match="Cannot connect"):
         ask(gone, QUESTION, 5)
 
 

@@ -68,7 +68,7 @@ def test_a_set_is_made_by_its_name(workspace: Workspace, language: str) -> None:
 def test_from_an_identity_to_a_run(workspace: Workspace, place: SetPaths) -> None:
     page = made_page()
     press(page, "made_identity")
-    assert "cannot be taught" in page.error[0].value and not rows_of(place)
+    assert "cannot be used" in page.error[0].value and not rows_of(place)
     page.text_input(key="made_who").set_value(NAME)
     page.selectbox(key="made_role").set_value("tutor")
     press(page, "made_identity")
@@ -157,7 +157,7 @@ def test_a_wrong_address_and_a_server_that_refuses_are_told(workspace: Workspace
         choose(made_page(), "made_recipe", "documents"), "made_ask", "A server with OpenAI's interface"
     )
     page.text_input(key="made_url").set_value("example.org").run()
-    assert not page.exception and "is not an address" in page.error[0].value
+    assert not page.exception and "is not a valid endpoint address" in page.error[0].value
     page.file_uploader[0].set_value([("a.txt", b"It opens at nine, every day.", "text/plain")]).run()
     with OpenAIServer() as server:
         server.fails = [401]
@@ -166,7 +166,7 @@ def test_a_wrong_address_and_a_server_that_refuses_are_told(workspace: Workspace
         press(page, "made_documents")
         assert wait(place.job, timeout=TIMEOUT).state is State.failed
     page.run()
-    assert not page.exception and "wants a key (HTTP 401)" in page.error[0].value
+    assert not page.exception and "A key is required (HTTP 401)" in page.error[0].value
 
 
 def test_the_base_model_answers_for_replay(workspace: Workspace, place: SetPaths) -> None:

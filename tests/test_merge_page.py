@@ -139,7 +139,7 @@ def test_a_base_that_was_moved_away_hides_nothing_else(workspace: Workspace) -> 
     make_artefacts(run)
     shutil.rmtree(workspace.model("tiny"))
     page = open_test_page("merge", run.id)
-    assert "no model at" in page.error[0].value and "Merged model" in words(page)
+    assert "No model at" in page.error[0].value and "Merged model" in words(page)
 
 
 def test_while_the_whole_chain_runs_there_is_nothing_to_press(workspace: Workspace) -> None:

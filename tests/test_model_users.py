@@ -46,7 +46,7 @@ def test_a_model_that_nobody_uses(workspace: Workspace, tmp_path: Path) -> None:
     assert done == {"deleted": "my-model", "folder": str(model), "runs": []}
     assert weights.exists() and [path.name for path in workspace.models.iterdir()] == ["starter"]
     again = cli("models", "delete", "my-model", *options(workspace), cwd=tmp_path)
-    assert again.returncode == 2 and "no model at my-model" in again.stderr
+    assert again.returncode == 2 and "No model at my-model" in again.stderr
 
 
 def test_a_folder_that_was_put_there_by_hand(workspace: Workspace) -> None:
@@ -138,4 +138,4 @@ def test_the_page_says_that_a_job_uses_it(workspace: Workspace) -> None:
     page = opened()
     page.selectbox(key="model_doomed").set_value("m").run()
     page.button(key="model_delete_now").click().run()
-    assert "A job uses the model m" in page.error[0].value and (workspace.models / "m").exists()
+    assert "A running job uses the model m" in page.error[0].value and (workspace.models / "m").exists()

@@ -91,13 +91,13 @@ def test_twice_is_harmless_and_another_model_is_not_overwritten(
     before = weights.lstat().st_mtime_ns
     assert last_json(take_in(workspace, None, source, "--name", "m", **engine)) == first
     refused = take_in(workspace, None, other, "--name", "M", **engine)
-    assert refused.returncode == 2 and "called m already" in refused.stderr
+    assert refused.returncode == 2 and "named m from" in refused.stderr
     assert weights.lstat().st_mtime_ns == before and not (tmp_path / "two" / "x").exists()
 
 
 def test_the_starter_s_name_is_taken(workspace: Workspace, tmp_path: Path) -> None:
     refused = take_in(workspace, None, make_small_model(tmp_path / "x"), "--name", "Starter")
-    assert refused.returncode == 2 and "called starter already" in refused.stderr
+    assert refused.returncode == 2 and "named starter from" in refused.stderr
 
 
 def test_without_a_name_it_keeps_its_own(
@@ -122,7 +122,7 @@ def test_internlm_from_a_folder(workspace: Workspace, tmp_path: Path) -> None:
 )
 def test_what_is_neither_a_folder_nor_a_model(workspace: Workspace, given: str) -> None:
     refused = take_in(workspace, None, given, "--name", "m")
-    assert refused.returncode == 2 and "neither a folder" in refused.stderr, refused.stderr
+    assert refused.returncode == 2 and "neither an existing folder" in refused.stderr, refused.stderr
     assert not list(workspace.root.rglob("*.import"))
 
 
@@ -342,7 +342,7 @@ def test_what_a_hub_refuses_is_said(
     hub.faults.append(Fault(path, status, headers={"X-Error-Code": code} if code else {}))
     with pytest.raises(DownloadFailed, match=words) as caught:
         fetch(where)
-    assert f"{where}:{REPO} was not downloaded" in str(caught.value) and "\n" not in str(caught.value)
+    assert f"Downloading {where}:{REPO} failed" in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("where", HUBS)

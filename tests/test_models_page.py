@@ -116,10 +116,10 @@ def test_a_failed_import_says_why_and_can_be_discarded(
 @pytest.mark.parametrize(
     ("place", "given", "words"),
     [
-        ("folder", "/nowhere/at/all", "neither a folder"),
-        ("folder", "org/model", "neither a folder"),
-        ("huggingface", "not a model", "neither a folder"),
-        ("modelscope", "../../etc/passwd", "neither a folder"),
+        ("folder", "/nowhere/at/all", "neither an existing folder"),
+        ("folder", "org/model", "neither an existing folder"),
+        ("huggingface", "not a model", "neither an existing folder"),
+        ("modelscope", "../../etc/passwd", "neither an existing folder"),
     ],
 )
 def test_what_is_no_source_starts_nothing(workspace: Workspace, place: str, given: str, words: str) -> None:
@@ -137,4 +137,4 @@ def test_nothing_named_and_a_name_that_is_taken(workspace: Workspace, tmp_path: 
     page.text_input(key="model_source_folder").set_value(str(make_small_model(tmp_path / "x")))
     page.text_input(key="model_name").set_value("starter")
     page.button(key="model_import").click().run()
-    assert not page.exception and "called starter already" in page.error[0].value
+    assert not page.exception and "named starter from" in page.error[0].value

@@ -126,7 +126,7 @@ def test_an_app_has_a_place_of_its_own(
 FAULTS: tuple[tuple[To, str, int, str], ...] = (
     ("huggingface", "whoami", 401, "token is not valid"),
     ("huggingface", "repos/create", 403, "not permitted"),
-    ("huggingface", "GET /api/models", 404, "is not there"),
+    ("huggingface", "GET /api/models", 404, "does not exist"),
     ("huggingface", "preupload", 413, "smaller pieces"),
     ("huggingface", "objects/batch", 409, "somebody else changes"),
     ("huggingface", "commit/main", 402, "space there is used up"),

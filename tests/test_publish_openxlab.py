@@ -157,7 +157,7 @@ NOES = (
     ("createModelRepository", 403, "not permitted"),
     ("createModelRepository", 500, "trouble of its own"),
     ("getUploadSignature", 429, "asked too often"),
-    ("getFileDownloadUrl", 404, "is not there"),
+    ("getFileDownloadUrl", 404, "does not exist"),
     (PUT, 402, "space there is used up"),
     (PUT, 413, "smaller pieces"),
 )

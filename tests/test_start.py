@@ -114,7 +114,7 @@ def test_pressing_twice_makes_one(workspace: Workspace, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", ["", "   ", "a\nb", "<|im_end|>"])
 def test_a_name_that_cannot_be_taught_is_refused_in_words(workspace: Workspace, name: str) -> None:
     page = press_make(open_test_page("start"), name)
-    assert "cannot be taught" in page.error[0].value
+    assert "cannot be used" in page.error[0].value
     assert workspace.run_folders() == []
 
 
@@ -195,7 +195,7 @@ def test_a_chain_that_fails_between_its_steps_says_it_in_its_own_words(workspace
 
 def test_a_run_that_a_link_names_but_nobody_has_is_said_to_be_missing(workspace: Workspace) -> None:
     page = open_test_page("start", run="../../etc")
-    assert "There is no run ../../etc" in page.warning[0].value
+    assert "No run ../../etc" in page.warning[0].value
     assert "run" not in page.query_params
 
 
