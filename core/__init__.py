@@ -1,7 +1,9 @@
-"""Everything of Tuneboard that is not a page: data, recipe, jobs, steps and the command line.
+"""Everything of Tuneboard that is not a page, a room for each subject. Each imports only what stands before it:
 
-Nothing here imports streamlit, and only ``core.engine`` imports torch, transformers or xtuner:
-it runs in child processes, so that this package starts in a fraction of a second.
+``workspace jobs models recipe data steps chat pipeline publish model_store cli``
+
+Nothing here imports streamlit, and only ``core.engine`` imports torch, transformers or xtuner: it runs in
+child processes, so that this package starts in a fraction of a second. See ``docs/architecture.md``.
 """
 
 __version__ = "0.1.0"

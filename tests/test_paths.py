@@ -94,11 +94,11 @@ def test_what_is_no_run(workspace: Workspace, run_id: str) -> None:
 
 def test_every_file_of_a_run_is_inside_it(workspace: Workspace) -> None:
     run = RunPaths(workspace.runs / "r")
-    names = ("recipe", "config", "data", "versions", "result", "answers", "work_dir", "adapter", "merged")
+    names = ("recipe", "config", "data", "versions", "result", "work_dir", "adapter", "merged")
     paths = [getattr(run, name) for name in names]
     assert len(set(paths)) == len(paths) and all(run.root in path.parents for path in paths)
     place = workspace.data("../../x")
-    assert all(workspace.root in path.parents for path in (place.source, place.rows, place.report))
+    assert all(workspace.root in path.parents for path in (place.source, place.rows))
 
 
 def test_where_the_workspace_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""What the pages share: access, router, frame, forms, charts and the job panel."""
+"""What pages are made of, a room for each subject: ``shell jobs config data models chat publish runs``."""

@@ -17,6 +17,7 @@ class JobPaths:
 
     @property
     def spec(self) -> Path:
+        """What was asked for: command, folder, environment, by whom and when."""
         return self.folder / "job.json"
 
     @property
@@ -31,6 +32,7 @@ class JobPaths:
 
     @property
     def supervisor_log(self) -> Path:
+        """What the supervisor itself printed: empty, unless it broke."""
         return self.folder / "supervisor.log"
 
     @property
@@ -65,6 +67,7 @@ class JobPaths:
 
     @property
     def launch_lock(self) -> Path:
+        """Of two launches at once the second waits for the first, and is then refused."""
         return self.folder / ".launch.lock"
 
     @property

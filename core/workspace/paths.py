@@ -66,10 +66,12 @@ class RunPaths:
 
     @property
     def recipe(self) -> Path:
+        """What was asked for: every setting of the fine-tune."""
         return self.root / "recipe.yaml"
 
     @property
     def config(self) -> Path:
+        """XTuner's own config file, made of the recipe; plain XTuner runs it."""
         return self.root / "config.py"
 
     @property
@@ -89,6 +91,7 @@ class RunPaths:
 
     @property
     def versions(self) -> Path:
+        """Which versions of the libraries it was trained with."""
         return self.root / "versions.json"
 
     @property
@@ -97,20 +100,18 @@ class RunPaths:
         return self.root / "result.json"
 
     @property
-    def answers(self) -> Path:
-        return self.root / "answers"
-
-    @property
     def work_dir(self) -> Path:
         """XTuner's own folder: checkpoints, logs, curves."""
         return self.job("train") / "work_dir"
 
     @property
     def adapter(self) -> Path:
+        """The adapter in PEFT's format, the tokenizer beside it."""
         return self.root / "adapter"
 
     @property
     def merged(self) -> Path:
+        """The merged model: one folder that every server reads."""
         return self.root / "merged"
 
     def job(self, step: str) -> Path:
@@ -133,10 +134,6 @@ class DataPaths:
     def rows(self) -> Path:
         """What is trained on: one conversation a line, replay mixed in."""
         return self.root / "rows.jsonl"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report.json"
 
     def given(self, number: int, kind: str) -> Path:
         """A file as it was given, by its number among them; ``kind`` is the known end of its name."""
@@ -163,10 +160,12 @@ class Workspace:
 
     @property
     def models(self) -> Path:
+        """The base models, a folder each; what begins with a dot belongs to one that is being imported."""
         return self.root / "models"
 
     @property
     def starter(self) -> Path:
+        """The small model that comes with the program, once it is made."""
         return self.models / "starter"
 
     @property
@@ -176,10 +175,12 @@ class Workspace:
 
     @property
     def starter_lock(self) -> Path:
+        """Held while it is made."""
         return self.models / ".starter.lock"
 
     @property
     def runs(self) -> Path:
+        """The runs, a folder each."""
         return self.root / "runs"
 
     @property
@@ -213,6 +214,7 @@ class Workspace:
         return self.chat_server / "serves.json"
 
     def model(self, name: str) -> Path:
+        """The folder of the model that a person calls ``name``."""
         return self.models / slug(name)
 
     def upload(self, digest: str, kind: str = "json") -> Path:
@@ -226,10 +228,12 @@ class Workspace:
         return []
 
     def data(self, name: str) -> DataPaths:
+        """What the run with this name is trained on."""
         return DataPaths(self.data_sets / slug(name))
 
     @property
     def data_sets(self) -> Path:
+        """What runs are trained on, a folder for each run."""
         return self.root / "data"
 
     def run(self, run_id: str) -> RunPaths:
@@ -344,10 +348,12 @@ class CheckPaths:
 
     @property
     def report(self) -> Path:
+        """What the check found."""
         return self.root / "report.json"
 
     @property
     def progress(self) -> Path:
+        """How far it is."""
         return self.root / "progress.json"
 
 
@@ -358,6 +364,7 @@ class SourceCache:
     root: Path
 
     def entry(self, key: str) -> SourceEntry:
+        """What is kept about one data file."""
         return SourceEntry(self.root / "files" / slug(key))
 
     def block(self, settings: str, digest: str) -> Path:
@@ -374,7 +381,7 @@ class SourceCache:
 
 
 def cache_of(workspace: Workspace) -> SourceCache:
-    """A workspace's own."""
+    """What was found out about a workspace's data files: all of it can be made again."""
     return SourceCache(workspace.root / "cache")
 
 
@@ -432,6 +439,7 @@ class ImportPaths:
 
     @property
     def lock(self) -> Path:
+        """Held while the model is imported or deleted."""
         return self.root / ".lock"
 
     def job(self, step: str) -> Path:

@@ -1,0 +1,150 @@
+"""``docs/architecture.md``: the picture, the rooms, the files of a job and of the workspace."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from core.data.sets import SetPaths
+from core.errors import TuneboardError
+from core.jobs.job import JobPaths
+from core.jobs.status import State
+from core.workspace import paths as places
+from core.workspace.paths import DataPaths, ImportPaths, PublishPaths, RunPaths, Workspace
+from scripts.documents import drawing, rooms
+from scripts.documents.marked import filled, first_sentence, table
+
+PAGE, PICTURE = "docs/architecture.md", "docs/pictures/architecture.svg"
+TITLE = "The rooms of Tuneboard on their floors; an arrow is an import, and all of them run down"
+
+
+def pages() -> dict[str, str]:
+    """The page and its picture."""
+    building = rooms.building()
+    parts = {
+        "rooms": _rooms(building),
+        "job folder": _job_files(),
+        "states": _states(),
+        "workspace": _places(),
+    }
+    return {PICTURE: _picture(building), PAGE: filled(PAGE, parts)}
+
+
+def _picture(building: rooms.Building) -> str:
+    kinds = {room: "ui" for floor in building.floors for room in floor if not room.startswith("core.")}
+    return drawing.draw(building.floors, building.arrows(), {**kinds, rooms.ENGINE: "apart"}, TITLE)
+
+
+def _rooms(building: rooms.Building) -> str:
+    rows = []
+    for floor in building.floors:
+        for room in sorted(floor):
+            below = sorted(
+                building.below(room), key=lambda near: (near.split(".")[0] != room.split(".")[0], near)
+            )
+            imports = " ".join(name.removeprefix(f"{room.split('.')[0]}.") for name in below)
+            rows.append([f"`{room}`", rooms.purpose(room), str(building.modules[room]), imports or "–"])
+    return table(["room", "what it is for", "files", "imports"], rows)
+
+
+# Who writes a file of a job, and when; what it is says the code.
+JOB_FILES = {
+    "spec": ("launch", "before anything starts; under the launch's lock"),
+    "log": ("the tool", "all the time: its standard output and error are this file"),
+    "supervisor": ("supervisor", "when it is up; the launch waits for this"),
+    "supervisor_log": ("supervisor", "only when something is wrong with itself"),
+    "tool": ("supervisor", "when the tool has started"),
+    "stop": ("whoever asks for the stop", "any time; asking again with a shorter grace hurries it"),
+    "exit": ("supervisor", "last, when the tool has ended"),
+    "refusal": ("the tool", "before it gives up"),
+    "reserve": ("supervisor", "at its start; gone when it has ended"),
+    "lock": ("supervisor", "held as long as it lives"),
+    "launch_lock": ("launch", "held while a job is launched or a tool is taken over"),
+    "previous": ("launch", "when the same job is launched again"),
+    "next_spec": ("launch", "for a moment: renamed to `job.json`"),
+}
+STATES = {
+    State.waiting: "`job.json` is there, and a supervisor that has not started the tool or is on its way",
+    State.running: "the process of `tool.json` is alive: its id with its start time, because ids are reused",
+    State.finished: "`exit.json` says `finished`",
+    State.failed: "`exit.json` says anything else: `failed`, `out of memory`, `disk full`, `not started`",
+    State.stopped: "`exit.json` says `stopped`: somebody asked for it, whatever the tool's exit code",
+    State.lost: "no `exit.json`, and neither process is alive: killed, or the machine was restarted",
+}
+
+
+def _job_files() -> str:
+    found = dict(_named_paths(JobPaths(Path())))
+    if {*found} != {*JOB_FILES}:
+        raise ValueError(f"say in {__name__}.JOB_FILES who writes {sorted({*found} ^ {*JOB_FILES})}")
+    rows = [
+        [f"`{path}`", *JOB_FILES[name], first_sentence(getattr(JobPaths, name).__doc__)]
+        for name, path in found.items()
+    ]
+    return table(["file", "who writes it", "when", "what it is"], rows)
+
+
+def _states() -> str:
+    if {*STATES} != {*State}:
+        raise ValueError(f"say in {__name__}.STATES what {sorted({*STATES} ^ {*State})} means")
+    return table(["state", "when"], [[state.value, STATES[state]] for state in State])
+
+
+def _places() -> str:
+    """Every path that ``core.workspace.paths`` joins, with what its docstring says it is."""
+    workspace, run = Workspace(Path()), RunPaths(Path("runs/RUN"))
+    folders = (
+        workspace,
+        run,
+        PublishPaths(run),
+        DataPaths(Path("data/NAME")),
+        SetPaths(Path("sets/NAME")),
+        ImportPaths(Path("models/.NAME.import"), Path("models/NAME")),
+    )
+    found = [(type(paths), name, path) for paths in folders for name, path in _paths(paths)]
+    found += [(places, name, path) for name, path in _places_of(workspace)]
+    rows = []
+    for place, name, path in sorted(found, key=lambda found: str(found[2])):
+        said = first_sentence(getattr(place, name).__doc__)
+        if not said:
+            raise ValueError(f"{place.__name__}.{name} has no docstring: say what {path} is")
+        rows.append([f"`{path}`", said])
+    return table(["path", "what it is"], rows)
+
+
+def _named_paths(paths: object) -> Iterator[tuple[str, Path]]:
+    for name, found in vars(type(paths)).items():
+        if isinstance(found, property) and isinstance(path := getattr(paths, name), Path):
+            yield name, path
+
+
+def _paths(paths: object) -> Iterator[tuple[str, Path]]:
+    """Also those of methods that only join names: what they are asked with stands in capitals."""
+    yield from ((name, path) for name, path in _named_paths(paths) if path != getattr(paths, "root", None))
+    for name, method in inspect.getmembers(paths, inspect.ismethod):
+        yield from _asked(name, method)
+
+
+def _places_of(workspace: Workspace) -> Iterator[tuple[str, Path]]:
+    for name, function in inspect.getmembers(places, inspect.isfunction):
+        if next(iter(inspect.signature(function).parameters), "") == "workspace":
+            yield from _asked(name, partial(function, workspace))
+
+
+def _asked(name: str, function: Callable[..., object]) -> Iterator[tuple[str, Path]]:
+    given = inspect.signature(function).parameters.values()
+    if all(part.annotation in {str, int} for part in given) and not name.startswith("_"):
+        with suppress(TuneboardError):  # it looks for something that is not there
+            found = function(*(part.name for part in given))
+            path = found if isinstance(found, Path) else getattr(found, "root", None)
+            if isinstance(path, Path):
+                yield name, _in_capitals(path, [part.name for part in given])
+
+
+def _in_capitals(path: Path, given: Sequence[str]) -> Path:
+    text = str(path)
+    for name in given:
+        text = re.sub(rf"\b{name.replace('_', '-')}\b", name.upper(), text)
+    return Path(text)
