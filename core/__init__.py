@@ -1,4 +1,4 @@
-"""Everything of Tuneboard that is not a page, a room for each subject. Each imports only what stands before it:
+"""Everything of Tuneboard that is not a page, by subject. Each room imports only what stands before it:
 
 ``workspace jobs models recipe data steps chat pipeline publish model_store cli``
 
