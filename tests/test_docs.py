@@ -11,7 +11,7 @@ import pytest
 
 from core.workspace.paths import PROJECT
 from scripts.documents import __main__ as documents
-from scripts.documents import drawing, marked, rooms
+from scripts.documents import drawing, environment, marked, rooms
 
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
@@ -123,3 +123,28 @@ def test_the_index_has_every_page() -> None:
     index = (PROJECT / "docs" / "README.md").read_text(encoding="utf-8")
     linked = {(PROJECT / "docs" / link).resolve() for link in LINK.findall(index)}
     assert {page.resolve() for page in PAGES} - linked <= {PROJECT / "docs" / "README.md"}
+
+
+def test_a_variable_is_found_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read, set, taken out, asked for, behind a constant; in Python and in a script."""
+    lines = [
+        'A_VARIABLE, OTHER = "SET_AS_TWO", "ANOTHER_ONE"',
+        'ONE_VARIABLE = "BY_ITS_NAME"',
+        'os.environ["BY_PLACE"] = os.environ.get("BY_GET", "") + os.getenv("BY_GETENV")',
+        'os.environ.pop(A_VARIABLE); os.environ.setdefault("BY_DEFAULT", ""); given.get(ONE_VARIABLE)',
+        'env = {OTHER: "1", "BY_KEY": str(2), "--file": {"metavar": "FILE"}}',
+        '"BY_IN" in env; [os.environ[name] for name in ("IN_A_LOOP",)]',
+    ]
+    (tmp_path / "app.py").write_text("\n".join(lines))
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / "scripts" / "run").write_text('own=1; echo "$own ${OF_A_SCRIPT:-}"')
+    monkeypatch.setattr(environment, "PROJECT", tmp_path)
+    named = {"SET_AS_TWO", "ANOTHER_ONE", "BY_ITS_NAME", "BY_PLACE", "BY_GET", "BY_GETENV", "BY_DEFAULT"}
+    assert {*environment.found()} == named | {"BY_KEY", "BY_IN", "IN_A_LOOP", "OF_A_SCRIPT"}
+
+
+def test_a_variable_without_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "found", lambda: {"TUNEBOARD_NEW": {"core/new.py"}})
+    with pytest.raises(ValueError, match="TUNEBOARD_NEW"):
+        environment.pages()
