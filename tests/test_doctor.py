@@ -64,9 +64,9 @@ def test_a_missing_starter(workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 
 
 def test_no_gpu_says_what_runs_instead(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "2 processor cores in fp32" in find(workspace, "gpu", monkeypatch).text
+    assert "2 CPU cores in fp32" in find(workspace, "gpu", monkeypatch).text
     faster = Machine(4, 8 << 30, True, ())
-    assert "4 processor cores in bf16" in find(workspace, "gpu", monkeypatch, faster).text
+    assert "4 CPU cores in bf16" in find(workspace, "gpu", monkeypatch, faster).text
 
 
 @pytest.mark.parametrize(

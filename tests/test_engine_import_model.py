@@ -321,7 +321,7 @@ def no_tokenizer(folder: Path) -> None:
     ("spoil", "reason"),
     [
         (gguf_only, "only GGUF"),
-        (adapter, "it holds an adapter"),
+        (adapter, "it is an adapter"),
         (configured(architectures=["BertModel"], model_type="bert"), "BertModel does not generate"),
         (
             configured(is_encoder_decoder=True, architectures=["T5ForConditionalGeneration"]),
@@ -331,8 +331,8 @@ def no_tokenizer(folder: Path) -> None:
         (configured(vision_config={"x": 1}, architectures=["LlavaForConditionalGeneration"]), "pictures"),
         (configured(num_local_experts=8, architectures=["MixtralForCausalLM"]), "mixture of experts"),
         (configured(model_type="baichuan", auto_map={"AutoModel": "x.Y"}), "never run"),
-        (configured(model_type="neverheard"), "no class of its own"),
-        (configured(hidden_size=128), "has the shape"),
+        (configured(model_type="neverheard"), "no built-in class"),
+        (configured(hidden_size=128), "has shape"),
         (configured(num_hidden_layers=3), "model.layers.2"),
         (configured(vocab_size=100), "embeddings for 100 tokens"),
         (without_a_weight, "model.layers.1.mlp.up_proj.weight is missing"),
@@ -364,7 +364,7 @@ def test_a_quantized_model_is_refused(here: Path) -> None:
     ("change", "reason"),
     [
         ({"rope_scaling": {"type": "yarn", "factor": 2.0}}, "rotary"),
-        ({"num_key_value_heads": 4}, "has the shape"),
+        ({"num_key_value_heads": 4}, "has shape"),
         ({"num_hidden_layers": 3}, "missing"),
         ({"vocab_size": 92000}, "embeddings for 92000 tokens"),
     ],

@@ -150,7 +150,7 @@ def test_problems_stand_beside_their_fields_and_are_named_below() -> None:
     assert {error.value for error in page.error} == {
         "0 must be greater than 0",
         "2 must be less than 1",
-        "Base model: is needed",
+        "Base model: is required",
     }
     (named,) = page.warning
     assert "Learning rate" in named.value and "Betas" in named.value

@@ -170,7 +170,7 @@ def test_all_answers_to_one_s_own_questions(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no runs yet" in shown("runs", {"runs": []}, capsys)
+    assert "No runs yet" in shown("runs", {"runs": []}, capsys)
     run = {
         "run": "20260101-x",
         "name": "[red]\x1b",
@@ -194,7 +194,7 @@ def test_findings(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown("doctor", {"findings": findings}, capsys).splitlines()
     assert lines == [
         f"✗ disk: [/] 1 GB on /a{'b' * 100}",
-        "    to mend it: df -h [x]",
+        "    to fix it: df -h [x]",
         "• GPU: none",
         "✓ memory: much",
     ]

@@ -206,7 +206,7 @@ def test_a_lost_training_says_so_and_goes_on(workspace: Workspace) -> None:
         os.killpg(identity.pid, signal.SIGKILL)
     until(lambda: state(run) is State.lost)
     page = open_test_page("train", run.id)
-    assert not page.exception and "process is gone" in page.error[0].value and "lost" in badge(page)
+    assert not page.exception and "process disappeared" in page.error[0].value and "lost" in badge(page)
     assert "resume" in buttons(page)
 
 

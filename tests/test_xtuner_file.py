@@ -150,8 +150,8 @@ def test_what_does_not_fit_is_said() -> None:
         ("internlm2_chat_1_8b_reward_full_ultrafeedback", "reward"),
         ("llava_internlm2_chat_7b_clip_vit_large_p14_336_e1_gpu8_pretrain", "images"),
         ("internlm2_7b_full_custom_pretrain_e1", "plain text"),
-        ("deepspeed_zero2", "scribes no training"),
-        ("convert_xtuner_weights_to_hf", "scribes no training"),
+        ("deepspeed_zero2", "not describe a training"),
+        ("convert_xtuner_weights_to_hf", "not describe a training"),
     ],
 )
 def test_what_is_no_recipe_says_why(name: str, reason: str) -> None:
