@@ -90,7 +90,7 @@ def test_runs_newest_first_and_broken_ones_too(workspace: Workspace, run: RunPat
 def test_no_runs(tmp_path: Path) -> None:
     """Looking makes nothing."""
     done = cli("runs", "--workspace", tmp_path / "新", cwd=tmp_path)
-    assert done.returncode == 0 and "no runs yet" in done.stdout and not (tmp_path / "新").exists()
+    assert done.returncode == 0 and "No runs yet" in done.stdout and not (tmp_path / "新").exists()
 
 
 def test_doctor(workspace: Workspace) -> None:
