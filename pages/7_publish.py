@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import InvalidOption
-from core.publish import command, publish
+from core.publish import command, post, publish
 from core.publish.facts import Facts, read_facts
 from core.publish.order import Order
 from core.steps import export
@@ -47,7 +47,7 @@ def offer(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, live:
             begin(work_of(run).folder, command.plan(workspace, run, order.rehearsal()))
         label, icon = t("page.publish.go"), ":material/publish:"
         if st.button(label, icon=icon, type="primary", disabled=live or not complete, key="publish"):
-            begin(work_of(run).folder, command.plan(workspace, run, order))
+            begin(work_of(run).folder, command.plan(workspace, run, order), post.secrets())
 
 
 here = open_page("publish")

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from core.errors import DiskFull, DownloadFailed, ModelExists, NoSuchSource, NotAModel, QuantizedBase
-from core.model_store.importing import list_models, place_of
+from core.jobs.launch import launch, wait
+from core.jobs.status import State
+from core.model_store.importing import IMPORT, list_models, place_of, plan
 from core.models.folder import find_model, read_model
 from core.models.hubs import RemoteFile, Source, source_of, wanted
 from core.steps import download
@@ -235,7 +237,12 @@ def fetch(workspace: Workspace, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Ca
 
     def run(where: Any, repo: str = REPO, revision: str | None = None) -> Path:
         paths = importing(workspace, "m")
-        run_job("download", paths.job("download"), download.plan(paths, Source(where, repo, revision)))
+        run_job(
+            "download",
+            paths.job("download"),
+            download.plan(paths, Source(where, repo, revision)),
+            secrets=download.secrets(),
+        )
         return download.read(paths)[0]
 
     return run
@@ -369,6 +376,18 @@ def test_the_token_is_sent_and_written_nowhere(
     assert any(SECRET in one[3] for one in hub.asked)
     written = [f for f in workspace.root.rglob("*") if f.is_file() and SECRET.encode() in f.read_bytes()]
     assert not written
+
+
+@pytest.mark.slow
+def test_the_token_reaches_the_download_that_a_page_started(
+    workspace: Workspace, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in hub.environment(HF_TOKEN=SECRET, HF_HOME=str(workspace.root / "hf")).items():
+        monkeypatch.setenv(name, value)
+    paths, spec = plan(workspace, Source("huggingface", REPO), "m", copy=False)
+    launch(paths.job(IMPORT), spec, download.secrets())
+    assert wait(paths.job(IMPORT), timeout=120).state is State.finished
+    assert any(SECRET in one[3] for one in hub.asked)
 
 
 def test_what_cannot_be_trained_is_known_before_its_weights_are_fetched(fetch: Fetch, hub: Hub) -> None:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import JobNotStarted, JobRunning
 from core.jobs.ending import Ending, Reason
+from core.jobs.environment import inherited
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
@@ -29,8 +30,9 @@ LEAVE_TIMEOUT = 5.0
 def launch(folder: Path, spec: JobSpec, secrets: Mapping[str, str] | None = None) -> None:
     """Start the job in ``folder`` under a supervisor of its own and return when that is up (at most 10 s).
 
-    Files of an earlier try move to ``previous/N``. ``secrets`` are added to the environment and written
-    nowhere. Raises JobRunning, JobNotStarted, NotWritable.
+    Files of an earlier try move to ``previous/N``. A job inherits no secret of the environment
+    (core.jobs.environment): ``secrets`` are the only ones it gets, and are written nowhere.
+    Raises JobRunning, JobNotStarted, NotWritable.
     """
     paths = JobPaths(folder.absolute())
     make_folder(paths.folder, exist_ok=True)
@@ -140,7 +142,7 @@ def _start_supervisor(paths: JobPaths, secrets: Mapping[str, str] | None = None)
         process = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env={**os.environ, **(secrets or {})},
+            env={**inherited(), **(secrets or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -154,7 +154,7 @@ def _run(paths: ImportPaths, source: Source, copy: bool, progress: Progress) -> 
         progress.stage(download.STEP)
         job = paths.job(download.STEP)
         poll = watch.downloaded(job, paths.files, progress.update)
-        run_job(download.STEP, job, download.plan(paths, source), poll)
+        run_job(download.STEP, job, download.plan(paths, source), poll, secrets=download.secrets())
         (folder, revision), how = download.read(paths), "move"
     progress.stage(import_model.STEP)
     job = paths.job(import_model.STEP)

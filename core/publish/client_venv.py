@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from core.errors import StepFailed
+from core.jobs.environment import INDEXES, PROXIES, handed_over
 from core.jobs.job import JobPaths
 from core.jobs.tail import last_lines
 from core.steps.step import check_space, module_job, run_job
@@ -55,7 +56,8 @@ def install(client: ClientPaths, job: Path) -> None:
     try:
         # uv breaks its sentences where the terminal of its starter ends: the last lines would be halves.
         env = {"COLUMNS": "1000"}
-        run_job("client", job, module_job("core.publish.client_venv", client.root, client.pins, env=env))
+        spec = module_job("core.publish.client_venv", client.root, client.pins, env=env)
+        run_job("client", job, spec, secrets=handed_over(*INDEXES, *PROXIES))
     except StepFailed as error:
         log = JobPaths(job).log
         line = " ".join(map(str.strip, last_lines(log, LINES)))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import HubRefused, NoToken, StepFailed
+from core.jobs.environment import INDEXES, PROXIES, handed_over
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
 from core.publish.bundle import Bundle
@@ -18,6 +19,7 @@ from core.steps.watch import Update
 from core.wording import say
 from core.workspace.files import read_json, read_record, write_json
 
+ENDPOINTS = ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT", "OPENXLAB_ENDPOINT", "OPENXLAB_OSS_ENDPOINT")
 _SENT = re.compile(r"sent (\d+)/(\d+) ?(.*)")
 _PERCENT = re.compile(r"(\d{1,3})%\|")
 
@@ -54,6 +56,11 @@ def plan(job: Path, parcel: Parcel, action: str, *target: str) -> JobSpec:
     return module_job("core.publish.send", job, action, *target, env={**env, **_transfer(os.environ)})
 
 
+def secrets() -> dict[str, str]:
+    """What publishing gets of the environment's secrets; a hub's token is read where it is kept."""
+    return handed_over(*PROXIES, *ENDPOINTS, *INDEXES)
+
+
 def _transfer(given: Mapping[str, str]) -> dict[str, str]:
     """Hugging Face's own Xet, which goes on in the middle of a file, but not by a mirror, which has none;
     HF_HUB_DISABLE_XET decides where it is set."""
@@ -65,7 +72,7 @@ def _transfer(given: Mapping[str, str]) -> dict[str, str]:
 def _run(job: Path, parcel: Parcel, action: str, poll: Callable[[], None] | None, *target: str) -> None:
     (job / REFUSAL).unlink(missing_ok=True)
     try:
-        run_job("send", job, plan(job, parcel, action, *target), poll)
+        run_job("send", job, plan(job, parcel, action, *target), poll, secrets())
     except StepFailed:
         refuse(job, parcel.to)
         raise

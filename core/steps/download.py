@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import MissingArtefact
+from core.jobs.environment import HUB, PROXIES, handed_over
 from core.jobs.job import JobSpec
 from core.models.hubs import Source
 from core.steps.step import engine_job
@@ -28,6 +29,11 @@ def plan(paths: ImportPaths, source: Source) -> JobSpec:
     write_json(job / "request.json", request)
     env = {OFFLINE: os.environ.get(OFFLINE, "0"), "TUNEBOARD_LANG": spoken_language()}
     return engine_job(STEP, job / "request.json", env=env)
+
+
+def secrets() -> dict[str, str]:
+    """What the download, and whatever starts it, gets of the environment's secrets."""
+    return handed_over(*HUB, *PROXIES)
 
 
 def read(paths: ImportPaths) -> tuple[Path, str]:

@@ -65,13 +65,20 @@ def engine_environment() -> dict[str, str]:
     }
 
 
-def run_job(step: str, folder: Path, spec: JobSpec, on_poll: Callable[[], None] | None = None) -> None:
-    """Launch a job and wait for its end, stopping it when this process is interrupted.
+def run_job(
+    step: str,
+    folder: Path,
+    spec: JobSpec,
+    on_poll: Callable[[], None] | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> None:
+    """Launch a job, which gets ``secrets`` and no others, and wait for its end; stop it when this process is
+    interrupted.
 
     Raises StepFailed with the cause found in its log, StepStopped.
     """
     try:
-        launch(folder, spec)
+        launch(folder, spec, secrets)
         status = wait(folder, on_poll=on_poll)
     except KeyboardInterrupt:
         with suppress(NoSuchJob):  # interrupted before it was asked for

@@ -17,6 +17,7 @@ from core.data.sets import SetPaths, made_sets
 from core.data.upload import file_of, keep_upload
 from core.data.versions import read_set, rows_of
 from core.errors import InvalidEndpoint
+from core.jobs.environment import PROXIES, handed_over
 from core.jobs.launch import launch
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace, make_folder
@@ -86,7 +87,8 @@ def _ask_elsewhere() -> tuple[list[str], dict[str, str]]:
     except InvalidEndpoint as error:
         st.error(error.text(language()), icon=":material/link_off:")
         named = ""
-    return [f"--endpoint={named}", f"--endpoint-model={model}"], {KEY_VARIABLE: key} if key else {}
+    secrets = handed_over(KEY_VARIABLE, *PROXIES) | ({KEY_VARIABLE: key} if key else {})
+    return [f"--endpoint={named}", f"--endpoint-model={model}"], secrets
 
 
 def _keep_document(workspace: Workspace, place: SetPaths, name: str, content: bytes) -> Path:

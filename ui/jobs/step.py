@@ -72,9 +72,12 @@ def follow_unless_done(work: Work) -> bool:
     return is_live(status)
 
 
-def begin(folder: Path, spec: JobSpec) -> None:
-    """Start a job and draw the page anew. Raises JobRunning, JobNotStarted."""
-    launch(folder, spec)
+def begin(folder: Path, spec: JobSpec, secrets: Mapping[str, str] | None = None) -> None:
+    """Start a job, which gets ``secrets`` of the environment and no others, and draw the page anew.
+
+    Raises JobRunning, JobNotStarted.
+    """
+    launch(folder, spec, secrets)
     st.rerun()
 
 

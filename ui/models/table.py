@@ -118,7 +118,7 @@ def _start(workspace: Workspace, place: str, given: str, name: str, copy: bool) 
     paths, spec = importing.plan(workspace, source, name.strip() or None, copy)
     with STARTING:  # the second press of a double click finds the first one's job
         if not is_live(status_of(paths.job(IMPORT))):
-            launch(paths.job(IMPORT), replace(spec, asked_by=getpass.getuser()))
+            launch(paths.job(IMPORT), replace(spec, asked_by=getpass.getuser()), download.secrets())
     st.rerun()
 
 
@@ -140,7 +140,7 @@ def _show_import(paths: ImportPaths, work: Work) -> None:
         return
     with st.container(horizontal=True, key=f"import_actions {paths.model.name}"):
         if st.button(t("page.models.again"), icon=":material/refresh:", key=f"again {paths.model.name}"):
-            begin(work.folder, read_spec(work.folder))
+            begin(work.folder, read_spec(work.folder), download.secrets())
         if st.button(
             t("page.models.discard"),
             icon=":material/delete:",
