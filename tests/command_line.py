@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from core.workspace.paths import PROJECT, Workspace
+from tests.forked_engine import SOCKET_VARIABLE
 from tests.forks import forks
 
 TIMEOUT = 120
 
 
 def environment(**added: str) -> dict[str, str]:
-    """This one's, in English and without a workspace of its own."""
+    """This one's, in English and without a workspace of its own; the engine is forked where it is here."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TUNEBOARD", "LC_", "LANG", "PYTEST"))}
+    if SOCKET_VARIABLE in kept:
+        kept["TUNEBOARD_ENGINE"] = "tests.forked_engine"
     return {**kept, "PYTHONPATH": str(PROJECT), "TUNEBOARD_LANG": "en", "COLUMNS": "80", **added}
 
 

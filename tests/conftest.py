@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from core.jobs.process import is_alive, read_identity
+from core.machine import this_machine
 from core.wording import SPOKEN
 from core.workspace.paths import Workspace
+from tests.engine_forks import engine_forks
+from tests.forked_engine import SOCKET_VARIABLE, THREADS_VARIABLE
 from tests.known_answers import know_answers
 from tests.small_model import make_small_model
 from tests.small_run import make_workspace, stop_jobs
@@ -34,6 +37,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def _nobody_has_spoken() -> None:
     """A page of an earlier test leaves its language behind."""
     SPOKEN.set(None)
+
+
+@pytest.fixture(autouse=True)
+def _forked_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow tests start the engine by a fork of a process that has imported torch and XTuner."""
+    if request.node.get_closest_marker("slow") and not request.node.get_closest_marker("real_start"):
+        workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        monkeypatch.setenv(SOCKET_VARIABLE, engine_forks().socket)
+        monkeypatch.setenv(THREADS_VARIABLE, str(max(1, this_machine().cores // workers)))
+        monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.forked_engine")
 
 
 @pytest.fixture(scope="session", autouse=True)

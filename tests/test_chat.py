@@ -243,6 +243,7 @@ def cpu_seconds(process: int, during: float) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.real_start  # its process is looked at and killed
 def test_the_real_server(workspace: Workspace) -> None:
     """transformers serve with a tiny random Llama: what it says is noise, how it serves is real."""
     server = loaded(workspace)

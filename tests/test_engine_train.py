@@ -39,6 +39,7 @@ def trained(run: RunPaths, resume: Path | None = None) -> list[tuple[int, float 
     return [(point.iter, point.loss) for point in read_curve(run.work_dir).points]
 
 
+@pytest.mark.real_start  # sets are ordered otherwise in every process
 def test_the_same_seed_gives_the_same_curve_and_another_another(workspace: Workspace, model: Path) -> None:
     runs = [prepared(workspace, model, "--iterations", "12", "--seed", seed) for seed in ("5", "5", "6")]
     first, again, other = [trained(run) for run in runs]
@@ -142,6 +143,7 @@ def read_name(spec: JobSpec) -> str:
     return spec.command[3]
 
 
+@pytest.mark.real_start  # the command itself
 def test_the_job_says_what_ran(workspace: Workspace, model: Path) -> None:
     run = prepared(workspace, model, "--iterations", "2")
     trained(run)

@@ -42,7 +42,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     end_leftovers(tmp_path)
 
 
-@pytest.fixture(params=["tests.fake_engine", pytest.param("core.engine", marks=pytest.mark.slow)])
+@pytest.fixture(params=["tests.fake_engine", pytest.param("tests.forked_engine", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest) -> dict[str, str]:
     """What makes the model's folder, as the environment names it: the real engine loads torch for it."""
     return {"TUNEBOARD_ENGINE": request.param}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from core.publish.facts import read_facts
 from core.publish.order import Order
 from core.workspace.files import read_json, write_json, write_text
 from core.workspace.paths import PROJECT, Workspace
+from tests.engine_forks import engine_forks
 from tests.gguf_work import FAMILIES, TEXT
 from tests.publishable import make_publishable, published
 from tests.small_model import CHAT_TEMPLATE, make_small_model
@@ -26,17 +26,9 @@ FAMILIES_AND_PIECES = (*FAMILIES, "sentencepiece")
 BOUNDS = {"f16": 1e-4, "q8_0": 0.3, "q5_1": 0.9, "q5_0": 1.8, "q4_1": 2.0, "q4_0": 2.6}
 
 
-def work(*arguments: str | Path) -> dict[str, Any]:
+def work(module: str, *arguments: str | Path) -> dict[str, Any]:
     """One act of ``tests.gguf_work`` or of the engine; the JSON of its last line."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    done = engine_forks().run(module, *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     return dict(json.loads(lines[-1])) if lines else {}
