@@ -4,7 +4,7 @@
     python -m tests.forked_engine TOOL ARGUMENT…
 
 Torch, transformers and XTuner take 5 s of a processor to import. :mod:`tests.engine_forks` has them; this
-process asks it (``ENGINE_FORKS`` is the socket's path) for a fork that runs the tool with this one's arguments,
+process asks it (``ENGINE_FORKS`` is the socket's path) for a fork that runs the tool with its arguments,
 folder, environment and open files, hands on the signals it gets, and ends as the fork ends. When this process
 is killed, so is the fork.
 
@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SOCKET_VARIABLE = "ENGINE_FORKS"
-# How many threads each fork computes with: beside those of another worker, two on two cores wait for each other.
+# How many threads each fork computes with: as many as cores, beside another worker's, wait for each other.
 THREADS_VARIABLE = "ENGINE_FORKS_THREADS"
 LENGTH_BYTES = 4
 # Tools that load no model: they would wait for what they do not need.
