@@ -5,8 +5,8 @@
 It imports them when it is first asked, and ends when ``PIPE``'s other end closes: with the tests. Each fork
 is a process in a session of its own, with the arguments, folder, environment and files of the one that asked
 (:mod:`tests.forked_engine`). Not tried this way: Python's own start, the order of sets, and that a tool
-imports what it needs in the order it needs it. What shows those starts for real: the starter's chain, tests with the
-mark ``real_start``, and whatever :func:`tests.forked_engine.reason_for_a_real_start` names.
+imports what it needs in the order it needs it. What shows those starts for real: the starter's chain, tests
+with the mark ``real_start``, and whatever :func:`tests.forked_engine.reason_for_a_real_start` names.
 """
 
 import atexit
