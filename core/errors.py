@@ -27,6 +27,7 @@ TuneboardError                exit code 1
 │   ├── NotARecipe            a config trains something that no recipe describes
 │   ├── NotAWorkDir           a folder holds nothing of a training with XTuner
 │   ├── AdoptedRun            a run's training was made elsewhere and is only read
+│   ├── RecipeChanged         a checkpoint was trained with other settings than the run has now
 │   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
 │   ├── QuantizedBase         merging onto a quantized base would be wrong
@@ -181,6 +182,10 @@ class NotAWorkDir(InputError):
 
 class AdoptedRun(InputError):
     key = "adopted_run"
+
+
+class RecipeChanged(InputError):
+    key = "recipe_changed"  # values: iteration, changes (lines), run
 
 
 class InTheWay(InputError):

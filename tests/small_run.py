@@ -2,6 +2,7 @@
 
 import random
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from core.jobs.launch import launch, stop, wait
 from core.jobs.status import Status
 from core.models.folder import read_model
 from core.steps import data, train
-from core.workspace.paths import PROJECT, RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_small_model
 
 NAME = "小 明 & Co"
@@ -60,4 +61,4 @@ def stop_jobs(workspace: Workspace) -> None:
 def fake(spec: JobSpec, **faults: str) -> JobSpec:
     """The same command with the fake in XTuner's place."""
     command = (sys.executable, "-m", "tests.fake_xtuner", *spec.command[3:])
-    return JobSpec(command, PROJECT, {**spec.env, **faults, "PYTHONIOENCODING": "utf-8"})
+    return replace(spec, command=command, env={**spec.env, **faults, "PYTHONIOENCODING": "utf-8"})

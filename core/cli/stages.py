@@ -32,6 +32,7 @@ def _wish(options: argparse.Namespace) -> Wish:
         template=options.template,
         template_reason=options.template_reason,
         reading=reading_of(options.format, options.column),
+        restart=getattr(options, "restart", False),
     )
 
 
@@ -51,7 +52,7 @@ def _data(options: argparse.Namespace, workspace: Workspace) -> Result:
 def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
     with progress(options.kind) as shown:
-        done = tune.run_train(run, shown)
+        done = tune.run_train(run, shown, options.restart)
     return {"run": run.id, "checkpoint": str(done.checkpoint), "iteration": done.iteration}
 
 
@@ -102,6 +103,7 @@ OPTIONS: Options = {
     "--seed": {"type": whole_number(0, 2**32 - 1), "default": 42, "metavar": "N"},
     "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
     "--run": {"metavar": "RUN"},
+    "--restart": {"action": "store_true"},
     "--system": {"default": "", "metavar": "TEXT"},
     "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
     "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
@@ -115,9 +117,9 @@ MAKE = (
     *("--language", "--template", "--template-reason"),
 )
 COMMANDS: Commands = {
-    "tune": (_tune, (*MAKE, "--run")),
+    "tune": (_tune, (*MAKE, "--run", "--restart")),
     "data": (_data, (*MAKE, "--run")),
-    "train": (_train, ("RUN",)),
+    "train": (_train, ("RUN", "--restart")),
     "convert": (_convert, ("RUN",)),
     "merge": (_merge, ("RUN",)),
     "export": (_export, ("RUN",)),

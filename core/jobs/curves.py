@@ -56,14 +56,17 @@ class CurveReader:
         self._columns: Columns | None = None
 
     def poll(self) -> bool:
-        """Read what is new; whether there are new points."""
+        """Read what is new; whether the points changed. A start whose folder is gone counts no more."""
+        gone = [name for name, folder in self._folders.items() if not folder.path.is_dir()]
+        for name in gone:
+            del self._folders[name]
         for folder in _starts(self.work_dir):
             if folder.name not in self._folders:
                 self._folders[folder.name] = _TimeFolder(folder)
         changed = [folder.poll() for folder in self._in_order()]
-        if any(changed):
+        if gone or any(changed):
             self._columns = None
-        return any(changed)
+        return bool(gone) or any(changed)
 
     def columns(self) -> Columns:
         """Arrays of equal length by :data:`FIELDS`, ordered by iteration, each iteration once. NaN where a
@@ -141,6 +144,7 @@ class _TimeFolder:
     """One start of XTuner: its two files, read on as they grow."""
 
     def __init__(self, folder: Path) -> None:
+        self.path = folder
         scalars, log = _files(folder)
         self._scalars, self._log = LogTail(scalars), LogTail(log)
         self._from_scalars, self._from_log = _Table(), _Table()
@@ -244,11 +248,16 @@ def epoch_ends(work_dir: Path) -> dict[int, int]:
     return found
 
 
-def _starts(work_dir: Path) -> list[Path]:
-    """The time folders of a work_dir; the folder itself where somebody kept one of them alone."""
+def time_folders(work_dir: Path) -> list[Path]:
+    """What each start of XTuner logged into its work_dir, a folder each, named after its time."""
     if not work_dir.is_dir():
         return []
-    found = [path for path in work_dir.iterdir() if _TIME_FOLDER.fullmatch(path.name) and path.is_dir()]
+    return [path for path in work_dir.iterdir() if _TIME_FOLDER.fullmatch(path.name) and path.is_dir()]
+
+
+def _starts(work_dir: Path) -> list[Path]:
+    """The time folders of a work_dir; the folder itself where somebody kept one of them alone."""
+    found = time_folders(work_dir)
     alone = not found and any(file.is_file() for file in _files(work_dir))
     return [work_dir] if alone else found
 

@@ -1,7 +1,7 @@
 """A job folder: its files by name, and what was asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,11 @@ class JobPaths:
     def spec(self) -> Path:
         """What was asked for: command, folder, environment, by whom and when."""
         return self.folder / "job.json"
+
+    @property
+    def request(self) -> Path:
+        """What the tool was asked for, where a command line is not enough to say it."""
+        return self.folder / "request.json"
 
     @property
     def log(self) -> Path:
@@ -81,8 +86,13 @@ class JobPaths:
         return self.folder / ".job.json.next"
 
     @property
+    def next_request(self) -> Path:
+        """The same of ``request.json``."""
+        return self.folder / ".request.json.next"
+
+    @property
     def of_one_try(self) -> tuple[Path, ...]:
-        """What one try writes besides ``job.json`` and ``exit.json``."""
+        """What one try writes besides ``job.json``, ``request.json`` and ``exit.json``."""
         return (self.log, self.supervisor_log, self.supervisor, self.tool, self.stop, self.refusal)
 
 
@@ -90,7 +100,10 @@ class JobPaths:
 class JobSpec:
     """What to run: a list of arguments, never a shell's line. ``env`` is added to the inherited one.
 
-    ``asked_at`` is ISO 8601 in UTC. Raises ValueError for an empty command.
+    ``request`` is what stands in the folder's ``request.json``, as JSON's own types; ``results`` names the
+    files there that the tool makes. Both are written and cleared by ``launch``, never by whoever plans
+    a job: beside a live one, nothing of it may change. ``asked_at`` is ISO 8601 in UTC. Raises ValueError for
+    an empty command.
     """
 
     command: tuple[str, ...]
@@ -98,18 +111,22 @@ class JobSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     asked_by: str = ""
     asked_at: str = ""
+    request: Mapping[str, Any] | None = None
+    results: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.command:
             raise ValueError("a job needs a command")
 
     def as_json(self) -> dict[str, Any]:
+        """What stands in ``job.json``; the request has its own file."""
         return {
             "command": list(self.command),
             "cwd": str(self.cwd),
             "env": dict(self.env),
             "asked_by": self.asked_by,
             "asked_at": self.asked_at,
+            "results": list(self.results),
         }
 
     @classmethod
@@ -121,12 +138,14 @@ class JobSpec:
             env=dict(found.get("env", {})),
             asked_by=found.get("asked_by", ""),
             asked_at=found.get("asked_at", ""),
+            results=tuple(found.get("results", ())),
         )
 
 
 def read_spec(folder: Path) -> JobSpec:
-    """Read ``job.json``. Raises NoSuchJob."""
-    found = read_record(JobPaths(folder).spec)
+    """Read ``job.json`` and ``request.json``. Raises NoSuchJob."""
+    paths = JobPaths(folder)
+    found = read_record(paths.spec)
     if found is None:
         raise NoSuchJob(folder=folder)
-    return JobSpec.from_json(found)
+    return replace(JobSpec.from_json(found), request=read_record(paths.request))

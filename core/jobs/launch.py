@@ -6,8 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,24 +27,45 @@ STOP_GRACE = 20.0
 LEAVE_TIMEOUT = 5.0
 
 
-def launch(folder: Path, spec: JobSpec, secrets: Mapping[str, str] | None = None) -> None:
+def launch(
+    folder: Path,
+    spec: JobSpec,
+    secrets: Mapping[str, str] | None = None,
+    before: Callable[[], None] | None = None,
+) -> None:
     """Start the job in ``folder`` under a supervisor of its own and return when that is up (at most 10 s).
 
     Files of an earlier try move to ``previous/N``. A job inherits no secret of the environment
-    (core.jobs.environment): ``secrets`` are the only ones it gets, and are written nowhere.
+    (core.jobs.environment): ``secrets`` are the only ones it gets, and are written nowhere. ``before`` does
+    what only this start may do, such as deleting what it makes anew: it is called under the launch's lock,
+    once it is sure that no other job runs here; what it raises ends the launch.
     Raises JobRunning, JobNotStarted, NotWritable.
     """
     paths = JobPaths(folder.absolute())
     make_folder(paths.folder, exist_ok=True)
     try:
-        with FileLock(paths.launch_lock, timeout=2 * START_TIMEOUT):
-            _refuse_beside_another(paths)
+        with idle(paths.folder):
+            if before:
+                before()
             _make_room(paths, spec)
             _start_supervisor(paths, secrets)
-    except Timeout as error:
-        raise JobRunning(folder=folder) from error
     except OSError as error:
         raise JobNotStarted(folder=folder, reason=error.strerror or str(error)) from error
+
+
+@contextmanager
+def idle(folder: Path) -> Iterator[None]:
+    """Hold a job folder in which nothing runs: until the block ends nobody launches there. For whatever may
+    happen only while no job is at work. Raises JobRunning.
+    """
+    paths = JobPaths(folder.absolute())
+    try:
+        lock = FileLock(paths.launch_lock, timeout=2 * START_TIMEOUT).acquire()
+    except Timeout as error:
+        raise JobRunning(folder=folder) from error
+    with lock:
+        _refuse_beside_another(paths)
+        yield
 
 
 def stop(folder: Path, by: str, grace: float = STOP_GRACE) -> None:
@@ -99,23 +120,41 @@ def _refuse_beside_another(paths: JobPaths) -> None:
 
 
 def _make_room(paths: JobPaths, spec: JobSpec) -> None:
-    """Put the new job.json in the place of an earlier try, which is kept whole.
+    """Put the new job.json and request.json in the place of an earlier try's, which is kept whole.
 
     What may fail for want of room comes first. Whoever reads the status meanwhile sees the earlier try's:
     exit.json moves last.
     """
     write_json(paths.next_spec, spec.as_json())
+    if spec.request is not None:
+        write_json(paths.next_request, spec.request)
     if paths.spec.exists():
         kept = _new_previous(paths)
         (kept / paths.spec.name).write_bytes(paths.spec.read_bytes())
+        _move_results(paths, spec, kept)
         for file in paths.of_one_try:
             if file.exists():
                 file.rename(kept / file.name)
-        paths.next_spec.replace(paths.spec)
+        _exchange(paths, spec)
         if paths.exit.exists():
             paths.exit.rename(kept / paths.exit.name)
     else:
-        paths.next_spec.replace(paths.spec)
+        for name in spec.results:
+            (paths.folder / name).unlink(missing_ok=True)
+        _exchange(paths, spec)
+
+
+def _move_results(paths: JobPaths, spec: JobSpec, kept: Path) -> None:
+    """What an earlier try was asked and what it made go together: neither is taken for the new one's."""
+    for file in (paths.request, *(paths.folder / name for name in spec.results)):
+        if file.exists():
+            file.rename(kept / file.name)
+
+
+def _exchange(paths: JobPaths, spec: JobSpec) -> None:
+    if spec.request is not None:
+        paths.next_request.replace(paths.request)
+    paths.next_spec.replace(paths.spec)
 
 
 def _new_previous(paths: JobPaths) -> Path:

@@ -16,7 +16,7 @@ from core.models.folder import Model, find_model, read_model, starter_gguf
 from core.recipe.recipe import Recipe
 from core.steps import answer, compare, convert, data, merge, train
 from core.steps.answer import Ask, Remembered, Speech
-from core.steps.checkpoints import Trained
+from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
 from core.steps.step import check_space, engine_job, run_job
 from core.steps.watch import trained
@@ -44,7 +44,8 @@ class Progress(Protocol):
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked for: whose assistant, from which data, on which model."""
+    """What is asked for: whose assistant, from which data, on which model. With ``restart`` a run that was
+    trained before is trained from the beginning."""
 
     name: str
     data: Path | None = None
@@ -57,6 +58,7 @@ class Wish:
     template: str = "auto"
     template_reason: str = ""
     reading: Reading = Reading()
+    restart: bool = False
 
 
 def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> dict[str, Any]:
@@ -66,11 +68,13 @@ def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | N
     """
     began = time.monotonic()
     run = make_data(workspace, wish, progress, run)
-    if not finished(run, "train"):
-        run_train(run, progress)
-    if not finished(run, "convert"):
+    again = wish.restart
+    if again or not finished(run, "train"):
+        run_train(run, progress, restart=again)
+        again = True  # what was made of an earlier checkpoint is made anew
+    if again or not finished(run, "convert"):
         run_convert(run, progress)
-    if not finished(run, "merge"):
+    if again or not finished(run, "merge"):
         run_merge(run, progress)
     return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
 
@@ -160,13 +164,26 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
             run_job("starter", workspace.starter_job, job)
 
 
-def run_train(run: RunPaths, progress: Progress) -> Trained:
-    """Train the prepared run; returns its last checkpoint."""
+def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Trained:
+    """Train the prepared run; returns its last checkpoint.
+
+    It goes on from the last whole checkpoint, and does nothing where the training is done already; with
+    ``restart`` it begins anew. Raises RecipeChanged when the checkpoint was trained with other settings.
+    """
     recipe = train.recipe_of(run)
     train.refuse_mismatch(run)
+    last = None if restart else train.going_on(run)
+    spec = train.plan(run, recipe, last.checkpoint if last else None)
+    if last and finished(run, "train") and last == train.read(run):
+        progress.say("train.nothing_left", iteration=last.iteration)
+        return last
+    if last:
+        progress.say("train.goes_on", iteration=last.iteration)
+    elif checkpoints(run.work_dir) and not restart:
+        progress.say("train.none_whole")
     progress.stage("train")
     poll = trained(run.work_dir, recipe.iterations, progress.update)
-    run_job("train", run.job("train"), train.plan(run, recipe), poll)
+    run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))
     return train.read(run)
 
 

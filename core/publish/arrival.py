@@ -3,12 +3,12 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.errors import MissingArtefact
-from core.jobs.job import JobSpec
+from core.jobs.job import JobPaths, JobSpec
 from core.pipeline.tune import Progress
 from core.publish import post
 from core.publish.bundle import Bundle
@@ -16,6 +16,7 @@ from core.publish.facts import Facts
 from core.publish.hub import Parcel
 from core.publish.order import What
 from core.steps import merge, proof
+from core.steps.answer import ANSWERS
 from core.steps.step import check_space, engine_job, run_job
 from core.workspace.checksums import NAME, hashed
 from core.workspace.files import read_json, write_json
@@ -81,14 +82,14 @@ def ask(run: RunPaths, what: What, folder: Path, facts: Facts) -> tuple[Row, ...
     """Ask what is in ``folder`` and the merged model here. Raises StepFailed, StepStopped."""
     job = run.job("arrival")
     run_job("arrival", job, plan(run, job, what, folder, facts))
-    found = read_json(job / "answers.json")
+    found = read_json(job / ANSWERS)
     if found is None:
-        raise MissingArtefact(what="answers.json", where=job, step="arrival")
+        raise MissingArtefact(what=ANSWERS, where=job, step="arrival")
     return tuple(Row(**row) for row in found)
 
 
 def plan(run: RunPaths, job: Path, what: What, folder: Path, facts: Facts) -> JobSpec:
-    """The job that asks; its request is written beside its log."""
+    """The job that asks, in the folder ``job``."""
     request = {
         "what": what,
         "published": str(folder),
@@ -100,10 +101,9 @@ def plan(run: RunPaths, job: Path, what: What, folder: Path, facts: Facts) -> Jo
         "questions": questions(run),
         "tokens": TOKENS,
     }
-    write_json(job / "request.json", request)
-    (job / "answers.json").unlink(missing_ok=True)
     env = {"CUDA_VISIBLE_DEVICES": ""} if facts.recipe.device == "cpu" else {}
-    return engine_job("arrival", job / "request.json", job / "answers.json", env=env)
+    spec = engine_job("arrival", JobPaths(job).request, job / ANSWERS, env=env)
+    return replace(spec, request=request, results=(ANSWERS,))
 
 
 def questions(run: RunPaths) -> list[str]:

@@ -1,11 +1,13 @@
 """What every hub is to the publishing job, and every way in which it may refuse."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
+
+from pydantic import with_config
 
 from core.publish.order import To, What
 
@@ -22,6 +24,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class Parcel:
     """What is sent where: ``files`` are names below ``folder`` with their sizes in bytes.
@@ -37,13 +40,6 @@ class Parcel:
     folder: Path
     files: Mapping[str, int]
     client: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "folder": str(self.folder), "files": dict(self.files)}
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> "Parcel":
-        return cls(**{**found, "folder": Path(found["folder"])})
 
     @property
     def size(self) -> int:

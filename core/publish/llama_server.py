@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,12 @@ import requests
 
 from core.data.tokens import read_tokenizer
 from core.errors import StepFailed
+from core.jobs.job import JobPaths
 from core.publish.bundle import Bundle
 from core.publish.facts import Facts
 from core.recipe.chat_template import render
 from core.steps import merge
+from core.steps.answer import ANSWERS
 from core.steps.step import module_job, run_job
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths
@@ -70,20 +72,19 @@ def try_out(run: RunPaths, made: Bundle, facts: Facts, program: str, question: s
         "prompt": prompt,
         "ids": reader.encode(prompt, add_special_tokens=False).ids,
     }
-    (job / "answers.json").unlink(missing_ok=True)
-    write_json(job / "request.json", request)
+    spec = replace(module_job("core.publish.llama_server", job), request=request, results=(ANSWERS,))
     try:
-        run_job("llama", job, module_job("core.publish.llama_server", job))
+        run_job("llama", job, spec)
     except StepFailed:
         return [asdict(Trial(name, loaded=False)) | {"ok": False} for name in files]
-    return list(read_json(job / "answers.json") or ())
+    return list(read_json(job / ANSWERS) or ())
 
 
 def main(job: str) -> int:
     folder = Path(job)
-    request: Request = read_json(folder / "request.json") or {}
+    request: Request = read_json(JobPaths(folder).request) or {}
     trials = [_trial(request, Path(file)) for file in request["files"]]
-    write_json(folder / "answers.json", [asdict(one) | {"ok": one.ok} for one in trials])
+    write_json(folder / ANSWERS, [asdict(one) | {"ok": one.ok} for one in trials])
     return 0
 
 

@@ -4,20 +4,22 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import HubRefused, NoToken, StepFailed
 from core.jobs.environment import INDEXES, PROXIES, handed_over
 from core.jobs.job import JobPaths, JobSpec
+from core.jobs.request import as_record
 from core.jobs.tail import last_lines
 from core.publish.bundle import Bundle
 from core.publish.hub import PAGES, Parcel
 from core.publish.order import Order
-from core.publish.send import PARCEL, REFUSAL, SENT
+from core.publish.send import REFUSAL, SENT
 from core.steps.step import module_job, run_job
 from core.steps.watch import Update
 from core.wording import say
-from core.workspace.files import read_json, read_record, write_json
+from core.workspace.files import read_json, read_record
 
 ENDPOINTS = ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT", "OPENXLAB_ENDPOINT", "OPENXLAB_OSS_ENDPOINT")
 _SENT = re.compile(r"sent (\d+)/(\d+) ?(.*)")
@@ -51,9 +53,9 @@ def fetch(job: Path, parcel: Parcel, target: Path) -> None:
 
 def plan(job: Path, parcel: Parcel, action: str, *target: str) -> JobSpec:
     """The job; it is the only one here that may speak with a hub."""
-    write_json(job / PARCEL, parcel.as_json())
     env = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
-    return module_job("core.publish.send", job, action, *target, env={**env, **_transfer(os.environ)})
+    spec = module_job("core.publish.send", job, action, *target, env={**env, **_transfer(os.environ)})
+    return replace(spec, request=as_record(parcel), results=(SENT, REFUSAL))
 
 
 def secrets() -> dict[str, str]:
@@ -70,7 +72,6 @@ def _transfer(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _run(job: Path, parcel: Parcel, action: str, poll: Callable[[], None] | None, *target: str) -> None:
-    (job / REFUSAL).unlink(missing_ok=True)
     try:
         run_job("send", job, plan(job, parcel, action, *target), poll, secrets())
     except StepFailed:

@@ -1,6 +1,6 @@
 """``python -m core.publish.send JOB``: one parcel to a hub, or back from it, in a process of its own.
 
-``parcel.json`` in the job's folder says what; the token is read where it is kept, and stands in nothing this
+``request.json`` in the job's folder says what; the token is read where it is kept, and stands in nothing this
 writes. ``sent.json`` is the result, ``refusal.json`` a hub's no.
 """
 
@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from core.jobs.request import read_request
 from core.models.hubs import PAUSE_VARIABLE
 from core.publish import tokens
 from core.publish.hub import Hub, Parcel, Refusal
-from core.workspace.files import read_json, write_json
+from core.workspace.files import write_json
 
-PARCEL, SENT, REFUSAL, RECORD = "parcel.json", "sent.json", "refusal.json", "client.json"
+SENT, REFUSAL, RECORD = "sent.json", "refusal.json", "client.json"
 TRIES = 5
 Result = TypeVar("Result")
 
@@ -24,8 +25,7 @@ Result = TypeVar("Result")
 def main(job: str, action: str, target: str = "") -> int:
     """Returns the exit code: 1 for a refusal, which is then in words in its file."""
     folder = Path(job)
-    (folder / REFUSAL).unlink(missing_ok=True)
-    parcel = Parcel.from_json(read_json(folder / PARCEL) or {})
+    parcel = read_request(Parcel, folder)
     try:
         write_json(folder / SENT, _act(parcel, folder, action, target))
     except Refusal as refusal:

@@ -7,17 +7,19 @@ spoken to, so that a second run on the same base starts where the first one had 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.errors import MissingArtefact
-from core.jobs.job import JobSpec
+from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
 from core.workspace.files import read_json, read_record, write_json
 from core.workspace.paths import Workspace
+
+ANSWERS = "answers.json"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Speech:
 
 
 def plan(job: Path, model: Path, speech: Speech, asks: Sequence[Ask], device: str) -> JobSpec:
-    """The job that asks; its request is written beside its log."""
+    """The job that asks, in the folder ``job``."""
     request = {
         "model": str(model),
         "template": speech.template,
@@ -54,17 +56,16 @@ def plan(job: Path, model: Path, speech: Speech, asks: Sequence[Ask], device: st
         "precision": speech.precision,
         "questions": [{"question": ask.question, "tokens": ask.tokens} for ask in asks],
     }
-    write_json(job / "request.json", request)
-    (job / "answers.json").unlink(missing_ok=True)
     env = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
-    return engine_job("answer", job / "request.json", job / "answers.json", env=env)
+    spec = engine_job("answer", JobPaths(job).request, job / ANSWERS, env=env)
+    return replace(spec, request=request, results=(ANSWERS,))
 
 
 def read(job: Path) -> dict[str, Answer]:
     """The answers by question. Raises MissingArtefact."""
-    found = read_json(job / "answers.json")
+    found = read_json(job / ANSWERS)
     if found is None:
-        raise MissingArtefact(what="answers.json", where=job, step="ask")
+        raise MissingArtefact(what=ANSWERS, where=job, step="ask")
     return {row["question"]: Answer(row["answer"], row["finished"]) for row in found}
 
 

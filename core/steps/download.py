@@ -1,34 +1,35 @@
 """Download: a model's files from a hub, checked, into the import's own folder."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.errors import MissingArtefact
 from core.jobs.environment import HUB, PROXIES, handed_over
-from core.jobs.job import JobSpec
+from core.jobs.job import JobPaths, JobSpec
 from core.models.hubs import Source
 from core.steps.step import engine_job
 from core.wording import spoken_language
-from core.workspace.files import read_json, write_json
+from core.workspace.files import read_json
 from core.workspace.paths import ImportPaths
 
 STEP = "download"
+LISTING = "listing.json"
 OFFLINE = "HF_HUB_OFFLINE"
 
 
 def plan(paths: ImportPaths, source: Source) -> JobSpec:
     """The job that downloads; of all the engine's jobs it alone may speak to a hub."""
-    job = paths.job(STEP)
     request = {
         "hub": source.hub,
         "name": source.name,
         "revision": source.revision,
         "folder": str(paths.files),
     }
-    write_json(job / "request.json", request)
     env = {OFFLINE: os.environ.get(OFFLINE, "0"), "TUNEBOARD_LANG": spoken_language()}
-    return engine_job(STEP, job / "request.json", env=env)
+    spec = engine_job(STEP, JobPaths(paths.job(STEP)).request, env=env)
+    return replace(spec, request=request, results=(LISTING,))
 
 
 def secrets() -> dict[str, str]:
@@ -38,7 +39,7 @@ def secrets() -> dict[str, str]:
 
 def read(paths: ImportPaths) -> tuple[Path, str]:
     """The folder of the downloaded files and their revision. Raises MissingArtefact."""
-    listing: dict[str, Any] | None = read_json(paths.job(STEP) / "listing.json")
+    listing: dict[str, Any] | None = read_json(paths.job(STEP) / LISTING)
     if listing is None or not paths.files.is_dir():
         raise MissingArtefact(what=paths.files.name, where=paths.root, step=STEP)
     return paths.files, str(listing["revision"])

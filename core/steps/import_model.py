@@ -1,19 +1,21 @@
 """Import: a folder with a model becomes a model of the workspace."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from core.errors import MissingArtefact
-from core.jobs.job import JobSpec
+from core.jobs.job import JobPaths, JobSpec
 from core.models.families import check_trainable
 from core.models.folder import read_object
 from core.models.hubs import files_of, wanted
 from core.steps.step import engine_job
 from core.wording import spoken_language
-from core.workspace.files import read_json, write_json
+from core.workspace.files import read_json
 from core.workspace.paths import ImportPaths
 
 STEP = "import_model"
+MADE = "made.json"
 How: TypeAlias = Literal["link", "copy", "move"]
 
 
@@ -24,15 +26,14 @@ def plan(paths: ImportPaths, source: Path, how: How) -> JobSpec:
     """
     wanted(files_of(source), source)
     check_trainable(read_object(source / "config.json"), source)
-    job = paths.job(STEP)
-    write_json(job / "request.json", {"source": str(source), "target": str(paths.model), "how": how})
-    (job / "made.json").unlink(missing_ok=True)
-    return engine_job(STEP, job / "request.json", env={"TUNEBOARD_LANG": spoken_language()})
+    request = {"source": str(source), "target": str(paths.model), "how": how}
+    spec = engine_job(STEP, JobPaths(paths.job(STEP)).request, env={"TUNEBOARD_LANG": spoken_language()})
+    return replace(spec, request=request, results=(MADE,))
 
 
 def read(paths: ImportPaths) -> str:
     """What was done: link, copy, move or convert. Raises MissingArtefact."""
-    found = read_json(paths.job(STEP) / "made.json")
+    found = read_json(paths.job(STEP) / MADE)
     if found is None or not paths.model.is_dir():
         raise MissingArtefact(what=paths.model.name, where=paths.model.parent, step=STEP)
     return str(found["how"])

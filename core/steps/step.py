@@ -71,14 +71,16 @@ def run_job(
     spec: JobSpec,
     on_poll: Callable[[], None] | None = None,
     secrets: Mapping[str, str] | None = None,
+    before: Callable[[], None] | None = None,
 ) -> None:
     """Launch a job, which gets ``secrets`` and no others, and wait for its end; stop it when this process is
     interrupted.
 
-    Raises StepFailed with the cause found in its log, StepStopped.
+    ``before`` is :func:`core.jobs.launch.launch`'s. Raises StepFailed with the cause found in its log,
+    StepStopped, JobRunning.
     """
     try:
-        launch(folder, spec, secrets)
+        launch(folder, spec, secrets, before)
         status = wait(folder, on_poll=on_poll)
     except KeyboardInterrupt:
         with suppress(NoSuchJob):  # interrupted before it was asked for

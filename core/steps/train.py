@@ -3,31 +3,65 @@
 The command is XTuner's own training program on the config file that stands in the run's folder.
 """
 
+import hashlib
+import secrets
 import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
 
+from pydantic import with_config
+
 from core.data import parity
-from core.errors import AdoptedRun, MissingArtefact
+from core.errors import AdoptedRun, DamagedFile, MissingArtefact, NoSuchJob, RecipeChanged
+from core.jobs.curves import time_folders
 from core.jobs.job import JobSpec
-from core.jobs.launch import launch, refuse_while_live
+from core.jobs.launch import launch
+from core.jobs.request import as_record, read_request
 from core.machine import this_machine
 from core.models.folder import Model, read_model
 from core.recipe.check import problems, settle
-from core.recipe.recipe import Recipe, from_yaml, invalid, to_yaml
+from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
+from core.wording import say
 from core.workspace.files import read_json, write_json, write_text
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace, make_folder
 
 PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
 # Missed by nobody who does not ask for them.
 OPTIONAL = ("unsloth",)
 # Weights of LoRA, its optimizer state and two checkpoints of them are small beside this.
 LOG_AND_CHECKPOINT_BYTES = 300_000_000
+
+
+# Settings of which the weights know nothing: with others, training goes on as it was.
+LEAVES_WEIGHTS_ALONE = {
+    "template_reason",
+    "save_every",
+    "keep_checkpoints",
+    "evaluate_every",
+    "evaluation_questions",
+    "evaluation_tokens",
+    "log_every",
+    "dataloader_workers",
+}
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a training was started with: its recipe as YAML, SHA-256 of its config and its rows, and the
+    checkpoint it went on from. Kept with the job, so that nothing else is trained on in its place."""
+
+    recipe: str
+    config: str
+    rows: str
+    resume: Path | None = None
 
 
 def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
@@ -103,26 +137,89 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": "0",
         }
-    return engine_job("train", *arguments, env=env)
+    request = as_record(_request(run, recipe, resume))
+    return replace(engine_job("train", *arguments, env=env), request=request)
 
 
 def start(run: RunPaths, resume: Trained | None = None) -> None:
     """Start the training as a job and return: from ``resume``, else from the beginning.
 
-    From the beginning, earlier checkpoints are deleted: of two trainings' files nobody could tell which is
-    the last. Raises MissingArtefact, InvalidRecipe, DiskFull, JobRunning, JobNotStarted.
+    Raises MissingArtefact, InvalidRecipe, RecipeChanged, DiskFull, JobRunning, JobNotStarted.
     """
     spec = plan(run, recipe_of(run), resume.checkpoint if resume else None)
     if resume is None:
         refuse_mismatch(run)
+    else:
+        refuse_changed(run, resume)
     check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
-    refuse_while_live(run.job("train"))
-    for old in checkpoints(run.work_dir) if resume is None else []:
+    launch(run.job("train"), spec, before=making_way(run, resume))
+
+
+def making_way(run: RunPaths, resume: Trained | None) -> Callable[[], None]:
+    """What a launch of this training does once it is sure that no other trains this run.
+
+    From the beginning, earlier checkpoints are deleted and earlier logs put aside: of two trainings' files
+    nobody could tell which is the last. To go on, the checkpoint must be there still; raises MissingArtefact.
+    """
+
+    def make_way() -> None:
+        if resume is None:
+            _abandon(run)
+        elif not resume.checkpoint.exists():
+            raise MissingArtefact(what=resume.checkpoint.name, where=run.work_dir, step="train")
+
+    return make_way
+
+
+def _abandon(run: RunPaths) -> None:
+    for old in checkpoints(run.work_dir):
         if old.checkpoint.is_dir():
             shutil.rmtree(old.checkpoint)
         else:
             old.checkpoint.unlink()
-    launch(run.job("train"), spec)
+    for folder in time_folders(run.work_dir):
+        make_folder(run.abandoned, exist_ok=True)
+        folder.rename(run.abandoned / f"{folder.name}-{secrets.token_hex(2)}")
+
+
+def going_on(run: RunPaths) -> Trained | None:
+    """The checkpoint that training goes on from; None where there is no whole one. Raises RecipeChanged."""
+    last = resumable(run)
+    if last is not None:
+        refuse_changed(run, last)
+    return last
+
+
+def refuse_changed(run: RunPaths, resume: Trained) -> None:
+    """Raises RecipeChanged when ``resume`` was trained with other settings, rows or config than the run's
+    now. What an earlier version trained has no record of them, and passes."""
+    try:
+        before = read_request(TrainRequest, run.job("train"))
+    except (NoSuchJob, DamagedFile):
+        return
+    if changes := _changes(before, _request(run, recipe_of(run))):
+        raise RecipeChanged(iteration=resume.iteration, changes="\n".join(changes), run=run.id)
+
+
+def _changes(before: TrainRequest, now: TrainRequest) -> list[str]:
+    old, new = (asdict(from_bytes(one.recipe.encode(), "request.json")) for one in (before, now))
+    found = [
+        f"  - {name}: {old[name]} → {new[name]}"
+        for name in old
+        if name not in LEAVES_WEIGHTS_ALONE and old[name] != new[name]
+    ]
+    if before.rows != now.rows:
+        found.append(f"  - {say('train.changed.rows')}")
+    # Of the same settings: somebody wrote into the config itself.
+    if old == new and before.config != now.config:
+        found.append(f"  - {say('train.changed.config')}")
+    return found
+
+
+def _request(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> TrainRequest:
+    config = hashlib.sha256(run.config.read_bytes()).hexdigest() if run.config.exists() else ""
+    rows = str((read_json(run.data) or {}).get("sha256", ""))
+    return TrainRequest(to_yaml(recipe), config, rows, resume)
 
 
 def refuse_mismatch(run: RunPaths) -> None:

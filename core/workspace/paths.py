@@ -105,6 +105,11 @@ class RunPaths:
         return self.job("train") / "work_dir"
 
     @property
+    def abandoned(self) -> Path:
+        """What XTuner logged of trainings that were begun again: no part of the run's curve any more."""
+        return self.job("train") / "abandoned"
+
+    @property
     def adapter(self) -> Path:
         """The adapter in PEFT's format, the tokenizer beside it."""
         return self.root / "adapter"
