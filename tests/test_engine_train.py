@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.errors import StepFailed
-from core.jobs.curves import read_curve
+from core.jobs.curves import read_curve, time_folders
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State
@@ -87,6 +87,27 @@ def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Work
     run.config.write_text(config.replace("max_iters = 400", f"max_iters = {end}"), encoding="utf-8")
     run_job("train", run.job("train"), train.plan(run, recipe, left.checkpoint))
     assert [point.iter for point in read_curve(run.work_dir).points] == list(range(1, end + 1))
+
+
+def test_the_command_goes_on_from_the_last_whole_checkpoint(workspace: Workspace, model: Path) -> None:
+    """Its iterations continue where the checkpoint was written; so do the learning rate and the curve."""
+    run = prepared(workspace, model, "--iterations", "60")
+    recipe = train.recipe_of(run).changed(save_every=5, log_every=1)
+    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    deadline = time.monotonic() + 120
+    while not checkpoints(run.work_dir):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    stop(run.job("train"), by="test", grace=0)
+    wait(run.job("train"), timeout=60)
+    left = train.resumable(run)
+    assert left is not None and 5 <= left.iteration < 60
+    done = cli("train", run.id, "--workspace", workspace.root, "--json", cwd=workspace.root)
+    assert last_json(done)["iteration"] == 60 and f"iteration {left.iteration}" in done.stderr
+    second = sorted(time_folders(run.work_dir))[-1]
+    assert [point.iter for point in read_curve(second).points] == list(range(left.iteration + 1, 61))
+    assert [point.iter for point in read_curve(run.work_dir).points] == list(range(1, 61))
 
 
 def test_an_error_of_the_real_tool_is_explained(workspace: Workspace, model: Path) -> None:

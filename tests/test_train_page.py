@@ -187,6 +187,21 @@ def test_from_the_beginning_no_old_checkpoint_stays(workspace: Workspace) -> Non
     assert checkpoints(run) == [30, 40] and (run.job("train") / "previous" / "1").exists()
 
 
+def test_from_the_beginning_the_curve_begins_empty(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first line is logged, the page shows nothing of the earlier training."""
+    run = make_run(workspace)
+    end_training(run, FAKE_XTUNER_CRASH_AT="35")
+    page = open_test_page("train", run.id)
+    assert has_chart(page, run)
+    monkeypatch.setenv("FAKE_XTUNER_SECONDS", "5")
+    page.button(key="again_do").click().run()
+    assert no_errors(page) and not has_chart(page, run) and state(run) in LIVE
+    (text, *_) = [element.proto.text for element in page.get("progress")]
+    assert "30" not in text and "34" not in text
+
+
 def test_a_second_start_is_refused_and_takes_nothing_away(workspace: Workspace) -> None:
     run = make_run(workspace)
     end_training(run, FAKE_XTUNER_CRASH_AT="15")

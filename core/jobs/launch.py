@@ -102,16 +102,11 @@ def wait(
     return status
 
 
-def refuse_while_live(folder: Path) -> None:
-    """Raises JobRunning when the job in ``folder`` waits or runs."""
-    if is_live(folder):
-        raise JobRunning(folder=folder)
-
-
 def _refuse_beside_another(paths: JobPaths) -> None:
     """Raises JobRunning. The lock tells of a supervisor even where its process cannot be seen (another
     container or machine on the same disk)."""
-    refuse_while_live(paths.folder)
+    if is_live(paths.folder):
+        raise JobRunning(folder=paths.folder)
     try:
         with FileLock(paths.lock, timeout=LEAVE_TIMEOUT):
             return

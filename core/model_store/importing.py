@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from core.errors import ModelExists, TuneboardError
 from core.jobs.job import JobSpec
-from core.jobs.launch import refuse_while_live
+from core.jobs.launch import idle
 from core.jobs.status import is_live
 from core.models.folder import Model, read_model
 from core.models.hubs import Source
@@ -132,8 +132,8 @@ def far(paths: ImportPaths) -> tuple[float, str] | None:
 
 def discard(paths: ImportPaths) -> None:
     """Forget an import that did not end well, and what was downloaded for it. Raises JobRunning."""
-    refuse_while_live(paths.job(IMPORT))
-    shutil.rmtree(paths.root, ignore_errors=True)
+    with idle(paths.job(IMPORT)):
+        shutil.rmtree(paths.root, ignore_errors=True)
 
 
 def _is_there(workspace: Workspace, paths: ImportPaths, source: Source) -> bool:
