@@ -88,10 +88,10 @@ def test_the_command_goes_on_and_says_so(run: RunPaths) -> None:
 def test_the_command_begins_anew_only_when_told(run: RunPaths) -> None:
     assert last_json(train_by_command(run))["iteration"] == 40
     done = train_by_command(run)
-    assert last_json(done)["iteration"] == 40 and "trained to its end" in done.stderr
+    assert last_json(done)["iteration"] == 40 and "fully trained" in done.stderr
     assert first_of_each_start(run) == [2, 22], "nothing was trained again"
     done = train_by_command(run, "--restart")
-    assert last_json(done)["iteration"] == 40 and "goes on" not in done.stderr
+    assert last_json(done)["iteration"] == 40 and "continues" not in done.stderr
     assert first_of_each_start(run) == [2] and curve(run) == WHOLE
     assert len(list(run.abandoned.iterdir())) == 2, "the earlier logs are kept aside"
 
@@ -107,7 +107,7 @@ def test_half_checkpoints_are_not_gone_on_from(run: RunPaths) -> None:
     for found in checkpoints(run.work_dir):
         found.checkpoint.write_bytes(b"half")
     done = train_by_command(run)
-    assert last_json(done)["iteration"] == 40 and "No checkpoint of this run is whole" in done.stderr
+    assert last_json(done)["iteration"] == 40 and "no complete checkpoint" in done.stderr
     assert at(run) == [30, 40] and curve(run) == WHOLE
 
 
