@@ -25,7 +25,7 @@ DASHBOARD_PORT = 8501
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One thing looked at. ``fix`` is the one command that mends it, where there is one."""
 
     check: str
@@ -34,7 +34,7 @@ class Finding:
     fix: str = ""
 
 
-def examine(workspace: Workspace) -> list[Finding]:
+def examine(workspace: Workspace) -> list[Diagnosis]:
     """Look at everything once. Takes some seconds: torch is asked in a process of its own."""
     machine = this_machine()
     return [
@@ -59,32 +59,32 @@ def report(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Iterator[Diagnosis]:
     missing = [name for name, found in versions().items() if found == "-"]
     if missing:
         text = say("doctor.versions_missing", names=", ".join(missing))
-        yield Finding("versions", "bad", text, "scripts/run --reinstall")
+        yield Diagnosis("versions", "bad", text, "scripts/run --reinstall")
     else:
-        yield Finding("versions", "good", ", ".join(f"{k} {v}" for k, v in versions().items()))
+        yield Diagnosis("versions", "good", ", ".join(f"{k} {v}" for k, v in versions().items()))
 
 
-def _starter() -> Finding:
+def _starter() -> Diagnosis:
     try:
-        return Finding("starter", "good", starter_gguf().name)
+        return Diagnosis("starter", "good", starter_gguf().name)
     except MachineError as error:
-        return Finding("starter", "bad", str(error), "scripts/run --reinstall")
+        return Diagnosis("starter", "bad", str(error), "scripts/run --reinstall")
 
 
-def _gpu(machine: Machine) -> Finding:
+def _gpu(machine: Machine) -> Diagnosis:
     if not machine.gpus:
         kind = "bf16" if machine.bf16 else "fp32"
-        return Finding("gpu", "note", say("doctor.no_gpu", cores=machine.cores, precision=kind))
+        return Diagnosis("gpu", "note", say("doctor.no_gpu", cores=machine.cores, precision=kind))
     names = ", ".join(f"{gpu.name} ({megabytes(gpu.memory)})" for gpu in machine.gpus)
     probe = _probe()
     if probe.get("works"):
-        return Finding("gpu", "good", names)
+        return Diagnosis("gpu", "good", names)
     text = say("doctor.gpu_unusable", names=names, reason=probe.get("error", "torch.cuda"))
-    return Finding("gpu", "bad", text, "nvidia-smi")
+    return Diagnosis("gpu", "bad", text, "nvidia-smi")
 
 
 def _probe() -> dict[str, Any]:
@@ -97,32 +97,32 @@ def _probe() -> dict[str, Any]:
     return found
 
 
-def _memory(machine: Machine) -> Finding:
+def _memory(machine: Machine) -> Diagnosis:
     grade: Grade = "good" if machine.memory >= NEEDED_MEMORY else "bad"
     text = say("doctor.memory", memory=megabytes(machine.memory), needed=megabytes(NEEDED_MEMORY))
-    return Finding("memory", grade, text)
+    return Diagnosis("memory", grade, text)
 
 
-def _disk(workspace: Workspace) -> Finding:
+def _disk(workspace: Workspace) -> Diagnosis:
     there = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
     free = shutil.disk_usage(there).free
     text = say("doctor.disk", free=megabytes(free), needed=megabytes(NEEDED_DISK), folder=there)
-    return Finding(
+    return Diagnosis(
         "disk", "good" if free >= NEEDED_DISK else "bad", text, "" if free >= NEEDED_DISK else "df -h"
     )
 
 
-def _workspace(workspace: Workspace) -> Finding:
+def _workspace(workspace: Workspace) -> Diagnosis:
     try:
         workspace.prepare()
     except MachineError as error:
-        return Finding("workspace", "bad", str(error), "scripts/run doctor --workspace ~/tuneboard")
-    return Finding("workspace", "good", str(workspace.root))
+        return Diagnosis("workspace", "bad", str(error), "scripts/run doctor --workspace ~/tuneboard")
+    return Diagnosis("workspace", "good", str(workspace.root))
 
 
-def _port(port: int) -> Finding:
+def _port(port: int) -> Diagnosis:
     with socket.socket() as probe:
         taken = probe.connect_ex(("127.0.0.1", port)) == 0
     if taken:
-        return Finding("port", "note", say("doctor.port_taken", port=port), f"ss -ltnp sport = :{port}")
-    return Finding("port", "good", say("doctor.port_free", port=port))
+        return Diagnosis("port", "note", say("doctor.port_taken", port=port), f"ss -ltnp sport = :{port}")
+    return Diagnosis("port", "good", say("doctor.port_free", port=port))

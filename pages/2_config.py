@@ -17,7 +17,7 @@ from core.runs import CHAIN
 from core.steps import adopt, train
 from core.steps.data import suited
 from core.workspace.paths import RunPaths, Workspace
-from ui.config.forms import Draft, draft_of, recipe_form, show_problems
+from ui.config.forms import RecipeDraft, draft_of, recipe_form, show_problems
 from ui.config.launch_preview import offer_fit, show_estimate, show_launch
 from ui.config.recipe_file import offer_file, take_file
 from ui.config.xtuner_configs import show_differences, xtuner_configs
@@ -78,7 +78,7 @@ def show_choices_of_data(recipe: Recipe) -> None:
     st.markdown(t("page.config.of_data", model=model, template=recipe.template, system=system))
 
 
-def offer_other_values(run: RunPaths, draft: Draft, model: Model, locked: bool) -> None:
+def offer_other_values(run: RunPaths, draft: RecipeDraft, model: Model, locked: bool) -> None:
     """Presets, a recipe from a file and as a file; what belongs to the data stays."""
     offered = {} if locked else presets(this_machine())
     with st.container(horizontal=True, vertical_alignment="center", key="presets"):
@@ -95,7 +95,7 @@ def offer_other_values(run: RunPaths, draft: Draft, model: Model, locked: bool) 
                 take_file(run, draft)
 
 
-def save(run: RunPaths, draft: Draft, recipe: Recipe, model: Model) -> None:
+def save(run: RunPaths, draft: RecipeDraft, recipe: Recipe, model: Model) -> None:
     """Write what can run at once: there is nothing to press, and nothing is lost with the tab."""
     if recipe != draft.saved:
         draft.saved = train.prepare(run, recipe, model, Path(recipe.data))

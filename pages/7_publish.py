@@ -44,7 +44,7 @@ def offer(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, live:
     with st.container(horizontal=True, key="actions"):
         label, icon = t("page.publish.prepare"), ":material/preview:"
         if st.button(label, icon=icon, disabled=live, key="prepare"):
-            begin(work_of(run).folder, command.plan(workspace, run, order.rehearsal()))
+            begin(work_of(run).folder, command.plan(workspace, run, order.as_dry_run()))
         label, icon = t("page.publish.go"), ":material/publish:"
         if st.button(label, icon=icon, type="primary", disabled=live or not complete, key="publish"):
             begin(work_of(run).folder, command.plan(workspace, run, order), post.secrets())

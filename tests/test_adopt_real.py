@@ -55,8 +55,9 @@ def test_from_a_shipped_config_by_plain_xtuner_to_a_merged_model(
     data.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
     opened = open_config(find("internlm_chat_7b_qlora_oasst1_e3").file.read_bytes(), "tutorial").recipe
     recipe = opened.changed(
-        model="base", data=str(data), template="qwen_chat", max_length=128, batch_size=2, accumulation=1,
-        epochs=None, iterations=6, device="cpu", precision="fp32", quantization="none", save_every=3,
+        model="base", data=str(data), template="qwen_chat", max_length=128, batch_size=2,
+        gradient_accumulation_steps=1, epochs=None, iterations=6, device="cpu", precision="fp32",
+        quantization="none", save_every=3,
         evaluate_every=3, evaluation_tokens=4, log_every=1, pack=False,
     )  # fmt: skip
     make_small_model(home / "base")
@@ -122,7 +123,16 @@ def test_a_checkpoint_of_deepspeed(workspace: Workspace, tmp_path: Path) -> None
     """A folder of shards, a config that DeepSpeed rewrote, and only scalars.json."""
     run = adopted(workspace, recorded(tmp_path / "别 处"))
     recipe = train.recipe_of(run)
-    same = {"rank", "deepspeed", "iterations", "batch_size", "lr", "max_norm", "target_modules", "precision"}
+    same = {
+        "rank",
+        "deepspeed",
+        "iterations",
+        "batch_size",
+        "lr",
+        "max_grad_norm",
+        "target_modules",
+        "precision",
+    }
     assert {name: getattr(recipe, name) for name in same} == {name: getattr(RECIPE, name) for name in same}
     assert [one.why for one in adopt.differences(run)] == ["own_folder"]
     assert [point["iter"] for point in curves.of(workspace, run.id)["points"]] == [1, 2, 3, 4]

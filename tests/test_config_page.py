@@ -139,7 +139,7 @@ def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace:
     suited = data.suited(run, saved, read_model(workspace.starter))
     assert no_errors(page) and saved.iterations == 3 * (suited.iterations or 0) > 500
     assert (saved.rank, saved.system, saved.lr) == (16, "Be kind.", suited.lr)
-    assert (saved.shuffle, saved.self_distillation) == (False, True)
+    assert (saved.shuffle, saved.replay_distillation) == (False, True)
     assert page.number_input(key=key(run, "rank", 1)).value == 16
 
 
@@ -227,7 +227,7 @@ def test_time_is_unknown_until_this_machine_was_measured(workspace: Workspace) -
 
 def test_the_estimate_counts_steps_tokens_and_passes(workspace: Workspace) -> None:
     run = make_run(workspace)
-    recipe = train.recipe_of(run).changed(iterations=80, accumulation=8)
+    recipe = train.recipe_of(run).changed(iterations=80, gradient_accumulation_steps=8)
     model = read_model(workspace.starter)
     about = {"rows": 160, "kept": 16_000, "longest": 120}
     found = estimate(recipe, model, read_shape(model), about, 100.0)

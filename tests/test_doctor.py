@@ -8,7 +8,7 @@ import pytest
 
 from core import doctor, machine
 from core.cli import serve
-from core.doctor import Finding, examine, report
+from core.doctor import Diagnosis, examine, report
 from core.errors import StarterMissing
 from core.machine import Gpu, Machine, gpus, this_machine
 from core.workspace.paths import Workspace
@@ -27,7 +27,9 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "工作 区")
 
 
-def find(workspace: Workspace, check: str, monkeypatch: pytest.MonkeyPatch, here: Machine = PLAIN) -> Finding:
+def find(
+    workspace: Workspace, check: str, monkeypatch: pytest.MonkeyPatch, here: Machine = PLAIN
+) -> Diagnosis:
     monkeypatch.setattr(doctor, "this_machine", lambda: here)
     (found,) = [finding for finding in examine(workspace) if finding.check == check]
     return found

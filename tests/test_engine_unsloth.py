@@ -97,7 +97,7 @@ def test_unsloth_itself(workspace: Workspace, model: Path) -> None:
     for way in ("unsloth", "on"):
         run = prepared(workspace, model, *ITERATIONS)
         recipe: Recipe = train.recipe_of(run).changed(
-            accelerate=way, precision="bf16", self_distillation=False
+            accelerate=way, precision="bf16", replay_distillation=False
         )
         found.append(trained_as(run, recipe))
     assert found[0] == pytest.approx(found[1], rel=0.03)

@@ -19,13 +19,13 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def test_for_a_card_that_is_named(workspace: Workspace) -> None:
-    run = make_run(workspace, batch_size=1, accumulation=8)
+    run = make_run(workspace, batch_size=1, gradient_accumulation_steps=8)
     options = (run.id, "--workspace", workspace.root)
     found = last_json(cli("fit", *options, "--card", "8", "--json", cwd=workspace.root))
     parts = ("weights", "adapters", "activations", "logits")
     assert sum(found["memory"][part] for part in parts) == found["memory"]["allocated"]
     assert found["card"] == 8 * 2**30 and found["largest"]["memory"]["total"] < found["card"]
-    assert (found["largest"]["batch_size"], found["largest"]["accumulation"]) == (8, 1)
+    assert (found["largest"]["batch_size"], found["largest"]["gradient_accumulation_steps"]) == (8, 1)
     assert found["largest"]["quantization"] == "none", "a tiny model needs none"
     shown = cli("fit", *options, "--card", "8", cwd=workspace.root, TUNEBOARD_LANG="en").stdout
     assert "Largest settings that fit 8 GB: batch_size 8" in shown and "checkpointed_layers 0," in shown

@@ -14,7 +14,7 @@ ON_THE_FORM = [field.name for field in fields(Recipe) if field.name not in OF_TH
 CHANGED: dict[str, Any] = {
     "max_length": 1_048_576,
     "batch_size": 7,
-    "accumulation": 16,
+    "gradient_accumulation_steps": 16,
     "iterations": None,
     "epochs": 3,
     "lr": 1.2345e-6,
@@ -31,13 +31,13 @@ CHANGED: dict[str, Any] = {
     "target_modules": ("q_proj", "v_proj"),
     "layers_to_transform": (1, 29),
     "shuffle": False,
-    "self_distillation": True,
+    "replay_distillation": True,
     "pack": True,
     "group_by_length": True,
     "optimizer": "paged_adamw_8bit",
     "weight_decay": 0.1,
     "betas": (0.85, 0.95),
-    "max_norm": 0.3,
+    "max_grad_norm": 0.3,
     "schedule": "linear",
     "warmup_ratio": 0.1,
     "activation_checkpointing": True,
@@ -69,11 +69,11 @@ def script() -> None:
 def form(
     recipe: Recipe, problems: tuple[Problem, ...] = (), language: str = "en", advanced: bool = True
 ) -> AppTest:
-    from ui.config.forms import Draft
+    from ui.config.forms import RecipeDraft
 
     page = AppTest.from_function(script)
     page.session_state["language"] = language
-    page.session_state["draft"] = Draft(asdict(recipe), recipe)
+    page.session_state["draft"] = RecipeDraft(asdict(recipe), recipe)
     page.session_state["problems"] = problems
     page.session_state["advanced form"] = advanced
     return page.run()

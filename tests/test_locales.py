@@ -43,7 +43,7 @@ PROPER_NAMES = {"field.deepspeed", "page.models.from.huggingface", "hub.huggingf
 CHECKS = {
     call.args[0].value
     for node in ast.walk(TREES[PROJECT / "core" / "doctor.py"])
-    if isinstance(call := node, ast.Call) and ast.unparse(call.func) == "Finding"
+    if isinstance(call := node, ast.Call) and ast.unparse(call.func) == "Diagnosis"
     if isinstance(call.args[0], ast.Constant)
 }
 

@@ -73,7 +73,7 @@ def test_a_merged_model_in_a_folder(workspace: Workspace) -> None:
 
 def test_where_it_was_published_is_remembered(workspace: Workspace, tmp_path: Path) -> None:
     run = make_publishable(workspace)
-    published(workspace, run, Order("adapter", rehearse=True))
+    published(workspace, run, Order("adapter", dry_run=True))
     assert read_places(run) == [] and standing(run)["publish"] is None
     for out in ("a", "b", "a"):
         published(workspace, run, Order("adapter", out=tmp_path / out))
@@ -346,7 +346,7 @@ def test_small_things() -> None:
     [
         Order("merged", "zip", out=Path("/x y/z"), shard="500MB"),
         Order("gguf", "huggingface", repo="a/b", public=True, quants=("q8_0",), proof=False),
-        Order("adapter", base="c/d", card=Path("/c.md"), rehearse=True),
+        Order("adapter", base="c/d", card=Path("/c.md"), dry_run=True),
     ],
 )
 def test_the_page_asks_for_what_the_command_reads(order: Order, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from core.errors import InvalidRecipe, NoSuchFile
 from core.machine import Gpu, Machine
 from core.models.folder import Model
 from core.recipe.check import problems, settle
-from core.recipe.recipe import Problem, Recipe, from_yaml, level, parse, to_yaml
+from core.recipe.recipe import OLD_NAMES, Problem, Recipe, from_yaml, level, parse, to_yaml
 from core.recipe.templates import TEMPLATES
 from core.wording import sentences
 
@@ -22,6 +22,7 @@ MINIMAL = {"model": "模型/m", "data": "数据.json"}
 CPU = Machine(cores=2, memory=8 << 30, bf16=False, gpus=())
 FAST_CPU = Machine(cores=2, memory=8 << 30, bf16=True, gpus=())
 GPU = Machine(cores=8, memory=64 << 30, bf16=False, gpus=(Gpu(0, "H100", 80 << 30, 79 << 30),))
+OF_AN_EARLIER_VERSION = Path(__file__).parent / "recorded" / "recipe_before_0.1.0.yaml"
 FIELDS = [field.name for field in fields(Recipe)]
 
 # For each field, values that are fine and values that are not.
@@ -33,7 +34,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "system": (["", "你是{name}", "a\nb", "# no comment: 'x' \"y\" \\"], [None, 5, "half \ud83d"]),
     "max_length": ([16, 2048, 1_048_576], [15, 1_048_577, 0, -1, 2.5, "long", None]),
     "batch_size": ([1, 4096], [0, 4097, 1.5, "many", None]),
-    "accumulation": ([1, 16], [0, 4097, None]),
+    "gradient_accumulation_steps": ([1, 16], [0, 4097, None]),
     "iterations": ([1, 160, None], [0, -1, 1.5, 10**9, "x"]),
     "epochs": ([1, 1000, None], [0, 1001, 0.5, "x"]),
     "lr": ([1e-9, 3e-4, 1, "1e-4"], [0, -1e-4, 1.1, "fast", None, float("nan"), float("inf")]),
@@ -50,13 +51,13 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "target_modules": ([[], ["q_proj", "v_proj"]], ["q_proj", [1], None]),
     "layers_to_transform": ([[], [0, 29]], [[-1], 3, ["x"], None]),
     "shuffle": ([True, False], ["maybe", None]),
-    "self_distillation": ([True, False], ["maybe", None]),
+    "replay_distillation": ([True, False], ["maybe", None]),
     "pack": ([True, False], ["maybe", None, 2]),
     "group_by_length": ([True, False], ["maybe", None]),
     "optimizer": (["adamw", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit"], ["sgd", None]),
     "weight_decay": ([0, 0.1], [-0.1, float("inf"), float("nan")]),
     "betas": ([[0.9, 0.999], (0, 0)], [[0.9], [0.9, 1], [0.9, 0.9, 0.9], 0.9, None]),
-    "max_norm": ([0.1, 1], [0, -1, float("inf")]),
+    "max_grad_norm": ([0.1, 1], [0, -1, float("inf")]),
     "schedule": (["cosine", "linear", "constant"], ["step", None]),
     "warmup_ratio": ([0, 0.03, 0.99], [1, -0.1]),
     "activation_checkpointing": ([True, False], ["maybe"]),
@@ -90,7 +91,9 @@ def model(**changes: Any) -> Model:
     return Model(**(values | changes))
 
 
-@pytest.mark.parametrize("other", [{"self_distillation": True}, {"dropout": 0.1}, {"offload": True}], ids=str)
+@pytest.mark.parametrize(
+    "other", [{"replay_distillation": True}, {"dropout": 0.1}, {"offload": True}], ids=str
+)
 def test_a_cuda_graph_that_cannot_be_recorded_is_a_problem(other: dict[str, Any]) -> None:
     recipe = Recipe(model="m", data="d", template="qwen_chat", cuda_graph="on")
     machine = Machine(2, 2**34, False, ())
@@ -131,13 +134,13 @@ def test_every_problem_of_unsloth_at_once(monkeypatch: pytest.MonkeyPatch) -> No
         deepspeed="zero2",
         quantization="int8",
         precision="fp16",
-        self_distillation=True,
+        replay_distillation=True,
         target_modules=("q_proj", "lm_head"),
     )
     places = {
         ("accelerate", "unsloth_model"),
         *((name, "not_with_unsloth") for name in ("deepspeed", "quantization", "precision")),
-        *((name, "not_with_unsloth") for name in ("self_distillation", "target_modules")),
+        *((name, "not_with_unsloth") for name in ("replay_distillation", "target_modules")),
     }
     found = problems(bad, WITH_A_GPU, model(architecture="GemmaForCausalLM"))
     assert {(one.field, one.key) for one in found} == places
@@ -171,6 +174,25 @@ def test_what_a_field_refuses(field: str, value: Any) -> None:
     assert problem.field.split(".")[0] == field
     for language in ("en", "zh"):
         assert problem.text(language).startswith(problem.field + ": ")
+
+
+def test_a_recipe_of_an_earlier_version_opens() -> None:
+    recipe = from_yaml(OF_AN_EARLIER_VERSION)
+    assert (recipe.gradient_accumulation_steps, recipe.max_grad_norm, recipe.replay_distillation) == (
+        4,
+        0.5,
+        True,
+    )
+    assert not set(OLD_NAMES) & set(FIELDS)
+    assert not any(f"\n{old}:" in to_yaml(recipe) for old in OLD_NAMES), "it is written under today's names"
+
+
+def test_a_field_under_two_names_is_a_problem() -> None:
+    with pytest.raises(InvalidRecipe) as caught:
+        parse({**MINIMAL, "max_norm": 1.0, "max_grad_norm": 1.0, "accumulation": 2})
+    (problem,) = caught.value.values["found"]  # type: ignore[misc]
+    assert (problem.field, problem.key) == ("max_norm", "under_two_names")
+    assert "max_grad_norm" in problem.text("en") and "max_grad_norm" in problem.text("zh")
 
 
 def test_all_problems_at_once_each_beside_its_field() -> None:

@@ -13,10 +13,10 @@ from core.recipe.memory import (
     FUSED,
     FUSED_BF16,
     XTUNER,
-    Trainer,
+    Footprint,
+    footprint_of,
     memory,
     trainable,
-    trainer_of,
 )
 from core.recipe.presets import PRESETS
 from core.recipe.recipe import Quantization, Recipe
@@ -51,8 +51,8 @@ RECIPE = Recipe(model="m", data="d", device="cuda", precision="bf16", quantizati
 
 # Peaks in GB measured on one H100 with a 7.3B model of InternLM's shape and LoRA of rank 64 on every linear
 # layer (XTuner 0.2.0; torch 2.11, transformers 4.57.6, peft 0.21.2, bitsandbytes 0.50.2, liger-kernel 0.8.4):
-# trainer, batch, length, checkpointing, quantization, GB.
-MEASURED: list[tuple[Trainer, int, int, bool, str, float]] = [
+# footprint, batch, length, checkpointing, quantization, GB.
+MEASURED: list[tuple[Footprint, int, int, bool, str, float]] = [
     (DEEPSPEED, 2, 512, True, "nf4", 9.8),  # the tutorial's recipe, ZeRO-2
     (XTUNER, 8, 512, True, "nf4", 16.7),
     (XTUNER, 8, 512, True, "nf4", 17.7),  # a bare loop in XTuner's way
@@ -125,20 +125,20 @@ def test_unsloth_is_never_offered_with_deepspeed() -> None:
     assert found and (found.recipe.accelerate, found.recipe.deepspeed) == ("unsloth", "none")
 
 
-def held(setting: tuple[Trainer, int, int, bool, str, float]) -> float:
-    trainer, batch, length, checkpointing, quantization, _ = setting
+def held(setting: tuple[Footprint, int, int, bool, str, float]) -> float:
+    footprint, batch, length, checkpointing, quantization, _ = setting
     recipe = RECIPE.changed(
         batch_size=batch,
         max_length=length,
         activation_checkpointing=checkpointing,
         quantization=quantization,
     )
-    return memory(recipe, *INTERNLM_7B, longest=0, trainer=trainer).allocated / GB
+    return memory(recipe, *INTERNLM_7B, longest=0, footprint=footprint).allocated / GB
 
 
 @pytest.mark.parametrize("setting", MEASURED)
 def test_within_seven_per_cent_of_what_was_measured(
-    setting: tuple[Trainer, int, int, bool, str, float],
+    setting: tuple[Footprint, int, int, bool, str, float],
 ) -> None:
     assert held(setting) == pytest.approx(setting[-1], rel=0.07)
 
@@ -158,14 +158,14 @@ def test_what_ran_out_of_memory_is_said_not_to_fit() -> None:
 def test_the_trainer_is_chosen_by_the_recipe() -> None:
     """The ways on a GPU, by the settings alone."""
     setting = RECIPE.changed(batch_size=2, max_length=512, activation_checkpointing=True)
-    assert trainer_of(setting) is FAST
-    for other, trainer in (
+    assert footprint_of(setting) is FAST
+    for other, footprint in (
         ({"accelerate": "off"}, XTUNER),
         ({"deepspeed": "zero2"}, DEEPSPEED),
         ({"accelerate": "unsloth"}, FUSED),
     ):
-        assert trainer_of(setting.changed(**other)) is trainer
-    assert trainer_of(setting.changed(precision="fp16")) is XTUNER
+        assert footprint_of(setting.changed(**other)) is footprint
+    assert footprint_of(setting.changed(precision="fp16")) is XTUNER
 
 
 def test_some_checkpointed_layers_lie_between_none_and_all() -> None:
@@ -204,7 +204,10 @@ def test_the_preset_for_8_gb_holds_a_7b_model(shape: tuple[Model, Shape]) -> Non
     suited = Recipe(model="m", data="d", device="cuda", precision="bf16", iterations=160)
     recipe = preset.apply(suited)
     assert memory(recipe, *shape, longest=512).total < 8 * 2**30
-    assert recipe.iterations == 640 and recipe.batch_size * recipe.accumulation == suited.batch_size
+    assert (
+        recipe.iterations == 640
+        and recipe.batch_size * recipe.gradient_accumulation_steps == suited.batch_size
+    )
 
 
 def test_a_preset_has_its_speed_chosen_anew() -> None:
@@ -217,7 +220,9 @@ def test_a_preset_has_its_speed_chosen_anew() -> None:
 
 # --- the largest that fits ---
 
-WISHED = RECIPE.changed(quantization="none", batch_size=8, accumulation=2, max_length=512, iterations=100)
+WISHED = RECIPE.changed(
+    quantization="none", batch_size=8, gradient_accumulation_steps=2, max_length=512, iterations=100
+)
 
 
 @pytest.mark.parametrize("gigabytes", [12, 16, 24, 40, 80])
@@ -226,7 +231,7 @@ def test_what_is_chosen_fits_and_is_the_largest(gigabytes: int) -> None:
     found = largest_that_fits(WISHED, *INTERNLM_7B, card, longest=512)
     assert found is not None and found.memory.total <= card
     recipe = found.recipe
-    assert recipe.batch_size * recipe.accumulation == 16, "an optimizer step has the same rows"
+    assert recipe.batch_size * recipe.gradient_accumulation_steps == 16, "an optimizer step has the same rows"
     assert recipe.iterations is not None and recipe.iterations * recipe.batch_size == 800
     if recipe.batch_size * 512 < 4096:
         larger = recipe.changed(batch_size=recipe.batch_size * 2)
@@ -252,7 +257,7 @@ def test_nothing_fits_a_card_that_is_too_small() -> None:
 
 def test_the_hosts_memory_is_used_where_the_cards_does_not_do() -> None:
     """One long row a step: its layers' inputs alone are 2 GB."""
-    long = WISHED.changed(batch_size=1, accumulation=1, max_length=8192, cuda_graph="on")
+    long = WISHED.changed(batch_size=1, gradient_accumulation_steps=1, max_length=8192, cuda_graph="on")
     needed = memory(long.changed(quantization="nf4", activation_checkpointing=True), *INTERNLM_7B, longest=0)
     found = largest_that_fits(long, *INTERNLM_7B, needed.total - 2**30, 8192)
     assert found is not None and found.recipe.deepspeed == "none"

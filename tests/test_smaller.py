@@ -63,12 +63,14 @@ def test_what_ran_out(workspace: Workspace, reason: Reason, log: str, expected: 
 
 @pytest.mark.parametrize("batch", [4, 3, 8])
 def test_it_becomes_smaller_even_where_the_formula_saw_room(workspace: Workspace, batch: int) -> None:
-    run = make_run(workspace, batch_size=batch, accumulation=2)
+    run = make_run(workspace, batch_size=batch, gradient_accumulation_steps=2)
     before, found = train.recipe_of(run), fit.smaller(run)
     assert found is not None and held(run, found) < held(run, before)
     assert found.batch_size < batch or found.activation_checkpointing
-    rows = found.batch_size * found.accumulation
-    assert rows == before.batch_size * before.accumulation, "an optimizer step reads the same rows"
+    rows = found.batch_size * found.gradient_accumulation_steps
+    assert rows == before.batch_size * before.gradient_accumulation_steps, (
+        "an optimizer step reads the same rows"
+    )
     assert set(fit.changes(before, found)) <= set(fit.CHOSEN) and fit.changes(before, found)
     assert fit.changes(before, before) == {}
 
@@ -101,7 +103,7 @@ def test_one_click_trains_a_new_run_with_what_fits(workspace: Workspace) -> None
 
 
 def test_nothing_smaller_is_said(workspace: Workspace) -> None:
-    run = make_run(workspace, batch_size=1, accumulation=1, activation_checkpointing=True)
+    run = make_run(workspace, batch_size=1, gradient_accumulation_steps=1, activation_checkpointing=True)
     end_job(run, "train", Reason.out_of_memory)
     for language, word in (("en", "Nothing smaller fits"), ("zh", "放不下更小的设置")):
         page = open_test_page("train", run.id, language)

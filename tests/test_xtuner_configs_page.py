@@ -56,7 +56,11 @@ def test_one_is_opened_into_the_form(workspace: Workspace) -> None:
     page = choose(opened(run), run, TUTORIAL)
     page.button(key="config_open").click().run()
     assert not page.exception
-    assert (field(page, run, "rank"), field(page, run, "accumulation"), field(page, run, "epochs")) == (
+    assert (
+        field(page, run, "rank"),
+        field(page, run, "gradient_accumulation_steps"),
+        field(page, run, "epochs"),
+    ) == (
         64,
         16,
         3,
@@ -137,11 +141,15 @@ def test_the_largest_that_fits(workspace: Workspace, monkeypatch: pytest.MonkeyP
     for module in ("core.steps.train", "core.steps.data", "ui.config.launch_preview"):
         monkeypatch.setattr(f"{module}.this_machine", lambda: gpu)
     other = make_run(
-        workspace, datetime(2026, 1, 3), accumulation=8, batch_size=1, activation_checkpointing=True
+        workspace,
+        datetime(2026, 1, 3),
+        gradient_accumulation_steps=8,
+        batch_size=1,
+        activation_checkpointing=True,
     )
     before = train.recipe_of(other)
     assert before.device == "cuda"
     page = open_test_page("config", other.id)
     page.button(key="fit").click().run()
     assert not page.exception
-    assert (field(page, other, "batch_size"), field(page, other, "accumulation")) == (8, 1)
+    assert (field(page, other, "batch_size"), field(page, other, "gradient_accumulation_steps")) == (8, 1)

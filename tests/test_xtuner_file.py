@@ -92,7 +92,7 @@ def test_all_that_is_read_is_followed() -> None:
                 "rank": 64,
                 "alpha": 16,
                 "dropout": 0.1,
-                "accumulation": 16,
+                "gradient_accumulation_steps": 16,
                 "epochs": 3,
                 "iterations": None,
                 "pack": True,
@@ -113,7 +113,7 @@ def test_all_that_is_read_is_followed() -> None:
                 "quantization": "int8",
                 "lr": 3e-4,
                 "target_modules": ("gate_proj", "down_proj", "up_proj"),
-                "accumulation": 16,
+                "gradient_accumulation_steps": 16,
                 "save_every": 1000,
                 "epochs": 1,
             },
@@ -225,7 +225,7 @@ def test_what_this_project_writes_opens_as_the_same_recipe(recipe: Recipe) -> No
         own = own.changed(system="", evaluation_questions=Recipe.evaluation_questions)
     found = open_config(written(own).encode(), "config.py")
     assert [one.place for one in found.differences] == ["work_dir"]
-    assert found.recipe == own.changed(self_distillation=False)
+    assert found.recipe == own.changed(replay_distillation=False)
 
 
 @pytest.mark.parametrize("name", ODD_PATHS)

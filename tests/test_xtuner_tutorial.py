@@ -147,5 +147,5 @@ def test_the_tutorial_s_config_opened_and_written_is_the_same_run(tmp_path: Path
 def test_the_tutorial_s_values_are_in_the_recipe() -> None:
     recipe = open_config(tutorial().encode(), "tutorial.py").recipe
     assert (recipe.model, recipe.data, recipe.max_length, recipe.batch_size) == (MODEL, DATA, 512, 2)
-    assert (recipe.epochs, recipe.evaluate_every, recipe.accumulation) == (3, 90, 16)
+    assert (recipe.epochs, recipe.evaluate_every, recipe.gradient_accumulation_steps) == (3, 90, 16)
     assert recipe.evaluation_questions == ("请介绍一下你自己", "请做一下自我介绍")

@@ -175,7 +175,7 @@ def _show_findings(console: Console, result: dict[str, Any]) -> None:
 
 def _show_published(console: Console, result: dict[str, Any]) -> None:
     values = {"where": result.get("where") or result["bundle"], "count": len(result["files"])}
-    line(console, say(f"publish.{'done' if result['sent'] else 'rehearsed'}", **values))
+    line(console, say(f"publish.{'done' if result['sent'] else 'dry_run'}", **values))
     line(console, result.get("next", ""))
 
 

@@ -41,11 +41,12 @@ def _train(arguments: list[str]) -> None:
     if on_the_processor and "bitsandbytes" not in text:
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
+    from core.engine.fast.settings import distills_replay
     from core.engine.patches import keep_replay_to_the_base, patch_xtuner
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
-    distill = bool(config.get("self_distillation"))
+    distill = distills_replay(config)
     if distill:
         keep_replay_to_the_base()
     if accelerated:

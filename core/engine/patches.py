@@ -1,7 +1,7 @@
 """What XTuner 0.2.0 and mmengine 0.10.7 need to run well and safely today; each patch with its reason.
 
-None but ``self_distillation``, which a config asks for by that name, changes what is learned: plain ``xtuner
-train`` gives the same model up to rounding.
+None but ``replay_distillation``, which a config asks for by that name, changes what is learned: plain
+``xtuner train`` gives the same model up to rounding.
 """
 
 import os
@@ -181,7 +181,7 @@ def _freeze(model: Any, *_: object, **__: object) -> Any:
 
 
 def keep_replay_to_the_base() -> None:
-    """Train with ``self_distillation``, after :func:`patch_xtuner`."""
+    """Train with ``replay_distillation``, after :func:`patch_xtuner`."""
     from xtuner.model import sft
 
     sft.SupervisedFinetune.compute_loss = distilled_loss

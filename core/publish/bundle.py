@@ -16,7 +16,7 @@ from core.publish.contents import Fill, put_about, put_weights
 from core.publish.curve import draw_losses
 from core.publish.facts import Facts
 from core.publish.order import Order, What
-from core.publish.personal import Finding
+from core.publish.personal import PrivateDetail
 from core.steps import convert, merge
 from core.wording import say
 from core.workspace.checksums import File, read_checksums, write_checksums
@@ -95,12 +95,12 @@ def refuse_personal(
         raise NothingPersonal(count=len(found), findings=told(found))
 
 
-def read_findings(run: RunPaths, what: What) -> list[Finding]:
+def read_findings(run: RunPaths, what: What) -> list[PrivateDetail]:
     """What the last look through the bundle found."""
-    return [Finding(**one) for one in read_json(PublishPaths(run).findings(what)) or ()]
+    return [PrivateDetail(**one) for one in read_json(PublishPaths(run).findings(what)) or ()]
 
 
-def told(found: Sequence[Finding]) -> str:
+def told(found: Sequence[PrivateDetail]) -> str:
     """The findings in one sentence's part."""
     parts = [say(f"personal.{one.kind}", file=one.file, text=one.text) for one in found[:LISTED]]
     more = [say("row.more", count=len(found) - LISTED)] if len(found) > LISTED else []
@@ -109,7 +109,7 @@ def told(found: Sequence[Finding]) -> str:
 
 def look_through(
     bundle: Bundle, run: RunPaths, workspace: Workspace, facts: Facts, secrets: list[str]
-) -> list[Finding]:
+) -> list[PrivateDetail]:
     """What should not leave this machine, of all files that would be sent."""
     own = (workspace.root, run.root, Path(facts.recipe.model).parent)
     return personal.findings(bundle.folder, own, secrets, facts.name)

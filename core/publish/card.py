@@ -17,8 +17,9 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh")
 PICTURE = "loss.png"
 LIBRARIES: dict[What, str] = {"adapter": "peft", "merged": "transformers", "gguf": "gguf"}
 RECIPE_FIELDS = (
-    "rank", "alpha", "dropout", "lr", "schedule", "warmup_ratio", "batch_size", "accumulation", "iterations",
-    "epochs", "max_length", "optimizer", "quantization", "precision", "self_distillation", "seed",
+    "rank", "alpha", "dropout", "lr", "schedule", "warmup_ratio", "batch_size",
+    "gradient_accumulation_steps", "iterations", "epochs", "max_length", "optimizer",
+    "quantization", "precision", "replay_distillation", "seed",
 )  # fmt: skip
 PORT = 8501
 

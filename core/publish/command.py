@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, workspace: Workspace, progress: Callable[[]
     """Publish as the options say; ``progress`` opens what shows it. Raises as :func:`publish` does."""
     order = order_of(options)
     paths = workspace.run(options.run)
-    if order.hub and not order.rehearse:
+    if order.hub and not order.dry_run:
         take_token(order, options.token_stdin)
     with progress() as shown:
         shown_as: Progress = shown
@@ -66,7 +66,7 @@ def order_of(options: argparse.Namespace) -> Order:
         card=options.readme,
         shard=options.shard_size,
         quants=tuple(dict.fromkeys(quants)),
-        rehearse=options.dry_run,
+        dry_run=options.dry_run,
         proof=not options.no_proof,
     )
 
@@ -90,7 +90,7 @@ def arguments(order: Order) -> list[str]:
         "shard-size": order.shard,
         "quants": ",".join(order.quants),
     }
-    switches = {"public": order.public, "dry-run": order.rehearse, "no-proof": not order.proof}
+    switches = {"public": order.public, "dry-run": order.dry_run, "no-proof": not order.proof}
     return [
         *(f"--{name}={value}" for name, value in given.items() if value),
         *(f"--{name}" for name, on in switches.items() if on),

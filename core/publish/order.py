@@ -30,7 +30,7 @@ class Order:
     """``out`` is where a folder or zip goes, ``repo`` OWNER/NAME on a hub, ``base`` the base model's own.
 
     ``shard`` is the most a weight file may hold, such as 2GB; ``quants`` which GGUF files are made. With
-    ``rehearse`` nothing is sent: everything is made, checked and listed. With ``proof`` what was sent to a
+    ``dry_run`` nothing is sent: everything is made, checked and listed. With ``proof`` what was sent to a
     hub is fetched back and asked.
     """
 
@@ -43,7 +43,7 @@ class Order:
     card: Path | None = None
     shard: str = SHARD
     quants: tuple[Quant, ...] = ("f16", "q8_0", "q4_1")
-    rehearse: bool = False
+    dry_run: bool = False
     proof: bool = True
 
     def __post_init__(self) -> None:
@@ -54,9 +54,9 @@ class Order:
     def shard_bytes(self) -> int:
         return shard_bytes(self.shard) or 0
 
-    def rehearsal(self) -> "Order":
+    def as_dry_run(self) -> "Order":
         """The same, with nothing sent."""
-        return replace(self, rehearse=True)
+        return replace(self, dry_run=True)
 
     @property
     def hub(self) -> bool:
@@ -69,7 +69,7 @@ class Order:
 
     def _problems(self) -> list[str]:
         found = []
-        if self.hub and not self.rehearse and not is_hub_id(self.repo):
+        if self.hub and not self.dry_run and not is_hub_id(self.repo):
             found.append(say("publish.wrong.repo", repo=self.repo or "–"))
         if self.base is not None and not is_hub_id(self.base):
             found.append(say("publish.wrong.repo", repo=self.base))

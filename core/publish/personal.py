@@ -64,7 +64,7 @@ _PATHS = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class PrivateDetail:
     """One thing that should not leave, and the first place where it stands."""
 
     file: str
@@ -80,7 +80,9 @@ class Watch:
     in_text: re.Pattern[bytes]
 
 
-def findings(folder: Path, own: Collection[Path], secrets: Collection[str], allowed: str) -> list[Finding]:
+def findings(
+    folder: Path, own: Collection[Path], secrets: Collection[str], allowed: str
+) -> list[PrivateDetail]:
     """Look through every file below ``folder``.
 
     ``own`` are folders whose path is nobody's business, ``secrets`` tokens this program keeps, ``allowed`` a
@@ -91,7 +93,7 @@ def findings(folder: Path, own: Collection[Path], secrets: Collection[str], allo
     return [found for file in files for found in _look(file, file.relative_to(folder).as_posix(), watch)]
 
 
-def _look(file: Path, name: str, watch: Watch) -> Iterator[Finding]:
+def _look(file: Path, name: str, watch: Watch) -> Iterator[PrivateDetail]:
     text = file.name not in VOCABULARIES and file.suffix not in NO_TEXT
     seen: set[str] = set()
     for block in _blocks(file):
@@ -100,7 +102,7 @@ def _look(file: Path, name: str, watch: Watch) -> Iterator[Finding]:
                 found = match[0].decode("utf-8", "replace")
                 if found not in seen and match.lastgroup:
                     seen.add(found)
-                    yield Finding(name, _KINDS[match.lastgroup], _shown(match.lastgroup, found))
+                    yield PrivateDetail(name, _KINDS[match.lastgroup], _shown(match.lastgroup, found))
 
 
 def _shown(kind: str, text: str) -> str:

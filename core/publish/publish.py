@@ -30,7 +30,7 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
     """
     facts = read_facts(workspace, run, order.base)
     client = ""
-    if order.hub and not order.rehearse:
+    if order.hub and not order.dry_run:
         client = _client(workspace, run, order, progress)
         user = post.check(run.job("send"), order, client)
         progress.say("publish.signed_in", user=user, hub=say(f"hub.{order.to}"))
@@ -39,7 +39,7 @@ def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
     result = {"run": run.id, "what": order.what, "to": order.to, "size": made.size, "files": listed}
     if trials := _trials(run, order, made, facts, progress):
         result["llama_cpp"] = trials
-    if order.rehearse:
+    if order.dry_run:
         return {**result, "bundle": str(made.folder), "sent": False}
     progress.stage("send")
     if order.hub:

@@ -37,7 +37,7 @@ def estimate(
     tokens = int(iterations * recipe.batch_size * kept / count)
     return Estimate(
         iterations=iterations,
-        steps=iterations // recipe.accumulation,
+        steps=iterations // recipe.gradient_accumulation_steps,
         passes=iterations * recipe.batch_size / count,
         tokens=tokens,
         memory=memory(recipe, model, shape, int(rows["longest"])),

@@ -39,7 +39,7 @@ def largest_that_fits(recipe: Recipe, model: Model, shape: Shape, card: int, lon
 def _largest(recipe: Recipe, model: Model, shape: Shape, card: int, longest: int) -> Fit | None:
     fitting = [fit for fit in _fits(recipe, model, shape, longest) if fit.memory.total <= card]
     length = recipe.max_length if recipe.pack else min(recipe.max_length, max(1, longest))
-    rows = recipe.batch_size * recipe.accumulation
+    rows = recipe.batch_size * recipe.gradient_accumulation_steps
     enough = min(ENOUGH_TOKENS, rows * length)
     full = next((fit for fit in fitting if fit.recipe.batch_size * length >= enough), None)
     return full or max(fitting, key=lambda fit: fit.recipe.batch_size, default=None)
@@ -50,7 +50,7 @@ def _fits(recipe: Recipe, model: Model, shape: Shape, longest: int) -> Iterator[
     kinds = ("none", "nf4") if recipe.device == "cuda" and not model.quantization else ("none",)
     for quantization in kinds:
         for again, offload in _checkpointings(recipe, shape):
-            for batch in _batches(recipe.batch_size * recipe.accumulation):
+            for batch in _batches(recipe.batch_size * recipe.gradient_accumulation_steps):
                 changed = _with_batch(recipe, batch).changed(
                     quantization=quantization,
                     activation_checkpointing=again > 0,
@@ -78,6 +78,6 @@ def _batches(rows: int) -> list[int]:
 
 def _with_batch(recipe: Recipe, batch: int) -> Recipe:
     """The same rows an optimizer step, and the same rows in the whole training."""
-    rows = recipe.batch_size * recipe.accumulation
+    rows = recipe.batch_size * recipe.gradient_accumulation_steps
     iterations = recipe.iterations and max(1, round(recipe.iterations * recipe.batch_size / batch))
-    return recipe.changed(batch_size=batch, accumulation=rows // batch, iterations=iterations)
+    return recipe.changed(batch_size=batch, gradient_accumulation_steps=rows // batch, iterations=iterations)

@@ -30,8 +30,8 @@ FRAGMENTED = {"cpu": 0.0, "cuda": 0.05}
 
 
 @dataclass(frozen=True)
-class Trainer:
-    """How a trainer holds its numbers, in bytes each.
+class Footprint:
+    """How a footprint holds its numbers, in bytes each.
 
     ``rest``: weights that are not quantized (embeddings, last layer, norms); ``adapter``: LoRA's weight with
     gradient and moments; ``norm``: what a norm keeps of its input; ``stream``: the hidden states between two
@@ -54,15 +54,15 @@ class Trainer:
 
 # XTuner 0.2.0 on a GPU: prepare_model_for_kbit_training turns what is not quantized into float32, and with it
 # the hidden states; under autocast each of LoRA's matrices keeps its own half-precision copy of its input.
-XTUNER = Trainer(rest=4, adapter=16, norm=4, stream=4, number=2, gated=12, logit=14, shared=False)
+XTUNER = Footprint(rest=4, adapter=16, norm=4, stream=4, number=2, gated=12, logit=14, shared=False)
 # With DeepSpeed everything is half precision again; LoRA has float32 copies in the optimizer.
-DEEPSPEED = Trainer(rest=2, adapter=16, norm=4, stream=2, number=2, gated=6, logit=14, shared=True)
+DEEPSPEED = Footprint(rest=2, adapter=16, norm=4, stream=2, number=2, gated=6, logit=14, shared=True)
 # Without mixed precision, on a GPU or a processor.
-FLOAT32 = Trainer(rest=4, adapter=16, norm=4, stream=4, number=4, gated=12, logit=12, shared=True)
+FLOAT32 = Footprint(rest=4, adapter=16, norm=4, stream=4, number=4, gated=12, logit=12, shared=True)
 # This project's way on a processor that multiplies bfloat16.
-PROCESSOR_BF16 = Trainer(rest=2, adapter=16, norm=4, stream=2, number=2, gated=6, logit=12, shared=False)
+PROCESSOR_BF16 = Footprint(rest=2, adapter=16, norm=4, stream=2, number=2, gated=6, logit=12, shared=False)
 # No float32 casts, fused kernels for norm, gate and loss (Liger, Unsloth); LoRA in float32 or bfloat16.
-FUSED = Trainer(rest=2, adapter=16, norm=2, stream=2, number=2, gated=4, logit=0, shared=True)
+FUSED = Footprint(rest=2, adapter=16, norm=2, stream=2, number=2, gated=4, logit=0, shared=True)
 FUSED_BF16 = replace(FUSED, adapter=8)
 # The fast path (core.engine.fast) with compiled layers, and its own pieces of the logits.
 FAST = replace(FUSED, piece=256 * 2**20)
@@ -91,31 +91,31 @@ class Memory:
 
 
 def memory(
-    recipe: Recipe, model: Model, shape: Shape, longest: int, trainer: Trainer | None = None
+    recipe: Recipe, model: Model, shape: Shape, longest: int, footprint: Footprint | None = None
 ) -> Memory:
     """What ``recipe`` holds at its highest; ``longest`` is the longest conversation in tokens."""
-    trainer = trainer or trainer_of(recipe)
+    footprint = footprint or footprint_of(recipe)
     length = recipe.max_length if recipe.pack else min(recipe.max_length, max(longest, 1))
     tokens = recipe.batch_size * length
-    logits = _logits(trainer, shape, tokens)
-    layers = [_layer(recipe, trainer, shape, number) for number in range(shape.layers)]
+    logits = _logits(footprint, shape, tokens)
+    layers = [_layer(recipe, footprint, shape, number) for number in range(shape.layers)]
     again = _computed_again(recipe, shape)
     activations = int(tokens * sum(layers[max(again, _first_adapted(recipe)) :]))
     if again:
         # Of each its input, and while the loss is computed the logits; later one layer anew.
         kept = min(2, again) if _wait_in_the_host(recipe) else again
-        activations += tokens * trainer.stream * shape.hidden * kept
+        activations += tokens * footprint.stream * shape.hidden * kept
         logits = max(logits, int(tokens * max(layers, default=0.0)))
     return Memory(
-        weights=int(_weights(recipe, model, shape, trainer)),
-        adapters=trainable(recipe, shape) * _adapter_bytes(recipe, trainer),
+        weights=int(_weights(recipe, model, shape, footprint)),
+        adapters=trainable(recipe, shape) * _adapter_bytes(recipe, footprint),
         activations=activations,
         logits=logits,
         device="cuda" if recipe.device == "cuda" else "cpu",
     )
 
 
-def trainer_of(recipe: Recipe) -> Trainer:
+def footprint_of(recipe: Recipe) -> Footprint:
     """How the recipe is trained today."""
     if recipe.device != "cuda":
         return PROCESSOR_BF16 if recipe.precision == "bf16" else FLOAT32
@@ -169,28 +169,28 @@ def _first_adapted(recipe: Recipe) -> int:
     return min(recipe.layers_to_transform, default=0)
 
 
-def _adapter_bytes(recipe: Recipe, trainer: Trainer) -> int:
-    return trainer.adapter - (SAVED_BY_8BIT if "8bit" in recipe.optimizer else 0)
+def _adapter_bytes(recipe: Recipe, footprint: Footprint) -> int:
+    return footprint.adapter - (SAVED_BY_8BIT if "8bit" in recipe.optimizer else 0)
 
 
-def _weights(recipe: Recipe, model: Model, shape: Shape, trainer: Trainer) -> float:
+def _weights(recipe: Recipe, model: Model, shape: Shape, footprint: Footprint) -> float:
     """Quantizing leaves embeddings and the last layer whole."""
     if recipe.quantization == "none":
         plain = PLAIN[recipe.precision]
-        return model.parameters * (trainer.rest if recipe.device == "cuda" else plain)
+        return model.parameters * (footprint.rest if recipe.device == "cuda" else plain)
     layers = sum(rows * columns for rows, columns in shape.linear.values())
-    return layers * QUANTIZED[recipe.quantization] + (model.parameters - layers) * trainer.rest
+    return layers * QUANTIZED[recipe.quantization] + (model.parameters - layers) * footprint.rest
 
 
-def _layer(recipe: Recipe, trainer: Trainer, shape: Shape, number: int) -> float:
+def _layer(recipe: Recipe, footprint: Footprint, shape: Shape, number: int) -> float:
     """Bytes a token keeps in one layer: two norms' inputs, queries, keys, values and attention's output, the
     MLP's gate, and what LoRA needs."""
     attention = shape.hidden * (2 + 2 * shape.heads_of_keys)
     return (
-        2 * trainer.norm * shape.hidden
-        + trainer.number * attention
-        + trainer.gated * shape.intermediate
-        + sum(_lora_inputs(recipe, trainer, shape, number))
+        2 * footprint.norm * shape.hidden
+        + footprint.number * attention
+        + footprint.gated * shape.intermediate
+        + sum(_lora_inputs(recipe, footprint, shape, number))
     )
 
 
@@ -199,7 +199,7 @@ _SAME_INPUT = {"q_proj": "attention", "k_proj": "attention", "v_proj": "attentio
 _SAME_INPUT |= {"gate_proj": "mlp", "up_proj": "mlp"}
 
 
-def _lora_inputs(recipe: Recipe, trainer: Trainer, shape: Shape, number: int) -> Iterator[float]:
+def _lora_inputs(recipe: Recipe, footprint: Footprint, shape: Shape, number: int) -> Iterator[float]:
     """Bytes a token: the input of each adapted layer (dropout makes a copy of its own, and a mask of a byte),
     and what lies between LoRA's two matrices."""
     seen = {"kept"}
@@ -207,22 +207,22 @@ def _lora_inputs(recipe: Recipe, trainer: Trainer, shape: Shape, number: int) ->
         layer, name = _place(weight)
         if layer != number or not _adapted(recipe, weight):
             continue
-        yield trainer.number * recipe.rank
+        yield footprint.number * recipe.rank
         source = _SAME_INPUT.get(name, name)
         if recipe.dropout:
-            yield (trainer.number + 1) * columns
-        elif not trainer.shared or source not in seen:
-            yield trainer.number * columns
+            yield (footprint.number + 1) * columns
+        elif not footprint.shared or source not in seen:
+            yield footprint.number * columns
         seen.add(source)
 
 
-def _logits(trainer: Trainer, shape: Shape, tokens: int) -> int:
+def _logits(footprint: Footprint, shape: Shape, tokens: int) -> int:
     """In pieces: those of the fast path with their gradient beside them; those of Liger's fused linear
     cross-entropy are rows enough for one hidden state's worth, twice."""
-    if trainer.logit:
-        return tokens * shape.vocabulary * trainer.logit
-    if trainer.piece:
-        rows = min(tokens, trainer.piece // (2 * shape.vocabulary))
+    if footprint.logit:
+        return tokens * shape.vocabulary * footprint.logit
+    if footprint.piece:
+        rows = min(tokens, footprint.piece // (2 * shape.vocabulary))
         return rows * shape.vocabulary * 4 + tokens * shape.hidden * 2
     pieces = -(-shape.vocabulary // max(1, shape.hidden))
     rows = 1 << max(0, -(-tokens // pieces) - 1).bit_length()

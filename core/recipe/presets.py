@@ -58,7 +58,7 @@ PRESETS = (
         "qlora_8gb",
         {
             "batch_size": 1,
-            "accumulation": 4,
+            "gradient_accumulation_steps": 4,
             "max_length": 512,
             "rank": 16,
             "alpha": 32,
@@ -76,7 +76,7 @@ PRESETS = (
             "iterations": None,
             "epochs": 3,
             "batch_size": 2,
-            "accumulation": 16,
+            "gradient_accumulation_steps": 16,
             "lr": 2e-4,
             "rank": 64,
             "alpha": 16,

@@ -28,6 +28,12 @@ Compile: TypeAlias = Literal["auto", "none", "kernels", "layers"]
 Attention: TypeAlias = Literal["auto", "cudnn", "flash"]
 Level: TypeAlias = Literal["basic", "advanced"]
 
+# What a field was called in recipes written before 0.1.0.
+OLD_NAMES = {
+    "accumulation": "gradient_accumulation_steps",
+    "max_norm": "max_grad_norm",
+    "self_distillation": "replay_distillation",
+}
 # More than anybody trains; it keeps a slip of the finger from filling the disk.
 MOST_ITERATIONS = 10_000_000
 Count = Annotated[int, Field(ge=1, le=MOST_ITERATIONS)]
@@ -54,7 +60,7 @@ class Recipe:
     system: Text = ""
     max_length: Annotated[int, Field(ge=16, le=1_048_576)] = 512
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 4
-    accumulation: Annotated[int, Field(ge=1, le=4096)] = 1
+    gradient_accumulation_steps: Annotated[int, Field(ge=1, le=4096)] = 1
     iterations: OptionalCount = 160
     epochs: Annotated[int | None, Field(ge=1, le=1000)] = None
     lr: Annotated[float, Field(gt=0, le=1)] = 3e-4
@@ -71,13 +77,13 @@ class Recipe:
     target_modules: tuple[Text, ...] = _advanced(())
     layers_to_transform: tuple[LayerIndex, ...] = _advanced(())
     shuffle: bool = _advanced(True)
-    self_distillation: bool = _advanced(False)
+    replay_distillation: bool = _advanced(False)
     pack: bool = _advanced(False)
     group_by_length: bool = _advanced(False)
     optimizer: Optimizer = _advanced("adamw")
     weight_decay: Annotated[float, Field(ge=0, le=1000)] = _advanced(0.0)
     betas: tuple[Fraction, Fraction] = _advanced((0.9, 0.999))
-    max_norm: Annotated[float, Field(gt=0, le=1_000_000)] = _advanced(1.0)
+    max_grad_norm: Annotated[float, Field(gt=0, le=1_000_000)] = _advanced(1.0)
     schedule: Schedule = _advanced("cosine")
     warmup_ratio: Fraction = _advanced(0.03)
     activation_checkpointing: bool = _advanced(False)
@@ -124,11 +130,26 @@ def level(name: str) -> Level:
 
 
 def parse(values: object) -> Recipe:
-    """A Recipe from plain values (a form, a YAML file). Raises InvalidRecipe with all problems."""
+    """A Recipe from plain values (a form, a YAML file); fields may have their old names. Raises InvalidRecipe
+    with all problems."""
+    if isinstance(values, Mapping):
+        values = _renamed(values)
     try:
         return _adapter().validate_python(values)
     except ValidationError as error:
         raise invalid([_problem(dict(e)) for e in error.errors()]) from error
+
+
+def _renamed(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """``values`` under today's names. Raises InvalidRecipe for a field that is there under both."""
+    doubled = [
+        Problem(old, "under_two_names", {"name": new})
+        for old, new in OLD_NAMES.items()
+        if old in values and new in values
+    ]
+    if doubled:
+        raise invalid(doubled)
+    return {OLD_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def invalid(problems: list[Problem]) -> InvalidRecipe:

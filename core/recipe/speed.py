@@ -61,7 +61,7 @@ def _compile(model: Model, tokens: int | None) -> Compile:
 def can_be_recorded(recipe: Recipe) -> bool:
     """Whether a step can be a CUDA graph: it holds no numbers chosen on the way, and nothing that goes to the
     host and back."""
-    return not (recipe.self_distillation or recipe.offload or recipe.dropout)
+    return not (recipe.replay_distillation or recipe.offload or recipe.dropout)
 
 
 def _cuda_graph(recipe: Recipe, model: Model) -> Choice:

@@ -34,7 +34,7 @@ def unsloth_problems(recipe: Recipe, machine: Machine, model: Model) -> list[Pro
         "deepspeed": "none" if recipe.deepspeed != "none" else "",
         "quantization": "none / nf4" if recipe.quantization == "int8" else "",
         "precision": "bf16" if recipe.precision in {"fp32", "fp16"} else "",
-        "self_distillation": "false" if recipe.self_distillation else "",
+        "replay_distillation": "false" if recipe.replay_distillation else "",
         "target_modules": "q_proj, …" if EMBEDDINGS & set(recipe.target_modules) else "",
     }
     for field, wanted in instead.items():

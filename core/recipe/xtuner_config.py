@@ -87,19 +87,19 @@ max_length = {recipe.max_length}  # tokens; longer conversations are cut at the 
 pack_to_max_length = {recipe.pack}
 # Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
 # keeps to the base's distribution instead of the one answer. Plain XTuner trains every row on its answer.
-self_distillation = {recipe.self_distillation}
+replay_distillation = {recipe.replay_distillation}
 acceleration = {acceleration(recipe)}
 
 # Scheduler & Optimizer
 batch_size = {recipe.batch_size}  # per device
-accumulative_counts = {recipe.accumulation}
+accumulative_counts = {recipe.gradient_accumulation_steps}
 dataloader_num_workers = {recipe.dataloader_workers}
 {length}
 optim_type = {OPTIMIZERS[recipe.optimizer].split()[-1]}
 lr = {recipe.lr!r}
 betas = {recipe.betas!r}
 weight_decay = {recipe.weight_decay!r}
-max_norm = {recipe.max_norm!r}  # gradient clipping
+max_norm = {recipe.max_grad_norm!r}  # gradient clipping
 warmup_ratio = {recipe.warmup_ratio!r}
 
 # Save

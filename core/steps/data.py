@@ -110,7 +110,7 @@ def recipe_for(
         **asdict(spoken),
         seed=seed,
         lr=SMALL_MODEL_LR if model.parameters < SMALL_MODEL else LR,
-        self_distillation=replay,
+        replay_distillation=replay,
         shuffle=False,
         target_modules=MLP if model.model_type in SAME_NAMES else (),
         layers_to_transform=tuple(range(model.layers // 6, model.layers)),

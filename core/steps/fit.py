@@ -20,7 +20,7 @@ from core.workspace.paths import RunPaths
 # What the settings for a card are about.
 CHOSEN = (
     "batch_size",
-    "accumulation",
+    "gradient_accumulation_steps",
     "iterations",
     "epochs",
     "quantization",

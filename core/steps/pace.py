@@ -30,7 +30,7 @@ SAME = (
     "padding_free",
     "deepspeed",
     "pack",
-    "self_distillation",
+    "replay_distillation",
     "target_modules",
     "layers_to_transform",
 )

@@ -67,7 +67,7 @@ def ways(bf16: bool) -> list[Way]:
     ]
     if bf16:
         found.append(Way("the default in bfloat16", {"precision": "bf16"}))
-    replay = {"precision": "bf16" if bf16 else "fp32", "self_distillation": True}
+    replay = {"precision": "bf16" if bf16 else "fp32", "replay_distillation": True}
     return [*found, Way("the default, and replay kept to the base", replay)]
 
 

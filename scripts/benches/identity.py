@@ -43,7 +43,7 @@ class Row:
 
 def rows() -> dict[str, Row]:
     """The default and those that did worse, each as somebody would have set it."""
-    likelihood = {"self_distillation": False, "target_modules": (), "layers_to_transform": ()}
+    likelihood = {"replay_distillation": False, "target_modules": (), "layers_to_transform": ()}
     return {
         "tuneboard": Row(
             "Tuneboard: self-replay, kept to the base's own distribution", data.shares(1, True), None, 576

@@ -1,7 +1,7 @@
 """Widgets from the Recipe's own fields: its types choose the widget, its sentences are the help.
 
-Values live in a Draft in the session, not in widget keys, which a page switch drops. What can run is written
-to the run's folder at once; what cannot stays in the draft with its problems beside the fields.
+Values live in a RecipeDraft in the session, not in widget keys, which a page switch drops. What can run is
+written to the run's folder at once; what cannot stays in the draft with its problems beside the fields.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from ui.shell.text import language, t
 
 COLUMNS = 3
 # How far one click goes; for the others 1.
-STEPS = {"lr": 1e-5, "dropout": 0.05, "weight_decay": 0.01, "max_norm": 0.1, "warmup_ratio": 0.01}
+STEPS = {"lr": 1e-5, "dropout": 0.05, "weight_decay": 0.01, "max_grad_norm": 0.1, "warmup_ratio": 0.01}
 LONG_TEXT = ("system",)
 FIELDS = {field.name for field in fields(Recipe)}
 
@@ -32,7 +32,7 @@ Places = dict[str, DeltaGenerator]
 
 
 @dataclass
-class Draft:
+class RecipeDraft:
     """A recipe being edited. ``edition`` counts how often its values came from elsewhere than its widgets."""
 
     values: Values
@@ -45,22 +45,22 @@ class Draft:
         self.edition += 1
 
 
-def draft_of(run: RunPaths) -> Draft:
+def draft_of(run: RunPaths) -> RecipeDraft:
     """The session's draft of a run's recipe, or the one on disk when that was changed elsewhere.
 
     Raises NoSuchFile, InvalidRecipe.
     """
     name, on_disk = f"draft of {run.id}", recipe_of(run)
     draft = st.session_state.get(name)
-    if not isinstance(draft, Draft):
-        draft = st.session_state[name] = Draft(asdict(on_disk), on_disk)
+    if not isinstance(draft, RecipeDraft):
+        draft = st.session_state[name] = RecipeDraft(asdict(on_disk), on_disk)
     elif draft.saved != on_disk:
         draft.saved = on_disk
         draft.take(on_disk)
     return draft
 
 
-def recipe_form(draft: Draft, key: str, disabled: bool = False) -> Places:
+def recipe_form(draft: RecipeDraft, key: str, disabled: bool = False) -> Places:
     """Draw every field that does not belong to the data, basic ones first; the draft takes their values.
 
     Returns where a field's problem can be shown, once all values are known.

@@ -16,7 +16,7 @@ from core.steps.data import about_data
 from core.steps.pace import pace
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
-from ui.config.forms import Draft
+from ui.config.forms import RecipeDraft
 from ui.shell.text import duration, language, t
 
 
@@ -40,7 +40,7 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
 
 
-def offer_fit(run: RunPaths, draft: Draft, model: Model) -> None:
+def offer_fit(run: RunPaths, draft: RecipeDraft, model: Model) -> None:
     """Batch, checkpointing and quantization as the GPU can hold them, into the form."""
     if draft.saved.device != "cuda" or not st.button(
         t("estimate.fit"), icon=":material/fit_screen:", help=t("estimate.fit.help"), key="fit"
@@ -104,7 +104,11 @@ def _parts(found: Memory) -> dict[str, object]:
 
 def _steps(recipe: Recipe, found: Estimate) -> dict[str, object]:
     passes = f"{found.passes:.1f}"
-    return {"iterations": found.iterations, "accumulation": recipe.accumulation, "passes": passes}
+    return {
+        "iterations": found.iterations,
+        "accumulation": recipe.gradient_accumulation_steps,
+        "passes": passes,
+    }
 
 
 def _memory(recipe: Recipe) -> int:

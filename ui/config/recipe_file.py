@@ -7,19 +7,19 @@ import streamlit as st
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import from_bytes, to_yaml
 from core.workspace.paths import RunPaths
-from ui.config.forms import Draft
+from ui.config.forms import RecipeDraft
 from ui.shell.text import language, t
 
 LARGEST_RECIPE = 64  # kB
 
 
-def offer_file(draft: Draft) -> None:
+def offer_file(draft: RecipeDraft) -> None:
     """The saved recipe as YAML, its comments in the page's language."""
     file = partial(to_yaml, draft.saved, language())
     st.download_button(t("page.config.download"), file, "recipe.yaml", icon=":material/download:", key="yaml")
 
 
-def take_file(run: RunPaths, draft: Draft) -> None:
+def take_file(run: RunPaths, draft: RecipeDraft) -> None:
     """Into the form. Raises InvalidRecipe with all problems of the file."""
     key = f"recipe file {run.id} {draft.edition}"
     help_text = t("page.config.upload.help")

@@ -11,7 +11,7 @@ from core.recipe.xtuner_file.opening import open_config
 from core.recipe.xtuner_file.reader import LARGEST_FILE
 from core.steps.configs import kind
 from core.workspace.paths import RunPaths
-from ui.config.forms import Draft
+from ui.config.forms import RecipeDraft
 from ui.shell.frame import shown_errors
 from ui.shell.text import t
 
@@ -19,7 +19,7 @@ from ui.shell.text import t
 OF_THE_FILE_S_DATA = {"rows", "template"}
 
 
-def xtuner_configs(run: RunPaths, draft: Draft) -> None:
+def xtuner_configs(run: RunPaths, draft: RecipeDraft) -> None:
     """Closed until it is wanted: its list of names is 30 kB."""
     label = t("configs.title")
     section = st.expander(label, icon=":material/folder_open:", key=f"configs {run.id}", on_change="rerun")
@@ -46,7 +46,7 @@ def show_differences(found: list[Difference]) -> None:
             st.markdown(_by_reason(others))
 
 
-def _choose(run: RunPaths, draft: Draft) -> None:
+def _choose(run: RunPaths, draft: RecipeDraft) -> None:
     help_text = t("configs.search.help")
     words = st.text_input(
         t("configs.search"), placeholder="internlm oasst1", help=help_text, key=f"words {run.id}"
@@ -82,7 +82,7 @@ def _show_file(chosen: Shipped) -> None:
         st.code(chosen.file.read_text(encoding="utf-8"), "python", height=420)
 
 
-def _upload(run: RunPaths, draft: Draft) -> None:
+def _upload(run: RunPaths, draft: RecipeDraft) -> None:
     label, help_text = t("configs.upload"), t("configs.upload.help")
     key = f"config file {run.id} {draft.edition}"
     file = st.file_uploader(label, type=["py"], max_upload_size=1, help=help_text, key=key)
@@ -92,7 +92,7 @@ def _upload(run: RunPaths, draft: Draft) -> None:
         _open(run, draft, file.getvalue(), Path(file.name).name)
 
 
-def _open(run: RunPaths, draft: Draft, content: bytes, name: str) -> None:
+def _open(run: RunPaths, draft: RecipeDraft, content: bytes, name: str) -> None:
     """Into the form, which says beside its fields what of it cannot run here."""
     opened = open_config(content, name)
     own = {field: getattr(draft.saved, field) for field in OF_THE_DATA}

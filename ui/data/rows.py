@@ -56,7 +56,7 @@ def show_rows(
 
 
 def kind_of(conversation: Conversation, recipe: Recipe, taught: frozenset[Conversation] | None) -> str:
-    """Whether a row teaches or rehearses, as a word; the recipe's own system prompt was not taught."""
+    """Whether a row is taught or replayed, as a word; the recipe's own system prompt was not taught."""
     if taught is None:
         return ""
     first = conversation[0]

@@ -37,7 +37,7 @@ def order_form(run: RunPaths, facts: Facts) -> Order:
         base=base if is_hub_id(base) else None,
         shard=shard,
         quants=quants,
-        rehearse=by_client(what, to) and not is_hub_id(repo),
+        dry_run=by_client(what, to) and not is_hub_id(repo),
     )
 
 
@@ -45,7 +45,7 @@ def ready_to_send(order: Order) -> bool:
     """Whether nothing is missing; what is, is said."""
     if not by_client(order.what, order.to):
         return True
-    if order.rehearse:
+    if order.dry_run:
         st.caption(t("page.publish.need_repo"))
         return False
     if tokens.read(order.to) is None:

@@ -5,7 +5,7 @@ from contextvars import copy_context
 
 import streamlit as st
 
-from core.doctor import Finding, examine
+from core.doctor import Diagnosis, examine
 from core.workspace.paths import Workspace
 from ui.shell.text import language, t
 
@@ -38,7 +38,7 @@ def findings(workspace: Workspace) -> None:
 
 
 @st.cache_resource(ttl=KEPT_SECONDS, max_entries=4, show_spinner=False)
-def _examination(root: str, _language: str) -> Future[list[Finding]]:
+def _examination(root: str, _language: str) -> Future[list[Diagnosis]]:
     """The doctor at work in a thread of its own, speaking the page's language."""
     worker = ThreadPoolExecutor(1, thread_name_prefix="doctor")
     try:
@@ -47,7 +47,7 @@ def _examination(root: str, _language: str) -> Future[list[Finding]]:
         worker.shutdown(wait=False)
 
 
-def _show(found: list[Finding]) -> None:
+def _show(found: list[Diagnosis]) -> None:
     bad = [finding for finding in found if finding.grade == "bad"]
     title = t("findings.bad", count=len(bad)) if bad else t("findings.good")
     with st.expander(title, expanded=bool(bad), icon=":material/error:" if bad else ":material/check:"):

@@ -18,7 +18,7 @@ from core.engine.fast.step import Step
 from core.engine.fast.work import CompiledAhead
 
 
-class Trainer:
+class FastTraining:
     """What one model's steps share; made at the first step, when the model stands on its device."""
 
     def __init__(self, finetune: Any, settings: Acceleration, distill: bool) -> None:
@@ -38,7 +38,7 @@ class Trainer:
         return {"loss": loss, **self._meter.read(tokens, len(batch.ids))}
 
 
-class Path:
+class FastPath:
     """Whether the model of this process takes the fast path; its rows are then laid out for it."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Path:
                 else "Compiled ahead."
             )
             print_log(said, "current")
-        finetune.train_step = Trainer(finetune, self.settings, self.distill).train_step
+        finetune.train_step = FastTraining(finetune, self.settings, self.distill).train_step
         logged: dict[str, Any] = finetune.train_step(data, optim_wrapper)
         return logged
 
@@ -86,7 +86,7 @@ def install(settings: Acceleration, longest: int, distill: bool, ahead: Compiled
     ``longest``: the length limit in tokens; ``distill``: replayed rows keep to the base model
     (``core.engine.distillation``); ``ahead``: what compiles meanwhile.
     """
-    path = Path(settings, longest, distill, ahead)
+    path = FastPath(settings, longest, distill, ahead)
     read_scalars_late()
     if torch.cuda.is_available():
         # CUDA graphs are not recorded on the default stream, and gradients stay on the one that made them.
@@ -95,7 +95,7 @@ def install(settings: Acceleration, longest: int, distill: bool, ahead: Compiled
     _lay_out_rows_for(path)
 
 
-def _build_models_for(path: Path) -> None:
+def _build_models_for(path: FastPath) -> None:
     from xtuner.model import sft
 
     build, prepare = sft.SupervisedFinetune.__init__, sft.prepare_model_for_kbit_training
@@ -116,7 +116,7 @@ def _build_models_for(path: Path) -> None:
     sft.prepare_model_for_kbit_training = prepare_model
 
 
-def _lay_out_rows_for(path: Path) -> None:
+def _lay_out_rows_for(path: FastPath) -> None:
     import xtuner.dataset
     from xtuner.dataset import collate_fns
 

@@ -26,3 +26,8 @@ class Acceleration:
         """Unknown names are left out: the config of a newer version still trains."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def distills_replay(config: Any) -> bool:
+    """Whether a config asks for it; one written before 0.1.0 calls it ``self_distillation``."""
+    return bool(config.get("replay_distillation", config.get("self_distillation")))

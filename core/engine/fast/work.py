@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from core.engine.fast.settings import Acceleration
+from core.engine.fast.settings import Acceleration, distills_replay
 from core.machine import gpus
 
 # What compiles takes no more of the card: a few layers, the vocabulary twice, a batch, and CUDA itself.
@@ -54,7 +54,7 @@ class Work:
             rows=config.batch_size,
             length=config.max_length,
             packed=config.pack_to_max_length,
-            distill=bool(config.get("self_distillation")),
+            distill=distills_replay(config),
             acceleration=Acceleration.of(config.acceleration),
         )
 
