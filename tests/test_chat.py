@@ -260,8 +260,7 @@ def test_the_real_server(workspace: Workspace) -> None:
     endless = reply(server.socket, "", HELLO, Draw(1.0, 1.0, 3500))
     list(islice(endless, 5))
     endless.close()  # type: ignore[attr-defined]
-    time.sleep(0.5)
-    assert cpu_seconds(process, 1.0) < 0.3, "it still generates"
+    until(lambda: cpu_seconds(process, 0.5) < 0.15)  # 3500 words would take it minutes
     # What was given up half-way is continued from what the chat says, not from a cache of the server's.
     after = [*HELLO, Message("assistant", "stopped here"), Message("user", "go on")]
     assert said(GREEDY, after) == said(GREEDY, after)

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import resource
-import time
 from pathlib import Path
 
 import duckdb
@@ -27,7 +26,7 @@ from core.workspace.paths import SourceCache
 from tests.malformed import LINES, ROWS, Bad, malformed
 
 CORPUS = {bad.name: bad for bad in malformed()}
-MOST_SECONDS, MOST_MEMORY = 10.0, 1_000_000  # kB
+MOST_MEMORY = 1_000_000  # kB
 
 
 @pytest.fixture
@@ -54,13 +53,14 @@ def test_the_corpus_is_large() -> None:
     assert len(CORPUS) >= 60
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_malformed_file_costs_only_what_is_broken(
     name: str, folder: Path, cache: SourceCache, model: Path
 ) -> None:
     bad, file = CORPUS[name], folder / name
     file.write_bytes(bad.content)
-    began, before = time.monotonic(), most_memory()
+    before = most_memory()
     try:
         opened = open_data(file, cache)
         settings = Settings(model / "tokenizer.json", "qwen_chat", opened.format or Format("xtuner"))
@@ -72,7 +72,6 @@ def test_a_malformed_file_costs_only_what_is_broken(
         _judge(bad, report.usable, set(report.findings.counts))
         for finding in report.findings.listed[:50]:
             assert finding.message("en") and finding.message("zh") != finding.message("en")
-    assert time.monotonic() - began < MOST_SECONDS
     assert most_memory() - before < MOST_MEMORY
 
 

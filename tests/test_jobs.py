@@ -1,6 +1,7 @@
 """Jobs from launch to end: real processes in real folders."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -260,18 +261,19 @@ def test_waiting(folder: Path) -> None:
             ask(folder / "none")
 
 
-def test_watching_costs_almost_nothing(folder: Path) -> None:
-    """Less than 0.1 % of a core, by the scheduler's own account in nanoseconds."""
+def test_watching_is_a_look_three_times_a_second(folder: Path) -> None:
+    """It sleeps in between, and is woken by nothing (``scripts/bench idle`` has the share of a core)."""
     launch_until_it_speaks(folder, shell("echo up; exec sleep 1000"))
     supervisor = read_identity(JobPaths(folder).supervisor)
     assert supervisor is not None
 
-    def spent() -> int:
-        return int(Path(f"/proc/{supervisor.pid}/schedstat").read_text().split()[0])
+    def slept() -> int:
+        said = Path(f"/proc/{supervisor.pid}/status").read_text(encoding="utf-8")
+        return int(re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", said, re.MULTILINE)[0])
 
     time.sleep(0.3)
-    before = spent()
+    before = slept()
     time.sleep(1.5)
-    assert (spent() - before) / 1.5e9 < 0.001
+    assert 1 <= slept() - before <= 10
     stop(folder, by="测试")
     end(folder)
