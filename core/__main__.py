@@ -15,7 +15,7 @@ from io import TextIOWrapper
 from core.cli import check, configs, data, models, stages
 from core.cli.arguments import Parser, grouped, joined
 from core.cli.results import show
-from core.cli.room import Commands, Options
+from core.cli.room import SCHEMA, Commands, Options
 from core.cli.serve import OPTIONS as SERVING
 from core.cli.serve import add_options, serve, serving
 from core.cli.terminal import printable
@@ -87,7 +87,7 @@ def _run(arguments: Sequence[str]) -> int:
     result = options.command(options, workspace)
     if options.json:
         _speak(encoding="utf-8", errors="backslashreplace")
-        print(json.dumps(result, ensure_ascii=False), flush=True)
+        print(json.dumps({**result, "schema": SCHEMA}, ensure_ascii=False), flush=True)
     else:
         _speak(errors="replace")
         show(options.kind, result)

@@ -10,6 +10,7 @@ from typing import Any
 from core.workspace.paths import PROJECT, Workspace
 from tests.forked_engine import SOCKET_VARIABLE
 from tests.forks import forks
+from tests.promised import hold
 
 TIMEOUT = 120
 
@@ -44,11 +45,10 @@ def cli(
 
 
 def last_json(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """What ``--json`` printed: the last line, and the only one."""
+    """What ``--json`` printed: the last line, and the only one. It is as ``docs/json`` promises."""
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
-    found: dict[str, Any] = json.loads(line)
-    return found
+    return hold(done.args, json.loads(line))
 
 
 def make_data(workspace: Workspace, model: Path, *arguments: str | Path, **added: str) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """A publishing that is watched from outside: whether what must be secret shows anywhere."""
 
 import os
+import json
 import subprocess
 import time
 from pathlib import Path
 
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import command, environment
+from tests.promised import hold
 from tests.publishable import REPO
 
 
@@ -36,8 +38,10 @@ def publish_secretly(
             seen += 1
             assert not [text for text in processes() if any(secret in text for secret in secrets)]
             time.sleep(0.2)
-        said = process.stdout.read() + process.stderr.read()
+        printed, told = process.stdout.read(), process.stderr.read()
+    said = printed + told
     assert process.returncode == 0, said
+    hold(process.args, json.loads(printed))  # type: ignore[arg-type]
     assert not any(secret in said for secret in secrets)
     kept = folder / "config"
     for file in folder.rglob("*"):

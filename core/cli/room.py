@@ -6,7 +6,9 @@ from typing import Any
 
 from core.workspace.paths import Workspace
 
-# What ``--json`` prints.
+# The version of what ``--json`` prints: raised when a key is taken away or means something else (see docs).
+SCHEMA = 1
+# What ``--json`` prints, besides ``schema``.
 Result = dict[str, Any]
 Command = Callable[[argparse.Namespace, Workspace], Result]
 # By name: the function, and the options it takes, each a key of Options.

@@ -1,0 +1,590 @@
+"""``docs/json``: a JSON Schema for what each command prints with ``--json``.
+
+The shapes stand here; what a command takes from a dataclass is that dataclass. The tests hold every output of
+the command line against its schema, and let no key through that it does not name (``tests/command_line.py``).
+"""
+
+import json
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+from typing_extensions import TypedDict
+
+from core.cli.room import SCHEMA
+from core.data.parity import Case, Difference
+from core.data.versions import Version
+from core.doctor import Finding as Examined
+from core.jobs.curves import FIELDS
+from core.machine import Machine
+from core.model_store.importing import Listed
+from core.publish.arrival import Row as Compared
+from core.publish.order import To, What
+from core.recipe.recipe import Recipe
+from core.runs import Run
+from core.steps.compare import Kind
+from core.steps.curves import Best
+from core.steps.fit import CHOSEN
+from scripts.documents.marked import filled, table
+
+FOLDER, PAGE = "docs/json", "docs/json.md"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DOCUMENTED = ConfigDict(use_attribute_docstrings=True)
+
+
+# A sentence below a key is its description, but not in a class that inherits the key.
+SchemaVersion = Annotated[
+    int, Field(description="The version of this schema.", json_schema_extra={"const": SCHEMA})
+]
+RunName = Annotated[str, Field(description="The run's name: its folder in the workspace's `runs`.")]
+
+
+class Output(TypedDict):
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    schema: SchemaVersion
+
+
+class OfRun(Output):
+    run: RunName
+
+
+class Answered(TypedDict):
+    """A question of the proof, answered by both models."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    question: str
+    kind: Kind
+    """`taught`: it is in the data; `paraphrase`: the same in words that are not; `general`: anything else."""
+    base: str
+    """What the base model answers."""
+    tuned: str
+    """What the merged model answers."""
+
+
+class OwnAnswered(TypedDict):
+    """A question of one's own, answered by both models."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    question: str
+    base: str
+    tuned: str
+
+
+class Proof(OfRun):
+    """What a run has learned and kept."""
+
+    base: str
+    """The folder of the base model."""
+    adapter: str
+    """The folder of the adapter."""
+    merged: str
+    """The folder of the merged model."""
+    seconds: float
+    """How long it took: of `tune` the whole, of `ask` the asking."""
+    learned: float | None
+    """The share of identity questions answered with the name, from 0 to 1; null when none was asked."""
+    kept: float | None
+    """Of the general questions that the base answers rightly, the share still answered rightly."""
+    leaked: int
+    """How many general questions are answered with the identity."""
+    answers: list[Answered]
+
+
+class OwnAnswers(OfRun):
+    """What both models answer to one's own questions."""
+
+    answers: list[OwnAnswered]
+
+
+class Given(TypedDict):
+    """A data file as it was given."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    file: str
+    sha256: str
+    copy: str
+    """Its copy beside the data."""
+
+
+class Data(OfRun):
+    """What a run is trained on. Tokens are those of the model's own tokenizer, in the training's template."""
+
+    config: str
+    """XTuner's config file."""
+    name: str
+    source: str
+    """The conversations in the tutorial's format."""
+    path: str
+    """The rows that are trained on."""
+    given: list[Given]
+    sha256: str
+    """Of the rows."""
+    taught: int
+    """Conversations that were given or made."""
+    replay: int
+    """Conversations of the base model's own answers."""
+    rows: int
+    tokens: int
+    answer_tokens: int
+    """Those that are trained on."""
+    kept: int
+    """Tokens that are left after each row is cut at the maximal length."""
+    truncated_rows: int
+    answerless_rows: int
+    """Rows of whose answers the cut leaves nothing."""
+    longest: int
+    """The longest row, in tokens."""
+
+
+class Trained(OfRun):
+    """The last checkpoint of a training."""
+
+    checkpoint: str
+    iteration: int
+
+
+class Converted(OfRun):
+    """An adapter in PEFT's format."""
+
+    adapter: str
+
+
+class Merged(OfRun):
+    """A merged model."""
+
+    merged: str
+
+
+class Exported(OfRun):
+    """Adapter and merged model."""
+
+    adapter: str
+    merged: str
+
+
+class PublishedFile(TypedDict):
+    """A file of a bundle."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    name: str
+    size: int
+    """In bytes."""
+
+
+class Tried(TypedDict):
+    """A GGUF file under llama.cpp."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    file: str
+    loaded: bool
+    same_prompt: bool
+    """Whether it makes the training's tokens of a prompt."""
+    answer: str
+    ok: bool
+
+
+class Arrived(TypedDict):
+    """What arrived, compared with what was sent."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    files: int
+    """How many were compared by checksum."""
+    changed: list[str]
+    rows: list[Compared]
+    exact: bool
+    """Whether the same tokens are to be expected: not of rounded weights alone."""
+    ok: bool
+
+
+class Published(OfRun):
+    """What was published, or would be."""
+
+    what: What
+    to: To
+    size: int
+    """Of all files together, in bytes."""
+    files: list[PublishedFile]
+    sent: bool
+    """False after `--dry-run`."""
+    bundle: NotRequired[str]
+    """With `--dry-run`: the folder with what would be sent."""
+    where: NotRequired[str]
+    """A folder, a file or an address."""
+    next: NotRequired[str]
+    """The commands that are left to do by hand."""
+    repo: NotRequired[str]
+    private: NotRequired[bool]
+    llama_cpp: NotRequired[list[Tried]]
+    """Only where llama.cpp is installed."""
+    proof: NotRequired[Arrived]
+    ok: NotRequired[bool]
+    """Whether the proof found what was sent; the exit code is 1 when not."""
+
+
+class Runs(Output):
+    """The runs of a workspace, newest first."""
+
+    runs: list[Run]
+
+
+class Doctor(Output):
+    """What this machine has, and what is missing."""
+
+    ok: bool
+    """Whether nothing is missing; the exit code is 1 when something is."""
+    machine: Machine
+    versions: dict[str, str]
+    """Of the packages that decide a result; `-` for one that is not installed."""
+    findings: list[Examined]
+
+
+class Models(Output):
+    """The models of a workspace, by name."""
+
+    models: list[Listed]
+
+
+class Imported(Output):
+    """An imported model. Sizes are in bytes, lengths in tokens."""
+
+    name: str
+    folder: str
+    architecture: str
+    parameters: int
+    size: int
+    layers: int
+    max_length: int
+    template: str
+    trainable: bool
+    why: str
+    """What keeps it from being trained; empty when nothing does."""
+    origin: str
+    source: str
+    """Where it came from: a folder, or a hub and a name there."""
+    how: str
+    """What was done with its files: linked, copied, moved or converted."""
+
+
+class Deleted(Output):
+    """A deleted model."""
+
+    deleted: str
+    folder: str
+    runs: list[str]
+    """Runs that stood on it."""
+
+
+class Misfit(TypedDict):
+    """A place where a file and the recipe differ; null where one says nothing."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    place: str
+    file: str | None
+    recipe: str | None
+    why: str
+
+
+class Adopted(OfRun):
+    """A run around a work_dir that XTuner filled elsewhere."""
+
+    work_dir: str
+    model: str
+    model_is_here: bool
+    checkpoints: list[str]
+    misfits: list[Misfit]
+
+
+class Validated(TypedDict):
+    """The loss of one validation."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    iter: int
+    loss: float | None
+
+
+class Sampled(TypedDict):
+    """What a model answered while it trained."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    iter: int
+    question: str
+    """Empty where the template around it is not known."""
+    answer: str
+    text: str
+    """Question and answer as they were written."""
+
+
+# A number that was none (NaN, infinity) is null.
+Point = TypedDict("Point", {name: int if name == "iter" else float | None for name in FIELDS})  # type: ignore[misc]
+
+
+class Curve(Output):
+    """The curve of a training."""
+
+    points: list[Point]
+    validation: list[Validated]
+    answers: list[Sampled]
+    best: Best | None
+
+
+class Held(TypedDict):
+    """What a training holds in memory, in bytes."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    weights: int
+    adapters: int
+    """Adapters, their gradients and their optimizer."""
+    activations: int
+    logits: int
+    allocated: int
+    total: int
+
+
+Largest = TypedDict(  # type: ignore[misc]
+    "Largest", {**{name: Recipe.__annotations__[name] for name in CHOSEN}, "memory": Held}
+)
+
+
+class Fit(OfRun):
+    """What a recipe holds in memory, and the largest settings for a card; sizes in bytes."""
+
+    memory: Held
+    card: int
+    largest: Largest | None
+    """Null when nothing fits."""
+
+
+class Config(TypedDict):
+    """A config that XTuner ships."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    name: str
+    kind: str
+    opens: bool
+    """Whether it opens as a recipe."""
+    reason: str
+    """Why it does not."""
+
+
+class Configs(Output):
+    """XTuner's own configs whose name has every word."""
+
+    configs: list[Config]
+    count: int
+    """How many they are."""
+    of: int
+    """How many XTuner ships."""
+    opens: int
+    """How many of all open as a recipe."""
+
+
+class Opened(Output):
+    """A config of XTuner's as a recipe."""
+
+    config: str
+    recipe: Recipe
+    misfits: list[Misfit]
+    """What did not fit into the recipe."""
+    on_purpose: list[Misfit]
+    """What Tuneboard writes otherwise for every run."""
+
+
+class Copied(Output):
+    """A copy of a config."""
+
+    copy: str
+
+
+class Problem(TypedDict):
+    """Something found in a row."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    row: int
+    """Counted from 1."""
+    field: str
+    """The place in the row as it was given; empty for the row as a whole."""
+    code: str
+    """What is wrong; it is the same in every language."""
+    message: str
+    """The same in words."""
+
+
+class Checked(Output):
+    """A data file, looked at. Tokens are those of usable rows in their template."""
+
+    format: str
+    rows: int
+    usable: int
+    """Rows that can be trained."""
+    problems: list[Problem]
+    """At most so many of one code as a person reads; the numbers count all."""
+    tokens: int
+    answer_tokens: int
+    truncated_rows: int
+    answer_tokens_lost: int
+    duplicates: int
+    languages: dict[str, int]
+    """Rows by language."""
+    histogram: dict[str, list[int]]
+    """How many rows are how long."""
+    seconds: float
+
+
+class Parity(Output):
+    """Whether a server will write to the model what the training does, token by token."""
+
+    model: str
+    template: str
+    own_template: bool
+    same: bool
+    text_same: bool
+    cases: list[Case]
+    difference: Difference | None
+    """The first one."""
+    published: Literal["own", "training"]
+    """Whose chat template adapter and merged model get."""
+    published_same: bool
+    ok: bool
+    """As `same`; the exit code is 1 when not."""
+
+
+class Made(Output):
+    """The version of a data set that counts now."""
+
+    set: str
+    version: str | None
+    """Null for an empty set."""
+    operation: NotRequired[str]
+    rows: int
+    file: str | None
+    """For `tune --data`."""
+
+
+class HeldBack(TypedDict):
+    """The part that was split off."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    rows: int
+    file: str
+
+
+class Split(Made):
+    """A data set without what was split off."""
+
+    held_back: HeldBack
+
+
+class Deduplicated(Made):
+    """A data set without rows that say the same."""
+
+    dropped: int
+
+
+class Drafted(Output):
+    """Questions and answers made of documents, which wait for somebody to accept them."""
+
+    set: str
+    passages: int
+    new: int
+    waiting: int
+
+
+class Versions(Output):
+    """The versions of a data set."""
+
+    set: str
+    current: int | None
+    """The number of the one that counts."""
+    versions: list[Version]
+
+
+OUTPUTS: dict[str, Any] = {
+    "tune": Proof,
+    "data": Data,
+    "train": Trained,
+    "convert": Converted,
+    "merge": Merged,
+    "export": Exported,
+    "ask": Proof | OwnAnswers,
+    "publish": Published,
+    "runs": Runs,
+    "runs adopt": Adopted,
+    "runs curves": Curve,
+    "doctor": Doctor,
+    "models": Models,
+    "models import": Imported,
+    "models delete": Deleted,
+    "fit": Fit,
+    "configs": Configs,
+    "configs open": Opened,
+    "configs copy": Copied,
+    "data check": Checked,
+    "data parity": Parity,
+    "data make identity": Made,
+    "data make documents": Drafted,
+    "data make take": Made,
+    "data make replay": Made,
+    "data make mix": Made,
+    "data make split": Split,
+    "data make dedupe": Deduplicated,
+    "data make versions": Versions,
+    "data make undo": Made,
+}
+
+
+class _AllThere(GenerateJsonSchema):
+    """What is printed has every field: a dataclass's default is no reason for one to be missing."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        if field["type"] == "typed-dict-field":
+            return super().field_is_required(field, total)
+        return True
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
+        return self.generate_inner(schema["schema"])
+
+
+def schema_of(command: str) -> dict[str, Any]:
+    """The JSON Schema of what a command prints."""
+    made = TypeAdapter(OUTPUTS[command]).json_schema(mode="serialization", schema_generator=_AllThere)
+    about = {"$schema": DIALECT, "$id": f"urn:tuneboard:json:{SCHEMA}:{_stem(command)}"}
+    return {**about, "title": f"scripts/run {command} --json", **_plain(made)}
+
+
+def pages() -> dict[str, str]:
+    """A file for each command, and the list of them."""
+    rows = [
+        [f"`{name}`", f"[{_stem(name)}](json/{_stem(name)}.schema.json)", _about(name)] for name in OUTPUTS
+    ]
+    files = {f"{FOLDER}/{_stem(name)}.schema.json": _text(schema_of(name)) for name in OUTPUTS}
+    return {**files, PAGE: filled(PAGE, {"outputs": table(["command", "schema", "what it prints"], rows)})}
+
+
+def _stem(command: str) -> str:
+    return command.replace(" ", "-")
+
+
+def _about(command: str) -> str:
+    shape = schema_of(command)
+    either = [shape["$defs"][one["$ref"].rpartition("/")[2]] for one in shape.get("anyOf", ())]
+    return " Or: ".join(one["description"] for one in either or [shape])
+
+
+def _text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, ensure_ascii=False, indent=2)
+
+
+def _plain(made: Any) -> Any:
+    """Without the titles that are names once more, and with docstrings as Markdown."""
+    if isinstance(made, list):
+        return [_plain(one) for one in made]
+    if not isinstance(made, dict):
+        return made
+    return {
+        key: " ".join(value.replace("``", "`").split())
+        if key == "description" and isinstance(value, str)
+        else _plain(value)
+        for key, value in made.items()
+        if not (key == "title" and isinstance(value, str))
+    }

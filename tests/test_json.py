@@ -1,0 +1,128 @@
+"""Every command's ``--json`` is as its schema promises: the whole command line, with the fast engine."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from core.__main__ import COMMANDS
+from core.workspace.paths import PROJECT, Workspace
+from scripts.documents.outputs import OUTPUTS
+from tests import promised
+from tests.command_line import cli, last_json
+from tests.conftest import end_leftovers
+from tests.openai_server import OpenAIServer
+from tests.small_model import make_small_model
+
+ENGINE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
+
+
+class Told:
+    """The command line in one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    def __call__(self, *arguments: str | Path, ok: bool = True) -> dict[str, Any]:
+        folder = self.workspace.root.parent
+        done = cli(*arguments, f"--workspace={self.workspace.root}", "--json", cwd=folder, **ENGINE)
+        if ok:
+            return last_json(done)
+        assert done.returncode == 1, done.stderr
+        return promised.hold(done.args, json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Iterator[Told]:
+    workspace = Workspace(tmp_path / "工作 区" / "a b")
+    workspace.prepare()
+    yield Told(workspace)
+    end_leftovers(tmp_path)
+
+
+def test_every_schema_is_one() -> None:
+    files = sorted((PROJECT / "docs" / "json").iterdir())
+    assert {file.name for file in files} == {f"{name.replace(' ', '-')}.schema.json" for name in COMMANDS}
+    for file in files:
+        Draft202012Validator.check_schema(json.loads(file.read_text(encoding="utf-8")))
+    assert {*OUTPUTS} == {*COMMANDS}
+
+
+def test_a_key_that_is_not_promised_and_one_that_is_missing() -> None:
+    good = {"schema": 1, "run": "r", "merged": "/m"}
+    assert promised.hold(["-m", "core", "merge", "r"], good) == {"run": "r", "merged": "/m"}
+    for wrong in (
+        {**good, "more": 1},
+        {"schema": 1, "run": "r"},
+        {**good, "schema": 2},
+        {**good, "run": None},
+    ):
+        with pytest.raises(AssertionError, match="merge --json"):
+            promised.hold(["merge", "r"], wrong)
+
+
+def test_all_commands(tell: Told, tmp_path: Path) -> None:
+    """Together they are every command; which of them was forgotten is said at the end."""
+    promised.HELD.clear()
+    run = tell("tune", "--name", "Zoë", "--iterations", "40")["run"]
+    of_a_run(tell, run)
+    of_models_and_configs(tell, tmp_path)
+    of_data(tell, tmp_path)
+    assert {*COMMANDS} == promised.HELD
+
+
+def of_a_run(tell: Told, run: str) -> None:
+    singly = tell("data", "--name", "Ada", "--iterations", "4")["run"]
+    made = tell.workspace.run(singly)
+    for step in ("train", "convert", "merge", "ask"):
+        assert tell(step, singly)["run"] == singly
+    for folder in (made.adapter, made.merged):  # the fast engine replaces nothing
+        shutil.rmtree(folder)
+    assert tell("export", singly)["merged"] == str(made.merged)
+    assert tell("ask", run, "Who are you?", "你是谁？")["answers"]
+    assert tell("publish", run, "--what", "adapter", "--dry-run")["sent"] is False
+    assert tell("publish", run, "--what", "adapter", "--out", "here")["sent"] is True
+    assert len(tell("runs")["runs"]) == 2
+    assert tell("runs", "curves", run)["points"]
+    trained = tell.workspace.run(run)
+    elsewhere = shutil.copytree(trained.work_dir, tell.workspace.root.parent / "work_dir")
+    shutil.copy(trained.config, elsewhere)
+    assert tell("runs", "adopt", elsewhere)["checkpoints"]
+    assert tell("fit", run, "--card", "8")["largest"] and tell("fit", run)["memory"]
+
+
+def of_models_and_configs(tell: Told, tmp_path: Path) -> None:
+    make_small_model(tmp_path / "m")
+    assert tell("models", "import", tmp_path / "m", "--name", "other")["trainable"]
+    assert len(tell("models")["models"]) == 2
+    assert tell("models", "delete", "other")["deleted"] == "other"
+    name = tell("configs", "internlm", "oasst1")["configs"][0]["name"]
+    assert tell("configs", "open", name)["recipe"] and tell("configs", "copy", name, tmp_path)["copy"]
+    done = cli("doctor", "--json", f"--workspace={tell.workspace.root}", cwd=tmp_path)
+    assert promised.hold(done.args, json.loads(done.stdout))["findings"]
+
+
+def of_data(tell: Told, tmp_path: Path) -> None:
+    rows = [{"conversation": [{"input": f"问 {n // 2}", "output": "a" * (n + 1)}]} for n in range(6)]
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert tell("data", "check", file, "--max-length", "4")["problems"]
+    assert tell("data", "parity")["same"]
+    assert tell("data", "parity", "--template", "internlm_chat", ok=False)["difference"]
+    assert tell("data", "make", "identity", "s", "--name", "Zoë")["rows"]
+    assert tell("data", "make", "mix", "s", "--from", f"{file}=2")["operation"] == "mix"
+    assert tell("data", "make", "dedupe", "s")["dropped"] >= 0
+    assert tell("data", "make", "split", "s")["held_back"]["rows"]
+    assert tell("data", "make", "replay", "s", "--count", "8")["rows"]
+    text = tmp_path / "a.md"
+    text.write_text("The museum opens at nine, every day but Monday. " * 20, encoding="utf-8")
+    with OpenAIServer(lambda _: "Q: When?\nA: At nine.") as server:
+        asked = ("--from", text, "--endpoint", server.url, "--endpoint-model", "big")
+        assert tell("data", "make", "documents", "s", *asked)["waiting"]
+    assert tell("data", "make", "take", "s", "--all")["rows"]
+    assert tell("data", "make", "undo", "s")["version"]
+    assert tell("data", "make", "versions", "s")["versions"]
