@@ -1,7 +1,7 @@
 """A publishing that is watched from outside: whether what must be secret shows anywhere."""
 
-import os
 import json
+import os
 import subprocess
 import time
 from pathlib import Path

@@ -128,20 +128,20 @@ def test_the_index_has_every_page() -> None:
 def test_a_variable_is_found_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read, set, taken out, asked for, behind a constant; in Python and in a script."""
     lines = [
-        'A_VARIABLE, OTHER = "SET_AS_TWO", "ANOTHER_ONE"',
-        'ONE_VARIABLE = "BY_ITS_NAME"',
+        'A_VARIABLE, OTHER = "SET_AS_TWO", "ANOTHER_ONE"; HUB = (*("IN_A_TUPLE",), "KEY")',
+        'ONE_VARIABLE = "BYNAME"',
         'os.environ["BY_PLACE"] = os.environ.get("BY_GET", "") + os.getenv("BY_GETENV")',
         'os.environ.pop(A_VARIABLE); os.environ.setdefault("BY_DEFAULT", ""); given.get(ONE_VARIABLE)',
-        'env = {OTHER: "1", "BY_KEY": str(2), "--file": {"metavar": "FILE"}}',
-        '"BY_IN" in env; [os.environ[name] for name in ("IN_A_LOOP",)]',
+        'env = {OTHER: "1", "KEYED": str(2), "FILE": {"metavar": "FILE"}}',
+        '"BY_IN" in env; [os.environ[name] for name in ("LOOP",)]',
     ]
     (tmp_path / "app.py").write_text("\n".join(lines))
     (tmp_path / "scripts").mkdir()
     (tmp_path / ".ci").mkdir()
     (tmp_path / "scripts" / "run").write_text('own=1; echo "$own ${OF_A_SCRIPT:-}"')
     monkeypatch.setattr(environment, "PROJECT", tmp_path)
-    named = {"SET_AS_TWO", "ANOTHER_ONE", "BY_ITS_NAME", "BY_PLACE", "BY_GET", "BY_GETENV", "BY_DEFAULT"}
-    assert {*environment.found()} == named | {"BY_KEY", "BY_IN", "IN_A_LOOP", "OF_A_SCRIPT"}
+    named = {"SET_AS_TWO", "ANOTHER_ONE", "IN_A_TUPLE", "BYNAME", "BY_PLACE", "BY_GET", "BY_GETENV"}
+    assert {*environment.found()} == named | {"BY_DEFAULT", "KEYED", "BY_IN", "LOOP", "OF_A_SCRIPT"}
 
 
 def test_a_variable_without_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

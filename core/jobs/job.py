@@ -17,52 +17,53 @@ class JobPaths:
 
     @property
     def spec(self) -> Path:
-        """What was asked for: command, folder, environment, by whom and when."""
+        """What was asked for: command, folder, environment, by whom and when. Written by the launch."""
         return self.folder / "job.json"
 
     @property
     def request(self) -> Path:
-        """What the tool was asked for, where a command line is not enough to say it."""
+        """What the tool was asked for, where a command line cannot say it. Written by the launch."""
         return self.folder / "request.json"
 
     @property
     def log(self) -> Path:
-        """Everything the tool printed, in the order it printed it."""
+        """Everything the tool printed, in that order. Written by the tool: its output is this file."""
         return self.folder / "output.log"
 
     @property
     def supervisor(self) -> Path:
-        """Who watches: process id, start time, host, boot."""
+        """Who watches: process id, start time, host, boot. Written by the supervisor when it is up."""
         return self.folder / "supervisor.json"
 
     @property
     def supervisor_log(self) -> Path:
-        """What the supervisor itself printed: empty, unless it broke."""
+        """What the supervisor itself printed. Written by it; empty, unless it broke."""
         return self.folder / "supervisor.log"
 
     @property
     def tool(self) -> Path:
-        """The tool's process id and start time."""
+        """The tool's process id and start time. Written by the supervisor when the tool has started."""
         return self.folder / "tool.json"
 
     @property
     def stop(self) -> Path:
-        """A request to stop: who asked, when, and how long the tool may take."""
+        """A request to stop: who asked, when, and how long the tool may take. Written by whoever asks."""
         return self.folder / "stop.json"
 
     @property
     def exit(self) -> Path:
-        """How it ended: code, signal, reason, start and end."""
+        """How it ended: code, signal, reason, start and end. Written by the supervisor, last of all."""
         return self.folder / "exit.json"
 
     @property
     def refusal(self) -> Path:
-        """Why the tool gave up, where it knows that itself: the error's name and its values."""
+        """Why the tool gave up, where it knows that: the error's name and its values. Written by the tool."""
         return self.folder / "refusal.json"
 
     @property
     def reserve(self) -> Path:
-        """A little of the disk, given back when a full disk leaves no room for ``exit.json``."""
+        """A little of the disk, given back when a full disk leaves no room for ``exit.json``. Written by the
+        supervisor at its start, and deleted at the end."""
         return self.folder / ".reserve"
 
     @property
@@ -72,12 +73,12 @@ class JobPaths:
 
     @property
     def launch_lock(self) -> Path:
-        """Of two launches at once the second waits for the first, and is then refused."""
+        """Held by a launch: of two at once the second waits, and is then refused."""
         return self.folder / ".launch.lock"
 
     @property
     def previous(self) -> Path:
-        """Earlier tries of the same job, numbered."""
+        """Earlier tries of the same job, numbered. Made by the launch of the next try."""
         return self.folder / "previous"
 
     @property

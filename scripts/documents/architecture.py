@@ -14,7 +14,7 @@ from core.jobs.status import State
 from core.workspace import paths as places
 from core.workspace.paths import DataPaths, ImportPaths, PublishPaths, RunPaths, Workspace
 from scripts.documents import drawing, rooms
-from scripts.documents.marked import filled, first_sentence, table
+from scripts.documents.marked import filled, first_paragraph, table
 
 PAGE, PICTURE = "docs/architecture.md", "docs/pictures/architecture.svg"
 TITLE = "The rooms of Tuneboard on their floors; an arrow is an import, and all of them run down"
@@ -49,22 +49,6 @@ def _rooms(building: rooms.Building) -> str:
     return table(["room", "what it is for", "files", "imports"], rows)
 
 
-# Who writes a file of a job, and when; what it is says the code.
-JOB_FILES = {
-    "spec": ("launch", "before anything starts; under the launch's lock"),
-    "log": ("the tool", "all the time: its standard output and error are this file"),
-    "supervisor": ("supervisor", "when it is up; the launch waits for this"),
-    "supervisor_log": ("supervisor", "only when something is wrong with itself"),
-    "tool": ("supervisor", "when the tool has started"),
-    "stop": ("whoever asks for the stop", "any time; asking again with a shorter grace hurries it"),
-    "exit": ("supervisor", "last, when the tool has ended"),
-    "refusal": ("the tool", "before it gives up"),
-    "reserve": ("supervisor", "at its start; gone when it has ended"),
-    "lock": ("supervisor", "held as long as it lives"),
-    "launch_lock": ("launch", "held while a job is launched or a tool is taken over"),
-    "previous": ("launch", "when the same job is launched again"),
-    "next_spec": ("launch", "for a moment: renamed to `job.json`"),
-}
 STATES = {
     State.waiting: "`job.json` is there, and a supervisor that has not started the tool or is on its way",
     State.running: "the process of `tool.json` is alive: its id with its start time, because ids are reused",
@@ -76,14 +60,7 @@ STATES = {
 
 
 def _job_files() -> str:
-    found = dict(_named_paths(JobPaths(Path())))
-    if {*found} != {*JOB_FILES}:
-        raise ValueError(f"say in {__name__}.JOB_FILES who writes {sorted({*found} ^ {*JOB_FILES})}")
-    rows = [
-        [f"`{path}`", *JOB_FILES[name], first_sentence(getattr(JobPaths, name).__doc__)]
-        for name, path in found.items()
-    ]
-    return table(["file", "who writes it", "when", "what it is"], rows)
+    return table(["file", "what it is"], [_row(JobPaths, *found) for found in _named_paths(JobPaths(Path()))])
 
 
 def _states() -> str:
@@ -105,13 +82,16 @@ def _places() -> str:
     )
     found = [(type(paths), name, path) for paths in folders for name, path in _paths(paths)]
     found += [(places, name, path) for name, path in _places_of(workspace)]
-    rows = []
-    for place, name, path in sorted(found, key=lambda found: str(found[2])):
-        said = first_sentence(getattr(place, name).__doc__)
-        if not said:
-            raise ValueError(f"{place.__name__}.{name} has no docstring: say what {path} is")
-        rows.append([f"`{path}`", said])
+    rows = [_row(*one) for one in sorted(found, key=lambda found: str(found[2]))]
     return table(["path", "what it is"], rows)
+
+
+def _row(place: object, name: str, path: Path) -> list[str]:
+    """Raises ValueError where nothing says what a file is."""
+    said = first_paragraph(getattr(place, name).__doc__)
+    if not said:
+        raise ValueError(f"{place} {name} has no docstring: say what {path} is")
+    return [f"`{path}`", said]
 
 
 def _named_paths(paths: object) -> Iterator[tuple[str, Path]]:

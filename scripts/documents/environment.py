@@ -10,8 +10,12 @@ from scripts.documents.marked import filled, table
 
 PAGE = "docs/environment.md"
 NAME = re.compile(r"[A-Z][A-Z0-9_]{3,}")
-# Words in capitals that stand where a variable's name does, and are none.
-NO_VARIABLES = {"HEAD", "NAME", "ORPO", "SHA256SUMS", "SYSTEM_TEMPLATE"}
+# So written it is a variable wherever it stands, but for these.
+SURELY = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+NO_VARIABLES = {
+    *("CAUSAL_LM", "EVALUATION_TOKENS", "MODEL_NAME", "NAME", "ORPO", "SC_CLK_TCK", "SHA256SUMS"),
+    *("SYSTEM_TEMPLATE", "USE_POLICY", "WORK_DIR"),
+}
 ASKING = {"get", "pop", "getenv", "setdefault"}
 # What the scripts make for themselves is in small letters.
 IN_A_SCRIPT = re.compile(r"\$\{?([A-Z][A-Z0-9_]{3,})")
@@ -49,6 +53,8 @@ HUBS = {
         "another address of Hugging Face: a mirror, for importing and publishing",
     ),
     "HF_TOKEN": ("none", "a token for private and gated models of Hugging Face; read by its client"),
+    "HF_TOKEN_PATH": ("the client's own place", "a file with such a token"),
+    "HUGGING_FACE_HUB_TOKEN": ("none", "the older name of `HF_TOKEN`"),
     "HF_HUB_DISABLE_XET": (
         "`1` where `HF_ENDPOINT` is set, and for downloads",
         "`1`: files go over plain HTTP, since a mirror has no Xet",
@@ -58,6 +64,14 @@ HUBS = {
         "another address of ModelScope: its other site, or a mirror",
     ),
     "MODELSCOPE_API_TOKEN": ("none", "a token for private models of ModelScope"),
+    "HTTPS_PROXY": ("none", "the proxy of every client; also in small letters, as the two below"),
+    "HTTP_PROXY": ("none", "the same for addresses without encryption"),
+    "ALL_PROXY": ("none", "the same for both"),
+    "UV_DEFAULT_INDEX": ("uv's own", "where uv fetches the packages of OpenXLab's client from"),
+    "UV_INDEX": ("", "as `UV_DEFAULT_INDEX`: another place beside it"),
+    "UV_INDEX_URL": ("", "the older name of `UV_DEFAULT_INDEX`"),
+    "UV_EXTRA_INDEX_URL": ("", "the older name of `UV_INDEX`"),
+    "PIP_INDEX_URL": ("pip's own", "where pip fetches uv from"),
     "OPENXLAB_ENDPOINT": ("OpenXLab itself", "another address of OpenXLab's interface"),
     "OPENXLAB_OSS_ENDPOINT": ("OpenXLab's own", "another address of its file store"),
 }
@@ -153,7 +167,7 @@ def found() -> dict[str, set[str]]:
     places: dict[str, set[str]] = {}
     constants = {name: value for file in _modules() for name, value in _constants(_parsed(file))}
     for file in _modules():
-        for name in _variables(_parsed(file), constants):
+        for name in {*_variables(_parsed(file), constants)} - NO_VARIABLES:
             places.setdefault(name, set()).add(str(file.relative_to(PROJECT)))
     for file in [*(PROJECT / "scripts").iterdir(), *(PROJECT / ".ci").iterdir()]:
         if file.is_file() and not file.suffix:
@@ -174,53 +188,34 @@ def _parsed(file: Path) -> ast.Module:
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """``GRACE_VARIABLE = "TUNEBOARD_STOP_GRACE"``, also several at once."""
+    """``DISPLAY_VARIABLE = "DISPLAY"``, by the constant's name."""
     for node in tree.body:
-        if isinstance(node, ast.Assign):
-            target = node.targets[0]
-            pairs = (
-                zip(target.elts, node.value.elts, strict=True)
-                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
-                else [(target, node.value)]
-            )
-            for name, value in pairs:
-                if (
-                    isinstance(name, ast.Name)
-                    and isinstance(value, ast.Constant)
-                    and isinstance(value.value, str)
-                ):
-                    yield name.id, value.value
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            yield ast.unparse(node.targets[0]), str(node.value.value)
 
 
 def _variables(tree: ast.Module, constants: dict[str, str]) -> Iterator[str]:
     for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and SURELY.fullmatch(str(node.value)):
+            yield str(node.value)
         for part in _named(node):
-            if isinstance(part, ast.Name) and part.id in constants:
-                part = ast.Constant(constants[part.id])
-            if (
-                isinstance(part, ast.Constant)
-                and NAME.fullmatch(str(part.value))
-                and part.value not in NO_VARIABLES
-            ):
-                yield str(part.value)
+            text = constants.get(part.id, "") if isinstance(part, ast.Name) else _text(part)
+            if NAME.fullmatch(text):
+                yield text
+
+
+def _text(node: ast.expr) -> str:
+    return str(node.value) if isinstance(node, ast.Constant) else ""
 
 
 def _named(node: ast.AST) -> Iterator[ast.expr]:
-    """What stands where a variable's name does: ``os.environ[X]``, ``.get(X)``, ``{X: value}``, ``X in``."""
+    """Where a single word is a variable too: ``environ[X]``, ``.get(X)``, ``{X: 1}``, ``for … in (X,)``."""
     if isinstance(node, ast.Subscript):
         yield node.slice
-    elif isinstance(node, ast.Call):
-        if ast.unparse(node.func).split(".")[-1] in ASKING:
-            yield from node.args[:1]
-        yield from (word.value for word in node.keywords if word.arg == "variable")
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ASKING:
+        yield from node.args[:1]
     elif isinstance(node, ast.Dict):
-        yield from (
-            key
-            for key, value in zip(node.keys, node.values, strict=True)
-            if key and not isinstance(value, ast.Dict)
-        )
-    elif isinstance(node, ast.Compare):
-        yield node.left
-    elif isinstance(node, ast.comprehension | ast.Set):
-        elements = node.iter if isinstance(node, ast.comprehension) else node
-        yield from getattr(elements, "elts", ())
+        pairs = zip(node.keys, node.values, strict=True)
+        yield from (key for key, value in pairs if key and not isinstance(value, ast.Dict))
+    elif isinstance(node, ast.comprehension):
+        yield from getattr(node.iter, "elts", ())

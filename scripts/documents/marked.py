@@ -33,8 +33,3 @@ def first_paragraph(docstring: str | None) -> str:
     """What a docstring begins with, on one line and in Markdown."""
     whole = " ".join((docstring or "").strip().split("\n\n")[0].split())
     return re.sub(r":(?:mod|class|func|meth):`~?([^`]*)`", r"`\1`", whole).replace("``", "`")
-
-
-def first_sentence(docstring: str | None) -> str:
-    """The first sentence of that."""
-    return re.split(r"(?<=\.) (?=[A-Z`])", first_paragraph(docstring))[0]
