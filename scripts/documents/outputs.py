@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from core.cli.room import SCHEMA
 from core.data.parity import Case, Difference
 from core.data.versions import Version
-from core.doctor import Finding as Examined
+from core.doctor import Diagnosis
 from core.jobs.curves import FIELDS
 from core.machine import Machine
 from core.model_store.importing import Listed
@@ -236,7 +236,7 @@ class Doctor(Output):
     machine: Machine
     versions: dict[str, str]
     """Of the packages that decide a result; `-` for one that is not installed."""
-    findings: list[Examined]
+    findings: list[Diagnosis]
 
 
 class Models(Output):
