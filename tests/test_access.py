@@ -186,7 +186,7 @@ def test_no_token_lets_in_whoever_is_on_this_machine_and_no_foreign_name(workspa
     ("options", "word"),
     [
         (("--no-token", "--address=0.0.0.0"), "127.0.0.1"),
-        (("--no-token", "--password"), "exclude"),
+        (("--no-token", "--password"), "cannot be used together"),
         (("--password",), "TUNEBOARD_PASSWORD"),
         (("--port=banana",), "--port"),
         (("--address=192.0.2.1",), "192.0.2.1"),
@@ -222,7 +222,7 @@ def test_streamlit_run_guards_with_a_token_of_its_own(workspace: Path) -> None:
 def test_a_taken_port_gives_way_to_the_next_and_says_so(dashboard: Dashboard, workspace: Path) -> None:
     taken = int(dashboard.url().partition("127.0.0.1:")[2].partition("/")[0])
     with Dashboard(workspace, f"--port={taken}") as server:
-        assert f"Port {taken} is taken" in (server.url() and server.said())
+        assert f"Port {taken} is in use" in (server.url() and server.said())
 
 
 def test_secrets_are_compared_whole() -> None:

@@ -87,9 +87,9 @@ def test_a_set_made_by_hand(workspace: Workspace) -> None:
     [
         (("versions", "nobody"), "No data set named nobody"),
         (("identity", "s", "--name", "a\nb"), "cannot be used"),
-        (("identity", "s", "--name", "a", "--persona", "king"), "--persona takes one of"),
-        (("identity", "s", "--name", "a", "--paraphrases", "99"), "from 0 to 50"),
-        (("split", "s", "--share", "much"), "not a number from 0 to 0.95"),
+        (("identity", "s", "--name", "a", "--persona", "king"), "--persona must be one of"),
+        (("identity", "s", "--name", "a", "--paraphrases", "99"), "between 0 and 50"),
+        (("split", "s", "--share", "much"), "not a number between 0 and 0.95"),
         (("documents", "s", "--from", "gone.txt"), "gone.txt"),
         (("documents", "s", "--from", "a.exe"), "its type"),
         (("documents", "s", "--from", "a.txt", "--endpoint", "http://127.0.0.1:1/v1"), "--endpoint-model is"),

@@ -124,18 +124,18 @@ def test_an_app_has_a_place_of_its_own(
 
 
 FAULTS: tuple[tuple[To, str, int, str], ...] = (
-    ("huggingface", "whoami", 401, "token is not valid"),
-    ("huggingface", "repos/create", 403, "not permitted"),
+    ("huggingface", "whoami", 401, "token is invalid"),
+    ("huggingface", "repos/create", 403, "permission denied"),
     ("huggingface", "GET /api/models", 404, "does not exist"),
-    ("huggingface", "preupload", 413, "smaller pieces"),
-    ("huggingface", "objects/batch", 409, "somebody else changes"),
-    ("huggingface", "commit/main", 402, "space there is used up"),
-    ("huggingface", "whoami", 429, "asked too often"),
-    ("huggingface", "whoami", 503, "trouble of its own"),
-    ("modelscope", "users/me", 401, "token is not valid"),
-    ("modelscope", "POST /api/v1/models", 403, "not permitted"),
-    ("modelscope", "commit/master", 413, "smaller pieces"),
-    ("modelscope", "POST /api/v1/models", 500, "trouble of its own"),
+    ("huggingface", "preupload", 413, "smaller shards"),
+    ("huggingface", "objects/batch", 409, "someone else is changing"),
+    ("huggingface", "commit/main", 402, "storage there is full"),
+    ("huggingface", "whoami", 429, "too many requests"),
+    ("huggingface", "whoami", 503, "problem of its own"),
+    ("modelscope", "users/me", 401, "token is invalid"),
+    ("modelscope", "POST /api/v1/models", 403, "permission denied"),
+    ("modelscope", "commit/master", 413, "smaller shards"),
+    ("modelscope", "POST /api/v1/models", 500, "problem of its own"),
 )
 
 
@@ -154,7 +154,7 @@ def test_each_no_is_a_sentence(
 def test_words_of_a_quota(hubs: dict[To, State], parcel: Parcel, tmp_path: Path) -> None:
     hubs["huggingface"].words = "You have exceeded your private storage limit"
     hubs["huggingface"].faults["objects/batch"] = [403] * 9
-    assert "space there is used up" in refusal("huggingface", parcel, tmp_path)
+    assert "storage there is full" in refusal("huggingface", parcel, tmp_path)
 
 
 @pytest.mark.parametrize("to", slow_but([("modelscope",)], zip(BOTH)))
@@ -268,7 +268,7 @@ def test_a_foreign_repository_is_left_alone(
     files = hubs[to].repos[REPO].files
     files.clear()
     files["thesis.pdf"] = b"years of work"
-    assert "holds something else" in refusal(to, parcel, tmp_path)
+    assert "contains something else" in refusal(to, parcel, tmp_path)
     assert files == {"thesis.pdf": b"years of work"}
 
 
@@ -280,7 +280,7 @@ def test_public_when_asked_sent_once_and_never_by_accident(
         sent(to, replace(parcel, public=True), tmp_path)
     puts = [line for line in hubs[to].seen if line.startswith("PUT")]
     assert not hubs[to].repos[REPO].private and len(puts) == len(set(puts)), "nothing is sent twice"
-    assert "everybody can see it" in refusal(to, parcel, tmp_path)
+    assert "already exists and is public" in refusal(to, parcel, tmp_path)
 
 
 @pytest.mark.parametrize("to", BOTH)
@@ -299,9 +299,9 @@ def test_what_is_no_longer_published_goes(
 
 def test_who_may_write_where(hubs: dict[To, State], parcel: Parcel, tmp_path: Path) -> None:
     assert sent("huggingface", replace(parcel, repo="the-org/x"), tmp_path).endswith("the-org/x")
-    assert "only under ada, the-org" in refusal("huggingface", replace(parcel, repo="grace/x"), tmp_path)
+    assert "only to ada, the-org" in refusal("huggingface", replace(parcel, repo="grace/x"), tmp_path)
     hubs["huggingface"].role = "read"
-    assert "may only read" in refusal("huggingface", parcel, tmp_path)
+    assert "read-only" in refusal("huggingface", parcel, tmp_path)
 
 
 @pytest.mark.parametrize("to", slow_but([("huggingface",)], zip(BOTH)))
@@ -316,7 +316,7 @@ def test_no_network(
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", endpoint)
     said = refusal(to, parcel, tmp_path)
-    assert "no connection" in said and endpoint in said
+    assert "cannot connect" in said and endpoint in said
 
 
 def test_a_proxy_that_refuses(
@@ -324,7 +324,7 @@ def test_a_proxy_that_refuses(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", hubs["huggingface"].url)
     monkeypatch.setattr(constants, "ENDPOINT", "https://hub.invalid")
-    assert "proxy does not let it through" in refusal("huggingface", parcel, tmp_path)
+    assert "proxy blocks the connection" in refusal("huggingface", parcel, tmp_path)
 
 
 def test_what_arrives_changed_is_said(workspace: Workspace, hubs: dict[To, State], run: RunPaths) -> None:

@@ -129,7 +129,7 @@ def test_it_goes_on_with_the_part_that_broke(
     """In the same process where that may help; after a final no when it is published again."""
     hub.faults[PUT] = ["pass", "pass", "pass", fault]
     if fault == 403:
-        assert "not permitted" in refusal(parcel, tmp_path)
+        assert "permission denied" in refusal(parcel, tmp_path)
     sent(parcel, tmp_path)
     assert hub.repos[REPO].files["model.safetensors"] == weights(parcel)
     assert hub.count(PUT) == 1 + 4 + 1, "one small file, four parts, one of them twice"
@@ -153,13 +153,13 @@ def test_an_upload_that_the_hub_forgot_begins_anew(hub: State, parcel: Parcel, t
 
 
 NOES = (
-    ("open/auth", 401, "token is not valid"),
-    ("createModelRepository", 403, "not permitted"),
-    ("createModelRepository", 500, "trouble of its own"),
-    ("getUploadSignature", 429, "asked too often"),
+    ("open/auth", 401, "token is invalid"),
+    ("createModelRepository", 403, "permission denied"),
+    ("createModelRepository", 500, "problem of its own"),
+    ("getUploadSignature", 429, "too many requests"),
     ("getFileDownloadUrl", 404, "does not exist"),
-    (PUT, 402, "space there is used up"),
-    (PUT, 413, "smaller pieces"),
+    (PUT, 402, "storage there is full"),
+    (PUT, 413, "smaller shards"),
 )
 
 
@@ -176,10 +176,10 @@ def test_each_no_is_a_sentence(
 @pytest.mark.parametrize(
     ("token", "sentence"),
     [
-        (f"{AK} wrong", "token is not valid"),
-        (f"other {SK}", "token is not valid"),
-        (SK, "it wants two keys"),
-        ("a b c", "it wants two keys"),
+        (f"{AK} wrong", "token is invalid"),
+        (f"other {SK}", "token is invalid"),
+        (SK, "two keys are needed"),
+        ("a b c", "two keys are needed"),
     ],
 )
 def test_keys_that_are_not_right(
@@ -194,7 +194,7 @@ def test_another_owner_s_name(hub: State, parcel: Parcel, tmp_path: Path) -> Non
     """The client makes every repository under the key's own name; that shows with the small files."""
     write_text(parcel.folder / "small.txt", "x")
     files = {"small.txt": 1, **parcel.files}
-    assert "grace/x is not there" in refusal(replace(parcel, repo="grace/x", files=files), tmp_path)
+    assert "grace/x does not exist" in refusal(replace(parcel, repo="grace/x", files=files), tmp_path)
     assert hub.count(PUT) == 2, "one a try, and not the large one"
 
 
@@ -215,17 +215,17 @@ def test_a_file_that_shows_only_after_a_moment(hub: State, parcel: Parcel, tmp_p
 
 def test_a_foreign_repository_is_left_alone(hub: State, parcel: Parcel, tmp_path: Path) -> None:
     hub.repos[REPO] = Repo(False, "model", {"thesis.pdf": b"years"}, names=["thesis.pdf"])
-    assert "holds something else" in refusal(parcel, tmp_path)
+    assert "contains something else" in refusal(parcel, tmp_path)
     assert hub.repos[REPO].files == {"thesis.pdf": b"years"} and not hub.repos[REPO].private
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "sentence"),
     [
-        ("OPENXLAB_ENDPOINT", "http://127.0.0.1:1", "no connection to http://127.0.0.1:1"),
-        ("OPENXLAB_OSS_ENDPOINT", "http://127.0.0.1:1", "no connection"),
-        ("OPENXLAB_ENDPOINT", "nonsense", "is not an address"),
-        ("HTTPS_PROXY", "", "proxy does not let it through"),
+        ("OPENXLAB_ENDPOINT", "http://127.0.0.1:1", "cannot connect to http://127.0.0.1:1"),
+        ("OPENXLAB_OSS_ENDPOINT", "http://127.0.0.1:1", "cannot connect"),
+        ("OPENXLAB_ENDPOINT", "nonsense", "is not a valid address"),
+        ("HTTPS_PROXY", "", "proxy blocks the connection"),
     ],
 )
 def test_no_way_there(

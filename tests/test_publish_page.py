@@ -56,7 +56,7 @@ def press(page: AppTest, key: str) -> AppTest:
 def test_nothing_is_ready(workspace: Workspace) -> None:
     assert "Make one or open one" in open_test_page("publish").info[0].value
     page = open_test_page("publish", make_run(workspace, "A").id)
-    assert "Nothing is ready" in page.info[0].value and not page.button
+    assert "Nothing to publish" in page.info[0].value and not page.button
 
 
 def test_it_is_looked_at_first_and_then_published(workspace: Workspace, run: RunPaths) -> None:
@@ -81,7 +81,7 @@ def test_what_should_not_leave_is_shown(workspace: Workspace, run: RunPaths) -> 
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.failed
     page = open_page(run, "zh")
     assert any("不应离开本机" in one.value for one in page.error)
-    assert any("would leave with these files: README.md" in one.value for one in page.error), "its own words"
+    assert any("of this machine: README.md" in one.value for one in page.error), "its own words"
     assert not (workspace.root / "published").exists()
 
 
@@ -92,7 +92,7 @@ def test_a_hub_needs_a_repository_and_a_token(workspace: Workspace, run: RunPath
     assert button(page, "publish").disabled  # type: ignore[attr-defined]
     field = next(one for one in page.text_input if one.key == "token of huggingface")
     field.set_value("hf_secret")
-    press(page, "FormSubmitter:token huggingface-Keep the token")
+    press(page, "FormSubmitter:token huggingface-Save token")
     assert tokens.read("huggingface") == "hf_secret"
     assert not button(page, "publish").disabled  # type: ignore[attr-defined]
     assert not [one for one in page.text_input if one.value == "hf_secret"], "never shown again"
@@ -105,12 +105,12 @@ def test_openxlab_has_two_keys_and_takes_an_app_by_git(workspace: Workspace, run
     assert button(page, "publish").disabled  # type: ignore[attr-defined]
     fields = {one.key: one for one in page.text_input if one.key and one.key.endswith("key of openxlab")}
     fields["access key of openxlab"].set_value("an-ak")
-    press(page, "FormSubmitter:token openxlab-Keep the token")
+    press(page, "FormSubmitter:token openxlab-Save token")
     assert tokens.read("openxlab") is None, "one key is not enough"
     fields = {one.key: one for one in page.text_input if one.key and one.key.endswith("key of openxlab")}
     fields["access key of openxlab"].set_value("an-ak")
     fields["secret key of openxlab"].set_value(" an-sk ")
-    press(page, "FormSubmitter:token openxlab-Keep the token")
+    press(page, "FormSubmitter:token openxlab-Save token")
     assert tokens.read("openxlab") == "an-ak an-sk" and tokens.kept() == ["an-ak", "an-sk"]
     assert not button(page, "publish").disabled  # type: ignore[attr-defined]
     tokens.forget("openxlab")

@@ -294,7 +294,7 @@ def test_behind_a_proxys_path_with_a_password(browser: Browser, workspace: Works
         page.goto(server.url())
         page.get_by_label("Password").fill("wrong")
         page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("alert")).to_contain_text("not the password")
+        expect(page.get_by_role("alert")).to_contain_text("Wrong password")
         page.get_by_label("Password").fill("密 码")
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("heading", name="Tuneboard")).to_be_visible()
