@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from core.errors import MachineError
-from core.machine import Machine, this_machine
+from core.machine import Gpu, Machine, cards, has_cpu_build, this_machine
 from core.models.folder import starter_gguf
 from core.steps.step import megabytes
 from core.steps.train import versions
@@ -76,15 +76,21 @@ def _starter() -> Diagnosis:
 
 
 def _gpu(machine: Machine) -> Diagnosis:
+    if has_cpu_build() and (idle := cards()):
+        return Diagnosis("gpu", "bad", say("doctor.cpu_build", names=_names(idle)), "scripts/setup --gpu")
     if not machine.gpus:
         kind = "bf16" if machine.bf16 else "fp32"
         return Diagnosis("gpu", "note", say("doctor.no_gpu", cores=machine.cores, precision=kind))
-    names = ", ".join(f"{gpu.name} ({megabytes(gpu.memory)})" for gpu in machine.gpus)
+    names = _names(machine.gpus)
     probe = _probe()
     if probe.get("works"):
         return Diagnosis("gpu", "good", names)
     text = say("doctor.gpu_unusable", names=names, reason=probe.get("error", "torch.cuda"))
     return Diagnosis("gpu", "bad", text, "nvidia-smi")
+
+
+def _names(gpus: tuple[Gpu, ...]) -> str:
+    return ", ".join(f"{gpu.name} ({megabytes(gpu.memory)})" for gpu in gpus)
 
 
 def _probe() -> dict[str, Any]:

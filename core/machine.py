@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -55,8 +56,20 @@ def this_machine() -> Machine:
     )
 
 
+def has_cpu_build() -> bool:
+    """Whether the torch that is installed was built without CUDA (``scripts/setup --cpu``)."""
+    with suppress(PackageNotFoundError):
+        return version("torch").endswith("+cpu")
+    return False
+
+
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs that this process may use, in the order of ``CUDA_VISIBLE_DEVICES``; none without a driver."""
+    """The GPUs that this process can train on: :func:`cards`, but none with torch's CPU build."""
+    return () if has_cpu_build() else cards()
+
+
+def cards() -> tuple[Gpu, ...]:
+    """The GPUs that the driver shows this process, in the order of ``CUDA_VISIBLE_DEVICES``."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible in {"", "-1"}:
         return ()

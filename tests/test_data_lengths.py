@@ -110,6 +110,7 @@ def test_packing(lengths: list[int], limit: int, processes: int, packed: Packed)
 
 XTUNER = """
 import json, sys
+import core.engine
 from datasets import disable_progress_bars, load_dataset
 from transformers import AutoTokenizer
 from xtuner.dataset import process_hf_dataset

@@ -350,6 +350,7 @@ def test_pieces_are_the_whole_text_and_as_many_tokens_as_counted(tmp_path: Path,
 
 XTUNERS = """
 import json, sys
+import core.engine
 from transformers import AutoTokenizer
 from xtuner.dataset.map_fns import template_map_fn
 from xtuner.dataset.utils import encode_fn

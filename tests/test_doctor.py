@@ -10,7 +10,7 @@ from core import doctor, machine
 from core.cli import serve
 from core.doctor import Diagnosis, examine, report
 from core.errors import StarterMissing
-from core.machine import Gpu, Machine, gpus, this_machine
+from core.machine import Gpu, Machine, cards, this_machine
 from core.workspace.paths import Workspace
 
 PLAIN = Machine(cores=2, memory=8 << 30, bf16=False, gpus=())
@@ -83,9 +83,38 @@ def test_no_gpu_says_what_runs_instead(workspace: Workspace, monkeypatch: pytest
 def test_a_gpu_is_good_only_when_torch_multiplies_on_it(
     probe: dict[str, object], grade: str, words: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(doctor, "has_cpu_build", lambda: False)
     monkeypatch.setattr(doctor, "_probe", lambda: probe)
     found = find(workspace, "gpu", monkeypatch, WITH_GPU)
     assert found.grade == grade and words in found.text
+
+
+@pytest.mark.parametrize(("built", "grade"), [("2.13.0+cpu", "bad"), ("2.13.0", "good")])
+def test_a_card_beside_the_cpu_build(
+    built: str, grade: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Driver.install(monkeypatch)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(machine, "version", lambda _: built)
+    monkeypatch.setattr(doctor, "_probe", lambda: {"works": True})
+    this_machine.cache_clear()
+    try:
+        here = this_machine()
+    finally:
+        this_machine.cache_clear()
+    assert len(here.gpus) == (0 if grade == "bad" else 4)
+    found = find(workspace, "gpu", monkeypatch, here)
+    assert found.grade == grade and "H0 (85.9 GB)" in found.text
+    assert found.fix == ("scripts/setup --gpu" if grade == "bad" else "")
+
+
+@pytest.mark.parametrize("built", ["2.13.0+cpu", "2.13.0"])
+def test_without_a_driver_either_build_is_right(
+    built: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "version", lambda _: built)
+    found = find(workspace, "gpu", monkeypatch)
+    assert (found.grade, found.fix) == ("note", "") and "2 CPU cores" in found.text
 
 
 def test_a_probe_that_fails_is_an_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -155,7 +184,7 @@ def test_hidden_gpus_are_not_there(hidden: str, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     monkeypatch.setattr(pynvml, "nvmlInit", never)
-    assert gpus() == ()
+    assert cards() == ()
 
 
 class Driver:
@@ -207,7 +236,7 @@ def test_only_visible_gpus_count(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    found = gpus()
+    found = cards()
     assert [gpu.index for gpu in found] == indices
     assert all((gpu.memory, gpu.free) == (80 << 30, 70 << 30) for gpu in found)
 
@@ -218,4 +247,4 @@ def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(machine.pynvml, "nvmlInit", none)
-    assert gpus() == ()
+    assert cards() == ()

@@ -119,11 +119,12 @@ def test_an_error_of_the_real_tool_is_explained(workspace: Workspace, model: Pat
 
 
 def test_the_config_runs_with_xtuner_alone(workspace: Workspace, model: Path, tmp_path: Path) -> None:
-    """Plain XTuner, in another folder, without this project on its path. The line before it is what XTuner
-    0.2.0 needs on any machine without a GPU."""
+    """Plain XTuner, in another folder, without this project on its path. The lines before it are what XTuner
+    0.2.0 needs on any machine without a GPU, and wherever its packages for images are not installed."""
     run = prepared(workspace, model, "--iterations", "3")
     plain = (
         "import runpy, sys, torch; torch.cpu.is_bf16_supported = lambda: False; "
+        f"runpy.run_path({str(PROJECT / 'core/engine/image_packages.py')!r})['stand_in'](); "
         "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
     )
     environment: dict[str, Any] = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}

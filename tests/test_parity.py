@@ -168,6 +168,7 @@ def test_a_system_prompt_counts_where_there_is_one(plain: Path) -> None:
 
 THEIRS = """
 import json, sys
+import core.engine
 from transformers import AutoTokenizer
 from xtuner.dataset.map_fns import template_map_fn
 from xtuner.dataset.utils import encode_fn

@@ -102,6 +102,7 @@ def test_a_broken_tokenizer_is_named(tmp_path: Path) -> None:
 
 ENCODE = """
 import json, sys
+import core.engine
 from transformers import AutoTokenizer
 from xtuner.dataset.map_fns import template_map_fn_factory
 from xtuner.dataset.utils import encode_fn

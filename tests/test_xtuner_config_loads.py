@@ -31,6 +31,7 @@ def test_prepare_writes_recipe_config_and_versions(tmp_path: Path) -> None:
 
 LOAD = """
 import json, sys
+import core.engine
 import torch
 from mmengine.config import Config
 from mmengine.registry import PARAM_SCHEDULERS

@@ -16,6 +16,7 @@ import pytest
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import find
 from core.recipe.xtuner_file.opening import open_config
+from core.workspace.paths import PROJECT
 
 SHIPPED = "internlm_chat_7b_qlora_oasst1_e3"
 MODEL = "/root/personal_assistant/model/Shanghai_AI_Laboratory/internlm-chat-7b"
@@ -65,6 +66,7 @@ DEFAULTS = {
 }
 RESOLVE = """
 import json, sys
+import core.engine
 from mmengine.config import Config
 from xtuner.utils import PROMPT_TEMPLATE
 
@@ -102,7 +104,7 @@ def resolved(*files: Path) -> list[dict[str, Any]]:
     """The configs as mmengine gives them to its runner, classes by their names."""
     program = RESOLVE.replace("SECTIONS", repr(SECTIONS))
     command = [sys.executable, "-W", "ignore", "-c", program, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 

@@ -1,2 +1,6 @@
 """The only code that imports torch, transformers and xtuner. It runs in child processes
 (``python -m core.engine TOOL …``); nothing imports it. What depends on a version says so."""
+
+from core.engine.image_packages import stand_in
+
+stand_in()
