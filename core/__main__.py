@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from core.cli import check, configs, data, models, stages
-from core.cli.arguments import Parser, grouped, joined
+from core.cli.arguments import COMMAND, Parser, grouped, joined
 from core.cli.results import show
 from core.cli.room import SCHEMA, Commands, Options
 from core.cli.serve import OPTIONS as SERVING
@@ -37,7 +37,7 @@ def parser() -> Parser:
     main = Parser(prog="scripts/run", description=say("cli.about"))
     main.add_argument("--workspace", metavar="DIR", help=say("cli.option.workspace"))
     add_options(main)
-    commands = main.add_subparsers(title=say("cli.commands"), metavar="COMMAND")
+    commands = main.add_subparsers(title=say("cli.commands"), metavar=COMMAND)
     for name, (run, options) in COMMANDS.items():
         sentence = say(f"cli.{name.replace(' ', '.')}")
         command = commands.add_parser(name, help=sentence, description=sentence)

@@ -195,7 +195,10 @@ def test_an_error_ends_with_what_to_do() -> None:
             "cause",
             {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"not_started", "lost", "unknown"},
         ),
-        ("cli.wrong", {key for key, _ in COMPLAINTS} | {"number", "decimal", "column"}),
+        (
+            "cli.wrong",
+            {key for key, *_ in COMPLAINTS.values()} | {"command", "value", "number", "decimal", "column"},
+        ),
         ("doctor.check", CHECKS),
     ],
 )

@@ -3,8 +3,8 @@ language, and values that begin with a dash taken as values where a person's own
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from core.errors import InvalidOption
@@ -14,60 +14,94 @@ MOST_ITERATIONS = 1_000_000
 MOST_TOKENS = 100_000_000
 # Options whose value is a person's own words, which may begin with a dash.
 OWN_WORDS = ("--name", "--system", "--template-reason", "--role")
-# argparse's messages (Python 3.11 and 3.12) and the sentence for each, with the parts it names.
-COMPLAINTS = (
-    ("required", re.compile(r"the following arguments are required: (?P<names>.*)", re.DOTALL)),
-    ("unknown", re.compile(r"unrecognized arguments: (?P<names>.*)", re.DOTALL)),
-    ("command", re.compile(r"argument COMMAND: invalid choice: (?P<value>.*) \(choose from .*", re.DOTALL)),
-    (
-        "choice",
-        re.compile(
-            r"argument (?P<option>\S+): invalid choice: .* \(choose from (?P<choices>.*)\)", re.DOTALL
-        ),
-    ),
-    ("no_value", re.compile(r"argument (?P<option>\S+): expected .* argument")),
-    ("takes_no_value", re.compile(r"argument (?P<option>\S+): ignored explicit argument .*", re.DOTALL)),
-    ("value", re.compile(r"argument (?P<option>\S+): (?P<reason>.*)", re.DOTALL)),
-)
-
-
-class Help(argparse.HelpFormatter):
-    """The help's own words in the terminal's language."""
-
-    def add_usage(
-        self,
-        usage: str | None,
-        actions: Iterable[argparse.Action],
-        groups: Iterable[Any],
-        prefix: str | None = None,
-    ) -> None:
-        super().add_usage(usage, actions, groups, say("cli.usage") if prefix is None else prefix)
+# What argparse (Python 3.11 and 3.12) looks up by gettext: words of its help, and templates of complaints,
+# each with its sentence in locales/ and the names of the values that argparse fills in, in their order.
+WORDS = {
+    "usage: ": "cli.usage",
+    "positional arguments": "cli.arguments",
+    "options": "cli.options",
+    "show this help message and exit": "cli.option.help",
+}
+COMPLAINTS = {
+    "the following arguments are required: %s": ("required", "names"),
+    "one of the arguments %s is required": ("required_one", "names"),
+    "unrecognized arguments: %s": ("unknown", "names"),
+    "invalid choice: %(value)r (choose from %(choices)s)": ("choice", "value", "choices"),
+    "not allowed with argument %s": ("not_with", "other"),
+    "expected one argument": ("no_value",),
+    "expected at most one argument": ("no_value",),
+    "expected at least one argument": ("no_value",),
+    "expected %s arguments": ("no_value", "count"),
+    "ignored explicit argument %r": ("takes_no_value", "value"),
+    "invalid %(type)s value: %(value)r": ("type", "type", "value"),
+}
+COMMAND = "COMMAND"
+# A complaint on its way through argparse: this, its key, then name and value by turns. No argument holds NUL.
+MARK = "\0"
 
 
 class Parser(argparse.ArgumentParser):
     """argparse without abbreviations. :meth:`parse_args` raises InvalidOption."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(add_help=False, allow_abbrev=False, formatter_class=Help, **settings)
-        self._positionals.title, self._optionals.title = say("cli.arguments"), say("cli.options")
-        self.add_argument("-h", "--help", action="help", help=say("cli.option.help"))
+        with _our_words():
+            super().__init__(allow_abbrev=False, exit_on_error=False, **settings)
+
+    def format_help(self) -> str:
+        with _our_words():
+            return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Nothing is left over: a command's own parser complains, which knows where its help is."""
-        found, left = super().parse_known_args(args, namespace)
+        with _our_words():
+            try:
+                found, left = super().parse_known_args(args, namespace)
+            except argparse.ArgumentError as error:
+                self._complain(_sentence(error.message, error.argument_name))
         if left:
-            self.error(f"unrecognized arguments: {' '.join(left)}")
+            self._complain(say("cli.wrong.unknown", names=" ".join(left)))
         return found, left
 
     def error(self, message: str) -> NoReturn:
-        raise InvalidOption(message=_sentence(message), help=" ".join([self.prog, "--help"]))
+        self._complain(_sentence(message))
+
+    def _complain(self, sentence: str) -> NoReturn:
+        raise InvalidOption(message=sentence, help=" ".join([self.prog, "--help"]))
 
 
-def _sentence(message: str) -> str:
-    for key, pattern in COMPLAINTS:
-        if match := pattern.fullmatch(message):
-            return say(f"cli.wrong.{key}", **match.groupdict())
-    return message
+@contextmanager
+def _our_words() -> Iterator[None]:
+    """argparse's gettext is ours; only for the block, because others in this process parse arguments too."""
+    before = argparse._, argparse.ngettext  # type: ignore[attr-defined]
+    argparse._ = _translated  # type: ignore[attr-defined]
+    argparse.ngettext = lambda _, many, __: _translated(many)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        argparse._, argparse.ngettext = before  # type: ignore[attr-defined]
+
+
+def _translated(template: str) -> str:
+    if template in WORDS:
+        return say(WORDS[template])
+    if template not in COMPLAINTS:
+        return template  # a mistake of whoever wrote the parser, not of whoever calls the program
+    key, *names = COMPLAINTS[template]
+    fields = re.findall(r"%(?:\(\w+\))?[rs]", template)
+    return MARK.join(["", key, *(part for pair in zip(names, fields, strict=True) for part in pair)])
+
+
+def _sentence(message: str, option: str | None = None) -> str:
+    """The complaint that argparse filled in; ``option`` is whose value it is about. A type's own complaint
+    (ArgumentTypeError) is a reason already."""
+    before, *complaint = message.split(MARK)
+    if before or not complaint:
+        return message if option is None else say("cli.wrong.value", option=option, reason=message)
+    key, *parts = complaint
+    if key == "choice" and option == COMMAND:
+        key = "command"
+    values = dict(zip(parts[::2], parts[1::2], strict=True))
+    return say(f"cli.wrong.{key}", option=option, **values)
 
 
 def joined(arguments: Sequence[str], options: Iterable[str]) -> list[str]:
