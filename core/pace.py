@@ -1,7 +1,8 @@
-"""How far a command is, and how long it will still take at its pace so far."""
+"""How far a command is, how long it will still take at its pace so far, and where it says so."""
 
 import time
 from collections.abc import Mapping
+from typing import Protocol
 
 # Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
@@ -11,6 +12,19 @@ PUBLISHING = {"client": 5, "bundle": 20, "llama": 10, "send": 60, "fetch": 30, "
 IMPORT_COSTS = {"download": 60, "import_model": 20}
 # Before this share is done there is no pace to speak of.
 LEAST_SHARE = 0.02
+
+
+class Progress(Protocol):
+    """Where a command says what it does."""
+
+    def stage(self, name: str) -> None:
+        """The stage ``name`` begins."""
+
+    def update(self, share: float, note: str) -> None:
+        """The running stage is this far, from 0 to 1."""
+
+    def say(self, key: str, **values: object) -> None:
+        """A sentence a person should read, by its key in ``locales/``."""
 
 
 class Clock:

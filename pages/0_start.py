@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME
 from core.pipeline import chain
-from core.pipeline.tune import Wish
+from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.workspace.paths import RunPaths
 from ui.runs.adopt import adopt_form
@@ -48,8 +48,8 @@ def make(here: Here) -> None:
             with STARTING:
                 run = on_its_way(started, name)
                 if run is None:
-                    wish = Wish(name, language=None if spoken == "both" else spoken)
-                    run = chain.start(here.workspace, wish, getpass.getuser(), language())
+                    request = TuneRequest(name, language=None if spoken == "both" else spoken)
+                    run = chain.start(here.workspace, request, getpass.getuser(), language())
                     started.append(run)
             choose_run(run)
             st.rerun()

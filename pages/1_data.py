@@ -4,10 +4,11 @@ import getpass
 
 import streamlit as st
 
+from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, read_spec
 from core.jobs.launch import launch, stop
 from core.pipeline import chain
-from core.pipeline.tune import Wish
+from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN, DATA
 from core.steps.watch import answered
 from core.workspace.paths import RunPaths, Workspace
@@ -23,15 +24,16 @@ EVERY = 1.0
 
 def make_data(workspace: Workspace) -> None:
     # Appended to before the next word to Streamlit: there the second press of a double click ends this run.
-    started: list[tuple[Wish, RunPaths]] = st.session_state.setdefault("data_started", [])
-    if wish := data_form(workspace):
+    started: list[tuple[TuneRequest, RunPaths]] = st.session_state.setdefault("data_started", [])
+    if request := data_form(workspace):
         with STARTING, by_own_name(workspace):
             run = next(
-                (run for known, run in started if known == wish and is_live(status_of(run.job(DATA)))), None
+                (run for known, run in started if known == request and is_live(status_of(run.job(DATA)))),
+                None,
             )
             if run is None:
-                run = chain.start_data(workspace, wish, getpass.getuser(), language())
-                started.append((wish, run))
+                run = chain.start_data(workspace, request, getpass.getuser(), language())
+                started.append((request, run))
         choose_run(run)
         st.rerun()
 
@@ -62,7 +64,7 @@ def follow(workspace: Workspace, run: RunPaths) -> None:
         if live:
             show_progress(run)
             if st.button(t("page.data.stop"), icon=":material/stop:", key="data_stop"):
-                stop(job, getpass.getuser(), chain.STOP_GRACE)
+                stop(job, getpass.getuser(), COMMAND_GRACE)
             return
         show_why(workspace, run)
         if st.button(t("page.data.try_again"), icon=":material/refresh:", type="primary", key="data_again"):

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths
-from core.jobs.launch import STOP_GRACE, stop
+from core.jobs.launch import stop
 from core.jobs.status import State
 from core.pipeline.chain import halt, has_chain
 from core.recipe.recipe import Recipe
@@ -52,7 +53,7 @@ def show_first_start(run: RunPaths) -> None:
 
 def show_stop(run: RunPaths) -> None:
     if JobPaths(run.job("train")).stop.exists():
-        st.info(t("page.train.stopping", grace=round(STOP_GRACE)), icon=":material/hourglass_empty:")
+        st.info(t("page.train.stopping", grace=round(TOOL_GRACE)), icon=":material/hourglass_empty:")
     elif st.button(t("page.train.stop"), icon=":material/stop:", key="stop"):
         with shown_errors():
             if has_chain(run) and is_live(status_of(run.job(CHAIN))):

@@ -5,12 +5,12 @@ import streamlit as st
 from core.errors import InvalidOption
 from core.publish import command, post, publish
 from core.publish.facts import Facts, read_facts
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.steps import export
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import begin
-from ui.publish.form import order_form, ready_to_send
+from ui.publish.form import ready_to_send, request_form
 from ui.publish.panel import card_editor, describe, follow, show_bundle, show_places, work_of
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
@@ -23,31 +23,31 @@ def publish_page(workspace: Workspace, run: RunPaths) -> None:
         return
     facts = read_facts(workspace, run)
     try:
-        order = order_form(run, facts)
+        request = request_form(run, facts)
     except InvalidOption as error:
         describe(error)
         return
-    card_editor(run, order, facts)
+    card_editor(run, request, facts)
     live = follow(run)
-    offer(workspace, run, order, facts, live)
-    show_bundle(run, order)
+    offer(workspace, run, request, facts, live)
+    show_bundle(run, request)
     show_places(run)
 
 
-def offer(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, live: bool) -> None:
+def offer(workspace: Workspace, run: RunPaths, request: PublishRequest, facts: Facts, live: bool) -> None:
     """Look at everything first, or send it."""
-    space = publish.space(run, order)
+    space = publish.space(run, request)
     if not space.enough:
         needed, free = megabytes(space.needed), megabytes(space.free)
         st.warning(t("page.publish.no_room", needed=needed, free=free), icon=":material/hard_drive:")
-    complete = ready_to_send(order) and facts.base.allows != "no"
+    complete = ready_to_send(request) and facts.base.allows != "no"
     with st.container(horizontal=True, key="actions"):
         label, icon = t("page.publish.prepare"), ":material/preview:"
         if st.button(label, icon=icon, disabled=live, key="prepare"):
-            begin(work_of(run).folder, command.plan(workspace, run, order.as_dry_run()))
+            begin(work_of(run).folder, command.plan(workspace, run, request.as_dry_run()))
         label, icon = t("page.publish.go"), ":material/publish:"
         if st.button(label, icon=icon, type="primary", disabled=live or not complete, key="publish"):
-            begin(work_of(run).folder, command.plan(workspace, run, order), post.secrets())
+            begin(work_of(run).folder, command.plan(workspace, run, request), post.secrets())
 
 
 here = open_page("publish")

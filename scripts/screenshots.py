@@ -19,7 +19,7 @@ from playwright.sync_api import Browser
 
 from core.jobs.launch import wait
 from core.pipeline import chain
-from core.pipeline.tune import Wish
+from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN
 from core.workspace.paths import RunPaths, Workspace
 from tests.browser import chromium, settle, tab
@@ -73,7 +73,7 @@ def filled(workspace: Workspace) -> Iterator[Runs]:
 def start(workspace: Workspace, name: str, **faults: str) -> RunPaths:
     """A run made by the stand-ins; XTuner's goes wrong as ``faults`` say."""
     with environment_of(faults):
-        return chain.start(workspace, Wish(name), "screenshots", "en")
+        return chain.start(workspace, TuneRequest(name), "screenshots", "en")
 
 
 @contextmanager

@@ -6,9 +6,9 @@ from typing import Any
 from unittest import mock
 
 from core.models.folder import read_model
-from core.pipeline.tune import speech_of
+from core.pipeline.tune import prompt_format_of
 from core.steps import answer, compare, data
-from core.steps.answer import Answer, Ask, Remembered
+from core.steps.answer import Answer, AnswerCache, Ask
 from core.steps.data import Spoken
 from core.workspace.paths import Workspace
 
@@ -32,5 +32,5 @@ def know_answers(
         return {ask.question: Answer(f"This is about {ask.question}", True) for ask in asks}
 
     with mock.patch.object(answer, "ask", invent):
-        memory = Remembered(workspace, model, speech_of(recipe))
+        memory = AnswerCache(workspace, model, prompt_format_of(recipe))
         memory.ask(workspace.root, asks, recipe.device, lambda *_: None)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from core.publish.order import Order
 from core.publish.publish import publish
+from core.publish.request import PublishRequest
 from core.workspace.checksums import write_checksums
 from core.workspace.files import read_json, write_json, write_text
 from core.workspace.paths import RunPaths, Workspace
@@ -71,8 +71,8 @@ class Silent:
         self.said.append((key, values))
 
 
-def published(workspace: Workspace, run: RunPaths, order: Order) -> dict[str, object]:
-    return publish(workspace, run, order, Silent())
+def published(workspace: Workspace, run: RunPaths, request: PublishRequest) -> dict[str, object]:
+    return publish(workspace, run, request, Silent())
 
 
 def without_keyring(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:

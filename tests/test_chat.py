@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from core.chat import server as chat_server
-from core.chat.history import Draw, Message
+from core.chat.history import Message, SamplingParams
 from core.chat.reply import reply
 from core.chat.server import Freed, Readiness, Server, Speaker
 from core.errors import ChatFailed, NoSuchModel
@@ -30,7 +30,7 @@ from tests.small_model import make_small_model
 from tests.test_jobs import until
 
 HELLO = [Message("user", "one two three")]
-GREEDY = Draw(max_tokens=12)
+GREEDY = SamplingParams(max_tokens=12)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_from_start_to_unload(workspace: Workspace) -> None:
 def test_what_is_asked_of_the_server(workspace: Workspace) -> None:
     server = loaded(workspace)
     history = [Message("user", "你好"), Message("assistant", "Hi", "base"), Message("user", "and?")]
-    list(reply(server.socket, "Be {brief}", history, Draw(0.5, 0.9, 7)))
+    list(reply(server.socket, "Be {brief}", history, SamplingParams(0.5, 0.9, 7)))
     assert json.loads(log(workspace)[-1]) == {
         "model": "local",
         "stream": True,
@@ -250,14 +250,14 @@ def test_the_real_server(workspace: Workspace) -> None:
     process = pid(workspace)
     assert_private(server, process)
 
-    def said(draw: Draw, messages: list[Message] = HELLO) -> str:
-        return "".join(reply(server.socket, "", messages, draw))
+    def said(sampling: SamplingParams, messages: list[Message] = HELLO) -> str:
+        return "".join(reply(server.socket, "", messages, sampling))
 
     assert said(GREEDY) == said(GREEDY) != ""
-    hot = Draw(temperature=1.5, max_tokens=12)
+    hot = SamplingParams(temperature=1.5, max_tokens=12)
     assert said(hot) != said(hot), "temperature does nothing"
 
-    endless = reply(server.socket, "", HELLO, Draw(1.0, 1.0, 3500))
+    endless = reply(server.socket, "", HELLO, SamplingParams(1.0, 1.0, 3500))
     list(islice(endless, 5))
     endless.close()  # type: ignore[attr-defined]
     until(lambda: cpu_seconds(process, 0.5) < 0.15)  # 3500 words would take it minutes
@@ -269,7 +269,7 @@ def test_the_real_server(workspace: Workspace) -> None:
         said(GREEDY, [Message("user", "word " * 5000)])
     assert said(GREEDY) != "", "one failure ended the server"
 
-    broken = reply(server.socket, "", HELLO, Draw(1.0, 1.0, 3500))
+    broken = reply(server.socket, "", HELLO, SamplingParams(1.0, 1.0, 3500))
     list(islice(broken, 5))
     os.kill(process, signal.SIGKILL)
     with pytest.raises(ChatFailed):

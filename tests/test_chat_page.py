@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.chat import server as chat_server
-from core.chat.history import Draw, Message, change, list_chats, new_chat, read_chat, rename_chat
+from core.chat.history import Message, SamplingParams, change, list_chats, new_chat, read_chat, rename_chat
 from core.chat.server import Readiness
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
@@ -113,7 +113,10 @@ def test_the_history_and_the_settings_reach_the_model(ready: Workspace) -> None:
     page.text_area(key=f"system {one}").set_value("Be brief.").run()
     page.slider(key=f"temperature {one}").set_value(0.5).run()
     page.number_input(key=f"max_tokens {one}").set_value(7).run()
-    assert (read_chat(ready, one).system, read_chat(ready, one).draw) == ("Be brief.", Draw(0.5, 1.0, 7))
+    assert (read_chat(ready, one).system, read_chat(ready, one).sampling) == (
+        "Be brief.",
+        SamplingParams(0.5, 1.0, 7),
+    )
     assert "not the one of the training" in words(page)
     ask(ask(page, "one"), "two")
     said = JobPaths(ready.chat_server).log.read_text(encoding="utf-8").splitlines()

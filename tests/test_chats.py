@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.chat.history import (
-    Draw,
     Message,
+    SamplingParams,
     change,
     delete_chat,
     list_chats,
@@ -31,11 +31,18 @@ def said(text: str, role: str = "user") -> Callable:
 
 
 def test_a_chat_comes_back_as_it_was(workspace: Workspace) -> None:
-    chat = new_chat(workspace, "你是小助手 🙂", Draw(0.7, 0.9, 64))
+    chat = new_chat(workspace, "你是小助手 🙂", SamplingParams(0.7, 0.9, 64))
     for message in (Message("user", "你好\n{x}"), Message("assistant", "Hi ", "merged", whole=False)):
         chat = change(workspace, chat.id, lambda found, message=message: found.said(message))
     assert read_chat(workspace, chat.id) == chat
     assert chat.messages[1] == Message("assistant", "Hi ", "merged", whole=False)
+
+
+def test_a_chat_of_an_earlier_version_opens(workspace: Workspace) -> None:
+    chat = new_chat(workspace, "Be brief.", SamplingParams(0.7, 0.9, 64))
+    file = workspace.chat(chat.id)
+    file.write_text(file.read_text(encoding="utf-8").replace('"sampling"', '"draw"'), encoding="utf-8")
+    assert read_chat(workspace, chat.id) == chat
 
 
 def test_chats_are_listed_newest_first_and_damaged_files_are_left_out(workspace: Workspace) -> None:

@@ -23,7 +23,7 @@ from core.data.opening import Opened, open_data, read_conversations
 from core.data.questions import held_back_questions
 from core.data.tokens import count_tokens
 from core.recipe.templates import TEMPLATES
-from core.steps.check import Asked, marks, run
+from core.steps.check import CheckRequest, marks, run
 from core.workspace.paths import SourceCache, Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.small_model import make_small_model
@@ -315,7 +315,7 @@ def test_mending_shows_the_difference_and_leaves_other_rows(
     other = pair("left", "alone", note="as it is")
     file.write_text(json.dumps([other, row, {"broken": 1}], indent=2), encoding="utf-8")
     opened = open_data(file, cache)
-    tokens = marks(Workspace(tmp_path), Asked(file, str(model)))
+    tokens = marks(Workspace(tmp_path), CheckRequest(file, str(model)))
     made = list(changes(opened, [_finding(2, code)], tokens))
     if after == "unchanged":
         assert made == []
@@ -389,7 +389,7 @@ def test_any_format_is_taught(
 
 
 def test_progress_and_report_are_left_for_whoever_looks(tmp_path: Path, file: Path, model: Path) -> None:
-    asked = Asked(write(file, pair("a", "b")), str(model))
+    asked = CheckRequest(write(file, pair("a", "b")), str(model))
     shares: list[float] = []
     opened, made = run(Workspace(tmp_path), asked, lambda share, _: shares.append(share))
     assert isinstance(opened, Opened) and shares == [1.0] and made.usable == 1

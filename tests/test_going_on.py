@@ -13,7 +13,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
 from core.pipeline import chain
-from core.pipeline.tune import Wish
+from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN
 from core.steps import train
 from core.steps.checkpoints import checkpoints
@@ -67,7 +67,7 @@ def test_a_chain_that_broke_off_goes_on_from_its_checkpoint(
 ) -> None:
     run = make_run(workspace)
     monkeypatch.setenv("FAKE_XTUNER_CRASH_AT", "25")
-    launch(run.job(CHAIN), chain.plan(workspace, run, Wish(NAME), "test", "en"))
+    launch(run.job(CHAIN), chain.plan(workspace, run, TuneRequest(NAME), "test", "en"))
     assert wait(run.job(CHAIN), timeout=TIMEOUT).state is State.failed
     monkeypatch.delenv("FAKE_XTUNER_CRASH_AT")
     page = open_test_page("start", run.id)

@@ -16,14 +16,14 @@ from core.publish import arrival, post
 from core.publish.facts import read_facts
 from core.publish.hub import Parcel
 from core.steps import answer, download, import_model
-from core.steps.answer import Ask, Speech
+from core.steps.answer import Ask, PromptFormat
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import PROJECT, Workspace, importing
 from tests.conftest import end_leftovers
 from tests.publishable import make_publishable
 from tests.test_jobs import POLITE, end, launch_until_it_speaks, python, shell
 
-WAY = Speech("qwen_chat", "", "fp32")
+WAY = PromptFormat("qwen_chat", "", "fp32")
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from core.jobs.status import State
 from core.publish import bundle, command, personal
 from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
-from core.publish.order import Order, shard_bytes
 from core.publish.places import read_places
+from core.publish.request import PublishRequest, shard_bytes
 from core.publish.usage import modelfile
 from core.runs import standing
 from core.workspace.checksums import NAME as SUMS
@@ -52,7 +52,7 @@ def metadata(folder: Path) -> dict[str, object]:
 
 def test_a_merged_model_in_a_folder(workspace: Workspace) -> None:
     run = make_publishable(workspace, rope_theta=5e4)
-    result = published(workspace, run, Order("merged"))
+    result = published(workspace, run, PublishRequest("merged"))
     folder = Path(str(result["where"]))
     assert folder.parent == workspace.root / "published"
     names = {file["name"] for file in result["files"]}  # type: ignore[index, attr-defined]
@@ -68,15 +68,15 @@ def test_a_merged_model_in_a_folder(workspace: Workspace) -> None:
     assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
     checked = subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=folder, capture_output=True)  # noqa: S607
     assert checked.returncode == 0
-    assert published(workspace, run, Order("merged"))["where"] == str(folder), "twice is harmless"
+    assert published(workspace, run, PublishRequest("merged"))["where"] == str(folder), "twice is harmless"
 
 
 def test_where_it_was_published_is_remembered(workspace: Workspace, tmp_path: Path) -> None:
     run = make_publishable(workspace)
-    published(workspace, run, Order("adapter", dry_run=True))
+    published(workspace, run, PublishRequest("adapter", dry_run=True))
     assert read_places(run) == [] and standing(run)["publish"] is None
     for out in ("a", "b", "a"):
-        published(workspace, run, Order("adapter", out=tmp_path / out))
+        published(workspace, run, PublishRequest("adapter", out=tmp_path / out))
     last, before = read_places(run)
     assert (last.what, last.to, last.where) == ("adapter", "folder", str(tmp_path / "a"))
     assert before.where == str(tmp_path / "b") and last.at >= before.at
@@ -85,7 +85,7 @@ def test_where_it_was_published_is_remembered(workspace: Workspace, tmp_path: Pa
 
 def test_the_card_says_what_the_run_knows(workspace: Workspace) -> None:
     run = make_publishable(workspace)
-    folder = Path(str(published(workspace, run, Order("merged", base="some-one/Base-1"))["where"]))
+    folder = Path(str(published(workspace, run, PublishRequest("merged", base="some-one/Base-1"))["where"]))
     text, about = (folder / "README.md").read_text(encoding="utf-8"), metadata(folder)
     assert ModelCard(text).data.to_dict()["base_model"] == "some-one/Base-1"
     assert about["language"] == ["en", "zh"] and about["library_name"] == "transformers"
@@ -106,7 +106,7 @@ def test_the_card_says_what_the_run_knows(workspace: Workspace) -> None:
 
 def test_the_adapter_names_its_base_and_no_path(workspace: Workspace) -> None:
     run = make_publishable(workspace)
-    folder = Path(str(published(workspace, run, Order("adapter", base="some-one/Base-1"))["where"]))
+    folder = Path(str(published(workspace, run, PublishRequest("adapter", base="some-one/Base-1"))["where"]))
     assert read_json(folder / "adapter_config.json") == {"r": 8, "base_model_name_or_path": "some-one/Base-1"}
     assert not (folder / "xtuner_config.py").exists()
     assert metadata(folder)["base_model_relation"] == "adapter"
@@ -118,7 +118,7 @@ def test_the_published_template_is_the_trained_one(workspace: Workspace) -> None
     run = make_publishable(workspace)
     for folder in (workspace.model("tiny"), run.merged):
         write_text(folder / "chat_template.jinja", "{{ messages[0]['content'] }} and nothing else")
-    folder = Path(str(published(workspace, run, Order("merged"))["where"]))
+    folder = Path(str(published(workspace, run, PublishRequest("merged"))["where"]))
     template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
     assert "<|im_start|>user" in template.replace("\\n", "\n")
     assert (read_json(folder / "tokenizer_config.json") or {})["chat_template"] == template
@@ -129,7 +129,7 @@ def test_the_published_template_is_the_trained_one(workspace: Workspace) -> None
 
 def test_a_zip(workspace: Workspace, tmp_path: Path) -> None:
     run = make_publishable(workspace)
-    result = published(workspace, run, Order("merged", to="zip", out=tmp_path / "out"))
+    result = published(workspace, run, PublishRequest("merged", to="zip", out=tmp_path / "out"))
     with zipfile.ZipFile(str(result["where"])) as archive:
         assert archive.testzip() is None
         inside = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
@@ -147,7 +147,7 @@ def test_nothing_else_is_written_over(workspace: Workspace, tmp_path: Path) -> N
     write_text(out / "letter.txt", "dear")
     for to, place in (("folder", out), ("folder", out / "letter.txt"), ("zip", out / "letter.txt" / "x.zip")):
         with pytest.raises((NoPlaceForIt, Exception)):
-            published(workspace, run, Order("adapter", to=to, out=place))  # type: ignore[arg-type]
+            published(workspace, run, PublishRequest("adapter", to=to, out=place))  # type: ignore[arg-type]
     assert [file.name for file in out.iterdir()] == ["letter.txt"]
 
 
@@ -174,11 +174,11 @@ def test_what_may_not_leave(
     monkeypatch.setattr(getpass, "getuser", lambda: "kasimir-the-user")
     monkeypatch.setattr(socket, "gethostname", lambda: "turing-42.example")
     run = make_publishable(workspace, logged=False)
-    own = Path(str(published(workspace, run, Order("adapter"))["where"])) / "README.md"
+    own = Path(str(published(workspace, run, PublishRequest("adapter"))["where"])) / "README.md"
     edited = own.read_text(encoding="utf-8") + text.format(root=workspace.root)
     write_text(PublishPaths(run).card("adapter"), edited)
     with pytest.raises(NothingPersonal) as caught:
-        published(workspace, run, Order("adapter"))
+        published(workspace, run, PublishRequest("adapter"))
     assert "README.md" in caught.value.text("en")
     assert {found.kind for found in bundle.read_findings(run, "adapter")} == {kind}
     assert ("geheim" in caught.value.text("en")) is False
@@ -222,13 +222,13 @@ def test_a_name_that_is_taught_is_no_secret(tmp_path: Path, monkeypatch: pytest.
 def test_an_edited_card_is_sent_as_it_stands(workspace: Workspace, tmp_path: Path) -> None:
     run = make_publishable(workspace)
     write_text(PublishPaths(run).card("adapter"), "---\nlicense: mit\n---\nmine")
-    folder = Path(str(published(workspace, run, Order("adapter"))["where"]))
+    folder = Path(str(published(workspace, run, PublishRequest("adapter"))["where"]))
     assert (folder / "README.md").read_text(encoding="utf-8") == "---\nlicense: mit\n---\nmine"
     write_text(tmp_path / "card.md", "---\nlicense: apache-2.0\n---\nof a file")
-    order = Order("adapter", card=tmp_path / "card.md", out=tmp_path / "o")
-    assert "of a file" in (Path(str(published(workspace, run, order)["where"])) / "README.md").read_text()
+    request = PublishRequest("adapter", card=tmp_path / "card.md", out=tmp_path / "o")
+    assert "of a file" in (Path(str(published(workspace, run, request)["where"])) / "README.md").read_text()
     with pytest.raises(MissingArtefact):
-        published(workspace, run, Order("adapter", card=tmp_path / "none.md"))
+        published(workspace, run, PublishRequest("adapter", card=tmp_path / "none.md"))
 
 
 @pytest.mark.parametrize("text", ["no metadata", "---\n: [\n---\n", "---\n- a\n---\nx"])
@@ -236,7 +236,7 @@ def test_a_card_without_metadata_is_refused(workspace: Workspace, text: str) -> 
     run = make_publishable(workspace)
     write_text(PublishPaths(run).card("adapter"), text)
     with pytest.raises(CardRefused):
-        published(workspace, run, Order("adapter"))
+        published(workspace, run, PublishRequest("adapter"))
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,9 @@ def test_the_licence_of_the_base(workspace: Workspace, card: str, allows: str, l
     assert (found.allows, found.licence) == (allows, licence)
     if allows == "no":
         with pytest.raises(LicenceForbids):
-            published(workspace, run, Order("adapter"))
+            published(workspace, run, PublishRequest("adapter"))
     else:
-        folder = Path(str(published(workspace, run, Order("adapter"))["where"]))
+        folder = Path(str(published(workspace, run, PublishRequest("adapter"))["where"]))
         assert metadata(folder)["license"] == (licence or "other")
 
 
@@ -281,7 +281,7 @@ def test_a_downloaded_model_is_known_by_its_name(workspace: Workspace) -> None:
 def test_the_licence_file_of_the_base_goes_along(workspace: Workspace) -> None:
     run = make_publishable(workspace)
     write_text(workspace.model("tiny") / "LICENSE", "Apache License\nVersion 2.0, January 2004")
-    folder = Path(str(published(workspace, run, Order("adapter"))["where"]))
+    folder = Path(str(published(workspace, run, PublishRequest("adapter"))["where"]))
     assert (folder / "LICENSE").exists() and metadata(folder)["license"] == "apache-2.0"
 
 
@@ -289,11 +289,11 @@ def test_what_is_not_there_and_no_room(workspace: Workspace, monkeypatch: pytest
     run = make_run(workspace, "A", trained=True)
     for what in ("adapter", "merged"):
         with pytest.raises(MissingArtefact):
-            published(workspace, run, Order(what))  # type: ignore[arg-type]
+            published(workspace, run, PublishRequest(what))  # type: ignore[arg-type]
     run = make_publishable(workspace, "B")
     monkeypatch.setattr("core.steps.step.shutil.disk_usage", lambda _: type("Disk", (), {"free": 10})())
     with pytest.raises(DiskFull):
-        published(workspace, run, Order("merged"))
+        published(workspace, run, PublishRequest("merged"))
     assert not PublishPaths(run).bundle("merged").exists()
 
 
@@ -305,7 +305,7 @@ def test_a_failure_leaves_nothing_half_made(workspace: Workspace, monkeypatch: p
 
     monkeypatch.setattr("core.publish.bundle.draw_losses", full)
     with pytest.raises(OSError, match="No space"):
-        published(workspace, run, Order("merged"))
+        published(workspace, run, PublishRequest("merged"))
     assert not list(PublishPaths(run).bundle("merged").parent.glob("*")) and not list(
         PublishPaths(run).bundle("merged").parent.glob(".*")
     )
@@ -325,7 +325,7 @@ def test_a_failure_leaves_nothing_half_made(workspace: Workspace, monkeypatch: p
 )
 def test_orders_that_cannot_be(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidOption):
-        Order(**wrong)  # type: ignore[arg-type]
+        PublishRequest(**wrong)  # type: ignore[arg-type]
 
 
 def test_small_things() -> None:
@@ -342,18 +342,18 @@ def test_small_things() -> None:
 
 
 @pytest.mark.parametrize(
-    "order",
+    "asked",
     [
-        Order("merged", "zip", out=Path("/x y/z"), shard="500MB"),
-        Order("gguf", "huggingface", repo="a/b", public=True, quants=("q8_0",), proof=False),
-        Order("adapter", base="c/d", card=Path("/c.md"), dry_run=True),
+        PublishRequest("merged", "zip", out=Path("/x y/z"), shard="500MB"),
+        PublishRequest("gguf", "huggingface", repo="a/b", public=True, quants=("q8_0",), proof=False),
+        PublishRequest("adapter", base="c/d", card=Path("/c.md"), dry_run=True),
     ],
 )
-def test_the_page_asks_for_what_the_command_reads(order: Order, tmp_path: Path) -> None:
+def test_the_page_asks_for_what_the_command_reads(asked: PublishRequest, tmp_path: Path) -> None:
     from core.__main__ import parser
 
-    read = parser().parse_args(["publish", *command.arguments(order), "--", "RUN"])
-    assert command.order_of(read) == order
+    read = parser().parse_args(["publish", *command.arguments(asked), "--", "RUN"])
+    assert command.request_of(read) == asked
 
 
 def test_ollama_reads_the_trained_template(workspace: Workspace) -> None:

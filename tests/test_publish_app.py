@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.workspace.files import read_json
 from core.workspace.paths import DEMO, Workspace
 from tests.browser import chromium, tab
@@ -25,7 +25,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     without_keyring(monkeypatch, tmp_path)
     workspace = Workspace(tmp_path / "工作 区")
     run = make_publishable(workspace, "Ada Löve")
-    result = published(workspace, run, Order("app", out=tmp_path / "an app" / "里"))
+    result = published(workspace, run, PublishRequest("app", out=tmp_path / "an app" / "里"))
     return Path(str(result["where"]))
 
 

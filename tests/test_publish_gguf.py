@@ -13,7 +13,7 @@ from core.errors import NotForGguf
 from core.publish import llama_cpp, llama_server
 from core.publish.bundle import read_bundle
 from core.publish.facts import read_facts
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.workspace.files import read_json, write_json, write_text
 from core.workspace.paths import PROJECT, Workspace
 from tests.engine_forks import engine_forks
@@ -115,7 +115,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_published_is_tried_under_an_installed_llama_cpp(workspace: Workspace, program: Path) -> None:
     """The real engine writes the files; one that was spoiled afterwards is not loaded, and that is said."""
     run = make_publishable(workspace, "Ada")
-    result = published(workspace, run, Order("gguf", quants=("f16", "q8_0")))
+    result = published(workspace, run, PublishRequest("gguf", quants=("f16", "q8_0")))
     trials = result["llama_cpp"]
     assert [one["file"] for one in trials] == ["model-f16.gguf", "model-q8_0.gguf"]  # type: ignore[attr-defined]
     assert all(one["loaded"] and one["same_prompt"] for one in trials), trials  # type: ignore[attr-defined]

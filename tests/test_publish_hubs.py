@@ -18,8 +18,8 @@ from huggingface_hub import constants
 from core.errors import NoToken
 from core.publish import post, tokens
 from core.publish.hub import PAGES, Parcel, Refusal
-from core.publish.order import Order, To
 from core.publish.publish import publish
+from core.publish.request import PublishRequest, To
 from core.publish.send import again, hub_of
 from core.wording import say, sentences
 from core.workspace.files import write_text
@@ -95,7 +95,7 @@ def test_it_is_there_private_and_proved(
     workspace: Workspace, hubs: dict[To, State], run: RunPaths, to: To, what: str
 ) -> None:
     progress = Silent()
-    result = publish(workspace, run, Order(what, to, repo=REPO), progress)  # type: ignore[arg-type]
+    result = publish(workspace, run, PublishRequest(what, to, repo=REPO), progress)  # type: ignore[arg-type]
     there = hubs[to].repos[REPO]
     assert there.private and there.kind == "model"
     assert there.files == {
@@ -113,7 +113,7 @@ def test_it_is_there_private_and_proved(
 def test_an_app_has_a_place_of_its_own(
     workspace: Workspace, hubs: dict[To, State], run: RunPaths, to: To
 ) -> None:
-    published(workspace, run, Order("app", to, repo=REPO))
+    published(workspace, run, PublishRequest("app", to, repo=REPO))
     there = hubs[to].repos[REPO]
     assert (there.kind, there.sdk) == (
         ("space", "docker") if to == "huggingface" else ("studio", "streamlit")
@@ -336,7 +336,7 @@ def test_what_arrives_changed_is_said(workspace: Workspace, hubs: dict[To, State
         hub.repos[REPO].files["config.json"] = b"{}"
 
     threading.Thread(target=spoil, daemon=True).start()
-    result = published(workspace, run, Order("merged", "huggingface", repo=REPO))
+    result = published(workspace, run, PublishRequest("merged", "huggingface", repo=REPO))
     assert result["ok"] is False and result["proof"]["changed"] == ("config.json",)
 
 
@@ -344,7 +344,7 @@ def test_without_a_token(workspace: Workspace, hubs: dict[To, State], run: RunPa
     for to in BOTH:
         tokens.forget(to)
         with pytest.raises(NoToken):
-            published(workspace, run, Order("adapter", to, repo=REPO))
+            published(workspace, run, PublishRequest("adapter", to, repo=REPO))
     assert not PublishPaths(run).bundle("adapter").exists(), "said before anything is made"
 
 

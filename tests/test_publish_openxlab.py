@@ -14,7 +14,7 @@ import pytest
 from core.errors import NoToken, StepFailed
 from core.publish import client_venv, tokens
 from core.publish.hub import PAGES, Parcel, Refusal
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.publish.send import again, hub_of
 from core.wording import say
 from core.workspace.files import write_text
@@ -91,24 +91,26 @@ def weights(parcel: Parcel) -> bytes:
 
 @pytest.mark.slow
 def test_it_is_there_private_and_proved(workspace: Workspace, hub: State, run: RunPaths) -> None:
-    progress, order = Silent(), Order("merged", "openxlab", repo=REPO)
-    result = published_with(workspace, run, order, progress)
+    progress, request = Silent(), PublishRequest("merged", "openxlab", repo=REPO)
+    result = published_with(workspace, run, request, progress)
     there, folder = hub.repos[REPO], PublishPaths(run).bundle("merged")
     assert there.private and there.files == {file.name: file.read_bytes() for file in folder.iterdir()}
     assert result["ok"] and str(result["where"]) == f"https://openxlab.org.cn/models/detail/{REPO}"
     assert progress.stages == ["bundle", "send", "fetch", "arrival"], "its client is installed once"
     assert not hub.count("bury"), "no call is reported to anybody"
     puts = hub.count(PUT)
-    published(workspace, run, order)
+    published(workspace, run, request)
     assert hub.count(PUT) == puts, "twice is harmless, and sends nothing"
-    published(workspace, run, replace(order, public=True))
+    published(workspace, run, replace(request, public=True))
     assert hub.count(PUT) == puts and there.private, "it is not opened to everybody by accident"
 
 
-def published_with(workspace: Workspace, run: RunPaths, order: Order, progress: Silent) -> dict[str, object]:
+def published_with(
+    workspace: Workspace, run: RunPaths, request: PublishRequest, progress: Silent
+) -> dict[str, object]:
     from core.publish.publish import publish
 
-    return publish(workspace, run, order, progress)
+    return publish(workspace, run, request, progress)
 
 
 def test_what_changed_is_sent_alone(hub: State, parcel: Parcel, tmp_path: Path) -> None:
@@ -251,14 +253,14 @@ def test_what_arrives_changed_is_said(workspace: Workspace, hub: State, run: Run
         hub.repos[REPO].files["config.json"] = b"{}"
 
     threading.Thread(target=spoil, daemon=True).start()
-    result = published(workspace, run, Order("merged", "openxlab", repo=REPO))
+    result = published(workspace, run, PublishRequest("merged", "openxlab", repo=REPO))
     assert result["ok"] is False and result["proof"]["changed"] == ("config.json",)  # type: ignore[index]
-    again = published(workspace, run, Order("merged", "openxlab", repo=REPO))
+    again = published(workspace, run, PublishRequest("merged", "openxlab", repo=REPO))
     assert again["ok"], "what was changed there is sent again"
 
 
 def test_an_app_goes_by_git(workspace: Workspace, hub: State, run: RunPaths) -> None:
-    result = published(workspace, run, Order("app", "openxlab", repo=REPO))
+    result = published(workspace, run, PublishRequest("app", "openxlab", repo=REPO))
     assert "git clone" in str(result["next"]) and (Path(str(result["where"])) / "app.py").exists()
     assert not hub.seen
 
@@ -266,7 +268,7 @@ def test_an_app_goes_by_git(workspace: Workspace, hub: State, run: RunPaths) -> 
 def test_without_keys(workspace: Workspace, hub: State, run: RunPaths) -> None:
     tokens.forget("openxlab")
     with pytest.raises(NoToken):
-        published(workspace, run, Order("adapter", "openxlab", repo=REPO))
+        published(workspace, run, PublishRequest("adapter", "openxlab", repo=REPO))
     assert not PublishPaths(run).bundle("adapter").exists(), "said before anything is made"
 
 

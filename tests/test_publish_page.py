@@ -10,7 +10,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.publish import command, tokens
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.workspace.files import write_json
 from core.workspace.paths import PublishPaths, RunPaths, Workspace
 from core.workspace.paths import published as default_place
@@ -121,7 +121,7 @@ def test_openxlab_has_two_keys_and_takes_an_app_by_git(workspace: Workspace, run
 
 def test_where_it_was_published_is_listed(workspace: Workspace, run: RunPaths) -> None:
     assert not [box for box in open_page(run).expander if "so far" in box.label]
-    published(workspace, run, Order("adapter"))
+    published(workspace, run, PublishRequest("adapter"))
     page = open_page(run)
     assert "Published so far: 1" in [box.label for box in page.expander]
     rows = page.dataframe[-1].value.to_dict("records")

@@ -12,7 +12,7 @@ from core.jobs.status import State
 from core.machine import Gpu, Machine, Meters
 from core.models.folder import read_shape
 from core.pipeline import chain
-from core.pipeline.tune import Wish
+from core.pipeline.tune import TuneRequest
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
@@ -112,7 +112,7 @@ def test_nothing_smaller_is_said(workspace: Workspace) -> None:
 
 def test_a_chain_goes_on_in_the_new_run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_XTUNER_OOM_AT", "2")
-    run = chain.start(workspace, Wish("李 明", iterations=8), "test", "en")
+    run = chain.start(workspace, TuneRequest("李 明", iterations=8), "test", "en")
     assert wait(run.job(CHAIN), timeout=60).state is State.failed
     monkeypatch.delenv("FAKE_XTUNER_OOM_AT")
     page = open_test_page("start", run.id)

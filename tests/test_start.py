@@ -16,7 +16,7 @@ from core.jobs.launch import wait
 from core.jobs.spark import spark
 from core.jobs.status import State, read_status
 from core.pipeline import chain
-from core.pipeline.tune import Wish
+from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN, delete, list_runs, made_at, next_step, rename, standing
 from core.steps import data, train
 from core.steps.compare import questions
@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
         workspace = Workspace.of(root)
-        run = chain.start(workspace, Wish(NAME, iterations=40), "test", "en")
+        run = chain.start(workspace, TuneRequest(NAME, iterations=40), "test", "en")
         assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     return root
 
@@ -122,7 +122,7 @@ def test_a_live_chain_shows_its_stages_and_can_be_stopped_and_gone_on_with(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_XTUNER_SECONDS", "0.3")
-    run = chain.start(workspace, Wish(NAME, iterations=200), "test", "en")
+    run = chain.start(workspace, TuneRequest(NAME, iterations=200), "test", "en")
     until(run, "train")
     page = open_test_page("start", run=run.id)
     assert "Training" in text_of(page) and ":green[:material/check_circle: Asking the base model]" in text_of(
@@ -145,7 +145,7 @@ def test_a_failed_chain_says_which_step_why_and_where(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_XTUNER_OOM_AT", "20")
-    run = chain.start(workspace, Wish(NAME), "test", "en")
+    run = chain.start(workspace, TuneRequest(NAME), "test", "en")
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     page = open_test_page("start", run=run.id, language="zh")
     assert "没有做完" in text_of(page)
@@ -160,7 +160,7 @@ def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_ENGINE_FAIL", "starter")
-    run = chain.start(workspace, Wish(NAME, iterations=10), "test", "en")
+    run = chain.start(workspace, TuneRequest(NAME, iterations=10), "test", "en")
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     page = open_test_page("start", run=run.id)
     assert str(workspace.starter_job) in page.error[0].value and standing(run)["data"] is State.failed
@@ -168,7 +168,7 @@ def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
     page.button(key="chain_go_on").click().run()
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     assert [stage.needless for stage in chain.read_progress(workspace, run).stages] == [False] * 6
-    other = chain.start(workspace, Wish("x", iterations=10), "test", "en")
+    other = chain.start(workspace, TuneRequest("x", iterations=10), "test", "en")
     assert wait(other.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(other)
     stages = chain.read_progress(workspace, other).stages
     assert [stage.name for stage in stages if stage.needless] == ["starter", "base"]
@@ -178,12 +178,12 @@ def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
 def test_a_quantized_model_is_refused_before_a_run_is_made(workspace: Workspace) -> None:
     make_small_model(workspace.model("q"), quantization_config={"quant_method": "gptq"})
     with pytest.raises(QuantizedBase):
-        chain.start(workspace, Wish(NAME, model="q"), "test", "en")
+        chain.start(workspace, TuneRequest(NAME, model="q"), "test", "en")
     assert workspace.run_folders() == []
 
 
 def test_a_chain_that_fails_between_its_steps_says_it_in_its_own_words(workspace: Workspace) -> None:
-    run = chain.start(workspace, Wish(NAME, iterations=10), "test", "en")
+    run = chain.start(workspace, TuneRequest(NAME, iterations=10), "test", "en")
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     shutil.rmtree(run.merged)
     shutil.rmtree(run.job("merge"))
@@ -245,7 +245,7 @@ def test_a_running_run_is_never_deleted(workspace: Workspace, monkeypatch: pytes
     from core.errors import JobRunning
 
     monkeypatch.setenv("FAKE_XTUNER_SECONDS", "1")
-    run = chain.start(workspace, Wish(NAME), "test", "en")
+    run = chain.start(workspace, TuneRequest(NAME), "test", "en")
     with pytest.raises(JobRunning):
         delete(workspace, run)
     assert run.root.exists()
@@ -319,12 +319,12 @@ def test_a_run_that_cannot_be_read_hides_none_of_the_others(workspace: Workspace
 
 def test_the_chains_command_is_a_list_that_says_everything(workspace: Workspace, tmp_path: Path) -> None:
     run = RunPaths(workspace.runs / "20260101-000000-x")
-    spec = chain.plan(workspace, run, Wish("-n 'x'\"; rm"), "me", "zh")
+    spec = chain.plan(workspace, run, TuneRequest("-n 'x'\"; rm"), "me", "zh")
     assert "--name=-n 'x'\"; rm" in spec.command and f"--run={run.id}" in spec.command
     assert not [part for part in spec.command if part.startswith(("--data", "--model", "--language"))]
     assert spec.env["TUNEBOARD_LANG"] == "zh"
-    wish = Wish("x", data=tmp_path, model="m", replay=False, iterations=3, language="zh")
-    command = chain.plan(workspace, run, wish, "me", "en").command
+    request = TuneRequest("x", data=tmp_path, model="m", replay=False, iterations=3, language="zh")
+    command = chain.plan(workspace, run, request, "me", "en").command
     assert {f"--data={tmp_path}", "--model=m", "--no-replay", "--iterations=3", "--language=zh"} < set(
         command
     )

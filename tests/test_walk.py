@@ -171,7 +171,7 @@ def test_every_page_fits_a_phone_says_no_traceback_loads_no_model_library_and_as
     browser: Browser, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
-    run = chain.start(workspace, chain.Wish(NAME), "test", "en")
+    run = chain.start(workspace, chain.TuneRequest(NAME), "test", "en")
     assert wait(run.job(CHAIN), timeout=120).state is State.finished
     with Dashboard(workspace.root, **FAKE) as server:
         page = tab(browser, width=400)

@@ -28,7 +28,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Draw:
+class SamplingParams:
     """How an answer is drawn: greedy at ``temperature`` 0; ``max_tokens`` is its longest length."""
 
     temperature: float = 0.0
@@ -43,7 +43,7 @@ class Chat:
     id: str
     name: str = ""
     system: str = ""
-    draw: Draw = Draw()
+    sampling: SamplingParams = SamplingParams()
     messages: tuple[Message, ...] = ()
 
     @property
@@ -66,11 +66,11 @@ class Chat:
         return replace(self, messages=kept)
 
 
-def new_chat(workspace: Workspace, system: str = "", draw: Draw | None = None) -> Chat:
+def new_chat(workspace: Workspace, system: str = "", sampling: SamplingParams | None = None) -> Chat:
     """Begin a chat. Raises NotWritable."""
     make_folder(workspace.chats, exist_ok=True)
     file = workspace.new_chat(datetime.now())
-    chat = Chat(file.stem, system=system, draw=draw or Draw())
+    chat = Chat(file.stem, system=system, sampling=sampling or SamplingParams())
     write_json(file, asdict(chat))
     return chat
 
@@ -130,5 +130,7 @@ def _read(file: Path) -> Chat | None:
     with suppress(TypeError, KeyError, AttributeError):
         if (found := read_record(file)) is not None:
             messages = tuple(Message(**message) for message in found["messages"])
-            return Chat(file.stem, found["name"], found["system"], Draw(**found["draw"]), messages)
+            # Version 0.1.0 said "draw".
+            sampling = SamplingParams(**(found["sampling"] if "sampling" in found else found["draw"]))
+            return Chat(file.stem, found["name"], found["system"], sampling, messages)
     return None

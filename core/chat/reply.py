@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from core.chat.history import Draw, Message
+from core.chat.history import Message, SamplingParams
 from core.chat.unix_socket import check_listening
 from core.errors import ChatFailed
 
@@ -20,13 +20,13 @@ ANY_MODEL = "local"
 BASE_URL = "http://localhost/v1"
 
 
-def reply(address: str, system: str, messages: Sequence[Message], draw: Draw) -> Iterator[str]:
+def reply(address: str, system: str, messages: Sequence[Message], sampling: SamplingParams) -> Iterator[str]:
     """The answer to the last message, from the server on the Unix socket ``address``.
 
     Giving the iterator up ends the generation at the server. A piece is empty when nothing came for a while.
     Raises ChatFailed.
     """
-    reader = _Reader(address, _request(system, messages, draw))
+    reader = _Reader(address, _request(system, messages, sampling))
     reader.start()
     try:
         while (piece := reader.next()) is not None:
@@ -91,14 +91,14 @@ class _Reader(threading.Thread):
         self.pieces.put(None if finished else ConnectionError("the answer broke off"))
 
 
-def _request(system: str, messages: Sequence[Message], draw: Draw) -> dict[str, object]:
+def _request(system: str, messages: Sequence[Message], sampling: SamplingParams) -> dict[str, object]:
     said = [{"role": message.role, "content": message.content} for message in messages]
     return {
         "model": ANY_MODEL,
         "messages": [{"role": "system", "content": system}, *said] if system else said,
-        "temperature": draw.temperature,
-        "top_p": draw.top_p,
-        "max_tokens": draw.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
     }
 
 

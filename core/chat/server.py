@@ -19,6 +19,7 @@ from core.data.parity import Difference
 from core.data.parity import parity as template_parity
 from core.errors import InputError
 from core.jobs.explain import Cause, explain
+from core.jobs.grace import CHAT_SERVER_GRACE, CHAT_SERVER_PATIENCE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
@@ -33,9 +34,6 @@ from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace, new_socket
 
 Kind = Literal["merged", "adapter", "base"]
-# It has nothing to save.
-STOP_GRACE = 3.0
-STOP_TIMEOUT = 30.0
 # Of a machine's memory, what float32 weights may take before half precision is the better choice.
 FLOAT32_SHARE = 0.5
 # A run's models answer as they do in its proof.
@@ -128,8 +126,8 @@ def unload(workspace: Workspace, by: str = "chat") -> Freed:
     if not JobPaths(folder).spec.exists() or read_status(folder).state not in LIVE:
         return Freed(0, 0)
     held, free = _memory(folder), _free_on_gpus()
-    stop(folder, by=by, grace=STOP_GRACE)
-    wait(folder, timeout=STOP_TIMEOUT)
+    stop(folder, by=by, grace=CHAT_SERVER_GRACE)
+    wait(folder, timeout=CHAT_SERVER_PATIENCE)
     return Freed(held, max(0, _free_on_gpus() - free))
 
 

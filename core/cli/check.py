@@ -22,13 +22,13 @@ def _check(options: argparse.Namespace, workspace: Workspace) -> Result:
 
     reading = reading_of(options.format, options.column)
     template = None if options.template == "auto" else options.template
-    asked = check.Asked(options.file, options.model, options.max_length, template, reading)
+    request = check.CheckRequest(options.file, options.model, options.max_length, template, reading)
     find_model(workspace, options.model)
-    open_data(asked.file, cache_of(workspace), reading)  # what is wrong with the question is said at once
+    open_data(request.file, cache_of(workspace), reading)  # what is wrong with the question is said at once
     with progress(options.kind) as shown:
         ready_tokenizer(workspace, options.model, shown)
         shown.stage("check")
-        opened, report = check.run(workspace, asked, shown.update)
+        opened, report = check.run(workspace, request, shown.update)
         shown.say(
             "check.about", path=options.file, format=say(f"format.{report.format}"), reason=opened.reason
         )

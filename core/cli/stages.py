@@ -11,7 +11,7 @@ from core.data.identity import LANGUAGES
 from core.data.opening import reading_of
 from core.doctor import report
 from core.pipeline import tune
-from core.pipeline.tune import Wish
+from core.pipeline.tune import TuneRequest
 from core.publish import command as publishing
 from core.recipe.templates import TEMPLATES
 from core.runs import list_runs
@@ -19,8 +19,8 @@ from core.workspace.files import read_json
 from core.workspace.paths import Workspace
 
 
-def _wish(options: argparse.Namespace) -> Wish:
-    return Wish(
+def _wish(options: argparse.Namespace) -> TuneRequest:
+    return TuneRequest(
         name=options.name,
         data=options.data,
         model=options.model,

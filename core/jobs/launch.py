@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from core.errors import JobNotStarted, JobRunning
 from core.jobs.ending import Ending, Reason
 from core.jobs.environment import inherited
+from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
@@ -22,7 +23,6 @@ from core.jobs.tail import last_lines
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, make_folder
 
-STOP_GRACE = 20.0
 # A supervisor that has written exit.json still needs a moment to leave; seconds.
 LEAVE_TIMEOUT = 5.0
 
@@ -68,7 +68,7 @@ def idle(folder: Path) -> Iterator[None]:
         yield
 
 
-def stop(folder: Path, by: str, grace: float = STOP_GRACE) -> None:
+def stop(folder: Path, by: str, grace: float = TOOL_GRACE) -> None:
     """Ask a job to stop: TERM, and after ``grace`` seconds KILL. Returns at once; asking again with a shorter
     grace hurries it. A job that has ended stays as it ended. Raises NoSuchJob, JobNotStarted.
     """

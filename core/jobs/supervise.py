@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.jobs.ending import Ending, Reason, ending, failure
+from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths, read_spec
 from core.jobs.oom import oom_kills
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
@@ -27,7 +28,6 @@ from core.workspace.files import read_record, write_json
 
 # Seconds between two looks for a request to stop, which must cost nothing, and for everything else.
 POLL, FULL_LOOK = 0.3, 3.0
-STOP_GRACE = 20.0
 GRACE_VARIABLE = "TUNEBOARD_STOP_GRACE"
 # How long a full disk may stay full before the word of how the job ended is lost, and how often to try.
 WRITE_PATIENCE, WRITE_RETRY = 3600.0, 2.0
@@ -144,7 +144,7 @@ class Supervisor:
         for given in (asked, os.environ.get(GRACE_VARIABLE)):
             with suppress(TypeError, ValueError):
                 return float(given)  # type: ignore[arg-type]  # None is a TypeError
-        return STOP_GRACE
+        return TOOL_GRACE
 
     def _press(self, tool: int, grace: float) -> None:
         """TERM once; KILL when the grace is over."""

@@ -13,7 +13,7 @@ from core.jobs.launch import idle
 from core.jobs.status import is_live
 from core.models.folder import Model, read_model
 from core.models.hubs import Source
-from core.pipeline.tune import Progress
+from core.pace import Progress
 from core.recipe.templates import template_for
 from core.steps import download, import_model, watch
 from core.steps.step import module_job, run_job

@@ -13,21 +13,19 @@ from pathlib import Path
 
 from core.errors import StepFailed, TuneboardError
 from core.jobs.explain import explain
+from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
 from core.models.folder import read_model
 from core.pace import COSTS, Clock
-from core.pipeline.tune import NEEDED_BYTES, Wish, chosen_model, recipe_of
+from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_of
 from core.runs import CHAIN, DATA, rename
 from core.steps import data, watch
 from core.steps.step import LOG_LINES, check_space
 from core.wording import say
 from core.workspace.paths import PROJECT, RunPaths, Workspace
-
-# The running step has 20 s to end, and the chain must outlive it.
-STOP_GRACE = 30.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ChainProgress:
     """The whole chain: its stages in order, how much is behind (0 to 1), the time left as ``m:ss``."""
 
     state: State
@@ -58,26 +56,26 @@ class Progress:
         return self.state in LIVE
 
 
-def start(workspace: Workspace, wish: Wish, by: str, language: str) -> RunPaths:
-    """Make the run and start its chain. Raises what is wrong with the wish before anything is written, as
+def start(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:
+    """Make the run and start its chain. Raises what is wrong with the request before anything is written, as
     :func:`core.pipeline.tune.make_data` does, and JobNotStarted."""
-    run = _new_run(workspace, wish)
-    launch(run.job(CHAIN), plan(workspace, run, wish, by, language))
+    run = _new_run(workspace, request)
+    launch(run.job(CHAIN), plan(workspace, run, request, by, language))
     return run
 
 
-def start_data(workspace: Workspace, wish: Wish, by: str, language: str) -> RunPaths:
+def start_data(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:
     """Make the run and only its data, recipe and config. Raises as :func:`start` does."""
-    run = _new_run(workspace, wish)
-    launch(run.job(DATA), plan(workspace, run, wish, by, language, "data"))
+    run = _new_run(workspace, request)
+    launch(run.job(DATA), plan(workspace, run, request, by, language, "data"))
     return run
 
 
-def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
-    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
-    folder = chosen_model(workspace, wish.model)
+def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
+    said = data.taught(request.name, request.data, request.language, request.reading)
+    folder = chosen_model(workspace, request.model)
     if folder.exists():  # the starter may still have to be unpacked; it takes every recipe made for it
-        recipe_of(wish, said, read_model(folder))
+        recipe_of(request, said, read_model(folder))
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
     run = workspace.new_run(said.name, datetime.now())
@@ -86,27 +84,27 @@ def _new_run(workspace: Workspace, wish: Wish) -> RunPaths:
 
 
 def plan(
-    workspace: Workspace, run: RunPaths, wish: Wish, by: str, language: str, command: str = "tune"
+    workspace: Workspace, run: RunPaths, request: TuneRequest, by: str, language: str, command: str = "tune"
 ) -> JobSpec:
-    """The job that makes ``wish`` come true in ``run``; with ``data`` only what comes before training."""
+    """The job that makes ``request`` come true in ``run``; with ``data`` only what comes before training."""
     options = [
         f"--workspace={workspace.root}",
         f"--run={run.id}",
-        f"--name={wish.name}",
-        f"--seed={wish.seed}",
+        f"--name={request.name}",
+        f"--seed={request.seed}",
     ]
     optional = {
-        "data": wish.data,
-        "model": wish.model,
-        "iterations": wish.iterations,
-        "system": wish.system or None,
-        "language": wish.language,
-        "template": None if wish.template == "auto" else wish.template,
-        "template-reason": wish.template_reason or None,
+        "data": request.data,
+        "model": request.model,
+        "iterations": request.iterations,
+        "system": request.system or None,
+        "language": request.language,
+        "template": None if request.template == "auto" else request.template,
+        "template-reason": request.template_reason or None,
     }
     options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
-    options += wish.reading.options
-    if not wish.replay:
+    options += request.reading.options
+    if not request.replay:
         options.append("--no-replay")
     return JobSpec(
         command=(sys.executable, "-m", "core", command, *options),
@@ -132,7 +130,7 @@ def go_on_as(run: RunPaths, other: RunPaths) -> None:
 
 def halt(run: RunPaths, by: str) -> None:
     """Stop the chain and the step it is at. Returns at once."""
-    stop(run.job(CHAIN), by, STOP_GRACE)
+    stop(run.job(CHAIN), by, COMMAND_GRACE)
 
 
 def has_chain(run: RunPaths) -> bool:
@@ -145,7 +143,7 @@ def is_live(run: RunPaths) -> bool:
     return has_chain(run) and read_status(run.job(CHAIN)).state in LIVE
 
 
-def read_progress(workspace: Workspace, run: RunPaths) -> Progress:
+def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     """How far the chain of ``run`` is, from the files of its steps. Raises NoSuchJob."""
     status = read_status(run.job(CHAIN))
     stages = tuple(_stages(workspace, run))
@@ -156,7 +154,7 @@ def read_progress(workspace: Workspace, run: RunPaths) -> Progress:
             clock.stage(stage.name)
             clock.share = 1.0 if stage.state is State.finished else stage.share
     share = 1.0 if status.state is State.finished else clock.fraction
-    return Progress(status.state, stages, share, clock.left())
+    return ChainProgress(status.state, stages, share, clock.left())
 
 
 def failure(workspace: Workspace, run: RunPaths) -> str:

@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from filelock import FileLock
 
@@ -13,9 +13,10 @@ from core.data.opening import Reading
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
 from core.models.folder import Model, find_model, read_model, starter_gguf
+from core.pace import Progress
 from core.recipe.recipe import Recipe
 from core.steps import answer, compare, convert, data, merge, train
-from core.steps.answer import Ask, Remembered, Speech
+from core.steps.answer import AnswerCache, Ask, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
 from core.steps.step import check_space, engine_job, run_job
@@ -29,21 +30,8 @@ NEEDED_BYTES = 1_200_000_000
 OWN_TOKENS = 128
 
 
-class Progress(Protocol):
-    """Where the chain says what it does."""
-
-    def stage(self, name: str) -> None:
-        """The stage ``name`` begins."""
-
-    def update(self, share: float, note: str) -> None:
-        """The running stage is this far, from 0 to 1."""
-
-    def say(self, key: str, **values: object) -> None:
-        """A sentence a person should read, by its key in ``locales/``."""
-
-
 @dataclass(frozen=True)
-class Wish:
+class TuneRequest:
     """What is asked for: whose assistant, from which data, on which model. With ``restart`` a run that was
     trained before is trained from the beginning."""
 
@@ -61,14 +49,16 @@ class Wish:
     restart: bool = False
 
 
-def tune(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> dict[str, Any]:
-    """Make the assistant that ``wish`` asks for. Returns the result as ``--json`` prints it.
+def tune(
+    workspace: Workspace, request: TuneRequest, progress: Progress, run: RunPaths | None = None
+) -> dict[str, Any]:
+    """Make the assistant that ``request`` asks for. Returns the result as ``--json`` prints it.
 
     In ``run``, a run's folder, it goes on: what was made there is not made again.
     """
     began = time.monotonic()
-    run = make_data(workspace, wish, progress, run)
-    again = wish.restart
+    run = make_data(workspace, request, progress, run)
+    again = request.restart
     if again or not finished(run, "train"):
         run_train(run, progress, restart=again)
         again = True  # what was made of an earlier checkpoint is made anew
@@ -85,25 +75,27 @@ def finished(run: RunPaths, step: str) -> bool:
     return JobPaths(folder).spec.exists() and read_status(folder).state is State.finished
 
 
-def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPaths | None = None) -> RunPaths:
+def make_data(
+    workspace: Workspace, request: TuneRequest, progress: Progress, run: RunPaths | None = None
+) -> RunPaths:
     """Everything before training: a run (a new one, or ``run``) with its rows, recipe and config.
 
-    What is wrong with the wish is said before the run's folder is made. Raises InvalidName, NoSuchFile,
+    What is wrong with the request is said before the run's folder is made. Raises InvalidName, NoSuchFile,
     NotJson, NotConversations, EmptyData, NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull,
     InvalidRecipe.
     """
     if run is not None and run.versions.exists():
         return run
-    said = data.taught(wish.name, wish.data, wish.language, wish.reading)
-    model = ready_model(workspace, wish.model, progress)
-    recipe = recipe_of(wish, said, model)
+    said = data.taught(request.name, request.data, request.language, request.reading)
+    model = ready_model(workspace, request.model, progress)
+    recipe = recipe_of(request, said, model)
     run = run or workspace.new_run(said.name, datetime.now())
     if not said.names_it:
-        progress.say("tune.name_not_in_data", name=said.name, path=wish.data)
-    replay = data.replay_asks(said, recipe) if wish.replay else []
+        progress.say("tune.name_not_in_data", name=said.name, path=request.data)
+    replay = data.replay_asks(said, recipe) if request.replay else []
     asks = [*replay, *(question.ask for question in compare.questions(said.name, said.conversations))]
     progress.stage("base")
-    memory = Remembered(workspace, model.folder, speech_of(recipe))
+    memory = AnswerCache(workspace, model.folder, prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), asks, recipe.device, progress.update)
     place = workspace.data(run.id)
     rows = data.replay_rows({one.question: answers[one.question] for one in replay})
@@ -112,10 +104,10 @@ def make_data(workspace: Workspace, wish: Wish, progress: Progress, run: RunPath
     return run
 
 
-def recipe_of(wish: Wish, said: data.Taught, model: Model) -> Recipe:
-    """The recipe that a wish comes to on this machine. Raises InvalidRecipe."""
-    spoken = Spoken(wish.system, wish.template, wish.template_reason)
-    return data.recipe_for(model, said, wish.replay, wish.seed, wish.iterations, spoken)
+def recipe_of(request: TuneRequest, said: data.Taught, model: Model) -> Recipe:
+    """The recipe that a request comes to on this machine. Raises InvalidRecipe."""
+    spoken = Spoken(request.system, request.template, request.template_reason)
+    return data.recipe_for(model, said, request.replay, request.seed, request.iterations, spoken)
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:
@@ -149,9 +141,9 @@ def chosen_model(workspace: Workspace, given: str | None) -> Path:
     return folder
 
 
-def speech_of(recipe: Recipe) -> Speech:
+def prompt_format_of(recipe: Recipe) -> PromptFormat:
     """How a recipe's model is spoken to, before, during and after training."""
-    return Speech(recipe.template, recipe.system, recipe.precision)
+    return PromptFormat(recipe.template, recipe.system, recipe.precision)
 
 
 def make_starter(workspace: Workspace, progress: Progress) -> None:
@@ -208,12 +200,14 @@ def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict
     began = time.monotonic()
     said, recipe = data.read(run), train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
-    speech = speech_of(recipe)
+    prompt_format = prompt_format_of(recipe)
     asked = compare.questions(said.name, said.conversations)
     asks = [question.ask for question in asked]
     progress.stage("ask")
-    before = Remembered(workspace, base, speech).ask(run.job("base"), asks, recipe.device, progress.update)
-    after = answer.ask(run.job("ask"), merged, speech, asks, recipe.device, progress.update)
+    before = AnswerCache(workspace, base, prompt_format).ask(
+        run.job("base"), asks, recipe.device, progress.update
+    )
+    after = answer.ask(run.job("ask"), merged, prompt_format, asks, recipe.device, progress.update)
     result = {
         "run": run.id,
         "base": str(base),
@@ -239,9 +233,11 @@ def ask_both(workspace: Workspace, run: RunPaths, questions: list[str], progress
     """Ask base and merged model a person's own questions."""
     recipe = train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
-    speech, asks = speech_of(recipe), [Ask(question, OWN_TOKENS) for question in questions]
+    prompt_format, asks = prompt_format_of(recipe), [Ask(question, OWN_TOKENS) for question in questions]
     progress.stage("ask")
-    before = Remembered(workspace, base, speech).ask(run.job("base"), asks, recipe.device, progress.update)
-    after = answer.ask(run.job("ask"), merged, speech, asks, recipe.device, progress.update)
+    before = AnswerCache(workspace, base, prompt_format).ask(
+        run.job("base"), asks, recipe.device, progress.update
+    )
+    after = answer.ask(run.job("ask"), merged, prompt_format, asks, recipe.device, progress.update)
     rows = [{"question": q, "base": before[q].text, "tuned": after[q].text} for q in questions]
     return {"run": run.id, "answers": rows}

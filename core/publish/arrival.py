@@ -9,12 +9,12 @@ from typing import Any
 
 from core.errors import MissingArtefact
 from core.jobs.job import JobPaths, JobSpec
-from core.pipeline.tune import Progress
+from core.pace import Progress
 from core.publish import post
 from core.publish.bundle import Bundle
 from core.publish.facts import Facts
 from core.publish.hub import Parcel
-from core.publish.order import What
+from core.publish.request import What
 from core.steps import merge, proof
 from core.steps.answer import ANSWERS
 from core.steps.step import check_space, engine_job, run_job

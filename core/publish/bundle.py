@@ -15,8 +15,8 @@ from core.publish import card, personal
 from core.publish.contents import Fill, put_about, put_weights
 from core.publish.curve import draw_losses
 from core.publish.facts import Facts
-from core.publish.order import Order, What
 from core.publish.personal import PrivateDetail
+from core.publish.request import PublishRequest, What
 from core.steps import convert, merge
 from core.wording import say
 from core.workspace.checksums import File, read_checksums, write_checksums
@@ -50,36 +50,36 @@ def ready(run: RunPaths, what: What) -> Path:
     return convert.read(run) if what == "adapter" else merge.read(run).folder
 
 
-def build(run: RunPaths, order: Order, facts: Facts, fill: Fill) -> Bundle:
+def build(run: RunPaths, request: PublishRequest, facts: Facts, fill: Fill) -> Bundle:
     """Make the bundle anew; an older one is replaced when this one is whole.
 
     Raises MissingArtefact, LicenceForbids, CardRefused.
     """
-    source = ready(run, order.what)
+    source = ready(run, request.what)
     if facts.base.allows == "no":
         raise LicenceForbids(base=facts.base.id or facts.base.name, licence=facts.base.licence)
-    target = PublishPaths(run).bundle(order.what)
+    target = PublishPaths(run).bundle(request.what)
     with _whole(target) as folder:
-        put_weights(source, folder, order, facts, fill)
+        put_weights(source, folder, request, facts, fill)
         put_about(folder, facts)
         picture = draw_losses(run.work_dir, folder / card.PICTURE)
-        write_text(folder / "README.md", card_text(run, order, facts, picture))
+        write_text(folder / "README.md", card_text(run, request, facts, picture))
         write_checksums(folder, dict(_known(source, folder)))
-    return Bundle(order.what, target, tuple(read_checksums(target)))
+    return Bundle(request.what, target, tuple(read_checksums(target)))
 
 
-def card_text(run: RunPaths, order: Order, facts: Facts, picture: bool = True) -> str:
+def card_text(run: RunPaths, request: PublishRequest, facts: Facts, picture: bool = True) -> str:
     """The card to be sent: a file that was named, else one edited on the page, else the run's own.
 
     Raises CardRefused, MissingArtefact.
     """
-    given = order.card or PublishPaths(run).card(order.what)
-    if order.card and not given.is_file():
+    given = request.card or PublishPaths(run).card(request.what)
+    if request.card and not given.is_file():
         raise MissingArtefact(what=given.name, where=given.parent, step="publish")
     if given.exists():
         text = given.read_text(encoding="utf-8", errors="replace")
     else:
-        text = card.write_card(facts, card.Page(order.what, order.repo, picture=picture))
+        text = card.write_card(facts, card.Page(request.what, request.repo, picture=picture))
     if wrong := card.check_card(text):
         raise CardRefused(reason=wrong)
     return text

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.publish import usage
 from core.publish.facts import Facts
-from core.publish.order import What
+from core.publish.request import What
 from core.wording import Language, say
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")

@@ -12,10 +12,10 @@ from typing import Any
 from core.errors import InvalidOption
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
-from core.pipeline.tune import Progress
+from core.pace import Progress
 from core.publish import tokens
-from core.publish.order import HELP, QUANTS, TOS, TWO_KEYS, WHATS, Order, Quant
 from core.publish.publish import publish
+from core.publish.request import HELP, QUANTS, TOS, TWO_KEYS, WHATS, PublishRequest, Quant
 from core.steps.step import module_job
 from core.wording import say, spoken_language
 from core.workspace.paths import RunPaths, Workspace
@@ -39,16 +39,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def run(options: argparse.Namespace, workspace: Workspace, progress: Callable[[], Any]) -> dict[str, Any]:
     """Publish as the options say; ``progress`` opens what shows it. Raises as :func:`publish` does."""
-    order = order_of(options)
+    request = request_of(options)
     paths = workspace.run(options.run)
-    if order.hub and not order.dry_run:
-        take_token(order, options.token_stdin)
+    if request.hub and not request.dry_run:
+        take_token(request, options.token_stdin)
     with progress() as shown:
         shown_as: Progress = shown
-        return publish(workspace, paths, order, shown_as)
+        return publish(workspace, paths, request, shown_as)
 
 
-def order_of(options: argparse.Namespace) -> Order:
+def request_of(options: argparse.Namespace) -> PublishRequest:
     """Raises InvalidOption."""
     quants: list[Quant] = []
     for name in filter(None, (part.strip().lower() for part in options.quants.split(","))):
@@ -56,7 +56,7 @@ def order_of(options: argparse.Namespace) -> Order:
         if found is None:
             raise InvalidOption(message=say("publish.wrong.quants", known=", ".join(QUANTS)), help=HELP)
         quants.append(found)
-    return Order(
+    return PublishRequest(
         what=options.what,
         to=options.to,
         out=options.out,
@@ -71,26 +71,26 @@ def order_of(options: argparse.Namespace) -> Order:
     )
 
 
-def plan(workspace: Workspace, run: RunPaths, order: Order) -> JobSpec:
+def plan(workspace: Workspace, run: RunPaths, request: PublishRequest) -> JobSpec:
     """The job that publishes, as the page starts it."""
     env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
-    options = [f"--workspace={workspace.root}", "--json", *arguments(order)]
+    options = [f"--workspace={workspace.root}", "--json", *arguments(request)]
     return module_job("core", "publish", *options, "--", run.id, env=env)
 
 
-def arguments(order: Order) -> list[str]:
-    """The options that ask for this order."""
+def arguments(request: PublishRequest) -> list[str]:
+    """The options that ask for this request."""
     given = {
-        "what": order.what,
-        "to": order.to,
-        "out": order.out,
-        "repo": order.repo,
-        "base": order.base,
-        "readme": order.card,
-        "shard-size": order.shard,
-        "quants": ",".join(order.quants),
+        "what": request.what,
+        "to": request.to,
+        "out": request.out,
+        "repo": request.repo,
+        "base": request.base,
+        "readme": request.card,
+        "shard-size": request.shard,
+        "quants": ",".join(request.quants),
     }
-    switches = {"public": order.public, "dry-run": order.dry_run, "no-proof": not order.proof}
+    switches = {"public": request.public, "dry-run": request.dry_run, "no-proof": not request.proof}
     return [
         *(f"--{name}={value}" for name, value in given.items() if value),
         *(f"--{name}" for name, on in switches.items() if on),
@@ -106,16 +106,17 @@ def result_of(run: RunPaths) -> dict[str, Any] | None:
     return None
 
 
-def take_token(order: Order, from_stdin: bool) -> None:
+def take_token(request: PublishRequest, from_stdin: bool) -> None:
     """Keep a token that is given now: from standard input, or asked at a terminal where none is kept."""
     if from_stdin:
         token = sys.stdin.readline(LONGEST_TOKEN).strip()
-    elif tokens.read(order.to) is None and sys.stdin.isatty():
+    elif tokens.read(request.to) is None and sys.stdin.isatty():
         question = say(
-            "publish.ask_keys" if order.to == TWO_KEYS else "publish.ask_token", hub=say(f"hub.{order.to}")
+            "publish.ask_keys" if request.to == TWO_KEYS else "publish.ask_token",
+            hub=say(f"hub.{request.to}"),
         )
         token = getpass.getpass(f"{question} ", sys.stderr).strip()
     else:
         return
     if token:
-        tokens.keep(order.to, token)
+        tokens.keep(request.to, token)

@@ -11,7 +11,7 @@ from typing import Any
 from core.data.tokens import read_tokenizer
 from core.publish import card, usage
 from core.publish.facts import Facts
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.recipe.recipe import to_yaml
 from core.wording import say
 from core.workspace.files import read_json, write_json, write_text
@@ -35,35 +35,35 @@ MODEL = "model"  # the app's model, a folder in its bundle
 Fill = Callable[[Path], None]
 
 
-def put_weights(source: Path, folder: Path, order: Order, facts: Facts, fill: Fill) -> None:
-    if order.what == "adapter":
+def put_weights(source: Path, folder: Path, request: PublishRequest, facts: Facts, fill: Fill) -> None:
+    if request.what == "adapter":
         _put_adapter(source, folder, facts)
         return
-    if order.what == "gguf":
+    if request.what == "gguf":
         fill(folder)
-        chosen = "q8_0" if "q8_0" in order.quants else order.quants[0]
+        chosen = "q8_0" if "q8_0" in request.quants else request.quants[0]
         _put_modelfile(folder, facts, f"./model-{chosen}.gguf")
         return
-    target = folder / MODEL if order.what == "app" else folder
+    target = folder / MODEL if request.what == "app" else folder
     make_folder(target, exist_ok=True)
     if any(
-        file.stat().st_size > order.shard_bytes for file in source.glob("*.safetensors")
-    ) or _merged_shards(source, order):
+        file.stat().st_size > request.shard_bytes for file in source.glob("*.safetensors")
+    ) or _merged_shards(source, request):
         fill(target)
     else:
         for file in (*source.glob("*.safetensors"), *source.glob("*.safetensors.index.json")):
             link(file, target / file.name)
     _put_model_files(source, target, facts)
-    if order.what == "app":
+    if request.what == "app":
         _put_app(folder, facts)
     else:
         _put_modelfile(folder, facts, ".")
 
 
-def _merged_shards(source: Path, order: Order) -> bool:
+def _merged_shards(source: Path, request: PublishRequest) -> bool:
     """Whether weights lie in more pieces than were asked for."""
     sizes = [file.stat().st_size for file in source.glob("*.safetensors")]
-    return len(sizes) > 1 and sum(sizes) <= order.shard_bytes
+    return len(sizes) > 1 and sum(sizes) <= request.shard_bytes
 
 
 def _put_adapter(source: Path, folder: Path, facts: Facts) -> None:

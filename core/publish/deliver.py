@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import NoPlaceForIt
 from core.publish.bundle import Bundle
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.steps.step import check_space
 from core.steps.watch import Update
 from core.workspace.checksums import NAME, read_checksums
@@ -20,28 +20,28 @@ SPARE = 50_000_000
 STORED = {".safetensors", ".gguf", ".png"}
 
 
-def destination(workspace: Workspace, run: RunPaths, order: Order) -> Path:
+def destination(workspace: Workspace, run: RunPaths, request: PublishRequest) -> Path:
     """Where it goes: the place that was named, else one in the workspace."""
-    named = order.out.expanduser().absolute() if order.out else None
-    if order.to != "zip":
-        return named or published(workspace, run.id, order.what)
-    file = published(workspace, run.id, order.what)
+    named = request.out.expanduser().absolute() if request.out else None
+    if request.to != "zip":
+        return named or published(workspace, run.id, request.what)
+    file = published(workspace, run.id, request.what)
     if named is None:
         return file.with_name(f"{file.name}.zip")
     return named if named.suffix.lower() == ".zip" and not named.is_dir() else named / f"{file.name}.zip"
 
 
-def deliver(bundle: Bundle, target: Path, order: Order, update: Update) -> None:
+def deliver(bundle: Bundle, target: Path, request: PublishRequest, update: Update) -> None:
     """Write the bundle to ``target``; twice is harmless. Raises NoPlaceForIt, DiskFull, NotWritable."""
-    if order.to != "zip" and target.is_dir() and _same(bundle, target):
+    if request.to != "zip" and target.is_dir() and _same(bundle, target):
         return
-    ours = order.out is None
+    ours = request.out is None
     if not ours and target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise NoPlaceForIt(where=target)
     make_folder(target.parent, exist_ok=True)
     check_space(target.parent, bundle.size + SPARE)
     with _in_place_of(target) as partial:
-        if order.to != "zip":
+        if request.to != "zip":
             _copy(bundle, partial, update)
         else:
             _pack(bundle, partial, target.stem, update)

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pydantic import with_config
 
-from core.publish.order import To, What
+from core.publish.request import To, What
 
 # What shows that a repository was published from here: it may be written again.
 MARK = "provenance.json"

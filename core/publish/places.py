@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from core.publish.order import Order, To, What
+from core.publish.request import PublishRequest, To, What
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import PublishPaths, RunPaths
 
@@ -27,9 +27,9 @@ def read_places(run: RunPaths) -> list[Place]:
     return [Place(**place) for place in found.get("places", ())]
 
 
-def note(run: RunPaths, order: Order, result: dict[str, Any]) -> None:
+def note(run: RunPaths, request: PublishRequest, result: dict[str, Any]) -> None:
     """Remember a publishing by its result. Raises OSError."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    place = Place(order.what, order.to, str(result["where"]), now, result.get("ok"))
+    place = Place(request.what, request.to, str(result["where"]), now, result.get("ok"))
     others = [old for old in read_places(run) if (old.what, old.where) != (place.what, place.where)]
     write_json(PublishPaths(run).sent, {"places": [asdict(one) for one in (place, *others)]})

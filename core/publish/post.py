@@ -14,7 +14,7 @@ from core.jobs.request import as_record
 from core.jobs.tail import last_lines
 from core.publish.bundle import Bundle
 from core.publish.hub import PAGES, Parcel
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.publish.send import REFUSAL, SENT
 from core.steps.step import module_job, run_job
 from core.steps.watch import Update
@@ -26,16 +26,18 @@ _SENT = re.compile(r"sent (\d+)/(\d+) ?(.*)")
 _PERCENT = re.compile(r"(\d{1,3})%\|")
 
 
-def parcel_of(bundle: Bundle, order: Order, licence: str, client: str = "") -> Parcel:
+def parcel_of(bundle: Bundle, request: PublishRequest, licence: str, client: str = "") -> Parcel:
     """The bundle as it is sent, large files last: what is wrong with a repository shows with the first."""
     files = {file.name: file.size for file in sorted(bundle.files, key=lambda file: file.size)}
     files["SHA256SUMS"] = (bundle.folder / "SHA256SUMS").stat().st_size
-    return Parcel(order.to, order.what, order.repo, order.public, licence, bundle.folder, files, client)
+    return Parcel(
+        request.to, request.what, request.repo, request.public, licence, bundle.folder, files, client
+    )
 
 
-def check(job: Path, order: Order, client: str = "") -> str:
+def check(job: Path, request: PublishRequest, client: str = "") -> str:
     """Who the kept token is; that it may write there. Raises as :func:`send` does."""
-    parcel = Parcel(order.to, order.what, order.repo, order.public, "", job, {}, client)
+    parcel = Parcel(request.to, request.what, request.repo, request.public, "", job, {}, client)
     _run(job, parcel, "check", None)
     return str((read_json(job / SENT) or {}).get("user", ""))
 

@@ -4,14 +4,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core.pipeline.tune import Progress
+from core.pace import Progress
 from core.publish import arrival, bundle, client_venv, llama_cpp, llama_server, post, tokens, usage
 from core.publish.bundle import Bundle
 from core.publish.deliver import deliver, destination
 from core.publish.facts import Facts, read_facts
 from core.publish.hub import Parcel
-from core.publish.order import Order
 from core.publish.places import note
+from core.publish.request import PublishRequest
 from core.steps.export import Space
 from core.steps.step import check_space, engine_job, megabytes, run_job
 from core.wording import say
@@ -22,41 +22,43 @@ BYTES_PER_WEIGHT = {"f16": 2.0, "q8_0": 1.07, "q5_1": 0.9, "q5_0": 0.85, "q4_1":
 SPARE = 100_000_000
 
 
-def publish(workspace: Workspace, run: RunPaths, order: Order, progress: Progress) -> dict[str, Any]:
-    """Make and send what ``order`` asks for. Returns the result as ``--json`` prints it.
+def publish(
+    workspace: Workspace, run: RunPaths, request: PublishRequest, progress: Progress
+) -> dict[str, Any]:
+    """Make and send what ``request`` asks for. Returns the result as ``--json`` prints it.
 
     Raises MissingArtefact, LicenceForbids, CardRefused, NothingPersonal, NoPlaceForIt, NotForGguf, DiskFull,
     NoToken, HubRefused, StepFailed, StepStopped.
     """
-    facts = read_facts(workspace, run, order.base)
+    facts = read_facts(workspace, run, request.base)
     client = ""
-    if order.hub and not order.dry_run:
-        client = _client(workspace, run, order, progress)
-        user = post.check(run.job("send"), order, client)
-        progress.say("publish.signed_in", user=user, hub=say(f"hub.{order.to}"))
-    made = make(workspace, run, order, facts, progress)
+    if request.hub and not request.dry_run:
+        client = _client(workspace, run, request, progress)
+        user = post.check(run.job("send"), request, client)
+        progress.say("publish.signed_in", user=user, hub=say(f"hub.{request.to}"))
+    made = make(workspace, run, request, facts, progress)
     listed = [{"name": file.name, "size": file.size} for file in made.files]
-    result = {"run": run.id, "what": order.what, "to": order.to, "size": made.size, "files": listed}
-    if trials := _trials(run, order, made, facts, progress):
+    result = {"run": run.id, "what": request.what, "to": request.to, "size": made.size, "files": listed}
+    if trials := _trials(run, request, made, facts, progress):
         result["llama_cpp"] = trials
-    if order.dry_run:
+    if request.dry_run:
         return {**result, "bundle": str(made.folder), "sent": False}
     progress.stage("send")
-    if order.hub:
-        parcel = post.parcel_of(made, order, facts.base.licence, client)
-        result |= _post(run, order, made, parcel, facts, progress)
+    if request.hub:
+        parcel = post.parcel_of(made, request, facts.base.licence, client)
+        result |= _post(run, request, made, parcel, facts, progress)
     else:
-        result |= _put(workspace, run, order, made, progress)
-    note(run, order, result)
+        result |= _put(workspace, run, request, made, progress)
+    note(run, request, result)
     return result
 
 
 def _trials(
-    run: RunPaths, order: Order, made: Bundle, facts: Facts, progress: Progress
+    run: RunPaths, request: PublishRequest, made: Bundle, facts: Facts, progress: Progress
 ) -> list[dict[str, Any]]:
     """GGUF files under llama.cpp, where it is installed."""
     program = llama_server.installed()
-    if order.what != "gguf" or not order.proof or not program:
+    if request.what != "gguf" or not request.proof or not program:
         return []
     progress.stage("llama")
     trials = llama_server.try_out(run, made, facts, program, arrival.questions(run)[-1])
@@ -66,20 +68,20 @@ def _trials(
 
 
 def _put(
-    workspace: Workspace, run: RunPaths, order: Order, made: Bundle, progress: Progress
+    workspace: Workspace, run: RunPaths, request: PublishRequest, made: Bundle, progress: Progress
 ) -> dict[str, Any]:
     """Write it to a folder or a zip."""
-    target = destination(workspace, run, order)
-    deliver(made, target, order, progress.update)
+    target = destination(workspace, run, request)
+    deliver(made, target, request, progress.update)
     done = {"where": str(target), "sent": True}
-    return {**done, "next": usage.by_git(target, order.repo)} if order.by_git else done
+    return {**done, "next": usage.by_git(target, request.repo)} if request.by_git else done
 
 
-def _client(workspace: Workspace, run: RunPaths, order: Order, progress: Progress) -> str:
+def _client(workspace: Workspace, run: RunPaths, request: PublishRequest, progress: Progress) -> str:
     """The interpreter of a client that has an environment of its own, which is made the first time."""
-    if order.to != "openxlab":
+    if request.to != "openxlab":
         return ""
-    client = ClientPaths.of(workspace, order.to)
+    client = ClientPaths.of(workspace, request.to)
     if not client_venv.is_ready(client):
         progress.stage("client")
         client_venv.install(client, run.job("client"))
@@ -87,25 +89,27 @@ def _client(workspace: Workspace, run: RunPaths, order: Order, progress: Progres
 
 
 def _post(
-    run: RunPaths, order: Order, made: Bundle, parcel: Parcel, facts: Facts, progress: Progress
+    run: RunPaths, request: PublishRequest, made: Bundle, parcel: Parcel, facts: Facts, progress: Progress
 ) -> dict[str, Any]:
     """Send it to a hub, and prove what arrived unless nobody wants that."""
     url = post.send(run.job("send"), parcel, progress.update)
-    sent = {"where": url, "repo": order.repo, "private": not order.public, "sent": True}
-    if not order.proof or not arrival.can_be_fetched(parcel):
+    sent = {"where": url, "repo": request.repo, "private": not request.public, "sent": True}
+    if not request.proof or not arrival.can_be_fetched(parcel):
         return sent
     found = arrival.prove(run, made, parcel, facts, progress)
     return {**sent, "proof": found.as_json(), "ok": found.ok}
 
 
-def make(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, progress: Progress) -> Bundle:
+def make(
+    workspace: Workspace, run: RunPaths, request: PublishRequest, facts: Facts, progress: Progress
+) -> Bundle:
     """The bundle, looked through and listed, and nothing sent yet."""
-    source = bundle.ready(run, order.what)
-    if order.what == "gguf":
+    source = bundle.ready(run, request.what)
+    if request.what == "gguf":
         llama_cpp.check(source)
-    check_space(run.root, _room(source, order))
+    check_space(run.root, _room(source, request))
     progress.stage("bundle")
-    made = bundle.build(run, order, facts, lambda folder: fill(run, order, facts, source, folder))
+    made = bundle.build(run, request, facts, lambda folder: fill(run, request, facts, source, folder))
     bundle.refuse_personal(made, run, workspace, facts, tokens.kept())
     for file in made.files:
         progress.say("publish.file", size=megabytes(file.size), name=file.name)
@@ -113,23 +117,23 @@ def make(workspace: Workspace, run: RunPaths, order: Order, facts: Facts, progre
     return made
 
 
-def fill(run: RunPaths, order: Order, facts: Facts, source: Path, folder: Path) -> None:
+def fill(run: RunPaths, request: PublishRequest, facts: Facts, source: Path, folder: Path) -> None:
     """Write weights anew: as GGUF files, or in other pieces than they lie in."""
-    if order.what == "gguf":
-        spec = engine_job("gguf", source, folder, facts.name, facts.recipe.template, *order.quants)
+    if request.what == "gguf":
+        spec = engine_job("gguf", source, folder, facts.name, facts.recipe.template, *request.quants)
         run_job("gguf", run.job("gguf"), spec)
     else:
-        run_job("shard", run.job("shard"), engine_job("shard", source, folder, str(order.shard_bytes)))
+        run_job("shard", run.job("shard"), engine_job("shard", source, folder, str(request.shard_bytes)))
 
 
-def space(run: RunPaths, order: Order) -> Space:
+def space(run: RunPaths, request: PublishRequest) -> Space:
     """What making the bundle may take, and what is free."""
-    return Space(_room(bundle.ready(run, order.what), order), shutil.disk_usage(run.root).free)
+    return Space(_room(bundle.ready(run, request.what), request), shutil.disk_usage(run.root).free)
 
 
-def _room(source: Path, order: Order) -> int:
+def _room(source: Path, request: PublishRequest) -> int:
     """Bytes that making the bundle may take, at most."""
     weights = sum(file.stat().st_size for file in source.glob("*.safetensors"))
-    if order.what == "gguf":
-        return int(weights / 2 * sum(BYTES_PER_WEIGHT[quant] for quant in order.quants)) + SPARE
+    if request.what == "gguf":
+        return int(weights / 2 * sum(BYTES_PER_WEIGHT[quant] for quant in request.quants)) + SPARE
     return weights + SPARE

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from core.publish.order import HUBS, To
+from core.publish.request import HUBS, To
 from core.workspace.files import read_record
 from core.workspace.paths import token_file
 

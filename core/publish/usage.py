@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from core.publish.facts import Facts
-from core.publish.order import What
+from core.publish.request import What
 from core.recipe.templates import Template
 
 Example = tuple[str, str, str]

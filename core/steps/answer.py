@@ -39,7 +39,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Speech:
+class PromptFormat:
     """How a model is spoken to: the training's template and system prompt, and its number format."""
 
     template: str
@@ -47,13 +47,13 @@ class Speech:
     precision: str
 
 
-def plan(job: Path, model: Path, speech: Speech, asks: Sequence[Ask], device: str) -> JobSpec:
+def plan(job: Path, model: Path, prompt_format: PromptFormat, asks: Sequence[Ask], device: str) -> JobSpec:
     """The job that asks, in the folder ``job``."""
     request = {
         "model": str(model),
-        "template": speech.template,
-        "system": speech.system,
-        "precision": speech.precision,
+        "template": prompt_format.template,
+        "system": prompt_format.system,
+        "precision": prompt_format.precision,
         "questions": [{"question": ask.question, "tokens": ask.tokens} for ask in asks],
     }
     env = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
@@ -70,26 +70,26 @@ def read(job: Path) -> dict[str, Answer]:
 
 
 def ask(
-    job: Path, model: Path, speech: Speech, asks: Sequence[Ask], device: str, update: Update
+    job: Path, model: Path, prompt_format: PromptFormat, asks: Sequence[Ask], device: str, update: Update
 ) -> dict[str, Answer]:
     """Ask a model in a job of its own and wait for the answers. Raises StepFailed, StepStopped."""
-    run_job("ask", job, plan(job, model, speech, asks, device), answered(job, update))
+    run_job("ask", job, plan(job, model, prompt_format, asks, device), answered(job, update))
     return read(job)
 
 
-class Remembered:
+class AnswerCache:
     """What one base model has said before, in one file of the workspace."""
 
-    def __init__(self, workspace: Workspace, model: Path, speech: Speech) -> None:
-        self.model, self.speech = model, speech
-        spoken = hashlib.sha256(json.dumps(asdict(speech)).encode()).hexdigest()[:8]
+    def __init__(self, workspace: Workspace, model: Path, prompt_format: PromptFormat) -> None:
+        self.model, self.prompt_format = model, prompt_format
+        spoken = hashlib.sha256(json.dumps(asdict(prompt_format)).encode()).hexdigest()[:8]
         self.path = workspace.answers / f"{fingerprint(model)}-{spoken}.json"
 
     def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[str, Answer]:
         """The answers to these questions; only what was never asked before costs a job."""
         known = self._all()
         if missing := [ask for ask in asks if _key(ask) not in known]:
-            answers = ask(job, self.model, self.speech, missing, device, update)
+            answers = ask(job, self.model, self.prompt_format, missing, device, update)
             new = {_key(one): asdict(answers[one.question]) for one in missing}
             # Of two processes at once the later one's file stays: the other's answers are asked again.
             known = {**self._all(), **new}

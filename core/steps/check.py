@@ -32,7 +32,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckRequest:
     """What is checked, for which training. ``model`` None: the starter; ``template`` None: its own."""
 
     file: Path
@@ -49,62 +49,64 @@ class Asked:
         return options + self.reading.options
 
 
-def run(workspace: Workspace, asked: Asked, progress: Callable[[float, str], None]) -> tuple[Opened, Report]:
+def run(
+    workspace: Workspace, request: CheckRequest, progress: Callable[[float, str], None]
+) -> tuple[Opened, Report]:
     """Check the file and keep the report.
 
     Raises NoSuchFile, Unreadable, EmptyData, NoSuchModel, NotAModel."""
     forget_old(cache_of(workspace))
-    folder = find_model(workspace, asked.model)
-    settings_of = _settings(folder, asked)
-    place = where(workspace, asked)
-    opened = open_data(asked.file, cache_of(workspace), asked.reading)
+    folder = find_model(workspace, request.model)
+    settings_of = _settings(folder, request)
+    place = where(workspace, request)
+    opened = open_data(request.file, cache_of(workspace), request.reading)
     note = _Noting(place, progress)
     settings = settings_of(opened.format or Format(FORMATS[0]))
-    report = check(opened.source, settings, asked.max_length, cache_of(workspace), note)
+    report = check(opened.source, settings, request.max_length, cache_of(workspace), note)
     if opened.format is None:
         report = report.called(UNKNOWN)
     write_json(place.report, report.as_record())
     return opened, report
 
 
-def _settings(folder: Path, asked: Asked) -> Callable[[Format], Settings]:
+def _settings(folder: Path, request: CheckRequest) -> Callable[[Format], Settings]:
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.exists():
         raise NotAModel(folder=folder, reason=say("model.no_tokenizer"))
-    template = asked.template or template_for(chat_template_of(folder), model_type_of(folder))
+    template = request.template or template_for(chat_template_of(folder), model_type_of(folder))
     return lambda chosen: Settings(tokenizer, template, chosen)
 
 
-def marks(workspace: Workspace, asked: Asked) -> TemplateTokens:
+def marks(workspace: Workspace, request: CheckRequest) -> TemplateTokens:
     """What the template and the tokenizer of this check take for more than text."""
-    settings = _settings(find_model(workspace, asked.model), asked)(Format(FORMATS[0]))
+    settings = _settings(find_model(workspace, request.model), request)(Format(FORMATS[0]))
     return template_tokens(settings.tokenizer_file, TEMPLATES[settings.template])
 
 
-def where(workspace: Workspace, asked: Asked) -> CheckPaths:
+def where(workspace: Workspace, request: CheckRequest) -> CheckPaths:
     """The folder of this check: the same for the same question about the same file."""
-    told = json.dumps([str(asked.file.absolute()), *asked.options])
+    told = json.dumps([str(request.file.absolute()), *request.options])
     return check_of(workspace, hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32])
 
 
-def plan(workspace: Workspace, asked: Asked) -> JobSpec:
+def plan(workspace: Workspace, request: CheckRequest) -> JobSpec:
     """The job that checks; its report is read with :func:`read`."""
     env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
-    options = [f"--workspace={workspace.root}", *asked.options, "--", str(asked.file)]
+    options = [f"--workspace={workspace.root}", *request.options, "--", str(request.file)]
     return module_job("core", "data", "check", *options, env=env)
 
 
-def read(workspace: Workspace, asked: Asked) -> Report | None:
+def read(workspace: Workspace, request: CheckRequest) -> Report | None:
     """The report of the last whole check; None when there is none that this program can read."""
     try:
-        return Report.of_record(read_json(where(workspace, asked).report))  # type: ignore[arg-type]
+        return Report.of_record(read_json(where(workspace, request).report))  # type: ignore[arg-type]
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def share(workspace: Workspace, asked: Asked) -> float:
+def share(workspace: Workspace, request: CheckRequest) -> float:
     """How far the check is, from 0 to 1."""
-    found: Any = read_json(where(workspace, asked).progress)
+    found: Any = read_json(where(workspace, request).progress)
     return float(found["share"]) if isinstance(found, dict) and "share" in found else 0.0
 
 

@@ -12,7 +12,7 @@ from core.machine import this_machine
 from core.models.folder import Model
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe
-from core.steps.answer import Ask, Remembered, Speech
+from core.steps.answer import AnswerCache, Ask, PromptFormat
 from core.steps.data import replay_rows
 from core.steps.watch import Update
 from core.wording import say
@@ -36,7 +36,7 @@ def answers(
     """What the model says to each question by itself, greedily, up to ``tokens``; asked once for each model
     and way of speaking (its fingerprint names the file). Raises StepFailed, StepStopped."""
     settled = settle(Recipe(model=str(model.folder), data="rows.jsonl", system=system), this_machine(), model)
-    memory = Remembered(workspace, model.folder, Speech(settled.template, system, settled.precision))
+    memory = AnswerCache(workspace, model.folder, PromptFormat(settled.template, system, settled.precision))
     asks = [Ask(question, tokens) for question in questions]
     return replay_rows(memory.ask(place.asking, asks, settled.device, update))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from core.data.identity import bank
 from core.data.opening import open_data
 from core.data.questions import held_back_questions, replay_questions
-from core.steps.check import Asked, run
+from core.steps.check import CheckRequest, run
 from core.workspace.paths import PROJECT, SourceCache, Workspace
 
 PAGES = 50
@@ -115,7 +115,7 @@ def measure_check(place: Path, lines: Path, count: int, model: Path) -> None:
 
 def check(workspace: Workspace, file: Path, model: Path) -> tuple[int, float]:
     began = time.perf_counter()
-    _, report = run(workspace, Asked(file, str(model)), lambda _, __: None)
+    _, report = run(workspace, CheckRequest(file, str(model)), lambda _, __: None)
     return report.tokens, time.perf_counter() - began
 
 

@@ -107,7 +107,7 @@ def prepare(workspace: Workspace, row: Row, shown: tune.Progress) -> RunPaths:
     asks = [Ask(question, row.tokens) for question in asked]
     questions = [question.ask for question in compare.questions(NAME, said.conversations)]
     shown.stage("base")
-    memory = answer.Remembered(workspace, model.folder, tune.speech_of(recipe))
+    memory = answer.AnswerCache(workspace, model.folder, tune.prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), [*asks, *questions], recipe.device, shown.update)
     replay = data.replay_rows({ask.question: answers[ask.question] for ask in asks})
     place = workspace.data(run.id)

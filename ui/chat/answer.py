@@ -31,7 +31,7 @@ def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> No
     text, whole = "", False
     ended = st.session_state[RUNNING] = threading.Event()
     try:
-        with closing(reply(server.socket, chat.system, chat.messages, chat.draw)) as pieces:
+        with closing(reply(server.socket, chat.system, chat.messages, chat.sampling)) as pieces:
             with st.chat_message("assistant"):
                 st.button(t("page.chat.stop"), icon=":material/stop_circle:", key="stop")
                 place = st.empty()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core.chat.history import Chat, Draw, change, delete_chat, list_chats, new_chat, rename_chat
+from core.chat.history import Chat, SamplingParams, change, delete_chat, list_chats, new_chat, rename_chat
 from core.errors import NoSuchChat
 from core.workspace.paths import Workspace
 from ui.shell.text import t
@@ -71,14 +71,14 @@ def _settings(workspace: Workspace, chat: Chat) -> None:
         system = st.text_area(
             t("page.chat.system"), chat.system, help=t("page.chat.system.help"), key=f"system {chat.id}"
         )
-        draw = Draw(
+        sampling = SamplingParams(
             temperature=_slider("temperature", chat, 0.0, 2.0),
             top_p=_slider("top_p", chat, 0.05, 1.0),
             max_tokens=int(_max_tokens(chat)),
         )
-    if (system, draw) != (chat.system, chat.draw):
+    if (system, sampling) != (chat.system, chat.sampling):
         try:
-            change(workspace, chat.id, lambda found: replace(found, system=system, draw=draw))
+            change(workspace, chat.id, lambda found: replace(found, system=system, sampling=sampling))
         except NoSuchChat:  # deleted in another tab: the next run opens another one
             st.rerun()
         st.rerun()
@@ -86,13 +86,13 @@ def _settings(workspace: Workspace, chat: Chat) -> None:
 
 def _slider(name: str, chat: Chat, lowest: float, highest: float) -> float:
     help_text, key = t(f"page.chat.{name}.help"), f"{name} {chat.id}"
-    value = float(getattr(chat.draw, name))
+    value = float(getattr(chat.sampling, name))
     return st.slider(t(f"page.chat.{name}"), lowest, highest, value, 0.05, help=help_text, key=key)
 
 
 def _max_tokens(chat: Chat) -> int:
     help_text, key = t("page.chat.max_tokens.help"), f"max_tokens {chat.id}"
-    value = chat.draw.max_tokens
+    value = chat.sampling.max_tokens
     return st.number_input(
         t("page.chat.max_tokens"), 1, LONGEST_ANSWER, value, step=32, help=help_text, key=key
     )

@@ -11,7 +11,7 @@ from core.data.opening import Opened, Reading, Row, open_data
 from core.data.upload import Upload, file_of, find_upload
 from core.jobs.launch import launch, stop
 from core.steps import check
-from core.steps.check import Asked
+from core.steps.check import CheckRequest
 from core.workspace.paths import Workspace, cache_of
 from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, turns_html
@@ -33,12 +33,12 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None) -> Reading:
     st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
     with st.expander(t("page.data.file.first"), key="data_first", expanded=opened.format is None):
         st.html(STYLE + "".join(map(draw_row, opened.page(0, FIRST_ROWS))))
-    asked = Asked(file_of(workspace, kept), model, reading=reading)
+    request = CheckRequest(file_of(workspace, kept), model, reading=reading)
     offer_back(workspace, kept)
     if opened.format is None:
         st.warning(t("page.data.file.columns"), icon=":material/view_column:")
     else:
-        follow_check(workspace, asked, opened, kept)
+        follow_check(workspace, request, opened, kept)
     return reading
 
 
@@ -95,9 +95,9 @@ def choose_version(kept: Upload) -> None:
     st.rerun()
 
 
-def follow_check(workspace: Workspace, asked: Asked, opened: Opened, kept: Upload) -> None:
+def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload) -> None:
     """The check as a job: a button, its progress, its findings."""
-    folder = check.where(workspace, asked).root
+    folder = check.where(workspace, request).root
     live = is_live(status_of(folder))
 
     @st.fragment(run_every=EVERY if live else None)
@@ -107,28 +107,28 @@ def follow_check(workspace: Workspace, asked: Asked, opened: Opened, kept: Uploa
             st.rerun()
         with shown_errors():
             if live:
-                show_progress(workspace, asked)
+                show_progress(workspace, request)
                 return
             if status:
                 show_failure(folder, status)
-            offer_check(workspace, asked)
-            report = check.read(workspace, asked)
-            chosen = show_findings(workspace, asked, opened, kept, report) if report else None
+            offer_check(workspace, request)
+            report = check.read(workspace, request)
+            chosen = show_findings(workspace, request, opened, kept, report) if report else None
             if chosen:
                 choose_version(chosen)
 
     follow()
 
 
-def show_progress(workspace: Workspace, asked: Asked) -> None:
-    st.progress(min(1.0, check.share(workspace, asked)), text=t("page.data.checking"))
+def show_progress(workspace: Workspace, request: CheckRequest) -> None:
+    st.progress(min(1.0, check.share(workspace, request)), text=t("page.data.checking"))
     if st.button(t("page.data.stop"), icon=":material/stop:", key="data_check_stop"):
-        stop(check.where(workspace, asked).root, getpass.getuser())
+        stop(check.where(workspace, request).root, getpass.getuser())
 
 
-def offer_check(workspace: Workspace, asked: Asked) -> None:
-    known = check.read(workspace, asked) is not None
+def offer_check(workspace: Workspace, request: CheckRequest) -> None:
+    known = check.read(workspace, request) is not None
     label = t("page.data.check_again" if known else "page.data.check")
     if st.button(label, icon=":material/fact_check:", key="data_check", help=t("page.data.check.help")):
-        launch(check.where(workspace, asked).root, check.plan(workspace, asked))
+        launch(check.where(workspace, request).root, check.plan(workspace, request))
         st.rerun()

@@ -12,7 +12,7 @@ from core.data.fixes import Change, changes, fixable, version
 from core.data.opening import Opened
 from core.data.upload import Upload, keep_version
 from core.steps import check
-from core.steps.check import Asked
+from core.steps.check import CheckRequest
 from core.workspace.paths import Workspace
 from ui.shell.text import language, t
 
@@ -27,7 +27,7 @@ STYLE = """<style>
 
 
 def show_findings(
-    workspace: Workspace, asked: Asked, opened: Opened, kept: Upload, report: Report
+    workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload, report: Report
 ) -> Upload | None:
     """The report; a new version of the file when one of its kinds was mended."""
     show_numbers(report)
@@ -38,7 +38,9 @@ def show_findings(
         st.success(t("check.none"), icon=":material/check:")
     made = None
     for code in sorted(by_code, key=lambda code: (KINDS[code].usable, -report.findings.counts[code])):
-        made = show_kind(workspace, asked, opened, kept, by_code[code], report.findings.counts[code]) or made
+        made = (
+            show_kind(workspace, request, opened, kept, by_code[code], report.findings.counts[code]) or made
+        )
     return made
 
 
@@ -52,7 +54,12 @@ def show_numbers(report: Report) -> None:
 
 
 def show_kind(
-    workspace: Workspace, asked: Asked, opened: Opened, kept: Upload, found: Sequence[Finding], count: int
+    workspace: Workspace,
+    request: CheckRequest,
+    opened: Opened,
+    kept: Upload,
+    found: Sequence[Finding],
+    count: int,
 ) -> Upload | None:
     """One kind of finding behind its line."""
     code = found[0].code
@@ -81,7 +88,7 @@ def show_kind(
             st.caption(t("page.data.shown", shown=SHOWN, count=f"{count:,}"))
         for place in picked.selection.rows:
             show_row(opened, found[place])
-        return offer_fix(workspace, asked, opened, kept, found) if fixable(code) else None
+        return offer_fix(workspace, request, opened, kept, found) if fixable(code) else None
 
 
 def line_of(found: Finding) -> dict[str, object]:
@@ -95,13 +102,13 @@ def show_row(opened: Opened, finding: Finding) -> None:
 
 
 def offer_fix(
-    workspace: Workspace, asked: Asked, opened: Opened, kept: Upload, found: Sequence[Finding]
+    workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload, found: Sequence[Finding]
 ) -> Upload | None:
     """The difference that mending makes, and the button that makes it; the file itself stays as it is."""
     code = found[0].code
     if not st.toggle(t(f"fix.{KINDS[code].fix}"), key=f"mend {code} {kept.digest}"):
         return None
-    made = list(changes(opened, found, check.marks(workspace, asked)))
+    made = list(changes(opened, found, check.marks(workspace, request)))
     st.html(STYLE + "".join(map(difference, made[:SHOWN_CHANGES])))
     if not made:
         st.caption(t("page.data.no_fix"))

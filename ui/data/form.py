@@ -12,7 +12,7 @@ from core.data.opening import Reading
 from core.data.reading.source import PACKED, SUFFIXES
 from core.data.upload import Upload, file_of, keep_file, keep_upload
 from core.errors import InputError, TuneboardError
-from core.pipeline.tune import Wish
+from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.steps.data import about_data
 from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
@@ -28,7 +28,7 @@ EARLIER_RUNS = 50
 EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], ensure_ascii=False)
 
 
-def data_form(workspace: Workspace) -> Wish | None:
+def data_form(workspace: Workspace) -> TuneRequest | None:
     """What is asked for, once the button was pressed."""
     reading = Reading()
     source = _source()
@@ -55,7 +55,7 @@ def data_form(workspace: Workspace) -> Wish | None:
     if source != "identity" and file is None:
         st.warning(t("page.data.need_file"))
         return None
-    return Wish(
+    return TuneRequest(
         name,
         file,
         model,

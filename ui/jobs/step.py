@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status
@@ -17,8 +18,6 @@ from ui.shell.frame import ICONS, shown_errors
 from ui.shell.text import t
 
 EVERY = 1.0
-# The command has to outlive the step that it stops first.
-STOP_GRACE = 30.0
 SENTENCE_CODES = (1, 2)
 
 
@@ -103,7 +102,7 @@ def _live(work: Work) -> None:
     if JobPaths(work.folder).stop.exists():
         st.info(t("work.stopping"), icon=":material/hourglass_empty:")
     elif st.button(t("work.stop"), key=f"stop {work.name}", icon=":material/stop_circle:"):
-        stop(work.folder, by=getpass.getuser(), grace=STOP_GRACE)
+        stop(work.folder, by=getpass.getuser(), grace=COMMAND_GRACE)
         st.rerun(scope="fragment")
 
 

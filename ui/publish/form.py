@@ -7,7 +7,18 @@ from core.publish import tokens
 from core.publish.facts import Facts
 from core.publish.hub import PAGES
 from core.publish.licences import is_hub_id
-from core.publish.order import QUANTS, SHARD, TOS, TWO_KEYS, WHATS, Order, Quant, To, What, by_client
+from core.publish.request import (
+    QUANTS,
+    SHARD,
+    TOS,
+    TWO_KEYS,
+    WHATS,
+    PublishRequest,
+    Quant,
+    To,
+    What,
+    by_client,
+)
 from core.steps import export
 from core.workspace.paths import RunPaths
 from ui.shell.text import t
@@ -18,7 +29,7 @@ ICON = ":material/gavel:"
 HERE = ("folder", "zip")
 
 
-def order_form(run: RunPaths, facts: Facts) -> Order:
+def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
     """Ask what and where; the choices stay when the page is left. Raises InvalidOption."""
     what, to = _what(run), _to()
     st.caption(t(f"page.publish.about.{what}"))
@@ -29,7 +40,7 @@ def order_form(run: RunPaths, facts: Facts) -> Order:
     base = "" if facts.base.id else _text("base", "page.publish.base", "")
     repo, public = _repository(to, what) if to not in HERE else ("", False)
     shard, quants = _details(what)
-    return Order(
+    return PublishRequest(
         what=what,
         to=to,
         repo=repo,
@@ -41,14 +52,14 @@ def order_form(run: RunPaths, facts: Facts) -> Order:
     )
 
 
-def ready_to_send(order: Order) -> bool:
+def ready_to_send(request: PublishRequest) -> bool:
     """Whether nothing is missing; what is, is said."""
-    if not by_client(order.what, order.to):
+    if not by_client(request.what, request.to):
         return True
-    if order.dry_run:
+    if request.dry_run:
         st.caption(t("page.publish.need_repo"))
         return False
-    if tokens.read(order.to) is None:
+    if tokens.read(request.to) is None:
         st.caption(t("page.publish.need_token"))
         return False
     return True
@@ -145,7 +156,7 @@ def _text(name: str, label: str, placeholder: str, help_text: str | None = None)
 
 
 def _details(what: What) -> tuple[str, tuple[Quant, ...]]:
-    shard, quants = SHARD, Order("merged").quants
+    shard, quants = SHARD, PublishRequest("merged").quants
     if what in {"merged", "app"}:
         shard = st.select_slider(
             t("page.publish.shard"), SHARDS, SHARD, key="publish_shard", persist_state="session", width=320

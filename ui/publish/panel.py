@@ -12,8 +12,8 @@ from core.jobs.status import State
 from core.jobs.tail import last_lines
 from core.publish import bundle, card, command
 from core.publish.facts import Facts
-from core.publish.order import HUBS, WHATS, Order, by_client
 from core.publish.places import read_places
+from core.publish.request import HUBS, WHATS, PublishRequest, by_client
 from core.steps.step import megabytes
 from core.wording import say
 from core.workspace.files import write_text
@@ -47,24 +47,24 @@ def _share(run: RunPaths) -> tuple[float, str] | None:
     return None
 
 
-def card_editor(run: RunPaths, order: Order, facts: Facts) -> None:
+def card_editor(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
     """The card as it will be sent, to be changed; read only when it is looked at."""
     box = st.expander(t("page.publish.card"), icon=":material/description:", key="card", on_change="rerun")
     if not box.open:
         return
-    own = PublishPaths(run).card(order.what)
+    own = PublishPaths(run).card(request.what)
     with box:
         if own.exists():
             st.info(t("page.publish.card.edited"), icon=":material/edit:")
         text = st.text_area(
             t("page.publish.card.text"),
-            _text_of(run, order, facts),
+            _text_of(run, request, facts),
             height=420,
-            key=f"card {order.what} {order.repo} {_stamp(run, order)}",
+            key=f"card {request.what} {request.repo} {_stamp(run, request)}",
         )
         with st.container(horizontal=True):
             if st.button(t("page.publish.card.save"), icon=":material/save:", key="save card"):
-                _save(run, order, text)
+                _save(run, request, text)
             if own.exists() and st.button(t("page.publish.card.drop"), key="drop card"):
                 own.unlink()
                 st.rerun()
@@ -73,33 +73,33 @@ def card_editor(run: RunPaths, order: Order, facts: Facts) -> None:
                 st.markdown(re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL).replace("![", "["))
 
 
-def _text_of(run: RunPaths, order: Order, facts: Facts) -> str:
+def _text_of(run: RunPaths, request: PublishRequest, facts: Facts) -> str:
     """Even a card that would be refused is shown: it is mended here."""
-    own = PublishPaths(run).card(order.what)
+    own = PublishPaths(run).card(request.what)
     if own.exists():
         return own.read_text(encoding="utf-8", errors="replace")
-    return card.write_card(facts, card.Page(order.what, order.repo))
+    return card.write_card(facts, card.Page(request.what, request.repo))
 
 
-def _save(run: RunPaths, order: Order, text: str) -> None:
+def _save(run: RunPaths, request: PublishRequest, text: str) -> None:
     if wrong := card.check_card(text):
         st.error(say("error.card_refused", language(), reason=wrong), icon=":material/error:")
         return
-    write_text(PublishPaths(run).card(order.what), text)
+    write_text(PublishPaths(run).card(request.what), text)
     st.rerun()
 
 
-def _stamp(run: RunPaths, order: Order) -> float:
-    own = PublishPaths(run).card(order.what)
+def _stamp(run: RunPaths, request: PublishRequest) -> float:
+    own = PublishPaths(run).card(request.what)
     return own.stat().st_mtime if own.exists() else 0.0
 
 
-def show_bundle(run: RunPaths, order: Order) -> None:
+def show_bundle(run: RunPaths, request: PublishRequest) -> None:
     """The files with sizes, and what was found in them."""
-    made = bundle.read_bundle(run, order.what)
+    made = bundle.read_bundle(run, request.what)
     if made is None:
         return
-    found = bundle.read_findings(run, order.what)
+    found = bundle.read_findings(run, request.what)
     if found:
         st.error(t("page.publish.not_clean"), icon=":material/privacy_tip:")
         st.dataframe(
@@ -205,5 +205,5 @@ def show_places(run: RunPaths) -> None:
 
 
 def describe(error: TuneboardError) -> None:
-    """An order that cannot be given yet, in a sentence."""
+    """A request that cannot be made yet, in a sentence."""
     st.warning(error.text(language()), icon=":material/edit:")

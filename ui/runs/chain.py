@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.jobs.status import LIVE, State
 from core.pipeline import chain
-from core.pipeline.chain import Progress, Stage
+from core.pipeline.chain import ChainProgress, Stage
 from core.runs import read_run
 from core.workspace.files import read_record
 from core.workspace.paths import RunPaths, Workspace
@@ -35,7 +35,7 @@ def chain_panel(workspace: Workspace, run: RunPaths) -> None:
     follow()
 
 
-def _panel(workspace: Workspace, run: RunPaths, progress: Progress) -> None:
+def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     title = read_run(run).title
     st.subheader(t(f"chain.title.{_kind(progress)}", name=title), anchor=False)
     if progress.live:
@@ -53,7 +53,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: Progress) -> None:
         _go_on(workspace, run)
 
 
-def _kind(progress: Progress) -> str:
+def _kind(progress: ChainProgress) -> str:
     if progress.live:
         return "live"
     return progress.state.value if progress.state in {State.finished, State.stopped} else "failed"

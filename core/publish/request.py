@@ -26,7 +26,7 @@ LEAST_SHARD = 10**6
 
 
 @dataclass(frozen=True)
-class Order:
+class PublishRequest:
     """``out`` is where a folder or zip goes, ``repo`` OWNER/NAME on a hub, ``base`` the base model's own.
 
     ``shard`` is the most a weight file may hold, such as 2GB; ``quants`` which GGUF files are made. With
@@ -54,7 +54,7 @@ class Order:
     def shard_bytes(self) -> int:
         return shard_bytes(self.shard) or 0
 
-    def as_dry_run(self) -> "Order":
+    def as_dry_run(self) -> "PublishRequest":
         """The same, with nothing sent."""
         return replace(self, dry_run=True)
 
