@@ -7,7 +7,6 @@ the command line against its schema, and let no key through that it does not nam
 import json
 from typing import Annotated, Any, Literal, NotRequired
 
-from core.publish.request import To, What
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
@@ -21,6 +20,7 @@ from core.jobs.curves import FIELDS
 from core.machine import Machine
 from core.model_store.importing import Listed
 from core.publish.arrival import Row as Compared
+from core.publish.request import To, What
 from core.recipe.recipe import Recipe
 from core.runs import Run
 from core.steps.compare import Kind
