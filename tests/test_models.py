@@ -11,10 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from core.errors import NoSuchModel, NotAModel, StarterChanged, StarterMissing
-from core.models.folder import STARTER_GGUF, find_model, fingerprint, read_model, starter_gguf
+from core.models.folder import STARTER_GGUF, find_model, fingerprint, read_model, stamp_of, starter_gguf
 from core.pipeline.tune import make_starter
 from core.workspace.paths import PROJECT, Workspace
 from tests.publishable import Silent
@@ -233,6 +235,34 @@ def test_the_fingerprint_changes_with_the_model(folder: Path, change: Callable[[
     assert fingerprint(folder) == before
     change(folder)
     assert fingerprint(folder) != before
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_fingerprint_changes_with_any_single_tensor(tmp_path: Path, number: int) -> None:
+    """Two models of one base in which only the middle was trained: large, so that no end of a file tells."""
+    base = {f"model.layers.{n}.w": tensor(600, 1024) for n in range(3)}
+    trained = dict(base) | {f"model.layers.{number}.w": base[f"model.layers.{number}.w"] + 0.5}
+    folders = [weights(tmp_path / name, of) for name, of in (("base", base), ("trained", trained))]
+    assert fingerprint(folders[0]) != fingerprint(folders[1])
+
+
+def tensor(rows: int, columns: int) -> Any:
+    return np.linspace(-1, 1, rows * columns, dtype=np.float32).reshape(rows, columns)
+
+
+def weights(folder: Path, tensors: dict[str, Any]) -> Path:
+    folder.mkdir()
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def test_another_model_under_a_name_has_another_stamp(tmp_path: Path) -> None:
+    folder = make_small_model(tmp_path / "m")
+    before = stamp_of(folder)
+    assert stamp_of(folder) == before
+    shutil.rmtree(folder)
+    make_small_model(folder)
+    assert stamp_of(folder) != before, "the same files, imported again"
 
 
 def test_the_fingerprint_is_of_the_model_not_of_its_place(folder: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from core.recipe.chat_template import (
 )
 from core.recipe.recipe import Problem, Recipe
 from core.recipe.templates import TEMPLATES, Template, template_for
+from core.workspace.files import Stamp, stamp
 
 # Text before a difference that is shown with it.
 SHOWN_BEFORE = 60
@@ -117,8 +118,7 @@ def parity(folder: Path, template: Template) -> Parity:
     Raises NotAModel for a tokenizer that cannot be read.
     """
     files = [*folder.glob("tokenizer*.json"), *folder.glob("chat_template.jinja")]
-    stamps = tuple(sorted((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
-    return _parity(folder, template, stamps)
+    return _parity(folder, template, stamp(*files))
 
 
 def problems(recipe: Recipe, model: Model, system: bool = False) -> list[Problem]:
@@ -148,7 +148,7 @@ def speaking_template(folder: Path, template: Template) -> str:
 
 
 @lru_cache(maxsize=16)
-def _parity(folder: Path, template: Template, _stamps: tuple[tuple[str, int, int], ...]) -> Parity:
+def _parity(folder: Path, template: Template, _stamp: Stamp) -> Parity:
     encoder, tokens = Encoder.of(folder / "tokenizer.json", template), special_tokens(folder)
     own = own_template(folder)
     written = _proven(folder, encoder)

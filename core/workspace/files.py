@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 from core.errors import DamagedFile
 
@@ -44,6 +44,21 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except DamagedFile:
         return None
     return found if isinstance(found, dict) else None
+
+
+# What tells one state of some files from another, without reading them; hashable.
+Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+def stamp(*files: Path) -> Stamp:
+    """The files that are there with modification time (ns), size and inode: another file under the same path
+    has another stamp, so that what is remembered of a path is remembered of what stood there."""
+    found = []
+    for file in files:
+        with suppress(OSError):
+            about = file.stat()
+            found.append((str(file), about.st_mtime_ns, about.st_size, about.st_ino))
+    return tuple(sorted(found))
 
 
 def folder_bytes(folder: Path) -> int:

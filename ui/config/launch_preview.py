@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.machine import this_machine
-from core.models.folder import Model, Shape, read_model, read_shape
+from core.models.folder import Model, Shape, read_model, read_shape, stamp_of
 from core.recipe.estimate import Estimate, estimate
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import Memory
@@ -15,6 +15,7 @@ from core.steps import train
 from core.steps.data import about_data
 from core.steps.pace import pace
 from core.steps.step import megabytes
+from core.workspace.files import Stamp
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.forms import RecipeDraft
 from ui.shell.text import duration, language, t
@@ -23,7 +24,7 @@ from ui.shell.text import duration, language, t
 def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Model) -> None:
     """Steps, tokens, trained weights, memory and time; with the formula or measure behind each."""
     speed = known_pace(workspace.root, recipe)
-    found = estimate(recipe, model, known_shape(model.folder), about_data(run), speed)
+    found = estimate(recipe, model, known_shape(model.folder, stamp_of(model.folder)), about_data(run), speed)
     has = _memory(recipe)
     st.subheader(t("estimate.title"), anchor=False)
     with st.container(horizontal=True, gap="medium", key="estimate"):
@@ -48,7 +49,9 @@ def offer_fit(run: RunPaths, draft: RecipeDraft, model: Model) -> None:
         return
     longest = int(about_data(run)["longest"])
     card = _memory(draft.saved)
-    found = largest_that_fits(draft.saved, model, known_shape(model.folder), card, longest)
+    found = largest_that_fits(
+        draft.saved, model, known_shape(model.folder, stamp_of(model.folder)), card, longest
+    )
     if found is None:
         st.warning(t("estimate.fit.none", has=megabytes(card)), icon=":material/memory:")
     elif found.recipe == draft.saved:
@@ -82,8 +85,8 @@ def show_launch(run: RunPaths, recipe: Recipe) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def known_shape(folder: Path) -> Shape:
-    """A model's shape, read once: its folder is never changed in place."""
+def known_shape(folder: Path, stamp: Stamp) -> Shape:  # noqa: ARG001  another model under its name is read anew
+    """A model's shape, read once."""
     return read_shape(read_model(folder))
 
 

@@ -11,10 +11,12 @@ from core.data.opening import read_conversations
 from core.data.preview import Encoder, Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
 from core.errors import NoSuchFile
+from core.models.folder import stamp_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.steps import train
 from core.steps.data import about_data
+from core.workspace.files import Stamp, stamp
 from core.workspace.paths import RunPaths
 from ui.data.lengths import show_lengths
 from ui.data.parity import show_parity
@@ -34,13 +36,14 @@ def data_panel(run: RunPaths) -> None:
     if not rows.exists():
         raise NoSuchFile(path=rows)
     show_counts(about, recipe)
-    taught = known_taught(source, _stamp(source))
-    if taught is not None and not known_to_name(source, _stamp(source), about["name"]):
+    taught = known_taught(source, stamp(source))
+    if taught is not None and not known_to_name(source, stamp(source), about["name"]):
         st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
-    offsets, tokenizer = known_offsets(rows, _stamp(rows)), train.model_of(run).tokenizer_file
+    offsets, tokenizer = known_offsets(rows, stamp(rows)), train.model_of(run).tokenizer_file
     show_parity(tokenizer.parent, recipe)
-    show_lengths(known_lengths(rows, _stamp(rows), tokenizer, recipe.template), len(offsets), recipe)
-    encoder = known_encoder(tokenizer, recipe.template)
+    model = stamp_of(tokenizer.parent)
+    show_lengths(known_lengths(rows, stamp(rows), tokenizer, model, recipe.template), len(offsets), recipe)
+    encoder = known_encoder(tokenizer, model, recipe.template)
     show_rows(rows, offsets, encoder, recipe, taught)
 
 
@@ -60,23 +63,23 @@ def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def known_offsets(rows: Path, stamp: float) -> Offsets:  # noqa: ARG001  a changed file is read anew
+def known_offsets(rows: Path, changed: Stamp) -> Offsets:  # noqa: ARG001  a changed file is read anew
     return row_offsets(rows)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def known_encoder(tokenizer_file: Path, template: str) -> Encoder:
+def known_encoder(tokenizer_file: Path, model: Stamp, template: str) -> Encoder:  # noqa: ARG001
     return Encoder.of(tokenizer_file, TEMPLATES[template])
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def known_lengths(rows: Path, stamp: float, tokenizer_file: Path, template: str) -> Lengths:
-    offsets = sampled(known_offsets(rows, stamp))
-    return measure(known_encoder(tokenizer_file, template), read_page(rows, offsets))
+def known_lengths(rows: Path, changed: Stamp, tokenizer_file: Path, model: Stamp, template: str) -> Lengths:
+    offsets = sampled(known_offsets(rows, changed))
+    return measure(known_encoder(tokenizer_file, model, template), read_page(rows, offsets))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def known_taught(source: Path, stamp: float) -> frozenset[Conversation] | None:  # noqa: ARG001
+def known_taught(source: Path, changed: Stamp) -> frozenset[Conversation] | None:  # noqa: ARG001
     """What was taught; None when it is gone or so large that reading it would hold the page up."""
     if not source.exists() or source.stat().st_size > LARGEST_SOURCE:
         return None
@@ -84,10 +87,6 @@ def known_taught(source: Path, stamp: float) -> frozenset[Conversation] | None: 
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def known_to_name(source: Path, stamp: float, name: str) -> bool:
+def known_to_name(source: Path, changed: Stamp, name: str) -> bool:
     """Whether any taught answer contains the name."""
-    return any(contains(turn.output, name) for row in known_taught(source, stamp) or () for turn in row)
-
-
-def _stamp(file: Path) -> float:
-    return file.stat().st_mtime if file.exists() else 0.0
+    return any(contains(turn.output, name) for row in known_taught(source, changed) or () for turn in row)

@@ -12,9 +12,11 @@ from core.jobs.launch import launch
 from core.jobs.status import State
 from core.model_store import importing
 from core.model_store.importing import IMPORT, Listed
+from core.models.folder import stamp_of
 from core.models.hubs import HUBS, source_of
 from core.steps import download, import_model
 from core.steps.step import counted, megabytes
+from core.workspace.files import Stamp
 from core.workspace.paths import ImportPaths, Workspace, imports
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.step import Work, begin, follow_work
@@ -45,12 +47,12 @@ def models_section(workspace: Workspace) -> None:
 
 def known_models(workspace: Workspace) -> list[Listed]:
     """Every model of the workspace; looked at again when one came, went or changed."""
-    stamps = tuple((str(f), f.stat().st_mtime_ns) for f in workspace.model_folders())
+    stamps = tuple((str(folder), stamp_of(folder)) for folder in workspace.model_folders())
     return _listed(str(workspace.root), stamps, language())
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _listed(root: str, stamps: tuple[tuple[str, int], ...], spoken: str) -> list[Listed]:  # noqa: ARG001
+def _listed(root: str, stamps: tuple[tuple[str, Stamp], ...], spoken: str) -> list[Listed]:  # noqa: ARG001
     return importing.list_models(Workspace.of(root))
 
 
