@@ -229,8 +229,8 @@ def test_opened_on_the_page(workspace: Workspace, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "english", "chinese"),
     [
-        ("", "whole path", "完整路径"),
-        ("work_dirs/x", "whole path", "完整路径"),
+        ("", "full path", "完整路径"),
+        ("work_dirs/x", "full path", "完整路径"),
         ("/nowhere/at all", "not the work_dir", "不是 XTuner"),
         ("~nobody-here/x", "not the work_dir", "不是 XTuner"),
         ("/" + "x" * 5000, "not the work_dir", "不是 XTuner"),

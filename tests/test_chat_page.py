@@ -75,7 +75,7 @@ def tool(workspace: Workspace) -> int:
 
 def test_nothing_yet(workspace: Workspace) -> None:
     page = open_test_page("chat")
-    assert "no model yet" in words(page) and page.chat_input(key="question").disabled
+    assert "No model yet" in words(page) and page.chat_input(key="question").disabled
     assert not has(page, "load")
 
 
@@ -87,13 +87,13 @@ def test_start_chat_and_unload(workspace: Workspace) -> None:
     page.button(key="load").click().run()
     until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
     page.run()
-    assert 'Who answers: **李 "明" (merged model)**' in words(page) and "of memory" in words(page)
+    assert 'Answering: **李 "明" (merged model)**' in words(page) and "of memory" in words(page)
     page = ask(page, "你好 $5 and $6?")
     assert "You said: 你好 \\$5 and \\$6?" in words(page)
     assert said(workspace) == [("user", "你好 $5 and $6?"), ("assistant", "You said: 你好 $5 and $6?")]
     assert list_chats(workspace)[0].messages[1].by == 'merged:李 "明"'
     page.button(key="unload").click().run()
-    assert "given back" in page.success[0].value and page.chat_input(key="question").disabled
+    assert "freed" in page.success[0].value and page.chat_input(key="question").disabled
     assert not psutil.pid_exists(tool(workspace))
 
 
@@ -104,7 +104,7 @@ def test_another_model_in_its_place(ready: Workspace) -> None:
     page.selectbox[0].set_value(0).run()
     page.button(key="load").click().run()
     until(lambda: chat_server.server(ready).readiness is Readiness.ready)
-    assert "Who answers: **other (base model)**" in words(page.run())
+    assert "Answering: **other (base model)**" in words(page.run())
 
 
 def test_the_history_and_the_settings_reach_the_model(ready: Workspace) -> None:
@@ -117,7 +117,7 @@ def test_the_history_and_the_settings_reach_the_model(ready: Workspace) -> None:
         "Be brief.",
         SamplingParams(0.5, 1.0, 7),
     )
-    assert "not the one of the training" in words(page)
+    assert "differs from the one used in training" in words(page)
     ask(ask(page, "one"), "two")
     said = JobPaths(ready.chat_server).log.read_text(encoding="utf-8").splitlines()
     log = [line for line in said if line.startswith("{")]
@@ -184,7 +184,7 @@ def test_a_server_that_dies_half_way(workspace: Workspace, monkeypatch: pytest.M
     page = ask(open_test_page("chat"), "one two")
     assert any("did not answer" in error.value for error in page.error) and "Traceback" not in words(page)
     assert said(workspace) == [("user", "one two"), ("assistant", "You")]
-    assert not list_chats(workspace)[0].messages[1].whole and "stopped half-way" in words(page)
+    assert not list_chats(workspace)[0].messages[1].whole and "stopped early" in words(page)
     until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
     page.run()
     assert page.chat_input(key="question").disabled and has(page, "load")
@@ -221,7 +221,7 @@ def test_a_training_beside_it_is_said_before_both_are_too_much(workspace: Worksp
 def test_a_template_that_differs_is_shown(ready: Workspace) -> None:
     (ready.model("tiny") / "chat_template.jinja").write_text("You are Qwen. {{ messages[-1]['content'] }}")
     page = open_test_page("chat")
-    assert "not what it was trained with" in page.warning[0].value
+    assert "differs from the one used in training" in page.warning[0].value
     assert any("You are Qwen. Who" in element.proto.body for element in page.get("html"))
 
 
@@ -246,7 +246,7 @@ def test_stop_in_a_real_browser(workspace: Workspace) -> None:
         page.get_by_placeholder("Message to tiny (base model)").press("Enter")
         page.get_by_text("You said: word word word").first.wait_for()
         page.get_by_role("button", name="Stop").click()
-        page.get_by_text("stopped half-way").wait_for()
+        page.get_by_text("stopped early").wait_for()
         log = JobPaths(workspace.chat_server).log
         until(lambda: "the client left" in log.read_text(encoding="utf-8"))
         answer = list_chats(workspace)[0].messages[-1]
@@ -261,6 +261,6 @@ def test_stop_in_a_real_browser(workspace: Workspace) -> None:
         other = tab(browser)
         other.goto(f"{server.url().partition('?')[0]}chat?token={server.token()}")
         settle(other)
-        other.get_by_text("stopped half-way").nth(1).wait_for()
+        other.get_by_text("stopped early").nth(1).wait_for()
         chat_server.unload(workspace)
         other.get_by_text("no model loaded").wait_for()

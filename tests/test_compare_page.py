@@ -82,7 +82,7 @@ def test_every_answer_has_its_verdict() -> None:
 
 
 def test_no_run_and_nothing_merged(workspace: Workspace) -> None:
-    assert "Make one or open one" in open_test_page("compare").info[0].value
+    assert "Create or open one" in open_test_page("compare").info[0].value
     page = open_test_page("compare", make_run(workspace, "A").id)
     assert "no merged model" in page.info[0].value and not page.exception and not page.button
 
@@ -99,7 +99,7 @@ def test_the_grid_and_its_filters(run: RunPaths) -> None:
         "kept",
         "lost",
         "leaked",
-        "base did not know it either",
+        "base model did not know either",
     ]
     page.toggle(key="changed").set_value(True).run()
     assert shown(page) == [row[0] for row in ANSWERS if row[2] != row[3]]

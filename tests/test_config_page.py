@@ -51,7 +51,7 @@ def test_without_a_run_it_says_what_to_do(workspace: Workspace) -> None:
 
 def test_without_data_it_leads_to_the_data(workspace: Workspace) -> None:
     page = open_test_page("config", workspace.new_run("empty", datetime(2026, 1, 1)).id)
-    assert no_errors(page) and "not made yet" in page.info[0].value and not page.number_input
+    assert no_errors(page) and "no data yet" in page.info[0].value and not page.number_input
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -214,13 +214,13 @@ def test_a_model_that_was_moved_away_is_said(workspace: Workspace) -> None:
 
 def test_time_is_unknown_until_this_machine_was_measured(workspace: Workspace) -> None:
     first = make_run(workspace)
-    assert metrics(open_test_page("config", first.id))["Time, about"] == "unknown"
+    assert metrics(open_test_page("config", first.id))["Time (approx.)"] == "unknown"
     assert end_training(first, FAKE_XTUNER_SECONDS="0.02").state is State.finished
     tokens = read_json(first.data)["kept"] / read_json(first.data)["rows"]
     found = pace(workspace, train.recipe_of(first))
     assert found == pytest.approx(tokens * 4 / 0.02)
     other = make_run(workspace, datetime(2026, 1, 2))
-    assert metrics(open_test_page("config", other.id))["Time, about"] != "unknown"
+    assert metrics(open_test_page("config", other.id))["Time (approx.)"] != "unknown"
     assert pace(workspace, train.recipe_of(first).changed(precision="fp16")) is None
     assert measured(other, train.recipe_of(other)) is None
 

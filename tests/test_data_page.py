@@ -126,7 +126,7 @@ def test_a_running_making_can_be_stopped(workspace: Workspace, monkeypatch: pyte
     page.text_input(key="data_name").set_value(NAME)
     page.button(key="data_make").click().run()
     run = made(workspace)
-    assert no_errors(page) and any("Making the data" in bar.proto.text for bar in page.get("progress"))
+    assert no_errors(page) and any("Preparing the data" in bar.proto.text for bar in page.get("progress"))
     page.session_state["other_data"] = True
     page.run()
     page.button(key="data_make").click().run()  # as a double click does
@@ -176,7 +176,7 @@ def test_a_file_that_lies_on_the_machine_is_chosen(workspace: Workspace) -> None
     (inbox(workspace) / "no data.json").write_bytes(b"\x7fELF")
     page.run()
     page.selectbox(key="data_inbox").set_value("大 文件.jsonl").run()
-    assert no_errors(page) and any("大 文件.jsonl: 1 rows" in caption.value for caption in page.caption)
+    assert no_errors(page) and any("大 文件.jsonl: 1 row" in caption.value for caption in page.caption)
     page.selectbox(key="data_inbox").set_value("no data.json").run()
     assert not page.exception and "Cannot read no data.json" in page.error[0].value
 
@@ -214,12 +214,12 @@ def test_a_file_is_checked_and_mended_and_the_mending_undone(workspace: Workspac
     mends["template_token"].set_value(True).run()
     assert "<del>" in body(page) and "im_end" in body(page)
     page.button(key="apply template_token").click().run()
-    assert no_errors(page) and any("Mended" in caption.value for caption in page.caption)
+    assert no_errors(page) and any("Fixed" in caption.value for caption in page.caption)
     mended = next(file for file in uploads_of(workspace).glob("*.jsonl"))
     assert [json.loads(line) for line in mended.read_text(encoding="utf-8").splitlines()][:2] == FAULTY[:2]
     assert json.loads(mended.read_text(encoding="utf-8").splitlines()[2])["conversation"][0]["input"] == "b"
     page.button(key="data_back").click().run()
-    assert no_errors(page) and not any("Mended" in caption.value for caption in page.caption)
+    assert no_errors(page) and not any("Fixed" in caption.value for caption in page.caption)
 
 
 def test_a_table_s_columns_are_named(workspace: Workspace) -> None:

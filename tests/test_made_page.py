@@ -26,7 +26,7 @@ from tests.test_parity import DEFAULT_SYSTEM, change
 
 TIMEOUT = 60.0
 KEY = "sk-very-secret"
-ELSEWHERE = "A server with OpenAI's interface"
+ELSEWHERE = "A server with an OpenAI-compatible API"
 PASSAGE = Passage("guide.md", 0, 5, 40, "The museum <b>opens</b> at nine o'clock.")
 
 
@@ -134,7 +134,7 @@ def test_documents_are_asked_of_a_server_elsewhere_and_the_key_is_kept_nowhere(
     workspace: Workspace, place: SetPaths
 ) -> None:
     page = choose(
-        choose(made_page(), "made_recipe", "documents"), "made_ask", "A server with OpenAI's interface"
+        choose(made_page(), "made_recipe", "documents"), "made_ask", "A server with an OpenAI-compatible API"
     )
     text = ("It opens at nine, every day but Monday. " * 3).encode()
     page.file_uploader[0].set_value([("../../旅游 guide.md", text, "text/markdown")]).run()
@@ -154,7 +154,7 @@ def test_documents_are_asked_of_a_server_elsewhere_and_the_key_is_kept_nowhere(
 
 def test_a_wrong_address_and_a_server_that_refuses_are_told(workspace: Workspace, place: SetPaths) -> None:
     page = choose(
-        choose(made_page(), "made_recipe", "documents"), "made_ask", "A server with OpenAI's interface"
+        choose(made_page(), "made_recipe", "documents"), "made_ask", "A server with an OpenAI-compatible API"
     )
     page.text_input(key="made_url").set_value("example.org").run()
     assert not page.exception and "is not a valid endpoint address" in page.error[0].value
@@ -187,7 +187,7 @@ def test_the_base_model_answers_for_replay(workspace: Workspace, place: SetPaths
 def test_a_template_that_differs_needs_a_reason(workspace: Workspace) -> None:
     change(workspace.starter, chat_template=DEFAULT_SYSTEM)
     page = open_test_page("data")
-    assert not page.exception and "another text" in page.warning[0].value
+    assert not page.exception and "different text" in page.warning[0].value
     page.text_input(key="data_name").set_value(NAME)
     press(page, "data_make")
     assert "You are Qwen." in page.error[0].value and not workspace.run_folders()

@@ -62,7 +62,7 @@ def make_artefacts(run: RunPaths) -> None:
 
 
 def test_no_run_and_nothing_trained(workspace: Workspace) -> None:
-    assert "Make one or open one" in open_test_page("merge").info[0].value
+    assert "Create or open one" in open_test_page("merge").info[0].value
     page = open_test_page("merge", make_run(workspace, "A").id)
     assert "no checkpoint" in page.info[0].value and not page.exception
 
@@ -131,7 +131,7 @@ def test_no_room(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "space", lambda _: Space(14_000_000_000, 2_000_000_000))
     page = open_test_page("merge", run.id)
     assert [metric.value for metric in page.metric] == ["14.0 GB", "2.0 GB"]
-    assert "not enough room" in page.warning[0].value
+    assert "Not enough disk space" in page.warning[0].value
 
 
 def test_a_base_that_was_moved_away_hides_nothing_else(workspace: Workspace) -> None:
@@ -147,7 +147,7 @@ def test_while_the_whole_chain_runs_there_is_nothing_to_press(workspace: Workspa
     end_job(run, "chain")
     JobPaths(run.job("chain")).exit.unlink()  # asked for just now, not started
     page = open_test_page("merge", run.id)
-    assert "by itself" in page.info[0].value and not [b for b in page.button if b.key == "both"]
+    assert "automatically" in page.info[0].value and not [b for b in page.button if b.key == "both"]
 
 
 def test_what_is_older_than_its_source_says_so(workspace: Workspace) -> None:
@@ -157,7 +157,7 @@ def test_what_is_older_than_its_source_says_so(workspace: Workspace) -> None:
     later = time.time() + 100
     os.utime(run.adapter / "adapter_model.safetensors", (later, later))
     assert [artefact.stale for artefact in export.artefacts(run)] == [False, True]
-    assert "make it again" in open_test_page("merge", run.id).warning[0].value
+    assert "create it again" in open_test_page("merge", run.id).warning[0].value
 
 
 def test_checksums(tmp_path: Path) -> None:

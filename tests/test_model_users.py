@@ -120,7 +120,7 @@ def opened(language: str = "en") -> AppTest:
     return page.run()
 
 
-@pytest.mark.parametrize(("language", "word"), [("en", "1 runs stand on it"), ("zh", "1 次运行以它为基座")])
+@pytest.mark.parametrize(("language", "word"), [("en", "1 run uses it"), ("zh", "1 个运行使用它")])
 def test_on_the_page_after_asking(workspace: Workspace, language: str, word: str) -> None:
     run = make_run(workspace, "Ada")
     page = opened(language)

@@ -105,7 +105,7 @@ def test_one_click_trains_a_new_run_with_what_fits(workspace: Workspace) -> None
 def test_nothing_smaller_is_said(workspace: Workspace) -> None:
     run = make_run(workspace, batch_size=1, gradient_accumulation_steps=1, activation_checkpointing=True)
     end_job(run, "train", Reason.out_of_memory)
-    for language, word in (("en", "Nothing smaller fits"), ("zh", "放不下更小的设置")):
+    for language, word in (("en", "Even the smallest settings do not fit"), ("zh", "连最小的设置也放不下")):
         page = open_test_page("train", run.id, language)
         assert word in page.warning[0].value and not keys(page, "smaller")
 

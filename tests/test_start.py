@@ -80,7 +80,7 @@ def text_of(page: AppTest) -> str:
 
 def press_make(page: AppTest, name: str) -> AppTest:
     page.text_input(key="wish_name").set_value(name)
-    return next(b for b in page.button if b.label == "Make me an assistant").click().run()
+    return next(b for b in page.button if b.label == "Create my assistant").click().run()
 
 
 def test_nothing_yet(workspace: Workspace) -> None:
@@ -94,7 +94,7 @@ def test_the_button_makes_the_whole_chain_a_job_of_its_own(workspace: Workspace)
     assert not page.exception and not page.error
     run = RunPaths(workspace.run_folders()[0])
     assert page.query_params["run"] == run.id
-    assert f"Making the assistant of {NAME}" in text_of(page)
+    assert f"Creating the assistant of {NAME}" in text_of(page)
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     page.run()
     assert "is ready" in text_of(page)
@@ -106,7 +106,7 @@ def test_pressing_twice_makes_one(workspace: Workspace, monkeypatch: pytest.Monk
     monkeypatch.setenv("FAKE_XTUNER_SECONDS", "1")
     page = press_make(press_make(open_test_page("start"), NAME), f" {NAME} ")
     assert len(workspace.run_folders()) == 1
-    assert f"Making the assistant of {NAME}" in text_of(page)
+    assert f"Creating the assistant of {NAME}" in text_of(page)
     press_make(page, "somebody else")
     assert len(workspace.run_folders()) == 2
 
@@ -148,7 +148,7 @@ def test_a_failed_chain_says_which_step_why_and_where(
     run = chain.start(workspace, TuneRequest(NAME), "test", "en")
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     page = open_test_page("start", run=run.id, language="zh")
-    assert "没有做完" in text_of(page)
+    assert "未完成" in text_of(page)
     assert (
         "训练" in page.error[0].value
         and "显存" in page.error[0].value
@@ -202,7 +202,7 @@ def test_a_run_that_a_link_names_but_nobody_has_is_said_to_be_missing(workspace:
 def test_a_page_without_a_run_leads_to_the_start_page(workspace: Workspace) -> None:
     page = open_test_page("merge")
     assert not page.exception
-    assert "works on a run" in page.info[0].value
+    assert "needs a run" in page.info[0].value
 
 
 def test_switching_the_language_keeps_what_was_typed(workspace: Workspace) -> None:

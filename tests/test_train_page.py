@@ -96,7 +96,7 @@ def test_a_running_training_shows_how_far_it_is(workspace: Workspace) -> None:
     assert no_errors(page) and buttons(page) == {"stop"} and "running" in badge(page)
     texts = [element.proto.text for element in page.get("progress")]
     assert "of 40 iterations, about 0:0" in texts[0]
-    assert texts[1].startswith("Processor: ") and texts[2].startswith("Memory: ")
+    assert texts[1].startswith("CPU: ") and texts[2].startswith("Memory: ")
 
 
 def test_curves_of_a_live_run_can_be_held_still(workspace: Workspace) -> None:
@@ -137,7 +137,7 @@ def test_a_failure_is_explained_with_its_line_and_the_way_on(workspace: Workspac
     assert page.code[0].value.startswith("torch.OutOfMemoryError: CUDA out of memory")
     assert "failed" in badge(page) and has_chart(page, run)
     assert buttons(page) == {f"smaller {run.id}", "resume", "again_do"}
-    assert page.button(key="resume").label == "Go on from iteration 20"
+    assert page.button(key="resume").label == "Resume from iteration 20"
 
 
 def test_going_on_ends_the_run_with_its_whole_curve(workspace: Workspace) -> None:
@@ -157,11 +157,11 @@ def test_half_a_checkpoint_is_not_gone_on_from(workspace: Workspace) -> None:
     last = run.work_dir / "iter_20.pth"
     last.write_bytes(last.read_bytes()[:-30])
     page = open_test_page("train", run.id)
-    assert page.button(key="resume").label == "Go on from iteration 10"
+    assert page.button(key="resume").label == "Resume from iteration 10"
     (run.work_dir / "iter_10.pth").write_bytes(b"")
     page.run()
     assert buttons(page) == {"again_do"}
-    assert any("no whole checkpoint" in caption.value for caption in page.caption)
+    assert any("no complete checkpoint" in caption.value for caption in page.caption)
 
 
 def test_deepspeed_checkpoints_are_folders(workspace: Workspace) -> None:

@@ -64,8 +64,8 @@ def stop_job(folder: Path) -> None:
 def make(page: Page, name: str = NAME) -> None:
     """Fill in the name and press the one button."""
     page.get_by_label("Name", exact=True).fill(name)
-    page.get_by_role("button", name="Make me an assistant").dblclick()  # many a person does
-    expect(page.get_by_role("heading", name=f"Making the assistant of {name}")).to_be_visible()
+    page.get_by_role("button", name="Create my assistant").dblclick()  # many a person does
+    expect(page.get_by_role("heading", name=f"Creating the assistant of {name}")).to_be_visible()
 
 
 def say(page: Page, question: str) -> None:
@@ -139,10 +139,10 @@ def test_two_people_see_the_same_and_a_stop_in_one_tab_shows_in_the_other(
         make(one)
         run = only_run(workspace)
         two.goto(address(server, "start", run))
-        expect(two.get_by_role("heading", name=f"正在制作{NAME}的助手")).to_be_visible()
+        expect(two.get_by_role("heading", name=f"正在创建{NAME}的助手")).to_be_visible()
         one.get_by_role("button", name="Stop").click()
         expect(two.get_by_role("heading", name="已停止")).to_be_visible()
-        expect(one.get_by_role("button", name="Go on")).to_be_visible()
+        expect(one.get_by_role("button", name="Continue")).to_be_visible()
         one.context.close()
         two.context.close()
 
@@ -184,7 +184,7 @@ def test_every_page_fits_a_phone_says_no_traceback_loads_no_model_library_and_as
             wide = page.evaluate(WIDE)
             assert not wide, (step, wide[:1])
             assert "Traceback" not in page.content(), step
-            assert page.get_by_text("nobody foresaw").count() == 0, step
+            assert page.get_by_text("Something unexpected").count() == 0, step
         loaded = Path(f"/proc/{server.process.pid}/maps").read_text(encoding="utf-8")
         assert "libpython" in loaded or "python3" in loaded
         assert "libtorch" not in loaded
@@ -205,12 +205,12 @@ def test_a_run_is_renamed_and_deleted_after_asking(browser: Browser, workspace: 
         expect(page.get_by_role("heading", name="is ready")).to_be_visible(timeout=2 * PATIENCE_MS)
         pick_first_run(page)
         page.get_by_role("button", name="Rename").click()
-        page.get_by_label("Name of the run").fill("第二 次")
+        page.get_by_label("Run name").fill("第二 次")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_text("第二 次").first).to_be_visible()
         page.get_by_role("button", name="Delete").click()
         assert run.root.exists()
-        page.get_by_role("button", name="Delete for good").click()
+        page.get_by_role("button", name="Delete permanently").click()
         expect(page.get_by_text("No runs yet")).to_be_visible()
         assert not run.root.exists() and "run=" not in page.url
         page.context.close()
@@ -235,7 +235,7 @@ def test_the_form_can_be_filled_and_sent_from_the_keyboard(browser: Browser, wor
                 break
         page.keyboard.type(NAME)
         page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name=f"Making the assistant of {NAME}")).to_be_visible()
+        expect(page.get_by_role("heading", name=f"Creating the assistant of {NAME}")).to_be_visible()
         page.context.close()
 
 
@@ -279,7 +279,7 @@ def test_what_nobody_foresaw_is_one_sentence_on_the_page_and_whole_in_the_log(
         page = tab(browser)
         page.goto(server.url())
         page.goto(address(server, "train", RunPaths(broken)))
-        expect(page.get_by_text("Something failed that nobody foresaw")).to_be_visible()
+        expect(page.get_by_text("Something unexpected went wrong")).to_be_visible()
         assert "Traceback" not in page.content()
         assert "IsADirectoryError" in workspace.log.read_text(encoding="utf-8")
         page.context.close()
