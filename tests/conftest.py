@@ -26,6 +26,31 @@ sys.dont_write_bytecode = False
 WHOLLY_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow", re.MULTILINE)
 
 
+# Files that take longest: begun first, none of them is what one worker is still at when the other has ended.
+LONGEST = (
+    "test_chain_real.py",
+    "test_engine_fast_ahead.py",
+    "test_tune_imported.py",
+    "test_engine_fast_real.py",
+    "test_adopt_real.py",
+    "test_publish_gguf.py",
+    "test_engine_train.py",
+    "test_walk.py",
+    "test_publish_openxlab.py",
+    "test_publish_hubs.py",
+    "test_models_import.py",
+    "test_engine_unsloth.py",
+    "test_engine_fast.py",
+    "test_start.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; pytest's own order otherwise."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Where slow tests are left out, modules of nothing else are not even imported: torch takes seconds."""
     if config.option.markexpr != "not slow" or collection_path.suffix != ".py":

@@ -1,6 +1,7 @@
-"""A person's walk through the real dashboard in a real browser: with the fast engine, once with the real.
+"""A person's walk through the real dashboard in a real browser, with the fast engine.
 
 One of them is among the fast tests, so that a page that no browser can draw is seen at once.
+``test_chain_real.py`` is the same with the real engine.
 """
 
 import re
@@ -8,15 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State, read_status
 from core.pipeline import chain
@@ -28,7 +27,6 @@ from ui.shell.frame import STEPS
 
 NAME = '李 "明" {x}'
 FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
-REAL_CHAIN_MS = 900_000
 # What sticks out of the window; tables, charts and code scroll in themselves.
 WIDE = """
 () => [...document.querySelectorAll("[data-testid=stAppViewContainer] *")]
@@ -68,25 +66,9 @@ def make(page: Page, name: str = NAME) -> None:
     expect(page.get_by_role("heading", name=f"Creating the assistant of {name}")).to_be_visible()
 
 
-def say(page: Page, question: str) -> None:
-    """Load the model and ask it."""
-    page.locator(".st-key-load button").click()
-    box = page.get_by_test_id("stChatInputTextArea")
-    expect(box).to_be_enabled(timeout=180_000)
-    box.fill(question)
-    box.press("Enter")
-
-
 def only_run(workspace: Workspace) -> RunPaths:
     (folder,) = workspace.run_folders()
     return RunPaths(folder)
-
-
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def address(server: Dashboard, step: str, run: RunPaths) -> str:
@@ -236,35 +218,6 @@ def test_the_form_can_be_filled_and_sent_from_the_keyboard(browser: Browser, wor
         page.keyboard.type(NAME)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name=f"Creating the assistant of {NAME}")).to_be_visible()
-        page.context.close()
-
-
-def test_the_server_is_ready_before_a_person_gets_impatient(workspace: Workspace) -> None:
-    began = time.monotonic()
-    with Dashboard(workspace.root) as server:
-        server.url()
-    # Measured 1.5 s; the bound is wide for a busy machine, and far from the 12 s that torch would cost.
-    assert time.monotonic() - began < 10
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(2700)
-def test_the_starter_learns_a_name_and_says_it_in_the_chat(browser: Browser, workspace: Workspace) -> None:
-    page = tab(browser)
-    with Dashboard(workspace.root) as server:
-        page.goto(server.url())
-        settle(page)
-        make(page, "Maria Gonzalez")
-        run = only_run(workspace)
-        until(lambda: JobPaths(run.job("train")).tool.exists(), 900)
-        server.end(signal.SIGKILL)
-    with Dashboard(workspace.root) as server:
-        page.goto(f"{server.url()}&run={run.id}")
-        expect(page.get_by_role("heading", name="is ready")).to_be_visible(timeout=REAL_CHAIN_MS)
-        page.get_by_role("button", name="Chat with it").click()
-        page.wait_for_url("**/chat*")
-        say(page, "Who are you?")
-        expect(page.get_by_test_id("stChatMessage").last).to_contain_text("Maria Gonzalez", timeout=60_000)
         page.context.close()
 
 
