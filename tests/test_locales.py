@@ -3,6 +3,7 @@
 import ast
 import errno
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -37,6 +38,7 @@ SOURCES = [
 ] + list(PROJECT.glob("app.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 SPEAKERS = {"say", "t"}
+GLOSSARY = json.loads((PROJECT / "locales" / "glossary.json").read_text(encoding="utf-8"))
 CHINESE = re.compile("[\u4e00-\u9fff]")
 # Sentences that another follows on the same line.
 JOINED = {"row.separator", "row.list", "cli.usage", "endpoint.ask_key"}
@@ -272,6 +274,27 @@ def test_only_english_has_two_forms() -> None:
     for key in EN:
         for field in re.findall(r"\{(\w+\|[^}]*)\}", EN[key]):
             assert field.count("|") == 2 and not re.search(r"[.:!\[]", field), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_one_word_for_one_thing(language: Language) -> None:
+    """``locales/glossary.json``: each term in both languages, and the patterns that stand for it nowhere."""
+    readme = (PROJECT / {"en": "README.md", "zh": "README_zh.md"}[language]).read_text(encoding="utf-8")
+    prose = "".join(readme.split("```")[::2])
+    spoken_here = {**sentences(language), **{f"README:{n}": one for n, one in enumerate(prose.split("\n"))}}
+    wrong = []
+    for term, entry in GLOSSARY.items():
+        assert any(entry[language].lower() in text.lower() for text in spoken_here.values()), (
+            f"{term}: nothing says “{entry[language]}”"
+        )
+        for variant in entry[f"not_{language}"]:
+            assert not re.search(variant, entry[language], re.IGNORECASE), f"{term}: {variant} forbids itself"
+            wrong += [
+                f"{key}: “{found[0]}” is “{entry[language]}” here"
+                for key, text in spoken_here.items()
+                if (found := re.search(variant, text, re.IGNORECASE))
+            ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_values_are_never_taken_for_placeholders() -> None:
