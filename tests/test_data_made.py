@@ -92,7 +92,7 @@ def test_sets_of_a_workspace(tmp_path: Path) -> None:
     place = make_set(workspace, "Nice")
     assert make_set(workspace, "Nice") == place == open_set(workspace, "Nice")
     assert made_sets(workspace) == [place]
-    with pytest.raises(NoSuchSet, match="no data set ugly"):
+    with pytest.raises(NoSuchSet, match="No data set named ugly"):
         open_set(workspace, "ugly")
 
 

@@ -2,7 +2,6 @@
 step. Each returns what ``--json`` prints."""
 
 import argparse
-from dataclasses import replace
 from getpass import getpass
 from pathlib import Path
 from typing import Any
@@ -95,10 +94,7 @@ def _passages(place: SetPaths, file: Path) -> list[Passage]:
 def _take(options: argparse.Namespace, workspace: Workspace) -> Result:
     place = open_set(workspace, options.set)
     if options.all:
-        new = [
-            replace(draft, state="accepted") for draft in drafts.read_drafts(place) if draft.state == "new"
-        ]
-        drafts.decide(place, new)
+        drafts.accept_new(place)
     return said(place, making.take_accepted(place))
 
 
@@ -137,7 +133,7 @@ def _dedupe(options: argparse.Namespace, workspace: Workspace) -> Result:
     place = open_set(workspace, options.set)
     before = len(rows_of(place))
     version = making.drop_duplicates(place)
-    return {**said(place, version), "dropped": before - version.rows}
+    return {**said(place, version), "dropped": before - (version.rows if version else 0)}
 
 
 def _versions(options: argparse.Namespace, workspace: Workspace) -> Result:

@@ -17,7 +17,7 @@ from core.data.conversations import Conversation, one_turn
 from core.data.documents import Passage
 from core.data.identity import IdentityLanguage
 from core.data.sets import SetPaths
-from core.workspace.files import read_json, write_json
+from core.workspace.files import change_record, locked, read_json
 from core.workspace.paths import BANKS
 
 State = Literal["new", "accepted", "dropped"]
@@ -112,8 +112,7 @@ def keep(place: SetPaths, passage: Passage, asked: str, pairs: Sequence[tuple[st
         "asked": asked,
         "pairs": [*map(list, pairs)],
     }
-    place.drafts.parent.mkdir(parents=True, exist_ok=True)
-    with place.drafts.open("ab+") as stream:
+    with locked(place.drafts), place.drafts.open("ab+") as stream:
         # A line that broke off half-way must not swallow the next one.
         if stream.tell() and not _ends_a_line(stream):
             stream.write(b"\n")
@@ -135,10 +134,24 @@ def read_drafts(place: SetPaths) -> list[Draft]:
 
 
 def decide(place: SetPaths, decisions: Sequence[Draft]) -> None:
-    """Keep state and wording of these drafts. Raises OSError."""
-    known = read_json(place.review) or {}
-    said = ({"question": d.question.strip(), "answer": d.answer.strip(), "state": d.state} for d in decisions)
-    write_json(place.review, {**known, **{d.id: one for d, one in zip(decisions, said, strict=True)}})
+    """Keep state and wording of these drafts; what others decided about other drafts stays.
+
+    Raises DamagedFile, OSError.
+    """
+    change_record(place.review, lambda known: known | _said(decisions))
+
+
+def accept_new(place: SetPaths) -> None:
+    """Accept every draft about which nobody has decided, not even while this looks. Raises as decide does."""
+    new = [replace(draft, state="accepted") for draft in read_drafts(place) if draft.state == "new"]
+    change_record(place.review, lambda known: _said(new) | known)
+
+
+def _said(decisions: Sequence[Draft]) -> dict[str, Any]:
+    return {
+        draft.id: {"question": draft.question.strip(), "answer": draft.answer.strip(), "state": draft.state}
+        for draft in decisions
+    }
 
 
 def accepted(drafts: Sequence[Draft]) -> list[Conversation]:

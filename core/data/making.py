@@ -8,17 +8,14 @@ from core.data.dedupe import split, without_duplicates
 from core.data.drafts import accepted, read_drafts
 from core.data.mix import weighted
 from core.data.sets import SetPaths
-from core.data.versions import Version, add_version, read_set, rows_of, set_aside
+from core.data.versions import Version, change, hold_back
 
 Settings = Mapping[str, Any]
 
 
 def grow(place: SetPaths, made: Sequence[Conversation], operation: str, settings: Settings) -> Version | None:
     """Add what is not in it yet: making the same twice changes nothing. None while the set is empty."""
-    rows = rows_of(place)
-    known = set(rows)
-    new = [row for row in dict.fromkeys(made) if row not in known]
-    return add_version(place, [*rows, *new], operation, settings) if new else read_set(place).current
+    return change(place, lambda rows: [*rows, *_new(made, rows)], operation, settings)
 
 
 def take_accepted(place: SetPaths) -> Version | None:
@@ -33,21 +30,26 @@ def mix_in(
     rows: int | None,
     seed: int,
     settings: Settings,
-) -> Version:
-    """Mix the set's own rows, at ``weight``, with others; see :func:`core.data.mix.weighted`."""
-    own = rows_of(place)
-    every = [(own, weight), *parts] if own else parts
-    return add_version(place, weighted(every, rows, seed), "mix", settings)
+) -> Version | None:
+    """Mix the set's own rows, at ``weight``, with others; see :func:`core.data.mix.weighted`. None while the
+    set is empty."""
+
+    def mixed(own: list[Conversation]) -> list[Conversation]:
+        return weighted([(own, weight), *parts] if own else parts, rows, seed)
+
+    return change(place, mixed, "mix", settings)
 
 
 def split_off(place: SetPaths, share: float, seed: int) -> tuple[Version, Version]:
     """(what is trained on and counts from now on, what is held back beside it)."""
-    train, held = split(rows_of(place), share, seed)
-    aside = set_aside(place, held, "held_back", {"share": share, "seed": seed})
-    settings = {"share": share, "seed": seed, "held_back": aside.digest}
-    return add_version(place, train, "split", settings), aside
+    return hold_back(place, lambda rows: split(rows, share, seed), {"share": share, "seed": seed})
 
 
-def drop_duplicates(place: SetPaths) -> Version:
-    """Keep the first of all that say the same."""
-    return add_version(place, without_duplicates(rows_of(place)), "dedupe", {})
+def drop_duplicates(place: SetPaths) -> Version | None:
+    """Keep the first of all that say the same. None while the set is empty."""
+    return change(place, without_duplicates, "dedupe", {})
+
+
+def _new(made: Sequence[Conversation], rows: Sequence[Conversation]) -> list[Conversation]:
+    known = set(rows)
+    return [row for row in dict.fromkeys(made) if row not in known]

@@ -6,22 +6,19 @@ was done in which order, and which version counts. Undoing only says that a vers
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from core.data.conversations import Conversation, as_row, from_row
 from core.data.sets import SetPaths, place_of
 from core.errors import DamagedFile, NoSuchSet, NoSuchVersion
-from core.workspace.files import read_json, write_json, write_text
+from core.workspace.files import locked, read_json, write_json, write_text
 from core.workspace.paths import Workspace, make_folder
 
 DIGEST_LENGTH = 16
-LOCK_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def make_set(workspace: Workspace, name: str) -> SetPaths:
     """The data set called ``name``, made if it is not there. Raises NotWritable."""
     place = place_of(workspace, name)
     make_folder(place.root, exist_ok=True)
-    with _locked(place):
+    with locked(place.about):
         if not place.about.exists():
             _write(place, Made(name))
     return place
@@ -106,34 +103,78 @@ def add_version(
     place: SetPaths, rows: Sequence[Conversation], operation: str, settings: Mapping[str, Any]
 ) -> Version:
     """Write a new version and let it count. What changes nothing adds none. Raises OSError."""
-    version = set_aside(place, rows, operation, settings)
-    with _locked(place):
-        made = read_set(place)
-        _write(place, Made(made.name, made.versions, version))
-    return version
+    with locked(place.about):
+        return _add(place, rows, operation, settings)
+
+
+def change(
+    place: SetPaths,
+    edit: Callable[[list[Conversation]], Sequence[Conversation]],
+    operation: str,
+    settings: Mapping[str, Any],
+) -> Version | None:
+    """Let what ``edit`` makes of the rows that count now count from now on: of two people at once the second
+    one's rows are made of the first one's. None for an empty set that stays empty.
+
+    Raises DamagedFile, OSError.
+    """
+    with locked(place.about):
+        rows = rows_of(place)
+        changed = list(edit(rows))
+        return read_set(place).current if changed == rows else _add(place, changed, operation, settings)
+
+
+def hold_back(
+    place: SetPaths,
+    edit: Callable[[list[Conversation]], tuple[Sequence[Conversation], Sequence[Conversation]]],
+    settings: Mapping[str, Any],
+) -> tuple[Version, Version]:
+    """Part the rows in two by ``edit``: those that count from now on, and those kept beside them.
+
+    Returns the version of each. Raises DamagedFile, OSError.
+    """
+    with locked(place.about):
+        kept, held = edit(rows_of(place))
+        aside = _set_aside(place, held, "held_back", settings)
+        return _add(place, kept, "split", {**settings, "held_back": aside.digest}), aside
 
 
 def set_aside(
     place: SetPaths, rows: Sequence[Conversation], operation: str, settings: Mapping[str, Any]
 ) -> Version:
     """Write a new version beside the one that counts, which goes on to count. Raises OSError."""
+    with locked(place.about):
+        return _set_aside(place, rows, operation, settings)
+
+
+def _add(
+    place: SetPaths, rows: Sequence[Conversation], operation: str, settings: Mapping[str, Any]
+) -> Version:
+    version = _set_aside(place, rows, operation, settings)
+    made = read_set(place)
+    _write(place, Made(made.name, made.versions, version))
+    return version
+
+
+def _set_aside(
+    place: SetPaths, rows: Sequence[Conversation], operation: str, settings: Mapping[str, Any]
+) -> Version:
     text = "".join(json.dumps(as_row(row), ensure_ascii=False) + "\n" for row in rows)
     digest = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
-    with _locked(place):
-        made = read_set(place)
-        if made.current and made.current.digest == digest:
-            return made.current
-        write_text(place.version(digest), text)
-        parent = made.current.number if made.current else None
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        version = Version(len(made.versions), parent, digest, operation, dict(settings), len(rows), now)
-        _write(place, Made(made.name, (*made.versions, version), made.current))
+    made = read_set(place)
+    if made.current and made.current.digest == digest:
+        return made.current
+    write_text(place.version(digest), text)
+    parent = made.current.number if made.current else None
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    version = Version(len(made.versions), parent, digest, operation, dict(settings), len(rows), now)
+    _write(place, Made(made.name, (*made.versions, version), made.current))
     return version
 
 
 def undo(place: SetPaths) -> Made:
     """Let the version before the current one count again. Raises NoSuchVersion when there is none."""
-    with _locked(place):
+    with locked(place.about):
         made = read_set(place)
         if made.current is None:
             raise NoSuchVersion(version="–", name=made.name)
@@ -145,7 +186,7 @@ def undo(place: SetPaths) -> Made:
 
 def go_to(place: SetPaths, digest: str) -> Made:
     """Let the version whose hash begins with ``digest`` count. Raises NoSuchVersion."""
-    with _locked(place):
+    with locked(place.about):
         made = read_set(place)
         found = [version for version in made.versions if digest and version.digest.startswith(digest)]
         if not found:
@@ -153,10 +194,6 @@ def go_to(place: SetPaths, digest: str) -> Made:
         there = Made(made.name, made.versions, found[-1])
         _write(place, there)
     return there
-
-
-def _locked(place: SetPaths) -> FileLock:
-    return FileLock(place.about.with_suffix(".lock"), timeout=LOCK_TIMEOUT)
 
 
 def _write(place: SetPaths, made: Made) -> None:

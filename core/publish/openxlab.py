@@ -17,7 +17,7 @@ import requests
 
 from core.publish.hub import MARK, Parcel, Refusal, Sent, by_network, by_status
 from core.workspace.checksums import hashed, read_checksums
-from core.workspace.files import read_record, write_json
+from core.workspace.files import change_record, read_record
 from core.workspace.paths import OPENXLAB_CLIENT, sent_record, upload_record
 
 SITE = "openxlab.org.cn"
@@ -97,7 +97,7 @@ class OpenXLab:
         return self.known[name] or ""
 
     def _remember(self, name: str, digest: str) -> None:
-        write_json(self.record, {**(read_record(self.record) or {}), f"{self.repo}/{name}": digest})
+        change_record(self.record, lambda there: there | {f"{self.repo}/{name}": digest})
 
     def _ask(
         self, action: str, told: Callable[[Event], None] = lambda _: None, files: list[Event] | None = None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.publish.request import PublishRequest, To, What
-from core.workspace.files import read_record, write_json
+from core.workspace.files import locked, read_record, write_json
 from core.workspace.paths import PublishPaths, RunPaths
 
 
@@ -31,5 +31,7 @@ def note(run: RunPaths, request: PublishRequest, result: dict[str, Any]) -> None
     """Remember a publishing by its result. Raises OSError."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     place = Place(request.what, request.to, str(result["where"]), now, result.get("ok"))
-    others = [old for old in read_places(run) if (old.what, old.where) != (place.what, place.where)]
-    write_json(PublishPaths(run).sent, {"places": [asdict(one) for one in (place, *others)]})
+    sent = PublishPaths(run).sent
+    with locked(sent):
+        others = [old for old in read_places(run) if (old.what, old.where) != (place.what, place.where)]
+        write_json(sent, {"places": [asdict(one) for one in (place, *others)]})

@@ -6,12 +6,13 @@ here, in the process that speaks with the hub.
 
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from core.publish.request import HUBS, To
-from core.workspace.files import read_record
+from core.workspace.files import locked, read_record
 from core.workspace.paths import token_file
 
 SERVICE = "tuneboard"
@@ -22,9 +23,10 @@ def keep(hub: To, token: str) -> str:
     if (ring := _keyring()) is not None:
         with suppress(Exception):  # a locked or broken keyring: each has errors of its own
             ring.set_password(SERVICE, hub, token)
-            _write({name: kept for name, kept in _read().items() if name != hub})
+            _drop(hub)
             return "keyring"
-    _write({**_read(), hub: token})
+    with _changing():
+        _write({**_read(), hub: token})
     return str(token_file())
 
 
@@ -42,7 +44,7 @@ def forget(hub: To) -> None:
     if (ring := _keyring()) is not None:
         with suppress(Exception):
             ring.delete_password(SERVICE, hub)
-    _write({name: kept for name, kept in _read().items() if name != hub})
+    _drop(hub)
 
 
 def kept() -> list[str]:
@@ -64,6 +66,20 @@ def _keyring() -> Any | None:
     return None if isinstance(found, fail.Keyring | null.Keyring) else found
 
 
+def _drop(hub: To) -> None:
+    if token_file().exists():
+        with _changing():
+            _write({name: kept for name, kept in _read().items() if name != hub})
+
+
+@contextmanager
+def _changing() -> Iterator[None]:
+    """Hold the file, in a folder that only its owner enters: two hubs' tokens may be kept at once."""
+    token_file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(token_file()):
+        yield
+
+
 def _read() -> dict[str, str]:
     return {str(hub): str(token) for hub, token in (read_record(token_file()) or {}).items()}
 
@@ -74,7 +90,6 @@ def _write(tokens: dict[str, str]) -> None:
     if not tokens:
         file.unlink(missing_ok=True)
         return
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = Path(f"{file}.{os.getpid()}")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         json.dump(tokens, stream)

@@ -16,7 +16,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
-from core.workspace.files import read_json, read_record, write_json
+from core.workspace.files import locked, read_json, read_record, write_json
 from core.workspace.paths import Workspace
 
 ANSWERS = "answers.json"
@@ -91,9 +91,9 @@ class AnswerCache:
         if missing := [ask for ask in asks if _key(ask) not in known]:
             answers = ask(job, self.model, self.prompt_format, missing, device, update)
             new = {_key(one): asdict(answers[one.question]) for one in missing}
-            # Of two processes at once the later one's file stays: the other's answers are asked again.
-            known = {**self._all(), **new}
-            write_json(self.path, known)
+            with locked(self.path):
+                known = {**self._all(), **new}
+                write_json(self.path, known)
         return {one.question: Answer(**known[_key(one)]) for one in asks}
 
     def _all(self) -> dict[str, Any]:

@@ -1,14 +1,23 @@
-"""Files that are never half-written: made beside their place, then renamed into it."""
+"""Files that are never half-written: made beside their place, then renamed into it.
+
+What is read, changed and written back is changed under a lock: of two people, or two processes, at once
+neither undoes what the other did.
+"""
 
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
+from filelock import FileLock
+
 from core.errors import DamagedFile
+
+# Who holds a lock only reads and writes a small file; seconds.
+LOCK_TIMEOUT = 30.0
 
 
 def write_json(path: Path, value: object) -> None:
@@ -59,6 +68,27 @@ def stamp(*files: Path) -> Stamp:
             about = file.stat()
             found.append((str(file), about.st_mtime_ns, about.st_size, about.st_ino))
     return tuple(sorted(found))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file against everybody else who changes it this way, in whichever process; not reentrant.
+
+    Readers need no lock. Raises OSError: where no lock can be made, or when it is not free after 30 s.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT):
+        yield
+
+
+def change_record(path: Path, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Write what ``edit`` makes of a JSON object as it stands now; of none, of an empty one.
+
+    Raises DamagedFile for a file that is not JSON, which stays as it is; OSError.
+    """
+    with locked(path):
+        found = read_json(path)
+        write_json(path, edit(found if isinstance(found, dict) else {}))
 
 
 def folder_bytes(folder: Path) -> int:

@@ -19,7 +19,7 @@ from core.data.versions import read_set, rows_of
 from core.errors import InvalidEndpoint
 from core.jobs.environment import PROXIES, handed_over
 from core.jobs.launch import launch
-from core.workspace.files import read_json, write_json
+from core.workspace.files import change_record
 from core.workspace.paths import Workspace, make_folder
 from ui.models.choose import choose_model
 from ui.shell.text import language, t
@@ -97,7 +97,7 @@ def _keep_document(workspace: Workspace, place: SetPaths, name: str, content: by
     path = workspace.upload(digest, kind)
     make_folder(path.parent, exist_ok=True)
     path.write_bytes(content)
-    write_json(place.names, {**(read_json(place.names) or {}), path.stem: name})
+    change_record(place.names, lambda known: known | {path.stem: name})
     return path
 
 
