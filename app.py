@@ -8,11 +8,12 @@ from ui.shell.access import Guard
 from ui.shell.frame import show_unforeseen
 
 door.keep_log()
+door.trust_proxy()
 access = door.access()
 app = st.App(
     "ui/shell/router.py",
     routes=download.routes(door.base_path()),
-    middleware=[Middleware(Guard, access=access, base=door.base_path)],
+    middleware=[Middleware(Guard, access=access, base=door.base_path, page=door.PAGE)],
     lifespan=door.greet(access),
     on_script_error=show_unforeseen,
 )

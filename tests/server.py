@@ -81,10 +81,13 @@ class Dashboard:
         path: str,
         headers: Mapping[str, str] | None = None,
         body: str | None = None,
+        source: str = "",
     ) -> "Answer":
-        """One request to the server."""
+        """One request to the server, from the address ``source``."""
         where = urlsplit(self.url())
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
+        connection = http.client.HTTPConnection(
+            where.hostname or "", where.port, timeout=10, source_address=(source, 0) if source else None
+        )
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             answer = connection.getresponse()

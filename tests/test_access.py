@@ -8,10 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.requests import HTTPConnection
 
 from core.workspace.paths import PROJECT
 from tests.server import Dashboard, free_port
-from ui.shell.access import TRIES, TRIES_SECONDS, Tries, is_loopback, same
+from ui.shell.access import (
+    THIS_MACHINE,
+    TRIES,
+    TRIES_OF_ALL,
+    TRIES_SECONDS,
+    Tries,
+    client_of,
+    headers_for,
+    is_loopback,
+    same,
+)
 
 LIST_ROUTES = """
 import json, app
@@ -152,6 +163,17 @@ def test_tries_are_counted_by_client_and_forgotten_after_a_minute() -> None:
     assert tries.wait("a") == 0
 
 
+def test_many_clients_have_no_more_tries_for_that() -> None:
+    now = [0.0]
+    tries = Tries(now=lambda: now[0])
+    for n in range(TRIES_OF_ALL):
+        assert tries.wait(str(n)) == 0
+        tries.add(str(n))
+    assert tries.wait("a new one") > 0
+    now[0] += TRIES_SECONDS + 1
+    assert tries.wait("a new one") == 0
+
+
 def test_password_opens_the_door_by_a_form(workspace: Path) -> None:
     with Dashboard(workspace, "--password", TUNEBOARD_PASSWORD="pässword 密") as server:
         assert "token" not in server.url()
@@ -174,6 +196,105 @@ def test_too_many_wrong_passwords_have_to_wait(workspace: Path) -> None:
         assert server.ask("POST", "/", LOGIN, "password=right").status == 429
 
 
+RUN_BY_STREAMLIT = ["-m", "streamlit", "run", str(PROJECT / "app.py")]
+FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded")
+
+
+def wrong_passwords(server: Dashboard, count: int, forwarded: bool = True, machines: int = 1) -> list[int]:
+    """The answers to wrong passwords, each said to be from another address and sent from ``machines``."""
+    found = []
+    for n in range(count):
+        said = {name: f"{'for=' * (name == 'Forwarded')}203.0.113.{n}" for name in FORWARDED}
+        headers = {**LOGIN, **(said if forwarded else {})}
+        source = f"127.0.0.{1 + n % machines}"
+        found.append(server.ask("POST", "/", headers, f"password={n}", source).status)
+    return found
+
+
+@pytest.mark.parametrize("machines", [1, 40])
+def test_an_invented_address_is_no_new_client(workspace: Path, machines: int) -> None:
+    with Dashboard(workspace, "--password", TUNEBOARD_PASSWORD="right") as server:
+        assert wrong_passwords(server, 40, machines=machines) == [401] * TRIES + [429] * (40 - TRIES)
+        said = {**LOGIN, "X-Forwarded-For": "203.0.113.99"}
+        assert server.ask("POST", "/", said, "password=right").status == 429
+
+
+def test_an_invented_address_is_no_new_client_of_streamlit_run(workspace: Path) -> None:
+    port = free_port()
+    added = {"TUNEBOARD_HOME": str(workspace), "TUNEBOARD_ACCESS": "password", "TUNEBOARD_PASSWORD": "right"}
+    with Dashboard(workspace, command=[*RUN_BY_STREAMLIT, f"--server.port={port}"], **added) as server:
+        assert wrong_passwords(server, 12) == [401] * TRIES + [429] * 2
+
+
+def test_a_named_proxys_clients_are_counted_one_by_one_and_together(workspace: Path) -> None:
+    options = ("--password", "--proxy", "127.0.0.1")
+    with Dashboard(workspace, *options, TUNEBOARD_PASSWORD="right") as server:
+        many = TRIES_OF_ALL + 5
+        assert wrong_passwords(server, TRIES + 1) == [401] * (TRIES + 1)
+        assert wrong_passwords(server, many).count(401) == TRIES_OF_ALL - TRIES - 1
+    with Dashboard(workspace, *options, TUNEBOARD_PASSWORD="right") as server:
+        assert wrong_passwords(server, TRIES + 1, forwarded=False) == [401] * TRIES + [429]
+        # Somebody else on this machine is not the proxy.
+        assert wrong_passwords(server, 3, machines=2) == [401, 429, 401]
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("127.8.9.1", THIS_MACHINE),
+        ("::1", THIS_MACHINE),
+        ("::ffff:127.0.0.1", THIS_MACHINE),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_whose_tries_are_counted_together(address: str, client: str) -> None:
+    assert client_of(HTTPConnection({"type": "http", "client": (address, 1), "headers": []})) == client
+
+
+def test_a_page_of_another_address_is_refused_however_it_comes(workspace: Path) -> None:
+    with Dashboard(workspace, "--no-token") as server:
+        own = f"127.0.0.1:{server.port}"
+        for origin in (
+            "http://192.168.1.5:8501",
+            f"http://localhost:{server.port}",
+            "null",
+            "http://evil.example",
+        ):
+            for headers in ({}, UPGRADE):
+                path = "/_stcore/stream" if headers else "/_stcore/health"
+                assert server.ask("GET", path, {**headers, "Origin": origin}).status == 403, origin
+        assert server.ask("GET", "/_stcore/stream", {**UPGRADE, "Origin": f"http://{own}"}).status == 101
+        assert server.ask("GET", "/_stcore/health", {"Origin": f"http://{own.upper()}"}).status == 200
+
+
+def test_every_answer_tells_the_browser_to_fetch_nothing_from_elsewhere(
+    dashboard: Dashboard, routes: list[tuple[str, str, list[str]]]
+) -> None:
+    for cookie in ("", dashboard.cookie()):
+        for path in (
+            "/",
+            "/train",
+            "/no/such/page",
+            *{filled(path) for path, kind, _ in routes if kind == "http"},
+        ):
+            answer = dashboard.ask("GET", path, {"Cookie": cookie} if cookie else {})
+            policy = answer.getheader("content-security-policy") or ""
+            assert "img-src 'self' data: blob:" in policy and "object-src 'none'" in policy, path
+            assert "http" not in policy and "unsafe-eval" not in policy.replace("wasm-unsafe-eval", "")
+            assert answer.getheader("x-content-type-options") == "nosniff"
+            assert answer.getheader("referrer-policy") == "no-referrer"
+
+
+def test_a_host_cannot_end_the_policy() -> None:
+    for host in ("x; script-src *", "x, y", "a b", "é", "[::1]; img-src *"):
+        assert headers_for(host)["content-security-policy"] == headers_for("")["content-security-policy"]
+    assert "ws://[::1]:8501 " in headers_for("[::1]:8501")["content-security-policy"]
+
+
 def test_no_token_lets_in_whoever_is_on_this_machine_and_no_foreign_name(workspace: Path) -> None:
     with Dashboard(workspace, "--no-token") as server:
         assert "token" not in server.url()
@@ -190,6 +311,7 @@ def test_no_token_lets_in_whoever_is_on_this_machine_and_no_foreign_name(workspa
         (("--password",), "TUNEBOARD_PASSWORD"),
         (("--port=banana",), "--port"),
         (("--address=192.0.2.1",), "192.0.2.1"),
+        (("--proxy=lab.example",), "lab.example"),
     ],
 )
 def test_what_would_let_everybody_in_does_not_start(

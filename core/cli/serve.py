@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import NoReturn
 
 from core.cli.arguments import whole_number
@@ -19,24 +20,27 @@ from core.workspace.paths import PROJECT, Workspace
 
 PORT = 8501
 PORTS_TRIED = 100
-OPTIONS = ("--port", "--address", "--no-browser", "--password", "--no-token", "--base-url-path")
+OPTIONS = ("--port", "--address", "--no-browser", "--password", "--no-token", "--base-url-path", "--proxy")
 # How the server is told what its command line says. A password is asked for, or found in the environment.
-ACCESS_VARIABLE, PASSWORD_VARIABLE, BROWSER_VARIABLE = (
+ACCESS_VARIABLE, PASSWORD_VARIABLE, BROWSER_VARIABLE, PROXY_VARIABLE = (
     "TUNEBOARD_ACCESS",
     "TUNEBOARD_PASSWORD",
     "TUNEBOARD_BROWSER",
+    "TUNEBOARD_PROXY",
 )
 
 
 @dataclass(frozen=True)
 class Serving:
-    """Where and for whom the dashboard is served. ``access`` is ``token``, ``password`` or ``none``."""
+    """Where and for whom the dashboard is served. ``access`` is ``token``, ``password`` or ``none``;
+    ``proxy`` the address of a reverse proxy whose word for its clients' addresses is taken."""
 
     port: int = PORT
     address: str = "127.0.0.1"
     access: str = "token"
     browser: bool = True
     base_url_path: str = ""
+    proxy: str = ""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--password", action="store_true", help=say("serve.password"))
     group.add_argument("--no-token", action="store_true", help=say("serve.no_token"))
     group.add_argument("--base-url-path", default="", metavar="PATH", help=say("serve.base_url_path"))
+    group.add_argument("--proxy", default="", metavar="IP", help=say("serve.proxy"))
 
 
 def serving(options: argparse.Namespace) -> Serving:
@@ -57,7 +62,18 @@ def serving(options: argparse.Namespace) -> Serving:
     if options.password and options.no_token:
         raise InvalidOption(message=say("serve.password_or_not"), help="scripts/run --help")
     access = "password" if options.password else "none" if options.no_token else "token"
-    return Serving(options.port, options.address, access, not options.no_browser, options.base_url_path)
+    if options.proxy and not _is_address(options.proxy):
+        raise InvalidOption(message=say("serve.no_proxy", proxy=options.proxy), help="scripts/run --help")
+    return Serving(
+        options.port, options.address, access, not options.no_browser, options.base_url_path, options.proxy
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
 
 
 def serve(wanted: Serving, workspace: Workspace) -> NoReturn:
@@ -88,6 +104,8 @@ def environment(wanted: Serving, workspace: Workspace) -> Mapping[str, str]:
     added = {"TUNEBOARD_HOME": str(workspace.root), ACCESS_VARIABLE: wanted.access}
     if wanted.browser:
         added[BROWSER_VARIABLE] = "1"
+    if wanted.proxy:
+        added[PROXY_VARIABLE] = wanted.proxy
     return {**os.environ, **added}
 
 

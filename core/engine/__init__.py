@@ -2,5 +2,7 @@
 (``python -m core.engine TOOL …``); nothing imports it. What depends on a version says so."""
 
 from core.engine.image_packages import stand_in
+from core.engine.model_code import forbid_model_code
 
 stand_in()
+forbid_model_code()

@@ -7,6 +7,7 @@ PATH; here its tool files run in this interpreter, and a failure is this process
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from core.engine import unsloth_way
@@ -30,7 +31,8 @@ def _train(arguments: list[str]) -> None:
     config = Config.fromfile(arguments[0])
     # Somebody may have written more into the config than a recipe does.
     text = Path(arguments[0]).read_text(encoding="utf-8").lower()
-    if "deepspeed" not in text + " ".join(arguments):
+    with_deepspeed = "deepspeed" in text + " ".join(arguments)
+    if not with_deepspeed:
         leave_out("deepspeed")
     unsloth = config.get("acceleration") == unsloth_way.NAME
     if unsloth:
@@ -42,7 +44,11 @@ def _train(arguments: list[str]) -> None:
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
     from core.engine.fast.settings import distills_replay
-    from core.engine.patches import keep_replay_to_the_base, patch_xtuner
+    from core.engine.patches import (
+        deepspeed_shards_without_pickle,
+        keep_replay_to_the_base,
+        patch_xtuner,
+    )
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
@@ -56,7 +62,8 @@ def _train(arguments: list[str]) -> None:
         install(Acceleration.of(config.acceleration), config.max_length, distill, ahead)
     if unsloth:
         unsloth_way.install(config.max_length, config.randomness["seed"])
-    run_xtuner_tool("xtuner.tools.train", arguments)
+    with deepspeed_shards_without_pickle() if with_deepspeed else nullcontext():
+        run_xtuner_tool("xtuner.tools.train", arguments)
 
 
 def _answer(arguments: list[str]) -> None:

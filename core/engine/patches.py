@@ -83,26 +83,18 @@ def _load_checkpoints_without_pickle() -> None:
 
 @contextmanager
 def deepspeed_shards_without_pickle() -> Iterator[None]:
-    """XTuner 0.2.0 reads DeepSpeed's shards with ``weights_only=False``. Besides tensors they hold four of
-    DeepSpeed 0.18.9's own types, and settings in mmengine's."""
+    """XTuner 0.2.0 and DeepSpeed 0.18.9 itself ask for shards with ``weights_only=False``, which they do not
+    get (core.engine.model_code). Besides tensors these hold four of DeepSpeed's own types, and settings in
+    mmengine's."""
     from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address
     from mmengine.config import ConfigDict
 
-    load = torch.load
-
-    def load_weights(*arguments: Any, **options: Any) -> Any:
-        return load(*arguments, **{**options, "weights_only": True})
-
-    torch.load = load_weights
-    try:
-        with torch.serialization.safe_globals(
-            [ConfigDict, DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
-        ):
-            yield
-    finally:
-        torch.load = load
+    with torch.serialization.safe_globals(
+        [ConfigDict, DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
+    ):
+        yield
 
 
 def _save_checkpoints_whole() -> None:

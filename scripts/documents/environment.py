@@ -31,7 +31,11 @@ OURS = {
     ),
     "TUNEBOARD_PASSWORD": (
         "asked for at the terminal",
-        "the dashboard's password with `--password`; taken out of the environment, which jobs inherit",
+        "the dashboard's password with `--password`; no job inherits it",
+    ),
+    "TUNEBOARD_PROXY": (
+        "none is believed",
+        "the IP address of a reverse proxy whose `X-Forwarded-For` is believed; `--proxy` comes before it",
     ),
     "TUNEBOARD_API_KEY": (
         "no key",

@@ -5,14 +5,17 @@ printed address (which is dropped from the address by a redirect) or for the pas
 health check and the page's own files included.
 """
 
+import base64
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
+from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
 from starlette.datastructures import MutableHeaders
@@ -23,13 +26,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.wording import Language, say
 
 TRIES, TRIES_SECONDS = 10, 60.0
+# Of all clients together: whoever has many addresses has no more tries for that.
+TRIES_OF_ALL = 30
 MOST_CLIENTS = 1000
 LONGEST_FORM = 4096
-HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "content-security-policy": "frame-ancestors 'self'",
-}
+EVERYBODY, THIS_MACHINE = "everybody", "this machine"
+# What may stand in a policy without ending it.
+_HOST = re.compile(r"[\w.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", re.ASCII)
+_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 FORM = """<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;display:grid;margin:0;
@@ -41,7 +45,8 @@ padding:.5rem .75rem}}p{{color:#c62828;margin:0}}</style>
 
 
 class Tries:
-    """Wrong tokens and passwords by client: after ten in a minute a client has to wait, right or wrong."""
+    """Wrong tokens and passwords by client: after ten in a minute a client has to wait, right or wrong; after
+    thirty of all clients everybody has to who is not in yet."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.now = now
@@ -49,14 +54,18 @@ class Tries:
 
     def wait(self, client: str) -> int:
         """Seconds until ``client`` may try again; 0 when it may now."""
-        wrong = self._recent(client)
-        return 1 + int(wrong[0] + TRIES_SECONDS - self.now()) if len(wrong) >= TRIES else 0
+        return max(self._wait(client, TRIES), self._wait(EVERYBODY, TRIES_OF_ALL))
 
     def add(self, client: str) -> None:
         """Count one wrong try. Of too many clients the one that tried first is forgotten."""
         if client not in self._wrong and len(self._wrong) >= MOST_CLIENTS:
-            self._wrong.pop(next(iter(self._wrong)))
+            self._wrong.pop(next(name for name in self._wrong if name != EVERYBODY))
+        self._wrong.setdefault(EVERYBODY, deque(maxlen=TRIES_OF_ALL)).append(self.now())
         self._wrong.setdefault(client, deque(maxlen=TRIES)).append(self.now())
+
+    def _wait(self, client: str, most: int) -> int:
+        wrong = self._recent(client)
+        return 1 + int(wrong[0] + TRIES_SECONDS - self.now()) if len(wrong) >= most else 0
 
     def _recent(self, client: str) -> deque[float]:
         wrong = self._wrong.get(client, deque())
@@ -96,6 +105,21 @@ def same(given: str, expected: str | None) -> bool:
     return hmac.compare_digest(*digests) and bool(expected)
 
 
+def client_of(connection: HTTPConnection) -> str:
+    """Whose tries are counted together: an address, all of this machine's, or a network of IPv6."""
+    given = connection.client.host if connection.client else ""
+    try:
+        address = ip_address(given.partition("%")[0])
+    except ValueError:
+        return given
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            address = address.ipv4_mapped
+        elif not address.is_loopback:
+            return str(ip_network((address, 64), strict=False))
+    return THIS_MACHINE if address.is_loopback else str(address)
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches a server bound to ``address``."""
     if address == "localhost":
@@ -107,29 +131,36 @@ def is_loopback(address: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware around Streamlit. ``base`` is the path that a proxy puts before every route."""
+    """ASGI middleware around Streamlit. ``base`` is the path that a proxy puts before every route, ``page``
+    the HTML file that Streamlit serves, whose own scripts may run."""
 
-    def __init__(self, app: ASGIApp, access: Access, base: Callable[[], str] = str) -> None:
+    def __init__(
+        self, app: ASGIApp, access: Access, base: Callable[[], str] = str, page: Path | None = None
+    ) -> None:
         self.app, self.access, self.base = app, access, base
         self.tries = Tries()
+        self.scripts = script_hashes(page.read_text(encoding="utf-8")) if page else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
         answer = await self._answer(scope, receive)
+        sending = _with_headers(
+            send, headers_for(HTTPConnection(scope).headers.get("host", ""), self.scripts)
+        )
         if answer is None:
-            await self.app(scope, receive, _with_headers(send))
+            await self.app(scope, receive, sending)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await answer(scope, receive, _with_headers(send))
+            await answer(scope, receive, sending)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         """What is answered in the server's place; None lets the request in."""
         connection = HTTPConnection(scope)
         host = connection.headers.get("host", "")
-        if _of_another_port(connection.headers.get("origin", ""), host):
+        if _of_another_page(connection.headers.get("origin"), host):
             return refusal(connection, "access.foreign_page", 403)
         if self.access.open:
             # Without a secret, no foreign page may reach this server under a name of its own.
@@ -163,7 +194,7 @@ class Guard:
 
     def _judged(self, connection: HTTPConnection, right: bool) -> Response | None:
         """The cookie and a redirect, or the word to wait; None for a wrong try that may be repeated."""
-        client = connection.client.host if connection.client else ""
+        client = client_of(connection)
         if seconds := self.tries.wait(client):
             return refusal(connection, "access.wait", 429, seconds=seconds)
         if not right:
@@ -199,7 +230,8 @@ def form(connection: HTTPConnection, error: str = "") -> Response:
         button=say("access.come_in", language),
         error=f'<p role="alert">{say(error, language)}</p>' if error else "",
     )
-    return HTMLResponse(page, 401, {"cache-control": "no-store"})
+    # A browser that says no referrer says no origin with a form either.
+    return HTMLResponse(page, 401, {"cache-control": "no-store", "referrer-policy": "same-origin"})
 
 
 async def _password(request: Request) -> str | None:
@@ -226,10 +258,10 @@ def _language(connection: HTTPConnection) -> Language:
     return "zh" if connection.headers.get("accept-language", "").lower().startswith("zh") else "en"
 
 
-def _of_another_port(origin: str, host: str) -> bool:
-    """Whether a page of another program on this machine asks: cookies make no difference between ports."""
-    asking = origin.partition("://")[2]
-    return is_loopback(_name(asking)) and is_loopback(_name(host)) and asking != host
+def _of_another_page(origin: str | None, host: str) -> bool:
+    """Whether the page that asks has another address than the one it asks: another program's on this machine
+    (cookies make no difference between ports), or anybody's who can reach it."""
+    return origin is not None and origin.partition("://")[2].lower() != host.lower()
 
 
 def _name(host: str) -> str:
@@ -237,10 +269,48 @@ def _name(host: str) -> str:
     return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
 
 
-def _with_headers(send: Send) -> Send:
+def headers_for(host: str, scripts: Iterable[str] = ()) -> dict[str, str]:
+    """What every answer says to the browser: run, fetch and show nothing from anywhere else.
+
+    An answer of a model, a row or a log line may hold the address of a picture; fetching it would send out
+    whatever stands in that address. Streamlit's own pages need styles in the page, workers and pictures out
+    of memory; ``scripts`` are the hashes of its own scripts in the page.
+    """
+    here = f"ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""  # 'self' is no websocket everywhere
+    allowed = {
+        "default-src": "'self'",
+        "script-src": " ".join(("'self'", "'wasm-unsafe-eval'", *scripts)),
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "media-src": "'self' data: blob:",
+        "font-src": "'self' data:",
+        "connect-src": f"'self' data: blob: {here}".strip(),
+        "worker-src": "'self' blob:",
+        "frame-src": "'self'",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": "'self'",
+    }
+    return {
+        "content-security-policy": "; ".join(f"{name} {value}" for name, value in allowed.items()),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+    }
+
+
+def script_hashes(page: str) -> tuple[str, ...]:
+    """The scripts that stand in a page, as a policy names them."""
+    digests = (hashlib.sha256(script.encode()).digest() for script in _SCRIPT.findall(page))
+    return tuple(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+
+
+def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            _add(MutableHeaders(scope=message), HEADERS.items())
+            _add(MutableHeaders(scope=message), headers.items())
         await send(message)
 
     return sending

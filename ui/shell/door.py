@@ -8,17 +8,24 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
 
+import streamlit
+import uvicorn.config
 from streamlit import config
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from core.cli.serve import ACCESS_VARIABLE, BROWSER_VARIABLE, PASSWORD_VARIABLE
+from core.cli.serve import ACCESS_VARIABLE, BROWSER_VARIABLE, PASSWORD_VARIABLE, PROXY_VARIABLE
 from core.errors import TuneboardError
 from core.wording import say
 from core.workspace.paths import Workspace
 from ui.shell.access import Access, is_loopback
 
 LOG_BYTES = 1_000_000
+PAGE = Path(streamlit.__file__).parent / "static" / "index.html"
 
 
 def access() -> Access:
@@ -37,12 +44,31 @@ def access() -> Access:
 
 
 def _password() -> str:
-    # Taken out of the environment, which every job inherits.
+    # Taken out of the environment: who reads this process's has no business with it.
     if password := os.environ.pop(PASSWORD_VARIABLE, ""):
         return password
     if sys.stdin.isatty() and (password := getpass.getpass(f"{say('serve.ask_password')} ")):
         return password
     sys.exit(say("serve.no_password"))
+
+
+def trust_proxy() -> None:
+    """Believe X-Forwarded-For of the named proxy alone.
+
+    uvicorn 0.4x believes whoever is on this machine: each wrong password could name another client. Streamlit
+    1.67 gives it no settings; what it wraps an app in is looked up after this app has been imported.
+    Ends the program for what is no address.
+    """
+    named = os.environ.get(PROXY_VARIABLE, "").strip()
+    try:
+        trusted = [str(ip_address(named))] if named else []
+    except ValueError:
+        sys.exit(say("serve.no_proxy", proxy=named))
+
+    def wrapped(app: Any, **_: object) -> Any:
+        return ProxyHeadersMiddleware(app, trusted_hosts=trusted)
+
+    uvicorn.config.ProxyHeadersMiddleware = wrapped  # type: ignore[misc, assignment]
 
 
 def base_path() -> str:

@@ -1,0 +1,88 @@
+"""No program in a model's or adapter's folder is run, by any tool: what would run one is taken out of the
+libraries as they are imported, whoever imports them and in whatever order.
+
+Why each: transformers 4.57 asks before it runs code from a hub and not before it runs code from a folder
+(``custom_generate/generate.py``, at every ``from_pretrained``; and ``<name>/custom_generate`` in the working
+folder for what a generation_config may ask for); a config's ``auto_map`` and an adapter's
+``tokenizer_kwargs`` may say ``trust_remote_code``; the ``kernels`` package fetches programs that a config's
+``attn_implementation`` names; XTuner 0.2.0 and DeepSpeed 0.18.9 ask torch for pickles that run what they
+hold, and a variable of the environment lets others do so.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any, NoReturn
+
+from core.engine.left_out import leave_out
+
+# Who may say that pickles are safe, and code from a hub.
+PERMISSIONS = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TRUST_REMOTE_CODE")
+WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+
+
+def forbid_model_code() -> None:
+    """From here on, in this process and those it starts. Twice is harmless."""
+    for name in PERMISSIONS:
+        os.environ.pop(name, None)
+    os.environ[WEIGHTS_ONLY] = "1"
+    if not any(isinstance(finder, _Disarming) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Disarming())
+    leave_out("kernels")
+    for name, disarm in DISARMED.items():
+        if module := sys.modules.get(name):
+            disarm(module)
+
+
+class _Disarming(MetaPathFinder):
+    """Finds the modules of :data:`DISARMED` where they are, and changes each when it has been imported."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in DISARMED:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Disarmed(spec.loader, DISARMED[fullname])
+        return spec
+
+
+class _Disarmed(Loader):
+    def __init__(self, loader: Loader, disarm: Callable[[ModuleType], None]) -> None:
+        self.loader, self.disarm = loader, disarm
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self.loader.exec_module(module)
+        self.disarm(module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)  # inspect asks a loader for its source
+
+
+def _run_no_module_of_a_model(module: ModuleType) -> None:
+    """All of transformers comes by here for a module of a model: copied into its cache, then imported.
+
+    ``from_pretrained`` takes an OSError for "there is none" and goes on without.
+    """
+
+    def refuse(where: object, *_: object, **__: object) -> NoReturn:
+        raise OSError(f"{where}: a model's own programs are never run")
+
+    for name in ("get_cached_module_file", "get_class_in_module", "get_class_from_dynamic_module"):
+        if not hasattr(module, name):
+            raise AttributeError(
+                f"this version of transformers runs a model's code in another way than {name}"
+            )
+        setattr(module, name, refuse)
+
+
+DISARMED: dict[str, Callable[[ModuleType], None]] = {
+    "transformers.dynamic_module_utils": _run_no_module_of_a_model,
+}
