@@ -82,6 +82,7 @@ def _run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parser().parse_args(joined(grouped(arguments, COMMANDS), _option_names()))
     workspace = Workspace.of(options.workspace)
+    workspace.keep_private()
     if "command" not in options:
         serve(serving(options), workspace)
     result = options.command(options, workspace)

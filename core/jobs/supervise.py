@@ -25,6 +25,7 @@ from core.jobs.oom import oom_kills
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
 from core.jobs.tail import last_lines
 from core.workspace.files import read_record, write_json
+from core.workspace.private import keep_private
 
 # Seconds between two looks for a request to stop, which must cost nothing, and for everything else.
 POLL, FULL_LOOK = 0.3, 3.0
@@ -213,6 +214,7 @@ def supervise(folder: Path) -> None:
 
 def main(folder: Path) -> None:
     """Supervise the job in ``folder`` unless another supervisor does. Exits 1 in that case."""
+    keep_private(folder)
     try:
         with FileLock(JobPaths(folder).lock, timeout=0):
             supervise(folder)

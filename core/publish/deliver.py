@@ -13,6 +13,7 @@ from core.steps.step import check_space
 from core.steps.watch import Update
 from core.workspace.checksums import NAME, read_checksums
 from core.workspace.paths import RunPaths, Workspace, make_folder, published
+from core.workspace.private import as_anybody_would
 
 BLOCK = 8_000_000
 SPARE = 50_000_000
@@ -45,6 +46,8 @@ def deliver(bundle: Bundle, target: Path, request: PublishRequest, update: Updat
             _copy(bundle, partial, update)
         else:
             _pack(bundle, partial, target.stem, update)
+        if not ours:
+            as_anybody_would(partial)
 
 
 def _same(bundle: Bundle, target: Path) -> bool:

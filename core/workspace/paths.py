@@ -16,6 +16,7 @@ from pathlib import Path
 
 from core.errors import NoSuchChat, NoSuchRun, NotWritable, reason_of
 from core.wording import say
+from core.workspace.private import close_to_others, keep_private
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
@@ -42,6 +43,13 @@ def new_socket() -> Path:
         folder.rmdir()
         folder = Path(tempfile.mkdtemp(prefix=SOCKET_FOLDER, dir="/tmp"))
     return folder / "socket"
+
+
+# What stands in a workspace; a folder that was named as one may hold other things of its owner's.
+PARTS = (
+    *("answers", "cache", "chat-server", "chats", "checks", "clients", "compiled", "dashboard.log", "data"),
+    *("files", "models", "published", "runs", "sets", "uploads"),
+)
 
 
 @dataclass(frozen=True)
@@ -280,6 +288,11 @@ class Workspace:
                 make_folder(folder)
                 return RunPaths(folder)
         raise NotWritable(folder=self.runs, reason="1000 runs in one second")
+
+    def keep_private(self) -> None:
+        """Nothing in it is for other users of this machine, what an earlier version left included."""
+        keep_private(self.root)
+        close_to_others(self.root / name for name in PARTS)
 
     def prepare(self) -> None:
         """Make the workspace and prove that it can be written. Raises NotWritable."""

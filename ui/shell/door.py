@@ -79,6 +79,7 @@ def base_path() -> str:
 def keep_log() -> None:
     """Write what fails to the workspace's log. Ends the program when the workspace cannot be written."""
     workspace = Workspace.of()
+    workspace.keep_private()
     try:
         workspace.prepare()
     except TuneboardError as error:

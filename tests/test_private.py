@@ -1,0 +1,104 @@
+"""What is written in a workspace is for its owner alone, unless its folder says otherwise."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, wait
+from core.publish.order import Order
+from core.workspace.paths import PARTS, Workspace
+from core.workspace.private import SHARED, keep_private
+from tests.command_line import make_data
+from tests.conftest import end_leftovers
+from tests.publishable import make_publishable, published
+from tests.server import Dashboard
+
+WRITE = "import pathlib; pathlib.Path('made').mkdir(); pathlib.Path('made/checkpoint').write_text('x')"
+
+
+@pytest.fixture(autouse=True)
+def umask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The usual one of a person, under which others may read whatever is made."""
+    monkeypatch.delenv("TUNEBOARD_UMASK", raising=False)
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def open_to_others(folder: Path, bits: int = 0o077) -> list[str]:
+    every = [folder, *folder.rglob("*")]
+    return [
+        f"{stat.S_IMODE(path.lstat().st_mode):o} {path}"
+        for path in every
+        if not path.is_symlink() and path.lstat().st_mode & bits
+    ]
+
+
+def test_a_jobs_log_and_what_its_tool_makes(tmp_path: Path) -> None:
+    folder = tmp_path / "job"
+    folder.mkdir(mode=0o700)
+    launch(folder, JobSpec((sys.executable, "-c", WRITE), folder))
+    wait(folder, timeout=20)
+    found = [JobPaths(folder).log, JobPaths(folder).exit, folder / "made", folder / "made" / "checkpoint"]
+    assert [f"{stat.S_IMODE(path.stat().st_mode):o}" for path in found] == ["600", "600", "700", "600"]
+    end_leftovers(tmp_path)
+
+
+def test_what_the_command_line_makes(workspace: Workspace, model: Path) -> None:
+    root = workspace.root.parent / "new"
+    make_data(Workspace(root), model, "--name", "Zoë", "--no-replay")
+    assert (root / "runs").is_dir() and not open_to_others(root)
+
+
+def test_the_dashboards_log_and_an_older_workspace(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "w")
+    for name in ("runs/r1", "chats", "not ours"):
+        (workspace.root / name).mkdir(parents=True)
+    with Dashboard(workspace.root, "--no-token") as server:
+        assert server.url()
+        assert not [
+            name
+            for name in PARTS
+            if (workspace.root / name).exists() and open_to_others_itself(workspace.root / name)
+        ]
+    assert stat.S_IMODE((workspace.root / "not ours").stat().st_mode) == 0o755
+    assert stat.S_IMODE(workspace.log.stat().st_mode) == 0o600
+
+
+def open_to_others_itself(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o077)
+
+
+def test_a_workspace_that_is_shared_with_a_group_stays_so(tmp_path: Path, model: Path) -> None:
+    root = tmp_path / "shared"
+    (root / "runs").mkdir(parents=True)
+    for folder in (root, root / "runs"):
+        folder.chmod(0o775 | SHARED)
+    make_data(Workspace(root), model, "--name", "Zoë", "--no-replay")
+    assert not open_to_others(root / "runs", 0o007)
+    run = next((root / "runs").iterdir())
+    assert run.stat().st_mode & 0o070 == 0o070 and (run / "recipe.yaml").stat().st_mode & 0o060 == 0o060
+
+
+def test_a_folder_that_inherits_its_group_is_no_shared_one(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755 | stat.S_ISGID)
+    (tmp_path / "w").mkdir()
+    keep_private(tmp_path / "w")
+    assert os.umask(0o022) == 0o077
+
+
+def test_what_is_published_to_a_folder_of_ones_own_has_the_modes_of_ones_own(workspace: Workspace) -> None:
+    run = make_publishable(workspace, logged=False)
+    workspace.keep_private()
+    for number, to in enumerate(("folder", "zip")):
+        out = workspace.root.parent / f"out {number}"
+        published(workspace, run, Order("adapter", to=to, out=out))  # type: ignore[arg-type]
+        every = [path for path in (out, *out.rglob("*")) if path.is_file()]
+        assert every and all(stat.S_IMODE(path.stat().st_mode) == 0o644 for path in every)
+    published(workspace, run, Order("adapter"))
+    assert not open_to_others(workspace.root / "published")
