@@ -122,8 +122,8 @@ def test_who_reads_meanwhile_sees_one_or_the_other(file: Path) -> None:
     assert seen and all(value in values for value in seen)
 
 
-def test_new_files_can_be_read_by_others(file: Path) -> None:
-    """As any file of the person's: mkstemp alone would make it theirs only."""
+def test_new_files_have_the_modes_that_this_process_gives(file: Path) -> None:
+    """mkstemp would make them the owner's alone, in a workspace that is shared with a group as well."""
     before = os.umask(0o022)
     try:
         write_text(file, "x")

@@ -110,7 +110,8 @@ def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:
 
 
 def _write_beside(path: Path, fill: Callable[[TextIO], object]) -> None:
-    """Not with tempfile: its files are readable by their owner only, and stay so when renamed."""
+    """Not with tempfile: its files are their owner's alone whatever the process's umask says, which knows of
+    workspaces that are shared with a group (core.workspace.private)."""
     partial = path.with_name(f".{path.name[:20]}.{secrets.token_hex(4)}")
     try:
         with partial.open("x", encoding="utf-8") as stream:
