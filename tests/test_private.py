@@ -10,7 +10,7 @@ import pytest
 
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
-from core.publish.order import Order
+from core.publish.request import PublishRequest
 from core.workspace.paths import PARTS, Workspace
 from core.workspace.private import SHARED, keep_private
 from tests.command_line import make_data
@@ -90,8 +90,8 @@ def test_what_is_published_to_a_folder_of_ones_own_has_the_modes_of_ones_own(wor
     workspace.keep_private()
     for number, to in enumerate(("folder", "zip")):
         out = workspace.root.parent / f"out {number}"
-        published(workspace, run, Order("adapter", to=to, out=out))  # type: ignore[arg-type]
+        published(workspace, run, PublishRequest("adapter", to=to, out=out))  # type: ignore[arg-type]
         every = [path for path in (out, *out.rglob("*")) if path.is_file()]
         assert every and all(stat.S_IMODE(path.stat().st_mode) == 0o644 for path in every)
-    published(workspace, run, Order("adapter"))
+    published(workspace, run, PublishRequest("adapter"))
     assert not open_to_others(workspace.root / "published")

@@ -103,6 +103,7 @@ SET = {
     "TUNEBOARD_BROWSER": "`1`: the server opens a browser when it is up",
     "TUNEBOARD_ENGINE": "the module that does the heavy work; tests put a fast one in its place",
     "TUNEBOARD_SETUP": "`scripts/setup` tells itself that it holds the lock",
+    "TUNEBOARD_UMASK": "the person's own umask, for what is published to a folder of theirs",
     "COLUMNS": "uv breaks its sentences where the terminal ends: the last lines of a log would be halves",
     "GOMP_SPINCOUNT": "20000: waiting threads sleep early, so that a busy neighbour does not slow everything",
     "HF_DATASETS_CACHE": "prepared rows stay in the training's own folder",
