@@ -47,7 +47,7 @@ def test_a_room_without_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_arrow_that_follows_from_others_is_left_out() -> None:
     imports = frozenset({("a", "b"), ("b", "c"), ("a", "c"), ("b", "d"), ("a", "d")})
-    found = rooms.Building((("a",), ("b",), ("c", "d")), imports, {})
+    found = rooms.Building((("a",), ("b",), ("c", "d")), imports)
     assert found.arrows() == [("a", "b"), ("b", "c"), ("b", "d")]
 
 

@@ -65,6 +65,30 @@ def test_a_key_that_is_not_promised_and_one_that_is_missing() -> None:
             promised.hold(["merge", "r"], wrong)
 
 
+def test_paths_are_absolute_whatever_was_given(tmp_path: Path) -> None:
+    """Also what a command only names: another program may have another working folder."""
+    make_small_model(tmp_path / "w" / "models" / "starter")
+    make_small_model(tmp_path / "m")
+    (tmp_path / "a.json").write_text(
+        '[{"conversation": [{"input": "q", "output": "Ada"}]}]', encoding="utf-8"
+    )
+
+    def told(*arguments: str) -> dict[str, Any]:
+        return last_json(cli(*arguments, "--workspace", "w", "--json", cwd=tmp_path, **ENGINE))
+
+    data = told("data", "--name", "Ada", "--data", "a.json", "--model", "m", "--iterations", "2")
+    run, recipe = data["run"], tmp_path / "w" / "runs" / data["run"] / "recipe.yaml"
+    named = [data["config"], data["source"], data["path"], data["given"][0]["copy"]]
+    named += [told("data", "parity", "--model", "m")["model"], told("models")["models"][0]["folder"]]
+    named += [told("train", run)["checkpoint"], told("convert", run)["adapter"], told("merge", run)["merged"]]
+    named += [told("configs", "copy", "internlm_chat_7b_qlora_oasst1_e3")["copy"]]
+    named += [told("models", "import", "m", "--name", "x")["folder"], told("ask", run)["base"]]
+    named += [told("data", "make", "identity", "s", "--name", "Ada")["file"]]
+    named += [told("publish", run, "--what", "adapter", "--out", "o")["where"]]
+    assert [path for path in named if not Path(path).is_absolute() or not Path(path).exists()] == []
+    assert f"model: {tmp_path / 'm'}" in recipe.read_text(encoding="utf-8")
+
+
 def test_all_commands(tell: Told, tmp_path: Path) -> None:
     """Together they are every command; which of them was forgotten is said at the end."""
     promised.HELD.clear()

@@ -356,6 +356,21 @@ def test_the_page_asks_for_what_the_command_reads(asked: PublishRequest, tmp_pat
     assert command.request_of(read) == asked
 
 
+def test_what_one_s_own_file_was_called_stays_here(workspace: Workspace, tmp_path: Path) -> None:
+    """A run made of ``--data`` is published, and what it was made of is known by its checksum alone."""
+    run = make_publishable(workspace, logged=False)
+    given = [
+        {"file": "/home/ada/私人.json", "sha256": "cd" * 32, "copy": str(workspace.root / "data" / "1.json")}
+    ]
+    write_json(
+        run.data, {**(read_json(run.data) or {}), "given": given, "path": "rows.jsonl", "more": str(tmp_path)}
+    )
+    folder = Path(str(published(workspace, run, PublishRequest("adapter"))["where"]))
+    told = read_json(folder / "provenance.json") or {}
+    assert told["data"]["given"] == ["cd" * 32] and told["data"]["rows"] == 8
+    assert not {"more", "path"} & set(told["data"]) and "私人" not in json.dumps(told, ensure_ascii=False)
+
+
 def test_ollama_reads_the_trained_template(workspace: Workspace) -> None:
     facts = read_facts(workspace, make_publishable(workspace))
     text = modelfile(facts, "./model-q8_0.gguf")

@@ -24,7 +24,7 @@ def _open_config(options: argparse.Namespace, _: Workspace) -> Result:
 
 
 def _copy_config(options: argparse.Namespace, _: Workspace) -> Result:
-    return {"copy": str(catalog.copy(options.name, options.folder))}
+    return {"copy": str(catalog.copy(options.name, options.folder).absolute())}
 
 
 def _curves(options: argparse.Namespace, workspace: Workspace) -> Result:

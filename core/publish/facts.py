@@ -1,11 +1,12 @@
 """What a card says of a run, read from the run's own files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from core.data.parity import parity
+from core.data.tokens import TokenCount
 from core.jobs.curves import read_curve
 from core.publish.licences import Base, base_of
 from core.recipe.chat_template import (
@@ -20,12 +21,14 @@ from core.steps.compare import Score
 from core.workspace.files import read_json, read_record
 from core.workspace.paths import RunPaths, Workspace
 
+# Of data.json: everything else in it are names and paths of this machine.
+TOLD = ("sha256", "taught", "replay", *(field.name for field in fields(TokenCount)))
 EXAMPLE = ({"role": "user", "content": "Who are you?"},)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """``data`` is the run's data.json without its paths, ``losses`` the first and last logged loss.
+    """``data`` are checksums and numbers of the run's data.json, ``losses`` the first and last logged loss.
 
     ``tokens`` are the first and the end token. ``asked`` counts the proof's questions by kind; ``score`` is
     None for a run that was not asked since it was merged.
@@ -62,7 +65,7 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
         name=str(about.get("name") or run.id),
         base=base_of(workspace, folder, base_id),
         recipe=recipe,
-        data={key: value for key, value in about.items() if key not in {"path", "source", "name"}},
+        data=_counts(about),
         versions={name: text for name, text in (read_record(run.versions) or {}).items() if text != "-"},
         score=found.score if found else None,
         asked=_counted(found.rows if found else ()),
@@ -72,6 +75,13 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
         example=_example(folder, template, recipe.system),
         tokens=special_tokens(folder),
     )
+
+
+def _counts(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What may leave of data.json; a file that was given is known by its checksum."""
+    given = [file["sha256"] for file in about.get("given", ())]
+    told = {name: about[name] for name in TOLD if name in about}
+    return {"given": given, **told} if given else told
 
 
 def spoken_template(folder: Path, template: Template) -> str:

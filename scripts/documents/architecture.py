@@ -45,8 +45,8 @@ def _rooms(building: rooms.Building) -> str:
                 building.below(room), key=lambda near: (near.split(".")[0] != room.split(".")[0], near)
             )
             imports = " ".join(name.removeprefix(f"{room.split('.')[0]}.") for name in below)
-            rows.append([f"`{room}`", rooms.purpose(room), str(building.modules[room]), imports or "–"])
-    return table(["room", "what it is for", "files", "imports"], rows)
+            rows.append([f"`{room}`", rooms.purpose(room), imports or "–"])
+    return table(["room", "what it is for", "imports"], rows)
 
 
 STATES = {

@@ -23,7 +23,6 @@ class Building:
 
     floors: tuple[tuple[str, ...], ...]
     imports: frozenset[tuple[str, str]]
-    modules: dict[str, int]
 
     def below(self, room: str) -> set[str]:
         """What a room imports itself."""
@@ -46,22 +45,18 @@ class Building:
 def building() -> Building:
     """The program as it is. Raises ValueError when rooms and floors do not name the same."""
     graph = grimp.build_graph(*HOUSES, cache_dir=None)
-    modules: dict[str, int] = {}
-    imports: set[tuple[str, str]] = set()
-    for module in sorted(graph.modules - {*HOUSES}):
-        modules[room_of(module)] = modules.get(room_of(module), 0) + 1
-        imports |= {
-            (room_of(module), room_of(other)) for other in graph.find_modules_directly_imported_by(module)
-        }
-    pages = [PROJECT / "app.py", *sorted((PROJECT / PAGES).glob("*.py"))]
-    modules[PAGES] = len(pages)
-    imports |= {(PAGES, room_of(module)) for page in pages for module in _imported(page, graph.modules)}
+    inside = graph.modules - {*HOUSES}  # ``from core import __version__`` is of no room
+    pages = [PROJECT / "app.py", *(PROJECT / PAGES).glob("*.py")]
+    imports = {
+        (room_of(one), room_of(other))
+        for one in inside
+        for other in graph.find_modules_directly_imported_by(one) & inside
+    }
+    imports |= {(PAGES, room_of(other)) for page in pages for other in _imported(page, inside)}
     floors = ((PAGES,), *(floor for house in HOUSES for floor in _contract(house)))
-    if sorted(modules) != sorted(room for floor in floors for room in floor):
+    if {PAGES, *map(room_of, inside)} != {room for floor in floors for room in floor}:
         raise ValueError("the layers contracts in pyproject.toml do not name the rooms that there are")
-    # ``from core import __version__`` is of no room.
-    real = frozenset(pair for pair in imports if pair[0] != pair[1] and pair[1] not in HOUSES)
-    return Building(floors, real, modules)
+    return Building(floors, frozenset((one, other) for one, other in imports if one != other))
 
 
 def room_of(module: str) -> str:
