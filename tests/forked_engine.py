@@ -13,6 +13,7 @@ What a fork could not show as it is starts for real, by exec (:func:`reason_for_
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -26,9 +27,9 @@ THREADS_VARIABLE = "ENGINE_FORKS_THREADS"
 LENGTH_BYTES = 4
 # Tools that load no model: they would wait for what they do not need.
 LIGHT = {"download", "probe"}
-# XTuner and PEFT look for these packages while they are imported; the forks' parent has left them out, as a
-# training on a processor does, or has imported XTuner before Unsloth and torch's compiler could change it.
-IMPORTED_FIRST = ("deepspeed", "bitsandbytes", "unsloth", "\nacceleration = {", '\nacceleration = "')
+# XTuner and PEFT look for the first two while they are imported, and the forks' parent has left them out, as
+# a training on a processor does; Unsloth changes what is imported after it; what compiles is not alone.
+IMPORTED_FIRST = re.compile(r"""deepspeed|bitsandbytes|unsloth|compile['"]?\s*[=:]\s*['"](?!none)""")
 # What libraries read while they are imported. Not among them: what the fork sets anew, and
 # CUDA_VISIBLE_DEVICES, which CUDA reads at its first use.
 READ_AT_IMPORT = (
@@ -54,7 +55,8 @@ def reason_for_a_real_start(arguments: Sequence[str], environment: Mapping[str, 
         if environment.get("CUDA_VISIBLE_DEVICES") != "":
             return "a GPU may be used"
         text = Path(rest[0]).read_text(encoding="utf-8").lower() if Path(rest[0]).is_file() else ""
-        return next((name for name in IMPORTED_FIRST if name in text + " ".join(rest)), "")
+        found = IMPORTED_FIRST.search(" ".join([text, *rest]))
+        return found[0] if found else ""
     if tool == "convert" and (Path(rest[1]).is_dir() or _quantized(Path(rest[4]))):
         return "another import"
     return ""
