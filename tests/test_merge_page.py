@@ -210,6 +210,20 @@ def test_there_is_no_other_download(workspace: Workspace, address: str) -> None:
     assert response.status_code == 404 and "application/zip" not in response.headers["content-type"]
 
 
+def test_only_asking_for_the_size_of_a_download_reads_nothing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(workspace, "A", trained=True)
+    make_artefacts(run)
+    client = TestClient(Starlette(routes=download.routes("")))
+    whole = client.get("/" + download.address(run, "merged"))
+    monkeypatch.setattr(download.ZipStream, "__iter__", lambda _: pytest.fail("it was read"))
+    asked = client.head("/" + download.address(run, "merged"))
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers["content-length"] == str(len(whole.content))
+    assert asked.headers["content-disposition"] == whole.headers["content-disposition"]
+
+
 def test_a_download_of_what_was_not_made(workspace: Workspace) -> None:
     run = make_run(workspace, "A")
     with pytest.raises(MissingArtefact):

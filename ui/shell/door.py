@@ -1,8 +1,10 @@
 """What the server does once: its log, who may come in, and the address a person opens."""
 
 import getpass
+import importlib
 import logging
 import os
+import pkgutil
 import sys
 import threading
 import webbrowser
@@ -18,6 +20,7 @@ import uvicorn.config
 from streamlit import config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+import ui
 from core.cli.serve import ACCESS_VARIABLE, BROWSER_VARIABLE, PASSWORD_VARIABLE, PROXY_VARIABLE
 from core.errors import TuneboardError
 from core.wording import say
@@ -26,6 +29,7 @@ from ui.shell.access import Access, is_loopback
 
 LOG_BYTES = 1_000_000
 PAGE = Path(streamlit.__file__).parent / "static" / "index.html"
+ROUTER = "ui.shell.router"
 
 
 def access() -> Access:
@@ -91,6 +95,19 @@ def keep_log() -> None:
     logger.propagate = False
 
 
+def import_pages() -> None:
+    """Import what the pages import, one module after the other, before anybody can ask for a page.
+
+    Two sessions that are the first to import pandas, one of them through plotly, see half of it: Python breaks
+    the lock of modules that wait for each other (3.11), and says "partially initialized module".
+    """
+    for name in ("pandas", "plotly.graph_objects"):
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(ui.__path__, f"{ui.__name__}."):
+        if module.name != ROUTER:  # a script: it is run, for each page anew
+            importlib.import_module(module.name)
+
+
 def address(known: Access) -> str:
     """What a person opens, with the token."""
     host = config.get_option("server.address") or "127.0.0.1"
@@ -105,6 +122,7 @@ def greet(known: Access) -> object:
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
+        import_pages()
         url = address(known)
         port = config.get_option("server.port")
         print(f"\n{say('serve.ready', url=url, port=port, workspace=Workspace.of().root)}\n", flush=True)

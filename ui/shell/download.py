@@ -36,6 +36,8 @@ def send(request: Request) -> Response:
     name = f"{run.id}-{kind}"
     stream.add_path(str(folder), name)
     headers = {"Content-Disposition": _attachment(f"{name}.zip"), "Content-Length": str(len(stream))}
+    if request.method == "HEAD":  # a stream would be read to its end, and thrown away
+        return Response(media_type="application/zip", headers=headers)
     return StreamingResponse(stream, media_type="application/zip", headers=headers)
 
 
