@@ -7,7 +7,8 @@ from core.workspace.paths import PROJECT
 
 # Two sessions' threads: one page draws a table, the other a chart.
 VISITORS = """
-import threading
+import sys, threading
+from plotly import graph_objects as go
 wrong = []
 def visit(work):
     try:
@@ -18,7 +19,7 @@ def table():
     import pandas
     pandas.DataFrame({"a": [1]})
 def chart():
-    from plotly import graph_objects as go
+    while "pandas" not in sys.modules: pass
     go.Figure(go.Scatter(x=[1], y=[2]))
 threads = [threading.Thread(target=visit, args=(work,)) for work in (chart, table)]
 for thread in threads: thread.start()

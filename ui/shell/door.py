@@ -98,8 +98,8 @@ def keep_log() -> None:
 def import_pages() -> None:
     """Import what the pages import, one module after the other, before anybody can ask for a page.
 
-    Two sessions that are the first to import pandas, one of them through plotly, see half of it: Python breaks
-    the lock of modules that wait for each other (3.11), and says "partially initialized module".
+    Of two sessions that are the first, one imports pandas and the other draws with plotly, which takes what it
+    finds of pandas: "partially initialized module".
     """
     for name in ("pandas", "plotly.graph_objects"):
         importlib.import_module(name)
