@@ -98,8 +98,8 @@ def keep_log() -> None:
 def import_pages() -> None:
     """Import what the pages import, one module after the other, before anybody can ask for a page.
 
-    Of two sessions that are the first, one imports pandas and the other draws with plotly, which takes what it
-    finds of pandas: "partially initialized module".
+    Of two sessions that are the first, one imports pandas and the other draws with plotly, which takes what
+    it finds of pandas: "partially initialized module".
     """
     for name in ("pandas", "plotly.graph_objects"):
         importlib.import_module(name)
