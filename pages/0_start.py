@@ -13,7 +13,7 @@ from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
 from ui.runs.table import run_list
 from ui.shell.doctor import findings
-from ui.shell.frame import STARTING, Here, choose_run, open_page, shown_errors
+from ui.shell.frame import Here, choose_run, open_page, shown_errors, starting
 from ui.shell.text import language, t
 
 
@@ -45,7 +45,7 @@ def make(here: Here) -> None:
     started: list[RunPaths] = st.session_state.setdefault("started", [])
     if asked:
         with shown_errors():
-            with STARTING:
+            with starting():
                 run = on_its_way(started, name)
                 if run is None:
                     request = TuneRequest(name, language=None if spoken == "both" else spoken)

@@ -4,8 +4,9 @@ import getpass
 
 import streamlit as st
 
+from core.cli.requests import plan_again
 from core.jobs.grace import COMMAND_GRACE
-from core.jobs.job import JobPaths, read_spec
+from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
@@ -16,7 +17,7 @@ from ui.data.form import by_own_name, data_form
 from ui.data.panel import data_panel
 from ui.jobs.panel import is_live, show_failure, show_log, show_state, status_of
 from ui.models.table import models_section
-from ui.shell.frame import STARTING, choose_run, link_to, open_page, shown_errors
+from ui.shell.frame import choose_run, link_to, open_page, shown_errors, starting
 from ui.shell.text import language, t
 
 EVERY = 1.0
@@ -26,7 +27,7 @@ def make_data(workspace: Workspace) -> None:
     # Appended to before the next word to Streamlit: there the second press of a double click ends this run.
     started: list[tuple[TuneRequest, RunPaths]] = st.session_state.setdefault("data_started", [])
     if request := data_form(workspace):
-        with STARTING, by_own_name(workspace):
+        with starting(), by_own_name(workspace):
             run = next(
                 (run for known, run in started if known == request and is_live(status_of(run.job(DATA)))),
                 None,
@@ -69,7 +70,7 @@ def follow(workspace: Workspace, run: RunPaths) -> None:
         show_why(workspace, run)
         if st.button(t("page.data.try_again"), icon=":material/refresh:", type="primary", key="data_again"):
             with shown_errors():
-                launch(job, read_spec(job))
+                launch(job, plan_again(workspace, job))
             st.rerun()
 
     panel()

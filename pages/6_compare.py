@@ -26,7 +26,7 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
 
 def offer_proof(workspace: Workspace, run: RunPaths, found: Proof | None) -> None:
     """Ask all the questions: the chain does it by itself, a run made step by step is asked here."""
-    work = Work("ask", run.job("proof"), {step: run.job(step) for step in ("base", "ask")})
+    work = Work("ask", run.job(own.PROOF), {step: run.job(step) for step in ("base", "ask")})
     live = follow_unless_done(work)
     if not live and (found is None or found.stale):
         if st.button(t("page.compare.prove"), type="primary", icon=":material/fact_check:", key="prove"):
@@ -36,7 +36,8 @@ def offer_proof(workspace: Workspace, run: RunPaths, found: Proof | None) -> Non
 
 def ask_own(workspace: Workspace, run: RunPaths) -> None:
     st.subheader(t("page.compare.own"), anchor=False)
-    work = Work("ask", run.job("own"), {step: run.job(step) for step in ("base", "ask")})
+    parts = {"base": run.job(own.OWN_BASE), "ask": run.job(own.OWN_TUNED)}
+    work = Work("ask", run.job(own.OWN), parts)
     text = st.text_area(
         t("page.compare.own.label"), placeholder=t("page.compare.own.example"), key="own", max_chars=20_000
     )

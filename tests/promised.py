@@ -7,8 +7,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from core.__main__ import COMMANDS
 from core.cli.arguments import grouped
+from core.cli.parser import COMMANDS
 from core.workspace.paths import PROJECT
 
 HELD: set[str] = set()  # the commands whose output this process has seen

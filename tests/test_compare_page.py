@@ -156,6 +156,37 @@ def test_one_s_own_questions(run: RunPaths) -> None:
     assert f"I am {NAME}." in unescape(grid(page)) and read_json(run.result) is None
 
 
+def test_after_a_stopped_proof_ones_own_questions_are_asked(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both jobs' panels stand on the page then."""
+    end_job(run, "proof", Reason.stopped)
+    monkeypatch.setenv("FAKE_ENGINE_SECONDS", "3")
+    page = open_test_page("compare", run.id)
+    page.text_area(key="own").set_value("who are you?").run()
+    page.button(key="ask_own").click().run()
+    assert not page.exception and not page.error
+    assert {f"stop {run.id} own"} == {b.key for b in page.button if str(b.key).startswith("stop")}
+    assert wait(run.job("own"), timeout=TIMEOUT).state is State.finished, log(run, "own")
+
+
+def test_ones_own_questions_beside_a_running_proof(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_ENGINE_SECONDS", "3")
+    page = open_test_page("compare", run.id)
+    page.button(key="prove").click().run()
+    deadline = time.monotonic() + TIMEOUT
+    while not JobPaths(run.job("base")).tool.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    page.text_area(key="own").set_value("what else?").run()
+    page.button(key="ask_own").click().run()
+    assert not page.exception and not page.error
+    assert wait(run.job("own"), timeout=TIMEOUT).state is State.finished, log(run, "own")
+    assert wait(run.job("proof"), timeout=TIMEOUT).state is State.finished, log(run, "proof")
+    assert [pair.question for pair in own.read(run)] == ["what else?"]
+    assert "what else?" not in {row["question"] for row in read_json(run.result)["answers"]}
+
+
 def test_what_was_asked_before_stays(run: RunPaths) -> None:
     def line(*rows: tuple[str, str, str]) -> str:
         answers = [dict(zip(("question", "base", "tuned"), row, strict=True)) for row in rows]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from core.__main__ import COMMANDS
+from core.cli.parser import COMMANDS
 from core.workspace.paths import PROJECT, Workspace
 from scripts.documents.outputs import OUTPUTS
 from tests import promised

@@ -13,8 +13,8 @@ from string import Formatter
 import pytest
 
 from core import errors
-from core.__main__ import COMMANDS, HELP, parser
 from core.cli.arguments import COMPLAINTS
+from core.cli.parser import COMMANDS, HELP, parser
 from core.data.findings import KINDS
 from core.data.fixes import FIXES
 from core.data.formats.shapes import SHAPES
@@ -26,7 +26,7 @@ from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
 from core.wording import Language, say, sentences, terminal_language
 from core.workspace.paths import PROJECT
-from ui.publish.panel import PARTS
+from ui.publish.panel import SENDING
 
 LANGUAGES: tuple[Language, Language] = ("en", "zh")
 EN, ZH = (sentences(language) for language in LANGUAGES)
@@ -186,7 +186,19 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("state", {state.value for state in State} | {"none"}),
         (
             "stage",
-            {*COSTS, *IMPORT_COSTS, *PUBLISHING, *PARTS, *STEPS, "export", "checksums", "publish", "check"}
+            {
+                *COSTS,
+                *IMPORT_COSTS,
+                *PUBLISHING,
+                *SENDING,
+                *STEPS,
+                "gguf",
+                "shard",
+                "export",
+                "checksums",
+                "publish",
+                "check",
+            }
             - {DATA},
         ),
         ("finding", set(KINDS)),

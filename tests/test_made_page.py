@@ -212,10 +212,10 @@ def test_a_template_of_ones_own_choice(workspace: Workspace) -> None:
 def test_a_document_is_drafted_by_the_model_here(workspace: Workspace, place: SetPaths) -> None:
     file = workspace.root / "a b.txt"
     file.write_text("It opens at nine, every day but Monday.", encoding="utf-8")
-    from core.cli.data import plan
+    from core.cli.data import DocumentsRequest, plan
     from core.jobs.launch import launch
 
-    spec = plan(workspace, "data make documents", place.root.name, "--from", file)
+    spec = plan(workspace, DocumentsRequest(place.root.name, (file,)))
     launch(place.job, spec)
     status = wait(place.job, timeout=TIMEOUT)
     log = JobPaths(place.job).log.read_text(encoding="utf-8")

@@ -18,13 +18,13 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import MissingArtefact
 from core.jobs.ending import Reason
-from core.jobs.job import JobPaths
-from core.jobs.launch import wait
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, wait
 from core.jobs.status import State
 from core.steps import export
 from core.steps.export import Space
 from core.workspace.checksums import NAME, read_checksums, write_checksums
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.runs import end_job, make_run
@@ -96,7 +96,7 @@ def test_stopping(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None
     while not JobPaths(run.job("convert")).tool.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    press(page, "stop export")
+    press(page, f"stop {run.id} export")
     assert wait(run.job("export"), timeout=TIMEOUT).state is State.stopped
     assert wait(run.job("convert"), timeout=TIMEOUT).state is State.stopped
     page = open_test_page("merge", run.id)
@@ -183,6 +183,18 @@ def test_checksums_that_are_missing_are_computed_in_a_job(workspace: Workspace) 
     assert wait(run.job("checksums-merged"), timeout=TIMEOUT).state is State.finished
     assert all(artefact.checked for artefact in export.artefacts(run))
     assert not [b for b in open_test_page("merge", run.id).button if str(b.key).startswith("checksums")]
+
+
+def test_two_checksum_jobs_stand_side_by_side(workspace: Workspace) -> None:
+    run = make_run(workspace, "A", trained=True)
+    make_artefacts(run)
+    for kind, folder in (("adapter", run.adapter), ("merged", run.merged)):
+        (folder / NAME).unlink()
+        launch(run.job(f"checksums-{kind}"), JobSpec(("sleep", "100"), PROJECT))
+    page = open_test_page("merge", run.id)
+    assert not page.exception and not page.error
+    stops = {f"stop {run.id} checksums-{kind}" for kind in ("adapter", "merged")}
+    assert stops <= {str(button.key) for button in page.button}
 
 
 def test_the_download_is_the_folder(workspace: Workspace) -> None:

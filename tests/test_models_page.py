@@ -84,12 +84,13 @@ def test_a_download_is_followed_stopped_and_gone_on_with(
     page.button(key="model_import").click().run()
     paths = importing(workspace, "Some-Model")
     spec = read_spec(paths.job(IMPORT))
-    assert "org/Some-Model" in spec.command and "--hub=huggingface" in spec.command
+    asked = (spec.request or {})["asked"]["source"]
+    assert (asked["name"], asked["hub"]) == ("org/Some-Model", "huggingface")
     page.run()
     assert not page.exception and any("some-model" in text.value for text in page.markdown)
     page.button(key="model_import").click().run()  # as a double click does
     assert not page.exception and not page.error and len(imports(workspace)) == 1
-    page.button(key="stop import some-model").click().run()
+    page.button(key="stop .some-model.import import").click().run()
     assert wait(paths.job(IMPORT), timeout=TIMEOUT).state is State.stopped
     monkeypatch.setenv("FAKE_ENGINE_SECONDS", "0")
     page = open_models()

@@ -21,8 +21,9 @@ from core.errors import (
     NoPlaceForIt,
     NothingPersonal,
 )
+from core.jobs.request import as_record, of_record
 from core.jobs.status import State
-from core.publish import bundle, command, personal
+from core.publish import bundle, personal
 from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
 from core.publish.places import read_places
@@ -349,11 +350,8 @@ def test_small_things() -> None:
         PublishRequest("adapter", base="c/d", card=Path("/c.md"), dry_run=True),
     ],
 )
-def test_the_page_asks_for_what_the_command_reads(asked: PublishRequest, tmp_path: Path) -> None:
-    from core.__main__ import parser
-
-    read = parser().parse_args(["publish", *command.arguments(asked), "--", "RUN"])
-    assert command.request_of(read) == asked
+def test_what_the_page_asks_for_comes_back_whole(asked: PublishRequest) -> None:
+    assert of_record(PublishRequest, as_record(asked)) == asked
 
 
 def test_what_one_s_own_file_was_called_stays_here(workspace: Workspace, tmp_path: Path) -> None:

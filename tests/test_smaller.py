@@ -6,8 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.jobs.ending import Reason
-from core.jobs.job import read_spec
 from core.jobs.launch import wait
+from core.jobs.request import Call, read_request
 from core.jobs.status import State
 from core.machine import Gpu, Machine, Meters
 from core.models.folder import read_shape
@@ -121,7 +121,7 @@ def test_a_chain_goes_on_in_the_new_run(workspace: Workspace, monkeypatch: pytes
     assert no_errors(page)
     (new,) = [RunPaths(folder) for folder in workspace.run_folders() if folder != run.root]
     assert wait(new.job(CHAIN), timeout=60).state is State.finished
-    assert f"--run={new.id}" in read_spec(new.job(CHAIN)).command
+    assert read_request(Call, new.job(CHAIN)).run == new.id
     assert new.merged.exists() and new.result.exists() and not (run.merged.exists())
 
 

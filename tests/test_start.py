@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.cli.requests import plan_again
 from core.errors import QuantizedBase
 from core.jobs.job import JobPaths
-from core.jobs.launch import wait
+from core.jobs.launch import launch, wait
 from core.jobs.spark import spark
 from core.jobs.status import State, read_status
 from core.pipeline import chain
@@ -188,7 +189,7 @@ def test_a_chain_that_fails_between_its_steps_says_it_in_its_own_words(workspace
     shutil.rmtree(run.merged)
     shutil.rmtree(run.job("merge"))
     shutil.rmtree(run.adapter)
-    chain.go_on(run)
+    launch(run.job(CHAIN), plan_again(workspace, run.job(CHAIN)))
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     assert "adapter_model.safetensors" in open_test_page("start", run=run.id).error[0].value
 
@@ -315,19 +316,6 @@ def test_a_run_that_cannot_be_read_hides_none_of_the_others(workspace: Workspace
     page = open_test_page("start")
     assert not page.exception and not page.error
     assert run.id in [known.run for known in list_runs(workspace)] and len(page.dataframe[0].value) == 4
-
-
-def test_the_chains_command_is_a_list_that_says_everything(workspace: Workspace, tmp_path: Path) -> None:
-    run = RunPaths(workspace.runs / "20260101-000000-x")
-    spec = chain.plan(workspace, run, TuneRequest("-n 'x'\"; rm"), "me", "zh")
-    assert "--name=-n 'x'\"; rm" in spec.command and f"--run={run.id}" in spec.command
-    assert not [part for part in spec.command if part.startswith(("--data", "--model", "--language"))]
-    assert spec.env["TUNEBOARD_LANG"] == "zh"
-    request = TuneRequest("x", data=tmp_path, model="m", replay=False, iterations=3, language="zh")
-    command = chain.plan(workspace, run, request, "me", "en").command
-    assert {f"--data={tmp_path}", "--model=m", "--no-replay", "--iterations=3", "--language=zh"} < set(
-        command
-    )
 
 
 @pytest.mark.parametrize(("language", "asked"), [("zh", {"zh"}), ("en", {"en"}), (None, {"zh", "en"})])

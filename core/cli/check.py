@@ -4,34 +4,35 @@ import argparse
 from pathlib import Path
 
 from core.cli.arguments import MOST_TOKENS, whole_number
-from core.cli.room import Commands, Options, Result
-from core.cli.terminal import progress
+from core.cli.room import Commands, Options, Result, Task
 from core.data.formats.shapes import FORMATS
 from core.data.opening import open_data, reading_of
 from core.models.folder import find_model
+from core.pace import Progress
 from core.pipeline.tune import ready_tokenizer
 from core.recipe.recipe import Recipe
+from core.steps.check_request import CheckRequest
 from core.wording import say
 from core.workspace.paths import Workspace, cache_of
 
 READ = ("--format", "--column")
 
 
-def _check(options: argparse.Namespace, workspace: Workspace) -> Result:
+def _asked(options: argparse.Namespace) -> CheckRequest:
+    template = None if options.template == "auto" else options.template
+    reading = reading_of(options.format, options.column)
+    return CheckRequest(options.file, options.model, options.max_length, template, reading)
+
+
+def _check(workspace: Workspace, _: str, request: CheckRequest, shown: Progress) -> Result:
     from core.steps import check  # its libraries take a tenth of a second, which no other command needs
 
-    reading = reading_of(options.format, options.column)
-    template = None if options.template == "auto" else options.template
-    request = check.CheckRequest(options.file, options.model, options.max_length, template, reading)
-    find_model(workspace, options.model)
-    open_data(request.file, cache_of(workspace), reading)  # what is wrong with the question is said at once
-    with progress(options.kind) as shown:
-        ready_tokenizer(workspace, options.model, shown)
-        shown.stage("check")
-        opened, report = check.run(workspace, request, shown.update)
-        shown.say(
-            "check.about", path=options.file, format=say(f"format.{report.format}"), reason=opened.reason
-        )
+    find_model(workspace, request.model)
+    open_data(request.file, cache_of(workspace), request.reading)  # what is wrong with it is said at once
+    ready_tokenizer(workspace, request.model, shown)
+    shown.stage("check")
+    opened, report = check.run(workspace, request, shown.update)
+    shown.say("check.about", path=request.file, format=say(f"format.{report.format}"), reason=opened.reason)
     return report.as_json()
 
 
@@ -46,5 +47,8 @@ OPTIONS: Options = {
     "FILE": {"type": Path, "metavar": "FILE"},
 }
 COMMANDS: Commands = {
-    "data check": (_check, ("FILE", "--model", "--max-length", "--template", *READ)),
+    "data check": (
+        Task(CheckRequest, _asked, _check),
+        ("FILE", "--model", "--max-length", "--template", *READ),
+    ),
 }

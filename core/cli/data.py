@@ -2,19 +2,23 @@
 step. Each returns what ``--json`` prints."""
 
 import argparse
+import os
+from dataclasses import dataclass
 from getpass import getpass
 from pathlib import Path
 from typing import Any
 
+from pydantic import with_config
+
 from core.chat.document_questions import local_endpoint, make_drafts
-from core.chat.endpoint import endpoint
+from core.chat.endpoint import KEY_VARIABLE, endpoint
 from core.cli.arguments import Decimal, whole_number
-from core.cli.room import Commands, Options, Result
+from core.cli.room import Commands, Options, Result, Task
 from core.cli.terminal import progress
 from core.data import drafts, making, versions
 from core.data.conversations import Conversation
 from core.data.documents import Passage, read_passages
-from core.data.identity import LANGUAGES
+from core.data.identity import LANGUAGES, IdentityLanguage
 from core.data.opening import read_conversations
 from core.data.parity import parity
 from core.data.personas import (
@@ -29,19 +33,52 @@ from core.data.sets import SetPaths, place_of
 from core.data.versions import Version, make_set, open_set, read_set, rows_of
 from core.errors import InvalidOption
 from core.jobs.job import JobSpec
+from core.pace import Progress
 from core.pipeline.tune import ready_model
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import replay
 from core.steps.data import REPLAY_TOKENS
-from core.steps.step import module_job
-from core.wording import say, spoken_language
+from core.steps.step import call_job
+from core.wording import say
 from core.workspace.files import read_json
 from core.workspace.paths import Workspace
 
 MOST_ROWS = 10_000_000
+PER_PASSAGE, SEED = 3, 42
 HELP = "scripts/run data make documents --help"
 # Four fifths replay is what core.data.mix measured; a tenth is the usual part to hold back.
 REPLAY_SHARE, HELD_BACK_SHARE = 0.8, 0.1
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class DocumentsRequest:
+    """Questions about documents for a data set: asked by a model here, None for the starter, or by one at an
+    ``endpoint``. ``per_passage``: how many to each passage."""
+
+    set: str
+    files: tuple[Path, ...]
+    model: str | None = None
+    endpoint: str = ""
+    endpoint_model: str = ""
+    per_passage: int = PER_PASSAGE
+    language: IdentityLanguage | None = None
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class ReplayRequest:
+    """A model's own answers for a data set: to ``questions``, a file, or the shipped ones; ``count`` of them,
+    or as many as make up ``share`` of all rows. ``tokens`` is an answer's longest length."""
+
+    set: str
+    model: str | None = None
+    share: float | None = None
+    count: int | None = None
+    questions: Path | None = None
+    tokens: int = REPLAY_TOKENS
+    system: str = ""
+    seed: int = SEED
 
 
 def _parity(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -63,24 +100,35 @@ def _identity(options: argparse.Namespace, workspace: Workspace) -> Result:
     return said(place, making.grow(place, made, "identity", settings))
 
 
-def _documents(options: argparse.Namespace, workspace: Workspace) -> Result:
+def _documents_request(options: argparse.Namespace) -> DocumentsRequest:
+    """Raises InvalidOption."""
     if options.endpoint and not options.endpoint_model:
         raise InvalidOption(message=say("cli.wrong.required", names="--endpoint-model"), help=HELP)
-    named = place_of(workspace, options.set)
-    passages = [passage for file in getattr(options, "from") for passage in _passages(named, Path(file))]
-    place = make_set(workspace, options.set)
-    asking = (options.per_passage, options.language)
-    with progress(options.kind) as shown:
-        if options.endpoint:
-            key = getpass(say("endpoint.ask_key")) if options.ask_key else None
-            where = endpoint(options.endpoint, options.endpoint_model, key)
-            shown.stage("base")
-            new = make_drafts(place, passages, where, where.model, *asking, shown.update)
-        else:
-            model = ready_model(workspace, options.model, shown)
-            shown.stage("base")
-            with local_endpoint(workspace, model) as where:
-                new = make_drafts(place, passages, where, model.folder.name, *asking, shown.update)
+    files = tuple(Path(file) for file in getattr(options, "from"))
+    given = (options.model, options.endpoint or "", options.endpoint_model or "", options.per_passage)
+    return DocumentsRequest(options.set, files, *given, options.language)
+
+
+def _ask_key(options: argparse.Namespace, _: Workspace) -> None:
+    """A key typed at a terminal stands where this process looks for one, and nowhere else."""
+    if options.endpoint and options.ask_key:
+        os.environ[KEY_VARIABLE] = getpass(say("endpoint.ask_key"))
+
+
+def _documents(workspace: Workspace, _: str, request: DocumentsRequest, shown: Progress) -> Result:
+    named = place_of(workspace, request.set)
+    passages = [passage for file in request.files for passage in _passages(named, file)]
+    place = make_set(workspace, request.set)
+    asking = (request.per_passage, request.language)
+    if request.endpoint:
+        where = endpoint(request.endpoint, request.endpoint_model, None)
+        shown.stage("base")
+        new = make_drafts(place, passages, where, where.model, *asking, shown.update)
+    else:
+        model = ready_model(workspace, request.model, shown)
+        shown.stage("base")
+        with local_endpoint(workspace, model) as where:
+            new = make_drafts(place, passages, where, model.folder.name, *asking, shown.update)
     found = drafts.read_drafts(place)
     waiting = sum(draft.state == "new" for draft in found)
     return {"set": read_set(place).name, "passages": len(passages), "new": new, "waiting": waiting}
@@ -98,18 +146,22 @@ def _take(options: argparse.Namespace, workspace: Workspace) -> Result:
     return said(place, making.take_accepted(place))
 
 
-def _replay(options: argparse.Namespace, workspace: Workspace) -> Result:
-    place = open_set(workspace, options.set)
-    own = replay.read_questions(options.questions) if options.questions else []
+def _replay_request(options: argparse.Namespace) -> ReplayRequest:
+    given = (options.model, options.share, options.count, options.questions, options.tokens, options.system)
+    return ReplayRequest(options.set, *given, options.seed)
+
+
+def _replay(workspace: Workspace, _: str, request: ReplayRequest, shown: Progress) -> Result:
+    place = open_set(workspace, request.set)
+    own = replay.read_questions(request.questions) if request.questions else []
     rows = rows_of(place)
     most = len(own) or sum(map(len, replay_bank().values()))
-    count = options.count or min(most, replay.wanted(len(rows), options.share or REPLAY_SHARE))
-    asked = replay.questions(rows, count, options.seed, own)
-    with progress(options.kind) as shown:
-        model = ready_model(workspace, options.model, shown)
-        shown.stage("base")
-        made = replay.answers(workspace, place, model, asked, options.tokens, options.system, shown.update)
-    settings = _settings(options, "count", "share", "tokens", "system", "seed")
+    count = request.count or min(most, replay.wanted(len(rows), request.share or REPLAY_SHARE))
+    asked = replay.questions(rows, count, request.seed, own)
+    model = ready_model(workspace, request.model, shown)
+    shown.stage("base")
+    made = replay.answers(workspace, place, model, asked, request.tokens, request.system, shown.update)
+    settings = _settings(request, "count", "share", "tokens", "system", "seed")
     settings["model"] = model.folder.name
     return said(place, making.grow(place, made, "replay", settings))
 
@@ -152,11 +204,10 @@ def _undo(options: argparse.Namespace, workspace: Workspace) -> Result:
     return said(place, made.current)
 
 
-def plan(workspace: Workspace, command: str, name: str, *arguments: str | Path) -> JobSpec:
-    """The job that makes something for the data set ``name``; its commands are this module's."""
-    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
-    options = (command, name, f"--workspace={workspace.root}", "--json", *arguments)
-    return module_job("core", *options, env=env)
+def plan(workspace: Workspace, request: DocumentsRequest | ReplayRequest) -> JobSpec:
+    """The job that makes something for the data set that ``request`` names."""
+    command = "data make documents" if isinstance(request, DocumentsRequest) else "data make replay"
+    return call_job(place_of(workspace, request.set).job, command, workspace.root, request)
 
 
 def said(place: SetPaths, version: Version | None) -> Result:
@@ -173,7 +224,7 @@ def said(place: SetPaths, version: Version | None) -> Result:
     }
 
 
-def _settings(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+def _settings(options: object, *names: str) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names if getattr(options, name)}
 
 
@@ -208,7 +259,7 @@ OPTIONS: Options = {
     "--endpoint": {"metavar": "URL"},
     "--endpoint-model": {"metavar": "NAME"},
     "--ask-key": {"action": "store_true"},
-    "--per-passage": {"type": whole_number(1, 20), "default": 3, "metavar": "N"},
+    "--per-passage": {"type": whole_number(1, 20), "default": PER_PASSAGE, "metavar": "N"},
     "--all": {"action": "store_true"},
     "--questions": {"type": Path, "metavar": "FILE"},
     "--count": {"type": whole_number(1, 100_000), "metavar": "N"},
@@ -225,12 +276,12 @@ COMMANDS: Commands = {
         (*SET, "--name", "--persona", "--role", "--language", "--paraphrases", "--turns", "--seed"),
     ),
     "data make documents": (
-        _documents,
+        Task(DocumentsRequest, _documents_request, _documents, first=_ask_key),
         (*SET, "--from", "--model", *ENDPOINT, "--per-passage", "--language"),
     ),
     "data make take": (_take, (*SET, "--all")),
     "data make replay": (
-        _replay,
+        Task(ReplayRequest, _replay_request, _replay),
         (*SET, "--model", "--share", "--count", "--questions", "--tokens", "--system", "--seed"),
     ),
     "data make mix": (_mix, (*SET, "--from", "--weight", "--rows", "--seed")),

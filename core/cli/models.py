@@ -2,10 +2,11 @@
 
 import argparse
 
-from core.cli.room import Commands, Options, Result
-from core.cli.terminal import progress
+from core.cli.room import Commands, Options, Result, Task
 from core.model_store import importing, users
+from core.model_store.importing import ImportRequest
 from core.models.hubs import HUBS, source_of
+from core.pace import Progress
 from core.workspace.paths import Workspace
 
 
@@ -13,10 +14,12 @@ def _models(_: argparse.Namespace, workspace: Workspace) -> Result:
     return {"models": [model.as_json() for model in importing.list_models(workspace)]}
 
 
-def _import_model(options: argparse.Namespace, workspace: Workspace) -> Result:
-    source = source_of(options.source, options.hub, options.revision)
-    with progress(options.kind) as shown:
-        return importing.take_in(workspace, source, options.name, options.copy, shown)
+def _import_request(options: argparse.Namespace) -> ImportRequest:
+    return ImportRequest(source_of(options.source, options.hub, options.revision), options.name, options.copy)
+
+
+def _import_model(workspace: Workspace, _: str, request: ImportRequest, shown: Progress) -> Result:
+    return importing.take_in(workspace, request, shown)
 
 
 def _delete_model(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -34,6 +37,9 @@ OPTIONS: Options = {
 }
 COMMANDS: Commands = {
     "models": (_models, ()),
-    "models import": (_import_model, ("SOURCE", "--as", "--hub", "--revision", "--copy")),
+    "models import": (
+        Task(ImportRequest, _import_request, _import_model),
+        ("SOURCE", "--as", "--hub", "--revision", "--copy"),
+    ),
     "models delete": (_delete_model, ("MODEL_NAME", "--even-if-used")),
 }

@@ -2,8 +2,11 @@
 
 import argparse
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from core.cli.terminal import progress
+from core.pace import Progress
 from core.workspace.paths import Workspace
 
 # The version of what ``--json`` prints: raised when a key is taken away or means something else (see docs).
@@ -15,3 +18,28 @@ Command = Callable[[argparse.Namespace, Workspace], Result]
 Commands = Mapping[str, tuple[Command, tuple[str, ...]]]
 # By option: what argparse's ``add_argument`` takes.
 Options = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A command that a page can start as a job as well: both say what they want as one dataclass.
+
+    ``kind`` is that dataclass, ``asked`` reads it from the command line's options, ``do`` does it, with the
+    id of the run it is about, empty for none. ``first`` is what only somebody at a terminal can do before.
+    """
+
+    kind: type[Any]
+    asked: Callable[[argparse.Namespace], Any]
+    do: Callable[[Workspace, str, Any, Progress], Result]
+    first: Callable[[argparse.Namespace, Workspace], None] = lambda *_: None
+
+    def __call__(self, options: argparse.Namespace, workspace: Workspace) -> Result:
+        request = self.asked(options)
+        self.first(options, workspace)
+        with progress(options.kind) as shown:
+            return self.do(workspace, run_of(options), request, shown)
+
+
+def run_of(options: argparse.Namespace) -> str:
+    """The run that a command is about; empty where it names none."""
+    return getattr(options, "run", None) or ""

@@ -5,21 +5,26 @@ from pathlib import Path
 
 from core.cli import check
 from core.cli.arguments import MOST_ITERATIONS, whole_number
-from core.cli.room import Commands, Options, Result
+from core.cli.room import Commands, Options, Result, Task
 from core.cli.terminal import progress
 from core.data.identity import LANGUAGES
 from core.data.opening import reading_of
 from core.doctor import report
+from core.pace import Progress
 from core.pipeline import tune
 from core.pipeline.tune import TuneRequest
 from core.publish import command as publishing
+from core.publish.publish import publish
+from core.publish.request import PublishRequest
 from core.recipe.templates import TEMPLATES
 from core.runs import list_runs
+from core.steps.export import ExportRequest
+from core.steps.own import AskRequest
 from core.workspace.files import read_json
 from core.workspace.paths import Workspace
 
 
-def _wish(options: argparse.Namespace) -> TuneRequest:
+def _tune_request(options: argparse.Namespace) -> TuneRequest:
     return TuneRequest(
         name=options.name,
         data=options.data,
@@ -36,17 +41,13 @@ def _wish(options: argparse.Namespace) -> TuneRequest:
     )
 
 
-def _tune(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run) if options.run else None
-    with progress(options.kind) as shown:
-        return tune.tune(workspace, _wish(options), shown, run)
+def _tune(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
+    return tune.tune(workspace, request, shown, workspace.run(run) if run else None)
 
 
-def _data(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run) if options.run else None
-    with progress(options.kind) as shown:
-        run = tune.make_data(workspace, _wish(options), shown, run)
-    return {"run": run.id, "config": str(run.config), **(read_json(run.data) or {})}
+def _data(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
+    made = tune.make_data(workspace, request, shown, workspace.run(run) if run else None)
+    return {"run": made.id, "config": str(made.config), **(read_json(made.data) or {})}
 
 
 def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -68,23 +69,21 @@ def _merge(options: argparse.Namespace, workspace: Workspace) -> Result:
         return {"run": run.id, "merged": str(tune.run_merge(run, shown))}
 
 
-def _export(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run)
-    with progress(options.kind) as shown:
-        adapter = tune.run_convert(run, shown)
-        return {"run": run.id, "adapter": str(adapter), "merged": str(tune.run_merge(run, shown))}
+def _export(workspace: Workspace, run: str, _: ExportRequest, shown: Progress) -> Result:
+    paths = workspace.run(run)
+    adapter = tune.run_convert(paths, shown)
+    return {"run": paths.id, "adapter": str(adapter), "merged": str(tune.run_merge(paths, shown))}
 
 
-def _ask(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run)
-    with progress(options.kind) as shown:
-        if options.question:
-            return tune.ask_both(workspace, run, options.question, shown)
-        return tune.run_compare(workspace, run, shown)
+def _ask(workspace: Workspace, run: str, request: AskRequest, shown: Progress) -> Result:
+    paths = workspace.run(run)
+    if request.questions:
+        return tune.ask_both(workspace, paths, list(request.questions), shown)
+    return tune.run_compare(workspace, paths, shown)
 
 
-def _publish(options: argparse.Namespace, workspace: Workspace) -> Result:
-    return publishing.run(options, workspace, lambda: progress(options.kind))
+def _publish(workspace: Workspace, run: str, request: PublishRequest, shown: Progress) -> Result:
+    return publish(workspace, workspace.run(run), request, shown)
 
 
 def _runs(_: argparse.Namespace, workspace: Workspace) -> Result:
@@ -117,14 +116,17 @@ MAKE = (
     *("--language", "--template", "--template-reason"),
 )
 COMMANDS: Commands = {
-    "tune": (_tune, (*MAKE, "--run", "--restart")),
-    "data": (_data, (*MAKE, "--run")),
+    "tune": (Task(TuneRequest, _tune_request, _tune), (*MAKE, "--run", "--restart")),
+    "data": (Task(TuneRequest, _tune_request, _data), (*MAKE, "--run")),
     "train": (_train, ("RUN", "--restart")),
     "convert": (_convert, ("RUN",)),
     "merge": (_merge, ("RUN",)),
-    "export": (_export, ("RUN",)),
-    "ask": (_ask, ("RUN", "QUESTION")),
-    "publish": (_publish, ("RUN", *publishing.OPTIONS)),
+    "export": (Task(ExportRequest, lambda _: ExportRequest(), _export), ("RUN",)),
+    "ask": (Task(AskRequest, lambda options: AskRequest(tuple(options.question)), _ask), ("RUN", "QUESTION")),
+    "publish": (
+        Task(PublishRequest, publishing.request_of, _publish, first=publishing.take_token),
+        ("RUN", *publishing.OPTIONS),
+    ),
     "runs": (_runs, ()),
     "doctor": (_doctor, ()),
 }

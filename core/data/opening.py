@@ -6,6 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pydantic import with_config
+
 from core.data.complaints import complaint
 from core.data.conversations import Conversation
 from core.data.findings import KINDS, Finding
@@ -24,6 +26,7 @@ LOOKED, LOOKED_FURTHER = 200, 50
 BLOCK = 2048
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class Reading:
     """What a person said about a file: its format and which column is what; nothing to have it detected."""
@@ -34,12 +37,6 @@ class Reading:
     @property
     def mapping(self) -> dict[str, str]:
         return dict(self.columns)
-
-    @property
-    def options(self) -> list[str]:
-        """The same as the command line says it."""
-        chosen = [f"--format={self.format}"] if self.format else []
-        return chosen + [f"--column={role}={column}" for role, column in self.columns]
 
 
 @dataclass(frozen=True)

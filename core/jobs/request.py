@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError, with_config
 from core.errors import DamagedFile, NoSuchJob
 from core.jobs.job import JobPaths
 
+# ``python -m core --job FOLDER`` does what the folder's request.json asks for; it is no option for people.
+JOB = "--job"
 Request = TypeVar("Request")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from pydantic import with_config
 
 from core.errors import ModelExists, TuneboardError
 from core.jobs.job import JobSpec
@@ -16,8 +17,8 @@ from core.models.hubs import Source
 from core.pace import Progress
 from core.recipe.templates import template_for
 from core.steps import download, import_model, watch
-from core.steps.step import module_job, run_job
-from core.wording import say, spoken_language
+from core.steps.step import call_job, run_job
+from core.wording import say
 from core.workspace.files import read_json, read_record, write_json
 from core.workspace.paths import ImportPaths, Workspace, importing, make_folder
 
@@ -48,9 +49,18 @@ class Listed:
         return asdict(self)
 
 
-def take_in(
-    workspace: Workspace, source: Source, name: str | None, copy: bool, progress: Progress
-) -> dict[str, Any]:
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class ImportRequest:
+    """A model to be taken in: ``name`` is what it is called here, None for its own; with ``copy`` the weights
+    of a folder are copied, not linked."""
+
+    source: Source
+    name: str | None = None
+    copy: bool = False
+
+
+def take_in(workspace: Workspace, request: ImportRequest, progress: Progress) -> dict[str, Any]:
     """Take a model in; what was downloaded before is not downloaded again, and a model that is there from
     the same source is left as it is. Returns what ``--json`` prints.
 
@@ -58,11 +68,12 @@ def take_in(
     StepStopped.
     """
     workspace.prepare()
-    paths = place_of(workspace, source, name)
+    source = request.source
+    paths = place_of(workspace, source, request.name)
     make_folder(paths.root, exist_ok=True)
     with FileLock(paths.lock):
         if not _is_there(workspace, paths, source):
-            _run(paths, source, copy, progress)
+            _run(paths, source, request.copy, progress)
     done = read_json(paths.origin) or {}
     return {**listed(paths.model).as_json(), "source": done["source"], "how": done["how"]}
 
@@ -74,16 +85,11 @@ def place_of(workspace: Workspace, source: Source, name: str | None) -> ImportPa
     return paths
 
 
-def plan(workspace: Workspace, source: Source, name: str | None, copy: bool) -> tuple[ImportPaths, JobSpec]:
+def plan(workspace: Workspace, request: ImportRequest) -> tuple[ImportPaths, JobSpec]:
     """The job that imports, as a page starts it. Raises ModelExists, NotWritable."""
     workspace.prepare()
-    paths = place_of(workspace, source, name)
-    options = [f"--workspace={workspace.root}", "--json", f"--name={name or source.title}"]
-    options += [f"--hub={source.hub}"] if source.hub else []
-    options += [f"--revision={source.revision}"] if source.revision else []
-    options += ["--copy"] if copy else []
-    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
-    return paths, module_job("core", "models", "import", *options, "--", source.name, env=env)
+    paths = place_of(workspace, request.source, request.name)
+    return paths, call_job(paths.job(IMPORT), "models import", workspace.root, request)
 
 
 def list_models(workspace: Workspace) -> list[Listed]:

@@ -76,7 +76,21 @@ def _asked(job: Path) -> Iterator[str]:
         yield str(word).removeprefix(MODEL)
         if str(word).startswith(MODEL):
             yield slug(str(word).removeprefix(MODEL))
-    yield from map(str, (read_record(job / "request.json") or {}).values())
+    yield from _words(read_record(JobPaths(job).request))
+
+
+def _words(found: object, key: str = "") -> Iterator[str]:
+    """Every path in a value of JSON, and what stands under ``model``; other words name no model."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            yield from _words(value, name)
+    elif isinstance(found, list):
+        for value in found:
+            yield from _words(value, key)
+    elif isinstance(found, str) and key == "model":
+        yield from (found, slug(found))
+    elif isinstance(found, str) and "/" in found:
+        yield found
 
 
 def _names(text: str, model: Path) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from pydantic import with_config
+
 from core.errors import NoSuchSource, NotAModel
 from core.wording import say
 
@@ -32,6 +34,7 @@ _SAFETENSORS = re.compile(r"(?!consolidated|adapter)[\w.-]+\.safetensors(\.index
 _PICKLES = re.compile(r"pytorch_model[\w.-]*\.bin(\.index\.json)?", re.ASCII)
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class Source:
     """Where a model comes from: ``name`` on a hub at a branch, tag or commit, or a folder without a hub."""

@@ -4,17 +4,16 @@ The run's folder is made first, and the job in it is ``core tune --run RUN``: wh
 knows what was asked for, how far it is, and how to go on after it was stopped or lost.
 """
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from core.errors import StepFailed, TuneboardError
 from core.jobs.explain import explain
 from core.jobs.grace import COMMAND_GRACE
-from core.jobs.job import JobPaths, JobSpec, read_spec
+from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
@@ -23,9 +22,9 @@ from core.pace import COSTS, Clock
 from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_of
 from core.runs import CHAIN, DATA, rename
 from core.steps import data, watch
-from core.steps.step import LOG_LINES, check_space
+from core.steps.step import LOG_LINES, call_job, check_space
 from core.wording import say
-from core.workspace.paths import PROJECT, RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def start(workspace: Workspace, request: TuneRequest, by: str, language: str) ->
 def start_data(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:
     """Make the run and only its data, recipe and config. Raises as :func:`start` does."""
     run = _new_run(workspace, request)
-    launch(run.job(DATA), plan(workspace, run, request, by, language, "data"))
+    launch(run.job(DATA), plan(workspace, run, request, by, language, DATA))
     return run
 
 
@@ -84,48 +83,12 @@ def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
 
 
 def plan(
-    workspace: Workspace, run: RunPaths, request: TuneRequest, by: str, language: str, command: str = "tune"
+    workspace: Workspace, run: RunPaths, request: TuneRequest, by: str, language: str, job: str = CHAIN
 ) -> JobSpec:
-    """The job that makes ``request`` come true in ``run``; with ``data`` only what comes before training."""
-    options = [
-        f"--workspace={workspace.root}",
-        f"--run={run.id}",
-        f"--name={request.name}",
-        f"--seed={request.seed}",
-    ]
-    optional = {
-        "data": request.data,
-        "model": request.model,
-        "iterations": request.iterations,
-        "system": request.system or None,
-        "language": request.language,
-        "template": None if request.template == "auto" else request.template,
-        "template-reason": request.template_reason or None,
-    }
-    options += [f"--{name}={value}" for name, value in optional.items() if value is not None]
-    options += request.reading.options
-    if not request.replay:
-        options.append("--no-replay")
-    return JobSpec(
-        command=(sys.executable, "-m", "core", command, *options),
-        cwd=PROJECT,
-        env={"TUNEBOARD_LANG": language, "PYTHONIOENCODING": "utf-8"},
-        asked_by=by,
-        asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def go_on(run: RunPaths) -> None:
-    """Start a stopped, failed or lost chain again: it keeps what was made. Raises NoSuchJob, JobRunning."""
-    launch(run.job(CHAIN), read_spec(run.job(CHAIN)))
-
-
-def go_on_as(run: RunPaths, other: RunPaths) -> None:
-    """Start the chain of ``run`` in another run, which has data and recipe of its own already. Raises
-    NoSuchJob, JobNotStarted."""
-    spec = read_spec(run.job(CHAIN))
-    command = (f"--run={other.id}" if part == f"--run={run.id}" else part for part in spec.command)
-    launch(other.job(CHAIN), replace(spec, command=tuple(command)))
+    """The job that makes ``request`` come true in ``run``; as its job ``data`` only up to its config."""
+    command = "data" if job == DATA else "tune"
+    spec = call_job(run.job(job), command, workspace.root, request, run.id)
+    return replace(spec, asked_by=by, env={**spec.env, "TUNEBOARD_LANG": language})
 
 
 def halt(run: RunPaths, by: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
 from core.data.opening import Reading
@@ -19,6 +20,7 @@ from core.steps import answer, compare, convert, data, merge, train
 from core.steps.answer import AnswerCache, Ask, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
+from core.steps.own import OWN_BASE, OWN_TUNED
 from core.steps.step import check_space, engine_job, run_job
 from core.steps.watch import trained
 from core.workspace.files import write_json
@@ -30,6 +32,7 @@ NEEDED_BYTES = 1_200_000_000
 OWN_TOKENS = 128
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class TuneRequest:
     """What is asked for: whose assistant, from which data, on which model. With ``restart`` a run that was
@@ -236,8 +239,8 @@ def ask_both(workspace: Workspace, run: RunPaths, questions: list[str], progress
     prompt_format, asks = prompt_format_of(recipe), [Ask(question, OWN_TOKENS) for question in questions]
     progress.stage("ask")
     before = AnswerCache(workspace, base, prompt_format).ask(
-        run.job("base"), asks, recipe.device, progress.update
+        run.job(OWN_BASE), asks, recipe.device, progress.update
     )
-    after = answer.ask(run.job("ask"), merged, prompt_format, asks, recipe.device, progress.update)
+    after = answer.ask(run.job(OWN_TUNED), merged, prompt_format, asks, recipe.device, progress.update)
     rows = [{"question": q, "base": before[q].text, "tuned": after[q].text} for q in questions]
     return {"run": run.id, "answers": rows}

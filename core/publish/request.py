@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pydantic import with_config
+
 from core.errors import InvalidOption
 from core.publish.licences import is_hub_id
 from core.wording import say
@@ -25,6 +27,7 @@ _UNITS = {"MB": 10**6, "GB": 10**9}
 LEAST_SHARD = 10**6
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class PublishRequest:
     """``out`` is where a folder or zip goes, ``repo`` OWNER/NAME on a hub, ``base`` the base model's own.

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +14,22 @@ from core.data.checking.report import Report
 from core.data.checking.texts import TemplateTokens, template_tokens
 from core.data.formats.reading import Format
 from core.data.formats.shapes import FORMATS
-from core.data.opening import Opened, Reading, open_data
+from core.data.opening import Opened, open_data
 from core.data.reading.keeping import forget_old
 from core.errors import NotAModel
 from core.jobs.job import JobSpec
+from core.jobs.request import as_record
 from core.models.folder import chat_template_of, find_model, model_type_of
-from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES, template_for
-from core.steps.step import module_job
-from core.wording import say, spoken_language
+from core.steps.check_request import CheckRequest
+from core.steps.step import call_job
+from core.wording import say
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import CheckPaths, Workspace, cache_of, check_of
 
 # What is written down of the progress, so often; seconds.
 EVERY = 0.5
 UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class CheckRequest:
-    """What is checked, for which training. ``model`` None: the starter; ``template`` None: its own."""
-
-    file: Path
-    model: str | None = None
-    max_length: int = Recipe.max_length
-    template: str | None = None
-    reading: Reading = Reading()
-
-    @property
-    def options(self) -> list[str]:
-        """The same as the command line says it."""
-        given = {"model": self.model, "max-length": self.max_length, "template": self.template}
-        options = [f"--{name}={value}" for name, value in given.items() if value is not None]
-        return options + self.reading.options
 
 
 def run(
@@ -85,15 +68,13 @@ def marks(workspace: Workspace, request: CheckRequest) -> TemplateTokens:
 
 def where(workspace: Workspace, request: CheckRequest) -> CheckPaths:
     """The folder of this check: the same for the same question about the same file."""
-    told = json.dumps([str(request.file.absolute()), *request.options])
-    return check_of(workspace, hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32])
+    told = json.dumps(as_record(replace(request, file=request.file.absolute())))
+    return check_of(workspace, hashlib.sha256(told.encode()).hexdigest()[:32])
 
 
 def plan(workspace: Workspace, request: CheckRequest) -> JobSpec:
     """The job that checks; its report is read with :func:`read`."""
-    env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
-    options = [f"--workspace={workspace.root}", *request.options, "--", str(request.file)]
-    return module_job("core", "data", "check", *options, env=env)
+    return call_job(where(workspace, request).root, "data check", workspace.root, request)
 
 
 def read(workspace: Workspace, request: CheckRequest) -> Report | None:

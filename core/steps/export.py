@@ -6,16 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import with_config
+
 from core.errors import InputError
 from core.jobs.job import JobSpec
 from core.steps import convert, merge, train
 from core.steps.checkpoints import checkpoints
-from core.steps.step import command_job, module_job
+from core.steps.step import call_job, module_job
 from core.workspace.checksums import File, read_checksums
 from core.workspace.paths import RunPaths, Workspace
 
 Kind = Literal["adapter", "merged"]
 KINDS: tuple[Kind, ...] = ("adapter", "merged")
+EXPORT = "export"
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class ExportRequest:
+    """Convert and merge; there is nothing to choose."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Space:
 def plan(workspace: Workspace, run: RunPaths) -> JobSpec:
     """The job that converts and then merges. Raises MissingArtefact when nothing was trained."""
     train.read(run)
-    return command_job("export", workspace.root, run.id)
+    return call_job(run.job(EXPORT), EXPORT, workspace.root, ExportRequest(), run.id)
 
 
 def plan_checksums(found: Artefact) -> JobSpec:

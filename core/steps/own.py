@@ -6,14 +6,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import with_config
+
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
 from core.steps import merge, train
-from core.steps.step import command_job
+from core.steps.step import call_job
 from core.workspace.paths import RunPaths, Workspace
 
 LONGEST = 2000
 MOST = 20
+# The job of the whole proof, and the one of a person's own questions with the two that it starts: none of
+# them takes another's place.
+PROOF, OWN = "proof", "own"
+OWN_BASE, OWN_TUNED = "own_base", "own_ask"
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class AskRequest:
+    """Questions to base and tuned model; none asks the whole proof."""
+
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,13 +46,15 @@ def lines(text: str) -> list[str]:
 
 
 def plan(workspace: Workspace, run: RunPaths, questions: Sequence[str] = ()) -> JobSpec:
-    """The job that asks; without questions it asks the whole proof and writes the run's result.
+    """The job that asks, in its folder ``own``; without questions it asks the whole proof, in ``proof``, and
+    writes the run's result.
 
     Raises NoSuchModel, NotAModel, NoSuchFile when one of the two models is not there.
     """
     train.model_of(run)
     merge.read(run)
-    return command_job("ask", workspace.root, run.id, *questions)
+    folder = run.job(OWN if questions else PROOF)
+    return call_job(folder, "ask", workspace.root, AskRequest(tuple(questions)), run.id)
 
 
 def read(run: RunPaths) -> list[Pair]:
@@ -51,7 +67,7 @@ def read(run: RunPaths) -> list[Pair]:
 
 
 def _tries(run: RunPaths) -> list[Path]:
-    job = JobPaths(run.job("own"))
+    job = JobPaths(run.job(OWN))
     earlier = [path for path in job.previous.glob("*") if path.name.isdigit()]
     return [job.folder, *sorted(earlier, key=lambda path: int(path.name), reverse=True)]
 

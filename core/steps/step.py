@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from core.errors import DiskFull, NoSuchJob, StepFailed, StepStopped, TuneboardE
 from core.jobs.explain import explain
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
+from core.jobs.request import JOB, Call, as_record
 from core.jobs.status import State, Status
 from core.jobs.tail import last_lines
 from core.machine import this_machine
@@ -31,11 +33,12 @@ def engine_job(tool: str, *arguments: str | Path, env: Mapping[str, str] | None 
     return module_job(engine, tool, *arguments, env={**engine_environment(), **(env or {})})
 
 
-def command_job(command: str, workspace: Path, *arguments: str) -> JobSpec:
-    """The job that runs one command of the command line; ``arguments`` may begin with dashes."""
+def call_job(folder: Path, command: str, workspace: Path, request: object, run: str = "") -> JobSpec:
+    """The job in ``folder`` that runs a command of the command line for a request: the dataclass of its Task
+    (core.cli.room). ``run`` is the id of the run it is about."""
     env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
-    options = (f"--workspace={workspace}", "--json", "--")
-    return module_job("core", command, *options, *arguments, env=env)
+    call = Call(command, workspace, as_record(request), run)
+    return replace(module_job("core", JOB, folder, env=env), request=as_record(call))
 
 
 def module_job(module: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> JobSpec:

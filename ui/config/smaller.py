@@ -4,12 +4,15 @@ from datetime import datetime
 
 import streamlit as st
 
+from core.cli.requests import plan_again
+from core.jobs.launch import launch
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
+from core.runs import CHAIN
 from core.steps import fit, train
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.frame import STARTING, choose_run, shown_errors
+from ui.shell.frame import choose_run, shown_errors, starting
 from ui.shell.text import t
 
 
@@ -45,10 +48,13 @@ def _start(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
     """What was trained keeps its recipe, so this is a new run on the same rows; a chain goes on in it."""
     # A double click: the second press must find the first one's run, in an object that was there before.
     started: dict[str, RunPaths] = st.session_state.setdefault("started smaller", {})
-    with STARTING:
+    with starting():
         if run.id not in started or not started[run.id].root.exists():
             new = train.variant(workspace, run, datetime.now(), recipe)
             started[run.id] = new
-            chain.go_on_as(run, new) if chain.has_chain(run) else train.start(new)
+            if chain.has_chain(run):
+                launch(new.job(CHAIN), plan_again(workspace, run.job(CHAIN), new.id))
+            else:
+                train.start(new)
     choose_run(started[run.id])
     st.rerun()

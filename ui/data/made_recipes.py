@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.chat.endpoint import KEY_VARIABLE, endpoint
-from core.cli.data import plan
+from core.cli.data import DocumentsRequest, ReplayRequest, plan
 from core.data import making
 from core.data.documents import READERS
 from core.data.identity import LANGUAGES, LONGEST_NAME
@@ -62,22 +62,22 @@ def documents(workspace: Workspace, place: SetPaths, busy: bool) -> None:
     here = t("made.ask.here"), t("made.ask.elsewhere")
     asked = st.segmented_control(t("made.ask"), here, default=here[0], required=True, key="made_ask")
     count = st.slider(t("made.per_passage"), 1, 10, 3, key="made_per_passage")
-    options, secrets = _ask_here(workspace) if asked == here[0] else _ask_elsewhere()
+    asked_of, secrets = _ask_here(workspace) if asked == here[0] else _ask_elsewhere()
     if _button("documents", busy) and files:
         kept = [_keep_document(workspace, place, file.name, file.getvalue()) for file in files]
-        arguments = (*options, f"--per-passage={count}", "--from", *kept)
-        spec = plan(workspace, "data make documents", place.root.name, *arguments)
-        launch(place.job, spec, secrets)
+        request = DocumentsRequest(place.root.name, tuple(kept), **asked_of, per_passage=count)
+        launch(place.job, plan(workspace, request), secrets)
         st.rerun()
 
 
-def _ask_here(workspace: Workspace) -> tuple[list[str], dict[str, str]]:
+def _ask_here(workspace: Workspace) -> tuple[dict[str, str], dict[str, str]]:
     model = choose_model(workspace, "made_model")
-    return ([f"--model={model}"] if model else []), {}
+    return ({"model": model} if model else {}), {}
 
 
-def _ask_elsewhere() -> tuple[list[str], dict[str, str]]:
-    """The address and the model's name; the key goes into the job's environment and nowhere else."""
+def _ask_elsewhere() -> tuple[dict[str, str], dict[str, str]]:
+    """The request's part, address and model, and its secrets: the key goes into the job's environment and
+    nowhere else."""
     left, right = st.columns(2)
     url = left.text_input(t("made.url"), placeholder="https://example.org/v1", key="made_url")
     model = right.text_input(t("made.their_model"), key="made_their_model")
@@ -88,7 +88,7 @@ def _ask_elsewhere() -> tuple[list[str], dict[str, str]]:
         st.error(error.text(language()), icon=":material/link_off:")
         named = ""
     secrets = handed_over(KEY_VARIABLE, *PROXIES) | ({KEY_VARIABLE: key} if key else {})
-    return [f"--endpoint={named}", f"--endpoint-model={model}"], secrets
+    return {"endpoint": named, "endpoint_model": model}, secrets
 
 
 def _keep_document(workspace: Workspace, place: SetPaths, name: str, content: bytes) -> Path:
@@ -107,12 +107,11 @@ def replay(workspace: Workspace, place: SetPaths, busy: bool) -> None:
     tokens = st.slider(t("made.tokens"), 8, 256, 24, 8, key="made_tokens")
     own = st.text_area(t("made.questions"), help=t("made.questions.help"), key="made_questions")
     if _button("replay", busy):
-        options = [f"--share={share}", f"--tokens={tokens}", *([f"--model={model}"] if model else [])]
-        if own.strip():
-            file = _keep_document(workspace, place, "questions.txt", own.encode())
-            options.append(f"--questions={file}")
-        spec = plan(workspace, "data make replay", place.root.name, *options)
-        launch(place.job, spec)
+        file = _keep_document(workspace, place, "questions.txt", own.encode()) if own.strip() else None
+        request = ReplayRequest(
+            place.root.name, model or None, share=share, questions=file, tokens=tokens, seed=SEED
+        )
+        launch(place.job, plan(workspace, request))
         st.rerun()
 
 

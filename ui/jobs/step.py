@@ -36,6 +36,11 @@ class Work:
     speaks: bool = False
 
     @property
+    def key(self) -> str:
+        """No other job's on any page: two of the same step may stand on one."""
+        return f"{self.folder.parent.name} {self.folder.name}"
+
+    @property
     def status(self) -> Status | None:
         return status_of(self.folder)
 
@@ -57,7 +62,7 @@ def follow_work(work: Work) -> None:
         if live and not is_live(status):
             st.rerun()
         if status:
-            with shown_errors(), st.container(border=True, key=f"work {work.name}"):
+            with shown_errors(), st.container(border=True, key=f"work {work.key}"):
                 _panel(work, status)
 
     follow()
@@ -91,8 +96,8 @@ def _panel(work: Work, status: Status) -> None:
         st.error(failure, icon=":material/error:")
     elif status.state is State.stopped:
         st.info(t("work.stopped"), icon=":material/stop_circle:")
-    with st.expander(t("work.log"), icon=":material/notes:", key=f"log {work.name}"):
-        show_log(_at(work, status), f"work {work.name}")
+    with st.expander(t("work.log"), icon=":material/notes:", key=f"log {work.key}"):
+        show_log(_at(work, status), f"work {work.key}")
 
 
 def _live(work: Work) -> None:
@@ -101,7 +106,7 @@ def _live(work: Work) -> None:
         st.progress(far[0], text=f"{far[0]:.0%} · {far[1]}")
     if JobPaths(work.folder).stop.exists():
         st.info(t("work.stopping"), icon=":material/hourglass_empty:")
-    elif st.button(t("work.stop"), key=f"stop {work.name}", icon=":material/stop_circle:"):
+    elif st.button(t("work.stop"), key=f"stop {work.key}", icon=":material/stop_circle:"):
         stop(work.folder, by=getpass.getuser(), grace=COMMAND_GRACE)
         st.rerun(scope="fragment")
 

@@ -1,17 +1,17 @@
 """The workspace's models: what each is, whether it can be trained, and taking in another one."""
 
-import getpass
-from dataclasses import replace
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
-from core.errors import NoSuchSource
-from core.jobs.job import JobPaths, read_spec
+from core.cli.requests import plan_again
+from core.errors import JobRunning, NoSuchSource
+from core.jobs.job import JobPaths
 from core.jobs.launch import launch
 from core.jobs.status import State
 from core.model_store import importing
-from core.model_store.importing import IMPORT, Listed
+from core.model_store.importing import IMPORT, ImportRequest, Listed
 from core.models.folder import stamp_of
 from core.models.hubs import HUBS, source_of
 from core.steps import download, import_model
@@ -21,7 +21,7 @@ from core.workspace.paths import ImportPaths, Workspace, imports
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.step import Work, begin, follow_work
 from ui.models.delete import offer_deleting
-from ui.shell.frame import STARTING, shown_errors
+from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
 
 FOLDER = "folder"
@@ -32,7 +32,7 @@ def models_section(workspace: Workspace) -> None:
     with shown_errors():
         unfinished = [found for paths in imports(workspace) if (found := _work(paths))]
         for paths, work in unfinished:
-            _show_import(paths, work)
+            _show_import(workspace, paths, work)
         models = known_models(workspace)
         title = f"{t('page.models.title')} ({len(models)})"
         section = st.expander(title, icon=":material/database:", key="models", on_change="rerun")
@@ -117,10 +117,9 @@ def _start(workspace: Workspace, place: str, given: str, name: str, copy: bool) 
     source = source_of(given, next((hub for hub in HUBS if hub == place), None))
     if place == FOLDER and source.hub:
         raise NoSuchSource(source=given)
-    paths, spec = importing.plan(workspace, source, name.strip() or None, copy)
-    with STARTING:  # the second press of a double click finds the first one's job
-        if not is_live(status_of(paths.job(IMPORT))):
-            launch(paths.job(IMPORT), replace(spec, asked_by=getpass.getuser()), download.secrets())
+    paths, spec = importing.plan(workspace, ImportRequest(source, name.strip() or None, copy))
+    with suppress(JobRunning):  # the second press of a double click finds the first one's job
+        launch(paths.job(IMPORT), spec, download.secrets())
     st.rerun()
 
 
@@ -135,14 +134,14 @@ def _work(paths: ImportPaths) -> tuple[ImportPaths, Work] | None:
     return paths, Work(f"{IMPORT} {paths.model.name}", job, parts, lambda: importing.far(paths))
 
 
-def _show_import(paths: ImportPaths, work: Work) -> None:
+def _show_import(workspace: Workspace, paths: ImportPaths, work: Work) -> None:
     st.markdown(t("page.models.importing", name=paths.model.name))
     follow_work(work)
     if is_live(work.status):
         return
     with st.container(horizontal=True, key=f"import_actions {paths.model.name}"):
         if st.button(t("page.models.again"), icon=":material/refresh:", key=f"again {paths.model.name}"):
-            begin(work.folder, read_spec(work.folder), download.secrets())
+            begin(work.folder, plan_again(workspace, work.folder), download.secrets())
         if st.button(
             t("page.models.discard"),
             icon=":material/delete:",

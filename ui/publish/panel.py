@@ -1,19 +1,22 @@
 """What would be sent: the card, the files with their sizes, what should not leave, and the proof."""
 
 import re
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
+from core.cli.requests import read_call
 from core.errors import TuneboardError
-from core.jobs.job import JobPaths, read_spec
+from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.jobs.tail import last_lines
 from core.publish import bundle, card, command
 from core.publish.facts import Facts
 from core.publish.places import read_places
-from core.publish.request import HUBS, WHATS, PublishRequest, by_client
+from core.publish.request import PublishRequest
+from core.runs import PUBLISH
 from core.steps.step import megabytes
 from core.wording import say
 from core.workspace.files import write_text
@@ -24,24 +27,23 @@ from ui.publish.form import place_name
 from ui.shell.text import language, t
 
 SENDING = ("send", "fetch", "arrival")
-PARTS = ("gguf", "shard", *SENDING)
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
 
 
 def work_of(run: RunPaths) -> Work:
-    """The job that publishes, with the jobs that its order makes it start."""
-    folder = run.job("publish")
-    asked = read_spec(folder).command if JobPaths(folder).spec.exists() else ()
-    wanted = [(what, to) for what in WHATS for to in HUBS if {f"--what={what}", f"--to={to}"} <= {*asked}]
-    sends = any(by_client(*one) for one in wanted) and "--dry-run" not in asked
-    parts = [*(["gguf"] if "--what=gguf" in asked else []), *(SENDING if sends else ())]
+    """The job that publishes, with the jobs that its request makes it start."""
+    folder, parts = run.job(PUBLISH), list[str]()
+    with suppress(TuneboardError):  # there is none yet, or nobody can say what it was asked
+        request: PublishRequest = read_call(folder)[1]
+        parts += ["gguf"] if request.what == "gguf" else []
+        parts += SENDING if request.hub and not request.dry_run else ()
     jobs = {part: run.job(part) for part in parts}
     return Work("publish", folder, jobs, share=lambda: _share(run), speaks=True)
 
 
 def _share(run: RunPaths) -> tuple[float, str] | None:
     """How far the command is, by the last line that says so."""
-    for line in reversed(last_lines(JobPaths(run.job("publish")).log, 60)):
+    for line in reversed(last_lines(JobPaths(run.job(PUBLISH)).log, 60)):
         if match := _PROGRESS.match(line):
             return int(match[1]) / 100, match[2]
     return None

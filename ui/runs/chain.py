@@ -4,13 +4,15 @@ import getpass
 
 import streamlit as st
 
+from core.cli.requests import plan_again
 from core.jobs.status import LIVE, State
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
-from core.runs import read_run
+from core.runs import CHAIN, read_run
 from core.workspace.files import read_record
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.smaller import offer_smaller
+from ui.jobs.step import begin
 from ui.runs.table import shown
 from ui.shell.frame import ICONS, go_to, shown_errors
 from ui.shell.text import t
@@ -84,5 +86,4 @@ def _go_on(workspace: Workspace, run: RunPaths) -> None:
         st.error(why, icon=":material/error:")
     kind = "secondary" if offer_smaller(workspace, run) else "primary"
     if st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):
-        chain.go_on(run)
-        st.rerun()
+        begin(run.job(CHAIN), plan_again(workspace, run.job(CHAIN)))

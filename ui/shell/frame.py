@@ -29,9 +29,8 @@ ICONS: dict[State | None, str] = {
 # Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar.
 STYLE = "<style>.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}</style>"
 STRIP_EVERY = 5.0
+STARTING = "starting"
 LOG = logging.getLogger("tuneboard")
-# Streamlit answers the second press of a double click in a second thread while the first still starts a run.
-STARTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ def page(step: str) -> Page:
 
 def open_page(step: str) -> Here:
     """Draw the frame; every page calls this first."""
+    st.session_state.setdefault(STARTING, threading.Lock())
     workspace = Workspace.of()
     here = Here(workspace, _current_run(workspace))
     st.html(STYLE)
@@ -60,6 +60,14 @@ def open_page(step: str) -> Here:
     st.caption(t(f"page.{step}.lead"))
     _strip(here, step)
     return here
+
+
+def starting() -> threading.Lock:
+    """This session's lock, held while a button makes a run and starts it: Streamlit answers the second press
+    of a double click in a second thread while the first is still at it. What starts in a folder that is there
+    already needs none of this: of two launches the second is refused."""
+    lock: threading.Lock = st.session_state[STARTING]
+    return lock
 
 
 def need_run(here: Here, step: str) -> RunPaths:
