@@ -53,10 +53,10 @@ def plan_again(workspace: Workspace, folder: Path, run: str = "") -> JobSpec:
 
 
 def _of_command_line(folder: Path) -> tuple[Call, Any]:
-    _, _, _, *arguments = read_spec(folder).command  # python -m core …
-    options = parse(arguments)
+    words = read_spec(folder).command
+    options = parse(words[3:]) if words[1:3] == ("-m", "core") else None
     task = getattr(options, "command", None)
-    if not isinstance(task, Task):
+    if options is None or not isinstance(task, Task):
         raise DamagedFile(path=JobPaths(folder).spec)
     request = task.asked(options)
     workspace = Workspace.of(options.workspace).root
