@@ -61,7 +61,7 @@ def test_every_config_is_of_a_known_kind() -> None:
 
 
 def test_every_fine_tuning_on_conversations_opens() -> None:
-    """All 478 of 594; the whole takes two seconds."""
+    """All of them; the whole takes two seconds."""
     for one in fine_tunings():
         found = open_config(one.file.read_bytes(), one.name)
         recipe = found.recipe

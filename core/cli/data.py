@@ -19,6 +19,7 @@ from core.data import drafts, making, versions
 from core.data.conversations import Conversation
 from core.data.documents import Passage, read_passages
 from core.data.identity import LANGUAGES, IdentityLanguage
+from core.data.mix import REPLAY_SHARE
 from core.data.opening import read_conversations
 from core.data.parity import parity
 from core.data.personas import (
@@ -46,8 +47,8 @@ from core.workspace.paths import Workspace
 MOST_ROWS = 10_000_000
 PER_PASSAGE, SEED = 3, 42
 HELP = "scripts/run data make documents --help"
-# Four fifths replay is what core.data.mix measured; a tenth is the usual part to hold back.
-REPLAY_SHARE, HELD_BACK_SHARE = 0.8, 0.1
+# The usual part to hold back.
+HELD_BACK_SHARE = 0.1
 
 
 @with_config(extra="forbid")

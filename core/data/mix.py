@@ -10,6 +10,8 @@ from core.data.conversations import Conversation, Turn
 # Measured on the starter (scripts/bench identity): of 720 rows a fifth taught is enough to learn who it is,
 # and with much fewer replayed ones answers slip or take up the name.
 LEAST_TAUGHT, LEAST_REPLAYED = 144, 576
+# The share of the rows that are replayed, and what it falls to when very much is taught.
+REPLAY_SHARE, LEAST_REPLAY_SHARE = LEAST_REPLAYED / (LEAST_TAUGHT + LEAST_REPLAYED), 0.5
 # Of a longer file every conversation is seen this often.
 PASSES = 1.5
 # Rows are sorted by length within this many batches, so that little is padded and chance stays.

@@ -15,7 +15,7 @@ from core.wording import say
 
 def listing(words: list[str]) -> dict[str, Any]:
     """``{"configs": [{"name", "kind", "opens", "reason"}], "count", "of", "opens"}`` of those whose name has
-    every word; ``of`` and ``opens`` count all that XTuner ships. Reading all 592 takes a second."""
+    every word; ``of`` and ``opens`` count all that XTuner ships. Reading them all takes a second."""
     every = {one.name: kind(one) for one in shipped()}
     rows = [_row(one.name, every[one.name]) for one in search(words)]
     opens = sum(found == "sft" for found in every.values())

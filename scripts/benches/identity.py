@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.terminal import progress
-from core.data.mix import Shares
+from core.data.mix import LEAST_REPLAYED, Shares
 from core.machine import this_machine
 from core.pipeline import tune
 from core.recipe.recipe import Recipe
@@ -46,7 +46,10 @@ def rows() -> dict[str, Row]:
     likelihood = {"replay_distillation": False, "target_modules": (), "layers_to_transform": ()}
     return {
         "tuneboard": Row(
-            "Tuneboard: self-replay, kept to the base's own distribution", data.shares(1, True), None, 576
+            "Tuneboard: self-replay, kept to the base's own distribution",
+            data.shares(1, True),
+            None,
+            LEAST_REPLAYED,
         ),
         "likelihood": Row(
             "self-replay by likelihood: 126 questions, half and half, lr 3e-4, 160 × 4 rows",

@@ -9,7 +9,7 @@ from core.machine import this_machine
 from core.models.folder import Model, Shape, read_model, read_shape, stamp_of
 from core.recipe.estimate import Estimate, estimate
 from core.recipe.fit import largest_that_fits
-from core.recipe.memory import Memory
+from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT, Memory
 from core.recipe.recipe import Recipe, to_yaml
 from core.steps import train
 from core.steps.data import about_data
@@ -102,7 +102,8 @@ def _metric(name: str, value: str, **values: object) -> None:
 
 def _parts(found: Memory) -> dict[str, object]:
     names = ("weights", "adapters", "activations", "logits")
-    return {name: megabytes(getattr(found, name)) for name in names}
+    parts = {name: megabytes(getattr(found, name)) for name in names}
+    return {**parts, "peaks": MEASURED_PEAKS, "within": WITHIN_PERCENT}
 
 
 def _steps(recipe: Recipe, found: Estimate) -> dict[str, object]:

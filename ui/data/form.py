@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
+from core.data.mix import LEAST_REPLAY_SHARE, REPLAY_SHARE
 from core.data.opening import Reading
 from core.data.reading.source import PACKED, SUFFIXES
 from core.data.upload import Upload, file_of, keep_file, keep_upload
@@ -45,7 +46,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     replay = st.toggle(
         t("page.data.replay"),
         value=True,
-        help=t("page.data.replay.help"),
+        help=t("page.data.replay.help", least=_percent(LEAST_REPLAY_SHARE), most=_percent(REPLAY_SHARE)),
         key="data_replay",
         persist_state="session",
     )
@@ -66,6 +67,10 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         template_reason=reason,
         reading=reading,
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}"
 
 
 def _source() -> str:

@@ -11,6 +11,7 @@ from core.cli.data import DocumentsRequest, ReplayRequest, plan
 from core.data import making
 from core.data.documents import READERS
 from core.data.identity import LANGUAGES, LONGEST_NAME
+from core.data.mix import REPLAY_SHARE
 from core.data.opening import read_conversations
 from core.data.personas import MOST_PARAPHRASES, MOST_TURNS, persona, persona_conversations, shipped_roles
 from core.data.sets import SetPaths, made_sets
@@ -103,7 +104,7 @@ def _keep_document(workspace: Workspace, place: SetPaths, name: str, content: by
 
 def replay(workspace: Workspace, place: SetPaths, busy: bool) -> None:
     model = choose_model(workspace, "made_replay_model")
-    share = st.slider(t("made.share"), 0.1, 0.9, 0.8, 0.05, key="made_share")
+    share = st.slider(t("made.share"), 0.1, 0.9, REPLAY_SHARE, 0.05, key="made_share")
     tokens = st.slider(t("made.tokens"), 8, 256, 24, 8, key="made_tokens")
     own = st.text_area(t("made.questions"), help=t("made.questions.help"), key="made_questions")
     if _button("replay", busy):
