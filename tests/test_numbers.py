@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.__main__ import parser
 from core.cli.data import HELD_BACK_SHARE
+from core.cli.parser import parser
 from core.data.identity import LANGUAGES, identity_conversations
 from core.data.mix import LEAST_REPLAY_SHARE, REPLAY_SHARE, shares
 from core.data.questions import held_back_questions, replay_questions
