@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from core.chat import server as chat_server
-from core.chat.history import Message
-from core.chat.reply import Draw, reply
+from core.chat.history import Message, SamplingParams
+from core.chat.reply import reply
 from core.jobs.job import JobSpec
 from core.models.folder import read_model
 from core.steps import convert, merge, train
@@ -153,7 +153,9 @@ class Poisoned:
         before = dict(os.environ)
         os.environ |= {CANARY: str(self.canary), "CUDA_VISIBLE_DEVICES": ""}
         try:
-            said = reply(loaded(self.workspace).socket, "", [Message("user", "one two")], Draw(max_tokens=4))
+            said = reply(
+                loaded(self.workspace).socket, "", [Message("user", "one two")], SamplingParams(max_tokens=4)
+            )
             assert "".join(said) is not None
             chat_server.unload(self.workspace)
         finally:
