@@ -22,7 +22,7 @@ from ui.config.launch_preview import offer_fit, show_estimate, show_launch
 from ui.config.recipe_file import offer_file, take_file
 from ui.config.xtuner_configs import show_differences, xtuner_configs
 from ui.shell.frame import choose_run, link_to, need_run, open_page, shown_errors
-from ui.shell.text import t
+from ui.shell.text import Markdown, t
 
 
 def config_page(workspace: Workspace, run: RunPaths) -> None:
@@ -73,7 +73,8 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
 
 
 def show_choices_of_data(recipe: Recipe) -> None:
-    system = t("page.config.system", system=recipe.system) if recipe.system else t("page.config.no_system")
+    key = "page.config.system" if recipe.system else "page.config.no_system"
+    system = Markdown(t(key, system=recipe.system))
     model = Path(recipe.model).name
     st.markdown(t("page.config.of_data", model=model, template=recipe.template, system=system))
 

@@ -4,11 +4,11 @@ import streamlit as st
 
 from core.chat.history import Chat, Message, change
 from core.chat.server import Readiness, Server, Speaker, speakers
-from ui.chat.answer import answer, as_markdown, show_failure, wait_for_last
+from ui.chat.answer import answer, show_failure, wait_for_last
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
 from ui.chat.sidebar import chat_list
 from ui.shell.frame import Here, open_page, shown_errors
-from ui.shell.text import t
+from ui.shell.text import as_markdown, plain, spoken, t
 
 LONGEST_QUESTION = 20_000
 
@@ -24,7 +24,7 @@ def chat_page(here: Here) -> None:
     below = st.container()
     ready = server.readiness is Readiness.ready
     question = st.chat_input(
-        t("page.chat.ask", model=speaker_name(speaker)) if ready and speaker else t("page.chat.ask_off"),
+        spoken("page.chat.ask", model=speaker_name(speaker)) if ready and speaker else t("page.chat.ask_off"),
         key="question",
         disabled=not ready,
         submit_mode="disable",
@@ -69,7 +69,7 @@ def show(message: Message) -> None:
         st.markdown(as_markdown(message.content))
         if message.role == "assistant":
             cut = "" if message.whole else f" · {t('page.chat.stopped')}"
-            st.caption(spoken_by(message.by) + cut)
+            st.caption(plain(spoken_by(message.by)) + cut)
 
 
 here = open_page("chat")

@@ -148,7 +148,7 @@ def test_several_chats(ready: Workspace) -> None:
     assert len(list_chats(ready)) == 2, "an empty chat is as good as a new one"
     page = ask(page, "second")
     second = next(known.id for known in list_chats(ready) if known.id != first)
-    assert page.button(key=f"chat {first}").label == r"\*first\* \[x\]\(y\)"
+    assert page.button(key=f"chat {first}").label == r"\*first\* \[x\](y)"
     page.button(key=f"chat {first}").click().run()
     assert "You said: *first*" in words(page) and "second" not in words(page)
     page.text_input(key=f"name {first}").set_value("../名字").run()

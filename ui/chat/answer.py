@@ -13,7 +13,7 @@ from core.chat.reply import reply
 from core.chat.server import Server
 from core.errors import ChatFailed, NoSuchChat
 from core.workspace.paths import Workspace
-from ui.shell.text import language, t
+from ui.shell.text import as_markdown, language, plain, t
 
 # A tunnel may be slow, and each time the whole answer so far is sent.
 DRAW_EVERY = 0.1
@@ -56,7 +56,7 @@ def wait_for_last() -> None:
 def show_failure() -> None:
     """Why the last question got no answer, once."""
     if why := st.session_state.pop(FAILED, None):
-        st.error(why, icon=":material/error:")
+        st.error(plain(why), icon=":material/error:")
 
 
 def growing(pieces: Iterator[str]) -> Iterator[str]:
@@ -72,11 +72,6 @@ def growing(pieces: Iterator[str]) -> Iterator[str]:
         yield text
         raise
     yield text
-
-
-def as_markdown(text: str) -> str:
-    """What a model says, as Markdown: what stands between two prices is not a formula."""
-    return text.replace("$", "\\$")
 
 
 def _keep(workspace: Workspace, chat: Chat, message: Message) -> None:

@@ -12,7 +12,7 @@ from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
 from ui.jobs.panel import is_live, show_log, status_of
 from ui.shell.frame import link_to, shown_errors
-from ui.shell.text import t
+from ui.shell.text import spoken, t
 
 # A loading model is looked at often; one that is ready may still be unloaded in another tab, or be killed.
 EVERY = {Readiness.loading: 1.0, Readiness.ready: 5.0}
@@ -51,7 +51,7 @@ def by(speaker: Speaker) -> str:
 
 def spoken_by(said_by: str) -> str:
     kind, _, name = said_by.partition(":")
-    return t(f"page.chat.speaker.{kind}", name=name)
+    return spoken(f"page.chat.speaker.{kind}", name=name)
 
 
 def _state(server: Server) -> None:

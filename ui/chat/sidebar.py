@@ -7,7 +7,7 @@ import streamlit as st
 from core.chat.history import Chat, SamplingParams, change, delete_chat, list_chats, new_chat, rename_chat
 from core.errors import NoSuchChat
 from core.workspace.paths import Workspace
-from ui.shell.text import t
+from ui.shell.text import plain, t
 
 OPEN = "open chat"
 LONGEST_ANSWER = 4096
@@ -43,9 +43,7 @@ def _open(chat: Chat) -> None:
 def _entry(chat: Chat, is_open: bool) -> None:
     kind = "secondary" if is_open else "tertiary"
     icon = ":material/chat:" if is_open else ":material/chat_bubble_outline:"
-    title = _shorten(chat.title) or t("page.chat.untitled")
-    # What a person called it is a name and not Markdown.
-    label = "".join(f"\\{letter}" if letter in r"\`*_[]()#:$~<>" else letter for letter in title)
+    label = plain(_shorten(chat.title)) or t("page.chat.untitled")
     if st.button(label, type=kind, icon=icon, key=f"chat {chat.id}") and not is_open:
         _open(chat)
 

@@ -19,7 +19,7 @@ from core.recipe.templates import TEMPLATES
 from core.steps.train import recipe_of
 from core.wording import say
 from core.workspace.paths import RunPaths
-from ui.shell.text import language, t
+from ui.shell.text import language, plain, t
 
 COLUMNS = 3
 # How far one click goes; for the others 1.
@@ -87,7 +87,7 @@ def show_problems(places: Places, problems: Iterable[Problem]) -> None:
         if field in places:
             places[field].error(sentence)
         else:
-            st.error(f"{name}: {sentence}")
+            st.error(f"{name}: {plain(sentence)}")
     if named:
         st.warning(t("form.problems", fields=", ".join(dict.fromkeys(named))), icon=":material/edit:")
 

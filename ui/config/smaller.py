@@ -13,7 +13,7 @@ from core.steps import fit, train
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.frame import choose_run, shown_errors, starting
-from ui.shell.text import t
+from ui.shell.text import Markdown, plain, t
 
 
 def offer_smaller(workspace: Workspace, run: RunPaths) -> bool:
@@ -25,7 +25,7 @@ def offer_smaller(workspace: Workspace, run: RunPaths) -> bool:
     if found is None:
         st.warning(t("smaller.none", has=megabytes(fit.free_memory(before))), icon=":material/memory:")
         return False
-    st.info(t("smaller.what", changes=_said(before, found)), icon=":material/memory:")
+    st.info(t("smaller.what", changes=Markdown(_said(before, found))), icon=":material/memory:")
     label, help_text = t("smaller.start"), t("smaller.start.help")
     if st.button(label, type="primary", icon=":material/compress:", help=help_text, key=f"smaller {run.id}"):
         with shown_errors():
@@ -41,7 +41,7 @@ def _said(before: Recipe, after: Recipe) -> str:
 
 
 def _value(value: object) -> str:
-    return t(f"smaller.{value}") if isinstance(value, bool) else str(value)
+    return t(f"smaller.{value}") if isinstance(value, bool) else plain(str(value))
 
 
 def _start(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:

@@ -17,7 +17,7 @@ from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, turns_html
 from ui.jobs.panel import is_live, show_failure, status_of
 from ui.shell.frame import shown_errors
-from ui.shell.text import t
+from ui.shell.text import spoken, t
 
 EVERY = 0.5
 FIRST_ROWS = 3
@@ -60,7 +60,7 @@ def choose_reading(opened: Opened, kept: Upload) -> Reading:
 
 
 def found_out(name: str | None) -> str:
-    return t("page.data.file.found", format=t(f"format.{name or check.UNKNOWN}"))
+    return spoken("page.data.file.found", format=t(f"format.{name or check.UNKNOWN}"))
 
 
 def choose_column(role: str, opened: Opened, kept: Upload) -> str:

@@ -22,7 +22,7 @@ from ui.data.made import made_data
 from ui.data.parity import choose_template
 from ui.models.choose import choose_model
 from ui.shell.frame import shown_errors
-from ui.shell.text import t
+from ui.shell.text import Markdown, t
 
 SOURCES = ("identity", "upload", "made", "earlier")
 EARLIER_RUNS = 50
@@ -139,7 +139,7 @@ def uploaded(workspace: Workspace) -> Upload | None:
     file = st.file_uploader(
         t("page.data.file", limit=limit),
         type=sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED),
-        help=t("page.data.file.help", example=f"`{EXAMPLE}`"),
+        help=t("page.data.file.help", example=Markdown(f"`{EXAMPLE}`")),
         key="data_file",
     )
     if file is not None and is_new("uploaded", file.file_id):

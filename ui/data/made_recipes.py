@@ -23,7 +23,7 @@ from core.jobs.launch import launch
 from core.workspace.files import change_record
 from core.workspace.paths import Workspace, make_folder
 from ui.models.choose import choose_model
-from ui.shell.text import language, t
+from ui.shell.text import language, plain, t
 
 SEED = 42
 
@@ -86,7 +86,7 @@ def _ask_elsewhere() -> tuple[dict[str, str], dict[str, str]]:
     try:
         named = endpoint(url, model, key).url if url else ""
     except InvalidEndpoint as error:
-        st.error(error.text(language()), icon=":material/link_off:")
+        st.error(plain(error.text(language())), icon=":material/link_off:")
         named = ""
     secrets = handed_over(KEY_VARIABLE, *PROXIES) | ({KEY_VARIABLE: key} if key else {})
     return {"endpoint": named, "endpoint_model": model}, secrets

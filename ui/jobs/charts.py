@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.jobs.downsample import Trace
 from core.jobs.live import CURVES, LiveCurve, Snapshot
-from ui.shell.text import t
+from ui.shell.text import spoken, t
 
 ROW_HEIGHT, MARGIN = 150, 70
 # The loss is read more than the others and gets their height twice.
@@ -54,7 +54,7 @@ def show_curves(found: Snapshot, others: Mapping[str, Snapshot], key: str, live:
         _figure(found, others, key),
         key=f"chart {key}",
         config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]},
-        alt=t("chart.alt", curves=names, points=found.points, loss=loss),
+        alt=spoken("chart.alt", curves=names, points=found.points, loss=loss),
     )
 
 

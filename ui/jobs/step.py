@@ -15,7 +15,7 @@ from core.jobs.tail import last_lines
 from core.steps.step import ended_badly
 from ui.jobs.panel import COLORS, is_live, show_log, show_state, status_of
 from ui.shell.frame import ICONS, shown_errors
-from ui.shell.text import t
+from ui.shell.text import plain, t
 
 EVERY = 1.0
 SENTENCE_CODES = (1, 2)
@@ -93,7 +93,7 @@ def _panel(work: Work, status: Status) -> None:
     if status.state in LIVE:
         _live(work)
     elif failure := _failure(work, status):
-        st.error(failure, icon=":material/error:")
+        st.error(plain(failure), icon=":material/error:")
     elif status.state is State.stopped:
         st.info(t("work.stopped"), icon=":material/stop_circle:")
     with st.expander(t("work.log"), icon=":material/notes:", key=f"log {work.key}"):
@@ -103,7 +103,7 @@ def _panel(work: Work, status: Status) -> None:
 def _live(work: Work) -> None:
     st.caption(t("work.safe"))
     if far := work.share():
-        st.progress(far[0], text=f"{far[0]:.0%} · {far[1]}")
+        st.progress(far[0], text=f"{far[0]:.0%} · {plain(far[1])}")
     if JobPaths(work.folder).stop.exists():
         st.info(t("work.stopping"), icon=":material/hourglass_empty:")
     elif st.button(t("work.stop"), key=f"stop {work.key}", icon=":material/stop_circle:"):

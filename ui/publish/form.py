@@ -21,7 +21,7 @@ from core.publish.request import (
 )
 from core.steps import export
 from core.workspace.paths import RunPaths
-from ui.shell.text import t
+from ui.shell.text import Markdown, t
 
 SHARDS = ("500MB", SHARD, "5GB")
 LICENCES = {"yes": st.success, "conditions": st.warning, "unknown": st.warning, "no": st.error}
@@ -76,7 +76,7 @@ def token_field(to: To) -> None:
                 st.rerun()
         return
     with st.form(f"token {to}", clear_on_submit=True, border=False):
-        help_text = t("page.publish.token.help", page=PAGES[to])
+        help_text = t("page.publish.token.help", page=Markdown(PAGES[to]))
         given = [
             st.text_input(t(label, hub=hub), type="password", help=help_text, key=key).strip()
             for label, key in _secrets(to)

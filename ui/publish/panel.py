@@ -24,7 +24,7 @@ from core.workspace.paths import PublishPaths, RunPaths
 from ui.jobs.panel import is_live
 from ui.jobs.step import Work, follow_work
 from ui.publish.form import place_name
-from ui.shell.text import language, t
+from ui.shell.text import Markdown, as_markdown, language, plain, t
 
 SENDING = ("send", "fetch", "arrival")
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
@@ -72,7 +72,7 @@ def card_editor(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
                 st.rerun()
         if st.toggle(t("page.publish.card.preview"), key="preview card"):
             with st.container(border=True, height=420):
-                st.markdown(re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL).replace("![", "["))
+                st.markdown(as_markdown(re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL)))
 
 
 def _text_of(run: RunPaths, request: PublishRequest, facts: Facts) -> str:
@@ -85,7 +85,7 @@ def _text_of(run: RunPaths, request: PublishRequest, facts: Facts) -> str:
 
 def _save(run: RunPaths, request: PublishRequest, text: str) -> None:
     if wrong := card.check_card(text):
-        st.error(say("error.card_refused", language(), reason=wrong), icon=":material/error:")
+        st.error(t("error.card_refused", reason=wrong), icon=":material/error:")
         return
     write_text(PublishPaths(run).card(request.what), text)
     st.rerun()
@@ -138,12 +138,17 @@ def show_result(result: dict[str, Any]) -> None:
         show_trials(trials)
     if not result.get("sent"):
         return
-    st.success(t("page.publish.done", where=result["where"]), icon=":material/check_circle:")
+    st.success(t("page.publish.done", where=_linked(result["where"])), icon=":material/check_circle:")
     if commands := result.get("next"):
         st.markdown(t("page.publish.by_git"))
         st.code(commands, "shell")
     if proof := result.get("proof"):
         show_proof(proof)
+
+
+def _linked(where: str) -> str:
+    """The page's address, to be opened; a folder's path as it is."""
+    return Markdown(where) if re.fullmatch(r"https://[\w./~-]+", where, re.ASCII) else where
 
 
 def show_trials(trials: list[dict[str, Any]]) -> None:
@@ -208,4 +213,4 @@ def show_places(run: RunPaths) -> None:
 
 def describe(error: TuneboardError) -> None:
     """A request that cannot be made yet, in a sentence."""
-    st.warning(error.text(language()), icon=":material/edit:")
+    st.warning(plain(error.text(language())), icon=":material/edit:")

@@ -15,7 +15,7 @@ from ui.config.smaller import offer_smaller
 from ui.jobs.step import begin
 from ui.runs.table import shown
 from ui.shell.frame import ICONS, go_to, shown_errors
-from ui.shell.text import t
+from ui.shell.text import plain, t
 
 EVERY = 2.0
 COLORS = {State.finished: "green", State.running: "blue", State.failed: "red", State.lost: "red"}
@@ -63,7 +63,7 @@ def _kind(progress: ChainProgress) -> str:
 
 def _stage(stage: Stage) -> str:
     color = COLORS.get(stage.state, "gray") if stage.state else "gray"
-    note = f" · {stage.note}" if stage.note and stage.state in LIVE else ""
+    note = f" · {plain(stage.note)}" if stage.note and stage.state in LIVE else ""
     return f":{color}[{ICONS[stage.state]} {t(f'stage.{stage.name}')}]{note}"
 
 
@@ -83,7 +83,7 @@ def _result(run: RunPaths) -> None:
 
 def _go_on(workspace: Workspace, run: RunPaths) -> None:
     if why := chain.failure(workspace, run):
-        st.error(why, icon=":material/error:")
+        st.error(plain(why), icon=":material/error:")
     kind = "secondary" if offer_smaller(workspace, run) else "primary"
     if st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):
         begin(run.job(CHAIN), plan_again(workspace, run.job(CHAIN)))

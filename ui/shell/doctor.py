@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.doctor import Diagnosis, examine
 from core.workspace.paths import Workspace
-from ui.shell.text import language, t
+from ui.shell.text import language, plain, t
 
 EVERY = 1.0
 KEPT_SECONDS = 600
@@ -52,7 +52,9 @@ def _show(found: list[Diagnosis]) -> None:
     title = t("findings.bad", count=len(bad)) if bad else t("findings.good")
     with st.expander(title, expanded=bool(bad), icon=":material/error:" if bad else ":material/check:"):
         for finding in found:
-            st.markdown(f"{ICONS[finding.grade]} **{t(f'findings.{finding.check}')}** · {finding.text}")
+            st.markdown(
+                f"{ICONS[finding.grade]} **{t(f'findings.{finding.check}')}** · {plain(finding.text)}"
+            )
             if finding.fix and finding.grade == "bad":
                 st.code(finding.fix, language="bash")
         if st.button(t("findings.again"), key="findings_again", icon=":material/refresh:"):

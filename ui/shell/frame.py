@@ -14,7 +14,7 @@ from core.errors import NoSuchRun, TuneboardError
 from core.jobs.status import LIVE, State
 from core.runs import next_step, read_run, standing
 from core.workspace.paths import PROJECT, RunPaths, Workspace
-from ui.shell.text import language, language_switch, t
+from ui.shell.text import language, language_switch, plain, t
 
 STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
 ICONS: dict[State | None, str] = {
@@ -104,7 +104,7 @@ def shown_errors() -> Iterator[None]:
     try:
         yield
     except TuneboardError as error:
-        st.error(error.text(language()), icon=":material/error:")
+        st.error(plain(error.text(language())), icon=":material/error:")
     except Exception as error:
         show_unforeseen(error)
 
@@ -125,7 +125,7 @@ def _current_run(workspace: Workspace) -> RunPaths | None:
         run = workspace.run(asked)
     except NoSuchRun as error:
         choose_run(None)
-        st.warning(error.text(language()))
+        st.warning(plain(error.text(language())))
         return None
     choose_run(run)
     return run

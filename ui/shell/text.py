@@ -1,4 +1,12 @@
-"""The session's language, and every text in it."""
+"""The session's language, and every text in it.
+
+Streamlit reads labels, captions and messages as Markdown, with colours, icons, formulas, pictures and links.
+What comes from elsewhere (a name, a file, a model's answer, a line of a log) must show as it is and fetch
+nothing: :func:`t` disarms the values of its sentences, :func:`plain` and :func:`as_markdown` a text alone.
+"""
+
+import re
+from pathlib import PurePath
 
 import streamlit as st
 
@@ -7,9 +15,76 @@ from core.wording import SPOKEN, Language, say
 LANGUAGES: dict[Language, str] = {"en": "English", "zh": "中文"}
 
 
+# Anywhere in Markdown.
+_MARKS = re.compile(r"[\\`*\[\]<$~|]")
+# Where they mean something: emphasis, an entity, a directive or an address, one of mail, a page of the web.
+_IN_PLACE = re.compile(
+    r"(?<![^\W_])_|_(?![^\W_])|&(?=[\w#])|:(?=[A-Za-z/:{\[])|(?<=\S)@(?=\S)|(?<=[Ww][Ww][Ww])\.", re.MULTILINE
+)
+_AT_A_LINES_BEGIN = re.compile(r"^(\s*)(?=[#>+=-])(.)|^(\s*\d+)([.)])(?=\s|$)", re.MULTILINE)
+# Streamlit and its emoji plugin look for these after Markdown has been read, when a backslash is gone.
+_SHORTCODE = re.compile(r"(?<!\d):(?=[\w+/-]+:)")
+JOINER = "\u2060"
+# Of an answer: what is escaped already, code by block and by line, and what is not to be read as Markdown.
+_OF_AN_ANSWER = re.compile(
+    r"(?P<escaped>\\[!-/:-@\[-`{-~])"
+    r"|(?P<code>^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*(?:\n.*?)??(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"|(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
+    r"|(?P<shortcode>(?<!\d):(?=[\w+/-]{1,60}:))"
+    r"|[\[\]$]|<(?=[A-Za-z/!?])|:(?=//)|:(?=[A-Za-z:])(?=[\w:-]{0,60}[\[{])|(?<=[Ww][Ww][Ww])\.",
+    re.MULTILINE | re.DOTALL,
+)
+# Between what may be a link's words and its address: code may be none to Streamlit's reader.
+_ADDRESS = re.compile(r"(?<=\])(?=[(:]\s{0,40}<?[^\s)]{0,40}(?::|//|&|\\))")
+
+
+class Markdown(str):
+    """A value of a sentence that is Markdown of our own."""
+
+    __slots__ = ()
+
+
 def t(key: str, /, **values: object) -> str:
-    """The sentence ``key`` of ``locales/`` in the session's language, its values filled in."""
+    """The sentence ``key`` of ``locales/`` in the session's language, as Markdown; its values show as they
+    are."""
+    return say(key, language(), **{name: _shown(value) for name, value in values.items()})
+
+
+def spoken(key: str, /, **values: object) -> str:
+    """The same for what is no Markdown: an option of a select box, a cell, HTML, an argument of ``t``."""
     return say(key, language(), **values)
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, Markdown) or not isinstance(value, str | PurePath):
+        return value
+    return plain(str(value))
+
+
+def plain(text: str) -> str:
+    """A text as Markdown that shows it letter by letter."""
+    text = _SHORTCODE.sub(f":{JOINER}", text)
+    text = _MARKS.sub(_escape, text)
+    text = _IN_PLACE.sub(_escape, text)
+    return _AT_A_LINES_BEGIN.sub(lambda found: f"{found[1] or found[3] or ''}\\{found[2] or found[4]}", text)
+
+
+def as_markdown(text: str) -> str:
+    """What a model says, as Markdown: lists, tables, code and emphasis are drawn; a picture, a link, HTML, a
+    colour, an icon or what stands between two prices shows as it is."""
+    return _OF_AN_ANSWER.sub(_disarmed, text)
+
+
+def _disarmed(found: re.Match[str]) -> str:
+    if found["escaped"]:
+        return found[0]
+    if found["shortcode"]:
+        return f":{JOINER}"
+    return _ADDRESS.sub(JOINER, found[0]) if found["code"] else _escape(found)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"
 
 
 def language() -> Language:
