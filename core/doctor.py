@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from core.errors import MachineError
+from core.jobs.environment import inherited
 from core.machine import Gpu, Machine, cards, has_cpu_build, this_machine
 from core.models.folder import starter_gguf
 from core.steps.step import megabytes
@@ -96,7 +97,9 @@ def _names(gpus: tuple[Gpu, ...]) -> str:
 def _probe() -> dict[str, Any]:
     command = [sys.executable, "-m", "core.engine", "probe"]
     try:
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=True)
+        done = subprocess.run(
+            command, cwd=PROJECT, env=inherited(), capture_output=True, text=True, timeout=120, check=True
+        )
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.SubprocessError, ValueError, IndexError) as error:
         return {"works": False, "error": type(error).__name__}

@@ -3,6 +3,7 @@
 import ast
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from core.data.opening import read_conversations
 from core.data.questions import held_back_questions, same_question
 from core.recipe.recipe import from_yaml
 from core.workspace.files import read_json
-from core.workspace.paths import Workspace
+from core.workspace.paths import PROJECT, Workspace
 from tests.command_line import cli, command, environment, last_json, make_data
 from tests.known_answers import know_answers
 from tests.small_model import make_small_model
@@ -152,3 +153,26 @@ def test_the_same_for_a_person(workspace: Workspace, model: Path) -> None:
         assert lines["rows"] == "720", "a long path was broken into two lines"
         if encoding == "utf-8":
             assert lines["config"] == str(workspace.run(lines["run"]).config)
+
+
+def test_no_module_is_taken_from_the_folder_it_is_called_in(tmp_path: Path) -> None:
+    """Somebody looks at a model that was downloaded, standing in its folder."""
+    project, model = tmp_path / "project", tmp_path / "model"
+    (project / "scripts").mkdir(parents=True)
+    (project / "scripts" / "run").write_bytes((PROJECT / "scripts" / "run").read_bytes())
+    (project / "scripts" / "setup").write_text("#!/bin/sh\n", encoding="utf-8")
+    for file in (project / "scripts").iterdir():
+        file.chmod(0o755)
+    for name in ("core", "locales"):
+        (project / name).symlink_to(PROJECT / name)
+    (project / ".venv" / "bin").mkdir(parents=True)
+    python = project / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+    model.mkdir()
+    for name in ("argparse", "json", "core", "yaml", "psutil"):
+        (model / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
+    line = [str(project / "scripts" / "run"), "--help"]
+    done = subprocess.run(line, cwd=model, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "scripts/run" in done.stdout, done.stderr
+    assert not (tmp_path / "ran").exists()
