@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -133,6 +135,46 @@ def test_what_is_asked_of_the_server(workspace: Workspace) -> None:
         "top_p": 0.9,
         "max_tokens": 7,
     }
+
+
+@pytest.mark.usefixtures("fake")
+def test_two_tabs_that_start_at_once_see_one_server(workspace: Workspace) -> None:
+    """The second adopts what the first has started: nobody waits at a socket where nobody listens."""
+    speaker, sockets = tiny(workspace), set[str]()
+    for number in range(1, 16):
+        at_once(lambda: chat_server.start(workspace, speaker), lambda: chat_server.start(workspace, speaker))
+        servers = [loaded(workspace), loaded(workspace)]
+        assert servers[0].socket == servers[1].socket and servers[0].speaker == speaker
+        assert "".join(reply(servers[0].socket, "", HELLO, GREEDY)).startswith("You said")
+        assert len(list(JobPaths(workspace.chat_server).previous.glob("*"))) == number - 1
+        sockets.add(servers[0].socket)
+        chat_server.unload(workspace)
+    assert len(sockets) == 15
+
+
+@pytest.mark.usefixtures("fake")
+def test_of_two_models_at_once_the_later_one_answers(workspace: Workspace) -> None:
+    make_small_model(workspace.model("other"))
+    one, other = chat_server.speakers(workspace, None)
+    at_once(lambda: chat_server.start(workspace, one), lambda: chat_server.start(workspace, other))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    server = chat_server.server(workspace)
+    assert "".join(reply(server.socket, "", HELLO, GREEDY)).startswith("You said")
+    command = psutil.Process(pid(workspace)).cmdline()
+    assert server.speaker is not None and server.speaker.model in command and server.socket in command
+
+
+def at_once(*acts: Callable[[], None]) -> None:
+    """Do all in threads of their own at the same moment. Raises what one of them does."""
+    together = threading.Barrier(len(acts))
+
+    def do(act: Callable[[], None]) -> None:
+        together.wait()
+        act()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        for done in [pool.submit(do, act) for act in acts]:
+            done.result()
 
 
 @pytest.mark.usefixtures("fake")

@@ -1,28 +1,31 @@
 """Chat: one model of the workspace behind an OpenAI-compatible server on a Unix socket, as a job.
 
-Which model that is stands beside the job, so that every tab, and a dashboard started anew, sees the same
-server. Stopping the job is what gives its memory back.
+Which model that is stands in the job's request, so that every tab, and a dashboard started anew, sees the
+same server. Stopping the job is what gives its memory back.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
+from filelock import FileLock
+from pydantic import with_config
 
 from core.chat.unix_socket import is_healthy, remove_socket
 from core.data.parity import Difference
 from core.data.parity import parity as template_parity
-from core.errors import InputError
+from core.errors import DamagedFile, InputError, NoSuchJob
 from core.jobs.explain import Cause, explain
 from core.jobs.grace import CHAT_SERVER_GRACE, CHAT_SERVER_PATIENCE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
+from core.jobs.request import as_record, read_request
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
 from core.machine import gpus, this_machine
@@ -30,8 +33,8 @@ from core.models.folder import Model, read_model
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import convert, train
 from core.steps.step import LOG_LINES, engine_job
-from core.workspace.files import read_json, write_json
-from core.workspace.paths import RunPaths, Workspace, new_socket
+from core.workspace.files import read_json
+from core.workspace.paths import RunPaths, Workspace, make_folder, new_socket
 
 Kind = Literal["merged", "adapter", "base"]
 # Of a machine's memory, what float32 weights may take before half precision is the better choice.
@@ -47,6 +50,7 @@ class Readiness(StrEnum):
     failed = "failed"
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
 class Speaker:
     """A model that can be talked to: a folder, with an adapter on it perhaps, and how it was taught.
@@ -69,8 +73,14 @@ class Speaker:
         """The same model is the same text in every tab."""
         return f"{self.kind}:{self.run or ''}:{self.model}"
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class ServeRequest:
+    """Which model the server has, and the Unix socket where it answers."""
+
+    speaker: Speaker
+    socket: Path
 
 
 @dataclass(frozen=True)
@@ -105,24 +115,43 @@ def plan(speaker: Speaker, socket_file: Path) -> JobSpec:
     arguments = ["--model", speaker.model, "--socket", str(socket_file), "--template", speaker.template]
     if speaker.adapter:
         arguments += ["--adapter", speaker.adapter]
-    return engine_job("serve", *arguments, "--dtype", DTYPES.get(speaker.precision) or _dtype(model))
+    spec = engine_job("serve", *arguments, "--dtype", DTYPES.get(speaker.precision) or _dtype(model))
+    return replace(spec, request=as_record(ServeRequest(speaker, socket_file)))
 
 
 def start(workspace: Workspace, speaker: Speaker) -> None:
-    """Load a model in place of the one that answers now; returns before it is ready.
+    """Load a model in place of the one that answers now; returns before it is ready. Where that very model
+    answers or is being loaded, by another tab perhaps, there is nothing to do.
 
     Raises NoSuchModel, NotAModel, JobNotStarted, JobRunning.
     """
-    spec = plan(speaker, socket_file := new_socket())
-    unload(workspace)
-    write_json(workspace.chat_server_about, {"speaker": speaker.as_json(), "socket": str(socket_file)})
-    launch(workspace.chat_server, spec)
+    read_model(Path(speaker.model))  # before another one is unloaded for it
+    with _deciding(workspace):
+        now = server(workspace)
+        if now.speaker == speaker and now.readiness in {Readiness.loading, Readiness.ready}:
+            return
+        _unload(workspace, "chat")
+        launch(workspace.chat_server, plan(speaker, new_socket()))
 
 
 def unload(workspace: Workspace, by: str = "chat") -> Freed:
     """End the server and wait for it; what that gave back."""
-    folder = workspace.chat_server
-    remove_socket(_about(workspace).get("socket", ""))
+    if not JobPaths(workspace.chat_server).spec.exists():
+        return Freed(0, 0)
+    with _deciding(workspace):
+        return _unload(workspace, by)
+
+
+def _deciding(workspace: Workspace) -> FileLock:
+    """Of two who choose a model at once, the second sees what the first has started."""
+    make_folder(workspace.chat_server, exist_ok=True)
+    return FileLock(workspace.chat_server_lock)
+
+
+def _unload(workspace: Workspace, by: str) -> Freed:
+    folder, asked = workspace.chat_server, _asked(workspace)
+    if asked:
+        remove_socket(str(asked.socket))
     if not JobPaths(folder).spec.exists() or read_status(folder).state not in LIVE:
         return Freed(0, 0)
     held, free = _memory(folder), _free_on_gpus()
@@ -133,10 +162,10 @@ def unload(workspace: Workspace, by: str = "chat") -> Freed:
 
 def server(workspace: Workspace) -> Server:
     """The server's state, from its job and its socket."""
-    folder, about = workspace.chat_server, _about(workspace)
-    if "socket" not in about or not JobPaths(folder).spec.exists():
+    folder, asked = workspace.chat_server, _asked(workspace)
+    if asked is None or not JobPaths(folder).spec.exists():
         return Server(Readiness.off)
-    speaker, address, status = Speaker(**about["speaker"]), str(about["socket"]), read_status(folder)
+    speaker, address, status = asked.speaker, str(asked.socket), read_status(folder)
     if status.state in LIVE:
         readiness = Readiness.ready if is_healthy(address) else Readiness.loading
         return Server(readiness, speaker, address, _memory(folder))
@@ -188,8 +217,11 @@ def _dtype(model: Model) -> str:
     return "float32" if model.parameters * 4 < machine.memory * FLOAT32_SHARE else "bfloat16"
 
 
-def _about(workspace: Workspace) -> dict[str, Any]:
-    return read_json(workspace.chat_server_about) or {}
+def _asked(workspace: Workspace) -> ServeRequest | None:
+    """What the server was asked to serve; None for one that an earlier version started."""
+    with suppress(NoSuchJob, DamagedFile):
+        return read_request(ServeRequest, workspace.chat_server)
+    return None
 
 
 def _memory(folder: Path) -> int:

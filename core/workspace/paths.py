@@ -222,9 +222,9 @@ class Workspace:
         return self.root / "chat-server"
 
     @property
-    def chat_server_about(self) -> Path:
-        """Which model the chat server has, and its socket."""
-        return self.chat_server / "serves.json"
+    def chat_server_lock(self) -> Path:
+        """Held by whoever decides which model the chat server has."""
+        return self.chat_server / ".model.lock"
 
     def model(self, name: str) -> Path:
         """The folder of the model that a person calls ``name``."""
