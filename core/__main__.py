@@ -19,6 +19,7 @@ from core.cli.room import SCHEMA, Result
 from core.cli.serve import serve, serving
 from core.cli.terminal import printable
 from core.errors import StorageFailed, TuneboardError, reason_of
+from core.jobs.failure import leave_refusal
 from core.jobs.request import JOB
 from core.wording import say
 from core.workspace.paths import Workspace
@@ -48,7 +49,7 @@ def _run(arguments: Sequence[str]) -> int:
     # Asked to end by a supervisor, it stops the running step as it does at the keyboard.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if len(arguments) == 2 and arguments[0] == JOB:
-        return _print_json(perform(Path(arguments[1])))
+        return _print_json(_perform(Path(arguments[1])))
     options = parse(arguments)
     workspace = Workspace.of(options.workspace)
     workspace.keep_private()
@@ -60,6 +61,15 @@ def _run(arguments: Sequence[str]) -> int:
     _speak(errors="replace")
     show(options.kind, result)
     return _exit_code(result)
+
+
+def _perform(folder: Path) -> Result:
+    """What the job in ``folder`` is asked for; an error stays there for whoever asks why it failed."""
+    try:
+        return perform(folder)
+    except TuneboardError as error:
+        leave_refusal(folder, error)
+        raise
 
 
 def _print_json(result: Result) -> int:

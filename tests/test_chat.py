@@ -237,8 +237,8 @@ def test_a_server_that_cannot_load_says_why(workspace: Workspace, monkeypatch: p
     monkeypatch.setenv("FAKE_SERVE_FAIL", "load")
     chat_server.start(workspace, tiny(workspace))
     until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
-    cause = chat_server.server(workspace).cause
-    assert cause is not None and cause.key == "cuda_out_of_memory"
+    why = chat_server.server(workspace).failure
+    assert why is not None and why.cause == "cuda_out_of_memory"
 
 
 @pytest.mark.usefixtures("fake")

@@ -79,6 +79,18 @@ def test_a_chain_that_broke_off_goes_on_from_its_checkpoint(
     assert "from the checkpoint at iteration 20" in log
 
 
+def test_a_chain_whose_settings_changed_says_so_on_its_page(workspace: Workspace, run: RunPaths) -> None:
+    """In the reader's language, whole, and not only its last line."""
+    recipe = train.recipe_of(run)
+    train.prepare(run, recipe.changed(rank=4), train.model_of(run), Path(recipe.data))
+    launch(run.job(CHAIN), chain.plan(workspace, run, TuneRequest(NAME), "test", "en"))
+    assert wait(run.job(CHAIN), timeout=TIMEOUT).state is State.failed
+    for language, word in (("en", "start from the beginning"), ("zh", "从头开始")):
+        (error,) = open_test_page("start", run.id, language).error
+        assert "rank: 8 → 4" in error.value and word in error.value
+    assert at(run) == [10, 20]
+
+
 def test_the_command_goes_on_and_says_so(run: RunPaths) -> None:
     done = train_by_command(run)
     assert last_json(done)["iteration"] == 40 and "from the checkpoint at iteration 20" in done.stderr

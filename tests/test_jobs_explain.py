@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import RecipeChanged
 from core.jobs import supervise
-from core.jobs.ending import Reason, ending, failure
+from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.explain import Cause, explain
+from core.jobs.failure import leave_refusal, why_failed
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
 from core.jobs.oom import CGROUPS, counters, oom_kills, parse_counter
-from core.jobs.status import State, Status
+from core.jobs.status import State, Status, read_status
 from core.jobs.tail import last_lines
 from core.wording import sentences
+from core.workspace.files import write_json
 from core.workspace.paths import PROJECT
 
 FAILED = Status(State.failed, 1, None, "failed")
@@ -206,3 +209,40 @@ def test_a_job_the_kernel_kills_for_memory(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(supervise, "oom_kills", lambda: next(kills))
     supervisor, before = supervise.Supervisor(JobPaths(tmp_path)), supervise.oom_kills()
     assert supervisor._reason(-signal.SIGKILL, before) is Reason.out_of_memory
+
+
+def failed_with(folder: Path, command: tuple[str, ...], log: str, code: int) -> Status:
+    """A job that ended in this way; its status."""
+    paths = JobPaths(folder)
+    write_json(paths.spec, JobSpec(command, PROJECT).as_json())
+    write_json(paths.exit, Ending(code, None, Reason.failed, 1.0, 2.0).as_json())
+    paths.log.write_text(log, encoding="utf-8")
+    return read_status(folder)
+
+
+def test_why_a_job_failed_is_what_its_tool_said_itself(tmp_path: Path) -> None:
+    status = failed_with(tmp_path, ("x",), TRACEBACK + OOM, 1)
+    why = why_failed(tmp_path, status)
+    assert why is not None and why.cause == "cuda_out_of_memory" and why.line == OOM
+    assert OOM in why.told("train") and str(JobPaths(tmp_path).log) in why.told("train")
+    leave_refusal(tmp_path, RecipeChanged(iteration=20, changes="  - rank: 8 → 4", run="r"))
+    why = why_failed(tmp_path, status)
+    assert why is not None and "rank: 8 → 4" in why.told("train") and "rank: 8 → 4" in why.text("zh")
+    assert isinstance(why.error("train"), RecipeChanged)
+
+
+def test_a_command_of_an_earlier_version_said_it_last(tmp_path: Path) -> None:
+    command = ("python", "-m", "core", "tune", "--name=x")
+    status = failed_with(tmp_path, command, "[ 10%] Training\nThe recipe has problems.\n", 2)
+    why = why_failed(tmp_path, status)
+    assert why is not None and why.told("tune") == why.text() == "The recipe has problems."
+    other = failed_with(tmp_path, ("python", "-m", "core.engine", "train"), "Something.\n", 2)
+    why = why_failed(tmp_path, other)
+    assert why is not None and why.cause == "unknown" and why.text() == sentences("en")["cause.unknown"]
+
+
+@pytest.mark.parametrize("reason", [Reason.finished, Reason.stopped])
+def test_what_did_not_fail_has_no_reason(tmp_path: Path, reason: Reason) -> None:
+    failed_with(tmp_path, ("x",), TRACEBACK + OOM, 1)
+    write_json(JobPaths(tmp_path).exit, Ending(0, None, reason, 1.0, 2.0).as_json())
+    assert why_failed(tmp_path, read_status(tmp_path)) is None

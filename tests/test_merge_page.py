@@ -16,14 +16,16 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from core.errors import MissingArtefact
+from core.errors import DiskFull, MissingArtefact
 from core.jobs.ending import Reason
+from core.jobs.failure import leave_refusal
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
 from core.steps import export
 from core.steps.export import Space
 from core.workspace.checksums import NAME, read_checksums, write_checksums
+from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.conftest import end_leftovers
 from tests.page import open_test_page
@@ -123,7 +125,11 @@ def test_the_command_s_own_last_words(workspace: Workspace) -> None:
     """It failed between its parts: no part says why."""
     run = make_run(workspace, "A", trained=True)
     end_job(run, "export", Reason.failed, "[ 10%] Merging\n/disk has 1 MB free and 270 MB are needed.\n")
+    command = JobSpec(("python", "-m", "core", "export", run.id), PROJECT)
+    write_json(JobPaths(run.job("export")).spec, command.as_json())  # of a version that left nothing else
     assert open_test_page("merge", run.id).error[0].value == "/disk has 1 MB free and 270 MB are needed."
+    leave_refusal(run.job("export"), DiskFull(folder="/disk", needed="270 MB", free="1 MB"))
+    assert "/disk 剩余 1 MB" in open_test_page("merge", run.id, "zh").error[0].value
 
 
 def test_no_room(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,9 @@ def test_what_should_not_leave_is_shown(workspace: Workspace, run: RunPaths) -> 
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.failed
     page = open_page(run, "zh")
     assert any("不应离开本机" in one.value for one in page.error)
-    assert any("of this machine: README.md" in one.value for one in page.error), "its own words"
+    assert any("README.md" in one.value and "重新发布" in one.value for one in page.error), (
+        "in the reader's words"
+    )
     assert not (workspace.root / "published").exists()
 
 

@@ -22,7 +22,6 @@ from core.data.drafts import (
 from core.data.identity import IdentityLanguage
 from core.data.sets import SetPaths
 from core.errors import ChatFailed
-from core.jobs.explain import Cause
 from core.models.folder import Model
 from core.recipe.templates import template_for
 from core.steps.watch import Update
@@ -112,6 +111,6 @@ def _wait(workspace: Workspace) -> str:
     while (found := chat_server.server(workspace)).readiness is Readiness.loading:
         time.sleep(POLL)
     if found.readiness is not Readiness.ready:
-        cause = found.cause or Cause("unknown", "")
-        raise ChatFailed(reason=f"{say(f'cause.{cause.key}')} {cause.line}".strip())
+        why = found.failure
+        raise ChatFailed(reason=f"{why.text()} {why.line}".strip() if why else say("cause.unknown"))
     return found.socket

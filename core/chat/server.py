@@ -20,19 +20,18 @@ from core.chat.unix_socket import is_healthy, remove_socket
 from core.data.parity import Difference
 from core.data.parity import parity as template_parity
 from core.errors import DamagedFile, InputError, NoSuchJob
-from core.jobs.explain import Cause, explain
+from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import CHAT_SERVER_GRACE, CHAT_SERVER_PATIENCE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
 from core.jobs.request import as_record, read_request
-from core.jobs.status import LIVE, State, Status, read_status
-from core.jobs.tail import last_lines
+from core.jobs.status import LIVE, State, read_status
 from core.machine import gpus, this_machine
 from core.models.folder import Model, read_model
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import convert, train
-from core.steps.step import LOG_LINES, engine_job
+from core.steps.step import engine_job
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace, make_folder, new_socket
 
@@ -85,13 +84,13 @@ class ServeRequest:
 
 @dataclass(frozen=True)
 class Server:
-    """The chat server as it is now; ``memory`` in bytes, ``cause`` why it failed."""
+    """The chat server as it is now; ``memory`` in bytes, ``failure`` why there is none."""
 
     readiness: Readiness
     speaker: Speaker | None = None
     socket: str = ""
     memory: int = 0
-    cause: Cause | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ def server(workspace: Workspace) -> Server:
         return Server(readiness, speaker, address, _memory(folder))
     if status.state is State.stopped:
         return Server(Readiness.off)
-    return Server(Readiness.failed, speaker, cause=_cause(folder, status))
+    return Server(Readiness.failed, speaker, failure=why_failed(folder, status))
 
 
 def parity(speaker: Speaker) -> Difference | None:
@@ -234,8 +233,3 @@ def _memory(folder: Path) -> int:
 
 def _free_on_gpus() -> int:
     return sum(gpu.free for gpu in gpus())
-
-
-def _cause(folder: Path, status: Status) -> Cause:
-    found = explain(last_lines(JobPaths(folder).log, LOG_LINES), status)
-    return found or Cause("unknown", "")

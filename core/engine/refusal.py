@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import StorageFailed, TuneboardError, reason_of
-from core.jobs.job import JobPaths
-from core.workspace.files import write_json
+from core.jobs.failure import leave_refusal
 
 
 @contextmanager
@@ -25,8 +24,7 @@ def refusing(job: Path) -> Iterator[None]:
 
 
 def _leave(job: Path, error: TuneboardError) -> None:
-    values = {name: str(value) for name, value in error.values.items()}
-    write_json(JobPaths(job).refusal, {"error": type(error).__name__, "values": values})
+    leave_refusal(job, error)
     print(error.text(), flush=True)
     # sys.exit would wait for threads that still download.
     os._exit(error.exit_code)

@@ -10,19 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import StepFailed, TuneboardError
-from core.jobs.explain import explain
+from core.jobs.failure import why_failed
 from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, read_status
-from core.jobs.tail import last_lines
 from core.models.folder import read_model
 from core.pace import COSTS, Clock
 from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_of
 from core.runs import CHAIN, DATA, rename
 from core.steps import data, watch
-from core.steps.step import LOG_LINES, call_job, check_space
+from core.steps.step import call_job, check_space
 from core.wording import say
 from core.workspace.paths import RunPaths, Workspace
 
@@ -122,31 +120,14 @@ def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
 
 def failure(workspace: Workspace, run: RunPaths) -> str:
     """Why the chain ended without its result, in a sentence or two; empty when it did not fail."""
-    status = read_status(run.job(CHAIN))
-    if status.state not in {State.failed, State.lost}:
+    chain = read_status(run.job(CHAIN))
+    if not (own := why_failed(run.job(CHAIN), chain)):
         return ""
     for name in reversed(COSTS):
         found = _status(workspace, run, name)
-        if found and found.state in {State.failed, State.lost}:
-            return _failed_step(_job(workspace, run, name), name, found)
-    # It ended between its steps: its own last words are a sentence already.
-    words = last_lines(JobPaths(run.job(CHAIN)).log, 1)
-    cause = explain(words, status)
-    return (
-        " ".join(words)
-        if status.code in {1, 2} and words
-        else say(f"cause.{cause.key if cause else 'unknown'}")
-    )
-
-
-def _failed_step(folder: Path, step: str, status: Status) -> str:
-    log = JobPaths(folder).log
-    cause = explain(last_lines(log, LOG_LINES), status)
-    key, line = (cause.key, cause.line) if cause else ("unknown", "")
-    error: TuneboardError = StepFailed(
-        step=say(f"stage.{step}"), reason=say(f"cause.{key}"), line=line, log=log
-    )
-    return error.text()
+        if found and not _earlier(found, chain) and (why := why_failed(_job(workspace, run, name), found)):
+            return why.told(say(f"stage.{name}"))
+    return own.text()  # it ended between its steps
 
 
 def _stages(workspace: Workspace, run: RunPaths) -> Iterator[Stage]:

@@ -3,16 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from core.jobs.explain import explain
+from core.jobs.failure import why_failed
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
-from core.jobs.tail import last_lines
 from core.machine import meters, this_machine
 from core.models.folder import read_shape
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import Memory, memory
 from core.recipe.recipe import Recipe
-from core.steps.step import LOG_LINES
 from core.steps.train import model_of, recipe_of
 from core.workspace.files import read_record
 from core.workspace.paths import RunPaths
@@ -65,8 +63,8 @@ def ran_out(run: RunPaths) -> bool:
     folder = run.job("train")
     if not JobPaths(folder).spec.exists() or (status := read_status(folder)).state is not State.failed:
         return False
-    cause = explain(last_lines(JobPaths(folder).log, LOG_LINES), status)
-    return cause is not None and cause.key in OUT_OF_MEMORY
+    why = why_failed(folder, status)
+    return why is not None and why.cause in OUT_OF_MEMORY
 
 
 def smaller(run: RunPaths) -> Recipe | None:

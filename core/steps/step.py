@@ -9,20 +9,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core import errors
-from core.errors import DiskFull, NoSuchJob, StepFailed, StepStopped, TuneboardError
-from core.jobs.explain import explain
+from core.errors import DiskFull, NoSuchJob, StepStopped
+from core.jobs.failure import why_failed
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.request import JOB, Call, as_record
 from core.jobs.status import State, Status
-from core.jobs.tail import last_lines
 from core.machine import this_machine
-from core.wording import say, spoken_language
-from core.workspace.files import read_record
+from core.wording import spoken_language
 from core.workspace.paths import PROJECT
 
-LOG_LINES = 200
 # The module that does the heavy work; tests put a fast one in its place.
 ENGINE_VARIABLE = "TUNEBOARD_ENGINE"
 
@@ -94,39 +90,14 @@ def run_job(
 
 
 def raise_unless_finished(step: str, folder: Path, status: Status) -> None:
-    """Nothing for a finished job; StepStopped or StepFailed, in words, for any other end.
+    """Nothing for a finished job; StepStopped, or why it failed, for any other end.
 
-    A tool of the engine that knew why it gave up has its own error raised.
+    A tool that knew why it gave up has its own error raised.
     """
-    if status.state is State.finished:
-        return
-    log = JobPaths(folder).log
     if status.state is State.stopped:
-        raise StepStopped(step=step, log=log)
-    if refused := _refused(folder):
-        raise refused
-    cause = explain(last_lines(log, LOG_LINES), status)
-    key, line = (cause.key, cause.line) if cause else ("unknown", "")
-    raise StepFailed(step=step, reason=say(f"cause.{key}"), line=line or status.reason or "", log=log)
-
-
-def _refused(folder: Path) -> TuneboardError | None:
-    """The error that the job's tool left (core.engine.refusal)."""
-    found = read_record(JobPaths(folder).refusal) or {}
-    kind = getattr(errors, str(found.get("error")), None)
-    if isinstance(kind, type) and issubclass(kind, TuneboardError):
-        return kind(**found.get("values", {}))
-    return None
-
-
-def ended_badly(step: str, folder: Path, status: Status) -> str:
-    """Why a job failed or was lost, in a sentence or two; empty for one that did not, or was stopped."""
-    try:
-        if status.state in {State.failed, State.lost}:
-            raise_unless_finished(step, folder, status)
-    except TuneboardError as error:
-        return error.text()
-    return ""
+        raise StepStopped(step=step, log=JobPaths(folder).log)
+    if why := why_failed(folder, status):
+        raise why.error(step)
 
 
 def check_space(folder: Path, needed: int) -> None:

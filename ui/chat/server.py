@@ -10,7 +10,7 @@ from core.jobs.job import JobPaths
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
-from ui.jobs.panel import is_live, show_log, status_of
+from ui.jobs.panel import is_live, show_log, show_why, status_of
 from ui.shell.frame import link_to, shown_errors
 from ui.shell.text import spoken, t
 
@@ -119,9 +119,7 @@ def _notes(workspace: Workspace, server: Server) -> None:
 
 
 def _failed(workspace: Workspace, server: Server) -> None:
-    cause = server.cause
-    st.error(t(f"cause.{cause.key if cause else 'unknown'}"), icon=":material/error:")
-    if cause and cause.line:
-        st.code(cause.line, language=None, wrap_lines=True)
+    if server.failure:
+        show_why(server.failure)
     with st.expander(t("work.log"), icon=":material/notes:", key="server_log"):
         show_log(JobPaths(workspace.chat_server).folder, "server")

@@ -6,13 +6,12 @@ from typing import Literal
 
 import streamlit as st
 
-from core.jobs.explain import explain
+from core.jobs.failure import Failure, why_failed
 from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
 from core.machine import meters, this_machine
-from core.steps.step import LOG_LINES, megabytes
-from core.wording import say
+from core.steps.step import megabytes
 from ui.shell.text import duration, language, t
 
 COLORS: dict[State, Literal["gray", "blue", "green", "red", "orange"]] = {
@@ -47,12 +46,15 @@ def show_state(status: Status) -> None:
 
 def show_failure(folder: Path, status: Status) -> None:
     """Why a job failed and its log's own line; nothing for one that did not."""
-    cause = explain(last_lines(JobPaths(folder).log, LOG_LINES), status)
-    if cause is None:
-        return
-    st.error(say(f"cause.{cause.key}", language()), icon=":material/error:")
-    if cause.line:
-        st.code(cause.line, language=None, wrap_lines=True)
+    if why := why_failed(folder, status):
+        show_why(why)
+
+
+def show_why(why: Failure) -> None:
+    """The sentence; what the tool did not say itself, its log's line shows."""
+    st.error(why.text(language()), icon=":material/error:")
+    if why.line and not why.said:
+        st.code(why.line, language=None, wrap_lines=True)
 
 
 def show_log(folder: Path, key: str) -> None:

@@ -7,33 +7,29 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.jobs.failure import why_failed
 from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status
-from core.jobs.tail import last_lines
-from core.steps.step import ended_badly
 from ui.jobs.panel import COLORS, is_live, show_log, show_state, status_of
 from ui.shell.frame import ICONS, shown_errors
 from ui.shell.text import plain, t
 
 EVERY = 1.0
-SENTENCE_CODES = (1, 2)
 
 
 @dataclass(frozen=True)
 class Work:
     """A job by its step's name; ``parts`` are the jobs it starts itself, one after the other.
 
-    ``share`` says how far it is (0 to 1) and in what words, once that is known. ``speaks``: the last line of
-    one that failed is a sentence for whoever reads the page, as it is of a command with parts.
+    ``share`` says how far it is (0 to 1) and in what words, once that is known.
     """
 
     name: str
     folder: Path
     parts: Mapping[str, Path] = field(default_factory=dict)
     share: Callable[[], tuple[float, str] | None] = lambda: None
-    speaks: bool = False
 
     @property
     def key(self) -> str:
@@ -132,17 +128,10 @@ def _at(work: Work, status: Status) -> Path:
 
 
 def _failure(work: Work, status: Status) -> str:
-    """Why it failed: the part that did, else the command's own last sentence, else what its log shows."""
+    """Why it failed: the part that did, else itself."""
     for name, folder in work.parts.items():
         part = _of_this_try(status, status_of(folder))
-        if part and (failure := ended_badly(name, folder, part)):
-            return failure
-    words = last_lines(JobPaths(work.folder).log, 1)
-    if (
-        (work.parts or work.speaks)
-        and status.state is State.failed
-        and status.code in SENTENCE_CODES
-        and words
-    ):
-        return words[0]
-    return ended_badly(work.name, work.folder, status)
+        if part and (why := why_failed(folder, part)):
+            return why.told(name)
+    own = why_failed(work.folder, status)
+    return own.told(work.name) if own else ""

@@ -38,7 +38,7 @@ def work_of(run: RunPaths) -> Work:
         parts += ["gguf"] if request.what == "gguf" else []
         parts += SENDING if request.hub and not request.dry_run else ()
     jobs = {part: run.job(part) for part in parts}
-    return Work("publish", folder, jobs, share=lambda: _share(run), speaks=True)
+    return Work("publish", folder, jobs, share=lambda: _share(run))
 
 
 def _share(run: RunPaths) -> tuple[float, str] | None:
