@@ -45,7 +45,7 @@ class Failure:
 
     def told(self, step: str) -> str:
         """Which step failed, why, and where its log is."""
-        return self.words or self.error(step).text()
+        return self.words if self.words and not self.said else self.error(step).text()
 
 
 def why_failed(folder: Path, status: Status) -> Failure | None:
