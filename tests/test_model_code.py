@@ -27,7 +27,8 @@ from tests.known_answers import know_answers
 from tests.small_model import make_small_model
 from tests.test_chat import loaded
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# A promise of safety is tried on what a person starts.
+pytestmark = [pytest.mark.slow, pytest.mark.real_start, pytest.mark.timeout(900)]
 CANARY = "TEST_CANARY"
 PROGRAM = f"""
 import os

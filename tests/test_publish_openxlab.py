@@ -113,6 +113,7 @@ def published_with(
     return publish(workspace, run, request, progress)
 
 
+@pytest.mark.slow
 def test_what_changed_is_sent_alone(hub: State, parcel: Parcel, tmp_path: Path) -> None:
     sent(replace(parcel, public=True), tmp_path)
     assert not hub.repos[REPO].private
@@ -138,6 +139,7 @@ def test_it_goes_on_with_the_part_that_broke(
     assert not list(tmp_path.glob("*-openxlab-*")), "what a break left is removed"
 
 
+@pytest.mark.slow
 def test_parts_of_another_content_are_not_mixed_in(hub: State, parcel: Parcel, tmp_path: Path) -> None:
     hub.faults[PUT] = ["pass", "pass", "pass", 403]
     refusal(parcel, tmp_path)
@@ -146,6 +148,7 @@ def test_parts_of_another_content_are_not_mixed_in(hub: State, parcel: Parcel, t
     assert hub.repos[REPO].files["model.safetensors"] == weights(parcel)
 
 
+@pytest.mark.slow
 def test_an_upload_that_the_hub_forgot_begins_anew(hub: State, parcel: Parcel, tmp_path: Path) -> None:
     hub.faults[PUT] = ["pass", "pass", "pass", 403]
     refusal(parcel, tmp_path)
@@ -192,6 +195,7 @@ def test_keys_that_are_not_right(
     assert sentence in said and SK not in said
 
 
+@pytest.mark.slow
 def test_another_owner_s_name(hub: State, parcel: Parcel, tmp_path: Path) -> None:
     """The client makes every repository under the key's own name; that shows with the small files."""
     write_text(parcel.folder / "small.txt", "x")
@@ -200,6 +204,7 @@ def test_another_owner_s_name(hub: State, parcel: Parcel, tmp_path: Path) -> Non
     assert hub.count(PUT) == 2, "one a try, and not the large one"
 
 
+@pytest.mark.slow
 def test_a_file_that_shows_only_after_a_moment(hub: State, parcel: Parcel, tmp_path: Path) -> None:
     """Nothing is sent twice for that."""
     later = hub.hidden = {"provenance.json"}
@@ -215,6 +220,7 @@ def test_a_file_that_shows_only_after_a_moment(hub: State, parcel: Parcel, tmp_p
     assert hub.count(PUT) == 1 + 4
 
 
+@pytest.mark.slow
 def test_a_foreign_repository_is_left_alone(hub: State, parcel: Parcel, tmp_path: Path) -> None:
     hub.repos[REPO] = Repo(False, "model", {"thesis.pdf": b"years"}, names=["thesis.pdf"])
     assert "contains something else" in refusal(parcel, tmp_path)
