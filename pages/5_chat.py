@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.chat.history import Chat, Message, change
+from core.chat.history import Chat, ChatMessage, change
 from core.chat.server import Readiness, Server, Speaker, speakers
 from ui.chat.answer import answer, show_failure, wait_for_last
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
@@ -33,7 +33,7 @@ def chat_page(here: Here) -> None:
     if not ready or speaker is None:
         return
     if question:
-        chat = change(here.workspace, chat.id, lambda found: found.said(Message("user", question)))
+        chat = change(here.workspace, chat.id, lambda found: found.said(ChatMessage("user", question)))
         with below:
             show(chat.messages[-1])
             answer(here.workspace, chat, server, by(speaker))
@@ -64,7 +64,7 @@ def show_chat(chat: Chat, server: Server, speaker: Speaker | None) -> st.delta_g
     return last
 
 
-def show(message: Message) -> None:
+def show(message: ChatMessage) -> None:
     with st.chat_message(message.role):
         st.markdown(as_markdown(message.content))
         if message.role == "assistant":

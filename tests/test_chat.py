@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from core.chat import server as chat_server
-from core.chat.history import Message, SamplingParams
+from core.chat.history import ChatMessage, SamplingParams
 from core.chat.reply import reply
 from core.chat.server import Freed, Readiness, Server, Speaker
 from core.errors import ChatFailed, NoSuchModel
@@ -31,7 +31,7 @@ from tests.runs import make_run
 from tests.small_model import make_small_model
 from tests.test_jobs import until
 
-HELLO = [Message("user", "one two three")]
+HELLO = [ChatMessage("user", "one two three")]
 GREEDY = SamplingParams(max_tokens=12)
 
 
@@ -120,7 +120,11 @@ def test_from_start_to_unload(workspace: Workspace) -> None:
 @pytest.mark.usefixtures("fake")
 def test_what_is_asked_of_the_server(workspace: Workspace) -> None:
     server = loaded(workspace)
-    history = [Message("user", "你好"), Message("assistant", "Hi", "base"), Message("user", "and?")]
+    history = [
+        ChatMessage("user", "你好"),
+        ChatMessage("assistant", "Hi", "base"),
+        ChatMessage("user", "and?"),
+    ]
     list(reply(server.socket, "Be {brief}", history, SamplingParams(0.5, 0.9, 7)))
     assert json.loads(log(workspace)[-1]) == {
         "model": "local",
@@ -202,7 +206,7 @@ def test_giving_an_answer_up_reaches_the_server(
 ) -> None:
     monkeypatch.setenv("FAKE_SERVE_SECONDS", "0.05")
     server = loaded(workspace)
-    answer = reply(server.socket, "", [Message("user", "word " * 1000)], GREEDY)
+    answer = reply(server.socket, "", [ChatMessage("user", "word " * 1000)], GREEDY)
     assert "".join(islice(answer, 5)).split()[0] == "You"
     answer.close()  # type: ignore[attr-defined]
     until(lambda: "the client left" in log(workspace))
@@ -212,7 +216,7 @@ def test_giving_an_answer_up_reaches_the_server(
 def test_a_slow_answer_hands_out_empty_pieces(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_SERVE_SECONDS", "0.7")
     server = loaded(workspace)
-    assert "" in list(reply(server.socket, "", [Message("user", "x")], GREEDY))
+    assert "" in list(reply(server.socket, "", [ChatMessage("user", "x")], GREEDY))
 
 
 @pytest.mark.usefixtures("fake")
@@ -292,7 +296,7 @@ def test_the_real_server(workspace: Workspace) -> None:
     process = pid(workspace)
     assert_private(server, process)
 
-    def said(sampling: SamplingParams, messages: list[Message] = HELLO) -> str:
+    def said(sampling: SamplingParams, messages: list[ChatMessage] = HELLO) -> str:
         return "".join(reply(server.socket, "", messages, sampling))
 
     assert said(GREEDY) == said(GREEDY) != ""
@@ -304,11 +308,11 @@ def test_the_real_server(workspace: Workspace) -> None:
     endless.close()  # type: ignore[attr-defined]
     until(lambda: cpu_seconds(process, 0.5) < 0.15)  # 3500 words would take it minutes
     # What was given up half-way is continued from what the chat says, not from a cache of the server's.
-    after = [*HELLO, Message("assistant", "stopped here"), Message("user", "go on")]
+    after = [*HELLO, ChatMessage("assistant", "stopped here"), ChatMessage("user", "go on")]
     assert said(GREEDY, after) == said(GREEDY, after)
 
     with pytest.raises(ChatFailed, match="tokens, and the model reads 4096"):
-        said(GREEDY, [Message("user", "word " * 5000)])
+        said(GREEDY, [ChatMessage("user", "word " * 5000)])
     assert said(GREEDY) != "", "one failure ended the server"
 
     broken = reply(server.socket, "", HELLO, SamplingParams(1.0, 1.0, 3500))

@@ -10,7 +10,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.chat import server as chat_server
-from core.chat.history import Message, SamplingParams, change, list_chats, new_chat, read_chat, rename_chat
+from core.chat.history import (
+    ChatMessage,
+    SamplingParams,
+    change,
+    list_chats,
+    new_chat,
+    read_chat,
+    rename_chat,
+)
 from core.chat.server import Readiness
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
@@ -228,7 +236,7 @@ def test_a_template_that_differs_is_shown(ready: Workspace) -> None:
 def test_the_list_of_chats_after_a_rename_elsewhere(ready: Workspace) -> None:
     kept = new_chat(ready)
     rename_chat(ready, kept.id, "kept")
-    change(ready, kept.id, lambda found: found.said(Message("user", "hi")))
+    change(ready, kept.id, lambda found: found.said(ChatMessage("user", "hi")))
     assert open_test_page("chat").button(key=f"chat {kept.id}").label == "kept"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.chat.history import (
-    Message,
+    ChatMessage,
     SamplingParams,
     change,
     delete_chat,
@@ -27,15 +27,15 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def said(text: str, role: str = "user") -> Callable:
-    return lambda chat: chat.said(Message(role, text))
+    return lambda chat: chat.said(ChatMessage(role, text))
 
 
 def test_a_chat_comes_back_as_it_was(workspace: Workspace) -> None:
     chat = new_chat(workspace, "你是小助手 🙂", SamplingParams(0.7, 0.9, 64))
-    for message in (Message("user", "你好\n{x}"), Message("assistant", "Hi ", "merged", whole=False)):
+    for message in (ChatMessage("user", "你好\n{x}"), ChatMessage("assistant", "Hi ", "merged", whole=False)):
         chat = change(workspace, chat.id, lambda found, message=message: found.said(message))
     assert read_chat(workspace, chat.id) == chat
-    assert chat.messages[1] == Message("assistant", "Hi ", "merged", whole=False)
+    assert chat.messages[1] == ChatMessage("assistant", "Hi ", "merged", whole=False)
 
 
 def test_a_chat_of_an_earlier_version_opens(workspace: Workspace) -> None:

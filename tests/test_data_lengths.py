@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.data.conversations import Conversation, Turn, one_turn, write_rows
-from core.data.lengths import Lengths, measure
+from core.data.lengths import RowLengths, measure
 from core.data.packing import Packed, pack
 from core.data.preview import Encoder
 from core.recipe.templates import TEMPLATES
@@ -69,12 +69,12 @@ def test_the_curve_falls_to_nothing(encoder: Encoder) -> None:
     assert [found.lost(int(length)) for length in lengths] == lost.tolist()
 
 
-def lengths_of(rows: list[tuple[int, int]]) -> Lengths:
+def lengths_of(rows: list[tuple[int, int]]) -> RowLengths:
     """Rows of so many tokens that are read and so many that are trained."""
     at = np.zeros(max(asked + said for asked, said in rows), np.int64)
     for asked, said in rows:
         at[asked : asked + said] += 1
-    return Lengths(np.array([sum(row) for row in rows]), np.array([asked for asked, _ in rows]), at)
+    return RowLengths(np.array([sum(row) for row in rows]), np.array([asked for asked, _ in rows]), at)
 
 
 def test_the_knee_is_where_a_few_long_rows_begin() -> None:

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from core.engine.fast.ahead import LINEAR, make_layers
 from core.engine.fast.layers import read_layers
 from core.engine.fast.settings import Acceleration
-from core.engine.fast.work import Work, compile_ahead
+from core.engine.fast.work import LayerToCompile, compile_ahead
 from core.jobs.job import JobPaths
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
@@ -39,9 +39,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from peft import LoraConfig, get_peft_model
 from core.engine.fast.batches import collate
 from core.engine.fast.decoder import Decoder
-from core.engine.fast.work import Work
+from core.engine.fast.work import LayerToCompile
 
-work = Work.read(sys.argv[1])
+work = LayerToCompile.read(sys.argv[1])
 config = AutoConfig.from_pretrained(work.model)
 base = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, work.dtype))
 layers = list(range(work.first, base.config.num_hidden_layers))
@@ -56,8 +56,8 @@ print(json.dumps({name: dict(found) for name, found in counters.items()}))
 """
 
 
-def work(model: Path, **settings: Any) -> Work:
-    return Work(
+def work(model: Path, **settings: Any) -> LayerToCompile:
+    return LayerToCompile(
         model=str(model),
         dtype="float32",
         nf4=False,
@@ -147,7 +147,7 @@ def test_a_training_waits_for_it_and_finds_it(
     plain = trained(packed(prepared(workspace, model, *ITERATIONS, "--no-replay")))
     compiled = packed(prepared(workspace, model, *ITERATIONS, "--no-replay"))
     with_acceleration(compiled, compile="layers", padding_free=False)
-    wanted = Work.of(Config.fromfile(compiled.config))
+    wanted = LayerToCompile.of(Config.fromfile(compiled.config))
     run(cache, "-m", "core.engine", "compile", json.dumps(asdict(wanted)))
     before = entries(cache)
     fast = trained(compiled)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.chat import server as chat_server
-from core.chat.history import Message, SamplingParams
+from core.chat.history import ChatMessage, SamplingParams
 from core.chat.reply import reply
 from core.jobs.job import JobSpec
 from core.models.folder import read_model
@@ -155,7 +155,10 @@ class Poisoned:
         os.environ |= {CANARY: str(self.canary), "CUDA_VISIBLE_DEVICES": ""}
         try:
             said = reply(
-                loaded(self.workspace).socket, "", [Message("user", "one two")], SamplingParams(max_tokens=4)
+                loaded(self.workspace).socket,
+                "",
+                [ChatMessage("user", "one two")],
+                SamplingParams(max_tokens=4),
             )
             assert "".join(said) is not None
             chat_server.unload(self.workspace)

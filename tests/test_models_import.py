@@ -18,7 +18,7 @@ from core.jobs.launch import launch, wait
 from core.jobs.status import State
 from core.model_store.importing import IMPORT, list_models, place_of, plan
 from core.models.folder import find_model, read_model
-from core.models.hubs import RemoteFile, Source, source_of, wanted
+from core.models.hubs import ModelSource, RemoteFile, source_of, wanted
 from core.steps import download
 from core.steps.step import run_job
 from core.workspace.paths import Workspace, importing, imports
@@ -240,7 +240,7 @@ def fetch(workspace: Workspace, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Ca
         run_job(
             "download",
             paths.job("download"),
-            download.plan(paths, Source(where, repo, revision)),
+            download.plan(paths, ModelSource(where, repo, revision)),
             secrets=download.secrets(),
         )
         return download.read(paths)[0]
@@ -384,7 +384,7 @@ def test_the_token_reaches_the_download_that_a_page_started(
 ) -> None:
     for name, value in hub.environment(HF_TOKEN=SECRET, HF_HOME=str(workspace.root / "hf")).items():
         monkeypatch.setenv(name, value)
-    paths, spec = plan(workspace, Source("huggingface", REPO), "m", copy=False)
+    paths, spec = plan(workspace, ModelSource("huggingface", REPO), "m", copy=False)
     launch(paths.job(IMPORT), spec, download.secrets())
     assert wait(paths.job(IMPORT), timeout=120).state is State.finished
     assert any(SECRET in one[3] for one in hub.asked)
@@ -412,15 +412,15 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(fetch: Fetch, hu
 @pytest.mark.parametrize(
     ("given", "hub_given", "expected"),
     [
-        ("Qwen/Qwen2.5-0.5B-Instruct", None, Source("huggingface", "Qwen/Qwen2.5-0.5B-Instruct")),
-        ("Qwen/Qwen2.5-0.5B-Instruct", "modelscope", Source("modelscope", "Qwen/Qwen2.5-0.5B-Instruct")),
-        (" https://huggingface.co/a/b ", None, Source("huggingface", "a/b")),
-        ("https://hf-mirror.com/a/b/blob/main/config.json", None, Source("huggingface", "a/b")),
-        ("https://www.modelscope.cn/models/a/b/summary", None, Source("modelscope", "a/b")),
-        ("https://modelscope.cn/models/a/b?tab=1", None, Source("modelscope", "a/b")),
+        ("Qwen/Qwen2.5-0.5B-Instruct", None, ModelSource("huggingface", "Qwen/Qwen2.5-0.5B-Instruct")),
+        ("Qwen/Qwen2.5-0.5B-Instruct", "modelscope", ModelSource("modelscope", "Qwen/Qwen2.5-0.5B-Instruct")),
+        (" https://huggingface.co/a/b ", None, ModelSource("huggingface", "a/b")),
+        ("https://hf-mirror.com/a/b/blob/main/config.json", None, ModelSource("huggingface", "a/b")),
+        ("https://www.modelscope.cn/models/a/b/summary", None, ModelSource("modelscope", "a/b")),
+        ("https://modelscope.cn/models/a/b?tab=1", None, ModelSource("modelscope", "a/b")),
     ],
 )
-def test_a_source(given: str, hub_given: Any, expected: Source) -> None:
+def test_a_source(given: str, hub_given: Any, expected: ModelSource) -> None:
     assert source_of(given, hub_given) == expected
 
 
@@ -447,7 +447,7 @@ def test_what_is_no_source(given: str, revision: str | None) -> None:
 def test_a_folder_goes_before_a_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "org" / "model").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert source_of("org/model") == Source(None, str(tmp_path / "org" / "model"))
+    assert source_of("org/model") == ModelSource(None, str(tmp_path / "org" / "model"))
     assert source_of("org/model", "huggingface").hub == "huggingface"
 
 
@@ -502,4 +502,4 @@ def test_imports_are_found_by_their_folders(tmp_path: Path) -> None:
 def test_a_model_that_was_put_there_by_hand_is_not_overwritten(workspace: Workspace) -> None:
     make_small_model(workspace.models / "m")
     with pytest.raises(ModelExists):
-        place_of(workspace, Source(None, "/elsewhere"), "m")
+        place_of(workspace, ModelSource(None, "/elsewhere"), "m")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.models.folder import Model, Shape
+from core.models.folder import Model, ModelShape
 from core.recipe.fit import ENOUGH_TOKENS, largest_that_fits
 from core.recipe.memory import (
     DEEPSPEED,
@@ -27,7 +27,9 @@ from core.recipe.speed import settle_speed
 GB = 1e9
 
 
-def llama(hidden: int, inner: int, layers: int, vocabulary: int, keys: float = 1.0) -> tuple[Model, Shape]:
+def llama(
+    hidden: int, inner: int, layers: int, vocabulary: int, keys: float = 1.0
+) -> tuple[Model, ModelShape]:
     """A model of this shape, as its files would describe it."""
     narrow = int(hidden * keys)
     one = {
@@ -42,7 +44,7 @@ def llama(hidden: int, inner: int, layers: int, vocabulary: int, keys: float = 1
     linear = {f"model.layers.{n}.{name}.weight": size for n in range(layers) for name, size in one.items()}
     parameters = sum(rows * columns for rows, columns in linear.values()) + 2 * vocabulary * hidden
     model = Model(Path("m"), "LlamaForCausalLM", "llama", parameters, 0, layers, 4096, "", None)
-    return model, Shape(layers, hidden, inner, keys, vocabulary, linear)
+    return model, ModelShape(layers, hidden, inner, keys, vocabulary, linear)
 
 
 INTERNLM_7B = llama(4096, 11008, 32, 103168)
@@ -208,7 +210,7 @@ def test_each_part_grows_with_what_it_depends_on() -> None:
 
 
 @pytest.mark.parametrize("shape", [INTERNLM_7B, LLAMA2_7B, QWEN25_7B, INTERNLM2_7B])
-def test_the_preset_for_8_gb_holds_a_7b_model(shape: tuple[Model, Shape]) -> None:
+def test_the_preset_for_8_gb_holds_a_7b_model(shape: tuple[Model, ModelShape]) -> None:
     preset = next(preset for preset in PRESETS if preset.name == "qlora_8gb")
     suited = Recipe(model="m", data="d", device="cuda", precision="bf16", iterations=160)
     recipe = preset.apply(suited)

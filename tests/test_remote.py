@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from core.chat.history import Message, change, new_chat, rename_chat
+from core.chat.history import ChatMessage, change, new_chat, rename_chat
 from core.jobs.job import JobPaths
 from core.runs import rename
 from core.workspace.files import read_json, write_json
@@ -88,7 +88,9 @@ def seeded(folder: Path, listener: Listener) -> tuple[Workspace, RunPaths]:
     write_json(run.data, {**(read_json(run.data) or {}), "name": listener.hostile("name")})
     chat = new_chat(workspace)
     for number, mark in enumerate(("", "", "`", "\\")):
-        message = Message(("user", "assistant")[number % 2], mark + listener.hostile(f"m{number}"), "base:x")
+        message = ChatMessage(
+            ("user", "assistant")[number % 2], mark + listener.hostile(f"m{number}"), "base:x"
+        )
         change(workspace, chat.id, lambda found, message=message: found.said(message))
     rename_chat(workspace, chat.id, listener.hostile("chat"))
     return workspace, run

@@ -18,7 +18,7 @@ from core.jobs.launch import launch, wait
 from core.jobs.request import Call, as_record, of_record, read_request
 from core.jobs.status import State
 from core.model_store.importing import ImportRequest
-from core.models.hubs import Source
+from core.models.hubs import ModelSource
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.publish.request import PublishRequest
@@ -56,7 +56,7 @@ REQUESTS = [
     AskRequest(("--help", ODD)),
     ExportRequest(),
     PublishRequest("merged", "zip", out=Path("/x y/z"), shard="500MB"),
-    ImportRequest(Source("huggingface", "a/b", "main"), "m", copy=True),
+    ImportRequest(ModelSource("huggingface", "a/b", "main"), "m", copy=True),
     DocumentsRequest("s", (Path("/a.pdf"),), endpoint="https://x", endpoint_model="m", language="en"),
     ReplayRequest("s", "m", 0.8, 3, Path("/q.txt"), 24, "s", 7),
 ]

@@ -14,7 +14,7 @@ from core.recipe.recipe import Recipe
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import Shipped, copy, find, search, shipped
 from core.recipe.xtuner_file.compare import REASONS
-from core.recipe.xtuner_file.opening import PLACES, Opened, open_config
+from core.recipe.xtuner_file.opening import PLACES, OpenedConfig, open_config
 from core.recipe.xtuner_file.reader import read_config
 from core.recipe.xtuner_file.values import Unread
 from core.steps.configs import kind, listing, opened
@@ -41,7 +41,7 @@ def fine_tunings() -> list[Shipped]:
     return [one for one in EVERY if kind(one) == "sft"]
 
 
-def open_shipped(name: str) -> Opened:
+def open_shipped(name: str) -> OpenedConfig:
     return open_config(find(name).file.read_bytes(), name)
 
 

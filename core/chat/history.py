@@ -18,7 +18,7 @@ Role = Literal["user", "assistant"]
 
 
 @dataclass(frozen=True)
-class Message:
+class ChatMessage:
     """What was said. ``by`` names the model that answered; ``whole`` is false for an answer cut short."""
 
     role: Role
@@ -44,7 +44,7 @@ class Chat:
     name: str = ""
     system: str = ""
     sampling: SamplingParams = SamplingParams()
-    messages: tuple[Message, ...] = ()
+    messages: tuple[ChatMessage, ...] = ()
 
     @property
     def title(self) -> str:
@@ -56,7 +56,7 @@ class Chat:
     def unanswered(self) -> bool:
         return bool(self.messages) and self.messages[-1].role == "user"
 
-    def said(self, message: Message) -> "Chat":
+    def said(self, message: ChatMessage) -> "Chat":
         """This chat with one message more."""
         return replace(self, messages=(*self.messages, message))
 
@@ -129,7 +129,7 @@ def _read(file: Path) -> Chat | None:
     """None for a file that is gone or was not written by this program."""
     with suppress(TypeError, KeyError, AttributeError):
         if (found := read_record(file)) is not None:
-            messages = tuple(Message(**message) for message in found["messages"])
+            messages = tuple(ChatMessage(**message) for message in found["messages"])
             # Version 0.1.0 said "draw".
             sampling = SamplingParams(**(found["sampling"] if "sampling" in found else found["draw"]))
             return Chat(file.stem, found["name"], found["system"], sampling, messages)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from core.chat.history import Message, SamplingParams
+from core.chat.history import ChatMessage, SamplingParams
 from core.chat.unix_socket import check_listening
 from core.errors import ChatFailed
 
@@ -20,7 +20,9 @@ ANY_MODEL = "local"
 BASE_URL = "http://localhost/v1"
 
 
-def reply(address: str, system: str, messages: Sequence[Message], sampling: SamplingParams) -> Iterator[str]:
+def reply(
+    address: str, system: str, messages: Sequence[ChatMessage], sampling: SamplingParams
+) -> Iterator[str]:
     """The answer to the last message, from the server on the Unix socket ``address``.
 
     Giving the iterator up ends the generation at the server. A piece is empty when nothing came for a while.
@@ -91,7 +93,7 @@ class _Reader(threading.Thread):
         self.pieces.put(None if finished else ConnectionError("the answer broke off"))
 
 
-def _request(system: str, messages: Sequence[Message], sampling: SamplingParams) -> dict[str, object]:
+def _request(system: str, messages: Sequence[ChatMessage], sampling: SamplingParams) -> dict[str, object]:
     said = [{"role": message.role, "content": message.content} for message in messages]
     return {
         "model": ANY_MODEL,

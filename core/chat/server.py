@@ -17,7 +17,7 @@ from filelock import FileLock
 from pydantic import with_config
 
 from core.chat.unix_socket import is_healthy, remove_socket
-from core.data.parity import Difference
+from core.data.parity import TokenDifference
 from core.data.parity import parity as template_parity
 from core.errors import DamagedFile, InputError, NoSuchJob
 from core.jobs.failure import Failure, why_failed
@@ -173,7 +173,7 @@ def server(workspace: Workspace) -> Server:
     return Server(Readiness.failed, speaker, failure=why_failed(folder, status))
 
 
-def parity(speaker: Speaker) -> Difference | None:
+def parity(speaker: Speaker) -> TokenDifference | None:
     """Where the model's own chat template writes another text than the training did; None when it does not.
 
     The server here speaks the training's template either way; whoever else reads the folder does not.

@@ -13,7 +13,7 @@ POINTS = 200
 
 
 @dataclass(frozen=True)
-class Lengths:
+class RowLengths:
     """``tokens`` of each row and where its first trained one is (``begins``); ``answers_at[p]``: how many
     rows have a trained token at position ``p``."""
 
@@ -59,7 +59,7 @@ class Lengths:
         return int(lengths[place]) if below[place] > 0 else None
 
 
-def measure(encoder: Encoder, conversations: Sequence[Conversation]) -> Lengths:
+def measure(encoder: Encoder, conversations: Sequence[Conversation]) -> RowLengths:
     """Count the conversations' tokens with their model's tokenizer and template."""
     rows = [*encoder.segments(conversations)]
     tokens = np.array([sum(size for size, _ in row) for row in rows], np.int64)
@@ -69,7 +69,7 @@ def measure(encoder: Encoder, conversations: Sequence[Conversation]) -> Lengths:
         changes[start] += 1
         changes[end] -= 1
     begins = np.array([row[0][0] for row in stretches], np.int64)
-    return Lengths(tokens, begins, np.cumsum(changes)[:-1])
+    return RowLengths(tokens, begins, np.cumsum(changes)[:-1])
 
 
 def _trained(row: Sequence[Segment]) -> list[tuple[int, int]]:

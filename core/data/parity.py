@@ -53,7 +53,7 @@ CASES: Mapping[str, Conversation] = {
 
 
 @dataclass(frozen=True)
-class Difference:
+class TokenDifference:
     """The first token that differs in one case: its place from 0, and what both have there.
 
     A side that has ended has an empty text and no id. ``before`` is the text both share up to there.
@@ -87,7 +87,7 @@ class Parity:
 
     own: bool
     cases: tuple[Case, ...]
-    difference: Difference | None
+    difference: TokenDifference | None
     publish: str | None
     published_same: bool
 
@@ -176,7 +176,7 @@ def _same(encoder: Encoder, source: str, tokens: Mapping[str, str]) -> bool:
 
 def _compare(
     encoder: Encoder, source: str, tokens: Mapping[str, str], name: str
-) -> tuple[Case, Difference | None]:
+) -> tuple[Case, TokenDifference | None]:
     conversation = CASES[name]
     trained = encoder.prompt_ids(conversation)
     text = encoder.prompt_text(conversation)
@@ -202,11 +202,11 @@ def _messages(conversation: Conversation) -> Iterator[Mapping[str, str]]:
 
 def _first_difference(
     encoder: Encoder, case: str, trained: list[int], served: list[int], text: str, served_text: str
-) -> Difference:
+) -> TokenDifference:
     shared = min(len(trained), len(served))
     place = next((n for n in range(shared) if trained[n] != served[n]), shared)
     before = encoder.tokenizer.decode(trained[:place], skip_special_tokens=False)
-    return Difference(
+    return TokenDifference(
         case,
         place,
         before[-SHOWN_BEFORE:],

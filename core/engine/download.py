@@ -20,7 +20,7 @@ from core.engine.refusal import refusing
 from core.errors import DownloadFailed
 from core.models.families import check_trainable, is_converted
 from core.models.folder import read_object
-from core.models.hubs import PAUSE_VARIABLE, RemoteFile, Source, is_pickle, wanted
+from core.models.hubs import PAUSE_VARIABLE, ModelSource, RemoteFile, is_pickle, wanted
 from core.steps.step import check_space
 from core.wording import say
 from core.workspace.files import folder_bytes, write_json
@@ -39,11 +39,11 @@ def main(request: str) -> None:
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
     job = Path(request).parent
     with refusing(job):
-        source = Source(asked["hub"], asked["name"], asked["revision"])
+        source = ModelSource(asked["hub"], asked["name"], asked["revision"])
         download(client_of(asked["hub"]), source, Path(asked["folder"]), job / "listing.json")
 
 
-def download(client: Client, source: Source, folder: Path, listing: Path) -> None:
+def download(client: Client, source: ModelSource, folder: Path, listing: Path) -> None:
     """Fetch the model's files into ``folder``. Raises DownloadFailed, NotAModel, QuantizedBase, DiskFull."""
     print(f"listing {source}", flush=True)
     revision, files = _patiently(lambda: client.files(source), source, lambda: 0)
@@ -89,7 +89,7 @@ def _belongs(path: Path, file: RemoteFile) -> bool:
     return path.name == file.name or (rest != path.name and bool(PIECE.fullmatch(rest)))
 
 
-def _fetch(client: Client, source: Source, revision: str, file: RemoteFile, folder: Path) -> None:
+def _fetch(client: Client, source: ModelSource, revision: str, file: RemoteFile, folder: Path) -> None:
     path = folder / file.name
     for last in (False, True):
         if not _is_right(path, file):
@@ -130,7 +130,7 @@ def _digest(path: Path, kind: str) -> str:
     return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
-def _patiently(ask: Callable[[], T], source: Source, bytes_so_far: Callable[[], int]) -> T:
+def _patiently(ask: Callable[[], T], source: ModelSource, bytes_so_far: Callable[[], int]) -> T:
     """Ask until it works; give up when several tries in a row brought nothing. Raises DownloadFailed."""
     tries, before = 0, bytes_so_far()
     pause = float(os.environ.get(PAUSE_VARIABLE) or PAUSE)

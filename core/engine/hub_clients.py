@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import requests
 
 from core.errors import DownloadFailed
-from core.models.hubs import Hub, RemoteFile, Source
+from core.models.hubs import Hub, ModelSource, RemoteFile
 from core.wording import say
 
 
@@ -28,16 +28,16 @@ class Hiccup(Exception):
 class Client(Protocol):
     """A hub. Both methods raise DownloadFailed, and Hiccup for what may pass."""
 
-    def files(self, source: Source) -> tuple[str, list[RemoteFile]]:
+    def files(self, source: ModelSource) -> tuple[str, list[RemoteFile]]:
         """The revision that will be fetched, and every file of it."""
 
-    def fetch(self, source: Source, revision: str, file: RemoteFile, folder: Path) -> None:
+    def fetch(self, source: ModelSource, revision: str, file: RemoteFile, folder: Path) -> None:
         """Put one file into ``folder``, going on where an earlier try ended."""
 
 
 def client_of(hub: Hub) -> Client:
     """The client of a hub."""
-    return ModelScope() if hub == "modelscope" else HuggingFace()
+    return ModelScopeDownloads() if hub == "modelscope" else HuggingFaceDownloads()
 
 
 def _quietly() -> None:
@@ -45,7 +45,7 @@ def _quietly() -> None:
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = os.environ["TQDM_DISABLE"] = "1"
 
 
-class HuggingFace:
+class HuggingFaceDownloads:
     """huggingface_hub 0.36.2. Over plain HTTP: the chunked transfer of hf_xet asks servers that a mirror has
     not, unless somebody sets HF_HUB_DISABLE_XET=0."""
 
@@ -58,7 +58,7 @@ class HuggingFace:
 
         self.hub, self.errors, self.address = huggingface_hub, errors, constants.ENDPOINT
 
-    def files(self, source: Source) -> tuple[str, list[RemoteFile]]:
+    def files(self, source: ModelSource) -> tuple[str, list[RemoteFile]]:
         with self._in_words(source):
             info = self.hub.HfApi().model_info(
                 source.name, revision=source.revision, files_metadata=True, timeout=30
@@ -66,12 +66,12 @@ class HuggingFace:
         found = [RemoteFile(one.rfilename, one.size or 0, _digest(one)) for one in info.siblings or []]
         return str(info.sha), found
 
-    def fetch(self, source: Source, revision: str, file: RemoteFile, folder: Path) -> None:
+    def fetch(self, source: ModelSource, revision: str, file: RemoteFile, folder: Path) -> None:
         with self._in_words(source):
             self.hub.hf_hub_download(source.name, file.name, revision=revision, local_dir=folder)
 
     @contextmanager
-    def _in_words(self, source: Source) -> Iterator[None]:
+    def _in_words(self, source: ModelSource) -> Iterator[None]:
         errors: Any = self.errors
         try:
             yield
@@ -94,7 +94,7 @@ class HuggingFace:
                 raise error
 
 
-class ModelScope:
+class ModelScopeDownloads:
     """modelscope-hub 0.5.1. The token comes from the environment alone: the client keeps what ``ms login``
     gave it in a pickle, which is never read here."""
 
@@ -113,7 +113,7 @@ class ModelScope:
         self.address = config.endpoint
         self.api = modelscope_hub.HubApi(config)
 
-    def files(self, source: Source) -> tuple[str, list[RemoteFile]]:
+    def files(self, source: ModelSource) -> tuple[str, list[RemoteFile]]:
         revision = source.revision or "master"
         with self._in_words(source):
             found = self.api.list_repo_files(source.name, "model", revision=revision, recursive=False)
@@ -122,7 +122,7 @@ class ModelScope:
         ]
         return revision, files
 
-    def fetch(self, source: Source, revision: str, file: RemoteFile, folder: Path) -> None:
+    def fetch(self, source: ModelSource, revision: str, file: RemoteFile, folder: Path) -> None:
         with self._in_words(source):
             self.api.download_file(
                 source.name,
@@ -135,7 +135,7 @@ class ModelScope:
             )
 
     @contextmanager
-    def _in_words(self, source: Source) -> Iterator[None]:
+    def _in_words(self, source: ModelSource) -> Iterator[None]:
         errors, variable = self.errors, "MODELSCOPE_API_TOKEN"
         try:
             yield
@@ -157,7 +157,7 @@ class ModelScope:
 
 
 @contextmanager
-def _http_in_words(source: Source, address: str, variable: str) -> Iterator[None]:
+def _http_in_words(source: ModelSource, address: str, variable: str) -> Iterator[None]:
     """What requests raises; a full disk passes through."""
     try:
         yield
@@ -180,7 +180,7 @@ def _http_in_words(source: Source, address: str, variable: str) -> Iterator[None
         raise Hiccup(say("hub.broke_off")) from error  # huggingface_hub: a file shorter than it should be
 
 
-def _answered(source: Source, code: int, wait: float) -> Exception:
+def _answered(source: ModelSource, code: int, wait: float) -> Exception:
     """What an HTTP status means: too much asked and the hub's own faults pass."""
     if code == 429:
         return Hiccup(say("hub.too_many"), wait)
@@ -189,7 +189,7 @@ def _answered(source: Source, code: int, wait: float) -> Exception:
     return _failed(source, "hub.refused", code=code)
 
 
-def _failed(source: Source, key: str, **values: object) -> DownloadFailed:
+def _failed(source: ModelSource, key: str, **values: object) -> DownloadFailed:
     return DownloadFailed(source=source, reason=say(key, **values))
 
 

@@ -13,7 +13,7 @@ from core.jobs.job import JobSpec
 from core.jobs.launch import idle
 from core.jobs.status import is_live
 from core.models.folder import Model, read_model
-from core.models.hubs import Source
+from core.models.hubs import ModelSource
 from core.pace import Progress
 from core.recipe.templates import template_for
 from core.steps import download, import_model, watch
@@ -55,7 +55,7 @@ class ImportRequest:
     """A model to be taken in: ``name`` is what it is called here, None for its own; with ``copy`` the weights
     of a folder are copied, not linked."""
 
-    source: Source
+    source: ModelSource
     name: str | None = None
     copy: bool = False
 
@@ -78,7 +78,7 @@ def take_in(workspace: Workspace, request: ImportRequest, progress: Progress) ->
     return {**listed(paths.model).as_json(), "source": done["source"], "how": done["how"]}
 
 
-def place_of(workspace: Workspace, source: Source, name: str | None) -> ImportPaths:
+def place_of(workspace: Workspace, source: ModelSource, name: str | None) -> ImportPaths:
     """Where a model goes. Raises ModelExists when another one is there."""
     paths = importing(workspace, name or source.title)
     _is_there(workspace, paths, source)
@@ -142,7 +142,7 @@ def discard(paths: ImportPaths) -> None:
         shutil.rmtree(paths.root, ignore_errors=True)
 
 
-def _is_there(workspace: Workspace, paths: ImportPaths, source: Source) -> bool:
+def _is_there(workspace: Workspace, paths: ImportPaths, source: ModelSource) -> bool:
     """Whether this very model was imported before. Raises ModelExists."""
     if paths.model == workspace.starter:
         raise ModelExists(name=paths.model.name, folder=paths.model)
@@ -153,7 +153,7 @@ def _is_there(workspace: Workspace, paths: ImportPaths, source: Source) -> bool:
     raise ModelExists(name=paths.model.name, folder=paths.model)
 
 
-def _run(paths: ImportPaths, source: Source, copy: bool, progress: Progress) -> None:
+def _run(paths: ImportPaths, source: ModelSource, copy: bool, progress: Progress) -> None:
     how: import_model.How = "copy" if copy else "link"
     folder, revision = Path(source.name), source.revision
     if source.hub:

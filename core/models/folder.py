@@ -102,7 +102,7 @@ def model_type_of(folder: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """What memory depends on: numbers of config.json, and each layer weight's (rows, columns) by name."""
 
     layers: int
@@ -113,7 +113,7 @@ class Shape:
     linear: Mapping[str, tuple[int, int]]
 
 
-def read_shape(model: Model) -> Shape:
+def read_shape(model: Model) -> ModelShape:
     """The shape of a model with named layers (Llama, Qwen, Mistral, …). Raises NotAModel."""
     config = _read_config(model.folder)
     hidden = _count(config, "hidden_size", 0)
@@ -124,7 +124,7 @@ def read_shape(model: Model) -> Shape:
         for name, shape in _tensors(file).items()
         if len(shape) == 2 and ".layers." in name
     }
-    return Shape(
+    return ModelShape(
         layers=_count(config, "num_hidden_layers", 0),
         hidden=hidden,
         intermediate=_count(config, "intermediate_size", 4 * hidden),

@@ -36,7 +36,7 @@ _PICKLES = re.compile(r"pytorch_model[\w.-]*\.bin(\.index\.json)?", re.ASCII)
 
 @with_config(extra="forbid")
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """Where a model comes from: ``name`` on a hub at a branch, tag or commit, or a folder without a hub."""
 
     hub: Hub | None
@@ -62,16 +62,16 @@ class RemoteFile:
     digest: str = ""
 
 
-def source_of(given: str, hub: Hub | None = None, revision: str | None = None) -> Source:
+def source_of(given: str, hub: Hub | None = None, revision: str | None = None) -> ModelSource:
     """A folder that is there, else a model's name or page on a hub. Raises NoSuchSource."""
     given = given.strip()
     if hub is None and (folder := _folder(given)):
-        return Source(None, str(folder))
+        return ModelSource(None, str(folder))
     if page := _PAGE.fullmatch(given):
         hub, given = hub or ("huggingface" if page["hf"] else "modelscope"), page["repo"]
     if not _REPO.fullmatch(given) or ".." in given or (revision and not _usable(revision)):
         raise NoSuchSource(source=f"{given}@{revision}" if revision else given)
-    return Source(hub or HUBS[0], given, revision)
+    return ModelSource(hub or HUBS[0], given, revision)
 
 
 def wanted(files: Iterable[RemoteFile], where: object) -> list[RemoteFile]:

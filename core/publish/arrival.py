@@ -29,7 +29,7 @@ SPARE = 50_000_000
 
 
 @dataclass(frozen=True)
-class Row:
+class ArrivalRow:
     """One question: the answers here and there, whether the prompt's and the answer's tokens are the same."""
 
     question: str
@@ -46,7 +46,7 @@ class Arrival:
 
     files: int
     changed: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ArrivalRow, ...]
     exact: bool
 
     @property
@@ -78,14 +78,14 @@ def prove(run: RunPaths, bundle: Bundle, parcel: Parcel, facts: Facts, progress:
     return found
 
 
-def ask(run: RunPaths, what: What, folder: Path, facts: Facts) -> tuple[Row, ...]:
+def ask(run: RunPaths, what: What, folder: Path, facts: Facts) -> tuple[ArrivalRow, ...]:
     """Ask what is in ``folder`` and the merged model here. Raises StepFailed, StepStopped."""
     job = run.job("arrival")
     run_job("arrival", job, plan(run, job, what, folder, facts))
     found = read_json(job / ANSWERS)
     if found is None:
         raise MissingArtefact(what=ANSWERS, where=job, step="arrival")
-    return tuple(Row(**row) for row in found)
+    return tuple(ArrivalRow(**row) for row in found)
 
 
 def plan(run: RunPaths, job: Path, what: What, folder: Path, facts: Facts) -> JobSpec:

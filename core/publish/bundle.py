@@ -79,7 +79,7 @@ def card_text(run: RunPaths, request: PublishRequest, facts: Facts, picture: boo
     if given.exists():
         text = given.read_text(encoding="utf-8", errors="replace")
     else:
-        text = card.write_card(facts, card.Page(request.what, request.repo, picture=picture))
+        text = card.write_card(facts, card.CardPage(request.what, request.repo, picture=picture))
     if wrong := card.check_card(text):
         raise CardRefused(reason=wrong)
     return text

@@ -25,7 +25,7 @@ PORT = 8501
 
 
 @dataclass(frozen=True)
-class Page:
+class CardPage:
     """Where the card will stand: what it describes, under which repository, and with which files."""
 
     what: What
@@ -34,13 +34,13 @@ class Page:
     picture: bool = True
 
 
-def write_card(facts: Facts, page: Page) -> str:
+def write_card(facts: Facts, page: CardPage) -> str:
     """The whole README.md. Raises ValueError when huggingface_hub refuses the metadata."""
     parts = [body(facts, page, language) for language in LANGUAGES]
     return f"---\n{metadata(facts, page)}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def metadata(facts: Facts, page: Page) -> str:
+def metadata(facts: Facts, page: CardPage) -> str:
     """The YAML block's lines."""
     from huggingface_hub import ModelCardData, SpaceCardData  # 0.3 s
 
@@ -79,12 +79,12 @@ def check_card(text: str) -> str:
     return "" if found else say("card.wrong.no_metadata")
 
 
-def body(facts: Facts, page: Page, language: Language) -> str:
+def body(facts: Facts, page: CardPage, language: Language) -> str:
     """The card's text in one language, Markdown."""
     return "\n\n".join(part for part in _sections(facts, page, language) if part)
 
 
-def _sections(facts: Facts, page: Page, language: Language) -> Iterator[str]:
+def _sections(facts: Facts, page: CardPage, language: Language) -> Iterator[str]:
     def told(key: str, **values: object) -> str:
         return say(f"card.{key}", language, **values)
 
@@ -157,7 +157,7 @@ def _recipe(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "`layers_to_transform`", f"{layers[0]}–{layers[-1]}"
 
 
-def _losses(facts: Facts, page: Page, language: Language) -> str:
+def _losses(facts: Facts, page: CardPage, language: Language) -> str:
     if facts.losses is None:
         return ""
     first, last = (f"{loss:.3f}" for loss in facts.losses)

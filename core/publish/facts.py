@@ -95,6 +95,6 @@ def _example(folder: Path, template: str, system: str) -> str:
     return render(template, (*before, *EXAMPLE), special_tokens(folder))
 
 
-def _counted(rows: tuple[proof.Row, ...]) -> dict[str, int]:
+def _counted(rows: tuple[proof.ProofRow, ...]) -> dict[str, int]:
     kinds = [row.kind for row in rows]
     return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.models.folder import Model, Shape
+from core.models.folder import Model, ModelShape
 from core.recipe.memory import Memory, memory, trainable
 from core.recipe.recipe import Recipe
 
@@ -27,7 +27,7 @@ class Estimate:
 
 
 def estimate(
-    recipe: Recipe, model: Model, shape: Shape, rows: Mapping[str, Any], pace: float | None
+    recipe: Recipe, model: Model, shape: ModelShape, rows: Mapping[str, Any], pace: float | None
 ) -> Estimate:
     """What ``recipe`` takes. ``rows`` is the run's data.json; ``pace`` is tokens a second, measured here."""
     count, kept = max(1, int(rows["rows"])), int(rows["kept"])

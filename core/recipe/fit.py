@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.models.folder import Model, Shape
+from core.models.folder import Model, ModelShape
 from core.recipe.memory import Memory, memory
 from core.recipe.recipe import Recipe
 from core.recipe.speed import is_fast
@@ -21,7 +21,7 @@ class Fit:
     memory: Memory
 
 
-def largest_that_fits(recipe: Recipe, model: Model, shape: Shape, card: int, longest: int) -> Fit | None:
+def largest_that_fits(recipe: Recipe, model: Model, shape: ModelShape, card: int, longest: int) -> Fit | None:
     """``recipe`` as a card of ``card`` bytes can run it fastest; None when nothing fits.
 
     The rows of an optimizer step, and how often each is seen, stay as they are: a smaller batch is
@@ -36,7 +36,7 @@ def largest_that_fits(recipe: Recipe, model: Model, shape: Shape, card: int, lon
     return found
 
 
-def _largest(recipe: Recipe, model: Model, shape: Shape, card: int, longest: int) -> Fit | None:
+def _largest(recipe: Recipe, model: Model, shape: ModelShape, card: int, longest: int) -> Fit | None:
     fitting = [fit for fit in _fits(recipe, model, shape, longest) if fit.memory.total <= card]
     length = recipe.max_length if recipe.pack else min(recipe.max_length, max(1, longest))
     rows = recipe.batch_size * recipe.gradient_accumulation_steps
@@ -45,7 +45,7 @@ def _largest(recipe: Recipe, model: Model, shape: Shape, card: int, longest: int
     return full or max(fitting, key=lambda fit: fit.recipe.batch_size, default=None)
 
 
-def _fits(recipe: Recipe, model: Model, shape: Shape, longest: int) -> Iterator[Fit]:
+def _fits(recipe: Recipe, model: Model, shape: ModelShape, longest: int) -> Iterator[Fit]:
     """Every choice, the fastest first; of one quantization and checkpointing the largest batch first."""
     kinds = ("none", "nf4") if recipe.device == "cuda" and not model.quantization else ("none",)
     for quantization in kinds:
@@ -62,7 +62,7 @@ def _fits(recipe: Recipe, model: Model, shape: Shape, longest: int) -> Iterator[
                 yield Fit(changed, memory(changed, model, shape, longest))
 
 
-def _checkpointings(recipe: Recipe, shape: Shape) -> list[tuple[int, bool]]:
+def _checkpointings(recipe: Recipe, shape: ModelShape) -> list[tuple[int, bool]]:
     """How many layers are checkpointed, and whether their inputs wait in the host's memory: XTuner knows none
     and all, the fast path also some."""
     if not is_fast(recipe):

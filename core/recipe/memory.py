@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from core.models.folder import Model, Shape
+from core.models.folder import Model, ModelShape
 from core.recipe.recipe import Recipe
 from core.recipe.speed import is_fast
 
@@ -93,7 +93,7 @@ class Memory:
 
 
 def memory(
-    recipe: Recipe, model: Model, shape: Shape, longest: int, footprint: Footprint | None = None
+    recipe: Recipe, model: Model, shape: ModelShape, longest: int, footprint: Footprint | None = None
 ) -> Memory:
     """What ``recipe`` holds at its highest; ``longest`` is the longest conversation in tokens."""
     footprint = footprint or footprint_of(recipe)
@@ -138,7 +138,7 @@ def _wait_in_the_host(recipe: Recipe) -> bool:
     return recipe.offload and is_fast(recipe)
 
 
-def _computed_again(recipe: Recipe, shape: Shape) -> int:
+def _computed_again(recipe: Recipe, shape: ModelShape) -> int:
     """How many layers, from the first, keep their input alone."""
     if not recipe.activation_checkpointing:
         return 0
@@ -147,7 +147,7 @@ def _computed_again(recipe: Recipe, shape: Shape) -> int:
     return min(recipe.checkpointed_layers, shape.layers)
 
 
-def trainable(recipe: Recipe, shape: Shape) -> int:
+def trainable(recipe: Recipe, shape: ModelShape) -> int:
     """LoRA's weights: r·(in + out) for every adapted layer."""
     adapted = (size for name, size in shape.linear.items() if _adapted(recipe, name))
     return sum(recipe.rank * (rows + columns) for rows, columns in adapted)
@@ -175,7 +175,7 @@ def _adapter_bytes(recipe: Recipe, footprint: Footprint) -> int:
     return footprint.adapter - (SAVED_BY_8BIT if "8bit" in recipe.optimizer else 0)
 
 
-def _weights(recipe: Recipe, model: Model, shape: Shape, footprint: Footprint) -> float:
+def _weights(recipe: Recipe, model: Model, shape: ModelShape, footprint: Footprint) -> float:
     """Quantizing leaves embeddings and the last layer whole."""
     if recipe.quantization == "none":
         plain = PLAIN[recipe.precision]
@@ -184,7 +184,7 @@ def _weights(recipe: Recipe, model: Model, shape: Shape, footprint: Footprint) -
     return layers * QUANTIZED[recipe.quantization] + (model.parameters - layers) * footprint.rest
 
 
-def _layer(recipe: Recipe, footprint: Footprint, shape: Shape, number: int) -> float:
+def _layer(recipe: Recipe, footprint: Footprint, shape: ModelShape, number: int) -> float:
     """Bytes a token keeps in one layer: two norms' inputs, queries, keys, values and attention's output, the
     MLP's gate, and what LoRA needs."""
     attention = shape.hidden * (2 + 2 * shape.heads_of_keys)
@@ -201,7 +201,7 @@ _SAME_INPUT = {"q_proj": "attention", "k_proj": "attention", "v_proj": "attentio
 _SAME_INPUT |= {"gate_proj": "mlp", "up_proj": "mlp"}
 
 
-def _lora_inputs(recipe: Recipe, footprint: Footprint, shape: Shape, number: int) -> Iterator[float]:
+def _lora_inputs(recipe: Recipe, footprint: Footprint, shape: ModelShape, number: int) -> Iterator[float]:
     """Bytes a token: the input of each adapted layer (dropout makes a copy of its own, and a mask of a byte),
     and what lies between LoRA's two matrices."""
     seen = {"kept"}
@@ -218,7 +218,7 @@ def _lora_inputs(recipe: Recipe, footprint: Footprint, shape: Shape, number: int
         seen.add(source)
 
 
-def _logits(footprint: Footprint, shape: Shape, tokens: int) -> int:
+def _logits(footprint: Footprint, shape: ModelShape, tokens: int) -> int:
     """In pieces: those of the fast path with their gradient beside them; those of Liger's fused linear
     cross-entropy are rows enough for one hidden state's worth, twice."""
     if footprint.logit:

@@ -18,7 +18,7 @@ from core.recipe.check import settle
 from core.recipe.recipe import Recipe, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.compare import Difference
-from core.recipe.xtuner_file.opening import Opened, kind_of, open_config
+from core.recipe.xtuner_file.opening import OpenedConfig, kind_of, open_config
 from core.recipe.xtuner_file.reader import read_config
 from core.steps import train
 from core.steps.checkpoints import checkpoints
@@ -114,7 +114,7 @@ def refuse_unlike(run: RunPaths) -> None:
             raise NotARecipe(path=(read_record(run.adopted) or {}).get("config"), reason=reason)
 
 
-def _open(config: Path) -> Opened:
+def _open(config: Path) -> OpenedConfig:
     return open_config(config.read_bytes(), str(config))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import MissingArtefact
 from core.jobs.environment import HUB, PROXIES, handed_over
 from core.jobs.job import JobPaths, JobSpec
-from core.models.hubs import Source
+from core.models.hubs import ModelSource
 from core.steps.step import engine_job
 from core.wording import spoken_language
 from core.workspace.files import read_json
@@ -19,7 +19,7 @@ LISTING = "listing.json"
 OFFLINE = "HF_HUB_OFFLINE"
 
 
-def plan(paths: ImportPaths, source: Source) -> JobSpec:
+def plan(paths: ImportPaths, source: ModelSource) -> JobSpec:
     """The job that downloads; of all the engine's jobs it alone may speak to a hub."""
     request = {
         "hub": source.hub,

@@ -9,7 +9,7 @@ from core.workspace.paths import RunPaths
 
 
 @dataclass(frozen=True)
-class Row:
+class ProofRow:
     """One question, both answers, and what they show."""
 
     question: str
@@ -28,7 +28,7 @@ class Proof:
     """``stale``: the merged model was made after it was asked."""
 
     score: Score
-    rows: tuple[Row, ...]
+    rows: tuple[ProofRow, ...]
     stale: bool
 
 
@@ -44,5 +44,5 @@ def read(run: RunPaths) -> Proof | None:
     return Proof(score, rows, stale)
 
 
-def _row(name: str, question: str, kind: Kind, base: str, tuned: str) -> Row:
-    return Row(question, kind, base, tuned, verdict(name, known_question(question, kind), base, tuned))
+def _row(name: str, question: str, kind: Kind, base: str, tuned: str) -> ProofRow:
+    return ProofRow(question, kind, base, tuned, verdict(name, known_question(question, kind), base, tuned))

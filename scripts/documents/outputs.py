@@ -13,13 +13,13 @@ from pydantic_core import core_schema
 from typing_extensions import TypedDict
 
 from core.cli.room import SCHEMA
-from core.data.parity import Case, Difference
+from core.data.parity import Case, TokenDifference
 from core.data.versions import Version
 from core.doctor import Diagnosis
 from core.jobs.curves import FIELDS
 from core.machine import Machine
 from core.model_store.importing import Listed
-from core.publish.arrival import Row as Compared
+from core.publish.arrival import ArrivalRow
 from core.publish.request import To, What
 from core.recipe.recipe import Recipe
 from core.runs import Run
@@ -191,7 +191,7 @@ class Arrived(TypedDict):
     files: int
     """How many were compared by checksum."""
     changed: list[str]
-    rows: list[Compared]
+    rows: list[ArrivalRow]
     exact: bool
     """Whether the same tokens are to be expected: not of rounded weights alone."""
     ok: bool
@@ -440,7 +440,7 @@ class Parity(Output):
     same: bool
     text_same: bool
     cases: list[Case]
-    difference: Difference | None
+    difference: TokenDifference | None
     """The first one."""
     published: Literal["own", "training"]
     """Whose chat template adapter and merged model get."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core.chat.history import Chat, Message, change
+from core.chat.history import Chat, ChatMessage, change
 from core.chat.reply import reply
 from core.chat.server import Server
 from core.errors import ChatFailed, NoSuchChat
@@ -42,7 +42,7 @@ def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> No
         st.session_state[FAILED] = error.text(language())
     finally:
         if text:
-            _keep(workspace, chat, Message("assistant", text, said_by, whole))
+            _keep(workspace, chat, ChatMessage("assistant", text, said_by, whole))
         ended.set()
     st.rerun()
 
@@ -74,7 +74,7 @@ def growing(pieces: Iterator[str]) -> Iterator[str]:
     yield text
 
 
-def _keep(workspace: Workspace, chat: Chat, message: Message) -> None:
+def _keep(workspace: Workspace, chat: Chat, message: ChatMessage) -> None:
     """In the place of an earlier answer, unless more was said in another tab meanwhile."""
     asked = chat.messages
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.machine import this_machine
-from core.models.folder import Model, Shape, read_model, read_shape, stamp_of
+from core.models.folder import Model, ModelShape, read_model, read_shape, stamp_of
 from core.recipe.estimate import Estimate, estimate
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT, Memory
@@ -85,7 +85,7 @@ def show_launch(run: RunPaths, recipe: Recipe) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def known_shape(folder: Path, stamp: Stamp) -> Shape:  # noqa: ARG001  another model under its name is read anew
+def known_shape(folder: Path, stamp: Stamp) -> ModelShape:  # noqa: ARG001  another model under its name is read anew
     """A model's shape, read once."""
     return read_shape(read_model(folder))
 

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.data.lengths import Lengths
+from core.data.lengths import RowLengths
 from core.data.packing import pack
 from core.data.preview import Counts
 from core.recipe.recipe import Recipe
@@ -15,7 +15,7 @@ BLUE, ORANGE, GREY = "#1f6feb", "#d97706", "#8b949e"
 CONFIG = {"displayModeBar": False}
 
 
-def show_lengths(found: Lengths, rows: int, recipe: Recipe) -> None:
+def show_lengths(found: RowLengths, rows: int, recipe: Recipe) -> None:
     """The histogram, the price of the recipe's length as it is now, and of every other.
 
     ``rows`` is how many there are; ``found`` may be a sample of them.
@@ -37,13 +37,13 @@ def show_lengths(found: Lengths, rows: int, recipe: Recipe) -> None:
         st.caption(t("page.data.sampled", count=len(counts)))
 
 
-def show_cost(found: Lengths, recipe: Recipe) -> None:
+def show_cost(found: RowLengths, recipe: Recipe) -> None:
     knee = found.knee()
     alt = t("page.data.cost.alt", knee=knee or found.longest, longest=found.longest)
     st.plotly_chart(cost_figure(found, recipe.max_length), key="cost", config=CONFIG, alt=alt)
 
 
-def show_packing(found: Lengths, recipe: Recipe) -> None:
+def show_packing(found: RowLengths, recipe: Recipe) -> None:
     """What the recipe's packing keeps, or would keep."""
     packed = pack(found.trained(recipe.max_length), recipe.max_length)
     key = "page.data.packed" if recipe.pack else "page.data.would_pack"
@@ -60,7 +60,7 @@ def length_figure(counts: Counts) -> go.Figure:
     return _figure([bars], t("page.data.lengths"))
 
 
-def cost_figure(found: Lengths, max_length: int) -> go.Figure:
+def cost_figure(found: RowLengths, max_length: int) -> go.Figure:
     """Answer tokens lost at each length, in percent; the knee, and the length as it is."""
     lengths, lost = found.curve()
     percent = 100 * lost / max(1, found.answers)

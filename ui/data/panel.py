@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from core.data.conversations import Conversation
-from core.data.lengths import Lengths, measure
+from core.data.lengths import RowLengths, measure
 from core.data.opening import read_conversations
 from core.data.preview import Encoder, Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
@@ -73,7 +73,9 @@ def known_encoder(tokenizer_file: Path, model: Stamp, template: str) -> Encoder:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def known_lengths(rows: Path, changed: Stamp, tokenizer_file: Path, model: Stamp, template: str) -> Lengths:
+def known_lengths(
+    rows: Path, changed: Stamp, tokenizer_file: Path, model: Stamp, template: str
+) -> RowLengths:
     offsets = sampled(known_offsets(rows, changed))
     return measure(known_encoder(tokenizer_file, model, template), read_page(rows, offsets))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.parity import Difference, Parity, parity
+from core.data.parity import Parity, TokenDifference, parity
 from core.models.folder import read_model
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES, template_for
@@ -74,7 +74,7 @@ def show_verdict(found: Parity) -> None:
     st.caption(f":material/verified: {t(f'parity.{key}', count=sum(case.tokens for case in found.cases))}")
 
 
-def show_difference(found: Difference) -> None:
+def show_difference(found: TokenDifference) -> None:
     """Both texts of the first conversation that differs, from where they part."""
     st.caption(t("parity.at", case=t(f"parity.case.{found.case}"), place=found.place + 1))
     sides = (("parity.trained", found.trained_text), ("parity.served", found.served_text))

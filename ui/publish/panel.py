@@ -80,7 +80,7 @@ def _text_of(run: RunPaths, request: PublishRequest, facts: Facts) -> str:
     own = PublishPaths(run).card(request.what)
     if own.exists():
         return own.read_text(encoding="utf-8", errors="replace")
-    return card.write_card(facts, card.Page(request.what, request.repo))
+    return card.write_card(facts, card.CardPage(request.what, request.repo))
 
 
 def _save(run: RunPaths, request: PublishRequest, text: str) -> None:

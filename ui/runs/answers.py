@@ -5,7 +5,7 @@ from html import escape
 
 import streamlit as st
 
-from core.steps.proof import Proof, Row
+from core.steps.proof import Proof, ProofRow
 from ui.shell.text import t
 
 KINDS = ("taught", "paraphrase", "general")
@@ -49,7 +49,7 @@ def show_score(found: Proof) -> None:
         st.warning(t("page.compare.stale"), icon=":material/history:")
 
 
-def show_grid(rows: Sequence[Row]) -> None:
+def show_grid(rows: Sequence[ProofRow]) -> None:
     """The answers that pass the filters, whole."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         kinds = st.pills(
@@ -74,7 +74,7 @@ def show_grid(rows: Sequence[Row]) -> None:
             show_pairs((row.question, row.base, row.tuned, row.verdict) for row in shown)
 
 
-def passes(row: Row, kinds: Sequence[str], verdicts: Sequence[str], changed: bool) -> bool:
+def passes(row: ProofRow, kinds: Sequence[str], verdicts: Sequence[str], changed: bool) -> bool:
     """Whether a row is shown; an empty filter lets everything through."""
     return (
         (not kinds or row.kind in kinds)

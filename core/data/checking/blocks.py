@@ -28,7 +28,7 @@ _LISTS = ("languages", "faults", "claims")
 
 
 @dataclass(frozen=True)
-class Task:
+class BlockRows:
     """The rows of one block: where they are, and the number of the first in the whole source, from 0."""
 
     plain: Path
@@ -41,12 +41,12 @@ class Task:
         return int((self.spans[:, 1] - self.spans[:, 0]).sum())
 
 
-def tasks(source: Source) -> Iterator[Task]:
+def tasks(source: Source) -> Iterator[BlockRows]:
     """All rows of a source in blocks, in their order."""
     for start, part in zip(source.starts, source.parts, strict=False):
         spans = np.asarray(part.spans)
         for first, end in block_ends(spans):
-            yield Task(part.plain, start + first, spans[first:end])
+            yield BlockRows(part.plain, start + first, spans[first:end])
 
 
 def block_ends(spans: Spans) -> Iterator[tuple[int, int]]:
@@ -74,7 +74,7 @@ class Worker:
         self.settings, self.cache = settings, cache
         self._checker: Checker | None = None
 
-    def check(self, task: Task) -> Block:
+    def check(self, task: BlockRows) -> Block:
         rows = _rows(task)
         digest = hashlib.blake2b(b"\0\n".join(rows), digest_size=16).hexdigest()
         kept = self.cache.block(self.settings.key, digest)
@@ -89,7 +89,7 @@ class Worker:
         return block
 
 
-def _rows(task: Task) -> list[bytes]:
+def _rows(task: BlockRows) -> list[bytes]:
     """The bytes of a block's rows, read at once where they lie together."""
     begin, end = int(task.spans[0, 0]), int(task.spans[-1, 1])
     with task.plain.open("rb") as stream:

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from core.data.checking.block import Block, Settings
-from core.data.checking.blocks import Task, Worker, tasks
+from core.data.checking.blocks import BlockRows, Worker, tasks
 from core.data.checking.identity import conflicts
-from core.data.checking.lengths import Around, Lengths, histogram, lengths
+from core.data.checking.lengths import Around, TurnLengths, histogram, lengths
 from core.data.checking.near import Alike, alike
 from core.data.checking.report import Findings, Report
 from core.data.findings import Finding
@@ -80,7 +80,7 @@ def check(
 
 
 def _checked(
-    todo: Sequence[Task], settings: Settings, cache: SourceCache, progress: Progress
+    todo: Sequence[BlockRows], settings: Settings, cache: SourceCache, progress: Progress
 ) -> Iterator[Block]:
     """The blocks in their order, checked by as many processes as there are processors."""
     whole = max(1, sum(task.size for task in todo))
@@ -101,7 +101,7 @@ def _checked(
         progress(done / whole)
 
 
-def _by_all(todo: Sequence[Task], settings: Settings, cache: SourceCache, cores: int) -> Iterator[Block]:
+def _by_all(todo: Sequence[BlockRows], settings: Settings, cache: SourceCache, cores: int) -> Iterator[Block]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(cores, context, initializer=_begin, initargs=(settings, cache))
     try:
@@ -120,7 +120,7 @@ def _begin(settings: Settings, cache: SourceCache) -> None:
     _WORKER[:] = [Worker(settings, cache)]
 
 
-def _check_one(task: Task) -> Block:
+def _check_one(task: BlockRows) -> Block:
     return _WORKER[0].check(task)
 
 
@@ -141,7 +141,7 @@ def _languages(blocks: Sequence[Block]) -> Iterator[tuple[str, bool]]:
         yield from zip(block.languages, block.usable.tolist(), strict=True)
 
 
-def _lengths(blocks: Sequence[Block], settings: Settings) -> Lengths:
+def _lengths(blocks: Sequence[Block], settings: Settings) -> TurnLengths:
     template = TEMPLATES[settings.template]
     separator = len(read_tokenizer(settings.tokenizer_file).encode(template.sep, add_special_tokens=False))
     around = Around(first_tokens(settings.tokenizer_file), not template.suffix, separator)
@@ -161,7 +161,7 @@ def _of_the_text(source: Source) -> Iterator[Finding]:
             yield Finding(start + max(1, refused.line - 1), "", "broken_table_row", vars(refused))
 
 
-def _of_blocks(todo: Sequence[Task], blocks: Sequence[Block]) -> Iterator[Finding]:
+def _of_blocks(todo: Sequence[BlockRows], blocks: Sequence[Block]) -> Iterator[Finding]:
     for task, block in zip(todo, blocks, strict=True):
         for row, place, code, values in block.faults:
             yield Finding(task.first + row + 1, place, code, values)
@@ -185,7 +185,7 @@ def _placed(source: Source, found: Sequence[Finding]) -> Iterator[Finding]:
         yield finding
 
 
-def _truncated(measured: Lengths, max_length: int) -> list[Finding]:
+def _truncated(measured: TurnLengths, max_length: int) -> list[Finding]:
     rows = np.flatnonzero(measured.rows > max_length)
     lost = measured.lost(max_length)
     return [
@@ -209,7 +209,7 @@ def _duplicates(same: Alike, exact: bool) -> Iterator[Finding]:
             yield Finding(row, "", "near_duplicate", {"other": other, "share": f"{same.share[number]:.0%}"})
 
 
-def _conflicts(todo: Sequence[Task], blocks: Sequence[Block]) -> Iterator[Finding]:
+def _conflicts(todo: Sequence[BlockRows], blocks: Sequence[Block]) -> Iterator[Finding]:
     claimed = [
         (task.first + row + 1, place, kind, name)
         for task, block in zip(todo, blocks, strict=True)

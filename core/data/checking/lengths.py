@@ -25,7 +25,7 @@ class Around:
 
 
 @dataclass(frozen=True)
-class Lengths:
+class TurnLengths:
     """``rows`` and ``answers`` in tokens, one for each row; ``starts`` and ``ends`` of each turn's answer in
     its row, and the ``row`` of each turn."""
 
@@ -41,7 +41,7 @@ class Lengths:
         return np.bincount(self.row, cut, minlength=len(self.rows)).astype(np.int64)
 
 
-def lengths(turns: Counts, asked: Counts, said: Counts, around: Around) -> Lengths:
+def lengths(turns: Counts, asked: Counts, said: Counts, around: Around) -> TurnLengths:
     """Lengths from the number of ``turns`` of each row and the tokens of every turn."""
     row = np.repeat(np.arange(len(turns)), turns)
     first = np.ones(len(row), bool)
@@ -52,7 +52,7 @@ def lengths(turns: Counts, asked: Counts, said: Counts, around: Around) -> Lengt
     until = np.cumsum(whole)
     before = np.concatenate(([0], until))[np.concatenate(([0], np.cumsum(turns)))[row]] if len(row) else until
     end = until - before - around.separator
-    return Lengths(
+    return TurnLengths(
         np.bincount(row, whole, minlength=len(turns)).astype(np.int64),
         np.bincount(row, answer, minlength=len(turns)).astype(np.int64),
         end - answer,

@@ -47,7 +47,7 @@ PAIRS = (
 
 
 @dataclass(frozen=True)
-class Shape:
+class RowFormat:
     """One format: ``fits`` tells its rows by their keys, ``read`` gives their messages (raises Misshapen)."""
 
     name: str
@@ -157,21 +157,21 @@ def _pairs(row: Row) -> list[Message]:
     ]
 
 
-SHAPES: dict[str, Shape] = {
+SHAPES: dict[str, RowFormat] = {
     shape.name: shape
     for shape in (
-        Shape("xtuner", lambda row: "conversation" in row, _xtuner),
-        Shape("openai", lambda row: "messages" in row, _openai),
-        Shape("sharegpt", lambda row: "conversations" in row, _sharegpt),
-        Shape("alpaca", lambda row: "instruction" in row and "output" in row, _alpaca),
-        Shape("pairs", lambda row: _pair_of(row) is not None, _pairs),
+        RowFormat("xtuner", lambda row: "conversation" in row, _xtuner),
+        RowFormat("openai", lambda row: "messages" in row, _openai),
+        RowFormat("sharegpt", lambda row: "conversations" in row, _sharegpt),
+        RowFormat("alpaca", lambda row: "instruction" in row and "output" in row, _alpaca),
+        RowFormat("pairs", lambda row: _pair_of(row) is not None, _pairs),
     )
 }
 COLUMNS = "columns"
 FORMATS = (*SHAPES, COLUMNS)
 
 
-def shape_of(row: Any) -> Shape | None:
+def shape_of(row: Any) -> RowFormat | None:
     """The first format that fits a row's keys."""
     if isinstance(row, dict):
         return next((shape for shape in SHAPES.values() if shape.fits(row)), None)

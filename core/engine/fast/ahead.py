@@ -24,7 +24,7 @@ from core.engine.fast.groups import quantized
 from core.engine.fast.layers import Layer
 from core.engine.fast.linear import BLOCK, Group
 from core.engine.fast.settings import Acceleration
-from core.engine.fast.work import CHILD_BYTES, Work
+from core.engine.fast.work import CHILD_BYTES, LayerToCompile
 from core.workspace.files import read_json
 
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
@@ -33,8 +33,8 @@ LINEAR = tuple(name.rpartition(".")[2] for name in (*QKV, *OUT, *GATE_UP, *DOWN)
 
 
 def main(text: str) -> None:
-    """One step of what a :class:`Work` in JSON describes. Raises KeyError for a model of another kind."""
-    work = Work.read(text)
+    """One step of a :class:`LayerToCompile` in JSON. Raises KeyError for a model of another kind."""
+    work = LayerToCompile.read(text)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         share = CHILD_BYTES / torch.cuda.get_device_properties(0).total_memory
@@ -45,7 +45,7 @@ def main(text: str) -> None:
     decoder.loss(batch.each(lambda field: field.to(device))).backward()
 
 
-def make_layers(work: Work, device: str) -> tuple[list[Layer], Acceleration]:
+def make_layers(work: LayerToCompile, device: str) -> tuple[list[Layer], Acceleration]:
     """A layer of each kind (without LoRA, computed again, kept), and the settings by which those few are what
     they are."""
     config, shapes = _config(work), first_layer(Path(work.model))
@@ -60,7 +60,7 @@ def make_layers(work: Work, device: str) -> tuple[list[Layer], Acceleration]:
     return [_layer(config, shapes, work, device, has_lora) for has_lora in adapted], settings
 
 
-def stand_in(work: Work, device: str) -> Any:
+def stand_in(work: LayerToCompile, device: str) -> Any:
     """What of a causal language model a Decoder reads besides its layers."""
     config, dtype = _config(work), getattr(torch, work.dtype)
     hidden, vocabulary, size = config["hidden_size"], config["vocab_size"], _head_size(config)
@@ -90,7 +90,7 @@ def first_layer(folder: Path) -> dict[str, list[int]]:
     return shapes
 
 
-def _config(work: Work) -> dict[str, Any]:
+def _config(work: LayerToCompile) -> dict[str, Any]:
     return read_json(Path(work.model) / "config.json") or {}
 
 
@@ -99,7 +99,7 @@ def _head_size(config: dict[str, Any]) -> int:
 
 
 def _layer(
-    config: dict[str, Any], shapes: Mapping[str, list[int]], work: Work, device: str, has_lora: bool
+    config: dict[str, Any], shapes: Mapping[str, list[int]], work: LayerToCompile, device: str, has_lora: bool
 ) -> Layer:
     dtype, heads = getattr(torch, work.dtype), config["num_attention_heads"]
 
@@ -127,7 +127,7 @@ def _layer(
 
 
 def _group(
-    names: tuple[str, ...], shapes: Mapping[str, list[int]], work: Work, device: str, has_lora: bool
+    names: tuple[str, ...], shapes: Mapping[str, list[int]], work: LayerToCompile, device: str, has_lora: bool
 ) -> Group:
     dtype, targets = getattr(torch, work.dtype), work.targets or LINEAR
     sizes = tuple(shapes[f"{name}.weight"][0] for name in names)

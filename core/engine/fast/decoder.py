@@ -13,12 +13,12 @@ from core.engine.distillation import replay_loss
 from core.engine.fast import layers
 from core.engine.fast.attention import kernels as attention_kernels
 from core.engine.fast.batches import Batch
-from core.engine.fast.layers import Kernels, Layer, Place
+from core.engine.fast.layers import Kernels, Layer, Positions
 from core.engine.fast.loss import IGNORED, mean_loss
 from core.engine.fast.offload import HostStore
 from core.engine.fast.settings import Acceleration
 
-LayerCall = Callable[[Layer, Tensor, Place], Tensor]
+LayerCall = Callable[[Layer, Tensor, Positions], Tensor]
 
 
 class Decoder:
@@ -60,20 +60,20 @@ class Decoder:
     def _base(self) -> list[Layer]:
         return [layer.plain() for layer in self.layers]
 
-    def _lower(self, batch: Batch) -> tuple[Tensor, Place]:
+    def _lower(self, batch: Batch) -> tuple[Tensor, Positions]:
         """(tokens, hidden) after the layers below the first with LoRA, which never change."""
         body = self.model.model
         with torch.no_grad():
             x = body.embed_tokens(batch.ids)
             cosine, sine = body.rotary_emb(x[None], batch.positions[None])
-            place = Place(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
+            place = Positions(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
             _for_any_length(x, place)
             with attention_kernels(self.settings.attention):
                 for layer in self.layers[: self._first]:
                     x = self._calls[0](layer, x, place)
         return x, place
 
-    def _upper(self, x: Tensor, place: Place, stack: list[Layer]) -> Tensor:
+    def _upper(self, x: Tensor, place: Positions, stack: list[Layer]) -> Tensor:
         """(tokens, hidden) after the last norm; ``stack`` is ``layers``, or those without LoRA."""
         x = x.detach().requires_grad_(torch.is_grad_enabled())
         _for_any_length(x, place)
@@ -110,18 +110,18 @@ class Decoder:
         return torch.compile(kept), torch.compile(again)
 
 
-def _for_any_length(x: Tensor, place: Place) -> None:
+def _for_any_length(x: Tensor, place: Positions) -> None:
     """Lines are of many lengths: compiled once for all of them."""
     if place.ends is not None:
         for tensor in (x, place.cosine, place.sine, place.ends):
             torch._dynamo.maybe_mark_dynamic(tensor, 0)
 
 
-def _kept(kernels: Kernels, layer: Layer, x: Tensor, place: Place) -> Tensor:
+def _kept(kernels: Kernels, layer: Layer, x: Tensor, place: Positions) -> Tensor:
     return layers.forward(layer, x, place, kernels, False)
 
 
-def _again(kernels: Kernels, layer: Layer, x: Tensor, place: Place) -> Tensor:
+def _again(kernels: Kernels, layer: Layer, x: Tensor, place: Positions) -> Tensor:
     """Only its input is kept. Random numbers are drawn again where there are any (dropout)."""
     dropped = any(part.dropout for part in (layer.qkv, layer.out, layer.gate_up, layer.down))
     computed: Tensor = checkpoint(

@@ -41,7 +41,7 @@ class Layer(NamedTuple):
         return self._replace(**bare)
 
 
-class Place(NamedTuple):
+class Positions(NamedTuple):
     """Where the tokens stand: cosines and sines (tokens, head's size), and where rows begin and end."""
 
     cosine: Tensor
@@ -59,7 +59,7 @@ class Kernels(NamedTuple):
     rotate: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def forward(layer: Layer, x: Tensor, place: Place, kernels: Kernels, again: bool) -> Tensor:
+def forward(layer: Layer, x: Tensor, place: Positions, kernels: Kernels, again: bool) -> Tensor:
     """(tokens, hidden) → the same. ``again``: it will be computed again, so keep what only that needs."""
     read = kernels.norm(x, layer.norm_before, layer.epsilon)
     x = x + apply(layer.out, _attention(layer, read, place, kernels))
@@ -68,7 +68,7 @@ def forward(layer: Layer, x: Tensor, place: Place, kernels: Kernels, again: bool
     return x + apply(layer.down, kernels.gated(gate, up), keep=not again)
 
 
-def _attention(layer: Layer, x: Tensor, place: Place, kernels: Kernels) -> Tensor:
+def _attention(layer: Layer, x: Tensor, place: Positions, kernels: Kernels) -> Tensor:
     q, k, v = apply(layer.qkv, x).split(layer.qkv.sizes, dim=1)
     q, k, v = (
         part.view(len(x), heads, -1)

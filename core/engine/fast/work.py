@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Work:
+class LayerToCompile:
     """``model``: its folder; ``length``: tokens of the longest row; ``packed``: every row is that long.
     ``targets``: the layers with LoRA, none for all; ``first``: the number of the first one with any."""
 
@@ -38,7 +38,7 @@ class Work:
     acceleration: Acceleration
 
     @classmethod
-    def of(cls, config: Any) -> "Work":
+    def of(cls, config: Any) -> "LayerToCompile":
         """Of a config that ``core.recipe.xtuner_config`` wrote. Raises AttributeError, KeyError."""
         llm, lora = config.model.llm, config.model.lora
         return cls(
@@ -59,7 +59,7 @@ class Work:
         )
 
     @classmethod
-    def read(cls, text: str) -> "Work":
+    def read(cls, text: str) -> "LayerToCompile":
         values = json.loads(text)
         return cls(**{**values, "acceleration": Acceleration.of(values["acceleration"])})
 
@@ -93,7 +93,7 @@ class CompiledAhead:
     """A process that compiles while this one gets ready. It is never needed: what it could not do is compiled
     at the first step."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: LayerToCompile) -> None:
         command = [sys.executable, "-m", "core.engine", "compile", json.dumps(asdict(work))]
         self._said = TemporaryFile()  # noqa: SIM115  (open as long as this is)
         self._process = subprocess.Popen(
@@ -123,7 +123,7 @@ def compile_ahead(config: Any) -> CompiledAhead | None:
     if config.acceleration.get("compile", "none") == "none":
         return None
     try:
-        work = Work.of(config)
+        work = LayerToCompile.of(config)
         needed = work.bytes_on_the_card + CHILD_BYTES
         if not work.has_known_shape or any(gpu.free < needed for gpu in gpus()):
             return None

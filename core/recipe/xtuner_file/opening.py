@@ -74,7 +74,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedConfig:
     """The Recipe of a config file and what of the file is not in it."""
 
     recipe: Recipe
@@ -86,7 +86,7 @@ class Opened:
         return [one for one in self.differences if not one.on_purpose]
 
 
-def open_config(content: bytes, name: str) -> Opened:
+def open_config(content: bytes, name: str) -> OpenedConfig:
     """The Recipe of a config file's text. Nothing of the file is run.
 
     Its model and data may be names of a hub: whether they are here is another question. Raises NotAConfig,
@@ -97,7 +97,7 @@ def open_config(content: bytes, name: str) -> Opened:
         raise NotARecipe(path=name, reason=say(f"config.kind.{kind}"))
     found = settings(values)
     recipe = _recipe(found, values)
-    return Opened(recipe, tuple(differences(found, recipe)))
+    return OpenedConfig(recipe, tuple(differences(found, recipe)))
 
 
 def kind_of(values: Values) -> str:
