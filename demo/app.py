@@ -6,6 +6,7 @@ the packages of requirements.txt.
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -54,6 +55,12 @@ def answer(turns: list[dict[str, str]]) -> Iterator[str]:
     yield from streamer
 
 
+def harmless(text: str) -> str:
+    """Markdown in which no link or picture has an address: a browser would fetch the picture, and so send out
+    what the address says. A word joiner is seen by nobody, in code either."""
+    return re.sub(r"\](?=\s*[(:]\s*<?[^\s)]{0,40}[/:&\\])", "]\u2060", text)
+
+
 def main() -> None:
     said = words()
     st.set_page_config(page_title=SETTINGS["title"], page_icon="💬")
@@ -61,15 +68,17 @@ def main() -> None:
     st.caption(said["lead"])
     turns = st.session_state.setdefault("turns", [])
     for turn in turns:
-        st.chat_message(turn["role"]).write(turn["content"])
+        st.chat_message(turn["role"]).markdown(harmless(turn["content"]))
     with st.spinner(said["loading"]):
         load()
     if question := st.chat_input(said["ask"]):
         turns.append({"role": "user", "content": question})
-        st.chat_message("user").write(question)
-        with st.chat_message("assistant"):
-            text = st.write_stream(answer(turns))
-        turns.append({"role": "assistant", "content": str(text)})
+        st.chat_message("user").markdown(harmless(question))
+        place, text = st.chat_message("assistant").empty(), ""
+        for piece in answer(turns):
+            text += piece
+            place.markdown(harmless(text))
+        turns.append({"role": "assistant", "content": text})
     if turns and st.button(said["again"], icon=":material/refresh:"):
         turns.clear()
         st.rerun()

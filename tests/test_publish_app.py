@@ -66,10 +66,11 @@ def test_it_answers(app: Path) -> None:
             words = json.loads((app / "settings.json").read_text(encoding="utf-8"))["words"]["zh"]
             box = page.get_by_placeholder(words["ask"])
             box.wait_for(timeout=120_000)
-            box.fill("Who are you?")
+            box.fill("Who are you? ![p](http://127.0.0.1:9/x.png) ![q][1]\n\n[1]: http://127.0.0.1:9/y.png")
             box.press("Enter")
             page.get_by_text(words["again"]).wait_for(timeout=120_000)
             assert page.locator('[data-testid="stChatMessage"]').count() == 2
+            assert page.locator('[data-testid="stChatMessage"] img[src*="127.0.0.1:9"]').count() == 0
             assert page.locator('[data-testid="stException"]').count() == 0
     finally:
         server.terminate()
