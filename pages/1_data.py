@@ -8,6 +8,7 @@ from core.cli.requests import plan_again
 from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop
+from core.jobs.status import Status
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN, DATA
@@ -17,7 +18,7 @@ from ui.data.form import by_own_name, data_form
 from ui.data.panel import data_panel
 from ui.jobs.panel import is_live, show_failure, show_log, show_state, status_of
 from ui.models.table import models_section
-from ui.shell.frame import choose_run, link_to, open_page, shown_errors, starting
+from ui.shell.frame import choose_run, follow, link_to, open_page, shown_errors, starting
 from ui.shell.text import language, t
 
 EVERY = 1.0
@@ -44,25 +45,22 @@ def show_data(workspace: Workspace, run: RunPaths) -> None:
         link_to("config", t("page.data.to_config"), run)
         data_panel(run)
     elif status_of(run.job(DATA)):
-        follow(workspace, run)
+        follow_data(workspace, run)
     elif is_live(status_of(run.job(CHAIN))):
         wait_for_chain(run)
     else:
         st.info(t("page.data.nothing"), icon=":material/info:")
 
 
-def follow(workspace: Workspace, run: RunPaths) -> None:
+def follow_data(workspace: Workspace, run: RunPaths) -> None:
     """The job that makes the data: how far, stop, and when it failed why and once more."""
     job = run.job(DATA)
-    live = is_live(status_of(job))
 
-    @st.fragment(run_every=EVERY if live else None)
-    def panel() -> None:
-        status = status_of(job)
-        if status is None or is_live(status) != live:
+    def draw(status: Status | None) -> None:
+        if status is None:
             st.rerun()
         show_state(status)
-        if live:
+        if is_live(status):
             show_progress(run)
             if st.button(t("page.data.stop"), icon=":material/stop:", key="data_stop"):
                 stop(job, getpass.getuser(), COMMAND_GRACE)
@@ -73,7 +71,7 @@ def follow(workspace: Workspace, run: RunPaths) -> None:
                 launch(job, plan_again(workspace, job))
             st.rerun()
 
-    panel()
+    follow(lambda: status_of(job), draw, mark=is_live, every=lambda live: EVERY if live else None)
 
 
 def show_progress(run: RunPaths) -> None:
@@ -97,13 +95,12 @@ def show_why(workspace: Workspace, run: RunPaths) -> None:
 
 
 def wait_for_chain(run: RunPaths) -> None:
-    @st.fragment(run_every=EVERY)
-    def panel() -> None:
-        st.info(t("page.data.waiting"), icon=":material/progress_activity:")
-        if run.config.exists() or not is_live(status_of(run.job(CHAIN))):
-            st.rerun()
-
-    panel()
+    follow(
+        look=lambda: run.config.exists() or not is_live(status_of(run.job(CHAIN))),
+        draw=lambda _: st.info(t("page.data.waiting"), icon=":material/progress_activity:"),
+        mark=bool,
+        every=lambda _: EVERY,
+    )
 
 
 here = open_page("data")

@@ -14,7 +14,7 @@ from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.smaller import offer_smaller
 from ui.jobs.panel import is_live, status_of
-from ui.jobs.training import follow
+from ui.jobs.training import follow_training
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
@@ -40,7 +40,7 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         link_to("merge", t("page.train.to_merge"), run)
     else:
         show_restart(run, recipe, first=not offer_smaller(workspace, run))
-    follow(workspace, run, recipe)
+    follow_training(workspace, run, recipe)
 
 
 def show_first_start(run: RunPaths) -> None:

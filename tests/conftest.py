@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -114,4 +115,5 @@ def end_leftovers(folder: Path) -> None:
     for name in ("supervisor.json", "tool.json"):
         for file in folder.rglob(name):
             if (left := read_identity(file)) and left.pid != os.getpid() and is_alive(left):
-                os.killpg(left.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has just ended by itself
+                    os.killpg(left.pid, signal.SIGKILL)

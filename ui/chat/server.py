@@ -11,7 +11,7 @@ from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
 from ui.jobs.panel import is_live, show_log, show_why, status_of
-from ui.shell.frame import link_to, shown_errors
+from ui.shell.frame import follow, link_to, shown_errors
 from ui.shell.text import spoken, t
 
 # A loading model is looked at often; one that is ready may still be unloaded in another tab, or be killed.
@@ -24,15 +24,13 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Server:
     """Draw the bar; returns the server as it is now. It follows the server by itself."""
     now = chat_server.server(workspace)
 
-    @st.fragment(run_every=EVERY.get(now.readiness))
-    def follow() -> None:
-        found = chat_server.server(workspace)
-        if (found.readiness, found.speaker) != (now.readiness, now.speaker):
-            st.rerun()
-        _state(found)
-
     with st.container(border=True, key="server"):
-        follow()
+        follow(
+            look=lambda: chat_server.server(workspace),
+            draw=_state,
+            mark=lambda found: (found.readiness, found.speaker),
+            every=lambda mark: EVERY.get(mark[0]),
+        )
         with shown_errors():
             _choice(workspace, run, now)
         _notes(workspace, now)

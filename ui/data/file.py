@@ -10,13 +10,14 @@ from core.data.formats.shapes import COLUMNS, FORMATS
 from core.data.opening import Opened, Reading, Row, open_data
 from core.data.upload import Upload, file_of, find_upload
 from core.jobs.launch import launch, stop
+from core.jobs.status import Status
 from core.steps import check
 from core.steps.check import CheckRequest
 from core.workspace.paths import Workspace, cache_of
 from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, turns_html
 from ui.jobs.panel import is_live, show_failure, status_of
-from ui.shell.frame import shown_errors
+from ui.shell.frame import follow
 from ui.shell.text import spoken, t
 
 EVERY = 0.5
@@ -98,26 +99,20 @@ def choose_version(kept: Upload) -> None:
 def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload) -> None:
     """The check as a job: a button, its progress, its findings."""
     folder = check.where(workspace, request).root
-    live = is_live(status_of(folder))
 
-    @st.fragment(run_every=EVERY if live else None)
-    def follow() -> None:
-        status = status_of(folder)
-        if live and not is_live(status):
-            st.rerun()
-        with shown_errors():
-            if live:
-                show_progress(workspace, request)
-                return
-            if status:
-                show_failure(folder, status)
-            offer_check(workspace, request)
-            report = check.read(workspace, request)
-            chosen = show_findings(workspace, request, opened, kept, report) if report else None
-            if chosen:
-                choose_version(chosen)
+    def draw(status: Status | None) -> None:
+        if is_live(status):
+            show_progress(workspace, request)
+            return
+        if status:
+            show_failure(folder, status)
+        offer_check(workspace, request)
+        report = check.read(workspace, request)
+        chosen = show_findings(workspace, request, opened, kept, report) if report else None
+        if chosen:
+            choose_version(chosen)
 
-    follow()
+    follow(lambda: status_of(folder), draw, mark=is_live, every=lambda live: EVERY if live else None)
 
 
 def show_progress(workspace: Workspace, request: CheckRequest) -> None:

@@ -13,7 +13,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status
 from ui.jobs.panel import COLORS, is_live, show_log, show_state, status_of
-from ui.shell.frame import ICONS, shown_errors
+from ui.shell.frame import ICONS, follow, shown_errors
 from ui.shell.text import plain, t
 
 EVERY = 1.0
@@ -50,18 +50,13 @@ def newest(works: Iterable[Work]) -> Work | None:
 
 def follow_work(work: Work) -> None:
     """Show a job; while it lives the panel follows it, and its end is the page's own rerun."""
-    live = is_live(work.status)
 
-    @st.fragment(run_every=EVERY if live else None)
-    def follow() -> None:
-        status = work.status
-        if live and not is_live(status):
-            st.rerun()
+    def draw(status: Status | None) -> None:
         if status:
             with shown_errors(), st.container(border=True, key=f"work {work.key}"):
                 _panel(work, status)
 
-    follow()
+    follow(lambda: work.status, draw, mark=is_live, every=lambda live: EVERY if live else None)
 
 
 def follow_unless_done(work: Work) -> bool:

@@ -7,12 +7,14 @@ import streamlit as st
 
 from core.jobs.live import Snapshot
 from core.jobs.samples import Sample
+from core.jobs.status import Status
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN, read_run
 from core.steps.curves import split_sample
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
 from ui.jobs.panel import is_live, show_failure, show_log, show_meters, show_state, status_of
+from ui.shell.frame import follow
 from ui.shell.text import duration, t
 
 # Seconds between two looks at a running job. On a processor every look takes its time from the training
@@ -22,26 +24,25 @@ SHOWN_ANSWERS = 24
 EARLIER_RUNS = 20
 
 
-def follow(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
+def follow_training(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
     """Draw the panel; it follows a live job by itself, and has the page drawn anew at its start and end."""
-    live = is_live(status_of(run.job("train")))
     awaited = is_live(status_of(run.job(CHAIN)))
-
     every = EVERY_ON_CPU if recipe.device == "cpu" else EVERY
 
-    @st.fragment(run_every=every if live or awaited else None)
-    def panel() -> None:
-        status = status_of(run.job("train"))
-        if is_live(status) != live:
-            st.rerun()
+    def draw(status: Status | None) -> None:
         if status is None and not run.adopted.exists():
             return
         if status is not None:
             show_state(status)
             show_failure(run.job("train"), status)
-        show_training(workspace, run, recipe, live)
+        show_training(workspace, run, recipe, is_live(status))
 
-    panel()
+    follow(
+        look=lambda: status_of(run.job("train")),
+        draw=draw,
+        mark=is_live,
+        every=lambda live: every if live or awaited else None,
+    )
 
 
 def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: bool) -> None:

@@ -14,7 +14,7 @@ from core.workspace.paths import RunPaths, Workspace
 from ui.config.smaller import offer_smaller
 from ui.jobs.step import begin
 from ui.runs.table import shown
-from ui.shell.frame import ICONS, go_to, shown_errors
+from ui.shell.frame import ICONS, follow, go_to
 from ui.shell.text import plain, t
 
 EVERY = 2.0
@@ -23,18 +23,17 @@ COLORS = {State.finished: "green", State.running: "blue", State.failed: "red", S
 
 def chain_panel(workspace: Workspace, run: RunPaths) -> None:
     """Show the chain of ``run``; it follows by itself while the chain lives."""
-    live = chain.read_progress(workspace, run).live
 
-    @st.fragment(run_every=EVERY if live else None)
-    def follow() -> None:
-        with shown_errors():
-            progress = chain.read_progress(workspace, run)
-            if live and not progress.live:
-                st.rerun()
-            with st.container(border=True, key="chain"):
-                _panel(workspace, run, progress)
+    def draw(progress: ChainProgress) -> None:
+        with st.container(border=True, key="chain"):
+            _panel(workspace, run, progress)
 
-    follow()
+    follow(
+        look=lambda: chain.read_progress(workspace, run),
+        draw=draw,
+        mark=lambda progress: progress.live,
+        every=lambda live: EVERY if live else None,
+    )
 
 
 def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:

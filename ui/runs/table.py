@@ -10,7 +10,7 @@ from core.jobs.spark import spark
 from core.jobs.status import LIVE, State
 from core.runs import Run, delete, list_runs, made_at, rename
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.frame import Here, choose_run, shown_errors
+from ui.shell.frame import Here, choose_run, follow
 from ui.shell.text import t
 
 EVERY = 5.0
@@ -28,18 +28,16 @@ MARKS = {
 def run_list(here: Here) -> None:
     """The list; it follows by itself while any run lives."""
     st.subheader(t("runs.title"), anchor=False)
-    if not (runs := list_runs(here.workspace)):
-        st.caption(t("page.start.no_runs"))
-        return
-    live = any(run.state in LIVE for run in runs)
-    fresh = iter([runs])  # the first look is this page's own; a repeated one has to look again
+    follow(
+        look=lambda: list_runs(here.workspace),
+        draw=lambda runs: _table(here, runs) if runs else _no_runs(),
+        mark=lambda runs: any(run.state in LIVE for run in runs),
+        every=lambda live: EVERY if live else None,
+    )
 
-    @st.fragment(run_every=EVERY if live else None)
-    def follow() -> None:
-        with shown_errors():
-            _table(here, next(fresh, None) or list_runs(here.workspace))
 
-    follow()
+def _no_runs() -> None:
+    st.caption(t("page.start.no_runs"))
 
 
 def _table(here: Here, runs: list[Run]) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.doctor import Diagnosis, examine
 from core.workspace.paths import Workspace
+from ui.shell.frame import follow
 from ui.shell.text import language, plain, t
 
 EVERY = 1.0
@@ -22,19 +23,19 @@ NOT_SHOWN = {"port"}
 
 def findings(workspace: Workspace) -> None:
     """A line that says whether this machine is fit, and everything that was looked at behind it."""
-    pending = not _examination(str(workspace.root), language()).done()
+    follow(
+        look=lambda: _examination(str(workspace.root), language()),
+        draw=_show_examination,
+        mark=lambda asked: asked.done(),
+        every=lambda done: None if done else EVERY,
+    )
 
-    @st.fragment(run_every=EVERY if pending else None)
-    def follow() -> None:
-        asked = _examination(str(workspace.root), language())
-        if not asked.done():
-            st.caption(t("findings.looking"))
-        elif pending:
-            st.rerun()
-        else:
-            _show([found for found in asked.result() if found.check not in NOT_SHOWN])
 
-    follow()
+def _show_examination(asked: Future[list[Diagnosis]]) -> None:
+    if asked.done():
+        _show([found for found in asked.result() if found.check not in NOT_SHOWN])
+    else:
+        st.caption(t("findings.looking"))
 
 
 @st.cache_resource(ttl=KEPT_SECONDS, max_entries=4, show_spinner=False)

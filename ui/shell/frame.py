@@ -2,10 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -30,6 +30,7 @@ ICONS: dict[State | None, str] = {
 STYLE = "<style>.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}</style>"
 STRIP_EVERY = 5.0
 STARTING = "starting"
+Seen = TypeVar("Seen")
 LOG = logging.getLogger("tuneboard")
 
 
@@ -109,6 +110,33 @@ def shown_errors() -> Iterator[None]:
         show_unforeseen(error)
 
 
+def follow(
+    look: Callable[[], Seen],
+    draw: Callable[[Seen], None],
+    mark: Callable[[Seen], Any],
+    every: Callable[[Any], float | None],
+) -> None:
+    """Draw a part of the page that looks again by itself.
+
+    ``look`` says what is drawn, ``mark`` what of it the rest of the page depends on: when that changes, the
+    whole page is drawn anew. ``every`` says by the mark how many seconds lie between two looks, None to look
+    once. What fails in between is shown as a sentence.
+    """
+    first = look()
+    marked = mark(first)
+    fresh = [first]  # the first look is this page's own
+
+    @st.fragment(run_every=every(marked))
+    def part() -> None:
+        with shown_errors():
+            found = fresh.pop() if fresh else look()
+            if mark(found) != marked:
+                st.rerun()
+            draw(found)
+
+    part()
+
+
 def show_unforeseen(error: Exception) -> bool:
     """Log an error with its traceback; the page gets a sentence that says where. Returns True."""
     LOG.error("a page failed", exc_info=error)
@@ -138,16 +166,12 @@ def _address(run: RunPaths | None) -> dict[str, str]:
 
 def _strip(here: Here, step: str) -> None:
     """The steps as links, each with its state; it follows a live run by itself."""
-    live = here.run is not None and any(state in LIVE for state in standing(here.run).values())
-
-    @st.fragment(run_every=STRIP_EVERY if live else None)
-    def follow() -> None:
-        found = standing(here.run) if here.run else {}
-        _links(here, step, found)
-        if live and not any(state in LIVE for state in found.values()):
-            st.rerun()
-
-    follow()
+    follow(
+        look=lambda: standing(here.run) if here.run else {},
+        draw=lambda found: _links(here, step, found),
+        mark=lambda found: any(state in LIVE for state in found.values()),
+        every=lambda live: STRIP_EVERY if live else None,
+    )
 
 
 def _links(here: Here, step: str, found: dict[str, State | None]) -> None:
