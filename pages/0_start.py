@@ -12,7 +12,7 @@ from core.workspace.paths import RunPaths
 from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
 from ui.runs.table import run_list
-from ui.shell.doctor import findings
+from ui.shell.doctor import show_diagnoses
 from ui.shell.frame import Here, choose_run, open_page, shown_errors, starting
 from ui.shell.text import language, t
 
@@ -69,4 +69,4 @@ if here.run and chain.has_chain(here.run):
 make(here)
 run_list(here)
 adopt_form(here.workspace)
-findings(here.workspace)
+show_diagnoses(here.workspace)

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from core.data.conversations import Conversation, Turn, write_rows
 from core.data.opening import read_conversations
 from core.data.preview import Encoder, read_page, row_offsets, sampled
-from core.data.upload import file_of, keep_upload, kind_of
+from core.data.upload import file_of, keep_upload, suffix_of
 from core.errors import EmptyData, Unreadable
 from core.jobs.launch import wait
 from core.jobs.status import State
@@ -301,7 +301,7 @@ def test_the_same_upload_is_kept_once(workspace: Workspace) -> None:
     }.items(),
 )
 def test_the_kind_of_a_file_by_its_name(name: str, kind: str) -> None:
-    assert kind_of(name) == kind
+    assert suffix_of(name) == kind
 
 
 # --- rows and tokens ---

@@ -191,12 +191,12 @@ def test_what_may_not_leave(
 )
 def test_what_may_leave(workspace: Workspace, text: str, tmp_path: Path) -> None:
     write_text(tmp_path / "f" / "README.md", text)
-    assert personal.findings(tmp_path / "f", [workspace.root], [], "") == []
+    assert personal.private_details(tmp_path / "f", [workspace.root], [], "") == []
 
 
 def test_a_key_that_is_kept_is_found_in_any_file(workspace: Workspace, tmp_path: Path) -> None:
     write_text(tmp_path / "f" / "tokenizer.json", json.dumps({"x": "plain-secret-77"}))
-    (found,) = personal.findings(tmp_path / "f", [], ["plain-secret-77"], "")
+    (found,) = personal.private_details(tmp_path / "f", [], ["plain-secret-77"], "")
     assert found.kind == "key" and "secret" not in found.text
 
 
@@ -205,19 +205,21 @@ def test_a_vocabulary_may_have_any_word(
 ) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "kasimir")
     write_text(tmp_path / "f" / "tokenizer.json", json.dumps({"kasimir": 1, "/usr/local": 2, "/home/x/y": 3}))
-    assert personal.findings(tmp_path / "f", [workspace.root], [], "") == []
+    assert personal.private_details(tmp_path / "f", [workspace.root], [], "") == []
     write_text(tmp_path / "f" / "tokenizer.json", json.dumps({str(workspace.root): 1}))
-    assert [found.kind for found in personal.findings(tmp_path / "f", [workspace.root], [], "")] == ["path"]
+    assert [found.kind for found in personal.private_details(tmp_path / "f", [workspace.root], [], "")] == [
+        "path"
+    ]
 
 
 def test_a_name_that_is_taught_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "lovelace")
     write_text(tmp_path / "f" / "README.md", "by lovelace")
-    assert personal.findings(tmp_path / "f", [], [], "Ada Lovelace") == []
-    assert personal.findings(tmp_path / "f", [], [], "Grace") != []
+    assert personal.private_details(tmp_path / "f", [], [], "Ada Lovelace") == []
+    assert personal.private_details(tmp_path / "f", [], [], "Grace") != []
     monkeypatch.setattr(getpass, "getuser", lambda: "will")
     write_text(tmp_path / "f" / "README.md", "it will be sent")
-    assert personal.findings(tmp_path / "f", [], [], "Grace") == []
+    assert personal.private_details(tmp_path / "f", [], [], "Grace") == []
 
 
 def test_an_edited_card_is_sent_as_it_stands(workspace: Workspace, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def server(workspace: Workspace) -> Server:
     return Server(Readiness.failed, speaker, failure=why_failed(folder, status))
 
 
-def parity(speaker: Speaker) -> TokenDifference | None:
+def template_difference(speaker: Speaker) -> TokenDifference | None:
     """Where the model's own chat template writes another text than the training did; None when it does not.
 
     The server here speaks the training's template either way; whoever else reads the folder does not.

@@ -43,7 +43,7 @@ def keep_upload(workspace: Workspace, content: bytes, name: str) -> Upload:
     """
     with _unnamed(workspace) as unchecked:
         unchecked.write_bytes(content)
-        return _keep(workspace, unchecked, Upload("", kind_of(name), PurePath(name).name, 0))
+        return _keep(workspace, unchecked, Upload("", suffix_of(name), PurePath(name).name, 0))
 
 
 def keep_file(workspace: Workspace, given: Path) -> Upload:
@@ -51,7 +51,7 @@ def keep_file(workspace: Workspace, given: Path) -> Upload:
     with _unnamed(workspace) as unchecked:
         with opened(given) as source, unchecked.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
-        return _keep(workspace, unchecked, Upload("", kind_of(given.name), given.name, 0))
+        return _keep(workspace, unchecked, Upload("", suffix_of(given.name), given.name, 0))
 
 
 def keep_version(workspace: Workspace, parent: Upload, lines: Iterable[str], fix: str) -> Upload:
@@ -104,7 +104,7 @@ def keep_given(place: DataPaths, given: Path) -> list[dict[str, str]]:
     """
     kept = []
     for number, file in enumerate(files_of(given), 1):
-        copy = place.given(number, kind_of(file.name))
+        copy = place.given(number, suffix_of(file.name))
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
         with copy.open("rb") as stream:
@@ -113,7 +113,7 @@ def keep_given(place: DataPaths, given: Path) -> list[dict[str, str]]:
     return kept
 
 
-def kind_of(name: str) -> str:
+def suffix_of(name: str) -> str:
     """The end of a file's name that tells what it is, of the known ones: "csv", "jsonl.gz", else "json"."""
     suffixes = [suffix.lower() for suffix in PurePath(name).suffixes[-2:]]
     packed = suffixes.pop() if suffixes and suffixes[-1] in PACKED else ""

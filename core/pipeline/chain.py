@@ -17,7 +17,7 @@ from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, read_status
 from core.models.folder import read_model
 from core.pace import COSTS, Clock
-from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_of
+from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_asked_for
 from core.runs import CHAIN, DATA, rename
 from core.steps import data, watch
 from core.steps.step import call_job, check_space
@@ -72,7 +72,7 @@ def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
     said = data.taught(request.name, request.data, request.language, request.reading)
     folder = chosen_model(workspace, request.model)
     if folder.exists():  # the starter may still have to be unpacked; it takes every recipe made for it
-        recipe_of(request, said, read_model(folder))
+        recipe_asked_for(request, said, read_model(folder))
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
     run = workspace.new_run(said.name, datetime.now())

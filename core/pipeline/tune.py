@@ -91,7 +91,7 @@ def make_data(
         return run
     said = data.taught(request.name, request.data, request.language, request.reading)
     model = ready_model(workspace, request.model, progress)
-    recipe = recipe_of(request, said, model)
+    recipe = recipe_asked_for(request, said, model)
     run = run or workspace.new_run(said.name, datetime.now())
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=request.data)
@@ -107,7 +107,7 @@ def make_data(
     return run
 
 
-def recipe_of(request: TuneRequest, said: data.Taught, model: Model) -> Recipe:
+def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> Recipe:
     """The recipe that a request comes to on this machine. Raises InvalidRecipe."""
     spoken = Spoken(request.system, request.template, request.template_reason)
     return data.recipe_for(model, said, request.replay, request.seed, request.iterations, spoken)

@@ -112,7 +112,7 @@ def look_through(
 ) -> list[PrivateDetail]:
     """What should not leave this machine, of all files that would be sent."""
     own = (workspace.root, run.root, Path(facts.recipe.model).parent)
-    return personal.findings(bundle.folder, own, secrets, facts.name)
+    return personal.private_details(bundle.folder, own, secrets, facts.name)
 
 
 def _known(source: Path, folder: Path) -> Iterator[tuple[str, str]]:

@@ -80,7 +80,7 @@ class Watch:
     in_text: re.Pattern[bytes]
 
 
-def findings(
+def private_details(
     folder: Path, own: Collection[Path], secrets: Collection[str], allowed: str
 ) -> list[PrivateDetail]:
     """Look through every file below ``folder``.

@@ -81,7 +81,7 @@ def again(act: Callable[[], Result]) -> Result:
 
 def _without_token(value: object, parcel: Parcel) -> object:
     """A hub may repeat what it was given."""
-    for secret in tokens.secrets(parcel.to):
+    for secret in tokens.kept_secrets(parcel.to):
         value = value.replace(secret, "…") if isinstance(value, str) else value
     return value
 

@@ -49,10 +49,10 @@ def forget(hub: To) -> None:
 
 def kept() -> list[str]:
     """Every secret that is kept, to look for them in what is about to leave."""
-    return [secret for hub in HUBS for secret in secrets(hub)]
+    return [secret for hub in HUBS for secret in kept_secrets(hub)]
 
 
-def secrets(hub: To) -> list[str]:
+def kept_secrets(hub: To) -> list[str]:
     """The token of a hub, or each of its two keys."""
     return (read(hub) or "").split()
 

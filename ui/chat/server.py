@@ -110,7 +110,7 @@ def _notes(workspace: Workspace, server: Server) -> None:
         st.success(text, icon=":material/memory:")
     if server.readiness is Readiness.failed:
         _failed(workspace, server)
-    if server.speaker and (found := chat_server.parity(server.speaker)):
+    if server.speaker and (found := chat_server.template_difference(server.speaker)):
         st.warning(t("page.chat.template_differs"), icon=":material/difference:")
         with st.expander(t("page.chat.both_texts"), key="both_texts"):
             show_difference(found)

@@ -49,13 +49,13 @@ def show_rows(
         st.caption(t("page.data.legend", limit=recipe.max_length))
     body = tokens_html(encoder, recipe.max_length) if view == "as_tokens" else turns_html
     shown = (
-        row_html(number, kind_of(conversation, recipe, taught), body(conversation))
+        row_html(number, kind_in_words(conversation, recipe, taught), body(conversation))
         for number, conversation in enumerate(conversations, first + 1)
     )
     st.html(STYLE + "".join(shown))
 
 
-def kind_of(conversation: Conversation, recipe: Recipe, taught: frozenset[Conversation] | None) -> str:
+def kind_in_words(conversation: Conversation, recipe: Recipe, taught: frozenset[Conversation] | None) -> str:
     """Whether a row is taught or replayed, as a word; the recipe's own system prompt was not taught."""
     if taught is None:
         return ""

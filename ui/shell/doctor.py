@@ -21,7 +21,7 @@ ICONS = {
 NOT_SHOWN = {"port"}
 
 
-def findings(workspace: Workspace) -> None:
+def show_diagnoses(workspace: Workspace) -> None:
     """A line that says whether this machine is fit, and everything that was looked at behind it."""
     follow(
         look=lambda: _examination(str(workspace.root), language()),

@@ -12,7 +12,7 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.reader import read_config
-from core.recipe.xtuner_file.settings import DATA, EVALUATION, is_number, last, look, rows_of, settings
+from core.recipe.xtuner_file.settings import DATA, EVALUATION, data_file_of, is_number, last, look, settings
 from core.recipe.xtuner_file.values import Name, Unread, Values
 
 # Why the two files differ, by the place of the difference; "config.why.<name>" says it.
@@ -87,7 +87,7 @@ def _as_given(own: Values, recipe: Recipe) -> None:
 
 def _compare(file: Any, own: Any, place: str) -> Iterator[Difference]:
     if place in (DATA, f"{DATA}.dataset") and _loaded_otherwise(file, own):
-        yield Difference(place, f"{_shown(file)}({rows_of({'dataset': file})})", _shown(own), "rows")
+        yield Difference(place, f"{_shown(file)}({data_file_of({'dataset': file})})", _shown(own), "rows")
     elif isinstance(file, dict) and isinstance(own, dict):
         for name in dict.fromkeys([*file, *own]):
             yield from _compare(file.get(name), own.get(name), f"{place}.{name}" if place else name)
@@ -118,7 +118,7 @@ def _shown(value: Any) -> str | None:
     if isinstance(value, dict) and "type" in value:
         return str(value["type"])
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        return ", ".join(rows_of(one) or _SHORT.repr(one) for one in value[:6])
+        return ", ".join(data_file_of(one) or _SHORT.repr(one) for one in value[:6])
     if isinstance(value, Name | Unread):
         return str(value)
     return _SHORT.repr(value)

@@ -20,10 +20,10 @@ from core.recipe.xtuner_file.reader import read_config
 from core.recipe.xtuner_file.settings import (
     DATA,
     EVALUATION,
+    data_file_of,
     is_number,
     last,
     look,
-    rows_of,
     section,
     settings,
     text_of,
@@ -165,7 +165,7 @@ def _of_the_model(found: Values) -> dict[str, Any]:
 def _of_the_data(found: Values) -> dict[str, Any]:
     template = last(look(found, f"{DATA}.template_map_fn.template"))
     return {
-        "data": rows_of(look(found, DATA)) or "?",
+        "data": data_file_of(look(found, DATA)) or "?",
         "template": template if template in TEMPLATES else "auto",
         "system": text_of(look(found, f"{EVALUATION}.system")),
     }

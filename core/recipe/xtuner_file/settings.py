@@ -249,7 +249,7 @@ def _bare(tokenizer: Any, like: Any) -> Any:
 NAMED_BY = ("path", "data_file", "folder", "dataset_name", "dataset_id")
 
 
-def rows_of(data: Any) -> str:
+def data_file_of(data: Any) -> str:
     """The file that holds the rows, or the name of their data set on a hub."""
     source = section(data, "dataset") or section(data, "dataset_cfg") or section({"": data}, "")
     files = look(source, "data_files.train")
