@@ -32,6 +32,7 @@ from tests.secrets_kept import publish_secretly
 
 TOKENS = {"huggingface": fake_hugging_face.TOKEN, "modelscope": fake_modelscope.TOKEN}
 MAKERS = ("hub", "huggingface", "modelscope", "openxlab")
+MOMENT = 0.05
 BOTH: tuple[To, ...] = ("huggingface", "modelscope")
 
 
@@ -46,6 +47,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 @pytest.fixture
 def hubs(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[To, State]]:
+    """Both hubs; what waits in this process, as their clients do for up to 8 s, waits for a moment."""
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, MOMENT)))
     with ExitStack() as stack:
         face = stack.enter_context(fake_hugging_face.hugging_face())
         scope = stack.enter_context(fake_modelscope.modelscope())
