@@ -32,7 +32,7 @@ from tests.secrets_kept import publish_secretly
 
 TOKENS = {"huggingface": fake_hugging_face.TOKEN, "modelscope": fake_modelscope.TOKEN}
 MAKERS = ("hub", "huggingface", "modelscope", "openxlab")
-MOMENT = 0.05
+MOMENT = 0.2
 BOTH: tuple[To, ...] = ("huggingface", "modelscope")
 
 
