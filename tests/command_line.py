@@ -39,8 +39,10 @@ def cli(
     line, whole = command(*arguments), environment(**added)
     if before:
         line = ["sh", "-c", f'{before}; exec "$@"', "sh", *line]
-        # What is measured of its coverage would be the first to find no room.
+        # What is measured of its coverage would be the first to find no room; and Python 3.11 leaves half a
+        # .pyc beside the program where a file may grow no further, which nobody could import after that.
         whole = {name: value for name, value in whole.items() if not name.startswith("COVERAGE_")}
+        whole["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.run(line, cwd=cwd, env=whole, capture_output=True, text=True, timeout=TIMEOUT)
 
 

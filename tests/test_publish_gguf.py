@@ -39,7 +39,7 @@ def work(module: str, *arguments: str | Path) -> dict[str, Any]:
     [
         ({"model_type": "mixtral"}, "its architecture is mixtral"),
         ({"model_type": "phi3"}, "its architecture is phi3"),
-        ({"rope_scaling": {"rope_type": "longrope"}}, "rope scaling longrope"),
+        ({"rope_scaling": {"rope_type": "longrope"}}, "RoPE scaling longrope"),
     ],
 )
 def test_a_model_without_a_form(tmp_path: Path, change: dict[str, Any], sentence: str) -> None:
