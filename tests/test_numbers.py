@@ -66,6 +66,15 @@ def test_how_fast_beside_unsloth() -> None:
     assert f"Unsloth 的 {least} 到 {most} 倍" in page("README_zh.md")
 
 
+def test_how_soon_the_first_step_ends() -> None:
+    (told,) = re.findall(
+        r"nothing compiled before: (.*?); about", page("docs/performance.md").replace("\n", " ")
+    )
+    seconds = [int(one) for one in re.findall(r"(\d+) s", told)]
+    assert f"first step in {min(seconds)} to {max(seconds)} seconds" in page("README.md").replace("\n", " ")
+    assert re.search(rf"第一步 ?{min(seconds)} 到 {max(seconds)} 秒", page("README_zh.md").replace("\n", ""))
+
+
 def test_the_questions_of_a_decision() -> None:
     replayed, held_back = len(replay_questions()), len(held_back_questions())
     title = f"**{replayed:,} replay questions with near misses, {held_back} held back.**"

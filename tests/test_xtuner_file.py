@@ -225,7 +225,7 @@ def test_what_this_project_writes_opens_as_the_same_recipe(recipe: Recipe) -> No
         own = own.changed(system="", evaluation_questions=Recipe.evaluation_questions)
     found = open_config(written(own).encode(), "config.py")
     assert [one.place for one in found.differences] == ["work_dir"]
-    assert found.recipe == own.changed(replay_distillation=False)
+    assert found.recipe == own
 
 
 @pytest.mark.parametrize("name", ODD_PATHS)
@@ -233,6 +233,15 @@ def test_paths_come_back(name: str) -> None:
     own = SPREAD[0].changed(model=f"/m/{name}", data=f"/d/{name}")
     found = open_config(written(own).encode(), "config.py").recipe
     assert (found.model, found.data) == (own.model, own.data)
+
+
+@pytest.mark.parametrize("name", ["replay_distillation", "self_distillation"])
+@pytest.mark.parametrize("on", [True, False])
+def test_whether_replay_is_distilled_comes_back(name: str, on: bool) -> None:
+    """From a config of today, and from one written before 0.1.0."""
+    own = SPREAD[0].changed(replay_distillation=on)
+    text = written(own).replace("replay_distillation =", f"{name} =")
+    assert open_config(text.encode(), "config.py").recipe.replay_distillation is on
 
 
 def test_every_place_is_a_field_and_every_reason_a_sentence() -> None:
