@@ -2,6 +2,7 @@
 
 Read from ``/proc`` (Linux). The start time is kept in clock ticks since boot: in seconds since the epoch,
 as psutil gives it, it would move whenever the machine's clock is set, and a live job would seem lost.
+Where ``/proc`` is mounted with hidepid it shows no process of another user, nor one that hides from its own.
 """
 
 import os
@@ -24,8 +25,8 @@ KILL_ROUNDS = 10
 class Identity:
     """One process of one boot of one host.
 
-    ``ticks`` is its start in clock ticks since boot, which decides; ``started`` is the same in seconds since
-    the epoch, to be shown.
+    ``ticks`` is its start in clock ticks since boot, which decides (0 where ``/proc`` hides it); ``started``
+    is the same in seconds since the epoch, to be shown.
     """
 
     pid: int
@@ -66,7 +67,9 @@ def identify(pid: int) -> Identity:
     """The identity of a live process. Raises ProcessLookupError."""
     entry = _entry(pid)
     if entry is None:
-        raise ProcessLookupError(pid)
+        if not _is_hidden(pid):
+            raise ProcessLookupError(pid)
+        return Identity(pid, 0, boot_id(), socket.gethostname(), round(time.time(), 2))
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - entry.ticks / os.sysconf("SC_CLK_TCK")
     return Identity(pid, entry.ticks, boot_id(), socket.gethostname(), round(time.time() - age, 2))
 
@@ -80,11 +83,15 @@ def read_identity(path: Path) -> Identity | None:
 
 
 def is_alive(identity: Identity) -> bool:
-    """Whether that very process still runs; a zombie does not, nor one of another boot or machine."""
+    """Whether that very process still runs; a zombie does not, nor one of another boot or machine.
+
+    Of a hidden one only its number can be told, which counts: a live job must not be called lost.
+    """
     if identity.boot != boot_id():
         return False
-    entry = _entry(identity.pid)
-    return entry is not None and entry.ticks == identity.ticks and not entry.ended
+    if (entry := _entry(identity.pid)) is None:
+        return identity.host == socket.gethostname() and _is_hidden(identity.pid)
+    return identity.ticks in {entry.ticks, 0} and not entry.ended
 
 
 def terminate_group(group: int) -> None:
@@ -125,6 +132,17 @@ def descendants(ancestor: int) -> list[_Entry]:
     return [entry for entry in found if not entry.ended]
 
 
+def _is_hidden(pid: int) -> bool:
+    """Whether a process that ``/proc`` does not show is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _signal_group(group: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
@@ -139,7 +157,7 @@ def _entries() -> Iterator[_Entry]:
 def _entry(pid: int) -> _Entry | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:  # gone, or hidden: with hidepid=1 that is EPERM, with hidepid=2 ENOENT
         return None
     # The program's name stands in brackets and may hold brackets and spaces itself.
     fields = text.rpartition(")")[2].split()

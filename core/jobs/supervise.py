@@ -116,7 +116,7 @@ class Supervisor:
                 looked = time.monotonic()
                 self._write_tool()
                 _bury_orphans(tool.pid)
-                if not is_alive(tool):
+                if _has_ended(tool):
                     break
             grace = self._grace()
             if grace is not None:
@@ -198,6 +198,13 @@ def _bury_orphans(tool: int) -> None:
             if ended.si_pid == tool:
                 return
             os.waitpid(ended.si_pid, 0)
+
+
+def _has_ended(tool: Identity) -> bool:
+    """Of a child the system tells, whatever ``/proc`` shows; a tool taken over is nobody's child here."""
+    with suppress(ChildProcessError):
+        return os.waitid(os.P_PID, tool.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return not is_alive(tool)
 
 
 def supervise(folder: Path) -> None:
