@@ -39,6 +39,7 @@ TuneboardError                exit code 1
 │   └── NoToken               a hub needs a token, and none is kept
 ├── MachineError              this machine lacks something
 │   ├── NotWritable           a folder cannot be written
+│   ├── TokenNotKept          the folder for hub tokens cannot be made
 │   ├── DiskFull              not enough free space
 │   ├── StorageFailed         a file could not be read or written while a command ran
 │   ├── DamagedFile           a file of this program's is not what was written
@@ -231,6 +232,10 @@ class MachineError(TuneboardError):
 
 class NotWritable(MachineError):
     key = "not_writable"
+
+
+class TokenNotKept(MachineError):
+    key = "token_not_kept"
 
 
 class DiskFull(MachineError):

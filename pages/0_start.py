@@ -1,7 +1,5 @@
 """Start: make an assistant with one button, watch it being made, open an earlier run."""
 
-import getpass
-
 import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME
@@ -9,6 +7,7 @@ from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.workspace.paths import RunPaths
+from core.workspace.user import user_name
 from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
 from ui.runs.table import run_list
@@ -49,7 +48,7 @@ def make(here: Here) -> None:
                 run = on_its_way(started, name)
                 if run is None:
                     request = TuneRequest(name, language=None if spoken == "both" else spoken)
-                    run = chain.start(here.workspace, request, getpass.getuser(), language())
+                    run = chain.start(here.workspace, request, user_name(), language())
                     started.append(run)
             choose_run(run)
             st.rerun()

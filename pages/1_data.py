@@ -1,7 +1,5 @@
 """Data: what is taught, from a name, a file or an earlier run; then what is trained on, row by row."""
 
-import getpass
-
 import streamlit as st
 
 from core.cli.requests import plan_again
@@ -14,6 +12,7 @@ from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN, DATA
 from core.steps.watch import answered
 from core.workspace.paths import RunPaths, Workspace
+from core.workspace.user import user_name
 from ui.data.form import by_own_name, data_form
 from ui.data.panel import data_panel
 from ui.jobs.panel import is_live, show_failure, show_log, show_state, status_of
@@ -34,7 +33,7 @@ def make_data(workspace: Workspace) -> None:
                 None,
             )
             if run is None:
-                run = chain.start_data(workspace, request, getpass.getuser(), language())
+                run = chain.start_data(workspace, request, user_name(), language())
                 started.append((request, run))
         choose_run(run)
         st.rerun()
@@ -63,7 +62,7 @@ def follow_data(workspace: Workspace, run: RunPaths) -> None:
         if is_live(status):
             show_progress(run)
             if st.button(t("page.data.stop"), icon=":material/stop:", key="data_stop"):
-                stop(job, getpass.getuser(), COMMAND_GRACE)
+                stop(job, user_name(), COMMAND_GRACE)
             return
         show_why(workspace, run)
         if st.button(t("page.data.try_again"), icon=":material/refresh:", type="primary", key="data_again"):

@@ -17,6 +17,7 @@ from core.cli.arguments import whole_number
 from core.errors import InvalidOption, reason_of
 from core.wording import say
 from core.workspace.paths import PROJECT, Workspace
+from core.workspace.user import stand_in
 
 PORT = 8501
 PORTS_TRIED = 100
@@ -106,7 +107,7 @@ def environment(wanted: Serving, workspace: Workspace) -> Mapping[str, str]:
         added[BROWSER_VARIABLE] = "1"
     if wanted.proxy:
         added[PROXY_VARIABLE] = wanted.proxy
-    return {**os.environ, **added}
+    return {**stand_in(), **os.environ, **added}
 
 
 def free_port(address: str, first: int) -> int:

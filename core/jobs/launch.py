@@ -22,6 +22,7 @@ from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
 from core.jobs.tail import last_lines
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, make_folder
+from core.workspace.user import stand_in
 
 # A supervisor that has written exit.json still needs a moment to leave; seconds.
 LEAVE_TIMEOUT = 5.0
@@ -176,7 +177,7 @@ def _start_supervisor(paths: JobPaths, secrets: Mapping[str, str] | None = None)
         process = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env={**inherited(), **(secrets or {})},
+            env={**stand_in(), **inherited(), **(secrets or {})},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import NoPlaceForIt
+from core.errors import NoPlaceForIt, NotWritable
 from core.publish.bundle import Bundle
 from core.publish.request import PublishRequest
 from core.steps.step import check_space
 from core.steps.watch import Update
+from core.wording import say
 from core.workspace.checksums import NAME, read_checksums
 from core.workspace.paths import RunPaths, Workspace, make_folder, published
 from core.workspace.private import as_anybody_would
@@ -22,8 +23,11 @@ STORED = {".safetensors", ".gguf", ".png"}
 
 
 def destination(workspace: Workspace, run: RunPaths, request: PublishRequest) -> Path:
-    """Where it goes: the place that was named, else one in the workspace."""
-    named = request.out.expanduser().absolute() if request.out else None
+    """Where it goes: the place that was named, else one in the workspace. Raises NotWritable."""
+    try:
+        named = request.out.expanduser().absolute() if request.out else None
+    except RuntimeError as error:
+        raise NotWritable(folder=request.out, reason=say("file.no_home")) from error
     if request.to != "zip":
         return named or published(workspace, run.id, request.what)
     file = published(workspace, run.id, request.what)

@@ -4,7 +4,6 @@ What is looked for are paths and names that this machine really has, and the for
 are looked at where they hold text: the header of a safetensors file, the metadata of a GGUF file.
 """
 
-import getpass
 import os
 import re
 import socket
@@ -16,6 +15,7 @@ from typing import Literal
 
 from core.wording import sentences
 from core.workspace.paths import PROJECT
+from core.workspace.user import home, user_name
 
 Kind = Literal["path", "user", "host", "key"]
 _KINDS: dict[str, Kind] = {"path": "path", "user": "user", "host": "host", "key": "key"}
@@ -135,7 +135,7 @@ def _watch(own: Collection[Path], secrets: Collection[str], allowed: str) -> Wat
     anywhere = {"key": [*kept, *_KEYS], "path": [re.escape(text) for text in _own_paths(own)]}
     in_text = {
         "path": [*_PATHS],
-        "user": _names([_user()], public),
+        "user": _names([user_name()], public),
         "host": _names([socket.gethostname(), socket.getfqdn()], public),
     }
     return Watch(_any_of(anywhere), _any_of(in_text))
@@ -150,25 +150,11 @@ def _any_of(groups: Mapping[str, Collection[bytes]]) -> re.Pattern[bytes]:
 
 def _own_paths(own: Collection[Path]) -> set[bytes]:
     """Folders by every spelling a file may have of them; never one so short that any text has it."""
-    folders = {*own, PROJECT, Path(os.environ.get("TMPDIR") or "/"), _home()}
+    folders = {*own, PROJECT, Path(os.environ.get("TMPDIR") or "/"), home() or Path("/")}
     spelled = {str(folder) for found in folders for folder in (found.absolute(), found.resolve())}
     found = {text for text in spelled if len(Path(text).parts) > 2 or text.startswith("/home")}
     escaped = {text.encode("ascii", "backslashreplace").decode() for text in found}
     return {text.encode("utf-8", "surrogateescape") for text in found | escaped}
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:
-        return Path("/")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
 
 
 def _names(names: Collection[str], public: Collection[str]) -> list[bytes]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from core.errors import TokenNotKept, reason_of
 from core.publish.request import HUBS, To
 from core.workspace.files import locked, read_record
 from core.workspace.paths import token_file
@@ -19,7 +20,7 @@ SERVICE = "tuneboard"
 
 
 def keep(hub: To, token: str) -> str:
-    """Keep a token; returns where, ``keyring`` or the file's path. Raises OSError."""
+    """Keep a token; returns where, ``keyring`` or the file's path. Raises TokenNotKept, OSError."""
     if (ring := _keyring()) is not None:
         with suppress(Exception):  # a locked or broken keyring: each has errors of its own
             ring.set_password(SERVICE, hub, token)
@@ -74,8 +75,15 @@ def _drop(hub: To) -> None:
 
 @contextmanager
 def _changing() -> Iterator[None]:
-    """Hold the file, in a folder that only its owner enters: two hubs' tokens may be kept at once."""
-    token_file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Hold the file, in a folder that only its owner enters: two hubs' tokens may be kept at once.
+
+    Raises TokenNotKept where there can be no such folder.
+    """
+    folder = token_file().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise TokenNotKept(folder=folder, reason=reason_of(error)) from error
     with locked(token_file()):
         yield
 

@@ -1,6 +1,7 @@
 """The curve of a run or of any work_dir of XTuner's, its evaluation answers, and where it was best."""
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -72,7 +73,7 @@ def of(workspace: Workspace, given: str) -> dict[str, Any]:
     try:
         run = workspace.run(given)
     except NoSuchRun:
-        folder = Path(given).expanduser()
+        folder = Path(os.path.expanduser(given))  # noqa: PTH111  Path's raises for a user who is not there
         if not folder.is_dir():
             raise
         return report(folder, _recipe_in(folder))

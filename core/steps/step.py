@@ -18,6 +18,7 @@ from core.jobs.status import State, Status
 from core.machine import this_machine
 from core.wording import spoken_language
 from core.workspace.paths import PROJECT
+from core.workspace.user import user_name
 
 # The module that does the heavy work; tests put a fast one in its place.
 ENGINE_VARIABLE = "TUNEBOARD_ENGINE"
@@ -43,7 +44,7 @@ def module_job(module: str, *arguments: str | Path, env: Mapping[str, str] | Non
         command=(sys.executable, "-m", module, *map(str, arguments)),
         cwd=PROJECT,
         env=env or {},
-        asked_by=os.environ.get("USER", "tuneboard"),
+        asked_by=user_name(),
         asked_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

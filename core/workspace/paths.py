@@ -17,6 +17,7 @@ from pathlib import Path
 from core.errors import NoSuchChat, NoSuchRun, NotWritable, reason_of
 from core.wording import say
 from core.workspace.private import close_to_others, keep_private
+from core.workspace.user import home
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
@@ -563,6 +564,9 @@ def upload_record(record: Path, sha256: str) -> Path:
 
 
 def token_file() -> Path:
-    """Where hub tokens are kept on a machine without a keyring: the user's own configuration."""
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    """Where hub tokens are kept on a machine without a keyring: the user's own configuration.
+
+    Who has no home has none to keep them in: writing there fails.
+    """
+    config = os.environ.get("XDG_CONFIG_HOME") or (home() or Path("/")) / ".config"
     return Path(config) / "tuneboard" / "tokens.json"

@@ -83,7 +83,6 @@ SYSTEM = {
     "LC_ALL": ("", "the language, where `TUNEBOARD_LANG` is not set; then `LC_MESSAGES`, then `LANG`"),
     "LC_MESSAGES": ("", "as `LC_ALL`"),
     "LANG": ("English", "as `LC_ALL`"),
-    "USER": ("`tuneboard`", "who asked for a job, as its `job.json` says"),
     "XDG_CONFIG_HOME": ("`~/.config`", "where hub tokens are kept on a machine without a keyring"),
     "TMPDIR": ("`/tmp`", "where temporary files go; looked for in what is about to be published"),
     "DISPLAY": ("no screen", "whether there is a screen, and so a browser to open"),

@@ -1,6 +1,5 @@
 """A data file on its page: what it is, its first rows, what is wrong with it, and what mends it."""
 
-import getpass
 import html
 
 import streamlit as st
@@ -14,6 +13,7 @@ from core.jobs.status import Status
 from core.steps import check
 from core.steps.check import CheckRequest
 from core.workspace.paths import Workspace, cache_of
+from core.workspace.user import user_name
 from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, turns_html
 from ui.jobs.panel import is_live, show_failure, status_of
@@ -118,7 +118,7 @@ def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, ke
 def show_progress(workspace: Workspace, request: CheckRequest) -> None:
     st.progress(min(1.0, check.share(workspace, request)), text=t("page.data.checking"))
     if st.button(t("page.data.stop"), icon=":material/stop:", key="data_check_stop"):
-        stop(check.where(workspace, request).root, getpass.getuser())
+        stop(check.where(workspace, request).root, user_name())
 
 
 def offer_check(workspace: Workspace, request: CheckRequest) -> None:

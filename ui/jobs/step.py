@@ -1,6 +1,5 @@
 """A step's job on its page: which part it is at, a button that stops it, and why it failed."""
 
-import getpass
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status
+from core.workspace.user import user_name
 from ui.jobs.panel import COLORS, is_live, show_log, show_state, status_of
 from ui.shell.frame import ICONS, follow, shown_errors
 from ui.shell.text import plain, t
@@ -98,7 +98,7 @@ def _live(work: Work) -> None:
     if JobPaths(work.folder).stop.exists():
         st.info(t("work.stopping"), icon=":material/hourglass_empty:")
     elif st.button(t("work.stop"), key=f"stop {work.key}", icon=":material/stop_circle:"):
-        stop(work.folder, by=getpass.getuser(), grace=COMMAND_GRACE)
+        stop(work.folder, by=user_name(), grace=COMMAND_GRACE)
         st.rerun(scope="fragment")
 
 

@@ -1,7 +1,5 @@
 """The whole chain as it runs: each stage turning done, how long it still takes, and what came out."""
 
-import getpass
-
 import streamlit as st
 
 from core.cli.requests import plan_again
@@ -11,6 +9,7 @@ from core.pipeline.chain import ChainProgress, Stage
 from core.runs import CHAIN, read_run
 from core.workspace.files import read_record
 from core.workspace.paths import RunPaths, Workspace
+from core.workspace.user import user_name
 from ui.config.smaller import offer_smaller
 from ui.jobs.step import begin
 from ui.runs.table import shown
@@ -46,7 +45,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     if progress.live:
         st.caption(t("chain.safe"))
         if st.button(t("chain.stop"), key="chain_stop", icon=":material/stop_circle:"):
-            chain.halt(run, getpass.getuser())
+            chain.halt(run, user_name())
             st.rerun()
     elif progress.state is State.finished:
         _result(run)

@@ -1,0 +1,32 @@
+"""Who runs this program: a container may run it under a number that has no name and no home."""
+
+import getpass
+import os
+from pathlib import Path
+
+
+def user_name() -> str:
+    """The user's name, else their number as text."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # Python 3.13 raises OSError
+        return str(os.getuid())
+
+
+def stand_in() -> dict[str, str]:
+    """What a program's environment lacks where the user has no name or no home: PyTorch asks for the one,
+    Streamlit for the other, and neither goes on without. The home is the one that Docker gives, too."""
+    missing = {}
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        missing["LOGNAME"] = user_name()
+    return missing if home() else {**missing, "HOME": "/"}
+
+
+def home() -> Path | None:
+    """The user's home folder, which need not be there; None for a user who has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
