@@ -31,7 +31,7 @@ def test_a_bench_finds_what_it_imports(bench: str, tmp_path: Path) -> None:
         [str(tmp_path / "scripts/bench"), bench, "--rows", "1"], capture_output=True, text=True, check=True
     )
     setup, started = done.stdout.splitlines()
-    assert started == f"python -m scripts.benches.{bench} --rows 1"
+    assert started == f"python -P -m scripts.benches.{bench} --rows 1"
     needed = imported(PROJECT / f"scripts/benches/{bench}.py") & only_for_the_tests()
     assert setup.strip() == ("setup --dev" if needed else "setup"), needed
 
