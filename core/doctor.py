@@ -81,7 +81,9 @@ def _gpu(machine: Machine) -> Diagnosis:
         return Diagnosis("gpu", "bad", say("doctor.cpu_build", names=_names(idle)), "scripts/setup --gpu")
     if not machine.gpus:
         kind = "bf16" if machine.bf16 else "fp32"
-        return Diagnosis("gpu", "note", say("doctor.no_gpu", cores=machine.cores, precision=kind))
+        key = "doctor.no_gpu.part" if machine.all_cores else "doctor.no_gpu"
+        text = say(key, cores=machine.cores, all=machine.all_cores, precision=kind)
+        return Diagnosis("gpu", "note", text)
     names = _names(machine.gpus)
     probe = _probe()
     if probe.get("works"):
@@ -108,7 +110,9 @@ def _probe() -> dict[str, Any]:
 
 def _memory(machine: Machine) -> Diagnosis:
     grade: Grade = "good" if machine.memory >= NEEDED_MEMORY else "bad"
-    text = say("doctor.memory", memory=megabytes(machine.memory), needed=megabytes(NEEDED_MEMORY))
+    key = "doctor.memory.part" if machine.all_memory else "doctor.memory"
+    amounts = map(megabytes, (machine.memory, machine.all_memory, NEEDED_MEMORY))
+    text = say(key, **dict(zip(("memory", "all", "needed"), amounts, strict=True)))
     return Diagnosis("memory", grade, text)
 
 

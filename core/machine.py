@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pynvml
 
+from core.container import cpu_limit, memory_limit, memory_used
+
 # The processor's load is looked at no oftener than once in FRESH_SECONDS; a mean over more than STALE_SECONDS
 # says nothing about now, and is taken anew over LOOK_SECONDS.
 FRESH_SECONDS, STALE_SECONDS, LOOK_SECONDS = 1.0, 30.0, 0.1
@@ -29,12 +31,18 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """Memory in bytes. ``bf16`` says whether the processor multiplies bfloat16 in hardware."""
+    """Memory in bytes. ``bf16`` says whether the processor multiplies bfloat16 in hardware.
+
+    ``cores`` and ``memory`` are what this process may use; ``all_cores`` and ``all_memory`` what the machine
+    has where that is more (a container's limits, a cluster's share), else 0.
+    """
 
     cores: int
     memory: int
     bf16: bool
     gpus: tuple[Gpu, ...]
+    all_cores: int = 0
+    all_memory: int = 0
 
     @property
     def device(self) -> str:
@@ -48,12 +56,23 @@ class Machine:
 @cache
 def this_machine() -> Machine:
     """Look once a process: none of this changes while a command runs, except free GPU memory."""
+    cores, all_cores = usable_cores(), os.cpu_count() or 1
+    all_memory = psutil.virtual_memory().total
+    memory = min(memory_limit() or all_memory, all_memory)
     return Machine(
-        cores=len(os.sched_getaffinity(0)),
-        memory=psutil.virtual_memory().total,
+        cores=cores,
+        memory=memory,
         bf16=_processor_has_bf16(),
         gpus=gpus(),
+        all_cores=all_cores if all_cores > cores else 0,
+        all_memory=all_memory if all_memory > memory else 0,
     )
+
+
+def usable_cores() -> int:
+    """As many threads as this process may run at once: of a share of a core no thread is made, for one that
+    has to wait for its turn holds up all the others."""
+    return max(1, int(min(cpu_limit() or float("inf"), len(os.sched_getaffinity(0)))))
 
 
 def has_cpu_build() -> bool:
@@ -118,7 +137,8 @@ PROCESSOR = Processor()
 
 def meters() -> Meters:
     """Look at the machine's load."""
-    return Meters(PROCESSOR.share(), psutil.virtual_memory().used, _gpu_loads())
+    used = memory_used()
+    return Meters(PROCESSOR.share(), psutil.virtual_memory().used if used is None else used, _gpu_loads())
 
 
 def _gpu_loads() -> tuple[tuple[float, int], ...]:

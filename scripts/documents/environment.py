@@ -109,8 +109,8 @@ SET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "a log is no terminal",
     "HF_HUB_DISABLE_TELEMETRY": "nothing is reported to anybody",
     "HF_HUB_OFFLINE": "`1` for every job but those that speak with a hub: nothing is fetched by the way",
-    "HOME": "`/` for a user who has no home; an empty folder for OpenXLab's client, which would keep its keys in "
-    "a file of the real one",
+    "HOME": "`/` for a user who has no home; an empty folder for OpenXLab's client, which would keep its "
+    "keys in a file of the real one",
     "LOGNAME": "the number of a user who has no name (`docker run --user 12345`): PyTorch asks for one",
     "MASTER_ADDR": "DeepSpeed alone in one process looks for MPI unless it is told where it stands",
     "MASTER_PORT": "as `MASTER_ADDR`",

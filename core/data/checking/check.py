@@ -23,6 +23,7 @@ from core.data.findings import Finding
 from core.data.reading.source import Source, line_and_column
 from core.data.tokens import first_tokens, read_tokenizer
 from core.errors import EmptyData
+from core.machine import usable_cores
 from core.recipe.templates import TEMPLATES
 from core.workspace.paths import SourceCache
 
@@ -84,7 +85,7 @@ def _checked(
 ) -> Iterator[Block]:
     """The blocks in their order, checked by as many processes as there are processors."""
     whole = max(1, sum(task.size for task in todo))
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     done, position = 0, 0
     if whole > ALONE and cores > 1:
         try:
