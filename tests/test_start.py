@@ -95,7 +95,7 @@ def test_the_button_makes_the_whole_chain_a_job_of_its_own(workspace: Workspace)
     assert not page.exception and not page.error
     run = RunPaths(workspace.run_folders()[0])
     assert page.query_params["run"] == run.id
-    assert f"Creating the assistant of {NAME}" in text_of(page)
+    assert f"Creating {NAME}'s assistant" in text_of(page)
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     page.run()
     assert "is ready" in text_of(page)
@@ -107,7 +107,7 @@ def test_pressing_twice_makes_one(workspace: Workspace, monkeypatch: pytest.Monk
     monkeypatch.setenv("FAKE_XTUNER_SECONDS", "1")
     page = press_make(press_make(open_test_page("start"), NAME), f" {NAME} ")
     assert len(workspace.run_folders()) == 1
-    assert f"Creating the assistant of {NAME}" in text_of(page)
+    assert f"Creating {NAME}'s assistant" in text_of(page)
     press_make(page, "somebody else")
     assert len(workspace.run_folders()) == 2
 

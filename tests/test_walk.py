@@ -64,7 +64,7 @@ def make(page: Page, name: str = NAME) -> None:
     """Fill in the name and press the one button."""
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_role("button", name="Create my assistant").dblclick()  # many a person does
-    expect(page.get_by_role("heading", name=f"Creating the assistant of {name}")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"Creating {name}'s assistant")).to_be_visible()
 
 
 def only_run(workspace: Workspace) -> RunPaths:
@@ -96,7 +96,7 @@ def test_from_a_name_to_a_chat_though_the_server_is_killed_in_between(
     with Dashboard(workspace.root, **FAKE) as server:
         page.goto(f"{server.url()}&run={run.id}")
         settle(page)
-        expect(page.get_by_role("heading", name=f"The assistant of {NAME} is ready")).to_be_visible(
+        expect(page.get_by_role("heading", name=f"{NAME}'s assistant is ready")).to_be_visible(
             timeout=3 * PATIENCE_MS
         )
         page.get_by_role("link", name="Train").click()
@@ -218,7 +218,7 @@ def test_the_form_can_be_filled_and_sent_from_the_keyboard(browser: Browser, wor
                 break
         page.keyboard.type(NAME)
         page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name=f"Creating the assistant of {NAME}")).to_be_visible()
+        expect(page.get_by_role("heading", name=f"Creating {NAME}'s assistant")).to_be_visible()
         page.context.close()
 
 
