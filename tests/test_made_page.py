@@ -89,13 +89,13 @@ def test_every_step_can_be_undone_and_gone_back_to(place: SetPaths) -> None:
     choose(page, "made_recipe", "split")
     press(page, "made_split")
     assert len(rows_of(place)) == 8
-    press(page, "made_undo")
+    press(page, f"made_undo {place.root.name} 3")
     assert no_errors(page) and len(rows_of(place)) == 9
     page.session_state["made_versions"] = True
     page.run()
-    press(page, "go to 0")
+    press(page, f"go to {place.root.name} 0")
     assert no_errors(page) and len(rows_of(place)) == 10
-    press(page, "made_undo")
+    press(page, f"made_undo {place.root.name} 0")
     assert no_errors(page) and rows_file(place) is None and len(read_set(place).versions) == 4
 
 

@@ -127,7 +127,7 @@ def test_on_the_page_after_asking(workspace: Workspace, language: str, word: str
     page.selectbox(key="model_doomed").set_value("tiny").run()
     assert word in page.warning[0].value and run.id in page.warning[0].value
     assert workspace.model("tiny").exists(), "nothing goes before it was asked for"
-    page.button(key="model_delete_now").click().run()
+    page.button(key="model_delete_now tiny").click().run()
     assert not page.exception and not page.error and not workspace.model("tiny").exists()
     assert list(opened(language).dataframe[0].value["name"]) == ["starter"]
 
@@ -137,5 +137,5 @@ def test_the_page_says_that_a_job_uses_it(workspace: Workspace) -> None:
     busy(workspace.root / "busy", "--model", workspace.models / "m")
     page = opened()
     page.selectbox(key="model_doomed").set_value("m").run()
-    page.button(key="model_delete_now").click().run()
+    page.button(key="model_delete_now m").click().run()
     assert "A running job uses the model m" in page.error[0].value and (workspace.models / "m").exists()

@@ -14,6 +14,7 @@ from core.data.upload import Upload, keep_version
 from core.steps import check
 from core.steps.check import CheckRequest
 from core.workspace.paths import Workspace
+from ui.shell.frame import list_key
 from ui.shell.text import language, t
 
 SHOWN = 100
@@ -82,7 +83,7 @@ def show_kind(
             hide_index=True,
             on_select="rerun",
             selection_mode="single-row",
-            key=f"rows {code}",
+            key=list_key(f"rows {code}", [kept.digest, *(one.row for one in found)]),
         )
         if count > SHOWN:
             st.caption(t("page.data.shown", shown=SHOWN, count=f"{count:,}"))
@@ -112,7 +113,11 @@ def offer_fix(
     st.html(STYLE + "".join(map(difference, made[:SHOWN_CHANGES])))
     if not made:
         st.caption(t("page.data.no_fix"))
-    elif st.button(t("page.data.mend", count=f"{len(made):,}"), icon=":material/build:", key=f"apply {code}"):
+    elif st.button(
+        t("page.data.mend", count=f"{len(made):,}"),
+        icon=":material/build:",
+        key=f"apply {code} {kept.digest}",
+    ):
         return keep_version(
             workspace, kept, version(opened, {change.row: change.after for change in made}), code
         )

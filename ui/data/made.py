@@ -72,7 +72,9 @@ def show_now(place: SetPaths, made: Made) -> None:
         rows = current.rows if current else 0
         waiting = sum(draft.state == "new" for draft in read_drafts(place))
         st.markdown(t("made.now", rows=f"{rows:,}", waiting=waiting), width="content")
-        if current and st.button(t("made.undo"), icon=":material/undo:", key="made_undo"):
+        if current and st.button(
+            t("made.undo"), icon=":material/undo:", key=f"made_undo {place.root.name} {current.number}"
+        ):
             undo(place)
             st.rerun()
 
@@ -91,11 +93,13 @@ def show_versions(place: SetPaths, made: Made) -> None:
 
 
 def show_version(place: SetPaths, version: Version, counts: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", key=f"version {version.number}"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", key=f"version {place.root.name} {version.number}"
+    ):
         operation = t(f"made.operation.{version.operation}")
         mark = ":material/arrow_forward: " if counts else ""
         said = t("made.line", operation=operation, rows=f"{version.rows:,}", time=version.made_at[:19])
         st.markdown(f"{mark}`{version.digest[:8]}` {said}", width="stretch")
-        if not counts and st.button(t("made.go_to"), key=f"go to {version.number}"):
+        if not counts and st.button(t("made.go_to"), key=f"go to {place.root.name} {version.number}"):
             go_to(place, version.digest)
             st.rerun()

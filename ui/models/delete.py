@@ -30,7 +30,7 @@ def offer_deleting(workspace: Workspace, models: list[Listed]) -> None:
             t("page.models.delete.now"),
             type="primary",
             icon=":material/delete_forever:",
-            key="model_delete_now",
+            key=f"model_delete_now {name}",
         ):
             delete(workspace, name, even_if_used=True)
             st.rerun()

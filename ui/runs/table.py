@@ -1,6 +1,7 @@
 """The workspace's runs: what they are doing, how their loss went, and opening, naming and deleting one."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -10,11 +11,13 @@ from core.jobs.spark import spark
 from core.jobs.status import LIVE, State
 from core.runs import Run, delete, list_runs, made_at, rename
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.frame import Here, choose_run, follow
+from ui.shell.frame import Here, choose_run, follow, list_key
 from ui.shell.text import t
 
 EVERY = 5.0
 TITLE_LENGTH = 80
+# In the session: the id of the run that was picked in the list.
+PICKED = "picked run"
 MARKS = {
     State.finished: "✓",
     State.running: "●",
@@ -41,7 +44,12 @@ def _no_runs() -> None:
 
 
 def _table(here: Here, runs: list[Run]) -> None:
-    picked = st.dataframe(
+    """The table tells only which of its rows was picked. What is remembered is the run's id: another list is
+    another table (its key), in which the same run is marked again."""
+    ids = [run.run for run in runs]
+    key = list_key("runs", ids)
+    picked = _picked(ids)
+    st.dataframe(
         [_row(here.workspace, run) for run in runs],
         hide_index=True,
         column_config={
@@ -53,16 +61,27 @@ def _table(here: Here, runs: list[Run]) -> None:
             "kept": st.column_config.TextColumn(t("runs.kept"), width="small"),
             "leaked": st.column_config.TextColumn(t("runs.leaked"), width="small"),
         },
-        on_select="rerun",
+        on_select=partial(_pick, key, ids),
         selection_mode="single-row",
-        key="runs",
+        selection_default={"selection": {"rows": [] if picked is None else [picked]}},
+        key=key,
         alt=t("runs.title"),
     )
-    rows = [row for row in picked.selection.rows if row < len(runs)]
-    if rows:
-        _actions(here, runs[rows[0]])
-    else:
+    if (picked := _picked(ids)) is None:
         st.caption(t("runs.pick"))
+    else:
+        _actions(here, runs[picked])
+
+
+def _pick(key: str, ids: list[str]) -> None:
+    rows = st.session_state[key].selection.rows
+    st.session_state[PICKED] = ids[rows[0]] if rows else None
+
+
+def _picked(ids: list[str]) -> int | None:
+    """Where the picked run stands now; None for none, or one that is gone."""
+    picked = st.session_state.get(PICKED)
+    return ids.index(picked) if picked in ids else None
 
 
 def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
@@ -100,14 +119,20 @@ def _actions(here: Here, run: Run) -> None:
         paths = here.workspace.run(run.run)
     except NoSuchRun:
         st.rerun()
+    # Keys with the id: a press that arrives when another run is shown is nobody's.
     with st.container(horizontal=True, key="run_actions"):
-        if st.button(t("runs.open"), key="run_open", icon=":material/folder_open:", type="primary"):
+        if st.button(
+            t("runs.open"), key=f"run_open {run.run}", icon=":material/folder_open:", type="primary"
+        ):
             choose_run(paths)
             st.rerun()
-        with st.popover(t("runs.rename"), icon=":material/edit:", key="run_rename"):
+        with st.popover(t("runs.rename"), icon=":material/edit:", key=f"run_rename {run.run}"):
             _rename(paths, run)
         with st.popover(
-            t("runs.delete"), icon=":material/delete:", key="run_delete", disabled=run.state in LIVE
+            t("runs.delete"),
+            icon=":material/delete:",
+            key=f"run_delete {run.run}",
+            disabled=run.state in LIVE,
         ):
             _delete(here, paths, run)
         if run.state in LIVE:
@@ -115,11 +140,11 @@ def _actions(here: Here, run: Run) -> None:
 
 
 def _rename(paths: RunPaths, run: Run) -> None:
-    with st.form("rename", border=False):
+    with st.form(f"rename {run.run}", border=False):
         title = st.text_input(
             t("runs.new_name"), run.title, key=f"title_{run.run}", max_chars=TITLE_LENGTH, required=True
         )
-        if st.form_submit_button(t("runs.save"), key="rename_save") and title and title.strip():
+        if st.form_submit_button(t("runs.save"), key=f"rename_save {run.run}") and title and title.strip():
             rename(paths, title)
             st.rerun()
 
@@ -127,7 +152,10 @@ def _rename(paths: RunPaths, run: Run) -> None:
 def _delete(here: Here, paths: RunPaths, run: Run) -> None:
     st.markdown(t("runs.really", run=run.run))
     if st.button(
-        t("runs.delete_now"), key="run_delete_now", type="primary", icon=":material/delete_forever:"
+        t("runs.delete_now"),
+        key=f"run_delete_now {run.run}",
+        type="primary",
+        icon=":material/delete_forever:",
     ):
         delete(here.workspace, paths)
         if here.run and here.run.id == run.run:

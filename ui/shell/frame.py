@@ -1,8 +1,9 @@
 """The frame of every page: title, language, where the current run stands, and how errors are shown."""
 
+import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -135,6 +136,12 @@ def follow(
             draw(found)
 
     part()
+
+
+def list_key(name: str, rows: Iterable[object]) -> str:
+    """The key of a widget that answers with an index: with another list it is another widget, so that an
+    answer given to the one is never taken for one about the other."""
+    return f"{name} {hashlib.sha256(repr([*rows]).encode()).hexdigest()[:12]}"
 
 
 def show_unforeseen(error: Exception) -> bool:
