@@ -1,11 +1,14 @@
 """What is picked in a list is the thing that was shown, also when the list changes meanwhile."""
 
+import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+import playwright.sync_api as playwright
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError
+from playwright.sync_api import Locator, Page
 
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch, wait
@@ -27,32 +30,46 @@ def run_of(workspace: Workspace, day: int) -> RunPaths:
     return run
 
 
+def appear(run: RunPaths) -> None:
+    run.root.with_name(f".{run.id}").rename(run.root)
+
+
 def table(page: Page) -> Locator:
     found = page.get_by_test_id("stDataFrame")
     found.locator("canvas").first.wait_for()
     return found
 
 
+def until(found: Locator, act: Callable[[], None]) -> None:
+    """What is being drawn anew loses a click."""
+    for _ in range(TRIES):
+        act()
+        with suppress(playwright.TimeoutError):
+            found.wait_for(timeout=4000)
+            return
+    found.wait_for()
+
+
 @pytest.mark.slow
 def test_a_run_that_starts_meanwhile_does_not_take_the_picked_ones_place(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "工作 区")
-    first, second = run_of(workspace, 1), run_of(workspace, 2)
+    first, second, third, fourth = (run_of(workspace, day) for day in range(1, 5))
+    for run in (third, fourth):
+        run.root.rename(run.root.with_name(f".{run.id}"))  # not there yet
     with Dashboard(workspace.root) as server, chromium() as browser:
         page = tab(browser)
         page.goto(server.url())
         settle(page)
         shown = table(page)
-        third = run_of(workspace, 3)  # nobody has told the page
-        delete = page.get_by_role("button", name="Delete", exact=True)
-        for _ in range(TRIES):  # a canvas takes no click before it has laid itself out
-            shown.click(position=FIRST_ROW)
-            with suppress(TimeoutError):
-                delete.wait_for(timeout=4000)
-                break
+        page.get_by_text("This machine is ready").wait_for()  # looked at apart, and drawn last
         settle(page)
-        delete.click()
-        page.get_by_test_id("stPopoverBody").get_by_text(second.id).wait_for()
-        fourth = run_of(workspace, 4)
+        appear(third)  # nobody has told the page
+        delete = page.get_by_role("button", name="Delete", exact=True)
+        until(delete, lambda: shown.click(position=FIRST_ROW))
+        asked = page.get_by_test_id("stPopoverBody").get_by_text(re.compile(r"Delete run"))
+        until(asked, delete.click)
+        assert second.id in asked.inner_text()
+        appear(fourth)
         page.get_by_role("button", name="Delete permanently").click()
         page.get_by_text("Select a run to open").wait_for()
         left = {folder.name for folder in workspace.run_folders()}
