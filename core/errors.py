@@ -5,6 +5,7 @@ TuneboardError                exit code 1
 │   ├── InvalidName           the assistant's name has characters that cannot be taught
 │   ├── InvalidRecipe         the recipe's problems, all of them
 │   ├── InvalidOption         an option of the command line has an unusable value
+│   ├── NothingChosen         no GGUF file was chosen to be made
 │   ├── NoSuchFile            a file that was named is not there
 │   ├── Unreadable            a data file cannot be read as text
 │   ├── NoSuchModel           a model folder that was named is not there
@@ -96,6 +97,10 @@ class InvalidRecipe(InputError):
 
 class InvalidOption(InputError):
     key = "invalid_option"
+
+
+class NothingChosen(InputError):
+    key = "nothing_chosen"
 
 
 class NoSuchFile(InputError):

@@ -202,6 +202,19 @@ def checked(workspace: Workspace, page: AppTest) -> AppTest:
     return page.run()
 
 
+def test_a_file_is_checked_for_the_training_that_is_chosen(workspace: Workspace) -> None:
+    """With the template chosen below it, and as long as the model's rows are."""
+    config = workspace.starter / "config.json"
+    told = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps(told | {"max_position_embeddings": 64}), encoding="utf-8")
+    page = upload("my data.json", json.dumps(FAULTY).encode())
+    page.selectbox(key="data_template").set_value("llama3_chat").run()
+    checked(workspace, page)
+    (request,) = workspace.root.glob("checks/*/request.json")
+    asked = json.loads(request.read_text(encoding="utf-8"))["asked"]
+    assert (asked["template"], asked["max_length"]) == ("llama3_chat", 64)
+
+
 def test_a_file_is_checked_and_mended_and_the_mending_undone(workspace: Workspace) -> None:
     page = checked(workspace, upload("my data.json", json.dumps(FAULTY).encode()))
     shown = {metric.label: metric.value for metric in page.metric}

@@ -34,7 +34,7 @@ def run(workspace: Workspace) -> RunPaths:
     return make_publishable(workspace, "李 明")
 
 
-def open_page(run: RunPaths, language: str = "en", **choices: str) -> AppTest:
+def open_page(run: RunPaths, language: str = "en", **choices: object) -> AppTest:
     """The page with these widgets set."""
     page = open_test_page("publish", run.id, language)
     for key, value in choices.items():
@@ -149,3 +149,8 @@ def test_the_result_is_the_commands_last_word(run: RunPaths) -> None:
     log.parent.mkdir()
     log.write_text('noise\n{"what": "merged", "sent": true}\n', encoding="utf-8")
     assert command.result_of(run) == {"what": "merged", "sent": True}
+
+
+def test_no_gguf_file_is_chosen(workspace: Workspace, run: RunPaths) -> None:
+    page = open_page(run, publish_what="gguf", publish_quants=[])
+    assert [error.value for error in page.error] == ["No GGUF file is chosen. Choose at least one."]

@@ -17,7 +17,7 @@ from core.data.tokens import count_tokens, row_length
 from core.data.upload import keep_given
 from core.errors import MissingArtefact
 from core.machine import this_machine
-from core.models.folder import Model
+from core.models.folder import Model, read_model
 from core.recipe.check import problems, settle
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Recipe, invalid
@@ -115,8 +115,7 @@ def recipe_for(
         target_modules=MLP if model.model_type in SAME_NAMES else (),
         layers_to_transform=tuple(range(model.layers // 6, model.layers)),
     )
-    if 0 < model.max_length < recipe.max_length:
-        recipe = recipe.changed(max_length=model.max_length)
+    recipe = recipe.changed(max_length=_longest_row(model))
     needed = -(-shares(_distinct(said), replay).rows // recipe.batch_size)
     recipe = recipe.changed(iterations=iterations or needed)
     if found := problems(recipe, machine, model):
@@ -125,6 +124,16 @@ def recipe_for(
     if found := parity.problems(settled, model, system=said.has_system):
         raise invalid(found)
     return settled
+
+
+def longest_row(folder: Path) -> int:
+    """How many tokens of a row a new run on the model in ``folder`` trains; before the starter is made, as
+    many as its recipe's default says. Raises NotAModel."""
+    return _longest_row(read_model(folder)) if folder.exists() else Recipe.max_length
+
+
+def _longest_row(model: Model) -> int:
+    return min(model.max_length or Recipe.max_length, Recipe.max_length)
 
 
 def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:

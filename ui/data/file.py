@@ -10,8 +10,10 @@ from core.data.opening import Opened, Reading, Row, open_data
 from core.data.upload import Upload, file_of, find_upload
 from core.jobs.launch import launch, stop
 from core.jobs.status import Status
+from core.models.folder import find_model
 from core.steps import check
 from core.steps.check import CheckRequest
+from core.steps.data import longest_row
 from core.workspace.paths import Workspace, cache_of
 from core.workspace.user import user_name
 from ui.data.findings import show_findings
@@ -25,8 +27,9 @@ FIRST_ROWS = 3
 LONGEST_RAW = 600
 
 
-def data_file(workspace: Workspace, kept: Upload, model: str | None) -> Reading:
-    """The panel of one kept file; returns how its rows are read."""
+def data_file(workspace: Workspace, kept: Upload, model: str | None, template: str) -> Reading:
+    """The panel of one kept file, checked for a training of ``model`` with ``template`` ("auto": the model's
+    own); returns how its rows are read."""
     opened = open_data(file_of(workspace, kept), cache_of(workspace))
     reading = choose_reading(opened, kept)
     if reading != Reading():
@@ -34,7 +37,13 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None) -> Reading:
     st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
     with st.expander(t("page.data.file.first"), key="data_first", expanded=opened.format is None):
         st.html(STYLE + "".join(map(draw_row, opened.page(0, FIRST_ROWS))))
-    request = CheckRequest(file_of(workspace, kept), model, reading=reading)
+    request = CheckRequest(
+        file_of(workspace, kept),
+        model,
+        longest_row(find_model(workspace, model)),
+        None if template == "auto" else template,
+        reading,
+    )
     offer_back(workspace, kept)
     if opened.format is None:
         st.warning(t("page.data.file.columns"), icon=":material/view_column:")

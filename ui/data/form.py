@@ -40,9 +40,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     with right:
         model = choose_model(workspace, "data_model")
         spoken = _language() if source == "identity" else None
-    if kept:
-        with shown_errors(), st.container(border=True, key="data_file_panel"):
-            reading = data_file(workspace, kept, model)
+    panel = st.container(border=True, key="data_file_panel") if kept else None
     replay = st.toggle(
         t("page.data.replay"),
         value=True,
@@ -51,6 +49,9 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         persist_state="session",
     )
     template, reason = choose_template(workspace.model(model) if model else workspace.starter)
+    if kept and panel:  # drawn above, read last: it is checked with what is chosen below it
+        with panel, shown_errors():
+            reading = data_file(workspace, kept, model, template)
     if not st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make"):
         return None
     if source != "identity" and file is None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.errors import InvalidOption
+from core.errors import NothingChosen
 from core.publish import tokens
 from core.publish.facts import Facts
 from core.publish.hub import PAGES
@@ -30,7 +30,7 @@ HERE = ("folder", "zip")
 
 
 def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
-    """Ask what and where; the choices stay when the page is left. Raises InvalidOption."""
+    """Ask what and where; the choices stay when the page is left. Raises NothingChosen."""
     what, to = _what(run), _to()
     st.caption(t(f"page.publish.about.{what}"))
     name = facts.base.id or facts.base.name
@@ -174,5 +174,5 @@ def _details(what: What) -> tuple[str, tuple[Quant, ...]]:
             )
         )
         if not quants:
-            raise InvalidOption(message=t("publish.wrong.quants", known=", ".join(QUANTS)), help="")
+            raise NothingChosen
     return shard, quants
