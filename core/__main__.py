@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _run(arguments)
     except TuneboardError as error:
-        print(printable(error.text()), file=sys.stderr)
+        print(printable(error.on_terminal()), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # Python would try once more to write at its end.
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         return 141
     except OSError as error:
         failed = StorageFailed(path=error.filename or say("file.standard_output"), reason=reason_of(error))
-        print(printable(failed.text()), file=sys.stderr)
+        print(printable(failed.on_terminal()), file=sys.stderr)
         return failed.exit_code
     except KeyboardInterrupt:
         print(say("cli.interrupted"), file=sys.stderr)

@@ -62,7 +62,7 @@ TuneboardError                exit code 1
 import errno
 from typing import ClassVar
 
-from core.wording import Language, say, sentences
+from core.wording import Language, say, sentences, spoken_language
 
 
 class TuneboardError(Exception):
@@ -76,8 +76,14 @@ class TuneboardError(Exception):
         super().__init__(values)
 
     def text(self, language: Language | None = None) -> str:
-        """The sentence in ``language`` (by default the terminal's)."""
+        """The sentence in ``language`` (by default the terminal's), as a page says it."""
         return say(f"error.{self.key}", language, **self.values)
+
+    def on_terminal(self) -> str:
+        """The sentence as the command line says it: with its options, where one of them is what to change."""
+        if f"cli.error.{self.key}" in sentences(spoken_language()):
+            return say(f"cli.error.{self.key}", **self.values)
+        return self.text()
 
     def __str__(self) -> str:
         return self.text()

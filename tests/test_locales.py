@@ -155,9 +155,9 @@ def test_every_error_is_raised_with_the_values_of_its_sentence() -> None:
     for path, call, name in calls():
         if name in by_name:
             given = {keyword.arg for keyword in call.keywords}
-            assert not call.args and placeholders(EN[f"error.{by_name[name].key}"]) <= given, (
-                f"{path.name}:{call.lineno}"
-            )
+            key = by_name[name].key
+            needed = placeholders(EN[f"error.{key}"]) | placeholders(EN.get(f"cli.error.{key}", ""))
+            assert not call.args and needed <= given, f"{path.name}:{call.lineno}"
             raised.add(name)
     assert raised == set(by_name), "an error that nothing raises"
 
@@ -311,3 +311,35 @@ def test_one_word_for_one_thing(language: Language) -> None:
 
 def test_values_are_never_taken_for_placeholders() -> None:
     assert "{name} {0} %s" in say("error.no_such_file", "en", path="{name} {0} %s")
+
+
+# Of what a page shows: errors, why a job failed, why a hub refused, what is wrong with a choice.
+SHOWN_ON_PAGES = (
+    *("error.", "cause.", "hub.no.", "problem.", "publish.wrong."),
+    *("check.", "code.", "page.", "chain."),
+)
+# No other sentence could help, and it is a command, whole, to be copied.
+WHOLE_COMMANDS = ("scripts/run --reinstall", "scripts/setup --", "sha256sum --check")
+
+
+@pytest.mark.parametrize("spoken_in", LANGUAGES)
+def test_a_page_speaks_of_no_options_of_the_command_line(spoken_in: Language) -> None:
+    wrong = {
+        key: sentence
+        for key, sentence in sentences(spoken_in).items()
+        if key.startswith(SHOWN_ON_PAGES)
+        and re.search(r"(?<![\w-])--[a-z]", sentence)
+        and not any(command in sentence for command in WHOLE_COMMANDS)
+    }
+    assert wrong == {}
+
+
+def test_the_command_line_names_the_option_to_change() -> None:
+    for known in (EN, ZH):
+        for key in known:
+            if key.startswith("cli.error."):
+                told, page = known[key], known[key.removeprefix("cli.")]
+                assert placeholders(told) >= placeholders(page) and told != page
+    error = errors.NoSuchFile(path="/x")
+    assert "--data" in error.on_terminal() and "--" not in error.text()
+    assert errors.InvalidName(reason="x").on_terminal() == errors.InvalidName(reason="x").text()

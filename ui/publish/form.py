@@ -174,5 +174,5 @@ def _details(what: What) -> tuple[str, tuple[Quant, ...]]:
             )
         )
         if not quants:
-            raise NothingChosen
+            raise NothingChosen()
     return shard, quants

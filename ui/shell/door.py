@@ -87,7 +87,7 @@ def keep_log() -> None:
     try:
         workspace.prepare()
     except TuneboardError as error:
-        sys.exit(error.text())
+        sys.exit(error.on_terminal())
     handler = RotatingFileHandler(workspace.log, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("tuneboard")
