@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,7 @@ from tests.command_line import cli, last_json
 from tests.record_deepspeed import RECIPE
 from tests.small_model import make_small_model
 from tests.test_adopt import state_of
+from tests.without_the_engine import environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 RECORDED = Path(__file__).parent / "recorded" / "deepspeed_zero2"
@@ -30,11 +30,10 @@ RECORDED = Path(__file__).parent / "recorded" / "deepspeed_zero2"
 
 def plain_training(folder: Path, config: Path, *options: str) -> Path:
     """XTuner alone, as somebody runs it by hand: its work_dir."""
-    environment: dict[str, Any] = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-P", "-c", ALONE, config, *options],
         cwd=folder,
-        env={**environment, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")},
+        env=environment(HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=str(folder / "cache")),
         capture_output=True,
         text=True,
         timeout=300,
@@ -152,7 +151,7 @@ def test_foreign_code_in_a_shard_is_refused(workspace: Workspace, tmp_path: Path
         "torch.save({**found, 'extra': Evil()}, sys.argv[1])"
     )
     shard = work_dir / "iter_4.pth" / file
-    subprocess.run([sys.executable, "-c", evil, shard, mark], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", evil, shard, mark], check=True, timeout=120, env=environment())
     run = adopted(workspace, work_dir)
     with pytest.raises(StepFailed) as refused:
         run_job("convert", run.job("convert"), convert.plan(run))

@@ -1,12 +1,10 @@
 """The real XTuner on a model made on the spot: training, stopping, resuming, converting, merging."""
 
 import json
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,8 +18,10 @@ from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
+from scripts.benches.cpu import ALONE
 from tests.command_line import cli, last_json, make_data
 from tests.known_answers import know_answers
+from tests.without_the_engine import environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -81,10 +81,10 @@ def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Work
     left = train.read(run)
     assert not list(run.work_dir.glob(".*.partial")) and left.iteration % 3 == 0
     whole = "import sys, torch; torch.load(sys.argv[1], map_location='cpu', weights_only=False)"
-    # The engine, once imported, lets no process read more than weights.
-    free = {name: value for name, value in os.environ.items() if not name.startswith("TORCH_FORCE")}
     for found in checkpoints(run.work_dir):
-        subprocess.run([sys.executable, "-c", whole, found.checkpoint], check=True, timeout=60, env=free)
+        subprocess.run(
+            [sys.executable, "-c", whole, found.checkpoint], check=True, timeout=60, env=environment()
+        )
     end = max(left.iteration + 4, 30)  # beyond the warm-up, however early the stop came
     run.config.write_text(config.replace("max_iters = 400", f"max_iters = {end}"), encoding="utf-8")
     run_job("train", run.job("train"), train.plan(run, recipe, left.checkpoint))
@@ -121,19 +121,12 @@ def test_an_error_of_the_real_tool_is_explained(workspace: Workspace, model: Pat
 
 
 def test_the_config_runs_with_xtuner_alone(workspace: Workspace, model: Path, tmp_path: Path) -> None:
-    """Plain XTuner, in another folder, without this project on its path. The lines before it are what XTuner
-    0.2.0 needs on any machine without a GPU, and wherever its packages for images are not installed."""
+    """Plain XTuner, in another folder, without this project on its path."""
     run = prepared(workspace, model, "--iterations", "3")
-    plain = (
-        "import runpy, sys, torch; torch.cpu.is_bf16_supported = lambda: False; "
-        f"runpy.run_path({str(PROJECT / 'core/engine/image_packages.py')!r})['stand_in'](); "
-        "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
-    )
-    environment: dict[str, Any] = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-P", "-c", plain, run.config, "--work-dir", tmp_path / "plain"],
+        [sys.executable, "-P", "-c", ALONE, run.config, "--work-dir", tmp_path / "plain"],
         cwd=tmp_path,
-        env={**environment, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(tmp_path / "cache")},
+        env=environment(HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=str(tmp_path / "cache")),
         capture_output=True,
         text=True,
         timeout=300,
@@ -154,7 +147,7 @@ def test_a_checkpoint_with_foreign_code_is_refused(workspace: Workspace, model: 
         "torch.save({'state_dict': {}, 'meta': Evil()}, sys.argv[1])"
     )
     checkpoint = train.read(run).checkpoint
-    subprocess.run([sys.executable, "-c", evil, checkpoint, mark], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", evil, checkpoint, mark], check=True, timeout=60, env=environment())
     for spec in (convert.plan(run), train.plan(run, train.recipe_of(run), checkpoint)):
         folder = tmp_path / "job" / read_name(spec)
         with pytest.raises(StepFailed):

@@ -27,13 +27,15 @@ from core.pipeline.tune import ready_model
 from core.recipe.recipe import Recipe
 from core.steps import data, train
 from core.steps.step import run_job
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from scripts.benches.gpu import first
 
 NAME = "Ada Lovelace"
-# xtuner 0.2.0 asks torch 2.13 for a function that it no longer has.
+# What XTuner 0.2.0 needs on any machine without a GPU (torch 2.13 lost the function), and wherever its
+# packages for images are not installed.
 ALONE = (
-    "import runpy, torch; torch.cpu.is_bf16_supported = lambda: False; "
+    "import runpy, sys, torch; torch.cpu.is_bf16_supported = lambda: False; "
+    f"runpy.run_path({str(PROJECT / 'core/engine/image_packages.py')!r})['stand_in'](); "
     "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
 )
 EVERYWHERE = {"target_modules": (), "layers_to_transform": ()}
