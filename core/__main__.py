@@ -33,16 +33,22 @@ def main(arguments: Sequence[str]) -> int:
         print(printable(error.on_terminal()), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # Python would try once more to write at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return 141
     except OSError as error:
+        if not error.filename:
+            _give_up_output()
         failed = StorageFailed(path=error.filename or say("file.standard_output"), reason=reason_of(error))
         print(printable(failed.on_terminal()), file=sys.stderr)
         return failed.exit_code
     except KeyboardInterrupt:
         print(say("cli.interrupted"), file=sys.stderr)
         return 130
+
+
+def _give_up_output() -> None:
+    """Python would try once more to write at its end, and say that it could not."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ ROOT = Path("/")
 
 
 @dataclass(frozen=True)
-class Group:
+class ControlGroup:
     """One folder of limits: ``version`` says how its files are called."""
 
     folder: Path
@@ -52,7 +52,7 @@ def memory_used(root: Path = ROOT) -> int | None:
     return None
 
 
-def groups(controller: str, root: Path = ROOT) -> Iterator[Group]:
+def groups(controller: str, root: Path = ROOT) -> Iterator[ControlGroup]:
     """The groups that limit this process, its own first, then those above it as far as they can be seen.
 
     Inside a container the path may be the host's while the mount shows only the container's own group.
@@ -65,7 +65,7 @@ def groups(controller: str, root: Path = ROOT) -> Iterator[Group]:
                 top = root / point.lstrip("/")
                 below = Path(path).relative_to(base) if Path(path).is_relative_to(base) else Path()
                 own = top / below if (top / below).is_dir() else top
-                yield from (Group(f, version) for f in (own, *own.parents) if f.is_relative_to(top))
+                yield from (ControlGroup(f, version) for f in (own, *own.parents) if f.is_relative_to(top))
 
 
 def _memberships(text: str, controller: str) -> Iterator[tuple[int, str]]:
@@ -90,7 +90,7 @@ def _mounts(text: str, version: int, controller: str) -> Iterator[tuple[str, str
             yield base, point.encode().decode("unicode_escape")
 
 
-def _cores(group: Group) -> float | None:
+def _cores(group: ControlGroup) -> float | None:
     if group.version == 1:
         quota, period = group.number("cpu.cfs_quota_us"), group.number("cpu.cfs_period_us")
     else:
@@ -100,7 +100,7 @@ def _cores(group: Group) -> float | None:
     return quota / period if quota and period and quota > 0 else None
 
 
-def _files_unused(group: Group) -> int:
+def _files_unused(group: ControlGroup) -> int:
     """What of a group's memory is only files that were read and are not in use."""
     name = "total_inactive_file " if group.version == 1 else "inactive_file "
     with suppress(OSError, ValueError):

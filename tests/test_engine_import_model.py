@@ -334,7 +334,7 @@ def no_tokenizer(folder: Path) -> None:
         (configured(model_type="neverheard"), "no built-in class"),
         (configured(hidden_size=128), "has shape"),
         (configured(num_hidden_layers=3), "model.layers.2"),
-        (configured(vocab_size=100), "embeddings for 100 tokens"),
+        (configured(vocab_size=100), "embeddings for only 100 tokens"),
         (without_a_weight, "model.layers.1.mlp.up_proj.weight is missing"),
         (evil_pickle, "more than weights"),
         (half_a_pickle, "more than weights"),
@@ -366,7 +366,7 @@ def test_a_quantized_model_is_refused(here: Path) -> None:
         ({"rope_scaling": {"type": "yarn", "factor": 2.0}}, "rotary"),
         ({"num_key_value_heads": 4}, "has shape"),
         ({"num_hidden_layers": 3}, "missing"),
-        ({"vocab_size": 92000}, "embeddings for 92000 tokens"),
+        ({"vocab_size": 92000}, "embeddings for only 92000 tokens"),
     ],
 )
 def test_an_internlm_that_is_not_what_it_says(here: Path, change: dict[str, Any], reason: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 from core.errors import DiskFull, DownloadFailed, ModelExists, NoSuchSource, NotAModel, QuantizedBase
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
-from core.model_store.importing import IMPORT, list_models, place_of, plan
+from core.model_store.importing import IMPORT, ImportRequest, list_models, place_of, plan
 from core.models.folder import find_model, read_model
 from core.models.hubs import ModelSource, RemoteFile, source_of, wanted
 from core.steps import download
@@ -384,7 +384,7 @@ def test_the_token_reaches_the_download_that_a_page_started(
 ) -> None:
     for name, value in hub.environment(HF_TOKEN=SECRET, HF_HOME=str(workspace.root / "hf")).items():
         monkeypatch.setenv(name, value)
-    paths, spec = plan(workspace, ModelSource("huggingface", REPO), "m", copy=False)
+    paths, spec = plan(workspace, ImportRequest(ModelSource("huggingface", REPO), "m"))
     launch(paths.job(IMPORT), spec, download.secrets())
     assert wait(paths.job(IMPORT), timeout=120).state is State.finished
     assert any(SECRET in one[3] for one in hub.asked)
