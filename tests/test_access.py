@@ -20,6 +20,7 @@ from ui.shell.access import (
     TRIES_OF_ALL,
     TRIES_SECONDS,
     Tries,
+    _of_another_page,
     client_of,
     headers_for,
     is_loopback,
@@ -280,6 +281,26 @@ def test_a_page_of_another_address_is_refused_however_it_comes(workspace: Path) 
                 assert server.ask("GET", path, {**headers, "Origin": origin}).status == 403, origin
         assert server.ask("GET", "/_stcore/stream", {**UPGRADE, "Origin": f"http://{own}"}).status == 101
         assert server.ask("GET", "/_stcore/health", {"Origin": f"http://{own.upper()}"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "foreign"),
+    [
+        ("http://tune.example", "tune.example:80", False),
+        ("https://tune.example", "tune.example:443", False),
+        ("https://[2001:db8::1]", "[2001:db8::1]:443", False),
+        ("https://tune.example", "tune.example:80", True),
+        ("http://tune.example", "tune.example:8080", True),
+        ("http://[2001:db8::1]", "[2001:db8::1:80]", True),
+        ("null", "", True),
+        ("null", ":80", True),
+        ("http://", ":80", True),
+    ],
+)
+def test_a_port_that_the_scheme_has_anyway_is_no_other_address(origin: str, host: str, foreign: bool) -> None:
+    """A browser leaves it out; a proxy that passes "$host:$server_port" on does not."""
+    assert _of_another_page(origin, host) is foreign
+    assert _of_another_page(None, host) is False
 
 
 def test_every_answer_tells_the_browser_to_fetch_nothing_from_elsewhere(

@@ -1,5 +1,7 @@
 """Files: whole or not there, whatever happens while they are written."""
 
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -9,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from core.errors import DamagedFile
-from core.workspace.files import read_json, write_json, write_lines, write_text
+from core.workspace import files
+from core.workspace.files import change_record, read_json, write_json, write_lines, write_text
 from core.workspace.paths import PROJECT
 
 
@@ -130,3 +134,28 @@ def test_new_files_have_the_modes_that_this_process_gives(file: Path) -> None:
     finally:
         os.umask(before)
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_lock_that_cannot_be_made_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk of the network without locks: the system's error names no file."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError) as found:
+        change_record(file, dict)
+    assert found.value.errno == errno.ENOLCK and found.value.filename == str(
+        file.with_name(f".{file.name}.lock")
+    )
+
+
+def test_a_lock_that_is_not_free_in_time_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LOCK_TIMEOUT", 0.1)
+    lock = file.with_name(f".{file.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock), pytest.raises(OSError) as found:
+        change_record(file, dict)
+    assert found.value.errno == errno.EBUSY and found.value.filename == str(lock)
+    change_record(file, lambda _: {"free": True})
+    assert read_json(file) == {"free": True}

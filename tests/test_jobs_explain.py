@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import RecipeChanged
+from core.errors import DamagedFile, RecipeChanged
 from core.jobs import supervise
 from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.explain import Cause, explain
 from core.jobs.failure import leave_refusal, why_failed
-from core.jobs.job import JobPaths, JobSpec
+from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, wait
 from core.jobs.oom import CGROUPS, counters, oom_kills, parse_counter
 from core.jobs.status import State, Status, read_status
@@ -246,3 +246,39 @@ def test_what_did_not_fail_has_no_reason(tmp_path: Path, reason: Reason) -> None
     failed_with(tmp_path, ("x",), TRACEBACK + OOM, 1)
     write_json(JobPaths(tmp_path).exit, Ending(0, None, reason, 1.0, 2.0).as_json())
     assert why_failed(tmp_path, read_status(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"error": "RecipeChanged", "values": {"an": "earlier version's"}},
+        {"error": "RecipeChanged", "values": None},
+        {"error": "RecipeChanged", "values": ["a"]},
+        {"error": "RecipeChanged"},
+        {"error": "TuneboardError", "values": {}},
+        {"error": ["RecipeChanged"], "values": {}},
+    ],
+)
+def test_a_refusal_that_another_version_left_hides_no_job(tmp_path: Path, left: object) -> None:
+    status = failed_with(tmp_path, ("x",), OOM, 1)
+    write_json(JobPaths(tmp_path).refusal, left)
+    why = why_failed(tmp_path, status)
+    assert why is not None and why.said is None and OOM in why.told("train") and why.text()
+
+
+def test_no_folder_is_made_for_a_refusal(tmp_path: Path) -> None:
+    leave_refusal(tmp_path / "gone", RecipeChanged(iteration=20, changes="", run="r"))
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{}, {"command": []}, {"command": ["x"], "cwd": None}, {"command": ["x"], "cwd": "/", "env": None}],
+)
+def test_a_job_of_other_content_is_damaged(tmp_path: Path, spec: object) -> None:
+    status = failed_with(tmp_path, ("x",), "words", 2)
+    write_json(JobPaths(tmp_path).spec, spec)
+    with pytest.raises(DamagedFile, match=r"job\.json"):
+        read_spec(tmp_path)
+    why = why_failed(tmp_path, status)
+    assert why is not None and why.words == ""

@@ -282,6 +282,8 @@ def test_yaml_says_what_each_field_is() -> None:
         (b"model: !!python/object/apply:os.system ['echo hi']\n", "python/object/apply"),
         (b"model: \xff\n", "utf-8"),
         (b"model: a\n\tdata: c", "line 2"),
+        (b"model: 2026-99-99\n", "month"),
+        (b"[" * 5000, "recursion"),
     ],
 )
 def test_a_file_that_is_no_recipe(content: bytes, place: str, tmp_path: Path) -> None:

@@ -39,6 +39,14 @@ ANSWER = {
     "`\n\n![x](h&#116;tp://e)\n\n`": f"`\n\n![x]{JOINER}(h&#116;tp://e)\n\n`",
     "```\n![x](http://e)": f"```\n![x]{JOINER}(http://e)",
     r"\`![x](http://e)`": r"\`!\[x\](http\://e)`",
+    # An index and what follows it in code can be copied and run.
+    "```\ny = layers[i](x[:, -1])\nif a[i]: x//=2\nif x in d[k]: print('a:b')\n```": (
+        "```\ny = layers[i](x[:, -1])\nif a[i]: x//=2\nif x in d[k]: print('a:b')\n```"
+    ),
+    "`\n\n![x](//e)\n\n`": f"`\n\n![x]{JOINER}(//e)\n\n`",
+    "`\n\n[x](java&#115;cript:1) [y]( <h\\ttp://e>)\n\n`": (
+        f"`\n\n[x]{JOINER}(java&#115;cript:1) [y]{JOINER}( <h\\ttp://e>)\n\n`"
+    ),
 }
 
 

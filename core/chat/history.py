@@ -1,16 +1,14 @@
 """The chats of a workspace, one JSON file each: messages, system prompt and how answers are drawn."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-
 from core.errors import NoSuchChat
-from core.workspace.files import read_record, write_json
+from core.workspace.files import held, read_record, write_json
 from core.workspace.paths import Workspace, make_folder
 
 NAME_LENGTH = 60
@@ -110,9 +108,9 @@ def delete_chat(workspace: Workspace, chat_id: str) -> None:
         workspace.chat(chat_id).unlink(missing_ok=True)
 
 
-def _locked(workspace: Workspace) -> FileLock:
+def _locked(workspace: Workspace) -> AbstractContextManager[None]:
     make_folder(workspace.chats, exist_ok=True)
-    return FileLock(workspace.chats / ".lock")
+    return held(workspace.chats / ".lock")
 
 
 def _one_line(text: str) -> str:

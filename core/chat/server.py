@@ -6,14 +6,13 @@ same server. Stopping the job is what gives its memory back.
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
 import psutil
-from filelock import FileLock
 from pydantic import with_config
 
 from core.chat.unix_socket import is_healthy, remove_socket
@@ -32,7 +31,7 @@ from core.models.folder import Model, read_model
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import convert, train
 from core.steps.step import engine_job
-from core.workspace.files import read_json
+from core.workspace.files import held, read_json
 from core.workspace.paths import RunPaths, Workspace, make_folder, new_socket
 
 Kind = Literal["merged", "adapter", "base"]
@@ -141,10 +140,10 @@ def unload(workspace: Workspace, by: str = "chat") -> Freed:
         return _unload(workspace, by)
 
 
-def _deciding(workspace: Workspace) -> FileLock:
+def _deciding(workspace: Workspace) -> AbstractContextManager[None]:
     """Of two who choose a model at once, the second sees what the first has started."""
     make_folder(workspace.chat_server, exist_ok=True)
-    return FileLock(workspace.chat_server_lock)
+    return held(workspace.chat_server_lock)
 
 
 def _unload(workspace: Workspace, by: str) -> Freed:

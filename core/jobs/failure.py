@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import errors
-from core.errors import StepFailed, TuneboardError
+from core.errors import DamagedFile, StepFailed, TuneboardError
 from core.jobs.explain import Cause, explain
 from core.jobs.job import JobPaths, read_spec
 from core.jobs.status import State, Status
@@ -59,17 +59,24 @@ def why_failed(folder: Path, status: Status) -> Failure | None:
 
 
 def leave_refusal(folder: Path, error: TuneboardError) -> None:
-    """Leave a tool's own error for whoever asks why its job failed. A full disk costs no more than that."""
+    """Leave a tool's own error for whoever asks why its job failed. A full disk costs no more than that; no
+    folder is made for it."""
+    if not folder.is_dir():
+        return
     values = {name: value if isinstance(value, int) else str(value) for name, value in error.values.items()}
     with suppress(OSError):
         write_json(JobPaths(folder).refusal, {"error": type(error).__name__, "values": values})
 
 
 def _said(folder: Path) -> TuneboardError | None:
+    """None as well where a version with other errors left it: their sentence lacks a value."""
     found = read_record(JobPaths(folder).refusal) or {}
-    kind = getattr(errors, str(found.get("error")), None)
-    if isinstance(kind, type) and issubclass(kind, TuneboardError):
-        return kind(**found.get("values", {}))
+    kind, values = getattr(errors, str(found.get("error")), None), found.get("values")
+    if isinstance(kind, type) and issubclass(kind, TuneboardError) and isinstance(values, dict):
+        with suppress(KeyError, AttributeError, ValueError):
+            error = kind(**values)
+            error.text()
+            return error
     return None
 
 
@@ -78,6 +85,7 @@ def _last_words(folder: Path, status: Status) -> str:
     paths = JobPaths(folder)
     if status.code not in SENTENCE_CODES or paths.request.exists():
         return ""
-    if read_spec(folder).command[1:3] != ("-m", "core"):
-        return ""
-    return " ".join(last_lines(paths.log, 1))
+    with suppress(DamagedFile):
+        if read_spec(folder).command[1:3] == ("-m", "core"):
+            return " ".join(last_lines(paths.log, 1))
+    return ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.errors import NoSuchJob
+from core.errors import DamagedFile, NoSuchJob
 from core.workspace.files import read_record
 
 
@@ -132,7 +132,8 @@ class JobSpec:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "JobSpec":
-        """The spec of :meth:`as_json`. Raises KeyError for one without a command or a folder."""
+        """The spec of :meth:`as_json`. Raises KeyError for one without a command or a folder, TypeError or
+        ValueError for values of other types."""
         return cls(
             command=tuple(found["command"]),
             cwd=Path(found["cwd"]),
@@ -144,9 +145,13 @@ class JobSpec:
 
 
 def read_spec(folder: Path) -> JobSpec:
-    """Read ``job.json`` and ``request.json``. Raises NoSuchJob."""
+    """Read ``job.json`` and ``request.json``. Raises NoSuchJob, DamagedFile."""
     paths = JobPaths(folder)
     found = read_record(paths.spec)
     if found is None:
         raise NoSuchJob(folder=folder)
-    return replace(JobSpec.from_json(found), request=read_record(paths.request))
+    try:
+        spec = JobSpec.from_json(found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(path=paths.spec) from error
+    return replace(spec, request=read_record(paths.request))

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from pydantic import with_config
 
 from core.errors import ModelExists, TuneboardError
@@ -19,7 +18,7 @@ from core.recipe.templates import template_for
 from core.steps import download, import_model, watch
 from core.steps.step import call_job, run_job
 from core.wording import say
-from core.workspace.files import read_json, read_record, write_json
+from core.workspace.files import held, read_json, read_record, write_json
 from core.workspace.paths import ImportPaths, Workspace, importing, make_folder
 
 # The job of a whole import, which starts the two steps' jobs; a page starts it.
@@ -71,7 +70,7 @@ def take_in(workspace: Workspace, request: ImportRequest, progress: Progress) ->
     source = request.source
     paths = place_of(workspace, source, request.name)
     make_folder(paths.root, exist_ok=True)
-    with FileLock(paths.lock):
+    with held(paths.lock):
         if not _is_there(workspace, paths, source):
             _run(paths, source, request.copy, progress)
     done = read_json(paths.origin) or {}

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
@@ -23,7 +22,7 @@ from core.steps.data import Spoken
 from core.steps.own import OWN_BASE, OWN_TUNED
 from core.steps.step import check_space, engine_job, run_job
 from core.steps.watch import trained
-from core.workspace.files import write_json
+from core.workspace.files import held, write_json
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
 # The starter (540 MB), a merged copy of it (270 MB), checkpoints and rows.
@@ -152,7 +151,7 @@ def prompt_format_of(recipe: Recipe) -> PromptFormat:
 def make_starter(workspace: Workspace, progress: Progress) -> None:
     """Convert the shipped starter once; of two runs at a time the second waits for the first."""
     make_folder(workspace.models, exist_ok=True)
-    with FileLock(workspace.starter_lock):
+    with held(workspace.starter_lock):
         if not workspace.starter.exists():
             progress.stage("starter")
             job = engine_job("starter", starter_gguf(), workspace.starter)

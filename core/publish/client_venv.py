@@ -9,15 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from filelock import FileLock
-
 from core.errors import StepFailed
 from core.jobs.environment import INDEXES, PROXIES, handed_over
 from core.jobs.job import JobPaths
 from core.jobs.tail import last_lines
 from core.steps.step import check_space, module_job, run_job
 from core.wording import say
-from core.workspace.files import write_text
+from core.workspace.files import held, write_text
 from core.workspace.paths import ClientPaths, make_folder
 
 ROOM = 200_000_000
@@ -30,7 +28,7 @@ def main(folder: str, pins: str) -> int:
 
     client = ClientPaths(Path(folder), Path(pins))
     program = uv.find_uv_bin()
-    with FileLock(client.lock):
+    with held(client.lock):
         if is_ready(client):
             return 0
         shutil.rmtree(client.root, ignore_errors=True)

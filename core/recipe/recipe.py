@@ -218,7 +218,8 @@ def from_bytes(content: bytes, name: str) -> Recipe:
     """A recipe from YAML; ``name`` is what an error calls it. Raises InvalidRecipe (all problems at once)."""
     try:
         values = _Loader(content.decode("utf-8-sig")).get_single_data()
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    # PyYAML lets through what Python says of a 99th month, and of a list in a list in a thousand others.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise invalid([Problem(name, "not_yaml", {"detail": " ".join(str(error).split())})]) from error
     if not isinstance(values, dict):
         raise invalid([Problem(name, "not_yaml", {"detail": type(values).__name__})])

@@ -4,6 +4,7 @@ What is read, changed and written back is changed under a lock: of two people, o
 neither undoes what the other did.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from core.errors import DamagedFile
 
@@ -77,8 +78,29 @@ def locked(path: Path) -> Iterator[None]:
     Readers need no lock. Raises OSError: where no lock can be made, or when it is not free after 30 s.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_TIMEOUT):
+    with held(path.with_name(f".{path.name}.lock"), LOCK_TIMEOUT):
         yield
+
+
+@contextmanager
+def held(lock: Path, timeout: float = -1) -> Iterator[None]:
+    """Hold a lock, for which this waits ``timeout`` seconds, or as long as it takes.
+
+    Raises OSError with the lock's name: EBUSY when it is not free in time, else why no lock can be made there
+    (a disk without locks, a folder that cannot be written). The system's own error of a lock names no file.
+    """
+    file = FileLock(lock, timeout=timeout)
+    try:
+        file.acquire()
+    except Timeout as error:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(lock)) from error
+    except OSError as error:
+        error.filename = str(lock)
+        raise
+    try:
+        yield
+    finally:
+        file.release()
 
 
 def change_record(path: Path, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -30,6 +30,7 @@ TRIES, TRIES_SECONDS = 10, 60.0
 TRIES_OF_ALL = 30
 MOST_CLIENTS = 1000
 LONGEST_FORM = 4096
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 EVERYBODY, THIS_MACHINE = "everybody", "this machine"
 # What may stand in a policy without ending it.
 _HOST = re.compile(r"[\w.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", re.ASCII)
@@ -261,7 +262,11 @@ def _language(connection: HTTPConnection) -> Language:
 def _of_another_page(origin: str | None, host: str) -> bool:
     """Whether the page that asks has another address than the one it asks: another program's on this machine
     (cookies make no difference between ports), or anybody's who can reach it."""
-    return origin is not None and origin.partition("://")[2].lower() != host.lower()
+    if origin is None:
+        return False
+    scheme, _, asking = origin.lower().partition("://")
+    # A browser leaves out the port that its scheme has anyway; a proxy may name it ("$host:$server_port").
+    return asking != host.lower().removesuffix(DEFAULT_PORTS.get(scheme, "")) or not asking
 
 
 def _name(host: str) -> str:

@@ -35,7 +35,8 @@ _OF_AN_ANSWER = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 # Between what may be a link's words and its address: code may be none to Streamlit's reader.
-_ADDRESS = re.compile(r"(?<=\])(?=[(:]\s{0,40}<?[^\s)]{0,40}(?::|//|&|\\))")
+# What is no address ("layers[i](x[:, 1])") stays as it can be copied and run.
+_ADDRESS = re.compile(r"(?<=\])(?=[(:]\s{0,40}<?(?:[\w+.%/-]{0,40}[:&\\]|//))")
 
 
 class Markdown(str):
