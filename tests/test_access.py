@@ -114,6 +114,12 @@ def test_no_other_program_of_this_machine_rides_on_the_cookie(dashboard: Dashboa
     headers = {**UPGRADE, "Cookie": dashboard.cookie()}
     own = f"http://127.0.0.1:{dashboard.port}"
     assert dashboard.ask("GET", "/_stcore/stream", {**headers, "Origin": own}).status == 101
+    for origin, host in (
+        ("https://tune.example", "tune.example:443"),
+        ("http://tune.example", "TUNE.example:80"),
+    ):
+        through_a_proxy = {**headers, "Origin": origin, "Host": host}
+        assert dashboard.ask("GET", "/_stcore/stream", through_a_proxy).status == 101, host
     for origin in (f"http://127.0.0.1:{dashboard.port + 1}", "http://localhost:3000", "https://example.com"):
         assert dashboard.ask("GET", "/_stcore/stream", {**headers, "Origin": origin}).status == 403
 

@@ -1,5 +1,6 @@
 """What a launch writes and deletes, it does under its lock: a refused one leaves the running one alone."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,23 @@ def test_a_launch_writes_what_is_asked_and_keeps_the_earlier_try_whole(folder: P
     launch(folder, shell("true"))
     end(folder)
     assert not paths.request.exists(), "a job without a request has none of an earlier try's"
+
+
+def test_a_launch_that_is_killed_halfway_can_be_asked_for_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked stands there at every moment: "Go on" reads it."""
+    paths = JobPaths(folder)
+    launch(folder, asked("echo 1 > result.json", {"number": 1}))
+    assert end(folder).state is State.finished
+    for place in ("_move_results", "_exchange"):
+        with monkeypatch.context() as killed:
+            killed.setattr(f"core.jobs.launch.{place}", lambda *_: sys.exit("killed"))
+            with pytest.raises(SystemExit):
+                launch(folder, asked("true", {"number": 2}))
+        assert read_spec(folder).request == {"number": 1} and read_status(folder).state is State.finished
+    launch(folder, asked("true", {"number": 3}))
+    assert end(folder).state is State.finished and read_json(paths.request) == {"number": 3}
 
 
 def test_a_refused_launch_changes_nothing(folder: Path) -> None:

@@ -141,6 +141,13 @@ def test_folders_that_cannot_be_made_or_written(unwritable: Path, tmp_path: Path
         assert str(root) in str(caught.value)
 
 
+def test_a_workspace_that_is_a_link_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(NotWritable, match="leads back to itself"):
+        Workspace.of(tmp_path / "loop" / "w")
+
+
 def test_a_disk_without_room(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -119,14 +119,17 @@ def _make_room(paths: JobPaths, spec: JobSpec) -> None:
     """Put the new job.json and request.json in the place of an earlier try's, which is kept whole.
 
     What may fail for want of room comes first. Whoever reads the status meanwhile sees the earlier try's:
-    exit.json moves last.
+    exit.json moves last. What was asked for is copied, not moved: killed in between, this leaves a job that
+    can be asked for again.
     """
     write_json(paths.next_spec, spec.as_json())
     if spec.request is not None:
         write_json(paths.next_request, spec.request)
     if paths.spec.exists():
         kept = _new_previous(paths)
-        (kept / paths.spec.name).write_bytes(paths.spec.read_bytes())
+        for file in (paths.spec, paths.request):
+            if file.exists():
+                (kept / file.name).write_bytes(file.read_bytes())
         _move_results(paths, spec, kept)
         for file in paths.of_one_try:
             if file.exists():
@@ -141,8 +144,8 @@ def _make_room(paths: JobPaths, spec: JobSpec) -> None:
 
 
 def _move_results(paths: JobPaths, spec: JobSpec, kept: Path) -> None:
-    """What an earlier try was asked and what it made go together: neither is taken for the new one's."""
-    for file in (paths.request, *(paths.folder / name for name in spec.results)):
+    """What an earlier try made is not taken for the new one's."""
+    for file in (paths.folder / name for name in spec.results):
         if file.exists():
             file.rename(kept / file.name)
 
@@ -150,6 +153,8 @@ def _move_results(paths: JobPaths, spec: JobSpec, kept: Path) -> None:
 def _exchange(paths: JobPaths, spec: JobSpec) -> None:
     if spec.request is not None:
         paths.next_request.replace(paths.request)
+    else:
+        paths.request.unlink(missing_ok=True)
     paths.next_spec.replace(paths.spec)
 
 

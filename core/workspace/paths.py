@@ -164,13 +164,17 @@ class Workspace:
     def of(cls, given: str | Path | None = None) -> "Workspace":
         """The workspace named on the command line, else by the environment, else ``./workspace``.
 
-        Raises NotWritable for the home of a user who is not there.
+        Raises NotWritable for the home of a user who is not there, or a link that leads back to itself.
         """
         named = Path(given or os.environ.get("TUNEBOARD_HOME") or "workspace")
         try:
-            return cls(named.expanduser().resolve())
+            named = named.expanduser()
         except RuntimeError as error:
             raise NotWritable(folder=named, reason=say("file.no_home")) from error
+        try:
+            return cls(named.resolve())
+        except RuntimeError as error:
+            raise NotWritable(folder=named, reason=say("file.ELOOP")) from error
 
     @property
     def models(self) -> Path:

@@ -151,7 +151,7 @@ class Guard:
             send, headers_for(HTTPConnection(scope).headers.get("host", ""), self.scripts)
         )
         if answer is None:
-            await self.app(scope, receive, sending)
+            await self.app(_by_one_name(scope), receive, sending)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -267,6 +267,17 @@ def _of_another_page(origin: str | None, host: str) -> bool:
     scheme, _, asking = origin.lower().partition("://")
     # A browser leaves out the port that its scheme has anyway; a proxy may name it ("$host:$server_port").
     return asking != host.lower().removesuffix(DEFAULT_PORTS.get(scheme, "")) or not asking
+
+
+def _by_one_name(scope: Scope) -> Scope:
+    """The request with the host as its page calls it: Streamlit takes another way to write a default port for
+    another host."""
+    origin = dict(scope["headers"]).get(b"origin")
+    if origin is None:
+        return scope
+    host = origin.partition(b"://")[2]
+    headers = [(name, host if name == b"host" else value) for name, value in scope["headers"]]
+    return {**scope, "headers": headers}
 
 
 def _name(host: str) -> str:
