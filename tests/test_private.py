@@ -1,5 +1,6 @@
 """What is written in a workspace is for its owner alone, unless its folder says otherwise."""
 
+import errno
 import os
 import stat
 import sys
@@ -12,7 +13,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
 from core.publish.request import PublishRequest
 from core.workspace.paths import PARTS, Workspace
-from core.workspace.private import SHARED, keep_private
+from core.workspace.private import SHARED, UMASK_VARIABLE, as_anybody_would, keep_private
 from tests.command_line import make_data
 from tests.conftest import end_leftovers
 from tests.publishable import make_publishable, published
@@ -95,3 +96,25 @@ def test_what_is_published_to_a_folder_of_ones_own_has_the_modes_of_ones_own(wor
         assert every and all(stat.S_IMODE(path.stat().st_mode) == 0o644 for path in every)
     published(workspace, run, PublishRequest("adapter"))
     assert not open_to_others(workspace.root / "published")
+
+
+@pytest.mark.parametrize(("umask", "mode"), [("27", 0o640), ("", 0o644), ("a umask", 0o644)])
+def test_a_umask_of_any_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: str, mode: int) -> None:
+    monkeypatch.setenv(UMASK_VARIABLE, umask)
+    (tmp_path / "file").touch()
+    as_anybody_would(tmp_path)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+def test_a_disk_without_modes_takes_what_is_published(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A USB stick: FAT refuses every mode but its own."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    run, out = make_publishable(workspace, logged=False), workspace.root.parent / "stick"
+    monkeypatch.setattr(Path, "chmod", refuse)
+    published(workspace, run, PublishRequest("adapter", to="folder", out=out))
+    assert (out / "README.md").exists()

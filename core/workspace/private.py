@@ -34,10 +34,16 @@ def close_to_others(folders: Iterable[Path]) -> None:
 
 
 def as_anybody_would(place: Path) -> None:
-    """Give what lies outside of the workspace the modes that its owner's own programs would have given it."""
-    own = int(os.environ.get(UMASK_VARIABLE) or "22", 8)
+    """Give what lies outside of the workspace the modes that its owner's own programs would have given it.
+
+    A disk without modes of its own (FAT, a share of another system) refuses: there everything has the same.
+    """
+    own = 0o022
+    with suppress(ValueError):  # somebody's own, of whatever form
+        own = int(os.environ.get(UMASK_VARIABLE, ""), 8)
     for path in (place, *place.rglob("*")):
-        path.chmod((0o777 if path.is_dir() else 0o666) & ~own)
+        with suppress(OSError):
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~own)
 
 
 def _closed_to(folder: Path) -> int:
