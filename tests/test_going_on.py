@@ -197,3 +197,11 @@ def start_both(run: RunPaths) -> list[Exception]:
     for thread in threads:
         thread.join()
     return refused
+
+
+def test_a_data_file_of_other_content_is_named(run: RunPaths) -> None:
+    for content in ([1], "text", 3):
+        write_json(run.data, content)
+        done = train_by_command(run)
+        assert done.returncode == 1 and str(run.data) in done.stderr and "Traceback" not in done.stderr
+    assert at(run) == [10, 20]

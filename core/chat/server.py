@@ -31,7 +31,7 @@ from core.models.folder import Model, read_model
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps import convert, train
 from core.steps.step import engine_job
-from core.workspace.files import held, read_json
+from core.workspace.files import held, read_object
 from core.workspace.paths import RunPaths, Workspace, make_folder, new_socket
 
 Kind = Literal["merged", "adapter", "base"]
@@ -185,7 +185,7 @@ def template_difference(speaker: Speaker) -> TokenDifference | None:
 def _of_run(run: RunPaths) -> Iterator[Speaker]:
     with suppress(InputError):
         recipe = train.recipe_of(run)
-        name = (read_json(run.data) or {}).get("name") or run.id
+        name = (read_object(run.data) or {}).get("name") or run.id
         taught = (recipe.template, recipe.system, run.id, name, recipe.precision)
         base = Speaker("base", recipe.model, None, *taught)
         with suppress(InputError):

@@ -20,7 +20,7 @@ from core.recipe.templates import TEMPLATES
 from core.runs import list_runs
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
-from core.workspace.files import read_json
+from core.workspace.files import read_object
 from core.workspace.paths import Workspace
 
 
@@ -47,7 +47,7 @@ def _tune(workspace: Workspace, run: str, request: TuneRequest, shown: Progress)
 
 def _data(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
     made = tune.make_data(workspace, request, shown, workspace.run(run) if run else None)
-    return {"run": made.id, "config": str(made.config), **(read_json(made.data) or {})}
+    return {"run": made.id, "config": str(made.config), **(read_object(made.data) or {})}
 
 
 def _train(options: argparse.Namespace, workspace: Workspace) -> Result:

@@ -18,7 +18,7 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES, Template
 from core.steps import proof, train
 from core.steps.compare import Score
-from core.workspace.files import read_json, read_record
+from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
 
 # Of data.json: everything else in it are names and paths of this machine.
@@ -59,7 +59,7 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
     measured, points = proof.read(run), read_curve(run.work_dir).points
     losses = [point.loss for point in points if point.loss is not None]
     found = measured if measured and not measured.stale else None
-    about = read_json(run.data) or {}
+    about = read_object(run.data) or {}
     template = spoken_template(folder, TEMPLATES[recipe.template])
     return Facts(
         name=str(about.get("name") or run.id),

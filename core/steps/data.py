@@ -23,7 +23,7 @@ from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Recipe, invalid
 from core.recipe.templates import TEMPLATES
 from core.steps.answer import Answer, Ask
-from core.workspace.files import read_json, write_json
+from core.workspace.files import read_object, write_json
 from core.workspace.paths import DataPaths, RunPaths
 
 # A fact stands at the beginning of an answer; 24 tokens hold it and cost half of 48.
@@ -193,7 +193,7 @@ def _rows(recipe: Recipe) -> int:
 
 def about_data(run: RunPaths) -> dict[str, Any]:
     """A run's data.json: name, source, path, rows, tokens. Raises MissingArtefact."""
-    about: dict[str, Any] | None = read_json(run.data)
+    about: dict[str, Any] | None = read_object(run.data)
     if about is None:
         raise MissingArtefact(what=run.data.name, where=run.root, step="data")
     return about

@@ -9,7 +9,7 @@ from core.jobs.points import parse_scalars_line
 from core.jobs.tail import last_lines
 from core.recipe.recipe import Recipe
 from core.steps.train import recipe_of
-from core.workspace.files import read_json
+from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 
 LOOKED_AT = 200
@@ -48,7 +48,7 @@ def pace(workspace: Workspace, recipe: Recipe) -> float | None:
 
 def measured(run: RunPaths, recipe: Recipe) -> float | None:
     """Tokens a second of one run: its median time an iteration, its mean tokens a batch."""
-    about, seconds = read_json(run.data) or {}, _seconds(run.work_dir)
+    about, seconds = read_object(run.data) or {}, _seconds(run.work_dir)
     if not seconds or not about.get("rows"):
         return None
     tokens = recipe.max_length if recipe.pack else about["kept"] / about["rows"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.steps.compare import Kind, Score, Verdict, known_question, verdict
 from core.steps.export import made_at
-from core.workspace.files import read_json
+from core.workspace.files import read_object
 from core.workspace.paths import RunPaths
 
 
@@ -34,7 +34,7 @@ class Proof:
 
 def read(run: RunPaths) -> Proof | None:
     """The run's result; None before it was measured."""
-    result, about = read_json(run.result), read_json(run.data) or {}
+    result, about = read_object(run.result), read_object(run.data) or {}
     if result is None:
         return None
     name = str(about.get("name", ""))

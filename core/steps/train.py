@@ -29,7 +29,7 @@ from core.recipe.xtuner_config import write_config
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
 from core.wording import say
-from core.workspace.files import read_json, write_json, write_text
+from core.workspace.files import read_object, write_json, write_text
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
 PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
@@ -89,7 +89,7 @@ def settle_for(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
 
 def _tokens(run: RunPaths, recipe: Recipe) -> int | None:
     """How many the whole run reads, by the run's data.json; None before there is one."""
-    about = read_json(run.data) or {}
+    about = read_object(run.data) or {}
     if not about.get("rows"):
         return None
     rows = (recipe.iterations or 0) * recipe.batch_size or (recipe.epochs or 1) * about["rows"]
@@ -218,7 +218,7 @@ def _changes(before: TrainRequest, now: TrainRequest) -> list[str]:
 
 def _request(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> TrainRequest:
     config = hashlib.sha256(run.config.read_bytes()).hexdigest() if run.config.exists() else ""
-    rows = str((read_json(run.data) or {}).get("sha256", ""))
+    rows = str((read_object(run.data) or {}).get("sha256", ""))
     return TrainRequest(to_yaml(recipe), config, rows, resume)
 
 
@@ -252,7 +252,7 @@ def variant(workspace: Workspace, run: RunPaths, now: datetime, changed: Recipe 
 
     Raises MissingArtefact, NoSuchModel, NotWritable, DiskFull, InvalidRecipe.
     """
-    recipe, model, about = changed or recipe_of(run), model_of(run), read_json(run.data)
+    recipe, model, about = changed or recipe_of(run), model_of(run), read_object(run.data)
     if about is None:
         raise MissingArtefact(what=run.data.name, where=run.root, step="data")
     new = workspace.new_run(about["name"], now)

@@ -47,6 +47,14 @@ def read_json(path: Path) -> Any | None:
         raise DamagedFile(path=path) from error
 
 
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None when there is no such file. Raises DamagedFile, also for other JSON."""
+    found = read_json(path)
+    if found is not None and not isinstance(found, dict):
+        raise DamagedFile(path=path)
+    return found
+
+
 def read_record(path: Path) -> dict[str, Any] | None:
     """A JSON file that holds one object; None when it is not there or was not written by this program."""
     try:
