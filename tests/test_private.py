@@ -14,7 +14,7 @@ from core.jobs.launch import launch, wait
 from core.publish.request import PublishRequest
 from core.workspace.paths import PARTS, Workspace
 from core.workspace.private import SHARED, UMASK_VARIABLE, as_anybody_would, keep_private
-from tests.command_line import make_data
+from tests.command_line import cli, make_data
 from tests.conftest import end_leftovers
 from tests.publishable import make_publishable, published
 from tests.server import Dashboard
@@ -68,9 +68,18 @@ def test_the_dashboards_log_and_an_older_workspace(tmp_path: Path) -> None:
     assert stat.S_IMODE(workspace.log.stat().st_mode) == 0o600
 
 
+def test_a_folder_that_is_no_workspace_stays_open(tmp_path: Path) -> None:
+    """A web site's files, named by mistake."""
+    for name in ("files", "data", "cache", "models"):
+        (tmp_path / name).mkdir()
+    cli("runs", "--workspace", tmp_path, cwd=tmp_path)
+    assert all(stat.S_IMODE(folder.stat().st_mode) == 0o755 for folder in tmp_path.iterdir())
+
+
 def test_a_workspace_that_is_shared_with_a_group_stays_so(tmp_path: Path, model: Path) -> None:
     root = tmp_path / "shared"
-    (root / "runs").mkdir(parents=True)
+    for name in ("runs", "answers"):
+        (root / name).mkdir(parents=True)
     for folder in (root, root / "runs"):
         folder.chmod(0o775 | SHARED)
     make_data(Workspace(root), model, "--name", "Zoë", "--no-replay")

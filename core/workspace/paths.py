@@ -51,6 +51,8 @@ PARTS = (
     *("answers", "cache", "chat-server", "chats", "checks", "clients", "compiled", "dashboard.log", "data"),
     *("files", "models", "published", "runs", "sets", "uploads"),
 )
+# Of these, what stands in no other folder: any project has its "data" or its "files".
+TELLING = ("answers", "chat-server", "chats", "checks", "dashboard.log", "sets")
 
 
 @dataclass(frozen=True)
@@ -295,9 +297,14 @@ class Workspace:
         raise NotWritable(folder=self.runs, reason="1000 runs in one second")
 
     def keep_private(self) -> None:
-        """Nothing in it is for other users of this machine, what an earlier version left included."""
+        """Nothing in it is for other users of this machine, what an earlier version left included.
+
+        In a folder that was no workspace yet nothing is closed: it is somebody's, named for the first time or
+        by mistake.
+        """
         keep_private(self.root)
-        close_to_others(self.root / name for name in PARTS)
+        if any((self.root / name).exists() for name in TELLING):
+            close_to_others(self.root / name for name in PARTS)
 
     def prepare(self) -> None:
         """Make the workspace and prove that it can be written. Raises NotWritable."""
