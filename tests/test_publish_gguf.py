@@ -46,7 +46,8 @@ def test_a_model_without_a_form(tmp_path: Path, change: dict[str, Any], sentence
     folder = make_small_model(tmp_path / "模 型", **change)
     with pytest.raises(NotForGguf) as caught:
         llama_cpp.check(folder)
-    assert sentence in caught.value.text("en") and "--what merged" in caught.value.text("en")
+    assert sentence in caught.value.text("en") and "merged model instead" in caught.value.text("en")
+    assert "--what merged" in caught.value.on_terminal()
 
 
 def test_a_tokenizer_without_a_name(tmp_path: Path) -> None:
