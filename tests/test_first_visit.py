@@ -1,7 +1,9 @@
-"""The first visitors of a fresh server, at once: none may see half of a module that another is importing."""
+"""A server's beginning and end: the first visitors come at once, and the last page's thread never ends."""
 
 import subprocess
 import sys
+
+import pytest
 
 from core.workspace.paths import PROJECT
 
@@ -50,3 +52,23 @@ def test_the_server_is_not_open_before_everything_is_imported() -> None:
 def test_this_is_what_they_would_see() -> None:
     """Python 3.11 and plotly 7.1; when this fails, importing ahead may no longer be needed."""
     assert "partially initialized module" in python(VISITORS)
+
+
+# A server that hears that it shall end, and a thread of a page that keeps it.
+KEPT = """
+import os, signal, threading, time
+from ui.shell import door
+door.EXIT_SECONDS = 0.3
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+door.end_in_time()
+threading.Thread(target=time.sleep, args=(60,)).start()
+os.kill(os.getpid(), signal.SIGTERM)
+print(heard, flush=True)
+"""
+
+
+@pytest.mark.timeout(30)
+def test_a_thread_that_never_ends_keeps_no_server() -> None:
+    done = subprocess.run([sys.executable, "-c", KEPT], cwd=PROJECT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (128 + 15, "[1]\n"), done.stderr

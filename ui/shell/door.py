@@ -5,11 +5,13 @@ import importlib
 import logging
 import os
 import pkgutil
+import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_address
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -30,6 +32,7 @@ from ui.shell.access import Access, is_loopback
 LOG_BYTES = 1_000_000
 PAGE = Path(streamlit.__file__).parent / "static" / "index.html"
 ROUTER = "ui.shell.router"
+EXIT_SECONDS = 10.0
 
 
 def access() -> Access:
@@ -108,6 +111,25 @@ def import_pages() -> None:
             importlib.import_module(module.name)
 
 
+def end_in_time() -> None:
+    """Asked to end (Ctrl+C, SIGTERM), the server does within EXIT_SECONDS, whatever a page's thread still
+    waits for: nothing that must be kept is in this process. Called once the server listens to signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = signal.getsignal(number)
+        if callable(before):
+            signal.signal(number, partial(_end, before))
+
+
+def _end(before: Callable[[int, Any], object], number: int, frame: Any) -> None:
+    deadline = threading.Timer(EXIT_SECONDS, os._exit, (128 + number,))
+    deadline.daemon = True
+    deadline.start()
+    before(number, frame)
+
+
 def address(known: Access) -> str:
     """What a person opens, with the token."""
     host = config.get_option("server.address") or "127.0.0.1"
@@ -123,6 +145,7 @@ def greet(known: Access) -> object:
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         import_pages()
+        end_in_time()
         url = address(known)
         port = config.get_option("server.port")
         print(f"\n{say('serve.ready', url=url, port=port, workspace=Workspace.of().root)}\n", flush=True)
