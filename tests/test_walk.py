@@ -212,10 +212,13 @@ def test_the_form_can_be_filled_and_sent_from_the_keyboard(browser: Browser, wor
         page = tab(browser)
         page.goto(server.url())
         settle(page)
+        name = page.get_by_label("Name", exact=True)
+        expect(name).to_be_visible()  # it is drawn after the title
         for _ in range(20):
             page.keyboard.press("Tab")
             if page.evaluate("document.activeElement.getAttribute('aria-label')") == "Name":
                 break
+        expect(name).to_be_focused()
         page.keyboard.type(NAME)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name=f"Creating {NAME}'s assistant")).to_be_visible()
