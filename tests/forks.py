@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.workspace.paths import PROJECT
+from tests.forked_engine import receive
 
 LENGTH_BYTES = 4
 
@@ -60,7 +61,7 @@ class Forks:
                 self._socket, [len(data).to_bytes(LENGTH_BYTES, "big")], [out.fileno(), error.fileno()]
             )
             self._socket.sendall(data)
-            code = int.from_bytes(_receive(self._socket, LENGTH_BYTES), "big", signed=True)
+            code = int.from_bytes(receive(self._socket, LENGTH_BYTES), "big", signed=True)
             return subprocess.CompletedProcess(request["arguments"], code, _text(out), _text(error))
 
 
@@ -75,24 +76,13 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode()
 
 
-def _receive(connection: socket.socket, count: int) -> bytes:
-    """Exactly ``count`` bytes. Raises EOFError when the other side has ended."""
-    data = b""
-    while len(data) < count:
-        more = connection.recv(count - len(data))
-        if not more:
-            raise EOFError
-        data += more
-    return data
-
-
 def serve(connection: socket.socket) -> dict[str, Any]:
     """Fork for each request; returns in the child, with what it is to run. Exits when nobody asks more."""
     while True:
         first, files, _, _ = socket.recv_fds(connection, LENGTH_BYTES, 2)
         if not first:
             sys.exit()
-        request: dict[str, Any] = json.loads(_receive(connection, int.from_bytes(first, "big")))
+        request: dict[str, Any] = json.loads(receive(connection, int.from_bytes(first, "big")))
         child = os.fork()
         if child == 0:
             connection.close()
