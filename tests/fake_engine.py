@@ -77,14 +77,14 @@ def answer(request: str, answers: str) -> None:
 
 def convert(_config: str, _checkpoint: str, adapter: str, *_: str) -> None:
     time.sleep(SECONDS)
-    Path(adapter).mkdir(parents=True)
+    Path(adapter).mkdir(parents=True, exist_ok=True)
     (Path(adapter) / "adapter_model.safetensors").write_bytes(ADAPTER)
     write_json(Path(adapter) / "adapter_config.json", {"r": 8})
 
 
 def merge(base: str, _adapter: str, merged: str, *_: str) -> None:
     time.sleep(SECONDS)
-    shutil.copytree(base, merged, copy_function=shutil.copy)
+    shutil.copytree(base, merged, copy_function=shutil.copy, dirs_exist_ok=True)
 
 
 def gguf(_source: str, target: str, _name: str, _template: str, *quants: str) -> None:

@@ -15,7 +15,7 @@ from core.jobs.status import State
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN
-from core.steps import train
+from core.steps import export, train
 from core.steps.checkpoints import checkpoints
 from core.steps.data import about_data
 from core.workspace.files import write_json, write_text
@@ -113,6 +113,21 @@ def test_a_whole_chain_begins_anew_when_told(run: RunPaths) -> None:
     options = ("--name", NAME, "--run", run.id, "--workspace", workspace, "--json", "--restart")
     done = cli("tune", *options, cwd=workspace, TUNEBOARD_ENGINE="tests.fake_engine")
     assert last_json(done)["run"] == run.id and first_of_each_start(run) == [2]
+
+
+def test_what_another_command_trained_anew_is_converted_and_merged_anew(run: RunPaths) -> None:
+    workspace = run.root.parent.parent
+
+    def tune() -> tuple[float, float]:
+        options = ("--name", NAME, "--run", run.id, "--workspace", workspace, "--json")
+        last_json(cli("tune", *options, cwd=workspace, TUNEBOARD_ENGINE="tests.fake_engine"))
+        return export.made_at(run.adapter), export.made_at(run.merged)
+
+    before = tune()
+    train_by_command(run, "--restart")
+    after = tune()
+    assert all(old < new for old, new in zip(before, after, strict=True))
+    assert tune() == after, "nothing is left to do"
 
 
 def test_half_checkpoints_are_not_gone_on_from(run: RunPaths) -> None:

@@ -15,7 +15,7 @@ from core.jobs.status import State, read_status
 from core.models.folder import Model, find_model, read_model, starter_gguf
 from core.pace import Progress
 from core.recipe.recipe import Recipe
-from core.steps import answer, compare, convert, data, merge, train
+from core.steps import answer, compare, convert, data, export, merge, train
 from core.steps.answer import AnswerCache, Ask, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
@@ -60,13 +60,11 @@ def tune(
     """
     began = time.monotonic()
     run = make_data(workspace, request, progress, run)
-    again = request.restart
-    if again or not finished(run, "train"):
-        run_train(run, progress, restart=again)
-        again = True  # what was made of an earlier checkpoint is made anew
-    if again or not finished(run, "convert"):
+    if request.restart or not finished(run, "train"):
+        run_train(run, progress, restart=request.restart)
+    if not made(run, "convert", "adapter"):
         run_convert(run, progress)
-    if again or not finished(run, "merge"):
+    if not made(run, "merge", "merged"):
         run_merge(run, progress)
     return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
 
@@ -75,6 +73,12 @@ def finished(run: RunPaths, step: str) -> bool:
     """Whether a step's last job ended well."""
     folder = run.job(step)
     return JobPaths(folder).spec.exists() and read_status(folder).state is State.finished
+
+
+def made(run: RunPaths, step: str, kind: export.Kind) -> bool:
+    """Whether a step has made its artefact of what there is now: what was made of an earlier checkpoint, by
+    whichever command, is made anew."""
+    return finished(run, step) and any(a.kind == kind and not a.stale for a in export.artefacts(run))
 
 
 def make_data(
