@@ -11,10 +11,17 @@ from core.wording import Language, say
 
 @dataclass(frozen=True)
 class Kind:
-    """``usable``: a row with only such findings is trained. ``fix``: by its name in ``core.data.fixes``."""
+    """``usable``: a row with only such findings is trained. ``fix``: by its name in ``core.data.fixes``;
+    ``also``: other fixes that may be chosen instead."""
 
     usable: bool
     fix: str | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        """All of them, the one that is offered first before the others."""
+        return (self.fix, *self.also) if self.fix else ()
 
 
 BROKEN, SHOWN = False, True

@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 from core.data.checking.private import masked
 from core.data.checking.texts import CONTROL, TemplateTokens
@@ -20,9 +21,19 @@ from core.data.opening import Opened
 from core.data.reading.parse import parse_row
 
 Messages: TypeAlias = list[Message]
-# A row's messages mended; None leaves the row out.
-Fix: TypeAlias = Callable[[Messages, TemplateTokens], Messages | None]
+NOTHING: Mapping[str, str] = MappingProxyType({})
 BLOCK = 2048
+
+
+class Given(NamedTuple):
+    """What a fix may need beside the row: the template's own tokens, and a person's ``values`` by field."""
+
+    tokens: TemplateTokens
+    values: Mapping[str, str] = NOTHING
+
+
+# A row's messages mended; None leaves the row out.
+Fix: TypeAlias = Callable[[Messages, Given], Messages | None]
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,11 @@ class Change:
     after: str | None
 
 
-def _drop(_: Messages, __: TemplateTokens) -> None:
+def _drop(_: Messages, __: Given) -> None:
     return None
 
 
-def _as_text(messages: Messages, _: TemplateTokens) -> Messages:
+def _as_text(messages: Messages, _: Given) -> Messages:
     """Numbers and words such as true become the text that a person sees; lists and objects do not."""
     return [
         message._replace(text=json.dumps(message.text)) if isinstance(message.text, int | float) else message
@@ -46,19 +57,19 @@ def _as_text(messages: Messages, _: TemplateTokens) -> Messages:
     ]
 
 
-def _remove_characters(messages: Messages, _: TemplateTokens) -> Messages:
+def _remove_characters(messages: Messages, _: Given) -> Messages:
     return _each(messages, lambda text: CONTROL.sub("", LONE_SURROGATE.sub("", text)))
 
 
-def _remove_tokens(messages: Messages, tokens: TemplateTokens) -> Messages:
-    return _each(messages, lambda text: tokens.pattern.sub("", text).strip())
+def _remove_tokens(messages: Messages, given: Given) -> Messages:
+    return _each(messages, lambda text: given.tokens.pattern.sub("", text).strip())
 
 
-def _mask(messages: Messages, _: TemplateTokens) -> Messages:
+def _mask(messages: Messages, _: Given) -> Messages:
     return _each(messages, masked)
 
 
-def _drop_unanswered(messages: Messages, _: TemplateTokens) -> Messages | None:
+def _drop_unanswered(messages: Messages, _: Given) -> Messages | None:
     """Leave out every question without an answer, and what was said for it alone."""
     kept: Messages = []
     asked: Messages = []
@@ -71,7 +82,7 @@ def _drop_unanswered(messages: Messages, _: TemplateTokens) -> Messages | None:
     return kept or None
 
 
-def _join_roles(messages: Messages, _: TemplateTokens) -> Messages | None:
+def _join_roles(messages: Messages, _: Given) -> Messages | None:
     """Join what one side says twice in a row; an answer to nothing and a question without answer go."""
     joined: Messages = []
     for message in messages:
@@ -107,19 +118,20 @@ def _each(messages: Messages, mend: Callable[[str], str]) -> Messages:
     ]
 
 
-def fixable(code: str) -> bool:
-    """Whether findings of this code can be mended here."""
-    return KINDS[code].fix is not None
-
-
-def changes(opened: Opened, found: Sequence[Finding], tokens: TemplateTokens) -> Iterator[Change]:
+def changes(
+    opened: Opened,
+    found: Sequence[Finding],
+    tokens: TemplateTokens,
+    fix: str | None = None,
+    values: Mapping[str, str] = NOTHING,
+) -> Iterator[Change]:
     """What mending these findings of one code would change, row by row; rows it cannot mend are left out of
-    the list, and stay as they are."""
-    code = found[0].code if found else ""
+    the list, and stay as they are. ``fix``: one of :data:`FIXES`, by default the code's first."""
+    name = fix or (KINDS[found[0].code].fix if found else None)
     for number in sorted({finding.row for finding in found}):
         raw = opened.source.raw(number - 1, 1)
         if raw:
-            after = mended(raw[0], code, opened.format, tokens)
+            after = mended(raw[0], name, opened.format, Given(tokens, values))
             if after is not Unchanged:
                 yield Change(number, raw[0].decode("utf-8", "replace"), after)
 
@@ -131,9 +143,9 @@ class _Unchanged(str):
 Unchanged = _Unchanged("")
 
 
-def mended(raw: bytes, code: str, chosen: Format | None, tokens: TemplateTokens) -> str | None:
-    """The line of a row after its fix; None when it is left out, Unchanged when nothing can be mended."""
-    name = KINDS[code].fix
+def mended(raw: bytes, name: str | None, chosen: Format | None, given: Given) -> str | None:
+    """The line of a row after the fix ``name``; None when it is left out, Unchanged when nothing can be
+    mended."""
     if name is None:
         return Unchanged
     if name == "drop":
@@ -141,7 +153,7 @@ def mended(raw: bytes, code: str, chosen: Format | None, tokens: TemplateTokens)
     messages: Messages = []
     with suppress(Misshapen):
         messages = messages_of(parse_row(raw).value, chosen or Format("xtuner"))
-    after = FIXES[name](messages, tokens) if messages else messages
+    after = FIXES[name](messages, given) if messages else messages
     if after is None:
         return None
     made = assemble(after)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.data.checking.report import Report
 from core.data.findings import KINDS, Finding
-from core.data.fixes import Change, changes, fixable, version
+from core.data.fixes import Change, changes, version
 from core.data.opening import Opened
 from core.data.upload import Upload, keep_version
 from core.steps import check
@@ -89,7 +89,8 @@ def show_kind(
             st.caption(t("page.data.shown", shown=SHOWN, count=f"{count:,}"))
         for place in picked.selection.rows:
             show_row(opened, found[place])
-        return offer_fix(workspace, request, opened, kept, found) if fixable(code) else None
+        made = [offer_fix(workspace, request, opened, kept, found, fix) for fix in KINDS[code].fixes]
+        return next(filter(None, made), None)
 
 
 def line_of(found: Finding) -> dict[str, object]:
@@ -103,20 +104,25 @@ def show_row(opened: Opened, finding: Finding) -> None:
 
 
 def offer_fix(
-    workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload, found: Sequence[Finding]
+    workspace: Workspace,
+    request: CheckRequest,
+    opened: Opened,
+    kept: Upload,
+    found: Sequence[Finding],
+    fix: str,
 ) -> Upload | None:
     """The difference that mending makes, and the button that makes it; the file itself stays as it is."""
     code = found[0].code
-    if not st.toggle(t(f"fix.{KINDS[code].fix}"), key=f"mend {code} {kept.digest}"):
+    if not st.toggle(t(f"fix.{fix}"), key=f"mend {code} {fix} {kept.digest}"):
         return None
-    made = list(changes(opened, found, check.marks(workspace, request)))
+    made = list(changes(opened, found, check.marks(workspace, request), fix))
     st.html(STYLE + "".join(map(difference, made[:SHOWN_CHANGES])))
     if not made:
         st.caption(t("page.data.no_fix"))
     elif st.button(
         t("page.data.mend", count=f"{len(made):,}"),
         icon=":material/build:",
-        key=f"apply {code} {kept.digest}",
+        key=f"apply {code} {fix} {kept.digest}",
     ):
         return keep_version(
             workspace, kept, version(opened, {change.row: change.after for change in made}), code
