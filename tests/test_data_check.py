@@ -17,7 +17,7 @@ from core.data.checking.private import masked, personal
 from core.data.checking.report import MOST_LISTED, Report
 from core.data.conversations import as_row, one_turn
 from core.data.findings import KINDS
-from core.data.fixes import changes, version
+from core.data.fixes import Given, all_changes, changes, version
 from core.data.formats.reading import Format
 from core.data.opening import Opened, open_data, read_conversations
 from core.data.questions import held_back_questions
@@ -336,6 +336,23 @@ def _finding(row: int, code: str) -> Any:
 def test_every_fix_has_an_example() -> None:
     offered = {fix for kind in KINDS.values() for fix in kind.fixes}
     assert offered == {KINDS[code].fix for code, _, _ in MENDED}
+
+
+def test_a_row_of_several_faults_is_mended_by_all_their_fixes(
+    file: Path, cache: SourceCache, model: Path, tmp_path: Path
+) -> None:
+    """Each by itself leaves a row that cannot be trained, and is not done."""
+    row = {"messages": [{"role": "user", "content": 7}, MORE, ANSWERED, MORE]}
+    file.write_text(json.dumps([row]), encoding="utf-8")
+    opened = open_data(file, cache)
+    given = Given(marks(Workspace(tmp_path), CheckRequest(file, str(model))))
+    codes = ("wrong_type", "role_order", "missing_answer")
+    found = [_finding(1, code) for code in codes]
+    assert not list(changes(opened, found[:1], given.tokens))
+    (change,) = all_changes(opened, found, {code: KINDS[code].fixes[0] for code in codes}, given)
+    assert json.loads(change.after or "") == pair("7\noh", "good day")
+    (left_out,) = all_changes(opened, found, {"role_order": "drop"}, given)
+    assert left_out.after is None
 
 
 # --- the command ---

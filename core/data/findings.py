@@ -20,8 +20,10 @@ class Kind:
 
     @property
     def fixes(self) -> tuple[str, ...]:
-        """All of them, the one that is offered first before the others."""
-        return (self.fix, *self.also) if self.fix else ()
+        """All of them, the one that is offered first before the others; a row that cannot be trained can
+        always be left out."""
+        last = () if self.usable else ("drop",)
+        return tuple(dict.fromkeys((self.fix, *self.also, *last))) if self.fix else ()
 
 
 BROKEN, SHOWN = False, True

@@ -5,7 +5,7 @@ they were, the others as XTuner's conversations.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -128,12 +128,25 @@ def changes(
     """What mending these findings of one code would change, row by row; rows it cannot mend are left out of
     the list, and stay as they are. ``fix``: one of :data:`FIXES`, by default the code's first."""
     name = fix or (KINDS[found[0].code].fix if found else None)
-    for number in sorted({finding.row for finding in found}):
-        raw = opened.source.raw(number - 1, 1)
-        if raw:
-            after = mended(raw[0], name, opened.format, Given(tokens, values))
+    chosen = {found[0].code: name} if name else {}
+    return all_changes(opened, found, chosen, Given(tokens, values))
+
+
+def all_changes(
+    opened: Opened, found: Iterable[Finding], chosen: Mapping[str, str], given: Given
+) -> Iterator[Change]:
+    """The same for findings of several codes at once, each by the fix ``chosen`` for its code, in that order:
+    a row with two faults is mended only by both their fixes."""
+    rows: dict[int, set[str]] = {}
+    for finding in found:
+        if finding.code in chosen:
+            rows.setdefault(finding.row, set()).add(finding.code)
+    for number in sorted(rows):
+        names = [fix for code, fix in chosen.items() if code in rows[number]]
+        for raw in opened.source.raw(number - 1, 1):
+            after = mended(raw, names, opened.format, given)
             if after is not Unchanged:
-                yield Change(number, raw[0].decode("utf-8", "replace"), after)
+                yield Change(number, raw.decode("utf-8", "replace"), after)
 
 
 class _Unchanged(str):
@@ -143,17 +156,17 @@ class _Unchanged(str):
 Unchanged = _Unchanged("")
 
 
-def mended(raw: bytes, name: str | None, chosen: Format | None, given: Given) -> str | None:
-    """The line of a row after the fix ``name``; None when it is left out, Unchanged when nothing can be
-    mended."""
-    if name is None:
-        return Unchanged
-    if name == "drop":
+def mended(raw: bytes, names: Sequence[str], chosen: Format | None, given: Given) -> str | None:
+    """The line of a row after fixes by their names; None when it is left out, Unchanged when they change
+    nothing or the row could not be trained even so."""
+    if "drop" in names:
         return None
     messages: Messages = []
     with suppress(Misshapen):
         messages = messages_of(parse_row(raw).value, chosen or Format("xtuner"))
-    after = FIXES[name](messages, given) if messages else messages
+    after: Messages | None = messages
+    for name in dict.fromkeys(names):
+        after = FIXES[name](after, given) if after else after
     if after is None:
         return None
     made = assemble(after)
