@@ -6,7 +6,7 @@ objects one a line (JSON lines). Files of any known format are read by :mod:`cor
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and its answer."""
+    """One question and its answer; an answer that is not ``trained`` is only read, as what was said before."""
 
     input: str
     output: str
     system: str = ""
+    trained: bool = True
 
 
 Conversation = tuple[Turn, ...]
@@ -34,30 +35,48 @@ def one_turn(question: str, answer: str) -> Conversation:
     return (Turn(question, answer),)
 
 
-def as_row(conversation: Conversation) -> dict[str, Any]:
-    """XTuner's row for a conversation; an empty system prompt is left out as the tutorial does."""
-    return {"conversation": [_as_turn(turn) for turn in conversation]}
+def as_row(conversation: Conversation, masks: bool = False) -> dict[str, Any]:
+    """XTuner's row for a conversation; an empty system prompt is left out as the tutorial does.
+
+    Whether an answer is learned stands in every turn where ``masks``, or where one of them is not.
+    """
+    masks = masks or not all(turn.trained for turn in conversation)
+    return {"conversation": [_as_turn(turn, masks) for turn in conversation]}
 
 
-def _as_turn(turn: Turn) -> dict[str, str]:
+def _as_turn(turn: Turn, masks: bool) -> dict[str, Any]:
     system = {"system": turn.system} if turn.system else {}
-    return {**system, "input": turn.input, "output": turn.output}
+    mask = {"output_with_loss": turn.trained} if masks else {}
+    return {**system, "input": turn.input, "output": turn.output, **mask}
 
 
-def write_source(path: Path, conversations: Iterable[Conversation]) -> None:
+def write_source(path: Path, conversations: Sequence[Conversation]) -> None:
     """Write conversations as one JSON array, readable by a person."""
-    rows = [as_row(conversation) for conversation in conversations]
+    masks = any_masked(conversations)
+    rows = [as_row(conversation, masks) for conversation in conversations]
     write_text(path, json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
 
 
-def write_rows(path: Path, conversations: Iterable[Conversation]) -> None:
+def write_rows(path: Path, conversations: Sequence[Conversation]) -> None:
     """Write conversations as JSON lines, the form that is trained on."""
-    write_lines(path, (json.dumps(as_row(c), ensure_ascii=False) for c in conversations))
+    masks = any_masked(conversations)
+    write_lines(path, (json.dumps(as_row(c, masks), ensure_ascii=False) for c in conversations))
+
+
+def any_masked(conversations: Iterable[Conversation]) -> bool:
+    """Whether any answer is not to be learned. The mask then stands in every turn of a file: datasets 4.4 fills
+    a key that some turns lack with null, which XTuner 0.2.0 takes for false."""
+    return any(not turn.trained for conversation in conversations for turn in conversation)
 
 
 def from_row(row: dict[str, Any]) -> Conversation:
     """The conversation of one of XTuner's rows that has no problem."""
     return tuple(
-        Turn(turn.get("input") or "", turn["output"], turn.get("system") or "")
+        Turn(
+            turn.get("input") or "",
+            turn["output"],
+            turn.get("system") or "",
+            bool(turn.get("output_with_loss", True)),
+        )
         for turn in row["conversation"]
     )

@@ -46,9 +46,21 @@ KINDS: dict[str, Kind] = {
     # a conversation's order
     "empty_answer": Kind(BROKEN, "drop_unanswered"),
     "missing_answer": Kind(BROKEN, "drop_unanswered"),
-    "role_order": Kind(BROKEN, "join_roles"),
+    "role_order": Kind(BROKEN, "drop"),
+    "joined": Kind(SHOWN),
+    "answer_skipped": Kind(SHOWN),
+    "unanswered": Kind(SHOWN),
     "tool_role": Kind(SHOWN),
-    "weight_ignored": Kind(SHOWN, "drop"),
+    # what asks not to be learned, and what is left out
+    "bad_answer": Kind(BROKEN, "drop"),
+    "not_text": Kind(BROKEN, "drop"),
+    "nothing_trained": Kind(BROKEN, "drop"),
+    "partly_masked": Kind(BROKEN, "drop"),
+    "weight_rounded": Kind(SHOWN),
+    "rejected_left_out": Kind(SHOWN),
+    "other_answers_left_out": Kind(SHOWN),
+    "thinking_left_out": Kind(SHOWN),
+    "tools_left_out": Kind(SHOWN),
     "not_a_number": Kind(SHOWN),
     # what the texts say
     "empty_question": Kind(SHOWN, "drop"),

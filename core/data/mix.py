@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
-from core.data.conversations import Conversation, Turn
+from core.data.conversations import Conversation
 
 # Measured on the starter (scripts/bench identity): of 720 rows a fifth taught is enough to learn who it is,
 # and with much fewer replayed ones answers slip or take up the name.
@@ -110,4 +110,4 @@ def _with_system(conversation: Conversation, system: str) -> Conversation:
     first = conversation[0]
     if not system or first.system:
         return conversation
-    return (Turn(first.input, first.output, system), *conversation[1:])
+    return (replace(first, system=system), *conversation[1:])

@@ -107,11 +107,11 @@ class Encoder:
             yield list(self._segments(conversation, sizes))
 
     def _segments(self, conversation: Conversation, sizes: Iterator[int]) -> Iterator[Segment]:
-        for number in range(len(conversation)):
+        for number, turn in enumerate(conversation):
             if self.first is not None and (number == 0 or self._ends):
                 yield 1, False
             yield next(sizes), False
-            yield next(sizes) + (1 if self._ends and self.last is not None else 0), True
+            yield next(sizes) + (1 if self._ends and self.last is not None else 0), turn.trained
             yield next(sizes), False
 
     def prompt_ids(self, conversation: Conversation) -> list[int]:
@@ -148,7 +148,8 @@ class Encoder:
     def _texts(self, turn: Turn) -> list[tuple[str, bool]]:
         """One turn's texts, each encoded by itself, and whether it is trained."""
         asked = self.template.prompt(turn.input, turn.system)
-        return [(asked, False), (turn.output + self.template.suffix, True), (self.template.sep, False)]
+        answered = turn.output + self.template.suffix
+        return [(asked, False), (answered, turn.trained), (self.template.sep, False)]
 
     def _pieces(self, conversation: Conversation) -> Iterator[Piece]:
         for number, turn in enumerate(conversation):
@@ -158,7 +159,7 @@ class Encoder:
             yield from self._encoded(*asked)
             yield from self._encoded(*answered)
             if self._ends:
-                yield from self._special(self.last, trained=True)
+                yield from self._special(self.last, trained=turn.trained)
             yield from self._encoded(*between)
 
     def _special(self, token: int | None, trained: bool) -> Iterator[Piece]:

@@ -76,10 +76,16 @@ def _count(conversation: Conversation, reader: Tokenizer, template: Template, be
     """A template without a suffix ends an answer with the tokenizer's end token, and begins anew after it."""
     asked = _lengths(reader, [template.prompt(turn.input, turn.system) for turn in conversation])
     said = _lengths(reader, [turn.output + template.suffix for turn in conversation])
-    turns, end = len(conversation), 0 if template.suffix else 1
-    answers = sum(said) + end * turns
-    beginnings = begin * (1 if template.suffix else turns)
-    return _Row(beginnings + sum(asked) + answers + sep * turns, answers, begin + asked[0])
+    end = 0 if template.suffix else 1
+    total = answers = 0
+    first: int | None = None  # where the first learned answer begins
+    for number, turn in enumerate(conversation):
+        total += asked[number] + (begin if number == 0 or end else 0)
+        if turn.trained:
+            answers += said[number] + end
+            first = total if first is None else first
+        total += said[number] + end + sep
+    return _Row(total, answers, total if first is None else first)
 
 
 def read_tokenizer(tokenizer: Path) -> Tokenizer:

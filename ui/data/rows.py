@@ -2,11 +2,12 @@
 
 import html
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
-from core.data.conversations import Conversation, Turn
+from core.data.conversations import Conversation
 from core.data.preview import Encoder, Offsets, Piece, read_page
 from core.recipe.recipe import Recipe
 from ui.shell.text import t
@@ -20,6 +21,7 @@ STYLE = """<style>
 .tb-row small{opacity:.75}
 .tb-role{font-weight:600;opacity:.75;margin-right:.4rem}
 .tb-text{white-space:pre-wrap}
+.tb-unlearned{opacity:.65;font-style:italic}
 .tb-tokens{white-space:pre-wrap;font-family:monospace;line-height:1.9}
 .tb-tokens span{border-radius:3px;padding:1px 0;box-shadow:inset -1px 0 rgba(128,128,128,.35)}
 .tb-trained{background:rgba(46,160,67,.28);text-decoration:underline;text-decoration-color:rgba(46,160,67,.9)}
@@ -60,7 +62,7 @@ def kind_in_words(conversation: Conversation, recipe: Recipe, taught: frozenset[
     if taught is None:
         return ""
     first = conversation[0]
-    asked = Turn(first.input, first.output) if first.system == recipe.system else first
+    asked = replace(first, system="") if first.system == recipe.system else first
     known = conversation in taught or (asked, *conversation[1:]) in taught
     return " · " + t(f"page.data.kind.{'taught' if known else 'replay'}")
 
@@ -74,11 +76,13 @@ def turns_html(conversation: Conversation) -> str:
     """Turns with their roles; whatever they say is only text."""
     lines = []
     for turn in conversation:
-        for role, text in (("system", turn.system), ("user", turn.input), ("assistant", turn.output)):
+        said = "assistant" if turn.trained else "unlearned"
+        for role, text in (("system", turn.system), ("user", turn.input), (said, turn.output)):
             if text:
                 name = html.escape(t(f"page.data.role.{role}"))
+                kind = "tb-text tb-unlearned" if role == "unlearned" else "tb-text"
                 lines.append(
-                    f'<div class="tb-text"><span class="tb-role">{name}</span>{html.escape(text)}</div>'
+                    f'<div class="{kind}"><span class="tb-role">{name}</span>{html.escape(text)}</div>'
                 )
     return "".join(lines)
 

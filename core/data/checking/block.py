@@ -1,7 +1,7 @@
 """A block of rows, checked by itself: what it holds, how many tokens, and what is wrong with each row."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,8 +14,9 @@ from core.data.checking.characters import Signatures, languages, signatures
 from core.data.checking.identity import claims
 from core.data.checking.texts import TemplateTokens, is_clean, marks_in, template_tokens
 from core.data.findings import KINDS
-from core.data.formats.messages import Assembled, Fault, Text
-from core.data.formats.reading import Format, note_weights, read_row
+from core.data.formats.fields import Fault, shortened
+from core.data.formats.messages import Assembled, Text
+from core.data.formats.reading import Format, read_row
 from core.data.identity import LANGUAGES, bank
 from core.data.questions import held_back_questions, same_question
 from core.data.reading.parse import parse_row
@@ -23,7 +24,7 @@ from core.data.tokens import read_tokenizer
 from core.recipe.templates import TEMPLATES
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
-VERSION = 1
+VERSION = 2
 # A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
 PIECE = 20_000
 
@@ -54,19 +55,23 @@ class Block:
 
     ``usable``, ``digests`` (of what a row says, 0 for nothing), ``signatures`` and ``languages`` have one
     entry a row; ``turns`` tells how many entries of ``asked`` and ``said`` (tokens of each question with its
-    template, and of each answer with the suffix) are a row's. ``faults`` and ``claims`` begin with the row,
-    from 0.
+    template, and of each answer with the suffix) and of ``learned`` are a row's. ``faults`` and ``claims`` begin with the row,
+    from 0. ``unread``: how many rows have a key that nobody read, and the first one's value; ``harmless``: keys
+    that need no reading.
     """
 
     usable: npt.NDArray[np.bool_]
     turns: Counts
     asked: Counts
     said: Counts
+    learned: npt.NDArray[np.bool_]
     digests: npt.NDArray[np.uint64]
     signatures: Signatures
     languages: list[str]
     faults: list[tuple[int, str, str, Mapping[str, Any]]] = field(default_factory=list)
     claims: list[tuple[int, str, str, str]] = field(default_factory=list)
+    unread: dict[str, tuple[int, str]] = field(default_factory=dict)
+    harmless: list[str] = field(default_factory=list)
 
 
 class Checker:
@@ -94,11 +99,14 @@ class Checker:
             turns=np.array([len(turns) for turns in counted], np.int32),
             asked=asked,
             said=said,
+            learned=np.array([turn.trained for turns in counted for turn in turns], bool),
             digests=np.array([_digest(text) for text in texts], np.uint64),
             signatures=signatures(texts),
             languages=languages(texts),
             faults=[(row, place, code, dict(values)) for row, place, code, values in faults],
             claims=[(row, *claim) for row, made in enumerate(assembled) for claim in _claims(made)],
+            unread=unread(assembled),
+            harmless=sorted({key for made in assembled for key in made.harmless}),
         )
 
     def _read(self, raw: bytes) -> tuple[Assembled, list[Fault]]:
@@ -106,12 +114,7 @@ class Checker:
         if parsed.fault and not KINDS[parsed.fault.code].usable:
             return Assembled(), [parsed.fault]
         made = read_row(parsed.value, self.format)
-        noted = (
-            note_weights(parsed.value)
-            if isinstance(parsed.value, dict) and "messages" in parsed.value
-            else []
-        )
-        return made, [*([parsed.fault] if parsed.fault else []), *made.faults, *noted]
+        return made, [*([parsed.fault] if parsed.fault else []), *made.faults]
 
     def _marks(self, assembled: Sequence[Assembled]) -> list[tuple[int, str, str, Mapping[str, Any]]]:
         found: list[tuple[int, str, str, Mapping[str, Any]]] = []
@@ -151,6 +154,17 @@ class Checker:
         return count
 
 
+def unread(rows: Iterable[Assembled]) -> dict[str, tuple[int, str]]:
+    """How many rows have each key that no reader took, and what stands there first."""
+    found: dict[str, tuple[int, str]] = {}
+    for made in rows:
+        if made.unread:
+            for key, value in dict(reversed(made.unread)).items():
+                count, example = found.get(key) or (0, shortened(value))
+                found[key] = (count + 1, example)
+    return found
+
+
 def _digest(text: str) -> int:
     """64 bits of a hash, never 0 for a text that says something."""
     if not text.strip():
@@ -185,6 +199,6 @@ def _claims(made: Assembled) -> Iterator[tuple[str, str, str]]:
     for text in made.texts:
         if text.role == "user":
             question = text.text
-        elif text.role == "assistant":
+        elif text.role == "assistant" and text.trained:
             for kind, name in claims(question, text.text):
                 yield text.field, kind, name

@@ -23,8 +23,8 @@ from core.workspace.paths import SourceCache
 
 LEAST_ROWS, MEAN_ROWS, MOST_ROWS = 64, 1024, 2048
 MOST_BYTES = 8 << 20
-_ARRAYS = ("usable", "turns", "asked", "said", "digests", "signatures")
-_LISTS = ("languages", "faults", "claims")
+_ARRAYS = ("usable", "turns", "asked", "said", "learned", "digests", "signatures")
+_LISTS = ("languages", "faults", "claims", "unread", "harmless")
 
 
 @dataclass(frozen=True)
@@ -125,4 +125,6 @@ def _as_tuples(lists: dict[str, Sequence[Any]]) -> dict[str, Any]:
         "languages": list(lists["languages"]),
         "faults": [tuple(fault) for fault in lists["faults"]],
         "claims": [tuple(claim) for claim in lists["claims"]],
+        "unread": {key: (int(rows), str(example)) for key, (rows, example) in lists["unread"].items()},
+        "harmless": list(lists["harmless"]),
     }

@@ -147,7 +147,7 @@ def _lengths(blocks: Sequence[Block], settings: Settings) -> TurnLengths:
     separator = len(read_tokenizer(settings.tokenizer_file).encode(template.sep, add_special_tokens=False))
     around = Around(first_tokens(settings.tokenizer_file), not template.suffix, separator)
     turns, asked, said = (_joined(blocks, name, np.int64) for name in ("turns", "asked", "said"))
-    return lengths(turns, asked, said, around)
+    return lengths(turns, asked, said, _joined(blocks, "learned", bool), around)
 
 
 def _of_the_text(source: Source) -> Iterator[Finding]:

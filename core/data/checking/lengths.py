@@ -27,22 +27,25 @@ class Around:
 @dataclass(frozen=True)
 class TurnLengths:
     """``rows`` and ``answers`` in tokens, one for each row; ``starts`` and ``ends`` of each turn's answer in
-    its row, and the ``row`` of each turn."""
+    its row, the ``row`` of each turn and whether its answer is ``learned``."""
 
     rows: Counts
     answers: Counts
     starts: Counts
     ends: Counts
     row: Counts
+    learned: npt.NDArray[np.bool_]
 
     def lost(self, max_length: int) -> Counts:
         """Answer tokens that each row loses at this length."""
-        cut = np.clip(self.ends - max_length, 0, self.ends - self.starts)
+        cut = np.clip(self.ends - max_length, 0, self.ends - self.starts) * self.learned
         return np.bincount(self.row, cut, minlength=len(self.rows)).astype(np.int64)
 
 
-def lengths(turns: Counts, asked: Counts, said: Counts, around: Around) -> TurnLengths:
-    """Lengths from the number of ``turns`` of each row and the tokens of every turn."""
+def lengths(
+    turns: Counts, asked: Counts, said: Counts, learned: npt.NDArray[np.bool_], around: Around
+) -> TurnLengths:
+    """Lengths from the number of ``turns`` of each row, the tokens of every turn and which answers are learned."""
     row = np.repeat(np.arange(len(turns)), turns)
     first = np.ones(len(row), bool)
     first[1:] = row[1:] != row[:-1]
@@ -54,10 +57,11 @@ def lengths(turns: Counts, asked: Counts, said: Counts, around: Around) -> TurnL
     end = until - before - around.separator
     return TurnLengths(
         np.bincount(row, whole, minlength=len(turns)).astype(np.int64),
-        np.bincount(row, answer, minlength=len(turns)).astype(np.int64),
+        np.bincount(row, answer * learned, minlength=len(turns)).astype(np.int64),
         end - answer,
         end,
         row,
+        learned,
     )
 
 

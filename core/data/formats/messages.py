@@ -1,43 +1,35 @@
 """A row as messages in their order, whatever its format, and the conversation that they make."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-import orjson
-
 from core.data.conversations import LONE_SURROGATE, Conversation, Turn
+from core.data.formats.fields import Account, Fault, is_off
 
 # "call": a tool call by the assistant, trained as text; "tool": what the tool answered, only read.
 Role = Literal["system", "user", "assistant", "call", "tool"]
-PARTS_SEPARATOR = "\n"
-# XTuner's own format writes plain text to be learned as an answer to no question.
-WITHOUT_QUESTION = "conversation["
+SAID = frozenset(("assistant", "call"))
+SEPARATOR = "\n"
+# Kinds of parts of a message that no text model can be trained on.
+_THOUGHTS = re.compile(r"\A\s*<(think|thinking)>(.*?)</\1>\s*", re.DOTALL)
+_MEDIA_MARK = re.compile(r"<(image|video|audio)>(?!.*</\1>)", re.DOTALL)
 
 
 class Message(NamedTuple):
-    """What one side said; ``text`` as it stands in the row, of whatever type. ``field``: where."""
+    """What one side said; ``text`` as it stands in the row, of whatever type. ``field``: where.
+
+    ``trained`` is false for an answer that the row asks not to learn. ``thoughts``: what the model thought
+    before it answered and the key it stood under. ``optional``: an empty text is nothing to remark.
+    """
 
     role: Role
     text: Any
     field: str
-
-
-class Fault(NamedTuple):
-    """Something wrong at a place in a row; see :data:`core.data.findings.KINDS` for the codes."""
-
-    field: str
-    code: str
-    values: Mapping[str, Any] = MappingProxyType({})
-
-
-class Misshapen(Exception):
-    """A row that its format cannot read at all."""
-
-    def __init__(self, field: str, code: str, **values: Any) -> None:
-        self.fault = Fault(field, code, values)
-        super().__init__(code)
+    trained: bool = True
+    thoughts: tuple[str, str] = ("", "")
+    optional: bool = False
 
 
 class Text(NamedTuple):
@@ -46,39 +38,51 @@ class Text(NamedTuple):
     role: Role
     text: str
     field: str
+    trained: bool = True
+    optional: bool = False
 
 
 @dataclass
 class Assembled:
-    """A row's turns, its texts with their places, and what is wrong with it."""
+    """A row's turns, its texts with their places, what is wrong with it, and the keys that nobody read (see
+    :class:`core.data.formats.fields.Account`)."""
 
     turns: list[Turn] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    unread: list[tuple[str, Any]] = field(default_factory=list)
+    harmless: list[str] = field(default_factory=list)
 
     @property
     def conversation(self) -> Conversation:
         return tuple(self.turns)
 
 
-def assemble(messages: Sequence[Message]) -> Assembled:
+def assemble(messages: Sequence[Message], account: Account | None = None, keep_thoughts: bool = False) -> Assembled:
     """The conversation of messages, with every fault of their order and types.
 
-    A missing or null system or user text is empty, as XTuner reads it; a missing answer is a fault.
+    A missing or null system or user text is empty, as XTuner reads it; a missing answer is a fault. Thoughts
+    are left out and noted, or kept as ``<think>`` before the answer.
     """
-    made = Assembled()
+    account = account or Account()
+    made = Assembled(faults=account.faults, harmless=account.harmless)
     if not messages:
         made.faults.append(Fault("", "no_messages"))
+        made.unread = account.unread
         return made
-    made.texts = [_text(message, made.faults) for message in messages]
-    _pair(made)
+    made.texts = [_text(message, made.faults, keep_thoughts) for message in messages]
+    _Pairing(made).run()
+    if account.unread:
+        said = {text.text.strip() for text in made.texts}
+        made.unread = [one for one in account.unread if not (isinstance(one[1], str) and one[1].strip() in said)]
     return made
 
 
-def _text(message: Message, faults: list[Fault]) -> Text:
-    role, value, place = message
+def _text(message: Message, faults: list[Fault], keep_thoughts: bool) -> Text:
+    role, value, place, trained, thoughts, optional = message
     if isinstance(value, list) and all(isinstance(part, dict | str) for part in value):
-        value = _parts(value, place, faults)
+        value, masked = _parts(value, place, faults)
+        trained = trained and not masked
     if value is None:
         value = ""
     elif not isinstance(value, str):
@@ -87,70 +91,117 @@ def _text(message: Message, faults: list[Fault]) -> Text:
     if not value.isascii() and LONE_SURROGATE.search(value):
         faults.append(Fault(place, "broken_character"))
         value = LONE_SURROGATE.sub("\ufffd", value)
-    return Text(role, value, place)
+    if role == "assistant":
+        value = _without_thoughts(value, thoughts, place, faults, keep_thoughts)
+    elif "<" in value and (mark := _MEDIA_MARK.search(value)):
+        faults.append(Fault(place, "not_text", {"found": mark[0]}))
+    return Text(role, value, place, trained, optional)
 
 
-def _parts(parts: Sequence[Any], place: str, faults: list[Fault]) -> str:
-    """OpenAI's content of several parts: the texts joined; a picture or a sound cannot be trained."""
+def _without_thoughts(value: str, apart: tuple[str, str], place: str, faults: list[Fault], keep: bool) -> str:
+    """One rule for thoughts that stand apart and for those inside the answer."""
+    thoughts, key = apart
+    if "</think" in value and (inside := _THOUGHTS.match(value)):
+        thoughts, key = thoughts or inside[2].strip(), key or f"<{inside[1]}>"
+        value = value[inside.end() :]
+    if not thoughts:
+        return value
+    if keep:
+        return f"<think>\n{thoughts.strip()}\n</think>\n\n{value}"
+    faults.append(Fault(place, "thinking_left_out", {"found": key, "example": thoughts[:120]}))
+    return value
+
+
+def _parts(parts: Sequence[Any], place: str, faults: list[Fault]) -> tuple[str, bool]:
+    """OpenAI's content of several parts: the texts joined, and whether all of them are masked; a picture or a
+    sound cannot be trained."""
     said: list[str] = []
+    masks: list[bool] = []
     for number, part in enumerate(parts):
-        text = part if isinstance(part, str) else part.get("text") or part.get("refusal")
+        text = part if isinstance(part, str) else _part_text(part)
         if isinstance(text, str):
             said.append(text)
+            masks.append(isinstance(part, dict) and is_off(part.get("loss_weight")))
         else:
             found = str(part.get("type", "?")) if isinstance(part, dict) else "?"
             faults.append(Fault(f"{place}[{number}]", "not_text_part", {"found": found}))
-    return PARTS_SEPARATOR.join(said)
+    if any(masks) and not all(masks):
+        faults.append(Fault(place, "partly_masked"))
+    return SEPARATOR.join(said), bool(masks) and all(masks)
 
 
-def _pair(made: Assembled) -> None:
-    """Questions with their answers; what stands where it cannot stand is a fault, never silently moved."""
-    asked: list[str] = []
-    system = last = ""
-    for text in made.texts:
-        role = text.role
-        if role == "system":
-            if last == "system" or asked:
-                made.faults.append(Fault(text.field, "role_order", {"role": role, "after": last or "start"}))
-            system = text.text
-        elif role in {"user", "tool"}:
-            if last == "user" or (last == "tool" and role == "user" and asked == []):
-                made.faults.append(Fault(text.field, "role_order", {"role": role, "after": last}))
-            if role == "tool" and last not in {"call", "tool", "assistant"}:
-                made.faults.append(Fault(text.field, "role_order", {"role": role, "after": last or "start"}))
-            if role == "user" and not text.text.strip() and not text.field.startswith(WITHOUT_QUESTION):
-                made.faults.append(Fault(text.field, "empty_question"))
-            asked.append(text.text)
-        else:
-            _answer(made, text, system, asked, last)
-            system, asked = "", []
-        last = role
-    if asked or last == "system":
-        made.faults.append(Fault(made.texts[-1].field, "missing_answer"))
-    if any(text.role in {"tool", "call"} for text in made.texts):
-        first = next(text for text in made.texts if text.role in {"tool", "call"})
-        made.faults.append(Fault(first.field, "tool_role"))
+def _part_text(part: dict[str, Any]) -> Any:
+    if part.get("type", "text") not in ("text", "input_text", "output_text", "refusal"):
+        return None
+    return next((part[key] for key in ("text", "value", "content", "refusal") if part.get(key) is not None), None)
 
 
-def _answer(made: Assembled, text: Text, system: str, asked: list[str], last: str) -> None:
-    if last in {"", "system", "assistant", "call"}:
-        made.faults.append(Fault(text.field, "role_order", {"role": text.role, "after": last or "start"}))
-    if not text.text.strip() and not any(fault.field == text.field for fault in made.faults):
-        made.faults.append(Fault(text.field, "empty_answer"))
-    made.turns.append(Turn(PARTS_SEPARATOR.join(asked), text.text, system))
+class _Pairing:
+    """Questions with their answers. What one side says twice in a row is joined, as XTuner's own readers do, and
+    noted; what stands where it cannot stand is a fault, never silently moved."""
 
+    def __init__(self, made: Assembled) -> None:
+        self.made = made
+        self.system: list[str] = []
+        self.asked: list[str] = []
+        self.answer: list[Text] = []
+        self.last = ""
 
-def call_text(calls: Any) -> str:
-    """Tool calls as the text that is trained: their JSON."""
-    return orjson.dumps(calls).decode() if calls else ""
+    def run(self) -> None:
+        for text in self.made.texts:
+            if text.role not in SAID:
+                self._flush()
+            {"system": self._system, "user": self._question, "tool": self._question}.get(text.role, self._said)(text)
+            self.last = text.role
+        self._flush()
+        self._end()
 
+    def _system(self, text: Text) -> None:
+        if self.system or self.asked:
+            self._note(text, "joined")
+        self.system.append(text.text)
 
-def listed(value: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a list with their places. Raises Misshapen for anything else, named by its place."""
-    if not isinstance(value, list):
-        raise Misshapen(place, "wrong_type", found=type(value).__name__)
-    for number, item in enumerate(value):
-        where = f"{place}[{number}]"
-        if not isinstance(item, dict):
-            raise Misshapen(where, "wrong_type", found=type(item).__name__)
-        yield where, item
+    def _question(self, text: Text) -> None:
+        if text.role == "tool" and self.last not in {"call", "tool", "assistant"}:
+            self._note(text, "role_order", role=text.role, after=self.last or "start")
+        elif text.role == "user" and self.asked:
+            self._note(text, "joined")
+        if text.role == "user" and not text.optional and not text.text.strip():
+            self._note(text, "empty_question")
+        self.asked.append(text.text)
+
+    def _said(self, text: Text) -> None:
+        if self.answer:
+            same = text.trained == self.answer[0].trained
+            values = {} if same else {"role": text.role, "after": self.last}
+            self._note(text, "joined" if same else "role_order", **values)
+        elif not self.asked:
+            self._note(text, "answer_skipped")
+            return
+        if text.trained and not text.text.strip() and not any(f.field == text.field for f in self.made.faults):
+            self._note(text, "empty_answer")
+        self.answer.append(text)
+
+    def _flush(self) -> None:
+        """The turn that an answer ends."""
+        if not self.answer:
+            return
+        answer = SEPARATOR.join(filter(None, (text.text for text in self.answer)))
+        asked, system = SEPARATOR.join(self.asked), SEPARATOR.join(self.system)
+        self.made.turns.append(Turn(asked, answer, system, self.answer[0].trained))
+        self.system, self.asked, self.answer = [], [], []
+
+    def _end(self) -> None:
+        made = self.made
+        if not made.turns:
+            made.faults.append(Fault(made.texts[-1].field, "missing_answer"))
+        elif self.asked or self.system:
+            self._note(made.texts[-1], "unanswered")
+        if made.turns and not any(turn.trained for turn in made.turns):
+            self._note(made.texts[-1], "nothing_trained")
+        tool = next((text for text in made.texts if text.role in {"tool", "call"}), None)
+        if tool:
+            self._note(tool, "tool_role")
+
+    def _note(self, text: Text, code: str, **values: Any) -> None:
+        self.made.faults.append(Fault(text.field, code, values))

@@ -1,178 +1,247 @@
-"""The known formats: how each one's rows are told and read as messages.
+"""The known formats: how each one's rows are told by what they hold, and read as messages.
 
-Sources: XTuner 0.2.0's ``conversation`` and its ``alpaca_map_fn``; Stanford Alpaca (instruction, input,
-output; LLaMA-Factory adds history and system); ShareGPT (``conversations`` of from and value); OpenAI's
-fine-tuning ``messages``.
+Sources: XTuner 0.2.0's ``conversation`` and its ``dataset_map_fns``; Stanford Alpaca (instruction, input, output;
+LLaMA-Factory and ms-swift add history and system); ShareGPT (``conversations`` of from and value); OpenAI's
+``messages``; TRL's and OpenAI's preference data (chosen, rejected); MOSS (``chat`` of turns); texts with marks as
+guanaco, ChatML and others write them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
-import orjson
+from core.data.formats import columns, dialogue, marked
+from core.data.formats.fields import JUDGED, REJECTED, Fields, Misshapen, judgement
+from core.data.formats.messages import Message
 
-from core.data.formats.messages import Message, Misshapen, Role, call_text, listed
-
-Row = Mapping[str, Any]
-ROLES: dict[str, Role] = {
-    **dict.fromkeys(("system", "developer"), "system"),
-    **dict.fromkeys(("user", "human", "prompter", "question", "用户"), "user"),
-    **dict.fromkeys(
-        ("assistant", "gpt", "chatgpt", "bing", "bard", "bot", "model", "answer", "助手"), "assistant"
-    ),
-    **dict.fromkeys(("function_call", "tool_call", "tool_calls"), "call"),
-    **dict.fromkeys(
-        ("tool", "observation", "function", "function_response", "tool_response", "ipython"), "tool"
-    ),
-}
-# Pairs of columns that mean a question and its answer, the usual names first.
-PAIRS = (
-    ("prompt", "response"),
-    ("prompt", "completion"),
-    ("prompt", "output"),
-    ("question", "answer"),
-    ("question", "response"),
-    ("input", "output"),
-    ("query", "response"),
-    ("query", "answer"),
-    ("user", "assistant"),
-    ("human", "assistant"),
-    ("instruction", "response"),
-    ("q", "a"),
-    ("问题", "回答"),
-    ("问题", "答案"),
-    ("提问", "回答"),
-    ("输入", "输出"),
-)
+# A row, or the fields of one: to tell a format nothing is read.
+Row = Mapping[str, Any] | Fields
+# Names under which a list of what was said usually stands, looked for before any other name.
+NAMED = {"conversation": "xtuner", "messages": "openai", "conversations": "sharegpt"}
+DIALOGUES = (*NAMED, "dialogue", "dialog", "dialogues", "chat", "turns", "items", "utterances", "history", "data", "对话")
+CHOSEN = ("chosen", "chosen_response", "preferred_output", "response_chosen", "chosen_output", "response_j")
+COLUMNS = "columns"
 
 
 @dataclass(frozen=True)
 class RowFormat:
-    """One format: ``fits`` tells its rows by their keys, ``read`` gives their messages (raises Misshapen)."""
+    """One format: ``fits`` tells its rows, ``read`` gives their messages (raises Misshapen)."""
 
     name: str
     fits: Callable[[Row], bool]
-    read: Callable[[Row], list[Message]]
+    read: Callable[[Fields], list[Message]]
 
 
-def role_of(named: Any, place: str) -> Role:
-    """What a row's name of a role means. Raises Misshapen."""
-    role = ROLES.get(named.strip().lower()) if isinstance(named, str) else None
-    if role is None:
-        raise Misshapen(place, "unknown_role", found=str(named)[:40])
-    return role
+def unknown(row: Row) -> Misshapen:
+    """A row that no format reads."""
+    return Misshapen("", "unknown_format", keys=", ".join(map(str, row))[:80])
 
 
-def _json_list(row: Row, key: str) -> Any:
-    """A list, also as the JSON text that a table's cell holds."""
-    value = row.get(key)
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
-    return value
+# --- a list of what was said ---
 
 
-def _xtuner(row: Row) -> list[Message]:
-    messages: list[Message] = []
-    for place, turn in listed(_json_list(row, "conversation"), "conversation"):
-        if turn.get("system"):
-            messages.append(Message("system", turn["system"], f"{place}.system"))
-        messages.append(Message("user", turn.get("input"), f"{place}.input"))
-        messages.append(Message("assistant", turn.get("output"), f"{place}.output"))
-    return messages
+@lru_cache(4096)
+def _candidates(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys under which a dialogue may stand, the usual names first; not those of a question or an answer."""
+    low = {key.strip().lower(): key for key in reversed(keys)}
+    usual = [low[name] for name in DIALOGUES if name in low]
+    asked = columns.columns_of(keys)
+    taken = {*asked.asked, asked.answer, asked.history} if asked else set()
+    chosen = {key for key in keys if key.strip().lower() in {*CHOSEN, *REJECTED}}
+    return tuple(key for key in (*usual, *(k for k in keys if k not in usual)) if key not in taken | chosen)
 
 
-def _alpaca(row: Row) -> list[Message]:
-    messages = [*_system(row), *_history(row.get("history"))]
-    asked, more = row.get("instruction"), row.get("input")
-    if isinstance(asked, str) and isinstance(more, str) and more:
-        asked = f"{asked}\n{more}" if asked else more
-    elif more not in (None, ""):
-        messages.append(Message("user", more, "input"))  # a wrong type, said at its own place
-    messages.append(Message("user", asked, "instruction"))
-    messages.append(Message("assistant", row.get("output"), "output"))
-    return messages
-
-
-def _history(history: Any) -> Iterator[Message]:
-    """Earlier turns as LLaMA-Factory writes them: [[question, answer], …]."""
-    if history in (None, "", []):
-        return
-    if not isinstance(history, list):
-        raise Misshapen("history", "wrong_type", found=type(history).__name__)
-    for number, pair in enumerate(history):
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise Misshapen(f"history[{number}]", "wrong_type", found=type(pair).__name__)
-        yield Message("user", pair[0], f"history[{number}][0]")
-        yield Message("assistant", pair[1], f"history[{number}][1]")
-
-
-def _system(row: Row) -> Iterator[Message]:
-    for key in ("system", "system_prompt"):
-        if row.get(key) not in (None, ""):
-            yield Message("system", row[key], key)
-
-
-def _sharegpt(row: Row) -> list[Message]:
-    return [*_system(row), *_spoken(_json_list(row, "conversations"), "conversations")]
-
-
-def _openai(row: Row) -> list[Message]:
-    return [*_system(row), *_spoken(_json_list(row, "messages"), "messages")]
-
-
-def _spoken(value: Any, name: str) -> Iterator[Message]:
-    """Both ShareGPT's and OpenAI's items: many files have the one's list with the other's keys."""
-    for place, item in listed(value, name):
-        role_key = "role" if "role" in item else "from"
-        text_key = "content" if "content" in item else "value"
-        role = role_of(item.get(role_key), f"{place}.{role_key}")
-        text, calls = item.get(text_key), item.get("tool_calls") or item.get("function_call")
-        if role == "assistant" and calls:
-            role, text = (
-                "call",
-                "\n".join(filter(None, (text if isinstance(text, str) else "", call_text(calls)))),
-            )
-        yield Message(role, text, f"{place}.{text_key}")
-
-
-def _pair_of(row: Row) -> tuple[str, str] | None:
-    lowered = {key.lower(): key for key in row if isinstance(key, str)}
-    for asked, said in PAIRS:
-        if asked in lowered and said in lowered:
-            return lowered[asked], lowered[said]
+def dialogue_key(row: Row) -> str | None:
+    """The key of a row under which its dialogue stands: by its name for the usual ones, else by its value."""
+    for key in _candidates(tuple(row)):
+        if key in NAMED or _is_dialogue(row[key], key):
+            return key
     return None
 
 
-def _pairs(row: Row) -> list[Message]:
-    found = _pair_of(row)
+def _is_dialogue(value: Any, key: str) -> bool:
+    value = dialogue.json_list(value)
+    if dialogue.speaks(value):
+        return True
+    texts = isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value)
+    return texts and key.strip().lower() in DIALOGUES
+
+
+def _kind(row: Row) -> str | None:
+    """Which of the formats with a list of what was said a row has."""
+    key = None if _is_preference(row) else dialogue_key(row)
+    if key is None:
+        return None
+    value = dialogue.json_list(row[key])
+    first = value[0] if isinstance(value, list) and value else None
+    how = dialogue.item_of(tuple(first)) if isinstance(first, dict) else None
+    by_item = None if how is None else "xtuner" if how.pair else "sharegpt" if how.role == "from" else "openai"
+    return NAMED.get(key) or by_item or "openai"
+
+
+def _spoken(fields: Fields) -> list[Message]:
+    key = dialogue_key(fields)
+    if key is None:
+        raise unknown(fields)
+    made = _system(fields)
+    off = fields.masked()
+    said = [*made, *dialogue.messages(dialogue.json_list(fields.take(key)), key, fields.account)]
+    return [one._replace(trained=False) for one in said] if off else said
+
+
+def _system(fields: Fields) -> list[Message]:
+    for key in [key for key in fields if key.strip().lower() in columns.SYSTEM]:
+        said = fields.take(key)
+        if said not in (None, ""):
+            return [Message("system", said, fields.at(key))]
+    return []
+
+
+# --- columns ---
+
+
+def _is_alpaca(row: Row) -> bool:
+    return "instruction" in row and "output" in row
+
+
+def _pairs(fields: Fields) -> list[Message]:
+    found = columns.columns_of(tuple(fields))
     if found is None:
-        raise Misshapen("", "unknown_format", keys=", ".join(map(str, row))[:80])
-    return [
-        *_system(row),
-        Message("user", row[found[0]], found[0]),
-        Message("assistant", row[found[1]], found[1]),
-    ]
+        raise unknown(fields)
+    return columns.read(fields, found)
+
+
+# --- preference data: the good answer is read, the bad one is noted by whoever accounts for the rest ---
+
+
+@lru_cache(4096)
+def _chosen(keys: tuple[str, ...]) -> str | None:
+    low = {key.strip().lower(): key for key in keys}
+    good = next((low[name] for name in CHOSEN if name in low), None)
+    return good if REJECTED & low.keys() else None
+
+
+def _is_preference(row: Row) -> bool:
+    """Whether a row says which answers are good: one beside a rejected one, or by KTO's label."""
+    return _chosen(tuple(row)) is not None or _is_judged(row)
+
+
+def _is_judged(row: Row) -> bool:
+    return any(key.strip().lower() in JUDGED and judgement(row[key]) is not None for key in row)
+
+
+def _preference(fields: Fields) -> list[Message]:
+    key = _chosen(tuple(fields))
+    if key is None:  # KTO's label says it of the answer that there is
+        return _spoken(fields) if dialogue_key(fields) else _pairs(fields)
+    good = dialogue.json_list(fields.take(key))
+    marks = marked.marks_of(good)
+    if marks:  # HH-RLHF: both are whole dialogues
+        return marked.read(good, marks, key)
+    answer = list(_good(fields, good, key))
+    if answer and answer[0].role in {"system", "user"}:  # the whole dialogue, with what was asked
+        for asked in ("prompt", "question", "instruction"):
+            fields.take(asked)
+        return [*_system(fields), *answer]
+    return [*_asked(fields), *answer]
+
+
+def _good(fields: Fields, good: Any, key: str) -> Iterator[Message]:
+    if isinstance(good, dict):
+        good = [good]
+    if dialogue.speaks(good):
+        yield from dialogue.messages(good, key, fields.account)
+    else:
+        yield Message("assistant", good, key)
+
+
+def _asked(fields: Fields) -> list[Message]:
+    """What a good answer was given to: a dialogue, or columns."""
+    if dialogue_key(fields):
+        return _spoken(fields)
+    found = columns.columns_of((*fields, "chosen"))
+    if found is None:
+        raise unknown(fields)
+    *asked, _ = columns.read(fields, found)
+    return asked
+
+
+# --- one text ---
+
+
+@lru_cache(4096)
+def _text_key(keys: tuple[str, ...]) -> str | None:
+    low = {key.strip().lower(): key for key in keys}
+    return next((low[name] for name in marked.TEXT_COLUMNS if name in low), None)
+
+
+def _marked_key(row: Row) -> str | None:
+    key = _text_key(tuple(row))
+    return key if key and marked.marks_of(row[key]) else None
+
+
+def _marked(fields: Fields) -> list[Message]:
+    key = _marked_key(fields)
+    if key is None:
+        raise unknown(fields)
+    text = fields.take(key)
+    marks = marked.marks_of(text)
+    return marked.read(text, marks, key) if marks else []
+
+
+def _plain(fields: Fields) -> list[Message]:
+    """XTuner's pretraining form: the text is learned as an answer to no question."""
+    key = _text_key(tuple(fields))
+    if key is None:
+        raise unknown(fields)
+    return [Message("user", "", key, optional=True), Message("assistant", fields.take(key), key)]
+
+
+# --- MOSS ---
+
+
+def _is_moss(row: Row) -> bool:
+    chat = row["chat"] if "chat" in row else None
+    return isinstance(chat, dict) and any(str(key).startswith("turn_") for key in chat)
+
+
+def _moss(fields: Fields) -> list[Message]:
+    if not _is_moss(fields):
+        raise unknown(fields)
+    made, chat = _system(fields), fields.take("chat")
+    for name in sorted(chat, key=lambda turn: int(turn.rpartition("_")[2]) if turn[-1].isdigit() else 0):
+        if not isinstance(chat[name], dict):
+            raise Misshapen(f"chat.{name}", "wrong_type", found=type(chat[name]).__name__)
+        turn = Fields(chat[name], fields.account, "chat.turn", f"chat.{name}")
+        for key, role in (("Human", "user"), ("MOSS", "assistant")):
+            said = turn.take(key)
+            text = marked.unmarked(said) if isinstance(said, str) else said
+            made.append(Message(role, text, turn.at(key)))  # type: ignore[arg-type]
+        for key in ("Inner Thoughts", "Commands", "Tool Responses"):
+            if marked.unmarked(str(turn[key]) if key in turn else "") in ("", "None"):
+                turn.take(key)
+        turn.close()
+    return made
 
 
 SHAPES: dict[str, RowFormat] = {
     shape.name: shape
     for shape in (
-        RowFormat("xtuner", lambda row: "conversation" in row, _xtuner),
-        RowFormat("openai", lambda row: "messages" in row, _openai),
-        RowFormat("sharegpt", lambda row: "conversations" in row, _sharegpt),
-        RowFormat("alpaca", lambda row: "instruction" in row and "output" in row, _alpaca),
-        RowFormat("pairs", lambda row: _pair_of(row) is not None, _pairs),
+        RowFormat("preference", _is_preference, _preference),
+        RowFormat("moss", _is_moss, _moss),
+        *(RowFormat(name, partial(lambda name, row: _kind(row) == name, name), _spoken) for name in NAMED.values()),
+        RowFormat("alpaca", _is_alpaca, _pairs),
+        RowFormat("pairs", lambda row: columns.columns_of(tuple(row)) is not None, _pairs),
+        RowFormat("marked", lambda row: _marked_key(row) is not None, _marked),
+        RowFormat("text", lambda row: _text_key(tuple(row)) is not None, _plain),
     )
 }
-COLUMNS = "columns"
 FORMATS = (*SHAPES, COLUMNS)
 
 
 def shape_of(row: Any) -> RowFormat | None:
-    """The first format that fits a row's keys."""
+    """The first format that fits a row."""
     if isinstance(row, dict):
         return next((shape for shape in SHAPES.values() if shape.fits(row)), None)
     return None

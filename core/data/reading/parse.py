@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from core.data.formats.messages import Fault
+from core.data.formats.fields import Fault
 from core.data.reading.rows import LARGEST_ROW
 
 

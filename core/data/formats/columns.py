@@ -1,0 +1,145 @@
+"""Rows whose columns are a question and its answer, with what belongs to them: instruction, context, history."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from core.data.formats.dialogue import json_list, messages, speaks
+from core.data.formats.fields import Fields, Misshapen
+from core.data.formats.messages import SEPARATOR, Message
+
+# Names of columns, the usual ones first; compared without case and with spaces as underscores.
+INSTRUCTION = ("instruction", "instruct", "指令")
+CONTEXT = (
+    "context contexts passage passages background reference document documents article paragraph evidence knowledge "
+    "schema material 上下文 背景 材料 文章 段落 参考 知识"
+).split()
+QUESTION = (
+    "question query prompt ask problem user human q request user_input user_prompt question_text "
+    "input_text 问题 提问 问 用户 query_text"
+).split()
+INPUT = ("input", "inputs", "输入")
+ANSWER = (
+    "output response answer completion target reply assistant gpt bot a answers chosen solution target_text "
+    "output_text response_text model_output outputs targets summary highlights 回答 答案 答 输出 回复 助手"
+).split()
+SYSTEM = ("system", "system_prompt", "system_message", "meta_instruction", "系统")
+HISTORY = ("history", "conversation_history", "chat_history", "past", "历史")
+# XTuner's own data sets whose columns mean a question and its answer though their names do not say so.
+SPECIAL = (("abstract", "title"), ("description", "color"), ("article", "summary"), ("text", "summary"))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which keys of a row are what. ``asked`` are joined to one question in their order; the last of those that
+    ask for something (``main``) is the one a finding names."""
+
+    asked: tuple[str, ...]
+    main: str
+    answer: str
+    system: str | None
+    history: str | None
+
+
+def _name(key: str) -> str:
+    return key.strip().lower().replace(" ", "_")
+
+
+@lru_cache(4096)
+def columns_of(keys: tuple[str, ...]) -> Columns | None:
+    """What the columns of these names are; None where no question stands beside an answer."""
+    known = {_name(key): key for key in reversed(keys)}
+
+    def first(names: Sequence[str]) -> str | None:
+        return next((known[name] for name in names if name in known), None)
+
+    system, history = first(SYSTEM), first(HISTORY)
+    for asked, said in SPECIAL:
+        if asked in known and said in known and not first((*INSTRUCTION, *QUESTION, *INPUT)):
+            return Columns((known[asked],), known[asked], known[said], system, history)
+    answer = first(ANSWER)
+    parts = [first(INSTRUCTION), first(CONTEXT), first(QUESTION), first(INPUT)]
+    asked = tuple(part for part in parts if part)
+    main = parts[2] or parts[0] or parts[3] or parts[1]
+    if answer is None or main is None:
+        return None
+    return Columns(asked, main, answer, system, history)
+
+
+def mapped(keys: Mapping[str, str]) -> Columns:
+    """Columns as a person named them: ``{role: column}`` with the roles of COLUMN_ROLES."""
+    asked = tuple(keys[role] for role in ("context", "user") if role in keys)
+    main = keys.get("user") or keys.get("context", "")
+    return Columns(asked, main, keys["assistant"], keys.get("system"), None)
+
+
+def read(fields: Fields, columns: Columns) -> list[Message]:
+    """A row's messages. Raises Misshapen."""
+    made = list(_system(fields, columns))
+    if columns.history:
+        made += _history(fields, columns.history)
+    made += _asked(fields, columns)
+    off, thoughts = fields.masked(), fields.thinking()
+    made += _answer(fields, columns.answer, off, thoughts)
+    return made
+
+
+def _system(fields: Fields, columns: Columns) -> Iterator[Message]:
+    if columns.system and (said := fields.take(columns.system)) not in (None, ""):
+        yield Message("system", said, fields.at(columns.system))
+
+
+def _history(fields: Fields, key: str) -> Iterator[Message]:
+    """Earlier turns: [[question, answer], …], messages, or texts in turn."""
+    value = json_list(fields.take(key))
+    if value in (None, "", []):
+        return
+    if not isinstance(value, list):
+        raise Misshapen(key, "wrong_type", found=type(value).__name__)
+    yield from messages(value, key, fields.account)
+
+
+def _asked(fields: Fields, columns: Columns) -> Iterator[Message]:
+    """The question: its parts joined by a line break, empty ones left out."""
+    values = {key: fields.take(key) for key in columns.asked}
+    main = values[columns.main] if columns.main in values else None
+    if isinstance(main, dict) and speaks(main.get("messages")):
+        inner = Fields(main, fields.account, columns.main, columns.main)
+        yield from messages(inner.take("messages"), f"{columns.main}.messages", fields.account)
+        inner.close()
+        return
+    if speaks(json_list(main)):
+        yield from messages(json_list(main), columns.main, fields.account)
+        return
+    texts = []
+    for key, value in values.items():
+        if isinstance(value, list) and key != columns.main and all(isinstance(part, str) for part in value):
+            value = SEPARATOR.join(value)  # passages
+        if isinstance(value, str):
+            texts.append(value)
+        elif value is not None and key != columns.main:
+            yield Message("user", value, fields.at(key))  # a wrong type, said at its own place
+    if not isinstance(main, str | None):
+        yield Message("user", main, fields.at(columns.main))
+    elif columns.main:
+        yield Message("user", SEPARATOR.join(filter(None, texts)), fields.at(columns.main))
+    else:
+        yield Message("user", "", "", optional=True)
+
+
+def _answer(fields: Fields, key: str, off: bool, thoughts: tuple[str, str]) -> Iterator[Message]:
+    value, place = fields.take(key), fields.at(key)
+    if isinstance(value, dict) and isinstance(value.get("text"), list):  # SQuAD's answers
+        value, place = value["text"], f"{place}.text"
+    if isinstance(value, dict) and ("role" in value or "from" in value):
+        value = [value]
+    if speaks(value):
+        said = list(messages(value, key, fields.account))
+        yield from (one._replace(trained=one.trained and not off) for one in said)
+        return
+    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+        if len(value) > 1:
+            fields.account.note(place, "other_answers_left_out", found=key, example=value[1][:120], count=len(value) - 1)
+        value, place = value[0], f"{place}[0]"
+    yield Message("assistant", value, place, not off, thoughts)

@@ -1,0 +1,188 @@
+"""A list of what was said, whatever its items look like: messages with a role, pairs, or texts in turn."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from core.data.formats.fields import Account, Fields, Misshapen
+from core.data.formats.messages import Message, Role
+
+ROLES: dict[str, Role] = {
+    **dict.fromkeys(("system", "developer", "系统"), "system"),
+    **dict.fromkeys(
+        """user human prompter question usr client customer patient student visitor caller seeker asker requester
+        buyer 用户 人类 客户 顾客 患者 病人 学生 来访者 求助者 访客 买家 提问者 问""".split(),
+        "user",
+    ),
+    **dict.fromkeys(
+        """assistant gpt chatgpt bing bard bot model answer ai llm chatbot claude moss agent counselor counsellor
+        therapist doctor teacher tutor advisor consultant supporter support staff expert seller helper
+        助手 助理 机器人 客服 医生 大夫 老师 咨询师 专家 顾问 卖家 答""".split(),
+        "assistant",
+    ),
+    **dict.fromkeys(("function_call", "tool_call", "tool_calls"), "call"),
+    **dict.fromkeys(
+        ("tool", "observation", "function", "function_response", "tool_response", "tool_result", "ipython"), "tool"
+    ),
+}
+ROLE_KEYS = ("role", "from", "speaker", "sender", "author", "角色")
+TEXT_KEYS = ("content", "value", "text", "message", "utterance", "parts", "内容")
+CALLS = ("tool_calls", "function_call")
+
+
+class Pair(NamedTuple):
+    """The keys of an item that holds a question and its answer."""
+
+    asked: str | None
+    said: str
+    system: str | None
+
+
+# Keys of a pair of turns inside a list, the usual ones first.
+PAIRS = (
+    ("input", "output"),
+    ("human", "assistant"),
+    ("user", "assistant"),
+    ("question", "answer"),
+    ("prompt", "response"),
+    ("query", "response"),
+    ("instruction", "output"),
+    ("human", "gpt"),
+    ("user", "bot"),
+    ("q", "a"),
+    ("Human", "MOSS"),
+    ("问题", "回答"),
+    ("问", "答"),
+)
+
+
+class Item(NamedTuple):
+    """How an item of a list is read: a message by ``role`` and ``text``, or a pair."""
+
+    role: str | None
+    text: str | None
+    pair: Pair | None
+
+
+@lru_cache(4096)
+def item_of(keys: tuple[str, ...]) -> Item | None:
+    """How an item with these keys is read; None when nothing is known of them."""
+    role = next((key for key in ROLE_KEYS if key in keys), None)
+    text = next((key for key in TEXT_KEYS if key in keys), None)
+    if role and (text or any(key in keys for key in CALLS)):
+        return Item(role, text, None)
+    low = {key.strip().lower(): key for key in keys}
+    for asked, said in PAIRS:
+        if asked.lower() in low and said.lower() in low:
+            return Item(None, None, Pair(low[asked.lower()], low[said.lower()], low.get("system")))
+    if "output" in low:  # XTuner learns a plain text as an answer to no question
+        return Item(None, None, Pair(None, low["output"], low.get("system")))
+    return None
+
+
+def speaks(value: Any) -> bool:
+    """Whether a value is a list of what was said: its first items tell."""
+    if not isinstance(value, list) or not value:
+        return False
+    if all(isinstance(item, dict) for item in value[:4]):
+        return any(item_of(tuple(item)) or _named(item) for item in value[:4])
+    return all(_is_pair(item) for item in value[:4])
+
+
+def json_list(value: Any) -> Any:
+    """A list, also as the JSON text that a table's cell holds."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return value
+
+
+def role_of(named: Any, place: str) -> Role:
+    """What a row's name of a role means. Raises Misshapen."""
+    role = ROLES.get(named.strip().lower()) if isinstance(named, str) else None
+    if role is None and isinstance(named, Mapping):  # OpenAI's export: {"author": {"role": "user"}}
+        return role_of(named.get("role"), place)
+    if role is None:
+        raise Misshapen(place, "unknown_role", found=str(named)[:40])
+    return role
+
+
+def messages(value: Any, name: str, account: Account) -> Iterator[Message]:
+    """The messages of a list that stands under ``name``. Raises Misshapen."""
+    if not isinstance(value, list):
+        raise Misshapen(name, "wrong_type", found=type(value).__name__)
+    if value and all(isinstance(item, str) for item in value):
+        yield from _in_turn(value, name)
+        return
+    for number, item in enumerate(value):
+        place = f"{name}[{number}]"
+        if isinstance(item, dict):
+            yield from _item(Fields(item, account, f"{name}[]", place), tuple(item))
+        elif _is_pair(item):
+            yield Message("user", item[0], f"{place}[0]")
+            yield Message("assistant", item[1], f"{place}[1]")
+        else:
+            raise Misshapen(place, "wrong_type", found=type(item).__name__)
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and all(isinstance(text, str | None) for text in item)
+
+
+def _named(item: Mapping[str, Any]) -> bool:
+    """Whether an item is one text under the name of who said it: ``{"user": "hi"}``."""
+    return len(item) == 1 and next(iter(item)).strip().lower() in ROLES
+
+
+def _in_turn(texts: Sequence[str], name: str) -> Iterator[Message]:
+    """Texts of two sides in turn, the question first, as UltraChat writes them."""
+    roles: tuple[Role, Role] = ("user", "assistant")
+    for number, text in enumerate(texts):
+        yield Message(roles[number % 2], text, f"{name}[{number}]")
+
+
+def _item(fields: Fields, keys: tuple[str, ...]) -> Iterator[Message]:
+    how = item_of(keys)
+    if how and how.pair:
+        yield from _pair(fields, how.pair)
+    elif how and how.role:
+        yield _message(fields, how.role, how.text)
+    elif len(keys) == 1 and keys[0].strip().lower() in ROLES:
+        yield Message(ROLES[keys[0].strip().lower()], fields.take(keys[0]), fields.at(keys[0]))
+    else:
+        raise Misshapen(fields.at("role"), "unknown_role", found=", ".join(keys)[:40])
+    fields.close()
+
+
+def _message(fields: Fields, role_key: str, text_key: str | None) -> Message:
+    role = role_of(fields.take(role_key), fields.at(role_key))
+    text = fields.take(text_key) if text_key else None
+    thoughts, off = ("", ""), False
+    if role in {"assistant", "call"}:
+        calls = [called for key in CALLS if (called := fields.take(key))]
+        thoughts, off = fields.thinking(), fields.masked()
+        if calls and role == "assistant":
+            role, text = "call", "\n".join(filter(None, (text if isinstance(text, str) else "", *map(call_text, calls))))
+    else:
+        fields.masked()  # only answers are ever learned
+        for key in ("tool_call_id", "name"):  # which call or which person it was
+            fields.take(key)
+    return Message(role, text, fields.at(text_key or CALLS[0]), not off, thoughts)
+
+
+def _pair(fields: Fields, pair: Pair) -> Iterator[Message]:
+    if pair.system and (system := fields.take(pair.system)):
+        yield Message("system", system, fields.at(pair.system))
+    asked = pair.asked or "input"
+    yield Message("user", fields.take(asked), fields.at(asked), optional=True)
+    answer, off = fields.take(pair.said), fields.masked()
+    yield Message("assistant", answer, fields.at(pair.said), not off, fields.thinking())
+
+
+def call_text(calls: Any) -> str:
+    """Tool calls as the text that is trained: their JSON."""
+    return calls if isinstance(calls, str) else orjson.dumps(calls).decode()

@@ -1,0 +1,181 @@
+"""The keys of a row, read one by one, so that what no reader took is known by its name.
+
+A reader never sees a row itself but :class:`Fields`, from which it takes what it reads. What is left in the
+end is accounted for: what changes the meaning of a row is a fault or a note of its own, harmless keys are named
+once, and every other key is *unread*: a person decides whether it may be left out.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class Fault(NamedTuple):
+    """Something wrong at a place in a row; see :data:`core.data.findings.KINDS` for the codes."""
+
+    field: str
+    code: str
+    values: Mapping[str, Any] = MappingProxyType({})
+
+
+class Misshapen(Exception):
+    """A row that its format cannot read at all."""
+
+    def __init__(self, field: str, code: str, **values: Any) -> None:
+        self.fault = Fault(field, code, values)
+        super().__init__(code)
+
+
+# Keys that say where a row comes from or how it was made, and nothing of what it teaches.
+HARMLESS = frozenset(
+    """id ids uid uuid guid idx index indices no num number row rowid nr key hash md5 sha sha1 sha256 checksum
+    source sources src_file origin provenance dataset datasets data_source subset split fold file filename path
+    category categories cat type types task tasks task_type task_name kind domain domains topic topics subject
+    tag tags keywords genre difficulty level language languages lang locale
+    date time datetime timestamp timestamps created updated created_at updated_at year url urls link links href
+    license licence copyright session_id thread_id turn_id
+    model models model_name generator annotator annotators worker score scores rating ratings quality reward
+    length len n_tokens num_tokens tokens token_count tokens_count num_turns n_turns turn_count rounds num_rounds
+    temperature top_p top_k seed version meta metadata __index_level_0__ unnamed:_0
+    编号 序号 类别 分类 来源 语言 语种 时间 日期 标签 领域 主题 难度 链接 模型 评分 得分 长度""".split()
+)
+_HARMLESS_END = re.compile(r"(?:_|\b|(?<=[a-z]))(?:id|ids|idx|index|url|uri|hash|timestamp|date)$", re.IGNORECASE)
+
+MEDIA = frozenset(
+    """image images img imgs image_path image_paths image_file image_url image_urls picture pictures photo pixel_values
+    video videos video_path audio audios audio_path sound speech wav 图片 图像 视频 音频""".split()
+)
+TOOLS = frozenset("tools functions tool_definitions tools_schema available_tools".split())
+REJECTED = frozenset(
+    """rejected rejected_response rejected_responses response_rejected reject bad_response dispreferred
+    non_preferred_output rejected_output response_k""".split()
+)
+# Whether an answer is a good one, as preference data (KTO) says it.
+JUDGED = frozenset(("label", "kto_tag"))
+THINKING = frozenset(
+    """reasoning_content reasoning thinking thoughts thought think cot complex_cot chain_of_thought
+    inner_thoughts 思考 思维链""".split()
+)
+# What asks for an answer, or the whole row, not to be learned when it is false or 0.
+MASKS = ("output_with_loss", "loss", "loss_weight", "weight", "train", "trainable", "learn")
+
+
+@cache
+def is_harmless(key: str) -> bool:
+    """Whether a key says nothing of what its row teaches."""
+    name = key.strip().lower().replace(" ", "_").replace("-", "_")
+    return name in HARMLESS or bool(_HARMLESS_END.search(name))
+
+
+def is_off(value: Any) -> bool:
+    """Whether a mask says no: false, 0, or one of them as text."""
+    if isinstance(value, str):
+        return value.strip().lower() in {"false", "no", "off", "0", "0.0"}
+    return value is False or (isinstance(value, int | float) and value == 0)
+
+
+def judgement(value: Any) -> bool | None:
+    """What KTO's label says of an answer; None for what is no label of that kind."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
+@dataclass
+class Account:
+    """What a row's readers said of it beside its messages. ``unread``: (key, value) of every key that changes
+    nobody knows what; ``harmless``: the keys that are no concern. A key inside a list is named ``messages[].x``.
+    """
+
+    faults: list[Fault] = field(default_factory=list)
+    unread: list[tuple[str, Any]] = field(default_factory=list)
+    harmless: list[str] = field(default_factory=list)
+
+    def note(self, place: str, code: str, **values: Any) -> None:
+        self.faults.append(Fault(place, code, values))
+
+    def leave(self, left: Mapping[str, Any], kind: str, place: str) -> None:
+        """Account for keys that no reader took: ``kind`` is what they stand in, ``place`` where."""
+        for key, value in left.items():
+            if value is None or value in ("", [], {}):
+                continue
+            name, where = f"{kind}.{key}" if kind else key, f"{place}.{key}" if place else key
+            low = key.strip().lower()
+            if low in MEDIA:
+                self.note(where, "not_text", found=key)
+            elif low in TOOLS:
+                self.note(where, "tools_left_out", found=key)
+            elif low in REJECTED:
+                self.note(where, "rejected_left_out", found=key, example=shortened(value))
+            elif low in JUDGED and (good := judgement(value)) is not None:
+                if not good:
+                    self.note(where, "bad_answer", found=key)
+            elif is_harmless(key):
+                self.harmless.append(name)
+            else:
+                self.unread.append((name, value))
+
+
+class Fields:
+    """An object of a row. ``take`` gives a key's value and counts it as read; looking at one does not."""
+
+    __slots__ = ("_left", "account", "kind", "place")
+
+    def __init__(self, row: Mapping[str, Any], account: Account, kind: str = "", place: str = "") -> None:
+        self._left = dict(row)
+        self.account, self.kind, self.place = account, kind, place
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._left
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._left)
+
+    def __getitem__(self, key: str) -> Any:
+        """A value to tell a format by; it still counts as unread."""
+        return self._left[key]
+
+    def take(self, key: str) -> Any:
+        """The value of a key, None where there is none."""
+        return self._left.pop(key, None)
+
+    def at(self, key: str) -> str:
+        """The place of a key, as findings name it."""
+        return f"{self.place}.{key}" if self.place else key
+
+    def masked(self) -> bool:
+        """Whether a key asks for what is said here not to be learned. A weight between 0 and 1 is noted: an
+        answer is learned or not."""
+        off = False
+        for key in MASKS:
+            if key in self._left:
+                value = self._left.pop(key)
+                off = off or is_off(value)
+                if isinstance(value, float) and 0 < value < 1:
+                    self.account.note(self.at(key), "weight_rounded", found=value)
+        return off
+
+    def thinking(self) -> tuple[str, str]:
+        """A model's thoughts that stand apart from its answer, and their key; empty for none."""
+        for key in [key for key in self._left if key.strip().lower().replace(" ", "_") in THINKING]:
+            value = self._left[key]
+            if isinstance(value, str):
+                del self._left[key]
+                if value.strip():
+                    return value, key
+        return "", ""
+
+    def close(self) -> None:
+        """Account for what was not taken."""
+        if self._left:
+            self.account.leave(self._left, self.kind, self.place)
+
+
+def shortened(value: Any, most: int = 120) -> str:
+    """A value as a short text."""
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text[: 4 * most].split())
+    return text if len(text) <= most else text[: most - 1] + "…"
