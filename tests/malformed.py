@@ -198,13 +198,13 @@ def shapes() -> Iterator[Bad]:
     empty = [{"conversation": [{"input": "q", "output": answer}]} for answer in ("", "  \n", None)]
     yield bad("empty answers.json", json.dumps([*empty, *ROWS[:2]]), 2, "empty_answer")
     asked = {"messages": [*openai["messages"], {"role": "user", "content": "and then?"}]}
-    yield bad("no last answer.jsonl", "\n".join(map(json.dumps, (asked, openai))), 1, "missing_answer")
+    yield bad("no last answer.jsonl", "\n".join(map(json.dumps, (asked, openai))), 2, "unanswered")
     turned = {"messages": openai["messages"][::-1]}
     yield bad(
         "roles out of order.jsonl",
         "\n".join(map(json.dumps, (turned, openai))),
         1,
-        "role_order",
+        "answer_skipped",
         "missing_answer",
     )
     alien = {"messages": [{"role": "wizard", "content": "hocus"}, {"role": "assistant", "content": "pocus"}]}

@@ -289,14 +289,12 @@ def test_findings_without_end_are_counted(file: Path, model: Path, cache: Source
 # --- mending ---
 
 ASKED, ANSWERED = {"role": "user", "content": "hi"}, {"role": "assistant", "content": "good day"}
-MORE, SAID = {"role": "user", "content": "oh"}, {"role": "assistant", "content": "oh"}
+MORE = {"role": "user", "content": "oh"}
 GOOD_DAY = pair("hi", "good day")
 MENDED: list[tuple[str, Any, Any]] = [
     ("empty_answer", {"conversation": [*pair("a", "b")["conversation"], {"input": "c"}]}, pair("a", "b")),
     ("empty_answer", pair("a", ""), None),
-    ("missing_answer", {"messages": [ASKED, ANSWERED, MORE]}, GOOD_DAY),
-    ("role_order", {"messages": [MORE, ASKED, ANSWERED]}, pair("oh\nhi", "good day")),
-    ("role_order", {"messages": [SAID, ASKED, ANSWERED]}, GOOD_DAY),
+    ("missing_answer", {"messages": [MORE]}, None),
     ("wrong_type", {"instruction": "how many?", "output": 42}, pair("how many?", "42")),
     ("wrong_type", {"instruction": "how many?", "output": {}}, "unchanged"),
     ("control_character", pair("a\x07b\u202e", "c\nd"), pair("ab", "c\nd")),
@@ -342,16 +340,16 @@ def test_a_row_of_several_faults_is_mended_by_all_their_fixes(
     file: Path, cache: SourceCache, model: Path, tmp_path: Path
 ) -> None:
     """Each by itself leaves a row that cannot be trained, and is not done."""
-    row = {"messages": [{"role": "user", "content": 7}, MORE, ANSWERED, MORE]}
+    row = {"messages": [{"role": "user", "content": 7}, ANSWERED, MORE, {"role": "assistant", "content": ""}]}
     file.write_text(json.dumps([row]), encoding="utf-8")
     opened = open_data(file, cache)
     given = Given(marks(Workspace(tmp_path), CheckRequest(file, str(model))))
-    codes = ("wrong_type", "role_order", "missing_answer")
+    codes = ("wrong_type", "empty_answer")
     found = [_finding(1, code) for code in codes]
     assert not list(changes(opened, found[:1], given.tokens))
     (change,) = all_changes(opened, found, {code: KINDS[code].fixes[0] for code in codes}, given)
-    assert json.loads(change.after or "") == pair("7\noh", "good day")
-    (left_out,) = all_changes(opened, found, {"role_order": "drop"}, given)
+    assert json.loads(change.after or "") == pair("7", "good day")
+    (left_out,) = all_changes(opened, found, {"wrong_type": "drop"}, given)
     assert left_out.after is None
 
 
@@ -376,12 +374,12 @@ def test_the_command_prints_the_keys_it_promises(file: Path, tmp_path: Path) -> 
 
 def test_columns_and_format_on_the_command_line(file: Path, tmp_path: Path, model: Path) -> None:
     table = file.with_name("a [1].csv")
-    table.write_text("问,答\nq,a\n", encoding="gb18030")
+    table.write_text("甲,乙\nq,a\n", encoding="gb18030")
     options = ("--model", model, "--workspace", tmp_path / "w", "--json")
     unknown = last_json(cli("data", "check", table, *options, cwd=tmp_path))
     assert (unknown["format"], unknown["usable"]) == ("unknown", 0)
     mapped = last_json(
-        cli("data", "check", "--column", "user=问", "--column", "assistant=答", *options, table, cwd=tmp_path)
+        cli("data", "check", "--column", "user=甲", "--column", "assistant=乙", *options, table, cwd=tmp_path)
     )
     assert (mapped["format"], mapped["rows"], mapped["usable"], mapped["problems"]) == ("columns", 1, 1, [])
     assert last_json(cli("data", "check", table, "--format", "openai", *options, cwd=tmp_path))["usable"] == 0

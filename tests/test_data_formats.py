@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from core.data.conversations import Turn
+from core.data.conversations import Turn, as_row, from_row
 from core.data.findings import KINDS
-from core.data.formats.reading import Format, detect, note_weights, read_row
+from core.data.formats.reading import Format, detect, read_row
 from core.data.formats.shapes import SHAPES
 from core.data.opening import reading_of
 from core.errors import InvalidOption
@@ -139,6 +139,58 @@ GOOD: dict[str, tuple[str, dict[str, Any], list[Turn]]] = {
     "prompt": ("pairs", {"prompt": "hi", "response": "hello"}, HI),
     "completion": ("pairs", {"Prompt": "hi", "Completion": "hello"}, HI),
     "Chinese names": ("pairs", {"问题": "hi", "回答": "hello"}, HI),
+    "moss": (
+        "moss",
+        {
+            "meta_instruction": "be kind",
+            "num_turns": 2,
+            "chat": {
+                "turn_1": {
+                    "Human": "<|Human|>: hi<eoh>\n",
+                    "Inner Thoughts": "<|Inner Thoughts|>: None<eot>\n",
+                    "Commands": "<|Commands|>: None<eoc>\n",
+                    "Tool Responses": "<|Results|>: None<eor>\n",
+                    "MOSS": "<|MOSS|>: hello<eom>\n",
+                },
+                "turn_2": {"Human": "<|Human|>: more?<eoh>\n", "MOSS": "<|MOSS|>: no<eom>\n"},
+            },
+        },
+        TWO,
+    ),
+    "guanaco": ("marked", {"text": "### Human: hi### Assistant: hello"}, HI),
+    "chatml": (
+        "marked",
+        {
+            "text": "<|im_start|>system\nbe kind<|im_end|>\n<|im_start|>user\nhi<|im_end|>\n"
+            "<|im_start|>assistant\nhello<|im_end|>\n<|im_start|>user\nmore?<|im_end|>\n"
+            "<|im_start|>assistant\nno<|im_end|>\n"
+        },
+        TWO,
+    ),
+    "llama 2": (
+        "marked",
+        {
+            "text": "<s>[INST] <<SYS>>\nbe kind\n<</SYS>>\n\nhi [/INST] hello </s>"
+            "<s>[INST] more? [/INST] no </s>"
+        },
+        TWO,
+    ),
+    "plain text": ("text", {"text": "once upon a time"}, [Turn("", "once upon a time")]),
+    "chosen and rejected": ("preference", {"prompt": "hi", "chosen": "hello", "rejected": "go"}, HI),
+    "chosen dialogues": (
+        "preference",
+        {
+            "chosen": said(("user", "hi"), ("assistant", "hello")),
+            "rejected": said(("user", "hi"), ("assistant", "go")),
+        },
+        HI,
+    ),
+    "HH": (
+        "preference",
+        {"chosen": "\n\nHuman: hi\n\nAssistant: hello", "rejected": "\n\nHuman: hi\n\nAssistant: go"},
+        HI,
+    ),
+    "KTO": ("preference", {"prompt": "hi", "completion": "hello", "label": True}, HI),
     "pairs with system": (
         "pairs",
         {"question": "hi", "answer": "hello", "system": "be kind"},
@@ -164,34 +216,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"conversation": "a"}, "wrong_type", "conversation"),
     ({"messages": []}, "no_messages", ""),
     (openai(("user", "a")), "missing_answer", "messages[0].content"),
-    (
-        openai(("user", "a"), ("assistant", "b"), ("user", "c")),
-        "missing_answer",
-        "messages[2].content",
-    ),
-    (
-        openai(("assistant", "b"), ("user", "c"), ("assistant", "d")),
-        "role_order",
-        "messages[0].content",
-    ),
-    (
-        openai(("user", "a"), ("user", "c"), ("assistant", "d")),
-        "role_order",
-        "messages[1].content",
-    ),
-    (
-        openai(("user", "a"), ("assistant", "d"), ("assistant", "e")),
-        "role_order",
-        "messages[2].content",
-    ),
-    (
-        openai(("user", "a"), ("system", "s"), ("assistant", "d")),
-        "role_order",
-        "messages[1].content",
-    ),
     (openai(("tool", "a"), ("assistant", "d")), "role_order", "messages[0].content"),
     (openai(("wizard", "a"), ("assistant", "d")), "unknown_role", "messages[0].role"),
-    ({"messages": [{"content": "a"}]}, "unknown_role", "messages[0].from"),
+    ({"messages": [{"content": "a"}]}, "unknown_role", "messages[0].role"),
     (
         openai(("user", [{"type": "image_url"}]), ("assistant", "d")),
         "not_text_part",
@@ -217,11 +244,134 @@ def test_what_is_only_noted() -> None:
     empty = read_row({"prompt": " ", "response": "b"}, Format("pairs"))
     assert [(fault.code, fault.field) for fault in empty.faults] == [("empty_question", "prompt")]
     assert not read_row({"conversation": [{"output": "b"}]}, Format("xtuner")).faults
-    row = openai(("user", "a"), ("assistant", "b"))
-    assert note_weights(row) == []
-    row["messages"][1]["weight"] = 0
-    assert [(fault.code, fault.field) for fault in note_weights(row)] == [
-        ("weight_ignored", "messages[1].weight")
+
+
+NOTED: dict[str, tuple[dict[str, Any], list[Turn], list[tuple[str, str]]]] = {
+    "two questions": (
+        openai(("user", "a"), ("user", "c"), ("assistant", "d")),
+        [Turn("a\nc", "d")],
+        [("joined", "messages[1].content")],
+    ),
+    "two answers": (
+        openai(("user", "a"), ("assistant", "d"), ("assistant", "e")),
+        [Turn("a", "d\ne")],
+        [("joined", "messages[2].content")],
+    ),
+    "two system prompts": (
+        openai(("system", "s"), ("system", "t"), ("user", "a"), ("assistant", "d")),
+        [Turn("a", "d", "s\nt")],
+        [("joined", "messages[1].content")],
+    ),
+    "a late system prompt": (
+        openai(("user", "a"), ("system", "s"), ("assistant", "d")),
+        [Turn("a", "d", "s")],
+        [("joined", "messages[1].content")],
+    ),
+    "an answer first": (
+        openai(("assistant", "b"), ("user", "c"), ("assistant", "d")),
+        [Turn("c", "d")],
+        [("answer_skipped", "messages[0].content")],
+    ),
+    "a question last": (
+        openai(("user", "a"), ("assistant", "b"), ("user", "c")),
+        [Turn("a", "b")],
+        [("unanswered", "messages[2].content")],
+    ),
+    "thoughts apart": (
+        {"messages": [*said(("user", "a")), {"role": "assistant", "content": "b", "reasoning_content": "c"}]},
+        [Turn("a", "b")],
+        [("thinking_left_out", "messages[1].content")],
+    ),
+    "thoughts inside": (
+        openai(("user", "a"), ("assistant", "<think>\nc\n</think>\n\nb")),
+        [Turn("a", "b")],
+        [("thinking_left_out", "messages[1].content")],
+    ),
+    "several answers": (
+        {"question": "a", "context": "x", "answers": {"text": ["b", "c"], "answer_start": [1, 2]}},
+        [Turn("x\na", "b")],
+        [("other_answers_left_out", "answers.text")],
+    ),
+    "tools": (
+        {**openai(("user", "a"), ("assistant", "b")), "tools": "[{}]"},
+        [Turn("a", "b")],
+        [("tools_left_out", "tools")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_what_is_joined_or_left_out_is_said(name: str) -> None:
+    row, turns, faults = NOTED[name]
+    made = read_row(row, Format("openai"))
+    assert made.turns == turns
+    assert [(fault.code, fault.field) for fault in made.faults] == faults
+    assert all(KINDS[fault.code].usable for fault in made.faults)
+
+
+def test_thoughts_are_kept_in_one_form_when_they_are_asked_for() -> None:
+    kept = Format("openai", thoughts=True)
+    for name in ("thoughts apart", "thoughts inside"):
+        made = read_row(NOTED[name][0], kept)
+        assert made.turns == [Turn("a", "<think>\nc\n</think>\n\nb")] and not made.faults
+
+
+LEFT_OUT: list[tuple[dict[str, Any], str]] = [
+    ({"image": "a.jpg", **openai(("user", "a"), ("assistant", "b"))}, "not_text"),
+    (openai(("user", "<image>\nwhat is it?"), ("assistant", "b")), "not_text"),
+    ({"prompt": "a", "completion": "b", "label": False}, "bad_answer"),
+    ({"prompt": "a", "completion": "b", "label": "False"}, "bad_answer"),
+    ({**openai(("user", "a"), ("assistant", "b")), "kto_tag": False}, "bad_answer"),
+    ({"conversation": [{"input": "a", "output": "b", "output_with_loss": False}]}, "nothing_trained"),
+    ({"question": "a", "answer": "b", "weight": 0}, "nothing_trained"),
+    (
+        {
+            "messages": [
+                *said(("user", "a")),
+                {"role": "assistant", "content": [{"text": "b", "loss_weight": 0}, {"text": "c"}]},
+            ]
+        },
+        "partly_masked",
+    ),
+]
+
+
+@pytest.mark.parametrize(("row", "code"), LEFT_OUT)
+def test_a_row_that_must_not_be_trained_is_not_usable(row: dict[str, Any], code: str) -> None:
+    faults = {fault.code for fault in read_row(row, Format("openai")).faults}
+    assert code in faults and not KINDS[code].usable
+
+
+MASKED: list[dict[str, Any]] = [
+    {"output_with_loss": False},
+    {"loss": False},
+    {"loss": "false"},
+    {"weight": 0},
+    {"weight": 0.0},
+    {"loss_weight": 0.0},
+    {"train": False},
+]
+
+
+@pytest.mark.parametrize("mask", MASKED)
+def test_an_answer_that_asks_not_to_be_learned_is_only_read(mask: dict[str, Any]) -> None:
+    asked, again = said(("user", "a")), said(("user", "c"), ("assistant", "d"))
+    row = {"messages": [*asked, {"role": "assistant", "content": "b", **mask}, *again]}
+    made = read_row(row, Format("openai"))
+    assert (
+        made.turns == [Turn("a", "b", trained=False), Turn("c", "d")] and not made.faults and not made.unread
+    )
+    assert from_row(as_row(made.conversation)) == made.conversation
+
+
+def test_every_key_that_nobody_read_is_known() -> None:
+    row = {"id": 3, "question": "a", "answer": "b", "mood": "sad", "empty": "", "copy": " a ", "source": "x"}
+    made = read_row(row, Format("pairs"))
+    assert made.unread == [("mood", "sad")] and made.harmless == ["id", "source"]
+    messages = [{"role": "user", "content": "a", "mood": 1}, {"role": "assistant", "content": "b", "mood": 2}]
+    assert read_row({"messages": messages}, Format("openai")).unread == [
+        ("messages[].mood", 1),
+        ("messages[].mood", 2),
     ]
 
 

@@ -19,7 +19,7 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and its answer; an answer that is not ``trained`` is only read, as what was said before."""
+    """One question and its answer; an answer that is not ``trained`` is only read."""
 
     input: str
     output: str
@@ -64,7 +64,7 @@ def write_rows(path: Path, conversations: Sequence[Conversation]) -> None:
 
 
 def any_masked(conversations: Iterable[Conversation]) -> bool:
-    """Whether any answer is not to be learned. The mask then stands in every turn of a file: datasets 4.4 fills
+    """Whether any answer is not to be learned. The mask then stands in every turn of a file: datasets 5 fills
     a key that some turns lack with null, which XTuner 0.2.0 takes for false."""
     return any(not turn.trained for conversation in conversations for turn in conversation)
 

@@ -15,7 +15,8 @@ from core.data.checking.private import masked
 from core.data.checking.texts import CONTROL, TemplateTokens
 from core.data.conversations import LONE_SURROGATE, as_row
 from core.data.findings import KINDS, Finding
-from core.data.formats.messages import Message, Misshapen, assemble
+from core.data.formats.fields import Account, Misshapen
+from core.data.formats.messages import Message, assemble
 from core.data.formats.reading import Format, messages_of
 from core.data.opening import Opened
 from core.data.reading.parse import parse_row
@@ -82,24 +83,6 @@ def _drop_unanswered(messages: Messages, _: Given) -> Messages | None:
     return kept or None
 
 
-def _join_roles(messages: Messages, _: Given) -> Messages | None:
-    """Join what one side says twice in a row; an answer to nothing and a question without answer go."""
-    joined: Messages = []
-    for message in messages:
-        last = joined[-1] if joined else None
-        if last and last.role == message.role and _are_texts(last, message):
-            joined[-1] = last._replace(text=f"{last.text}\n{message.text}")
-        elif message.role not in {"assistant", "call", "tool"} or (last and last.role != "system"):
-            joined.append(message)
-    while joined and joined[-1].role in {"user", "system", "tool"}:
-        joined.pop()
-    return joined or None
-
-
-def _are_texts(*messages: Message) -> bool:
-    return all(isinstance(message.text, str) for message in messages)
-
-
 FIXES: dict[str, Fix] = {
     "drop": _drop,
     "as_text": _as_text,
@@ -107,7 +90,6 @@ FIXES: dict[str, Fix] = {
     "remove_tokens": _remove_tokens,
     "mask": _mask,
     "drop_unanswered": _drop_unanswered,
-    "join_roles": _join_roles,
 }
 
 
@@ -162,17 +144,20 @@ def mended(raw: bytes, names: Sequence[str], chosen: Format | None, given: Given
     if "drop" in names:
         return None
     messages: Messages = []
+    account = Account()
+    chosen = chosen or Format("xtuner")
     with suppress(Misshapen):
-        messages = messages_of(parse_row(raw).value, chosen or Format("xtuner"))
+        messages = messages_of(parse_row(raw).value, chosen, account)
     after: Messages | None = messages
     for name in dict.fromkeys(names):
         after = FIXES[name](after, given) if after else after
     if after is None:
         return None
-    made = assemble(after)
+    made = assemble(after, account, chosen.thoughts)
     if after == messages or any(not KINDS[fault.code].usable for fault in made.faults):
         return Unchanged
-    return json.dumps(as_row(made.conversation), ensure_ascii=False)
+    # What nobody read stays in the row, so that it is still said of it.
+    return json.dumps({**dict(made.unread), **as_row(made.conversation)}, ensure_ascii=False)
 
 
 def version(opened: Opened, changed: Mapping[int, str | None]) -> Iterator[str]:

@@ -68,7 +68,9 @@ def measure(encoder: Encoder, conversations: Sequence[Conversation]) -> RowLengt
     for start, end in (stretch for row in stretches for stretch in row):
         changes[start] += 1
         changes[end] -= 1
-    begins = np.array([row[0][0] if row else size for row, size in zip(stretches, tokens, strict=True)], np.int64)
+    begins = np.array(
+        [row[0][0] if row else size for row, size in zip(stretches, tokens, strict=True)], np.int64
+    )
     return RowLengths(tokens, begins, np.cumsum(changes)[:-1])
 
 

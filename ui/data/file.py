@@ -64,7 +64,7 @@ def choose_reading(opened: Opened, kept: Upload) -> Reading:
     )
     if chosen != COLUMNS:
         return Reading(chosen or None)
-    columns = {role: choose_column(role, opened, kept) for role in ("user", "assistant", "system")}
+    columns = {role: choose_column(role, opened, kept) for role in ("user", "assistant", "context", "system")}
     named = tuple((role, column) for role in COLUMN_ROLES if (column := columns[role]))
     return Reading(None, named) if columns["assistant"] else Reading()
 

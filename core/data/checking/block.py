@@ -55,9 +55,9 @@ class Block:
 
     ``usable``, ``digests`` (of what a row says, 0 for nothing), ``signatures`` and ``languages`` have one
     entry a row; ``turns`` tells how many entries of ``asked`` and ``said`` (tokens of each question with its
-    template, and of each answer with the suffix) and of ``learned`` are a row's. ``faults`` and ``claims`` begin with the row,
-    from 0. ``unread``: how many rows have a key that nobody read, and the first one's value; ``harmless``: keys
-    that need no reading.
+    template, and of each answer with the suffix) and of ``learned`` are a row's. ``faults`` and ``claims``
+    begin with the row, from 0. ``unread``: how many rows have a key that nobody read, and the first one's
+    value; ``harmless``: keys that need no reading.
     """
 
     usable: npt.NDArray[np.bool_]

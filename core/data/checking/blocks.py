@@ -5,7 +5,7 @@ A row that is put in or changed moves the ends of few blocks: all others are kno
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +120,7 @@ def _read(path: Path, rows: int) -> Block | None:
     return None
 
 
-def _as_tuples(lists: dict[str, Sequence[Any]]) -> dict[str, Any]:
+def _as_tuples(lists: dict[str, Any]) -> dict[str, Any]:
     return {
         "languages": list(lists["languages"]),
         "faults": [tuple(fault) for fault in lists["faults"]],

@@ -45,7 +45,7 @@ class TurnLengths:
 def lengths(
     turns: Counts, asked: Counts, said: Counts, learned: npt.NDArray[np.bool_], around: Around
 ) -> TurnLengths:
-    """Lengths from the number of ``turns`` of each row, the tokens of every turn and which answers are learned."""
+    """Lengths from the number of ``turns`` of each row, every turn's tokens and whether it is learned."""
     row = np.repeat(np.arange(len(turns)), turns)
     first = np.ones(len(row), bool)
     first[1:] = row[1:] != row[:-1]

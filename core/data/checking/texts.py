@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from core.data.checking.private import personal, suspicious
-from core.data.formats.messages import Fault, Text
+from core.data.formats.fields import Fault
+from core.data.formats.messages import Text
 from core.recipe.templates import Template
 
 # Line breaks and tabs are text. U+0085 is a line break too; the marks of text direction steer what is shown.

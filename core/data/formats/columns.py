@@ -1,39 +1,22 @@
-"""Rows whose columns are a question and its answer, with what belongs to them: instruction, context, history."""
+"""Rows whose columns are a question and its answer, with instruction, context and history where there are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from core.data.formats.dialogue import json_list, messages, speaks
 from core.data.formats.fields import Fields, Misshapen
 from core.data.formats.messages import SEPARATOR, Message
+from core.data.formats.names import family, plain
 
-# Names of columns, the usual ones first; compared without case and with spaces as underscores.
-INSTRUCTION = ("instruction", "instruct", "指令")
-CONTEXT = (
-    "context contexts passage passages background reference document documents article paragraph evidence knowledge "
-    "schema material 上下文 背景 材料 文章 段落 参考 知识"
-).split()
-QUESTION = (
-    "question query prompt ask problem user human q request user_input user_prompt question_text "
-    "input_text 问题 提问 问 用户 query_text"
-).split()
-INPUT = ("input", "inputs", "输入")
-ANSWER = (
-    "output response answer completion target reply assistant gpt bot a answers chosen solution target_text "
-    "output_text response_text model_output outputs targets summary highlights 回答 答案 答 输出 回复 助手"
-).split()
-SYSTEM = ("system", "system_prompt", "system_message", "meta_instruction", "系统")
-HISTORY = ("history", "conversation_history", "chat_history", "past", "历史")
-# XTuner's own data sets whose columns mean a question and its answer though their names do not say so.
+# Columns that mean a question and its answer though their names do not say so (XTuner's own data sets).
 SPECIAL = (("abstract", "title"), ("description", "color"), ("article", "summary"), ("text", "summary"))
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which keys of a row are what. ``asked`` are joined to one question in their order; the last of those that
-    ask for something (``main``) is the one a finding names."""
+    """Which keys of a row are what. ``asked`` are joined to one question in their order; ``main`` is the one
+    of them that a finding names."""
 
     asked: tuple[str, ...]
     main: str
@@ -42,26 +25,21 @@ class Columns:
     history: str | None
 
 
-def _name(key: str) -> str:
-    return key.strip().lower().replace(" ", "_")
-
-
 @lru_cache(4096)
 def columns_of(keys: tuple[str, ...]) -> Columns | None:
     """What the columns of these names are; None where no question stands beside an answer."""
-    known = {_name(key): key for key in reversed(keys)}
+    known = {plain(key): key for key in reversed(keys)}
 
-    def first(names: Sequence[str]) -> str | None:
-        return next((known[name] for name in names if name in known), None)
+    def first(called: str) -> str | None:
+        return next((known[name] for name in family(called) if name in known), None)
 
-    system, history = first(SYSTEM), first(HISTORY)
-    for asked, said in SPECIAL:
-        if asked in known and said in known and not first((*INSTRUCTION, *QUESTION, *INPUT)):
-            return Columns((known[asked],), known[asked], known[said], system, history)
-    answer = first(ANSWER)
-    parts = [first(INSTRUCTION), first(CONTEXT), first(QUESTION), first(INPUT)]
-    asked = tuple(part for part in parts if part)
-    main = parts[2] or parts[0] or parts[3] or parts[1]
+    system, history, answer = first("system"), first("history"), first("answer")
+    instruction, context, question, more = map(first, ("instruction", "context", "question", "input"))
+    for text, said in SPECIAL:
+        if text in known and said in known and not (instruction or question or more):
+            return Columns((known[text],), known[text], known[said], system, history)
+    asked = tuple(part for part in (instruction, context, question, more) if part)
+    main = question or instruction or more or context
     if answer is None or main is None:
         return None
     return Columns(asked, main, answer, system, history)
@@ -103,7 +81,7 @@ def _history(fields: Fields, key: str) -> Iterator[Message]:
 def _asked(fields: Fields, columns: Columns) -> Iterator[Message]:
     """The question: its parts joined by a line break, empty ones left out."""
     values = {key: fields.take(key) for key in columns.asked}
-    main = values[columns.main] if columns.main in values else None
+    main = values.get(columns.main)
     if isinstance(main, dict) and speaks(main.get("messages")):
         inner = Fields(main, fields.account, columns.main, columns.main)
         yield from messages(inner.take("messages"), f"{columns.main}.messages", fields.account)
@@ -140,6 +118,8 @@ def _answer(fields: Fields, key: str, off: bool, thoughts: tuple[str, str]) -> I
         return
     if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
         if len(value) > 1:
-            fields.account.note(place, "other_answers_left_out", found=key, example=value[1][:120], count=len(value) - 1)
+            fields.account.note(
+                place, "other_answers_left_out", found=key, example=value[1][:120], count=len(value) - 1
+            )
         value, place = value[0], f"{place}[0]"
     yield Message("assistant", value, place, not off, thoughts)

@@ -8,31 +8,15 @@ import orjson
 
 from core.data.formats.fields import Account, Fields, Misshapen
 from core.data.formats.messages import Message, Role
+from core.data.formats.names import family, plain
 
-ROLES: dict[str, Role] = {
-    **dict.fromkeys(("system", "developer", "系统"), "system"),
-    **dict.fromkeys(
-        """user human prompter question usr client customer patient student visitor caller seeker asker requester
-        buyer 用户 人类 客户 顾客 患者 病人 学生 来访者 求助者 访客 买家 提问者 问""".split(),
-        "user",
-    ),
-    **dict.fromkeys(
-        """assistant gpt chatgpt bing bard bot model answer ai llm chatbot claude moss agent counselor counsellor
-        therapist doctor teacher tutor advisor consultant supporter support staff expert seller helper
-        助手 助理 机器人 客服 医生 大夫 老师 咨询师 专家 顾问 卖家 答""".split(),
-        "assistant",
-    ),
-    **dict.fromkeys(("function_call", "tool_call", "tool_calls"), "call"),
-    **dict.fromkeys(
-        ("tool", "observation", "function", "function_response", "tool_response", "tool_result", "ipython"), "tool"
-    ),
-}
-ROLE_KEYS = ("role", "from", "speaker", "sender", "author", "角色")
-TEXT_KEYS = ("content", "value", "text", "message", "utterance", "parts", "内容")
+_SPEAKERS: tuple[Role, ...] = ("system", "user", "assistant", "call", "tool")
+ROLES: dict[str, Role] = {name: role for role in _SPEAKERS for name in family(f"role_{role}")}
+ROLE_KEYS, TEXT_KEYS = family("role_key"), family("text_key")
 CALLS = ("tool_calls", "function_call")
 
 
-class Pair(NamedTuple):
+class PairKeys(NamedTuple):
     """The keys of an item that holds a question and its answer."""
 
     asked: str | None
@@ -63,7 +47,7 @@ class Item(NamedTuple):
 
     role: str | None
     text: str | None
-    pair: Pair | None
+    pair: PairKeys | None
 
 
 @lru_cache(4096)
@@ -73,12 +57,12 @@ def item_of(keys: tuple[str, ...]) -> Item | None:
     text = next((key for key in TEXT_KEYS if key in keys), None)
     if role and (text or any(key in keys for key in CALLS)):
         return Item(role, text, None)
-    low = {key.strip().lower(): key for key in keys}
+    low = {plain(key): key for key in keys}
     for asked, said in PAIRS:
         if asked.lower() in low and said.lower() in low:
-            return Item(None, None, Pair(low[asked.lower()], low[said.lower()], low.get("system")))
-    if "output" in low:  # XTuner learns a plain text as an answer to no question
-        return Item(None, None, Pair(None, low["output"], low.get("system")))
+            return Item(None, None, PairKeys(low[asked.lower()], low[said.lower()], low.get("system")))
+    if "output" in low or "input" in low:  # XTuner's own: a side may be missing
+        return Item(None, None, PairKeys(low.get("input"), low.get("output", "output"), low.get("system")))
     return None
 
 
@@ -115,7 +99,7 @@ def messages(value: Any, name: str, account: Account) -> Iterator[Message]:
     """The messages of a list that stands under ``name``. Raises Misshapen."""
     if not isinstance(value, list):
         raise Misshapen(name, "wrong_type", found=type(value).__name__)
-    if value and all(isinstance(item, str) for item in value):
+    if len(value) > 1 and all(isinstance(item, str) for item in value):
         yield from _in_turn(value, name)
         return
     for number, item in enumerate(value):
@@ -135,7 +119,7 @@ def _is_pair(item: Any) -> bool:
 
 def _named(item: Mapping[str, Any]) -> bool:
     """Whether an item is one text under the name of who said it: ``{"user": "hi"}``."""
-    return len(item) == 1 and next(iter(item)).strip().lower() in ROLES
+    return len(item) == 1 and plain(next(iter(item))) in ROLES
 
 
 def _in_turn(texts: Sequence[str], name: str) -> Iterator[Message]:
@@ -151,8 +135,8 @@ def _item(fields: Fields, keys: tuple[str, ...]) -> Iterator[Message]:
         yield from _pair(fields, how.pair)
     elif how and how.role:
         yield _message(fields, how.role, how.text)
-    elif len(keys) == 1 and keys[0].strip().lower() in ROLES:
-        yield Message(ROLES[keys[0].strip().lower()], fields.take(keys[0]), fields.at(keys[0]))
+    elif len(keys) == 1 and plain(keys[0]) in ROLES:
+        yield Message(ROLES[plain(keys[0])], fields.take(keys[0]), fields.at(keys[0]))
     else:
         raise Misshapen(fields.at("role"), "unknown_role", found=", ".join(keys)[:40])
     fields.close()
@@ -166,7 +150,10 @@ def _message(fields: Fields, role_key: str, text_key: str | None) -> Message:
         calls = [called for key in CALLS if (called := fields.take(key))]
         thoughts, off = fields.thinking(), fields.masked()
         if calls and role == "assistant":
-            role, text = "call", "\n".join(filter(None, (text if isinstance(text, str) else "", *map(call_text, calls))))
+            role, text = (
+                "call",
+                "\n".join(filter(None, (text if isinstance(text, str) else "", *map(call_text, calls)))),
+            )
     else:
         fields.masked()  # only answers are ever learned
         for key in ("tool_call_id", "name"):  # which call or which person it was
@@ -174,7 +161,7 @@ def _message(fields: Fields, role_key: str, text_key: str | None) -> Message:
     return Message(role, text, fields.at(text_key or CALLS[0]), not off, thoughts)
 
 
-def _pair(fields: Fields, pair: Pair) -> Iterator[Message]:
+def _pair(fields: Fields, pair: PairKeys) -> Iterator[Message]:
     if pair.system and (system := fields.take(pair.system)):
         yield Message("system", system, fields.at(pair.system))
     asked = pair.asked or "input"

@@ -1,8 +1,8 @@
 """The keys of a row, read one by one, so that what no reader took is known by its name.
 
 A reader never sees a row itself but :class:`Fields`, from which it takes what it reads. What is left in the
-end is accounted for: what changes the meaning of a row is a fault or a note of its own, harmless keys are named
-once, and every other key is *unread*: a person decides whether it may be left out.
+end is accounted for: what changes the meaning of a row is a fault or a note of its own, harmless keys are
+named once, and every other key is *unread*: a person decides whether it may be left out.
 """
 
 import re
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from core.data.formats.names import family, plain
 
 
 class Fault(NamedTuple):
@@ -30,44 +32,23 @@ class Misshapen(Exception):
 
 
 # Keys that say where a row comes from or how it was made, and nothing of what it teaches.
-HARMLESS = frozenset(
-    """id ids uid uuid guid idx index indices no num number row rowid nr key hash md5 sha sha1 sha256 checksum
-    source sources src_file origin provenance dataset datasets data_source subset split fold file filename path
-    category categories cat type types task tasks task_type task_name kind domain domains topic topics subject
-    tag tags keywords genre difficulty level language languages lang locale
-    date time datetime timestamp timestamps created updated created_at updated_at year url urls link links href
-    license licence copyright session_id thread_id turn_id
-    model models model_name generator annotator annotators worker score scores rating ratings quality reward
-    length len n_tokens num_tokens tokens token_count tokens_count num_turns n_turns turn_count rounds num_rounds
-    temperature top_p top_k seed version meta metadata __index_level_0__ unnamed:_0
-    编号 序号 类别 分类 来源 语言 语种 时间 日期 标签 领域 主题 难度 链接 模型 评分 得分 长度""".split()
+HARMLESS = frozenset(family("harmless"))
+_HARMLESS_END = re.compile(
+    r"(?:_|\b|(?<=[a-z]))(?:id|ids|idx|index|url|uri|hash|timestamp|date)$", re.IGNORECASE
 )
-_HARMLESS_END = re.compile(r"(?:_|\b|(?<=[a-z]))(?:id|ids|idx|index|url|uri|hash|timestamp|date)$", re.IGNORECASE)
 
-MEDIA = frozenset(
-    """image images img imgs image_path image_paths image_file image_url image_urls picture pictures photo pixel_values
-    video videos video_path audio audios audio_path sound speech wav 图片 图像 视频 音频""".split()
-)
-TOOLS = frozenset("tools functions tool_definitions tools_schema available_tools".split())
-REJECTED = frozenset(
-    """rejected rejected_response rejected_responses response_rejected reject bad_response dispreferred
-    non_preferred_output rejected_output response_k""".split()
-)
+MEDIA, TOOLS, REJECTED = (frozenset(family(name)) for name in ("media", "tools", "rejected"))
 # Whether an answer is a good one, as preference data (KTO) says it.
-JUDGED = frozenset(("label", "kto_tag"))
-THINKING = frozenset(
-    """reasoning_content reasoning thinking thoughts thought think cot complex_cot chain_of_thought
-    inner_thoughts 思考 思维链""".split()
-)
+JUDGED = frozenset(family("judged"))
+THOUGHTS = frozenset(family("thoughts"))
 # What asks for an answer, or the whole row, not to be learned when it is false or 0.
-MASKS = ("output_with_loss", "loss", "loss_weight", "weight", "train", "trainable", "learn")
+MASKS = family("masks")
 
 
 @cache
 def is_harmless(key: str) -> bool:
     """Whether a key says nothing of what its row teaches."""
-    name = key.strip().lower().replace(" ", "_").replace("-", "_")
-    return name in HARMLESS or bool(_HARMLESS_END.search(name))
+    return plain(key) in HARMLESS or bool(_HARMLESS_END.search(plain(key)))
 
 
 def is_off(value: Any) -> bool:
@@ -86,9 +67,9 @@ def judgement(value: Any) -> bool | None:
 
 @dataclass
 class Account:
-    """What a row's readers said of it beside its messages. ``unread``: (key, value) of every key that changes
-    nobody knows what; ``harmless``: the keys that are no concern. A key inside a list is named ``messages[].x``.
-    """
+    """What a row's readers said of it beside its messages. ``unread``: (key, value) of every key of which
+    nobody knows what it changes; ``harmless``: the keys that are no concern. One inside a list is
+    ``messages[].x``."""
 
     faults: list[Fault] = field(default_factory=list)
     unread: list[tuple[str, Any]] = field(default_factory=list)
@@ -103,7 +84,7 @@ class Account:
             if value is None or value in ("", [], {}):
                 continue
             name, where = f"{kind}.{key}" if kind else key, f"{place}.{key}" if place else key
-            low = key.strip().lower()
+            low = plain(key)
             if low in MEDIA:
                 self.note(where, "not_text", found=key)
             elif low in TOOLS:
@@ -160,7 +141,7 @@ class Fields:
 
     def thinking(self) -> tuple[str, str]:
         """A model's thoughts that stand apart from its answer, and their key; empty for none."""
-        for key in [key for key in self._left if key.strip().lower().replace(" ", "_") in THINKING]:
+        for key in [key for key in self._left if plain(key) in THOUGHTS]:
             value = self._left[key]
             if isinstance(value, str):
                 del self._left[key]

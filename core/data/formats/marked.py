@@ -7,8 +7,6 @@ from typing import Any
 from core.data.formats.dialogue import ROLES
 from core.data.formats.messages import Message, Role
 
-TEXT_COLUMNS = ("text", "content", "document", "文本")
-
 
 @dataclass(frozen=True)
 class Marks:
@@ -27,7 +25,11 @@ _NAMED = "Human|Assistant|User|System|AI|Bot|GPT"
 # The sources: ChatML, Llama 3, Zephyr and Phi, InternLM, MOSS, Baize, guanaco and Alpaca, HH-RLHF and Vicuna.
 MARKS = (
     _marks("chatml", r"<\|im_start\|>(?P<role>\w+)\n", r"<\|im_end\|>|<\|endoftext\|>"),
-    _marks("llama3", r"<\|start_header_id\|>(?P<role>\w+)<\|end_header_id\|>\s*", r"<\|(?:eot_id|begin_of_text|end_of_text)\|>"),
+    _marks(
+        "llama3",
+        r"<\|start_header_id\|>(?P<role>\w+)<\|end_header_id\|>\s*",
+        r"<\|(?:eot_id|begin_of_text|end_of_text)\|>",
+    ),
     _marks("zephyr", r"<\|(?P<role>user|assistant|system)\|>\s*", r"</s>|<\|end\|>|<\|endoftext\|>"),
     _marks("internlm", r"<\|(?P<role>User|Bot|System)\|>\s*[:：]\s?", r"<eoh>|<eoa>|<eos>|</?s>"),
     _marks("moss", r"<\|(?P<role>Human|MOSS)\|>\s*[:：]\s?", r"<eoh>|<eom>"),

@@ -58,7 +58,9 @@ class Assembled:
         return tuple(self.turns)
 
 
-def assemble(messages: Sequence[Message], account: Account | None = None, keep_thoughts: bool = False) -> Assembled:
+def assemble(
+    messages: Sequence[Message], account: Account | None = None, keep_thoughts: bool = False
+) -> Assembled:
     """The conversation of messages, with every fault of their order and types.
 
     A missing or null system or user text is empty, as XTuner reads it; a missing answer is a fault. Thoughts
@@ -74,7 +76,9 @@ def assemble(messages: Sequence[Message], account: Account | None = None, keep_t
     _Pairing(made).run()
     if account.unread:
         said = {text.text.strip() for text in made.texts}
-        made.unread = [one for one in account.unread if not (isinstance(one[1], str) and one[1].strip() in said)]
+        made.unread = [
+            one for one in account.unread if not (isinstance(one[1], str) and one[1].strip() in said)
+        ]
     return made
 
 
@@ -133,12 +137,14 @@ def _parts(parts: Sequence[Any], place: str, faults: list[Fault]) -> tuple[str, 
 def _part_text(part: dict[str, Any]) -> Any:
     if part.get("type", "text") not in ("text", "input_text", "output_text", "refusal"):
         return None
-    return next((part[key] for key in ("text", "value", "content", "refusal") if part.get(key) is not None), None)
+    return next(
+        (part[key] for key in ("text", "value", "content", "refusal") if part.get(key) is not None), None
+    )
 
 
 class _Pairing:
-    """Questions with their answers. What one side says twice in a row is joined, as XTuner's own readers do, and
-    noted; what stands where it cannot stand is a fault, never silently moved."""
+    """Questions with their answers. What one side says twice in a row is joined, as XTuner's own readers do,
+    and noted; what stands where it cannot stand is a fault, never silently moved."""
 
     def __init__(self, made: Assembled) -> None:
         self.made = made
@@ -151,7 +157,9 @@ class _Pairing:
         for text in self.made.texts:
             if text.role not in SAID:
                 self._flush()
-            {"system": self._system, "user": self._question, "tool": self._question}.get(text.role, self._said)(text)
+            {"system": self._system, "user": self._question, "tool": self._question}.get(
+                text.role, self._said
+            )(text)
             self.last = text.role
         self._flush()
         self._end()
@@ -178,7 +186,11 @@ class _Pairing:
         elif not self.asked:
             self._note(text, "answer_skipped")
             return
-        if text.trained and not text.text.strip() and not any(f.field == text.field for f in self.made.faults):
+        if (
+            text.trained
+            and not text.text.strip()
+            and not any(f.field == text.field for f in self.made.faults)
+        ):
             self._note(text, "empty_answer")
         self.answer.append(text)
 

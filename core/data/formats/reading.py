@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.data.formats import columns
+from core.data.formats.dialogue import speaks
 from core.data.formats.fields import Account, Fields, Misshapen
 from core.data.formats.messages import Assembled, Message, assemble
 from core.data.formats.shapes import COLUMNS, SHAPES, RowFormat, shape_of, unknown
@@ -48,14 +49,18 @@ def read_row(row: Any, chosen: Format) -> Assembled:
 
 def messages_of(row: Any, chosen: Format, account: Account) -> list[Message]:
     """A row's messages; what is not read goes into ``account``. Raises Misshapen."""
-    if isinstance(row, list):  # a dialogue as it is
-        row = {"messages": row}
+    row = _as_object(row)
     if not isinstance(row, dict):
         raise Misshapen("", "not_an_object", found=type(row).__name__)
     fields = Fields(row, account)
     made = _mapped(fields, chosen.mapping) if chosen.name == COLUMNS else _shape(row, chosen).read(fields)
     fields.close()
     return made
+
+
+def _as_object(row: Any) -> Any:
+    """A dialogue that stands there without a key, as one that has the usual one."""
+    return {"messages": row} if speaks(row) else row
 
 
 def _shape(row: Mapping[str, Any], chosen: Format) -> RowFormat:
@@ -109,8 +114,7 @@ def detect(rows: Iterable[Any]) -> Detected:
     looked = 0
     for row in rows:
         looked += 1
-        if isinstance(row, list):
-            row = {"messages": row}
+        row = _as_object(row)
         if isinstance(row, dict):
             named.update(dict.fromkeys(map(str, row)))
         if shape := shape_of(row):
@@ -122,12 +126,12 @@ def detect(rows: Iterable[Any]) -> Detected:
     return Detected(Format(name) if name else None, fitting, looked, tuple(named)[:100], most)
 
 
-def chosen_format(detected: Detected, name: str | None, mapping: Mapping[str, str], thoughts: bool = False) -> Format | None:
+def chosen_format(
+    detected: Detected, name: str | None, mapping: Mapping[str, str], thoughts: bool = False
+) -> Format | None:
     """What a person chose, else what was detected; a mapping alone chooses columns."""
     if mapping:
         return Format(COLUMNS, dict(mapping), certain=True, thoughts=thoughts)
     if name:
         return Format(name, certain=True, thoughts=thoughts)
     return detected.format and Format(detected.format.name, thoughts=thoughts)
-
-

@@ -1,9 +1,9 @@
 """The known formats: how each one's rows are told by what they hold, and read as messages.
 
-Sources: XTuner 0.2.0's ``conversation`` and its ``dataset_map_fns``; Stanford Alpaca (instruction, input, output;
-LLaMA-Factory and ms-swift add history and system); ShareGPT (``conversations`` of from and value); OpenAI's
-``messages``; TRL's and OpenAI's preference data (chosen, rejected); MOSS (``chat`` of turns); texts with marks as
-guanaco, ChatML and others write them.
+Sources: XTuner 0.2.0's ``conversation`` and its ``dataset_map_fns``; Stanford Alpaca (instruction, input,
+output; LLaMA-Factory and ms-swift add history and system); ShareGPT (``conversations`` of from and value);
+OpenAI's ``messages``; TRL's and OpenAI's preference data (chosen, rejected); MOSS (``chat`` of turns); texts
+with marks as guanaco, ChatML and others write them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,13 +14,13 @@ from typing import Any
 from core.data.formats import columns, dialogue, marked
 from core.data.formats.fields import JUDGED, REJECTED, Fields, Misshapen, judgement
 from core.data.formats.messages import Message
+from core.data.formats.names import family, plain
 
 # A row, or the fields of one: to tell a format nothing is read.
 Row = Mapping[str, Any] | Fields
 # Names under which a list of what was said usually stands, looked for before any other name.
 NAMED = {"conversation": "xtuner", "messages": "openai", "conversations": "sharegpt"}
-DIALOGUES = (*NAMED, "dialogue", "dialog", "dialogues", "chat", "turns", "items", "utterances", "history", "data", "对话")
-CHOSEN = ("chosen", "chosen_response", "preferred_output", "response_chosen", "chosen_output", "response_j")
+DIALOGUES, CHOSEN = family("dialogues"), family("chosen")
 COLUMNS = "columns"
 
 
@@ -43,12 +43,12 @@ def unknown(row: Row) -> Misshapen:
 
 @lru_cache(4096)
 def _candidates(keys: tuple[str, ...]) -> tuple[str, ...]:
-    """The keys under which a dialogue may stand, the usual names first; not those of a question or an answer."""
-    low = {key.strip().lower(): key for key in reversed(keys)}
+    """The keys under which a dialogue may stand, the usual names first; none of a question or an answer."""
+    low = {plain(key): key for key in reversed(keys)}
     usual = [low[name] for name in DIALOGUES if name in low]
     asked = columns.columns_of(keys)
     taken = {*asked.asked, asked.answer, asked.history} if asked else set()
-    chosen = {key for key in keys if key.strip().lower() in {*CHOSEN, *REJECTED}}
+    chosen = {key for key in keys if plain(key) in {*CHOSEN, *REJECTED}}
     return tuple(key for key in (*usual, *(k for k in keys if k not in usual)) if key not in taken | chosen)
 
 
@@ -65,7 +65,7 @@ def _is_dialogue(value: Any, key: str) -> bool:
     if dialogue.speaks(value):
         return True
     texts = isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value)
-    return texts and key.strip().lower() in DIALOGUES
+    return texts and plain(key) in DIALOGUES
 
 
 def _kind(row: Row) -> str | None:
@@ -76,7 +76,9 @@ def _kind(row: Row) -> str | None:
     value = dialogue.json_list(row[key])
     first = value[0] if isinstance(value, list) and value else None
     how = dialogue.item_of(tuple(first)) if isinstance(first, dict) else None
-    by_item = None if how is None else "xtuner" if how.pair else "sharegpt" if how.role == "from" else "openai"
+    by_item = (
+        None if how is None else "xtuner" if how.pair else "sharegpt" if how.role == "from" else "openai"
+    )
     return NAMED.get(key) or by_item or "openai"
 
 
@@ -91,7 +93,7 @@ def _spoken(fields: Fields) -> list[Message]:
 
 
 def _system(fields: Fields) -> list[Message]:
-    for key in [key for key in fields if key.strip().lower() in columns.SYSTEM]:
+    for key in [key for key in fields if plain(key) in family("system")]:
         said = fields.take(key)
         if said not in (None, ""):
             return [Message("system", said, fields.at(key))]
@@ -117,7 +119,7 @@ def _pairs(fields: Fields) -> list[Message]:
 
 @lru_cache(4096)
 def _chosen(keys: tuple[str, ...]) -> str | None:
-    low = {key.strip().lower(): key for key in keys}
+    low = {plain(key): key for key in keys}
     good = next((low[name] for name in CHOSEN if name in low), None)
     return good if REJECTED & low.keys() else None
 
@@ -128,7 +130,7 @@ def _is_preference(row: Row) -> bool:
 
 
 def _is_judged(row: Row) -> bool:
-    return any(key.strip().lower() in JUDGED and judgement(row[key]) is not None for key in row)
+    return any(plain(key) in JUDGED and judgement(row[key]) is not None for key in row)
 
 
 def _preference(fields: Fields) -> list[Message]:
@@ -172,8 +174,8 @@ def _asked(fields: Fields) -> list[Message]:
 
 @lru_cache(4096)
 def _text_key(keys: tuple[str, ...]) -> str | None:
-    low = {key.strip().lower(): key for key in keys}
-    return next((low[name] for name in marked.TEXT_COLUMNS if name in low), None)
+    low = {plain(key): key for key in keys}
+    return next((low[name] for name in family("texts") if name in low), None)
 
 
 def _marked_key(row: Row) -> str | None:
@@ -202,8 +204,11 @@ def _plain(fields: Fields) -> list[Message]:
 
 
 def _is_moss(row: Row) -> bool:
-    chat = row["chat"] if "chat" in row else None
-    return isinstance(chat, dict) and any(str(key).startswith("turn_") for key in chat)
+    return (
+        "chat" in row
+        and isinstance(chat := row["chat"], dict)
+        and any(str(key).startswith("turn_") for key in chat)
+    )
 
 
 def _moss(fields: Fields) -> list[Message]:
@@ -230,7 +235,10 @@ SHAPES: dict[str, RowFormat] = {
     for shape in (
         RowFormat("preference", _is_preference, _preference),
         RowFormat("moss", _is_moss, _moss),
-        *(RowFormat(name, partial(lambda name, row: _kind(row) == name, name), _spoken) for name in NAMED.values()),
+        *(
+            RowFormat(name, partial(lambda name, row: _kind(row) == name, name), _spoken)
+            for name in NAMED.values()
+        ),
         RowFormat("alpaca", _is_alpaca, _pairs),
         RowFormat("pairs", lambda row: columns.columns_of(tuple(row)) is not None, _pairs),
         RowFormat("marked", lambda row: _marked_key(row) is not None, _marked),
