@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
-from core.cli.parser import parse
+from core.cli.parser import options_of, parse
 from core.cli.requests import perform
 from core.cli.results import show
 from core.cli.room import SCHEMA, Result
@@ -61,7 +61,11 @@ def _run(arguments: Sequence[str]) -> int:
     workspace.keep_private()
     if "command" not in options:
         serve(serving(options), workspace)
-    result = options.command(options, workspace)
+    try:
+        result = options.command(options, workspace)
+    except TuneboardError as error:
+        error.options = options_of(options.kind)
+        raise
     if options.json:
         return _print_json(result)
     _speak(errors="replace")

@@ -16,7 +16,9 @@ TuneboardError                exit code 1
 │   ├── ModelBusy             a job uses a model that is to be deleted
 │   ├── NotJson               a data file is not JSON
 │   ├── NotConversations      a data file is JSON, but not conversations
-│   ├── EmptyData             a data file has no usable conversation
+│   ├── NoSuchColumn          a data file has no column of that name
+│   ├── NoUsableRow           no row of a data file can be trained (exit code 1)
+│   ├── EmptyData             a data file has no rows
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchChat            no chat of that name in the workspace
 │   ├── NoSuchSet             no data set of that name in the workspace
@@ -60,16 +62,25 @@ TuneboardError                exit code 1
 """
 
 import errno
+import re
+from collections.abc import Collection
 from typing import ClassVar
 
 from core.wording import Language, say, sentences, spoken_language
 
+# Options that a sentence names for the command that is running; what follows "scripts/run" is another one.
+_OPTION = re.compile(r"(--[a-z-]+)|scripts/run[^.;]*")
+# Every command has these.
+_COMMON = {"--workspace", "--json", "--help"}
+
 
 class TuneboardError(Exception):
-    """An error a person can act on. ``key`` names its sentence, ``values`` fill it in."""
+    """An error a person can act on. ``key`` names its sentence, ``values`` fill it in. ``options``: those of
+    the command in which it was met, None where that is not known."""
 
     key: ClassVar[str] = ""
     exit_code: ClassVar[int] = 1
+    options: Collection[str] | None = None
 
     def __init__(self, **values: object) -> None:
         self.values = values
@@ -80,10 +91,13 @@ class TuneboardError(Exception):
         return say(f"error.{self.key}", language, **self.values)
 
     def on_terminal(self) -> str:
-        """The sentence as the command line says it: with its options, where one of them is what to change."""
-        if f"cli.error.{self.key}" in sentences(spoken_language()):
-            return say(f"cli.error.{self.key}", **self.values)
-        return self.text()
+        """The sentence as the command line says it: with its options, where one of them is what to change
+        and the command has it."""
+        template = sentences(spoken_language()).get(f"cli.error.{self.key}")
+        named = {option for option in _OPTION.findall(template or "") if option}
+        if template is None or (self.options is not None and named - _COMMON - {*self.options}):
+            return self.text()
+        return say(f"cli.error.{self.key}", **self.values)
 
     def __str__(self) -> str:
         return self.text()
@@ -147,6 +161,15 @@ class NotJson(InputError):
 
 class NotConversations(InputError):
     key = "not_conversations"
+
+
+class NoSuchColumn(InputError):
+    key = "no_such_column"  # values: path, names, columns (those that there are)
+
+
+class NoUsableRow(InputError):
+    key = "no_usable_row"  # values: path, count (rows), problems (of the first ones)
+    exit_code = 1
 
 
 class EmptyData(InputError):

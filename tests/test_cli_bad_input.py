@@ -111,7 +111,17 @@ CASES: dict[str, Case] = {
     "no length": (plain("data", "check", "x", "--max-length", "0"), 2, ("--max-length", "between 1")),
     "empty file": (with_data(b""), 2, ("no conversations", "数据 a.json")),
     "empty list": (with_data(b"[]"), 2, ("no conversations", "数据 a.json")),
-    "wrong rows": (with_data(b'[{"messages": []}, 5]'), 2, ("2 problems", "row 1", "row 2", "data check")),
+    "no usable row": (
+        with_data(b'[{"messages": []}, 5]'),
+        1,
+        ("2 rows have problems", "row 1", "row 2", "--column", "data check"),
+    ),
+    "wrong rows": (
+        with_data(b'[{"messages": []}, 5, {"instruction": "a", "output": "b"}]'),
+        2,
+        ("2 problems", "row 1", "row 2", "--leave-out-broken", "the other 1 row", "data check"),
+    ),
+    "data check no file": (plain("data", "check", "PLACE/no.json"), 2, ("PLACE/no.json. Check the path.",)),
     "deep nesting": (with_data(b"[" * 500_000), 2, ("nested too deeply", "数据 a.json")),
     # models
     "no such model": (named("--model", "PLACE/m"), 2, ("No model", "PLACE/m", "--model")),

@@ -30,7 +30,7 @@ from tests.small_model import make_small_model
 
 KEYS = [
     *("format", "rows", "usable", "problems", "tokens", "answer_tokens", "truncated_rows"),
-    *("answer_tokens_lost", "duplicates", "languages", "histogram", "seconds"),
+    *("answer_tokens_lost", "duplicates", "languages", "histogram", "seconds", "ok"),
 ]
 
 
@@ -376,13 +376,16 @@ def test_columns_and_format_on_the_command_line(file: Path, tmp_path: Path, mode
     table = file.with_name("a [1].csv")
     table.write_text("甲,乙\nq,a\n", encoding="gb18030")
     options = ("--model", model, "--workspace", tmp_path / "w", "--json")
-    unknown = last_json(cli("data", "check", table, *options, cwd=tmp_path))
-    assert (unknown["format"], unknown["usable"]) == ("unknown", 0)
+    asked = cli("data", "check", table, *options, cwd=tmp_path)
+    unknown = json.loads(asked.stdout)
+    assert (unknown["format"], unknown["usable"], unknown["ok"], asked.returncode) == ("unknown", 0, False, 1)
+    assert f"scripts/run data check '{table}' --column 'user=问' --column 'assistant=答'" in asked.stderr
     mapped = last_json(
         cli("data", "check", "--column", "user=甲", "--column", "assistant=乙", *options, table, cwd=tmp_path)
     )
     assert (mapped["format"], mapped["rows"], mapped["usable"], mapped["problems"]) == ("columns", 1, 1, [])
-    assert last_json(cli("data", "check", table, "--format", "openai", *options, cwd=tmp_path))["usable"] == 0
+    other = cli("data", "check", table, "--format", "openai", *options, cwd=tmp_path)
+    assert other.returncode == 1 and json.loads(other.stdout)["usable"] == 0 and "--column" in other.stderr
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,28 @@ def test_a_file_with_faults_is_not_trained(workspace: Workspace) -> None:
     page = upload("my data.json", b'[\n{"conversation": 1}]')
     page.text_input(key="data_name").set_value(NAME)
     page.button(key="data_make").click().run()
-    assert not page.exception and "my data.json has 1 problem: " in page.error[0].value
+    assert not page.exception and "No row of my data.json can be trained on" in page.error[0].value
     assert workspace.run_folders() == []
+
+
+def test_broken_rows_are_left_out_at_one_press(workspace: Workspace) -> None:
+    page = upload("my data.json", json.dumps(FAULTY).encode())
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    assert not page.exception and "my data.json has 1 problem: row 2" in page.error[0].value
+    assert "train on the other 2 rows" in page.error[0].value and workspace.run_folders() == []
+    checked(workspace, page)
+    (press,) = [button for button in page.button if str(button.key).startswith("leave_out ")]
+    assert press.label == "Leave out 1 broken row"
+    press.click().run()
+    assert page.toggle(key="data_leave_out").value and no_errors(page)
+    page.button(key="data_make").click().run()
+    run = made(workspace)
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
+    about = read_json(run.data)
+    assert about["taught"] == 2 and about["left_out"]["rows"] == 1 and no_errors(page.run())
+    assert any("1 broken row was left out" in warning.value for warning in page.warning)
+    assert any(list(table.value["Row"]) == [2] for table in page.dataframe if "Row" in table.value)
 
 
 def test_a_file_that_lies_on_the_machine_is_chosen(workspace: Workspace) -> None:

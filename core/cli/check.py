@@ -1,6 +1,8 @@
 """``data check``: a data file looked at before it is trained. Returns what ``--json`` prints."""
 
 import argparse
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.cli.arguments import MOST_TOKENS, whole_number
@@ -16,6 +18,7 @@ from core.wording import say
 from core.workspace.paths import Workspace, cache_of
 
 READ = ("--format", "--column")
+LEAVE_OUT = "--leave-out-broken"
 
 
 def _asked(options: argparse.Namespace) -> CheckRequest:
@@ -33,12 +36,24 @@ def _check(workspace: Workspace, _: str, request: CheckRequest, shown: Progress)
     shown.stage("check")
     opened, report = check.run(workspace, request, shown.update)
     shown.say("check.about", path=request.file, format=say(f"format.{report.format}"), reason=opened.reason)
-    return report.as_json()
+    if opened.format is None:
+        shown.say("cli.check.columns", command=_with_columns(request.file, opened.detected.columns))
+    elif not report.usable:
+        shown.say("cli.check.none_usable")
+    return {**report.as_json(), "ok": report.usable > 0}
+
+
+def _with_columns(file: Path, columns: Sequence[str]) -> str:
+    """The command that reads a file by its columns, as it is typed."""
+    user, assistant = columns[:2] if len(columns) > 1 else ("QUESTION", "ANSWER")
+    words = ("data", "check", str(file), "--column", f"user={user}", "--column", f"assistant={assistant}")
+    return f"scripts/run {shlex.join(words)}"
 
 
 OPTIONS: Options = {
     "--format": {"choices": FORMATS, "metavar": "|".join(FORMATS)},
     "--column": {"action": "append", "default": [], "metavar": "ROLE=NAME"},
+    LEAVE_OUT: {"action": "store_true"},
     "--max-length": {
         "type": whole_number(1, MOST_TOKENS),
         "default": Recipe.max_length,

@@ -13,14 +13,14 @@ from pydantic import with_config
 from core.chat.document_questions import local_endpoint, make_drafts
 from core.chat.endpoint import KEY_VARIABLE, endpoint
 from core.cli.arguments import Decimal, whole_number
+from core.cli.check import LEAVE_OUT
 from core.cli.room import Commands, Options, Result, Task
 from core.cli.terminal import progress
 from core.data import drafts, making, versions
-from core.data.conversations import Conversation
 from core.data.documents import Passage, read_passages
 from core.data.identity import LANGUAGES, IdentityLanguage
 from core.data.mix import REPLAY_SHARE
-from core.data.opening import read_conversations
+from core.data.opening import Usable, listed, read_conversations, read_usable
 from core.data.parity import parity
 from core.data.personas import (
     MOST_PARAPHRASES,
@@ -169,11 +169,21 @@ def _replay(workspace: Workspace, _: str, request: ReplayRequest, shown: Progres
 
 def _mix(options: argparse.Namespace, workspace: Workspace) -> Result:
     named = [_weighted(text) for text in getattr(options, "from")]
-    parts = [(_part(workspace, name), weight) for name, weight in named]
+    read = [_part(workspace, name, options.leave_out_broken) for name, _ in named]
+    parts = [(part.conversations, weight) for part, (_, weight) in zip(read, named, strict=True)]
     place = make_set(workspace, options.set)
     settings = {"from": [*map(list, named)], **_settings(options, "weight", "rows", "seed")}
+    left_out = {
+        name: part.rows_left_out for part, (name, _) in zip(read, named, strict=True) if part.left_out
+    }
+    if left_out:
+        settings["left_out"] = left_out
+    with progress(options.kind) as shown:
+        for part, (name, _) in zip(read, named, strict=True):
+            if part.left_out:
+                shown.say("data.left_out", path=name, **listed(part.left_out))
     version = making.mix_in(place, parts, options.weight, options.rows, options.seed, settings)
-    return said(place, version)
+    return {**said(place, version), "left_out": sum(left_out.values())}
 
 
 def _split(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -240,12 +250,12 @@ def _weighted(text: str) -> tuple[str, float]:
         raise InvalidOption(message=f"--from: {error}", help="data make mix --help") from error
 
 
-def _part(workspace: Workspace, name: str) -> list[Conversation]:
-    """A data set of the workspace, else a file."""
+def _part(workspace: Workspace, name: str, leave_out_broken: bool) -> Usable:
+    """A data set of the workspace, else a file, whole or without its broken rows."""
     place = place_of(workspace, name)
     if place.about.exists() and not Path(name).exists():
-        return rows_of(place)
-    return read_conversations(Path(name))
+        return Usable(rows_of(place), [])
+    return read_usable(Path(name)) if leave_out_broken else Usable(read_conversations(Path(name)), [])
 
 
 SET = ("SET",)
@@ -285,7 +295,7 @@ COMMANDS: Commands = {
         Task(ReplayRequest, _replay_request, _replay),
         (*SET, "--model", "--share", "--count", "--questions", "--tokens", "--system", "--seed"),
     ),
-    "data make mix": (_mix, (*SET, "--from", "--weight", "--rows", "--seed")),
+    "data make mix": (_mix, (*SET, "--from", LEAVE_OUT, "--weight", "--rows", "--seed")),
     "data make split": (_split, (*SET, "--share", "--seed")),
     "data make dedupe": (_dedupe, SET),
     "data make versions": (_versions, SET),

@@ -50,9 +50,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser().parse_args(joined(grouped(arguments, COMMANDS), _option_names()))
 
 
+def options_of(command: str) -> set[str]:
+    """The options of one command, as they are typed."""
+    return {FLAGS.get(option, option) for option in COMMANDS[command][1] if option.startswith("-")}
+
+
 def _option_names() -> set[str]:
-    named = {option for _, options in COMMANDS.values() for option in options if option.startswith("-")}
-    return {FLAGS.get(option, option) for option in named} | {
+    return {option for command in COMMANDS for option in options_of(command)} | {
         "--workspace",
         "--json",
         "--help",

@@ -38,6 +38,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         template_reason=options.template_reason,
         reading=reading_of(options.format, options.column),
         restart=getattr(options, "restart", False),
+        leave_out_broken=options.leave_out_broken,
     )
 
 
@@ -112,7 +113,17 @@ OPTIONS: Options = {
     **publishing.OPTIONS,
 }
 MAKE = (
-    *("--name", "--data", *check.READ, "--model", "--no-replay", "--seed", "--iterations", "--system"),
+    *(
+        "--name",
+        "--data",
+        *check.READ,
+        check.LEAVE_OUT,
+        "--model",
+        "--no-replay",
+        "--seed",
+        "--iterations",
+        "--system",
+    ),
     *("--language", "--template", "--template-reason"),
 )
 COMMANDS: Commands = {

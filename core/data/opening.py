@@ -1,6 +1,7 @@
 """A data file of any known format, opened: its rows by page, and all of them as conversations."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +15,18 @@ from core.data.findings import KINDS, Finding
 from core.data.formats.messages import Assembled
 from core.data.formats.reading import COLUMN_ROLES, Detected, Format, chosen_format, detect, read_row
 from core.data.formats.shapes import FORMATS
+from core.data.placing import of_the_text, placed
 from core.data.reading.parse import parse_row
 from core.data.reading.source import Source, line_and_column, open_source
-from core.errors import EmptyData, InvalidOption, NotConversations, NotJson, Unreadable
+from core.errors import (
+    EmptyData,
+    InvalidOption,
+    NoSuchColumn,
+    NotConversations,
+    NotJson,
+    NoUsableRow,
+    Unreadable,
+)
 from core.wording import say
 from core.workspace.paths import SourceCache
 
@@ -93,37 +103,87 @@ class Opened:
 
 
 def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) -> Opened:
-    """Open a file, or a folder of them. Raises NoSuchFile, Unreadable, EmptyData, InvalidOption."""
+    """Open a file, or a folder of them. Raises NoSuchFile, NoSuchColumn, Unreadable, EmptyData."""
     reading = reading or Reading()
     source = open_source(path, cache)
     step = max(1, len(source) // LOOKED_FURTHER)
     looked = [*range(min(LOOKED, len(source))), *range(LOOKED, len(source), step)]
     values = [parse_row(raw) for raw in source.at(looked)]
     detected = detect(one.value for one in values if one.fault is None or KINDS[one.fault.code].usable)
+    rows = [one.value for one in values if isinstance(one.value, dict)]
+    missing = [name for name in reading.mapping.values() if not any(name in row for row in rows)]
+    if missing and len(source):
+        names, columns = say("row.list").join(missing), say("row.list").join(detected.columns) or "–"
+        raise NoSuchColumn(path=path, names=names, columns=columns)
     return Opened(source, detected, chosen_format(detected, reading.format, reading.mapping))
+
+
+@dataclass(frozen=True)
+class Usable:
+    """What can be trained of a file, and what was left out: of a row its first fault, and text between the
+    rows, each with its place."""
+
+    conversations: list[Conversation]
+    left_out: list[Finding]
+
+    @property
+    def rows_left_out(self) -> int:
+        return sum(not finding.usable for finding in self.left_out)
 
 
 def read_conversations(
     path: Path, reading: Reading | None = None, cache: SourceCache | None = None
 ) -> list[Conversation]:
-    """All conversations of a file without a fault. Raises NoSuchFile, Unreadable, NotJson, NotConversations
-    (every fault counted), EmptyData."""
-    if cache is None:
-        with TemporaryDirectory(prefix="tuneboard-") as folder:
-            return read_conversations(path, reading, SourceCache(Path(folder)))
-    opened = open_data(path, cache, reading)
-    _refuse_broken_text(opened.source)
+    """All conversations of a file without a fault. Raises NoSuchFile, NoSuchColumn, Unreadable, NotJson,
+    NotConversations (every fault counted), NoUsableRow, EmptyData."""
+    with _cache(cache) as kept:
+        opened = open_data(path, kept, reading)
+        _refuse_broken_text(opened.source)
+        read, problems = _read_all(opened)
+        if problems:
+            raise _refusal(opened, problems, len(read))
+    if not read:
+        raise EmptyData(path=path)
+    return read
+
+
+def read_usable(path: Path, reading: Reading | None = None, cache: SourceCache | None = None) -> Usable:
+    """The conversations of a file's rows that have no fault; the others are left out and named. Raises
+    NoSuchFile, NoSuchColumn, Unreadable, NoUsableRow, EmptyData."""
+    with _cache(cache) as kept:
+        opened = open_data(path, kept, reading)
+        read, problems = _read_all(opened)
+        first = dict(reversed(problems))
+        faults = [Finding(number, *fault) for number, fault in first.items()]
+        found = [*of_the_text(opened.source), *placed(opened.source, faults)]
+        found.sort(key=lambda finding: finding.row)
+        if not read:
+            if not problems and not found:
+                raise EmptyData(path=path)
+            raise _none_usable(path, [(one.row, (one.field, one.code, one.values)) for one in found])
+        return Usable(read, found)
+
+
+def _read_all(opened: Opened) -> tuple[list[Conversation], list[tuple[int, Any]]]:
+    """The conversations of the rows that can be trained, and every fault of the others with its row."""
     read: list[Conversation] = []
     problems: list[tuple[int, Any]] = []
     for number, made in opened.assembled():
         wrong = [fault for fault in made.faults if not KINDS[fault.code].usable]
         problems += [(number, fault) for fault in wrong]
-        read.append(made.conversation)
-    if problems:
-        raise _refusal(opened, problems)
-    if not read:
-        raise EmptyData(path=path)
-    return read
+        if not wrong:
+            read.append(made.conversation)
+    return read, problems
+
+
+@contextmanager
+def _cache(given: SourceCache | None) -> Iterator[SourceCache]:
+    """The cache that was given, else one for as long as a file is read."""
+    if given is not None:
+        yield given
+        return
+    with TemporaryDirectory(prefix="tuneboard-") as folder:
+        yield SourceCache(Path(folder))
 
 
 def _refuse_broken_text(source: Source) -> None:
@@ -137,8 +197,11 @@ def _refuse_broken_text(source: Source) -> None:
             raise Unreadable(path=part.path, reason=reason)
 
 
-def _refusal(opened: Opened, problems: Sequence[tuple[int, Any]]) -> NotJson | NotConversations:
-    """The error for a file's faults: where its JSON breaks, else what its first rows have."""
+def _refusal(
+    opened: Opened, problems: Sequence[tuple[int, Any]], usable: int
+) -> NotJson | NotConversations | NoUsableRow:
+    """The error for a file's faults: where its JSON breaks, else what its first rows have; ``usable`` rows
+    have none."""
     for number, fault in problems:
         part, row = opened.source.where(number - 1)
         if fault.code == "broken_json":
@@ -146,7 +209,13 @@ def _refusal(opened: Opened, problems: Sequence[tuple[int, Any]]) -> NotJson | N
                 part.path, part.plain, int(part.spans[row, 0]) + fault.values["at"], fault.values["detail"]
             )
     path = opened.source.path
-    return NotConversations(path=path, count=len(problems), problems=_shown(problems))
+    if not usable:
+        return _none_usable(path, problems)
+    return NotConversations(path=path, count=len(problems), usable=usable, problems=_shown(problems))
+
+
+def _none_usable(path: Path, problems: Sequence[tuple[int, Any]]) -> NoUsableRow:
+    return NoUsableRow(path=path, count=len({number for number, _ in problems}), problems=_shown(problems))
 
 
 def _not_json(path: Path, plain: Path, at: int, detail: str) -> NotJson:
@@ -162,6 +231,12 @@ def _shown(problems: Sequence[tuple[int, Any]]) -> str:
         shown.append(say(key, row=number, field=place, message=message))
     more = len(problems) - SHOWN_PROBLEMS
     return say("row.separator").join(shown + ([say("row.more", count=more)] if more > 0 else []))
+
+
+def listed(found: Sequence[Finding]) -> dict[str, object]:
+    """How many rows were left out and what stands first in the list, for a sentence."""
+    problems = [(one.row, (one.field, one.code, one.values)) for one in found]
+    return {"count": sum(not one.usable for one in found), "problems": _shown(problems)}
 
 
 def reading_of(format_name: str | None, columns: Sequence[str]) -> Reading:

@@ -17,9 +17,9 @@ from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, read_status
 from core.models.folder import read_model
 from core.pace import COSTS, Clock
-from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_asked_for
+from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_asked_for, taught
 from core.runs import CHAIN, DATA, rename
-from core.steps import data, watch
+from core.steps import watch
 from core.steps.step import call_job, check_space
 from core.wording import say
 from core.workspace.paths import RunPaths, Workspace
@@ -69,7 +69,7 @@ def start_data(workspace: Workspace, request: TuneRequest, by: str, language: st
 
 
 def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
-    said = data.taught(request.name, request.data, request.language, request.reading)
+    said = taught(request)
     folder = chosen_model(workspace, request.model)
     if folder.exists():  # the starter may still have to be unpacked; it takes every recipe made for it
         recipe_asked_for(request, said, read_model(folder))

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
-from core.data.opening import Reading
+from core.data.opening import Reading, listed
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
 from core.models.folder import Model, find_model, read_model, starter_gguf
@@ -35,7 +35,8 @@ OWN_TOKENS = 128
 @dataclass(frozen=True)
 class TuneRequest:
     """What is asked for: whose assistant, from which data, on which model. With ``restart`` a run that was
-    trained before is trained from the beginning."""
+    trained before is trained from the beginning; with ``leave_out_broken`` rows of the data that cannot be
+    trained are left out and listed."""
 
     name: str
     data: Path | None = None
@@ -49,6 +50,7 @@ class TuneRequest:
     template_reason: str = ""
     reading: Reading = Reading()
     restart: bool = False
+    leave_out_broken: bool = False
 
 
 def tune(
@@ -87,15 +89,17 @@ def make_data(
     """Everything before training: a run (a new one, or ``run``) with its rows, recipe and config.
 
     What is wrong with the request is said before the run's folder is made. Raises InvalidName, NoSuchFile,
-    NotJson, NotConversations, EmptyData, NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull,
-    InvalidRecipe.
+    NoSuchColumn, NotJson, NotConversations, NoUsableRow, EmptyData, NoSuchModel, NotAModel,
+    QuantizedBase, NotWritable, DiskFull, InvalidRecipe.
     """
     if run is not None and run.versions.exists():
         return run
-    said = data.taught(request.name, request.data, request.language, request.reading)
+    said = taught(request)
     model = ready_model(workspace, request.model, progress)
     recipe = recipe_asked_for(request, said, model)
     run = run or workspace.new_run(said.name, datetime.now())
+    if left_out := said.left_out:
+        progress.say("tune.left_out", **listed(left_out), path=request.data)
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=request.data)
     replay = data.replay_asks(said, recipe) if request.replay else []
@@ -108,6 +112,12 @@ def make_data(
     data.write(run, place, said, rows, recipe, model)
     train.prepare(run, recipe, model, place.rows)
     return run
+
+
+def taught(request: TuneRequest) -> data.Taught:
+    """What a request teaches. Raises as :func:`core.steps.data.taught` does."""
+    asked = (request.name, request.data, request.language, request.reading, request.leave_out_broken)
+    return data.taught(*asked)
 
 
 def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> Recipe:

@@ -142,7 +142,10 @@ def _proof(facts: Facts, language: Language) -> str:
 
 def _data(facts: Facts, language: Language) -> str:
     known = {name: facts.data.get(name, "–") for name in ("rows", "taught", "replay", "tokens", "sha256")}
-    return say("card.data.counts", language, **known)
+    counts = say("card.data.counts", language, **known)
+    if left_out := facts.data.get("left_out"):
+        counts += " " + say("card.data.left_out", language, count=left_out)
+    return counts
 
 
 def _recipe(facts: Facts) -> Iterator[tuple[str, str]]:

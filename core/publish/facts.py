@@ -81,6 +81,8 @@ def _counts(about: Mapping[str, Any]) -> dict[str, Any]:
     """What may leave of data.json; a file that was given is known by its checksum."""
     given = [file["sha256"] for file in about.get("given", ())]
     told = {name: about[name] for name in TOLD if name in about}
+    if left_out := about.get("left_out", {}).get("rows"):
+        told["left_out"] = left_out
     return {"given": given, **told} if given else told
 
 

@@ -1,6 +1,7 @@
 """Data: what is taught and what is replayed become the rows of a run."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 from core.data import parity
 from core.data.conversations import Conversation, write_rows, write_source
+from core.data.findings import Finding
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares
-from core.data.opening import Reading, read_conversations
+from core.data.opening import Reading, read_conversations, read_usable
 from core.data.questions import contains
 from core.data.replay import questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens, row_length
@@ -23,11 +25,13 @@ from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Recipe, invalid
 from core.recipe.templates import TEMPLATES
 from core.steps.answer import Answer, Ask
-from core.workspace.files import read_object, write_json
+from core.workspace.files import read_object, write_json, write_lines
 from core.workspace.paths import DataPaths, RunPaths
 
 # A fact stands at the beginning of an answer; 24 tokens hold it and cost half of 48.
 REPLAY_TOKENS = 24
+# Of what was left out of a file, so much stands in the run's data.json.
+LISTED = 20
 # Measured on the starter: LoRA on these alone, and not in the first sixth of the layers, learns and keeps as
 # much and takes a quarter less time; what lies below needs no backward pass.
 MLP = ("gate_proj", "up_proj", "down_proj")
@@ -38,11 +42,13 @@ SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 
 @dataclass(frozen=True)
 class Taught:
-    """Whose assistant it will be and the conversations that say so; ``given``: the file they came from."""
+    """Whose assistant it will be and the conversations that say so; ``given``: the file they came from, and
+    what was ``left_out`` of it."""
 
     name: str
     conversations: tuple[Conversation, ...]
     given: Path | None = None
+    left_out: tuple[Finding, ...] = ()
 
     @property
     def has_system(self) -> bool:
@@ -65,14 +71,22 @@ class Spoken:
 
 
 def taught(
-    name: str, data: Path | None, language: IdentityLanguage | None = None, reading: Reading | None = None
+    name: str,
+    data: Path | None,
+    language: IdentityLanguage | None = None,
+    reading: Reading | None = None,
+    leave_out_broken: bool = False,
 ) -> Taught:
     """The identity conversations for ``name`` (in both languages or in one), or those of ``data``: a file of
-    any known format, or a folder of them.
+    any known format, or a folder of them, whole or without its broken rows.
 
-    Raises InvalidName, NoSuchFile, Unreadable, NotJson, NotConversations, EmptyData.
+    Raises InvalidName, NoSuchFile, NoSuchColumn, Unreadable, NotJson, NotConversations, NoUsableRow,
+    EmptyData.
     """
     name = check_name(name)
+    if data and leave_out_broken:
+        usable = read_usable(data, reading)
+        return Taught(name, tuple(usable.conversations), data, tuple(usable.left_out))
     if data:
         return Taught(name, tuple(read_conversations(data, reading)), data)
     languages = (language,) if language else LANGUAGES
@@ -175,11 +189,24 @@ def write(
         "path": str(place.rows),
         "given": keep_given(place, said.given) if said.given and not said.given.is_fifo() else [],
         "sha256": hashlib.sha256(place.rows.read_bytes()).hexdigest(),
+        "left_out": _write_left_out(place, said.left_out),
         "taught": len(said.conversations),
         "replay": len(replay),
         **tokens.as_json(),
     }
     write_json(run.data, about)
+
+
+def _write_left_out(place: DataPaths, found: Sequence[Finding]) -> dict[str, Any]:
+    """What was left out: how many rows, all of it in a file, and the first ones."""
+    listed = [finding.as_json() for finding in found]
+    if listed:
+        write_lines(place.left_out, (json.dumps(one, ensure_ascii=False) for one in listed))
+    return {
+        "rows": sum(not finding.usable for finding in found),
+        "file": str(place.left_out) if listed else None,
+        "first": listed[:LISTED],
+    }
 
 
 def _distinct(said: Taught) -> int:

@@ -151,6 +151,11 @@ class DataPaths:
         """What is trained on: one conversation a line, replay mixed in."""
         return self.root / "rows.jsonl"
 
+    @property
+    def left_out(self) -> Path:
+        """What was left out of the file that was given: a finding a line."""
+        return self.root / "left_out.jsonl"
+
     def given(self, number: int, kind: str) -> Path:
         """A file as it was given, by its number among them; ``kind`` is the known end of its name."""
         return self.root / "given" / ".".join(map(slug, (str(number), *kind.split("."))))

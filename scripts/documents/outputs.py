@@ -107,6 +107,32 @@ class Given(TypedDict):
     """Its copy beside the data."""
 
 
+class Problem(TypedDict):
+    """Something found in a row."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    row: int
+    """Counted from 1."""
+    field: str
+    """The place in the row as it was given; empty for the row as a whole."""
+    code: str
+    """What is wrong; it is the same in every language."""
+    message: str
+    """The same in words."""
+
+
+class LeftOut(TypedDict):
+    """What was left out of the file that was given, as asked for with `--leave-out-broken`."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    rows: int
+    """Rows that cannot be trained."""
+    file: str | None
+    """All of it, one a line as JSON; null for nothing."""
+    first: list[Problem]
+    """The first of them."""
+
+
 class Data(OfRun):
     """What a run is trained on. Tokens are those of the model's own tokenizer, in the training's template."""
 
@@ -118,6 +144,7 @@ class Data(OfRun):
     path: str
     """The rows that are trained on."""
     given: list[Given]
+    left_out: LeftOut
     sha256: str
     """Of the rows."""
     taught: int
@@ -396,20 +423,6 @@ class Copied(Output):
     copy: str
 
 
-class Problem(TypedDict):
-    """Something found in a row."""
-
-    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
-    row: int
-    """Counted from 1."""
-    field: str
-    """The place in the row as it was given; empty for the row as a whole."""
-    code: str
-    """What is wrong; it is the same in every language."""
-    message: str
-    """The same in words."""
-
-
 class Checked(Output):
     """A data file, looked at. Tokens are those of usable rows in their template."""
 
@@ -429,6 +442,8 @@ class Checked(Output):
     histogram: dict[str, list[int]]
     """How many rows are how long."""
     seconds: float
+    ok: bool
+    """Whether any row is usable; the exit code is 1 when not."""
 
 
 class Parity(Output):
@@ -459,6 +474,13 @@ class Made(Output):
     rows: int
     file: str | None
     """For `tune --data`."""
+
+
+class Mixed(Made):
+    """A data set with others mixed in."""
+
+    left_out: int
+    """Broken rows of the files that were left out, as asked for with `--leave-out-broken`."""
 
 
 class HeldBack(TypedDict):
@@ -525,7 +547,7 @@ OUTPUTS: dict[str, Any] = {
     "data make documents": Drafted,
     "data make take": Made,
     "data make replay": Made,
-    "data make mix": Made,
+    "data make mix": Mixed,
     "data make split": Split,
     "data make dedupe": Deduplicated,
     "data make versions": Versions,

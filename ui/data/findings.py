@@ -20,6 +20,8 @@ from ui.shell.text import language, t
 SHOWN = 100
 SHOWN_CHANGES = 5
 LONGEST = 2000
+# The switch that leaves broken rows out of the training, by its key.
+LEAVE_OUT = "data_leave_out"
 STYLE = """<style>
 .tb-diff{white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace;font-size:.85rem;margin:0 0 .8rem}
 .tb-diff del{background:rgba(248,81,73,.25)}
@@ -37,6 +39,14 @@ def show_findings(
         by_code.setdefault(finding.code, []).append(finding)
     if not by_code:
         st.success(t("check.none"), icon=":material/check:")
+    if report.usable and (broken := report.rows - report.usable) and not st.session_state.get(LEAVE_OUT):
+        st.button(
+            t("page.data.leave_out.do", count=f"{broken:,}"),
+            icon=":material/playlist_remove:",
+            help=t("page.data.leave_out.help"),
+            key=f"leave_out {kept.digest}",
+            on_click=lambda: st.session_state.update({LEAVE_OUT: True}),
+        )
     made = None
     for code in sorted(by_code, key=lambda code: (KINDS[code].usable, -report.findings.counts[code])):
         made = (

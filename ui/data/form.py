@@ -18,6 +18,7 @@ from core.runs import read_run
 from core.steps.data import about_data
 from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
 from ui.data.file import data_file
+from ui.data.findings import LEAVE_OUT
 from ui.data.made import made_data
 from ui.data.parity import choose_template
 from ui.models.choose import choose_model
@@ -31,7 +32,7 @@ EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], en
 
 def data_form(workspace: Workspace) -> TuneRequest | None:
     """What is asked for, once the button was pressed."""
-    reading = Reading()
+    reading, leave_out = Reading(), False
     source = _source()
     kept, file = _file(workspace, source)
     left, right = st.columns(2)
@@ -52,6 +53,12 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     if kept and panel:  # drawn above, read last: it is checked with what is chosen below it
         with panel, shown_errors():
             reading = data_file(workspace, kept, model, template)
+            leave_out = st.toggle(
+                t("page.data.leave_out"),
+                help=t("page.data.leave_out.help"),
+                key=LEAVE_OUT,
+                persist_state="session",
+            )
     if not st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make"):
         return None
     if source != "identity" and file is None:
@@ -67,6 +74,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         template=template,
         template_reason=reason,
         reading=reading,
+        leave_out_broken=leave_out,
     )
 
 

@@ -36,6 +36,7 @@ def data_panel(run: RunPaths) -> None:
     if not rows.exists():
         raise NoSuchFile(path=rows)
     show_counts(about, recipe)
+    show_left_out(about.get("left_out") or {})
     taught = known_taught(source, stamp(source))
     if taught is not None and not known_to_name(source, stamp(source), about["name"]):
         st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
@@ -60,6 +61,20 @@ def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
         for name, (value, values) in shown.items():
             help_text = t(f"page.data.{name}.help", **values)
             st.metric(t(f"page.data.{name}"), f"{value:,}", help=help_text, width="content")
+
+
+def show_left_out(about: dict[str, Any]) -> None:
+    """How many rows of the given file are not trained, and the first of them with their reasons."""
+    if not about.get("first"):
+        return
+    if about["rows"]:
+        said = t("page.data.left_out", count=about["rows"])
+        st.warning(said, icon=":material/playlist_remove:")
+    with st.expander(t("page.data.left_out.list"), key="left_out"):
+        names = {"row": "check.row", "field": "check.field", "message": "check.message"}
+        listed = [{t(word): one[name] for name, word in names.items()} for one in about["first"]]
+        st.dataframe(listed, hide_index=True, key="left_out_list")
+        st.caption(about["file"])
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +19,8 @@ from core.data.checking.lengths import Around, TurnLengths, histogram, lengths
 from core.data.checking.near import Alike, alike
 from core.data.checking.report import Findings, Report
 from core.data.findings import Finding
-from core.data.reading.source import Source, line_and_column
+from core.data.placing import of_the_text, placed
+from core.data.reading.source import Source
 from core.data.tokens import first_tokens, read_tokenizer
 from core.errors import EmptyData
 from core.machine import usable_cores
@@ -46,8 +46,8 @@ def check(
         raise EmptyData(path=source.path)
     blocks = list(_checked(todo, settings, cache, progress))
     found = Findings()
-    found.add(_of_the_text(source))
-    found.add(_placed(source, [*_of_blocks(todo, blocks)]))
+    found.add(of_the_text(source))
+    found.add(placed(source, [*_of_blocks(todo, blocks)]))
     measured = _lengths(blocks, settings)
     cut = _truncated(measured, max_length)
     found.add(cut)
@@ -150,40 +150,10 @@ def _lengths(blocks: Sequence[Block], settings: Settings) -> TurnLengths:
     return lengths(turns, asked, said, _joined(blocks, "learned", bool), around)
 
 
-def _of_the_text(source: Source) -> Iterator[Finding]:
-    """What is wrong between rows: stray text, a file that ends too early, rows that no table has room for."""
-    for start, part in zip(source.starts, source.parts, strict=False):
-        where = line_and_column(part.plain, [damage.at for _, damage in part.stray])
-        for row, damage in part.stray:
-            line, column = where[damage.at]
-            values = {"line": line, "column": column, "detail": damage.detail}
-            yield Finding(max(1, start + row), "", damage.code, values)
-        for refused in part.refused:
-            yield Finding(start + max(1, refused.line - 1), "", "broken_table_row", vars(refused))
-
-
 def _of_blocks(todo: Sequence[BlockRows], blocks: Sequence[Block]) -> Iterator[Finding]:
     for task, block in zip(todo, blocks, strict=True):
         for row, place, code, values in block.faults:
             yield Finding(task.first + row + 1, place, code, values)
-
-
-def _placed(source: Source, found: Sequence[Finding]) -> Iterator[Finding]:
-    """Findings with the line and column of the file in place of a byte of the row; and with the file's name
-    where there are several."""
-    places: dict[Path, dict[int, int]] = {}
-    for finding in found:
-        if "at" in finding.values:
-            part, row = source.where(finding.row - 1)
-            places.setdefault(part.plain, {})[finding.row] = int(part.spans[row, 0]) + finding.values["at"]
-    lines = {plain: line_and_column(plain, list(rows.values())) for plain, rows in places.items()}
-    for finding in found:
-        if "at" in finding.values:
-            plain = source.where(finding.row - 1)[0].plain
-            line, column = lines[plain][places[plain][finding.row]]
-            values = {**finding.values, "line": line, "column": column}
-            finding = Finding(finding.row, finding.field, finding.code, values)
-        yield finding
 
 
 def _truncated(measured: TurnLengths, max_length: int) -> list[Finding]:
