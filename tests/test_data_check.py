@@ -379,7 +379,7 @@ def test_columns_and_format_on_the_command_line(file: Path, tmp_path: Path, mode
     asked = cli("data", "check", table, *options, cwd=tmp_path)
     unknown = json.loads(asked.stdout)
     assert (unknown["format"], unknown["usable"], unknown["ok"], asked.returncode) == ("unknown", 0, False, 1)
-    assert f"scripts/run data check '{table}' --column 'user=问' --column 'assistant=答'" in asked.stderr
+    assert f"scripts/run data check '{table}' --column 'user=甲' --column 'assistant=乙'" in asked.stderr
     mapped = last_json(
         cli("data", "check", "--column", "user=甲", "--column", "assistant=乙", *options, table, cwd=tmp_path)
     )
