@@ -6,9 +6,11 @@ nothing: :func:`t` disarms the values of its sentences, :func:`plain` and :func:
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import PurePath
 
 import streamlit as st
+from markdown_it import MarkdownIt
 
 from core.wording import SPOKEN, Language, say
 
@@ -22,14 +24,18 @@ _IN_PLACE = re.compile(
     r"(?<![^\W_])_|_(?![^\W_])|&(?=[\w#])|:(?=[A-Za-z/:{\[])|(?<=\S)@(?=\S)|(?<=[Ww][Ww][Ww])\.", re.MULTILINE
 )
 _AT_A_LINES_BEGIN = re.compile(r"^(\s*)(?=[#>+=-])(.)|^(\s*\d+)([.)])(?=\s|$)", re.MULTILINE)
+# What makes a line code, in which a backslash shows.
+_INDENT = re.compile(r"^(?: {0,3}\t| {4})[ \t]*", re.MULTILINE)
 # Streamlit and its emoji plugin look for these after Markdown has been read, when a backslash is gone.
 _SHORTCODE = re.compile(r"(?<!\d):(?=[\w+/-]+:)")
 JOINER = "\u2060"
-# Of an answer: what is escaped already, code by block and by line, and what is not to be read as Markdown.
+# An answer's blocks, to tell which of them are code. What as_markdown escapes is no block of its own.
+_BLOCKS = MarkdownIt("commonmark").enable("table").disable(["html_block", "reference", "inline"])
+CODE = ("fence", "code_block")
+# Of the rest: what is escaped already, code in a line, and what is not to be read as Markdown.
 _OF_AN_ANSWER = re.compile(
     r"(?P<escaped>\\[!-/:-@\[-`{-~])"
-    r"|(?P<code>^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*(?:\n.*?)??(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
-    r"|(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
+    r"|(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
     r"|(?P<shortcode>(?<!\d):(?=[\w+/-]{1,60}:))"
     r"|[\[\]$]|<(?=[A-Za-z/!?])|:(?=//)|:(?=[A-Za-z:])(?=[\w:-]{0,60}[\[{])|(?<=[Ww][Ww][Ww])\.",
     re.MULTILINE | re.DOTALL,
@@ -64,6 +70,7 @@ def _shown(value: object) -> object:
 
 def plain(text: str) -> str:
     """A text as Markdown that shows it letter by letter."""
+    text = _INDENT.sub(lambda found: "\u00a0" * len(found[0].expandtabs(4)), text)
     text = _SHORTCODE.sub(f":{JOINER}", text)
     text = _MARKS.sub(_escape, text)
     text = _IN_PLACE.sub(_escape, text)
@@ -73,7 +80,25 @@ def plain(text: str) -> str:
 def as_markdown(text: str) -> str:
     """What a model says, as Markdown: lists, tables, code and emphasis are drawn; a picture, a link, HTML, a
     colour, an icon or what stands between two prices shows as it is."""
-    return _OF_AN_ANSWER.sub(_disarmed, text)
+    return "\n".join(
+        _ADDRESS.sub(JOINER, part) if code else _OF_AN_ANSWER.sub(_disarmed, part)
+        for code, part in _parts(text)
+    )
+
+
+def _parts(text: str) -> Iterator[tuple[bool, str]]:
+    """Whole lines of an answer in turn: whether they are code, fenced or indented, and the lines."""
+    text = re.sub(r"\r\n?", "\n", text)
+    lines, done = text.split("\n"), 0
+    for token in _BLOCKS.parse(text):
+        if token.type in CODE and token.map:
+            begin, end = token.map
+            if begin > done:
+                yield False, "\n".join(lines[done:begin])
+            yield True, "\n".join(lines[begin:end])
+            done = end
+    if done < len(lines):
+        yield False, "\n".join(lines[done:])
 
 
 def _disarmed(found: re.Match[str]) -> str:
