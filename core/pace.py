@@ -1,7 +1,7 @@
 """How far a command is, how long it will still take at its pace so far, and where it says so."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 # Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
@@ -28,32 +28,62 @@ class Progress(Protocol):
 
 
 class Clock:
-    """A command's stages by their cost; ``began`` is its start on the monotonic clock."""
+    """A command's stages by their cost, and the time left at the pace so far.
 
-    def __init__(self, costs: Mapping[str, int], began: float | None = None) -> None:
+    ``began`` is the command's start on the clock ``now``, in seconds. The pace is measured whenever something
+    is heard of the command; until the next word of it, the time left counts down.
+    """
+
+    def __init__(
+        self,
+        costs: Mapping[str, int],
+        began: float | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.costs = dict(costs)
-        self.began = time.monotonic() if began is None else began
+        self.now = now
+        self.began = now() if began is None else began
+        self.heard = self.began
         self.done = 0.0
         self.current = ""
         self.share = 0.0
 
-    def stage(self, name: str) -> None:
-        """The stage before is done; those between it and ``name`` are skipped and cost nothing."""
+    def stage(self, name: str, at: float | None = None) -> None:
+        """The stage ``name`` begins, ``at`` that time (by default now).
+
+        The stage before is done; those between it and ``name`` are skipped and cost nothing.
+        """
         self.done += self.costs.pop(self.current, 0)
         for skipped in list(self.costs)[: list(self.costs).index(name)] if name in self.costs else ():
             del self.costs[skipped]
         self.current, self.share = name, 0.0
+        self.heard = self.now() if at is None else at
+
+    def reach(self, share: float, at: float | None = None) -> None:
+        """The running stage is this far, from 0 to 1; only another share is news."""
+        if share != self.share:
+            self.share, self.heard = share, self.now() if at is None else at
 
     @property
     def fraction(self) -> float:
         """How much of the command's cost is behind, from 0 to 1."""
         whole = self.done + sum(self.costs.values())
-        now = self.done + self.costs.get(self.current, 0) * min(1.0, self.share)
-        return now / whole if whole else 0.0
+        return self._behind / whole if whole else 0.0
+
+    @property
+    def _behind(self) -> float:
+        return self.done + self.costs.get(self.current, 0) * min(1.0, self.share)
 
     def left(self) -> str:
-        """The time still to go as ``m:ss``; "?" before there is a pace."""
+        """The time still to go as ``m:ss``; "?" before there is a pace.
+
+        It counts down no further than to what the stages after the running one take.
+        """
         if self.fraction < LEAST_SHARE:
             return "?"
-        seconds = (time.monotonic() - self.began) * (1 - self.fraction) / self.fraction
+        pace = max(0.0, self.heard - self.began) / self._behind
+        later = sum(cost for name, cost in self.costs.items() if name != self.current)
+        ahead = self.done + self.costs.get(self.current, 0) + later - self._behind
+        least = max(pace * later, 1.0 if ahead else 0.0)
+        seconds = max(least, pace * ahead - max(0.0, self.now() - self.heard))
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

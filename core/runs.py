@@ -21,6 +21,8 @@ STEPS = (DATA, "base", "train", "convert", "merge", "ask")
 PUBLISH = "publish"
 # The job of the whole chain (core.pipeline.tune), which starts the steps' jobs one after the other.
 CHAIN = "chain"
+# The jobs that start others of a run: the chain, both halves of merging, the whole proof.
+COMMANDS = (CHAIN, "export", "proof")
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,11 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
         "compare": made if paths.result.exists() else steps.get("ask"),
         "publish": _publishing(paths),
     }
+
+
+def is_at_work(paths: RunPaths) -> bool:
+    """Whether anything that makes the run is at work: a step, or a command that is between two of them."""
+    return any(_job(paths, job) in LIVE for job in (*COMMANDS, *STEPS))
 
 
 def next_step(found: Mapping[str, State | None]) -> str:

@@ -63,7 +63,7 @@ def on_its_way(started: list[RunPaths], name: str) -> RunPaths | None:
 
 
 here = open_page("start")
-if here.run and chain.has_chain(here.run):
+if here.run and not here.run.adopted.exists():  # what is made elsewhere has no chain here
     chain_panel(here.workspace, here.run)
 make(here)
 run_list(here)

@@ -4,12 +4,10 @@ import streamlit as st
 
 from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths
-from core.jobs.launch import stop
 from core.jobs.status import State
-from core.pipeline.chain import halt, has_chain
+from core.pipeline import chain
 from core.recipe.recipe import Recipe
-from core.runs import CHAIN
-from core.steps import train
+from core.steps import proof, train
 from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.smaller import offer_smaller
@@ -28,19 +26,30 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
     status = status_of(run.job("train"))
     if run.adopted.exists():
         st.info(t("page.train.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
-        link_to("merge", t("page.train.to_merge"), run)
+        show_next(run)
     elif is_live(status):
         show_stop(run)
-    elif has_chain(run) and is_live(status_of(run.job(CHAIN))):
-        st.info(t("page.train.chain"), icon=":material/progress_activity:")
+    elif chain.is_live(run):
+        trained = status is not None and status.state is State.finished
+        key = "page.train.chain_goes_on" if trained else "page.train.chain"
+        st.info(t(key), icon=":material/progress_activity:")
     elif status is None:
         show_first_start(run)
     elif status.state is State.finished:
         st.success(t("page.train.done"), icon=":material/check_circle:")
-        link_to("merge", t("page.train.to_merge"), run)
+        show_next(run)
     else:
         show_restart(run, recipe, first=not offer_smaller(workspace, run))
     follow_training(workspace, run, recipe)
+
+
+def show_next(run: RunPaths) -> None:
+    """The first thing that is still to be done with what was trained."""
+    lacking = proof.missing(run)
+    if lacking == "compare" and run.adopted.exists():
+        lacking = None  # nobody knows here what it was taught
+    st.caption(t(f"page.train.next.{lacking or 'chat'}"))
+    link_to(lacking or "chat", t(f"page.train.to_{lacking or 'chat'}"), run)
 
 
 def show_first_start(run: RunPaths) -> None:
@@ -56,10 +65,7 @@ def show_stop(run: RunPaths) -> None:
         st.info(t("page.train.stopping", grace=round(TOOL_GRACE)), icon=":material/hourglass_empty:")
     elif st.button(t("page.train.stop"), icon=":material/stop:", key="stop"):
         with shown_errors():
-            if has_chain(run) and is_live(status_of(run.job(CHAIN))):
-                halt(run, by="page")
-            else:
-                stop(run.job("train"), by="page")
+            chain.halt(run, by="page")
             st.rerun()
 
 

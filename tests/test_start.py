@@ -149,7 +149,7 @@ def test_a_failed_chain_says_which_step_why_and_where(
     run = chain.start(workspace, TuneRequest(NAME), "test", "en")
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     page = open_test_page("start", run=run.id, language="zh")
-    assert "未完成" in text_of(page)
+    assert "失败" in text_of(page)
     assert (
         "训练" in page.error[0].value
         and "显存" in page.error[0].value

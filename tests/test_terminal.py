@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from core import pace
 from core.cli import terminal
 from core.cli.results import SHOWN_ANSWERS, show
 from core.cli.terminal import BarProgress, PlainProgress, printable, progress
@@ -36,33 +35,56 @@ class Time:
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     made = Time()
-    monkeypatch.setattr(pace, "time", made)
     monkeypatch.setattr(terminal, "time", made)
     return made
 
 
 def test_the_time_left_is_reckoned_from_the_pace_so_far(time: Time) -> None:
-    clock = Clock({"a": 30, "b": 60, "c": 10})
+    clock = Clock({"a": 30, "b": 60, "c": 10}, now=time.monotonic)
     assert clock.left() == "?"
     clock.stage("a")
-    clock.share, time.now = 0.5, 1030.0
+    time.now = 1030.0
+    clock.reach(0.5)
     assert clock.fraction == pytest.approx(0.15) and clock.left() == "2:50"
-    clock.stage("b")
     time.now = 1060.0
+    clock.stage("b")
     assert clock.fraction == pytest.approx(0.3) and clock.left() == "2:20"
     clock.stage("c")
-    clock.share = 1.0
+    clock.reach(1.0)
     assert clock.fraction == 1.0 and clock.left() == "0:00"
-    clock.share = 5.0
+    clock.reach(5.0)
     assert clock.fraction == 1.0
+
+
+def test_between_two_words_of_a_command_the_time_left_counts_down(time: Time) -> None:
+    """What polls a log says the same share again and again; only another one is news."""
+    clock = Clock({"a": 50, "b": 40, "c": 10}, now=time.monotonic)
+    clock.stage("a")
+    time.now += 50
+    clock.stage("b")
+    shown = [clock.left()]
+    for _ in range(60):
+        time.now += 1
+        clock.reach(0.0)
+        shown.append(clock.left())
+    assert shown[:4] == ["0:50", "0:49", "0:48", "0:47"]
+    assert shown[40:] == ["0:10"] * 21, "what comes after the running stage is still to be done"
+    clock.reach(0.5)
+    assert clock.left() == "0:47", "slower than thought: 110 s for 70 of 100"
+    clock.stage("c")
+    time.now += 600
+    assert clock.left() == "0:01", "never nothing while something is to be done"
+    clock.reach(1.0)
+    assert clock.left() == "0:00"
 
 
 def test_a_skipped_stage_costs_nothing(time: Time) -> None:
     """It would make the pace look better than it is."""
-    clock = Clock({"a": 30, "b": 60, "c": 10})
+    clock = Clock({"a": 30, "b": 60, "c": 10}, now=time.monotonic)
     clock.stage("b")
     assert clock.fraction == 0 and clock.left() == "?"
-    clock.share, time.now = 0.5, 1030.0
+    time.now = 1030.0
+    clock.reach(0.5)
     assert clock.fraction == pytest.approx(3 / 7) and clock.left() == "0:40"
     clock.stage("unknown")
     assert clock.fraction == pytest.approx(6 / 7)
@@ -88,7 +110,7 @@ def test_a_command_of_one_stage_is_whole_at_its_end() -> None:
 
 
 def test_lines_for_a_pipe(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
-    with PlainProgress(Clock(COSTS)) as shown:
+    with PlainProgress(Clock(COSTS, now=time.monotonic)) as shown:
         shown.stage("train")
         for step in range(100):
             time.now += 1

@@ -13,11 +13,13 @@ from streamlit.testing.v1 import AppTest
 from core.errors import JobRunning
 from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths
-from core.jobs.launch import stop, wait
+from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
 from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
-from core.steps import train
+from core.pipeline import chain
+from core.pipeline.tune import TuneRequest
+from core.steps import export, own, train
 from core.steps.checkpoints import Trained
 from core.steps.checkpoints import checkpoints as checkpoints_of
 from core.workspace.paths import RunPaths, Workspace
@@ -85,6 +87,41 @@ def test_start_watch_and_finish(workspace: Workspace) -> None:
     page.run()
     assert no_errors(page) and page.success and buttons(page) == set()
     assert "done" in badge(page) and has_chart(page, run)
+
+
+def next_step(page: AppTest) -> str:
+    """Where the page says to go on."""
+    links = {link.proto.label for link in page.get("page_link")}
+    return next(label for label in ("Go to Merge", "Go to Compare", "Go to Chat") if label in links)
+
+
+def test_what_is_next_follows_what_was_made(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    page = open_test_page("train", run.id)
+    assert next_step(page) == "Go to Merge" and "Next: convert and merge." in captions(page)
+    launch(run.job("export"), export.plan(workspace, run))
+    assert wait(run.job("export"), timeout=TIMEOUT).state is State.finished
+    assert next_step(page.run()) == "Go to Compare" and "convert and merge." not in captions(page)
+    launch(run.job(own.PROOF), own.plan(workspace, run))
+    assert wait(run.job(own.PROOF), timeout=TIMEOUT).state is State.finished
+    assert next_step(page.run()) == "Go to Chat" and "Next:" not in captions(page)
+    newest = checkpoints_of(run.work_dir)[-1].checkpoint
+    os.utime(newest, (time.time() + 60, time.time() + 60))  # trained anew: what was made is of before
+    assert next_step(page.run()) == "Go to Merge" and no_errors(page)
+
+
+def test_while_the_chain_goes_on_after_training_nothing_is_to_be_done(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    with chain.in_this_process(workspace, run, TuneRequest("x")):
+        page = open_test_page("train", run.id)
+        assert no_errors(page) and "The rest of the pipeline is running" in page.info[0].value
+    assert next_step(page.run()) == "Go to Merge"
+
+
+def captions(page: AppTest) -> str:
+    return "\n".join(caption.value for caption in page.caption)
 
 
 def test_a_running_training_shows_how_far_it_is(workspace: Workspace) -> None:

@@ -11,8 +11,10 @@ from core.errors import DamagedFile, NoSuchJob
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.request import Call, as_record, of_record, read_request
 from core.pipeline.tune import TuneRequest
+from core.runs import CHAIN, DATA
 from core.steps.step import call_job
-from core.workspace.paths import Workspace
+from core.workspace.files import read_object
+from core.workspace.paths import RunPaths, Workspace
 
 
 def perform(folder: Path) -> Result:
@@ -50,6 +52,19 @@ def plan_again(workspace: Workspace, folder: Path, run: str = "") -> JobSpec:
         request = replace(request, restart=False)  # it goes on
     job = workspace.run(run).job(folder.name) if run else folder
     return call_job(job, call.command, workspace.root, request, run or call.run)
+
+
+def plan_rest(workspace: Workspace, run: RunPaths) -> JobSpec | None:
+    """The job that makes what ``run`` still lacks, however it was begun; None where nobody can say what it is
+    about. Raises as :func:`read_call` does."""
+    for job in (CHAIN, DATA):
+        if JobPaths(run.job(job)).spec.exists():
+            request = replace(read_call(run.job(job))[1], restart=False)
+            return call_job(run.job(CHAIN), "tune", workspace.root, request, run.id)
+    name = (read_object(run.data) or {}).get("name")
+    if not name or not run.versions.exists():
+        return None
+    return call_job(run.job(CHAIN), "tune", workspace.root, TuneRequest(name), run.id)
 
 
 def _of_command_line(folder: Path) -> tuple[Call, Any]:

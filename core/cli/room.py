@@ -25,19 +25,21 @@ class Task:
     """A command that a page can start as a job as well: both say what they want as one dataclass.
 
     ``kind`` is that dataclass, ``asked`` reads it from the command line's options, ``do`` does it, with the
-    id of the run it is about, empty for none. ``first`` is what only somebody at a terminal can do before.
+    id of the run it is about, empty for none. ``first`` is what only somebody at a terminal can do before,
+    ``here`` how it is done there where that is another way.
     """
 
     kind: type[Any]
     asked: Callable[[argparse.Namespace], Any]
     do: Callable[[Workspace, str, Any, Progress], Result]
     first: Callable[[argparse.Namespace, Workspace], None] = lambda *_: None
+    here: Callable[[Workspace, str, Any, Progress], Result] | None = None
 
     def __call__(self, options: argparse.Namespace, workspace: Workspace) -> Result:
         request = self.asked(options)
         self.first(options, workspace)
         with progress(options.kind) as shown:
-            return self.do(workspace, run_of(options), request, shown)
+            return (self.here or self.do)(workspace, run_of(options), request, shown)
 
 
 def run_of(options: argparse.Namespace) -> str:

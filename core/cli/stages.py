@@ -1,6 +1,7 @@
 """The stages of a run from a name to what is published, what runs there are, and what this machine has."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from core.cli import check
@@ -11,7 +12,7 @@ from core.data.identity import LANGUAGES
 from core.data.opening import reading_of
 from core.doctor import report
 from core.pace import Progress
-from core.pipeline import tune
+from core.pipeline import chain, tune
 from core.pipeline.tune import TuneRequest
 from core.publish import command as publishing
 from core.publish.publish import publish
@@ -21,7 +22,7 @@ from core.runs import list_runs
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
 from core.workspace.files import read_object
-from core.workspace.paths import Workspace
+from core.workspace.paths import RunPaths, Workspace
 
 
 def _tune_request(options: argparse.Namespace) -> TuneRequest:
@@ -44,6 +45,16 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
 
 def _tune(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
     return tune.tune(workspace, request, shown, workspace.run(run) if run else None)
+
+
+def _tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
+    """Seen on the pages as what a page started is."""
+    with ExitStack() as job:
+
+        def begun(paths: RunPaths) -> None:
+            job.enter_context(chain.in_this_process(workspace, paths, request))
+
+        return tune.tune(workspace, request, shown, workspace.run(run) if run else None, begun)
 
 
 def _data(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
@@ -127,7 +138,7 @@ MAKE = (
     *("--language", "--template", "--template-reason"),
 )
 COMMANDS: Commands = {
-    "tune": (Task(TuneRequest, _tune_request, _tune), (*MAKE, "--run", "--restart")),
+    "tune": (Task(TuneRequest, _tune_request, _tune, here=_tune_here), (*MAKE, "--run", "--restart")),
     "data": (Task(TuneRequest, _tune_request, _data), (*MAKE, "--run")),
     "train": (_train, ("RUN", "--restart")),
     "convert": (_convert, ("RUN",)),

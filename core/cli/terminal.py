@@ -44,7 +44,7 @@ class PlainProgress:
         self._line("")
 
     def update(self, share: float, note: str) -> None:
-        self.clock.share = share
+        self.clock.reach(share)
         if time.monotonic() - self.last >= PLAIN_EVERY:
             self._line(note)
 
@@ -87,7 +87,7 @@ class BarProgress:
         self._show("")
 
     def update(self, share: float, note: str) -> None:
-        self.clock.share = share
+        self.clock.reach(share)
         self._show(note)
 
     def say(self, key: str, **values: object) -> None:

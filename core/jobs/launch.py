@@ -48,7 +48,7 @@ def launch(
         with idle(paths.folder):
             if before:
                 before()
-            _make_room(paths, spec)
+            make_room(paths, spec)
             _start_supervisor(paths, secrets)
     except OSError as error:
         raise JobNotStarted(folder=folder, reason=error.strerror or str(error)) from error
@@ -115,7 +115,7 @@ def _refuse_beside_another(paths: JobPaths) -> None:
         raise JobRunning(folder=paths.folder) from error
 
 
-def _make_room(paths: JobPaths, spec: JobSpec) -> None:
+def make_room(paths: JobPaths, spec: JobSpec) -> None:
     """Put the new job.json and request.json in the place of an earlier try's, which is kept whole.
 
     What may fail for want of room comes first. Whoever reads the status meanwhile sees the earlier try's:

@@ -4,32 +4,38 @@ The run's folder is made first, and the job in it is ``core tune --run RUN``: wh
 knows what was asked for, how far it is, and how to go on after it was stopped or lost.
 """
 
+import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from core.jobs.failure import why_failed
-from core.jobs.grace import COMMAND_GRACE
+from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
+from core.jobs.here import in_this_process as job_of_this_process
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, read_status
+from core.jobs.status import is_live as job_is_live
 from core.models.folder import read_model
 from core.pace import COSTS, Clock
 from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_asked_for, taught
-from core.runs import CHAIN, DATA, rename
-from core.steps import watch
+from core.runs import CHAIN, COMMANDS, DATA, STEPS, is_at_work, rename
+from core.steps import proof, watch
 from core.steps.step import call_job, check_space
-from core.wording import say
+from core.wording import say, spoken_language
 from core.workspace.paths import RunPaths, Workspace
+from core.workspace.user import user_name
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage of the chain: its state (None before it began), how far it is (0 to 1) and a note.
 
-    ``needless``: it was behind before this chain began.
+    ``needless``: it was behind before this chain began. ``began``, and when it was ``heard`` that it is this
+    far, in seconds since the epoch.
     """
 
     name: str
@@ -37,13 +43,18 @@ class Stage:
     share: float
     note: str
     needless: bool
+    began: float | None
+    heard: float | None
 
 
 @dataclass(frozen=True)
 class ChainProgress:
-    """The whole chain: its stages in order, how much is behind (0 to 1), the time left as ``m:ss``."""
+    """The whole chain: its stages in order, how much is behind (0 to 1), the time left as ``m:ss``.
 
-    state: State
+    The state is None where nothing is at work, nothing failed, and not everything is made.
+    """
+
+    state: State | None
     stages: tuple[Stage, ...]
     share: float
     left: str
@@ -89,9 +100,25 @@ def plan(
     return replace(spec, asked_by=by, env={**spec.env, "TUNEBOARD_LANG": language})
 
 
+@contextmanager
+def in_this_process(workspace: Workspace, run: RunPaths, request: TuneRequest) -> Iterator[None]:
+    """Be the chain of ``run`` until the block ends: for a command at a terminal. Raises JobRunning,
+    NotWritable, OSError."""
+    if not run.about.exists():
+        rename(run, request.name)
+    given = replace(request, data=request.data and request.data.absolute(), restart=False)
+    if request.model:
+        given = replace(given, model=str(chosen_model(workspace, request.model)))
+    with job_of_this_process(run.job(CHAIN), plan(workspace, run, given, user_name(), spoken_language())):
+        yield
+
+
 def halt(run: RunPaths, by: str) -> None:
-    """Stop the chain and the step it is at. Returns at once."""
-    stop(run.job(CHAIN), by, COMMAND_GRACE)
+    """Stop what makes the run: its chain, or another command, and the step that it is at; or a step alone.
+    Returns at once."""
+    live = [job for job in (*COMMANDS, *STEPS) if job_is_live(run.job(job))]
+    for job in live[:1]:
+        stop(run.job(job), by, COMMAND_GRACE if job in COMMANDS else TOOL_GRACE)
 
 
 def has_chain(run: RunPaths) -> bool:
@@ -105,38 +132,56 @@ def is_live(run: RunPaths) -> bool:
 
 
 def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
-    """How far the chain of ``run`` is, from the files of its steps. Raises NoSuchJob."""
-    status = read_status(run.job(CHAIN))
-    stages = tuple(_stages(workspace, run))
-    began = time.monotonic() - (time.time() - status.started) if status.started else None
-    clock = Clock(COSTS, began)
+    """How far ``run`` is, from the files of its steps, whoever started them."""
+    whole = _whole(run)
+    stages = tuple(_stages(workspace, run, whole))
+    clock = Clock(COSTS, whole.started if whole else None, time.time)
     for stage in stages:
         if stage.state is not None and not stage.needless:
-            clock.stage(stage.name)
-            clock.share = 1.0 if stage.state is State.finished else stage.share
-    share = 1.0 if status.state is State.finished else clock.fraction
-    return ChainProgress(status.state, stages, share, clock.left())
+            clock.stage(stage.name, stage.began)
+            clock.reach(stage.share, stage.heard)
+    share = 1.0 if whole and whole.state is State.finished else clock.fraction
+    return ChainProgress(whole.state if whole else None, stages, share, clock.left())
 
 
 def failure(workspace: Workspace, run: RunPaths) -> str:
-    """Why the chain ended without its result, in a sentence or two; empty when it did not fail."""
-    chain = read_status(run.job(CHAIN))
-    if not (own := why_failed(run.job(CHAIN), chain)):
+    """Why the run ended without its result, in a sentence or two; empty when it did not fail."""
+    whole = _whole(run)
+    if whole is None or whole.state not in {State.failed, State.lost}:
         return ""
     for name in reversed(COSTS):
-        found = _status(workspace, run, name)
-        if found and not _earlier(found, chain) and (why := why_failed(_job(workspace, run, name), found)):
+        found = _status(workspace, run, name, whole)
+        if found and not _earlier(found, whole) and (why := why_failed(_job(workspace, run, name), found)):
             return why.told(say(f"stage.{name}"))
-    return own.text()  # it ended between its steps
+    own = why_failed(run.job(CHAIN), whole)  # it ended between its steps
+    return own.text() if own else ""
 
 
-def _stages(workspace: Workspace, run: RunPaths) -> Iterator[Stage]:
+def _whole(run: RunPaths) -> Status | None:
+    """The job of the whole chain; of a run that was made step by step what its steps' jobs come to. None
+    where nothing is at work, nothing failed, and not everything is made."""
+    if has_chain(run):
+        return read_status(run.job(CHAIN))
+    found = [read_status(run.job(step)) for step in STEPS if JobPaths(run.job(step)).spec.exists()]
+    began = min((status.started for status in found if status.started), default=None)
+    if is_at_work(run):
+        return Status(State.running, started=began)
+    if proof.missing(run) is None:
+        return Status(State.finished, started=began)
+    last = max(found, key=lambda status: status.ended or math.inf, default=None)
+    return last if last and last.state is not State.finished else None
+
+
+def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterator[Stage]:
     for name in COSTS:
-        status = _status(workspace, run, name)
+        status = _status(workspace, run, name, whole)
         needless = status is None and _needless(workspace, run, name)
+        needless |= bool(status and status.state is State.finished and _earlier(status, whole))
         state = status.state if status else State.finished if needless else None
         share, note = _share(run, name) if state in LIVE else (float(state is State.finished), "")
-        yield Stage(name, state, share, note, needless)
+        began = status.started if status else None
+        heard = _heard(run, name) if state in LIVE else status.ended if status else None
+        yield Stage(name, state, share, note, needless, began, heard)
 
 
 def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
@@ -155,19 +200,27 @@ def _share(run: RunPaths, stage: str) -> tuple[float, str]:
     return found[-1]
 
 
+def _heard(run: RunPaths, stage: str) -> float | None:
+    """When the stage's job last said how far it is, in seconds since the epoch."""
+    files = (
+        run.work_dir.glob("*/vis_data/scalars.json") if stage == "train" else [JobPaths(run.job(stage)).log]
+    )
+    return max((file.stat().st_mtime for file in files if file.exists()), default=None)
+
+
 def _job(workspace: Workspace, run: RunPaths, step: str) -> Path:
     """A stage's job folder: the starter belongs to no run."""
     return workspace.starter_job if step == "starter" else run.job(step)
 
 
-def _status(workspace: Workspace, run: RunPaths, step: str) -> Status | None:
+def _status(workspace: Workspace, run: RunPaths, step: str, whole: Status | None) -> Status | None:
     folder = _job(workspace, run, step)
     if not JobPaths(folder).spec.exists():
         return None
     status = read_status(folder)
-    return None if step == "starter" and _earlier(status, read_status(run.job(CHAIN))) else status
+    return None if step == "starter" and _earlier(status, whole) else status
 
 
-def _earlier(status: Status, chain: Status) -> bool:
-    """Whether a job had ended before the chain began."""
-    return bool(status.ended and chain.started and status.ended < chain.started)
+def _earlier(status: Status, whole: Status | None) -> bool:
+    """Whether a job had ended before the whole began."""
+    return bool(whole and status.ended and whole.started and status.ended < whole.started)

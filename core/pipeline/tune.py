@@ -1,6 +1,7 @@
 """The whole chain, step after step: from a name to an assistant that proves what it learned and kept."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,14 +55,19 @@ class TuneRequest:
 
 
 def tune(
-    workspace: Workspace, request: TuneRequest, progress: Progress, run: RunPaths | None = None
+    workspace: Workspace,
+    request: TuneRequest,
+    progress: Progress,
+    run: RunPaths | None = None,
+    begun: Callable[[RunPaths], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Make the assistant that ``request`` asks for. Returns the result as ``--json`` prints it.
 
-    In ``run``, a run's folder, it goes on: what was made there is not made again.
+    In ``run``, a run's folder, it goes on: what was made there is not made again. ``begun`` is told the run
+    before anything is made in it.
     """
     began = time.monotonic()
-    run = make_data(workspace, request, progress, run)
+    run = make_data(workspace, request, progress, run, begun)
     if request.restart or not finished(run, "train"):
         run_train(run, progress, restart=request.restart)
     if not made(run, "convert", "adapter"):
@@ -84,20 +90,28 @@ def made(run: RunPaths, step: str, kind: export.Kind) -> bool:
 
 
 def make_data(
-    workspace: Workspace, request: TuneRequest, progress: Progress, run: RunPaths | None = None
+    workspace: Workspace,
+    request: TuneRequest,
+    progress: Progress,
+    run: RunPaths | None = None,
+    begun: Callable[[RunPaths], object] = lambda _: None,
 ) -> RunPaths:
     """Everything before training: a run (a new one, or ``run``) with its rows, recipe and config.
 
-    What is wrong with the request is said before the run's folder is made. Raises InvalidName, NoSuchFile,
-    NoSuchColumn, NotJson, NotConversations, NoUsableRow, EmptyData, NoSuchModel, NotAModel,
-    QuantizedBase, NotWritable, DiskFull, InvalidRecipe.
+    What is wrong with the request is said before the run's folder is made and ``begun`` told of it.
+    Raises InvalidName, NoSuchFile, NoSuchColumn, NotJson, NotConversations, NoUsableRow, EmptyData,
+    NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull, InvalidRecipe.
     """
-    if run is not None and run.versions.exists():
-        return run
+    if run is not None:
+        begun(run)
+        if run.versions.exists():
+            return run
     said = taught(request)
     model = ready_model(workspace, request.model, progress)
     recipe = recipe_asked_for(request, said, model)
-    run = run or workspace.new_run(said.name, datetime.now())
+    if run is None:
+        run = workspace.new_run(said.name, datetime.now())
+        begun(run)
     if left_out := said.left_out:
         progress.say("tune.left_out", **listed(left_out), path=request.data)
     if not said.names_it:

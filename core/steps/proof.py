@@ -1,9 +1,10 @@
 """The written proof of a run: its numbers, and what each single answer shows."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from core.steps.compare import Kind, Score, Verdict, known_question, verdict
-from core.steps.export import made_at
+from core.steps.export import KINDS, artefacts, made_at
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths
 
@@ -42,6 +43,15 @@ def read(run: RunPaths) -> Proof | None:
     score = Score(result["learned"], result["kept"], result["leaked"])
     stale = made_at(run.merged) > run.result.stat().st_mtime
     return Proof(score, rows, stale)
+
+
+def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
+    """What a trained run still lacks of its newest checkpoint: the merged model, then its proof."""
+    whole = {artefact.kind for artefact in artefacts(run) if not artefact.stale}
+    if whole != set(KINDS):
+        return "merge"
+    found = read(run)
+    return "compare" if found is None or found.stale else None
 
 
 def _row(name: str, question: str, kind: Kind, base: str, tuned: str) -> ProofRow:

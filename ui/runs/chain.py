@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.cli.requests import plan_again
+from core.cli.requests import plan_rest
 from core.jobs.status import LIVE, State
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
@@ -13,7 +13,7 @@ from core.workspace.user import user_name
 from ui.config.smaller import offer_smaller
 from ui.jobs.step import begin
 from ui.runs.table import shown
-from ui.shell.frame import ICONS, follow, go_to
+from ui.shell.frame import ICONS, follow, go_to, link_to
 from ui.shell.text import plain, t
 
 EVERY = 2.0
@@ -21,7 +21,7 @@ COLORS = {State.finished: "green", State.running: "blue", State.failed: "red", S
 
 
 def chain_panel(workspace: Workspace, run: RunPaths) -> None:
-    """Show the chain of ``run``; it follows by itself while the chain lives."""
+    """Show how far ``run`` is, however it was started; it follows by itself while anything of it lives."""
 
     def draw(progress: ChainProgress) -> None:
         with st.container(border=True, key="chain"):
@@ -54,8 +54,8 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
 
 
 def _kind(progress: ChainProgress) -> str:
-    if progress.live:
-        return "live"
+    if progress.live or progress.state is None:
+        return "live" if progress.live else "partly"
     return progress.state.value if progress.state in {State.finished, State.stopped} else "failed"
 
 
@@ -83,5 +83,7 @@ def _go_on(workspace: Workspace, run: RunPaths) -> None:
     if why := chain.failure(workspace, run):
         st.error(plain(why), icon=":material/error:")
     kind = "secondary" if offer_smaller(workspace, run) else "primary"
-    if st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):
-        begin(run.job(CHAIN), plan_again(workspace, run.job(CHAIN)))
+    if (rest := plan_rest(workspace, run)) is None:
+        link_to("data", t("page.config.to_data"), run)
+    elif st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):
+        begin(run.job(CHAIN), rest)

@@ -13,7 +13,7 @@ from streamlit.navigation.page import Page
 
 from core.errors import NoSuchRun, TuneboardError
 from core.jobs.status import LIVE, State
-from core.runs import next_step, read_run, standing
+from core.runs import is_at_work, next_step, read_run, standing
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell.text import language, language_switch, plain, t
 
@@ -174,9 +174,9 @@ def _address(run: RunPaths | None) -> dict[str, str]:
 def _strip(here: Here, step: str) -> None:
     """The steps as links, each with its state; it follows a live run by itself."""
     follow(
-        look=lambda: standing(here.run) if here.run else {},
-        draw=lambda found: _links(here, step, found),
-        mark=lambda found: any(state in LIVE for state in found.values()),
+        look=lambda: (standing(here.run), is_at_work(here.run)) if here.run else ({}, False),
+        draw=lambda found: _links(here, step, found[0]),
+        mark=lambda found: found[1] or any(state in LIVE for state in found[0].values()),
         every=lambda live: STRIP_EVERY if live else None,
     )
 

@@ -1,0 +1,229 @@
+"""A run that was started at a terminal is on the Start page what one started there is: seen, stopped, gone on
+with."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.errors import InvalidName, StepStopped
+from core.jobs.ending import Ending, Reason
+from core.jobs.failure import why_failed
+from core.jobs.here import in_this_process
+from core.jobs.job import JobPaths
+from core.jobs.launch import wait
+from core.jobs.process import identify
+from core.jobs.status import State, read_status
+from core.pipeline import chain
+from core.pipeline.tune import TuneRequest
+from core.runs import CHAIN, DATA, list_runs
+from core.steps import proof, train
+from core.steps.step import call_job
+from core.workspace.files import write_json
+from core.workspace.paths import RunPaths, Workspace
+from tests.command_line import cli, command, environment
+from tests.page import no_errors, open_test_page
+from tests.runs import end_job
+from tests.small_run import end_training, make_run, start_training
+
+NAME = "Ada Lovelace"
+PATIENCE = 120.0
+Tune = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def workspace(page_workspace: Workspace) -> Workspace:
+    return page_workspace
+
+
+@pytest.fixture
+def tune(workspace: Workspace) -> Iterator[Tune]:
+    """Begins ``tune`` in a process of its own; none outlives the test."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin(*options: str, **added: str) -> "subprocess.Popen[str]":
+        words = ("tune", "--name", NAME, "--workspace", workspace.root, *options)
+        about = {"TUNEBOARD_ENGINE": "tests.fake_engine", **added}
+        pipe = subprocess.PIPE
+        begun.append(
+            subprocess.Popen(command(*words), env=environment(**about), stdout=pipe, stderr=pipe, text=True)
+        )
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        process.terminate()
+        with suppress(ValueError):  # its output was read already
+            process.communicate(timeout=PATIENCE)
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def only_run(workspace: Workspace) -> RunPaths:
+    until(workspace.run_folders)
+    return RunPaths(workspace.run_folders()[0])
+
+
+def at(run: RunPaths, step: str) -> None:
+    until(JobPaths(run.job(step)).tool.exists)
+
+
+def text_of(page: AppTest) -> str:
+    kinds = ("subheader", "markdown", "caption", "info", "warning", "error", "success")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
+
+
+def go_on(page: AppTest, run: RunPaths) -> None:
+    page.button(key="chain_go_on").click().run()
+    assert no_errors(page)
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished
+    page.run()
+    assert no_errors(page) and "is ready" in text_of(page)
+    assert {"chain_chat", "chain_compare"} <= {button.key for button in page.button}
+
+
+def test_it_is_watched_stopped_and_gone_on_with(workspace: Workspace, tune: Tune) -> None:
+    process = tune("--iterations", "400", FAKE_XTUNER_SECONDS="0.3")
+    run = only_run(workspace)
+    at(run, "train")
+    page = open_test_page("start", run.id)
+    assert no_errors(page) and f"Creating {NAME}'s assistant" in text_of(page)
+    assert list_runs(workspace)[0].title == NAME and list_runs(workspace)[0].state is State.running
+    page.button(key="chain_stop").click().run()
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130 and "Traceback" not in said
+    assert read_status(run.job(CHAIN)).state is read_status(run.job("train")).state is State.stopped
+    page.run()
+    assert f"Stopped: {NAME}'s assistant" in text_of(page)
+    go_on(page, run)
+
+
+def test_one_that_was_killed_before_its_data_were_made_is_gone_on_with_as_it_was_asked_for(
+    workspace: Workspace, tune: Tune
+) -> None:
+    process = tune("--iterations", "10", "--no-replay", FAKE_ENGINE_SECONDS="2")
+    run = only_run(workspace)
+    at(run, "base")
+    process.kill()
+    process.communicate()
+    wait(run.job("base"), timeout=PATIENCE)
+    assert not run.data.exists()
+    page = open_test_page("start", run.id)
+    assert f"Failed: {NAME}'s assistant" in text_of(page)
+    go_on(page, run)
+    recipe = train.recipe_of(run)
+    assert recipe.iterations == 10 and not recipe.replay_distillation
+
+
+def test_why_it_failed_is_on_its_card(workspace: Workspace, tune: Tune) -> None:
+    process = tune("--iterations", "40", FAKE_XTUNER_OOM_AT="20")
+    process.communicate(timeout=PATIENCE)
+    run = only_run(workspace)
+    page = open_test_page("start", run.id)
+    assert "out of memory" in page.error[0].value and str(run.job("train")) in page.error[0].value
+
+
+def test_beside_a_live_one_no_other_begins(workspace: Workspace, tune: Tune) -> None:
+    first = tune("--iterations", "400", FAKE_XTUNER_SECONDS="0.3")
+    run = only_run(workspace)
+    at(run, "train")
+    words = ("tune", "--name", NAME, "--run", run.id, "--workspace", workspace.root)
+    second = cli(*words, cwd=workspace.root.parent, TUNEBOARD_ENGINE="tests.fake_engine")
+    assert second.returncode and str(run.job(CHAIN)) in second.stderr and first.poll() is None
+    chain.halt(run, "test")
+    assert first.wait(PATIENCE) == 130
+
+
+def test_between_two_steps_it_is_at_work(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    with chain.in_this_process(workspace, run, TuneRequest(NAME)):
+        assert chain.read_progress(workspace, run).live
+        page = open_test_page("merge", run.id)
+        assert no_errors(page)
+    assert read_status(run.job(CHAIN)).state is State.finished
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (KeyboardInterrupt(), State.stopped),
+        (StepStopped(step="x", log="y"), State.stopped),
+        (InvalidName(reason="because"), State.failed),
+        (ZeroDivisionError(), State.failed),
+    ],
+)
+def test_how_it_ended(workspace: Workspace, error: BaseException, state: State) -> None:
+    folder = workspace.root / "job"
+    with pytest.raises(type(error)), in_this_process(folder, call_job(folder, "x", workspace.root, None)):
+        assert read_status(folder).state is State.running
+        raise error
+    status = read_status(folder)
+    assert status.state is state and status.started and status.ended
+    if isinstance(error, InvalidName):
+        assert (why := why_failed(folder, status)) and "because" in why.text()
+
+
+def test_what_was_made_step_by_step_has_its_card_too(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    page = open_test_page("start", run.id)
+    assert no_errors(page) and "Not finished" in text_of(page)
+    start_training(run, FAKE_XTUNER_SECONDS="0.3")
+    page.run()
+    assert "Creating" in text_of(page)
+    page.button(key="chain_stop").click().run()
+    assert wait(run.job("train"), timeout=PATIENCE).state is State.stopped
+    assert "Stopped" in text_of(page.run())
+    assert end_training(run).state is State.finished
+    assert "Not finished" in text_of(page.run()) and proof.missing(run) == "merge"
+    go_on(page, run)
+    assert not (run.job("train") / "previous" / "2").exists(), "what was trained is not trained again"
+
+
+def test_data_that_were_stopped_on_their_page_are_gone_on_with(workspace: Workspace) -> None:
+    run = chain.start_data(workspace, TuneRequest(NAME, iterations=10), "test", "en")
+    chain.halt(run, "test")
+    wait(run.job(DATA), timeout=PATIENCE)
+    page = open_test_page("start", run.id)
+    assert no_errors(page)
+    go_on(page, run)
+
+
+def test_of_a_run_that_nobody_can_go_on_with_the_card_leads_to_the_data(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    run.data.unlink()
+    page = open_test_page("start", run.id)
+    assert no_errors(page) and "chain_go_on" not in {button.key for button in page.button}
+    assert any(link.proto.label == "Go to Data" for link in page.get("page_link"))
+
+
+def test_the_time_left_counts_down_between_two_lines_of_the_log(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look reads the files anew: when they last said something counts, not when somebody looks."""
+    run = make_run(workspace)
+    began = time.time()
+    with chain.in_this_process(workspace, run, TuneRequest(NAME)):
+        end_job_at(run, "base", began, began + 45)
+        end_job_at(run, "train", began + 45, began + 185)
+        at_work = JobPaths(run.job("convert"))
+        write_json(at_work.spec, {"command": ["x"], "cwd": "/"})
+        write_json(at_work.tool, {**identify(os.getpid()).as_json(), "started": began + 185})
+        shown = []
+        for later in range(185, 205, 2):
+            monkeypatch.setattr(chain.time, "time", lambda now=began + later: now)
+            shown.append(chain.read_progress(workspace, run).left)
+    assert shown == ["0:59", "0:57", "0:55", "0:53", "0:51", "0:49", "0:47", "0:45", "0:45", "0:45"]
+
+
+def end_job_at(run: RunPaths, step: str, began: float, ended: float) -> None:
+    end_job(run, step)
+    write_json(JobPaths(run.job(step)).exit, Ending(0, None, Reason.finished, began, ended).as_json())
