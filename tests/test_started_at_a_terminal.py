@@ -210,8 +210,9 @@ def test_the_time_left_counts_down_between_two_lines_of_the_log(
 ) -> None:
     """Every look reads the files anew: when they last said something counts, not when somebody looks."""
     run = make_run(workspace)
-    began = time.time()
     with chain.in_this_process(workspace, run, TuneRequest(NAME)):
+        began = read_status(run.job(CHAIN)).started
+        assert began, "when this process began"
         end_job_at(run, "base", began, began + 45)
         end_job_at(run, "train", began + 45, began + 185)
         at_work = JobPaths(run.job("convert"))
@@ -219,7 +220,7 @@ def test_the_time_left_counts_down_between_two_lines_of_the_log(
         write_json(at_work.tool, {**identify(os.getpid()).as_json(), "started": began + 185})
         shown = []
         for later in range(185, 205, 2):
-            monkeypatch.setattr(chain.time, "time", lambda now=began + later: now)
+            monkeypatch.setattr(chain.time, "time", lambda now=began + later - 0.5: now)
             shown.append(chain.read_progress(workspace, run).left)
         end_job_at(run, "convert", began + 185, began + 199)  # or this very process is stopped as its tool
     assert shown == ["0:59", "0:57", "0:55", "0:53", "0:51", "0:49", "0:47", "0:45", "0:45", "0:45"]
