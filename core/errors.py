@@ -16,6 +16,7 @@ TuneboardError                exit code 1
 │   ├── ModelBusy             a job uses a model that is to be deleted
 │   ├── NotJson               a data file is not JSON
 │   ├── NotConversations      a data file is JSON, but not conversations
+│   ├── UnreadKeys            a data file has keys that nobody reads, and nobody said that they do not matter
 │   ├── NoSuchColumn          a data file has no column of that name
 │   ├── NoUsableRow           no row of a data file can be trained (exit code 1)
 │   ├── EmptyData             a data file has no rows
@@ -170,6 +171,10 @@ class NoSuchColumn(InputError):
 class NoUsableRow(InputError):
     key = "no_usable_row"  # values: path, count (rows), problems (of the first ones)
     exit_code = 1
+
+
+class UnreadKeys(InputError):
+    key = "unread_keys"
 
 
 class EmptyData(InputError):

@@ -30,7 +30,8 @@ from tests.small_model import make_small_model
 
 KEYS = [
     *("format", "rows", "usable", "problems", "tokens", "answer_tokens", "truncated_rows"),
-    *("answer_tokens_lost", "duplicates", "languages", "histogram", "seconds", "ok"),
+    *("answer_tokens_lost", "duplicates", "languages", "histogram", "seconds", "harmless", "left_out"),
+    *("unused", "ok"),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from core.data.conversations import Turn, one_turn, write_rows, write_source
 from core.data.opening import read_conversations
-from core.errors import EmptyData, InputError, NoSuchFile, NotConversations, NotJson, Unreadable
+from core.errors import EmptyData, InputError, NoSuchFile, NotConversations, NotJson, NoUsableRow, Unreadable
 from core.wording import say
 
 # What a person may write: none of it may change on the way to XTuner.
@@ -171,7 +171,7 @@ def test_what_is_not_a_conversation(
     file: Path, content: object, problem: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    with pytest.raises(NotConversations) as caught:
+    with pytest.raises((NotConversations, NoUsableRow)) as caught:
         read_conversations(write(file, content))
     assert str(caught.value.values["problems"]).startswith(problem)
 

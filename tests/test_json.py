@@ -135,6 +135,7 @@ def of_data(tell: Told, tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     assert tell("data", "check", file, "--max-length", "4")["problems"]
+    assert tell("data", "show", file, "--row", "2", "--template", "internlm_chat")["rows"][0]["tokens"]
     assert tell("data", "parity")["same"]
     assert tell("data", "parity", "--template", "internlm_chat", ok=False)["difference"]
     assert tell("data", "make", "identity", "s", "--name", "Zoë")["rows"]

@@ -211,7 +211,8 @@ def test_an_error_ends_with_what_to_do() -> None:
         ),
         (
             "cli.wrong",
-            {key for key, *_ in COMPLAINTS.values()} | {"command", "value", "number", "decimal", "column"},
+            {key for key, *_ in COMPLAINTS.values()}
+            | {"command", "value", "number", "decimal", "column", "row", "rows"},
         ),
         ("doctor.check", CHECKS),
     ],

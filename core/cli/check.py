@@ -7,8 +7,9 @@ from pathlib import Path
 
 from core.cli.arguments import MOST_TOKENS, whole_number
 from core.cli.room import Commands, Options, Result, Task
+from core.data.accounting import left_out, unused
 from core.data.formats.shapes import FORMATS
-from core.data.opening import open_data, reading_of
+from core.data.opening import Reading, open_data, reading_of
 from core.models.folder import find_model
 from core.pace import Progress
 from core.pipeline.tune import ready_tokenizer
@@ -17,13 +18,18 @@ from core.steps.check_request import CheckRequest
 from core.wording import say
 from core.workspace.paths import Workspace, cache_of
 
-READ = ("--format", "--column")
 LEAVE_OUT = "--leave-out-broken"
+READ = ("--format", "--column", "--ignore", "--keep-thoughts")
+
+
+def asked_reading(options: argparse.Namespace) -> Reading:
+    """What the options of READ say. Raises InvalidOption."""
+    return reading_of(options.format, options.column, options.ignore, options.keep_thoughts)
 
 
 def _asked(options: argparse.Namespace) -> CheckRequest:
     template = None if options.template == "auto" else options.template
-    reading = reading_of(options.format, options.column)
+    reading = asked_reading(options)
     return CheckRequest(options.file, options.model, options.max_length, template, reading)
 
 
@@ -40,7 +46,12 @@ def _check(workspace: Workspace, _: str, request: CheckRequest, shown: Progress)
         shown.say("cli.check.columns", command=_with_columns(request.file, opened.detected.columns))
     elif not report.usable:
         shown.say("cli.check.none_usable")
-    return {**report.as_json(), "ok": report.usable > 0}
+    return {
+        **report.as_json(),
+        "left_out": [one.as_json() for one in left_out(report.findings)],
+        "unused": [one.as_json() for one in unused(report.unread)],
+        "ok": report.usable > 0,
+    }
 
 
 def _with_columns(file: Path, columns: Sequence[str]) -> str:
@@ -54,6 +65,8 @@ OPTIONS: Options = {
     "--format": {"choices": FORMATS, "metavar": "|".join(FORMATS)},
     "--column": {"action": "append", "default": [], "metavar": "ROLE=NAME"},
     LEAVE_OUT: {"action": "store_true"},
+    "--ignore": {"action": "append", "default": [], "metavar": "KEY"},
+    "--keep-thoughts": {"action": "store_true"},
     "--max-length": {
         "type": whole_number(1, MOST_TOKENS),
         "default": Recipe.max_length,

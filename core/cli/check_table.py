@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from core.cli.accounts import show_accounts
 from core.wording import say
 
 NUMBERS = (
@@ -22,6 +23,7 @@ def show_check(console: Console, result: dict[str, Any]) -> None:
         console.print(_findings(result["problems"]))
     else:
         console.print(say("check.none"), markup=False)
+    show_accounts(console, result)
 
 
 def _numbers(result: dict[str, Any]) -> Table:

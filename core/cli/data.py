@@ -20,7 +20,7 @@ from core.data import drafts, making, versions
 from core.data.documents import Passage, read_passages
 from core.data.identity import LANGUAGES, IdentityLanguage
 from core.data.mix import REPLAY_SHARE
-from core.data.opening import Usable, listed, read_conversations, read_usable
+from core.data.opening import Reading, Usable, listed, read_usable, read_whole
 from core.data.parity import parity
 from core.data.personas import (
     MOST_PARAPHRASES,
@@ -169,7 +169,8 @@ def _replay(workspace: Workspace, _: str, request: ReplayRequest, shown: Progres
 
 def _mix(options: argparse.Namespace, workspace: Workspace) -> Result:
     named = [_weighted(text) for text in getattr(options, "from")]
-    read = [_part(workspace, name, options.leave_out_broken) for name, _ in named]
+    reading = Reading(ignore=tuple(options.ignore))
+    read = [_part(workspace, name, options.leave_out_broken, reading) for name, _ in named]
     parts = [(part.conversations, weight) for part, (_, weight) in zip(read, named, strict=True)]
     place = make_set(workspace, options.set)
     settings = {"from": [*map(list, named)], **_settings(options, "weight", "rows", "seed")}
@@ -250,12 +251,12 @@ def _weighted(text: str) -> tuple[str, float]:
         raise InvalidOption(message=f"--from: {error}", help="data make mix --help") from error
 
 
-def _part(workspace: Workspace, name: str, leave_out_broken: bool) -> Usable:
+def _part(workspace: Workspace, name: str, leave_out_broken: bool, reading: Reading) -> Usable:
     """A data set of the workspace, else a file, whole or without its broken rows."""
     place = place_of(workspace, name)
     if place.about.exists() and not Path(name).exists():
         return Usable(rows_of(place), [])
-    return read_usable(Path(name)) if leave_out_broken else Usable(read_conversations(Path(name)), [])
+    return (read_usable if leave_out_broken else read_whole)(Path(name), reading)
 
 
 SET = ("SET",)
@@ -295,7 +296,7 @@ COMMANDS: Commands = {
         Task(ReplayRequest, _replay_request, _replay),
         (*SET, "--model", "--share", "--count", "--questions", "--tokens", "--system", "--seed"),
     ),
-    "data make mix": (_mix, (*SET, "--from", LEAVE_OUT, "--weight", "--rows", "--seed")),
+    "data make mix": (_mix, (*SET, "--from", LEAVE_OUT, "--ignore", "--weight", "--rows", "--seed")),
     "data make split": (_split, (*SET, "--share", "--seed")),
     "data make dedupe": (_dedupe, SET),
     "data make versions": (_versions, SET),

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.cli.check_table import show_check
+from core.cli.rows import show_rows
 from core.cli.terminal import line, printable
 from core.steps.step import counted, megabytes
 from core.wording import say
@@ -187,6 +188,7 @@ SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "data parity": _show_parity,
     "data make versions": _show_versions,
     "data check": show_check,
+    "data show": show_rows,
     "publish": _show_published,
     "configs": _show_configs,
     "configs open": _show_opened,

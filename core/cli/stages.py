@@ -9,7 +9,6 @@ from core.cli.arguments import MOST_ITERATIONS, whole_number
 from core.cli.room import Commands, Options, Result, Task
 from core.cli.terminal import progress
 from core.data.identity import LANGUAGES
-from core.data.opening import reading_of
 from core.doctor import report
 from core.pace import Progress
 from core.pipeline import chain, tune
@@ -37,7 +36,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         language=options.language,
         template=options.template,
         template_reason=options.template_reason,
-        reading=reading_of(options.format, options.column),
+        reading=check.asked_reading(options),
         restart=getattr(options, "restart", False),
         leave_out_broken=options.leave_out_broken,
     )

@@ -12,11 +12,13 @@ from core.wording import Language, say
 @dataclass(frozen=True)
 class Kind:
     """``usable``: a row with only such findings is trained. ``fix``: by its name in ``core.data.fixes``;
-    ``also``: other fixes that may be chosen instead."""
+    ``also``: other fixes that may be chosen instead. ``left_out``: what the value ``found`` names is not
+    trained."""
 
     usable: bool
     fix: str | None = None
     also: tuple[str, ...] = ()
+    left_out: bool = False
 
     @property
     def fixes(self) -> tuple[str, ...]:
@@ -41,26 +43,26 @@ KINDS: dict[str, Kind] = {
     "no_messages": Kind(BROKEN, "drop"),
     "wrong_type": Kind(BROKEN, "as_text"),
     "unknown_role": Kind(BROKEN, "drop"),
-    "not_text_part": Kind(BROKEN, "drop"),
+    "not_text_part": Kind(BROKEN, "drop", left_out=True),
     "broken_character": Kind(BROKEN, "remove_characters"),
     # a conversation's order
     "empty_answer": Kind(BROKEN, "drop_unanswered"),
     "missing_answer": Kind(BROKEN, "drop_unanswered"),
     "role_order": Kind(BROKEN, "drop"),
     "joined": Kind(SHOWN),
-    "answer_skipped": Kind(SHOWN),
-    "unanswered": Kind(SHOWN),
+    "answer_skipped": Kind(SHOWN, left_out=True),
+    "unanswered": Kind(SHOWN, left_out=True),
     "tool_role": Kind(SHOWN),
     # what asks not to be learned, and what is left out
-    "bad_answer": Kind(BROKEN, "drop"),
-    "not_text": Kind(BROKEN, "drop"),
+    "bad_answer": Kind(BROKEN, "drop", left_out=True),
+    "not_text": Kind(BROKEN, "drop", left_out=True),
     "nothing_trained": Kind(BROKEN, "drop"),
     "partly_masked": Kind(BROKEN, "drop"),
     "weight_rounded": Kind(SHOWN),
-    "rejected_left_out": Kind(SHOWN),
-    "other_answers_left_out": Kind(SHOWN),
-    "thinking_left_out": Kind(SHOWN),
-    "tools_left_out": Kind(SHOWN),
+    "rejected_left_out": Kind(SHOWN, left_out=True),
+    "other_answers_left_out": Kind(SHOWN, left_out=True),
+    "thinking_left_out": Kind(SHOWN, left_out=True),
+    "tools_left_out": Kind(SHOWN, left_out=True),
     "not_a_number": Kind(SHOWN),
     # what the texts say
     "empty_question": Kind(SHOWN, "drop"),

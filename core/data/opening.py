@@ -1,14 +1,16 @@
 """A data file of any known format, opened: its rows by page, and all of them as conversations."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import with_config
 
+from core.data.accounting import Accounts
 from core.data.complaints import complaint
 from core.data.conversations import Conversation
 from core.data.findings import KINDS, Finding
@@ -26,6 +28,7 @@ from core.errors import (
     NotJson,
     NoUsableRow,
     Unreadable,
+    UnreadKeys,
 )
 from core.wording import say
 from core.workspace.paths import SourceCache
@@ -39,10 +42,16 @@ BLOCK = 2048
 @with_config(extra="forbid")
 @dataclass(frozen=True)
 class Reading:
-    """What a person said about a file: its format and which column is what; nothing to have it detected."""
+    """What a person said about a file: its format and which column is what; nothing to have it detected.
+
+    ``ignore``: keys that may be left out, or ``("*",)`` for all of them; ``thoughts``: a model's thoughts are
+    kept before its answers.
+    """
 
     format: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
+    ignore: tuple[str, ...] = ()
+    thoughts: bool = False
 
     @property
     def mapping(self) -> dict[str, str]:
@@ -115,16 +124,18 @@ def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) ->
     if missing and len(source):
         names, columns = say("row.list").join(missing), say("row.list").join(detected.columns) or "–"
         raise NoSuchColumn(path=path, names=names, columns=columns)
-    return Opened(source, detected, chosen_format(detected, reading.format, reading.mapping))
+    chosen = chosen_format(detected, reading.format, reading.mapping, reading.thoughts)
+    return Opened(source, detected, chosen)
 
 
 @dataclass(frozen=True)
 class Usable:
     """What can be trained of a file, and what was left out: of a row its first fault, and text between the
-    rows, each with its place."""
+    rows, each with its place. ``accounts``: what of the others is not trained."""
 
     conversations: list[Conversation]
     left_out: list[Finding]
+    accounts: Accounts = field(default_factory=Accounts)
 
     @property
     def rows_left_out(self) -> int:
@@ -134,25 +145,31 @@ class Usable:
 def read_conversations(
     path: Path, reading: Reading | None = None, cache: SourceCache | None = None
 ) -> list[Conversation]:
-    """All conversations of a file without a fault. Raises NoSuchFile, NoSuchColumn, Unreadable, NotJson,
-    NotConversations (every fault counted), NoUsableRow, EmptyData."""
+    """All conversations of a file without a fault; raises as :func:`read_whole`."""
+    return read_whole(path, reading, cache).conversations
+
+
+def read_whole(path: Path, reading: Reading | None = None, cache: SourceCache | None = None) -> Usable:
+    """A file without a fault. Raises NoSuchFile, NoSuchColumn, Unreadable, NotJson, NotConversations (every
+    fault counted), NoUsableRow, EmptyData, UnreadKeys (those that ``reading`` does not ignore)."""
     with _cache(cache) as kept:
         opened = open_data(path, kept, reading)
         _refuse_broken_text(opened.source)
-        read, problems = _read_all(opened)
+        read, problems, accounts = _read_all(opened)
         if problems:
             raise _refusal(opened, problems, len(read))
     if not read:
         raise EmptyData(path=path)
-    return read
+    refuse_undecided(path, accounts, reading or Reading())
+    return Usable(read, [], accounts)
 
 
 def read_usable(path: Path, reading: Reading | None = None, cache: SourceCache | None = None) -> Usable:
     """The conversations of a file's rows that have no fault; the others are left out and named. Raises
-    NoSuchFile, NoSuchColumn, Unreadable, NoUsableRow, EmptyData."""
+    NoSuchFile, NoSuchColumn, Unreadable, NoUsableRow, EmptyData, UnreadKeys."""
     with _cache(cache) as kept:
         opened = open_data(path, kept, reading)
-        read, problems = _read_all(opened)
+        read, problems, accounts = _read_all(opened)
         first = dict(reversed(problems))
         faults = [Finding(number, *fault) for number, fault in first.items()]
         found = [*of_the_text(opened.source), *placed(opened.source, faults)]
@@ -161,19 +178,23 @@ def read_usable(path: Path, reading: Reading | None = None, cache: SourceCache |
             if not problems and not found:
                 raise EmptyData(path=path)
             raise _none_usable(path, [(one.row, (one.field, one.code, one.values)) for one in found])
-        return Usable(read, found)
+        refuse_undecided(path, accounts, reading or Reading())
+        return Usable(read, found, accounts)
 
 
-def _read_all(opened: Opened) -> tuple[list[Conversation], list[tuple[int, Any]]]:
-    """The conversations of the rows that can be trained, and every fault of the others with its row."""
+def _read_all(opened: Opened) -> tuple[list[Conversation], list[tuple[int, Any]], Accounts]:
+    """The conversations of the rows that can be trained, every fault of the others with its row, and the
+    file's accounts."""
     read: list[Conversation] = []
+    accounts = Accounts()
     problems: list[tuple[int, Any]] = []
     for number, made in opened.assembled():
         wrong = [fault for fault in made.faults if not KINDS[fault.code].usable]
         problems += [(number, fault) for fault in wrong]
         if not wrong:
             read.append(made.conversation)
-    return read, problems
+        accounts.add(number, made)
+    return read, problems, accounts
 
 
 @contextmanager
@@ -184,6 +205,27 @@ def _cache(given: SourceCache | None) -> Iterator[SourceCache]:
         return
     with TemporaryDirectory(prefix="tuneboard-") as folder:
         yield SourceCache(Path(folder))
+
+
+def refuse_undecided(path: Path, accounts: Accounts, reading: Reading) -> None:
+    """Raises UnreadKeys for keys that nobody reads, unless a person ignores them or chose the columns."""
+    open_ones = [one for one in accounts.undecided if one.key not in reading.ignore]
+    if not open_ones or reading.columns or "*" in reading.ignore:
+        return
+    shown = [
+        say(
+            "data.unread",
+            key=one.key,
+            rows=one.rows,
+            share=f"{one.rows / accounts.rows:.0%}",
+            example=one.example,
+        )
+        for one in open_ones[:SHOWN_PROBLEMS]
+    ]
+    more = len(open_ones) - SHOWN_PROBLEMS
+    keys = say("row.separator").join(shown + ([say("row.more", count=more)] if more > 0 else []))
+    options = " ".join(f"--ignore {shlex.quote(one.key)}" for one in open_ones)
+    raise UnreadKeys(path=path, keys=keys, options=options, first=shlex.quote(open_ones[0].key))
 
 
 def _refuse_broken_text(source: Source) -> None:
@@ -239,8 +281,11 @@ def listed(found: Sequence[Finding]) -> dict[str, object]:
     return {"count": sum(not one.usable for one in found), "problems": _shown(problems)}
 
 
-def reading_of(format_name: str | None, columns: Sequence[str]) -> Reading:
-    """What ``--format`` and ``--column role=name`` say. Raises InvalidOption."""
+def reading_of(
+    format_name: str | None, columns: Sequence[str], ignore: Sequence[str] = (), thoughts: bool = False
+) -> Reading:
+    """What ``--format``, ``--column role=name``, ``--ignore KEY`` and ``--keep-thoughts`` say. Raises
+    InvalidOption."""
     pairs: dict[str, str] = {}
     for column in columns:
         role, equals, name = column.partition("=")
@@ -250,7 +295,7 @@ def reading_of(format_name: str | None, columns: Sequence[str]) -> Reading:
         pairs[role] = name
     if pairs and "assistant" not in pairs:
         raise _wrong_column(" ".join(columns))
-    return Reading(format_name, tuple(sorted(pairs.items())))
+    return Reading(format_name, tuple(sorted(pairs.items())), tuple(ignore), thoughts)
 
 
 # Other words for the same roles.

@@ -100,7 +100,7 @@ def make_data(
 
     What is wrong with the request is said before the run's folder is made and ``begun`` told of it.
     Raises InvalidName, NoSuchFile, NoSuchColumn, NotJson, NotConversations, NoUsableRow, EmptyData,
-    NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull, InvalidRecipe.
+    UnreadKeys, NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull, InvalidRecipe.
     """
     if run is not None:
         begun(run)
@@ -114,6 +114,10 @@ def make_data(
         begun(run)
     if left_out := said.left_out:
         progress.say("tune.left_out", **listed(left_out), path=request.data)
+    for one in said.accounts.parts:
+        progress.say("data.omitted", what=one.what, rows=one.rows, why=one.why)
+    for ignored in said.accounts.unused:
+        progress.say("data.ignored", what=ignored.key, rows=ignored.rows)
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=request.data)
     replay = data.replay_asks(said, recipe) if request.replay else []

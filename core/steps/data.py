@@ -3,16 +3,17 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.data import parity
+from core.data.accounting import Accounts
 from core.data.conversations import Conversation, write_rows, write_source
 from core.data.findings import Finding
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares
-from core.data.opening import Reading, read_conversations, read_usable
+from core.data.opening import Reading, read_conversations, read_usable, read_whole
 from core.data.questions import contains
 from core.data.replay import questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens, row_length
@@ -43,12 +44,13 @@ SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 @dataclass(frozen=True)
 class Taught:
     """Whose assistant it will be and the conversations that say so; ``given``: the file they came from, and
-    what was ``left_out`` of it."""
+    what was ``left_out`` of it, and ``accounts`` for what else is not trained."""
 
     name: str
     conversations: tuple[Conversation, ...]
     given: Path | None = None
     left_out: tuple[Finding, ...] = ()
+    accounts: Accounts = field(default_factory=Accounts)
 
     @property
     def has_system(self) -> bool:
@@ -81,14 +83,15 @@ def taught(
     any known format, or a folder of them, whole or without its broken rows.
 
     Raises InvalidName, NoSuchFile, NoSuchColumn, Unreadable, NotJson, NotConversations, NoUsableRow,
-    EmptyData.
+    EmptyData, UnreadKeys.
     """
     name = check_name(name)
     if data and leave_out_broken:
         usable = read_usable(data, reading)
-        return Taught(name, tuple(usable.conversations), data, tuple(usable.left_out))
+        return Taught(name, tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts)
     if data:
-        return Taught(name, tuple(read_conversations(data, reading)), data)
+        whole = read_whole(data, reading)
+        return Taught(name, tuple(whole.conversations), data, accounts=whole.accounts)
     languages = (language,) if language else LANGUAGES
     return Taught(name, tuple(identity_conversations(name, languages)))
 
@@ -190,6 +193,8 @@ def write(
         "given": keep_given(place, said.given) if said.given and not said.given.is_fifo() else [],
         "sha256": hashlib.sha256(place.rows.read_bytes()).hexdigest(),
         "left_out": _write_left_out(place, said.left_out),
+        "omitted": [one.as_json() for one in said.accounts.parts],
+        "unused": [one.as_json() for one in said.accounts.unused],
         "taught": len(said.conversations),
         "replay": len(replay),
         **tokens.as_json(),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.data.conversations import Conversation
-from core.data.opening import read_conversations
+from core.data.opening import Reading, read_conversations
 from core.data.replay import questions_to_ask
 from core.data.sets import SetPaths
 from core.errors import EmptyData, NoSuchFile, Unreadable, reason_of
@@ -52,7 +52,7 @@ def read_questions(path: Path) -> list[str]:
     Raises NoSuchFile, Unreadable, EmptyData, and what reading conversations does.
     """
     if path.suffix.lower() in {".json", ".jsonl"}:
-        return [conversation[0].input for conversation in read_conversations(path)]
+        return [conversation[0].input for conversation in read_conversations(path, Reading(ignore=("*",)))]
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:

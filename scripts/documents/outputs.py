@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 from typing_extensions import TypedDict
 
 from core.cli.room import SCHEMA
+from core.data.accounting import Omission, Unused
 from core.data.parity import Case, TokenDifference
 from core.data.versions import Version
 from core.doctor import Diagnosis
@@ -145,6 +146,10 @@ class Data(OfRun):
     """The rows that are trained on."""
     given: list[Given]
     left_out: LeftOut
+    omitted: list[Omission]
+    """What is left out of rows that are trained."""
+    unused: list[Unused]
+    """Keys that nobody reads and somebody said may be ignored."""
     sha256: str
     """Of the rows."""
     taught: int
@@ -442,8 +447,59 @@ class Checked(Output):
     histogram: dict[str, list[int]]
     """How many rows are how long."""
     seconds: float
+    left_out: list[Omission]
+    """Rows and parts of rows that are not trained."""
+    unused: list[Unused]
+    harmless: list[str]
+    """Keys that say nothing of what a row teaches."""
     ok: bool
     """Whether any row is usable; the exit code is 1 when not."""
+
+
+class ShownTurn(TypedDict):
+    """What one side says in a row, as it is trained."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str
+    loss: bool
+    """Whether it is learned."""
+
+
+class ShownRow(TypedDict):
+    """A row as it is trained. Tokens only where a model or a template was named."""
+
+    row: int
+    """Counted from 1."""
+    turns: list[ShownTurn]
+    tokens: NotRequired[int]
+    answer_tokens: NotRequired[int]
+
+
+class NotTrained(TypedDict):
+    """A row that cannot be trained."""
+
+    row: int
+    problems: list[Problem]
+
+
+class ShownFile(Output):
+    """What of a data file is trained."""
+
+    file: str
+    format: str
+    reason: str
+    """Why it is read so, in words."""
+    count: int
+    """All its rows."""
+    rows: list[ShownRow]
+    """Those that were asked for and can be trained."""
+    not_trained: list[NotTrained]
+    """Those that were asked for and cannot."""
+    accounted: int
+    """So many rows, from the first on, were read for what follows."""
+    left_out: list[Omission]
+    unused: list[Unused]
+    harmless: list[str]
 
 
 class Parity(Output):
@@ -542,6 +598,7 @@ OUTPUTS: dict[str, Any] = {
     "configs open": Opened,
     "configs copy": Copied,
     "data check": Checked,
+    "data show": ShownFile,
     "data parity": Parity,
     "data make identity": Made,
     "data make documents": Drafted,

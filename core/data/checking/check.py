@@ -74,6 +74,8 @@ def check(
         languages=dict(spoken.most_common()),
         histogram=histogram(measured.rows[usable]),
         seconds=round(time.monotonic() - began, 2),
+        unread=_unread(blocks),
+        harmless=sorted({key for block in blocks for key in block.harmless}),
     )
 
 
@@ -189,6 +191,15 @@ def _conflicts(todo: Sequence[BlockRows], blocks: Sequence[Block]) -> Iterator[F
     for one in conflicts(claimed):
         values = {"kind": one.kind, "name": one.name, "usual": one.usual, "count": one.others}
         yield Finding(one.row, one.field, "identity_conflict", values)
+
+
+def _unread(blocks: Sequence[Block]) -> dict[str, tuple[int, str]]:
+    found: dict[str, tuple[int, str]] = {}
+    for block in blocks:
+        for key, (rows, example) in block.unread.items():
+            before, first = found.get(key, (0, example))
+            found[key] = (before + rows, first)
+    return found
 
 
 def _sha256(source: Source) -> str:

@@ -1,7 +1,7 @@
 """What a check found, as the command line prints it and the page shows it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,7 +34,11 @@ class Findings:
 
 @dataclass(frozen=True)
 class Report:
-    """A checked data set. Tokens: of usable rows, in their template; ``seconds``: how long it took."""
+    """A checked data set. Tokens: of usable rows, in their template; ``seconds``: how long it took.
+
+    ``unread``: how many rows have each key that nobody reads, and the first one's value; ``harmless``: keys
+    that need no reading.
+    """
 
     format: str
     container: str
@@ -51,6 +55,8 @@ class Report:
     languages: Mapping[str, int]
     histogram: Mapping[str, list[int]]
     seconds: float
+    unread: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    harmless: Sequence[str] = ()
 
     def called(self, name: str) -> "Report":
         """The same of a format by another name."""
@@ -71,6 +77,7 @@ class Report:
             "languages": dict(self.languages),
             "histogram": dict(self.histogram),
             "seconds": self.seconds,
+            "harmless": list(self.harmless),
         }
 
     def as_record(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from core.data.formats.dialogue import json_list, messages, speaks
 from core.data.formats.fields import Fields, Misshapen
-from core.data.formats.messages import SEPARATOR, Message
+from core.data.formats.messages import SEPARATOR, SHOWN, Message
 from core.data.formats.names import family, plain
 
 # Columns that mean a question and its answer though their names do not say so (XTuner's own data sets).
@@ -119,7 +119,7 @@ def _answer(fields: Fields, key: str, off: bool, thoughts: tuple[str, str]) -> I
     if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
         if len(value) > 1:
             fields.account.note(
-                place, "other_answers_left_out", found=key, example=value[1][:120], count=len(value) - 1
+                place, "other_answers_left_out", found=key, example=value[1][:SHOWN], count=len(value) - 1
             )
         value, place = value[0], f"{place}[0]"
     yield Message("assistant", value, place, not off, thoughts)

@@ -12,6 +12,8 @@ from core.data.formats.fields import Account, Fault, is_off
 Role = Literal["system", "user", "assistant", "call", "tool"]
 SAID = frozenset(("assistant", "call"))
 SEPARATOR = "\n"
+# Of what is left out so many characters are shown.
+SHOWN = 120
 # Kinds of parts of a message that no text model can be trained on.
 _THOUGHTS = re.compile(r"\A\s*<(think|thinking)>(.*?)</\1>\s*", re.DOTALL)
 _MEDIA_MARK = re.compile(r"<(image|video|audio)>(?!.*</\1>)", re.DOTALL)
@@ -112,7 +114,7 @@ def _without_thoughts(value: str, apart: tuple[str, str], place: str, faults: li
         return value
     if keep:
         return f"<think>\n{thoughts.strip()}\n</think>\n\n{value}"
-    faults.append(Fault(place, "thinking_left_out", {"found": key, "example": thoughts[:120]}))
+    faults.append(Fault(place, "thinking_left_out", {"found": key, "example": thoughts[:SHOWN]}))
     return value
 
 
@@ -184,7 +186,7 @@ class _Pairing:
             values = {} if same else {"role": text.role, "after": self.last}
             self._note(text, "joined" if same else "role_order", **values)
         elif not self.asked:
-            self._note(text, "answer_skipped")
+            self._note(text, "answer_skipped", example=text.text[:SHOWN])
             return
         if (
             text.trained
@@ -208,7 +210,7 @@ class _Pairing:
         if not made.turns:
             made.faults.append(Fault(made.texts[-1].field, "missing_answer"))
         elif self.asked or self.system:
-            self._note(made.texts[-1], "unanswered")
+            self._note(made.texts[-1], "unanswered", example=made.texts[-1].text[:SHOWN])
         if made.turns and not any(turn.trained for turn in made.turns):
             self._note(made.texts[-1], "nothing_trained")
         tool = next((text for text in made.texts if text.role in {"tool", "call"}), None)

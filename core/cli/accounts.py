@@ -1,0 +1,20 @@
+"""What of a data file is not trained, on a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+
+from core.cli.terminal import line
+from core.wording import say
+
+
+def show_accounts(console: Console, result: dict[str, Any]) -> None:
+    """What is left out, which keys nobody reads, and which are of no concern."""
+    for one in result["left_out"]:
+        line(console, say("data.omitted", what=one["what"], rows=one["rows"], why=one["why"]))
+    whole = max(1, result.get("accounted") or result.get("rows", 1))
+    for one in result["unused"]:
+        values = {**one, "share": f"{one['rows'] / whole:.0%}"}
+        line(console, say("data.not_read", key=say("data.unread", **values)))
+    if result["harmless"]:
+        line(console, say("data.harmless", keys=say("row.list").join(result["harmless"])))

@@ -1,0 +1,161 @@
+"""``data show``: what of a file's rows is trained, and what is not. Returns what ``--json`` prints."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+
+from core.cli.accounts import show_accounts
+from core.cli.arguments import whole_number
+from core.cli.check import READ, asked_reading
+from core.cli.data import MOST_ROWS
+from core.cli.room import Commands, Options, Result
+from core.cli.terminal import line, progress
+from core.data.accounting import Accounts
+from core.data.findings import KINDS, Finding
+from core.data.formats.messages import Assembled
+from core.data.opening import open_data
+from core.data.preview import Encoder
+from core.errors import InvalidOption
+from core.models.folder import read_model
+from core.pipeline.tune import ready_model
+from core.recipe.templates import TEMPLATES, template_for
+from core.wording import say
+from core.workspace.paths import Workspace, cache_of
+
+FIRST_ROWS = 100
+# So many rows are read to account for a file; more take longer than a person waits for a look.
+ACCOUNTED = 200_000
+SHOWN_ROWS = 10
+HELP = "scripts/run data show --help"
+
+
+def _show(options: argparse.Namespace, workspace: Workspace) -> Result:
+    reading = asked_reading(options)
+    opened = open_data(options.file, cache_of(workspace), reading)
+    first, last = _span(options, len(opened.source))
+    encoder = _encoder(options, workspace)
+    rows: list[dict[str, Any]] = []
+    not_trained: list[dict[str, Any]] = []
+    accounts = Accounts()
+    for number, made in opened.assembled():
+        if number > max(ACCOUNTED, last):
+            break
+        if number <= ACCOUNTED:
+            accounts.add(number, made)
+        if first <= number <= last:
+            _add(number, made, encoder, rows, not_trained)
+    return {
+        "file": str(options.file.absolute()),
+        "format": opened.format.name if opened.format else "unknown",
+        "reason": opened.reason,
+        "count": len(opened.source),
+        "rows": rows,
+        "not_trained": not_trained,
+        "accounted": accounts.rows,
+        "left_out": [one.as_json() for one in accounts.left_out],
+        "unused": [one.as_json() for one in accounts.unused],
+        "harmless": sorted(accounts.harmless),
+    }
+
+
+def _span(options: argparse.Namespace, count: int) -> tuple[int, int]:
+    """The first and last row that are asked for. Raises InvalidOption."""
+    if options.row:
+        if options.row > count:
+            raise InvalidOption(message=say("cli.wrong.row", row=options.row, count=count), help=HELP)
+        return options.row, options.row
+    return options.rows or (1, FIRST_ROWS)
+
+
+def rows_span(text: str) -> tuple[int, int]:
+    """``A:B``, both counted from 1 and both shown. Raises ArgumentTypeError."""
+    first, colon, last = text.partition(":")
+    try:
+        span = int(first or 1), int(last) if last else int(first or 1) + FIRST_ROWS - 1
+    except ValueError:
+        span = (0, 0)
+    if not colon or not 1 <= span[0] <= span[1]:
+        raise argparse.ArgumentTypeError(say("cli.wrong.rows", value=text))
+    return span
+
+
+def _encoder(options: argparse.Namespace, workspace: Workspace) -> Encoder | None:
+    """Of the model and template that were asked for; None where nobody asked for tokens."""
+    if options.model is None and options.template == "auto":
+        return None
+    with progress(options.kind) as shown:
+        model = read_model(ready_model(workspace, options.model, shown).folder)
+    name = options.template
+    if name == "auto":
+        name = template_for(model.chat_template, model.origin or model.model_type)
+    return Encoder.of(model.tokenizer_file, TEMPLATES[name])
+
+
+def _add(
+    number: int,
+    made: Assembled,
+    encoder: Encoder | None,
+    rows: list[dict[str, Any]],
+    not_trained: list[dict[str, Any]],
+) -> None:
+    wrong = [Finding(number, *fault) for fault in made.faults if not KINDS[fault.code].usable]
+    if wrong:
+        not_trained.append({"row": number, "problems": [finding.as_json() for finding in wrong]})
+        return
+    tokens: dict[str, int] = {}
+    if encoder:
+        (segments,) = encoder.segments([made.conversation])
+        tokens = {
+            "tokens": sum(size for size, _ in segments),
+            "answer_tokens": sum(size for size, trained in segments if trained),
+        }
+    rows.append({"row": number, "turns": list(spoken(made)), **tokens})
+
+
+def spoken(made: Assembled) -> Iterator[dict[str, Any]]:
+    """What is said in a row in its order, as it is trained; ``loss``: whether it is learned."""
+    tools = tuple(text.text for text in made.texts if text.role == "tool" and text.text)
+    for turn in made.turns:
+        if turn.system:
+            yield {"role": "system", "text": turn.system, "loss": False}
+        if turn.input:
+            role = "tool" if tools and turn.input.startswith(tools) else "user"
+            yield {"role": role, "text": turn.input, "loss": False}
+        yield {"role": "assistant", "text": turn.output, "loss": turn.trained}
+
+
+def show_rows(console: Console, result: dict[str, Any]) -> None:
+    """The rows as they are trained, then what is not."""
+    named = say(f"format.{result['format']}")
+    line(console, say("check.about", path=result["file"], format=named, reason=result["reason"]))
+    for row in result["rows"][:SHOWN_ROWS]:
+        line(console, "")
+        line(console, say("page.data.row", number=row["row"]))
+        for turn in row["turns"]:
+            role = "unlearned" if turn["role"] == "assistant" and not turn["loss"] else turn["role"]
+            line(console, "  " + say("show.turn", role=say(f"page.data.role.{role}"), text=turn["text"]))
+    for row in result["not_trained"][:SHOWN_ROWS]:
+        line(console, "")
+        for problem in row["problems"]:
+            line(console, say("row.problem", row=row["row"], message=problem["message"]))
+    line(console, "")
+    shown = min(SHOWN_ROWS, len(result["rows"]))
+    line(console, say("show.shown", shown=shown, count=result["count"]))
+    show_accounts(console, result)
+
+
+OPTIONS: Options = {
+    "--row": {"type": whole_number(1, MOST_ROWS), "metavar": "N"},
+    "--span": {"type": rows_span, "metavar": "A:B"},
+}
+COMMANDS: Commands = {
+    "data show": (
+        _show,
+        (
+            *("FILE", "--row", "--span", "--model", "--template"),
+            *READ,
+        ),
+    ),
+}
