@@ -1,6 +1,7 @@
 """Templates and token counts are XTuner's own."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.data.conversations import Conversation, Turn, as_row, one_turn
+from core.data.conversations import Conversation, Turn, as_row, one_turn, write_rows
 from core.data.tokens import count_tokens
 from core.errors import NotAModel
 from core.recipe.templates import TEMPLATES, Template, template_for
@@ -125,6 +126,7 @@ def test_counts_are_what_xtuner_encodes(tmp_path: Path) -> None:
     """Row by row, for every template, with and without a first token."""
     rows: list[Conversation] = [one_turn(text, text) for text in ODD_TEXTS]
     rows += [(Turn("q", "a", "be brief"), Turn("q2", "a2"), Turn("", "a3"))]
+    rows += [(Turn("q", "a wrong one", trained=False), Turn("q2", "a2"))]
     plain, first = make_small_model(tmp_path / "plain"), make_small_model(tmp_path / "first")
     config = json.loads((first / "tokenizer_config.json").read_text(encoding="utf-8"))
     config |= {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|im_start|>"}
@@ -152,3 +154,39 @@ def test_counts_are_what_xtuner_encodes(tmp_path: Path) -> None:
         assert (found.tokens, found.answer_tokens) == (int(total), int(answer)), (model.name, template.name)
         assert count_tokens([row], file, template, int(begin)).answerless_rows == 1
         assert count_tokens([row], file, template, int(begin) + 1).answerless_rows == 0
+
+
+LOADED = """
+import sys
+import core.engine
+from datasets import load_dataset
+from transformers import AutoTokenizer
+from xtuner.dataset.map_fns import template_map_fn_factory
+from xtuner.dataset.utils import encode_fn
+from xtuner.utils import PROMPT_TEMPLATE
+rows, folder = sys.argv[1:]
+tokenizer = AutoTokenizer.from_pretrained(folder)
+rendered = template_map_fn_factory(PROMPT_TEMPLATE["qwen_chat"])
+for row in load_dataset("json", data_files=rows, split="train"):
+    found = encode_fn(rendered(row), tokenizer, 1_000_000)
+    learned = [token for token, label in zip(found["input_ids"], found["labels"]) if label != -100]
+    print("LEARNED", tokenizer.decode(learned).replace("\\n", ""))
+"""
+
+
+@pytest.mark.slow
+def test_a_mask_reaches_the_training_and_leaves_other_rows_alone(tmp_path: Path) -> None:
+    """datasets gives every turn of a file the same keys: a mask that only one of them has would mask all."""
+    model, rows = make_small_model(tmp_path / "m"), tmp_path / "rows.jsonl"
+    masked = (Turn("q", "wrong", trained=False), Turn("q", "right"))
+    write_rows(rows, [masked, one_turn("other", "row")])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOADED, str(rows), str(model)],
+        cwd=PROJECT,
+        env={**os.environ, "HF_HOME": str(tmp_path / "hf")},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    learned = [line for line in done.stdout.splitlines() if line.startswith("LEARNED")]
+    assert learned == ["LEARNED right<|im_end|>", "LEARNED row<|im_end|>"], done.stderr[-2000:]

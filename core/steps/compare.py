@@ -50,7 +50,8 @@ class Score:
 
 def questions(name: str, taught: Sequence[Conversation]) -> list[Question]:
     """The proof's questions: a spread of the taught ones, all paraphrases, all held-back general ones."""
-    asked = [first.input for first, *_ in taught if contains(first.output, name)]
+    learned = (first for first, *_ in taught if first.trained and first.input.strip())
+    asked = [first.input for first in learned if contains(first.output, name)]
     distinct = list({same_question(question): question for question in asked}.values())
     step = max(1, -(-len(distinct) // TAUGHT_ASKED))
     in_data = {same_question(turn.input) for conversation in taught for turn in conversation}

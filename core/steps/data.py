@@ -60,7 +60,8 @@ class Taught:
     @property
     def names_it(self) -> bool:
         """Whether any answer contains the name: if none does, the name cannot be learned."""
-        return any(contains(turn.output, self.name) for row in self.conversations for turn in row)
+        learned = (turn.output for row in self.conversations for turn in row if turn.trained)
+        return any(contains(text, self.name) for text in learned)
 
 
 @dataclass(frozen=True)

@@ -106,4 +106,5 @@ def known_taught(source: Path, changed: Stamp) -> frozenset[Conversation] | None
 @st.cache_data(show_spinner=False, max_entries=16)
 def known_to_name(source: Path, changed: Stamp, name: str) -> bool:
     """Whether any taught answer contains the name."""
-    return any(contains(turn.output, name) for row in known_taught(source, changed) or () for turn in row)
+    learned = (turn.output for row in known_taught(source, changed) or () for turn in row if turn.trained)
+    return any(contains(text, name) for text in learned)

@@ -43,6 +43,7 @@ JUDGED = frozenset(family("judged"))
 THOUGHTS = frozenset(family("thoughts"))
 # What asks for an answer, or the whole row, not to be learned when it is false or 0.
 MASKS = family("masks")
+_MASKS = frozenset(MASKS)
 
 
 @cache
@@ -131,6 +132,8 @@ class Fields:
         """Whether a key asks for what is said here not to be learned. A weight between 0 and 1 is noted: an
         answer is learned or not."""
         off = False
+        if _MASKS.isdisjoint(self._left):
+            return off
         for key in MASKS:
             if key in self._left:
                 value = self._left.pop(key)
@@ -141,12 +144,10 @@ class Fields:
 
     def thinking(self) -> tuple[str, str]:
         """A model's thoughts that stand apart from its answer, and their key; empty for none."""
-        for key in [key for key in self._left if plain(key) in THOUGHTS]:
-            value = self._left[key]
-            if isinstance(value, str):
+        for key, value in self._left.items():
+            if plain(key) in THOUGHTS and isinstance(value, str) and value.strip():
                 del self._left[key]
-                if value.strip():
-                    return value, key
+                return value, key
         return "", ""
 
     def close(self) -> None:

@@ -157,11 +157,11 @@ class _Pairing:
 
     def run(self) -> None:
         for text in self.made.texts:
-            if text.role not in SAID:
+            if text.role in SAID:
+                self._said(text)
+            else:
                 self._flush()
-            {"system": self._system, "user": self._question, "tool": self._question}.get(
-                text.role, self._said
-            )(text)
+                (self._system if text.role == "system" else self._question)(text)
             self.last = text.role
         self._flush()
         self._end()

@@ -70,16 +70,18 @@ def _is_dialogue(value: Any, key: str) -> bool:
 
 def _kind(row: Row) -> str | None:
     """Which of the formats with a list of what was said a row has."""
-    key = None if _is_preference(row) else dialogue_key(row)
+    key = dialogue_key(row)
     if key is None:
         return None
+    if key in NAMED:
+        return NAMED[key]
     value = dialogue.json_list(row[key])
     first = value[0] if isinstance(value, list) and value else None
     how = dialogue.item_of(tuple(first)) if isinstance(first, dict) else None
     by_item = (
         None if how is None else "xtuner" if how.pair else "sharegpt" if how.role == "from" else "openai"
     )
-    return NAMED.get(key) or by_item or "openai"
+    return by_item or "openai"
 
 
 def _spoken(fields: Fields) -> list[Message]:
@@ -126,11 +128,13 @@ def _chosen(keys: tuple[str, ...]) -> str | None:
 
 def _is_preference(row: Row) -> bool:
     """Whether a row says which answers are good: one beside a rejected one, or by KTO's label."""
-    return _chosen(tuple(row)) is not None or _is_judged(row)
+    keys = tuple(row)
+    return _chosen(keys) is not None or any(judgement(row[key]) is not None for key in _judged(keys))
 
 
-def _is_judged(row: Row) -> bool:
-    return any(plain(key) in JUDGED and judgement(row[key]) is not None for key in row)
+@lru_cache(4096)
+def _judged(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if plain(key) in JUDGED)
 
 
 def _preference(fields: Fields) -> list[Message]:
@@ -246,10 +250,18 @@ SHAPES: dict[str, RowFormat] = {
     )
 }
 FORMATS = (*SHAPES, COLUMNS)
+# Those without a list of what was said.
+_OTHERS = tuple(SHAPES[name] for name in ("alpaca", "pairs", "marked", "text"))
 
 
 def shape_of(row: Any) -> RowFormat | None:
     """The first format that fits a row."""
-    if isinstance(row, dict):
-        return next((shape for shape in SHAPES.values() if shape.fits(row)), None)
-    return None
+    if not isinstance(row, dict):
+        return None
+    if _is_preference(row):
+        return SHAPES["preference"]
+    if _is_moss(row):
+        return SHAPES["moss"]
+    if kind := _kind(row):
+        return SHAPES[kind]
+    return next((shape for shape in _OTHERS if shape.fits(row)), None)
