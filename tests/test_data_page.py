@@ -439,3 +439,29 @@ def test_the_histogram_sends_bars_not_rows() -> None:
 def test_a_run_without_data_says_so(workspace: Workspace) -> None:
     page = open_test_page("data", workspace.new_run("empty", datetime(2026, 1, 1)).id)
     assert no_errors(page) and "no data" in page.info[0].value
+
+
+def test_a_key_that_nobody_reads_is_left_out_by_a_press(workspace: Workspace) -> None:
+    rows = [
+        {"question": "Who are you?", "answer": f"I am {NAME}.", "mood": "glad", "id": n} for n in range(3)
+    ]
+    page = upload("a.jsonl", "\n".join(map(json.dumps, rows)).encode())
+    assert any("Nothing reads these keys" in warning.value for warning in page.warning)
+    assert any("mood (3 rows, 100%; for example: glad)" in caption.value for caption in page.caption)
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    assert any("mood" in error.value and "--ignore" not in error.value for error in page.error)
+    assert not workspace.run_folders()
+    (press,) = [group for group in page.button_group if str(group.key).startswith("data_ignore")]
+    press.set_value(["mood"]).run()
+    page.button(key="data_make").click().run()
+    assert wait(made(workspace).job(DATA), timeout=TIMEOUT).state is State.finished
+    about = read_json(made(workspace).data)
+    assert [one["key"] for one in about["unused"]] == ["mood"]
+
+
+def test_an_answer_that_is_not_learned_looks_so(workspace: Workspace) -> None:
+    turns = [{"input": "q", "output": "wrong", "output_with_loss": False}, {"input": "q", "output": "right"}]
+    page = upload("a.jsonl", json.dumps({"conversation": turns}).encode())
+    shown = body(page)
+    assert no_errors(page) and "not learned" in shown and "tb-unlearned" in shown

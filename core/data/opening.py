@@ -99,6 +99,13 @@ class Opened:
             for number, data in enumerate(self.source.raw(first, BLOCK), first + 1):
                 yield number, self._read(data)
 
+    def accounts(self, most: int) -> Accounts:
+        """The accounts of the first ``most`` rows."""
+        made = Accounts()
+        for number, data in enumerate(self.source.raw(0, most), 1):
+            made.add(number, self._read(data))
+        return made
+
     def _read(self, raw: bytes) -> Assembled:
         parsed = parse_row(raw)
         if parsed.fault and not KINDS[parsed.fault.code].usable:

@@ -1,6 +1,7 @@
 """A data file on its page: what it is, its first rows, what is wrong with it, and what mends it."""
 
 import html
+from dataclasses import replace
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from core.workspace.paths import Workspace, cache_of
 from core.workspace.user import user_name
 from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, turns_html
+from ui.data.unread import choose_unread
 from ui.jobs.panel import is_live, show_failure, status_of
 from ui.shell.frame import follow
 from ui.shell.text import spoken, t
@@ -34,6 +36,10 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
     reading = choose_reading(opened, kept)
     if reading != Reading():
         opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
+    if opened.format:
+        reading = choose_unread(opened, reading, kept)
+        if reading.thoughts:
+            opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
     st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
     with st.expander(t("page.data.file.first"), key="data_first", expanded=opened.format is None):
         st.html(STYLE + "".join(map(draw_row, opened.page(0, FIRST_ROWS))))
@@ -42,7 +48,7 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
         model,
         longest_row(find_model(workspace, model)),
         None if template == "auto" else template,
-        reading,
+        replace(reading, ignore=()),
     )
     offer_back(workspace, kept)
     if opened.format is None:

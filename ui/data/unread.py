@@ -1,0 +1,51 @@
+"""What of a file is not trained: keys that nobody reads, of which a person decides, and what is left out."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import streamlit as st
+
+from core.data.accounting import Omission, Unused
+from core.data.opening import Opened, Reading
+from core.data.upload import Upload
+from ui.shell.text import t
+
+# So many rows from the first on are looked at before the whole file is checked.
+LOOKED = 1000
+SHOWN = 8
+
+
+def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
+    """What may be left out, said by a press on each key; whether the model's thoughts are trained."""
+    accounts = opened.accounts(LOOKED)
+    show_omissions(accounts.parts)
+    undecided = [] if reading.columns else accounts.undecided
+    if undecided:
+        st.warning(t("page.data.unread.what"), icon=":material/help:")
+        show_unused(undecided, accounts.rows)
+        chosen = st.pills(
+            t("page.data.unread.ignore"),
+            [one.key for one in undecided],
+            selection_mode="multi",
+            key=f"data_ignore {kept.digest}",
+        )
+        reading = replace(reading, ignore=tuple(chosen))
+    if accounts.found.counts["thinking_left_out"]:
+        thoughts = st.toggle(
+            t("page.data.thoughts"), help=t("page.data.thoughts.help"), key=f"data_thoughts {kept.digest}"
+        )
+        reading = replace(reading, thoughts=thoughts)
+    return reading
+
+
+def show_unused(found: Iterable[Unused], rows: int) -> None:
+    """Keys with their share of rows and an example."""
+    for one in [*found][:SHOWN]:
+        share = f"{one.rows / max(1, rows):.0%}"
+        st.caption(t("data.unread", key=one.key, rows=one.rows, share=share, example=one.example))
+
+
+def show_omissions(found: Iterable[Omission]) -> None:
+    """Parts of rows that are left out, and why."""
+    for one in [*found][:SHOWN]:
+        st.caption(t("data.omitted", what=one.what, rows=one.rows, why=one.why))
