@@ -21,6 +21,7 @@ from ui.config.forms import RecipeDraft, draft_of, recipe_form, show_problems
 from ui.config.launch_preview import offer_fit, show_estimate, show_launch
 from ui.config.recipe_file import offer_file, take_file
 from ui.config.xtuner_configs import show_differences, xtuner_configs
+from ui.data.panel import warn_of_run
 from ui.shell.frame import choose_run, link_to, need_run, open_page, shown_errors
 from ui.shell.text import Markdown, t
 
@@ -45,6 +46,7 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     elif recipe and not locked:
         save(run, draft, recipe, model)
     if run.data.exists():
+        warn_of_run(run, recipe or draft.saved)
         show_estimate(workspace, run, recipe or draft.saved, model)
         if not locked:
             offer_fit(run, draft, model)

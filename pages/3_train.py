@@ -11,6 +11,7 @@ from core.steps import proof, train
 from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.smaller import offer_smaller
+from ui.data.panel import warn_of_run
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.training import follow_training
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
@@ -34,7 +35,7 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         key = "page.train.chain_goes_on" if trained else "page.train.chain"
         st.info(t(key), icon=":material/progress_activity:")
     elif status is None:
-        show_first_start(run)
+        show_first_start(run, recipe)
     elif status.state is State.finished:
         st.success(t("page.train.done"), icon=":material/check_circle:")
         show_next(run)
@@ -52,8 +53,9 @@ def show_next(run: RunPaths) -> None:
     link_to(lacking or "chat", t(f"page.train.to_{lacking or 'chat'}"), run)
 
 
-def show_first_start(run: RunPaths) -> None:
+def show_first_start(run: RunPaths, recipe: Recipe) -> None:
     st.info(t("page.train.not_yet"), icon=":material/info:")
+    warn_of_run(run, recipe)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(t("page.train.start"), type="primary", icon=":material/play_arrow:", key="start"):
             start(run, None)

@@ -29,9 +29,9 @@ from tests.command_line import cli, last_json, make_data
 from tests.small_model import make_small_model
 
 KEYS = [
-    *("format", "rows", "usable", "problems", "tokens", "answer_tokens", "truncated_rows"),
-    *("answer_tokens_lost", "duplicates", "languages", "histogram", "seconds", "harmless", "left_out"),
-    *("unused", "ok"),
+    *("format", "rows", "usable", "problems", "tokens", "answer_tokens", "max_length"),
+    *("truncated_rows", "answer_tokens_lost", "duplicates", "languages", "histogram", "seconds"),
+    *("harmless", "left_out", "unused", "ok"),
 ]
 
 
@@ -360,7 +360,7 @@ def test_a_row_of_several_faults_is_mended_by_all_their_fixes(
 def test_the_command_prints_the_keys_it_promises(file: Path, tmp_path: Path) -> None:
     model = make_small_model(tmp_path / "模型 m")
     write(file, pair("你是谁？", "我是小明的助手。"), pair("b", ""), {"messages": []})
-    options = ("--model", model, "--max-length", "8", "--workspace", tmp_path / "w", "--json")
+    options = ("--model", model, "--max-length", "16", "--workspace", tmp_path / "w", "--json")
     said = last_json(cli("data", "check", file, *options, cwd=tmp_path))
     assert list(said) == KEYS
     assert (said["format"], said["rows"], said["usable"], said["truncated_rows"]) == ("xtuner", 3, 1, 1)

@@ -232,7 +232,9 @@ def test_a_file_is_checked_for_the_training_that_is_chosen(workspace: Workspace)
     checked(workspace, page)
     (request,) = workspace.root.glob("checks/*/request.json")
     asked = json.loads(request.read_text(encoding="utf-8"))["asked"]
-    assert (asked["template"], asked["max_length"]) == ("llama3_chat", 64)
+    assert (asked["template"], asked["max_length"]) == ("llama3_chat", None)
+    (report,) = workspace.root.glob("checks/*/report.json")
+    assert json.loads(report.read_text(encoding="utf-8"))["max_length"] == 64
 
 
 def test_a_file_is_checked_and_mended_and_the_mending_undone(workspace: Workspace) -> None:

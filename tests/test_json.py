@@ -134,7 +134,7 @@ def of_data(tell: Told, tmp_path: Path) -> None:
     rows = [{"conversation": [{"input": f"问 {n // 2}", "output": "a" * (n + 1)}]} for n in range(6)]
     file = tmp_path / "a.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    assert tell("data", "check", file, "--max-length", "4")["problems"]
+    assert tell("data", "check", file, "--max-length", "16")["problems"]
     assert tell("data", "show", file, "--row", "2", "--template", "internlm_chat")["rows"][0]["tokens"]
     assert tell("data", "parity")["same"]
     assert tell("data", "parity", "--template", "internlm_chat", ok=False)["difference"]

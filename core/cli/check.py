@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.cli.arguments import MOST_TOKENS, whole_number
+from core.cli.arguments import whole_number
 from core.cli.room import Commands, Options, Result, Task
 from core.data.accounting import left_out, unused
 from core.data.formats.shapes import FORMATS
@@ -13,12 +13,13 @@ from core.data.opening import Reading, open_data, reading_of
 from core.models.folder import find_model
 from core.pace import Progress
 from core.pipeline.tune import ready_tokenizer
-from core.recipe.recipe import Recipe
 from core.steps.check_request import CheckRequest
 from core.wording import say
 from core.workspace.paths import Workspace, cache_of
 
 LEAVE_OUT = "--leave-out-broken"
+# The limits of a recipe's max_length.
+SHORTEST, LONGEST = 16, 1_048_576
 READ = ("--format", "--column", "--ignore", "--keep-thoughts")
 
 
@@ -67,11 +68,7 @@ OPTIONS: Options = {
     LEAVE_OUT: {"action": "store_true"},
     "--ignore": {"action": "append", "default": [], "metavar": "KEY"},
     "--keep-thoughts": {"action": "store_true"},
-    "--max-length": {
-        "type": whole_number(1, MOST_TOKENS),
-        "default": Recipe.max_length,
-        "metavar": "N",
-    },
+    "--max-length": {"type": whole_number(SHORTEST, LONGEST), "metavar": "N"},
     "FILE": {"type": Path, "metavar": "FILE"},
 }
 COMMANDS: Commands = {

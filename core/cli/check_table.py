@@ -10,7 +10,7 @@ from core.cli.accounts import show_accounts
 from core.wording import say
 
 NUMBERS = (
-    *("rows", "usable", "tokens", "answer_tokens", "truncated_rows"),
+    *("rows", "usable", "tokens", "answer_tokens", "max_length", "truncated_rows"),
     *("answer_tokens_lost", "duplicates", "seconds"),
 )
 SHOWN_ROWS = 5

@@ -39,6 +39,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         reading=check.asked_reading(options),
         restart=getattr(options, "restart", False),
         leave_out_broken=options.leave_out_broken,
+        max_length=options.max_length,
     )
 
 
@@ -123,18 +124,8 @@ OPTIONS: Options = {
     **publishing.OPTIONS,
 }
 MAKE = (
-    *(
-        "--name",
-        "--data",
-        *check.READ,
-        check.LEAVE_OUT,
-        "--model",
-        "--no-replay",
-        "--seed",
-        "--iterations",
-        "--system",
-    ),
-    *("--language", "--template", "--template-reason"),
+    *("--name", "--data", *check.READ, check.LEAVE_OUT, "--max-length", "--model", "--no-replay", "--seed"),
+    *("--iterations", "--system", "--language", "--template", "--template-reason"),
 )
 COMMANDS: Commands = {
     "tune": (Task(TuneRequest, _tune_request, _tune, here=_tune_here), (*MAKE, "--run", "--restart")),

@@ -34,6 +34,14 @@ class RowLengths:
         """Trained tokens that are cut at ``max_length``."""
         return int(self.answers_at[max_length:].sum())
 
+    def kept(self, max_length: int) -> float:
+        """The share of the trained tokens that is left at ``max_length``; all of none."""
+        return 1 - self.lost(max_length) / max(1, self.answers)
+
+    def mean(self, max_length: int) -> float:
+        """Tokens of a row, cut at ``max_length``."""
+        return float(np.minimum(self.tokens, max_length).mean()) if len(self.tokens) else 0.0
+
     def trained(self, max_length: int) -> Counts:
         """The lengths of the rows that training sees: it drops those whose every trained token is cut."""
         return np.minimum(self.tokens[self.begins < max_length], max_length)

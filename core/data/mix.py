@@ -55,7 +55,7 @@ def mix(
     replayed = wanted.replayed if replay else 0
     mixed = _repeated(taught, wanted.rows - replayed, shuffle) + _repeated(replay, replayed, shuffle)
     shuffle.shuffle(mixed)
-    return [_with_system(conversation, system) for conversation in mixed]
+    return [with_system(conversation, system) for conversation in mixed]
 
 
 def weighted(
@@ -105,7 +105,7 @@ def _repeated(conversations: Sequence[Conversation], count: int, shuffle: Random
     return taken
 
 
-def _with_system(conversation: Conversation, system: str) -> Conversation:
+def with_system(conversation: Conversation, system: str) -> Conversation:
     """The recipe's system prompt before the first turn that has none of its own."""
     first = conversation[0]
     if not system or first.system:

@@ -18,12 +18,14 @@ from core.workspace.files import read_json
 class TokenCount:
     """Tokens of the rendered conversations; ``kept`` after cutting each at max_length.
 
-    ``answer_tokens`` are those trained on; of ``answerless_rows`` the cut leaves no answer at all.
+    ``answer_tokens`` are those of answers that are learned, and ``answer_tokens_lost`` those of them that are
+    cut; of ``answerless_rows`` the cut leaves no answer at all.
     """
 
     rows: int
     tokens: int
     answer_tokens: int
+    answer_tokens_lost: int
     kept: int
     truncated_rows: int
     answerless_rows: int
@@ -38,6 +40,10 @@ class _Row:
     total: int
     answers: int
     before_answer: int
+    learned: tuple[tuple[int, int], ...]  # where each learned answer begins and ends
+
+    def lost(self, max_length: int) -> int:
+        return sum(end - max(start, min(end, max_length)) for start, end in self.learned)
 
 
 def count_tokens(
@@ -52,6 +58,7 @@ def count_tokens(
         rows=len(rows),
         tokens=sum(row.total for row in rows),
         answer_tokens=sum(row.answers for row in rows),
+        answer_tokens_lost=sum(row.lost(max_length) for row in rows),
         kept=sum(min(row.total, max_length) for row in rows),
         truncated_rows=sum(row.total > max_length for row in rows),
         answerless_rows=sum(row.before_answer >= max_length for row in rows),
@@ -77,15 +84,15 @@ def _count(conversation: Conversation, reader: Tokenizer, template: Template, be
     asked = _lengths(reader, [template.prompt(turn.input, turn.system) for turn in conversation])
     said = _lengths(reader, [turn.output + template.suffix for turn in conversation])
     end = 0 if template.suffix else 1
-    total = answers = 0
-    first: int | None = None  # where the first learned answer begins
+    total = 0
+    learned = []
     for number, turn in enumerate(conversation):
         total += asked[number] + (begin if number == 0 or end else 0)
         if turn.trained:
-            answers += said[number] + end
-            first = total if first is None else first
+            learned.append((total, total + said[number] + end))
         total += said[number] + end + sep
-    return _Row(total, answers, total if first is None else first)
+    answers = sum(stop - start for start, stop in learned)
+    return _Row(total, answers, learned[0][0] if learned else total, tuple(learned))
 
 
 def read_tokenizer(tokenizer: Path) -> Tokenizer:

@@ -37,7 +37,7 @@ OWN_TOKENS = 128
 class TuneRequest:
     """What is asked for: whose assistant, from which data, on which model. With ``restart`` a run that was
     trained before is trained from the beginning; with ``leave_out_broken`` rows of the data that cannot be
-    trained are left out and listed."""
+    trained are left out and listed. ``max_length`` None follows the data."""
 
     name: str
     data: Path | None = None
@@ -52,6 +52,7 @@ class TuneRequest:
     reading: Reading = Reading()
     restart: bool = False
     leave_out_broken: bool = False
+    max_length: int | None = None
 
 
 def tune(
@@ -120,6 +121,7 @@ def make_data(
         progress.say("data.ignored", what=ignored.key, rows=ignored.rows)
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=request.data)
+    say_length(said, recipe, model, progress)
     replay = data.replay_asks(said, recipe) if request.replay else []
     asks = [*replay, *(question.ask for question in compare.questions(said.name, said.conversations))]
     progress.stage("base")
@@ -141,7 +143,23 @@ def taught(request: TuneRequest) -> data.Taught:
 def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> Recipe:
     """The recipe that a request comes to on this machine. Raises InvalidRecipe."""
     spoken = Spoken(request.system, request.template, request.template_reason)
-    return data.recipe_for(model, said, request.replay, request.seed, request.iterations, spoken)
+    asked = (request.seed, request.iterations, spoken, request.max_length)
+    return data.recipe_for(model, said, request.replay, *asked)
+
+
+def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progress) -> None:
+    """What the max length costs, before hours are spent on what is left."""
+    cut = data.cut_of(said, recipe, model)
+    values = {"limit": recipe.max_length, "count": cut.rows, "of": len(said.conversations)}
+    shares = {"lost": f"{cut.lost:.1%}", "kept": f"{cut.kept:.1%}", "longer": cut.longer}
+    if cut.lost:
+        progress.say("tune.cut", **values, **shares)
+        if cut.longer > recipe.max_length:
+            progress.say("cli.tune.longer", **shares)
+    elif cut.rows:
+        progress.say("tune.cut_nothing", **values)
+    elif recipe.max_length > Recipe.max_length:
+        progress.say("tune.max_length", **values)
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from core.jobs.request import as_record
 from core.models.folder import chat_template_of, find_model, model_type_of
 from core.recipe.templates import TEMPLATES, template_for
 from core.steps.check_request import CheckRequest
+from core.steps.data import default_length
 from core.steps.step import call_job
 from core.wording import say
 from core.workspace.files import read_json, write_json
@@ -45,7 +47,8 @@ def run(
     opened = open_data(request.file, cache_of(workspace), request.reading)
     note = _Noting(place, progress)
     settings = settings_of(opened.format or Format(FORMATS[0]))
-    report = check(opened.source, settings, request.max_length, cache_of(workspace), note)
+    length = request.max_length or partial(default_length, folder, len(opened.source))
+    report = check(opened.source, settings, length, cache_of(workspace), note)
     if opened.format is None:
         report = report.called(UNKNOWN)
     write_json(place.report, report.as_record())

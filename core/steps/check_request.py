@@ -6,16 +6,16 @@ from pathlib import Path
 from pydantic import with_config
 
 from core.data.opening import Reading
-from core.recipe.recipe import Recipe
 
 
 @with_config(extra="forbid")
 @dataclass(frozen=True)
 class CheckRequest:
-    """What is checked, for which training. ``model`` None: the starter; ``template`` None: its own."""
+    """What is checked, for which training. ``model`` None: the starter; ``template`` None: its own;
+    ``max_length`` None: as long as a training of this file would take its rows."""
 
     file: Path
     model: str | None = None
-    max_length: int = Recipe.max_length
+    max_length: int | None = None
     template: str | None = None
     reading: Reading = Reading()

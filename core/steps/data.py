@@ -12,16 +12,19 @@ from core.data.accounting import Accounts
 from core.data.conversations import Conversation, write_rows, write_source
 from core.data.findings import Finding
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
-from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares
+from core.data.lengths import RowLengths, measure
+from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares, with_system
 from core.data.opening import Reading, read_conversations, read_usable, read_whole
+from core.data.preview import Encoder
 from core.data.questions import contains
 from core.data.replay import questions_to_ask, replay_conversations
 from core.data.tokens import count_tokens, row_length
 from core.data.upload import keep_given
-from core.errors import MissingArtefact
+from core.errors import MissingArtefact, NotAModel
 from core.machine import this_machine
 from core.models.folder import Model, read_model
 from core.recipe.check import problems, settle
+from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Recipe, invalid
 from core.recipe.templates import TEMPLATES
@@ -37,6 +40,8 @@ LISTED = 20
 # much and takes a quarter less time; what lies below needs no backward pass.
 MLP = ("gate_proj", "up_proj", "down_proj")
 SAME_NAMES = {"llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2"}
+# So many rows tell how long all of them are; they take about a second.
+MEASURED = 4096
 # A small model takes, and needs, a much higher rate than a large one.
 SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 
@@ -116,42 +121,84 @@ def recipe_for(
     seed: int,
     iterations: int | None,
     spoken: Spoken = Spoken(),
+    max_length: int | None = None,
 ) -> Recipe:
-    """The settled recipe for these conversations on this machine. Raises InvalidRecipe.
+    """The settled recipe for these conversations on this machine. Raises InvalidRecipe, NotAModel.
 
     The default length teaches the identity; a longer file's rows are seen ``core.data.mix.PASSES`` times.
+    Without a ``max_length`` it follows the rows (:mod:`core.recipe.max_length`).
     """
     machine = this_machine()
+    wanted = shares(_distinct(said), replay)
+    recipe = _first_recipe(model, replay, wanted.rows).changed(**asdict(spoken), seed=seed)
+    recipe = recipe.changed(max_length=max_length or recipe.max_length)
+    recipe = recipe.changed(iterations=iterations or recipe.iterations)
+    if found := problems(recipe, machine, model):
+        raise invalid(found)
+    settled = settle(recipe, machine, model)
+    if max_length is None:
+        lengths = taught_lengths(said, settled, model)
+        longer = lengthened(settled, model, machine, lengths, wanted.taught / wanted.rows)
+        recipe = recipe.changed(**{name: getattr(longer, name) for name in FOLLOWS})
+        settled = settle(recipe.changed(iterations=iterations or recipe.iterations), machine, model)
+    if found := parity.problems(settled, model, system=said.has_system):
+        raise invalid(found)
+    return settled
+
+
+def _first_recipe(model: Model, replay: bool, rows: int) -> Recipe:
+    """The recipe for a model and a number of rows, whatever they say and however long they are."""
     recipe = Recipe(
         model=str(model.folder),
         data="rows.jsonl",
-        **asdict(spoken),
-        seed=seed,
+        max_length=least(model),
         lr=SMALL_MODEL_LR if model.parameters < SMALL_MODEL else LR,
         replay_distillation=replay,
         shuffle=False,
         target_modules=MLP if model.model_type in SAME_NAMES else (),
         layers_to_transform=tuple(range(model.layers // 6, model.layers)),
     )
-    recipe = recipe.changed(max_length=_longest_row(model))
-    needed = -(-shares(_distinct(said), replay).rows // recipe.batch_size)
-    recipe = recipe.changed(iterations=iterations or needed)
-    if found := problems(recipe, machine, model):
-        raise invalid(found)
-    settled = settle(recipe, machine, model)
-    if found := parity.problems(settled, model, system=said.has_system):
-        raise invalid(found)
-    return settled
+    return recipe.changed(iterations=-(-rows // recipe.batch_size))
 
 
-def longest_row(folder: Path) -> int:
-    """How many tokens of a row a new run on the model in ``folder`` trains; before the starter is made, as
-    many as its recipe's default says. Raises NotAModel."""
-    return _longest_row(read_model(folder)) if folder.exists() else Recipe.max_length
+def default_length(folder: Path, rows: int, found: Lengths) -> int:
+    """How many tokens of a row a new run on the model in ``folder`` would train, of ``rows`` such rows and
+    with replay; of a folder that is not a whole model as many as any run."""
+    try:
+        model = read_model(folder)
+    except NotAModel:
+        return Recipe.max_length
+    machine, wanted = this_machine(), shares(max(1, rows), replay=True)
+    recipe = settle(_first_recipe(model, True, wanted.rows), machine, model)
+    return lengthened(recipe, model, machine, found, wanted.taught / wanted.rows).max_length
 
 
-def _longest_row(model: Model) -> int:
-    return min(model.max_length or Recipe.max_length, Recipe.max_length)
+def taught_lengths(said: Taught, recipe: Recipe, model: Model) -> RowLengths:
+    """How long the rows are that a settled ``recipe`` makes of the taught conversations; of many, a sample
+    spread evenly over them. Raises NotAModel."""
+    some = said.conversations[:: -(-len(said.conversations) // MEASURED) or 1]
+    encoder = Encoder.of(model.tokenizer_file, TEMPLATES[recipe.template])
+    return measure(encoder, [with_system(row, recipe.system) for row in some])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a max length costs the taught conversations: ``rows`` of them are cut and lose ``lost`` of the
+    answers' tokens, a share. At the length ``longer``, the longest that the model needs and can read,
+    ``kept`` of them would be trained."""
+
+    rows: int
+    lost: float
+    longer: int
+    kept: float
+
+
+def cut_of(said: Taught, recipe: Recipe, model: Model) -> Cut:
+    """What ``recipe`` cuts of the conversations; of a sample, what that comes to for all of them."""
+    found = taught_lengths(said, recipe, model)
+    share = float((found.tokens > recipe.max_length).mean()) if len(found.tokens) else 0.0
+    rows, longer = round(share * len(said.conversations)), enough(model, found)
+    return Cut(rows, 1 - found.kept(recipe.max_length), longer, found.kept(longer))
 
 
 def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
@@ -199,6 +246,7 @@ def write(
         "taught": len(said.conversations),
         "replay": len(replay),
         **tokens.as_json(),
+        "max_length": recipe.max_length,
     }
     write_json(run.data, about)
 

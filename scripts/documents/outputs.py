@@ -160,6 +160,8 @@ class Data(OfRun):
     tokens: int
     answer_tokens: int
     """Those that are trained on."""
+    answer_tokens_lost: int
+    """Those of them that are cut at the maximal length."""
     kept: int
     """Tokens that are left after each row is cut at the maximal length."""
     truncated_rows: int
@@ -167,6 +169,8 @@ class Data(OfRun):
     """Rows of whose answers the cut leaves nothing."""
     longest: int
     """The longest row, in tokens."""
+    max_length: int
+    """At which rows are cut."""
 
 
 class Trained(OfRun):
@@ -439,6 +443,8 @@ class Checked(Output):
     """At most so many of one code as a person reads; the numbers count all."""
     tokens: int
     answer_tokens: int
+    max_length: int
+    """At which rows are cut: the one that was given, else the one that a training would choose."""
     truncated_rows: int
     answer_tokens_lost: int
     duplicates: int

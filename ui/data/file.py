@@ -11,10 +11,8 @@ from core.data.opening import Opened, Reading, Row, open_data
 from core.data.upload import Upload, file_of, find_upload
 from core.jobs.launch import launch, stop
 from core.jobs.status import Status
-from core.models.folder import find_model
 from core.steps import check
 from core.steps.check import CheckRequest
-from core.steps.data import longest_row
 from core.workspace.paths import Workspace, cache_of
 from core.workspace.user import user_name
 from ui.data.findings import show_findings
@@ -46,7 +44,7 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
     request = CheckRequest(
         file_of(workspace, kept),
         model,
-        longest_row(find_model(workspace, model)),
+        None,
         None if template == "auto" else template,
         replace(reading, ignore=()),
     )

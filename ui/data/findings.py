@@ -34,6 +34,10 @@ def show_findings(
 ) -> Upload | None:
     """The report; a new version of the file when one of its kinds was mended."""
     show_numbers(report)
+    if report.answer_tokens_lost:
+        lost = f"{report.answer_tokens_lost / max(1, report.answer_tokens):.1%}"
+        cut = t("page.data.cut", count=report.truncated_rows, limit=report.max_length, lost=lost)
+        st.warning(cut, icon=":material/content_cut:")
     by_code: dict[str, list[Finding]] = {}
     for finding in report.findings.listed:
         by_code.setdefault(finding.code, []).append(finding)

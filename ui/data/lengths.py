@@ -21,11 +21,7 @@ def show_lengths(found: RowLengths, rows: int, recipe: Recipe) -> None:
     ``rows`` is how many there are; ``found`` may be a sample of them.
     """
     counts = found.tokens
-    cut = round(float((counts > recipe.max_length).mean()) * rows)
-    if cut:
-        lost = found.lost(recipe.max_length) / max(1, found.answers)
-        warning = t("page.data.cut", count=cut, limit=recipe.max_length, lost=f"{lost:.1%}")
-        st.warning(warning, icon=":material/content_cut:")
+    warn_of_cut(found, rows, recipe)
     left, right = st.columns(2)
     with left:
         alt = t("page.data.lengths.alt", count=len(counts), least=int(counts.min()), most=found.longest)
@@ -35,6 +31,15 @@ def show_lengths(found: RowLengths, rows: int, recipe: Recipe) -> None:
     show_packing(found, recipe)
     if len(counts) < rows:
         st.caption(t("page.data.sampled", count=len(counts)))
+
+
+def warn_of_cut(found: RowLengths, rows: int, recipe: Recipe) -> None:
+    """How many of the ``rows`` the recipe's length cuts, and the share of the answers that goes with it."""
+    cut = round(float((found.tokens > recipe.max_length).mean()) * rows) if len(found.tokens) else 0
+    if cut:
+        lost = 1 - found.kept(recipe.max_length)
+        warning = t("page.data.cut", count=cut, limit=recipe.max_length, lost=f"{lost:.1%}")
+        st.warning(warning, icon=":material/content_cut:")
 
 
 def show_cost(found: RowLengths, recipe: Recipe) -> None:

@@ -16,9 +16,9 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.steps import train
 from core.steps.data import about_data
-from core.workspace.files import Stamp, stamp
+from core.workspace.files import Stamp, read_object, stamp
 from core.workspace.paths import RunPaths
-from ui.data.lengths import show_lengths
+from ui.data.lengths import show_lengths, warn_of_cut
 from ui.data.parity import show_parity
 from ui.data.rows import show_rows
 from ui.shell.text import t
@@ -46,6 +46,16 @@ def data_panel(run: RunPaths) -> None:
     show_lengths(known_lengths(rows, stamp(rows), tokenizer, model, recipe.template), len(offsets), recipe)
     encoder = known_encoder(tokenizer, model, recipe.template)
     show_rows(rows, offsets, encoder, recipe, taught)
+
+
+def warn_of_run(run: RunPaths, recipe: Recipe) -> None:
+    """Before a launch: what the recipe's length cuts of the run's rows, if they are here."""
+    rows = Path((read_object(run.data) or {}).get("path", ""))
+    if rows.is_file():
+        tokenizer = train.model_of(run).tokenizer_file
+        model = stamp_of(tokenizer.parent)
+        found = known_lengths(rows, stamp(rows), tokenizer, model, recipe.template)
+        warn_of_cut(found, len(known_offsets(rows, stamp(rows))), recipe)
 
 
 def show_counts(about: dict[str, Any], recipe: Recipe) -> None:

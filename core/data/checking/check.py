@@ -33,9 +33,14 @@ Progress = Callable[[float], None]
 
 
 def check(
-    source: Source, settings: Settings, max_length: int, cache: SourceCache, progress: Progress
+    source: Source,
+    settings: Settings,
+    max_length: int | Callable[[TurnLengths], int],
+    cache: SourceCache,
+    progress: Progress,
 ) -> Report:
-    """Check every row of a source. ``progress`` is called with the share done.
+    """Check every row of a source; ``max_length`` may go by how long they are. ``progress`` is called with
+    the share done.
 
     Raises EmptyData, NotAModel.
     """
@@ -49,6 +54,7 @@ def check(
     found.add(of_the_text(source))
     found.add(placed(source, [*_of_blocks(todo, blocks)]))
     measured = _lengths(blocks, settings)
+    max_length = max_length if isinstance(max_length, int) else max_length(measured)
     cut = _truncated(measured, max_length)
     found.add(cut)
     same = alike(_joined(blocks, "digests", np.uint64), _signatures(blocks))
@@ -68,6 +74,7 @@ def check(
         findings=found,
         tokens=int(measured.rows.sum()),
         answer_tokens=int(measured.answers.sum()),
+        max_length=max_length,
         truncated_rows=len(cut),
         answer_tokens_lost=int(measured.lost(max_length).sum()),
         duplicates=len(same.rows),

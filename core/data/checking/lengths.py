@@ -36,6 +36,18 @@ class TurnLengths:
     row: Counts
     learned: npt.NDArray[np.bool_]
 
+    @property
+    def longest(self) -> int:
+        return int(self.rows.max(initial=0))
+
+    def kept(self, max_length: int) -> float:
+        """The share of the answers' tokens that is left at this length; all of none."""
+        return 1 - int(self.lost(max_length).sum()) / max(1, int(self.answers.sum()))
+
+    def mean(self, max_length: int) -> float:
+        """Tokens of a row, cut at this length; rows that cannot be trained have none and do not count."""
+        return float(np.minimum(self.rows, max_length).sum() / max(1, np.count_nonzero(self.rows)))
+
     def lost(self, max_length: int) -> Counts:
         """Answer tokens that each row loses at this length."""
         cut = np.clip(self.ends - max_length, 0, self.ends - self.starts) * self.learned

@@ -49,6 +49,7 @@ class Report:
     findings: Findings
     tokens: int
     answer_tokens: int
+    max_length: int
     truncated_rows: int
     answer_tokens_lost: int
     duplicates: int
@@ -71,6 +72,7 @@ class Report:
             "problems": [finding.as_json() for finding in self.findings.listed],
             "tokens": self.tokens,
             "answer_tokens": self.answer_tokens,
+            "max_length": self.max_length,
             "truncated_rows": self.truncated_rows,
             "answer_tokens_lost": self.answer_tokens_lost,
             "duplicates": self.duplicates,
