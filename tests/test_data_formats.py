@@ -175,6 +175,27 @@ GOOD: dict[str, tuple[str, dict[str, Any], list[Turn]]] = {
         },
         TWO,
     ),
+    "tree": (
+        "tree",
+        {
+            "message_tree_id": "r",
+            "prompt": {
+                "text": "hi",
+                "role": "prompter",
+                "replies": [
+                    {"text": "go", "role": "assistant", "rank": 1, "replies": []},
+                    {"text": "hello", "role": "assistant", "rank": 0, "replies": []},
+                ],
+            },
+        },
+        HI,
+    ),
+    "a dialogue in the question": (
+        "alpaca",
+        {"instruction": "Human:hi\nAssistant:hello\nHuman:more?\nAssistant:", "output": "no"},
+        [HI[0], Turn("more?", "no")],
+    ),
+    "columns of one language": ("pairs", {"instruction_zh": "hi", "output_zh": "hello"}, HI),
     "plain text": ("text", {"text": "once upon a time"}, [Turn("", "once upon a time")]),
     "chosen and rejected": ("preference", {"prompt": "hi", "chosen": "hello", "rejected": "go"}, HI),
     "chosen dialogues": (

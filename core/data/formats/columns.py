@@ -3,14 +3,23 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeGuard
 
+from core.data.formats import marked
 from core.data.formats.dialogue import json_list, messages, speaks
 from core.data.formats.fields import Fields, Misshapen
 from core.data.formats.messages import SEPARATOR, SHOWN, Message
 from core.data.formats.names import family, plain
 
 # Columns that mean a question and its answer though their names do not say so (XTuner's own data sets).
-SPECIAL = (("abstract", "title"), ("description", "color"), ("article", "summary"), ("text", "summary"))
+SPECIAL = (
+    ("abstract", "title"),
+    ("description", "color"),
+    *((text, "summary") for text in ("article", "text", "dialogue", "document")),
+)
+PASSAGES = frozenset(family("context_list"))
+# Columns in one language: ``question_zh``, ``answer_zh``.
+LANGUAGES = ("_zh", "_cn", "_en")
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,14 @@ class Columns:
 def columns_of(keys: tuple[str, ...]) -> Columns | None:
     """What the columns of these names are; None where no question stands beside an answer."""
     known = {plain(key): key for key in reversed(keys)}
+    found = _columns(known)
+    for ending in LANGUAGES if found is None else ():
+        of_one = {name.removesuffix(ending): key for name, key in known.items() if name.endswith(ending)}
+        found = found or _columns({**known, **of_one})
+    return found
 
+
+def _columns(known: Mapping[str, str]) -> Columns | None:
     def first(called: str) -> str | None:
         return next((known[name] for name in family(called) if name in known), None)
 
@@ -90,20 +106,33 @@ def _asked(fields: Fields, columns: Columns) -> Iterator[Message]:
     if speaks(json_list(main)):
         yield from messages(json_list(main), columns.main, fields.account)
         return
-    texts = []
+    passages = [key for key in fields if _is_passages(fields, key)]
+    texts = [SEPARATOR.join(fields.take(key)) for key in passages]
     for key, value in values.items():
-        if isinstance(value, list) and key != columns.main and all(isinstance(part, str) for part in value):
-            value = SEPARATOR.join(value)  # passages
+        if key != columns.main and _are_texts(value):
+            value = SEPARATOR.join(value)
         if isinstance(value, str):
-            texts.append(value)
+            texts += [value] if value else []
         elif value is not None and key != columns.main:
             yield Message("user", value, fields.at(key))  # a wrong type, said at its own place
+    if isinstance(main, str) and texts == [main] and (marks := marked.begun(main)):
+        yield from marked.read(main, marks, fields.at(columns.main))
+        return
     if not isinstance(main, str | None):
         yield Message("user", main, fields.at(columns.main))
     elif columns.main:
-        yield Message("user", SEPARATOR.join(filter(None, texts)), fields.at(columns.main))
+        yield Message("user", SEPARATOR.join(texts), fields.at(columns.main))
     else:
         yield Message("user", "", "", optional=True)
+
+
+def _is_passages(fields: Fields, key: str) -> bool:
+    """Whether a key holds passages to answer from; a single text there may as well be the right answer."""
+    return key in PASSAGES and _are_texts(fields[key])
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _answer(fields: Fields, key: str, off: bool, thoughts: tuple[str, str]) -> Iterator[Message]:

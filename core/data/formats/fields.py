@@ -34,7 +34,8 @@ class Misshapen(Exception):
 # Keys that say where a row comes from or how it was made, and nothing of what it teaches.
 HARMLESS = frozenset(family("harmless"))
 _HARMLESS_END = re.compile(
-    r"(?:_|\b|(?<=[a-z]))(?:id|ids|idx|index|url|uri|hash|timestamp|date)$", re.IGNORECASE
+    r"(?:_|\b|(?<=[a-z]))(?:id|ids|idx|index|url|uri|hash|timestamp|date)$|^scores?_|_(?:scores?|rank)$",
+    re.IGNORECASE,
 )
 
 MEDIA, TOOLS, REJECTED = (frozenset(family(name)) for name in ("media", "tools", "rejected"))

@@ -33,11 +33,13 @@ MARKS = (
     _marks("zephyr", r"<\|(?P<role>user|assistant|system)\|>\s*", r"</s>|<\|end\|>|<\|endoftext\|>"),
     _marks("internlm", r"<\|(?P<role>User|Bot|System)\|>\s*[:：]\s?", r"<eoh>|<eoa>|<eos>|</?s>"),
     _marks("moss", r"<\|(?P<role>Human|MOSS)\|>\s*[:：]\s?", r"<eoh>|<eom>"),
+    _marks("moss2", r"\[(?P<role>Human|MOSS)\]\s*[:：]\s?", r"<eoh>|<eoa>"),
     _marks("baize", r"\[\|(?P<role>Human|AI)\|\]\s?", r"\Z(?!)"),
     _marks("guanaco", rf"###\s?(?P<role>{_NAMED})\s?:\s?", r"</s>"),
     _marks("alpaca", r"###\s?(?P<role>Instruction|Input|Response)\s?:\s?", r"</s>|<\|endoftext\|>"),
     _marks("llama2", r"(?P<role>\[/?INST\])\s?", r"</?s>"),
-    _marks("hh", r"(?:\A|\n\n?)(?P<role>Human|Assistant)\s?: ", r"</s>"),
+    _marks("hh", r"(?:\A|\n\n?)(?P<role>Human|Assistant)\s?[:：]\s?", r"</s>"),
+    _marks("glaive", r"(?:\A|\n)(?P<role>USER|ASSISTANT|FUNCTION RESPONSE)\s?: ", r"<\|endoftext\|>"),
     _marks("vicuna", r"(?:\A|(?<=\s)|(?<=</s>))(?P<role>USER|ASSISTANT)\s?: ", r"</s>"),
     _marks("chinese", r"(?:\A|\n)(?P<role>问|答|用户|助手|人类|机器人)[:：]\s?"),
 )
@@ -46,6 +48,7 @@ _SPOKEN: dict[str, Role] = {
     "instruction": "user",
     "input": "user",
     "response": "assistant",
+    "function response": "tool",
     "[inst]": "user",
     "[/inst]": "assistant",
 }
@@ -57,6 +60,14 @@ def marks_of(text: Any) -> Marks | None:
     if not isinstance(text, str):
         return None
     return next((marks for marks in MARKS if _both_sides(marks, text)), None)
+
+
+def begun(text: str) -> Marks | None:
+    """How the speakers of a text are marked that begins with a mark and ends before an answer is given."""
+    marks = marks_of(text)
+    found = [*marks.speaker.finditer(text)] if marks else []
+    waits = found and not found[0].start() and not text[found[-1].end() :].strip()
+    return marks if waits and _SPOKEN[found[-1]["role"].lower()] == "assistant" else None
 
 
 def _both_sides(marks: Marks, text: str) -> bool:
@@ -77,9 +88,14 @@ def read(text: str, marks: Marks, place: str) -> list[Message]:
         if marks.name == "llama2" and (system := _SYSTEM_OF_LLAMA.search(said)):
             made.append(Message("system", system[1], place))
             said = said.replace(system[0], "").strip()
-        if not (role == "user" and not said and end == len(text)):  # a mark that only ends the text
+        if said or end < len(text):  # the last mark may only end the text
             made.append(Message(role, said, place))
     return made
+
+
+def unnamed(text: Any) -> Any:
+    """A system prompt without the mark that some put before it."""
+    return re.sub(r"\ASYSTEM\s?:\s*", "", text) if isinstance(text, str) else text
 
 
 def unmarked(text: str) -> str:

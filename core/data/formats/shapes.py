@@ -147,10 +147,15 @@ def _preference(fields: Fields) -> list[Message]:
         return marked.read(good, marks, key)
     answer = list(_good(fields, good, key))
     if answer and answer[0].role in {"system", "user"}:  # the whole dialogue, with what was asked
-        for asked in ("prompt", "question", "instruction"):
-            fields.take(asked)
+        for copied in [other for other in fields if _repeats(dialogue.json_list(fields[other]), good)]:
+            fields.take(copied)
         return [*_system(fields), *answer]
     return [*_asked(fields), *answer]
+
+
+def _repeats(value: Any, good: Any) -> bool:
+    """Whether a list of what was said stands in another, from its beginning."""
+    return isinstance(value, list) and isinstance(good, list) and bool(value) and good[: len(value)] == value
 
 
 def _good(fields: Fields, good: Any, key: str) -> Iterator[Message]:
@@ -183,8 +188,10 @@ def _text_key(keys: tuple[str, ...]) -> str | None:
 
 
 def _marked_key(row: Row) -> str | None:
-    key = _text_key(tuple(row))
-    return key if key and marked.marks_of(row[key]) else None
+    """The key of a marked text, whatever it is called."""
+    named = _text_key(tuple(row))
+    keys = [named] if named else []
+    return next((key for key in (*keys, *row) if marked.marks_of(row[key])), None)
 
 
 def _marked(fields: Fields) -> list[Message]:
@@ -193,7 +200,15 @@ def _marked(fields: Fields) -> list[Message]:
         raise unknown(fields)
     text = fields.take(key)
     marks = marked.marks_of(text)
-    return marked.read(text, marks, key) if marks else []
+    system = [one._replace(text=marked.unnamed(one.text)) for one in _system(fields)]
+    return [*system, *marked.read(text, marks, key)] if marks else []
+
+
+def _is_plain(row: Row) -> bool:
+    """Whether a row is only a text, and not one message of a dialogue that stands in several rows."""
+    keys = tuple(row)
+    how = dialogue.item_of(keys)
+    return _text_key(keys) is not None and not (how and how.role)
 
 
 def _plain(fields: Fields) -> list[Message]:
@@ -202,6 +217,47 @@ def _plain(fields: Fields) -> list[Message]:
     if key is None:
         raise unknown(fields)
     return [Message("user", "", key, optional=True), Message("assistant", fields.take(key), key)]
+
+
+# --- a tree of replies (OpenAssistant) ---
+
+
+def _is_tree(row: Row) -> bool:
+    return (
+        "prompt" in row and isinstance(root := row["prompt"], dict) and isinstance(root.get("replies"), list)
+    )
+
+
+def _tree(fields: Fields) -> list[Message]:
+    """The path of the replies that people ranked first; the others are noted."""
+    if not _is_tree(fields):
+        raise unknown(fields)
+    made: list[Message] = []
+    node, place, others = fields.take("prompt"), "prompt", 0
+    while isinstance(node, dict):
+        item = Fields(node, fields.account, place, place)
+        role = dialogue.role_of(item.take("role"), item.at("role"))
+        made.append(Message(role, item.take("text"), item.at("text")))
+        replies = [reply for reply in item.take("replies") or [] if isinstance(reply, dict)]
+        for named in (
+            "labels",
+            "emojis",
+            "events",
+            "rank",
+            "deleted",
+            "synthetic",
+            "review_result",
+            "review_count",
+        ):
+            item.take(named)  # how people judged the message
+        item.close()
+        others += max(0, len(replies) - 1)
+        replies.sort(key=lambda reply: reply.get("rank") or 0)
+        node, place = (replies[0], f"{place}.replies[]") if replies else (None, place)
+    if others:
+        fields.account.note("prompt", "other_answers_left_out", found="replies", count=others)
+    fields.take("tree_state")
+    return made
 
 
 # --- MOSS ---
@@ -239,6 +295,7 @@ SHAPES: dict[str, RowFormat] = {
     for shape in (
         RowFormat("preference", _is_preference, _preference),
         RowFormat("moss", _is_moss, _moss),
+        RowFormat("tree", _is_tree, _tree),
         *(
             RowFormat(name, partial(lambda name, row: _kind(row) == name, name), _spoken)
             for name in NAMED.values()
@@ -246,7 +303,7 @@ SHAPES: dict[str, RowFormat] = {
         RowFormat("alpaca", _is_alpaca, _pairs),
         RowFormat("pairs", lambda row: columns.columns_of(tuple(row)) is not None, _pairs),
         RowFormat("marked", lambda row: _marked_key(row) is not None, _marked),
-        RowFormat("text", lambda row: _text_key(tuple(row)) is not None, _plain),
+        RowFormat("text", _is_plain, _plain),
     )
 }
 FORMATS = (*SHAPES, COLUMNS)
@@ -262,6 +319,8 @@ def shape_of(row: Any) -> RowFormat | None:
         return SHAPES["preference"]
     if _is_moss(row):
         return SHAPES["moss"]
+    if _is_tree(row):
+        return SHAPES["tree"]
     if kind := _kind(row):
         return SHAPES[kind]
     return next((shape for shape in _OTHERS if shape.fits(row)), None)
