@@ -220,7 +220,7 @@ def test_the_list_has_every_run_with_its_state_and_measures(workspace: Workspace
     rows = open_test_page("start").dataframe[0].value
     assert list(rows["title"]) == [NAME]
     assert list(rows["state"]) == ["✓ done"] and list(rows["learned"]) == ["100%"]
-    assert len(next(iter(rows["loss"]))) == 4 and next(iter(rows["age"])).endswith("min ago")
+    assert len(next(iter(rows["loss"]))) == 4 and next(iter(rows["age"])) == "just now"
 
 
 def test_rename_and_delete(workspace: Workspace, made: Path) -> None:
@@ -278,16 +278,23 @@ def test_where_a_run_stands(workspace: Workspace, made: Path) -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "text"),
-    [(0, "0 min ago"), (59, "59 min ago"), (60, "1 h ago"), (47 * 60, "47 h ago"), (48 * 60, "2 days ago")],
+    [
+        (0, "just now"),
+        (1, "1 min ago"),
+        (59, "59 min ago"),
+        (60, "1 h ago"),
+        (47 * 60, "47 h ago"),
+        (48 * 60, "2 days ago"),
+    ],
 )
 def test_age(minutes: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.runs.table.t", lambda key, count: f"{count} " + WORDS[key])
+    monkeypatch.setattr("ui.runs.table.t", lambda key, count="": f"{count} {WORDS[key]}".strip())
     now = datetime(2026, 3, 1, 12, 0, 0)
     assert age(f"{now - timedelta(minutes=minutes):%Y%m%d-%H%M%S}-x", now) == text
     assert age("a folder", now) == "–" and made_at("20261332-000000-x") is None
 
 
-WORDS = {"age.minutes": "min ago", "age.hours": "h ago", "age.days": "days ago"}
+WORDS = {"age.now": "just now", "age.minutes": "min ago", "age.hours": "h ago", "age.days": "days ago"}
 
 
 def test_spark_samples_a_long_curve_and_follows_a_resumed_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -307,7 +308,51 @@ def test_earlier_runs_are_laid_over_this_one(workspace: Workspace) -> None:
     page.multiselect(key=f"overlay {run.id}").set_value([earlier]).run()
     (chart,) = page.get("plotly_chart")
     names = [trace["name"] for trace in json.loads(chart.proto.spec)["data"]]
-    assert no_errors(page) and f"小 明 & Co ({earlier.id[:15]})" in names
+    assert no_errors(page) and "小 明 & Co · 31 Dec 2025, 00:00" in names
+    assert earlier.id in captions(page), "its folder's whole name"
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [
+        (
+            "en",
+            [
+                "小 明 & Co · 1 Jul, 14:05 · ID",
+                "小 明 & Co · 1 Jul, 14:05 · ID",
+                "小 明 & Co · 31 Dec 2025, 00:00",
+            ],
+        ),
+        (
+            "zh",
+            [
+                "小 明 & Co · 7 月 1 日 14:05 · ID",
+                "小 明 & Co · 7 月 1 日 14:05 · ID",
+                "小 明 & Co · 2025 年 12 月 31 日 00:00",
+            ],
+        ),
+    ],
+)
+def test_runs_of_one_name_are_told_apart_by_when_they_were_made(
+    workspace: Workspace, language: str, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their folders where even that is the same."""
+
+    class Today(datetime):
+        @classmethod
+        def now(cls, _: object = None) -> "Today":
+            return cls(2026, 8, 1)
+
+    monkeypatch.setattr("ui.shell.frame.datetime", Today)
+    made = (datetime(2025, 12, 31), datetime(2026, 7, 1, 14, 5, 6), datetime(2026, 7, 1, 14, 5, 7))
+    for run in [make_run(workspace, when) for when in made]:
+        run.work_dir.mkdir(parents=True)
+    run = make_run(workspace)
+    end_training(run)
+    offered = open_test_page("train", run.id, language).multiselect[0].options
+    assert [re.sub(r"20\d{6}-\d{6}-\S+", "ID", option) for option in offered] == shown
+    ids = {folder.name for folder in workspace.run_folders()}
+    assert {option.rpartition(" · ")[2] for option in offered[:2]} <= ids
 
 
 def test_a_stop_without_a_job_does_nothing(workspace: Workspace) -> None:

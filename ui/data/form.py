@@ -14,7 +14,6 @@ from core.data.reading.source import PACKED, SUFFIXES
 from core.data.upload import Upload, file_of, keep_file, keep_upload
 from core.errors import InputError, TuneboardError
 from core.pipeline.tune import TuneRequest
-from core.runs import read_run
 from core.steps.data import about_data
 from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
 from ui.data.file import data_file
@@ -22,8 +21,8 @@ from ui.data.findings import LEAVE_OUT
 from ui.data.made import made_data
 from ui.data.parity import choose_template
 from ui.models.choose import choose_model
-from ui.shell.frame import shown_errors
-from ui.shell.text import Markdown, t
+from ui.shell.frame import run_labels, shown_errors
+from ui.shell.text import Markdown, plain, t
 
 SOURCES = ("identity", "upload", "made", "earlier")
 EARLIER_RUNS = 50
@@ -192,12 +191,11 @@ def earlier(workspace: Workspace) -> Path | None:
     if not runs:
         st.caption(t("page.data.none_earlier"))
         return None
+    labels = run_labels(runs)
     chosen = st.selectbox(
-        t("page.data.choose"),
-        runs,
-        format_func=lambda run: f"{read_run(run).title} ({run.id[:15]})",
-        key="data_earlier",
+        t("page.data.choose"), runs, format_func=lambda run: labels[run.id], key="data_earlier"
     )
+    st.caption(plain(chosen.id))
     try:
         return Path(about_data(chosen)["source"])
     except TuneboardError:

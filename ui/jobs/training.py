@@ -1,7 +1,6 @@
 """The live half of the training page: how far, the curves, the answers, the log. It reads files only."""
 
 import html
-from pathlib import Path
 
 import streamlit as st
 
@@ -9,13 +8,13 @@ from core.jobs.live import Snapshot
 from core.jobs.samples import Sample
 from core.jobs.status import Status
 from core.recipe.recipe import Recipe
-from core.runs import CHAIN, read_run
+from core.runs import CHAIN
 from core.steps.curves import split_sample
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
 from ui.jobs.panel import is_live, show_failure, show_log, show_meters, show_state, status_of
-from ui.shell.frame import follow
-from ui.shell.text import duration, t
+from ui.shell.frame import follow, run_labels
+from ui.shell.text import duration, plain, t
 
 # Seconds between two looks at a running job. On a processor every look takes its time from the training
 # (scripts/bench watching).
@@ -72,32 +71,25 @@ def show_progress(found: Snapshot, recipe: Recipe) -> None:
 
 
 def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
-    """The curves of the runs chosen to be laid over this one, by their titles."""
+    """The curves of the runs chosen to be laid over this one, by what tells them apart."""
     others = [RunPaths(f) for f in workspace.run_folders() if f.name != run.id]
     others = [other for other in others if other.work_dir.is_dir()][:EARLIER_RUNS]
     if not others:
         return {}
+    labels = run_labels(others)
     chosen = st.multiselect(
         t("page.train.overlay"),
         others,
-        format_func=_title,
+        format_func=lambda other: labels[other.id],
         key=f"overlay {run.id}",
         max_selections=5,
         placeholder=t("page.train.overlay.none"),
         persist_state="session",
     )
-    found = {_title(other): live_curve(other.work_dir).snapshot() for other in chosen}
-    return {title: curve for title, curve in found.items() if curve and curve.points}
-
-
-def _title(run: RunPaths) -> str:
-    return f"{_known_title(run.root)} ({run.id[:15]})"
-
-
-@st.cache_data(show_spinner=False, ttl=60, max_entries=256)
-def _known_title(root: Path) -> str:
-    """A run's title: reading a run asks for all its jobs, too much for every look."""
-    return read_run(RunPaths(root)).title
+    if chosen:
+        st.caption(plain(", ".join(other.id for other in chosen)))
+    found = {labels[other.id]: live_curve(other.work_dir).snapshot() for other in chosen}
+    return {label: curve for label, curve in found.items() if curve and curve.points}
 
 
 def show_below(run: RunPaths, recipe: Recipe, found: Snapshot) -> None:

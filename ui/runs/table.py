@@ -108,6 +108,8 @@ def age(run_id: str, now: datetime) -> str:
     if (made := made_at(run_id)) is None:
         return "–"
     minutes = max(0, int((now - made).total_seconds()) // 60)
+    if minutes < 1:
+        return t("age.now")
     if minutes < 60:
         return t("age.minutes", count=minutes)
     return t("age.hours", count=minutes // 60) if minutes < 48 * 60 else t("age.days", count=minutes // 1440)

@@ -3,9 +3,12 @@
 import hashlib
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
@@ -13,9 +16,9 @@ from streamlit.navigation.page import Page
 
 from core.errors import NoSuchRun, TuneboardError
 from core.jobs.status import LIVE, State
-from core.runs import is_at_work, next_step, read_run, standing
+from core.runs import is_at_work, made_at, next_step, read_run, standing
 from core.workspace.paths import PROJECT, RunPaths, Workspace
-from ui.shell.text import language, language_switch, plain, t
+from ui.shell.text import language, language_switch, moment, plain, t
 
 STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
 ICONS: dict[State | None, str] = {
@@ -142,6 +145,24 @@ def list_key(name: str, rows: Iterable[object]) -> str:
     """The key of a widget that answers with an index: with another list it is another widget, so that an
     answer given to the one is never taken for one about the other."""
     return f"{name} {hashlib.sha256(repr([*rows]).encode()).hexdigest()[:12]}"
+
+
+def run_labels(runs: Iterable[RunPaths]) -> dict[str, str]:
+    """What tells runs apart in a list, by their ids: title and when each was made; the id too of those that
+    would still read the same."""
+    now = datetime.now()
+    labels = {
+        run.id: " · ".join((_title(run.root), *([moment(made, now)] if (made := made_at(run.id)) else ())))
+        for run in runs
+    }
+    often = Counter(labels.values())
+    return {id_: label if often[label] == 1 else f"{label} · {id_}" for id_, label in labels.items()}
+
+
+@st.cache_data(show_spinner=False, ttl=60, max_entries=256)
+def _title(root: Path) -> str:
+    """Reading a run asks for all its jobs, too much for every look."""
+    return read_run(RunPaths(root)).title
 
 
 def show_unforeseen(error: Exception) -> bool:

@@ -7,6 +7,7 @@ nothing: :func:`t` disarms the values of its sentences, :func:`plain` and :func:
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import PurePath
 
 import streamlit as st
@@ -119,6 +120,11 @@ def language() -> Language:
     found: Language = "zh" if asked.lower().startswith("zh") else "en"
     SPOKEN.set(found)  # what core says on behalf of this page is said in its language too
     return found
+
+
+def moment(when: datetime, now: datetime) -> str:
+    """A day and a time as a person writes them; the year where it is not this one."""
+    return when.strftime(spoken("moment" if when.year == now.year else "moment.of_another_year"))
 
 
 def duration(seconds: float) -> str:
