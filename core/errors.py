@@ -10,6 +10,7 @@ TuneboardError                exit code 1
 │   ├── Unreadable            a data file cannot be read as text
 │   ├── NoSuchModel           a model folder that was named is not there
 │   ├── NotAModel             a folder is not a model this program can train
+│   │   └── ImportFirst       it will be, once it is imported
 │   ├── NoSuchSource          what should be imported is neither a folder nor a model's name on a hub
 │   ├── ModelExists           another model has that name already
 │   ├── ModelInUse            runs stand on a model that is to be deleted
@@ -138,6 +139,10 @@ class NoSuchModel(InputError):
 
 class NotAModel(InputError):
     key = "not_a_model"
+
+
+class ImportFirst(NotAModel):
+    key = "import_first"
 
 
 class NoSuchSource(InputError):

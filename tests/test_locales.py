@@ -77,10 +77,9 @@ def pattern(text: ast.JoinedStr) -> str:
 
 
 def leaves(kind: type[TuneboardError] = TuneboardError) -> Iterator[type[TuneboardError]]:
-    below = kind.__subclasses__()
-    for one in below:
+    for one in kind.__subclasses__():
         yield from leaves(one)
-    if not below:
+    if kind.key:
         yield kind
 
 
@@ -314,25 +313,36 @@ def test_values_are_never_taken_for_placeholders() -> None:
     assert "{name} {0} %s" in say("error.no_such_file", "en", path="{name} {0} %s")
 
 
-# Of what a page shows: errors, why a job failed, why a hub refused, what is wrong with a choice.
-SHOWN_ON_PAGES = (
-    *("error.", "cause.", "hub.no.", "problem.", "publish.wrong."),
-    *("check.", "code.", "page.", "chain."),
-)
 # No other sentence could help, and it is a command, whole, to be copied.
 WHOLE_COMMANDS = ("scripts/run --reinstall", "scripts/setup --", "sha256sum --check")
+# What no page shows: only the command line says it.
+OF_THE_TERMINAL = ("cli.", "configs.count", "curve.points", "adopt.done", "adopt.no_model")
+OF_THE_TERMINAL += ("train.goes_on", "train.nothing_left", "runs.none", "models.none")
+# Said before there is a page, where the server was started or to whoever is not in yet.
+OF_THE_DOOR = ("serve.", "access.refused")
 
 
 @pytest.mark.parametrize("spoken_in", LANGUAGES)
-def test_a_page_speaks_of_no_options_of_the_command_line(spoken_in: Language) -> None:
+def test_a_page_speaks_of_no_commands(spoken_in: Language) -> None:
     wrong = {
         key: sentence
         for key, sentence in sentences(spoken_in).items()
-        if key.startswith(SHOWN_ON_PAGES)
-        and re.search(r"(?<![\w-])--[a-z]", sentence)
+        if not key.startswith((*OF_THE_TERMINAL, *OF_THE_DOOR))
+        and re.search(r"(?<![\w-])--[a-z]|scripts/run", sentence)
         and not any(command in sentence for command in WHOLE_COMMANDS)
     }
     assert wrong == {}
+
+
+def test_what_only_the_command_line_says_is_said_on_no_page() -> None:
+    named = {
+        node.value
+        for path, tree in TREES.items()
+        if path.is_relative_to(PROJECT / "ui") or path.is_relative_to(PROJECT / "pages")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert not [key for key in EN if key.startswith(OF_THE_TERMINAL) and key in named]
 
 
 def test_the_command_line_names_the_option_to_change() -> None:

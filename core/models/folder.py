@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
-from core.errors import NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
+from core.errors import ImportFirst, NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
 from core.models.families import is_converted, quantization, refusal
 from core.wording import say
 from core.workspace.checksums import hashed
@@ -218,7 +218,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if reason := refusal(config):
         raise NotAModel(folder=folder, reason=reason)
     if is_converted(config):
-        raise NotAModel(folder=folder, reason=say("model.import_first", folder=folder))
+        raise ImportFirst(folder=folder, reason=say("model.import_first"))
     return config
 
 
