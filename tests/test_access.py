@@ -21,7 +21,7 @@ from ui.shell.access import (
     TRIES_SECONDS,
     Tries,
     _of_another_page,
-    client_of,
+    counted_client,
     headers_for,
     is_loopback,
     same,
@@ -261,7 +261,7 @@ def test_a_named_proxys_clients_are_counted_one_by_one_and_together(workspace: P
     ],
 )
 def test_whose_tries_are_counted_together(address: str, client: str) -> None:
-    assert client_of(HTTPConnection({"type": "http", "client": (address, 1), "headers": []})) == client
+    assert counted_client(HTTPConnection({"type": "http", "client": (address, 1), "headers": []})) == client
 
 
 def own_address() -> str:

@@ -175,9 +175,7 @@ def test_the_base_model_answers_for_replay(workspace: Workspace, place: SetPaths
     page.text_area(key="made_questions").set_value("What is a door?\nWas ist das?\nq")
     press(page, "made_replay")
     assert no_errors(page) and wait(place.job, timeout=TIMEOUT).state is State.finished
-    assert [row[0].input for row in rows_of(place)] == ["q", "What is a door?", "Was ist das?"] or len(
-        rows_of(place)
-    ) == 3
+    assert [row[0].input for row in rows_of(place)] == ["q", "Was ist das?", "What is a door?"]
     assert read_conversations(place.version(read_set(place).current.digest)) == rows_of(place)
 
 

@@ -106,7 +106,7 @@ def same(given: str, expected: str | None) -> bool:
     return hmac.compare_digest(*digests) and bool(expected)
 
 
-def client_of(connection: HTTPConnection) -> str:
+def counted_client(connection: HTTPConnection) -> str:
     """Whose tries are counted together: an address, all of this machine's, or a network of IPv6."""
     given = connection.client.host if connection.client else ""
     try:
@@ -195,7 +195,7 @@ class Guard:
 
     def _judged(self, connection: HTTPConnection, right: bool) -> Response | None:
         """The cookie and a redirect, or the word to wait; None for a wrong try that may be repeated."""
-        client = client_of(connection)
+        client = counted_client(connection)
         if seconds := self.tries.wait(client):
             return refusal(connection, "access.wait", 429, seconds=seconds)
         if not right:
