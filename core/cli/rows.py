@@ -142,7 +142,7 @@ def show_rows(console: Console, result: dict[str, Any]) -> None:
             line(console, say("row.problem", row=row["row"], message=problem["message"]))
     line(console, "")
     shown = min(SHOWN_ROWS, len(result["rows"]))
-    line(console, say("show.shown", shown=shown, count=result["count"]))
+    line(console, say("cli.show.shown", shown=shown, count=result["count"]))
     show_accounts(console, result)
 
 
