@@ -136,6 +136,7 @@ def of_data(tell: Told, tmp_path: Path) -> None:
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     assert tell("data", "check", file, "--max-length", "16")["problems"]
     assert tell("data", "show", file, "--row", "2", "--template", "internlm_chat")["rows"][0]["tokens"]
+    assert tell("data", "fix", file, "--out", tmp_path / "new.jsonl", "--fix", "duplicate")["written"] == 6
     assert tell("data", "parity")["same"]
     assert tell("data", "parity", "--template", "internlm_chat", ok=False)["difference"]
     assert tell("data", "make", "identity", "s", "--name", "Zoë")["rows"]

@@ -211,7 +211,7 @@ def test_an_error_ends_with_what_to_do() -> None:
         (
             "cli.wrong",
             {key for key, *_ in COMPLAINTS.values()}
-            | {"command", "value", "number", "decimal", "column", "row", "rows"},
+            | {"command", "value", "number", "decimal", "column", "row", "rows", "value_pair", "fix", "out"},
         ),
         ("doctor.check", CHECKS),
     ],

@@ -3,20 +3,20 @@
 import argparse
 from collections.abc import Sequence
 
-from core.cli import check, configs, data, models, rows, stages
+from core.cli import check, configs, data, fix, models, rows, stages
 from core.cli.arguments import COMMAND, Parser, grouped, joined
 from core.cli.room import Commands, Options
 from core.cli.serve import OPTIONS as SERVING
 from core.cli.serve import add_options
 from core.wording import say
 
-ROOMS = (stages, models, configs, data, check, rows)
+ROOMS = (stages, models, configs, data, check, rows, fix)
 COMMANDS: Commands = {name: command for room in ROOMS for name, command in room.COMMANDS.items()}
 OPTIONS: Options = {option: settings for room in ROOMS for option, settings in room.OPTIONS.items()}
 # Options whose sentence in ``locales/`` has another name than they have.
 HELP = {"--run": "go_on", "NAME": "config_name", "--where-to": "where_to"}
 # One flag that means something else to another command.
-FLAGS = {"--as": "--name", "--where-to": "--to", "--span": "--rows"}
+FLAGS = {"--as": "--name", "--where-to": "--to", "--span": "--rows", "--fixed": "--out"}
 
 
 def parser() -> Parser:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from core.cli.check_table import show_check
+from core.cli.fix import show_fixed
 from core.cli.rows import show_rows
 from core.cli.terminal import line, printable
 from core.steps.step import counted, megabytes
@@ -189,6 +190,7 @@ SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "data make versions": _show_versions,
     "data check": show_check,
     "data show": show_rows,
+    "data fix": show_fixed,
     "publish": _show_published,
     "configs": _show_configs,
     "configs open": _show_opened,

@@ -19,6 +19,7 @@ STAGES = {
     "tune": tuple(COSTS),
     "data": ("starter", "base"),
     "data check": ("starter", "check"),
+    "data fix": ("starter", "check"),
     "export": ("convert", "merge"),
     "data parity": ("starter",),
     "data make replay": ("starter", "base"),

@@ -126,9 +126,10 @@ def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) ->
     looked = [*range(min(LOOKED, len(source))), *range(LOOKED, len(source), step)]
     values = [parse_row(raw) for raw in source.at(looked)]
     detected = detect(one.value for one in values if one.fault is None or KINDS[one.fault.code].usable)
-    rows = [one.value for one in values if isinstance(one.value, dict)]
+    # What this program mended has its own columns.
+    rows = [one.value for one in values if isinstance(one.value, dict) and "conversation" not in one.value]
     missing = [name for name in reading.mapping.values() if not any(name in row for row in rows)]
-    if missing and len(source):
+    if missing and rows:
         names, columns = say("row.list").join(missing), say("row.list").join(detected.columns) or "–"
         raise NoSuchColumn(path=path, names=names, columns=columns)
     chosen = chosen_format(detected, reading.format, reading.mapping, reading.thoughts)
@@ -184,7 +185,7 @@ def read_usable(path: Path, reading: Reading | None = None, cache: SourceCache |
         if not read:
             if not problems and not found:
                 raise EmptyData(path=path)
-            raise _none_usable(path, [(one.row, (one.field, one.code, one.values)) for one in found])
+            raise none_usable(path, found)
         refuse_undecided(path, accounts, reading or Reading())
         return Usable(read, found, accounts)
 
@@ -259,11 +260,17 @@ def _refusal(
             )
     path = opened.source.path
     if not usable:
-        return _none_usable(path, problems)
+        return _no_usable_row(path, problems)
     return NotConversations(path=path, count=len(problems), usable=usable, problems=_shown(problems))
 
 
-def _none_usable(path: Path, problems: Sequence[tuple[int, Any]]) -> NoUsableRow:
+def none_usable(path: Path, found: Sequence[Finding]) -> NoUsableRow:
+    """The error for a file none of whose rows can be trained, for what was found in them."""
+    wrong = [one for one in found if not one.usable]
+    return _no_usable_row(path, [(one.row, (one.field, one.code, one.values)) for one in wrong or found])
+
+
+def _no_usable_row(path: Path, problems: Sequence[tuple[int, Any]]) -> NoUsableRow:
     return NoUsableRow(path=path, count=len({number for number, _ in problems}), problems=_shown(problems))
 
 

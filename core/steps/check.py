@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 
 from core.data.checking.block import Settings
 from core.data.checking.check import check
-from core.data.checking.report import Report
+from core.data.checking.report import MOST_LISTED, Report
 from core.data.checking.texts import TemplateTokens, template_tokens
 from core.data.formats.reading import Format
 from core.data.formats.shapes import FORMATS
@@ -35,9 +36,12 @@ UNKNOWN = "unknown"
 
 
 def run(
-    workspace: Workspace, request: CheckRequest, progress: Callable[[float, str], None]
+    workspace: Workspace,
+    request: CheckRequest,
+    progress: Callable[[float, str], None],
+    whole: bool = False,
 ) -> tuple[Opened, Report]:
-    """Check the file and keep the report.
+    """Check the file and keep the report; the ``whole`` one, with every finding, is not kept.
 
     Raises NoSuchFile, Unreadable, EmptyData, NoSuchModel, NotAModel."""
     forget_old(cache_of(workspace))
@@ -48,10 +52,12 @@ def run(
     note = _Noting(place, progress)
     settings = settings_of(opened.format or Format(FORMATS[0]))
     length = request.max_length or partial(default_length, folder, len(opened.source))
-    report = check(opened.source, settings, length, cache_of(workspace), note)
+    most = sys.maxsize if whole else MOST_LISTED
+    report = check(opened.source, settings, length, cache_of(workspace), note, most)
     if opened.format is None:
         report = report.called(UNKNOWN)
-    write_json(place.report, report.as_record())
+    if not whole:
+        write_json(place.report, report.as_record())
     return opened, report
 
 

@@ -508,6 +508,68 @@ class ShownFile(Output):
     harmless: list[str]
 
 
+class NamedFix(TypedDict):
+    """A fix that is offered for a finding, the usual one first."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    fix: str
+    what: str
+    """The same in words."""
+
+
+class Fixable(TypedDict):
+    """What was found in a file, by kind."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    code: str
+    what: str
+    rows: int
+    usable: bool
+    """Whether rows that have nothing worse are trained."""
+    fixes: list[NamedFix]
+
+
+class FixDone(TypedDict):
+    """What was mended, by kind."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    code: str
+    fix: str
+    what: str
+    rows: int
+
+
+class Changed(TypedDict):
+    """A row before and after; null for a row that was left out."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    row: int
+    before: str
+    after: str | None
+
+
+class Fixed(Output):
+    """A data file mended into a file of its own; with `--list` only what was found."""
+
+    file: str
+    out: str | None
+    rows: int
+    usable: int
+    findings: list[Fixable]
+    written: NotRequired[int]
+    """Rows of the new file."""
+    written_usable: NotRequired[int]
+    fixed: NotRequired[list[FixDone]]
+    mended: NotRequired[int]
+    """Rows that say something else now."""
+    left_out: NotRequired[int]
+    """Rows that are not in the new file."""
+    changes: NotRequired[list[Changed]]
+    """The first of them."""
+    still_broken: NotRequired[list[Problem]]
+    """Rows of the new file that cannot be trained."""
+
+
 class Parity(Output):
     """Whether a server will write to the model what the training does, token by token."""
 
@@ -604,6 +666,7 @@ OUTPUTS: dict[str, Any] = {
     "configs open": Opened,
     "configs copy": Copied,
     "data check": Checked,
+    "data fix": Fixed,
     "data show": ShownFile,
     "data parity": Parity,
     "data make identity": Made,

@@ -17,7 +17,7 @@ from core.data.checking.blocks import BlockRows, Worker, tasks
 from core.data.checking.identity import conflicts
 from core.data.checking.lengths import Around, TurnLengths, histogram, lengths
 from core.data.checking.near import Alike, alike
-from core.data.checking.report import Findings, Report
+from core.data.checking.report import MOST_LISTED, Findings, Report
 from core.data.findings import Finding
 from core.data.placing import of_the_text, placed
 from core.data.reading.source import Source
@@ -38,9 +38,10 @@ def check(
     max_length: int | Callable[[TurnLengths], int],
     cache: SourceCache,
     progress: Progress,
+    most_listed: int = MOST_LISTED,
 ) -> Report:
     """Check every row of a source; ``max_length`` may go by how long they are. ``progress`` is called with
-    the share done.
+    the share done; of each kind of finding ``most_listed`` are listed.
 
     Raises EmptyData, NotAModel.
     """
@@ -50,7 +51,7 @@ def check(
     if not todo and not refused and not any(part.stray for part in source.parts):
         raise EmptyData(path=source.path)
     blocks = list(_checked(todo, settings, cache, progress))
-    found = Findings()
+    found = Findings(most=most_listed)
     found.add(of_the_text(source))
     found.add(placed(source, [*_of_blocks(todo, blocks)]))
     measured = _lengths(blocks, settings)

@@ -13,20 +13,21 @@ MOST_LISTED = 10_000
 
 @dataclass
 class Findings:
-    """Every finding is counted, the first ones of each code are kept."""
+    """Every finding is counted, the first ``most`` of each code are kept."""
 
     listed: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    most: int = MOST_LISTED
 
     def add(self, found: Iterable[Finding]) -> None:
         for finding in found:
             self.counts[finding.code] += 1
-            if self.counts[finding.code] <= MOST_LISTED:
+            if self.counts[finding.code] <= self.most:
                 self.listed.append(finding)
 
     def add_many(self, code: str, found: Iterable[Finding], count: int) -> None:
         """``count`` findings of one code, of which ``found`` need not go on for long."""
-        left = MOST_LISTED - self.counts[code]
+        left = self.most - self.counts[code]
         self.listed += [finding for _, finding in zip(range(max(0, left)), found, strict=False)]
         if count:
             self.counts[code] += count
