@@ -8,6 +8,7 @@ from core.jobs.status import State
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
 from core.steps import proof, train
+from core.steps.adopt import no_export
 from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.smaller import offer_smaller
@@ -49,6 +50,9 @@ def show_next(run: RunPaths) -> None:
     lacking = proof.missing(run)
     if lacking == "compare" and run.adopted.exists():
         lacking = None  # nobody knows here what it was taught
+    if lacking == "merge" and run.adopted.exists() and (reason := no_export(run)):
+        st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
+        return
     st.caption(t(f"page.train.next.{lacking or 'chat'}"))
     link_to(lacking or "chat", t(f"page.train.to_{lacking or 'chat'}"), run)
 

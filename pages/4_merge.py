@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.runs import CHAIN
 from core.steps import convert, export, merge
+from core.steps.adopt import no_export
 from core.steps.checkpoints import checkpoints
 from core.steps.export import Artefact
 from core.steps.step import megabytes
@@ -55,6 +56,9 @@ def show_space(run: RunPaths) -> None:
 def offer(workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool) -> None:
     """Both steps in one go, or each by itself."""
     has_adapter, trained = any(a.kind == "adapter" for a in made), bool(checkpoints(run.work_dir))
+    if run.adopted.exists() and (reason := no_export(run)):
+        st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
+        trained = False
     whole = {artefact.kind for artefact in made if not artefact.stale} == set(export.KINDS)
     kind = "secondary" if whole else "primary"
     with st.container(horizontal=True, key="steps"):

@@ -1,6 +1,7 @@
 """A work_dir that XTuner filled elsewhere, opened as a run: nothing of it is changed or run."""
 
 import hashlib
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -132,6 +133,44 @@ def test_what_no_recipe_s_adapter_is_does_not_convert(workspace: Workspace, tmp_
         convert.plan(run)
 
 
+@pytest.mark.parametrize("lacking", ["adapter", "model", "checkpoint"])
+def test_an_export_that_is_impossible_is_not_recommended(
+    workspace: Workspace, tmp_path: Path, lacking: str
+) -> None:
+    folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
+    config = folder / "config.py"
+    text = config.read_text(encoding="utf-8")
+    if lacking == "adapter":
+        config.write_text(text.replace('bias="none"', 'bias="all"'), encoding="utf-8")
+    elif lacking == "model":
+        config.write_text(text.replace(repr(str(workspace.starter)), "'another/model'"), encoding="utf-8")
+    else:
+        for checkpoint in folder.glob("*.pth"):
+            checkpoint.unlink()
+    done = cli("runs", "adopt", folder, "--workspace", workspace.root, cwd=tmp_path)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 0 and "run export" not in said and "cannot be converted and merged" in said
+    reason = {"adapter": "model.lora.bias", "model": "another/model", "checkpoint": "no checkpoint"}[lacking]
+    assert reason in said
+    (run,) = map(RunPaths, workspace.run_folders())
+    page = open_test_page("train", run.id)
+    assert no_errors(page) and any("cannot be converted" in one.value for one in page.warning)
+    if lacking != "checkpoint":
+        page = open_test_page("merge", run.id)
+        assert not page.exception and page.button(key="both").disabled
+
+
+def test_losses_that_are_none_are_said_on_the_page(workspace: Workspace, tmp_path: Path) -> None:
+    folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
+    numbers = next(folder.glob("*/vis_data/scalars.json"))
+    line = re.sub('"loss": [0-9.]+', '"loss": NaN', numbers.read_text(encoding="utf-8").splitlines()[-1])
+    with numbers.open("a", encoding="utf-8") as file:
+        file.write(re.sub('"(iter|step)": 40', r'"\1": 42', line) + "\n")
+    run = adopt.adopt(workspace, folder, None, NOW)
+    page = open_test_page("train", run.id)
+    assert no_errors(page) and any("iteration 42" in one.value for one in page.warning)
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_pages_of_an_adopted_run(workspace: Workspace, tmp_path: Path, language: str) -> None:
     folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
@@ -162,7 +201,7 @@ def test_the_command_line(workspace: Workspace, tmp_path: Path) -> None:
     assert adopted["model_is_here"] and len(adopted["checkpoints"]) == 2
     for given in (adopted["run"], folder):
         found = last_json(cli("runs", "curves", given, *options, cwd=tmp_path))
-        assert {"points", "validation", "answers", "best"} == set(found) and found["points"][0]["iter"] == 2
+        assert {"points", "validation", "answers", "best"} < set(found) and found["points"][0]["iter"] == 2
         assert found["answers"][0]["question"] and found["best"]["checkpoint_iter"] in {30, 40}
     listed = last_json(cli("runs", *options, cwd=tmp_path))["runs"]
     assert [run["run"] for run in listed] == [adopted["run"]]

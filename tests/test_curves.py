@@ -1,7 +1,9 @@
 """Curves from XTuner's real lines, from variants of them, and from the fake XTuner's files."""
 
 import math
+import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -231,10 +233,13 @@ last
 
 SAMPLES = [
     Sample(0, "<|User|>:你是谁？<eoh>\n<|Bot|>:I am an assistant.\n\nAsk me anything.<eoa>"),
-    Sample(20, "first"),
-    Sample(20, "second"),
+    Sample(10, "first"),
+    Sample(10, "second"),
     Sample(20, "last"),
 ]
+
+
+ASKED = ["after_train_iter in EvaluateChatHook.", "Sample output:\n<|im_start|>user\nWho are you?\n"]
 
 
 @pytest.mark.parametrize("year", ["2026/", ""], ids=["file", "terminal"])
@@ -246,12 +251,83 @@ def test_samples_line_by_line() -> None:
     reader = SampleReader()
     for count, line in enumerate(LOG_WITH_SAMPLES):
         reader.feed([line])
-        if count == 13:
-            # Not yet known: when it was asked, and whether the second one goes on.
-            assert reader.samples[1:] == [Sample(None, "first"), Sample(None, "second")]
+        if count == 13:  # whether the second one goes on is not known yet
+            assert reader.samples[1:] == [Sample(10, "first"), Sample(10, "second")]
     assert reader.samples == SAMPLES
 
 
 def test_samples_before_a_resumed_run() -> None:
     resumed = "2026/11/24 11:49:00 - mmengine - INFO - resumed epoch: 1, iter: 80"
     assert read_samples([resumed, *LOG_WITH_SAMPLES])[0].iter == 80
+
+
+def test_the_hooks_answer_after_the_line_and_before_the_checkpoint() -> None:
+    """The order that the iterations of answers rest on, in the installed sources (not imported: 14 s)."""
+    order = {
+        hook: re.search(r"""priority = ['"](\w+)""", source(place).read_text(encoding="utf-8"))
+        for hook, place in (
+            ("logger", "mmengine/hooks/logger_hook.py"),
+            ("chat", "xtuner/engine/hooks/evaluate_chat_hook.py"),
+            ("checkpoint", "mmengine/hooks/checkpoint_hook.py"),
+        )
+    }
+    names = {hook: found and found[1] for hook, found in order.items()}
+    assert names == {"logger": "BELOW_NORMAL", "chat": "LOW", "checkpoint": "VERY_LOW"}
+
+
+def source(place: str) -> Path:
+    package, _, inner = place.partition("/")
+    found = find_spec(package)
+    assert found and found.submodule_search_locations
+    return Path(next(iter(found.submodule_search_locations))) / inner
+
+
+@pytest.mark.parametrize(
+    ("lines", "iterations"),
+    [
+        # The last answers of a run: nothing follows them.
+        (["Iter(train) [100/100]  loss: 1.0", *ASKED], [100]),
+        (["Iter(train) [100/200]  loss: 1.0", *ASKED, "Iter(train) [110/200]  loss: 0.9"], [100]),
+        # Logged every 10, saved at the end: the checkpoint knows better than the line before.
+        (["Iter(train) [760/768]  loss: 1.0", *ASKED, *ASKED[1:], "Saving checkpoint at 768 iterations"],
+         [768, 768]),
+        (["Iter(train) [10/20]  loss: 1.0", *ASKED, "Iter(train) [20/20]  loss: 1.0",
+          "Saving checkpoint at 20 iterations", "after_train in EvaluateChatHook.", *ASKED[1:]], [10, 20]),
+        # What was asked at a line of its own is not dated anew by a later checkpoint.
+        (["Iter(train) [10/40]  loss: 1.0", *ASKED, "Iter(train) [20/40]  loss: 1.0",
+          "Saving checkpoint at 25 iterations"], [10]),
+        # A loop of epochs counts within each of them.
+        (["Epoch(train)  [2][ 10/160]  lr: 1e-4  loss: 1.0", *ASKED, "Saving checkpoint at 2 epochs"], [170]),
+    ],
+)  # fmt: skip
+def test_answers_belong_to_the_line_before_them(lines: list[str], iterations: list[int]) -> None:
+    log = "\n".join(f"2026/01/01 00:00:10 - mmengine - INFO - {line}" for line in lines).splitlines()
+    assert [sample.iter for sample in read_samples(log)] == iterations
+
+
+THROUGHPUT = "tflops: 95.1234  tokens_per_sec: 2070.5000"
+
+
+@pytest.mark.parametrize("scalars", [True, False])
+def test_what_xtuner_counts_itself_is_a_curve(work_dir: Path, scalars: bool) -> None:
+    """ThroughputHook's numbers, as XTuner 0.2.0 names them, beside memory, times and the gradient's norm."""
+    row = (
+        '{"lr": 1e-4, "time": 0.5, "memory": 9800, "tflops": 95.1234, "tokens_per_sec": 2070.5, "loss": 1.5,'
+    )
+    row += ' "reward_margin": 0.25, "grad_norm": 0.5, "data_time": 0.01, "iter": 10, "step": 10}\n'
+    line = REAL.replace("loss: 2.7452", f"{THROUGHPUT}  reward_margin: 0.2500  loss: 1.5") + "\n"
+    write_start(work_dir, "20260101_000000", row if scalars else None, None if scalars else line)
+    reader = CurveReader(work_dir)
+    reader.poll()
+    (point,) = read_curve(work_dir).points
+    assert (point.tokens_per_second, point.tflops, point.memory) == (2070.5, 95.1234, 9800)
+    assert point.grad_norm is not None and point.time is not None and point.data_time is not None
+    assert reader.not_drawn == ["reward_margin"]
+
+
+def test_several_starts_in_one_file(tmp_path: Path) -> None:
+    """A terminal's output that goes on below itself after a resume: the later start wins, as in folders."""
+    file = tmp_path / "nohup 输出.out"
+    lines = [log_line(i, 1.0) for i in range(10, 60, 10)] + [log_line(i, 2.0) for i in (30, 40)]
+    file.write_text("".join(lines), encoding="utf-8")
+    assert [(p.iter, p.loss) for p in read_curve(file).points] == [(10, 1.0), (20, 1.0), (30, 2.0), (40, 2.0)]

@@ -9,6 +9,7 @@ import pytest
 
 from core.errors import NotAWorkDir
 from core.steps.curves import report
+from tests.command_line import cli
 
 
 def log_line(iteration: int, loss: float) -> str:
@@ -142,3 +143,46 @@ def test_an_empty_folder_has_no_curve(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(NotAWorkDir):
             report(folder)
+
+
+@pytest.mark.parametrize("place", ["log", "scalars", "timestamp json", "copied log"])
+def test_one_file_by_itself(tmp_path: Path, place: str) -> None:
+    """A log, or the numbers, wherever they lie; inside a work_dir its checkpoints are found too."""
+    work_dir = tmp_path / "工作 区" / "w [1]"
+    folder = work_dir / "20261124_100000"
+    write_start(folder, [(10, 2.0), (20, 1.0)], log=True, scalars=True)
+    (work_dir / "iter_20.pth").touch()
+    log, scalars = folder / f"{folder.name}.log", folder / "vis_data" / "scalars.json"
+    files = {
+        "log": log,
+        "scalars": scalars,
+        "timestamp json": scalars.with_name(f"{folder.name}.json"),
+        "copied log": tmp_path / "train.txt",
+    }
+    file = files[place]
+    if not file.exists():
+        file.write_bytes((log if place == "copied log" else scalars).read_bytes())
+    found = report(file)
+    assert [point["iter"] for point in found["points"]] == [10, 20]
+    saved = None if place == "copied log" else str(work_dir / "iter_20.pth")
+    assert found["best"]["checkpoint"] == saved
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04\0\0", b"hello\n", b'{"a": 1}\n'])
+def test_a_file_that_is_no_log_is_said(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "x.log"
+    file.write_bytes(content)
+    with pytest.raises(NotAWorkDir, match="log"):
+        report(file)
+
+
+def test_losses_that_are_none_are_said_in_words(tmp_path: Path) -> None:
+    folder = tmp_path / "w" / "20261124_100000"
+    write_start(folder, [(10, 2.0), (20, math.nan), (30, math.inf)], log=True, scalars=False)
+    assert report(tmp_path / "w")["not_numbers"] == {"count": 2, "first_iter": 20}
+    done = cli("runs", "curves", folder / f"{folder.name}.log", cwd=tmp_path)
+    assert done.returncode == 0 and "2 losses are not a number" in done.stdout
+    assert "iteration 20" in " ".join(done.stdout.split())
+    whole = tmp_path / "whole"
+    write_start(whole / "20261124_100000", [(10, 2.0)], log=True, scalars=False)
+    assert report(whole)["not_numbers"] is None

@@ -296,7 +296,7 @@ def test_what_a_model_writes_is_never_markup(workspace: Workspace) -> None:
     asked = "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n"
     sample = Sample(3, f"{asked}{answer}<|im_end|>")
     assert split_sample(sample, recipe) == ("Who are you?", answer)
-    assert "<img" not in answers_html((sample, Sample(None, "<script>")), recipe)
+    assert "<img" not in answers_html((sample, Sample(10, "<script>")), recipe)
     assert split_sample(Sample(1, "another template"), recipe) == ("", "another template")
 
 

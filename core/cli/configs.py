@@ -38,7 +38,7 @@ def _adopt(options: argparse.Namespace, workspace: Workspace) -> Result:
 
 OPTIONS: Options = {
     "--card": {"type": whole_number(1, 10_000), "metavar": "GB"},
-    "WHERE": {"metavar": "RUN|DIR"},
+    "WHERE": {"metavar": "RUN|DIR|FILE"},
     "WORK_DIR": {"type": Path, "metavar": "DIR"},
     "CONFIG": {"metavar": "NAME|FILE"},
     "NAME": {"metavar": "NAME"},

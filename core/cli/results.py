@@ -131,15 +131,22 @@ def _sizes(memory: dict[str, int]) -> dict[str, str]:
 
 def _show_curve(console: Console, result: dict[str, Any]) -> None:
     line(console, say("curve.points", points=len(result["points"]), answers=len(result["answers"])))
+    if bad := result["not_numbers"]:
+        line(console, say("curve.not_numbers", **bad))
+    if result["not_drawn"]:
+        line(console, say("curve.not_drawn", names=", ".join(result["not_drawn"])))
     if found := result["best"]:
         line(console, say(f"curve.best.{found['by']}", iter=found["iter"], loss=f"{found['loss']:.4f}"))
-        line(console, say("curve.checkpoint", checkpoint=found["checkpoint"] or "–"))
+        if found["checkpoint"]:
+            line(console, say("curve.checkpoint", checkpoint=found["checkpoint"]))
 
 
 def _show_adopted(console: Console, result: dict[str, Any]) -> None:
     line(console, say("adopt.done", run=result["run"], count=len(result["checkpoints"])))
-    if not result["model_is_here"]:
-        line(console, say("adopt.no_model", model=result["model"], work_dir=result["work_dir"]))
+    if result["no_export"]:
+        line(console, say("adopt.no_export", reason=result["no_export"]))
+    else:
+        line(console, say("adopt.next", run=result["run"]))
     _show_differences(console, "misfits", result["misfits"])
 
 

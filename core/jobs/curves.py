@@ -3,7 +3,7 @@
 The numbers are in ``<work_dir>/<time>/vis_data/scalars.json``, one JSON object a line, and again, rounded, in
 ``<work_dir>/<time>/<time>.log``. Resuming opens a new time folder: a curve is all of them in order, and from
 where a later run begins the earlier one's rest is an abandoned branch. An old or foreign run may have only
-one of the two files, and one such folder by itself is a work_dir too.
+one of the two files; one such folder, or one such file, by itself is a work_dir too.
 """
 
 import math
@@ -16,7 +16,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from core.jobs.points import VALUES, Point, parse_log_line, parse_scalars_line, parse_validation_line
+from core.jobs.points import (
+    VALUES,
+    Point,
+    other_names,
+    parse_log_line,
+    parse_scalars_line,
+    parse_validation_line,
+)
 from core.jobs.samples import Sample, SampleReader
 from core.jobs.tail import LogTail
 
@@ -47,7 +54,7 @@ def read_curve(work_dir: Path) -> Curve:
 class CurveReader:
     """The curve of a work_dir as it grows. ``poll`` reads only what was added since the last call.
 
-    A point takes 56 bytes; a million points 56 MB.
+    A point takes 80 bytes; a million points 80 MB.
     """
 
     def __init__(self, work_dir: Path) -> None:
@@ -57,7 +64,7 @@ class CurveReader:
 
     def poll(self) -> bool:
         """Read what is new; whether the points changed. A start whose folder is gone counts no more."""
-        gone = [name for name, folder in self._folders.items() if not folder.path.is_dir()]
+        gone = [name for name, folder in self._folders.items() if not folder.path.exists()]
         for name in gone:
             del self._folders[name]
         for folder in _starts(self.work_dir):
@@ -89,6 +96,11 @@ class CurveReader:
             begin = min([begin, *folder.best[0][:1]])
         iterations, losses = np.array(kept, np.float64).reshape(-1, 2).T
         return iterations, losses
+
+    @property
+    def not_drawn(self) -> list[str]:
+        """The names of the numbers in the logs that are no column here."""
+        return list(dict.fromkeys(name for folder in self._in_order() for name in folder.not_drawn))
 
     @property
     def total_iters(self) -> int | None:
@@ -124,6 +136,11 @@ class _Table:
         if not points:
             return
         new = np.array([_row(point) for point in points]).T
+        # One file may hold several starts, as a terminal's output does: each begins where it goes back.
+        for part in np.split(new, np.flatnonzero(np.diff(new[0]) <= 0) + 1, axis=1):
+            self._append(part)
+
+    def _append(self, new: Floats) -> None:
         # A file that was replaced is read from its start again.
         self._length = int(np.searchsorted(self.columns[0], new[0, 0]))
         while self._length + new.shape[1] > self._columns.shape[1]:
@@ -150,12 +167,14 @@ class _TimeFolder:
         self._from_scalars, self._from_log = _Table(), _Table()
         self._validated_in_scalars, self._validated_in_log = _Validations(), _Validations()
         self.samples = SampleReader()
+        self.not_drawn: dict[str, None] = {}
         self.total_iters: int | None = None
         self.eta: float | None = None
 
     def poll(self) -> bool:
         before = self._from_scalars.length, self._from_log.length
         for lines in self._scalars.blocks():
+            self._name_others(lines)
             self._from_scalars.add(_parsed(lines, parse_scalars_line))
             self._validated_in_scalars.feed(lines, parse_scalars_line)
         for lines in self._log.blocks():
@@ -173,7 +192,12 @@ class _TimeFolder:
         """Of the same file as the points where both tell: a log's numbers are rounded."""
         return max(self._validated_in_scalars.found, self._validated_in_log.found, key=len)
 
+    def _name_others(self, lines: list[str]) -> None:
+        """By a block's last point: every line of a run has the same names."""
+        self.not_drawn |= dict.fromkeys(next(filter(None, map(other_names, reversed(lines[-50:]))), []))
+
     def _read_log(self, lines: list[str]) -> None:
+        self._name_others(lines)
         self.samples.feed(lines)
         points = _parsed(lines, parse_log_line)
         self._validated_in_log.feed(lines, parse_log_line)
@@ -235,6 +259,15 @@ def _point(row: tuple[float, ...], total_iters: int | None) -> Point:
     return Point(int(iteration), loss, **values, total_iters=total_iters)
 
 
+def not_numbers(columns: Columns) -> tuple[int, int] | None:
+    """How many losses are NaN or infinite, and the iteration of the first; None where every one is a number.
+
+    An infinite gradient is no such sign: half precision has one whenever its loss scale is lowered.
+    """
+    places = np.flatnonzero(~np.isfinite(columns["loss"]))
+    return (len(places), int(columns["iter"][places[0]])) if len(places) else None
+
+
 def epoch_ends(work_dir: Path) -> dict[int, int]:
     """The last logged iteration before each epoch's checkpoint was written, as far as the logs tell."""
     found: dict[int, int] = {}
@@ -256,14 +289,21 @@ def time_folders(work_dir: Path) -> list[Path]:
 
 
 def _starts(work_dir: Path) -> list[Path]:
-    """The time folders of a work_dir; the folder itself where somebody kept one of them alone."""
+    """The time folders of a work_dir; the folder, or the file, that somebody kept alone."""
+    if work_dir.is_file():
+        return [work_dir]
     found = time_folders(work_dir)
     alone = not found and any(file.is_file() for file in _files(work_dir))
     return [work_dir] if alone else found
 
 
 def _files(folder: Path) -> tuple[Path, Path]:
-    """The numbers and the log of one start, also where they were moved together or the folder renamed."""
+    """The numbers and the log of one start, also where they were moved together or the folder renamed.
+
+    A file by itself is read as both: no line of one is a line of the other.
+    """
+    if folder.is_file():
+        return folder, folder
     numbers = [folder / "vis_data" / "scalars.json", folder / "scalars.json"]
     logs = [folder / f"{folder.name}.log", *sorted(folder.glob("*.log"))]
     return tuple(next((file for file in files if file.is_file()), files[0]) for files in (numbers, logs))  # type: ignore[return-value]

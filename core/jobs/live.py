@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from core.jobs.curves import Columns, CurveReader
+from core.jobs.curves import Columns, CurveReader, not_numbers
 from core.jobs.downsample import Trace, shown, smoothed
 from core.jobs.samples import Sample
 
 # The curves of a training, in the order of their charts; ``memory`` is absent on a processor, and what comes
-# after it without the fast path.
-CURVES = ("loss", "lr", "grad_norm", "time", "memory", "tokens_per_second", "padding")
+# after it without the fast path or XTuner's ThroughputHook.
+CURVES = ("loss", "lr", "grad_norm", "time", "memory", "tokens_per_second", "padding", "tflops")
 # A first look at a long log takes seconds; a page waits this long for it and then says that it is read.
 PATIENCE = 0.3
 
@@ -33,6 +33,7 @@ class Snapshot:
     traces: Mapping[str, Trace]
     smooth: Trace
     samples: tuple[Sample, ...]
+    not_numbers: tuple[int, int] | None = None  # how many losses are none, and at which iteration they begin
 
     @property
     def share(self) -> float:
@@ -72,7 +73,7 @@ class LiveCurve:
         with self._lock:
             changed = self._reader.poll()
             samples = self._reader.samples
-            if changed or self._latest is None or len(samples) != len(self._latest.samples):
+            if changed or self._latest is None or tuple(samples) != self._latest.samples:
                 self._latest = _snapshot(self._reader, samples)
 
 
@@ -89,6 +90,7 @@ def _snapshot(reader: CurveReader, samples: list[Sample]) -> Snapshot:
         traces={name: shown(iterations, columns[name]) for name in drawn},
         smooth=smoothed(iterations, columns["loss"]),
         samples=tuple(samples),
+        not_numbers=not_numbers(columns),
     )
 
 

@@ -21,6 +21,7 @@ class Point:
 
     ``time`` and ``data_time`` are seconds an iteration, ``memory`` is MB at its highest, ``eta`` seconds.
     The fast path also says how many tokens a second it trains, without padding, and the share of padding.
+    XTuner's ThroughputHook says tokens a second of one GPU, with padding, and ``tflops`` by its own formula.
     ``total_iters`` is the length of the run, which a line of an epoch does not say.
     """
 
@@ -35,10 +36,15 @@ class Point:
     total_iters: int | None = None
     tokens_per_second: float | None = None
     padding: float | None = None
+    tflops: float | None = None
 
 
 # What a line holds as plain numbers.
-VALUES = ("loss", "lr", "grad_norm", "time", "data_time", "memory", "tokens_per_second", "padding")
+VALUES = ("loss", "lr", "grad_norm", "time", "data_time", "memory", "tokens_per_second", "padding", "tflops")
+# What XTuner 0.2.0 calls one of them.
+_OTHER_NAMES = {"tokens_per_second": "tokens_per_sec"}
+# What says the same as another number, or where the line stands.
+_BESIDE = {*_OTHER_NAMES.values(), "iter", "step", "epoch", "base_lr", "momentum", "base_momentum"}
 
 
 def parse_log_line(line: str) -> Point | None:
@@ -64,9 +70,20 @@ def parse_scalars_line(line: str) -> Point | None:
     if not isinstance(found, dict) or "loss" not in found or _VALIDATION_LOSS in found:
         return None
     count = found.get("iter", found.get("step"))
-    return (
-        _point(count, {name: _number(found.get(name)) for name in VALUES}) if isinstance(count, int) else None
-    )
+    if not isinstance(count, int):
+        return None
+    return _point(count, {name: _number(found.get(name)) for name in (*VALUES, *_OTHER_NAMES.values())})
+
+
+def other_names(line: str) -> list[str]:
+    """The numbers in a point's line, of either file, that no :class:`Point` holds: parts of a loss."""
+    if "(train)" in line and (match := _PROGRESS.search(line)):
+        names = [name for name, _ in _VALUE.findall(match["values"])]
+    elif parse_scalars_line(line):
+        names = [name for name, value in json.loads(line).items() if _number(value) is not None]
+    else:
+        return []
+    return [name for name in names if name not in VALUES and name not in _BESIDE]
 
 
 def parse_validation_line(line: str) -> tuple[int, float] | None:
@@ -89,7 +106,10 @@ def parse_validation_line(line: str) -> tuple[int, float] | None:
 def _point(
     count: int, values: Mapping[str, float | None], eta: float | None = None, total: int | None = None
 ) -> Point:
-    return Point(count, **{name: values.get(name) for name in VALUES}, eta=eta, total_iters=total)
+    found = {name: values.get(name) for name in VALUES}
+    for name, other in _OTHER_NAMES.items():
+        found[name] = values.get(other) if found[name] is None else found[name]
+    return Point(count, **found, eta=eta, total_iters=total)
 
 
 def _eta(text: str) -> float | None:

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from core.jobs.points import parse_log_line
 
 # On the terminal mmengine writes 11/24 11:49:21, in its file 2026/11/24 11:49:21.
 _RECORD = re.compile(r"(?:\d{4}/)?\d\d/\d\d \d\d:\d\d:\d\d - \w+ - [A-Z]+ - (.*)", re.DOTALL)
 _MOMENT = re.compile(r"(before_train|after_train_iter|after_train|after_val) in EvaluateChatHook")
-_ITERATION = re.compile(r"(?:Iter\(train\) \[\s*|resumed epoch: \d+, iter: )(\d+)")
+_RESUMED = re.compile(r"resumed epoch: \d+, iter: (\d+)")
+_SAVED = re.compile(r"Saving checkpoint at (\d+) iterations")
 _SAMPLE = "Sample output:"
 
 
@@ -15,19 +18,20 @@ _SAMPLE = "Sample output:"
 class Sample:
     """One question with its answer as the model saw and wrote it, special tokens included.
 
-    ``iter`` is None while the log does not yet say at which iteration it was asked.
+    ``iter`` is the iteration it was asked at, as near as the log says it.
     """
 
-    iter: int | None
+    iter: int
     text: str
 
 
 class SampleReader:
     """Collects samples from log lines, given in any number of pieces.
 
-    The hook answers after an iteration and before the logger names it: the iteration is that of the next
-    progress line, exact when the logging interval divides the evaluation's. Before training it is 0, or
-    where a resumed run goes on.
+    mmengine 0.10.7 calls its hooks by priority: LoggerHook (60) names an iteration, EvaluateChatHook of
+    XTuner 0.2.0 (70) answers, CheckpointHook (90) saves. So the iteration is that of the progress line before
+    the answers, exact when the logging interval divides the evaluation's; where a checkpoint is saved right
+    behind them, its iteration is theirs. Before training it is 0, or where a resumed run goes on.
     """
 
     def __init__(self) -> None:
@@ -35,6 +39,7 @@ class SampleReader:
         self._open: list[str] | None = None
         self._moment = "before_train"
         self._last = 0
+        self._asked_from = 0  # the first sample since the hook last spoke
 
     def feed(self, lines: Iterable[str]) -> None:
         """Read on."""
@@ -54,10 +59,13 @@ class SampleReader:
         if text.startswith(_SAMPLE):
             self._open = [text.removeprefix(_SAMPLE)]
         elif moment := _MOMENT.match(text):
-            self._moment = moment[1]
-        elif iteration := _ITERATION.match(text):
-            self._last = int(iteration[1])
-            self._samples = [self._dated(sample) for sample in self._samples]
+            self._moment, self._asked_from = moment[1], len(self._samples)
+        elif point := parse_log_line(text):
+            self._last, self._asked_from = point.iter, len(self._samples)
+        elif resumed := _RESUMED.match(text):
+            self._last = int(resumed[1])
+        elif saved := _SAVED.match(text):
+            self._saved_at(int(saved[1]))
 
     def _close(self) -> None:
         self._samples += self._unfinished()
@@ -66,11 +74,15 @@ class SampleReader:
     def _unfinished(self) -> list[Sample]:
         if self._open is None:
             return []
-        known = self._moment in {"before_train", "after_train"}
-        return [Sample(self._last if known else None, "\n".join(self._open).strip())]
+        return [Sample(self._last, "\n".join(self._open).strip())]
 
-    def _dated(self, sample: Sample) -> Sample:
-        return sample if sample.iter is not None else Sample(self._last, sample.text)
+    def _saved_at(self, iteration: int) -> None:
+        """A checkpoint names the iteration of the answers given in it, also between two progress lines."""
+        self._last = iteration
+        if self._moment == "after_train_iter":
+            just_asked = [replace(sample, iter=iteration) for sample in self._samples[self._asked_from :]]
+            self._samples[self._asked_from :] = just_asked
+            self._asked_from = len(self._samples)
 
 
 def read_samples(lines: Iterable[str]) -> list[Sample]:

@@ -114,6 +114,20 @@ def refuse_unlike(run: RunPaths) -> None:
             raise NotARecipe(path=(read_record(run.adopted) or {}).get("config"), reason=reason)
 
 
+def no_export(run: RunPaths) -> str | None:
+    """Why an adopted run cannot be converted and merged, in a sentence; None where it can be."""
+    if not checkpoints(run.work_dir):
+        return say("adopt.no_checkpoint")
+    try:
+        refuse_unlike(run)
+    except NotARecipe as error:
+        return error.text()
+    model = train.recipe_of(run).model
+    if not Path(model).is_dir():
+        return say("adopt.no_model", model=model, work_dir=run.work_dir.resolve())
+    return None
+
+
 def _open(config: Path) -> OpenedConfig:
     return open_config(config.read_bytes(), str(config))
 
@@ -151,5 +165,6 @@ def as_json(run: RunPaths) -> dict[str, Any]:
         "model": recipe.model,
         "model_is_here": Path(recipe.model).is_dir(),
         "checkpoints": [str(found.checkpoint) for found in checkpoints(run.work_dir)],
+        "no_export": no_export(run),
         "misfits": [row(one) for one in differences(run) if not one.on_purpose],
     }

@@ -11,14 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import InputError, NoSuchRun, NotAWorkDir
-from core.jobs.curves import FIELDS, CurveReader
+from core.errors import InputError, NoSuchRun, NotAWorkDir, reason_of
+from core.jobs.curves import FIELDS, CurveReader, not_numbers
 from core.jobs.samples import Sample
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_file.opening import open_config
 from core.steps.adopt import config_of
-from core.steps.checkpoints import checkpoints
+from core.steps.checkpoints import Trained, checkpoints
 from core.steps.train import recipe_of
 from core.wording import say
 from core.workspace.paths import Workspace
@@ -40,22 +40,28 @@ class Best:
 
 
 def report(work_dir: Path, recipe: Recipe | None = None) -> dict[str, Any]:
-    """``{"points", "validation", "answers", "best"}`` as ``--json`` prints them; a number that was none is
-    null.
+    """``{"points", "validation", "answers", "best", "not_numbers", "not_drawn"}`` as ``--json`` prints
+    them; a number that was none is null.
 
-    ``answers`` have question and answer apart where the recipe says what stands around them. Raises
-    NotAWorkDir for a folder without a curve, answers or checkpoints.
+    ``work_dir`` may also be one of XTuner's logs, or one of its files of numbers. ``answers`` have question
+    and answer apart where the recipe says what stands around them. Raises NotAWorkDir for a folder without a
+    curve, answers or checkpoints, and for a file without a curve or answers.
     """
-    if not work_dir.is_dir():
+    if not work_dir.exists():
         raise NotAWorkDir(folder=work_dir, reason=say("file.ENOENT"))
+    if work_dir.is_file() and not _is_text(work_dir):
+        raise NotAWorkDir(folder=work_dir, reason=say("work_dir.no_log"))
     reader = CurveReader(work_dir)
     reader.poll()
     columns = reader.columns()
     if not len(columns["iter"]) and not reader.samples and not checkpoints(work_dir):
-        raise NotAWorkDir(folder=work_dir, reason=say("work_dir.empty"))
+        reason = say("work_dir.no_log" if work_dir.is_file() else "work_dir.empty")
+        raise NotAWorkDir(folder=work_dir, reason=reason)
+    bad = not_numbers(columns)
     validated, losses = reader.validation
-    found = _best("validation", validated, losses, work_dir) or _best(
-        "training", columns["iter"], around(columns["loss"]), work_dir
+    saved = _checkpoints_around(work_dir)
+    found = _best("validation", validated, losses, saved) or _best(
+        "training", columns["iter"], around(columns["loss"]), saved
     )
     return {
         "points": [dict(_point(row)) for row in zip(*(columns[f].tolist() for f in FIELDS), strict=True)],
@@ -65,25 +71,50 @@ def report(work_dir: Path, recipe: Recipe | None = None) -> dict[str, Any]:
         ],
         "answers": [_answer(sample, recipe) for sample in reader.samples],
         "best": asdict(found) if found else None,
+        "not_numbers": {"count": bad[0], "first_iter": bad[1]} if bad else None,
+        "not_drawn": reader.not_drawn,
     }
 
 
+def _is_text(file: Path) -> bool:
+    """A checkpoint is gigabytes that no log reader should go through. Raises NotAWorkDir."""
+    try:
+        with file.open("rb") as stream:
+            return b"\0" not in stream.read(4096)
+    except OSError as error:
+        raise NotAWorkDir(folder=file, reason=reason_of(error)) from error
+
+
 def of(workspace: Workspace, given: str) -> dict[str, Any]:
-    """The report of a run by its name, else of a folder. Raises NoSuchRun, NotAWorkDir."""
+    """The report of a run by its name, else of a folder or a log. Raises NoSuchRun, NotAWorkDir."""
     try:
         run = workspace.run(given)
     except NoSuchRun:
         folder = Path(os.path.expanduser(given))  # noqa: PTH111  Path's raises for a user who is not there
-        if not folder.is_dir():
+        if not _exists(folder):
             raise
-        return report(folder, _recipe_in(folder))
+        return report(folder, _recipe_around(folder))
     return report(run.work_dir, recipe_of(run) if run.recipe.exists() else None)
 
 
-def _recipe_in(folder: Path) -> Recipe | None:
-    """The recipe of a bare work_dir's config, which says where a question ends and its answer begins."""
-    with suppress(InputError):
-        return open_config(config_of(folder).read_bytes(), folder.name).recipe
+def _exists(path: Path) -> bool:
+    with suppress(OSError, ValueError):  # what no file can be called
+        return path.is_file() or path.is_dir()
+    return False
+
+
+def _checkpoints_around(given: Path) -> list[Trained]:
+    """Of a work_dir, or of the one that a file lies in: ``work_dir/<time>/vis_data/scalars.json``."""
+    folders = given.absolute().parents[:3] if given.is_file() else (given,)
+    return next(filter(None, map(checkpoints, folders)), [])
+
+
+def _recipe_around(given: Path) -> Recipe | None:
+    """The recipe of a bare work_dir's config, which says where a question ends and its answer begins. Of a
+    file, the config that XTuner left beside or above it."""
+    for folder in given.absolute().parents[:3] if given.is_file() else (given,):
+        with suppress(InputError):
+            return open_config(config_of(folder).read_bytes(), folder.name).recipe
     return None
 
 
@@ -91,14 +122,14 @@ def _best(
     by: Literal["validation", "training"],
     iterations: npt.NDArray[np.float64],
     losses: npt.NDArray[np.float64],
-    work_dir: Path,
+    saved: list[Trained],
 ) -> Best | None:
     """The best place of a curve; None for one without a loss that is a number."""
     finite = np.where(np.isfinite(losses), losses, np.inf)
     if not np.isfinite(finite).any():
         return None
     place = int(np.argmin(finite))
-    kept = [(_at(iterations, losses, one.iteration), one) for one in checkpoints(work_dir)]
+    kept = [(_at(iterations, losses, one.iteration), one) for one in saved]
     rated = [(loss, one.iteration, one) for loss, one in kept if math.isfinite(loss)]
     chosen = min(rated, default=None, key=lambda found: found[:2])
     return Best(

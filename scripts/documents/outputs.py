@@ -328,6 +328,8 @@ class Adopted(OfRun):
     model: str
     model_is_here: bool
     checkpoints: list[str]
+    no_export: str | None
+    """Why it cannot be converted and merged; null where it can be."""
     misfits: list[Misfit]
 
 
@@ -355,6 +357,14 @@ class Sampled(TypedDict):
 Point = TypedDict("Point", {name: int if name == "iter" else float | None for name in FIELDS})  # type: ignore[misc]
 
 
+class NotNumbers(TypedDict):
+    """How many losses are no number, and where the first one is."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    count: int
+    first_iter: int
+
+
 class Curve(Output):
     """The curve of a training."""
 
@@ -362,6 +372,10 @@ class Curve(Output):
     validation: list[Validated]
     answers: list[Sampled]
     best: Best | None
+    not_numbers: NotNumbers | None
+    """Losses that are NaN or infinite."""
+    not_drawn: list[str]
+    """Names of numbers in the log that no point holds."""
 
 
 class Held(TypedDict):

@@ -106,13 +106,15 @@ class Training:
         self.chat("after_train", self.settings.max_iters)
 
     def after_iteration(self, iteration: int) -> None:
-        """The hooks in the order of their priorities: chat, logger, checkpoint."""
+        """The hooks in the order of their priorities: logger (60), chat (70), checkpoint (90). The chat also
+        asks wherever a checkpoint is saved."""
         settings = self.settings
-        if settings.evaluation_freq and iteration % settings.evaluation_freq == 0:
-            self.chat("after_train_iter", iteration)
+        saved = iteration % settings.save_steps == 0 or iteration == settings.max_iters
         if iteration % settings.log_every == 0:
             self.progress(iteration)
-        if iteration % settings.save_steps == 0 or iteration == settings.max_iters:
+        if settings.evaluation_freq and (saved or iteration % settings.evaluation_freq == 0):
+            self.chat("after_train_iter", iteration)
+        if saved:
             self.save(iteration)
 
     def log(self, text: str) -> None:

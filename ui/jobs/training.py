@@ -52,6 +52,9 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
     if live:
         show_progress(found, recipe)
         show_meters()
+    if found.not_numbers:
+        count, first = found.not_numbers
+        st.warning(t("curve.not_numbers", count=count, first_iter=first), icon=":material/warning:")
     if found.points:
         show_curves(found, earlier_curves(workspace, run), run.id, live)
     show_below(run, recipe, found)
@@ -118,7 +121,7 @@ def answers_html(samples: tuple[Sample, ...], recipe: Recipe) -> str:
     rows = []
     for sample in reversed(samples[-SHOWN_ANSWERS:]):
         question, answer = split_sample(sample, recipe)
-        at = "" if sample.iter is None else t("page.train.at", iteration=sample.iter)
+        at = t("page.train.at", iteration=sample.iter)
         rows.append(
             f"<p><small>{html.escape(at)}</small><br><b>{html.escape(question)}</b><br>{html.escape(answer)}</p>"
         )
