@@ -9,6 +9,9 @@ from core.data.findings import KINDS, Finding
 from core.data.formats.fields import shortened
 from core.data.formats.messages import Assembled
 
+# Findings that leave out a part of a row that is trained.
+PARTS = tuple(code for code, kind in KINDS.items() if kind.left_out and kind.usable)
+
 
 @dataclass(frozen=True)
 class Omission:
@@ -64,7 +67,7 @@ class Accounts:
     @property
     def parts(self) -> list[Omission]:
         """What is left out of rows that are trained."""
-        return left_out(self.found, [code for code, kind in KINDS.items() if kind.left_out and kind.usable])
+        return left_out(self.found, PARTS)
 
     @property
     def undecided(self) -> list[Unused]:

@@ -34,11 +34,11 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
     reading = choose_reading(opened, kept)
     if reading != Reading():
         opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
+    st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
     if opened.format:
         reading = choose_unread(opened, reading, kept)
         if reading.thoughts:
             opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
-    st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
     with st.expander(t("page.data.file.first"), key="data_first", expanded=opened.format is None):
         st.html(STYLE + "".join(map(draw_row, opened.page(0, FIRST_ROWS))))
     request = CheckRequest(

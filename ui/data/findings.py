@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
+from core.data.accounting import PARTS, left_out, unused
 from core.data.checking.report import Report
 from core.data.findings import KINDS, Finding
 from core.data.fixes import Change, changes, version
@@ -14,6 +15,7 @@ from core.data.upload import Upload, keep_version
 from core.steps import check
 from core.steps.check import CheckRequest
 from core.workspace.paths import Workspace
+from ui.data.unread import show_omissions, show_unused
 from ui.shell.frame import list_key
 from ui.shell.text import language, t
 
@@ -34,6 +36,8 @@ def show_findings(
 ) -> Upload | None:
     """The report; a new version of the file when one of its kinds was mended."""
     show_numbers(report)
+    show_unused(unused(report.unread), report.rows)
+    show_omissions(left_out(report.findings, PARTS))
     if report.answer_tokens_lost:
         lost = f"{report.answer_tokens_lost / max(1, report.answer_tokens):.1%}"
         cut = t("page.data.cut", count=report.truncated_rows, limit=report.max_length, lost=lost)

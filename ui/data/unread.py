@@ -6,6 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.data.accounting import Omission, Unused
+from core.data.formats.fields import shortened
 from core.data.opening import Opened, Reading
 from core.data.upload import Upload
 from ui.shell.text import t
@@ -13,6 +14,8 @@ from ui.shell.text import t
 # So many rows from the first on are looked at before the whole file is checked.
 LOOKED = 1000
 SHOWN = 8
+# Characters of an example.
+LONGEST = 40
 
 
 def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
@@ -22,10 +25,11 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
     undecided = [] if reading.columns else accounts.undecided
     if undecided:
         st.warning(t("page.data.unread.what"), icon=":material/help:")
-        show_unused(undecided, accounts.rows)
+        told = {one.key: _told(one, accounts.rows) for one in undecided}
         chosen = st.pills(
             t("page.data.unread.ignore"),
-            [one.key for one in undecided],
+            list(told),
+            format_func=told.__getitem__,
             selection_mode="multi",
             key=f"data_ignore {kept.digest}",
         )
@@ -41,8 +45,12 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
 def show_unused(found: Iterable[Unused], rows: int) -> None:
     """Keys with their share of rows and an example."""
     for one in [*found][:SHOWN]:
-        share = f"{one.rows / max(1, rows):.0%}"
-        st.caption(t("data.unread", key=one.key, rows=one.rows, share=share, example=one.example))
+        st.caption(t("data.not_read", key=_told(one, rows)))
+
+
+def _told(one: Unused, rows: int) -> str:
+    share = f"{one.rows / max(1, rows):.0%}"
+    return t("data.unread", key=one.key, rows=one.rows, share=share, example=shortened(one.example, LONGEST))
 
 
 def show_omissions(found: Iterable[Omission]) -> None:
