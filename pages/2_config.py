@@ -6,14 +6,12 @@ from pathlib import Path
 import streamlit as st
 
 from core.jobs.job import JobPaths
-from core.jobs.status import LIVE, read_status
 from core.machine import this_machine
 from core.models.folder import Model
-from core.pipeline.chain import has_chain
+from core.pipeline import chain
 from core.recipe.check import check
 from core.recipe.presets import presets
 from core.recipe.recipe import Recipe
-from core.runs import CHAIN
 from core.steps import adopt, train
 from core.steps.data import suited
 from core.workspace.paths import RunPaths, Workspace
@@ -27,6 +25,9 @@ from ui.shell.text import Markdown, t
 
 
 def config_page(workspace: Workspace, run: RunPaths) -> None:
+    if not run.config.exists() and chain.is_live(run):
+        st.info(t("page.config.chain"), icon=":material/progress_activity:")
+        return
     if not run.config.exists():
         st.info(t("page.config.no_data"), icon=":material/info:")
         link_to("data", t("page.config.to_data"), run)
@@ -57,7 +58,7 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
 
 def show_lock(workspace: Workspace, run: RunPaths) -> bool:
     """Whether the settings must stay: what was trained keeps its recipe. A new run may have others."""
-    if has_chain(run) and read_status(run.job(CHAIN)).state in LIVE:
+    if chain.is_live(run):
         st.info(t("page.config.live"), icon=":material/progress_activity:")
         return True
     if run.adopted.exists():

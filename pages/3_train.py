@@ -20,6 +20,9 @@ from ui.shell.text import t
 
 
 def train_page(workspace: Workspace, run: RunPaths) -> None:
+    if not run.config.exists() and chain.is_live(run):
+        st.info(t("page.train.chain"), icon=":material/progress_activity:")
+        return
     if not run.config.exists():
         st.info(t("page.train.no_config"), icon=":material/info:")
         link_to("data", t("page.config.to_data"), run)

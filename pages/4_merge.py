@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from core.runs import CHAIN
+from core.pipeline import chain
 from core.steps import convert, export, merge
 from core.steps.adopt import no_export
 from core.steps.checkpoints import checkpoints
 from core.steps.export import Artefact
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
-from ui.jobs.panel import is_live, status_of
+from ui.jobs.panel import is_live
 from ui.jobs.step import Work, begin, follow_work, newest
 from ui.publish.artefact import show_artefact
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
@@ -17,17 +17,18 @@ from ui.shell.text import t
 
 
 def merge_page(workspace: Workspace, run: RunPaths) -> None:
-    made = export.artefacts(run)
-    if not checkpoints(run.work_dir) and not made:
+    made, chained = export.artefacts(run), chain.is_live(run)
+    if chained:
+        st.info(t("page.merge.chain"), icon=":material/progress_activity:")
+    elif not checkpoints(run.work_dir) and not made:
         st.info(t("page.merge.not_trained"), icon=":material/info:")
         link_to("train", t("page.merge.to_train"), run)
         return
-    with shown_errors():
-        show_space(run)
+    if run.config.exists():
+        with shown_errors():
+            show_space(run)
     work = newest(works(run))
-    if is_live(status_of(run.job(CHAIN))):
-        st.info(t("page.merge.chain"), icon=":material/progress_activity:")
-    else:
+    if not chained:
         offer(workspace, run, made, busy=work is not None and is_live(work.status))
     if work:
         follow_work(work)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.pipeline import chain
 from core.steps import own, proof
 from core.steps.proof import Proof
 from core.workspace.paths import RunPaths, Workspace
@@ -12,7 +13,10 @@ from ui.shell.text import t
 
 
 def compare_page(workspace: Workspace, run: RunPaths) -> None:
-    if not run.merged.exists():
+    chained = chain.is_live(run)
+    if chained:
+        st.info(t("page.compare.chain"), icon=":material/progress_activity:")
+    elif not run.merged.exists():
         st.info(t("page.compare.not_merged"), icon=":material/info:")
         link_to("merge", t("page.compare.to_merge"), run)
     found = proof.read(run)
@@ -20,7 +24,8 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
         show_score(found)
         show_grid(found.rows)
     if run.merged.exists():
-        offer_proof(workspace, run, found)
+        if not chained:
+            offer_proof(workspace, run, found)
         ask_own(workspace, run)
 
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.errors import InvalidOption
+from core.pipeline import chain
 from core.publish import command, post, publish
 from core.publish.facts import Facts, read_facts
 from core.publish.request import PublishRequest
@@ -17,6 +18,9 @@ from ui.shell.text import t
 
 
 def publish_page(workspace: Workspace, run: RunPaths) -> None:
+    if not export.artefacts(run) and chain.is_live(run):
+        st.info(t("page.publish.chain"), icon=":material/progress_activity:")
+        return
     if not export.artefacts(run):
         st.info(t("page.publish.nothing"), icon=":material/info:")
         link_to("merge", t("page.publish.to_merge"), run)

@@ -142,3 +142,10 @@ def test_charts_stand_below_each_other_without_touching(work_dir: Path) -> None:
     domains = [layout[name].domain for name in ("yaxis", "yaxis2", "yaxis3")]
     assert domains[0][1] == 1.0 and domains[-1][0] == pytest.approx(0.0, abs=1e-9)
     assert all(upper[0] > lower[1] for upper, lower in itertools.pairwise(domains))
+
+
+@pytest.mark.parametrize(("points", "mode"), [(1, "markers"), (2, "lines")])
+def test_a_single_point_is_seen_too(work_dir: Path, points: int, mode: str) -> None:
+    write_start(work_dir, "20260101_000000", "".join(map(scalars_line, range(1, points + 1))))
+    figure = curve_figure(look(LiveCurve(work_dir)), {})
+    assert figure.data and {trace.mode for trace in figure.data} == {mode}

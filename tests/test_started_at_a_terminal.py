@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,13 +16,13 @@ from core.jobs.ending import Ending, Reason
 from core.jobs.failure import why_failed
 from core.jobs.here import in_this_process
 from core.jobs.job import JobPaths
-from core.jobs.launch import wait
+from core.jobs.launch import launch, wait
 from core.jobs.process import identify
 from core.jobs.status import State, read_status
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN, DATA, list_runs
-from core.steps import proof, train
+from core.steps import export, proof, train
 from core.steps.step import call_job
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths, Workspace
@@ -229,3 +230,26 @@ def test_the_time_left_counts_down_between_two_lines_of_the_log(
 def end_job_at(run: RunPaths, step: str, began: float, ended: float) -> None:
     end_job(run, step)
     write_json(JobPaths(run.job(step)).exit, Ending(0, None, Reason.finished, began, ended).as_json())
+
+
+@pytest.mark.parametrize("step", ["data", "config", "train", "merge", "compare", "publish"])
+def test_while_the_whole_pipeline_runs_no_page_says_to_do_what_it_does(
+    workspace: Workspace, step: str
+) -> None:
+    run = workspace.new_run(NAME, datetime(2026, 1, 1))
+    with chain.in_this_process(workspace, run, TuneRequest(NAME)):
+        page = open_test_page(step, run.id)
+        assert no_errors(page) and [info.value for info in page.info if "pipeline is" in info.value]
+        links = {link.proto.label for link in page.get("page_link")}
+        assert not links & {"Go to Data", "Go to Train", "Go to Merge"}
+
+
+def test_while_the_pipeline_asks_the_model_nobody_is_offered_to_ask_it_too(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    launch(run.job("export"), export.plan(workspace, run))
+    wait(run.job("export"), timeout=PATIENCE)
+    with chain.in_this_process(workspace, run, TuneRequest(NAME)):
+        page = open_test_page("compare", run.id)
+        assert no_errors(page) and "prove" not in {button.key for button in page.button}
+    assert "prove" in {button.key for button in page.run().button}

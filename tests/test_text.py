@@ -42,6 +42,7 @@ ANSWER = {
     "`\n\n![x](http://evil.example)\n\n`": f"`\n\n![x]{JOINER}(http://evil.example)\n\n`",
     "`\n\n![x](h&#116;tp://e)\n\n`": f"`\n\n![x]{JOINER}(h&#116;tp://e)\n\n`",
     "```\n![x](http://e)": f"```\n![x]{JOINER}(http://e)",
+    "::note\n::::a\nstd::vector": "\\::note\n\\:\\:\\::a\nstd\\::vector",
     r"\`![x](http://e)`": r"\`!\[x\](http\://e)`",
     # An index and what follows it in code can be copied and run.
     "```\ny = layers[i](x[:, -1])\nif a[i]: x//=2\nif x in d[k]: print('a:b')\n```": (
@@ -85,6 +86,7 @@ NO_CODE_IN = (
     "<!--\n    {}\n-->",
     "[x]: y\n    {}",
     "$$\n    {}\n$$",
+    ":::note\n    {}\n:::",
     "| {} |\n|---|\n| b |",
 )
 HOSTILE = (

@@ -104,7 +104,7 @@ def _line(
     """One line as plain values: go.Scatter would check them twice."""
     return {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "lines" if len(trace[0]) > 1 else "markers",  # one point has no line
         "x": trace[0],
         "y": trace[1],
         "name": name,

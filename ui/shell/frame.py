@@ -193,12 +193,13 @@ def _address(run: RunPaths | None) -> dict[str, str]:
 
 
 def _strip(here: Here, step: str) -> None:
-    """The steps as links, each with its state; it follows a live run by itself."""
+    """The steps as links, each with its state; it follows a live run by itself. With each step that begins or
+    ends the page is drawn anew: what it says is next depends on that."""
     follow(
         look=lambda: (standing(here.run), is_at_work(here.run)) if here.run else ({}, False),
         draw=lambda found: _links(here, step, found[0]),
-        mark=lambda found: found[1] or any(state in LIVE for state in found[0].values()),
-        every=lambda live: STRIP_EVERY if live else None,
+        mark=lambda found: (found[1] or any(state in LIVE for state in found[0].values()), found[0]),
+        every=lambda marked: STRIP_EVERY if marked[0] else None,
     )
 
 

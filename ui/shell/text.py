@@ -38,7 +38,7 @@ _OF_AN_ANSWER = re.compile(
     r"(?P<escaped>\\[!-/:-@\[-`{-~])"
     r"|(?P<code>(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`))"
     r"|(?P<shortcode>(?<!\d):(?=[\w+/-]{1,60}:))"
-    r"|[\[\]$]|<(?=[A-Za-z/!?])|:(?=//)|:(?=[A-Za-z:])(?=[\w:-]{0,60}[\[{])|(?<=[Ww][Ww][Ww])\.",
+    r"|[\[\]$]|<(?=[A-Za-z/!?])|:(?=//|:{1,60}[A-Za-z])|:(?=[A-Za-z:])(?=[\w:-]{0,60}[\[{])|(?<=[Ww][Ww][Ww])\.",
     re.MULTILINE | re.DOTALL,
 )
 # Between what may be a link's words and its address: code may be none to Streamlit's reader.
