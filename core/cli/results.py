@@ -146,7 +146,7 @@ def _show_adopted(console: Console, result: dict[str, Any]) -> None:
     if result["no_export"]:
         line(console, say("adopt.no_export", reason=result["no_export"]))
     else:
-        line(console, say("adopt.next", run=result["run"]))
+        line(console, say("cli.adopt.next", run=result["run"]))
     _show_differences(console, "misfits", result["misfits"])
 
 
