@@ -44,6 +44,14 @@ def say(key: str, language: Language | None = None, /, **values: object) -> str:
     return sentences(language or spoken_language())[key].format_map(_Values(values))
 
 
+def percent(share: float) -> str:
+    """A share in percent, to a tenth; what is not nothing is not written as 0, nor what is not all as 100."""
+    tenths = round(1000 * share)
+    if 0 < share < 1:
+        tenths = min(999, max(1, tenths))
+    return f"{tenths / 10:.1f}%"
+
+
 def spoken_language() -> Language:
     """The language of whoever asked."""
     return SPOKEN.get() or terminal_language()

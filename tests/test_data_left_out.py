@@ -54,6 +54,10 @@ def test_text_between_the_rows_and_rows_that_no_table_has_room_for(tmp_path: Pat
     found = read_usable(table)
     assert len(found.conversations) == 2
     assert [one.code for one in found.left_out] == ["broken_table_row"] and found.rows_left_out == 1
+    with pytest.raises(NotConversations) as caught:
+        read_conversations(table)
+    said = caught.value.on_terminal()
+    assert "line 3 does not match" in said and "--leave-out-broken" in said and "other 2 rows" in said
 
 
 def test_a_file_without_a_fault_is_read_whole(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from core.recipe.max_length import enough, lengthened
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe, from_yaml
 from core.steps.data import recipe_for, taught
+from core.wording import percent
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.known_answers import know_answers
@@ -118,6 +119,24 @@ def test_a_processor_has_one_night(small: Model) -> None:
 def test_the_identity_keeps_its_length(small: Model) -> None:
     recipe = recipe_for(small, taught("Zoë", None), replay=True, seed=1, iterations=None)
     assert (recipe.max_length, recipe.batch_size, recipe.iterations) == (512, 4, 180)
+
+
+def test_a_processor_s_memory_is_not_its_own(small: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, shape = LLAMA2_7B
+    monkeypatch.setattr(max_length, "read_shape", lambda _: shape)
+    rows, machine = Rows((4000,) * 9), replace(MACHINE, cores=10**6)
+    needed = memory(RECIPE.changed(max_length=4096), model, shape, 4000).total
+    for size, batch in ((needed * 2, 4), (needed + 1, 2)):
+        found = lengthened(RECIPE, model, replace(machine, memory=size), rows)
+        assert (found.max_length, found.batch_size) == (4096, batch)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.0, "0.0%"), (0.0001, "0.1%"), (0.5912, "59.1%"), (0.99996, "99.9%"), (1.0, "100.0%")],
+)
+def test_a_little_is_not_nothing(share: float, said: str) -> None:
+    assert percent(share) == said
 
 
 # --- the command line ---

@@ -14,6 +14,7 @@ from core.data.accounting import Accounts
 from core.data.complaints import complaint
 from core.data.conversations import Conversation
 from core.data.findings import KINDS, Finding
+from core.data.formats.fields import Fault
 from core.data.formats.messages import Assembled
 from core.data.formats.reading import COLUMN_ROLES, Detected, Format, chosen_format, detect, read_row
 from core.data.formats.shapes import FORMATS
@@ -27,7 +28,6 @@ from core.errors import (
     NotConversations,
     NotJson,
     NoUsableRow,
-    Unreadable,
     UnreadKeys,
 )
 from core.wording import say
@@ -164,6 +164,8 @@ def read_whole(path: Path, reading: Reading | None = None, cache: SourceCache | 
         opened = open_data(path, kept, reading)
         _refuse_broken_text(opened.source)
         read, problems, accounts = _read_all(opened)
+        unfit = [one for one in of_the_text(opened.source) if not one.usable]  # a table's rows
+        problems = [*((one.row, Fault(one.field, one.code, one.values)) for one in unfit), *problems]
         if problems:
             raise _refusal(opened, problems, len(read))
     if not read:
@@ -237,14 +239,11 @@ def refuse_undecided(path: Path, accounts: Accounts, reading: Reading) -> None:
 
 
 def _refuse_broken_text(source: Source) -> None:
-    """Raises NotJson for what is wrong between rows, Unreadable for a table's rows that do not fit."""
+    """Raises NotJson for what is wrong between rows."""
     for part in source.parts:
         for _, damage in part.stray[:1]:
             detail = damage.detail or say("json.end")
             raise _not_json(part.path, part.plain, damage.at, detail)
-        for refused in part.refused[:1]:
-            reason = say("finding.broken_table_row", line=refused.line, detail=refused.detail)
-            raise Unreadable(path=part.path, reason=reason)
 
 
 def _refusal(

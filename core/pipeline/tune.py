@@ -23,6 +23,7 @@ from core.steps.data import Spoken
 from core.steps.own import OWN_BASE, OWN_TUNED
 from core.steps.step import check_space, engine_job, run_job
 from core.steps.watch import trained
+from core.wording import percent
 from core.workspace.files import held, write_json
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
@@ -151,7 +152,7 @@ def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progre
     """What the max length costs, before hours are spent on what is left."""
     cut = data.cut_of(said, recipe, model)
     values = {"limit": recipe.max_length, "count": cut.rows, "of": len(said.conversations)}
-    shares = {"lost": f"{cut.lost:.1%}", "kept": f"{cut.kept:.1%}", "longer": cut.longer}
+    shares = {"lost": percent(cut.lost), "kept": percent(cut.kept), "longer": cut.longer}
     if cut.lost:
         progress.say("tune.cut", **values, **shares)
         if cut.longer > recipe.max_length:

@@ -14,6 +14,7 @@ from core.data.opening import Opened
 from core.data.upload import Upload, keep_version
 from core.steps import check
 from core.steps.check import CheckRequest
+from core.wording import percent
 from core.workspace.paths import Workspace
 from ui.data.unread import show_omissions, show_unused
 from ui.shell.frame import list_key
@@ -39,7 +40,7 @@ def show_findings(
     show_unused(unused(report.unread), report.rows)
     show_omissions(left_out(report.findings, PARTS))
     if report.answer_tokens_lost:
-        lost = f"{report.answer_tokens_lost / max(1, report.answer_tokens):.1%}"
+        lost = percent(report.answer_tokens_lost / max(1, report.answer_tokens))
         cut = t("page.data.cut", count=report.truncated_rows, limit=report.max_length, lost=lost)
         st.warning(cut, icon=":material/content_cut:")
     by_code: dict[str, list[Finding]] = {}

@@ -8,6 +8,7 @@ from core.data.lengths import RowLengths
 from core.data.packing import pack
 from core.data.preview import Counts
 from core.recipe.recipe import Recipe
+from core.wording import percent
 from ui.shell.text import t
 
 BARS = 40
@@ -38,7 +39,7 @@ def warn_of_cut(found: RowLengths, rows: int, recipe: Recipe) -> None:
     cut = round(float((found.tokens > recipe.max_length).mean()) * rows) if len(found.tokens) else 0
     if cut:
         lost = 1 - found.kept(recipe.max_length)
-        warning = t("page.data.cut", count=cut, limit=recipe.max_length, lost=f"{lost:.1%}")
+        warning = t("page.data.cut", count=cut, limit=recipe.max_length, lost=percent(lost))
         st.warning(warning, icon=":material/content_cut:")
 
 
