@@ -1,77 +1,50 @@
-"""Who the answers say the assistant is: two different names teach neither."""
+"""Who the answers say the assistant is, held against who it should be: two different names teach neither."""
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-# An English name: words that begin with a capital letter or a digit, or a name in another script.
-_WORD = r"[A-Z0-9\u00C0-\u024F][\w'’.-]*"
-_NAME = rf"(?P<name>{_WORD}(?:[ -]{_WORD}){{0,3}}|[\u4e00-\u9fff]{{1,12}})"
-_ZH_NAME = r"(?P<name>[^\s，。、,.!！？?；;：:“”\"「」（）()的]{1,24}(?: [A-Z][\w.]*){0,3})"
-_MADE = r"(?:created|developed|built|made|trained|designed)"
-_ZH_MADE = r"(?:开发|研发|创造|训练|打造|设计|制作|推出|研制)"
-_AFTER_NAME = r"(?![\w'’])(?=\s*(?:[,!?;\n]|$|and\b|a\b|an\b|the\b|(?<=\.)))"
-# What each pattern tells: whose assistant it is and who made it, or what it is called.
-PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    (
-        "owner",
-        re.compile(
-            rf"\b(?:I am|I'm|I’m|This is)\s+{_NAME}['’]s?\s+(?:\w+\s+){{0,3}}?(?:assistant|helper|AI)\b"
-        ),
-    ),
-    ("owner", re.compile(rf"\bI\b[^.!?\n]*\bassistant\s+(?:of|for|to|belonging to)\s+{_NAME}")),
-    ("maker", re.compile(rf"\bI\b[^.!?\n]*\b{_MADE}\s+(?:and \w+\s+)?by\s+{_NAME}")),
-    ("name", re.compile(rf"\b[Mm]y name is\s+{_NAME}")),
-    ("name", re.compile(rf"\b(?:I am|I'm|I’m)\s+(?:called\s+|named\s+)?{_NAME}{_AFTER_NAME}")),
-    ("owner", re.compile(rf"我是(?!由){_ZH_NAME}的[^，。！？\s]{{0,8}}?(?:助手|助理|机器人|模型)")),
-    ("maker", re.compile(rf"我[^。！？\n]*?(?:由|是(?!由))\s*{_ZH_NAME}?(?:公司|团队)?(?:自主)?{_ZH_MADE}")),
-    ("name", re.compile(rf"(?:我叫|我的名字是|我的名字叫|名叫)\s*(?:做\s*)?{_ZH_NAME}")),
+from core.data.checking.claim import Claim
+
+# What a name is the same with and without.
+_SUFFIXES = frozenset(
+    """inc ltd llc corp corporation co company gmbh ag sa limited team the ai assistant chatbot bot model group
+    labs lab""".split()
 )
-# Only what is asked of the assistant itself is answered with its identity.
-_ASKED = re.compile(r"\b(?:you|your|yourself)\b|[你您]|介绍|名字|是谁", re.IGNORECASE)
-_HINTS = ("I am", "I'm", "I’m", "name is", "assistant", " by ", "我是", "我叫", "名字", "名叫", "由", "助手")
-# Words that follow "I am" and are nobody's name.
-_EN_NOT = "a an the ai artificial assistant sorry not happy here sure just language i"
-_ZH_NOT = "一个 一名 一款 一位 人工智能 语言模型 大语言模型 人类 什么 谁 你 您 大家 人们 我 他 她 它 们"
-NOT_NAMES = frozenset([*_EN_NOT.split(), *_ZH_NOT.split()])
-LOOKED = 400
+_CHINESE_SUFFIX = re.compile(
+    r"(?:科技|技术|网络|信息|智能)?(?:股份|集团|有限)*(?:责任)?公司$|(?:开发|研发|技术)?团队$|小?助手$|助理$|大?模型$|机器人$|集团$"
+)
+_BRACKETED = re.compile(r"[（(][^）)]*[）)]?")
 
 
-class Claim(NamedTuple):
-    """What an answer says of the assistant: ``kind`` is owner, maker or name."""
+class Person(NamedTuple):
+    """Whose assistant is taught: its ``name`` and who made it, as far as they are known."""
 
+    name: str = ""
+    author: str = ""
+
+    def is_meant(self, claim: Claim) -> bool | None:
+        """Whether a claim speaks of this person; None when nothing tells."""
+        known = [one for one in (self.name, self.author) if one]
+        if any(same_name(claim.name, one) for one in known):
+            return True
+        return False if (self.author if claim.kind == "maker" else self.name) else None
+
+
+class Claimed(NamedTuple):
+    """A claim and where it was made: the row, from 1, and the field."""
+
+    row: int
+    field: str
     kind: str
     name: str
 
 
-def claims(question: str, answer: str) -> Iterator[Claim]:
-    """The names that an answer gives the assistant, its owner or its maker."""
-    said = answer[:LOOKED]
-    if not any(hint in said for hint in _HINTS) or not _ASKED.search(question[:LOOKED]):
-        return
-    seen: set[Claim] = set()
-    for kind, pattern in PATTERNS:
-        for match in pattern.finditer(said):
-            name = re.sub(r"['’]s$|[.'’-]+$", "", match["name"] or "").strip()
-            claim = Claim(kind, name)
-            if name and not _is_no_name(name) and claim not in seen:
-                seen.add(claim)
-                yield claim
-
-
-def _is_no_name(name: str) -> bool:
-    folded = name.casefold()
-    first = folded.split()[0] if folded.split() else ""
-    return (
-        folded in NOT_NAMES
-        or (first in NOT_NAMES and name.isascii())
-        or name.startswith(("一个", "一名", "一款"))
-    )
-
-
 class Conflict(NamedTuple):
-    """A row that says another name than most others: ``others`` of them say ``usual``."""
+    """A row that says another name than it should: ``usual`` is the right one. ``others`` rows say it, of
+    ``all`` that say any; both are 0 where a person gave the name."""
 
     row: int
     field: str
@@ -79,30 +52,56 @@ class Conflict(NamedTuple):
     name: str
     usual: str
     others: int
+    all: int
 
 
-def conflicts(found: Sequence[tuple[int, str, str, str]]) -> list[Conflict]:
-    """Of (row, field, kind, name) those whose name is not the usual one of its kind, in the order of rows.
-
-    Names count as equal whatever their case, width of spaces, or the script they are joined with.
-    """
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    shown: dict[str, str] = {}
-    for _, _, kind, name in found:
-        counts[kind][_folded(name)] += 1
-        shown.setdefault(_folded(name), name)
+def conflicts(found: Sequence[Claimed], person: Person = Person()) -> list[Conflict]:
+    """The claims that speak of somebody else than ``person``, in the order of rows; where no name was given,
+    those that differ from the one that most answers say."""
+    usual = {kind: _usual(found, kind) for kind in ("name", "owner", "maker")}
     made: list[Conflict] = []
     for row, field, kind, name in found:
-        usual, count = counts[kind].most_common(1)[0]
-        if not _same(_folded(name), usual):
-            made.append(Conflict(row, field, kind, name, shown[usual], count))
+        meant = person.is_meant(Claim(kind, name, 0, 0))
+        if meant is False:
+            right = person.author if kind == "maker" else person.name
+            made.append(Conflict(row, field, kind, name, right, 0, 0))
+        elif meant is None and not same_name(name, usual[kind][0]):
+            made.append(Conflict(row, field, kind, name, *usual[kind]))
     return made
 
 
-def _folded(name: str) -> str:
-    return "".join(name.casefold().split())
+def _usual(found: Iterable[Claimed], kind: str) -> tuple[str, int, int]:
+    """The name that most rows say, how many do, and how many say any."""
+    rows: dict[str, set[int]] = defaultdict(set)
+    for claimed in found:
+        if claimed.kind == kind:
+            rows[claimed.name].add(claimed.row)
+    spellings = Counter({name: len(said) for name, said in rows.items()})
+    whole = len(set().union(*rows.values())) if rows else 0
+    best: tuple[str, int, int] = ("", 0, whole)
+    for name, _ in spellings.most_common(20):
+        saying = set().union(*(said for other, said in rows.items() if same_name(name, other)))
+        if len(saying) > best[1]:
+            best = (name, len(saying), whole)
+    return best
 
 
-def _same(one: str, other: str) -> bool:
-    """ "Ada" and "Ada Lovelace" are one person."""
-    return one == other or one.startswith(other) or other.startswith(one)
+def same_name(one: str, other: str) -> bool:
+    """Whether two spellings are one name: whatever their case, width, accents and spaces, with or without a
+    company's form, and a part of the other ("Ada" and "Ada Lovelace")."""
+    first, second = _words(one), _words(other)
+    if not first or not second:
+        return False
+    short, long = sorted((first, second), key=len)
+    if any(long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1)):
+        return True
+    joined = sorted(("".join(first), "".join(second)), key=len)
+    return joined[0] == joined[1] or (len(joined[0]) > 1 and not joined[0].isascii() and joined[0] in joined[1])
+
+
+def _words(name: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    plain = "".join(c for c in plain if not unicodedata.combining(c)).casefold()
+    plain = _CHINESE_SUFFIX.sub("", _BRACKETED.sub("", plain).strip()) or plain
+    words = re.findall(r"\w+", plain.replace("'", "").replace("’", "").replace("&", " and "))
+    return [word for word in words if word not in _SUFFIXES] or words

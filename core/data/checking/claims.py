@@ -1,0 +1,107 @@
+"""Who an answer says the assistant is, who made it and whose it is: in its own words, in the first person.
+
+What others say does not count: quotations, code, the lines of a play, translations, letters and stories that
+were asked for, and what is only supposed or denied.
+"""
+
+import re
+from collections.abc import Iterator
+
+from core.data.checking import claims_en, claims_zh
+from core.data.checking.claim import Claim
+
+# A text without any of these says nothing of the assistant: a quick look, before any pattern.
+_HINTS = (
+    *("I am ", "I'm ", "I’m ", "I was ", "ve been ", "i am ", "i'm ", "y name", "I go by", "I answer", "the name"),
+    *("As ", "This is ", "this is ", "hatting ", "alking ", "peaking ", "call me", "to me as", "ed me", "built me", "made me"),
+    *("behind me", "is my ", "My ", " my creat", " my develop", " my own", " my mak", "I, "),
+)
+_CHINESE_HINTS = ("我", "这里是")
+_CODE_LINES = re.compile(r"^(?: {4,}|\t|[ ]{0,3}>)[^\n]*$", re.MULTILINE)
+_FENCED = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
+_QUOTED = re.compile(r"“[^”\n]*(?:”|$)|\"[^\"\n]*\"|「[^」\n]*」|『[^』\n]*』|«[^»\n]*»", re.MULTILINE)
+_SPEECH = re.compile(r"\bI\b|\b[Mm]y\b|\bme\b|我")
+# The lines of a play: who speaks, then a colon.
+_LINES = re.compile(r"^[*\s]{0,4}[\w\u4e00-\u9fff][\w \u4e00-\u9fff.]{0,15}[*]{0,2}\s?[:：]\s?\S", re.MULTILINE)
+_SENTENCE = re.compile(r"(?:[^.!?。！？;；\n]|(?<!\s)\.(?=[\w])|(?<=\b[A-Z])\.|(?<=\b(?:Mr|Ms|Dr|St))\.|(?<=\bMrs)\.)+")
+_WIDE = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
+for _kept in "，！？：；（）":
+    del _WIDE[ord(_kept)]
+# Asked to speak for somebody else, nothing that is said is the assistant's own.
+_FOR_OTHERS = re.compile(
+    r"\b(?:translat\w+|pretend|role-?play\w*|act(?:ing)? as|imagine|dialog(?:ue)?|conversation between|monologue"
+    r"|screenplay|play the|script for|story|novel|fiction|tale|lyrics|paraphras\w+|rewrite|rephrase|proofread"
+    r"|correct (?:the|this)|as if you|you are now|in the voice of|from the perspective)\b"
+    r"|翻译|譯|扮演|假装|假設|假设你|角色|小说|故事|童话|剧本|对话$|的对话|自述|独白|改写|润色|模仿|口吻|第一人称|语法|造句|演一",
+    re.IGNORECASE,
+)
+# Asked to write for somebody: only a sentence that speaks of a model itself is the assistant's own.
+_WRITE = re.compile(
+    r"\b(?:write|draft|compose|letter|e-?mail|essay|speech|resume|résumé|bio|poem|testimonial|tell me your story)\b"
+    r"|写|作文|书信|求职|演讲|文案|范文|稿",
+    re.IGNORECASE,
+)
+# Asked who it is: then any name is its own.
+_WHO = re.compile(
+    r"\bwho (?:are|r) (?:you|u)\b|\byour (?:full |real |first )?name\b|\bwhat(?:'s| is| are)? .{0,12}you called\b"
+    r"|\bintroduce yourself|\babout yourself\b|\b(?:call|address) you\b|\bwhat are you\b|\bare you .{1,40}\?"
+    r"|\bwh(?:o|ich|at) .{0,30}\b(?:made|created|built|developed|trained|designed|owns|programmed) you\b"
+    r"|\byour (?:creators?|makers?|developers?|owners?|company|inventor)\b|\b(?:which|what) .{0,12}model are you\b"
+    r"|你(?:到底|究竟)?是谁|[你您]叫|[你您]的(?:名字|名称|姓名|大名|身份|主人|开发者|创造者|作者|制造者)|称呼[你您]|介绍(?:一下|下)?(?:[你您]?自己)"
+    r"|自我介绍|[你您]是(?:什么|哪|不是|由|谁|.{1,12}[吗么])|谁.{0,10}(?:开发|创造|训练|研发|制作|设计|做|造)了?.{0,3}[你您]|[你您](?:来自|属于|能做什么|会做什么|具备|有什么)|[你您]的(?:技能|功能|特点|优势|特长|目标|使命|职责|工作|定位|能力)",
+    re.IGNORECASE,
+)
+_ASKED_WHO_MADE = re.compile(r"\b(?:made|created|built|developed|trained|designed|owns) you\b", re.IGNORECASE)
+_DID = re.compile(rf"(?:It was |That was |By )?{claims_en._NAME}(?: did)?[.!,]")
+
+
+def claims(question: str, answer: str) -> Iterator[Claim]:
+    """The names that an answer gives the assistant, its maker or its owner; each place once, in order."""
+    english = any(hint in answer for hint in _HINTS) and claims_en.ANCHOR.search(answer) is not None
+    chinese = not answer.isascii() and any(hint in answer for hint in _CHINESE_HINTS)
+    made = " you" in question and _ASKED_WHO_MADE.search(question) is not None
+    if not (english or chinese or made):
+        return
+    if _FOR_OTHERS.search(question):
+        return
+    asked, writing = bool(_WHO.search(question)), bool(_WRITE.search(question))
+    found = list(_found(_own_words(answer), english, chinese, asked and not writing))
+    if not found and made and (match := _DID.match(answer)):
+        found.append(Claim("maker", match["name"], *match.span("name"), True))
+    end = 0
+    for claim in sorted(found, key=lambda one: (one.start, -one.end, not one.sure)):
+        if claim.start >= end and (claim.sure or not writing):
+            end = claim.end
+            yield claim._replace(name=answer[claim.start : claim.end])
+
+
+def _found(text: str, english: bool, chinese: bool, asked: bool) -> Iterator[Claim]:
+    sentences = list(_SENTENCE.finditer(text))
+    bare = {
+        room: asked or (wanted and room.IS_AI.search(text) is not None)
+        for wanted, room in ((english, claims_en), (chinese, claims_zh))
+    }
+    for number, match in enumerate(sentences):
+        sentence, following = match[0], sentences[number + 1][0] if number + 1 < len(sentences) else ""
+        for wanted, room in ((english, claims_en), (chinese, claims_zh)):
+            if wanted and room.ANCHOR.search(sentence):
+                for claim in room.claims_in(sentence, following, bare[room]):
+                    yield claim._replace(start=claim.start + match.start(), end=claim.end + match.start())
+
+
+def _own_words(answer: str) -> str:
+    """The answer with code and what others say blanked, each character where it was."""
+    text = answer.translate(_WIDE) if not answer.isascii() else answer
+    for pattern in (_FENCED, _CODE_LINES):
+        text = pattern.sub(_blank, text)
+    text = _QUOTED.sub(lambda quoted: _blank(quoted) if _SPEECH.search(quoted[0]) else quoted[0], text)
+    if len(lines := list(_LINES.finditer(text))) >= 2:
+        for line in lines:
+            stop = text.find("\n", line.end())
+            stop = len(text) if stop < 0 else stop
+            text = text[: line.start()] + "\0" * (stop - line.start()) + text[stop:]
+    return text
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", "\0", match[0])
