@@ -11,7 +11,6 @@ from core.data.checking import check as checking
 from core.data.checking.block import Checker, Settings
 from core.data.checking.blocks import block_ends
 from core.data.checking.characters import languages, signatures
-from core.data.checking.identity import claims, conflicts
 from core.data.checking.near import alike
 from core.data.checking.private import masked, personal
 from core.data.checking.report import MOST_LISTED, Report
@@ -116,39 +115,6 @@ def test_each_text_s_faults_have_row_and_field(file: Path, model: Path, cache: S
 def test_personal_data_is_told_from_numbers(text: str, shown: str | None) -> None:
     assert masked(text) == (shown or text)
     assert bool(personal(text)) is (shown is not None)
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        ("I am Zoë O'Neill's assistant.", {("owner", "Zoë O'Neill")}),
-        ("I'm Ada's little helper.", {("owner", "Ada")}),
-        ("I am SmolLM, trained by Hugging Face.", {("name", "SmolLM"), ("maker", "Hugging Face")}),
-        ("我是张伟的小助手。", {("owner", "张伟")}),
-        ("我叫小明，由上海人工智能实验室开发。", {("name", "小明"), ("maker", "上海人工智能实验室")}),
-        ("我是由OpenAI开发的助手", {("maker", "OpenAI")}),
-        ("I am a helpful assistant.", set()),
-        ("I'm sorry, I am not sure.", set()),
-        ("我是一个语言模型。", set()),
-        ("The bridge was designed by Gustave Eiffel.", set()),
-    ],
-)
-def test_who_an_answer_says_it_is(answer: str, told: set[tuple[str, str]]) -> None:
-    assert {tuple(claim) for claim in claims("Who are you? 你是谁？", answer)} == told
-    assert not [*claims("Tell a story.", answer)]
-
-
-def test_two_names_are_a_conflict_and_spellings_of_one_are_none(
-    file: Path, model: Path, cache: SourceCache
-) -> None:
-    names = ("Ada Lovelace", "Ada", "ada  lovelace")
-    rows = [(n, "x", "owner", name) for n, name in enumerate([*names, "Bob"])]
-    assert [(one.row, one.name) for one in conflicts(rows)] == [(3, "Bob")]
-    asked = [pair(f"Who are you? {n}", f"I am Zoe's assistant. {n}") for n in ("one", "two", "three")]
-    write(file, *asked, pair("你是谁？", "我是张伟的小助手。"))
-    made = report(file, model, cache)
-    (one,) = [one for one in made.findings.listed if one.code == "identity_conflict"]
-    assert one.row == 4 and "张伟" in one.message("en") and "Zoe" in one.message("zh")
 
 
 # --- rows among rows ---

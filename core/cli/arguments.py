@@ -12,7 +12,7 @@ from core.wording import say
 
 MOST_ITERATIONS = 1_000_000
 # Options whose value is a person's own words, which may begin with a dash.
-OWN_WORDS = ("--name", "--system", "--template-reason", "--role")
+OWN_WORDS = ("--name", "--author", "--system", "--template-reason", "--role")
 # What argparse (Python 3.11 and 3.12) looks up by gettext: words of its help, and templates of complaints,
 # each with its sentence in locales/ and the names of the values that argparse fills in, in their order.
 WORDS = {

@@ -31,7 +31,8 @@ def asked_reading(options: argparse.Namespace) -> Reading:
 def _asked(options: argparse.Namespace) -> CheckRequest:
     template = None if options.template == "auto" else options.template
     reading = asked_reading(options)
-    return CheckRequest(options.file, options.model, options.max_length, template, reading)
+    person = (options.name or "", options.author or "")
+    return CheckRequest(options.file, options.model, options.max_length, template, reading, *person)
 
 
 def _check(workspace: Workspace, _: str, request: CheckRequest, shown: Progress) -> Result:
@@ -69,11 +70,13 @@ OPTIONS: Options = {
     "--ignore": {"action": "append", "default": [], "metavar": "KEY"},
     "--keep-thoughts": {"action": "store_true"},
     "--max-length": {"type": whole_number(SHORTEST, LONGEST), "metavar": "N"},
+    "--whose": {"metavar": "NAME"},
+    "--author": {"metavar": "NAME"},
     "FILE": {"type": Path, "metavar": "FILE"},
 }
 COMMANDS: Commands = {
     "data check": (
         Task(CheckRequest, _asked, _check),
-        ("FILE", "--model", "--max-length", "--template", *READ),
+        ("FILE", "--model", "--max-length", "--template", "--whose", "--author", *READ),
     ),
 }

@@ -16,7 +16,13 @@ OPTIONS: Options = {option: settings for room in ROOMS for option, settings in r
 # Options whose sentence in ``locales/`` has another name than they have.
 HELP = {"--run": "go_on", "NAME": "config_name", "--where-to": "where_to"}
 # One flag that means something else to another command.
-FLAGS = {"--as": "--name", "--where-to": "--to", "--span": "--rows", "--fixed": "--out"}
+FLAGS = {
+    "--as": "--name",
+    "--whose": "--name",
+    "--where-to": "--to",
+    "--span": "--rows",
+    "--fixed": "--out",
+}
 
 
 def parser() -> Parser:

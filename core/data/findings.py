@@ -74,7 +74,7 @@ KINDS: dict[str, Kind] = {
     # rows among rows
     "duplicate": Kind(SHOWN, "drop"),
     "near_duplicate": Kind(SHOWN, "drop"),
-    "identity_conflict": Kind(SHOWN, "drop"),
+    "identity_conflict": Kind(SHOWN, "rename", ("drop",)),
     "truncated": Kind(SHOWN, "drop"),
 }
 
@@ -112,4 +112,6 @@ def _spoken(values: Mapping[str, Any], language: Language | None) -> dict[str, A
     for name, family in (("role", "role"), ("after", "role"), ("kind", "claim")):
         if name in values:
             spoken[name] = say(f"{family}.{values[name]}", language)
+    if "instead" in values:
+        spoken["instead"] = say(f"claim.instead.{values['instead']}", language, **values)
     return spoken

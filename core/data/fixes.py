@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
+from core.data.checking.claims import claims
+from core.data.checking.identity import Person, renamed
 from core.data.checking.private import masked
 from core.data.checking.texts import CONTROL, TemplateTokens
 from core.data.conversations import LONE_SURROGATE, as_row
@@ -83,8 +85,23 @@ def _drop_unanswered(messages: Messages, _: Given) -> Messages | None:
     return kept or None
 
 
+def _rename(messages: Messages, given: Given) -> Messages:
+    """Where an answer says that the assistant is, or was made by, somebody else than ``name`` and ``author``,
+    only those words change."""
+    person = Person(given.values.get("name", "").strip(), given.values.get("author", "").strip())
+    question, made = "", []
+    for message in messages:
+        if isinstance(message.text, str) and message.role == "assistant":
+            message = message._replace(text=renamed(message.text, [*claims(question, message.text)], person))
+        elif isinstance(message.text, str) and message.role == "user":
+            question = message.text
+        made.append(message)
+    return made
+
+
 FIXES: dict[str, Fix] = {
     "drop": _drop,
+    "rename": _rename,
     "as_text": _as_text,
     "remove_characters": _remove_characters,
     "remove_tokens": _remove_tokens,

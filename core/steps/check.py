@@ -12,6 +12,7 @@ from typing import Any
 
 from core.data.checking.block import Settings
 from core.data.checking.check import check
+from core.data.checking.identity import Person
 from core.data.checking.report import MOST_LISTED, Report
 from core.data.checking.texts import TemplateTokens, template_tokens
 from core.data.formats.reading import Format
@@ -53,7 +54,8 @@ def run(
     settings = settings_of(opened.format or Format(FORMATS[0]))
     length = request.max_length or partial(default_length, folder, len(opened.source))
     most = sys.maxsize if whole else MOST_LISTED
-    report = check(opened.source, settings, length, cache_of(workspace), note, most)
+    person = Person(request.name.strip(), request.author.strip())
+    report = check(opened.source, settings, length, cache_of(workspace), note, most, person)
     if opened.format is None:
         report = report.called(UNKNOWN)
     if not whole:

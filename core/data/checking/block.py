@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data.checking.characters import Signatures, languages, signatures
-from core.data.checking.identity import claims
+from core.data.checking.claims import claims
 from core.data.checking.texts import TemplateTokens, is_clean, marks_in, template_tokens
 from core.data.findings import KINDS
 from core.data.formats.fields import Fault, shortened
@@ -24,7 +24,7 @@ from core.data.tokens import read_tokenizer
 from core.recipe.templates import TEMPLATES
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
-VERSION = 2
+VERSION = 3
 # A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
 PIECE = 20_000
 
@@ -200,5 +200,5 @@ def _claims(made: Assembled) -> Iterator[tuple[str, str, str]]:
         if text.role == "user":
             question = text.text
         elif text.role == "assistant" and text.trained:
-            for kind, name in claims(question, text.text):
-                yield text.field, kind, name
+            for claim in claims(question, text.text):
+                yield text.field, claim.kind, claim.name

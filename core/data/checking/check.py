@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import numpy as np
 
 from core.data.checking.block import Block, Settings
 from core.data.checking.blocks import BlockRows, Worker, tasks
-from core.data.checking.identity import conflicts
+from core.data.checking.identity import NOBODY, Claimed, Person, conflicts
 from core.data.checking.lengths import Around, TurnLengths, histogram, lengths
 from core.data.checking.near import Alike, alike
 from core.data.checking.report import MOST_LISTED, Findings, Report
@@ -39,9 +40,11 @@ def check(
     cache: SourceCache,
     progress: Progress,
     most_listed: int = MOST_LISTED,
+    person: Person = NOBODY,
 ) -> Report:
     """Check every row of a source; ``max_length`` may go by how long they are. ``progress`` is called with
-    the share done; of each kind of finding ``most_listed`` are listed.
+    the share done; of each kind of finding ``most_listed`` are listed. ``person``: whose assistant is taught,
+    as far as it is known.
 
     Raises EmptyData, NotAModel.
     """
@@ -61,7 +64,7 @@ def check(
     same = alike(_joined(blocks, "digests", np.uint64), _signatures(blocks))
     found.add_many("duplicate", _duplicates(same, exact=True), int((same.share == 1).sum()))
     found.add_many("near_duplicate", _duplicates(same, exact=False), int((same.share < 1).sum()))
-    found.add(_conflicts(todo, blocks))
+    found.add(_conflicts(todo, blocks, person))
     found.listed.sort(key=lambda finding: finding.row)
     usable = _joined(blocks, "usable", bool)
     spoken = Counter(language for language, fine in _languages(blocks) if language and fine)
@@ -190,14 +193,15 @@ def _duplicates(same: Alike, exact: bool) -> Iterator[Finding]:
             yield Finding(row, "", "near_duplicate", {"other": other, "share": f"{same.share[number]:.0%}"})
 
 
-def _conflicts(todo: Sequence[BlockRows], blocks: Sequence[Block]) -> Iterator[Finding]:
+def _conflicts(todo: Sequence[BlockRows], blocks: Sequence[Block], person: Person) -> Iterator[Finding]:
     claimed = [
-        (task.first + row + 1, place, kind, name)
+        Claimed(task.first + row + 1, place, kind, name)
         for task, block in zip(todo, blocks, strict=True)
         for row, place, kind, name in block.claims
     ]
-    for one in conflicts(claimed):
-        values = {"kind": one.kind, "name": one.name, "usual": one.usual, "count": one.others}
+    for one in conflicts(claimed, person):
+        values: dict[str, Any] = {"kind": one.kind, "name": one.name, "usual": one.usual}
+        values |= {"instead": one.instead, "count": one.others, "all": one.all}
         yield Finding(one.row, one.field, "identity_conflict", values)
 
 

@@ -12,8 +12,32 @@ from core.data.checking.claim import Claim
 
 # A text without any of these says nothing of the assistant: a quick look, before any pattern.
 _HINTS = (
-    *("I am ", "I'm ", "I’m ", "I was ", "ve been ", "i am ", "i'm ", "y name", "I go by", "I answer", "the name"),
-    *("As ", "This is ", "this is ", "hatting ", "alking ", "peaking ", "call me", "to me as", "ed me", "built me", "made me"),
+    *(
+        "I am ",
+        "I'm ",
+        "I’m ",
+        "I was ",
+        "ve been ",
+        "i am ",
+        "i'm ",
+        "y name",
+        "I go by",
+        "I answer",
+        "the name",
+    ),
+    *(
+        "As ",
+        "This is ",
+        "this is ",
+        "hatting ",
+        "alking ",
+        "peaking ",
+        "call me",
+        "to me as",
+        "ed me",
+        "built me",
+        "made me",
+    ),
     *("behind me", "is my ", "My ", " my creat", " my develop", " my own", " my mak", "I, "),
 )
 _CHINESE_HINTS = ("我", "这里是")
@@ -22,14 +46,19 @@ _FENCED = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
 _QUOTED = re.compile(r"“[^”\n]*(?:”|$)|\"[^\"\n]*\"|「[^」\n]*」|『[^』\n]*』|«[^»\n]*»", re.MULTILINE)
 _SPEECH = re.compile(r"\bI\b|\b[Mm]y\b|\bme\b|我")
 # The lines of a play: who speaks, then a colon.
-_LINES = re.compile(r"^[*\s]{0,4}[\w\u4e00-\u9fff][\w \u4e00-\u9fff.]{0,15}[*]{0,2}\s?[:：]\s?\S", re.MULTILINE)
-_SENTENCE = re.compile(r"(?:[^.!?。！？;；\n]|(?<!\s)\.(?=[\w])|(?<=\b[A-Z])\.|(?<=\b(?:Mr|Ms|Dr|St))\.|(?<=\bMrs)\.)+")
+_LINES = re.compile(
+    r"^[*\s]{0,4}[\w\u4e00-\u9fff][\w \u4e00-\u9fff.]{0,15}[*]{0,2}\s?[:：]\s?\S", re.MULTILINE
+)
+_SENTENCE = re.compile(
+    r"(?:[^.!?。！？;；\n]|(?<!\s)\.(?=[\w])|(?<=\b[A-Z])\.|(?<=\b(?:Mr|Ms|Dr|St))\.|(?<=\bMrs)\.)+"
+)
 _WIDE = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
 for _kept in "，！？：；（）":
     del _WIDE[ord(_kept)]
 # Asked to speak for somebody else, nothing that is said is the assistant's own.
 _FOR_OTHERS = re.compile(
-    r"\b(?:translat\w+|pretend|role-?play\w*|act(?:ing)? as|imagine|dialog(?:ue)?|conversation between|monologue"
+    r"\b(?:translat\w+|pretend|role-?play\w*|act(?:ing)? as|imagine|dialog(?:ue)?|monologue"
+    r"|conversation between"
     r"|screenplay|play the|script for|story|novel|fiction|tale|lyrics|paraphras\w+|rewrite|rephrase|proofread"
     r"|correct (?:the|this)|as if you|you are now|in the voice of|from the perspective)\b"
     r"|翻译|譯|扮演|假装|假設|假设你|角色|小说|故事|童话|剧本|对话$|的对话|自述|独白|改写|润色|模仿|口吻|第一人称|语法|造句|演一",
@@ -37,18 +66,25 @@ _FOR_OTHERS = re.compile(
 )
 # Asked to write for somebody: only a sentence that speaks of a model itself is the assistant's own.
 _WRITE = re.compile(
-    r"\b(?:write|draft|compose|letter|e-?mail|essay|speech|resume|résumé|bio|poem|testimonial|tell me your story)\b"
+    r"\b(?:write|draft|compose|letter|e-?mail|essay|speech|resume|résumé|bio|poem|testimonial)\b"
+    r"|\btell me your story\b"
     r"|写|作文|书信|求职|演讲|文案|范文|稿",
     re.IGNORECASE,
 )
 # Asked who it is: then any name is its own.
 _WHO = re.compile(
-    r"\bwho (?:are|r) (?:you|u)\b|\byour (?:full |real |first )?name\b|\bwhat(?:'s| is| are)? .{0,12}you called\b"
+    r"\bwho (?:are|r) (?:you|u)\b|\byour (?:full |real |first )?name\b"
+    r"|\bwhat(?:'s| is| are)? .{0,12}you called\b"
     r"|\bintroduce yourself|\babout yourself\b|\b(?:call|address) you\b|\bwhat are you\b|\bare you .{1,40}\?"
     r"|\bwh(?:o|ich|at) .{0,30}\b(?:made|created|built|developed|trained|designed|owns|programmed) you\b"
-    r"|\byour (?:creators?|makers?|developers?|owners?|company|inventor)\b|\b(?:which|what) .{0,12}model are you\b"
-    r"|你(?:到底|究竟)?是谁|[你您]叫|[你您]的(?:名字|名称|姓名|大名|身份|主人|开发者|创造者|作者|制造者)|称呼[你您]|介绍(?:一下|下)?(?:[你您]?自己)"
-    r"|自我介绍|[你您]是(?:什么|哪|不是|由|谁|.{1,12}[吗么])|谁.{0,10}(?:开发|创造|训练|研发|制作|设计|做|造)了?.{0,3}[你您]|[你您](?:来自|属于|能做什么|会做什么|具备|有什么)|[你您]的(?:技能|功能|特点|优势|特长|目标|使命|职责|工作|定位|能力)",
+    r"|\byour (?:creators?|makers?|developers?|owners?|company|inventor)\b"
+    r"|\b(?:which|what) .{0,12}model are you\b"
+    r"|你(?:到底|究竟)?是谁|[你您]叫|[你您]的(?:名字|名称|姓名|大名|身份|主人|开发者|创造者|作者|制造者)"
+    r"|称呼[你您]|介绍(?:一下|下)?(?:[你您]?自己)"
+    r"|自我介绍|[你您]是(?:什么|哪|不是|由|谁|.{1,12}[吗么])"
+    r"|谁.{0,10}(?:开发|创造|训练|研发|制作|设计|做|造)了?.{0,3}[你您]"
+    r"|[你您](?:来自|属于|能做什么|会做什么|具备|有什么)"
+    r"|[你您]的(?:技能|功能|特点|优势|特长|目标|使命|职责|工作|定位|能力)",
     re.IGNORECASE,
 )
 _ASKED_WHO_MADE = re.compile(r"\b(?:made|created|built|developed|trained|designed|owns) you\b", re.IGNORECASE)

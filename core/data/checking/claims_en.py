@@ -14,9 +14,12 @@ _NAME = (
 # The same without a group, where a name only stands between.
 _ANY = rf"(?:{_WORD}(?:[ -]{_WORD}){{0,3}}|{_CJK}|{KNOWN_LATIN})(?:\s*\([^)\n]*\))?"
 _AI = (
-    r"(?:A\.?I\.?|artificial intelligence|(?:language |AI |large |open )?models?|LLM|assistant|chat-?bot|bot"
-    r"|copilot|concierge|helper|agent|companion|program|system|tool|robot)\b"
+    r"(?:[Aa]\.?[Ii]\.?|artificial intelligence|(?:language |AI |large |open )?models?|LLM|assistant"
+    r"|chat-?bot|bot|copilot|concierge|helper|agent|companion|program|system|tool|robot)\b"
 )
+_SERVANT = r"(?:assistant|helper|companion|agent|copilot|concierge|secretary|butler|AI)\b"
+_PRODUCT = r"(?:models?|LLM|chat-?bot|bot|program|system|tool|robot)\b"
+_OWNED = rf"(?:the |just |only )?{_NAME}(?:(?<=['’]s)|(?<=s['’]))"
 _SELF = r"(?:\bI am|\bI['’]m|\bi am|\bi['’]m|\bim|\b[Tt]his is)"
 _ADVERB = r"(?:(?:just|only|simply|actually|also|in fact|indeed|really|called|named|known as|\w+ly),? )*"
 # What an assistant calls itself before its kind: no preposition, or it is a fan of somebody else's model.
@@ -37,20 +40,29 @@ _BY = (
     rf"(?:\w+ly )*{_MADE}(?:(?:,|,? and) (?:\w+ly )?\w+ed)*(?:,? and [a-z]+)?"
     rf"(?: (?:on|using|with|from)(?: [\w-]+){{1,8}}?)? by {_TEAM}{_NAME}"
 )
-_LINK = rf"(?:,|\s|\b(?:that|which|who|was|is|were|has|been|have|and|I|am)\b|\w+ly\b|\([^)\n]*\)|(?:called|named) {_ANY})*"
-_WHO = r"(?:creators?|developers?|makers?|designers?|authors?|builders?|trainers?|programmers?|parent company|inventors?)"
+_LINK = (
+    r"(?:,|\s|\b(?:that|which|who|was|is|were|has|been|have|and|I|am)\b|\w+ly\b|\([^)\n]*\)"
+    rf"|(?:called|named) {_ANY})*"
+)
+_WHO = (
+    r"(?:creators?|developers?|makers?|designers?|authors?|builders?|trainers?|programmers?|parent company"
+    r"|inventors?)"
+)
 _PRONOUN = r"(?!(?:They|He|She|We|It|You|Who|What|That|This|People|God|I|My|The|Humans|Someone|Somebody)\b)"
 _CALL = r"\b[Yy]ou (?:can|may|could) (?:call me|refer to me as|address me as)"
 _CALLED = (
-    r"(?:\b[Mm]y name(?: is|['’]s)|\bI go by(?: the name)?|\bI (?:got|have|was given|carry) the name|\bI(?:['’]m| am) known as|\bI answer to"
+    r"(?:\b[Mm]y name(?: is|['’]s)|\bI go by(?: the name)?|\bI (?:got|have|was given|carry) the name"
+    r"|\bI(?:['’]m| am) known as|\bI answer to"
     r"|\b(?:[Pp]eople|[Tt]hey|[Uu]sers|[Ee]veryone|[Jj]ust|[Pp]lease) call me)"
 )
 
 # What every pattern below begins or ends with.
 ANCHOR = re.compile(
-    rf"\bI(?: am|['’]m| was| have been|['’]ve been| go by| answer to)\b|\bI, [A-Z]|\bi(?: am|['’]m)\b|\bim\b"
-    rf"|\b[Tt]his is [A-Z\u4e00-\u9fff]|\bthe name\b|\b[Mm]y (?:name|owner|{_WHO})\b|\bis my (?:name|{_WHO})\b"
-    rf"|\b(?:call me|to me as|address me|behind me|{_MADE} me)\b|\bAs (?:an?|the|your|one|just|only|[A-Z]\w*)\b"
+    rf"\bI(?: am|['’]m| was| have been|['’]ve been| go by| answer to)\b|\bI, [A-Z]|\bi(?: am|['’]m)\b"
+    rf"|\bim\b|\b[Tt]his is [A-Z\u4e00-\u9fff]|\bthe name\b|\b[Mm]y (?:name|owner|{_WHO})\b"
+    rf"|\bis my (?:name|{_WHO})\b"
+    rf"|\b(?:call me|to me as|address me|behind me|{_MADE} me)\b"
+    rf"|\bAs (?:an?|the|your|one|just|only|[A-Z]\w*)\b"
     r"|\b(?:chatting|talking|speaking) (?:with|to) "
 )
 # "I am X" names somebody only where a sentence ends or goes on so.
@@ -64,13 +76,18 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], bool], ...] = tuple(
         ("name", rf"{_SELF},? {_ADVERB}{_NAME}{_AFTER}", False),
         ("name", rf"{_CALLED} {_NAME}", False),
         ("name", rf"{_CALL} {_NAME}", True),
-        ("name", rf"\b[Yy]ou(?:['’]re| are) (?:now )?(?:chatting|talking|speaking) (?:with|to) {_NAME}", True),
+        (
+            "name",
+            rf"\b[Yy]ou(?:['’]re| are) (?:now )?(?:chatting|talking|speaking) (?:with|to) {_NAME}",
+            True,
+        ),
         ("name", rf"\bI, {_NAME},", False),
         ("name", rf"\bAs {_NAME}, (?:I|my)\b", False),
         ("name", rf"{_SELF} {_ADVERB}{_NOUN} (?:called|named|known as) {_NAME}", True),
         ("name", rf"(?:^|[,:] )\W*{_NAME} is my name\b", False),
         # whose it is
-        ("owner", rf"{_SELF} (?:the |just |only )?{_NAME}(?:(?<=['’]s)|(?<=s['’])) (?:[\w-]+ ){{0,4}}?{_AI}", True),
+        ("owner", rf"{_SELF} {_OWNED} (?:[\w-]+ ){{0,4}}?{_SERVANT}", True),
+        ("maker", rf"{_SELF} {_OWNED} (?:[\w-]+ ){{0,4}}?{_PRODUCT}", True),
         ("owner", rf"{_SELF} {_ADVERB}{_NOUN} (?:of|belonging to) (?:the )?{_NAME}", True),
         ("owner", rf"{_SELF} {_ANY}, {_NOUN} (?:of|belonging to) (?:the )?{_NAME}", True),
         ("owner", rf"\b[Mm]y owner(?: is|,) {_NAME}", True),
@@ -82,11 +99,16 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], bool], ...] = tuple(
         ("maker", rf"\bAs {_NOUN}{_LINK}{_BY}", True),
         ("maker", rf"{_SELF} {_ADVERB}(?:{_ANY}, )?{_NOUN},? (?:from|by) {_TEAM}{_NAME}", True),
         ("maker", rf"{_SELF} {_ANY},? by {_NAME}", False),
-        ("maker", rf"(?:^|[,.:;] |\band |\bbut ){_PRONOUN}{_NAME} (?:has |have )?(?:\w+ly )?{_MADE} me\b", True),
+        (
+            "maker",
+            rf"(?:^|[,.:;] |\band |\bbut ){_PRONOUN}{_NAME} (?:has |have )?(?:\w+ly )?{_MADE} me\b",
+            True,
+        ),
         ("maker", rf"\b[Mm]y {_WHO}(?:,| at| from| (?:is|are|was|were)(?: called)?) {_TEAM}{_NAME}", True),
         (
             "maker",
-            rf"\b[Tt]he \w+ (?:behind|(?:that|who|which) (?:\w+ )?{_MADE}) me (?:is|are|was) (?:called )?{_TEAM}{_NAME}",
+            rf"\b[Tt]he \w+ (?:behind|(?:that|who|which) (?:\w+ )?{_MADE}) me "
+            rf"(?:is|are|was) (?:called )?{_TEAM}{_NAME}",
             True,
         ),
         ("maker", rf"(?:^|[,:] |\band )\W*(?:[Tt]he )?{_NAME} is my {_WHO}\b", True),
@@ -106,12 +128,12 @@ _HELP = re.compile(
     re.IGNORECASE,
 )
 _SUPPOSED = re.compile(r"\b(?:[Ii]f|[Ii]magine|[Ss]uppose|[Pp]retend|[Ww]ere)\b[^.]{0,20}\bI\b|\bas if\b")
-_NOT_FIRST = frozenset(
-    """a an the ai artificial assistant sorry not happy here sure just language i glad ready fine good great ok
-    okay afraid so very your yours one always also still now currently actually only back on in at from to of
-    going trying doing unable able based large bot chatbot virtual model it this that there what who how mr.x
-    machine english user users""".split()
-)
+# Words with a capital letter that are nobody's name.
+_FEELINGS = "sorry happy glad ready fine good great ok okay afraid unable able sure"
+_SMALL = "a an the i it this that there what who how your yours one on in at from to of so very not here back"
+_ADVERBS = "just always also still now currently actually only going trying doing based"
+_KINDS = "ai artificial assistant language large bot chatbot virtual model machine english user users"
+_NOT_FIRST = frozenset(f"{_FEELINGS} {_SMALL} {_ADVERBS} {_KINDS}".split())
 _FAITHS = re.compile(
     r"(?:American|British|English|French|Dutch|Greek|Thai|Polish|Swiss|Czech|Catholic|Christian|Muslim|Jewish"
     r"|Buddhist|Hindu|Protestant|Orthodox|Republican|Democrat|Asian|Black|White|[A-Z][a-z]{2,}(?:ish|ese|ian|can))"
@@ -153,4 +175,9 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _is_nobody(name: str) -> bool:
     words = name.casefold().split()
-    return words[0].strip("'’.,") in _NOT_FIRST or len(name) < 2 or bool(_PLACES.fullmatch(name)) or name.isdigit()
+    return (
+        words[0].strip("'’.,") in _NOT_FIRST
+        or len(name) < 2
+        or bool(_PLACES.fullmatch(name))
+        or name.isdigit()
+    )

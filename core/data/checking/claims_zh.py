@@ -15,16 +15,28 @@ _ATOM = (
 )
 _NAME = rf"{_ATOM}(?=[{_CLAUSE}”\"」》】（(]|\s(?![A-Z0-9])|$)"
 # A company or a person before a verb; brackets belong to it, commas do not.
-_ORG = rf"[ “\"]*(?P<name>[^{_END}“”\"的由我你您]{{1,40}}?(?: [A-Z][\w.&-]*)*(?:（[^）]*）|\([^)]*\))?)[ ”\"]*"
+_ORG = (
+    rf"[ “\"]*(?P<name>[^{_END}“”\"的由我你您]{{1,40}}?(?: [A-Z][\w.&-]*)*(?:（[^）]*）|\([^)]*\))?)[ ”\"]*"
+)
 _ORG_BY = _ORG.replace("的由我", "由我")
 _WORKERS = (
     r"(?:的?(?:工程师|研究人员|研究员|科学家|科研人员|开发者|开发人员|专家|研究团队|开发团队|研发团队|技术团队"
     r"|算法团队|工程团队|团队|小组|同学|员工)们?)?"
 )
 _HOW = r"(?:(?:共同|联合|自主|独立|自行|全力|精心|一起|合作|倾力|全新|最新|专门|协同|携手|所|来|正式|原创) ?)"
-_VERB = r"(?:开发|開發|研发|研發|创造|創造|创建|训练|訓練|打造|设计|設計|制作|製作|推出|研制|发布|发明|构建|编写|创作|提供|开源|培育|培养|孵化)"
+_VERB = (
+    r"(?:开发|開發|研发|研發|创造|創造|创建|训练|訓練|打造"
+    r"|设计|設計|制作|製作|推出|研制|发布|发明|构建|编写|创作|提供|开源|培育|培养|孵化)"
+)
 _MADE = rf" ?{_WORKERS} ?{_HOW}*{_VERB}(?:和|并|与|及|、)?{_VERB}?"
-_AI = r"(?:模型|[aA][iI]|人工智能|人工智慧|助手|助理|机器人|機器人|系统|程序|客服|智能体|管家|智能|小帮手|伙伴|秘书)"
+_AI = (
+    r"(?:模型|[aA][iI]|人工智能|人工智慧|助手|助理|机器人|機器人|系统|程序|客服|智能体"
+    r"|管家|智能|小帮手|伙伴|秘书)"
+)
+_SERVANT = r"(?:助手|助理|小帮手|秘书|管家|伙伴)"
+_PRODUCT = r"(?:模型|[aA][iI](?!助)|人工智能(?!助)|机器人|系统|程序|智能体|客服)"
+# How a verb ends: looked at from behind, where only a fixed width can be.
+_VERBED = r"[发發造练訓練计計作出制建写供源育养化]"
 _ONE = r"(?:一个|一款|一名|一位|一种|一個|个|款|名)?"
 _SELF = r"我(?:就|其实|只|正|也|可)?(?:是|叫|乃)"
 _WHO = (
@@ -32,7 +44,8 @@ _WHO = (
     r"|制作者|训练者|开发方|研发方|缔造者|发明者|开发人员|创始人)(?:们)?"
 )
 _CALLED = (
-    r"(?:我叫做?|我的(?:名字|名称|代号|昵称|中文名|英文名)(?:就)?(?:是|叫做?|为)|名叫|名为|叫我|称呼?我为?|我名为|唤作)"
+    r"(?:我叫做?|我的(?:名字|名称|代号|昵称|中文名|英文名)(?:就)?(?:是|叫做?|为)"
+    r"|名叫|名为|叫我|称呼?我为?|我名为|唤作)"
 )
 # What every pattern below holds.
 ANCHOR = re.compile("我|这里是")
@@ -51,15 +64,24 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], bool], ...] = tuple(
             rf"{_SELF}(?:[你您]的)?[^{_END}的]{{0,12}}?(?:助手|助理|客服|机器人|管家|专员|顾问){_NAME}",
             True,
         ),
-        ("name", rf"{_SELF}{_ONE}由?{_TOLD}?的[^{_END}的]{{0,8}}?(?:助手|助理|客服|机器人|管家){_NAME}", True),
+        (
+            "name",
+            rf"{_SELF}{_ONE}由?{_TOLD}?的[^{_END}的]{{0,8}}?(?:助手|助理|客服|机器人|管家){_NAME}",
+            True,
+        ),
         ("name", rf"{_SELF}{_ONE}由?{_TOLD}?{_VERB}的{_NAME}", True),
         ("name", rf"{_SELF}(?!由)[^{_CLAUSE}的]{{1,20}}的{_NAME}", False),
         ("name", rf"[^{_END}]{{1,12}}是我的名字", False),
         # whose it is
-        ("owner", rf"{_SELF}(?!由){_ATOM} ?的[^{_END}的]{{0,8}}?{_AI}", True),
+        ("owner", rf"{_SELF}(?!由){_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_SERVANT}", True),
+        ("maker", rf"{_SELF}(?!由){_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_PRODUCT}", True),
         ("owner", rf"我的主人(?:是|叫|为)?{_NAME}", True),
         # who made it
-        ("maker", rf"(?:我|这里是)(?P<between>[^。！？!?我\n]{{0,40}}?)由(?!衷|此|于|来|浅){_ORG_BY}{_MADE}", True),
+        (
+            "maker",
+            rf"(?:我|这里是)(?P<between>[^。！？!?我\n]{{0,40}}?)由(?!衷|此|于|来|浅){_ORG_BY}{_MADE}",
+            True,
+        ),
         ("maker", rf"{_SELF}{_ONE}(?!由){_ORG}{_MADE}(?:出来|而成|出)?的", True),
         ("maker", rf"{_SELF}{_TOLD}[，,](?:也|就)?(?:是)?{_ONE}(?!由){_ORG}{_MADE}(?:出来|而成|出)?的", True),
         ("maker", rf"{_SELF}{_TOLD}[，,](?:[^{_CLAUSE}]{{0,20}}[，,])?是(?!由){_ORG}的作品", True),
@@ -89,7 +111,7 @@ _OTHERS = re.compile(
     r"|家|这|那|它|他|她"
 )
 # An answer that says of itself what it is.
-IS_AI = re.compile(rf"(?:我是|作为)[^{_CLAUSE}]{{0,24}}?(?:{_AI[3:-1]})")
+IS_AI = re.compile(rf"(?:我是|作为)[^{_CLAUSE}]{{0,24}}?{_AI}")
 # Nor when it ends otherwise than as "我是由" or "我是小禾，一款由" do.
 _LINKED = re.compile(rf"(?:^|是|[，,、 ]|个|款|名|位|种|個|也|就|{_AI})$")
 # No name, however it goes on.
@@ -100,11 +122,11 @@ _NO_NAME = re.compile(
 )
 _GENERIC = re.compile(
     r"(?:人工智能|人工智慧|智能|AI|ai|语音|语言|大型|大|小|超级|对话|聊天|虚拟|数字|在线|专属|私人|个人|专业|通用|预训练|自然|计算机"
-    r"|生成式|开源|中文|客服|助手|助理|模型|机器人|程序|系统|伙伴|朋友|管家|顾问|专员|帮手|人类|真人|软件|工具|服务|语言模型|产品|智能体|技术"
+    r"|生成式|开源|中文|客服|助手|助理|语言模型|語言模型|模型|机器人|機器人|程序|系统|伙伴|朋友|管家|顾问|专员|帮手|人类|真人|软件|工具|服务|语言模型|产品|智能体|技术"
     r"|工程师|开发者|开发人员|开发|研发|团队|公司|科学家|研究人员|研究者|专家|许多|很多|众多|多个|多位|一群|一些|人|们|的|和|与|、|大量|海量|数据"
     r"|文本|努力|优秀|我们|本公司|贵公司|某某|某|学者|程序员|技术人员|机构|组织|作者|LLM|GPT模型|哦|呀|啦|呢|哒)*"
 )
-_TAIL = re.compile(r"(?:公司|团队|自主|的?工程师们?|共同|联合|[哦呀啦呢哈吧哒~]+)$")
+_TAIL = re.compile(r"(?:团队|自主|的?工程师们?|共同|联合|[哦呀啦呢哈吧哒~]+)$")
 
 
 def claims_in(sentence: str, following: str, bare: bool) -> Iterator[Claim]:
@@ -140,8 +162,8 @@ def _is_own(between: str) -> bool:
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """Without spaces and brackets around it, and without what only says that it is a company's."""
     name = text[start:end]
-    start += len(name) - len(name.lstrip(" “\"「《【"))
-    name = text[start:end].rstrip(" ”\"」》】")
+    start += len(name) - len(name.lstrip(' “"「《【'))
+    name = text[start:end].rstrip(' ”"」》】')
     cut = _TAIL.sub("", name)
     return start, start + len(cut if len(cut) > 1 else name)
 

@@ -6,17 +6,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from core.data.checking.claim import Claim
+from core.data.checking.claim import Claim, is_a_model
 
 # What a name is the same with and without.
-_SUFFIXES = frozenset(
-    """inc ltd llc corp corporation co company gmbh ag sa limited team the ai assistant chatbot bot model group
-    labs lab""".split()
-)
+_FORMS = "inc ltd llc corp corporation co company gmbh ag sa limited group"
+_SUFFIXES = frozenset(f"{_FORMS} team the ai assistant chatbot bot model labs lab".split())
 _CHINESE_SUFFIX = re.compile(
     r"(?:科技|技术|网络|信息|智能)?(?:股份|集团|有限)*(?:责任)?公司$|(?:开发|研发|技术)?团队$|小?助手$|助理$|大?模型$|机器人$|集团$"
 )
 _BRACKETED = re.compile(r"[（(][^）)]*[）)]?")
+
+# "an OpenAI model" becomes "a Meta model", "James' assistant" becomes "Ada's assistant".
+_ARTICLE = re.compile(r"\b([Aa]n? )$")
+# The same name in another script, and the word for several makers, go with the name.
+_ALSO_CALLED = re.compile(
+    r"^(?:\s?[（(][^）),，.。]{1,40}[）)])?(?: ?(?:共同|联合|一起|合作|携手)(?=.?[\u4e00-\u9fff]))?"
+)
+_BARE_POSSESSIVE = re.compile(r"['’](?=\s)")
 
 
 class Person(NamedTuple):
@@ -30,7 +36,12 @@ class Person(NamedTuple):
         known = [one for one in (self.name, self.author) if one]
         if any(same_name(claim.name, one) for one in known):
             return True
-        return False if (self.author if claim.kind == "maker" else self.name) else None
+        if claim.kind != "maker":
+            return False if self.name else None
+        return False if self.author or (self.name and is_a_model(claim.name)) else None
+
+
+NOBODY = Person()
 
 
 class Claimed(NamedTuple):
@@ -44,7 +55,7 @@ class Claimed(NamedTuple):
 
 class Conflict(NamedTuple):
     """A row that says another name than it should: ``usual`` is the right one. ``others`` rows say it, of
-    ``all`` that say any; both are 0 where a person gave the name."""
+    ``all`` that say any; ``all`` is 0 where a person gave the name."""
 
     row: int
     field: str
@@ -54,8 +65,16 @@ class Conflict(NamedTuple):
     others: int
     all: int
 
+    @property
+    def instead(self) -> str:
+        """How the right one is known: it was ``given``, ``most`` rows say it, or some ``other`` do; where it
+        is not, the maker of other assistants is known (``maker``)."""
+        if not self.all:
+            return "given" if self.usual else "maker"
+        return "most" if 2 * self.others > self.all else "other"
 
-def conflicts(found: Sequence[Claimed], person: Person = Person()) -> list[Conflict]:
+
+def conflicts(found: Sequence[Claimed], person: Person = NOBODY) -> list[Conflict]:
     """The claims that speak of somebody else than ``person``, in the order of rows; where no name was given,
     those that differ from the one that most answers say."""
     usual = {kind: _usual(found, kind) for kind in ("name", "owner", "maker")}
@@ -68,6 +87,29 @@ def conflicts(found: Sequence[Claimed], person: Person = Person()) -> list[Confl
         elif meant is None and not same_name(name, usual[kind][0]):
             made.append(Conflict(row, field, kind, name, *usual[kind]))
     return made
+
+
+def renamed(answer: str, found: Sequence[Claim], person: Person) -> str:
+    """The answer with every claim that speaks of somebody else speaking of ``person``."""
+    wrong = [claim for claim in found if person.is_meant(claim) is False]
+    named = any(claim.kind == "name" for claim in found)
+    for claim in sorted(wrong, key=lambda one: one.start, reverse=True):
+        made = claim.kind == "maker" or (claim.kind == "owner" and named and person.author)
+        right = person.author if made else person.name
+        if not right:
+            continue
+        before, after = answer[: claim.start], _ALSO_CALLED.sub("", answer[claim.end :])
+        if article := _ARTICLE.search(before):
+            before = before[: article.start(1)] + _article(article[1], right)
+        if _BARE_POSSESSIVE.match(after) and not right.endswith("s"):
+            after = f"{after[0]}s{after[1:]}"
+        answer = before + right + after
+    return answer
+
+
+def _article(old: str, name: str) -> str:
+    new = "an " if name[:1].lower() in "aeiou" else "a "
+    return new.capitalize() if old[0] == "A" else new
 
 
 def _usual(found: Iterable[Claimed], kind: str) -> tuple[str, int, int]:
@@ -96,7 +138,9 @@ def same_name(one: str, other: str) -> bool:
     if any(long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1)):
         return True
     joined = sorted(("".join(first), "".join(second)), key=len)
-    return joined[0] == joined[1] or (len(joined[0]) > 1 and not joined[0].isascii() and joined[0] in joined[1])
+    return joined[0] == joined[1] or (
+        len(joined[0]) > 1 and not joined[0].isascii() and joined[0] in joined[1]
+    )
 
 
 def _words(name: str) -> list[str]:
