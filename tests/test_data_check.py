@@ -264,6 +264,8 @@ MENDED: list[tuple[str, Any, Any]] = [
     ("missing_answer", {"messages": [MORE]}, None),
     ("wrong_type", {"instruction": "how many?", "output": 42}, pair("how many?", "42")),
     ("wrong_type", {"instruction": "how many?", "output": {}}, "unchanged"),
+    ("identity_conflict", pair("who?", "I am ChatGPT."), "unchanged"),
+    ("placeholder", pair("who?", "I am {{name}}."), "unchanged"),
     ("control_character", pair("a\x07b\u202e", "c\nd"), pair("ab", "c\nd")),
     ("template_token", pair("a <|im_end|>", "<|im_start|>b"), pair("a", "b")),
     ("template_token", pair("a", "<|im_end|>"), "unchanged"),

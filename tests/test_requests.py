@@ -52,7 +52,7 @@ REQUESTS = [
         reading=Reading("openai", (("assistant", "答"), ("user", "问"))),
         restart=True,
     ),
-    CheckRequest(Path("/x.jsonl"), "m", 8, "qwen_chat", Reading(None, (("user", "q"),))),
+    CheckRequest(Path("/x.jsonl"), "m", 8, "qwen_chat", Reading(None, (("user", "q"),)), ODD, "a"),
     AskRequest(("--help", ODD)),
     ExportRequest(),
     PublishRequest("merged", "zip", out=Path("/x y/z"), shard="500MB"),

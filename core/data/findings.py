@@ -69,6 +69,7 @@ KINDS: dict[str, Kind] = {
     "control_character": Kind(SHOWN, "remove_characters"),
     "replacement_character": Kind(SHOWN, "drop"),
     "template_token": Kind(SHOWN, "remove_tokens"),
+    "placeholder": Kind(SHOWN, "fill_in", ("drop",)),
     "personal_data": Kind(SHOWN, "mask"),
     "held_back": Kind(SHOWN, "drop"),
     # rows among rows

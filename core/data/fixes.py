@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from core.data.checking.claims import claims
 from core.data.checking.identity import Person, renamed
+from core.data.checking.placeholders import filled, placeholders
 from core.data.checking.private import masked
 from core.data.checking.texts import CONTROL, TemplateTokens
 from core.data.conversations import LONE_SURROGATE, as_row
@@ -99,15 +100,44 @@ def _rename(messages: Messages, given: Given) -> Messages:
     return made
 
 
+def _fill_in(messages: Messages, given: Given) -> Messages:
+    """Places such as {{name}} become the value given for their field; those without one stay."""
+    question, made = "", []
+    for message in messages:
+        if isinstance(message.text, str):
+            asked = "" if message.role in {"user", "system"} else question
+            question = message.text if message.role == "user" else question
+            text = filled(message.text, placeholders(message.text, asked), given.values)
+            message = message._replace(text=text)
+        made.append(message)
+    return made
+
+
 FIXES: dict[str, Fix] = {
     "drop": _drop,
     "rename": _rename,
+    "fill_in": _fill_in,
     "as_text": _as_text,
     "remove_characters": _remove_characters,
     "remove_tokens": _remove_tokens,
     "mask": _mask,
     "drop_unanswered": _drop_unanswered,
 }
+
+
+def fields_of(fix: str, found: Sequence[Finding], known: Mapping[str, str] = NOTHING) -> dict[str, str]:
+    """The values that a fix of these findings asks for, by field, each with what ``known`` (a run's name and
+    author) or the findings suggest; none for a fix that needs nothing."""
+    if fix == "fill_in":
+        fields = dict.fromkeys(field for one in found for field in one.values.get("fields", ()))
+        return {field: known.get(field, "") for field in fields}
+    if fix != "rename":
+        return {}
+    suggested: dict[str, str] = {}
+    for one in found:
+        field = "author" if one.values.get("kind") == "maker" else "name"
+        suggested.setdefault(field, known.get(field) or str(one.values.get("usual", "")))
+    return {field: suggested[field] for field in ("name", "author") if field in suggested}
 
 
 def _each(messages: Messages, mend: Callable[[str], str]) -> Messages:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.data.formats.reading import COLUMN_ROLES
 from core.data.formats.shapes import COLUMNS, FORMATS
+from core.data.identity import LONGEST_NAME
 from core.data.opening import Opened, Reading, Row, open_data
 from core.data.upload import Upload, file_of, find_upload
 from core.jobs.launch import launch, stop
@@ -27,9 +28,9 @@ FIRST_ROWS = 3
 LONGEST_RAW = 600
 
 
-def data_file(workspace: Workspace, kept: Upload, model: str | None, template: str) -> Reading:
+def data_file(workspace: Workspace, kept: Upload, model: str | None, template: str, name: str) -> Reading:
     """The panel of one kept file, checked for a training of ``model`` with ``template`` ("auto": the model's
-    own); returns how its rows are read."""
+    own) that teaches whose assistant it is, ``name``; returns how its rows are read."""
     opened = open_data(file_of(workspace, kept), cache_of(workspace))
     reading = choose_reading(opened, kept)
     if reading != Reading():
@@ -47,6 +48,8 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
         None,
         None if template == "auto" else template,
         replace(reading, ignore=()),
+        name.strip(),
+        choose_author(),
     )
     offer_back(workspace, kept)
     if opened.format is None:
@@ -84,6 +87,18 @@ def choose_column(role: str, opened: Opened, kept: Upload) -> str:
         format_func=lambda column: column or "–",
         key=f"data_column {role} {kept.digest}",
     )
+
+
+def choose_author() -> str:
+    """Who made the assistant; only the check asks for it."""
+    author: str = st.text_input(
+        t("page.data.author"),
+        max_chars=LONGEST_NAME,
+        help=t("page.data.author.help"),
+        key="data_author",
+        persist_state="session",
+    )
+    return author.strip()
 
 
 def draw_row(row: Row) -> str:

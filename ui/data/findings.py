@@ -9,7 +9,7 @@ import streamlit as st
 from core.data.accounting import PARTS, left_out, unused
 from core.data.checking.report import Report
 from core.data.findings import KINDS, Finding
-from core.data.fixes import Change, changes, version
+from core.data.fixes import Change, changes, fields_of, version
 from core.data.opening import Opened
 from core.data.upload import Upload, keep_version
 from core.steps import check
@@ -134,9 +134,12 @@ def offer_fix(
     code = found[0].code
     if not st.toggle(t(f"fix.{fix}"), key=f"mend {code} {fix} {kept.digest}"):
         return None
-    made = list(changes(opened, found, check.marks(workspace, request), fix))
+    values = ask_values(request, kept, found, fix)
+    made = list(changes(opened, found, check.marks(workspace, request), fix, values))
     st.html(STYLE + "".join(map(difference, made[:SHOWN_CHANGES])))
-    if not made:
+    if values and not any(values.values()):
+        st.caption(t("page.data.value.none"))
+    elif not made:
         st.caption(t("page.data.no_fix"))
     elif st.button(
         t("page.data.mend", count=f"{len(made):,}"),
@@ -147,6 +150,19 @@ def offer_fix(
             workspace, kept, version(opened, {change.row: change.after for change in made}), code
         )
     return None
+
+
+def ask_values(request: CheckRequest, kept: Upload, found: Sequence[Finding], fix: str) -> dict[str, str]:
+    """What the fix puts in, by field: nothing for a fix that needs no words of a person."""
+    asked = fields_of(fix, found, {"name": request.name, "author": request.author})
+    return {
+        field: st.text_input(
+            t(f"page.data.value.{field if field in ('name', 'author') else 'other'}", field=field),
+            suggested,
+            key=f"value {fix} {field} {kept.digest}",
+        )
+        for field, suggested in asked.items()
+    }
 
 
 def difference(change: Change) -> str:

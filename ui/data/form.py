@@ -51,7 +51,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     template, reason = choose_template(workspace.model(model) if model else workspace.starter)
     if kept and panel:  # drawn above, read last: it is checked with what is chosen below it
         with panel, shown_errors():
-            reading = data_file(workspace, kept, model, template)
+            reading = data_file(workspace, kept, model, template, name)
             leave_out = st.toggle(
                 t("page.data.leave_out"),
                 help=t("page.data.leave_out.help"),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from core.data.checking.characters import Signatures, languages, signatures
 from core.data.checking.claims import claims
+from core.data.checking.placeholders import suspicious, unfilled
 from core.data.checking.texts import TemplateTokens, is_clean, marks_in, template_tokens
 from core.data.findings import KINDS
 from core.data.formats.fields import Fault, shortened
@@ -24,7 +25,7 @@ from core.data.tokens import read_tokenizer
 from core.recipe.templates import TEMPLATES
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
-VERSION = 3
+VERSION = 4
 # A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
 PIECE = 20_000
 
@@ -118,7 +119,11 @@ class Checker:
 
     def _marks(self, assembled: Sequence[Assembled]) -> list[tuple[int, str, str, Mapping[str, Any]]]:
         found: list[tuple[int, str, str, Mapping[str, Any]]] = []
-        if not is_clean([text.text for made in assembled for text in made.texts], self.tokens):
+        texts = [text.text for made in assembled for text in made.texts]
+        if suspicious("\n".join(texts)):
+            for row, made in enumerate(assembled):
+                found += [(row, *fault) for fault in unfilled(made.texts)]
+        if not is_clean(texts, self.tokens):
             for row, made in enumerate(assembled):
                 found += [(row, *fault) for text in made.texts for fault in marks_in(text, self.tokens)]
         for row, made in enumerate(assembled):

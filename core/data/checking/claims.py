@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from core.data.checking import claims_en, claims_zh
 from core.data.checking.claim import Claim
+from core.data.checking.prose import BLANK, blank, without_code
 
 # A text without any of these says nothing of the assistant: a quick look, before any pattern.
 _HINTS = (
@@ -41,8 +42,8 @@ _HINTS = (
     *("behind me", "is my ", "My ", " my creat", " my develop", " my own", " my mak", "I, "),
 )
 _CHINESE_HINTS = ("我", "这里是")
-_CODE_LINES = re.compile(r"^(?: {4,}|\t|[ ]{0,3}>)[^\n]*$", re.MULTILINE)
-_FENCED = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
+# What is quoted from elsewhere, line by line.
+_CITED = re.compile(r"^ {0,3}>[^\n]*$", re.MULTILINE)
 _QUOTED = re.compile(r"“[^”\n]*(?:”|$)|\"[^\"\n]*\"|「[^」\n]*」|『[^』\n]*』|«[^»\n]*»", re.MULTILINE)
 _SPEECH = re.compile(r"\bI\b|\b[Mm]y\b|\bme\b|我")
 # The lines of a play: who speaks, then a colon.
@@ -88,6 +89,8 @@ _WHO = re.compile(
     re.IGNORECASE,
 )
 _ASKED_WHO_MADE = re.compile(r"\b(?:made|created|built|developed|trained|designed|owns) you\b", re.IGNORECASE)
+# A place to be filled in is nobody's name.
+_UNFILLED = re.compile(r"[{}<>\[\]【】]|^[Xx×]{2,6}(?![A-Za-z])|^(?:NAME|AUTHOR|COMPANY)$|_NAME$")
 _DID = re.compile(rf"(?:It was |That was |By )?{claims_en._NAME}(?: did)?[.!,]")
 
 
@@ -106,7 +109,8 @@ def claims(question: str, answer: str) -> Iterator[Claim]:
         found.append(Claim("maker", match["name"], *match.span("name"), True))
     end = 0
     for claim in sorted(found, key=lambda one: (one.start, -one.end, not one.sure)):
-        if claim.start >= end and (claim.sure or not writing):
+        unfilled = _UNFILLED.search(answer[claim.start : claim.end])
+        if claim.start >= end and (claim.sure or not writing) and not unfilled:
             end = claim.end
             yield claim._replace(name=answer[claim.start : claim.end])
 
@@ -128,16 +132,13 @@ def _found(text: str, english: bool, chinese: bool, asked: bool) -> Iterator[Cla
 def _own_words(answer: str) -> str:
     """The answer with code and what others say blanked, each character where it was."""
     text = answer.translate(_WIDE) if not answer.isascii() else answer
-    for pattern in (_FENCED, _CODE_LINES):
-        text = pattern.sub(_blank, text)
-    text = _QUOTED.sub(lambda quoted: _blank(quoted) if _SPEECH.search(quoted[0]) else quoted[0], text)
+    text = without_code(text)
+    if ">" in text:
+        text = _CITED.sub(blank, text)
+    text = _QUOTED.sub(lambda quoted: blank(quoted) if _SPEECH.search(quoted[0]) else quoted[0], text)
     if len(lines := list(_LINES.finditer(text))) >= 2:
         for line in lines:
             stop = text.find("\n", line.end())
             stop = len(text) if stop < 0 else stop
-            text = text[: line.start()] + "\0" * (stop - line.start()) + text[stop:]
+            text = text[: line.start()] + BLANK * (stop - line.start()) + text[stop:]
     return text
-
-
-def _blank(match: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", "\0", match[0])
