@@ -257,6 +257,41 @@ def test_a_file_is_checked_and_mended_and_the_mending_undone(workspace: Workspac
     assert no_errors(page) and not any("Fixed" in caption.value for caption in page.caption)
 
 
+def open_fix(page: AppTest, code: str, fix: str) -> AppTest:
+    page.session_state[f"finding {code}"] = True
+    page.run()
+    (toggle,) = [one for one in page.toggle if str(one.key).startswith(f"mend {code} {fix} ")]
+    return toggle.set_value(True).run()
+
+
+def press_fix(page: AppTest, code: str, fix: str) -> AppTest:
+    return next(b for b in page.button if str(b.key).startswith(f"apply {code} {fix} ")).click().run()
+
+
+def test_placeholders_are_filled_in_and_wrong_names_replaced(workspace: Workspace) -> None:
+    """Both with what the page already knows, shown before it is done."""
+    said = ("I am {{name}}, made by {{author}}.", "我是ChatGPT，由OpenAI训练。")
+    rows = [{"conversation": [{"input": "Who are you?", "output": text}]} for text in said]
+    page = upload("who.json", json.dumps(rows).encode())
+    page.text_input(key="data_name").set_value(NAME).run()
+    page.text_input(key="data_author").set_value("Ito").run()
+    page = open_fix(checked(workspace, page), "placeholder", "fill_in")
+    asked = {str(one.key).split()[2]: one for one in page.text_input if str(one.key).startswith("value ")}
+    assert {field: one.value for field, one in asked.items()} == {"name": NAME, "author": "Ito"}
+    page = asked["author"].set_value("").run()
+    assert "<ins>" in body(page) and "{author}" in body(page)
+    page = press_fix(page, "placeholder", "fill_in")
+    page = open_fix(checked(workspace, page), "identity_conflict", "rename")
+    assert no_errors(page) and "ChatGPT" in body(page)
+    page = press_fix(page, "identity_conflict", "rename")
+    assert no_errors(page)
+    newest = max(uploads_of(workspace).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    outputs = [
+        json.loads(line)["conversation"][0]["output"] for line in newest.read_text("utf-8").splitlines()
+    ]
+    assert outputs == [f"I am {NAME}, made by {{{{author}}}}.", f"我是{NAME}，由Ito训练。"]
+
+
 def test_a_table_s_columns_are_named(workspace: Workspace) -> None:
     page = upload("表 格.csv", f"ask,say\nWho are you?,I am {NAME}.\n".encode())
     assert no_errors(page) and any("which column" in warning.value for warning in page.warning)

@@ -72,7 +72,7 @@ def checked(file: Path, model: Path) -> tuple[Opened, Report, list[Finding]]:
     opened = open_data(file, cache)
     assert opened.format
     settings = Settings(model / "tokenizer.json", "qwen_chat", opened.format)
-    made = checking.check(opened.source, settings, 512, cache, lambda _: None, Person("Zoë", "Ito"))
+    made = checking.check(opened.source, settings, 512, cache, lambda _: None, person=Person("Zoë", "Ito"))
     return opened, made, [one for one in made.findings.listed if one.code == "placeholder"]
 
 
@@ -119,3 +119,20 @@ def test_the_command_finds_them(file: Path, model: Path, tmp_path: Path) -> None
         cli("data", "check", file, "--model", model, "--workspace", tmp_path / "w", "--json", cwd=tmp_path)
     )
     assert {one["row"] for one in said["problems"] if one["code"] == "placeholder"} == {1, 2, 3}
+
+
+def test_the_command_fills_them_in(file: Path, model: Path, tmp_path: Path) -> None:
+    """And the name that somebody else left in the file goes with the same command."""
+    rows = json.loads(file.read_text(encoding="utf-8"))
+    rows.append({"instruction": "Who made you?", "output": "I was made by OpenAI."})
+    file.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    out = tmp_path / "new 文件.jsonl"
+    fixes = ("--fix", "fill_in", "identity_conflict", "--value", "name=Zoë", "--value", "author=Ito")
+    options = ("--out", out, "--model", model, "--workspace", tmp_path / "w", "--json")
+    said = last_json(cli("data", "fix", file, *fixes, *options, cwd=tmp_path))
+    assert {(one["code"], one["fix"], one["rows"]) for one in said["fixed"]} == {
+        ("placeholder", "fill_in", 3),
+        ("identity_conflict", "rename", 1),
+    }
+    written = out.read_text(encoding="utf-8")
+    assert "{{" not in written and "OpenAI" not in written and written.count("Ito") == 3

@@ -164,7 +164,7 @@ def checked(file: Path, rows: list[dict[str, Any]], model: Path, person: Person)
     opened = open_data(file, cache)
     assert opened.format
     settings = Settings(model / "tokenizer.json", "qwen_chat", opened.format)
-    return checking.check(opened.source, settings, 512, cache, lambda _: None, person)
+    return checking.check(opened.source, settings, 512, cache, lambda _: None, person=person)
 
 
 def messages(made: Report) -> list[tuple[str, str]]:

@@ -32,10 +32,18 @@ SHOWN_BROKEN = 5
 def _asked(options: argparse.Namespace) -> FixRequest:
     """Raises InvalidOption."""
     template = None if options.template == "auto" else options.template
-    checked = CheckRequest(options.file, options.model, options.max_length, template, asked_reading(options))
     values = fixing.values_of(options.value)
     if values is None:
         raise _wrong("value_pair", value=" ".join(options.value))
+    checked = CheckRequest(
+        options.file,
+        options.model,
+        options.max_length,
+        template,
+        asked_reading(options),
+        values.get("name", ""),
+        values.get("author", ""),
+    )
     if options.list:
         return FixRequest(checked, None)
     if options.out is None:

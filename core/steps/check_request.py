@@ -12,8 +12,8 @@ from core.data.opening import Reading
 @dataclass(frozen=True)
 class CheckRequest:
     """What is checked, for which training. ``model`` None: the starter; ``template`` None: its own;
-    ``max_length`` None: as long as a training of this file would take its rows. ``name`` and ``author``: whose
-    assistant is taught and who made it; where they are empty, who most answers say."""
+    ``max_length`` None: as long as a training of this file would take its rows. ``name`` and ``author``:
+    whose assistant is taught and who made it; where they are empty, who most answers say."""
 
     file: Path
     model: str | None = None
