@@ -282,7 +282,10 @@ def _by_one_name(scope: Scope) -> Scope:
 
 def _name(host: str) -> str:
     """The host of ``host:port``; an IPv6 address keeps its brackets."""
-    return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    if not host.startswith("["):
+        return host.partition(":")[0]
+    name, bracket, rest = host.partition("]")
+    return name + bracket if not rest or rest.startswith(":") else host
 
 
 def headers_for(host: str, scripts: Iterable[str] = ()) -> dict[str, str]:
