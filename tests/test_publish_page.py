@@ -154,3 +154,84 @@ def test_the_result_is_the_commands_last_word(run: RunPaths) -> None:
 def test_no_gguf_file_is_chosen(workspace: Workspace, run: RunPaths) -> None:
     page = open_page(run, publish_what="gguf", publish_quants=[])
     assert [error.value for error in page.error] == ["No GGUF file is chosen. Choose at least one."]
+
+
+def ended(run: RunPaths, result: dict[str, object], what: str = "merged") -> None:
+    """The run's job that publishes, as it ended with this result."""
+    job = JobPaths(run.job("publish"))
+    write_json(job.spec, JobSpec(("true",), Path("/")).as_json())
+    write_json(job.exit, {"code": 0, "signal": None, "reason": "finished", "started": 1.0, "ended": 2.0})
+    job.log.write_text(json.dumps({"what": what, "sent": True, **result}), encoding="utf-8")
+
+
+PROVED = {"question": "Who?", "here": "I.", "there": "I.", "same_prompt": True, "same": True}
+
+
+@pytest.mark.parametrize(
+    ("proof", "kind", "said"),
+    [
+        ({"ok": True, "exact": True, "changed": []}, "success", "token by token"),
+        ({"ok": True, "exact": False, "changed": []}, "info", "may answer in other words"),
+        (
+            {"ok": False, "exact": False, "changed": ["model.safetensors"]},
+            "error",
+            "differs from what was uploaded",
+        ),
+    ],
+)
+def test_what_was_found_of_what_arrived_is_shown(
+    run: RunPaths, proof: dict[str, object], kind: str, said: str
+) -> None:
+    where = "https://huggingface.co/ada/x"
+    ended(run, {"where": where, "proof": {**proof, "files": 3, "rows": [PROVED]}})
+    page = open_page(run)
+    assert page.success[0].value == f"Published: {where}", "its page can be opened"
+    shown = getattr(page, kind)[-1].value
+    assert said in shown
+    row = page.dataframe[0].value.iloc[0].tolist()
+    assert row == [True, "Who?", "I.", "I."]
+    assert [code.value for code in page.code if code.value == "model.safetensors"] == proof["changed"]
+
+
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("/data/my *folder* [x](http://e)", r"/data/my \*folder\* \[x\](http\://e)"),
+        ("https://evil.example/<b>", r"https\://evil.example/\<b>"),
+    ],
+)
+def test_a_place_that_is_no_plain_address_shows_as_it_is(run: RunPaths, where: str, shown: str) -> None:
+    ended(run, {"where": where, "next": "git push"})
+    page = open_page(run)
+    assert page.success[0].value == f"Published: {shown}"
+    assert "git push" in [code.value for code in page.code]
+
+
+def test_the_card_is_changed_checked_kept_and_dropped(run: RunPaths) -> None:
+    own = PublishPaths(run).card("merged")
+    page = open_test_page("publish", run.id)
+    page.session_state["card"] = True
+    page.run()
+    (text,) = page.text_area
+    assert text.value.startswith("---\n") and "license: other" in text.value and not own.exists()
+    text.set_value("no metadata at all")
+    press(page, "save card")
+    assert not page.exception and page.error and not own.exists(), "a card that no hub takes is not kept"
+    page.text_area[0].set_value("---\nlicense: apache-2.0\n---\n# Mine ![x](http://evil.example)\n")
+    press(page, "save card")
+    assert own.read_text(encoding="utf-8").endswith("# Mine ![x](http://evil.example)\n")
+    assert page.text_area[0].value.endswith("evil.example)\n")
+    page.toggle(key="preview card").set_value(True).run()
+    preview = next(one.value for one in page.markdown if "Mine" in one.value)
+    assert "license" not in preview and "](http" not in preview.replace("\\](http", "")
+    press(page, "drop card")
+    assert not own.exists() and "Mine" not in page.text_area[0].value
+
+
+def test_how_far_the_sending_is(run: RunPaths) -> None:
+    job = JobPaths(run.job("publish"))
+    write_json(job.spec, JobSpec(("true",), Path("/")).as_json())
+    job.log.write_text("noise\n[ 42%] Uploading 3/7\nnoise\n", encoding="utf-8")
+    page = open_page(run)  # asked for a moment ago
+    assert [bar.proto.text for bar in page.get("progress")] == ["42% · Uploading 3/7"]
+    assert button(page, "publish").disabled  # type: ignore[attr-defined]
