@@ -64,7 +64,8 @@ def on_its_way(started: list[RunPaths], name: str) -> RunPaths | None:
 
 here = open_page("start")
 if here.run and not here.run.adopted.exists():  # what is made elsewhere has no chain here
-    chain_panel(here.workspace, here.run)
+    with shown_errors():  # a run that cannot be read hides neither the button nor the others
+        chain_panel(here.workspace, here.run)
 make(here)
 run_list(here)
 adopt_form(here.workspace)
