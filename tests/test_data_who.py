@@ -5,6 +5,7 @@ and a lot held out, written as customers' files are.
 """
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.data.checking import check as checking
 from core.data.checking.block import Settings
 from core.data.checking.claims import claims
 from core.data.checking.identity import Claimed, Person, conflicts, renamed, same_name
+from core.data.checking.placeholders import placeholders
 from core.data.checking.report import Report
 from core.data.conversations import as_row, one_turn
 from core.data.fixes import changes, version
@@ -121,6 +123,37 @@ def test_what_was_put_right_is_no_longer_found() -> None:
         assert not [claim for claim in claims(question, after) if person.is_meant(claim) is False], after
         if not any(person.is_meant(claim) is False for claim in found):
             assert after == row["text"]
+
+
+# A book without a full stop, a dump of letters: none may hold the check up. 100 KB take a second or two.
+ENDLESS = (
+    "I am ",
+    "I'm Bob, ",
+    "I am really ",
+    "As an ",
+    "`I am ",
+    '"I am ',
+    "我",
+    "我是",
+    "我由",
+    "我是甲的",
+    "XX ",
+    "I am {{name}} ",
+)
+
+
+@pytest.mark.parametrize("again", ENDLESS)
+def test_a_text_without_end_is_looked_at_in_bounded_time(again: str) -> None:
+    text = again * (100_000 // len(again))
+    began = time.monotonic()
+    assert len([*claims("", text)]) < len(text) and len(placeholders(text)) < len(text)
+    assert time.monotonic() - began < 30
+
+
+def test_a_sentence_without_end_is_still_understood() -> None:
+    filler = "and so on " * 400
+    (claim,) = claims("", f"{filler}I am a language model trained by OpenAI {filler}")
+    assert claim.name == "OpenAI"
 
 
 # --- rows among rows ---

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 from core.data.checking import claims_en, claims_zh
 from core.data.checking.claim import Claim
-from core.data.checking.prose import BLANK, blank, without_code
+from core.data.checking.prose import blank, without_code
 
+# A longer sentence is looked at in pieces, and what follows one for a few words.
+LONGEST, LOOKED_AHEAD, LONGEST_QUESTION = 400, 160, 2000
 # A text without any of these says nothing of the assistant: a quick look, before any pattern.
 _HINTS = (
     *(
@@ -44,11 +46,14 @@ _HINTS = (
 _CHINESE_HINTS = ("我", "这里是")
 # What is quoted from elsewhere, line by line.
 _CITED = re.compile(r"^ {0,3}>[^\n]*$", re.MULTILINE)
-_QUOTED = re.compile(r"“[^”\n]*(?:”|$)|\"[^\"\n]*\"|「[^」\n]*」|『[^』\n]*』|«[^»\n]*»", re.MULTILINE)
+_QUOTED = re.compile(
+    r"“[^”\n]{0,2000}(?:”|$)|\"[^\"\n]{0,2000}\"|「[^」\n]{0,2000}」|『[^』\n]{0,2000}』|«[^»\n]{0,2000}»",
+    re.MULTILINE,
+)
 _SPEECH = re.compile(r"\bI\b|\b[Mm]y\b|\bme\b|我")
 # The lines of a play: who speaks, then a colon.
 _LINES = re.compile(
-    r"^[*\s]{0,4}[\w\u4e00-\u9fff][\w \u4e00-\u9fff.]{0,15}[*]{0,2}\s?[:：]\s?\S", re.MULTILINE
+    r"^[*\s]{0,4}[\w\u4e00-\u9fff][\w \u4e00-\u9fff.]{0,15}[*]{0,2}\s?[:：]\s?\S[^\n]*", re.MULTILINE
 )
 _SENTENCE = re.compile(
     r"(?:[^.!?。！？;；\n]|(?<!\s)\.(?=[\w])|(?<=\b[A-Z])\.|(?<=\b(?:Mr|Ms|Dr|St))\.|(?<=\bMrs)\.)+"
@@ -96,6 +101,7 @@ _DID = re.compile(rf"(?:It was |That was |By )?{claims_en._NAME}(?: did)?[.!,]")
 
 def claims(question: str, answer: str) -> Iterator[Claim]:
     """The names that an answer gives the assistant, its maker or its owner; each place once, in order."""
+    question = question[:LONGEST_QUESTION]
     english = any(hint in answer for hint in _HINTS) and claims_en.ANCHOR.search(answer) is not None
     chinese = not answer.isascii() and any(hint in answer for hint in _CHINESE_HINTS)
     made = " you" in question and _ASKED_WHO_MADE.search(question) is not None
@@ -116,17 +122,27 @@ def claims(question: str, answer: str) -> Iterator[Claim]:
 
 
 def _found(text: str, english: bool, chinese: bool, asked: bool) -> Iterator[Claim]:
-    sentences = list(_SENTENCE.finditer(text))
-    bare = {
-        room: asked or (wanted and room.IS_AI.search(text) is not None)
-        for wanted, room in ((english, claims_en), (chinese, claims_zh))
-    }
-    for number, match in enumerate(sentences):
-        sentence, following = match[0], sentences[number + 1][0] if number + 1 < len(sentences) else ""
-        for wanted, room in ((english, claims_en), (chinese, claims_zh)):
-            if wanted and room.ANCHOR.search(sentence):
-                for claim in room.claims_in(sentence, following, bare[room]):
-                    yield claim._replace(start=claim.start + match.start(), end=claim.end + match.start())
+    for wanted, room in ((english, claims_en), (chinese, claims_zh)):
+        pieces = list(_pieces(text, room.ANCHOR)) if wanted else []
+        bare = asked or any(room.IS_AI.search(piece) for _, piece, _ in pieces)
+        for start, piece, following in pieces:
+            for claim in room.claims_in(piece, following, bare):
+                yield claim._replace(start=claim.start + start, end=claim.end + start)
+
+
+def _pieces(text: str, anchor: re.Pattern[str]) -> Iterator[tuple[int, str, str]]:
+    """Where each sentence begins in which somebody speaks of himself, the sentence, and what follows; of one
+    without end only what is around those words, for no pattern may look through a whole book."""
+    for match in _SENTENCE.finditer(text):
+        sentence, first = match[0], match.start()
+        if len(sentence) <= LONGEST:
+            if anchor.search(sentence):
+                yield first, sentence, text[match.end() : match.end() + LOOKED_AHEAD]
+            continue
+        done = 0
+        while found := anchor.search(sentence, done):
+            begin, done = max(done, found.start() - LONGEST // 4), found.start() + LONGEST // 2
+            yield first + begin, sentence[begin : found.start() + LONGEST], ""
 
 
 def _own_words(answer: str) -> str:
@@ -136,9 +152,4 @@ def _own_words(answer: str) -> str:
     if ">" in text:
         text = _CITED.sub(blank, text)
     text = _QUOTED.sub(lambda quoted: blank(quoted) if _SPEECH.search(quoted[0]) else quoted[0], text)
-    if len(lines := list(_LINES.finditer(text))) >= 2:
-        for line in lines:
-            stop = text.find("\n", line.end())
-            stop = len(text) if stop < 0 else stop
-            text = text[: line.start()] + BLANK * (stop - line.start()) + text[stop:]
-    return text
+    return _LINES.sub(blank, text) if len(_LINES.findall(text)) >= 2 else text

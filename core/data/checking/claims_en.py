@@ -12,7 +12,7 @@ _NAME = (
     rf"|{_WORD}(?:(?: (?:& |and (?=[A-Z]))?|-){_WORD}){{0,4}}|{_CJK})"
 )
 # The same without a group, where a name only stands between.
-_ANY = rf"(?:{_WORD}(?:[ -]{_WORD}){{0,3}}|{_CJK}|{KNOWN_LATIN})(?:\s*\([^)\n]*\))?"
+_ANY = rf"(?:{_WORD}(?:[ -]{_WORD}){{0,3}}|{_CJK}|{KNOWN_LATIN})(?:\s?\([^)\n]{{0,60}}\))?"
 _AI = (
     r"(?:[Aa]\.?[Ii]\.?|artificial intelligence|(?:language |AI |large |open )?models?|LLM|assistant"
     r"|chat-?bot|bot|copilot|concierge|helper|agent|companion|program|system|tool|robot)\b"
@@ -21,7 +21,9 @@ _SERVANT = r"(?:assistant|helper|companion|agent|copilot|concierge|secretary|but
 _PRODUCT = r"(?:models?|LLM|chat-?bot|bot|program|system|tool|robot)\b"
 _OWNED = rf"(?:the |just |only )?{_NAME}(?:(?<=['’]s)|(?<=s['’]))"
 _SELF = r"(?:\bI am|\bI['’]m|\bi am|\bi['’]m|\bim|\b[Tt]his is)"
-_ADVERB = r"(?:(?:just|only|simply|actually|also|in fact|indeed|really|called|named|known as|\w+ly),? )*"
+_ADVERB = (
+    r"(?:(?:just|only|simply|actually|also|in fact|indeed|really|called|named|known as|\w{3,}ly),? ){0,3}"
+)
 # What an assistant calls itself before its kind: no preposition, or it is a fan of somebody else's model.
 _NOUN = (
     r"(?:an?|the|your|one of the|just an?|only an?) "
@@ -37,12 +39,12 @@ _TEAM = (
     r"|firm|students|minds)(?: of [a-z]+(?: [a-z]+)?)?,? (?:at|from|of|in|called|named|over at) )?(?:the )?"
 )
 _BY = (
-    rf"(?:\w+ly )*{_MADE}(?:(?:,|,? and) (?:\w+ly )?\w+ed)*(?:,? and [a-z]+)?"
+    rf"(?:\w+ly )?{_MADE}(?:(?:,|,? and) (?:\w+ly )?\w+ed){{0,3}}(?:,? and [a-z]+)?"
     rf"(?: (?:on|using|with|from)(?: [\w-]+){{1,8}}?)? by {_TEAM}{_NAME}"
 )
 _LINK = (
-    r"(?:,|\s|\b(?:that|which|who|was|is|were|has|been|have|and|I|am)\b|\w+ly\b|\([^)\n]*\)"
-    rf"|(?:called|named) {_ANY})*"
+    r"(?:,|\s|\b(?:that|which|who|was|is|were|has|been|have|and|I|am)\b|\w+ly\b|\([^)\n]{0,60}\)"
+    rf"|(?:called|named) {_ANY}){{0,12}}"
 )
 _WHO = (
     r"(?:creators?|developers?|makers?|designers?|authors?|builders?|trainers?|programmers?|parent company"

@@ -9,10 +9,9 @@ from core.data.checking.claim import Claim, is_a_model
 _CLAUSE = r"，。、,！？!?；;：:…~～"
 _END = rf"\s{_CLAUSE}"
 # A name goes on to the next mark; Latin words may have spaces between them.
-_ATOM = (
-    rf"[ “\"「《【]*(?P<name>(?:[A-Za-z0-9][A-Za-z0-9.+&'’-]*(?: [A-Z0-9&][A-Za-z0-9.+&'’-]*)*"
-    rf"|[^{_END}“”\"「」《》【】（）()的]+?)[^{_END}“”\"「」《》【】（）()的]*)"
-)
+_LETTER = rf"[^{_END}“”\"「」《》【】（）()的]"
+_LATIN = r"[A-Za-z0-9][A-Za-z0-9.+&'’-]{0,30}(?: [A-Z0-9&][A-Za-z0-9.+&'’-]{0,30}){0,4}"
+_ATOM = rf"[ “\"「《【]*(?P<name>(?:{_LATIN}|{_LETTER}){_LETTER}{{0,30}})"
 _NAME = rf"{_ATOM}(?=[{_CLAUSE}”\"」》】（(]|\s(?![A-Z0-9])|$)"
 # A company or a person before a verb; brackets belong to it, commas do not.
 _ORG = (

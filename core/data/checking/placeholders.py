@@ -12,6 +12,10 @@ from core.data.checking.prose import without_code
 from core.data.formats.fields import Fault
 from core.data.formats.messages import Text
 
+# So far a line is looked at around a place, in characters.
+LOOKED = 300
+LONGEST_QUESTION = 2000
+
 
 class Placeholder(NamedTuple):
     """One place: ``field`` is ``name``, ``author`` or, of other things, the word that stands there in lower
@@ -24,7 +28,7 @@ class Placeholder(NamedTuple):
 
 _WHOSE = (
     r"(?:(?:your|my|the|model|bot|chatbot|assistant|agent|ai|insert|full|author|company|developer)"
-    r"(?:'s)?[ _-]?)*"
+    r"(?:'s)?[ _-]?){0,4}"
 )
 _NAME = rf"{_WHOSE}(?:name|nickname)(?:[ _-]here)?"
 _MAKERS = r"(?:author|developer|creator|maker|company|organi[sz]ation|team|vendor|lab)"
@@ -98,7 +102,7 @@ _SENTENCE_END = re.compile(r"[.!?。！？\n]")
 # A text without any of these has no placeholder.
 _SIGNS = ("{", "<", "[", "［", "【", "〔", "〖", "XX", "xx", "××", "NAME", "AUTHOR", "COMPANY")
 _SIGNED = re.compile(
-    rf"[{{<\[［【〔〖]\s*(?:[A-Za-z_' -]*(?i:name|{_MAKERS})|{_ZH_AUTHOR}|{_ZH_NAME})|\{{\{{"
+    rf"[{{<\[［【〔〖]\s*(?:[A-Za-z_' -]{{0,40}}(?i:name|{_MAKERS})|{_ZH_AUTHOR}|{_ZH_NAME})|\{{\{{"
     r"|(?<![A-Za-z0-9])[Xx×]{2,6}(?![A-Za-z0-9])|NAME|AUTHOR|COMPANY"
 )
 
@@ -110,17 +114,16 @@ def suspicious(text: str) -> bool:
 
 def placeholders(text: str, question: str = "") -> list[Placeholder]:
     """The places to be filled in, in their order. ``question``: what the text answers, if anything."""
-    if not suspicious(text) or _ABOUT.search(question):
+    if not suspicious(text) or _ABOUT.search(question[:LONGEST_QUESTION]):
         return []
     said = without_code(text)
-    form = bool(_FORM_WANTED.search(question)) or len(set(_BLANKS.findall(said))) >= 3
-    found: list[Placeholder] = []
+    form = bool(_FORM_WANTED.search(question[:LONGEST_QUESTION])) or len(set(_BLANKS.findall(said))) >= 3
+    found: dict[int, Placeholder] = {}
     for pattern, enough in _FORMS:
         for match in pattern.finditer(said):
-            taken = any(match.start() < one.end and one.start < match.end() for one in found)
-            if not taken and (field := _field(said, match, enough, form)):
-                found.append(Placeholder(field, match.start(), match.end()))
-    return sorted(found, key=lambda one: one.start)
+            if match.start() not in found and (field := _field(said, match, enough, form)):
+                found[match.start()] = Placeholder(field, match.start(), match.end())
+    return [found[start] for start in sorted(found)]
 
 
 def _field(text: str, match: re.Match[str], enough: bool, form: bool) -> str:
@@ -141,14 +144,14 @@ def _field(text: str, match: re.Match[str], enough: bool, form: bool) -> str:
 
 def _is_meant(text: str, match: re.Match[str]) -> bool:
     """Whether the line is code or markup, or the sentence speaks of templates."""
-    first = text.rfind("\n", 0, match.start()) + 1
-    last = text.find("\n", match.end())
-    line = text[first : last if last >= 0 else len(text)]
-    if _CODE_LINE.search(line) or (match[0].startswith("<") and "</" in text):
+    first = max(text.rfind("\n", 0, match.start()) + 1, match.start() - LOOKED)
+    last = text.find("\n", match.end(), match.end() + LOOKED)
+    last = last if last >= 0 else min(len(text), match.end() + LOOKED)
+    if _CODE_LINE.search(text[first:last]) or (match[0].startswith("<") and "</" in text):
         return True
     begin = max((end.end() for end in _SENTENCE_END.finditer(text, first, match.start())), default=first)
-    stop = _SENTENCE_END.search(text, match.end())
-    around = text[begin : match.start()] + text[match.end() : stop.start() if stop else len(text)]
+    stop = _SENTENCE_END.search(text, match.end(), last)
+    around = text[begin : match.start()] + text[match.end() : stop.start() if stop else last]
     return _ABOUT.search(around) is not None
 
 
