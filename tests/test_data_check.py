@@ -28,7 +28,7 @@ from tests.command_line import cli, last_json, make_data
 from tests.small_model import make_small_model
 
 KEYS = [
-    *("format", "rows", "usable", "problems", "tokens", "answer_tokens", "max_length"),
+    *("format", "rows", "usable", "problems", "counts", "tokens", "answer_tokens", "max_length"),
     *("truncated_rows", "answer_tokens_lost", "duplicates", "languages", "histogram", "seconds"),
     *("harmless", "left_out", "unused", "ok"),
 ]

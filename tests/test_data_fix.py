@@ -93,15 +93,13 @@ def test_it_is_said_to_a_person(file: Path, out: Path, workspace: Workspace, mod
     named_one = ("--fix", "personal_data", "empty_answer", "--out", out)
     done = cli("data", "fix", file, *named_one, *options, cwd=workspace.root)
     assert f"{out}: 4 rows, 3 of them usable." in done.stdout
-    assert "1 row could not be fixed and is still in the new file: row 3" in done.stdout
+    assert "1 row of the new file still cannot be trained on: row 3" in done.stdout
     assert "--fix wrong_type=drop" in done.stdout
     again = cli("data", "fix", file, "--out", out, *options, cwd=workspace.root)
     assert again.returncode == 2 and "already exists" in again.stderr and len(rows(out)) == 4
 
 
-def test_more_findings_than_are_listed_are_all_mended(
-    fix: Any, file: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_findings_than_are_listed_are_all_mended(fix: Any, file: Path, out: Path) -> None:
     """A report lists ten thousand of a kind."""
     line = json.dumps(EMPTY) + "\n"
     file.write_text(line * 10_050 + json.dumps(GOOD) + "\n", encoding="utf-8")

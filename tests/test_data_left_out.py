@@ -9,6 +9,7 @@ from core.data.opening import read_conversations, read_usable, reading_of
 from core.data.sets import place_of
 from core.data.versions import read_set
 from core.errors import NoSuchColumn, NotConversations, NotJson, NoUsableRow, TuneboardError
+from core.publish.card import CardPage, body
 from core.publish.facts import read_facts
 from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json, make_data
@@ -90,7 +91,10 @@ def test_the_command_line_leaves_them_out_and_writes_them_down(
     assert whole.is_relative_to(workspace.root) and listed == about["left_out"]["first"]
     assert [one["row"] for one in listed] == [2, 3, 12] and all(one["message"] for one in listed)
     assert listed[0]["field"] == "conversation[0].input"
-    assert read_facts(workspace, run).data["left_out"] == 3
+    facts = read_facts(workspace, run)
+    assert facts.data["left_out"] == 3
+    for language, said in (("en", "3 broken rows were left out"), ("zh", "有 3 个有错误的行已略去")):
+        assert said in body(facts, CardPage("merged", "nobody/m"), language)  # type: ignore[arg-type]
 
 
 def test_one_row_is_one_row_and_none_is_none(tmp_path: Path, workspace: Workspace, model: Path) -> None:
@@ -111,6 +115,25 @@ def test_one_row_is_one_row_and_none_is_none(tmp_path: Path, workspace: Workspac
     assert about["left_out"] == {"rows": 0, "file": None, "first": []}
     none = cli("data", "--data", lines(one, EMPTY), *options, cwd=tmp_path)
     assert none.returncode == 1 and "1 row has problems" in none.stderr and "--column" in none.stderr
+
+
+def test_only_text_between_the_rows(tmp_path: Path, workspace: Workspace, model: Path) -> None:
+    stray = tmp_path / "a.json"
+    stray.write_text(f"[{json.dumps(GOOD)}, oh, {json.dumps(GOOD)}]", encoding="utf-8")
+    options = (
+        "--name",
+        "Zoë",
+        "--model",
+        model,
+        "--leave-out-broken",
+        "--workspace",
+        workspace.root,
+        "--json",
+    )
+    shown = cli("data", "--data", stray, *options, cwd=tmp_path)
+    about = last_json(shown)
+    assert "text that is no row" in shown.stderr and "0 broken" not in shown.stderr
+    assert about["left_out"]["rows"] == 0 and about["left_out"]["first"]
 
 
 def test_a_data_set_made_by_hand_takes_a_file_without_its_broken_rows(

@@ -1,5 +1,6 @@
 """A data check's result on a terminal: the numbers, then what was found, most often first."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -20,7 +21,7 @@ def show_check(console: Console, result: dict[str, Any]) -> None:
     """Draw both tables."""
     console.print(_numbers(result))
     if result["problems"]:
-        console.print(_findings(result["problems"]))
+        console.print(_findings(result["problems"], result["counts"]))
     else:
         console.print(say("check.none"), markup=False)
     show_accounts(console, result)
@@ -37,7 +38,7 @@ def _numbers(result: dict[str, Any]) -> Table:
     return table
 
 
-def _findings(problems: list[dict[str, Any]]) -> Table:
+def _findings(problems: list[dict[str, Any]], counts: Mapping[str, int]) -> Table:
     """One line for each code: how many rows, which are the first, and the first one's words."""
     by_code: dict[str, list[dict[str, Any]]] = {}
     for problem in problems:
@@ -45,9 +46,12 @@ def _findings(problems: list[dict[str, Any]]) -> Table:
     table = Table(show_lines=True)
     for column in ("problem", "count", "first"):
         table.add_column(say(f"check.{column}"), overflow="fold")
-    for code, found in sorted(by_code.items(), key=lambda item: -len(item[1])):
-        numbers = say("row.list").join(str(problem["row"]) for problem in found[:SHOWN_ROWS])
-        more = " …" if len(found) > SHOWN_ROWS else ""
+    for code, found in sorted(by_code.items(), key=lambda item: -counts[item[0]]):
+        rows = list(dict.fromkeys(problem["row"] for problem in found))
+        # Of very many not all are listed.
+        count = len(rows) if len(found) == counts[code] else counts[code]
+        numbers = say("row.list").join(map(str, rows[:SHOWN_ROWS])) + (" …" if count > SHOWN_ROWS else "")
         example = say("row.problem", row=found[0]["row"], message=found[0]["message"])
-        table.add_row(say(f"code.{code}"), f"{len(found):,}: {numbers}{more}", escape(example))
+        said = say("check.rows_of", count=f"{count:,}", numbers=numbers)
+        table.add_row(say(f"code.{code}"), said, escape(example))
     return table

@@ -20,7 +20,7 @@ from core.data import drafts, making, versions
 from core.data.documents import Passage, read_passages
 from core.data.identity import LANGUAGES, IdentityLanguage
 from core.data.mix import REPLAY_SHARE
-from core.data.opening import Reading, Usable, listed, read_usable, read_whole
+from core.data.opening import Reading, Usable, read_usable, read_whole, say_left_out
 from core.data.parity import parity
 from core.data.personas import (
     MOST_PARAPHRASES,
@@ -182,7 +182,7 @@ def _mix(options: argparse.Namespace, workspace: Workspace) -> Result:
     with progress(options.kind) as shown:
         for part, (name, _) in zip(read, named, strict=True):
             if part.left_out:
-                shown.say("data.left_out", path=name, **listed(part.left_out))
+                say_left_out(name, part.left_out, shown)
     version = making.mix_in(place, parts, options.weight, options.rows, options.seed, settings)
     return {**said(place, version), "left_out": sum(left_out.values())}
 

@@ -30,6 +30,7 @@ from core.errors import (
     NoUsableRow,
     UnreadKeys,
 )
+from core.pace import Progress
 from core.wording import say
 from core.workspace.paths import SourceCache
 
@@ -288,10 +289,12 @@ def _shown(problems: Sequence[tuple[int, Any]]) -> str:
     return say("row.separator").join(shown + ([say("row.more", count=more)] if more > 0 else []))
 
 
-def listed(found: Sequence[Finding]) -> dict[str, object]:
-    """How many rows were left out and what stands first in the list, for a sentence."""
-    problems = [(one.row, (one.field, one.code, one.values)) for one in found]
-    return {"count": sum(not one.usable for one in found), "problems": _shown(problems)}
+def say_left_out(path: Path | str, found: Sequence[Finding], progress: Progress) -> None:
+    """How many rows were left out of a file, or only what stands between them, and the first of it."""
+    rows = len({one.row for one in found if not one.usable})
+    problems = _shown([(one.row, (one.field, one.code, one.values)) for one in found])
+    key = "data.left_out" if rows else "data.left_out_text"
+    progress.say(key, path=path, count=rows, problems=problems)
 
 
 def reading_of(

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
-from core.data.opening import Reading, listed
+from core.data.opening import Reading, say_left_out
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
 from core.models.folder import Model, find_model, read_model, starter_gguf
@@ -114,8 +114,9 @@ def make_data(
     if run is None:
         run = workspace.new_run(said.name, datetime.now())
         begun(run)
-    if left_out := said.left_out:
-        progress.say("tune.left_out", **listed(left_out), path=request.data)
+    if said.left_out and request.data:
+        say_left_out(request.data, said.left_out, progress)
+        progress.say("tune.left_out", path=workspace.data(run.id).left_out)
     for one in said.accounts.parts:
         progress.say("data.omitted", what=one.what, rows=one.rows, why=one.why)
     for ignored in said.accounts.unused:

@@ -455,6 +455,8 @@ class Checked(Output):
     """Rows that can be trained."""
     problems: list[Problem]
     """At most so many of one code as a person reads; the numbers count all."""
+    counts: dict[str, int]
+    """How many of each code there are, listed or not."""
     tokens: int
     answer_tokens: int
     max_length: int

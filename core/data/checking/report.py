@@ -71,6 +71,7 @@ class Report:
             "rows": self.rows,
             "usable": self.usable,
             "problems": [finding.as_json() for finding in self.findings.listed],
+            "counts": dict(self.findings.counts),
             "tokens": self.tokens,
             "answer_tokens": self.answer_tokens,
             "max_length": self.max_length,
