@@ -132,6 +132,23 @@ def test_a_slip_is_told(arguments: tuple[str, ...], says: str, file: Path, works
     assert done.returncode == 2 and says in done.stderr and not list(workspace.root.glob("new*"))
 
 
+def test_values_are_filled_in(fix: Any, file: Path, out: Path) -> None:
+    row = {"conversation": [{"input": "Who are you?", "output": "I am {{name}}, made by {{author}}."}]}
+    file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (listed,) = (one for one in fix("--list")["findings"] if one["code"] == "placeholder")
+    assert listed["fixes"][0] == {
+        "fix": "fill_in",
+        "what": "Fill in",
+        "values": {"name": "", "author": ""},
+    } | {"what": listed["fixes"][0]["what"]}
+    half = fix("--fix", "placeholder", "--value", "name=小明", "--out", out)
+    assert half["missing_values"] == ["author"] and "小明, made by {{author}}" in str(rows(out))
+    out.unlink()
+    whole = fix("--fix", "fill_in", "--value", "name=小明", "--value", "author=A=B", "--out", out)
+    assert whole["missing_values"] == []
+    assert rows(out)[0]["conversation"][0]["output"] == "I am 小明, made by A=B."
+
+
 def test_every_fix_of_the_page_has_a_name_on_the_command_line() -> None:
     for code, kind in KINDS.items():
         for fix in kind.fixes:

@@ -1,6 +1,7 @@
 """``data fix``: a data file mended into a file of its own. Returns what ``--json`` prints."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,18 @@ def _asked(options: argparse.Namespace) -> FixRequest:
     values = fixing.values_of(options.value)
     if values is None:
         raise _wrong("value_pair", value=" ".join(options.value))
+    values = fixing.values_of(options.value)
+    if values is None:
+        raise _wrong("value_pair", value=" ".join(options.value))
+    checked = CheckRequest(
+        options.file,
+        options.model,
+        options.max_length,
+        template,
+        asked_reading(options),
+        values.get("name", ""),
+        values.get("author", ""),
+    )
     checked = CheckRequest(
         options.file,
         options.model,
@@ -45,7 +58,7 @@ def _asked(options: argparse.Namespace) -> FixRequest:
         values.get("author", ""),
     )
     if options.list:
-        return FixRequest(checked, None)
+        return FixRequest(checked, None, values=tuple(values.items()))
     if options.out is None:
         raise InvalidOption(message=say("cli.wrong.required", names="--out"), help=HELP)
     if options.out.suffix.lower() not in ENDS:
@@ -88,6 +101,8 @@ def show_fixed(console: Console, result: dict[str, Any]) -> None:
         line(console, say("fixed.line", what=one["what"], code=say(f"code.{one['code']}"), count=one["rows"]))
     values = {"path": result["out"], "rows": result["written"], "usable": result["written_usable"]}
     line(console, say("fixed.written", **values))
+    for field in result["missing_values"]:
+        line(console, say("cli.fixed.missing_value", field=field))
     if broken := result["still_broken"]:
         rows = len({one["row"] for one in broken})
         examples = [say("row.problem", row=one["row"], message=one["message"]) for one in broken]
@@ -104,12 +119,21 @@ def _show_list(console: Console, findings: Sequence[dict[str, Any]]) -> None:
         table.add_column(say(f"check.{column}"), overflow="fold")
     for one in findings:
         names = [
-            f"{one['code'] if number == 0 else '='.join((one['code'], fix['fix']))}: {fix['what']}"
+            f"{one['code'] if number == 0 else '='.join((one['code'], fix['fix']))}: {_with_values(fix)}"
             for number, fix in enumerate(one["fixes"])
         ]
         cells = (one["what"], f"{one['rows']:,}", "\n".join(names) or "–")
         table.add_row(*(escape(printable(cell)) for cell in cells))
     console.print(table)
+
+
+def _with_values(fix: dict[str, Any]) -> str:
+    """What a fix does, and the values that it takes as they are typed."""
+    pairs = fix["values"].items()
+    values = " ".join(
+        f"--value {shlex.quote(f'{field}={value}') if value else f'{field}=…'}" for field, value in pairs
+    )
+    return f"{fix['what']} {values}".strip()
 
 
 OPTIONS: Options = {

@@ -10,7 +10,7 @@ from pydantic import with_config
 
 from core.data.checking.report import Report
 from core.data.findings import KINDS, Finding
-from core.data.fixes import FIXES, Change, Given, all_changes, version
+from core.data.fixes import FIXES, Change, Given, all_changes, fields_of, version
 from core.data.opening import Opened, none_usable
 from core.errors import InTheWay
 from core.steps import check
@@ -66,14 +66,22 @@ def fix(workspace: Workspace, request: FixRequest, progress: Callable[[float, st
         "out": None,
         "rows": report.rows,
         "usable": report.usable,
-        "findings": [*_could_be_mended(report)],
+        "findings": _could_be_mended(report, request),
     }
     if request.out is None:
         return told
     return {**told, **_write(workspace, request, request.out, opened, report)}
 
 
-def _could_be_mended(report: Report) -> list[dict[str, Any]]:
+def _values(report: Report, request: FixRequest, code: str, name: str) -> dict[str, str]:
+    """The values that a fix takes for what was found, by field: those given, else what the findings suggest;
+    empty where nobody knows."""
+    found = [one for one in report.findings.listed if one.code == code]
+    given = dict(request.values)
+    return {field: given.get(field, known) for field, known in fields_of(name, found, given).items()}
+
+
+def _could_be_mended(report: Report, request: FixRequest) -> list[dict[str, Any]]:
     rows = _rows(report.findings.listed)
     return [
         {
@@ -81,7 +89,10 @@ def _could_be_mended(report: Report) -> list[dict[str, Any]]:
             "what": say(f"code.{code}"),
             "rows": count,
             "usable": KINDS[code].usable,
-            "fixes": [{"fix": name, "what": say(f"fix.{name}")} for name in KINDS[code].fixes],
+            "fixes": [
+                {"fix": name, "what": say(f"fix.{name}"), "values": _values(report, request, code, name)}
+                for name in KINDS[code].fixes
+            ],
         }
         for code, count in sorted(rows.items(), key=lambda item: (KINDS[item[0]].usable, -item[1]))
     ]
@@ -96,7 +107,9 @@ def _write(
     workspace: Workspace, request: FixRequest, out: Path, opened: Opened, report: Report
 ) -> dict[str, Any]:
     listed, chosen = report.findings.listed, dict(request.fixes)
-    given = Given(check.marks(workspace, request.checked), dict(request.values))
+    taken = {code: _values(report, request, code, name) for code, name in request.fixes}
+    values = {field: value for fields in taken.values() for field, value in fields.items() if value.strip()}
+    given = Given(check.marks(workspace, request.checked), values)
     first: list[Change] = []
     changed: dict[int, str | None] = {}
     for change in all_changes(opened, listed, chosen, given):
@@ -121,6 +134,7 @@ def _write(
         "mended": sum(after is not None for after in changed.values()),
         "left_out": sum(after is None for after in changed.values()) + report.rows - len(opened.source),
         "changes": [vars(change) for change in first],
+        "missing_values": sorted({f for fields in taken.values() for f in fields if f not in values}),
         "still_broken": [one.as_json() for one in left],
     }
 

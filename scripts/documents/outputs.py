@@ -531,6 +531,8 @@ class NamedFix(TypedDict):
     fix: str
     what: str
     """The same in words."""
+    values: dict[str, str]
+    """What `--value` takes for it, by field: what was given or the file suggests, else empty."""
 
 
 class Fixable(TypedDict):
@@ -582,6 +584,8 @@ class Fixed(Output):
     """Rows that are not in the new file."""
     changes: NotRequired[list[Changed]]
     """The first of them."""
+    missing_values: NotRequired[list[str]]
+    """Fields that a fix would have filled in, had `--value` said with what."""
     still_broken: NotRequired[list[Problem]]
     """Rows of the new file that cannot be trained."""
 
