@@ -13,12 +13,13 @@ from core.errors import InTheWay, NoSuchConfig, NotARecipe
 from core.recipe.recipe import Recipe
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import Shipped, copy, find, search, shipped
-from core.recipe.xtuner_file.compare import REASONS
+from core.recipe.xtuner_file.compare import BY_THE_VALUE, REASONS
 from core.recipe.xtuner_file.opening import PLACES, OpenedConfig, open_config
 from core.recipe.xtuner_file.reader import read_config
 from core.recipe.xtuner_file.values import Unread
 from core.steps.configs import kind, listing, opened
 from core.wording import sentences
+from core.workspace.paths import Workspace
 from tests.test_xtuner_config import ODD_PATHS, SPREAD
 
 TUTORIAL_BASE = "internlm_chat_7b_qlora_oasst1_e3"
@@ -189,7 +190,7 @@ def test_a_copy_is_the_file_and_a_changed_one_is_not_overwritten(tmp_path: Path)
     [
         ("r=64", "r=5000", "model.lora.r"),
         ("max_epochs = 3", "max_epochs = 1.5", "train_cfg.max_epochs"),
-        ("save_total_limit = 2", "save_total_limit = -1", "default_hooks.checkpoint.max_keep_ckpts"),
+        ("save_total_limit = 2", "save_total_limit = 1", "default_hooks.checkpoint.max_keep_ckpts"),
         ("eta_min=0.0", "eta_min=1e-5", "param_scheduler.1.eta_min"),
         ('bias="none"', 'bias="all"', "model.lora.bias"),
         ('log_level = "INFO"', 'log_level = "DEBUG"', "log_level"),
@@ -199,7 +200,7 @@ def test_a_copy_is_the_file_and_a_changed_one_is_not_overwritten(tmp_path: Path)
             "from torch.optim import SGD\noptim_type = SGD",
             "optim_wrapper.optimizer.type",
         ),
-        ("clip_grad=dict(max_norm=max_norm, error_if_nonfinite=False),", "", "optim_wrapper.clip_grad"),
+        ("max_norm=max_norm", "max_norm=max_norm, norm_type=1", "optim_wrapper.clip_grad.norm_type"),
     ],
 )
 def test_any_change_that_a_recipe_cannot_hold_is_shown(before: str, after: str, place: str) -> None:
@@ -247,10 +248,10 @@ def test_whether_replay_is_distilled_comes_back(name: str, on: bool) -> None:
 def test_every_place_is_a_field_and_every_reason_a_sentence() -> None:
     assert set(PLACES) <= set(Recipe.__dataclass_fields__)
     told = {key.removeprefix("config.why.") for key in sentences("en") if key.startswith("config.why.")}
-    assert told == {why for _, why in REASONS} | {"no_place"}
+    assert told == {why for _, why in REASONS} | {*BY_THE_VALUE, "no_place"}
     assert {f"config.kind.{name}" for name in KINDS} <= set(sentences("en"))
 
 
-def test_opened_as_json() -> None:
-    found = json.loads(json.dumps(opened(TUTORIAL_BASE)))
+def test_opened_as_json(tmp_path: Path) -> None:
+    found = json.loads(json.dumps(opened(TUTORIAL_BASE, Workspace(tmp_path))))
     assert found["recipe"]["rank"] == 64 and {"place", "file", "recipe", "why"} == set(found["misfits"][0])

@@ -19,8 +19,8 @@ def _configs(options: argparse.Namespace, _: Workspace) -> Result:
     return configs.listing(options.word)
 
 
-def _open_config(options: argparse.Namespace, _: Workspace) -> Result:
-    return configs.opened(options.config)
+def _open_config(options: argparse.Namespace, workspace: Workspace) -> Result:
+    return configs.opened(options.config, workspace)
 
 
 def _copy_config(options: argparse.Namespace, _: Workspace) -> Result:

@@ -145,6 +145,8 @@ def _show_adopted(console: Console, result: dict[str, Any]) -> None:
     line(console, say("adopt.done", run=result["run"], count=len(result["checkpoints"])))
     if result["no_export"]:
         line(console, say("adopt.no_export", reason=result["no_export"]))
+        if not result["model_is_here"]:
+            line(console, say("cli.adopt.no_model", work_dir=result["work_dir"]))
     else:
         line(console, say("cli.adopt.next", run=result["run"]))
     _show_differences(console, "misfits", result["misfits"])

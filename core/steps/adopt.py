@@ -124,7 +124,7 @@ def no_export(run: RunPaths) -> str | None:
         return error.text()
     model = train.recipe_of(run).model
     if not Path(model).is_dir():
-        return say("adopt.no_model", model=model, work_dir=run.work_dir.resolve())
+        return say("adopt.base_missing", model=model)
     return None
 
 

@@ -9,7 +9,7 @@ from core.recipe.xtuner_file.catalog import Shipped, search, shipped
 from core.recipe.xtuner_file.compare import Difference
 from core.recipe.xtuner_file.opening import open_config
 from core.recipe.xtuner_file.reader import LARGEST_FILE
-from core.steps.configs import kind
+from core.steps.configs import kind, size_of
 from core.workspace.paths import RunPaths
 from ui.config.forms import RecipeDraft
 from ui.shell.frame import shown_errors
@@ -94,7 +94,7 @@ def _upload(run: RunPaths, draft: RecipeDraft) -> None:
 
 def _open(run: RunPaths, draft: RecipeDraft, content: bytes, name: str) -> None:
     """Into the form, which says beside its fields what of it cannot run here."""
-    opened = open_config(content, name)
+    opened = open_config(content, name, size_of(run))
     own = {field: getattr(draft.saved, field) for field in OF_THE_DATA}
     draft.take(opened.recipe.changed(**own))
     st.session_state[_key(run)] = [one for one in opened.differences if one.why not in OF_THE_FILE_S_DATA]

@@ -12,8 +12,9 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.reader import read_config
-from core.recipe.xtuner_file.settings import DATA, EVALUATION, data_file_of, is_number, last, look, settings
-from core.recipe.xtuner_file.values import Name, Unread, Values
+from core.recipe.xtuner_file.settings import DATA, EVALUATION, data_file_of, last, look, settings
+from core.recipe.xtuner_file.units import Meant, Size
+from core.recipe.xtuner_file.values import Name, Unread, Values, is_number
 
 # Why the two files differ, by the place of the difference; "config.why.<name>" says it.
 REASONS: tuple[tuple[str, str], ...] = (
@@ -21,6 +22,12 @@ REASONS: tuple[tuple[str, str], ...] = (
     (rf"{DATA}\.map_num_proc", "one_process"),
     (rf"{EVALUATION}\.generation_kwargs.*", "greedy"),
     (r"log_processor\..*", "every_value"),
+    (r"default_hooks\.logger\..*|log_level", "logged"),
+    (rf"{EVALUATION}.*", "asked"),
+    (r"default_hooks\.checkpoint\.max_keep_ckpts", "keep_two"),
+    (r"train_cfg\.max_epochs", "whole_epochs"),
+    (r"param_scheduler\.\d+", "other_schedule"),
+    (r"param_scheduler\.\d+\..*", "schedule_shape"),
     (r"randomness\.seed", "seed"),
     (r"work_dir", "own_folder"),
     (r"load_from|resume", "beginning"),
@@ -38,9 +45,18 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"optim_wrapper\.(type|dtype|loss_scale)|model\.llm\.torch_dtype|.*compute_dtype", "precision"),
 )
 # Written otherwise on purpose, whatever the file says: these change no result.
-ON_PURPOSE = {"remote_code", "one_process", "greedy", "every_value", "seed", "own_folder", "charts", "logged"}
+ON_PURPOSE = {
+    *("remote_code", "one_process", "greedy", "every_value", "seed", "own_folder", "charts", "logged"),
+    *("asked", "keep_two", "attention"),
+}
 # A stranger's file may nest without end.
 MOST_DIFFERENCES = 200
+# What the value itself says of why it differs: see units and values.
+BY_THE_VALUE = (
+    *("saved_once", "saved_by_epoch", "never_moves", "stairs", "other_unit"),
+    *("unread", "other_schedule"),
+)
+SAID_ONCE = {"varlen", "other_unit"}
 _SHORT = Repr()
 _SHORT.maxlevel = 3
 _SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 6
@@ -64,18 +80,23 @@ class Difference:
         return self.why in ON_PURPOSE
 
 
-def differences(found: Values, recipe: Recipe) -> Iterator[Difference]:
+def differences(found: Values, recipe: Recipe, size: Size | None) -> Iterator[Difference]:
+    """Each once: what several keys say for one reason, as attention within a packed row, is one line."""
     settled = recipe if recipe.template in TEMPLATES else recipe.changed(template="default")
     text = write_config(settled, Path(recipe.data), Path(recipe.model), Path("work_dir"))
-    own = settings(read_config(text.encode(), "config.py"))
+    own = settings(read_config(text.encode(), "config.py"), size)
     own.pop("work_dir")
     _as_given(own, recipe)
     if recipe.deepspeed != "none":  # asked for on the command line
         own["deepspeed"] = recipe.deepspeed
+    said: set[tuple[str | None, str]] = set()
     for count, one in enumerate(_compare(found, own, "")):
         if count >= MOST_DIFFERENCES:
             return
-        yield one
+        about = (None if one.why == "varlen" else one.file, one.why)
+        if one.why not in SAID_ONCE or about not in said:
+            yield one
+        said.add(about)
 
 
 def _as_given(own: Values, recipe: Recipe) -> None:
@@ -88,12 +109,27 @@ def _as_given(own: Values, recipe: Recipe) -> None:
 def _compare(file: Any, own: Any, place: str) -> Iterator[Difference]:
     if place in (DATA, f"{DATA}.dataset") and _loaded_otherwise(file, own):
         yield Difference(place, f"{_shown(file)}({data_file_of({'dataset': file})})", _shown(own), "rows")
+    elif re.fullmatch(r"param_scheduler\.\d+", place) and _another_schedule(file, own):
+        yield Difference(place, _shown(file), _shown(own), _why(file, place))
     elif isinstance(file, dict) and isinstance(own, dict):
         for name in dict.fromkeys([*file, *own]):
             yield from _compare(file.get(name), own.get(name), f"{place}.{name}" if place else name)
     elif not _same(file, own):
-        why = next((why for pattern, why in REASONS if re.fullmatch(pattern, place)), "no_place")
-        yield Difference(place, _shown(file), _shown(own), why)
+        yield Difference(place, _shown(file), _shown(own), _why(file, place))
+
+
+def _why(file: Any, place: str) -> str:
+    named = file.get("type") if isinstance(file, dict) else file
+    if isinstance(named, Meant):
+        return named.why
+    if isinstance(file, Unread):
+        return "unread"
+    return next((why for pattern, why in REASONS if re.fullmatch(pattern, place)), "no_place")
+
+
+def _another_schedule(file: Any, own: Any) -> bool:
+    """Of another kind, or one more: what else it says would be said of nothing here."""
+    return last(look(file, "type")) != last(look(own, "type"))
 
 
 def _loaded_otherwise(file: Any, own: Any) -> bool:
@@ -119,6 +155,6 @@ def _shown(value: Any) -> str | None:
         return str(value["type"])
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
         return ", ".join(data_file_of(one) or _SHORT.repr(one) for one in value[:6])
-    if isinstance(value, Name | Unread):
+    if isinstance(value, Name | Unread | Meant):
         return str(value)
     return _SHORT.repr(value)

@@ -21,14 +21,14 @@ from core.recipe.xtuner_file.settings import (
     DATA,
     EVALUATION,
     data_file_of,
-    is_number,
     last,
     look,
     section,
     settings,
     text_of,
 )
-from core.recipe.xtuner_file.values import Values
+from core.recipe.xtuner_file.units import Meant, Size
+from core.recipe.xtuner_file.values import Values, is_number
 from core.wording import say
 
 # Where a field of the Recipe stands in a config's settings. The others need more than a look.
@@ -88,18 +88,19 @@ class OpenedConfig:
         return [one for one in self.differences if not one.on_purpose]
 
 
-def open_config(content: bytes, name: str) -> OpenedConfig:
+def open_config(content: bytes, name: str, size: Size | None = None) -> OpenedConfig:
     """The Recipe of a config file's text. Nothing of the file is run.
 
-    Its model and data may be names of a hub: whether they are here is another question. Raises NotAConfig,
-    NotARecipe with the reason.
+    Its model and data may be names of a hub: whether they are here is another question. ``size`` is that of
+    the data it is to train on, where it is known: without it nobody knows how many iterations an epoch has.
+    Raises NotAConfig, NotARecipe with the reason.
     """
     values = read_config(content, name)
     if (kind := kind_of(values)) != "sft":
         raise NotARecipe(path=name, reason=say(f"config.kind.{kind}"))
-    found = settings(values)
+    found = settings(values, size)
     recipe = _recipe(found, values)
-    return OpenedConfig(recipe, tuple(differences(found, recipe)))
+    return OpenedConfig(recipe, tuple(differences(found, recipe, size)))
 
 
 def kind_of(values: Values) -> str:
@@ -127,6 +128,8 @@ def _recipe(found: Values, variables: Values) -> Recipe:
         value = look(found, place)
         if value is not None or name in EMPTY_MEANS:
             values[name] = value
+    if is_number(epochs := values.get("epochs")):
+        values["epochs"] = math.ceil(epochs)
     if isinstance(values.get("evaluation_questions"), str):
         values["evaluation_questions"] = [values["evaluation_questions"]]
     values |= _of_the_model(found) | _of_the_data(found) | _schedule(found, variables)
@@ -181,18 +184,32 @@ def _schedule(found: Values, variables: Values) -> dict[str, Any]:
     Its end was rounded to whole iterations: the share is the one the file names, where it gives this end.
     """
     several = list(found["param_scheduler"].values())
-    rises = len(several) > 1 and last(several[0].get("type")) == "LinearLR"
-    whole = look(found, "train_cfg.max_epochs") or look(found, "train_cfg.max_iters")
-    kind = SCHEDULES.get(last(several[-1].get("type"))) if several else "constant"
-    share = _share(several[0].get("end"), whole, variables.get("warmup_ratio")) if rises else 0.0
-    return {"warmup_ratio": share, **({"schedule": kind} if kind else {})}
+    moving = [one for one in several if not isinstance(one.get("type"), Meant)]
+    rises = bool(moving) and _rises(moving[0])
+    rest = moving[1:] if rises else moving
+    epochs = look(found, "train_cfg.max_epochs")
+    whole = math.ceil(epochs) if is_number(epochs) and epochs else look(found, "train_cfg.max_iters")
+    kind = SCHEDULES.get(last(rest[-1].get("type"))) if rest else "constant"
+    share = _share(moving[0].get("end"), whole, variables.get("warmup_ratio")) if rises else 0.0
+    return {**({} if share is None else {"warmup_ratio": share}), **({"schedule": kind} if kind else {})}
 
 
-def _share(end: Any, whole: Any, named: Any) -> float:
+def _rises(one: Values) -> bool:
+    first, final = one.get("start_factor"), one.get("end_factor")
+    return last(one.get("type")) == "LinearLR" and is_number(first) and is_number(final) and first < final
+
+
+def _share(end: Any, whole: Any, named: Any) -> float | None:
+    """The warm-up's share of the whole; the file's own where its unit leaves it open, None without one."""
     if not (is_number(end) and is_number(whole) and whole):
-        return 0.0
-    exact = is_number(named) and end in {named * whole, max(2, math.ceil(named * whole))}
-    return float(named) if exact else round(end / whole, 6)
+        return float(named) if is_number(named) and 0 <= named < 1 else None
+    if is_number(named) and end in {named * whole, max(2, math.ceil(named * whole))}:
+        return float(named)
+    for digits in (2, 3, 4, 6, 9):
+        share = round(end / whole, digits)
+        if math.isclose(share * whole, end, rel_tol=1e-9) and math.ceil(share * whole) <= math.ceil(end):
+            return share
+    return end / whole
 
 
 def _optimizer(found: Values) -> str:

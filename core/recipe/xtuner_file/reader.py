@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.errors import NotAConfig
-from core.recipe.xtuner_file.values import PLAIN, Evaluator, Name, Values, unread
+from core.recipe.xtuner_file.values import PLAIN, Evaluator, Name, Unread, Values, unread
 from core.wording import say
 
 LARGEST_FILE = 1_000_000  # bytes
@@ -116,7 +116,7 @@ class _Reader:
     def _give_up_on(self, node: ast.AST) -> None:
         """Whatever a statement may name or change is unknown from here on."""
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            self.values[node.name] = unread(node)
+            self.values[node.name] = Unread(f"{node.name}(…)", node.lineno)  # its own lines say nothing here
             return
         for found in ast.walk(node):
             if not isinstance(found, ast.Name) or isinstance(self.values.get(found.id), Name):

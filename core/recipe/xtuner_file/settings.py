@@ -6,7 +6,6 @@ are one, so that two files can be compared.
 """
 
 import glob
-import math
 import re
 from collections.abc import Mapping
 from copy import deepcopy
@@ -14,6 +13,7 @@ from typing import Any
 
 from core.recipe.xtuner_file.catalog import named_texts
 from core.recipe.xtuner_file.other_trainers import from_deepspeed, from_hf, is_hf
+from core.recipe.xtuner_file.units import NO_CLIPPING, Size, in_one_unit
 from core.recipe.xtuner_file.values import Name, Values
 
 # What mmengine's runner and XTuner's training program read of a config; the rest only names values.
@@ -89,8 +89,9 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "target_modules": None,
         "layers_to_transform": None,
         "modules_to_save": None,
+        "task_type": "CAUSAL_LM",
     },
-    "train_dataloader": {"batch_size": 1, "num_workers": 0},
+    "train_dataloader": {"batch_size": 1, "num_workers": 0, "sampler": {}, "collate_fn": {}},
     "train_dataloader.dataset": {
         "dataset_map_fn": None,
         "template_map_fn": None,
@@ -101,8 +102,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "use_varlen_attn": False,
         "map_num_proc": 32,
     },
-    "train_dataloader.sampler": {"shuffle": True},
-    "train_dataloader.collate_fn": {"use_varlen_attn": False},
+    "train_dataloader.sampler": {"type": Name("mmengine.DefaultSampler"), "shuffle": True},
+    "train_dataloader.collate_fn": {"type": Name("xtuner.default_collate_fn"), "use_varlen_attn": False},
     "optim_wrapper": {"accumulative_counts": 1},
     "optim_wrapper.optimizer": {"lr": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.01},
     "optim_wrapper.clip_grad": {"error_if_nonfinite": False},
@@ -122,21 +123,70 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def settings(values: Values) -> Values:
-    """The sections of a config in one form, defaults filled in."""
+# What trains nothing otherwise: where weights lie, what is left beside the tokens, how a batch is fetched.
+# A pad stands where the collate function puts it, whatever side the tokenizer would take.
+WITHOUT_EFFECT = (
+    "train_dataloader.dataset.remove_unused_columns",
+    "train_dataloader.pin_memory",
+    "train_dataloader.persistent_workers",
+    "train_dataloader.prefetch_factor",
+    "model.llm.device_map",
+    "model.llm.low_cpu_mem_usage",
+    "tokenizer.padding_side",
+    "optim_wrapper.optimizer.fused",
+    "optim_wrapper.optimizer.foreach",
+    "default_hooks.timer",
+    "default_hooks.sampler_seed",
+    "default_hooks.runtime_info",
+    "env_cfg.mp_cfg",
+    "env_cfg.cudnn_benchmark",
+)
+# What mmengine's runner has where a config names none.
+HOOKS: Mapping[str, Mapping[str, Any]] = {
+    "logger": {"type": Name("mmengine.LoggerHook")},
+    "param_scheduler": {"type": Name("mmengine.ParamSchedulerHook")},
+    "checkpoint": {"type": Name("mmengine.CheckpointHook"), "interval": 1},
+}
+
+
+def settings(values: Values, size: Size | None = None) -> Values:
+    """The sections of a config in one form, defaults filled in, numbers in one unit.
+
+    ``size`` is the data's, where it is known: it says how many iterations an epoch has.
+    """
     values = from_hf(values) if is_hf(values) else from_deepspeed(values)
     found: Values = {name: _plain(values[name]) for name in SECTIONS if name in values}
+    if isinstance(hooks := found.setdefault("default_hooks", {}), dict):
+        for name, hook in HOOKS.items():
+            hooks.setdefault(name, dict(hook))
     found["custom_hooks"] = _by_type(found.get("custom_hooks"))
     found["param_scheduler"] = _schedules(found.get("param_scheduler"))
     _unfold_data(found)
     _in_one_form(found)
     for place, defaults in DEFAULTS.items():
-        section = look(found, place) if place else found
-        if isinstance(section, dict):
+        part = look(found, place) if place else found
+        if isinstance(part, dict):
             for name, value in defaults.items():
-                section.setdefault(name, deepcopy(value))
+                part.setdefault(name, deepcopy(value))
+    _clipping(found)
+    in_one_unit(found, size)
     _name_the_tokenizer(found)
+    for place in WITHOUT_EFFECT:
+        above, _, name = place.rpartition(".")
+        section(found, above).pop(name, None)
     return found
+
+
+def _clipping(found: Values) -> None:
+    """Without a word mmengine clips nothing, and XTuner 0.2.0 has DeepSpeed clip at 1."""
+    wrapper = section(found, "optim_wrapper")
+    if wrapper and wrapper.get("clip_grad") is None:
+        norm = NO_CLIPPING if found.get("deepspeed") in (None, "none") else 1.0
+        wrapper["clip_grad"] = {"max_norm": norm, "error_if_nonfinite": False}
+    if section(wrapper, "clip_grad").get("norm_type") in (2, 2.0):
+        del wrapper["clip_grad"]["norm_type"]
+    if "Amp" in last(wrapper.get("type")):
+        wrapper.setdefault("loss_scale", "dynamic")
 
 
 def look(found: Any, place: str) -> Any:
@@ -256,11 +306,6 @@ def data_file_of(data: Any) -> str:
     named = files or next((source[k] for k in NAMED_BY if k in source), "")
     plain = re.sub(r"\[([*?\[])\]", r"\1", text_of(named))
     return plain if glob.escape(plain) == named else text_of(named)
-
-
-def is_number(value: object) -> bool:
-    """A finite one: a schedule may end at infinity, which is no length."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def text_of(value: object) -> str:

@@ -1,11 +1,12 @@
 """Expressions of a config file followed without running them: literals, names, ``dict(…)``, arithmetic."""
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 Values: TypeAlias = dict[str, Any]
 
@@ -192,6 +193,11 @@ class Evaluator:
         if not isinstance(found, (*PLAIN, list, tuple)):
             raise _Unfollowed
         return found
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """A finite one: a schedule may end at infinity, which is no length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def unread(node: ast.AST) -> Unread:
