@@ -173,6 +173,10 @@ class NoSuchColumn(InputError):
     key = "no_such_column"  # values: path, names, columns (those that there are)
 
 
+class NoSuchSheet(InputError):
+    key = "no_such_sheet"  # values: path, name (the one asked for), names (those that there are)
+
+
 class NoUsableRow(InputError):
     key = "no_usable_row"  # values: path, count (rows), problems (of the first ones)
     exit_code = 1

@@ -374,6 +374,11 @@ class SourceEntry:
         """What came through a pipe."""
         return self.folder / "given"
 
+    @property
+    def members(self) -> Path:
+        """The data files of an archive, by number."""
+        return self.folder / "members"
+
 
 @dataclass(frozen=True)
 class CheckPaths:

@@ -6,7 +6,9 @@ from typing import Any
 
 import orjson
 
+from core.data.formats.dialogue import speaks
 from core.data.formats.fields import Fault
+from core.data.reading.dialogues import is_row_list
 from core.data.reading.rows import LARGEST_ROW
 
 
@@ -20,10 +22,12 @@ class Parsed:
 
 
 def parse_row(raw: bytes) -> Parsed:
-    """The row's value, or the fault that it cannot be read for."""
+    """The row's value, or the fault that it cannot be read for. A dialogue that is a list by itself stands
+    under "messages", where it usually stands."""
     try:
         if len(raw) <= LARGEST_ROW:
-            return Parsed(orjson.loads(raw))
+            value = orjson.loads(raw)
+            return Parsed(value if isinstance(value, dict) else _as_object(value))
     except orjson.JSONDecodeError:
         return _leniently(raw)
     size = f"{len(raw) / 1e6:.0f}"
@@ -35,7 +39,7 @@ def _leniently(raw: bytes) -> Parsed:
     odd: list[str] = []
     try:
         text = raw.decode()
-        value = json.loads(text, parse_constant=odd.append, parse_int=_whole)
+        value = _as_object(json.loads(text, parse_constant=odd.append, parse_int=_whole))
         return Parsed(value, Fault("", "not_a_number", {"found": odd[0]}) if odd else None)
     except UnicodeDecodeError as error:
         return Parsed(None, Fault("", "not_utf8", {"at": error.start}))
@@ -44,6 +48,10 @@ def _leniently(raw: bytes) -> Parsed:
         return Parsed(None, Fault("", "broken_json", {"at": at, "detail": error.msg}))
     except RecursionError:
         return Parsed(None, Fault("", "broken_json", {"at": 0, "detail": "too deep"}))
+
+
+def _as_object(value: Any) -> Any:
+    return {"messages": value} if is_row_list(value) or speaks(value) else value
 
 
 def _whole(digits: str) -> int | str:

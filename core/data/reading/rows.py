@@ -11,9 +11,10 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
+from core.data.reading.dialogues import is_row_list
 from core.data.reading.structure import ANYWHERE, IN_ARRAY, Spans, end_of_value, whole_objects
 
-Kind = Literal["lines", "values"]
+Kind = Literal["lines", "values", "columns", "messages"]
 SMALL, LARGE, HEAD = 1 << 13, 1 << 21, 1 << 16
 # No model reads a million tokens, and a row that long costs seconds and much memory; bytes.
 LARGEST_ROW = 4 << 20
@@ -27,7 +28,8 @@ _LEFT_OUT = SPACE + b","
 _VALUES = {bytes([character]) for character in b'{["-0123456789'}
 _FIRST_KEY = re.compile(rb'\{\s*"((?:[^"\\]|\\.){1,80})"\s*:')
 _TWO_VALUES = re.compile(rb"\}\{")
-_WRAPPER = re.compile(rb'\s*\{\s*"(?:data|rows|items|examples|samples|train|dataset)"\s*:\s*\[')
+_ARRAY = re.compile(rb"\s*\[")
+WRAPPER = re.compile(rb'\s*\{\s*"(?:data|rows|items|examples|samples|train|dataset)"\s*:\s*\[')
 
 
 @dataclass(frozen=True)
@@ -43,35 +45,51 @@ class Damage:
 class Layout:
     """``spans``: (start, end) of each row in bytes; ``damage`` by row, counted from 0.
 
-    ``stray``: text that is no row, each with the number of rows before it.
+    ``stray``: text that is no row, each with the number of rows before it. ``name``: the key under which they
+    stand, of an object that holds several lists.
     """
 
     kind: Kind
     spans: Spans
     damage: dict[int, Damage] = field(default_factory=dict)
     stray: list[tuple[int, Damage]] = field(default_factory=list)
+    name: str = ""
 
 
 def layout(stream: BinaryIO, size: int, begin: int = 0) -> Layout:
     """Where the rows of a UTF-8 JSON text of ``size`` bytes are, from byte ``begin`` on (after a mark)."""
     stream.seek(begin)
     head = stream.read(HEAD)
-    if _is_lines(head, whole=len(head) + begin >= size):
+    if is_lines(head, whole=len(head) + begin >= size):
         return Layout("lines", _lines(stream, begin))
-    return _Values(stream, size, begin, head).layout()
+    opened = WRAPPER.match(head)
+    wrapped = opened is not None
+    opened = opened or _ARRAY.match(head)
+    position = begin + (opened.end() if opened else 0)
+    return Values(stream, size, position, in_array=opened is not None, wrapped=wrapped).layout()
 
 
-def _is_lines(head: bytes, whole: bool) -> bool:
+def is_lines(head: bytes, whole: bool) -> bool:
     """Whether most of the first lines are each an object of their own."""
     lines = head.split(b"\n")
     lines = [line.strip() for line in (lines if whole or len(lines) == 1 else lines[:-1])]
     lines = [line for line in lines if line][:LOOKED_LINES]
     if not lines or lines[0].startswith(b"["):
-        return False
+        return len(lines) > 1 and all(map(_is_row_list, lines))
     if len(lines) == 1 and not whole:  # one line longer than what was looked at
-        return not _WRAPPER.match(head)
+        return not WRAPPER.match(head)
     single = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
-    return 2 * single >= len(lines) and not _WRAPPER.match(lines[0])
+    return 2 * single >= len(lines) and not WRAPPER.match(lines[0])
+
+
+def _is_row_list(line: bytes) -> bool:
+    """Whether a line is a list, and that a dialogue."""
+    if not (line.startswith(b"[") and line.endswith(b"]")):
+        return False
+    try:
+        return is_row_list(json.loads(line))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _lines(stream: BinaryIO, begin: int) -> Spans:
@@ -112,22 +130,26 @@ def _read(stream: BinaryIO, start: int, end: int) -> bytes:
     return stream.read(int(end - start))
 
 
-class _Values:
-    """Values one after the other, in an array or not: whole blocks fast, odd places with care."""
+class Values:
+    """Values one after the other, in an array or not: whole blocks fast, odd places with care.
 
-    def __init__(self, stream: BinaryIO, size: int, begin: int, head: bytes) -> None:
+    ``position``: the first value's, behind the bracket where they stand ``in_array``; of one that is
+    ``wrapped`` in an object, what follows its end is not read, and is found at ``position`` in the end.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, size: int, position: int, in_array: bool = True, wrapped: bool = True
+    ) -> None:
         self.stream, self.size = stream, size
-        self.position = begin
-        wrapper = _WRAPPER.match(head)
-        opened = wrapper or re.match(rb"\s*\[", head)
-        self.position += opened.end() if opened else 0
-        self.in_array, self.closed = bool(opened), False
+        self.position = position
+        self.in_array, self.closed = in_array, False
+        self.lists = in_array and _read(stream, position, position + SMALL).lstrip(SPACE)[:1] == b"["
         self.keys = {*(key.encode() for key in KNOWN_KEYS)}
         self.parts: list[Spans] = []
         self.count = 0
         self.damage: dict[int, Damage] = {}
         self.stray: list[tuple[int, Damage]] = []
-        self.wrapped = wrapper is not None
+        self.wrapped = wrapped
         self.first = True
 
     @property
@@ -139,9 +161,8 @@ class _Values:
         step = SMALL
         while self.position < self.size:
             between = IN_ARRAY if self.strict else ANYWHERE
-            spans = whole_objects(
-                _read(self.stream, self.position, self.position + step), between, self.first
-            )
+            block = _read(self.stream, self.position, self.position + step)
+            spans = whole_objects(block, between, self.first, self.lists and not self.closed)
             if len(spans):
                 self._take(spans + self.position)
                 step = min(2 * step, LARGE)

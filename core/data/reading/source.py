@@ -7,27 +7,32 @@ import codecs
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
+from core.data.reading.archives import is_archive, write_members
+from core.data.reading.choosing import Table, chosen_parts, label_of
+from core.data.reading.containers import tables
 from core.data.reading.encodings import Encoding, opened, read_encoding, write_plain
 from core.data.reading.keeping import used
+from core.data.reading.part import Part
 from core.data.reading.rows import Damage, Layout, layout
 from core.data.reading.structure import Spans
-from core.data.reading.tables import Refused, table_kind, write_table
+from core.data.reading.tables import Refused, Sheet, table_kind, write_table
+from core.data.reading.turning import write_columns, write_dialogues, write_paragraphs
 from core.errors import EmptyData, NoSuchFile, StorageFailed, Unreadable, reason_of
 from core.wording import say
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import SourceCache, SourceEntry, make_folder
 
 # Raised when the meaning of what is kept changes.
-VERSION = 1
+VERSION = 2
 SUFFIXES = {
     ".json",
     ".jsonl",
@@ -42,6 +47,8 @@ SUFFIXES = {
     ".xls",
     ".ods",
 }
+# Of texts and archives a folder holds others than data: they are read where they are named themselves.
+TEXTS, ARCHIVES = {".txt", ".md", ".markdown"}, {".zip"}
 PACKED = {".gz", ".zst", ".bz2", ".xz"}
 MOST_FILES = 10_000
 # The bytes of a UTF-8 character behind its first.
@@ -49,33 +56,21 @@ CONTINUED = bytes(range(0x80, 0xC0))
 
 
 @dataclass(frozen=True)
-class Part:
-    """One file. ``plain``: the UTF-8 text its rows are read from (itself, where it is that); ``spans``: the
-    (start, end) of each row there in bytes. ``container`` is json, jsonl, csv, tsv, parquet or excel."""
-
-    path: Path
-    plain: Path
-    container: str
-    encoding: Encoding
-    spans: Spans
-    damage: dict[int, Damage] = field(default_factory=dict)
-    stray: list[tuple[int, Damage]] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-
-    def raw(self, rows: Sequence[int] | range) -> Iterator[bytes]:
-        """The bytes of these rows, counted from 0."""
-        with self.plain.open("rb") as stream:
-            for start, end in self.spans[list(rows)].tolist():
-                stream.seek(start)
-                yield stream.read(end - start)
-
-
-@dataclass(frozen=True)
 class Source:
-    """A file, or a folder's files in the order of their names, with all their rows."""
+    """A file, or a folder's files in the order of their names, with all their rows. ``parts`` are read;
+    ``every`` has those too that are not."""
 
     path: Path
     parts: tuple[Part, ...]
+    every: tuple[Part, ...] = ()
+
+    @property
+    def tables(self) -> list[Table]:
+        """Every table there is, by the name that ``--sheet`` knows it by, and whether it is read."""
+        return [
+            Table(label_of(part, self.path), len(part.spans), part in self.parts, part.above)
+            for part in self.every
+        ]
 
     @cached_property
     def starts(self) -> list[int]:
@@ -108,15 +103,18 @@ class Source:
         return " + ".join(sorted({part.container for part in self.parts}))
 
 
-def open_source(path: Path, cache: SourceCache) -> Source:
-    """Open a data file or a folder of them. Raises NoSuchFile, Unreadable, EmptyData (no file in it)."""
+def open_source(path: Path, cache: SourceCache, sheets: Sequence[str] = ()) -> Source:
+    """Open a data file or a folder of them; ``sheets``: which of several tables are read, ("all",) for all,
+    nothing for those that look alike. Raises NoSuchFile, Unreadable, EmptyData (no file in it), NoSuchSheet.
+    """
     try:
         files = files_of(path)
     except OSError as error:
         raise Unreadable(path=path, reason=reason_of(error)) from error
     if not files:
         raise EmptyData(path=path)
-    return Source(path, tuple(_open_file(file, cache) for file in files))
+    every = tuple(part for file in files for part in _open_file(file, cache))
+    return Source(path, chosen_parts(every, path, sheets), every)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -134,23 +132,25 @@ def _below(folder: Path) -> list[Path]:
     return [
         file
         for file in sorted(every)
-        if _is_data(file) and file.is_file() and not file.is_symlink()
+        if is_data(file) and file.is_file() and not file.is_symlink()
         if not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
 
 
-def _is_data(file: Path) -> bool:
+def is_data(file: PurePath) -> bool:
+    """Whether a file's name says that it holds data."""
     suffixes = [suffix.lower() for suffix in file.suffixes]
     if suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
     return bool(suffixes) and suffixes[-1] in SUFFIXES
 
 
-def _open_file(path: Path, cache: SourceCache) -> Part:
+def _open_file(path: Path, cache: SourceCache) -> list[Part]:
     try:
         place = cache.entry(_key(path))
-        known = _read_known(path, place)
-        return known or _examine(path, place)
+        if is_archive(path):
+            return _open_archive(path, place, cache)
+        return _read_known(path, place) or _examine(path, place)
     except FileNotFoundError as error:
         raise NoSuchFile(path=path) from error
     except Unreadable:
@@ -161,6 +161,21 @@ def _open_file(path: Path, cache: SourceCache) -> Part:
         raise Unreadable(path=path, reason=reason_of(error)) from error
 
 
+def _open_archive(path: Path, place: SourceEntry, cache: SourceCache) -> list[Part]:
+    """The tables of the data files in an archive, which are written beside it once."""
+    names = read_json(place.about) if place.about.exists() else None
+    if names is None:
+        make_folder(place.folder, exist_ok=True)
+        names = write_members(path, place.members, is_data)
+        write_json(place.about, names)
+    used(place.folder)
+    found = []
+    for file, name in names.items():
+        for part in _open_file(place.members / file, cache):
+            found.append(replace(part, path=path, name=f"{name}: {part.name}" if part.name else name))
+    return found
+
+
 def _key(path: Path) -> str:
     found = path.stat()
     about = f"{VERSION}|{path.absolute()}|{found.st_size}|{found.st_mtime_ns}|{found.st_ino}"
@@ -169,41 +184,58 @@ def _key(path: Path) -> str:
     return hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def _read_known(path: Path, place: SourceEntry) -> Part | None:
+def _read_known(path: Path, place: SourceEntry) -> list[Part] | None:
     about = read_json(place.about) if place.about.exists() else None
     if not about or not place.spans.exists():
         return None
     plain = place.plain if about["copied"] else path
     used(place.folder)
-    return Part(
-        path,
-        plain,
-        about["container"],
-        Encoding(**about["encoding"]),
-        np.load(place.spans, mmap_mode="r", allow_pickle=False),
-        {int(row): Damage(**found) for row, found in about["damage"].items()},
-        [(row, Damage(**found)) for row, found in about["stray"]],
-        [Refused(**found) for found in about["refused"]],
-    )
+    spans: Spans = np.load(place.spans, mmap_mode="r", allow_pickle=False)
+    found, first = [], 0
+    for table in about["tables"]:
+        found.append(
+            Part(
+                path,
+                plain,
+                about["container"],
+                Encoding(**about["encoding"]),
+                spans[first : first + table["rows"]],
+                {int(row): Damage(**found) for row, found in table["damage"].items()},
+                [(row, Damage(**found)) for row, found in table["stray"]],
+                [Refused(**found) for found in table["refused"]],
+                table["name"],
+                table["above"],
+            )
+        )
+        first += table["rows"]
+    return found
 
 
-def _examine(path: Path, place: SourceEntry) -> Part:
+def _examine(path: Path, place: SourceEntry) -> list[Part]:
     if not path.exists():
         raise NoSuchFile(path=path)
     make_folder(place.folder, exist_ok=True)
-    part = _laid_out(_as_regular(path, place), path, place)
+    parts = _laid_out(_as_regular(path, place), path, place)
     about: dict[str, Any] = {
-        "container": part.container,
-        "encoding": asdict(part.encoding),
-        "copied": part.plain == place.plain,
-        "damage": {row: asdict(found) for row, found in part.damage.items()},
-        "stray": [(row, asdict(found)) for row, found in part.stray],
-        "refused": [asdict(found) for found in part.refused],
+        "container": parts[0].container,
+        "encoding": asdict(parts[0].encoding),
+        "copied": parts[0].plain == place.plain,
+        "tables": [
+            {
+                "name": part.name,
+                "above": part.above,
+                "rows": len(part.spans),
+                "damage": {row: asdict(found) for row, found in part.damage.items()},
+                "stray": [(row, asdict(found)) for row, found in part.stray],
+                "refused": [asdict(found) for found in part.refused],
+            }
+            for part in parts
+        ],
     }
     with place.spans.open("wb") as out:
-        np.save(out, part.spans, allow_pickle=False)
+        np.save(out, np.concatenate([part.spans for part in parts]), allow_pickle=False)
     write_json(place.about, about)
-    return part
+    return parts
 
 
 def _as_regular(path: Path, place: SourceEntry) -> Path:
@@ -215,46 +247,86 @@ def _as_regular(path: Path, place: SourceEntry) -> Path:
     return place.given
 
 
-def _laid_out(file: Path, path: Path, place: SourceEntry) -> Part:
+def _laid_out(file: Path, path: Path, place: SourceEntry) -> list[Part]:
     with opened(file) as stream:
         head = stream.read(16)
     kind = table_kind(path, head)
     if kind in {"parquet", "excel"}:
-        refused = write_table(file, kind, place.plain)
-        return _part(path, place.plain, kind, Encoding("", "utf-8", 0), refused=refused)
+        sheets = write_table(file, kind, place.plain)
+        return _of_sheets(path, place.plain, kind, Encoding("", "utf-8", 0), sheets)
     encoding = read_encoding(file)
     plain, begin, whole = file, encoding.mark, True
     if not encoding.plain or file == place.given:
         whole = write_plain(file, encoding, place.plain)
         plain, begin = place.plain, _mark(place.plain)
-    refused = []
     if kind:
-        refused = write_table(plain, kind, place.table)
+        sheets = write_table(plain, kind, place.table)
         place.table.replace(place.plain)
-        plain, begin = place.plain, 0
-    part = _part(path, plain, kind or "", encoding, begin, refused)
+        parts = _of_sheets(path, place.plain, kind, encoding, sheets)
+    elif _is_text(path, plain, begin):
+        write_paragraphs(plain.read_text(encoding="utf-8-sig", errors="replace"), place.table)
+        place.table.replace(place.plain)
+        parts = _of_sheets(path, place.plain, "text", encoding, [Sheet(place.plain.stat().st_size)])
+    else:
+        parts = _of_json(path, plain, encoding, begin, place)
     if not whole:
-        part.stray.append((len(part.spans), Damage("cut_off", plain.stat().st_size)))
-    return part
+        parts[-1].stray.append((len(parts[-1].spans), Damage("cut_off", plain.stat().st_size)))
+    return parts
+
+
+def _is_text(path: Path, plain: Path, begin: int) -> bool:
+    """Whether a file that is called a text is one: some are JSON lines."""
+    suffixes = [suffix for suffix in path.suffixes if suffix.lower() not in PACKED]
+    if not suffixes or suffixes[-1].lower() not in TEXTS:
+        return False
+    with plain.open("rb") as stream:
+        stream.seek(begin)
+        return not stream.read(1 << 12).lstrip().startswith((b"{", b"["))
+
+
+def _of_sheets(
+    path: Path, plain: Path, container: str, encoding: Encoding, sheets: Sequence[Sheet]
+) -> list[Part]:
+    """The tables that were written into ``plain``, one after the other. Raises EmptyData for none."""
+    if not sheets:
+        raise EmptyData(path=path)
+    with plain.open("rb") as stream:
+        spans = layout(stream, plain.stat().st_size).spans
+    found, start = [], 0
+    for sheet in sheets:
+        first, last = np.searchsorted(spans[:, 0], [start, start + sheet.size])
+        name = sheet.name if len(sheets) > 1 else ""
+        refused = list(sheet.refused)
+        found.append(
+            Part(path, plain, container, encoding, spans[first:last], {}, [], refused, name, sheet.above)
+        )
+        start += sheet.size
+    return found
+
+
+def _of_json(path: Path, plain: Path, encoding: Encoding, begin: int, place: SourceEntry) -> list[Part]:
+    with plain.open("rb") as stream:
+        laid_out = tables(stream, plain.stat().st_size, begin)
+        if laid_out[0].kind == "messages":
+            write_dialogues(stream, laid_out[0].spans, place.table)
+    container = "jsonl" if laid_out[0].kind == "lines" else "json"
+    if laid_out[0].kind == "columns":
+        write_columns(path, plain, begin, place.table)
+    if laid_out[0].kind in {"columns", "messages"}:
+        place.table.replace(place.plain)
+        plain = place.plain
+        with plain.open("rb") as stream:
+            laid_out = [layout(stream, plain.stat().st_size)]
+    return [_of_layout(path, plain, container, encoding, found) for found in laid_out]
+
+
+def _of_layout(path: Path, plain: Path, container: str, encoding: Encoding, found: Layout) -> Part:
+    return Part(path, plain, container, encoding, found.spans, found.damage, found.stray, [], found.name)
 
 
 def _mark(plain: Path) -> int:
     with plain.open("rb") as stream:
         return 3 if stream.read(3) == b"\xef\xbb\xbf" else 0
-
-
-def _part(
-    path: Path,
-    plain: Path,
-    container: str,
-    encoding: Encoding,
-    begin: int = 0,
-    refused: list[Refused] | None = None,
-) -> Part:
-    with plain.open("rb") as stream:
-        found: Layout = layout(stream, plain.stat().st_size, begin)
-    container = container or ("jsonl" if found.kind == "lines" else "json")
-    return Part(path, plain, container, encoding, found.spans, found.damage, found.stray, refused or [])
 
 
 def line_and_column(plain: Path, places: Sequence[int]) -> dict[int, tuple[int, int]]:

@@ -16,18 +16,21 @@ Spans: TypeAlias = npt.NDArray[np.int64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Places: TypeAlias = npt.NDArray[np.int64]
 
-QUOTE, BACKSLASH, OPEN_BRACE, OPEN_BRACKET, CLOSE_BRACE = b'"\\{[}'
+QUOTE, BACKSLASH, OPEN_BRACE, OPEN_BRACKET, CLOSE_BRACE, CLOSE_BRACKET = b'"\\{[}]'
 _STRUCTURAL = np.zeros(256, bool)
 _STRUCTURAL[list(b'"\\{}[]')] = True
 # What may stand between two rows: in an array one comma, elsewhere any number of them.
 IN_ARRAY, ANYWHERE = re.compile(rb"[ \t\r\n]*,[ \t\r\n]*"), re.compile(rb"[ \t\r\n,]*")
 
 
-def whole_objects(block: bytes, between: re.Pattern[bytes] = ANYWHERE, first: bool = False) -> Spans:
-    """The objects at the beginning of ``block`` that are whole in it, as (start, end), in order.
+def whole_objects(
+    block: bytes, between: re.Pattern[bytes] = ANYWHERE, first: bool = False, lists: bool = False
+) -> Spans:
+    """The objects (or, where rows are ``lists``, the lists) at the beginning of ``block`` that are whole in
+    it, as (start, end), in order.
 
     ``block`` begins between two values, or before the ``first``. The list ends before the first thing that is
-    neither an object nor what may stand ``between`` two: whoever asked looks at that by other means.
+    neither such a row nor what may stand ``between`` two: whoever asked looks at that by other means.
     """
     places, kinds = _outside_strings(block)
     if not len(places):
@@ -42,7 +45,8 @@ def whole_objects(block: bytes, between: re.Pattern[bytes] = ANYWHERE, first: bo
         if len(closing)
         else np.zeros((0, 2), np.int64)
     )
-    good = (kinds[opening] == OPEN_BRACE) & (kinds[closing] == CLOSE_BRACE)
+    pair = (OPEN_BRACKET, CLOSE_BRACKET) if lists else (OPEN_BRACE, CLOSE_BRACE)
+    good = (kinds[opening] == pair[0]) & (kinds[closing] == pair[1])
     return spans[: _first_odd(block, spans, good, between, first)]
 
 

@@ -1,6 +1,7 @@
-"""CSV, TSV, Parquet and Excel as JSON lines: one object a row, its columns by name.
+"""CSV, TSV, Parquet and workbooks as JSON lines: one object a row, its columns by name.
 
-DuckDB and calamine read them; a row of a text table that does not fit is left out and told.
+DuckDB and calamine read them; a row of a text table that does not fit is left out and told. A workbook gives
+every sheet of it; blank rows, and a header that is repeated among the rows, are no rows.
 """
 
 import csv
@@ -10,12 +11,14 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 from python_calamine import CalamineError, CalamineWorkbook
 
+from core.data.reading.headers import LOOKED_BELOW, MOST_ABOVE, find_header
 from core.errors import Unreadable
 from core.wording import say
 
@@ -30,9 +33,12 @@ KINDS = {
 LARGEST_PAGES = 300_000_000
 MEMORY = "512MB"
 LONGEST_HEAD = 1 << 16
+DELIMITERS = ",;\t|"
+# Excel's own remark on the first line of a text table.
+_SEPARATOR_SAID = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 READ_CSV = """
 SELECT * FROM read_csv($source, header = true, auto_detect = false, quote = '"', escape = '"',
-  delim = $delimiter, columns = $columns, store_rejects = true,
+  delim = $delimiter, columns = $columns, skip = $skip, store_rejects = true,
   rejects_limit = 10000, max_line_size = 16777216)
 """
 
@@ -55,15 +61,27 @@ def table_kind(path: Path, head: bytes) -> str | None:
     return KINDS.get(suffixes[-1]) if suffixes else None
 
 
-def write_table(path: Path, kind: str, target: Path) -> list[Refused]:
-    """Write a table's rows into ``target`` as JSON lines. Raises Unreadable."""
+@dataclass(frozen=True)
+class Sheet:
+    """One table of a file as it was written: how many bytes its rows take, what stood above its header, and
+    the rows that do not fit. ``name``: of a workbook's sheet."""
+
+    size: int
+    name: str = ""
+    above: str = ""
+    refused: tuple[Refused, ...] = ()
+
+
+def write_table(path: Path, kind: str, target: Path) -> list[Sheet]:
+    """Write the rows of a file's tables into ``target`` as JSON lines, one table after the other. Raises
+    Unreadable."""
     if kind == "excel":
-        _write_excel(path, target)
-        return []
-    return _write_by_duckdb(path, kind, target)
+        return _write_workbook(path, target)
+    above, refused = _write_by_duckdb(path, kind, target)
+    return [Sheet(target.stat().st_size, above=above, refused=tuple(refused))]
 
 
-def _write_by_duckdb(path: Path, kind: str, target: Path) -> list[Refused]:
+def _write_by_duckdb(path: Path, kind: str, target: Path) -> tuple[str, list[Refused]]:
     """Files are named to DuckDB by number: it takes brackets and stars of a name for a pattern."""
     import duckdb  # a quarter of a second, which only a table pays
 
@@ -75,11 +93,12 @@ def _write_by_duckdb(path: Path, kind: str, target: Path) -> list[Refused]:
                 _write_lines(
                     connection.execute("SELECT * FROM read_parquet($source)", {"source": source}), target
                 )
-                return []
+                return "", []
             head = _head(path, kind)
-            values = {"source": source, "delimiter": head.delimiter, "columns": head.columns}
+            columns = dict.fromkeys(head.names, "VARCHAR")
+            values = {"source": source, "delimiter": head.delimiter, "columns": columns, "skip": head.lines}
             _write_lines(connection.execute(READ_CSV, values), target)
-            return _refused(connection)
+            return head.above, _refused(connection)
     except (duckdb.Error, csv.Error, UnicodeDecodeError) as error:
         reason = say("file.no_table", kind=kind, detail=str(error).splitlines()[0][:200])
         raise Unreadable(path=path, reason=reason) from error
@@ -89,35 +108,67 @@ def _write_by_duckdb(path: Path, kind: str, target: Path) -> list[Refused]:
 
 @dataclass(frozen=True)
 class _Head:
-    """What the first row of a text table tells: what stands between cells, and the columns' names."""
+    """How a text table begins: what stands between its cells, its columns' names, and the ``lines`` above
+    them, which say ``above``."""
 
     delimiter: str
-    columns: dict[str, str]
+    names: tuple[str, ...]
+    lines: int = 0
+    above: str = ""
 
 
 def _head(path: Path, kind: str) -> _Head:
     """Read here and not guessed from all rows, of which some may be broken. Raises csv.Error."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
         sample = stream.read(LONGEST_HEAD)
-    first = re.sub(r'"[^"]*"', "", sample).partition("\n")[0]
-    delimiter = "\t" if kind == "tsv" else max(",;\t|", key=first.count)
-    names = next(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True), [])
-    if not names:
+    said = _SEPARATOR_SAID.match(sample)
+    lines = sample.count("\n", 0, said.end()) if said else 0
+    sample = sample[said.end() :] if said else sample
+    given = "\t" if kind == "tsv" else said[1] if said else ""
+    found = [head for delimiter in (given or DELIMITERS) if (head := _head_by(sample, delimiter, lines))]
+    if not found:
         raise csv.Error("empty")
-    columns: dict[str, str] = {}
-    for number, name in enumerate(names, 1):
-        own = name.strip() or f"column {number}"
-        columns[own if own not in columns else f"{own} ({number})"] = "VARCHAR"
-    return _Head(delimiter, columns)
+    return max(found, key=lambda head: head[0])[1]
+
+
+def _head_by(sample: str, delimiter: str, lines: int) -> tuple[tuple[bool, float, int], _Head] | None:
+    """The head as this delimiter would have it, and how well the first rows fit it; None for none."""
+    records: list[list[str]] = []
+    ends: list[int] = []
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True)
+    while len(records) <= MOST_ABOVE + LOOKED_BELOW:
+        try:
+            records.append(next(reader))
+        except StopIteration:
+            break
+        except csv.Error:
+            if not any(map(any, records)):
+                raise
+            break
+        ends.append(reader.line_num)
+    header = find_header(records)
+    if header is None:
+        return None
+    below = [len(cells) for cells in records[header.row + 1 : -1] or records[header.row + 1 :] if any(cells)]
+    fitting = sum(width == len(header.names) for width in below) / len(below) if below else 1.0
+    above = lines + (ends[header.row - 1] if header.row else 0)
+    head = _Head(delimiter, header.names, above, header.above)
+    # A delimiter that parts nothing fits any text: it comes last.
+    return (header.known, fitting if len(header.names) > 1 else -1.0, -header.row), head
 
 
 def _write_lines(reader: Any, target: Path) -> None:
     """Columns whose names are equal but for case keep their own names, as DuckDB tells them."""
     names = [column[0] for column in reader.description]
+    header = tuple(names)
     with target.open("wb") as out:
         while rows := reader.fetchmany(4096):
-            lines = [orjson.dumps(dict(zip(names, row, strict=True)), default=str) for row in rows]
-            out.write(b"\n".join(lines) + b"\n")
+            lines = [
+                orjson.dumps(dict(zip(names, row, strict=True)), default=str)
+                for row in rows
+                if row != header and any(cell is not None and cell != "" for cell in row)
+            ]
+            out.write(b"".join(line + b"\n" for line in lines))
 
 
 def _refused(connection: Any) -> list[Refused]:
@@ -127,24 +178,38 @@ def _refused(connection: Any) -> list[Refused]:
     return [Refused(int(line), str(detail).splitlines()[0][:200]) for line, detail in found]
 
 
-def _write_excel(path: Path, target: Path) -> None:
-    """The first page of the workbook; its first row names the columns."""
+def _write_workbook(path: Path, target: Path) -> list[Sheet]:
+    """Every sheet of the workbook that holds anything, in their order."""
     _refuse_bomb(path)
+    sheets = []
     try:
         workbook = CalamineWorkbook.from_path(str(path))
-        rows = iter(workbook.get_sheet_by_index(0).iter_rows())
-        names = [str(cell) for cell in next(rows, [])]
+        with target.open("wb") as out:
+            for name in workbook.sheet_names:
+                size = out.tell()
+                above = _write_sheet(workbook.get_sheet_by_name(name).iter_rows(), out)
+                if above is not None:
+                    sheets.append(Sheet(out.tell() - size, name, above))
     except (CalamineError, OSError, ValueError, IndexError) as error:
         reason = say("file.no_table", kind="excel", detail=str(error)[:200])
         raise Unreadable(path=path, reason=reason) from error
-    with target.open("wb") as out:
-        out.writelines(orjson.dumps(row, default=str) + b"\n" for row in _excel_rows(names, rows))
+    return sheets
 
 
-def _excel_rows(names: list[str], rows: Iterator[list[Any]]) -> Iterator[dict[str, Any]]:
-    for cells in rows:
-        if any(cell != "" for cell in cells):
-            yield {name: _as_text(cell) for name, cell in zip(names, cells, strict=False) if name}
+def _write_sheet(rows: Iterator[list[Any]], out: BinaryIO) -> str | None:
+    """Write a sheet's rows; what stands above its header, None where it has none (a chart, an empty page)."""
+    first = [[_as_text(cell) for cell in cells] for cells in islice(rows, MOST_ABOVE + LOOKED_BELOW + 1)]
+    header = find_header(first)
+    if header is None:
+        return None
+    named = [bool(cell.strip()) for cell in first[header.row]]
+    for cells in chain(first[header.row + 1 :], ([_as_text(cell) for cell in cells] for cells in rows)):
+        filled = {name: cell for name, cell in zip(header.names, cells, strict=False) if cell != ""}
+        if any(cell != name for name, cell in filled.items()):
+            pairs = zip(header.names, cells, named, strict=False)
+            row = {name: cell for name, cell, has_name in pairs if has_name or cell != ""}
+            out.write(orjson.dumps(row) + b"\n")
+    return header.above
 
 
 def _as_text(cell: Any) -> str:

@@ -1,0 +1,72 @@
+"""A ZIP of data files: each is written out under a number, never under the name it has there."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from core.data.reading.encodings import BLOCK, HARMLESS, MOST_EXPANSION
+from core.errors import EmptyData, Unreadable
+from core.wording import say
+from core.workspace.paths import make_folder
+
+MOST_MEMBERS = 10_000
+# What a workbook and an OpenDocument table are made of.
+_WORKBOOK = {"[Content_Types].xml", "mimetype"}
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a ZIP, and no workbook."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        if stream.read(4) != b"PK\x03\x04":
+            return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not _WORKBOOK & set(archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
+def write_members(path: Path, folder: Path, wanted: Callable[[PurePosixPath], bool]) -> dict[str, str]:
+    """Write the ``wanted`` files of an archive into ``folder``; returns {name there: name in the archive}.
+
+    Raises Unreadable for a damaged, locked or too large one, EmptyData where it holds no data.
+    """
+    make_folder(folder, exist_ok=True)
+    left = max(HARMLESS, MOST_EXPANSION * path.stat().st_size)
+    names: dict[str, str] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if _is_wanted(member, wanted)]
+            if len(members) > MOST_MEMBERS:
+                raise Unreadable(path=path, reason=say("file.large_folder", limit=MOST_MEMBERS))
+            for number, member in enumerate(sorted(members, key=lambda one: one.filename)):
+                own = f"{number}{''.join(PurePosixPath(member.filename).suffixes[-2:])}"
+                left -= _write(archive, member, folder / own, left)
+                if left < 0:
+                    raise Unreadable(path=path, reason=say("file.bomb", times=MOST_EXPANSION))
+                names[own] = member.filename
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        raise Unreadable(path=path, reason=say("file.damaged_archive", kind="zip")) from error
+    except RuntimeError as error:  # a password is asked for
+        raise Unreadable(path=path, reason=say("file.locked_archive")) from error
+    if not names:
+        raise EmptyData(path=path)
+    return names
+
+
+def _is_wanted(member: zipfile.ZipInfo, wanted: Callable[[PurePosixPath], bool]) -> bool:
+    name = PurePosixPath(member.filename)
+    hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
+    return not member.is_dir() and not hidden and wanted(name)
+
+
+def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, most: int) -> int:
+    """Write one file; returns its size, or a number over ``most`` as soon as it is larger."""
+    written = 0
+    with archive.open(member) as source, target.open("wb") as out:
+        while written <= most and (block := source.read(BLOCK)):
+            written += len(block)
+            out.write(block)
+    return written

@@ -1,0 +1,71 @@
+"""Rows made of what is none yet: columns of a JSON object, messages one a line, paragraphs of a text."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from core.data.formats.marked import marks_of
+from core.data.reading.dialogues import dialogue_of
+from core.data.reading.structure import Spans
+from core.errors import Unreadable
+from core.wording import say
+
+# Columns are read as a whole: so many bytes at most.
+LARGEST_COLUMNS = 1 << 29
+_BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
+
+
+def write_columns(path: Path, plain: Path, begin: int, target: Path) -> None:
+    """Write the rows of an object of columns. Raises Unreadable."""
+    if plain.stat().st_size > LARGEST_COLUMNS:
+        raise Unreadable(path=path, reason=say("file.large_columns", limit=LARGEST_COLUMNS >> 20))
+    with plain.open("rb") as stream:
+        stream.seek(begin)
+        found = json.loads(stream.read())
+    _write(target, _rows_of(found))
+
+
+def _rows_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if isinstance(found.get("columns"), list) and isinstance(found.get("data"), list):
+        for row in found["data"]:
+            yield dict(zip(map(str, found["columns"]), row, strict=False))
+        return
+    columns = {
+        key: dict(enumerate(cells)) if isinstance(cells, list) else cells
+        for key, cells in found.items()
+        if isinstance(cells, list | dict)
+    }
+    for number in dict.fromkeys(number for cells in columns.values() for number in cells):
+        yield {key: cells[number] for key, cells in columns.items() if number in cells}
+
+
+def write_dialogues(stream: BinaryIO, spans: Spans, target: Path) -> None:
+    """Write messages as the dialogues that they make: one, or as many as a key of theirs tells apart."""
+    dialogues: dict[str, list[Any]] = {}
+    key = None
+    for number, (start, end) in enumerate(spans.tolist()):
+        stream.seek(start)
+        message = json.loads(stream.read(end - start))
+        key = dialogue_of(message) if number == 0 else key
+        dialogues.setdefault(str(message.get(key)) if key else "", []).append(
+            {name: value for name, value in message.items() if name != key}
+        )
+    _write(target, ({"messages": messages} for messages in dialogues.values()))
+
+
+def write_paragraphs(text: str, target: Path) -> None:
+    """Write a text as rows of ``text``: a dialogue with marks as a whole, or each part of it that is one; any
+    other text by its paragraphs."""
+    parts = [part for part in _BLANK_LINES.split(text.replace("\r\n", "\n")) if part.strip()]
+    if marks_of(text) and not all(map(marks_of, parts)):
+        parts = [text]
+    _write(target, ({"text": part.strip("\n")} for part in parts))
+
+
+def _write(target: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    with target.open("wb") as out:
+        out.writelines(orjson.dumps(row, default=str) + b"\n" for row in rows)
