@@ -19,6 +19,8 @@ TuneboardError                exit code 1
 │   ├── NotConversations      a data file is JSON, but not conversations
 │   ├── UnreadKeys            a data file has keys that nobody reads, and nobody said that they do not matter
 │   ├── NoSuchColumn          a data file has no column of that name
+│   ├── NoSuchSheet           a data file has no sheet, list or file of that name
+│   ├── UnknownRows           no format reads the rows of a data file (exit code 1)
 │   ├── NoUsableRow           no row of a data file can be trained (exit code 1)
 │   ├── EmptyData             a data file has no rows
 │   ├── NoSuchRun             no run of that name in the workspace
@@ -179,6 +181,11 @@ class NoSuchSheet(InputError):
 
 class NoUsableRow(InputError):
     key = "no_usable_row"  # values: path, count (rows), problems (of the first ones)
+    exit_code = 1
+
+
+class UnknownRows(InputError):
+    key = "unknown_rows"  # values: path, row (the first one), tried, how (with a command)
     exit_code = 1
 
 

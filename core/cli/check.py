@@ -1,8 +1,6 @@
 """``data check``: a data file looked at before it is trained. Returns what ``--json`` prints."""
 
 import argparse
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from core.cli.arguments import whole_number
@@ -10,6 +8,7 @@ from core.cli.room import Commands, Options, Result, Task
 from core.data.accounting import left_out, unused
 from core.data.formats.shapes import FORMATS
 from core.data.opening import Reading, open_data, reading_of
+from core.data.unknown import said_of_tables, unknown_rows
 from core.models.folder import find_model
 from core.pace import Progress
 from core.pipeline.tune import ready_tokenizer
@@ -18,14 +17,16 @@ from core.wording import say
 from core.workspace.paths import Workspace, cache_of
 
 LEAVE_OUT = "--leave-out-broken"
+# What the command line adds to a sentence: the option to choose with.
+WITH_SHEET = {"source.not_read": "cli.source.not_read"}
 # The limits of a recipe's max_length.
 SHORTEST, LONGEST = 16, 1_048_576
-READ = ("--format", "--column", "--ignore", "--keep-thoughts")
+READ = ("--format", "--column", "--sheet", "--ignore", "--keep-thoughts")
 
 
 def asked_reading(options: argparse.Namespace) -> Reading:
     """What the options of READ say. Raises InvalidOption."""
-    return reading_of(options.format, options.column, options.ignore, options.keep_thoughts)
+    return reading_of(options.format, options.column, options.ignore, options.keep_thoughts, options.sheet)
 
 
 def _asked(options: argparse.Namespace) -> CheckRequest:
@@ -44,28 +45,25 @@ def _check(workspace: Workspace, _: str, request: CheckRequest, shown: Progress)
     shown.stage("check")
     opened, report = check.run(workspace, request, shown.update)
     shown.say("check.about", path=request.file, format=say(f"format.{report.format}"), reason=opened.reason)
-    if opened.format is None:
-        shown.say("cli.check.columns", command=_with_columns(request.file, opened.detected.columns))
+    for key, values in said_of_tables(opened.source.tables):
+        shown.say(WITH_SHEET.get(key, key), **values)
+    if opened.format is None and len(opened.source):
+        shown.say("cli.error.unknown_rows", **unknown_rows(opened.source).values)
     elif not report.usable:
         shown.say("cli.check.none_usable")
     return {
         **report.as_json(),
+        "tables": [one.as_json() for one in opened.source.tables],
         "left_out": [one.as_json() for one in left_out(report.findings)],
         "unused": [one.as_json() for one in unused(report.unread)],
         "ok": report.usable > 0,
     }
 
 
-def _with_columns(file: Path, columns: Sequence[str]) -> str:
-    """The command that reads a file by its columns, as it is typed."""
-    user, assistant = columns[:2] if len(columns) > 1 else ("QUESTION", "ANSWER")
-    words = ("data", "check", str(file), "--column", f"user={user}", "--column", f"assistant={assistant}")
-    return f"scripts/run {shlex.join(words)}"
-
-
 OPTIONS: Options = {
     "--format": {"choices": FORMATS, "metavar": "|".join(FORMATS)},
     "--column": {"action": "append", "default": [], "metavar": "ROLE=NAME"},
+    "--sheet": {"action": "append", "default": [], "metavar": "NAME"},
     LEAVE_OUT: {"action": "store_true"},
     "--ignore": {"action": "append", "default": [], "metavar": "KEY"},
     "--keep-thoughts": {"action": "store_true"},

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from core.cli.accounts import show_accounts
 from core.cli.arguments import whole_number
-from core.cli.check import READ, asked_reading
+from core.cli.check import READ, WITH_SHEET, asked_reading
 from core.cli.data import MOST_ROWS
 from core.cli.room import Commands, Options, Result
 from core.cli.terminal import line, progress
@@ -17,6 +17,8 @@ from core.data.findings import KINDS, Finding
 from core.data.formats.messages import Assembled
 from core.data.opening import open_data
 from core.data.preview import Encoder
+from core.data.reading.choosing import Table
+from core.data.unknown import said_of_tables
 from core.errors import InvalidOption
 from core.models.folder import read_model
 from core.pipeline.tune import ready_model
@@ -50,6 +52,7 @@ def _show(options: argparse.Namespace, workspace: Workspace) -> Result:
         "file": str(options.file.absolute()),
         "format": opened.format.name if opened.format else "unknown",
         "reason": opened.reason,
+        "tables": [one.as_json() for one in opened.source.tables],
         "count": len(opened.source),
         "rows": rows,
         "not_trained": not_trained,
@@ -130,6 +133,8 @@ def show_rows(console: Console, result: dict[str, Any]) -> None:
     """The rows as they are trained, then what is not."""
     named = say(f"format.{result['format']}")
     line(console, say("check.about", path=result["file"], format=named, reason=result["reason"]))
+    for key, values in said_of_tables([Table(**one) for one in result["tables"]]):
+        line(console, say(WITH_SHEET.get(key, key), **values))
     for row in result["rows"][:SHOWN_ROWS]:
         line(console, "")
         line(console, say("page.data.row", number=row["row"]))

@@ -21,6 +21,7 @@ from core.data.formats.shapes import FORMATS
 from core.data.placing import of_the_text, placed
 from core.data.reading.parse import parse_row
 from core.data.reading.source import Source, line_and_column, open_source
+from core.data.unknown import unknown_rows
 from core.errors import (
     EmptyData,
     InvalidOption,
@@ -28,6 +29,7 @@ from core.errors import (
     NotConversations,
     NotJson,
     NoUsableRow,
+    UnknownRows,
     UnreadKeys,
 )
 from core.pace import Progress
@@ -46,13 +48,14 @@ class Reading:
     """What a person said about a file: its format and which column is what; nothing to have it detected.
 
     ``ignore``: keys that may be left out, or ``("*",)`` for all of them; ``thoughts``: a model's thoughts are
-    kept before its answers.
+    kept before its answers. ``sheets``: which of a file's tables are read, see :func:`open_source`.
     """
 
     format: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
     ignore: tuple[str, ...] = ()
     thoughts: bool = False
+    sheets: tuple[str, ...] = ()
 
     @property
     def mapping(self) -> dict[str, str]:
@@ -120,9 +123,10 @@ class Opened:
 
 
 def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) -> Opened:
-    """Open a file, or a folder of them. Raises NoSuchFile, NoSuchColumn, Unreadable, EmptyData."""
+    """Open a file, or a folder of them. Raises NoSuchFile, NoSuchColumn, NoSuchSheet, Unreadable,
+    EmptyData."""
     reading = reading or Reading()
-    source = open_source(path, cache)
+    source = open_source(path, cache, reading.sheets)
     step = max(1, len(source) // LOOKED_FURTHER)
     looked = [*range(min(LOOKED, len(source))), *range(LOOKED, len(source), step)]
     values = [parse_row(raw) for raw in source.at(looked)]
@@ -249,7 +253,7 @@ def _refuse_broken_text(source: Source) -> None:
 
 def _refusal(
     opened: Opened, problems: Sequence[tuple[int, Any]], usable: int
-) -> NotJson | NotConversations | NoUsableRow:
+) -> NotJson | NotConversations | NoUsableRow | UnknownRows:
     """The error for a file's faults: where its JSON breaks, else what its first rows have; ``usable`` rows
     have none."""
     for number, fault in problems:
@@ -260,7 +264,7 @@ def _refusal(
             )
     path = opened.source.path
     if not usable:
-        return _no_usable_row(path, problems)
+        return unknown_rows(opened.source) if opened.format is None else _no_usable_row(path, problems)
     return NotConversations(path=path, count=len(problems), usable=usable, problems=_shown(problems))
 
 
@@ -298,10 +302,14 @@ def say_left_out(path: Path | str, found: Sequence[Finding], progress: Progress)
 
 
 def reading_of(
-    format_name: str | None, columns: Sequence[str], ignore: Sequence[str] = (), thoughts: bool = False
+    format_name: str | None,
+    columns: Sequence[str],
+    ignore: Sequence[str] = (),
+    thoughts: bool = False,
+    sheets: Sequence[str] = (),
 ) -> Reading:
-    """What ``--format``, ``--column role=name``, ``--ignore KEY`` and ``--keep-thoughts`` say. Raises
-    InvalidOption."""
+    """What ``--format``, ``--column role=name``, ``--ignore KEY``, ``--keep-thoughts`` and ``--sheet NAME``
+    say. Raises InvalidOption."""
     pairs: dict[str, str] = {}
     for column in columns:
         role, equals, name = column.partition("=")
@@ -311,7 +319,7 @@ def reading_of(
         pairs[role] = name
     if pairs and "assistant" not in pairs:
         raise _wrong_column(" ".join(columns))
-    return Reading(format_name, tuple(sorted(pairs.items())), tuple(ignore), thoughts)
+    return Reading(format_name, tuple(sorted(pairs.items())), tuple(ignore), thoughts, tuple(sheets))
 
 
 # Other words for the same roles.

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from core.data.opening import open_data
 from core.data.reading.encodings import opened
-from core.data.reading.source import PACKED, SUFFIXES, files_of
+from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, TEXTS, files_of
 from core.errors import EmptyData, InputError
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import DataPaths, Workspace, cache_of, make_folder, upload_about, uploads_of
@@ -117,7 +117,7 @@ def suffix_of(name: str) -> str:
     """The end of a file's name that tells what it is, of the known ones: "csv", "jsonl.gz", else "json"."""
     suffixes = [suffix.lower() for suffix in PurePath(name).suffixes[-2:]]
     packed = suffixes.pop() if suffixes and suffixes[-1] in PACKED else ""
-    kind = suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES else ".json"
+    kind = suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES | TEXTS | ARCHIVES else ".json"
     return (kind + packed).removeprefix(".")
 
 

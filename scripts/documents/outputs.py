@@ -446,6 +446,19 @@ class Copied(Output):
     copy: str
 
 
+class FileTable(TypedDict):
+    """One of a file's sheets, lists or files."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    name: str
+    """As `--sheet` takes it."""
+    rows: int
+    read: bool
+    """Whether its rows are among those that are read."""
+    above: str
+    """What stands above its header, and is not read."""
+
+
 class Checked(Output):
     """A data file, looked at. Tokens are those of usable rows in their template."""
 
@@ -469,6 +482,7 @@ class Checked(Output):
     histogram: dict[str, list[int]]
     """How many rows are how long."""
     seconds: float
+    tables: list[FileTable]
     left_out: list[Omission]
     """Rows and parts of rows that are not trained."""
     unused: list[Unused]
@@ -511,6 +525,7 @@ class ShownFile(Output):
     format: str
     reason: str
     """Why it is read so, in words."""
+    tables: list[FileTable]
     count: int
     """All its rows."""
     rows: list[ShownRow]

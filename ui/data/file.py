@@ -9,6 +9,7 @@ from core.data.formats.reading import COLUMN_ROLES
 from core.data.formats.shapes import COLUMNS, FORMATS
 from core.data.identity import LONGEST_NAME
 from core.data.opening import Opened, Reading, Row, open_data
+from core.data.unknown import said_of_tables
 from core.data.upload import Upload, file_of, find_upload
 from core.jobs.launch import launch, stop
 from core.jobs.status import Status
@@ -32,7 +33,8 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
     """The panel of one kept file, checked for a training of ``model`` with ``template`` ("auto": the model's
     own) that teaches whose assistant it is, ``name``; returns how its rows are read."""
     opened = open_data(file_of(workspace, kept), cache_of(workspace))
-    reading = choose_reading(opened, kept)
+    sheets = choose_sheets(opened, kept)
+    reading = replace(choose_reading(opened, kept), sheets=sheets)
     if reading != Reading():
         opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
     st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
@@ -57,6 +59,25 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
     else:
         follow_check(workspace, request, opened, kept)
     return reading
+
+
+def choose_sheets(opened: Opened, kept: Upload) -> tuple[str, ...]:
+    """Which of several sheets, lists or files are read; what stands above a header is said."""
+    tables = opened.source.tables
+    for key, values in said_of_tables(tables):
+        st.caption(t(key, **values))
+    if len(tables) < 2:
+        return ()
+    usual = [table.name for table in tables if table.read]
+    rows = {table.name: table.rows for table in tables}
+    chosen = st.multiselect(
+        t("page.data.file.sheets"),
+        list(rows),
+        default=usual,
+        format_func=lambda name: t("source.table", name=name, rows=rows[name]),
+        key=f"data_sheets {kept.digest}",
+    )
+    return tuple(chosen) if chosen and chosen != usual else ()
 
 
 def choose_reading(opened: Opened, kept: Upload) -> Reading:
