@@ -30,7 +30,7 @@ from tests.small_model import make_small_model
 KEYS = [
     *("format", "rows", "usable", "problems", "counts", "tokens", "answer_tokens", "max_length"),
     *("truncated_rows", "answer_tokens_lost", "duplicates", "languages", "histogram", "seconds"),
-    *("harmless", "left_out", "unused", "ok"),
+    *("harmless", "tables", "left_out", "unused", "ok"),
 ]
 
 

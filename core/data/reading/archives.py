@@ -58,7 +58,7 @@ def write_members(path: Path, folder: Path, wanted: Callable[[PurePosixPath], bo
 
 def _is_wanted(member: zipfile.ZipInfo, wanted: Callable[[PurePosixPath], bool]) -> bool:
     name = PurePosixPath(member.filename)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
+    hidden = any(part.startswith((".", "__MACOSX")) and part.strip(".") for part in name.parts)
     return not member.is_dir() and not hidden and wanted(name)
 
 

@@ -47,8 +47,11 @@ def tables(stream: BinaryIO, size: int, begin: int = 0) -> list[Layout]:
     whole = len(head) + begin >= size
     if head.lstrip(SPACE)[:1] == b"{" and _may_be_one_object(head, whole):
         members = _Object(stream, size, begin + len(head) - len(head.lstrip(SPACE))).members()
-        if members is not None and (found := _of_object(members, begin, size)):
-            return found
+        if members is not None:
+            row = np.array([[_opening(stream, begin), _closing(stream, size)]], np.int64)
+            return _of_object(members, begin, size) or [
+                Layout("lines" if is_lines(head, whole) else "values", row)
+            ]
     return [_as_dialogue(stream, size, begin, layout(stream, size, begin))]
 
 

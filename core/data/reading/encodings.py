@@ -57,6 +57,10 @@ _NO_TEXT = (
 )
 
 
+# What Git leaves in a file's place where Git LFS has not fetched it.
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
 @dataclass(frozen=True)
 class Encoding:
     """``compression``: its name, empty for none. ``mark``: bytes of a byte order mark before the text."""
@@ -81,6 +85,8 @@ def read_encoding(path: Path) -> Encoding:
             sample = stream.read(SAMPLE)
         except _CUT_OFF as error:
             raise Unreadable(path=path, reason=say("file.damaged_archive", kind=compression)) from error
+    if sample.startswith(LFS_POINTER):
+        raise Unreadable(path=path, reason=say("file.lfs_pointer"))
     return Encoding(compression, *_text_encoding(path, sample))
 
 

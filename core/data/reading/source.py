@@ -19,7 +19,7 @@ import numpy as np
 from core.data.reading.archives import is_archive, write_members
 from core.data.reading.choosing import Table, chosen_parts, label_of
 from core.data.reading.containers import tables
-from core.data.reading.encodings import Encoding, opened, read_encoding, write_plain
+from core.data.reading.encodings import LFS_POINTER, Encoding, opened, read_encoding, write_plain
 from core.data.reading.keeping import used
 from core.data.reading.part import Part
 from core.data.reading.rows import Damage, Layout, layout
@@ -251,7 +251,7 @@ def _laid_out(file: Path, path: Path, place: SourceEntry) -> list[Part]:
     with opened(file) as stream:
         head = stream.read(16)
     kind = table_kind(path, head)
-    if kind in {"parquet", "excel"}:
+    if kind in {"parquet", "excel"} and not head.startswith(LFS_POINTER[:16]):
         sheets = write_table(file, kind, place.plain)
         return _of_sheets(path, place.plain, kind, Encoding("", "utf-8", 0), sheets)
     encoding = read_encoding(file)

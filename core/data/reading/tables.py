@@ -109,7 +109,7 @@ def _write_by_duckdb(path: Path, kind: str, target: Path) -> tuple[str, list[Ref
 @dataclass(frozen=True)
 class _Head:
     """How a text table begins: what stands between its cells, its columns' names, and the ``lines`` above
-    them, which say ``above``."""
+    them (one that a quoted cell spreads over several counts once), which say ``above``."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -134,7 +134,6 @@ def _head(path: Path, kind: str) -> _Head:
 def _head_by(sample: str, delimiter: str, lines: int) -> tuple[tuple[bool, float, int], _Head] | None:
     """The head as this delimiter would have it, and how well the first rows fit it; None for none."""
     records: list[list[str]] = []
-    ends: list[int] = []
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True)
     while len(records) <= MOST_ABOVE + LOOKED_BELOW:
         try:
@@ -145,14 +144,12 @@ def _head_by(sample: str, delimiter: str, lines: int) -> tuple[tuple[bool, float
             if not any(map(any, records)):
                 raise
             break
-        ends.append(reader.line_num)
     header = find_header(records)
     if header is None:
         return None
     below = [len(cells) for cells in records[header.row + 1 : -1] or records[header.row + 1 :] if any(cells)]
     fitting = sum(width == len(header.names) for width in below) / len(below) if below else 1.0
-    above = lines + (ends[header.row - 1] if header.row else 0)
-    head = _Head(delimiter, header.names, above, header.above)
+    head = _Head(delimiter, header.names, lines + header.row, header.above)
     # A delimiter that parts nothing fits any text: it comes last.
     return (header.known, fitting if len(header.names) > 1 else -1.0, -header.row), head
 
