@@ -263,3 +263,11 @@ def test_every_preset_can_run_where_it_is_offered(preset: object, workspace: Wor
     assert all(getattr(made, name) == getattr(recipe, name) for name in (*OF_THE_DATA, "seed"))
     assert not made.shuffle
     compile(write_config(made, Path("d"), Path("m"), Path("w")), "config.py", "exec")
+
+
+def test_a_choice_of_nothing_is_named_in_the_readers_language(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    for language, none in (("en", "none"), ("zh", "无")):
+        page = open_test_page("config", run.id, language)
+        box = next(one for one in page.selectbox if one.key == key(run, "quantization"))
+        assert list(box.options) == [none, "nf4", "int8"] and box.value == "none"

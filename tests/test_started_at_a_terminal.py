@@ -253,3 +253,14 @@ def test_while_the_pipeline_asks_the_model_nobody_is_offered_to_ask_it_too(works
         page = open_test_page("compare", run.id)
         assert no_errors(page) and "prove" not in {button.key for button in page.button}
     assert "prove" in {button.key for button in page.run().button}
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "loss "), ("zh", "损失 ")])
+def test_how_far_the_training_is_is_said_in_the_readers_language(
+    workspace: Workspace, language: str, said: str
+) -> None:
+    run = make_run(workspace, iterations=400)
+    start_training(run, FAKE_XTUNER_SECONDS="0.05")
+    page = open_test_page("start", run.id, language)
+    until(lambda: f"/400  {said}" in text_of(page.run()))
+    assert no_errors(page)

@@ -8,6 +8,7 @@ from core.jobs.curves import CurveReader
 from core.jobs.job import JobPaths
 from core.jobs.tail import last_lines
 from core.steps.step import megabytes
+from core.wording import say
 from core.workspace.files import folder_bytes, read_record
 
 Update = Callable[[float, str], None]
@@ -57,6 +58,6 @@ def trained(work_dir: Path, total: int | None, update: Update) -> Callable[[], N
         iteration, loss = int(columns["iter"][-1]), float(columns["loss"][-1])
         whole = total or reader.total_iters
         share = iteration / whole if whole else 0.0
-        update(share, f"{iteration}/{whole or '?'}  loss {loss:.3f}")
+        update(share, f"{iteration}/{whole or '?'}  {say('progress.loss', loss=f'{loss:.3f}')}")
 
     return poll

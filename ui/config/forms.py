@@ -19,7 +19,7 @@ from core.recipe.templates import TEMPLATES
 from core.steps.train import recipe_of
 from core.wording import say
 from core.workspace.paths import RunPaths
-from ui.shell.text import language, plain, t
+from ui.shell.text import language, plain, spoken, t
 
 COLUMNS = 3
 # How far one click goes; for the others 1.
@@ -134,7 +134,15 @@ def widget(name: str, value: Any, key: str, disabled: bool = False) -> Any:
 def _choice(value: str, choices: tuple[str, ...], options: dict[str, Any]) -> str:
     """A value that is none of the choices stays on offer: its problem is shown, not silently mended."""
     known = choices if value in choices else (*choices, value)
-    return str(st.selectbox(options=known, index=known.index(value), **options))
+    names = {"none": spoken("form.none")}
+    return str(
+        st.selectbox(
+            options=known,
+            index=known.index(value),
+            format_func=lambda choice: names.get(choice, choice),
+            **options,
+        )
+    )
 
 
 def _several(value: Iterable[Any], kind: Any, options: dict[str, Any]) -> Any:
