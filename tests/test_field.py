@@ -1,7 +1,7 @@
-"""Small files of the public formats: the rows that they hold, what is left out of them, which keys nobody reads.
+"""Small files of the public formats: the rows they hold, what is left out, which keys nobody reads.
 
-Their structure is as it is found in use, their words are new; ``expected.json`` has the right values, written by
-hand from what each format means.
+Their structure is as it is found in use, their words are new; ``expected.json`` has the right values, written
+by hand from what each format means.
 """
 
 import json
