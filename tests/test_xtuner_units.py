@@ -124,6 +124,18 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
         edited(("warmup_ratio = 0.03", "warmup_ratio = 0"), more="param_scheduler = param_scheduler[1]"),
         {"warmup_ratio": 0.0, "schedule": "cosine"},
     ),
+    # XTuner's first configs: a loop of epochs, the cosine's half the whole training beside a warm-up of 3 %.
+    "the first style's warm-up": (
+        edited(
+            more=FIRST_STYLE + "default_hooks['checkpoint'] = dict(type=CheckpointHook, by_epoch=False, "
+            "interval=500, max_keep_ckpts=2)\nparam_scheduler = [\n"
+            "    dict(type=LinearLR, start_factor=1e-5, begin=0,"
+            " end=warmup_ratio * max_epochs, convert_to_iter_based=True),\n"
+            "    dict(type=CosineAnnealingLR, eta_min=0.0, by_epoch=True, begin=warmup_ratio * max_epochs,"
+            " T_max=max_epochs, convert_to_iter_based=True)]"
+        ),
+        {"warmup_ratio": 0.03, "schedule": "cosine", "epochs": 3},
+    ),
     "no schedule": (edited(more="param_scheduler = None"), {"warmup_ratio": 0.0, "schedule": "constant"}),
     "a warm-up alone": (
         edited(more="param_scheduler = [param_scheduler[0]]"),

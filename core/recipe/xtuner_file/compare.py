@@ -47,13 +47,13 @@ REASONS: tuple[tuple[str, str], ...] = (
 # Written otherwise on purpose, whatever the file says: these change no result.
 ON_PURPOSE = {
     *("remote_code", "one_process", "greedy", "every_value", "seed", "own_folder", "charts", "logged"),
-    *("asked", "keep_two", "attention"),
+    *("asked", "keep_two", "attention", "tail"),
 }
 # A stranger's file may nest without end.
 MOST_DIFFERENCES = 200
 # What the value itself says of why it differs: see units and values.
 BY_THE_VALUE = (
-    *("saved_once", "saved_by_epoch", "never_moves", "stairs", "other_unit"),
+    *("saved_once", "saved_by_epoch", "never_moves", "stairs", "tail", "other_unit"),
     *("unread", "other_schedule"),
 )
 SAID_ONCE = {"varlen", "other_unit"}

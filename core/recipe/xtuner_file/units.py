@@ -183,6 +183,8 @@ def _span(found: Values, by_epoch: bool, loop: Loop) -> None:
         end = loop.iterations
     half = found.pop("T_max", None)
     spans = is_number(half) and is_number(begin) and is_number(end) and _close(half, end - begin)
+    if _ends_after_a_warm_up(half, begin, end):
+        found["T_max"], half = Meant(str(half), "tail"), None
     places = {"begin": begin, "end": end, **({} if spans or half is None else {"T_max": half})}
     for name, place in places.items():
         if is_number(place):
@@ -193,6 +195,13 @@ def _span(found: Values, by_epoch: bool, loop: Loop) -> None:
             found[name] = loop.length
         else:
             found[name] = place
+
+
+def _ends_after_a_warm_up(half: Any, begin: Any, end: Any) -> bool:
+    """XTuner's first configs have ``T_max`` the whole training and ``begin`` the end of a short warm-up: the
+    last learning rate is then 0.2 % of the highest, not 0."""
+    numbers = is_number(half) and is_number(begin) and is_number(end)
+    return numbers and 0 < begin <= 0.05 * end and _close(half, end)
 
 
 def _list(found: Any) -> list[Any]:
