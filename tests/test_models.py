@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from core.data.identity import LANGUAGES
+from core.data.tokens import read_tokenizer
 from core.errors import NoSuchModel, NotAModel, StarterChanged, StarterMissing
 from core.models.folder import STARTER_GGUF, find_model, fingerprint, read_model, stamp_of, starter_gguf
+from core.models.hubs import ModelSource, snapshot_of, source_of
 from core.pipeline.tune import make_starter
 from core.workspace.paths import PROJECT, Workspace
 from tests.publishable import Silent
@@ -81,6 +84,9 @@ def test_a_length_that_is_not_stated(folder: Path, stated: Any) -> None:
 def test_code_of_a_known_architecture_is_left_alone(folder: Path) -> None:
     edit(folder / "config.json", auto_map={"AutoModel": "modeling.Evil"})
     assert read_model(folder).architecture == "LlamaForCausalLM"
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"
 
 
 def no_files(folder: Path) -> None:
@@ -166,7 +172,9 @@ def folder_instead(name: str) -> Callable[[Path], None]:
         (remove("model.safetensors"), "no *.safetensors"),
         (remove("tokenizer.json"), "no tokenizer.json"),
         (weights_are(b""), "model.safetensors is not a safetensors file"),
-        (weights_are(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "is not a safetensors"),
+        (weights_are(POINTER), "model.safetensors is only a Git LFS pointer"),
+        (weights_are(POINTER), "git lfs pull"),
+        (config_is(POINTER), "git lfs pull"),
         (weights_are(b"\x80\x02}q\x00."), "is not a safetensors file"),
         (weights_are(header([1])), "is not a safetensors file"),
         (weights_are(header({"a": {}})), "is not a safetensors file"),
@@ -187,6 +195,39 @@ def test_folders_that_cannot_be_trained(
         read_model(folder)
     assert reason in str(caught.value) and str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tokenizer_that_git_lfs_has_not_fetched(folder: Path) -> None:
+    (folder / "tokenizer.json").write_bytes(POINTER)
+    with pytest.raises(NotAModel) as caught:
+        read_tokenizer(folder / "tokenizer.json")
+    assert all("git lfs pull" in caught.value.text(language) for language in LANGUAGES)
+
+
+def in_a_cache(folder: Path, cache: Path, *commits: str) -> Path:
+    """The folder that Hugging Face's cache keeps of a model: ``commits`` of it, the first one on main."""
+    kept = cache / "models--org--Tiny-1"
+    for commit in commits:
+        (kept / "snapshots" / commit).mkdir(parents=True)
+        for file in folder.iterdir():
+            (kept / "snapshots" / commit / file.name).symlink_to(file)
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text(commits[0])
+    return kept
+
+
+def test_a_model_is_found_inside_a_hub_s_cache(folder: Path, tmp_path: Path) -> None:
+    kept = in_a_cache(folder, tmp_path / "hub", "aaa", "bbb")
+    main = kept / "snapshots" / "aaa"
+    assert find_model(Workspace(tmp_path), str(kept)) == main and read_model(main).layers
+    source = source_of(str(kept))
+    assert source == ModelSource(None, str(main)) and source.title == "Tiny-1"
+    (kept / "refs" / "main").unlink()
+    assert snapshot_of(kept) in (main, kept / "snapshots" / "bbb")
+    (main / "config.json").unlink()
+    assert snapshot_of(kept).name == "bbb" and snapshot_of(folder) == folder
+    (kept / "snapshots" / "bbb" / "config.json").unlink()
+    assert snapshot_of(kept) == kept
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path, folder: Path) -> None:

@@ -491,6 +491,32 @@ def test_a_listing_without_a_model(given: tuple[str, ...], reason: str) -> None:
         wanted(names(*given), "here")
 
 
+@pytest.mark.parametrize(
+    ("without", "named"),
+    [
+        (("tokenizer.json",), "tokenizer.json is missing"),
+        (("tokenizer.json", "vocab.json"), "merges.txt is missing"),
+    ],
+)
+def test_a_model_without_a_tokenizer_names_the_missing_file(
+    without: tuple[str, ...], named: str, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = make_small_model(tmp_path / "m")
+    (folder / without[0]).unlink()
+    for name in without[1:]:
+        (folder / name).write_text("{}")
+    done = take_in(workspace, None, folder)
+    assert done.returncode == 2 and named in done.stderr and "NoneType" not in done.stderr
+    assert not [*(workspace.models).glob("m/*")]
+
+
+def test_a_model_that_git_lfs_has_not_fetched(workspace: Workspace, tmp_path: Path) -> None:
+    folder = make_small_model(tmp_path / "m")
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    done = take_in(workspace, None, folder)
+    assert done.returncode == 2 and "git lfs pull" in done.stderr
+
+
 def test_imports_are_found_by_their_folders(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     paths = importing(workspace, "Qwen2.5 7B")

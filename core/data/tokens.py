@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from core.data.conversations import Conversation
 from core.errors import NotAModel
+from core.models.folder import refuse_pointer
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.wording import say
 from core.workspace.files import read_json
@@ -97,6 +98,7 @@ def _count(conversation: Conversation, reader: Tokenizer, template: Template, be
 
 def read_tokenizer(tokenizer: Path) -> Tokenizer:
     """A model's ``tokenizer.json``. Raises NotAModel."""
+    refuse_pointer(tokenizer)
     try:
         return Tokenizer.from_file(str(tokenizer))
     except Exception as error:  # tokenizers 0.22 raises nothing narrower

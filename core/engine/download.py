@@ -20,7 +20,7 @@ from core.engine.refusal import refusing
 from core.errors import DownloadFailed
 from core.models.families import check_trainable, is_converted
 from core.models.folder import read_object
-from core.models.hubs import PAUSE_VARIABLE, ModelSource, RemoteFile, is_pickle, wanted
+from core.models.hubs import PAUSE_VARIABLE, ModelSource, RemoteFile, check_tokenizer, is_pickle, wanted
 from core.steps.step import check_space
 from core.wording import say
 from core.workspace.files import folder_bytes, write_json
@@ -56,6 +56,7 @@ def download(client: Client, source: ModelSource, folder: Path, listing: Path) -
     about = next(file for file in chosen if file.name == "config.json")
     _fetch(client, source, revision, about, folder)
     check_trainable(read_object(folder / about.name), source)
+    check_tokenizer([file.name for file in chosen], source)
     _check_room(folder, chosen)
     # The largest first: the last ones then end together. Not in a with block: when one file fails for good,
     # nobody waits for the others, which go on at the next try.

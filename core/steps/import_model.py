@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 from core.errors import MissingArtefact
 from core.jobs.job import JobPaths, JobSpec
 from core.models.families import check_trainable
-from core.models.folder import read_object
-from core.models.hubs import files_of, wanted
+from core.models.folder import read_object, refuse_pointer
+from core.models.hubs import check_tokenizer, files_of, wanted
 from core.steps.step import engine_job
 from core.wording import spoken_language
 from core.workspace.files import read_json
@@ -24,7 +24,10 @@ def plan(paths: ImportPaths, source: Path, how: How) -> JobSpec:
 
     What can be seen without loading anything is said at once: raises NotAModel, QuantizedBase.
     """
-    wanted(files_of(source), source)
+    names = [file.name for file in wanted(files_of(source), source)]
+    for name in names:
+        refuse_pointer(source / name)
+    check_tokenizer(names, source)
     check_trainable(read_object(source / "config.json"), source)
     request = {"source": str(source), "target": str(paths.model), "how": how}
     spec = engine_job(STEP, JobPaths(paths.job(STEP)).request, env={"TUNEBOARD_LANG": spoken_language()})

@@ -21,6 +21,10 @@ from core.errors import DamagedFile
 LOCK_TIMEOUT = 30.0
 
 
+# How the text begins that stands in a file's place until "git lfs pull" fetches it.
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
 def write_json(path: Path, value: object) -> None:
     """Write one JSON value. Raises OSError with the file's name (a full disk); the old file then stays as it
     was."""
@@ -119,6 +123,12 @@ def change_record(path: Path, edit: Callable[[dict[str, Any]], dict[str, Any]]) 
     with locked(path):
         found = read_json(path)
         write_json(path, edit(found if isinstance(found, dict) else {}))
+
+
+def is_lfs_pointer(file: Path) -> bool:
+    """Whether Git LFS left only a pointer in a file's place. Raises OSError."""
+    with file.open("rb") as stream:
+        return stream.read(len(LFS_POINTER)) == LFS_POINTER
 
 
 def folder_bytes(folder: Path) -> int:

@@ -17,6 +17,7 @@ from charset_normalizer import from_bytes
 
 from core.errors import NoSuchFile, Unreadable, reason_of
 from core.wording import say
+from core.workspace.files import LFS_POINTER
 
 BLOCK = 1 << 20
 SAMPLE = 1 << 18
@@ -55,10 +56,6 @@ _NO_TEXT = (
     (b"\x7fELF", "ELF"),
     (b"\x80\x04\x95", "pickle"),
 )
-
-
-# What Git leaves in a file's place where Git LFS has not fetched it.
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)

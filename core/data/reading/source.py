@@ -19,7 +19,7 @@ import numpy as np
 from core.data.reading.archives import is_archive, write_members
 from core.data.reading.choosing import Table, chosen_parts, label_of
 from core.data.reading.containers import tables
-from core.data.reading.encodings import LFS_POINTER, Encoding, opened, read_encoding, write_plain
+from core.data.reading.encodings import Encoding, opened, read_encoding, write_plain
 from core.data.reading.keeping import used
 from core.data.reading.part import Part
 from core.data.reading.rows import Damage, Layout, layout
@@ -28,7 +28,7 @@ from core.data.reading.tables import Refused, Sheet, table_kind, write_table
 from core.data.reading.turning import write_columns, write_dialogues, write_paragraphs
 from core.errors import EmptyData, NoSuchFile, StorageFailed, Unreadable, reason_of
 from core.wording import say
-from core.workspace.files import read_json, write_json
+from core.workspace.files import LFS_POINTER, read_json, write_json
 from core.workspace.paths import SourceCache, SourceEntry, make_folder
 
 # Raised when the meaning of what is kept changes.
