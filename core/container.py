@@ -10,6 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/")
+# A limit of version 1 that is none: beyond counting.
+UNLIMITED = 1 << 60
+
+
+@dataclass(frozen=True)
+class MemoryFiles:
+    """What a version calls its files about memory, and a line of ``memory.stat``: the files of a disk that
+    were read and are not in use."""
+
+    limit: str
+    used: str
+    kills: str
+    unused: str
+
+
+MEMORY = {
+    1: MemoryFiles(
+        "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.oom_control", "total_inactive_file"
+    ),
+    2: MemoryFiles("memory.max", "memory.current", "memory.events", "inactive_file"),
+}
 
 
 @dataclass(frozen=True)
@@ -19,11 +40,20 @@ class ControlGroup:
     folder: Path
     version: int
 
+    @property
+    def memory(self) -> MemoryFiles:
+        return MEMORY[self.version]
+
     def number(self, name: str) -> int | None:
         """The number in one of its files; None where there is none ("max")."""
         with suppress(OSError, ValueError):
             return int((self.folder / name).read_text(encoding="ascii"))
         return None
+
+    def memory_limit(self) -> int | None:
+        """Bytes that it may use at most; None without a limit."""
+        limit = self.number(self.memory.limit)
+        return limit if limit is not None and limit < UNLIMITED else None
 
 
 def cpu_limit(root: Path = ROOT) -> float | None:
@@ -33,23 +63,45 @@ def cpu_limit(root: Path = ROOT) -> float | None:
 
 
 def memory_limit(root: Path = ROOT) -> int | None:
-    """How many bytes this process's group may use; None without a limit (of version 1, one beyond counting
-    is none)."""
-    names = {1: "memory.limit_in_bytes", 2: "memory.max"}
-    found = (group.number(names[group.version]) for group in groups("memory", root))
-    return min((limit for limit in found if limit is not None and limit < 1 << 60), default=None)
+    """How many bytes this process's group may use; None without a limit."""
+    return min((limit for limit, _ in _memory_limits(root)), default=None)
 
 
 def memory_used(root: Path = ROOT) -> int | None:
     """Bytes that the limited group uses and that the kernel could not have back; None without a limit."""
-    if (limit := memory_limit(root)) is None:
+    found = min(_memory_limits(root), key=lambda one: one[0], default=None)
+    if found is None:
         return None
-    used = {1: "memory.usage_in_bytes", 2: "memory.current"}
-    maximum = {1: "memory.limit_in_bytes", 2: "memory.max"}
-    for group in groups("memory", root):
-        if group.number(maximum[group.version]) == limit:
-            return max(0, (group.number(used[group.version]) or 0) - _files_unused(group))
+    _, group = found
+    unused = counted(group.folder / "memory.stat", group.memory.unused)
+    return max(0, (group.number(group.memory.used) or 0) - (unused or 0))
+
+
+def oom_kills(root: Path = ROOT) -> int:
+    """How often the kernel has killed for memory in this process's group since that was made: it says so only
+    in its counters, never in a program's log.
+
+    Of the nearest group that counts; where none does (a machine without a memory controller) the whole
+    machine's number, 0 where that is unknown as well.
+    """
+    files = (group.folder / group.memory.kills for group in groups("memory", root))
+    found = (counted(file, "oom_kill") for file in (*files, root / "proc/vmstat"))
+    return next((kills for kills in found if kills is not None), 0)
+
+
+def counted(file: Path, name: str) -> int | None:
+    """The number after ``name`` in a file of lines such as ``oom_kill 3``; None where it has none."""
+    with suppress(OSError, ValueError):
+        for line in file.read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name} "):
+                return int(line.split()[1])
     return None
+
+
+def _memory_limits(root: Path) -> Iterator[tuple[int, ControlGroup]]:
+    for group in groups("memory", root):
+        if (limit := group.memory_limit()) is not None:
+            yield limit, group
 
 
 def groups(controller: str, root: Path = ROOT) -> Iterator[ControlGroup]:
@@ -98,12 +150,3 @@ def _cores(group: ControlGroup) -> float | None:
         with suppress(OSError, ValueError):
             quota, period = map(int, (group.folder / "cpu.max").read_text(encoding="ascii").split())
     return quota / period if quota and period and quota > 0 else None
-
-
-def _files_unused(group: ControlGroup) -> int:
-    """What of a group's memory is only files that were read and are not in use."""
-    name = "total_inactive_file " if group.version == 1 else "inactive_file "
-    with suppress(OSError, ValueError):
-        lines = (group.folder / "memory.stat").read_text(encoding="ascii").splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith(name))
-    return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core import doctor, machine
-from core.container import cpu_limit, memory_limit, memory_used
+from core.container import cpu_limit, memory_limit, memory_used, oom_kills
 from core.machine import Machine, this_machine
 from core.workspace.paths import PROJECT
 
@@ -116,6 +116,50 @@ def test_what_is_used_is_the_groups_without_what_the_kernel_could_have_back(tmp_
     stat = f"anon 1\ninactive_file {30 * MIB}\nactive_file 7"
     files = {"memory.max": str(512 * MIB), "memory.current": str(100 * MIB), "memory.stat": stat}
     assert memory_used(tree(tmp_path, "0::/\n", V2, files)) == 70 * MIB
+
+
+KILLS: dict[str, tuple[str, str, dict[str, str], int]] = {
+    "docker, version 2": ("0::/\n", V2, {"memory.events": "low 0\noom 5\noom_kill 3\noom_group_kill 0"}, 3),
+    "its own group, not the one above": (
+        *("0::/user.slice/a b\n", V2),
+        {"user.slice/a b/memory.events": "oom_kill 1", "memory.events": "oom_kill 9"},
+        1,
+    ),
+    "its own does not count, the one above does": (
+        *("0::/user.slice/a b\n", V2),
+        {"user.slice/a b/cgroup.procs": "1", "user.slice/memory.events": "oom_kill 2"},
+        2,
+    ),
+    "docker, version 1: mounted as the top": (
+        *(V1_LINES.format("/docker/abc"), V1.format(base="/docker/abc")),
+        {"memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 4"},
+        4,
+    ),
+    "version 1, its path as the host writes it": (
+        *(V1_LINES.format("/docker/abc"), V1.format(base="/")),
+        {"memory/docker/abc/memory.oom_control": "oom_kill 6", "memory/memory.oom_control": "oom_kill 9"},
+        6,
+    ),
+    "mounted at a place of its own": (
+        "0::/a\n",
+        "30 23 0:26 / /sys/fs/cgroup/elsewhere ro - cgroup2 cgroup2 rw\n",
+        {"elsewhere/a/memory.events": "oom_kill 7", "memory.events": "oom_kill 9"},
+        7,
+    ),
+    "no group counts: the whole machine": (
+        *("0::/\n", V2),
+        {"../../../proc/vmstat": "pgfault 8\noom_kill 5"},
+        5,
+    ),
+    "nobody counts": ("0::/\n", V2, {}, 0),
+}
+
+
+@pytest.mark.parametrize("case", KILLS)
+def test_where_the_kernel_counts_what_it_killed_for_memory(tmp_path: Path, case: str) -> None:
+    membership, mounts, files, kills = KILLS[case]
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    assert oom_kills(tree(tmp_path, membership, mounts, files)) == kills
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import DamagedFile, RecipeChanged
-from core.jobs import oom, supervise
+from core.jobs import supervise
 from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.explain import Cause, explain
 from core.jobs.failure import leave_refusal, why_failed
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, wait
-from core.jobs.oom import CGROUPS, counters, parse_counter
 from core.jobs.status import State, Status, read_status
 from core.jobs.tail import last_lines
 from core.wording import sentences
@@ -167,24 +166,6 @@ def test_the_code_of_a_signal() -> None:
     )
     assert ending(-40, Reason.failed, 1.0, 2.0).signal == "SIG40"
     assert ending(2, Reason.failed, 1.0, 2.0).signal is None
-
-
-def test_where_the_kernel_counts() -> None:
-    v2 = list(counters("0::/user.slice/a b\n"))
-    assert v2 == [CGROUPS / "user.slice/a b/memory.events", CGROUPS / "memory.events"]
-    v1 = list(counters("4:memory:/docker/1\n1:cpu:/\n"))
-    assert v1 == [CGROUPS / "memory/docker/1/memory.oom_control", CGROUPS / "memory/memory.oom_control"]
-    assert parse_counter("low 0\noom 5\noom_kill 3\noom_group_kill 0\n") == 3
-    assert parse_counter("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n") == 2
-
-
-def test_the_nearest_counter_that_can_be_read_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    events = tmp_path / "memory.events"
-    events.write_text("oom 5\noom_kill 3\n")
-    monkeypatch.setattr(oom, "counters", lambda _: iter([tmp_path / "none", events]))
-    assert oom.oom_kills() == 3
-    monkeypatch.setattr(oom, "counters", lambda _: iter([]))
-    assert oom.oom_kills() == parse_counter(Path("/proc/vmstat").read_text())
 
 
 def run(folder: Path, command: tuple[str, ...], **env: str) -> tuple[Status, Cause | None]:

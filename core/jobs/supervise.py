@@ -18,10 +18,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from core.container import oom_kills
 from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths, read_spec
-from core.jobs.oom import oom_kills
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
 from core.jobs.tail import last_lines
 from core.workspace.files import read_record, write_json
