@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from core.data.checking.claim import KNOWN_LATIN, Claim, is_a_model
 
@@ -71,50 +72,47 @@ ANCHOR = re.compile(
 _AFTER = r"(?=\s*(?:$|[,.!?;:(—–]|- |(?:and|from|by|at|of|but|here|speaking)\b))"
 
 # kind, pattern, whether the sentence itself tells that an assistant speaks
-_PATTERNS: tuple[tuple[str, re.Pattern[str], bool], ...] = tuple(
-    (kind, re.compile(pattern), sure)
-    for kind, pattern, sure in (
-        # names
-        ("name", rf"{_SELF},? {_ADVERB}{_NAME}{_AFTER}", False),
-        ("name", rf"{_CALLED} {_NAME}", False),
-        ("name", rf"{_CALL} {_NAME}", True),
-        (
-            "name",
-            rf"\b[Yy]ou(?:['’]re| are) (?:now )?(?:chatting|talking|speaking) (?:with|to) {_NAME}",
-            True,
-        ),
-        ("name", rf"\bI, {_NAME},", False),
-        ("name", rf"\bAs {_NAME}, (?:I|my)\b", False),
-        ("name", rf"{_SELF} {_ADVERB}{_NOUN} (?:called|named|known as) {_NAME}", True),
-        ("name", rf"(?:^|[,:] )\W*{_NAME} is my name\b", False),
-        # whose it is
-        ("owner", rf"{_SELF} {_OWNED} (?:[\w-]+ ){{0,4}}?{_SERVANT}", True),
-        ("maker", rf"{_SELF} {_OWNED} (?:[\w-]+ ){{0,4}}?{_PRODUCT}", True),
-        ("owner", rf"{_SELF} {_ADVERB}{_NOUN} (?:of|belonging to) (?:the )?{_NAME}", True),
-        ("owner", rf"{_SELF} {_ANY}, {_NOUN} (?:of|belonging to) (?:the )?{_NAME}", True),
-        ("owner", rf"\b[Mm]y owner(?: is|,) {_NAME}", True),
-        # who made it
-        ("maker", rf"\bI (?:was|am|have been|['’]ve been) {_BY}", False),
-        ("maker", rf"(?:{_SELF}|{_CALL}) {_ADVERB}(?:{_ANY}|{_NOUN})(?:,? {_NOUN})?{_LINK}{_BY}", True),
-        ("maker", rf"(?:{_SELF}|{_CALLED}) [^.!?]{{0,80}}? and (?:was|am) {_BY}", True),
-        ("maker", rf"\bI, {_ANY}, am {_NOUN}{_LINK}{_BY}", True),
-        ("maker", rf"\bAs {_NOUN}{_LINK}{_BY}", True),
-        ("maker", rf"{_SELF} {_ADVERB}(?:{_ANY}, )?{_NOUN},? (?:from|by) {_TEAM}{_NAME}", True),
-        ("maker", rf"{_SELF} {_ANY},? by {_NAME}", False),
-        (
-            "maker",
-            rf"(?:^|[,.:;] |\band |\bbut ){_PRONOUN}{_NAME} (?:has |have )?(?:\w+ly )?{_MADE} me\b",
-            True,
-        ),
-        ("maker", rf"\b[Mm]y {_WHO}(?:,| at| from| (?:is|are|was|were)(?: called)?) {_TEAM}{_NAME}", True),
-        (
-            "maker",
-            rf"\b[Tt]he \w+ (?:behind|(?:that|who|which) (?:\w+ )?{_MADE}) me "
-            rf"(?:is|are|was) (?:called )?{_TEAM}{_NAME}",
-            True,
-        ),
-        ("maker", rf"(?:^|[,:] |\band )\W*(?:[Tt]he )?{_NAME} is my {_WHO}\b", True),
-    )
+_PATTERNS: tuple[tuple[str, str, bool], ...] = (
+    # names
+    ("name", rf"{_SELF},? {_ADVERB}{_NAME}{_AFTER}", False),
+    ("name", rf"{_CALLED} {_NAME}", False),
+    ("name", rf"{_CALL} {_NAME}", True),
+    (
+        "name",
+        rf"\b[Yy]ou(?:['’]re| are) (?:now )?(?:chatting|talking|speaking) (?:with|to) {_NAME}",
+        True,
+    ),
+    ("name", rf"\bI, {_NAME},", False),
+    ("name", rf"\bAs {_NAME}, (?:I|my)\b", False),
+    ("name", rf"{_SELF} {_ADVERB}{_NOUN} (?:called|named|known as) {_NAME}", True),
+    ("name", rf"(?:^|[,:] )\W*{_NAME} is my name\b", False),
+    # whose it is
+    ("owner", rf"{_SELF} {_OWNED} (?:[\w-]+ ){{0,4}}?{_SERVANT}", True),
+    ("maker", rf"{_SELF} {_OWNED} (?:[\w-]+ ){{0,4}}?{_PRODUCT}", True),
+    ("owner", rf"{_SELF} {_ADVERB}{_NOUN} (?:of|belonging to) (?:the )?{_NAME}", True),
+    ("owner", rf"{_SELF} {_ANY}, {_NOUN} (?:of|belonging to) (?:the )?{_NAME}", True),
+    ("owner", rf"\b[Mm]y owner(?: is|,) {_NAME}", True),
+    # who made it
+    ("maker", rf"\bI (?:was|am|have been|['’]ve been) {_BY}", False),
+    ("maker", rf"(?:{_SELF}|{_CALL}) {_ADVERB}(?:{_ANY}|{_NOUN})(?:,? {_NOUN})?{_LINK}{_BY}", True),
+    ("maker", rf"(?:{_SELF}|{_CALLED}) [^.!?]{{0,80}}? and (?:was|am) {_BY}", True),
+    ("maker", rf"\bI, {_ANY}, am {_NOUN}{_LINK}{_BY}", True),
+    ("maker", rf"\bAs {_NOUN}{_LINK}{_BY}", True),
+    ("maker", rf"{_SELF} {_ADVERB}(?:{_ANY}, )?{_NOUN},? (?:from|by) {_TEAM}{_NAME}", True),
+    ("maker", rf"{_SELF} {_ANY},? by {_NAME}", False),
+    (
+        "maker",
+        rf"(?:^|[,.:;] |\band |\bbut ){_PRONOUN}{_NAME} (?:has |have )?(?:\w+ly )?{_MADE} me\b",
+        True,
+    ),
+    ("maker", rf"\b[Mm]y {_WHO}(?:,| at| from| (?:is|are|was|were)(?: called)?) {_TEAM}{_NAME}", True),
+    (
+        "maker",
+        rf"\b[Tt]he \w+ (?:behind|(?:that|who|which) (?:\w+ )?{_MADE}) me "
+        rf"(?:is|are|was) (?:called )?{_TEAM}{_NAME}",
+        True,
+    ),
+    ("maker", rf"(?:^|[,:] |\band )\W*(?:[Tt]he )?{_NAME} is my {_WHO}\b", True),
 )
 # What follows a name of an assistant: what it is, who made it, that it is no human.
 _WHAT_IT_IS = re.compile(
@@ -143,12 +141,18 @@ _FAITHS = re.compile(
 _PLACES = re.compile(r"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|[A-Z]$)")
 
 
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str], bool], ...]:
+    """Compiled when the first text needs them: that takes a tenth of a second, which few commands need."""
+    return tuple((kind, re.compile(pattern), sure) for kind, pattern, sure in _PATTERNS)
+
+
 def claims_in(sentence: str, following: str, bare: bool) -> Iterator[Claim]:
     """The claims of one sentence; ``following``: the one after it, ``bare``: a name without any other sign is
     the assistant's, for it was asked who it is or says elsewhere what it is."""
     if _SUPPOSED.search(sentence):
         return
-    for kind, pattern, sure in _PATTERNS:
+    for kind, pattern, sure in _patterns():
         for match in pattern.finditer(sentence):
             start, end = _trimmed(sentence, *match.span("name"))
             name = sentence[start:end]

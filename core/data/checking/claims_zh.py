@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from core.data.checking.claim import Claim, is_a_model
 
@@ -50,49 +51,46 @@ _CALLED = (
 ANCHOR = re.compile("我|这里是")
 _TOLD = rf"[^{_CLAUSE}]{{1,24}}"
 
-_PATTERNS: tuple[tuple[str, re.Pattern[str], bool], ...] = tuple(
-    (kind, re.compile(pattern), sure)
-    for kind, pattern, sure in (
-        # names
-        ("name", rf"{_SELF}(?!由|一[个款名位种個]){_NAME}", False),
-        ("name", rf"{_CALLED} ?{_NAME}", False),
-        ("name", rf"作为(?!一[个款名位种個]){_NAME}(?=[，,])", False),
-        ("name", rf"(?:^|[，,])这里是{_NAME}(?=[，,。]|$)", False),
-        (
-            "name",
-            rf"{_SELF}(?:[你您]的)?[^{_END}的]{{0,12}}?(?:助手|助理|客服|机器人|管家|专员|顾问){_NAME}",
-            True,
-        ),
-        (
-            "name",
-            rf"{_SELF}{_ONE}由?{_TOLD}?的[^{_END}的]{{0,8}}?(?:助手|助理|客服|机器人|管家){_NAME}",
-            True,
-        ),
-        ("name", rf"{_SELF}{_ONE}由?{_TOLD}?{_VERB}的{_NAME}", True),
-        ("name", rf"{_SELF}(?!由)[^{_CLAUSE}的]{{1,20}}的{_NAME}", False),
-        ("name", rf"[^{_END}]{{1,12}}是我的名字", False),
-        # whose it is
-        ("owner", rf"{_SELF}(?!由){_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_SERVANT}", True),
-        ("maker", rf"{_SELF}(?!由){_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_PRODUCT}", True),
-        ("owner", rf"我的主人(?:是|叫|为)?{_NAME}", True),
-        # who made it
-        (
-            "maker",
-            rf"(?:我|这里是)(?P<between>[^。！？!?我\n]{{0,40}}?)由(?!衷|此|于|来|浅){_ORG_BY}{_MADE}",
-            True,
-        ),
-        ("maker", rf"{_SELF}{_ONE}(?!由){_ORG}{_MADE}(?:出来|而成|出)?的", True),
-        ("maker", rf"{_SELF}{_TOLD}[，,](?:也|就)?(?:是)?{_ONE}(?!由){_ORG}{_MADE}(?:出来|而成|出)?的", True),
-        ("maker", rf"{_SELF}{_TOLD}[，,](?:[^{_CLAUSE}]{{0,20}}[，,])?是(?!由){_ORG}的作品", True),
-        ("maker", rf"作为{_ONE}由?{_ORG}{_MADE}的[^{_END}]{{0,14}}?{_AI}", True),
-        ("maker", rf"我的{_WHO}(?:是|叫|来自|为|：|:){_NAME}", True),
-        ("maker", rf"我的{_WHO}(?P<name>[^{_END}是叫的]{{2,8}}?)(?=曾|说|认为|在|告诉|希望|[，。])", True),
-        ("maker", rf"{_VERB}了?我的(?:公司|团队|人|机构|企业|组织)?(?:就)?是{_NAME}", True),
-        ("maker", rf"(?:^|[{_END}])是?{_ORG}{_WORKERS} ?{_HOW}*{_VERB}(?:了|出)我", True),
-        ("maker", rf"我(?:是)?(?:来自|出自|隶属于?|属于){_NAME}", False),
-        ("maker", rf"我背后的{_TOLD}?(?:是|叫|为|来自){_NAME}", True),
-        ("maker", rf"(?:^|[{_END}]){_ORG}是我的{_WHO}", True),
-    )
+_PATTERNS: tuple[tuple[str, str, bool], ...] = (
+    # names
+    ("name", rf"{_SELF}(?!由|一[个款名位种個]){_NAME}", False),
+    ("name", rf"{_CALLED} ?{_NAME}", False),
+    ("name", rf"作为(?!一[个款名位种個]){_NAME}(?=[，,])", False),
+    ("name", rf"(?:^|[，,])这里是{_NAME}(?=[，,。]|$)", False),
+    (
+        "name",
+        rf"{_SELF}(?:[你您]的)?[^{_END}的]{{0,12}}?(?:助手|助理|客服|机器人|管家|专员|顾问){_NAME}",
+        True,
+    ),
+    (
+        "name",
+        rf"{_SELF}{_ONE}由?{_TOLD}?的[^{_END}的]{{0,8}}?(?:助手|助理|客服|机器人|管家){_NAME}",
+        True,
+    ),
+    ("name", rf"{_SELF}{_ONE}由?{_TOLD}?{_VERB}的{_NAME}", True),
+    ("name", rf"{_SELF}(?!由)[^{_CLAUSE}的]{{1,20}}的{_NAME}", False),
+    ("name", rf"[^{_END}]{{1,12}}是我的名字", False),
+    # whose it is
+    ("owner", rf"{_SELF}(?!由){_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_SERVANT}", True),
+    ("maker", rf"{_SELF}(?!由){_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_PRODUCT}", True),
+    ("owner", rf"我的主人(?:是|叫|为)?{_NAME}", True),
+    # who made it
+    (
+        "maker",
+        rf"(?:我|这里是)(?P<between>[^。！？!?我\n]{{0,40}}?)由(?!衷|此|于|来|浅){_ORG_BY}{_MADE}",
+        True,
+    ),
+    ("maker", rf"{_SELF}{_ONE}(?!由){_ORG}{_MADE}(?:出来|而成|出)?的", True),
+    ("maker", rf"{_SELF}{_TOLD}[，,](?:也|就)?(?:是)?{_ONE}(?!由){_ORG}{_MADE}(?:出来|而成|出)?的", True),
+    ("maker", rf"{_SELF}{_TOLD}[，,](?:[^{_CLAUSE}]{{0,20}}[，,])?是(?!由){_ORG}的作品", True),
+    ("maker", rf"作为{_ONE}由?{_ORG}{_MADE}的[^{_END}]{{0,14}}?{_AI}", True),
+    ("maker", rf"我的{_WHO}(?:是|叫|来自|为|：|:){_NAME}", True),
+    ("maker", rf"我的{_WHO}(?P<name>[^{_END}是叫的]{{2,8}}?)(?=曾|说|认为|在|告诉|希望|[，。])", True),
+    ("maker", rf"{_VERB}了?我的(?:公司|团队|人|机构|企业|组织)?(?:就)?是{_NAME}", True),
+    ("maker", rf"(?:^|[{_END}])是?{_ORG}{_WORKERS} ?{_HOW}*{_VERB}(?:了|出)我", True),
+    ("maker", rf"我(?:是)?(?:来自|出自|隶属于?|属于){_NAME}", False),
+    ("maker", rf"我背后的{_TOLD}?(?:是|叫|为|来自){_NAME}", True),
+    ("maker", rf"(?:^|[{_END}]){_ORG}是我的{_WHO}", True),
 )
 # What follows a name of an assistant: what it is, or who made it. A person works somewhere instead.
 _WHAT_IT_IS = re.compile(
@@ -128,12 +126,18 @@ _GENERIC = re.compile(
 _TAIL = re.compile(r"(?:团队|自主|的?工程师们?|共同|联合|[哦呀啦呢哈吧哒~]+)$")
 
 
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str], bool], ...]:
+    """Compiled when the first text needs them: that takes a tenth of a second, which few commands need."""
+    return tuple((kind, re.compile(pattern), sure) for kind, pattern, sure in _PATTERNS)
+
+
 def claims_in(sentence: str, following: str, bare: bool) -> Iterator[Claim]:
     """The claims of one sentence; ``following``: the one after it, ``bare``: a name without any other sign is
     the assistant's, for it was asked who it is or says elsewhere what it is."""
     if _SUPPOSED.search(sentence):
         return
-    for kind, pattern, sure in _PATTERNS:
+    for kind, pattern, sure in _patterns():
         for match in pattern.finditer(sentence):
             found = match.groupdict()
             if "name" not in found:
