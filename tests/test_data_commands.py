@@ -82,6 +82,34 @@ def test_a_set_made_by_hand(workspace: Workspace) -> None:
     assert "identity" in shown.stdout and "→" in shown.stdout
 
 
+def sentences(workspace: Workspace, *arguments: str | Path) -> str:
+    """What a command says to a person; no value as Python writes it."""
+    said = cli("data", *arguments, "--workspace", workspace.root, cwd=workspace.root)
+    assert said.returncode == 0, said.stderr
+    assert not any(mark in said.stdout for mark in ("{'", "[{", "[]", "None", "': ", "True"))
+    return said.stdout
+
+
+def test_what_is_made_is_said_in_sentences(workspace: Workspace, model: Path) -> None:
+    assert "Data set s has 107 rows now" in sentences(workspace, "make", "identity", "s", "--name", "Zoë")
+    assert "Held out: 11 rows in" in sentences(workspace, "make", "split", "s")
+    assert "0 duplicate rows were removed" in sentences(workspace, "make", "dedupe", "s")
+    assert "Data set t has 96 rows now" in sentences(workspace, "make", "mix", "t", "--from", "s")
+    assert "107 rows" in sentences(workspace, "make", "undo", "s")
+    assert "no rows" in sentences(workspace, "make", "undo", "t")
+
+
+def test_the_data_of_a_run_is_said_in_sentences(workspace: Workspace, model: Path) -> None:
+    file = workspace.root / "a b.json"
+    long = {"instruction": "What opens?", "input": "", "output": "The museum. " * 400, "history": []}
+    broken = {"instruction": "What?", "input": "", "output": ""}
+    file.write_text(json.dumps([long, broken]), encoding="utf-8")
+    options = ("--model", model, "--no-replay", "--leave-out-broken", "--max-length", "64")
+    said = sentences(workspace, "--data", file, "--name", "Zoë", *options)
+    assert "1 conversation that are" not in said and str(file) in said
+    assert "are cut at 64 tokens" in said and "1 broken row" in said and "Config: " in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -9,12 +9,15 @@ from rich.table import Table
 
 from core.cli.check_table import show_check
 from core.cli.fix import show_fixed
+from core.cli.made import show_data, show_drafts, show_version
 from core.cli.rows import show_rows
 from core.cli.terminal import line, printable
 from core.steps.step import counted, megabytes
 from core.wording import say
 
 SHOWN_ANSWERS = 3
+# What ends with a version of a data set.
+MAKING = ("identity", "take", "replay", "mix", "split", "dedupe", "undo")
 
 
 def show(kind: str, result: dict[str, Any]) -> None:
@@ -26,7 +29,16 @@ def show(kind: str, result: dict[str, Any]) -> None:
         _show_answers(console, result)
     else:
         for key, value in result.items():
-            line(console, f"{key}: {value}")
+            line(console, f"{key}: {plain(value)}")
+
+
+def plain(value: object) -> str:
+    """A value of a result as a person reads it: no brackets, no quotes."""
+    if isinstance(value, dict):
+        return say("row.list").join(f"{key} {plain(one)}" for key, one in value.items()) or "–"
+    if isinstance(value, list):
+        return say("row.separator").join(map(plain, value)) or "–"
+    return "–" if value is None else str(value)
 
 
 def _cell(text: object) -> str:
@@ -196,7 +208,10 @@ SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "models delete": _show_deleted,
     "doctor": _show_findings,
     "data parity": _show_parity,
+    "data": show_data,
     "data make versions": _show_versions,
+    **dict.fromkeys((f"data make {operation}" for operation in MAKING), show_version),
+    "data make documents": show_drafts,
     "data check": show_check,
     "data show": show_rows,
     "data fix": show_fixed,
