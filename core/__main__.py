@@ -15,7 +15,7 @@ from pathlib import Path
 from core.cli.parser import options_of, parse
 from core.cli.requests import perform
 from core.cli.results import show
-from core.cli.room import SCHEMA, Result
+from core.cli.room import SCHEMA, Interrupted, Result
 from core.cli.serve import serve, serving
 from core.cli.terminal import printable
 from core.errors import StorageFailed, TuneboardError, reason_of
@@ -41,6 +41,11 @@ def main(arguments: Sequence[str]) -> int:
         failed = StorageFailed(path=error.filename or say("file.standard_output"), reason=reason_of(error))
         print(printable(failed.on_terminal()), file=sys.stderr)
         return failed.exit_code
+    except Interrupted as stopped:
+        print(
+            printable(say("cli.interrupted.run", run=stopped.run, command=stopped.command)), file=sys.stderr
+        )
+        return 130
     except KeyboardInterrupt:
         print(say("cli.interrupted"), file=sys.stderr)
         return 130
@@ -64,7 +69,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         result = options.command(options, workspace)
     except TuneboardError as error:
-        error.options = options_of(options.kind)
+        error.options, error.where = options_of(options.kind), workspace.option
         raise
     if options.json:
         return _print_json(result)

@@ -35,6 +35,7 @@ TuneboardError                exit code 1
 │   ├── NotAWorkDir           a folder holds nothing of a training with XTuner
 │   ├── AdoptedRun            a run's training was made elsewhere and is only read
 │   ├── RecipeChanged         a checkpoint was trained with other settings than the run has now
+│   ├── BothEdited            a run's recipe and its config were both edited by hand
 │   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
 │   ├── QuantizedBase         merging onto a quantized base would be wrong
@@ -85,6 +86,7 @@ class TuneboardError(Exception):
     key: ClassVar[str] = ""
     exit_code: ClassVar[int] = 1
     options: Collection[str] | None = None
+    where: str = ""  # how a command names the workspace (Workspace.option)
 
     def __init__(self, **values: object) -> None:
         self.values = values
@@ -92,7 +94,7 @@ class TuneboardError(Exception):
 
     def text(self, language: Language | None = None) -> str:
         """The sentence in ``language`` (by default the terminal's), as a page says it."""
-        return say(f"error.{self.key}", language, **self.values)
+        return say(f"error.{self.key}", language, **self._told(language))
 
     def on_terminal(self) -> str:
         """The sentence as the command line says it: with its options, where one of them is what to change
@@ -101,7 +103,13 @@ class TuneboardError(Exception):
         named = {option for option in _OPTION.findall(template or "") if option}
         if template is None or (self.options is not None and named - _COMMON - {*self.options}):
             return self.text()
-        return say(f"cli.error.{self.key}", **self.values)
+        return say(f"cli.error.{self.key}", **{"where": self.where, **self._told()})
+
+    def _told(self, language: Language | None = None) -> dict[str, object]:
+        """The values; of a step its name in the reader's language."""
+        key = f"step.{self.values.get('step')}"
+        named = {"step": say(key, language)} if key in sentences("en") else {}
+        return {**self.values, **named}
 
     def __str__(self) -> str:
         return self.text()
@@ -243,6 +251,10 @@ class AdoptedRun(InputError):
 
 class RecipeChanged(InputError):
     key = "recipe_changed"  # values: iteration, changes (lines), run
+
+
+class BothEdited(InputError):
+    key = "both_edited"  # values: run, folder, changes (lines)
 
 
 class InTheWay(InputError):

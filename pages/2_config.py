@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.jobs.job import JobPaths
+from core.jobs.status import is_live
 from core.machine import this_machine
 from core.models.folder import Model
 from core.pipeline import chain
@@ -32,8 +33,8 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
         st.info(t("page.config.no_data"), icon=":material/info:")
         link_to("data", t("page.config.to_data"), run)
         return
-    draft, model = draft_of(run), train.model_of(run)
     locked = show_lock(workspace, run)
+    draft, model = draft_of(run), train.model_of(run)
     show_choices_of_data(draft.saved)
     offer_other_values(run, draft, model, locked)
     if run.adopted.exists():
@@ -65,7 +66,11 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
         st.info(t("page.config.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
         return True
     if not JobPaths(run.job("train")).spec.exists():
+        train.in_line(run)  # what was written into recipe.yaml by hand is shown as it will be trained
         return False
+    if is_live(run.job("train")):
+        st.info(t("page.config.live"), icon=":material/progress_activity:")
+        return True
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(t("page.config.locked"), icon=":material/lock:")
         if st.button(t("page.config.variant"), icon=":material/content_copy:", key="variant"):

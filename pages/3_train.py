@@ -93,7 +93,7 @@ def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
             if st.button(t("page.train.again.do"), key="again_do"):
                 start(run, None)
     if last is None:
-        st.caption(t("page.train.nothing_to_resume", save_every=recipe.save_every))
+        st.caption(t("page.train.nothing_to_resume", first=train.first_checkpoint(run, recipe)))
 
 
 def start(run: RunPaths, resume: Trained | None) -> None:

@@ -72,7 +72,7 @@ CASES: dict[str, Case] = {
     ),
     "unknown command": (plain("trian"), 2, ("unknown command 'trian'", "scripts/run --help")),
     "unknown option": (named("--colour", "red"), 2, ("--colour red", "unknown", "scripts/run data --help")),
-    "abbreviated option": (plain("data", "--nam", "x"), 2, ("--name", "required")),
+    "abbreviated option": (plain("data", "--nam", "x"), 2, ("--nam", "unknown argument")),
     "no name": (plain("tune"), 2, ("--name", "is required", "scripts/run tune --help")),
     "name forgotten": (plain("tune", "--name", "--json"), 2, ("--name", "needs a value")),
     "name forgotten at the end": (plain("tune", "--name"), 2, ("--name", "needs a value")),

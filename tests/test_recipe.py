@@ -42,7 +42,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "alpha": ([0.5, 16, 128.0], [0, -1, float("inf"), float("nan"), "x"]),
     "dropout": ([0, 0.1, 0.99], [1, -0.1, float("nan"), "x"]),
     "quantization": (["none", "nf4", "int8"], ["int4", "", None, 4]),
-    "save_every": ([1, 500], [0, None]),
+    "save_every": ([1, 500, None], [0]),
     "evaluate_every": ([1, 500, None], [0, -5]),
     "evaluation_questions": ([[], ["你是谁？", "{x} 'y' \"z\" \\"], ("a",)], ["one", [5], None]),
     "seed": ([0, 42, 2**32 - 1], [-1, 2**32, 1.5, None]),

@@ -33,6 +33,7 @@ OTHERS: dict[str, Any] = {
     "template": "internlm2_chat",
     "evaluation_questions": ("Who?",),
     "epochs": 3,
+    "save_every": 33,
     "target_modules": ("q_proj",),
     "layers_to_transform": (1,),
     "betas": (0.8, 0.9),

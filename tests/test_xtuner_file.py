@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core.errors import InTheWay, NoSuchConfig, NotARecipe
+from core.recipe.length import saved_every
 from core.recipe.recipe import Recipe
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import Shipped, copy, find, search, shipped
@@ -224,6 +225,7 @@ def test_what_this_project_writes_opens_as_the_same_recipe(recipe: Recipe) -> No
     own = recipe.changed(model="/模型/m", data="/工作 区/[a] b/rows.jsonl")
     if own.evaluate_every is None:  # without the hook nobody asks
         own = own.changed(system="", evaluation_questions=Recipe.evaluation_questions)
+    own = own.changed(save_every=saved_every(own, own.iterations))  # a config has it as a number
     found = open_config(written(own).encode(), "config.py")
     assert [one.place for one in found.differences] == ["work_dir"]
     assert found.recipe == own

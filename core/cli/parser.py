@@ -14,9 +14,10 @@ ROOMS = (stages, models, configs, data, check, rows, fix)
 COMMANDS: Commands = {name: command for room in ROOMS for name, command in room.COMMANDS.items()}
 OPTIONS: Options = {option: settings for room in ROOMS for option, settings in room.OPTIONS.items()}
 # Options whose sentence in ``locales/`` has another name than they have.
-HELP = {"--run": "go_on", "NAME": "config_name", "--where-to": "where_to"}
+HELP = {"--who": "name", "--run": "go_on", "NAME": "config_name", "--where-to": "where_to"}
 # One flag that means something else to another command.
 FLAGS = {
+    "--who": "--name",
     "--as": "--name",
     "--whose": "--name",
     "--where-to": "--to",
@@ -53,7 +54,10 @@ def _add(command: argparse.ArgumentParser, option: str) -> None:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """What the words of a command line ask for; ``command`` is absent where they name none. Raises
     InvalidOption."""
-    return parser().parse_args(joined(grouped(arguments, COMMANDS), _option_names()))
+    words = joined(grouped(arguments, COMMANDS), _option_names())
+    found = parser().parse_args(words)
+    found.given = {word.partition("=")[0] for word in words if word.startswith("--")}
+    return found
 
 
 def options_of(command: str) -> set[str]:

@@ -10,7 +10,7 @@ from core.cli.terminal import progress
 from core.errors import DamagedFile, NoSuchJob
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.request import Call, as_record, of_record, read_request
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune import TuneRequest, prepared
 from core.runs import CHAIN, DATA
 from core.steps.step import call_job
 from core.workspace.files import read_object
@@ -62,7 +62,7 @@ def plan_rest(workspace: Workspace, run: RunPaths) -> JobSpec | None:
             request = replace(read_call(run.job(job))[1], restart=False)
             return call_job(run.job(CHAIN), "tune", workspace.root, request, run.id)
     name = (read_object(run.data) or {}).get("name")
-    if not name or not run.versions.exists():
+    if not name or not prepared(run):
         return None
     return call_job(run.job(CHAIN), "tune", workspace.root, TuneRequest(name), run.id)
 

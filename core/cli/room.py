@@ -1,7 +1,8 @@
 """What a room of commands holds."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,23 @@ Command = Callable[[argparse.Namespace, Workspace], Result]
 Commands = Mapping[str, tuple[Command, tuple[str, ...]]]
 # By option: what argparse's ``add_argument`` takes.
 Options = Mapping[str, Mapping[str, Any]]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody stopped a command that can go on: the run it is about, and the command that does."""
+
+    def __init__(self, run: str, command: str) -> None:
+        super().__init__(run, command)
+        self.run, self.command = run, command
+
+
+@contextmanager
+def can_go_on(workspace: Workspace, command: str, run: str) -> Iterator[None]:
+    """What is interrupted in the block says how it goes on; ``command``: ``tune --run`` or the like."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        raise Interrupted(run, f"scripts/run {command} {run}{workspace.option}") from stopped
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,19 @@
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from core.cli import check
 from core.cli.arguments import MOST_ITERATIONS, whole_number
-from core.cli.room import Commands, Options, Result, Task
+from core.cli.room import Commands, Options, Result, Task, can_go_on
 from core.cli.terminal import progress
 from core.data.identity import LANGUAGES
 from core.doctor import report
+from core.errors import InvalidOption
 from core.pace import Progress
 from core.pipeline import chain, tune
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune import TuneRequest, chosen_model
 from core.publish import command as publishing
 from core.publish.publish import publish
 from core.publish.request import PublishRequest
@@ -20,13 +22,14 @@ from core.recipe.templates import TEMPLATES
 from core.runs import list_runs
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
+from core.wording import say
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 
 
 def _tune_request(options: argparse.Namespace) -> TuneRequest:
     return TuneRequest(
-        name=options.name,
+        name=options.name or "",
         data=options.data,
         model=options.model,
         replay=not options.no_replay,
@@ -49,12 +52,52 @@ def _tune(workspace: Workspace, run: str, request: TuneRequest, shown: Progress)
 
 def _tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
     """Seen on the pages as what a page started is."""
+    there = workspace.run(run) if run else None
+    wanted = _wanted(there, request)
     with ExitStack() as job:
 
         def begun(paths: RunPaths) -> None:
-            job.enter_context(chain.in_this_process(workspace, paths, request))
+            shown.say("tune.run", run=paths.id)
+            job.enter_context(can_go_on(workspace, "tune --run", paths.id))
+            job.enter_context(chain.in_this_process(workspace, paths, wanted))
 
-        return tune.tune(workspace, request, shown, workspace.run(run) if run else None, begun)
+        return tune.tune(workspace, wanted, shown, there, begun)
+
+
+def _data_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
+    return _data(workspace, run, _wanted(workspace.run(run) if run else None, request), shown)
+
+
+def _wanted(run: RunPaths | None, request: TuneRequest) -> TuneRequest:
+    """What a run was asked to be, where it is one to go on with."""
+    before = chain.asked_before(run) if run else None
+    return replace(before, restart=request.restart) if before else request
+
+
+def _refuse_another(options: argparse.Namespace, workspace: Workspace) -> None:
+    """Raises InvalidOption without --run and --name, and for options beside --run that ask for something
+    else than the run was asked to be."""
+    help_of = f"scripts/run {options.kind} --help"
+    run = workspace.run(options.run) if options.run else None
+    before = chain.asked_before(run) if run else None
+    if before is None:
+        if options.name is None:
+            names = "--name" if run else "--name | --run"
+            raise InvalidOption(message=say("cli.wrong.required", names=names), help=help_of)
+        return
+    now = _tune_request(options)
+    same = {
+        option: getattr(now, field) == getattr(before, field)
+        for option, field in FIELDS.items()
+        if option in options.given
+    }
+    if now.data and before.data:
+        same["--data"] = now.data.absolute() == before.data.absolute()
+    if "--model" in same:
+        same["--model"] = chosen_model(workspace, now.model) == chosen_model(workspace, before.model)
+    if others := [option for option, alike in same.items() if not alike]:
+        message = say("cli.wrong.beside_run", names=", ".join(others), run=options.run)
+        raise InvalidOption(message=message, help=help_of)
 
 
 def _data(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
@@ -64,20 +107,20 @@ def _data(workspace: Workspace, run: str, request: TuneRequest, shown: Progress)
 
 def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
-    with progress(options.kind) as shown:
+    with progress(options.kind) as shown, can_go_on(workspace, "train", run.id):
         done = tune.run_train(run, shown, options.restart)
     return {"run": run.id, "checkpoint": str(done.checkpoint), "iteration": done.iteration}
 
 
 def _convert(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
-    with progress(options.kind) as shown:
+    with progress(options.kind) as shown, can_go_on(workspace, "convert", run.id):
         return {"run": run.id, "adapter": str(tune.run_convert(run, shown))}
 
 
 def _merge(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
-    with progress(options.kind) as shown:
+    with progress(options.kind) as shown, can_go_on(workspace, "merge", run.id):
         return {"run": run.id, "merged": str(tune.run_merge(run, shown))}
 
 
@@ -108,6 +151,7 @@ def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 OPTIONS: Options = {
     "--name": {"required": True, "metavar": "NAME"},
+    "--who": {"metavar": "NAME"},
     "--data": {"type": Path, "metavar": "FILE"},
     "--model": {"metavar": "DIR"},
     "--no-replay": {"action": "store_true"},
@@ -124,12 +168,34 @@ OPTIONS: Options = {
     **publishing.OPTIONS,
 }
 MAKE = (
-    *("--name", "--data", *check.READ, check.LEAVE_OUT, "--max-length", "--model", "--no-replay", "--seed"),
+    *("--who", "--data", *check.READ, check.LEAVE_OUT, "--max-length", "--model", "--no-replay", "--seed"),
     *("--iterations", "--system", "--language", "--template", "--template-reason"),
 )
+# Which field of a TuneRequest an option of MAKE is.
+FIELDS = {
+    **dict.fromkeys(check.READ, "reading"),
+    "--name": "name",
+    "--data": "data",
+    check.LEAVE_OUT: "leave_out_broken",
+    "--max-length": "max_length",
+    "--model": "model",
+    "--no-replay": "replay",
+    "--seed": "seed",
+    "--iterations": "iterations",
+    "--system": "system",
+    "--language": "language",
+    "--template": "template",
+    "--template-reason": "template_reason",
+}
 COMMANDS: Commands = {
-    "tune": (Task(TuneRequest, _tune_request, _tune, here=_tune_here), (*MAKE, "--run", "--restart")),
-    "data": (Task(TuneRequest, _tune_request, _data), (*MAKE, "--run")),
+    "tune": (
+        Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=_tune_here),
+        (*MAKE, "--run", "--restart"),
+    ),
+    "data": (
+        Task(TuneRequest, _tune_request, _data, first=_refuse_another, here=_data_here),
+        (*MAKE, "--run"),
+    ),
     "train": (_train, ("RUN", "--restart")),
     "convert": (_convert, ("RUN",)),
     "merge": (_merge, ("RUN",)),

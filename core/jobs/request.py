@@ -5,13 +5,14 @@ not a wish that is silently dropped.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError, with_config
+from pydantic import TypeAdapter, with_config
 
-from core.errors import DamagedFile, NoSuchJob
+from core.errors import DamagedFile, NoSuchFile, NoSuchJob
 from core.jobs.job import JobPaths
 
 # ``python -m core --job FOLDER`` does what the folder's request.json asks for; it is no option for people.
@@ -39,17 +40,30 @@ def as_record(request: object) -> dict[str, Any]:
 
 def of_record(kind: type[Request], found: object) -> Request:
     """The request of :func:`as_record`. Raises ValueError for what is missing, unknown or of another type."""
-    made: Request = TypeAdapter(kind).validate_json(json.dumps(found), strict=True)
-    return made
+    return _of_json(kind, json.dumps(found).encode())
 
 
 def read_request(kind: type[Request], folder: Path) -> Request:
     """What the job in ``folder`` was asked for. Raises NoSuchJob where nothing was written, DamagedFile."""
-    path = JobPaths(folder).request
     try:
-        made: Request = TypeAdapter(kind).validate_json(path.read_bytes(), strict=True)
-    except FileNotFoundError as error:
+        return read_record_of(kind, JobPaths(folder).request)
+    except NoSuchFile as error:
         raise NoSuchJob(folder=folder) from error
-    except ValidationError as error:
+
+
+def read_record_of(kind: type[Request], path: Path) -> Request:
+    """The dataclass that a JSON file holds. Raises NoSuchFile, DamagedFile."""
+    try:
+        return _of_json(kind, path.read_bytes())
+    except FileNotFoundError as error:
+        raise NoSuchFile(path=path) from error
+    except ValueError as error:
         raise DamagedFile(path=path) from error
+
+
+def _of_json(kind: type[Request], content: bytes) -> Request:
+    """Raises ValueError, also for NUL: no path, no argument and no name of a file can hold it."""
+    if re.search(rb"(?<!\\)(?:\\\\)*\\u0000", content):
+        raise ValueError("NUL in a text")
+    made: Request = TypeAdapter(kind).validate_json(content, strict=True)
     return made

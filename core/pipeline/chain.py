@@ -12,20 +12,31 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from core.errors import DamagedFile, NoSuchJob
 from core.jobs.failure import why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
+from core.jobs.request import Call, of_record, read_request
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.status import is_live as job_is_live
-from core.models.folder import read_model
+from core.models.folder import read_model, read_shape
 from core.pace import COSTS, Clock
-from core.pipeline.tune import NEEDED_BYTES, TuneRequest, chosen_model, recipe_asked_for, taught
+from core.pipeline.tune import (
+    NEEDED_BYTES,
+    TuneRequest,
+    chosen_model,
+    prepared,
+    recipe_asked_for,
+    taught,
+)
+from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, is_at_work, rename
 from core.steps import proof, watch
 from core.steps.step import call_job, check_space
 from core.wording import say, spoken_language
+from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 
@@ -82,10 +93,13 @@ def start_data(workspace: Workspace, request: TuneRequest, by: str, language: st
 def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
     said = taught(request)
     folder = chosen_model(workspace, request.model)
+    needed = NEEDED_BYTES
     if folder.exists():  # the starter may still have to be unpacked; it takes every recipe made for it
-        recipe_asked_for(request, said, read_model(folder))
+        model = read_model(folder)
+        recipe = recipe_asked_for(request, said, model)
+        needed = max(needed, disk_use(recipe, model, read_shape(model), recipe.iterations).whole)
     workspace.prepare()
-    check_space(workspace.root, NEEDED_BYTES)
+    check_space(workspace.root, needed)
     run = workspace.new_run(said.name, datetime.now())
     rename(run, said.name)
     return run
@@ -111,6 +125,21 @@ def in_this_process(workspace: Workspace, run: RunPaths, request: TuneRequest) -
         given = replace(given, model=str(chosen_model(workspace, request.model)))
     with job_of_this_process(run.job(CHAIN), plan(workspace, run, given, user_name(), spoken_language())):
         yield
+
+
+def asked_before(run: RunPaths) -> TuneRequest | None:
+    """What ``run`` was asked to be, by whoever began it; of one made step by step its name is known. None
+    where nobody can say. Raises DamagedFile."""
+    for job in (CHAIN, DATA):
+        try:
+            call = read_request(Call, run.job(job))
+            return replace(of_record(TuneRequest, call.asked), restart=False)
+        except NoSuchJob:
+            continue
+        except ValueError as error:
+            raise DamagedFile(path=JobPaths(run.job(job)).request) from error
+    name = (read_object(run.data) or {}).get("name")
+    return TuneRequest(str(name)) if name and prepared(run) else None
 
 
 def halt(run: RunPaths, by: str) -> None:
@@ -188,7 +217,7 @@ def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
     """Whether a stage without a job is behind: an earlier run unpacked the starter or asked the base."""
     if stage == "starter":
         return workspace.starter.exists()
-    return stage == "base" and run.versions.exists()
+    return stage == "base" and prepared(run)
 
 
 def _share(run: RunPaths, stage: str) -> tuple[float, str]:

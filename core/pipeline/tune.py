@@ -11,10 +11,12 @@ from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
 from core.data.opening import Reading, say_left_out
+from core.errors import AdoptedRun
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
-from core.models.folder import Model, find_model, read_model, starter_gguf
+from core.models.folder import Model, find_model, read_model, read_shape, starter_gguf
 from core.pace import Progress
+from core.recipe.disk import disk_use
 from core.recipe.recipe import Recipe
 from core.steps import answer, compare, convert, data, export, merge, train
 from core.steps.answer import AnswerCache, Ask, PromptFormat
@@ -70,13 +72,40 @@ def tune(
     """
     began = time.monotonic()
     run = make_data(workspace, request, progress, run, begun)
-    if request.restart or not finished(run, "train"):
+    check_space(run.root, room_for(run))
+    if request.restart or not trained_already(run):
         run_train(run, progress, restart=request.restart)
     if not made(run, "convert", "adapter"):
         run_convert(run, progress)
     if not made(run, "merge", "merged"):
         run_merge(run, progress)
     return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
+
+
+def room_for(run: RunPaths) -> int:
+    """Bytes that making a prepared run whole takes: checkpoints, adapter and merged model, as far as they are
+    not there. Raises MissingArtefact, NoSuchModel."""
+    recipe, model = train.recipe_of(run), train.model_of(run)
+    use = disk_use(recipe, model, read_shape(model), train.iterations(run, recipe))
+    adapter = 0 if made(run, "convert", "adapter") else use.adapter
+    merged = 0 if made(run, "merge", "merged") else use.merged
+    return adapter + merged + (0 if trained_already(run) else train.space_for(run, recipe, model))
+
+
+def trained_already(run: RunPaths) -> bool:
+    """Whether nothing is left to train though no checkpoint is there to go on from: somebody deleted them
+    after the adapter was made, and nothing of the run has changed."""
+    return (
+        finished(run, "train")
+        and not checkpoints(run.work_dir)
+        and made(run, "convert", "adapter")
+        and not train.changes_since(run)
+    )
+
+
+def prepared(run: RunPaths) -> bool:
+    """Whether a run has its rows and its recipe: all that training takes."""
+    return run.data.exists() and run.recipe.exists()
 
 
 def finished(run: RunPaths, step: str) -> bool:
@@ -105,8 +134,10 @@ def make_data(
     UnreadKeys, NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull, InvalidRecipe.
     """
     if run is not None:
+        if run.adopted.exists():
+            raise AdoptedRun(run=run.id, folder=run.work_dir.resolve())
         begun(run)
-        if run.versions.exists():
+        if prepared(run):
             return run
     said = taught(request)
     model = ready_model(workspace, request.model, progress)
@@ -216,7 +247,7 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
     It goes on from the last whole checkpoint, and does nothing where the training is done already; with
     ``restart`` it begins anew. Raises RecipeChanged when the checkpoint was trained with other settings.
     """
-    recipe = train.recipe_of(run)
+    recipe = train.in_line(run)
     train.refuse_mismatch(run)
     last = None if restart else train.going_on(run)
     spec = train.plan(run, recipe, last.checkpoint if last else None)
@@ -227,8 +258,9 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
         progress.say("train.goes_on", iteration=last.iteration)
     elif checkpoints(run.work_dir) and not restart:
         progress.say("train.none_whole")
+    check_space(run.root, train.space_for(run, recipe, train.model_of(run)))
     progress.stage("train")
-    poll = trained(run.work_dir, recipe.iterations, progress.update)
+    poll = trained(run.work_dir, train.iterations(run, recipe), progress.update)
     run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))
     return train.read(run)
 

@@ -1,11 +1,11 @@
 """What a fine-tune will take before it is started: steps, tokens, memory; and time where a pace is known."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from core.models.folder import Model, ModelShape
+from core.recipe.length import iterations_of, rows_of
 from core.recipe.memory import Memory, memory, trainable
 from core.recipe.recipe import Recipe
 
@@ -30,10 +30,8 @@ def estimate(
     recipe: Recipe, model: Model, shape: ModelShape, rows: Mapping[str, Any], pace: float | None
 ) -> Estimate:
     """What ``recipe`` takes. ``rows`` is the run's data.json; ``pace`` is tokens a second, measured here."""
-    count, kept = max(1, int(rows["rows"])), int(rows["kept"])
-    if recipe.pack:
-        count = max(1, kept // recipe.max_length)
-    iterations = recipe.iterations or math.ceil((recipe.epochs or 1) * count / recipe.batch_size)
+    count, kept = rows_of(recipe, rows), int(rows["kept"])
+    iterations = iterations_of(recipe, rows)
     tokens = int(iterations * recipe.batch_size * kept / count)
     return Estimate(
         iterations=iterations,

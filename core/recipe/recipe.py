@@ -68,7 +68,7 @@ class Recipe:
     alpha: Annotated[float, Field(gt=0, le=1_000_000)] = 16
     dropout: Fraction = 0.0
     quantization: Quantization = "none"
-    save_every: Count = 500
+    save_every: OptionalCount = None
     evaluate_every: OptionalCount = None
     evaluation_questions: tuple[Text, ...] = ("请做一下自我介绍", "Who are you?")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42

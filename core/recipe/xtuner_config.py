@@ -8,6 +8,7 @@ import glob
 import math
 from pathlib import Path
 
+from core.recipe.length import saved_every
 from core.recipe.recipe import Recipe
 from core.recipe.speed import acceleration
 
@@ -21,11 +22,16 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 RULE = "#" * 71
 
 
-def write_config(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
-    """The config's text for a settled recipe (no "auto" left in it); paths absolute."""
+def write_config(
+    recipe: Recipe, data: Path, model: Path, work_dir: Path, iterations: int | None = None
+) -> str:
+    """The config's text for a settled recipe (no "auto" left in it); paths absolute.
+
+    ``iterations``: how many a training by epochs has, if known: how often it saves goes by that.
+    """
     parts = [
         _imports(recipe),
-        _settings(recipe, data, model, work_dir),
+        _settings(recipe, data, model, work_dir, saved_every(recipe, recipe.iterations or iterations)),
         _model(recipe),
         _data(recipe),
         _optimizer(recipe),
@@ -72,7 +78,7 @@ from xtuner.utils import PROMPT_TEMPLATE
 """
 
 
-def _settings(recipe: Recipe, data: Path, model: Path, work_dir: Path) -> str:
+def _settings(recipe: Recipe, data: Path, model: Path, work_dir: Path, save_every: int) -> str:
     length = f"max_iters = {recipe.iterations}  # micro-batches"
     if recipe.iterations is None:
         length = f"max_epochs = {recipe.epochs}"
@@ -104,7 +110,7 @@ warmup_ratio = {recipe.warmup_ratio!r}
 
 # Save
 work_dir = {str(work_dir)!r}
-save_steps = {recipe.save_every}
+save_steps = {save_every}
 save_total_limit = {recipe.keep_checkpoints}  # the oldest is deleted before a new one is written: keep 2
 
 # Evaluate the generation performance during the training

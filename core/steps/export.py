@@ -10,6 +10,7 @@ from pydantic import with_config
 
 from core.errors import InputError
 from core.jobs.job import JobSpec
+from core.recipe.disk import merged_bytes
 from core.steps import convert, merge, train
 from core.steps.checkpoints import checkpoints
 from core.steps.step import call_job, module_job
@@ -82,8 +83,7 @@ def artefact(run: RunPaths, kind: str) -> Path:
 
 def space(run: RunPaths) -> Space:
     """Raises NoSuchModel, NotAModel when the base model is gone."""
-    needed = train.model_of(run).parameters * merge.BYTES_PER_WEIGHT * merge.SPARE
-    return Space(int(needed), shutil.disk_usage(run.root).free)
+    return Space(merged_bytes(train.model_of(run)), shutil.disk_usage(run.root).free)
 
 
 def made_at(folder: Path) -> float:

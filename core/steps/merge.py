@@ -3,13 +3,10 @@
 from core.errors import MissingArtefact, QuantizedBase
 from core.jobs.job import JobSpec
 from core.models.folder import Model, read_model
+from core.recipe.disk import merged_bytes
 from core.steps import convert, train
 from core.steps.step import check_space, engine_job
 from core.workspace.paths import RunPaths
-
-# The merged weights are float16; the folder is written beside its place before it is renamed.
-BYTES_PER_WEIGHT = 2
-SPARE = 1.05
 
 
 def plan(run: RunPaths) -> JobSpec:
@@ -20,7 +17,7 @@ def plan(run: RunPaths) -> JobSpec:
     base = train.model_of(run)
     adapter = convert.read(run)
     refuse_quantized(base)
-    check_space(run.root, int(base.parameters * BYTES_PER_WEIGHT * SPARE))
+    check_space(run.root, merged_bytes(base))
     return engine_job("merge", base.folder, adapter, run.merged, convert.SHARD, train.recipe_of(run).template)
 
 

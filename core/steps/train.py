@@ -7,6 +7,7 @@ import hashlib
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,28 +17,35 @@ from platform import python_version
 from pydantic import with_config
 
 from core.data import parity
-from core.errors import AdoptedRun, DamagedFile, MissingArtefact, NoSuchJob, RecipeChanged
+from core.errors import (
+    AdoptedRun,
+    BothEdited,
+    DamagedFile,
+    MissingArtefact,
+    NoSuchFile,
+    NoSuchJob,
+    RecipeChanged,
+)
 from core.jobs.curves import time_folders
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch
-from core.jobs.request import as_record, read_request
+from core.jobs.request import as_record, read_record_of, read_request
 from core.machine import this_machine
-from core.models.folder import Model, read_model
+from core.models.folder import Model, read_model, read_shape
 from core.recipe.check import problems, settle
-from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, to_yaml
+from core.recipe.disk import LOGS, disk_use
+from core.recipe.length import first_saved, iterations_of
+from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
 from core.wording import say
-from core.workspace.files import read_object, write_json, write_text
+from core.workspace.files import folder_bytes, read_object, write_json, write_text
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
 PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
 # Missed by nobody who does not ask for them.
 OPTIONAL = ("unsloth",)
-# Weights of LoRA, its optimizer state and two checkpoints of them are small beside this.
-LOG_AND_CHECKPOINT_BYTES = 300_000_000
-
 
 # Settings of which the weights know nothing: with others, training goes on as it was.
 LEAVES_WEIGHTS_ALONE = {
@@ -64,6 +72,16 @@ class TrainRequest:
     resume: Path | None = None
 
 
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class Written:
+    """The recipe as YAML and the SHA-256 of the config, as this program wrote them last: what somebody wrote
+    into either by hand differs from it."""
+
+    recipe: str
+    config: str
+
+
 def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     """Check the recipe and write recipe.yaml, config.py and versions.json into the run's folder.
 
@@ -73,13 +91,95 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     if found := problems(recipe, machine, model):
         raise invalid(found)
     settled = settle_for(run, recipe, model).changed(model=str(model.folder), data=str(rows))
+    settled = parse(asdict(settled))  # 16 and 16.0 are one number: the same recipe is always the same config
     if found := parity.problems(settled, model):
         raise invalid(found)
-    check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
+    check_space(run.root, space_for(run, settled, model))
     write_text(run.recipe, to_yaml(settled))
-    write_text(run.config, write_config(settled, rows, model.folder, run.work_dir))
+    write_text(run.config, _config_of(run, settled))
     write_json(run.versions, versions())
+    _keep_written(run, settled)
     return settled
+
+
+def _config_of(run: RunPaths, recipe: Recipe) -> str:
+    return write_config(recipe, Path(recipe.data), Path(recipe.model), run.work_dir, iterations(run, recipe))
+
+
+def _keep_written(run: RunPaths, recipe: Recipe) -> None:
+    write_json(run.written, as_record(Written(to_yaml(recipe), _hash(run.config))))
+
+
+def in_line(run: RunPaths) -> Recipe:
+    """The recipe that a training of this run follows; its config says the same when this returns.
+
+    Of a recipe.yaml edited by hand a new config.py is made, of one that was deleted as well; a config.py
+    edited by hand is trained as it stands. Raises BothEdited, AdoptedRun, MissingArtefact, and what
+    :func:`prepare` raises.
+    """
+    recipe = recipe_of(run)
+    if run.adopted.exists():
+        raise AdoptedRun(run=run.id, folder=run.work_dir.resolve())
+    if run.config.exists() and not _lags_behind(run, recipe):
+        return recipe
+    return prepare(run, recipe, model_of(run), Path(recipe.data))
+
+
+def _lags_behind(run: RunPaths, recipe: Recipe) -> bool:
+    """Whether the config was written of another recipe than the run's now. Raises BothEdited."""
+    before = _written(run)
+    if before is None or not (changes := _differing(before.recipe, recipe)):
+        return False
+    if _hash(run.config) != before.config:
+        raise BothEdited(run=run.id, folder=run.root, changes="\n".join(changes))
+    return True
+
+
+def _written(run: RunPaths) -> "Written | TrainRequest | None":
+    """What recipe and config were when this program last wrote them; of a run that an earlier version made,
+    when it was last trained. None where nobody knows."""
+    try:
+        return read_record_of(Written, run.written)
+    except (NoSuchFile, DamagedFile):
+        return _trained_as(run)
+
+
+def _trained_as(run: RunPaths) -> TrainRequest | None:
+    with suppress(NoSuchJob, DamagedFile):
+        return read_request(TrainRequest, run.job("train"))
+    return None
+
+
+def _differing(before: str, now: Recipe) -> list[str]:
+    """The settings that differ, a line each."""
+    old, new = asdict(from_bytes(before.encode(), "recipe.yaml")), asdict(now)
+    return [f"  - {name}: {old[name]} → {new[name]}" for name in old if old[name] != new[name]]
+
+
+def _hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
+
+
+def iterations(run: RunPaths, recipe: Recipe) -> int | None:
+    """How many a training by this recipe has; None for epochs over rows of which nothing is known."""
+    about = read_object(run.data) or {}
+    return iterations_of(recipe, about) if about.get("rows") else recipe.iterations
+
+
+def first_checkpoint(run: RunPaths, recipe: Recipe) -> int:
+    """The iteration at which the run's training writes its first checkpoint."""
+    return first_saved(recipe, iterations(run, recipe))
+
+
+def space_for(run: RunPaths, recipe: Recipe, model: Model) -> int:
+    """Bytes that must be free to train: for its checkpoints, less those that are there already."""
+    use = disk_use(recipe, model, read_shape(model), iterations(run, recipe))
+    there = sum(_size(found.checkpoint) for found in checkpoints(run.work_dir))
+    return max(LOGS, use.training - there)
+
+
+def _size(checkpoint: Path) -> int:
+    return folder_bytes(checkpoint) if checkpoint.is_dir() else checkpoint.stat().st_size
 
 
 def settle_for(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
@@ -146,12 +246,13 @@ def start(run: RunPaths, resume: Trained | None = None) -> None:
 
     Raises MissingArtefact, InvalidRecipe, RecipeChanged, DiskFull, JobRunning, JobNotStarted.
     """
-    spec = plan(run, recipe_of(run), resume.checkpoint if resume else None)
+    recipe = in_line(run)
+    spec = plan(run, recipe, resume.checkpoint if resume else None)
     if resume is None:
         refuse_mismatch(run)
     else:
         refuse_changed(run, resume)
-    check_space(run.root, LOG_AND_CHECKPOINT_BYTES)
+    check_space(run.root, space_for(run, recipe, model_of(run)))
     launch(run.job("train"), spec, before=making_way(run, resume))
 
 
@@ -193,33 +294,32 @@ def going_on(run: RunPaths) -> Trained | None:
 def refuse_changed(run: RunPaths, resume: Trained) -> None:
     """Raises RecipeChanged when ``resume`` was trained with other settings, rows or config than the run's
     now. What an earlier version trained has no record of them, and passes."""
-    try:
-        before = read_request(TrainRequest, run.job("train"))
-    except (NoSuchJob, DamagedFile):
-        return
-    if changes := _changes(before, _request(run, recipe_of(run))):
-        raise RecipeChanged(iteration=resume.iteration, changes="\n".join(changes), run=run.id)
+    if changes := changes_since(run):
+        raise RecipeChanged(
+            iteration=resume.iteration,
+            changes="\n".join(changes),
+            run=run.id,
+        )
 
 
-def _changes(before: TrainRequest, now: TrainRequest) -> list[str]:
-    old, new = (asdict(from_bytes(one.recipe.encode(), "request.json")) for one in (before, now))
-    found = [
-        f"  - {name}: {old[name]} → {new[name]}"
-        for name in old
-        if name not in LEAVES_WEIGHTS_ALONE and old[name] != new[name]
-    ]
+def changes_since(run: RunPaths) -> list[str]:
+    """What has changed since the run was last trained, and would make another model; a line each."""
+    before, recipe = _trained_as(run), recipe_of(run)
+    if before is None:
+        return []
+    now, differing = _request(run, recipe), _differing(before.recipe, recipe)
+    found = [line for line in differing if line.split()[1].rstrip(":") not in LEAVES_WEIGHTS_ALONE]
     if before.rows != now.rows:
         found.append(f"  - {say('train.changed.rows')}")
     # Of the same settings: somebody wrote into the config itself.
-    if old == new and before.config != now.config:
+    if not differing and before.config != now.config:
         found.append(f"  - {say('train.changed.config')}")
     return found
 
 
 def _request(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> TrainRequest:
-    config = hashlib.sha256(run.config.read_bytes()).hexdigest() if run.config.exists() else ""
     rows = str((read_object(run.data) or {}).get("sha256", ""))
-    return TrainRequest(to_yaml(recipe), config, rows, resume)
+    return TrainRequest(to_yaml(recipe), _hash(run.config), rows, resume)
 
 
 def refuse_mismatch(run: RunPaths) -> None:

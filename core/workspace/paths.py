@@ -6,6 +6,7 @@ A name that came from a person is no part of a path as it is: :func:`slug` keeps
 import os
 import re
 import secrets
+import shlex
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -101,6 +102,16 @@ class RunPaths:
         return self.root / "adopted.json"
 
     @property
+    def written(self) -> Path:
+        """Recipe and config as the program wrote them last: what was edited by hand since differs."""
+        return self.root / "written.json"
+
+    @property
+    def workspace(self) -> "Workspace":
+        """The workspace that the run lies in."""
+        return Workspace(self.root.parent.parent)
+
+    @property
     def versions(self) -> Path:
         """Which versions of the libraries it was trained with."""
         return self.root / "versions.json"
@@ -182,6 +193,12 @@ class Workspace:
             return cls(named.resolve())
         except RuntimeError as error:
             raise NotWritable(folder=named, reason=say("file.ELOOP")) from error
+
+    @property
+    def option(self) -> str:
+        """How a command at this terminal names this workspace: `` --workspace DIR``, or nothing where it is
+        the one that is taken anyway."""
+        return "" if Workspace.of().root == self.root else f" --workspace {shlex.quote(str(self.root))}"
 
     @property
     def models(self) -> Path:

@@ -25,6 +25,8 @@ COLUMNS = 3
 # How far one click goes; for the others 1.
 STEPS = {"lr": 1e-5, "dropout": 0.05, "weight_decay": 0.01, "max_grad_norm": 0.1, "warmup_ratio": 0.01}
 LONG_TEXT = ("system",)
+# Numbers that, left out, are not missing but chosen otherwise.
+EMPTY_MEANS = {"save_every", "checkpointed_layers"}
 FIELDS = {field.name for field in fields(Recipe)}
 
 Values = dict[str, Any]
@@ -165,5 +167,6 @@ def _number(name: str, value: Any, kind: Any, options: dict[str, Any]) -> Any:
     if NoneType in get_args(kind):
         # A widget with a default cannot be emptied in the browser: it goes back to the default.
         st.session_state.setdefault(options["key"], value)
-        return st.number_input(value=None, placeholder=t("form.none"), **options)
+        placeholder = t(f"form.none.{name}" if name in EMPTY_MEANS else "form.none")
+        return st.number_input(value=None, placeholder=placeholder, **options)
     return st.number_input(value=value, **options)

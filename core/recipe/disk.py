@@ -1,0 +1,62 @@
+"""What a training writes to the disk, from the recipe and the model's shape.
+
+Measured on the starter (LoRA of rank 8 on its MLPs, 1,267,200 weights): a checkpoint of 15,398,159 bytes,
+1 % more than this says. Its names and the optimizer's bookkeeping are that percent.
+"""
+
+from dataclasses import dataclass
+
+from core.models.folder import Model, ModelShape
+from core.recipe.length import saves
+from core.recipe.memory import SAVED_BY_8BIT, trainable
+from core.recipe.recipe import Recipe
+
+# LoRA's weight in float32, and Adam's two moments of it.
+WEIGHT, MOMENTS = 4, 8
+# DeepSpeed trains a copy in half precision of the weights, which its optimizer keeps in float32.
+HALF = 2
+# The merged weights are float16; the folder is written beside its place before it is renamed.
+MERGED_WEIGHT, SPARE = 2, 1.05
+# Logs, curves, and the rows as XTuner reads them.
+LOGS = 50_000_000
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """Bytes. ``kept``: how many checkpoints stand there at once."""
+
+    checkpoint: int
+    kept: int
+    adapter: int
+    merged: int
+
+    @property
+    def training(self) -> int:
+        return self.checkpoint * self.kept + LOGS
+
+    @property
+    def whole(self) -> int:
+        """With what is converted and merged."""
+        return self.training + self.adapter + self.merged
+
+
+def disk_use(recipe: Recipe, model: Model, shape: ModelShape, iterations: int | None) -> DiskUse:
+    """What a training of so many iterations (None: nobody knows) writes, and what is made of it."""
+    adapter = trainable(recipe, shape)
+    return DiskUse(
+        checkpoint=adapter * _checkpoint_bytes(recipe),
+        kept=min(recipe.keep_checkpoints, saves(recipe, iterations) or recipe.keep_checkpoints),
+        adapter=adapter * WEIGHT,
+        merged=merged_bytes(model),
+    )
+
+
+def merged_bytes(model: Model) -> int:
+    """What the merged model takes while it is written."""
+    return int(model.parameters * MERGED_WEIGHT * SPARE)
+
+
+def _checkpoint_bytes(recipe: Recipe) -> int:
+    """Bytes a trained weight. XTuner leaves out what is frozen, with DeepSpeed too."""
+    state = WEIGHT + MOMENTS - (SAVED_BY_8BIT if "8bit" in recipe.optimizer else 0)
+    return state if recipe.deepspeed == "none" else state + HALF
