@@ -23,6 +23,7 @@ TuneboardError                exit code 1
 │   ├── UnknownRows           no format reads the rows of a data file (exit code 1)
 │   ├── NoUsableRow           no row of a data file can be trained (exit code 1)
 │   ├── EmptyData             a data file has no rows
+│   │   └── NoDataFiles       a folder or an archive has no data file in it
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchChat            no chat of that name in the workspace
 │   ├── NoSuchSet             no data set of that name in the workspace
@@ -203,6 +204,10 @@ class UnreadKeys(InputError):
 
 class EmptyData(InputError):
     key = "empty_data"
+
+
+class NoDataFiles(EmptyData):
+    key = "no_data_files"  # values: path (a folder or archive), kinds (the ends of names that are data)
 
 
 class NoSuchRun(InputError):

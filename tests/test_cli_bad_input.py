@@ -96,7 +96,7 @@ CASES: dict[str, Case] = {
     },
     # data
     "no such data": (named("--data", "PLACE/no.json"), 2, ("No file", "PLACE/no.json", "--data")),
-    "data is a folder": (named("--data", "PLACE"), 2, ("PLACE", "no conversations")),
+    "data is a folder": (named("--data", "PLACE"), 2, ("PLACE", "no data file")),
     "data is a device": (named("--data", "/dev/zero"), 2, ("/dev/zero", "not a regular file")),
     "data is nothing": (named("--data", "/dev/null"), 2, ("/dev/null", "JSON")),
     "data below a file": (named("--data", "/etc/passwd/x"), 2, ("/etc/passwd/x",)),
@@ -109,8 +109,8 @@ CASES: dict[str, Case] = {
     "check no file": (plain("data", "check", "PLACE/no.json"), 2, ("No file", "PLACE/no.json")),
     "check no model": (plain("data", "check", "x", "--model", "PLACE/m"), 2, ("No model",)),
     "no length": (plain("data", "check", "x", "--max-length", "0"), 2, ("--max-length", "between 1")),
-    "empty file": (with_data(b""), 2, ("no conversations", "数据 a.json")),
-    "empty list": (with_data(b"[]"), 2, ("no conversations", "数据 a.json")),
+    "empty file": (with_data(b""), 2, ("no rows", "数据 a.json")),
+    "empty list": (with_data(b"[]"), 2, ("no rows", "数据 a.json")),
     "no usable row": (
         with_data(b'[{"messages": []}, 5]'),
         1,

@@ -19,7 +19,7 @@ from core.data.reading.containers import tables
 from core.data.reading.headers import find_header
 from core.data.reading.source import Source
 from core.data.reading.tables import LONGEST_HEAD
-from core.errors import EmptyData, NoSuchSheet, UnknownRows, Unreadable
+from core.errors import EmptyData, InputError, NoDataFiles, NoSuchSheet, UnknownRows, Unreadable
 from core.workspace.paths import SourceCache
 from tests.command_line import cli, last_json
 
@@ -402,6 +402,35 @@ def test_the_command_line_says_and_chooses(folder: Path) -> None:
     chosen = tell(folder, file, "--sheet", "prices")
     assert [table["read"] for table in chosen["tables"]] == [False, True]
     assert cli("data", "show", file, "--sheet", "July", cwd=folder).returncode == 2
+
+
+def test_a_row_that_is_no_object_is_called_what_it_is(folder: Path) -> None:
+    for text, words, chinese in (("3", "a whole number", "整数"), ('["a", "b"]', "text", "文本")):
+        (folder / "a.json").write_text(text)
+        (row, *_) = open_data(folder / "a.json", SourceCache(folder / "c")).page(0, 1)
+        assert words in row.findings[0].message("en") and chinese in row.findings[0].message("zh")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", b"question,answer\n", "has no rows"),
+        ("a.json", b"[\n // mine\n {question: 'a', answer: 'b'}\n]\n", "line 2, column 2"),
+        ("a.jsonl", b"{'question': 'a'}\n", "line 1, column 2"),
+        ("a.json", b"Hello there.\n", "line 1, column 1"),
+    ],
+)
+def test_why_a_file_is_refused(name: str, content: bytes, words: str, folder: Path) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError) as refused:
+        read_conversations(folder / name)
+    assert words in refused.value.text("en")
+
+
+def test_a_folder_without_data_says_what_data_is(folder: Path) -> None:
+    (folder / "notes.doc").write_text("x")
+    with pytest.raises(NoDataFiles, match=r"\.jsonl"):
+        read_conversations(folder)
 
 
 # --- the public formats ---

@@ -44,10 +44,12 @@ def _check(workspace: Workspace, _: str, request: CheckRequest, shown: Progress)
     ready_tokenizer(workspace, request.model, shown)
     shown.stage("check")
     opened, report = check.run(workspace, request, shown.update)
-    shown.say("check.about", path=request.file, format=say(f"format.{report.format}"), reason=opened.reason)
+    if opened.format:
+        named = say(f"format.{report.format}")
+        shown.say("check.about", path=request.file, format=named, reason=opened.reason)
     for key, values in said_of_tables(opened.source.tables):
         shown.say(WITH_SHEET.get(key, key), **values)
-    if opened.format is None and len(opened.source):
+    if opened.format is None and opened.detected.looked:
         shown.say("cli.error.unknown_rows", **unknown_rows(opened.source).values)
     elif not report.usable:
         shown.say("cli.check.none_usable")

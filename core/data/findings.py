@@ -80,6 +80,11 @@ KINDS: dict[str, Kind] = {
 }
 
 
+# Codes that say what stands where something else should, and the names that Python has for it.
+OF_A_TYPE = ("wrong_type", "not_an_object")
+TYPES = ("NoneType", "bool", "int", "float", "str", "list", "dict")
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing found in one row. ``row`` counts from 1; ``field`` is the place in the row as it was given
@@ -96,7 +101,11 @@ class Finding:
 
     def message(self, language: Language | None = None) -> str:
         """The sentence in ``language`` (by default of whoever asked)."""
-        return say(f"finding.{self.code}", language, **_spoken(self.values, language))
+        spoken = _spoken(self.values, language)
+        if self.code in OF_A_TYPE:
+            found = str(self.values.get("found"))
+            spoken["found"] = say(f"type.{found}", language) if found in TYPES else found
+        return say(f"finding.{self.code}", language, **spoken)
 
     def as_json(self) -> dict[str, Any]:
         return {"row": self.row, "field": self.field, "code": self.code, "message": self.message()}

@@ -13,13 +13,16 @@ from core.errors import UnknownRows
 from core.wording import say
 
 LONGEST_ROW = 300
+LOOKED = 50
 MOST_SHOWN = 20
 EXAMPLE = '{"question": "…", "answer": "…"}'
 
 
 def unknown_rows(source: Source) -> UnknownRows:
-    """The error for a file with rows, none of which a format reads."""
-    raw = source.raw(0, 1)[0]
+    """The error for a file with rows, none of which a format reads; the first one that can be parsed is
+    shown."""
+    first = source.raw(0, LOOKED)
+    raw = next((raw for raw in first if parse_row(raw).fault is None), first[0])
     tried = say("unknown.tried", formats=say("row.list").join(say(f"format.{name}") for name in SHAPES))
     row = shortened(raw.decode("utf-8", "replace"), LONGEST_ROW)
     return UnknownRows(path=source.path, row=row, tried=tried, how=_how(source, parse_row(raw).value))
@@ -33,8 +36,9 @@ def _how(source: Source, value: Any) -> str:
         return say("unknown.columns", command=shlex.join((*words, *named)))
     if texts:
         return say("unknown.text", command=shlex.join((*words, "--column", f"assistant={texts[0]}")))
-    keys = say("row.list").join(value) if isinstance(value, dict) else type(value).__name__
-    return say("unknown.nested", keys=shortened(keys), example=EXAMPLE)
+    if not isinstance(value, dict):
+        return say("unknown.no_object", example=EXAMPLE)
+    return say("unknown.nested", keys=shortened(say("row.list").join(value)), example=EXAMPLE)
 
 
 def _texts(value: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from core.data.reading.encodings import BLOCK, HARMLESS, MOST_EXPANSION
-from core.errors import EmptyData, Unreadable
+from core.errors import NoDataFiles, Unreadable
 from core.wording import say
 from core.workspace.paths import make_folder
 
@@ -28,10 +28,13 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def write_members(path: Path, folder: Path, wanted: Callable[[PurePosixPath], bool]) -> dict[str, str]:
+def write_members(
+    path: Path, folder: Path, wanted: Callable[[PurePosixPath], bool], kinds: str
+) -> dict[str, str]:
     """Write the ``wanted`` files of an archive into ``folder``; returns {name there: name in the archive}.
 
-    Raises Unreadable for a damaged, locked or too large one, EmptyData where it holds no data.
+    Raises Unreadable for a damaged, locked or too large one, NoDataFiles where it holds none; ``kinds`` says
+    what would be one.
     """
     make_folder(folder, exist_ok=True)
     left = max(HARMLESS, MOST_EXPANSION * path.stat().st_size)
@@ -52,7 +55,7 @@ def write_members(path: Path, folder: Path, wanted: Callable[[PurePosixPath], bo
     except RuntimeError as error:  # a password is asked for
         raise Unreadable(path=path, reason=say("file.locked_archive")) from error
     if not names:
-        raise EmptyData(path=path)
+        raise NoDataFiles(path=path, kinds=kinds)
     return names
 
 

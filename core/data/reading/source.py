@@ -26,7 +26,7 @@ from core.data.reading.rows import Damage, Layout, layout
 from core.data.reading.structure import Spans
 from core.data.reading.tables import Refused, Sheet, table_kind, write_table
 from core.data.reading.turning import write_columns, write_dialogues, write_paragraphs
-from core.errors import EmptyData, NoSuchFile, StorageFailed, Unreadable, reason_of
+from core.errors import EmptyData, NoDataFiles, NoSuchFile, StorageFailed, Unreadable, reason_of
 from core.wording import say
 from core.workspace.files import LFS_POINTER, read_json, write_json
 from core.workspace.paths import SourceCache, SourceEntry, make_folder
@@ -105,14 +105,14 @@ class Source:
 
 def open_source(path: Path, cache: SourceCache, sheets: Sequence[str] = ()) -> Source:
     """Open a data file or a folder of them; ``sheets``: which of several tables are read, ("all",) for all,
-    nothing for those that look alike. Raises NoSuchFile, Unreadable, EmptyData (no file in it), NoSuchSheet.
+    nothing for those that look alike. Raises NoSuchFile, Unreadable, NoDataFiles, NoSuchSheet.
     """
     try:
         files = files_of(path)
     except OSError as error:
         raise Unreadable(path=path, reason=reason_of(error)) from error
     if not files:
-        raise EmptyData(path=path)
+        raise NoDataFiles(path=path, kinds=_kinds())
     every = tuple(part for file in files for part in _open_file(file, cache))
     return Source(path, chosen_parts(every, path, sheets), every)
 
@@ -135,6 +135,11 @@ def _below(folder: Path) -> list[Path]:
         if is_data(file) and file.is_file() and not file.is_symlink()
         if not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
+
+
+def _kinds() -> str:
+    """The ends of names that are data, for a sentence."""
+    return " ".join(sorted(SUFFIXES))
 
 
 def is_data(file: PurePath) -> bool:
@@ -166,7 +171,7 @@ def _open_archive(path: Path, place: SourceEntry, cache: SourceCache) -> list[Pa
     names = read_json(place.about) if place.about.exists() else None
     if names is None:
         make_folder(place.folder, exist_ok=True)
-        names = write_members(path, place.members, is_data)
+        names = write_members(path, place.members, is_data, _kinds())
         write_json(place.about, names)
     used(place.folder)
     found = []
