@@ -68,7 +68,7 @@ def test_from_a_checkpoint_to_a_merged_model(workspace: Workspace, model: Path) 
 def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Workspace, model: Path) -> None:
     run = prepared(workspace, model, "--iterations", "400")
     config = run.config.read_text(encoding="utf-8")
-    config = config.replace("save_steps = 500", "save_steps = 3").replace("interval=10", "interval=1")
+    config = config.replace("save_steps = 100", "save_steps = 3").replace("interval=10", "interval=1")
     run.config.write_text(config, encoding="utf-8")
     recipe = train.recipe_of(run)
     launch(run.job("train"), train.plan(run, recipe))
