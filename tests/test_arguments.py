@@ -3,11 +3,15 @@
 import argparse
 import ast
 import inspect
+import re
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
 from core.cli.arguments import COMPLAINTS, WORDS, Decimal, Parser
+from core.cli.parser import COMMANDS, parse
 from core.errors import InvalidOption
 from core.wording import Language, say
 
@@ -103,7 +107,7 @@ CASES: list[Case] = [
     (one_of_each, ["--rows", "many"], "type", {"option": "--rows", "value": "'many'"}),
     (one_of_each, ["--from", "a", "--to", "b"], "not_with", {"option": "--to", "other": "--from"}),
     (one_of_each, ["x", "y"], "unknown", {"names": "x y"}),
-    (two_needed, [], "required", {"names": "--name, run"}),
+    (two_needed, [], "required", {"names": "--name, run", "count": 2}),
     (one_needed, [], "required_one", {"names": "--from --to"}),
     (of_commands, ["trian"], "command", {"value": "'trian'"}),
     (of_commands, ["train", "--rows", "x"], "type", {"option": "--rows", "value": "'x'"}),
@@ -156,3 +160,17 @@ def test_others_in_this_process_keep_argparse_as_it_is() -> None:
     with pytest.raises(InvalidOption):
         one_of_each().parse_args(["--rows", "x"])
     assert (argparse._, argparse.ngettext) == before  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_chinese_help_has_chinese_punctuation(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEBOARD_LANG", "zh")
+    with pytest.raises(SystemExit), redirect_stdout(StringIO()) as printed:
+        parse([*command.split(), "--help"])
+    assert not re.findall(r"[\u4e00-\u9fff）][,:;(]|[,;)][\u4e00-\u9fff]", printed.getvalue())
+
+
+def test_several_that_are_required_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    with pytest.raises(InvalidOption, match="RUN, --what are required"):
+        parse(["publish"])

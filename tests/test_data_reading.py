@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import zipfile
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,7 @@ from core.data.reading.keeping import forget_old
 from core.data.reading.rows import layout
 from core.data.reading.source import line_and_column
 from core.data.reading.structure import whole_objects
+from core.data.reading.tables import write_table
 from core.errors import EmptyData, InputError, Unreadable
 from core.workspace.paths import SourceCache
 from tests.malformed import LINES, ROWS, Bad, malformed
@@ -252,3 +254,16 @@ def test_damage_of_what_was_kept_is_made_again(folder: Path, cache: SourceCache)
     for kept in cache.root.rglob("*.npy"):
         kept.unlink()
     assert len(open_data(file, cache).source) == 8
+
+
+def test_a_zip_whose_compression_is_damaged(folder: Path, cache: SourceCache) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("rows.jsonl", b"hello world " * 1000)
+    damaged = bytearray(out.getvalue())
+    damaged[50:54] = bytes(255 - byte for byte in damaged[50:54])
+    (folder / "a.zip").write_bytes(damaged)
+    with pytest.raises(Unreadable):
+        open_data(folder / "a.zip", cache)
+    with pytest.raises(Unreadable):
+        write_table(folder / "a.zip", "excel", folder / "rows")

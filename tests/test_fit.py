@@ -28,7 +28,10 @@ def test_for_a_card_that_is_named(workspace: Workspace) -> None:
     assert (found["largest"]["batch_size"], found["largest"]["gradient_accumulation_steps"]) == (8, 1)
     assert found["largest"]["quantization"] == "none", "a tiny model needs none"
     shown = cli("fit", *options, "--card", "8", cwd=workspace.root, TUNEBOARD_LANG="en").stdout
-    assert "Largest settings that fit 8 GB: batch_size 8" in shown and "checkpointed_layers 0," in shown
+    assert (
+        "Largest settings that fit a GPU with 8 GB: batch_size 8" in shown
+        and "checkpointed_layers 0," in shown
+    )
 
 
 def test_for_this_machine_and_for_none(workspace: Workspace) -> None:

@@ -391,3 +391,10 @@ def test_the_largest_numbers_are_numbers() -> None:
     assert parse({**MINIMAL, "iterations": 10_000_000}).iterations == 10_000_000
     with pytest.raises(InvalidRecipe):
         parse({**MINIMAL, "iterations": sys.maxsize})
+
+
+def test_a_misspelt_field_is_told_which_was_meant() -> None:
+    with pytest.raises(InvalidRecipe) as raised:
+        parse({"model": "m", "data": "d", "max_lenght": 4, "zzzz": 1})
+    found = {problem.field: problem.text("en") for problem in raised.value.values["found"]}
+    assert found["max_lenght"].endswith("did you mean max_length?") and "no such field" in found["zzzz"]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from core.cli import terminal
+from core.cli import results, terminal
 from core.cli.results import SHOWN_ANSWERS, show
 from core.cli.terminal import BarProgress, PlainProgress, printable, progress
+from core.machine import Gpu, Machine
 from core.pace import COSTS, Clock
 from core.wording import say
 
@@ -225,3 +226,27 @@ def test_findings(capsys: pytest.CaptureFixture[str]) -> None:
 def test_other_results_are_lines(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown("train", {"run": "r", "checkpoint": "/x/" + "y" * 100, "iteration": 5}, capsys)
     assert text == f"run: r\ncheckpoint: /x/{'y' * 100}\niteration: 5\n"
+
+
+def test_settings_are_shown_as_a_recipe_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    values = {"run": "r", "none": None, "layers": (1, 2), "no": (), "on": True, "held": {"rows": 3}}
+    text = shown("train", values, capsys)
+    assert text.splitlines()[1:] == ["none: –", "layers: 1; 2", "no: –", "on: true", "held: rows 3"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "words"), [((), "this machine's memory"), ((Gpu(0, "x", 9 << 30, 0),), "GPU")]
+)
+def test_what_fits_speaks_of_this_machine(
+    gpus: tuple[Gpu, ...], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "this_machine", lambda: Machine(2, 9 << 30, False, gpus))
+    sizes = dict.fromkeys(("weights", "adapters", "activations", "logits", "total"), 1 << 30)
+    for card, said in ((9 << 30, words), (24 << 30, "a GPU with 24 GB")):
+        text = shown("fit", {"memory": sizes, "card": card, "largest": None}, capsys)
+        assert said in text
+
+
+def test_no_config_found_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown("configs", {"configs": [], "count": 0, "of": 594, "opens": 478}, capsys)
+    assert "scripts/run configs" in text and "configs open" not in text

@@ -39,12 +39,26 @@ COMMAND = "COMMAND"
 MARK = "\0"
 
 
+class _Section(argparse.HelpFormatter._Section):
+    """A part of the help, whose heading ends as one does in the language that is spoken."""
+
+    def format_help(self) -> str:
+        text = super().format_help()
+        return text.replace(f"{self.heading}:\n", say("cli.heading", heading=self.heading) + "\n", 1)
+
+
+class Formatter(argparse.HelpFormatter):
+    """argparse's own help under our headings."""
+
+    _Section = _Section  # type: ignore[assignment]
+
+
 class Parser(argparse.ArgumentParser):
     """argparse without abbreviations. :meth:`parse_args` raises InvalidOption."""
 
     def __init__(self, **settings: Any) -> None:
         with _our_words():
-            super().__init__(allow_abbrev=False, exit_on_error=False, **settings)
+            super().__init__(allow_abbrev=False, exit_on_error=False, formatter_class=Formatter, **settings)
 
     def format_help(self) -> str:
         with _our_words():
@@ -100,6 +114,8 @@ def _sentence(message: str, option: str | None = None) -> str:
     if key == "choice" and option == COMMAND:
         key = "command"
     values = dict(zip(parts[::2], parts[1::2], strict=True))
+    if key == "required":
+        return say("cli.wrong.required", count=values["names"].count(", ") + 1, **values)
     return say(f"cli.wrong.{key}", option=option, **values)
 
 

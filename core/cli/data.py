@@ -104,7 +104,7 @@ def _identity(options: argparse.Namespace, workspace: Workspace) -> Result:
 def _documents_request(options: argparse.Namespace) -> DocumentsRequest:
     """Raises InvalidOption."""
     if options.endpoint and not options.endpoint_model:
-        raise InvalidOption(message=say("cli.wrong.required", names="--endpoint-model"), help=HELP)
+        raise InvalidOption(message=say("cli.wrong.required", names="--endpoint-model", count=1), help=HELP)
     files = tuple(Path(file) for file in getattr(options, "from"))
     given = (options.model, options.endpoint or "", options.endpoint_model or "", options.per_passage)
     return DocumentsRequest(options.set, files, *given, options.language)

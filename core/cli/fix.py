@@ -60,7 +60,7 @@ def _asked(options: argparse.Namespace) -> FixRequest:
     if options.list:
         return FixRequest(checked, None, values=tuple(values.items()))
     if options.out is None:
-        raise InvalidOption(message=say("cli.wrong.required", names="--out"), help=HELP)
+        raise InvalidOption(message=say("cli.wrong.required", names="--out", count=1), help=HELP)
     if options.out.suffix.lower() not in ENDS:
         raise _wrong("out", value=options.out, ends=say("row.list").join(ENDS))
     fixes = _chosen(options.fix) if options.fix else fixing.USUAL

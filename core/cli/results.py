@@ -12,6 +12,7 @@ from core.cli.fix import show_fixed
 from core.cli.made import show_data, show_drafts, show_version
 from core.cli.rows import show_rows
 from core.cli.terminal import line, printable
+from core.machine import this_machine
 from core.steps.step import counted, megabytes
 from core.wording import say
 
@@ -36,8 +37,10 @@ def plain(value: object) -> str:
     """A value of a result as a person reads it: no brackets, no quotes."""
     if isinstance(value, dict):
         return say("row.list").join(f"{key} {plain(one)}" for key, one in value.items()) or "–"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return say("row.separator").join(map(plain, value)) or "–"
+    if isinstance(value, bool):
+        return str(value).lower()
     return "–" if value is None else str(value)
 
 
@@ -108,12 +111,15 @@ def _show_runs(console: Console, result: dict[str, Any]) -> None:
 def _show_configs(console: Console, result: dict[str, Any]) -> None:
     for row in result["configs"]:
         line(console, row["name"] if row["opens"] else f"{row['name']}  ({row['reason']})")
+    if not result["configs"]:
+        line(console, say("configs.none", of=result["of"]))
+        return
     line(console, say("configs.count", **{key: result[key] for key in ("count", "of", "opens")}))
 
 
 def _show_opened(console: Console, result: dict[str, Any]) -> None:
     for name, value in result["recipe"].items():
-        line(console, f"{name}: {'–' if value is None else value}")
+        line(console, f"{name}: {plain(value)}")
     _show_differences(console, "misfits", result["misfits"])
     _show_differences(console, "on_purpose", result["on_purpose"])
 
@@ -127,14 +133,23 @@ def _show_differences(console: Console, heading: str, rows: list[dict[str, Any]]
 
 def _show_fit(console: Console, result: dict[str, Any]) -> None:
     line(console, say("fit.now", **_sizes(result["memory"])))
-    largest, card = result["largest"], f"{result['card'] / 2**30:.0f} GB"
+    largest, card = result["largest"], _card(result["card"])
     if largest:
         # Empty is every layer, where any is computed again.
         again = largest["checkpointed_layers"] or say("fit.all_layers")
-        shown = {**largest, "checkpointed_layers": again if largest["activation_checkpointing"] else 0}
+        named = {**largest, "checkpointed_layers": again if largest["activation_checkpointing"] else 0}
+        shown = {name: plain(value) for name, value in named.items()}
         line(console, say("fit.largest", card=card, **{**shown, **_sizes(largest["memory"])}))
     else:
         line(console, say("fit.none", card=card))
+
+
+def _card(size: int) -> str:
+    """What has so many bytes: this machine's memory or its GPU, else a card of whole GB as they are sold."""
+    machine = this_machine()
+    if size == max((gpu.memory for gpu in machine.gpus), default=machine.memory):
+        return say("fit.this_gpu" if machine.gpus else "fit.this_memory", size=megabytes(size))
+    return say("fit.card", size=size // 2**30)
 
 
 def _sizes(memory: dict[str, int]) -> dict[str, str]:

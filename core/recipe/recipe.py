@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from dataclasses import field as dataclass_field
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -176,6 +177,8 @@ def _problem(error: dict[str, Any]) -> Problem:
     else:
         key = keys.get(kind, "wrong_type")
     place = ".".join(str(part) for part in error["loc"]) or "recipe"
+    if key == "unknown_field" and (near := get_close_matches(place, [f.name for f in fields(Recipe)], n=1)):
+        return Problem(place, "misspelt_field", {"near": near[0]})
     found = str(error.get("input"))[:80].encode(errors="replace").decode()
     return Problem(place, key, {"found": found, "detail": error["msg"], **context})
 

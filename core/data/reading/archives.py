@@ -1,6 +1,8 @@
 """A ZIP of data files: each is written out under a number, never under the name it has there."""
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -50,7 +52,7 @@ def write_members(
                 if left < 0:
                     raise Unreadable(path=path, reason=say("file.bomb", times=MOST_EXPANSION))
                 names[own] = member.filename
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError) as error:
         raise Unreadable(path=path, reason=say("file.damaged_archive", kind="zip")) from error
     except RuntimeError as error:  # a password is asked for
         raise Unreadable(path=path, reason=say("file.locked_archive")) from error

@@ -6,9 +6,11 @@ every sheet of it; blank rows, and a header that is repeated among the rows, are
 
 import csv
 import io
+import lzma
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -228,7 +230,7 @@ def _refuse_bomb(path: Path) -> None:
                 with pages.open(name) as page:
                     while left > 0 and (block := page.read(1 << 20)):
                         left -= len(block)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
         raise Unreadable(path=path, reason=say("file.damaged_archive", kind="excel")) from error
     if left <= 0:
         raise Unreadable(path=path, reason=say("file.large_workbook", limit=LARGEST_PAGES // 1_000_000))
