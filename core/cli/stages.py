@@ -83,7 +83,7 @@ def _refuse_another(options: argparse.Namespace, workspace: Workspace) -> None:
     if before is None:
         if options.name is None:
             names = "--name" if run else "--name | --run"
-            raise InvalidOption(message=say("cli.wrong.required", names=names), help=help_of)
+            raise InvalidOption(message=say("cli.wrong.required", names=names, count=1), help=help_of)
         return
     now = _tune_request(options)
     same = {
