@@ -255,6 +255,14 @@ def test_messages_are_told_apart_by_the_dialogue_they_belong_to(folder: Path) ->
     assert turns(folder / "a.jsonl") == [[("q", "a")], [(Q, A)]]
 
 
+def test_what_is_no_message_among_messages_costs_only_itself(folder: Path) -> None:
+    lines = [json.dumps({**message, "session_id": number}) for number in range(3) for message in ONE]
+    lines[3:3] = ['{"role": "user", "content', "3", json.dumps({"role": "user", "content": "x"})]
+    (folder / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    usable = read_usable(folder / "a.jsonl", Reading(ignore=("*",)))
+    assert len(usable.conversations) == 3 and usable.rows_left_out == 3
+
+
 def test_the_place_of_a_fault_in_a_dialogue_is_that_in_the_file(folder: Path, cache: SourceCache) -> None:
     file = folder / "a.json"
     file.write_text(json.dumps([*ONE, said("user", "q"), said("assistant", 3)], indent=1), encoding="utf-8")

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from openpyxl import Workbook
 from streamlit.testing.v1 import AppTest
 
 from core.data.conversations import Conversation, Turn, write_rows
@@ -304,6 +306,46 @@ def test_a_table_s_columns_are_named(workspace: Workspace) -> None:
     run = made(workspace)
     assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
     assert read_json(run.data)["taught"] == 1 and no_errors(page.run())
+
+
+def test_the_sheets_of_a_workbook_are_said_and_chosen(workspace: Workspace) -> None:
+    head = ["question", "answer"]
+    sheets = {
+        "May": [head, ["Who are you?", f"I am {NAME}."]],
+        "prices": [["item", "euro"], ["soap", "2"]],
+        "test": [head, ["Are you a machine?", f"Yes, {NAME}."], ["Who made you?", "Ito."]],
+    }
+    page = upload("两 页.xlsx", workbook(sheets))
+    assert no_errors(page)
+    said = [caption.value for caption in page.caption]
+    assert any("Read: May (1 row)" in text for text in said), said
+    assert any("Not read: prices (1 row), test (2 rows)" in text for text in said), said
+    (chosen,) = page.multiselect
+    assert chosen.value == ["May"]
+    chosen.set_value(["test"]).run()
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    run = made(workspace)
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
+    assert read_json(run.data)["taught"] == 2 and no_errors(page.run())
+
+
+def test_what_stands_above_a_header_is_said_of_the_file_s_own_name(workspace: Workspace) -> None:
+    page = upload("my table.csv", f"Front desk\n\nquestion,answer\nWho are you?,I am {NAME}.\n".encode())
+    said = [caption.value for caption in page.caption]
+    assert any(text.startswith("my table.csv: ") and "Front desk" in text for text in said), said
+
+
+def workbook(sheets: dict[str, list[list[str]]]) -> bytes:
+    made_book = Workbook()
+    made_book.remove(made_book.active)
+    for name, rows in sheets.items():
+        sheet = made_book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    content = BytesIO()
+    made_book.save(content)
+    return content.getvalue()
 
 
 def test_data_of_an_earlier_run(workspace: Workspace) -> None:

@@ -64,6 +64,8 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
 def choose_sheets(opened: Opened, kept: Upload) -> tuple[str, ...]:
     """Which of several sheets, lists or files are read; what stands above a header is said."""
     tables = opened.source.tables
+    if len(tables) == 1:
+        tables = [replace(tables[0], name=kept.name)]
     for key, values in said_of_tables(tables):
         st.caption(t(key, **values))
     if len(tables) < 2:

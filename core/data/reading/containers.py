@@ -4,7 +4,6 @@ Only where each piece begins and ends is read here. Columns and messages that st
 yet: ``Layout.kind`` says so, and :mod:`core.data.reading.turning` writes the rows that they make.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +14,24 @@ import numpy as np
 from core.data.formats.columns import columns_of
 from core.data.formats.names import family, plain
 from core.data.reading.dialogues import dialogue_of, holds_rows, is_one_dialogue, is_row_list, speaker
-from core.data.reading.rows import HEAD, LARGE, LARGEST_ROW, SPACE, WRAPPER, Layout, Values, is_lines, layout
-from core.data.reading.structure import Spans, end_of_value
+from core.data.reading.rows import (
+    HEAD,
+    LARGE,
+    LARGEST_ROW,
+    SPACE,
+    WRAPPER,
+    Layout,
+    Values,
+    each,
+    is_lines,
+    layout,
+    loaded,
+)
+from core.data.reading.structure import end_of_value
 
 # A dialogue has no more messages; a file of more is looked at row by row.
 MOST_MESSAGES = 5000
-LOOKED, LONGEST_LOOKED = 4, 1 << 16
+LOOKED, LOOKED_MESSAGES = 4, 20
 _WORD = re.compile(rb"[-+.\w]+")
 _END_OF_TEXT = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TABLE = {"columns", "data"}
@@ -92,7 +103,7 @@ class _Object:
             return None
         raw = self._read(start, self.position).strip()
         self.position += 1
-        mark, key = self._next(), _loaded(raw)
+        mark, key = self._next(), loaded(raw)
         if not isinstance(key, str):
             return None
         at = self.position
@@ -112,7 +123,7 @@ class _Object:
         if not values.closed:
             return None
         self.position = values.position
-        looked = [_loaded(self._read(start, end)) for start, end in rows.spans[:LOOKED].tolist()]
+        looked = [loaded(self._read(start, end)) for start, end in rows.spans[:LOOKED].tolist()]
         return Member(key, "list", at, self.position, rows, looked)
 
     def _skip(self, kind: MemberKind) -> bool:
@@ -153,13 +164,6 @@ class _Object:
         while block := self._read(position, position + LARGE):
             yield block
             position += len(block)
-
-
-def _loaded(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _of_object(members: Sequence[Member], begin: int, size: int) -> list[Layout] | None:
@@ -208,25 +212,20 @@ def _as_dialogue(stream: BinaryIO, size: int, begin: int, found: Layout) -> Layo
     count = len(found.spans)
     if count < 2 or found.damage or found.stray:
         return found
-    first = [_loaded(raw) for raw in _raw(stream, found.spans[:LOOKED])]
-    if not all(map(speaker, first)):
+    first = [loaded(raw) for raw in each(stream, found.spans[:LOOKED_MESSAGES])]
+    said = [message for message in first if speaker(message)]
+    if 2 * len(said) <= len(first):
         return found
-    if dialogue_of(first[0]):
+    if dialogue_of(said[0]):
         return Layout("messages", found.spans)
     length = int(found.spans[-1, 1] - found.spans[0, 0])
     if count > MOST_MESSAGES or length > LARGEST_ROW:
         return found
-    if not is_one_dialogue([_loaded(raw) for raw in _raw(stream, found.spans)]):
+    if not is_one_dialogue([loaded(raw) for raw in each(stream, found.spans)]):
         return found
     if found.kind == "lines":
         return Layout("messages", found.spans)
     return Layout("values", np.array([[_opening(stream, begin), _closing(stream, size)]], np.int64))
-
-
-def _raw(stream: BinaryIO, spans: Spans) -> Iterator[bytes]:
-    for start, end in spans.tolist():
-        stream.seek(start)
-        yield stream.read(end - start)
 
 
 def _opening(stream: BinaryIO, begin: int) -> int:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -123,6 +123,20 @@ def _parted(stream: BinaryIO, spans: Spans, doubtful: set[int]) -> Spans:
             parted += [spans[last:line], found + start]
             last = line + 1
     return np.concatenate([*parted, spans[last:]])
+
+
+def each(stream: BinaryIO, spans: Spans) -> Iterator[bytes]:
+    """The bytes of rows."""
+    for start, end in spans.tolist():
+        yield _read(stream, start, end)
+
+
+def loaded(raw: bytes) -> Any:
+    """A row's value to tell what the file is by; None for a broken one."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _read(stream: BinaryIO, start: int, end: int) -> bytes:

@@ -10,6 +10,7 @@ import orjson
 
 from core.data.formats.marked import marks_of
 from core.data.reading.dialogues import dialogue_of
+from core.data.reading.rows import each, loaded
 from core.data.reading.structure import Spans
 from core.errors import Unreadable
 from core.wording import say
@@ -44,17 +45,27 @@ def _rows_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def write_dialogues(stream: BinaryIO, spans: Spans, target: Path) -> None:
-    """Write messages as the dialogues that they make: one, or as many as a key of theirs tells apart."""
-    dialogues: dict[str, list[Any]] = {}
-    key = None
-    for number, (start, end) in enumerate(spans.tolist()):
-        stream.seek(start)
-        message = json.loads(stream.read(end - start))
-        key = dialogue_of(message) if number == 0 else key
-        dialogues.setdefault(str(message.get(key)) if key else "", []).append(
-            {name: value for name, value in message.items() if name != key}
-        )
-    _write(target, ({"messages": messages} for messages in dialogues.values()))
+    """Write messages as the dialogues that they make: one, or as many as a key of theirs tells apart. What is
+    no message stays a row of its own.
+
+    A file is read twice, and only the places of its messages are kept.
+    """
+    key, dialogues = None, dict[str, list[int]]()
+    for number, raw in enumerate(each(stream, spans)):
+        message = loaded(raw)
+        if key is None and isinstance(message, dict):
+            key = dialogue_of(message)
+        alone = not isinstance(message, dict) or (key is not None and key not in message)
+        name = f"row {number}" if alone else f"dialogue {message.get(key)}" if key else ""
+        dialogues.setdefault(name, []).append(number)
+    with target.open("wb") as out:
+        for name, numbers in dialogues.items():
+            rows = list(each(stream, spans[numbers]))
+            if name.startswith("row "):
+                out.write(b" ".join(rows[0].splitlines()) + b"\n")
+                continue
+            said = [{k: value for k, value in loaded(raw).items() if k != key} for raw in rows]
+            out.write(orjson.dumps({"messages": said}) + b"\n")
 
 
 def write_paragraphs(text: str, target: Path) -> None:
