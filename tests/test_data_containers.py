@@ -3,6 +3,7 @@
 import json
 import shlex
 import sqlite3
+import tarfile
 import time
 import zipfile
 from io import BytesIO
@@ -359,6 +360,25 @@ def test_what_is_no_data_is_refused_by_name(folder: Path, cache: SourceCache) ->
         with pytest.raises(Unreadable) as refused:
             open_data(folder / name, cache)
         assert word in refused.value.text("en") and word in refused.value.text("zh")
+
+
+def test_a_data_set_saved_as_arrow_is_refused_with_what_to_do(folder: Path, cache: SourceCache) -> None:
+    for name in ("state.json", "dataset_info.json", "data-00000-of-00001.arrow"):
+        (folder / name).write_text('{"features": {}}')
+    with pytest.raises(Unreadable) as refused:
+        open_data(folder, cache)
+    assert all("to_parquet" in refused.value.text(language) for language in LANGUAGES)
+    (folder / "data-00000-of-00001.arrow").unlink()
+    (folder / "state.json").write_text(json.dumps(TRAIN))
+    assert len(open_data(folder, cache).source) == 2
+
+
+def test_a_tar_is_named(folder: Path, cache: SourceCache) -> None:
+    (folder / "rows.json").write_text(json.dumps(TRAIN))
+    with tarfile.open(folder / "a.tar.gz", "w:gz") as archive:
+        archive.add(folder / "rows.json", "rows.json")
+    with pytest.raises(Unreadable, match="tar"):
+        open_data(folder / "a.tar.gz", cache)
 
 
 # --- what is said ---

@@ -54,8 +54,15 @@ _NO_TEXT = (
     (b"Rar!", "RAR"),
     (b"PK\x03\x04", "ZIP"),
     (b"\x7fELF", "ELF"),
+    (b"\x89HDF", "HDF5"),
+    (b"Obj\x01", "Avro"),
+    (b"GGUF", "GGUF"),
     (b"\x80\x04\x95", "pickle"),
 )
+
+
+# Where the name of its form stands in a tar file.
+TAR_AT = 257
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ def _text_encoding(path: Path, sample: bytes) -> tuple[str, int]:
             return name, len(mark)
     if kind := next((name for magic, name in _NO_TEXT if sample.startswith(magic)), None):
         raise Unreadable(path=path, reason=say("file.no_text", kind=kind))
+    if sample[TAR_AT : TAR_AT + 5] == b"ustar":
+        raise Unreadable(path=path, reason=say("file.no_text", kind="tar"))
     if b"\0" in sample[:4096] and (guess := _wide(sample)):
         return guess, 0
     if b"\0" in sample[:4096]:

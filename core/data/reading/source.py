@@ -49,6 +49,9 @@ SUFFIXES = {
 }
 # Of texts and archives a folder holds others than data: they are read where they are named themselves.
 TEXTS, ARCHIVES = {".txt", ".md", ".markdown"}, {".zip"}
+# Not read, but not passed over either: where they lie, the JSON files beside them only describe them.
+ARROW = {".arrow", ".feather"}
+DESCRIBING = {"state.json", "dataset_info.json", "dataset_dict.json"}
 PACKED = {".gz", ".zst", ".bz2", ".xz"}
 MOST_FILES = 10_000
 # The bytes of a UTF-8 character behind its first.
@@ -129,9 +132,11 @@ def _below(folder: Path) -> list[Path]:
     every = list(islice(folder.rglob("*"), MOST_FILES + 1))
     if len(every) > MOST_FILES:
         raise Unreadable(path=folder, reason=say("file.large_folder", limit=MOST_FILES))
+    arrow = {parent for file in every if file.suffix.lower() in ARROW for parent in file.parents}
     return [
         file
         for file in sorted(every)
+        if not (file.name in DESCRIBING and file.parent in arrow)
         if is_data(file) and file.is_file() and not file.is_symlink()
         if not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
@@ -147,7 +152,7 @@ def is_data(file: PurePath) -> bool:
     suffixes = [suffix.lower() for suffix in file.suffixes]
     if suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in SUFFIXES
+    return bool(suffixes) and suffixes[-1] in SUFFIXES | ARROW
 
 
 def _open_file(path: Path, cache: SourceCache) -> list[Part]:
@@ -255,6 +260,8 @@ def _as_regular(path: Path, place: SourceEntry) -> Path:
 def _laid_out(file: Path, path: Path, place: SourceEntry) -> list[Part]:
     with opened(file) as stream:
         head = stream.read(16)
+    if path.suffix.lower() in ARROW:
+        raise Unreadable(path=path, reason=say("file.arrow", folder=path.parent))
     kind = table_kind(path, head)
     if kind in {"parquet", "excel"} and not head.startswith(LFS_POINTER[:16]):
         sheets = write_table(file, kind, place.plain)
