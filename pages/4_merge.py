@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.pipeline import chain
-from core.steps import convert, export, merge
+from core.steps import convert, export, merge, train
 from core.steps.adopt import no_export
 from core.steps.checkpoints import checkpoints
 from core.steps.export import Artefact
@@ -17,9 +17,11 @@ from ui.shell.text import t
 
 
 def merge_page(workspace: Workspace, run: RunPaths) -> None:
-    made, chained = export.artefacts(run), chain.is_live(run)
+    made, chained, training = export.artefacts(run), chain.is_live(run), train.is_live(run)
     if chained:
         st.info(t("page.merge.chain"), icon=":material/progress_activity:")
+    elif training:
+        st.info(t("page.merge.training"), icon=":material/progress_activity:")
     elif not checkpoints(run.work_dir) and not made:
         st.info(t("page.merge.not_trained"), icon=":material/info:")
         link_to("train", t("page.merge.to_train"), run)
@@ -28,7 +30,7 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
         with shown_errors():
             show_space(run)
     work = newest(works(run))
-    if not chained:
+    if not chained and not training:
         offer(workspace, run, made, busy=work is not None and is_live(work.status))
     if work:
         follow_work(work)

@@ -10,7 +10,16 @@ import pytest
 
 from core.data.conversations import Turn, one_turn, write_rows, write_source
 from core.data.opening import read_conversations
-from core.errors import EmptyData, InputError, NoSuchFile, NotConversations, NotJson, NoUsableRow, Unreadable
+from core.errors import (
+    EmptyData,
+    InputError,
+    NoSuchFile,
+    NotConversations,
+    NotJson,
+    NoUsableRow,
+    UnknownRows,
+    Unreadable,
+)
 from core.wording import say
 
 # What a person may write: none of it may change on the way to XTuner.
@@ -146,10 +155,6 @@ def test_broken_json_is_named_by_line_and_column(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ([1], "row 1: the row is not an object with keys and values (int)"),
-        ([None], "row 1: the row is not an object with keys and values (NoneType)"),
-        ([[GOOD]], "row 1: the row is not an object with keys and values (list)"),
-        ("text", "row 1: the row is not an object with keys and values (str)"),
         ([GOOD, {"messages": []}], "row 2: this row has no messages"),
         ([GOOD, row()], "row 2: this row has no messages"),
         ([GOOD, {"a": 1}], "row 2: no known format has these keys: a"),
@@ -174,6 +179,13 @@ def test_what_is_not_a_conversation(
     with pytest.raises((NotConversations, NoUsableRow)) as caught:
         read_conversations(write(file, content))
     assert str(caught.value.values["problems"]).startswith(problem)
+
+
+@pytest.mark.parametrize("content", [[1], [None], [[GOOD]], "text"])
+def test_rows_that_are_no_objects_are_shown_as_they_are(file: Path, content: object) -> None:
+    with pytest.raises(UnknownRows) as caught:
+        read_conversations(write(file, content))
+    assert caught.value.values["row"] and caught.value.exit_code == 1
 
 
 def test_all_problems_are_counted_and_the_first_ones_shown(

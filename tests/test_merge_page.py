@@ -16,13 +16,13 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from core.errors import DiskFull, MissingArtefact
+from core.errors import DiskFull, JobRunning, MissingArtefact
 from core.jobs.ending import Reason
 from core.jobs.failure import leave_refusal
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
-from core.steps import export
+from core.steps import convert, export
 from core.steps.export import Space
 from core.workspace.checksums import NAME, read_checksums, write_checksums
 from core.workspace.files import write_json
@@ -154,6 +154,16 @@ def test_while_the_whole_chain_runs_there_is_nothing_to_press(workspace: Workspa
     JobPaths(run.job("chain")).exit.unlink()  # asked for just now, not started
     page = open_test_page("merge", run.id)
     assert "automatically" in page.info[0].value and not [b for b in page.button if b.key == "both"]
+
+
+def test_while_the_run_is_trained_its_checkpoints_are_left_alone(workspace: Workspace) -> None:
+    run = make_run(workspace, "A", trained=True)
+    end_job(run, "train")
+    JobPaths(run.job("train")).exit.unlink()  # asked for just now, not started
+    page = open_test_page("merge", run.id)
+    assert "training is running" in page.info[0].value and not [b for b in page.button if b.key == "both"]
+    with pytest.raises(JobRunning):
+        convert.plan(run)
 
 
 def test_what_is_older_than_its_source_says_so(workspace: Workspace) -> None:

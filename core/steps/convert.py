@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.errors import MissingArtefact
+from core.errors import JobRunning, MissingArtefact
 from core.jobs.job import JobSpec
 from core.steps import adopt, train
 from core.steps.step import engine_job
@@ -15,8 +15,11 @@ def plan(run: RunPaths) -> JobSpec:
     """The job that converts the run's last checkpoint into its ``adapter/``, the tokenizer beside it.
 
     Raises MissingArtefact; NoSuchModel without its base, whose shape the adapter has; NotARecipe for one
-    adopted that trained something else than a Recipe's adapter.
+    adopted that trained something else than a Recipe's adapter; JobRunning while the run is trained, which
+    deletes checkpoints as it goes.
     """
+    if train.is_live(run):
+        raise JobRunning(folder=run.job("train"))
     train.model_of(run)
     adopt.refuse_unlike(run)
     trained = train.read(run)
