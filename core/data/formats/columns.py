@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeGuard
 
-from core.data.formats import marked
+from core.data.formats import marked, several
 from core.data.formats.dialogue import json_list, messages, speaks
 from core.data.formats.fields import Fields, Misshapen
+from core.data.formats.harmless import is_measure
 from core.data.formats.messages import SEPARATOR, SHOWN, Message
 from core.data.formats.names import family, plain
 
@@ -73,10 +74,22 @@ def read(fields: Fields, columns: Columns) -> list[Message]:
     made = list(_system(fields, columns))
     if columns.history:
         made += _history(fields, columns.history)
-    made += _asked(fields, columns)
+    marks = _asked_marks(fields, columns)
+    made += _asked(fields, columns, marks)
     off, thoughts = fields.masked(), fields.thinking()
-    made += _answer(fields, columns.answer, off, thoughts)
+    answer = _answer(fields, columns.answer, off, thoughts)
+    made += answer if marks is None else (one._replace(text=marked.ended(one.text, marks)) for one in answer)
     return made
+
+
+def _asked_marks(fields: Fields, columns: Columns) -> marked.Marks | None:
+    """How the question is marked, where it is a whole dialogue that waits for an answer."""
+    if columns.main not in fields or any(
+        fields[key] not in (None, "") for key in columns.asked if key != columns.main
+    ):
+        return None
+    main = fields[columns.main]
+    return marked.begun(main) if isinstance(main, str) else None
 
 
 def _system(fields: Fields, columns: Columns) -> Iterator[Message]:
@@ -94,7 +107,7 @@ def _history(fields: Fields, key: str) -> Iterator[Message]:
     yield from messages(value, key, fields.account)
 
 
-def _asked(fields: Fields, columns: Columns) -> Iterator[Message]:
+def _asked(fields: Fields, columns: Columns, marks: marked.Marks | None) -> Iterator[Message]:
     """The question: its parts joined by a line break, empty ones left out."""
     values = {key: fields.take(key) for key in columns.asked}
     main = values.get(columns.main)
@@ -115,7 +128,7 @@ def _asked(fields: Fields, columns: Columns) -> Iterator[Message]:
             texts += [value] if value else []
         elif value is not None and key != columns.main:
             yield Message("user", value, fields.at(key))  # a wrong type, said at its own place
-    if isinstance(main, str) and texts == [main] and (marks := marked.begun(main)):
+    if marks and isinstance(main, str) and texts == [main]:
         yield from marked.read(main, marks, fields.at(columns.main))
         return
     if not isinstance(main, str | None):
@@ -137,18 +150,29 @@ def _are_texts(value: object) -> TypeGuard[list[str]]:
 
 def _answer(fields: Fields, key: str, off: bool, thoughts: tuple[str, str]) -> Iterator[Message]:
     value, place = fields.take(key), fields.at(key)
+    scores = None
     if isinstance(value, dict) and isinstance(value.get("text"), list):  # SQuAD's answers
-        value, place = value["text"], f"{place}.text"
+        inner = Fields(value, fields.account, key, place)
+        measured = next((name for name in inner if is_measure(name)), None)
+        value, place = inner.take("text"), f"{place}.text"
+        scores = inner.take(measured) if measured else None
+        inner.close()
     if isinstance(value, dict) and ("role" in value or "from" in value):
         value = [value]
     if speaks(value):
         said = list(messages(value, key, fields.account))
         yield from (one._replace(trained=one.trained and not off) for one in said)
         return
-    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+    chosen = None
+    if isinstance(value, list) and value:
+        if all(isinstance(text, str) for text in value):
+            chosen = several.of_texts(value, place, scores)
+        elif several.is_several(value):
+            chosen = several.of_objects(value, key, fields)
+    if chosen:
         if len(value) > 1:
             fields.account.note(
-                place, "other_answers_left_out", found=key, example=value[1][:SHOWN], count=len(value) - 1
+                place, "other_answers_left_out", found=key, example=chosen.other[:SHOWN], count=len(value) - 1
             )
-        value, place = value[0], f"{place}[0]"
+        value, place = chosen.answer, chosen.place
     yield Message("assistant", value, place, not off, thoughts)

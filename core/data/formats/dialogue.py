@@ -1,5 +1,9 @@
 """A list of what was said, whatever its items look like: messages with a role, pairs, or texts in turn."""
 
+import ast
+import json
+import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -53,11 +57,11 @@ class Item(NamedTuple):
 @lru_cache(4096)
 def item_of(keys: tuple[str, ...]) -> Item | None:
     """How an item with these keys is read; None when nothing is known of them."""
-    role = next((key for key in ROLE_KEYS if key in keys), None)
-    text = next((key for key in TEXT_KEYS if key in keys), None)
+    low = {plain(key): key for key in reversed(keys)}
+    role = next((low[name] for name in ROLE_KEYS if name in low), None)
+    text = next((low[name] for name in TEXT_KEYS if name in low), None)
     if role and (text or any(key in keys for key in CALLS)):
         return Item(role, text, None)
-    low = {plain(key): key for key in keys}
     for asked, said in PAIRS:
         if asked.lower() in low and said.lower() in low:
             return Item(None, None, PairKeys(low[asked.lower()], low[said.lower()], low.get("system")))
@@ -76,20 +80,32 @@ def speaks(value: Any) -> bool:
 
 
 def json_list(value: Any) -> Any:
-    """A list, also as the JSON text that a table's cell holds."""
+    """A list, also as the JSON text that a table's cell holds, or as Python writes it (pandas does)."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
-            return value
+            return _python_list(value) if _PYTHON.match(value) else value
     return value
+
+
+_PYTHON = re.compile(r"\s*\[\s*(?:\{\s*'|\[\s*['\"]|')")
+
+
+def _python_list(text: str) -> Any:
+    with warnings.catch_warnings(action="ignore"):  # a backslash before any letter
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return text
 
 
 def role_of(named: Any, place: str) -> Role:
     """What a row's name of a role means. Raises Misshapen."""
     role = ROLES.get(named.strip().lower()) if isinstance(named, str) else None
     if role is None and isinstance(named, Mapping):  # OpenAI's export: {"author": {"role": "user"}}
-        return role_of(named.get("role"), place)
+        named = named.get("role") or named.get("name")
+        role = ROLES.get(named.strip().lower()) if isinstance(named, str) else None
     if role is None:
         raise Misshapen(place, "unknown_role", found=str(named)[:40])
     return role
@@ -156,8 +172,9 @@ def _message(fields: Fields, role_key: str, text_key: str | None) -> Message:
             )
     else:
         fields.masked()  # only answers are ever learned
-        for key in ("tool_call_id", "name"):  # which call or which person it was
-            fields.take(key)
+        if role == "tool":  # which call it answers
+            fields.take("tool_call_id")
+            fields.take("name")
     return Message(role, text, fields.at(text_key or CALLS[0]), not off, thoughts)
 
 
@@ -172,4 +189,9 @@ def _pair(fields: Fields, pair: PairKeys) -> Iterator[Message]:
 
 def call_text(calls: Any) -> str:
     """Tool calls as the text that is trained: their JSON."""
-    return calls if isinstance(calls, str) else orjson.dumps(calls).decode()
+    if isinstance(calls, str):
+        return calls
+    try:
+        return orjson.dumps(calls).decode()
+    except TypeError:  # a broken character inside, which is said of the text
+        return json.dumps(calls, ensure_ascii=False)

@@ -5,13 +5,12 @@ end is accounted for: what changes the meaning of a row is a fault or a note of 
 named once, and every other key is *unread*: a person decides whether it may be left out.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from core.data.formats.harmless import is_harmless
 from core.data.formats.names import family, plain
 
 
@@ -31,13 +30,6 @@ class Misshapen(Exception):
         super().__init__(code)
 
 
-# Keys that say where a row comes from or how it was made, and nothing of what it teaches.
-HARMLESS = frozenset(family("harmless"))
-_HARMLESS_END = re.compile(
-    r"(?:_|\b|(?<=[a-z]))(?:id|ids|idx|index|url|uri|hash|timestamp|date)$|^scores?_|_(?:scores?|rank)$",
-    re.IGNORECASE,
-)
-
 MEDIA, TOOLS, REJECTED = (frozenset(family(name)) for name in ("media", "tools", "rejected"))
 # Whether an answer is a good one, as preference data (KTO) says it.
 JUDGED = frozenset(family("judged"))
@@ -47,17 +39,27 @@ MASKS = family("masks")
 _MASKS = frozenset(MASKS)
 
 
-@cache
-def is_harmless(key: str) -> bool:
-    """Whether a key says nothing of what its row teaches."""
-    return plain(key) in HARMLESS or bool(_HARMLESS_END.search(plain(key)))
-
-
-def is_off(value: Any) -> bool:
-    """Whether a mask says no: false, 0, or one of them as text."""
+def is_off(value: Any) -> bool | None:
+    """Whether a mask says no: false, 0, or one of them as text; None where it says neither yes nor no."""
     if isinstance(value, str):
-        return value.strip().lower() in {"false", "no", "off", "0", "0.0"}
-    return value is False or (isinstance(value, int | float) and value == 0)
+        value = _SAID.get(value.strip().lower(), value)
+    if value is None or isinstance(value, bool):
+        return value is False
+    weight = as_number(value)
+    return None if weight is None else weight == 0
+
+
+_SAID = {"false": False, "no": False, "off": False, "true": True, "yes": True, "on": True, "": None}
+
+
+def as_number(value: Any) -> float | None:
+    """A number, also as the text that a table's cell holds; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def judgement(value: Any) -> bool | None:
@@ -71,11 +73,12 @@ def judgement(value: Any) -> bool | None:
 class Account:
     """What a row's readers said of it beside its messages. ``unread``: (key, value) of every key of which
     nobody knows what it changes; ``harmless``: the keys that are no concern. One inside a list is
-    ``messages[].x``."""
+    ``messages[].x``. ``alone``: the row is only a text."""
 
     faults: list[Fault] = field(default_factory=list)
     unread: list[tuple[str, Any]] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
+    alone: bool = False
 
     def note(self, place: str, code: str, **values: Any) -> None:
         self.faults.append(Fault(place, code, values))
@@ -96,7 +99,7 @@ class Account:
             elif low in JUDGED and (good := judgement(value)) is not None:
                 if not good:
                     self.note(where, "bad_answer", found=key)
-            elif is_harmless(key):
+            elif is_harmless(key, value, bool(kind), self.alone):
                 self.harmless.append(name)
             else:
                 self.unread.append((name, value))
@@ -130,17 +133,19 @@ class Fields:
         return f"{self.place}.{key}" if self.place else key
 
     def masked(self) -> bool:
-        """Whether a key asks for what is said here not to be learned. A weight between 0 and 1 is noted: an
-        answer is learned or not."""
+        """Whether a key asks for what is said here not to be learned. A weight that is neither 0 nor
+        1 is noted: an answer is learned or not."""
         off = False
         if _MASKS.isdisjoint(self._left):
             return off
         for key in MASKS:
-            if key in self._left:
-                value = self._left.pop(key)
-                off = off or is_off(value)
-                if isinstance(value, float) and 0 < value < 1:
-                    self.account.note(self.at(key), "weight_rounded", found=value)
+            said = is_off(self._left[key]) if key in self._left else None
+            if said is None:  # no mask, or one that nobody understands: it stays unread
+                continue
+            off = off or said
+            weight = as_number(self._left.pop(key))
+            if weight is not None and weight not in (0, 1):
+                self.account.note(self.at(key), "weight_rounded", found=f"{weight:g}")
         return off
 
     def thinking(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from core.data.conversations import LONE_SURROGATE, Conversation, Turn
 from core.data.formats.fields import Account, Fault, is_off
+from core.data.formats.inner import media_mark, thoughts_of
 
 # "call": a tool call by the assistant, trained as text; "tool": what the tool answered, only read.
 Role = Literal["system", "user", "assistant", "call", "tool"]
@@ -14,9 +15,9 @@ SAID = frozenset(("assistant", "call"))
 SEPARATOR = "\n"
 # Of what is left out so many characters are shown.
 SHOWN = 120
-# Kinds of parts of a message that no text model can be trained on.
-_THOUGHTS = re.compile(r"\A\s*<(think|thinking)>(.*?)</\1>\s*", re.DOTALL)
-_MEDIA_MARK = re.compile(r"<(image|video|audio)>(?!.*</\1>)", re.DOTALL)
+# Kinds of parts of a message that are text, and those that are thoughts.
+_TEXTS = frozenset(("text", "input_text", "output_text", "refusal"))
+_THINKING = frozenset(("thinking", "reasoning"))
 
 
 class Message(NamedTuple):
@@ -74,7 +75,7 @@ def assemble(
         made.faults.append(Fault("", "no_messages"))
         made.unread = account.unread
         return made
-    made.texts = [_text(message, made.faults, keep_thoughts) for message in messages]
+    made.texts = [_text(message, account, keep_thoughts) for message in messages]
     _Pairing(made).run()
     if account.unread:
         said = {text.text.strip() for text in made.texts}
@@ -84,64 +85,83 @@ def assemble(
     return made
 
 
-def _text(message: Message, faults: list[Fault], keep_thoughts: bool) -> Text:
+def _text(message: Message, account: Account, keep_thoughts: bool) -> Text:
     role, value, place, trained, thoughts, optional = message
     if isinstance(value, list) and all(isinstance(part, dict | str) for part in value):
-        value, masked = _parts(value, place, faults)
-        trained = trained and not masked
+        value, masked, thought = _parts(value, place, account)
+        trained, thoughts = trained and not masked, thoughts if thoughts[0] else thought
     if value is None:
         value = ""
     elif not isinstance(value, str):
-        faults.append(Fault(place, "wrong_type", {"found": type(value).__name__}))
+        account.note(place, "wrong_type", found=type(value).__name__)
         value = ""
     if not value.isascii() and LONE_SURROGATE.search(value):
-        faults.append(Fault(place, "broken_character"))
+        account.note(place, "broken_character")
         value = LONE_SURROGATE.sub("\ufffd", value)
-    if role == "assistant":
-        value = _without_thoughts(value, thoughts, place, faults, keep_thoughts)
-    elif "<" in value and (mark := _MEDIA_MARK.search(value)):
-        faults.append(Fault(place, "not_text", {"found": mark[0]}))
+    if role in SAID and (thoughts[0] or "think>" in value or "_of_thought|>" in value):
+        value = _without_thoughts(value, thoughts, place, account, keep_thoughts)
+    if ("<" in value or "data:" in value) and (mark := media_mark(value)):
+        account.note(place, "not_text", found=mark)
     return Text(role, value, place, trained, optional)
 
 
-def _without_thoughts(value: str, apart: tuple[str, str], place: str, faults: list[Fault], keep: bool) -> str:
+def _without_thoughts(value: str, apart: tuple[str, str], place: str, account: Account, keep: bool) -> str:
     """One rule for thoughts that stand apart and for those inside the answer."""
     thoughts, key = apart
-    if "</think" in value and (inside := _THOUGHTS.match(value)):
-        thoughts, key = thoughts or inside[2].strip(), key or f"<{inside[1]}>"
-        value = value[inside.end() :]
+    inside = thoughts_of(value)
+    value, thoughts, key = inside.answer, thoughts or inside.thoughts, key or inside.mark
     if not thoughts:
         return value
     if keep:
         return f"<think>\n{thoughts.strip()}\n</think>\n\n{value}"
-    faults.append(Fault(place, "thinking_left_out", {"found": key, "example": thoughts[:SHOWN]}))
+    account.note(place, "thinking_left_out", found=key, example=thoughts[:SHOWN])
     return value
 
 
-def _parts(parts: Sequence[Any], place: str, faults: list[Fault]) -> tuple[str, bool]:
-    """OpenAI's content of several parts: the texts joined, and whether all of them are masked; a picture or a
-    sound cannot be trained."""
+def _parts(parts: Sequence[Any], place: str, account: Account) -> tuple[str, bool, tuple[str, str]]:
+    """OpenAI's content of several parts: the texts joined, whether all of them are masked, and thoughts with
+    the name of their kind; a picture or a sound cannot be trained."""
     said: list[str] = []
     masks: list[bool] = []
+    thoughts: list[str] = []
+    kind = ""
     for number, part in enumerate(parts):
-        text = part if isinstance(part, str) else _part_text(part)
-        if isinstance(text, str):
-            said.append(text)
-            masks.append(isinstance(part, dict) and is_off(part.get("loss_weight")))
+        if isinstance(part, str):
+            said.append(part)
+            masks.append(False)
+            continue
+        named = str(part.get("type") or "text")
+        key = _text_key(part, named)
+        if key is None:
+            account.note(f"{place}[{number}]", "not_text_part", found=str(part.get("type", "?"))[:40])
+            continue
+        if named in _THINKING:
+            kind = named
+            thoughts.append(part[key])
         else:
-            found = str(part.get("type", "?")) if isinstance(part, dict) else "?"
-            faults.append(Fault(f"{place}[{number}]", "not_text_part", {"found": found}))
+            said.append(part[key])
+            masks.append(bool(is_off(part.get("loss_weight"))))
+        if len(part) > 2 or "type" not in part:
+            left = {name: value for name, value in part.items() if name not in (key, "type", "loss_weight")}
+            account.leave(left, _NUMBER.sub("[]", f"{place}[]"), f"{place}[{number}]")
     if any(masks) and not all(masks):
-        faults.append(Fault(place, "partly_masked"))
-    return SEPARATOR.join(said), bool(masks) and all(masks)
+        account.note(place, "partly_masked")
+    return SEPARATOR.join(said), bool(masks) and all(masks), (SEPARATOR.join(thoughts), kind)
 
 
-def _part_text(part: dict[str, Any]) -> Any:
-    if part.get("type", "text") not in ("text", "input_text", "output_text", "refusal"):
+_NUMBER = re.compile(r"\[\d+\]")
+
+
+def _text_key(part: dict[str, Any], named: str) -> str | None:
+    """The key of a part's text; None for one that is no text."""
+    keys = ("text", "value", "content", "refusal") if named in _TEXTS else (*_THINKING, "text")
+    if named not in _TEXTS and named not in _THINKING:
         return None
-    return next(
-        (part[key] for key in ("text", "value", "content", "refusal") if part.get(key) is not None), None
-    )
+    return next((key for key in keys if isinstance(part.get(key), str)), None)
+
+
+# Faults that tell already why an answer is empty.
+_NO_TEXT = frozenset(("wrong_type", "not_text_part", "broken_character"))
 
 
 class _Pairing:
@@ -154,6 +174,9 @@ class _Pairing:
         self.asked: list[str] = []
         self.answer: list[Text] = []
         self.last = ""
+        self.unreadable = (
+            {fault.field for fault in made.faults if fault.code in _NO_TEXT} if made.faults else ()
+        )
 
     def run(self) -> None:
         for text in self.made.texts:
@@ -188,11 +211,7 @@ class _Pairing:
         elif not self.asked:
             self._note(text, "answer_skipped", example=text.text[:SHOWN])
             return
-        if (
-            text.trained
-            and not text.text.strip()
-            and not any(f.field == text.field for f in self.made.faults)
-        ):
+        if text.trained and not text.text.strip() and text.field not in self.unreadable:
             self._note(text, "empty_answer")
         self.answer.append(text)
 

@@ -23,4 +23,4 @@ def family(name: str) -> tuple[str, ...]:
 @cache
 def plain(key: str) -> str:
     """A key as it is compared."""
-    return key.strip().lower().replace(" ", "_").replace("-", "_")
+    return key.strip("\ufeff \t\r\n").lower().replace(" ", "_").replace("-", "_")

@@ -12,7 +12,8 @@ from functools import lru_cache, partial
 from typing import Any
 
 from core.data.formats import columns, dialogue, marked
-from core.data.formats.fields import JUDGED, REJECTED, Fields, Misshapen, judgement
+from core.data.formats.fields import JUDGED, REJECTED, Fields, Misshapen, as_number, judgement
+from core.data.formats.harmless import is_named
 from core.data.formats.messages import Message
 from core.data.formats.names import family, plain
 
@@ -49,13 +50,15 @@ def _candidates(keys: tuple[str, ...]) -> tuple[str, ...]:
     asked = columns.columns_of(keys)
     taken = {*asked.asked, asked.answer, asked.history} if asked else set()
     chosen = {key for key in keys if plain(key) in {*CHOSEN, *REJECTED}}
-    return tuple(key for key in (*usual, *(k for k in keys if k not in usual)) if key not in taken | chosen)
+    # A list beside a question and its answer says something about them, unless it is called a dialogue.
+    others = () if asked else (key for key in keys if key not in usual and not is_named(key))
+    return tuple(key for key in (*usual, *others) if key not in taken | chosen)
 
 
 def dialogue_key(row: Row) -> str | None:
     """The key of a row under which its dialogue stands: by its name for the usual ones, else by its value."""
     for key in _candidates(tuple(row)):
-        if key in NAMED or _is_dialogue(row[key], key):
+        if (key in NAMED and not marked.marks_of(row[key])) or _is_dialogue(row[key], key):
             return key
     return None
 
@@ -90,13 +93,26 @@ def _spoken(fields: Fields) -> list[Message]:
         raise unknown(fields)
     made = _system(fields)
     off = fields.masked()
-    said = [*made, *dialogue.messages(dialogue.json_list(fields.take(key)), key, fields.account)]
+    value = dialogue.json_list(fields.take(key))
+    inner = _marked_texts(value, key) or dialogue.messages(value, key, fields.account)
+    said = [*made, *inner]
     return [one._replace(trained=False) for one in said] if off else said
+
+
+def _marked_texts(value: Any, key: str) -> list[Message]:
+    """Texts in turn that have marks before each, as one text; nothing for anything else."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], str):
+        return []
+    text = "\n\n".join(value) if all(isinstance(text, str) for text in value) else ""
+    marks = marked.marks_of(text)
+    return marked.read(text, marks, key) if marks else []
 
 
 def _system(fields: Fields) -> list[Message]:
     for key in [key for key in fields if plain(key) in family("system")]:
         said = fields.take(key)
+        if isinstance(said, dict) and isinstance(parts := said.get("parts", said.get("content")), str | list):
+            said = parts  # a message in an object, as Gemini has it
         if said not in (None, ""):
             return [Message("system", said, fields.at(key))]
     return []
@@ -208,7 +224,15 @@ def _is_plain(row: Row) -> bool:
     """Whether a row is only a text, and not one message of a dialogue that stands in several rows."""
     keys = tuple(row)
     how = dialogue.item_of(keys)
-    return _text_key(keys) is not None and not (how and how.role)
+    return _text_key(keys) is not None and not (how and how.role) and not _asks(keys)
+
+
+@lru_cache(4096)
+def _asks(keys: tuple[str, ...]) -> bool:
+    """Whether a question stands beside a text: then it is not known which of them answers what."""
+    return any(
+        plain(key) in family(called) for key in keys for called in ("question", "instruction", "input")
+    )
 
 
 def _plain(fields: Fields) -> list[Message]:
@@ -216,6 +240,7 @@ def _plain(fields: Fields) -> list[Message]:
     key = _text_key(tuple(fields))
     if key is None:
         raise unknown(fields)
+    fields.account.alone = True
     return [Message("user", "", key, optional=True), Message("assistant", fields.take(key), key)]
 
 
@@ -238,7 +263,8 @@ def _tree(fields: Fields) -> list[Message]:
         item = Fields(node, fields.account, place, place)
         role = dialogue.role_of(item.take("role"), item.at("role"))
         made.append(Message(role, item.take("text"), item.at("text")))
-        replies = [reply for reply in item.take("replies") or [] if isinstance(reply, dict)]
+        listed = item.take("replies")
+        replies = [reply for reply in listed if isinstance(reply, dict)] if isinstance(listed, list) else []
         for named in (
             "labels",
             "emojis",
@@ -252,7 +278,7 @@ def _tree(fields: Fields) -> list[Message]:
             item.take(named)  # how people judged the message
         item.close()
         others += max(0, len(replies) - 1)
-        replies.sort(key=lambda reply: reply.get("rank") or 0)
+        replies.sort(key=lambda reply: as_number(reply.get("rank")) or 0)
         node, place = (replies[0], f"{place}.replies[]") if replies else (None, place)
     if others:
         fields.account.note("prompt", "other_answers_left_out", found="replies", count=others)
@@ -275,7 +301,7 @@ def _moss(fields: Fields) -> list[Message]:
     if not _is_moss(fields):
         raise unknown(fields)
     made, chat = _system(fields), fields.take("chat")
-    for name in sorted(chat, key=lambda turn: int(turn.rpartition("_")[2]) if turn[-1].isdigit() else 0):
+    for name in sorted(chat, key=lambda turn: as_number(turn.rpartition("_")[2]) or 0):
         if not isinstance(chat[name], dict):
             raise Misshapen(f"chat.{name}", "wrong_type", found=type(chat[name]).__name__)
         turn = Fields(chat[name], fields.account, "chat.turn", f"chat.{name}")
