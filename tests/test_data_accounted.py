@@ -1,5 +1,5 @@
-"""What strangers' files hold: nothing that changes a row's meaning passes for harmless, nothing is trained that
-should not be, and no row is too odd or too long."""
+"""What strangers' files hold: nothing that changes a row's meaning passes for harmless, nothing is trained
+that should not be, and no row is too odd or too long."""
 
 import time
 from typing import Any
@@ -119,9 +119,7 @@ READ: dict[str, tuple[dict[str, Any], list[Turn]]] = {
         [Turn("a", "b", "s")],
     ),
     "Llama 4's marks": (
-        {
-            "text": "<|header_start|>user<|header_end|>\n\na<|eot|><|header_start|>assistant<|header_end|>\n\nb"
-        },
+        {"text": "<|header_start|>user<|header_end|>\na<|eot|><|header_start|>assistant<|header_end|>\nb"},
         AB,
     ),
     "letters": ({"text": "Q: a\nA: b"}, AB),

@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from core.data.formats.fields import is_harmless, shortened
+from core.data.formats.fields import shortened
+from core.data.formats.harmless import is_named
 from core.data.formats.shapes import SHAPES
 from core.data.reading.choosing import Table
 from core.data.reading.parse import parse_row
@@ -44,7 +45,7 @@ def _how(source: Source, value: Any) -> str:
 def _texts(value: Mapping[str, Any]) -> list[str]:
     """The keys of a row whose values are texts; those that say only where it comes from last."""
     texts = [key for key, text in value.items() if isinstance(text, str)]
-    return sorted(texts, key=is_harmless)
+    return sorted(texts, key=is_named)
 
 
 def said_of_tables(tables: Sequence[Table]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -24,14 +24,12 @@ _END = re.compile(
 _MEASURED = re.compile(r"^scores?_|_(?:scores?|rank)$")
 # Words of a name that is a number's or a place's, but says which answer is the right one, that a row belongs
 # to a picture, or that a measure is of something bad.
-_CHOICE = frozenset("answer correct best better safer chosen preferred label gold winner choice".split())
+_CHOICE = frozenset(family("choice_words"))
 _MEDIA = frozenset(family("media"))
-_BAD = frozenset("toxic toxicity unsafe harm harmful hate nsfw spam error risk".split())
+_BAD = frozenset(family("bad_words"))
 # Words of a name by which a row is one turn of a dialogue that stands in several rows.
-_ONE_OF = frozenset("turn utterance parent reply".split())
-_HELD_OUT = frozenset(
-    "test testing val valid validation dev eval evaluation holdout heldout 测试 验证".split()
-)
+_ONE_OF = frozenset(family("turn_words"))
+_HELD_OUT = frozenset(family("held_out_splits"))
 _MEDIA_FILE = re.compile(
     r"\.(?:jpe?g|png|gif|bmp|webp|tiff?|mp4|avi|mov|mkv|webm|wav|mp3|flac|ogg|m4a)(?:\?\S*)?\Z", re.IGNORECASE
 )
@@ -107,14 +105,14 @@ def is_harmless(key: str, value: Any, inside: bool = False, alone: bool = False)
     return True
 
 
-_NOTHING = (None, "", [], {})
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 def _fits(kind: _Kind, key: str, value: str) -> bool:
     if kind is _Kind.SPLIT:
         return value.strip().lower() not in _HELD_OUT
     if kind is _Kind.ABOUT and plain(key) in _TASKS:  # "Translate into French" is an instruction
-        return value.isascii() and len(value.split()) < _WORDS or not value.isascii() and len(value) < _SIGNS
+        return len(value.split()) < _WORDS if value.isascii() else len(value) < _SIGNS
     if value.startswith("{"):
         try:
             return is_harmless(key, orjson.loads(value))

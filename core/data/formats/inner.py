@@ -24,8 +24,8 @@ class Thoughts(NamedTuple):
 
 
 def thoughts_of(text: str) -> Thoughts:
-    """The thoughts at the head of an answer. The mark before them may be missing (a template has put it into the
-    question), and so may the one after them: then the model never came to its answer."""
+    """The thoughts at the head of an answer. The mark before them may be missing (a template has put it into
+    the question), and so may the one after them: then the model never came to its answer."""
     opened = _OPEN.match(text)
     name = opened[1] if opened else "think"
     end = "<|end_of_thought|>" if name.startswith("|") else f"</{name}>"

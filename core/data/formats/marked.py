@@ -28,7 +28,8 @@ def _marks(name: str, speaker: str, ends: str = r"(?!)", words: bool = False, fi
 
 
 _NAMED = "Human|Assistant|User|System|AI|Bot|GPT"
-# The sources: ChatML, Llama 3 and 4 and Granite, Gemma, DeepSeek, Command R, Zephyr, Phi and GLM, InternLM, MOSS, Baize, guanaco and Alpaca, HH-RLHF and Vicuna.
+# The sources: ChatML, Llama 3 and 4 and Granite, Gemma, DeepSeek, Command R, Zephyr, Phi and GLM, InternLM,
+# MOSS, Baize, guanaco and Alpaca, HH-RLHF and Vicuna.
 MARKS = (
     _marks("chatml", r"<\|im_start\|>(?P<role>\w+)\n", r"<\|im_end\|>|<\|endoftext\|>"),
     _marks(
@@ -112,7 +113,7 @@ def _both_sides(marks: Marks, text: str) -> bool:
     for mark in marks.speaker.finditer(text):
         if marks.first and not roles and text[: mark.start()].strip():
             return False
-        roles.add(_SPOKEN[mark["role"].lower()] if mark["role"].lower() in _SPOKEN else None)
+        roles.add(_SPOKEN.get(mark["role"].lower()))
         if None in roles and marks.first:
             return False
     return {"user", "assistant"} <= roles
