@@ -44,6 +44,8 @@ TELLING: list[tuple[str, Any]] = [
     ("answer_idx", 2),
     ("better_response_id", 1),
     ("turn_id", 3),
+    ("session_id", "x"),
+    ("会话ID", 3),
     ("parent_id", "x"),
     ("metadata", {"system": "Speak like a pirate."}),
     ("meta", '{"label": false}'),
@@ -67,12 +69,11 @@ HARMLESS: list[tuple[str, Any]] = [
     ("source", "https://example.org/" + "a" * 300),
     ("path", "data/part-3.jsonl"),
     ("user_id", 17),
-    ("conversation_id", "x"),
+    ("客户ID", "x"),
     ("metadata", {"lang": "en", "system": ""}),
     ("meta", '{"lang": "en"}'),
     ("工单号", 3),
     ("创建时间", "2024-01-01"),
-    ("会话ID", 3),
 ]
 
 
@@ -87,6 +88,46 @@ def test_a_class_beside_a_mere_text_is_what_the_row_is_there_for() -> None:
         made = read({"text": "a review", key: value, "id": 3})
         assert made.unread == [(key, value)] and made.harmless == ["id"]
     assert not read({"text": "a page", "url": "https://example.org", "lang": "en"}).unread
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_label_of_a_mere_text_is_no_judgement_of_an_answer(good: bool) -> None:
+    made = read({"text": "cheap watches!", "label": good})
+    assert made.turns == [Turn("", "cheap watches!")] and made.unread == [("label", good)]
+
+
+def test_a_dialogue_s_number_beside_all_of_it_is_harmless() -> None:
+    for row in ({"messages": [ASKED, SAID]}, {**QA, "history": [["c", "d"]]}):
+        assert read({**row, "session_id": 3}).harmless == ["session_id"]
+
+
+def node(parent: str | None, role: str, *parts: Any, kind: str = "text") -> dict[str, Any]:
+    said = {"author": {"role": role}, "content": {"content_type": kind, "parts": list(parts)}}
+    return {"message": said, "parent": parent, "children": []}
+
+
+def test_an_exported_chat_is_the_branch_that_was_seen_last() -> None:
+    mapping = {
+        "root": {"message": None, "parent": None, "children": ["1"]},
+        "1": node("root", "system", ""),
+        "2": node("1", "user", "a"),
+        "3": node("2", "assistant", "c"),
+        "4": node("2", "assistant", "b"),
+        "5": node("4", "user", "d"),
+        "6": node("5", "assistant", "e"),
+    }
+    row = {"title": "x", "mapping": mapping, "current_node": "6", "create_time": 1.5}
+    made = read(row)
+    assert made.turns == [*AB, Turn("d", "e")] and codes(made) == ["other_answers_left_out"]
+    assert made.faults[0].values["example"] == "c" and made.harmless == ["title", "create_time"]
+    assert read({**row, "current_node": "4"}).turns == AB
+    assert read({**row, "current_node": None}).turns == made.turns
+    mapping["1"]["parent"] = "6"  # a ring
+    assert read(row).turns == made.turns
+    mapping["5"] = node("4", "user", {"content_type": "image_asset_pointer"}, "d", kind="multimodal_text")
+    assert "not_text_part" in codes(read(row))
+    mapping["5"] = node("4", "user", "I am a baker", kind="user_editable_context")
+    assert read(row).unread[0][0] == "mapping.content.user_editable_context"
 
 
 def test_inside_a_dialogue_a_turn_s_number_is_harmless() -> None:

@@ -74,6 +74,8 @@ def read(fields: Fields, columns: Columns) -> list[Message]:
     made = list(_system(fields, columns))
     if columns.history:
         made += _history(fields, columns.history)
+    else:
+        fields.account.beside = "columns"
     marks = _asked_marks(fields, columns)
     made += _asked(fields, columns, marks)
     off, thoughts = fields.masked(), fields.thinking()

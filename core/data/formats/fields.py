@@ -73,12 +73,13 @@ def judgement(value: Any) -> bool | None:
 class Account:
     """What a row's readers said of it beside its messages. ``unread``: (key, value) of every key of which
     nobody knows what it changes; ``harmless``: the keys that are no concern. One inside a list is
-    ``messages[].x``. ``alone``: the row is only a text."""
+    ``messages[].x``. ``beside``: what the row's other keys stand beside: ``text`` where it is otherwise
+    only a text, ``columns`` where it is one question and its answer."""
 
     faults: list[Fault] = field(default_factory=list)
     unread: list[tuple[str, Any]] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
-    alone: bool = False
+    beside: str = ""
 
     def note(self, place: str, code: str, **values: Any) -> None:
         self.faults.append(Fault(place, code, values))
@@ -96,10 +97,10 @@ class Account:
                 self.note(where, "tools_left_out", found=key)
             elif low in REJECTED:
                 self.note(where, "rejected_left_out", found=key, example=shortened(value))
-            elif low in JUDGED and (good := judgement(value)) is not None:
+            elif low in JUDGED and self.beside != "text" and (good := judgement(value)) is not None:
                 if not good:
                     self.note(where, "bad_answer", found=key)
-            elif is_harmless(key, value, bool(kind), self.alone):
+            elif is_harmless(key, value, kind or self.beside):
                 self.harmless.append(name)
             else:
                 self.unread.append((name, value))

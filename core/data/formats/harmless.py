@@ -29,6 +29,8 @@ _MEDIA = frozenset(family("media"))
 _BAD = frozenset(family("bad_words"))
 # Words of a name by which a row is one turn of a dialogue that stands in several rows.
 _ONE_OF = frozenset(family("turn_words"))
+# Names of the dialogue that a row is of.
+_SESSIONS = frozenset(family("sessions"))
 _HELD_OUT = frozenset(family("held_out_splits"))
 _MEDIA_FILE = re.compile(
     r"\.(?:jpe?g|png|gif|bmp|webp|tiff?|mp4|avi|mov|mkv|webm|wav|mp3|flac|ogg|m4a)(?:\?\S*)?\Z", re.IGNORECASE
@@ -56,9 +58,10 @@ _TELLING = frozenset(
 
 
 class _Kind(Enum):
-    """What a key's name promises. ``ONE_OF``: harmless inside a dialogue, but not beside one."""
+    """What a key's name promises. ``ONE_OF``: harmless inside a dialogue, but not beside one; ``SESSION``:
+    but not beside a single question, which may be one of several."""
 
-    TELLING, PLAIN, MEASURE, ABOUT, SPLIT, ONE_OF = range(6)
+    TELLING, PLAIN, MEASURE, ABOUT, SPLIT, ONE_OF, SESSION = range(7)
 
 
 @cache
@@ -71,6 +74,8 @@ def _kind(key: str) -> _Kind:
         return _Kind.TELLING if words & _BAD else _Kind.MEASURE
     if low in ABOUT:
         return _Kind.ABOUT
+    if low in _SESSIONS:
+        return _Kind.SESSION
     if low in HARMLESS:
         return _Kind.PLAIN
     if not _END.search(low) or words & (_CHOICE | _MEDIA):
@@ -88,13 +93,19 @@ def is_measure(key: str) -> bool:
     return _kind(key) is _Kind.MEASURE
 
 
-def is_harmless(key: str, value: Any, inside: bool = False, alone: bool = False) -> bool:
-    """Whether a key says nothing of what its row teaches. ``inside``: it stands inside a dialogue; ``alone``:
-    the row is otherwise only a text, whose class may be what it is there for."""
+def is_harmless(key: str, value: Any, beside: str = "") -> bool:
+    """Whether a key says nothing of what its row teaches. ``beside``: what it stands beside: a dialogue's
+    name inside of one, ``text`` where the row is otherwise only a text, whose class may be what it is there
+    for, ``columns`` where it is one question and its answer."""
     kind = _kind(key)
-    if kind is _Kind.TELLING or (kind is _Kind.ONE_OF and not inside):
+    row = beside in ("", "text", "columns")
+    if (
+        kind is _Kind.TELLING
+        or (kind is _Kind.ONE_OF and row)
+        or (kind is _Kind.SESSION and beside == "columns")
+    ):
         return False
-    if alone and (plain(key) in ABOUT or plain(key) in MEASURES):
+    if beside == "text" and (plain(key) in ABOUT or plain(key) in MEASURES):
         return False
     if kind is _Kind.MEASURE:
         return _is_good(value)

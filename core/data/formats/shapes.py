@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from core.data.formats import columns, dialogue, marked
+from core.data.formats import columns, dialogue, exported, marked
 from core.data.formats.fields import JUDGED, REJECTED, Fields, Misshapen, as_number, judgement
 from core.data.formats.harmless import is_named
 from core.data.formats.messages import Message
@@ -145,7 +145,10 @@ def _chosen(keys: tuple[str, ...]) -> str | None:
 def _is_preference(row: Row) -> bool:
     """Whether a row says which answers are good: one beside a rejected one, or by KTO's label."""
     keys = tuple(row)
-    return _chosen(keys) is not None or any(judgement(row[key]) is not None for key in _judged(keys))
+    if _chosen(keys) is not None:
+        return True
+    judged = any(judgement(row[key]) is not None for key in _judged(keys))
+    return judged and (columns.columns_of(keys) is not None or dialogue_key(row) is not None)
 
 
 @lru_cache(4096)
@@ -240,14 +243,18 @@ def _plain(fields: Fields) -> list[Message]:
     key = _text_key(tuple(fields))
     if key is None:
         raise unknown(fields)
-    fields.account.alone = True
+    fields.account.beside = "text"
     return [Message("user", "", key, optional=True), Message("assistant", fields.take(key), key)]
 
 
-# --- a tree of replies (OpenAssistant) ---
+# --- a tree of replies (OpenAssistant, ChatGPT's export) ---
 
 
 def _is_tree(row: Row) -> bool:
+    return exported.is_export(row) or _is_prompt(row)
+
+
+def _is_prompt(row: Row) -> bool:
     return (
         "prompt" in row and isinstance(root := row["prompt"], dict) and isinstance(root.get("replies"), list)
     )
@@ -255,7 +262,9 @@ def _is_tree(row: Row) -> bool:
 
 def _tree(fields: Fields) -> list[Message]:
     """The path of the replies that people ranked first; the others are noted."""
-    if not _is_tree(fields):
+    if exported.is_export(fields):
+        return exported.read(fields)
+    if not _is_prompt(fields):
         raise unknown(fields)
     made: list[Message] = []
     node, place, others = fields.take("prompt"), "prompt", 0
