@@ -103,6 +103,17 @@ def test_a_sheet_that_is_not_there_is_refused_with_those_that_are(folder: Path, 
         assert all(word in refused.value.text(language) for word in ("July", "May", "June", "a.xlsx"))
 
 
+def test_a_fault_is_placed_in_its_sheet(folder: Path, cache: SourceCache) -> None:
+    file = book(folder / "a.xlsx", {"May": PAIRS, "June": [*PAIRS, [Q, None]]})
+    (finding,) = read_usable(file).left_out
+    assert finding.row == 3 and "(June, row 2)" in finding.message("en")
+    assert "（June，第 2 行）" in finding.message("zh")
+    for name in ("a.csv", "b.csv"):
+        (folder / name).write_text("question,answer\nq,a\nq,a,b\n")
+    file.unlink()
+    assert [found.message("en")[-7:] for found in read_usable(folder).left_out] == ["(a.csv)", "(b.csv)"]
+
+
 def test_a_sheet_of_training_rows_is_read_without_the_one_to_test_with(
     folder: Path, cache: SourceCache
 ) -> None:

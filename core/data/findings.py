@@ -105,7 +105,11 @@ class Finding:
         if self.code in OF_A_TYPE:
             found = str(self.values.get("found"))
             spoken["found"] = say(f"type.{found}", language) if found in TYPES else found
-        return say(f"finding.{self.code}", language, **spoken)
+        sentence = say(f"finding.{self.code}", language, **spoken)
+        if "table" not in self.values:
+            return sentence
+        key = "row.in_table_row" if "table_row" in self.values else "row.in_table"
+        return say(key, language, sentence=sentence, **self.values)
 
     def as_json(self) -> dict[str, Any]:
         return {"row": self.row, "field": self.field, "code": self.code, "message": self.message()}

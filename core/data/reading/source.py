@@ -7,6 +7,7 @@ import codecs
 import hashlib
 import os
 import shutil
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -97,7 +98,7 @@ class Source:
 
     def where(self, row: int) -> tuple[Part, int]:
         """The part that holds a row, and the row's number in it, both from 0."""
-        number = int(np.searchsorted(self.starts, row, side="right")) - 1
+        number = bisect_right(self.starts, row) - 1
         number = min(number, len(self.parts) - 1)
         return self.parts[number], row - self.starts[number]
 
