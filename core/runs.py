@@ -47,13 +47,14 @@ class Run:
 
 def read_run(paths: RunPaths) -> Run:
     """Describe one run's folder."""
-    about, result = read_record(paths.data) or {}, read_record(paths.result) or {}
+    about, result = read_record(paths.about) or {}, read_record(paths.result) or {}
     steps = dict(_steps(paths))
-    name = about.get("name")
+    # The data say it once they are made, which takes minutes; until then it is what was asked for.
+    name = (read_record(paths.data) or {}).get("name") or about.get("name")
     return Run(
         run=paths.id,
         name=name,
-        title=(read_record(paths.about) or {}).get("title") or name or paths.id,
+        title=about.get("title") or name or paths.id,
         state=_state(paths, steps),
         steps=steps,
         learned=result.get("learned"),
@@ -81,9 +82,14 @@ def made_at(run_id: str) -> datetime | None:
     return None
 
 
+def introduce(paths: RunPaths, name: str) -> None:
+    """A new run is known by the ``name`` that it will be taught, before there are data. Raises OSError."""
+    write_json(paths.about, {"title": " ".join(name.split()), "name": name})
+
+
 def rename(paths: RunPaths, title: str) -> None:
     """Call a run ``title`` from now on; its folder keeps its name. Raises OSError."""
-    write_json(paths.about, {"title": " ".join(title.split())})
+    write_json(paths.about, {**(read_record(paths.about) or {}), "title": " ".join(title.split())})
 
 
 def delete(workspace: Workspace, paths: RunPaths) -> None:

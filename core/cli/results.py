@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +18,11 @@ from core.steps.step import counted, megabytes
 from core.wording import say
 
 SHOWN_ANSWERS = 3
+RUN_COLUMNS = ("run", "name", "state", "learned", "kept", "leaked")
+# A run's id is what other commands are given: it is whole on its line, and on a narrow terminal these go.
+DROPPED_FIRST = ("leaked", "kept", "learned", "name")
+RUN_COLUMNS_LEAST = ("run", "state")
+LEAST_NAME = 10
 # What ends with a version of a data set.
 MAKING = ("identity", "take", "replay", "mix", "split", "dedupe", "undo")
 
@@ -83,7 +89,7 @@ def _show_parity(console: Console, result: dict[str, Any]) -> None:
 def _show_versions(console: Console, result: dict[str, Any]) -> None:
     table = Table(title=_cell(result["set"]))
     for column in ("version", "operation", "rows", "made"):
-        table.add_column(say(f"made.{column}"), overflow="fold")
+        table.add_column(say(f"made.{column}"), no_wrap=column == "version", overflow="fold")
     for version in result["versions"]:
         mark = "→ " if version["number"] == result["current"] else ""
         operation = say(f"made.operation.{version['operation']}")
@@ -98,14 +104,27 @@ def _show_runs(console: Console, result: dict[str, Any]) -> None:
     if not runs:
         console.print(say("runs.none"))
         return
+    rows = [{**run, "state": say(f"state.{run['state']}")} for run in runs]
+    columns = [*RUN_COLUMNS]
+    while len(columns) > len(RUN_COLUMNS_LEAST) and _width(rows, columns) > console.width:
+        columns.remove(next(column for column in DROPPED_FIRST if column in columns))
     table = Table()
-    columns = ("run", "name", "state", "learned", "kept", "leaked")
     for column in columns:
-        table.add_column(say(f"runs.{column}"), overflow="fold")
-    for run in runs:
-        shown = {**run, "state": say(f"state.{run['state']}")}
-        table.add_row(*(_cell(shown[key]) for key in columns))
+        table.add_column(say(f"runs.{column}"), no_wrap=column != "name", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row[key]) for key in columns))
     console.print(table)
+
+
+def _width(rows: list[dict[str, Any]], columns: list[str]) -> int:
+    """How wide a table of runs is with its cells whole, but for the name, which may take several lines."""
+    widths = (
+        LEAST_NAME
+        if column == "name"
+        else max(cell_len(text) for text in (say(f"runs.{column}"), *(_cell(row[column]) for row in rows)))
+        for column in columns
+    )
+    return sum(width + len(" │ ") for width in widths) + 1
 
 
 def _show_configs(console: Console, result: dict[str, Any]) -> None:
@@ -186,7 +205,7 @@ def _show_models(console: Console, result: dict[str, Any]) -> None:
         return
     table = Table()
     for column in ("name", "architecture", "parameters", "size", "template", "trainable"):
-        table.add_column(say(f"models.{column}"), overflow="fold")
+        table.add_column(say(f"models.{column}"), no_wrap=column == "name", overflow="fold")
     for model in models:
         shown = (model["name"], model["architecture"], counted(model["parameters"]), megabytes(model["size"]))
         able = say("models.yes") if model["trainable"] else model["why"]

@@ -32,7 +32,7 @@ from core.pipeline.tune import (
     taught,
 )
 from core.recipe.disk import disk_use
-from core.runs import CHAIN, COMMANDS, DATA, STEPS, is_at_work, rename
+from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
 from core.steps import proof, watch
 from core.steps.step import call_job, check_space
 from core.wording import say, spoken_language
@@ -101,7 +101,7 @@ def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
     workspace.prepare()
     check_space(workspace.root, needed)
     run = workspace.new_run(said.name, datetime.now())
-    rename(run, said.name)
+    introduce(run, said.name)
     return run
 
 
@@ -119,7 +119,7 @@ def in_this_process(workspace: Workspace, run: RunPaths, request: TuneRequest) -
     """Be the chain of ``run`` until the block ends: for a command at a terminal. Raises JobRunning,
     NotWritable, OSError."""
     if not run.about.exists():
-        rename(run, request.name)
+        introduce(run, request.name)
     given = replace(request, data=request.data and request.data.absolute(), restart=False)
     if request.model:
         given = replace(given, model=str(chosen_model(workspace, request.model)))

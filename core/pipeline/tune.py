@@ -18,6 +18,7 @@ from core.models.folder import Model, find_model, read_model, read_shape, starte
 from core.pace import Progress
 from core.recipe.disk import disk_use
 from core.recipe.recipe import Recipe
+from core.runs import introduce
 from core.steps import answer, compare, convert, data, export, merge, train
 from core.steps.answer import AnswerCache, Ask, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
@@ -144,6 +145,7 @@ def make_data(
     recipe = recipe_asked_for(request, said, model)
     if run is None:
         run = workspace.new_run(said.name, datetime.now())
+        introduce(run, said.name)
         begun(run)
     if said.left_out and request.data:
         say_left_out(request.data, said.left_out, progress)
