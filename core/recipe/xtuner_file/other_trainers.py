@@ -1,5 +1,7 @@
 """Configs for Hugging Face's trainer, and those that DeepSpeed leaves, as XTuner's others say the same."""
 
+from typing import Any
+
 from core.recipe.xtuner_file.values import Name, Values
 
 HF_OPTIMIZERS = {
@@ -7,6 +9,7 @@ HF_OPTIMIZERS = {
     "paged_adamw_8bit": "bitsandbytes.PagedAdamW8bit",
     "adamw_bnb_8bit": "bitsandbytes.AdamW8bit",
 }
+HF_SCHEDULES = {"cosine": "CosineAnnealingLR", "linear": "LinearLR"}
 HF_HOOKS = {
     "timer": {"type": Name("mmengine.IterTimerHook")},
     "param_scheduler": {"type": Name("mmengine.ParamSchedulerHook")},
@@ -21,25 +24,10 @@ def is_hf(values: Values) -> bool:
 
 def from_hf(values: Values) -> Values:
     """The config in the form of XTuner's own loop; what of ``training_args`` has none stays there."""
-    arguments = dict(values.get("training_args") or {})
-    take = arguments.pop
-    take("type", None)
-    take("do_train", None)
-    half = "float16" if take("fp16", False) else "bfloat16" if take("bf16", False) else None
-    epochs, warm_up = take("num_train_epochs", 3), take("warmup_ratio", 0.0)
-    unit = {"by_epoch": True, "convert_to_iter_based": True}
-    optimizer = HF_OPTIMIZERS.get(str(take("optim", "adamw_torch")), "torch.AdamW")
-    rate = {"lr": take("learning_rate", 5e-5), "weight_decay": take("weight_decay", 0.0)}
-    amp = {"dtype": half, "loss_scale": "dynamic"} if half else {}
-    schedule = {"cosine": "CosineAnnealingLR", "linear": "LinearLR"}.get(
-        take("lr_scheduler_type", "linear"), "ConstantLR"
-    )
-    checkpoint = {
-        "by_epoch": False,
-        "interval": take("save_steps", 500),
-        "max_keep_ckpts": take("save_total_limit", -1),
-    }
-    logger = {"interval": take("logging_steps", 500), "log_metric_by_epoch": False}
+    left = dict(values.get("training_args") or {})
+    for name in ("type", "do_train"):
+        left.pop(name, None)
+    epochs = left.pop("num_train_epochs", 3)
     return {
         **values,
         "log_processor": {"by_epoch": False},
@@ -48,30 +36,62 @@ def from_hf(values: Values) -> Values:
             "llm": values.get("model"),
             "lora": values.get("lora"),
         },
-        "train_dataloader": {
-            "batch_size": take("per_device_train_batch_size", 8),
-            "dataset": values.get("train_dataset"),
-            "sampler": {"type": Name("mmengine.DefaultSampler"), "shuffle": True},
-            "collate_fn": {"type": Name("xtuner.default_collate_fn")},
-        },
-        "optim_wrapper": {
-            "type": Name(f"mmengine.{'AmpOptimWrapper' if half else 'OptimWrapper'}"),
-            "optimizer": {"type": Name(optimizer), **rate},
-            "clip_grad": {"max_norm": take("max_grad_norm", 1.0)},
-            "accumulative_counts": take("gradient_accumulation_steps", 1),
-            **amp,
-        },
-        "param_scheduler": [
-            {"type": Name("mmengine.LinearLR"), "start_factor": 1e-5, "end": warm_up * epochs, **unit},
-            {"type": Name(f"mmengine.{schedule}"), "begin": warm_up * epochs, "end": epochs, **unit},
-        ][0 if warm_up else 1 :],
+        "train_dataloader": _hf_rows(left, values.get("train_dataset")),
+        "optim_wrapper": _hf_optimizer(left),
+        "param_scheduler": _hf_schedule(left, epochs),
         "train_cfg": {"type": Name("xtuner.TrainLoop"), "max_epochs": epochs},
-        "default_hooks": {
-            **HF_HOOKS,
-            "logger": {"type": Name("mmengine.LoggerHook"), **logger},
-            "checkpoint": {"type": Name("mmengine.CheckpointHook"), **checkpoint},
-        },
-        "training_args": arguments,
+        "default_hooks": _hf_hooks(left),
+        "training_args": left,
+    }
+
+
+def _hf_rows(left: Values, dataset: object) -> Values:
+    """How the rows come; this and what follows takes what it says out of ``left``."""
+    return {
+        "batch_size": left.pop("per_device_train_batch_size", 8),
+        "dataset": dataset,
+        "sampler": {"type": Name("mmengine.DefaultSampler"), "shuffle": True},
+        "collate_fn": {"type": Name("xtuner.default_collate_fn")},
+    }
+
+
+def _hf_optimizer(left: Values) -> Values:
+    take = left.pop
+    fp16, bf16 = take("fp16", False), take("bf16", False)
+    half = "float16" if fp16 else "bfloat16" if bf16 else None
+    optimizer = HF_OPTIMIZERS.get(str(take("optim", "adamw_torch")), "torch.AdamW")
+    rate = {"lr": take("learning_rate", 5e-5), "weight_decay": take("weight_decay", 0.0)}
+    amp = {"dtype": half, "loss_scale": "dynamic"} if half else {}
+    return {
+        "type": Name(f"mmengine.{'AmpOptimWrapper' if half else 'OptimWrapper'}"),
+        "optimizer": {"type": Name(optimizer), **rate},
+        "clip_grad": {"max_norm": take("max_grad_norm", 1.0)},
+        "accumulative_counts": take("gradient_accumulation_steps", 1),
+        **amp,
+    }
+
+
+def _hf_schedule(left: Values, epochs: Any) -> list[Values]:
+    """A warm-up where there is one, then the rate's way down."""
+    warm_up = left.pop("warmup_ratio", 0.0) * epochs
+    kind = HF_SCHEDULES.get(left.pop("lr_scheduler_type", "linear"), "ConstantLR")
+    unit = {"by_epoch": True, "convert_to_iter_based": True}
+    down = {"type": Name(f"mmengine.{kind}"), "begin": warm_up, "end": epochs, **unit}
+    up = {"type": Name("mmengine.LinearLR"), "start_factor": 1e-5, "end": warm_up, **unit}
+    return [up, down] if warm_up else [down]
+
+
+def _hf_hooks(left: Values) -> Values:
+    logger = {"interval": left.pop("logging_steps", 500), "log_metric_by_epoch": False}
+    checkpoint = {
+        "by_epoch": False,
+        "interval": left.pop("save_steps", 500),
+        "max_keep_ckpts": left.pop("save_total_limit", -1),
+    }
+    return {
+        **HF_HOOKS,
+        "logger": {"type": Name("mmengine.LoggerHook"), **logger},
+        "checkpoint": {"type": Name("mmengine.CheckpointHook"), **checkpoint},
     }
 
 
