@@ -40,6 +40,7 @@ TELLING: list[tuple[str, Any]] = [
     ("path", "pictures/dog.JPG"),
     ("url", "https://example.org/a.png?size=3"),
     ("image_id", 17),
+    ("audioTrackURL", "https://example.org/3"),
     ("video_url", "https://example.org/watch"),
     ("answer_idx", 2),
     ("better_response_id", 1),
@@ -252,6 +253,8 @@ def test_thoughts_without_an_answer_are_none(content: str) -> None:
         "<img>a.jpg</img> what?",
         "<|image_pad|> what?",
         "![](data:image/png;base64,A)",
+        "[图片]",
+        "<Media omitted>",
     ],
 )
 def test_a_picture_in_a_text_is_one_however_it_is_written(text: str) -> None:
@@ -277,7 +280,15 @@ def test_who_of_several_people_speaks_is_accounted_for() -> None:
 
 
 def test_a_text_beside_a_question_is_not_learned_without_it() -> None:
-    assert codes(read({"input": "a", "content": "b", "reasoning_content": "c"})) == ["unknown_format"]
+    for row in ({"input": "a", "content": "b", "reasoning_content": "c"}, {"text": "a", "target": "b"}):
+        assert codes(read(row)) == ["unknown_format"]
+    assert read({"text": "a", "target": 1}).unread == [("target", 1)]
+
+
+def test_several_questions_in_one_row_are_not_one() -> None:
+    for answer in ("c", ["c", "d"]):
+        made = read({"question": ["a", "b"], "answer": answer})
+        assert codes(made) == ["wrong_type"] and not made.turns
 
 
 ODD: dict[str, tuple[dict[str, Any], str]] = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from core.data.formats import marked, several
 from core.data.formats.dialogue import json_list, messages, speaks
@@ -113,13 +113,8 @@ def _asked(fields: Fields, columns: Columns, marks: marked.Marks | None) -> Iter
     """The question: its parts joined by a line break, empty ones left out."""
     values = {key: fields.take(key) for key in columns.asked}
     main = values.get(columns.main)
-    if isinstance(main, dict) and speaks(main.get("messages")):
-        inner = Fields(main, fields.account, columns.main, columns.main)
-        yield from messages(inner.take("messages"), f"{columns.main}.messages", fields.account)
-        inner.close()
-        return
-    if speaks(json_list(main)):
-        yield from messages(json_list(main), columns.main, fields.account)
+    if said := _said_before(fields, columns.main, main):
+        yield from said
         return
     passages = [key for key in fields if _is_passages(fields, key)]
     texts = [SEPARATOR.join(fields.take(key)) for key in passages]
@@ -139,6 +134,22 @@ def _asked(fields: Fields, columns: Columns, marks: marked.Marks | None) -> Iter
         yield Message("user", SEPARATOR.join(texts), fields.at(columns.main))
     else:
         yield Message("user", "", "", optional=True)
+
+
+def _said_before(fields: Fields, key: str, main: Any) -> list[Message]:
+    """A question that is a list of messages; empty for any other. Raises Misshapen for several questions:
+    nobody knows whether they were asked one after the other."""
+    if isinstance(main, dict) and speaks(main.get("messages")):
+        inner = Fields(main, fields.account, key, key)
+        said = list(messages(inner.take("messages"), f"{key}.messages", fields.account))
+        inner.close()
+        return said
+    listed = json_list(main)
+    if speaks(listed):
+        return list(messages(listed, key, fields.account))
+    if _are_texts(main) and len(main) > 1:
+        raise Misshapen(fields.at(key), "wrong_type", found="list")
+    return []
 
 
 def _is_passages(fields: Fields, key: str) -> bool:

@@ -13,6 +13,13 @@ _MARK = re.compile(
     re.MULTILINE,
 )
 _PICTURE_DATA = "data:image/"
+# What a chat's export writes for a message that is no text.
+_INSTEAD = re.compile(
+    r"\s*(?:[\[【](?:图片|语音|视频|动画表情|表情|文件|image|photo|picture|video|audio|voice|sticker|file)[\]】]"
+    r"|<Media omitted>|(?:image|video|audio|sticker) omitted)\s*",
+    re.IGNORECASE,
+)
+_LONGEST_INSTEAD = 40
 
 
 class Thoughts(NamedTuple):
@@ -44,9 +51,11 @@ def thoughts_of(text: str) -> Thoughts:
 
 
 def media_mark(text: str) -> str:
-    """The mark of a picture, a sound or a video in a text; empty for none."""
+    """What stands in a text for a picture, a sound or a video; empty for none."""
     for mark in _MARK.finditer(text) if "<" in text else ():
         named = mark["first"] or mark["last"]
         if not named or f"</{named}>" not in text:
             return mark[0].strip()
+    if len(text) < _LONGEST_INSTEAD and _INSTEAD.fullmatch(text):
+        return text.strip()
     return _PICTURE_DATA if _PICTURE_DATA in text else ""

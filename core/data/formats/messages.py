@@ -100,7 +100,7 @@ def _text(message: Message, account: Account, keep_thoughts: bool) -> Text:
         value = LONE_SURROGATE.sub("\ufffd", value)
     if role in SAID and (thoughts[0] or "think>" in value or "_of_thought|>" in value):
         value = _without_thoughts(value, thoughts, place, account, keep_thoughts)
-    if ("<" in value or "data:" in value) and (mark := media_mark(value)):
+    if (len(value) < 40 or "<" in value or "data:" in value) and (mark := media_mark(value)):
         account.note(place, "not_text", found=mark)
     return Text(role, value, place, trained, optional)
 

@@ -1,12 +1,17 @@
 """What keys, columns and speakers are usually called, by family; the lists stand in ``banks/key_names.json``.
 
-Names are compared without case, and with spaces and hyphens as underscores. The usual ones come first.
+Names are compared without case, and with spaces and hyphens as underscores: ``Image URL`` and ``imageUrl``
+are ``image_url``. The usual ones come first.
 """
 
 import json
+import re
 from functools import cache
 
 from core.workspace.paths import BANKS
+
+# Where a word begins in a name without signs between them.
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z](?:[a-z]|[A-Z]+\b))")
 
 
 @cache
@@ -23,4 +28,5 @@ def family(name: str) -> tuple[str, ...]:
 @cache
 def plain(key: str) -> str:
     """A key as it is compared."""
-    return key.strip("\ufeff \t\r\n").lower().replace(" ", "_").replace("-", "_")
+    key = _WORD.sub("_", key.strip("\ufeff \t\r\n")).lower()
+    return key.replace(" ", "_").replace("-", "_")

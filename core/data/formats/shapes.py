@@ -227,15 +227,16 @@ def _is_plain(row: Row) -> bool:
     """Whether a row is only a text, and not one message of a dialogue that stands in several rows."""
     keys = tuple(row)
     how = dialogue.item_of(keys)
-    return _text_key(keys) is not None and not (how and how.role) and not _asks(keys)
+    if _text_key(keys) is None or (how and how.role):
+        return False
+    return not any(isinstance(row[key], str) and row[key] for key in _sides(keys))
 
 
 @lru_cache(4096)
-def _asks(keys: tuple[str, ...]) -> bool:
-    """Whether a question stands beside a text: then it is not known which of them answers what."""
-    return any(
-        plain(key) in family(called) for key in keys for called in ("question", "instruction", "input")
-    )
+def _sides(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of a question or an answer: with a text in one it is not known which answers what."""
+    names = {name for called in ("question", "instruction", "input", "answer") for name in family(called)}
+    return tuple(key for key in keys if plain(key) in names)
 
 
 def _plain(fields: Fields) -> list[Message]:
