@@ -292,6 +292,15 @@ def test_a_broken_list_in_an_object_costs_only_its_broken_row(folder: Path) -> N
     assert len(usable.conversations) == 10 and usable.rows_left_out == 1
 
 
+@pytest.mark.parametrize("text", ['["q" "r"]', '["\\q", "r"]', '["\xff", "r"]', '["q", nul]'])
+def test_columns_that_are_broken_inside_are_a_fault_and_no_crash(text: str, folder: Path) -> None:
+    whole = '{"question": ' + text + ',\n "answer": ["a", "b"]}'
+    (folder / "a.json").write_bytes(whole.encode("latin-1"))
+    with pytest.raises(InputError) as refused:
+        read_conversations(folder / "a.json")
+    assert "a.json" in refused.value.text("en")
+
+
 def test_a_member_that_never_ends_is_no_object() -> None:
     for text in ('{"a": [{"b": 1}', '{"a": "b', '{"a" 1}', '{"a": }', "{", '{"train": [{"q": 1}]} {"x": 1}'):
         (found,) = tables(BytesIO(text.encode()), len(text))

@@ -323,13 +323,12 @@ def _of_json(path: Path, plain: Path, encoding: Encoding, begin: int, place: Sou
         if laid_out[0].kind == "messages":
             write_dialogues(stream, laid_out[0].spans, place.table)
     container = "jsonl" if laid_out[0].kind == "lines" else "json"
-    if laid_out[0].kind == "columns":
-        write_columns(path, plain, begin, place.table)
     if laid_out[0].kind in {"columns", "messages"}:
-        place.table.replace(place.plain)
-        plain = place.plain
+        if laid_out[0].kind == "messages" or write_columns(path, plain, begin, place.table):
+            place.table.replace(place.plain)
+            plain, begin = place.plain, 0
         with plain.open("rb") as stream:
-            laid_out = [layout(stream, plain.stat().st_size)]
+            laid_out = [layout(stream, plain.stat().st_size, begin)]
     return [_of_layout(path, plain, container, encoding, found) for found in laid_out]
 
 

@@ -1,6 +1,5 @@
 """Rows made of what is none yet: columns of a JSON object, messages one a line, paragraphs of a text."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,20 +19,24 @@ LARGEST_COLUMNS = 1 << 29
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 
 
-def write_columns(path: Path, plain: Path, begin: int, target: Path) -> None:
-    """Write the rows of an object of columns. Raises Unreadable."""
+def write_columns(path: Path, plain: Path, begin: int, target: Path) -> bool:
+    """Write the rows of an object of columns; False for one that is broken inside. Raises Unreadable."""
     if plain.stat().st_size > LARGEST_COLUMNS:
         raise Unreadable(path=path, reason=say("file.large_columns", limit=LARGEST_COLUMNS >> 20))
     with plain.open("rb") as stream:
         stream.seek(begin)
-        found = json.loads(stream.read())
+        found = loaded(stream.read())
+    if not isinstance(found, dict):
+        return False
     _write(target, _rows_of(found))
+    return True
 
 
 def _rows_of(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if isinstance(found.get("columns"), list) and isinstance(found.get("data"), list):
         for row in found["data"]:
-            yield dict(zip(map(str, found["columns"]), row, strict=False))
+            if isinstance(row, list):
+                yield dict(zip(map(str, found["columns"]), row, strict=False))
         return
     columns = {
         key: dict(enumerate(cells)) if isinstance(cells, list) else cells
