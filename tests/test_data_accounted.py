@@ -33,6 +33,8 @@ TELLING: list[tuple[str, Any]] = [
     ("ratings", [{"rating": 0}]),
     ("toxicity_score", 0.98),
     ("split", "test"),
+    ("标签", "错误"),
+    ("category", "Rejected"),
     ("subset", "Validation"),
     ("task", "Translate into French"),
     ("type", "把下面的句子翻译成英文"),
@@ -217,6 +219,20 @@ def test_what_a_row_holds_is_read(name: str) -> None:
     made = read(row)
     assert made.turns == turns
     assert all(KINDS[fault.code].usable for fault in made.faults), made.faults
+
+
+HARMONY = (
+    "<|start|>system<|message|>s<|end|><|start|>user<|message|>a<|end|>"
+    "<|start|>assistant<|channel|>analysis<|message|>c<|end|>"
+    "<|start|>assistant<|channel|>final<|message|>b<|return|>"
+)
+
+
+def test_the_analysis_channel_is_thoughts() -> None:
+    made = read({"text": HARMONY})
+    assert made.turns == [Turn("a", "b", "s")] and codes(made) == ["thinking_left_out"]
+    tool = HARMONY + "<|start|>functions.f to=assistant<|channel|>commentary<|message|>3<|end|>"
+    assert codes(read({"text": tool})) == ["unknown_role"]
 
 
 THOUGHTS: list[Any] = [

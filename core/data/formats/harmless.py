@@ -29,6 +29,8 @@ _MEDIA = frozenset(family("media"))
 _BAD = frozenset(family("bad_words"))
 # Words of a name by which a row is one turn of a dialogue that stands in several rows.
 _ONE_OF = frozenset(family("turn_words"))
+# What somebody says of a row that is not to be learned as it is.
+_VERDICTS = frozenset(family("verdicts"))
 # Names of the dialogue that a row is of.
 _SESSIONS = frozenset(family("sessions"))
 _HELD_OUT = frozenset(family("held_out_splits"))
@@ -120,6 +122,8 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 def _fits(kind: _Kind, key: str, value: str) -> bool:
+    if value.strip().lower() in _VERDICTS:
+        return False
     if kind is _Kind.SPLIT:
         return value.strip().lower() not in _HELD_OUT
     if kind is _Kind.ABOUT and plain(key) in _TASKS:  # "Translate into French" is an instruction

@@ -28,8 +28,8 @@ def _marks(name: str, speaker: str, ends: str = r"(?!)", words: bool = False, fi
 
 
 _NAMED = "Human|Assistant|User|System|AI|Bot|GPT"
-# The sources: ChatML, Llama 3 and 4 and Granite, Gemma, DeepSeek, Command R, Zephyr, Phi and GLM, InternLM,
-# MOSS, Baize, guanaco and Alpaca, HH-RLHF and Vicuna.
+# The sources: ChatML, Llama 3 and 4 and Granite, gpt-oss, Gemma, DeepSeek, Command R, Zephyr, Phi and GLM,
+# InternLM, MOSS, Baize, guanaco and Alpaca, HH-RLHF and Vicuna.
 MARKS = (
     _marks("chatml", r"<\|im_start\|>(?P<role>\w+)\n", r"<\|im_end\|>|<\|endoftext\|>"),
     _marks(
@@ -37,6 +37,12 @@ MARKS = (
         r"<\|(?:start_header_id|header_start|start_of_role)\|>(?P<role>\w+)"
         r"<\|(?:end_header_id|header_end|end_of_role)\|>\s*",
         r"<\|(?:eot_id|eot|begin_of_text|end_of_text)\|>",
+    ),
+    _marks(
+        "harmony",
+        r"<\|start\|>(?P<role>[\w.]+)[^<]{0,80}(?:<\|channel\|>(?P<channel>\w+)[^<]{0,80})?"
+        r"(?:<\|constrain\|>\w+)?<\|message\|>",
+        r"<\|(?:end|return|call)\|>",
     ),
     _marks("gemma", r"<start_of_turn>(?P<role>user|model|system)\s*", r"<end_of_turn>|<bos>|<eos>"),
     _marks("deepseek", r"<｜(?P<role>User|Assistant)｜>\s*", r"<｜(?:begin|end)▁of▁sentence｜>"),
@@ -88,6 +94,8 @@ _SPOKEN: dict[str, Role] = {
     "q": "user",
     "a": "assistant",
 }
+# The channel of gpt-oss's thoughts before an answer.
+_ANALYSIS = "analysis"
 _SYSTEM_OF_LLAMA = ("<<SYS>>", "<</SYS>>")
 
 
@@ -127,6 +135,7 @@ def read(text: str, marks: Marks, place: str) -> list[Message]:
     before = _clean(text[: found[0].start()], marks)
     if before:
         made.append(Message("system", before, place))
+    thoughts = ("", "")
     ends = [*(mark.start() for mark in found[1:]), len(text)]
     for mark, end in zip(found, ends, strict=True):
         role, said = _SPOKEN.get(mark["role"].lower()), _clean(text[mark.end() : end], marks)
@@ -135,8 +144,12 @@ def read(text: str, marks: Marks, place: str) -> list[Message]:
         if marks.name == "llama2":
             system, said = _system_of(said)
             made += [Message("system", system, place)] if system else []
-        if said or end < len(text):  # the last mark may only end the text
-            made.append(Message(role, said, place))
+        channel = mark.groupdict().get("channel")
+        if channel == _ANALYSIS:
+            thoughts = (said, channel)
+        elif said or end < len(text):  # the last mark may only end the text
+            made.append(Message(role, said, place, thoughts=thoughts if role == "assistant" else ("", "")))
+            thoughts = ("", "")
     return made
 
 
