@@ -74,7 +74,7 @@ def _run(arguments: Sequence[str]) -> int:
     if options.json:
         return _print_json(result)
     _speak(errors="replace")
-    show(options.kind, result)
+    show(options.kind, result, workspace.option)
     return _exit_code(result)
 
 

@@ -9,6 +9,7 @@ TuneboardError                exit code 1
 │   ├── NoSuchFile            a file that was named is not there
 │   ├── Unreadable            a data file cannot be read as text
 │   ├── NoSuchModel           a model folder that was named is not there
+│   │   └── NoListedModel     no model of that name in the workspace
 │   ├── NotAModel             a folder is not a model this program can train
 │   │   └── ImportFirst       it will be, once it is imported
 │   ├── NoSuchSource          what should be imported is neither a folder nor a model's name on a hub
@@ -146,6 +147,10 @@ class Unreadable(InputError):
 
 class NoSuchModel(InputError):
     key = "no_such_model"
+
+
+class NoListedModel(NoSuchModel):
+    key = "no_listed_model"
 
 
 class NotAModel(InputError):

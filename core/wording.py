@@ -6,6 +6,7 @@ A sentence names its values as ``str.format`` does; ``{count|row|rows}`` writes 
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,18 @@ def say(key: str, language: Language | None = None, /, **values: object) -> str:
         KeyError: there is no such sentence, or one of its values is missing.
     """
     return sentences(language or spoken_language())[key].format_map(_Values(values))
+
+
+def did_you_mean(given: str, known: Mapping[str, Iterable[str]]) -> str:
+    """What somebody who wrote ``given`` may have meant of ``known``, each with other words it is known by: an
+    addition in brackets to a sentence, empty where nothing comes near."""
+    from difflib import get_close_matches  # half a second over 600 names, only after a slip
+
+    words = {word.lower(): name for name, by in known.items() for word in (name, *by)}
+    asked = given.lower()
+    found = get_close_matches(asked, words, cutoff=0.75) or get_close_matches(asked, words, n=1)
+    names = dict.fromkeys(words[word] for word in found)
+    return say("near", names=say("row.list").join(names)) if names else ""
 
 
 def percent(share: float) -> str:

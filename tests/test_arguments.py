@@ -99,24 +99,29 @@ def of_commands() -> Parser:
 # What makes the parser, what it is given, and the key and values of the sentence.
 Case = tuple[Callable[[], Parser], list[str], str, dict[str, object]]
 CASES: list[Case] = [
-    (one_of_each, ["--device", "x"], "choice", {"option": "--device", "choices": "'cpu', 'cuda'"}),
+    (
+        one_of_each,
+        ["--device", "x"],
+        "choice",
+        {"option": "--device", "choices": ("cpu", "cuda"), "near": ""},
+    ),
     (one_of_each, ["--device"], "no_value", {"option": "--device"}),
     (one_of_each, ["--two", "a"], "no_value", {"option": "--two"}),
     (one_of_each, ["--some"], "no_value", {"option": "--some"}),
     (one_of_each, ["--quiet=yes"], "takes_no_value", {"option": "--quiet"}),
-    (one_of_each, ["--rows", "many"], "type", {"option": "--rows", "value": "'many'"}),
+    (one_of_each, ["--rows", "many"], "type", {"option": "--rows", "value": "many"}),
     (one_of_each, ["--from", "a", "--to", "b"], "not_with", {"option": "--to", "other": "--from"}),
-    (one_of_each, ["x", "y"], "unknown", {"names": "x y"}),
-    (two_needed, [], "required", {"names": "--name, run", "count": 2}),
-    (one_needed, [], "required_one", {"names": "--from --to"}),
-    (of_commands, ["trian"], "command", {"value": "'trian'"}),
-    (of_commands, ["train", "--rows", "x"], "type", {"option": "--rows", "value": "'x'"}),
+    (one_of_each, ["x", "y"], "unknown", {"names": "x y", "near": ""}),
+    (two_needed, [], "required", {"names": ("--name", "run"), "count": 2}),
+    (one_needed, [], "required_one", {"names": ("--from", "--to")}),
+    (of_commands, ["trian"], "command", {"value": "trian", "near": ("train",)}),
+    (of_commands, ["train", "--rows", "x"], "type", {"option": "--rows", "value": "x"}),
     # words of argparse's own, and marks of formats, in what a person wrote
     (
         one_of_each,
         ["--rows", "a (choose from %s)"],
         "type",
-        {"option": "--rows", "value": "'a (choose from %s)'"},
+        {"option": "--rows", "value": "a (choose from %s)"},
     ),
     (one_of_each, ["--quiet=%(x)s {y}"], "takes_no_value", {"option": "--quiet"}),
 ]
@@ -134,8 +139,19 @@ def test_every_complaint_is_a_sentence_in_the_terminal_s_language(
     with pytest.raises(InvalidOption) as raised:
         make().parse_args(arguments)
     said = raised.value.values
-    assert said["message"] == say(f"cli.wrong.{key}", language, **values)
+    assert said["message"] == say(f"cli.wrong.{key}", language, **_told(values, language))
     assert said["help"] == ("scripts/run train --help" if "train" in arguments else "scripts/run --help")
+
+
+def _told(values: dict[str, object], language: Language) -> dict[str, object]:
+    """Several names as the language lists them."""
+    listed = {
+        name: say("row.list", language).join(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
+    if near := listed.get("near"):
+        listed["near"] = say("near", language, names=near)
+    return listed
 
 
 @pytest.mark.parametrize("value", ["2", "x (choose from %s)", "expected one argument"])

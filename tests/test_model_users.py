@@ -46,7 +46,7 @@ def test_a_model_that_nobody_uses(workspace: Workspace, tmp_path: Path) -> None:
     assert done == {"deleted": "my-model", "folder": str(model), "runs": []}
     assert weights.exists() and [path.name for path in workspace.models.iterdir()] == ["starter"]
     again = cli("models", "delete", "my-model", *options(workspace), cwd=tmp_path)
-    assert again.returncode == 2 and "No model at my-model" in again.stderr
+    assert again.returncode == 2 and "No model named my-model" in again.stderr
 
 
 def test_a_folder_that_was_put_there_by_hand(workspace: Workspace) -> None:

@@ -3,12 +3,13 @@ language, and values that begin with a dash taken as values where a person's own
 
 import argparse
 import re
+from ast import literal_eval
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from core.errors import InvalidOption
-from core.wording import say
+from core.wording import did_you_mean, say
 
 MOST_ITERATIONS = 1_000_000
 # Options whose value is a person's own words, which may begin with a dash.
@@ -72,8 +73,12 @@ class Parser(argparse.ArgumentParser):
             except argparse.ArgumentError as error:
                 self._complain(_sentence(error.message, error.argument_name))
         if left:
-            self._complain(say("cli.wrong.unknown", names=" ".join(left)))
+            self._complain(say("cli.wrong.unknown", names=" ".join(left), near=self._near(left[0])))
         return found, left
+
+    def _near(self, word: str) -> str:
+        known = dict.fromkeys(self._option_string_actions, ())
+        return did_you_mean(word.partition("=")[0], known) if word.startswith("--") else ""
 
     def error(self, message: str) -> NoReturn:
         self._complain(_sentence(message))
@@ -111,12 +116,29 @@ def _sentence(message: str, option: str | None = None) -> str:
     if before or not complaint:
         return message if option is None else say("cli.wrong.value", option=option, reason=message)
     key, *parts = complaint
-    if key == "choice" and option == COMMAND:
-        key = "command"
-    values = dict(zip(parts[::2], parts[1::2], strict=True))
-    if key == "required":
-        return say("cli.wrong.required", count=values["names"].count(", ") + 1, **values)
-    return say(f"cli.wrong.{key}", option=option, **values)
+    values: dict[str, object] = {**dict(zip(parts[::2], map(_as_written, parts[1::2]), strict=True))}
+    if key == "choice":
+        known = _items(parts[parts.index("choices") + 1])
+        values["near"] = did_you_mean(str(values["value"]), {one: one.split()[-1:] for one in known})
+        values["choices"] = say("row.list").join(known)
+        key = "command" if option == COMMAND else key
+    elif key in {"required", "required_one"}:
+        names = str(values["names"]).split(", " if key == "required" else " ")
+        values |= {"names": say("row.list").join(names), "count": len(names)}
+    return say(f"cli.wrong.{key}", **{"option": option, **values})
+
+
+def _as_written(value: str) -> str:
+    """A value without the quotes that ``%r`` put around it."""
+    with suppress(ValueError, SyntaxError):
+        read = literal_eval(value)
+        return read if isinstance(read, str) else value
+    return value
+
+
+def _items(choices: str) -> list[str]:
+    """What may be chosen, as argparse lists it: in Python's quotes or without."""
+    return [_as_written(one) for one in choices.split(", ")]
 
 
 def joined(arguments: Sequence[str], options: Iterable[str]) -> list[str]:
@@ -164,7 +186,9 @@ class Decimal:
         with suppress(ValueError):
             if self.low <= float(text) <= self.high:
                 return float(text)
-        raise argparse.ArgumentTypeError(say("cli.wrong.decimal", value=text, low=self.low, high=self.high))
+        raise argparse.ArgumentTypeError(
+            say("cli.wrong.decimal", value=text, low=f"{self.low:.12g}", high=f"{self.high:.12g}")
+        )
 
 
 class WholeNumber:

@@ -248,7 +248,7 @@ def _weighted(text: str) -> tuple[str, float]:
     try:
         return name, Decimal(0, 1e6)(weight)
     except argparse.ArgumentTypeError as error:
-        raise InvalidOption(message=f"--from: {error}", help="data make mix --help") from error
+        raise InvalidOption(message=f"--from: {error}", help="scripts/run data make mix --help") from error
 
 
 def _part(workspace: Workspace, name: str, leave_out_broken: bool, reading: Reading) -> Usable:

@@ -27,10 +27,13 @@ LEAST_NAME = 10
 MAKING = ("identity", "take", "replay", "mix", "split", "dedupe", "undo")
 
 
-def show(kind: str, result: dict[str, Any]) -> None:
-    """A command's result: as its kind is shown, or its values one a line."""
+def show(kind: str, result: dict[str, Any], where: str = "") -> None:
+    """A command's result: as its kind is shown, or its values one a line. ``where``: how the next command
+    names the workspace (Workspace.option)."""
     console = Console()
-    if kind in SHOWN:
+    if kind in WITH_NEXT:
+        WITH_NEXT[kind](console, result, where)
+    elif kind in SHOWN:
         SHOWN[kind](console, result)
     elif "answers" in result:
         _show_answers(console, result)
@@ -99,10 +102,10 @@ def _show_versions(console: Console, result: dict[str, Any]) -> None:
     console.print(table)
 
 
-def _show_runs(console: Console, result: dict[str, Any]) -> None:
+def _show_runs(console: Console, result: dict[str, Any], where: str) -> None:
     runs = result["runs"]
     if not runs:
-        console.print(say("runs.none"))
+        line(console, say("runs.none", where=where))
         return
     rows = [{**run, "state": say(f"state.{run['state']}")} for run in runs]
     columns = [*RUN_COLUMNS]
@@ -129,7 +132,10 @@ def _width(rows: list[dict[str, Any]], columns: list[str]) -> int:
 
 def _show_configs(console: Console, result: dict[str, Any]) -> None:
     for row in result["configs"]:
-        line(console, row["name"] if row["opens"] else f"{row['name']}  ({row['reason']})")
+        line(
+            console,
+            row["name"] if row["opens"] else say("configs.refused", name=row["name"], reason=row["reason"]),
+        )
     if not result["configs"]:
         line(console, say("configs.none", of=result["of"]))
         return
@@ -187,21 +193,21 @@ def _show_curve(console: Console, result: dict[str, Any]) -> None:
             line(console, say("curve.checkpoint", checkpoint=found["checkpoint"]))
 
 
-def _show_adopted(console: Console, result: dict[str, Any]) -> None:
+def _show_adopted(console: Console, result: dict[str, Any], where: str) -> None:
     line(console, say("adopt.done", run=result["run"], count=len(result["checkpoints"])))
     if result["no_export"]:
         line(console, say("adopt.no_export", reason=result["no_export"]))
         if not result["model_is_here"]:
-            line(console, say("cli.adopt.no_model", work_dir=result["work_dir"]))
+            line(console, say("cli.adopt.no_model", work_dir=result["work_dir"], where=where))
     else:
-        line(console, say("cli.adopt.next", run=result["run"]))
+        line(console, say("cli.adopt.next", run=result["run"], where=where))
     _show_differences(console, "misfits", result["misfits"])
 
 
-def _show_models(console: Console, result: dict[str, Any]) -> None:
+def _show_models(console: Console, result: dict[str, Any], where: str) -> None:
     models = result["models"]
     if not models:
-        console.print(say("models.none"))
+        line(console, say("models.none", where=where))
         return
     table = Table()
     for column in ("name", "architecture", "parameters", "size", "template", "trainable"):
@@ -236,9 +242,13 @@ def _show_published(console: Console, result: dict[str, Any]) -> None:
     line(console, result.get("next", ""))
 
 
-SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
+# Those that end with a command to type next.
+WITH_NEXT: Mapping[str, Callable[[Console, dict[str, Any], str], None]] = {
     "runs": _show_runs,
     "models": _show_models,
+    "runs adopt": _show_adopted,
+}
+SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "models delete": _show_deleted,
     "doctor": _show_findings,
     "data parity": _show_parity,
@@ -254,5 +264,4 @@ SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "configs open": _show_opened,
     "fit": _show_fit,
     "runs curves": _show_curve,
-    "runs adopt": _show_adopted,
 }

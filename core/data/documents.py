@@ -58,10 +58,11 @@ def read_passages(path: Path, name: str | None = None) -> list[Passage]:
 
 def _pages(path: Path, name: str) -> list[Page]:
     kind = Path(name).suffix.lower().lstrip(".")
-    if kind not in READERS:
-        raise NotADocument(path=name, reason=say("document.kind", kinds=", ".join(READERS)))
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        size = path.stat().st_size
+        if kind not in READERS:
+            raise NotADocument(path=name, reason=say("document.kind", kinds=", ".join(READERS)))
+        if size > LARGEST_FILE:
             raise NotADocument(path=name, reason=say("document.large", limit=LARGEST_FILE // 1_000_000))
         return READERS[kind](path.read_bytes(), name)
     except FileNotFoundError as error:

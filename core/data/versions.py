@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from core.data.conversations import Conversation, as_row, from_row
-from core.data.sets import SetPaths, place_of
+from core.data.sets import SetPaths, made_sets, place_of
 from core.errors import DamagedFile, NoSuchSet, NoSuchVersion
+from core.wording import did_you_mean
 from core.workspace.files import locked, read_json, write_json, write_text
 from core.workspace.paths import Workspace, make_folder
 
@@ -54,8 +55,13 @@ def open_set(workspace: Workspace, name: str) -> SetPaths:
     """The data set called ``name``. Raises NoSuchSet."""
     place = place_of(workspace, name)
     if not place.about.exists():
-        raise NoSuchSet(name=name, workspace=workspace.root)
+        raise NoSuchSet(name=name, workspace=workspace.root, near=_near_sets(workspace, name))
     return place
+
+
+def _near_sets(workspace: Workspace, name: str) -> str:
+    known = {read_set(place).name: (place.root.name,) for place in made_sets(workspace)}
+    return did_you_mean(name, known)
 
 
 def make_set(workspace: Workspace, name: str) -> SetPaths:

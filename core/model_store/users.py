@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from core.errors import InputError, ModelBusy, ModelInUse, NoSuchModel
+from core.errors import InputError, ModelBusy, ModelInUse, NoListedModel
 from core.jobs.job import JobPaths
 from core.jobs.status import is_live
+from core.models.folder import near_models
 from core.steps.train import recipe_of
 from core.workspace.files import read_record
 from core.workspace.paths import ImportPaths, RunPaths, Workspace, import_of, slug
@@ -24,7 +25,7 @@ def delete(workspace: Workspace, name: str, even_if_used: bool = False) -> dict[
     Runs that stand on it keep what they made, but cannot be trained, merged or compared any more: with
     ``even_if_used`` that is what is wanted. Returns ``{"deleted", "folder", "runs"}``.
 
-    Raises NoSuchModel, ModelBusy (a job uses it), ModelInUse (unless ``even_if_used``), OSError.
+    Raises NoListedModel, ModelBusy (a job uses it), ModelInUse (unless ``even_if_used``), OSError.
     """
     paths = _of(workspace, name)
     if job := next(_jobs_on(workspace, paths), None):
@@ -47,7 +48,7 @@ def _of(workspace: Workspace, name: str) -> ImportPaths:
     listed = {folder.name: folder for folder in workspace.model_folders()}
     found = listed.get(name) or listed.get(slug(name))
     if found is None:
-        raise NoSuchModel(model=name, workspace=workspace.models)
+        raise NoListedModel(model=name, workspace=workspace.models, near=near_models(workspace, name))
     return import_of(found)
 
 

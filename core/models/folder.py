@@ -13,7 +13,7 @@ from typing import Any
 from core.errors import ImportFirst, NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
 from core.models.families import is_converted, quantization, refusal
 from core.models.hubs import snapshot_of
-from core.wording import say
+from core.wording import did_you_mean, say
 from core.workspace.checksums import hashed
 from core.workspace.files import Stamp, is_lfs_pointer, stamp
 from core.workspace.paths import Workspace
@@ -66,7 +66,12 @@ def find_model(workspace: Workspace, given: str | None) -> Path:
             str(resolved).encode()
             if resolved.is_dir():
                 return snapshot_of(resolved)
-    raise NoSuchModel(model=given, workspace=workspace.models)
+    raise NoSuchModel(model=given, workspace=workspace.models, near=near_models(workspace, given))
+
+
+def near_models(workspace: Workspace, given: str) -> str:
+    """Which models somebody who wrote ``given`` may have meant, as an addition to a sentence."""
+    return did_you_mean(given, {folder.name: () for folder in workspace.model_folders()})
 
 
 def read_model(folder: Path) -> Model:
@@ -75,7 +80,7 @@ def read_model(folder: Path) -> Model:
     Raises NoSuchModel, NotAModel with the reason.
     """
     if not folder.is_dir():
-        raise NoSuchModel(model=folder, workspace=folder.parent)
+        raise NoSuchModel(model=folder, workspace=folder.parent, near="")
     config = _read_config(folder)
     weights = _weights(folder)
     architectures = config.get("architectures") or ["?"]

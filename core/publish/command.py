@@ -15,7 +15,7 @@ from core.publish import tokens
 from core.publish.request import HELP, QUANTS, TOS, TWO_KEYS, WHATS, PublishRequest, Quant
 from core.runs import PUBLISH
 from core.steps.step import call_job
-from core.wording import say
+from core.wording import did_you_mean, say
 from core.workspace.paths import RunPaths, Workspace
 
 LONGEST_TOKEN = 4096
@@ -41,7 +41,9 @@ def request_of(options: argparse.Namespace) -> PublishRequest:
     for name in filter(None, (part.strip().lower() for part in options.quants.split(","))):
         found = next((quant for quant in QUANTS if quant == name), None)
         if found is None:
-            raise InvalidOption(message=say("publish.wrong.quants", known=", ".join(QUANTS)), help=HELP)
+            values = {"given": name, "near": did_you_mean(name, dict.fromkeys(QUANTS, ()))}
+            known = say("row.list").join(QUANTS)
+            raise InvalidOption(message=say("publish.wrong.quants", known=known, **values), help=HELP)
         quants.append(found)
     return PublishRequest(
         what=options.what,

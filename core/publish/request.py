@@ -73,13 +73,14 @@ class PublishRequest:
     def _problems(self) -> list[str]:
         found = []
         if self.hub and not self.dry_run and not is_hub_id(self.repo):
-            found.append(say("publish.wrong.repo", repo=self.repo or "–"))
+            key = "publish.wrong.repo" if self.repo else "publish.wrong.no_repo"
+            found.append(say(key, repo=self.repo))
         if self.base is not None and not is_hub_id(self.base):
             found.append(say("publish.wrong.repo", repo=self.base))
         if shard_bytes(self.shard) is None:
             found.append(say("publish.wrong.shard", shard=self.shard))
         if self.what == "gguf" and not self.quants:
-            found.append(say("publish.wrong.quants", known=", ".join(QUANTS)))
+            found.append(say("publish.wrong.no_quants", known=", ".join(QUANTS)))
         return found
 
 

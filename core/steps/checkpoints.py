@@ -8,7 +8,7 @@ from zipfile import is_zipfile
 
 from core.jobs.curves import epoch_ends, read_curve
 
-NAMES = "iter_*.pth, epoch_*.pth"
+NAMES = ("iter_*.pth", "epoch_*.pth")
 _NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
 
 

@@ -372,5 +372,7 @@ def read(run: RunPaths) -> Trained:
     """The last checkpoint. Raises MissingArtefact."""
     found = checkpoints(run.work_dir)
     if not found:
-        raise MissingArtefact(what=NAMES, where=run.work_dir, step="train")
+        raise MissingArtefact(
+            what=say("train.checkpoint", names=say("row.list").join(NAMES)), where=run.work_dir, step="train"
+        )
     return found[-1]

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core.errors import NoSuchChat, NoSuchRun, NotWritable, reason_of
-from core.wording import say
+from core.wording import did_you_mean, say
 from core.workspace.private import close_to_others, keep_private
 from core.workspace.user import home
 
@@ -282,7 +282,8 @@ class Workspace:
         """The run called ``run_id``. Raises NoSuchRun; a name with a separator is never a run."""
         found = [path for path in self.run_folders() if path.name == run_id]
         if not found:
-            raise NoSuchRun(run=run_id, workspace=self.root)
+            known = {path.name: (path.name[len("20260102-030405-") :],) for path in self.run_folders()}
+            raise NoSuchRun(run=run_id, workspace=self.root, near=did_you_mean(run_id, known))
         return RunPaths(found[0])
 
     def chat(self, chat_id: str) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from core.errors import InTheWay, NoSuchConfig, NotAConfig, PackageMissing, reason_of
 from core.recipe.xtuner_file.reader import read_config
 from core.recipe.xtuner_file.values import Values
+from core.wording import did_you_mean, say
 from core.workspace.files import write_text
 
 PACKAGE = "xtuner"
@@ -44,14 +45,9 @@ def find(name: str) -> Shipped:
     known = {one.name: one for one in shipped()}
     if name in known:
         return known[name]
-    near = [one for one in known if name and name.lower() in one.lower()] or [*_near(name, known)]
-    raise NoSuchConfig(name=name, near=", ".join(near[:3]) or "–")
-
-
-def _near(name: str, known: Iterable[str]) -> list[str]:
-    from difflib import get_close_matches  # half a second over 600 names, only after a slip
-
-    return get_close_matches(name, known, n=3)
+    within = [one for one in known if name and name.lower() in one.lower()][:3]
+    near = say("near", names=say("row.list").join(within)) if within else None
+    raise NoSuchConfig(name=name, near=near or did_you_mean(name, dict.fromkeys(known, ())))
 
 
 def config_bytes(given: str) -> tuple[bytes, str]:
