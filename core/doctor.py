@@ -13,13 +13,13 @@ from core.errors import MachineError
 from core.jobs.environment import inherited
 from core.machine import Gpu, Machine, cards, has_cpu_build, this_machine
 from core.models.folder import starter_gguf
+from core.pipeline.tune import NEEDED_BYTES
 from core.steps.step import megabytes
 from core.steps.train import versions
 from core.wording import say
 from core.workspace.paths import PROJECT, Workspace
 
 Grade = Literal["good", "note", "bad"]
-NEEDED_DISK = 3_000_000_000
 NEEDED_MEMORY = 4_000_000_000
 # core.cli.serve stands above this floor and has the same one (a test compares them).
 DASHBOARD_PORT = 8501
@@ -119,9 +119,9 @@ def _memory(machine: Machine) -> Diagnosis:
 def _disk(workspace: Workspace) -> Diagnosis:
     there = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
     free = shutil.disk_usage(there).free
-    text = say("doctor.disk", free=megabytes(free), needed=megabytes(NEEDED_DISK), folder=there)
+    text = say("doctor.disk", free=megabytes(free), needed=megabytes(NEEDED_BYTES), folder=there)
     return Diagnosis(
-        "disk", "good" if free >= NEEDED_DISK else "bad", text, "" if free >= NEEDED_DISK else "df -h"
+        "disk", "good" if free >= NEEDED_BYTES else "bad", text, "" if free >= NEEDED_BYTES else "df -h"
     )
 
 

@@ -130,7 +130,7 @@ def test_little_memory(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_little_disk(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "NEEDED_DISK", 1 << 60)
+    monkeypatch.setattr(doctor, "NEEDED_BYTES", 1 << 60)
     found = find(workspace, "disk", monkeypatch)
     assert (found.grade, found.fix) == ("bad", "df -h") and str(workspace.root.parent) in found.text
 

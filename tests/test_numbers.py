@@ -1,6 +1,7 @@
 """A number that a page or a sentence says is the one that the code has."""
 
 import argparse
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -13,12 +14,28 @@ from core.data.identity import LANGUAGES, identity_conversations
 from core.data.mix import LEAST_REPLAY_SHARE, REPLAY_SHARE, shares
 from core.data.questions import held_back_questions, replay_questions
 from core.doctor import DASHBOARD_PORT, NEEDED_MEMORY
+from core.pipeline.tune import NEEDED_BYTES
 from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT
 from core.steps.compare import questions
 from core.workspace.paths import PROJECT
 from tests.test_xtuner_file import KINDS
 
 ASKED = Counter(one.kind for one in questions("Ada", identity_conversations("Ada", LANGUAGES)))
+# How scripts/setup announces what it installs.
+CPU, GPU = r'\*\) size="([\d.]+) GB', r'gpu\) size="([\d.]+) GB'
+
+
+def installed(build: str) -> float:
+    """GB that the installation takes, as scripts/setup says."""
+    found = re.search(build, page("scripts/setup"))
+    assert found
+    return float(found[1])
+
+
+def page(name: str) -> str:
+    return (PROJECT / name).read_text(encoding="utf-8")
+
+
 # What both READMEs say: the numbers of a phrase, in its order.
 SAID: dict[str, tuple[str, str, list[float]]] = {
     "memory formula": (
@@ -37,12 +54,18 @@ SAID: dict[str, tuple[str, str, list[float]]] = {
         [ASKED["taught"] + ASKED["paraphrase"], ASKED["taught"], ASKED["paraphrase"], ASKED["general"]],
     ),
     "memory": (r"(\d+) GB of memory", r"(\d+) GB 内存", [NEEDED_MEMORY / 1e9]),
+    "disk": (
+        r"([\d.]+) GB of disk \(([\d.]+) GB with an NVIDIA",
+        r"([\d.]+) GB 磁盘（有 NVIDIA GPU 时 ([\d.]+) GB",
+        [math.ceil(2 * (installed(build) + NEEDED_BYTES / 1e9)) / 2 for build in (CPU, GPU)],
+    ),
+    "pages": (
+        r"medians of the (\d+) step pages",
+        r"(\d+) 个步骤页面的中位数",
+        [len([*(PROJECT / "pages").glob("[1-9]_*.py")])],
+    ),
     "port": (r"-L (\d+):", r"-L (\d+):", [DASHBOARD_PORT]),
 }
-
-
-def page(name: str) -> str:
-    return (PROJECT / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("what", SAID)
