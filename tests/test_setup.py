@@ -82,7 +82,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_without_a_driver_it_is_the_cpu_build(place: Place) -> None:
     done = place.setup()
-    assert (done.returncode, place.mark) == (0, "run cpu") and "2.2 GB" in done.stderr
+    assert (done.returncode, place.mark) == (0, "run cpu") and "2.3 GB" in done.stderr
     assert "torch==2.13.0+cpu" in place.pins and "nvidia-cublas" not in place.pins
     assert not any(line.startswith("--") for line in place.pins.splitlines())
     place.asked()
