@@ -491,3 +491,31 @@ def test_the_tables_of_the_public_files(name: str, cache: SourceCache) -> None:
         for table in open_data(FIELD / name, cache).source.tables
     ]
     assert found == EXPECTED[name]["tables"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_table_whose_every_cell_is_quoted(
+    folder: Path, cache: SourceCache, delimiter: str, ending: str
+) -> None:
+    rows = [("question", "answer"), (f"Is there{delimiter} a lift?", "Yes"), ("Floors?", "3")]
+    lines = (delimiter.join(f'"{cell}"' for cell in row) for row in rows)
+    (folder / "a.csv").write_bytes(ending.join(lines).encode())
+    made = [one.conversation for _, one in open_data(folder / "a.csv", cache).assembled()]
+    assert [(turn.input, turn.output) for (turn,) in made] == rows[1:]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": "Which floats?", "choices": [{"label": "A", "text": "cork"}], "answerKey": "A"},
+        {"prompt": "Which floats?", "answers": [{"text": "cork", "score": 3}, {"text": "stone", "score": 1}]},
+        {"request": {"input": "Which floats?"}, "messages": [{"text": "cork"}, {"text": "stone"}]},
+    ],
+)
+def test_a_single_row_that_holds_a_list_is_one_row(
+    folder: Path, cache: SourceCache, row: dict[str, Any]
+) -> None:
+    (folder / "a.json").write_text(json.dumps(row), encoding="utf-8")
+    opened = open_data(folder / "a.json", cache)
+    assert len(opened.source) == 1 and {*opened.detected.columns} == {*row}

@@ -166,14 +166,20 @@ class _Object:
             position += len(block)
 
 
+# Keys that only a row has: beside a list of answers, of choices or of passages they are its question.
+_OF_A_ROW = frozenset(
+    name for called in ("question", "instruction", "input", "answer", "chosen") for name in family(called)
+)
+
+
 def _of_object(members: Sequence[Member], begin: int, size: int) -> list[Layout] | None:
     """The tables of one object; None where it is a row itself."""
     lists = [member for member in members if member.rows is not None]
     holding = [member for member in lists if holds_rows(member.key, member.looked)]
-    scalars = tuple(member.key for member in members if member.kind in ("text", "word"))
+    said = any(member.kind != "list" and plain(member.key) in _OF_A_ROW for member in members)
     if _are_columns(members):
         return [Layout("columns", np.array([[begin, size]], np.int64))]
-    if not holding or len(holding) < len(lists) or columns_of(scalars):
+    if not holding or len(holding) < len(lists) or said:
         return None
     for member in holding:
         member.rows.name = member.key  # type: ignore[union-attr]

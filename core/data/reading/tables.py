@@ -127,9 +127,14 @@ def _head(path: Path, kind: str) -> _Head:
     lines = sample.count("\n", 0, said.end()) if said else 0
     sample = sample[said.end() :] if said else sample
     given = "\t" if kind == "tsv" else said[1] if said else ""
-    found = [head for delimiter in (given or DELIMITERS) if (head := _head_by(sample, delimiter, lines))]
+    found, wrong = [], csv.Error("empty")
+    for delimiter in given or DELIMITERS:
+        try:  # what is no table by one delimiter is one by another: a quoted cell ends before its own
+            found += [head] if (head := _head_by(sample, delimiter, lines)) else []
+        except csv.Error as error:
+            wrong = error
     if not found:
-        raise csv.Error("empty")
+        raise wrong
     return max(found, key=lambda head: head[0])[1]
 
 
