@@ -41,6 +41,7 @@ def test_rows_as_they_are_trained_and_what_is_not(file: Path) -> None:
         {"role": "user", "text": "And then?", "loss": False},
         {"role": "assistant", "text": "Tea.", "loss": True},
     ]
+    assert [note["code"] for note in found["rows"][1]["notes"]] == ["rejected_left_out"]
     codes = {row["row"]: [problem["code"] for problem in row["problems"]] for row in found["not_trained"]}
     assert codes == {2: ["not_text"], 3: ["nothing_trained"]}
     assert {(one["what"], one["rows"]) for one in found["left_out"]} == {

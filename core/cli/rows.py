@@ -114,7 +114,8 @@ def _add(
             "tokens": sum(size for size, _ in segments),
             "answer_tokens": sum(size for size, trained in segments if trained),
         }
-    rows.append({"row": number, "turns": list(spoken(made)), **tokens})
+    notes = [Finding(number, *fault).as_json() for fault in made.faults]
+    rows.append({"row": number, "turns": list(spoken(made)), "notes": notes, **tokens})
 
 
 def spoken(made: Assembled) -> Iterator[dict[str, Any]]:
@@ -141,6 +142,8 @@ def show_rows(console: Console, result: dict[str, Any]) -> None:
         for turn in row["turns"]:
             role = "unlearned" if turn["role"] == "assistant" and not turn["loss"] else turn["role"]
             line(console, "  " + say("show.turn", role=say(f"page.data.role.{role}"), text=turn["text"]))
+        for note in row["notes"]:
+            line(console, "  " + say("show.note", message=note["message"]))
     for row in result["not_trained"][:SHOWN_ROWS]:
         line(console, "")
         for problem in row["problems"]:

@@ -507,6 +507,8 @@ class ShownRow(TypedDict):
     row: int
     """Counted from 1."""
     turns: list[ShownTurn]
+    notes: list[Problem]
+    """What was joined or left out in it."""
     tokens: NotRequired[int]
     answer_tokens: NotRequired[int]
 
