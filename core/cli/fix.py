@@ -36,18 +36,6 @@ def _asked(options: argparse.Namespace) -> FixRequest:
     values = fixing.values_of(options.value)
     if values is None:
         raise _wrong("value_pair", value=" ".join(options.value))
-    values = fixing.values_of(options.value)
-    if values is None:
-        raise _wrong("value_pair", value=" ".join(options.value))
-    checked = CheckRequest(
-        options.file,
-        options.model,
-        options.max_length,
-        template,
-        asked_reading(options),
-        values.get("name", ""),
-        values.get("author", ""),
-    )
     checked = CheckRequest(
         options.file,
         options.model,
