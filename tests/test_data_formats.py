@@ -298,6 +298,11 @@ NOTED: dict[str, tuple[dict[str, Any], list[Turn], list[tuple[str, str]]]] = {
         [Turn("a", "b")],
         [("unanswered", "messages[2].content")],
     ),
+    "an empty cell as pandas writes it": (
+        {"question": "a", "answer": " NaN "},
+        [Turn("a", " NaN ")],
+        [("null_text", "answer")],
+    ),
     "thoughts apart": (
         {"messages": [*said(("user", "a")), {"role": "assistant", "content": "b", "reasoning_content": "c"}]},
         [Turn("a", "b")],

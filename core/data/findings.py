@@ -47,6 +47,7 @@ KINDS: dict[str, Kind] = {
     "broken_character": Kind(BROKEN, "remove_characters"),
     # a conversation's order
     "empty_answer": Kind(BROKEN, "drop_unanswered"),
+    "null_text": Kind(SHOWN, "drop"),
     "missing_answer": Kind(BROKEN, "drop_unanswered"),
     "role_order": Kind(BROKEN, "drop"),
     "joined": Kind(SHOWN),

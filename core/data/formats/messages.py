@@ -13,6 +13,9 @@ from core.data.formats.inner import media_mark, thoughts_of
 Role = Literal["system", "user", "assistant", "call", "tool"]
 SAID = frozenset(("assistant", "call"))
 SEPARATOR = "\n"
+# How programs write an empty cell, in small letters.
+NULLS = frozenset(("nan", "null", "none", "n/a", "#n/a", "<na>", "undefined", "nil", "nat"))
+LONGEST_NULL = 16
 # Of what is left out so many characters are shown.
 SHOWN = 120
 # Kinds of parts of a message that are text, and those that are thoughts.
@@ -213,6 +216,8 @@ class _Pairing:
             return
         if text.trained and not text.text.strip() and text.field not in self.unreadable:
             self._note(text, "empty_answer")
+        elif len(text.text) < LONGEST_NULL and text.text.strip().lower() in NULLS:
+            self._note(text, "null_text", found=text.text.strip())
         self.answer.append(text)
 
     def _flush(self) -> None:
