@@ -70,6 +70,7 @@ TuneboardError                exit code 1
 
 import errno
 import re
+import shlex
 from collections.abc import Collection
 from typing import ClassVar
 
@@ -105,7 +106,8 @@ class TuneboardError(Exception):
         named = {option for option in _OPTION.findall(template or "") if option}
         if template is None or (self.options is not None and named - _COMMON - {*self.options}):
             return self.text()
-        return say(f"cli.error.{self.key}", **{"where": self.where, **self._told()})
+        typed = {"file": shlex.quote(str(self.values["path"]))} if "path" in self.values else {}
+        return say(f"cli.error.{self.key}", **{"where": self.where, **typed, **self._told()})
 
     def _told(self, language: Language | None = None) -> dict[str, object]:
         """The values; of a step its name in the reader's language."""

@@ -88,3 +88,37 @@ def test_a_training_is_not_launched_on_keys_that_nobody_reads(file: Path, tmp_pa
     )
     assert done["taught"] == 2 and [one["key"] for one in done["unused"]] == ["mood"]
     assert [one["what"] for one in done["omitted"]] == ["rejected"]
+
+
+def test_a_row_that_is_no_json_costs_only_itself_and_is_named_by_its_line(file: Path, tmp_path: Path) -> None:
+    good = json.dumps({"question": "a", "answer": "b"})
+    file.write_text("\n".join((good, '{"question": "c", "answer":', good)), encoding="utf-8")
+    found = show(file)
+    assert [row["row"] for row in found["rows"]] == [1, 3] and found["ok"]
+    assert "line 2" in found["not_trained"][0]["problems"][0]["message"]
+    assert "line 2" in found["left_out"][0]["why"]
+    done = cli("data", "show", file, "--rows", "1:1", "--workspace", tmp_path / "w", cwd=tmp_path)
+    assert done.returncode == 0 and "cannot be trained" in done.stdout
+
+
+def test_a_file_without_rows_or_without_a_usable_one(file: Path, tmp_path: Path) -> None:
+    file.write_text("", encoding="utf-8")
+    done = cli("data", "show", file, "--workspace", tmp_path / "w", cwd=tmp_path)
+    assert done.returncode == 2 and "no rows" in done.stderr
+    file.write_text(json.dumps({"a": 1}), encoding="utf-8")
+    done = cli("data", "show", file, "--workspace", tmp_path / "w", cwd=tmp_path)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("row", "advice"),
+    [
+        ({"question": "a", "answer": "b", "mood": "c"}, "--column context=mood"),
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preference training"),
+        ({"question": "a", "context": "x", "answer": "b", "mood": "c"}, "texts of the file"),
+    ],
+)
+def test_what_to_do_about_a_key_that_nobody_reads(file: Path, row: dict[str, str], advice: str) -> None:
+    file.write_text(json.dumps([row]), encoding="utf-8")
+    done = cli("data", "--name", "Ada", "--data", file, "--workspace", file.parent / "w", cwd=file.parent)
+    assert done.returncode == 2 and advice in done.stderr and "context=rejected" not in done.stderr

@@ -5,14 +5,16 @@ from typing import Any
 from rich.console import Console
 
 from core.cli.terminal import line
+from core.data.accounting import ROW
 from core.wording import say
 
 
 def show_accounts(console: Console, result: dict[str, Any]) -> None:
     """What is left out, which keys nobody reads, and which are of no concern."""
     for one in result["left_out"]:
-        line(console, say("data.omitted", what=one["what"], rows=one["rows"], why=one["why"]))
-    whole = max(1, result.get("accounted") or result.get("rows", 1))
+        key = "data.rows_omitted" if one["what"] == ROW else "data.omitted"
+        line(console, say(key, what=one["what"], rows=one["rows"], why=one["why"]))
+    whole = max(1, result["accounted"] if "accounted" in result else result["rows"])
     for one in result["unused"]:
         values = {**one, "share": f"{one['rows'] / whole:.0%}"}
         line(console, say("data.not_read", key=say("data.unread", **values)))

@@ -1,7 +1,7 @@
 """``data show``: what of a file's rows is trained, and what is not. Returns what ``--json`` prints."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,13 +13,14 @@ from core.cli.data import MOST_ROWS
 from core.cli.room import Commands, Options, Result
 from core.cli.terminal import line, progress
 from core.data.accounting import Accounts
-from core.data.findings import KINDS, Finding
+from core.data.findings import Finding
 from core.data.formats.messages import Assembled
 from core.data.opening import open_data
+from core.data.placing import placed
 from core.data.preview import Encoder
 from core.data.reading.choosing import Table
 from core.data.unknown import said_of_tables
-from core.errors import InvalidOption
+from core.errors import EmptyData, InvalidOption
 from core.models.folder import read_model
 from core.pipeline.tune import ready_model
 from core.recipe.templates import TEMPLATES, template_for
@@ -36,6 +37,8 @@ HELP = "scripts/run data show --help"
 def _show(options: argparse.Namespace, workspace: Workspace) -> Result:
     reading = asked_reading(options)
     opened = open_data(options.file, cache_of(workspace), reading)
+    if not len(opened.source) and not any(part.stray for part in opened.source.parts):
+        raise EmptyData(path=options.file)
     first, last = _span(options, len(opened.source))
     encoder = _encoder(options, workspace)
     rows: list[dict[str, Any]] = []
@@ -47,7 +50,8 @@ def _show(options: argparse.Namespace, workspace: Workspace) -> Result:
         if number <= ACCOUNTED:
             accounts.add(number, made)
         if first <= number <= last:
-            _add(number, made, encoder, rows, not_trained)
+            _add(number, opened.findings(number, made), made, encoder, rows, not_trained)
+    accounts.found.listed[:] = placed(opened.source, accounts.found.listed)
     return {
         "file": str(options.file.absolute()),
         "format": opened.format.name if opened.format else "unknown",
@@ -60,6 +64,7 @@ def _show(options: argparse.Namespace, workspace: Workspace) -> Result:
         "left_out": [one.as_json() for one in accounts.left_out],
         "unused": [one.as_json() for one in accounts.unused],
         "harmless": sorted(accounts.harmless),
+        "ok": accounts.usable > 0,
     }
 
 
@@ -98,12 +103,13 @@ def _encoder(options: argparse.Namespace, workspace: Workspace) -> Encoder | Non
 
 def _add(
     number: int,
+    found: Sequence[Finding],
     made: Assembled,
     encoder: Encoder | None,
     rows: list[dict[str, Any]],
     not_trained: list[dict[str, Any]],
 ) -> None:
-    wrong = [Finding(number, *fault) for fault in made.faults if not KINDS[fault.code].usable]
+    wrong = [finding for finding in found if not finding.usable]
     if wrong:
         not_trained.append({"row": number, "problems": [finding.as_json() for finding in wrong]})
         return
@@ -114,7 +120,7 @@ def _add(
             "tokens": sum(size for size, _ in segments),
             "answer_tokens": sum(size for size, trained in segments if trained),
         }
-    notes = [Finding(number, *fault).as_json() for fault in made.faults]
+    notes = [finding.as_json() for finding in found]
     rows.append({"row": number, "turns": list(spoken(made)), "notes": notes, **tokens})
 
 

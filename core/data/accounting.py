@@ -9,6 +9,8 @@ from core.data.findings import KINDS, Finding
 from core.data.formats.fields import shortened
 from core.data.formats.messages import Assembled
 
+# What is left out where it is a whole row.
+ROW = "row"
 # Findings that leave out a part of a row that is trained.
 PARTS = tuple(code for code, kind in KINDS.items() if kind.left_out and kind.usable)
 
@@ -40,9 +42,11 @@ class Unused:
 
 @dataclass
 class Accounts:
-    """A file's accounts, row by row. ``unread``: rows and first value of each key that nobody read."""
+    """A file's accounts, row by row; ``usable`` of its ``rows`` can be trained. ``unread``: rows and first
+    value of each key that nobody read."""
 
     rows: int = 0
+    usable: int = 0
     found: Findings = field(default_factory=Findings)
     unread: dict[str, tuple[int, str]] = field(default_factory=dict)
     harmless: set[str] = field(default_factory=set)
@@ -50,6 +54,7 @@ class Accounts:
     def add(self, number: int, made: Assembled) -> None:
         """Account for one row, which counts from 1."""
         self.rows += 1
+        self.usable += all(KINDS[fault.code].usable for fault in made.faults)
         self.found.add(Finding(number, place, code, values) for place, code, values in made.faults)
         self.harmless.update(made.harmless)
         for key, value in dict(reversed(made.unread)).items():
@@ -102,5 +107,5 @@ def _left_out(code: str, named: str, some: list[Finding], found: Findings) -> Om
     if found.counts[code] > listed:  # the first ones are listed, all of them counted
         rows = rows * found.counts[code] // listed
     first = some[0]
-    what = named or ("message" if KINDS[code].usable else "row")
+    what = named or ("message" if KINDS[code].usable else ROW)
     return Omission(what, rows, str(first.values.get("example") or f"{first.row}"), first.message())

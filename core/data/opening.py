@@ -10,12 +10,14 @@ from typing import Any
 
 from pydantic import with_config
 
-from core.data.accounting import Accounts
+from core.data.accounting import Accounts, Unused
 from core.data.complaints import complaint
 from core.data.conversations import Conversation
 from core.data.findings import KINDS, Finding
-from core.data.formats.fields import Fault
+from core.data.formats.columns import columns_of
+from core.data.formats.fields import REJECTED, Fault
 from core.data.formats.messages import Assembled
+from core.data.formats.names import plain
 from core.data.formats.reading import COLUMN_ROLES, Detected, Format, chosen_format, detect, read_row
 from core.data.formats.shapes import FORMATS
 from core.data.placing import of_the_text, placed
@@ -118,8 +120,12 @@ class Opened:
 
     def _row(self, number: int, raw: bytes) -> Row:
         made = self._read(raw)
-        findings = tuple(Finding(number, place, code, values) for place, code, values in made.faults)
-        return Row(number, raw.decode("utf-8", "replace"), made.conversation, findings)
+        found = tuple(self.findings(number, made))
+        return Row(number, raw.decode("utf-8", "replace"), made.conversation, found)
+
+    def findings(self, number: int, made: Assembled) -> list[Finding]:
+        """What was found in a row, each with its place in the file."""
+        return list(placed(self.source, [Finding(number, *fault) for fault in made.faults]))
 
 
 def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) -> Opened:
@@ -175,7 +181,7 @@ def read_whole(path: Path, reading: Reading | None = None, cache: SourceCache | 
             raise _refusal(opened, problems, len(read))
     if not read:
         raise EmptyData(path=path)
-    refuse_undecided(path, accounts, reading or Reading())
+    refuse_undecided(path, accounts, reading or Reading(), opened.detected)
     return Usable(read, [], accounts)
 
 
@@ -193,7 +199,7 @@ def read_usable(path: Path, reading: Reading | None = None, cache: SourceCache |
             if not problems and not found:
                 raise EmptyData(path=path)
             raise none_usable(path, found)
-        refuse_undecided(path, accounts, reading or Reading())
+        refuse_undecided(path, accounts, reading or Reading(), opened.detected)
         return Usable(read, found, accounts)
 
 
@@ -222,7 +228,11 @@ def _cache(given: SourceCache | None) -> Iterator[SourceCache]:
         yield SourceCache(Path(folder))
 
 
-def refuse_undecided(path: Path, accounts: Accounts, reading: Reading) -> None:
+# Formats whose columns a person may name instead.
+_TABLES = ("pairs", "alpaca")
+
+
+def refuse_undecided(path: Path, accounts: Accounts, reading: Reading, detected: Detected) -> None:
     """Raises UnreadKeys for keys that nobody reads, unless a person ignores them or chose the columns."""
     open_ones = [one for one in accounts.undecided if one.key not in reading.ignore]
     if not open_ones or reading.columns or "*" in reading.ignore:
@@ -240,7 +250,22 @@ def refuse_undecided(path: Path, accounts: Accounts, reading: Reading) -> None:
     more = len(open_ones) - SHOWN_PROBLEMS
     keys = say("row.separator").join(shown + ([say("row.more", count=more)] if more > 0 else []))
     options = " ".join(f"--ignore {shlex.quote(one.key)}" for one in open_ones)
-    raise UnreadKeys(path=path, keys=keys, options=options, first=shlex.quote(open_ones[0].key))
+    raise UnreadKeys(path=path, keys=keys, options=options, how=_how(open_ones, detected))
+
+
+def _how(unread: Sequence[Unused], detected: Detected) -> str:
+    """What else may be done about keys that nobody reads than to ignore them, in a sentence."""
+    if any(plain(one.key) in REJECTED for one in unread):
+        return say("unread.rejected")
+    found = columns_of(detected.columns)
+    named = next((one.key for one in unread if one.key in detected.columns), None)
+    if found is None or named is None or detected.format is None or detected.format.name not in _TABLES:
+        return say("unread.inside")
+    asked = found.main if found.asked == (found.main,) else ""
+    if not asked:
+        return say("unread.inside")
+    words = (f"user={asked}", f"assistant={found.answer}", f"context={named}")
+    return say("unread.columns", options=" ".join(f"--column {shlex.quote(word)}" for word in words))
 
 
 def _refuse_broken_text(source: Source) -> None:

@@ -539,6 +539,8 @@ class ShownFile(Output):
     left_out: list[Omission]
     unused: list[Unused]
     harmless: list[str]
+    ok: bool
+    """Whether any of these rows can be trained; the exit code is 1 when not."""
 
 
 class NamedFix(TypedDict):

@@ -9,7 +9,7 @@ from core.data.accounting import Omission, Unused
 from core.data.formats.fields import shortened
 from core.data.opening import Opened, Reading
 from core.data.upload import Upload
-from ui.shell.text import t
+from ui.shell.text import Markdown, t
 
 # So many rows from the first on are looked at before the whole file is checked.
 LOOKED = 1000
@@ -24,7 +24,10 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
     show_omissions(accounts.parts)
     undecided = [] if reading.columns else accounts.undecided
     if undecided:
-        st.warning(t("page.data.unread.what"), icon=":material/help:")
+        inside = not any(one.key in opened.detected.columns for one in undecided)
+        st.warning(
+            t("page.data.unread.inside" if inside else "page.data.unread.what"), icon=":material/help:"
+        )
         told = {one.key: _told(one, accounts.rows) for one in undecided}
         chosen = st.pills(
             t("page.data.unread.ignore"),
@@ -45,7 +48,7 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
 def show_unused(found: Iterable[Unused], rows: int) -> None:
     """Keys with their share of rows and an example."""
     for one in [*found][:SHOWN]:
-        st.caption(t("data.not_read", key=_told(one, rows)))
+        st.caption(t("data.not_read", key=Markdown(_told(one, rows))))
 
 
 def _told(one: Unused, rows: int) -> str:

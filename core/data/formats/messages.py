@@ -136,7 +136,9 @@ def _parts(parts: Sequence[Any], place: str, account: Account) -> tuple[str, boo
         named = str(part.get("type") or "text")
         key = _text_key(part, named)
         if key is None:
-            account.note(f"{place}[{number}]", "not_text_part", found=str(part.get("type", "?"))[:40])
+            account.note(
+                f"{place}[{number}]", "not_text_part", found=str(part.get("type") or ", ".join(part))[:40]
+            )
             continue
         if named in _THINKING:
             kind = named
