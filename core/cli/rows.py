@@ -64,7 +64,7 @@ def _show(options: argparse.Namespace, workspace: Workspace) -> Result:
         "left_out": [one.as_json() for one in accounts.left_out],
         "unused": [one.as_json() for one in accounts.unused],
         "harmless": sorted(accounts.harmless),
-        "ok": accounts.usable > 0,
+        "usable": accounts.usable,
     }
 
 

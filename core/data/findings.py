@@ -121,6 +121,8 @@ def _spoken(values: Mapping[str, Any], language: Language | None) -> dict[str, A
     spoken = dict(values)
     if "detail" in values:
         spoken["detail"] = complaint(values["detail"], language)
+    if "keys" in values:
+        spoken["keys"] = say("row.list", language).join(values["keys"]) or "–"
     if "kinds" in values:
         names = [say(f"private.{kind}", language) for kind in values["kinds"]]
         spoken["kinds"] = say("row.list", language).join(names)

@@ -539,8 +539,8 @@ class ShownFile(Output):
     left_out: list[Omission]
     unused: list[Unused]
     harmless: list[str]
-    ok: bool
-    """Whether any of these rows can be trained; the exit code is 1 when not."""
+    usable: int
+    """So many of them can be trained."""
 
 
 class NamedFix(TypedDict):

@@ -70,7 +70,7 @@ def show_numbers(report: Report) -> None:
         for name in ("rows", "usable", "tokens", "truncated_rows", "answer_tokens_lost", "duplicates"):
             st.metric(t(f"check.{name}"), f"{getattr(report, name):,}", width="content")
     if spoken:
-        st.caption(f"{t('check.languages')}: {spoken}")
+        st.caption(t("check.languages.are", languages=spoken))
 
 
 def show_kind(

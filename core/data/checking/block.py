@@ -25,7 +25,7 @@ from core.data.tokens import read_tokenizer
 from core.recipe.templates import TEMPLATES
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
-VERSION = 5
+VERSION = 6
 # A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
 PIECE = 20_000
 

@@ -23,6 +23,8 @@ Row = Mapping[str, Any] | Fields
 NAMED = {"conversation": "xtuner", "messages": "openai", "conversations": "sharegpt"}
 DIALOGUES, CHOSEN = family("dialogues"), family("chosen")
 COLUMNS = "columns"
+# Of a row that no format reads so many keys are named.
+SHOWN_KEYS = 8
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class RowFormat:
 
 def unknown(row: Row) -> Misshapen:
     """A row that no format reads."""
-    return Misshapen("", "unknown_format", keys=", ".join(map(str, row))[:80])
+    return Misshapen("", "unknown_format", keys=[str(key)[:40] for key in row][:SHOWN_KEYS])
 
 
 # --- a list of what was said ---
