@@ -24,6 +24,7 @@ from core.runs import CHAIN
 from core.workspace.paths import RunPaths, Workspace
 from tests.browser import PATIENCE_MS, chromium, settle, tab
 from tests.server import Dashboard
+from tests.small_model import make_small_model
 from ui.shell.frame import STEPS
 
 NAME = '李 "明" {x}'
@@ -222,6 +223,31 @@ def test_the_form_can_be_filled_and_sent_from_the_keyboard(browser: Browser, wor
         page.keyboard.type(NAME)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name=f"Creating {NAME}'s assistant")).to_be_visible()
+        page.context.close()
+
+
+@pytest.mark.slow
+def test_broken_rows_are_left_out_by_a_press_below_the_check(
+    browser: Browser, workspace: Workspace, tmp_path: Path
+) -> None:
+    """The button stands in a part of the page that is drawn by itself, the switch that it turns does not."""
+    workspace.prepare()
+    make_small_model(workspace.starter)
+    file = tmp_path / "faq.jsonl"
+    good = [json.dumps({"question": f"q{number}", "answer": f"I am {NAME}"}) for number in range(5)]
+    file.write_text("\n".join([*good, '{"question": "x", "answer":']), encoding="utf-8")
+    with Dashboard(workspace.root, **FAKE) as server:
+        page = tab(browser)
+        page.goto(server.url())
+        settle(page)
+        page.goto(f"http://127.0.0.1:{server.port}/data")
+        page.get_by_text("Your own file").first.click()
+        page.locator("input[type=file]").set_input_files(file)
+        page.get_by_role("button", name="Check the file").click()
+        leave_out = page.get_by_role("button", name="Leave out 1 broken row")
+        leave_out.click()
+        expect(page.locator("[class*=st-key-data_leave_out] input[type=checkbox]")).to_be_checked()
+        expect(leave_out).to_have_count(0)
         page.context.close()
 
 

@@ -25,6 +25,7 @@ SHOWN_CHANGES = 5
 LONGEST = 2000
 # The switch that leaves broken rows out of the training, by its key.
 LEAVE_OUT = "data_leave_out"
+ASKED_TO_LEAVE_OUT = "data_asked_to_leave_out"
 STYLE = """<style>
 .tb-diff{white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace;font-size:.85rem;margin:0 0 .8rem}
 .tb-diff del{background:rgba(248,81,73,.25)}
@@ -49,13 +50,15 @@ def show_findings(
     if not by_code:
         st.success(t("check.none"), icon=":material/check:")
     if report.usable and (broken := report.rows - report.usable) and not st.session_state.get(LEAVE_OUT):
-        st.button(
+        pressed = st.button(
             t("page.data.leave_out.do", count=f"{broken:,}"),
             icon=":material/playlist_remove:",
             help=t("page.data.leave_out.help"),
             key=f"leave_out {kept.digest}",
-            on_click=lambda: st.session_state.update({LEAVE_OUT: True}),
         )
+        if pressed:  # the switch stands outside of this fragment: the whole page draws it anew
+            st.session_state[ASKED_TO_LEAVE_OUT] = True
+            st.rerun()
     made = None
     for code in sorted(by_code, key=lambda code: (KINDS[code].usable, -report.findings.counts[code])):
         made = (

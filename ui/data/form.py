@@ -17,7 +17,7 @@ from core.pipeline.tune import TuneRequest
 from core.steps.data import about_data
 from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
 from ui.data.file import data_file
-from ui.data.findings import LEAVE_OUT
+from ui.data.findings import ASKED_TO_LEAVE_OUT, LEAVE_OUT
 from ui.data.made import made_data
 from ui.data.parity import choose_template
 from ui.models.choose import choose_model
@@ -51,6 +51,8 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     template, reason = choose_template(workspace.model(model) if model else workspace.starter)
     if kept and panel:  # drawn above, read last: it is checked with what is chosen below it
         with panel, shown_errors():
+            if st.session_state.pop(ASKED_TO_LEAVE_OUT, False):
+                st.session_state[LEAVE_OUT] = True
             reading = data_file(workspace, kept, model, template, name)
             leave_out = st.toggle(
                 t("page.data.leave_out"),
