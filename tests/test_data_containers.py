@@ -20,7 +20,7 @@ from core.data.reading.containers import tables
 from core.data.reading.headers import find_header
 from core.data.reading.source import Source
 from core.data.reading.tables import LONGEST_HEAD
-from core.errors import EmptyData, InputError, NoDataFiles, NoSuchSheet, UnknownRows, Unreadable
+from core.errors import EmptyData, InputError, NoDataFiles, NoSuchSheet, UnknownRows, Unreadable, UnreadKeys
 from core.workspace.paths import SourceCache
 from tests.command_line import cli, last_json
 
@@ -519,3 +519,38 @@ def test_a_single_row_that_holds_a_list_is_one_row(
     (folder / "a.json").write_text(json.dumps(row), encoding="utf-8")
     opened = open_data(folder / "a.json", cache)
     assert len(opened.source) == 1 and {*opened.detected.columns} == {*row}
+
+
+def test_what_stands_beside_the_rows_is_accounted_for(folder: Path, cache: SourceCache) -> None:
+    rows = [{"question": "q", "answer": "a"}, {"question": "r", "answer": "b"}]
+    file = folder / "a.json"
+    file.write_text(
+        json.dumps({"system": "Never promise a refund.", "version": 2, "empty": "", "data": rows}),
+        encoding="utf-8",
+    )
+    for _ in range(2):  # the second time from what was kept
+        accounts = open_data(file, cache).accounts(10)
+        assert (
+            accounts.unread == {"system": (2, "Never promise a refund.")} and "version" in accounts.harmless
+        )
+    found = tell(folder, file)
+    assert found["unused"] == [{"key": "system", "rows": 2, "example": "Never promise a refund."}]
+    with pytest.raises(UnreadKeys):
+        read_conversations(file)
+    assert len(read_conversations(file, Reading(ignore=("system",)))) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[01/11/26, 09:01:12] Anna: Do you have oolong?\n[01/11/26, 09:02:40] Tea House: Yes.\n",
+        "[Draft] Handbook.\n\nWe open at nine.\n",
+        "{name} is open at nine.\n",
+    ],
+)
+def test_a_text_may_begin_with_a_bracket(folder: Path, cache: SourceCache, text: str) -> None:
+    (folder / "a.txt").write_text(text, encoding="utf-8")
+    opened = open_data(folder / "a.txt", cache)
+    assert opened.source.container == "text" and not any(part.stray for part in opened.source.parts)
+    (folder / "b.txt").write_text(json.dumps({"question": "q", "answer": "a"}), encoding="utf-8")
+    assert open_data(folder / "b.txt", cache).source.container != "text"

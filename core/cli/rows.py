@@ -51,6 +51,7 @@ def _show(options: argparse.Namespace, workspace: Workspace) -> Result:
             accounts.add(number, made)
         if first <= number <= last:
             _add(number, opened.findings(number, made), made, encoder, rows, not_trained)
+    accounts.add_beside(opened.source)
     accounts.found.listed[:] = placed(opened.source, accounts.found.listed)
     return {
         "file": str(options.file.absolute()),

@@ -7,7 +7,9 @@ from typing import Any
 from core.data.checking.report import Findings
 from core.data.findings import KINDS, Finding
 from core.data.formats.fields import shortened
+from core.data.formats.harmless import is_harmless
 from core.data.formats.messages import Assembled
+from core.data.reading.source import Source
 
 # What is left out where it is a whole row.
 ROW = "row"
@@ -61,6 +63,12 @@ class Accounts:
             count, example = self.unread.get(key) or (0, shortened(value))
             self.unread[key] = (count + 1, example)
 
+    def add_beside(self, source: Source) -> None:
+        """Account for what stands beside the rows, in the object that holds them: it concerns all of them."""
+        unread, harmless = beside(source)
+        self.unread.update({key: value for key, value in unread.items() if key not in self.unread})
+        self.harmless.update(harmless)
+
     @property
     def unused(self) -> list[Unused]:
         return unused(self.unread)
@@ -81,6 +89,20 @@ class Accounts:
             Unused(one.what, one.rows, one.example) for one in left_out(self.found, ("rejected_left_out",))
         ]
         return [*rejected, *self.unused]
+
+
+def beside(source: Source) -> tuple[dict[str, tuple[int, str]], list[str]]:
+    """The keys beside a source's rows: those that nobody reads; and the harmless ones."""
+    unread: dict[str, tuple[int, str]] = {}
+    harmless: list[str] = []
+    for part in source.parts:
+        for key, value in part.beside.items():
+            if is_harmless(key, value):
+                harmless.append(key)
+            elif value not in (None, "", [], {}):
+                rows, example = unread.get(key) or (0, shortened(value))
+                unread[key] = (rows + len(part.spans), example)
+    return unread, harmless
 
 
 def unused(unread: Mapping[str, tuple[int, str]]) -> list[Unused]:

@@ -110,6 +110,7 @@ class Opened:
         made = Accounts()
         for number, data in enumerate(self.source.raw(0, most), 1):
             made.add(number, self._read(data))
+        made.add_beside(self.source)
         return made
 
     def _read(self, raw: bytes) -> Assembled:
@@ -215,6 +216,7 @@ def _read_all(opened: Opened) -> tuple[list[Conversation], list[tuple[int, Any]]
         if not wrong:
             read.append(made.conversation)
         accounts.add(number, made)
+    accounts.add_beside(opened.source)
     return read, problems, accounts
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from core.data.accounting import beside
 from core.data.checking.block import Block, Settings
 from core.data.checking.blocks import BlockRows, Worker, tasks
 from core.data.checking.identity import NOBODY, Claimed, Person, conflicts
@@ -85,8 +86,8 @@ def check(
         languages=dict(spoken.most_common()),
         histogram=histogram(measured.rows[usable]),
         seconds=round(time.monotonic() - began, 2),
-        unread=_unread(blocks),
-        harmless=sorted({key for block in blocks for key in block.harmless}),
+        unread=_unread(blocks) | beside(source)[0],
+        harmless=sorted({key for block in blocks for key in block.harmless} | {*beside(source)[1]}),
     )
 
 

@@ -32,6 +32,8 @@ from core.data.reading.structure import end_of_value
 # A dialogue has no more messages; a file of more is looked at row by row.
 MOST_MESSAGES = 5000
 LOOKED, LOOKED_MESSAGES = 4, 20
+# Of what stands beside the rows so many bytes are read.
+LONGEST_BESIDE = 2000
 _WORD = re.compile(rb"[-+.\w]+")
 _END_OF_TEXT = re.compile(rb'(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TABLE = {"columns", "data"}
@@ -60,10 +62,23 @@ def tables(stream: BinaryIO, size: int, begin: int = 0) -> list[Layout]:
         members = _Object(stream, size, begin + len(head) - len(head.lstrip(SPACE))).members()
         if members is not None:
             row = np.array([[_opening(stream, begin), _closing(stream, size)]], np.int64)
-            return _of_object(members, begin, size) or [
-                Layout("lines" if is_lines(head, whole) else "values", row)
-            ]
+            found = _of_object(members, begin, size)
+            for layouts in found or ():
+                layouts.beside = _beside(stream, members)
+            return found or [Layout("lines" if is_lines(head, whole) else "values", row)]
     return [_as_dialogue(stream, size, begin, layout(stream, size, begin))]
+
+
+def _beside(stream: BinaryIO, members: Sequence[Member]) -> dict[str, Any]:
+    """What an object holds beside its lists of rows."""
+    found: dict[str, Any] = {}
+    for member in members:
+        if member.rows is None and member.kind != "list":
+            stream.seek(member.start)
+            raw = stream.read(min(member.end - member.start, LONGEST_BESIDE))
+            value = loaded(raw)
+            found[member.key] = raw.decode("utf-8", "replace") if value is None else value
+    return found
 
 
 def _may_be_one_object(head: bytes, whole: bool) -> bool:

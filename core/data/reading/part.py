@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.data.reading.encodings import Encoding
 from core.data.reading.rows import Damage
@@ -17,7 +18,8 @@ class Part:
     tsv, parquet, excel or text.
 
     ``name``: of a sheet of a workbook, of a list in a JSON object, or of a file in an archive; empty where
-    the file is all there is. ``above``: what stands over the header.
+    the file is all there is. ``above``: what stands over the header. ``beside``: what the JSON object that
+    holds the list has else, by key; of a long value its beginning.
     """
 
     path: Path
@@ -30,6 +32,7 @@ class Part:
     refused: list[Refused] = field(default_factory=list)
     name: str = ""
     above: str = ""
+    beside: dict[str, Any] = field(default_factory=dict)
 
     def raw(self, rows: Sequence[int] | range) -> Iterator[bytes]:
         """The bytes of these rows, counted from 0."""

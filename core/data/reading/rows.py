@@ -46,7 +46,7 @@ class Layout:
     """``spans``: (start, end) of each row in bytes; ``damage`` by row, counted from 0.
 
     ``stray``: text that is no row, each with the number of rows before it. ``name``: the key under which they
-    stand, of an object that holds several lists.
+    stand, of an object that holds several lists; ``beside``: what else that object holds, by key.
     """
 
     kind: Kind
@@ -54,6 +54,7 @@ class Layout:
     damage: dict[int, Damage] = field(default_factory=dict)
     stray: list[tuple[int, Damage]] = field(default_factory=list)
     name: str = ""
+    beside: dict[str, Any] = field(default_factory=dict)
 
 
 def layout(stream: BinaryIO, size: int, begin: int = 0) -> Layout:

@@ -23,7 +23,7 @@ from core.data.reading.containers import tables
 from core.data.reading.encodings import Encoding, opened, read_encoding, write_plain
 from core.data.reading.keeping import used
 from core.data.reading.part import Part
-from core.data.reading.rows import Damage, Layout, layout
+from core.data.reading.rows import Damage, Layout, layout, loaded
 from core.data.reading.structure import Spans
 from core.data.reading.tables import Refused, Sheet, table_kind, write_table
 from core.data.reading.turning import write_columns, write_dialogues, write_paragraphs
@@ -33,7 +33,7 @@ from core.workspace.files import LFS_POINTER, read_json, write_json
 from core.workspace.paths import SourceCache, SourceEntry, make_folder
 
 # Raised when the meaning of what is kept changes.
-VERSION = 2
+VERSION = 3
 SUFFIXES = {
     ".json",
     ".jsonl",
@@ -55,6 +55,8 @@ ARROW = {".arrow", ".feather"}
 DESCRIBING = {"state.json", "dataset_info.json", "dataset_dict.json"}
 PACKED = {".gz", ".zst", ".bz2", ".xz"}
 MOST_FILES = 10_000
+# A text of more bytes that begins as JSON does is told by its first line.
+LARGEST_TEXT = 1 << 26
 # The bytes of a UTF-8 character behind its first.
 CONTINUED = bytes(range(0x80, 0xC0))
 
@@ -216,6 +218,7 @@ def _read_known(path: Path, place: SourceEntry) -> list[Part] | None:
                 [Refused(**found) for found in table["refused"]],
                 table["name"],
                 table["above"],
+                table["beside"],
             )
         )
         first += table["rows"]
@@ -235,6 +238,7 @@ def _examine(path: Path, place: SourceEntry) -> list[Part]:
             {
                 "name": part.name,
                 "above": part.above,
+                "beside": part.beside,
                 "rows": len(part.spans),
                 "damage": {row: asdict(found) for row, found in part.damage.items()},
                 "stray": [(row, asdict(found)) for row, found in part.stray],
@@ -294,7 +298,10 @@ def _is_text(path: Path, plain: Path, begin: int) -> bool:
         return False
     with plain.open("rb") as stream:
         stream.seek(begin)
-        return not stream.read(1 << 12).lstrip().startswith((b"{", b"["))
+        text = stream.read(LARGEST_TEXT).strip()
+    if not text.startswith((b"{", b"[")):
+        return True
+    return loaded(text) is None and loaded(text.partition(b"\n")[0]) is None
 
 
 def _of_sheets(
@@ -333,7 +340,8 @@ def _of_json(path: Path, plain: Path, encoding: Encoding, begin: int, place: Sou
 
 
 def _of_layout(path: Path, plain: Path, container: str, encoding: Encoding, found: Layout) -> Part:
-    return Part(path, plain, container, encoding, found.spans, found.damage, found.stray, [], found.name)
+    rows = (found.spans, found.damage, found.stray)
+    return Part(path, plain, container, encoding, *rows, name=found.name, beside=found.beside)
 
 
 def _mark(plain: Path) -> int:
