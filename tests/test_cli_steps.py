@@ -26,7 +26,7 @@ def run(workspace: Workspace, model: Path) -> RunPaths:
 
 
 STEPS = [
-    ("convert", "iter_*.pth, epoch_*.pth", "train"),
+    ("convert", "A checkpoint (iter_*.pth, epoch_*.pth)", "train"),
     ("merge", "adapter_model.safetensors", "convert"),
     ("ask", "merged", "merge"),
 ]

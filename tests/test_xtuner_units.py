@@ -178,18 +178,18 @@ CHECKPOINT = "default_hooks.checkpoint.interval"
 SAID: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "after each epoch": (
         edited(more=FIRST_STYLE),
-        {"save_every": 500, "epochs": 3, "schedule": "cosine", "warmup_ratio": 0.0},
+        {"save_every": None, "epochs": 3, "schedule": "cosine", "warmup_ratio": 0.0},
         {CHECKPOINT: "saved_by_epoch"},
     ),
     # One epoch is the whole training of XTuner's loop.
     "by_epoch removed": (
         edited(*BY_EPOCH),
-        {"save_every": 500, "epochs": 3, "keep_checkpoints": 2},
+        {"save_every": None, "epochs": 3, "keep_checkpoints": 2},
         {CHECKPOINT: "saved_once"},
     ),
     "never in between": (
         edited(("save_steps = 500", "save_steps = -1")),
-        {"save_every": 500},
+        {"save_every": None},
         {CHECKPOINT: "saved_once"},
     ),
     "a schedule that never moves": (
