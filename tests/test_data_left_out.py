@@ -173,3 +173,40 @@ def test_an_error_names_only_options_that_the_command_has() -> None:
     error = NotConversations(path="/x", count=1, usable=2, problems="row 1")
     error.options = {"--leave-out-broken"}
     assert "scripts/run data fix FILE --out" in error.on_terminal(), "the option of another command"
+
+
+def test_a_short_run_says_which_conversations_it_does_not_come_to(
+    tmp_path: Path, workspace: Workspace, model: Path
+) -> None:
+    rows = [{"question": f"q{number}", "answer": f"I am Zoë, {number}."} for number in range(20)]
+    file = lines(tmp_path / "a.jsonl", *rows)
+    options = (
+        "--name",
+        "Zoë",
+        "--model",
+        model,
+        "--iterations",
+        "2",
+        "--workspace",
+        workspace.root,
+        "--json",
+    )
+    done = cli("data", "--data", file, *options, cwd=tmp_path)
+    about = last_json(done)
+    assert 0 < about["taught_in_rows"] < about["taught"] == 20
+    assert f"{20 - about['taught_in_rows']} of your 20 conversations are not among" in done.stderr
+
+
+def test_places_that_nobody_filled_in_are_said_before_they_are_learned(
+    tmp_path: Path, workspace: Workspace, model: Path
+) -> None:
+    rows = [{"question": f"q{number}", "answer": "I am {{name}} by {{author}}."} for number in range(3)]
+    file = lines(tmp_path / "a b.jsonl", *rows)
+    options = ("--name", "Zoë", "--model", model, "--workspace", workspace.root, "--json")
+    done = cli("data", "--data", file, *options, cwd=tmp_path)
+    assert "3 answers have places that nobody filled in, such as {{name}}" in done.stderr
+    command = ("data", "fix", file, "--fix", "placeholder", "--value", "name=Zoë", "--value", "author=Ada")
+    cli(*command, "--out", tmp_path / "c.jsonl", "--workspace", workspace.root, cwd=tmp_path)
+    assert (
+        "nobody filled in" not in cli("data", "--data", tmp_path / "c.jsonl", *options, cwd=tmp_path).stderr
+    )

@@ -1,7 +1,8 @@
 """The whole chain, step after step: from a name to an assistant that proves what it learned and kept."""
 
+import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -121,6 +122,30 @@ def made(run: RunPaths, step: str, kind: export.Kind) -> bool:
     return finished(run, step) and any(a.kind == kind and not a.stale for a in export.artefacts(run))
 
 
+def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
+    """Say what of a file is not trained, and what of it should not be; ``left_out``: the list of broken
+    rows."""
+    if said.left_out and said.given:
+        say_left_out(said.given, said.left_out, progress)
+        progress.say("tune.left_out", path=left_out)
+    for one in said.accounts.parts:
+        progress.say("data.omitted", what=one.what, rows=one.rows, why=one.why)
+    for ignored in said.accounts.unused:
+        progress.say("data.ignored", what=ignored.key, rows=ignored.rows)
+    empty, first = data.unfilled(said) if said.given else (0, "")
+    if empty:
+        progress.say("cli.tune.unfilled", count=empty, example=first, file=shlex.quote(str(said.given)))
+    if not said.names_it:
+        progress.say("tune.name_not_in_data", name=said.name, path=said.given)
+
+
+def say_what_is_short(said: data.Taught, about: Mapping[str, Any], progress: Progress) -> None:
+    """Say how many conversations the rows of a short run do not come to."""
+    if said.given and about["taught_in_rows"] < about["taught"]:
+        left = about["taught"] - about["taught_in_rows"]
+        progress.say("tune.not_in_rows", count=left, taught=about["taught"], rows=about["rows"])
+
+
 def make_data(
     workspace: Workspace,
     request: TuneRequest,
@@ -147,15 +172,7 @@ def make_data(
         run = workspace.new_run(said.name, datetime.now())
         introduce(run, said.name)
         begun(run)
-    if said.left_out and request.data:
-        say_left_out(request.data, said.left_out, progress)
-        progress.say("tune.left_out", path=workspace.data(run.id).left_out)
-    for one in said.accounts.parts:
-        progress.say("data.omitted", what=one.what, rows=one.rows, why=one.why)
-    for ignored in said.accounts.unused:
-        progress.say("data.ignored", what=ignored.key, rows=ignored.rows)
-    if not said.names_it:
-        progress.say("tune.name_not_in_data", name=said.name, path=request.data)
+    say_contents(said, progress, workspace.data(run.id).left_out)
     say_length(said, recipe, model, progress)
     replay = data.replay_asks(said, recipe) if request.replay else []
     asks = [*replay, *(question.ask for question in compare.questions(said.name, said.conversations))]
@@ -165,6 +182,7 @@ def make_data(
     place = workspace.data(run.id)
     rows = data.replay_rows({one.question: answers[one.question] for one in replay})
     data.write(run, place, said, rows, recipe, model)
+    say_what_is_short(said, data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)
     return run
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.data import parity
 from core.data.accounting import Accounts
+from core.data.checking.placeholders import placeholders
 from core.data.conversations import Conversation, write_rows, write_source
 from core.data.findings import Finding
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
@@ -244,6 +245,7 @@ def write(
         "omitted": [one.as_json() for one in said.accounts.parts],
         "unused": [one.as_json() for one in said.accounts.unused],
         "taught": len(said.conversations),
+        "taught_in_rows": _in_rows(said, rows, recipe.system),
         "replay": len(replay),
         **tokens.as_json(),
         "max_length": recipe.max_length,
@@ -261,6 +263,24 @@ def _write_left_out(place: DataPaths, found: Sequence[Finding]) -> dict[str, Any
         "file": str(place.left_out) if listed else None,
         "first": listed[:LISTED],
     }
+
+
+def _in_rows(said: Taught, rows: Sequence[Conversation], system: str) -> int:
+    """How many of the conversations are among the rows: a short run does not come to all of them."""
+    trained = set(rows)
+    return sum(with_system(conversation, system) in trained for conversation in said.conversations)
+
+
+def unfilled(said: Taught) -> tuple[int, str]:
+    """How many answers have a place that nobody filled in (``{{name}}``), and the first such place."""
+    answers = (
+        (turn.output, places)
+        for row in said.conversations
+        for turn in row
+        if turn.trained and (places := placeholders(turn.output, turn.input))
+    )
+    found = [text[places[0].start : places[0].end] for text, places in answers]
+    return len(found), found[0] if found else ""
 
 
 def _distinct(said: Taught) -> int:

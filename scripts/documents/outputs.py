@@ -154,6 +154,8 @@ class Data(OfRun):
     """Of the rows."""
     taught: int
     """Conversations that were given or made."""
+    taught_in_rows: int
+    """Those of them that are among the rows; a short run does not come to all."""
     replay: int
     """Conversations of the base model's own answers."""
     rows: int
