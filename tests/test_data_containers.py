@@ -546,6 +546,7 @@ def test_what_stands_beside_the_rows_is_accounted_for(folder: Path, cache: Sourc
         "[01/11/26, 09:01:12] Anna: Do you have oolong?\n[01/11/26, 09:02:40] Tea House: Yes.\n",
         "[Draft] Handbook.\n\nWe open at nine.\n",
         "{name} is open at nine.\n",
+        "[1]\nFirst note.\n\nSecond note.\n",
     ],
 )
 def test_a_text_may_begin_with_a_bracket(folder: Path, cache: SourceCache, text: str) -> None:
@@ -554,3 +555,15 @@ def test_a_text_may_begin_with_a_bracket(folder: Path, cache: SourceCache, text:
     assert opened.source.container == "text" and not any(part.stray for part in opened.source.parts)
     (folder / "b.txt").write_text(json.dumps({"question": "q", "answer": "a"}), encoding="utf-8")
     assert open_data(folder / "b.txt", cache).source.container != "text"
+
+
+def test_lists_and_words_beside_the_rows_are_accounted_for_too(folder: Path) -> None:
+    about = {"rules": ["Never promise a refund."], "system": None, "exported_at": "2026-11-01T09:00:00Z"}
+    file = folder / "a.json"
+    file.write_text(json.dumps({**about, "data": [{"question": "q", "answer": "a"}]}), encoding="utf-8")
+    found = tell(folder, file)
+    assert [one["key"] for one in found["unused"]] == ["rules"] and found["harmless"] == ["exported_at"]
+    with pytest.raises(UnreadKeys) as refused:
+        read_conversations(file)
+    assert "rules stands beside the rows" in refused.value.values["how"]
+    assert len(read_conversations(file, Reading(ignore=("rules",)))) == 1

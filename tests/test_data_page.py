@@ -162,6 +162,27 @@ def upload(name: str, content: bytes) -> AppTest:
     return page.file_uploader[0].set_value((name, content, "application/json")).run()
 
 
+def test_why_a_file_cannot_be_opened_is_said_as_long_as_it_is_chosen(workspace: Workspace) -> None:
+    page = upload("tea.xlsx", b"PK\x03\x04 no workbook")
+    assert "tea.xlsx" in page.error[0].value
+    page.text_input(key="data_name").set_value(NAME).run()
+    assert "tea.xlsx" in page.error[0].value
+    page.button(key="data_make").click().run()
+    assert not page.exception and "tea.xlsx" in page.error[0].value
+    assert "Choose a file first." not in [one.value for one in page.warning]
+    page.file_uploader[0].set_value(("b.json", json.dumps(FAULTY).encode(), "application/json")).run()
+    assert not [one for one in page.error if "tea.xlsx" in one.value]
+
+
+def test_what_stands_beside_the_rows_is_asked_about(workspace: Workspace) -> None:
+    rows = [{"question": "q", "answer": "a"}]
+    page = upload("a.json", json.dumps({"system_prompt": "Be brief.", "data": rows}).encode())
+    assert no_errors(page) and any("stands beside the rows" in one.value for one in page.caption)
+    page.text_input(key="data_name").set_value(NAME)
+    page.button(key="data_make").click().run()
+    assert "system_prompt" in page.error[0].value and workspace.run_folders() == []
+
+
 def test_a_file_with_faults_is_not_trained(workspace: Workspace) -> None:
     page = upload("my data.json", b'[\n{"conversation": 1}]')
     page.text_input(key="data_name").set_value(NAME)

@@ -45,13 +45,14 @@ class Unused:
 @dataclass
 class Accounts:
     """A file's accounts, row by row; ``usable`` of its ``rows`` can be trained. ``unread``: rows and first
-    value of each key that nobody read."""
+    value of each key that nobody read; ``beside``: those of them that stand beside the rows."""
 
     rows: int = 0
     usable: int = 0
     found: Findings = field(default_factory=Findings)
     unread: dict[str, tuple[int, str]] = field(default_factory=dict)
     harmless: set[str] = field(default_factory=set)
+    beside: set[str] = field(default_factory=set)
 
     def add(self, number: int, made: Assembled) -> None:
         """Account for one row, which counts from 1."""
@@ -68,6 +69,7 @@ class Accounts:
         unread, harmless = beside(source)
         self.unread.update({key: value for key, value in unread.items() if key not in self.unread})
         self.harmless.update(harmless)
+        self.beside.update(unread)
 
     @property
     def unused(self) -> list[Unused]:

@@ -252,13 +252,15 @@ def refuse_undecided(path: Path, accounts: Accounts, reading: Reading, detected:
     more = len(open_ones) - SHOWN_PROBLEMS
     keys = say("row.separator").join(shown + ([say("row.more", count=more)] if more > 0 else []))
     options = " ".join(f"--ignore {shlex.quote(one.key)}" for one in open_ones)
-    raise UnreadKeys(path=path, keys=keys, options=options, how=_how(open_ones, detected))
+    raise UnreadKeys(path=path, keys=keys, options=options, how=_how(open_ones, accounts, detected))
 
 
-def _how(unread: Sequence[Unused], detected: Detected) -> str:
+def _how(unread: Sequence[Unused], accounts: Accounts, detected: Detected) -> str:
     """What else may be done about keys that nobody reads than to ignore them, in a sentence."""
     if any(plain(one.key) in REJECTED for one in unread):
         return say("unread.rejected")
+    if beside := [one.key for one in unread if one.key in accounts.beside]:
+        return say("unread.beside", keys=say("row.list").join(beside), count=len(beside))
     found = columns_of(detected.columns)
     named = next((one.key for one in unread if one.key in detected.columns), None)
     if found is None or named is None or detected.format is None or detected.format.name not in _TABLES:

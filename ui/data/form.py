@@ -26,6 +26,8 @@ from ui.shell.text import Markdown, plain, t
 
 SOURCES = ("identity", "upload", "made", "earlier")
 EARLIER_RUNS = 50
+# Why the chosen file cannot be opened, and where it was chosen.
+REFUSED = "data_refused"
 EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], ensure_ascii=False)
 
 
@@ -63,7 +65,8 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     if not st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make"):
         return None
     if source != "identity" and file is None:
-        st.warning(t("page.data.need_file"))
+        if source != "upload" or REFUSED not in st.session_state:  # else it is said what is wrong with it
+            st.warning(t("page.data.need_file"))
         return None
     return TuneRequest(
         name,
@@ -153,11 +156,34 @@ def uploaded(workspace: Workspace) -> Upload | None:
         key="data_file",
     )
     if file is not None and is_new("uploaded", file.file_id):
-        with shown_errors():
+        with refused_there("uploaded"):
             st.session_state["data_upload"] = keep_upload(workspace, file.getvalue(), file.name)
+    show_refused("uploaded", file is not None)
     take_from_inbox(workspace)
     found: Upload | None = st.session_state.get("data_upload")
     return found
+
+
+@contextmanager
+def refused_there(where: str) -> Iterator[None]:
+    """Keep why a file cannot be opened for as long as it is chosen ``where`` it was: the page is drawn again
+    at every press."""
+    try:
+        yield
+    except Exception as error:
+        st.session_state[REFUSED] = (where, error)
+
+
+def show_refused(where: str, chosen: bool) -> None:
+    """Why the file that is still ``chosen`` there cannot be opened."""
+    refused = st.session_state.get(REFUSED)
+    if refused is None or refused[0] != where:
+        return
+    if not chosen:
+        del st.session_state[REFUSED]
+        return
+    with shown_errors():
+        raise refused[1].with_traceback(None)
 
 
 def is_new(where: str, what: str) -> bool:
@@ -166,6 +192,7 @@ def is_new(where: str, what: str) -> bool:
     new = seen.get(where) != what
     if new:
         st.session_state.pop("data_upload", None)
+        st.session_state.pop(REFUSED, None)
     seen[where] = what
     return new
 
@@ -174,6 +201,7 @@ def take_from_inbox(workspace: Workspace) -> None:
     """A file that lies on this machine already: one is chosen, no path is typed."""
     files = {file.name: file for file in inbox_files(workspace)}
     if not files:
+        show_refused("inbox", chosen=False)
         st.caption(t("page.data.inbox.help", folder=inbox(workspace)))
         return
     chosen = st.selectbox(
@@ -183,8 +211,9 @@ def take_from_inbox(workspace: Workspace) -> None:
         key="data_inbox",
     )
     if chosen and is_new("inbox", chosen):
-        with shown_errors(), st.spinner(t("page.data.inbox.reading")):
+        with refused_there("inbox"), st.spinner(t("page.data.inbox.reading")):
             st.session_state["data_upload"] = keep_file(workspace, files[chosen])
+    show_refused("inbox", bool(chosen))
 
 
 def earlier(workspace: Workspace) -> Path | None:

@@ -9,7 +9,7 @@ from core.data.accounting import Omission, Unused
 from core.data.formats.fields import shortened
 from core.data.opening import Opened, Reading
 from core.data.upload import Upload
-from ui.shell.text import Markdown, t
+from ui.shell.text import Markdown, spoken, t
 
 # So many rows from the first on are looked at before the whole file is checked.
 LOOKED = 1000
@@ -28,6 +28,10 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
         st.warning(
             t("page.data.unread.inside" if inside else "page.data.unread.what"), icon=":material/help:"
         )
+        beside = [one.key for one in undecided if one.key in accounts.beside]
+        if beside:
+            keys = spoken("row.list").join(beside)
+            st.caption(t("unread.beside", keys=keys, count=len(beside)))
         told = {one.key: _told(one, accounts.rows) for one in undecided}
         chosen = st.pills(
             t("page.data.unread.ignore"),

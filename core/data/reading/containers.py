@@ -73,11 +73,12 @@ def _beside(stream: BinaryIO, members: Sequence[Member]) -> dict[str, Any]:
     """What an object holds beside its lists of rows."""
     found: dict[str, Any] = {}
     for member in members:
-        if member.rows is None and member.kind != "list":
+        if member.rows is None:
             stream.seek(member.start)
             raw = stream.read(min(member.end - member.start, LONGEST_BESIDE))
             value = loaded(raw)
-            found[member.key] = raw.decode("utf-8", "replace") if value is None else value
+            known = value is not None or raw.strip() == b"null"
+            found[member.key] = value if known else raw.decode("utf-8", "replace")
     return found
 
 

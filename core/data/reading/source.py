@@ -20,6 +20,7 @@ import numpy as np
 from core.data.reading.archives import is_archive, write_members
 from core.data.reading.choosing import Table, chosen_parts, label_of
 from core.data.reading.containers import tables
+from core.data.reading.dialogues import is_row_list
 from core.data.reading.encodings import Encoding, opened, read_encoding, write_plain
 from core.data.reading.keeping import used
 from core.data.reading.part import Part
@@ -33,7 +34,7 @@ from core.workspace.files import LFS_POINTER, read_json, write_json
 from core.workspace.paths import SourceCache, SourceEntry, make_folder
 
 # Raised when the meaning of what is kept changes.
-VERSION = 3
+VERSION = 4
 SUFFIXES = {
     ".json",
     ".jsonl",
@@ -301,7 +302,12 @@ def _is_text(path: Path, plain: Path, begin: int) -> bool:
         text = stream.read(LARGEST_TEXT).strip()
     if not text.startswith((b"{", b"[")):
         return True
-    return loaded(text) is None and loaded(text.partition(b"\n")[0]) is None
+    return loaded(text) is None and not _is_row(loaded(text.partition(b"\n")[0]))
+
+
+def _is_row(value: Any) -> bool:
+    """Whether a line is a row or a whole dialogue, and not a note's number in brackets."""
+    return isinstance(value, dict) or is_row_list(value)
 
 
 def _of_sheets(
