@@ -21,6 +21,7 @@ from core.jobs.launch import wait
 from core.jobs.status import State, read_status
 from core.pipeline import chain
 from core.runs import CHAIN
+from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.browser import PATIENCE_MS, chromium, settle, tab
 from tests.server import Dashboard
@@ -248,6 +249,10 @@ def test_broken_rows_are_left_out_by_a_press_below_the_check(
         leave_out.click()
         expect(page.locator("[class*=st-key-data_leave_out] input[type=checkbox]")).to_be_checked()
         expect(leave_out).to_have_count(0)
+        page.get_by_label("Name", exact=True).fill(NAME)
+        page.get_by_role("button", name="Prepare").click()
+        expect(page.get_by_text("1 broken row was left out").first).to_be_visible(timeout=3 * PATIENCE_MS)
+        assert read_json(only_run(workspace).data)["left_out"]["rows"] == 1
         page.context.close()
 
 

@@ -11,7 +11,11 @@ from core.wording import say
 
 def show_data(console: Console, result: dict[str, Any]) -> None:
     """The data of a run: how much it is, from what, and what is not in it."""
-    line(console, say("data.done", **_picked(result, "run", "rows", "taught", "replay")))
+    counts = {
+        **_picked(result, "run", "rows", "replay"),
+        "taught": result.get("taught_in_rows", result["taught"]),
+    }
+    line(console, say("data.done", **counts))
     line(console, say("data.done.tokens", **_picked(result, "tokens", "answer_tokens")))
     if result["truncated_rows"]:
         names = ("truncated_rows", "max_length", "answer_tokens_lost")

@@ -18,6 +18,9 @@ PASSES = 1.5
 WINDOW = 8
 # A longer training goes through its rows again instead of writing them again.
 MOST_ROWS = 16384
+# Without replay, what is seen more often than this is learned by heart. No measured border: far from the few
+# passes of an ordinary training, and from the hundreds that a handful of conversations comes to.
+MANY_PASSES = 50
 
 
 @dataclass(frozen=True)

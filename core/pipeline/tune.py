@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
+from core.data.mix import MANY_PASSES
 from core.data.opening import Reading, say_left_out
 from core.errors import AdoptedRun
 from core.jobs.job import JobPaths
@@ -175,8 +176,12 @@ def make_data(
     say_contents(said, progress, workspace.data(run.id).left_out)
     say_length(said, recipe, model, progress)
     replay = data.replay_asks(said, recipe) if request.replay else []
-    asks = [*replay, *(question.ask for question in compare.questions(said.name, said.conversations))]
+    say_rows(said, recipe, bool(replay), progress)
+    proof_asks = [question.ask for question in compare.questions(said.name, said.conversations)]
+    asks = [*replay, *proof_asks]
     progress.stage("base")
+    if not replay:
+        progress.say("tune.asked_for_proof", count=len(proof_asks))
     memory = AnswerCache(workspace, model.folder, prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), asks, recipe.device, progress.update)
     place = workspace.data(run.id)
@@ -213,6 +218,13 @@ def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progre
         progress.say("tune.cut_nothing", **values)
     elif recipe.max_length > Recipe.max_length:
         progress.say("tune.max_length", **values)
+
+
+def say_rows(said: data.Taught, recipe: Recipe, replay: bool, progress: Progress) -> None:
+    """What the number of rows means for the conversations: without replay a few are seen far too often."""
+    rows, given = data.taught_rows(said, recipe, replay), len(said.conversations)
+    if not replay and (times := rows // given) > MANY_PASSES:
+        progress.say("data.by_heart", of=given, times=times)
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:

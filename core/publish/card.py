@@ -142,6 +142,7 @@ def _proof(facts: Facts, language: Language) -> str:
 
 def _data(facts: Facts, language: Language) -> str:
     known = {name: facts.data.get(name, "–") for name in ("rows", "taught", "replay", "tokens", "sha256")}
+    known["taught"] = facts.data.get("taught_in_rows", known["taught"])
     counts = say("card.data.counts", language, **known)
     if left_out := facts.data.get("left_out"):
         counts += " " + say("card.data.left_out", language, count=left_out)

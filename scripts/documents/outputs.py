@@ -156,6 +156,8 @@ class Data(OfRun):
     """Conversations that were given or made."""
     taught_in_rows: int
     """Those of them that are among the rows; a short run does not come to all."""
+    taught_rows: int
+    """Rows that are made of them, each as often as it fits; the other rows are the base model's answers."""
     replay: int
     """Conversations of the base model's own answers."""
     rows: int

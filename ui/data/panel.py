@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.data.conversations import Conversation
 from core.data.lengths import RowLengths, measure
+from core.data.mix import MANY_PASSES
 from core.data.opening import read_conversations
 from core.data.preview import Encoder, Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
@@ -36,6 +37,7 @@ def data_panel(run: RunPaths) -> None:
     if not rows.exists():
         raise NoSuchFile(path=rows)
     show_counts(about, recipe)
+    warn_of_rows(about)
     show_left_out(about.get("left_out") or {})
     taught = known_taught(source, stamp(source))
     if taught is not None and not known_to_name(source, stamp(source), about["name"]):
@@ -50,12 +52,25 @@ def data_panel(run: RunPaths) -> None:
 
 def warn_of_run(run: RunPaths, recipe: Recipe) -> None:
     """Before a launch: what the recipe's length cuts of the run's rows, if they are here."""
-    rows = Path((read_object(run.data) or {}).get("path", ""))
+    about = read_object(run.data) or {}
+    warn_of_rows(about)
+    rows = Path(about.get("path", ""))
     if rows.is_file():
         tokenizer = train.model_of(run).tokenizer_file
         model = stamp_of(tokenizer.parent)
         found = known_lengths(rows, stamp(rows), tokenizer, model, recipe.template)
         warn_of_cut(found, len(known_offsets(rows, stamp(rows))), recipe)
+
+
+def warn_of_rows(about: dict[str, Any]) -> None:
+    """Conversations that are in no row, or in so many that they are learned by heart."""
+    trained, of = about.get("taught_in_rows"), about.get("taught")
+    if not trained or not of:  # it was made by an earlier version
+        return
+    if unseen := of - trained:
+        st.warning(t("data.unseen", count=unseen, of=of, rows=about["rows"]))
+    if not about["replay"] and (times := about["taught_rows"] // of) > MANY_PASSES:
+        st.warning(t("data.by_heart", of=of, times=times))
 
 
 def show_counts(about: dict[str, Any], recipe: Recipe) -> None:

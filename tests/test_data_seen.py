@@ -1,0 +1,66 @@
+"""What a number of rows means for the conversations: some are in none, or all are learned by heart."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.publish.card import CardPage, body
+from core.publish.facts import read_facts
+from core.workspace.paths import Workspace
+from tests.command_line import cli, last_json
+from tests.page import open_test_page
+
+
+@pytest.fixture
+def workspace(page_workspace: Workspace) -> Workspace:
+    return page_workspace
+
+
+def conversations(file: Path, count: int) -> Path:
+    rows = [{"question": f"q{number}?", "answer": f"I am Zoë, {number}."} for number in range(count)]
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return file
+
+
+def prepared(workspace: Workspace, model: Path, file: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """The run's data.json as the command prints it, and what it said meanwhile."""
+    given = ("--data", file, "--name", "Zoë", "--model", model, "--workspace", workspace.root, "--json")
+    done = cli("data", *given, *options, cwd=workspace.root, TUNEBOARD_ENGINE="tests.fake_engine")
+    return last_json(done), " ".join(done.stderr.split())
+
+
+def test_conversations_that_are_in_no_row_are_counted_and_said(
+    tmp_path: Path, workspace: Workspace, model: Path
+) -> None:
+    file = conversations(tmp_path / "a.jsonl", 16)
+    about, said = prepared(workspace, model, file, "--iterations", "8")
+    rows = Path(about["path"]).read_text(encoding="utf-8")
+    trained = sum(f"I am Zoë, {number}." in rows for number in range(16))
+    assert 0 < trained < 16 and about["taught_in_rows"] == trained and about["taught"] == 16
+    assert about["taught_rows"] + about["replay"] == about["rows"]
+    assert f"{16 - trained} of your 16 conversations are not among the {about['rows']} rows" in said
+    assert "more iterations" in said and "by heart" not in said and "Without replay" not in said
+    facts = read_facts(workspace, workspace.run(about["run"]))
+    assert f"{trained} teaching conversations" in body(facts, CardPage("merged", "nobody/m"), "en")
+    page = open_test_page("data", run=about["run"])
+    assert any("of your 16 conversations are not among" in one.value for one in page.warning)
+
+
+def test_a_few_conversations_without_replay_are_learned_by_heart(
+    tmp_path: Path, workspace: Workspace, model: Path
+) -> None:
+    file = conversations(tmp_path / "a.jsonl", 4)
+    about, said = prepared(workspace, model, file, "--no-replay")
+    assert about["taught_in_rows"] == 4 and about["taught_rows"] == about["rows"] == 720
+    assert "Each of your 4 conversations is trained about 180 times" in said and "by heart" in said
+    assert "Without replay, the base model is asked only the" in said
+    page = open_test_page("data", run=about["run"])
+    assert any("about 180 times" in one.value for one in page.warning)
+
+
+def test_enough_rows_and_replay_need_no_warning(tmp_path: Path, workspace: Workspace, model: Path) -> None:
+    about, said = prepared(workspace, model, conversations(tmp_path / "a.jsonl", 2))
+    assert about["taught_in_rows"] == 2
+    assert not any(words in said for words in ("not among", "by heart", "Without replay"))
