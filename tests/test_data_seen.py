@@ -41,7 +41,7 @@ def test_conversations_that_are_in_no_row_are_counted_and_said(
     assert 0 < trained < 16 and about["taught_in_rows"] == trained and about["taught"] == 16
     assert about["taught_rows"] + about["replay"] == about["rows"]
     assert f"{16 - trained} of your 16 conversations are not among the {about['rows']} rows" in said
-    assert "more iterations" in said and "by heart" not in said and "Without replay" not in said
+    assert "too few iterations" in said and "by heart" not in said and "Without replay" not in said
     facts = read_facts(workspace, workspace.run(about["run"]))
     assert f"{trained} teaching conversations" in body(facts, CardPage("merged", "nobody/m"), "en")
     page = open_test_page("data", run=about["run"])
