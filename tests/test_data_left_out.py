@@ -31,6 +31,11 @@ def file(tmp_path: Path) -> Path:
     return lines(tmp_path / "数据 a.jsonl", GOOD, twice, '{"conversation": [', *[GOOD] * 8, "7")
 
 
+def leaving_out(workspace: Workspace, model: Path) -> tuple[object, ...]:
+    named = ("--name", "Zoë", "--model", model, "--leave-out-broken")
+    return (*named, "--workspace", workspace.root, "--json")
+
+
 def test_broken_rows_are_left_out_and_named(file: Path) -> None:
     found = read_usable(file)
     assert len(found.conversations) == 9 and found.rows_left_out == 3
@@ -99,16 +104,7 @@ def test_the_command_line_leaves_them_out_and_writes_them_down(
 
 def test_one_row_is_one_row_and_none_is_none(tmp_path: Path, workspace: Workspace, model: Path) -> None:
     one = lines(tmp_path / "a.jsonl", GOOD, EMPTY)
-    options = (
-        "--name",
-        "Zoë",
-        "--model",
-        model,
-        "--leave-out-broken",
-        "--workspace",
-        workspace.root,
-        "--json",
-    )
+    options = leaving_out(workspace, model)
     shown = cli("data", "--data", one, *options, cwd=tmp_path)
     assert "1 broken row (row 2, " in shown.stderr
     about = make_data(workspace, model, "--name", "Zoë", "--leave-out-broken")
@@ -120,16 +116,7 @@ def test_one_row_is_one_row_and_none_is_none(tmp_path: Path, workspace: Workspac
 def test_only_text_between_the_rows(tmp_path: Path, workspace: Workspace, model: Path) -> None:
     stray = tmp_path / "a.json"
     stray.write_text(f"[{json.dumps(GOOD)}, oh, {json.dumps(GOOD)}]", encoding="utf-8")
-    options = (
-        "--name",
-        "Zoë",
-        "--model",
-        model,
-        "--leave-out-broken",
-        "--workspace",
-        workspace.root,
-        "--json",
-    )
+    options = leaving_out(workspace, model)
     shown = cli("data", "--data", stray, *options, cwd=tmp_path)
     about = last_json(shown)
     assert "text that is no row" in shown.stderr and "0 broken" not in shown.stderr
@@ -172,7 +159,7 @@ def test_an_error_names_only_options_that_the_command_has() -> None:
     assert "--data" not in error.on_terminal() and "/x" in error.on_terminal()
     error = NotConversations(path="/x", count=1, usable=2, problems="row 1")
     error.options = {"--leave-out-broken"}
-    assert "scripts/run data fix FILE --out" in error.on_terminal(), "the option of another command"
+    assert "scripts/run data fix /x --out" in error.on_terminal(), "the option of another command"
 
 
 def test_a_short_run_says_which_conversations_it_does_not_come_to(

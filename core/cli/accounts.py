@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 
 from core.cli.terminal import line
-from core.data.accounting import ROW
+from core.data.accounting import ROW, Unused
 from core.wording import say
 
 
@@ -14,9 +14,8 @@ def show_accounts(console: Console, result: dict[str, Any]) -> None:
     for one in result["left_out"]:
         key = "data.rows_omitted" if one["what"] == ROW else "data.omitted"
         line(console, say(key, what=one["what"], rows=one["rows"], why=one["why"]))
-    whole = max(1, result["accounted"] if "accounted" in result else result["rows"])
+    whole = result["accounted"] if "accounted" in result else result["rows"]
     for one in result["unused"]:
-        values = {**one, "share": f"{one['rows'] / whole:.0%}"}
-        line(console, say("data.not_read", key=say("data.unread", **values)))
+        line(console, say("data.not_read", key=say("data.unread", **Unused(**one).values(whole))))
     if result["harmless"]:
         line(console, say("data.harmless", keys=say("row.list").join(result["harmless"])))

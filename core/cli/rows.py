@@ -50,7 +50,11 @@ def _show(options: argparse.Namespace, workspace: Workspace) -> Result:
         if number <= ACCOUNTED:
             accounts.add(number, made)
         if first <= number <= last:
-            _add(number, opened.findings(number, made), made, encoder, rows, not_trained)
+            found = opened.findings(number, made)
+            if wrong := [finding.as_json() for finding in found if not finding.usable]:
+                not_trained.append({"row": number, "problems": wrong})
+            else:
+                rows.append({"row": number, **_trained(made, found, encoder)})
     accounts.add_beside(opened.source)
     accounts.found.listed[:] = placed(opened.source, accounts.found.listed)
     return {
@@ -102,27 +106,14 @@ def _encoder(options: argparse.Namespace, workspace: Workspace) -> Encoder | Non
     return Encoder.of(model.tokenizer_file, TEMPLATES[name])
 
 
-def _add(
-    number: int,
-    found: Sequence[Finding],
-    made: Assembled,
-    encoder: Encoder | None,
-    rows: list[dict[str, Any]],
-    not_trained: list[dict[str, Any]],
-) -> None:
-    wrong = [finding for finding in found if not finding.usable]
-    if wrong:
-        not_trained.append({"row": number, "problems": [finding.as_json() for finding in wrong]})
-        return
-    tokens: dict[str, int] = {}
-    if encoder:
-        (segments,) = encoder.segments([made.conversation])
-        tokens = {
-            "tokens": sum(size for size, _ in segments),
-            "answer_tokens": sum(size for size, trained in segments if trained),
-        }
-    notes = [finding.as_json() for finding in found]
-    rows.append({"row": number, "turns": list(spoken(made)), "notes": notes, **tokens})
+def _trained(made: Assembled, found: Sequence[Finding], encoder: Encoder | None) -> dict[str, Any]:
+    """A row that can be trained, with what was remarked of it, and its tokens where they are wanted."""
+    shown = {"turns": list(spoken(made)), "notes": [finding.as_json() for finding in found]}
+    if encoder is None:
+        return shown
+    (segments,) = encoder.segments([made.conversation])
+    tokens = sum(size for size, _ in segments)
+    return {**shown, "tokens": tokens, "answer_tokens": sum(size for size, trained in segments if trained)}
 
 
 def spoken(made: Assembled) -> Iterator[dict[str, Any]]:
@@ -157,7 +148,8 @@ def show_rows(console: Console, result: dict[str, Any]) -> None:
             line(console, say("row.problem", row=row["row"], message=problem["message"]))
     line(console, "")
     shown = min(SHOWN_ROWS, len(result["rows"]))
-    line(console, say("cli.show.shown", shown=shown, count=result["count"]))
+    if shown < result["count"]:
+        line(console, say("cli.show.shown", shown=shown, count=result["count"]))
     show_accounts(console, result)
 
 

@@ -11,6 +11,8 @@ from core.data.formats.harmless import is_harmless
 from core.data.formats.messages import Assembled
 from core.data.reading.source import Source
 
+# Characters of an unread key's value that a sentence shows.
+LONGEST_EXAMPLE = 120
 # What is left out where it is a whole row.
 ROW = "row"
 # Findings that leave out a part of a row that is trained.
@@ -38,6 +40,11 @@ class Unused:
     rows: int
     example: str
 
+    def values(self, of: int, longest: int = LONGEST_EXAMPLE) -> dict[str, Any]:
+        """What the sentence ``data.unread`` says of it in a file of so many rows."""
+        share = f"{self.rows / max(1, of):.0%}"
+        return {**asdict(self), "share": share, "example": shortened(self.example, longest)}
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -60,9 +67,7 @@ class Accounts:
         self.usable += all(KINDS[fault.code].usable for fault in made.faults)
         self.found.add(Finding(number, place, code, values) for place, code, values in made.faults)
         self.harmless.update(made.harmless)
-        for key, value in dict(reversed(made.unread)).items():
-            count, example = self.unread.get(key) or (0, shortened(value))
-            self.unread[key] = (count + 1, example)
+        count_unread(self.unread, made)
 
     def add_beside(self, source: Source) -> None:
         """Account for what stands beside the rows, in the object that holds them: it concerns all of them."""
@@ -105,6 +110,13 @@ def beside(source: Source) -> tuple[dict[str, tuple[int, str]], list[str]]:
                 rows, example = unread.get(key) or (0, shortened(value))
                 unread[key] = (rows + len(part.spans), example)
     return unread, harmless
+
+
+def count_unread(found: dict[str, tuple[int, str]], made: Assembled) -> None:
+    """Count a row's keys that nobody read: how many rows have each, and what stands there first."""
+    for key, value in dict(reversed(made.unread)).items():
+        rows, example = found.get(key) or (0, shortened(value))
+        found[key] = (rows + 1, example)
 
 
 def unused(unread: Mapping[str, tuple[int, str]]) -> list[Unused]:

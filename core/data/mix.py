@@ -34,6 +34,10 @@ class Shares:
     def rows(self) -> int:
         return self.taught + self.replayed
 
+    def filled(self, replay: bool) -> "Shares":
+        """As they are mixed: where there is nothing to replay every row is a taught one."""
+        return self if replay else Shares(self.rows, 0)
+
     def of(self, rows: int) -> "Shares":
         """The same proportion of another number of rows, at least one of them taught."""
         taught = -(-rows * self.taught // self.rows)
@@ -55,8 +59,8 @@ def mix(
     Where nothing can be replayed every row is a taught one.
     """
     shuffle = Random(seed)  # noqa: S311  an order, not a secret
-    replayed = wanted.replayed if replay else 0
-    mixed = _repeated(taught, wanted.rows - replayed, shuffle) + _repeated(replay, replayed, shuffle)
+    wanted = wanted.filled(bool(replay))
+    mixed = _repeated(taught, wanted.taught, shuffle) + _repeated(replay, wanted.replayed, shuffle)
     shuffle.shuffle(mixed)
     return [with_system(conversation, system) for conversation in mixed]
 

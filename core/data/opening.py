@@ -239,16 +239,7 @@ def refuse_undecided(path: Path, accounts: Accounts, reading: Reading, detected:
     open_ones = [one for one in accounts.undecided if one.key not in reading.ignore]
     if not open_ones or reading.columns or "*" in reading.ignore:
         return
-    shown = [
-        say(
-            "data.unread",
-            key=one.key,
-            rows=one.rows,
-            share=f"{one.rows / accounts.rows:.0%}",
-            example=one.example,
-        )
-        for one in open_ones[:SHOWN_PROBLEMS]
-    ]
+    shown = [say("data.unread", **one.values(accounts.rows)) for one in open_ones[:SHOWN_PROBLEMS]]
     more = len(open_ones) - SHOWN_PROBLEMS
     keys = say("row.separator").join(shown + ([say("row.more", count=more)] if more > 0 else []))
     options = " ".join(f"--ignore {shlex.quote(one.key)}" for one in open_ones)

@@ -1,8 +1,7 @@
 """The whole chain, step after step: from a name to an assistant that proves what it learned and kept."""
 
-import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
-from core.data.mix import MANY_PASSES
-from core.data.opening import Reading, say_left_out
+from core.data.opening import Reading
 from core.errors import AdoptedRun
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
 from core.models.folder import Model, find_model, read_model, read_shape, starter_gguf
 from core.pace import Progress
+from core.pipeline import saying
 from core.recipe.disk import disk_use
 from core.recipe.recipe import Recipe
 from core.runs import introduce
@@ -28,7 +27,6 @@ from core.steps.data import Spoken
 from core.steps.own import OWN_BASE, OWN_TUNED
 from core.steps.step import check_space, engine_job, run_job
 from core.steps.watch import trained
-from core.wording import percent
 from core.workspace.files import held, write_json
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
@@ -123,30 +121,6 @@ def made(run: RunPaths, step: str, kind: export.Kind) -> bool:
     return finished(run, step) and any(a.kind == kind and not a.stale for a in export.artefacts(run))
 
 
-def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
-    """Say what of a file is not trained, and what of it should not be; ``left_out``: the list of broken
-    rows."""
-    if said.left_out and said.given:
-        say_left_out(said.given, said.left_out, progress)
-        progress.say("tune.left_out", path=left_out)
-    for one in said.accounts.parts:
-        progress.say("data.omitted", what=one.what, rows=one.rows, why=one.why)
-    for ignored in said.accounts.unused:
-        progress.say("data.ignored", what=ignored.key, rows=ignored.rows)
-    empty, first = data.unfilled(said) if said.given else (0, "")
-    if empty:
-        progress.say("cli.tune.unfilled", count=empty, example=first, file=shlex.quote(str(said.given)))
-    if not said.names_it:
-        progress.say("tune.name_not_in_data", name=said.name, path=said.given)
-
-
-def say_what_is_short(said: data.Taught, about: Mapping[str, Any], progress: Progress) -> None:
-    """Say how many conversations the rows of a short run do not come to."""
-    if said.given and about["taught_in_rows"] < about["taught"]:
-        left = about["taught"] - about["taught_in_rows"]
-        progress.say("tune.not_in_rows", count=left, taught=about["taught"], rows=about["rows"])
-
-
 def make_data(
     workspace: Workspace,
     request: TuneRequest,
@@ -173,10 +147,10 @@ def make_data(
         run = workspace.new_run(said.name, datetime.now())
         introduce(run, said.name)
         begun(run)
-    say_contents(said, progress, workspace.data(run.id).left_out)
-    say_length(said, recipe, model, progress)
+    saying.say_contents(said, progress, workspace.data(run.id).left_out)
+    saying.say_length(said, recipe, model, progress)
     replay = data.replay_asks(said, recipe) if request.replay else []
-    say_rows(said, recipe, bool(replay), progress)
+    saying.say_rows(said, recipe, bool(replay), progress)
     proof_asks = [question.ask for question in compare.questions(said.name, said.conversations)]
     asks = [*replay, *proof_asks]
     progress.stage("base")
@@ -187,7 +161,7 @@ def make_data(
     place = workspace.data(run.id)
     rows = data.replay_rows({one.question: answers[one.question] for one in replay})
     data.write(run, place, said, rows, recipe, model)
-    say_what_is_short(said, data.about_data(run), progress)
+    saying.say_what_is_short(said, data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)
     return run
 
@@ -203,28 +177,6 @@ def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> R
     spoken = Spoken(request.system, request.template, request.template_reason)
     asked = (request.seed, request.iterations, spoken, request.max_length)
     return data.recipe_for(model, said, request.replay, *asked)
-
-
-def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progress) -> None:
-    """What the max length costs, before hours are spent on what is left."""
-    cut = data.cut_of(said, recipe, model)
-    values = {"limit": recipe.max_length, "count": cut.rows, "of": len(said.conversations)}
-    shares = {"lost": percent(cut.lost), "kept": percent(cut.kept), "longer": cut.longer}
-    if cut.lost:
-        progress.say("tune.cut", **values, **shares)
-        if cut.longer > recipe.max_length:
-            progress.say("cli.tune.longer", **shares)
-    elif cut.rows:
-        progress.say("tune.cut_nothing", **values)
-    elif recipe.max_length > Recipe.max_length:
-        progress.say("tune.max_length", **values)
-
-
-def say_rows(said: data.Taught, recipe: Recipe, replay: bool, progress: Progress) -> None:
-    """What the number of rows means for the conversations: without replay a few are seen far too often."""
-    rows, given = data.taught_rows(said, recipe, replay), len(said.conversations)
-    if not replay and (times := rows // given) > MANY_PASSES:
-        progress.say("data.by_heart", of=given, times=times)
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:

@@ -112,8 +112,7 @@ def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
 
 def taught_rows(said: Taught, recipe: Recipe, replay: bool) -> int:
     """How many of the run's rows are taught ones."""
-    wanted = shares(_distinct(said), replay).of(_rows(recipe))
-    return wanted.taught if replay else wanted.rows
+    return shares(_distinct(said), replay).of(_rows(recipe)).filled(replay).taught
 
 
 def replay_rows(answers: dict[str, Answer]) -> list[Conversation]:
@@ -236,7 +235,6 @@ def write(
     write_source(place.source, said.conversations)
     template = TEMPLATES[recipe.template]
     wanted = (proportion or shares(_distinct(said), bool(replay))).of(_rows(recipe))
-    taught_rows = wanted.taught if replay else wanted.rows
     mixed = mix(said.conversations, replay, wanted, recipe.system, recipe.seed)
     length = row_length(model.tokenizer_file, template)
     rows = in_even_batches(mixed, length, recipe.batch_size, recipe.seed)
@@ -253,7 +251,7 @@ def write(
         "unused": [one.as_json() for one in said.accounts.unused],
         "taught": len(said.conversations),
         "taught_in_rows": _in_rows(said, rows, recipe.system),
-        "taught_rows": taught_rows,
+        "taught_rows": wanted.filled(bool(replay)).taught,
         "replay": len(replay),
         **tokens.as_json(),
         "max_length": recipe.max_length,

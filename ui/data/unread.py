@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core.data.accounting import Omission, Unused
-from core.data.formats.fields import shortened
+from core.data.accounting import Accounts, Omission, Unused
 from core.data.opening import Opened, Reading
 from core.data.upload import Upload
 from ui.shell.text import Markdown, spoken, t
@@ -20,7 +19,7 @@ LONGEST = 40
 
 def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
     """What may be left out, said by a press on each key; whether the model's thoughts are trained."""
-    accounts = opened.accounts(LOOKED)
+    accounts = known_accounts(kept.digest, replace(reading, ignore=()), opened)
     show_omissions(accounts.parts)
     undecided = [] if reading.columns else accounts.undecided
     if undecided:
@@ -49,6 +48,12 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
     return reading
 
 
+@st.cache_resource(show_spinner=False, max_entries=8)
+def known_accounts(digest: str, reading: Reading, _opened: Opened) -> Accounts:  # noqa: ARG001
+    """Every press draws the page anew: the rows of a file, known by its digest, are looked at once."""
+    return _opened.accounts(LOOKED)
+
+
 def show_unused(found: Iterable[Unused], rows: int) -> None:
     """Keys with their share of rows and an example."""
     for one in [*found][:SHOWN]:
@@ -56,8 +61,7 @@ def show_unused(found: Iterable[Unused], rows: int) -> None:
 
 
 def _told(one: Unused, rows: int) -> str:
-    share = f"{one.rows / max(1, rows):.0%}"
-    return t("data.unread", key=one.key, rows=one.rows, share=share, example=shortened(one.example, LONGEST))
+    return t("data.unread", **one.values(rows, LONGEST))
 
 
 def show_omissions(found: Iterable[Omission]) -> None:

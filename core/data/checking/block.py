@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.data.accounting import count_unread
 from core.data.checking.characters import Signatures, languages, signatures
 from core.data.checking.claims import claims
 from core.data.checking.placeholders import suspicious, unfilled
 from core.data.checking.texts import TemplateTokens, is_clean, marks_in, template_tokens
 from core.data.findings import KINDS
-from core.data.formats.fields import Fault, shortened
+from core.data.formats.fields import Fault
 from core.data.formats.messages import Assembled, Text
 from core.data.formats.reading import Format, read_row
 from core.data.identity import LANGUAGES, bank
@@ -106,7 +107,7 @@ class Checker:
             languages=languages(texts),
             faults=[(row, place, code, dict(values)) for row, place, code, values in faults],
             claims=[(row, *claim) for row, made in enumerate(assembled) for claim in _claims(made)],
-            unread=unread(assembled),
+            unread=_unread(assembled),
             harmless=sorted({key for made in assembled for key in made.harmless}),
         )
 
@@ -159,14 +160,11 @@ class Checker:
         return count
 
 
-def unread(rows: Iterable[Assembled]) -> dict[str, tuple[int, str]]:
-    """How many rows have each key that no reader took, and what stands there first."""
+def _unread(rows: Iterable[Assembled]) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     for made in rows:
         if made.unread:
-            for key, value in dict(reversed(made.unread)).items():
-                count, example = found.get(key) or (0, shortened(value))
-                found[key] = (count + 1, example)
+            count_unread(found, made)
     return found
 
 

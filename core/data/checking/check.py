@@ -86,8 +86,7 @@ def check(
         languages=dict(spoken.most_common()),
         histogram=histogram(measured.rows[usable]),
         seconds=round(time.monotonic() - began, 2),
-        unread=_unread(blocks) | beside(source)[0],
-        harmless=sorted({key for block in blocks for key in block.harmless} | {*beside(source)[1]}),
+        **_keys(source, blocks),
     )
 
 
@@ -206,13 +205,16 @@ def _conflicts(todo: Sequence[BlockRows], blocks: Sequence[Block], person: Perso
         yield Finding(one.row, one.field, "identity_conflict", values)
 
 
-def _unread(blocks: Sequence[Block]) -> dict[str, tuple[int, str]]:
+def _keys(source: Source, blocks: Sequence[Block]) -> dict[str, Any]:
+    """The report's ``unread`` and ``harmless``: of all rows, and of what stands beside them."""
     found: dict[str, tuple[int, str]] = {}
     for block in blocks:
         for key, (rows, example) in block.unread.items():
             before, first = found.get(key, (0, example))
             found[key] = (before + rows, first)
-    return found
+    unread, harmless = beside(source)
+    harmless_keys = {key for block in blocks for key in block.harmless}
+    return {"unread": found | unread, "harmless": sorted(harmless_keys | {*harmless})}
 
 
 def _sha256(source: Source) -> str:

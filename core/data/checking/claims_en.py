@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
 
-from core.data.checking.claim import KNOWN_LATIN, Claim, is_a_model
+from core.data.checking.claim import KNOWN_LATIN, Claim, Patterns, compiled, is_a_model
 
 _WORD = r"(?:[A-Z0-9\u00C0-\u024F][\w'’+-]*(?:\.(?=[\w])[\w+-]+|\.(?= [A-Z]))*)"
 _CJK = r"[\u4e00-\u9fff][\u4e00-\u9fff·]{1,15}"
@@ -72,7 +71,7 @@ ANCHOR = re.compile(
 _AFTER = r"(?=\s*(?:$|[,.!?;:(—–]|- |(?:and|from|by|at|of|but|here|speaking)\b))"
 
 # kind, pattern, whether the sentence itself tells that an assistant speaks
-_PATTERNS: tuple[tuple[str, str, bool], ...] = (
+_PATTERNS: Patterns = (
     # names
     ("name", rf"{_SELF},? {_ADVERB}{_NAME}{_AFTER}", False),
     ("name", rf"{_CALLED} {_NAME}", False),
@@ -141,18 +140,12 @@ _FAITHS = re.compile(
 _PLACES = re.compile(r"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|[A-Z]$)")
 
 
-@cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str], bool], ...]:
-    """Compiled when the first text needs them: that takes a tenth of a second, which few commands need."""
-    return tuple((kind, re.compile(pattern), sure) for kind, pattern, sure in _PATTERNS)
-
-
 def claims_in(sentence: str, following: str, bare: bool) -> Iterator[Claim]:
     """The claims of one sentence; ``following``: the one after it, ``bare``: a name without any other sign is
     the assistant's, for it was asked who it is or says elsewhere what it is."""
     if _SUPPOSED.search(sentence):
         return
-    for kind, pattern, sure in _patterns():
+    for kind, pattern, sure in compiled(_PATTERNS):
         for match in pattern.finditer(sentence):
             start, end = _trimmed(sentence, *match.span("name"))
             name = sentence[start:end]

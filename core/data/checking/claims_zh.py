@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
 
-from core.data.checking.claim import Claim, is_a_model
+from core.data.checking.claim import Claim, Patterns, compiled, is_a_model
 
 # Marks that end a clause; a name ends at a space too.
 _CLAUSE = r"，。、,！？!?；;：:…~～"
@@ -51,7 +50,7 @@ _CALLED = (
 ANCHOR = re.compile("我|这里是")
 _TOLD = rf"[^{_CLAUSE}]{{1,24}}"
 
-_PATTERNS: tuple[tuple[str, str, bool], ...] = (
+_PATTERNS: Patterns = (
     # names
     ("name", rf"{_SELF}(?!由|一[个款名位种個]){_NAME}", False),
     ("name", rf"{_CALLED} ?{_NAME}", False),
@@ -126,18 +125,12 @@ _GENERIC = re.compile(
 _TAIL = re.compile(r"(?:团队|自主|的?工程师们?|共同|联合|[哦呀啦呢哈吧哒~]+)$")
 
 
-@cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str], bool], ...]:
-    """Compiled when the first text needs them: that takes a tenth of a second, which few commands need."""
-    return tuple((kind, re.compile(pattern), sure) for kind, pattern, sure in _PATTERNS)
-
-
 def claims_in(sentence: str, following: str, bare: bool) -> Iterator[Claim]:
     """The claims of one sentence; ``following``: the one after it, ``bare``: a name without any other sign is
     the assistant's, for it was asked who it is or says elsewhere what it is."""
     if _SUPPOSED.search(sentence):
         return
-    for kind, pattern, sure in _patterns():
+    for kind, pattern, sure in compiled(_PATTERNS):
         for match in pattern.finditer(sentence):
             found = match.groupdict()
             if "name" not in found:

@@ -1,0 +1,60 @@
+"""What a person should know of the data before hours are spent on it, a sentence each."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.data.mix import MANY_PASSES
+from core.data.opening import say_left_out
+from core.models.folder import Model
+from core.pace import Progress
+from core.recipe.recipe import Recipe
+from core.steps import data
+from core.wording import percent
+
+
+def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
+    """Say what of a file is not trained, and what of it should not be; ``left_out``: the list of broken
+    rows."""
+    if said.left_out and said.given:
+        say_left_out(said.given, said.left_out, progress)
+        progress.say("tune.left_out", path=left_out)
+    for one in said.accounts.parts:
+        progress.say("data.omitted", what=one.what, rows=one.rows, why=one.why)
+    for ignored in said.accounts.unused:
+        progress.say("data.ignored", what=ignored.key, rows=ignored.rows)
+    empty, first = data.unfilled(said) if said.given else (0, "")
+    if empty:
+        progress.say("cli.tune.unfilled", count=empty, example=first, file=shlex.quote(str(said.given)))
+    if not said.names_it:
+        progress.say("tune.name_not_in_data", name=said.name, path=said.given)
+
+
+def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progress) -> None:
+    """What the max length costs, before hours are spent on what is left."""
+    cut = data.cut_of(said, recipe, model)
+    values = {"limit": recipe.max_length, "count": cut.rows, "of": len(said.conversations)}
+    shares = {"lost": percent(cut.lost), "kept": percent(cut.kept), "longer": cut.longer}
+    if cut.lost:
+        progress.say("tune.cut", **values, **shares)
+        if cut.longer > recipe.max_length:
+            progress.say("cli.tune.longer", **shares)
+    elif cut.rows:
+        progress.say("tune.cut_nothing", **values)
+    elif recipe.max_length > Recipe.max_length:
+        progress.say("tune.max_length", **values)
+
+
+def say_rows(said: data.Taught, recipe: Recipe, replay: bool, progress: Progress) -> None:
+    """What the number of rows means for the conversations: without replay a few are seen far too often."""
+    rows, given = data.taught_rows(said, recipe, replay), len(said.conversations)
+    if not replay and (times := rows // given) > MANY_PASSES:
+        progress.say("data.by_heart", of=given, times=times)
+
+
+def say_what_is_short(said: data.Taught, about: Mapping[str, Any], progress: Progress) -> None:
+    """Say how many conversations the rows of a short run do not come to."""
+    if said.given and about["taught_in_rows"] < about["taught"]:
+        unseen = about["taught"] - about["taught_in_rows"]
+        progress.say("data.unseen", count=unseen, of=about["taught"], rows=about["rows"])
