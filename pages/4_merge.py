@@ -3,13 +3,13 @@
 import streamlit as st
 
 from core.pipeline import chain
-from core.steps import convert, export, merge, train
+from core.steps import convert, export, merge
 from core.steps.adopt import no_export
 from core.steps.checkpoints import checkpoints
 from core.steps.export import Artefact
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
-from ui.jobs.panel import is_live
+from ui.jobs.panel import is_live, status_of
 from ui.jobs.step import Work, begin, follow_work, newest
 from ui.publish.artefact import show_artefact
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
@@ -17,7 +17,7 @@ from ui.shell.text import t
 
 
 def merge_page(workspace: Workspace, run: RunPaths) -> None:
-    made, chained, training = export.artefacts(run), chain.is_live(run), train.is_live(run)
+    made, chained, training = export.artefacts(run), chain.is_live(run), is_live(status_of(run.job("train")))
     if chained:
         st.info(t("page.merge.chain"), icon=":material/progress_activity:")
     elif training:

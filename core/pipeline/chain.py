@@ -157,7 +157,7 @@ def has_chain(run: RunPaths) -> bool:
 
 def is_live(run: RunPaths) -> bool:
     """Whether the chain of ``run`` is at work; a run that was deleted is not."""
-    return has_chain(run) and read_status(run.job(CHAIN)).state in LIVE
+    return job_is_live(run.job(CHAIN))
 
 
 def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from core.errors import JobRunning, MissingArtefact
 from core.jobs.job import JobSpec
+from core.jobs.status import is_live
 from core.steps import adopt, train
 from core.steps.step import engine_job
 from core.workspace.paths import RunPaths
@@ -18,7 +19,7 @@ def plan(run: RunPaths) -> JobSpec:
     adopted that trained something else than a Recipe's adapter; JobRunning while the run is trained, which
     deletes checkpoints as it goes.
     """
-    if train.is_live(run):
+    if is_live(run.job("train")):
         raise JobRunning(folder=run.job("train"))
     train.model_of(run)
     adopt.refuse_unlike(run)

@@ -27,10 +27,9 @@ from core.errors import (
     RecipeChanged,
 )
 from core.jobs.curves import time_folders
-from core.jobs.job import JobPaths, JobSpec
+from core.jobs.job import JobSpec
 from core.jobs.launch import launch
 from core.jobs.request import as_record, read_record_of, read_request
-from core.jobs.status import LIVE, read_status
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.recipe.check import problems, settle
@@ -360,12 +359,6 @@ def variant(workspace: Workspace, run: RunPaths, now: datetime, changed: Recipe 
     write_json(new.data, about)
     prepare(new, recipe, model, Path(recipe.data))
     return new
-
-
-def is_live(run: RunPaths) -> bool:
-    """Whether the run is being trained now."""
-    folder = run.job("train")
-    return JobPaths(folder).spec.exists() and read_status(folder).state in LIVE
 
 
 def read(run: RunPaths) -> Trained:
