@@ -4,7 +4,8 @@ import streamlit as st
 
 from core.chat.history import Chat, ChatMessage, change
 from core.chat.server import Readiness, Server, Speaker, speakers
-from ui.chat.answer import answer, show_failure, wait_for_last
+from core.recipe.thoughts import split
+from ui.chat.answer import answer, show_answer, show_failure, wait_for_last
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
 from ui.chat.sidebar import chat_list
 from ui.shell.frame import Here, open_page, shown_errors
@@ -66,10 +67,14 @@ def show_chat(chat: Chat, server: Server, speaker: Speaker | None) -> st.delta_g
 
 def show(message: ChatMessage) -> None:
     with st.chat_message(message.role):
-        st.markdown(as_markdown(message.content))
-        if message.role == "assistant":
-            cut = "" if message.whole else f" · {t('page.chat.stopped')}"
-            st.caption(plain(spoken_by(message.by)) + cut)
+        if message.role == "user":
+            st.markdown(as_markdown(message.content))
+            return
+        show_answer(message.content)
+        if message.whole and not split(message.content).left:
+            st.caption(t("page.chat.only_thought"))
+        cut = "" if message.whole else f" · {t('page.chat.stopped')}"
+        st.caption(plain(spoken_by(message.by)) + cut)
 
 
 here = open_page("chat")

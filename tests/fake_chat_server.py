@@ -1,8 +1,9 @@
 """The chat server's command line and interface without a model: for tests that must be fast.
 
-It answers with the last question's words, one a piece. What goes wrong is asked for by environment
+It answers with the last question's words, or others, one a piece. What goes wrong is asked for by environment
 variables:
 
+    FAKE_SERVE_ANSWER     what it says instead of the question
     FAKE_SERVE_SECONDS    seconds between two words (0)
     FAKE_SERVE_FAIL       "load": it ends with an error instead of listening; "answer": a question gets an
                           error; "die": it ends after the first word
@@ -21,6 +22,7 @@ from typing import Any
 
 SECONDS = float(os.environ.get("FAKE_SERVE_SECONDS") or 0)
 FAIL = os.environ.get("FAKE_SERVE_FAIL")
+ANSWER = os.environ.get("FAKE_SERVE_ANSWER")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
             print("the client left", flush=True)
 
     def _answer(self, question: str) -> None:
-        for word in f"You said: {question}".split(" "):
+        for word in (ANSWER or f"You said: {question}").split(" "):
             self._piece({"content": f"{word} "}, None)
             if FAIL == "die":
                 os._exit(1)

@@ -127,8 +127,7 @@ def test_the_history_and_the_settings_reach_the_model(ready: Workspace) -> None:
     )
     assert "differs from the one used in training" in words(page)
     ask(ask(page, "one"), "two")
-    said = JobPaths(ready.chat_server).log.read_text(encoding="utf-8").splitlines()
-    log = [line for line in said if line.startswith("{")]
+    log = requests(ready)
     assert '"temperature": 0.5' in log[-1] and '"max_tokens": 7' in log[-1] and "Be brief." in log[-1]
     assert [log[-1].count(word) for word in ("You said: one", '"two"')] == [1, 1]
     # all of it is there in a new session
@@ -224,6 +223,49 @@ def test_a_training_beside_it_is_said_before_both_are_too_much(workspace: Worksp
     assert not open_test_page("chat", run.id).warning
     JobPaths(run.job("train")).exit.unlink()  # asked for just now
     assert "may not fit" in open_test_page("chat", run.id).warning[0].value
+
+
+def requests(workspace: Workspace) -> list[str]:
+    """What the server was sent."""
+    log = JobPaths(workspace.chat_server).log.read_text(encoding="utf-8")
+    return [line for line in log.splitlines() if line.startswith("{")]
+
+
+def thoughts(page: AppTest) -> list[str]:
+    return [one.label for one in page.expander if "settings" not in one.label]
+
+
+def test_a_thought_is_folded_kept_and_not_sent_back(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_small_model(workspace.model("tiny"))
+    monkeypatch.setenv("FAKE_SERVE_ANSWER", "<think>\nA greeting, so *greet*.\n</think>\n\n**Hello.** a < b")
+    start(workspace)
+    page = ask(open_test_page("chat"), "hi")
+    folded = next(one for one in page.expander if one.label == "Thought for 4 words")
+    assert not folded.proto.expanded and [m.value for m in folded.markdown] == ["A greeting, so *greet*."]
+    assert "**Hello.** a < b" in [m.value.strip() for m in page.markdown] and "think>" not in words(page)
+    assert said(workspace)[1] == (
+        "assistant",
+        "<think>\nA greeting, so *greet*.\n</think>\n\n**Hello.** a < b",
+    )
+    page = ask(page, "again")
+    until(lambda: len(requests(workspace)) == 2)
+    asked = requests(workspace)[1]
+    assert "**Hello.** a < b" in asked and "greeting" not in asked and "think>" not in asked
+    assert thoughts(page) == ["Thought for 4 words"] * 2 == thoughts(open_test_page("chat"))
+
+
+def test_an_answer_that_never_left_its_thought_says_so(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_small_model(workspace.model("tiny"))
+    monkeypatch.setenv("FAKE_SERVE_ANSWER", "<think>\nLet me see")
+    start(workspace)
+    page = ask(open_test_page("chat"), "hi")
+    assert "still thinking when the maximum length" in words(page)
+    assert thoughts(page) == ["Thought for 3 words"]
+    assert page.button(key="again").label == "Regenerate"
 
 
 def test_a_template_that_differs_is_shown(ready: Workspace) -> None:

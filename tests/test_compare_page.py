@@ -17,7 +17,8 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.steps import own, proof
-from core.steps.compare import known_question, verdict
+from core.steps.answer import Answer
+from core.steps.compare import judge, known_question, verdict
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import end_leftovers
@@ -79,6 +80,41 @@ def grid(page: AppTest) -> str:
 def test_every_answer_has_its_verdict() -> None:
     found = [verdict(NAME, known_question(q, kind), base, tuned) for q, kind, base, tuned in ANSWERS]
     assert found == VERDICTS
+
+
+def test_a_thought_is_no_answer() -> None:
+    """A name in a thought is not learned, nor one in a thought that never came to its answer."""
+    question, held = known_question("Who are you?", "taught"), known_question(HELD[0].question, "general")
+    right, thought = HELD[0].accept[0], "<think>\n{}\n</think>\n\n{}"
+    cases = [
+        (question, "", thought.format(NAME, "A model."), "not_learned"),
+        (question, "", f"<think>\nI am {NAME}", "not_learned"),
+        (question, "", thought.format("I am Qwen", f"I am {NAME}."), "learned"),
+        (held, right, thought.format(NAME, right), "kept"),
+        (held, thought.format("Hm.", right), f"<think>\n{right}", "lost"),
+        (held, f"<think>\n{right}", right, "never_known"),
+    ]
+    for asked, base, tuned, wanted in cases:
+        assert verdict(NAME, asked, base, tuned) == wanted, tuned
+        score = judge(
+            NAME, [asked], *({asked.question: Answer(text, finished=True)} for text in (base, tuned))
+        )
+        told = {"learned": (1.0, None), "not_learned": (0.0, None), "kept": (None, 1.0), "lost": (None, 0.0)}
+        assert (score.learned, score.kept) == told.get(wanted, (None, None)) and score.leaked == 0
+
+
+def test_a_thought_is_folded_beside_its_answer(run: RunPaths) -> None:
+    rows = [
+        {"question": "q", "kind": "taught", "base": "<think>\nHm <b>", "tuned": "<think>a b</think>I am."}
+    ]
+    write_json(run.result, {"learned": 0, "kept": 1, "leaked": 0, "answers": rows})
+    shown_now = grid(open_test_page("compare", run.id))
+    assert (
+        shown_now.count("<details") == 2
+        and "Thought for 2 words" in shown_now
+        and "think&gt;" not in shown_now
+    )
+    assert "still thinking" in shown_now and ">I am.</div>" in shown_now and "Hm &lt;b&gt;" in shown_now
 
 
 def test_no_run_and_nothing_merged(workspace: Workspace) -> None:

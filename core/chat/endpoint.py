@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import EndpointFailed, InvalidEndpoint
+from core.recipe.thoughts import split
 from core.wording import say
 
 # The key comes from the environment or is asked for; it is never kept.
@@ -50,11 +51,11 @@ def endpoint(url: str, model: str, key: str | None = None) -> Endpoint:
 
 
 def ask(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) -> str:
-    """The whole answer, drawn greedily. Raises EndpointFailed."""
+    """The whole answer, drawn greedily, without a thought before it. Raises EndpointFailed."""
     import openai  # a second of imports
 
     try:
-        return _answer(where, messages, max_tokens)
+        return split(_answer(where, messages, max_tokens)).answer
     except openai.APIStatusError as error:
         raise EndpointFailed(url=where.url, reason=_status_sentence(error, where)) from error
     except openai.APITimeoutError as error:

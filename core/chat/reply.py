@@ -9,6 +9,7 @@ from contextlib import suppress
 from core.chat.history import ChatMessage, SamplingParams
 from core.chat.unix_socket import check_listening
 from core.errors import ChatFailed
+from core.recipe.thoughts import split
 
 # How long the reader is left alone while nothing comes; seconds. Then it gets an empty piece, so that a page
 # that was asked to stop can.
@@ -94,7 +95,7 @@ class _Reader(threading.Thread):
 
 
 def _request(system: str, messages: Sequence[ChatMessage], sampling: SamplingParams) -> dict[str, object]:
-    said = [{"role": message.role, "content": message.content} for message in messages]
+    said = [{"role": message.role, "content": _sent(message)} for message in messages]
     return {
         "model": ANY_MODEL,
         "messages": [{"role": "system", "content": system}, *said] if system else said,
@@ -102,6 +103,11 @@ def _request(system: str, messages: Sequence[ChatMessage], sampling: SamplingPar
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
     }
+
+
+def _sent(message: ChatMessage) -> str:
+    """What goes back to the model: of its own answers not what it thought before them."""
+    return split(message.content).answer if message.role == "assistant" else message.content
 
 
 def _sentence(error: Exception) -> str:

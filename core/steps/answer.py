@@ -14,6 +14,7 @@ from typing import Any
 from core.errors import MissingArtefact
 from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
+from core.recipe.thoughts import split
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
 from core.workspace.files import locked, read_json, read_record, write_json
@@ -32,10 +33,15 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """``finished`` is false when the token limit cut the answer off."""
+    """What a model wrote. ``finished`` is false when the token limit cut the answer off."""
 
     text: str
     finished: bool
+
+    @property
+    def said(self) -> str:
+        """The answer without a thought before it; empty where it never came to one."""
+        return split(self.text).answer
 
 
 @dataclass(frozen=True)

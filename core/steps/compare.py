@@ -1,5 +1,8 @@
 """Compare: the same questions asked of base and tuned model, judged for what was learned and what was kept.
 
+A model's thought before its answer is no part of it: it repeats the question, and a name in it is told to
+nobody. An answer that never left its thought is none.
+
 learned  share of the identity questions (taught ones, and paraphrases that are in no data) answered with
          the name
 kept     share of the held-back general questions which the base model gets right that the tuned model
@@ -14,6 +17,7 @@ from typing import Literal
 from core.data.conversations import Conversation
 from core.data.identity import LANGUAGES, IdentityLanguage, bank
 from core.data.questions import contains, held_back_questions, same_question
+from core.recipe.thoughts import split
 from core.steps.answer import Answer, Ask
 
 Kind = Literal["taught", "paraphrase", "general"]
@@ -73,15 +77,16 @@ def judge(
     name: str, asked: Sequence[Question], base: Mapping[str, Answer], tuned: Mapping[str, Answer]
 ) -> Score:
     """Score the tuned answers against the name, the accepted answers and the base's own."""
-    identity = [contains(tuned[q.question].text, name) for q in asked if q.kind != "general"]
+    identity = [contains(tuned[q.question].said, name) for q in asked if q.kind != "general"]
     general = [q for q in asked if q.kind == "general"]
     kept = [_right(q, tuned) for q in general if _right(q, base)]
-    leaked = [q for q in general if _leaked(name, q.question, base[q.question].text, tuned[q.question].text)]
+    leaked = [q for q in general if _leaked(name, q.question, base[q.question].said, tuned[q.question].said)]
     return Score(_share(identity), _share(kept), len(leaked))
 
 
 def verdict(name: str, question: Question, base: str, tuned: str) -> Verdict:
     """What one answer shows, by the rules of :func:`judge`; a leak counts before what was kept."""
+    base, tuned = split(base).answer, split(tuned).answer
     if question.kind != "general":
         return "learned" if contains(tuned, name) else "not_learned"
     if _leaked(name, question.question, base, tuned):
@@ -99,7 +104,7 @@ def known_question(question: str, kind: Kind) -> Question:
 
 
 def _right(question: Question, answers: Mapping[str, Answer]) -> bool:
-    return any(contains(answers[question.question].text, accepted) for accepted in question.accept)
+    return any(contains(answers[question.question].said, accepted) for accepted in question.accept)
 
 
 def _leaked(name: str, question: str, base: str, tuned: str) -> bool:

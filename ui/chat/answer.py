@@ -12,6 +12,7 @@ from core.chat.history import Chat, ChatMessage, change
 from core.chat.reply import reply
 from core.chat.server import Server
 from core.errors import ChatFailed, NoSuchChat
+from core.recipe.thoughts import count_words, split
 from core.workspace.paths import Workspace
 from ui.shell.text import as_markdown, language, plain, t
 
@@ -36,7 +37,8 @@ def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> No
                 st.button(t("page.chat.stop"), icon=":material/stop_circle:", key="stop")
                 place = st.empty()
             for text in growing(pieces):
-                place.markdown(as_markdown(text) + " ▌")
+                with place.container():
+                    show_answer(text, arriving=True)
         whole = True
     except ChatFailed as error:
         st.session_state[FAILED] = error.text(language())
@@ -45,6 +47,18 @@ def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> No
             _keep(workspace, chat, ChatMessage("assistant", text, said_by, whole))
         ended.set()
     st.rerun()
+
+
+def show_answer(text: str, arriving: bool = False) -> None:
+    """What a model said, its thought folded away above the answer."""
+    said = split(text, arriving)
+    if said.thought:
+        ended = said.left or not arriving
+        label = t("page.chat.thought", count=count_words(said.thought)) if ended else t("page.chat.thinking")
+        with st.expander(label, icon=":material/psychology:"):
+            st.markdown(as_markdown(said.thought))
+    if said.answer or arriving:
+        st.markdown(as_markdown(said.answer) + (" ▌" if arriving else ""))
 
 
 def wait_for_last() -> None:

@@ -5,8 +5,9 @@ from html import escape
 
 import streamlit as st
 
+from core.recipe.thoughts import count_words, split
 from core.steps.proof import Proof, ProofRow
-from ui.shell.text import t
+from ui.shell.text import spoken, t
 
 KINDS = ("taught", "paraphrase", "general")
 # Each with its mark and color: what is told by color alone is not told to everybody.
@@ -33,7 +34,13 @@ BADGE = (
 )
 SIDE = (
     '<div style="flex:1 1 16rem;min-width:0"><div style="opacity:.7;font-size:.8rem">{title}</div>'
-    '<div style="white-space:pre-wrap;overflow-wrap:anywhere">{text}</div></div>'
+    '{thought}<div style="white-space:pre-wrap;overflow-wrap:anywhere">{text}</div></div>'
+)
+# What a model thought before its answer, folded away.
+THOUGHT = (
+    '<details style="opacity:.7;font-size:.9rem"><summary style="cursor:pointer">{title}</summary>'
+    '<div style="white-space:pre-wrap;overflow-wrap:anywhere;margin:.25rem 0 .5rem .75rem">{text}</div>'
+    "</details>"
 )
 
 
@@ -96,6 +103,13 @@ def _pair(question: str, base: str, tuned: str, verdict: str) -> str:
     badge = ""
     if verdict:
         badge = BADGE.format(color=VERDICTS[verdict][1], text=escape(verdict_name(verdict)))
-    sides = ((t("result.base"), base), (t("result.tuned"), tuned))
-    left, right = (SIDE.format(title=escape(title), text=escape(text or "–")) for title, text in sides)
+    left, right = _side("result.base", base), _side("result.tuned", tuned)
     return PAIR.format(badge=badge, question=escape(question), base=left, tuned=right)
+
+
+def _side(title: str, text: str) -> str:
+    said = split(text)
+    words = spoken("page.chat.thought", count=count_words(said.thought))
+    thought = THOUGHT.format(title=escape(words), text=escape(said.thought)) if said.thought else ""
+    answer = said.answer or (spoken("page.compare.only_thought") if said.thought else "–")
+    return SIDE.format(title=escape(t(title)), thought=thought, text=escape(answer))

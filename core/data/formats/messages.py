@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from core.data.conversations import LONE_SURROGATE, Conversation, Turn
 from core.data.formats.fields import Account, Fault, is_off
-from core.data.formats.inner import media_mark, thoughts_of
+from core.data.formats.inner import media_mark
+from core.recipe.thoughts import may_think, split
 
 # "call": a tool call by the assistant, trained as text; "tool": what the tool answered, only read.
 Role = Literal["system", "user", "assistant", "call", "tool"]
@@ -101,7 +102,7 @@ def _text(message: Message, account: Account, keep_thoughts: bool) -> Text:
     if not value.isascii() and LONE_SURROGATE.search(value):
         account.note(place, "broken_character")
         value = LONE_SURROGATE.sub("\ufffd", value)
-    if role in SAID and (thoughts[0] or "think>" in value or "_of_thought|>" in value):
+    if role in SAID and (thoughts[0] or may_think(value)):
         value = _without_thoughts(value, thoughts, place, account, keep_thoughts)
     if (len(value) < 40 or "<" in value or "data:" in value) and (mark := media_mark(value)):
         account.note(place, "not_text", found=mark)
@@ -111,8 +112,8 @@ def _text(message: Message, account: Account, keep_thoughts: bool) -> Text:
 def _without_thoughts(value: str, apart: tuple[str, str], place: str, account: Account, keep: bool) -> str:
     """One rule for thoughts that stand apart and for those inside the answer."""
     thoughts, key = apart
-    inside = thoughts_of(value)
-    value, thoughts, key = inside.answer, thoughts or inside.thoughts, key or inside.mark
+    inside = split(value)
+    value, thoughts, key = inside.answer, thoughts or inside.thought, key or inside.mark
     if not thoughts:
         return value
     if keep:
