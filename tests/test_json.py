@@ -123,6 +123,7 @@ def of_models_and_configs(tell: Told, tmp_path: Path) -> None:
     make_small_model(tmp_path / "m")
     assert tell("models", "import", tmp_path / "m", "--name", "other")["trainable"]
     assert len(tell("models")["models"]) == 2
+    assert tell("models", "catalog")["models"][0]["here"] == "starter"
     assert tell("models", "delete", "other")["deleted"] == "other"
     name = tell("configs", "internlm", "oasst1")["configs"][0]["name"]
     assert tell("configs", "open", name)["recipe"] and tell("configs", "copy", name, tmp_path)["copy"]

@@ -41,7 +41,7 @@ SPEAKERS = {"say", "t"}
 GLOSSARY = json.loads((PROJECT / "locales" / "glossary.json").read_text(encoding="utf-8"))
 CHINESE = re.compile("[\u4e00-\u9fff]")
 # Sentences that another follows on the same line.
-JOINED = {"row.separator", "row.list", "near", "cli.usage", "endpoint.ask_key"}
+JOINED = {"row.separator", "row.list", "near", "catalog.not_here", "cli.usage", "endpoint.ask_key"}
 PROPER_NAMES = {"field.deepspeed", "page.models.from.huggingface", "hub.huggingface"}
 
 

@@ -1,17 +1,31 @@
 """Models: which there are, taking one in, and deleting one."""
 
 import argparse
+from typing import get_args
 
 from core.cli.room import Commands, Options, Result, Task
-from core.model_store import importing, users
+from core.model_store import choosing, importing, users
 from core.model_store.importing import ImportRequest
+from core.models.catalog import catalog
 from core.models.hubs import HUBS, source_of
 from core.pace import Progress
+from core.wording import Language
 from core.workspace.paths import Workspace
 
 
 def _models(_: argparse.Namespace, workspace: Workspace) -> Result:
     return {"models": [model.as_json() for model in importing.list_models(workspace)]}
+
+
+def _catalog(_: argparse.Namespace, workspace: Workspace) -> Result:
+    found = choosing.offers(workspace)
+    languages: tuple[Language, ...] = get_args(Language)
+    advice = {known: choosing.recommended(found, known) for known in languages}
+    return {
+        "date": catalog().date,
+        "models": [one.as_json() for one in found],
+        "recommended": {known: one.entry.name if one else None for known, one in advice.items()},
+    }
 
 
 def _import_request(options: argparse.Namespace) -> ImportRequest:
@@ -37,6 +51,7 @@ OPTIONS: Options = {
 }
 COMMANDS: Commands = {
     "models": (_models, ()),
+    "models catalog": (_catalog, ()),
     "models import": (
         Task(ImportRequest, _import_request, _import_model),
         ("SOURCE", "--as", "--hub", "--revision", "--copy"),

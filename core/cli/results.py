@@ -219,6 +219,24 @@ def _show_models(console: Console, result: dict[str, Any], where: str) -> None:
     console.print(table)
 
 
+def _show_catalog(console: Console, result: dict[str, Any], where: str) -> None:
+    """A line for each model and, below it, what it is good for and whether it fits: a table has no room for
+    sentences."""
+    line(console, say("catalog.title", count=len(result["models"]), date=result["date"]))
+    for model in result["models"]:
+        name = f"{model['name']} ({say('catalog.here')})" if model["here"] else model["name"]
+        sizes = (counted(model["parameters"]), megabytes(model["size"]), model["terms"])
+        line(console, "")
+        line(console, say("row.separator").join((name, *sizes)))
+        line(console, f"  {model['good_for']}")
+        mark = "✓" if model["fits"] else "✗"
+        line(console, f"  {mark} {model['says']}")
+        for language in (known for known, name in result["recommended"].items() if name == model["name"]):
+            line(console, "  → " + say(f"catalog.take.{language}"))
+    line(console, "")
+    line(console, say("cli.catalog.next", where=where))
+
+
 def _show_deleted(console: Console, result: dict[str, Any]) -> None:
     line(console, say("models.deleted", name=result["deleted"], folder=result["folder"]))
     if result["runs"]:
@@ -246,6 +264,7 @@ def _show_published(console: Console, result: dict[str, Any]) -> None:
 WITH_NEXT: Mapping[str, Callable[[Console, dict[str, Any], str], None]] = {
     "runs": _show_runs,
     "models": _show_models,
+    "models catalog": _show_catalog,
     "runs adopt": _show_adopted,
 }
 SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ImportFirst, NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
+from core.models.catalog import catalog, find
 from core.models.families import is_converted, quantization, refusal
 from core.models.hubs import snapshot_of
 from core.wording import did_you_mean, say
@@ -53,13 +54,15 @@ class Model:
 
 
 def find_model(workspace: Workspace, given: str | None) -> Path:
-    """The folder that ``--model`` names: a path, or a name in the workspace; None is the starter.
+    """The folder that ``--model`` names: a path, a name in the workspace, or one of the list of models
+    (core.models.catalog) that is here; None is the starter.
 
     Raises NoSuchModel.
     """
     if given is None or given == "starter":
         return workspace.starter
-    for folder in (Path(given), workspace.model(given)):
+    listed = find(given)
+    for folder in (Path(given), workspace.model(given), *([workspace.model(listed.title)] if listed else ())):
         # A name that no file or no JSON can hold (~nobody, too long, not UTF-8) is no model either.
         with suppress(OSError, ValueError, RuntimeError):
             resolved = folder.expanduser().resolve()
@@ -71,7 +74,10 @@ def find_model(workspace: Workspace, given: str | None) -> Path:
 
 def near_models(workspace: Workspace, given: str) -> str:
     """Which models somebody who wrote ``given`` may have meant, as an addition to a sentence."""
-    return did_you_mean(given, {folder.name: () for folder in workspace.model_folders()})
+    if entry := find(given):
+        return say("catalog.not_here", name=entry.name)
+    listed = {entry.name: (entry.title,) for entry in catalog().models}
+    return did_you_mean(given, {**listed, **{folder.name: () for folder in workspace.model_folders()}})
 
 
 def read_model(folder: Path) -> Model:

@@ -167,6 +167,13 @@ def _first_recipe(model: Model, replay: bool, rows: int) -> Recipe:
     return recipe.changed(iterations=-(-rows // recipe.batch_size))
 
 
+def usual_recipe(model: Model, rows: int = 1) -> Recipe:
+    """The settled recipe of a new run on this machine that teaches so many rows, with replay, before anybody
+    has looked how long they are."""
+    count = shares(max(1, rows), replay=True).rows
+    return settle(_first_recipe(model, True, count), this_machine(), model)
+
+
 def default_length(folder: Path, rows: int, found: Lengths) -> int:
     """How many tokens of a row a new run on the model in ``folder`` would train, of ``rows`` such rows and
     with replay; of a folder that is not a whole model as many as any run."""
@@ -175,8 +182,9 @@ def default_length(folder: Path, rows: int, found: Lengths) -> int:
     except NotAModel:
         return Recipe.max_length
     machine, wanted = this_machine(), shares(max(1, rows), replay=True)
-    recipe = settle(_first_recipe(model, True, wanted.rows), machine, model)
-    return lengthened(recipe, model, machine, found, wanted.taught / wanted.rows).max_length
+    return lengthened(
+        usual_recipe(model, rows), model, machine, found, wanted.taught / wanted.rows
+    ).max_length
 
 
 def taught_lengths(said: Taught, recipe: Recipe, model: Model) -> RowLengths:

@@ -118,6 +118,6 @@ def megabytes(size: int) -> str:
 
 def counted(parameters: int) -> str:
     """A number of weights as a model's name has it: 0.1M, 135M, 7.3B."""
-    if parameters >= 1e9:
+    if parameters >= 0.9995e9:
         return f"{parameters / 1e9:.1f}B"
     return f"{parameters / 1e6:.0f}M" if parameters >= 1e7 else f"{parameters / 1e6:.1f}M"

@@ -19,6 +19,7 @@ from core.data.versions import Version
 from core.doctor import Diagnosis
 from core.jobs.curves import FIELDS
 from core.machine import Machine
+from core.model_store.choosing import Obstacle
 from core.model_store.importing import Listed
 from core.publish.arrival import ArrivalRow
 from core.publish.request import To, What
@@ -283,6 +284,69 @@ class Models(Output):
     """The models of a workspace, by name."""
 
     models: list[Listed]
+
+
+class Offered(TypedDict):
+    """A model of the list on this machine. Sizes are in bytes."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    name: str
+    """What it is called here: for `--model` and `models import`."""
+    title: str
+    """What it is called in the workspace once it is there."""
+    huggingface: str
+    modelscope: str | None
+    licence: str | None
+    """As its card states it; null where it states none."""
+    gated: bool
+    """Whether the licence has to be accepted on Hugging Face before it can be downloaded from there."""
+    terms: str
+    """Both in words."""
+    languages: list[str]
+    """Those its authors name, the strongest first (ISO 639-1)."""
+    thinks: bool
+    """Whether it reasons in words before it answers, always or unless told not to."""
+    good_for: str
+    architecture: str
+    model_type: str
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    parameters: int
+    """As its files store them."""
+    size: int
+    """Of its weights."""
+    here: str | None
+    """Its name in the workspace; null where it still has to be downloaded."""
+    fits: bool
+    obstacle: Obstacle
+    """What it does not fit in; empty where it fits."""
+    device: str
+    quantization: str
+    memory: int
+    """At the highest, by the formula, with the fastest settings that fit, else with the smallest."""
+    room: int
+    """What a training may hold here."""
+    seconds: int
+    """About how long making an assistant takes, the download apart."""
+    disk: int
+    """What downloading and making it writes."""
+    says: str
+    """Whether it fits and how, in words."""
+
+
+class Catalogued(Output):
+    """Models to choose from, and how each fits this machine."""
+
+    date: str
+    """When the list was last looked through (ISO 8601)."""
+    models: list[Offered]
+    recommended: dict[str, str | None]
+    """By language (`en`, `zh`): which to take here for an assistant that speaks it; null where none fits."""
 
 
 class Imported(Output):
@@ -702,6 +766,7 @@ OUTPUTS: dict[str, Any] = {
     "runs curves": Curve,
     "doctor": Doctor,
     "models": Models,
+    "models catalog": Catalogued,
     "models import": Imported,
     "models delete": Deleted,
     "fit": Fit,

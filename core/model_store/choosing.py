@@ -1,0 +1,244 @@
+"""Choosing a base model: the list, with what each would take on this machine and which are here already."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from core.machine import Machine, this_machine
+from core.models.catalog import FREE, STARTER, Entry, catalog
+from core.models.families import CONVERTED
+from core.models.folder import Model, ModelShape
+from core.pace import COSTS
+from core.recipe.disk import disk_use
+from core.recipe.fit import Fit, largest_that_fits
+from core.recipe.max_length import PACE_OF_A_CORE, ROOM
+from core.recipe.memory import memory
+from core.recipe.recipe import Recipe
+from core.recipe.speed import SLOW_CARD
+from core.steps.data import usual_recipe
+from core.steps.step import megabytes
+from core.wording import Language, say
+from core.workspace.files import read_record
+from core.workspace.paths import Workspace, import_of
+
+# A row of the identity, or a replayed one: a short question and an answer of at most some 24 tokens.
+ROW_TOKENS, LONGEST_ROW = 24, 128
+# What every run takes whatever its model: eight times a process that loads torch.
+STARTS = 60.0
+# Somebody who tries it waits so long. More, and a smaller model is the better advice.
+PATIENCE = 30 * 60.0
+# The whole beside its training alone, by what the stages cost.
+WHOLE = (sum(COSTS.values()) - COSTS["starter"]) / COSTS["train"]
+Obstacle: TypeAlias = Literal["", "memory", "disk"]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model of the list on this machine.
+
+    ``here`` is its folder's name in the workspace, None where it still has to be fetched. ``obstacle`` is
+    what it does not fit in. ``quantization`` and ``memory`` (bytes at the highest, by the formula) are those
+    of the fastest settings that fit, else the least that any takes; ``room`` is what there is of it.
+    ``seconds`` is how long making an assistant takes, about; ``disk`` how many bytes that writes.
+    """
+
+    entry: Entry
+    here: str | None
+    obstacle: Obstacle
+    device: str
+    quantization: str
+    memory: int
+    room: int
+    seconds: float
+    disk: int
+
+    @property
+    def fits(self) -> bool:
+        return not self.obstacle
+
+    @property
+    def says(self) -> str:
+        """Whether it fits this machine and how, in a sentence's part."""
+        values = {
+            "memory": megabytes(self.memory),
+            "room": megabytes(self.room),
+            "disk": megabytes(self.disk),
+        }
+        way = say("catalog.qlora" if self.quantization != "none" else "catalog.lora")
+        where = f"catalog.{self.obstacle or 'fits'}.{self.device}"
+        return say(where, **values, way=way, time=duration(self.seconds))
+
+    @property
+    def good_for(self) -> str:
+        """What it is good for, in a sentence."""
+        return say(f"catalog.about.{self.entry.name}")
+
+    @property
+    def licence(self) -> str:
+        """The licence as a person reads it."""
+        named = {None: "catalog.licence.none", "other": "catalog.licence.other"}
+        known = self.entry.licence
+        text = say(named[known]) if known in named else str(known)
+        return say("catalog.licence.gated", licence=text) if self.entry.gated else text
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self.entry),
+            "languages": [*self.entry.languages],
+            "title": self.entry.title,
+            "good_for": self.good_for,
+            "terms": self.licence,
+            "here": self.here,
+            "fits": self.fits,
+            "obstacle": self.obstacle,
+            "device": self.device,
+            "quantization": self.quantization,
+            "memory": self.memory,
+            "room": self.room,
+            "seconds": round(self.seconds),
+            "disk": self.disk,
+            "says": self.says,
+        }
+
+
+def offers(workspace: Workspace) -> list[Offer]:
+    """The list on this machine, in its order: by the number of weights."""
+    there = _imported(workspace)
+    return [offer(workspace, entry, _here(workspace, entry, there)) for entry in catalog().models]
+
+
+def offer(workspace: Workspace, entry: Entry, here: str | None) -> Offer:
+    """What one model would take on this machine, for an assistant of one name."""
+    machine = this_machine()
+    model, shape = model_of(entry, workspace.model(entry.title)), shape_of(entry)
+    recipe = usual_recipe(model)
+    room = room_for(recipe, machine)
+    fit = fitting(recipe, model, shape, room)
+    least = fit or _least(recipe, model, shape)
+    use = disk_use(least.recipe, model, shape, recipe.iterations).whole
+    fetched = 0 if here or entry.name == STARTER else entry.size * (2 if entry.model_type in CONVERTED else 1)
+    there = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
+    short = shutil.disk_usage(there).free < use + fetched
+    return Offer(
+        entry=entry,
+        here=here,
+        obstacle="memory" if fit is None else "disk" if short else "",
+        device="cuda" if recipe.device == "cuda" else "cpu",
+        quantization=least.recipe.quantization,
+        memory=least.memory.total,
+        room=room,
+        seconds=seconds(recipe, model, machine),
+        disk=use + fetched,
+    )
+
+
+def recommended(found: Sequence[Offer], language: Language) -> Offer | None:
+    """Which to take for an assistant that speaks ``language``: the largest that is made here within PATIENCE,
+    else the quickest one. It has the language among its first two, answers at once and is free to use; None
+    where no such model fits."""
+    able = [one for one in found if one.fits and _suits(one.entry, language)]
+    quick = [one for one in able if one.seconds <= PATIENCE]
+    if quick:
+        return max(quick, key=lambda one: one.entry.parameters)
+    return min(able, key=lambda one: one.seconds, default=None)
+
+
+def _suits(entry: Entry, language: Language) -> bool:
+    free = entry.licence in FREE and not entry.gated
+    return free and not entry.thinks and language in entry.languages[:2] and entry.name != STARTER
+
+
+def fitting(recipe: Recipe, model: Model, shape: ModelShape, room: int) -> Fit | None:
+    """The recipe itself where it fits, else the fastest settings that do, if any."""
+    held = memory(recipe, model, shape, LONGEST_ROW)
+    if held.total <= room:
+        return Fit(recipe, held)
+    return largest_that_fits(recipe, model, shape, room, LONGEST_ROW)
+
+
+def _least(recipe: Recipe, model: Model, shape: ModelShape) -> Fit:
+    """The settings that take the least, of those that are tried."""
+    quantized = "nf4" if recipe.device == "cuda" else "none"
+    least = recipe.changed(batch_size=1, activation_checkpointing=True, quantization=quantized)
+    return Fit(least, memory(least, model, shape, LONGEST_ROW))
+
+
+def room_for(recipe: Recipe, machine: Machine) -> int:
+    """Bytes that a training may hold: of the largest card, or of the machine's memory."""
+    if recipe.device == "cuda":
+        return int(ROOM["cuda"] * max(gpu.memory for gpu in machine.gpus))
+    return int(ROOM["cpu"] * machine.memory)
+
+
+def seconds(recipe: Recipe, model: Model, machine: Machine) -> float:
+    """How long making an assistant of one name takes, about, by the weights alone: of a processor as fast as
+    the one that was measured, of a small card."""
+    tokens = (recipe.iterations or 1) * recipe.batch_size * ROW_TOKENS
+    pace = SLOW_CARD if recipe.device == "cuda" else PACE_OF_A_CORE * machine.cores
+    return STARTS + WHOLE * 4 * model.parameters * tokens / pace
+
+
+def duration(found: float) -> str:
+    """A time as a person says it: minutes, or hours from two on."""
+    if found < 2 * 3600:
+        return say("catalog.minutes", count=max(1, round(found / 60)))
+    return say("catalog.hours", count=round(found / 3600))
+
+
+def model_of(entry: Entry, folder: Path) -> Model:
+    """A model of the list as one that lies in ``folder``, before it does."""
+    converted = entry.model_type in CONVERTED
+    return Model(
+        folder=folder,
+        architecture="LlamaForCausalLM" if converted else entry.architecture,
+        model_type="llama" if converted else entry.model_type,
+        parameters=entry.parameters,
+        size=entry.size,
+        layers=entry.layers,
+        max_length=0,
+        chat_template="",
+        quantization=None,
+        origin=entry.model_type,
+    )
+
+
+def shape_of(entry: Entry) -> ModelShape:
+    """What memory depends on, as :func:`core.models.folder.read_shape` finds it once the model is here."""
+    hidden, inner = entry.hidden, entry.intermediate
+    queries, keys = entry.heads * entry.head_dim, entry.kv_heads * entry.head_dim
+    parts = {"self_attn.o_proj": (hidden, queries), "mlp.down_proj": (hidden, inner)}
+    if entry.model_type == "phi3":
+        parts |= {"self_attn.qkv_proj": (queries + 2 * keys, hidden), "mlp.gate_up_proj": (2 * inner, hidden)}
+    else:
+        rows = {"q_proj": queries, "k_proj": keys, "v_proj": keys}
+        parts |= {f"self_attn.{name}": (count, hidden) for name, count in rows.items()}
+        parts |= {f"mlp.{name}_proj": (inner, hidden) for name in ("gate", "up")}
+    return ModelShape(
+        layers=entry.layers,
+        hidden=hidden,
+        intermediate=inner,
+        heads_of_keys=entry.kv_heads / entry.heads,
+        vocabulary=entry.vocabulary,
+        linear={
+            f"model.layers.{layer}.{name}.weight": size
+            for layer in range(entry.layers)
+            for name, size in parts.items()
+        },
+    )
+
+
+def _imported(workspace: Workspace) -> dict[str, str]:
+    """Where each imported model of the workspace came from, by its folder's name."""
+    origins = {
+        folder.name: read_record(import_of(folder).origin) or {} for folder in workspace.model_folders()
+    }
+    return {name: str(origin.get("source", "")) for name, origin in origins.items()}
+
+
+def _here(workspace: Workspace, entry: Entry, there: dict[str, str]) -> str | None:
+    if entry.name == STARTER:
+        return STARTER if workspace.starter.exists() else None
+    wanted = workspace.model(entry.title).name
+    return next((name for name, source in there.items() if name == wanted or entry.is_from(source)), None)
