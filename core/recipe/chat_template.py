@@ -9,20 +9,25 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Template as JinjaTemplate
 from jinja2 import TemplateError, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 from core.models.folder import chat_template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.workspace.files import read_record
 
-SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+# What the thoughts of an answer are called, newest name first.
+REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,20 @@ def special_tokens(folder: Path) -> dict[str, str]:
     return {name: token for name in SPECIAL_TOKENS if (token := _token(found.get(name)))}
 
 
-def render(source: str, messages: Sequence[Mapping[str, str]], tokens: Mapping[str, str]) -> str:
-    """A conversation as a chat template writes it, up to where the answer begins. Raises TemplateError.
+def render(
+    source: str,
+    messages: Sequence[Mapping[str, Any]],
+    tokens: Mapping[str, str],
+    ask: bool = True,
+    **options: Any,
+) -> str:
+    """A conversation as a chat template writes it; when it is to ``ask``, up to where the answer begins.
 
-    As transformers renders it: sandboxed, because the template came with somebody's model.
+    As transformers renders it: sandboxed, because the template came with somebody's model. ``options`` are a
+    template's own, such as enable_thinking. Raises TemplateError, and what a template does to a value.
     """
-    return _environment().from_string(source).render(messages=messages, add_generation_prompt=True, **tokens)
+    given = {"tools": None, "documents": None, **tokens, **options}
+    return _compiled(source).render(messages=list(map(_plain, messages)), add_generation_prompt=ask, **given)
 
 
 def tokenizer_class(folder: Path) -> str:
@@ -86,15 +99,21 @@ def tokenizer_class(folder: Path) -> str:
     return named if named.endswith("Fast") else f"{named}Fast"
 
 
+@lru_cache(maxsize=32)
+def _compiled(source: str) -> JinjaTemplate:
+    return _environment().from_string(source)
+
+
 @cache
 def _environment() -> ImmutableSandboxedEnvironment:
-    """The one of transformers 4.57.6 (utils/chat_template_utils.py), which is not imported here."""
+    """The one of transformers 5.24.0 (utils/chat_template_utils.py), which is not imported here."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
     )
     environment.filters["tojson"] = _as_json
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
+    environment.globals["namespace"] = PlainNamespace
     return environment
 
 
@@ -108,8 +127,45 @@ class Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def _as_json(value: object, ensure_ascii: bool = False, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, **options)
+class PlainNamespace(Namespace):
+    """A namespace without names that begin with an underscore: they lead into Python."""
+
+    def __init__(*args: Any, **named: Any) -> None:
+        # A template may name an attribute "self": only this signature leaves that name free.
+        self, *rest = args
+        values = dict(*rest, **named)
+        for name in values:
+            _free(name)
+        Namespace.__init__(self, values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _free(name)
+        Namespace.__setitem__(self, name, value)
+
+
+def _free(name: object) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise SecurityError(f"a namespace has no {name!r}")
+
+
+def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as transformers hands it to a template: what is null is left out, and thoughts stand under
+    the name that newer templates read and under gpt-oss's."""
+    found = {key: value for key, value in message.items() if value is not None}
+    thoughts = next((found[name] for name in REASONING_FIELDS if name in found), None)
+    return found if thoughts is None else {"thinking": thoughts, **found, "reasoning_content": thoughts}
+
+
+def _as_json(
+    value: object,
+    ensure_ascii: bool = False,
+    indent: int | str | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
 
 
 def _refuse(message: str) -> None:
