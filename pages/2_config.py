@@ -12,7 +12,7 @@ from core.models.folder import Model
 from core.pipeline import chain
 from core.recipe.check import check
 from core.recipe.presets import presets
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import Problem, Recipe
 from core.steps import adopt, train
 from core.steps.data import suited
 from core.workspace.paths import RunPaths, Workspace
@@ -42,7 +42,7 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     elif not locked:
         xtuner_configs(run, draft)
     places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
-    recipe, problems = check(draft.values, this_machine(), model)
+    recipe, problems = checked(draft, model)
     if problems and not locked:
         show_problems(places, problems)
     elif recipe and not locked:
@@ -95,13 +95,21 @@ def offer_other_values(run: RunPaths, draft: RecipeDraft, model: Model, locked: 
             st.markdown(t("preset.title"), width="content")
         for name, preset in offered.items():
             if st.button(t(f"preset.{name}"), help=t(f"preset.{name}.help"), key=f"preset {name}"):
-                wanted = preset.apply(suited(run, draft.saved, model))
+                asked = draft.saved.changed(method=preset.method(draft.saved))
+                wanted = preset.apply(suited(run, asked, model))
                 draft.take(train.settle_for(run, wanted, model))
         st.space("stretch")
         offer_file(draft)
         if not locked:
             with st.popover(t("page.config.upload"), icon=":material/upload:", key="upload"), shown_errors():
                 take_file(run, draft)
+
+
+def checked(draft: RecipeDraft, model: Model) -> tuple[Recipe | None, list[Problem]]:
+    """What the form's values come to; where another method was chosen, drawn anew with what goes with it."""
+    if draft.follow_method(model):
+        st.rerun()
+    return check(draft.values, this_machine(), model)
 
 
 def save(run: RunPaths, draft: RecipeDraft, recipe: Recipe, model: Model) -> None:

@@ -238,14 +238,15 @@ def test_the_estimate_counts_steps_tokens_and_passes(workspace: Workspace) -> No
 
 
 def test_trained_weights_are_counted_layer_by_layer(workspace: Workspace) -> None:
-    shape = read_shape(read_model(workspace.starter))
+    model = read_model(workspace.starter)
+    shape = read_shape(model)
     recipe = Recipe(model="m", data="d", rank=8)
     hidden, inner, kv = 64, 128, 32
     layer = 2 * (hidden + hidden) + 2 * (hidden + kv) + 3 * (hidden + inner)
-    assert trainable(recipe, shape) == 8 * 2 * layer
+    assert trainable(recipe, model, shape) == 8 * 2 * layer
     only = recipe.changed(target_modules=("q_proj",))
-    assert trainable(only, shape) == 8 * 2 * (hidden + hidden)
-    assert trainable(only.changed(layers_to_transform=(1,)), shape) == 8 * (hidden + hidden)
+    assert trainable(only, model, shape) == 8 * 2 * (hidden + hidden)
+    assert trainable(only.changed(layers_to_transform=(1,)), model, shape) == 8 * (hidden + hidden)
 
 
 WITH_GPU = Machine(16, 64_000_000_000, True, (Gpu(0, "H100", 80_000_000_000, 79_000_000_000),))

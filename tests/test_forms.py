@@ -17,6 +17,7 @@ CHANGED: dict[str, Any] = {
     "gradient_accumulation_steps": 16,
     "iterations": None,
     "epochs": 3,
+    "method": "rslora",
     "lr": 1.2345e-6,
     "rank": 64,
     "alpha": 0.5,

@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "gradient_accumulation_steps": ([1, 16], [0, 4097, None]),
     "iterations": ([1, 160, None], [0, -1, 1.5, 10**9, "x"]),
     "epochs": ([1, 1000, None], [0, 1001, 0.5, "x"]),
+    "method": (["lora", "dora", "rslora", "pissa", "full"], ["qlora", "", None, 1]),
     "lr": ([1e-9, 3e-4, 1, "1e-4"], [0, -1e-4, 1.1, "fast", None, float("nan"), float("inf")]),
     "rank": ([1, 64, 1024], [0, 1025, 1.5]),
     "alpha": ([0.5, 16, 128.0], [0, -1, float("inf"), float("nan"), "x"]),
@@ -351,6 +352,40 @@ def keys(found: list[Problem]) -> set[tuple[str, str]]:
         ({}, GPU, {"quantization": "gptq"}, set()),
         ({"max_length": 4096}, CPU, {}, {("max_length", "longer_than_model")}),
         ({"max_length": 4096}, CPU, {"max_length": 0}, set()),
+        ({"method": "full"}, CPU, {}, set()),
+        ({"method": "full", "precision": "fp16"}, GPU, {}, set()),
+        ({"method": "full", "precision": "bf16"}, GPU, {}, set()),
+        ({"method": "full", "precision": "bf16"}, CPU, {}, {("precision", "not_with_method")}),
+        (
+            {
+                "method": "full",
+                "quantization": "nf4",
+                "dropout": 0.1,
+                "target_modules": ["q_proj"],
+                "layers_to_transform": [0],
+                "replay_distillation": True,
+                "deepspeed": "zero3",
+            },
+            GPU,
+            {},
+            {
+                (name, "not_with_method")
+                for name in (
+                    "quantization",
+                    "dropout",
+                    "target_modules",
+                    "layers_to_transform",
+                    "replay_distillation",
+                )
+            },
+        ),
+        ({"method": "full", "replay_distillation": True, "deepspeed": "zero2"}, GPU, {}, set()),
+        ({"method": "dora", "quantization": "nf4"}, GPU, {}, set()),
+        ({"method": "dora", "quantization": "int8"}, GPU, {}, set()),
+        ({"method": "rslora", "quantization": "nf4"}, GPU, {}, set()),
+        ({"method": "pissa", "quantization": "nf4"}, GPU, {}, {("quantization", "not_with_method")}),
+        ({"method": "pissa", "deepspeed": "zero3"}, GPU, {}, {("deepspeed", "not_with_method")}),
+        ({"method": "pissa", "deepspeed": "zero2"}, GPU, {}, set()),
     ],
 )
 def test_problems_with_a_machine_and_a_model(
@@ -367,6 +402,8 @@ def test_problems_with_a_machine_and_a_model(
     [
         ({}, CPU, {}, ("cpu", "fp32", "qwen_chat")),
         ({}, FAST_CPU, {}, ("cpu", "bf16", "qwen_chat")),
+        ({"method": "full"}, FAST_CPU, {}, ("cpu", "fp32", "qwen_chat")),
+        ({"method": "full"}, GPU, {}, ("cuda", "bf16", "qwen_chat")),
         ({}, GPU, {}, ("cuda", "bf16", "qwen_chat")),
         ({"device": "cpu", "precision": "fp32"}, GPU, {}, ("cpu", "fp32", "qwen_chat")),
         ({}, CPU, {"model_type": "internlm2"}, ("cpu", "fp32", "internlm2_chat")),

@@ -70,7 +70,7 @@ def test_a_checkpoint_is_as_large_as_counted(tmp_path: Path) -> None:
     model = read_model(folder)
     shape = read_shape(model)
     use = disk_use(RECIPE, model, shape, 180)
-    per_weight = use.checkpoint / trainable(RECIPE, shape)
+    per_weight = use.checkpoint / trainable(RECIPE, model, shape)
     assert per_weight * MEASURED_WEIGHTS == pytest.approx(MEASURED_CHECKPOINT, rel=0.1)
     assert use.kept == 2 and use.training == 2 * use.checkpoint + LOGS
     assert use.whole == use.training + use.adapter + use.merged

@@ -290,4 +290,4 @@ def test_a_processor_is_offered_no_quantization() -> None:
 
 
 def test_trained_weights_of_a_7b_model() -> None:
-    assert trainable(RECIPE, INTERNLM_7B[1]) == 32 * 64 * (4 * 8192 + 3 * 15104)
+    assert trainable(RECIPE, *INTERNLM_7B) == 32 * 64 * (4 * 8192 + 3 * 15104)

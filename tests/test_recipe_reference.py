@@ -33,6 +33,7 @@ OTHERS: dict[str, Any] = {
     "template": "internlm2_chat",
     "evaluation_questions": ("Who?",),
     "epochs": 3,
+    "method": "dora",
     "save_every": 33,
     "target_modules": ("q_proj",),
     "layers_to_transform": (1,),

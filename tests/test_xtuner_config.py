@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import Method, Recipe
 from core.recipe.xtuner_config import write_config
 from core.steps import train
 from core.workspace.paths import RunPaths
@@ -84,6 +84,7 @@ REACHES: dict[str, tuple[Any, str, Any]] = {
     "gradient_accumulation_steps": (7, "optim_wrapper.accumulative_counts", 7),
     "iterations": (777, "train_cfg.max_iters", 777),
     "epochs": (5, "train_cfg.max_epochs", 5),
+    "method": ("dora", "model.lora.use_dora", True),
     "lr": (1.5e-5, "optim_wrapper.optimizer.lr", 1.5e-5),
     "rank": (64, "model.lora.r", 64),
     "alpha": (12.5, "model.lora.lora_alpha", 12.5),
@@ -155,6 +156,32 @@ def test_every_field_reaches_the_config(field: str) -> None:
         before = None
     after = look(config(**given | changes), place)
     assert after == expected and before != expected
+
+
+@pytest.mark.parametrize(
+    ("method", "asked"),
+    [
+        ("lora", {}),
+        ("dora", {"use_dora": True}),
+        ("rslora", {"use_rslora": True}),
+        ("pissa", {"init_lora_weights": "pissa"}),
+    ],
+)
+def test_a_variant_is_what_peft_calls_it(method: Method, asked: dict[str, Any]) -> None:
+    plain, found = config()["model"]["lora"], config(method=method)["model"]["lora"]
+    assert {name: value for name, value in found.items() if plain.get(name) != value} == asked
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_all_weights_are_float32_and_there_is_no_lora(device: str) -> None:
+    """A step's change is smaller than the last bit of a bfloat16 weight."""
+    found = config(method="full", device=device, precision="bf16" if device == "cuda" else "fp32")
+    assert "lora" not in found["model"] and "LoraConfig" not in found
+    assert found["model"]["llm"]["torch_dtype"] == Named("torch.float32")
+    wrapper = found["optim_wrapper"]
+    assert (wrapper.get("dtype"), wrapper["optimizer"].get("fused")) == (
+        ("bfloat16", True) if device == "cuda" else (None, None)
+    )
 
 
 def test_unsloth_is_asked_for_by_name() -> None:
@@ -246,6 +273,11 @@ SPREAD = [
     ),
     BASE.changed(accelerate="on", compile="none", cuda_graph="off", attention="flash", offload=True),
     BASE.changed(accelerate="unsloth", quantization="nf4"),
+    BASE.changed(method="full"),
+    BASE.changed(method="full", device="cpu", precision="fp32"),
+    BASE.changed(method="dora", quantization="nf4"),
+    BASE.changed(method="rslora", rank=64),
+    BASE.changed(method="pissa"),
     BASE.changed(system="\n".join(ODD_TEXTS), evaluation_questions=tuple(ODD_TEXTS)),
     BASE.changed(system="{{ fileDirname }} {{_base_.x}} {{$HOME:x}} {{ $USER:y }}"),
 ]

@@ -4,6 +4,7 @@ import argparse
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from core.cli import check
 from core.cli.arguments import MOST_ITERATIONS, whole_number
@@ -18,6 +19,7 @@ from core.pipeline.tune import TuneRequest, chosen_model
 from core.publish import command as publishing
 from core.publish.publish import publish
 from core.publish.request import PublishRequest
+from core.recipe.recipe import Method
 from core.recipe.templates import TEMPLATES
 from core.runs import list_runs
 from core.steps.export import ExportRequest
@@ -43,6 +45,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         restart=getattr(options, "restart", False),
         leave_out_broken=options.leave_out_broken,
         max_length=options.max_length,
+        method=options.method,
     )
 
 
@@ -163,13 +166,14 @@ OPTIONS: Options = {
     "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
     "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
     "--template-reason": {"default": "", "metavar": "TEXT"},
+    "--method": {"choices": get_args(Method), "default": "lora", "metavar": "|".join(get_args(Method))},
     "RUN": {"metavar": "RUN"},
     "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     **publishing.OPTIONS,
 }
 MAKE = (
     *("--who", "--data", *check.READ, check.LEAVE_OUT, "--max-length", "--model", "--no-replay", "--seed"),
-    *("--iterations", "--system", "--language", "--template", "--template-reason"),
+    *("--iterations", "--system", "--language", "--template", "--template-reason", "--method"),
 )
 # Which field of a TuneRequest an option of MAKE is.
 FIELDS = {
@@ -186,6 +190,7 @@ FIELDS = {
     "--language": "language",
     "--template": "template",
     "--template-reason": "template_reason",
+    "--method": "method",
 }
 COMMANDS: Commands = {
     "tune": (

@@ -18,7 +18,7 @@ from core.models.folder import Model, find_model, read_model, read_shape, starte
 from core.pace import Progress
 from core.pipeline import saying
 from core.recipe.disk import disk_use
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import Method, Recipe
 from core.runs import introduce
 from core.steps import answer, compare, convert, data, export, merge, train
 from core.steps.answer import AnswerCache, Ask, PromptFormat
@@ -57,6 +57,7 @@ class TuneRequest:
     restart: bool = False
     leave_out_broken: bool = False
     max_length: int | None = None
+    method: Method = "lora"
 
 
 def tune(
@@ -176,7 +177,7 @@ def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> R
     """The recipe that a request comes to on this machine. Raises InvalidRecipe."""
     spoken = Spoken(request.system, request.template, request.template_reason)
     asked = (request.seed, request.iterations, spoken, request.max_length)
-    return data.recipe_for(model, said, request.replay, *asked)
+    return data.recipe_for(model, said, request.replay, *asked, request.method)
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:

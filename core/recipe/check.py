@@ -6,6 +6,7 @@ from contextlib import suppress
 from core.errors import InvalidRecipe
 from core.machine import Machine
 from core.models.folder import Model
+from core.recipe.method import method_problems
 from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.speed import can_be_recorded, settle_speed
 from core.recipe.templates import MARKS, TEMPLATES, template_for
@@ -19,6 +20,7 @@ def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
         *_template(recipe),
         *_device(recipe, machine),
         *_model(recipe, model),
+        *method_problems(recipe, machine.device_for(recipe.device)),
         *_speed(recipe),
         *unsloth_problems(recipe, machine, model),
     ]
@@ -52,7 +54,9 @@ def settle(recipe: Recipe, machine: Machine, model: Model, tokens: int | None = 
     device = machine.device_for(recipe.device)
     precision = recipe.precision
     if precision == "auto":
-        precision = "bf16" if device == "cuda" or machine.bf16 else "fp32"
+        # mmengine 0.10.7 has no mixed precision on a processor, and trained weights are float32.
+        half = device == "cuda" or (machine.bf16 and recipe.method != "full")
+        precision = "bf16" if half else "fp32"
     template = recipe.template
     if template == "auto":
         template = template_for(model.chat_template, model.origin or model.model_type)

@@ -9,30 +9,35 @@ from dataclasses import dataclass
 from core.models.folder import Model, ModelShape
 from core.recipe.length import saves
 from core.recipe.memory import SAVED_BY_8BIT, trainable
+from core.recipe.method import has_adapter
 from core.recipe.recipe import Recipe
 
-# LoRA's weight in float32, and Adam's two moments of it.
+# A trained weight in float32, and Adam's two moments of it.
 WEIGHT, MOMENTS = 4, 8
 # DeepSpeed trains a copy in half precision of the weights, which its optimizer keeps in float32.
 HALF = 2
 # The merged weights are float16; the folder is written beside its place before it is renamed.
 MERGED_WEIGHT, SPARE = 2, 1.05
+# PiSSA's adapter is converted to LoRA of twice the rank, in float32; where it began is kept beside.
+OF_PISSA = 2
 # Logs, curves, and the rows as XTuner reads them.
 LOGS = 50_000_000
 
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Bytes. ``kept``: how many checkpoints stand there at once."""
+    """Bytes. ``kept``: how many checkpoints stand there at once; ``beginning``: PiSSA's matrices as they were
+    before training, without which what was trained means nothing."""
 
     checkpoint: int
     kept: int
     adapter: int
     merged: int
+    beginning: int = 0
 
     @property
     def training(self) -> int:
-        return self.checkpoint * self.kept + LOGS
+        return self.checkpoint * self.kept + self.beginning + LOGS
 
     @property
     def whole(self) -> int:
@@ -42,11 +47,14 @@ class DiskUse:
 
 def disk_use(recipe: Recipe, model: Model, shape: ModelShape, iterations: int | None) -> DiskUse:
     """What a training of so many iterations (None: nobody knows) writes, and what is made of it."""
-    adapter = trainable(recipe, shape)
+    trained = trainable(recipe, model, shape)
+    pissa = recipe.method == "pissa"
+    adapter = trained * WEIGHT * (OF_PISSA if pissa else 1)
     return DiskUse(
-        checkpoint=adapter * _checkpoint_bytes(recipe),
+        checkpoint=trained * _checkpoint_bytes(recipe),
         kept=min(recipe.keep_checkpoints, saves(recipe, iterations) or recipe.keep_checkpoints),
-        adapter=adapter * WEIGHT,
+        adapter=adapter if has_adapter(recipe) else 0,
+        beginning=trained * WEIGHT if pissa else 0,
         merged=merged_bytes(model),
     )
 

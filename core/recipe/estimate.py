@@ -39,6 +39,6 @@ def estimate(
         passes=iterations * recipe.batch_size / count,
         tokens=tokens,
         memory=memory(recipe, model, shape, int(rows["longest"])),
-        trainable=trainable(recipe, shape),
+        trainable=trainable(recipe, model, shape),
         seconds=tokens / pace if pace else None,
     )

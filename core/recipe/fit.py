@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from core.models.folder import Model, ModelShape
 from core.recipe.memory import Memory, memory
+from core.recipe.method import has_adapter
 from core.recipe.recipe import Recipe
 from core.recipe.speed import is_fast
 
@@ -27,13 +28,14 @@ def largest_that_fits(recipe: Recipe, model: Model, shape: ModelShape, card: int
     The rows of an optimizer step, and how often each is seen, stay as they are: a smaller batch is
     accumulated more often. Unquantized before quantized, because nothing is rounded; without checkpointing
     before with it, because that computes everything once; the first that reads enough tokens at once, else
-    the one that reads the most. DeepSpeed is slower and takes less, and comes last.
+    the one that reads the most. DeepSpeed is slower and takes less, and comes last; of a full fine-tune the
+    optimizer then lies in the host's memory.
     """
-    found = _largest(recipe, model, shape, card, longest)
-    sharded = recipe.device == "cuda" and recipe.deepspeed == "none" and recipe.accelerate != "unsloth"
-    if found is None and sharded:
-        return _largest(recipe.changed(deepspeed="zero2"), model, shape, card, longest)
-    return found
+    stages = [recipe.deepspeed]
+    if recipe.device == "cuda" and recipe.deepspeed == "none" and recipe.accelerate != "unsloth":
+        stages.append("zero2" if has_adapter(recipe) else "zero2_offload")
+    tried = (_largest(recipe.changed(deepspeed=stage), model, shape, card, longest) for stage in stages)
+    return next((found for found in tried if found), None)
 
 
 def _largest(recipe: Recipe, model: Model, shape: ModelShape, card: int, longest: int) -> Fit | None:
@@ -47,7 +49,8 @@ def _largest(recipe: Recipe, model: Model, shape: ModelShape, card: int, longest
 
 def _fits(recipe: Recipe, model: Model, shape: ModelShape, longest: int) -> Iterator[Fit]:
     """Every choice, the fastest first; of one quantization and checkpointing the largest batch first."""
-    kinds = ("none", "nf4") if recipe.device == "cuda" and not model.quantization else ("none",)
+    rounded = recipe.device == "cuda" and not model.quantization and recipe.method not in {"full", "pissa"}
+    kinds = ("none", "nf4") if rounded else ("none",)
     for quantization in kinds:
         for again, offload in _checkpointings(recipe, shape):
             for batch in _batches(recipe.batch_size * recipe.gradient_accumulation_steps):

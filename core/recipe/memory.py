@@ -4,11 +4,12 @@ Counted tensor by tensor as Korthikanti et al. 2022 ("Reducing activation recomp
 models", arXiv 2205.05198) count a GPT layer, for a Llama layer (SwiGLU, grouped keys and values, RMSNorm)
 whose weights are frozen: autograd then keeps no input of a linear layer, except of those that LoRA is added
 to. Attention itself is recomputed (SDPA: Dao et al. 2022, arXiv 2205.14135). Weights and optimizer: Dettmers
-et al. 2023 (QLoRA, arXiv 2305.14314), Hu et al. 2021 (LoRA, arXiv 2106.09685), Kingma & Ba 2014 (Adam).
+et al. 2023 (QLoRA, arXiv 2305.14314), Hu et al. 2021 (LoRA, arXiv 2106.09685), Kingma & Ba 2014 (Adam);
+full fine-tuning: Rajbhandari et al. 2020 (ZeRO, arXiv 1910.02054), 16 bytes a weight in mixed precision.
 
 How near it comes to what was measured on one H100 with a 7.3B model stands below; the peaks themselves are in
-tests/test_recipe_memory.py. Not measured: other shapes and cards, dropout's masks, int8, processors, and what
-the allocator holds beside what is used.
+tests/test_recipe_memory.py. Not measured on a GPU: full fine-tuning, DoRA and PiSSA; other shapes and cards,
+dropout's masks, int8, processors, and what the allocator holds beside what is used.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from core.models.folder import Model, ModelShape
+from core.recipe.method import has_adapter
 from core.recipe.recipe import Recipe
 from core.recipe.speed import is_fast
 
@@ -26,6 +28,8 @@ QUANTIZED = {"nf4": 0.5 + 1 / 64 + 4 / (64 * 256), "int8": 1.0}
 PLAIN = {"fp32": 4, "bf16": 2, "fp16": 2, "auto": 4}
 # An 8-bit optimizer keeps each of Adam's two moments in one byte instead of four.
 SAVED_BY_8BIT = 6
+# DeepSpeed 0.18.9 keeps as many weights whole at once as stage3_max_live_parameters says.
+LIVE_WEIGHTS = 1_000_000_000
 # torch with its libraries; on a GPU its context, and what its allocator holds beside what is used.
 RUNTIME = {"cpu": 1_000_000_000, "cuda": 600_000_000}
 FRAGMENTED = {"cpu": 0.0, "cuda": 0.05}
@@ -35,12 +39,12 @@ FRAGMENTED = {"cpu": 0.0, "cuda": 0.05}
 class Footprint:
     """How a footprint holds its numbers, in bytes each.
 
-    ``rest``: weights that are not quantized (embeddings, last layer, norms); ``adapter``: LoRA's weight with
-    gradient and moments; ``norm``: what a norm keeps of its input; ``stream``: the hidden states between two
-    layers; ``number``: queries, keys, values, attention's output and LoRA's inputs; ``gated``: what the MLP's
-    gate keeps of one place, all its tensors together; ``logit``: logits, their copies and their gradient, 0
-    where the loss is computed in pieces, ``piece`` bytes of them at once if not as Liger does. ``shared``:
-    layers with one input keep one copy of it for LoRA.
+    ``rest``: weights that are not quantized (embeddings, last layer, norms); ``adapter``: a trained weight
+    with gradient and moments; ``norm``: what a norm keeps of its input; ``stream``: the hidden states between
+    two layers; ``number``: queries, keys, values, attention's output and LoRA's inputs; ``gated``: what the
+    MLP's gate keeps of one place, all its tensors together; ``logit``: logits, their copies and their
+    gradient, 0 where the loss is computed in pieces, ``piece`` bytes of them at once if not as Liger does.
+    ``shared``: layers with one input keep one copy of it for LoRA.
     """
 
     rest: int
@@ -57,7 +61,7 @@ class Footprint:
 # XTuner 0.2.0 on a GPU: prepare_model_for_kbit_training turns what is not quantized into float32, and with it
 # the hidden states; under autocast each of LoRA's matrices keeps its own half-precision copy of its input.
 XTUNER = Footprint(rest=4, adapter=16, norm=4, stream=4, number=2, gated=12, logit=14, shared=False)
-# With DeepSpeed everything is half precision again; LoRA has float32 copies in the optimizer.
+# With DeepSpeed everything is half precision again; what is trained has float32 copies in the optimizer.
 DEEPSPEED = Footprint(rest=2, adapter=16, norm=4, stream=2, number=2, gated=6, logit=14, shared=True)
 # Without mixed precision, on a GPU or a processor.
 FLOAT32 = Footprint(rest=4, adapter=16, norm=4, stream=4, number=4, gated=12, logit=12, shared=True)
@@ -74,7 +78,8 @@ FAST_EAGER = replace(FAST, norm=4, gated=6)
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes at the highest, by what they hold. ``allocated`` is what torch's own counter calls its peak."""
+    """Bytes at the highest, by what they hold: ``weights`` that are not trained, ``adapters`` what is, with
+    gradients and optimizer. ``allocated`` is what torch's own counter calls its peak."""
 
     weights: int
     adapters: int
@@ -108,10 +113,14 @@ def memory(
         kept = min(2, again) if _wait_in_the_host(recipe) else again
         activations += tokens * footprint.stream * shape.hidden * kept
         logits = max(logits, int(tokens * max(layers, default=0.0)))
+    trained = trainable(recipe, model, shape)
+    weights = (
+        _weights(recipe, model, shape, footprint) if has_adapter(recipe) else _beside(recipe, model, shape)
+    )
     return Memory(
-        weights=int(_weights(recipe, model, shape, footprint)),
-        adapters=trainable(recipe, shape) * _adapter_bytes(recipe, footprint),
-        activations=activations,
+        weights=int(weights),
+        adapters=int(trained * _trained_bytes(recipe, footprint) + _live(recipe, model)),
+        activations=activations + _made_for_a_layer(recipe, shape),
         logits=logits,
         device="cuda" if recipe.device == "cuda" else "cpu",
     )
@@ -147,14 +156,18 @@ def _computed_again(recipe: Recipe, shape: ModelShape) -> int:
     return min(recipe.checkpointed_layers, shape.layers)
 
 
-def trainable(recipe: Recipe, shape: ModelShape) -> int:
-    """LoRA's weights: r·(in + out) for every adapted layer."""
-    adapted = (size for name, size in shape.linear.items() if _adapted(recipe, name))
-    return sum(recipe.rank * (rows + columns) for rows, columns in adapted)
+def trainable(recipe: Recipe, model: Model, shape: ModelShape) -> int:
+    """All weights, or LoRA's: r·(in + out) for every adapted layer; with DoRA a length for each row."""
+    if not has_adapter(recipe):
+        return model.parameters
+    adapted = [size for name, size in shape.linear.items() if _adapted(recipe, name)]
+    lengths = sum(rows for rows, _ in adapted) if recipe.method == "dora" else 0
+    return lengths + sum(recipe.rank * (rows + columns) for rows, columns in adapted)
 
 
 def _adapted(recipe: Recipe, weight: str) -> bool:
-    """Whether LoRA is added to a weight, by its name: ``model.layers.7.mlp.up_proj.weight``."""
+    """Whether LoRA is added to a weight, by its name: ``model.layers.7.mlp.up_proj.weight``. To the gradient
+    of a weight that is trained itself its input is as needful."""
     layer, name = _place(weight)
     wanted, layers = recipe.target_modules, recipe.layers_to_transform
     return (not wanted or name in wanted) and (not layers or layer in layers)
@@ -171,8 +184,43 @@ def _first_adapted(recipe: Recipe) -> int:
     return min(recipe.layers_to_transform, default=0)
 
 
-def _adapter_bytes(recipe: Recipe, footprint: Footprint) -> int:
-    return footprint.adapter - (SAVED_BY_8BIT if "8bit" in recipe.optimizer else 0)
+def _trained_bytes(recipe: Recipe, footprint: Footprint) -> int:
+    """Bytes a trained weight: itself, its gradient, two moments; with DeepSpeed a copy in half precision as
+    well, and of all weights what is offloaded lies in the host's memory."""
+    whole = not has_adapter(recipe)
+    if whole and recipe.deepspeed == "zero3_offload":
+        return 0
+    if whole and recipe.deepspeed == "zero2_offload":
+        return 4  # the weight and its gradient, in half precision
+    moments = SAVED_BY_8BIT if "8bit" in recipe.optimizer else 0
+    began = 4 if recipe.method == "pissa" else 0
+    return footprint.adapter + began - moments
+
+
+def _live(recipe: Recipe, model: Model) -> int:
+    """Of weights that wait in the host's memory: those that a layer at work has on the card, with their
+    gradients, in half precision."""
+    if has_adapter(recipe) or recipe.deepspeed != "zero3_offload":
+        return 0
+    return 4 * min(model.parameters, LIVE_WEIGHTS)
+
+
+def _beside(recipe: Recipe, model: Model, shape: ModelShape) -> int:
+    """Beside weights that are all trained: their halves, which autocast keeps until the gradients are there,
+    and the base as it was, where replayed rows keep to it."""
+    cuda = recipe.device == "cuda"
+    linear = sum(rows * columns for rows, columns in shape.linear.values()) + shape.vocabulary * shape.hidden
+    halves = 2 * linear if cuda and recipe.deepspeed == "none" and recipe.precision != "fp32" else 0
+    return halves + (model.parameters * (2 if cuda else 4) if recipe.replay_distillation else 0)
+
+
+def _made_for_a_layer(recipe: Recipe, shape: ModelShape) -> int:
+    """What DoRA makes of one layer and lets go of again (PEFT 0.21): a square of ones on the diagonal, LoRA's
+    product, and its sum with the weight, in float32."""
+    if recipe.method != "dora":
+        return 0
+    sizes = (size for name, size in shape.linear.items() if _adapted(recipe, name))
+    return max((4 * (columns * columns + 2 * rows * columns) for rows, columns in sizes), default=0)
 
 
 def _weights(recipe: Recipe, model: Model, shape: ModelShape, footprint: Footprint) -> float:
@@ -188,8 +236,10 @@ def _layer(recipe: Recipe, footprint: Footprint, shape: ModelShape, number: int)
     """Bytes a token keeps in one layer: two norms' inputs, queries, keys, values and attention's output, the
     MLP's gate, and what LoRA needs."""
     attention = shape.hidden * (2 + 2 * shape.heads_of_keys)
+    # A norm's own weight wants what it multiplies.
+    norms = 2 * footprint.norm * (1 if has_adapter(recipe) else 2)
     return (
-        2 * footprint.norm * shape.hidden
+        norms * shape.hidden
         + footprint.number * attention
         + footprint.gated * shape.intermediate
         + sum(_lora_inputs(recipe, footprint, shape, number))
@@ -205,11 +255,14 @@ def _lora_inputs(recipe: Recipe, footprint: Footprint, shape: ModelShape, number
     """Bytes a token: the input of each adapted layer (dropout makes a copy of its own, and a mask of a byte),
     and what lies between LoRA's two matrices."""
     seen = {"kept"}
-    for weight, (_, columns) in shape.linear.items():
+    for weight, (rows, columns) in shape.linear.items():
         layer, name = _place(weight)
         if layer != number or not _adapted(recipe, weight):
             continue
-        yield footprint.number * recipe.rank
+        if has_adapter(recipe):
+            yield footprint.number * recipe.rank
+        if recipe.method == "dora":  # both parts of its sum, for the length of each row
+            yield 2 * footprint.number * rows
         source = _SAME_INPUT.get(name, name)
         if recipe.dropout:
             yield (footprint.number + 1) * columns

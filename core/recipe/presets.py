@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.machine import Machine
-from core.recipe.recipe import Recipe
+from core.recipe.recipe import Method, Recipe
 from core.recipe.speed import UNSETTLED
 
 OF_THE_DATA = ("model", "data", "template", "template_reason", "system")
@@ -24,6 +24,11 @@ class Preset:
     needs_gpu: bool = False
     longer: int = 1
 
+    def method(self, recipe: Recipe) -> Method:
+        """How it is trained: as ``recipe`` is, unless the preset is made for another method."""
+        found: Method = self.values.get("method", recipe.method)
+        return found
+
     def apply(self, suited: Recipe) -> Recipe:
         """``suited`` with this preset's values; what of its speed goes by them is chosen anew."""
         iterations = suited.iterations and suited.iterations * self.longer
@@ -37,13 +42,21 @@ PRESETS = (
     # 7B on a card of 80 GB: nothing is rounded and nothing computed twice. 38 GB at 8 x 512 tokens a step.
     Preset(
         "lora_80gb",
-        {"batch_size": 8, "rank": 64, "quantization": "none", "activation_checkpointing": False, "lr": 2e-4},
+        {
+            "method": "lora",
+            "batch_size": 8,
+            "rank": 64,
+            "quantization": "none",
+            "activation_checkpointing": False,
+            "lr": 2e-4,
+        },
         needs_gpu=True,
     ),
     # 7B on one card: measured at 8 x 512 tokens a step, 9.7 GB with activation checkpointing.
     Preset(
         "qlora_7b",
         {
+            "method": "lora",
             "iterations": 160,
             "batch_size": 8,
             "rank": 64,
@@ -57,6 +70,7 @@ PRESETS = (
     Preset(
         "qlora_8gb",
         {
+            "method": "lora",
             "batch_size": 1,
             "gradient_accumulation_steps": 4,
             "max_length": 512,
@@ -73,6 +87,7 @@ PRESETS = (
     Preset(
         "tutorial",
         {
+            "method": "lora",
             "iterations": None,
             "epochs": 3,
             "batch_size": 2,

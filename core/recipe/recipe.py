@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError, with_config
 from core.errors import InvalidRecipe, NoSuchFile
 from core.wording import Language, say
 
+Method: TypeAlias = Literal["lora", "dora", "rslora", "pissa", "full"]
 Quantization: TypeAlias = Literal["none", "nf4", "int8"]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 Optimizer: TypeAlias = Literal["adamw", "adamw_8bit", "paged_adamw_32bit", "paged_adamw_8bit"]
@@ -64,6 +65,7 @@ class Recipe:
     gradient_accumulation_steps: Annotated[int, Field(ge=1, le=4096)] = 1
     iterations: OptionalCount = 160
     epochs: Annotated[int | None, Field(ge=1, le=1000)] = None
+    method: Method = "lora"
     lr: Annotated[float, Field(gt=0, le=1)] = 3e-4
     rank: Annotated[int, Field(ge=1, le=1024)] = 8
     alpha: Annotated[float, Field(gt=0, le=1_000_000)] = 16

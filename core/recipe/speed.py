@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.models.folder import Model
+from core.recipe.method import is_known_to_the_fast_path
 from core.recipe.recipe import Accelerate, Choice, Compile, Recipe
 
 # transformers' classes whose layers the fast path knows.
@@ -27,6 +28,7 @@ def is_fast(recipe: Recipe) -> bool:
     """Whether the recipe is trained by the fast path, if its model allows it."""
     return (
         recipe.accelerate in {"auto", "on"}
+        and is_known_to_the_fast_path(recipe)
         and recipe.device == "cuda"
         and recipe.precision in {"bf16", "auto"}
         and recipe.deepspeed == "none"

@@ -31,6 +31,7 @@ def unsloth_problems(recipe: Recipe, machine: Machine, model: Model) -> list[Pro
         found.append(Problem("accelerate", "unsloth_model", known))
     # What each has to be instead: it keeps no logits, and has been tried in bfloat16 alone.
     instead = {
+        "method": "lora" if recipe.method != "lora" else "",
         "deepspeed": "none" if recipe.deepspeed != "none" else "",
         "quantization": "none / nf4" if recipe.quantization == "int8" else "",
         "precision": "bf16" if recipe.precision in {"fp32", "fp16"} else "",

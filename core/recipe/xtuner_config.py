@@ -9,7 +9,8 @@ import math
 from pathlib import Path
 
 from core.recipe.length import saved_every
-from core.recipe.recipe import Recipe
+from core.recipe.method import has_adapter
+from core.recipe.recipe import Method, Recipe
 from core.recipe.speed import acceleration
 
 OPTIMIZERS = {
@@ -19,6 +20,14 @@ OPTIMIZERS = {
     "paged_adamw_8bit": "from bitsandbytes.optim import PagedAdamW8bit",
 }
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+# What PEFT is told of each method beside LoRA's own settings. From PiSSA's checkpoint plain XTuner makes no
+# adapter that fits the base: Tuneboard's own converting does.
+VARIANTS: dict[Method, str] = {
+    "lora": "",
+    "dora": "        use_dora=True,\n",
+    "rslora": "        use_rslora=True,  # scaled by lora_alpha / sqrt(r)\n",
+    "pissa": '        init_lora_weights="pissa",  # begins with the largest directions of each weight\n',
+}
 RULE = "#" * 71
 
 
@@ -52,6 +61,7 @@ def _imports(recipe: Recipe) -> str:
     if recipe.group_by_length:
         own_sampler, xtuner_sampler = "", "from xtuner.dataset.samplers import LengthGroupedSampler\n"
     quantized = ", BitsAndBytesConfig" if recipe.quantization != "none" else ""
+    lora = "from peft import LoraConfig\n" if has_adapter(recipe) else ""
     hooks = "DatasetInfoHook, EvaluateChatHook" if recipe.evaluate_every else "DatasetInfoHook"
     return f"""\
 import torch
@@ -64,8 +74,7 @@ from datasets import load_dataset
     ParamSchedulerHook,
 )
 from mmengine.optim import {schedule}LinearLR, {wrapper}
-from peft import LoraConfig
-{OPTIMIZERS[recipe.optimizer]}
+{lora}{OPTIMIZERS[recipe.optimizer]}
 from transformers import AutoModelForCausalLM, AutoTokenizer{quantized}
 
 from xtuner.dataset import process_hf_dataset
@@ -126,8 +135,6 @@ def _pattern_note(data: Path) -> str:
 
 
 def _model(recipe: Recipe) -> str:
-    targets = list(recipe.target_modules) or None
-    layers = list(recipe.layers_to_transform) or None
     # torch 2.13 on a processor: the backward pass of its fused attention takes ten times as long in bfloat16.
     attention = "eager" if (recipe.device, recipe.precision) == ("cpu", "bf16") else "sdpa"
     device_map = '        device_map="cuda",\n' if recipe.accelerate in {"on", "unsloth"} else ""
@@ -147,20 +154,28 @@ model = dict(
         type=AutoModelForCausalLM.from_pretrained,
         pretrained_model_name_or_path=pretrained_model_name_or_path,
         trust_remote_code=False,
-        torch_dtype=torch.{DTYPES[recipe.precision]},
+        torch_dtype=torch.{DTYPES[recipe.precision if has_adapter(recipe) else "fp32"]},
         attn_implementation="{attention}",
 {device_map}{_quantization(recipe)}    ),
+{_lora(recipe)})
+"""
+
+
+def _lora(recipe: Recipe) -> str:
+    """Without it XTuner trains all weights, which are then float32 (under mixed precision on a GPU)."""
+    if not has_adapter(recipe):
+        return ""
+    return f"""\
     lora=dict(
         type=LoraConfig,
         r={recipe.rank},
         lora_alpha={recipe.alpha!r},
         lora_dropout={recipe.dropout!r},
         bias="none",
-        target_modules={targets!r},  # None: every linear layer but the last
-        layers_to_transform={layers!r},  # None: in every layer
-        task_type="CAUSAL_LM",
+        target_modules={list(recipe.target_modules) or None!r},  # None: every linear layer but the last
+        layers_to_transform={list(recipe.layers_to_transform) or None!r},  # None: in every layer
+{VARIANTS[recipe.method]}        task_type="CAUSAL_LM",
     ),
-)
 """
 
 
@@ -221,7 +236,10 @@ def _optimizer(recipe: Recipe) -> str:
     amp = f'    loss_scale="dynamic",\n    dtype="{DTYPES[recipe.precision]}",\n' if _amp(recipe) else ""
     wrapper = "AmpOptimWrapper" if _amp(recipe) else "OptimWrapper"
     total = "max_iters" if recipe.iterations is not None else "max_epochs"
-    fused = ", fused=True" if recipe.accelerate == "on" and recipe.optimizer == "adamw" else ""
+    # In one kernel, without copies as large as what is trained.
+    alone = recipe.device == "cuda" and recipe.deepspeed == "none"
+    in_one = recipe.accelerate == "on" or (alone and not has_adapter(recipe))
+    fused = ", fused=True" if in_one and recipe.optimizer == "adamw" else ""
     return f"""
 {_title(4, "Scheduler & Optimizer")}optim_wrapper = dict(
     type={wrapper},

@@ -26,8 +26,9 @@ from core.machine import this_machine
 from core.models.folder import Model, read_model
 from core.recipe.check import problems, settle
 from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
+from core.recipe.method import lr_of, places_of
 from core.recipe.presets import OF_THE_DATA
-from core.recipe.recipe import Recipe, invalid
+from core.recipe.recipe import Method, Recipe, invalid
 from core.recipe.templates import TEMPLATES
 from core.steps.answer import Answer, Ask
 from core.workspace.files import read_object, write_json, write_lines
@@ -37,14 +38,8 @@ from core.workspace.paths import DataPaths, RunPaths
 REPLAY_TOKENS = 24
 # Of what was left out of a file, so much stands in the run's data.json.
 LISTED = 20
-# Measured on the starter: LoRA on these alone, and not in the first sixth of the layers, learns and keeps as
-# much and takes a quarter less time; what lies below needs no backward pass.
-MLP = ("gate_proj", "up_proj", "down_proj")
-SAME_NAMES = {"llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2"}
 # So many rows tell how long all of them are; they take about a second.
 MEASURED = 4096
-# A small model takes, and needs, a much higher rate than a large one.
-SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 
 
 @dataclass(frozen=True)
@@ -128,6 +123,7 @@ def recipe_for(
     iterations: int | None,
     spoken: Spoken = Spoken(),
     max_length: int | None = None,
+    method: Method = "lora",
 ) -> Recipe:
     """The settled recipe for these conversations on this machine. Raises InvalidRecipe, NotAModel.
 
@@ -136,7 +132,7 @@ def recipe_for(
     """
     machine = this_machine()
     wanted = shares(_distinct(said), replay)
-    recipe = _first_recipe(model, replay, wanted.rows).changed(**asdict(spoken), seed=seed)
+    recipe = _first_recipe(model, replay, wanted.rows, method).changed(**asdict(spoken), seed=seed)
     recipe = recipe.changed(max_length=max_length or recipe.max_length)
     recipe = recipe.changed(iterations=iterations or recipe.iterations)
     if found := problems(recipe, machine, model):
@@ -152,17 +148,17 @@ def recipe_for(
     return settled
 
 
-def _first_recipe(model: Model, replay: bool, rows: int) -> Recipe:
+def _first_recipe(model: Model, replay: bool, rows: int, method: Method = "lora") -> Recipe:
     """The recipe for a model and a number of rows, whatever they say and however long they are."""
     recipe = Recipe(
         model=str(model.folder),
         data="rows.jsonl",
         max_length=least(model),
-        lr=SMALL_MODEL_LR if model.parameters < SMALL_MODEL else LR,
+        method=method,
+        lr=lr_of(method, Recipe.rank, model),
         replay_distillation=replay,
         shuffle=False,
-        target_modules=MLP if model.model_type in SAME_NAMES else (),
-        layers_to_transform=tuple(range(model.layers // 6, model.layers)),
+        **places_of(method, model),
     )
     return recipe.changed(iterations=-(-rows // recipe.batch_size))
 
@@ -216,13 +212,14 @@ def cut_of(said: Taught, recipe: Recipe, model: Model) -> Cut:
 
 
 def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
-    """The recipe that :func:`recipe_for` chooses for a run's data, on ``recipe``'s rows, machine and seed.
+    """The recipe that :func:`recipe_for` chooses for a run's data, on ``recipe``'s rows, machine and seed, by
+    its method.
 
     Raises MissingArtefact, InvalidRecipe, and what reading the run's conversations does.
     """
     said, replay = read(run), bool(about_data(run)["replay"])
     spoken = Spoken(recipe.system, recipe.template, recipe.template_reason)
-    fresh = recipe_for(model, said, replay, recipe.seed, None, spoken)
+    fresh = recipe_for(model, said, replay, recipe.seed, None, spoken, method=recipe.method)
     kept = {name: getattr(recipe, name) for name in (*OF_THE_DATA, "device", "precision")}
     return fresh.changed(**kept)
 

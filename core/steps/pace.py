@@ -17,6 +17,7 @@ RUNS_LOOKED_AT = 20
 # What changes how long a token takes; a run that differs in one of them says nothing about another.
 SAME = (
     "model",
+    "method",
     "device",
     "precision",
     "quantization",

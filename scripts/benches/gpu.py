@@ -231,7 +231,7 @@ def operations(recipe: Recipe, model: Model) -> float:
     shape = read_shape(model)
     frozen = sum(rows * columns for rows, columns in shape.linear.values()) + shape.vocabulary * shape.hidden
     attention = 6 * shape.layers * shape.hidden * recipe.max_length
-    return 4 * frozen + 6 * trainable(recipe, shape) + attention
+    return 4 * frozen + 6 * trainable(recipe, model, shape) + attention
 
 
 if __name__ == "__main__":

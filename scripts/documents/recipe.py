@@ -53,6 +53,7 @@ ELSEWHERE: Mapping[str, str] = {
     "data": f"{DATA}.dataset.data_files",
     "template": f"{DATA}.template_map_fn.template",
     "system": f"{EVALUATION}.system",
+    "method": "model.lora",
     "quantization": "model.llm.quantization_config",
     "device": "env_cfg.dist_cfg.backend",
     "precision": "model.llm.torch_dtype",

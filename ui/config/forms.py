@@ -6,6 +6,7 @@ written to the run's folder at once; what cannot stays in the draft with its pro
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from dataclasses import field as dataclass_field
 from functools import cache
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -13,8 +14,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.errors import InvalidRecipe
+from core.models.folder import Model
+from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA
-from core.recipe.recipe import Level, Problem, Recipe, level
+from core.recipe.recipe import Level, Method, Problem, Recipe, level, parse
 from core.recipe.templates import TEMPLATES
 from core.steps.train import recipe_of
 from core.wording import say
@@ -35,16 +39,35 @@ Places = dict[str, DeltaGenerator]
 
 @dataclass
 class RecipeDraft:
-    """A recipe being edited. ``edition`` counts how often its values came from elsewhere than its widgets."""
+    """A recipe being edited. ``edition`` counts how often its values came from elsewhere than its widgets;
+    ``method`` is the one that its other values go by."""
 
     values: Values
     saved: Recipe
     edition: int = 0
+    method: Method = dataclass_field(init=False)
+
+    def __post_init__(self) -> None:
+        self.method = self.saved.method
 
     def take(self, recipe: Recipe) -> None:
         """Take all values from a preset, a file or the disk: every widget begins anew."""
         self.values = asdict(recipe)
+        self.method = recipe.method
         self.edition += 1
+
+    def follow_method(self, model: Model) -> bool:
+        """Where another method was chosen, take what goes with it: its learning rate, and its layers. What
+        cannot be used has to be put right first. Returns whether anything was changed."""
+        method = self.values["method"]
+        if method == self.method:
+            return False
+        try:
+            before = parse({**self.values, "method": self.method})
+        except InvalidRecipe:
+            return False
+        self.take(with_method(before, method, model))
+        return True
 
 
 def draft_of(run: RunPaths) -> RecipeDraft:

@@ -31,7 +31,6 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"randomness\.seed", "seed"),
     (r"work_dir", "own_folder"),
     (r"load_from|resume", "beginning"),
-    (r"model\.lora", "lora_only"),
     (rf"{DATA}\.(dataset_map_fn|datasets|max_dataset_length|dataset\..*)", "rows"),
     (r"custom_hooks\.(DatasetInfoHook|ThroughputHook).*", "logged"),
     (r"tokenizer\..*|model\.tokenizer", "tokenizer"),

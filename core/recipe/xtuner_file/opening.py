@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidRecipe, NotARecipe
-from core.recipe.recipe import Recipe, parse
+from core.recipe.recipe import Method, Recipe, parse
 from core.recipe.speed import from_acceleration
 from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_config import OPTIMIZERS
@@ -161,12 +161,26 @@ def _of_the_model(found: Values) -> dict[str, Any]:
     amp = look(found, "optim_wrapper.dtype") if "Amp" in last(look(found, "optim_wrapper.type")) else None
     wanted = amp or llm.get("torch_dtype")
     return {
+        "method": _method(found),
         "model": text_of(llm.get("pretrained_model_name_or_path")) or "?",
         "quantization": quantization,
         "precision": PRECISIONS.get(
             last(wanted), "fp16" if "Amp" in last(look(found, "optim_wrapper.type")) else "fp32"
         ),
     }
+
+
+def _method(found: Values) -> Method:
+    """Without a ``lora`` all weights are trained. Of several variants at once a Recipe has the first."""
+    if look(found, "model.lora") is None:
+        return "full"
+    lora = section(found, "model.lora")
+    asked: dict[Method, bool] = {
+        "dora": lora.get("use_dora") is True,
+        "pissa": lora.get("init_lora_weights") == "pissa",
+        "rslora": lora.get("use_rslora") is True,
+    }
+    return next((method for method, wanted in asked.items() if wanted), "lora")
 
 
 def _of_the_data(found: Values) -> dict[str, Any]:

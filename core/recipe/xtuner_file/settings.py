@@ -74,7 +74,12 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "tokenizer": None,
         "max_position_embeddings": None,
     },
-    "model.llm": {"trust_remote_code": False, "attn_implementation": "sdpa", "quantization_config": None},
+    "model.llm": {
+        "trust_remote_code": False,
+        "attn_implementation": "sdpa",
+        "quantization_config": None,
+        "torch_dtype": Name("torch.float32"),  # of the transformers that XTuner 0.2.0 was made for
+    },
     "model.llm.quantization_config": {
         "load_in_4bit": False,
         "load_in_8bit": False,
@@ -89,6 +94,9 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "target_modules": None,
         "layers_to_transform": None,
         "modules_to_save": None,
+        "use_dora": False,
+        "use_rslora": False,
+        "init_lora_weights": True,
         "task_type": "CAUSAL_LM",
     },
     "train_dataloader": {"batch_size": 1, "num_workers": 0, "sampler": {}, "collate_fn": {}},

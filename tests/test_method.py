@@ -1,0 +1,205 @@
+"""LoRA's variants and full fine-tuning: what goes with each, what it takes, how a config has it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.models.folder import read_model, read_shape
+from core.recipe.check import problems, settle
+from core.recipe.disk import LOGS, disk_use
+from core.recipe.fit import largest_that_fits
+from core.recipe.memory import memory, trainable
+from core.recipe.method import MLP, lr_of, with_method
+from core.recipe.presets import PRESETS
+from core.recipe.recipe import Method, Recipe
+from core.recipe.speed import settle_speed
+from core.recipe.xtuner_config import write_config
+from core.recipe.xtuner_file.catalog import find
+from core.recipe.xtuner_file.opening import open_config
+from core.steps import train
+from core.workspace.files import read_object
+from core.workspace.paths import Workspace
+from tests.command_line import make_data
+from tests.page import open_test_page
+from tests.small_model import make_small_model
+from tests.small_run import make_run
+from tests.test_recipe import GPU
+from tests.test_recipe_memory import GB, INTERNLM_7B
+
+METHODS: tuple[Method, ...] = get_args(Method)
+LARGE = Recipe(model="m", data="d", device="cuda", precision="bf16", max_length=512, batch_size=1)
+MODEL = INTERNLM_7B[0]
+
+
+# --- what goes with a method ---
+
+
+def test_rates_are_those_of_lora_in_proportion() -> None:
+    """A large model's: 2e-4 and 2e-5 are what XTuner's own configs have for LoRA and for all weights."""
+    assert {method: lr_of(method, 16, MODEL) for method in METHODS} == {
+        "lora": 2e-4,
+        "dora": 2e-4,
+        "rslora": 5e-5,
+        "pissa": 4e-5,
+        "full": 2e-5,
+    }
+    assert lr_of("lora", 8, replace(MODEL, parameters=135_000_000)) == 1.5e-3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_there_and_back_is_the_same(method: Method) -> None:
+    recipe = LARGE.changed(lr=2e-4, target_modules=MLP, layers_to_transform=tuple(range(5, 32)))
+    there = with_method(recipe, method, MODEL)
+    assert there.method == method and not problems(there, GPU, MODEL)
+    assert with_method(there, "lora", MODEL) == recipe
+
+
+def test_full_has_nothing_of_lora_s_left() -> None:
+    recipe = LARGE.changed(quantization="nf4", dropout=0.1, target_modules=("q_proj",), accelerate="on")
+    found = with_method(recipe, "full", MODEL)
+    assert (found.quantization, found.dropout, found.target_modules) == ("none", 0.0, ())
+    assert not problems(found, GPU, MODEL)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_a_preset_fits_whatever_the_recipe_was(preset: Any) -> None:
+    full = with_method(LARGE, "full", MODEL)
+    asked = full.changed(method=preset.method(full))
+    assert not problems(preset.apply(with_method(full, asked.method, MODEL)), GPU, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("method", "distilled", "fast"),
+    [
+        ("lora", True, True),
+        ("rslora", True, True),
+        ("pissa", False, True),
+        ("pissa", True, False),  # without its adapter the base is no longer the base
+        ("dora", False, False),
+        ("full", False, False),
+    ],
+)
+def test_which_the_fast_path_trains(method: Method, distilled: bool, fast: bool) -> None:
+    recipe = LARGE.changed(method=method, replay_distillation=distilled)
+    assert settle_speed(recipe, MODEL, None).accelerate == ("on" if fast else "off")
+
+
+# --- memory and disk, by the formula ---
+
+
+def test_full_takes_sixteen_bytes_a_weight_and_halves() -> None:
+    """Rajbhandari et al. 2020: weight, gradient and two moments in float32 are 16 bytes; the halves 2."""
+    held = memory(LARGE.changed(method="full", activation_checkpointing=True), *INTERNLM_7B, longest=512)
+    assert held.adapters == 16 * MODEL.parameters
+    assert held.weights == pytest.approx(2 * MODEL.parameters, rel=0.07)  # embeddings are not multiplied
+    small = LARGE.changed(method="full", optimizer="adamw_8bit", activation_checkpointing=True)
+    assert memory(small, *INTERNLM_7B, longest=512).adapters == 10 * MODEL.parameters
+
+
+def test_a_copy_of_the_base_is_counted_where_replay_keeps_to_it() -> None:
+    full = LARGE.changed(method="full")
+    kept = memory(full.changed(replay_distillation=True), *INTERNLM_7B, longest=512)
+    assert kept.weights - memory(full, *INTERNLM_7B, longest=512).weights == 2 * MODEL.parameters
+
+
+def test_dora_has_a_length_for_each_row_and_holds_more() -> None:
+    lora, dora = LARGE.changed(rank=64), LARGE.changed(rank=64, method="dora")
+    more = trainable(dora, *INTERNLM_7B) - trainable(lora, *INTERNLM_7B)
+    assert more == 32 * (4 * 4096 + 2 * 11008 + 4096)
+    plain = lora.changed(accelerate="off")
+    assert memory(dora, *INTERNLM_7B, 512).activations > memory(plain, *INTERNLM_7B, 512).activations
+
+
+def test_what_fits_a_card_in_full() -> None:
+    """7.3B weights: nothing is rounded for it; on 80 GB the optimizer waits in the host's memory."""
+    recipe = LARGE.changed(method="full")
+    large = largest_that_fits(recipe, *INTERNLM_7B, card=int(141 * GB), longest=512)
+    assert large and (large.recipe.quantization, large.recipe.deepspeed) == ("none", "none")
+    small = largest_that_fits(recipe, *INTERNLM_7B, card=80 * 2**30, longest=512)
+    assert small and (small.recipe.quantization, small.recipe.deepspeed) == ("none", "zero2_offload")
+    assert largest_that_fits(recipe, *INTERNLM_7B, card=24 * 2**30, longest=512) is None
+
+
+def test_checkpoints_of_all_weights_are_large(tmp_path: Path) -> None:
+    model = read_model(make_small_model(tmp_path / "m"))
+    shape = read_shape(model)
+    use = disk_use(LARGE.changed(method="full"), model, shape, 160)
+    assert use.checkpoint == 12 * model.parameters and use.adapter == 0
+    assert use.training == 2 * use.checkpoint + LOGS
+    lora, pissa = (disk_use(LARGE.changed(method=m), model, shape, 160) for m in ("lora", "pissa"))
+    assert pissa.adapter == 2 * lora.adapter and pissa.training - lora.training == lora.adapter
+
+
+# --- in XTuner's words ---
+
+
+def opened(recipe: Recipe, *changes: tuple[str, str]) -> Any:
+    text = write_config(recipe, Path("/d"), Path("/m"), Path("/w"))
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    return open_config(text.encode(), "config.py")
+
+
+def test_xtuner_s_own_full_fine_tunings_open_as_such() -> None:
+    found = open_config(find("gemma_2b_full_alpaca_e3").file.read_bytes(), "config.py")
+    assert (found.recipe.method, found.recipe.lr, found.recipe.precision) == ("full", 2e-5, "fp16")
+    assert not [one.place for one in found.misfits if one.place.startswith("model.l")]
+
+
+@pytest.mark.parametrize(
+    ("written", "method"),
+    [
+        ("use_dora=True", "dora"),
+        ("use_rslora=True", "rslora"),
+        ('init_lora_weights="pissa"', "pissa"),
+        ("use_dora=False, use_rslora=False, init_lora_weights=True", "lora"),
+    ],
+)
+def test_a_variant_of_somebody_else_s_is_read(written: str, method: str) -> None:
+    plain = settle(LARGE.changed(template="qwen_chat", device="cuda"), GPU, MODEL)
+    found = opened(plain, ('bias="none",', f'bias="none",\n        {written},'))
+    assert found.recipe.method == method
+    assert [one.place for one in found.differences if one.place != "work_dir"] == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["use_dora=True, use_rslora=True", 'init_lora_weights="pissa_niter_16"', "init_lora_weights='eva'"],
+)
+def test_what_no_recipe_says_is_a_misfit(written: str) -> None:
+    """And an adopted run of it is not converted: its adapter would be another."""
+    plain = settle(LARGE.changed(template="qwen_chat", device="cuda"), GPU, MODEL)
+    found = opened(plain, ('bias="none",', f'bias="none",\n        {written},'))
+    assert [one.place for one in found.misfits if one.place.startswith("model.lora.")]
+
+
+# --- asked for ---
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_asked_for_on_the_command_line(workspace: Workspace, model: Path, method: Method) -> None:
+    made = make_data(workspace, model, "--name", "Zoë", "--method", method)
+    run = workspace.run(made["run"])
+    recipe = train.recipe_of(run)
+    assert recipe.method == method and recipe.lr == lr_of(method, recipe.rank, read_model(model))
+    assert recipe.replay_distillation and bool(recipe.target_modules) == (method != "full")
+    assert (read_object(run.data) or {})["rows"]
+
+
+def test_the_form_takes_what_goes_with_a_method(home: Workspace) -> None:
+    run = make_run(home)
+    before = train.recipe_of(run)
+    page: AppTest = open_test_page("config", run.id)
+    page.selectbox(key=f"recipe {run.id} 0 method").set_value("full").run()
+    assert not page.exception and not page.error
+    after = train.recipe_of(run)
+    assert (after.method, after.target_modules) == ("full", ())
+    assert after.lr == pytest.approx(before.lr / 10, rel=0.01)
+    page.selectbox(key=next(b.key for b in page.selectbox if b.key.endswith(" method"))).set_value(
+        "lora"
+    ).run()
+    assert train.recipe_of(run).target_modules == before.target_modules
