@@ -20,7 +20,7 @@ from core.data.fixes import Given, all_changes, changes, version
 from core.data.formats.reading import Format
 from core.data.opening import Opened, open_data, read_conversations
 from core.data.questions import held_back_questions
-from core.data.tokens import count_tokens
+from core.data.token_count import count_tokens
 from core.recipe.templates import TEMPLATES
 from core.steps.check import CheckRequest, marks, run
 from core.workspace.paths import SourceCache, Workspace

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from core.data.conversations import Conversation, Turn, one_turn, write_rows
+from core.data.encoder import NamedEncoder as Encoder
 from core.data.lengths import RowLengths, measure
 from core.data.packing import Packed, pack
-from core.data.preview import Encoder
 from core.recipe.templates import TEMPLATES
 from core.workspace.paths import PROJECT
 from tests.small_model import make_small_model

@@ -62,7 +62,7 @@ def test_batches_are_of_similar_length_and_nothing_is_lost() -> None:
         batches = [list(map(length, ordered[i : i + 4])) for i in range(0, len(ordered), 4)]
         return sum(max(batch) * len(batch) - sum(batch) for batch in batches)
 
-    even = in_even_batches(rows, length, 4, seed=1)
+    even = in_even_batches(rows, [*map(length, rows)], 4, seed=1)
     assert sorted(map(length, even)) == sorted(map(length, rows))
     assert padding(even) < padding(rows) / 4
     firsts = [length(row) for row in even[::4]]

@@ -16,8 +16,9 @@ from openpyxl import Workbook
 from streamlit.testing.v1 import AppTest
 
 from core.data.conversations import Conversation, Turn, write_rows
+from core.data.encoder import NamedEncoder as Encoder
 from core.data.opening import read_conversations
-from core.data.preview import Encoder, read_page, row_offsets, sampled
+from core.data.preview import read_page, row_offsets, sampled
 from core.data.upload import file_of, keep_upload, suffix_of
 from core.errors import EmptyData, Unreadable
 from core.jobs.launch import wait

@@ -15,7 +15,7 @@ from core.machine import this_machine
 from core.models.folder import read_model
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe
-from core.recipe.templates import TEMPLATES
+from core.recipe.templates import OWN, TEMPLATES
 from core.workspace.paths import PROJECT
 from tests.small_model import CHAT_TEMPLATE, make_small_model
 from tests.spaced_tokenizer import make_spaced_model
@@ -149,11 +149,12 @@ def test_what_transformers_templates_may_use(plain: Path, own: str) -> None:
 
 def test_a_recipe_that_would_not_be_launched(plain: Path) -> None:
     model = read_model(change(plain, chat_template=DEFAULT_SYSTEM))
-    recipe = settle(Recipe(model=str(plain), data="x"), this_machine(), model)
+    assert settle(Recipe(model=str(plain), data="x"), this_machine(), model).template == OWN
+    recipe = settle(Recipe(model=str(plain), data="x", template="qwen_chat"), this_machine(), model)
     (problem,) = problems(recipe, model)
     for language in ("en", "zh"):
         said = problem.text(language)
-        assert "You are Qwen." in said and "<|im_start|>user" in said and "qwen_chat" in said
+        assert "You are Qwen." in said and "<|im_start|>user" in said and OWN in said
     assert problems(recipe.changed(template_reason="Qwen's default prompt is not wanted"), model) == []
     assert problems(recipe.changed(template_reason="  "), model)
 
@@ -161,7 +162,10 @@ def test_a_recipe_that_would_not_be_launched(plain: Path) -> None:
 def test_a_system_prompt_counts_where_there_is_one(plain: Path) -> None:
     own = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no') }}{% endif %}" + CHAT_TEMPLATE
     model = read_model(change(plain, chat_template=own))
-    recipe = settle(Recipe(model=str(plain), data="x"), this_machine(), model)
+    own_way = settle(Recipe(model=str(plain), data="x"), this_machine(), model)
+    assert own_way.template == OWN, "what refuses a system prompt can be given one before the first question"
+    assert problems(own_way.changed(system="Be kind."), model) == []
+    recipe = settle(Recipe(model=str(plain), data="x", template="qwen_chat"), this_machine(), model)
     assert problems(recipe, model) == []
     assert problems(recipe, model, system=True) and problems(recipe.changed(system="Be kind."), model)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.data.conversations import Conversation, Turn, as_row, one_turn, write_rows
-from core.data.tokens import count_tokens
+from core.data.token_count import count_tokens
 from core.errors import NotAModel
 from core.recipe.templates import TEMPLATES, Template, template_for
 from core.workspace.paths import PROJECT

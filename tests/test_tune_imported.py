@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from core.data.preview import Encoder
+from core.data.encoder import NamedEncoder as Encoder
 from core.models.folder import read_model
 from core.recipe.templates import TEMPLATES
 from core.steps import train

@@ -23,7 +23,7 @@ from core.data.identity import IdentityLanguage
 from core.data.sets import SetPaths
 from core.errors import ChatFailed
 from core.models.folder import Model
-from core.recipe.templates import template_for
+from core.recipe.own_template import spoken_by
 from core.steps.watch import Update
 from core.wording import say
 from core.workspace.paths import Workspace
@@ -91,7 +91,7 @@ def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
     running = chat_server.server(workspace)
     ours = not (running.readiness is Readiness.ready and _is_base(running.speaker, model))
     if ours:
-        template = template_for(model.chat_template, model.origin or model.model_type)
+        template = spoken_by(model)
         chat_server.start(
             workspace, Speaker("base", str(model.folder), None, template, "", None, model.folder.name)
         )

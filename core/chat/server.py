@@ -28,7 +28,7 @@ from core.jobs.request import as_record, read_request
 from core.jobs.status import LIVE, State, read_status
 from core.machine import gpus, this_machine
 from core.models.folder import Model, read_model
-from core.recipe.templates import TEMPLATES, template_for
+from core.recipe.own_template import spoken_by, template_of
 from core.steps import convert, train
 from core.steps.step import engine_job
 from core.workspace.files import held, read_object
@@ -178,7 +178,8 @@ def template_difference(speaker: Speaker) -> TokenDifference | None:
     The server here speaks the training's template either way; whoever else reads the folder does not.
     Raises NotAModel.
     """
-    found = template_parity(Path(speaker.model), TEMPLATES[speaker.template])
+    folder = Path(speaker.model)
+    found = template_parity(folder, template_of(speaker.template, folder))
     return None if found.text_same() else found.difference
 
 
@@ -203,7 +204,7 @@ def _of_workspace(workspace: Workspace) -> Iterator[Speaker]:
     for folder in workspace.model_folders():
         with suppress(InputError):
             model = read_model(folder)
-            template = template_for(model.chat_template, model.origin or model.model_type)
+            template = spoken_by(model)
             yield Speaker("base", str(folder), None, template, "", None, folder.name)
 
 

@@ -36,7 +36,7 @@ from core.errors import InvalidOption
 from core.jobs.job import JobSpec
 from core.pace import Progress
 from core.pipeline.tune import ready_model
-from core.recipe.templates import TEMPLATES, template_for
+from core.recipe.own_template import spoken_by, template_of
 from core.steps import replay
 from core.steps.data import REPLAY_TOKENS
 from core.steps.step import call_job
@@ -87,8 +87,8 @@ def _parity(options: argparse.Namespace, workspace: Workspace) -> Result:
         model = ready_model(workspace, options.model, shown)
     name = options.template
     if name == "auto":
-        name = template_for(model.chat_template, model.origin or model.model_type)
-    found = parity(model.folder, TEMPLATES[name])
+        name = spoken_by(model)
+    found = parity(model.folder, template_of(name, model.folder))
     return {"model": str(model.folder), "template": name, **found.as_json(), "ok": found.same}
 
 

@@ -13,17 +13,18 @@ from core.cli.data import MOST_ROWS
 from core.cli.room import Commands, Options, Result
 from core.cli.terminal import line, progress
 from core.data.accounting import Accounts
+from core.data.encoder import Encoder
 from core.data.findings import Finding
 from core.data.formats.messages import Assembled
 from core.data.opening import open_data
+from core.data.own_encoder import encoder_of
 from core.data.placing import placed
-from core.data.preview import Encoder
 from core.data.reading.choosing import Table
 from core.data.unknown import said_of_tables
 from core.errors import EmptyData, InvalidOption
 from core.models.folder import read_model
 from core.pipeline.tune import ready_model
-from core.recipe.templates import TEMPLATES, template_for
+from core.recipe.own_template import spoken_by, template_of
 from core.wording import say
 from core.workspace.paths import Workspace, cache_of
 
@@ -102,8 +103,8 @@ def _encoder(options: argparse.Namespace, workspace: Workspace) -> Encoder | Non
         model = read_model(ready_model(workspace, options.model, shown).folder)
     name = options.template
     if name == "auto":
-        name = template_for(model.chat_template, model.origin or model.model_type)
-    return Encoder.of(model.tokenizer_file, TEMPLATES[name])
+        name = spoken_by(model)
+    return encoder_of(model.tokenizer_file, template_of(name, model.folder))
 
 
 def _trained(made: Assembled, found: Sequence[Finding], encoder: Encoder | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from core.publish import command as publishing
 from core.publish.publish import publish
 from core.publish.request import PublishRequest
 from core.recipe.recipe import Method
-from core.recipe.templates import TEMPLATES
+from core.recipe.templates import template_names
 from core.runs import list_runs
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
@@ -164,7 +164,7 @@ OPTIONS: Options = {
     "--restart": {"action": "store_true"},
     "--system": {"default": "", "metavar": "TEXT"},
     "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
-    "--template": {"choices": ("auto", *TEMPLATES), "default": "auto", "metavar": "TEMPLATE"},
+    "--template": {"choices": template_names(), "default": "auto", "metavar": "TEMPLATE"},
     "--template-reason": {"default": "", "metavar": "TEXT"},
     "--method": {"choices": get_args(Method), "default": "lora", "metavar": "|".join(get_args(Method))},
     "RUN": {"metavar": "RUN"},

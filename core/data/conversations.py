@@ -6,7 +6,7 @@ objects one a line (JSON lines). Files of any known format are read by :mod:`cor
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,13 @@ def write_rows(path: Path, conversations: Sequence[Conversation]) -> None:
     """Write conversations as JSON lines, the form that is trained on."""
     masks = any_masked(conversations)
     write_lines(path, (json.dumps(as_row(c, masks), ensure_ascii=False) for c in conversations))
+
+
+def read_rows(path: Path) -> Iterator[Conversation]:
+    """The conversations that :func:`write_rows` wrote."""
+    with path.open(encoding="utf-8") as stream:
+        for line in stream:
+            yield from_row(json.loads(line))
 
 
 def any_masked(conversations: Iterable[Conversation]) -> bool:

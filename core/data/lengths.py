@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.data.conversations import Conversation
-from core.data.preview import Counts, Encoder, Segment
+from core.data.encoder import Counts, Encoder, Segment
 
 # The curve is drawn through so many lengths: more than a screen shows.
 POINTS = 200

@@ -1,11 +1,12 @@
 """What is taught and what is replayed, mixed into the rows of one training run."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from core.data.conversations import Conversation
+from core.data.drafts import language_of
 
 # Measured on the starter (scripts/bench identity): of 720 rows a fifth taught is enough to learn who it is,
 # and with much fewer replayed ones answers slip or take up the name.
@@ -18,6 +19,7 @@ PASSES = 1.5
 WINDOW = 8
 # A longer training goes through its rows again instead of writing them again.
 MOST_ROWS = 16384
+USUAL = {"en": "You are a helpful assistant.", "zh": "你是一个有用的助手。"}
 # Without replay, what is seen more often than this is learned by heart. No measured border: far from the few
 # passes of an ordinary training, and from the hundreds that a handful of conversations comes to.
 MANY_PASSES = 50
@@ -92,16 +94,19 @@ def _counts(weights: Sequence[float], rows: int) -> list[int]:
 
 
 def in_even_batches(
-    rows: Sequence[Conversation], length: Callable[[Conversation], int], batch: int, seed: int
+    rows: Sequence[Conversation], lengths: Sequence[int], batch: int, seed: int
 ) -> list[Conversation]:
-    """The rows in an order in which every ``batch`` of them is of similar length, the batches in no order."""
+    """The rows in an order in which every ``batch`` of them is of similar length, the batches in no order.
+
+    ``lengths``: in tokens, one a row.
+    """
     shuffle = Random(seed)  # noqa: S311
     ordered: list[Conversation] = []
     for start in range(0, len(rows), batch * WINDOW):
-        window = sorted(rows[start : start + batch * WINDOW], key=length)
+        window = sorted(range(start, min(len(rows), start + batch * WINDOW)), key=lengths.__getitem__)
         batches = [window[place : place + batch] for place in range(0, len(window), batch)]
         shuffle.shuffle(batches)
-        ordered += [row for some in batches for row in some]
+        ordered += [rows[place] for some in batches for place in some]
     return ordered
 
 
@@ -110,6 +115,11 @@ def _repeated(conversations: Sequence[Conversation], count: int, shuffle: Random
     while len(taken) < count:
         taken += shuffle.sample(conversations, min(len(conversations), count - len(taken)))
     return taken
+
+
+def usual_prompt(question: str) -> str:
+    """What people write as a system prompt who want nothing in particular, in the question's language."""
+    return USUAL[language_of(question)]
 
 
 def with_system(conversation: Conversation, system: str) -> Conversation:

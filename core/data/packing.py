@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.data.preview import Counts
+from core.data.encoder import Counts
 
 # datasets' own batch for map(batched=True).
 BATCH = 1000

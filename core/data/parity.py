@@ -21,7 +21,8 @@ from typing import Any
 from jinja2 import TemplateError
 
 from core.data.conversations import Conversation, Turn
-from core.data.preview import Encoder
+from core.data.encoder import Encoder
+from core.data.own_encoder import encoder_of
 from core.models.folder import Model
 from core.recipe.chat_template import (
     Joints,
@@ -31,8 +32,9 @@ from core.recipe.chat_template import (
     tokenizer_class,
     training_template,
 )
+from core.recipe.own_template import OwnTemplate, spoken_by, template_files, template_of
 from core.recipe.recipe import Problem, Recipe
-from core.recipe.templates import TEMPLATES, Template, template_for
+from core.recipe.templates import Template
 from core.workspace.files import Stamp, stamp
 
 # Text before a difference that is shown with it.
@@ -117,8 +119,7 @@ def parity(folder: Path, template: Template) -> Parity:
 
     Raises NotAModel for a tokenizer that cannot be read.
     """
-    files = [*folder.glob("tokenizer*.json"), *folder.glob("chat_template.jinja")]
-    return _parity(folder, template, stamp(*files))
+    return _parity(folder, template, stamp(*template_files(folder)))
 
 
 def problems(recipe: Recipe, model: Model, system: bool = False) -> list[Problem]:
@@ -129,12 +130,12 @@ def problems(recipe: Recipe, model: Model, system: bool = False) -> list[Problem
     """
     if recipe.template_reason.strip():
         return []
-    found = parity(model.folder, TEMPLATES[recipe.template])
+    found = parity(model.folder, template_of(recipe.template, model.folder))
     if found.difference is None or found.text_same(system or bool(recipe.system)):
         return []
     values = {
         "template": recipe.template,
-        "speaks": template_for(model.chat_template, model.origin or model.model_type),
+        "speaks": spoken_by(model),
         "trained": found.difference.trained_text[:SHOWN_TEXT].replace("\n", "↵"),
         "own": found.difference.served_text[:SHOWN_TEXT].replace("\n", "↵"),
     }
@@ -143,15 +144,20 @@ def problems(recipe: Recipe, model: Model, system: bool = False) -> list[Problem
 
 def speaking_template(folder: Path, template: Template) -> str:
     """The training's template as Jinja that a server's tokens come out right with. Raises NotAModel."""
-    encoder = Encoder.of(folder / "tokenizer.json", template)
-    return _proven(folder, encoder)
+    if isinstance(template, OwnTemplate):
+        return template.source
+    return _proven(folder, encoder_of(folder / "tokenizer.json", template), template)
 
 
 @lru_cache(maxsize=16)
 def _parity(folder: Path, template: Template, _stamp: Stamp) -> Parity:
-    encoder, tokens = Encoder.of(folder / "tokenizer.json", template), special_tokens(folder)
+    encoder, tokens = encoder_of(folder / "tokenizer.json", template), special_tokens(folder)
     own = own_template(folder)
-    written = _proven(folder, encoder)
+    if isinstance(template, OwnTemplate):
+        cases = tuple(_compare(encoder, template.source, tokens, case)[0] for case in CASES)
+        publish = None if template.source == own else template.source
+        return Parity(True, cases, None, publish, all(case.same for case in cases))
+    written = _proven(folder, encoder, template)
     proven = _same(encoder, written, tokens)
     compared = [_compare(encoder, own if own is not None else written, tokens, case) for case in CASES]
     cases = tuple(case for case, _ in compared)
@@ -162,11 +168,11 @@ def _parity(folder: Path, template: Template, _stamp: Stamp) -> Parity:
     return Parity(own is not None, cases, difference, None if stays else written, same)
 
 
-def _proven(folder: Path, encoder: Encoder) -> str:
+def _proven(folder: Path, encoder: Encoder, template: Template) -> str:
     """The training's template with the joints that give its tokens; the plain one where none does."""
     tokens, kind = special_tokens(folder), tokenizer_class(folder)
     gaps = (Joints(*gap) for gap in product(("", " "), repeat=3))
-    candidates = [training_template(encoder.template, kind, joints) for joints in gaps]
+    candidates = [training_template(template, kind, joints) for joints in gaps]
     return next((c for c in candidates if _same(encoder, c, tokens)), candidates[0])
 
 

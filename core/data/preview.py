@@ -1,31 +1,19 @@
-"""A data set as a person wants to see it: any page of its rows, and each row as the tokens that are trained.
-
-The tokens are exactly those of XTuner 0.2.0's ``template_map_fn`` and ``encode_fn``, counted without loading
-torch: the answer with the template's suffix (or the end token) is trained, everything else is only read.
-"""
+"""A data set as a person wants to see it: any page of its rows."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Encoding, Tokenizer
 
-from core.data.conversations import Conversation, Turn, from_row
-from core.data.tokens import read_tokenizer
-from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
-from core.workspace.files import read_json
+from core.data.conversations import Conversation, from_row
 
 BLOCK = 1 << 24
 # Enough rows for a histogram; a million would take a minute to encode.
 SAMPLED = 2000
 
 Offsets: TypeAlias = npt.NDArray[np.int64]
-Counts: TypeAlias = npt.NDArray[np.int64]
-Segment: TypeAlias = tuple[int, bool]
 
 
 def row_offsets(path: Path) -> Offsets:
@@ -50,155 +38,6 @@ def sampled(offsets: Offsets, count: int = SAMPLED) -> Offsets:
     if len(offsets) <= count:
         return offsets
     return offsets[np.linspace(0, len(offsets) - 1, count).astype(np.int64)]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Some tokens with the text they stand for. ``kept`` is false past max_length.
-
-    A character of several tokens is one piece: half a character cannot be shown.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    trained: bool
-    kept: bool = True
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """A model's tokenizer and a prompt template, together as XTuner uses them.
-
-    ``first`` and ``last`` are the ids put before a conversation and after an answer; None for none.
-    """
-
-    tokenizer: Tokenizer
-    template: Template
-    first: int | None
-    last: int | None
-
-    @classmethod
-    def of(cls, tokenizer_file: Path, template: Template) -> "Encoder":
-        """Of a model's ``tokenizer.json``; its special tokens are named in the file beside it.
-
-        Raises NotAModel.
-        """
-        tokenizer = read_tokenizer(tokenizer_file)
-        about = read_json(tokenizer_file.with_name("tokenizer_config.json")) or {}
-        starts = about.get("tokenizer_class") not in WITHOUT_FIRST_TOKEN
-        first = _token_id(tokenizer, about.get("bos_token")) if starts else None
-        return cls(tokenizer, template, first, _token_id(tokenizer, about.get("eos_token")))
-
-    def pieces(self, conversation: Conversation, max_length: int) -> list[Piece]:
-        """The whole conversation as pieces, in the order they are read; those past max_length are cut."""
-        return list(_cut(self._pieces(conversation), max_length))
-
-    def lengths(self, conversations: Sequence[Conversation]) -> Counts:
-        """Tokens of each conversation before it is cut."""
-        totals = [sum(size for size, _ in row) for row in self.segments(conversations)]
-        return np.array(totals, np.int64)
-
-    def segments(self, conversations: Sequence[Conversation]) -> Iterator[list[Segment]]:
-        """Each conversation as stretches of tokens in their order: (how many, whether they are trained)."""
-        texts = [text for c in conversations for turn in c for text, _ in self._texts(turn)]
-        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        sizes = iter([len(encoding) for encoding in encoded])
-        for conversation in conversations:
-            yield list(self._segments(conversation, sizes))
-
-    def _segments(self, conversation: Conversation, sizes: Iterator[int]) -> Iterator[Segment]:
-        for number, turn in enumerate(conversation):
-            if self.first is not None and (number == 0 or self._ends):
-                yield 1, False
-            yield next(sizes), False
-            yield next(sizes) + (1 if self._ends and self.last is not None else 0), turn.trained
-            yield next(sizes), False
-
-    def prompt_ids(self, conversation: Conversation) -> list[int]:
-        """What training has before the last turn's answer: what a server must send to get that answer."""
-        pieces = list(self._pieces(conversation))
-        while pieces and not pieces[-1].trained:
-            pieces.pop()
-        while pieces and pieces[-1].trained:
-            pieces.pop()
-        return [token for piece in pieces for token in piece.ids]
-
-    def prompt_text(self, conversation: Conversation) -> str:
-        """The text of :meth:`prompt_ids`, special tokens as they are written."""
-        *earlier, last = conversation
-        before = "".join(
-            self._written(self.first if n == 0 or self._ends else None) + self._turn_text(turn)
-            for n, turn in enumerate(earlier)
-        )
-        begin = self.first if not earlier or self._ends else None
-        return before + self._written(begin) + self.template.prompt(last.input, last.system)
-
-    def _turn_text(self, turn: Turn) -> str:
-        asked, answered, between = (text for text, _ in self._texts(turn))
-        return asked + answered + self._written(self.last if self._ends else None) + between
-
-    def _written(self, token: int | None) -> str:
-        return "" if token is None else str(self.tokenizer.id_to_token(token))
-
-    @property
-    def _ends(self) -> bool:
-        """Whether the tokenizer's own last token is added: a template's suffix stands in its place."""
-        return not self.template.suffix
-
-    def _texts(self, turn: Turn) -> list[tuple[str, bool]]:
-        """One turn's texts, each encoded by itself, and whether it is trained."""
-        asked = self.template.prompt(turn.input, turn.system)
-        answered = turn.output + self.template.suffix
-        return [(asked, False), (answered, turn.trained), (self.template.sep, False)]
-
-    def _pieces(self, conversation: Conversation) -> Iterator[Piece]:
-        for number, turn in enumerate(conversation):
-            if number == 0 or self._ends:
-                yield from self._special(self.first, trained=False)
-            asked, answered, between = self._texts(turn)
-            yield from self._encoded(*asked)
-            yield from self._encoded(*answered)
-            if self._ends:
-                yield from self._special(self.last, trained=turn.trained)
-            yield from self._encoded(*between)
-
-    def _special(self, token: int | None, trained: bool) -> Iterator[Piece]:
-        if token is not None:
-            yield Piece(str(self.tokenizer.id_to_token(token)), (token,), trained)
-
-    def _encoded(self, text: str, trained: bool) -> Iterator[Piece]:
-        encoding = self.tokenizer.encode(text, add_special_tokens=False)
-        for start, end, ids in _characters(encoding):
-            yield Piece(text[start:end], ids, trained)
-
-
-def _characters(encoding: Encoding) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    """Tokens joined until each piece ends with a whole character: (start, end, ids)."""
-    start = end = 0
-    ids: list[int] = []
-    for token, (begin, stop) in zip(encoding.ids, encoding.offsets, strict=True):
-        if ids and begin >= end:
-            yield start, end, tuple(ids)
-            start, ids = end, []
-        ids.append(token)
-        end = max(end, stop)
-    if ids:
-        yield start, end, tuple(ids)
-
-
-def _cut(pieces: Iterator[Piece], max_length: int) -> Iterator[Piece]:
-    """Mark what lies past max_length; a character that is cut in its middle counts as cut."""
-    length = 0
-    for piece in pieces:
-        length += len(piece.ids)
-        yield piece if length <= max_length else Piece(piece.text, piece.ids, piece.trained, kept=False)
-
-
-def _token_id(tokenizer: Tokenizer, named: Any) -> int | None:
-    """The id of a special token as tokenizer_config.json names it: text, or an object with its content."""
-    text = named.get("content") if isinstance(named, dict) else named
-    found: int | None = tokenizer.token_to_id(text) if text else None
-    return found
 
 
 def _line_at(stream: Any, offset: int) -> bytes:

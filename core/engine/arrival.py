@@ -17,7 +17,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaC
 
 from core.engine.answer import DTYPES, end_tokens, first_token, load
 from core.engine.starter import read_gguf_once
-from core.recipe.templates import TEMPLATES
+from core.recipe.own_template import template_of
+from core.recipe.templates import Template
 from core.workspace.files import write_json
 
 Answers = list[tuple[list[int], list[int], str]]
@@ -46,10 +47,14 @@ def main(request: str, answers: str) -> None:
     write_json(Path(answers), rows)
 
 
+def _template(wanted: dict[str, Any]) -> Template:
+    return template_of(wanted["template"], Path(wanted["base"]))
+
+
 def _ask_here(wanted: dict[str, Any], device: str) -> Answers:
     model, tokenizer = load(wanted["merged"], device, DTYPES[wanted["precision"]])
-    template, first = TEMPLATES[wanted["template"]], first_token(tokenizer)
-    texts = [first + template.prompt(question, wanted["system"]) for question in wanted["questions"]]
+    template, first = _template(wanted), first_token(tokenizer)
+    texts = [template.asked(question, wanted["system"], first) for question in wanted["questions"]]
     prompts = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     found: Answers = _write(model, tokenizer, prompts, end_tokens(tokenizer, template), wanted["tokens"])
     return found
@@ -64,7 +69,7 @@ def _ask_there(wanted: dict[str, Any], device: str) -> Answers:
         )
         for question in wanted["questions"]
     ]
-    ends = end_tokens(tokenizer, TEMPLATES[wanted["template"]])
+    ends = end_tokens(tokenizer, _template(wanted))
     found: Answers = _write(model, tokenizer, prompts, ends, wanted["tokens"])
     return found
 

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from core.data.parity import parity
 from core.engine.answer import end_tokens
 from core.engine.whole_folder import whole_folder
-from core.recipe.templates import TEMPLATES
+from core.recipe.own_template import template_of
 from core.workspace.files import write_json
 
 # A safetensors file's header counts too: a tensor's name, type, shape and place.
@@ -66,7 +66,7 @@ def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> No
 def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:
     """The base's tokenizer with the chat template of what is made of it; with the ids that end an answer
     where that is the training's own template."""
-    tokenizer, template = AutoTokenizer.from_pretrained(base), TEMPLATES[name]
+    tokenizer, template = AutoTokenizer.from_pretrained(base), template_of(name, Path(base))
     written = parity(Path(base), template).publish
     if written is None:
         return tokenizer, []

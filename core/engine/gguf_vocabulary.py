@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from core.engine.answer import end_tokens, first_token
 from core.publish.facts import spoken_template
 from core.publish.llama_cpp import SENTENCEPIECE, splitting
-from core.recipe.templates import TEMPLATES
+from core.recipe.own_template import template_of
 
 
 def write_vocabulary(writer: GGUFWriter, folder: Path, template: str, size: int) -> None:
@@ -32,14 +32,13 @@ def write_vocabulary(writer: GGUFWriter, folder: Path, template: str, size: int)
 def _write_special(writer: GGUFWriter, folder: Path, tokenizer: Any, template: str, pieces: bool) -> None:
     """The end token is the one that ends an answer, as in training, whatever ended a text before."""
     special = SpecialVocab(folder, load_merges=not pieces, n_vocab=len(tokenizer))
-    ends = end_tokens(tokenizer, TEMPLATES[template])
-    suffix = (
-        tokenizer.convert_tokens_to_ids(TEMPLATES[template].suffix) if TEMPLATES[template].suffix else None
-    )
+    spoken = template_of(template, folder)
+    ends = end_tokens(tokenizer, spoken)
+    suffix = tokenizer.convert_tokens_to_ids(spoken.suffix) if spoken.suffix else None
     end = suffix if suffix in ends else tokenizer.eos_token_id
     special.special_token_ids |= {"eos": end, "eot": end}
     special.add_special_token = {"bos": bool(first_token(tokenizer)), "eos": False}
-    special.chat_template = spoken_template(folder, TEMPLATES[template])
+    special.chat_template = spoken_template(folder, spoken)
     special.add_to_gguf(writer, quiet=True)
 
 

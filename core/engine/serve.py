@@ -32,7 +32,8 @@ from transformers.commands import serving
 
 from core.data.parity import speaking_template
 from core.engine.answer import end_tokens
-from core.recipe.templates import TEMPLATES, Template
+from core.recipe.own_template import template_of
+from core.recipe.templates import Template, template_names
 
 NEVER = 10**9
 HERE = "."
@@ -116,7 +117,7 @@ def main(arguments: Sequence[str]) -> None:
         log_level="warning",
     )
     os.chdir(asked.model)
-    ChatServer(settings, TEMPLATES[asked.template], asked.adapter).run()
+    ChatServer(settings, template_of(asked.template, Path(asked.model)), asked.adapter).run()
 
 
 def draw_settings(req: dict[str, Any], model_generation_config: Any, **options: Any) -> Any:
@@ -133,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="serve")
     parser.add_argument("--model", required=True)
     parser.add_argument("--socket", required=True)
-    parser.add_argument("--template", choices=sorted(TEMPLATES), required=True)
+    parser.add_argument("--template", choices=template_names(), required=True)
     parser.add_argument("--adapter")
     parser.add_argument("--dtype", default="auto")
     return parser

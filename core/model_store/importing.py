@@ -14,7 +14,7 @@ from core.jobs.status import is_live
 from core.models.folder import Model, read_model
 from core.models.hubs import ModelSource
 from core.pace import Progress
-from core.recipe.templates import template_for
+from core.recipe.own_template import spoken_by
 from core.steps import download, import_model, watch
 from core.steps.step import call_job, run_job
 from core.wording import say
@@ -113,7 +113,7 @@ def _described(model: Model) -> Listed:
         size=model.size,
         layers=model.layers,
         max_length=model.max_length,
-        template=template_for(model.chat_template, model.origin),
+        template=spoken_by(model),
         trainable=not model.quantization,
         why=say("model.quantized", quantization=model.quantization) if model.quantization else "",
         origin=model.origin,

@@ -9,7 +9,9 @@ from core.data.mix import MANY_PASSES
 from core.data.opening import say_left_out
 from core.models.folder import Model
 from core.pace import Progress
+from core.recipe.own_template import OwnTemplate, own_default, template_of
 from core.recipe.recipe import Recipe
+from core.recipe.templates import OWN_WITHOUT_DEFAULT
 from core.steps import data
 from core.wording import percent
 
@@ -29,6 +31,20 @@ def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
         progress.say("cli.tune.unfilled", count=empty, example=first, file=shlex.quote(str(said.given)))
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=said.given)
+
+
+def say_template(recipe: Recipe, model: Model, progress: Progress) -> None:
+    """Say that the rows are written by the model's own chat template, and what is done with a system prompt
+    that it puts in by itself."""
+    template = template_of(recipe.template, model.folder)
+    if not isinstance(template, OwnTemplate):
+        return
+    progress.say("template.own")
+    default = own_default(model.folder)
+    if template.default and not recipe.system:
+        progress.say("cli.template.default_trained", default=default, other=OWN_WITHOUT_DEFAULT)
+    elif default and recipe.template == OWN_WITHOUT_DEFAULT:
+        progress.say("template.default_dropped", default=default)
 
 
 def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progress) -> None:

@@ -149,6 +149,7 @@ def make_data(
         introduce(run, said.name)
         begun(run)
     saying.say_contents(said, progress, workspace.data(run.id).left_out)
+    saying.say_template(recipe, model, progress)
     saying.say_length(said, recipe, model, progress)
     replay = data.replay_asks(said, recipe) if request.replay else []
     saying.say_rows(said, recipe, bool(replay), progress)
@@ -160,7 +161,7 @@ def make_data(
     memory = AnswerCache(workspace, model.folder, prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), asks, recipe.device, progress.update)
     place = workspace.data(run.id)
-    rows = data.replay_rows({one.question: answers[one.question] for one in replay})
+    rows = data.replay_rows({one.question: answers[one.question] for one in replay}, replay)
     data.write(run, place, said, rows, recipe, model)
     saying.say_what_is_short(said, data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)

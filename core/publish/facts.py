@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.data.parity import parity
-from core.data.tokens import TokenCount
+from core.data.token_count import TokenCount
 from core.jobs.curves import read_curve
 from core.publish.licences import Base, base_of
 from core.recipe.chat_template import (
@@ -14,8 +14,9 @@ from core.recipe.chat_template import (
     render,
     special_tokens,
 )
+from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
-from core.recipe.templates import TEMPLATES, Template
+from core.recipe.templates import Template
 from core.steps import proof, train
 from core.steps.compare import Score
 from core.workspace.files import read_object, read_record
@@ -49,7 +50,7 @@ class Facts:
 
     @property
     def template(self) -> Template:
-        return TEMPLATES[self.recipe.template]
+        return template_of(self.recipe.template, Path(self.recipe.model))
 
 
 def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) -> Facts:
@@ -60,7 +61,7 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
     losses = [point.loss for point in points if point.loss is not None]
     found = measured if measured and not measured.stale else None
     about = read_object(run.data) or {}
-    template = spoken_template(folder, TEMPLATES[recipe.template])
+    template = spoken_template(folder, template_of(recipe.template, folder))
     return Facts(
         name=str(about.get("name") or run.id),
         base=base_of(workspace, folder, base_id),

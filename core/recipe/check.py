@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from contextlib import suppress
 
-from core.errors import InvalidRecipe
+from core.errors import InvalidRecipe, NotAModel
 from core.machine import Machine
 from core.models.folder import Model
 from core.recipe.method import method_problems
+from core.recipe.own_template import spoken_by, template_of
 from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.speed import can_be_recorded, settle_speed
-from core.recipe.templates import MARKS, TEMPLATES, template_for
+from core.recipe.templates import MARKS, TEMPLATES, template_names
 from core.recipe.unsloth import unsloth_problems
 
 
@@ -17,7 +18,7 @@ def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
     """All problems of ``recipe`` on ``machine`` with ``model``; an empty list means it can run."""
     return [
         *_length(recipe),
-        *_template(recipe),
+        *_template(recipe, model),
         *_device(recipe, machine),
         *_model(recipe, model),
         *method_problems(recipe, machine.device_for(recipe.device)),
@@ -59,7 +60,7 @@ def settle(recipe: Recipe, machine: Machine, model: Model, tokens: int | None = 
         precision = "bf16" if half else "fp32"
     template = recipe.template
     if template == "auto":
-        template = template_for(model.chat_template, model.origin or model.model_type)
+        template = spoken_by(model)
     settled = recipe.changed(device=device, precision=precision, template=template)
     return settle_speed(settled, model, tokens)
 
@@ -70,10 +71,15 @@ def _length(recipe: Recipe) -> list[Problem]:
     return []
 
 
-def _template(recipe: Recipe) -> list[Problem]:
+def _template(recipe: Recipe, model: Model) -> list[Problem]:
     found = []
-    if recipe.template not in TEMPLATES and recipe.template != "auto":
-        found.append(Problem("template", "not_one_of", _choice(recipe.template, "auto", *TEMPLATES)))
+    if recipe.template not in template_names():
+        found.append(Problem("template", "not_one_of", _choice(recipe.template, *template_names())))
+    elif recipe.template not in ("auto", *TEMPLATES):
+        try:
+            template_of(recipe.template, model.folder)
+        except NotAModel as error:
+            found.append(Problem("template", "not_spoken", {"reason": error.values["reason"]}))
     if MARKS.search(recipe.system) or any(ord(c) < 32 and c not in "\n\t" for c in recipe.system):
         found.append(Problem("system", "special_text", {"found": recipe.system[:40]}))
     return found

@@ -23,9 +23,21 @@ class Template:
 
     def prompt(self, question: str, system: str = "") -> str:
         """The text a model continues: system, question and the start of the answer."""
+        return self.written(question, system)
+
+    def written(self, question: str, system: str = "") -> str:
+        """What the template writes of one turn before its answer, wherever in a conversation it stands."""
         before = self.system.replace("{system}", system) if system else ""
         return before + self.instruction.replace("{input}", question)
 
+    def asked(self, question: str, system: str, first: str) -> str:
+        """As :meth:`prompt`, with the token that training puts ``first``."""
+        return first + self.prompt(question, system)
+
+
+# In a recipe: the model's own chat template (core.recipe.own_template), and the same without the system
+# prompt that it puts in where none is given.
+OWN, OWN_WITHOUT_DEFAULT = "own", "own_without_default"
 
 # XTuner puts the tokenizer's first token before the texts of every tokenizer class but these.
 WITHOUT_FIRST_TOKEN = {"QWenTokenizer", "QWen2Tokenizer", "Qwen2Tokenizer", "Qwen2TokenizerFast"}
@@ -75,6 +87,11 @@ TEMPLATES: dict[str, Template] = {
         Template("default", "<|User|>:{input}\n<|Bot|>:", "<|System|>:{system}\n"),
     )
 }
+
+
+def template_names() -> tuple[str, ...]:
+    """All that a recipe's template may be called, "auto" first."""
+    return ("auto", OWN, OWN_WITHOUT_DEFAULT, *TEMPLATES)
 
 
 def template_for(chat_template: str, model_type: str) -> str:

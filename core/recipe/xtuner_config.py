@@ -6,12 +6,14 @@ project. What this project adds at run time (``core.engine``) is speed and safet
 
 import glob
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.recipe.length import saved_every
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Method, Recipe
 from core.recipe.speed import acceleration
+from core.recipe.templates import TEMPLATES
 
 OPTIMIZERS = {
     "adamw": "from torch.optim import AdamW",
@@ -31,20 +33,39 @@ VARIANTS: dict[Method, str] = {
 RULE = "#" * 71
 
 
+@dataclass(frozen=True)
+class Rendered:
+    """What a model's own chat template has written for a config, which knows none: the ``file`` of tokenized
+    rows, the ``prompts`` of the recipe's questions, and what ends an answer."""
+
+    file: Path
+    prompts: tuple[str, ...]
+    stop_words: tuple[str, ...]
+
+
 def write_config(
-    recipe: Recipe, data: Path, model: Path, work_dir: Path, iterations: int | None = None
+    recipe: Recipe,
+    data: Path,
+    model: Path,
+    work_dir: Path,
+    iterations: int | None = None,
+    rendered: Rendered | None = None,
 ) -> str:
     """The config's text for a settled recipe (no "auto" left in it); paths absolute.
 
     ``iterations``: how many a training by epochs has, if known: how often it saves goes by that.
+    ``rendered``: of a recipe whose template is the model's own.
     """
+    if rendered is None and recipe.template not in TEMPLATES:
+        rendered = Rendered(data, recipe.evaluation_questions, ())
+    save_every = saved_every(recipe, recipe.iterations or iterations)
     parts = [
         _imports(recipe),
-        _settings(recipe, data, model, work_dir, saved_every(recipe, recipe.iterations or iterations)),
+        _settings(recipe, data, model, work_dir, save_every, rendered),
         _model(recipe),
-        _data(recipe),
+        _data(recipe, rendered),
         _optimizer(recipe),
-        _runtime(recipe),
+        _runtime(recipe, rendered),
     ]
     return "\n".join(parts)
 
@@ -63,6 +84,9 @@ def _imports(recipe: Recipe) -> str:
     quantized = ", BitsAndBytesConfig" if recipe.quantization != "none" else ""
     lora = "from peft import LoraConfig\n" if has_adapter(recipe) else ""
     hooks = "DatasetInfoHook, EvaluateChatHook" if recipe.evaluate_every else "DatasetInfoHook"
+    own = recipe.template not in TEMPLATES
+    map_fns = "" if own else "from xtuner.dataset.map_fns import template_map_fn_factory\n"
+    templates = "" if own else "from xtuner.utils import PROMPT_TEMPLATE\n"
     return f"""\
 import torch
 from datasets import load_dataset
@@ -79,15 +103,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer{quantized}
 
 from xtuner.dataset import process_hf_dataset
 from xtuner.dataset.collate_fns import default_collate_fn
-from xtuner.dataset.map_fns import template_map_fn_factory
-{xtuner_sampler}from xtuner.engine.hooks import {hooks}
+{map_fns}{xtuner_sampler}from xtuner.engine.hooks import {hooks}
 from xtuner.engine.runner import TrainLoop
 from xtuner.model import SupervisedFinetune
-from xtuner.utils import PROMPT_TEMPLATE
-"""
+{templates}"""
 
 
-def _settings(recipe: Recipe, data: Path, model: Path, work_dir: Path, save_every: int) -> str:
+def _settings(
+    recipe: Recipe, data: Path, model: Path, work_dir: Path, save_every: int, rendered: Rendered | None
+) -> str:
     length = f"max_iters = {recipe.iterations}  # micro-batches"
     if recipe.iterations is None:
         length = f"max_epochs = {recipe.epochs}"
@@ -95,9 +119,7 @@ def _settings(recipe: Recipe, data: Path, model: Path, work_dir: Path, save_ever
 {_title(1, "Settings")}# Model
 pretrained_model_name_or_path = {str(model)!r}
 
-# Data: one conversation a row, [{{"conversation": [{{"system", "input", "output"}}, ...]}}]
-data_path = {glob.escape(str(data))!r}{_pattern_note(data)}
-prompt_template = PROMPT_TEMPLATE.{recipe.template}
+{_rows(recipe, data, rendered)}
 max_length = {recipe.max_length}  # tokens; longer conversations are cut at the end
 pack_to_max_length = {recipe.pack}
 # Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
@@ -125,8 +147,32 @@ save_total_limit = {recipe.keep_checkpoints}  # the oldest is deleted before a n
 # Evaluate the generation performance during the training
 SYSTEM = {recipe.system!r}
 evaluation_freq = {recipe.evaluate_every!r}
-evaluation_inputs = {list(recipe.evaluation_questions)!r}
+{_questions(recipe, rendered)}
 """
+
+
+def _rows(recipe: Recipe, data: Path, rendered: Rendered | None) -> str:
+    if rendered is None:
+        return f"""\
+# Data: one conversation a row, [{{"conversation": [{{"system", "input", "output"}}, ...]}}]
+data_path = {glob.escape(str(data))!r}{_pattern_note(data)}
+prompt_template = PROMPT_TEMPLATE.{recipe.template}"""
+    return f"""\
+# Data: the conversations as the model's own chat template writes them, tokenized: {{"input_ids", "labels"}} a
+# row, with -100 for what is only read. Tuneboard made them of these conversations:
+conversations_path = {str(data)!r}
+chat_template = {recipe.template!r}
+data_path = {glob.escape(str(rendered.file))!r}{_pattern_note(rendered.file)}"""
+
+
+def _questions(recipe: Recipe, rendered: Rendered | None) -> str:
+    questions = list(recipe.evaluation_questions)
+    if rendered is None:
+        return f"evaluation_inputs = {questions!r}"
+    return f"""\
+evaluation_questions = {questions!r}
+evaluation_inputs = {list(rendered.prompts)!r}  # as the chat template writes them
+stop_words = {list(rendered.stop_words)!r}"""
 
 
 def _pattern_note(data: Path) -> str:
@@ -197,20 +243,21 @@ def _quantization(recipe: Recipe) -> str:
 """
 
 
-def _data(recipe: Recipe) -> str:
+def _data(recipe: Recipe, rendered: Rendered | None) -> str:
     sampler = f"dict(type=DefaultSampler, shuffle={recipe.shuffle})"
     if recipe.group_by_length:
         per_step = "per_device_batch_size=batch_size * accumulative_counts"
         sampler = f'dict(type=LengthGroupedSampler, length_property="length", {per_step})'
+    made = "    do_dataset_tokenization=False,\n" if rendered else ""
+    template = "    template_map_fn=dict(type=template_map_fn_factory, template=prompt_template),\n"
     return f"""
 {_title(3, "Dataset & Dataloader")}train_dataset = dict(
     type=process_hf_dataset,
     dataset=dict(type=load_dataset, path="json", data_files=dict(train=data_path)),
-    tokenizer=tokenizer,
+{made}    tokenizer=tokenizer,
     max_length=max_length,
     dataset_map_fn=None,
-    template_map_fn=dict(type=template_map_fn_factory, template=prompt_template),
-    remove_unused_columns=True,
+{"" if rendered else template}    remove_unused_columns=True,
     shuffle_before_pack=True,
     pack_to_max_length=pack_to_max_length,
     use_varlen_attn=False,
@@ -279,20 +326,23 @@ def _warm_up(ratio: float, iterations: int) -> str:
     return str(warm) if ratio and warm >= 2 else ""
 
 
-def _runtime(recipe: Recipe) -> str:
-    evaluate = """\
+def _runtime(recipe: Recipe, rendered: Rendered | None) -> str:
+    template = """\
+        # the hook formats this text once more, so that braces are doubled
+        system=SYSTEM.replace("{", "{{").replace("}", "}}"),
+        prompt_template=prompt_template,
+"""
+    spoken = "        stop_words=stop_words,\n" if rendered else template
+    evaluate = f"""\
     dict(
         type=EvaluateChatHook,
         tokenizer=tokenizer,
         every_n_iters=evaluation_freq,
         evaluation_inputs=evaluation_inputs,
-        # the hook formats this text once more, so that braces are doubled
-        system=SYSTEM.replace("{", "{{").replace("}", "}}"),
-        prompt_template=prompt_template,
-        max_new_tokens=EVALUATION_TOKENS,
+{spoken}        max_new_tokens={recipe.evaluation_tokens},
         generation_kwargs=dict(do_sample=False, temperature=None, top_p=None, top_k=None),
     ),
-""".replace("EVALUATION_TOKENS", str(recipe.evaluation_tokens))
+"""
     backend = "nccl" if recipe.device == "cuda" else "gloo"
     return f"""
 {_title(5, "Runtime")}custom_hooks = [

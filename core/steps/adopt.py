@@ -16,6 +16,7 @@ from core.machine import this_machine
 from core.models.folder import Model, find_model, read_model
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe, to_yaml
+from core.recipe.templates import template_for
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.compare import Difference
 from core.recipe.xtuner_file.opening import OpenedConfig, kind_of, open_config
@@ -152,7 +153,10 @@ def _places(workspace: Workspace, folder: Path, named: str) -> Iterator[Path]:
 
 def _settled(recipe: Recipe, base: Model | None) -> Recipe:
     if base is not None:
-        return settle(recipe.changed(model=str(base.folder)), this_machine(), base)
+        named = recipe.template
+        if named == "auto":  # XTuner's own: its configs know no chat template
+            named = template_for(base.chat_template, base.origin or base.model_type)
+        return settle(recipe.changed(model=str(base.folder), template=named), this_machine(), base)
     return recipe.changed(template="default") if recipe.template == "auto" else recipe
 
 

@@ -25,10 +25,11 @@ ANSWERS = "answers.json"
 
 @dataclass(frozen=True)
 class Ask:
-    """One question and how many tokens its answer may have."""
+    """One question and how many tokens its answer may have; ``system``: a prompt of its own."""
 
     question: str
     tokens: int
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def plan(job: Path, model: Path, prompt_format: PromptFormat, asks: Sequence[Ask
         "template": prompt_format.template,
         "system": prompt_format.system,
         "precision": prompt_format.precision,
-        "questions": [{"question": ask.question, "tokens": ask.tokens} for ask in asks],
+        "questions": [asdict(ask) for ask in asks],
     }
     env = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     spec = engine_job("answer", JobPaths(job).request, job / ANSWERS, env=env)
@@ -107,4 +108,4 @@ class AnswerCache:
 
 
 def _key(ask: Ask) -> str:
-    return f"{ask.tokens}:{ask.question}"
+    return f"{ask.tokens}:{ask.system}:{ask.question}" if ask.system else f"{ask.tokens}:{ask.question}"

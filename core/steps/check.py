@@ -22,8 +22,8 @@ from core.data.reading.keeping import forget_old
 from core.errors import NotAModel
 from core.jobs.job import JobSpec
 from core.jobs.request import as_record
-from core.models.folder import chat_template_of, find_model, model_type_of
-from core.recipe.templates import TEMPLATES, template_for
+from core.models.folder import find_model, model_type_of
+from core.recipe.own_template import template_name, template_of
 from core.steps.check_request import CheckRequest
 from core.steps.data import default_length
 from core.steps.step import call_job
@@ -67,14 +67,16 @@ def _settings(folder: Path, request: CheckRequest) -> Callable[[Format], Setting
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.exists():
         raise NotAModel(folder=folder, reason=say("model.no_tokenizer"))
-    template = request.template or template_for(chat_template_of(folder), model_type_of(folder))
+    template = request.template or template_name(folder, model_type_of(folder))
     return lambda chosen: Settings(tokenizer, template, chosen)
 
 
 def marks(workspace: Workspace, request: CheckRequest) -> TemplateTokens:
     """What the template and the tokenizer of this check take for more than text."""
     settings = _settings(find_model(workspace, request.model), request)(Format(FORMATS[0]))
-    return template_tokens(settings.tokenizer_file, TEMPLATES[settings.template])
+    return template_tokens(
+        settings.tokenizer_file, template_of(settings.template, settings.tokenizer_file.parent)
+    )
 
 
 def where(workspace: Workspace, request: CheckRequest) -> CheckPaths:

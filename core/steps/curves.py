@@ -14,8 +14,8 @@ import numpy.typing as npt
 from core.errors import InputError, NoSuchRun, NotAWorkDir, reason_of
 from core.jobs.curves import FIELDS, CurveReader, not_numbers
 from core.jobs.samples import Sample
+from core.recipe.own_template import Unspeakable, template_of
 from core.recipe.recipe import Recipe
-from core.recipe.templates import TEMPLATES
 from core.recipe.xtuner_file.opening import open_config
 from core.steps.adopt import config_of
 from core.steps.checkpoints import Trained, checkpoints
@@ -175,9 +175,10 @@ def _answer(sample: Sample, recipe: Recipe | None) -> dict[str, Any]:
 
 def split_sample(sample: Sample, recipe: Recipe) -> tuple[str, str]:
     """Question and answer of a sample without the template around them; as it is where that is unknown."""
-    template = TEMPLATES.get(recipe.template)
-    for question in recipe.evaluation_questions if template else ():
-        _, found, answer = sample.text.partition(template.prompt(question).strip())  # type: ignore[union-attr]
-        if found:
-            return question, answer.removesuffix(template.suffix).strip()  # type: ignore[union-attr]
+    with suppress(InputError, Unspeakable):
+        template = template_of(recipe.template, Path(recipe.model))
+        for question in recipe.evaluation_questions:
+            _, found, answer = sample.text.partition(template.prompt(question).strip())
+            if found:
+                return question, answer.removesuffix(template.suffix).strip()
     return "", sample.text

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,16 @@ from core.data import parity
 from core.data.accounting import Accounts
 from core.data.checking.placeholders import placeholders
 from core.data.conversations import Conversation, write_rows, write_source
+from core.data.encoder import Encoder
 from core.data.findings import Finding
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.lengths import RowLengths, measure
-from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares, with_system
+from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares, usual_prompt, with_system
 from core.data.opening import Reading, read_conversations, read_usable, read_whole
-from core.data.preview import Encoder
+from core.data.own_encoder import encoder_of
 from core.data.questions import contains
 from core.data.replay import questions_to_ask, replay_conversations
-from core.data.tokens import count_tokens, row_length
+from core.data.token_count import counted
 from core.data.upload import keep_given
 from core.errors import MissingArtefact, NotAModel
 from core.machine import this_machine
@@ -27,9 +28,9 @@ from core.models.folder import Model, read_model
 from core.recipe.check import problems, settle
 from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
 from core.recipe.method import lr_of, places_of
+from core.recipe.own_template import OwnTemplate, template_of
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Method, Recipe, invalid
-from core.recipe.templates import TEMPLATES
 from core.steps.answer import Answer, Ask
 from core.workspace.files import read_object, write_json, write_lines
 from core.workspace.paths import DataPaths, RunPaths
@@ -102,7 +103,10 @@ def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
     """What the base model is asked so that it can be replayed: no more than the run will see."""
     rows = shares(_distinct(said), replay=True).of(_rows(recipe)).replayed
     questions = questions_to_ask(said.conversations, rows, recipe.seed)
-    return [Ask(question, REPLAY_TOKENS) for question in questions]
+    asks = [Ask(question, REPLAY_TOKENS) for question in questions]
+    if not _in_halves(recipe):
+        return asks
+    return [replace(ask, system=usual_prompt(ask.question)) if n % 2 else ask for n, ask in enumerate(asks)]
 
 
 def taught_rows(said: Taught, recipe: Recipe, replay: bool) -> int:
@@ -110,9 +114,26 @@ def taught_rows(said: Taught, recipe: Recipe, replay: bool) -> int:
     return shares(_distinct(said), replay).of(_rows(recipe)).filled(replay).taught
 
 
-def replay_rows(answers: dict[str, Answer]) -> list[Conversation]:
-    """The base model's answers as conversations."""
-    return replay_conversations({question: answer.text for question, answer in answers.items()})
+def replay_rows(answers: dict[str, Answer], asks: Sequence[Ask] = ()) -> list[Conversation]:
+    """The base model's answers as conversations, each with the system prompt that it was asked with."""
+    rows = replay_conversations({question: answer.text for question, answer in answers.items()})
+    systems = {ask.question: ask.system for ask in asks}
+    return [with_system(row, systems.get(row[0].input, "")) for row in rows]
+
+
+def _in_halves(recipe: Recipe) -> bool:
+    """Whether the rows are trained in two halves: the template puts a system prompt in where none is given,
+    and whoever speaks to the model may give another."""
+    template = template_of(recipe.template, Path(recipe.model))
+    return isinstance(template, OwnTemplate) and bool(template.default) and not recipe.system
+
+
+def _spoken(row: Conversation, recipe: Recipe, encoder: Encoder) -> list[list[Conversation]]:
+    """A taught conversation in each way that it is trained, as the rows that it then is."""
+    ways = [with_system(row, recipe.system)]
+    if _in_halves(recipe) and not row[0].system:
+        ways.append(with_system(row, usual_prompt(row[0].input)))
+    return [encoder.parts(way) for way in ways]
 
 
 def recipe_for(
@@ -187,7 +208,7 @@ def taught_lengths(said: Taught, recipe: Recipe, model: Model) -> RowLengths:
     """How long the rows are that a settled ``recipe`` makes of the taught conversations; of many, a sample
     spread evenly over them. Raises NotAModel."""
     some = said.conversations[:: -(-len(said.conversations) // MEASURED) or 1]
-    encoder = Encoder.of(model.tokenizer_file, TEMPLATES[recipe.template])
+    encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
     return measure(encoder, [with_system(row, recipe.system) for row in some])
 
 
@@ -238,13 +259,14 @@ def write(
     ``proportion`` of taught and replayed rows: by default what the conversations need.
     """
     write_source(place.source, said.conversations)
-    template = TEMPLATES[recipe.template]
+    encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
     wanted = (proportion or shares(_distinct(said), bool(replay))).of(_rows(recipe))
-    mixed = mix(said.conversations, replay, wanted, recipe.system, recipe.seed)
-    length = row_length(model.tokenizer_file, template)
-    rows = in_even_batches(mixed, length, recipe.batch_size, recipe.seed)
+    ways = [_spoken(row, recipe, encoder) for row in said.conversations]
+    taught = [part for each in ways for way in each for part in way]
+    mixed = mix(taught, replay, wanted, recipe.system, recipe.seed)
+    rows = in_even_batches(mixed, encoder.lengths(mixed).tolist(), recipe.batch_size, recipe.seed)
     write_rows(place.rows, rows)
-    tokens = count_tokens(rows, model.tokenizer_file, template, recipe.max_length)
+    tokens = counted(encoder, rows, recipe.max_length)
     about = {
         "name": said.name,
         "source": str(place.source),
@@ -255,7 +277,7 @@ def write(
         "omitted": [one.as_json() for one in said.accounts.parts],
         "unused": [one.as_json() for one in said.accounts.unused],
         "taught": len(said.conversations),
-        "taught_in_rows": _in_rows(said, rows, recipe.system),
+        "taught_in_rows": _in_rows(ways, rows),
         "taught_rows": wanted.filled(bool(replay)).taught,
         "replay": len(replay),
         **tokens.as_json(),
@@ -276,10 +298,10 @@ def _write_left_out(place: DataPaths, found: Sequence[Finding]) -> dict[str, Any
     }
 
 
-def _in_rows(said: Taught, rows: Sequence[Conversation], system: str) -> int:
-    """How many of the conversations are among the rows: a short run does not come to all of them."""
+def _in_rows(ways: Sequence[Sequence[Sequence[Conversation]]], rows: Sequence[Conversation]) -> int:
+    """How many of the conversations are among the rows, in any way: a short run does not come to all."""
     trained = set(rows)
-    return sum(with_system(conversation, system) in trained for conversation in said.conversations)
+    return sum(any(trained.issuperset(way) for way in each) for each in ways)
 
 
 def unfilled(said: Taught) -> tuple[int, str]:

@@ -17,6 +17,8 @@ from platform import python_version
 from pydantic import with_config
 
 from core.data import parity
+from core.data.conversations import read_rows
+from core.data.own_encoder import OwnEncoder, write_token_rows
 from core.errors import (
     AdoptedRun,
     BothEdited,
@@ -24,6 +26,7 @@ from core.errors import (
     MissingArtefact,
     NoSuchFile,
     NoSuchJob,
+    NotAModel,
     RecipeChanged,
 )
 from core.jobs.curves import time_folders
@@ -35,8 +38,9 @@ from core.models.folder import Model, read_model, read_shape
 from core.recipe.check import problems, settle
 from core.recipe.disk import LOGS, disk_use
 from core.recipe.length import first_saved, iterations_of
+from core.recipe.own_template import OwnTemplate, Unspeakable, template_of
 from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
-from core.recipe.xtuner_config import write_config
+from core.recipe.xtuner_config import Rendered, write_config
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
 from core.wording import say
@@ -103,7 +107,27 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
 
 
 def _config_of(run: RunPaths, recipe: Recipe) -> str:
-    return write_config(recipe, Path(recipe.data), Path(recipe.model), run.work_dir, iterations(run, recipe))
+    data, model = Path(recipe.data), Path(recipe.model)
+    rendered = _rendered(run, recipe)
+    return write_config(recipe, data, model, run.work_dir, iterations(run, recipe), rendered)
+
+
+def _rendered(run: RunPaths, recipe: Recipe) -> Rendered | None:
+    """What XTuner's config reads where the template is the model's own: its rows are written here.
+
+    Raises NotAModel.
+    """
+    model = Path(recipe.model)
+    template = template_of(recipe.template, model)
+    if not isinstance(template, OwnTemplate):
+        return None
+    encoder = OwnEncoder.of(model / "tokenizer.json", template)
+    try:
+        write_token_rows(run.token_rows, encoder, read_rows(Path(recipe.data)), recipe.max_length)
+        prompts = tuple(encoder.question(text, recipe.system) for text in recipe.evaluation_questions)
+    except Unspeakable as error:
+        raise NotAModel(folder=model, reason=say("template.cannot", detail=str(error))) from error
+    return Rendered(run.token_rows, prompts, template.stop_words)
 
 
 def _keep_written(run: RunPaths, recipe: Recipe) -> None:

@@ -92,6 +92,11 @@ class RunPaths:
         return self.root / "data.json"
 
     @property
+    def token_rows(self) -> Path:
+        """The rows as the model's own chat template writes them, tokenized: what such a config reads."""
+        return self.root / "rows.tokens.jsonl"
+
+    @property
     def compiled(self) -> Path:
         """Code and pickles that torch made for this workspace; in its own place under /tmp anybody could."""
         return self.root.parent.parent / "compiled"

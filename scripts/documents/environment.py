@@ -13,8 +13,8 @@ NAME = re.compile(r"[A-Z][A-Z0-9_]{3,}")
 # So written it is a variable wherever it stands, but for these.
 SURELY = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 NO_VARIABLES = {
-    *("CAUSAL_LM", "EVALUATION_TOKENS", "MODEL_NAME", "NAME", "ORPO", "SC_CLK_TCK", "SHA256SUMS"),
-    *("SYSTEM_TEMPLATE", "USE_POLICY", "WORK_DIR"),
+    *("CAUSAL_LM", "MODEL_NAME", "NAME", "ORPO", "SC_CLK_TCK", "SHA256SUMS"),
+    *("SYSTEM", "SYSTEM_TEMPLATE", "USE_POLICY", "WORK_DIR"),
 }
 ASKING = {"get", "pop", "getenv", "setdefault"}
 # What the scripts make for themselves is in small letters.

@@ -19,7 +19,7 @@ from core.models.folder import Model
 from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Level, Method, Problem, Recipe, level, parse
-from core.recipe.templates import TEMPLATES
+from core.recipe.templates import template_names
 from core.steps.train import recipe_of
 from core.wording import say
 from core.workspace.paths import RunPaths
@@ -144,7 +144,7 @@ def widget(name: str, value: Any, key: str, disabled: bool = False) -> Any:
         "disabled": disabled,
     }
     kind = _types()[name]
-    choices = ("auto", *TEMPLATES) if name == "template" else get_args(kind)
+    choices = template_names() if name == "template" else get_args(kind)
     if name == "template" or get_origin(kind) is Literal:
         return _choice(value, choices, options)
     if kind is bool:

@@ -4,9 +4,9 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.data.encoder import Counts
 from core.data.lengths import RowLengths
 from core.data.packing import pack
-from core.data.preview import Counts
 from core.recipe.recipe import Recipe
 from core.wording import percent
 from ui.shell.text import t

@@ -6,15 +6,17 @@ from typing import Any
 import streamlit as st
 
 from core.data.conversations import Conversation
+from core.data.encoder import Encoder
 from core.data.lengths import RowLengths, measure
 from core.data.mix import MANY_PASSES
 from core.data.opening import read_conversations
-from core.data.preview import Encoder, Offsets, read_page, row_offsets, sampled
+from core.data.own_encoder import encoder_of
+from core.data.preview import Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
 from core.errors import NoSuchFile
 from core.models.folder import stamp_of
+from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
-from core.recipe.templates import TEMPLATES
 from core.steps import train
 from core.steps.data import about_data
 from core.workspace.files import Stamp, read_object, stamp
@@ -109,7 +111,7 @@ def known_offsets(rows: Path, changed: Stamp) -> Offsets:  # noqa: ARG001  a cha
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def known_encoder(tokenizer_file: Path, model: Stamp, template: str) -> Encoder:  # noqa: ARG001
-    return Encoder.of(tokenizer_file, TEMPLATES[template])
+    return encoder_of(tokenizer_file, template_of(template, tokenizer_file.parent))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

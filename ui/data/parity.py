@@ -7,8 +7,9 @@ import streamlit as st
 
 from core.data.parity import Parity, TokenDifference, parity
 from core.models.folder import read_model
+from core.recipe.own_template import own_default, spoken_by, template_of
 from core.recipe.recipe import Recipe
-from core.recipe.templates import TEMPLATES, template_for
+from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT, template_names
 from ui.shell.text import t
 
 SIDE = (
@@ -18,11 +19,13 @@ SIDE = (
 )
 MARKED = '<mark style="border-radius:3px;padding:0 2px">{text}</mark>'
 SHOWN = 400
+# Choices with a sentence of their own.
+OF_THE_MODEL = ("auto", OWN, OWN_WITHOUT_DEFAULT)
 
 
 def choose_template(folder: Path) -> tuple[str, str]:
     """A prompt template and, where the model's own differs, the reason why it may. Raises NotAModel."""
-    labels = {"auto": t("parity.auto"), **{name: name for name in TEMPLATES}}
+    labels = {name: t(f"parity.choice.{name}") if name in OF_THE_MODEL else name for name in template_names()}
     chosen = st.selectbox(
         t("field.template"),
         list(labels),
@@ -36,8 +39,10 @@ def choose_template(folder: Path) -> tuple[str, str]:
     template = chosen
     if template == "auto":
         model = read_model(folder)
-        template = template_for(model.chat_template, model.origin or model.model_type)
-    found = parity(folder, TEMPLATES[template])
+        template = spoken_by(model)
+    if template == OWN and (default := own_default(folder)):
+        chosen = template = _ask_default(default)
+    found = parity(folder, template_of(template, folder))
     if found.text_same():
         show_verdict(found)
         return chosen, ""
@@ -50,9 +55,23 @@ def choose_template(folder: Path) -> tuple[str, str]:
     return chosen, reason
 
 
+def _ask_default(default: str) -> str:
+    """What becomes of a system prompt that the model's template puts in by itself: the template's name."""
+    return str(
+        st.radio(
+            t("parity.default", default=default),
+            (OWN, OWN_WITHOUT_DEFAULT),
+            format_func=lambda name: t(f"parity.default.{name}"),
+            help=t("parity.default.help"),
+            key="data_template_default",
+            persist_state="session",
+        )
+    )
+
+
 def show_parity(folder: Path, recipe: Recipe) -> None:
     """The verdict on a run's own model and template. Raises NotAModel."""
-    found = parity(folder, TEMPLATES[recipe.template])
+    found = parity(folder, template_of(recipe.template, folder))
     if found.text_same():
         show_verdict(found)
         return

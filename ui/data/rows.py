@@ -8,7 +8,8 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.conversations import Conversation
-from core.data.preview import Encoder, Offsets, Piece, read_page
+from core.data.encoder import Encoder, Piece
+from core.data.preview import Offsets, read_page
 from core.recipe.recipe import Recipe
 from ui.shell.text import t
 

@@ -23,7 +23,7 @@ from core.data.identity import LANGUAGES, bank
 from core.data.questions import held_back_questions, same_question
 from core.data.reading.parse import parse_row
 from core.data.tokens import read_tokenizer
-from core.recipe.templates import TEMPLATES
+from core.recipe.own_template import template_of
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
 VERSION = 6
@@ -81,7 +81,7 @@ class Checker:
 
     def __init__(self, settings: Settings) -> None:
         self.format = settings.format
-        self.template = TEMPLATES[settings.template]
+        self.template = template_of(settings.template, settings.tokenizer_file.parent)
         self.tokenizer = read_tokenizer(settings.tokenizer_file)
         self.tokens: TemplateTokens = template_tokens(settings.tokenizer_file, self.template)
 
@@ -133,7 +133,7 @@ class Checker:
 
     def _lengths(self, counted: Sequence[Sequence[Any]]) -> tuple[Counts, Counts]:
         """Tokens of every turn's question in its template, and of its answer with the suffix."""
-        prompt, suffix = self.template.prompt, self.template.suffix
+        prompt, suffix = self.template.written, self.template.suffix
         turns = [turn for some in counted for turn in some]
         texts = [prompt(turn.input, turn.system) for turn in turns] + [turn.output + suffix for turn in turns]
         lengths = np.array(self._count(texts), np.int32)

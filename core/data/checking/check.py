@@ -26,7 +26,7 @@ from core.data.reading.source import Source
 from core.data.tokens import first_tokens, read_tokenizer
 from core.errors import EmptyData
 from core.machine import usable_cores
-from core.recipe.templates import TEMPLATES
+from core.recipe.own_template import template_of
 from core.workspace.paths import SourceCache
 
 # Below this many bytes starting processes costs more than it brings.
@@ -156,9 +156,9 @@ def _languages(blocks: Sequence[Block]) -> Iterator[tuple[str, bool]]:
 
 
 def _lengths(blocks: Sequence[Block], settings: Settings) -> TurnLengths:
-    template = TEMPLATES[settings.template]
+    template = template_of(settings.template, settings.tokenizer_file.parent)
     separator = len(read_tokenizer(settings.tokenizer_file).encode(template.sep, add_special_tokens=False))
-    around = Around(first_tokens(settings.tokenizer_file), not template.suffix, separator)
+    around = Around(first_tokens(settings.tokenizer_file, template), not template.suffix, separator)
     turns, asked, said = (_joined(blocks, name, np.int64) for name in ("turns", "asked", "said"))
     return lengths(turns, asked, said, _joined(blocks, "learned", bool), around)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.recipe.recipe import Recipe
 from core.recipe.templates import TEMPLATES
-from core.recipe.xtuner_config import write_config
+from core.recipe.xtuner_config import Rendered, write_config
 from core.recipe.xtuner_file.reader import read_config
 from core.recipe.xtuner_file.settings import DATA, EVALUATION, data_file_of, last, look, settings
 from core.recipe.xtuner_file.units import Meant, Size
@@ -81,8 +81,9 @@ class Difference:
 
 def differences(found: Values, recipe: Recipe, size: Size | None) -> Iterator[Difference]:
     """Each once: what several keys say for one reason, as attention within a packed row, is one line."""
-    settled = recipe if recipe.template in TEMPLATES else recipe.changed(template="default")
-    text = write_config(settled, Path(recipe.data), Path(recipe.model), Path("work_dir"))
+    settled = recipe if recipe.template != "auto" else recipe.changed(template="default")
+    rendered = None if settled.template in TEMPLATES else _rendered(found)
+    text = write_config(settled, Path(recipe.data), Path(recipe.model), Path("work_dir"), rendered=rendered)
     own = settings(read_config(text.encode(), "config.py"), size)
     own.pop("work_dir")
     _as_given(own, recipe)
@@ -98,11 +99,19 @@ def differences(found: Values, recipe: Recipe, size: Size | None) -> Iterator[Di
         said.add(about)
 
 
+def _rendered(found: Values) -> Rendered:
+    """What the model's chat template had written for the file: nobody renders it again to compare."""
+    asked = look(found, EVALUATION) or {}
+    prompts, stops = (tuple(asked.get(name) or ()) for name in ("evaluation_inputs", "stop_words"))
+    return Rendered(Path(data_file_of(look(found, DATA)) or "?"), prompts, stops)
+
+
 def _as_given(own: Values, recipe: Recipe) -> None:
     """The names of model and data as they were given: ``Path`` would write ``./a`` as ``a``."""
     for section in (own["tokenizer"], own["model"]["llm"]):
         section["pretrained_model_name_or_path"] = recipe.model
-    own["train_dataloader"]["dataset"]["dataset"]["data_files"]["train"] = glob.escape(recipe.data)
+    if recipe.template in (*TEMPLATES, "auto"):
+        own["train_dataloader"]["dataset"]["dataset"]["data_files"]["train"] = glob.escape(recipe.data)
 
 
 def _compare(file: Any, own: Any, place: str) -> Iterator[Difference]:

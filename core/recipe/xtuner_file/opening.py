@@ -12,7 +12,7 @@ from typing import Any
 from core.errors import InvalidRecipe, NotARecipe
 from core.recipe.recipe import Method, Recipe, parse
 from core.recipe.speed import from_acceleration
-from core.recipe.templates import TEMPLATES
+from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT, TEMPLATES
 from core.recipe.xtuner_config import OPTIMIZERS
 from core.recipe.xtuner_file.compare import Difference, differences
 from core.recipe.xtuner_file.other_trainers import is_hf
@@ -117,6 +117,8 @@ def kind_of(values: Values) -> str:
         return "other"
     data = look(settings(values), DATA)
     maps = [look(data, "dataset_map_fn"), look(data, "template_map_fn")]
+    if values.get("chat_template") in (OWN, OWN_WITHOUT_DEFAULT):
+        return "sft"
     plain_text = maps[1] is None and last(look(data, "type")) == "process_hf_dataset"
     return "pretrain" if plain_text or last(maps[0]) == "pretrain_map_fn" else "sft"
 
@@ -132,7 +134,7 @@ def _recipe(found: Values, variables: Values) -> Recipe:
         values["epochs"] = math.ceil(epochs)
     if isinstance(values.get("evaluation_questions"), str):
         values["evaluation_questions"] = [values["evaluation_questions"]]
-    values |= _of_the_model(found) | _of_the_data(found) | _schedule(found, variables)
+    values |= _of_the_model(found) | _of_the_data(found, variables) | _schedule(found, variables)
     values |= from_acceleration(variables.get("acceleration"))
     named = [variables[name] for name in REPLAY_DISTILLATION if name in variables]
     values |= {"replay_distillation": named[0]} if named else {}
@@ -183,7 +185,14 @@ def _method(found: Values) -> Method:
     return next((method for method, wanted in asked.items() if wanted), "lora")
 
 
-def _of_the_data(found: Values) -> dict[str, Any]:
+def _of_the_data(found: Values, variables: Values) -> dict[str, Any]:
+    if (own := variables.get("chat_template")) in (OWN, OWN_WITHOUT_DEFAULT):
+        return {
+            "data": variables.get("conversations_path") or "?",
+            "template": own,
+            "system": text_of(variables.get("SYSTEM")),
+            "evaluation_questions": variables.get("evaluation_questions") or [],
+        }
     template = last(look(found, f"{DATA}.template_map_fn.template"))
     return {
         "data": data_file_of(look(found, DATA)) or "?",
