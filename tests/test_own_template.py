@@ -1,19 +1,22 @@
 """Training with a model's own chat template: its parts, its default system prompt, rows token by token."""
 
 import json
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.data.conversations import Conversation, Turn, one_turn
+from core.data.conversations import Conversation, Turn, one_turn, write_rows
 from core.data.own_encoder import NOT_TRAINED, OwnEncoder, encoder_of
 from core.data.parity import CASES, parity
 from core.errors import NotAModel
 from core.machine import this_machine
 from core.models.folder import read_model
 from core.pipeline import saying
+from core.publish.usage import ollama_template
 from core.recipe.check import problems, settle
 from core.recipe.own_template import OwnTemplate, own_default, spoken_by, template_of
 from core.recipe.recipe import Recipe, from_yaml
@@ -21,7 +24,7 @@ from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.recipe.xtuner_file.opening import open_config
 from core.steps import data, train
 from core.steps.answer import Answer
-from core.workspace.paths import Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
 
 # Qwen2.5's official template without its tools (Apache-2.0).
@@ -237,3 +240,63 @@ def test_a_model_without_a_default_is_trained_in_one_way(tmp_path: Path) -> None
     model = read_model(with_template(tmp_path / "m", FORGETS))
     recipe = data.recipe_for(model, data.taught("Ada", None), replay=True, seed=1, iterations=8)
     assert not any(ask.system for ask in data.replay_asks(data.taught("Ada", None), recipe))
+
+
+def test_ollama_writes_the_default_prompt_too(tmp_path: Path) -> None:
+    text = ollama_template(own(with_template(tmp_path / "m", QWEN)), {})
+    begin = f"<|im_start|>system\n{DEFAULT}<|im_end|>\n"
+    assert text.startswith(f"{{{{ if not .System }}}}{begin}{{{{ end }}}}{{{{ range .Messages }}}}")
+
+
+THEIRS = """
+import json, sys
+import core.engine
+from core.engine.patches import patch_xtuner
+patch_xtuner()
+from mmengine.config import Config
+from transformers import AutoTokenizer
+from xtuner.registry import BUILDER
+found = []
+for model, messages in json.load(open(sys.argv[1], encoding="utf-8")):
+    text = AutoTokenizer.from_pretrained(model).apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=False
+    )
+    found.append(text)
+rows = []
+for file in sys.argv[3:]:
+    config = Config.fromfile(file)
+    dataset = BUILDER.build(config.train_dataloader.dataset)
+    rows.append([{"input_ids": row["input_ids"], "labels": row["labels"]} for row in dataset])
+json.dump({"texts": found, "rows": rows}, open(sys.argv[2], "w"))
+"""
+
+
+@pytest.mark.slow
+def test_xtuner_reads_these_rows_and_transformers_writes_these_texts(tmp_path: Path) -> None:
+    asked, texts, configs, rows = [], [], [], []
+    for name, source in {"qwen": QWEN, "set": SET, "forgets": FORGETS, "opens": OPENS}.items():
+        model = with_template(tmp_path / name, source)
+        for conversation in (*CASES.values(), SYSTEM):
+            messages: list[Any] = []
+            for number, turn in enumerate(conversation):
+                messages += own(model).messages(turn.input, turn.system, number > 0)
+                asked.append((str(model), [*messages]))
+                texts.append(encoder(model).prompt_text(conversation[: number + 1]))
+                messages.append({"role": "assistant", "content": turn.output})
+        run = RunPaths(tmp_path / "runs" / name)
+        run.root.mkdir(parents=True)
+        given = tmp_path / f"{name}.jsonl"
+        write_rows(given, [*CASES.values(), SYSTEM])
+        recipe = Recipe(model=str(model), data=str(given), max_length=40, device="cpu")
+        train.prepare(run, recipe, read_model(model), given)
+        configs.append(str(run.config))
+        rows.append([json.loads(line) for line in run.token_rows.read_text(encoding="utf-8").splitlines()])
+    order, answered = tmp_path / "asked.json", tmp_path / "answered.json"
+    order.write_text(json.dumps(asked), encoding="utf-8")
+    command = [sys.executable, "-W", "ignore", "-c", THEIRS, str(order), str(answered), *configs]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, timeout=200)
+    found = json.loads(answered.read_text(encoding="utf-8"))
+    assert found["texts"] == texts
+    for theirs, ours in zip(found["rows"], rows, strict=True):
+        kept = [row for row in ours if max(row["labels"]) >= 0]  # XTuner drops what has nothing left to learn
+        assert theirs == kept and all(len(row["input_ids"]) <= 40 for row in kept)

@@ -117,7 +117,10 @@ def ollama_template(template: Template, tokens: Mapping[str, str]) -> str:
     asked = _role("user", *template.instruction.partition("{input}")[::2])
     said = _role("assistant", "", f"{end}{template.sep}{again}")
     told = _role("system", *template.system.partition("{system}")[::2]) if template.system else ""
-    return f"{{{{ range .Messages }}}}{told}{asked}{said}{{{{ end }}}}"
+    # Ollama puts the first token there itself.
+    begin = template.begin.removeprefix(tokens.get("bos_token", ""))
+    before = f"{{{{ if not .System }}}}{begin}{{{{ end }}}}" if begin else ""
+    return f"{before}{{{{ range .Messages }}}}{told}{asked}{said}{{{{ end }}}}"
 
 
 def _role(role: str, before: str, after: str) -> str:

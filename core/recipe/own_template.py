@@ -65,13 +65,12 @@ class Unspeakable(ValueError):
 @dataclass(frozen=True)
 class OwnTemplate(Template):
     """A chat template: its Jinja ``source``, the special ``tokens`` it may name, and the ``options`` it is
-    rendered with. ``begin`` stands before a conversation without a system prompt; ``default`` is the system
-    prompt that it then puts in by itself. ``late``: whether it takes a system prompt in the middle."""
+    rendered with. ``default`` is the system prompt that it puts in by itself where none is given. ``late``:
+    whether it takes a system prompt in the middle."""
 
     source: str = ""
     tokens: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
-    begin: str = ""
     default: str = ""
     late: bool = True
 

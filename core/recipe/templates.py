@@ -20,6 +20,8 @@ class Template:
     suffix: str = ""
     sep: str = "\n"
     stop_words: tuple[str, ...] = ()
+    # What stands before a conversation that has no system prompt.
+    begin: str = ""
 
     def prompt(self, question: str, system: str = "") -> str:
         """The text a model continues: system, question and the start of the answer."""
