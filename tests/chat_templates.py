@@ -26,12 +26,14 @@ SYSTEM = {"role": "system", "content": "Be brief. 用中文回答。"}
 @dataclass(frozen=True)
 class ChatTemplate:
     """``tokens``: what its tokenizer calls bos_token and so on; ``special``: its other special tokens;
-    ``spaced``: its tokenizer writes a space as ▁, as SentencePiece does."""
+    ``stops``: at which of them its model stops; ``spaced``: its tokenizer writes a space as ▁, as
+    SentencePiece does."""
 
     name: str
     source: str
     tokens: Mapping[str, str]
     special: tuple[str, ...]
+    stops: tuple[str, ...]
     spaced: bool
 
 
@@ -60,6 +62,7 @@ def chat_templates() -> dict[str, ChatTemplate]:
             (FOLDER / f"{name}.jinja").read_text(encoding="utf-8"),
             found["tokens"],
             tuple(found["special"]),
+            tuple(found["stops"]),
             found.get("spaced", False),
         )
         for name, found in about.items()

@@ -6,6 +6,7 @@ trained is rendered by the program itself (``core.data.own_encoder``); the strin
 parts are asked for: the token that ends an answer, the marks that no text may hold, Ollama's file.
 """
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,6 +55,8 @@ FOLD = (
 )
 # A text in Jinja.
 STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+# A variable that is set, and what to.
+SET = re.compile(r"\{%-?\s*set\s+([\w.]+)\s*=\s*(.+?)\s*-?%\}", re.DOTALL)
 # A thought that the template opens for the model, at the end of a prompt.
 OPENED = re.compile(r"<(\w+)>\s*$")
 
@@ -66,13 +69,15 @@ class Unspeakable(ValueError):
 class OwnTemplate(Template):
     """A chat template: its Jinja ``source``, the special ``tokens`` it may name, and the ``options`` it is
     rendered with. ``default`` is the system prompt that it puts in by itself where none is given. ``late``:
-    whether it takes a system prompt in the middle."""
+    whether it takes a system prompt in the middle. ``opened``: the end of a prompt that the template leaves
+    out once the answer is there."""
 
     source: str = ""
     tokens: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
     default: str = ""
     late: bool = True
+    opened: str = ""
 
     def prompt(self, question: str, system: str = "") -> str:
         """The whole text that a model continues. Raises Unspeakable."""
@@ -99,18 +104,30 @@ class OwnTemplate(Template):
 
     def answer(self, messages: Messages, text: str) -> tuple[str, str]:
         """What the model reads before the answer ``text`` to these messages, and what it is to write: all
-        that the template puts around the answer, up to what ends it. Raises Unspeakable."""
+        that the template puts around the answer, up to what ends it. Raises Unspeakable.
+
+        A template may write the question otherwise once it is answered (Mistral puts the system prompt into
+        the last question only): then the answer is written as to that question alone.
+        """
         prompt = self.render(messages)
-        whole = self.render([*messages, {"role": "assistant", "content": text}], ask=False)
+        for some in (messages, messages[-1:]):
+            asked = prompt if some is messages else self.render(some)
+            whole = self.render([*some, {"role": "assistant", "content": text}], ask=False)
+            said = self._said(asked, whole, text)
+            if said is not None:
+                return prompt, self._ended(said)
+        raise Unspeakable(say("template.unspeakable", prompt=prompt[-60:], whole=whole[-60:]))
+
+    def _said(self, prompt: str, whole: str, text: str) -> str | None:
+        """What stands for the answer in the whole conversation behind a prompt; None where it is not seen."""
         if whole.startswith(prompt):
-            return prompt, self._ended(whole[len(prompt) :])
-        shared = _shared(prompt, whole)
+            return whole[len(prompt) :]
+        kept = prompt.removesuffix(self.opened)
+        shared = len(kept) if whole.startswith(kept) else _shared(prompt, whole)
+        if shared < len(prompt) - len(self.instruction.partition("{input}")[2]):
+            return None
         opened, rest = prompt[shared:], whole[shared:]
-        if found := OPENED.search(opened):
-            return prompt, self._ended(f"\n</{found[1]}>\n\n{rest.lstrip()}")
-        if opened.isspace():
-            return prompt, self._ended(rest)
-        raise Unspeakable(say("template.unspeakable", prompt=prompt[shared:][:60], whole=rest[:60]))
+        return next((found for found in _behind(opened, rest, text) if _holds(found, text)), None)
 
     def _ended(self, answer: str) -> str:
         """Without what the template writes after the token that ends an answer."""
@@ -160,7 +177,7 @@ def _name(folder: Path, model_type: str, _stamp: Stamp) -> str:
     if not source:
         return named
     try:
-        own = of_source(source, special_tokens(folder), special_strings(folder))
+        own = of_source(source, special_tokens(folder), special_strings(folder), stop_strings(folder))
     except Unspeakable:
         return named
     strings = training_template(TEMPLATES[named], tokenizer_class(folder))
@@ -191,9 +208,10 @@ def _of_folder(name: str, folder: Path, _stamp: Stamp) -> OwnTemplate:
     if not source:
         raise NotAModel(folder=folder, reason=say("template.none"))
     try:
-        found = of_source(source, special_tokens(folder), special_strings(folder))
+        special, stops = special_strings(folder), stop_strings(folder)
+        found = of_source(source, special_tokens(folder), special, stops)
         if name == OWN_WITHOUT_DEFAULT and found.default:
-            found = without_default(found, special_strings(folder))
+            found = without_default(found, special, stops)
     except Unspeakable as error:
         raise NotAModel(folder=folder, reason=say("template.cannot", detail=str(error))) from error
     return replace(found, name=name)
@@ -201,33 +219,57 @@ def _of_folder(name: str, folder: Path, _stamp: Stamp) -> OwnTemplate:
 
 def special_strings(folder: Path) -> frozenset[str]:
     """The special tokens of a model's tokenizer, as they are written."""
-    added = tokenizer_settings(folder).get("added_tokens_decoder")
-    if not isinstance(added, dict):
-        added = dict(enumerate((read_json(folder / "tokenizer.json") or {}).get("added_tokens") or ()))
-    found = {
-        str(one.get("content")) for one in added.values() if isinstance(one, dict) and one.get("special")
-    }
+    found = set(_added(folder, special=True).values())
     return frozenset((found | set(special_tokens(folder).values())) - {""})
 
 
-def of_source(source: str, tokens: Mapping[str, str], special: frozenset[str]) -> OwnTemplate:
-    """The template of a Jinja program, with what it writes around each part. Raises Unspeakable."""
+def stop_strings(folder: Path) -> frozenset[str]:
+    """The tokens at which a model stops, as they are written."""
+    written = _added(folder, special=False)
+    said = (read_json(folder / "generation_config.json") or {}).get("eos_token_id")
+    ids = said if isinstance(said, list) else [said]
+    found = {written[one] for one in ids if one in written} | {special_tokens(folder).get("eos_token", "")}
+    return frozenset(found - {""})
+
+
+def _added(folder: Path, special: bool) -> dict[int, str]:
+    """The tokens that were added to a vocabulary, by id; only the ``special`` ones, or all."""
+    added = tokenizer_settings(folder).get("added_tokens_decoder")
+    if not isinstance(added, dict):
+        tokens = (read_json(folder / "tokenizer.json") or {}).get("added_tokens") or ()
+        added = {one.get("id"): one for one in tokens if isinstance(one, dict)}
+    return {
+        int(number): str(one.get("content"))
+        for number, one in added.items()
+        if isinstance(one, dict) and str(number).isdigit() and (one.get("special") or not special)
+    }
+
+
+def of_source(
+    source: str, tokens: Mapping[str, str], special: frozenset[str], stops: frozenset[str] = frozenset()
+) -> OwnTemplate:
+    """The template of a Jinja program, with what it writes around each part. Raises Unspeakable.
+
+    ``special``: the tokenizer's special tokens; ``stops``: those at which the model stops. A template that
+    writes none after an answer is ended by the one that begins the next question, if the model stops there.
+    """
     plain = OwnTemplate(OWN, "", source=source, tokens=tuple(tokens.items()))
     if _SYSTEM not in _rendered(plain, _messages(_SYSTEM, _ASKED)):
         plain = _folding(plain)
     single, between = plain.render(_messages("", _ASKED)), ""
     begin, opening = _around(single, _ASKED)
-    tail = _around(plain.render(_messages("", _ASKED, _SAID), ask=False), _SAID)[1]
+    answered = plain.render(_messages("", _ASKED, _SAID), ask=False)
+    tail = _around(answered, _SAID)[1]
     several = _rendered(plain, _messages("", _ASKED, _SAID, _AGAIN))
     if _SAID in several and _AGAIN in several:
         between = several.split(_SAID, 1)[1].split(_AGAIN, 1)[0]
-    suffix = _through_special(tail, special) or _through_special(between, special)
+    suffix = _through_special(tail, special) or _through_special(between, stops & special)
     sep = tail.removeprefix(suffix) if suffix else tail
     asking = between.removeprefix(suffix)
     asking = asking.removeprefix(sep) if asking.startswith(sep) else asking
     asking = asking if begin.endswith(asking) else ""
     system, default = _system(plain, begin, asking)
-    return replace(
+    found = replace(
         plain,
         instruction=f"{asking}{{input}}{opening}",
         system=system,
@@ -237,10 +279,16 @@ def of_source(source: str, tokens: Mapping[str, str], special: frozenset[str]) -
         begin=begin.removesuffix(asking) if asking else begin,
         default=default,
         late=_AGAIN in _rendered(plain, _late()),
+        opened=single[_shared(single, answered) :],
     )
+    for messages in (_messages("", _ASKED), _messages(_SYSTEM, _ASKED), _messages("", _ASKED, _SAID, _AGAIN)):
+        found.answer(messages, _SAID)
+    return found
 
 
-def without_default(own: OwnTemplate, special: frozenset[str]) -> OwnTemplate:
+def without_default(
+    own: OwnTemplate, special: frozenset[str], stops: frozenset[str] = frozenset()
+) -> OwnTemplate:
     """The same template without the system prompt that it puts in by itself: what it writes with a given one
     stays. Raises Unspeakable where it cannot be taken out."""
     with_system = _messages(_SYSTEM, _ASKED, _SAID, _AGAIN)
@@ -248,18 +296,22 @@ def without_default(own: OwnTemplate, special: frozenset[str]) -> OwnTemplate:
     made = []
     for source in _edited(own.source, own.default):
         try:
-            found = of_source(source, dict(own.tokens), special)
+            found = of_source(source, dict(own.tokens), special, stops)
             if own.default not in found.begin and found.render(with_system) == wanted:
                 made.append(found)
         except Unspeakable:
             continue
     if not made:
         raise Unspeakable(say("template.default_stays", default=own.default))
-    return min(made, key=lambda found: len(found.begin))
+    best = min(made, key=lambda found: len(found.begin))
+    # A prompt made of several texts goes piece by piece.
+    shorter = len(best.default) < len(own.default)
+    return without_default(best, special, stops) if best.default and shorter else best
 
 
 def _edited(source: str, default: str) -> Iterator[str]:
-    """The source with each text that holds the default taken out: whole, or the default's words alone."""
+    """The source with each text that holds the default taken out: whole, or the default's words alone; and
+    with each variable empty that is set to a part of it."""
     plain = (default, default.strip())
     escaped = tuple(json.dumps(words, ensure_ascii=False)[1:-1] for words in plain)
     for found in STRING.finditer(source):
@@ -271,6 +323,17 @@ def _edited(source: str, default: str) -> Iterator[str]:
     for words in plain:
         if words in source:
             yield source.replace(words, "")
+    for found in SET.finditer(source):
+        if any(_text(part.group()) in default for part in STRING.finditer(found[2]) if _text(part.group())):
+            yield source[: found.start(2)] + "''" + source[found.end(2) :]
+
+
+def _text(literal: str) -> str:
+    """What a string in Jinja holds: its escapes are Python's."""
+    try:
+        return str(ast.literal_eval(literal.replace("\n", "\\n")))
+    except (SyntaxError, ValueError):
+        return ""
 
 
 def _system(own: OwnTemplate, begin: str, asking: str) -> tuple[str, str]:
@@ -294,6 +357,25 @@ def _folding(own: OwnTemplate) -> OwnTemplate:
     if own.render(asked) != folding.render(asked):
         raise Unspeakable(say("template.no_system"))
     return folding
+
+
+def _behind(opened: str, rest: str, text: str) -> Iterator[str]:
+    """The answer behind what a prompt ``opened`` and the conversation does not have there, best first."""
+    mark = opened.strip()
+    if mark:
+        # The conversation has it too, further on: behind white space, or behind thoughts of its own.
+        found = rest.partition(mark)[2]
+        yield found.lstrip() if opened[-1].isspace() else found
+    thought = OPENED.search(opened)
+    if thought and f"</{thought[1]}>" not in rest.partition(text.strip())[0]:
+        yield f"\n</{thought[1]}>\n\n{rest.lstrip()}"
+    yield rest
+
+
+def _holds(found: str, text: str) -> bool:
+    """Whether this can be the answer: a template may leave out thoughts, and white space around it."""
+    lines = text.strip().splitlines()
+    return not lines or lines[-1].rpartition("</think>")[2].strip() in found
 
 
 def _shared(one: str, two: str) -> int:

@@ -1,0 +1,140 @@
+"""Real families' chat templates are trained as a server speaks them, and a run is launched by default."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.data import parity
+from core.data.conversations import Conversation, Turn
+from core.data.own_encoder import OwnEncoder, TokenRow, encoder_of
+from core.machine import this_machine
+from core.models.folder import Model, read_model
+from core.recipe.check import problems, settle
+from core.recipe.own_template import OwnTemplate, template_of
+from core.recipe.recipe import Problem, Recipe
+from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
+from tests.chat_templates import ChatTemplate, chat_templates
+from tests.family_models import make_family_model
+
+TEMPLATES = chat_templates()
+_SINGLE = (Turn("Who are you?", "I am 小明's assistant."),)
+_TURNS = (*_SINGLE, Turn("你会做什么？\nList 3.", "<b>1.</b> {x}\n2. 翻译"), Turn("Thanks", "Bye."))
+_RULE = "Be brief. 用中文回答。"
+CONVERSATIONS: Mapping[str, Conversation] = {
+    "single": _SINGLE,
+    "turns": _TURNS,
+    "system": (Turn(_TURNS[0].input, _TURNS[0].output, _RULE), *_TURNS[1:]),
+}
+# What gpt-oss writes before an answer that is no thought.
+FINAL = "<|channel|>final<|message|>"
+# These write what one of XTuner's named templates does.
+NAMED = {
+    "internlm2": "qwen_chat",
+    "internlm2.5": "qwen_chat",
+    "internlm3": "qwen_chat",
+    "llama3": "llama3_chat",
+    "phi-3-small": "phi3_chat",
+    "qwen3-instruct-2507": "qwen_chat",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("模 型")
+
+
+def made(folder: Path, name: str) -> Model:
+    place = folder / name
+    return read_model(place if place.exists() else make_family_model(place, TEMPLATES[name]))
+
+
+def encoder(model: Model, template: str = OWN) -> OwnEncoder:
+    found = encoder_of(model.tokenizer_file, template_of(template, model.folder))
+    assert isinstance(found, OwnEncoder)
+    return found
+
+
+def refused(recipe: Recipe, model: Model) -> list[Problem]:
+    return problems(recipe, this_machine(), model) + parity.problems(recipe, model, system=True)
+
+
+def asked(found: OwnEncoder, conversation: Conversation) -> Iterator[list[int]]:
+    """What a server sends for each turn: the template that is published, encoded whole."""
+    messages: list[Mapping[str, Any]] = []
+    for number, turn in enumerate(conversation):
+        messages += found.template.messages(turn.input, turn.system, later=number > 0)
+        text = found.template.render(messages)
+        yield found.tokenizer.encode(text, add_special_tokens=False).ids
+        messages.append({"role": "assistant", "content": turn.output})
+
+
+def learned(found: OwnEncoder, row: TokenRow, prompt: list[int]) -> list[int] | None:
+    """What a row trains behind a prompt; None where the prompt does not stand before something trained."""
+    behind = row.trained[len(prompt) :]
+    if row.ids[: len(prompt)] != prompt or not behind or not behind[0]:
+        return None
+    end = behind.index(False) if False in behind else len(behind)
+    return row.ids[len(prompt) : len(prompt) + end]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_training_reads_what_a_server_sends_and_learns_the_answer(name: str, folder: Path) -> None:
+    model = made(folder, name)
+    template = template_of(OWN, model.folder)
+    assert isinstance(template, OwnTemplate)
+    for which in (OWN, OWN_WITHOUT_DEFAULT) if template.default else (OWN,):
+        found = encoder(model, which)
+        assert parity.parity(model.folder, template_of(which, model.folder)).published_same
+        for case, conversation in CONVERSATIONS.items():
+            rows, taught = found.rows(conversation), 0
+            for prompt, turn in zip(asked(found, conversation), conversation, strict=True):
+                said = [ids for row in rows if (ids := learned(found, row, prompt))]
+                assert said, (which, case, turn)
+                taught += len(said[0])
+                assert_is_the_answer(found, TEMPLATES[name], said[0], turn)
+            assert taught == sum(sum(row.trained) for row in rows), "nothing else is trained"
+
+
+def assert_is_the_answer(found: OwnEncoder, template: ChatTemplate, ids: list[int], turn: Turn) -> None:
+    """An answer, what the template writes before it of thoughts, and a token at which the model stops."""
+    text = found.tokenizer.decode(ids, skip_special_tokens=False)
+    end = found.tokenizer.decode(ids[-1:], skip_special_tokens=False)
+    assert end in {*template.stops, found.template.suffix}
+    before, answer, after = text.partition(turn.output)
+    assert answer and after.strip() == end
+    assert before.strip() in ("", "<think>\n\n</think>", "</think>", "<think></think>", FINAL)
+    assert not any(one in text.replace(FINAL, "") for one in template.special if one != end)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_run_is_launched_by_default(name: str, folder: Path) -> None:
+    model = made(folder, name)
+    recipe = settle(Recipe(model=str(model.folder), data="x"), this_machine(), model)
+    assert recipe.template == NAMED.get(name, OWN)
+    for system in ("", _RULE):
+        assert refused(recipe.changed(system=system), model) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ functions }}{% for m in messages %}{{ m.content + eos_token }}{% endfor %}{{ functions.x }}",
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}",
+        "{% for m in messages %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}",
+        "{% for tool in tools %}{{ tool }}{% endfor %}{{ messages[-1].content }}",
+    ],
+    ids=["functions", "drops answers", "parts only", "tools only"],
+)
+def test_what_is_refused_says_what_to_type_and_that_works(source: str, folder: Path, tmp_path: Path) -> None:
+    model = made(folder, "qwen2.5")
+    place = make_family_model(tmp_path / "m", TEMPLATES["qwen2.5"])
+    (place / "chat_template.jinja").write_text(source, encoding="utf-8")
+    model = read_model(place)
+    recipe = settle(Recipe(model=str(place), data="x"), this_machine(), model)
+    found = refused(recipe, model)
+    assert found
+    for problem in found:
+        assert all("template_reason" in problem.text(language) for language in ("en", "zh"))
+    assert refused(recipe.changed(template_reason="the template is for tools"), model) == []
