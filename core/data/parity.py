@@ -32,7 +32,7 @@ from core.recipe.chat_template import (
     tokenizer_class,
     training_template,
 )
-from core.recipe.own_template import OwnTemplate, spoken_by, template_files, template_of
+from core.recipe.own_template import OwnTemplate, spoken_by, template_files, template_of, unspeakable
 from core.recipe.recipe import Problem, Recipe
 from core.recipe.templates import Template
 from core.workspace.files import Stamp, stamp
@@ -133,9 +133,13 @@ def problems(recipe: Recipe, model: Model, system: bool = False) -> list[Problem
     found = parity(model.folder, template_of(recipe.template, model.folder))
     if found.difference is None or found.text_same(system or bool(recipe.system)):
         return []
+    speaks = spoken_by(model)
+    if recipe.template == speaks and (detail := unspeakable(model.folder)):
+        values: dict[str, object] = {"template": speaks, "detail": detail}
+        return [Problem("template", "template_not_followed", values)]
     values = {
         "template": recipe.template,
-        "speaks": spoken_by(model),
+        "speaks": speaks,
         "trained": found.difference.trained_text[:SHOWN_TEXT].replace("\n", "↵"),
         "own": found.difference.served_text[:SHOWN_TEXT].replace("\n", "↵"),
     }

@@ -184,6 +184,20 @@ def _name(folder: Path, model_type: str, _stamp: Stamp) -> str:
     return named if _writes_the_same(own, TEMPLATES[named], strings) else OWN
 
 
+def unspeakable(folder: Path) -> str:
+    """Why the chat template of the model in ``folder`` cannot be trained; empty where it can or is missing.
+
+    Raises NotAModel.
+    """
+    source = chat_template_of(folder)
+    try:
+        if source:
+            of_source(source, special_tokens(folder), special_strings(folder), stop_strings(folder))
+    except Unspeakable as error:
+        return str(error)
+    return ""
+
+
 def _writes_the_same(own: OwnTemplate, named: Template, strings: str) -> bool:
     if own.suffix != named.suffix and named.suffix:
         return False
