@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from core.chat import server as chat_server
 from core.chat.history import Chat, ChatMessage, change
 from core.chat.server import Readiness, Server, Speaker, speakers
+from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
 from ui.chat.answer import answer, show_answer, show_failure, wait_for_last
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
@@ -19,7 +21,8 @@ def chat_page(here: Here) -> None:
     server = server_bar(here.workspace, here.run)
     offered = speakers(here.workspace, here.run)
     speaker = server.speaker or next(iter(offered), None)
-    chat = chat_list(here.workspace, speaker.system if speaker else "")
+    thinking = chat_server.thinking(speaker) if speaker else ONE_WAY
+    chat = chat_list(here.workspace, speaker.system if speaker else "", thinking)
     last = show_chat(chat, server, speaker)
     show_failure()
     below = st.container()

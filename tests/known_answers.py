@@ -25,11 +25,11 @@ def know_answers(
     recipe = data.recipe_for(read_model(model), said, True, seed, None, spoken)
     asks = [
         *data.replay_asks(said, recipe),
-        *(q.ask for q in compare.questions(said.name, said.conversations)),
+        *(q.base_ask for q in compare.questions(said.name, said.conversations, data.thinking_in(recipe))),
     ]
 
-    def invent(_: Path, __: Path, ___: Any, asks: Sequence[Ask], *____: Any) -> dict[str, Answer]:
-        return {ask.question: Answer(f"This is about {ask.question}", True) for ask in asks}
+    def invent(_: Path, __: Path, ___: Any, asks: Sequence[Ask], *____: Any) -> dict[Ask, Answer]:
+        return {ask: Answer(f"This is about {ask.question}", True) for ask in asks}
 
     with mock.patch.object(answer, "ask", invent):
         memory = AnswerCache(workspace, model, prompt_format_of(recipe))

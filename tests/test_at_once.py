@@ -68,7 +68,7 @@ def act(turn):
 """
 REMEMBERS = """
 from core.steps import answer
-answer.ask = lambda job, model, speech, asks, *rest: {a.question: answer.Answer("x", True) for a in asks}
+answer.ask = lambda job, model, speech, asks, *rest: {a: answer.Answer("x", True) for a in asks}
 memory = answer.AnswerCache(workspace, folder, answer.PromptFormat("default", "", "fp32"))
 def act(turn):
     memory.ask(folder, [answer.Ask(f"q{who} {turn}", 8)], "cpu", print)

@@ -31,6 +31,7 @@ from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import until
 
+QWEN3 = Path(__file__).with_name("templates") / "qwen3.jinja"
 FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
 
 
@@ -254,6 +255,34 @@ def test_a_thought_is_folded_kept_and_not_sent_back(
     asked = requests(workspace)[1]
     assert "**Hello.** a < b" in asked and "greeting" not in asked and "think>" not in asked
     assert thoughts(page) == ["Thought for 4 words"] * 2 == thoughts(open_test_page("chat"))
+
+
+def test_think_first_or_answer_at_once(workspace: Workspace) -> None:
+    """Offered where the model's own template can do both, kept with the chat, and said to the server."""
+    folder = make_small_model(workspace.model("tiny"))
+    (folder / "chat_template.jinja").write_text(QWEN3.read_text(encoding="utf-8"), encoding="utf-8")
+    start(workspace)
+    page = open_test_page("chat")
+    one = list_chats(workspace)[0].id
+    switch = page.button_group(key=f"thinks {one}")
+    assert switch.value is True and list_chats(workspace)[0].sampling == SamplingParams(max_tokens=2048)
+    page = ask(page, "hi")
+    assert "chat_template_kwargs" not in requests(workspace)[0]
+    page.button_group(key=f"thinks {one}").set_value(False).run()
+    assert read_chat(workspace, one).sampling.thinks is False
+    ask(page, "again")
+    assert '"chat_template_kwargs": {"enable_thinking": false}' in requests(workspace)[1]
+    page = open_test_page("chat")
+    assert page.button_group(key=f"thinks {one}").value is False
+    page.button_group(key=f"thinks {one}").set_value(True).run()
+    ask(page, "more")
+    assert '"chat_template_kwargs": {"enable_thinking": true}' in requests(workspace)[2]
+
+
+def test_a_model_that_cannot_think_has_no_switch(ready: Workspace) -> None:
+    page = open_test_page("chat")
+    assert not any(one.key.startswith("thinks") for one in page.get("button_group"))
+    assert list_chats(ready)[0].sampling == SamplingParams()
 
 
 def test_an_answer_that_never_left_its_thought_says_so(

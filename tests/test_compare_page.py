@@ -96,9 +96,7 @@ def test_a_thought_is_no_answer() -> None:
     ]
     for asked, base, tuned, wanted in cases:
         assert verdict(NAME, asked, base, tuned) == wanted, tuned
-        score = judge(
-            NAME, [asked], *({asked.question: Answer(text, finished=True)} for text in (base, tuned))
-        )
+        score = judge(NAME, [asked], *({asked.ask: Answer(text, finished=True)} for text in (base, tuned)))
         told = {"learned": (1.0, None), "not_learned": (0.0, None), "kept": (None, 1.0), "lost": (None, 0.0)}
         assert (score.learned, score.kept) == told.get(wanted, (None, None)) and score.leaked == 0
 

@@ -118,7 +118,7 @@ def test_a_refused_second_question_leaves_the_running_one_its_answers(
 ) -> None:
     monkeypatch.setenv("FAKE_ENGINE_SECONDS", "2")
     job, model = page_workspace.root / "ask", page_workspace.starter
-    found: dict[str, answer.Answer] = {}
+    found: dict[Ask, answer.Answer] = {}
 
     def first() -> None:
         found.update(answer.ask(job, model, WAY, [Ask("one", 8), Ask("two", 8)], "cpu", lambda *_: None))
@@ -130,7 +130,7 @@ def test_a_refused_second_question_leaves_the_running_one_its_answers(
     with pytest.raises(JobRunning):
         answer.ask(job, model, WAY, [Ask("three", 8)], "cpu", lambda *_: None)
     thread.join()
-    assert set(found) == {"one", "two"} and wait(job).state is State.finished
+    assert [one.question for one in found] == ["one", "two"] and wait(job).state is State.finished
 
 
 def test_planning_touches_nothing(home: Workspace, tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
     assert recipe.template == OWN and told.said == ["template.own", "cli.template.default_trained"]
     asks = data.replay_asks(said, recipe)
     assert {bool(ask.system) for ask in asks} == {True, False}, "replayed with the default and with another"
-    replay = data.replay_rows({ask.question: Answer("so", True) for ask in asks}, asks)
+    replay = data.replay_rows({ask: Answer("so", True) for ask in asks})
     run = workspace.new_run("Ada", datetime.now())
     data.write(run, workspace.data(run.id), said, replay, recipe.changed(evaluate_every=4), model)
     settled = train.prepare(run, recipe.changed(evaluate_every=4), model, workspace.data(run.id).rows)

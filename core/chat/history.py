@@ -27,11 +27,13 @@ class ChatMessage:
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How an answer is drawn: greedy at ``temperature`` 0; ``max_tokens`` is its longest length."""
+    """How an answer is drawn: greedy at ``temperature`` 0; ``max_tokens`` is its longest length, a thought
+    before it counted. ``thinks``: to think first or to answer at once, None as the model does by itself."""
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 256
+    thinks: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from core.chat.history import ChatMessage, SamplingParams
 from core.chat.unix_socket import check_listening
 from core.errors import ChatFailed
+from core.recipe.thinking import ONE_WAY, Thinking
 from core.recipe.thoughts import split
 
 # How long the reader is left alone while nothing comes; seconds. Then it gets an empty piece, so that a page
@@ -22,14 +23,19 @@ BASE_URL = "http://localhost/v1"
 
 
 def reply(
-    address: str, system: str, messages: Sequence[ChatMessage], sampling: SamplingParams
+    address: str,
+    system: str,
+    messages: Sequence[ChatMessage],
+    sampling: SamplingParams,
+    thinking: Thinking = ONE_WAY,
 ) -> Iterator[str]:
-    """The answer to the last message, from the server on the Unix socket ``address``.
+    """The answer to the last message, from the server on the Unix socket ``address``, with what the model
+    thought before it; ``thinking`` is its model's.
 
     Giving the iterator up ends the generation at the server. A piece is empty when nothing came for a while.
     Raises ChatFailed.
     """
-    reader = _Reader(address, _request(system, messages, sampling))
+    reader = _Reader(address, _request(system, messages, sampling, thinking))
     reader.start()
     try:
         while (piece := reader.next()) is not None:
@@ -94,7 +100,10 @@ class _Reader(threading.Thread):
         self.pieces.put(None if finished else ConnectionError("the answer broke off"))
 
 
-def _request(system: str, messages: Sequence[ChatMessage], sampling: SamplingParams) -> dict[str, object]:
+def _request(
+    system: str, messages: Sequence[ChatMessage], sampling: SamplingParams, thinking: Thinking
+) -> dict[str, object]:
+    options = thinking.options(sampling.thinks)
     said = [{"role": message.role, "content": _sent(message)} for message in messages]
     return {
         "model": ANY_MODEL,
@@ -102,6 +111,7 @@ def _request(system: str, messages: Sequence[ChatMessage], sampling: SamplingPar
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
+        "extra_body": {"chat_template_kwargs": options} if options else None,
     }
 
 

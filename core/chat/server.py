@@ -29,6 +29,7 @@ from core.jobs.status import LIVE, State, read_status
 from core.machine import gpus, this_machine
 from core.models.folder import Model, read_model
 from core.recipe.own_template import spoken_by, template_of
+from core.recipe.thinking import ONE_WAY, Thinking, thinking_of
 from core.steps import convert, train
 from core.steps.step import engine_job
 from core.workspace.files import held, read_object
@@ -170,6 +171,14 @@ def server(workspace: Workspace) -> Server:
     if status.state is State.stopped:
         return Server(Readiness.off)
     return Server(Readiness.failed, speaker, failure=why_failed(folder, status))
+
+
+def thinking(speaker: Speaker) -> Thinking:
+    """Whether the model can be asked to think before it answers; never of a folder that cannot be read."""
+    folder = Path(speaker.model)
+    with suppress(InputError):
+        return thinking_of(template_of(speaker.template, folder))
+    return ONE_WAY
 
 
 def template_difference(speaker: Speaker) -> TokenDifference | None:

@@ -19,12 +19,14 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Turn:
-    """One question and its answer; an answer that is not ``trained`` is only read."""
+    """One question and its answer; an answer that is not ``trained`` is only read. ``thinks``: whether the
+    model is asked to think first or to answer at once, None as its chat template has it."""
 
     input: str
     output: str
     system: str = ""
     trained: bool = True
+    thinks: bool | None = None
 
 
 Conversation = tuple[Turn, ...]
@@ -47,7 +49,8 @@ def as_row(conversation: Conversation, masks: bool = False) -> dict[str, Any]:
 def _as_turn(turn: Turn, masks: bool) -> dict[str, Any]:
     system = {"system": turn.system} if turn.system else {}
     mask = {"output_with_loss": turn.trained} if masks else {}
-    return {**system, "input": turn.input, "output": turn.output, **mask}
+    thinks = {} if turn.thinks is None else {"thinks": turn.thinks}
+    return {**system, "input": turn.input, "output": turn.output, **mask, **thinks}
 
 
 def write_source(path: Path, conversations: Sequence[Conversation]) -> None:
@@ -84,6 +87,7 @@ def from_row(row: dict[str, Any]) -> Conversation:
             turn["output"],
             turn.get("system") or "",
             bool(turn.get("output_with_loss", True)),
+            turn.get("thinks"),
         )
         for turn in row["conversation"]
     )

@@ -7,6 +7,8 @@ from random import Random
 
 from core.data.conversations import Conversation
 from core.data.drafts import language_of
+from core.recipe.thinking import Thinking
+from core.recipe.thoughts import split
 
 # Measured on the starter (scripts/bench identity): of 720 rows a fifth taught is enough to learn who it is,
 # and with much fewer replayed ones answers slip or take up the name.
@@ -115,6 +117,21 @@ def _repeated(conversations: Sequence[Conversation], count: int, shuffle: Random
     while len(taken) < count:
         taken += shuffle.sample(conversations, min(len(conversations), count - len(taken)))
     return taken
+
+
+def in_modes(conversation: Conversation, thinking: Thinking) -> list[Conversation]:
+    """A taught conversation in every way its model can be asked: at once, and thinking first, where the
+    template then writes an empty thought. One that has thoughts is taught thinking first."""
+    if not thinking.switch:
+        return [conversation]
+    has_thoughts = any(split(turn.output).thought for turn in conversation)
+    modes = (True,) if has_thoughts else thinking.modes
+    return [in_mode(conversation, mode) for mode in modes]
+
+
+def in_mode(conversation: Conversation, thinks: bool | None) -> Conversation:
+    """The conversation with a model that is asked to think first or to answer at once."""
+    return tuple(replace(turn, thinks=thinks) for turn in conversation)
 
 
 def usual_prompt(question: str) -> str:

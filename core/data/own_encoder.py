@@ -20,6 +20,8 @@ from core.data.encoder import Encoder, NamedEncoder, Piece, Segment
 from core.data.tokens import read_tokenizer, token_id
 from core.recipe.own_template import Message, OwnTemplate
 from core.recipe.templates import Template
+from core.recipe.thinking import in_mode
+from core.recipe.thoughts import split
 from core.workspace.files import read_json, write_lines
 
 # XTuner's label of a token that is only read.
@@ -126,9 +128,11 @@ class OwnEncoder(Encoder):
         """Of each turn what is read and what is written. Raises Unspeakable."""
         messages: list[Message] = []
         for number, turn in enumerate(conversation):
-            messages += self.template.messages(turn.input, turn.system, later=number > 0)
-            yield self.template.answer(messages, turn.output)
-            messages.append({"role": "assistant", "content": turn.output})
+            template = in_mode(self.template, turn.thinks)
+            messages += template.messages(turn.input, turn.system, later=number > 0)
+            yield template.answer(messages, turn.output)
+            # What was thought before an earlier answer is not given back to the model.
+            messages.append({"role": "assistant", "content": split(turn.output).answer})
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)

@@ -1,9 +1,10 @@
 """Ask a model many questions at once: greedy, in batches of similar length, with the training's template.
 
 The request is a JSON file ``{"model", "template", "system", "precision", "questions": [{"question",
-"tokens", "system"}]}``; a question without a system prompt has the request's. The answers go to another,
-``[{"question", "answer", "finished"}]`` in the same order. ``finished`` is false when the token limit cut the
-answer off.
+"tokens", "system", "thinks"}]}``; a question without a system prompt has the request's, and ``thinks`` asks a
+model that can do both to think first or to answer at once. The answers go to another, ``[{"question",
+"answer", "finished"}]`` in the same order, each with the thought before it. ``finished`` is false when the
+token limit cut the answer off.
 """
 
 import json
@@ -16,6 +17,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.recipe.own_template import template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
+from core.recipe.thinking import in_mode
+from core.recipe.thoughts import left_open, special_marks
 from core.workspace.files import write_json
 
 # Two processor cores answer 129 questions in 29 s 64 at a time, in 46 s 16 at a time.
@@ -32,8 +35,10 @@ def main(request: str, answers: str) -> None:
     template = template_of(wanted["template"], Path(wanted["model"]))
     questions = wanted["questions"]
     first = first_token(tokenizer)
+    ways = {mode: in_mode(template, mode) for mode in (None, False, True)}
     prompts = [
-        template.asked(q["question"], q.get("system") or wanted.get("system", ""), first) for q in questions
+        ways[q.get("thinks")].asked(q["question"], q.get("system") or wanted.get("system", ""), first)
+        for q in questions
     ]
     done: dict[int, dict[str, Any]] = {}
     for batch in batches(prompts, [q["tokens"] for q in questions], tokenizer):
@@ -41,7 +46,9 @@ def main(request: str, answers: str) -> None:
             model, tokenizer, [prompts[i] for i in batch], questions[batch[0]]["tokens"], template
         )
         for index, (text, finished) in zip(batch, texts, strict=True):
-            done[index] = {"question": questions[index]["question"], "answer": text, "finished": finished}
+            opened = left_open(prompts[index])
+            said = f"{opened}{text}" if opened else text.lstrip()
+            done[index] = {"question": questions[index]["question"], "answer": said, "finished": finished}
         print(f"answered {len(done)}/{len(questions)}", flush=True)
     write_json(Path(answers), [done[index] for index in range(len(questions))])
 
@@ -79,7 +86,7 @@ def generate(
     model: Any, tokenizer: Any, prompts: list[str], limit: int, template: Template
 ) -> list[tuple[str, bool]]:
     """Continue each prompt by at most ``limit`` tokens: (text, whether the model ended it itself)."""
-    ends = end_tokens(tokenizer, template)
+    ends, marks = end_tokens(tokenizer, template), mark_tokens(tokenizer)
     inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
     output = model.generate(
         **inputs,
@@ -91,7 +98,7 @@ def generate(
         eos_token_id=ends,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return [_read(tokenizer, ids.tolist(), ends) for ids in output[:, inputs["input_ids"].shape[1] :]]
+    return [_read(tokenizer, ids.tolist(), ends, marks) for ids in output[:, inputs["input_ids"].shape[1] :]]
 
 
 def end_tokens(tokenizer: Any, template: Template) -> list[int]:
@@ -102,9 +109,17 @@ def end_tokens(tokenizer: Any, template: Template) -> list[int]:
     return sorted(known | {tokenizer.eos_token_id})
 
 
-def _read(tokenizer: Any, ids: list[int], ends: list[int]) -> tuple[str, bool]:
-    for place, token in enumerate(ids):
-        if token in ends:
-            return tokenizer.decode(ids[:place], skip_special_tokens=True).strip(), True
+def mark_tokens(tokenizer: Any) -> frozenset[int]:
+    """The special tokens that tell a thought from its answer: an answer keeps them."""
+    known = tokenizer.get_vocab()
+    return frozenset(known[mark] for mark in special_marks(known.__contains__))
+
+
+def _read(
+    tokenizer: Any, ids: list[int], ends: list[int], marks: frozenset[int] = frozenset()
+) -> tuple[str, bool]:
+    end = next((place for place, token in enumerate(ids) if token in ends), None)
+    special = set(tokenizer.all_special_ids) - marks
+    text = tokenizer.decode([token for token in ids[:end] if token not in special])
     # The limit may cut a character of several tokens: what is left of it reads as U+FFFD.
-    return tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").strip(), False
+    return (text if end is not None else text.rstrip("\ufffd")).rstrip(), end is not None

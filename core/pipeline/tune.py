@@ -153,7 +153,8 @@ def make_data(
     saying.say_length(said, recipe, model, progress)
     replay = data.replay_asks(said, recipe) if request.replay else []
     saying.say_rows(said, recipe, bool(replay), progress)
-    proof_asks = [question.ask for question in compare.questions(said.name, said.conversations)]
+    asked = compare.questions(said.name, said.conversations, data.thinking_in(recipe))
+    proof_asks = list(dict.fromkeys(question.base_ask for question in asked))
     asks = [*replay, *proof_asks]
     progress.stage("base")
     if not replay:
@@ -161,7 +162,7 @@ def make_data(
     memory = AnswerCache(workspace, model.folder, prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), asks, recipe.device, progress.update)
     place = workspace.data(run.id)
-    rows = data.replay_rows({one.question: answers[one.question] for one in replay}, replay)
+    rows = data.replay_rows({one: answers[one] for one in replay})
     data.write(run, place, said, rows, recipe, model)
     saying.say_what_is_short(said, data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)
@@ -273,11 +274,11 @@ def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict
     said, recipe = data.read(run), train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
     prompt_format = prompt_format_of(recipe)
-    asked = compare.questions(said.name, said.conversations)
-    asks = [question.ask for question in asked]
+    asked = compare.questions(said.name, said.conversations, data.thinking_in(recipe))
+    asks, base_asks = [question.ask for question in asked], [question.base_ask for question in asked]
     progress.stage("ask")
     before = AnswerCache(workspace, base, prompt_format).ask(
-        run.job("base"), asks, recipe.device, progress.update
+        run.job("base"), list(dict.fromkeys(base_asks)), recipe.device, progress.update
     )
     after = answer.ask(run.job("ask"), merged, prompt_format, asks, recipe.device, progress.update)
     result = {
@@ -291,8 +292,9 @@ def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict
             {
                 "question": q.question,
                 "kind": q.kind,
-                "base": before[q.question].text,
-                "tuned": after[q.question].text,
+                "thinks": q.thinks,
+                "base": before[q.base_ask].text,
+                "tuned": after[q.ask].text,
             }
             for q in asked
         ],
@@ -305,11 +307,13 @@ def ask_both(workspace: Workspace, run: RunPaths, questions: list[str], progress
     """Ask base and merged model a person's own questions."""
     recipe = train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
-    prompt_format, asks = prompt_format_of(recipe), [Ask(question, OWN_TOKENS) for question in questions]
+    prompt_format = prompt_format_of(recipe)
+    thought = answer.THOUGHT_TOKENS if data.thinking_in(recipe).thinks else 0
+    asks = [Ask(question, OWN_TOKENS + thought) for question in questions]
     progress.stage("ask")
     before = AnswerCache(workspace, base, prompt_format).ask(
         run.job(OWN_BASE), asks, recipe.device, progress.update
     )
     after = answer.ask(run.job(OWN_TUNED), merged, prompt_format, asks, recipe.device, progress.update)
-    rows = [{"question": q, "base": before[q].text, "tuned": after[q].text} for q in questions]
+    rows = [{"question": one.question, "base": before[one].text, "tuned": after[one].text} for one in asks]
     return {"run": run.id, "answers": rows}

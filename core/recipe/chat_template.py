@@ -101,11 +101,11 @@ def tokenizer_class(folder: Path) -> str:
 
 @lru_cache(maxsize=32)
 def _compiled(source: str) -> JinjaTemplate:
-    return _environment().from_string(source)
+    return environment().from_string(source)
 
 
 @cache
-def _environment() -> ImmutableSandboxedEnvironment:
+def environment() -> ImmutableSandboxedEnvironment:
     """The one of transformers 5.24.0 (utils/chat_template_utils.py), which is not imported here."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]

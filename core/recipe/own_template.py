@@ -27,6 +27,7 @@ from core.recipe.chat_template import (
     training_template,
 )
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT, TEMPLATES, Template, template_for
+from core.recipe.thoughts import Said, closing, left_open, split
 from core.wording import say
 from core.workspace.files import Stamp, read_json, stamp
 
@@ -57,8 +58,6 @@ FOLD = (
 STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 # A variable that is set, and what to.
 SET = re.compile(r"\{%-?\s*set\s+([\w.]+)\s*=\s*(.+?)\s*-?%\}", re.DOTALL)
-# A thought that the template opens for the model, at the end of a prompt.
-OPENED = re.compile(r"<(\w+)>\s*$")
 
 
 class Unspeakable(ValueError):
@@ -106,16 +105,23 @@ class OwnTemplate(Template):
         """What the model reads before the answer ``text`` to these messages, and what it is to write: all
         that the template puts around the answer, up to what ends it. Raises Unspeakable.
 
-        A template may write the question otherwise once it is answered (Mistral puts the system prompt into
-        the last question only): then the answer is written as to that question alone.
+        A thought before the answer is written as the template writes it; one that it would leave out, and one
+        that never came to its answer, as it stands there. A template may write the question otherwise once it
+        is answered (Mistral puts the system prompt into the last question only): then the answer is written
+        as to that question alone.
         """
-        prompt = self.render(messages)
+        prompt, said = self.render(messages), split(text)
+        as_it_stands = self._ended(_after(text.strip(), left_open(prompt)))
+        if said.mark and not (said.left and said.thought):
+            return prompt, as_it_stands
         for some in (messages, messages[-1:]):
             asked = prompt if some is messages else self.render(some)
-            whole = self.render([*some, {"role": "assistant", "content": text}], ask=False)
-            said = self._said(asked, whole, text)
-            if said is not None:
-                return prompt, self._ended(said)
+            whole = self.render([*some, _answered(said)], ask=False)
+            if said.thought not in whole:
+                return prompt, as_it_stands
+            found = self._said(asked, whole, said.answer)
+            if found is not None:
+                return prompt, self._ended(found)
         raise Unspeakable(say("template.unspeakable", prompt=prompt[-60:], whole=whole[-60:]))
 
     def _said(self, prompt: str, whole: str, text: str) -> str | None:
@@ -133,6 +139,19 @@ class OwnTemplate(Template):
         """Without what the template writes after the token that ends an answer."""
         end = answer.rfind(self.suffix) if self.suffix else -1
         return answer + self.suffix if end < 0 else answer[: end + len(self.suffix)]
+
+
+def with_options(own: OwnTemplate, **options: Any) -> OwnTemplate:
+    """The template as it writes with these options of its own. Raises Unspeakable."""
+    given = {**dict(own.options), **options}
+    changed = replace(own, options=tuple(given.items()))
+    single = changed.render(_messages("", _ASKED))
+    answered = changed.render(_messages("", _ASKED, _SAID), ask=False)
+    asking = own.instruction.partition("{input}")[0]
+    opening = _around(single, _ASKED)[1]
+    return replace(
+        changed, instruction=f"{asking}{{input}}{opening}", opened=single[_shared(single, answered) :]
+    )
 
 
 def template_of(name: str, folder: Path) -> Template:
@@ -380,9 +399,9 @@ def _behind(opened: str, rest: str, text: str) -> Iterator[str]:
         # The conversation has it too, further on: behind white space, or behind thoughts of its own.
         found = rest.partition(mark)[2]
         yield found.lstrip() if opened[-1].isspace() else found
-    thought = OPENED.search(opened)
-    if thought and f"</{thought[1]}>" not in rest.partition(text.strip())[0]:
-        yield f"\n</{thought[1]}>\n\n{rest.lstrip()}"
+    thought = left_open(opened)
+    if thought and closing(thought) not in rest.partition(text.strip())[0]:
+        yield f"\n{closing(thought)}\n\n{rest.lstrip()}"
     yield rest
 
 
@@ -390,6 +409,16 @@ def _holds(found: str, text: str) -> bool:
     """Whether this can be the answer: a template may leave out thoughts, and white space around it."""
     lines = text.strip().splitlines()
     return not lines or lines[-1].rpartition("</think>")[2].strip() in found
+def _answered(said: Said) -> Message:
+    """An answer as a message, its thought apart."""
+    thought = {"reasoning_content": said.thought} if said.left and said.thought else {}
+    return {"role": "assistant", "content": said.answer, **thought}
+
+
+def _after(text: str, opened: str) -> str:
+    """A text whose thought is ``opened`` in the prompt, without its mark."""
+    whole = text.startswith(opened)
+    return text.removeprefix(opened if whole else opened.strip())
 
 
 def _shared(one: str, two: str) -> int:

@@ -66,6 +66,11 @@ class Said(NamedTuple):
     mark: str = ""
     left: bool = True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is a thought in which nothing was thought, and no answer."""
+        return bool(self.mark) and self.left and not self.thought and not self.answer.strip()
+
 
 def split(text: str, arriving: bool = False) -> Said:
     """The thoughts at the head of a text, joined, and the answer after them; without a thought it stays as it
@@ -99,6 +104,11 @@ def left_open(prompt: str) -> str:
         if end.endswith(form.open):
             return form.open + prompt[len(end) :]
     return ""
+
+
+def closing(opened: str) -> str:
+    """The mark that ends a thought begun with what :func:`left_open` returned."""
+    return next(form.close for form in FORMS if form.open == opened.strip())
 
 
 def special_marks(is_token: Callable[[str], bool]) -> frozenset[str]:

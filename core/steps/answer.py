@@ -21,15 +21,19 @@ from core.workspace.files import locked, read_json, read_record, write_json
 from core.workspace.paths import Workspace
 
 ANSWERS = "answers.json"
+# What a thought before an answer may take on top. A model that learned who it is needs none of it.
+THOUGHT_TOKENS = 512
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One question and how many tokens its answer may have; ``system``: a prompt of its own."""
+    """One question and how many tokens its answer may have, its thought counted; ``system``: a prompt of its
+    own; ``thinks``: to think first or to answer at once, None as the chat template has it."""
 
     question: str
     tokens: int
     system: str = ""
+    thinks: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -68,20 +72,20 @@ def plan(job: Path, model: Path, prompt_format: PromptFormat, asks: Sequence[Ask
     return replace(spec, request=request, results=(ANSWERS,))
 
 
-def read(job: Path) -> dict[str, Answer]:
-    """The answers by question. Raises MissingArtefact."""
+def read(job: Path, asks: Sequence[Ask]) -> dict[Ask, Answer]:
+    """The answers to what a job was asked. Raises MissingArtefact."""
     found = read_json(job / ANSWERS)
-    if found is None:
+    if found is None or len(found) != len(asks):
         raise MissingArtefact(what=ANSWERS, where=job, step="ask")
-    return {row["question"]: Answer(row["answer"], row["finished"]) for row in found}
+    return {asked: Answer(row["answer"], row["finished"]) for asked, row in zip(asks, found, strict=True)}
 
 
 def ask(
     job: Path, model: Path, prompt_format: PromptFormat, asks: Sequence[Ask], device: str, update: Update
-) -> dict[str, Answer]:
+) -> dict[Ask, Answer]:
     """Ask a model in a job of its own and wait for the answers. Raises StepFailed, StepStopped."""
     run_job("ask", job, plan(job, model, prompt_format, asks, device), answered(job, update))
-    return read(job)
+    return read(job, asks)
 
 
 class AnswerCache:
@@ -92,20 +96,23 @@ class AnswerCache:
         spoken = hashlib.sha256(json.dumps(asdict(prompt_format)).encode()).hexdigest()[:8]
         self.path = workspace.answers / f"{fingerprint(model)}-{spoken}.json"
 
-    def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[str, Answer]:
+    def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[Ask, Answer]:
         """The answers to these questions; only what was never asked before costs a job."""
         known = self._all()
         if missing := [ask for ask in asks if _key(ask) not in known]:
             answers = ask(job, self.model, self.prompt_format, missing, device, update)
-            new = {_key(one): asdict(answers[one.question]) for one in missing}
+            new = {_key(one): asdict(answers[one]) for one in missing}
             with locked(self.path):
                 known = {**self._all(), **new}
                 write_json(self.path, known)
-        return {one.question: Answer(**known[_key(one)]) for one in asks}
+        return {one: Answer(**known[_key(one)]) for one in asks}
 
     def _all(self) -> dict[str, Any]:
         return read_record(self.path) or {}  # a damaged file only costs asking again
 
 
 def _key(ask: Ask) -> str:
-    return f"{ask.tokens}:{ask.system}:{ask.question}" if ask.system else f"{ask.tokens}:{ask.question}"
+    """Of what is asked in no way of its own as earlier versions kept it."""
+    way = {None: "", False: "at once:", True: "thinking:"}[ask.thinks]
+    system = f"{ask.system}:" if ask.system else ""
+    return f"{ask.tokens}:{way}{system}{ask.question}"

@@ -11,14 +11,15 @@ leaked   how many general questions are answered with the identity
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.data.conversations import Conversation
 from core.data.identity import LANGUAGES, IdentityLanguage, bank
 from core.data.questions import contains, held_back_questions, same_question
+from core.recipe.thinking import ONE_WAY, Thinking
 from core.recipe.thoughts import split
-from core.steps.answer import Answer, Ask
+from core.steps.answer import THOUGHT_TOKENS, Answer, Ask
 
 Kind = Literal["taught", "paraphrase", "general"]
 TAUGHT_ASKED = 20
@@ -29,15 +30,27 @@ IDENTITY_WORDS = ("personal assistant", "小助手", "私人助理", "个人助�
 
 @dataclass(frozen=True)
 class Question:
-    """A question of the proof; a general one states the answers that count as right."""
+    """A question of the proof; a general one states the answers that count as right. ``thinks``: whether the
+    model is asked to think first, None where that cannot be said; ``thought``: tokens that a thought may
+    take."""
 
     question: str
     kind: Kind
     accept: tuple[str, ...] = ()
+    thinks: bool | None = None
+    thought: int = 0
 
     @property
     def ask(self) -> Ask:
-        return Ask(self.question, GENERAL_TOKENS if self.kind == "general" else IDENTITY_TOKENS)
+        tokens = GENERAL_TOKENS if self.kind == "general" else IDENTITY_TOKENS
+        return Ask(self.question, tokens + self.thought, thinks=self.thinks)
+
+    @property
+    def base_ask(self) -> Ask:
+        """What the base is asked. Who it is it says at once: nothing is judged by that answer, and a thought
+        would take most of the time."""
+        at_once = self.kind != "general" and self.thinks
+        return replace(self, thinks=False, thought=0).ask if at_once else self.ask
 
 
 Verdict = Literal["learned", "not_learned", "kept", "lost", "leaked", "never_known"]
@@ -52,8 +65,30 @@ class Score:
     leaked: int
 
 
-def questions(name: str, taught: Sequence[Conversation]) -> list[Question]:
-    """The proof's questions: a spread of the taught ones, all paraphrases, all held-back general ones."""
+def questions(name: str, taught: Sequence[Conversation], thinking: Thinking = ONE_WAY) -> list[Question]:
+    """The proof's questions: a spread of the taught ones, all paraphrases, all held-back general ones. Who it
+    is a model is asked in every way it can be asked, at once and thinking first."""
+    found = _questions(name, taught)
+    identity = [
+        replace(question, thinks=thinks, thought=_thought(thinking, thinks))
+        for thinks in thinking.modes
+        for question in found
+        if question.kind != "general"
+    ]
+    at_once = thinking.modes[0]
+    general = [
+        replace(question, thinks=at_once, thought=_thought(thinking, at_once))
+        for question in found
+        if question.kind == "general"
+    ]
+    return [*identity, *general]
+
+
+def _thought(thinking: Thinking, thinks: bool | None) -> int:
+    return THOUGHT_TOKENS if thinking.may_think(thinks) else 0
+
+
+def _questions(name: str, taught: Sequence[Conversation]) -> list[Question]:
     learned = (first for first, *_ in taught if first.trained and first.input.strip())
     asked = [first.input for first in learned if contains(first.output, name)]
     distinct = list({same_question(question): question for question in asked}.values())
@@ -74,13 +109,13 @@ def _languages(in_data: Collection[str]) -> Sequence[IdentityLanguage]:
 
 
 def judge(
-    name: str, asked: Sequence[Question], base: Mapping[str, Answer], tuned: Mapping[str, Answer]
+    name: str, asked: Sequence[Question], base: Mapping[Ask, Answer], tuned: Mapping[Ask, Answer]
 ) -> Score:
     """Score the tuned answers against the name, the accepted answers and the base's own."""
-    identity = [contains(tuned[q.question].said, name) for q in asked if q.kind != "general"]
+    identity = [contains(tuned[q.ask].said, name) for q in asked if q.kind != "general"]
     general = [q for q in asked if q.kind == "general"]
-    kept = [_right(q, tuned) for q in general if _right(q, base)]
-    leaked = [q for q in general if _leaked(name, q.question, base[q.question].said, tuned[q.question].said)]
+    kept = [_right(q, tuned[q.ask].said) for q in general if _right(q, base[q.ask].said)]
+    leaked = [q for q in general if _leaked(name, q.question, base[q.ask].said, tuned[q.ask].said)]
     return Score(_share(identity), _share(kept), len(leaked))
 
 
@@ -91,10 +126,9 @@ def verdict(name: str, question: Question, base: str, tuned: str) -> Verdict:
         return "learned" if contains(tuned, name) else "not_learned"
     if _leaked(name, question.question, base, tuned):
         return "leaked"
-    before, after = ({question.question: Answer(text, True)} for text in (base, tuned))
-    if not _right(question, before):
+    if not _right(question, base):
         return "never_known"
-    return "kept" if _right(question, after) else "lost"
+    return "kept" if _right(question, tuned) else "lost"
 
 
 def known_question(question: str, kind: Kind) -> Question:
@@ -103,8 +137,8 @@ def known_question(question: str, kind: Kind) -> Question:
     return Question(question, kind, accept)
 
 
-def _right(question: Question, answers: Mapping[str, Answer]) -> bool:
-    return any(contains(answers[question.question].said, accepted) for accepted in question.accept)
+def _right(question: Question, answer: str) -> bool:
+    return any(contains(answer, accepted) for accepted in question.accept)
 
 
 def _leaked(name: str, question: str, base: str, tuned: str) -> bool:

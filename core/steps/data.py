@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,17 @@ from core.data.encoder import Encoder
 from core.data.findings import Finding
 from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
 from core.data.lengths import RowLengths, measure
-from core.data.mix import MOST_ROWS, Shares, in_even_batches, mix, shares, usual_prompt, with_system
+from core.data.mix import (
+    MOST_ROWS,
+    Shares,
+    in_even_batches,
+    in_mode,
+    in_modes,
+    mix,
+    shares,
+    usual_prompt,
+    with_system,
+)
 from core.data.opening import Reading, read_conversations, read_usable, read_whole
 from core.data.own_encoder import encoder_of
 from core.data.questions import contains
@@ -31,6 +42,7 @@ from core.recipe.method import lr_of, places_of
 from core.recipe.own_template import OwnTemplate, template_of
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Method, Recipe, invalid
+from core.recipe.thinking import Thinking, thinking_of
 from core.steps.answer import Answer, Ask
 from core.workspace.files import read_object, write_json, write_lines
 from core.workspace.paths import DataPaths, RunPaths
@@ -103,10 +115,13 @@ def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
     """What the base model is asked so that it can be replayed: no more than the run will see."""
     rows = shares(_distinct(said), replay=True).of(_rows(recipe)).replayed
     questions = questions_to_ask(said.conversations, rows, recipe.seed)
-    asks = [Ask(question, REPLAY_TOKENS) for question in questions]
-    if not _in_halves(recipe):
-        return asks
-    return [replace(ask, system=usual_prompt(ask.question)) if n % 2 else ask for n, ask in enumerate(asks)]
+    ways = list(product(thinking_in(recipe).modes, (False, True) if _in_halves(recipe) else (False,)))
+    asks = []
+    for number, question in enumerate(questions):
+        # The languages come in turn: each of them is asked in every way.
+        thinks, usual = ways[number // len(LANGUAGES) % len(ways)]
+        asks.append(Ask(question, REPLAY_TOKENS, usual_prompt(question) if usual else "", thinks))
+    return asks
 
 
 def taught_rows(said: Taught, recipe: Recipe, replay: bool) -> int:
@@ -114,11 +129,19 @@ def taught_rows(said: Taught, recipe: Recipe, replay: bool) -> int:
     return shares(_distinct(said), replay).of(_rows(recipe)).filled(replay).taught
 
 
-def replay_rows(answers: dict[str, Answer], asks: Sequence[Ask] = ()) -> list[Conversation]:
-    """The base model's answers as conversations, each with the system prompt that it was asked with."""
-    rows = replay_conversations({question: answer.text for question, answer in answers.items()})
-    systems = {ask.question: ask.system for ask in asks}
-    return [with_system(row, systems.get(row[0].input, "")) for row in rows]
+def replay_rows(answers: Mapping[Ask, Answer]) -> list[Conversation]:
+    """The base model's answers as conversations, each as it was asked: its system prompt, thinking first or
+    not. A thought stays in it, cut where the token limit cut it: that is what the base says."""
+    return [
+        in_mode(with_system(row, ask.system), ask.thinks)
+        for ask, answer in answers.items()
+        for row in replay_conversations({ask.question: answer.text})
+    ]
+
+
+def thinking_in(recipe: Recipe) -> Thinking:
+    """Whether the recipe's model can be asked to think before it answers. Raises NotAModel."""
+    return thinking_of(template_of(recipe.template, Path(recipe.model)))
 
 
 def _in_halves(recipe: Recipe) -> bool:
@@ -133,7 +156,7 @@ def _spoken(row: Conversation, recipe: Recipe, encoder: Encoder) -> list[list[Co
     ways = [with_system(row, recipe.system)]
     if _in_halves(recipe) and not row[0].system:
         ways.append(with_system(row, usual_prompt(row[0].input)))
-    return [encoder.parts(way) for way in ways]
+    return [encoder.parts(each) for way in ways for each in in_modes(way, thinking_in(recipe))]
 
 
 def recipe_for(

@@ -11,13 +11,15 @@ from core.workspace.paths import RunPaths
 
 @dataclass(frozen=True)
 class ProofRow:
-    """One question, both answers, and what they show."""
+    """One question, both answers, and what they show; ``thinks``: whether the model was asked to think first
+    or to answer at once, None where that cannot be said."""
 
     question: str
     kind: Kind
     base: str
     tuned: str
     verdict: Verdict
+    thinks: bool | None = None
 
     @property
     def changed(self) -> bool:
@@ -54,5 +56,6 @@ def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
     return "compare" if found is None or found.stale else None
 
 
-def _row(name: str, question: str, kind: Kind, base: str, tuned: str) -> ProofRow:
-    return ProofRow(question, kind, base, tuned, verdict(name, known_question(question, kind), base, tuned))
+def _row(name: str, question: str, kind: Kind, base: str, tuned: str, thinks: bool | None = None) -> ProofRow:
+    shown = verdict(name, known_question(question, kind), base, tuned)
+    return ProofRow(question, kind, base, tuned, shown, thinks)

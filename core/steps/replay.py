@@ -5,15 +5,16 @@ from pathlib import Path
 
 from core.data.conversations import Conversation
 from core.data.opening import Reading, read_conversations
-from core.data.replay import questions_to_ask
+from core.data.replay import questions_to_ask, replay_conversations
 from core.data.sets import SetPaths
 from core.errors import EmptyData, NoSuchFile, Unreadable, reason_of
 from core.machine import this_machine
 from core.models.folder import Model
 from core.recipe.check import settle
+from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
-from core.steps.answer import AnswerCache, Ask, PromptFormat
-from core.steps.data import replay_rows
+from core.recipe.thinking import thinking_of
+from core.steps.answer import THOUGHT_TOKENS, AnswerCache, Ask, PromptFormat
 from core.steps.watch import Update
 from core.wording import say
 from core.workspace.paths import Workspace
@@ -33,12 +34,19 @@ def answers(
     system: str,
     update: Update,
 ) -> list[Conversation]:
-    """What the model says to each question by itself, greedily, up to ``tokens``; asked once for each model
-    and way of speaking (its fingerprint names the file). Raises StepFailed, StepStopped."""
+    """What the model says to each question by itself, greedily, up to ``tokens`` and without a thought before
+    it; asked once for each model and way of speaking (its fingerprint names the file).
+
+    Raises StepFailed, StepStopped.
+    """
     settled = settle(Recipe(model=str(model.folder), data="rows.jsonl", system=system), this_machine(), model)
     memory = AnswerCache(workspace, model.folder, PromptFormat(settled.template, system, settled.precision))
-    asks = [Ask(question, tokens) for question in questions]
-    return replay_rows(memory.ask(place.asking, asks, settled.device, update))
+    thinking = thinking_of(template_of(settled.template, model.folder))
+    at_once = thinking.modes[0]
+    thought = THOUGHT_TOKENS if thinking.may_think(at_once) else 0
+    asks = [Ask(question, tokens + thought, thinks=at_once) for question in questions]
+    said = memory.ask(place.asking, asks, settled.device, update)
+    return replay_conversations({ask.question: answer.said for ask, answer in said.items()})
 
 
 def questions(taught: Sequence[Conversation], count: int, seed: int, own: Sequence[str] = ()) -> list[str]:

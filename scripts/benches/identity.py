@@ -108,11 +108,12 @@ def prepare(workspace: Workspace, row: Row, shown: tune.Progress) -> RunPaths:
     run = workspace.new_run(NAME, datetime.now())
     asked = data.questions_to_ask(said.conversations, row.questions, recipe.seed)
     asks = [Ask(question, row.tokens) for question in asked]
-    questions = [question.ask for question in compare.questions(NAME, said.conversations)]
+    asked_for_proof = compare.questions(NAME, said.conversations, data.thinking_in(recipe))
+    questions = list(dict.fromkeys(question.base_ask for question in asked_for_proof))
     shown.stage("base")
     memory = answer.AnswerCache(workspace, model.folder, tune.prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), [*asks, *questions], recipe.device, shown.update)
-    replay = data.replay_rows({ask.question: answers[ask.question] for ask in asks}, asks)
+    replay = data.replay_rows({ask: answers[ask] for ask in asks})
     place = workspace.data(run.id)
     data.write(run, place, said, replay, recipe, model, row.shares)
     train.prepare(run, recipe, model, place.rows)

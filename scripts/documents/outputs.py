@@ -58,10 +58,12 @@ class Answered(TypedDict):
     question: str
     kind: Kind
     """`taught`: it is in the data; `paraphrase`: the same in words that are not; `general`: anything else."""
+    thinks: bool | None
+    """Whether the model was asked to think first or to answer at once; null where nobody can say which."""
     base: str
-    """What the base model answers."""
+    """What the base model answers, with what it thought before."""
     tuned: str
-    """What the merged model answers."""
+    """What the merged model answers, with what it thought before."""
 
 
 class OwnAnswered(TypedDict):

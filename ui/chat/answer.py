@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import streamlit as st
 
+from core.chat import server as chat_server
 from core.chat.history import Chat, ChatMessage, change
 from core.chat.reply import reply
 from core.chat.server import Server
 from core.errors import ChatFailed, NoSuchChat
+from core.recipe.thinking import ONE_WAY, Thinking
 from core.recipe.thoughts import count_words, split
 from core.workspace.paths import Workspace
 from ui.shell.text import as_markdown, language, plain, t
@@ -32,7 +34,8 @@ def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> No
     text, whole = "", False
     ended = st.session_state[RUNNING] = threading.Event()
     try:
-        with closing(reply(server.socket, chat.system, chat.messages, chat.sampling)) as pieces:
+        thinking = thinking_of(server)
+        with closing(reply(server.socket, chat.system, chat.messages, chat.sampling, thinking)) as pieces:
             with st.chat_message("assistant"):
                 st.button(t("page.chat.stop"), icon=":material/stop_circle:", key="stop")
                 place = st.empty()
@@ -47,6 +50,11 @@ def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> No
             _keep(workspace, chat, ChatMessage("assistant", text, said_by, whole))
         ended.set()
     st.rerun()
+
+
+def thinking_of(server: Server) -> Thinking:
+    """Whether the model that answers can be asked to think first."""
+    return chat_server.thinking(server.speaker) if server.speaker else ONE_WAY
 
 
 def show_answer(text: str, arriving: bool = False) -> None:

@@ -6,23 +6,28 @@ import streamlit as st
 
 from core.chat.history import Chat, SamplingParams, change, delete_chat, list_chats, new_chat, rename_chat
 from core.errors import NoSuchChat
+from core.recipe.thinking import Thinking
 from core.workspace.paths import Workspace
 from ui.shell.text import plain, t
 
 OPEN = "open chat"
-LONGEST_ANSWER = 4096
+LONGEST_ANSWER = 16384
+# What a model that thinks first may write in a new chat: most of it is thought.
+THINKING_LENGTH = 2048
 LONGEST_LABEL = 22
 
 
-def chat_list(workspace: Workspace, system: str) -> Chat:
-    """Draw the side; returns the open chat. ``system`` is what a new chat begins with."""
-    chats = list_chats(workspace) or [new_chat(workspace, system)]
+def chat_list(workspace: Workspace, system: str, thinking: Thinking) -> Chat:
+    """Draw the side; returns the open chat. ``system`` is what a new chat begins with, and an answer may be
+    longer where the model is ``thinking`` before it."""
+    fresh = SamplingParams(max_tokens=THINKING_LENGTH) if thinking.thinks else SamplingParams()
+    chats = list_chats(workspace) or [new_chat(workspace, system, fresh)]
     chat = next((known for known in chats if known.id == st.session_state.get(OPEN)), chats[0])
     st.session_state[OPEN] = chat.id
     with st.sidebar:
         if st.button(t("page.chat.new"), icon=":material/add_comment:", width="stretch", key="new"):
-            _open(_empty(chats) or new_chat(workspace, system))
-        _settings(workspace, chat)
+            _open(_empty(chats) or new_chat(workspace, system, fresh))
+        _settings(workspace, chat, thinking)
         st.subheader(t("page.chat.chats"), anchor=False)
         for known in chats:
             _entry(known, known.id == chat.id)
@@ -63,7 +68,7 @@ def _manage(workspace: Workspace, chat: Chat) -> None:
             st.rerun()
 
 
-def _settings(workspace: Workspace, chat: Chat) -> None:
+def _settings(workspace: Workspace, chat: Chat, thinking: Thinking) -> None:
     """Kept with the chat as soon as they are changed."""
     with st.expander(t("page.chat.settings"), icon=":material/tune:", expanded=True, key="settings"):
         system = st.text_area(
@@ -73,6 +78,7 @@ def _settings(workspace: Workspace, chat: Chat) -> None:
             temperature=_slider("temperature", chat, 0.0, 2.0),
             top_p=_slider("top_p", chat, 0.05, 1.0),
             max_tokens=int(_max_tokens(chat)),
+            thinks=_thinks(chat, thinking) if thinking.switch else chat.sampling.thinks,
         )
     if (system, sampling) != (chat.system, chat.sampling):
         try:
@@ -80,6 +86,22 @@ def _settings(workspace: Workspace, chat: Chat) -> None:
         except NoSuchChat:  # deleted in another tab: the next run opens another one
             st.rerun()
         st.rerun()
+
+
+def _thinks(chat: Chat, thinking: Thinking) -> bool | None:
+    """Nothing is kept as long as a person leaves it as the model does by itself."""
+    asked = thinking.may_think(chat.sampling.thinks)
+    chosen = st.segmented_control(
+        t("page.chat.thinks"),
+        (True, False),
+        default=asked,
+        format_func=lambda thinks: t(f"page.chat.thinks.{'first' if thinks else 'at_once'}"),
+        help=t("page.chat.thinks.help"),
+        key=f"thinks {chat.id}",
+        required=True,
+        width="stretch",
+    )
+    return chat.sampling.thinks if chosen == asked else chosen
 
 
 def _slider(name: str, chat: Chat, lowest: float, highest: float) -> float:
