@@ -102,17 +102,14 @@ def test_a_thought_is_no_answer() -> None:
 
 
 def test_a_thought_is_folded_beside_its_answer(run: RunPaths) -> None:
-    rows = [
-        {"question": "q", "kind": "taught", "base": "<think>\nHm <b>", "tuned": "<think>a b</think>I am."}
-    ]
+    """And how each question was asked stands beside it."""
+    said = {"base": "<think>\nHm <b>", "tuned": "<think>a b</think>I am."}
+    rows = [{"question": "q", "kind": "taught", "thinks": thinks, **said} for thinks in (True, False, None)]
     write_json(run.result, {"learned": 0, "kept": 1, "leaked": 0, "answers": rows})
-    shown_now = grid(open_test_page("compare", run.id))
-    assert (
-        shown_now.count("<details") == 2
-        and "Thought for 2 words" in shown_now
-        and "think&gt;" not in shown_now
-    )
-    assert "still thinking" in shown_now and ">I am.</div>" in shown_now and "Hm &lt;b&gt;" in shown_now
+    found = grid(open_test_page("compare", run.id))
+    assert found.count("<details") == 6 and "Thought for 2 words" in found and "think&gt;" not in found
+    assert "still thinking" in found and ">I am.</div>" in found and "Hm &lt;b&gt;" in found
+    assert [found.count(mode) for mode in ("Think first", "Answer at once")] == [1, 1]
 
 
 def test_no_run_and_nothing_merged(workspace: Workspace) -> None:

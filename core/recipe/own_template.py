@@ -409,6 +409,8 @@ def _holds(found: str, text: str) -> bool:
     """Whether this can be the answer: a template may leave out thoughts, and white space around it."""
     lines = text.strip().splitlines()
     return not lines or lines[-1].rpartition("</think>")[2].strip() in found
+
+
 def _answered(said: Said) -> Message:
     """An answer as a message, its thought apart."""
     thought = {"reasoning_content": said.thought} if said.left and said.thought else {}

@@ -24,7 +24,7 @@ GRID_HEIGHT = 600
 PAIR = (
     '<article style="border-top:1px solid rgba(128,128,128,.3);padding:.75rem 0">'
     '<div style="display:flex;flex-wrap:wrap;gap:.5rem;align-items:baseline">{badge}'
-    '<strong style="overflow-wrap:anywhere">{question}</strong></div>'
+    '<strong style="overflow-wrap:anywhere">{question}</strong>{mode}</div>'
     '<div style="display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;margin-top:.25rem">{base}{tuned}</div>'
     "</article>"
 )
@@ -32,6 +32,7 @@ BADGE = (
     '<span style="background:{color};color:#fff;border-radius:.25rem;padding:0 .4rem;font-size:.8rem;'
     'white-space:nowrap">{text}</span>'
 )
+MODE = '<span style="opacity:.7;font-size:.8rem;white-space:nowrap">{text}</span>'
 SIDE = (
     '<div style="flex:1 1 16rem;min-width:0"><div style="opacity:.7;font-size:.8rem">{title}</div>'
     '{thought}<div style="white-space:pre-wrap;overflow-wrap:anywhere">{text}</div></div>'
@@ -78,7 +79,7 @@ def show_grid(rows: Sequence[ProofRow]) -> None:
     st.caption(t("page.compare.count", shown=len(shown), all=len(rows)))
     if shown:
         with st.container(height=GRID_HEIGHT, key="grid"):
-            show_pairs((row.question, row.base, row.tuned, row.verdict) for row in shown)
+            show_pairs((row.question, row.base, row.tuned, row.verdict, row.thinks) for row in shown)
 
 
 def passes(row: ProofRow, kinds: Sequence[str], verdicts: Sequence[str], changed: bool) -> bool:
@@ -94,17 +95,20 @@ def verdict_name(verdict: str) -> str:
     return f"{VERDICTS[verdict][0]} {t(f'page.compare.verdict.{verdict}')}"
 
 
-def show_pairs(pairs: Iterable[tuple[str, str, str, str]]) -> None:
-    """Questions with both answers and a verdict (empty for none); what models say is escaped."""
+def show_pairs(pairs: Iterable[tuple[str, str, str, str, bool | None]]) -> None:
+    """Questions with both answers, a verdict (empty for none), and whether the model was to think first (None
+    where that cannot be said); what models say is escaped."""
     st.html("".join(_pair(*pair) for pair in pairs))
 
 
-def _pair(question: str, base: str, tuned: str, verdict: str) -> str:
-    badge = ""
+def _pair(question: str, base: str, tuned: str, verdict: str, thinks: bool | None) -> str:
+    badge = mode = ""
+    if thinks is not None:
+        mode = MODE.format(text=escape(spoken(f"page.chat.thinks.{'first' if thinks else 'at_once'}")))
     if verdict:
         badge = BADGE.format(color=VERDICTS[verdict][1], text=escape(verdict_name(verdict)))
     left, right = _side("result.base", base), _side("result.tuned", tuned)
-    return PAIR.format(badge=badge, question=escape(question), base=left, tuned=right)
+    return PAIR.format(badge=badge, question=escape(question), mode=mode, base=left, tuned=right)
 
 
 def _side(title: str, text: str) -> str:
