@@ -17,8 +17,8 @@ NAMED = ("bos_token", "eos_token", "unk_token", "pad_token")
 def make_family_model(folder: Path, template: ChatTemplate) -> Path:
     """Write the model into ``folder`` and return it."""
     make_small_model(folder)
-    tokenizer = Tokenizer.from_str(_spaced() if template.spaced else _bytes())
     special = [*dict.fromkeys([*template.tokens.values(), *template.special, *template.stops])]
+    tokenizer = Tokenizer.from_str(_shorter(_spaced() if template.spaced else _bytes(), len(special)))
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in special])
     tokenizer.save(str(folder / "tokenizer.json"))
     file = folder / "tokenizer_config.json"
@@ -26,12 +26,26 @@ def make_family_model(folder: Path, template: ChatTemplate) -> Path:
     for name in ("chat_template", *NAMED):
         about.pop(name, None)
     added = {str(tokenizer.token_to_id(text)): {"content": text, "special": True} for text in special}
-    about |= {"tokenizer_class": "PreTrainedTokenizerFast", "added_tokens_decoder": added, **template.tokens}
+    about |= {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_input_names": ["input_ids", "attention_mask"],
+        "added_tokens_decoder": added,
+        **template.tokens,
+    }
     file.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
     stops = {"eos_token_id": [tokenizer.token_to_id(text) for text in template.stops]}
     (folder / "generation_config.json").write_text(json.dumps(stops), encoding="utf-8")
     (folder / "chat_template.jinja").write_text(template.source, encoding="utf-8")
     return folder
+
+
+def _shorter(tokenizer: str, number: int) -> str:
+    """The tokenizer without its last merges: the added tokens then fit into the vocabulary of the model."""
+    made = json.loads(tokenizer)
+    made["model"]["merges"] = made["model"]["merges"][:-number]
+    vocabulary = made["model"]["vocab"]
+    made["model"]["vocab"] = {text: n for text, n in vocabulary.items() if n < len(vocabulary) - number}
+    return json.dumps(made)
 
 
 @cache

@@ -58,6 +58,8 @@ FOLD = (
 STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 # A variable that is set, and what to.
 SET = re.compile(r"\{%-?\s*set\s+([\w.]+)\s*=\s*(.+?)\s*-?%\}", re.DOTALL)
+# Today's date, in Jinja.
+DATE = re.compile(r"strftime_now\([^)]*\)")
 
 
 class Unspeakable(ValueError):
@@ -343,8 +345,8 @@ def without_default(
 
 
 def _edited(source: str, default: str) -> Iterator[str]:
-    """The source with each text that holds the default taken out: whole, or the default's words alone; and
-    with each variable empty that is set to a part of it."""
+    """The source with each text that holds the default taken out: whole, or the default's words alone; with
+    each variable empty that is set to a part of it; and with all its parts and the date taken out."""
     plain = (default, default.strip())
     escaped = tuple(json.dumps(words, ensure_ascii=False)[1:-1] for words in plain)
     for found in STRING.finditer(source):
@@ -359,6 +361,14 @@ def _edited(source: str, default: str) -> Iterator[str]:
     for found in SET.finditer(source):
         if any(_text(part.group()) in default for part in STRING.finditer(found[2]) if _text(part.group())):
             yield source[: found.start(2)] + "''" + source[found.end(2) :]
+    without = STRING.sub(lambda part: "''" if _words(part.group(), default) else part.group(), source)
+    yield DATE.sub("''", without)
+
+
+def _words(literal: str, text: str) -> bool:
+    """Whether a string in Jinja is words of a text; one word alone may be the name of a role."""
+    words = _text(literal)
+    return " " in words.strip() and words in text
 
 
 def _text(literal: str) -> str:
