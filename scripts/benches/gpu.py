@@ -1,8 +1,8 @@
 """Real tokens a second of whole XTuner runs on this machine's GPU, lever by lever, and of Unsloth beside.
 
-    scripts/bench gpu [--runs NAME,…] [--iterations N] [--peer PYTHON] [--layers N …]
+    scripts/bench gpu [--shape NAME] [--runs NAME,…] [--iterations N] [--peer PYTHON] [--layers N …]
 
-A Llama of random weights (by default InternLM-7B's shape: speed does not depend on what a model knows) is
+A model of random weights (by default of InternLM-7B's shape: speed does not depend on what a model knows) is
 written into a temporary workspace; every row is a training of its own process, as the train page starts it.
 Rows are packed to their full length, so that each token counts. The fast path's speed is its own meter's at
 the end (the mean of 20 iterations, logged every 10 as by default), of XTuner alone the median of the

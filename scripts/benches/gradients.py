@@ -1,8 +1,8 @@
 """Whether the fast path's gradients are right: LoRA's gradients beside those of transformers and PEFT.
 
-    scripts/bench gradients [--layers N] [--hidden N …] [--rows N] [--length N]
+    scripts/bench gradients [--shape NAME] [--layers N] [--hidden N …] [--rows N] [--length N]
 
-A Llama of random weights (by default four layers of InternLM-7B's width) with LoRA whose B is not zero, and
+A model of random weights (by default four layers of InternLM-7B's width) with LoRA whose B is not zero, and
 one batch of rows of several lengths. The plain path pads them and uses transformers' attention mask. Compared
 are the losses, and the cosine between all of LoRA's gradients.
 """
@@ -16,14 +16,14 @@ import torch
 from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 from xtuner.dataset.collate_fns import default_collate_fn
 
 from core.engine.fast.ahead import LINEAR
 from core.engine.fast.batches import Batch, collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
-from scripts.benches.memory import add_shape_options
+from scripts.benches.memory import add_shape_options, shape_of
 
 WAYS = {
     "eager": Acceleration(),
@@ -102,7 +102,7 @@ def make_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     generator = torch.Generator().manual_seed(0)
     for number in range(options.rows):
         length = options.length * (number + 1) // options.rows
-        ids = torch.randint(0, options.vocabulary, (length,), generator=generator)
+        ids = torch.randint(0, shape_of(options)["vocab_size"], (length,), generator=generator)
         labels = ids.clone()
         labels[: length // 4] = -100
         yield {"input_ids": ids.tolist(), "labels": labels.tolist()}
@@ -110,13 +110,8 @@ def make_rows(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def make_model(options: argparse.Namespace, device: str, quantized: bool) -> Any:
     torch.manual_seed(0)
-    config = LlamaConfig(
-        hidden_size=options.hidden,
-        intermediate_size=options.inner,
-        num_hidden_layers=options.layers,
-        num_attention_heads=max(1, options.hidden // 128),
-        vocab_size=options.vocabulary,
-    )
+    shape = shape_of(options)
+    config = AutoConfig.for_model(shape.pop("model_type"), **shape)
     with torch.device(device):
         base = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     if quantized:
@@ -125,7 +120,7 @@ def make_model(options: argparse.Namespace, device: str, quantized: bool) -> Any
     lora = LoraConfig(r=64, lora_alpha=16, target_modules=list(LINEAR), task_type="CAUSAL_LM")
     model = get_peft_model(base, lora)
     for name, parameter in model.named_parameters():
-        if "lora_B" in name:
+        if "lora_B" in name or name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.01)
     return model.train()
 

@@ -1,9 +1,9 @@
 """The fast path lever by lever in a loop of its own: tokens a second, and the peak beside the formula's.
 
-    scripts/bench levers [--runs NAME,…] [--steps N] [--layers N …] [--folder DIR]
+    scripts/bench levers [--shape NAME] [--runs NAME,…] [--steps N] [--layers N …] [--folder DIR]
 
-One process and one model of random weights (by default InternLM-7B's shape), each setting with an optimizer
-of its own; every row is full, and in lines it holds two conversations. A loop has no data set, log or
+One process and one model of random weights (by default of InternLM-7B's shape), each setting with its own
+optimizer; every row is full, and in lines it holds two conversations. A loop has no data set, log or
 checkpoint: what a whole XTuner run reaches is measured by ``scripts/bench gpu``. The peak is torch's own,
 the formula ``core.recipe.memory``. Speed is the mean of ``--steps`` steps after those that compile, record
 and warm up.

@@ -1,8 +1,8 @@
 """Peaks of GPU memory in real XTuner runs beside the formula of core.recipe.memory: prints a table.
 
-    scripts/bench memory [--layers N] [--hidden N] [--vocabulary N] [--iterations N] [--settings 8x512,4x2048]
+    scripts/bench memory [--shape NAME] [--layers N …] [--iterations N] [--settings 8x512,4x2048]
 
-A Llama of random weights (by default InternLM-7B's shape: memory does not depend on what a model knows) is
+A model of random weights (by default of InternLM-7B's shape: memory does not depend on what a model knows) is
 written into a temporary workspace; each setting is a training of its own process. What is compared is torch's
 own peak, which XTuner logs as ``memory``; a card needs the runtime besides.
 """
@@ -10,9 +10,10 @@ own peak, which XTuner logs as ``memory``; a card needs the runtime besides.
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import product
+from typing import Any
 
 from core.data.conversations import one_turn, write_rows
 from core.errors import TuneboardError
@@ -27,6 +28,36 @@ from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_tokenizer_files
 
 MIB = 2**20
+# Entries of config.json; the kind alone says which layers have biases.
+SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "internlm-7b": {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "num_hidden_layers": 32,
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "vocab_size": 103168,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+    },
+    "qwen2.5-7b": {
+        "model_type": "qwen2",
+        "architectures": ["Qwen2ForCausalLM"],
+        "num_hidden_layers": 28,
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "vocab_size": 152064,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+    },
+}
+NARROWED = {
+    "layers": "num_hidden_layers",
+    "hidden": "hidden_size",
+    "inner": "intermediate_size",
+    "vocabulary": "vocab_size",
+}
+HEAD = 128
 
 
 def main() -> None:
@@ -47,27 +78,30 @@ def main() -> None:
 
 
 def add_shape_options(parser: argparse.ArgumentParser) -> None:
-    """By default InternLM-7B's."""
-    for name, default in (("layers", 32), ("hidden", 4096), ("inner", 11008), ("vocabulary", 103168)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    """``--shape``, and numbers that differ from it."""
+    parser.add_argument("--shape", choices=SHAPES, default="internlm-7b")
+    for name in NARROWED:
+        parser.add_argument(f"--{name}", type=int, help="instead of the shape's")
+
+
+def shape_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The entries of config.json that the options ask for; a narrower model has fewer heads of its size."""
+    asked = {entry: getattr(options, name) for name, entry in NARROWED.items() if getattr(options, name)}
+    shape = {**SHAPES[options.shape], **asked}
+    if shape["hidden_size"] != SHAPES[options.shape]["hidden_size"]:
+        group = shape["num_attention_heads"] // shape["num_key_value_heads"]
+        heads = max(1, shape["hidden_size"] // HEAD)
+        shape |= {"num_attention_heads": heads, "num_key_value_heads": max(1, heads // group)}
+    size = shape["hidden_size"] // shape["num_attention_heads"]
+    return shape | {"head_dim": size, "max_position_embeddings": 32768, "tie_word_embeddings": False}
 
 
 def make_model(workspace: Workspace, options: argparse.Namespace) -> Model:
     """Random weights of the shape that was asked for, made by transformers in a process of its own."""
-    folder = workspace.model("random")
+    folder = workspace.model(options.shape)
     if (folder / "config.json").exists():
         return read_model(folder)
-    config = make_tokenizer_files(folder) | {
-        "num_hidden_layers": options.layers,
-        "hidden_size": options.hidden,
-        "intermediate_size": options.inner,
-        "vocab_size": options.vocabulary,
-        "num_attention_heads": max(1, options.hidden // 128),
-        "num_key_value_heads": max(1, options.hidden // 128),
-        "head_dim": min(128, options.hidden),
-        "max_position_embeddings": 32768,
-        "tie_word_embeddings": False,
-    }
+    config = make_tokenizer_files(folder) | shape_of(options)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     run_job("starter", workspace.starter_job, module_job("scripts.benches.random_model", folder))
     return read_model(folder)
