@@ -1,20 +1,20 @@
 """The fast path beside transformers and PEFT: the same loss and the same gradients, to rounding."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
 
 from core.engine.fast.ahead import LINEAR
 from core.engine.fast.attention import kernels
 from core.engine.fast.batches import Batch, collate, rounded
 from core.engine.fast.decoder import Decoder
+from core.engine.fast.families import FAMILIES, check_layers
 from core.engine.fast.groups import Unsupported
-from core.engine.fast.layers import check_layers
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import Step
 from core.engine.patches import patch_xtuner
@@ -33,6 +33,7 @@ SHAPE = {
     "vocab_size": 199,
     "max_position_embeddings": 256,
     "sliding_window": None,
+    "pad_token_id": 0,
 }
 LENGTHS = (11, 29, 17)
 KINDS: list[tuple[str, dict[str, Any]]] = [
@@ -42,6 +43,34 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("qwen3", {}),
     ("mistral", {}),
 ]
+YARN = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 64}
+# As their authors' configs have them, made small: windows narrower than the rows, layers without positions.
+FAMILIES_OF_TODAY: list[tuple[str, dict[str, Any]]] = [
+    ("llama", {"tie_word_embeddings": True, "rope_parameters": {**YARN, "rope_type": "linear"}}),
+    ("llama", {"head_dim": 24, "mlp_bias": True}),
+    ("qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}),
+    ("mistral", {"sliding_window": 8}),
+    (
+        "ministral",
+        {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+    ),
+    ("ministral3", {"rope_parameters": {**YARN, "llama_4_scaling_beta": 0.1}}),
+    ("smollm3", {"no_rope_layer_interval": 2, "tie_word_embeddings": True}),
+    ("ernie4_5", {"use_bias": False, "tie_word_embeddings": True}),
+    ("ernie4_5", {"use_bias": True}),
+    ("hunyuan_v1_dense", {"tie_word_embeddings": True}),
+    ("phi3", {}),
+    ("phi3", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.75}}),
+    ("phi3", {"sliding_window": 8}),
+    ("glm", {}),
+    ("glm4", {"attention_bias": True}),
+    ("gemma", {"tie_word_embeddings": True, "hidden_activation": "gelu_pytorch_tanh"}),
+    (
+        "gemma3_text",
+        {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+    ),
+]
+LINEAR_OF_ALL = [*LINEAR, "qkv_proj", "gate_up_proj"]
 
 
 def make(
@@ -53,11 +82,14 @@ def make(
     """Random weights, and LoRA whose B is not zero."""
     torch.manual_seed(0)
     base = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**SHAPE, **shape}), dtype=dtype)
-    settings = {"r": 4, "lora_alpha": 12, "target_modules": list(LINEAR), **(lora or {})}
+    targets = [name for name in LINEAR_OF_ALL if any(n.endswith(name) for n, _ in base.named_modules())]
+    settings = {"r": 4, "lora_alpha": 12, "target_modules": targets, **(lora or {})}
     model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **settings)).train()
     for name, parameter in model.named_parameters():
         if "lora_B" in name or name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.05)
+        elif "norm" in name:
+            torch.nn.init.normal_(parameter, mean=parameter.mean().item(), std=0.2)
     return model
 
 
@@ -105,6 +137,20 @@ def test_loss_and_gradients(kind: str, shape: dict[str, Any], settings: Accelera
     assert_same(fast(model, settings), plain(model))
 
 
+@pytest.mark.parametrize(("kind", "shape"), FAMILIES_OF_TODAY, ids=str)
+@pytest.mark.parametrize(
+    "settings", [Acceleration(padding_free=False), Acceleration()], ids=["padded", "line"]
+)
+def test_families_of_today(kind: str, shape: dict[str, Any], settings: Acceleration) -> None:
+    model = make(kind, **shape)
+    assert_same(fast(model, settings), plain(model))
+
+
+def test_every_family_that_is_named_is_tried() -> None:
+    tried = {AutoConfig.for_model(kind).__class__ for kind, _ in [*KINDS, *FAMILIES_OF_TODAY]}
+    assert {MODEL_FOR_CAUSAL_LM_MAPPING[config].__name__ for config in tried} == set(FAMILIES)
+
+
 @pytest.mark.parametrize(
     "lora",
     [
@@ -129,26 +175,48 @@ def test_dropout_drops_and_nothing_else() -> None:
     assert fast(model, Acceleration())[0] != fast(model, Acceleration())[0]
 
 
-def refused() -> Iterator[tuple[str, Any]]:
-    yield (
-        "GPT2LMHeadModel",
-        get_peft_model(
-            AutoModelForCausalLM.from_config(
-                AutoConfig.for_model("gpt2", n_embd=32, n_layer=1, n_head=2, vocab_size=99)
-            ),
-            LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True),
-        ),
-    )
-    yield "more than LoRA", make(lora={"use_dora": True})
-    yield "an MLP with gelu", make(hidden_act="gelu")
-    yield "sliding window", make("mistral", sliding_window=8)
+def gpt2() -> Any:
+    config = AutoConfig.for_model("gpt2", n_embd=32, n_layer=1, n_head=2, vocab_size=99)
+    lora = LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True)
+    return get_peft_model(AutoModelForCausalLM.from_config(config), lora)
 
 
-@pytest.mark.parametrize("number", range(4))
-def test_what_it_does_not_know_is_named(number: int) -> None:
-    words, model = list(refused())[number]
+def with_a_part_more() -> Any:
+    model = make()
+    model.get_base_model().model.layers[1].extra = torch.nn.Linear(2, 2).requires_grad_(False)
+    return model
+
+
+def with_a_strangers_mlp() -> Any:
+    """Of a class that computes another thing by the same weights."""
+    model = make()
+    mlp = model.get_base_model().model.layers[1].mlp
+    mlp.__class__ = type("OtherMLP", (type(mlp),), {"__module__": __name__})
+    return model
+
+
+REFUSED: dict[str, Callable[[], Any]] = {
+    "GPT2LMHeadModel: layers that it does not know": gpt2,
+    "Olmo2ForCausalLM: norms behind attention and MLP only": lambda: make("olmo2"),
+    "more than LoRA": lambda: make(lora={"use_dora": True}),
+    "an MLP with gelu": lambda: make(hidden_act="gelu"),
+    "attention_dropout of 0.1": lambda: make(attention_dropout=0.1),
+    "final_logit_softcapping of 30": lambda: make("gemma3_text", final_logit_softcapping=30.0),
+    "queries that grow from token 8 on": lambda: make(
+        "ministral3",
+        rope_parameters={**YARN, "original_max_position_embeddings": 8, "llama_4_scaling_beta": 0.1},
+    ),
+    "without extra": with_a_part_more,
+    "OtherMLP in a LlamaForCausalLM": with_a_strangers_mlp,
+    "LoRA on .*lm_head": lambda: make(lora={"target_modules": ["q_proj", "lm_head"]}),
+    "lm_head.* trained whole": lambda: make(lora={"modules_to_save": ["lm_head"]}),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_it_does_not_know_is_named(words: str) -> None:
     with pytest.raises(Unsupported, match=words):
-        check_layers(model.get_base_model(), 9)
+        check_layers(REFUSED[words]().get_base_model(), 9)
 
 
 def test_a_batch_of_the_fast_path() -> None:

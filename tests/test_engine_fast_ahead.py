@@ -172,6 +172,13 @@ def entries(cache: Path) -> set[str]:
     return {path.name for path in (cache / "aotautograd").iterdir()}
 
 
+def test_layers_of_another_family_are_compiled_at_the_first_step(tmp_path: Path) -> None:
+    """What compiles ahead would make Llama's of them, and the training would compile its own beside it."""
+    made = work(make_small_model(tmp_path / "llama"))
+    other = work(make_small_model(tmp_path / "glm", architectures=["Glm4ForCausalLM"]))
+    assert made.is_like_llama and not other.is_like_llama
+
+
 def test_only_where_something_is_compiled_and_known() -> None:
     assert compile_ahead(ConfigDict(acceleration={"compile": "none"})) is None
     assert compile_ahead(ConfigDict(acceleration={"compile": "layers"})) is None

@@ -1,12 +1,13 @@
 """The memory formula against measured peaks, and the largest settings that fit a card."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.models.folder import Model, ModelShape
-from core.recipe.fit import ENOUGH_TOKENS, largest_that_fits
+from core.recipe.fit import ENOUGH_TOKENS, Fit, largest_that_fits
 from core.recipe.memory import (
     DEEPSPEED,
     FAST,
@@ -291,3 +292,19 @@ def test_a_processor_is_offered_no_quantization() -> None:
 
 def test_trained_weights_of_a_7b_model() -> None:
     assert trainable(RECIPE, *INTERNLM_7B) == 32 * 64 * (4 * 8192 + 3 * 15104)
+
+
+def test_a_model_that_the_fast_path_does_not_know_takes_what_xtuner_takes() -> None:
+    """The estimate of a recipe left at auto was the fast path's, and the training XTuner's."""
+    model, shape = INTERNLM_7B
+    other = replace(model, architecture="Olmo2ForCausalLM")
+    slow = RECIPE.changed(accelerate="off")
+    assert memory(RECIPE, other, shape, 512) == memory(slow, other, shape, 512)
+    assert memory(RECIPE, other, shape, 512).total > memory(RECIPE, model, shape, 512).total
+    assert not any(fit.recipe.checkpointed_layers for fit in fit_of(other, shape))
+
+
+def fit_of(model: Model, shape: ModelShape) -> list[Fit]:
+    """What is offered for cards of several sizes."""
+    cards = (largest_that_fits(RECIPE, model, shape, size * 2**30, 512) for size in (8, 12, 16, 24, 48))
+    return [found for found in cards if found]

@@ -7,7 +7,7 @@ from core.models.folder import Model, ModelShape
 from core.recipe.memory import Memory, memory
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Recipe
-from core.recipe.speed import is_fast
+from core.recipe.speed import as_trained, is_fast
 
 # Fewer tokens a step leave the GPU waiting for Python: a 7B model read 1,024 of them at a third of the speed
 # of 4,096 (XTuner 0.2.0, one H100).
@@ -52,7 +52,7 @@ def _fits(recipe: Recipe, model: Model, shape: ModelShape, longest: int) -> Iter
     rounded = recipe.device == "cuda" and not model.quantization and recipe.method not in {"full", "pissa"}
     kinds = ("none", "nf4") if rounded else ("none",)
     for quantization in kinds:
-        for again, offload in _checkpointings(recipe, shape):
+        for again, offload in _checkpointings(as_trained(recipe, model), shape):
             for batch in _batches(recipe.batch_size * recipe.gradient_accumulation_steps):
                 changed = _with_batch(recipe, batch).changed(
                     quantization=quantization,

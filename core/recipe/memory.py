@@ -19,7 +19,7 @@ from functools import cached_property
 from core.models.folder import Model, ModelShape
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Recipe
-from core.recipe.speed import is_fast
+from core.recipe.speed import as_trained, is_fast
 
 # So many peaks were measured, and no one is further from the formula than this.
 MEASURED_PEAKS, WITHIN_PERCENT = 32, 7
@@ -101,6 +101,7 @@ def memory(
     recipe: Recipe, model: Model, shape: ModelShape, longest: int, footprint: Footprint | None = None
 ) -> Memory:
     """What ``recipe`` holds at its highest; ``longest`` is the longest conversation in tokens."""
+    recipe = as_trained(recipe, model)
     footprint = footprint or footprint_of(recipe)
     length = recipe.max_length if recipe.pack else min(recipe.max_length, max(longest, 1))
     tokens = recipe.batch_size * length

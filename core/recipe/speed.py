@@ -10,8 +10,57 @@ from core.models.folder import Model
 from core.recipe.method import is_known_to_the_fast_path
 from core.recipe.recipe import Accelerate, Choice, Compile, Recipe
 
-# transformers' classes whose layers the fast path knows.
-ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+# transformers' classes whose layers are Llama's but for biases and norms of queries and keys.
+LIKE_LLAMA = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+# All whose layers the fast path knows (core.engine.fast.families).
+ARCHITECTURES = (
+    *LIKE_LLAMA,
+    "SmolLM3ForCausalLM",
+    "MinistralForCausalLM",
+    "Ministral3ForCausalLM",
+    "Ernie4_5ForCausalLM",
+    "HunYuanDenseV1ForCausalLM",
+    "Phi3ForCausalLM",
+    "GlmForCausalLM",
+    "Glm4ForCausalLM",
+    "GemmaForCausalLM",
+    "Gemma3ForCausalLM",
+)
+EXPERTS = "an MLP of several experts"
+MULTIPLIED = "what a layer adds is multiplied"
+# What of a family's layers is not Llama's; of those that people train.
+UNLIKE = {
+    "Qwen3_5ForCausalLM": "layers of linear attention",
+    "Qwen3NextForCausalLM": "layers of linear attention",
+    "GptOssForCausalLM": f"{EXPERTS}, and attention with sinks",
+    "Gemma2ForCausalLM": "capped attention",
+    "Gemma3nForCausalLM": "inputs of each layer's own",
+    "Gemma4ForCausalLM": "inputs of each layer's own, and keys and values of other layers",
+    "Olmo2ForCausalLM": "norms behind attention and MLP only",
+    "Olmo3ForCausalLM": "norms behind attention and MLP only",
+    "Exaone4ForCausalLM": "norms behind attention and MLP only",
+    "CohereForCausalLM": "attention and MLP side by side",
+    "Cohere2ForCausalLM": "attention and MLP side by side",
+    "PhiForCausalLM": "attention and MLP side by side",
+    "GraniteForCausalLM": MULTIPLIED,
+    "MiniCPM3ForCausalLM": MULTIPLIED,
+    "SeedOssForCausalLM": "dropout of its own",
+    "Starcoder2ForCausalLM": "an MLP without a gate",
+    "Lfm2ForCausalLM": "layers of convolution",
+    "DeepseekV2ForCausalLM": f"{EXPERTS}, and keys and values through a bottleneck",
+    "DeepseekV3ForCausalLM": f"{EXPERTS}, and keys and values through a bottleneck",
+    **dict.fromkeys(
+        (
+            "MixtralForCausalLM",
+            "Qwen2MoeForCausalLM",
+            "Qwen3MoeForCausalLM",
+            "Glm4MoeForCausalLM",
+            "Ernie4_5_MoeForCausalLM",
+            "HunYuanMoEV1ForCausalLM",
+        ),
+        EXPERTS,
+    ),
+}
 # Compiling costs about 15 s and saves about a fifth of the time of a step.
 WORTH_COMPILING = 90.0
 # Multiplications a second of a trained step on a small card, for an estimate on the low side.
@@ -22,6 +71,17 @@ SMALL_STEP = 7e9 * 6000
 UNSETTLED = dict.fromkeys(("accelerate", "compile", "cuda_graph", "attention"), "auto")
 # More than any model has.
 ALL_LAYERS = 10_000
+
+
+def unlike(architecture: str) -> str:
+    """What keeps a class of transformers from the fast path, of one that is none of ``ARCHITECTURES``."""
+    return UNLIKE.get(architecture, "layers that it does not know")
+
+
+def as_trained(recipe: Recipe, model: Model) -> Recipe:
+    """``recipe`` with the fast path off where it does not know the model."""
+    known = model.architecture in ARCHITECTURES or recipe.accelerate == "unsloth"
+    return recipe if known else recipe.changed(accelerate="off")
 
 
 def is_fast(recipe: Recipe) -> bool:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from core.machine import Machine
 from core.models.folder import Model
 from core.recipe.recipe import Problem, Recipe
-from core.recipe.speed import ARCHITECTURES
+from core.recipe.speed import LIKE_LLAMA
 
 # The version that was read and tried; scripts and docs name the same.
 PIN = "unsloth==2026.10.9"
@@ -26,8 +26,8 @@ def unsloth_problems(recipe: Recipe, machine: Machine, model: Model) -> list[Pro
         found.append(Problem("accelerate", "no_unsloth", {"pin": PIN}))
     if machine.device_for(recipe.device) == "cpu":
         found.append(Problem("accelerate", "no_gpu", {"value": "unsloth"}))
-    if model.architecture not in ARCHITECTURES:
-        known = {"found": model.architecture, "expected": ", ".join(ARCHITECTURES)}
+    if model.architecture not in LIKE_LLAMA:
+        known = {"found": model.architecture, "expected": ", ".join(LIKE_LLAMA)}
         found.append(Problem("accelerate", "unsloth_model", known))
     # What each has to be instead: it keeps no logits, and has been tried in bfloat16 alone.
     instead = {

@@ -19,6 +19,8 @@ from core.engine.fast.offload import HostStore
 from core.engine.fast.settings import Acceleration
 
 LayerCall = Callable[[Layer, Tensor, Positions], Tensor]
+# By the kind of layer, of a model that rotates positions in several ways; else one.
+Places = dict[str, Positions]
 
 
 class Decoder:
@@ -35,6 +37,7 @@ class Decoder:
         self.settings = settings
         self.distill = distill
         self.layers = stack or layers.read_layers(model)
+        self._in_torch = layers.IN_TORCH if stack else layers.kernels_of(model)
         # What is compiled holds its attention's kernels, and torch 2.13's caches do not look at those.
         torch.compiler.config.cache_key_tag = f"attention by {settings.attention}"
         self._first = next((n for n, layer in enumerate(self.layers) if _has_lora(layer)), 0)
@@ -50,37 +53,41 @@ class Decoder:
     def _distilled(self, batch: Batch) -> Tensor:
         answers = batch.labels != IGNORED
         head = self.model.get_output_embeddings()
-        x, place = self._lower(batch)
-        logits = head(self._upper(x, place, self.layers)[answers]).float()
+        x, places = self._lower(batch)
+        logits = head(self._upper(x, places, self.layers)[answers]).float()
         with torch.no_grad():
-            base = head(self._upper(x, place, self._base)[answers]).float()
+            base = head(self._upper(x, places, self._base)[answers]).float()
         return replay_loss(logits, base, batch.labels[answers], batch.row_of_tokens()[answers])
 
     @cached_property
     def _base(self) -> list[Layer]:
         return [layer.plain() for layer in self.layers]
 
-    def _lower(self, batch: Batch) -> tuple[Tensor, Positions]:
+    def _lower(self, batch: Batch) -> tuple[Tensor, Places]:
         """(tokens, hidden) after the layers below the first with LoRA, which never change."""
-        body = self.model.model
         with torch.no_grad():
-            x = body.embed_tokens(batch.ids)
-            cosine, sine = body.rotary_emb(x[None], batch.positions[None])
-            place = Positions(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
-            _for_any_length(x, place)
+            x = self.model.model.embed_tokens(batch.ids)
+            places = {kind: self._place(x, batch, kind) for kind in {layer.kind for layer in self.layers}}
+            _for_any_length(x, places)
             with attention_kernels(self.settings.attention):
                 for layer in self.layers[: self._first]:
-                    x = self._calls[0](layer, x, place)
-        return x, place
+                    x = self._calls[0](layer, x, places[layer.kind])
+        return x, places
 
-    def _upper(self, x: Tensor, place: Positions, stack: list[Layer]) -> Tensor:
+    def _place(self, x: Tensor, batch: Batch, kind: str) -> Positions:
+        several = {"layer_type": kind} if kind else {}
+        cosine, sine = self.model.model.rotary_emb(x[None], batch.positions[None], **several)
+        return Positions(cosine[0], sine[0], batch.rows, batch.ends, batch.longest)
+
+    def _upper(self, x: Tensor, places: Places, stack: list[Layer]) -> Tensor:
         """(tokens, hidden) after the last norm; ``stack`` is ``layers``, or those without LoRA."""
         x = x.detach().requires_grad_(torch.is_grad_enabled())
-        _for_any_length(x, place)
+        _for_any_length(x, places)
         with attention_kernels(self.settings.attention):
             for number in range(self._first, len(stack)):
+                layer, again = stack[number], number < self.settings.checkpointed_layers
                 with self._keeping(number, x):
-                    x = self._calls[number < self.settings.checkpointed_layers](stack[number], x, place)
+                    x = self._calls[again](layer, x, places[layer.kind])
         return self.kernels.norm(x, self.model.model.norm.weight, self.layers[0].epsilon)
 
     def _keeping(self, number: int, x: Tensor) -> AbstractContextManager[None]:
@@ -97,8 +104,8 @@ class Decoder:
     @cached_property
     def kernels(self) -> Kernels:
         if self.settings.compile != "kernels":
-            return layers.IN_TORCH
-        return Kernels(*(torch.compile(kernel, dynamic=True) for kernel in layers.IN_TORCH))
+            return self._in_torch
+        return Kernels(*(torch.compile(kernel, dynamic=True) for kernel in self._in_torch))
 
     @cached_property
     def _calls(self) -> tuple[LayerCall, LayerCall]:
@@ -110,11 +117,12 @@ class Decoder:
         return torch.compile(kept), torch.compile(again)
 
 
-def _for_any_length(x: Tensor, place: Positions) -> None:
+def _for_any_length(x: Tensor, places: Places) -> None:
     """Lines are of many lengths: compiled once for all of them."""
-    if place.ends is not None:
-        for tensor in (x, place.cosine, place.sine, place.ends):
-            torch._dynamo.maybe_mark_dynamic(tensor, 0)
+    for place in places.values():
+        if place.ends is not None:
+            for tensor in (x, place.cosine, place.sine, place.ends):
+                torch._dynamo.maybe_mark_dynamic(tensor, 0)
 
 
 def _kept(kernels: Kernels, layer: Layer, x: Tensor, place: Positions) -> Tensor:

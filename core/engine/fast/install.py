@@ -9,8 +9,8 @@ from mmengine.optim import OptimWrapper
 
 from core.engine.fast.batches import collate
 from core.engine.fast.decoder import Decoder
+from core.engine.fast.families import check_layers
 from core.engine.fast.groups import Unsupported
-from core.engine.fast.layers import check_layers
 from core.engine.fast.meter import Meter
 from core.engine.fast.scalars import read_scalars_late
 from core.engine.fast.settings import Acceleration

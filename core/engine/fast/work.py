@@ -10,6 +10,8 @@ from typing import Any
 
 from core.engine.fast.settings import Acceleration, distills_replay
 from core.machine import gpus
+from core.recipe.speed import LIKE_LLAMA
+from core.workspace.files import read_json
 
 # What compiles takes no more of the card: a few layers, the vocabulary twice, a batch, and CUDA itself.
 CHILD_BYTES = 12e9
@@ -70,6 +72,12 @@ class LayerToCompile:
         return self.packed or (self.acceleration.padding_free and self.rows > 1)
 
     @property
+    def is_like_llama(self) -> bool:
+        """What compiles ahead makes layers of no other family."""
+        config = read_json(Path(self.model) / "config.json") or {}
+        return (config.get("architectures") or [""])[0] in LIKE_LLAMA
+
+    @property
     def bytes_on_the_card(self) -> float:
         """What the model's weights take, from above."""
         files = sum(file.stat().st_size for file in Path(self.model).glob("*.safetensors"))
@@ -125,7 +133,7 @@ def compile_ahead(config: Any) -> CompiledAhead | None:
     try:
         work = LayerToCompile.of(config)
         needed = work.bytes_on_the_card + CHILD_BYTES
-        if not work.has_known_shape or any(gpu.free < needed for gpu in gpus()):
+        if not (work.is_like_llama and work.has_known_shape) or any(gpu.free < needed for gpu in gpus()):
             return None
         return CompiledAhead(work)
     except (AttributeError, KeyError, TypeError, ValueError, OSError):
