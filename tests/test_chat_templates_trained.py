@@ -1,12 +1,15 @@
 """Real families' chat templates are trained as a server speaks them, and a run is launched by default."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.data import parity
+from core.data import mix, parity
 from core.data.conversations import Conversation, Turn
 from core.data.own_encoder import OwnEncoder, TokenRow, encoder_of
 from core.machine import this_machine
@@ -15,6 +18,9 @@ from core.recipe.check import problems, settle
 from core.recipe.own_template import OwnTemplate, template_of
 from core.recipe.recipe import Problem, Recipe
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
+from core.recipe.thinking import in_mode, thinking_of
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import PROJECT
 from tests.chat_templates import ChatTemplate, chat_templates
 from tests.family_models import make_family_model
 
@@ -29,6 +35,19 @@ CONVERSATIONS: Mapping[str, Conversation] = {
 }
 # What gpt-oss writes before an answer that is no thought.
 FINAL = "<|channel|>final<|message|>"
+# What lets its model think first, or answer at once.
+THINKING = {
+    "apertus",
+    "gemma4",
+    "glm-4.5",
+    "granite-3.3",
+    "hunyuan",
+    "minimind",
+    "qwen3",
+    "qwen3.5",
+    "qwen3.5-small",
+    "smollm3",
+}
 # These write what one of XTuner's named templates does.
 NAMED = {
     "internlm2": "qwen_chat",
@@ -60,17 +79,17 @@ def refused(recipe: Recipe, model: Model) -> list[Problem]:
     return problems(recipe, this_machine(), model) + parity.problems(recipe, model, system=True)
 
 
-def asked(found: OwnEncoder, conversation: Conversation) -> Iterator[list[int]]:
+def asked(found: OwnEncoder, conversation: Conversation, thinks: bool | None) -> Iterator[list[int]]:
     """What a server sends for each turn: the template that is published, encoded whole."""
-    messages: list[Mapping[str, Any]] = []
+    template, messages = in_mode(found.template, thinks), list[Mapping[str, Any]]()
     for number, turn in enumerate(conversation):
-        messages += found.template.messages(turn.input, turn.system, later=number > 0)
-        text = found.template.render(messages)
+        messages += template.messages(turn.input, turn.system, later=number > 0)
+        text = template.render(messages)
         yield found.tokenizer.encode(text, add_special_tokens=False).ids
         messages.append({"role": "assistant", "content": turn.output})
 
 
-def learned(found: OwnEncoder, row: TokenRow, prompt: list[int]) -> list[int] | None:
+def learned(row: TokenRow, prompt: list[int]) -> list[int] | None:
     """What a row trains behind a prompt; None where the prompt does not stand before something trained."""
     behind = row.trained[len(prompt) :]
     if row.ids[: len(prompt)] != prompt or not behind or not behind[0]:
@@ -87,14 +106,44 @@ def test_training_reads_what_a_server_sends_and_learns_the_answer(name: str, fol
     for which in (OWN, OWN_WITHOUT_DEFAULT) if template.default else (OWN,):
         found = encoder(model, which)
         assert parity.parity(model.folder, template_of(which, model.folder)).published_same
-        for case, conversation in CONVERSATIONS.items():
-            rows, taught = found.rows(conversation), 0
-            for prompt, turn in zip(asked(found, conversation), conversation, strict=True):
-                said = [ids for row in rows if (ids := learned(found, row, prompt))]
-                assert said, (which, case, turn)
+        modes = {None, *thinking_of(template).modes}
+        for (case, conversation), thinks in product(CONVERSATIONS.items(), modes):
+            rows, taught = found.rows(mix.in_mode(conversation, thinks)), 0
+            for prompt, turn in zip(asked(found, conversation, thinks), conversation, strict=True):
+                said = [ids for row in rows if (ids := learned(row, prompt))]
+                assert said, (which, case, thinks, turn)
                 taught += len(said[0])
                 assert_is_the_answer(found, TEMPLATES[name], said[0], turn)
             assert taught == sum(sum(row.trained) for row in rows), "nothing else is trained"
+
+
+SERVED = """
+import json, sys
+from transformers import AutoTokenizer
+found = []
+for asked in json.load(open(sys.argv[1], encoding="utf-8")):
+    tokenizer = AutoTokenizer.from_pretrained(asked["model"])
+    text = tokenizer.apply_chat_template(asked["messages"], add_generation_prompt=True, tokenize=False)
+    found.append(tokenizer(text, add_special_tokens=False)["input_ids"])
+json.dump(found, open(sys.argv[2], "w"))
+"""
+
+
+@pytest.mark.slow
+def test_transformers_sends_these_tokens(folder: Path, tmp_path: Path) -> None:
+    """The ids of a question after an answer, of every model's own tokenizer as transformers loads it."""
+    models = [made(folder, name) for name in TEMPLATES]
+    messages = [
+        {"role": "user", "content": _TURNS[0].input},
+        {"role": "assistant", "content": _TURNS[0].output},
+        {"role": "user", "content": _TURNS[1].input},
+    ]
+    given, found = tmp_path / "asked.json", tmp_path / "found.json"
+    write_json(given, [{"model": str(model.folder), "messages": messages} for model in models])
+    command = [sys.executable, "-W", "ignore", "-c", SERVED, str(given), str(found)]
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, timeout=200)
+    for model, ids in zip(models, read_json(found), strict=True):
+        assert encoder(model).prompt_ids(_TURNS[:2]) == ids, model.folder.name
 
 
 def assert_is_the_answer(found: OwnEncoder, template: ChatTemplate, ids: list[int], turn: Turn) -> None:
@@ -106,6 +155,11 @@ def assert_is_the_answer(found: OwnEncoder, template: ChatTemplate, ids: list[in
     assert answer and after.strip() == end
     assert before.strip() in ("", "<think>\n\n</think>", "</think>", "<think></think>", FINAL)
     assert not any(one in text.replace(FINAL, "") for one in template.special if one != end)
+
+
+def test_those_that_can_think_first_are_known(folder: Path) -> None:
+    found = {name for name in TEMPLATES if thinking_of(template_of(OWN, made(folder, name).folder)).switch}
+    assert found == THINKING
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -15,8 +15,8 @@ from core.recipe.own_template import OwnTemplate, Unspeakable, with_options
 from core.recipe.templates import Template
 from core.recipe.thoughts import left_open
 
-# Most models; DeepSeek V3.1, Granite, Kimi.
-SWITCHES = ("enable_thinking", "thinking")
+# Most models; DeepSeek V3.1, Granite, Kimi; MiniMind.
+SWITCHES = ("enable_thinking", "thinking", "open_thinking")
 # A template that names this writes or drops thoughts, though nobody can switch them off (gpt-oss).
 _ALWAYS = ("<|channel|>analysis",)
 _ASKED = ({"role": "user", "content": "Xaskedx"},)
