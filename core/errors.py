@@ -40,6 +40,7 @@ TuneboardError                exit code 1
 │   ├── BothEdited            a run's recipe and its config were both edited by hand
 │   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
+│   ├── NoAdapter             a full fine-tune was asked for its adapter
 │   ├── QuantizedBase         merging onto a quantized base would be wrong
 │   ├── CardRefused           a model card's metadata is not what the hubs take
 │   ├── NothingPersonal       a file that would be sent holds a path, a name or a key of this machine
@@ -275,6 +276,10 @@ class InTheWay(InputError):
 
 class MissingArtefact(InputError):
     key = "missing_artefact"
+
+
+class NoAdapter(InputError):
+    key = "no_adapter"
 
 
 class QuantizedBase(InputError):

@@ -62,8 +62,14 @@ def offer(workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool)
     if run.adopted.exists() and (reason := no_export(run)):
         st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
         trained = False
-    whole = {artefact.kind for artefact in made if not artefact.stale} == set(export.KINDS)
+    kinds = export.kinds_of(run)
+    whole = {artefact.kind for artefact in made if not artefact.stale} == set(kinds)
     kind = "secondary" if whole else "primary"
+    if "adapter" not in kinds:
+        st.caption(t("page.merge.full"))
+        if st.button(t("page.merge.convert"), type=kind, disabled=busy or not trained, key="convert"):
+            begin(run.job("convert"), convert.plan(run))
+        return
     with st.container(horizontal=True, key="steps"):
         if st.button(t("page.merge.both"), type=kind, disabled=busy or not trained, key="both"):
             begin(run.job("export"), export.plan(workspace, run))

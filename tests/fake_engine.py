@@ -82,6 +82,10 @@ def convert(_config: str, _checkpoint: str, adapter: str, *_: str) -> None:
     write_json(Path(adapter) / "adapter_config.json", {"r": 8})
 
 
+def convert_whole(_checkpoint: str, merged: str, _shard: str, base: str, *_: str) -> None:
+    merge(base, "", merged)
+
+
 def merge(base: str, _adapter: str, merged: str, *_: str) -> None:
     time.sleep(SECONDS)
     shutil.copytree(base, merged, copy_function=shutil.copy, dirs_exist_ok=True)
@@ -118,6 +122,7 @@ TOOLS = {
     "import_model": import_model,
     "answer": answer,
     "convert": convert,
+    "convert_whole": convert_whole,
     "merge": merge,
     "gguf": gguf,
     "arrival": arrival,

@@ -89,3 +89,61 @@ def test_a_batch_without_an_answer_is_no_loss(tuner: Any) -> None:
     data = batch(tuner)
     data["labels"][:] = -100
     assert float(answer_loss(tuner, data)["loss"]) == float(distilled_loss(tuner, data)["loss"]) == 0.0
+
+
+def pissa(model: Path) -> Any:
+    """As XTuner builds it with the patch that keeps where its matrices began."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    llm = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    lora = LoraConfig(
+        r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights="pissa", lora_dropout=0.5
+    )
+    tuned = get_peft_model(llm, lora)
+    tuned.began = [w.detach().clone() for name, w in tuned.named_parameters() if ".lora_" in name]
+    return SimpleNamespace(llm=tuned.train(), use_lora=True)
+
+
+def whole(model: Path) -> Any:
+    """A full fine-tune, which keeps a copy."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from core.engine.distillation import keep_a_copy
+
+    class Finetune:
+        def __init__(self) -> None:
+            self.llm = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+            self.use_lora = False
+
+    keep_a_copy(Finetune)
+    return Finetune()
+
+
+@pytest.mark.parametrize("make", [pissa, whole])
+def test_the_base_is_what_it_was_before_training(model: Path, make: Any) -> None:
+    """PiSSA changes the weights that its adapter lies beside, a full fine-tune has no adapter at all."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from core.engine.distillation import _base, _logits, distilled_loss
+
+    tuner = make(model)
+    ids = torch.randint(3, 300, (3, 14))
+    answers = torch.ones(3, 13, dtype=torch.bool)
+    with torch.no_grad():
+        for weights in tuner.llm.parameters():
+            if weights.requires_grad:
+                weights += 0.1 * torch.randn_like(weights)
+        before = [weights.clone() for weights in tuner.llm.parameters()]
+        with _base(tuner) as kept:
+            found = _logits(kept, {"input_ids": ids}, answers)
+    untouched = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    own = untouched(input_ids=ids).logits[:, :-1].reshape(-1, 1024)
+    torch.testing.assert_close(found, own, atol=1e-4, rtol=1e-4)
+    assert all(torch.equal(a, b) for a, b in zip(before, tuner.llm.parameters(), strict=True))
+    data = {"input_ids": ids, "labels": ids.clone(), "attention_mask": torch.ones_like(ids)}
+    distilled_loss(tuner, data)["loss"].backward()
+    assert all(w.grad is not None for w in tuner.llm.parameters() if w.requires_grad)

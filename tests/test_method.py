@@ -7,23 +7,31 @@ from typing import Any, get_args
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.chat.server import speakers
+from core.jobs.job import JobPaths
+from core.jobs.status import State
 from core.models.folder import read_model, read_shape
+from core.pipeline import chain
+from core.publish.card import CardPage, write_card
+from core.publish.facts import read_facts
+from core.publish.usage import examples
 from core.recipe.check import problems, settle
 from core.recipe.disk import LOGS, disk_use
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import memory, trainable
 from core.recipe.method import MLP, lr_of, with_method
 from core.recipe.presets import PRESETS
-from core.recipe.recipe import Method, Recipe
+from core.recipe.recipe import Method, Recipe, to_yaml
 from core.recipe.speed import settle_speed
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import find
 from core.recipe.xtuner_file.opening import open_config
-from core.steps import train
-from core.workspace.files import read_object
-from core.workspace.paths import Workspace
-from tests.command_line import make_data
+from core.steps import export, proof, train
+from core.workspace.files import read_object, write_text
+from core.workspace.paths import RunPaths, Workspace
+from tests.command_line import cli, last_json, make_data
 from tests.page import open_test_page
+from tests.publishable import make_publishable
 from tests.small_model import make_small_model
 from tests.small_run import make_run
 from tests.test_recipe import GPU
@@ -32,6 +40,7 @@ from tests.test_recipe_memory import GB, INTERNLM_7B
 METHODS: tuple[Method, ...] = get_args(Method)
 LARGE = Recipe(model="m", data="d", device="cuda", precision="bf16", max_length=512, batch_size=1)
 MODEL = INTERNLM_7B[0]
+FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
 
 
 # --- what goes with a method ---
@@ -203,3 +212,67 @@ def test_the_form_takes_what_goes_with_a_method(home: Workspace) -> None:
         "lora"
     ).run()
     assert train.recipe_of(run).target_modules == before.target_modules
+
+
+# --- a run without an adapter ---
+
+
+def test_a_whole_chain_in_full(page_workspace: Workspace, model: Path) -> None:
+    """Converting makes the whole model; nothing waits for an adapter, and none is offered."""
+    root = page_workspace.root
+    at = ("--workspace", root, "--json")
+    request = ("--name", "Zoë", "--model", model, "--iterations", "4", "--method", "full")
+    made = last_json(cli("tune", *request, *at, cwd=root, **FAKE))
+    run = page_workspace.run(made["run"])
+    assert made["adapter"] is None and made["learned"] == 1.0
+    assert not run.adapter.exists() and not JobPaths(run.job("merge")).spec.exists()
+    assert proof.missing(run) is None and export.kinds_of(run) == ("merged",)
+    found = chain.read_progress(page_workspace, run)
+    assert {stage.name: stage.state for stage in found.stages}["merge"] is State.finished
+    again = cli("tune", "--run", run.id, "--workspace", root, cwd=root, **FAKE)
+    assert again.returncode == 0
+    assert last_json(cli("convert", run.id, *at, cwd=root, **FAKE)) == {
+        "run": run.id,
+        "merged": str(run.merged),
+    }
+    assert [one.kind for one in speakers(page_workspace, run)][:2] == ["merged", "base"]
+
+
+def test_a_full_fine_tune_on_the_pages(page_workspace: Workspace) -> None:
+    run = in_full(make_publishable(page_workspace, "Zoë", logged=False))
+    page = open_test_page("merge", run.id)
+    assert not page.exception and "nothing to merge" in "".join(one.value for one in page.caption)
+    assert [one.key for one in page.button if one.key in {"both", "convert", "merge"}] == ["convert"]
+    page = open_test_page("publish", run.id)
+    assert not page.exception
+    offered = [
+        option for box in (*page.radio, *page.segmented_control, *page.selectbox) for option in box.options
+    ]
+    assert "Merged model" in offered and "Adapter" not in offered
+    refused = cli(
+        "publish", run.id, "--what", "adapter", "--workspace", page_workspace.root, cwd=page_workspace.root
+    )
+    assert refused.returncode == 2 and "there is no adapter" in refused.stderr
+
+
+def in_full(run: RunPaths) -> RunPaths:
+    write_text(run.recipe, to_yaml(train.recipe_of(run).changed(method="full")))
+    return run
+
+
+def test_its_card_says_so(page_workspace: Workspace) -> None:
+    run = make_publishable(page_workspace, "Zoë", logged=False)
+    lora = write_card(read_facts(page_workspace, run), CardPage("merged", "a/b"))
+    full = write_card(read_facts(page_workspace, in_full(run)), CardPage("merged", "a/b"))
+    assert "adapter merged" in lora and "| `rank` | 8 |" in lora and "| `method` | lora |" in lora
+    assert "all of its weights" in full and "`rank`" not in full and "| `method` | full |" in full
+
+
+@pytest.mark.parametrize(("method", "rank"), [("lora", 8), ("rslora", 8), ("pissa", 16), ("dora", None)])
+def test_how_vllm_is_told_of_an_adapter(page_workspace: Workspace, method: Method, rank: int | None) -> None:
+    """It refuses DoRA; PiSSA's adapter has twice the rank that was trained."""
+    run = make_publishable(page_workspace, "Zoë", logged=False)
+    write_text(run.recipe, to_yaml(train.recipe_of(run).changed(method=method)))
+    code = {title: code for title, _, code in examples(read_facts(page_workspace, run), "adapter", "a/b")}
+    assert ("vLLM" in code) == (rank is not None)
+    assert rank is None or f"--max-lora-rank {rank} " in code["vLLM"]

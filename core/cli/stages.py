@@ -22,6 +22,7 @@ from core.publish.request import PublishRequest
 from core.recipe.recipe import Method
 from core.recipe.templates import template_names
 from core.runs import list_runs
+from core.steps import export
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
 from core.wording import say
@@ -118,7 +119,13 @@ def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
 def _convert(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
     with progress(options.kind) as shown, can_go_on(workspace, "convert", run.id):
-        return {"run": run.id, "adapter": str(tune.run_convert(run, shown))}
+        return {"run": run.id, **_converted(run, shown)}
+
+
+def _converted(run: RunPaths, shown: Progress) -> dict[str, str]:
+    """What converting made: the adapter, or of a full fine-tune the whole model."""
+    made = str(tune.run_convert(run, shown))
+    return {export.kinds_of(run)[0]: made}
 
 
 def _merge(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -129,8 +136,9 @@ def _merge(options: argparse.Namespace, workspace: Workspace) -> Result:
 
 def _export(workspace: Workspace, run: str, _: ExportRequest, shown: Progress) -> Result:
     paths = workspace.run(run)
-    adapter = tune.run_convert(paths, shown)
-    return {"run": paths.id, "adapter": str(adapter), "merged": str(tune.run_merge(paths, shown))}
+    made = _converted(paths, shown)
+    merged = made.get("merged") or str(tune.run_merge(paths, shown))
+    return {"run": paths.id, "adapter": made.get("adapter"), "merged": merged}
 
 
 def _ask(workspace: Workspace, run: str, request: AskRequest, shown: Progress) -> Result:

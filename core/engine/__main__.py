@@ -49,9 +49,12 @@ def _train(arguments: list[str]) -> None:
         keep_replay_to_the_base,
         patch_xtuner,
     )
+    from core.engine.pissa import keep_where_it_begins
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
+    work_dir = arguments[arguments.index("--work-dir") + 1] if "--work-dir" in arguments else config.work_dir
+    keep_where_it_begins(Path(work_dir), resumes="--resume" in arguments)
     distill = distills_replay(config)
     if distill:
         keep_replay_to_the_base()
@@ -99,6 +102,17 @@ def _convert(arguments: list[str]) -> None:
     from core.engine.export import convert
 
     convert(*arguments)
+
+
+def _convert_whole(arguments: list[str]) -> None:
+    checkpoint, *_ = arguments
+    if not Path(checkpoint).is_dir():
+        leave_out("deepspeed")
+    leave_out("bitsandbytes")
+
+    from core.engine.export import convert_whole
+
+    convert_whole(*arguments)
 
 
 def _merge(arguments: list[str]) -> None:
@@ -154,6 +168,7 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "download": _download,
     "import_model": _import_model,
     "convert": _convert,
+    "convert_whole": _convert_whole,
     "merge": _merge,
     "compile": _compile,
     "probe": _probe,

@@ -1,17 +1,22 @@
 """The loss of a training that replays the base model: what is taught is learned from its answers, what is
 replayed keeps to the base's own distribution.
 
-A row is a replay when the base, with the adapter switched off, gives this very answer by itself. There the
+A row is a replay when the base model gives this very answer by itself. The base is the model with its adapter
+switched off, or with PiSSA's matrices as they began; of a full fine-tune it is a copy. There the
 loss is the divergence from the base (Hinton et al. 2015; for forgetting: Li & Hoiem 2016, "Learning without
 forgetting"), which is zero as long as nothing was forgotten, however often a row is seen. The likelihood of
 the one greedy answer is not: it sharpens what it replays and lets go of the rest.
 """
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
+
+from core.engine.pissa import as_it_began
 
 # The last token may differ: an answer cut off at the token limit ends in the data and goes on in the base.
 AGREEMENT = 0.9
@@ -24,7 +29,7 @@ def answer_loss(self: Any, data: Data, _: object = None) -> Data:
     loss gives it, without computing the logits of any other token."""
     labels, answers = _answers(data)
     with _autocast(self):
-        logits = _logits(self, data, answers)
+        logits = _logits(_model(self), data, answers)
     return {"loss": _mean(cross_entropy(logits.float(), labels, reduction="sum"), labels)}
 
 
@@ -32,9 +37,10 @@ def distilled_loss(self: Any, data: Data, _: object = None) -> Data:
     """The same, with the divergence from the base in the rows that the base answers this way by itself."""
     labels, answers = _answers(data)
     with _autocast(self):
-        logits = _logits(self, data, answers).float()
-        with torch.no_grad(), self.llm.disable_adapter():
-            base = _logits(self, data, answers).float()
+        # First: what the gradient needs of the trained matrices must not be put aside after it was noted.
+        with torch.no_grad(), _base(self) as model:
+            base = _logits(model, data, answers).float()
+        logits = _logits(_model(self), data, answers).float()
     return {"loss": replay_loss(logits, base, labels, answers.nonzero()[:, 0])}
 
 
@@ -63,9 +69,40 @@ def _answers(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
     return shifted[answers], answers
 
 
-def _logits(self: Any, data: Data, answers: torch.Tensor) -> torch.Tensor:
+def keep_a_copy(finetune: Any) -> None:
+    """Models built from here on as ``finetune`` keep the base as it was, where no adapter is put on it."""
+    build = finetune.__init__
+
+    def init(self: Any, *positional: Any, **options: Any) -> None:
+        build(self, *positional, **options)
+        if not self.use_lora:
+            # In no list of modules: neither trained nor saved. Half of it will do beside a GPU's autocast.
+            base = deepcopy(self.llm).eval().requires_grad_(False)
+            vars(self)["base"] = base.to(torch.bfloat16) if torch.cuda.is_available() else base
+
+    finetune.__init__ = init
+
+
+@contextmanager
+def _base(self: Any) -> Iterator[Any]:
+    """The base model, as long as the block lasts."""
+    if not self.use_lora:
+        yield vars(self)["base"].to(self.llm.device)
+        return
+    without: AbstractContextManager[None] = (
+        as_it_began(self.llm) if hasattr(self.llm, "began") else self.llm.disable_adapter()
+    )
+    with without:
+        yield _model(self)
+
+
+def _model(self: Any) -> Any:
+    """The causal language model, with the adapter in its layers where there is one."""
+    return self.llm.get_base_model() if self.use_lora else self.llm
+
+
+def _logits(model: Any, data: Data, answers: torch.Tensor) -> torch.Tensor:
     """(answer tokens, vocabulary)."""
-    model = self.llm.get_base_model() if self.use_lora else self.llm
     inputs = {name: value for name, value in data.items() if name != "labels"}
     hidden = model.get_decoder()(**inputs, use_cache=False).last_hidden_state
     logits: torch.Tensor = model.get_output_embeddings()(hidden[:, :-1][answers])

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from core.data.parity import parity
 from core.engine.answer import end_tokens
+from core.engine.pissa import ASKED, convert_to_lora, twice_the_rank
 from core.engine.whole_folder import whole_folder
 from core.recipe.own_template import template_of
 from core.workspace.files import write_json
@@ -30,13 +31,31 @@ def convert(config: str, checkpoint: str, adapter: str, shard: str, base: str, t
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
-    _build_unquantized()
+    options = ["--max-shard-size", shard, "--safe-serialization"]
+    if _build_for_the_adapter(config, Path(checkpoint)):
+        # What is left of two large numbers; in float16 it would be lost.
+        options.append("--fp32")
     with whole_folder(Path(adapter)) as folder:
         run_xtuner_tool(
-            "xtuner.tools.model_converters.pth_to_hf",
-            [config, checkpoint, str(folder), "--max-shard-size", shard, "--safe-serialization"],
+            "xtuner.tools.model_converters.pth_to_hf", [config, checkpoint, str(folder), *options]
         )
         speaking_tokenizer(base, template)[0].save_pretrained(folder)
+
+
+def convert_whole(checkpoint: str, merged: str, shard: str, base: str, template: str) -> None:
+    """XTuner's checkpoint of a full fine-tune into a float16 model, with the base's tokenizer and generation
+    settings: what :func:`merge` makes of an adapter. The base tells its kind; of its weights none is left."""
+    from core.engine.patches import patch_xtuner
+
+    patch_xtuner()
+    from xtuner.model import utils
+
+    print(f"loading {Path(checkpoint).name}", flush=True)
+    weights = utils.guess_load_checkpoint(checkpoint)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16)
+    model.load_state_dict({name.removeprefix("llm."): tensor for name, tensor in weights.items()})
+    _write_whole(model, base, merged, shard, template)
+    print(f"converted into {merged}", flush=True)
 
 
 def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> None:
@@ -53,14 +72,18 @@ def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> No
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16, device_map=device)
     tuned = PeftModel.from_pretrained(model, adapter, device_map=device, is_trainable=False)
     print("merging", flush=True)
-    result = tuned.merge_and_unload()
+    _write_whole(tuned.merge_and_unload(), base, merged, shard, template)
+    print(f"merged into {merged}", flush=True)
+
+
+def _write_whole(model: Any, base: str, folder: str, shard: str, template: str) -> None:
+    """A model's folder with its tokenizer, which appears whole or not at all."""
     tokenizer, ends = speaking_tokenizer(base, template)
     if ends:
-        result.generation_config.eos_token_id = ends
-    with whole_folder(Path(merged)) as folder:
-        result.save_pretrained(folder, safe_serialization=True, max_shard_size=shard)
-        tokenizer.save_pretrained(folder)
-    print(f"merged into {merged}", flush=True)
+        model.generation_config.eos_token_id = ends
+    with whole_folder(Path(folder)) as partial:
+        model.save_pretrained(partial, safe_serialization=True, max_shard_size=shard)
+        tokenizer.save_pretrained(partial)
 
 
 def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:
@@ -113,12 +136,15 @@ def _tensor(file: Path, key: str) -> torch.Tensor:
         return tensors.get_tensor(key)
 
 
-def _build_unquantized() -> None:
+def _build_for_the_adapter(config: str, checkpoint: Path) -> bool:
     """An adapter is the same on a quantized base, wherever that lies. Building it there needs a GPU;
-    unquantized, XTuner's ``pth_to_hf`` (0.2.0) builds it without any weights."""
+    unquantized, XTuner's ``pth_to_hf`` (0.2.0) builds it without any weights.
+
+    Returns whether it was trained by PiSSA, and is to become LoRA."""
     from mmengine.config import Config
 
     fromfile = Config.fromfile
+    pissa = bool(fromfile(config).model.lora.get("init_lora_weights") == ASKED)
 
     def unquantized(*arguments: Any, **options: Any) -> Any:
         config = fromfile(*arguments, **options)
@@ -126,4 +152,12 @@ def _build_unquantized() -> None:
             config.model.llm.pop(needs_gpu, None)
         return config
 
-    Config.fromfile = unquantized
+    def as_lora(*arguments: Any, **options: Any) -> Any:
+        config = unquantized(*arguments, **options)
+        twice_the_rank(config.model.lora)
+        return config
+
+    Config.fromfile = as_lora if pissa else unquantized
+    if pissa:
+        convert_to_lora(unquantized(config).model, checkpoint)
+    return pissa

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.engine.distillation import answer_loss, distilled_loss
+from core.engine.distillation import answer_loss, distilled_loss, keep_a_copy
 from core.engine.divergence import leave_out_what_is_no_number
 
 
@@ -177,3 +177,4 @@ def keep_replay_to_the_base() -> None:
     from xtuner.model import sft
 
     sft.SupervisedFinetune.compute_loss = distilled_loss
+    keep_a_copy(sft.SupervisedFinetune)

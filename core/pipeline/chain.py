@@ -27,6 +27,7 @@ from core.pipeline.tune import (
     NEEDED_BYTES,
     TuneRequest,
     chosen_model,
+    finished,
     prepared,
     recipe_asked_for,
     taught,
@@ -34,6 +35,7 @@ from core.pipeline.tune import (
 from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
 from core.steps import proof, watch
+from core.steps.convert import makes_adapter
 from core.steps.step import call_job, check_space
 from core.wording import say, spoken_language
 from core.workspace.files import read_object
@@ -217,6 +219,8 @@ def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
     """Whether a stage without a job is behind: an earlier run unpacked the starter or asked the base."""
     if stage == "starter":
         return workspace.starter.exists()
+    if stage == "merge":  # of a full fine-tune converting makes the whole model
+        return finished(run, "convert") and not makes_adapter(run)
     return stage == "base" and prepared(run)
 
 

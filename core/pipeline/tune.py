@@ -77,9 +77,9 @@ def tune(
     check_space(run.root, room_for(run))
     if request.restart or not trained_already(run):
         run_train(run, progress, restart=request.restart)
-    if not made(run, "convert", "adapter"):
+    if not converted(run):
         run_convert(run, progress)
-    if not made(run, "merge", "merged"):
+    if convert.makes_adapter(run) and not made(run, "merge", "merged"):
         run_merge(run, progress)
     return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
 
@@ -89,8 +89,8 @@ def room_for(run: RunPaths) -> int:
     not there. Raises MissingArtefact, NoSuchModel."""
     recipe, model = train.recipe_of(run), train.model_of(run)
     use = disk_use(recipe, model, read_shape(model), train.iterations(run, recipe))
-    adapter = 0 if made(run, "convert", "adapter") else use.adapter
-    merged = 0 if made(run, "merge", "merged") else use.merged
+    adapter = 0 if converted(run) else use.adapter
+    merged = 0 if made(run, "merge" if convert.makes_adapter(run) else "convert", "merged") else use.merged
     return adapter + merged + (0 if trained_already(run) else train.space_for(run, recipe, model))
 
 
@@ -100,7 +100,7 @@ def trained_already(run: RunPaths) -> bool:
     return (
         finished(run, "train")
         and not checkpoints(run.work_dir)
-        and made(run, "convert", "adapter")
+        and converted(run)
         and not train.changes_since(run)
     )
 
@@ -120,6 +120,11 @@ def made(run: RunPaths, step: str, kind: export.Kind) -> bool:
     """Whether a step has made its artefact of what there is now: what was made of an earlier checkpoint, by
     whichever command, is made anew."""
     return finished(run, step) and any(a.kind == kind and not a.stale for a in export.artefacts(run))
+
+
+def converted(run: RunPaths) -> bool:
+    """Whether what converting makes is there, of what there is now."""
+    return made(run, "convert", export.kinds_of(run)[0])
 
 
 def make_data(
@@ -253,15 +258,19 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
 
 
 def run_convert(run: RunPaths, progress: Progress) -> Path:
-    """Make the adapter."""
+    """Make the adapter; of a full fine-tune the whole model."""
     spec = convert.plan(run)
     progress.stage("convert")
     run_job("convert", run.job("convert"), spec)
-    return convert.read(run)
+    return convert.read(run) if convert.makes_adapter(run) else merge.read(run).folder
 
 
 def run_merge(run: RunPaths, progress: Progress) -> Path:
-    """Make the merged model."""
+    """Make the merged model; of a full fine-tune it is there once that is converted."""
+    if not convert.makes_adapter(run):
+        found = merge.read(run).folder
+        progress.say("merge.nothing_to_merge", folder=found)
+        return found
     spec = merge.plan(run)
     progress.stage("merge")
     run_job("merge", run.job("merge"), spec)
@@ -284,7 +293,7 @@ def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict
     result = {
         "run": run.id,
         "base": str(base),
-        "adapter": str(run.adapter),
+        "adapter": str(run.adapter) if convert.makes_adapter(run) else None,
         "merged": str(merged),
         "seconds": round(time.monotonic() - began, 1),
         **asdict(compare.judge(said.name, asked, before, after)),

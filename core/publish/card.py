@@ -11,13 +11,15 @@ from typing import Any
 from core.publish import usage
 from core.publish.facts import Facts
 from core.publish.request import What
+from core.recipe.method import has_adapter
 from core.wording import Language, say
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 PICTURE = "loss.png"
 LIBRARIES: dict[What, str] = {"adapter": "peft", "merged": "transformers", "gguf": "gguf"}
+OF_LORA = ("rank", "alpha", "dropout", "quantization")
 RECIPE_FIELDS = (
-    "rank", "alpha", "dropout", "lr", "schedule", "warmup_ratio", "batch_size",
+    "method", "rank", "alpha", "dropout", "lr", "schedule", "warmup_ratio", "batch_size",
     "gradient_accumulation_steps", "iterations", "epochs", "max_length", "optimizer",
     "quantization", "precision", "replay_distillation", "seed",
 )  # fmt: skip
@@ -91,7 +93,7 @@ def _sections(facts: Facts, page: CardPage, language: Language) -> Iterator[str]
     base = f"[{facts.base.id}](https://huggingface.co/{facts.base.id})" if facts.base.id else facts.base.name
     yield f"# {plain(facts.name)}" if language == "en" else f"## {told('language')}"
     yield told("lead", name=plain(facts.name), base=base)
-    yield told(f"what.{page.what}")
+    yield told(f"what.{page.what}" if page.what != "merged" or has_adapter(facts.recipe) else "what.full")
     yield _heading(told("licence")) + told(
         f"licence.{facts.base.allows}", licence=facts.base.licence or "?", base=base
     )
@@ -152,7 +154,7 @@ def _data(facts: Facts, language: Language) -> str:
 def _recipe(facts: Facts) -> Iterator[tuple[str, str]]:
     for name in RECIPE_FIELDS:
         value = getattr(facts.recipe, name)
-        if value is not None:
+        if value is not None and (has_adapter(facts.recipe) or name not in OF_LORA):
             yield f"`{name}`", str(value)
     modules, layers = facts.recipe.target_modules, facts.recipe.layers_to_transform
     if modules:

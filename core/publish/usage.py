@@ -39,8 +39,11 @@ def examples(facts: Facts, what: What, repo: str) -> Iterator[Example]:
 def _adapter(facts: Facts, repo: str, chat: str) -> Iterator[Example]:
     base = facts.base.id or facts.base.name
     yield "transformers", "python", ADAPTER.format(base=json.dumps(base), repo=json.dumps(repo), chat=chat)
-    lora = f"--enable-lora --max-lora-rank {facts.recipe.rank} --lora-modules assistant={shlex.quote(repo)}"
-    yield "vLLM", "shell", f"vllm serve {shlex.quote(base)} {lora}"
+    if facts.recipe.method != "dora":  # which vLLM refuses
+        # PiSSA's adapter was converted to LoRA of twice the rank.
+        rank = facts.recipe.rank * (2 if facts.recipe.method == "pissa" else 1)
+        lora = f"--enable-lora --max-lora-rank {rank} --lora-modules assistant={shlex.quote(repo)}"
+        yield "vLLM", "shell", f"vllm serve {shlex.quote(base)} {lora}"
     merge = 'model.merge_and_unload().save_pretrained("merged")\ntokenizer.save_pretrained("merged")'
     yield "Ollama", "python", f"# after the lines above; then: cd merged && ollama create assistant\n{merge}"
 

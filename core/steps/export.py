@@ -71,13 +71,18 @@ def plan_checksums(found: Artefact) -> JobSpec:
     return module_job("core.workspace.checksums", found.folder)
 
 
+def kinds_of(run: RunPaths) -> tuple[Kind, ...]:
+    """What a whole run has made: a full fine-tune has no adapter."""
+    return KINDS if convert.makes_adapter(run) else ("merged",)
+
+
 def artefacts(run: RunPaths) -> list[Artefact]:
     """What the run has made, the adapter first."""
     return list(_artefacts(run))
 
 
 def artefact(run: RunPaths, kind: str) -> Path:
-    """The folder of one artefact. Raises MissingArtefact, NotAModel, NoSuchModel."""
+    """The folder of one artefact. Raises MissingArtefact, NoAdapter, NotAModel, NoSuchModel."""
     return convert.read(run) if kind == "adapter" else merge.read(run).folder
 
 
@@ -97,7 +102,7 @@ def made_at(folder: Path) -> float:
 def _artefacts(run: RunPaths) -> Iterator[Artefact]:
     trained = checkpoints(run.work_dir)
     source = trained[-1].checkpoint.stat().st_mtime if trained else 0.0
-    for kind in KINDS:
+    for kind in kinds_of(run):
         try:
             folder = artefact(run, kind)
         except InputError:

@@ -10,7 +10,7 @@ from core.workspace.paths import RunPaths
 
 
 def plan(run: RunPaths) -> JobSpec:
-    """The job that merges. Raises QuantizedBase, MissingArtefact, DiskFull.
+    """The job that merges. Raises QuantizedBase, MissingArtefact, NoAdapter, DiskFull.
 
     Folding an adapter into rounded weights rounds the sum once more: the base must be unquantized.
     """

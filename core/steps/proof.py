@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.steps.compare import Kind, Score, Verdict, known_question, verdict
-from core.steps.export import KINDS, artefacts, made_at
+from core.steps.export import artefacts, kinds_of, made_at
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths
 
@@ -50,7 +50,7 @@ def read(run: RunPaths) -> Proof | None:
 def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
     """What a trained run still lacks of its newest checkpoint: the merged model, then its proof."""
     whole = {artefact.kind for artefact in artefacts(run) if not artefact.stale}
-    if whole != set(KINDS):
+    if whole != set(kinds_of(run)):
         return "merge"
     found = read(run)
     return "compare" if found is None or found.stale else None

@@ -80,8 +80,8 @@ class Proof(OfRun):
 
     base: str
     """The folder of the base model."""
-    adapter: str
-    """The folder of the adapter."""
+    adapter: str | None
+    """The folder of the adapter; null after a full fine-tune, which makes none."""
     merged: str
     """The folder of the merged model."""
     seconds: float
@@ -193,6 +193,12 @@ class Converted(OfRun):
     adapter: str
 
 
+class ConvertedWhole(OfRun):
+    """After a full fine-tune, which makes no adapter: the whole model."""
+
+    merged: str
+
+
 class Merged(OfRun):
     """A merged model."""
 
@@ -200,9 +206,9 @@ class Merged(OfRun):
 
 
 class Exported(OfRun):
-    """Adapter and merged model."""
+    """Adapter (null after a full fine-tune) and merged model."""
 
-    adapter: str
+    adapter: str | None
     merged: str
 
 
@@ -758,7 +764,7 @@ OUTPUTS: dict[str, Any] = {
     "tune": Proof,
     "data": Data,
     "train": Trained,
-    "convert": Converted,
+    "convert": Converted | ConvertedWhole,
     "merge": Merged,
     "export": Exported,
     "ask": Proof | OwnAnswers,

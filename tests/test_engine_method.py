@@ -1,0 +1,152 @@
+"""LoRA's variants and full fine-tuning by the real XTuner: what is merged is what was trained."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from core.errors import NoAdapter
+from core.recipe.method import has_adapter
+from core.recipe.recipe import Method, Recipe
+from core.steps import convert, export, merge, train
+from core.steps.checkpoints import checkpoints
+from core.steps.step import run_job
+from core.workspace.files import read_json
+from core.workspace.paths import RunPaths, Workspace
+from tests.command_line import cli, last_json, make_data
+from tests.known_answers import know_answers
+from tests.test_engine_train import trained
+from tests.without_the_engine import environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+def prepared(workspace: Workspace, model: Path, method: Method) -> RunPaths:
+    """A run of six iterations in float32 at a rate that changes much."""
+    know_answers(workspace, model)
+    made = make_data(workspace, model, "--name", "Zoë", "--iterations", "6", "--method", method)
+    run = workspace.run(made["run"])
+    recipe = train.recipe_of(run).changed(lr=0.01, precision="fp32", save_every=3, log_every=1)
+    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    return run
+
+
+def logits(model: Any) -> Any:
+    import torch
+
+    ids = torch.arange(3, 67).reshape(2, 32)
+    with torch.no_grad():
+        return model.float().eval()(input_ids=ids).logits
+
+
+def load(folder: Path) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def weights_of(checkpoint: Path) -> dict[str, Any]:
+    """A checkpoint's weights, read by a process that trusts it."""
+    from safetensors.torch import load_file
+
+    read = (
+        "import sys, torch; from safetensors.torch import save_file\n"
+        "found = torch.load(sys.argv[1], map_location='cpu', weights_only=False)['state_dict']\n"
+        "save_file({name: tensor.clone() for name, tensor in found.items()}, sys.argv[2])"
+    )
+    plain = checkpoint.with_suffix(".safetensors")
+    program = [sys.executable, "-W", "ignore", "-c", read, checkpoint, plain]
+    subprocess.run(program, check=True, timeout=120, env=environment())
+    found: dict[str, Any] = load_file(plain)
+    return found
+
+
+def as_trained(recipe: Recipe, checkpoint: Path) -> Any:
+    """The model that the checkpoint was written of, put together as XTuner does it."""
+    from peft import LoraConfig, get_peft_model
+
+    model: Any = load(Path(recipe.model))
+    if has_adapter(recipe):
+        options = {
+            "lora": {},
+            "dora": {"use_dora": True},
+            "rslora": {"use_rslora": True},
+            "pissa": {"init_lora_weights": "pissa"},
+        }[recipe.method]
+        lora = LoraConfig(
+            r=recipe.rank,
+            lora_alpha=recipe.alpha,
+            target_modules=list(recipe.target_modules),
+            layers_to_transform=list(recipe.layers_to_transform),
+            task_type="CAUSAL_LM",
+            **options,
+        )
+        model = get_peft_model(model, lora)
+    state = weights_of(checkpoint)
+    missing = model.load_state_dict({k.removeprefix("llm."): v for k, v in state.items()}, strict=False)
+    assert not missing.unexpected_keys and state
+    return model
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_merged_is_what_was_trained(workspace: Workspace, model: Path, method: Method) -> None:
+    import torch
+    from peft import PeftModel
+
+    run = prepared(workspace, model, method)
+    losses = trained(run)
+    assert [iteration for iteration, _ in losses] == [1, 2, 3, 4, 5, 6]
+    made = last_json(cli("export", run.id, "--workspace", workspace.root, "--json", cwd=workspace.root))
+    recipe, base = train.recipe_of(run), logits(load(model))
+    expected = logits(as_trained(recipe, train.read(run).checkpoint))
+    found = logits(load(merge.read(run).folder))
+    moved = float((expected - base).abs().max())
+    assert moved > 0.2, "the training changed something"
+    assert float((found - expected).abs().max()) < moved / 50
+    assert [one.kind for one in export.artefacts(run) if not one.stale] == list(export.kinds_of(run))
+    if method == "full":
+        assert made["adapter"] is None and not run.adapter.exists()
+        with pytest.raises(NoAdapter):
+            convert.read(run)
+        again = cli("merge", run.id, "--workspace", workspace.root, cwd=workspace.root, TUNEBOARD_LANG="en")
+        assert again.returncode == 0 and "nothing to merge" in again.stdout + again.stderr
+        return
+    config = read_json(convert.read(run) / "adapter_config.json") or {}
+    assert config["r"] == recipe.rank * (2 if method == "pissa" else 1)
+    assert config["init_lora_weights"] is True and config["use_dora"] is (method == "dora")
+    with_adapter = logits(PeftModel.from_pretrained(load(model), convert.read(run)))
+    torch.testing.assert_close(with_adapter, expected, atol=moved / 50, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["pissa", "full"])
+def test_a_training_that_goes_on_comes_to_the_same(workspace: Workspace, model: Path, method: Method) -> None:
+    """The base is taken apart as it was, and for replayed rows it is the base still."""
+    import torch
+
+    run = prepared(workspace, model, method)
+    straight = trained(run)
+    whole = as_trained(train.recipe_of(run), train.read(run).checkpoint).state_dict()
+    half = checkpoints(run.work_dir)[0]
+    train.read(run).checkpoint.unlink()
+    resumed = trained(run, half.checkpoint)
+    assert half.iteration == 3 and [loss for _, loss in resumed] == pytest.approx(
+        [loss for _, loss in straight], rel=1e-4
+    )
+    for name, tensor in as_trained(train.recipe_of(run), train.read(run).checkpoint).state_dict().items():
+        torch.testing.assert_close(tensor, whole[name], atol=1e-4, rtol=1e-3, msg=name)
+
+
+def test_pissa_by_plain_xtuner_is_converted_too(workspace: Workspace, model: Path) -> None:
+    """Nobody kept where its matrices began: the base is taken apart once more."""
+    run = prepared(workspace, model, "pissa")
+    trained(run)
+    (run.work_dir / "pissa.safetensors").unlink()
+    run_job("convert", run.job("convert"), convert.plan(run))
+    run_job("merge", run.job("merge"), merge.plan(run))
+    expected = logits(as_trained(train.recipe_of(run), train.read(run).checkpoint))
+    base, found = logits(load(model)), logits(load(merge.read(run).folder))
+    assert float((found - expected).abs().max()) < float((expected - base).abs().max()) / 50
