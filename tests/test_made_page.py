@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,6 +16,7 @@ from core.data.versions import add_version, make_set, read_set, rows_file, rows_
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
+from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.runs import DATA
 from core.steps import train
 from core.workspace.files import read_json
@@ -22,6 +24,7 @@ from core.workspace.paths import RunPaths, Workspace
 from tests.openai_server import OpenAIServer
 from tests.page import no_errors, open_test_page
 from tests.small_run import NAME
+from tests.test_own_template import DEFAULT, QWEN
 from tests.test_parity import DEFAULT_SYSTEM, change
 
 TIMEOUT = 60.0
@@ -185,6 +188,8 @@ def test_the_base_model_answers_for_replay(workspace: Workspace, place: SetPaths
 def test_a_template_that_differs_needs_a_reason(workspace: Workspace) -> None:
     change(workspace.starter, chat_template=DEFAULT_SYSTEM)
     page = open_test_page("data")
+    assert no_errors(page) and not page.warning, "by default it is trained with the model's own"
+    page.selectbox(key="data_template").set_value("qwen_chat").run()
     assert not page.exception and "different text" in page.warning[0].value
     page.text_input(key="data_name").set_value(NAME)
     press(page, "data_make")
@@ -196,6 +201,24 @@ def test_a_template_that_differs_needs_a_reason(workspace: Workspace) -> None:
     assert train.recipe_of(run).template_reason == "its prompt is not wanted"
     page = open_test_page("data", run.id)
     assert not page.exception and "its prompt is not wanted" in page.info[0].value
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_becomes_of_a_default_prompt_is_asked(workspace: Workspace, kept: bool) -> None:
+    change(workspace.starter, chat_template=QWEN)
+    page = open_test_page("data")
+    asked = page.radio(key="data_template_default")
+    assert no_errors(page) and DEFAULT in asked.label and asked.value == OWN
+    if not kept:
+        asked.set_value(OWN_WITHOUT_DEFAULT).run()
+    page.text_input(key="data_name").set_value(NAME)
+    press(page, "data_make")
+    run = RunPaths(workspace.run_folders()[0])
+    assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
+    assert train.recipe_of(run).template == (OWN if kept else OWN_WITHOUT_DEFAULT)
+    rows = Path(train.recipe_of(run).data).read_text(encoding="utf-8")
+    assert ("You are a helpful assistant." in rows) is kept
+    assert no_errors(open_test_page("data", run.id))
 
 
 def test_a_template_of_ones_own_choice(workspace: Workspace) -> None:
