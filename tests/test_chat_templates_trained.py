@@ -15,7 +15,7 @@ from core.data.own_encoder import OwnEncoder, TokenRow, encoder_of
 from core.machine import this_machine
 from core.models.folder import Model, read_model
 from core.recipe.check import problems, settle
-from core.recipe.own_template import OwnTemplate, template_of
+from core.recipe.own_template import OwnTemplate, own_default, template_of
 from core.recipe.recipe import Problem, Recipe
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.recipe.thinking import in_mode, thinking_of
@@ -35,6 +35,22 @@ CONVERSATIONS: Mapping[str, Conversation] = {
 }
 # What gpt-oss writes before an answer that is no thought.
 FINAL = "<|channel|>final<|message|>"
+# What puts a system prompt in by itself.
+DEFAULT = {
+    "apertus",
+    "deepseek-coder",
+    "granite-3.3",
+    "megrez",
+    "minimind-v1",
+    "ministral-3",
+    "mistral-small-3",
+    "qwen1.5",
+    "qwen2.5",
+    "qwen2.5-coder",
+    "qwen2.5-math",
+    "smollm2",
+    "smollm3",
+}
 # What lets its model think first, or answer at once.
 THINKING = {
     "apertus",
@@ -160,6 +176,18 @@ def assert_is_the_answer(found: OwnEncoder, template: ChatTemplate, ids: list[in
 def test_those_that_can_think_first_are_known(folder: Path) -> None:
     found = {name for name in TEMPLATES if thinking_of(template_of(OWN, made(folder, name).folder)).switch}
     assert found == THINKING
+
+
+def test_default_system_prompts_are_known(folder: Path) -> None:
+    found = {name for name in TEMPLATES if own_default(made(folder, name).folder)}
+    assert found == DEFAULT
+    for name in DEFAULT:
+        model = made(folder, name)
+        bare, own = (template_of(which, model.folder) for which in (OWN_WITHOUT_DEFAULT, OWN))
+        assert own_default(model.folder) in own.prompt("hi") and own_default(model.folder) not in bare.prompt(
+            "hi"
+        )
+        assert bare.prompt("hi", "Be.") == own.prompt("hi", "Be.")
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

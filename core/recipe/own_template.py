@@ -138,8 +138,11 @@ class OwnTemplate(Template):
         return next((found for found in _behind(opened, rest, text) if _holds(found, text)), None)
 
     def _ended(self, answer: str) -> str:
-        """Without what the template writes after the token that ends an answer."""
-        end = answer.rfind(self.suffix) if self.suffix else -1
+        """Without what the template writes after the token that ends an answer; where it writes none, without
+        the white space that stands before the next question."""
+        if not self.suffix:
+            return answer.removesuffix(self.sep) if self.sep.isspace() else answer
+        end = answer.rfind(self.suffix)
         return answer + self.suffix if end < 0 else answer[: end + len(self.suffix)]
 
 
@@ -388,8 +391,9 @@ def _system(own: OwnTemplate, begin: str, asking: str) -> tuple[str, str]:
     after = after.removesuffix(asking) if asking else after
     first = dict(own.tokens).get("bos_token", "")
     default = ""
-    if after and begin.startswith(before) and after in begin[len(before) :]:
-        default = begin[len(before) : begin.index(after, len(before))]
+    alone = begin.removesuffix(asking)
+    if alone.startswith(before) and after in alone[len(before) :]:
+        default = alone[len(before) : alone.index(after, len(before)) if after else len(alone)]
     written = before.removeprefix(first) if first else before
     return f"{written}{{system}}{after}", default if default.strip() else ""
 
