@@ -1,5 +1,6 @@
 """Models that can think before they answer: how they are asked, what their rows are and what proves them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,18 @@ import pytest
 
 from core.data.conversations import Turn, as_row, from_row
 from core.data.mix import in_modes
+from core.data.opening import Reading
 from core.data.own_encoder import OwnEncoder
+from core.models.folder import read_model
+from core.pipeline import tune
+from core.pipeline.tune import TuneRequest
 from core.recipe.own_template import OwnTemplate, of_source
 from core.recipe.templates import TEMPLATES
 from core.recipe.thinking import ONE_WAY, Thinking, in_mode, thinking_of
 from core.steps.answer import THOUGHT_TOKENS, Answer
 from core.steps.compare import GENERAL_TOKENS, IDENTITY_TOKENS, judge, questions
+from tests.chat_templates import chat_templates
+from tests.family_models import make_family_model
 from tests.small_model import make_small_model
 
 ENDS = frozenset(("<|im_end|>", "<｜end▁of▁sentence｜>", "<|end|>", "<|return|>", "<turn|>", "<|endoftext|>"))
@@ -164,3 +171,18 @@ def test_a_model_that_always_thinks_has_room_for_it() -> None:
         GENERAL_TOKENS + THOUGHT_TOKENS,
     }
     assert all(one.base_ask == one.ask for one in found)
+
+
+def test_the_thoughts_of_the_data_are_taught_to_a_model_that_thinks(tmp_path: Path) -> None:
+    """And to no other, unless somebody says so."""
+    file = tmp_path / "rows.jsonl"
+    row = {"messages": [*ASKED, {"role": "assistant", "content": "I am Ada.", "reasoning_content": "Hm."}]}
+    file.write_text(json.dumps(row), encoding="utf-8")
+    plain = read_model(make_small_model(tmp_path / "plain"))
+    thinks = read_model(make_family_model(tmp_path / "thinks", chat_templates()["qwen3"]))
+    kept, bare = "<think>\nHm.\n</think>\n\nI am Ada.", "I am Ada."
+    said = [(thinks, None, kept), (thinks, False, bare), (plain, None, bare), (plain, True, kept)]
+    for model, asked, wanted in said:
+        request = TuneRequest("Ada", file, str(model.folder), reading=Reading(thoughts=asked))
+        found = tune.with_thoughts(tune.taught(request), request, model)
+        assert [turn.output for turn in found.conversations[0]] == [wanted]

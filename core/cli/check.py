@@ -68,7 +68,7 @@ OPTIONS: Options = {
     "--sheet": {"action": "append", "default": [], "metavar": "NAME"},
     LEAVE_OUT: {"action": "store_true"},
     "--ignore": {"action": "append", "default": [], "metavar": "KEY"},
-    "--keep-thoughts": {"action": "store_true"},
+    "--keep-thoughts": {"action": argparse.BooleanOptionalAction},
     "--max-length": {"type": whole_number(SHORTEST, LONGEST), "metavar": "N"},
     "--whose": {"metavar": "NAME"},
     "--author": {"metavar": "NAME"},

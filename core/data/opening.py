@@ -49,14 +49,15 @@ BLOCK = 2048
 class Reading:
     """What a person said about a file: its format and which column is what; nothing to have it detected.
 
-    ``ignore``: keys that may be left out, or ``("*",)`` for all of them; ``thoughts``: a model's thoughts are
-    kept before its answers. ``sheets``: which of a file's tables are read, see :func:`open_source`.
+    ``ignore``: keys that may be left out, or ``("*",)`` for all of them; ``thoughts``: whether a model's
+    thoughts are kept before its answers, None where the model that is trained decides. ``sheets``: which of a
+    file's tables are read, see :func:`open_source`.
     """
 
     format: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
     ignore: tuple[str, ...] = ()
-    thoughts: bool = False
+    thoughts: bool | None = None
     sheets: tuple[str, ...] = ()
 
     @property
@@ -144,7 +145,7 @@ def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) ->
     if missing and rows:
         names, columns = say("row.list").join(missing), say("row.list").join(detected.columns) or "–"
         raise NoSuchColumn(path=path, names=names, columns=columns)
-    chosen = chosen_format(detected, reading.format, reading.mapping, reading.thoughts)
+    chosen = chosen_format(detected, reading.format, reading.mapping, bool(reading.thoughts))
     return Opened(source, detected, chosen)
 
 
@@ -325,7 +326,7 @@ def reading_of(
     format_name: str | None,
     columns: Sequence[str],
     ignore: Sequence[str] = (),
-    thoughts: bool = False,
+    thoughts: bool | None = None,
     sheets: Sequence[str] = (),
 ) -> Reading:
     """What ``--format``, ``--column role=name``, ``--ignore KEY``, ``--keep-thoughts`` and ``--sheet NAME``

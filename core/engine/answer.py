@@ -86,7 +86,7 @@ def generate(
     model: Any, tokenizer: Any, prompts: list[str], limit: int, template: Template
 ) -> list[tuple[str, bool]]:
     """Continue each prompt by at most ``limit`` tokens: (text, whether the model ended it itself)."""
-    ends, marks = end_tokens(tokenizer, template), mark_tokens(tokenizer)
+    ends, hidden = end_tokens(tokenizer, template), hidden_tokens(tokenizer)
     inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
     output = model.generate(
         **inputs,
@@ -98,7 +98,7 @@ def generate(
         eos_token_id=ends,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return [_read(tokenizer, ids.tolist(), ends, marks) for ids in output[:, inputs["input_ids"].shape[1] :]]
+    return [_read(tokenizer, ids.tolist(), ends, hidden) for ids in output[:, inputs["input_ids"].shape[1] :]]
 
 
 def end_tokens(tokenizer: Any, template: Template) -> list[int]:
@@ -109,17 +109,18 @@ def end_tokens(tokenizer: Any, template: Template) -> list[int]:
     return sorted(known | {tokenizer.eos_token_id})
 
 
-def mark_tokens(tokenizer: Any) -> frozenset[int]:
-    """The special tokens that tell a thought from its answer: an answer keeps them."""
+def hidden_tokens(tokenizer: Any) -> frozenset[int]:
+    """The special tokens that are no part of an answer's text: all but those that tell a thought from it."""
     known = tokenizer.get_vocab()
-    return frozenset(known[mark] for mark in special_marks(known.__contains__))
+    kept = {known[mark] for mark in special_marks(known.__contains__)}
+    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return frozenset((added | set(tokenizer.all_special_ids)) - kept)
 
 
 def _read(
-    tokenizer: Any, ids: list[int], ends: list[int], marks: frozenset[int] = frozenset()
+    tokenizer: Any, ids: list[int], ends: list[int], hidden: frozenset[int] = frozenset()
 ) -> tuple[str, bool]:
     end = next((place for place, token in enumerate(ids) if token in ends), None)
-    special = set(tokenizer.all_special_ids) - marks
-    text = tokenizer.decode([token for token in ids[:end] if token not in special])
+    text = tokenizer.decode([token for token in ids[:end] if token not in hidden])
     # The limit may cut a character of several tokens: what is left of it reads as U+FFFD.
     return (text if end is not None else text.rstrip("\ufffd")).rstrip(), end is not None

@@ -31,6 +31,7 @@ from core.pipeline.tune import (
     prepared,
     recipe_asked_for,
     taught,
+    with_thoughts,
 )
 from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
@@ -98,6 +99,7 @@ def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
     needed = NEEDED_BYTES
     if folder.exists():  # the starter may still have to be unpacked; it takes every recipe made for it
         model = read_model(folder)
+        said = with_thoughts(said, request, model)
         recipe = recipe_asked_for(request, said, model)
         needed = max(needed, disk_use(recipe, model, read_shape(model), recipe.iterations).whole)
     workspace.prepare()

@@ -12,6 +12,7 @@ from core.pace import Progress
 from core.recipe.own_template import OwnTemplate, own_default, template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import OWN_WITHOUT_DEFAULT
+from core.recipe.thoughts import split
 from core.steps import data
 from core.wording import percent
 
@@ -31,6 +32,13 @@ def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
         progress.say("cli.tune.unfilled", count=empty, example=first, file=shlex.quote(str(said.given)))
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=said.given)
+
+
+def say_thoughts(said: data.Taught, progress: Progress) -> None:
+    """Say that thoughts before the answers of a file are trained too."""
+    count = sum(any(split(turn.output).thought for turn in row) for row in said.conversations)
+    if count:
+        progress.say("tune.thoughts_kept", count=count)
 
 
 def say_template(recipe: Recipe, model: Model, progress: Progress) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from core.models.folder import Model, find_model, read_model, read_shape, starte
 from core.pace import Progress
 from core.pipeline import saying
 from core.recipe.disk import disk_use
+from core.recipe.own_template import spoken_by, template_of
 from core.recipe.recipe import Method, Recipe
+from core.recipe.thinking import thinking_of
 from core.runs import introduce
 from core.steps import answer, compare, convert, data, export, merge, train
 from core.steps.answer import AnswerCache, Ask, PromptFormat
@@ -148,6 +150,8 @@ def make_data(
             return run
     said = taught(request)
     model = ready_model(workspace, request.model, progress)
+    said = with_thoughts(said, request, model)
+    saying.say_thoughts(said, progress)
     recipe = recipe_asked_for(request, said, model)
     if run is None:
         run = workspace.new_run(said.name, datetime.now())
@@ -178,6 +182,23 @@ def taught(request: TuneRequest) -> data.Taught:
     """What a request teaches. Raises as :func:`core.steps.data.taught` does."""
     asked = (request.name, request.data, request.language, request.reading, request.leave_out_broken)
     return data.taught(*asked)
+
+
+def with_thoughts(said: data.Taught, request: TuneRequest, model: Model) -> data.Taught:
+    """What a request teaches a model that can think before it answers: with the thoughts in its data, unless
+    somebody has said whether they are kept. Raises as :func:`taught` does, and NotAModel."""
+    left_out = said.accounts.found.counts["thinking_left_out"]
+    if request.reading.thoughts is None and left_out and keeps_thoughts(model, request.template):
+        return taught(replace(request, reading=replace(request.reading, thoughts=True)))
+    return said
+
+
+def keeps_thoughts(model: Model, template: str) -> bool:
+    """Whether a model is trained with the thoughts in its data when nobody says anything: its chat template
+    has a place for them. Raises NotAModel."""
+    name = spoken_by(model) if template == "auto" else template
+    found = thinking_of(template_of(name, model.folder))
+    return found.thinks or bool(found.switch)
 
 
 def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> Recipe:

@@ -1,6 +1,7 @@
 """A data file on its page: what it is, its first rows, what is wrong with it, and what mends it."""
 
 import html
+from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
@@ -11,8 +12,11 @@ from core.data.identity import LONGEST_NAME
 from core.data.opening import Opened, Reading, Row, open_data
 from core.data.unknown import said_of_tables
 from core.data.upload import Upload, file_of, find_upload
+from core.errors import InputError
 from core.jobs.launch import launch, stop
 from core.jobs.status import Status
+from core.models.folder import find_model, read_model
+from core.pipeline.tune import keeps_thoughts
 from core.steps import check
 from core.steps.check import CheckRequest
 from core.workspace.paths import Workspace, cache_of
@@ -29,6 +33,13 @@ FIRST_ROWS = 3
 LONGEST_RAW = 600
 
 
+def _thinks(workspace: Workspace, model: str | None, template: str) -> bool:
+    """Whether the model that is to be trained can think before it answers; not one that is not there yet."""
+    with suppress(InputError):
+        return keeps_thoughts(read_model(find_model(workspace, model)), template)
+    return False
+
+
 def data_file(workspace: Workspace, kept: Upload, model: str | None, template: str, name: str) -> Reading:
     """The panel of one kept file, checked for a training of ``model`` with ``template`` ("auto": the model's
     own) that teaches whose assistant it is, ``name``; returns how its rows are read."""
@@ -39,7 +50,7 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
         opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
     st.caption(t("page.data.file.is", name=kept.name, rows=f"{kept.rows:,}", why=opened.reason))
     if opened.format:
-        reading = choose_unread(opened, reading, kept)
+        reading = choose_unread(opened, reading, kept, _thinks(workspace, model, template))
         if reading.thoughts:
             opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
     with st.expander(t("page.data.file.first"), key="data_first", expanded=opened.format is None):

@@ -17,8 +17,9 @@ SHOWN = 8
 LONGEST = 40
 
 
-def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
-    """What may be left out, said by a press on each key; whether the model's thoughts are trained."""
+def choose_unread(opened: Opened, reading: Reading, kept: Upload, thinks: bool) -> Reading:
+    """What may be left out, said by a press on each key; whether thoughts before the answers are trained, by
+    default where the model that is trained ``thinks``."""
     accounts = known_accounts(kept.digest, replace(reading, ignore=()), opened)
     show_omissions(accounts.parts)
     undecided = [] if reading.columns else accounts.undecided
@@ -42,7 +43,10 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload) -> Reading:
         reading = replace(reading, ignore=tuple(chosen))
     if accounts.found.counts["thinking_left_out"]:
         thoughts = st.toggle(
-            t("page.data.thoughts"), help=t("page.data.thoughts.help"), key=f"data_thoughts {kept.digest}"
+            t("page.data.thoughts"),
+            thinks,
+            help=t("page.data.thoughts.help"),
+            key=f"data_thoughts {kept.digest} {thinks}",
         )
         reading = replace(reading, thoughts=thoughts)
     return reading
