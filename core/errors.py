@@ -62,6 +62,7 @@ TuneboardError                exit code 1
     ├── JobNotStarted         the supervisor did not come up
     ├── NoSuchJob             the folder holds no job
     ├── DownloadFailed        a hub did not give a model
+    │   └── HubOutOfReach     it gave no answer; another one may have the model
     ├── ChatFailed            the chat server gave no answer
     ├── EndpointFailed        a model's server elsewhere gave no answer
     ├── HubRefused            a hub did not take what was sent, or could not be reached
@@ -364,6 +365,10 @@ class NoSuchJob(JobError):
 
 class DownloadFailed(JobError):
     key = "download_failed"  # values: source (hub and model), reason (a sentence's part)
+
+
+class HubOutOfReach(DownloadFailed):
+    """The hub itself gave no answer, or none that lasts: another one may have the model."""
 
 
 class ChatFailed(JobError):

@@ -8,6 +8,7 @@ from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.workspace.paths import RunPaths
 from core.workspace.user import user_name
+from ui.models.base import choose_base, list_of_models
 from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
 from ui.runs.table import run_list
@@ -17,8 +18,15 @@ from ui.shell.text import language, t
 
 
 def make(here: Here) -> None:
-    """The one button."""
-    with st.form("wish", enter_to_submit=True):
+    """What the assistant is made from, and the one button."""
+    with st.container(border=True, key="wish_card"):
+        base = choose_base(here.workspace)
+        _wish(here, base)
+    list_of_models(here.workspace)
+
+
+def _wish(here: Here, base: str | None) -> None:
+    with st.form("wish", enter_to_submit=True, border=False):
         name_column, language_column = st.columns([2, 1])
         name = name_column.text_input(
             t("page.start.name"),
@@ -47,7 +55,8 @@ def make(here: Here) -> None:
             with starting():
                 run = on_its_way(started, name)
                 if run is None:
-                    request = TuneRequest(name, language=None if spoken == "both" else spoken)
+                    asked_for = None if spoken == "both" else spoken
+                    request = TuneRequest(name, model=base, language=asked_for)
                     run = chain.start(here.workspace, request, user_name(), language())
                     started.append(run)
             choose_run(run)

@@ -1,4 +1,4 @@
-"""A hub on this machine, as far as huggingface_hub 0.36.2 and modelscope-hub 0.5.1 speak to one.
+"""A hub on this machine, as far as huggingface_hub 1.33.0 and modelscope-hub 0.5.1 speak to one.
 
 It serves the files of folders under names such as ``org/name``: large ones through a redirect to a second
 address, with ranges; and it fails on request.
@@ -48,6 +48,11 @@ class Hub:
     sizes: dict[str, int] = field(default_factory=dict)
     address: str = ""
     delay: Callable[[], None] = lambda: None
+
+    @property
+    def store(self) -> str:
+        """Where large files lie: another host to a client, which follows no redirect to it with a token."""
+        return self.address.replace("127.0.0.1", "localhost")
 
     def environment(self, **added: str) -> dict[str, str]:
         """What makes the clients come here and nowhere else."""
@@ -141,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         digest = hashlib.sha256(content).hexdigest()
         headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content))}
-        headers["Location"] = f"{self.hub.address}/cdn/{match['repo']}/{match['file']}"
+        headers["Location"] = f"{self.hub.store}/cdn/{match['repo']}/{match['file']}"
         self._send(302, b"", headers, body)
 
     def content(self, match: re.Match[str], _: Any, fault: Fault | None, body: bool) -> None:

@@ -17,8 +17,11 @@ from core.models.catalog import Entry, catalog, differences, find, read
 from core.models.families import CONVERTED, refusal
 from core.models.folder import find_model, read_model, read_shape
 from core.models.hubs import source_of
+from core.pipeline import saying, tune
+from core.pipeline.tune import TuneRequest
 from core.recipe.memory import memory
-from core.steps import data
+from core.steps import data, fit
+from core.wording import say
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace, importing
 from tests.command_line import cli, last_json
@@ -44,7 +47,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def on(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     """This is the machine, with a disk that is never full."""
-    for module in (choosing, data):
+    for module in (choosing, data, fit):
         monkeypatch.setattr(module, "this_machine", lambda: machine)
     monkeypatch.setattr(choosing.shutil, "disk_usage", lambda _: type("Disk", (), {"free": 10**13}))
 
@@ -195,6 +198,39 @@ def test_it_says_whether_a_model_fits(
     assert found.says.startswith(says), found.says
     assert found.fits == (found.memory <= found.room) == says.startswith("fits")
     assert found.as_json()["says"] == found.says
+
+
+@pytest.mark.parametrize(
+    ("machine", "quantization", "fits"),
+    [(card(80), "none", True), (card(12), "nf4", True), (card(4), "none", False)],
+)
+def test_what_is_promised_is_what_a_run_is_made_with(
+    workspace: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: Machine,
+    quantization: str,
+    fits: bool,
+) -> None:
+    """A card too small for the whole model gets it quantized, without anybody asking; of one that is far too
+    small the run's own failure will tell."""
+    on(monkeypatch, machine)
+    qwen = named("qwen2.5-7b")
+    small = read_model(make_small_model(tmp_path / "m"))
+    model = replace(small, parameters=qwen.parameters, layers=qwen.layers, model_type="qwen2")
+    monkeypatch.setattr(tune, "read_shape", lambda _: shape_of(qwen))
+    asked = TuneRequest("Ada Lovelace")
+    recipe = tune.recipe_asked_for(asked, tune.taught(asked), model)
+    promised = offer(workspace, qwen, None)
+    assert (recipe.quantization, promised.fits) == (quantization, fits)
+    assert promised.quantization == (recipe.quantization if fits else "nf4")
+    rows = recipe.batch_size * recipe.gradient_accumulation_steps
+    assert rows == data.usual_recipe(model).batch_size
+    heard: list[str] = []
+    saying.say_fit(
+        recipe, type("Heard", (), {"say": lambda _, key, **values: heard.append(say(key, **values))})()
+    )
+    assert len(heard) == (quantization == "nf4")
 
 
 def test_a_full_disk_is_said(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import idle, launch, stop, wait
 from core.jobs.status import State, is_live, read_status
 from core.models.folder import read_model
-from core.models.hubs import ModelSource
+from core.models.hubs import HubPlace, ModelSource
 from core.publish import arrival, post
 from core.publish.facts import read_facts
 from core.publish.hub import Parcel
@@ -142,7 +142,7 @@ def test_planning_touches_nothing(home: Workspace, tmp_path: Path) -> None:
     before = snapshot(home.root)
     specs = [
         answer.plan(run.job("base"), model, WAY, [Ask("one", 8)], "cpu"),
-        download.plan(paths, ModelSource("huggingface", "a/b")),
+        download.plan(paths, HubPlace(ModelSource("huggingface", "a/b"))),
         import_model.plan(paths, model, "link"),
         arrival.plan(run, run.job("arrival"), "merged", tmp_path, facts),
         post.plan(run.job("send"), parcel, "check"),

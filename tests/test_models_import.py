@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -13,14 +14,32 @@ from typing import Any
 
 import pytest
 
-from core.errors import DiskFull, DownloadFailed, ModelExists, NoSuchSource, NotAModel, QuantizedBase
+from core.errors import (
+    DiskFull,
+    DownloadFailed,
+    HubOutOfReach,
+    ModelExists,
+    NoSuchSource,
+    NotAModel,
+    QuantizedBase,
+)
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
-from core.model_store.importing import IMPORT, ImportRequest, list_models, place_of, plan
+from core.model_store.importing import IMPORT, ImportRequest, files_from, list_models, place_of, plan
 from core.models.folder import find_model, read_model
-from core.models.hubs import ModelSource, RemoteFile, source_of, wanted
+from core.models.hubs import (
+    MIRROR,
+    MIRROR_VARIABLE,
+    HubPlace,
+    ModelSource,
+    RemoteFile,
+    places,
+    source_of,
+    wanted,
+)
 from core.steps import download
 from core.steps.step import run_job
+from core.wording import say
 from core.workspace.paths import Workspace, importing, imports
 from tests.command_line import cli, command, environment, last_json
 from tests.conftest import end_leftovers
@@ -218,6 +237,136 @@ def test_a_refusal_reaches_a_person_in_words(workspace: Workspace, hub: Hub) -> 
     assert refused.returncode == 1 and "HF_HUB_OFFLINE is set" in refused.stderr
 
 
+# --- when a hub gives no answer ---
+
+
+class Heard:
+    """A command's progress, as far as it was said in words."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def stage(self, _: str) -> None:
+        return
+
+    def update(self, *_: object) -> None:
+        return
+
+    def say(self, key: str, **values: object) -> None:
+        self.said.append(say(key, "en", **values))
+
+
+@pytest.fixture
+def dead() -> str:
+    """An address at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def nearby(workspace: Workspace, hub: Hub, dead: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Fetch a model's files from the first of some places; the addresses are the environment's."""
+    monkeypatch.setenv("TUNEBOARD_HUB_PAUSE", "0.02")
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    monkeypatch.setenv("HF_HOME", str(workspace.root / "hf"))
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+
+    def run(*known: HubPlace, hf: str = dead, modelscope: str = dead) -> tuple[str, list[str]]:
+        monkeypatch.setenv("HF_ENDPOINT", hf)
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", modelscope)
+        heard, paths = Heard(), importing(workspace, "m")
+        source = files_from(paths, known, heard)
+        files = download.read(paths)[0]
+        assert (files / "model.safetensors").read_bytes() == (
+            hub.models[REPO] / "model.safetensors"
+        ).read_bytes()
+        return str(source), heard.said
+
+    return run
+
+
+ON_HUGGING_FACE, ON_MODELSCOPE = (HubPlace(ModelSource(known, REPO)) for known in HUBS)
+
+
+def test_modelscope_is_asked_where_hugging_face_is_silent(nearby: Callable[..., Any], hub: Hub) -> None:
+    source, said = nearby(ON_HUGGING_FACE, ON_MODELSCOPE, modelscope=hub.address)
+    assert source == f"modelscope:{REPO}"
+    (told,) = said
+    assert told.startswith(f"huggingface:{REPO} gave no answer (cannot connect to http://127.0.0.1:")
+    assert told.endswith(f"Asking modelscope:{REPO} instead.")
+
+
+def test_hugging_face_is_asked_where_modelscope_is_silent(nearby: Callable[..., Any], hub: Hub) -> None:
+    source, said = nearby(ON_MODELSCOPE, ON_HUGGING_FACE, hf=hub.address)
+    assert source == f"huggingface:{REPO}" and len(said) == 1
+
+
+def test_a_mirror_gets_no_token(nearby: Callable[..., Any], hub: Hub) -> None:
+    source, said = nearby(ON_HUGGING_FACE, HubPlace(ON_HUGGING_FACE.source, hub.address))
+    assert source == f"huggingface:{REPO}"
+    assert said[0].endswith(f"Asking huggingface:{REPO} ({hub.address.removeprefix('http://')}) instead.")
+    assert hub.asked and not any(SECRET in one[3] for one in hub.asked)
+
+
+def test_a_hub_that_is_broken_is_as_good_as_silent(nearby: Callable[..., Any], hub: Hub) -> None:
+    hub.faults.append(Fault("/api/models/", status=503))
+    source, said = nearby(ON_HUGGING_FACE, ON_MODELSCOPE, hf=hub.address, modelscope=hub.address)
+    assert source == f"modelscope:{REPO}" and "HTTP 503" in said[0]
+    assert len(hub.requests("/api/models/")) == 2, "another hub waits"
+
+
+def test_all_that_was_tried_is_said_where_none_answers(nearby: Callable[..., Any]) -> None:
+    with pytest.raises(HubOutOfReach) as failed:
+        nearby(ON_HUGGING_FACE, ON_MODELSCOPE)
+    told = str(failed.value.values["reason"])
+    assert told.count("cannot connect to") == 2
+    assert f"huggingface:{REPO}: cannot" in told and f"; modelscope:{REPO}: cannot" in told
+
+
+def test_a_hub_that_says_no_is_believed(nearby: Callable[..., Any], hub: Hub) -> None:
+    """It answered: another hub's copy of what somebody may not have is not looked for."""
+    unknown = HubPlace(ModelSource("huggingface", "nobody/nothing"))
+    with pytest.raises(DownloadFailed, match="no such model") as failed:
+        nearby(unknown, ON_MODELSCOPE, hf=hub.address, modelscope=hub.address)
+    assert type(failed.value) is DownloadFailed
+
+
+def test_where_a_model_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_ENDPOINT", "HF_HUB_OFFLINE", MIRROR_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    sources = [ON_HUGGING_FACE.source, ON_MODELSCOPE.source]
+    mirrored = HubPlace(ON_HUGGING_FACE.source, MIRROR)
+    assert places(sources) == [ON_HUGGING_FACE, ON_MODELSCOPE, mirrored]
+    assert places(sources[1:]) == [ON_MODELSCOPE]
+    assert str(mirrored) == f"huggingface:{REPO} (hf-mirror.com)"
+    monkeypatch.setenv(MIRROR_VARIABLE, "https://near.example")
+    assert places(sources[:1]) == [ON_HUGGING_FACE, HubPlace(sources[0], "https://near.example")]
+    for name, value in (
+        (MIRROR_VARIABLE, ""),
+        ("HF_ENDPOINT", "https://mine.example"),
+        ("HF_HUB_OFFLINE", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+        assert places(sources) == [ON_HUGGING_FACE, ON_MODELSCOPE]
+        monkeypatch.setenv(name, "0" if name == "HF_HUB_OFFLINE" else "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_model_of_the_list_by_its_short_name(
+    workspace: Workspace, hub: Hub, dead: str, language: str
+) -> None:
+    """Whatever the language asks first: the one hub that answers has it."""
+    hub.models["Qwen/Qwen3-0.6B"] = hub.models[REPO]
+    silent = {"HF_ENDPOINT": dead, "TUNEBOARD_LANG": language, "TUNEBOARD_HUB_PAUSE": "0.02"}
+    done = last_json(take_in(workspace, hub, "qwen3-0.6b", **silent))
+    assert (done["name"], done["source"]) == ("qwen3-0-6b", "modelscope:Qwen/Qwen3-0.6B")
+    asked = len(hub.asked)
+    assert last_json(take_in(workspace, hub, "Qwen/Qwen3-0.6B", **silent))["name"] == "qwen3-0-6b"
+    assert len(hub.asked) == asked, "what is there was asked for again"
+
+
 # --- a download by itself ---
 
 
@@ -240,7 +389,7 @@ def fetch(workspace: Workspace, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Ca
         run_job(
             "download",
             paths.job("download"),
-            download.plan(paths, ModelSource(where, repo, revision)),
+            download.plan(paths, HubPlace(ModelSource(where, repo, revision))),
             secrets=download.secrets(),
         )
         return download.read(paths)[0]
@@ -528,4 +677,4 @@ def test_imports_are_found_by_their_folders(tmp_path: Path) -> None:
 def test_a_model_that_was_put_there_by_hand_is_not_overwritten(workspace: Workspace) -> None:
     make_small_model(workspace.models / "m")
     with pytest.raises(ModelExists):
-        place_of(workspace, ModelSource(None, "/elsewhere"), "m")
+        place_of(workspace, ImportRequest(ModelSource(None, "/elsewhere"), "m"))

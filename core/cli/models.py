@@ -1,12 +1,13 @@
 """Models: which there are, taking one in, and deleting one."""
 
 import argparse
+from pathlib import Path
 from typing import get_args
 
 from core.cli.room import Commands, Options, Result, Task
 from core.model_store import choosing, importing, users
 from core.model_store.importing import ImportRequest
-from core.models.catalog import catalog
+from core.models.catalog import catalog, find
 from core.models.hubs import HUBS, source_of
 from core.pace import Progress
 from core.wording import Language
@@ -29,6 +30,9 @@ def _catalog(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 def _import_request(options: argparse.Namespace) -> ImportRequest:
+    listed = None if options.revision else find(options.source)
+    if listed and not Path(options.source).is_dir():
+        return importing.listed_request(listed, options.hub, options.name)
     return ImportRequest(source_of(options.source, options.hub, options.revision), options.name, options.copy)
 
 
@@ -41,7 +45,7 @@ def _delete_model(options: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 OPTIONS: Options = {
-    "SOURCE": {"metavar": "DIR|REPO"},
+    "SOURCE": {"metavar": "DIR|REPO|MODEL"},
     "--as": {"metavar": "NAME"},
     "--hub": {"choices": HUBS, "metavar": "|".join(HUBS)},
     "--revision": {"metavar": "REVISION"},

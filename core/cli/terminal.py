@@ -16,8 +16,8 @@ from core.wording import say
 
 # Each other command is the stage of its name.
 STAGES = {
-    "tune": tuple(COSTS),
-    "data": ("starter", "base"),
+    "tune": ("starter", *IMPORT_COSTS, *COSTS),
+    "data": ("starter", *IMPORT_COSTS, "base"),
     "data check": ("starter", "check"),
     "data fix": ("starter", "check"),
     "export": ("convert", "merge"),

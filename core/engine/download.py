@@ -1,7 +1,8 @@
 """Download a model's files: what it takes is listed first, every file is checked, a broken try goes on.
 
-The request is a JSON file ``{"hub", "name", "revision", "folder"}``. Beside it ``listing.json`` appears:
-``{"revision", "bytes", "files": [{"name", "size", "digest"}]}``.
+The request is a JSON file ``{"hub", "name", "revision", "folder", "another_waits"}``; the last says that
+another hub is asked next, so that one without an answer is not waited for. Beside it ``listing.json``
+appears: ``{"revision", "bytes", "files": [{"name", "size", "digest"}]}``.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from typing import TypeVar
 
 from core.engine.hub_clients import Client, Hiccup, client_of
 from core.engine.refusal import refusing
-from core.errors import DownloadFailed
+from core.errors import DownloadFailed, HubOutOfReach
 from core.models.families import check_trainable, is_converted
 from core.models.folder import read_object
 from core.models.hubs import PAUSE_VARIABLE, ModelSource, RemoteFile, check_tokenizer, is_pickle, wanted
@@ -28,6 +29,8 @@ from core.workspace.files import folder_bytes, write_json
 AT_ONCE = 4
 # How often to try again when a try brought nothing. The first wait, in seconds, grows fourfold each time.
 MORE_TRIES, PAUSE, GROWTH = 3, 0.5, 4.0
+# As often where another hub waits to be asked.
+TRIES_BEFORE_ANOTHER = 1
 LONGEST_WAIT = 60.0
 SPARE = 50_000_000
 PIECE = re.compile(r"_\d+_\d+|\.incomplete|\.parallel_tmp")
@@ -40,13 +43,19 @@ def main(request: str) -> None:
     job = Path(request).parent
     with refusing(job):
         source = ModelSource(asked["hub"], asked["name"], asked["revision"])
-        download(client_of(asked["hub"]), source, Path(asked["folder"]), job / "listing.json")
+        more = TRIES_BEFORE_ANOTHER if asked.get("another_waits") else MORE_TRIES
+        download(client_of(asked["hub"]), source, Path(asked["folder"]), job / "listing.json", more)
 
 
-def download(client: Client, source: ModelSource, folder: Path, listing: Path) -> None:
-    """Fetch the model's files into ``folder``. Raises DownloadFailed, NotAModel, QuantizedBase, DiskFull."""
+def download(
+    client: Client, source: ModelSource, folder: Path, listing: Path, more: int = MORE_TRIES
+) -> None:
+    """Fetch the model's files into ``folder``; the hub is asked what there is ``more`` times again.
+
+    Raises DownloadFailed (HubOutOfReach where the hub is at fault), NotAModel, QuantizedBase, DiskFull.
+    """
     print(f"listing {source}", flush=True)
-    revision, files = _patiently(lambda: client.files(source), source, lambda: 0)
+    revision, files = _patiently(lambda: client.files(source), source, lambda: 0, more)
     chosen = wanted(files, source)
     total = sum(file.size for file in chosen)
     write_json(listing, {"revision": revision, "bytes": total, "files": [asdict(file) for file in chosen]})
@@ -131,8 +140,10 @@ def _digest(path: Path, kind: str) -> str:
     return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
-def _patiently(ask: Callable[[], T], source: ModelSource, bytes_so_far: Callable[[], int]) -> T:
-    """Ask until it works; give up when several tries in a row brought nothing. Raises DownloadFailed."""
+def _patiently(
+    ask: Callable[[], T], source: ModelSource, bytes_so_far: Callable[[], int], more: int = MORE_TRIES
+) -> T:
+    """Ask until it works; give up when several tries in a row brought nothing. Raises HubOutOfReach."""
     tries, before = 0, bytes_so_far()
     pause = float(os.environ.get(PAUSE_VARIABLE) or PAUSE)
     while True:
@@ -141,8 +152,8 @@ def _patiently(ask: Callable[[], T], source: ModelSource, bytes_so_far: Callable
         except Hiccup as hiccup:
             now = bytes_so_far()
             tries, before = (0 if now > before else tries), now
-            if tries == MORE_TRIES or hiccup.wait > LONGEST_WAIT:
-                raise DownloadFailed(source=source, reason=hiccup.reason) from hiccup
+            if tries == more or hiccup.wait > LONGEST_WAIT:
+                raise HubOutOfReach(source=source, reason=hiccup.reason) from hiccup
             print(f"trying again: {hiccup.reason}", flush=True)
             time.sleep(max(pause * GROWTH**tries, hiccup.wait))
             tries += 1

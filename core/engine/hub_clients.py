@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
 import requests
 
 from core.errors import DownloadFailed
 from core.models.hubs import Hub, ModelSource, RemoteFile
 from core.wording import say
+
+# A connection that ended in the middle of an answer.
+BROKE_OFF = (httpx.ReadError, httpx.RemoteProtocolError, requests.exceptions.ChunkedEncodingError)
 
 
 class Hiccup(Exception):
@@ -46,7 +50,7 @@ def _quietly() -> None:
 
 
 class HuggingFaceDownloads:
-    """huggingface_hub 0.36.2. Over plain HTTP: the chunked transfer of hf_xet asks servers that a mirror has
+    """huggingface_hub 1.33.0. Over plain HTTP: the chunked transfer of hf_xet asks servers that a mirror has
     not, unless somebody sets HF_HUB_DISABLE_XET=0."""
 
     def __init__(self) -> None:
@@ -61,7 +65,7 @@ class HuggingFaceDownloads:
     def files(self, source: ModelSource) -> tuple[str, list[RemoteFile]]:
         with self._in_words(source):
             info = self.hub.HfApi().model_info(
-                source.name, revision=source.revision, files_metadata=True, timeout=30
+                source.name, revision=source.revision, files_metadata=True, timeout=10
             )
         found = [RemoteFile(one.rfilename, one.size or 0, _digest(one)) for one in info.siblings or []]
         return str(info.sha), found
@@ -89,7 +93,7 @@ class HuggingFaceDownloads:
                 with _http_in_words(source, self.address, "HF_TOKEN"):
                     raise cause from error
             raise _failed(source, "hub.changed") from error
-        except (requests.RequestException, OSError) as error:
+        except (httpx.HTTPError, OSError) as error:  # an answer of the hub's is both
             with _http_in_words(source, self.address, "HF_TOKEN"):
                 raise error
 
@@ -158,11 +162,13 @@ class ModelScopeDownloads:
 
 @contextmanager
 def _http_in_words(source: ModelSource, address: str, variable: str) -> Iterator[None]:
-    """What requests raises; a full disk passes through."""
+    """What httpx (Hugging Face) and requests (ModelScope) raise; a full disk passes through."""
     try:
         yield
-    except requests.HTTPError as error:
-        response = error.response
+    except (httpx.HTTPError, requests.RequestException) as error:
+        response = getattr(error, "response", None)
+        if isinstance(error, BROKE_OFF):
+            raise Hiccup(say("hub.broke_off")) from error
         if response is None:
             raise Hiccup(say("hub.no_connection", address=address)) from error
         if response.status_code in {401, 403}:
@@ -170,10 +176,6 @@ def _http_in_words(source: ModelSource, address: str, variable: str) -> Iterator
             raise _failed(source, key, variable=variable) from error
         wait = response.headers.get("Retry-After", "")
         raise _answered(source, response.status_code, float(wait) if wait.isdigit() else 0.0) from error
-    except requests.exceptions.ChunkedEncodingError as error:
-        raise Hiccup(say("hub.broke_off")) from error
-    except requests.RequestException as error:
-        raise Hiccup(say("hub.no_connection", address=address)) from error
     except OSError as error:
         if error.errno is not None:
             raise

@@ -12,19 +12,20 @@ from core.models.families import CONVERTED
 from core.models.folder import Model, ModelShape
 from core.pace import COSTS
 from core.recipe.disk import disk_use
-from core.recipe.fit import Fit, largest_that_fits
-from core.recipe.max_length import PACE_OF_A_CORE, ROOM
+from core.recipe.fit import Fit
+from core.recipe.max_length import PACE_OF_A_CORE
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.recipe.speed import SLOW_CARD
 from core.steps.data import usual_recipe
+from core.steps.fit import LONGEST_ROW, fitting, room_for
 from core.steps.step import megabytes
 from core.wording import Language, say
 from core.workspace.files import read_record
 from core.workspace.paths import Workspace, import_of
 
-# A row of the identity, or a replayed one: a short question and an answer of at most some 24 tokens.
-ROW_TOKENS, LONGEST_ROW = 24, 128
+# A row of the identity, or a replayed one: a short question, and of its answer at most some 24 tokens.
+ROW_TOKENS = 24
 # What every run takes whatever its model: eight times a process that loads torch.
 STARTS = 60.0
 # Somebody who tries it waits so long. More, and a smaller model is the better advice.
@@ -114,8 +115,7 @@ def offer(workspace: Workspace, entry: Entry, here: str | None) -> Offer:
     machine = this_machine()
     model, shape = model_of(entry, workspace.model(entry.title)), shape_of(entry)
     recipe = usual_recipe(model)
-    room = room_for(recipe, machine)
-    fit = fitting(recipe, model, shape, room)
+    fit = fitting(recipe, model, shape, LONGEST_ROW)
     least = fit or _least(recipe, model, shape)
     use = disk_use(least.recipe, model, shape, recipe.iterations).whole
     fetched = 0 if here or entry.name == STARTER else entry.size * (2 if entry.model_type in CONVERTED else 1)
@@ -128,7 +128,7 @@ def offer(workspace: Workspace, entry: Entry, here: str | None) -> Offer:
         device="cuda" if recipe.device == "cuda" else "cpu",
         quantization=least.recipe.quantization,
         memory=least.memory.total,
-        room=room,
+        room=room_for(recipe),
         seconds=seconds(recipe, model, machine),
         disk=use + fetched,
     )
@@ -150,26 +150,11 @@ def _suits(entry: Entry, language: Language) -> bool:
     return free and not entry.thinks and language in entry.languages[:2] and entry.name != STARTER
 
 
-def fitting(recipe: Recipe, model: Model, shape: ModelShape, room: int) -> Fit | None:
-    """The recipe itself where it fits, else the fastest settings that do, if any."""
-    held = memory(recipe, model, shape, LONGEST_ROW)
-    if held.total <= room:
-        return Fit(recipe, held)
-    return largest_that_fits(recipe, model, shape, room, LONGEST_ROW)
-
-
 def _least(recipe: Recipe, model: Model, shape: ModelShape) -> Fit:
     """The settings that take the least, of those that are tried."""
     quantized = "nf4" if recipe.device == "cuda" else "none"
     least = recipe.changed(batch_size=1, activation_checkpointing=True, quantization=quantized)
     return Fit(least, memory(least, model, shape, LONGEST_ROW))
-
-
-def room_for(recipe: Recipe, machine: Machine) -> int:
-    """Bytes that a training may hold: of the largest card, or of the machine's memory."""
-    if recipe.device == "cuda":
-        return int(ROOM["cuda"] * max(gpu.memory for gpu in machine.gpus))
-    return int(ROOM["cpu"] * machine.memory)
 
 
 def seconds(recipe: Recipe, model: Model, machine: Machine) -> float:

@@ -1,23 +1,25 @@
 """Models in: from a folder or a hub to a model of the workspace, and the list of those that are there."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import with_config
 
-from core.errors import ModelExists, TuneboardError
+from core.errors import HubOutOfReach, ModelExists, TuneboardError
 from core.jobs.job import JobSpec
 from core.jobs.launch import idle
 from core.jobs.status import is_live
+from core.models.catalog import Entry
 from core.models.folder import Model, read_model
-from core.models.hubs import ModelSource
+from core.models.hubs import Hub, HubPlace, ModelSource, places
 from core.pace import Progress
 from core.recipe.own_template import spoken_by
 from core.steps import download, import_model, watch
 from core.steps.step import call_job, run_job
-from core.wording import say
+from core.wording import say, spoken_language
 from core.workspace.files import held, read_json, read_record, write_json
 from core.workspace.paths import ImportPaths, Workspace, importing, make_folder
 
@@ -52,11 +54,22 @@ class Listed:
 @dataclass(frozen=True)
 class ImportRequest:
     """A model to be taken in: ``name`` is what it is called here, None for its own; with ``copy`` the weights
-    of a folder are copied, not linked."""
+    of a folder are copied, not linked. ``others``: where else the same model is to be had, in turn."""
 
     source: ModelSource
     name: str | None = None
     copy: bool = False
+    others: tuple[ModelSource, ...] = ()
+
+    @property
+    def sources(self) -> tuple[ModelSource, ...]:
+        return (self.source, *self.others)
+
+
+def listed_request(entry: Entry, hub: Hub | None = None, name: str | None = None) -> ImportRequest:
+    """A model of the list to be taken in, from ``hub`` if one is named, else from any that answers."""
+    first, *others = entry.sources(spoken_language(), hub)
+    return ImportRequest(first, name or entry.title, others=tuple(others))
 
 
 def take_in(workspace: Workspace, request: ImportRequest, progress: Progress) -> dict[str, Any]:
@@ -67,27 +80,26 @@ def take_in(workspace: Workspace, request: ImportRequest, progress: Progress) ->
     StepStopped.
     """
     workspace.prepare()
-    source = request.source
-    paths = place_of(workspace, source, request.name)
+    paths = place_of(workspace, request)
     make_folder(paths.root, exist_ok=True)
     with held(paths.lock):
-        if not _is_there(workspace, paths, source):
-            _run(paths, source, request.copy, progress)
+        if not _is_there(workspace, paths, request):
+            _run(paths, request, progress)
     done = read_json(paths.origin) or {}
     return {**listed(paths.model).as_json(), "source": done["source"], "how": done["how"]}
 
 
-def place_of(workspace: Workspace, source: ModelSource, name: str | None) -> ImportPaths:
+def place_of(workspace: Workspace, request: ImportRequest) -> ImportPaths:
     """Where a model goes. Raises ModelExists when another one is there."""
-    paths = importing(workspace, name or source.title)
-    _is_there(workspace, paths, source)
+    paths = importing(workspace, request.name or request.source.title)
+    _is_there(workspace, paths, request)
     return paths
 
 
 def plan(workspace: Workspace, request: ImportRequest) -> tuple[ImportPaths, JobSpec]:
     """The job that imports, as a page starts it. Raises ModelExists, NotWritable."""
     workspace.prepare()
-    paths = place_of(workspace, request.source, request.name)
+    paths = place_of(workspace, request)
     return paths, call_job(paths.job(IMPORT), "models import", workspace.root, request)
 
 
@@ -141,26 +153,23 @@ def discard(paths: ImportPaths) -> None:
         shutil.rmtree(paths.root, ignore_errors=True)
 
 
-def _is_there(workspace: Workspace, paths: ImportPaths, source: ModelSource) -> bool:
+def _is_there(workspace: Workspace, paths: ImportPaths, request: ImportRequest) -> bool:
     """Whether this very model was imported before. Raises ModelExists."""
     if paths.model == workspace.starter:
         raise ModelExists(name=paths.model.name, folder=paths.model)
     if not paths.model.exists():
         return False
-    if (read_record(paths.origin) or {}).get("source") == str(source):
+    if (read_record(paths.origin) or {}).get("source") in {str(source) for source in request.sources}:
         return True
     raise ModelExists(name=paths.model.name, folder=paths.model)
 
 
-def _run(paths: ImportPaths, source: ModelSource, copy: bool, progress: Progress) -> None:
-    how: import_model.How = "copy" if copy else "link"
+def _run(paths: ImportPaths, request: ImportRequest, progress: Progress) -> None:
+    source, how = request.source, _how(request)
     folder, revision = Path(source.name), source.revision
     if source.hub:
-        progress.stage(download.STEP)
-        job = paths.job(download.STEP)
-        poll = watch.downloaded(job, paths.files, progress.update)
-        run_job(download.STEP, job, download.plan(paths, source), poll, secrets=download.secrets())
-        (folder, revision), how = download.read(paths), "move"
+        source = files_from(paths, places(request.sources), progress)
+        folder, revision = download.read(paths)
     progress.stage(import_model.STEP)
     job = paths.job(import_model.STEP)
     run_job(
@@ -169,3 +178,35 @@ def _run(paths: ImportPaths, source: ModelSource, copy: bool, progress: Progress
     done = import_model.read(paths)
     write_json(paths.origin, {"source": str(source), "revision": revision, "how": done})
     shutil.rmtree(paths.files, ignore_errors=True)
+
+
+def _how(request: ImportRequest) -> import_model.How:
+    if request.source.hub:
+        return "move"
+    return "copy" if request.copy else "link"
+
+
+def files_from(paths: ImportPaths, known: Sequence[HubPlace], progress: Progress) -> ModelSource:
+    """Fetch the files from the first place that gives an answer. Raises HubOutOfReach where none does, and
+    whatever else keeps the download from its end."""
+    progress.stage(download.STEP)
+    job = paths.job(download.STEP)
+    poll = watch.downloaded(job, paths.files, progress.update)
+    reasons: dict[str, str] = {}
+    for number, place in enumerate(known, 1):
+        spec = download.plan(paths, place, another_waits=number < len(known))
+        try:
+            run_job(download.STEP, job, spec, poll, secrets=download.secrets(place))
+            return place.source
+        except HubOutOfReach as error:
+            reasons[str(place)] = reason = str(error.values["reason"])
+            if number == len(known):
+                raise HubOutOfReach(source=known[0].source, reason=_all_of(reasons)) from error
+        progress.say("models.asks_another", source=place, reason=reason, following=known[number])
+    raise AssertionError("no place was named")
+
+
+def _all_of(reasons: dict[str, str]) -> str:
+    """Why no place gave an answer, each with its name where there are several."""
+    told = [f"{place}: {reason}" for place, reason in reasons.items()]
+    return say("row.separator").join(told) if len(told) > 1 else next(iter(reasons.values()))

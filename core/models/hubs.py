@@ -1,11 +1,13 @@
 """Where a model may come from: a folder, or a name on a hub; and which of its files are wanted."""
 
+import os
 import re
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import with_config
 
@@ -14,6 +16,8 @@ from core.wording import say
 
 Hub: TypeAlias = Literal["huggingface", "modelscope"]
 HUBS: tuple[Hub, ...] = ("huggingface", "modelscope")
+# Another address of all of Hugging Face, asked where that itself gives no answer; empty asks nobody.
+MIRROR, MIRROR_VARIABLE = "https://hf-mirror.com", "TUNEBOARD_HF_MIRROR"
 # Seconds before the first further try of whoever speaks with a hub; each next wait is longer.
 PAUSE_VARIABLE = "TUNEBOARD_HUB_PAUSE"
 # A page of a model, as it is copied from a browser. Only the model's name is taken from it: what is asked
@@ -59,6 +63,27 @@ class ModelSource:
         if self.hub is None and folder.parent.name == SNAPSHOTS and "--" in folder.parents[1].name:
             return folder.parents[1].name.rpartition("--")[2]
         return folder.name
+
+
+@dataclass(frozen=True)
+class HubPlace:
+    """Where a model is asked for: its source, and the address of a mirror where that is not the hub's own."""
+
+    source: ModelSource
+    mirror: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source} ({urlsplit(self.mirror).netloc})" if self.mirror else str(self.source)
+
+
+def places(sources: Iterable[ModelSource]) -> list[HubPlace]:
+    """Where a model with these sources is asked for, in turn: at last at Hugging Face's mirror, unless the
+    environment names an address itself, or forbids to ask at all."""
+    found = [HubPlace(source) for source in sources]
+    mirror = os.environ.get(MIRROR_VARIABLE, MIRROR)
+    own = os.environ.get("HF_ENDPOINT") or os.environ.get("HF_HUB_OFFLINE", "0") not in {"", "0"}
+    mirrored = [] if own or not mirror else [one.source for one in found if one.source.hub == "huggingface"]
+    return [*found, *(HubPlace(source, mirror) for source in mirrored)]
 
 
 @dataclass(frozen=True)

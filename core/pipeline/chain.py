@@ -7,7 +7,7 @@ knows what was asked for, how far it is, and how to go on after it was stopped o
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +21,10 @@ from core.jobs.launch import launch, stop
 from core.jobs.request import Call, of_record, read_request
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.status import is_live as job_is_live
+from core.model_store.importing import far
+from core.models.catalog import STARTER, find
 from core.models.folder import read_model, read_shape
-from core.pace import COSTS, Clock
+from core.pace import COSTS, IMPORT_COSTS, Clock
 from core.pipeline.tune import (
     NEEDED_BYTES,
     TuneRequest,
@@ -35,13 +37,16 @@ from core.pipeline.tune import (
 )
 from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
-from core.steps import proof, watch
+from core.steps import download, proof, watch
 from core.steps.convert import makes_adapter
 from core.steps.step import call_job, check_space
 from core.wording import say, spoken_language
 from core.workspace.files import read_object
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import ImportPaths, RunPaths, Workspace, importing
 from core.workspace.user import user_name
+
+# In the order of their coming: a model of the list is fetched before the base is asked.
+ALL_COSTS = {"starter": COSTS["starter"], **IMPORT_COSTS, **COSTS}
 
 
 @dataclass(frozen=True)
@@ -82,15 +87,30 @@ def start(workspace: Workspace, request: TuneRequest, by: str, language: str) ->
     """Make the run and start its chain. Raises what is wrong with the request before anything is written, as
     :func:`core.pipeline.tune.make_data` does, and JobNotStarted."""
     run = _new_run(workspace, request)
-    launch(run.job(CHAIN), plan(workspace, run, request, by, language))
+    spec = plan(workspace, run, request, by, language)
+    launch(run.job(CHAIN), spec, secrets(workspace, request))
     return run
 
 
 def start_data(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:
     """Make the run and only its data, recipe and config. Raises as :func:`start` does."""
     run = _new_run(workspace, request)
-    launch(run.job(DATA), plan(workspace, run, request, by, language, DATA))
+    spec = plan(workspace, run, request, by, language, DATA)
+    launch(run.job(DATA), spec, secrets(workspace, request))
     return run
+
+
+def secrets(workspace: Workspace, request: TuneRequest | None) -> dict[str, str]:
+    """What the job of a request gets of the environment's secrets: what a download takes, where the model has
+    to be fetched first, else none."""
+    to_fetch = request is not None and (place := _fetched(workspace, request)) and not place.model.exists()
+    return download.secrets() if to_fetch else {}
+
+
+def _fetched(workspace: Workspace, request: TuneRequest) -> ImportPaths | None:
+    """The import of the model that a request names by the list, begun or not; None for any other model."""
+    listed = find(request.model)
+    return importing(workspace, listed.title) if listed else None
 
 
 def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
@@ -102,6 +122,8 @@ def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
         said = with_thoughts(said, request, model)
         recipe = recipe_asked_for(request, said, model)
         needed = max(needed, disk_use(recipe, model, read_shape(model), recipe.iterations).whole)
+    elif listed := find(request.model):  # itself, and what is merged of it
+        needed += 2 * listed.size
     workspace.prepare()
     check_space(workspace.root, needed)
     run = workspace.new_run(said.name, datetime.now())
@@ -125,8 +147,8 @@ def in_this_process(workspace: Workspace, run: RunPaths, request: TuneRequest) -
     if not run.about.exists():
         introduce(run, request.name)
     given = replace(request, data=request.data and request.data.absolute(), restart=False)
-    if request.model:
-        given = replace(given, model=str(chosen_model(workspace, request.model)))
+    if request.model and (folder := chosen_model(workspace, request.model)).exists():
+        given = replace(given, model=str(folder))
     with job_of_this_process(run.job(CHAIN), plan(workspace, run, given, user_name(), spoken_language())):
         yield
 
@@ -168,7 +190,8 @@ def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     """How far ``run`` is, from the files of its steps, whoever started them."""
     whole = _whole(run)
     stages = tuple(_stages(workspace, run, whole))
-    clock = Clock(COSTS, whole.started if whole else None, time.time)
+    costs = {stage.name: ALL_COSTS[stage.name] for stage in stages}
+    clock = Clock(costs, whole.started if whole else None, time.time)
     for stage in stages:
         if stage.state is not None and not stage.needless:
             clock.stage(stage.name, stage.began)
@@ -182,7 +205,7 @@ def failure(workspace: Workspace, run: RunPaths) -> str:
     whole = _whole(run)
     if whole is None or whole.state not in {State.failed, State.lost}:
         return ""
-    for name in reversed(COSTS):
+    for name in reversed(ALL_COSTS):
         found = _status(workspace, run, name, whole)
         if found and not _earlier(found, whole) and (why := why_failed(_job(workspace, run, name), found)):
             return why.told(say(f"stage.{name}"))
@@ -206,45 +229,75 @@ def _whole(run: RunPaths) -> Status | None:
 
 
 def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterator[Stage]:
-    for name in COSTS:
+    """Unpacking the starter, or fetching a model, is a stage only of the runs that stand on such a one."""
+    asked = _asked_to(run)
+    other = asked is not None and asked.model is not None and asked.model not in _of_starter(workspace)
+    for name in ALL_COSTS:
         status = _status(workspace, run, name, whole)
         needless = status is None and _needless(workspace, run, name)
+        if other if name == "starter" else needless and name in IMPORT_COSTS:
+            continue
         needless |= bool(status and status.state is State.finished and _earlier(status, whole))
         state = status.state if status else State.finished if needless else None
-        share, note = _share(run, name) if state in LIVE else (float(state is State.finished), "")
+        share, note = _share(workspace, run, name) if state in LIVE else (float(state is State.finished), "")
         began = status.started if status else None
-        heard = _heard(run, name) if state in LIVE else status.ended if status else None
+        heard = _heard(workspace, run, name) if state in LIVE else status.ended if status else None
         yield Stage(name, state, share, note, needless, began, heard)
 
 
+def _of_starter(workspace: Workspace) -> set[str]:
+    """What a request may call the starter, besides nothing."""
+    return {STARTER, str(workspace.starter)}
+
+
 def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
-    """Whether a stage without a job is behind: an earlier run unpacked the starter or asked the base."""
+    """Whether a stage without a job is behind: an earlier run unpacked the starter, fetched the model or
+    asked the base, or this run fetches none."""
     if stage == "starter":
         return workspace.starter.exists()
     if stage == "merge":  # of a full fine-tune converting makes the whole model
         return finished(run, "convert") and not makes_adapter(run)
+    if stage in IMPORT_COSTS:
+        place = _model_place(workspace, run)
+        return place is None or place.model.exists()
     return stage == "base" and prepared(run)
 
 
-def _share(run: RunPaths, stage: str) -> tuple[float, str]:
+def _model_place(workspace: Workspace, run: RunPaths) -> ImportPaths | None:
+    """Where the model of a run is fetched to; None where it stands on one that was there."""
+    asked = _asked_to(run)
+    return _fetched(workspace, asked) if asked else None
+
+
+def _asked_to(run: RunPaths) -> TuneRequest | None:
+    """What a run was asked to be, None too where that cannot be read."""
+    with suppress(DamagedFile):
+        return asked_before(run)
+    return None
+
+
+def _share(workspace: Workspace, run: RunPaths, stage: str) -> tuple[float, str]:
     found = [(0.0, "")]
     if stage in {"base", "ask"}:
         watch.answered(run.job(stage), lambda share, note: found.append((share, note)))()
     elif stage == "train":
         watch.trained(run.work_dir, None, lambda share, note: found.append((share, note)))()
+    elif stage in IMPORT_COSTS and (place := _model_place(workspace, run)) and (now := far(place)):
+        found.append(now)
     return found[-1]
 
 
-def _heard(run: RunPaths, stage: str) -> float | None:
+def _heard(workspace: Workspace, run: RunPaths, stage: str) -> float | None:
     """When the stage's job last said how far it is, in seconds since the epoch."""
-    files = (
-        run.work_dir.glob("*/vis_data/scalars.json") if stage == "train" else [JobPaths(run.job(stage)).log]
-    )
+    log = JobPaths(_job(workspace, run, stage)).log
+    files = run.work_dir.glob("*/vis_data/scalars.json") if stage == "train" else [log]
     return max((file.stat().st_mtime for file in files if file.exists()), default=None)
 
 
 def _job(workspace: Workspace, run: RunPaths, step: str) -> Path:
-    """A stage's job folder: the starter belongs to no run."""
+    """A stage's job folder: what makes a model belongs to no run."""
+    if step in IMPORT_COSTS and (place := _model_place(workspace, run)):
+        return place.job(step)
     return workspace.starter_job if step == "starter" else run.job(step)
 
 
@@ -253,7 +306,7 @@ def _status(workspace: Workspace, run: RunPaths, step: str, whole: Status | None
     if not JobPaths(folder).spec.exists():
         return None
     status = read_status(folder)
-    return None if step == "starter" and _earlier(status, whole) else status
+    return None if step in {"starter", *IMPORT_COSTS} and _earlier(status, whole) else status
 
 
 def _earlier(status: Status, whole: Status | None) -> bool:

@@ -14,6 +14,8 @@ from core.recipe.recipe import Recipe
 from core.recipe.templates import OWN_WITHOUT_DEFAULT
 from core.recipe.thoughts import split
 from core.steps import data
+from core.steps.fit import room_for
+from core.steps.step import megabytes
 from core.wording import percent
 
 
@@ -53,6 +55,14 @@ def say_template(recipe: Recipe, model: Model, progress: Progress) -> None:
         progress.say("cli.template.default_trained", default=default, other=OWN_WITHOUT_DEFAULT)
     elif default and recipe.template == OWN_WITHOUT_DEFAULT:
         progress.say("template.default_dropped", default=default)
+
+
+def say_fit(recipe: Recipe, progress: Progress) -> None:
+    """Say which settings were chosen so that the training fits this machine's memory."""
+    if recipe.quantization == "none" and not recipe.activation_checkpointing:
+        return
+    values = {"rows": recipe.batch_size, "room": megabytes(room_for(recipe))}
+    progress.say(f"tune.fits.{'nf4' if recipe.quantization == 'nf4' else 'again'}", **values)
 
 
 def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progress) -> None:

@@ -11,9 +11,11 @@ from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
 from core.data.opening import Reading
-from core.errors import AdoptedRun
+from core.errors import AdoptedRun, NoSuchModel
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
+from core.model_store.importing import listed_request, take_in
+from core.models.catalog import find
 from core.models.folder import Model, find_model, read_model, read_shape, starter_gguf
 from core.pace import Progress
 from core.pipeline import saying
@@ -22,7 +24,7 @@ from core.recipe.own_template import spoken_by, template_of
 from core.recipe.recipe import Method, Recipe
 from core.recipe.thinking import thinking_of
 from core.runs import introduce
-from core.steps import answer, compare, convert, data, export, merge, train
+from core.steps import answer, compare, convert, data, export, fit, merge, train
 from core.steps.answer import AnswerCache, Ask, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
@@ -159,6 +161,7 @@ def make_data(
         begun(run)
     saying.say_contents(said, progress, workspace.data(run.id).left_out)
     saying.say_template(recipe, model, progress)
+    saying.say_fit(recipe, progress)
     saying.say_length(said, recipe, model, progress)
     replay = data.replay_asks(said, recipe) if request.replay else []
     saying.say_rows(said, recipe, bool(replay), progress)
@@ -202,22 +205,29 @@ def keeps_thoughts(model: Model, template: str) -> bool:
 
 
 def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> Recipe:
-    """The recipe that a request comes to on this machine. Raises InvalidRecipe."""
+    """The recipe that a request comes to on this machine: what would not fit its memory is quantized, read in
+    smaller batches or computed again, and stays as it is where nothing helps. Raises InvalidRecipe."""
     spoken = Spoken(request.system, request.template, request.template_reason)
     asked = (request.seed, request.iterations, spoken, request.max_length)
-    return data.recipe_for(model, said, request.replay, *asked, request.method)
+    recipe = data.recipe_for(model, said, request.replay, *asked, request.method)
+    longest = max(data.taught_lengths(said, recipe, model).longest, fit.LONGEST_ROW)
+    found = fit.fitting(recipe, model, read_shape(model), longest)
+    return found.recipe if found else recipe
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:
-    """The base model that was asked for; the starter is made where it is not there yet.
+    """The base model that was asked for; the starter is made where it is not there yet, and a model of the
+    list is fetched.
 
-    Raises NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull.
+    Raises NoSuchModel, NotAModel, QuantizedBase, NotWritable, DiskFull, DownloadFailed.
     """
     folder = chosen_model(workspace, given)
     workspace.prepare()
     check_space(workspace.root, NEEDED_BYTES)
     if folder == workspace.starter:
         make_starter(workspace, progress)
+    elif not folder.exists() and (listed := find(given)):
+        take_in(workspace, listed_request(listed), progress)
     return read_model(folder)
 
 
@@ -228,12 +238,18 @@ def ready_tokenizer(workspace: Workspace, given: str | None, progress: Progress)
 
 
 def chosen_model(workspace: Workspace, given: str | None) -> Path:
-    """The folder of the base model that was asked for, which for the starter need not be there yet.
+    """The folder of the base model that was asked for; that of the starter, or of a model of the list, need
+    not be there yet.
 
     A quantized one is refused here, before hours of training, and not when it is merged. Raises NoSuchModel,
     NotAModel, QuantizedBase.
     """
-    folder = find_model(workspace, given)
+    try:
+        folder = find_model(workspace, given)
+    except NoSuchModel:
+        if (listed := find(given)) is None:
+            raise
+        return workspace.model(listed.title)
     if folder != workspace.starter:
         merge.refuse_quantized(read_model(folder))
     return folder

@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import MissingArtefact
 from core.jobs.environment import HUB, PROXIES, handed_over
 from core.jobs.job import JobPaths, JobSpec
-from core.models.hubs import ModelSource
+from core.models.hubs import HubPlace
 from core.steps.step import engine_job
 from core.wording import spoken_language
 from core.workspace.files import read_json
@@ -19,22 +19,28 @@ LISTING = "listing.json"
 OFFLINE = "HF_HUB_OFFLINE"
 
 
-def plan(paths: ImportPaths, source: ModelSource) -> JobSpec:
-    """The job that downloads; of all the engine's jobs it alone may speak to a hub."""
+def plan(paths: ImportPaths, place: HubPlace, another_waits: bool = False) -> JobSpec:
+    """The job that downloads; of all the engine's jobs it alone may speak to a hub. ``another_waits``: there
+    is another place to ask if this one gives no answer."""
+    source = place.source
     request = {
         "hub": source.hub,
         "name": source.name,
         "revision": source.revision,
         "folder": str(paths.files),
+        "another_waits": another_waits,
+        "mirror": place.mirror,
     }
     env = {OFFLINE: os.environ.get(OFFLINE, "0"), "TUNEBOARD_LANG": spoken_language()}
+    if place.mirror:  # somebody else's server: it gets no token, neither ours nor a file's
+        env |= {"HF_ENDPOINT": place.mirror, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     spec = engine_job(STEP, JobPaths(paths.job(STEP)).request, env=env)
     return replace(spec, request=request, results=(LISTING,))
 
 
-def secrets() -> dict[str, str]:
-    """What the download, and whatever starts it, gets of the environment's secrets."""
-    return handed_over(*HUB, *PROXIES)
+def secrets(place: HubPlace | None = None) -> dict[str, str]:
+    """What the download from a place, and whatever starts it, gets of the environment's secrets."""
+    return handed_over(*PROXIES) if place and place.mirror else handed_over(*HUB, *PROXIES)
 
 
 def read(paths: ImportPaths) -> tuple[Path, str]:

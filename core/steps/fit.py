@@ -7,8 +7,9 @@ from core.jobs.failure import why_failed
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
 from core.machine import meters, this_machine
-from core.models.folder import read_shape
-from core.recipe.fit import largest_that_fits
+from core.models.folder import Model, ModelShape, read_shape
+from core.recipe.fit import Fit, largest_that_fits
+from core.recipe.max_length import ROOM
 from core.recipe.memory import Memory, memory
 from core.recipe.recipe import Recipe
 from core.steps.train import model_of, recipe_of
@@ -28,6 +29,8 @@ CHOSEN = (
     "cuda_graph",
     "deepspeed",
 )
+# No row of an identity, and no replayed one, is longer.
+LONGEST_ROW = 128
 OUT_OF_MEMORY = {"cuda_out_of_memory", "killed_out_of_memory"}
 # What a batch holds has to become smaller by so much at least: what ran out fitted by the formula, maybe.
 SPARED = 0.2
@@ -56,6 +59,20 @@ def report(run: RunPaths, card: int | None) -> dict[str, Any]:
         if found
         else None,
     }
+
+
+def fitting(recipe: Recipe, model: Model, shape: ModelShape, longest: int) -> Fit | None:
+    """A settled recipe itself where this machine holds it, else the fastest settings that it does, if any."""
+    room, held = room_for(recipe), memory(recipe, model, shape, longest)
+    return Fit(recipe, held) if held.total <= room else largest_that_fits(recipe, model, shape, room, longest)
+
+
+def room_for(recipe: Recipe) -> int:
+    """Bytes that a training may hold: of the largest card, or of the machine's memory."""
+    machine = this_machine()
+    if recipe.device == "cuda":
+        return int(ROOM["cuda"] * max(gpu.memory for gpu in machine.gpus))
+    return int(ROOM["cpu"] * machine.memory)
 
 
 def ran_out(run: RunPaths) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from core.jobs.curves import CurveReader
 from core.jobs.job import JobPaths
@@ -36,9 +37,15 @@ def downloaded(job: Path, files: Path, update: Update) -> Callable[[], None]:
         total = (read_record(job / "listing.json") or {}).get("bytes")
         if total:
             done = min(total, folder_bytes(files))
-            update(done / total, f"{megabytes(done)} / {megabytes(total)}")
+            update(done / total, f"{_asked(job)} · {megabytes(done)} / {megabytes(total)}")
 
     return poll
+
+
+def _asked(job: Path) -> str:
+    """Which hub or mirror a download's job speaks with, as a person calls it."""
+    about = read_record(JobPaths(job).request) or {}
+    return urlsplit(str(about.get("mirror"))).netloc or say(f"hub.{about.get('hub')}")
 
 
 def converted(job: Path, update: Update) -> Callable[[], None]:

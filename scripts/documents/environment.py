@@ -46,6 +46,11 @@ OURS = {
         "0.5 for a download, 2 for publishing",
         "seconds before a hub that failed is asked again; longer each time",
     ),
+    "TUNEBOARD_HF_MIRROR": (
+        "`https://hf-mirror.com`",
+        "the mirror asked where Hugging Face gives no answer and `HF_ENDPOINT` is not set; it gets no token. "
+        "Empty: none is asked",
+    ),
     "TUNEBOARD_PYTHON": (
         "`python3.12`, `python3.11`, `python3`",
         "the Python that `scripts/setup` makes `.venv` with",
@@ -106,6 +111,7 @@ SET = {
     "COLUMNS": "uv breaks its sentences where the terminal ends: the last lines of a log would be halves",
     "GOMP_SPINCOUNT": "20000: waiting threads sleep early, so that a busy neighbour does not slow everything",
     "HF_DATASETS_CACHE": "prepared rows stay in the training's own folder",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "`1` for a mirror: the client sends it no token that lies in a file",
     "HF_HUB_DISABLE_PROGRESS_BARS": "a log is no terminal",
     "HF_HUB_DISABLE_TELEMETRY": "nothing is reported to anybody",
     "HF_HUB_OFFLINE": "`1` for every job but those that speak with a hub: nothing is fetched by the way",

@@ -12,6 +12,7 @@ from core.jobs.launch import launch
 from core.jobs.status import State
 from core.model_store import importing
 from core.model_store.importing import IMPORT, ImportRequest, Listed
+from core.models.catalog import find
 from core.models.folder import stamp_of
 from core.models.hubs import HUBS, source_of
 from core.steps import download, import_model
@@ -114,10 +115,15 @@ def _start(workspace: Workspace, place: str, given: str, name: str, copy: bool) 
     if not given.strip():
         st.warning(t("page.models.no_source"))
         return
-    source = source_of(given, next((hub for hub in HUBS if hub == place), None))
-    if place == FOLDER and source.hub:
-        raise NoSuchSource(source=given)
-    paths, spec = importing.plan(workspace, ImportRequest(source, name.strip() or None, copy))
+    hub = next((hub for hub in HUBS if hub == place), None)
+    if hub and (listed := find(given)):
+        request = importing.listed_request(listed, hub, name.strip() or None)
+    else:
+        source = source_of(given, hub)
+        if place == FOLDER and source.hub:
+            raise NoSuchSource(source=given)
+        request = ImportRequest(source, name.strip() or None, copy)
+    paths, spec = importing.plan(workspace, request)
     with suppress(JobRunning):  # the second press of a double click finds the first one's job
         launch(paths.job(IMPORT), spec, download.secrets())
     st.rerun()

@@ -86,4 +86,4 @@ def _go_on(workspace: Workspace, run: RunPaths) -> None:
     if (rest := plan_rest(workspace, run)) is None:
         link_to("data", t("page.config.to_data"), run)
     elif st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):
-        begin(run.job(CHAIN), rest)
+        begin(run.job(CHAIN), rest, chain.secrets(workspace, chain.asked_before(run)))

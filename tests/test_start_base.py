@@ -1,0 +1,185 @@
+"""The base model on the start page: what is offered, what is said of it, and one press that fetches it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.errors import DiskFull
+from core.jobs.job import JobPaths
+from core.jobs.launch import wait
+from core.jobs.status import State
+from core.model_store import choosing
+from core.models.catalog import catalog
+from core.pipeline import chain
+from core.pipeline.tune import TuneRequest
+from core.runs import CHAIN
+from core.steps import train
+from core.workspace.paths import RunPaths, Workspace, importing
+from tests.page import open_test_page
+from tests.small_model import make_small_model
+from tests.test_catalog import card, on, processor
+from tests.test_start import NAME, PATIENCE, log_of, press_make, text_of
+from ui.models import base
+
+CHOSEN = "qwen3-0.6b"
+FOLDER = "qwen3-0-6b"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """One in which everything is made by stand-ins, on a machine with 64 GB that is never full."""
+    monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "a b"))
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    on(monkeypatch, processor(2, 64))
+    base._offers.clear()
+    workspace = Workspace.of()
+    yield workspace
+    for folder in workspace.run_folders():
+        chain.halt(RunPaths(folder), "test")
+        wait(RunPaths(folder).job(CHAIN), timeout=PATIENCE)
+
+
+def choose(page: AppTest, name: str) -> AppTest:
+    return page.selectbox(key="wish_base").set_value(name).run()
+
+
+def names(page: AppTest) -> list[str]:
+    """What can be chosen, as it is read."""
+    return list(page.selectbox(key="wish_base").options)
+
+
+def test_the_starter_comes_first_and_says_what_it_is(workspace: Workspace) -> None:
+    page = open_test_page("start")
+    assert not page.exception and not page.error
+    assert (
+        names(page)[0] == "Starter model · no download" and page.selectbox(key="wish_base").value == "starter"
+    )
+    assert len(names(page)) == len(catalog().models)
+    assert "its Chinese is poor" in text_of(page) and "processor, about 6 min" in text_of(page)
+
+
+def test_whoever_wants_chinese_takes_another_with_one_press(workspace: Workspace) -> None:
+    page = open_test_page("start", language="zh")
+    assert "中文很差" in text_of(page)
+    page.button(key="base_take").click().run()
+    assert not page.exception and page.selectbox(key="wish_base").value == "qwen2.5-0.5b"
+    assert "会先下载 988 MB（依次尝试：ModelScope（魔搭）、Hugging Face）" in text_of(page)
+    assert not any(button.key == "base_take" for button in page.button)
+
+
+def test_what_speaks_the_pages_language_comes_first(workspace: Workspace) -> None:
+    chinese = names(open_test_page("start", language="zh"))
+    llama = next(place for place, label in enumerate(chinese) if label.startswith("Llama-3.2-1B"))
+    spoken = [label for label in chinese[1:] if label.startswith(("Qwen", "internlm", "Phi", "DeepSeek"))]
+    assert chinese[1 : len(spoken) + 1] == spoken and llama > len(spoken)
+    assert names(open_test_page("start"))[1].startswith("Qwen2.5-0.5B-Instruct · 494M · 988 MB to download")
+
+
+def test_what_does_not_fit_is_not_offered_but_listed_with_the_reason(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on(monkeypatch, processor(2, 6))
+    page = open_test_page("start")
+    assert not any(label.startswith("Qwen3-8B") for label in names(page))
+    page.session_state["base_list"] = True
+    rows = {row["name"]: row for row in page.run().dataframe[0].value.to_dict("records")}
+    assert len(rows) == len(catalog().models)
+    assert rows["Qwen3-8B"]["fits"].startswith("✗ does not fit this machine: it needs 17.8 GB")
+    assert rows["Qwen2.5-0.5B-Instruct"]["fits"].startswith("✓ fits this machine: processor")
+
+
+def test_a_gated_model_says_what_has_to_be_done(workspace: Workspace) -> None:
+    page = choose(open_test_page("start"), "llama-3.2-1b")
+    said = text_of(page)
+    assert (
+        "(tried in this order: Hugging Face, ModelScope)" in said
+        and "accepted the licence on its page" in said
+    )
+
+
+def test_a_card_is_named_with_the_way_it_is_used(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on(monkeypatch, card(12))
+    page = choose(open_test_page("start"), "qwen2.5-7b")
+    assert "It fits this GPU: QLoRA, " in text_of(page)
+
+
+def test_one_press_fetches_the_model_and_makes_the_assistant(workspace: Workspace) -> None:
+    page = press_make(choose(open_test_page("start"), CHOSEN), NAME)
+    assert not page.exception and not page.error
+    run = RunPaths(workspace.run_folders()[0])
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    assert train.recipe_of(run).model == str(workspace.models / FOLDER)
+    names_of_stages = [stage.name for stage in chain.read_progress(workspace, run).stages]
+    assert names_of_stages == ["download", "import_model", "base", "train", "convert", "merge", "ask"]
+    assert not workspace.starter.exists()
+    page.run()
+    assert "is ready" in text_of(page) and page.selectbox(key="wish_base").value == CHOSEN
+    assert f"{FOLDER} · 0.1M · on this machine" in names(page)
+    assert "Downloads" not in text_of(page)
+    second = chain.start(workspace, TuneRequest("Zoë", model=FOLDER, iterations=10), "test", "en")
+    assert wait(second.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(second)
+    assert chain.read_progress(workspace, second).stages[0].name == "base"
+
+
+def test_a_download_is_followed_stopped_and_gone_on_with(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ENGINE_SECONDS", "60")
+    run = chain.start(workspace, TuneRequest(NAME, model=CHOSEN, iterations=10), "test", "en")
+    download = importing(workspace, FOLDER).job("download")
+    waited = JobPaths(download)
+    while not waited.tool.exists() or not (download / "listing.json").exists():
+        assert chain.is_live(run), log_of(run)
+        time.sleep(0.05)
+    page = open_test_page("start", run=run.id)
+    assert (
+        "Downloading]" in text_of(page) and "Hugging Face · " in text_of(page) and "/ 1 MB" in text_of(page)
+    )
+    page.button(key="chain_stop").click().run()
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.stopped
+    monkeypatch.setenv("FAKE_ENGINE_SECONDS", "0")
+    page.run()
+    page.button(key="chain_go_on").click().run()
+    assert not page.error
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+
+
+def test_a_download_that_fails_is_said_and_tried_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ENGINE_FAIL", "download")
+    run = chain.start(workspace, TuneRequest(NAME, model=CHOSEN, iterations=10), "test", "en")
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
+    page = open_test_page("start", run=run.id)
+    assert "download" in page.error[0].value.lower() and "Downloading]" in text_of(page)
+    monkeypatch.delenv("FAKE_ENGINE_FAIL")
+    page.button(key="chain_go_on").click().run()
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+
+
+def test_only_a_chain_that_downloads_gets_the_hubs_secrets(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_mine")
+    asked = TuneRequest(NAME, model=CHOSEN)
+    assert chain.secrets(workspace, asked)["HF_TOKEN"] == "hf_mine"
+    assert chain.secrets(workspace, TuneRequest(NAME)) == chain.secrets(workspace, None) == {}
+    make_small_model(workspace.models / FOLDER)
+    assert chain.secrets(workspace, asked) == {}
+
+
+def test_a_full_disk_is_said_before_a_run_is_made(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing.shutil, "disk_usage", lambda _: type("Disk", (), {"free": 10**9}))
+    page = open_test_page("start")
+    assert names(page) == ["Starter model · no download"], "none is offered that finds no room"
+    with pytest.raises(DiskFull):
+        chain.start(workspace, TuneRequest(NAME, model=CHOSEN), "test", "en")
+    assert workspace.run_folders() == []
