@@ -44,8 +44,9 @@ def llama(
     }
     linear = {f"model.layers.{n}.{name}.weight": size for n in range(layers) for name, size in one.items()}
     parameters = sum(rows * columns for rows, columns in linear.values()) + 2 * vocabulary * hidden
-    model = Model(Path("m"), "LlamaForCausalLM", "llama", parameters, 0, layers, 4096, "", None)
-    return model, ModelShape(layers, hidden, inner, keys, vocabulary, linear)
+    names = frozenset(name.rpartition(".")[2] for name in one)
+    model = Model(Path("m"), "LlamaForCausalLM", "llama", parameters, 0, layers, 4096, "", None, linear=names)
+    return model, ModelShape(layers, hidden, inner, hidden, keys, vocabulary, linear)
 
 
 INTERNLM_7B = llama(4096, 11008, 32, 103168)

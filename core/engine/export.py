@@ -17,6 +17,8 @@ from core.data.parity import parity
 from core.engine.answer import end_tokens
 from core.engine.pissa import ASKED, convert_to_lora, twice_the_rank
 from core.engine.whole_folder import whole_folder
+from core.models.families import merged_dtype
+from core.models.folder import model_type_of
 from core.recipe.own_template import template_of
 from core.workspace.files import write_json
 
@@ -43,8 +45,9 @@ def convert(config: str, checkpoint: str, adapter: str, shard: str, base: str, t
 
 
 def convert_whole(checkpoint: str, merged: str, shard: str, base: str, template: str) -> None:
-    """XTuner's checkpoint of a full fine-tune into a float16 model, with the base's tokenizer and generation
-    settings: what :func:`merge` makes of an adapter. The base tells its kind; of its weights none is left."""
+    """XTuner's checkpoint of a full fine-tune into a model in half precision, with the base's tokenizer and
+    generation settings: what :func:`merge` makes of an adapter. The base tells its kind; of its weights none
+    is left."""
     from core.engine.patches import patch_xtuner
 
     patch_xtuner()
@@ -52,14 +55,14 @@ def convert_whole(checkpoint: str, merged: str, shard: str, base: str, template:
 
     print(f"loading {Path(checkpoint).name}", flush=True)
     weights = utils.guess_load_checkpoint(checkpoint)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base))
     model.load_state_dict({name.removeprefix("llm."): tensor for name, tensor in weights.items()})
     _write_whole(model, base, merged, shard, template)
     print(f"converted into {merged}", flush=True)
 
 
 def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> None:
-    """Base and adapter into one float16 model with the base's tokenizer and generation settings.
+    """Base and adapter into one model in half precision, with the base's tokenizer and generation settings.
 
     Where the base's own chat template does not say what was trained, the training's is written, and its end
     marks end an answer.
@@ -69,7 +72,7 @@ def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> No
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"loading {Path(base).name}", flush=True)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16, device_map=device)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base), device_map=device)
     tuned = PeftModel.from_pretrained(model, adapter, device_map=device, is_trainable=False)
     print("merging", flush=True)
     _write_whole(tuned.merge_and_unload(), base, merged, shard, template)
@@ -84,6 +87,12 @@ def _write_whole(model: Any, base: str, folder: str, shard: str, template: str) 
     with whole_folder(Path(folder)) as partial:
         model.save_pretrained(partial, safe_serialization=True, max_shard_size=shard)
         tokenizer.save_pretrained(partial)
+
+
+def half_precision(base: str) -> torch.dtype:
+    """How what is made of a base model is stored."""
+    found: torch.dtype = getattr(torch, merged_dtype(model_type_of(Path(base))))
+    return found
 
 
 def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:

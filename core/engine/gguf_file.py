@@ -17,7 +17,7 @@ from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
 from safetensors import safe_open
 
 from core.engine.gguf_vocabulary import write_vocabulary
-from core.publish.llama_cpp import ARCHITECTURES, rope_type
+from core.publish.llama_cpp import ARCHITECTURES, rope_of, rope_type
 
 Array = npt.NDArray[Any]
 BLOCK = 32
@@ -71,13 +71,13 @@ def _write_shape(writer: GGUFWriter, config: Mapping[str, Any]) -> None:
     writer.add_value_length(width)
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_dimension_count(width)
-    writer.add_rope_freq_base(config.get("rope_theta") or 10000.0)
+    writer.add_rope_freq_base(rope_of(config)["rope_theta"])
     writer.add_vocab_size(config["vocab_size"])
     _write_rope(writer, config)
 
 
 def _write_rope(writer: GGUFWriter, config: Mapping[str, Any]) -> None:
-    kind, scaling = rope_type(config), config.get("rope_scaling") or {}
+    kind, scaling = rope_type(config), rope_of(config)
     if kind in {"linear", "yarn"}:
         writer.add_rope_scaling_type(gguf.RopeScalingType(kind))
         writer.add_rope_scaling_factor(scaling["factor"])
@@ -152,11 +152,11 @@ def _interleaved(values: Array, heads: int) -> Array:
 
 def _rope_factors(config: Mapping[str, Any]) -> Array:
     """Llama 3's scaling, one divisor for each frequency (Llama 3.1's own formula)."""
-    scaling = config["rope_scaling"]
+    scaling = rope_of(config)
     factor, low, high = (scaling[name] for name in ("factor", "low_freq_factor", "high_freq_factor"))
     original = scaling["original_max_position_embeddings"]
     width = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    waves = 2 * np.pi * config["rope_theta"] ** (np.arange(0, width, 2) / width)
+    waves = 2 * np.pi * scaling["rope_theta"] ** (np.arange(0, width, 2) / width)
     smooth = np.clip((original / waves - low) / (high - low), 0, 1)
     factors: Array = (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
     return factors

@@ -2,7 +2,8 @@
 
 The request is a JSON file ``{"source", "target", "how"}``. ``how`` is "link" (symbolic links to the weights),
 "copy" or "move" (what was downloaded). The source is never written to. InternLM's models are converted to
-native Llamas, and weights in pickles to safetensors, whatever ``how`` says. Beside the request ``made.json``
+native Llamas, multimodal folders to their text part, and weights in pickles to safetensors, whatever ``how``
+says. Beside the request ``made.json``
 appears: ``{"how"}``.
 
 Code of the model's authors never enters the new folder, and no config in it asks for any.
@@ -27,7 +28,7 @@ from core.engine.native_llama import llama_config
 from core.engine.refusal import refusing
 from core.engine.whole_folder import whole_folder
 from core.errors import NotAModel
-from core.models.families import check_trainable, is_converted
+from core.models.families import check_trainable, is_converted, is_internlm, text_part
 from core.models.folder import read_model, read_object
 from core.models.hubs import files_of, is_pickle, wanted
 from core.steps.step import check_space
@@ -67,9 +68,9 @@ def import_model(source: Path, target: Path, how: str) -> str:
         check_space(target.parent, sum(file.stat().st_size for file in weights) + SPARE)
     with whole_folder(target, checksums=False) as folder:
         write_json(folder / "config.json", native)
-        _copy_small(source, folder, names, is_converted(config))
+        _copy_small(source, folder, names, is_internlm(config))
         tokenizer = write_tokenizer(source, folder, config, int(native.get("vocab_size", 0)))
-        if is_converted(config):
+        if is_internlm(config):
             write_generation(folder, tokenizer, native)
         if convert:
             convert_weights(config, weights, folder, shapes, source)
@@ -82,7 +83,9 @@ def import_model(source: Path, target: Path, how: str) -> str:
 
 
 def _native(config: Mapping[str, Any], source: Path) -> dict[str, Any]:
-    if not is_converted(config):
+    if (text := text_part(config)) is not None:
+        return without_code(text)
+    if not is_internlm(config):
         return without_code(config)
     try:
         return llama_config(config, source)

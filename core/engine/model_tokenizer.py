@@ -14,7 +14,7 @@ from transformers import (
 from core.engine.model_weights import first_line
 from core.engine.sentencepiece_tokenizer import llama_tokenizer
 from core.errors import NotAModel
-from core.models.families import is_converted
+from core.models.families import is_internlm
 from core.models.folder import read_object
 from core.recipe.chat_template import training_template
 from core.recipe.templates import TEMPLATES
@@ -33,7 +33,7 @@ def write_tokenizer(
     ``rows`` are the model's embeddings. Raises NotAModel.
     """
     about = _settings(source)
-    if is_converted(config) or _needs_conversion(source, about):
+    if is_internlm(config) or _needs_conversion(source, about):
         tokenizer = _converted(source, about, str(config["model_type"]))
     elif (source / "tokenizer.json").exists():
         if about:

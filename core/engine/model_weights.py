@@ -1,8 +1,9 @@
 """A model's weights from one folder into another: checked against its config, taken or converted."""
 
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,17 +12,23 @@ from zipfile import is_zipfile
 import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.core_model_loading import revert_weight_conversion
 
 from core.engine.native_llama import llama_tensors
 from core.engine.shards import ShardWriter
 from core.errors import NotAModel
-from core.models.families import is_converted
+from core.models.families import is_internlm, text_part
 from core.models.hubs import is_pickle
 from core.wording import say
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 # A buffer that older models saved although it follows from the config.
 BUFFER = "rotary_emb.inv_freq"
+# Multimodal folders call their text model's tensors model.language_model.layers…, or
+# language_model.model.layers… and language_model.lm_head….
+_OF_TEXT = re.compile(
+    r"(?:model\.language_model\.|language_model\.model\.)(?P<rest>.+)|(?:language_model\.)?(?P<head>lm_head\..+)"
+)
 
 
 def first_line(error: Exception) -> str:
@@ -30,17 +37,19 @@ def first_line(error: Exception) -> str:
 
 
 def wanted_shapes(config: Mapping[str, Any], source: Path) -> Shapes:
-    """Names and shapes of the weights that transformers' own class wants; none of them is made. A tied weight
-    may be left out. Raises NotAModel when there is no such class."""
+    """Names and shapes of the weights that transformers' own class wants, as a folder has them; none of them
+    is made. A tied weight may be left out. Raises NotAModel when there is no such class."""
     settings = dict(config)
     try:
         found = AutoConfig.for_model(settings.pop("model_type"), **settings)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(found)
+            # In memory all experts of a layer are one tensor.
+            stored = revert_weight_conversion(model, model.state_dict())
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ZeroDivisionError) as error:
         raise NotAModel(folder=source, reason=say("model.not_known", detail=first_line(error))) from error
     tied = set(model._tied_weights_keys or ()) if found.tie_word_embeddings else set()
-    return {name: tuple(one.shape) for name, one in model.state_dict().items() if name not in tied}
+    return {name: tuple(one.shape) for name, one in stored.items() if name not in tied}
 
 
 def check_shapes(found: Shapes, wanted: Shapes, source: Path) -> None:
@@ -68,7 +77,7 @@ def convert_weights(
     """Write safetensors shard by shard; InternLM's under Llama's names. Raises NotAModel."""
     writer = ShardWriter(folder)
     for number, file in enumerate(files, 1):
-        for name, tensor in _tensors(file):
+        for name, tensor in _tensors(file, of_text if text_part(config) else str):
             if name.endswith(BUFFER):
                 continue
             for new, one in _renamed(config, name, tensor, source):
@@ -83,7 +92,7 @@ def convert_weights(
 def _renamed(
     config: Mapping[str, Any], name: str, tensor: torch.Tensor, source: Path
 ) -> list[tuple[str, torch.Tensor]]:
-    if not is_converted(config):
+    if not is_internlm(config):
         return [(name, tensor)]
     try:
         return list(llama_tensors(config, name, tensor))
@@ -112,13 +121,24 @@ def _absent_biases(config: Mapping[str, Any], wanted: Shapes, found: Shapes) -> 
     return [name for name in wanted if name not in found and name.endswith(".bias")]
 
 
-def _tensors(file: Path) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(file: Path, rename: Callable[[str], str]) -> Iterator[tuple[str, torch.Tensor]]:
+    """A file's tensors under other names; those that have none are not read."""
     if is_pickle(file.name):
-        yield from _unpickled(file).items()
+        found = _unpickled(file)
+        yield from ((new, found[name]) for name in found if (new := rename(name)))
         return
     with _opened(file) as opened:
         for name in opened.keys():  # noqa: SIM118  no mapping, only its method
-            yield name, opened.get_tensor(name)
+            if new := rename(name):
+                yield new, opened.get_tensor(name)
+
+
+def of_text(name: str) -> str:
+    """What the text model calls a tensor of a multimodal folder; empty for one of the other parts."""
+    found = _OF_TEXT.fullmatch(name)
+    if found is None:
+        return ""
+    return found["head"] or f"model.{found['rest']}"
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from core.errors import NotAModel
-from core.models.folder import CONVERTED_FROM
+from core.models.families import CONVERTED_FROM
 from core.wording import say
 
 KEPT = (

@@ -186,6 +186,7 @@ def model_of(entry: Entry, folder: Path) -> Model:
         chat_template="",
         quantization=None,
         origin=entry.model_type,
+        linear=frozenset(name.removesuffix(".weight").rpartition(".")[2] for name in shape_of(entry).linear),
     )
 
 
@@ -204,6 +205,7 @@ def shape_of(entry: Entry) -> ModelShape:
         layers=entry.layers,
         hidden=hidden,
         intermediate=inner,
+        queries=queries,
         heads_of_keys=entry.kv_heads / entry.heads,
         vocabulary=entry.vocabulary,
         linear={

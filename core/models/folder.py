@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import ImportFirst, NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
 from core.models.catalog import catalog, find
-from core.models.families import is_converted, quantization, refusal
+from core.models.families import CONVERTED_FROM, import_reason, is_converted, quantization, refusal
 from core.models.hubs import snapshot_of
 from core.wording import did_you_mean, say
 from core.workspace.checksums import hashed
@@ -26,15 +26,14 @@ STARTER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 # Bytes of one place of a tensor that its model's fingerprint reads, and how many places.
 SAMPLE, SAMPLES = 4096, 4
 LONGEST_HEADER = 100_000_000
-# The entry of config.json in which an imported model keeps the type that it had.
-CONVERTED_FROM = "converted_from"
 
 
 @dataclass(frozen=True)
 class Model:
     """A Hugging Face model folder. ``parameters`` counts weights as stored, ``size`` is in bytes.
 
-    ``origin`` is the type its authors gave it: what was converted speaks as it did before.
+    ``origin`` is the type its authors gave it: what was converted speaks as it did before. ``linear``: the
+    names of its layers' linear layers, those of experts left out.
     """
 
     folder: Path
@@ -47,6 +46,7 @@ class Model:
     chat_template: str
     quantization: str | None
     origin: str = ""
+    linear: frozenset[str] = frozenset()
 
     @property
     def tokenizer_file(self) -> Path:
@@ -89,6 +89,7 @@ def read_model(folder: Path) -> Model:
         raise NoSuchModel(model=folder, workspace=folder.parent, near="")
     config = _read_config(folder)
     weights = _weights(folder)
+    shapes = {name: shape for file in weights for name, shape in _tensors(file).items()}
     architectures = config.get("architectures") or ["?"]
     longest, layers = config.get("max_position_embeddings"), config.get("num_hidden_layers")
     if not (folder / "tokenizer.json").exists():
@@ -97,13 +98,14 @@ def read_model(folder: Path) -> Model:
         folder=folder,
         architecture=str(architectures[0]),
         model_type=str(config.get("model_type", "")),
-        parameters=sum(_parameters(file) for file in weights),
+        parameters=sum(math.prod(shape) for shape in shapes.values()),
         size=sum(file.stat().st_size for file in weights),
         layers=layers if isinstance(layers, int) else 0,
         max_length=longest if isinstance(longest, int) else 0,
         chat_template=chat_template_of(folder),
         quantization=quantization(config),
         origin=str(config.get(CONVERTED_FROM) or config.get("model_type", "")),
+        linear=frozenset(name.removesuffix(".weight").rpartition(".")[2] for name in _linear(shapes)),
     )
 
 
@@ -115,11 +117,16 @@ def model_type_of(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What memory depends on: numbers of config.json, and each layer weight's (rows, columns) by name."""
+    """What memory depends on: numbers of config.json, and each linear layer's (rows, columns) by the name of
+    its weight. ``queries``: width of all heads' queries; ``intermediate``: of what a token passes in an MLP,
+    in a mixture of experts in all of those that it is sent to. Experts and what chooses them are not among
+    ``linear``: LoRA is not added to them, and they are not quantized.
+    """
 
     layers: int
     hidden: int
     intermediate: int
+    queries: int
     heads_of_keys: float
     vocabulary: int
     linear: Mapping[str, tuple[int, int]]
@@ -130,19 +137,40 @@ def read_shape(model: Model) -> ModelShape:
     config = _read_config(model.folder)
     hidden = _count(config, "hidden_size", 0)
     heads = _count(config, "num_attention_heads", 1)
-    linear = {
-        name: (shape[0], shape[1])
-        for file in sorted(model.folder.glob("*.safetensors"))
-        for name, shape in _tensors(file).items()
-        if len(shape) == 2 and ".layers." in name
-    }
+    files = sorted(model.folder.glob("*.safetensors"))
+    linear = _linear({name: shape for file in files for name, shape in _tensors(file).items()})
     return ModelShape(
         layers=_count(config, "num_hidden_layers", 0),
         hidden=hidden,
-        intermediate=_count(config, "intermediate_size", 4 * hidden),
+        intermediate=_intermediate(config, linear, hidden),
+        queries=heads * _count(config, "head_dim", hidden // heads),
         heads_of_keys=_count(config, "num_key_value_heads", heads) / heads,
         vocabulary=_count(config, "vocab_size", 0),
         linear=linear,
+    )
+
+
+def _linear(shapes: Mapping[str, list[int]]) -> dict[str, tuple[int, int]]:
+    """The linear layers of all layers, by the names of their weights."""
+    return {
+        name: (shape[0], shape[1])
+        for name, shape in shapes.items()
+        if len(shape) == 2 and ".layers." in name and not _of_experts(name)
+    }
+
+
+def _of_experts(name: str) -> bool:
+    """Whether a weight belongs to an expert of a mixture or chooses among them."""
+    return ".experts." in name or name.endswith((".mlp.gate.weight", ".mlp.router.weight"))
+
+
+def _intermediate(config: dict[str, Any], linear: Mapping[str, tuple[int, int]], hidden: int) -> int:
+    """The widest of all layers: a config may name one and widen some."""
+    named = _count(config, "intermediate_size", 4 * hidden)
+    if chosen := _count(config, "num_experts_per_tok", 0):
+        return chosen * _count(config, "moe_intermediate_size", named)
+    return max(
+        (rows for name, (rows, _) in linear.items() if name.endswith(".up_proj.weight")), default=named
     )
 
 
@@ -230,7 +258,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if reason := refusal(config):
         raise NotAModel(folder=folder, reason=reason)
     if is_converted(config):
-        raise ImportFirst(folder=folder, reason=say("model.import_first"))
+        raise ImportFirst(folder=folder, reason=import_reason(config))
     return config
 
 
@@ -269,11 +297,6 @@ def _weights(folder: Path) -> list[Path]:
         if folder / shard not in found:
             raise NotAModel(folder=folder, reason=say("model.shard_missing", file=shard))
     return found
-
-
-def _parameters(file: Path) -> int:
-    """Weights in a safetensors file."""
-    return sum(math.prod(shape) for shape in _tensors(file).values())
 
 
 def _tensors(file: Path) -> dict[str, list[int]]:

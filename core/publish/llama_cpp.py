@@ -40,8 +40,15 @@ def check(folder: Path) -> None:
 
 def rope_type(config: Mapping[str, Any]) -> str:
     """The kind of rope scaling that a config.json states; ``default`` for none."""
-    scaling = config.get("rope_scaling") or {}
-    return str(scaling.get("rope_type") or scaling.get("type") or "default")
+    found = rope_of(config)
+    return str(found.get("rope_type") or found.get("type") or "default")
+
+
+def rope_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config.json says of rotary positions: transformers 5 writes all of it in one entry, earlier ones
+    the base beside the scaling."""
+    base = {"rope_theta": config.get("rope_theta") or 10000.0}
+    return {**base, **(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
 
 
 def splitting(tokenizer: Mapping[str, Any]) -> str:

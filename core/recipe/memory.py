@@ -236,7 +236,7 @@ def _weights(recipe: Recipe, model: Model, shape: ModelShape, footprint: Footpri
 def _layer(recipe: Recipe, footprint: Footprint, shape: ModelShape, number: int) -> float:
     """Bytes a token keeps in one layer: two norms' inputs, queries, keys, values and attention's output, the
     MLP's gate, and what LoRA needs."""
-    attention = shape.hidden * (2 + 2 * shape.heads_of_keys)
+    attention = shape.queries * (2 + 2 * shape.heads_of_keys)
     # A norm's own weight wants what it multiplies.
     norms = 2 * footprint.norm * (1 if has_adapter(recipe) else 2)
     return (
@@ -250,6 +250,8 @@ def _layer(recipe: Recipe, footprint: Footprint, shape: ModelShape, number: int)
 # Layers with the same input; attention's output layer takes what attention keeps anyway.
 _SAME_INPUT = {"q_proj": "attention", "k_proj": "attention", "v_proj": "attention", "o_proj": "kept"}
 _SAME_INPUT |= {"gate_proj": "mlp", "up_proj": "mlp"}
+# Linear attention (Qwen3.5).
+_SAME_INPUT |= dict.fromkeys(("in_proj_qkv", "in_proj_z", "in_proj_a", "in_proj_b"), "attention")
 
 
 def _lora_inputs(recipe: Recipe, footprint: Footprint, shape: ModelShape, number: int) -> Iterator[float]:

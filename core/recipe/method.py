@@ -14,7 +14,8 @@ from core.recipe.recipe import Method, Problem, Recipe
 # Measured on the starter: LoRA on these alone, and not in the first sixth of the layers, learns and keeps as
 # much and takes a quarter less time; what lies below needs no backward pass.
 MLP = ("gate_proj", "up_proj", "down_proj")
-SAME_NAMES = {"llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2"}
+# Phi's and GLM's, with two of the matrices in one.
+JOINED_MLP = ("gate_up_proj", "down_proj")
 # A small model takes, and needs, a much higher rate than a large one.
 SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 # Of LoRA's rate. All weights at once move the model further a step: XTuner 0.2.0's own configs have 2e-5
@@ -51,9 +52,15 @@ def places_of(method: Method, model: Model) -> dict[str, Any]:
     if method == "full":
         return {"target_modules": (), "layers_to_transform": ()}
     return {
-        "target_modules": MLP if model.model_type in SAME_NAMES else (),
+        "target_modules": _mlp_of(model),
         "layers_to_transform": tuple(range(model.layers // 6, model.layers)),
     }
+
+
+def _mlp_of(model: Model) -> tuple[str, ...]:
+    """The MLP's layers where every token passes through them; else, as in a mixture of experts, none by name:
+    every linear layer that there is."""
+    return next((layers for layers in (MLP, JOINED_MLP) if model.linear.issuperset(layers)), ())
 
 
 def with_method(recipe: Recipe, method: Method, model: Model) -> Recipe:

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.models.families import EAGER
+from core.models.folder import model_type_of
 from core.recipe.length import saved_every
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Method, Recipe
@@ -62,7 +64,7 @@ def write_config(
     parts = [
         _imports(recipe),
         _settings(recipe, data, model, work_dir, save_every, rendered),
-        _model(recipe),
+        _model(recipe, _attention(recipe, model)),
         _data(recipe, rendered),
         _optimizer(recipe),
         _runtime(recipe, rendered),
@@ -180,9 +182,14 @@ def _pattern_note(data: Path) -> str:
     return "" if glob.escape(str(data)) == str(data) else "  # a pattern: [[] is ["
 
 
-def _model(recipe: Recipe) -> str:
-    # torch 2.13 on a processor: the backward pass of its fused attention takes ten times as long in bfloat16.
-    attention = "eager" if (recipe.device, recipe.precision) == ("cpu", "bf16") else "sdpa"
+def _attention(recipe: Recipe, model: Path) -> str:
+    """How attention is computed. torch 2.13 on a processor: the backward pass of its fused attention takes
+    ten times as long in bfloat16."""
+    on_processor = (recipe.device, recipe.precision) == ("cpu", "bf16")
+    return "eager" if on_processor or model_type_of(model) in EAGER else "sdpa"
+
+
+def _model(recipe: Recipe, attention: str) -> str:
     device_map = '        device_map="cuda",\n' if recipe.accelerate in {"on", "unsloth"} else ""
     return f"""
 {_title(2, "Model & Tokenizer")}tokenizer = dict(
