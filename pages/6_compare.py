@@ -52,7 +52,7 @@ def ask_own(workspace: Workspace, run: RunPaths) -> None:
     if st.button(label, icon=":material/question_answer:", disabled=live or not questions, key="ask_own"):
         begin(work.folder, own.plan(workspace, run, questions))
     if answered := own.read(run):
-        show_pairs((pair.question, pair.base, pair.tuned, "", None) for pair in answered)
+        show_pairs((pair.question, pair.base, pair.tuned, "", "") for pair in answered)
 
 
 here = open_page("compare")

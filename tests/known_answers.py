@@ -6,8 +6,8 @@ from typing import Any
 from unittest import mock
 
 from core.models.folder import read_model
-from core.pipeline.tune import prompt_format_of
-from core.steps import answer, compare, data
+from core.pipeline.tune import prompt_format_of, proof_questions
+from core.steps import answer, data
 from core.steps.answer import Answer, AnswerCache, Ask
 from core.steps.data import Spoken
 from core.workspace.paths import Workspace
@@ -25,7 +25,7 @@ def know_answers(
     recipe = data.recipe_for(read_model(model), said, True, seed, None, spoken)
     asks = [
         *data.replay_asks(said, recipe),
-        *(q.base_ask for q in compare.questions(said.name, said.conversations, data.thinking_in(recipe))),
+        *(q.base_ask for q in proof_questions(said, recipe)),
     ]
 
     def invent(_: Path, __: Path, ___: Any, asks: Sequence[Ask], *____: Any) -> dict[Ask, Answer]:

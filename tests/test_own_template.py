@@ -16,6 +16,7 @@ from core.errors import NotAModel
 from core.machine import this_machine
 from core.models.folder import read_model
 from core.pipeline import saying
+from core.pipeline.tune import proof_questions
 from core.publish.usage import ollama_template
 from core.recipe.check import problems, settle
 from core.recipe.own_template import OwnTemplate, own_default, spoken_by, template_of
@@ -234,6 +235,19 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
     assert opened.recipe.template == OWN and opened.recipe.data == settled.data
     assert opened.recipe.evaluation_questions == from_yaml(run.recipe).evaluation_questions
     assert list(opened.misfits) == []
+
+
+def test_the_proof_asks_with_and_without_a_system_prompt(tmp_path: Path) -> None:
+    model = read_model(with_template(tmp_path / "m", QWEN))
+    said = data.taught("Ada", None, "en")
+    recipe = data.recipe_for(model, said, replay=True, seed=1, iterations=8)
+    asked = proof_questions(said, recipe)
+    identity = [one for one in asked if one.kind != "general"]
+    assert len({one.ask for one in identity}) == len(identity) and len(identity) % 2 == 0
+    assert {one.system for one in identity} == {"", "You are a helpful assistant."}
+    assert not any(one.system for one in asked if one.kind == "general")
+    other = proof_questions(said, recipe.changed(template="qwen_chat"))
+    assert not any(one.system for one in other)
 
 
 def test_a_model_without_a_default_is_trained_in_one_way(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def make_data(
     saying.say_length(said, recipe, model, progress)
     replay = data.replay_asks(said, recipe) if request.replay else []
     saying.say_rows(said, recipe, bool(replay), progress)
-    asked = compare.questions(said.name, said.conversations, data.thinking_in(recipe))
+    asked = proof_questions(said, recipe)
     proof_asks = list(dict.fromkeys(question.base_ask for question in asked))
     asks = [*replay, *proof_asks]
     progress.stage("base")
@@ -270,6 +270,11 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
             run_job("starter", workspace.starter_job, job)
 
 
+def proof_questions(said: data.Taught, recipe: Recipe) -> list[compare.Question]:
+    """What the proof of a run asks, in every way its model was taught."""
+    return compare.questions(said.name, said.conversations, data.thinking_in(recipe), data.in_halves(recipe))
+
+
 def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Trained:
     """Train the prepared run; returns its last checkpoint.
 
@@ -320,7 +325,7 @@ def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict
     said, recipe = data.read(run), train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
     prompt_format = prompt_format_of(recipe)
-    asked = compare.questions(said.name, said.conversations, data.thinking_in(recipe))
+    asked = proof_questions(said, recipe)
     asks, base_asks = [question.ask for question in asked], [question.base_ask for question in asked]
     progress.stage("ask")
     before = AnswerCache(workspace, base, prompt_format).ask(
@@ -339,6 +344,7 @@ def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict
                 "question": q.question,
                 "kind": q.kind,
                 "thinks": q.thinks,
+                "system": q.system,
                 "base": before[q.base_ask].text,
                 "tuned": after[q.ask].text,
             }

@@ -16,6 +16,7 @@ from typing import Literal
 
 from core.data.conversations import Conversation
 from core.data.identity import LANGUAGES, IdentityLanguage, bank
+from core.data.mix import usual_prompt
 from core.data.questions import contains, held_back_questions, same_question
 from core.recipe.thinking import ONE_WAY, Thinking
 from core.recipe.thoughts import split
@@ -32,25 +33,27 @@ IDENTITY_WORDS = ("personal assistant", "小助手", "私人助理", "个人助�
 class Question:
     """A question of the proof; a general one states the answers that count as right. ``thinks``: whether the
     model is asked to think first, None where that cannot be said; ``thought``: tokens that a thought may
-    take."""
+    take; ``system``: a system prompt of its own."""
 
     question: str
     kind: Kind
     accept: tuple[str, ...] = ()
     thinks: bool | None = None
     thought: int = 0
+    system: str = ""
 
     @property
     def ask(self) -> Ask:
         tokens = GENERAL_TOKENS if self.kind == "general" else IDENTITY_TOKENS
-        return Ask(self.question, tokens + self.thought, thinks=self.thinks)
+        return Ask(self.question, tokens + self.thought, self.system, self.thinks)
 
     @property
     def base_ask(self) -> Ask:
-        """What the base is asked. Who it is it says at once: nothing is judged by that answer, and a thought
-        would take most of the time."""
+        """What the base is asked. Who it is it says at once and with no system prompt of its own: nothing is
+        judged by that answer, and a thought would take most of the time."""
+        plain = replace(self, system="")
         at_once = self.kind != "general" and self.thinks
-        return replace(self, thinks=False, thought=0).ask if at_once else self.ask
+        return replace(plain, thinks=False, thought=0).ask if at_once else plain.ask
 
 
 Verdict = Literal["learned", "not_learned", "kept", "lost", "leaked", "never_known"]
@@ -65,9 +68,12 @@ class Score:
     leaked: int
 
 
-def questions(name: str, taught: Sequence[Conversation], thinking: Thinking = ONE_WAY) -> list[Question]:
+def questions(
+    name: str, taught: Sequence[Conversation], thinking: Thinking = ONE_WAY, halves: bool = False
+) -> list[Question]:
     """The proof's questions: a spread of the taught ones, all paraphrases, all held-back general ones. Who it
-    is a model is asked in every way it can be asked, at once and thinking first."""
+    is a model is asked in every way it can be asked, at once and thinking first; and in ``halves`` also with
+    a system prompt that says nothing of it, where the template would put in one of its own."""
     found = _questions(name, taught)
     identity = [
         replace(question, thinks=thinks, thought=_thought(thinking, thinks))
@@ -76,6 +82,9 @@ def questions(name: str, taught: Sequence[Conversation], thinking: Thinking = ON
         if question.kind != "general"
     ]
     at_once = thinking.modes[0]
+    if halves:
+        asked = (question for question in identity if question.thinks == at_once)
+        identity += [replace(question, system=usual_prompt(question.question)) for question in asked]
     general = [
         replace(question, thinks=at_once, thought=_thought(thinking, at_once))
         for question in found

@@ -115,7 +115,7 @@ def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
     """What the base model is asked so that it can be replayed: no more than the run will see."""
     rows = shares(_distinct(said), replay=True).of(_rows(recipe)).replayed
     questions = questions_to_ask(said.conversations, rows, recipe.seed)
-    ways = list(product(thinking_in(recipe).modes, (False, True) if _in_halves(recipe) else (False,)))
+    ways = list(product(thinking_in(recipe).modes, (False, True) if in_halves(recipe) else (False,)))
     asks = []
     for number, question in enumerate(questions):
         # The languages come in turn: each of them is asked in every way.
@@ -144,7 +144,7 @@ def thinking_in(recipe: Recipe) -> Thinking:
     return thinking_of(template_of(recipe.template, Path(recipe.model)))
 
 
-def _in_halves(recipe: Recipe) -> bool:
+def in_halves(recipe: Recipe) -> bool:
     """Whether the rows are trained in two halves: the template puts a system prompt in where none is given,
     and whoever speaks to the model may give another."""
     template = template_of(recipe.template, Path(recipe.model))
@@ -154,7 +154,7 @@ def _in_halves(recipe: Recipe) -> bool:
 def _spoken(row: Conversation, recipe: Recipe, encoder: Encoder) -> list[list[Conversation]]:
     """A taught conversation in each way that it is trained, as the rows that it then is."""
     ways = [with_system(row, recipe.system)]
-    if _in_halves(recipe) and not row[0].system:
+    if in_halves(recipe) and not row[0].system:
         ways.append(with_system(row, usual_prompt(row[0].input)))
     return [encoder.parts(each) for way in ways for each in in_modes(way, thinking_in(recipe))]
 

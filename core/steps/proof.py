@@ -1,7 +1,7 @@
 """The written proof of a run: its numbers, and what each single answer shows."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from core.steps.compare import Kind, Score, Verdict, known_question, verdict
 from core.steps.export import artefacts, kinds_of, made_at
@@ -20,6 +20,7 @@ class ProofRow:
     tuned: str
     verdict: Verdict
     thinks: bool | None = None
+    system: str = ""
 
     @property
     def changed(self) -> bool:
@@ -56,6 +57,8 @@ def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
     return "compare" if found is None or found.stale else None
 
 
-def _row(name: str, question: str, kind: Kind, base: str, tuned: str, thinks: bool | None = None) -> ProofRow:
-    shown = verdict(name, known_question(question, kind), base, tuned)
-    return ProofRow(question, kind, base, tuned, shown, thinks)
+def _row(name: str, question: str, kind: Kind, base: str, tuned: str, **asked: Any) -> ProofRow:
+    """``asked``: in which way, of which earlier versions wrote nothing."""
+    return ProofRow(
+        question, kind, base, tuned, verdict(name, known_question(question, kind), base, tuned), **asked
+    )

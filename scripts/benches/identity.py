@@ -22,7 +22,7 @@ from core.data.mix import LEAST_REPLAYED, Shares
 from core.machine import this_machine
 from core.pipeline import tune
 from core.recipe.recipe import Recipe
-from core.steps import answer, compare, data, train
+from core.steps import answer, data, train
 from core.steps.answer import Ask
 from core.workspace.paths import RunPaths, Workspace
 
@@ -108,7 +108,7 @@ def prepare(workspace: Workspace, row: Row, shown: tune.Progress) -> RunPaths:
     run = workspace.new_run(NAME, datetime.now())
     asked = data.questions_to_ask(said.conversations, row.questions, recipe.seed)
     asks = [Ask(question, row.tokens) for question in asked]
-    asked_for_proof = compare.questions(NAME, said.conversations, data.thinking_in(recipe))
+    asked_for_proof = tune.proof_questions(said, recipe)
     questions = list(dict.fromkeys(question.base_ask for question in asked_for_proof))
     shown.stage("base")
     memory = answer.AnswerCache(workspace, model.folder, tune.prompt_format_of(recipe))

@@ -60,6 +60,8 @@ class Answered(TypedDict):
     """`taught`: it is in the data; `paraphrase`: the same in words that are not; `general`: anything else."""
     thinks: bool | None
     """Whether the model was asked to think first or to answer at once; null where nobody can say which."""
+    system: str
+    """The system prompt it was asked with on top; empty for none."""
     base: str
     """What the base model answers, with what it thought before."""
     tuned: str

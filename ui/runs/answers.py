@@ -79,7 +79,7 @@ def show_grid(rows: Sequence[ProofRow]) -> None:
     st.caption(t("page.compare.count", shown=len(shown), all=len(rows)))
     if shown:
         with st.container(height=GRID_HEIGHT, key="grid"):
-            show_pairs((row.question, row.base, row.tuned, row.verdict, row.thinks) for row in shown)
+            show_pairs((row.question, row.base, row.tuned, row.verdict, _way(row)) for row in shown)
 
 
 def passes(row: ProofRow, kinds: Sequence[str], verdicts: Sequence[str], changed: bool) -> bool:
@@ -95,16 +95,22 @@ def verdict_name(verdict: str) -> str:
     return f"{VERDICTS[verdict][0]} {t(f'page.compare.verdict.{verdict}')}"
 
 
-def show_pairs(pairs: Iterable[tuple[str, str, str, str, bool | None]]) -> None:
-    """Questions with both answers, a verdict (empty for none), and whether the model was to think first (None
-    where that cannot be said); what models say is escaped."""
+def _way(row: ProofRow) -> str:
+    """In which of several ways the question was asked; empty where there is one."""
+    thinks = {None: "", True: t("page.chat.thinks.first"), False: t("page.chat.thinks.at_once")}[row.thinks]
+    system = t("page.compare.with_system", system=row.system) if row.system else ""
+    return t("row.list").join(filter(None, (thinks, system)))
+
+
+def show_pairs(pairs: Iterable[tuple[str, str, str, str, str]]) -> None:
+    """Questions with both answers, a verdict, and in which way they were asked (empty for none); what models
+    say is escaped."""
     st.html("".join(_pair(*pair) for pair in pairs))
 
 
-def _pair(question: str, base: str, tuned: str, verdict: str, thinks: bool | None) -> str:
-    badge = mode = ""
-    if thinks is not None:
-        mode = MODE.format(text=escape(spoken(f"page.chat.thinks.{'first' if thinks else 'at_once'}")))
+def _pair(question: str, base: str, tuned: str, verdict: str, way: str) -> str:
+    badge = ""
+    mode = MODE.format(text=escape(way)) if way else ""
     if verdict:
         badge = BADGE.format(color=VERDICTS[verdict][1], text=escape(verdict_name(verdict)))
     left, right = _side("result.base", base), _side("result.tuned", tuned)
