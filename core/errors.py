@@ -22,6 +22,7 @@ TuneboardError                exit code 1
 │   ├── NoSuchColumn          a data file has no column of that name
 │   ├── NoSuchSheet           a data file has no sheet, list or file of that name
 │   ├── UnknownRows           no format reads the rows of a data file (exit code 1)
+│   ├── RowRefused            the model's own chat template refuses a row of the data
 │   ├── NoUsableRow           no row of a data file can be trained (exit code 1)
 │   ├── EmptyData             a data file has no rows
 │   │   └── NoDataFiles       a folder or an archive has no data file in it
@@ -195,6 +196,10 @@ class NoSuchColumn(InputError):
 
 class NoSuchSheet(InputError):
     key = "no_such_sheet"  # values: path, name (the one asked for), names (those that there are)
+
+
+class RowRefused(InputError):
+    key = "row_refused"  # values: question (its beginning), detail (what the template says)
 
 
 class NoUsableRow(InputError):

@@ -1,5 +1,6 @@
 """Real families' chat templates are trained as a server speaks them, and a run is launched by default."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from core.recipe.thinking import in_mode, thinking_of
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import PROJECT
 from tests.chat_templates import ChatTemplate, chat_templates
+from tests.command_line import cli
 from tests.family_models import make_family_model
 
 TEMPLATES = chat_templates()
@@ -220,3 +222,22 @@ def test_what_is_refused_says_what_to_type_and_that_works(source: str, tmp_path:
         assert "template_reason" in said and recipe.template in said
         assert "Set template to" not in said and "设为" not in said, "it is the one in use"
     assert refused(recipe.changed(template_reason="the template is for tools"), model) == []
+
+
+def test_a_row_that_a_template_refuses_is_named(tmp_path: Path) -> None:
+    """A template may raise for a text, as gpt-oss's does for channels in an answer."""
+    model = make_family_model(tmp_path / "m", TEMPLATES["qwen3"])
+    strict = (
+        "{% for m in messages %}{% if 'Hm' in m.content %}{{ raise_exception('no') }}{% endif %}{% endfor %}"
+    )
+    (model / "chat_template.jinja").write_text(strict + TEMPLATES["qwen3"].source, encoding="utf-8")
+    data = tmp_path / "d.jsonl"
+    lines = [
+        json.dumps({"instruction": asked, "output": answer})
+        for asked, answer in (("A?", "Ada."), ("B?", "Hm."))
+    ]
+    data.write_text("\n".join(lines), encoding="utf-8")
+    for command in (("data", "show"), ("tune", "--name", "Ada", "--no-replay", "--data")):
+        done = cli(*command, data, "--model", model, "--workspace", tmp_path / "w", cwd=tmp_path)
+        assert done.returncode == 2 and "B?" in done.stderr and "Traceback" not in done.stderr
+    assert "--template NAME --template-reason WHY" in done.stderr

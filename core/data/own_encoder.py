@@ -18,12 +18,15 @@ from tokenizers.decoders import DecodeStream
 from core.data.conversations import Conversation
 from core.data.encoder import Encoder, NamedEncoder, Piece, Segment
 from core.data.tokens import read_tokenizer, token_id
-from core.recipe.own_template import Message, OwnTemplate
+from core.errors import RowRefused
+from core.recipe.own_template import Message, OwnTemplate, Unspeakable
 from core.recipe.templates import Template
 from core.recipe.thinking import in_mode
 from core.recipe.thoughts import split
 from core.workspace.files import read_json, write_lines
 
+# Characters of a question in a sentence about its row.
+SHOWN = 60
 # XTuner's label of a token that is only read.
 NOT_TRAINED = -100
 
@@ -67,7 +70,7 @@ class OwnEncoder(Encoder):
         )
 
     def rows(self, conversation: Conversation) -> list[TokenRow]:
-        """The rows that this conversation is trained as. Raises Unspeakable."""
+        """The rows that this conversation is trained as. Raises RowRefused."""
         return [row for row, _ in self._rows(conversation)]
 
     def parts(self, conversation: Conversation) -> list[Conversation]:
@@ -125,12 +128,16 @@ class OwnEncoder(Encoder):
         return [*found, (row, last)]
 
     def _turns(self, conversation: Conversation) -> Iterator[tuple[str, str]]:
-        """Of each turn what is read and what is written. Raises Unspeakable."""
+        """Of each turn what is read and what is written. Raises RowRefused."""
         messages: list[Message] = []
         for number, turn in enumerate(conversation):
             template = in_mode(self.template, turn.thinks)
             messages += template.messages(turn.input, turn.system, later=number > 0)
-            yield template.answer(messages, turn.output)
+            try:
+                yield template.answer(messages, turn.output)
+            except Unspeakable as error:
+                beginning = turn.input[:SHOWN]
+                raise RowRefused(question=beginning, detail=str(error)) from error
             # What was thought before an earlier answer is not given back to the model.
             messages.append({"role": "assistant", "content": split(turn.output).answer})
 
@@ -164,7 +171,7 @@ def write_token_rows(
     path: Path, encoder: OwnEncoder, conversations: Iterable[Conversation], limit: int
 ) -> None:
     """The rows as XTuner reads them without a template, one JSON object a line: ``input_ids`` and ``labels``,
-    each cut at ``limit`` tokens. Raises Unspeakable."""
+    each cut at ``limit`` tokens. Raises RowRefused."""
     write_lines(
         path,
         (
