@@ -242,7 +242,9 @@ def test_not_even_when_it_is_asked_for(tmp_path: Path) -> None:
     (other / "custom_generate").mkdir()
     (other / "custom_generate" / "generate.py").write_text(PROGRAM, encoding="utf-8")
     said = python(ASK_FOR_IT, poisoned, other, **{CANARY: str(tmp_path / "canary")}).splitlines()
-    assert len(said) == 4 and all(line.startswith("refused") for line in said), said
+    # A tokenizer.json is read as it stands: no class of the model's is even looked for.
+    assert [line.partition(" ")[0] for line in said] == ["refused", "made", "refused", "refused"], said
+    assert said[1] == "made Qwen2TokenizerFast"
     assert not (tmp_path / "canary").exists()
 
 
@@ -274,6 +276,5 @@ def test_no_pickle_is_run_whoever_allows_it(tmp_path: Path) -> None:
     canary, file = tmp_path / "canary", folder / "pytorch_model.bin"
     python(PICKLE, file, **{CANARY: str(canary)})
     allowed = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "TRUST_REMOTE_CODE": "1", CANARY: str(canary)}
-    # transformers says in words of its own that it could not read them.
-    assert python(LOAD, file, folder, **allowed).split() == [*["UnpicklingError"] * 3, "OSError"]
+    assert python(LOAD, file, folder, **allowed).split() == ["UnpicklingError"] * 4
     assert not canary.exists()

@@ -374,9 +374,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 model, info = AutoModelForCausalLM.from_pretrained(sys.argv[1], output_loading_info=True)
 assert not info["missing_keys"] and not info["unexpected_keys"], info
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
-assert type(tokenizer).__name__ == "Qwen2TokenizerFast", type(tokenizer)
+assert type(tokenizer).__name__ == "Qwen2Tokenizer", type(tokenizer)
 assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (None, 2, 2)
-chat = tokenizer.apply_chat_template([{"role": "user", "content": "hi"}], add_generation_prompt=True)
+question = [{"role": "user", "content": "hi"}]
+chat = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=False)
 assert chat[0] == 1 and chat.count(2) == 1, chat
 print(model.num_parameters())
 """

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
+from core.engine.tokenizer_file import load_tokenizer
 from core.recipe.own_template import template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.recipe.thinking import in_mode
@@ -55,7 +56,7 @@ def main(request: str, answers: str) -> None:
 
 def load(folder: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """The model ready to generate and its tokenizer, padding on the left."""
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    tokenizer = load_tokenizer(folder, padding_side="left")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device).eval()

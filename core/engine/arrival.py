@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaC
 
 from core.engine.answer import DTYPES, end_tokens, first_token, load
 from core.engine.starter import read_gguf_once
+from core.engine.tokenizer_file import load_tokenizer
 from core.recipe.own_template import template_of
 from core.recipe.templates import Template
 from core.workspace.files import write_json
@@ -65,7 +66,7 @@ def _ask_there(wanted: dict[str, Any], device: str) -> Answers:
     before = [{"role": "system", "content": wanted["system"]}] if wanted["system"] else []
     prompts = [
         tokenizer.apply_chat_template(
-            [*before, {"role": "user", "content": question}], add_generation_prompt=True
+            [*before, {"role": "user", "content": question}], add_generation_prompt=True, return_dict=False
         )
         for question in wanted["questions"]
     ]
@@ -81,7 +82,7 @@ def _load_published(wanted: dict[str, Any], device: str) -> tuple[Any, Any]:
     if wanted["what"] == "gguf":
         return _load_gguf(folder, wanted["merged"], device, dtype)
     if wanted["what"] == "adapter":
-        return _load_adapter(folder, wanted["base"], device, dtype), AutoTokenizer.from_pretrained(folder)
+        return _load_adapter(folder, wanted["base"], device, dtype), load_tokenizer(folder)
     return load(str(folder), device, dtype)
 
 
@@ -103,7 +104,7 @@ def _load_gguf(folder: Path, merged: str, device: str, dtype: torch.dtype) -> tu
     )
     own, tokenizer = (
         AutoTokenizer.from_pretrained(folder, gguf_file=name),
-        AutoTokenizer.from_pretrained(merged),
+        load_tokenizer(merged),
     )
     if not tokenizer.get_vocab().items() <= own.get_vocab().items():
         raise ValueError(f"{name} has another vocabulary than the merged model")

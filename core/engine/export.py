@@ -11,11 +11,12 @@ import torch
 from peft import PeftModel
 from safetensors import safe_open
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from core.data.parity import parity
 from core.engine.answer import end_tokens
 from core.engine.pissa import ASKED, convert_to_lora, twice_the_rank
+from core.engine.tokenizer_file import load_tokenizer, save_for_others
 from core.engine.whole_folder import whole_folder
 from core.models.families import merged_dtype
 from core.models.folder import model_type_of
@@ -41,7 +42,7 @@ def convert(config: str, checkpoint: str, adapter: str, shard: str, base: str, t
         run_xtuner_tool(
             "xtuner.tools.model_converters.pth_to_hf", [config, checkpoint, str(folder), *options]
         )
-        speaking_tokenizer(base, template)[0].save_pretrained(folder)
+        save_for_others(speaking_tokenizer(base, template)[0], folder)
 
 
 def convert_whole(checkpoint: str, merged: str, shard: str, base: str, template: str) -> None:
@@ -85,8 +86,8 @@ def _write_whole(model: Any, base: str, folder: str, shard: str, template: str) 
     if ends:
         model.generation_config.eos_token_id = ends
     with whole_folder(Path(folder)) as partial:
-        model.save_pretrained(partial, safe_serialization=True, max_shard_size=shard)
-        tokenizer.save_pretrained(partial)
+        model.save_pretrained(partial, max_shard_size=shard)
+        save_for_others(tokenizer, partial)
 
 
 def half_precision(base: str) -> torch.dtype:
@@ -98,7 +99,7 @@ def half_precision(base: str) -> torch.dtype:
 def speaking_tokenizer(base: str, name: str) -> tuple[Any, list[int]]:
     """The base's tokenizer with the chat template of what is made of it; with the ids that end an answer
     where that is the training's own template."""
-    tokenizer, template = AutoTokenizer.from_pretrained(base), template_of(name, Path(base))
+    tokenizer, template = load_tokenizer(base), template_of(name, Path(base))
     written = parity(Path(base), template).publish
     if written is None:
         return tokenizer, []

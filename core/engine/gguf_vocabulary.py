@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from gguf import GGUFWriter, SpecialVocab, TokenType
-from transformers import AutoTokenizer
 
 from core.engine.answer import end_tokens, first_token
+from core.engine.tokenizer_file import load_tokenizer
 from core.publish.facts import spoken_template
 from core.publish.llama_cpp import SENTENCEPIECE, splitting
 from core.recipe.own_template import template_of
@@ -16,7 +16,7 @@ from core.recipe.own_template import template_of
 def write_vocabulary(writer: GGUFWriter, folder: Path, template: str, size: int) -> None:
     """``size`` is the model's own: rows of its embedding that no token has get a placeholder."""
     described = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    tokenizer, how = AutoTokenizer.from_pretrained(folder), splitting(described)
+    tokenizer, how = load_tokenizer(folder), splitting(described)
     pieces = how == SENTENCEPIECE
     tokens, types = _tokens(tokenizer, described, size, pieces)
     writer.add_tokenizer_model("llama" if pieces else "gpt2")

@@ -10,14 +10,11 @@ hold, and a variable of the environment lets others do so.
 """
 
 import os
-import sys
-from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from core.engine.left_out import leave_out
+from core.engine.on_import import when_imported
 
 # Who may say that pickles are safe, and code from a hub.
 PERMISSIONS = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TRUST_REMOTE_CODE")
@@ -29,41 +26,8 @@ def forbid_model_code() -> None:
     for name in PERMISSIONS:
         os.environ.pop(name, None)
     os.environ[WEIGHTS_ONLY] = "1"
-    if not any(isinstance(finder, _Disarming) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Disarming())
     leave_out("kernels")
-    for name, disarm in DISARMED.items():
-        if module := sys.modules.get(name):
-            disarm(module)
-
-
-class _Disarming(MetaPathFinder):
-    """Finds the modules of :data:`DISARMED` where they are, and changes each when it has been imported."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in DISARMED:
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Disarmed(spec.loader, DISARMED[fullname])
-        return spec
-
-
-class _Disarmed(Loader):
-    def __init__(self, loader: Loader, disarm: Callable[[ModuleType], None]) -> None:
-        self.loader, self.disarm = loader, disarm
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self.loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self.loader.exec_module(module)
-        self.disarm(module)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.loader, name)  # inspect asks a loader for its source
+    when_imported("transformers.dynamic_module_utils", _run_no_module_of_a_model)
 
 
 def _run_no_module_of_a_model(module: ModuleType) -> None:
@@ -81,8 +45,3 @@ def _run_no_module_of_a_model(module: ModuleType) -> None:
                 f"this version of transformers runs a model's code in another way than {name}"
             )
         setattr(module, name, refuse)
-
-
-DISARMED: dict[str, Callable[[ModuleType], None]] = {
-    "transformers.dynamic_module_utils": _run_no_module_of_a_model,
-}

@@ -4,15 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import (
-    AutoTokenizer,
-    PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
-    Qwen2TokenizerFast,
-)
+from transformers import PreTrainedTokenizerBase
 
 from core.engine.model_weights import first_line
 from core.engine.sentencepiece_tokenizer import llama_tokenizer
+from core.engine.tokenizer_file import PreTrainedTokenizerFast, Qwen2TokenizerFast, load_tokenizer
 from core.errors import NotAModel
 from core.models.families import is_internlm
 from core.models.folder import read_object
@@ -100,7 +96,11 @@ def _converted(source: Path, about: Mapping[str, Any], kind: str) -> PreTrainedT
 
 def _loaded(folder: Path, source: Path) -> PreTrainedTokenizerBase:
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = load_tokenizer(folder)
+        if not any((folder / name).exists() for name in tokenizer.vocab_files_names.values()):
+            # transformers 5.24 makes an empty one of no file at all.
+            raise FileNotFoundError(", ".join(tokenizer.vocab_files_names.values()))
+        return tokenizer
     except Exception as error:  # each tokenizer class fails in its own way
         reason = say("model.tokenizer_unreadable", detail=first_line(error))
         raise NotAModel(folder=source, reason=reason) from error

@@ -14,9 +14,9 @@ from typing import Any
 from sentencepiece import SentencePieceProcessor, sentencepiece_model_pb2
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers
 from tokenizers.models import BPE
-from transformers import LlamaTokenizerFast
 from transformers.convert_slow_tokenizer import generate_merges
 
+from core.engine.tokenizer_file import PreTrainedTokenizerFast
 from core.errors import NotAModel
 from core.wording import say
 
@@ -42,7 +42,7 @@ PROBES = (
 )
 
 
-def llama_tokenizer(model: Path, about: Mapping[str, Any]) -> LlamaTokenizerFast:
+def llama_tokenizer(model: Path, about: Mapping[str, Any]) -> PreTrainedTokenizerFast:
     """The tokenizer of a tokenizer.model with the special tokens of ``about`` (tokenizer_config.json).
 
     Raises NotAModel when it is no BPE, or would give other tokens than sentencepiece does.
@@ -52,7 +52,7 @@ def llama_tokenizer(model: Path, about: Mapping[str, Any]) -> LlamaTokenizerFast
     tokenizer = _bpe(proto, named)
     _compare(model, tokenizer, named)
     special = {name: _text(about.get(name)) or default for name, default in _SPECIAL.items()}
-    return LlamaTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         legacy=True,
         add_bos_token=bool(about.get("add_bos_token", True)),

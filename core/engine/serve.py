@@ -1,133 +1,237 @@
-"""The chat server: ``transformers serve`` (4.57.6) on one model, with what it gets wrong put right.
+"""The chat server: one model behind OpenAI's interface (``/v1/chat/completions``, streamed or whole).
 
     serve --model FOLDER --socket FILE --template NAME [--adapter FOLDER] [--dtype float32]
 
 It listens on a Unix socket in a folder of this user alone: a port on 127.0.0.1 is open to every user of the
-machine, and to web pages through a browser on it. What is changed, each for a fault of that version's
-commands/serving.py:
-
-* a client that leaves did not end the generation, which went on to its token limit;
-* an error inside generate left the client waiting for ever;
-* a cache of keys and values was kept from one request to the next and compared by questions alone, so that
-  an answer stopped half-way, or drawn again, was continued from the wrong state;
-* temperature did nothing where the model's generation settings say greedy;
-* the model was loaded at the first question and dropped after five idle minutes;
-* a folder with an ``@`` in its path was cut there;
-* it knew no address but a port.
+machine, and to web pages through a browser on it. The model is loaded before the socket opens and kept until
+the process ends. ``transformers serve`` (5.24) can neither: it knows no address but a port, and no adapter;
+it lets clients load other models, by any name from a hub; and temperature does nothing there where the
+model's generation settings say greedy.
 """
 
 import argparse
+import asyncio
 import json
-import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import uvicorn
-from anyio import to_thread
-from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
-from transformers.commands import serving
+from peft import PeftModel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from transformers import AsyncTextIteratorStreamer, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from core.data.parity import speaking_template
-from core.engine.answer import end_tokens
+from core.engine.answer import end_tokens, load
 from core.recipe.own_template import template_of
-from core.recipe.templates import Template, template_names
+from core.recipe.templates import template_names
 
-NEVER = 10**9
-HERE = "."
-_draw_settings = serving.create_generation_config_from_req
+NAME = "local"
 
 
-class Stream(TextIteratorStreamer):
-    """One answer on its way, which can be given up and can fail."""
-
-    of_thread = threading.local()
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.given_up = threading.Event()
-        self.error: Exception | None = None
-        Stream.of_thread.latest = self
+class Refused(ValueError):
+    """A request that cannot be answered; its text says why."""
 
 
 class GivenUp(StoppingCriteria):
     """Ends a generation whose client has left."""
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    def __init__(self) -> None:
+        self.event = threading.Event()
 
     def __call__(self, input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
-        return torch.full((input_ids.shape[0],), self.stream.given_up.is_set(), device=input_ids.device)
+        return torch.full((input_ids.shape[0],), self.event.is_set(), device=input_ids.device)
 
 
-class Listener:
-    """uvicorn on a Unix socket, whatever address it is told."""
+class Answer:
+    """One answer on its way: its pieces, then why it ended (``stop`` or ``length``)."""
 
-    def __init__(self, socket: str) -> None:
-        self.socket = socket
+    def __init__(self, model: Any, tokenizer: Any, body: Mapping[str, Any]) -> None:
+        self._inputs = _prompt(tokenizer, body).to(model.device)
+        self.prompt_tokens = int(self._inputs["input_ids"].shape[1])
+        self._settings = draw_settings(body, model.generation_config, _room(model, self.prompt_tokens))
+        self._model, self._tokenizer, self._stop = model, tokenizer, body.get("stop")
+        self._given_up, self._error = GivenUp(), ""
+        self.tokens, self.reason = 0, "stop"
 
-    def run(self, app: Any, log_level: str, **_: Any) -> None:
-        print("listening", flush=True)
-        uvicorn.run(app, uds=self.socket, log_level=log_level)
+    async def pieces(self) -> AsyncIterator[str]:
+        """The text as it is written; giving the iterator up gives the generation up. Raises Refused."""
+        self._streamer = AsyncTextIteratorStreamer(
+            self._tokenizer, skip_prompt=True, skip_special_tokens=True
+        )
+        writing = threading.Thread(target=self._generate, daemon=True, name="answer")
+        writing.start()
+        try:
+            async for piece in self._streamer:
+                if piece:
+                    yield piece
+            await asyncio.to_thread(writing.join)  # the stream ends a moment before it is known why
+        finally:
+            self._given_up.event.set()
+        if self._error:
+            raise Refused(self._error)
+
+    @torch.inference_mode()
+    def _generate(self) -> None:
+        stop = {"stop_strings": self._stop, "tokenizer": self._tokenizer} if self._stop else {}
+        try:
+            found = self._model.generate(
+                **self._inputs,
+                **stop,
+                generation_config=self._settings,
+                streamer=self._streamer,
+                stopping_criteria=StoppingCriteriaList([self._given_up]),
+            )
+            self.tokens = found.shape[1] - self.prompt_tokens
+            if self.tokens >= self._settings.max_new_tokens and not self._ended(int(found[0, -1])):
+                self.reason = "length"
+        except Exception as error:  # whatever it is, the client waits for an end
+            self._error = str(error) or type(error).__name__
+            self._streamer.end()
+
+    def _ended(self, last: int) -> bool:
+        ends = self._settings.eos_token_id
+        return last in (ends if isinstance(ends, list) else [ends])
 
 
-class ChatServer(serving.ServeCommand):
-    """One model, loaded before the port opens and kept until the process ends."""
+class ChatServer:
+    """One model and its tokenizer, which speaks the training's template."""
 
-    def __init__(self, arguments: Any, template: Template, adapter: str | None) -> None:
-        super().__init__(arguments)
-        self.template, self.adapter = template, adapter
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model, self.tokenizer = model, tokenizer
 
-    def run(self) -> None:
-        """Load, then serve. Returns when the process is asked to end."""
-        print("loading the model", flush=True)
-        self.load_model_and_processor(self.process_model_name(HERE))
-        super().run()
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/health", self.health),
+                Route("/v1/models", self.models),
+                Route("/v1/chat/completions", self.chat, methods=["POST"]),
+            ]
+        )
 
-    def is_continuation(self, req: dict[str, Any]) -> bool:  # noqa: ARG002
-        return False
+    async def health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"})
 
-    def generate_chat_completion(self, req: dict[str, Any]) -> AsyncIterator[str]:
-        """The answer as server-sent events; giving the iterator up gives the generation up."""
-        events = super().generate_chat_completion(req)
-        return _guarded(events, Stream.of_thread.latest)
+    async def models(self, _: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [{"id": NAME, "object": "model"}]})
 
-    def _load_model_and_data_processor(self, model_id_and_revision: str) -> tuple[Any, Any]:
-        model, tokenizer = super()._load_model_and_data_processor(model_id_and_revision)
-        if self.adapter:
-            model.load_adapter(self.adapter)
-        tokenizer.chat_template = speaking_template(Path.cwd(), self.template)  # the model's folder
-        model.generation_config.eos_token_id = end_tokens(tokenizer, self.template)
-        model.generate = _watched(model.generate, model.config.max_position_embeddings)
-        return model.eval(), tokenizer
+    async def chat(self, request: Request) -> Response:
+        try:
+            body = await request.json()
+            answer = Answer(self.model, self.tokenizer, body)
+        except Exception as error:  # a request's JSON, its values, and what a chat template says of them
+            return JSONResponse({"error": {"message": str(error) or type(error).__name__}}, 400)
+        if body.get("stream"):
+            return StreamingResponse(_events(answer), media_type="text/event-stream")
+        try:
+            text = "".join([piece async for piece in answer.pieces()])
+        except Refused as error:
+            return JSONResponse({"error": {"message": str(error)}}, 500)
+        return JSONResponse(_whole(answer, text))
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until the process is asked to end."""
     asked = _parser().parse_args(arguments)
-    serving.TextIteratorStreamer = Stream
-    serving.create_generation_config_from_req = draw_settings
-    serving.uvicorn = Listener(asked.socket)
-    settings = serving.ServeArguments(
-        dtype=asked.dtype,
-        model_timeout=NEVER,
-        force_model=HERE,
-        log_level="warning",
-    )
-    os.chdir(asked.model)
-    ChatServer(settings, template_of(asked.template, Path(asked.model)), asked.adapter).run()
+    print("loading the model", flush=True)
+    server = ChatServer(*load_speaker(asked.model, asked.template, asked.adapter, asked.dtype))
+    print("listening", flush=True)
+    uvicorn.run(server.app(), uds=asked.socket, log_level="warning")
 
 
-def draw_settings(req: dict[str, Any], model_generation_config: Any, **options: Any) -> Any:
-    """The request's settings as the OpenAI interface means them: greedy at temperature 0, else drawn."""
-    found = _draw_settings(req, model_generation_config=model_generation_config, **options)
-    if req.get("temperature") is not None:
-        found.do_sample = float(req["temperature"]) > 0
+def load_speaker(folder: str, template: str, adapter: str | None, dtype: str) -> tuple[Any, Any]:
+    """The model, with the adapter on it, and its tokenizer, as the training's template is spoken."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, tokenizer = load(folder, device, dtype if dtype == "auto" else getattr(torch, dtype))
+    if adapter:
+        model = PeftModel.from_pretrained(model, adapter, is_trainable=False).eval()
+    spoken = template_of(template, Path(folder))
+    tokenizer.chat_template = speaking_template(Path(folder), spoken)
+    model.generation_config.eos_token_id = end_tokens(tokenizer, spoken)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model, tokenizer
+
+
+def draw_settings(body: Mapping[str, Any], own: GenerationConfig, room: int) -> GenerationConfig:
+    """The request's settings as OpenAI's interface means them: greedy at temperature 0, else drawn; the
+    model's ``own`` where it names none. At most ``room`` tokens are written."""
+    found = GenerationConfig(**own.to_dict())
+    asked = body.get("max_completion_tokens") or body.get("max_tokens")
+    found.max_length, found.max_new_tokens = None, min(int(asked or room), room)
+    for name in ("temperature", "top_p"):
+        if body.get(name) is not None:
+            setattr(found, name, float(body[name]))
+    if body.get("temperature") is not None:
+        found.do_sample = float(body["temperature"]) > 0
     if not found.do_sample:
         found.temperature = found.top_p = found.top_k = None
     return found
+
+
+def _prompt(tokenizer: Any, body: Mapping[str, Any]) -> Any:
+    return tokenizer.apply_chat_template(
+        body["messages"],
+        add_generation_prompt=True,
+        return_dict=True,
+        return_tensors="pt",
+        **(body.get("chat_template_kwargs") or {}),
+    )
+
+
+def _room(model: Any, length: int) -> int:
+    """How many tokens the model can write after ``length``. Raises Refused."""
+    limit = model.config.get_text_config().max_position_embeddings
+    if length >= limit:
+        raise Refused(f"the conversation has {length} tokens, and the model reads {limit}")
+    return int(limit - length)
+
+
+async def _events(answer: Answer) -> AsyncIterator[str]:
+    """The answer as server-sent events."""
+    about = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": NAME}
+
+    def event(delta: Mapping[str, str], reason: str | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        chunk = {**about, "object": "chat.completion.chunk", "choices": [choice]}
+        return f"data: {json.dumps(chunk)}\n\n"
+
+    yield event({"role": "assistant"})
+    pieces = answer.pieces()
+    try:
+        async for piece in pieces:
+            yield event({"content": piece})
+    except Refused as error:
+        yield f"data: {json.dumps({'error': {'message': str(error)}})}\n\n"
+        return
+    finally:
+        await pieces.aclose()  # type: ignore[attr-defined]
+    yield event({}, answer.reason)
+    yield "data: [DONE]\n\n"
+
+
+def _whole(answer: Answer, text: str) -> dict[str, Any]:
+    usage = {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens}
+    return {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": NAME,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": answer.reason,
+            }
+        ],
+        "usage": {**usage, "total_tokens": answer.prompt_tokens + answer.tokens},
+    }
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,35 +242,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--adapter")
     parser.add_argument("--dtype", default="auto")
     return parser
-
-
-async def _guarded(events: Iterator[str], stream: Stream) -> AsyncIterator[str]:
-    """The events one by one; waiting for the next one ends at once when the client leaves."""
-    try:
-        while event := await to_thread.run_sync(next, events, "", abandon_on_cancel=True):
-            yield event
-        if stream.error:
-            yield f"data: {json.dumps({'error': {'message': str(stream.error)}})}\n\n"
-    finally:
-        stream.given_up.set()
-
-
-def _watched(generate: Callable[..., Any], limit: int) -> Callable[..., Any]:
-    """``generate`` that ends when its stream is given up, and whose stream ends when it fails."""
-
-    def run(**inputs: Any) -> Any:
-        stream: Stream = inputs["streamer"]
-        try:
-            _check_length(inputs["input_ids"].shape[1], limit)
-            return generate(**inputs, stopping_criteria=StoppingCriteriaList([GivenUp(stream)]))
-        except Exception as error:
-            stream.error = error
-            stream.end()
-            raise
-
-    return run
-
-
-def _check_length(length: int, limit: int) -> None:
-    if length >= limit:
-        raise ValueError(f"the conversation has {length} tokens, and the model reads {limit}")

@@ -13,10 +13,13 @@ except for that class (xtuner/dataset/utils.py): with any other, each training t
 import shutil
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import gguf
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, Qwen2TokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from core.engine.tokenizer_file import Qwen2TokenizerFast
 
 EOS, UNKNOWN = "<|im_end|>", "<|endoftext|>"
 BOS_ID, EOS_ID = 1, 2
@@ -62,13 +65,21 @@ def convert_starter(source: Path, folder: Path) -> None:
     )
     model.config.bos_token_id, model.config.eos_token_id, model.config.pad_token_id = BOS_ID, EOS_ID, EOS_ID
     model.config._name_or_path = ""
+    _forget_the_file(model)
     model.generation_config = GenerationConfig(
         bos_token_id=BOS_ID, eos_token_id=EOS_ID, pad_token_id=EOS_ID, do_sample=False
     )
-    model.save_pretrained(folder, safe_serialization=True)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     # transformers copies the GGUF file under this name: 98 MB that nothing reads.
     (folder / "tokenizer.model").unlink(missing_ok=True)
+
+
+def _forget_the_file(model: Any) -> None:
+    """transformers 5.24 counts a model that it read out of a GGUF file as quantized, and saves none of those;
+    its weights are plain numbers by now."""
+    model.hf_quantizer = None
+    del model.config.quantization_config
 
 
 def read_gguf_once() -> None:

@@ -65,18 +65,20 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained({repo})
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base}), {repo})
 messages = {chat}
-inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
-output = model.generate(inputs, max_new_tokens=64, do_sample=False)
-print(tokenizer.decode(output[0, inputs.shape[1]:], skip_special_tokens=True))"""
+options = dict(add_generation_prompt=True, return_dict=True, return_tensors="pt")
+inputs = tokenizer.apply_chat_template(messages, **options)
+output = model.generate(**inputs, max_new_tokens=64, do_sample=False)
+print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
 
 GGUF = """from transformers import AutoModelForCausalLM, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained({repo}, gguf_file="model-f16.gguf")
 model = AutoModelForCausalLM.from_pretrained({repo}, gguf_file="model-f16.gguf")
 messages = {chat}
-inputs = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
-output = model.generate(inputs, max_new_tokens=64, do_sample=False)
-print(tokenizer.decode(output[0, inputs.shape[1]:], skip_special_tokens=True))"""
+options = dict(add_generation_prompt=True, return_dict=True, return_tensors="pt")
+inputs = tokenizer.apply_chat_template(messages, **options)
+output = model.generate(**inputs, max_new_tokens=64, do_sample=False)
+print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
 
 
 def by_git(folder: Path, repo: str) -> str:
