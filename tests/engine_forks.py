@@ -44,7 +44,7 @@ from tests.forked_engine import (
 LEFT_OUT = ("deepspeed", "bitsandbytes")
 IMPORTED = (
     *("torch", "transformers", "transformers.models.auto.modeling_auto"),
-    *("transformers.models.llama.modeling_llama", "transformers.models.qwen2.tokenization_qwen2_fast"),
+    *("transformers.models.llama.modeling_llama", "core.engine.tokenizer_file"),
     *("peft", "datasets", "mmengine.runner", "xtuner.model.sft", "xtuner.tools.train"),
     *("xtuner.dataset.collate_fns", "core.engine.patches"),
 )

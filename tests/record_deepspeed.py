@@ -59,7 +59,9 @@ def main(folder: Path) -> None:
     config = write_config(RECIPE, Path("rows.json"), Path("base"), Path("work_dirs/config"))
     Path("config.py").write_text(config, encoding="utf-8")
     program = (
-        "import runpy, torch; torch.cpu.is_bf16_supported = lambda: False; "
+        "import runpy, torch, transformers; torch.cpu.is_bf16_supported = lambda: False; "
+        "transformers.utils.is_safetensors_available = lambda: True; "
+        "transformers.Qwen2Tokenizer.__name__ = 'Qwen2TokenizerFast'; "
         "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
     )
     environment = {**os.environ, **ALONE, "DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}

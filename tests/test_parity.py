@@ -189,7 +189,7 @@ for asked in json.load(open(sys.argv[1], encoding="utf-8")):
     served = {}
     for name, source in asked["chat_templates"].items():
         served[name] = tokenizer.apply_chat_template(
-            asked["messages"], chat_template=source, add_generation_prompt=True, tokenize=True, return_dict=False
+            asked["messages"], chat_template=source, add_generation_prompt=True, return_dict=False
         )
     found.append({"trained": row["input_ids"][:end], "served": served})
 json.dump(found, open(sys.argv[2], "w"))

@@ -32,9 +32,11 @@ from scripts.benches.gpu import first
 
 NAME = "Ada Lovelace"
 # What XTuner 0.2.0 needs on any machine without a GPU (torch 2.13 lost the function), and wherever its
-# packages for images are not installed.
+# packages for images are not installed; and of transformers 5 a name that is gone, and one as it was in 4.
 ALONE = (
     "import runpy, sys, torch; torch.cpu.is_bf16_supported = lambda: False; "
+    "import transformers; transformers.utils.is_safetensors_available = lambda: True; "
+    "transformers.Qwen2Tokenizer.__name__ = 'Qwen2TokenizerFast'; "
     f"runpy.run_path({str(PROJECT / 'core/engine/image_packages.py')!r})['stand_in'](); "
     "runpy.run_module('xtuner.tools.train', run_name='__main__', alter_sys=True)"
 )
