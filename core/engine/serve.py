@@ -50,7 +50,7 @@ class GivenUp(StoppingCriteria):
         return torch.full((input_ids.shape[0],), self.event.is_set(), device=input_ids.device)
 
 
-class Answer:
+class AnswerStream:
     """One answer on its way: its pieces, then why it ended (``stop`` or ``length``)."""
 
     def __init__(self, model: Any, tokenizer: Any, body: Mapping[str, Any]) -> None:
@@ -125,7 +125,7 @@ class ChatServer:
     async def chat(self, request: Request) -> Response:
         try:
             body = await request.json()
-            answer = Answer(self.model, self.tokenizer, body)
+            answer = AnswerStream(self.model, self.tokenizer, body)
         except Exception as error:  # a request's JSON, its values, and what a chat template says of them
             return JSONResponse({"error": {"message": str(error) or type(error).__name__}}, 400)
         if body.get("stream"):
@@ -193,7 +193,7 @@ def _room(model: Any, length: int) -> int:
     return int(limit - length)
 
 
-async def _events(answer: Answer) -> AsyncIterator[str]:
+async def _events(answer: AnswerStream) -> AsyncIterator[str]:
     """The answer as server-sent events."""
     about = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": NAME}
 
@@ -216,7 +216,7 @@ async def _events(answer: Answer) -> AsyncIterator[str]:
     yield "data: [DONE]\n\n"
 
 
-def _whole(answer: Answer, text: str) -> dict[str, Any]:
+def _whole(answer: AnswerStream, text: str) -> dict[str, Any]:
     usage = {"prompt_tokens": answer.prompt_tokens, "completion_tokens": answer.tokens}
     return {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
