@@ -36,7 +36,7 @@ from core.recipe.templates import template_names
 NAME = "local"
 
 
-class Refused(ValueError):
+class NoAnswer(ValueError):
     """A request that cannot be answered; its text says why."""
 
 
@@ -62,7 +62,7 @@ class AnswerStream:
         self.tokens, self.reason = 0, "stop"
 
     async def pieces(self) -> AsyncIterator[str]:
-        """The text as it is written; giving the iterator up gives the generation up. Raises Refused."""
+        """The text as it is written; giving the iterator up gives the generation up. Raises NoAnswer."""
         self._streamer = AsyncTextIteratorStreamer(
             self._tokenizer, skip_prompt=True, skip_special_tokens=True
         )
@@ -76,7 +76,7 @@ class AnswerStream:
         finally:
             self._given_up.event.set()
         if self._error:
-            raise Refused(self._error)
+            raise NoAnswer(self._error)
 
     @torch.inference_mode()
     def _generate(self) -> None:
@@ -132,7 +132,7 @@ class ChatServer:
             return StreamingResponse(_events(answer), media_type="text/event-stream")
         try:
             text = "".join([piece async for piece in answer.pieces()])
-        except Refused as error:
+        except NoAnswer as error:
             return JSONResponse({"error": {"message": str(error)}}, 500)
         return JSONResponse(_whole(answer, text))
 
@@ -186,10 +186,10 @@ def _prompt(tokenizer: Any, body: Mapping[str, Any]) -> Any:
 
 
 def _room(model: Any, length: int) -> int:
-    """How many tokens the model can write after ``length``. Raises Refused."""
+    """How many tokens the model can write after ``length``. Raises NoAnswer."""
     limit = model.config.get_text_config().max_position_embeddings
     if length >= limit:
-        raise Refused(f"the conversation has {length} tokens, and the model reads {limit}")
+        raise NoAnswer(f"the conversation has {length} tokens, and the model reads {limit}")
     return int(limit - length)
 
 
@@ -207,7 +207,7 @@ async def _events(answer: AnswerStream) -> AsyncIterator[str]:
     try:
         async for piece in pieces:
             yield event({"content": piece})
-    except Refused as error:
+    except NoAnswer as error:
         yield f"data: {json.dumps({'error': {'message': str(error)}})}\n\n"
         return
     finally:
