@@ -39,13 +39,15 @@ class Fault:
 class Hub:
     """What is served, what fails, what was asked: (method, path, Range, Authorization).
 
-    ``sizes`` are lies about a file's size.
+    ``sizes`` are lies about a file's size. ``cards``: what Hugging Face says of a model besides its files
+    (``cardData``, ``gated``).
     """
 
     models: dict[str, Path] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, str, str, str]] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
+    cards: dict[str, dict[str, Any]] = field(default_factory=dict)
     address: str = ""
     delay: Callable[[], None] = lambda: None
 
@@ -131,6 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             files = [_sibling(folder, file, self.hub.sizes) for file in _files(folder)]
             about = {"id": match["repo"], "sha": COMMIT, "siblings": files, "private": False}
+            about |= self.hub.cards.get(match["repo"], {})
             self._send(200, json.dumps(about).encode(), {}, body)
 
     def resolve(self, match: re.Match[str], _: Any, fault: Fault | None, body: bool) -> None:

@@ -70,6 +70,12 @@ class HuggingFaceDownloads:
         found = [RemoteFile(one.rfilename, one.size or 0, _digest(one)) for one in info.siblings or []]
         return str(info.sha), found
 
+    def terms(self, source: ModelSource) -> tuple[str | None, bool]:
+        """The licence that the model's card states, if any, and whether it has to be accepted first."""
+        with self._in_words(source):
+            info = self.hub.HfApi().model_info(source.name, timeout=10)
+        return getattr(info.card_data, "license", None), bool(info.gated)
+
     def fetch(self, source: ModelSource, revision: str, file: RemoteFile, folder: Path) -> None:
         with self._in_words(source):
             self.hub.hf_hub_download(source.name, file.name, revision=revision, local_dir=folder)
