@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.chat.endpoint import KEY_VARIABLE, Endpoint, ask, endpoint
+from core.chat.endpoint import KEY_VARIABLE, THOUGHT_TOKENS, Endpoint, ask, endpoint
 from core.errors import EndpointFailed, InvalidEndpoint
 from tests.openai_server import OpenAIServer
 from tests.server import free_port
@@ -32,6 +32,23 @@ def test_the_whole_answer(server: OpenAIServer) -> None:
     (request,) = server.requests
     assert (request["model"], request["max_tokens"], request["temperature"]) == ("m", 50, 0)
     assert request["messages"] == QUESTION and server.keys == [f"Bearer {KEY}"]
+
+
+def test_a_thought_before_the_answer_is_left_out(server: OpenAIServer) -> None:
+    server.answer = lambda _: "<think>\nHm.\n</think>\n\nYes."
+    assert ask(where(server), QUESTION, 50).strip() == "Yes." and len(server.requests) == 1
+
+
+def test_a_thought_that_took_all_there_was_gets_room(server: OpenAIServer) -> None:
+    said = ["<think>\nHm, let me", "<think>\nHm, let me see.\n</think>\n\nYes."]
+    server.answer = lambda _: said[len(server.requests) - 1]
+    assert ask(where(server), QUESTION, 50).strip() == "Yes."
+    assert [one["max_tokens"] for one in server.requests] == [50, 50 + THOUGHT_TOKENS]
+
+
+def test_the_template_is_told_what_the_endpoint_wants(server: OpenAIServer) -> None:
+    ask(replace(where(server), options={"enable_thinking": False}), QUESTION, 50)
+    assert server.requests[0]["chat_template_kwargs"] == {"enable_thinking": False}
 
 
 @pytest.mark.parametrize(

@@ -90,14 +90,14 @@ def local_endpoint(workspace: Workspace, model: Model) -> Iterator[Endpoint]:
     """
     running = chat_server.server(workspace)
     ours = not (running.readiness is Readiness.ready and _is_base(running.speaker, model))
+    folder = model.folder
+    speaker = Speaker("base", str(folder), None, spoken_by(model), "", None, folder.name)
     if ours:
-        template = spoken_by(model)
-        chat_server.start(
-            workspace, Speaker("base", str(model.folder), None, template, "", None, model.folder.name)
-        )
+        chat_server.start(workspace, speaker)
     try:
         address = _wait(workspace) if ours else running.socket
-        yield Endpoint(BASE_URL, ANY_MODEL, timeout=LOCAL_TIMEOUT, socket=address, retries=0)
+        at_once = chat_server.thinking(speaker).options(think=False)
+        yield Endpoint(BASE_URL, ANY_MODEL, timeout=LOCAL_TIMEOUT, socket=address, retries=0, options=at_once)
     finally:
         if ours:
             chat_server.unload(workspace, by="documents")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,13 +17,17 @@ KEY_VARIABLE = "TUNEBOARD_API_KEY"
 TIMEOUT = 120.0
 # A busy server is asked again, as it says or after 0.5, 1, 2 and 4 s.
 RETRIES = 4
+# What a thought may take where it took all the tokens of its answer.
+THOUGHT_TOKENS = 2048
+# Where servers put it that part it from the answer.
+APART = ("reasoning_content", "reasoning")
 LOCAL = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """Where to ask: the address up to ``/v1``, the model's name there, and the key, which is never shown;
-    or a Unix socket of this machine, which the address then only names."""
+    or a Unix socket of this machine, which the address then only names. ``options``: the chat template's."""
 
     url: str
     model: str
@@ -31,6 +35,7 @@ class Endpoint:
     timeout: float = TIMEOUT
     socket: str = ""
     retries: int = RETRIES
+    options: Mapping[str, bool] = field(default_factory=dict)
 
 
 def endpoint(url: str, model: str, key: str | None = None) -> Endpoint:
@@ -51,11 +56,15 @@ def endpoint(url: str, model: str, key: str | None = None) -> Endpoint:
 
 
 def ask(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) -> str:
-    """The whole answer, drawn greedily, without a thought before it. Raises EndpointFailed."""
+    """The whole answer, drawn greedily, without a thought before it, for which it has room when it took all
+    there was. Raises EndpointFailed."""
     import openai  # a second of imports
 
     try:
-        return split(_answer(where, messages, max_tokens)).answer
+        said, thought = _answer(where, messages, max_tokens)
+        if thought and not said.strip():
+            said, _ = _answer(where, messages, max_tokens + THOUGHT_TOKENS)
+        return said
     except openai.APIStatusError as error:
         raise EndpointFailed(url=where.url, reason=_status_sentence(error, where)) from error
     except openai.APITimeoutError as error:
@@ -70,13 +79,14 @@ def ask(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) ->
         raise EndpointFailed(url=where.url, reason=said) from error
 
 
-def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) -> str:
-    """Streamed, so that a slow model is not taken for a silent one and a dropped connection shows."""
+def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int) -> tuple[str, bool]:
+    """The answer, and whether the model thought before it. Streamed, so that a slow model is not taken for a
+    silent one and a dropped connection shows."""
     import httpx2
     import openai
 
     pieces: list[str] = []
-    finished = False
+    finished = thought = False
     client = openai.OpenAI(
         base_url=where.url,
         api_key=where.key or "-",
@@ -85,6 +95,8 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
         http_client=openai.DefaultHttpxClient(**_way_to(where)),
     )
     request = {"model": where.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": 0}
+    if where.options:
+        request["extra_body"] = {"chat_template_kwargs": dict(where.options)}
     try:
         with (
             client,
@@ -96,13 +108,15 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
                 for choice in chunk.choices:
                     finished = finished or bool(choice.finish_reason)
                     pieces.append(choice.delta.content or "")
+                    thought = thought or any(getattr(choice.delta, name, None) for name in APART)
     except httpx2.TimeoutException as error:
         raise openai.APITimeoutError(error.request) from error
     except httpx2.TransportError as error:
         raise openai.APIConnectionError(request=error.request) from error
     if not finished:
         raise EndpointFailed(url=where.url, reason=say("endpoint.broke_off"))
-    return "".join(pieces)
+    said = split("".join(pieces))
+    return said.answer, thought or bool(said.mark)
 
 
 def _way_to(where: Endpoint) -> dict[str, Any]:
