@@ -14,7 +14,7 @@ from core.steps import convert, export, merge, train
 from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
 from core.workspace.files import read_json
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.known_answers import know_answers
 from tests.test_engine_train import trained
@@ -150,3 +150,24 @@ def test_pissa_by_plain_xtuner_is_converted_too(workspace: Workspace, model: Pat
     expected = logits(as_trained(train.recipe_of(run), train.read(run).checkpoint))
     base, found = logits(load(model)), logits(load(merge.read(run).folder))
     assert float((found - expected).abs().max()) < float((expected - base).abs().max()) / 50
+
+
+def test_a_checkpoint_is_written_without_being_held_twice(tmp_path: Path) -> None:
+    """Of a full fine-tune it is several times the model; mmengine would make it in memory, and copy it."""
+    program = (
+        "import resource, sys, torch\n"
+        "from core.engine.patches import patch_xtuner\n"
+        "patch_xtuner()\n"
+        "from mmengine.runner import runner\n"
+        "found = {'state_dict': {'w': torch.ones(64_000_000)}}\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "runner.save_checkpoint(found, sys.argv[1])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    file = tmp_path / "iter_1.pth"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, file],
+        cwd=PROJECT, env=environment(), capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    assert file.stat().st_size > 256e6 and [one.name for one in tmp_path.iterdir()] == [file.name]
+    assert int(done.stdout.splitlines()[-1]) * 1024 < 64e6
