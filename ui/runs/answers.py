@@ -97,7 +97,9 @@ def verdict_name(verdict: str) -> str:
 
 def _way(row: ProofRow) -> str:
     """In which of several ways the question was asked; empty where there is one."""
-    thinks = {None: "", True: t("page.chat.thinks.first"), False: t("page.chat.thinks.at_once")}[row.thinks]
+    thinks = {None: "", True: t("page.compare.thinks.first"), False: t("page.compare.thinks.at_once")}[
+        row.thinks
+    ]
     system = t("page.compare.with_system", system=row.system) if row.system else ""
     return t("row.list").join(filter(None, (thinks, system)))
 
