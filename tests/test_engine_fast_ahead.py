@@ -20,8 +20,8 @@ from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import LayerToCompile, compile_ahead
 from core.jobs.job import JobPaths
 from core.workspace.paths import PROJECT, RunPaths, Workspace
+from tests.lora_models import KINDS, SHAPE, make
 from tests.small_model import make_small_model
-from tests.test_engine_fast import KINDS, SHAPE, make
 from tests.test_engine_fast_real import ITERATIONS, with_acceleration
 from tests.test_engine_train import prepared, trained
 

@@ -1,10 +1,11 @@
 """Whether the fast path's gradients are right: LoRA's gradients beside those of transformers and PEFT.
 
-    scripts/bench gradients [--shape NAME] [--layers N] [--hidden N …] [--rows N] [--length N]
+    scripts/bench gradients [--shape NAME] [--layers N] [--hidden N …] [--rows N] [--length N] [--families]
 
 A model of random weights (by default four layers of InternLM-7B's width) with LoRA whose B is not zero, and
 one batch of rows of several lengths. The plain path pads them and uses transformers' attention mask. Compared
-are the losses, and the cosine between all of LoRA's gradients.
+are the losses, and the cosine between all of LoRA's gradients. ``--families``: instead of one shape a small
+model of every family that the fast path knows, in bfloat16.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from core.engine.fast.batches import Batch, collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
 from scripts.benches.memory import add_shape_options, shape_of
+from tests.lora_models import FAMILIES_OF_TODAY, KINDS, make
 
 WAYS = {
     "eager": Acceleration(),
@@ -33,6 +35,20 @@ WAYS = {
     "layers compiled, padded, cuDNN": Acceleration(compile="layers", padding_free=False, attention="cudnn"),
     "layers compiled, checkpointed": Acceleration(compile="layers", checkpointed_layers=99),
     "layers compiled, offloaded": Acceleration(compile="layers", checkpointed_layers=99, offload=True),
+}
+# Of a family's small model, on a GPU wide enough for its kernels.
+FAMILY = {
+    "hidden_size": 512,
+    "intermediate_size": 1024,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "head_dim": 64,
+    "vocab_size": 2000,
+}
+FAMILY_WAYS = {
+    "in lines": Acceleration(),
+    "padded": Acceleration(padding_free=False),
+    "layers compiled": Acceleration(compile="layers"),
 }
 
 
@@ -44,8 +60,12 @@ def main() -> None:
     parser.set_defaults(layers=4)
     parser.add_argument("--rows", type=int, default=8)
     parser.add_argument("--length", type=int, default=512)
+    parser.add_argument("--families", action="store_true")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if options.families:
+        compare_families(options, device)
+        return
     rows = list(make_rows(options))
     for quantized in (False, True) if device == "cuda" else (False,):
         model = make_model(options, device, quantized)
@@ -60,12 +80,32 @@ def compare(model: Any, rows: list[dict[str, Any]], device: str, quantized: bool
     exact = None if quantized else exact_gradient(model, rows, device)
     print(f"| transformers and PEFT, autocast | {loss:.5f} | 1 | {versus(plain, exact)} |")
     for name, settings in WAYS.items():
-        torch._dynamo.reset()
-        longest = max(len(row["input_ids"]) for row in rows)
-        batch: Batch = collate(rows, longest, settings.padding_free)["data"]["batch"]
-        batch = batch.each(partial(torch.Tensor.to, device=device))
-        loss, found = gradient(model, Decoder(model.get_base_model(), settings).loss(batch))
+        loss, found = fast_gradient(model, rows, device, settings)
         print(f"| {name} | {loss:.5f} | {versus(found, plain)} | {versus(found, exact)} |", flush=True)
+
+
+def compare_families(options: argparse.Namespace, device: str) -> None:
+    """A row for each family; its window, if it has one, is narrower than most rows."""
+    options.vocabulary = FAMILY["vocab_size"]
+    rows = list(make_rows(options))
+    print("| family | " + " | ".join(FAMILY_WAYS) + " | plain to float32 |\n| --- |" + " --- |" * 4)
+    for kind, shape in [*KINDS, *FAMILIES_OF_TODAY]:
+        window = {"sliding_window": 48} if shape.get("sliding_window") else {}
+        model = make(kind, dtype=torch.bfloat16, **{**FAMILY, **shape, **window}).to(device)
+        _, plain = gradient(model, plain_loss(model, rows, device, torch.bfloat16))
+        found = [versus(fast_gradient(model, rows, device, way)[1], plain) for way in FAMILY_WAYS.values()]
+        exact = versus(plain, exact_gradient(model, rows, device))
+        print(f"| {kind} {' '.join(shape)} | {' | '.join(found)} | {exact} |", flush=True)
+
+
+def fast_gradient(
+    model: Any, rows: list[dict[str, Any]], device: str, settings: Acceleration
+) -> tuple[float, Tensor]:
+    torch._dynamo.reset()
+    longest = max(len(row["input_ids"]) for row in rows)
+    batch: Batch = collate(rows, longest, settings.padding_free)["data"]["batch"]
+    batch = batch.each(partial(torch.Tensor.to, device=device))
+    return gradient(model, Decoder(model.get_base_model(), settings).loss(batch))
 
 
 def exact_gradient(model: Any, rows: list[dict[str, Any]], device: str) -> Tensor:
