@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from core.data import mix, parity
+from core.data.checking.block import Checker, Settings
+from core.data.checking.check import row_lengths
 from core.data.conversations import Conversation, Turn
+from core.data.formats.reading import Format
 from core.data.own_encoder import OwnEncoder, TokenRow, encoder_of
 from core.machine import this_machine
 from core.models.folder import Model, read_model
@@ -173,6 +176,25 @@ def assert_is_the_answer(found: OwnEncoder, template: ChatTemplate, ids: list[in
     assert answer and after.strip() == end
     assert before.strip() in ("", "<think>\n\n</think>", "</think>", "<think></think>", FINAL)
     assert not any(one in text.replace(FINAL, "") for one in template.special if one != end)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_check_counts_the_tokens_that_are_trained(name: str, folder: Path) -> None:
+    """To a token or two, for each text is counted by itself; of rows that are several the longest counts."""
+    model = made(folder, name)
+    settings = Settings(model.tokenizer_file, OWN, Format("openai"))
+    for case, conversation in CONVERSATIONS.items():
+        block = Checker(settings).check([json.dumps({"messages": [*messages(conversation)]}).encode()])
+        longest = max(len(row.ids) for row in encoder(model).rows(conversation))
+        assert int(row_lengths([block], settings).rows.sum()) == pytest.approx(longest, abs=3), case
+
+
+def messages(conversation: Conversation) -> Iterator[Mapping[str, str]]:
+    for turn in conversation:
+        if turn.system:
+            yield {"role": "system", "content": turn.system}
+        yield {"role": "user", "content": turn.input}
+        yield {"role": "assistant", "content": turn.output}
 
 
 def test_those_that_can_think_first_are_known(folder: Path) -> None:

@@ -8,8 +8,7 @@ from tokenizers import Tokenizer
 
 from core.errors import NotAModel
 from core.models.folder import refuse_pointer
-from core.recipe.own_template import OwnTemplate
-from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
+from core.recipe.templates import WITHOUT_FIRST_TOKEN
 from core.wording import say
 from core.workspace.files import Stamp, read_json, stamp
 
@@ -37,11 +36,8 @@ def token_id(tokenizer: Tokenizer, named: Any) -> int | None:
     return found
 
 
-def first_tokens(tokenizer: Path, template: Template) -> int:
-    """How many tokens training puts before a conversation without a system prompt: XTuner one or none, a
-    model's own chat template whatever it writes there."""
-    if isinstance(template, OwnTemplate):
-        return len(read_tokenizer(tokenizer).encode(template.begin, add_special_tokens=False).ids)
+def first_tokens(tokenizer: Path) -> int:
+    """How many tokens XTuner puts before a conversation."""
     config = read_json(tokenizer.with_name("tokenizer_config.json")) or {}
     plain = config.get("tokenizer_class") in WITHOUT_FIRST_TOKEN or not config.get("bos_token")
     return 0 if plain else 1

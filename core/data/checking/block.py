@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,20 @@ from core.data.checking.characters import Signatures, languages, signatures
 from core.data.checking.claims import claims
 from core.data.checking.placeholders import suspicious, unfilled
 from core.data.checking.texts import TemplateTokens, is_clean, marks_in, template_tokens
+from core.data.conversations import Turn
 from core.data.findings import KINDS
 from core.data.formats.fields import Fault
 from core.data.formats.messages import Assembled, Text
 from core.data.formats.reading import Format, read_row
 from core.data.identity import LANGUAGES, bank
+from core.data.own_encoder import OwnEncoder
 from core.data.questions import held_back_questions, same_question
 from core.data.reading.parse import parse_row
 from core.data.tokens import read_tokenizer
-from core.recipe.own_template import template_of
+from core.recipe.own_template import OwnTemplate, template_files, template_of
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
-VERSION = 6
+VERSION = 7
 # A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
 PIECE = 20_000
 
@@ -44,9 +46,9 @@ class Settings:
     @cached_property
     def key(self) -> str:
         """A hash that is the same where every block would be checked alike."""
-        digest = hashlib.sha256(self.tokenizer_file.read_bytes())
-        config = self.tokenizer_file.with_name("tokenizer_config.json")
-        digest.update(config.read_bytes() if config.exists() else b"")
+        digest = hashlib.sha256()
+        for file in template_files(self.tokenizer_file.parent):
+            digest.update(file.name.encode() + file.read_bytes())
         digest.update(f"|{VERSION}|{self.template}|{self.format.key}".encode())
         return digest.hexdigest()[:32]
 
@@ -84,6 +86,7 @@ class Checker:
         self.template = template_of(settings.template, settings.tokenizer_file.parent)
         self.tokenizer = read_tokenizer(settings.tokenizer_file)
         self.tokens: TemplateTokens = template_tokens(settings.tokenizer_file, self.template)
+        self.beside = self._beside(settings.tokenizer_file)
 
     def check(self, rows: Sequence[bytes]) -> Block:
         """Check rows by their bytes."""
@@ -95,6 +98,15 @@ class Checker:
         usable = np.array([row not in unusable for row in range(len(rows))], bool)
         counted = [made.turns if fine else [] for made, fine in zip(assembled, usable, strict=True)]
         asked, said = self._lengths(counted)
+        first, with_system, later = self.beside
+        asked += np.array(
+            [
+                later if number else with_system if turn.system else first
+                for turns in counted
+                for number, turn in enumerate(turns)
+            ],
+            np.int32,
+        )
         texts = ["\n".join(text.text for text in made.texts if text.role != "system") for made in assembled]
         return Block(
             usable=usable,
@@ -131,13 +143,28 @@ class Checker:
             found += [(row, *fault) for fault in _held_back(made.texts)]
         return found
 
-    def _lengths(self, counted: Sequence[Sequence[Any]]) -> tuple[Counts, Counts]:
+    def _lengths(self, counted: Sequence[Sequence[Turn]]) -> tuple[Counts, Counts]:
         """Tokens of every turn's question in its template, and of its answer with the suffix."""
         prompt, suffix = self.template.written, self.template.suffix
         turns = [turn for some in counted for turn in some]
         texts = [prompt(turn.input, turn.system) for turn in turns] + [turn.output + suffix for turn in turns]
         lengths = np.array(self._count(texts), np.int32)
         return lengths[: len(turns)], lengths[len(turns) :]
+
+    def _beside(self, tokenizer_file: Path) -> tuple[int, int, int]:
+        """Tokens that the model's own chat template writes beside the texts of turns: with a first one (a
+        date, a system prompt of its own, an empty thought), with a first one that has a system prompt, and
+        with a later one. None for XTuner's templates, of which rows are put together."""
+        if not isinstance(self.template, OwnTemplate):
+            return 0, 0, 0
+        encoder = OwnEncoder.of(tokenizer_file, self.template)
+        first, later = Turn("Who?", "Ada."), Turn("And?", "Bo.")
+
+        def more(*turns: Turn) -> int:
+            asked, said = self._lengths([turns])
+            return max(len(row.ids) for row in encoder.rows(turns)) - int(asked.sum() + said.sum())
+
+        return more(first), more(replace(first, system="Be brief.")), more(first, later) - more(first)
 
     def _count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text; the same text is counted once."""

@@ -26,7 +26,7 @@ from core.data.reading.source import Source
 from core.data.tokens import first_tokens, read_tokenizer
 from core.errors import EmptyData
 from core.machine import usable_cores
-from core.recipe.own_template import template_of
+from core.recipe.own_template import OwnTemplate, template_of
 from core.workspace.paths import SourceCache
 
 # Below this many bytes starting processes costs more than it brings.
@@ -58,7 +58,7 @@ def check(
     found = Findings(most=most_listed)
     found.add(of_the_text(source))
     found.add(placed(source, [*_of_blocks(todo, blocks)]))
-    measured = _lengths(blocks, settings)
+    measured = row_lengths(blocks, settings)
     max_length = max_length if isinstance(max_length, int) else max_length(measured)
     cut = _truncated(measured, max_length)
     found.add(cut)
@@ -155,12 +155,19 @@ def _languages(blocks: Sequence[Block]) -> Iterator[tuple[str, bool]]:
         yield from zip(block.languages, block.usable.tolist(), strict=True)
 
 
-def _lengths(blocks: Sequence[Block], settings: Settings) -> TurnLengths:
-    template = template_of(settings.template, settings.tokenizer_file.parent)
-    separator = len(read_tokenizer(settings.tokenizer_file).encode(template.sep, add_special_tokens=False))
-    around = Around(first_tokens(settings.tokenizer_file, template), not template.suffix, separator)
+def row_lengths(blocks: Sequence[Block], settings: Settings) -> TurnLengths:
+    """The lengths of all rows of some blocks in tokens, as they are trained. Raises NotAModel."""
     turns, asked, said = (_joined(blocks, name, np.int64) for name in ("turns", "asked", "said"))
-    return lengths(turns, asked, said, _joined(blocks, "learned", bool), around)
+    return lengths(turns, asked, said, _joined(blocks, "learned", bool), _around(settings))
+
+
+def _around(settings: Settings) -> Around:
+    """What training puts around turns; a block has counted what a model's own chat template writes."""
+    template = template_of(settings.template, settings.tokenizer_file.parent)
+    if isinstance(template, OwnTemplate):
+        return Around(0, False, 0)
+    separator = len(read_tokenizer(settings.tokenizer_file).encode(template.sep, add_special_tokens=False))
+    return Around(first_tokens(settings.tokenizer_file), not template.suffix, separator)
 
 
 def _of_blocks(todo: Sequence[BlockRows], blocks: Sequence[Block]) -> Iterator[Finding]:
