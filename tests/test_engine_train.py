@@ -57,6 +57,10 @@ def test_from_a_checkpoint_to_a_merged_model(workspace: Workspace, model: Path) 
     assert (adapter["r"], adapter["lora_alpha"], len(adapter["target_modules"])) == (8, 16, 3)
     merged = merge.read(run)
     assert merged.architecture == "LlamaForCausalLM" and merged.chat_template
+    # As transformers 4 and what is built on it look for it.
+    assert (read_json(run.merged / "config.json") or {})["rope_theta"] == 10000.0
+    named = read_json(run.merged / "tokenizer_config.json") or {}
+    assert named["tokenizer_class"] == "PreTrainedTokenizerFast", "transformers 5 would split as Qwen2 does"
     kinds = {path.suffix for folder in (run.adapter, run.merged) for path in folder.iterdir()}
     assert not kinds & {".bin", ".pt", ".pth", ".pkl"}, "a pickle"
     asked = last_json(

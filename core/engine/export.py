@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from core.data.parity import parity
 from core.engine.answer import end_tokens
+from core.engine.older_readers import write_for_older_readers
 from core.engine.pissa import ASKED, convert_to_lora, twice_the_rank
 from core.engine.tokenizer_file import load_tokenizer, save_for_others
 from core.engine.whole_folder import whole_folder
@@ -87,6 +88,7 @@ def _write_whole(model: Any, base: str, folder: str, shard: str, template: str) 
         model.generation_config.eos_token_id = ends
     with whole_folder(Path(folder)) as partial:
         model.save_pretrained(partial, max_shard_size=shard)
+        write_for_older_readers(partial)
         save_for_others(tokenizer, partial)
 
 

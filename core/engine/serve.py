@@ -29,15 +29,29 @@ from starlette.routing import Route
 from transformers import AsyncTextIteratorStreamer, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from core.data.parity import speaking_template
-from core.engine.answer import end_tokens, load
+from core.engine.answer import end_tokens, hidden_tokens, load
 from core.recipe.own_template import template_of
 from core.recipe.templates import template_names
+from core.recipe.thoughts import left_open
 
 NAME = "local"
 
 
 class NoAnswer(ValueError):
     """A request that cannot be answered; its text says why."""
+
+
+class Pieces(AsyncTextIteratorStreamer):
+    """An answer's text as it is written, without the ``hidden`` tokens; what tells a thought is shown."""
+
+    def __init__(self, tokenizer: Any, hidden: frozenset[int]) -> None:
+        super().__init__(tokenizer, skip_prompt=True)
+        self.hidden = hidden
+
+    def put(self, value: torch.Tensor) -> None:
+        """The prompt first, then each token."""
+        if self.next_tokens_are_prompt or int(value.flatten()[-1]) not in self.hidden:
+            super().put(value)
 
 
 class GivenUp(StoppingCriteria):
@@ -54,7 +68,10 @@ class AnswerStream:
     """One answer on its way: its pieces, then why it ended (``stop`` or ``length``)."""
 
     def __init__(self, model: Any, tokenizer: Any, body: Mapping[str, Any]) -> None:
-        self._inputs = _prompt(tokenizer, body).to(model.device)
+        prompt = _prompt(tokenizer, body)
+        self._opened = left_open(prompt)
+        inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+        self._inputs = inputs.to(model.device)
         self.prompt_tokens = int(self._inputs["input_ids"].shape[1])
         self._settings = draw_settings(body, model.generation_config, _room(model, self.prompt_tokens))
         self._model, self._tokenizer, self._stop = model, tokenizer, body.get("stop")
@@ -63,12 +80,14 @@ class AnswerStream:
 
     async def pieces(self) -> AsyncIterator[str]:
         """The text as it is written; giving the iterator up gives the generation up. Raises NoAnswer."""
-        self._streamer = AsyncTextIteratorStreamer(
-            self._tokenizer, skip_prompt=True, skip_special_tokens=True
-        )
+        ends = self._settings.eos_token_id
+        hidden = hidden_tokens(self._tokenizer).union(ends if isinstance(ends, list) else [ends])
+        self._streamer = Pieces(self._tokenizer, hidden)
         writing = threading.Thread(target=self._generate, daemon=True, name="answer")
         writing.start()
         try:
+            if self._opened:
+                yield self._opened
             async for piece in self._streamer:
                 if piece:
                     yield piece
@@ -175,14 +194,14 @@ def draw_settings(body: Mapping[str, Any], own: GenerationConfig, room: int) -> 
     return found
 
 
-def _prompt(tokenizer: Any, body: Mapping[str, Any]) -> Any:
-    return tokenizer.apply_chat_template(
+def _prompt(tokenizer: Any, body: Mapping[str, Any]) -> str:
+    text: str = tokenizer.apply_chat_template(
         body["messages"],
         add_generation_prompt=True,
-        return_dict=True,
-        return_tensors="pt",
+        tokenize=False,
         **(body.get("chat_template_kwargs") or {}),
     )
+    return text
 
 
 def _room(model: Any, length: int) -> int:

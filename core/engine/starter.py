@@ -19,6 +19,7 @@ import gguf
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from core.engine.older_readers import write_for_older_readers
 from core.engine.tokenizer_file import Qwen2TokenizerFast
 
 EOS, UNKNOWN = "<|im_end|>", "<|endoftext|>"
@@ -70,6 +71,7 @@ def convert_starter(source: Path, folder: Path) -> None:
         bos_token_id=BOS_ID, eos_token_id=EOS_ID, pad_token_id=EOS_ID, do_sample=False
     )
     model.save_pretrained(folder)
+    write_for_older_readers(folder)
     tokenizer.save_pretrained(folder)
     # transformers copies the GGUF file under this name: 98 MB that nothing reads.
     (folder / "tokenizer.model").unlink(missing_ok=True)
