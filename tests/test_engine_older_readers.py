@@ -23,7 +23,11 @@ LLAMA3 = {
     ("kind", "settings", "older"),
     [
         ("llama", {"rope_theta": 5e4}, {"rope_theta": 5e4, "rope_scaling": None}),
-        ("llama", {"rope_theta": 5e5, "rope_scaling": LLAMA3}, {"rope_theta": 5e5, "rope_scaling": LLAMA3}),
+        (
+            "llama",
+            {"rope_theta": 5e5, "rope_scaling": {**LLAMA3}},
+            {"rope_theta": 5e5, "rope_scaling": LLAMA3},
+        ),
         ("qwen3", {"rope_theta": 1e6}, {"rope_theta": 1e6, "rope_scaling": None}),
         ("glm4", {}, {"partial_rotary_factor": 0.5}),
         ("gemma3_text", {}, {"rope_theta": 1e6, "rope_local_base_freq": 1e4}),
