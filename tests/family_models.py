@@ -5,7 +5,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Tokenizer, pre_tokenizers
 
 from tests.chat_templates import ChatTemplate
 from tests.small_model import make_small_model, make_tokenizer
@@ -14,11 +14,18 @@ from tests.spaced_tokenizer import make_tokenizer as make_spaced_tokenizer
 NAMED = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
-def make_family_model(folder: Path, template: ChatTemplate) -> Path:
-    """Write the model into ``folder`` and return it."""
+def make_family_model(folder: Path, template: ChatTemplate, metaspace: bool = False) -> Path:
+    """Write the model into ``folder`` and return it.
+
+    ``metaspace``: a spaced tokenizer in its newer form, which puts a space before the whole text alone, not
+    before each text behind a special token.
+    """
     make_small_model(folder)
     special = [*dict.fromkeys([*template.tokens.values(), *template.special, *template.stops])]
     tokenizer = Tokenizer.from_str(_shorter(_spaced() if template.spaced else _bytes(), len(special)))
+    if metaspace:
+        tokenizer.normalizer = None
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in special])
     tokenizer.save(str(folder / "tokenizer.json"))
     file = folder / "tokenizer_config.json"

@@ -121,7 +121,16 @@ def learned(row: TokenRow, prompt: list[int]) -> list[int] | None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_training_reads_what_a_server_sends_and_learns_the_answer(name: str, folder: Path) -> None:
-    model = made(folder, name)
+    assert_is_trained(made(folder, name), TEMPLATES[name])
+
+
+@pytest.mark.parametrize("name", [name for name, template in TEMPLATES.items() if template.spaced])
+def test_so_it_does_with_a_space_before_the_whole_text_only(name: str, tmp_path: Path) -> None:
+    template = TEMPLATES[name]
+    assert_is_trained(read_model(make_family_model(tmp_path / "m", template, metaspace=True)), template)
+
+
+def assert_is_trained(model: Model, spoken: ChatTemplate) -> None:
     template = template_of(OWN, model.folder)
     assert isinstance(template, OwnTemplate)
     for which in (OWN, OWN_WITHOUT_DEFAULT) if template.default else (OWN,):
@@ -134,7 +143,7 @@ def test_training_reads_what_a_server_sends_and_learns_the_answer(name: str, fol
                 said = [ids for row in rows if (ids := learned(row, prompt))]
                 assert said, (which, case, thinks, turn)
                 taught += len(said[0])
-                assert_is_the_answer(found, TEMPLATES[name], said[0], turn)
+                assert_is_the_answer(found, spoken, said[0], turn)
             assert taught == sum(sum(row.trained) for row in rows), "nothing else is trained"
 
 
