@@ -97,11 +97,9 @@ def verdict_name(verdict: str) -> str:
 
 def _way(row: ProofRow) -> str:
     """In which of several ways the question was asked; empty where there is one."""
-    thinks = {None: "", True: t("page.compare.thinks.first"), False: t("page.compare.thinks.at_once")}[
-        row.thinks
-    ]
-    system = t("page.compare.with_system", system=row.system) if row.system else ""
-    return t("row.list").join(filter(None, (thinks, system)))
+    thinks = "" if row.thinks is None else f"page.compare.thinks.{'first' if row.thinks else 'at_once'}"
+    system = spoken("page.compare.with_system", system=row.system) if row.system else ""
+    return spoken("row.list").join(filter(None, (thinks and spoken(thinks), system)))
 
 
 def show_pairs(pairs: Iterable[tuple[str, str, str, str, str]]) -> None:
