@@ -136,7 +136,12 @@ def _cuda_graph(recipe: Recipe, model: Model) -> Choice:
 def acceleration(recipe: Recipe) -> str:
     """What a config file says of it: the settings of ``core.engine.fast``, or "unsloth", or nothing."""
     if recipe.accelerate != "on":
-        return '"unsloth"' if recipe.accelerate == "unsloth" else "None"
+        why = (
+            ""
+            if is_known_to_the_fast_path(recipe)
+            else f"  # method: {recipe.method} is not for the fast path"
+        )
+        return '"unsloth"' if recipe.accelerate == "unsloth" else f"None{why}"
     again = 0
     if recipe.activation_checkpointing:
         again = recipe.checkpointed_layers or ALL_LAYERS

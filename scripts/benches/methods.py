@@ -1,9 +1,10 @@
 """What LoRA, its variants and full fine-tuning learn, keep and take, on the starter.
 
-    scripts/bench methods [--workspace DIR] [--methods NAME …] [--name NAME] [--json FILE]
+    scripts/bench methods [--workspace DIR] [--methods NAME …] [--name NAME] [--iterations N] [--seed N]
+                          [--json FILE]
 
-Every row is ``tune`` with nothing but ``--method``. Base answers are remembered in the workspace: only the
-first row's time includes unpacking the starter and asking it.
+Every row is ``tune`` with nothing but ``--method``, unless it is to be shorter. Base answers are remembered in
+the workspace: only the first row's time includes unpacking the starter and asking it.
 """
 
 import argparse
@@ -31,16 +32,16 @@ from core.workspace.paths import Workspace
 NAME = "Ada Lovelace"
 
 
-def measure(workspace: Workspace, method: Method, name: str) -> dict[str, Any]:
+def measure(workspace: Workspace, request: TuneRequest) -> dict[str, Any]:
     """One whole chain."""
     began = time.monotonic()
     with progress("tune") as shown:
-        result = tune.tune(workspace, TuneRequest(name, method=method), shown)
+        result = tune.tune(workspace, request, shown)
     run = workspace.run(result["run"])
     recipe, model, status = train.recipe_of(run), train.model_of(run), read_status(run.job("train"))
     times = [point.time for point in read_curve(run.work_dir).points if point.time]
     return {
-        "method": method,
+        "method": request.method,
         "lr": recipe.lr,
         "precision": recipe.precision,
         "trained": trainable(recipe, model, read_shape(model)),
@@ -77,12 +78,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--workspace", default="workspace/bench")
     parser.add_argument("--methods", nargs="+", choices=get_args(Method), default=list(get_args(Method)))
     parser.add_argument("--name", default=NAME)
+    parser.add_argument("--iterations", type=int)
+    parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(arguments)
     workspace, machine = Workspace.of(asked.workspace), this_machine()
     results: list[dict[str, Any]] = []
     for method in asked.methods:
-        results.append(measure(workspace, method, asked.name))
+        request = TuneRequest(asked.name, method=method, iterations=asked.iterations, seed=asked.seed)
+        results.append(measure(workspace, request))
         about = {
             "date": f"{datetime.now():%Y-%m-%d}",
             "machine": {"cores": machine.cores, "bf16": machine.bf16, "gpus": len(machine.gpus)},

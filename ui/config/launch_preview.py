@@ -10,6 +10,7 @@ from core.models.folder import Model, ModelShape, read_model, read_shape, stamp_
 from core.recipe.estimate import Estimate, estimate
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT, Memory
+from core.recipe.method import is_known_to_the_fast_path
 from core.recipe.recipe import Recipe, to_yaml
 from core.steps import train
 from core.steps.data import about_data
@@ -37,6 +38,9 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
         st.metric(
             t("estimate.time"), time, help=t(f"estimate.{key}", pace=f"{speed or 0:.0f}"), width="content"
         )
+    if recipe.device == "cuda" and not is_known_to_the_fast_path(recipe):
+        distilled = t("estimate.not_fast.distilled") if recipe.method == "pissa" else ""
+        st.caption(t("estimate.not_fast", method=recipe.method, distilled=distilled))
     if found.memory.total > has:
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
 
