@@ -276,3 +276,21 @@ def test_how_vllm_is_told_of_an_adapter(page_workspace: Workspace, method: Metho
     code = {title: code for title, _, code in examples(read_facts(page_workspace, run), "adapter", "a/b")}
     assert ("vLLM" in code) == (rank is not None)
     assert rank is None or f"--max-lora-rank {rank} " in code["vLLM"]
+
+
+def test_why_it_is_not_the_fast_path_is_said(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the estimate, and in the config."""
+    run = make_run(home)
+    recipe = train.recipe_of(run).changed(device="cuda", precision="bf16", accelerate="off")
+    for module in ("core.machine", "core.steps.train", "core.steps.data", "ui.config.launch_preview"):
+        monkeypatch.setattr(f"{module}.this_machine", lambda: GPU)
+    told = {}
+    for method in METHODS:
+        given = {"target_modules": (), "layers_to_transform": ()} if method == "full" else {}
+        write_text(run.recipe, to_yaml(recipe.changed(method=method, **given)))
+        page = open_test_page("config", run.id)
+        told[method] = any("The fast path does not train" in one.value for one in page.caption)
+        text = write_config(recipe.changed(method=method), Path("/d"), Path("/m"), Path("/w"))
+        assert ("is not for the fast path" in text) == told[method], method
+    assert recipe.replay_distillation
+    assert {method for method, slow in told.items() if slow} == {"dora", "pissa", "full"}

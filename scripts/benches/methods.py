@@ -3,8 +3,8 @@
     scripts/bench methods [--workspace DIR] [--methods NAME …] [--name NAME] [--iterations N] [--seed N]
                           [--json FILE]
 
-Every row is ``tune`` with nothing but ``--method``, unless it is to be shorter. Base answers are remembered in
-the workspace: only the first row's time includes unpacking the starter and asking it.
+Every row is ``tune`` with nothing but ``--method``, unless it is to be shorter. Base answers are remembered
+in the workspace: only the first row's time includes unpacking the starter and asking it.
 """
 
 import argparse

@@ -39,8 +39,8 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
             t("estimate.time"), time, help=t(f"estimate.{key}", pace=f"{speed or 0:.0f}"), width="content"
         )
     if recipe.device == "cuda" and not is_known_to_the_fast_path(recipe):
-        distilled = t("estimate.not_fast.distilled") if recipe.method == "pissa" else ""
-        st.caption(t("estimate.not_fast", method=recipe.method, distilled=distilled))
+        key = "not_fast.distilled" if recipe.method == "pissa" else "not_fast"
+        st.caption(t(f"estimate.{key}", method=recipe.method))
     if found.memory.total > has:
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
 
