@@ -37,7 +37,7 @@ from core.models.hubs import (
     source_of,
     wanted,
 )
-from core.steps import download
+from core.steps import download, watch
 from core.steps.step import run_job
 from core.wording import say
 from core.workspace.paths import Workspace, importing, imports
@@ -289,12 +289,18 @@ def nearby(workspace: Workspace, hub: Hub, dead: str, monkeypatch: pytest.Monkey
 ON_HUGGING_FACE, ON_MODELSCOPE = (HubPlace(ModelSource(known, REPO)) for known in HUBS)
 
 
-def test_modelscope_is_asked_where_hugging_face_is_silent(nearby: Callable[..., Any], hub: Hub) -> None:
+def test_modelscope_is_asked_where_hugging_face_is_silent(
+    workspace: Workspace, nearby: Callable[..., Any], hub: Hub
+) -> None:
     source, said = nearby(ON_HUGGING_FACE, ON_MODELSCOPE, modelscope=hub.address)
     assert source == f"modelscope:{REPO}"
     (told,) = said
     assert told.startswith(f"huggingface:{REPO} gave no answer (cannot connect to http://127.0.0.1:")
     assert told.endswith(f"Asking modelscope:{REPO} instead.")
+    notes: list[str] = []
+    paths = importing(workspace, "m")
+    watch.downloaded(paths.job("download"), paths.files, lambda _, note: notes.append(note))()
+    assert notes[0].startswith("ModelScope (no answer from Hugging Face) · ")
 
 
 def test_hugging_face_is_asked_where_modelscope_is_silent(nearby: Callable[..., Any], hub: Hub) -> None:

@@ -76,7 +76,7 @@ def test_what_speaks_the_pages_language_comes_first(workspace: Workspace) -> Non
     llama = next(place for place, label in enumerate(chinese) if label.startswith("Llama-3.2-1B"))
     spoken = [label for label in chinese[1:] if label.startswith(("Qwen", "internlm", "Phi", "DeepSeek"))]
     assert chinese[1 : len(spoken) + 1] == spoken and llama > len(spoken)
-    assert names(open_test_page("start"))[1].startswith("Qwen2.5-0.5B-Instruct · 494M · 988 MB to download")
+    assert names(open_test_page("start"))[1].startswith("Qwen2.5-0.5B-Instruct · 21 min · ↓ 988 MB")
 
 
 def test_what_does_not_fit_is_not_offered_but_listed_with_the_reason(
@@ -88,8 +88,8 @@ def test_what_does_not_fit_is_not_offered_but_listed_with_the_reason(
     page.session_state["base_list"] = True
     rows = {row["name"]: row for row in page.run().dataframe[0].value.to_dict("records")}
     assert len(rows) == len(catalog().models)
-    assert rows["Qwen3-8B"]["fits"].startswith("✗ does not fit this machine: it needs 17.8 GB")
-    assert rows["Qwen2.5-0.5B-Instruct"]["fits"].startswith("✓ fits this machine: processor")
+    assert rows["Qwen3-8B"]["fits"].startswith("✗ needs 17.")
+    assert rows["Qwen2.5-0.5B-Instruct"]["fits"].startswith("✓ LoRA, 3.5 GB, about 21 min")
 
 
 def test_a_gated_model_says_what_has_to_be_done(workspace: Workspace) -> None:

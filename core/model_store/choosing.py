@@ -67,9 +67,27 @@ class Offer:
             "room": megabytes(self.room),
             "disk": megabytes(self.disk),
         }
-        way = say("catalog.qlora" if self.quantization != "none" else "catalog.lora")
         where = f"catalog.{self.obstacle or 'fits'}.{self.device}"
-        return say(where, **values, way=way, time=duration(self.seconds))
+        return say(where, **values, way=self._way, time=self.time)
+
+    @property
+    def brief(self) -> str:
+        """The same for a cell of a table."""
+        values = {
+            "memory": megabytes(self.memory),
+            "room": megabytes(self.room),
+            "disk": megabytes(self.disk),
+        }
+        return say(f"catalog.brief.{self.obstacle or 'fits'}", **values, way=self._way, time=self.time)
+
+    @property
+    def time(self) -> str:
+        """How long making an assistant takes, about."""
+        return duration(self.seconds)
+
+    @property
+    def _way(self) -> str:
+        return say("catalog.qlora" if self.quantization != "none" else "catalog.lora")
 
     @property
     def good_for(self) -> str:

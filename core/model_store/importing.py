@@ -194,7 +194,7 @@ def files_from(paths: ImportPaths, known: Sequence[HubPlace], progress: Progress
     poll = watch.downloaded(job, paths.files, progress.update)
     reasons: dict[str, str] = {}
     for number, place in enumerate(known, 1):
-        spec = download.plan(paths, place, another_waits=number < len(known))
+        spec = download.plan(paths, place, known[: number - 1], another_waits=number < len(known))
         try:
             run_job(download.STEP, job, spec, poll, secrets=download.secrets(place))
             return place.source

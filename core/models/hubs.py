@@ -73,7 +73,17 @@ class HubPlace:
     mirror: str = ""
 
     def __str__(self) -> str:
-        return f"{self.source} ({urlsplit(self.mirror).netloc})" if self.mirror else str(self.source)
+        return f"{self.source} ({self.title})" if self.mirror else str(self.source)
+
+    @property
+    def title(self) -> str:
+        """Who is asked, as a person calls it."""
+        return title_of(str(self.source.hub), self.mirror)
+
+
+def title_of(hub: str, mirror: str = "") -> str:
+    """A hub, or a mirror of it, as a person calls it."""
+    return urlsplit(mirror).netloc or say(f"hub.{hub}")
 
 
 def places(sources: Iterable[ModelSource]) -> list[HubPlace]:

@@ -1,6 +1,7 @@
 """Download: a model's files from a hub, checked, into the import's own folder."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,14 @@ LISTING = "listing.json"
 OFFLINE = "HF_HUB_OFFLINE"
 
 
-def plan(paths: ImportPaths, place: HubPlace, another_waits: bool = False) -> JobSpec:
-    """The job that downloads; of all the engine's jobs it alone may speak to a hub. ``another_waits``: there
-    is another place to ask if this one gives no answer."""
+def plan(
+    paths: ImportPaths, place: HubPlace, silent: Sequence[HubPlace] = (), another_waits: bool = False
+) -> JobSpec:
+    """The job that downloads; of all the engine's jobs it alone may speak to a hub.
+
+    ``silent`` places gave no answer before; ``another_waits``: there is one more to ask if this one gives
+    none either.
+    """
     source = place.source
     request = {
         "hub": source.hub,
@@ -30,6 +36,7 @@ def plan(paths: ImportPaths, place: HubPlace, another_waits: bool = False) -> Jo
         "folder": str(paths.files),
         "another_waits": another_waits,
         "mirror": place.mirror,
+        "silent": [[one.source.hub, one.mirror] for one in silent],
     }
     env = {OFFLINE: os.environ.get(OFFLINE, "0"), "TUNEBOARD_LANG": spoken_language()}
     if place.mirror:  # somebody else's server: it gets no token, neither ours nor a file's

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from core.jobs.curves import CurveReader
 from core.jobs.job import JobPaths
 from core.jobs.tail import last_lines
+from core.models.hubs import HUBS, title_of
 from core.steps.step import megabytes
 from core.wording import say
 from core.workspace.files import folder_bytes, read_record
@@ -43,9 +43,11 @@ def downloaded(job: Path, files: Path, update: Update) -> Callable[[], None]:
 
 
 def _asked(job: Path) -> str:
-    """Which hub or mirror a download's job speaks with, as a person calls it."""
+    """Which hub or mirror a download's job speaks with, and which gave no answer before."""
     about = read_record(JobPaths(job).request) or {}
-    return urlsplit(str(about.get("mirror"))).netloc or say(f"hub.{about.get('hub')}")
+    asked = title_of(str(about.get("hub", HUBS[0])), str(about.get("mirror", "")))
+    silent = say("row.list").join(title_of(*one) for one in about.get("silent", ()))
+    return say("download.instead", asked=asked, silent=silent) if silent else asked
 
 
 def converted(job: Path, update: Update) -> Callable[[], None]:

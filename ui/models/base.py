@@ -94,8 +94,8 @@ def _bases(workspace: Workspace, found: list[Offer]) -> Iterator[BaseChoice]:
     others = [offer for offer in found if offer.fits and not offer.here and offer is not starter]
     for offer in sorted(others, key=lambda offer: language() not in offer.entry.languages):
         entry = offer.entry
-        sizes = {"parameters": counted(entry.parameters), "size": megabytes(entry.size)}
-        yield BaseChoice(entry.name, spoken("page.start.base.fetch", name=entry.title, **sizes), offer)
+        values = {"time": offer.time, "size": megabytes(entry.size)}
+        yield BaseChoice(entry.name, spoken("page.start.base.fetch", name=entry.title, **values), offer)
 
 
 def _about(offer: Offer) -> None:
@@ -133,11 +133,11 @@ def _take(name: str) -> None:
 def _row(offer: Offer) -> dict[str, str]:
     entry = offer.entry
     return {
-        "name": f"{entry.title} ✓" if offer.here else entry.title,
-        "fits": f"{'✓' if offer.fits else '✗'} {offer.says}",
+        "name": spoken("page.data.starter") if entry.name == STARTER else entry.title,
+        "fits": f"{'✓' if offer.fits else '✗'} {offer.brief}",
         "good_for": offer.good_for,
         "parameters": counted(entry.parameters),
-        "size": megabytes(entry.size),
+        "size": "–" if entry.name == STARTER else megabytes(entry.size),
         "languages": ", ".join(entry.languages),
         "licence": offer.licence,
     }
