@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 SETTINGS = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
 LONGEST_ANSWER = 512  # tokens
 TURNS_REMEMBERED = 12
+THINK = "<think>"
 
 
 def words() -> dict[str, str]:
@@ -40,19 +41,36 @@ def load() -> tuple[object, object]:
 
 
 def answer(turns: list[dict[str, str]]) -> Iterator[str]:
-    """The model's answer as it is written: always the likeliest one."""
+    """The model's answer as it is written: always the likeliest one, and at once where the model can also
+    think first. A thought that the prompt begins comes with it."""
     model, tokenizer = load()
     before = [{"role": "system", "content": SETTINGS["system"]}] if SETTINGS["system"] else []
-    inputs = tokenizer.apply_chat_template(
-        [*before, *turns[-TURNS_REMEMBERED:]],
-        add_generation_prompt=True,
-        return_tensors="pt",
-        return_dict=True,
-    ).to(model.device)
+    said = [{**turn, "content": parted(turn["content"])[1]} for turn in turns[-TURNS_REMEMBERED:]]
+    prompt = tokenizer.apply_chat_template(
+        [*before, *said], add_generation_prompt=True, tokenize=False, enable_thinking=False
+    )
+    inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt").to(model.device)
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=600)
     options = {"max_new_tokens": LONGEST_ANSWER, "do_sample": False, "streamer": streamer}
     Thread(target=model.generate, kwargs={**inputs, **options}, daemon=True).start()
+    if prompt.rstrip().endswith(THINK):
+        yield THINK
     yield from streamer
+
+
+def parted(text: str) -> tuple[str, str]:
+    """What the model thought, and its answer; that is empty as long as it thinks."""
+    if not text.lstrip().startswith(THINK):
+        return "", text
+    thought, _, said = text.partition("</think>")
+    return thought.replace(THINK, "").strip(), said.lstrip()
+
+
+def show(text: str) -> None:
+    thought, said = parted(text)
+    if thought:
+        st.expander("💭").markdown(harmless(thought))
+    st.markdown(harmless(said))
 
 
 def harmless(text: str) -> str:
@@ -68,7 +86,8 @@ def main() -> None:
     st.caption(said["lead"])
     turns = st.session_state.setdefault("turns", [])
     for turn in turns:
-        st.chat_message(turn["role"]).markdown(harmless(turn["content"]))
+        with st.chat_message(turn["role"]):
+            show(turn["content"])
     with st.spinner(said["loading"]):
         load()
     if question := st.chat_input(said["ask"]):
@@ -77,7 +96,8 @@ def main() -> None:
         place, text = st.chat_message("assistant").empty(), ""
         for piece in answer(turns):
             text += piece
-            place.markdown(harmless(text))
+            with place.container():
+                show(text)
         turns.append({"role": "assistant", "content": text})
     if turns and st.button(said["again"], icon=":material/refresh:"):
         turns.clear()

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,28 @@ def test_what_the_hubs_need(app: Path) -> None:
         if isinstance(n, ast.Subscript) and ast.unparse(n.value) == "said"
     }
     assert said == set(settings["words"]["zh"]), "every word is there"
+
+
+@pytest.mark.parametrize(
+    ("text", "thought", "said"),
+    [
+        ("Hello <think>", "", "Hello <think>"),
+        ("<think>\nHm", "Hm", ""),
+        ("<think>\n\n</think>\n\nHi", "", "Hi"),
+        ("<think><think>\nHm.\n</think>\n\nHi", "Hm.", "Hi"),
+    ],
+)
+def test_a_thought_is_no_part_of_the_answer(text: str, thought: str, said: str) -> None:
+    """Of the app's own code alone: the whole would load torch."""
+    tree = ast.parse((DEMO / "app.py").read_text(encoding="utf-8"))
+    needed = [node for node in tree.body if getattr(node, "name", "") == "parted" or _sets(node, "THINK")]
+    found: dict[str, Any] = {}
+    exec(compile(ast.Module(needed, []), "app.py", "exec"), found)  # noqa: S102
+    assert found["parted"](text) == (thought, said)
+
+
+def _sets(node: ast.stmt, name: str) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
 
 
 @pytest.mark.slow
