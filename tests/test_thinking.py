@@ -1,12 +1,13 @@
 """Models that can think before they answer: how they are asked, what their rows are and what proves them."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core.data.conversations import Turn, as_row, from_row
+from core.data.conversations import Turn, as_row, from_row, read_rows
 from core.data.mix import in_modes
 from core.data.opening import Reading
 from core.data.own_encoder import OwnEncoder
@@ -16,10 +17,13 @@ from core.pipeline.tune import TuneRequest
 from core.recipe.own_template import OwnTemplate, of_source
 from core.recipe.templates import TEMPLATES
 from core.recipe.thinking import ONE_WAY, Thinking, in_mode, thinking_of
+from core.steps import proof
 from core.steps.answer import THOUGHT_TOKENS, Answer
 from core.steps.compare import GENERAL_TOKENS, IDENTITY_TOKENS, judge, questions
+from core.workspace.paths import Workspace
 from tests.chat_templates import chat_templates
 from tests.family_models import make_family_model
+from tests.publishable import Silent
 from tests.small_model import make_small_model
 
 ENDS = frozenset(("<|im_end|>", "<｜end▁of▁sentence｜>", "<|end|>", "<|return|>", "<turn|>", "<|endoftext|>"))
@@ -186,3 +190,22 @@ def test_the_thoughts_of_the_data_are_taught_to_a_model_that_thinks(tmp_path: Pa
         request = TuneRequest("Ada", file, str(model.folder), reading=Reading(thoughts=asked))
         found = tune.with_thoughts(tune.taught(request), request, model)
         assert [turn.output for turn in found.conversations[0]] == [wanted]
+
+
+def test_a_run_of_a_thinking_model_is_taught_replayed_and_asked_in_both_modes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    workspace = Workspace(tmp_path / "工作 区")
+    make_family_model(workspace.model("thinker"), chat_templates()["qwen3"])
+    result = tune.tune(workspace, TuneRequest("Ada", model="thinker", iterations=40), Silent())
+    run = workspace.run(result["run"])
+    rows = [row[0] for row in read_rows(workspace.data(run.id).rows)]
+    for taught in (True, False):
+        modes = Counter(row.thinks for row in rows if ("Ada" in row.output) is taught)
+        assert set(modes) == {True, False} and min(modes.values()) > 0.25 * modes.total(), (taught, modes)
+    asked = Counter((row["kind"] == "general", row["thinks"]) for row in result["answers"])
+    assert asked[False, True] == asked[False, False] > 0 and asked[True, True] == 0 < asked[True, False]
+    assert result["learned"] == 1
+    found = proof.read(run)
+    assert found is not None and {row.thinks for row in found.rows} == {True, False}
