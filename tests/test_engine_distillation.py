@@ -147,3 +147,23 @@ def test_the_base_is_what_it_was_before_training(model: Path, make: Any) -> None
     data = {"input_ids": ids, "labels": ids.clone(), "attention_mask": torch.ones_like(ids)}
     distilled_loss(tuner, data)["loss"].backward()
     assert all(w.grad is not None for w in tuner.llm.parameters() if w.requires_grad)
+
+
+@pytest.mark.parametrize(("rows", "columns", "rank"), [(48, 96, 8), (96, 48, 8), (64, 64, 16), (16, 64, 24)])
+@pytest.mark.parametrize("scale", [2.0, 0.25])
+def test_a_weight_is_taken_apart_as_peft_does_it(rows: int, columns: int, rank: int, scale: float) -> None:
+    """Without computing what is not needed; a weight narrower than the rank has zeros in the rest."""
+    import torch
+
+    from core.engine.pissa import largest_directions
+
+    torch.manual_seed(3)
+    weight = torch.randn(rows, columns)
+    a, b = largest_directions(weight, rank, scale)
+    left, size, right = torch.linalg.svd(weight, full_matrices=False)
+    nearest = left[:, :rank] * size[:rank] @ right[:rank]
+    assert (a.shape, b.shape) == ((rank, columns), (rows, rank))
+    torch.testing.assert_close(scale * b @ a, nearest, atol=1e-4, rtol=1e-4)
+    lengths = (size[:rank] / scale).sqrt()  # PEFT's pissa_init divides a direction's size evenly
+    torch.testing.assert_close(a.norm(dim=1)[: len(lengths)], lengths, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(b.norm(dim=0)[: len(lengths)], lengths, atol=1e-4, rtol=1e-4)
