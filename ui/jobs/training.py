@@ -15,6 +15,7 @@ from ui.jobs.charts import live_curve, show_curves
 from ui.jobs.panel import is_live, show_failure, show_log, show_meters, show_state, status_of
 from ui.shell.frame import follow, run_labels
 from ui.shell.text import duration, plain, t
+from ui.shell.thought import answer_html
 
 # Seconds between two looks at a running job. On a processor every look takes its time from the training
 # (scripts/bench watching).
@@ -122,7 +123,6 @@ def answers_html(samples: tuple[Sample, ...], recipe: Recipe) -> str:
     for sample in reversed(samples[-SHOWN_ANSWERS:]):
         question, answer = split_sample(sample, recipe)
         at = t("page.train.at", iteration=sample.iter)
-        rows.append(
-            f"<p><small>{html.escape(at)}</small><br><b>{html.escape(question)}</b><br>{html.escape(answer)}</p>"
-        )
+        said = answer_html(answer)
+        rows.append(f"<p><small>{html.escape(at)}</small><br><b>{html.escape(question)}</b></p>{said}")
     return "".join(rows)

@@ -5,9 +5,9 @@ from html import escape
 
 import streamlit as st
 
-from core.recipe.thoughts import count_words, split
 from core.steps.proof import Proof, ProofRow
 from ui.shell.text import spoken, t
+from ui.shell.thought import answer_html
 
 KINDS = ("taught", "paraphrase", "general")
 # Each with its mark and color: what is told by color alone is not told to everybody.
@@ -35,13 +35,7 @@ BADGE = (
 MODE = '<span style="opacity:.7;font-size:.8rem;white-space:nowrap">{text}</span>'
 SIDE = (
     '<div style="flex:1 1 16rem;min-width:0"><div style="opacity:.7;font-size:.8rem">{title}</div>'
-    '{thought}<div style="white-space:pre-wrap;overflow-wrap:anywhere">{text}</div></div>'
-)
-# What a model thought before its answer, folded away.
-THOUGHT = (
-    '<details style="opacity:.7;font-size:.9rem"><summary style="cursor:pointer">{title}</summary>'
-    '<div style="white-space:pre-wrap;overflow-wrap:anywhere;margin:.25rem 0 .5rem .75rem">{text}</div>'
-    "</details>"
+    "{answer}</div>"
 )
 
 
@@ -118,8 +112,4 @@ def _pair(question: str, base: str, tuned: str, verdict: str, way: str) -> str:
 
 
 def _side(title: str, text: str) -> str:
-    said = split(text)
-    words = spoken("page.chat.thought", count=count_words(said.thought))
-    thought = THOUGHT.format(title=escape(words), text=escape(said.thought)) if said.thought else ""
-    answer = said.answer or (spoken("page.compare.only_thought") if said.thought else "–")
-    return SIDE.format(title=escape(t(title)), thought=thought, text=escape(answer))
+    return SIDE.format(title=escape(t(title)), answer=answer_html(text))
