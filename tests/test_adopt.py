@@ -133,6 +133,33 @@ def test_what_no_recipe_s_adapter_is_does_not_convert(workspace: Workspace, tmp_
         convert.plan(run)
 
 
+@pytest.mark.parametrize("written", ["use_dora=True, use_rslora=True", 'init_lora_weights="pissa_niter_4"'])
+def test_a_mixture_of_variants_does_not_convert(workspace: Workspace, tmp_path: Path, written: str) -> None:
+    """Its adapter is none that a recipe's config would build."""
+    folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
+    config = folder / "config.py"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace('bias="none"', f'bias="none", {written}'), encoding="utf-8")
+    run = adopt.adopt(workspace, folder, None, NOW)
+    with pytest.raises(NotARecipe, match=r"use_rslora|init_lora_weights"):
+        convert.plan(run)
+
+
+def test_a_full_fine_tune_from_elsewhere_becomes_a_whole_model(workspace: Workspace, tmp_path: Path) -> None:
+    folder = elsewhere(workspace, tmp_path / "elsewhere" / "w")
+    config = folder / "config.py"
+    text = config.read_text(encoding="utf-8")
+    lora = text[text.index("    lora=dict(") : text.index('task_type="CAUSAL_LM",\n    ),\n')]
+    without = text.replace(lora + 'task_type="CAUSAL_LM",\n    ),\n', "")
+    config.write_text(without.replace("torch.bfloat16", "torch.float32"), encoding="utf-8")
+    run = adopt.adopt(workspace, folder, None, NOW)
+    assert train.recipe_of(run).method == "full" and adopt.no_export(run) is None
+    spec = convert.plan(run)
+    assert spec.command[3:5] == ("convert_whole", str(run.work_dir / "iter_40.pth"))
+    page = open_test_page("merge", run.id)
+    assert not page.exception and [one.key for one in page.button if one.key in {"both", "merge"}] == []
+
+
 @pytest.mark.parametrize("lacking", ["adapter", "model", "checkpoint"])
 def test_an_export_that_is_impossible_is_not_recommended(
     workspace: Workspace, tmp_path: Path, lacking: str

@@ -12,6 +12,7 @@ from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.models.folder import read_model, read_shape
 from core.pipeline import chain
+from core.pipeline.saying import say_fit
 from core.publish.card import CardPage, write_card
 from core.publish.facts import read_facts
 from core.publish.usage import examples
@@ -27,11 +28,12 @@ from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import find
 from core.recipe.xtuner_file.opening import open_config
 from core.steps import export, proof, train
+from core.steps.fit import fitting
 from core.workspace.files import read_object, write_text
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.page import open_test_page
-from tests.publishable import make_publishable
+from tests.publishable import Silent, make_publishable
 from tests.small_model import make_small_model
 from tests.small_run import make_run
 from tests.test_recipe import GPU
@@ -130,6 +132,15 @@ def test_what_fits_a_card_in_full() -> None:
     small = largest_that_fits(recipe, *INTERNLM_7B, card=80 * 2**30, longest=512)
     assert small and (small.recipe.quantization, small.recipe.deepspeed) == ("none", "zero2_offload")
     assert largest_that_fits(recipe, *INTERNLM_7B, card=24 * 2**30, longest=512) is None
+
+
+def test_what_was_chosen_to_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.steps.fit.this_machine", lambda: GPU)
+    shown, recipe = Silent(), settle(LARGE.changed(method="full", template="qwen_chat"), GPU, MODEL)
+    found = fitting(recipe, *INTERNLM_7B, 512)
+    assert found and found.recipe.deepspeed == "zero2_offload"
+    say_fit(found.recipe, shown)
+    assert shown.said[0] == ("tune.fits.deepspeed", {"room": "79.9 GB", "stage": "zero2_offload"})
 
 
 def test_checkpoints_of_all_weights_are_large(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ def say_template(recipe: Recipe, model: Model, progress: Progress) -> None:
 
 def say_fit(recipe: Recipe, progress: Progress) -> None:
     """Say which settings were chosen so that the training fits this machine's memory."""
+    if recipe.deepspeed.endswith("offload"):
+        progress.say("tune.fits.deepspeed", room=megabytes(room_for(recipe)), stage=recipe.deepspeed)
     if recipe.quantization == "none" and not recipe.activation_checkpointing:
         return
     values = {"rows": recipe.batch_size, "room": megabytes(room_for(recipe))}
