@@ -119,6 +119,22 @@ def _repeated(conversations: Sequence[Conversation], count: int, shuffle: Random
     return taken
 
 
+def in_turn(ways: Sequence[Sequence[Sequence[Conversation]]], count: int, seed: int) -> list[Conversation]:
+    """What is taught of conversations that are each trained in one way or several, given as the rows of each
+    way. Of several ways ``count`` rows: the conversations one after the other, shuffled by ``seed``, each in
+    the next way, and then again with the ways moved on, so that no way gets more rows than another."""
+    if all(len(each) == 1 for each in ways):
+        return [row for each in ways for way in each for row in way]
+    order = Random(seed).sample(ways, len(ways))  # noqa: S311
+    taken: list[Conversation] = []
+    passed = 0
+    while len(taken) < count:
+        for place, each in enumerate(order, passed):
+            taken += each[place % len(each)]
+        passed += 1
+    return taken[:count]
+
+
 def in_modes(conversation: Conversation, thinking: Thinking) -> list[Conversation]:
     """A taught conversation in every way its model can be asked: at once, and thinking first, where the
     template then writes an empty thought. One that has thoughts is taught thinking first."""

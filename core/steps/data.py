@@ -22,6 +22,7 @@ from core.data.mix import (
     in_even_batches,
     in_mode,
     in_modes,
+    in_turn,
     mix,
     shares,
     usual_prompt,
@@ -285,7 +286,7 @@ def write(
     encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
     wanted = (proportion or shares(_distinct(said), bool(replay))).of(_rows(recipe))
     ways = [_spoken(row, recipe, encoder) for row in said.conversations]
-    taught = [part for each in ways for way in each for part in way]
+    taught = in_turn(ways, wanted.filled(bool(replay)).taught, recipe.seed)
     mixed = mix(taught, replay, wanted, recipe.system, recipe.seed)
     rows = in_even_batches(mixed, encoder.lengths(mixed).tolist(), recipe.batch_size, recipe.seed)
     write_rows(place.rows, rows)
