@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx
 import requests
@@ -58,9 +59,12 @@ class HuggingFaceDownloads:
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         _quietly()
         import huggingface_hub
-        from huggingface_hub import constants, errors
+        from huggingface_hub import constants, errors, file_download
 
         self.hub, self.errors, self.address = huggingface_hub, errors, constants.ENDPOINT
+        self.get = file_download.http_get
+        # Its own, from the environment or a file; a mirror gets none.
+        self.token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else huggingface_hub.get_token()
 
     def files(self, source: ModelSource) -> tuple[str, list[RemoteFile]]:
         with self._in_words(source):
@@ -77,8 +81,26 @@ class HuggingFaceDownloads:
         return getattr(info.card_data, "license", None), bool(info.gated)
 
     def fetch(self, source: ModelSource, revision: str, file: RemoteFile, folder: Path) -> None:
+        """Not by ``hf_hub_download``: since 1.x it throws away what an interrupted download had brought."""
+        part = folder / f"{file.name}.incomplete"
         with self._in_words(source):
-            self.hub.hf_hub_download(source.name, file.name, revision=revision, local_dir=folder)
+            url = self.hub.hf_hub_url(source.name, file.name, revision=revision)
+            about = self.hub.get_hf_file_metadata(url, token=self.token)
+            headers = self.hub.utils.build_hf_headers(token=self.token)
+            if urlsplit(about.location).netloc != urlsplit(url).netloc:
+                headers.pop("authorization", None)  # whoever stores the content for the hub gets no token
+            with part.open("ab") as stream:
+                if about.size is not None and stream.tell() > about.size:
+                    stream.seek(0)
+                    stream.truncate()
+                self.get(
+                    about.location,
+                    stream,
+                    resume_size=stream.tell(),
+                    headers=headers,
+                    expected_size=about.size,
+                )
+        part.replace(folder / file.name)
 
     @contextmanager
     def _in_words(self, source: ModelSource) -> Iterator[None]:
@@ -94,10 +116,6 @@ class HuggingFaceDownloads:
         except errors.RevisionNotFoundError as error:
             raise _failed(source, "hub.no_revision") from error
         except errors.EntryNotFoundError as error:
-            cause = error.__cause__
-            if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(cause, Exception):
-                with _http_in_words(source, self.address, "HF_TOKEN"):
-                    raise cause from error
             raise _failed(source, "hub.changed") from error
         except (httpx.HTTPError, OSError) as error:  # an answer of the hub's is both
             with _http_in_words(source, self.address, "HF_TOKEN"):
