@@ -221,6 +221,9 @@ def test_default_system_prompts_are_known(folder: Path) -> None:
             "hi"
         )
         assert bare.prompt("hi", "Be.") == own.prompt("hi", "Be.")
+        recipe = settle(Recipe(model=str(model.folder), data="x"), this_machine(), model)
+        for changed in ({"system": own_default(model.folder)}, {"template": OWN_WITHOUT_DEFAULT}):
+            assert refused(recipe.changed(**changed), model) == []
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
