@@ -27,10 +27,16 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("qwen3", {}),
     ("mistral", {}),
 ]
-YARN = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 64}
+YARN = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 1024}
 # As their authors' configs have them, made small: windows narrower than the rows, layers without positions.
 FAMILIES_OF_TODAY: list[tuple[str, dict[str, Any]]] = [
-    ("llama", {"tie_word_embeddings": True, "rope_parameters": {**YARN, "rope_type": "linear"}}),
+    (
+        "llama",
+        {
+            "tie_word_embeddings": True,
+            "rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0},
+        },
+    ),
     ("llama", {"head_dim": 24, "mlp_bias": True}),
     ("qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}),
     ("mistral", {"sliding_window": 8}),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from peft import LoraConfig, get_peft_model
 from torch import Tensor
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM
@@ -17,6 +18,7 @@ from core.engine.fast.groups import Unsupported
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import Step
 from core.engine.patches import patch_xtuner
+from core.recipe.speed import UNLIKE
 from tests.lora_models import FAMILIES_OF_TODAY, KINDS, YARN, make
 
 pytestmark = [
@@ -82,6 +84,7 @@ def test_families_of_today(kind: str, shape: dict[str, Any], settings: Accelerat
 def test_every_family_that_is_named_is_tried() -> None:
     tried = {AutoConfig.for_model(kind).__class__ for kind, _ in [*KINDS, *FAMILIES_OF_TODAY]}
     assert {MODEL_FOR_CAUSAL_LM_MAPPING[config].__name__ for config in tried} == set(FAMILIES)
+    assert not [name for name in (*FAMILIES, *UNLIKE) if not hasattr(transformers, name)]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,7 @@ def with_a_strangers_mlp() -> Any:
 
 REFUSED: dict[str, Callable[[], Any]] = {
     "GPT2LMHeadModel: layers that it does not know": gpt2,
-    "Olmo2ForCausalLM: norms behind attention and MLP only": lambda: make("olmo2"),
+    "Olmo2ForCausalLM: norms only behind attention and MLP": lambda: make("olmo2"),
     "more than LoRA": lambda: make(lora={"use_dora": True}),
     "an MLP with gelu": lambda: make(hidden_act="gelu"),
     "attention_dropout of 0.1": lambda: make(attention_dropout=0.1),

@@ -23,7 +23,7 @@ from core.recipe.memory import (
 )
 from core.recipe.presets import PRESETS
 from core.recipe.recipe import Quantization, Recipe
-from core.recipe.speed import settle_speed
+from core.recipe.speed import UNLIKE, settle_speed, why_slow
 
 GB = 1e9
 
@@ -309,3 +309,16 @@ def fit_of(model: Model, shape: ModelShape) -> list[Fit]:
     """What is offered for cards of several sizes."""
     cards = (largest_that_fits(RECIPE, model, shape, size * 2**30, 512) for size in (8, 12, 16, 24, 48))
     return [found for found in cards if found]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_why_a_model_trains_slowly_is_said_by_name(monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    """Also of a class that nobody has heard of; and nothing where the fast path, or Unsloth, is taken."""
+    monkeypatch.setenv("TUNEBOARD_LANG", language)
+    model, _ = INTERNLM_7B
+    assert not why_slow(RECIPE, model)
+    for name in (*UNLIKE, "NobodysForCausalLM"):
+        other = replace(model, architecture=name)
+        assert name in why_slow(RECIPE, other)
+        assert not why_slow(RECIPE.changed(accelerate="unsloth"), other)
+        assert not why_slow(RECIPE.changed(device="cpu", precision="fp32", quantization="none"), other)

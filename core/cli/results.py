@@ -158,6 +158,8 @@ def _show_differences(console: Console, heading: str, rows: list[dict[str, Any]]
 
 def _show_fit(console: Console, result: dict[str, Any]) -> None:
     line(console, say("fit.now", **_sizes(result["memory"])))
+    if result["slow"]:
+        line(console, result["slow"])
     largest, card = result["largest"], _card(result["card"])
     if largest:
         # Empty is every layer, where any is computed again.

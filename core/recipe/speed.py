@@ -9,6 +9,7 @@ from typing import Any
 from core.models.folder import Model
 from core.recipe.method import is_known_to_the_fast_path
 from core.recipe.recipe import Accelerate, Choice, Compile, Recipe
+from core.wording import Language, say
 
 # transformers' classes whose layers are Llama's but for biases and norms of queries and keys.
 LIKE_LLAMA = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
@@ -26,40 +27,25 @@ ARCHITECTURES = (
     "GemmaForCausalLM",
     "Gemma3ForCausalLM",
 )
-EXPERTS = "an MLP of several experts"
-MULTIPLIED = "what a layer adds is multiplied"
-# What of a family's layers is not Llama's; of those that people train.
+# What of a family's layers is not Llama's, of those that people train: keys of ``unlike.…`` sentences.
 UNLIKE = {
-    "Qwen3_5ForCausalLM": "layers of linear attention",
-    "Qwen3NextForCausalLM": "layers of linear attention",
-    "GptOssForCausalLM": f"{EXPERTS}, and attention with sinks",
-    "Gemma2ForCausalLM": "capped attention",
-    "Gemma3nForCausalLM": "inputs of each layer's own",
-    "Gemma4ForCausalLM": "inputs of each layer's own, and keys and values of other layers",
-    "Olmo2ForCausalLM": "norms behind attention and MLP only",
-    "Olmo3ForCausalLM": "norms behind attention and MLP only",
-    "Exaone4ForCausalLM": "norms behind attention and MLP only",
-    "CohereForCausalLM": "attention and MLP side by side",
-    "Cohere2ForCausalLM": "attention and MLP side by side",
-    "PhiForCausalLM": "attention and MLP side by side",
-    "GraniteForCausalLM": MULTIPLIED,
-    "MiniCPM3ForCausalLM": MULTIPLIED,
-    "SeedOssForCausalLM": "dropout of its own",
-    "Starcoder2ForCausalLM": "an MLP without a gate",
-    "Lfm2ForCausalLM": "layers of convolution",
-    "DeepseekV2ForCausalLM": f"{EXPERTS}, and keys and values through a bottleneck",
-    "DeepseekV3ForCausalLM": f"{EXPERTS}, and keys and values through a bottleneck",
-    **dict.fromkeys(
-        (
-            "MixtralForCausalLM",
-            "Qwen2MoeForCausalLM",
-            "Qwen3MoeForCausalLM",
-            "Glm4MoeForCausalLM",
-            "Ernie4_5_MoeForCausalLM",
-            "HunYuanMoEV1ForCausalLM",
-        ),
-        EXPERTS,
-    ),
+    **dict.fromkeys(("Qwen3_5ForCausalLM", "Qwen3NextForCausalLM"), "linear_attention"),
+    **dict.fromkeys(("Olmo2ForCausalLM", "Olmo3ForCausalLM", "Exaone4ForCausalLM"), "norms_behind"),
+    **dict.fromkeys(("CohereForCausalLM", "Cohere2ForCausalLM", "PhiForCausalLM"), "side_by_side"),
+    **dict.fromkeys(("GraniteForCausalLM", "MiniCPM3ForCausalLM"), "multiplied"),
+    **dict.fromkeys(("Gemma3nForCausalLM", "Gemma4ForCausalLM"), "own_inputs"),
+    **dict.fromkeys(("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"), "bottleneck"),
+    "Gemma2ForCausalLM": "capped",
+    "GptOssForCausalLM": "sinks",
+    "Lfm2ForCausalLM": "convolution",
+    "SeedOssForCausalLM": "dropout",
+    "Starcoder2ForCausalLM": "no_gate",
+    "Glm4MoeForCausalLM": "experts",
+    "MixtralForCausalLM": "experts",
+    "Qwen2MoeForCausalLM": "experts",
+    "Qwen3MoeForCausalLM": "experts",
+    "Ernie4_5_MoeForCausalLM": "experts",
+    "HunYuanMoEV1ForCausalLM": "experts",
 }
 # Compiling costs about 15 s and saves about a fifth of the time of a step.
 WORTH_COMPILING = 90.0
@@ -73,9 +59,19 @@ UNSETTLED = dict.fromkeys(("accelerate", "compile", "cuda_graph", "attention"), 
 ALL_LAYERS = 10_000
 
 
-def unlike(architecture: str) -> str:
-    """What keeps a class of transformers from the fast path, of one that is none of ``ARCHITECTURES``."""
-    return UNLIKE.get(architecture, "layers that it does not know")
+def unlike(architecture: str, language: Language | None = None) -> str:
+    """What keeps a class of transformers from the fast path, as a part of a sentence; empty for one of
+    ``ARCHITECTURES``."""
+    if architecture in ARCHITECTURES:
+        return ""
+    return say(f"unlike.{UNLIKE.get(architecture, 'unknown')}", language)
+
+
+def why_slow(recipe: Recipe, model: Model) -> str:
+    """Why a training on a GPU is not the fast path's, where that is for the model; else empty."""
+    if recipe.device != "cuda" or recipe.accelerate == "unsloth" or not (what := unlike(model.architecture)):
+        return ""
+    return say("estimate.slow", architecture=model.architecture, what=what)
 
 
 def as_trained(recipe: Recipe, model: Model) -> Recipe:

@@ -12,6 +12,7 @@ from core.recipe.fit import Fit, largest_that_fits
 from core.recipe.max_length import ROOM
 from core.recipe.memory import Memory, memory
 from core.recipe.recipe import Recipe
+from core.recipe.speed import why_slow
 from core.steps.train import model_of, recipe_of
 from core.workspace.files import read_record
 from core.workspace.paths import RunPaths
@@ -37,7 +38,8 @@ SPARED = 0.2
 
 
 def report(run: RunPaths, card: int | None) -> dict[str, Any]:
-    """``{"memory": bytes by what they hold, "card": bytes, "largest": settings with their memory or null}``.
+    """``{"memory": bytes by what they hold, "card": bytes, "largest": settings with their memory or null,
+    "slow": why the fast path does not train it}``.
 
     ``card`` is in GB (2^30 bytes, as cards are sold); without it this machine's GPU, or its memory. For a
     card that is named the recipe is taken as one for a GPU. An adopted run has no data: its rows count as
@@ -58,6 +60,7 @@ def report(run: RunPaths, card: int | None) -> dict[str, Any]:
         "largest": {**{name: settings[name] for name in CHOSEN}, "memory": _as_json(found.memory)}
         if found
         else None,
+        "slow": why_slow(recipe, model),
     }
 
 

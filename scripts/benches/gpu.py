@@ -142,6 +142,8 @@ def recipe_of(model: Model, options: argparse.Namespace, setting: str, values: M
         batch_size=int(batch),
         max_length=int(length),
         log_every=10,
+        # A checkpoint of 2 GB among the iterations that count would be half of their time.
+        save_every=options.iterations,
         pack=True,
         compile="layers",
         padding_free=False,

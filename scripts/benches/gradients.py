@@ -23,6 +23,7 @@ from xtuner.dataset.collate_fns import default_collate_fn
 from core.engine.fast.ahead import LINEAR
 from core.engine.fast.batches import Batch, collate
 from core.engine.fast.decoder import Decoder
+from core.engine.fast.families import check_layers
 from core.engine.fast.settings import Acceleration
 from scripts.benches.memory import add_shape_options, shape_of
 from tests.lora_models import FAMILIES_OF_TODAY, KINDS, make
@@ -103,6 +104,7 @@ def fast_gradient(
 ) -> tuple[float, Tensor]:
     torch._dynamo.reset()
     longest = max(len(row["input_ids"]) for row in rows)
+    check_layers(model.get_base_model(), longest)
     batch: Batch = collate(rows, longest, settings.padding_free)["data"]["batch"]
     batch = batch.each(partial(torch.Tensor.to, device=device))
     return gradient(model, Decoder(model.get_base_model(), settings).loss(batch))

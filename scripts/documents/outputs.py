@@ -481,6 +481,8 @@ class Fit(OfRun):
     card: int
     largest: Largest | None
     """Null when nothing fits."""
+    slow: str
+    """Why the fast path does not train this model; empty where it does, or where none was asked for."""
 
 
 class Config(TypedDict):

@@ -12,6 +12,7 @@ from core.recipe.fit import largest_that_fits
 from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT, Memory
 from core.recipe.method import is_known_to_the_fast_path
 from core.recipe.recipe import Recipe, to_yaml
+from core.recipe.speed import why_slow
 from core.steps import train
 from core.steps.data import about_data
 from core.steps.pace import pace
@@ -41,6 +42,8 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
     if recipe.device == "cuda" and not is_known_to_the_fast_path(recipe):
         key = "not_fast.distilled" if recipe.method == "pissa" else "not_fast"
         st.caption(t(f"estimate.{key}", method=recipe.method))
+    elif slow := why_slow(recipe, model):
+        st.caption(slow)
     if found.memory.total > has:
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
 

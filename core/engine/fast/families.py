@@ -72,7 +72,7 @@ def family_of(model: Any) -> Family:
     """Raises Unsupported."""
     name = type(model).__name__
     if name not in FAMILIES:
-        raise Unsupported(f"{name}: {unlike(name)}")
+        raise Unsupported(f"{name}: {unlike(name, 'en')}")
     return FAMILIES[name]
 
 
