@@ -38,10 +38,11 @@ def test_the_first_difference_in_words_and_as_json(workspace: Workspace, model: 
 def test_a_launch_is_refused_unless_somebody_says_why(workspace: Workspace, tmp_path: Path) -> None:
     model = change(make_small_model(tmp_path / "m"), chat_template=DEFAULT_SYSTEM)
     know_answers(workspace, model)
-    options = ("--name", "Zoë", "--model", model, "--workspace", workspace.root)
+    options = ("--name", "Zoë", "--model", model, "--workspace", workspace.root, "--template", "qwen_chat")
     refused = cli("data", *options, cwd=tmp_path)
     assert refused.returncode == 2 and "You are Qwen." in refused.stderr and not workspace.run_folders()
-    made = make_data(workspace, model, "--name", "Zoë", "--template-reason", "- it is not wanted")
+    because = ("--template", "qwen_chat", "--template-reason", "- it is not wanted")
+    made = make_data(workspace, model, "--name", "Zoë", *because)
     run = workspace.run(made["run"])
     assert train.recipe_of(run).template_reason == "- it is not wanted"
 
