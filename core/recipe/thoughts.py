@@ -66,11 +66,6 @@ class Said(NamedTuple):
     mark: str = ""
     left: bool = True
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether it is a thought in which nothing was thought, and no answer."""
-        return bool(self.mark) and self.left and not self.thought and not self.answer.strip()
-
 
 def split(text: str, arriving: bool = False) -> Said:
     """The thoughts at the head of a text, joined, and the answer after them; without a thought it stays as it
