@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.data.conversations import Turn, as_row, from_row, read_rows
+from core.data.conversations import Turn, as_row, from_row, read_rows, write_rows
 from core.data.mix import in_modes, in_turn
-from core.data.opening import Reading
+from core.data.opening import Reading, read_conversations
 from core.data.own_encoder import OwnEncoder
 from core.models.folder import read_model
 from core.pipeline import tune
@@ -160,6 +160,12 @@ def test_a_row_keeps_its_mode_in_its_file() -> None:
         row = (Turn("q", "a", "s", trained=False, thinks=thinks),)
         assert from_row(as_row(row)) == row
     assert "thinks" not in as_row((Turn("q", "a"),))["conversation"][0]
+
+
+def test_the_rows_of_a_run_are_data_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    write_rows(file, [(Turn("q", "a", thinks=thinks),) for thinks in (True, False)])
+    assert read_conversations(file) == [(Turn("q", "a"),)] * 2
 
 
 def test_the_identity_is_asked_in_both_modes_and_right_in_both() -> None:
