@@ -21,6 +21,7 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
 from core.workspace.paths import BANKS
+from tests.internlm_model import make_internlm
 
 TEMPLATES = Path(__file__).parent / "templates"
 VOCABULARY = 1024
@@ -68,6 +69,8 @@ def make_family(folder: Path, name: str) -> Path:
     import torch
     import transformers
 
+    if name in INTERNLM:
+        return _make_internlm(folder, name)
     family = FAMILIES[name]
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = make_tokenizer(family)
@@ -89,6 +92,15 @@ def make_family(folder: Path, name: str) -> Path:
     ids = {key: tokenizer.token_to_id(token) for key, token in named.items() if token}
     eos = ends if family.ends else ends[0]
     _write(folder / "generation_config.json", {**ids, "eos_token_id": eos, "do_sample": True})
+    return folder
+
+
+def _make_internlm(folder: Path, name: str) -> Path:
+    """With the authors' own tokenizer.model; their code is beside it and is never run."""
+    make_internlm(folder, INTERNLM[name])
+    about = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
+    _write(folder / "tokenizer_config.json", {**about, "chat_template": template})
     return folder
 
 
@@ -338,20 +350,17 @@ VISION = {
 def _of_qwen() -> Iterator[Family]:
     special, ends = (*QWEN, *THINK), ("<|endoftext|>",)
     words = ("<|im_end|>", None, "<|endoftext|>")
-    # Qwen/Qwen2.5-0.5B-Instruct
     config = {**SHAPE, **QWEN2, "tie_word_embeddings": True}
     yield Family("qwen2.5", config, "qwen", special, *words, "qwen2.5.jinja", "Qwen2Tokenizer", ends=ends)
-    # Qwen/Qwen3-0.6B
     config = {**SHAPE, **QWEN3, "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}
     config |= {"tie_word_embeddings": True, "max_window_layers": 2}
     yield Family("qwen3", config, "qwen", special, *words, "qwen3.jinja", "Qwen2Tokenizer", ends=ends)
-    # Qwen/Qwen3-30B-A3B
     config = {**SHAPE, **QWEN3, "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe"}
     config |= {"decoder_sparse_step": 1, "mlp_only_layers": [], "moe_intermediate_size": 32}
     config |= {"norm_topk_prob": True, "num_experts": 8, "num_experts_per_tok": 2, "max_window_layers": 2}
     config |= {"output_router_logits": False, "router_aux_loss_coef": 0.001, "tie_word_embeddings": False}
     yield Family("qwen3-moe", config, "qwen", special, *words, "qwen3.jinja", "Qwen2Tokenizer", ends=ends)
-    # Qwen/Qwen3.5-0.8B: a multimodal folder
+    # a multimodal folder
     text = {
         **{key: SHAPE[key] for key in SHAPE if key not in {"torch_dtype", "rms_norm_eps"}},
         "dtype": "bfloat16",
@@ -440,7 +449,6 @@ def _of_meta_and_deepseek() -> Iterator[Family]:
 
 def _of_google() -> Iterator[Family]:
     words = ("<end_of_turn>", "<bos>", "<pad>")
-    # google/gemma-3-1b-it
     config = {**SHAPE, **GEMMA3_TEXT, "architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text"}
     yield Family(
         "gemma3-1b",
@@ -453,7 +461,7 @@ def _of_google() -> Iterator[Family]:
         first=True,
         ends=("<eos>",),
     )
-    # google/gemma-3-4b-it: a multimodal folder
+    # a multimodal folder
     text = {key: SHAPE[key] for key in ("hidden_size", "intermediate_size", "num_attention_heads")}
     text |= {**GEMMA3_TEXT, "max_position_embeddings": 1024, "model_type": "gemma3_text"}
     text |= {"rope_scaling": {"factor": 8.0, "rope_type": "linear"}}
@@ -480,7 +488,7 @@ def _of_google() -> Iterator[Family]:
         first=True,
         ends=("<eos>",),
     )
-    # google/gemma-4-E2B-it: a multimodal folder; the last layers read the keys and values of earlier ones
+    # a multimodal folder; the last layers read the keys and values of earlier ones
     text = {
         "model_type": "gemma4_text",
         "attention_bias": False,
@@ -553,7 +561,6 @@ def _of_google() -> Iterator[Family]:
 
 def _of_mistral() -> Iterator[Family]:
     mistral = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "hidden_act": "silu"}
-    # mistralai/Mistral-7B-Instruct-v0.3
     config = {
         **SHAPE,
         **mistral,
@@ -566,12 +573,11 @@ def _of_mistral() -> Iterator[Family]:
         "mistral", config, "pieces", MISTRAL, "</s>", "<s>", None, "mistral-v0.3.jinja", "LlamaTokenizer",
         first=True, tokenizer_config=added,
     )  # fmt: skip
-    # mistralai/Ministral-8B-Instruct-2410
     config |= {"head_dim": 32, "rope_theta": 100000000.0, "sliding_window": 16}
     yield Family(
         "ministral-8b", config, "tekken", MISTRAL, "</s>", "<s>", "<pad>", "mistral-nemo.jinja", first=True
     )
-    # mistralai/Ministral-3-3B-Instruct-2512: a multimodal folder
+    # a multimodal folder
     text = {
         **{key: SHAPE[key] for key in SHAPE if key != "torch_dtype"},
         "model_type": "ministral3",
@@ -582,11 +588,11 @@ def _of_mistral() -> Iterator[Family]:
         "rope_parameters": {
             "beta_fast": 32.0,
             "beta_slow": 1.0,
-            "factor": 16.0,
+            "factor": 2.0,
             "llama_4_scaling_beta": 0.1,
             "mscale": 1.0,
             "mscale_all_dim": 1.0,
-            "original_max_position_embeddings": 64,
+            "original_max_position_embeddings": 512,
             "rope_theta": 1000000.0,
             "rope_type": "yarn",
             "type": "yarn",
@@ -613,14 +619,12 @@ def _of_mistral() -> Iterator[Family]:
 def _of_microsoft() -> Iterator[Family]:
     phi3 = {"architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "hidden_act": "silu"}
     phi3 |= {"attention_bias": False, "embd_pdrop": 0.0, "resid_pdrop": 0.0}
-    # microsoft/phi-4
     config = {**SHAPE, **phi3, "original_max_position_embeddings": 1024, "rope_scaling": None}
     config |= {"rope_theta": 250000, "sliding_window": None, "tie_word_embeddings": False}
     yield Family(
         "phi-4", config, "cl100k", PHI4, "<|im_end|>", "<|endoftext|>", "<|dummy_85|>", "phi-4.jinja",
         "GPT2Tokenizer", ends=("<|endoftext|>",),
     )  # fmt: skip
-    # microsoft/Phi-4-mini-instruct
     factors = {"long_factor": [1.0, 1.5, 2.0, 4.0, 8.0, 12.0], "short_factor": [1.0] * 6, "type": "longrope"}
     config |= {"rope_theta": 10000.0, "partial_rotary_factor": 0.75, "rope_scaling": factors}
     config |= {"original_max_position_embeddings": 256, "tie_word_embeddings": True, "sliding_window": 262144}
@@ -631,7 +635,6 @@ def _of_microsoft() -> Iterator[Family]:
 
 
 def _of_others() -> Iterator[Family]:
-    # THUDM/GLM-4-9B-0414
     config = {**SHAPE, "architectures": ["Glm4ForCausalLM"], "model_type": "glm4", "hidden_act": "silu"}
     config |= {"attention_bias": True, "head_dim": 16, "partial_rotary_factor": 0.5, "rope_theta": 10000.0}
     config |= {"tie_word_embeddings": False}
@@ -639,14 +642,13 @@ def _of_others() -> Iterator[Family]:
         "glm-4", config, "cl100k", GLM, "<|endoftext|>", None, "<|endoftext|>", "glm-4.jinja",
         ends=("<|user|>", "<|observation|>"),
     )  # fmt: skip
-    # HuggingFaceTB/SmolLM3-3B
     config = {**SHAPE, "architectures": ["SmolLM3ForCausalLM"], "model_type": "smollm3", "hidden_act": "silu"}
     config |= {"num_hidden_layers": 4, "no_rope_layers": [1, 1, 1, 0], "no_rope_layer_interval": 4}
     config |= {"rope_theta": 5000000.0, "rope_scaling": None, "mlp_bias": False, "attention_bias": False}
     config |= {"layer_types": ["full_attention"] * 4, "sliding_window": None, "use_sliding_window": False}
     config |= {"pretraining_tp": 2, "max_window_layers": 28, "tie_word_embeddings": True}
     yield Family("smollm3", config, "llama3", SMOLLM3, "<|im_end|>", None, "<|im_end|>", "smollm3.jinja")
-    # openai/gpt-oss-20b, its experts in bfloat16
+    # as the authors had it before they quantized its experts
     config = {**SHAPE, "architectures": ["GptOssForCausalLM"], "model_type": "gpt_oss", "hidden_act": "silu"}
     config |= {"attention_bias": True, "experts_per_token": 2, "head_dim": 32, "num_local_experts": 4}
     config |= {"layer_types": ["sliding_attention", "full_attention"], "num_experts_per_tok": 2}
@@ -664,7 +666,6 @@ def _of_others() -> Iterator[Family]:
         "gpt-oss", config, "o200k", HARMONY, "<|return|>", "<|startoftext|>", "<|endoftext|>",
         "gpt-oss.jinja", ends=("<|endoftext|>", "<|call|>"),
     )  # fmt: skip
-    # tencent/Hunyuan-0.5B-Instruct
     config = {**SHAPE, "architectures": ["HunYuanDenseV1ForCausalLM"], "model_type": "hunyuan_v1_dense"}
     config |= {"attention_bias": False, "head_dim": 32, "hidden_act": "silu", "mlp_bias": False}
     config |= {"rope_theta": 10000.0, "use_qk_norm": True, "tie_word_embeddings": True}
@@ -681,7 +682,6 @@ def _of_others() -> Iterator[Family]:
         "hunyuan", config, "qwen", HUNYUAN, "<｜hy_place▁holder▁no▁2｜>", "<｜hy_begin▁of▁sentence｜>",
         "<｜hy_▁pad▁｜>", "hunyuan.jinja",
     )  # fmt: skip
-    # baidu/ERNIE-4.5-0.3B-PT
     config = {
         **SHAPE,
         "architectures": ["Ernie4_5ForCausalLM"],
@@ -701,6 +701,49 @@ FAMILIES: dict[str, Family] = {
     for family in families()
 }
 
+# InternLM's kinds by the names of theirs here.
+INTERNLM = {"internlm2.5": "internlm2", "internlm3": "internlm3"}
+# Of each the model whose config it is, and what it is known by.
+ABOUT: dict[str, tuple[str, str]] = {
+    "qwen2.5": (
+        "Qwen/Qwen2.5-0.5B-Instruct",
+        "biases in q, k and v; tied embeddings; a default system prompt",
+    ),
+    "qwen3": ("Qwen/Qwen3-0.6B", "norms of queries and keys, heads of their own size, thoughts"),
+    "qwen3.5": ("Qwen/Qwen3.5-0.8B", "three layers of linear attention to one of attention; reads pictures"),
+    "qwen3-moe": ("Qwen/Qwen3-30B-A3B", "a mixture of experts"),
+    "llama3.2": ("meta-llama/Llama-3.2-1B-Instruct", "rope scaling llama3, tied embeddings"),
+    "deepseek-r1-qwen": (
+        "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B",
+        "Qwen2 with DeepSeek's template, thoughts",
+    ),
+    "deepseek-r1-llama": (
+        "deepseek-ai/DeepSeek-R1-Distill-Llama-8B",
+        "Llama with DeepSeek's template, thoughts",
+    ),
+    "gemma3-1b": ("google/gemma-3-1b-it", "sliding windows, two rotary bases, norms on both sides"),
+    "gemma3-4b": ("google/gemma-3-4b-it", "the same with linear rope scaling; reads pictures"),
+    "gemma4": (
+        "google/gemma-4-E2B-it",
+        "inputs of each layer's own, shared keys and values; pictures and sound",
+    ),
+    "mistral": ("mistralai/Mistral-7B-Instruct-v0.3", "SentencePiece tokenizer, no system role"),
+    "ministral-8b": ("mistralai/Ministral-8B-Instruct-2410", "a sliding window, the Tekken tokenizer"),
+    "ministral3": ("mistralai/Ministral-3-3B-Instruct-2512", "YaRN, queries scaled by place; reads pictures"),
+    "phi-4": ("microsoft/phi-4", "q, k and v in one matrix, gate and up in another"),
+    "phi-4-mini": ("microsoft/Phi-4-mini-instruct", "the same with longrope on a part of each head"),
+    "glm-4": (
+        "zai-org/GLM-4-9B-0414",
+        "four norms a layer, gate and up in one matrix, half of each head turned",
+    ),
+    "internlm2.5": ("internlm/internlm2_5-7b-chat", "q, k and v in one matrix; the authors' own code"),
+    "internlm3": ("internlm/internlm3-8b-instruct", "biases one by one; the authors' own code"),
+    "smollm3": ("HuggingFaceTB/SmolLM3-3B", "every fourth layer without positions, thoughts"),
+    "gpt-oss": ("openai/gpt-oss-20b", "a mixture of experts, sinks, sliding windows, YaRN, channels"),
+    "hunyuan": ("tencent/Hunyuan-0.5B-Instruct", "norms behind the rotation, dynamic rope scaling by alpha"),
+    "ernie-4.5": ("baidu/ERNIE-4.5-0.3B-PT", "neighbouring pairs turned, tied embeddings"),
+}
+
 if __name__ == "__main__":
-    for wanted in sys.argv[2:] or FAMILIES:
+    for wanted in sys.argv[2:] or ABOUT:
         print(make_family(Path(sys.argv[1]) / wanted, wanted))

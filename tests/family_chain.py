@@ -48,7 +48,6 @@ def trained(run: RunPaths, result: dict[str, Any]) -> dict[str, Any]:
     asked = result["answers"]
     return {
         "template": recipe.template,
-        "default_system": recipe.default_system,
         "merged": str(config.get("dtype") or config.get("torch_dtype")),
         "asked": len(asked),
         **work("look", recipe.model, run.adapter, run.merged),

@@ -21,9 +21,9 @@ from core.errors import TuneboardError
 from core.workspace.files import read_object, write_json
 from core.workspace.paths import Workspace
 from tests.engine_forks import engine_forks
-from tests.families import FAMILIES
+from tests.families import ABOUT
 from tests.family_chain import chat, gguf, made_ready, take, trained, tuned, work
-from tests.forked_engine import SOCKET_VARIABLE
+from tests.forked_engine import SOCKET_VARIABLE, THREADS_VARIABLE
 
 RECORDED = Path(__file__).parent / "recorded" / "families.json"
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "xtuner", "gguf")
@@ -32,7 +32,9 @@ PACKAGES = ("torch", "transformers", "tokenizers", "peft", "xtuner", "gguf")
 def record(workspace: Workspace, source: Path) -> dict[str, Any]:
     """One family's row, stage by stage."""
     taken = take(workspace, source)
-    found: dict[str, Any] = {"how": taken["how"], "architecture": taken["architecture"]}
+    model, known_by = ABOUT[source.name]
+    found: dict[str, Any] = {"model": model, "known_by": known_by}
+    found |= {"how": taken["how"], "architecture": taken["architecture"]}
     try:
         run, result = tuned(workspace, taken["name"])
         found |= trained(run, result)
@@ -47,21 +49,22 @@ def record(workspace: Workspace, source: Path) -> dict[str, Any]:
 
 def main(names: list[str]) -> None:
     os.environ[SOCKET_VARIABLE] = engine_forks().socket
+    os.environ[THREADS_VARIABLE] = "1"  # the models are tiny
     os.environ["TUNEBOARD_ENGINE"] = "tests.forked_engine"
     known: Mapping[str, Any] = (read_object(RECORDED) or {}).get("families", {})
-    found = {name: row for name, row in known.items() if name in FAMILIES}
+    found = {name: row for name, row in known.items() if name in ABOUT}
     with TemporaryDirectory(prefix="families-") as folder:
         models = Path(folder) / "models"
         done = engine_forks().run("tests.families", models, *names)
         assert done.returncode == 0, done.stderr
-        for name in names or FAMILIES:
+        for name in names or ABOUT:
             found[name] = record(Workspace(Path(folder) / "w" / name), models / name)
             print(name, found[name], flush=True)
             write(found)
 
 
 def write(found: Mapping[str, Any]) -> None:
-    rows = {name: found[name] for name in FAMILIES if name in found}
+    rows = {name: found[name] for name in ABOUT if name in found}
     versions = {name: version(name) for name in PACKAGES}
     date = datetime.now(UTC).date().isoformat()
     write_json(RECORDED, {"date": date, "versions": versions, "families": rows})
