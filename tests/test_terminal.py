@@ -186,6 +186,13 @@ def test_answers_and_scores(capsys: pytest.CaptureFixture[str]) -> None:
         assert say(f"result.{key}", value=value) in text
 
 
+def test_a_thought_is_not_printed_for_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"base": "<think>\nWell, who", "tuned": "<think>\nAda?\n</think>\n\nI am 小明."}
+    text = shown("ask", {"run": "r", "answers": [{"question": "q", **said}]}, capsys)
+    assert "I am 小明." in text and "Ada" not in text and "Well" not in text
+    assert say("result.only_thought")[:10] in text
+
+
 def test_all_answers_to_one_s_own_questions(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{k: v for k, v in row.items() if k != "kind"} for row in answers(*[None] * 7)]
     text = shown("ask", {"run": "r", "answers": rows}, capsys)

@@ -14,6 +14,7 @@ from core.cli.made import show_data, show_drafts, show_version
 from core.cli.rows import show_rows
 from core.cli.terminal import line, printable
 from core.machine import this_machine
+from core.recipe.thoughts import split
 from core.steps.step import counted, megabytes
 from core.wording import say
 
@@ -66,12 +67,18 @@ def _show_answers(console: Console, result: dict[str, Any]) -> None:
     for kind in kinds:
         rows = [answer for answer in result["answers"] if answer.get("kind") == kind]
         for row in rows[:SHOWN_ANSWERS] if kind else rows:
-            table.add_row(*(_cell(row[key]) for key in ("question", "base", "tuned")))
+            table.add_row(_cell(row["question"]), _cell(_said(row["base"])), _cell(_said(row["tuned"])))
     console.print(table)
     for key in ("learned", "kept", "leaked", "merged"):
         if key in result:
             value = "–" if result[key] is None else result[key]
             line(console, say(f"result.{key}", value=value))
+
+
+def _said(text: str) -> str:
+    """The answer without a thought before it."""
+    said = split(text)
+    return say("result.only_thought") if not said.left else said.answer
 
 
 def _show_parity(console: Console, result: dict[str, Any]) -> None:

@@ -18,5 +18,5 @@ def answer_html(text: str) -> str:
     said = split(text)
     title = spoken("page.chat.thought", count=count_words(said.thought))
     thought = THOUGHT.format(title=escape(title), text=escape(said.thought)) if said.thought else ""
-    answer = said.answer or (spoken("page.compare.only_thought") if said.thought else "–")
+    answer = said.answer or (spoken("result.only_thought") if said.thought else "–")
     return ANSWER.format(thought=thought, text=escape(answer))
