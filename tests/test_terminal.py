@@ -250,7 +250,8 @@ def test_what_fits_speaks_of_this_machine(
     monkeypatch.setattr(results, "this_machine", lambda: Machine(2, 9 << 30, False, gpus))
     sizes = dict.fromkeys(("weights", "adapters", "activations", "logits", "total"), 1 << 30)
     for card, said in ((9 << 30, words), (24 << 30, "a GPU with 24 GB")):
-        text = shown("fit", {"memory": sizes, "card": card, "largest": None}, capsys)
+        result = {"memory": sizes, "card": card, "largest": None, "slow": ""}
+        text = shown("fit", result, capsys)
         assert said in text
 
 
