@@ -10,6 +10,7 @@ import pytest
 
 from core.cli import results
 from core.errors import NoSuchModel
+from core.jobs.status import State
 from core.machine import Gpu, Machine
 from core.model_store import choosing
 from core.model_store.choosing import duration, offer, offers, recommended, shape_of
@@ -20,12 +21,13 @@ from core.models.hubs import source_of
 from core.pipeline import saying, tune
 from core.pipeline.tune import TuneRequest
 from core.recipe.memory import memory
-from core.steps import data, fit
+from core.steps import data, fit, pace, train
 from core.wording import say
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace, importing
 from tests.command_line import cli, last_json
 from tests.small_model import make_small_model
+from tests.small_run import end_training, make_run, make_workspace
 
 ENTRIES = catalog().models
 GB = 2**30
@@ -258,6 +260,24 @@ def test_which_to_take(
     on(monkeypatch, machine)
     found = recommended(offers(workspace), "zh")
     assert (found.entry.name if found else None) == chinese
+
+
+def test_times_follow_what_was_measured_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a run that was trained here, by a model large enough; a tiny one says nothing about others."""
+    workspace = make_workspace(tmp_path)
+    first = {one.entry.name: one.seconds for one in offers(workspace)}
+    run = make_run(workspace)
+    assert end_training(run, FAKE_XTUNER_SECONDS="0.02").state is State.finished
+    assert {one.entry.name: one.seconds for one in offers(workspace)} == first
+    monkeypatch.setattr(pace, "TELLING", {"cpu": 0, "cuda": 0})
+    recipe = train.recipe_of(run)
+    tokens = pace.measured(run, recipe)
+    found = pace.work(workspace, "cpu")
+    assert tokens and found == 4 * read_model(workspace.starter).parameters * tokens
+    now = {one.entry.name: one.seconds for one in offers(workspace)}
+    usual = choosing.PACE_OF_A_CORE * choosing.this_machine().cores
+    for name, before in first.items():
+        assert (now[name] - choosing.STARTS) * found == pytest.approx((before - choosing.STARTS) * usual)
 
 
 def test_times_as_they_are_said() -> None:

@@ -1,12 +1,12 @@
 """Choosing a base model: the list, with what each would take on this machine and which are here already."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from core.machine import Machine, this_machine
+from core.machine import this_machine
 from core.models.catalog import FREE, STARTER, Entry, catalog
 from core.models.families import CONVERTED
 from core.models.folder import Model, ModelShape
@@ -19,6 +19,7 @@ from core.recipe.recipe import Recipe
 from core.recipe.speed import SLOW_CARD
 from core.steps.data import usual_recipe
 from core.steps.fit import LONGEST_ROW, fitting, room_for
+from core.steps.pace import work
 from core.steps.step import megabytes
 from core.wording import Language, say
 from core.workspace.files import read_record
@@ -125,16 +126,20 @@ class Offer:
 def offers(workspace: Workspace) -> list[Offer]:
     """The list on this machine, in its order: by the number of weights."""
     there = _imported(workspace)
-    return [offer(workspace, entry, _here(workspace, entry, there)) for entry in catalog().models]
+    paces = {device: work(workspace, device) for device in ("cpu", "cuda")}
+    return [offer(workspace, entry, _here(workspace, entry, there), paces) for entry in catalog().models]
 
 
-def offer(workspace: Workspace, entry: Entry, here: str | None) -> Offer:
-    """What one model would take on this machine, for an assistant of one name."""
-    machine = this_machine()
+def offer(
+    workspace: Workspace, entry: Entry, here: str | None, paces: Mapping[str, float | None] = {}
+) -> Offer:
+    """What one model would take on this machine, for an assistant of one name; ``paces`` are those measured
+    here (core.steps.pace.work), by device."""
     model, shape = model_of(entry, workspace.model(entry.title)), shape_of(entry)
     recipe = usual_recipe(model)
     fit = fitting(recipe, model, shape, LONGEST_ROW)
     least = fit or _least(recipe, model, shape)
+    pace = paces.get(recipe.device) or _usual_pace(recipe)
     use = disk_use(least.recipe, model, shape, recipe.iterations).whole
     fetched = 0 if here or entry.name == STARTER else entry.size * (2 if entry.model_type in CONVERTED else 1)
     there = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
@@ -147,7 +152,7 @@ def offer(workspace: Workspace, entry: Entry, here: str | None) -> Offer:
         quantization=least.recipe.quantization,
         memory=least.memory.total,
         room=room_for(recipe),
-        seconds=seconds(recipe, model, machine),
+        seconds=seconds(recipe, model, pace),
         disk=use + fetched,
     )
 
@@ -175,11 +180,16 @@ def _least(recipe: Recipe, model: Model, shape: ModelShape) -> Fit:
     return Fit(least, memory(least, model, shape, LONGEST_ROW))
 
 
-def seconds(recipe: Recipe, model: Model, machine: Machine) -> float:
-    """How long making an assistant of one name takes, about, by the weights alone: of a processor as fast as
-    the one that was measured, of a small card."""
+def _usual_pace(recipe: Recipe) -> float:
+    """Multiplications a second where nobody measured: of a small card, of cores as fast as those that were
+    measured elsewhere."""
+    return SLOW_CARD if recipe.device == "cuda" else PACE_OF_A_CORE * this_machine().cores
+
+
+def seconds(recipe: Recipe, model: Model, pace: float) -> float:
+    """How long making an assistant of one name takes, about, by the weights alone at so many multiplications
+    a second."""
     tokens = (recipe.iterations or 1) * recipe.batch_size * ROW_TOKENS
-    pace = SLOW_CARD if recipe.device == "cuda" else PACE_OF_A_CORE * machine.cores
     return STARTS + WHOLE * 4 * model.parameters * tokens / pace
 
 
