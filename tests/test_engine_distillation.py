@@ -149,6 +149,30 @@ def test_the_base_is_what_it_was_before_training(model: Path, make: Any) -> None
     assert all(w.grad is not None for w in tuner.llm.parameters() if w.requires_grad)
 
 
+@pytest.mark.parametrize("make", [pissa, whole])
+def test_mixed_precision_keeps_nothing_of_the_base_for_the_trained(model: Path, make: Any) -> None:
+    """Autocast keeps what it casts, by the weight and not by its values: on a GPU the trained matrices were
+    computed with as they had been for the base, and a replay cost nothing whatever was forgotten."""
+    import torch
+
+    from core.engine.distillation import distilled_loss
+
+    tuner = make(model)
+    ids = torch.randint(3, 300, (3, 14))
+    data = {"input_ids": ids, "labels": ids.clone(), "attention_mask": torch.ones_like(ids)}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        at_first = float(distilled_loss(tuner, data)["loss"])
+        with torch.no_grad():
+            for weights in tuner.llm.parameters():
+                if weights.requires_grad:
+                    weights += 0.3 * torch.randn_like(weights)
+        torch.clear_autocast_cache()
+        loss = distilled_loss(tuner, data)["loss"]
+    loss.backward()
+    assert abs(float(loss) - at_first) > 0.01, "what was trained is computed with"
+    assert any(float(w.grad.abs().max()) > 0 for w in tuner.llm.parameters() if w.grad is not None)
+
+
 @pytest.mark.parametrize(("rows", "columns", "rank"), [(48, 96, 8), (96, 48, 8), (64, 64, 16), (16, 64, 24)])
 @pytest.mark.parametrize("scale", [2.0, 0.25])
 def test_a_weight_is_taken_apart_as_peft_does_it(rows: int, columns: int, rank: int, scale: float) -> None:

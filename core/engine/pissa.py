@@ -117,11 +117,14 @@ def as_it_began(tuned: Any) -> Iterator[None]:
     tuned.began = [first.to(now) for first, now in zip(tuned.began, trained, strict=True)]
     try:
         _put(matrices, tuned.began)
+        torch.clear_autocast_cache()
         for dropout in dropouts:
             dropout.eval()
         yield
     finally:
         _put(matrices, trained)
+        # Autocast keeps what it cast by the tensor, whose values are others from here on.
+        torch.clear_autocast_cache()
         for dropout, on in zip(dropouts, drops, strict=True):
             dropout.train(on)
 
