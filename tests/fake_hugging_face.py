@@ -1,4 +1,4 @@
-"""Hugging Face's HTTP interface as far as huggingface_hub 0.36 uses it.
+"""Hugging Face's HTTP interface as far as huggingface_hub 1.33 uses it.
 
 Large files go by the LFS batch interface, in parts where they are larger than ``PART``, or with ``state.xet``
 as Xet's blocks; a commit makes them visible.
@@ -26,6 +26,7 @@ ROUTES: tuple[Route, ...] = (
     ("POST", "/api/repos/create", "create", False),
     ("GET", rf"/api/(models|spaces)/{NAME}", "info", False),
     ("GET", rf"/api/(models|spaces)/{NAME}/revision/(.+)", "revision", False),
+    ("GET", rf"/api/(models|spaces)/{NAME}/tree/[^?]+(?:\?.*)?", "tree", False),
     ("POST", rf"/api/(models|spaces)/{NAME}/preupload/main", "preupload", False),
     ("POST", rf"/api/(models|spaces)/{NAME}/commit/main", "commit", False),
     ("POST", rf"/(?:spaces/)?{NAME}\.git/info/lfs/objects/batch", "batch", False),
@@ -68,7 +69,7 @@ class HuggingFaceHandler(Handler):
             )
             return
         self.state.repos[name] = Repo(
-            bool(asked["private"]), asked.get("type", "model"), sdk=asked.get("sdk")
+            asked["visibility"] == "private", asked.get("type", "model"), sdk=asked.get("sdk")
         )
         self._send(200, {"url": f"{self.state.url}/{name}"})
 
@@ -80,6 +81,14 @@ class HuggingFaceHandler(Handler):
 
     def revision(self, kind: str, name: str, _revision: str, body: bytes) -> None:
         self.info(kind, name, body)
+
+    def tree(self, kind: str, name: str, _: bytes) -> None:
+        if repo := self._repo(kind, name):
+            files = [
+                {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}  # noqa: S324
+                for path, content in repo.files.items()
+            ]
+            self._send(200, files)
 
     def preupload(self, kind: str, name: str, body: bytes) -> None:
         if self._repo(kind, name):

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import close_session, constants
 
 from core.errors import NoToken
 from core.publish import post, tokens
@@ -55,6 +55,8 @@ def hubs(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict
         scope = stack.enter_context(fake_modelscope.modelscope())
         monkeypatch.setenv("HF_ENDPOINT", face.url)
         monkeypatch.setattr(constants, "ENDPOINT", face.url)
+        # The job that sends has this of its environment, where an endpoint is named.
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setenv("MODELSCOPE_ENDPOINT", scope.url)
         for hub in BOTH:
             tokens.keep(hub, TOKENS[hub])
@@ -326,6 +328,7 @@ def test_no_network(
 def test_a_proxy_that_refuses(
     hubs: dict[To, State], parcel: Parcel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    close_session()  # it knows the proxies of the time when it was opened
     monkeypatch.setenv("HTTPS_PROXY", hubs["huggingface"].url)
     monkeypatch.setattr(constants, "ENDPOINT", "https://hub.invalid")
     assert "proxy blocks the connection" in refusal("huggingface", parcel, tmp_path)

@@ -1,5 +1,6 @@
 """What every hub is to the publishing job, and every way in which it may refuse."""
 
+import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -114,9 +115,16 @@ def by_status(status: int, text: str, repo: str) -> Refusal:
 
 def by_network(error: BaseException, endpoint: str) -> Refusal | None:
     """The refusal that a broken connection means; None when the error is none."""
-    import requests  # every client here is made of it
+    import httpx  # Hugging Face's client is made of it
+    import requests  # and the others of this
 
+    if any(isinstance(one, ssl.SSLError) for one in causes(error)):  # httpx: a failed connection like another
+        return Refusal("certificate", endpoint=endpoint)
     kinds: tuple[tuple[type[BaseException], str, bool], ...] = (
+        (httpx.ProxyError, "proxy", False),
+        (httpx.InvalidURL, "endpoint", False),
+        (httpx.UnsupportedProtocol, "endpoint", False),
+        (httpx.TransportError, "network", True),
         (requests.exceptions.ProxyError, "proxy", False),
         (requests.exceptions.SSLError, "certificate", False),
         (requests.exceptions.InvalidURL, "endpoint", False),

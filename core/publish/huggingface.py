@@ -1,4 +1,4 @@
-"""Hugging Face by huggingface_hub (0.36): HF_ENDPOINT names a mirror; proxies are those of the environment.
+"""Hugging Face by huggingface_hub (1.33): HF_ENDPOINT names a mirror; proxies are those of the environment.
 
 Large files go first, one after the other, then one commit makes all of them visible at once: what was sent
 before a break is there and is not sent again.
@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from httpx import HTTPStatusError
 from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
@@ -21,7 +22,6 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
 )
-from requests import HTTPError
 
 from core.publish.hub import Parcel, Refusal, Sent, by_network, by_status, causes, in_words, refuse_foreign
 
@@ -31,7 +31,7 @@ READ_ONLY = "read"
 
 def _refusal(error: Exception, repo: str) -> Refusal:
     for one in causes(error):
-        if isinstance(one, HfHubHTTPError | HTTPError) and one.response is not None:
+        if isinstance(one, HfHubHTTPError | HTTPStatusError):
             text = getattr(one, "server_message", None) or one.response.text
             return by_status(one.response.status_code, text, repo)
         if found := by_network(one, constants.ENDPOINT):
