@@ -32,6 +32,7 @@ WHOLLY_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow", re.MULTILINE)
 # Files that take longest: begun first, none of them is what one worker is still at when the other has ended.
 LONGEST = (
     "test_chain_real.py",
+    "test_families_real.py",
     "test_engine_fast_ahead.py",
     "test_tune_imported.py",
     "test_engine_fast_real.py",
