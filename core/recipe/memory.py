@@ -8,8 +8,9 @@ et al. 2023 (QLoRA, arXiv 2305.14314), Hu et al. 2021 (LoRA, arXiv 2106.09685), 
 full fine-tuning: Rajbhandari et al. 2020 (ZeRO, arXiv 1910.02054), 16 bytes a weight in mixed precision.
 
 How near it comes to what was measured on one H100 with a 7.3B model stands below; the peaks themselves are in
-tests/test_recipe_memory.py. Not measured on a GPU: full fine-tuning, DoRA and PiSSA; other shapes and cards,
-dropout's masks, int8, processors, and what the allocator holds beside what is used.
+tests/test_recipe_memory.py. Not measured: on a GPU full fine-tuning, DoRA and PiSSA; other shapes and cards,
+dropout's masks, int8, what the allocator holds beside what is used; on a processor all but one full fine-tune
+(tests/test_method.py).
 """
 
 from collections.abc import Iterator
