@@ -54,7 +54,7 @@ def test_rates_are_those_of_lora_in_proportion() -> None:
         "lora": 2e-4,
         "dora": 2e-4,
         "rslora": 5e-5,
-        "pissa": 4e-5,
+        "pissa": 2e-5,
         "full": 2e-5,
     }
     assert lr_of("lora", 8, replace(MODEL, parameters=135_000_000)) == 1.5e-3

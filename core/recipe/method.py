@@ -20,8 +20,9 @@ JOINED_MLP = ("gate_up_proj", "down_proj")
 SMALL_MODEL, SMALL_MODEL_LR, LR = 1_000_000_000, 1.5e-3, 2e-4
 # Of LoRA's rate. All weights at once move the model further a step: XTuner 0.2.0's own configs have 2e-5
 # where those of LoRA have 2e-4. PiSSA begins with the largest directions of a weight in its matrices: what
-# they are multiplied with is several times larger than LoRA's random ones.
-SHARES: dict[Method, float] = {"lora": 1.0, "dora": 1.0, "rslora": 1.0, "pissa": 0.2, "full": 0.1}
+# they are multiplied with is several times larger than LoRA's random ones, and its paper has 2e-5 as well; at
+# a fifth of LoRA's rate the starter was ruined in 30 steps (docs/performance.md).
+SHARES: dict[Method, float] = {"lora": 1.0, "dora": 1.0, "rslora": 1.0, "pissa": 0.1, "full": 0.1}
 # The fast path adds LoRA's product to a frozen weight's, whatever its scale and wherever it began.
 FAST: tuple[Method, ...] = ("lora", "rslora", "pissa")
 
