@@ -301,7 +301,7 @@ def of_source(
     several = _rendered(plain, _messages("", _ASKED, _SAID, _AGAIN))
     if _SAID in several and _AGAIN in several:
         between = several.split(_SAID, 1)[1].split(_AGAIN, 1)[0]
-    suffix = _through_special(tail, special) or _through_special(between, stops & special)
+    suffix = _through_special(tail, special | stops) or _through_special(between, stops & special)
     sep = tail.removeprefix(suffix) if suffix else tail
     asking = between.removeprefix(suffix)
     asking = asking.removeprefix(sep) if asking.startswith(sep) else asking
