@@ -186,17 +186,17 @@ def template_files(folder: Path) -> list[Path]:
 def spoken_by(model: Model) -> str:
     """The name of the template that a model is trained with unless somebody says otherwise: XTuner's where it
     writes what the model's own does, else the model's own, else one of its family. Raises NotAModel."""
-    return template_name(model.folder, model.origin or model.model_type)
+    kind = model.origin or model.model_type
+    return _name(model.folder, kind, model.chat_template, stamp(*template_files(model.folder)))
 
 
 def template_name(folder: Path, model_type: str) -> str:
     """As :func:`spoken_by`, of a folder with or without weights. Raises NotAModel."""
-    return _name(folder, model_type, stamp(*template_files(folder)))
+    return _name(folder, model_type, chat_template_of(folder), stamp(*template_files(folder)))
 
 
 @lru_cache(maxsize=32)
-def _name(folder: Path, model_type: str, _stamp: Stamp) -> str:
-    source = chat_template_of(folder)
+def _name(folder: Path, model_type: str, source: str, _stamp: Stamp) -> str:
     named = template_for(source, model_type)
     if not source:
         return named
