@@ -1,8 +1,8 @@
 """The starter: SmolLM2-135M-Instruct (Apache-2.0, Hugging Face) out of its GGUF file into a model folder.
 
-transformers 4.57.6 reads the GGUF, but leaves bos, eos and pad wrong; they are set here as the model was
-trained. Its chat template adds a default system prompt; the one written here adds none, so that training,
-replay and chat all see the same text.
+transformers reads the GGUF; bos, eos and pad, which 4.57 left wrong, are set here as the model was trained.
+Its chat template adds a default system prompt; the one written here adds none, so that training, replay and
+chat all see the same text.
 
 The tokenizer is saved as Qwen2TokenizerFast, which is what it is: byte-level BPE without a first token.
 XTuner 0.2.0's encode_fn puts ``bos_token_id`` before every conversation whatever ``add_bos_token`` says,
@@ -85,7 +85,7 @@ def _forget_the_file(model: Any) -> None:
 
 
 def read_gguf_once() -> None:
-    """transformers 4.57.6 parses the same file four times (5 s each) and builds the same name map once a
-    layer object (9 s): remember both for the life of this process."""
+    """transformers 5.24 parses the same file three times (5 s each) and builds the same name map once a
+    layer object: remember both for the life of this process."""
     gguf.GGUFReader = cache(gguf.GGUFReader)
     gguf.get_tensor_name_map = cache(gguf.get_tensor_name_map)
