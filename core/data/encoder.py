@@ -17,8 +17,8 @@ from tokenizers import Encoding, Tokenizer
 
 from core.data.conversations import Conversation, Turn
 from core.data.tokens import read_tokenizer, token_id
+from core.recipe.chat_template import tokenizer_settings
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
-from core.workspace.files import read_json
 
 Counts: TypeAlias = npt.NDArray[np.int64]
 Segment: TypeAlias = tuple[int, bool]
@@ -91,7 +91,7 @@ class NamedEncoder(Encoder):
         Raises NotAModel.
         """
         tokenizer = read_tokenizer(tokenizer_file)
-        about = read_json(tokenizer_file.with_name("tokenizer_config.json")) or {}
+        about = tokenizer_settings(tokenizer_file.parent)
         starts = about.get("tokenizer_class") not in WITHOUT_FIRST_TOKEN
         first = token_id(tokenizer, about.get("bos_token")) if starts else None
         return cls(tokenizer, template, first, token_id(tokenizer, about.get("eos_token")))

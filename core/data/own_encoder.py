@@ -19,11 +19,12 @@ from core.data.conversations import Conversation
 from core.data.encoder import Encoder, NamedEncoder, Piece, Segment
 from core.data.tokens import read_tokenizer, token_id
 from core.errors import RowRefused
+from core.recipe.chat_template import tokenizer_settings
 from core.recipe.own_template import Message, OwnTemplate, Unspeakable
 from core.recipe.templates import Template
 from core.recipe.thinking import in_mode
 from core.recipe.thoughts import split
-from core.workspace.files import read_json, write_lines
+from core.workspace.files import write_lines
 
 # Characters of a question in a sentence about its row.
 SHOWN = 60
@@ -64,7 +65,7 @@ class OwnEncoder(Encoder):
     def of(cls, tokenizer_file: Path, template: OwnTemplate) -> "OwnEncoder":
         """Of a model's ``tokenizer.json``. Raises NotAModel."""
         tokenizer = read_tokenizer(tokenizer_file)
-        about = read_json(tokenizer_file.with_name("tokenizer_config.json")) or {}
+        about = tokenizer_settings(tokenizer_file.parent)
         return cls(
             tokenizer, template, None if template.suffix else token_id(tokenizer, about.get("eos_token"))
         )

@@ -18,13 +18,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
-
 from core.data.conversations import Conversation, Turn
 from core.data.encoder import Encoder
 from core.data.own_encoder import encoder_of
 from core.models.folder import Model
 from core.recipe.chat_template import (
+    RENDERING,
     Joints,
     own_template,
     render,
@@ -192,7 +191,7 @@ def _compare(
     text = encoder.prompt_text(conversation)
     try:
         served_text = render(source, list(_messages(conversation)), tokens)
-    except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+    except RENDERING as error:
         served_text = f"{type(error).__name__}: {error}"
     served = encoder.tokenizer.encode(served_text, add_special_tokens=False).ids
     same = trained == served

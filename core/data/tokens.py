@@ -8,9 +8,10 @@ from tokenizers import Tokenizer
 
 from core.errors import NotAModel
 from core.models.folder import refuse_pointer
+from core.recipe.chat_template import tokenizer_settings
 from core.recipe.templates import WITHOUT_FIRST_TOKEN
 from core.wording import say
-from core.workspace.files import Stamp, read_json, stamp
+from core.workspace.files import Stamp, stamp
 
 
 def read_tokenizer(tokenizer: Path) -> Tokenizer:
@@ -38,6 +39,6 @@ def token_id(tokenizer: Tokenizer, named: Any) -> int | None:
 
 def first_tokens(tokenizer: Path) -> int:
     """How many tokens XTuner puts before a conversation."""
-    config = read_json(tokenizer.with_name("tokenizer_config.json")) or {}
+    config = tokenizer_settings(tokenizer.parent)
     plain = config.get("tokenizer_class") in WITHOUT_FIRST_TOKEN or not config.get("bos_token")
     return 0 if plain else 1

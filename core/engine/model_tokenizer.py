@@ -11,7 +11,7 @@ from core.engine.sentencepiece_tokenizer import llama_tokenizer
 from core.engine.tokenizer_file import PreTrainedTokenizerFast, Qwen2TokenizerFast, load_tokenizer
 from core.errors import NotAModel
 from core.models.families import is_internlm
-from core.models.folder import read_object
+from core.models.folder import chat_template_of, read_object
 from core.recipe.chat_template import training_template
 from core.recipe.templates import TEMPLATES
 from core.wording import say
@@ -83,11 +83,8 @@ def _converted(source: Path, about: Mapping[str, Any], kind: str) -> PreTrainedT
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(source / "tokenizer.json"))
     else:
         raise NotAModel(folder=source, reason=say("model.no_tokenizer"))
-    own = source / "chat_template.jinja"
-    if own.exists():
-        tokenizer.chat_template = own.read_text(encoding="utf-8")
-    elif isinstance(about.get("chat_template"), str):
-        tokenizer.chat_template = about["chat_template"]
+    if own := chat_template_of(source):
+        tokenizer.chat_template = own
     elif kind in FIRST_TEMPLATE:
         template = TEMPLATES[FIRST_TEMPLATE[kind]]
         tokenizer.chat_template = training_template(template, type(tokenizer).__name__)

@@ -26,6 +26,8 @@ STARTER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 # Bytes of one place of a tensor that its model's fingerprint reads, and how many places.
 SAMPLE, SAMPLES = 4096, 4
 LONGEST_HEADER = 100_000_000
+# Where transformers keeps chat templates by name.
+MORE_TEMPLATES = "additional_chat_templates"
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ def _count(config: dict[str, Any], name: str, default: int) -> int:
 def stamp_of(folder: Path) -> Stamp:
     """What changes when another model stands in this folder, or this one was changed; no file is read."""
     kinds = ("*.json", "*.jinja", "*.safetensors", "tokenizer.model")
-    return stamp(folder, *(file for kind in kinds for file in folder.glob(kind)))
+    more = (folder / MORE_TEMPLATES).glob("*.jinja")
+    return stamp(folder, *(file for kind in kinds for file in folder.glob(kind)), *more)
 
 
 def fingerprint(folder: Path) -> str:
@@ -207,17 +210,30 @@ def fingerprint(folder: Path) -> str:
 
 
 def chat_template_of(folder: Path) -> str:
-    """The template as Jinja; of several the one called "default". Empty without one.
+    """The template as Jinja; of several the one called "default", else the first. Empty without one.
 
-    Raises NotAModel.
+    As transformers 5.24.0 reads them: files stand before what tokenizer_config.json says. Of a multimodal
+    folder, whose processor has it, chat_template.json too. Raises NotAModel.
     """
-    jinja, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    jinja, more = folder / "chat_template.jinja", folder / MORE_TEMPLATES
+    files = {file.stem: file for file in sorted(more.glob("*.jinja"))} if more.is_dir() else {}
     if jinja.exists():
-        return jinja.read_text(encoding="utf-8", errors="replace")
-    found = read_object(config).get("chat_template") if config.exists() else None
+        files["default"] = jinja
+    if files:
+        return files.get("default", next(iter(files.values()))).read_text(encoding="utf-8", errors="replace")
+    for name in ("tokenizer_config.json", "chat_template.json"):
+        config = folder / name
+        if config.exists() and (found := _one_of(read_object(config).get("chat_template"))):
+            return found
+    return ""
+
+
+def _one_of(found: object) -> str:
+    """The template of a list of named ones, of a record of them, or the only one."""
     if isinstance(found, list):
-        named = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
-        found = named.get("default", next(iter(named.values()), None))
+        found = {str(one.get("name")): one.get("template") for one in found if isinstance(one, dict)}
+    if isinstance(found, dict):
+        found = found.get("default", next(iter(found.values()), None))
     return found if isinstance(found, str) else ""
 
 

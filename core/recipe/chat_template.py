@@ -6,7 +6,8 @@ another template babbles.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -18,14 +19,27 @@ from jinja2 import TemplateError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from core.models.folder import chat_template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
-from core.workspace.files import read_record
+from core.wording import say
+from core.workspace.files import read_json, read_record
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+# What a template may do to a message it does not like, and what running it may come to.
+RENDERING = (
+    *(TemplateError, TypeError, ValueError, LookupError, AttributeError),
+    *(ArithmeticError, RecursionError, MemoryError),
+)
+# Steps of all loops of a template: the largest of those that are known takes some hundreds for a message.
+MOST_STEPS = 1_000_000
+# Characters that a text is repeated to, bits of a power, and characters of all that is written.
+LONGEST, MOST_TEXT = 100_000, 50_000_000
+_COUNTED = "counted"
+_steps: ContextVar[list[int]] = ContextVar("steps")
 # What the thoughts of an answer are called, newest name first.
 REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
 
@@ -67,8 +81,16 @@ def own_template(folder: Path) -> str | None:
 
 
 def tokenizer_settings(folder: Path) -> dict[str, Any]:
-    """A model's tokenizer_config.json; empty without one."""
-    return read_record(folder / "tokenizer_config.json") or {}
+    """A model's tokenizer_config.json; empty without one.
+
+    With special_tokens_map.json in it where transformers 5.24.0 reads that: older folders name their special
+    tokens there alone.
+    """
+    found = read_record(folder / "tokenizer_config.json") or {}
+    if "added_tokens_decoder" in found:
+        return found
+    named = read_json(folder / "special_tokens_map.json")
+    return {**found, **named} if isinstance(named, dict) else found
 
 
 def special_tokens(folder: Path) -> dict[str, str]:
@@ -87,10 +109,12 @@ def render(
     """A conversation as a chat template writes it; when it is to ``ask``, up to where the answer begins.
 
     As transformers renders it: sandboxed, because the template came with somebody's model. ``options`` are a
-    template's own, such as enable_thinking. Raises TemplateError, and what a template does to a value.
+    template's own, such as enable_thinking. Raises what RENDERING lists.
     """
     given = {"tools": None, "documents": None, **tokens, **options}
-    return _compiled(source).render(messages=list(map(_plain, messages)), add_generation_prompt=ask, **given)
+    _steps.set([0])
+    plain = list(map(_plain, messages))
+    return "".join(_limited(_compiled(source).generate(messages=plain, add_generation_prompt=ask, **given)))
 
 
 def tokenizer_class(folder: Path) -> str:
@@ -106,15 +130,60 @@ def _compiled(source: str) -> JinjaTemplate:
 
 @cache
 def environment() -> ImmutableSandboxedEnvironment:
-    """The one of transformers 5.24.0 (utils/chat_template_utils.py), which is not imported here."""
-    environment = ImmutableSandboxedEnvironment(
+    """The one of transformers 5.24.0 (utils/chat_template_utils.py), which is not imported here; a template
+    that never ends raises instead."""
+    environment = Bounded(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
     )
     environment.filters["tojson"] = _as_json
+    environment.filters[_COUNTED] = _counted
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
     environment.globals["namespace"] = PlainNamespace
     return environment
+
+
+class Bounded(ImmutableSandboxedEnvironment):
+    """A sandbox that also ends: a template comes with somebody's model, and whoever opens a page with it
+    waits for it."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        parsed = super()._parse(source, name, filename)
+        for loop in parsed.find_all(nodes.For):
+            counted = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
+            loop.iter = counted.set_environment(self)
+        return parsed
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**":
+            grows = isinstance(left, int) and isinstance(right, int)
+            size = left.bit_length() * right if grows else 0
+        else:
+            text, many = (right, left) if isinstance(left, int) else (left, right)
+            size = len(text) * many if isinstance(text, Sized) and isinstance(many, int) else 0
+        if size > LONGEST:
+            raise TemplateError(say("template.endless"))
+        return super().call_binop(context, operator, left, right)
+
+
+def _limited(pieces: Iterable[str]) -> Iterator[str]:
+    length = 0
+    for piece in pieces:
+        length += len(piece)
+        if length > MOST_TEXT:
+            raise TemplateError(say("template.endless"))
+        yield piece
+
+
+def _counted(values: Iterable[Any]) -> Iterator[Any]:
+    steps = _steps.get()
+    for value in values:
+        steps[0] += 1
+        if steps[0] > MOST_STEPS:
+            raise TemplateError(say("template.endless"))
+        yield value
 
 
 class Generation(Extension):

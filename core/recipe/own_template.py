@@ -15,11 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
-
 from core.errors import NotAModel
-from core.models.folder import Model, chat_template_of
+from core.models.folder import MORE_TEMPLATES, Model, chat_template_of
 from core.recipe.chat_template import (
+    RENDERING,
     render,
     special_tokens,
     tokenizer_class,
@@ -33,8 +32,6 @@ from core.workspace.files import Stamp, read_json, stamp
 
 Message = Mapping[str, Any]
 Messages = Sequence[Message]
-# What a template may do to a message it does not like.
-RENDERING = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
 
 _SYSTEM, _ASKED, _SAID, _AGAIN = "Xsystemx", "Xaskedx", "Xsaidx", "Xagainx"
 # Texts that a template might treat in some way of its own, as far as it does not trim them.
@@ -180,7 +177,10 @@ def own_default(folder: Path) -> str:
 
 def template_files(folder: Path) -> list[Path]:
     """The files that say how a model is spoken to."""
-    return [*sorted(folder.glob("tokenizer*.json")), *folder.glob("chat_template.jinja")]
+    named = (folder / name for name in ("special_tokens_map.json", "generation_config.json"))
+    tokens = [*sorted(folder.glob("tokenizer*.json")), *(file for file in named if file.exists())]
+    more = sorted((folder / MORE_TEMPLATES).glob("*.jinja"))
+    return [*tokens, *sorted(folder.glob("chat_template.j*")), *more]
 
 
 def spoken_by(model: Model) -> str:
