@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.jobs.job import JobPaths
+from core.recipe.speed import unlike
 from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_small_model
 from tests.test_engine_train import prepared, trained
@@ -37,9 +38,9 @@ def test_the_curve_is_xtuners_own(
 def test_a_model_that_it_does_not_know_is_trained_as_xtuner_does_it(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    """Checkpointing included: a Mistral that sees eight tokens."""
-    narrow = {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 8}
-    model = make_small_model(tmp_path / "m", **narrow)
+    """Checkpointing included: a Granite, which is a Llama with multipliers."""
+    granite = {"architectures": ["GraniteForCausalLM"], "model_type": "granite", "residual_multiplier": 0.5}
+    model = make_small_model(tmp_path / "m", **granite)
     runs = [prepared(workspace, model, *ITERATIONS, "--no-replay") for _ in range(2)]
     for run in runs:
         config = run.config.read_text(encoding="utf-8")
@@ -51,7 +52,8 @@ def test_a_model_that_it_does_not_know_is_trained_as_xtuner_does_it(
     plain, other = trained(runs[0]), trained(with_acceleration(runs[1], checkpointed_layers=1))
     assert other == plain and len(plain) == 12
     said = JobPaths(runs[1].job("train")).log.read_text(encoding="utf-8")
-    assert "does not know attention in a sliding window: trained as XTuner does it" in said
+    why = f"GraniteForCausalLM: {unlike('GraniteForCausalLM', 'en')}"
+    assert f"does not know {why}: trained as XTuner does it" in said
 
 
 def test_checkpointing_by_xtuners_own_switch(workspace: Workspace, model: Path) -> None:
