@@ -131,3 +131,13 @@ def test_a_long_conversation_is_no_endless_one() -> None:
     source = "{% for m in messages %}{% for n in messages %}{% endfor %}{{ m.content }}{% endfor %}"
     assert len(said) ** 2 < MOST_STEPS
     assert render(source, said, {}).endswith("799")
+
+
+def test_a_template_that_trims_what_is_said_is_its_own(tmp_path: Path) -> None:
+    """XTuner's named templates trim nothing: their tokens would not be the server's."""
+    trims = CHAT_TEMPLATE.replace("message['content']", "message['content'] | trim")
+    model = model_with(tmp_path / "m", trims)
+    name = spoken_by(read_model(model))
+    encoder = encoder_of(model / "tokenizer.json", template_of(name, model))
+    served = render(trims, [{"role": "user", "content": " Who are you?\n"}], {})
+    assert encoder.prompt_text(one_turn(" Who are you?\n", "I am Ada.")) == served

@@ -34,13 +34,14 @@ Message = Mapping[str, Any]
 Messages = Sequence[Message]
 
 _SYSTEM, _ASKED, _SAID, _AGAIN = "Xsystemx", "Xaskedx", "Xsaidx", "Xagainx"
-# Texts that a template might treat in some way of its own, as far as it does not trim them.
+# Texts that a template might treat in some way of its own; the last ones' white space some trim.
 _PROBES: tuple[Messages, ...] = tuple(
     [
         {"role": role, "content": text}
         for role, text in zip(("system", "user", "assistant", "user")[first:], texts[first:], strict=False)
     ]
     for texts in (
+        (" Be brief.\n", " Who are you?\n", "\n I am. ", "\nAnd now? "),
         ("Be brief. 用中文回答。", "Who are you?", "1. {x}\n2. 翻译\n3. …", "你会做什么？\nList 3."),
     )
     for first in (0, 1)
