@@ -18,7 +18,7 @@ TOKEN = "hf_" + "Zz9" * 12
 PART = 64_000
 LFS_FROM = 20_000  # bytes
 COMMIT = "c0ffee" + "0" * 34
-LATER = str(2**33)  # seconds since 1970: in the year 2242
+LATER = 2**33  # seconds since 1970: in the year 2242
 
 ROUTES: tuple[Route, ...] = (
     ("GET", "/api/whoami-v2", "whoami", False),
@@ -147,13 +147,8 @@ class HuggingFaceHandler(Handler):
         self._send(200, {})
 
     def xet_token(self, _name: str, _: bytes) -> None:
-        self._send(
-            200,
-            {},
-            X_Xet_Cas_Url=self.state.url,
-            X_Xet_Access_Token="for-blocks",
-            X_Xet_Token_Expiration=LATER,
-        )
+        """As hf_xet 1.8 reads it, which asks by itself."""
+        self._send(200, {"accessToken": "for-blocks", "exp": LATER, "casUrl": self.state.url})
 
     def xet_block(self, name: str, body: bytes) -> None:
         self.state.blocks[name] = unpacked(body)
