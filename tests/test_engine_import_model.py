@@ -221,6 +221,16 @@ def test_a_tokenizer_json_is_made_where_there_is_none(here: Path, prefix: bool) 
     assert read_model(here / "model").chat_template == CHAT_TEMPLATE
 
 
+def test_templates_in_a_folder_of_their_own_come_along(here: Path) -> None:
+    source = make_small_model(here / "source")
+    edit(source / "tokenizer_config.json", chat_template=...)
+    (source / "additional_chat_templates").mkdir()
+    for name, template in (("another", "{{ 'another' }}"), ("default", CHAT_TEMPLATE)):
+        (source / "additional_chat_templates" / f"{name}.jinja").write_text(template, encoding="utf-8")
+    import_model(source, here / "model", "link")
+    assert read_model(here / "model").chat_template == read_model(source).chat_template == CHAT_TEMPLATE
+
+
 # --- InternLM ---
 
 

@@ -29,11 +29,11 @@ from core.engine.refusal import refusing
 from core.engine.whole_folder import whole_folder
 from core.errors import NotAModel
 from core.models.families import check_trainable, is_converted, is_internlm, text_part
-from core.models.folder import read_model, read_object
+from core.models.folder import MORE_TEMPLATES, chat_template_of, read_model, read_object
 from core.models.hubs import files_of, is_pickle, wanted
 from core.steps.step import check_space
 from core.wording import say
-from core.workspace.files import write_json
+from core.workspace.files import write_json, write_text
 
 WRITTEN = ("config.json", "tokenizer_config.json")
 WEIGHTS = (".safetensors", ".bin")
@@ -100,6 +100,9 @@ def _copy_small(source: Path, folder: Path, names: list[str], converted: bool) -
         written = name in WRITTEN or name.endswith((*WEIGHTS, ".bin.index.json"))
         if not written and (not converted or name.startswith(WORDS)):
             shutil.copyfile(source / name, folder / name)
+    # Of templates in a folder of their own the one that is spoken: what is here has no folders.
+    if (source / MORE_TEMPLATES).is_dir() and (template := chat_template_of(source)):
+        write_text(folder / "chat_template.jinja", template)
 
 
 def _read_back(folder: Path, source: Path) -> None:
