@@ -69,12 +69,11 @@ THINKING = {
     "qwen3.5-small",
     "smollm3",
 }
-# These write what one of XTuner's named templates does.
+# These write what one of XTuner's named templates does; Llama 3's also trims what is said, and is its own.
 NAMED = {
     "internlm2": "qwen_chat",
     "internlm2.5": "qwen_chat",
     "internlm3": "qwen_chat",
-    "llama3": "llama3_chat",
     "phi-3-small": "phi3_chat",
     "qwen3-instruct-2507": "qwen_chat",
 }
