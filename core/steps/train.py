@@ -203,7 +203,11 @@ def space_for(run: RunPaths, recipe: Recipe, model: Model) -> int:
 
 
 def _size(checkpoint: Path) -> int:
-    return folder_bytes(checkpoint) if checkpoint.is_dir() else checkpoint.stat().st_size
+    """In bytes; none of one that a training deleted meanwhile."""
+    try:
+        return folder_bytes(checkpoint) if checkpoint.is_dir() else checkpoint.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def settle_for(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
