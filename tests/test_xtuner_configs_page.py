@@ -78,9 +78,10 @@ def test_what_does_not_fit_stays_below_the_choice(workspace: Workspace) -> None:
     page = choose(opened(run), run, "internlm2_5_chat_7b_full_finetune_custom_dataset_e1")
     page.button(key="config_open").click().run()
     text = " ".join(one.value for one in page.markdown)
-    assert not page.exception and "model.lora" in text and "trains all weights" in text
+    assert not page.exception and "log_processor.mean_pattern" in text and "the mean of the last ten" in text
+    assert field(page, run, "method") == "full"
     again = page.run()
-    assert "trains all weights" in " ".join(one.value for one in again.markdown)
+    assert "the mean of the last ten" in " ".join(one.value for one in again.markdown)
 
 
 def test_what_is_no_recipe_cannot_be_opened(workspace: Workspace) -> None:
