@@ -9,6 +9,7 @@ from core.runs import read_run
 from core.workspace.paths import RunPaths
 from core.workspace.user import user_name
 from ui.models.base import choose_base, list_of_models
+from ui.models.default_prompt import choose_default
 from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
 from ui.runs.table import run_list
@@ -21,11 +22,11 @@ def make(here: Here) -> None:
     """What the assistant is made from, and the one button."""
     with st.container(border=True, key="wish_card"):
         base = choose_base(here.workspace)
-        _wish(here, base)
+        _wish(here, base, choose_default(here.workspace, base, "wish_default"))
     list_of_models(here.workspace)
 
 
-def _wish(here: Here, base: str | None) -> None:
+def _wish(here: Here, base: str | None, template: str) -> None:
     with st.form("wish", enter_to_submit=True, border=False):
         name_column, language_column = st.columns([2, 1])
         name = name_column.text_input(
@@ -56,7 +57,7 @@ def _wish(here: Here, base: str | None) -> None:
                 run = on_its_way(started, name)
                 if run is None:
                     asked_for = None if spoken == "both" else spoken
-                    request = TuneRequest(name, model=base, language=asked_for)
+                    request = TuneRequest(name, model=base, language=asked_for, template=template)
                     run = chain.start(here.workspace, request, user_name(), language())
                     started.append(run)
             choose_run(run)

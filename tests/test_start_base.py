@@ -15,12 +15,14 @@ from core.model_store import choosing
 from core.models.catalog import catalog
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
+from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.runs import CHAIN
 from core.steps import train
 from core.workspace.paths import RunPaths, Workspace, importing
 from tests.page import open_test_page
 from tests.small_model import make_small_model
 from tests.test_catalog import card, on, processor
+from tests.test_own_template import DEFAULT, QWEN, with_template
 from tests.test_start import NAME, PATIENCE, log_of, press_make, text_of
 from ui.models import base
 
@@ -183,3 +185,20 @@ def test_a_full_disk_is_said_before_a_run_is_made(
     with pytest.raises(DiskFull):
         chain.start(workspace, TuneRequest(NAME, model=CHOSEN), "test", "en")
     assert workspace.run_folders() == []
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_becomes_of_a_default_prompt_is_asked(workspace: Workspace, kept: bool) -> None:
+    workspace.prepare()
+    with_template(workspace.model("mine"), QWEN)
+    page = open_test_page("start")
+    assert not any(radio.key == "wish_default" for radio in page.radio), "the starter's template has none"
+    page = choose(page, "mine")
+    asked = page.radio(key="wish_default")
+    assert not page.exception and DEFAULT in asked.label and asked.value == OWN
+    if not kept:
+        page = asked.set_value(OWN_WITHOUT_DEFAULT).run()
+    press_make(page, NAME)
+    run = RunPaths(workspace.run_folders()[0])
+    asked_for = chain.asked_before(run)
+    assert asked_for and asked_for.template == (OWN if kept else OWN_WITHOUT_DEFAULT)

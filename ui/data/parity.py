@@ -10,6 +10,7 @@ from core.models.folder import read_model
 from core.recipe.own_template import own_default, spoken_by, template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT, template_names
+from ui.models.default_prompt import ask_default
 from ui.shell.text import t
 
 SIDE = (
@@ -41,7 +42,7 @@ def choose_template(folder: Path) -> tuple[str, str]:
         model = read_model(folder)
         template = spoken_by(model)
     if template == OWN and (default := own_default(folder)):
-        chosen = template = _ask_default(default)
+        chosen = template = ask_default(default, "data_template_default")
     found = parity(folder, template_of(template, folder))
     if found.text_same():
         show_verdict(found)
@@ -53,20 +54,6 @@ def choose_template(folder: Path) -> tuple[str, str]:
         t("parity.reason"), help=t("parity.reason.help"), key="data_template_reason", persist_state="session"
     )
     return chosen, reason
-
-
-def _ask_default(default: str) -> str:
-    """What becomes of a system prompt that the model's template puts in by itself: the template's name."""
-    return str(
-        st.radio(
-            t("parity.default", default=default),
-            (OWN, OWN_WITHOUT_DEFAULT),
-            format_func=lambda name: t(f"parity.default.{name}"),
-            help=t("parity.default.help"),
-            key="data_template_default",
-            persist_state="session",
-        )
-    )
 
 
 def show_parity(folder: Path, recipe: Recipe) -> None:
