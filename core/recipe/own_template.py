@@ -202,11 +202,17 @@ def _name(folder: Path, model_type: str, source: str, _stamp: Stamp) -> str:
     if not source:
         return named
     try:
-        own = of_source(source, special_tokens(folder), special_strings(folder), stop_strings(folder))
+        own = _read(folder, source, _stamp)
     except Unspeakable:
         return named
     strings = training_template(TEMPLATES[named], tokenizer_class(folder))
     return named if _writes_the_same(own, TEMPLATES[named], strings) else OWN
+
+
+@lru_cache(maxsize=32)
+def _read(folder: Path, source: str, _stamp: Stamp) -> OwnTemplate:
+    """Once for each state of the folder: its tokenizer.json may be read for it. Raises Unspeakable."""
+    return of_source(source, special_tokens(folder), special_strings(folder), stop_strings(folder))
 
 
 def unspeakable(folder: Path) -> str:
@@ -217,7 +223,7 @@ def unspeakable(folder: Path) -> str:
     source = chat_template_of(folder)
     try:
         if source:
-            of_source(source, special_tokens(folder), special_strings(folder), stop_strings(folder))
+            _read(folder, source, stamp(*template_files(folder)))
     except Unspeakable as error:
         return str(error)
     return ""
@@ -247,10 +253,9 @@ def _of_folder(name: str, folder: Path, _stamp: Stamp) -> OwnTemplate:
     if not source:
         raise NotAModel(folder=folder, reason=say("template.none"))
     try:
-        special, stops = special_strings(folder), stop_strings(folder)
-        found = of_source(source, special_tokens(folder), special, stops)
+        found = _read(folder, source, _stamp)
         if name == OWN_WITHOUT_DEFAULT and found.default:
-            found = without_default(found, special, stops)
+            found = without_default(found, special_strings(folder), stop_strings(folder))
     except Unspeakable as error:
         raise NotAModel(folder=folder, reason=say("template.cannot", detail=str(error))) from error
     return replace(found, name=name)
