@@ -10,13 +10,12 @@ from core.jobs.status import is_live
 from core.machine import this_machine
 from core.models.folder import Model
 from core.pipeline import chain
-from core.recipe.check import check
 from core.recipe.presets import presets
-from core.recipe.recipe import Problem, Recipe
+from core.recipe.recipe import Recipe
 from core.steps import adopt, train
 from core.steps.data import suited
 from core.workspace.paths import RunPaths, Workspace
-from ui.config.forms import RecipeDraft, draft_of, recipe_form, show_problems
+from ui.config.forms import RecipeDraft, checked, draft_of, recipe_form, show_problems
 from ui.config.launch_preview import offer_fit, show_estimate, show_launch
 from ui.config.recipe_file import offer_file, take_file
 from ui.config.xtuner_configs import show_differences, xtuner_configs
@@ -103,13 +102,6 @@ def offer_other_values(run: RunPaths, draft: RecipeDraft, model: Model, locked: 
         if not locked:
             with st.popover(t("page.config.upload"), icon=":material/upload:", key="upload"), shown_errors():
                 take_file(run, draft)
-
-
-def checked(draft: RecipeDraft, model: Model) -> tuple[Recipe | None, list[Problem]]:
-    """What the form's values come to; where another method was chosen, drawn anew with what goes with it."""
-    if draft.follow_method(model):
-        st.rerun()
-    return check(draft.values, this_machine(), model)
 
 
 def save(run: RunPaths, draft: RecipeDraft, recipe: Recipe, model: Model) -> None:

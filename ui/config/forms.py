@@ -15,7 +15,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InvalidRecipe
+from core.machine import this_machine
 from core.models.folder import Model
+from core.recipe.check import check
 from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Level, Method, Problem, Recipe, level, parse
@@ -83,6 +85,13 @@ def draft_of(run: RunPaths) -> RecipeDraft:
         draft.saved = on_disk
         draft.take(on_disk)
     return draft
+
+
+def checked(draft: RecipeDraft, model: Model) -> tuple[Recipe | None, list[Problem]]:
+    """What the form's values come to; where another method was chosen, drawn anew with what goes with it."""
+    if draft.follow_method(model):
+        st.rerun()
+    return check(draft.values, this_machine(), model)
 
 
 def recipe_form(draft: RecipeDraft, key: str, disabled: bool = False) -> Places:
