@@ -34,12 +34,18 @@ def main(request: str, answers: str) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, tokenizer = load(wanted["model"], device, DTYPES[wanted["precision"]])
     template = template_of(wanted["template"], Path(wanted["model"]))
-    questions = wanted["questions"]
+    said = answer_all(model, tokenizer, template, wanted["questions"], wanted.get("system", ""))
+    write_json(Path(answers), said)
+
+
+def answer_all(
+    model: Any, tokenizer: Any, template: Template, questions: list[dict[str, Any]], system: str
+) -> list[dict[str, Any]]:
+    """What a loaded model answers to the questions of a request, as the answers file has it."""
     first = first_token(tokenizer)
     ways = {mode: in_mode(template, mode) for mode in (None, False, True)}
     prompts = [
-        ways[q.get("thinks")].asked(q["question"], q.get("system") or wanted.get("system", ""), first)
-        for q in questions
+        ways[q.get("thinks")].asked(q["question"], q.get("system") or system, first) for q in questions
     ]
     done: dict[int, dict[str, Any]] = {}
     for batch in batches(prompts, [q["tokens"] for q in questions], tokenizer):
@@ -51,7 +57,7 @@ def main(request: str, answers: str) -> None:
             said = f"{opened}{text}" if opened else text.lstrip()
             done[index] = {"question": questions[index]["question"], "answer": said, "finished": finished}
         print(f"answered {len(done)}/{len(questions)}", flush=True)
-    write_json(Path(answers), [done[index] for index in range(len(questions))])
+    return [done[index] for index in range(len(questions))]
 
 
 def load(folder: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
