@@ -8,9 +8,11 @@ from typing import Any, get_args
 import pytest
 
 from core.errors import NoAdapter
+from core.jobs.job import JobPaths
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Method, Recipe
-from core.steps import convert, export, merge, train
+from core.steps import answer, answer_checkpoints, convert, export, merge, train
+from core.steps.answer import Ask, PromptFormat
 from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
 from core.workspace.files import read_json
@@ -92,6 +94,40 @@ def as_trained(recipe: Recipe, checkpoint: Path) -> Any:
     return model
 
 
+def every_checkpoint_as_it_would_be_merged(run: RunPaths) -> None:
+    """One base takes on one checkpoint after the other, and is to the last digit what converting and merging
+    make of each; asked again nothing is asked."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from core.engine.answer_checkpoints import wearer_of
+    from core.engine.export import half_precision
+
+    recipe, kept = train.recipe_of(run), checkpoints(run.work_dir)
+    assert [one.iteration for one in kept] == [3, 6]
+    stored = half_precision(recipe.model)
+    base = AutoModelForCausalLM.from_pretrained(recipe.model, dtype=stored)
+    wearer = wearer_of(base, str(run.config) if has_adapter(recipe) else None, stored, torch.float32)
+    found = []
+    for one in (kept[1], kept[0], kept[1]):
+        wearer.put_on(one.checkpoint)
+        found.append(logits(wearer.model))
+    merged = logits(load(merge.read(run).folder))
+    torch.testing.assert_close(found[0], merged, atol=0, rtol=0)
+    torch.testing.assert_close(found[2], merged, atol=0, rtol=0)
+    assert float((found[1] - merged).abs().max()) > 0.05
+
+    asks = [Ask("Who are you?", 8), Ask("你是谁？", 4)]
+    prompt_format, job = PromptFormat(recipe.template, recipe.system, recipe.precision), run.job("choose")
+    said = answer_checkpoints.ask(run, job, kept, prompt_format, asks, lambda *_: None)
+    assert said[kept[1]] == answer.ask(
+        run.job("ask"), run.merged, prompt_format, asks, "cpu", lambda *_: None
+    )
+    began = JobPaths(job).spec.stat().st_mtime_ns
+    assert answer_checkpoints.ask(run, job, kept, prompt_format, asks, lambda *_: None) == said
+    assert JobPaths(job).spec.stat().st_mtime_ns == began
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_merged_is_what_was_trained(workspace: Workspace, model: Path, method: Method) -> None:
     import torch
@@ -108,6 +144,7 @@ def test_what_is_merged_is_what_was_trained(workspace: Workspace, model: Path, m
     assert moved > 0.2, "the training changed something"
     assert float((found - expected).abs().max()) < moved / 50
     assert [one.kind for one in export.artefacts(run) if not one.stale] == list(export.kinds_of(run))
+    every_checkpoint_as_it_would_be_merged(run)
     if method == "full":
         assert made["adapter"] is None and not run.adapter.exists()
         with pytest.raises(NoAdapter):

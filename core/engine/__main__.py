@@ -4,6 +4,7 @@ XTuner's ``xtuner`` wrapper (0.2.0) drops the child's exit code and starts whate
 PATH; here its tool files run in this interpreter, and a failure is this process's exit code.
 """
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -73,6 +74,18 @@ def _answer(arguments: list[str]) -> None:
     from core.engine.answer import main as answer
 
     answer(*arguments)
+
+
+def _answer_checkpoints(arguments: list[str]) -> None:
+    request, _ = arguments
+    asked = json.loads(Path(request).read_text(encoding="utf-8"))
+    if not any(Path(one["checkpoint"]).is_dir() for one in asked["checkpoints"]):
+        leave_out("deepspeed")
+    leave_out_bitsandbytes(asked["model"])
+
+    from core.engine.answer_checkpoints import main as answer_checkpoints
+
+    answer_checkpoints(*arguments)
 
 
 def _starter(arguments: list[str]) -> None:
@@ -164,6 +177,7 @@ def _arrival(arguments: list[str]) -> None:
 TOOLS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "answer": _answer,
+    "answer_checkpoints": _answer_checkpoints,
     "starter": _starter,
     "download": _download,
     "import_model": _import_model,

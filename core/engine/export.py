@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from core.data.parity import parity
 from core.engine.answer import end_tokens
+from core.engine.checkpoint_file import trained_weights
 from core.engine.older_readers import write_for_older_readers
 from core.engine.pissa import ASKED, convert_to_lora, twice_the_rank
 from core.engine.tokenizer_file import load_tokenizer, save_for_others
@@ -50,15 +51,9 @@ def convert_whole(checkpoint: str, merged: str, shard: str, base: str, template:
     """XTuner's checkpoint of a full fine-tune into a model in half precision, with the base's tokenizer and
     generation settings: what :func:`merge` makes of an adapter. The base tells its kind; of its weights none
     is left."""
-    from core.engine.patches import patch_xtuner
-
-    patch_xtuner()
-    from xtuner.model import utils
-
     print(f"loading {Path(checkpoint).name}", flush=True)
-    weights = utils.guess_load_checkpoint(checkpoint)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base))
-    model.load_state_dict({name.removeprefix("llm."): tensor for name, tensor in weights.items()})
+    model.load_state_dict(trained_weights(Path(checkpoint)))
     _write_whole(model, base, merged, shard, template)
     print(f"converted into {merged}", flush=True)
 

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import is_zipfile
 
-import numpy as np
 import torch
 
+from core.engine.checkpoint_file import allow_curves, read_weights
 from core.engine.distillation import answer_loss, distilled_loss, keep_a_copy
 from core.engine.divergence import leave_out_what_is_no_number
 
@@ -53,32 +52,17 @@ def _trust_no_remote_code() -> None:
 
 
 def _load_checkpoints_without_pickle() -> None:
-    """torch ≥ 2.6 loads weights only, and mmengine 0.10.7 (issue 1655) cannot resume: its checkpoints hold
-    curves as numpy arrays. Naming those types is enough; XTuner's ``pth_to_hf`` would unpickle anything.
-    """
-    from mmengine.logging import HistoryBuffer
+    """XTuner's ``pth_to_hf`` would unpickle anything."""
     from xtuner.model import utils
 
-    def history_method(owner: object, name: str) -> object:
-        """What a checkpoint needs of ``getattr``: the statistics a curve may be asked for."""
-        if owner is not HistoryBuffer or name.startswith("_"):
-            raise TypeError(f"a checkpoint may not ask for {name} of {owner}")
-        return getattr(owner, name)
-
-    types = [np.dtype, np.ndarray, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?"))]
-    functions = [np._core.multiarray._reconstruct, np._core.multiarray.scalar]  # type: ignore[attr-defined]
-    torch.serialization.add_safe_globals(
-        [*types, *functions, HistoryBuffer, (history_method, "builtins.getattr")]
-    )
+    allow_curves()
     deepspeed_folder = utils.guess_load_checkpoint
 
     def guess_load_checkpoint(path: str) -> Any:
         if Path(path).is_dir():
             with deepspeed_shards_without_pickle():
                 return deepspeed_folder(path)
-        # Of a full fine-tune two thirds of the file are the optimizer's, which nobody reads here.
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
-        return found.get("state_dict", found)
+        return read_weights(Path(path))
 
     utils.guess_load_checkpoint = guess_load_checkpoint
 

@@ -145,10 +145,15 @@ def convert_to_lora(model: Any, checkpoint: Path) -> None:
     load = utils.guess_load_checkpoint
 
     def guess_load_checkpoint(path: str) -> dict[str, Tensor]:
-        now, began = load(path), _where_it_began(model, checkpoint)
-        return {name: _less(name, tensor.float(), began) for name, tensor in now.items()}
+        return as_lora(load(path), where_it_began(model, checkpoint))
 
     utils.guess_load_checkpoint = guess_load_checkpoint
+
+
+def as_lora(now: Mapping[str, Tensor], began: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A checkpoint's matrices as those of the LoRA of twice the rank that does the same to an untouched
+    base."""
+    return {name: _less(name, tensor.float(), began) for name, tensor in now.items()}
 
 
 def _less(name: str, now: Tensor, began: Mapping[str, Tensor]) -> Tensor:
@@ -162,7 +167,7 @@ def twice_the_rank(lora: Any) -> None:
     lora.pop("init_lora_weights")
 
 
-def _where_it_began(model: Any, checkpoint: Path) -> dict[str, Tensor]:
+def where_it_began(model: Any, checkpoint: Path) -> dict[str, Tensor]:
     """As the training kept it. Plain XTuner keeps nothing: the base is taken apart once more, which on
     another machine may differ in the last digits."""
     file = checkpoint.parent / FILE

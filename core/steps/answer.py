@@ -6,7 +6,7 @@ spoken to, so that a second run on the same base starts where the first one had 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,22 +89,37 @@ def ask(
 
 
 class AnswerCache:
-    """What one base model has said before, in one file of the workspace."""
+    """What one model has said before, in one file of the workspace: a base model, or what ``trained`` made of
+    it, a hash of what was trained."""
 
-    def __init__(self, workspace: Workspace, model: Path, prompt_format: PromptFormat) -> None:
+    def __init__(
+        self, workspace: Workspace, model: Path, prompt_format: PromptFormat, trained: str = ""
+    ) -> None:
         self.model, self.prompt_format = model, prompt_format
         spoken = hashlib.sha256(json.dumps(asdict(prompt_format)).encode()).hexdigest()[:8]
-        self.path = workspace.answers / f"{fingerprint(model)}-{spoken}.json"
+        name = "-".join(filter(None, (fingerprint(model), trained, spoken)))
+        self.path = workspace.answers / f"{name}.json"
 
     def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[Ask, Answer]:
         """The answers to these questions; only what was never asked before costs a job."""
+        if missing := self.missing(asks):
+            self.keep(ask(job, self.model, self.prompt_format, missing, device, update))
+        return self.known(asks)
+
+    def missing(self, asks: Sequence[Ask]) -> list[Ask]:
+        """What was never asked before."""
         known = self._all()
-        if missing := [ask for ask in asks if _key(ask) not in known]:
-            answers = ask(job, self.model, self.prompt_format, missing, device, update)
-            new = {_key(one): asdict(answers[one]) for one in missing}
-            with locked(self.path):
-                known = {**self._all(), **new}
-                write_json(self.path, known)
+        return [ask for ask in asks if _key(ask) not in known]
+
+    def keep(self, answers: Mapping[Ask, Answer]) -> None:
+        """For whoever asks the same again."""
+        new = {_key(one): asdict(answer) for one, answer in answers.items()}
+        with locked(self.path):
+            write_json(self.path, {**self._all(), **new})
+
+    def known(self, asks: Sequence[Ask]) -> dict[Ask, Answer]:
+        """The answers to what was asked before. Raises KeyError for what was not."""
+        known = self._all()
         return {one: Answer(**known[_key(one)]) for one in asks}
 
     def _all(self) -> dict[str, Any]:

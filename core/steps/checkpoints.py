@@ -1,12 +1,14 @@
 """The checkpoints of a work_dir: what mmengine names after iterations or epochs, as a file or a folder."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 from core.jobs.curves import epoch_ends, read_curve
+from core.workspace.checksums import hashed
 
 NAMES = ("iter_*.pth", "epoch_*.pth")
 _NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
@@ -37,6 +39,23 @@ def is_whole(checkpoint: Path) -> bool:
     a folder of such files."""
     files = list(checkpoint.glob("*.pt")) if checkpoint.is_dir() else [checkpoint]
     return bool(files) and all(map(is_zipfile, files))
+
+
+def content_hash(checkpoint: Path) -> str:
+    """Tells what one checkpoint has trained from what any other has, without reading gigabytes: a zip file's
+    directory has a checksum of each tensor in it."""
+    files = sorted(checkpoint.glob("*.pt")) if checkpoint.is_dir() else [checkpoint]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(repr(_content(file)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _content(file: Path) -> object:
+    if not is_zipfile(file):
+        return hashed(file)
+    with ZipFile(file) as parts:
+        return [(part.filename.partition("/")[2], part.file_size, part.CRC) for part in parts.infolist()]
 
 
 def _named(work_dir: Path) -> Iterator[tuple[str, int, Path]]:
