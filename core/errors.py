@@ -12,6 +12,7 @@ TuneboardError                exit code 1
 │   │   └── NoListedModel     no model of that name in the workspace
 │   ├── NotAModel             a folder is not a model this program can train
 │   │   └── ImportFirst       it will be, once it is imported
+│   ├── NotAnAdapter          a folder's adapter cannot be put on the base model, with every reason
 │   ├── NoSuchSource          what should be imported is neither a folder nor a model's name on a hub
 │   ├── ModelExists           another model has that name already
 │   ├── ModelInUse            runs stand on a model that is to be deleted
@@ -164,6 +165,10 @@ class NotAModel(InputError):
 
 class ImportFirst(NotAModel):
     key = "import_first"
+
+
+class NotAnAdapter(InputError):
+    key = "not_an_adapter"
 
 
 class NoSuchSource(InputError):

@@ -168,6 +168,14 @@ def _gguf(arguments: list[str]) -> None:
     gguf(*arguments)
 
 
+def _weaken(arguments: list[str]) -> None:
+    leave_out("deepspeed", "bitsandbytes")
+
+    from core.engine.adapter import weaken
+
+    weaken(*arguments)
+
+
 def _arrival(arguments: list[str]) -> None:
     from core.engine.arrival import main as arrival
 
@@ -189,6 +197,7 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "serve": _serve,
     "shard": _shard,
     "gguf": _gguf,
+    "weaken": _weaken,
     "arrival": _arrival,
 }
 

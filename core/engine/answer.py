@@ -16,6 +16,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.engine.tokenizer_file import load_tokenizer
+from core.models.fitted import fitted_in
 from core.recipe.own_template import template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.recipe.thinking import in_mode
@@ -61,12 +62,18 @@ def answer_all(
 
 
 def load(folder: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
-    """The model ready to generate and its tokenizer, padding on the left."""
+    """The model ready to generate, with its adapter where the folder is of that kind, and its tokenizer,
+    padding on the left."""
     tokenizer = load_tokenizer(folder, padding_side="left")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device).eval()
-    return model, tokenizer
+    if fitted := fitted_in(Path(folder)):
+        from core.engine.adapter import load_fitted  # PEFT takes a second to import
+
+        model = load_fitted(fitted, dtype)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    return model.to(device).eval(), tokenizer
 
 
 def first_token(tokenizer: Any) -> str:

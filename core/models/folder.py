@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from core.errors import ImportFirst, NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
 from core.models.catalog import catalog, find
@@ -26,6 +26,8 @@ STARTER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 # Bytes of one place of a tensor that its model's fingerprint reads, and how many places.
 SAMPLE, SAMPLES = 4096, 4
 LONGEST_HEADER = 100_000_000
+# Of a tensor.
+Shape: TypeAlias = tuple[int, ...]
 # Where transformers keeps chat templates by name.
 MORE_TEMPLATES = "additional_chat_templates"
 
@@ -318,6 +320,11 @@ def _weights(folder: Path) -> list[Path]:
 def _tensors(file: Path) -> dict[str, list[int]]:
     """The shape of every tensor of a safetensors file. Raises NotAModel."""
     return {name: [int(length) for length in tensor["shape"]] for name, tensor in _header(file)[0].items()}
+
+
+def tensor_shapes(file: Path) -> dict[str, Shape]:
+    """The shape of every tensor of a safetensors file, read from its header. Raises NotAModel."""
+    return {name: tuple(shape) for name, shape in _tensors(file).items()}
 
 
 def _header(file: Path) -> tuple[dict[str, dict[str, Any]], int]:
