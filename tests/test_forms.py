@@ -31,6 +31,7 @@ CHANGED: dict[str, Any] = {
     "precision": "fp16",
     "target_modules": ("q_proj", "v_proj"),
     "layers_to_transform": (1, 29),
+    "begins_with": "/data/an adapter.pth",
     "shuffle": False,
     "replay_distillation": True,
     "pack": True,
@@ -131,6 +132,8 @@ def test_a_person_can_change_everything() -> None:
             page.toggle(key=key).set_value(value)
         elif name == "betas":
             page.text_input(key=key).set_value(" 0.85 ,0.95 ")
+        elif isinstance(value, str):
+            page.text_input(key=key).set_value(value)
         elif name == "layers_to_transform":
             page.text_input(key=key).set_value("1, 29")
         elif isinstance(value, tuple):

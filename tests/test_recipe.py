@@ -51,6 +51,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "precision": (["auto", "fp32", "bf16", "fp16"], ["float32", None]),
     "target_modules": ([[], ["q_proj", "v_proj"]], ["q_proj", [1], None]),
     "layers_to_transform": ([[], [0, 29]], [[-1], 3, ["x"], None]),
+    "begins_with": (["", "/data/an adapter.pth"], [None, 5]),
     "shuffle": ([True, False], ["maybe", None]),
     "replay_distillation": ([True, False], ["maybe", None]),
     "pack": ([True, False], ["maybe", None, 2]),

@@ -102,6 +102,7 @@ REACHES: dict[str, tuple[Any, str, Any]] = {
     "precision": ("fp16", "model.llm.torch_dtype", Named("torch.float16")),
     "target_modules": (("q_proj",), "model.lora.target_modules", ["q_proj"]),
     "layers_to_transform": ((1, 2), "model.lora.layers_to_transform", [1, 2]),
+    "begins_with": ("/a b/it's.pth", "model.peft_model", "/a b/it's.pth"),
     "shuffle": (False, "train_dataloader.sampler.shuffle", False),
     "replay_distillation": (True, "replay_distillation", True),
     "pack": (True, "train_dataset.pack_to_max_length", True),

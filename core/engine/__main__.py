@@ -168,6 +168,14 @@ def _gguf(arguments: list[str]) -> None:
     gguf(*arguments)
 
 
+def _begin(arguments: list[str]) -> None:
+    leave_out("deepspeed", "bitsandbytes")
+
+    from core.engine.adapter import begin
+
+    begin(*arguments)
+
+
 def _weaken(arguments: list[str]) -> None:
     leave_out("deepspeed", "bitsandbytes")
 
@@ -197,6 +205,7 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "serve": _serve,
     "shard": _shard,
     "gguf": _gguf,
+    "begin": _begin,
     "weaken": _weaken,
     "arrival": _arrival,
 }

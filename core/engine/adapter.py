@@ -24,6 +24,8 @@ from core.models.fitted import OF_A_TOKENIZER, Fitted
 
 # LoRA's second matrix, and what is added with it: what they are multiplied by the whole part is.
 SECOND = (".lora_B.", ".lora_embedding_B")
+# What PEFT calls the adapter of a model that has one.
+ADAPTER = "default"
 # What goes along with an adapter: its settings, and how it is spoken to.
 COPIED = (CONFIG, *OF_A_TOKENIZER)
 
@@ -92,6 +94,26 @@ def weaken(request: str) -> None:
             if (source / name).is_file():
                 shutil.copyfile(source / name, folder / name)
     print(f"wrote {wanted['target']}", flush=True)
+
+
+def begin(adapter: str, target: str) -> None:
+    """A PEFT adapter as the checkpoint of XTuner's that a training goes on from (``peft_model``): the same
+    tensors under the names that they have in the model."""
+    weights = {
+        f"llm.{_in_the_model(name)}": tensor for name, tensor in load_file(Path(adapter) / WEIGHTS).items()
+    }
+    partial_file = Path(target).with_suffix(".partial")
+    torch.save({"state_dict": weights}, partial_file)
+    partial_file.replace(target)
+    print(f"wrote {target}", flush=True)
+
+
+def _in_the_model(name: str) -> str:
+    """A tensor's name in PEFT's model: each adapter's matrices lie there under the adapter's name."""
+    if name.endswith(".lora_magnitude_vector"):
+        return f"{name}.{ADAPTER}.weight"
+    head, dot, last = name.rpartition(".")
+    return f"{head}.{ADAPTER}{dot}{last}" if head.endswith((".lora_A", ".lora_B")) else name
 
 
 def _weaker(name: str, tensor: Tensor, base: Mapping[str, Tensor], scale: float) -> Tensor:

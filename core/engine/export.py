@@ -157,6 +157,7 @@ def _build_for_the_adapter(config: str, checkpoint: Path) -> bool:
         config = fromfile(*arguments, **options)
         for needs_gpu in ("quantization_config", "device_map"):
             config.model.llm.pop(needs_gpu, None)
+        config.model.pop("peft_model", None)  # what training began with; the checkpoint has what came of it
         return config
 
     def as_lora(*arguments: Any, **options: Any) -> Any:

@@ -79,6 +79,7 @@ class Recipe:
     precision: Precision = _advanced("auto")
     target_modules: tuple[Text, ...] = _advanced(())
     layers_to_transform: tuple[LayerIndex, ...] = _advanced(())
+    begins_with: Text = _advanced("")
     shuffle: bool = _advanced(True)
     replay_distillation: bool = _advanced(False)
     pack: bool = _advanced(False)

@@ -210,7 +210,7 @@ model = dict(
         torch_dtype=torch.{DTYPES[recipe.precision if has_adapter(recipe) else "fp32"]},
         attn_implementation="{attention}",
 {device_map}{_quantization(recipe)}    ),
-{_lora(recipe)})
+{_lora(recipe)}{_beginning(recipe)})
 """
 
 
@@ -230,6 +230,11 @@ def _lora(recipe: Recipe) -> str:
 {VARIANTS[recipe.method]}        task_type="CAUSAL_LM",
     ),
 """
+
+
+def _beginning(recipe: Recipe) -> str:
+    """Which adapter training goes on from: a checkpoint in XTuner's own form."""
+    return f"    peft_model={recipe.begins_with!r},\n" if recipe.begins_with and has_adapter(recipe) else ""
 
 
 def _quantization(recipe: Recipe) -> str:

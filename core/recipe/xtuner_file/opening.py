@@ -50,6 +50,7 @@ PLACES: Mapping[str, str] = {
     "dropout": "model.lora.lora_dropout",
     "target_modules": "model.lora.target_modules",
     "layers_to_transform": "model.lora.layers_to_transform",
+    "begins_with": "model.peft_model",
     "activation_checkpointing": "model.use_activation_checkpointing",
     "save_every": "default_hooks.checkpoint.interval",
     "keep_checkpoints": "default_hooks.checkpoint.max_keep_ckpts",
