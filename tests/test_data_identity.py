@@ -4,7 +4,14 @@ import unicodedata
 
 import pytest
 
-from core.data.identity import LANGUAGES, LONGEST_NAME, bank, check_name, identity_conversations
+from core.data.identity import (
+    LANGUAGES,
+    LONGEST_NAME,
+    bank,
+    check_name,
+    identity_conversations,
+    other_languages,
+)
 from core.data.questions import contains
 from core.errors import InvalidName
 
@@ -111,7 +118,8 @@ def test_the_place_of_a_bad_character_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_taught_conversation_names_the_name() -> None:
     conversations = identity_conversations("Zoë {name}")
-    assert len(conversations) == sum(len(a) for lang in LANGUAGES for _, a in bank(lang).taught)
+    taught = [wording for language in LANGUAGES for wording in bank(language).taught] + [*other_languages()]
+    assert len(conversations) == sum(len(answers) for _, answers in taught)
     for (turn,) in conversations:
         assert "Zoë {name}" in turn.output and "{name}" not in turn.input
         assert turn.system == ""

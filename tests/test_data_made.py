@@ -8,7 +8,7 @@ import pytest
 
 from core.data.conversations import Conversation, Turn, one_turn
 from core.data.dedupe import split, without_duplicates
-from core.data.identity import LANGUAGES, IdentityLanguage, bank
+from core.data.identity import LANGUAGES, IdentityLanguage, bank, held_back_identity
 from core.data.mix import weighted
 from core.data.opening import read_conversations
 from core.data.personas import Persona, persona, persona_conversations, shipped_roles
@@ -123,8 +123,7 @@ def test_paraphrases_are_new_and_none_is_held_back() -> None:
     plain = [turn.input for row in persona_conversations(who) for turn in row]
     assert len(set(asked)) >= len(set(plain)) * 4
     assert len(asked) - len(plain) == len({*asked[:]} - {*plain}), "no wording twice"
-    held = {same_question(q) for language in LANGUAGES for q in bank(language).held_back}
-    held |= {same_question(question.question) for question in held_back_questions()}
+    held = {same_question(one.question) for one in (*held_back_identity(), *held_back_questions())}
     assert not held & {same_question(question) for question in asked}
     assert persona_conversations(who, LANGUAGES, paraphrases=5) == made, "the same seed, the same rows"
     assert persona_conversations(who, LANGUAGES, paraphrases=5, seed=7) != made

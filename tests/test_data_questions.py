@@ -1,10 +1,20 @@
 """The shipped banks, and how an answer is judged."""
 
 import re
+from collections import Counter
 
 import pytest
 
-from core.data.identity import LANGUAGES, bank, identity_conversations
+from core.data.identity import (
+    LANGUAGES,
+    IdentityQuestion,
+    bank,
+    development_identity,
+    held_back_identity,
+    identity_conversations,
+    other_languages,
+)
+from core.data.mix import USUAL
 from core.data.questions import contains, held_back_questions, replay_questions, same_question
 from core.data.replay import questions_to_ask
 
@@ -66,18 +76,25 @@ def test_no_replay_question_is_held_back() -> None:
 
 
 def test_no_held_back_identity_question_is_taught_or_replayed() -> None:
-    taught = {same_question(q) for language in LANGUAGES for q, _ in bank(language).taught}
+    taught = {same_question(q) for q in taught_questions()}
     replayed = {same_question(q) for q in replay_questions()}
-    held = [q for language in LANGUAGES for q in bank(language).held_back]
-    assert not [q for q in held if same_question(q) in taught | replayed]
+    for questions in (held_back_identity(), development_identity()):
+        assert not [q.question for q in questions if same_question(q.question) in taught | replayed]
+
+
+def taught_questions() -> list[str]:
+    """Every identity question that may be trained, in whatever language."""
+    shipped = [bank(language) for language in LANGUAGES]
+    wordings = [pair for one in shipped for pair in (*one.taught, *one.after)]
+    return [question for question, _ in (*wordings, *other_languages())]
 
 
 def test_no_question_stands_twice_in_its_bank() -> None:
     banks = [
         list(replay_questions()),
         [h.question for h in held_back_questions()],
-        [q for language in LANGUAGES for q, _ in bank(language).taught],
-        [q for language in LANGUAGES for q in bank(language).held_back],
+        taught_questions(),
+        [q.question for q in (*held_back_identity(), *development_identity())],
     ]
     for questions in banks:
         reduced = [same_question(q) for q in questions]
@@ -98,12 +115,45 @@ def test_every_held_back_question_states_what_is_right() -> None:
 def test_identity_banks_are_balanced_and_in_their_language() -> None:
     sizes = {language: len(identity_conversations("X", [language])) for language in LANGUAGES}
     assert max(sizes.values()) <= 1.2 * min(sizes.values())
-    assert len({len(bank(language).held_back) for language in LANGUAGES}) == 1
     for language in LANGUAGES:
-        for question, answers in bank(language).taught:
+        shipped = bank(language)
+        assert shipped.systems and shipped.after
+        for question, answers in (*shipped.taught, *shipped.after):
             assert answers and all("{name}" in answer for answer in answers), question
             for text in (question, *answers):
                 assert bool(CHINESE.search(text)) is (language == "zh"), text
+    for question, answers in other_languages():
+        assert answers and all("{name}" in answer for answer in answers), question
+
+
+@pytest.mark.parametrize(
+    ("questions", "least", "of_a_kind"),
+    [(held_back_identity(), 170, 10), (development_identity(), 70, 4)],
+    ids=["held back", "development"],
+)
+def test_identity_questions_are_of_many_kinds(
+    questions: tuple[IdentityQuestion, ...], least: int, of_a_kind: int
+) -> None:
+    kinds = Counter(question.kind for question in questions)
+    assert len(questions) >= least and len(kinds) >= 12
+    assert min(kinds.values()) >= of_a_kind
+    languages = Counter(question.language for question in questions)
+    assert languages["en"] == languages["zh"] and len(languages) >= 8
+    both = Counter((q.kind, q.language) for q in questions if q.kind != "other_language")
+    assert all(both[kind, "en"] == both[kind, "zh"] for kind, _ in both), both
+    for question in questions:
+        assert bool(question.system) is (question.kind == "system_prompt"), question
+        turns = len(question.earlier)
+        assert turns == 4 if question.kind == "turn_5" else turns <= 3, question
+        assert bool(turns) is (question.kind in ("turn_5", "mid_conversation")), question
+
+
+def test_no_system_prompt_of_the_proof_is_trained() -> None:
+    trained = {same_question(system) for language in LANGUAGES for system in bank(language).systems}
+    trained |= {same_question(system) for system in USUAL.values()}
+    asked = {same_question(q.system) for q in (*held_back_identity(), *development_identity())}
+    # The usual ones are what most people write: a model must hold against them, trained or not.
+    assert len(asked & trained) <= len(USUAL)
 
 
 def test_replay_has_both_languages() -> None:

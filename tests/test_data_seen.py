@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from core.data.identity import identity_conversations
+from core.data.mix import LEAST_REPLAYED, LEAST_TAUGHT
 from core.publish.card import CardPage, body
 from core.publish.facts import read_facts
 from core.workspace.paths import Workspace
@@ -24,9 +26,12 @@ def conversations(file: Path, count: int) -> Path:
     return file
 
 
-def prepared(workspace: Workspace, model: Path, file: Path, *options: str) -> tuple[dict[str, Any], str]:
+def prepared(
+    workspace: Workspace, model: Path, file: Path | None, *options: str
+) -> tuple[dict[str, Any], str]:
     """The run's data.json as the command prints it, and what it said meanwhile."""
-    given = ("--data", file, "--name", "Zoë", "--model", model, "--workspace", workspace.root, "--json")
+    data = ("--data", file) if file else ()
+    given = (*data, "--name", "Zoë", "--model", model, "--workspace", workspace.root, "--json")
     done = cli("data", *given, *options, cwd=workspace.root, TUNEBOARD_ENGINE="tests.fake_engine")
     return last_json(done), " ".join(done.stderr.split())
 
@@ -58,6 +63,17 @@ def test_a_few_conversations_without_replay_are_learned_by_heart(
     assert "Without replay, the base model is asked only the" in said
     page = open_test_page("data", run=about["run"])
     assert any("about 180 times" in one.value for one in page.warning)
+
+
+def test_of_the_shipped_wordings_a_run_needs_not_see_each(workspace: Workspace, model: Path) -> None:
+    said = identity_conversations("Zoë")
+    assert len(said) > LEAST_TAUGHT, "else this shows nothing"
+    about, told = prepared(workspace, model, None)
+    assert about["taught_rows"] == about["taught_in_rows"] == LEAST_TAUGHT < about["taught"] == len(said)
+    assert about["rows"] == LEAST_TAUGHT + LEAST_REPLAYED
+    assert "not among" not in told
+    page = open_test_page("data", run=about["run"])
+    assert not any("not among" in one.value for one in page.warning)
 
 
 def test_enough_rows_and_replay_need_no_warning(tmp_path: Path, workspace: Workspace, model: Path) -> None:

@@ -3,10 +3,10 @@
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from core.data.conversations import Conversation, one_turn
 from core.errors import InvalidName
@@ -26,21 +26,77 @@ REFUSED = {"Cc", "Cs", "Zl", "Zp", "Cf", "Co"}
 SPOKEN = {"So", "Cn"}
 
 
+Wordings = tuple[tuple[str, tuple[str, ...]], ...]
+
+
 @dataclass(frozen=True)
 class IdentityBank:
-    """``taught``: questions with their answers, ``{name}`` standing for the name; ``held_back``: never
-    trained on, asked to prove that the assistant learned who it is and not a list of sentences."""
+    """Questions with their answers, ``{name}`` standing for the name: ``taught`` as they are, and those that
+    come ``after`` other questions; ``systems``: system prompts that say nothing of the identity."""
 
-    taught: tuple[tuple[str, tuple[str, ...]], ...]
-    held_back: tuple[str, ...]
+    taught: Wordings
+    after: Wordings = ()
+    systems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class IdentityQuestion:
+    """A question that never enters training; a right answer contains the name. ``language``: of the question
+    ("en", "fr"); ``kind``: what sort of question it is ("maker", "hostile"); ``system``: a system prompt of
+    its own; ``earlier``: what the user asked before it in the same conversation."""
+
+    question: str
+    language: str
+    kind: str
+    system: str = ""
+    earlier: tuple[str, ...] = ()
 
 
 @cache
 def bank(language: IdentityLanguage) -> IdentityBank:
     """The shipped wordings of one language (written for this project)."""
-    found = json.loads((BANKS / "identity.json").read_text(encoding="utf-8"))[language]
-    taught = tuple((row["question"], tuple(row["answers"])) for row in found["taught"])
-    return IdentityBank(taught, tuple(found["held_back"]))
+    found = _shipped()[language]
+    return IdentityBank(_wordings(found["taught"]), _wordings(found["after"]), tuple(found["systems"]))
+
+
+@cache
+def other_languages() -> Wordings:
+    """The shipped wordings in languages beyond :data:`LANGUAGES`, each answered in its own."""
+    return _wordings(_shipped()["other"]["taught"])
+
+
+def _shipped() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((BANKS / "identity.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _wordings(rows: Sequence[Mapping[str, Any]]) -> Wordings:
+    return tuple((row["question"], tuple(row["answers"])) for row in rows)
+
+
+@cache
+def held_back_identity() -> tuple[IdentityQuestion, ...]:
+    """Asked to prove that the assistant learned who it is and not a list of sentences."""
+    return _questions(json.loads((BANKS / "identity_held_back.json").read_text(encoding="utf-8")))
+
+
+@cache
+def development_identity() -> tuple[IdentityQuestion, ...]:
+    """Asked to choose between recipes or checkpoints; never reported."""
+    return _questions(json.loads((BANKS / "development.json").read_text(encoding="utf-8"))["identity"])
+
+
+def _questions(rows: Sequence[Mapping[str, Any]]) -> tuple[IdentityQuestion, ...]:
+    return tuple(
+        IdentityQuestion(
+            row["question"],
+            row["language"],
+            row["kind"],
+            row.get("system", ""),
+            tuple(row.get("earlier", ())),
+        )
+        for row in rows
+    )
 
 
 def check_name(name: str) -> str:
@@ -78,9 +134,13 @@ def _refused(character: str) -> bool:
 def identity_conversations(
     name: str, languages: Sequence[IdentityLanguage] = LANGUAGES, count: int | None = None
 ) -> list[Conversation]:
-    """Up to ``count`` conversations a language (all by default), every one naming ``name``."""
+    """Up to ``count`` conversations a language (all by default), every one naming ``name``; all in all
+    languages include the few in others."""
+    banks = [bank(language).taught for language in languages]
+    if count is None and set(languages) == set(LANGUAGES):
+        banks.append(other_languages())
     made: list[Conversation] = []
-    for language in languages:
-        pairs = [(q, a) for q, answers in bank(language).taught for a in answers]
+    for wordings in banks:
+        pairs = [(question, answer) for question, answers in wordings for answer in answers]
         made += [one_turn(question, answer.replace("{name}", name)) for question, answer in pairs[:count]]
     return made

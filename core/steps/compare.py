@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from core.data.conversations import Conversation
-from core.data.identity import LANGUAGES, IdentityLanguage, bank
+from core.data.identity import LANGUAGES, IdentityLanguage, bank, held_back_identity
 from core.data.mix import usual_prompt
 from core.data.questions import contains, held_back_questions, same_question
 from core.recipe.thinking import ONE_WAY, Thinking
@@ -24,6 +24,8 @@ from core.steps.answer import THOUGHT_TOKENS, Answer, Ask
 
 Kind = Literal["taught", "paraphrase", "general"]
 TAUGHT_ASKED = 20
+# Of each language that is taught.
+PARAPHRASES = 15
 IDENTITY_TOKENS = 48
 GENERAL_TOKENS = 32
 IDENTITY_WORDS = ("personal assistant", "小助手", "私人助理", "个人助理")
@@ -101,14 +103,30 @@ def _questions(name: str, taught: Sequence[Conversation]) -> list[Question]:
     learned = (first for first, *_ in taught if first.trained and first.input.strip())
     asked = [first.input for first in learned if contains(first.output, name)]
     distinct = list({same_question(question): question for question in asked}.values())
-    step = max(1, -(-len(distinct) // TAUGHT_ASKED))
     in_data = {same_question(turn.input) for conversation in taught for turn in conversation}
-    paraphrases = [q for language in _languages(in_data) for q in bank(language).held_back]
+    languages = _languages(in_data)
+    paraphrases = [question for language in languages for question in _held_back(language)]
     return [
-        *(Question(question, "taught") for question in distinct[::step]),
+        *(Question(question, "taught") for question in _spread(distinct, TAUGHT_ASKED)),
         *(Question(q, "paraphrase") for q in paraphrases if same_question(q) not in in_data),
         *(Question(held.question, "general", held.accept) for held in held_back_questions()),
     ]
+
+
+def _held_back(language: IdentityLanguage) -> list[str]:
+    """Some held-back questions of a language, of every kind that is one question."""
+    plain = [
+        held.question
+        for held in held_back_identity()
+        if held.language == language and not held.system and not held.earlier
+    ]
+    return _spread(plain, PARAPHRASES)
+
+
+def _spread(questions: Sequence[str], count: int) -> list[str]:
+    """``count`` of the questions from beginning to end, or all."""
+    count = min(count, len(questions))
+    return [questions[place * len(questions) // count] for place in range(count)]
 
 
 def _languages(in_data: Collection[str]) -> Sequence[IdentityLanguage]:

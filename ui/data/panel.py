@@ -69,7 +69,7 @@ def warn_of_rows(about: dict[str, Any]) -> None:
     trained, of = about.get("taught_in_rows"), about.get("taught")
     if not trained or not of:  # it was made by an earlier version
         return
-    if unseen := of - trained:
+    if about.get("given") and (unseen := of - trained):
         st.warning(t("data.unseen", count=unseen, of=of, rows=about["rows"]))
     if not about["replay"] and (times := about["taught_rows"] // of) > MANY_PASSES:
         st.warning(t("data.by_heart", of=of, times=times))

@@ -20,7 +20,7 @@ from core.data.findings import KINDS
 from core.data.formats.fields import Fault
 from core.data.formats.messages import Assembled, Text
 from core.data.formats.reading import Format, read_row
-from core.data.identity import LANGUAGES, bank
+from core.data.identity import held_back_identity
 from core.data.own_encoder import OwnEncoder
 from core.data.questions import held_back_questions, same_question
 from core.data.reading.parse import parse_row
@@ -219,7 +219,7 @@ def _held_back(texts: Sequence[Text]) -> Iterator[Fault]:
 def _held_back_bank() -> tuple[frozenset[str], int]:
     """All held-back questions as :func:`same_question` writes them, and the longest that can be one."""
     asked = [held.question for held in held_back_questions()]
-    asked += [question for language in LANGUAGES for question in bank(language).held_back]
+    asked += [held.question for held in held_back_identity()]
     return frozenset(map(same_question, asked)), 2 * max(map(len, asked))
 
 
