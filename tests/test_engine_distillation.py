@@ -128,7 +128,8 @@ def test_the_base_is_what_it_was_before_training(model: Path, make: Any) -> None
     import torch
     from transformers import AutoModelForCausalLM
 
-    from core.engine.distillation import _base, _logits, distilled_loss
+    from core.engine.answer_tokens import logits_of
+    from core.engine.distillation import _base, distilled_loss
 
     tuner = make(model)
     ids = torch.randint(3, 300, (3, 14))
@@ -139,7 +140,7 @@ def test_the_base_is_what_it_was_before_training(model: Path, make: Any) -> None
                 weights += 0.1 * torch.randn_like(weights)
         before = [weights.clone() for weights in tuner.llm.parameters()]
         with _base(tuner) as kept:
-            found = _logits(kept, {"input_ids": ids}, answers)
+            found = logits_of(kept, {"input_ids": ids}, answers)
     untouched = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     own = untouched(input_ids=ids).logits[:, :-1].reshape(-1, 1024)
     torch.testing.assert_close(found, own, atol=1e-4, rtol=1e-4)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from core.data.conversations import Conversation, Turn, one_turn, write_rows
-from core.data.own_encoder import NOT_TRAINED, OwnEncoder, encoder_of
+from core.data.encoder import NOT_TRAINED
+from core.data.own_encoder import OwnEncoder, encoder_of
 from core.data.parity import CASES, parity
 from core.errors import NotAModel
 from core.machine import this_machine

@@ -37,6 +37,23 @@ class Piece:
     kept: bool = True
 
 
+# XTuner's label of a token that is only read.
+NOT_TRAINED = -100
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """The tokens of one row of the training, and for each whether it is trained."""
+
+    ids: list[int]
+    trained: list[bool]
+
+    @property
+    def labels(self) -> list[int]:
+        """What XTuner learns: the token itself, or -100 where it is only read."""
+        return [one if trained else NOT_TRAINED for one, trained in zip(self.ids, self.trained, strict=True)]
+
+
 class Encoder(ABC):
     """A model's tokenizer and the training's template, together."""
 
@@ -55,6 +72,10 @@ class Encoder(ABC):
         """The conversation as rows: more than one where its later turns are not read as its earlier ones were
         trained."""
         return [conversation]
+
+    @abstractmethod
+    def rows(self, conversation: Conversation) -> list[TokenRow]:
+        """The rows that this conversation is trained as, before they are cut. Raises RowRefused."""
 
     @abstractmethod
     def segments(self, conversations: Sequence[Conversation]) -> Iterator[list[Segment]]:
@@ -95,6 +116,11 @@ class NamedEncoder(Encoder):
         starts = about.get("tokenizer_class") not in WITHOUT_FIRST_TOKEN
         first = token_id(tokenizer, about.get("bos_token")) if starts else None
         return cls(tokenizer, template, first, token_id(tokenizer, about.get("eos_token")))
+
+    def rows(self, conversation: Conversation) -> list[TokenRow]:
+        pieces = list(self._pieces(conversation))
+        ids = [one for piece in pieces for one in piece.ids]
+        return [TokenRow(ids, [piece.trained for piece in pieces for _ in piece.ids])]
 
     def segments(self, conversations: Sequence[Conversation]) -> Iterator[list[Segment]]:
         texts = [text for c in conversations for turn in c for text, _ in self._texts(turn)]

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from core.data.conversations import Conversation
-from core.data.encoder import Encoder, NamedEncoder, Piece, Segment
+from core.data.encoder import Encoder, NamedEncoder, Piece, Segment, TokenRow
 from core.data.tokens import read_tokenizer, token_id
 from core.errors import RowRefused
 from core.recipe.chat_template import tokenizer_settings
@@ -28,21 +28,6 @@ from core.workspace.files import write_lines
 
 # Characters of a question in a sentence about its row.
 SHOWN = 60
-# XTuner's label of a token that is only read.
-NOT_TRAINED = -100
-
-
-@dataclass(frozen=True)
-class TokenRow:
-    """The tokens of one row of the training, and for each whether it is trained."""
-
-    ids: list[int]
-    trained: list[bool]
-
-    @property
-    def labels(self) -> list[int]:
-        """What XTuner learns: the token itself, or -100 where it is only read."""
-        return [one if trained else NOT_TRAINED for one, trained in zip(self.ids, self.trained, strict=True)]
 
 
 def encoder_of(tokenizer_file: Path, template: Template) -> Encoder:
@@ -71,7 +56,6 @@ class OwnEncoder(Encoder):
         )
 
     def rows(self, conversation: Conversation) -> list[TokenRow]:
-        """The rows that this conversation is trained as. Raises RowRefused."""
         return [row for row, _ in self._rows(conversation)]
 
     def parts(self, conversation: Conversation) -> list[Conversation]:

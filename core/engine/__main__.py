@@ -45,25 +45,22 @@ def _train(arguments: list[str]) -> None:
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
     from core.engine.fast.settings import distills_replay
-    from core.engine.patches import (
-        deepspeed_shards_without_pickle,
-        keep_replay_to_the_base,
-        patch_xtuner,
-    )
+    from core.engine.patches import deepspeed_shards_without_pickle, patch_xtuner
     from core.engine.pissa import keep_where_it_begins
+    from core.engine.teacher import Replay, keep_replay_to_the_base
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
     work_dir = arguments[arguments.index("--work-dir") + 1] if "--work-dir" in arguments else config.work_dir
     keep_where_it_begins(Path(work_dir), resumes="--resume" in arguments)
-    distill = distills_replay(config)
-    if distill:
-        keep_replay_to_the_base()
+    replay = Replay.of(config) if distills_replay(config) else None
+    if replay:
+        keep_replay_to_the_base(replay)
     if accelerated:
         from core.engine.fast.install import install
         from core.engine.fast.settings import Acceleration
 
-        install(Acceleration.of(config.acceleration), config.max_length, distill, ahead)
+        install(Acceleration.of(config.acceleration), config.max_length, bool(replay), ahead)
     if unsloth:
         unsloth_way.install(config.max_length, config.randomness["seed"])
     with deepspeed_shards_without_pickle() if with_deepspeed else nullcontext():

@@ -1,5 +1,7 @@
 """The loss of a training that replays the base model: what is taught is learned from its answers, what is
-replayed keeps to the base's own distribution.
+replayed keeps to the base's own distribution. Here the base is computed beside in every step, which asks for
+nothing to be known before; what the base said before is read by :mod:`core.engine.teacher`, and this is for
+rows that came from elsewhere.
 
 A row is a replay when the base model gives this very answer by itself. The base is the model with its adapter
 switched off, or with PiSSA's matrices as they began; of a full fine-tune it is a copy. There the
@@ -8,7 +10,7 @@ forgetting"), which is zero as long as nothing was forgotten, however often a ro
 the one greedy answer is not: it sharpens what it replays and lets go of the rest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from typing import Any
@@ -16,31 +18,30 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
+from core.engine.answer_tokens import Data, answers_of, logits_of, mean
 from core.engine.pissa import as_it_began
 
 # The last token may differ: an answer cut off at the token limit ends in the data and goes on in the base.
 AGREEMENT = 0.9
 
-Data = dict[str, torch.Tensor]
-
 
 def answer_loss(self: Any, data: Data, _: object = None) -> Data:
     """``SupervisedFinetune.compute_loss``: mean cross-entropy of the answers' tokens, as transformers' own
     loss gives it, without computing the logits of any other token."""
-    labels, answers = _answers(data)
-    with _autocast(self):
-        logits = _logits(_model(self), data, answers)
-    return {"loss": _mean(cross_entropy(logits.float(), labels, reduction="sum"), labels)}
+    labels, answers = answers_of(data)
+    with autocast(self):
+        logits = logits_of(model_of(self), data, answers)
+    return {"loss": mean(cross_entropy(logits.float(), labels, reduction="sum"), labels)}
 
 
 def distilled_loss(self: Any, data: Data, _: object = None) -> Data:
     """The same, with the divergence from the base in the rows that the base answers this way by itself."""
-    labels, answers = _answers(data)
-    with _autocast(self):
+    labels, answers = answers_of(data)
+    with autocast(self):
         # First: what the gradient needs of the trained matrices must not be put aside after it was noted.
         with torch.no_grad(), _base(self) as model:
-            base = _logits(model, data, answers).float()
-        logits = _logits(_model(self), data, answers).float()
+            base = logits_of(model, data, answers).float()
+        logits = logits_of(model_of(self), data, answers).float()
     return {"loss": replay_loss(logits, base, labels, answers.nonzero()[:, 0])}
 
 
@@ -59,28 +60,31 @@ def replay_loss(
         log_target=True,
         reduction="sum",
     )
-    return _mean(taught + kept, labels)
+    return mean(taught + kept, labels)
 
 
-def _answers(data: Data) -> tuple[torch.Tensor, torch.Tensor]:
-    """The answers' tokens, and where they stand: (rows, length - 1), moved to the token that says them."""
-    shifted = data["labels"][:, 1:]
-    answers = shifted != -100
-    return shifted[answers], answers
-
-
-def keep_a_copy(finetune: Any) -> None:
-    """Models built from here on as ``finetune`` keep the base as it was, where no adapter is put on it."""
+def keep_a_copy(finetune: Any, at_once: bool = True) -> Callable[[], None]:
+    """Models built from here on as ``finetune`` keep the base as it was, where no adapter is put on it: at
+    once, or when what this returns is called, before the first step."""
     build = finetune.__init__
+    built: list[Any] = []
 
     def init(self: Any, *positional: Any, **options: Any) -> None:
         build(self, *positional, **options)
         if not self.use_lora:
+            built.append(self)
+        if at_once:
+            copy()
+
+    def copy() -> None:
+        for one in built:
             # In no list of modules: neither trained nor saved. Half of it will do beside a GPU's autocast.
-            base = deepcopy(self.llm).eval().requires_grad_(False)
-            vars(self)["base"] = base.to(torch.bfloat16) if torch.cuda.is_available() else base
+            base = deepcopy(one.llm).eval().requires_grad_(False)
+            vars(one)["base"] = base.to(torch.bfloat16) if torch.cuda.is_available() else base
+        built.clear()
 
     finetune.__init__ = init
+    return copy
 
 
 @contextmanager
@@ -93,23 +97,15 @@ def _base(self: Any) -> Iterator[Any]:
         as_it_began(self.llm) if hasattr(self.llm, "began") else self.llm.disable_adapter()
     )
     with without:
-        yield _model(self)
+        yield model_of(self)
 
 
-def _model(self: Any) -> Any:
+def model_of(self: Any) -> Any:
     """The causal language model, with the adapter in its layers where there is one."""
     return self.llm.get_base_model() if self.use_lora else self.llm
 
 
-def _logits(model: Any, data: Data, answers: torch.Tensor) -> torch.Tensor:
-    """(answer tokens, vocabulary)."""
-    inputs = {name: value for name, value in data.items() if name != "labels"}
-    hidden = model.get_decoder()(**inputs, use_cache=False).last_hidden_state
-    logits: torch.Tensor = model.get_output_embeddings()(hidden[:, :-1][answers])
-    return logits
-
-
-def _autocast(self: Any) -> Any:
+def autocast(self: Any) -> Any:
     """mmengine 0.10.7 has no mixed precision on a processor; on a GPU its optimizer wrapper does this."""
     weights = next(self.llm.parameters())
     if weights.device.type == "cpu" and weights.dtype is torch.bfloat16:
@@ -123,8 +119,3 @@ def _replayed(agreed: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     counts = torch.zeros(several, device=agreed.device).index_add_(0, rows, torch.ones_like(rows).float())
     hits = torch.zeros_like(counts).index_add_(0, rows, agreed.float())
     return ((hits + 1) >= AGREEMENT * counts)[rows]
-
-
-def _mean(total: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """A batch of which the length limit left no answer adds nothing, instead of a loss that is no number."""
-    return total / max(1, len(labels))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from core.engine.checkpoint_file import allow_curves, read_weights
-from core.engine.distillation import answer_loss, distilled_loss, keep_a_copy
+from core.engine.distillation import answer_loss
 from core.engine.divergence import leave_out_what_is_no_number
 
 
@@ -159,11 +159,3 @@ def _freeze(model: Any, *_: object, **__: object) -> Any:
     for parameter in model.parameters():
         parameter.requires_grad = False
     return model
-
-
-def keep_replay_to_the_base() -> None:
-    """Train with ``replay_distillation``, after :func:`patch_xtuner`."""
-    from xtuner.model import sft
-
-    sft.SupervisedFinetune.compute_loss = distilled_loss
-    keep_a_copy(sft.SupervisedFinetune)

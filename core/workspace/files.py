@@ -41,6 +41,11 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     _replace(path, lambda stream: stream.writelines(f"{line}\n" for line in lines))
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file that is no text, whole."""
+    _replace(path, lambda stream: stream.buffer.write(content))
+
+
 def read_json(path: Path) -> Any | None:
     """The JSON value in a file; None when there is no such file. Raises DamagedFile."""
     try:

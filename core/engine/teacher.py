@@ -1,0 +1,170 @@
+"""Training that keeps what is replayed to the base by what the base said before (:mod:`core.data.teacher`):
+its k likeliest next tokens at each place of an answer, and one number for all the others.
+
+The loss is the divergence between distributions over k + 1 things, with p the base's and q the model's:
+``sum over the k of p log(p/q) + r log(r/s)``, where r and s = 1 - sum of q are what is left. By the log-sum
+inequality it is never more than the divergence over the whole vocabulary, and with k as large as that it is
+the same. Its gradient by the logit of one of the k is q - p, as of the whole; by that of any other
+``q (1 - r/s)``: the others together keep the base's share, and stay among themselves as the model has them.
+Without the last number p would have to be made to sum to 1 and the model be pulled away from everything but
+the k (Anshumann et al. 2025, arXiv 2503.16870, show the bias, and compare with such a "ghost token").
+
+A taught token is the same with k = 1, p = 1: its loss is the cross-entropy. So every place of a batch is
+computed alike, and no number is chosen on the way.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from core.data.encoder import NOT_TRAINED
+from core.data.teacher import Teacher, key_of, read_teacher
+from core.engine.answer_tokens import Data, answers_of, logits_of, mean
+from core.engine.distillation import autocast, distilled_loss, keep_a_copy, model_of
+
+# No probability that float32 holds is smaller; what is divided by it stays a number.
+TINY = torch.finfo(torch.float32).tiny
+# What a batch has beside XTuner's own keys.
+LIKELIEST, LOGS = "likeliest", "logs"
+
+
+def errors(logits: Tensor, counted: Tensor, likeliest: Tensor, logs: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of the divergences over the ``counted`` places, and its gradient by the logits.
+
+    ``logits`` (places, vocabulary), ``counted`` (places), ``likeliest`` (places, k) and ``logs`` (places,
+    k + 1), the base's log-probabilities with that of all other tokens last. A token may stand among the k
+    more than once if all but one of its log-probabilities are -inf.
+    """
+    numbers = logits.float()
+    logs = logs.float().log_softmax(1)  # what float16 rounded off
+    chances = logs.exp()
+    normalizer = numbers.logsumexp(1, keepdim=True)
+    found = numbers.gather(1, likeliest) - normalizer
+    others = (numbers - normalizer).exp().scatter(1, likeliest, 0.0)
+    rest = others.sum(1, keepdim=True).clamp_min(TINY)
+    loss = torch.xlogy(chances, chances).sum(1)
+    loss = loss - (chances[:, :-1] * found).sum(1) - chances[:, -1] * rest[:, 0].log()
+    error = others * (1 - chances[:, -1:] / rest)
+    error = error.scatter(1, likeliest, found.exp()).scatter_add(1, likeliest, -chances[:, :-1])
+    return loss.where(counted, 0.0).sum(), (error * counted[:, None]).to(logits.dtype)
+
+
+class _Divergence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, likeliest: Tensor, logs: Tensor) -> Tensor:
+        counted = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+        loss, error = errors(logits, counted, likeliest, logs)
+        ctx.save_for_backward(error)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        (error,) = ctx.saved_tensors
+        return error * outer[0].to(error.dtype), None, None
+
+
+def divergence(logits: Tensor, likeliest: Tensor, logs: Tensor) -> Tensor:
+    """The sum over all places, as :func:`errors` has it, differentiable by the logits."""
+    found: Tensor = _Divergence.apply(logits, likeliest, logs)
+    return found
+
+
+def taught_by_file(self: Any, data: Data, _: object = None) -> Data:
+    """``SupervisedFinetune.compute_loss`` of a batch that says what is to be said at each of its places."""
+    given = {name: value for name, value in data.items() if name not in (LIKELIEST, LOGS)}
+    labels, answers = answers_of(given)
+    with autocast(self):
+        logits = logits_of(model_of(self), given, answers)
+    return {"loss": mean(divergence(logits, data[LIKELIEST], data[LOGS]), labels)}
+
+
+class Replay:
+    """What this process's training keeps to the base, and by which way: a file's rows, or where it has none
+    of the training's a second pass in every step. Which of the two is known once the rows are read."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self.teacher = teacher
+        self.width = max((row.likeliest.shape[1] for row in teacher.values()), default=1)
+        self.from_file = False
+
+    @classmethod
+    def of(cls, config: Any) -> "Replay":
+        """Of an XTuner config, which names the file as ``replay_teacher``."""
+        file = config.get("replay_teacher")
+        if not file or config.get("pack_to_max_length"):
+            return cls({})
+        cut = (row.cut(config.max_length) for row in read_teacher(Path(file)).values())
+        return cls({row.key: row for row in cut})
+
+    def look_at(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Whether the file knows any of the training's rows, said in the log."""
+        known = sum(self._found(row["input_ids"], row["labels"]) is not None for row in rows)
+        self.from_file = known > 0
+        print_log(_said(known, len(rows), bool(self.teacher)), "current")
+
+    def targets(self, ids: Any, labels: Any) -> tuple[Tensor, Tensor]:
+        """What is to be said at each place of a row where a trained token is said: ``likeliest`` (n, k) and
+        ``logs`` (n, k + 1); of a taught row the label alone."""
+        found = self._found(ids, labels)
+        if found is not None:
+            return torch.from_numpy(found.likeliest.astype(np.int64)), torch.from_numpy(found.logs)
+        said = torch.as_tensor(labels)[1:]
+        said = said[said != NOT_TRAINED]
+        logs = torch.full((len(said), self.width + 1), -torch.inf, dtype=torch.float16)
+        logs[:, 0] = 0
+        return said[:, None].repeat(1, self.width), logs
+
+    def _found(self, ids: Any, labels: Any) -> Any:
+        return self.teacher.get(key_of(ids, np.asarray(labels) != NOT_TRAINED))
+
+
+def _said(known: int, rows: int, has_file: bool) -> str:
+    if known:
+        return f"Replay keeps to the base by what it said before: {known} of {rows} rows."
+    why = "none of the rows is in replay_teacher's file" if has_file else "no file of what it said before"
+    return f"Replay keeps to the base by a second pass in every step: {why}."
+
+
+def keep_replay_to_the_base(replay: Replay) -> None:
+    """Train with ``replay_distillation``, after ``core.engine.patches.patch_xtuner``."""
+    import xtuner.dataset
+    from xtuner.dataset import collate_fns
+    from xtuner.model import sft
+
+    own_collate, own_process = collate_fns.default_collate_fn, xtuner.dataset.process_hf_dataset
+    copy_now = keep_a_copy(sft.SupervisedFinetune, at_once=not replay.teacher)
+
+    def process_dataset(*positional: Any, **options: Any) -> Any:
+        rows = own_process(*positional, **options)
+        replay.look_at(rows)
+        if not replay.from_file:
+            copy_now()
+        return rows
+
+    def compute_loss(self: Any, data: Data, samples: object = None) -> Data:
+        return (taught_by_file if replay.from_file else distilled_loss)(self, data, samples)
+
+    xtuner.dataset.process_hf_dataset = process_dataset
+    collate_fns.default_collate_fn = _with_targets(own_collate, replay)
+    sft.SupervisedFinetune.compute_loss = compute_loss
+
+
+def _with_targets(collate: Callable[..., Any], replay: Replay) -> Callable[..., Any]:
+    """XTuner's collate_fn knows two keys of a row and leaves out any other: what is to be said is looked up
+    by the row's tokens, where the batch is put together."""
+
+    def collate_rows(rows: Sequence[Mapping[str, Any]], **options: Any) -> Any:
+        batch = collate(rows, **options)
+        if replay.from_file:
+            likeliest, logs = zip(
+                *(replay.targets(row["input_ids"], row["labels"]) for row in rows), strict=True
+            )
+            batch["data"] |= {LIKELIEST: torch.cat(likeliest), LOGS: torch.cat(logs)}
+        return batch
+
+    return collate_rows
