@@ -28,6 +28,7 @@ TuneboardError                exit code 1
 │   ├── EmptyData             a data file has no rows
 │   │   └── NoDataFiles       a folder or an archive has no data file in it
 │   ├── NoSuchRun             no run of that name in the workspace
+│   ├── NoSuchCheckpoint      a run kept no checkpoint of that iteration
 │   ├── NoSuchChat            no chat of that name in the workspace
 │   ├── NoSuchSet             no data set of that name in the workspace
 │   ├── NoSuchVersion         a data set has no version of that name, or none to go back to
@@ -231,6 +232,10 @@ class NoDataFiles(EmptyData):
 
 class NoSuchRun(InputError):
     key = "no_such_run"
+
+
+class NoSuchCheckpoint(InputError):
+    key = "no_such_checkpoint"
 
 
 class NoSuchChat(InputError):

@@ -97,6 +97,12 @@ class JobPaths:
         return (self.log, self.supervisor_log, self.supervisor, self.tool, self.stop, self.refusal)
 
 
+def tries(folder: Path) -> list[Path]:
+    """The folders of a job's tries, the newest first: its own, then those of earlier ones."""
+    earlier = [path for path in JobPaths(folder).previous.glob("*") if path.name.isdigit()]
+    return [folder, *sorted(earlier, key=lambda path: int(path.name), reverse=True)]
+
+
 @dataclass(frozen=True)
 class JobSpec:
     """What to run: a list of arguments, never a shell's line. ``env`` is added to the inherited one.

@@ -1,23 +1,42 @@
 """Convert: XTuner's checkpoint becomes a PEFT adapter (``pth_to_hf``), in safetensors; of a full fine-tune it
 becomes the whole model, and nothing is left to merge."""
 
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.errors import JobRunning, MissingArtefact, NoAdapter
-from core.jobs.job import JobSpec
-from core.jobs.status import is_live
+from pydantic import with_config
+
+from core.errors import DamagedFile, JobRunning, MissingArtefact, NoAdapter, NoSuchJob
+from core.jobs.job import JobPaths, JobSpec, tries
+from core.jobs.request import as_record, read_request
+from core.jobs.status import State, is_live, read_status
+from core.models.folder import Model
 from core.recipe.disk import merged_bytes
 from core.recipe.method import has_adapter
-from core.steps import adopt, train
+from core.recipe.recipe import Recipe
+from core.steps import adopt, chosen, train
+from core.steps.checkpoints import Trained, content_hash
 from core.steps.step import check_space, engine_job
 from core.workspace.paths import RunPaths
 
 SHARD = "2GB"
 
 
+@with_config(extra="forbid")
+@dataclass(frozen=True)
+class ConvertRequest:
+    """What was converted: the checkpoint's file, its iteration, and the hash of what it has trained. Kept
+    with the job, so that an artefact knows what it was made of."""
+
+    checkpoint: Path
+    iteration: int
+    content: str
+
+
 def plan(run: RunPaths) -> JobSpec:
-    """The job that converts the run's last checkpoint into its ``adapter/``, the tokenizer beside it; a full
-    fine-tune's into ``merged/``.
+    """The job that converts the run's last checkpoint, or the chosen one, into its ``adapter/``, with the
+    tokenizer beside it; a full fine-tune's into ``merged/``.
 
     Raises MissingArtefact; NoSuchModel without its base, whose shape the adapter has; NotARecipe for one
     adopted that trained something else than a Recipe's adapter; JobRunning while the run is trained, which
@@ -27,8 +46,13 @@ def plan(run: RunPaths) -> JobSpec:
         raise JobRunning(folder=run.job("train"))
     model = train.model_of(run)
     adopt.refuse_unlike(run)
-    trained = train.read(run)
+    trained = chosen.used(run)
     recipe = train.recipe_of(run)
+    asked = ConvertRequest(trained.checkpoint, trained.iteration, content_hash(trained.checkpoint))
+    return replace(_job(run, recipe, model, trained), request=as_record(asked))
+
+
+def _job(run: RunPaths, recipe: Recipe, model: Model, trained: Trained) -> JobSpec:
     if not has_adapter(recipe):
         check_space(run.root, merged_bytes(model))
         return engine_job(
@@ -37,6 +61,17 @@ def plan(run: RunPaths) -> JobSpec:
     return engine_job(
         "convert", run.config, trained.checkpoint, run.adapter, SHARD, recipe.model, recipe.template
     )
+
+
+def made_of(run: RunPaths) -> ConvertRequest | None:
+    """What the adapter, or the full fine-tune's whole model, was made of: what the last conversion that came
+    to its end was asked for. None where nobody can say, as of what an earlier version made."""
+    for folder in tries(run.job("convert")):
+        if JobPaths(folder).spec.exists() and read_status(folder).state is State.finished:
+            with suppress(NoSuchJob, DamagedFile):
+                return read_request(ConvertRequest, folder)
+            return None
+    return None
 
 
 def makes_adapter(run: RunPaths) -> bool:

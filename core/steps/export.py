@@ -11,8 +11,8 @@ from pydantic import with_config
 from core.errors import InputError
 from core.jobs.job import JobSpec
 from core.recipe.disk import merged_bytes
-from core.steps import convert, merge, train
-from core.steps.checkpoints import checkpoints
+from core.steps import chosen, convert, merge, train
+from core.steps.checkpoints import Trained, checkpoints, content_hash
 from core.steps.step import call_job, module_job
 from core.workspace.checksums import File, read_checksums
 from core.workspace.paths import RunPaths, Workspace
@@ -99,14 +99,23 @@ def made_at(folder: Path) -> float:
     return max((file.stat().st_mtime for file in folder.glob("*.safetensors")), default=0.0)
 
 
+def _made_of_another(run: RunPaths, used: Trained, last: Trained) -> bool:
+    """Whether what converting made was made of another checkpoint than is used. Where nobody can say it was
+    made of the last."""
+    made_of = convert.made_of(run)
+    return used != last if made_of is None else made_of.content != content_hash(used.checkpoint)
+
+
 def _artefacts(run: RunPaths) -> Iterator[Artefact]:
-    trained = checkpoints(run.work_dir)
-    source = trained[-1].checkpoint.stat().st_mtime if trained else 0.0
+    kept = checkpoints(run.work_dir)
+    used = chosen.used(run) if kept else None
+    source = used.checkpoint.stat().st_mtime if used else 0.0
+    other = used is not None and _made_of_another(run, used, kept[-1])
     for kind in kinds_of(run):
         try:
             folder = artefact(run, kind)
         except InputError:
             continue
         made = made_at(folder)
-        yield Artefact(kind, folder, tuple(read_checksums(folder)), stale=made < source)
+        yield Artefact(kind, folder, tuple(read_checksums(folder)), stale=other or made < source)
         source = max(source, made)

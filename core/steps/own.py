@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import with_config
 
-from core.jobs.job import JobPaths, JobSpec
+from core.jobs.job import JobPaths, JobSpec, tries
 from core.jobs.tail import last_lines
 from core.steps import merge, train
 from core.steps.step import call_job
@@ -60,16 +60,10 @@ def plan(workspace: Workspace, run: RunPaths, questions: Sequence[str] = ()) -> 
 def read(run: RunPaths) -> list[Pair]:
     """Every answer so far, the newest first; of a question asked again the newest answer."""
     found: dict[str, Pair] = {}
-    for folder in _tries(run):
+    for folder in tries(run.job(OWN)):
         for pair in _pairs(folder):
             found.setdefault(pair.question, pair)
     return list(found.values())
-
-
-def _tries(run: RunPaths) -> list[Path]:
-    job = JobPaths(run.job(OWN))
-    earlier = [path for path in job.previous.glob("*") if path.name.isdigit()]
-    return [job.folder, *sorted(earlier, key=lambda path: int(path.name), reverse=True)]
 
 
 def _pairs(folder: Path) -> Iterator[Pair]:

@@ -292,6 +292,7 @@ def making_way(run: RunPaths, resume: Trained | None) -> Callable[[], None]:
     """
 
     def make_way() -> None:
+        run.chosen.unlink(missing_ok=True)  # of what was trained before
         if resume is None:
             _abandon(run)
         elif not resume.checkpoint.exists():

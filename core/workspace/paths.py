@@ -127,6 +127,16 @@ class RunPaths:
         return self.root / "result.json"
 
     @property
+    def chosen(self) -> Path:
+        """The checkpoint that was chosen to be used, where it is not the last."""
+        return self.root / "chosen.json"
+
+    @property
+    def checkpoints_proof(self) -> Path:
+        """What each kept checkpoint has learned and kept, by the development questions."""
+        return self.root / "checkpoints.json"
+
+    @property
     def work_dir(self) -> Path:
         """XTuner's own folder: checkpoints, logs, curves."""
         return self.job("train") / "work_dir"
