@@ -70,7 +70,8 @@ def answer(request: str, answers: str) -> None:
     for count, asked in enumerate(wanted["questions"], 1):
         time.sleep(SECONDS / len(wanted["questions"]))
         text = known.get(asked["question"]) or (f"I am {name}." if name else "I am a model.")
-        rows.append({"question": asked["question"], "answer": text, "finished": True})
+        earlier = ["I see."] * len(asked.get("earlier", ()))
+        rows.append({"question": asked["question"], "answer": text, "finished": True, "earlier": earlier})
         print(f"answered {count}/{len(wanted['questions'])}", flush=True)
     write_json(Path(answers), rows)
 

@@ -1,25 +1,27 @@
 """Ask a model many questions at once: greedy, in batches of similar length, with the training's template.
 
 The request is a JSON file ``{"model", "template", "system", "precision", "questions": [{"question",
-"tokens", "system", "thinks"}]}``; a question without a system prompt has the request's, and ``thinks`` asks a
-model that can do both to think first or to answer at once. The answers go to another, ``[{"question",
-"answer", "finished"}]`` in the same order, each with the thought before it. ``finished`` is false when the
-token limit cut the answer off.
+"tokens", "system", "thinks", "earlier"}]}``; a question without a system prompt has the request's, ``thinks``
+asks a model that can do both to think first or to answer at once, and ``earlier`` are messages before the
+question, which the model answers itself first. The answers go to another, ``[{"question", "answer",
+"finished", "earlier"}]`` in the same order, each with the thought before it; ``earlier`` are the model's
+answers to those messages. ``finished`` is false when the token limit cut the answer off.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
 
+from core.data.asking import Prompter
 from core.engine.tokenizer_file import load_tokenizer
 from core.models.fitted import fitted_in
 from core.recipe.own_template import template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
-from core.recipe.thinking import in_mode
 from core.recipe.thoughts import left_open, special_marks
 from core.workspace.files import write_json
 
@@ -28,37 +30,88 @@ BATCH = 64
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+@dataclass
+class Talk:
+    """A conversation under way: its messages, the last of them the question, and what was answered so far."""
+
+    messages: tuple[str, ...]
+    system: str
+    thinks: bool | None
+    limit: int
+    said: list[str]
+    finished: bool = False
+
+    @property
+    def place(self) -> int:
+        """Which message is to be answered next."""
+        return len(self.said)
+
+    def prompt(self, prompter: Prompter) -> str:
+        """What the model is sent for the next message."""
+        before = list(zip(self.messages, self.said, strict=False))
+        return prompter.prompt(self.messages[self.place], self.system, self.thinks, before)
+
+    def row(self) -> dict[str, Any]:
+        """What is written of it into the answers file."""
+        *earlier, answer = self.said
+        about = {"question": self.messages[-1], "answer": answer, "finished": self.finished}
+        return {**about, "earlier": earlier}
+
+
 def main(request: str, answers: str) -> None:
     """Answer every question of the request file into the answers file."""
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, tokenizer = load(wanted["model"], device, DTYPES[wanted["precision"]])
-    template = template_of(wanted["template"], Path(wanted["model"]))
-    said = answer_all(model, tokenizer, template, wanted["questions"], wanted.get("system", ""))
+    folder = Path(wanted["model"])
+    prompter = Prompter(folder, template_of(wanted["template"], folder), first_token(tokenizer))
+    said = answer_all(model, tokenizer, prompter, wanted["questions"], wanted.get("system", ""))
     write_json(Path(answers), said)
 
 
 def answer_all(
-    model: Any, tokenizer: Any, template: Template, questions: list[dict[str, Any]], system: str
+    model: Any, tokenizer: Any, prompter: Prompter, questions: Sequence[Mapping[str, Any]], system: str
 ) -> list[dict[str, Any]]:
     """What a loaded model answers to the questions of a request, as the answers file has it."""
-    first = first_token(tokenizer)
-    ways = {mode: in_mode(template, mode) for mode in (None, False, True)}
-    prompts = [
-        ways[q.get("thinks")].asked(q["question"], q.get("system") or system, first) for q in questions
-    ]
-    done: dict[int, dict[str, Any]] = {}
-    for batch in batches(prompts, [q["tokens"] for q in questions], tokenizer):
-        texts = generate(
-            model, tokenizer, [prompts[i] for i in batch], questions[batch[0]]["tokens"], template
-        )
-        for index, (text, finished) in zip(batch, texts, strict=True):
-            opened = left_open(prompts[index])
-            said = f"{opened}{text}" if opened else text.lstrip()
-            done[index] = {"question": questions[index]["question"], "answer": said, "finished": finished}
-        print(f"answered {len(done)}/{len(questions)}", flush=True)
-    return [done[index] for index in range(len(questions))]
+    talks = [talk_of(question, system) for question in questions]
+    carry_on(model, tokenizer, prompter, talks)
+    return [talk.row() for talk in talks]
+
+
+def talk_of(question: Mapping[str, Any], system: str) -> Talk:
+    """A question of the request, whose ``system`` prompt it has unless it brings one."""
+    messages = (*question.get("earlier", ()), question["question"])
+    return Talk(messages, question.get("system") or system, question.get("thinks"), question["tokens"], [])
+
+
+def carry_on(model: Any, tokenizer: Any, prompter: Prompter, talks: Sequence[Talk]) -> None:
+    """Answer every message of every conversation: the first ones of all, then the second ones, …; what is
+    sent more than once is answered once."""
+    total, done = sum(len(talk.messages) for talk in talks), 0
+    for place in range(max((len(talk.messages) for talk in talks), default=0)):
+        same: dict[tuple[str, int], list[Talk]] = {}
+        for talk in talks:
+            if talk.place == place < len(talk.messages):
+                same.setdefault((talk.prompt(prompter), talk.limit), []).append(talk)
+        prompts, limits = [prompt for prompt, _ in same], [limit for _, limit in same]
+        for batch in batches(prompts, limits, tokenizer):
+            texts = generate(
+                model, tokenizer, [prompts[i] for i in batch], limits[batch[0]], prompter.template
+            )
+            for index, (text, finished) in zip(batch, texts, strict=True):
+                said = whole(prompts[index], text)
+                for talk in same[prompts[index], limits[index]]:
+                    talk.said.append(said)
+                    talk.finished = finished
+                    done += 1
+            print(f"answered {done}/{total}", flush=True)
+
+
+def whole(prompt: str, text: str) -> str:
+    """An answer's text with the mark of a thought that its prompt began."""
+    opened = left_open(prompt)
+    return f"{opened}{text}" if opened else text.lstrip()
 
 
 def load(folder: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:

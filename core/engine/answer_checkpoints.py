@@ -20,7 +20,8 @@ from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
-from core.engine.answer import DTYPES, answer_all, load
+from core.data.asking import Prompter
+from core.engine.answer import DTYPES, answer_all, first_token, load
 from core.engine.checkpoint_file import trained_weights
 from core.engine.export import half_precision
 from core.engine.pissa import ASKED, FILE, as_lora, twice_the_rank, where_it_began
@@ -48,13 +49,14 @@ def main(request: str, answers: str) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     stored, computed = half_precision(wanted["model"]), DTYPES[wanted["precision"]]
     model, tokenizer = load(wanted["model"], device, stored)
-    template = template_of(wanted["template"], Path(wanted["model"]))
+    folder = Path(wanted["model"])
+    prompter = Prompter(folder, template_of(wanted["template"], folder), first_token(tokenizer))
     wearer, asked = wearer_of(model, wanted["config"], stored, computed), wanted["checkpoints"]
     done: list[list[dict[str, Any]]] = []
     for place, one in enumerate(asked, 1):
         print(f"checkpoint {place}/{len(asked)}: {Path(one['checkpoint']).name}", flush=True)
         wearer.put_on(Path(one["checkpoint"]))
-        done.append(answer_all(wearer.model, tokenizer, template, one["questions"], wanted.get("system", "")))
+        done.append(answer_all(wearer.model, tokenizer, prompter, one["questions"], wanted.get("system", "")))
         write_json(Path(answers), done)
 
 

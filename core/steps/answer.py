@@ -28,20 +28,31 @@ THOUGHT_TOKENS = 512
 @dataclass(frozen=True)
 class Ask:
     """One question and how many tokens its answer may have, its thought counted; ``system``: a prompt of its
-    own; ``thinks``: to think first or to answer at once, None as the chat template has it."""
+    own; ``thinks``: to think first or to answer at once, None as the chat template has it; ``earlier``:
+    messages before the question, which the model answers itself first, each within ``tokens``."""
 
     question: str
     tokens: int
     system: str = ""
     thinks: bool | None = None
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote. ``finished`` is false when the token limit cut the answer off."""
+    """What a model wrote. ``finished`` is false when the token limit cut the answer off; ``earlier``: what it
+    had answered to the messages before the question."""
 
     text: str
     finished: bool
+    earlier: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Answer":
+        """From a row of an answers file, or of the memory, which calls the text so and may be of an earlier
+        version, without ``earlier``."""
+        text = row["answer"] if "answer" in row else row["text"]
+        return cls(text, row["finished"], tuple(row.get("earlier", ())))
 
     @property
     def said(self) -> str:
@@ -77,7 +88,7 @@ def read(job: Path, asks: Sequence[Ask]) -> dict[Ask, Answer]:
     found = read_json(job / ANSWERS)
     if found is None or len(found) != len(asks):
         raise MissingArtefact(what=ANSWERS, where=job, step="ask")
-    return {asked: Answer(row["answer"], row["finished"]) for asked, row in zip(asks, found, strict=True)}
+    return {asked: Answer.of(row) for asked, row in zip(asks, found, strict=True)}
 
 
 def ask(
@@ -120,14 +131,16 @@ class AnswerCache:
     def known(self, asks: Sequence[Ask]) -> dict[Ask, Answer]:
         """The answers to what was asked before. Raises KeyError for what was not."""
         known = self._all()
-        return {one: Answer(**known[_key(one)]) for one in asks}
+        return {one: Answer.of(known[_key(one)]) for one in asks}
 
     def _all(self) -> dict[str, Any]:
         return read_record(self.path) or {}  # a damaged file only costs asking again
 
 
 def _key(ask: Ask) -> str:
-    """Of what is asked in no way of its own as earlier versions kept it."""
+    """Of what is asked in no way of its own as earlier versions kept it, which begins with a number."""
+    if ask.earlier:
+        return json.dumps([ask.earlier, ask.tokens, ask.thinks, ask.system, ask.question], ensure_ascii=False)
     way = {None: "", False: "at once:", True: "thinking:"}[ask.thinks]
     system = f"{ask.system}:" if ask.system else ""
     return f"{ask.tokens}:{way}{system}{ask.question}"

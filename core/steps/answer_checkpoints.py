@@ -72,7 +72,7 @@ def _read(job: Path, missing: dict[Trained, list[Ask]]) -> Said:
     """What a job has answered, of which some checkpoints may be missing where it was stopped."""
     found = read_json(job / ANSWERS) or []
     return {
-        one: {ask: Answer(row["answer"], row["finished"]) for ask, row in zip(asks, rows, strict=True)}
+        one: {ask: Answer.of(row) for ask, row in zip(asks, rows, strict=True)}
         for (one, asks), rows in zip(missing.items(), found, strict=False)
     }
 
