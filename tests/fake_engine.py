@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import time
+import zlib
 from pathlib import Path
 
 from core.workspace.files import write_json
@@ -90,6 +91,16 @@ def convert_whole(_checkpoint: str, merged: str, _shard: str, base: str, *_: str
 def merge(base: str, _adapter: str, merged: str, *_: str) -> None:
     time.sleep(SECONDS)
     shutil.copytree(base, merged, copy_function=shutil.copy, dirs_exist_ok=True)
+    _change(Path(merged))
+
+
+def _change(merged: Path) -> None:
+    """Another model than its base, by the name it was taught: what each has said is remembered by its
+    weights. The last number's last digits become others."""
+    file = next(merged.glob("*.safetensors"))
+    weights = bytearray(file.read_bytes())
+    weights[-4:-2] = zlib.crc32(str(_name(merged)).encode()).to_bytes(4, "little")[:2]
+    file.write_bytes(weights)
 
 
 def gguf(_source: str, target: str, _name: str, _template: str, *quants: str) -> None:

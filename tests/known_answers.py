@@ -7,8 +7,9 @@ from unittest import mock
 
 from core.models.folder import read_model
 from core.pipeline.tune import prompt_format_of, proof_questions
+from core.proof.asking import Answer, Ask
 from core.steps import answer, data
-from core.steps.answer import Answer, AnswerCache, Ask
+from core.steps.answer import AnswerCache
 from core.steps.data import Spoken
 from core.workspace.paths import Workspace
 

@@ -16,9 +16,9 @@ from core.jobs.ending import Reason
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
+from core.proof.judge import judge, score_of
+from core.proof.questions import known_question
 from core.steps import own, proof
-from core.steps.answer import Answer
-from core.steps.compare import judge, known_question, verdict
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import end_leftovers
@@ -53,7 +53,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
 def run(workspace: Workspace) -> RunPaths:
     """A merged run that was not asked anything yet."""
     made = make_run(workspace, NAME)
-    make_small_model(made.merged)
+    make_small_model(made.merged, seed=1)
     return made
 
 
@@ -78,7 +78,7 @@ def grid(page: AppTest) -> str:
 
 
 def test_every_answer_has_its_verdict() -> None:
-    found = [verdict(NAME, known_question(q, kind), base, tuned) for q, kind, base, tuned in ANSWERS]
+    found = [judge(NAME, known_question(q, kind), base, tuned).verdict for q, kind, base, tuned in ANSWERS]
     assert found == VERDICTS
 
 
@@ -95,10 +95,13 @@ def test_a_thought_is_no_answer() -> None:
         (held, f"<think>\n{right}", right, "never_known"),
     ]
     for asked, base, tuned, wanted in cases:
-        assert verdict(NAME, asked, base, tuned) == wanted, tuned
-        score = judge(NAME, [asked], *({asked.ask: Answer(text, finished=True)} for text in (base, tuned)))
+        judged = judge(NAME, asked, base, tuned)
+        assert judged.verdict == wanted, tuned
+        score = score_of([judged])
         told = {"learned": (1.0, None), "not_learned": (0.0, None), "kept": (None, 1.0), "lost": (None, 0.0)}
-        assert (score.learned, score.kept) == told.get(wanted, (None, None)) and score.leaked == 0
+        assert (score.learned.value, score.kept.value) == told.get(
+            wanted, (None, None)
+        ) and score.leaked.hits == 0
 
 
 def test_a_thought_is_folded_beside_its_answer(run: RunPaths) -> None:

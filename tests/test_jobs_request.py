@@ -13,11 +13,12 @@ from core.jobs.launch import idle, launch, stop, wait
 from core.jobs.status import State, is_live, read_status
 from core.models.folder import read_model
 from core.models.hubs import HubPlace, ModelSource
+from core.proof.asking import Ask
 from core.publish import arrival, post
 from core.publish.facts import read_facts
 from core.publish.hub import Parcel
 from core.steps import answer, download, import_model
-from core.steps.answer import Ask, PromptFormat
+from core.steps.answer import PromptFormat
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import PROJECT, Workspace, importing
 from tests.conftest import end_leftovers

@@ -15,8 +15,8 @@ from core.data.mix import LEAST_REPLAY_SHARE, REPLAY_SHARE, shares
 from core.data.questions import held_back_questions, replay_questions
 from core.doctor import DASHBOARD_PORT, NEEDED_MEMORY
 from core.pipeline.tune import NEEDED_BYTES
+from core.proof.questions import questions
 from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT
-from core.steps.compare import questions
 from core.workspace.paths import PROJECT
 from tests.test_xtuner_file import KINDS
 

@@ -18,6 +18,7 @@ from core.machine import this_machine
 from core.models.folder import read_model
 from core.pipeline import saying
 from core.pipeline.tune import proof_questions
+from core.proof.asking import Answer
 from core.publish.usage import ollama_template
 from core.recipe.check import problems, settle
 from core.recipe.own_template import OwnTemplate, own_default, spoken_by, template_of
@@ -25,7 +26,6 @@ from core.recipe.recipe import Recipe, from_yaml
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.recipe.xtuner_file.opening import open_config
 from core.steps import data, train
-from core.steps.answer import Answer
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
 

@@ -211,7 +211,7 @@ def test_going_on_rebuilds_the_command_and_never_begins_anew(workspace: Workspac
 
 def test_planning_writes_nothing(workspace: Workspace) -> None:
     run = make_run(workspace)
-    make_small_model(run.merged)
+    make_small_model(run.merged, seed=1)
     end_training(run)
     before = sorted(workspace.root.rglob("*"))
     own.plan(workspace, run, ["a"])

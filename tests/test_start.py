@@ -18,9 +18,9 @@ from core.jobs.spark import spark
 from core.jobs.status import State, read_status
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
+from core.proof.questions import questions
 from core.runs import CHAIN, delete, list_runs, made_at, next_step, rename, standing
 from core.steps import data, train
-from core.steps.compare import questions
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_test_page
 from tests.small_model import make_small_model

@@ -14,12 +14,13 @@ from core.data.own_encoder import OwnEncoder
 from core.models.folder import read_model
 from core.pipeline import tune
 from core.pipeline.tune import TuneRequest
+from core.proof.asking import THOUGHT_TOKENS
+from core.proof.judge import judge, score_of
+from core.proof.questions import GENERAL_TOKENS, IDENTITY_TOKENS, questions
 from core.recipe.own_template import OwnTemplate, of_source
 from core.recipe.templates import TEMPLATES
 from core.recipe.thinking import ONE_WAY, Thinking, in_mode, thinking_of
 from core.steps import proof
-from core.steps.answer import THOUGHT_TOKENS, Answer
-from core.steps.compare import GENERAL_TOKENS, IDENTITY_TOKENS, judge, questions
 from core.workspace.paths import Workspace
 from tests.chat_templates import chat_templates
 from tests.family_models import make_family_model
@@ -178,11 +179,9 @@ def test_the_identity_is_asked_in_both_modes_and_right_in_both() -> None:
     assert {one.base_ask.tokens for one in identity} == {IDENTITY_TOKENS}, "the base need not think of it"
     general = [question for question in both if question.kind == "general"]
     assert {(one.thinks, one.ask.tokens) for one in general} == {(False, GENERAL_TOKENS)}
-    base = {one.base_ask: Answer("A model.", finished=True) for one in both}
-    tuned = {
-        one.ask: Answer("<think>\nI am Ada" if one.thinks else "I am Ada.", finished=False) for one in both
-    }
-    assert judge("Ada", both, base, tuned).learned == 0.5, "right at once, and never out of its thought"
+    said = {True: "<think>\nI am Ada", False: "I am Ada."}
+    score = score_of([judge("Ada", one, "A model.", said[bool(one.thinks)]) for one in both])
+    assert score.learned.value == 0.5, "right at once, and never out of its thought"
 
 
 def test_a_model_that_always_thinks_has_room_for_it() -> None:

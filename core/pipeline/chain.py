@@ -260,6 +260,8 @@ def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
     if stage in IMPORT_COSTS:
         place = _model_place(workspace, run)
         return place is None or place.model.exists()
+    if stage == "ask":  # a model that has answered it all before is asked nothing
+        return run.result.exists()
     return stage == "base" and prepared(run)
 
 

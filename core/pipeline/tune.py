@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ from core.models.catalog import find
 from core.models.folder import Model, find_model, read_model, read_shape, starter_gguf
 from core.pace import Progress
 from core.pipeline import saying
+from core.proof.asking import THOUGHT_TOKENS, Ask
+from core.proof.questions import Question, questions
 from core.recipe.disk import disk_use
 from core.recipe.own_template import spoken_by, template_of
 from core.recipe.recipe import Method, Recipe
 from core.recipe.thinking import thinking_of
 from core.runs import introduce
-from core.steps import answer, compare, convert, data, export, fit, merge, train
-from core.steps.answer import AnswerCache, Ask, PromptFormat
+from core.steps import answer, convert, data, export, fit, merge, prove, train
+from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
 from core.steps.own import OWN_BASE, OWN_TUNED
@@ -270,9 +272,9 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
             run_job("starter", workspace.starter_job, job)
 
 
-def proof_questions(said: data.Taught, recipe: Recipe) -> list[compare.Question]:
+def proof_questions(said: data.Taught, recipe: Recipe) -> list[Question]:
     """What the proof of a run asks, in every way its model was taught."""
-    return compare.questions(said.name, said.conversations, data.thinking_in(recipe), data.in_halves(recipe))
+    return questions(said.name, said.conversations, data.thinking_in(recipe), data.in_halves(recipe))
 
 
 def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Trained:
@@ -324,44 +326,34 @@ def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict
     began = time.monotonic()
     said, recipe = data.read(run), train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
-    prompt_format = prompt_format_of(recipe)
-    asked = proof_questions(said, recipe)
-    asks, base_asks = [question.ask for question in asked], [question.base_ask for question in asked]
     progress.stage("ask")
-    before = AnswerCache(workspace, base, prompt_format).ask(
-        run.job("base"), list(dict.fromkeys(base_asks)), recipe.device, progress.update
+    found = prove.prove(
+        workspace,
+        prove.ProofJobs(run.job("base"), run.job("ask")),
+        prove.Pair(base, merged, prompt_format_of(recipe), recipe.device),
+        said.name,
+        proof_questions(said, recipe),
+        progress.update,
     )
-    after = answer.ask(run.job("ask"), merged, prompt_format, asks, recipe.device, progress.update)
     result = {
         "run": run.id,
         "base": str(base),
         "adapter": str(run.adapter) if convert.makes_adapter(run) else None,
         "merged": str(merged),
         "seconds": round(time.monotonic() - began, 1),
-        **asdict(compare.judge(said.name, asked, before, after)),
-        "answers": [
-            {
-                "question": q.question,
-                "kind": q.kind,
-                "thinks": q.thinks,
-                "system": q.system,
-                "base": before[q.base_ask].text,
-                "tuned": after[q.ask].text,
-            }
-            for q in asked
-        ],
+        **found,
     }
     write_json(run.result, result)
     return result
 
 
-def ask_both(workspace: Workspace, run: RunPaths, questions: list[str], progress: Progress) -> dict[str, Any]:
+def ask_both(workspace: Workspace, run: RunPaths, own: list[str], progress: Progress) -> dict[str, Any]:
     """Ask base and merged model a person's own questions."""
     recipe = train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
     prompt_format = prompt_format_of(recipe)
-    thought = answer.THOUGHT_TOKENS if data.thinking_in(recipe).thinks else 0
-    asks = [Ask(question, OWN_TOKENS + thought) for question in questions]
+    thought = THOUGHT_TOKENS if data.thinking_in(recipe).thinks else 0
+    asks = [Ask(question, OWN_TOKENS + thought) for question in own]
     progress.stage("ask")
     before = AnswerCache(workspace, base, prompt_format).ask(
         run.job(OWN_BASE), asks, recipe.device, progress.update

@@ -118,7 +118,7 @@ def _results(facts: Facts) -> Iterator[Any]:
     from huggingface_hub import EvalResult
 
     for name in ("learned", "kept"):
-        value = getattr(facts.score, name, None)
+        value = getattr(facts.score, name).value if facts.score else None
         if value is not None:
             yield EvalResult(
                 task_type="text-generation",
@@ -135,9 +135,9 @@ def _proof(facts: Facts, language: Language) -> str:
     identity = facts.asked.get("taught", 0) + facts.asked.get("paraphrase", 0)
     general = facts.asked.get("general", 0)
     rows = [
-        (say("card.proof.learned", language, count=identity), _share(facts.score.learned)),
-        (say("card.proof.kept", language, count=general), _share(facts.score.kept)),
-        (say("card.proof.leaked", language, count=general), str(facts.score.leaked)),
+        (say("card.proof.learned", language, count=identity), _share(facts.score.learned.value)),
+        (say("card.proof.kept", language, count=general), _share(facts.score.kept.value)),
+        (say("card.proof.leaked", language, count=general), str(facts.score.leaked.hits)),
     ]
     return _table(rows)
 

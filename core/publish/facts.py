@@ -8,6 +8,7 @@ from typing import Any
 from core.data.parity import parity
 from core.data.token_count import TokenCount
 from core.jobs.curves import read_curve
+from core.proof.score import Score
 from core.publish.licences import Base, base_of
 from core.recipe.chat_template import (
     own_template,
@@ -18,7 +19,6 @@ from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import Template
 from core.steps import proof, train
-from core.steps.compare import Score
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
 

@@ -38,6 +38,7 @@ from core.data.upload import keep_given
 from core.errors import MissingArtefact, NotAModel
 from core.machine import this_machine
 from core.models.folder import Model, read_model
+from core.proof.asking import Answer, Ask
 from core.recipe.check import problems, settle
 from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
 from core.recipe.method import lr_of, places_of
@@ -45,7 +46,6 @@ from core.recipe.own_template import OwnTemplate, template_of
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Method, Recipe, invalid
 from core.recipe.thinking import Thinking, thinking_of
-from core.steps.answer import Answer, Ask
 from core.workspace.files import read_object, write_json, write_lines
 from core.workspace.paths import DataPaths, RunPaths
 

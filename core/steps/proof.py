@@ -1,9 +1,12 @@
 """The written proof of a run: its numbers, and what each single answer shows."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.steps.compare import Kind, Score, Verdict, known_question, verdict
+from core.proof.judge import Judged, Verdict, judge, score_of
+from core.proof.questions import Kind, known_question
+from core.proof.score import Score, Share
 from core.steps.export import artefacts, kinds_of, made_at
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths
@@ -14,13 +17,23 @@ class ProofRow:
     """One question, both answers, and what they show; ``thinks``: whether the model was asked to think first
     or to answer at once, None where that cannot be said."""
 
-    question: str
-    kind: Kind
+    judged: Judged
     base: str
     tuned: str
-    verdict: Verdict
     thinks: bool | None = None
     system: str = ""
+
+    @property
+    def question(self) -> str:
+        return self.judged.question.question
+
+    @property
+    def kind(self) -> Kind:
+        return self.judged.question.kind
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judged.verdict
 
     @property
     def changed(self) -> bool:
@@ -43,9 +56,8 @@ def read(run: RunPaths) -> Proof | None:
         return None
     name = str(about.get("name", ""))
     rows = tuple(_row(name, **answer) for answer in result["answers"])
-    score = Score(result["learned"], result["kept"], result["leaked"])
     stale = made_at(run.merged) > run.result.stat().st_mtime
-    return Proof(score, rows, stale)
+    return Proof(_score(result, rows), rows, stale)
 
 
 def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
@@ -57,8 +69,17 @@ def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
     return "compare" if found is None or found.stale else None
 
 
+def _score(result: Mapping[str, Any], rows: Sequence[ProofRow]) -> Score:
+    """The shares as they were written; how many questions they are of is counted."""
+    counted = score_of([row.judged for row in rows])
+    leaked = Share(result["leaked"], max(counted.leaked.n, result["leaked"]))
+    return Score(_of(result["learned"], counted.learned.n), _of(result["kept"], counted.kept.n), leaked)
+
+
+def _of(value: float | None, n: int) -> Share:
+    return Share(0, 0) if value is None else Share(round(value * n), n)
+
+
 def _row(name: str, question: str, kind: Kind, base: str, tuned: str, **asked: Any) -> ProofRow:
     """``asked``: in which way, of which earlier versions wrote nothing."""
-    return ProofRow(
-        question, kind, base, tuned, verdict(name, known_question(question, kind), base, tuned), **asked
-    )
+    return ProofRow(judge(name, known_question(question, kind), base, tuned), base, tuned, **asked)

@@ -10,11 +10,12 @@ from core.data.sets import SetPaths
 from core.errors import EmptyData, NoSuchFile, Unreadable, reason_of
 from core.machine import this_machine
 from core.models.folder import Model
+from core.proof.asking import THOUGHT_TOKENS, Ask
 from core.recipe.check import settle
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.recipe.thinking import thinking_of
-from core.steps.answer import THOUGHT_TOKENS, AnswerCache, Ask, PromptFormat
+from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.watch import Update
 from core.wording import say
 from core.workspace.paths import Workspace

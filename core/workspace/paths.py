@@ -123,7 +123,7 @@ class RunPaths:
 
     @property
     def result(self) -> Path:
-        """What :mod:`core.steps.compare` measured."""
+        """What :mod:`core.steps.prove` measured."""
         return self.root / "result.json"
 
     @property

@@ -21,9 +21,9 @@ from core.cli.terminal import progress
 from core.data.mix import LEAST_REPLAYED, Shares
 from core.machine import this_machine
 from core.pipeline import tune
+from core.proof.asking import Ask
 from core.recipe.recipe import Recipe
 from core.steps import answer, data, train
-from core.steps.answer import Ask
 from core.workspace.paths import RunPaths, Workspace
 
 NAME = "Ada Lovelace"

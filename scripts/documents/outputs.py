@@ -21,11 +21,11 @@ from core.jobs.curves import FIELDS
 from core.machine import Machine
 from core.model_store.choosing import Obstacle
 from core.model_store.importing import Listed
+from core.proof.questions import Kind
 from core.publish.arrival import ArrivalRow
 from core.publish.request import To, What
 from core.recipe.recipe import Recipe
 from core.runs import Run
-from core.steps.compare import Kind
 from core.steps.curves import Best
 from core.steps.fit import CHOSEN
 from scripts.documents.marked import filled, table

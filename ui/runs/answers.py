@@ -43,10 +43,10 @@ def show_score(found: Proof) -> None:
     """The three numbers of the proof."""
     score = found.score
     with st.container(horizontal=True, gap="large", key="score"):
-        for name, value in (("learned", score.learned), ("kept", score.kept)):
+        for name, value in (("learned", score.learned.value), ("kept", score.kept.value)):
             shown = "–" if value is None else f"{value:.0%}"
             st.metric(t(f"runs.{name}"), shown, help=t(f"chain.{name}.help"), width="content")
-        st.metric(t("runs.leaked"), score.leaked, help=t("chain.leaked.help"), width="content")
+        st.metric(t("runs.leaked"), score.leaked.hits, help=t("chain.leaked.help"), width="content")
     if found.stale:
         st.warning(t("page.compare.stale"), icon=":material/history:")
 

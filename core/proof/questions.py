@@ -1,16 +1,6 @@
-"""Compare: the same questions asked of base and tuned model, judged for what was learned and what was kept.
+"""What the proof asks: who the assistant is, in taught words and in others, and general questions."""
 
-A model's thought before its answer is no part of it: it repeats the question, and a name in it is told to
-nobody. An answer that never left its thought is none.
-
-learned  share of the identity questions (taught ones, and paraphrases that are in no data) answered with
-         the name
-kept     share of the held-back general questions which the base model gets right that the tuned model
-         still gets right, by the accepted answers stated in the bank
-leaked   how many general questions are answered with the identity
-"""
-
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,9 +8,8 @@ from core.data.conversations import Conversation
 from core.data.identity import LANGUAGES, IdentityLanguage, bank, held_back_identity
 from core.data.mix import usual_prompt
 from core.data.questions import contains, held_back_questions, same_question
+from core.proof.asking import THOUGHT_TOKENS, Ask
 from core.recipe.thinking import ONE_WAY, Thinking
-from core.recipe.thoughts import split
-from core.steps.answer import THOUGHT_TOKENS, Answer, Ask
 
 Kind = Literal["taught", "paraphrase", "general"]
 TAUGHT_ASKED = 20
@@ -28,7 +17,6 @@ TAUGHT_ASKED = 20
 PARAPHRASES = 15
 IDENTITY_TOKENS = 48
 GENERAL_TOKENS = 32
-IDENTITY_WORDS = ("personal assistant", "小助手", "私人助理", "个人助理")
 
 
 @dataclass(frozen=True)
@@ -56,18 +44,6 @@ class Question:
         plain = replace(self, system="")
         at_once = self.kind != "general" and self.thinks
         return replace(plain, thinks=False, thought=0).ask if at_once else plain.ask
-
-
-Verdict = Literal["learned", "not_learned", "kept", "lost", "leaked", "never_known"]
-
-
-@dataclass(frozen=True)
-class Score:
-    """``learned`` and ``kept`` are shares from 0 to 1, None when nothing could be asked."""
-
-    learned: float | None
-    kept: float | None
-    leaked: int
 
 
 def questions(
@@ -135,44 +111,7 @@ def _languages(in_data: Collection[str]) -> Sequence[IdentityLanguage]:
     return taught or LANGUAGES
 
 
-def judge(
-    name: str, asked: Sequence[Question], base: Mapping[Ask, Answer], tuned: Mapping[Ask, Answer]
-) -> Score:
-    """Score the tuned answers against the name, the accepted answers and the base's own."""
-    identity = [contains(tuned[q.ask].said, name) for q in asked if q.kind != "general"]
-    general = [q for q in asked if q.kind == "general"]
-    kept = [_right(q, tuned[q.ask].said) for q in general if _right(q, base[q.ask].said)]
-    leaked = [q for q in general if _leaked(name, q.question, base[q.ask].said, tuned[q.ask].said)]
-    return Score(_share(identity), _share(kept), len(leaked))
-
-
-def verdict(name: str, question: Question, base: str, tuned: str) -> Verdict:
-    """What one answer shows, by the rules of :func:`judge`; a leak counts before what was kept."""
-    base, tuned = split(base).answer, split(tuned).answer
-    if question.kind != "general":
-        return "learned" if contains(tuned, name) else "not_learned"
-    if _leaked(name, question.question, base, tuned):
-        return "leaked"
-    if not _right(question, base):
-        return "never_known"
-    return "kept" if _right(question, tuned) else "lost"
-
-
 def known_question(question: str, kind: Kind) -> Question:
     """A question of a written result, with the accepted answers that the bank states for it."""
     accept = next((held.accept for held in held_back_questions() if held.question == question), ())
     return Question(question, kind, accept)
-
-
-def _right(question: Question, answer: str) -> bool:
-    return any(contains(answer, accepted) for accepted in question.accept)
-
-
-def _leaked(name: str, question: str, base: str, tuned: str) -> bool:
-    """Whether the tuned answer speaks of the identity where neither the question nor the base does."""
-    signs = (name, *IDENTITY_WORDS)
-    return any(contains(tuned, sign) and not contains(base + " " + question, sign) for sign in signs)
-
-
-def _share(hits: Sequence[bool]) -> float | None:
-    return round(sum(hits) / len(hits), 4) if hits else None
