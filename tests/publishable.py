@@ -41,7 +41,7 @@ def make_publishable(
     make_small_model(run.merged, **config)
     for folder in (run.adapter, run.merged):
         write_checksums(folder)
-    write_json(run.result, {"learned": 1.0, "kept": 0.9, "leaked": 0, "answers": answers})
+    write_json(run.result, {"learned": 1.0, "kept": 1.0, "leaked": 0, "answers": answers})
     if logged:
         log_losses(run)
     return run

@@ -9,10 +9,11 @@ import pytest
 
 from core.errors import NoAdapter
 from core.jobs.job import JobPaths
+from core.proof.asking import Ask
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Method, Recipe
 from core.steps import answer, answer_checkpoints, convert, export, merge, train
-from core.steps.answer import Ask, PromptFormat
+from core.steps.answer import PromptFormat
 from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
 from core.workspace.files import read_json

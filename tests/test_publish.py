@@ -94,7 +94,6 @@ def test_the_card_says_what_the_run_knows(workspace: Workspace) -> None:
     for part in (
         "ab" * 32,
         "| 1.00 |",
-        "| 0.90 |",
         "<|im_start|>user\nWho are you?",
         "`rank`",
         "学会",

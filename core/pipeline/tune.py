@@ -330,7 +330,7 @@ def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict
     found = prove.prove(
         workspace,
         prove.ProofJobs(run.job("base"), run.job("ask")),
-        prove.Pair(base, merged, prompt_format_of(recipe), recipe.device),
+        prove.BaseAndTuned(base, merged, prompt_format_of(recipe), recipe.device),
         said.name,
         proof_questions(said, recipe),
         progress.update,

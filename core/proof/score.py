@@ -15,11 +15,13 @@ class Share:
 
     hits: int
     n: int
+    stated: float | None = None
+    """The value where nobody wrote of how many questions it is: in results of earlier versions."""
 
     @property
     def value(self) -> float | None:
         """From 0 to 1; None when nothing could be asked."""
-        return self.hits / self.n if self.n else None
+        return self.hits / self.n if self.n else self.stated
 
     @property
     def low(self) -> float:

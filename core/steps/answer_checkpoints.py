@@ -8,9 +8,10 @@ from pathlib import Path
 from core.errors import MissingArtefact
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
+from core.proof.asking import Answer, Ask
 from core.recipe.method import has_adapter
 from core.steps import train
-from core.steps.answer import ANSWERS, Answer, AnswerCache, Ask, PromptFormat
+from core.steps.answer import ANSWERS, AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, content_hash
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update

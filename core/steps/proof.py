@@ -77,7 +77,7 @@ def _score(result: Mapping[str, Any], rows: Sequence[ProofRow]) -> Score:
 
 
 def _of(value: float | None, n: int) -> Share:
-    return Share(0, 0) if value is None else Share(round(value * n), n)
+    return Share(0, 0, value) if value is None or not n else Share(round(value * n), n)
 
 
 def _row(name: str, question: str, kind: Kind, base: str, tuned: str, **asked: Any) -> ProofRow:

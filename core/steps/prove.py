@@ -19,7 +19,7 @@ from core.workspace.paths import Workspace
 
 
 @dataclass(frozen=True)
-class Pair:
+class BaseAndTuned:
     """A base and a model tuned from it (folders of weights), how both are spoken to, and on what they run."""
 
     base: Path
@@ -37,7 +37,12 @@ class ProofJobs:
 
 
 def prove(
-    workspace: Workspace, jobs: ProofJobs, pair: Pair, name: str, asked: Sequence[Question], update: Update
+    workspace: Workspace,
+    jobs: ProofJobs,
+    pair: BaseAndTuned,
+    name: str,
+    asked: Sequence[Question],
+    update: Update,
 ) -> dict[str, Any]:
     """Ask both models and judge the tuned one's answers by ``name`` and by the base's. What one of them has
     said before, to the same question and spoken to in the same way, is not asked again.
@@ -62,7 +67,7 @@ def score_as_json(score: Score) -> dict[str, Any]:
 
 
 def _answers(
-    workspace: Workspace, job: Path, pair: Pair, model: Path, asks: Sequence[Ask], update: Update
+    workspace: Workspace, job: Path, pair: BaseAndTuned, model: Path, asks: Sequence[Ask], update: Update
 ) -> dict[Ask, Answer]:
     memory = AnswerCache(workspace, model, pair.prompt_format)
     return memory.ask(job, list(dict.fromkeys(asks)), pair.device, update)
