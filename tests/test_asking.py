@@ -11,12 +11,13 @@ from core.data.asking import Prompter
 from core.data.conversations import Turn
 from core.data.own_encoder import encoder_of
 from core.data.parity import speaking_template
+from core.proof.asking import Answer, Ask
 from core.recipe.chat_template import render, special_tokens
 from core.recipe.own_template import template_of
 from core.recipe.templates import TEMPLATES, WITHOUT_FIRST_TOKEN
 from core.recipe.thinking import thinking_of
 from core.steps import answer
-from core.steps.answer import Answer, AnswerCache, Ask, PromptFormat
+from core.steps.answer import AnswerCache, PromptFormat
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace
 from tests.chat_templates import chat_templates
