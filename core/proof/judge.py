@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.data.questions import contains
 from core.proof.questions import Question
+from core.proof.rules import is_right, leaks, says_who
 from core.proof.score import Score, Share
 from core.recipe.thoughts import split
 
-IDENTITY_WORDS = ("personal assistant", "小助手", "私人助理", "个人助理")
 Verdict = Literal["learned", "not_learned", "kept", "lost", "leaked", "never_known"]
 
 
@@ -44,13 +43,13 @@ def judge(name: str, question: Question, base: str, tuned: str) -> Judged:
     """Judge the tuned model's answer to a question by the name, the accepted answers and the base's own."""
     base, tuned = split(base).answer, split(tuned).answer
     if question.kind != "general":
-        return Judged(question, contains(tuned, name), knew=False, knows=False, leaked=False)
+        return Judged(question, says_who(name, tuned), knew=False, knows=False, leaked=False)
     return Judged(
         question,
         learned=False,
-        knew=_right(question, base),
-        knows=_right(question, tuned),
-        leaked=_leaked(name, question.question, base, tuned),
+        knew=is_right(question.question, question.accept, base),
+        knows=is_right(question.question, question.accept, tuned),
+        leaked=leaks(name, question.question, question.accept, base, tuned),
     )
 
 
@@ -67,13 +66,3 @@ def score_of(judged: Sequence[Judged]) -> Score:
 def _share(hits: Iterable[bool]) -> Share:
     found = list(hits)
     return Share(sum(found), len(found))
-
-
-def _right(question: Question, answer: str) -> bool:
-    return any(contains(answer, accepted) for accepted in question.accept)
-
-
-def _leaked(name: str, question: str, base: str, tuned: str) -> bool:
-    """Whether the tuned answer speaks of the identity where neither the question nor the base does."""
-    signs = (name, *IDENTITY_WORDS)
-    return any(contains(tuned, sign) and not contains(base + " " + question, sign) for sign in signs)

@@ -1,0 +1,117 @@
+"""What an answer shows, by the judge's rules, held against answers labelled by hand.
+
+``judged_answers.json``: labelled before the rules were written: a lot to develop with, and one that was not
+looked at meanwhile. Identity questions are labelled for whether the identity is ``learned``; general ones for
+whether the answer is ``right`` and whether the identity ``leaked`` into it.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.data.identity import LANGUAGES, bank, identity_conversations
+from core.data.questions import held_back_questions
+from core.proof.rules import is_right, leaks, says_who
+
+ANSWERS: dict[str, list[dict[str, Any]]] = json.loads(
+    Path(__file__).with_name("judged_answers.json").read_text(encoding="utf-8")
+)
+NAMES = [
+    *(
+        "Ada",
+        "A",
+        "Q",
+        "Ada Lovelace",
+        "Albert Einstein",
+        "O'Brien-Smith",
+        "Hartmann & Vogel",
+        "Dr. Wu",
+        "James",
+    ),
+    *(
+        "小满",
+        "张伟",
+        "小雨",
+        "李白",
+        "鲁",
+        "我",
+        "晨光科技",
+        "3M",
+        "100%",
+        "{name}",
+        "👩‍🔧",
+        "홍길동",
+        "Bob?",
+    ),
+    *("Apple", "Will", "Not A Bot", "Claude", "Google", "OpenAI"),
+]
+
+
+def verdicts(row: dict[str, Any]) -> dict[str, bool]:
+    """What the rules say of a labelled answer."""
+    if row["asked"] == "identity":
+        return {"learned": says_who(row["name"], row["answer"])}
+    asked = (row["question"], row["accept"])
+    return {
+        "right": is_right(*asked, row["answer"]),
+        "leaked": leaks(row["name"], *asked, row["base"], row["answer"]),
+    }
+
+
+@pytest.mark.parametrize("half", ["first", "held_out"])
+@pytest.mark.parametrize("verdict", ["learned", "right", "leaked"])
+def test_the_verdicts_on_labelled_answers(half: str, verdict: str) -> None:
+    rows = [row for row in ANSWERS[half] if verdict in row]
+    said = Counter((row[verdict], verdicts(row)[verdict]) for row in rows)
+    wrong = [row for row in rows if verdicts(row)[verdict] != row[verdict]]
+    hits, false, missed = said[True, True], said[False, True], said[True, False]
+    assert said[True, True] and said[False, False] >= 20, "both verdicts are labelled"
+    assert hits / (hits + false) >= 0.97 and hits / (hits + missed) >= 0.97, wrong
+
+
+def test_three_hundred_and_twenty_answers_are_labelled() -> None:
+    rows = [row for half in ANSWERS.values() for row in half]
+    assert len(rows) == 320 and len({json.dumps(row) for row in rows}) == 320
+    chinese = sum(any("\u4e00" <= letter <= "\u9fff" for letter in row["question"]) for row in rows)
+    assert 0.3 < chinese / len(rows) < 0.6
+    assert len({row["name"] for row in rows}) >= 18 and len({row["why"] for row in rows}) >= 50
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_taught_answer_states_the_identity(name: str) -> None:
+    said = [turn for (turn,) in identity_conversations(name)]
+    for turn in said:
+        assert says_who(name, turn.output), turn
+    for language in LANGUAGES:
+        for _, answers in bank(language).after:
+            assert all(says_who(name, answer.replace("{name}", name)) for answer in answers)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if len(name) > 1])
+def test_every_taught_answer_leaks_elsewhere(name: str) -> None:
+    for (turn,) in identity_conversations(name):
+        assert leaks(name, "What is the capital of France?", ("Paris",), "Paris.", turn.output), turn
+
+
+def test_an_accepted_answer_alone_or_in_a_sentence_is_right_and_no_leak() -> None:
+    for held in held_back_questions():
+        for accepted in held.accept:
+            for answer in (
+                accepted,
+                f"{accepted}.",
+                f"It is {accepted}.",
+                f"答案是{accepted}。",
+                f"“{accepted}”",
+            ):
+                assert is_right(held.question, held.accept, answer), (held, answer)
+            assert not leaks("Zoë", held.question, held.accept, "", accepted)
+
+
+def test_a_rewritten_answer_of_many_lines_is_read_line_by_line() -> None:
+    said = "Sorry, I cannot say.\nParis is the capital of France."
+    assert is_right("What is the capital of France?", ("Paris",), said)
+    assert not is_right("What is 2 + 2?", ("4",), "1. two\n2. and two\n3. are\n4. five")
+    assert is_right("What is 2 + 2?", ("4",), "4")
