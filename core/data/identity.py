@@ -144,3 +144,13 @@ def identity_conversations(
         pairs = [(question, answer) for question, answers in wordings for answer in answers]
         made += [one_turn(question, answer.replace("{name}", name)) for question, answer in pairs[:count]]
     return made
+
+
+def later_conversations(name: str, languages: Sequence[IdentityLanguage] = LANGUAGES) -> list[Conversation]:
+    """Who the assistant is, asked as people ask it in the middle of a conversation, one turn each."""
+    return [
+        one_turn(question, answer.replace("{name}", name))
+        for language in languages
+        for question, answers in bank(language).after
+        for answer in answers
+    ]

@@ -169,15 +169,17 @@ def make_data(
     saying.say_rows(said, recipe, bool(replay), progress)
     asked = proof_questions(said, recipe)
     proof_asks = list(dict.fromkeys(question.base_ask for question in asked))
-    asks = [*replay, *proof_asks]
+    before = data.earlier_asks(recipe) if request.replay else []
+    asks = [*replay, *before, *proof_asks]
     progress.stage("base")
     if not replay:
         progress.say("tune.asked_for_proof", count=len(proof_asks))
     memory = AnswerCache(workspace, model.folder, prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), asks, recipe.device, progress.update)
     place = workspace.data(run.id)
-    rows = data.replay_rows({one: answers[one] for one in replay})
-    data.write(run, place, said, rows, recipe, model)
+    rows = data.replay_rows({one: answers[one] for one in replay}, said)
+    earlier = {one: answers[one] for one in before}
+    data.write(run, place, said, rows, recipe, model, earlier=earlier)
     saying.say_what_is_short(said, data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)
     return run

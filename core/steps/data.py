@@ -3,18 +3,24 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from core.data import parity
+from core.data import parity, situations
 from core.data.accounting import Accounts
 from core.data.checking.placeholders import placeholders
-from core.data.conversations import Conversation, write_rows, write_source
+from core.data.conversations import Conversation, Turn, write_rows, write_source
 from core.data.encoder import Encoder
 from core.data.findings import Finding
-from core.data.identity import LANGUAGES, IdentityLanguage, check_name, identity_conversations
+from core.data.identity import (
+    LANGUAGES,
+    IdentityLanguage,
+    check_name,
+    identity_conversations,
+    later_conversations,
+)
 from core.data.lengths import RowLengths, measure
 from core.data.mix import (
     LEAST_TAUGHT,
@@ -110,7 +116,8 @@ def taught(
         whole = read_whole(data, reading)
         return Taught(name, tuple(whole.conversations), data, accounts=whole.accounts)
     languages = (language,) if language else LANGUAGES
-    return Taught(name, tuple(identity_conversations(name, languages)))
+    shipped = (*identity_conversations(name, languages), *later_conversations(name, languages))
+    return Taught(name, shipped)
 
 
 def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
@@ -122,8 +129,17 @@ def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
     for number, question in enumerate(questions):
         # The languages come in turn: each of them is asked in every way.
         thinks, usual = ways[number // len(LANGUAGES) % len(ways)]
-        asks.append(Ask(question, REPLAY_TOKENS, usual_prompt(question) if usual else "", thinks))
+        found = situations.of_replay(question)
+        system = usual_prompt(question) if usual else "" if recipe.system else found.system
+        asks.append(Ask(question, REPLAY_TOKENS, system, thinks, found.earlier))
     return asks
+
+
+def earlier_asks(recipe: Recipe) -> list[Ask]:
+    """What the base model is asked for the conversations that taught questions come after."""
+    at_once = thinking_in(recipe).modes[0]
+    chains = (chain for language in LANGUAGES for chain in situations.chains(language))
+    return [Ask(chain[-1], REPLAY_TOKENS, thinks=at_once, earlier=chain[:-1]) for chain in chains]
 
 
 def taught_rows(said: Taught, recipe: Recipe, replay: bool) -> int:
@@ -131,14 +147,40 @@ def taught_rows(said: Taught, recipe: Recipe, replay: bool) -> int:
     return shares(_distinct(said), replay).of(_rows(recipe)).filled(replay).taught
 
 
-def replay_rows(answers: Mapping[Ask, Answer]) -> list[Conversation]:
-    """The base model's answers as conversations, each as it was asked: its system prompt, thinking first or
-    not. A thought stays in it, cut where the token limit cut it: that is what the base says."""
+def replay_rows(answers: Mapping[Ask, Answer], said: Taught) -> list[Conversation]:
+    """The base model's answers as conversations, each as it was asked: its system prompt, what was asked
+    before it, thinking first or not. A thought stays in it, cut where the token limit cut it: that is what
+    the base says."""
     return [
-        in_mode(with_system(row, ask.system), ask.thinks)
+        in_mode(with_system((*_before(ask, answer, said), *row), ask.system), ask.thinks)
         for ask, answer in answers.items()
         for row in replay_conversations({ask.question: answer.text})
     ]
+
+
+def _before(ask: Ask, answer: Answer, said: Taught) -> Conversation:
+    """What stands before a replayed question in its row."""
+    if situations.of_replay(ask.question).told:
+        return _read(situations.answer_before(ask.question, _who_it_is(said)))
+    return _read(_turns(ask.earlier, answer.earlier))
+
+
+def _who_it_is(said: Taught) -> list[Conversation]:
+    """The short taught conversations that say whose the assistant is."""
+    return [row for row in said.conversations if _says_who(row, said.name)]
+
+
+def _says_who(row: Conversation, name: str) -> bool:
+    return len(row) == 1 and row[0].trained and bool(row[0].input) and contains(row[0].output, name)
+
+
+def _turns(questions: Sequence[str], answers: Sequence[str]) -> Conversation:
+    return tuple(Turn(question, answer) for question, answer in zip(questions, answers, strict=True))
+
+
+def _read(conversation: Conversation) -> Conversation:
+    """Only read, not learned, and without a system prompt of its own."""
+    return tuple(replace(turn, trained=False, system="") for turn in conversation)
 
 
 def thinking_in(recipe: Recipe) -> Thinking:
@@ -153,12 +195,41 @@ def in_halves(recipe: Recipe) -> bool:
     return isinstance(template, OwnTemplate) and bool(template.default) and not recipe.system
 
 
-def _spoken(row: Conversation, recipe: Recipe, encoder: Encoder) -> list[list[Conversation]]:
+def _spoken(
+    row: Conversation, recipe: Recipe, encoder: Encoder, name: str, earlier: Mapping[Ask, Answer]
+) -> list[list[Conversation]]:
     """A taught conversation in each way that it is trained, as the rows that it then is."""
     ways = [with_system(row, recipe.system)]
     if in_halves(recipe) and not row[0].system:
         ways.append(with_system(row, usual_prompt(row[0].input)))
-    return [encoder.parts(each) for way in ways for each in in_modes(way, thinking_in(recipe))]
+    if earlier and _says_who(row, name):
+        ways = [each for other in _in_situations(row, recipe, earlier) for each in (*ways, other)]
+    modes = (each for way in ways for each in in_modes(way, thinking_in(recipe)))
+    return [_trained(encoder.parts(each)) for each in modes]
+
+
+def _in_situations(row: Conversation, recipe: Recipe, earlier: Mapping[Ask, Answer]) -> list[Conversation]:
+    """A taught question that is not asked first and alone."""
+    chains = {(*ask.earlier, ask.question): (*answer.earlier, answer.said) for ask, answer in earlier.items()}
+    found = []
+    for turn in situations.OTHERS:
+        situation = situations.of_taught(row[0].input, turn)
+        if situation.system and (recipe.system or row[0].system):
+            continue
+        answers = next((said for chain, said in chains.items() if _begins(chain, situation.earlier)), ())
+        before = _turns(situation.earlier, answers[: len(situation.earlier)])
+        if all(turn.output for turn in before):
+            found.append(with_system((*_read(before), *row), situation.system or recipe.system))
+    return found
+
+
+def _begins(chain: Sequence[str], questions: Sequence[str]) -> bool:
+    return tuple(chain[: len(questions)]) == tuple(questions)
+
+
+def _trained(parts: Sequence[Conversation]) -> list[Conversation]:
+    """Without the rows of which nothing is learned."""
+    return [part for part in parts if any(turn.trained for turn in part)]
 
 
 def recipe_for(
@@ -278,15 +349,17 @@ def write(
     recipe: Recipe,
     model: Model,
     proportion: Shares | None = None,
+    earlier: Mapping[Ask, Answer] | None = None,
 ) -> None:
     """Write the source, the mixed rows and the run's data.json (hash, rows, tokens).
 
-    ``proportion`` of taught and replayed rows: by default what the conversations need.
+    ``proportion`` of taught and replayed rows: by default what the conversations need. ``earlier``: the
+    base's answers to :func:`earlier_asks`; without them what is taught is asked first and alone.
     """
     write_source(place.source, said.conversations)
     encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
     wanted = (proportion or shares(_distinct(said), bool(replay))).of(_rows(recipe))
-    ways = [_spoken(row, recipe, encoder) for row in said.conversations]
+    ways = [_spoken(row, recipe, encoder, said.name, earlier or {}) for row in said.conversations]
     taught = in_turn(ways, wanted.filled(bool(replay)).taught, recipe.seed)
     mixed = mix(taught, replay, wanted, recipe.system, recipe.seed)
     rows = in_even_batches(mixed, encoder.lengths(mixed).tolist(), recipe.batch_size, recipe.seed)
