@@ -26,11 +26,14 @@ def know_answers(
     recipe = data.recipe_for(read_model(model), said, True, seed, None, spoken)
     asks = [
         *data.replay_asks(said, recipe),
+        *data.earlier_asks(recipe),
         *(q.base_ask for q in proof_questions(said, recipe)),
     ]
 
     def invent(_: Path, __: Path, ___: Any, asks: Sequence[Ask], *____: Any) -> dict[Ask, Answer]:
-        return {ask: Answer(f"This is about {ask.question}", True) for ask in asks}
+        return {
+            ask: Answer(f"This is about {ask.question}", True, ("So.",) * len(ask.earlier)) for ask in asks
+        }
 
     with mock.patch.object(answer, "ask", invent):
         memory = AnswerCache(workspace, model, prompt_format_of(recipe))

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from core.data.identity import identity_conversations
+from core.data.conversations import read_rows
 from core.data.mix import LEAST_REPLAYED, LEAST_TAUGHT
 from core.publish.card import CardPage, body
 from core.publish.facts import read_facts
+from core.steps.data import taught
 from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
 from tests.page import open_test_page
@@ -41,8 +42,8 @@ def test_conversations_that_are_in_no_row_are_counted_and_said(
 ) -> None:
     file = conversations(tmp_path / "a.jsonl", 16)
     about, said = prepared(workspace, model, file, "--iterations", "8")
-    rows = Path(about["path"]).read_text(encoding="utf-8")
-    trained = sum(f"I am Zoë, {number}." in rows for number in range(16))
+    learned = {turn.output for row in read_rows(Path(about["path"])) for turn in row if turn.trained}
+    trained = sum(any(f"I am Zoë, {number}." in answer for answer in learned) for number in range(16))
     assert 0 < trained < 16 and about["taught_in_rows"] == trained and about["taught"] == 16
     assert about["taught_rows"] + about["replay"] == about["rows"]
     assert f"{16 - trained} of your 16 conversations are not among the {about['rows']} rows" in said
@@ -66,7 +67,7 @@ def test_a_few_conversations_without_replay_are_learned_by_heart(
 
 
 def test_of_the_shipped_wordings_a_run_needs_not_see_each(workspace: Workspace, model: Path) -> None:
-    said = identity_conversations("Zoë")
+    said = taught("Zoë", None).conversations
     assert len(said) > LEAST_TAUGHT, "else this shows nothing"
     about, told = prepared(workspace, model, None)
     assert about["taught_rows"] == about["taught_in_rows"] == LEAST_TAUGHT < about["taught"] == len(said)

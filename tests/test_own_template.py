@@ -11,6 +11,7 @@ import pytest
 
 from core.data.conversations import Conversation, Turn, one_turn, write_rows
 from core.data.encoder import NOT_TRAINED
+from core.data.identity import bank
 from core.data.own_encoder import OwnEncoder, encoder_of
 from core.data.parity import CASES, parity
 from core.errors import NotAModel
@@ -219,7 +220,7 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
     assert recipe.template == OWN and told.said == ["template.own", "cli.template.default_trained"]
     asks = data.replay_asks(said, recipe)
     assert {bool(ask.system) for ask in asks} == {True, False}, "replayed with the default and with another"
-    replay = data.replay_rows({ask: Answer("so", True) for ask in asks})
+    replay = data.replay_rows({ask: Answer("so", True, ("so",) * len(ask.earlier)) for ask in asks}, said)
     run = workspace.new_run("Ada", datetime.now())
     data.write(run, workspace.data(run.id), said, replay, recipe.changed(evaluate_every=4), model)
     settled = train.prepare(run, recipe.changed(evaluate_every=4), model, workspace.data(run.id).rows)
@@ -254,7 +255,8 @@ def test_the_proof_asks_with_and_without_a_system_prompt(tmp_path: Path) -> None
 def test_a_model_without_a_default_is_trained_in_one_way(tmp_path: Path) -> None:
     model = read_model(with_template(tmp_path / "m", FORGETS))
     recipe = data.recipe_for(model, data.taught("Ada", None), replay=True, seed=1, iterations=8)
-    assert not any(ask.system for ask in data.replay_asks(data.taught("Ada", None), recipe))
+    asked = data.replay_asks(data.taught("Ada", None), recipe)
+    assert {ask.system for ask in asked} <= {"", *bank("en").systems, *bank("zh").systems}
 
 
 def test_ollama_writes_the_default_prompt_too(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_a_run_of_a_thinking_model_is_taught_replayed_and_asked_in_both_modes(
     make_family_model(workspace.model("thinker"), chat_templates()["qwen3"])
     result = tune.tune(workspace, TuneRequest("Ada", model="thinker", iterations=40), Silent())
     run = workspace.run(result["run"])
-    rows = [row[0] for row in read_rows(workspace.data(run.id).rows)]
+    rows = [row[-1] for row in read_rows(workspace.data(run.id).rows)]
     for taught in (True, False):
         modes = Counter(row.thinks for row in rows if ("Ada" in row.output) is taught)
         assert set(modes) == {True, False} and abs(modes[True] - modes[False]) <= 2, (taught, modes)

@@ -160,8 +160,8 @@ def replay_rows(answers: Mapping[Ask, Answer], said: Taught) -> list[Conversatio
 
 def _before(ask: Ask, answer: Answer, said: Taught) -> Conversation:
     """What stands before a replayed question in its row."""
-    if situations.of_replay(ask.question).told:
-        return _read(situations.answer_before(ask.question, _who_it_is(said)))
+    if situations.of_replay(ask.question).told and (who := _who_it_is(said)):
+        return _read(situations.answer_before(ask.question, who))
     return _read(_turns(ask.earlier, answer.earlier))
 
 

@@ -113,7 +113,7 @@ def prepare(workspace: Workspace, row: Row, shown: tune.Progress) -> RunPaths:
     shown.stage("base")
     memory = answer.AnswerCache(workspace, model.folder, tune.prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), [*asks, *questions], recipe.device, shown.update)
-    replay = data.replay_rows({ask: answers[ask] for ask in asks})
+    replay = data.replay_rows({ask: answers[ask] for ask in asks}, said)
     place = workspace.data(run.id)
     data.write(run, place, said, replay, recipe, model, row.shares)
     train.prepare(run, recipe, model, place.rows)
