@@ -10,8 +10,9 @@ from random import Random
 from typing import Any
 
 from core.data.conversations import Conversation, Turn, one_turn
-from core.data.identity import LANGUAGES, IdentityLanguage, bank, check_name, held_back_identity
-from core.data.questions import held_back_questions, same_question
+from core.data.identity import LANGUAGES, IdentityLanguage, bank, check_name
+from core.data.questions import same_question
+from core.data.withheld import withheld_questions
 from core.workspace.paths import BANKS
 
 MOST_PARAPHRASES = 50
@@ -88,15 +89,9 @@ def paraphrased(question: str, language: IdentityLanguage, count: int, chance: R
     ways = [opener + question for opener in openers] + [question + closer for closer in closers]
     ways += [opener + question + closer for opener in openers for closer in closers]
     chance.shuffle(ways)
-    taken = _held_back() | {same_question(question)}
+    taken = withheld_questions() | {same_question(question)}
     new = (way for way in dict.fromkeys([*ways, careless]) if way != question)
     return list(islice((way for way in new if same_question(way) not in taken), count))
-
-
-@cache
-def _held_back() -> frozenset[str]:
-    general = {same_question(held.question) for held in held_back_questions()}
-    return frozenset(general | {same_question(held.question) for held in held_back_identity()})
 
 
 def _spoken(answer: str, who: Persona, language: IdentityLanguage) -> str:

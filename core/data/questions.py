@@ -1,10 +1,13 @@
-"""The general questions: those the base model answers for replay, and those held back for the proof."""
+"""The general questions: those the base model answers for replay, those held back for the proof, and those
+that recipes and checkpoints are chosen by."""
 
 import json
 import re
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from core.workspace.paths import BANKS
 
@@ -18,11 +21,19 @@ SPACED = (
 
 @dataclass(frozen=True)
 class HeldBack:
-    """A general question that never enters training; right is an answer that contains one of ``accept``."""
+    """A general question that never enters training; right is an answer that contains one of ``accept``.
+
+    ``language``: "en" or "zh"; ``category``: what it is about ("arithmetic"); ``near_miss``: its words are
+    near those that ask who the assistant is ("Who wrote ...?", "What is the name of ...?"); ``earlier``: what
+    the user asked before it in the same conversation.
+    """
 
     question: str
     language: str
     accept: tuple[str, ...]
+    category: str = ""
+    near_miss: bool = False
+    earlier: tuple[str, ...] = ()
 
 
 @cache
@@ -39,9 +50,28 @@ def replay_questions() -> tuple[str, ...]:
 
 @cache
 def held_back_questions() -> tuple[HeldBack, ...]:
-    """The held-back general questions (written for this project)."""
-    found = json.loads((BANKS / "held_back.json").read_text(encoding="utf-8"))
-    return tuple(HeldBack(row["question"], row["language"], tuple(row["accept"])) for row in found)
+    """What a proof reports (written for this project)."""
+    return _questions(json.loads((BANKS / "held_back.json").read_text(encoding="utf-8")))
+
+
+@cache
+def development_questions() -> tuple[HeldBack, ...]:
+    """Asked to choose between recipes or checkpoints; never reported (written for this project)."""
+    return _questions(json.loads((BANKS / "development.json").read_text(encoding="utf-8"))["general"])
+
+
+def _questions(rows: Sequence[Mapping[str, Any]]) -> tuple[HeldBack, ...]:
+    return tuple(
+        HeldBack(
+            row["question"],
+            row["language"],
+            tuple(row["accept"]),
+            row["category"],
+            row["near_miss"],
+            tuple(row.get("earlier", ())),
+        )
+        for row in rows
+    )
 
 
 def contains(answer: str, wanted: str) -> bool:

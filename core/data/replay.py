@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from core.data.conversations import Conversation, one_turn
-from core.data.questions import held_back_questions, replay_bank, same_question
+from core.data.questions import replay_bank, same_question
+from core.data.withheld import withheld_questions
 
 # What decoding leaves of a character whose bytes the limit cut apart.
 HALF_CHARACTER = "\ufffd"
@@ -18,9 +19,9 @@ def questions_to_ask(
     taught: Sequence[Conversation], count: int, seed: int, own: Sequence[str] = ()
 ) -> list[str]:
     """Up to ``count`` replay questions, ``own`` or the shipped ones (the languages in turn), less any that is
-    taught or held back in other words or punctuation."""
+    taught, or withheld from training, in other letters or punctuation."""
     taken = {same_question(turn.input) for conversation in taught for turn in conversation}
-    taken |= {same_question(held.question) for held in held_back_questions()}
+    taken |= withheld_questions()
     shuffle = Random(seed)  # noqa: S311  an order, not a secret
     banks = [tuple(dict.fromkeys(own))] if own else replay_bank().values()
     left = [[q for q in bank if same_question(q) not in taken] for bank in banks]
