@@ -187,6 +187,12 @@ def _arrival(arguments: list[str]) -> None:
     arrival(*arguments)
 
 
+def _worker(arguments: list[str]) -> None:
+    from core.engine.worker import main as work
+
+    work(arguments[0], run=main)
+
+
 TOOLS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "answer": _answer,
@@ -205,6 +211,7 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "begin": _begin,
     "weaken": _weaken,
     "arrival": _arrival,
+    "worker": _worker,
 }
 
 if __name__ == "__main__":

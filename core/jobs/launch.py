@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -15,9 +16,10 @@ from filelock import FileLock, Timeout
 from core.errors import JobNotStarted, JobRunning
 from core.jobs.ending import Ending, Reason
 from core.jobs.environment import inherited
+from core.jobs.forks import worker
 from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths, JobSpec
-from core.jobs.process import is_alive, read_identity
+from core.jobs.process import Identity, is_alive, read_identity
 from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
 from core.jobs.tail import last_lines
 from core.workspace.files import write_json
@@ -26,6 +28,8 @@ from core.workspace.user import stand_in
 
 # A supervisor that has written exit.json still needs a moment to leave; seconds.
 LEAVE_TIMEOUT = 5.0
+# Seconds between two looks whether a supervisor is up.
+LOOK = 0.01
 
 
 def launch(
@@ -176,13 +180,28 @@ def _take_over(paths: JobPaths) -> None:
             _start_supervisor(paths)
 
 
+@dataclass(frozen=True)
+class _Started:
+    """A supervisor on its way: whether it has ended, and what kills it."""
+
+    has_ended: Callable[[], bool]
+    kill: Callable[[], object]
+
+
 def _start_supervisor(paths: JobPaths, secrets: Mapping[str, str] | None = None) -> None:
+    environment = {**stand_in(), **inherited(), **(secrets or {})}
+    forks = worker()
+    forked = forks.supervise(paths.folder, environment) if forks else None
+    _wait_until_up(paths, _of_worker(forked) if forked else _start_anew(paths, environment))
+
+
+def _start_anew(paths: JobPaths, environment: Mapping[str, str]) -> _Started:
     command = [sys.executable, "-m", "core.jobs.supervise", str(paths.folder)]
     with paths.supervisor_log.open("ab") as log:
         process = subprocess.Popen(
             command,
             cwd=PROJECT,
-            env={**stand_in(), **inherited(), **(secrets or {})},
+            env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -190,15 +209,28 @@ def _start_supervisor(paths: JobPaths, secrets: Mapping[str, str] | None = None)
         )
     # A dashboard lives for weeks: somebody must wait for the child, or it stays a zombie.
     threading.Thread(target=process.wait, daemon=True, name="wait for a supervisor").start()
+    return _Started(lambda: process.poll() is not None, process.kill)
+
+
+def _of_worker(forked: Identity) -> _Started:
+    def kill() -> None:
+        if is_alive(forked):
+            with suppress(ProcessLookupError):
+                os.kill(forked.pid, signal.SIGKILL)
+
+    return _Started(lambda: not is_alive(forked), kill)
+
+
+def _wait_until_up(paths: JobPaths, started: _Started) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while not paths.supervisor.exists():
-        ended = process.poll() is not None
+        ended = started.has_ended()
         if paths.supervisor.exists():  # of a job shorter than this look
             return
         if ended or time.monotonic() > deadline:
-            process.kill()
+            started.kill()
             _give_up(paths)
-        time.sleep(0.02)
+        time.sleep(LOOK)
 
 
 def _give_up(paths: JobPaths) -> None:

@@ -13,15 +13,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from core.container import oom_kills
 from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.grace import TOOL_GRACE
-from core.jobs.job import JobPaths, read_spec
+from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
 from core.jobs.tail import last_lines
 from core.workspace.files import read_record, write_json
@@ -39,11 +41,44 @@ LOG_LINES = 50
 PR_SET_CHILD_SUBREAPER = 36
 
 
-class Supervisor:
-    """One tool, from its start to its ``exit.json``."""
+class Tool(Protocol):
+    """A tool that was started: a child of this process, in a session of its own."""
 
-    def __init__(self, paths: JobPaths) -> None:
+    pid: int
+
+    def wait(self) -> int:
+        """Wait for its end: its exit code, -N for signal N."""
+
+
+Start = Callable[[JobSpec, Path], Tool]
+
+
+def start_program(spec: JobSpec, log: Path) -> Tool:
+    """Start a job's command, whose output goes into ``log``. Raises OSError, ValueError."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            spec.command,
+            cwd=spec.cwd,
+            env=environment_of(spec),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def environment_of(spec: JobSpec) -> dict[str, str]:
+    """What the tool of a job gets from its supervisor, and from the job."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **spec.env}
+
+
+class Supervisor:
+    """One tool, from its start to its ``exit.json``. ``start`` is another way to start it than as a
+    program."""
+
+    def __init__(self, paths: JobPaths, start: Start = start_program) -> None:
         self.paths = paths
+        self.start = start
         self.stop_file = str(paths.stop)  # made once: it is looked for a million times in three days
         self.signalled = False
         self.asked_at: float | None = None  # when TERM was sent, on the monotonic clock
@@ -55,7 +90,7 @@ class Supervisor:
         self._announce()
         started, kills = time.time(), oom_kills()
         try:
-            tool = self._start()
+            tool = self.start(read_spec(self.paths.folder), self.paths.log)
         except (OSError, ValueError) as error:
             self._write_exit(self._not_started(error, started))
             return
@@ -84,19 +119,6 @@ class Supervisor:
 
     def _on_signal(self, *_: object) -> None:
         self.signalled = True
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        spec = read_spec(self.paths.folder)
-        with self.paths.log.open("ab") as log:
-            return subprocess.Popen(
-                spec.command,
-                cwd=spec.cwd,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **spec.env},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
 
     def _not_started(self, error: OSError | ValueError, started: float) -> Ending:
         with suppress(OSError), self.paths.log.open("a", encoding="utf-8", errors="replace") as log:
@@ -207,24 +229,24 @@ def _has_ended(tool: Identity) -> bool:
     return not is_alive(tool)
 
 
-def supervise(folder: Path) -> None:
+def supervise(folder: Path, start: Start = start_program) -> None:
     """Run the job in ``folder``, or take its orphaned tool over. Exits 1 when there is nothing to do."""
     paths = JobPaths(folder)
     tool = read_identity(paths.tool)
     if paths.exit.exists() or (tool is not None and not is_alive(tool)):
         sys.exit(f"{folder}: this job has ended")
     if tool is None:
-        Supervisor(paths).run()
+        Supervisor(paths, start).run()
     else:
         Supervisor(paths).take_over(tool)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, start: Start = start_program) -> None:
     """Supervise the job in ``folder`` unless another supervisor does. Exits 1 in that case."""
     keep_private(folder)
     try:
         with FileLock(JobPaths(folder).lock, timeout=0):
-            supervise(folder)
+            supervise(folder, start)
     except Timeout:
         sys.exit(f"{folder}: another supervisor has this job")
 

@@ -31,7 +31,7 @@ from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
 from core.steps.own import OWN_BASE, OWN_TUNED
-from core.steps.step import check_space, engine_job, run_job
+from core.steps.step import check_space, engine_job, run_job, warm
 from core.steps.watch import trained
 from core.workspace.files import held, write_json
 from core.workspace.paths import RunPaths, Workspace, make_folder
@@ -78,6 +78,17 @@ def tune(
     In ``run``, a run's folder, it goes on: what was made there is not made again. ``begun`` is told the run
     before anything is made in it.
     """
+    with warm(lambda why: progress.say("tune.cold", why=why)):
+        return _tune(workspace, request, progress, run, begun)
+
+
+def _tune(
+    workspace: Workspace,
+    request: TuneRequest,
+    progress: Progress,
+    run: RunPaths | None,
+    begun: Callable[[RunPaths], object],
+) -> dict[str, Any]:
     began = time.monotonic()
     run = make_data(workspace, request, progress, run, begun)
     check_space(run.root, room_for(run))

@@ -3,14 +3,16 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from core.errors import DiskFull, NoSuchJob, StepStopped
+from core.jobs.environment import inherited
 from core.jobs.failure import why_failed
+from core.jobs.forks import Worker, forking, worker
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.request import JOB, Call, as_record
@@ -18,7 +20,7 @@ from core.jobs.status import State, Status
 from core.machine import this_machine
 from core.wording import spoken_language
 from core.workspace.paths import PROJECT
-from core.workspace.user import user_name
+from core.workspace.user import stand_in, user_name
 
 # The module that does the heavy work; tests put a fast one in its place.
 ENGINE_VARIABLE = "TUNEBOARD_ENGINE"
@@ -63,6 +65,29 @@ def engine_environment() -> dict[str, str]:
         "MKL_THREADING_LAYER": "GNU",
         "PYTHONWARNINGS": "ignore",
     }
+
+
+@contextmanager
+def warm(broke: Callable[[str], object] = lambda _: None) -> Iterator[None]:
+    """Until the block ends, the engine's tools are forked from one process that imports what they need
+    meanwhile (core.engine.worker): for whatever runs several, one after the other.
+
+    Every job stays what it is, and starts by itself where that process is not there or would not do;
+    ``broke`` is told then, once, with what it said last.
+    """
+    if worker() is not None:
+        yield
+        return
+    engine = os.environ.get(ENGINE_VARIABLE, "core.engine")
+    environment = {**stand_in(), **inherited(), **engine_environment(), "PYTHONUNBUFFERED": "1"}
+    try:
+        forks = Worker((sys.executable, "-m", engine, "worker"), PROJECT, environment, broke)
+    except OSError as error:  # no more processes, or no room for a temporary file
+        broke(str(error))
+        yield
+        return
+    with forking(forks):
+        yield
 
 
 def run_job(
