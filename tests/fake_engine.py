@@ -128,6 +128,12 @@ def serve(*arguments: str) -> None:
     serve_chat(arguments)
 
 
+def worker(socket: str) -> None:
+    from core.engine.worker import main as work
+
+    work(socket, lambda words: main(words[0], list(words[1:])), (), "tests.fake_engine")
+
+
 TOOLS = {
     "starter": starter,
     "download": download,
@@ -139,6 +145,7 @@ TOOLS = {
     "gguf": gguf,
     "arrival": arrival,
     "serve": serve,
+    "worker": worker,
 }
 
 if __name__ == "__main__":

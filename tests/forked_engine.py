@@ -110,6 +110,8 @@ def code_of(connection: socket.socket) -> int | None:
 
 
 def main(arguments: list[str]) -> None:
+    if arguments[0] == "worker":
+        sys.exit("these forks are as fast")
     if not reason_for_a_real_start(arguments, os.environ):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(os.environ[SOCKET_VARIABLE])

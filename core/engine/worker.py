@@ -88,7 +88,7 @@ class Imports:
 
     def __init__(self, names: Sequence[str] = IMPORTED) -> None:
         self._left = list(names)
-        self.given = dict(os.environ)
+        self.given = _environment_at_start()
         self.began = time.monotonic()
 
     @property
@@ -130,10 +130,8 @@ def main(number: str, run: Run, names: Sequence[str] = IMPORTED, engine: str = E
 
     ``run`` runs a tool of ``engine`` with its arguments; ``names``: what is imported.
     """
-    os.environ.pop(NVML_CHECK, None)
-    imports = Imports(names)
     os.environ[NVML_CHECK] = "1"
-    Forking(socket.socket(fileno=int(number)), imports, run, engine).serve()
+    Forking(socket.socket(fileno=int(number)), Imports(names), run, engine).serve()
 
 
 class Forking:
@@ -190,7 +188,8 @@ class Forking:
         os.setsid()
         _close_all_but(kept)
         _name("supervise")
-        _stand_on(JobPaths(folder).supervisor_log)
+        with JobPaths(folder).supervisor_log.open("ab") as output:
+            _stand_on(output.fileno())
         put = self.imports.put
         put.pop(NVML_CHECK, None)
         os.environ.clear()
@@ -200,7 +199,8 @@ class Forking:
             if reason := self._reason(spec):
                 print(f"started as a program: {reason}", flush=True)
                 return supervise.start_program(spec, log)
-            return _ForkedTool(lambda: self._become(spec, log, kept, put))
+            with log.open("ab") as output:
+                return _ForkedTool(lambda: self._become(spec, output.fileno(), kept, put))
 
         supervise.main(folder, start)
 
@@ -210,12 +210,12 @@ class Forking:
             return "another program"
         return reason_to_start_anew(tool, arguments, supervise.environment_of(spec), self.imports.given)
 
-    def _become(self, spec: JobSpec, log: Path, kept: Collection[int], put: Mapping[str, str]) -> None:
+    def _become(self, spec: JobSpec, output: int, kept: Collection[int], put: Mapping[str, str]) -> None:
         """Be the tool, in the child that was forked for it."""
         _, tool, arguments = self._split(spec)
+        _stand_on(output)
         _close_all_but(kept)
         _name(tool)
-        _stand_on(log)
         environment = {**put, **supervise.environment_of(spec)}
         os.environ.clear()
         os.environ.update(environment)
@@ -259,8 +259,8 @@ def reason_to_start_anew(
         return "several processes"
     if cuda_began():
         return "CUDA began before the fork"
-    if read_at_import(environment) != read_at_import(given):
-        return "another environment"
+    if differing := dict(read_at_import(environment).items() ^ read_at_import(given).items()):
+        return f"another {', '.join(sorted(differing))}"
     if tool == "train":
         return _reason_of_training(arguments)
     return _reason_of_converting(arguments) if tool == "convert" else ""
@@ -294,6 +294,13 @@ def _reason_of_converting(arguments: Sequence[str]) -> str:
 
 def _is_quantized(folder: Path) -> bool:
     return bool(quantization(read_json(folder / "config.json") or {}))
+
+
+def _environment_at_start() -> dict[str, str]:
+    """What this process was started with: what stands in its environment now, imports have added to."""
+    entries = Path("/proc/self/environ").read_bytes().split(b"\0")
+    pairs = (os.fsdecode(entry).partition("=") for entry in entries if entry)
+    return {name: value for name, _, value in pairs}
 
 
 def read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
@@ -347,7 +354,8 @@ def as_a_program(do: Callable[[], None]) -> NoReturn:
         code = _code_of(stopped)
     except BaseException as error:
         code, interrupted = 1, isinstance(error, KeyboardInterrupt)
-        sys.excepthook(type(error), error, _of_the_tool(error.__traceback__))
+        told = error.with_traceback(_of_the_tool(error.__traceback__))
+        sys.excepthook(type(told), told, told.__traceback__)
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
@@ -400,16 +408,12 @@ def _close_all_but(kept: Collection[int]) -> None:
             os.close(number)
 
 
-def _stand_on(output: Path) -> None:
-    """Nothing comes in, and what is written goes to the end of a file."""
-    for path, flags, numbers in (
-        (Path(os.devnull), os.O_RDONLY, (0,)),
-        (output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, (1, 2)),
-    ):
-        file = os.open(path, flags, 0o666)
-        for number in numbers:
-            os.dup2(file, number)
-        os.close(file)
+def _stand_on(output: int) -> None:
+    """Nothing comes in, and what is written goes to a file."""
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
 
 
 def _name(name: str) -> None:

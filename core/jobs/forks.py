@@ -1,6 +1,6 @@
 """Supervisors forked from a process that has imported what their tools need: no job waits for Python's start.
 
-Whoever starts one job after another holds such a :class:`Worker` while it does (:func:`forking`), and
+Whoever starts one job after another holds such a :class:`ForkServer` while it does (:func:`forking`), and
 :func:`core.jobs.launch.launch` asks it for each job's supervisor. That is a process like one started anew: in
 a session of its own, with the same environment, folder and files, and nobody's child once the worker has
 ended. What the worker will not do, or no longer can, is started anew.
@@ -26,7 +26,7 @@ PATIENCE = 120.0
 LAST_BYTES = 4096
 
 
-class Worker:
+class ForkServer:
     """A process that forks supervisors, seen from the one that began it.
 
     ``command`` is started with the number of its socket as one more argument. ``broke`` is told once, with
@@ -95,16 +95,16 @@ class Worker:
         self._broke(said[-1] if said else f"exit {self.process.returncode}")
 
 
-_WORKER: ContextVar[Worker | None] = ContextVar("worker", default=None)
+_WORKER: ContextVar[ForkServer | None] = ContextVar("worker", default=None)
 
 
-def worker() -> Worker | None:
+def worker() -> ForkServer | None:
     """The one that forks the supervisors of what is launched here; None where each is started anew."""
     return _WORKER.get()
 
 
 @contextmanager
-def forking(forks: Worker) -> Iterator[None]:
+def forking(forks: ForkServer) -> Iterator[None]:
     """Until the block ends, ``forks`` is asked for every supervisor; then it ends."""
     before = _WORKER.set(forks)
     try:

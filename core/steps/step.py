@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import DiskFull, NoSuchJob, StepStopped
 from core.jobs.environment import inherited
 from core.jobs.failure import why_failed
-from core.jobs.forks import Worker, forking, worker
+from core.jobs.forks import ForkServer, forking, worker
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.request import JOB, Call, as_record
@@ -81,7 +81,7 @@ def warm(broke: Callable[[str], object] = lambda _: None) -> Iterator[None]:
     engine = os.environ.get(ENGINE_VARIABLE, "core.engine")
     environment = {**stand_in(), **inherited(), **engine_environment(), "PYTHONUNBUFFERED": "1"}
     try:
-        forks = Worker((sys.executable, "-m", engine, "worker"), PROJECT, environment, broke)
+        forks = ForkServer((sys.executable, "-m", engine, "worker"), PROJECT, environment, broke)
     except OSError as error:  # no more processes, or no room for a temporary file
         broke(str(error))
         yield
