@@ -17,7 +17,11 @@ from tests.small_model import make_small_model
 
 STAGES = ("base", "train", "convert", "merge", "ask")
 # What a chain does without its worker.
-COLD = "from core.jobs import forks; forks.ForkServer.supervise = lambda *_: None; from core import __main__ as m"
+COLD = """
+from core.__main__ import main
+from core.jobs.forks import ForkServer
+ForkServer.supervise = lambda *_: None
+"""
 
 
 def run_chain(workspace: Path, model: Path, warm: bool) -> RunPaths:
@@ -35,7 +39,7 @@ def run_chain(workspace: Path, model: Path, warm: bool) -> RunPaths:
     ]
     command = [sys.executable, "-m", "core", *words]
     if not warm:
-        command = [sys.executable, "-c", f"{COLD}; m.main({words!r})"]
+        command = [sys.executable, "-c", f"{COLD}main({words!r})"]
     environment = {name: value for name, value in os.environ.items() if name != "TUNEBOARD_ENGINE"}
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -37,8 +37,8 @@ class JobPaths:
 
     @property
     def supervisor_log(self) -> Path:
-        """What the supervisor itself printed. Written by it; empty, unless it broke, or a worker forked it and
-        its tool had to be started all the same: then why."""
+        """What the supervisor itself printed. Written by it; empty, unless it broke, or a worker forked it
+        and its tool had to be started all the same: then why."""
         return self.folder / "supervisor.log"
 
     @property

@@ -134,8 +134,8 @@ SET = {
     "PYTHONIOENCODING": "UTF-8, whatever the terminal has",
     "PYTHONUNBUFFERED": "a log is written as it is said",
     "PYTHONWARNINGS": "libraries' warnings to their authors stay out of the log",
-    "PYTORCH_NVML_BASED_CUDA_CHECK": "1 in the process that a chain's tools are forked from: whether there is a "
-    "GPU is asked without beginning with it, which no fork could go on with",
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1 in the process that a chain's tools are forked from: "
+    "whether there is a GPU is asked without beginning with it, which no fork could go on with",
     "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1: torch runs nothing that a file of weights holds, whoever asks",
     "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "taken out: it would allow that",
     "TRUST_REMOTE_CODE": "taken out: transformers would run what a tokenizer's files hold",
