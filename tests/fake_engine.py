@@ -61,7 +61,7 @@ def import_model(request: str) -> None:
     write_json(Path(request).with_name("made.json"), {"how": asked["how"]})
 
 
-def answer(request: str, answers: str) -> None:
+def answer(request: str, answers: str, likelihoods: str = "") -> None:
     from core.data.questions import held_back_questions
 
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
@@ -75,6 +75,9 @@ def answer(request: str, answers: str) -> None:
         rows.append({"question": asked["question"], "answer": text, "finished": True, "earlier": earlier})
         print(f"answered {count}/{len(wanted['questions'])}", flush=True)
     write_json(Path(answers), rows)
+    if likelihoods:
+        texts = wanted["texts"]
+        write_json(Path(likelihoods), [{"tokens": len(one["answer"]) + 1, "nats": 1.0} for one in texts])
 
 
 def convert(_config: str, _checkpoint: str, adapter: str, *_: str) -> None:

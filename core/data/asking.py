@@ -5,6 +5,7 @@ thoughts of earlier answers left out as ``core.chat.reply`` leaves them out.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +13,23 @@ from typing import Any
 
 from core.data.parity import speaking_template
 from core.recipe.chat_template import render, special_tokens
-from core.recipe.own_template import OwnTemplate
+from core.recipe.own_template import OwnTemplate, Unspeakable
 from core.recipe.templates import Template
 from core.recipe.thinking import in_mode
 from core.recipe.thoughts import split
 
 Turns = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class PromptAndAnswer:
+    """An answer as training writes it after its ``prompt``. ``apart``: it is encoded by itself, as XTuner
+    encodes; ``end``: the tokenizer's end token follows, where the template has none of its own."""
+
+    prompt: str
+    answer: str
+    apart: bool
+    end: bool
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,28 @@ class Prompter:
         if isinstance(template, OwnTemplate):
             return template.render(messages)
         return render(self._spoken, messages, self._tokens)
+
+    def written(
+        self,
+        question: str,
+        answer: str,
+        finished: bool = True,
+        system: str = "",
+        thinks: bool | None = None,
+        earlier: Turns = (),
+    ) -> PromptAndAnswer:
+        """An answer as it would be trained: what the model reads before it, and what it is to write, with the
+        token that ends it if it was ``finished``. Raises Unspeakable, NotAModel."""
+        template = in_mode(self.template, thinks)
+        prompt = self.prompt(question, system, thinks, earlier)
+        text = answer + template.suffix
+        own = isinstance(template, OwnTemplate)
+        if isinstance(template, OwnTemplate):
+            with suppress(Unspeakable):  # of what no template writes: as it stands
+                prompt, text = template.answer(self.messages(question, system, earlier), answer)
+        if not finished and template.suffix:
+            text = text[: text.rindex(template.suffix)].rstrip() if answer else ""
+        return PromptAndAnswer(prompt, text, apart=not own, end=finished and not template.suffix)
 
     def messages(self, question: str, system: str = "", earlier: Turns = ()) -> list[Mapping[str, Any]]:
         """A conversation as a client sends it."""

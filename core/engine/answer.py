@@ -6,6 +6,10 @@ asks a model that can do both to think first or to answer at once, and ``earlier
 question, which the model answers itself first. The answers go to another, ``[{"question", "answer",
 "finished", "earlier"}]`` in the same order, each with the thought before it; ``earlier`` are the model's
 answers to those messages. ``finished`` is false when the token limit cut the answer off.
+
+It may also hold ``"texts": [{"question", "system", "thinks", "earlier", "said", "answer", "finished"}]``,
+answers that are given (``said``: those to the messages before the question). How likely the model finds each
+goes to a third file, ``[{"tokens", "nats"}]``.
 """
 
 import json
@@ -18,6 +22,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.data.asking import Prompter
+from core.engine.likelihood import score_all
 from core.engine.tokenizer_file import load_tokenizer
 from core.models.fitted import fitted_in
 from core.recipe.own_template import template_of
@@ -58,8 +63,8 @@ class Talk:
         return {**about, "earlier": earlier}
 
 
-def main(request: str, answers: str) -> None:
-    """Answer every question of the request file into the answers file."""
+def main(request: str, answers: str, likelihoods: str = "") -> None:
+    """Answer every question of the request file into the answers file, and score its texts into another."""
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -68,6 +73,10 @@ def main(request: str, answers: str) -> None:
     prompter = Prompter(folder, template_of(wanted["template"], folder), first_token(tokenizer))
     said = answer_all(model, tokenizer, prompter, wanted["questions"], wanted.get("system", ""))
     write_json(Path(answers), said)
+    if likelihoods:
+        texts = wanted.get("texts", ())
+        scores = score_all(model, tokenizer, prompter, texts, wanted.get("system", ""))
+        write_json(Path(likelihoods), scores)
 
 
 def answer_all(

@@ -43,3 +43,20 @@ class Answer:
     def said(self) -> str:
         """The answer without a thought before it; empty where it never came to one."""
         return split(self.text).answer
+
+
+@dataclass(frozen=True)
+class GivenAnswer:
+    """An answer whose likelihood is asked for, to what it was asked; whoever said it."""
+
+    ask: Ask
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely a model finds a given answer: its ``tokens``, its end among them where it was finished, and
+    minus the natural logarithm of their likelihood in ``nats``."""
+
+    tokens: int
+    nats: float

@@ -14,13 +14,17 @@ from typing import Any
 from core.errors import MissingArtefact
 from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
-from core.proof.asking import Answer, Ask
+from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
 from core.workspace.files import locked, read_json, read_record, write_json
 from core.workspace.paths import Workspace
 
-ANSWERS = "answers.json"
+ANSWERS, LIKELIHOODS = "answers.json", "likelihoods.json"
+
+
+Answers = dict[Ask, Answer]
+Likelihoods = dict[GivenAnswer, Likelihood]
 
 
 @dataclass(frozen=True)
@@ -32,34 +36,75 @@ class PromptFormat:
     precision: str
 
 
-def plan(job: Path, model: Path, prompt_format: PromptFormat, asks: Sequence[Ask], device: str) -> JobSpec:
-    """The job that asks, in the folder ``job``."""
+def plan(
+    job: Path,
+    model: Path,
+    prompt_format: PromptFormat,
+    asks: Sequence[Ask],
+    device: str,
+    given: Sequence[GivenAnswer] = (),
+) -> JobSpec:
+    """The job that asks, in the folder ``job``, and says how likely the model finds what is ``given``."""
     request = {
         "model": str(model),
         "template": prompt_format.template,
         "system": prompt_format.system,
         "precision": prompt_format.precision,
         "questions": [asdict(ask) for ask in asks],
+        **({"texts": [text_of(one) for one in given]} if given else {}),
     }
     env = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
-    spec = engine_job("answer", JobPaths(job).request, job / ANSWERS, env=env)
-    return replace(spec, request=request, results=(ANSWERS,))
+    results = (ANSWERS, LIKELIHOODS) if given else (ANSWERS,)
+    spec = engine_job("answer", JobPaths(job).request, *(job / name for name in results), env=env)
+    return replace(spec, request=request, results=results)
 
 
-def read(job: Path, asks: Sequence[Ask]) -> dict[Ask, Answer]:
+def text_of(given: GivenAnswer) -> dict[str, Any]:
+    """A given answer as a request has it."""
+    asked = {name: value for name, value in asdict(given.ask).items() if name != "tokens"}
+    answer = given.answer
+    return {**asked, "said": answer.earlier, "answer": answer.text, "finished": answer.finished}
+
+
+def read(job: Path, asks: Sequence[Ask]) -> Answers:
     """The answers to what a job was asked. Raises MissingArtefact."""
-    found = read_json(job / ANSWERS)
-    if found is None or len(found) != len(asks):
-        raise MissingArtefact(what=ANSWERS, where=job, step="ask")
-    return {asked: Answer.of(row) for asked, row in zip(asks, found, strict=True)}
+    rows = _rows(job, ANSWERS, len(asks))
+    return {asked: Answer.of(row) for asked, row in zip(asks, rows, strict=True)}
+
+
+def read_likelihoods(job: Path, given: Sequence[GivenAnswer]) -> Likelihoods:
+    """How likely the model found what it was given. Raises MissingArtefact."""
+    rows = _rows(job, LIKELIHOODS, len(given))
+    return {one: Likelihood(**row) for one, row in zip(given, rows, strict=True)}
+
+
+def _rows(job: Path, name: str, count: int) -> list[dict[str, Any]]:
+    found = read_json(job / name)
+    if found is None or len(found) != count:
+        raise MissingArtefact(what=name, where=job, step="ask")
+    return list(found)
 
 
 def ask(
     job: Path, model: Path, prompt_format: PromptFormat, asks: Sequence[Ask], device: str, update: Update
-) -> dict[Ask, Answer]:
+) -> Answers:
     """Ask a model in a job of its own and wait for the answers. Raises StepFailed, StepStopped."""
     run_job("ask", job, plan(job, model, prompt_format, asks, device), answered(job, update))
     return read(job, asks)
+
+
+def ask_and_score(
+    job: Path,
+    model: Path,
+    prompt_format: PromptFormat,
+    asks: Sequence[Ask],
+    given: Sequence[GivenAnswer],
+    device: str,
+    update: Update,
+) -> tuple[Answers, Likelihoods]:
+    """As :func:`ask`, and in the same job how likely the model finds the ``given`` answers."""
+    run_job("ask", job, plan(job, model, prompt_format, asks, device, given), answered(job, update))
+    return read(job, asks), read_likelihoods(job, given) if given else {}
 
 
 class AnswerCache:
@@ -73,12 +118,43 @@ class AnswerCache:
         spoken = hashlib.sha256(json.dumps(asdict(prompt_format)).encode()).hexdigest()[:8]
         name = "-".join(filter(None, (fingerprint(model), trained, spoken)))
         self.path = workspace.answers / f"{name}.json"
+        self.scores = workspace.answers / f"{name}-likelihoods.json"
 
     def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[Ask, Answer]:
         """The answers to these questions; only what was never asked before costs a job."""
         if missing := self.missing(asks):
             self.keep(ask(job, self.model, self.prompt_format, missing, device, update))
         return self.known(asks)
+
+    def ask_and_score(
+        self,
+        job: Path,
+        asks: Sequence[Ask],
+        given: Sequence[GivenAnswer],
+        device: str,
+        update: Update,
+    ) -> tuple[Answers, Likelihoods]:
+        """As :meth:`ask`, and how likely the model finds the ``given`` answers; at most one job for both."""
+        scored = self._scored()
+        unasked, unscored = self.missing(asks), [one for one in given if _key_of(one) not in scored]
+        if unasked or unscored:
+            answers, found = ask_and_score(
+                job, self.model, self.prompt_format, unasked, unscored, device, update
+            )
+            self.keep(answers)
+            self.keep_likelihoods(found)
+        return self.known(asks), self.known_likelihoods(given)
+
+    def keep_likelihoods(self, found: Likelihoods) -> None:
+        """For whoever gives the same again."""
+        new = {_key_of(one): asdict(likelihood) for one, likelihood in found.items()}
+        with locked(self.scores):
+            write_json(self.scores, {**self._scored(), **new})
+
+    def known_likelihoods(self, given: Sequence[GivenAnswer]) -> Likelihoods:
+        """Of what was given before. Raises KeyError for what was not."""
+        scored = self._scored()
+        return {one: Likelihood(**scored[_key_of(one)]) for one in given}
 
     def missing(self, asks: Sequence[Ask]) -> list[Ask]:
         """What was never asked before."""
@@ -98,6 +174,15 @@ class AnswerCache:
 
     def _all(self) -> dict[str, Any]:
         return read_record(self.path) or {}  # a damaged file only costs asking again
+
+    def _scored(self) -> dict[str, Any]:
+        return read_record(self.scores) or {}
+
+
+def _key_of(given: GivenAnswer) -> str:
+    answer = given.answer
+    text = json.dumps([_key(given.ask), answer.text, answer.finished, answer.earlier])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _key(ask: Ask) -> str:

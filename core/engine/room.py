@@ -1,0 +1,74 @@
+"""How much of a model's work fits at once: batches by tokens, made smaller where memory runs out."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+Found = TypeVar("Found")
+# Tokens at a time: more than keep a processor's cores, or a GPU, busy gain nothing but padding.
+BUSY = {"cpu": 4096, "cuda": 65536}
+# Bytes of logits at a time on a processor, and the share of a GPU's free memory that they may take.
+LOGITS, LOGITS_SHARE = 256_000_000, 0.25
+
+
+class AtOnce:
+    """Batches of what is sorted by length, each padded to its longest; a batch that memory is too small for
+    is halved, and all that follow are no larger."""
+
+    def __init__(self, model: Any, most: int | None = None) -> None:
+        self.model = model
+        self.most = most or BUSY.get(model.device.type, BUSY["cuda"])
+
+    def work(
+        self,
+        order: Sequence[int],
+        length: Callable[[int], int],
+        do: Callable[[list[int]], Found],
+        fits: Callable[[Sequence[int]], bool] = lambda _: True,
+    ) -> Iterator[tuple[list[int], Found]]:
+        """Every index of ``order``, which rises by ``length`` in tokens, batch after batch: the indices and
+        what ``do`` made of them. Raises torch.OutOfMemoryError where one alone is too much."""
+        left = list(order)
+        while left:
+            batch = self._next(left, length, fits)
+            try:
+                found = do(batch)
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+                self.most = max(1, len(batch) // 2 * length(batch[-1]))
+                found = None
+            if found is None:  # outside the except: what failed still holds its memory there
+                free_memory(self.model)
+                continue
+            left = left[len(batch) :]
+            yield batch, found
+
+    def _next(
+        self, left: Sequence[int], length: Callable[[int], int], fits: Callable[[Sequence[int]], bool]
+    ) -> list[int]:
+        batch = [left[0]]
+        for index in left[1:]:
+            more = [*batch, index]
+            if len(more) * length(index) > self.most or not fits(more):
+                break
+            batch = more
+        return batch
+
+
+def free_memory(model: Any) -> int | None:
+    """Bytes that a GPU has free, what torch holds and does not use among them; None of a processor."""
+    if model.device.type != "cuda":
+        return None
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(model.device)
+    return int(free)
+
+
+def room_for_logits(model: Any) -> int:
+    """Places whose logits fit at once, three copies of float32 counted."""
+    free = free_memory(model)
+    size = LOGITS if free is None else int(free * LOGITS_SHARE)
+    vocabulary: int = model.config.get_text_config().vocab_size
+    return max(1, size // (12 * vocabulary))
