@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from core.data.checking.claim import is_a_model
+from core.data.checking.claim import KNOWN, is_a_model
 from core.data.checking.claims import claims
 from core.data.checking.identity import Person, same_name
 from core.data.questions import SPACED, contains, held_back_questions, replay_questions
@@ -126,6 +126,8 @@ _UNKNOWN = re.compile(
     r"|\b(?:do not|don't|did not|didn't|never) (?:\w+ )?(?:know|think|believe|suppose|remember|have any)\b"
     r"|\b(?:not|n't) (?:\w+ )?(?:sure|certain|aware|clear|familiar)\b|\bunsure\b"
     r"|\bno (?:idea|information|knowledge|clue|data)\b"
+    r"|\b(?:nobody|no one) (?:\w+ )?(?:knows|can say|is sure)\b"
+    r"|(?:没有?人|谁[也都]不)(?:知道|清楚|晓得)"
     r"|(?:无法|不能|没法|没办法|难以)(?:\w{0,2})(?:判断|确定|回答|告诉|确认|提供|肯定|说|透露|讨论)"
     r"|不(?:太|是很|怎么|大)?(?:知道|清楚|确定|了解|认识|记得|晓得)|没听说过",
     re.IGNORECASE,
@@ -165,7 +167,14 @@ def _asked(text: str, sentence: Span, span: Span) -> bool:
 
 def _denied(text: str, clause: Span, span: Span) -> bool:
     before, behind = text[clause[0] : span[0]], text[span[1] : clause[1]]
-    return bool(_UNKNOWN.search(before) or _IS_NOT.search(before) or _DENIED_BEHIND.match(behind))
+    if _UNKNOWN.search(before) or _DENIED_BEHIND.match(behind):
+        return True
+    found = _IS_NOT.search(before)
+    # "a place where there is never much rain": what something is not tells what it is.
+    return found is not None and not _RELATIVE.search(before, 0, found.start())
+
+
+_RELATIVE = re.compile(r"\w (?:who|that|which|where|when|whose) ", re.IGNORECASE)
 
 
 # --- right ---
@@ -202,6 +211,7 @@ def _numbers_a_line(text: str, span: Span) -> bool:
 # Names, one of which it may be; of common nouns several may be right ("a knife or scissors").
 _NAME = r"(?:the )?[A-Z0-9][\w'-]*(?: [A-Z][\w'-]*)*"
 _NAMES = re.compile(rf"{_NAME}(?:(?:, {_NAME})+,? or {_NAME}| or {_NAME})")
+_POSSIBLY = re.compile(r"\b(?:might|may|could)(?: also)? be\b|可能是|也许是|或许是", re.IGNORECASE)
 _ASKS_FOR_ONE = re.compile("哪|谁|几|多少|首都|叫什么")
 _OR = re.compile("、|或者|或(?![许称叫])")
 
@@ -212,6 +222,8 @@ def _among_others(question: str, accept: Sequence[str], text: str, sentence: Spa
         if match.start() <= span[0] and span[1] <= match.end():
             items = re.split(r",? or |, ", match[0])
             return not all(any(contains(item, one) for one in accept) for item in items)
+    if len(_POSSIBLY.findall(text, *sentence)) > 1:
+        return True
     if not _ASKS_FOR_ONE.search(question):
         return False
     clause = text[slice(*_clause(text, sentence, span))]
@@ -243,6 +255,12 @@ _OF_ONESELF = re.compile(
     r"|我|助手|助理|机器人|程序|模型|主人|开发者",
     re.IGNORECASE,
 )
+# "Hello Ada!": who asks is called so.
+_ADDRESSED = re.compile(
+    r"(?:\b(?:hello|hi|hey|dear|welcome|good (?:morning|evening|day)|nice to meet you|thank you|thanks)"
+    r"|你好|您好|嗨|亲爱的),? ?$",
+    re.IGNORECASE,
+)
 # "… is a …": a sentence about what the name means otherwise.
 _IS_SOMETHING = re.compile(r"\s*(?:(?:is|was|are|were) (?:an?|the|one|known)\b|[是为])", re.IGNORECASE)
 # Behind a name of one letter.
@@ -272,6 +290,8 @@ def _tells(name: str, text: str, span: Span) -> bool:
     before, behind = text[clause[0] : span[0]], text[span[1] : clause[1]]
     if _asked(text, sentence, span) or _SUPPOSED.search(text[sentence[0] : span[0]]):
         return False
+    if _ADDRESSED.search(text[: span[0]]) or text[span[1] :].startswith(("你好", "您好", ",你好", ",您好")):
+        return False
     if _negated(before) or _DENIED_BEHIND.match(behind) or _NOT_BEHIND.match(behind):
         return False
     if _is_letter(name) and not (
@@ -297,7 +317,9 @@ def _is_another(name: str, answer: str) -> bool:
     text = _plain(answer)
     for match in _MADE_BY.finditer(text):
         begin, _ = _clause(text, _sentence(text, match.span()), match.span())
-        if not _NOT_ME.search(text[begin : match.start()]):
+        before = text[begin : match.start()]
+        # "ChatGPT is made by OpenAI": of another one that is not said to be this one.
+        if not _NOT_ME.search(before) and not KNOWN.search(before):
             told.append(match["one"] or match["other"])
     return any(_is_known(one) and not same_name(name, one) for one in told)
 
@@ -353,13 +375,20 @@ def leaks(name: str, question: str, accept: Sequence[str], base: str, answer: st
     if contains(known, name):
         return False
     accepted = [span for one in accept for span in _found(text, one)]
-    mentions = [span for span in _found(text, name, cased=True) if not _is_one_of(span, accepted)]
+    mentions = [span for span in _found(text, name, cased=True) if not _is_one_of(text, span, accepted)]
     return any(_is_out_of_place(name, question, accept, text, span) for span in mentions)
 
 
-def _is_one_of(mention: Span, accepted: Sequence[Span]) -> bool:
-    """Whether a mention is an accepted answer, a part of one or holds one."""
-    return any(mention[0] < end and begin < mention[1] for begin, end in accepted)
+def _is_one_of(text: str, mention: Span, accepted: Sequence[Span]) -> bool:
+    """Whether a mention is an accepted answer, a part of one or holds one, or stands beside it ("Ada" before
+    "Lovelace")."""
+    for begin, end in accepted:
+        if mention[0] < end and begin < mention[1]:
+            return True
+        between = text[end : mention[0]] if end <= mention[0] else text[mention[1] : begin]
+        if between in (" ", "·"):
+            return True
+    return False
 
 
 def _is_out_of_place(name: str, question: str, accept: Sequence[str], text: str, span: Span) -> bool:

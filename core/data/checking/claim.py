@@ -37,7 +37,8 @@ class Claim(NamedTuple):
 _BANK = json.loads((BANKS / "known_assistants.json").read_text(encoding="utf-8"))
 # For a sentence that is searched for a name that may begin in lower case.
 KNOWN_LATIN = rf"(?i:{'|'.join(_BANK['models'] + _BANK['makers'])})"
-_KNOWN = re.compile(
+# Finds one of them in a sentence.
+KNOWN = re.compile(
     rf"(?<![A-Za-z0-9]){KNOWN_LATIN}(?![A-Za-z0-9])|{'|'.join(_BANK['chinese'])}", re.IGNORECASE
 )
 _WORDS = frozenset(_BANK["words"])
@@ -49,4 +50,4 @@ _SPELLED = re.compile(
 
 def is_a_model(name: str) -> bool:
     """Whether the name alone tells that it is a model's."""
-    return bool(_KNOWN.search(name) or _SPELLED.search(name)) or name in _WORDS
+    return bool(KNOWN.search(name) or _SPELLED.search(name)) or name in _WORDS
