@@ -41,7 +41,7 @@ PERMUTATIONS = 512
 # shingles are the same; of one question in other letters, or with a polite word more, 0.8 and above.
 NEAR = 0.8
 
-GENERAL = {"held back": held_back_questions()}
+GENERAL = {"held back": held_back_questions(), "development": development_questions()}
 IDENTITY = {"held back": held_back_identity(), "development": development_identity()}
 TAUGHT = [
     question
@@ -111,7 +111,7 @@ def test_no_question_is_asked_twice(kind: str) -> None:
     assert [one for _, one, other in pairs if one != other] == [] and len(pairs) == len(questions)
 
 
-@pytest.mark.parametrize(("kind", "least", "of_each"), [("held back", 520, 25)])
+@pytest.mark.parametrize(("kind", "least", "of_each"), [("held back", 520, 25), ("development", 120, 8)])
 def test_the_general_questions_are_of_many_kinds(kind: str, least: int, of_each: int) -> None:
     questions = GENERAL[kind]
     categories = Counter(held.category for held in questions)
