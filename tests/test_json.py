@@ -13,6 +13,7 @@ from core.cli.parser import COMMANDS
 from core.workspace.paths import PROJECT, Workspace
 from scripts.documents.outputs import OUTPUTS
 from tests import promised
+from tests.adapters import make_recorded
 from tests.command_line import cli, last_json
 from tests.conftest import end_leftovers
 from tests.openai_server import OpenAIServer
@@ -111,12 +112,19 @@ def of_a_run(tell: Told, run: str) -> None:
     assert tell("publish", run, "--what", "adapter", "--dry-run")["sent"] is False
     assert tell("publish", run, "--what", "adapter", "--out", "here")["sent"] is True
     assert len(tell("runs")["runs"]) == 2
+    proved = tell("prove", "--base", "starter", "--adapter", made_elsewhere(tell), "--name", "Zoë")
+    assert proved["answers"]
     assert tell("runs", "curves", run)["points"]
     trained = tell.workspace.run(run)
     elsewhere = shutil.copytree(trained.work_dir, tell.workspace.root.parent / "work_dir")
     shutil.copy(trained.config, elsewhere)
     assert tell("runs", "adopt", elsewhere)["checkpoints"]
     assert tell("fit", run, "--card", "8")["largest"] and tell("fit", run)["memory"]
+
+
+def made_elsewhere(tell: Told) -> Path:
+    """An adapter that no run has made: the fast engine's are not PEFT's."""
+    return make_recorded(tell.workspace.root.parent / "an adapter", tell.workspace.starter, "unsloth")
 
 
 def of_models_and_configs(tell: Told, tmp_path: Path) -> None:

@@ -224,6 +224,7 @@ def test_an_error_ends_with_what_to_do() -> None:
                 "fix",
                 "out",
                 "beside_run",
+                "adapter_or_merged",
             },
         ),
         ("doctor.check", CHECKS),

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from core.cli.check_table import show_check
 from core.cli.fix import show_fixed
+from core.cli.foreign import show_foreign
 from core.cli.made import show_data, show_drafts, show_version
 from core.cli.rows import show_rows
 from core.cli.terminal import line, printable
@@ -279,6 +280,7 @@ WITH_NEXT: Mapping[str, Callable[[Console, dict[str, Any], str], None]] = {
 SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "models delete": _show_deleted,
     "doctor": _show_findings,
+    "prove": show_foreign,
     "data parity": _show_parity,
     "data": show_data,
     "data make versions": _show_versions,

@@ -21,6 +21,7 @@ STAGES = {
     "data check": ("starter", "check"),
     "data fix": ("starter", "check"),
     "export": ("convert", "merge"),
+    "prove": ("ask",),
     "data parity": ("starter",),
     "data make replay": ("starter", "base"),
     "data make documents": ("starter", "base"),

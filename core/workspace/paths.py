@@ -49,7 +49,18 @@ def new_socket() -> Path:
 
 # What stands in a workspace; a folder that was named as one may hold other things of its owner's.
 PARTS = (
-    *("answers", "cache", "chat-server", "chats", "checks", "clients", "compiled", "dashboard.log", "data"),
+    *(
+        "adapters",
+        "answers",
+        "cache",
+        "chat-server",
+        "chats",
+        "checks",
+        "clients",
+        "compiled",
+        "dashboard.log",
+        "data",
+    ),
     *("files", "models", "published", "runs", "sets", "uploads"),
 )
 # Of these, what stands in no other folder: any project has its "data" or its "files".
@@ -185,6 +196,35 @@ class DataPaths:
     def given(self, number: int, kind: str) -> Path:
         """A file as it was given, by its number among them; ``kind`` is the known end of its name."""
         return self.root / "given" / ".".join(map(slug, (str(number), *kind.split("."))))
+
+
+@dataclass(frozen=True)
+class ForeignPaths:
+    """The files of one proof, or one healing, of a model that was tuned elsewhere."""
+
+    root: Path
+
+    @property
+    def id(self) -> str:
+        return self.root.name
+
+    @property
+    def result(self) -> Path:
+        """What was asked, every answer, and what they come to."""
+        return self.root / "result.json"
+
+    @property
+    def healed(self) -> Path:
+        """The healed adapter, a PEFT folder."""
+        return self.root / "adapter"
+
+    def model(self, name: str) -> Path:
+        """A model that stands on others' weights: ``base``, ``tuned``, one of each scale."""
+        return self.root / "models" / slug(name)
+
+    def job(self, step: str) -> Path:
+        """The job folder of one step, or of the whole (``prove``, ``heal``)."""
+        return self.root / slug(step)
 
 
 @dataclass(frozen=True)
@@ -326,13 +366,29 @@ class Workspace:
 
     def new_run(self, name: str, now: datetime) -> RunPaths:
         """Make the folder of a new run. Two of one second get different names."""
-        stem = f"{now:%Y%m%d-%H%M%S}-{slug(name)}"
-        for count in range(1, 1000):
-            folder = self.runs / (stem if count == 1 else f"{stem}-{count}")
-            with suppress(FileExistsError):
-                make_folder(folder)
-                return RunPaths(folder)
-        raise NotWritable(folder=self.runs, reason="1000 runs in one second")
+        return RunPaths(_new_folder(self.runs, name, now))
+
+    @property
+    def foreign(self) -> Path:
+        """What was found of adapters and models that were tuned elsewhere, a folder each time."""
+        return self.root / "adapters"
+
+    def new_foreign(self, name: str, now: datetime) -> ForeignPaths:
+        """Make the folder of a new proof or healing. Two of one second get different names."""
+        return ForeignPaths(_new_folder(self.foreign, name, now))
+
+    def foreign_place(self, place_id: str) -> ForeignPaths:
+        """The one called ``place_id``. Raises NoSuchRun; a name with a separator is never one."""
+        for place in self.foreign_folders():
+            if place.id == place_id:
+                return place
+        raise NoSuchRun(run=place_id, workspace=self.root, near="")
+
+    def foreign_folders(self) -> list[ForeignPaths]:
+        """Every proof and healing of a model that was tuned elsewhere, newest first."""
+        with suppress(FileNotFoundError):
+            return [ForeignPaths(p) for p in sorted(self.foreign.iterdir(), reverse=True) if p.is_dir()]
+        return []
 
     def keep_private(self) -> None:
         """Nothing in it is for other users of this machine, what an earlier version left included.
@@ -353,6 +409,16 @@ class Workspace:
                 pass
         except OSError as error:
             raise NotWritable(folder=self.root, reason=reason_of(error)) from error
+
+
+def _new_folder(parent: Path, name: str, now: datetime) -> Path:
+    stem = f"{now:%Y%m%d-%H%M%S}-{slug(name)}"
+    for count in range(1, 1000):
+        folder = parent / (stem if count == 1 else f"{stem}-{count}")
+        with suppress(FileExistsError):
+            make_folder(folder)
+            return folder
+    raise NotWritable(folder=parent, reason="1000 folders in one second")
 
 
 def _refuse_unusable(folder: Path) -> None:

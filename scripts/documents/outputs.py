@@ -97,6 +97,38 @@ class Proof(OfRun):
     answers: list[Answered]
 
 
+class Foreign(Output):
+    """A model that was tuned elsewhere, and how it was asked."""
+
+    id: str
+    """Its folder in the workspace's `adapters`."""
+    name: str
+    base: str
+    """The folder of the base model."""
+    adapter: str | None
+    """The folder of the adapter that was asked: of a training its newest checkpoint."""
+    merged: str | None
+    """The folder of the merged model that was asked instead."""
+    tool: str | None
+    """What made the adapter, as far as its files show."""
+    template: str
+    system: str
+    notes: list[str]
+    """What should be known of the adapter, in the language of the terminal."""
+    result: str
+    """The file that holds this."""
+    seconds: float
+
+
+class ProvedForeign(Foreign):
+    """What a model that was tuned elsewhere has learned and kept."""
+
+    learned: float | None
+    kept: float | None
+    leaked: int
+    answers: list[Answered]
+
+
 class OwnAnswers(OfRun):
     """What both models answer to one's own questions."""
 
@@ -772,6 +804,7 @@ OUTPUTS: dict[str, Any] = {
     "merge": Merged,
     "export": Exported,
     "ask": Proof | OwnAnswers,
+    "prove": ProvedForeign,
     "publish": Published,
     "runs": Runs,
     "runs adopt": Adopted,

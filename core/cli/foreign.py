@@ -1,0 +1,85 @@
+"""The final test of what was tuned elsewhere."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from core.cli.room import Commands, Options, Result, Task
+from core.cli.terminal import line, printable
+from core.errors import InvalidOption
+from core.pace import Progress
+from core.pipeline.foreign import ForeignRequest, prove_foreign, score_in
+from core.proof.score import Score, Share
+from core.wording import say
+from core.workspace.paths import ForeignPaths, Workspace
+
+MEASURES = ("learned", "kept", "leaked")
+
+
+def _asked(options: argparse.Namespace) -> ForeignRequest:
+    if (options.adapter is None) == (options.merged is None):
+        raise InvalidOption(message=say("cli.wrong.adapter_or_merged"), help="scripts/run prove --help")
+    system = options.system if "--system" in options.given else None
+    return ForeignRequest(options.base, options.name, options.adapter, options.merged, system)
+
+
+def _place(workspace: Workspace, place: str) -> ForeignPaths | None:
+    """The folder that whoever started the job has made for it."""
+    return workspace.foreign_place(place) if place else None
+
+
+def _prove(workspace: Workspace, place: str, request: ForeignRequest, shown: Progress) -> Result:
+    return prove_foreign(workspace, request, shown, _place(workspace, place))
+
+
+def show_foreign(console: Console, result: dict[str, Any]) -> None:
+    """The measured shares with their intervals."""
+    scores = {"tuned": score_in(result["name"], result["answers"])}
+    for note in result["notes"]:
+        line(console, note)
+    table = Table(title=escape(printable(say("foreign.title", name=result["name"]))))
+    table.add_column("")
+    for key in scores:
+        table.add_column(say(f"foreign.{key}"))
+    for measure in MEASURES:
+        cells = [share_text(share_of(score, measure)) for score in scores.values()]
+        table.add_row(say(f"runs.{measure}"), *cells)
+    console.print(table)
+    line(console, say("foreign.answers", file=result["result"]))
+
+
+def share_of(score: Score, measure: str) -> Share:
+    """``learned``, ``kept`` or ``leaked``."""
+    found: Share = getattr(score, measure)
+    return found
+
+
+def share_text(share: Share) -> str:
+    """A share with its interval and of how many questions it is."""
+    if share.value is None:
+        return "–"
+    return say(
+        "foreign.share",
+        value=f"{share.value:.3f}",
+        low=f"{share.low:.3f}",
+        high=f"{share.high:.3f}",
+        hits=share.hits,
+        n=share.n,
+    )
+
+
+OPTIONS: Options = {
+    "--tuned-from": {"required": True, "metavar": "DIR"},
+    "--adapter": {"type": Path, "metavar": "DIR"},
+    "--merged": {"type": Path, "metavar": "DIR"},
+}
+COMMANDS: Commands = {
+    "prove": (
+        Task(ForeignRequest, _asked, _prove),
+        ("--tuned-from", "--adapter", "--merged", "--name", "--system"),
+    ),
+}
