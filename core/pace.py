@@ -12,6 +12,8 @@ PUBLISHING = {"client": 5, "bundle": 20, "llama": 10, "send": 60, "fetch": 30, "
 IMPORT_COSTS = {"download": 60, "import_model": 20}
 # Before this share is done there is no pace to speak of.
 LEAST_SHARE = 0.02
+# What was measured here before weighs as much as this share of the command itself.
+TRUST = 0.2
 
 
 class Progress(Protocol):
@@ -31,16 +33,21 @@ class Clock:
     """A command's stages by their cost, and the time left at the pace so far.
 
     ``began`` is the command's start on the clock ``now``, in seconds. The pace is measured whenever something
-    is heard of the command; until the next word of it, the time left counts down.
+    is heard of the command; until the next word of it, the time left counts down. ``known`` are stages'
+    seconds as they were measured here before: they take the place of the costs, and the pace begins as they
+    say, instead of at nothing.
     """
 
     def __init__(
         self,
-        costs: Mapping[str, int],
+        costs: Mapping[str, float],
         began: float | None = None,
         now: Callable[[], float] = time.monotonic,
+        known: Mapping[str, float] | None = None,
     ) -> None:
-        self.costs = dict(costs)
+        known = known or {}
+        self.costs = {stage: known.get(stage, cost) for stage, cost in costs.items()}
+        self.trust = TRUST * sum(known.get(stage, 0.0) for stage in costs)
         self.now = now
         self.began = now() if began is None else began
         self.heard = self.began
@@ -79,9 +86,9 @@ class Clock:
 
         It counts down no further than to what the stages after the running one take.
         """
-        if self.fraction < LEAST_SHARE:
+        if self.fraction < LEAST_SHARE and not self.trust:
             return "?"
-        pace = max(0.0, self.heard - self.began) / self._behind
+        pace = (max(0.0, self.heard - self.began) + self.trust) / (self._behind + self.trust)
         later = sum(cost for name, cost in self.costs.items() if name != self.current)
         ahead = self.done + self.costs.get(self.current, 0) + later - self._behind
         least = max(pace * later, 1.0 if ahead else 0.0)

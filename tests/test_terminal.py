@@ -79,6 +79,20 @@ def test_between_two_words_of_a_command_the_time_left_counts_down(time: Time) ->
     assert clock.left() == "0:00"
 
 
+def test_what_stages_took_here_before_tells_the_time_left_from_the_start(time: Time) -> None:
+    clock = Clock({"a": 30, "b": 60, "c": 10}, now=time.monotonic, known={"a": 60.0, "b": 600.0, "c": 40.0})
+    assert clock.left() == "11:40"
+    clock.stage("a")
+    time.now += 60
+    clock.stage("b")
+    assert clock.left() == "10:40", "as before"
+    time.now += 300
+    clock.reach(0.25)
+    shown = clock.left().split(":")
+    slower = int(shown[0]) * 60 + int(shown[1])
+    assert 490 < slower < (60 + 300) / (60 + 150) * 490, "believed the more, the longer it is so"
+
+
 def test_a_skipped_stage_costs_nothing(time: Time) -> None:
     """It would make the pace look better than it is."""
     clock = Clock({"a": 30, "b": 60, "c": 10}, now=time.monotonic)

@@ -44,7 +44,7 @@ class Task:
 
     ``kind`` is that dataclass, ``asked`` reads it from the command line's options, ``do`` does it, with the
     id of the run it is about, empty for none. ``first`` is what only somebody at a terminal can do before,
-    ``here`` how it is done there where that is another way.
+    ``here`` how it is done there where that is another way; ``took``: what its stages took here before.
     """
 
     kind: type[Any]
@@ -52,11 +52,12 @@ class Task:
     do: Callable[[Workspace, str, Any, Progress], Result]
     first: Callable[[argparse.Namespace, Workspace], None] = lambda *_: None
     here: Callable[[Workspace, str, Any, Progress], Result] | None = None
+    took: Callable[[Workspace, Any], Mapping[str, float]] = lambda *_: {}
 
     def __call__(self, options: argparse.Namespace, workspace: Workspace) -> Result:
         request = self.asked(options)
         self.first(options, workspace)
-        with progress(options.kind) as shown:
+        with progress(options.kind, self.took(workspace, request)) as shown:
             return (self.here or self.do)(workspace, run_of(options), request, shown)
 
 

@@ -1,7 +1,8 @@
 """The stages of a run from a name to what is published, what runs there are, and what this machine has."""
 
 import argparse
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -12,9 +13,10 @@ from core.cli.room import Commands, Options, Result, Task, can_go_on
 from core.cli.terminal import progress
 from core.data.identity import LANGUAGES
 from core.doctor import report
-from core.errors import InvalidOption
+from core.errors import InvalidOption, TuneboardError
 from core.pace import Progress
 from core.pipeline import chain, tune
+from core.pipeline.took import usual
 from core.pipeline.tune import TuneRequest, chosen_model
 from core.publish import command as publishing
 from core.publish.publish import publish
@@ -52,6 +54,13 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
 
 def _tune(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
     return tune.tune(workspace, request, shown, workspace.run(run) if run else None)
+
+
+def _took(workspace: Workspace, request: TuneRequest) -> Mapping[str, float]:
+    """What the stages took here before; nothing where the model is not one yet, which is said later."""
+    with suppress(TuneboardError):
+        return usual(workspace, tune.chosen_model(workspace, request.model))
+    return {}
 
 
 def _tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
@@ -202,7 +211,7 @@ FIELDS = {
 }
 COMMANDS: Commands = {
     "tune": (
-        Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=_tune_here),
+        Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=_tune_here, took=_took),
         (*MAKE, "--run", "--restart"),
     ),
     "data": (

@@ -7,6 +7,7 @@ error, so that ``--json`` is alone on standard output.
 import re
 import sys
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -113,9 +114,11 @@ class BarProgress:
         self.bars.stop()
 
 
-def progress(command: str) -> PlainProgress | BarProgress:
-    """Bars on a terminal, lines elsewhere, for the stages of this command."""
-    clock = Clock({stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))})
+def progress(command: str, known: Mapping[str, float] | None = None) -> PlainProgress | BarProgress:
+    """Bars on a terminal, lines elsewhere, for the stages of this command; ``known``: what they took here
+    before, in seconds."""
+    costs = {stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))}
+    clock = Clock(costs, known=known)
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
-from core.errors import DamagedFile, NoSuchJob
+from core.errors import DamagedFile, NoSuchJob, TuneboardError
 from core.jobs.failure import why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
@@ -25,6 +26,7 @@ from core.model_store.importing import far
 from core.models.catalog import STARTER, find
 from core.models.folder import read_model, read_shape
 from core.pace import COSTS, IMPORT_COSTS, Clock
+from core.pipeline.took import usual_of
 from core.pipeline.tune import (
     NEEDED_BYTES,
     TuneRequest,
@@ -190,14 +192,25 @@ def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     """How far ``run`` is, from the files of its steps, whoever started them."""
     whole = _whole(run)
     stages = tuple(_stages(workspace, run, whole))
-    costs = {stage.name: ALL_COSTS[stage.name] for stage in stages}
-    clock = Clock(costs, whole.started if whole else None, time.time)
+    costs = {stage.name: ALL_COSTS[stage.name] for stage in stages if not stage.needless}
+    known = _took(workspace, run, prepared(run)) if whole and whole.state in LIVE else {}
+    clock = Clock(costs, whole.started if whole else None, time.time, known)
     for stage in stages:
         if stage.state is not None and not stage.needless:
             clock.stage(stage.name, stage.began)
             clock.reach(stage.share, stage.heard)
     share = 1.0 if whole and whole.state is State.finished else clock.fraction
     return ChainProgress(whole.state if whole else None, stages, share, clock.left())
+
+
+@cache
+def _took(workspace: Workspace, run: RunPaths, _: bool) -> dict[str, float]:
+    """What the stages of earlier chains on this run's model took here, in seconds; none where it is not
+    known yet which model that is. Looked up once before a run is prepared, and once after it."""
+    asked = _asked_to(run)
+    with suppress(TuneboardError):
+        return usual_of(workspace, run, chosen_model(workspace, asked.model if asked else None))
+    return {}
 
 
 def failure(workspace: Workspace, run: RunPaths) -> str:
