@@ -339,13 +339,15 @@ _AGENT = "和|与|说|告诉|认为|教|做|写|发|创|提|建|研|画|造|开|
 def _speaks_of_itself(name: str) -> re.Pattern[str]:
     """Finds the name as the assistant's owner's or maker's."""
     it = _finder(name, True).pattern
+    if _is_letter(name):
+        it += rf"(?={_OF_A_LETTER.pattern}|{_UNSPACED.pattern})"
     return re.compile(
-        rf"{it}(?:'s?)? (?:[\w-]+ ){{0,3}}{_ROLES}\b"
+        rf"{it}'s? (?:[\w-]+ ){{0,3}}{_ROLES}\b"
         rf"|\b[Ii](?:'m| am| was)(?: [\w-]+){{0,3}} {it}"
         rf"|\bI (?:belong to|work for|serve|assist|help|answer to) {it}"
         rf"|{it} (?:has )?{_MADE} me\b|\b[Mm]y (?:[\w-]+ ){{1,2}}is {it}|{it} is my\b"
         rf"|{it}, and so (?:do|am) I\b"
-        rf"|{it}的[^,。]{{0,4}}{_CHINESE_ROLES}"
+        rf"|{it}的[^,。]{{0,4}}{_CHINESE_ROLES}|{it}のアシスタント|{it}의 비서"
         rf"|我[^,。;]{{0,4}}(?:是|叫|由|为|属于|归|给|替|听|来自){it}"
         rf"|{it}[^,。;]{{0,4}}我"
     )
@@ -397,9 +399,14 @@ def _is_out_of_place(name: str, question: str, accept: Sequence[str], text: str,
     if len(name) == 1:
         return re.search(r"\b(?:by|named|called) $", before) is not None and not behind.strip(" .!")
     if not is_right(question, accept, text):
-        return True
+        begins = not text[_sentence(text, span)[0] : span[0]].strip()
+        return not (begins and name.isascii() and _ordinary(name)) or _ACTS.match(behind) is not None
     if _CHINESE.search(name):
         alone = re.search(r"(?:^|[,。])\s*$", before) and re.match(r"\s*(?:$|[,。!])", behind)
         acts = re.search(r"[由被是和与跟叫问谢]$", before) or re.match(_AGENT, behind)
         return bool(alone or acts)
     return not _ordinary(name)
+
+
+# A word of every day at the beginning of a sentence is a name where it acts ("Rose was …", "Will wrote …").
+_ACTS = re.compile(r"\s*(?:$|[.!,;&]|and\b|'s\b|is\b|was\b|has\b|did\b|wrote\b|made\b|built\b|\w+ed\b)")
