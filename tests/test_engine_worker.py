@@ -13,15 +13,10 @@ from core.engine import worker
 from core.jobs.job import JobPaths
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
+from scripts.benches.chain import COLD
 from tests.small_model import make_small_model
 
 STAGES = ("base", "train", "convert", "merge", "ask")
-# What a chain does without its worker.
-COLD = """
-from core.__main__ import main
-from core.jobs.forks import ForkServer
-ForkServer.supervise = lambda *_: None
-"""
 
 
 def run_chain(workspace: Path, model: Path, warm: bool) -> RunPaths:
@@ -39,7 +34,7 @@ def run_chain(workspace: Path, model: Path, warm: bool) -> RunPaths:
     ]
     command = [sys.executable, "-m", "core", *words]
     if not warm:
-        command = [sys.executable, "-c", f"{COLD}main({words!r})"]
+        command = [sys.executable, "-c", COLD, *words]
     environment = {name: value for name, value in os.environ.items() if name != "TUNEBOARD_ENGINE"}
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -55,6 +50,7 @@ def losses(run: RunPaths) -> list[tuple[float, float]]:
 
 @pytest.mark.slow
 @pytest.mark.real_start
+@pytest.mark.timeout(900)
 def test_a_forked_chain_makes_what_one_started_anew_makes(tmp_path: Path) -> None:
     model = make_small_model(tmp_path / "model")
     anew, forked = (run_chain(tmp_path / way, model, way == "forked") for way in ("anew", "forked"))
