@@ -5,9 +5,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
+
+from core.data.encoder import TokenRow
+from core.data.own_encoder import encoder_of
+from core.data.teacher import TeacherRow, by_key
 from core.models.folder import read_model
 from core.pipeline.tune import prompt_format_of, proof_questions
 from core.proof.asking import Answer, Ask
+from core.recipe.own_template import template_of
 from core.steps import answer, data
 from core.steps.answer import AnswerCache
 from core.steps.data import Spoken
@@ -24,8 +30,9 @@ def know_answers(
     said = data.taught(name, file)
     spoken = Spoken(template_reason="known anyway")
     recipe = data.recipe_for(read_model(model), said, True, seed, None, spoken)
+    replayed = data.replay_asks(said, recipe)
     asks = [
-        *data.replay_asks(said, recipe),
+        *replayed,
         *data.earlier_asks(recipe),
         *(q.base_ask for q in proof_questions(said, recipe)),
     ]
@@ -37,4 +44,14 @@ def know_answers(
 
     with mock.patch.object(answer, "ask", invent):
         memory = AnswerCache(workspace, model, prompt_format_of(recipe))
-        memory.ask(workspace.root, asks, recipe.device, lambda *_: None)
+        answers = memory.ask(workspace.root, asks, recipe.device, lambda *_: None)
+    encoder = encoder_of(model / "tokenizer.json", template_of(recipe.template, model))
+    rows = (answer.token_row(encoder, one, answers[one], recipe.system) for one in replayed)
+    memory.keep({}, by_key(sure(row) for row in rows if row))
+
+
+def sure(row: TokenRow) -> TeacherRow:
+    """A base that would say just this answer."""
+    said = np.array(row.ids)[1:][row.trained[1:]]
+    logs = np.tile(np.array([[0, -np.inf]], np.float16), (len(said), 1))
+    return TeacherRow(np.array(row.ids), np.array(row.trained), said[:, None], logs)

@@ -1,6 +1,7 @@
 """The fast path beside transformers and PEFT: the same loss and the same gradients, to rounding."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,6 +71,31 @@ def assert_same(found: tuple[float, dict[str, Tensor]], expected: tuple[float, d
 def test_loss_and_gradients(kind: str, shape: dict[str, Any], settings: Acceleration) -> None:
     model = make(kind, **shape)
     assert_same(fast(model, settings), plain(model))
+
+
+@pytest.mark.parametrize("free", [False, True], ids=["padded", "in a line"])
+def test_replay_by_what_the_base_said(free: bool) -> None:
+    """The same loss and gradient as XTuner's step has; and nothing in it is chosen on the way."""
+    from xtuner.dataset.collate_fns import default_collate_fn
+
+    from core.data.encoder import TokenRow
+    from core.engine.teacher import LIKELIEST, Replay, _with_targets, taught_by_file
+    from core.engine.teacher_rows import make_teacher
+
+    model, rows = make(*KINDS[0][:1], **KINDS[0][1]), make_rows()
+    known = [TokenRow(row["input_ids"], [one != -100 for one in row["labels"]]) for row in rows[:2]]
+    with model.disable_adapter():
+        replay = Replay(make_teacher(model.get_base_model(), known))
+    replay.look_at(rows)
+    data = _with_targets(default_collate_fn, replay)(rows)["data"]
+    assert len(data[LIKELIEST]) == sum(LENGTHS) - 3 * 5
+    expected = gradients(model, taught_by_file(SimpleNamespace(llm=model, use_lora=True), data)["loss"])
+    batch = collate(rows, 64, free, replay.targets)["data"]["batch"]
+    decoder = Decoder(model.get_base_model(), Acceleration(padding_free=free), distill=True)
+    assert decoder.can_be_recorded(batch) and not decoder.can_be_recorded(collate(rows, 64)["data"]["batch"])
+    assert_same(gradients(model, decoder.loss(batch)), expected)
+    plain_loss = Decoder(model.get_base_model(), Acceleration()).loss(collate(rows, 64)["data"]["batch"])
+    assert plain_loss.item() != pytest.approx(expected[0], rel=1e-3)
 
 
 @pytest.mark.parametrize(("kind", "shape"), FAMILIES_OF_TODAY, ids=str)

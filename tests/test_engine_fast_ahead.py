@@ -74,6 +74,17 @@ def work(model: Path, **settings: Any) -> LayerToCompile:
     )
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_the_base_says_is_laid_out_as_in_training(model: Path, packed: bool) -> None:
+    """Packed rows have it not: several conversations lie in one."""
+    from core.engine.fast.ahead import _laid_out
+
+    told = replace(work(model), distill=True, packed=packed, likeliest=0 if packed else 20)
+    batch = _laid_out(told)
+    shape = None if batch.likeliest is None else batch.likeliest.shape
+    assert shape == (None if packed else (len(batch.ids), 20))
+
+
 def deeper(folder: Path) -> Path:
     """Four layers, of which only the first two have weights: those of a layer like all others are enough."""
     make_small_model(folder, num_hidden_layers=4)

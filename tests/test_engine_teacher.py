@@ -1,10 +1,20 @@
 """Replay that is kept to the base by what the base said before, on a model made on the spot."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
+
+from core.data.teacher import read_teacher
+from core.jobs.curves import read_curve
+from core.jobs.job import JobPaths
+from core.steps import data, train
+from core.steps.step import run_job
+from core.workspace.paths import Workspace
+from tests.command_line import make_data
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -15,7 +25,7 @@ def test_with_the_whole_vocabulary_it_is_the_divergence_and_its_gradient() -> No
     import torch
     from torch.nn.functional import kl_div, log_softmax
 
-    from core.engine.teacher import divergence
+    from core.engine.teacher_loss import divergence
     from core.engine.teacher_rows import likeliest_of
 
     torch.manual_seed(0)
@@ -38,7 +48,7 @@ def test_the_rest_is_held_as_one_and_the_loss_never_more_than_the_whole(k: int) 
     import torch
     from torch.nn.functional import kl_div, log_softmax
 
-    from core.engine.teacher import divergence
+    from core.engine.teacher_loss import divergence
     from core.engine.teacher_rows import likeliest_of
 
     torch.manual_seed(k)
@@ -67,7 +77,7 @@ def test_the_rest_is_held_as_one_and_the_loss_never_more_than_the_whole(k: int) 
 def test_nothing_is_lost_where_the_model_is_the_base() -> None:
     import torch
 
-    from core.engine.teacher import divergence
+    from core.engine.teacher_loss import divergence
     from core.engine.teacher_rows import likeliest_of
 
     torch.manual_seed(2)
@@ -185,3 +195,70 @@ def test_without_any_of_its_rows_the_base_is_computed_beside(tuner: Any, model: 
     replay.look_at(found[2:])
     assert not replay.from_file and LIKELIEST not in batch(replay, found)
     assert not Replay.of({"replay_teacher": str(model / "gone"), "max_length": 9}).teacher
+
+
+# --- from the base's answers to a training ---
+
+
+@pytest.fixture
+def talker(model: Path, tmp_path: Path) -> Path:
+    """A small model whose layers outweigh the last token: what it says is random, and is not nothing."""
+    folder = tmp_path / "talker"
+    shutil.copytree(model, folder)
+    weights = load_file(folder / "model.safetensors")
+    louder = {name: 12 * one if one.ndim == 2 and "layers" in name else one for name, one in weights.items()}
+    save_file(louder, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def prepared(workspace: Any, model: Path, *options: str) -> Any:
+    """A run whose base was asked in a job, for few questions."""
+    made = make_data(workspace, model, "--name", "Ada", "--iterations", "8", *options)
+    return workspace.run(made["run"])
+
+
+def trained(run: Any) -> str:
+    """Train with every iteration logged; the job's log."""
+    config = run.config.read_text(encoding="utf-8").replace("interval=10", "interval=1")
+    run.config.write_text(config, encoding="utf-8")
+    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run)))
+    return JobPaths(run.job("train")).log.read_text(encoding="utf-8")
+
+
+def losses(run: Any) -> list[float]:
+    return [point.loss for point in read_curve(run.work_dir).points]
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_what_the_base_said_takes_the_place_of_a_second_pass(
+    tmp_path: Path, talker: Path, method: str
+) -> None:
+    """The whole way: asked once for two runs, and found again by tokens. Read as text and encoded again an
+    answer is not token for token what was said: by whether the base agrees this one's rows were no replay."""
+    workspace = Workspace(tmp_path / "工作 区")
+    workspace.root.mkdir()
+    run = prepared(workspace, talker, "--method", method, "--language", "en")
+    about = data.about_data(run)
+    teacher = read_teacher(Path(about["path"]).with_name("replay.safetensors"))
+    assert 0 < len(teacher) <= about["replay"]
+    assert {row.likeliest.shape[1] for row in teacher.values()} == {20}
+    again = prepared(workspace, talker, "--method", method, "--language", "en")
+    assert not again.job("base").exists(), "the base was asked once"
+    assert "what it said before" in trained(run)
+    config = again.config.read_text(encoding="utf-8")
+    kept = [line for line in config.splitlines(keepends=True) if not line.startswith("replay_teacher")]
+    again.config.write_text("".join(kept), encoding="utf-8")
+    assert "a second pass in every step: no file" in trained(again)
+    assert min(losses(run)) < 1e-3 < min(losses(again))
+
+
+def test_rows_that_are_not_in_the_file_are_said_and_the_base_is_computed(
+    tmp_path: Path, talker: Path
+) -> None:
+    workspace = Workspace(tmp_path / "w")
+    workspace.root.mkdir()
+    run = prepared(workspace, talker, "--method", "full", "--language", "en")
+    rows = Path(data.about_data(run)["path"])
+    others = rows.read_text(encoding="utf-8").replace('"input": "', '"input": "Well: ')
+    rows.write_text(others, encoding="utf-8")
+    assert "none of the rows is in replay_teacher's file" in trained(run)

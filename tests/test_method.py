@@ -30,7 +30,7 @@ from core.recipe.xtuner_file.opening import open_config
 from core.steps import export, proof, train
 from core.steps.fit import fitting
 from core.workspace.files import read_object, write_text
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace, teacher_beside
 from tests.command_line import cli, last_json, make_data
 from tests.page import open_test_page
 from tests.publishable import Silent, make_publishable
@@ -110,20 +110,33 @@ def test_full_takes_sixteen_bytes_a_weight_and_halves() -> None:
     assert memory(small, *INTERNLM_7B, longest=512).adapters == 10 * MODEL.parameters
 
 
-def test_near_what_a_full_fine_tune_held_on_a_processor() -> None:
+def test_near_what_a_full_fine_tune_held_on_a_processor(tmp_path: Path) -> None:
     """Measured: the starter's, with a copy of the base, batches of 4, held 3.66 GB of its own at its highest
     (2026-11-29, torch 2.13 with its libraries, transformers 5.24)."""
     model, shape = llama(576, 1536, 30, 49152, 1 / 3)
     tied = replace(model, parameters=134_515_008)
-    recipe = Recipe(model="m", data="d", device="cpu", precision="fp32", method="full", batch_size=4)
+    rows = written(tmp_path)
+    recipe = Recipe(model="m", data=rows, device="cpu", precision="fp32", method="full", batch_size=4)
     held = memory(recipe.changed(replay_distillation=True), tied, shape, longest=59)
     assert held.total / GB == pytest.approx(3.66, rel=0.15)
 
 
-def test_a_copy_of_the_base_is_counted_where_replay_keeps_to_it() -> None:
-    full = LARGE.changed(method="full")
-    kept = memory(full.changed(replay_distillation=True), *INTERNLM_7B, longest=512)
-    assert kept.weights - memory(full, *INTERNLM_7B, longest=512).weights == 2 * MODEL.parameters
+def written(folder: Path) -> str:
+    """Rows of somebody's own: the base was not asked for them."""
+    (folder / "rows.jsonl").touch()
+    return str(folder / "rows.jsonl")
+
+
+def test_a_copy_of_the_base_is_counted_where_replay_keeps_to_it(tmp_path: Path) -> None:
+    """And none where a file has what it says; packed rows are not found in it."""
+    full = LARGE.changed(method="full", data=written(tmp_path))
+    kept = full.changed(replay_distillation=True)
+    alone = memory(full, *INTERNLM_7B, longest=512).weights
+    assert memory(kept, *INTERNLM_7B, longest=512).weights - alone == 2 * MODEL.parameters
+    teacher_beside(tmp_path / "rows.jsonl").touch()
+    assert memory(kept, *INTERNLM_7B, longest=512).weights == alone
+    packed = memory(kept.changed(pack=True), *INTERNLM_7B, longest=512).weights
+    assert packed - memory(full.changed(pack=True), *INTERNLM_7B, longest=512).weights == 2 * MODEL.parameters
 
 
 def test_dora_has_a_length_for_each_row_and_holds_more() -> None:

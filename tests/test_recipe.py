@@ -96,8 +96,10 @@ def model(**changes: Any) -> Model:
 @pytest.mark.parametrize(
     "other", [{"replay_distillation": True}, {"dropout": 0.1}, {"offload": True}], ids=str
 )
-def test_a_cuda_graph_that_cannot_be_recorded_is_a_problem(other: dict[str, Any]) -> None:
-    recipe = Recipe(model="m", data="d", template="qwen_chat", cuda_graph="on")
+def test_a_cuda_graph_that_cannot_be_recorded_is_a_problem(other: dict[str, Any], tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.touch()  # of which nobody has asked the base
+    recipe = Recipe(model="m", data=str(rows), template="qwen_chat", cuda_graph="on")
     machine = Machine(2, 2**34, False, ())
     assert problems(recipe, machine, model()) == []
     (found,) = problems(recipe.changed(**other), machine, model())

@@ -5,9 +5,11 @@ distribution (``core.engine.distillation``), which at the cut goes on instead of
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
-from core.data.conversations import Conversation, one_turn
+from core.data.conversations import Conversation, Turn, one_turn
+from core.data.mix import in_mode, with_system
 from core.data.questions import replay_bank, same_question
 from core.data.withheld import withheld_questions
 
@@ -34,6 +36,26 @@ def replay_conversations(answers: Mapping[str, str]) -> list[Conversation]:
     """Conversations from ``{question: answer}``; questions without an answer are left out."""
     said = ((question, answer.rstrip(HALF_CHARACTER).strip()) for question, answer in answers.items())
     return [one_turn(question, answer) for question, answer in said if answer]
+
+
+def replayed(
+    question: str, answer: str, system: str, thinks: bool | None, before: Conversation = ()
+) -> list[Conversation]:
+    """One answer after what stands ``before`` it, which is only read: with a system prompt, thinking first or
+    not. A thought stays in it, cut where the token limit cut it: that is what the base says. None where it
+    said nothing."""
+    rows = replay_conversations({question: answer})
+    return [in_mode(with_system((*only_read(before), *row), system), thinks) for row in rows]
+
+
+def turns(questions: Sequence[str], answers: Sequence[str]) -> Conversation:
+    """A conversation of as many questions as answers."""
+    return tuple(Turn(question, answer) for question, answer in zip(questions, answers, strict=True))
+
+
+def only_read(conversation: Conversation) -> Conversation:
+    """Not learned, and without a system prompt of its own."""
+    return tuple(replace(turn, trained=False, system="") for turn in conversation)
 
 
 def _in_turn(banks: Sequence[Sequence[str]]) -> list[str]:

@@ -49,6 +49,13 @@ class TeacherRow:
         places = said_at(self.trained[:limit])
         return TeacherRow(self.ids[:limit], self.trained[:limit], self.likeliest[:places], self.logs[:places])
 
+    def said_in(self, row: TokenRow) -> "TeacherRow | None":
+        """The same of the same answer in another row, after other messages; None where it is another."""
+        ids, trained = np.array(row.ids, np.int32), np.array(row.trained, np.bool_)
+        if not np.array_equal(self.ids[self.trained], ids[trained]) or said_at(trained) != len(self.logs):
+            return None
+        return TeacherRow(ids, trained, self.likeliest, self.logs)
+
 
 def key_of(ids: Sequence[int] | Numbers, trained: Sequence[bool] | Numbers) -> bytes:
     """What tells one row from another: its tokens, and which of them are trained."""
@@ -63,7 +70,7 @@ def said_at(trained: Sequence[bool] | Numbers) -> int:
 Teacher: TypeAlias = dict[bytes, TeacherRow]
 
 
-def teacher_of(rows: Iterable[TeacherRow]) -> Teacher:
+def by_key(rows: Iterable[TeacherRow]) -> Teacher:
     """Rows by what tells them apart."""
     return {row.key: row for row in rows}
 
@@ -127,7 +134,7 @@ def from_bytes(content: bytes) -> Teacher:
             return {}
     except (SafetensorError, KeyError, ValueError, IndexError):
         return {}
-    return teacher_of(
+    return by_key(
         TeacherRow(ids[end - size : end], trained[end - size : end], likeliest[first:last], logs[first:last])
         for end, size, first, last in zip(ends, lengths, told[:-1], told[1:], strict=True)
     )

@@ -60,7 +60,7 @@ def _train(arguments: list[str]) -> None:
         from core.engine.fast.install import install
         from core.engine.fast.settings import Acceleration
 
-        install(Acceleration.of(config.acceleration), config.max_length, bool(replay), ahead)
+        install(Acceleration.of(config.acceleration), config.max_length, replay, ahead)
     if unsloth:
         unsloth_way.install(config.max_length, config.randomness["seed"])
     with deepspeed_shards_without_pickle() if with_deepspeed else nullcontext():

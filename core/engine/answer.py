@@ -5,7 +5,9 @@ The request is a JSON file ``{"model", "template", "system", "precision", "quest
 asks a model that can do both to think first or to answer at once, and ``earlier`` are messages before the
 question, which the model answers itself first. The answers go to another, ``[{"question", "answer",
 "finished", "earlier"}]`` in the same order, each with the thought before it; ``earlier`` are the model's
-answers to those messages. ``finished`` is false when the token limit cut the answer off.
+answers to those messages. ``finished`` is false when the token limit cut the answer off. Of the questions
+whose numbers stand in ``"replayed"``, what else the model would have said goes to the file ``"teacher"``
+(:mod:`core.data.teacher`).
 
 It may also hold ``"texts": [{"question", "system", "thinks", "earlier", "said", "answer", "finished"}]``,
 answers that are given (``said``: those to the messages before the question). How likely the model finds each
@@ -22,7 +24,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.data.asking import Prompter
+from core.data.teacher import write_teacher
 from core.engine.likelihood import score_all
+from core.engine.teacher_rows import told
 from core.engine.tokenizer_file import load_tokenizer
 from core.models.fitted import fitted_in
 from core.recipe.own_template import template_of
@@ -70,8 +74,11 @@ def main(request: str, answers: str, likelihoods: str = "") -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, tokenizer = load(wanted["model"], device, DTYPES[wanted["precision"]])
     folder = Path(wanted["model"])
-    prompter = Prompter(folder, template_of(wanted["template"], folder), first_token(tokenizer))
+    template = template_of(wanted["template"], folder)
+    prompter = Prompter(folder, template, first_token(tokenizer))
     said = answer_all(model, tokenizer, prompter, wanted["questions"], wanted.get("system", ""))
+    if wanted.get("replayed"):
+        write_teacher(Path(wanted["teacher"]), told(model, folder, template, wanted, said))
     write_json(Path(answers), said)
     if likelihoods:
         texts = wanted.get("texts", ())

@@ -1,7 +1,9 @@
 """What a loaded base model would say at each place of its own answers: the rows of a teacher
 (:mod:`core.data.teacher`)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,20 +11,44 @@ import torch
 from torch import Tensor
 
 from core.data.encoder import TokenRow
-from core.data.teacher import LIKELIEST, Teacher, TeacherRow, key_of, said_at, teacher_of
+from core.data.mix import with_system
+from core.data.own_encoder import encoder_of
+from core.data.replay import replayed, turns
+from core.data.teacher import LIKELIEST, Teacher, TeacherRow, by_key, key_of, said_at
 from core.engine.answer_tokens import logits_of
+from core.errors import RowRefused
+from core.recipe.templates import Template
 
 # Tokens at a time: enough for a processor's caches, and for a GPU to be busy.
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
+
+
+def told(
+    model: Any,
+    folder: Path,
+    template: Template,
+    wanted: Mapping[str, Any],
+    said: Sequence[Mapping[str, Any]],
+) -> Teacher:
+    """What else the model in ``folder`` would have said at each place of its answers that are to be replayed:
+    ``wanted`` and ``said`` are request and answers of :mod:`core.engine.answer`."""
+    encoder = encoder_of(folder / "tokenizer.json", template)
+    rows: list[TokenRow] = []
+    for number in wanted["replayed"]:
+        asked, answer = wanted["questions"][number], said[number]
+        before = turns(asked.get("earlier", ()), answer.get("earlier", ()))
+        way = asked.get("system", ""), asked.get("thinks"), before
+        for conversation in replayed(asked["question"], answer["answer"], *way):
+            with suppress(RowRefused):  # whoever trains it is told
+                rows += encoder.rows(with_system(conversation, wanted.get("system", "")))
+    return make_teacher(model, rows)
 
 
 def make_teacher(model: Any, rows: Iterable[TokenRow], k: int = LIKELIEST) -> Teacher:
     """A pass of the model over each distinct row, with all before it given."""
     distinct = {key_of(row.ids, row.trained): row for row in rows if said_at(row.trained)}
     ordered = sorted(distinct.values(), key=lambda row: len(row.ids))
-    return teacher_of(
-        made for batch in _batches(ordered, model.device.type) for made in _made(model, batch, k)
-    )
+    return by_key(made for batch in _batches(ordered, model.device.type) for made in _made(model, batch, k))
 
 
 def _batches(rows: Sequence[TokenRow], device: str) -> Iterator[list[TokenRow]]:

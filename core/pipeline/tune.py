@@ -186,11 +186,13 @@ def make_data(
     if not replay:
         progress.say("tune.asked_for_proof", count=len(proof_asks))
     memory = AnswerCache(workspace, model.folder, prompt_format_of(recipe))
-    answers = memory.ask(run.job("base"), asks, recipe.device, progress.update)
+    answers = memory.ask(run.job("base"), asks, recipe.device, progress.update, replay)
     place = workspace.data(run.id)
-    rows = data.replay_rows({one: answers[one] for one in replay}, said)
+    said_to = {one: answers[one] for one in replay}
+    rows = data.replay_rows(said_to, said)
+    teacher = data.teacher_of(said_to, said, recipe, model, memory.teacher) if replay else {}
     earlier = {one: answers[one] for one in before}
-    data.write(run, place, said, rows, recipe, model, earlier=earlier)
+    data.write(run, place, said, rows, recipe, model, earlier=earlier, teacher=teacher)
     saying.say_what_is_short(said, data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)
     return run

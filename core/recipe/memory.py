@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from core.models.folder import Model, ModelShape
-from core.recipe.method import has_adapter
+from core.recipe.method import has_adapter, has_teacher
 from core.recipe.recipe import Recipe
 from core.recipe.speed import as_trained, is_fast
 
@@ -209,11 +209,12 @@ def _live(recipe: Recipe, model: Model) -> int:
 
 def _beside(recipe: Recipe, model: Model, shape: ModelShape) -> int:
     """Beside weights that are all trained: their halves, which autocast keeps until the gradients are there,
-    and the base as it was, where replayed rows keep to it."""
+    and the base as it was, where replayed rows keep to it and nobody has written down what it says."""
     cuda = recipe.device == "cuda"
     linear = sum(rows * columns for rows, columns in shape.linear.values()) + shape.vocabulary * shape.hidden
     halves = 2 * linear if cuda and recipe.deepspeed == "none" and recipe.precision != "fp32" else 0
-    return halves + (model.parameters * (2 if cuda else 4) if recipe.replay_distillation else 0)
+    copied = recipe.replay_distillation and not has_teacher(recipe)
+    return halves + (model.parameters * (2 if cuda else 4) if copied else 0)
 
 
 def _made_for_a_layer(recipe: Recipe, shape: ModelShape) -> int:

@@ -6,10 +6,12 @@ LoRA: Hu et al. 2021 (arXiv 2106.09685); DoRA: Liu et al. 2024 (2402.09353); rsL
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from core.models.folder import Model
 from core.recipe.recipe import Method, Problem, Recipe
+from core.workspace.paths import teacher_beside
 
 # Measured on the starter: LoRA on these alone, and not in the first sixth of the layers, learns and keeps as
 # much and takes a quarter less time; what lies below needs no backward pass.
@@ -30,6 +32,14 @@ FAST: tuple[Method, ...] = ("lora", "rslora", "pissa")
 def has_adapter(recipe: Recipe) -> bool:
     """Whether training makes an adapter; without one it makes a whole model."""
     return recipe.method != "full"
+
+
+def has_teacher(recipe: Recipe) -> bool:
+    """Whether what the base says in the replayed rows is read from a file beside the rows, and not computed
+    again in every step: the file is made with rows whose answers the base was asked for. Rows that are not
+    made yet will have one; rows that are packed into others have none."""
+    rows = Path(recipe.data)
+    return not recipe.pack and (teacher_beside(rows).exists() or not rows.exists())
 
 
 def is_known_to_the_fast_path(recipe: Recipe) -> bool:

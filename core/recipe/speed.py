@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.models.folder import Model
-from core.recipe.method import is_known_to_the_fast_path
+from core.recipe.method import has_teacher, is_known_to_the_fast_path
 from core.recipe.recipe import Accelerate, Choice, Compile, Recipe
 from core.wording import Language, say
 
@@ -117,9 +117,10 @@ def _compile(model: Model, tokens: int | None) -> Compile:
 
 
 def can_be_recorded(recipe: Recipe) -> bool:
-    """Whether a step can be a CUDA graph: it holds no numbers chosen on the way, and nothing that goes to the
-    host and back."""
-    return not (recipe.replay_distillation or recipe.offload or recipe.dropout)
+    """Whether a step can be a CUDA graph: it holds no numbers chosen on the way (as by whether the base
+    agrees with a row), and nothing that goes to the host and back."""
+    agrees = recipe.replay_distillation and not has_teacher(recipe)
+    return not (agrees or recipe.offload or recipe.dropout)
 
 
 def _cuda_graph(recipe: Recipe, model: Model) -> Choice:

@@ -16,6 +16,7 @@ from core.recipe.method import has_adapter
 from core.recipe.recipe import Method, Recipe
 from core.recipe.speed import acceleration
 from core.recipe.templates import TEMPLATES
+from core.workspace.paths import teacher_beside
 
 OPTIMIZERS = {
     "adamw": "from torch.optim import AdamW",
@@ -127,7 +128,7 @@ pack_to_max_length = {recipe.pack}
 # Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
 # keeps to the base's distribution instead of the one answer. Plain XTuner trains every row on its answer.
 replay_distillation = {recipe.replay_distillation}
-acceleration = {acceleration(recipe)}
+{_teacher(recipe, data)}acceleration = {acceleration(recipe)}
 
 # Scheduler & Optimizer
 batch_size = {recipe.batch_size}  # per device
@@ -165,6 +166,14 @@ prompt_template = PROMPT_TEMPLATE.{recipe.template}"""
 conversations_path = {str(data)!r}
 chat_template = {recipe.template!r}
 data_path = {glob.escape(str(rendered.file))!r}{_pattern_note(rendered.file)}"""
+
+
+def _teacher(recipe: Recipe, data: Path) -> str:
+    """Which file has what the base says in those rows."""
+    file = teacher_beside(data)
+    if not recipe.replay_distillation or recipe.pack or not file.exists():
+        return ""
+    return f"replay_teacher = {str(file)!r}  # what the base says in those rows, made before\n"
 
 
 def _questions(recipe: Recipe, rendered: Rendered | None) -> str:

@@ -6,22 +6,29 @@ spoken to, so that a second run on the same base starts where the first one had 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.data.encoder import Encoder, TokenRow
+from core.data.mix import with_system
+from core.data.own_encoder import encoder_of
+from core.data.replay import replayed, turns
+from core.data.teacher import Teacher, key_of, read_teacher, said_at, write_teacher
 from core.errors import MissingArtefact
 from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
 from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
+from core.recipe.own_template import template_of
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
 from core.workspace.files import locked, read_json, read_record, write_json
 from core.workspace.paths import Workspace
 
 ANSWERS, LIKELIHOODS = "answers.json", "likelihoods.json"
-
+# What the model would say at each place of those answers that are to be replayed.
+TEACHER = "teacher.safetensors"
 
 Answers = dict[Ask, Answer]
 Likelihoods = dict[GivenAnswer, Likelihood]
@@ -36,6 +43,15 @@ class PromptFormat:
     precision: str
 
 
+def token_row(encoder: Encoder, ask: Ask, answer: Answer, system: str) -> TokenRow | None:
+    """An answer as a row that is trained, after all that came before it, where ``system`` is the recipe's
+    prompt; None where nothing was said. Raises RowRefused."""
+    before = turns(ask.earlier, answer.earlier)
+    rows = replayed(ask.question, answer.text, ask.system, ask.thinks, before)
+    found = [row for each in rows for row in encoder.rows(with_system(each, system)) if said_at(row.trained)]
+    return found[-1] if found else None
+
+
 def plan(
     job: Path,
     model: Path,
@@ -43,8 +59,10 @@ def plan(
     asks: Sequence[Ask],
     device: str,
     given: Sequence[GivenAnswer] = (),
+    replayed: Collection[Ask] = (),
 ) -> JobSpec:
-    """The job that asks, in the folder ``job``, and says how likely the model finds what is ``given``."""
+    """The job that asks, in the folder ``job``, and says how likely the model finds what is ``given``, and
+    what else it would have said where its answers are to be ``replayed``."""
     request = {
         "model": str(model),
         "template": prompt_format.template,
@@ -52,11 +70,13 @@ def plan(
         "precision": prompt_format.precision,
         "questions": [asdict(ask) for ask in asks],
         **({"texts": [text_of(one) for one in given]} if given else {}),
+        "replayed": [number for number, ask in enumerate(asks) if ask in replayed],
+        "teacher": str(job / TEACHER),
     }
     env = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     results = (ANSWERS, LIKELIHOODS) if given else (ANSWERS,)
     spec = engine_job("answer", JobPaths(job).request, *(job / name for name in results), env=env)
-    return replace(spec, request=request, results=results)
+    return replace(spec, request=request, results=(*results, TEACHER))
 
 
 def text_of(given: GivenAnswer) -> dict[str, Any]:
@@ -86,10 +106,16 @@ def _rows(job: Path, name: str, count: int) -> list[dict[str, Any]]:
 
 
 def ask(
-    job: Path, model: Path, prompt_format: PromptFormat, asks: Sequence[Ask], device: str, update: Update
+    job: Path,
+    model: Path,
+    prompt_format: PromptFormat,
+    asks: Sequence[Ask],
+    device: str,
+    update: Update,
+    replayed: Collection[Ask] = (),
 ) -> Answers:
     """Ask a model in a job of its own and wait for the answers. Raises StepFailed, StepStopped."""
-    run_job("ask", job, plan(job, model, prompt_format, asks, device), answered(job, update))
+    run_job("ask", job, plan(job, model, prompt_format, asks, device, (), replayed), answered(job, update))
     return read(job, asks)
 
 
@@ -119,11 +145,22 @@ class AnswerCache:
         name = "-".join(filter(None, (fingerprint(model), trained, spoken)))
         self.path = workspace.answers / f"{name}.json"
         self.scores = workspace.answers / f"{name}-likelihoods.json"
+        self._teacher = workspace.answers / f"{name}.safetensors"
 
-    def ask(self, job: Path, asks: Sequence[Ask], device: str, update: Update) -> dict[Ask, Answer]:
-        """The answers to these questions; only what was never asked before costs a job."""
-        if missing := self.missing(asks):
-            self.keep(ask(job, self.model, self.prompt_format, missing, device, update))
+    def ask(
+        self,
+        job: Path,
+        asks: Sequence[Ask],
+        device: str,
+        update: Update,
+        replayed: Collection[Ask] = (),
+    ) -> dict[Ask, Answer]:
+        """The answers to these questions; only what was never asked before costs a job. Of those that are to
+        be ``replayed``, :attr:`teacher` then has what else the model would have said."""
+        untold = frozenset(self._untold(replayed))
+        if missing := list(dict.fromkeys([*self.missing(asks), *untold])):
+            answers = ask(job, self.model, self.prompt_format, missing, device, update, untold)
+            self.keep(answers, read_teacher(job / TEACHER) if untold else {})
         return self.known(asks)
 
     def ask_and_score(
@@ -156,16 +193,42 @@ class AnswerCache:
         scored = self._scored()
         return {one: Likelihood(**scored[_key_of(one)]) for one in given}
 
+    @property
+    def teacher(self) -> Teacher:
+        """What the model would say in its own answers that were to be replayed."""
+        return read_teacher(self._teacher)
+
     def missing(self, asks: Sequence[Ask]) -> list[Ask]:
         """What was never asked before."""
         known = self._all()
         return [ask for ask in asks if _key(ask) not in known]
 
-    def keep(self, answers: Mapping[Ask, Answer]) -> None:
+    def keep(self, answers: Mapping[Ask, Answer], teacher: Teacher | None = None) -> None:
         """For whoever asks the same again."""
         new = {_key(one): asdict(answer) for one, answer in answers.items()}
         with locked(self.path):
             write_json(self.path, {**self._all(), **new})
+            if teacher:
+                write_teacher(self._teacher, {**self.teacher, **teacher})
+
+    def _untold(self, replayed: Collection[Ask]) -> list[Ask]:
+        """Of what is to be replayed, what was never asked or only answered."""
+        if not replayed:
+            return []
+        known, teacher = self._all(), self.teacher
+        encoder = self._encoder()
+
+        def told(one: Ask) -> bool:
+            if (answer := known.get(_key(one))) is None:
+                return False
+            row = token_row(encoder, one, Answer.of(answer), self.prompt_format.system)
+            return row is None or key_of(row.ids, row.trained) in teacher
+
+        return [one for one in replayed if not told(one)]
+
+    def _encoder(self) -> Encoder:
+        template = template_of(self.prompt_format.template, self.model)
+        return encoder_of(self.model / "tokenizer.json", template)
 
     def known(self, asks: Sequence[Ask]) -> dict[Ask, Answer]:
         """The answers to what was asked before. Raises KeyError for what was not."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from core.data import parity, situations
 from core.data.accounting import Accounts
 from core.data.checking.placeholders import placeholders
-from core.data.conversations import Conversation, Turn, write_rows, write_source
+from core.data.conversations import Conversation, write_rows, write_source
 from core.data.encoder import Encoder
 from core.data.findings import Finding
 from core.data.identity import (
@@ -27,7 +27,6 @@ from core.data.mix import (
     MOST_ROWS,
     Shares,
     in_even_batches,
-    in_mode,
     in_modes,
     in_turn,
     mix,
@@ -38,7 +37,8 @@ from core.data.mix import (
 from core.data.opening import Reading, read_conversations, read_usable, read_whole
 from core.data.own_encoder import encoder_of
 from core.data.questions import contains
-from core.data.replay import questions_to_ask, replay_conversations
+from core.data.replay import only_read, questions_to_ask, replayed, turns
+from core.data.teacher import Teacher, TeacherRow, by_key, key_of, part_of, write_teacher
 from core.data.token_count import counted
 from core.data.upload import keep_given
 from core.errors import MissingArtefact, NotAModel
@@ -52,6 +52,7 @@ from core.recipe.own_template import OwnTemplate, template_of
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Method, Recipe, invalid
 from core.recipe.thinking import Thinking, thinking_of
+from core.steps.answer import token_row
 from core.workspace.files import read_object, write_json, write_lines
 from core.workspace.paths import DataPaths, RunPaths
 
@@ -152,17 +153,34 @@ def replay_rows(answers: Mapping[Ask, Answer], said: Taught) -> list[Conversatio
     before it, thinking first or not. A thought stays in it, cut where the token limit cut it: that is what
     the base says."""
     return [
-        in_mode(with_system((*_before(ask, answer, said), *row), ask.system), ask.thinks)
+        row
         for ask, answer in answers.items()
-        for row in replay_conversations({ask.question: answer.text})
+        for row in replayed(ask.question, answer.text, ask.system, ask.thinks, _before(ask, answer, said))
     ]
+
+
+def teacher_of(
+    answers: Mapping[Ask, Answer], said: Taught, recipe: Recipe, model: Model, known: Teacher
+) -> Teacher:
+    """What the base says in the rows that :func:`replay_rows` makes, by what is ``known`` of its answers as
+    it was asked. After it was told who the assistant is, it is to answer as if it had not been told."""
+    encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
+    found: list[TeacherRow] = []
+    for ask, answer in answers.items():
+        asked = token_row(encoder, ask, answer, recipe.system)
+        if asked is None or (told := known.get(key_of(asked.ids, asked.trained))) is None:
+            continue
+        trained = (with_system(row, recipe.system) for row in replay_rows({ask: answer}, said))
+        rows = (told.said_in(row) for each in trained for row in encoder.rows(each))
+        found += [row for row in rows if row]
+    return by_key(found)
 
 
 def _before(ask: Ask, answer: Answer, said: Taught) -> Conversation:
     """What stands before a replayed question in its row."""
     if situations.of_replay(ask.question).told and (who := _who_it_is(said)):
-        return _read(situations.answer_before(ask.question, who))
-    return _read(_turns(ask.earlier, answer.earlier))
+        return situations.answer_before(ask.question, who)
+    return turns(ask.earlier, answer.earlier)
 
 
 def _who_it_is(said: Taught) -> list[Conversation]:
@@ -172,15 +190,6 @@ def _who_it_is(said: Taught) -> list[Conversation]:
 
 def _says_who(row: Conversation, name: str) -> bool:
     return len(row) == 1 and row[0].trained and bool(row[0].input) and contains(row[0].output, name)
-
-
-def _turns(questions: Sequence[str], answers: Sequence[str]) -> Conversation:
-    return tuple(Turn(question, answer) for question, answer in zip(questions, answers, strict=True))
-
-
-def _read(conversation: Conversation) -> Conversation:
-    """Only read, not learned, and without a system prompt of its own."""
-    return tuple(replace(turn, trained=False, system="") for turn in conversation)
 
 
 def thinking_in(recipe: Recipe) -> Thinking:
@@ -217,9 +226,9 @@ def _in_situations(row: Conversation, recipe: Recipe, earlier: Mapping[Ask, Answ
         if situation.system and (recipe.system or row[0].system):
             continue
         answers = next((said for chain, said in chains.items() if _begins(chain, situation.earlier)), ())
-        before = _turns(situation.earlier, answers[: len(situation.earlier)])
+        before = turns(situation.earlier, answers[: len(situation.earlier)])
         if all(turn.output for turn in before):
-            found.append(with_system((*_read(before), *row), situation.system or recipe.system))
+            found.append(with_system((*only_read(before), *row), situation.system or recipe.system))
     return found
 
 
@@ -350,8 +359,10 @@ def write(
     model: Model,
     proportion: Shares | None = None,
     earlier: Mapping[Ask, Answer] | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
-    """Write the source, the mixed rows and the run's data.json (hash, rows, tokens).
+    """Write the source, the mixed rows and the run's data.json (hash, rows, tokens), and of the ``teacher``
+    what the base says in the replayed rows.
 
     ``proportion`` of taught and replayed rows: by default what the conversations need. ``earlier``: the
     base's answers to :func:`earlier_asks`; without them what is taught is asked first and alone.
@@ -364,6 +375,9 @@ def write(
     mixed = mix(taught, replay, wanted, recipe.system, recipe.seed)
     rows = in_even_batches(mixed, encoder.lengths(mixed).tolist(), recipe.batch_size, recipe.seed)
     write_rows(place.rows, rows)
+    if teacher:
+        own = {with_system(row, recipe.system) for row in replay}.intersection(rows)
+        write_teacher(place.teacher, part_of(teacher, (one for row in own for one in encoder.rows(row))))
     tokens = counted(encoder, rows, recipe.max_length)
     about = {
         "name": said.name,

@@ -172,6 +172,11 @@ class RunPaths:
         return self.root / step
 
 
+def teacher_beside(rows: Path) -> Path:
+    """What the base says in those of the ``rows`` that are replayed, where that is known."""
+    return rows.with_name("replay.safetensors")
+
+
 @dataclass(frozen=True)
 class DataPaths:
     """The files of one data set."""
@@ -187,6 +192,11 @@ class DataPaths:
     def rows(self) -> Path:
         """What is trained on: one conversation a line, replay mixed in."""
         return self.root / "rows.jsonl"
+
+    @property
+    def teacher(self) -> Path:
+        """What the base says in the rows that are replayed."""
+        return teacher_beside(self.rows)
 
     @property
     def left_out(self) -> Path:

@@ -112,10 +112,12 @@ def prepare(workspace: Workspace, row: Row, shown: tune.Progress) -> RunPaths:
     questions = list(dict.fromkeys(question.base_ask for question in asked_for_proof))
     shown.stage("base")
     memory = answer.AnswerCache(workspace, model.folder, tune.prompt_format_of(recipe))
-    answers = memory.ask(run.job("base"), [*asks, *questions], recipe.device, shown.update)
-    replay = data.replay_rows({ask: answers[ask] for ask in asks}, said)
+    answers = memory.ask(run.job("base"), [*asks, *questions], recipe.device, shown.update, asks)
+    said_to = {ask: answers[ask] for ask in asks}
+    replay = data.replay_rows(said_to, said)
+    teacher = data.teacher_of(said_to, said, recipe, model, memory.teacher)
     place = workspace.data(run.id)
-    data.write(run, place, said, replay, recipe, model, row.shares)
+    data.write(run, place, said, replay, recipe, model, row.shares, teacher=teacher)
     train.prepare(run, recipe, model, place.rows)
     return run
 

@@ -23,8 +23,10 @@ from core.engine.fast.decoder import Decoder
 from core.engine.fast.groups import quantized
 from core.engine.fast.layers import Layer
 from core.engine.fast.linear import BLOCK, Group
+from core.engine.fast.loss import IGNORED
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import CHILD_BYTES, LayerToCompile
+from core.engine.teacher_loss import label_alone
 from core.workspace.files import read_json
 
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
@@ -40,9 +42,18 @@ def main(text: str) -> None:
         share = CHILD_BYTES / torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, share))
     layers, settings = make_layers(work, device)
-    batch: Batch = collate(work.batch(), work.length, settings.padding_free)["data"]["batch"]
+    batch: Batch = _laid_out(work)
     decoder = Decoder(stand_in(work, device), settings, work.distill, layers)
     decoder.loss(batch.each(lambda field: field.to(device))).backward()
+
+
+def _laid_out(work: LayerToCompile) -> Batch:
+    def label(_: Any, labels: list[int]) -> tuple[Tensor, Tensor]:
+        return label_alone(torch.tensor([one for one in labels[1:] if one != IGNORED]), work.likeliest)
+
+    free, targets = work.acceleration.padding_free, label if work.likeliest else None
+    batch: Batch = collate(work.batch(), work.length, free, targets)["data"]["batch"]
+    return batch
 
 
 def make_layers(work: LayerToCompile, device: str) -> tuple[list[Layer], Acceleration]:

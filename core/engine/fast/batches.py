@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from core.engine.fast.loss import IGNORED
 
@@ -16,13 +15,19 @@ FULL = 0.95
 # Lengths are rounded up to one of few, so that shapes repeat: by a 16th at most, by a 48th on average.
 SHAPES_PER_DOUBLING = 16
 SMALLEST = 8
+# Of ids, labels, and what is to be said, where there is no token.
+FILLERS = (0, IGNORED, 0, 0)
+# Of a conversation: ids and labels, and where more is known what is to be said at each token.
+Part = tuple[Tensor, ...]
+Targets = Callable[[Any, Any], tuple[Tensor, Tensor]]
 
 
 class Batch(NamedTuple):
     """Tokens of several rows, one after the other: ids, labels moved to the token that says them, positions.
 
     ``ends`` (int32, rows + 1) says where rows of different lengths begin and end; without it they are
-    ``rows`` of one length. ``longest``: tokens of the longest possible row.
+    ``rows`` of one length. ``longest``: tokens of the longest possible row. ``likeliest`` (tokens, k) and
+    ``logs`` (tokens, k + 1): what is to be said at each token, where more is known than a label.
     """
 
     ids: Tensor
@@ -31,6 +36,8 @@ class Batch(NamedTuple):
     ends: Tensor | None
     rows: int
     longest: int
+    likeliest: Tensor | None = None
+    logs: Tensor | None = None
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """With every tensor changed."""
@@ -48,11 +55,17 @@ class Batch(NamedTuple):
         return torch.searchsorted(self.ends[1:].long(), numbers, right=True)
 
 
-def collate(rows: Sequence[Mapping[str, Any]], longest: int, padding_free: bool = True) -> dict[str, Any]:
+def collate(
+    rows: Sequence[Mapping[str, Any]], longest: int, padding_free: bool = True, targets: Targets | None = None
+) -> dict[str, Any]:
     """Rows of ``process_hf_dataset`` (``input_ids``, ``labels``; of packed rows also ``cumulative_len``)
-    as a batch of the fast path, on the processor, and how many tokens are in it without what fills them."""
-    parts = [part for row in rows for part in _parts(row)]
-    tokens, width = sum(len(ids) for ids, _ in parts), max(len(ids) for ids, _ in parts)
+    as a batch of the fast path, on the processor, and how many tokens are in it without what fills them.
+    ``targets``: what is to be said at the places of a row where a trained token is said."""
+    if targets:
+        parts = [_with_targets(row, targets) for row in rows]
+    else:
+        parts = [part for row in rows for part in _parts(row)]
+    tokens, width = sum(len(ids) for ids, *_ in parts), max(len(ids) for ids, *_ in parts)
     dense = not padding_free or tokens >= FULL * len(parts) * rounded(width)
     batch = _rectangle(parts, rounded(width)) if dense else _line(parts, rounded(tokens), longest)
     return {"data": {"batch": batch, "tokens": tokens}, "data_samples": None}
@@ -64,7 +77,22 @@ def rounded(length: int) -> int:
     return -(-length // grain) * grain
 
 
-def _parts(row: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:
+def _with_targets(row: Mapping[str, Any], targets: Targets) -> Part:
+    """A row that is one conversation, with what is to be said at each of its tokens."""
+    ((ids, labels),) = _parts(row)
+    likeliest, logs = targets(row["input_ids"], row["labels"])
+    places = labels != IGNORED
+    everywhere = ids.new_zeros(len(ids), likeliest.shape[1])
+    nothing = logs.new_zeros(len(ids), logs.shape[1])
+    return (
+        ids,
+        labels,
+        everywhere.masked_scatter(places[:, None], likeliest),
+        nothing.masked_scatter(places[:, None], logs),
+    )
+
+
+def _parts(row: Mapping[str, Any]) -> list[Part]:
     """The conversations of a row: several where XTuner packed them."""
     ids, labels = torch.as_tensor(row["input_ids"]), torch.as_tensor(row["labels"])
     ends = [int(end) for end in row.get("cumulative_len", (0, len(ids)))]
@@ -76,28 +104,32 @@ def _moved(labels: Tensor) -> Tensor:
     return torch.cat([labels[1:], labels.new_full((1,), IGNORED)])
 
 
-def _rectangle(parts: list[tuple[Tensor, Tensor]], width: int) -> Batch:
-    ids, labels = (
-        torch.nn.functional.pad(
-            padded := pad_sequence(column, batch_first=True, padding_value=filler),
-            (0, width - padded.shape[1]),
-            value=filler,
-        )
-        for column, filler in zip(zip(*parts, strict=True), (0, IGNORED), strict=True)
-    )
+def _rectangle(parts: list[Part], width: int) -> Batch:
+    filled = [
+        tuple(_filled(column, width, filler) for column, filler in zip(part, FILLERS, strict=False))
+        for part in parts
+    ]
+    ids, labels, *said = (torch.cat(column) for column in zip(*filled, strict=True))
     positions = torch.arange(width).repeat(len(parts))
-    return Batch(ids.flatten(), labels.flatten(), positions, None, len(parts), width)
+    return Batch(ids, labels, positions, None, len(parts), width, *said)
 
 
-def _line(parts: list[tuple[Tensor, Tensor]], length: int, longest: int) -> Batch:
+def _line(parts: list[Part], length: int, longest: int) -> Batch:
     """What is left at the end is a row of its own that says nothing."""
-    ids, labels = torch.zeros(length, dtype=torch.long), torch.full((length,), IGNORED)
-    used = sum(len(part) for part, _ in parts)
-    ids[:used], labels[:used] = (torch.cat(column) for column in zip(*parts, strict=True))
-    sizes = [len(part) for part, _ in parts] + [length - used]
+    columns = (torch.cat(column) for column in zip(*parts, strict=True))
+    ids, labels, *said = (
+        _filled(column, length, filler) for column, filler in zip(columns, FILLERS, strict=False)
+    )
+    used = sum(len(part) for part, *_ in parts)
+    sizes = [len(part) for part, *_ in parts] + [length - used]
     positions = torch.cat([torch.arange(size) for size in sizes])
     # The number of rows is part of the shape: rounded, with empty rows at the end.
     slots = rounded(len(sizes)) + 1
     ends = torch.full((slots,), length, dtype=torch.int32)
     ends[: len(sizes)] = torch.tensor([0, *sizes[:-1]]).cumsum(0)
-    return Batch(ids, labels, positions, ends, slots - 1, max(longest, length - used))
+    return Batch(ids, labels, positions, ends, slots - 1, max(longest, length - used), *said)
+
+
+def _filled(column: Tensor, length: int, filler: int) -> Tensor:
+    """Of one kind of number for each token, as many as wanted."""
+    return torch.cat([column, column.new_full((length - len(column), *column.shape[1:]), filler)])

@@ -44,11 +44,16 @@ class Decoder:
 
     def loss(self, batch: Batch) -> Tensor:
         """The mean over the answers' tokens, in float32."""
-        if self.distill:
+        if not self.can_be_recorded(batch):
             return self._distilled(batch)
         hidden = self._upper(*self._lower(batch), self.layers)
         weight = self.model.get_output_embeddings().weight
-        return mean_loss(hidden, weight.detach(), batch.labels, self.settings.compile != "none")
+        said = () if batch.likeliest is None or batch.logs is None else (batch.likeliest, batch.logs)
+        return mean_loss(hidden, weight.detach(), batch.labels, self.settings.compile != "none", said)
+
+    def can_be_recorded(self, batch: Batch) -> bool:
+        """Whether no number is chosen on the way, as by whether the base agrees with a row."""
+        return not self.distill or batch.likeliest is not None
 
     def _distilled(self, batch: Batch) -> Tensor:
         answers = batch.labels != IGNORED

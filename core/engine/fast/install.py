@@ -16,6 +16,7 @@ from core.engine.fast.scalars import read_scalars_late
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import Step
 from core.engine.fast.work import CompiledAhead
+from core.engine.teacher import Replay
 
 
 class FastTraining:
@@ -42,9 +43,9 @@ class FastPath:
     """Whether the model of this process takes the fast path; its rows are then laid out for it."""
 
     def __init__(
-        self, settings: Acceleration, longest: int, distill: bool, ahead: CompiledAhead | None
+        self, settings: Acceleration, longest: int, replay: Replay | None, ahead: CompiledAhead | None
     ) -> None:
-        self.settings, self.longest, self.distill, self.ahead = settings, longest, distill, ahead
+        self.settings, self.longest, self.replay, self.ahead = settings, longest, replay, ahead
         self.taken = False
 
     def take(self, finetune: Any) -> None:
@@ -75,18 +76,20 @@ class FastPath:
                 else "Compiled ahead."
             )
             print_log(said, "current")
-        finetune.train_step = FastTraining(finetune, self.settings, self.distill).train_step
+        finetune.train_step = FastTraining(finetune, self.settings, self.replay is not None).train_step
         logged: dict[str, Any] = finetune.train_step(data, optim_wrapper)
         return logged
 
 
-def install(settings: Acceleration, longest: int, distill: bool, ahead: CompiledAhead | None = None) -> None:
+def install(
+    settings: Acceleration, longest: int, replay: Replay | None, ahead: CompiledAhead | None = None
+) -> None:
     """From here on a model that the fast path knows is trained by it, and another one as XTuner does it.
 
-    ``longest``: the length limit in tokens; ``distill``: replayed rows keep to the base model
-    (``core.engine.distillation``); ``ahead``: what compiles meanwhile.
+    ``longest``: the length limit in tokens; ``replay``: replayed rows keep to the base model, after
+    ``keep_replay_to_the_base``; ``ahead``: what compiles meanwhile.
     """
-    path = FastPath(settings, longest, distill, ahead)
+    path = FastPath(settings, longest, replay, ahead)
     read_scalars_late()
     if torch.cuda.is_available():
         # CUDA graphs are not recorded on the default stream, and gradients stay on the one that made them.
@@ -125,7 +128,8 @@ def _lay_out_rows_for(path: FastPath) -> None:
     def collate_rows(rows: Any, **options: Any) -> Any:
         if not path.taken:
             return own_collate(rows, **options)
-        return collate(rows, path.longest, path.settings.padding_free)
+        targets = path.replay.targets if path.replay and path.replay.from_file else None
+        return collate(rows, path.longest, path.settings.padding_free, targets)
 
     def process_dataset(*positional: Any, **options: Any) -> Any:
         """Rows packed into one know where each begins: they are not to read each other."""

@@ -5,36 +5,44 @@ rows at a time, and the gradient of its input at once. Liger 0.8.4 itself asks t
 way, which stops the processor and cannot be recorded in a CUDA graph.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from core.engine import teacher_loss
+
 IGNORED = -100
 # Of logits in half precision: enough rows for a product at full speed.
 BYTES_AT_ONCE = 256 * 2**20
 
-Errors = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Errors = Callable[..., tuple[Tensor, Tensor]]
 
 
-def mean_loss(hidden: Tensor, weight: Tensor, labels: Tensor, compiled: bool) -> Tensor:
+def mean_loss(
+    hidden: Tensor, weight: Tensor, labels: Tensor, compiled: bool, said: Sequence[Tensor] = ()
+) -> Tensor:
     """``hidden`` (tokens, inputs), ``weight`` (vocabulary, inputs), ``labels`` (tokens) already moved to the
-    token that says them. A batch of which the length limit left no answer adds nothing."""
-    total: Tensor = _LinearCrossEntropy.apply(hidden, weight, labels, _errors_of(compiled))
-    return total / (labels != IGNORED).sum().clamp(min=1)
+    token that says them. A batch of which the length limit left no answer adds nothing. ``said``: what is to
+    be said at each token instead of its label alone (:mod:`core.engine.teacher_loss`): ``likeliest``
+    (tokens, k) and ``logs`` (tokens, k + 1)."""
+    counted = labels != IGNORED
+    targets = (counted, *said) if said else (labels,)
+    total: Tensor = _LinearLoss.apply(hidden, weight, _errors_of(compiled, bool(said)), *targets)
+    return total / counted.sum().clamp(min=1)
 
 
-class _LinearCrossEntropy(torch.autograd.Function):
+class _LinearLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, errors: Errors) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, errors: Errors, *targets: Tensor) -> Tensor:
         gradient = torch.empty_like(hidden)
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         step = rows_at_once(weight)
         for start in range(0, len(hidden), step):
             part = slice(start, start + step)
-            loss, error = errors(hidden[part] @ weight.T, labels[part])
+            loss, error = errors(hidden[part] @ weight.T, *(target[part] for target in targets))
             total += loss
             torch.mm(error, weight, out=gradient[part])
         ctx.save_for_backward(gradient)
@@ -43,7 +51,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * outer[0].to(gradient.dtype), None, None, None
+        return gradient * outer[0].to(gradient.dtype), *(None for _ in ctx.needs_input_grad[1:])
 
 
 def rows_at_once(weight: Tensor) -> int:
@@ -65,6 +73,7 @@ def _errors(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @cache
-def _errors_of(compiled: bool) -> Errors:
+def _errors_of(compiled: bool, said: bool) -> Errors:
     """Compiled it is two passes over the logits instead of ten."""
-    return torch.compile(_errors) if compiled else _errors
+    plain: Errors = teacher_loss.errors if said else _errors
+    return torch.compile(plain) if compiled else plain

@@ -83,7 +83,7 @@ class Step:
         return tensor.pin_memory().to(self._device, non_blocking=True)
 
     def _graph_of(self, batch: Batch) -> Graph | None:
-        if not self._decoder.settings.cuda_graph:
+        if not (self._decoder.settings.cuda_graph and self._decoder.can_be_recorded(batch)):
             return None
         shape = tuple(field.shape if isinstance(field, Tensor) else field for field in batch)
         self._seen[shape] = self._seen.get(shape, 0) + 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from core.data.teacher import LIKELIEST
 from core.engine.fast.settings import Acceleration, distills_replay
 from core.machine import gpus
 from core.recipe.speed import LIKE_LLAMA
@@ -23,7 +24,8 @@ PATIENCE_SECONDS = 120
 @dataclass(frozen=True)
 class LayerToCompile:
     """``model``: its folder; ``length``: tokens of the longest row; ``packed``: every row is that long.
-    ``targets``: the layers with LoRA, none for all; ``first``: the number of the first one with any."""
+    ``targets``: the layers with LoRA, none for all; ``first``: the number of the first one with any;
+    ``likeliest``: how many tokens the base's part of the loss names at each place, 0 where it is computed."""
 
     model: str
     dtype: str
@@ -38,6 +40,7 @@ class LayerToCompile:
     packed: bool
     distill: bool
     acceleration: Acceleration
+    likeliest: int = 0
 
     @classmethod
     def of(cls, config: Any) -> "LayerToCompile":
@@ -57,6 +60,7 @@ class LayerToCompile:
             length=config.max_length,
             packed=config.pack_to_max_length,
             distill=distills_replay(config),
+            likeliest=LIKELIEST if config.get("replay_teacher") and not config.pack_to_max_length else 0,
             acceleration=Acceleration.of(config.acceleration),
         )
 
