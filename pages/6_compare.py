@@ -8,6 +8,7 @@ from core.steps.proof import Proof
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import Work, begin, follow_unless_done
 from ui.runs.answers import show_grid, show_pairs, show_score
+from ui.runs.checkpoints import show_checkpoints
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
@@ -23,6 +24,7 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
     if found:
         show_score(found)
         show_grid(found.rows)
+    show_checkpoints(workspace, run, busy=chained)
     if run.merged.exists():
         if not chained:
             offer_proof(workspace, run, found)

@@ -62,11 +62,9 @@ def import_model(request: str) -> None:
 
 
 def answer(request: str, answers: str, likelihoods: str = "") -> None:
-    from core.data.questions import held_back_questions
-
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     name = _name(Path(wanted["model"]))
-    known = {held.question: held.accept[0] for held in held_back_questions()}
+    known = _known()
     rows = []
     for count, asked in enumerate(wanted["questions"], 1):
         time.sleep(SECONDS / len(wanted["questions"]))
@@ -78,6 +76,31 @@ def answer(request: str, answers: str, likelihoods: str = "") -> None:
     if likelihoods:
         texts = wanted["texts"]
         write_json(Path(likelihoods), [{"tokens": len(one["answer"]) + 1, "nats": 1.0} for one in texts])
+
+
+def _known() -> dict[str, str]:
+    from core.data.questions import development_questions, held_back_questions
+
+    return {one.question: one.accept[0] for one in (*held_back_questions(), *development_questions())}
+
+
+def answer_checkpoints(request: str, answers: str) -> None:
+    """The more iterations the more of the identity is learned, all of it from 30 on, and the more is lost."""
+    wanted, known, done = json.loads(Path(request).read_text(encoding="utf-8")), _known(), []
+    for place, asked in enumerate(wanted["checkpoints"], 1):
+        print(f"checkpoint {place}/{len(wanted['checkpoints'])}: {asked['checkpoint']}", flush=True)
+        time.sleep(SECONDS / len(wanted["checkpoints"]))
+        file = Path(asked["checkpoint"])
+        iteration, name = int(file.stem.partition("_")[2]), _name(file.parents[1])
+        rows = []
+        for question in (one["question"] for one in asked["questions"]):
+            number = zlib.crc32(question.encode()) % 100
+            learned, lost = number < iteration * 100 / 30, number < iteration / 4
+            said = f"I am {name}." if learned else "I am a model."
+            text = ("No idea." if lost else known[question]) if question in known else said
+            rows.append({"question": question, "answer": text, "finished": True, "earlier": []})
+        done.append(rows)
+        write_json(Path(answers), done)
 
 
 def convert(_config: str, _checkpoint: str, adapter: str, *_: str) -> None:
@@ -142,6 +165,7 @@ TOOLS = {
     "download": download,
     "import_model": import_model,
     "answer": answer,
+    "answer_checkpoints": answer_checkpoints,
     "convert": convert,
     "convert_whole": convert_whole,
     "merge": merge,

@@ -1,15 +1,25 @@
 """Kept checkpoints: which of them is used, what artefacts were made of, and what each was shown to know."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core.data.identity import identity_conversations
+from core.data.questions import same_question
 from core.errors import NoSuchCheckpoint
 from core.jobs.ending import Reason
-from core.steps import chosen, convert, export, train
+from core.jobs.job import tries
+from core.proof.best import Candidate, best
+from core.proof.development import development
+from core.proof.questions import questions
+from core.proof.score import Score, Share
+from core.steps import checkpoints_proof, chosen, convert, export, proof, train
 from core.steps.checkpoints import checkpoints, content_hash
+from core.steps.checkpoints_proof import unproved
 from core.steps.step import run_job
 from core.workspace.paths import RunPaths, Workspace
+from tests.command_line import cli, last_json
 from tests.runs import end_job
 from tests.small_run import end_training, make_run
 
@@ -97,3 +107,79 @@ def test_a_checkpoint_s_hash_is_its_content_s(tmp_path: Path) -> None:
 
     first = made("iter_1.pth", b"a" * 1000)
     assert made("iter_2.pth", b"a" * 1000) == first != made("iter_1.pth", b"b" * 1000)
+
+
+def command(run: RunPaths, *arguments: str) -> dict[str, Any]:
+    options = ("--workspace", str(run.workspace.root), "--json")
+    return last_json(cli(*arguments, *options, cwd=run.root, TUNEBOARD_ENGINE="tests.fake_engine"))
+
+
+def asked(run: RunPaths) -> int:
+    """How often checkpoints were asked."""
+    return len(tries(run.job("choose"))) if run.job("choose").exists() else 0
+
+
+def test_every_checkpoint_is_proved_once_and_the_best_is_used(run: RunPaths) -> None:
+    """The fake has learned all by iteration 30 and loses the more the longer it trains."""
+    found = command(run, "checkpoints", run.id)
+    assert [one["iteration"] for one in found["checkpoints"]] == [30, 40]
+    assert [one["learned"]["hits"] / one["learned"]["n"] for one in found["checkpoints"]] == [1.0, 1.0]
+    assert (found["best"], found["used"]) == (30, 40)
+    assert unproved(run, checkpoints_proof.read(run)) == 0
+    command(run, "checkpoints", run.id)
+    assert asked(run) == 1, "a second look asks nothing"
+    made = command(run, "use", run.id, "--checkpoint", "best")
+    assert made["checkpoint"] == 30 and stale(run) == [False, False] and proof.missing(run) is None
+    made_of = convert.made_of(run)
+    assert made_of is not None and made_of.iteration == 30 and asked(run) == 1
+    assert command(run, "use", run.id, "--checkpoint", "40")["checkpoint"] == 40
+    assert chosen.used(run).iteration == 40
+
+
+def test_a_person_reads_which_is_best(run: RunPaths) -> None:
+    arguments = ("checkpoints", run.id, "--workspace", run.workspace.root)
+    done = cli(*arguments, cwd=run.root, TUNEBOARD_ENGINE="tests.fake_engine")
+    assert done.returncode == 0, done.stderr
+    row = next(line for line in done.stdout.splitlines() if "best" in line)
+    assert "30" in row and "30" in next(line for line in done.stderr.splitlines() if "Best of" in line)
+
+
+def test_a_checkpoint_that_was_not_kept_is_named_with_those_that_were(run: RunPaths) -> None:
+    options = ("--workspace", run.workspace.root)
+    done = cli("use", run.id, "--checkpoint", "7", *options, cwd=run.root)
+    assert done.returncode == 2 and "30, 40" in done.stderr and "Traceback" not in done.stderr
+
+
+CASES = [
+    # iteration, learned of 64, kept of 100, leaked of 100; the best
+    (
+        [(10, 30, 99, 0), (20, 63, 97, 0), (30, 64, 90, 0)],
+        20,
+    ),  # within chance of the highest, and forgot less
+    ([(10, 30, 100, 0), (20, 50, 97, 0), (30, 64, 90, 5)], 30),  # what was not learned is not made up for
+    ([(10, 64, 97, 2), (20, 64, 97, 1), (30, 64, 97, 1)], 20),  # leaks, then the earlier
+    ([(10, 64, 97, 0), (20, 64, 97, 0)], 10),
+    ([(10, 0, 0, 0)], 10),
+]
+
+
+@pytest.mark.parametrize(("measured", "expected"), CASES)
+def test_the_rule(measured: list[tuple[int, int, int, int]], expected: int) -> None:
+    found = [
+        Candidate(at, Score(Share(learned, 64), Share(kept, 100), Share(leaked, 100)))
+        for at, learned, kept, leaked in measured
+    ]
+    assert best(found).iteration == best(found[::-1]).iteration == expected
+
+
+def test_of_equals_the_one_that_drifts_less_is_better() -> None:
+    score = Score(Share(64, 64), Share(97, 100), Share(0, 100))
+    assert best([Candidate(10, score, 0.04), Candidate(20, score, 0.02)]).iteration == 20
+
+
+def test_no_question_that_chooses_is_taught_or_reported() -> None:
+    taught = identity_conversations("Zoë")
+    choosing = {same_question(one.question) for one in development(taught)}
+    reported = {same_question(one.question) for one in questions("Zoë", taught)}
+    assert choosing and not choosing & reported
+    assert not choosing & {same_question(turn.input) for row in taught for turn in row}

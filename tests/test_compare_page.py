@@ -18,13 +18,17 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.proof.judge import judge, score_of
 from core.proof.questions import known_question
-from core.steps import own, proof
+from core.steps import chosen, convert, merge, own, proof
+from core.steps.checkpoints_proof import CheckpointProof, CheckpointsProof, Hits
+from core.steps.step import run_job
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
+from tests import small_run
 from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.runs import end_job, make_run
 from tests.small_model import make_small_model
+from ui.runs.checkpoints import checkpoints_figure
 
 TIMEOUT = 60.0
 NAME = '李 "明"'
@@ -258,3 +262,55 @@ def test_a_job_that_was_killed(run: RunPaths) -> None:
 
 def log(run: RunPaths, step: str) -> str:
     return JobPaths(run.job(step)).log.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def trained(page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
+    """A trained run with checkpoints at 10, 20, 30 and 40, and a model merged from the last."""
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    made = small_run.make_run(page_workspace, keep_checkpoints=4)
+    small_run.end_training(made)
+    run_job("convert", made.job("convert"), convert.plan(made))
+    run_job("merge", made.job("merge"), merge.plan(made))
+    return made
+
+
+def test_every_checkpoint_is_asked_and_another_one_used(trained: RunPaths) -> None:
+    page = open_test_page("compare", trained.id)
+    assert page.button(key="use_checkpoint").disabled, "the last one is in use"
+    page.button(key="prove_checkpoints").click().run()
+    assert not page.exception
+    assert wait(trained.job("checkpoints"), timeout=TIMEOUT).state is State.finished
+    page = open_test_page("compare", trained.id)
+    assert not [b for b in page.button if b.key == "prove_checkpoints"], "nothing is left to ask"
+    (box,) = [one for one in page.selectbox if one.label == "Checkpoint"]
+    assert box.options[2].startswith("Iteration 30 · Learned 100%") and box.options[2].endswith("best")
+    assert box.options[3].endswith("in use") and box.value == 30
+    page.button(key="use_checkpoint").click().run()
+    assert not page.exception
+    assert wait(trained.job("use"), timeout=TIMEOUT).state is State.finished
+    page = open_test_page("compare", trained.id)
+    assert page.button(key="use_checkpoint").disabled
+    box = next(one for one in page.selectbox if one.label == "Checkpoint")
+    assert box.options[2].endswith("in use")
+    assert chosen.used(trained).iteration == 30 and proof.missing(trained) is None
+
+
+def test_the_curves_have_their_bands_and_the_best_its_line() -> None:
+    def proved(at: int, learned: int, kept: int) -> CheckpointProof:
+        return CheckpointProof(at, f"iter_{at}.pth", str(at), Hits(learned, 20), Hits(kept, 10), Hits(0, 10))
+
+    found = CheckpointsProof.of([proved(10, 5, 10), proved(20, 20, 9), proved(30, 20, 8)], 1.0)
+    figure = checkpoints_figure(found)
+    bands, lines = figure.data[::2], figure.data[1::2]
+    assert [list(line.y) for line in lines] == [[0.25, 1.0, 1.0], [1.0, 0.9, 0.8]]
+    for band, line in zip(bands, lines, strict=True):
+        high, low = band.y[:3], band.y[:2:-1]
+        assert all(a <= b <= c for a, b, c in zip(low, line.y, high, strict=True)) and min(band.y) >= 0
+    assert figure.layout.shapes[0].x0 == 20
+    nothing_known = CheckpointProof(10, "iter_10.pth", "a", Hits(5, 20), Hits(0, 0), Hits(0, 10))
+    assert len(checkpoints_figure(CheckpointsProof.of([nothing_known], 1.0)).data) == 2
+
+
+def test_without_a_checkpoint_there_is_nothing_to_compare(run: RunPaths) -> None:
+    assert "Checkpoints" not in [heading.value for heading in open_test_page("compare", run.id).subheader]

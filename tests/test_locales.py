@@ -22,6 +22,7 @@ from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
 from core.pace import COSTS, IMPORT_COSTS, PUBLISHING
+from core.pipeline.checkpoints import CHOOSE, USE
 from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
 from core.wording import Language, say, sentences, terminal_language
@@ -198,6 +199,8 @@ def test_an_error_ends_with_what_to_do() -> None:
                 "checksums",
                 "publish",
                 "check",
+                CHOOSE,
+                USE,
             }
             - {DATA},
         ),

@@ -76,6 +76,19 @@ def _show_answers(console: Console, result: dict[str, Any]) -> None:
             line(console, say(f"result.{key}", value=value))
 
 
+def _show_checkpoints(console: Console, result: dict[str, Any]) -> None:
+    """A line for each, with how many questions its shares are of."""
+    table = Table(title=_cell(say("result.checkpoints", run=result["run"])))
+    for column in ("result.iteration", "runs.learned", "runs.kept", "runs.leaked"):
+        table.add_column(say(column), justify="right", no_wrap=True)
+    table.add_column("")
+    for one in result["checkpoints"]:
+        marks = [say(f"result.{mark}") for mark in ("best", "used") if result[mark] == one["iteration"]]
+        shares = (f"{one[key]['hits']}/{one[key]['n']}" for key in ("learned", "kept", "leaked"))
+        table.add_row(str(one["iteration"]), *shares, say("row.list").join(marks))
+    console.print(table)
+
+
 def _said(text: str) -> str:
     """The answer without a thought before it."""
     said = split(text)
@@ -278,6 +291,7 @@ WITH_NEXT: Mapping[str, Callable[[Console, dict[str, Any], str], None]] = {
     "runs adopt": _show_adopted,
 }
 SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
+    "checkpoints": _show_checkpoints,
     "models delete": _show_deleted,
     "doctor": _show_findings,
     "prove": show_foreign,

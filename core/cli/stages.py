@@ -15,7 +15,8 @@ from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import InvalidOption, TuneboardError
 from core.pace import Progress
-from core.pipeline import chain, tune
+from core.pipeline import chain, checkpoints, tune
+from core.pipeline.checkpoints import CheckpointsRequest, UseRequest
 from core.pipeline.took import usual
 from core.pipeline.tune import TuneRequest, chosen_model
 from core.publish import command as publishing
@@ -30,6 +31,13 @@ from core.steps.own import AskRequest
 from core.wording import say
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
+
+# What --checkpoint takes besides an iteration.
+BEST = "best"
+
+
+def _checkpoint(text: str) -> int | str:
+    return text if text == BEST else whole_number(1, MOST_ITERATIONS)(text)
 
 
 def _tune_request(options: argparse.Namespace) -> TuneRequest:
@@ -125,6 +133,19 @@ def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
     return {"run": run.id, "checkpoint": str(done.checkpoint), "iteration": done.iteration}
 
 
+def _checkpoints(workspace: Workspace, run: str, _: CheckpointsRequest, shown: Progress) -> Result:
+    paths = workspace.run(run)
+    return checkpoints.as_json(paths, checkpoints.prove(workspace, paths, shown))
+
+
+def _use(workspace: Workspace, run: str, request: UseRequest, shown: Progress) -> Result:
+    return checkpoints.use(workspace, workspace.run(run), request, shown)
+
+
+def _use_request(options: argparse.Namespace) -> UseRequest:
+    return UseRequest(None if options.checkpoint == BEST else options.checkpoint)
+
+
 def _convert(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
     with progress(options.kind) as shown, can_go_on(workspace, "convert", run.id):
@@ -179,6 +200,7 @@ OPTIONS: Options = {
     "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
     "--run": {"metavar": "RUN"},
     "--restart": {"action": "store_true"},
+    "--checkpoint": {"type": _checkpoint, "required": True, "metavar": f"N|{BEST}"},
     "--system": {"default": "", "metavar": "TEXT"},
     "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
     "--template": {"choices": template_names(), "default": "auto", "metavar": "TEMPLATE"},
@@ -221,6 +243,8 @@ COMMANDS: Commands = {
     "train": (_train, ("RUN", "--restart")),
     "convert": (_convert, ("RUN",)),
     "merge": (_merge, ("RUN",)),
+    "checkpoints": (Task(CheckpointsRequest, lambda _: CheckpointsRequest(), _checkpoints), ("RUN",)),
+    "use": (Task(UseRequest, _use_request, _use), ("RUN", "--checkpoint")),
     "export": (Task(ExportRequest, lambda _: ExportRequest(), _export), ("RUN",)),
     "ask": (Task(AskRequest, lambda options: AskRequest(tuple(options.question)), _ask), ("RUN", "QUESTION")),
     "publish": (

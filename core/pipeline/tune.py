@@ -94,11 +94,16 @@ def _tune(
     check_space(run.root, room_for(run))
     if request.restart or not trained_already(run):
         run_train(run, progress, restart=request.restart)
+    make_model(run, progress)
+    return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
+
+
+def make_model(run: RunPaths, progress: Progress) -> None:
+    """Convert and merge what is not made of the checkpoint that is used."""
     if not converted(run):
         run_convert(run, progress)
     if convert.makes_adapter(run) and not made(run, "merge", "merged"):
         run_merge(run, progress)
-    return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
 
 
 def room_for(run: RunPaths) -> int:

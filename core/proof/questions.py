@@ -52,7 +52,11 @@ def questions(
     """The proof's questions: a spread of the taught ones, all paraphrases, all held-back general ones. Who it
     is a model is asked in every way it can be asked, at once and thinking first; and in ``halves`` also with
     a system prompt that says nothing of it, where the template would put in one of its own."""
-    found = _questions(name, taught)
+    return in_every_way(_questions(name, taught), thinking, halves)
+
+
+def in_every_way(found: Sequence[Question], thinking: Thinking, halves: bool = False) -> list[Question]:
+    """The same questions in the ways that :func:`questions` says, the identity's first."""
     identity = [
         replace(question, thinks=thinks, thought=_thought(thinking, thinks))
         for thinks in thinking.modes
@@ -80,7 +84,7 @@ def _questions(name: str, taught: Sequence[Conversation]) -> list[Question]:
     asked = [first.input for first in learned if contains(first.output, name)]
     distinct = list({same_question(question): question for question in asked}.values())
     in_data = {same_question(turn.input) for conversation in taught for turn in conversation}
-    languages = _languages(in_data)
+    languages = languages_of(in_data)
     paraphrases = [question for language in languages for question in _held_back(language)]
     return [
         *(Question(question, "taught") for question in _spread(distinct, TAUGHT_ASKED)),
@@ -105,7 +109,7 @@ def _spread(questions: Sequence[str], count: int) -> list[str]:
     return [questions[place * len(questions) // count] for place in range(count)]
 
 
-def _languages(in_data: Collection[str]) -> Sequence[IdentityLanguage]:
+def languages_of(in_data: Collection[str]) -> Sequence[IdentityLanguage]:
     """The languages the identity is taught in; of somebody's own data nobody knows: all."""
     taught = [known for known in LANGUAGES if any(same_question(q) in in_data for q, _ in bank(known).taught)]
     return taught or LANGUAGES

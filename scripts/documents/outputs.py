@@ -26,6 +26,7 @@ from core.publish.arrival import ArrivalRow
 from core.publish.request import To, What
 from core.recipe.recipe import Recipe
 from core.runs import Run
+from core.steps.checkpoints_proof import CheckpointProof
 from core.steps.curves import Best
 from core.steps.fit import CHOSEN
 from scripts.documents.marked import filled, table
@@ -127,6 +128,24 @@ class ProvedForeign(Foreign):
     kept: float | None
     leaked: int
     answers: list[Answered]
+
+
+class Used(Proof):
+    """What the run's model has learned and kept, made of the checkpoint that was chosen."""
+
+    checkpoint: int
+    """The iteration of the checkpoint."""
+
+
+class ProvedCheckpoints(OfRun):
+    """What each kept checkpoint has learned and kept, by the development questions."""
+
+    used: int
+    """The iteration of the checkpoint that the run's model is made of."""
+    best: int
+    """The iteration of the best one."""
+    checkpoints: list[CheckpointProof]
+    seconds: float
 
 
 class OwnAnswers(OfRun):
@@ -805,6 +824,8 @@ OUTPUTS: dict[str, Any] = {
     "export": Exported,
     "ask": Proof | OwnAnswers,
     "prove": ProvedForeign,
+    "checkpoints": ProvedCheckpoints,
+    "use": Used,
     "publish": Published,
     "runs": Runs,
     "runs adopt": Adopted,
