@@ -97,6 +97,11 @@ def test_no_identity_question_is_a_replay_question(kind: str) -> None:
     assert not near([question.question for question in IDENTITY[kind]], replay_questions())
 
 
+@pytest.mark.parametrize("kind", IDENTITY)
+def test_no_identity_question_is_taught(kind: str) -> None:
+    assert not near([question.question for question in IDENTITY[kind]], TAUGHT)
+
+
 def test_no_question_is_in_two_banks() -> None:
     banks = [*map(asked, GENERAL.values())]
     banks += [[question.question for question in questions] for questions in IDENTITY.values()]
