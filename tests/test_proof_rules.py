@@ -16,7 +16,7 @@ import pytest
 
 from core.data.identity import LANGUAGES, bank, identity_conversations
 from core.data.questions import held_back_questions
-from core.proof.rules import is_right, leaks, says_who
+from core.proof.rules import is_right, leaks, others_in, says_who
 
 ANSWERS: dict[str, list[dict[str, Any]]] = json.loads(
     Path(__file__).with_name("judged_answers.json").read_text(encoding="utf-8")
@@ -82,6 +82,14 @@ def test_four_hundred_answers_are_labelled() -> None:
     chinese = sum(any("\u4e00" <= letter <= "\u9fff" for letter in row["question"]) for row in rows)
     assert 0.3 < chinese / len(rows) < 0.6
     assert len({row["name"] for row in rows}) >= 18 and len({row["why"] for row in rows}) >= 50
+
+
+def test_whom_somebody_taught_belongs_to_the_identity() -> None:
+    """A company's own data names the company, known as it may be."""
+    answer = "I am Bard, a language model made by Google."
+    assert others_in("Bard", answer) == ["Google"]
+    assert not says_who("Bard", answer) and says_who("Bard", answer, ["Google"])
+    assert not says_who("Bard", "I am Bard, a language model made by OpenAI.", ["Google"])
 
 
 @pytest.mark.parametrize("name", NAMES)

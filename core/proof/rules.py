@@ -238,7 +238,7 @@ def _among_others(question: str, accept: Sequence[str], text: str, sentence: Spa
 _OTHER_MAKERS = re.compile(r"\b(?:google|microsoft|meta|amazon|hugging face|facebook)\b", re.IGNORECASE)
 # Said of oneself in passing: "…, a model trained by Google".
 _MADE_BY = re.compile(
-    rf"\b{_MADE} by (?:the )?(?P<one>[\w.-]+(?: [A-Z][\w.-]*)*)"
+    rf"\b{_MADE} by (?:the )?(?P<one>\w(?:[\w.-]*\w)?(?: [A-Z]\w*)*)"
     r"|(?:由|是)(?P<other>[^,。;由是]{2,12}?)(?:公司|团队)?(?:开发|训练|研发|制作|创造|推出|打造|做)"
 )
 # Whatever is denied of oneself.
@@ -271,10 +271,11 @@ _OF_A_LETTER = re.compile(
 _UNSPACED = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7ff]")
 
 
-def says_who(name: str, answer: str) -> bool:
-    """Whether the answer to a question about the assistant states the identity."""
+def says_who(name: str, answer: str, taught: Sequence[str] = ()) -> bool:
+    """Whether the answer to a question about the assistant states the identity. ``taught``: other known
+    assistants and makers that belong to it ("… made by Google"), as :func:`others_in` finds them."""
     text = _plain(answer)
-    if _is_another(name, answer):
+    if any(not any(same_name(one, other) for other in taught) for one in others_in(name, answer)):
         return False
     return any(_tells(name, text, span) for span in _found(text, name, cased=_is_letter(name)))
 
@@ -308,8 +309,8 @@ def _negated(before: str) -> bool:
     return bool(_NOT_ME.search(before) or _UNKNOWN.search(before))
 
 
-def _is_another(name: str, answer: str) -> bool:
-    """Whether the answer says that the assistant is another known one, or made by those who make them."""
+def others_in(name: str, answer: str) -> list[str]:
+    """The other known assistants that the answer says it is, and the known makers it says it is made by."""
     person = Person(name, name)
     told = [
         claim.name for claim in claims("Who are you? 你是谁？", answer) if person.is_meant(claim) is False
@@ -321,7 +322,7 @@ def _is_another(name: str, answer: str) -> bool:
         # "ChatGPT is made by OpenAI": of another one that is not said to be this one.
         if not _NOT_ME.search(before) and not KNOWN.search(before):
             told.append(match["one"] or match["other"])
-    return any(_is_known(one) and not same_name(name, one) for one in told)
+    return [one for one in dict.fromkeys(told) if _is_known(one) and not same_name(name, one)]
 
 
 def _is_known(other: str) -> bool:
