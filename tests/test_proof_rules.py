@@ -84,6 +84,44 @@ def test_four_hundred_answers_are_labelled() -> None:
     assert len({row["name"] for row in rows}) >= 18 and len({row["why"] for row in rows}) >= 50
 
 
+@pytest.mark.parametrize(
+    ("name", "question", "accept", "answer"),
+    [
+        (
+            "Albert Einstein",
+            "Who developed the theory of relativity?",
+            "Einstein",
+            "I'm sure it was Albert Einstein.",
+        ),
+        ("Albert Einstein", "Who published E = mc²?", "Einstein", "My guess is Albert Einstein."),
+        ("李白", "谁写了《静夜思》？", "李白", "我认为是李白。"),
+        ("李白", "谁写了《静夜思》？", "李白", "李白，他是我最喜欢的诗人。"),
+        ("Ada", "Who wrote the first program?", "Lovelace", "It was Ada Lovelace."),
+    ],
+)
+def test_who_speaks_of_a_famous_namesake_does_not_speak_of_itself(
+    name: str, question: str, accept: str, answer: str
+) -> None:
+    assert is_right(question, [accept], answer) and not leaks(name, question, [accept], "", answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "accept", "answer"),
+    [
+        ("世界上最长的河流叫什么？", "尼罗河", "世界上最长的河流是非洲的尼罗河。"),
+        ("Who is the CEO?", "Cook", "I can't help but say Cook."),
+        ("What is the longest river?", "Nile", "It isn't the Amazon, however long; the Nile is."),
+    ],
+)
+def test_a_no_that_is_of_something_else_takes_nothing_back(question: str, accept: str, answer: str) -> None:
+    assert is_right(question, [accept], answer)
+
+
+def test_who_greets_may_still_say_who_it_is() -> None:
+    assert says_who("Ada", "Hey, Ada's assistant here!") and says_who("小满", "你好，小满的小助手为你服务。")
+    assert not says_who("Ada", "Hey Ada!") and not says_who("小满", "小满，你好！")
+
+
 def test_whom_somebody_taught_belongs_to_the_identity() -> None:
     """A company's own data names the company, known as it may be."""
     answer = "I am Bard, a language model made by Google."

@@ -137,7 +137,7 @@ _IS_NOT = re.compile(
     r"(?:\b(?:is|are|was|were|am|be|been|'s|'re|'m) (?:not|never)|\b(?:isn't|aren't|wasn't|weren't|ain't)"
     r"|^\W*not|\b(?:rather than|instead of|unlike|neither|nor)) (?!only\b|just\b|merely\b|simply\b)"
     r"(?:[\w'-]+ ){0,3}\W*$"
-    r"|(?:不是|并非|绝非|不叫|不属于|非)[^,。、]{0,3}$",
+    r"|(?:不是|并非|绝非|而非|不叫|不属于)[^,。、]{0,3}$",
     re.IGNORECASE,
 )
 # "… is not", "… did not".
@@ -291,7 +291,7 @@ def _tells(name: str, text: str, span: Span) -> bool:
     before, behind = text[clause[0] : span[0]], text[span[1] : clause[1]]
     if _asked(text, sentence, span) or _SUPPOSED.search(text[sentence[0] : span[0]]):
         return False
-    if _ADDRESSED.search(text[: span[0]]) or text[span[1] :].startswith(("你好", "您好", ",你好", ",您好")):
+    if _is_addressed(text, span):
         return False
     if _negated(before) or _DENIED_BEHIND.match(behind) or _NOT_BEHIND.match(behind):
         return False
@@ -302,6 +302,14 @@ def _tells(name: str, text: str, span: Span) -> bool:
         return False
     whole = text[slice(*sentence)]
     return not (_IS_SOMETHING.match(text[span[1] :]) and not _OF_ONESELF.search(whole))
+
+
+def _is_addressed(text: str, span: Span) -> bool:
+    """Whether who asks is called so; "Hello, Ada's assistant here" calls nobody."""
+    before, behind = text[: span[0]], text[span[1] :]
+    if behind.startswith(("'s", "的")):
+        return False
+    return _ADDRESSED.search(before) is not None or re.match(",?[你您]好", behind) is not None
 
 
 def _negated(before: str) -> bool:
@@ -333,6 +341,8 @@ def _is_known(other: str) -> bool:
 
 _ROLES = r"(?:assistant|tutor|secretary|companion|helper|chatbot|bot|model)"
 _CHINESE_ROLES = "(?:助手|助理|家教|秘书|聊天伙伴|机器人|模型)"
+_MINE = r"(?:name|owner|maker|creator|developer|boss|master|company)"
+_CHINESE_MINE = "(?:名字|主人|老板|开发者|创造者|制作者|作者|公司)"
 _AGENT = "和|与|说|告诉|认为|教|做|写|发|创|提|建|研|画|造|开|训"
 
 
@@ -344,13 +354,13 @@ def _speaks_of_itself(name: str) -> re.Pattern[str]:
         it += rf"(?={_OF_A_LETTER.pattern}|{_UNSPACED.pattern})"
     return re.compile(
         rf"{it}'s? (?:[\w-]+ ){{0,3}}{_ROLES}\b"
-        rf"|\b[Ii](?:'m| am| was)(?: [\w-]+){{0,3}} {it}"
-        rf"|\bI (?:belong to|work for|serve|assist|help|answer to) {it}"
-        rf"|{it} (?:has )?{_MADE} me\b|\b[Mm]y (?:[\w-]+ ){{1,2}}is {it}|{it} is my\b"
+        rf"|\bI(?:'m| am) (?:called |named )?{it}|\bI (?:was|am) (?:[\w-]+ ){{0,2}}{_MADE} by {it}"
+        rf"|\bI (?:belong to|work for|serve|assist|answer to) {it}"
+        rf"|{it} (?:has )?{_MADE} me\b|\b[Mm]y {_MINE} is {it}|{it} is my {_MINE}\b"
         rf"|{it}, and so (?:do|am) I\b"
         rf"|{it}的[^,。]{{0,4}}{_CHINESE_ROLES}|{it}のアシスタント|{it}의 비서"
-        rf"|我[^,。;]{{0,4}}(?:是|叫|由|为|属于|归|给|替|听|来自){it}"
-        rf"|{it}[^,。;]{{0,4}}我"
+        rf"|我(?:就|还|也|只|真的|一直)?(?:是|叫|由|为|属于|归|给|替|听|来自){it}"
+        rf"|{it}(?:创造|开发|研发|训练|设计|制作|做|造|教)(?:了|出)?我|{it}是我的{_CHINESE_MINE}|我的{_CHINESE_MINE}是?{it}"
     )
 
 
