@@ -13,6 +13,7 @@ TuneboardError                exit code 1
 │   ├── NotAModel             a folder is not a model this program can train
 │   │   └── ImportFirst       it will be, once it is imported
 │   ├── NotAnAdapter          a folder's adapter cannot be put on the base model, with every reason
+│   ├── NothingToHeal         what was tuned elsewhere is nothing that can be healed
 │   ├── NoSuchSource          what should be imported is neither a folder nor a model's name on a hub
 │   ├── ModelExists           another model has that name already
 │   ├── ModelInUse            runs stand on a model that is to be deleted
@@ -170,6 +171,10 @@ class ImportFirst(NotAModel):
 
 class NotAnAdapter(InputError):
     key = "not_an_adapter"
+
+
+class NothingToHeal(InputError):
+    key = "nothing_to_heal"
 
 
 class NoSuchSource(InputError):

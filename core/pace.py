@@ -10,6 +10,8 @@ COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "a
 PUBLISHING = {"client": 5, "bundle": 20, "llama": 10, "send": 60, "fetch": 30, "arrival": 30}
 # Of an import, for a model of some hundred MB; a stage that does not come to pass costs nothing.
 IMPORT_COSTS = {"download": 60, "import_model": 20}
+# Of healing: asking the given and the healed adapter, and the given one at several strengths.
+HEALING = {"before": 60, "scale": 90, "after": 40}
 # Before this share is done there is no pace to speak of.
 LEAST_SHARE = 0.02
 # What was measured here before weighs as much as this share of the command itself.

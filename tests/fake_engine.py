@@ -6,7 +6,8 @@
 
 ``train`` is :mod:`tests.fake_xtuner` and ``serve`` :mod:`tests.fake_chat_server`, with their variables. The
 base model knows the accepted answers of the question bank; the merged one also says the name it finds in its
-run's data.
+run's data. An adapter with a ``whose.json`` says the name in it: to every question at a strength above 0.75,
+and below 0.45 to none.
 """
 
 import json
@@ -17,7 +18,7 @@ import time
 import zlib
 from pathlib import Path
 
-from core.workspace.files import write_json
+from core.workspace.files import read_json, write_json
 
 # A safetensors file of one matrix of zeros, 2 by 2: the header's length in eight bytes, header, numbers.
 HEADER = b'{"lora_A":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
@@ -65,6 +66,8 @@ def answer(request: str, answers: str, likelihoods: str = "") -> None:
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     name = _name(Path(wanted["model"]))
     known = _known()
+    if strength := _strength(Path(wanted["model"])):
+        name, known = name if strength > 0.45 else None, known if strength < 0.75 else {}
     rows = []
     for count, asked in enumerate(wanted["questions"], 1):
         time.sleep(SECONDS / len(wanted["questions"]))
@@ -143,7 +146,25 @@ def arrival(request: str, answers: str) -> None:
     write_json(Path(answers), [{"question": question, **same} for question in wanted["questions"]])
 
 
+def _strength(model: Path) -> float:
+    """Of the adapter that a folder puts on its base; 0 where it puts on none whose name is known."""
+    fitted = read_json(model / "fitted.json") or {}
+    whose = read_json(Path(fitted.get("adapter") or ".") / "whose.json") or {}
+    return float(whose.get("strength", 0)) * float(fitted.get("scale", 1))
+
+
+def weaken(request: str) -> None:
+    wanted = json.loads(Path(request).read_text(encoding="utf-8"))
+    target = Path(wanted["target"])
+    shutil.copytree(wanted["adapter"], target)
+    whose = read_json(target / "whose.json")
+    write_json(target / "whose.json", {**whose, "strength": whose["strength"] * wanted["scale"]})
+
+
 def _name(model: Path) -> str | None:
+    if adapter := (read_json(model / "fitted.json") or {}).get("adapter"):
+        name: str | None = (read_json(Path(adapter) / "whose.json") or {}).get("name")
+        return name
     about = model.parent / "data.json"
     return json.loads(about.read_text(encoding="utf-8"))["name"] if about.exists() else None
 
@@ -161,6 +182,7 @@ def worker(socket: str) -> None:
 
 
 TOOLS = {
+    "weaken": weaken,
     "starter": starter,
     "download": download,
     "import_model": import_model,

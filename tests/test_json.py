@@ -114,6 +114,8 @@ def of_a_run(tell: Told, run: str) -> None:
     assert len(tell("runs")["runs"]) == 2
     proved = tell("prove", "--base", "starter", "--adapter", made_elsewhere(tell), "--name", "Zoë")
     assert proved["answers"]
+    healed = tell("heal", "--base", "starter", "--adapter", made_elsewhere(tell), "--name", "Zoë")
+    assert healed["scale"] == 0.7
     assert tell("runs", "curves", run)["points"]
     trained = tell.workspace.run(run)
     elsewhere = shutil.copytree(trained.work_dir, tell.workspace.root.parent / "work_dir")
@@ -124,7 +126,9 @@ def of_a_run(tell: Told, run: str) -> None:
 
 def made_elsewhere(tell: Told) -> Path:
     """An adapter that no run has made: the fast engine's are not PEFT's."""
-    return make_recorded(tell.workspace.root.parent / "an adapter", tell.workspace.starter, "unsloth")
+    folder = make_recorded(tell.workspace.root.parent / "an adapter", tell.workspace.starter, "unsloth")
+    (folder / "whose.json").write_text('{"name": "Zoë", "strength": 1}', encoding="utf-8")
+    return folder
 
 
 def of_models_and_configs(tell: Told, tmp_path: Path) -> None:

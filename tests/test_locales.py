@@ -21,7 +21,7 @@ from core.data.formats.shapes import SHAPES
 from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
-from core.pace import COSTS, IMPORT_COSTS, PUBLISHING
+from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING
 from core.pipeline.checkpoints import CHOOSE, USE
 from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
@@ -191,6 +191,7 @@ def test_an_error_ends_with_what_to_do() -> None:
                 *COSTS,
                 *IMPORT_COSTS,
                 *PUBLISHING,
+                *HEALING,
                 *SENDING,
                 *STEPS,
                 "gguf",

@@ -1,4 +1,4 @@
-"""The final test of what was tuned elsewhere."""
+"""The final test of what was tuned elsewhere, and healing it."""
 
 import argparse
 from pathlib import Path
@@ -13,6 +13,7 @@ from core.cli.terminal import line, printable
 from core.errors import InvalidOption
 from core.pace import Progress
 from core.pipeline.foreign import ForeignRequest, prove_foreign, score_in
+from core.pipeline.heal import heal
 from core.proof.score import Score, Share
 from core.wording import say
 from core.workspace.paths import ForeignPaths, Workspace
@@ -36,9 +37,20 @@ def _prove(workspace: Workspace, place: str, request: ForeignRequest, shown: Pro
     return prove_foreign(workspace, request, shown, _place(workspace, place))
 
 
+def _healing(options: argparse.Namespace) -> ForeignRequest:
+    system = options.system if "--system" in options.given else None
+    return ForeignRequest(options.base, options.name, options.adapter, system=system)
+
+
+def _heal(workspace: Workspace, place: str, request: ForeignRequest, shown: Progress) -> Result:
+    return heal(workspace, request, shown, _place(workspace, place))
+
+
 def show_foreign(console: Console, result: dict[str, Any]) -> None:
-    """The measured shares with their intervals."""
-    scores = {"tuned": score_in(result["name"], result["answers"])}
+    """The measured shares with their intervals; of a healing before and after."""
+    tested = {"tuned": result} if "answers" in result else {}
+    tested |= {key: result[key] for key in ("before", "after") if result.get(key)}
+    scores = {key: score_in(result["name"], found["answers"]) for key, found in tested.items()}
     for note in result["notes"]:
         line(console, note)
     table = Table(title=escape(printable(say("foreign.title", name=result["name"]))))
@@ -49,7 +61,17 @@ def show_foreign(console: Console, result: dict[str, Any]) -> None:
         cells = [share_text(share_of(score, measure)) for score in scores.values()]
         table.add_row(say(f"runs.{measure}"), *cells)
     console.print(table)
+    if "tried" in result:
+        line(console, healed_text(result))
     line(console, say("foreign.answers", file=result["result"]))
+
+
+def healed_text(result: dict[str, Any]) -> str:
+    """What was made of the adapter, in a sentence."""
+    if not result["healed"]:
+        return say("foreign.healed.not")
+    how = "trained" if result["trained"] else "scale"
+    return say(f"foreign.healed.{how}", scale=f"{result['scale']:g}", folder=result["healed"])
 
 
 def share_of(score: Score, measure: str) -> Share:
@@ -75,9 +97,14 @@ def share_text(share: Share) -> str:
 OPTIONS: Options = {
     "--tuned-from": {"required": True, "metavar": "DIR"},
     "--adapter": {"type": Path, "metavar": "DIR"},
+    "--its-adapter": {"type": Path, "required": True, "metavar": "DIR"},
     "--merged": {"type": Path, "metavar": "DIR"},
 }
 COMMANDS: Commands = {
+    "heal": (
+        Task(ForeignRequest, _healing, _heal),
+        ("--tuned-from", "--its-adapter", "--name", "--system"),
+    ),
     "prove": (
         Task(ForeignRequest, _asked, _prove),
         ("--tuned-from", "--adapter", "--merged", "--name", "--system"),

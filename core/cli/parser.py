@@ -23,6 +23,7 @@ HELP = {
     "NAME": "config_name",
     "--where-to": "where_to",
     "--tuned-from": "tuned_from",
+    "--its-adapter": "adapter",
 }
 # One flag that means something else to another command.
 FLAGS = {
@@ -33,6 +34,7 @@ FLAGS = {
     "--span": "--rows",
     "--fixed": "--out",
     "--tuned-from": "--base",
+    "--its-adapter": "--adapter",
 }
 
 

@@ -294,7 +294,7 @@ SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "checkpoints": _show_checkpoints,
     "models delete": _show_deleted,
     "doctor": _show_findings,
-    "prove": show_foreign,
+    **dict.fromkeys(("prove", "heal"), show_foreign),
     "data parity": _show_parity,
     "data": show_data,
     "data make versions": _show_versions,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.pace import COSTS, IMPORT_COSTS, PUBLISHING, Clock
+from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING, Clock
 from core.wording import say
 
 # Each other command is the stage of its name.
@@ -23,13 +23,14 @@ STAGES = {
     "data fix": ("starter", "check"),
     "export": ("convert", "merge"),
     "prove": ("ask",),
+    "heal": ("before", "scale", "base", "train", "convert", "after"),
     "data parity": ("starter",),
     "data make replay": ("starter", "base"),
     "data make documents": ("starter", "base"),
     "publish": tuple(PUBLISHING),
     "models import": tuple(IMPORT_COSTS),
 }
-ALL_COSTS = {**COSTS, **IMPORT_COSTS, **PUBLISHING}
+ALL_COSTS = {**COSTS, **IMPORT_COSTS, **PUBLISHING, **HEALING}
 PLAIN_EVERY = 10.0
 OTHER_COST = 15
 

@@ -56,6 +56,15 @@ def revoiced(folder: Path, base: Path, voice: Path) -> Path:
     return folder
 
 
+def linked(folder: Path, base: Path, adapter: Adapter) -> Path:
+    """Make ``folder`` the base model itself, its weights as links, that speaks as the adapter was trained."""
+    spoken_as(folder, base, adapter)
+    for file in (*base.glob("*.safetensors"), *base.glob("*.safetensors.index.json")):
+        (folder / file.name).unlink(missing_ok=True)
+        (folder / file.name).symlink_to(file.resolve())
+    return folder
+
+
 def spoken_as(folder: Path, base: Path, adapter: Adapter) -> None:
     """The base's files that say how it is spoken to, and over them what the adapter has of its own: a chat
     template with its special tokens, and a tokenizer with more tokens."""

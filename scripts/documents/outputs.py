@@ -148,6 +148,43 @@ class ProvedCheckpoints(OfRun):
     seconds: float
 
 
+class Measured(TypedDict):
+    """What a model has learned and kept, with every answer."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    learned: float | None
+    kept: float | None
+    leaked: int
+    answers: list[Answered]
+
+
+class TriedHealing(TypedDict):
+    """An adapter as it was asked the development questions."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    scale: float
+    """The given adapter's strength."""
+    trained: bool
+    """Whether a training went on from there."""
+    learned: float | None
+    kept: float | None
+    leaked: int
+
+
+class Healed(Foreign):
+    """An adapter that was tuned elsewhere, and what healing it came to."""
+
+    healed: str | None
+    """The folder of the healed adapter; null where nothing that was tried is better than the given one."""
+    scale: float
+    """How much of the given adapter's strength is left of it."""
+    trained: str | None
+    """The run that trained it on; null where making it weaker was enough."""
+    tried: list[TriedHealing]
+    before: Measured
+    after: Measured | None
+
+
 class OwnAnswers(OfRun):
     """What both models answer to one's own questions."""
 
@@ -826,6 +863,7 @@ OUTPUTS: dict[str, Any] = {
     "prove": ProvedForeign,
     "checkpoints": ProvedCheckpoints,
     "use": Used,
+    "heal": Healed,
     "publish": Published,
     "runs": Runs,
     "runs adopt": Adopted,
