@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from core.data.conversations import one_turn
-from core.data.identity import LANGUAGES, bank, development_identity
-from core.data.questions import contains, development_questions
+from core.data.identity import LANGUAGES, bank
+from core.data.questions import contains
 from core.errors import NothingToHeal
 from core.jobs.job import JobPaths
 from core.models.adapter import REPEATED, Adapter, brings_tokens, read_adapter
@@ -26,9 +26,10 @@ from core.models.folder import Model, read_model
 from core.pace import Progress
 from core.pipeline import tune
 from core.pipeline.foreign import ForeignRequest, Subject, Voices, about, asked, begun, subject_of, voices
-from core.proof.asking import THOUGHT_TOKENS, Ask
+from core.proof.asking import Ask
+from core.proof.development import development
 from core.proof.judge import judge, score_of
-from core.proof.questions import IDENTITY_TOKENS, Question
+from core.proof.questions import IDENTITY_TOKENS
 from core.proof.score import Score
 from core.recipe.method import lr_of
 from core.recipe.own_template import template_of
@@ -174,23 +175,13 @@ def _developed(
 ) -> Tried:
     """What the adapter at this scale makes of the development questions."""
     found = voices(place, subject, scale, name)
-    asks = _development(_thinking(found))
+    asks = development((), _thinking(found))
     base = AnswerCache(workspace, found.base, found.prompt_format)
     before = base.ask(place.job("base"), [one.base_ask for one in asks], found.device, update)
     tuned = AnswerCache(workspace, found.tuned, found.prompt_format)
     after = tuned.ask(place.job(name), [one.ask for one in asks], found.device, update)
     judged = [judge(subject.name, one, before[one.base_ask].text, after[one.ask].text) for one in asks]
     return Tried(scale, False, score_of(judged))
-
-
-def _development(thinking: Thinking) -> list[Question]:
-    """The questions to choose by, which are in no training and in no report."""
-    at_once = thinking.modes[0]
-    thought = THOUGHT_TOKENS if thinking.may_think(at_once) else 0
-    alone = [one for one in development_identity() if not one.earlier]
-    identity = [Question(one.question, "paraphrase", system=one.system) for one in alone]
-    general = [Question(q.question, "general", q.accept) for q in development_questions() if not q.earlier]
-    return [replace(one, thinks=at_once, thought=thought) for one in (*identity, *general)]
 
 
 def _thinking(found: Voices) -> Thinking:
