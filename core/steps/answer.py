@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
 from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
 from core.recipe.own_template import template_of
+from core.steps.shipped import Shipped, ShippedPaths, read_shipped
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
 from core.workspace.files import locked, read_json, read_record, write_json
-from core.workspace.paths import Workspace
+from core.workspace.paths import STARTER_ANSWERS, Workspace
 
 ANSWERS, LIKELIHOODS = "answers.json", "likelihoods.json"
 # What the model would say at each place of those answers that are to be replayed.
@@ -143,6 +145,7 @@ class AnswerCache:
         self.model, self.prompt_format = model, prompt_format
         spoken = hashlib.sha256(json.dumps(asdict(prompt_format)).encode()).hexdigest()[:8]
         name = "-".join(filter(None, (fingerprint(model), trained, spoken)))
+        self._asked_of = (fingerprint(model), prompt_format.template, prompt_format.system, trained)
         self.path = workspace.answers / f"{name}.json"
         self.scores = workspace.answers / f"{name}-likelihoods.json"
         self._teacher = workspace.answers / f"{name}.safetensors"
@@ -196,7 +199,13 @@ class AnswerCache:
     @property
     def teacher(self) -> Teacher:
         """What the model would say in its own answers that were to be replayed."""
-        return read_teacher(self._teacher)
+        return {**self.shipped.teacher, **read_teacher(self._teacher)}
+
+    @cached_property
+    def shipped(self) -> Shipped:
+        """What came with the program of this model's answers."""
+        *model, trained = self._asked_of
+        return Shipped() if trained else read_shipped(ShippedPaths(STARTER_ANSWERS), *model)
 
     def missing(self, asks: Sequence[Ask]) -> list[Ask]:
         """What was never asked before."""
@@ -207,9 +216,9 @@ class AnswerCache:
         """For whoever asks the same again."""
         new = {_key(one): asdict(answer) for one, answer in answers.items()}
         with locked(self.path):
-            write_json(self.path, {**self._all(), **new})
+            write_json(self.path, {**self._own(), **new})
             if teacher:
-                write_teacher(self._teacher, {**self.teacher, **teacher})
+                write_teacher(self._teacher, {**read_teacher(self._teacher), **teacher})
 
     def _untold(self, replayed: Collection[Ask]) -> list[Ask]:
         """Of what is to be replayed, what was never asked or only answered."""
@@ -236,6 +245,9 @@ class AnswerCache:
         return {one: Answer.of(known[_key(one)]) for one in asks}
 
     def _all(self) -> dict[str, Any]:
+        return {**self.shipped.answers, **self._own()}
+
+    def _own(self) -> dict[str, Any]:
         return read_record(self.path) or {}  # a damaged file only costs asking again
 
     def _scored(self) -> dict[str, Any]:

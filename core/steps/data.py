@@ -124,7 +124,11 @@ def taught(
 def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
     """What the base model is asked so that it can be replayed: no more than the run will see."""
     rows = shares(_distinct(said), replay=True).of(_rows(recipe)).replayed
-    questions = questions_to_ask(said.conversations, rows, recipe.seed)
+    return asks_of(questions_to_ask(said.conversations, rows, recipe.seed), recipe)
+
+
+def asks_of(questions: Sequence[str], recipe: Recipe) -> list[Ask]:
+    """Each question in the situation and the way that it is replayed in."""
     ways = list(product(thinking_in(recipe).modes, (False, True) if in_halves(recipe) else (False,)))
     asks = []
     for number, question in enumerate(questions):

@@ -22,6 +22,8 @@ from core.workspace.user import home
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
+# What the starter answers, so that nobody has to ask it.
+STARTER_ANSWERS = PROJECT / "core" / "data" / "starter"
 SLUG_BYTES = 48
 # A Unix socket's address has at most this many bytes (unix(7)).
 SOCKET_BYTES = 107
