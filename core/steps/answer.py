@@ -210,11 +210,11 @@ class AnswerCache:
     def missing(self, asks: Sequence[Ask]) -> list[Ask]:
         """What was never asked before."""
         known = self._all()
-        return [ask for ask in asks if _key(ask) not in known]
+        return [ask for ask in asks if key_of_ask(ask) not in known]
 
     def keep(self, answers: Mapping[Ask, Answer], teacher: Teacher | None = None) -> None:
         """For whoever asks the same again."""
-        new = {_key(one): asdict(answer) for one, answer in answers.items()}
+        new = {key_of_ask(one): as_kept(answer) for one, answer in answers.items()}
         with locked(self.path):
             write_json(self.path, {**self._own(), **new})
             if teacher:
@@ -225,24 +225,25 @@ class AnswerCache:
         if not replayed:
             return []
         known, teacher = self._all(), self.teacher
-        encoder = self._encoder()
+        encoder = self.encoder()
 
         def told(one: Ask) -> bool:
-            if (answer := known.get(_key(one))) is None:
+            if (answer := known.get(key_of_ask(one))) is None:
                 return False
             row = token_row(encoder, one, Answer.of(answer), self.prompt_format.system)
             return row is None or key_of(row.ids, row.trained) in teacher
 
         return [one for one in replayed if not told(one)]
 
-    def _encoder(self) -> Encoder:
+    def encoder(self) -> Encoder:
+        """What encodes its answers as they are trained. Raises NotAModel."""
         template = template_of(self.prompt_format.template, self.model)
         return encoder_of(self.model / "tokenizer.json", template)
 
     def known(self, asks: Sequence[Ask]) -> dict[Ask, Answer]:
         """The answers to what was asked before. Raises KeyError for what was not."""
         known = self._all()
-        return {one: Answer.of(known[_key(one)]) for one in asks}
+        return {one: Answer.of(known[key_of_ask(one)]) for one in asks}
 
     def _all(self) -> dict[str, Any]:
         return {**self.shipped.answers, **self._own()}
@@ -256,11 +257,16 @@ class AnswerCache:
 
 def _key_of(given: GivenAnswer) -> str:
     answer = given.answer
-    text = json.dumps([_key(given.ask), answer.text, answer.finished, answer.earlier])
+    text = json.dumps([key_of_ask(given.ask), answer.text, answer.finished, answer.earlier])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _key(ask: Ask) -> str:
+def as_kept(answer: Answer) -> dict[str, Any]:
+    """An answer as the memory has it."""
+    return asdict(answer)
+
+
+def key_of_ask(ask: Ask) -> str:
     """Of what is asked in no way of its own as earlier versions kept it, which begins with a number."""
     if ask.earlier:
         return json.dumps([ask.earlier, ask.tokens, ask.thinks, ask.system, ask.question], ensure_ascii=False)

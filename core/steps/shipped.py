@@ -1,7 +1,7 @@
 """What comes with the program of a base model's answers: those of the starter, which every first run asks for.
 
-``scripts/ship_answers`` makes the files. They are used for the very model whose fingerprint they name, spoken to
-in the same way; whatever else is asked, or of any other model, is asked here. Answers are greedy, but another
+``scripts/ship_answers.py`` makes the files. They are used for the very model whose fingerprint they name, spoken
+to in the same way; whatever else is asked, or of any other model, is asked here. Answers are greedy, but another
 machine or number format may word one otherwise: whoever shows them says where they are from.
 """
 
