@@ -2,9 +2,9 @@
 
     .venv/bin/python -m scripts.ship_answers [--workspace DIR] [--device auto|cpu|cuda] [--check]
 
-Asked is what any run's default replay, its proof and its checkpoints may ask, whatever its name and seed. What
-is shipped already is not asked again, unless the starter itself became another. Run it when a bank of questions
-has changed: a test says so. ``--check`` only says whether something is missing, and ends with 1 then.
+Asked is what any run's default replay, its proof and its checkpoints may ask, whatever its name and seed.
+What is shipped already is not asked again, unless the starter itself became another. Run it when a bank of
+questions has changed: a test says so. ``--check`` only says what is missing, and ends with 1 then.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""What comes with the program of a base model's answers: those of the starter, which every first run asks for.
+"""What comes with the program of a base model's answers: those of the starter, which every first run asks.
 
-``scripts/ship_answers.py`` makes the files. They are used for the very model whose fingerprint they name, spoken
-to in the same way; whatever else is asked, or of any other model, is asked here. Answers are greedy, but another
-machine or number format may word one otherwise: whoever shows them says where they are from.
+``scripts/ship_answers.py`` makes the files. They are used for the very model whose fingerprint they name,
+spoken to in the same way; whatever else is asked, or of any other model, is asked here. Answers are greedy,
+but another machine or number format may word one otherwise: whoever shows them says where they are from.
 """
 
 from collections.abc import Mapping
@@ -40,8 +40,8 @@ class ShippedPaths:
 
 @dataclass(frozen=True)
 class Shipped:
-    """``about``: fingerprint, template, system, precision, device, date and versions; nothing where no answers
-    of the model are shipped."""
+    """``about``: fingerprint, template, system, precision, device, date and versions; nothing where no
+    answers of the model are shipped."""
 
     about: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,70 @@
+"""What comes with the program of the starter's answers, and when it is used."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data.teacher import TeacherRow, by_key
+from core.models.folder import fingerprint
+from core.proof.asking import Answer, Ask
+from core.steps import answer
+from core.steps.answer import AnswerCache, PromptFormat, as_kept, key_of_ask
+from core.steps.shipped import Shipped, ShippedPaths, read_shipped, write_shipped
+from core.workspace.paths import Workspace
+
+ASKED = Ask("What is 2 + 2?", 24)
+FORMAT = PromptFormat("qwen_chat", "", "bf16")
+
+
+def ship(folder: Path, model: Path, template: str = "qwen_chat") -> None:
+    ids, trained = np.arange(6), np.array([False] * 3 + [True] * 3)
+    logs = np.log(np.full((3, 3), 1 / 3)).astype(np.float16)
+    teacher = by_key([TeacherRow(ids, trained, np.arange(6).reshape(3, 2), logs)])
+    about = {"fingerprint": fingerprint(model), "template": template, "system": ""}
+    answers = {key_of_ask(ASKED): as_kept(Answer("Four.", True))}
+    write_shipped(ShippedPaths(folder), Shipped(about, answers, teacher))
+
+
+def nobody(*_: object) -> None:
+    pytest.fail("asked in a job")
+
+
+@pytest.fixture
+def memory(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> AnswerCache:
+    monkeypatch.setattr(answer, "STARTER_ANSWERS", tmp_path / "shipped")
+    monkeypatch.setattr(answer, "ask", nobody)
+    return AnswerCache(Workspace(tmp_path / "w"), model, FORMAT)
+
+
+def test_what_is_shipped_is_not_asked(memory: AnswerCache, tmp_path: Path, model: Path) -> None:
+    """In whatever number format; and what is asked here stands beside it, not in its place."""
+    ship(tmp_path / "shipped", model)
+    assert memory.ask(tmp_path, [ASKED], "cpu", nobody) == {ASKED: Answer("Four.", True)}
+    (row,) = memory.teacher.values()
+    assert row.likeliest.tolist() == [[0, 1], [2, 3], [4, 5]] and row.logs.shape == (3, 3)
+    other = Ask("What is 3 + 3?", 24)
+    memory.keep({other: Answer("Six.", True)})
+    assert "Four." not in memory.path.read_text(encoding="utf-8")
+    assert memory.known([ASKED, other])[other].text == "Six."
+
+
+def test_another_model_template_or_limit_is_asked(memory: AnswerCache, tmp_path: Path, model: Path) -> None:
+    ship(tmp_path / "shipped", model)
+    assert memory.missing([ASKED, Ask(ASKED.question, 32)]) == [Ask(ASKED.question, 32)]
+    tuned = AnswerCache(Workspace(tmp_path / "w"), model, FORMAT, trained="abc")
+    prompted = AnswerCache(Workspace(tmp_path / "w"), model, PromptFormat("qwen_chat", "Be brief.", "bf16"))
+    for one in (tuned, prompted):
+        assert one.missing([ASKED]) == [ASKED] and not one.teacher
+    ship(tmp_path / "shipped", model, "llama3_chat")
+    fresh = AnswerCache(Workspace(tmp_path / "w"), model, FORMAT)
+    assert fresh.missing([ASKED]) == [ASKED] and not fresh.shipped.about
+
+
+def test_a_damaged_file_only_costs_asking_again(tmp_path: Path, model: Path) -> None:
+    ship(tmp_path, model)
+    ShippedPaths(tmp_path).teacher.write_bytes(b"no zstd")
+    found = read_shipped(ShippedPaths(tmp_path), fingerprint(model), "qwen_chat", "")
+    assert found.answers and not found.teacher
+    ShippedPaths(tmp_path).answers.write_text("{", encoding="utf-8")
+    assert not read_shipped(ShippedPaths(tmp_path), fingerprint(model), "qwen_chat", "").answers
