@@ -25,7 +25,7 @@ from core.recipe.check import settle
 from core.recipe.recipe import Recipe
 from core.steps import answer, data, train
 from core.steps.answer import AnswerCache, PromptFormat
-from core.steps.shipped import Shipped, ShippedPaths, read_shipped, write_shipped
+from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped, write_shipped
 from core.workspace.files import read_record
 from core.workspace.paths import STARTER_ANSWERS, Workspace
 
@@ -65,7 +65,9 @@ def missing() -> list[Ask]:
     return [one for one in every_ask(recipe) if answer.key_of_ask(one) not in known]
 
 
-def made(workspace: Workspace, model: Model, recipe: Recipe, device: str, update: answer.Update) -> Shipped:
+def made(
+    workspace: Workspace, model: Model, recipe: Recipe, device: str, update: answer.Update
+) -> ShippedAnswers:
     """All answers, and of those that may be replayed what else the starter would have said."""
     prompt_format = PromptFormat(recipe.template, recipe.system, PRECISION)
     memory = AnswerCache(workspace, model.folder, prompt_format)
@@ -84,7 +86,7 @@ def made(workspace: Workspace, model: Model, recipe: Recipe, device: str, update
         "versions": train.versions(),
     }
     answers = {answer.key_of_ask(one): answer.as_kept(said[one]) for one in asks}
-    return Shipped(about, answers, part_of(memory.teacher, filter(None, rows)))
+    return ShippedAnswers(about, answers, part_of(memory.teacher, filter(None, rows)))
 
 
 def every_ask(recipe: Recipe) -> list[Ask]:

@@ -10,7 +10,7 @@ from core.models.folder import fingerprint
 from core.proof.asking import Answer, Ask
 from core.steps import answer
 from core.steps.answer import AnswerCache, PromptFormat, as_kept, key_of_ask
-from core.steps.shipped import Shipped, ShippedPaths, read_shipped, write_shipped
+from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped, write_shipped
 from core.workspace.paths import Workspace
 
 ASKED = Ask("What is 2 + 2?", 24)
@@ -23,7 +23,7 @@ def ship(folder: Path, model: Path, template: str = "qwen_chat") -> None:
     teacher = by_key([TeacherRow(ids, trained, np.arange(6).reshape(3, 2), logs)])
     about = {"fingerprint": fingerprint(model), "template": template, "system": ""}
     answers = {key_of_ask(ASKED): as_kept(Answer("Four.", True))}
-    write_shipped(ShippedPaths(folder), Shipped(about, answers, teacher))
+    write_shipped(ShippedPaths(folder), ShippedAnswers(about, answers, teacher))
 
 
 def nobody(*_: object) -> None:

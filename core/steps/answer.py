@@ -22,7 +22,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
 from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
 from core.recipe.own_template import template_of
-from core.steps.shipped import Shipped, ShippedPaths, read_shipped
+from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
 from core.workspace.files import locked, read_json, read_record, write_json
@@ -202,10 +202,10 @@ class AnswerCache:
         return {**self.shipped.teacher, **read_teacher(self._teacher)}
 
     @cached_property
-    def shipped(self) -> Shipped:
+    def shipped(self) -> ShippedAnswers:
         """What came with the program of this model's answers."""
         *model, trained = self._asked_of
-        return Shipped() if trained else read_shipped(ShippedPaths(STARTER_ANSWERS), *model)
+        return ShippedAnswers() if trained else read_shipped(ShippedPaths(STARTER_ANSWERS), *model)
 
     def missing(self, asks: Sequence[Ask]) -> list[Ask]:
         """What was never asked before."""

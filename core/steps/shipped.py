@@ -39,7 +39,7 @@ class ShippedPaths:
 
 
 @dataclass(frozen=True)
-class Shipped:
+class ShippedAnswers:
     """``about``: fingerprint, template, system, precision, device, date and versions; nothing where no
     answers of the model are shipped."""
 
@@ -48,13 +48,13 @@ class Shipped:
     teacher: Teacher = field(default_factory=dict)
 
 
-def read_shipped(place: ShippedPaths, fingerprint: str, template: str, system: str) -> Shipped:
+def read_shipped(place: ShippedPaths, fingerprint: str, template: str, system: str) -> ShippedAnswers:
     """What is shipped for this model, spoken to like this."""
     about = read_record(place.about) or {}
     asked = {"fingerprint": fingerprint, "template": template, "system": system}
     if any(about.get(name) != value for name, value in asked.items()):
-        return Shipped()
-    return Shipped(about, read_record(place.answers) or {}, _read_teacher(place.teacher))
+        return ShippedAnswers()
+    return ShippedAnswers(about, read_record(place.answers) or {}, _read_teacher(place.teacher))
 
 
 def _read_teacher(file: Path) -> Teacher:
@@ -64,7 +64,7 @@ def _read_teacher(file: Path) -> Teacher:
         return {}
 
 
-def write_shipped(place: ShippedPaths, shipped: Shipped) -> None:
+def write_shipped(place: ShippedPaths, shipped: ShippedAnswers) -> None:
     """Write the files anew."""
     write_json(place.answers, shipped.answers)
     write_bytes(place.teacher, zstandard.compress(as_bytes(shipped.teacher), 19))
