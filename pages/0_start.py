@@ -12,6 +12,7 @@ from ui.models.base import choose_base, list_of_models
 from ui.models.default_prompt import choose_default
 from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
+from ui.runs.foreign import foreign_section
 from ui.runs.table import run_list
 from ui.shell.doctor import show_diagnoses
 from ui.shell.frame import Here, choose_run, open_page, shown_errors, starting
@@ -79,4 +80,5 @@ if here.run and not here.run.adopted.exists():  # what is made elsewhere has no 
 make(here)
 run_list(here)
 adopt_form(here.workspace)
+foreign_section(here.workspace)
 show_diagnoses(here.workspace)

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import with_config
 
 from core.data.identity import check_name
 from core.errors import NotAModel
+from core.jobs.job import JobSpec
 from core.machine import this_machine
 from core.models.adapter import Adapter, Note, read_adapter
 from core.models.fitted import fit, revoiced
@@ -31,10 +32,11 @@ from core.recipe.thinking import thinking_of
 from core.steps import data, merge
 from core.steps.answer import PromptFormat
 from core.steps.prove import BaseAndTuned, ProofJobs, prove
-from core.steps.step import check_space
+from core.steps.step import call_job, check_space
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import ForeignPaths, Workspace
 
+Command = Literal["prove", "heal"]
 # Answers and a few small files; the weights stay where they are.
 NEEDED_BYTES = 50_000_000
 
@@ -123,6 +125,13 @@ def prove_foreign(
     result = {**about(place, subject, found), "seconds": round(time.monotonic() - began, 1), **proved}
     write_json(place.result, result)
     return result
+
+
+def plan(workspace: Workspace, request: ForeignRequest, command: Command) -> tuple[ForeignPaths, JobSpec]:
+    """The job that proves or heals, in a new folder, as a page starts it. Raises as :func:`subject_of` does,
+    NotWritable, DiskFull."""
+    place = begun(workspace, subject_of(workspace, request))
+    return place, call_job(place.job(command), command, workspace.root, request, place.id)
 
 
 def begun(workspace: Workspace, subject: Subject) -> ForeignPaths:

@@ -6,7 +6,6 @@ the base's own answers to general questions keep it to the base's distribution, 
 taught again, in its own words. The final test of the given adapter and of the healed one stands side by side.
 """
 
-import math
 import re
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from core.pace import Progress
 from core.pipeline import tune
 from core.pipeline.foreign import ForeignRequest, Subject, Voices, about, asked, begun, subject_of, voices
 from core.proof.asking import Ask
+from core.proof.best import standard_error
 from core.proof.development import development
 from core.proof.judge import judge, score_of
 from core.proof.questions import IDENTITY_TOKENS
@@ -149,10 +149,8 @@ def choose(tried: Sequence[Tried]) -> Tried:
 
 
 def least(given: Tried, errors: float = 1.0) -> float:
-    """What counts as having learned as much as the given adapter: this many standard errors less, of which
-    one is a question at least."""
-    share, n = given.learned, given.score.learned.n
-    return share - errors * max(1 / n, math.sqrt(share * (1 - share) / n)) if n else 0.0
+    """What counts as having learned as much as the given adapter: this many standard errors less."""
+    return given.learned - errors * standard_error(given.score.learned)
 
 
 def _scales(workspace: Workspace, place: ForeignPaths, subject: Subject, progress: Progress) -> list[Tried]:
