@@ -273,17 +273,19 @@ def _train(
     recipe = _recipe(base, said, found, training)
     replay, before = data.replay_asks(said, recipe), data.earlier_asks(recipe)
     memory = AnswerCache(workspace, found.base, found.prompt_format)
-    answers = memory.ask(place.job("replay"), [*replay, *before], found.device, progress.update)
+    answers = memory.ask(place.job("replay"), [*replay, *before], found.device, progress.update, replay)
     start = _weaker(place, subject, scale, place.model("start")) if scale != 1 else adapter.folder
     run = workspace.new_run(subject.name, datetime.now())
     introduce(run, subject.name)
     begins = run.root / "begins_with.pth"
     run_job("heal", run.job("begin"), engine_job("begin", start, begins))
     recipe = recipe.changed(begins_with=str(begins))
-    rows = data.replay_rows({one: answers[one] for one in replay}, said)
+    kept = {one: answers[one] for one in replay}
+    rows = data.replay_rows(kept, said)
+    teacher = data.teacher_of(kept, said, recipe, base, memory.teacher)
     earlier = {one: answers[one] for one in before}
     kept_in = workspace.data(run.id)
-    data.write(run, kept_in, said, rows, recipe, base, earlier=earlier)
+    data.write(run, kept_in, said, rows, recipe, base, earlier=earlier, teacher=teacher)
     train.prepare(run, recipe, base, kept_in.rows)
     tune.run_train(run, progress)
     tune.run_convert(run, progress)
