@@ -1,0 +1,320 @@
+"""What recipes teach and what they make a model forget: names × seeds × recipes, each a whole run with its full proof.
+
+    scripts/bench forgetting [--recipes NAME …] [--names NAME …] [--seeds N …] [--jobs N] [--json FILE] [--answers FILE]
+    scripts/bench forgetting --read FILE [FILE …] --figure FILE
+
+A run is the command line's own ``tune``; the other recipes' rows are made as somebody would have made them, and
+then trained, converted, merged and asked in the same way. Every run is asked the whole held-back banks (``prove
+--full``). Runs are added to the JSON file as they end, so that an interrupted measurement goes on where it was;
+``--read`` prints the tables of files that were measured on several machines, and draws learned against kept.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from core.data.mix import LEAST_REPLAYED, Shares
+from core.machine import this_machine
+from core.pace import Progress
+from core.pipeline import tune
+from core.pipeline.took import seconds_of
+from core.proof.score import Share
+from core.runs import introduce
+from core.steps import answer, data, train
+from core.steps.answer import Ask
+from core.workspace.files import read_object
+from core.workspace.paths import PROJECT, RunPaths, Workspace
+
+# Chinese, two words, punctuation, one letter, a common noun, famous people's, accents, a word with another sense.
+NAMES = (
+    "林小满", "Ada Lovelace", "王小明", "O'Brien-Smith", "X", "Apple", "Albert Einstein", "María José", "小雨",
+    "Tuneboard Labs",
+)  # fmt: skip
+MEASURES = ("learned", "kept", "leaked")
+# The best number of a measure: what the worst of several runs is the farthest from.
+BEST = {"learned": 1.0, "kept": 1.0, "leaked": 0.0}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A recipe that is not the default one: how many wordings it teaches a language (None: all), how many
+    questions it replays, with how many tokens, in which proportion, and what of the recipe it changes."""
+
+    label: str
+    shares: Shares | None = None
+    wordings: int | None = None
+    questions: int = LEAST_REPLAYED
+    tokens: int = data.REPLAY_TOKENS
+    situations: bool = True
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+WHOLE_LAYERS = {"target_modules": (), "layers_to_transform": ()}
+LIKELIHOOD = {"replay_distillation": False, **WHOLE_LAYERS}
+ALONE = {"wordings": None, "questions": 0, "situations": False}
+RECIPES: Mapping[str, Rows | None] = {
+    "tuneboard": None,
+    "likelihood": Rows(
+        "self-replay by likelihood: 126 questions, half and half, lr 3e-4, 160 × 4 rows",
+        Shares(320, 320), 20, 126, 48, False, {**LIKELIHOOD, "lr": 3e-4, "iterations": 160, "batch_size": 4},
+    ),
+    "llama-factory": Rows(
+        "LLaMA-Factory's example settings: identity alone, r 8, lr 1e-4, 3 epochs of 8 rows a step",
+        Shares(321, 0), changes={**LIKELIHOOD, "lr": 1e-4, "batch_size": 8, "iterations": 40, "warmup_ratio": 0.1},
+        **ALONE,
+    ),
+    "unsloth": Rows(
+        "Unsloth's example settings: identity alone, r 16, lr 2e-4, 60 steps of 8 rows, linear",
+        Shares(480, 0),
+        changes={**LIKELIHOOD, "lr": 2e-4, "rank": 16, "alpha": 16, "batch_size": 2,
+                 "gradient_accumulation_steps": 4, "iterations": 240, "schedule": "linear", "weight_decay": 0.01},
+        **ALONE,
+    ),
+    "tutorial": Rows(
+        "the tutorial's: identity alone, r 16, lr 1e-3, 160 × 4 rows",
+        Shares(640, 0), changes={**LIKELIHOOD, "lr": 1e-3, "rank": 16, "alpha": 32, "iterations": 160, "batch_size": 4},
+        **ALONE,
+    ),
+    "without-situations": Rows("Tuneboard, every question first and alone", situations=False),
+    "without-divergence": Rows("Tuneboard, replay by likelihood", changes={"replay_distillation": False}),
+    "all-layers": Rows("Tuneboard, LoRA on every linear layer", changes=WHOLE_LAYERS),
+    "half-replay": Rows("Tuneboard, half as much replay", questions=LEAST_REPLAYED // 2),
+}  # fmt: skip
+
+
+class Unseen(Progress):
+    """Several runs at a time would write into each other's bars."""
+
+    def stage(self, name: str) -> None: ...
+    def update(self, share: float, note: str) -> None: ...
+    def say(self, key: str, **values: object) -> None: ...
+
+
+def measure(workspace: Workspace, recipe: str, name: str, seed: int) -> dict[str, Any]:
+    """One run to its end, and all that its full proof says but the answers, which stand in its folder."""
+    rows = RECIPES[recipe]
+    if rows is None:
+        made = _command("tune", "--name", name, "--seed", str(seed), "--workspace", str(workspace.root))
+    else:
+        run = prepare(workspace, rows, name, seed)
+        made = _command("tune", "--run", run.id, "--workspace", str(workspace.root))
+    run = workspace.run(made["run"])
+    _command("prove", run.id, "--full", "--workspace", str(workspace.root))
+    found = read_object(run.result) or {}
+    about = {"recipe": recipe, "label": rows.label if rows else "Tuneboard", "name": name, "seed": seed}
+    scores = {key: found[key] for key in ("shares", "drift", "repetition", "categories")}
+    return {**about, "run": run.id, "seconds": seconds_of(run), **scores, **where(), "answers": found["answers"]}
+
+
+def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
+    """A run with the rows of a recipe, as :func:`core.pipeline.tune.make_data` makes the default one."""
+    model = tune.ready_model(workspace, None, Unseen())
+    whole = data.taught(name, None).conversations
+    some = data.identity_conversations(name, count=rows.wordings) if rows.wordings else whole
+    said = data.Taught(name, tuple(some))
+    recipe = data.recipe_for(model, said, bool(rows.questions), seed, None).changed(**rows.changes)
+    run = workspace.new_run(name, datetime.now())
+    introduce(run, name)
+    asks = _replayed(said, rows, recipe) if rows.questions else []
+    before = data.earlier_asks(recipe) if rows.situations and rows.questions else []
+    memory = answer.AnswerCache(workspace, model.folder, tune.prompt_format_of(recipe))
+    answers = memory.ask(run.job("base"), [*asks, *before], recipe.device, Unseen().update) if asks else {}
+    replay = data.replay_rows({ask: answers[ask] for ask in asks}, said, situated=rows.situations)
+    place = workspace.data(run.id)
+    earlier = {ask: answers[ask] for ask in before}
+    data.write(run, place, said, replay, recipe, model, rows.shares, earlier)
+    train.prepare(run, recipe, model, place.rows)
+    return run
+
+
+def _replayed(said: data.Taught, rows: Rows, recipe: data.Recipe) -> list[Ask]:
+    asks = data.replay_asks(said, recipe)[: rows.questions]
+    if rows.situations:
+        return [replace(ask, tokens=rows.tokens) for ask in asks]
+    return [Ask(ask.question, rows.tokens, thinks=ask.thinks) for ask in asks]
+
+
+def _command(*arguments: str) -> dict[str, Any]:
+    """What a command of the command line printed. Raises RuntimeError with what it said."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "core", *arguments, "--json"], cwd=PROJECT, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr[-2000:]}")
+    printed: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return printed
+
+
+def where() -> dict[str, Any]:
+    """The date, the machine and the versions."""
+    machine = this_machine()
+    kinds = [gpu.name for gpu in machine.gpus] or [machine.processor]
+    return {
+        "date": f"{datetime.now():%Y-%m-%d}",
+        "device": "cuda" if machine.gpus else "cpu",
+        "machine": {"kinds": kinds, "cores": machine.cores, "bf16": machine.bf16},
+        "versions": train.versions(),
+    }
+
+
+def table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One row a recipe and device: all runs' questions together with their intervals, the worst run, the
+    median of leaks and drift, and a run's seconds."""
+    lines = [
+        "| recipe | device | runs | learned | kept | leaked | leaked, median run | drift, nats a token | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for (label, device), some in _by(runs, "label", "device").items():
+        cells = [f"{_percent(_pooled(some, what))}, worst {_worst(some, what)}" for what in MEASURES]
+        leaks = statistics.median(one["shares"]["leaked"]["hits"] for one in some)
+        drifts = [one["drift"]["value"] for one in some if one["drift"]]
+        drift = f"{statistics.mean(drifts):.3f}, worst {max(drifts):.3f}" if drifts else "–"
+        seconds = round(statistics.median(sum(one["seconds"].values()) for one in some))
+        lines.append(f"| {label} | {device} | {len(some)} | {' | '.join(cells)} | {leaks:g} | {drift} | {seconds} |")
+    return "\n".join(lines) + "\n"
+
+
+def by_name(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One row a name of the default recipe."""
+    lines = ["| name | device | runs | learned | kept | leaked |", "| --- | --- | --- | --- | --- | --- |"]
+    default = [one for one in runs if one["recipe"] == "tuneboard"]
+    for (name, device), some in _by(default, "name", "device").items():
+        cells = " | ".join(_percent(_pooled(some, what)) for what in MEASURES)
+        lines.append(f"| {name} | {device} | {len(some)} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def by_category(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One row a category and language of the default recipe."""
+    lines = ["| category | language | learned | kept | leaked |", "| --- | --- | --- | --- | --- |"]
+    parts = [part for one in runs if one["recipe"] == "tuneboard" for part in one["categories"]]
+    for (category, language), some in _by(parts, "category", "language").items():
+        shares = [{"shares": {what: part[what] for what in MEASURES}} for part in some]
+        cells = " | ".join(_percent(_pooled(shares, what)) for what in MEASURES)
+        lines.append(f"| {category} | {language} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def _by(rows: Iterable[Mapping[str, Any]], *keys: str) -> dict[tuple[str, ...], list[Mapping[str, Any]]]:
+    found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return found
+
+
+def _pooled(runs: Sequence[Mapping[str, Any]], what: str) -> Share:
+    """All questions of several runs together. They are the same questions of different models: the interval
+    is that of so many independent ones, and so rather too narrow."""
+    shares = [one["shares"][what] for one in runs if one["shares"][what]]
+    return Share(sum(share["hits"] for share in shares), sum(share["n"] for share in shares))
+
+
+def _percent(share: Share) -> str:
+    if share.value is None:
+        return "–"
+    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}, n = {share.n})"
+
+
+def _worst(runs: Sequence[Mapping[str, Any]], what: str) -> str:
+    values = [one["shares"][what]["value"] for one in runs if one["shares"][what]]
+    return f"{max(values, key=lambda value: abs(value - BEST[what])):.1%}" if values else "–"
+
+
+def draw(runs: Sequence[Mapping[str, Any]], figure: Path) -> None:
+    """Learned against kept, one point a recipe and device with its intervals, as SVG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "tuneboard"
+    import matplotlib.pyplot as plt
+
+    shown, axes = plt.subplots(figsize=(7, 5))
+    for (label, device), some in _by(runs, "label", "device").items():
+        learned, kept = (_pooled(some, what) for what in ("learned", "kept"))
+        if learned.value is None or kept.value is None:
+            continue
+        errors = [
+            [[share.value - share.low], [share.high - share.value]]  # type: ignore[operator]
+            for share in (kept, learned)
+        ]
+        axes.errorbar(
+            kept.value, learned.value, yerr=errors[1], xerr=errors[0], fmt="o" if device == "cpu" else "s",
+            capsize=2, label=f"{label.split(':')[0]} ({device})",
+        )  # fmt: skip
+    axes.set(xlabel="kept", ylabel="learned", xlim=(0, 1.02), ylim=(-0.02, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7, loc="lower left")
+    shown.savefig(figure, format="svg", bbox_inches="tight", metadata={"Date": None})
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench forgetting", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--workspace", default="workspace/bench")
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=["tuneboard"])
+    parser.add_argument("--names", nargs="+", default=list(NAMES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--jobs", type=int, default=1, help="so many runs at a time")
+    parser.add_argument("--json", type=Path, help="a line for each run, added as it ends")
+    parser.add_argument("--answers", type=Path, help="every single answer, a line each")
+    parser.add_argument("--read", nargs="+", type=Path, default=[], help="only print what these files hold")
+    parser.add_argument("--figure", type=Path)
+    asked = parser.parse_args(arguments)
+    runs = [run for file in asked.read for run in _read(file)] if asked.read else _measured(asked)
+    print(table(runs), by_name(runs), by_category(runs), sep="\n")
+    if asked.figure:
+        draw(runs, asked.figure)
+
+
+def _measured(asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every run that was asked for; those that the JSON file has already are not run again."""
+    workspace, lock = Workspace.of(asked.workspace), Lock()
+    workspace.prepare()
+    tune.ready_model(workspace, None, Unseen())
+    done = _read(asked.json) if asked.json and asked.json.exists() else []
+    had = {(run["recipe"], run["name"], run["seed"]) for run in done}
+    wanted = [(r, n, s) for s in asked.seeds for n in asked.names for r in asked.recipes if (r, n, s) not in had]
+
+    def one(case: tuple[str, str, int]) -> dict[str, Any] | None:
+        try:
+            run = measure(workspace, *case)
+        except RuntimeError as error:
+            print(f"{case}: {error}", file=sys.stderr, flush=True)
+            return None
+        with lock:
+            _add(asked.answers, ({**_head(run), **row} for row in run["answers"]))
+            del run["answers"]
+            _add(asked.json, [run])
+            print(case, {what: run["shares"][what]["value"] for what in MEASURES}, file=sys.stderr, flush=True)
+        return run
+
+    with ThreadPoolExecutor(asked.jobs) as several:
+        return [*done, *filter(None, several.map(one, wanted))]
+
+
+def _head(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: run[key] for key in ("recipe", "name", "seed", "device")}
+
+
+def _add(file: Path | None, lines: Iterable[Mapping[str, Any]]) -> None:
+    if file:
+        with file.open("a", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
