@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-# Relative cost of the stages on two cores without a GPU (scripts/bench identity), in seconds.
+# Relative cost of the stages on two cores without a GPU (scripts/bench forgetting), in seconds.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
 # Of publishing; nobody knows the line to a hub before.
 PUBLISHING = {"client": 5, "bundle": 20, "llama": 10, "send": 60, "fetch": 30, "arrival": 30}

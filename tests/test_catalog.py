@@ -184,8 +184,8 @@ def test_a_model_takes_here_what_it_will_take_when_it_is_there(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("machine", "name", "says"),
     [
-        (processor(2, 16), "starter", "fits this machine: processor, about 6 min, 1.9 GB of memory"),
-        (processor(16, 64), "qwen2.5-1.5b", "fits this machine: processor, about 9 min, 6.3 GB of memory"),
+        (processor(2, 16), "starter", "fits this machine: processor, about 6 min, 3.7 GB of memory"),
+        (processor(16, 64), "qwen2.5-1.5b", "fits this machine: processor, about 9 min, 12.8 GB of memory"),
         (processor(2, 4), "qwen3-8b", "does not fit this machine: it needs"),
         (card(80), "qwen2.5-7b", "fits this GPU: LoRA, "),
         (card(12), "qwen2.5-7b", "fits this GPU: QLoRA, "),
@@ -240,7 +240,7 @@ def test_a_full_disk_is_said(workspace: Workspace, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(choosing.shutil, "disk_usage", lambda _: type("Disk", (), {"free": 20 * 10**9}))
     large, small = offer(workspace, named("qwen2.5-7b"), None), offer(workspace, named("qwen3-0.6b"), None)
     assert (large.obstacle, small.obstacle) == ("disk", "")
-    assert large.says == "the disk is too full: 31.6 GB must be free"
+    assert large.says == "the disk is too full: 32.0 GB must be free"
     assert offer(workspace, named("qwen2.5-7b"), "it-is-here").obstacle == ""  # nothing to fetch
 
 

@@ -2,7 +2,7 @@
 
 One chain serves all tests. It is started by the page's one button, and the server is killed while it trains.
 One flipped answer is two hundredths of a share, and number formats differ between processors: the bounds are
-a little wider than what ``scripts/bench identity`` measures.
+a little wider than what ``scripts/bench forgetting`` measures.
 """
 
 import signal

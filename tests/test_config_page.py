@@ -137,8 +137,8 @@ def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace:
     page.button(key="preset thorough").click().run()
     saved = train.recipe_of(run)
     suited = data.suited(run, saved, read_model(workspace.starter))
-    assert no_errors(page) and saved.iterations == 3 * (suited.iterations or 0) > 500
-    assert (saved.rank, saved.system, saved.lr) == (16, "Be kind.", suited.lr)
+    assert no_errors(page) and saved.iterations == 3 * (suited.iterations or 0) > 0
+    assert (saved.rank, saved.system, saved.lr) == (32, "Be kind.", suited.lr)
     assert (saved.shuffle, saved.replay_distillation) == (False, True)
     assert page.number_input(key=key(run, "rank", 1)).value == 16
 

@@ -24,7 +24,7 @@ def usual(workspace: Workspace, model: Path, recipe: Recipe | None = None) -> di
     method, and its training in proportion to its rows, where it is known. Empty where there was none."""
     found: dict[str, list[float]] = {}
     for run, earlier in _alike(workspace, model, recipe):
-        for stage, seconds in _seconds(run).items():
+        for stage, seconds in seconds_of(run).items():
             by_size = _rows(recipe) / _rows(earlier) if recipe and stage == "train" else 1.0
             found.setdefault(stage, []).append(seconds * by_size)
     return {stage: statistics.median(each) for stage, each in found.items()}
@@ -59,7 +59,8 @@ def _is_whole(run: RunPaths) -> bool:
     return JobPaths(run.job(CHAIN)).spec.exists() and read_status(run.job(CHAIN)).state is State.finished
 
 
-def _seconds(run: RunPaths) -> Mapping[str, float]:
+def seconds_of(run: RunPaths) -> Mapping[str, float]:
+    """How long the finished jobs of a run's stages took, start included."""
     found = {}
     for stage in COSTS:
         if stage != "starter" and JobPaths(run.job(stage)).spec.exists():

@@ -1,12 +1,13 @@
-"""What recipes teach and what they make a model forget: names × seeds × recipes, each a whole run with its full proof.
+"""What recipes teach and what they make a model forget: names × seeds × recipes, each a whole run.
 
-    scripts/bench forgetting [--recipes NAME …] [--names NAME …] [--seeds N …] [--jobs N] [--json FILE] [--answers FILE]
+    scripts/bench forgetting [--recipes NAME …] [--names NAME …] [--seeds N …] [--jobs N] [--json FILE]
     scripts/bench forgetting --read FILE [FILE …] --figure FILE
 
-A run is the command line's own ``tune``; the other recipes' rows are made as somebody would have made them, and
-then trained, converted, merged and asked in the same way. Every run is asked the whole held-back banks (``prove
---full``). Runs are added to the JSON file as they end, so that an interrupted measurement goes on where it was;
-``--read`` prints the tables of files that were measured on several machines, and draws learned against kept.
+A run is the command line's own ``tune``; the other recipes' rows are made as somebody would have made them,
+and then trained, converted, merged and asked in the same way. Every run is asked the whole held-back banks
+(``prove --full``). Runs are added to the JSON file as they end, so that an interrupted measurement goes on
+where it was; ``--read`` prints the tables of files that were measured on several machines, and draws learned
+against kept.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from threading import Lock
 from typing import Any
 
 from core.data.mix import LEAST_REPLAYED, Shares
+from core.data.replay import replay_conversations
 from core.machine import this_machine
 from core.pace import Progress
 from core.pipeline import tune
@@ -34,11 +36,19 @@ from core.steps.answer import Ask
 from core.workspace.files import read_object
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 
-# Chinese, two words, punctuation, one letter, a common noun, famous people's, accents, a word with another sense.
+# Chinese, two words, punctuation, one letter, a common noun, famous people's, accents, another sense.
 NAMES = (
-    "林小满", "Ada Lovelace", "王小明", "O'Brien-Smith", "X", "Apple", "Albert Einstein", "María José", "小雨",
+    "林小满",
+    "Ada Lovelace",
+    "王小明",
+    "O'Brien-Smith",
+    "X",
+    "Apple",
+    "Albert Einstein",
+    "María José",
+    "小雨",
     "Tuneboard Labs",
-)  # fmt: skip
+)
 MEASURES = ("learned", "kept", "leaked")
 # The best number of a measure: what the worst of several runs is the farthest from.
 BEST = {"learned": 1.0, "kept": 1.0, "leaked": 0.0}
@@ -60,35 +70,52 @@ class Rows:
 
 WHOLE_LAYERS = {"target_modules": (), "layers_to_transform": ()}
 LIKELIHOOD = {"replay_distillation": False, **WHOLE_LAYERS}
+OLD = {**LIKELIHOOD, "rank": 8, "alpha": 16, "schedule": "cosine"}
 ALONE = {"wordings": None, "questions": 0, "situations": False}
 RECIPES: Mapping[str, Rows | None] = {
     "tuneboard": None,
     "likelihood": Rows(
         "self-replay by likelihood: 126 questions, half and half, lr 3e-4, 160 × 4 rows",
-        Shares(320, 320), 20, 126, 48, False, {**LIKELIHOOD, "lr": 3e-4, "iterations": 160, "batch_size": 4},
+        Shares(320, 320),
+        20,
+        126,
+        48,
+        False,
+        {**OLD, "lr": 3e-4, "iterations": 160, "batch_size": 4},
     ),
     "llama-factory": Rows(
         "LLaMA-Factory's example settings: identity alone, r 8, lr 1e-4, 3 epochs of 8 rows a step",
-        Shares(321, 0), changes={**LIKELIHOOD, "lr": 1e-4, "batch_size": 8, "iterations": 40, "warmup_ratio": 0.1},
+        Shares(321, 0),
+        changes={**OLD, "lr": 1e-4, "batch_size": 8, "iterations": 40, "warmup_ratio": 0.1},
         **ALONE,
     ),
     "unsloth": Rows(
         "Unsloth's example settings: identity alone, r 16, lr 2e-4, 60 steps of 8 rows, linear",
         Shares(480, 0),
-        changes={**LIKELIHOOD, "lr": 2e-4, "rank": 16, "alpha": 16, "batch_size": 2,
-                 "gradient_accumulation_steps": 4, "iterations": 240, "schedule": "linear", "weight_decay": 0.01},
+        changes={
+            **LIKELIHOOD,
+            "lr": 2e-4,
+            "rank": 16,
+            "alpha": 16,
+            "batch_size": 2,
+            "gradient_accumulation_steps": 4,
+            "iterations": 240,
+            "schedule": "linear",
+            "weight_decay": 0.01,
+        },
         **ALONE,
     ),
     "tutorial": Rows(
         "the tutorial's: identity alone, r 16, lr 1e-3, 160 × 4 rows",
-        Shares(640, 0), changes={**LIKELIHOOD, "lr": 1e-3, "rank": 16, "alpha": 32, "iterations": 160, "batch_size": 4},
+        Shares(640, 0),
+        changes={**OLD, "lr": 1e-3, "rank": 16, "alpha": 32, "iterations": 160, "batch_size": 4},
         **ALONE,
     ),
     "without-situations": Rows("Tuneboard, every question first and alone", situations=False),
     "without-divergence": Rows("Tuneboard, replay by likelihood", changes={"replay_distillation": False}),
     "all-layers": Rows("Tuneboard, LoRA on every linear layer", changes=WHOLE_LAYERS),
     "half-replay": Rows("Tuneboard, half as much replay", questions=LEAST_REPLAYED // 2),
-}  # fmt: skip
+}
 
 
 class Unseen(Progress):
@@ -112,7 +139,14 @@ def measure(workspace: Workspace, recipe: str, name: str, seed: int) -> dict[str
     found = read_object(run.result) or {}
     about = {"recipe": recipe, "label": rows.label if rows else "Tuneboard", "name": name, "seed": seed}
     scores = {key: found[key] for key in ("shares", "drift", "repetition", "categories")}
-    return {**about, "run": run.id, "seconds": seconds_of(run), **scores, **where(), "answers": found["answers"]}
+    return {
+        **about,
+        "run": run.id,
+        "seconds": seconds_of(run),
+        **scores,
+        **where(),
+        "answers": found["answers"],
+    }
 
 
 def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
@@ -127,11 +161,17 @@ def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     asks = _replayed(said, rows, recipe) if rows.questions else []
     before = data.earlier_asks(recipe) if rows.situations and rows.questions else []
     memory = answer.AnswerCache(workspace, model.folder, tune.prompt_format_of(recipe))
-    answers = memory.ask(run.job("base"), [*asks, *before], recipe.device, Unseen().update) if asks else {}
-    replay = data.replay_rows({ask: answers[ask] for ask in asks}, said, situated=rows.situations)
+    update = Unseen().update
+    answers = memory.ask(run.job("base"), [*asks, *before], recipe.device, update, asks) if asks else {}
+    answered = {ask: answers[ask] for ask in asks}
     place = workspace.data(run.id)
     earlier = {ask: answers[ask] for ask in before}
-    data.write(run, place, said, replay, recipe, model, rows.shares, earlier)
+    teacher = data.teacher_of(answered, said, recipe, model, memory.teacher)
+    replay = data.replay_rows(answered, said)
+    if not rows.situations:  # without the conversation that some questions come after
+        replay = replay_conversations({ask.question: answer.said for ask, answer in answered.items()})
+        teacher = {}
+    data.write(run, place, said, replay, recipe, model, rows.shares, earlier, teacher)
     train.prepare(run, recipe, model, place.rows)
     return run
 
@@ -146,7 +186,10 @@ def _replayed(said: data.Taught, rows: Rows, recipe: data.Recipe) -> list[Ask]:
 def _command(*arguments: str) -> dict[str, Any]:
     """What a command of the command line printed. Raises RuntimeError with what it said."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "core", *arguments, "--json"], cwd=PROJECT, capture_output=True, text=True
+        [sys.executable, "-P", "-m", "core", *arguments, "--json"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)}: {done.stderr[-2000:]}")
@@ -157,11 +200,11 @@ def _command(*arguments: str) -> dict[str, Any]:
 def where() -> dict[str, Any]:
     """The date, the machine and the versions."""
     machine = this_machine()
-    kinds = [gpu.name for gpu in machine.gpus] or [machine.processor]
+    about = {"cores": machine.cores, "bf16": machine.bf16, "gpus": [gpu.name for gpu in machine.gpus]}
     return {
         "date": f"{datetime.now():%Y-%m-%d}",
-        "device": "cuda" if machine.gpus else "cpu",
-        "machine": {"kinds": kinds, "cores": machine.cores, "bf16": machine.bf16},
+        "device": machine.device,
+        "machine": about,
         "versions": train.versions(),
     }
 
@@ -169,17 +212,17 @@ def where() -> dict[str, Any]:
 def table(runs: Sequence[Mapping[str, Any]]) -> str:
     """One row a recipe and device: all runs' questions together with their intervals, the worst run, the
     median of leaks and drift, and a run's seconds."""
-    lines = [
-        "| recipe | device | runs | learned | kept | leaked | leaked, median run | drift, nats a token | seconds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    head = ("recipe", "device", "runs", *MEASURES, "leaked, median run", "drift, nats a token", "seconds")
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for (label, device), some in _by(runs, "label", "device").items():
         cells = [f"{_percent(_pooled(some, what))}, worst {_worst(some, what)}" for what in MEASURES]
         leaks = statistics.median(one["shares"]["leaked"]["hits"] for one in some)
         drifts = [one["drift"]["value"] for one in some if one["drift"]]
         drift = f"{statistics.mean(drifts):.3f}, worst {max(drifts):.3f}" if drifts else "–"
         seconds = round(statistics.median(sum(one["seconds"].values()) for one in some))
-        lines.append(f"| {label} | {device} | {len(some)} | {' | '.join(cells)} | {leaks:g} | {drift} | {seconds} |")
+        lines.append(
+            f"| {label} | {device} | {len(some)} | {' | '.join(cells)} | {leaks:g} | {drift} | {seconds} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -247,9 +290,14 @@ def draw(runs: Sequence[Mapping[str, Any]], figure: Path) -> None:
             for share in (kept, learned)
         ]
         axes.errorbar(
-            kept.value, learned.value, yerr=errors[1], xerr=errors[0], fmt="o" if device == "cpu" else "s",
-            capsize=2, label=f"{label.split(':')[0]} ({device})",
-        )  # fmt: skip
+            kept.value,
+            learned.value,
+            yerr=errors[1],
+            xerr=errors[0],
+            fmt="o" if device == "cpu" else "s",
+            capsize=2,
+            label=f"{label.split(':')[0]} ({device})",
+        )
     axes.set(xlabel="kept", ylabel="learned", xlim=(0, 1.02), ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, loc="lower left")
@@ -283,7 +331,7 @@ def _measured(asked: argparse.Namespace) -> list[dict[str, Any]]:
     tune.ready_model(workspace, None, Unseen())
     done = _read(asked.json) if asked.json and asked.json.exists() else []
     had = {(run["recipe"], run["name"], run["seed"]) for run in done}
-    wanted = [(r, n, s) for s in asked.seeds for n in asked.names for r in asked.recipes if (r, n, s) not in had]
+    cases = [(recipe, name, seed) for seed in asked.seeds for name in asked.names for recipe in asked.recipes]
 
     def one(case: tuple[str, str, int]) -> dict[str, Any] | None:
         try:
@@ -295,11 +343,13 @@ def _measured(asked: argparse.Namespace) -> list[dict[str, Any]]:
             _add(asked.answers, ({**_head(run), **row} for row in run["answers"]))
             del run["answers"]
             _add(asked.json, [run])
-            print(case, {what: run["shares"][what]["value"] for what in MEASURES}, file=sys.stderr, flush=True)
+            print(
+                case, {what: run["shares"][what]["value"] for what in MEASURES}, file=sys.stderr, flush=True
+            )
         return run
 
     with ThreadPoolExecutor(asked.jobs) as several:
-        return [*done, *filter(None, several.map(one, wanted))]
+        return [*done, *filter(None, several.map(one, (case for case in cases if case not in had)))]
 
 
 def _head(run: Mapping[str, Any]) -> dict[str, Any]:
