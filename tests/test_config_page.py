@@ -140,7 +140,7 @@ def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace:
     assert no_errors(page) and saved.iterations == 3 * (suited.iterations or 0) > 0
     assert (saved.rank, saved.system, saved.lr) == (32, "Be kind.", suited.lr)
     assert (saved.shuffle, saved.replay_distillation) == (False, True)
-    assert page.number_input(key=key(run, "rank", 1)).value == 16
+    assert page.number_input(key=key(run, "rank", 1)).value == 32
 
 
 def test_a_recipe_from_a_file(workspace: Workspace) -> None:
