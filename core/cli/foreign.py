@@ -52,7 +52,7 @@ def show_foreign(console: Console, result: dict[str, Any]) -> None:
     tested |= {key: result[key] for key in ("before", "after") if result.get(key)}
     scores = {key: score_in(result["name"], found["answers"]) for key, found in tested.items()}
     for note in result["notes"]:
-        line(console, note)
+        line(console, note["text"])
     table = Table(title=escape(printable(say("foreign.title", name=result["name"]))))
     table.add_column("")
     for key in scores:

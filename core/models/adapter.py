@@ -383,7 +383,8 @@ def _notes(given: Path, folder: Path, config: Mapping[str, Any], base: Model) ->
     """What of an adapter that fits should be known all the same."""
     if folder != given:
         yield Note(
-            "adapter.note.checkpoint", {"folder": folder.relative_to(given), "count": len(_places(given))}
+            "adapter.note.checkpoint",
+            {"folder": str(folder.relative_to(given)), "count": len(_places(given))},
         )
     named = str(config.get("base_model_name_or_path") or "")
     if QUANTIZED.search(named):

@@ -6,7 +6,7 @@ known.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -152,7 +152,7 @@ def about(place: ForeignPaths, subject: Subject, found: Voices) -> dict[str, Any
         "tool": subject.adapter.tool or None if subject.adapter else None,
         "template": found.prompt_format.template,
         "system": found.prompt_format.system,
-        "notes": [note.text() for note in subject.notes],
+        "notes": [{"text": note.text(), **asdict(note)} for note in subject.notes],
         "result": str(place.result),
     }
 

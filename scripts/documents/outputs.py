@@ -98,6 +98,15 @@ class Proof(OfRun):
     answers: list[Answered]
 
 
+class NoteOfAdapter(TypedDict):
+    """A sentence about an adapter: its text in the language of the terminal, and of which key it is made."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    text: str
+    key: str
+    values: dict[str, Any]
+
+
 class Foreign(Output):
     """A model that was tuned elsewhere, and how it was asked."""
 
@@ -114,8 +123,8 @@ class Foreign(Output):
     """What made the adapter, as far as its files show."""
     template: str
     system: str
-    notes: list[str]
-    """What should be known of the adapter, in the language of the terminal."""
+    notes: list[NoteOfAdapter]
+    """What should be known of the adapter."""
     result: str
     """The file that holds this."""
     seconds: float

@@ -130,10 +130,12 @@ def _show(workspace: Workspace, place: ForeignPaths, found: dict[str, Any]) -> N
         ]
         head = ["", *(spoken(f"foreign.{key}") for key in scores)]
         st.markdown("\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)))
+        first = next(iter(scores.values()))
+        st.caption(t("page.foreign.interval", identity=first.learned.n, general=first.leaked.n))
         if "tried" in found:
             st.success(_healed(found), icon=":material/healing:")
         for note in found["notes"]:
-            st.caption(plain(note))
+            st.caption(t(note["key"], **note["values"]))
         with st.container(horizontal=True, key=f"foreign_of {place.id}"):
             st.download_button(
                 t("page.foreign.answers"),
@@ -153,8 +155,8 @@ def _show(workspace: Workspace, place: ForeignPaths, found: dict[str, Any]) -> N
 def _share(share: Share) -> str:
     if share.value is None:
         return "–"
-    low, high = f"{share.low:.1%}", f"{share.high:.1%}"
-    return spoken("page.foreign.share", value=f"{share.value:.1%}", low=low, high=high, n=share.n)
+    low, high = f"{100 * share.low:.1f}", f"{100 * share.high:.1f}"
+    return spoken("page.foreign.share", value=f"{share.value:.1%}", low=low, high=high)
 
 
 def _healed(found: dict[str, Any]) -> str:
