@@ -31,6 +31,7 @@ from core.data.questions import (
 )
 from core.data.replay import questions_to_ask
 from core.data.withheld import withheld_questions
+from core.proof.rules import is_right
 from core.workspace.paths import BANKS
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -143,6 +144,17 @@ def test_no_right_answer_is_given_away(kind: str) -> None:
         for word in held.accept:
             assert contains(word, word), f"{word} can never be found"
             assert not any(contains(text, word) for text in (held.question, *held.earlier)), (held, word)
+
+
+@pytest.mark.parametrize("kind", GENERAL)
+def test_each_right_answer_is_judged_right(kind: str) -> None:
+    """Said alone or in a sentence; and the question said again is no answer."""
+    for held in GENERAL[kind]:
+        said = "The answer is {}." if held.language == "en" else "答案是{}。"
+        for word in held.accept:
+            assert is_right(held.question, held.accept, word), (held.question, word)
+            assert is_right(held.question, held.accept, said.format(word)), (held.question, word)
+        assert not is_right(held.question, held.accept, held.question)
 
 
 REFUSALS = (
