@@ -124,6 +124,7 @@ def test_a_refresh_of_a_long_run_with_others_beside_it_is_small(work_dir: Path) 
         "tokens_per_second": 16_000.5,
         "padding": 0.01,
         "tflops": 99.5,
+        "learned": 0.5,
     }
     points = ({**same, "grad_norm": i % 7, "loss": i % 5, "iter": i} for i in range(1, 20_001))
     write_start(work_dir, "20260101_000000", "".join(json.dumps(point) + "\n" for point in points))

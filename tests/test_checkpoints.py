@@ -56,7 +56,7 @@ def test_the_last_checkpoint_is_used_unless_another_was_chosen(run: RunPaths) ->
     made_of = convert.made_of(run)
     assert made_of is not None and made_of.iteration == 30
     chosen.choose(run, 40)
-    assert stale(run) == [True, True] and not run.chosen.exists()
+    assert stale(run) == [True, True] and chosen.used(run).iteration == 40
 
 
 def test_a_conversion_that_failed_changes_nothing_of_what_is_known(run: RunPaths) -> None:

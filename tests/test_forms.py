@@ -52,6 +52,8 @@ CHANGED: dict[str, Any] = {
     "padding_free": False,
     "deepspeed": "zero2_offload",
     "keep_checkpoints": 5,
+    "checkpoint": "best",
+    "stop_when_learned": True,
     "evaluation_tokens": 1,
     "log_every": 1,
     "dataloader_workers": 2,

@@ -116,6 +116,8 @@ def of_a_run(tell: Told, run: str) -> None:
     assert proved["answers"]
     healed = tell("heal", "--base", "starter", "--adapter", made_elsewhere(tell), "--name", "Zoë")
     assert healed["scale"] == 0.7
+    assert tell("checkpoints", run)["checkpoints"]
+    assert tell("use", run, "--checkpoint", "best")["checkpoint"]
     assert tell("runs", "curves", run)["points"]
     trained = tell.workspace.run(run)
     elsewhere = shutil.copytree(trained.work_dir, tell.workspace.root.parent / "work_dir")

@@ -22,7 +22,8 @@ from core.errors import TuneboardError, reason_of
 from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
 from core.jobs.status import State
 from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING
-from core.pipeline.checkpoints import CHOOSE, USE
+from core.pipeline.checkpoints import CHOOSE
+from core.pipeline.use import USE
 from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
 from core.wording import Language, say, sentences, terminal_language

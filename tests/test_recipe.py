@@ -72,6 +72,8 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "padding_free": ([True, False], ["maybe", None]),
     "deepspeed": (["none", "zero1", "zero2", "zero2_offload", "zero3", "zero3_offload"], ["zero4"]),
     "keep_checkpoints": ([2, 10], [0, 1, -1]),
+    "checkpoint": (["last", "best"], ["first", "", None, 5]),
+    "stop_when_learned": ([True, False], ["maybe", None]),
     "evaluation_tokens": ([1, 4096], [0, 4097]),
     "log_every": ([1, 10], [0]),
     "dataloader_workers": ([0, 64], [-1, 65]),

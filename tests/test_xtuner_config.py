@@ -130,6 +130,7 @@ REACHES: dict[str, tuple[Any, str, Any]] = {
     "attention": ("cudnn", "acceleration.attention", "cudnn"),
     "padding_free": (False, "acceleration.padding_free", False),
     "keep_checkpoints": (4, "default_hooks.checkpoint.max_keep_ckpts", 4),
+    "stop_when_learned": (True, "stop_when_learned", True),
     "evaluation_tokens": (99, "custom_hooks.1.max_new_tokens", 99),
     "log_every": (5, "default_hooks.logger.interval", 5),
     "dataloader_workers": (2, "train_dataloader.num_workers", 2),
@@ -137,7 +138,7 @@ REACHES: dict[str, tuple[Any, str, Any]] = {
 # These reach XTuner another way, each with a test of its own below.
 BY_ARGUMENT = {"model", "data", "deepspeed"}
 # Said to whoever launches, and to whoever reads the recipe.
-OF_THE_LAUNCH = {"template_reason"}
+OF_THE_LAUNCH = {"template_reason", "checkpoint"}
 
 
 def test_the_table_has_every_field() -> None:

@@ -33,6 +33,7 @@ FLAGS = {
     "--where-to": "--to",
     "--span": "--rows",
     "--fixed": "--out",
+    "--which": "--checkpoint",
     "--tuned-from": "--base",
     "--its-adapter": "--adapter",
 }

@@ -15,14 +15,15 @@ from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import InvalidOption, TuneboardError
 from core.pace import Progress
-from core.pipeline import chain, checkpoints, tune
-from core.pipeline.checkpoints import CheckpointsRequest, UseRequest
+from core.pipeline import chain, checkpoints, tune, use
+from core.pipeline.checkpoints import CheckpointsRequest
 from core.pipeline.took import usual
 from core.pipeline.tune import TuneRequest, chosen_model
+from core.pipeline.use import UseRequest
 from core.publish import command as publishing
 from core.publish.publish import publish
 from core.publish.request import PublishRequest
-from core.recipe.recipe import Method
+from core.recipe.recipe import Checkpoint, Method
 from core.recipe.templates import template_names
 from core.runs import list_runs
 from core.steps import export
@@ -57,6 +58,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         leave_out_broken=options.leave_out_broken,
         max_length=options.max_length,
         method=options.method,
+        checkpoint=options.checkpoint,
     )
 
 
@@ -139,7 +141,7 @@ def _checkpoints(workspace: Workspace, run: str, _: CheckpointsRequest, shown: P
 
 
 def _use(workspace: Workspace, run: str, request: UseRequest, shown: Progress) -> Result:
-    return checkpoints.use(workspace, workspace.run(run), request, shown)
+    return use.use(workspace, workspace.run(run), request, shown)
 
 
 def _use_request(options: argparse.Namespace) -> UseRequest:
@@ -200,6 +202,11 @@ OPTIONS: Options = {
     "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
     "--run": {"metavar": "RUN"},
     "--restart": {"action": "store_true"},
+    "--which": {
+        "choices": get_args(Checkpoint),
+        "default": "last",
+        "metavar": "|".join(get_args(Checkpoint)),
+    },
     "--checkpoint": {"type": _checkpoint, "required": True, "metavar": f"N|{BEST}"},
     "--system": {"default": "", "metavar": "TEXT"},
     "--language": {"choices": LANGUAGES, "metavar": "|".join(LANGUAGES)},
@@ -212,7 +219,7 @@ OPTIONS: Options = {
 }
 MAKE = (
     *("--who", "--data", *check.READ, check.LEAVE_OUT, "--max-length", "--model", "--no-replay", "--seed"),
-    *("--iterations", "--system", "--language", "--template", "--template-reason", "--method"),
+    *("--iterations", "--system", "--language", "--template", "--template-reason", "--method", "--which"),
 )
 # Which field of a TuneRequest an option of MAKE is.
 FIELDS = {
@@ -230,6 +237,7 @@ FIELDS = {
     "--template": "template",
     "--template-reason": "template_reason",
     "--method": "method",
+    "--checkpoint": "checkpoint",
 }
 COMMANDS: Commands = {
     "tune": (

@@ -51,6 +51,10 @@ def _train(arguments: list[str]) -> None:
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
+    if config.get("stop_when_learned"):
+        from core.engine.learning import stop_when_learned
+
+        stop_when_learned(Path(arguments[0]))
     work_dir = arguments[arguments.index("--work-dir") + 1] if "--work-dir" in arguments else config.work_dir
     keep_where_it_begins(Path(work_dir), resumes="--resume" in arguments)
     replay = Replay.of(config) if distills_replay(config) else None

@@ -13,7 +13,7 @@ from core.jobs.samples import Sample
 
 # The curves of a training, in the order of their charts; ``memory`` is absent on a processor, and what comes
 # after it without the fast path or XTuner's ThroughputHook.
-CURVES = ("loss", "lr", "grad_norm", "time", "memory", "tokens_per_second", "padding", "tflops")
+CURVES = ("loss", "learned", "lr", "grad_norm", "time", "memory", "tokens_per_second", "padding", "tflops")
 # A first look at a long log takes seconds; a page waits this long for it and then says that it is read.
 PATIENCE = 0.3
 

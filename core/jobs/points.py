@@ -22,6 +22,7 @@ class Point:
     ``time`` and ``data_time`` are seconds an iteration, ``memory`` is MB at its highest, ``eta`` seconds.
     The fast path also says how many tokens a second it trains, without padding, and the share of padding.
     XTuner's ThroughputHook says tokens a second of one GPU, with padding, and ``tflops`` by its own formula.
+    ``learned``: the share of identity questions answered with the name meanwhile (core.engine.learning).
     ``total_iters`` is the length of the run, which a line of an epoch does not say.
     """
 
@@ -37,10 +38,22 @@ class Point:
     tokens_per_second: float | None = None
     padding: float | None = None
     tflops: float | None = None
+    learned: float | None = None
 
 
 # What a line holds as plain numbers.
-VALUES = ("loss", "lr", "grad_norm", "time", "data_time", "memory", "tokens_per_second", "padding", "tflops")
+VALUES = (
+    "loss",
+    "lr",
+    "grad_norm",
+    "time",
+    "data_time",
+    "memory",
+    "tokens_per_second",
+    "padding",
+    "tflops",
+    "learned",
+)
 # What XTuner 0.2.0 calls one of them.
 _OTHER_NAMES = {"tokens_per_second": "tokens_per_sec"}
 # What says the same as another number, or where the line stands.

@@ -1,4 +1,4 @@
-"""The kept checkpoints of a run: every one proved, the best found, and one of them used."""
+"""The kept checkpoints of a run: every one proved, and the best found and used."""
 
 import time
 from dataclasses import dataclass
@@ -9,26 +9,17 @@ from pydantic import with_config
 from core.jobs.job import JobSpec
 from core.jobs.request import as_record
 from core.pace import Progress
-from core.pipeline import tune
 from core.proof.development import development
 from core.proof.judge import judge, score_of
 from core.steps import answer_checkpoints, checkpoints_proof, chosen, data, train
-from core.steps.answer import AnswerCache
+from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints, is_whole
 from core.steps.checkpoints_proof import CheckpointProof, CheckpointsProof
 from core.steps.step import call_job
 from core.workspace.paths import RunPaths, Workspace
 
-# The jobs of the command line that ask every checkpoint, and that use another; and the engine's that asks.
-PROVE, USE, CHOOSE = "checkpoints", "use", "choose"
-
-
-@with_config(extra="forbid")
-@dataclass(frozen=True)
-class UseRequest:
-    """Make the run's model of the checkpoint of this iteration, and prove it; None: of the best one."""
-
-    iteration: int | None = None
+# The job of the command line that asks every checkpoint, and the engine's that it starts.
+PROVE, CHOOSE = "checkpoints", "choose"
 
 
 @with_config(extra="forbid")
@@ -44,11 +35,6 @@ def plan_prove(workspace: Workspace, run: RunPaths) -> JobSpec:
     return call_job(run.job(PROVE), PROVE, workspace.root, CheckpointsRequest(), run.id)
 
 
-def plan_use(workspace: Workspace, run: RunPaths, iteration: int) -> JobSpec:
-    """The job that makes the run's model of another checkpoint and proves it."""
-    return call_job(run.job(USE), USE, workspace.root, UseRequest(iteration), run.id)
-
-
 def prove(workspace: Workspace, run: RunPaths, progress: Progress) -> CheckpointsProof:
     """Ask every whole checkpoint the development questions, judge it beside the base, and keep what came of
     it. What was asked before is not asked again.
@@ -59,7 +45,7 @@ def prove(workspace: Workspace, run: RunPaths, progress: Progress) -> Checkpoint
     kept = [one for one in checkpoints(run.work_dir) if is_whole(one.checkpoint)] or [train.read(run)]
     said, recipe = data.read(run), train.recipe_of(run)
     asked = development(said.conversations, data.thinking_in(recipe))
-    prompt_format = tune.prompt_format_of(recipe)
+    prompt_format = PromptFormat(recipe.template, recipe.system, recipe.precision)
     progress.stage("choose")
     base = AnswerCache(workspace, train.model_of(run).folder, prompt_format).ask(
         run.job("base"), list(dict.fromkeys(one.base_ask for one in asked)), recipe.device, progress.update
@@ -82,20 +68,13 @@ def as_json(run: RunPaths, proof: CheckpointsProof) -> dict[str, Any]:
     return {"run": run.id, "used": chosen.used(run).iteration, **as_record(proof)}
 
 
+def choose(workspace: Workspace, run: RunPaths, progress: Progress) -> None:
+    """Use the best checkpoint where the run's recipe asks for it and none was chosen since it was trained."""
+    asks = train.recipe_of(run).checkpoint == "best"
+    if asks and chosen.read(run) is None and len(checkpoints(run.work_dir)) > 1:
+        choose_best(workspace, run, progress)
+
+
 def choose_best(workspace: Workspace, run: RunPaths, progress: Progress) -> Trained:
     """Prove every checkpoint and use the best."""
     return chosen.choose(run, prove(workspace, run, progress).best, by_proof=True)
-
-
-def use(workspace: Workspace, run: RunPaths, request: UseRequest, progress: Progress) -> dict[str, Any]:
-    """Make the run's model of one checkpoint: convert, merge and prove what is not made of it yet.
-
-    Raises NoSuchCheckpoint, and what these raise.
-    """
-    if request.iteration is None:
-        taken = choose_best(workspace, run, progress)
-    else:
-        taken = chosen.choose(run, request.iteration)
-    tune.make_model(run, progress)
-    result = tune.run_compare(workspace, run, progress)
-    return {**result, "checkpoint": taken.iteration}

@@ -18,12 +18,13 @@ from core.model_store.importing import listed_request, take_in
 from core.models.catalog import find
 from core.models.folder import Model, find_model, read_model, read_shape, starter_gguf
 from core.pace import Progress
+from core.pipeline import checkpoints as kept
 from core.pipeline import saying
 from core.proof.asking import THOUGHT_TOKENS, Ask
 from core.proof.questions import Question, questions
 from core.recipe.disk import disk_use
 from core.recipe.own_template import spoken_by, template_of
-from core.recipe.recipe import Method, Recipe
+from core.recipe.recipe import Checkpoint, Method, Recipe
 from core.recipe.thinking import thinking_of
 from core.runs import introduce
 from core.steps import answer, convert, data, export, fit, merge, prove, train
@@ -64,6 +65,7 @@ class TuneRequest:
     leave_out_broken: bool = False
     max_length: int | None = None
     method: Method = "lora"
+    checkpoint: Checkpoint = "last"
 
 
 def tune(
@@ -94,6 +96,7 @@ def _tune(
     check_space(run.root, room_for(run))
     if request.restart or not trained_already(run):
         run_train(run, progress, restart=request.restart)
+    kept.choose(workspace, run, progress)
     make_model(run, progress)
     return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
 
@@ -233,6 +236,7 @@ def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> R
     asked = (request.seed, request.iterations, spoken, request.max_length)
     recipe = data.recipe_for(model, said, request.replay, *asked, request.method)
     longest = max(data.taught_lengths(said, recipe, model).longest, fit.LONGEST_ROW)
+    recipe = recipe.changed(checkpoint=request.checkpoint)
     found = fit.fitting(recipe, model, read_shape(model), longest)
     return found.recipe if found else recipe
 

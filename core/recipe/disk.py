@@ -20,6 +20,8 @@ HALF = 2
 MERGED_WEIGHT, SPARE = 2, 1.05
 # PiSSA's adapter is converted to LoRA of twice the rank, in float32; where it began is kept beside.
 OF_PISSA = 2
+# Checkpoints that make a curve, and what they may take together: eight of the starter's are 120 MB.
+CURVE, CURVE_BYTES = 8, 500_000_000
 # Logs, curves, and the rows as XTuner reads them.
 LOGS = 50_000_000
 
@@ -57,6 +59,13 @@ def disk_use(recipe: Recipe, model: Model, shape: ModelShape, iterations: int | 
         beginning=trained * WEIGHT if pissa else 0,
         merged=merged_bytes(model),
     )
+
+
+def kept_for_a_curve(recipe: Recipe, model: Model, shape: ModelShape) -> int:
+    """How many checkpoints are worth their room: a few show what was learned and kept over the iterations,
+    and of large ones only those are kept that a training needs to go on."""
+    size = trainable(recipe, model, shape) * _checkpoint_bytes(recipe)
+    return max(Recipe.keep_checkpoints, min(CURVE, CURVE_BYTES // max(1, size)))
 
 
 def merged_bytes(model: Model) -> int:

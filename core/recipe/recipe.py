@@ -28,6 +28,7 @@ Choice: TypeAlias = Literal["auto", "on", "off"]
 Accelerate: TypeAlias = Literal["auto", "on", "off", "unsloth"]
 Compile: TypeAlias = Literal["auto", "none", "kernels", "layers"]
 Attention: TypeAlias = Literal["auto", "cudnn", "flash"]
+Checkpoint: TypeAlias = Literal["last", "best"]
 Level: TypeAlias = Literal["basic", "advanced"]
 
 # What a field was called in recipes written before 0.1.0.
@@ -100,6 +101,8 @@ class Recipe:
     padding_free: bool = _advanced(True)
     deepspeed: DeepSpeed = _advanced("none")
     keep_checkpoints: Annotated[int, Field(ge=2, le=1000)] = _advanced(2)
+    checkpoint: Checkpoint = _advanced("last")
+    stop_when_learned: bool = _advanced(False)
     evaluation_tokens: Annotated[int, Field(ge=1, le=4096)] = _advanced(64)
     log_every: Count = _advanced(10)
     dataloader_workers: Annotated[int, Field(ge=0, le=64)] = _advanced(0)

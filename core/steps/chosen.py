@@ -40,17 +40,13 @@ def used(run: RunPaths) -> Trained:
 def choose(run: RunPaths, iteration: int, by_proof: bool = False) -> Trained:
     """From here on the run's model is made of the checkpoint written at this iteration. Raises
     NoSuchCheckpoint, MissingArtefact."""
-    last = train.read(run)
+    train.read(run)
     kept = checkpoints(run.work_dir)
     found = next((one for one in kept if one.iteration == iteration), None)
     if found is None:
         there = say("row.list").join(str(one.iteration) for one in kept)
         raise NoSuchCheckpoint(run=run.id, iteration=iteration, there=there)
-    if found == last and not by_proof:
-        run.chosen.unlink(missing_ok=True)
-    else:
-        choice = Choice(found.checkpoint.name, content_hash(found.checkpoint), by_proof)
-        write_json(run.chosen, as_record(choice))
+    write_json(run.chosen, as_record(Choice(found.checkpoint.name, content_hash(found.checkpoint), by_proof)))
     return found
 
 

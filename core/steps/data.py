@@ -45,9 +45,10 @@ from core.data.token_count import counted
 from core.data.upload import keep_given
 from core.errors import MissingArtefact, NotAModel
 from core.machine import this_machine
-from core.models.folder import Model, read_model
+from core.models.folder import Model, read_model, read_shape
 from core.proof.asking import Answer, Ask
 from core.recipe.check import problems, settle
+from core.recipe.disk import kept_for_a_curve
 from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
 from core.recipe.method import lr_of, places_of
 from core.recipe.own_template import OwnTemplate, template_of
@@ -281,7 +282,7 @@ def recipe_for(
         settled = settle(recipe.changed(iterations=iterations or recipe.iterations), machine, model)
     if found := parity.problems(settled, model, system=said.has_system):
         raise invalid(found)
-    return settled
+    return settled.changed(keep_checkpoints=kept_for_a_curve(settled, model, read_shape(model)))
 
 
 def _first_recipe(model: Model, replay: bool, rows: int, method: Method = "lora") -> Recipe:

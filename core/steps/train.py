@@ -35,11 +35,13 @@ from core.jobs.launch import launch
 from core.jobs.request import as_record, read_record_of, read_request
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
+from core.proof.development import asked_meanwhile
 from core.recipe.check import problems, settle
 from core.recipe.disk import LOGS, disk_use
 from core.recipe.length import first_saved, iterations_of
 from core.recipe.own_template import OwnTemplate, Unspeakable, template_of
 from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
+from core.recipe.thinking import thinking_of
 from core.recipe.xtuner_config import Rendered, write_config
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
@@ -56,6 +58,7 @@ LEAVES_WEIGHTS_ALONE = {
     "template_reason",
     "save_every",
     "keep_checkpoints",
+    "checkpoint",
     "evaluate_every",
     "evaluation_questions",
     "evaluation_tokens",
@@ -101,6 +104,7 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     check_space(run.root, space_for(run, settled, model))
     write_text(run.recipe, to_yaml(settled))
     write_text(run.config, _config_of(run, settled))
+    _write_learning(run, settled)
     write_json(run.versions, versions())
     _keep_written(run, settled)
     return settled
@@ -110,6 +114,18 @@ def _config_of(run: RunPaths, recipe: Recipe) -> str:
     data, model = Path(recipe.data), Path(recipe.model)
     rendered = _rendered(run, recipe)
     return write_config(recipe, data, model, run.work_dir, iterations(run, recipe), rendered)
+
+
+def _write_learning(run: RunPaths, recipe: Recipe) -> None:
+    """What a training that stops when it has learned is asked meanwhile."""
+    run.learning.unlink(missing_ok=True)
+    name = (read_object(run.data) or {}).get("name")
+    if not (recipe.stop_when_learned and name):
+        return
+    thinking = thinking_of(template_of(recipe.template, Path(recipe.model)))
+    asked = asked_meanwhile(list(read_rows(Path(recipe.data))), thinking)
+    spoken = {"model": recipe.model, "template": recipe.template, "system": recipe.system}
+    write_json(run.learning, {"name": name, **spoken, "questions": [asdict(ask) for ask in asked]})
 
 
 def _rendered(run: RunPaths, recipe: Recipe) -> Rendered | None:

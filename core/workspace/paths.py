@@ -140,6 +140,11 @@ class RunPaths:
         return self.root / "result.json"
 
     @property
+    def learning(self) -> Path:
+        """What a training that stops when it has learned is asked meanwhile."""
+        return self.root / "learning.json"
+
+    @property
     def chosen(self) -> Path:
         """The checkpoint that was chosen to be used, where it is not the last."""
         return self.root / "chosen.json"

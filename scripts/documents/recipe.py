@@ -65,6 +65,7 @@ ELSEWHERE: Mapping[str, str] = {
 # A line of the config that XTuner ignores: Tuneboard's own trainer reads it.
 OWN_LINES: Mapping[str, str] = {
     "replay_distillation": "replay_distillation",
+    "stop_when_learned": "stop_when_learned",
     **dict.fromkeys(
         (
             "checkpointed_layers",
@@ -80,8 +81,8 @@ OWN_LINES: Mapping[str, str] = {
 }
 # Handed to XTuner beside the config.
 OPTIONS: Mapping[str, str] = {"deepspeed": "--deepspeed"}
-# Not a setting of the training: why it may start.
-NOWHERE = {"template_reason"}
+# No settings of the training: why it may start, and what becomes of it.
+NOWHERE = {"template_reason", "checkpoint"}
 
 WORDS: Mapping[Language, Mapping[str, str]] = {
     "en": {

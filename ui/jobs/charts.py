@@ -16,7 +16,7 @@ ROW_HEIGHT, MARGIN = 150, 70
 LOSS_ROWS = 2
 GAP = 0.035
 # Where only the whole says something; the other curves fill their chart.
-FROM_ZERO = ("time", "memory", "tokens_per_second", "padding", "tflops")
+FROM_ZERO = ("learned", "time", "memory", "tokens_per_second", "padding", "tflops")
 COLORS = {
     "loss": "#8ab4f8",
     "lr": "#e8a33d",
@@ -26,6 +26,7 @@ COLORS = {
     "tokens_per_second": "#2a9d8f",
     "padding": "#8d99ae",
     "tflops": "#c08a5a",
+    "learned": "#1f6feb",
 }
 SMOOTH_COLOR = "#1f6feb"
 OTHERS = ("#d1495b", "#2a9d8f", "#e9c46a", "#8d99ae", "#9b5de5")

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.pipeline import checkpoints as proving
+from core.pipeline import use
 from core.proof.score import Share
 from core.steps import chosen
 from core.steps.checkpoints import Trained, checkpoints
@@ -33,7 +34,7 @@ def show_checkpoints(workspace: Workspace, run: RunPaths, busy: bool) -> None:
     parts = {step: run.job(step) for step in ("base", proving.CHOOSE)}
     live = follow_unless_done(Work("choose", run.job(proving.PROVE), parts))
     parts = {step: run.job(step) for step in ("convert", "merge", "ask")}
-    live |= follow_unless_done(Work("use", run.job(proving.USE), parts))
+    live |= follow_unless_done(Work("use", run.job(use.USE), parts))
     if found:
         _show_curves(run, found)
     else:
@@ -79,7 +80,7 @@ def _offer(
             disabled=busy or picked == used.iteration,
             help=t("checkpoints.use.help"),
         ):  # fmt: skip
-            begin(run.job(proving.USE), proving.plan_use(workspace, run, picked))
+            begin(run.job(use.USE), use.plan(workspace, run, picked))
         if new and st.button(
             t("checkpoints.prove", count=len(kept)), type="primary" if not found else "secondary",
             icon=":material/fact_check:", key="prove_checkpoints", disabled=busy,

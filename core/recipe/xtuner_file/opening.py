@@ -63,6 +63,7 @@ PLACES: Mapping[str, str] = {
 }
 # Tuneboard's own line, and what it was called before 0.1.0.
 REPLAY_DISTILLATION = ("replay_distillation", "self_distillation")
+STOP_WHEN_LEARNED = "stop_when_learned"
 # Fields whose empty value means something; elsewhere None is the same as not said.
 EMPTY_MEANS = {"iterations", "epochs", "evaluate_every"}
 PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
@@ -139,6 +140,7 @@ def _recipe(found: Values, variables: Values) -> Recipe:
     values |= from_acceleration(variables.get("acceleration"))
     named = [variables[name] for name in REPLAY_DISTILLATION if name in variables]
     values |= {"replay_distillation": named[0]} if named else {}
+    values |= {STOP_WHEN_LEARNED: variables[STOP_WHEN_LEARNED]} if STOP_WHEN_LEARNED in variables else {}
     values["optimizer"] = _optimizer(found)
     values["device"] = "cpu" if look(found, "env_cfg.dist_cfg.backend") == "gloo" else "cuda"
     values["group_by_length"] = last(look(found, "train_dataloader.sampler.type")) == "LengthGroupedSampler"
