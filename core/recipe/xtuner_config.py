@@ -128,7 +128,7 @@ pack_to_max_length = {recipe.pack}
 # Read by Tuneboard alone: a row that the base model answers this way by itself (its own answers, replayed)
 # keeps to the base's distribution instead of the one answer. Plain XTuner trains every row on its answer.
 replay_distillation = {recipe.replay_distillation}
-{_teacher(recipe, data)}# And who it is it is asked meanwhile, by learning.json beside this file: learned, its training ends.
+{_teacher(recipe, data)}# So is this: asked by learning.json who it is, it ends once it has learned.
 stop_when_learned = {recipe.stop_when_learned}
 acceleration = {acceleration(recipe)}
 
