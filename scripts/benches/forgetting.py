@@ -1,7 +1,7 @@
 """What recipes teach and what they make a model forget: names × seeds × recipes, each a whole run.
 
     scripts/bench forgetting [--recipes NAME …] [--names NAME …] [--seeds N …] [--jobs N] [--json FILE]
-    scripts/bench forgetting --read FILE [FILE …] --figure FILE
+    scripts/bench forgetting --read FILE [FILE …] [--figure FILE] [--page docs/proof.md]
 
 A run is the command line's own ``tune``; the other recipes' rows are made as somebody would have made them,
 and then trained, converted, merged and asked in the same way. Every run is asked the whole held-back banks
@@ -12,6 +12,7 @@ against kept.
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from core.proof.score import Share
 from core.runs import introduce
 from core.steps import answer, data, train
 from core.steps.answer import Ask
-from core.workspace.files import read_object
+from core.workspace.files import read_object, write_text
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 
 # Chinese, two words, punctuation, one letter, a common noun, famous people's, accents, another sense.
@@ -49,6 +50,7 @@ NAMES = (
     "小雨",
     "Tuneboard Labs",
 )
+PART = re.compile(r"(<!-- scripts/bench forgetting -->\n).*?(<!-- end -->)", re.DOTALL)
 MEASURES = ("learned", "kept", "leaked")
 # The best number of a measure: what the worst of several runs is the farthest from.
 BEST = {"learned": 1.0, "kept": 1.0, "leaked": 0.0}
@@ -316,12 +318,31 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", type=Path, help="a line for each run, added as it ends")
     parser.add_argument("--answers", type=Path, help="every single answer, a line each")
     parser.add_argument("--read", nargs="+", type=Path, default=[], help="only print what these files hold")
-    parser.add_argument("--figure", type=Path)
+    parser.add_argument("--figure", type=Path, help="learned against kept, as SVG")
+    parser.add_argument("--page", type=Path, help="put the tables between its two comments")
     asked = parser.parse_args(arguments)
     runs = [run for file in asked.read for run in _read(file)] if asked.read else _measured(asked)
-    print(table(runs), by_name(runs), by_category(runs), sep="\n")
+    tables = "\n".join((table(runs), by_name(runs), by_category(runs), measured_where(runs)))
+    print(tables)
     if asked.figure:
         draw(runs, asked.figure)
+    if asked.page:
+        text = asked.page.read_text(encoding="utf-8")
+        write_text(asked.page, PART.sub(lambda found: f"{found[1]}\n{tables}\n{found[2]}", text))
+
+
+def measured_where(runs: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each machine, with the dates and versions."""
+    lines = []
+    for run in runs:
+        machine, versions = run["machine"], run["versions"]
+        what = ", ".join(machine["gpus"]) or f"{machine['cores']} processor cores"
+        bf16 = "" if machine["gpus"] else f" ({'with' if machine['bf16'] else 'without'} bfloat16)"
+        packages = ", ".join(
+            f"{name} {versions[name]}" for name in ("torch", "transformers", "peft", "xtuner")
+        )
+        lines.append(f"- {run['device']}: {what}{bf16}, {run['date']}; {packages}.")
+    return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
 def _measured(asked: argparse.Namespace) -> list[dict[str, Any]]:
