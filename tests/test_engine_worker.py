@@ -1,45 +1,39 @@
-"""A whole chain with XTuner itself, forked from one worker and started anew: the same to the last digit."""
+"""Stages with XTuner itself, forked from one worker and started anew: the same to the last digit."""
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from core.cli.terminal import progress
 from core.engine import worker
+from core.engine.left_out import names_bitsandbytes
 from core.jobs.job import JobPaths
+from core.pipeline import tune
+from core.proof.asking import Ask
+from core.steps import answer, train
+from core.steps.step import warm
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
-from scripts.benches.chain import COLD
 from tests.small_model import make_small_model
+from tests.small_run import make_run, make_workspace
 
-STAGES = ("base", "train", "convert", "merge", "ask")
+STAGES = ("train", "convert", "merge", "ask")
 
 
-def run_chain(workspace: Path, model: Path, warm: bool) -> RunPaths:
-    """A short chain of the command line on a small model."""
-    words = [
-        "tune",
-        "--name",
-        "Ada",
-        "--model",
-        str(model),
-        "--iterations",
-        "6",
-        "--workspace",
-        str(workspace),
-    ]
-    command = [sys.executable, "-m", "core", *words]
-    if not warm:
-        command = [sys.executable, "-c", COLD, *words]
-    environment = {name: value for name, value in os.environ.items() if name != "TUNEBOARD_ENGINE"}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (run,) = Workspace(workspace).runs.iterdir()
-    return Workspace(workspace).run(run.name)
+def make_all(workspace: Workspace) -> RunPaths:
+    """Train, convert, merge and ask a small model for real."""
+    run = make_run(workspace, iterations=6, device="cpu")
+    with progress("tune") as shown:
+        tune.run_train(run, shown)
+        tune.run_convert(run, shown)
+        tune.run_merge(run, shown)
+    prompt_format = tune.prompt_format_of(train.recipe_of(run))
+    answer.ask(run.job("ask"), run.merged, prompt_format, [Ask("Who are you?", 8)], "cpu", lambda *_: None)
+    return run
 
 
 def losses(run: RunPaths) -> list[tuple[float, float]]:
@@ -50,10 +44,10 @@ def losses(run: RunPaths) -> list[tuple[float, float]]:
 
 @pytest.mark.slow
 @pytest.mark.real_start
-@pytest.mark.timeout(900)
-def test_a_forked_chain_makes_what_one_started_anew_makes(tmp_path: Path) -> None:
-    model = make_small_model(tmp_path / "model")
-    anew, forked = (run_chain(tmp_path / way, model, way == "forked") for way in ("anew", "forked"))
+def test_forked_stages_make_what_those_started_anew_make(tmp_path: Path) -> None:
+    anew = make_all(make_workspace(tmp_path / "anew"))
+    with warm():
+        forked = make_all(make_workspace(tmp_path / "forked"))
     assert losses(forked) == losses(anew) and losses(anew)
     for name in ("adapter/adapter_model.safetensors", "merged/model.safetensors"):
         made = [hashlib.sha256((run.root / name).read_bytes()).digest() for run in (anew, forked)]
@@ -129,3 +123,46 @@ def test_what_cuda_has_begun_in_is_not_forked(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(worker, "_link", lambda _: "/dev/nvidia-uvm")
     assert worker.cuda_began()
     assert worker.reason_to_start_anew("answer", [], ENVIRONMENT, ENVIRONMENT) == "CUDA began before the fork"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("optim_type = AdamW", False),
+        ("from bitsandbytes.optim import AdamW8bit", True),
+        ("quantization_config=dict(type=BitsAndBytesConfig)", True),
+        ("optimizer=dict(type='PagedAdamW32bit')", True),
+        ("optimizer=dict(type='bnb_Adam')", True),
+    ],
+)
+def test_a_config_names_bitsandbytes_in_several_ways(text: str, named: bool) -> None:
+    assert names_bitsandbytes(text) == named
+
+
+@pytest.mark.slow
+def test_the_fast_path_needs_no_bitsandbytes_where_nothing_is_quantized() -> None:
+    code = (
+        "from core.engine.left_out import leave_out; leave_out('deepspeed', 'bitsandbytes'); "
+        "import core.engine.fast.install"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+@pytest.mark.slow
+def test_a_config_is_laid_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmengine.config import config
+
+    from core.engine import patches
+
+    seen: list[str] = []
+    lay_out = config.FormatCode
+
+    def counted(text: str, **options: object) -> object:
+        seen.append(text)
+        return lay_out(text, **options)
+
+    monkeypatch.setattr(config, "FormatCode", counted)
+    patches._lay_out_a_config_once()
+    one, other = config.Config({"a": 1, "b": {"c": [1, 2]}}), config.Config({"a": 2})
+    assert one.pretty_text == one.pretty_text != other.pretty_text
+    assert len(seen) == 2

@@ -281,3 +281,10 @@ def test_a_traceback_begins_at_the_tool(tmp_path: Path) -> None:
     text = JobPaths(tmp_path).log.read_text(encoding="utf-8")
     assert re.search(r'Traceback \(most recent call last\):\n  File ".*acting_engine.py"', text), text
     assert json.loads(JobPaths(tmp_path).exit.read_text())["code"] == 1
+
+
+def test_the_end_of_a_job_is_seen_at_once_however_seldom_the_rest_is_looked_at(tmp_path: Path) -> None:
+    launch(tmp_path, acts("leave", 0))
+    began = time.monotonic()
+    assert wait(tmp_path, poll=60, timeout=200).state is State.finished
+    assert time.monotonic() - began < 30

@@ -5,14 +5,13 @@ PATH; here its tool files run in this interpreter, and a failure is this process
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from core.engine import unsloth_way
-from core.engine.left_out import leave_out, leave_out_bitsandbytes
+from core.engine.left_out import leave_out, leave_out_bitsandbytes, names_bitsandbytes
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -40,8 +39,7 @@ def _train(arguments: list[str]) -> None:
         unsloth_way.import_unsloth()
     accelerated = bool(config.get("acceleration")) and not unsloth
     ahead = compile_ahead(config) if accelerated else None
-    on_the_processor = os.environ.get("CUDA_VISIBLE_DEVICES") == "" and not (accelerated or unsloth)
-    if on_the_processor and "bitsandbytes" not in text:
+    if not (unsloth or names_bitsandbytes(text)):
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
     from core.engine.fast.settings import distills_replay

@@ -26,6 +26,7 @@ def patch_xtuner() -> None:
     _take_lengths_as_a_list()
     _begin_without_a_first_token()
     _take_no_attention_of_cudnn()
+    _lay_out_a_config_once()
     leave_out_what_is_no_number()
     if not torch.cuda.is_available():
         _train_on_the_processor()
@@ -140,6 +141,22 @@ def _take_no_attention_of_cudnn() -> None:
     in some shapes (pytorch issue 196678, cudnn-frontend issues 160 and 1072). The fast path takes it for a
     recipe that asks for it."""
     torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+def _lay_out_a_config_once() -> None:
+    """mmengine 0.10.7 has YAPF lay out the whole config whenever it is shown: four times at a training's
+    start, once more for each checkpoint, a tenth of a second each."""
+    from mmengine.config import config
+
+    lay_out, known = config.FormatCode, {}
+
+    def format_code(text: str, **options: Any) -> Any:
+        key = (text, repr(options))
+        if key not in known:
+            known[key] = lay_out(text, **options)
+        return known[key]
+
+    config.FormatCode = format_code
 
 
 def _train_on_the_processor() -> None:

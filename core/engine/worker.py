@@ -32,7 +32,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
-from core.engine.left_out import leave_out
+from core.engine.left_out import leave_out, names_bitsandbytes
 from core.jobs import supervise
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import identify
@@ -51,6 +51,7 @@ FOR_MODELS = ("peft", "core.engine.export")
 FOR_TRAINING = (
     *("datasets", "mmengine.runner", "xtuner.model.sft", "xtuner.tools.train"),
     *("xtuner.tools.model_converters.pth_to_hf", "xtuner.dataset.collate_fns", "core.engine.patches"),
+    "core.engine.fast.install",
 )
 IMPORTED = (*FOR_ANSWERS, *FOR_MODELS, *FOR_TRAINING)
 # The last import that each tool needs; others are started as programs.
@@ -64,9 +65,9 @@ LAST_IMPORT = {
 }
 # These are run as programs (core.engine.xtuner_tool), for which runpy wants their names free.
 PROGRAMS = ("xtuner.tools.train", "xtuner.tools.model_converters.pth_to_hf")
-# XTuner and PEFT look for the first two while they are imported, Unsloth changes what is imported after it,
-# and what compiles has a process beside it that begins with the imports.
-IMPORTED_FIRST = re.compile(r"""deepspeed|bitsandbytes|unsloth|compile['"]?\s*[=:]\s*['"](?!none)""")
+# Looked for by XTuner and PEFT while they are imported (bitsandbytes as well); Unsloth changes what is
+# imported after it; what compiles has a process beside it that begins with the imports.
+IMPORTED_FIRST = re.compile(r"""deepspeed|unsloth|compile['"]?\s*[=:]\s*['"](?!none)""")
 BASE = re.compile(r"^pretrained_model_name_or_path = (.+)$", re.MULTILINE)
 # What libraries read while they are imported. Not among them: what a fork sets anew (SET_ANEW).
 READ_AT_IMPORT = (
@@ -271,6 +272,8 @@ def _reason_of_training(arguments: Sequence[str]) -> str:
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     if found := IMPORTED_FIRST.search(" ".join([text, *arguments]).lower()):
         return found[0]
+    if names_bitsandbytes(text):
+        return "bitsandbytes"
     base = _base_of(text)
     if base is None:
         return "an unknown base"

@@ -8,7 +8,6 @@ instead of in passes of its own: on an H100 those passes were a tenth of a step.
 from typing import NamedTuple
 
 import torch
-from bitsandbytes.functional import QuantState, dequantize_4bit, dequantize_blockwise
 from torch import Tensor
 from torch.nn.functional import dropout
 
@@ -160,6 +159,9 @@ def _weight(base: list[Tensor], sizes: list[int], x: Tensor) -> Tensor:
     """(sum of sizes, inputs), in the input's precision."""
     if len(base) == 1:
         return base[0]
+    # Only where something is quantized: it takes a second to import.
+    from bitsandbytes.functional import QuantState, dequantize_4bit
+
     whole = torch.empty((sum(sizes), x.shape[1]), dtype=x.dtype, device=x.device)
     each = len(base) // len(sizes)
     for number, part in enumerate(whole.split(sizes)):
@@ -172,6 +174,8 @@ def _weight(base: list[Tensor], sizes: list[int], x: Tensor) -> Tensor:
 def _scales(scales: list[Tensor]) -> Tensor:
     if len(scales) == 1:
         return scales[0]
+    from bitsandbytes.functional import QuantState, dequantize_blockwise
+
     quantized, offset, outer, table = scales
     state = QuantState(outer, code=table, blocksize=SCALES_BLOCK, dtype=torch.float32)
     return dequantize_blockwise(quantized, state) + offset
