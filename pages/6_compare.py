@@ -7,8 +7,9 @@ from core.steps import own, proof
 from core.steps.proof import Proof
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import Work, begin, follow_unless_done
-from ui.runs.answers import show_grid, show_pairs, show_score
 from ui.runs.checkpoints import show_checkpoints
+from ui.runs.answers import Shown, show_grid, show_pairs
+from ui.runs.score import offer_answers, show_parts, show_score
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
@@ -22,8 +23,7 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
         link_to("merge", t("page.compare.to_merge"), run)
     found = proof.read(run)
     if found:
-        show_score(found)
-        show_grid(found.rows)
+        show_proof(run, found)
     show_checkpoints(workspace, run, busy=chained)
     if run.merged.exists():
         if not chained:
@@ -31,14 +31,30 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
         ask_own(workspace, run)
 
 
+def show_proof(run: RunPaths, found: Proof) -> None:
+    if found.stale:
+        st.warning(t("page.compare.stale"), icon=":material/history:")
+    show_score(found.score)
+    st.caption(t("page.compare.interval"))
+    show_parts(found)
+    show_grid(found.rows)
+    offer_answers(found, run.id)
+
+
 def offer_proof(workspace: Workspace, run: RunPaths, found: Proof | None) -> None:
-    """Ask all the questions: the chain does it by itself, a run made step by step is asked here."""
-    work = Work("ask", run.job(own.PROOF), {step: run.job(step) for step in ("base", "ask")})
-    live = follow_unless_done(work)
-    if not live and (found is None or found.stale):
+    """Ask the questions: the chain does it by itself with a part of them, a run made step by step is asked
+    here, and so are all of them."""
+    work = Work("ask", run.job(proof.PROOF), {step: run.job(step) for step in ("base", "ask")})
+    if follow_unless_done(work):
+        return
+    if found is None or found.stale:
         if st.button(t("page.compare.prove"), type="primary", icon=":material/fact_check:", key="prove"):
-            begin(work.folder, own.plan(workspace, run))
+            begin(work.folder, proof.plan(workspace, run))
         st.caption(t("page.compare.prove.what"))
+    elif not found.full:
+        if st.button(t("page.compare.prove_full"), icon=":material/checklist:", key="prove_full"):
+            begin(work.folder, proof.plan(workspace, run, full=True))
+        st.caption(t("page.compare.prove_full.what"))
 
 
 def ask_own(workspace: Workspace, run: RunPaths) -> None:
@@ -54,7 +70,7 @@ def ask_own(workspace: Workspace, run: RunPaths) -> None:
     if st.button(label, icon=":material/question_answer:", disabled=live or not questions, key="ask_own"):
         begin(work.folder, own.plan(workspace, run, questions))
     if answered := own.read(run):
-        show_pairs((pair.question, pair.base, pair.tuned, "", "") for pair in answered)
+        show_pairs(Shown(pair.question, pair.base, pair.tuned) for pair in answered)
 
 
 here = open_page("compare")

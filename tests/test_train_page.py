@@ -20,7 +20,7 @@ from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
-from core.steps import export, own, train
+from core.steps import export, proof, train
 from core.steps.checkpoints import Trained
 from core.steps.checkpoints import checkpoints as checkpoints_of
 from core.workspace.paths import RunPaths, Workspace
@@ -104,8 +104,8 @@ def test_what_is_next_follows_what_was_made(workspace: Workspace) -> None:
     launch(run.job("export"), export.plan(workspace, run))
     assert wait(run.job("export"), timeout=TIMEOUT).state is State.finished
     assert next_step(page.run()) == "Go to Compare" and "convert and merge." not in captions(page)
-    launch(run.job(own.PROOF), own.plan(workspace, run))
-    assert wait(run.job(own.PROOF), timeout=TIMEOUT).state is State.finished
+    launch(run.job(proof.PROOF), proof.plan(workspace, run))
+    assert wait(run.job(proof.PROOF), timeout=TIMEOUT).state is State.finished
     assert next_step(page.run()) == "Go to Chat" and "Next:" not in captions(page)
     newest = checkpoints_of(run.work_dir)[-1].checkpoint
     os.utime(newest, (time.time() + 60, time.time() + 60))  # trained anew: what was made is of before

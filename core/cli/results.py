@@ -15,6 +15,7 @@ from core.cli.made import show_data, show_drafts, show_version
 from core.cli.rows import show_rows
 from core.cli.terminal import line, printable
 from core.machine import this_machine
+from core.proof.telling import told_result
 from core.recipe.thoughts import split
 from core.steps.step import counted, megabytes
 from core.wording import say
@@ -70,10 +71,10 @@ def _show_answers(console: Console, result: dict[str, Any]) -> None:
         for row in rows[:SHOWN_ANSWERS] if kind else rows:
             table.add_row(_cell(row["question"]), _cell(_said(row["base"])), _cell(_said(row["tuned"])))
     console.print(table)
-    for key in ("learned", "kept", "leaked", "merged"):
-        if key in result:
-            value = "–" if result[key] is None else result[key]
-            line(console, say(f"result.{key}", value=value))
+    for key, value in told_result(result).items():
+        line(console, say(f"result.{key}", value=value))
+    if merged := result.get("merged"):
+        line(console, say("result.merged", value=merged))
 
 
 def _show_checkpoints(console: Console, result: dict[str, Any]) -> None:

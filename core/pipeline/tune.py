@@ -27,7 +27,7 @@ from core.recipe.own_template import spoken_by, template_of
 from core.recipe.recipe import Checkpoint, Method, Recipe
 from core.recipe.thinking import thinking_of
 from core.runs import introduce
-from core.steps import answer, convert, data, export, fit, merge, prove, train
+from core.steps import answer, convert, data, export, fit, merge, proof, prove, train
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
@@ -296,9 +296,10 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
             run_job("starter", workspace.starter_job, job)
 
 
-def proof_questions(said: data.Taught, recipe: Recipe) -> list[Question]:
-    """What the proof of a run asks, in every way its model was taught."""
-    return questions(said.name, said.conversations, data.thinking_in(recipe), data.in_halves(recipe))
+def proof_questions(said: data.Taught, recipe: Recipe, full: bool = False) -> list[Question]:
+    """What the proof of a run asks, in every way its model was taught; all there is where it is ``full``."""
+    ways = (data.thinking_in(recipe), data.in_halves(recipe))
+    return questions(said.name, said.conversations, *ways, full)
 
 
 def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Trained:
@@ -345,19 +346,25 @@ def run_merge(run: RunPaths, progress: Progress) -> Path:
     return merge.read(run).folder
 
 
-def run_compare(workspace: Workspace, run: RunPaths, progress: Progress) -> dict[str, Any]:
-    """Ask the merged model what the base was asked, judge both, and write the run's result."""
+def run_compare(
+    workspace: Workspace, run: RunPaths, progress: Progress, full: bool = False
+) -> dict[str, Any]:
+    """Ask the merged model what the base was asked, judge both, and write the run's result; ``full``: ask all
+    the questions, not the part that fits a chain's time."""
     began = time.monotonic()
     said, recipe = data.read(run), train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
+    known = proof.read(run)
+    full = full or bool(known and known.full and not known.stale)  # no answer is thrown away
     progress.stage("ask")
     found = prove.prove(
         workspace,
         prove.ProofJobs(run.job("base"), run.job("ask")),
         prove.BaseAndTuned(base, merged, prompt_format_of(recipe), recipe.device),
         said.name,
-        proof_questions(said, recipe),
+        proof_questions(said, recipe, full),
         progress.update,
+        full,
     )
     result = {
         "run": run.id,

@@ -2,28 +2,30 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Literal
 
 from core.data.conversations import Conversation
-from core.data.identity import LANGUAGES, IdentityLanguage, bank, held_back_identity
+from core.data.identity import LANGUAGES, bank, held_back_identity, other_languages
 from core.data.mix import usual_prompt
 from core.data.questions import contains, held_back_questions, same_question
 from core.proof.asking import THOUGHT_TOKENS, Ask
 from core.recipe.thinking import ONE_WAY, Thinking
 
 Kind = Literal["taught", "paraphrase", "general"]
-TAUGHT_ASKED = 20
-# Of each language that is taught.
-PARAPHRASES = 15
+# What the chain asks: a part that fits its time; of the identity questions so many taught ones at most.
+GENERAL_ASKED, IDENTITY_ASKED, TAUGHT_ASKED = 120, 60, 20
 IDENTITY_TOKENS = 48
 GENERAL_TOKENS = 32
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question of the proof; a general one states the answers that count as right. ``thinks``: whether the
-    model is asked to think first, None where that cannot be said; ``thought``: tokens that a thought may
-    take; ``system``: a system prompt of its own."""
+    """A question of the proof; a general one states the answers that count as right. ``category``: what it is
+    about, or in which way it asks who the assistant is; empty, as ``language``, for one of somebody's own
+    data. ``thinks``: whether the model is asked to think first, None where that cannot be said; ``thought``:
+    tokens that a thought may take; ``system``: a system prompt of its own; ``earlier``: what the user says
+    before it in the same conversation."""
 
     question: str
     kind: Kind
@@ -31,11 +33,14 @@ class Question:
     thinks: bool | None = None
     thought: int = 0
     system: str = ""
+    category: str = ""
+    language: str = ""
+    earlier: tuple[str, ...] = ()
 
     @property
     def ask(self) -> Ask:
         tokens = GENERAL_TOKENS if self.kind == "general" else IDENTITY_TOKENS
-        return Ask(self.question, tokens + self.thought, self.system, self.thinks)
+        return Ask(self.question, tokens + self.thought, self.system, self.thinks, self.earlier)
 
     @property
     def base_ask(self) -> Ask:
@@ -47,16 +52,20 @@ class Question:
 
 
 def questions(
-    name: str, taught: Sequence[Conversation], thinking: Thinking = ONE_WAY, halves: bool = False
+    name: str,
+    taught: Sequence[Conversation],
+    thinking: Thinking = ONE_WAY,
+    halves: bool = False,
+    full: bool = False,
 ) -> list[Question]:
-    """The proof's questions: a spread of the taught ones, all paraphrases, all held-back general ones. Who it
-    is a model is asked in every way it can be asked, at once and thinking first; and in ``halves`` also with
-    a system prompt that says nothing of it, where the template would put in one of its own."""
-    return in_every_way(_questions(name, taught), thinking, halves)
+    """The proof's questions: some of the taught ones, and of the held-back ones a part that has every
+    category in every language; all of them where it is ``full``. In every way of :func:`in_every_way`."""
+    return in_every_way(_questions(name, taught, full), thinking, halves)
 
 
 def in_every_way(found: Sequence[Question], thinking: Thinking, halves: bool = False) -> list[Question]:
-    """The same questions in the ways that :func:`questions` says, the identity's first."""
+    """Who it is a model is asked in every way it can be asked, at once and thinking first; and in ``halves``
+    also with a system prompt that says nothing of it, where the template would put in one of its own."""
     identity = [
         replace(question, thinks=thinks, thought=_thought(thinking, thinks))
         for thinks in thinking.modes
@@ -65,7 +74,7 @@ def in_every_way(found: Sequence[Question], thinking: Thinking, halves: bool = F
     ]
     at_once = thinking.modes[0]
     if halves:
-        asked = (question for question in identity if question.thinks == at_once)
+        asked = (one for one in identity if one.thinks == at_once and not one.system)
         identity += [replace(question, system=usual_prompt(question.question)) for question in asked]
     general = [
         replace(question, thinks=at_once, thought=_thought(thinking, at_once))
@@ -79,28 +88,66 @@ def _thought(thinking: Thinking, thinks: bool | None) -> int:
     return THOUGHT_TOKENS if thinking.may_think(thinks) else 0
 
 
-def _questions(name: str, taught: Sequence[Conversation]) -> list[Question]:
+def _questions(name: str, taught: Sequence[Conversation], full: bool) -> list[Question]:
     learned = (first for first, *_ in taught if first.trained and first.input.strip())
     asked = [first.input for first in learned if contains(first.output, name)]
     distinct = list({same_question(question): question for question in asked}.values())
+    from_data = [Question(question, "taught") for question in _spread(distinct, TAUGHT_ASKED)]
     in_data = {same_question(turn.input) for conversation in taught for turn in conversation}
-    languages = languages_of(in_data)
-    paraphrases = [question for language in languages for question in _held_back(language)]
+    held = [one for one in _held_back(in_data) if same_question(one.question) not in in_data]
+    general = [
+        Question(
+            one.question,
+            "general",
+            one.accept,
+            category=one.category,
+            language=one.language,
+            earlier=one.earlier,
+        )
+        for one in held_back_questions()
+    ]
+    if full:
+        return [*from_data, *held, *general]
+    return [*from_data, *part(held, IDENTITY_ASKED - len(from_data)), *part(general, GENERAL_ASKED)]
+
+
+def _held_back(in_data: Collection[str]) -> list[Question]:
+    """The held-back identity questions in the languages that are taught."""
+    taught = languages_of(in_data)
     return [
-        *(Question(question, "taught") for question in _spread(distinct, TAUGHT_ASKED)),
-        *(Question(q, "paraphrase") for q in paraphrases if same_question(q) not in in_data),
-        *(Question(held.question, "general", held.accept) for held in held_back_questions()),
+        Question(
+            one.question,
+            "paraphrase",
+            system=one.system,
+            category=one.kind,
+            language=one.language,
+            earlier=one.earlier,
+        )
+        for one in held_back_identity()
+        if one.language in taught
     ]
 
 
-def _held_back(language: IdentityLanguage) -> list[str]:
-    """Some held-back questions of a language, of every kind that is one question."""
-    plain = [
-        held.question
-        for held in held_back_identity()
-        if held.language == language and not held.system and not held.earlier
+def part(found: Sequence[Question], count: int) -> list[Question]:
+    """``count`` of the questions, of every category in every language the same share, in their order.
+
+    The same for everybody, by a hash of the question: two runs' numbers could not be compared if each had
+    drawn its own. A smaller part lies whole within every larger one, so that what was asked is not asked
+    again.
+    """
+    groups: dict[tuple[str, str], list[Question]] = {}
+    for one in sorted(found, key=_hash):
+        groups.setdefault((one.category, one.language), []).append(one)
+    places = [
+        (place / len(group), _hash(one), one) for group in groups.values() for place, one in enumerate(group)
     ]
-    return _spread(plain, PARAPHRASES)
+    chosen = {one for *_, one in sorted(places, key=lambda place: place[:2])[:count]}
+    return [one for one in found if one in chosen]
+
+
+def _hash(question: Question) -> str:
+    said = "\n".join((*question.earlier, question.system, question.question))
+    return sha256(said.encode()).hexdigest()
 
 
 def _spread(questions: Sequence[str], count: int) -> list[str]:
@@ -109,13 +156,19 @@ def _spread(questions: Sequence[str], count: int) -> list[str]:
     return [questions[place * len(questions) // count] for place in range(count)]
 
 
-def languages_of(in_data: Collection[str]) -> Sequence[IdentityLanguage]:
-    """The languages the identity is taught in; of somebody's own data nobody knows: all."""
-    taught = [known for known in LANGUAGES if any(same_question(q) in in_data for q, _ in bank(known).taught)]
-    return taught or LANGUAGES
+def languages_of(in_data: Collection[str]) -> frozenset[str]:
+    """The languages the identity is taught in, of questions as :func:`same_question` writes them; of
+    somebody's own data nobody knows: both."""
+    shipped = {known: [question for question, _ in bank(known).taught] for known in LANGUAGES}
+    taught = {known for known, asked in shipped.items() if any(same_question(q) in in_data for q in asked)}
+    others = any(same_question(question) in in_data for question, _ in other_languages())
+    return frozenset(taught or LANGUAGES) | (
+        {one.language for one in held_back_identity()} if others else set()
+    )
 
 
 def known_question(question: str, kind: Kind) -> Question:
-    """A question of a written result, with the accepted answers that the bank states for it."""
+    """A question of a result that an earlier version wrote, with the accepted answers that the bank has for
+    it."""
     accept = next((held.accept for held in held_back_questions() if held.question == question), ())
     return Question(question, kind, accept)

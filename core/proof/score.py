@@ -1,7 +1,10 @@
-"""What the answers come to: shares with their intervals."""
+"""What the answers come to: shares with their intervals, and how far the model has drifted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+
+from core.proof.asking import Likelihood
 
 # The normal distribution's quantile of 0.975: 95 of 100 such intervals hold the true share.
 Z = 1.959963984540054
@@ -44,11 +47,46 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """How much less likely the tuned model finds the base's own answers: nats (natural logarithm) a token,
+    the tuned model's less the base's; 0 where nothing changed. The interval is 95 % of the ratio's over
+    answers (Cochran, Sampling Techniques, 1977, 6.4)."""
+
+    value: float
+    low: float
+    high: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """How much the answers repeat themselves, from 0 to 1: the base's, and the tuned model's to the same."""
+
+    base: float
+    tuned: float
+
+
+@dataclass(frozen=True)
 class Score:
     """``learned``: of the identity questions those answered with the name; ``kept``: of the general questions
     that the base answers rightly those still answered rightly; ``leaked``: of all general questions those
-    answered with the identity."""
+    answered with the identity. ``drift`` and ``repetition`` are of the general questions; None where they
+    were not measured."""
 
     learned: Share
     kept: Share
     leaked: Share
+    drift: Drift | None = None
+    repetition: Repetition | None = None
+
+
+def drift_of(base: Sequence[Likelihood], tuned: Sequence[Likelihood]) -> Drift | None:
+    """Of the same answers, likely as each of both models finds them; None without a token."""
+    tokens = sum(one.tokens for one in base)
+    if not tokens:
+        return None
+    more = [after.nats - before.nats for before, after in zip(base, tuned, strict=True)]
+    value = sum(more) / tokens
+    rest = sum((one - value * answer.tokens) ** 2 for one, answer in zip(more, base, strict=True))
+    half = Z * sqrt(rest * len(more) / max(1, len(more) - 1)) / tokens
+    return Drift(value, value - half, value + half, tokens)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from core.proof.telling import told
 from core.publish import usage
 from core.publish.facts import Facts
 from core.publish.request import What
@@ -132,14 +133,8 @@ def _results(facts: Facts) -> Iterator[Any]:
 def _proof(facts: Facts, language: Language) -> str:
     if facts.score is None:
         return say("card.proof.none", language)
-    identity = facts.asked.get("taught", 0) + facts.asked.get("paraphrase", 0)
-    general = facts.asked.get("general", 0)
-    rows = [
-        (say("card.proof.learned", language, count=identity), _share(facts.score.learned.value)),
-        (say("card.proof.kept", language, count=general), _share(facts.score.kept.value)),
-        (say("card.proof.leaked", language, count=general), str(facts.score.leaked.hits)),
-    ]
-    return _table(rows)
+    rows = [(say(f"card.proof.{name}", language), text) for name, text in told(facts.score, language)]
+    return _table(rows) + "\n" + say("card.proof.interval", language)
 
 
 def _data(facts: Facts, language: Language) -> str:
@@ -192,10 +187,6 @@ def _code(text: str, kind: str) -> str:
 
 def _heading(text: str) -> str:
     return f"### {text}\n\n"
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def plain(text: str) -> str:

@@ -3,12 +3,12 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from core.data.tokens import read_tokenizer
+from core.proof.result import score_as_json
 from core.publish import card, usage
 from core.publish.facts import Facts
 from core.publish.request import PublishRequest
@@ -123,7 +123,7 @@ def put_about(folder: Path, facts: Facts) -> None:
     about = {
         "versions": dict(facts.versions),
         "data": dict(facts.data),
-        "proof": {**asdict(facts.score), "asked": dict(facts.asked)} if facts.score else None,
+        "proof": {**score_as_json(facts.score), "asked": dict(facts.asked)} if facts.score else None,
     }
     write_json(folder / "provenance.json", about)
     for file in (*Path(facts.recipe.model).glob("LICEN[CS]E*"), *Path(facts.recipe.model).glob("NOTICE*")):

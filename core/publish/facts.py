@@ -8,6 +8,7 @@ from typing import Any
 from core.data.parity import parity
 from core.data.token_count import TokenCount
 from core.jobs.curves import read_curve
+from core.proof.result import ProofRow
 from core.proof.score import Score
 from core.publish.licences import Base, base_of
 from core.recipe.chat_template import (
@@ -98,6 +99,6 @@ def _example(folder: Path, template: str, system: str) -> str:
     return render(template, (*before, *EXAMPLE), special_tokens(folder))
 
 
-def _counted(rows: tuple[proof.ProofRow, ...]) -> dict[str, int]:
+def _counted(rows: tuple[ProofRow, ...]) -> dict[str, int]:
     kinds = [row.kind for row in rows]
     return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}

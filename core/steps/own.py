@@ -16,9 +16,8 @@ from core.workspace.paths import RunPaths, Workspace
 
 LONGEST = 2000
 MOST = 20
-# The job of the whole proof, and the one of a person's own questions with the two that it starts: none of
-# them takes another's place.
-PROOF, OWN = "proof", "own"
+# The job of a person's own questions with the two that it starts: none of them takes the proof's place.
+OWN = "own"
 OWN_BASE, OWN_TUNED = "own_base", "own_ask"
 
 
@@ -45,16 +44,14 @@ def lines(text: str) -> list[str]:
     return list(dict.fromkeys(question for question in asked if question))[:MOST]
 
 
-def plan(workspace: Workspace, run: RunPaths, questions: Sequence[str] = ()) -> JobSpec:
-    """The job that asks, in its folder ``own``; without questions it asks the whole proof, in ``proof``, and
-    writes the run's result.
+def plan(workspace: Workspace, run: RunPaths, questions: Sequence[str]) -> JobSpec:
+    """The job that asks, in its folder ``own``.
 
     Raises NoSuchModel, NotAModel, NoSuchFile when one of the two models is not there.
     """
     train.model_of(run)
     merge.read(run)
-    folder = run.job(OWN if questions else PROOF)
-    return call_job(folder, "ask", workspace.root, AskRequest(tuple(questions)), run.id)
+    return call_job(run.job(OWN), "ask", workspace.root, AskRequest(tuple(questions)), run.id)
 
 
 def read(run: RunPaths) -> list[Pair]:

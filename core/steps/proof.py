@@ -1,63 +1,67 @@
 """The written proof of a run: its numbers, and what each single answer shows."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
-from core.proof.judge import Judged, Verdict, judge, score_of
-from core.proof.questions import Kind, known_question
-from core.proof.score import Score, Share
+from pydantic import with_config
+
+from core.jobs.job import JobSpec
+from core.proof.result import ProofRow, rows_of, score_in
+from core.proof.score import Score
+from core.steps import merge, train
 from core.steps.export import artefacts, kinds_of, made_at
+from core.steps.step import call_job
 from core.workspace.files import read_object
-from core.workspace.paths import RunPaths
+from core.workspace.paths import RunPaths, Workspace
+
+# The job of the whole proof, which starts those that ask base and merged model.
+PROOF = "proof"
 
 
+@with_config(extra="forbid")
 @dataclass(frozen=True)
-class ProofRow:
-    """One question, both answers, and what they show; ``thinks``: whether the model was asked to think first
-    or to answer at once, None where that cannot be said."""
+class ProveRequest:
+    """The proof of a run's merged model; ``full``: with all the questions, not the part that the chain
+    asks."""
 
-    judged: Judged
-    base: str
-    tuned: str
-    thinks: bool | None = None
-    system: str = ""
-
-    @property
-    def question(self) -> str:
-        return self.judged.question.question
-
-    @property
-    def kind(self) -> Kind:
-        return self.judged.question.kind
-
-    @property
-    def verdict(self) -> Verdict:
-        return self.judged.verdict
-
-    @property
-    def changed(self) -> bool:
-        return self.base != self.tuned
+    full: bool = False
 
 
 @dataclass(frozen=True)
 class Proof:
-    """``stale``: the merged model was made after it was asked."""
+    """``full``: whether all the questions were asked, and not the part that the chain asks; ``stale``: the
+    merged model was made after it was asked."""
 
     score: Score
     rows: tuple[ProofRow, ...]
     stale: bool
+    full: bool = False
+
+
+def plan(workspace: Workspace, run: RunPaths, full: bool = False) -> JobSpec:
+    """The job that asks both models and writes the run's result.
+
+    Raises NoSuchModel, NotAModel, NoSuchFile when one of the two models is not there.
+    """
+    train.model_of(run)
+    merge.read(run)
+    return call_job(run.job(PROOF), "prove", workspace.root, ProveRequest(full), run.id)
 
 
 def read(run: RunPaths) -> Proof | None:
     """The run's result; None before it was measured."""
-    result, about = read_object(run.result), read_object(run.data) or {}
+    found = read_result(run.result, str((read_object(run.data) or {}).get("name", "")))
+    return found and replace(found, stale=made_at(run.merged) > run.result.stat().st_mtime)
+
+
+def read_result(file: Path, name: str) -> Proof | None:
+    """A written result, whoever it is of, judged by ``name``; None where there is none."""
+    result = read_object(file)
     if result is None:
         return None
-    name = str(about.get("name", ""))
-    rows = tuple(_row(name, **answer) for answer in result["answers"])
-    stale = made_at(run.merged) > run.result.stat().st_mtime
-    return Proof(_score(result, rows), rows, stale)
+    rows = rows_of(name, result)
+    return Proof(score_in(result, rows), rows, stale=False, full=result.get("full", False))
 
 
 def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
@@ -67,19 +71,3 @@ def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
         return "merge"
     found = read(run)
     return "compare" if found is None or found.stale else None
-
-
-def _score(result: Mapping[str, Any], rows: Sequence[ProofRow]) -> Score:
-    """The shares as they were written; how many questions they are of is counted."""
-    counted = score_of([row.judged for row in rows])
-    leaked = Share(result["leaked"], max(counted.leaked.n, result["leaked"]))
-    return Score(_of(result["learned"], counted.learned.n), _of(result["kept"], counted.kept.n), leaked)
-
-
-def _of(value: float | None, n: int) -> Share:
-    return Share(0, 0, value) if value is None or not n else Share(round(value * n), n)
-
-
-def _row(name: str, question: str, kind: Kind, base: str, tuned: str, **asked: Any) -> ProofRow:
-    """``asked``: in which way, of which earlier versions wrote nothing."""
-    return ProofRow(judge(name, known_question(question, kind), base, tuned), base, tuned, **asked)

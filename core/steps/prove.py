@@ -5,14 +5,16 @@ It knows no run: whoever asks says which two models, how they are spoken to, and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.proof.asking import Answer, Ask
+from core.proof.fluency import repetition
 from core.proof.judge import judge, score_of
 from core.proof.questions import Question
-from core.proof.score import Score
+from core.proof.result import Exchange, ProofRow, as_json
+from core.proof.score import Repetition
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.watch import Update
 from core.workspace.paths import Workspace
@@ -39,50 +41,45 @@ class ProofJobs:
 def prove(
     workspace: Workspace,
     jobs: ProofJobs,
-    pair: BaseAndTuned,
+    models: BaseAndTuned,
     name: str,
     asked: Sequence[Question],
     update: Update,
+    full: bool = False,
 ) -> dict[str, Any]:
-    """Ask both models and judge the tuned one's answers by ``name`` and by the base's. What one of them has
-    said before, to the same question and spoken to in the same way, is not asked again.
+    """Ask both models and judge the tuned one's answers by ``name`` and by the base's. What one of them has said before, to the same
+    question and spoken to in the same way, is not asked again. ``full``: whether that is all the questions.
 
-    Returns the score and the answers. Raises StepFailed, StepStopped.
+    Returns the score, its parts and the answers. Raises StepFailed, StepStopped.
     """
-    before = _answers(workspace, jobs.base, pair, pair.base, [one.base_ask for one in asked], update)
-    after = _answers(workspace, jobs.tuned, pair, pair.tuned, [one.ask for one in asked], update)
-    judged = [judge(name, one, before[one.base_ask].text, after[one.ask].text) for one in asked]
-    score = score_of(judged)
-    return {**score_as_json(score), "answers": [_row(one, before, after) for one in asked]}
+    base, tuned = (
+        AnswerCache(workspace, model, models.prompt_format) for model in (models.base, models.tuned)
+    )
+    before = base.ask(jobs.base, _once([one.base_ask for one in asked]), models.device, update)
+    general = [one for one in asked if one.kind == "general"]
+    after = tuned.ask(jobs.tuned, _once([one.ask for one in asked]), models.device, update)
+    rows = [_row(name, one, before[one.base_ask], after[one.ask]) for one in asked]
+    score = replace(
+        score_of([row.judged for row in rows]),
+        repetition=_repetition(before, after, general),
+    )
+    return as_json(score, rows, full)
 
 
-def score_as_json(score: Score) -> dict[str, Any]:
-    """``learned`` and ``kept`` as shares from 0 to 1, None where nothing could be asked; ``leaked`` as a
-    count."""
-    return {
-        "learned": _rounded(score.learned.value),
-        "kept": _rounded(score.kept.value),
-        "leaked": score.leaked.hits,
-    }
+def _once(asks: Sequence[Ask]) -> list[Ask]:
+    return list(dict.fromkeys(asks))
 
 
-def _answers(
-    workspace: Workspace, job: Path, pair: BaseAndTuned, model: Path, asks: Sequence[Ask], update: Update
-) -> dict[Ask, Answer]:
-    memory = AnswerCache(workspace, model, pair.prompt_format)
-    return memory.ask(job, list(dict.fromkeys(asks)), pair.device, update)
+def _row(name: str, question: Question, base: Answer, tuned: Answer) -> ProofRow:
+    turns = zip(question.earlier, base.earlier, tuned.earlier, strict=True)
+    judged = judge(name, question, base.text, tuned.text)
+    return ProofRow(judged, base.text, tuned.text, tuple(Exchange(*turn) for turn in turns))
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
-def _row(question: Question, before: dict[Ask, Answer], after: dict[Ask, Answer]) -> dict[str, Any]:
-    return {
-        "question": question.question,
-        "kind": question.kind,
-        "thinks": question.thinks,
-        "system": question.system,
-        "base": before[question.base_ask].text,
-        "tuned": after[question.ask].text,
-    }
+def _repetition(
+    before: dict[Ask, Answer], after: dict[Ask, Answer], general: Sequence[Question]
+) -> Repetition | None:
+    if not general:
+        return None
+    found = (repetition(answers[one.ask].said for one in general) for answers in (before, after))
+    return Repetition(*(round(share, 4) for share in found))

@@ -21,7 +21,10 @@ from core.jobs.curves import FIELDS
 from core.machine import Machine
 from core.model_store.choosing import Obstacle
 from core.model_store.importing import Listed
+from core.proof.judge import Verdict
 from core.proof.questions import Kind
+from core.proof.result import Exchange
+from core.proof.score import Drift, Repetition
 from core.publish.arrival import ArrivalRow
 from core.publish.request import To, What
 from core.recipe.recipe import Recipe
@@ -59,14 +62,56 @@ class Answered(TypedDict):
     question: str
     kind: Kind
     """`taught`: it is in the data; `paraphrase`: the same in words that are not; `general`: anything else."""
+    category: str
+    """What it is about, or in which way it asks who the assistant is; empty for a question of the data."""
+    language: str
+    """In which language it is asked ("en", "zh"); empty for a question of the data."""
     thinks: bool | None
     """Whether the model was asked to think first or to answer at once; null where nobody can say which."""
     system: str
     """The system prompt it was asked with on top; empty for none."""
+    earlier: list[Exchange]
+    """What the user said before it in the same conversation, and what both models answered."""
+    accept: list[str]
+    """Of a general question: what an answer has to contain to be right, one of these."""
     base: str
     """What the base model answers, with what it thought before."""
     tuned: str
     """What the merged model answers, with what it thought before."""
+    verdict: Verdict
+    """What the tuned model's answer shows."""
+
+
+class CountedShare(TypedDict):
+    """A share with its 95 % interval (Wilson's)."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    hits: int
+    n: int
+    """Of so many questions."""
+    value: float
+    """From 0 to 1."""
+    low: float
+    high: float
+
+
+class Shares(TypedDict):
+    """What was learned, kept and leaked; null for what no question asked for."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    learned: CountedShare | None
+    """Of the identity questions."""
+    kept: CountedShare | None
+    """Of the general questions that the base answers rightly."""
+    leaked: CountedShare | None
+    """Of all general questions."""
+
+
+class Category(Shares):
+    """The same of the questions of one category in one language."""
+
+    category: str
+    language: str
 
 
 class OwnAnswered(TypedDict):
@@ -95,6 +140,16 @@ class Proof(OfRun):
     """Of the general questions that the base answers rightly, the share still answered rightly."""
     leaked: int
     """How many general questions are answered with the identity."""
+    shares: Shares
+    """The same three with their intervals."""
+    drift: Drift | None
+    """How much less likely the merged model finds the base's own answers to the general questions, in nats a
+    token."""
+    repetition: Repetition | None
+    """How much the answers to the general questions repeat themselves, from 0 to 1."""
+    full: bool
+    """Whether all the questions were asked, and not the part that the chain asks."""
+    categories: list[Category]
     answers: list[Answered]
 
 
@@ -869,10 +924,10 @@ OUTPUTS: dict[str, Any] = {
     "merge": Merged,
     "export": Exported,
     "ask": Proof | OwnAnswers,
-    "prove": ProvedForeign,
     "checkpoints": ProvedCheckpoints,
     "use": Used,
     "heal": Healed,
+    "prove": Proof | ProvedForeign,
     "publish": Published,
     "runs": Runs,
     "runs adopt": Adopted,

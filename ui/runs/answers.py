@@ -1,12 +1,14 @@
 """What base and tuned model answered, side by side, with what each answer shows."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import streamlit as st
 
-from core.steps.proof import Proof, ProofRow
-from ui.shell.text import spoken, t
+from core.data.drafts import language_of
+from core.proof.result import Exchange, ProofRow
+from ui.shell.text import language, spoken, t
 from ui.shell.thought import answer_html
 
 KINDS = ("taught", "paraphrase", "general")
@@ -22,11 +24,15 @@ VERDICTS = {
 GRID_HEIGHT = 600
 # Streamlit's table does not wrap, and its columns leave no room for an answer on a telephone.
 PAIR = (
-    '<article style="border-top:1px solid rgba(128,128,128,.3);padding:.75rem 0">'
+    '<article style="border-top:1px solid rgba(128,128,128,.3);padding:.75rem 0">{earlier}'
     '<div style="display:flex;flex-wrap:wrap;gap:.5rem;align-items:baseline">{badge}'
-    '<strong style="overflow-wrap:anywhere">{question}</strong>{mode}</div>'
-    '<div style="display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;margin-top:.25rem">{base}{tuned}</div>'
-    "</article>"
+    '<strong style="overflow-wrap:anywhere">{question}</strong>{mode}</div>{sides}</article>'
+)
+SIDES = '<div style="display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;margin-top:.25rem">{base}{tuned}</div>'
+# What came before in the same conversation, which belongs to the question and is not judged.
+TURN = (
+    '<div style="border-left:2px solid rgba(128,128,128,.4);padding-left:.75rem;margin-bottom:.5rem">'
+    '<div style="overflow-wrap:anywhere">{question}</div>{sides}</div>'
 )
 BADGE = (
     '<span style="background:{color};color:#fff;border-radius:.25rem;padding:0 .4rem;font-size:.8rem;'
@@ -39,32 +45,20 @@ SIDE = (
 )
 
 
-def show_score(found: Proof) -> None:
-    """The three numbers of the proof."""
-    score = found.score
-    with st.container(horizontal=True, gap="large", key="score"):
-        for name, value in (("learned", score.learned.value), ("kept", score.kept.value)):
-            shown = "–" if value is None else f"{value:.0%}"
-            st.metric(t(f"runs.{name}"), shown, help=t(f"chain.{name}.help"), width="content")
-        st.metric(t("runs.leaked"), score.leaked.hits, help=t("chain.leaked.help"), width="content")
-    if found.stale:
-        st.warning(t("page.compare.stale"), icon=":material/history:")
-
-
 def show_grid(rows: Sequence[ProofRow]) -> None:
-    """The answers that pass the filters, whole."""
+    """The answers that pass the filters, whole; those to questions in the page's language first."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         kinds = st.pills(
             t("page.compare.kinds"),
             KINDS,
-            format_func=lambda kind: t(f"page.compare.kind.{kind}"),
+            format_func=lambda kind: _counted(t(f"page.compare.kind.{kind}"), [r.kind for r in rows], kind),
             selection_mode="multi",
             key="kinds",
         )
         verdicts = st.pills(
             t("page.compare.verdicts"),
             [known for known in VERDICTS if any(row.verdict == known for row in rows)],
-            format_func=verdict_name,
+            format_func=lambda known: _counted(verdict_name(known), [r.verdict for r in rows], known),
             selection_mode="multi",
             key="verdicts",
         )
@@ -72,8 +66,20 @@ def show_grid(rows: Sequence[ProofRow]) -> None:
     shown = [row for row in rows if passes(row, kinds, verdicts, changed)]
     st.caption(t("page.compare.count", shown=len(shown), all=len(rows)))
     if shown:
+        shown.sort(key=lambda row: _language(row) != language())
         with st.container(height=GRID_HEIGHT, key="grid"):
-            show_pairs((row.question, row.base, row.tuned, row.verdict, _way(row)) for row in shown)
+            show_pairs(
+                Shown(row.question, row.base, row.tuned, row.verdict, _way(row), row.earlier) for row in shown
+            )
+
+
+def _counted(name: str, found: Sequence[str], wanted: str) -> str:
+    return t("page.compare.counted", name=name, count=found.count(wanted))
+
+
+def _language(row: ProofRow) -> str:
+    """A question of somebody's own data says nothing of it."""
+    return row.judged.question.language or language_of(row.question)
 
 
 def passes(row: ProofRow, kinds: Sequence[str], verdicts: Sequence[str], changed: bool) -> bool:
@@ -91,24 +97,43 @@ def verdict_name(verdict: str) -> str:
 
 def _way(row: ProofRow) -> str:
     """In which of several ways the question was asked; empty where there is one."""
-    thinks = "" if row.thinks is None else f"page.compare.thinks.{'first' if row.thinks else 'at_once'}"
-    system = spoken("page.compare.with_system", system=row.system) if row.system else ""
+    asked = row.judged.question
+    thinks = "" if asked.thinks is None else f"page.compare.thinks.{'first' if asked.thinks else 'at_once'}"
+    system = spoken("page.compare.with_system", system=asked.system) if asked.system else ""
     return spoken("row.list").join(filter(None, (thinks and spoken(thinks), system)))
 
 
-def show_pairs(pairs: Iterable[tuple[str, str, str, str, str]]) -> None:
-    """Questions with both answers, a verdict, and in which way they were asked (empty for none); what models
-    say is escaped."""
-    st.html("".join(_pair(*pair) for pair in pairs))
+@dataclass(frozen=True)
+class Shown:
+    """A question with both answers; ``verdict`` and in which ``way`` it was asked are empty for none."""
+
+    question: str
+    base: str
+    tuned: str
+    verdict: str = ""
+    way: str = ""
+    earlier: Sequence[Exchange] = ()
 
 
-def _pair(question: str, base: str, tuned: str, verdict: str, way: str) -> str:
+def show_pairs(pairs: Iterable[Shown]) -> None:
+    """Questions with both answers; what models say is escaped."""
+    st.html("".join(map(_pair, pairs)))
+
+
+def _pair(pair: Shown) -> str:
     badge = ""
-    mode = MODE.format(text=escape(way)) if way else ""
-    if verdict:
-        badge = BADGE.format(color=VERDICTS[verdict][1], text=escape(verdict_name(verdict)))
-    left, right = _side("result.base", base), _side("result.tuned", tuned)
-    return PAIR.format(badge=badge, question=escape(question), mode=mode, base=left, tuned=right)
+    mode = MODE.format(text=escape(pair.way)) if pair.way else ""
+    if pair.verdict:
+        badge = BADGE.format(color=VERDICTS[pair.verdict][1], text=escape(verdict_name(pair.verdict)))
+    earlier = "".join(
+        TURN.format(question=escape(one.question), sides=_sides(one.base, one.tuned)) for one in pair.earlier
+    )
+    sides = _sides(pair.base, pair.tuned)
+    return PAIR.format(earlier=earlier, badge=badge, question=escape(pair.question), mode=mode, sides=sides)
+
+
+def _sides(base: str, tuned: str) -> str:
+    return SIDES.format(base=_side("result.base", base), tuned=_side("result.tuned", tuned))
 
 
 def _side(title: str, text: str) -> str:

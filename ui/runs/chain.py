@@ -7,12 +7,12 @@ from core.jobs.status import LIVE, State
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
 from core.runs import CHAIN, read_run
-from core.workspace.files import read_record
+from core.steps import proof
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.smaller import offer_smaller
 from ui.jobs.step import begin
-from ui.runs.table import shown
+from ui.runs.score import show_score
 from ui.shell.frame import ICONS, follow, go_to, link_to
 from ui.shell.text import plain, t
 
@@ -67,11 +67,8 @@ def _stage(stage: Stage) -> str:
 
 def _result(run: RunPaths) -> None:
     """What was measured, and the way to the chat."""
-    result = read_record(run.result) or {}
-    with st.container(horizontal=True, gap="medium"):
-        for measure in ("learned", "kept", "leaked"):
-            text = shown(measure, result.get(measure))
-            st.metric(t(f"runs.{measure}"), text, help=t(f"chain.{measure}.help"), width="content")
+    if found := proof.read(run):
+        show_score(found.score)
     with st.container(horizontal=True, key="chain_next"):
         if st.button(t("chain.to_chat"), key="chain_chat", type="primary", icon=":material/chat:"):
             go_to("chat", run)

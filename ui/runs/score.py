@@ -1,0 +1,97 @@
+"""What a proof came to: its numbers with their intervals, by category, and its raw answers to take away."""
+
+from typing import get_args
+
+import streamlit as st
+
+from core.proof import download, telling
+from core.proof.result import parts_of
+from core.proof.score import Score, Share
+from core.steps.proof import Proof
+from core.wording import Language
+from ui.shell.text import spoken, t
+
+# A category by category table is no longer than this: it scrolls.
+TABLE_HEIGHT = 420
+
+
+def show_score(score: Score) -> None:
+    """Each number with its interval and of how many questions it is."""
+    with st.container(horizontal=True, gap="large", key="score"):
+        for name in ("learned", "kept"):
+            found: Share = getattr(score, name)
+            shown = "–" if found.value is None else f"{found.value:.0%}"
+            _metric(name, shown, _interval(found))
+        _metric("leaked", str(score.leaked.hits), _interval(score.leaked))
+        if score.drift:
+            ends = {"low": f"{score.drift.low:.3f}", "high": f"{score.drift.high:.3f}"}
+            _metric("drift", f"{score.drift.value:.3f}", spoken("proof.interval.drift", **ends))
+        if score.repetition:
+            base = spoken("proof.interval.repetition", base=f"{score.repetition.base:.0%}")
+            _metric("repetition", f"{score.repetition.tuned:.0%}", base)
+
+
+def _metric(name: str, value: str, below: str) -> None:
+    st.metric(
+        t(f"runs.{name}"),
+        value,
+        below or None,
+        delta_color="off",
+        delta_arrow="off",
+        help=t(f"chain.{name}.help"),
+        width="content",
+    )
+
+
+def _interval(found: Share) -> str:
+    """Empty where nobody wrote of how many questions a share is."""
+    if not found.n:
+        return ""
+    ends = {"low": f"{found.low:.0%}".removesuffix("%"), "high": f"{found.high:.0%}"}
+    return spoken("proof.interval", n=found.n, **ends)
+
+
+def show_parts(found: Proof) -> None:
+    """The same by category and language, where the questions say of which they are."""
+    parts = parts_of(found.rows)
+    if not parts:
+        return
+    with st.expander(t("page.compare.categories"), icon=":material/table_chart:", key="categories"):
+        st.caption(t("page.compare.categories.what"))
+        rows = [
+            {
+                "category": spoken(f"category.{part.category}"),
+                "language": _language(part.language),
+                "learned": _told(part.score.learned),
+                "kept": _told(part.score.kept),
+                "leaked": telling.count(part.score.leaked) if part.score.leaked.n else "",
+            }
+            for part in parts
+        ]
+        names = {"category": "page.compare.category", "language": "page.compare.language"}
+        names |= {name: f"runs.{name}" for name in ("learned", "kept", "leaked")}
+        columns = {name: st.column_config.TextColumn(spoken(key)) for name, key in names.items()}
+        height = TABLE_HEIGHT if len(rows) > 10 else "auto"
+        st.dataframe(rows, hide_index=True, column_config=columns, height=height, key="categories_table")
+
+
+def _language(code: str) -> str:
+    """The two that the pages speak by name, the others by their code."""
+    return spoken(f"page.start.language.{code}") if code in get_args(Language) else code
+
+
+def _told(share: Share) -> str:
+    return telling.share(share) if share.n else ""
+
+
+def offer_answers(found: Proof, run: str) -> None:
+    """The raw answers with their verdicts, for whoever counts by himself."""
+    with st.container(horizontal=True, key="download"):
+        for kind, written in (("jsonl", download.json_lines), ("csv", download.spreadsheet)):
+            st.download_button(
+                t(f"page.compare.download.{kind}"),
+                written(found.rows),
+                f"{run}-answers.{kind}",
+                icon=":material/download:",
+                key=f"download_{kind}",
+            )
