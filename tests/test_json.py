@@ -105,6 +105,7 @@ def of_a_run(tell: Told, run: str) -> None:
     made = tell.workspace.run(singly)
     for step in ("train", "convert", "merge", "ask"):
         assert tell(step, singly)["run"] == singly
+    assert tell("prove", singly, "--full")["full"]
     for folder in (made.adapter, made.merged):  # the fast engine replaces nothing
         shutil.rmtree(folder)
     assert tell("export", singly)["merged"] == str(made.merged)

@@ -51,7 +51,7 @@ class ProofRow:
 
 
 @dataclass(frozen=True)
-class Part:
+class CategoryScore:
     """The questions of one category in one language, and what they came to."""
 
     category: str
@@ -59,14 +59,14 @@ class Part:
     score: Score
 
 
-def parts_of(rows: Sequence[ProofRow]) -> list[Part]:
+def parts_of(rows: Sequence[ProofRow]) -> list[CategoryScore]:
     """The questions of the banks by category and language; those of somebody's own data have neither."""
     groups: dict[tuple[str, str], list[Judged]] = {}
     for row in rows:
         question = row.judged.question
         if question.category:
             groups.setdefault((question.category, question.language), []).append(row.judged)
-    return [Part(*group, score_of(judged)) for group, judged in groups.items()]
+    return [CategoryScore(*group, score_of(judged)) for group, judged in groups.items()]
 
 
 def as_json(score: Score, rows: Sequence[ProofRow], full: bool) -> dict[str, Any]:

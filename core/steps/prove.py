@@ -47,8 +47,9 @@ def prove(
     update: Update,
     full: bool = False,
 ) -> dict[str, Any]:
-    """Ask both models and judge the tuned one's answers by ``name`` and by the base's. What one of them has said before, to the same
-    question and spoken to in the same way, is not asked again. ``full``: whether that is all the questions.
+    """Ask both models and judge the tuned one's answers by ``name`` and by the base's. What one of them has
+    said before, to the same question and spoken to in the same way, is not asked again.
+    ``full``: whether that is all the questions.
 
     Returns the score, its parts and the answers. Raises StepFailed, StepStopped.
     """
