@@ -1,8 +1,26 @@
 """The proof by itself: shares with their intervals, and what the answers come to."""
 
+import csv
+import json
+from collections import Counter
+from dataclasses import replace
+from io import StringIO
+from itertools import pairwise
+from typing import Any
+
 import pytest
 
-from core.proof.score import Share
+from core.data.conversations import Turn
+from core.data.identity import LANGUAGES, IdentityLanguage, held_back_identity, identity_conversations
+from core.data.questions import held_back_questions
+from core.proof import download, telling
+from core.proof.asking import Likelihood
+from core.proof.fluency import repetition
+from core.proof.judge import judge, score_of
+from core.proof.questions import GENERAL_ASKED, IDENTITY_ASKED, Kind, Question, part, questions
+from core.proof.result import Exchange, ProofRow, as_json, rows_of, score_in
+from core.proof.score import Drift, Repetition, Score, Share, drift_of
+from core.wording import sentences
 
 
 # As published: R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
@@ -33,3 +51,144 @@ def test_an_interval_holds_its_share_and_mirrors_its_opposite() -> None:
 def test_of_nothing_nothing_is_known() -> None:
     share = Share(0, 0)
     assert (share.value, share.low, share.high) == (None, 0.0, 1.0)
+
+
+def test_the_part_has_every_category_in_every_language_and_is_everybodys() -> None:
+    taught = identity_conversations("Ada")
+    chain, full = (questions("Ada", taught, full=whole) for whole in (False, True))
+    for kind in ("paraphrase", "general"):
+        some, whole = ([one for one in asked if one.kind == kind] for asked in (chain, full))
+        assert len(some) < len(whole) and [one for one in whole if one in some] == some
+        groups = Counter((one.category, one.language) for one in whole if one.language in LANGUAGES)
+        found = Counter((one.category, one.language) for one in some)
+        for group, count in groups.items():
+            assert abs(found[group] - count * len(some) / len(whole)) <= 1, group
+    asked = Counter(one.kind for one in chain)
+    assert (asked["taught"] + asked["paraphrase"], asked["general"]) == (IDENTITY_ASKED, GENERAL_ASKED)
+    assert chain == questions("Ada", taught) and any(len(one.earlier) == 4 for one in chain)
+    assert [one for one in questions("Bo", identity_conversations("Bo")) if one.kind != "taught"] == [
+        one for one in chain if one.kind != "taught"
+    ], "another's run is asked the same"
+
+
+def test_a_smaller_part_lies_within_a_larger_one() -> None:
+    found = [Question(f"{n}", "general", category=f"{n % 3}", language="en") for n in range(60)]
+    parts = [set(part(found, count)) for count in (0, 1, 3, 20, 59, 60, 99)]
+    assert [len(some) for some in parts] == [0, 1, 3, 20, 59, 60, 60]
+    assert all(small <= large for small, large in pairwise(parts))
+    assert {one.category for one in parts[2]} == {"0", "1", "2"}
+
+
+def test_the_identity_is_asked_for_in_the_languages_it_is_taught_in() -> None:
+    def asked(*languages: IdentityLanguage) -> set[str]:
+        taught = identity_conversations("Ada", languages)
+        return {one.language for one in questions("Ada", taught, full=True) if one.kind == "paraphrase"}
+
+    assert (asked("en"), asked("zh")) == ({"en"}, {"zh"})
+    assert asked("en", "zh") > {"en", "zh", "fr", "ja"}
+    own = questions("Ada", [(Turn("Bonjour", "Je suis Ada."),)], full=True)
+    assert {one.language for one in own} == {"", "en", "zh"}, "nobody knows"
+
+
+LIKELY = [Likelihood(10, 5.0), Likelihood(30, 9.0)]
+
+
+def test_drift_is_by_tokens_with_an_interval_over_answers() -> None:
+    assert drift_of([], []) is None and drift_of([Likelihood(0, 0.0)], [Likelihood(0, 0.0)]) is None
+    same = drift_of(LIKELY, LIKELY)
+    assert same == Drift(0.0, 0.0, 0.0, 40)
+    even = drift_of(LIKELY, [Likelihood(10, 6.0), Likelihood(30, 12.0)])
+    assert even is not None and even.value == even.low == even.high == pytest.approx(0.1)
+    # By hand: more = 3, 1; value = 4/40; rest = 3 - 1, 1 - 3; s² = (4 + 4) × 2/1; half = 1.96 × 4 / 40.
+    found = drift_of(LIKELY, [Likelihood(10, 8.0), Likelihood(30, 10.0)])
+    assert found is not None and found.value == pytest.approx(0.1)
+    half = pytest.approx(1.959964 * 4 / 40)
+    assert (found.high - found.value, found.value - found.low) == (half, half)
+
+
+@pytest.mark.parametrize(
+    ("texts", "share"),
+    [
+        ([], 0.0),
+        (["one two three"], 0.0),
+        (["a b c d e f"], 0.0),
+        (["a b c d a b c d"], 1 / 5),
+        (["A b c d a b c D"], 1 / 5),
+        (["我是我是我是我是"], 3 / 5),
+        (["a b c d", "a b c d"], 0.0),  # each by itself
+        (["x x x x x x x x", "a b c d e f g h"], 4 / 10),
+    ],
+)
+def test_repetition_is_of_words_within_an_answer(texts: list[str], share: float) -> None:
+    assert repetition(texts) == pytest.approx(share)
+
+
+def a_row(kind: Kind, base: str, tuned: str, **of: Any) -> ProofRow:
+    question = Question("Is it?", kind, ("yes",), **of)
+    turns = tuple(Exchange(one, "b", "t") for one in question.earlier)
+    return ProofRow(judge("Ada", question, base, tuned), base, tuned, turns)
+
+
+ROWS = [
+    a_row("taught", "I.", "I am Ada."),
+    a_row("paraphrase", "I.", "No.", category="name", language="zh", system="Be brief.", thinks=False),
+    a_row("general", "yes", "yes", category="people", language="en", earlier=("Who are you?", "And?")),
+    a_row("general", "yes", "=Ada!", category="people", language="en"),
+]
+
+
+def test_a_proof_is_written_and_read_whole() -> None:
+    score = replace(
+        score_of([row.judged for row in ROWS]), drift=Drift(0.1, 0.0, 0.2, 9), repetition=Repetition(0.0, 0.5)
+    )
+    written = json.loads(json.dumps(as_json(score, ROWS, full=True)))
+    read = rows_of("Ada", written)
+    assert (read, score_in(written, read)) == (tuple(ROWS), score)
+    assert (written["learned"], written["kept"], written["leaked"], written["full"]) == (0.5, 0.5, 1, True)
+    people = written["categories"][1]
+    assert (people["category"], people["language"], people["learned"]) == ("people", "en", None)
+    assert people["kept"] == {"hits": 1, "n": 2, "value": 0.5, "low": 0.0945, "high": 0.9055}
+    assert [row["verdict"] for row in written["answers"]] == ["learned", "not_learned", "kept", "leaked"]
+
+
+def test_results_of_earlier_versions_are_read() -> None:
+    """They had no intervals, and some of their questions are in no bank any more."""
+    said = {"base": "Paris.", "tuned": "Paris."}
+    known = [{"question": held_back_questions()[0].question, "kind": "general", **said}]
+    gone = [{"question": "Of no bank?", "kind": "general", "thinks": None, "system": "", **said}]
+    taught = [{"question": "Who?", "kind": "taught", "base": "I.", "tuned": tuned} for tuned in ("Ada", "I")]
+    for answers, kept in ((known, Share(1, 1)), (gone, Share(0, 0, 0.9))):
+        value = 1.0 if kept.n else 0.9
+        result = {"learned": 0.5, "kept": value, "leaked": 0, "answers": [*taught, *answers]}
+        score = score_in(result, rows_of("Ada", result))
+        assert score == Score(Share(1, 2), kept, Share(0, 1))
+        assert score.kept.value == value
+    assert telling.share(Share(0, 0, 0.9)) == "0.90" and telling.share(Share(0, 0)) == "–"
+
+
+def test_numbers_are_told_with_their_interval() -> None:
+    score = Score(Share(116, 120), Share(0, 0), Share(1, 120), Drift(0.0312, -0.001, 0.0634, 4000))
+    assert dict(telling.told(score, "en")) == {
+        "learned": "0.97 (0.92–0.99, n = 120)",
+        "kept": "–",
+        "leaked": "1 (0.00–0.05, n = 120)",
+        "drift": "0.031 nats per token (-0.001 to 0.063)",
+    }
+    assert telling.share(Share(116, 120), "zh") == "0.97（0.92–0.99，n = 120）"
+
+
+def test_raw_answers_are_taken_away_as_lines_and_as_a_table() -> None:
+    lines = download.json_lines(ROWS).decode().splitlines()
+    assert [json.loads(line)["verdict"] for line in lines] == [row.verdict for row in ROWS]
+    table = list(csv.DictReader(StringIO(download.spreadsheet(ROWS).decode("utf-8-sig"))))
+    assert [row["tuned"] for row in table] == ["I am Ada.", "No.", "yes", "'=Ada!"], "no formula"
+    assert json.loads(table[2]["earlier"])[0] == {"question": "Who are you?", "base": "b", "tuned": "t"}
+    assert download.spreadsheet([]) == "\ufeff".encode()
+    minus = a_row("general", "-5", "-5")
+    assert b",-5,-5," in download.spreadsheet([minus])
+
+
+def test_every_category_has_a_name() -> None:
+    names = {one.category for one in held_back_questions()} | {one.kind for one in held_back_identity()}
+    for language in ("en", "zh"):
+        assert {f"category.{name}" for name in names} <= {*sentences(language)}
