@@ -1,4 +1,4 @@
-"""The final test of what was tuned elsewhere, and healing it."""
+"""The final test: of a run's model, or of what was tuned elsewhere; and healing that."""
 
 import argparse
 from pathlib import Path
@@ -12,20 +12,37 @@ from core.cli.room import Commands, Options, Result, Task
 from core.cli.terminal import line, printable
 from core.errors import InvalidOption
 from core.pace import Progress
+from core.pipeline import tune
 from core.pipeline.foreign import ForeignRequest, prove_foreign, score_in
 from core.pipeline.heal import heal
 from core.proof.score import Score, Share
+from core.steps.proof import ProveRequest
 from core.wording import say
 from core.workspace.paths import ForeignPaths, Workspace
 
 MEASURES = ("learned", "kept", "leaked")
+# What is said of a model that is no run's.
+ELSEWHERE = ("--base", "--adapter", "--merged", "--name", "--system")
+HELP = "scripts/run prove --help"
 
 
-def _asked(options: argparse.Namespace) -> ForeignRequest:
+def _asked(options: argparse.Namespace) -> ProveRequest | ForeignRequest:
+    """Raises InvalidOption for a run and something else, and for neither."""
+    elsewhere = [option for option in ELSEWHERE if option in options.given]
+    if options.run:
+        if elsewhere:
+            names = say("row.list").join(elsewhere)
+            raise InvalidOption(message=say("cli.wrong.run_or_elsewhere", names=names), help=HELP)
+        return ProveRequest(options.full)
+    if not elsewhere:
+        raise InvalidOption(message=say("cli.wrong.required", names="RUN | --base", count=1), help=HELP)
+    for option, value in (("--base", options.base), ("--name", options.name)):
+        if value is None:
+            raise InvalidOption(message=say("cli.wrong.required", names=option, count=1), help=HELP)
     if (options.adapter is None) == (options.merged is None):
-        raise InvalidOption(message=say("cli.wrong.adapter_or_merged"), help="scripts/run prove --help")
+        raise InvalidOption(message=say("cli.wrong.adapter_or_merged"), help=HELP)
     system = options.system if "--system" in options.given else None
-    return ForeignRequest(options.base, options.name, options.adapter, options.merged, system)
+    return ForeignRequest(options.base, options.name, options.adapter, options.merged, system, options.full)
 
 
 def _place(workspace: Workspace, place: str) -> ForeignPaths | None:
@@ -33,8 +50,13 @@ def _place(workspace: Workspace, place: str) -> ForeignPaths | None:
     return workspace.foreign_place(place) if place else None
 
 
-def _prove(workspace: Workspace, place: str, request: ForeignRequest, shown: Progress) -> Result:
-    return prove_foreign(workspace, request, shown, _place(workspace, place))
+def _prove(
+    workspace: Workspace, about: str, request: ProveRequest | ForeignRequest, shown: Progress
+) -> Result:
+    """``about``: the run, or the folder of what was tuned elsewhere."""
+    if isinstance(request, ProveRequest):
+        return tune.run_compare(workspace, workspace.run(about), shown, request.full)
+    return prove_foreign(workspace, request, shown, _place(workspace, about))
 
 
 def _healing(options: argparse.Namespace) -> ForeignRequest:
@@ -95,6 +117,9 @@ def share_text(share: Share) -> str:
 
 
 OPTIONS: Options = {
+    "[RUN]": {"metavar": "RUN", "nargs": "?"},
+    "--full": {"action": "store_true"},
+    "--of-base": {"metavar": "DIR"},
     "--tuned-from": {"required": True, "metavar": "DIR"},
     "--adapter": {"type": Path, "metavar": "DIR"},
     "--its-adapter": {"type": Path, "required": True, "metavar": "DIR"},
@@ -106,7 +131,7 @@ COMMANDS: Commands = {
         ("--tuned-from", "--its-adapter", "--name", "--system"),
     ),
     "prove": (
-        Task(ForeignRequest, _asked, _prove),
-        ("--tuned-from", "--adapter", "--merged", "--name", "--system"),
+        Task(ProveRequest | ForeignRequest, _asked, _prove),
+        ("[RUN]", "--full", "--of-base", "--adapter", "--merged", "--who", "--system"),
     ),
 }

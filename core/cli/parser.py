@@ -24,6 +24,8 @@ HELP = {
     "--where-to": "where_to",
     "--tuned-from": "tuned_from",
     "--its-adapter": "adapter",
+    "--of-base": "tuned_from",
+    "[RUN]": "run",
 }
 # One flag that means something else to another command.
 FLAGS = {
@@ -36,6 +38,8 @@ FLAGS = {
     "--which": "--checkpoint",
     "--tuned-from": "--base",
     "--its-adapter": "--adapter",
+    "--of-base": "--base",
+    "[RUN]": "run",
 }
 
 
@@ -63,7 +67,7 @@ def parser() -> Parser:
 
 
 def _add(command: argparse.ArgumentParser, option: str) -> None:
-    name = FLAGS.get(option, option) if option.startswith("--") else option.lower()
+    name = FLAGS.get(option, option if option.startswith("--") else option.lower())
     sentence = say(f"cli.option.{HELP.get(option) or option.strip('-').lower()}")
     command.add_argument(name, help=sentence, **OPTIONS[option])
 

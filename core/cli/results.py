@@ -38,6 +38,8 @@ def show(kind: str, result: dict[str, Any], where: str = "") -> None:
         WITH_NEXT[kind](console, result, where)
     elif kind in SHOWN:
         SHOWN[kind](console, result)
+    elif "notes" in result:
+        show_foreign(console, result)
     elif "answers" in result:
         _show_answers(console, result)
     else:
@@ -295,7 +297,7 @@ SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "checkpoints": _show_checkpoints,
     "models delete": _show_deleted,
     "doctor": _show_findings,
-    **dict.fromkeys(("prove", "heal"), show_foreign),
+    "heal": show_foreign,
     "data parity": _show_parity,
     "data": show_data,
     "data make versions": _show_versions,

@@ -29,7 +29,6 @@ from core.runs import list_runs
 from core.steps import export
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
-from core.steps.proof import ProveRequest
 from core.wording import say
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
@@ -181,10 +180,6 @@ def _ask(workspace: Workspace, run: str, request: AskRequest, shown: Progress) -
     return tune.run_compare(workspace, paths, shown)
 
 
-def _prove(workspace: Workspace, run: str, request: ProveRequest, shown: Progress) -> Result:
-    return tune.run_compare(workspace, workspace.run(run), shown, request.full)
-
-
 def _publish(workspace: Workspace, run: str, request: PublishRequest, shown: Progress) -> Result:
     return publish(workspace, workspace.run(run), request, shown)
 
@@ -219,7 +214,6 @@ OPTIONS: Options = {
     "--template-reason": {"default": "", "metavar": "TEXT"},
     "--method": {"choices": get_args(Method), "default": "lora", "metavar": "|".join(get_args(Method))},
     "RUN": {"metavar": "RUN"},
-    "--full": {"action": "store_true"},
     "QUESTION": {"metavar": "QUESTION", "nargs": "*"},
     **publishing.OPTIONS,
 }
@@ -261,7 +255,6 @@ COMMANDS: Commands = {
     "use": (Task(UseRequest, _use_request, _use), ("RUN", "--checkpoint")),
     "export": (Task(ExportRequest, lambda _: ExportRequest(), _export), ("RUN",)),
     "ask": (Task(AskRequest, lambda options: AskRequest(tuple(options.question)), _ask), ("RUN", "QUESTION")),
-    "prove": (Task(ProveRequest, lambda options: ProveRequest(options.full), _prove), ("RUN", "--full")),
     "publish": (
         Task(PublishRequest, publishing.request_of, _publish, first=publishing.take_token),
         ("RUN", *publishing.OPTIONS),

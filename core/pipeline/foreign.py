@@ -21,8 +21,9 @@ from core.models.adapter import Adapter, Note, read_adapter
 from core.models.fitted import fit, revoiced
 from core.models.folder import Model, chat_template_of, find_model, read_model
 from core.pace import Progress
-from core.proof.judge import judge, score_of
-from core.proof.questions import Question, known_question, questions
+from core.proof.judge import score_of
+from core.proof.questions import Question, questions
+from core.proof.result import rows_of
 from core.proof.score import Score
 from core.recipe.check import settle
 from core.recipe.own_template import spoken_by, template_name, template_of
@@ -45,13 +46,15 @@ NEEDED_BYTES = 50_000_000
 @dataclass(frozen=True)
 class ForeignRequest:
     """Whose model it is (``name``), the base that it was tuned from, and the ``adapter`` or the ``merged``
-    model. ``system`` None is the prompt that the adapter's maker wrote down, else none."""
+    model. ``system`` None is the prompt that the adapter's maker wrote down, else none; ``full``: ask all the
+    questions, not a part of them."""
 
     base: str
     name: str
     adapter: Path | None = None
     merged: Path | None = None
     system: str | None = None
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ def prove_foreign(
     found = voices(place, subject)
     progress.stage("ask")
     jobs = ProofJobs(place.job("base"), place.job("ask"))
-    proved = prove(workspace, jobs, found.pair, subject.name, asked(subject, found), progress.update)
+    whole = asked(subject, found, request.full)
+    proved = prove(workspace, jobs, found.pair, subject.name, whole, progress.update, request.full)
     result = {**about(place, subject, found), "seconds": round(time.monotonic() - began, 1), **proved}
     write_json(place.result, result)
     return result
@@ -193,18 +197,17 @@ def _can_speak(folder: Path) -> bool:
     return True
 
 
-def asked(subject: Subject, found: Voices) -> list[Question]:
+def asked(subject: Subject, found: Voices, full: bool = False) -> list[Question]:
     """The final test's questions, in every way that the tuned model can be asked."""
     recipe = Recipe(model=str(found.tuned), data="rows.jsonl", template=found.prompt_format.template)
     recipe = recipe.changed(system=found.prompt_format.system)
     thinking = thinking_of(template_of(recipe.template, found.tuned))
-    return questions(subject.name, (), thinking, data.in_halves(recipe))
+    return questions(subject.name, (), thinking, data.in_halves(recipe), full)
 
 
 def score_in(name: str, answers: Sequence[Mapping[str, Any]]) -> Score:
     """What written answers come to, with intervals."""
-    rows = ((known_question(row["question"], row["kind"]), row["base"], row["tuned"]) for row in answers)
-    return score_of([judge(name, question, base, tuned) for question, base, tuned in rows])
+    return score_of([row.judged for row in rows_of(name, {"answers": answers})])
 
 
 def results(workspace: Workspace) -> Iterator[tuple[ForeignPaths, dict[str, Any]]]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core.proof.asking import Answer, Ask
+from core.proof.asking import Answer, Ask, GivenAnswer
 from core.proof.fluency import repetition
 from core.proof.judge import judge, score_of
 from core.proof.questions import Question
 from core.proof.result import Exchange, ProofRow, as_json
-from core.proof.score import Repetition
+from core.proof.score import Repetition, drift_of
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.watch import Update
 from core.workspace.paths import Workspace
@@ -47,8 +47,9 @@ def prove(
     update: Update,
     full: bool = False,
 ) -> dict[str, Any]:
-    """Ask both models and judge the tuned one's answers by ``name`` and by the base's. What one of them has
-    said before, to the same question and spoken to in the same way, is not asked again.
+    """Ask both models and judge the tuned one's answers by ``name`` and by the base's; and measure how
+    likely both find what the base says to the general questions. What one of them has said before, to the
+    same question and spoken to in the same way, is not asked again.
     ``full``: whether that is all the questions.
 
     Returns the score, its parts and the answers. Raises StepFailed, StepStopped.
@@ -58,10 +59,14 @@ def prove(
     )
     before = base.ask(jobs.base, _once([one.base_ask for one in asked]), models.device, update)
     general = [one for one in asked if one.kind == "general"]
-    after = tuned.ask(jobs.tuned, _once([one.ask for one in asked]), models.device, update)
+    given = [GivenAnswer(one.base_ask, before[one.base_ask]) for one in general]
+    _, own = base.ask_and_score(jobs.base, [], given, models.device, update)
+    asks = _once([one.ask for one in asked])
+    after, likely = tuned.ask_and_score(jobs.tuned, asks, given, models.device, update)
     rows = [_row(name, one, before[one.base_ask], after[one.ask]) for one in asked]
     score = replace(
         score_of([row.judged for row in rows]),
+        drift=drift_of([own[one] for one in given], [likely[one] for one in given]),
         repetition=_repetition(before, after, general),
     )
     return as_json(score, rows, full)

@@ -191,6 +191,11 @@ class ProvedForeign(Foreign):
     learned: float | None
     kept: float | None
     leaked: int
+    shares: Shares
+    drift: Drift | None
+    repetition: Repetition | None
+    full: bool
+    categories: list[Category]
     answers: list[Answered]
 
 
