@@ -230,6 +230,7 @@ def test_an_error_ends_with_what_to_do() -> None:
                 "out",
                 "beside_run",
                 "adapter_or_merged",
+                "run_or_elsewhere",
             },
         ),
         ("doctor.check", CHECKS),
