@@ -99,7 +99,7 @@ def test_the_button_makes_the_whole_chain_a_job_of_its_own(workspace: Workspace)
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     page.run()
     assert "is ready" in text_of(page)
-    assert [metric.value for metric in page.metric] == ["100%", "100%", "0"]
+    assert [metric.value for metric in page.metric] == ["100%", "100%", "0", "0.000", "0%"]
     assert page.button(key="chain_chat").label == "Chat with it"
 
 

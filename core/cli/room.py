@@ -44,7 +44,8 @@ class Task:
 
     ``kind`` is that dataclass, or either of two, ``asked`` reads it from the command line's options, ``do``
     does it, with the id of the run it is about, empty for none. ``first`` is what only somebody at a terminal
-    can do before, ``here`` how it is done there where that is another way; ``took``: what its stages took here before.
+    can do before, ``here`` how it is done there where that is another way; ``took``: what its
+    stages took here before.
     """
 
     kind: Any

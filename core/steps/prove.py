@@ -37,6 +37,11 @@ class ProofJobs:
     base: Path
     tuned: Path
 
+    @property
+    def likelihood(self) -> Path:
+        """Where the base is asked how likely it finds its own answers: once for each model."""
+        return self.base.with_name("likelihood")
+
 
 def prove(
     workspace: Workspace,
@@ -60,7 +65,7 @@ def prove(
     before = base.ask(jobs.base, _once([one.base_ask for one in asked]), models.device, update)
     general = [one for one in asked if one.kind == "general"]
     given = [GivenAnswer(one.base_ask, before[one.base_ask]) for one in general]
-    _, own = base.ask_and_score(jobs.base, [], given, models.device, update)
+    _, own = base.ask_and_score(jobs.likelihood, [], given, models.device, update)
     asks = _once([one.ask for one in asked])
     after, likely = tuned.ask_and_score(jobs.tuned, asks, given, models.device, update)
     rows = [_row(name, one, before[one.base_ask], after[one.ask]) for one in asked]
