@@ -7,8 +7,8 @@ from core.steps import own, proof
 from core.steps.proof import Proof
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import Work, begin, follow_unless_done
-from ui.runs.checkpoints import show_checkpoints
 from ui.runs.answers import Shown, show_grid, show_pairs
+from ui.runs.checkpoints import show_checkpoints
 from ui.runs.score import offer_answers, show_parts, show_score
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
