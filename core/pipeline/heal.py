@@ -30,6 +30,7 @@ from core.proof.best import standard_error
 from core.proof.development import development
 from core.proof.judge import judge, score_of
 from core.proof.questions import IDENTITY_TOKENS
+from core.proof.result import headline
 from core.proof.score import Score
 from core.recipe.method import lr_of
 from core.recipe.own_template import template_of
@@ -39,7 +40,7 @@ from core.runs import introduce
 from core.steps import data, train
 from core.steps.answer import AnswerCache
 from core.steps.data import Spoken, Taught
-from core.steps.prove import ProofJobs, prove, score_as_json
+from core.steps.prove import ProofJobs, prove
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update
 from core.wording import say
@@ -80,7 +81,7 @@ class Tried:
         return self.kept >= KEPT and not self.score.leaked.hits
 
     def as_json(self) -> dict[str, Any]:
-        return {"scale": self.scale, "trained": self.trained, **score_as_json(self.score)}
+        return {"scale": self.scale, "trained": self.trained, **headline(self.score)}
 
 
 def heal(

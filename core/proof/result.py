@@ -82,12 +82,17 @@ def as_json(score: Score, rows: Sequence[ProofRow], full: bool) -> dict[str, Any
     }
 
 
-def score_as_json(score: Score) -> dict[str, Any]:
+def headline(score: Score) -> dict[str, Any]:
     """``learned`` and ``kept`` as shares from 0 to 1, None where nothing could be asked; ``leaked`` as a
-    count; ``shares`` the same three with their intervals."""
+    count."""
+    shares = {name: _rounded(getattr(score, name).value) for name in ("learned", "kept")}
+    return {**shares, "leaked": score.leaked.hits}
+
+
+def score_as_json(score: Score) -> dict[str, Any]:
+    """The headline, ``shares`` the same three with their intervals, and what else was measured."""
     return {
-        **{name: _rounded(getattr(score, name).value) for name in ("learned", "kept")},
-        "leaked": score.leaked.hits,
+        **headline(score),
         "shares": shares_as_json(score),
         "drift": asdict(score.drift) if score.drift else None,
         "repetition": asdict(score.repetition) if score.repetition else None,
