@@ -224,6 +224,11 @@ class Measured(TypedDict):
     learned: float | None
     kept: float | None
     leaked: int
+    shares: Shares
+    drift: Drift | None
+    repetition: Repetition | None
+    full: bool
+    categories: list[Category]
     answers: list[Answered]
 
 
