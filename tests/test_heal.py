@@ -12,6 +12,7 @@ from core.models.folder import read_model
 from core.pace import Progress
 from core.pipeline.foreign import ForeignRequest
 from core.pipeline.heal import Tried, choose, heal, least, training_of
+from core.proof.questions import GENERAL_ASKED
 from core.proof.score import Score, Share
 from core.workspace.paths import Workspace
 from tests.adapters import make_adapter, make_recorded, recorded
