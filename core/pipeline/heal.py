@@ -61,7 +61,8 @@ RATE = 0.5
 
 @dataclass(frozen=True)
 class Tried:
-    """An adapter as it was asked the development questions: ``scale`` of the given one, or ``trained``."""
+    """An adapter as it was asked the development questions: the given one at a ``scale``, or ``trained`` on
+    from there."""
 
     scale: float
     trained: bool
@@ -112,7 +113,7 @@ def heal(
     if run:
         trained = replace(subject, adapter=read_adapter(run.adapter, subject.base))
         one = _developed(workspace, place, trained, 1.0, "trained", progress.update)
-        tried.append(replace(one, trained=True))
+        tried.append(replace(one, scale=chosen.scale, trained=True))
         chosen = choose(tried)
     healed = _written(place, subject, chosen, run)
     after = None
