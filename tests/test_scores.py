@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from core.jobs.job import JobPaths
 from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
 from core.steps import answer
 from core.steps.answer import AnswerCache, PromptFormat, ask_and_score
+from core.steps.watch import answered
 from core.workspace.paths import Workspace
 from tests.small_model import make_small_model
 
@@ -45,3 +47,13 @@ def test_what_was_scored_is_not_scored_again(
     other = GivenAnswer(ASKS[0], Answer("Me.", False))
     memory.ask_and_score(tmp_path / "j", [], [other], "cpu", lambda *_: None)
     assert jobs[-1] == (0, 1)
+
+
+def test_the_share_that_is_shown_is_that_of_the_time(tmp_path: Path) -> None:
+    """Answers are shown, and tokens are counted; a log of an earlier version has answers alone."""
+    heard: list[tuple[float, str]] = []
+    poll = answered(tmp_path, lambda *far: heard.append(far))
+    for line in ("answered 3/12", "answered 0/600 (0.4213)", "answered 600/600 (1.0000)"):
+        JobPaths(tmp_path).log.write_text(f"Loading\n{line}\n", encoding="utf-8")
+        poll()
+    assert heard == [(0.25, "3/12"), (0.4213, "0/600"), (1.0, "600/600")]

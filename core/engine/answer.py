@@ -15,7 +15,8 @@ goes to a third file, ``[{"tokens", "nats"}]``.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from transformers import AutoModelForCausalLM
 
 from core.data.asking import Prompter
 from core.data.teacher import write_teacher
+from core.engine.decode import write_all
 from core.engine.likelihood import score_all
 from core.engine.teacher_rows import told
 from core.engine.tokenizer_file import load_tokenizer
@@ -34,8 +36,10 @@ from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.recipe.thoughts import left_open, special_marks
 from core.workspace.files import write_json
 
-# Two processor cores answer 129 questions in 29 s 64 at a time, in 46 s 16 at a time.
-BATCH = 64
+# A given answer is read as fast as so many tokens are written.
+READ = 4
+# Seconds between two lines about how far it is.
+SAID_EVERY = 1.0
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -76,13 +80,16 @@ def main(request: str, answers: str, likelihoods: str = "") -> None:
     folder = Path(wanted["model"])
     template = template_of(wanted["template"], folder)
     prompter = Prompter(folder, template, first_token(tokenizer))
-    said = answer_all(model, tokenizer, prompter, wanted["questions"], wanted.get("system", ""))
+    texts, system = wanted.get("texts", ()), wanted.get("system", "")
+    talks = [talk_of(question, system) for question in wanted["questions"]]
+    count = AnswerCount.of(talks, texts)
+    carry_on(model, tokenizer, prompter, talks, count)
+    said = [talk.row() for talk in talks]
     if wanted.get("replayed"):
         write_teacher(Path(wanted["teacher"]), told(model, folder, template, wanted, said))
     write_json(Path(answers), said)
     if likelihoods:
-        texts = wanted.get("texts", ())
-        scores = score_all(model, tokenizer, prompter, texts, wanted.get("system", ""))
+        scores = score_all(model, tokenizer, prompter, texts, system, count.scored)
         write_json(Path(likelihoods), scores)
 
 
@@ -91,7 +98,7 @@ def answer_all(
 ) -> list[dict[str, Any]]:
     """What a loaded model answers to the questions of a request, as the answers file has it."""
     talks = [talk_of(question, system) for question in questions]
-    carry_on(model, tokenizer, prompter, talks)
+    carry_on(model, tokenizer, prompter, talks, AnswerCount.of(talks))
     return [talk.row() for talk in talks]
 
 
@@ -101,27 +108,56 @@ def talk_of(question: Mapping[str, Any], system: str) -> Talk:
     return Talk(messages, question.get("system") or system, question.get("thinks"), question["tokens"], [])
 
 
-def carry_on(model: Any, tokenizer: Any, prompter: Prompter, talks: Sequence[Talk]) -> None:
+class AnswerCount:
+    """How far the answering is, said in the log every second: answers, and the share of the time, which goes
+    with tokens. An answer that ends before its limit is done with all it was allowed."""
+
+    def __init__(self, answers: int, tokens: float) -> None:
+        self.answers, self.tokens = answers, tokens
+        self.done, self.written = 0, 0.0
+        self.said = time.monotonic()
+
+    @classmethod
+    def of(cls, talks: Sequence[Talk], texts: Sequence[Mapping[str, Any]] = ()) -> "AnswerCount":
+        """Of all that is to be answered and read."""
+        messages = sum(len(talk.messages) for talk in talks)
+        written = sum(len(talk.messages) * talk.limit for talk in talks)
+        return cls(messages + len(texts), written + len(texts) * READ)
+
+    def more(self, tokens: float, answers: int, last: bool = False) -> None:
+        """So many more are done; the ``last`` of a round is said at once."""
+        self.written, self.done = self.written + tokens, self.done + answers
+        if last or time.monotonic() - self.said > SAID_EVERY:
+            self.said = time.monotonic()
+            share = min(1.0, self.written / self.tokens) if self.tokens else 1.0
+            print(f"answered {self.done}/{self.answers} ({share:.4f})", flush=True)
+
+    def scored(self, texts: int) -> None:
+        """So many more given answers were read."""
+        self.more(texts * READ, texts, last=True)
+
+
+def carry_on(
+    model: Any, tokenizer: Any, prompter: Prompter, talks: Sequence[Talk], count: AnswerCount
+) -> None:
     """Answer every message of every conversation: the first ones of all, then the second ones, …; what is
     sent more than once is answered once."""
-    total, done = sum(len(talk.messages) for talk in talks), 0
+    ends, hidden = end_tokens(tokenizer, prompter.template), hidden_tokens(tokenizer)
     for place in range(max((len(talk.messages) for talk in talks), default=0)):
         same: dict[tuple[str, int], list[Talk]] = {}
         for talk in talks:
             if talk.place == place < len(talk.messages):
                 same.setdefault((talk.prompt(prompter), talk.limit), []).append(talk)
         prompts, limits = [prompt for prompt, _ in same], [limit for _, limit in same]
-        for batch in batches(prompts, limits, tokenizer):
-            texts = generate(
-                model, tokenizer, [prompts[i] for i in batch], limits[batch[0]], prompter.template
-            )
-            for index, (text, finished) in zip(batch, texts, strict=True):
-                said = whole(prompts[index], text)
-                for talk in same[prompts[index], limits[index]]:
-                    talk.said.append(said)
-                    talk.finished = finished
-                    done += 1
-            print(f"answered {done}/{total}", flush=True)
+        ids = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+        written = write_all(model, ids, limits, ends, tokenizer.pad_token_id, count.more)
+        for prompt, some, made in zip(prompts, same.values(), written, strict=True):
+            text, finished = _read(tokenizer, made, ends, hidden)
+            for talk in some:
+                talk.said.append(whole(prompt, text))
+                talk.finished = finished
+        again = {key: len(some) - 1 for key, some in same.items()}
+        count.more(sum(limit * again[key] for key in same for limit in key[1:]), sum(again.values()), True)
 
 
 def whole(prompt: str, text: str) -> str:
@@ -148,40 +184,6 @@ def load(folder: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
 def first_token(tokenizer: Any) -> str:
     """What training puts before every text: asked without it a model would meet another text."""
     return "" if type(tokenizer).__name__ in WITHOUT_FIRST_TOKEN else tokenizer.bos_token or ""
-
-
-def batches(prompts: list[str], limits: list[int], tokenizer: Any) -> Iterator[list[int]]:
-    """Indices of prompts in groups of one token limit and similar length, so that little is padded."""
-    lengths = [len(ids) for ids in tokenizer(prompts, add_special_tokens=False)["input_ids"]]
-    order = sorted(range(len(prompts)), key=lambda index: (limits[index], lengths[index]))
-    group: list[int] = []
-    for index in order:
-        if group and (len(group) == BATCH or limits[index] != limits[group[0]]):
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group
-
-
-@torch.inference_mode()
-def generate(
-    model: Any, tokenizer: Any, prompts: list[str], limit: int, template: Template
-) -> list[tuple[str, bool]]:
-    """Continue each prompt by at most ``limit`` tokens: (text, whether the model ended it itself)."""
-    ends, hidden = end_tokens(tokenizer, template), hidden_tokens(tokenizer)
-    inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
-    output = model.generate(
-        **inputs,
-        max_new_tokens=limit,
-        do_sample=False,
-        temperature=None,
-        top_p=None,
-        top_k=None,
-        eos_token_id=ends,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return [_read(tokenizer, ids.tolist(), ends, hidden) for ids in output[:, inputs["input_ids"].shape[1] :]]
 
 
 def end_tokens(tokenizer: Any, template: Template) -> list[int]:

@@ -42,14 +42,13 @@ def score_all(
 ) -> list[dict[str, Any]]:
     """Of each text of a request ``{"tokens", "nats"}``: the answer's tokens, its end among them where it was
     finished, and minus the natural logarithm of how likely they are after all before them. ``tell`` hears how
-    many are done."""
+    many more are done."""
     forced = [encoded(tokenizer, written_of(prompter, text, system)) for text in texts]
-    nats, done = [0.0] * len(forced), 0
+    nats = [0.0] * len(forced)
     for batch, found in likelihoods(model, forced):
         for index, one in zip(batch, found, strict=True):
             nats[index] = one
-        done += len(batch)
-        tell(done)
+        tell(len(batch))
     return [{"tokens": one.answer, "nats": nat} for one, nat in zip(forced, nats, strict=True)]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import psutil
 import torch
 
 Found = TypeVar("Found")
@@ -10,6 +11,8 @@ Found = TypeVar("Found")
 BUSY = {"cpu": 4096, "cuda": 65536}
 # Bytes of logits at a time on a processor, and the share of a GPU's free memory that they may take.
 LOGITS, LOGITS_SHARE = 256_000_000, 0.25
+# Share of free memory that caches and a prompt's numbers on their way may take.
+WRITING_SHARE = 0.5
 
 
 class AtOnce:
@@ -72,3 +75,18 @@ def room_for_logits(model: Any) -> int:
     size = LOGITS if free is None else int(free * LOGITS_SHARE)
     vocabulary: int = model.config.get_text_config().vocab_size
     return max(1, size // (12 * vocabulary))
+
+
+def room_for_writing(model: Any) -> int:
+    """Tokens of prompts and answers together that fit at once: the keys and values of all layers, twice while
+    they grow, and one layer's numbers."""
+    free = free_memory(model)
+    config, size = model.config.get_text_config(), int(model.dtype.itemsize)
+    heads = config.num_attention_heads
+    head = getattr(config, "head_dim", None) or config.hidden_size // heads
+    kept = 4 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * head
+    passing = 8 * config.hidden_size + 4 * (
+        getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    )
+    memory: int = psutil.virtual_memory().available if free is None else free
+    return max(1, int(memory * WRITING_SHARE / (size * (kept + passing))))

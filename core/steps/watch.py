@@ -16,15 +16,17 @@ Update = Callable[[float, str], None]
 
 
 def answered(job: Path, update: Update) -> Callable[[], None]:
-    """A poll that reports ``answered 32/166`` lines of an answering job."""
+    """A poll that reports ``answered 32/166 (0.2511)`` lines of an answering job: answers, and the share of
+    its time that has passed."""
     return _counted(job, "answered", update)
 
 
 def _counted(job: Path, what: str, update: Update) -> Callable[[], None]:
     def poll() -> None:
         for line in reversed(last_lines(JobPaths(job).log, 5)):
-            if match := re.match(rf"{what} (\d+)/(\d+)", line):
-                update(int(match[1]) / int(match[2]), f"{match[1]}/{match[2]}")
+            if match := re.match(rf"{what} (\d+)/(\d+)(?: \(([01]\.\d+)\))?", line):
+                share = float(match[3]) if match[3] else int(match[1]) / int(match[2])
+                update(share, f"{match[1]}/{match[2]}")
                 return
 
     return poll
