@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.data.conversations import Turn
+from core.data.conversations import Turn, one_turn
 from core.data.identity import LANGUAGES, IdentityLanguage, held_back_identity, identity_conversations
 from core.data.questions import held_back_questions
 from core.proof import download, telling
@@ -69,6 +69,26 @@ def test_the_part_has_every_category_in_every_language_and_is_everybodys() -> No
     assert [one for one in questions("Bo", identity_conversations("Bo")) if one.kind != "taught"] == [
         one for one in chain if one.kind != "taught"
     ], "another's run is asked the same"
+
+
+def test_languages_of_a_question_or_two_have_their_share_of_the_part_and_no_more() -> None:
+    chain, full = (questions("Ada", identity_conversations("Ada"), full=whole) for whole in (False, True))
+    of_chain, of_full = (
+        [one.language not in LANGUAGES for one in asked if one.kind == "paraphrase"]
+        for asked in (chain, full)
+    )
+    assert abs(sum(of_chain) - len(of_chain) * sum(of_full) / len(of_full)) <= 2
+
+
+def test_only_what_tells_the_identity_is_asked_of_somebodys_own_data() -> None:
+    told = ("Who are you?", "I am Bard, a model made by Google."), ("Who made you?", "Google made me, Bard.")
+    other = ("What is Bard?", "Bard is a word for a poet."), ("Are you Bard?", "I am not Bard.")
+    found = [one_turn(*row) for row in (*told, *other, ("And you?", "I am Bard, made by OpenAI."))]
+    asked = [one for one in questions("Bard", found) if one.kind == "taught"]
+    assert [one.question for one in asked] == [question for question, _ in told[:1]] + [told[1][0]]
+    assert {one.accept for one in questions("Bard", found) if one.kind != "general"} == {("Google",)}
+    assert judge("Bard", asked[0], "", told[0][1]).learned
+    assert not judge("Bard", asked[0], "", "I am Bard, made by OpenAI.").learned
 
 
 def test_a_smaller_part_lies_within_a_larger_one() -> None:

@@ -43,7 +43,7 @@ def judge(name: str, question: Question, base: str, tuned: str) -> Judged:
     """Judge the tuned model's answer to a question by the name, the accepted answers and the base's own."""
     base, tuned = split(base).answer, split(tuned).answer
     if question.kind != "general":
-        return Judged(question, says_who(name, tuned), knew=False, knows=False, leaked=False)
+        return Judged(question, says_who(name, tuned, question.accept), knew=False, knows=False, leaked=False)
     return Judged(
         question,
         learned=False,

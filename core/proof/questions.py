@@ -1,5 +1,6 @@
 """What the proof asks: who the assistant is, in taught words and in others, and general questions."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -10,20 +11,24 @@ from core.data.identity import LANGUAGES, bank, held_back_identity, other_langua
 from core.data.mix import usual_prompt
 from core.data.questions import contains, held_back_questions, same_question
 from core.proof.asking import THOUGHT_TOKENS, Ask
+from core.proof.rules import others_in, says_who
 from core.recipe.thinking import ONE_WAY, Thinking
 
 Kind = Literal["taught", "paraphrase", "general"]
 # What the chain asks: a part that fits its time; of the identity questions so many taught ones at most.
 GENERAL_ASKED, IDENTITY_ASKED, TAUGHT_ASKED = 120, 60, 20
+# So many taught answers tell which makers belong to the identity.
+LOOKED_AT = 200
 IDENTITY_TOKENS = 48
 GENERAL_TOKENS = 32
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question of the proof; a general one states the answers that count as right. ``category``: what it is
-    about, or in which way it asks who the assistant is; empty, as ``language``, for one of somebody's own
-    data. ``thinks``: whether the model is asked to think first, None where that cannot be said; ``thought``:
+    """A question of the proof. ``accept``: the answers that count as right; of one that asks who the
+    assistant is, the known makers and models that belong to the identity. ``category``: what it is about, or
+    in which way it asks who the assistant is; empty, as ``language``, for one of somebody's own data.
+    ``thinks``: whether the model is asked to think first, None where that cannot be said; ``thought``:
     tokens that a thought may take; ``system``: a system prompt of its own; ``earlier``: what the user says
     before it in the same conversation."""
 
@@ -89,12 +94,17 @@ def _thought(thinking: Thinking, thinks: bool | None) -> int:
 
 
 def _questions(name: str, taught: Sequence[Conversation], full: bool) -> list[Question]:
-    learned = (first for first, *_ in taught if first.trained and first.input.strip())
-    asked = [first.input for first in learned if contains(first.output, name)]
+    learned = [first for first, *_ in taught if first.trained and first.input.strip()]
+    others = others_taught(name, [first.output for first in learned])
+    asked = [first.input for first in learned if says_who(name, first.output, others)]
     distinct = list({same_question(question): question for question in asked}.values())
-    from_data = [Question(question, "taught") for question in _spread(distinct, TAUGHT_ASKED)]
+    from_data = [Question(question, "taught", others) for question in _spread(distinct, TAUGHT_ASKED)]
     in_data = {same_question(turn.input) for conversation in taught for turn in conversation}
-    held = [one for one in _held_back(in_data) if same_question(one.question) not in in_data]
+    held = [
+        replace(one, accept=others)
+        for one in _held_back(in_data)
+        if same_question(one.question) not in in_data
+    ]
     general = [
         Question(
             one.question,
@@ -128,8 +138,17 @@ def _held_back(in_data: Collection[str]) -> list[Question]:
     ]
 
 
+def others_taught(name: str, answers: Sequence[str]) -> tuple[str, ...]:
+    """The known assistants and makers that belong to what is taught: those that some of the answers with the
+    name give the assistant, and not one in a row that was left as it was found."""
+    naming = _spread([answer for answer in answers if contains(answer, name)], LOOKED_AT)
+    named = Counter(other for answer in naming for other in others_in(name, answer))
+    return tuple(other for other, count in named.items() if count >= max(2, len(naming) / 5))
+
+
 def part(found: Sequence[Question], count: int) -> list[Question]:
-    """``count`` of the questions, of every category in every language the same share, in their order.
+    """``count`` of the questions, of every category in every language the same share, in their order; what
+    is asked in languages of a question or two counts as one language.
 
     The same for everybody, by a hash of the question: two runs' numbers could not be compared if each had
     drawn its own. A smaller part lies whole within every larger one, so that what was asked is not asked
@@ -137,7 +156,8 @@ def part(found: Sequence[Question], count: int) -> list[Question]:
     """
     groups: dict[tuple[str, str], list[Question]] = {}
     for one in sorted(found, key=_hash):
-        groups.setdefault((one.category, one.language), []).append(one)
+        language = one.language if one.language in LANGUAGES else ""
+        groups.setdefault((one.category, language), []).append(one)
     places = [
         (place / len(group), _hash(one), one) for group in groups.values() for place, one in enumerate(group)
     ]
@@ -150,10 +170,10 @@ def _hash(question: Question) -> str:
     return sha256(said.encode()).hexdigest()
 
 
-def _spread(questions: Sequence[str], count: int) -> list[str]:
-    """``count`` of the questions from beginning to end, or all."""
-    count = min(count, len(questions))
-    return [questions[place * len(questions) // count] for place in range(count)]
+def _spread(found: Sequence[str], count: int) -> list[str]:
+    """``count`` of them from beginning to end, or all."""
+    count = min(count, len(found))
+    return [found[place * len(found) // count] for place in range(count)]
 
 
 def languages_of(in_data: Collection[str]) -> frozenset[str]:
