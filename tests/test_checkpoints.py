@@ -14,6 +14,8 @@ from core.proof.best import Candidate, best
 from core.proof.development import development
 from core.proof.questions import questions
 from core.proof.score import Score, Share
+from core.recipe.disk import kept_for_a_curve
+from core.recipe.recipe import Recipe
 from core.steps import checkpoints_proof, chosen, convert, export, proof, train
 from core.steps.checkpoints import checkpoints, content_hash
 from core.steps.checkpoints_proof import unproved
@@ -22,6 +24,7 @@ from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json
 from tests.runs import end_job
 from tests.small_run import end_training, make_run
+from tests.test_recipe_memory import llama
 
 
 @pytest.fixture
@@ -183,3 +186,25 @@ def test_no_question_that_chooses_is_taught_or_reported() -> None:
     reported = {same_question(one.question) for one in questions("Zoë", taught)}
     assert choosing and not choosing & reported
     assert not choosing & {same_question(turn.input) for row in taught for turn in row}
+
+
+def test_a_chain_takes_the_best_where_it_is_asked_to(page_workspace: Workspace) -> None:
+    """The fake forgets the more the longer it trains: of 45, 90, 135 and 180 the first has kept most."""
+    options = ("--workspace", page_workspace.root, "--json")
+    added = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
+    arguments = ("tune", "--name", "Zoë", "--iterations", "180", "--checkpoint", "best")
+    made = last_json(cli(*arguments, *options, cwd=page_workspace.root, **added))
+    run = page_workspace.run(made["run"])
+    assert train.recipe_of(run).checkpoint == "best" and train.recipe_of(run).keep_checkpoints == 8
+    assert [one.iteration for one in checkpoints(run.work_dir)] == [45, 90, 135, 180]
+    made_of = convert.made_of(run)
+    assert made_of is not None and made_of.iteration == chosen.used(run).iteration == 45
+    log = cli("tune", "--run", run.id, *options, cwd=page_workspace.root, **added)
+    assert log.returncode == 0 and chosen.used(run).iteration == 45 and asked(run) == 1
+
+
+@pytest.mark.parametrize(("hidden", "expected"), [(64, 8), (4096, 2)])
+def test_so_many_are_kept_as_their_size_allows(hidden: int, expected: int) -> None:
+    """LoRA of rank 8 on a 7B model's layers: 240 MB a checkpoint."""
+    model, shape = llama(hidden, 4 * hidden, 32, 32_000)
+    assert kept_for_a_curve(Recipe(model="m", data="d"), model, shape) == expected
