@@ -127,7 +127,26 @@ def test_all_problems_are_told_at_once(base: Model, tmp_path: Path) -> None:
         "4 × 64",
     ):
         assert word in found
-    assert len(found.splitlines()) == 6
+    assert "rank 4" in found
+    assert len(found.splitlines()) == 7
+
+
+@pytest.mark.parametrize(
+    "more", [{"r": 4}, {"rank_pattern": {"q_proj": 3}}, {"rank_pattern": {"(": 3}, "r": 4}]
+)
+def test_another_rank_than_the_configs_is_told(more: dict[str, Any], base: Model, tmp_path: Path) -> None:
+    folder = make_adapter(tmp_path, base.folder, PLAIN)
+    (folder / "adapter_config.json").write_text(json.dumps({**PLAIN, **more}))
+    assert "rank 16" in refused(folder, base)
+
+
+@pytest.mark.parametrize("targets", [["q_proj"], r".*q_proj"])
+def test_weights_that_the_config_does_not_name_are_told(targets: Any, base: Model, tmp_path: Path) -> None:
+    folder = make_adapter(tmp_path, base.folder, PLAIN)
+    (folder / "adapter_config.json").write_text(json.dumps({**PLAIN, "target_modules": targets}))
+    (note,) = [one for one in read_adapter(folder, base).notes if one.key == "adapter.note.left_alone"]
+    assert note.values["count"] == 6
+    assert "k_proj" in note.text()
 
 
 @pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING", "ADAPTION_PROMPT", "XLORA", "NEW", ""])

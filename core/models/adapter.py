@@ -130,7 +130,7 @@ def read_adapter(folder: Path, base: Model) -> Adapter:
     shapes: dict[str, Shape] = {}
     try:
         shapes = {_plain(name): shape for name, shape in _weights(found).items()}
-        problems += _misfits(kind, shapes, base)
+        problems += [*_misfits(kind, shapes, base), *_other_ranks(kind, shapes, config)]
     except NotAModel as error:
         problems.append(str(error.values["reason"]))
     problems += _of_tokens(found, base, shapes)
@@ -138,7 +138,11 @@ def read_adapter(folder: Path, base: Model) -> Adapter:
         raise _refused(found, problems)
     tool, system, template = _maker(found, config)
     speaks = bool(_template(found))
-    notes = [*_notes(folder, found, config, base), *_told(tool, system, template, speaks)]
+    notes = [
+        *_notes(folder, found, config, base),
+        *_unused(shapes, config),
+        *_told(tool, system, template, speaks),
+    ]
     rows = _rows(shapes, base)
     return Adapter(found, kind, config, shapes, rows, tool, system, speaks, tuple(notes))
 
@@ -256,6 +260,40 @@ def _module(name: str, modules: Mapping[str, Shape]) -> str | None:
     parts = name.split(".")
     heads = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
     return next((head for head in heads if head in modules), None)
+
+
+def _other_ranks(kind: str, shapes: Mapping[str, Shape], config: Mapping[str, Any]) -> Iterator[str]:
+    """Matrices of another rank than the config says, by PEFT's rules for patterns."""
+    pattern, rank = config.get("rank_pattern") or {}, config.get("r", 8)
+    for name, shape in shapes.items() if kind == "lora" and isinstance(pattern, dict) else ():
+        match = LORA.fullmatch(name)
+        if match is None or len(shape) != 2:
+            continue
+        found = shape[0] if match["part"] == "A" else shape[1]
+        named = (one for key, one in pattern.items() if _matches(rf"(.*\.)?({key})", match["module"]))
+        if found != (said := next(named, rank)):
+            yield say("adapter.rank", name=name, found=found, said=said)
+            return
+
+
+def _matches(pattern: str, module: str) -> bool:
+    """Whether a regular expression of somebody else's is one, and matches the whole name."""
+    try:
+        return re.fullmatch(pattern, module) is not None
+    except re.error:
+        return False
+
+
+def _left_alone(shapes: Mapping[str, Shape], config: Mapping[str, Any]) -> list[str]:
+    """The modules with weights that the config does not name: PEFT leaves them out."""
+    targets = config.get("target_modules")
+    modules = {match["module"] for name in shapes if (match := LORA.fullmatch(name))}
+    if isinstance(targets, str) and targets != "all-linear":
+        return sorted(module for module in modules if not _matches(targets, module))
+    if isinstance(targets, list) and targets:
+        ends = tuple(f".{target}" for target in targets)
+        return sorted(module for module in modules if not f".{module}".endswith(ends))
+    return []
 
 
 def _wanted(name: str, shape: Shape, base: Shape) -> Shape | None:
@@ -402,6 +440,11 @@ def _notes(given: Path, folder: Path, config: Mapping[str, Any], base: Model) ->
     ]
     if left:
         yield Note("adapter.note.left_out", {"files": say("row.list").join(left)})
+
+
+def _unused(shapes: Mapping[str, Shape], config: Mapping[str, Any]) -> Iterator[Note]:
+    if left := _left_alone(shapes, config):
+        yield Note("adapter.note.left_alone", {"count": len(left), "name": left[0]})
 
 
 def _is_lora(config: Mapping[str, Any]) -> bool:
