@@ -15,7 +15,7 @@ from core.data.own_encoder import OwnEncoder, encoder_of
 from core.engine import likelihood
 from core.engine.answer import first_token, load, main
 from core.engine.likelihood import Forced, likelihoods, score_all
-from core.engine.room import AtOnce
+from core.engine.room import AtOnce, busy
 from core.proof.asking import Answer, Ask, GivenAnswer
 from core.recipe.own_template import template_of
 from core.steps.answer import PromptFormat, plan, read, read_likelihoods
@@ -116,7 +116,7 @@ def test_a_batch_that_memory_is_too_small_for_is_halved() -> None:
             raise torch.OutOfMemoryError
         return [lengths[i] for i in batch]
 
-    model: Any = SimpleNamespace(device=torch.device("cpu"))
+    model: Any = SimpleNamespace(device=torch.device("cpu"), num_parameters=lambda: 1000)
     done = list(AtOnce(model, most=40).work(range(7), lengths.__getitem__, do))
     assert [i for batch, _ in done for i in batch] == list(range(7))
     assert [found for _, some in done for found in some] == lengths and tried[:2] == [5, 2]
@@ -132,3 +132,9 @@ def test_of_nothing_else_are_logits_there(tmp_path: Path) -> None:
     forced = [Forced(list(range(3, 40)), 35), Forced(list(range(3, 30)), 20)]
     assert len(list(likelihoods(model, forced))) == 1
     assert seen == [torch.Size([1, 9, 1024])]
+
+
+def test_a_processor_takes_fewer_tokens_of_a_larger_model_at_once() -> None:
+    """No constant is one model's: what takes seconds follows the weights, down to what is worth a batch."""
+    tokens = [busy(SimpleNamespace(num_parameters=lambda size=size: size)) for size in (1e8, 5e8, 7e9)]  # type: ignore[misc]
+    assert tokens == [10_000, 2_000, 1024]

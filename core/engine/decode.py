@@ -87,7 +87,8 @@ class WrittenTogether:
     @torch.inference_mode()
     def _go_on(self, most: int, steps: int) -> int:
         """Up to ``most`` tokens more for all rows, after ``steps``; how many it were."""
-        criteria = StoppingCriteriaList([Enough(self.ends, self.shrinks, self._one_more)])
+        ends = torch.tensor(self.ends, device=self.ids.device)
+        criteria = StoppingCriteriaList([Enough(ends, self.shrinks, self._one_more)])
         out = self.model.generate(
             self.ids,
             attention_mask=self.mask,
@@ -147,13 +148,13 @@ class WrittenTogether:
 class Enough(StoppingCriteria):
     """Stops a batch in which enough rows have ended; ``step`` is called for each token of all rows."""
 
-    def __init__(self, ends: Sequence[int], shrinks: bool, step: Callable[[], object]) -> None:
-        self.ends, self.shrinks, self.step = torch.tensor(ends), shrinks, step
+    def __init__(self, ends: Tensor, shrinks: bool, step: Callable[[], object]) -> None:
+        self.ends, self.shrinks, self.step = ends, shrinks, step
         self.ended: Tensor | None = None
 
     def __call__(self, input_ids: Tensor, *_: object, **__: object) -> Tensor:
         self.step()
-        now = torch.isin(input_ids[:, -1], self.ends.to(input_ids.device))
+        now = torch.isin(input_ids[:, -1], self.ends)
         self.ended = now if self.ended is None else self.ended | now
         if not self.shrinks:
             return torch.zeros_like(self.ended)
@@ -161,8 +162,11 @@ class Enough(StoppingCriteria):
 
 
 def shrinks(model: Any) -> bool:
-    """Whether a model may have a cache that rows can be taken out of."""
-    return not getattr(model, "_is_stateful", False) and bool(model._supports_default_dynamic_cache())
+    """Whether a model has a cache that rows can be taken out of and that grows: one of a fixed size would be
+    made for the first of several limits."""
+    fixed = model.generation_config.cache_implementation not in (None, "dynamic", "dynamic_full")
+    stateful = getattr(model, "_is_stateful", False)
+    return not fixed and not stateful and bool(model._supports_default_dynamic_cache())
 
 
 def gives_up_rows(cache: Any) -> bool:

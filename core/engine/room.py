@@ -7,8 +7,11 @@ import psutil
 import torch
 
 Found = TypeVar("Found")
-# Tokens at a time: more than keep a processor's cores, or a GPU, busy gain nothing but padding.
-BUSY = {"cpu": 4096, "cuda": 65536}
+# Tokens that a GPU reads at a time: more gain nothing but padding.
+GPU_READS = 65536
+# A processor is busy with some dozens of rows; more of them only make it silent for longer. Tokens times
+# weights at a time, some seconds of two cores', and the fewest tokens that make up for reading the weights.
+PROCESSOR_WORK, LEAST = 1e12, 1024
 # Bytes of logits at a time on a processor, and the share of a GPU's free memory that they may take.
 LOGITS, LOGITS_SHARE = 256_000_000, 0.25
 # Share of free memory that caches and a prompt's numbers on their way may take.
@@ -21,7 +24,7 @@ class AtOnce:
 
     def __init__(self, model: Any, most: int | None = None) -> None:
         self.model = model
-        self.most = most or BUSY.get(model.device.type, BUSY["cuda"])
+        self.most = most or (busy(model) if model.device.type == "cpu" else GPU_READS)
 
     def work(
         self,
@@ -60,6 +63,11 @@ class AtOnce:
         return batch
 
 
+def busy(model: Any) -> int:
+    """Tokens at a time that keep a processor busy."""
+    return max(LEAST, int(PROCESSOR_WORK / model.num_parameters()))
+
+
 def free_memory(model: Any) -> int | None:
     """Bytes that a GPU has free, what torch holds and does not use among them; None of a processor."""
     if model.device.type != "cuda":
@@ -89,4 +97,5 @@ def room_for_writing(model: Any) -> int:
         getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     )
     memory: int = psutil.virtual_memory().available if free is None else free
-    return max(1, int(memory * WRITING_SHARE / (size * (kept + passing))))
+    fit = max(1, int(memory * WRITING_SHARE / (size * (kept + passing))))
+    return fit if free is not None else min(fit, busy(model))
