@@ -11,9 +11,11 @@ from core.proof.asking import Answer, Ask
 from core.steps import answer
 from core.steps.answer import AnswerCache, PromptFormat, as_kept, key_of_ask
 from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped, write_shipped
-from core.workspace.paths import Workspace
+from core.workspace.paths import STARTER_ANSWERS, Workspace
+from scripts.ship_answers import missing
 
 ASKED = Ask("What is 2 + 2?", 24)
+MADE = {"made": "2026-01-01", "device": "cpu", "precision": "fp32", "versions": {"torch": "2.13.0"}}
 FORMAT = PromptFormat("qwen_chat", "", "bf16")
 
 
@@ -21,7 +23,7 @@ def ship(folder: Path, model: Path, template: str = "qwen_chat") -> None:
     ids, trained = np.arange(6), np.array([False] * 3 + [True] * 3)
     logs = np.log(np.full((3, 3), 1 / 3)).astype(np.float16)
     teacher = by_key([TeacherRow(ids, trained, np.arange(6).reshape(3, 2), logs)])
-    about = {"fingerprint": fingerprint(model), "template": template, "system": ""}
+    about = {"fingerprint": fingerprint(model), "template": template, "system": "", **MADE}
     answers = {key_of_ask(ASKED): as_kept(Answer("Four.", True))}
     write_shipped(ShippedPaths(folder), ShippedAnswers(about, answers, teacher))
 
@@ -68,3 +70,22 @@ def test_a_damaged_file_only_costs_asking_again(tmp_path: Path, model: Path) -> 
     assert found.answers and not found.teacher
     ShippedPaths(tmp_path).answers.write_text("{", encoding="utf-8")
     assert not read_shipped(ShippedPaths(tmp_path), fingerprint(model), "qwen_chat", "").answers
+
+
+def test_whoever_shows_an_answer_says_where_it_is_from(
+    memory: AnswerCache, tmp_path: Path, model: Path
+) -> None:
+    """Of those that were asked here nothing is said, though they are shipped as well."""
+    ship(tmp_path / "shipped", model)
+    assert memory.shipped_of([ASKED, ASKED, Ask("What is 3 + 3?", 24)]) == {"count": 1, **MADE}
+    memory.keep({ASKED: Answer("4", True)})
+    assert memory.shipped_of([ASKED]) is None and memory.known([ASKED])[ASKED].text == "4"
+
+
+def test_what_is_shipped_answers_all_that_runs_on_the_starter_ask() -> None:
+    """Other questions in a bank: the answers to them are still to be made. Where nothing is shipped, every
+    answer is made where it is wanted."""
+    if not ShippedPaths(STARTER_ANSWERS).about.exists():
+        return
+    lacking = missing()
+    assert not lacking, f"{len(lacking)} answers: run .venv/bin/python -m scripts.ship_answers"

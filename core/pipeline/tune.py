@@ -195,6 +195,8 @@ def make_data(
         progress.say("tune.asked_for_proof", count=len(proof_asks))
     memory = AnswerCache(workspace, model.folder, prompt_format_of(recipe))
     answers = memory.ask(run.job("base"), asks, recipe.device, progress.update, replay)
+    if shipped := memory.shipped_of(asks):
+        progress.say("tune.base_shipped", **shipped)
     place = workspace.data(run.id)
     said_to = {one: answers[one] for one in replay}
     rows = data.replay_rows(said_to, said)
@@ -357,21 +359,24 @@ def run_compare(
     known = proof.read(run)
     full = full or bool(known and known.full and not known.stale)  # no answer is thrown away
     progress.stage("ask")
+    asked = proof_questions(said, recipe, full)
     found = prove.prove(
         workspace,
         prove.ProofJobs(run.job("base"), run.job("ask")),
         prove.BaseAndTuned(base, merged, prompt_format_of(recipe), recipe.device),
         said.name,
-        proof_questions(said, recipe, full),
+        asked,
         progress.update,
         full,
     )
+    memory = AnswerCache(workspace, base, prompt_format_of(recipe))
     result = {
         "run": run.id,
         "base": str(base),
         "adapter": str(run.adapter) if convert.makes_adapter(run) else None,
         "merged": str(merged),
         "seconds": round(time.monotonic() - began, 1),
+        "base_shipped": memory.shipped_of([question.base_ask for question in asked]),
         **found,
     }
     write_json(run.result, result)

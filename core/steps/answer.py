@@ -185,6 +185,15 @@ class AnswerCache:
             self.keep_likelihoods(found)
         return self.known(asks), self.known_likelihoods(given)
 
+    def shipped_of(self, asks: Sequence[Ask]) -> dict[str, Any] | None:
+        """Of how many of these questions the answer came with the program, when and with what it was made;
+        None where all were asked here."""
+        own, about = self._own(), self.shipped.about
+        keys = {key_of_ask(one) for one in asks}
+        if not (count := len(keys & self.shipped.answers.keys() - own.keys())):
+            return None
+        return {"count": count, **{name: about[name] for name in ("made", "device", "precision", "versions")}}
+
     def keep_likelihoods(self, found: Likelihoods) -> None:
         """For whoever gives the same again."""
         new = {_key_of(one): asdict(likelihood) for one, likelihood in found.items()}

@@ -40,7 +40,7 @@ from core.steps import data
 from core.workspace.paths import Workspace
 
 NAME = "Ada Lovelace"
-LIKELIEST = (1, 5, 20, 50)
+LIKELIEST = (1, 5, 20)
 BATCH = 8
 HEAD = "| k | outside | loss | whole | length beside it | cosine |\n| --- | --- | --- | --- | --- | --- |"
 

@@ -123,6 +123,19 @@ class OwnAnswered(TypedDict):
     tuned: str
 
 
+class ShippedBefore(TypedDict):
+    """Answers that came with the program and were not asked here; another machine or number format may word
+    one otherwise."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    count: int
+    made: str
+    """The date."""
+    device: str
+    precision: str
+    versions: dict[str, str]
+
+
 class Proof(OfRun):
     """What a run has learned and kept."""
 
@@ -150,6 +163,8 @@ class Proof(OfRun):
     full: bool
     """Whether all the questions were asked, and not the part that the chain asks."""
     categories: list[Category]
+    base_shipped: ShippedBefore | None
+    """Which of the base's answers were not asked on this machine; null when all were."""
     answers: list[Answered]
 
 
