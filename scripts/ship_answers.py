@@ -9,7 +9,8 @@ questions has changed: a test says so. ``--check`` only says what is missing, an
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
 
 from core.cli.terminal import progress
@@ -19,8 +20,9 @@ from core.data.teacher import part_of
 from core.machine import this_machine
 from core.models.folder import Model, fingerprint
 from core.pipeline.tune import proof_questions, ready_model
-from core.proof.asking import Ask
+from core.proof.asking import Ask, GivenAnswer
 from core.proof.development import development
+from core.proof.questions import Question
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe
 from core.steps import answer, data, train
@@ -86,21 +88,32 @@ def made(
         "versions": train.versions(),
     }
     answers = {answer.key_of_ask(one): answer.as_kept(said[one]) for one in asks}
-    return ShippedAnswers(about, answers, part_of(memory.teacher, filter(None, rows)))
+    given = [GivenAnswer(one, said[one]) for one in general_asks(recipe)]
+    _, likely = memory.ask_and_score(workspace.root / "ship-likelihoods", [], given, device, update)
+    likelihoods = {answer.key_of_given(one): asdict(found) for one, found in likely.items()}
+    return ShippedAnswers(about, answers, likelihoods, part_of(memory.teacher, filter(None, rows)))
 
 
 def every_ask(recipe: Recipe) -> list[Ask]:
     """What runs ask the base."""
     found = [*replay_asks(recipe), *data.earlier_asks(recipe)]
+    found += [question.base_ask for question in proof(recipe)]
+    return list(dict.fromkeys(found))
+
+
+def general_asks(recipe: Recipe) -> list[Ask]:
+    """Those by which a drift is measured."""
+    return list(dict.fromkeys(one.base_ask for one in proof(recipe) if one.kind == "general"))
+
+
+def proof(recipe: Recipe) -> Iterator[Question]:
+    """What the proofs ask, the part, the whole and that of checkpoints, whatever language was taught."""
     spoken: tuple[IdentityLanguage | None, ...] = (None, *LANGUAGES)
     for language in spoken:
         said = data.taught(NAME, None, language)
-        questions = [
-            *proof_questions(said, recipe),
-            *development(said.conversations, data.thinking_in(recipe)),
-        ]
-        found += [question.base_ask for question in questions]
-    return list(dict.fromkeys(found))
+        for full in (False, True):
+            yield from proof_questions(said, recipe, full)
+        yield from development(said.conversations, data.thinking_in(recipe))
 
 
 def replay_asks(recipe: Recipe) -> list[Ask]:

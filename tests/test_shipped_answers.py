@@ -1,5 +1,6 @@
 """What comes with the program of the starter's answers, and when it is used."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +8,16 @@ import pytest
 
 from core.data.teacher import TeacherRow, by_key
 from core.models.folder import fingerprint
-from core.proof.asking import Answer, Ask
+from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
 from core.steps import answer
-from core.steps.answer import AnswerCache, PromptFormat, as_kept, key_of_ask
+from core.steps.answer import AnswerCache, PromptFormat, as_kept, key_of_ask, key_of_given
 from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped, write_shipped
 from core.workspace.paths import STARTER_ANSWERS, Workspace
 from scripts.ship_answers import missing
 
 ASKED = Ask("What is 2 + 2?", 24)
 MADE = {"made": "2026-01-01", "device": "cpu", "precision": "fp32", "versions": {"torch": "2.13.0"}}
+GIVEN, LIKELY = GivenAnswer(ASKED, Answer("Four.", True)), Likelihood(3, 0.5)
 FORMAT = PromptFormat("qwen_chat", "", "bf16")
 
 
@@ -24,8 +26,9 @@ def ship(folder: Path, model: Path, template: str = "qwen_chat") -> None:
     logs = np.log(np.full((3, 3), 1 / 3)).astype(np.float16)
     teacher = by_key([TeacherRow(ids, trained, np.arange(6).reshape(3, 2), logs)])
     about = {"fingerprint": fingerprint(model), "template": template, "system": "", **MADE}
+    likelihoods = {key_of_given(GIVEN): asdict(LIKELY)}
     answers = {key_of_ask(ASKED): as_kept(Answer("Four.", True))}
-    write_shipped(ShippedPaths(folder), ShippedAnswers(about, answers, teacher))
+    write_shipped(ShippedPaths(folder), ShippedAnswers(about, answers, likelihoods, teacher))
 
 
 def nobody(*_: object) -> None:
@@ -43,6 +46,7 @@ def test_what_is_shipped_is_not_asked(memory: AnswerCache, tmp_path: Path, model
     """In whatever number format; and what is asked here stands beside it, not in its place."""
     ship(tmp_path / "shipped", model)
     assert memory.ask(tmp_path, [ASKED], "cpu", nobody) == {ASKED: Answer("Four.", True)}
+    assert memory.ask_and_score(tmp_path, [], [GIVEN], "cpu", nobody)[1] == {GIVEN: LIKELY}
     (row,) = memory.teacher.values()
     assert row.likeliest.tolist() == [[0, 1], [2, 3], [4, 5]] and row.logs.shape == (3, 3)
     other = Ask("What is 3 + 3?", 24)

@@ -176,7 +176,7 @@ class AnswerCache:
     ) -> tuple[Answers, Likelihoods]:
         """As :meth:`ask`, and how likely the model finds the ``given`` answers; at most one job for both."""
         scored = self._scored()
-        unasked, unscored = self.missing(asks), [one for one in given if _key_of(one) not in scored]
+        unasked, unscored = self.missing(asks), [one for one in given if key_of_given(one) not in scored]
         if unasked or unscored:
             answers, found = ask_and_score(
                 job, self.model, self.prompt_format, unasked, unscored, device, update
@@ -196,14 +196,14 @@ class AnswerCache:
 
     def keep_likelihoods(self, found: Likelihoods) -> None:
         """For whoever gives the same again."""
-        new = {_key_of(one): asdict(likelihood) for one, likelihood in found.items()}
+        new = {key_of_given(one): asdict(likelihood) for one, likelihood in found.items()}
         with locked(self.scores):
-            write_json(self.scores, {**self._scored(), **new})
+            write_json(self.scores, {**(read_record(self.scores) or {}), **new})
 
     def known_likelihoods(self, given: Sequence[GivenAnswer]) -> Likelihoods:
         """Of what was given before. Raises KeyError for what was not."""
         scored = self._scored()
-        return {one: Likelihood(**scored[_key_of(one)]) for one in given}
+        return {one: Likelihood(**scored[key_of_given(one)]) for one in given}
 
     @property
     def teacher(self) -> Teacher:
@@ -261,10 +261,10 @@ class AnswerCache:
         return read_record(self.path) or {}  # a damaged file only costs asking again
 
     def _scored(self) -> dict[str, Any]:
-        return read_record(self.scores) or {}
+        return {**self.shipped.likelihoods, **(read_record(self.scores) or {})}
 
 
-def _key_of(given: GivenAnswer) -> str:
+def key_of_given(given: GivenAnswer) -> str:
     answer = given.answer
     text = json.dumps([key_of_ask(given.ask), answer.text, answer.finished, answer.earlier])
     return hashlib.sha256(text.encode()).hexdigest()

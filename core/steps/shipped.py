@@ -33,6 +33,11 @@ class ShippedPaths:
         return self.root / "answers.json"
 
     @property
+    def likelihoods(self) -> Path:
+        """How likely the model finds its own answers of the proof, as the memory of answers has it."""
+        return self.root / "likelihoods.json"
+
+    @property
     def teacher(self) -> Path:
         """What else the model would have said in those that may be replayed, compressed."""
         return self.root / "replay.safetensors.zst"
@@ -45,6 +50,7 @@ class ShippedAnswers:
 
     about: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[str, Any] = field(default_factory=dict)
+    likelihoods: Mapping[str, Any] = field(default_factory=dict)
     teacher: Teacher = field(default_factory=dict)
 
 
@@ -54,7 +60,8 @@ def read_shipped(place: ShippedPaths, fingerprint: str, template: str, system: s
     asked = {"fingerprint": fingerprint, "template": template, "system": system}
     if any(about.get(name) != value for name, value in asked.items()):
         return ShippedAnswers()
-    return ShippedAnswers(about, read_record(place.answers) or {}, _read_teacher(place.teacher))
+    answers, likelihoods = read_record(place.answers) or {}, read_record(place.likelihoods) or {}
+    return ShippedAnswers(about, answers, likelihoods, _read_teacher(place.teacher))
 
 
 def _read_teacher(file: Path) -> Teacher:
@@ -67,5 +74,6 @@ def _read_teacher(file: Path) -> Teacher:
 def write_shipped(place: ShippedPaths, shipped: ShippedAnswers) -> None:
     """Write the files anew."""
     write_json(place.answers, shipped.answers)
+    write_json(place.likelihoods, shipped.likelihoods)
     write_bytes(place.teacher, zstandard.compress(as_bytes(shipped.teacher), 19))
     write_json(place.about, shipped.about)
