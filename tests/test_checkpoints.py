@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from core.data.identity import identity_conversations
+from core.data.identity import IdentityLanguage, development_identity, identity_conversations
 from core.data.questions import same_question
 from core.errors import NoSuchCheckpoint
 from core.jobs.ending import Reason
 from core.jobs.job import tries
 from core.proof.best import Candidate, best
-from core.proof.development import development
+from core.proof.development import asked_meanwhile, development
 from core.proof.questions import questions
 from core.proof.score import Score, Share
 from core.recipe.disk import kept_for_a_curve
@@ -178,6 +178,15 @@ def test_the_rule(measured: list[tuple[int, int, int, int]], expected: int) -> N
 def test_of_equals_the_one_that_drifts_less_is_better() -> None:
     score = Score(Share(64, 64), Share(97, 100), Share(0, 100))
     assert best([Candidate(10, score, 0.04), Candidate(20, score, 0.02)]).iteration == 20
+
+
+def test_what_is_asked_meanwhile_is_of_every_kind() -> None:
+    kinds = {one.question: one.kind for one in development_identity()}
+    both: tuple[IdentityLanguage, ...] = ("en", "zh")
+    for languages in (both, both[1:]):
+        asked = asked_meanwhile(identity_conversations("Zoë", languages))
+        assert len(asked) == 14 and len({kinds[one.question] for one in asked}) > 10
+        assert not any(one.earlier or one.system for one in asked)
 
 
 def test_no_question_that_chooses_is_taught_or_reported() -> None:

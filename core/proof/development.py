@@ -22,11 +22,12 @@ def asked_meanwhile(taught: Sequence[Conversation], thinking: Thinking = ONE_WAY
     plain = [
         Question(one.question, "paraphrase")
         for one in development_identity()
-        if one.language in languages
+        if one.language in languages.intersection(LANGUAGES)
         and not (one.earlier or one.system)
         and same_question(one.question) not in in_data
     ]
-    plain = plain[:: max(1, len(plain) // MEANWHILE)][:MEANWHILE]
+    count = min(MEANWHILE, len(plain))
+    plain = [plain[place * len(plain) // count] for place in range(count)]
     asked = [one for one in in_every_way(plain, thinking) if one.thinks == thinking.modes[0]]
     return [replace(one.ask, tokens=MEANWHILE_TOKENS + one.thought) for one in asked]
 
@@ -37,14 +38,12 @@ def development(taught: Sequence[Conversation], thinking: Thinking = ONE_WAY) ->
     in_data = {same_question(turn.input) for conversation in taught for turn in conversation}
     languages = languages_of(in_data)
     identity = [
-        Question(one.question, "paraphrase", system=one.system)
+        Question(one.question, "paraphrase", system=one.system, earlier=one.earlier)
         for one in development_identity()
-        if (one.language in languages or (one.language not in LANGUAGES and set(languages) == set(LANGUAGES)))
-        and not one.earlier
-        and same_question(one.question) not in in_data
+        if one.language in languages and same_question(one.question) not in in_data
     ]
     general = [
-        Question(one.question, "general", one.accept)
+        Question(one.question, "general", one.accept, earlier=one.earlier)
         for one in development_questions()
         if same_question(one.question) not in in_data
     ]
