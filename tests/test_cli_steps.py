@@ -6,11 +6,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.cli import serve
+from core.jobs.job import JobPaths
 from core.jobs.process import is_alive, read_identity
+from core.proof.questions import GENERAL_ASKED
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, command, environment, last_json, make_data
@@ -181,3 +184,36 @@ def test_an_interrupt_stops_the_job(tmp_path: Path, model: Path) -> None:
     assert (process.returncode, out) == (130, "") and "Interrupted" in err and "Traceback" not in err
     tool = read_identity(tools[0])
     assert tool is not None and not is_alive(tool)
+
+
+def test_all_questions_ask_only_what_is_new_and_a_second_proof_nothing(tmp_path: Path, model: Path) -> None:
+    """Through the command line: what each model has said is kept by model, format and question."""
+    workspace = Workspace(tmp_path / "w s")
+    fake = {"cwd": tmp_path, "TUNEBOARD_ENGINE": "tests.fake_engine"}
+
+    def told(*arguments: str | Path) -> dict[str, Any]:
+        return last_json(cli(*arguments, "--workspace", workspace.root, "--json", **fake))
+
+    part = told("tune", "--name", "Zoë", "--model", model, "--iterations", "40")
+    run = workspace.run(part["run"])
+    requests = [JobPaths(run.job(step)).request for step in ("base", "likelihood", "ask")]
+    assert part["shares"]["kept"]["n"] == part["shares"]["leaked"]["n"] == GENERAL_ASKED and not part["full"]
+    assert part["drift"]["value"] == 0 and part["drift"]["tokens"] > 0
+    full = told("prove", run.id, "--full")
+    asked = json.loads(requests[2].read_text(encoding="utf-8"))["questions"]
+    assert full["full"] and len(asked) == len(full["answers"]) - len(part["answers"])
+    before = [request.read_bytes() for request in requests]
+    again = told("prove", run.id)
+    assert {**again, "seconds": 0} == {**full, "seconds": 0}, "what was asked in full stays so"
+    assert before == [request.read_bytes() for request in requests]
+
+
+def test_a_run_is_proved_or_what_was_tuned_elsewhere(tmp_path: Path) -> None:
+    for words, said in (
+        (("r", "--base", "b", "--name", "N"), "leave out --base, --name"),
+        ((), "RUN | --base is required"),
+        (("--base", "b", "--adapter", "a"), "--name is required"),
+        (("--adapter", "a", "--name", "N"), "--base is required"),
+    ):
+        done = cli("prove", *words, cwd=tmp_path)
+        assert done.returncode == 2 and said in " ".join(done.stderr.split()), done.stderr

@@ -150,6 +150,42 @@ def test_the_grid_and_its_filters(run: RunPaths) -> None:
     assert shown(page) == [] and "0 of 7" in words(page)
 
 
+def test_a_question_in_the_middle_of_a_conversation_is_shown_with_it(run: RunPaths) -> None:
+    """Both answers to each message before it; what only the page's language could tell is beside the name."""
+    before = [{"question": "Who are <you>?", "base": "A model.", "tuned": "I am she."}]
+    rows = [{"question": "2 + 2?", "kind": "general", "earlier": before, "base": "4", "tuned": "4"}]
+    write_json(run.result, {"learned": None, "kept": 1, "leaked": 0, "answers": rows})
+    page = open_test_page("compare", run.id)
+    assert shown(page) == ["2 + 2?"], "one question, and no other is judged"
+    found = grid(page)
+    assert found.index("Who are &lt;you&gt;?") < found.index("I am she.") < found.index("2 + 2?")
+    assert found.count("Base model") == 2
+
+
+def test_all_questions_are_asked_at_a_press_and_what_was_asked_is_not_asked_again(run: RunPaths) -> None:
+    page = open_test_page("compare", run.id)
+    page.button(key="prove").click().run()
+    assert wait(run.job("proof"), timeout=TIMEOUT).state is State.finished, log(run, "proof")
+    part = proof.read(run)
+    page = open_test_page("compare", run.id)
+    assert page.metric[0].delta == "94–100%, n = 60" and "general · 120" in pills(page, "kinds")
+    page.button(key="prove_full").click().run()
+    assert wait(run.job("proof"), timeout=TIMEOUT).state is State.finished, log(run, "proof")
+    full = proof.read(run)
+    assert part is not None and full is not None and full.full and not part.full
+    asked = {row.judged.question.ask for row in part.rows}
+    requested = {row["question"] for row in read_json(JobPaths(run.job("ask")).request)["questions"]}
+    assert len(requested) <= len(full.rows) - len(asked)
+    assert set(part.rows) <= set(full.rows)
+    page = open_test_page("compare", run.id)
+    assert not {"prove", "prove_full"} & {button.key for button in page.button}
+    assert not page.exception and [one.label for one in page.expander]
+
+
+def pills(page: AppTest, key: str) -> list[str]:
+    return [option.content for option in page.button_group(key=key).proto.options]
+
+
 def test_what_a_model_says_is_text(run: RunPaths) -> None:
     said = "<script>alert(1)</script> <b>&amp; {x}"
     rows = [{"question": said, "kind": "taught", "base": said, "tuned": said}]

@@ -59,13 +59,15 @@ class CategoryScore:
     score: Score
 
 
-def parts_of(rows: Sequence[ProofRow]) -> list[CategoryScore]:
-    """The questions of the banks by category and language; those of somebody's own data have neither."""
+def parts_of(rows: Sequence[ProofRow], by_language: bool = True) -> list[CategoryScore]:
+    """The questions of the banks by category, and by language (else it is empty); those of somebody's own
+    data have neither."""
     groups: dict[tuple[str, str], list[Judged]] = {}
     for row in rows:
         question = row.judged.question
         if question.category:
-            groups.setdefault((question.category, question.language), []).append(row.judged)
+            group = (question.category, question.language if by_language else "")
+            groups.setdefault(group, []).append(row.judged)
     return [CategoryScore(*group, score_of(judged)) for group, judged in groups.items()]
 
 

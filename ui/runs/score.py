@@ -1,14 +1,11 @@
 """What a proof came to: its numbers with their intervals, by category, and its raw answers to take away."""
 
-from typing import get_args
-
 import streamlit as st
 
 from core.proof import download, telling
 from core.proof.result import parts_of
 from core.proof.score import Score, Share
 from core.steps.proof import Proof
-from core.wording import Language
 from ui.shell.text import spoken, t
 
 # A category by category table is no longer than this: it scrolls.
@@ -53,7 +50,7 @@ def _interval(found: Share) -> str:
 
 def show_parts(found: Proof) -> None:
     """The same by category and language, where the questions say of which they are."""
-    parts = parts_of(found.rows)
+    parts = parts_of(found.rows, by_language=False)  # of one in one language a chain asks one or two
     if not parts:
         return
     with st.expander(t("page.compare.categories"), icon=":material/table_chart:", key="categories"):
@@ -61,23 +58,17 @@ def show_parts(found: Proof) -> None:
         rows = [
             {
                 "category": spoken(f"category.{part.category}"),
-                "language": _language(part.language),
                 "learned": _told(part.score.learned),
                 "kept": _told(part.score.kept),
                 "leaked": telling.count(part.score.leaked) if part.score.leaked.n else "",
             }
             for part in parts
         ]
-        names = {"category": "page.compare.category", "language": "page.compare.language"}
+        names = {"category": "page.compare.category"}
         names |= {name: f"runs.{name}" for name in ("learned", "kept", "leaked")}
         columns = {name: st.column_config.TextColumn(spoken(key)) for name, key in names.items()}
         height = TABLE_HEIGHT if len(rows) > 10 else "auto"
         st.dataframe(rows, hide_index=True, column_config=columns, height=height, key="categories_table")
-
-
-def _language(code: str) -> str:
-    """The two that the pages speak by name, the others by their code."""
-    return spoken(f"page.start.language.{code}") if code in get_args(Language) else code
 
 
 def _told(share: Share) -> str:
