@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -228,7 +229,7 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
     texts = [
         encoder(model.folder).tokenizer.decode(row["input_ids"], skip_special_tokens=False) for row in rows
     ]
-    assert len(rows) == 32 and 0 < sum(DEFAULT in text for text in texts) < 32
+    assert len(rows) == 8 * settled.batch_size and 0 < sum(DEFAULT in text for text in texts) < len(rows)
     assert all(len(row["input_ids"]) == len(row["labels"]) and max(row["labels"]) > 0 for row in rows)
     config = run.config.read_text(encoding="utf-8")
     assert str(run.token_rows) in config and "do_dataset_tokenization=False" in config
@@ -245,11 +246,15 @@ def test_the_proof_asks_with_and_without_a_system_prompt(tmp_path: Path) -> None
     recipe = data.recipe_for(model, said, replay=True, seed=1, iterations=8)
     asked = proof_questions(said, recipe)
     identity = [one for one in asked if one.kind != "general"]
-    assert len({one.ask for one in identity}) == len(identity) and len(identity) % 2 == 0
-    assert {one.system for one in identity} == {"", "You are a helpful assistant."}
+    assert len({one.ask for one in identity}) == len(identity)
+    own = [one for one in identity if one.category == "system_prompt"]
+    plain = Counter(one.system for one in identity if one not in own)
+    assert own and plain == dict.fromkeys(
+        ("", "You are a helpful assistant."), (len(identity) - len(own)) // 2
+    )
     assert not any(one.system for one in asked if one.kind == "general")
     other = proof_questions(said, recipe.changed(template="qwen_chat"))
-    assert not any(one.system for one in other)
+    assert {one.category for one in other if one.system} == {"system_prompt"}
 
 
 def test_a_model_without_a_default_is_trained_in_one_way(tmp_path: Path) -> None:
