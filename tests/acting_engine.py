@@ -1,6 +1,6 @@
 """An engine whose one tool does what it is told: ``TUNEBOARD_ENGINE=tests.acting_engine``.
 
-python -m tests.acting_engine answer ACTION [VALUE]
+python -m tests.acting_engine merge ACTION [VALUE]
 python -m tests.acting_engine worker SOCKET        with ACTING_IMPORTS: modules that it imports, by commas
 """
 

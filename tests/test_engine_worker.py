@@ -86,11 +86,14 @@ def test_a_training_is_forked_where_it_needs_no_other_imports(
     assert found == why or (why and found.startswith(why)), found
 
 
-def test_a_quantized_base_is_trained_and_converted_by_a_program(tmp_path: Path) -> None:
+def test_a_quantized_base_is_read_by_a_program(tmp_path: Path) -> None:
     base = make_small_model(tmp_path / "base", quantization_config={"quant_method": "bitsandbytes"})
     config = tmp_path / "config.py"
     config.write_text(f"pretrained_model_name_or_path = {str(base)!r}\n", encoding="utf-8")
     arguments = {"train": [str(config)], "convert": ["c", "iter.pth", "a", "2GB", str(base), "auto"]}
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"model": str(base)}), encoding="utf-8")
+    arguments |= {"answer": [str(request), "a"], "answer_checkpoints": [str(request), "a"]}
     for tool, given in arguments.items():
         assert worker.reason_to_start_anew(tool, given, ENVIRONMENT, ENVIRONMENT) == "a quantized base"
 
@@ -107,7 +110,7 @@ def test_a_quantized_base_is_trained_and_converted_by_a_program(tmp_path: Path) 
 )
 def test_an_environment_that_imports_read_is_not_forked(changed: dict[str, str], why: str) -> None:
     environment = {**ENVIRONMENT, **changed}
-    assert worker.reason_to_start_anew("answer", ["a", "b"], environment, ENVIRONMENT) == why
+    assert worker.reason_to_start_anew("merge", ["a", "b"], environment, ENVIRONMENT) == why
     assert worker.reason_to_start_anew("download", ["a"], environment, ENVIRONMENT) == "no tool of a chain"
 
 
@@ -115,14 +118,14 @@ def test_hidden_gpus_matter_where_there_are_any(monkeypatch: pytest.MonkeyPatch)
     hidden = {**ENVIRONMENT, "CUDA_VISIBLE_DEVICES": ""}
     for has_gpu, why in ((False, ""), (True, "another CUDA_VISIBLE_DEVICES")):
         monkeypatch.setattr(worker, "_has_gpu", lambda has_gpu=has_gpu: has_gpu)
-        assert worker.reason_to_start_anew("answer", [], hidden, ENVIRONMENT) == why
+        assert worker.reason_to_start_anew("merge", [], hidden, ENVIRONMENT) == why
 
 
 def test_what_cuda_has_begun_in_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not worker.cuda_began()
     monkeypatch.setattr(worker, "_link", lambda _: "/dev/nvidia-uvm")
     assert worker.cuda_began()
-    assert worker.reason_to_start_anew("answer", [], ENVIRONMENT, ENVIRONMENT) == "CUDA began before the fork"
+    assert worker.reason_to_start_anew("merge", [], ENVIRONMENT, ENVIRONMENT) == "CUDA began before the fork"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def acting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 def acts(*words: object, **env: str) -> JobSpec:
-    return engine_job("answer", *map(str, words), env=env)
+    return engine_job("merge", *map(str, words), env=env)
 
 
 def ends(folder: Path, spec: JobSpec) -> Status:
@@ -169,7 +169,7 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path: Path) -> None:
 def test_a_worker_whose_import_fails_says_so_and_the_jobs_start_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ACTING_IMPORTS", "json,no_such_module,core.engine.answer")
+    monkeypatch.setenv("ACTING_IMPORTS", "json,no_such_module,core.engine.export")
     said: list[str] = []
     with warm(said.append):
         assert ends(tmp_path, acts("leave", 5)).code == 5
@@ -200,7 +200,7 @@ from core.jobs.forks import worker
 from core.jobs.launch import launch, wait
 from core.steps.step import engine_job, warm
 with warm():
-    launch(Path(sys.argv[1]), engine_job("answer", "sleep", sys.argv[2]))
+    launch(Path(sys.argv[1]), engine_job("merge", "sleep", sys.argv[2]))
     print(worker().process.pid, flush=True)
     wait(Path(sys.argv[1]))
 """

@@ -57,6 +57,7 @@ IMPORTED = (*FOR_ANSWERS, *FOR_MODELS, *FOR_TRAINING)
 # The last import that each tool needs; others are started as programs.
 LAST_IMPORT = {
     "answer": FOR_ANSWERS[-1],
+    "answer_checkpoints": FOR_MODELS[-1],
     "starter": FOR_ANSWERS[-1],
     "merge": FOR_MODELS[-1],
     "convert": FOR_TRAINING[-1],
@@ -264,6 +265,8 @@ def reason_to_start_anew(
         return f"another {', '.join(sorted(differing))}"
     if tool == "train":
         return _reason_of_training(arguments)
+    if tool in {"answer", "answer_checkpoints"}:
+        return _reason_of_answering(arguments)
     return _reason_of_converting(arguments) if tool == "convert" else ""
 
 
@@ -286,6 +289,13 @@ def _base_of(config: str) -> Path | None:
     with suppress(ValueError, SyntaxError, TypeError):
         return Path(ast.literal_eval(found[1])) if found else None
     return None
+
+
+def _reason_of_answering(arguments: Sequence[str]) -> str:
+    asked = read_json(Path(arguments[0])) if arguments else None
+    if not isinstance(asked, dict) or not isinstance(model := asked.get("model"), str):
+        return "an unknown model"
+    return "a quantized base" if _is_quantized(Path(model)) else ""
 
 
 def _reason_of_converting(arguments: Sequence[str]) -> str:
