@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from core.chat.history import ChatMessage, list_chats
 from core.data.questions import held_back_questions
 from core.jobs.job import JobPaths
+from core.proof.questions import GENERAL_ASKED
 from core.runs import CHAIN
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
@@ -82,12 +83,15 @@ def test_it_learned_and_forgot_nothing(result: dict[str, Any]) -> None:
 def test_the_result_is_whole(made: tuple[Workspace, RunPaths], result: dict[str, Any]) -> None:
     workspace, run = made
     assert set(result) == {
-        *("run", "base", "adapter", "merged", "seconds", "learned", "kept", "leaked", "answers")
+        *("run", "base", "adapter", "merged", "seconds", "learned", "kept", "leaked", "answers"),
+        *("shares", "drift", "repetition", "full", "categories"),
     }
     assert result["run"] == run.id
     assert {row["kind"] for row in result["answers"]} == {"taught", "paraphrase", "general"}
     general = {row["question"] for row in result["answers"] if row["kind"] == "general"}
-    assert general == {held.question for held in held_back_questions()}
+    assert general < {held.question for held in held_back_questions()} and len(general) == GENERAL_ASKED
+    assert result["drift"]["low"] <= result["drift"]["value"] <= result["drift"]["high"]
+    assert 0 <= result["repetition"]["tuned"] <= 1 and result["drift"]["tokens"] > GENERAL_ASKED
     assert all(Path(result[key]).is_dir() for key in ("base", "adapter", "merged"))
     assert (Path(result["adapter"]) / "adapter_model.safetensors").exists()
     assert not list(workspace.root.rglob("*.bin"))
