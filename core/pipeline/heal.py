@@ -41,7 +41,7 @@ from core.steps import data, train
 from core.steps.answer import AnswerCache
 from core.steps.data import Spoken, Taught
 from core.steps.prove import ProofJobs, prove
-from core.steps.step import engine_job, run_job
+from core.steps.step import engine_job, run_job, warm
 from core.steps.watch import Update
 from core.wording import say
 from core.workspace.files import write_json
@@ -85,6 +85,7 @@ class Tried:
         return {"scale": self.scale, "trained": self.trained, **headline(self.score)}
 
 
+@warm()
 def heal(
     workspace: Workspace, request: ForeignRequest, progress: Progress, place: ForeignPaths | None = None
 ) -> dict[str, Any]:
