@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     workspace.prepare()
     model = ready_model(workspace, None, shown)
     recipe = settle(Recipe(model=str(model.folder), data="rows.jsonl"), this_machine(), model)
+    shown.stage("base")
     write_shipped(ShippedPaths(STARTER_ANSWERS), made(workspace, model, recipe, asked.device, shown.update))
     return 0
 
