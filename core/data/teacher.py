@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 from core.data.encoder import TokenRow
 from core.workspace.files import write_bytes
 
-# With as many a training learns what it learns of the whole vocabulary (docs/decisions.md).
+# With so many, 0.08 of the probability is left for the rest on the starter's answers (docs/decisions.md).
 LIKELIEST = 20
 # Changes when an earlier file would be read for something else than it is.
 FORMAT = "1"
