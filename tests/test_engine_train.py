@@ -54,7 +54,7 @@ def test_from_a_checkpoint_to_a_merged_model(workspace: Workspace, model: Path) 
     for step in ("convert", "merge"):
         assert cli(step, run.id, "--workspace", workspace.root, "--json", cwd=workspace.root).returncode == 0
     adapter = json.loads((convert.read(run) / "adapter_config.json").read_text(encoding="utf-8"))
-    assert (adapter["r"], adapter["lora_alpha"], len(adapter["target_modules"])) == (8, 16, 3)
+    assert (adapter["r"], adapter["lora_alpha"], len(adapter["target_modules"])) == (16, 32, 3)
     merged = merge.read(run)
     assert merged.architecture == "LlamaForCausalLM" and merged.chat_template
     # As transformers 4 and what is built on it look for it.

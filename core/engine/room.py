@@ -89,13 +89,12 @@ def room_for_writing(model: Any) -> int:
     """Tokens of prompts and answers together that fit at once: the keys and values of all layers, twice while
     they grow, and one layer's numbers."""
     free = free_memory(model)
-    config, size = model.config.get_text_config(), int(model.dtype.itemsize)
-    heads = config.num_attention_heads
-    head = getattr(config, "head_dim", None) or config.hidden_size // heads
-    kept = 4 * config.num_hidden_layers * (getattr(config, "num_key_value_heads", None) or heads) * head
-    passing = 8 * config.hidden_size + 4 * (
-        getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    )
+    # As written: where layers differ (Gemma 4), transformers 5 refuses to tell one number for all.
+    config, size = model.config.get_text_config().to_dict(), int(model.dtype.itemsize)
+    heads, width = config["num_attention_heads"], config["hidden_size"]
+    head = config.get("head_dim") or width // heads
+    kept = 4 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * head
+    passing = 8 * width + 4 * (config.get("intermediate_size") or 4 * width)
     memory: int = psutil.virtual_memory().available if free is None else free
     fit = max(1, int(memory * WRITING_SHARE / (size * (kept + passing))))
     return fit if free is not None else min(fit, busy(model))
