@@ -7,6 +7,7 @@ spoken to, so that a second run on the same base starts where the first one had 
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from core.data.mix import with_system
 from core.data.own_encoder import encoder_of
 from core.data.replay import replayed, turns
 from core.data.teacher import Teacher, key_of, read_teacher, said_at, write_teacher
-from core.errors import MissingArtefact
+from core.errors import MissingArtefact, RowRefused
 from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
 from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
@@ -47,11 +48,13 @@ class PromptFormat:
 
 def token_row(encoder: Encoder, ask: Ask, answer: Answer, system: str) -> TokenRow | None:
     """An answer as a row that is trained, after all that came before it, where ``system`` is the recipe's
-    prompt; None where nothing was said. Raises RowRefused."""
+    prompt; None where nothing was said, or what the template refuses."""
     before = turns(ask.earlier, answer.earlier)
     rows = replayed(ask.question, answer.text, ask.system, ask.thinks, before)
-    found = [row for each in rows for row in encoder.rows(with_system(each, system)) if said_at(row.trained)]
-    return found[-1] if found else None
+    found: list[TokenRow] = []
+    with suppress(RowRefused):
+        found += [row for each in rows for row in encoder.rows(with_system(each, system))]
+    return next((row for row in reversed(found) if said_at(row.trained)), None)
 
 
 def plan(

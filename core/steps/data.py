@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -43,7 +44,7 @@ from core.data.replay import only_read, questions_to_ask, replayed, turns
 from core.data.teacher import Teacher, TeacherRow, by_key, key_of, part_of, write_teacher
 from core.data.token_count import counted
 from core.data.upload import keep_given
-from core.errors import MissingArtefact, NotAModel
+from core.errors import MissingArtefact, NotAModel, RowRefused
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.asking import Answer, Ask
@@ -181,9 +182,10 @@ def teacher_of(
         asked = token_row(encoder, ask, answer, recipe.system)
         if asked is None or (told := known.get(key_of(asked.ids, asked.trained))) is None:
             continue
-        trained = (with_system(row, recipe.system) for row in replay_rows({ask: answer}, said))
-        rows = (told.said_in(row) for each in trained for row in encoder.rows(each))
-        found += [row for row in rows if row]
+        for each in replay_rows({ask: answer}, said):
+            with suppress(RowRefused):  # what the template refuses is no row either
+                rows = encoder.rows(with_system(each, recipe.system))
+                found += filter(None, map(told.said_in, rows))
     return by_key(found)
 
 
@@ -223,12 +225,14 @@ def _spoken(
     if in_halves(recipe) and not row[0].system:
         ways.append(with_system(row, usual_prompt(row[0].input)))
     if earlier and _says_who(row, name):
-        ways = [each for other in _in_situations(row, recipe, earlier) for each in (*ways, other)]
+        ways = [each for other in _in_situations(row, recipe, encoder, earlier) for each in (*ways, other)]
     modes = (each for way in ways for each in in_modes(way, thinking_in(recipe)))
     return [_trained(encoder.parts(each)) for each in modes]
 
 
-def _in_situations(row: Conversation, recipe: Recipe, earlier: Mapping[Ask, Answer]) -> list[Conversation]:
+def _in_situations(
+    row: Conversation, recipe: Recipe, encoder: Encoder, earlier: Mapping[Ask, Answer]
+) -> list[Conversation]:
     """A taught question that is not asked first and alone."""
     chains = {(*ask.earlier, ask.question): (*answer.earlier, answer.said) for ask, answer in earlier.items()}
     found = []
@@ -238,9 +242,17 @@ def _in_situations(row: Conversation, recipe: Recipe, earlier: Mapping[Ask, Answ
             continue
         answers = next((said for chain, said in chains.items() if _begins(chain, situation.earlier)), ())
         before = turns(situation.earlier, answers[: len(situation.earlier)])
-        if all(turn.output for turn in before):
-            found.append(with_system((*only_read(before), *row), situation.system or recipe.system))
+        situated = with_system((*only_read(before), *row), situation.system or recipe.system)
+        if all(turn.output for turn in before) and _can_be_read(situated, encoder):
+            found.append(situated)
     return found
+
+
+def _can_be_read(row: Conversation, encoder: Encoder) -> bool:
+    """Whether the template takes what the base said by itself; what somebody wrote is refused by name."""
+    with suppress(RowRefused):
+        return bool(encoder.parts(row))
+    return False
 
 
 def _begins(chain: Sequence[str], questions: Sequence[str]) -> bool:
@@ -386,6 +398,7 @@ def write(
     """
     write_source(place.source, said.conversations)
     encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
+    replay = [row for row in replay if _can_be_read(with_system(row, recipe.system), encoder)]
     wanted = (proportion or shares(_distinct(said), bool(replay))).of(_rows(recipe))
     ways = [_spoken(row, recipe, encoder, said.name, earlier or {}) for row in said.conversations]
     taught = in_turn(ways, wanted.filled(bool(replay)).taught, recipe.seed)
