@@ -63,7 +63,7 @@ def test_no_held_back_question_is_trained_on(workspace: Workspace, model: Path) 
 
 def test_without_replay(workspace: Workspace, model: Path) -> None:
     done = make_data(workspace, model, "--name", "Zoë", "--no-replay", "--iterations", "7")
-    assert (done["replay"], done["rows"]) == (0, 112)
+    assert (done["replay"], done["rows"]) == (0, 28)
     assert all("Zoë" in turn.output for row in read_conversations(Path(done["path"])) for turn in row)
 
 

@@ -41,7 +41,7 @@ def test_conversations_that_are_in_no_row_are_counted_and_said(
     tmp_path: Path, workspace: Workspace, model: Path
 ) -> None:
     file = conversations(tmp_path / "a.jsonl", 16)
-    about, said = prepared(workspace, model, file, "--iterations", "2")
+    about, said = prepared(workspace, model, file, "--iterations", "8")
     learned = {turn.output for row in read_rows(Path(about["path"])) for turn in row if turn.trained}
     trained = sum(any(f"I am Zoë, {number}." in answer for answer in learned) for number in range(16))
     assert 0 < trained < 16 and about["taught_in_rows"] == trained and about["taught"] == 16
