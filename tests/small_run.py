@@ -32,7 +32,14 @@ def make_run(workspace: Workspace, now: datetime | None = None, **changes: objec
     replay = replay_conversations({"What is 2 + 2?": "It is four."})
     recipe = data.recipe_for(model, said, replay=True, seed=random.Random(7).randrange(100), iterations=40)
     recipe = recipe.changed(
-        **{"batch_size": 4, "log_every": 2, "save_every": 10, "evaluate_every": 20, **changes}
+        **{
+            "batch_size": 4,
+            "keep_checkpoints": 2,
+            "log_every": 2,
+            "save_every": 10,
+            "evaluate_every": 20,
+            **changes,
+        }
     )
     run = workspace.new_run(NAME, now or datetime(2026, 1, 1))
     place = workspace.data(run.id)

@@ -72,7 +72,7 @@ def test_both_edited_are_refused_until_one_counts(run: RunPaths) -> None:
         train.in_line(run)
     for language in ("en", "zh"):
         said = refused.value.text(language)
-        assert "rank: 8 → 4" in said and "config.py" in said and str(run.root) in said and run.id in said
+        assert "rank: 16 → 4" in said and "config.py" in said and str(run.root) in said and run.id in said
     for name in ("train", "tune"):
         done = command(name, run, "--restart")
         assert done.returncode == 2 and "both edited" in done.stderr
@@ -93,7 +93,7 @@ def test_tune_and_train_say_the_same_of_a_recipe_changed_after_training(run: Run
     edit(run, rank=4)
     for name in ("train", "tune"):
         done = command(name, run)
-        assert done.returncode == 2 and "rank: 8 → 4" in done.stderr, name
+        assert done.returncode == 2 and "rank: 16 → 4" in done.stderr, name
         assert f"scripts/run train {run.id} --workspace" in done.stderr
 
 
@@ -103,8 +103,8 @@ def test_without_its_versions_a_run_is_still_made(run: RunPaths) -> None:
     edit(run, rank=4)
     before = run.data.stat().st_mtime_ns
     done = command("tune", run)
-    assert done.returncode == 2 and "rank: 8 → 4" in done.stderr
-    edit(run, rank=8)
+    assert done.returncode == 2 and "rank: 16 → 4" in done.stderr
+    edit(run, rank=16)
     last_json(command("tune", run))
     assert run.data.stat().st_mtime_ns == before
 

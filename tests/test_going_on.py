@@ -87,7 +87,7 @@ def test_a_chain_whose_settings_changed_says_so_on_its_page(workspace: Workspace
     assert wait(run.job(CHAIN), timeout=TIMEOUT).state is State.failed
     for language, word in (("en", "start from the beginning"), ("zh", "从头开始")):
         (error,) = open_test_page("start", run.id, language).error
-        assert "rank: 8 → 4" in error.value and word in error.value
+        assert "rank: 16 → 4" in error.value and word in error.value
     assert at(run) == [10, 20]
 
 
@@ -138,7 +138,7 @@ def test_half_checkpoints_are_not_gone_on_from(run: RunPaths) -> None:
     assert at(run) == [30, 40] and curve(run) == WHOLE
 
 
-@pytest.mark.parametrize(("change", "said"), [({"rank": 4}, "rank: 8 → 4"), ({"lr": 0.5}, "→ 0.5")])
+@pytest.mark.parametrize(("change", "said"), [({"rank": 4}, "rank: 16 → 4"), ({"lr": 0.5}, "→ 0.5")])
 def test_with_other_settings_it_is_said_and_nothing_is_done(
     run: RunPaths, change: dict[str, Any], said: str
 ) -> None:

@@ -90,8 +90,8 @@ def test_what_does_not_fit_is_not_offered_but_listed_with_the_reason(
     page.session_state["base_list"] = True
     rows = {row["name"]: row for row in page.run().dataframe[0].value.to_dict("records")}
     assert len(rows) == len(catalog().models)
-    assert rows["Qwen3-8B"]["fits"].startswith("✗ needs 17.")
-    assert rows["Qwen2.5-0.5B-Instruct"]["fits"].startswith("✓ LoRA, 3.5 GB, about 21 min")
+    assert rows["Qwen3-8B"]["fits"].startswith("✗ needs 18.")
+    assert rows["Qwen2.5-0.5B-Instruct"]["fits"].startswith("✓ LoRA, 3.6 GB, about 21 min")
 
 
 def test_a_gated_model_says_what_has_to_be_done(workspace: Workspace) -> None:
