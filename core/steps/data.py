@@ -67,6 +67,8 @@ LISTED = 20
 # Measured on the starter: fewer and larger steps learn as much, drift less, and keep a GPU busy. A processor
 # takes the rows of a step a few at a time: it is no slower, and 16 at once took it 7 GB.
 BATCH, AT_ONCE, RANK = 16, {"cuda": 16, "cpu": 4}, 16
+# A run of fewer batches takes a step after each: of a few large steps nothing is learned.
+SHORT = 60
 # Points that a training's curve has at least, where it has so many iterations.
 CURVE = 40
 # So many rows tell how long all of them are; they take about a second.
@@ -285,6 +287,8 @@ def recipe_for(
     recipe = _first_recipe(model, replay, wanted.rows, method).changed(**asdict(spoken), seed=seed)
     recipe = recipe.changed(max_length=max_length or recipe.max_length)
     recipe = recipe.changed(iterations=iterations or recipe.iterations)
+    if (recipe.iterations or 0) < SHORT:
+        recipe = recipe.changed(gradient_accumulation_steps=1)
     if found := problems(recipe, machine, model):
         raise invalid(found)
     settled = settle(recipe, machine, model)
