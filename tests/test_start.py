@@ -221,7 +221,7 @@ def test_the_list_has_every_run_with_its_state_and_measures(workspace: Workspace
     rows = open_test_page("start").dataframe[0].value
     assert list(rows["title"]) == [NAME]
     assert list(rows["state"]) == ["✓ done"] and list(rows["learned"]) == ["100%"]
-    assert len(next(iter(rows["loss"]))) == 10 and next(iter(rows["age"])) == "just now"
+    assert len(next(iter(rows["loss"]))) == 40 and next(iter(rows["age"])) == "just now"
 
 
 def test_rename_and_delete(workspace: Workspace, made: Path) -> None:

@@ -287,6 +287,7 @@ def recipe_for(
     recipe = _first_recipe(model, replay, wanted.rows, method).changed(**asdict(spoken), seed=seed)
     recipe = recipe.changed(max_length=max_length or recipe.max_length)
     recipe = recipe.changed(iterations=iterations or recipe.iterations)
+    recipe = recipe.changed(log_every=max(1, min(Recipe.log_every, (recipe.iterations or 1) // CURVE)))
     if (recipe.iterations or 0) < SHORT:
         recipe = recipe.changed(gradient_accumulation_steps=1)
     if found := problems(recipe, machine, model):
@@ -322,7 +323,7 @@ def _first_recipe(model: Model, replay: bool, rows: int, method: Method = "lora"
     )
     times = ON_A_GPU if device == "cuda" else 1
     iterations = -(-max(rows, times * (LEAST_TAUGHT + LEAST_REPLAYED)) // recipe.batch_size)
-    return recipe.changed(iterations=iterations, log_every=max(1, min(Recipe.log_every, iterations // CURVE)))
+    return recipe.changed(iterations=iterations)
 
 
 def usual_recipe(model: Model, rows: int = 1) -> Recipe:
