@@ -11,11 +11,11 @@ from core.data.encoder import TokenRow
 from core.data.own_encoder import encoder_of
 from core.data.teacher import TeacherRow, by_key
 from core.models.folder import read_model
-from core.pipeline.tune import prompt_format_of, proof_questions
+from core.pipeline.tune import proof_questions
 from core.proof.asking import Answer, Ask
 from core.recipe.own_template import template_of
 from core.steps import answer, data
-from core.steps.answer import AnswerCache
+from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.data import Spoken
 from core.workspace.paths import Workspace
 
@@ -43,7 +43,7 @@ def know_answers(
         }
 
     with mock.patch.object(answer, "ask", invent):
-        memory = AnswerCache(workspace, model, prompt_format_of(recipe))
+        memory = AnswerCache(workspace, model, PromptFormat.of(recipe))
         answers = memory.ask(workspace.root, asks, recipe.device, lambda *_: None)
     encoder = encoder_of(model / "tokenizer.json", template_of(recipe.template, model))
     rows = (answer.token_row(encoder, one, answers[one], recipe.system) for one in replayed)

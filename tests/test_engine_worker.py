@@ -31,7 +31,7 @@ def make_all(workspace: Workspace) -> RunPaths:
         tune.run_train(run, shown)
         tune.run_convert(run, shown)
         tune.run_merge(run, shown)
-    prompt_format = tune.prompt_format_of(train.recipe_of(run))
+    prompt_format = answer.PromptFormat.of(train.recipe_of(run))
     answer.ask(run.job("ask"), run.merged, prompt_format, [Ask("Who are you?", 8)], "cpu", lambda *_: None)
     return run
 

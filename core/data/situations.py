@@ -8,7 +8,7 @@ another seed asks for nothing else.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -70,11 +70,10 @@ def of_taught(question: str, turn: int) -> Situation:
     return Situation(system=_one(bank(language_of(question)).systems, text))
 
 
-def answer_before(question: str, taught: Sequence[Conversation]) -> Conversation:
+def answer_before(question: str, taught: Mapping[IdentityLanguage, Sequence[Conversation]]) -> Conversation:
     """A taught conversation that may stand before a general question, in its language where there is one; it
     is read there, not learned."""
-    same = [row for row in taught if language_of(row[0].input) == language_of(question)] or list(taught)
-    return _one(same, question)
+    return _one(taught.get(language_of(question)) or next(iter(taught.values())), question)
 
 
 def _begun(text: str) -> tuple[str, ...]:

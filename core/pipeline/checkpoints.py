@@ -45,7 +45,7 @@ def prove(workspace: Workspace, run: RunPaths, progress: Progress) -> Checkpoint
     kept = [one for one in checkpoints(run.work_dir) if is_whole(one.checkpoint)] or [train.read(run)]
     said, recipe = data.read(run), train.recipe_of(run)
     asked = development(said.conversations, data.thinking_in(recipe))
-    prompt_format = PromptFormat(recipe.template, recipe.system, recipe.precision)
+    prompt_format = PromptFormat.of(recipe)
     progress.stage("choose")
     base = AnswerCache(workspace, train.model_of(run).folder, prompt_format).ask(
         run.job("base"), list(dict.fromkeys(one.base_ask for one in asked)), recipe.device, progress.update

@@ -274,21 +274,18 @@ def _train(
         progress.say("heal.says_no_name", name=subject.name)
         return None
     recipe = _recipe(base, said, found, training)
-    replay, before = data.replay_asks(said, recipe), data.earlier_asks(recipe)
+    wanted = data.base_asks(said, recipe)
+    asks = [*wanted.replayed, *wanted.earlier]
     memory = AnswerCache(workspace, found.base, found.prompt_format)
-    answers = memory.ask(place.job("replay"), [*replay, *before], found.device, progress.update, replay)
+    answers = memory.ask(place.job("replay"), asks, found.device, progress.update, wanted.replayed)
     start = _weaker(place, subject, scale, place.model("start")) if scale != 1 else adapter.folder
     run = workspace.new_run(subject.name, datetime.now())
     introduce(run, subject.name)
     begins = run.root / "begins_with.pth"
     run_job("heal", run.job("begin"), engine_job("begin", start, begins))
     recipe = recipe.changed(begins_with=str(begins))
-    kept = {one: answers[one] for one in replay}
-    rows = data.replay_rows(kept, said)
-    teacher = data.teacher_of(kept, said, recipe, base, memory.teacher)
-    earlier = {one: answers[one] for one in before}
     kept_in = workspace.data(run.id)
-    data.write(run, kept_in, said, rows, recipe, base, earlier=earlier, teacher=teacher)
+    data.write_asked(run, kept_in, said, wanted, answers, memory.teacher, recipe, base)
     train.prepare(run, recipe, base, kept_in.rows)
     tune.run_train(run, progress)
     tune.run_convert(run, progress)

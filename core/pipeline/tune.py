@@ -184,25 +184,19 @@ def make_data(
     saying.say_template(recipe, model, progress)
     saying.say_fit(recipe, progress)
     saying.say_length(said, recipe, model, progress)
-    replay = data.replay_asks(said, recipe) if request.replay else []
-    saying.say_rows(said, recipe, bool(replay), progress)
-    asked = proof_questions(said, recipe)
-    proof_asks = list(dict.fromkeys(question.base_ask for question in asked))
-    before = data.earlier_asks(recipe) if request.replay else []
-    asks = [*replay, *before, *proof_asks]
+    wanted = data.base_asks(said, recipe) if request.replay else data.BaseAsks()
+    saying.say_rows(said, recipe, bool(wanted.replayed), progress)
+    proof_asks = list(dict.fromkeys(question.base_ask for question in proof_questions(said, recipe)))
+    asks = [*wanted.replayed, *wanted.earlier, *proof_asks]
     progress.stage("base")
-    if not replay:
+    if not wanted.replayed:
         progress.say("tune.asked_for_proof", count=len(proof_asks))
-    memory = AnswerCache(workspace, model.folder, prompt_format_of(recipe))
-    answers = memory.ask(run.job("base"), asks, recipe.device, progress.update, replay)
+    memory = AnswerCache(workspace, model.folder, PromptFormat.of(recipe))
+    answers = memory.ask(run.job("base"), asks, recipe.device, progress.update, wanted.replayed)
     if shipped := memory.shipped_of(asks):
         progress.say("tune.base_shipped", **shipped)
     place = workspace.data(run.id)
-    said_to = {one: answers[one] for one in replay}
-    rows = data.replay_rows(said_to, said)
-    teacher = data.teacher_of(said_to, said, recipe, model, memory.teacher) if replay else {}
-    earlier = {one: answers[one] for one in before}
-    data.write(run, place, said, rows, recipe, model, earlier=earlier, teacher=teacher)
+    data.write_asked(run, place, said, wanted, answers, memory.teacher, recipe, model)
     saying.say_what_is_short(said, data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)
     return run
@@ -283,11 +277,6 @@ def chosen_model(workspace: Workspace, given: str | None) -> Path:
     return folder
 
 
-def prompt_format_of(recipe: Recipe) -> PromptFormat:
-    """How a recipe's model is spoken to, before, during and after training."""
-    return PromptFormat(recipe.template, recipe.system, recipe.precision)
-
-
 def make_starter(workspace: Workspace, progress: Progress) -> None:
     """Convert the shipped starter once; of two runs at a time the second waits for the first."""
     make_folder(workspace.models, exist_ok=True)
@@ -363,13 +352,13 @@ def run_compare(
     found = prove.prove(
         workspace,
         prove.ProofJobs(run.job("base"), run.job("ask")),
-        prove.BaseAndTuned(base, merged, prompt_format_of(recipe), recipe.device),
+        prove.BaseAndTuned(base, merged, PromptFormat.of(recipe), recipe.device),
         said.name,
         asked,
         progress.update,
         full,
     )
-    memory = AnswerCache(workspace, base, prompt_format_of(recipe))
+    memory = AnswerCache(workspace, base, PromptFormat.of(recipe))
     result = {
         "run": run.id,
         "base": str(base),
@@ -387,7 +376,7 @@ def ask_both(workspace: Workspace, run: RunPaths, own: list[str], progress: Prog
     """Ask base and merged model a person's own questions."""
     recipe = train.recipe_of(run)
     base, merged = train.model_of(run).folder, merge.read(run).folder
-    prompt_format = prompt_format_of(recipe)
+    prompt_format = PromptFormat.of(recipe)
     thought = THOUGHT_TOKENS if data.thinking_in(recipe).thinks else 0
     asks = [Ask(question, OWN_TOKENS + thought) for question in own]
     progress.stage("ask")

@@ -23,6 +23,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.models.folder import fingerprint
 from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
 from core.recipe.own_template import template_of
+from core.recipe.recipe import Recipe
 from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped
 from core.steps.step import engine_job, run_job
 from core.steps.watch import Update, answered
@@ -44,6 +45,11 @@ class PromptFormat:
     template: str
     system: str
     precision: str
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "PromptFormat":
+        """How a settled recipe's model is spoken to, before, during and after training."""
+        return cls(recipe.template, recipe.system, recipe.precision)
 
 
 def token_row(encoder: Encoder, ask: Ask, answer: Answer, system: str) -> TokenRow | None:

@@ -14,7 +14,7 @@ from core.steps import train
 from core.steps.answer import ANSWERS, AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, content_hash
 from core.steps.step import engine_job, run_job
-from core.steps.watch import Update
+from core.steps.watch import Update, counted_in
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths
 
@@ -86,9 +86,8 @@ def _answered(job: Path, missing: dict[Trained, list[Ask]], update: Update) -> C
         for line in last_lines(JobPaths(job).log, LINES):
             if line.startswith("checkpoint "):
                 place, share = int(line.split()[1].partition("/")[0]), 0.0
-            elif line.startswith("answered ") and place:
-                done, total = map(int, line.split()[1].split("/"))
-                share = done / total
+            elif place and (found := counted_in(line, "answered")):
+                share, _ = found
         if place:
             update((place - 1 + share) / len(missing), f"{place}/{len(missing)}")
 

@@ -5,14 +5,16 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from core.data import parity, situations
 from core.data.accounting import Accounts
 from core.data.checking.placeholders import placeholders
 from core.data.conversations import Conversation, write_rows, write_source
+from core.data.drafts import language_of
 from core.data.encoder import Encoder
 from core.data.findings import Finding
 from core.data.identity import (
@@ -60,6 +62,8 @@ from core.steps.answer import token_row
 from core.workspace.files import read_object, write_json, write_lines
 from core.workspace.paths import DataPaths, RunPaths
 
+# Conversations that the base began, by their questions.
+Begun: TypeAlias = Mapping[tuple[str, ...], Conversation]
 # A fact stands at the beginning of an answer; 24 tokens hold it and cost half of 48.
 REPLAY_TOKENS = 24
 # Of what was left out of a file, so much stands in the run's data.json.
@@ -97,6 +101,16 @@ class Taught:
         learned = (turn.output for row in self.conversations for turn in row if turn.trained)
         return any(contains(text, self.name) for text in learned)
 
+    @cached_property
+    def who_it_is(self) -> Mapping[IdentityLanguage, Sequence[Conversation]]:
+        """The short conversations that say whose the assistant is, by language. Looked up once: every
+        replayed question that comes after one of them asks, and a file may have many rows."""
+        found: dict[IdentityLanguage, list[Conversation]] = {}
+        for row in self.conversations:
+            if _says_who(row, self.name):
+                found.setdefault(language_of(row[0].input), []).append(row)
+        return found
+
 
 @dataclass(frozen=True)
 class Spoken:
@@ -130,6 +144,20 @@ def taught(
     languages = (language,) if language else LANGUAGES
     shipped = (*identity_conversations(name, languages), *later_conversations(name, languages))
     return Taught(name, shipped)
+
+
+@dataclass(frozen=True)
+class BaseAsks:
+    """What the base is asked for a run's rows: what is ``replayed``, and the conversations (``earlier``) that
+    taught questions come after. Nothing where nothing is replayed."""
+
+    replayed: Sequence[Ask] = ()
+    earlier: Sequence[Ask] = ()
+
+
+def base_asks(said: Taught, recipe: Recipe) -> BaseAsks:
+    """Both for the rows of a recipe."""
+    return BaseAsks(replay_asks(said, recipe), earlier_asks(recipe))
 
 
 def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
@@ -194,14 +222,9 @@ def teacher_of(
 
 def _before(ask: Ask, answer: Answer, said: Taught) -> Conversation:
     """What stands before a replayed question in its row."""
-    if situations.of_replay(ask.question).told and (who := _who_it_is(said)):
-        return situations.answer_before(ask.question, who)
+    if situations.of_replay(ask.question).told and said.who_it_is:
+        return situations.answer_before(ask.question, said.who_it_is)
     return turns(ask.earlier, answer.earlier)
-
-
-def _who_it_is(said: Taught) -> list[Conversation]:
-    """The short taught conversations that say whose the assistant is."""
-    return [row for row in said.conversations if _says_who(row, said.name)]
 
 
 def _says_who(row: Conversation, name: str) -> bool:
@@ -221,30 +244,35 @@ def in_halves(recipe: Recipe) -> bool:
 
 
 def _spoken(
-    row: Conversation, recipe: Recipe, encoder: Encoder, name: str, earlier: Mapping[Ask, Answer]
+    row: Conversation, recipe: Recipe, encoder: Encoder, name: str, begun: Begun
 ) -> list[list[Conversation]]:
     """A taught conversation in each way that it is trained, as the rows that it then is."""
     ways = [with_system(row, recipe.system)]
     if in_halves(recipe) and not row[0].system:
         ways.append(with_system(row, usual_prompt(row[0].input)))
-    if earlier and _says_who(row, name):
-        ways = [each for other in _in_situations(row, recipe, encoder, earlier) for each in (*ways, other)]
+    if begun and _says_who(row, name):
+        ways = [each for other in _in_situations(row, recipe, encoder, begun) for each in (*ways, other)]
     modes = (each for way in ways for each in in_modes(way, thinking_in(recipe)))
     return [_trained(encoder.parts(each)) for each in modes]
 
 
-def _in_situations(
-    row: Conversation, recipe: Recipe, encoder: Encoder, earlier: Mapping[Ask, Answer]
-) -> list[Conversation]:
+def _beginnings(earlier: Mapping[Ask, Answer]) -> Begun:
+    """Every beginning of the conversations of :func:`earlier_asks` by its questions, the empty one too."""
+    talks = [
+        turns((*ask.earlier, ask.question), (*answer.earlier, answer.said)) for ask, answer in earlier.items()
+    ]
+    found = (talk[:length] for talk in talks for length in range(len(talk) + 1))
+    return {tuple(turn.input for turn in begun): begun for begun in found}
+
+
+def _in_situations(row: Conversation, recipe: Recipe, encoder: Encoder, begun: Begun) -> list[Conversation]:
     """A taught question that is not asked first and alone."""
-    chains = {(*ask.earlier, ask.question): (*answer.earlier, answer.said) for ask, answer in earlier.items()}
     found = []
     for turn in situations.OTHERS:
         situation = situations.of_taught(row[0].input, turn)
         if situation.system and (recipe.system or row[0].system):
             continue
-        answers = next((said for chain, said in chains.items() if _begins(chain, situation.earlier)), ())
-        before = turns(situation.earlier, answers[: len(situation.earlier)])
+        before = begun[situation.earlier]
         situated = with_system((*only_read(before), *row), situation.system or recipe.system)
         if all(turn.output for turn in before) and _can_be_read(situated, encoder):
             found.append(situated)
@@ -256,10 +284,6 @@ def _can_be_read(row: Conversation, encoder: Encoder) -> bool:
     with suppress(RowRefused):
         return bool(encoder.parts(row))
     return False
-
-
-def _begins(chain: Sequence[str], questions: Sequence[str]) -> bool:
-    return tuple(chain[: len(questions)]) == tuple(questions)
 
 
 def _trained(parts: Sequence[Conversation]) -> list[Conversation]:
@@ -387,6 +411,26 @@ def suited(run: RunPaths, recipe: Recipe, model: Model) -> Recipe:
     return fresh.changed(**kept)
 
 
+def write_asked(
+    run: RunPaths,
+    place: DataPaths,
+    said: Taught,
+    asked: BaseAsks,
+    answers: Mapping[Ask, Answer],
+    known: Teacher,
+    recipe: Recipe,
+    model: Model,
+    proportion: Shares | None = None,
+) -> None:
+    """As :func:`write`, with what the base answered to :func:`base_asks`, and what is ``known`` of what else
+    it would have said."""
+    replayed = {one: answers[one] for one in asked.replayed}
+    teacher = teacher_of(replayed, said, recipe, model, known) if replayed else {}
+    earlier = {one: answers[one] for one in asked.earlier}
+    rows = replay_rows(replayed, said)
+    write(run, place, said, rows, recipe, model, proportion, earlier, teacher)
+
+
 def write(
     run: RunPaths,
     place: DataPaths,
@@ -408,7 +452,8 @@ def write(
     encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
     replay = [row for row in replay if _can_be_read(with_system(row, recipe.system), encoder)]
     wanted = (proportion or shares(_distinct(said), bool(replay))).of(_rows(recipe))
-    ways = [_spoken(row, recipe, encoder, said.name, earlier or {}) for row in said.conversations]
+    begun = _beginnings(earlier or {})
+    ways = [_spoken(row, recipe, encoder, said.name, begun) for row in said.conversations]
     taught = in_turn(ways, wanted.filled(bool(replay)).taught, recipe.seed)
     mixed = mix(taught, replay, wanted, recipe.system, recipe.seed)
     rows = in_even_batches(mixed, encoder.lengths(mixed).tolist(), recipe.batch_size, recipe.seed)

@@ -41,7 +41,7 @@ def answers(
     Raises StepFailed, StepStopped.
     """
     settled = settle(Recipe(model=str(model.folder), data="rows.jsonl", system=system), this_machine(), model)
-    memory = AnswerCache(workspace, model.folder, PromptFormat(settled.template, system, settled.precision))
+    memory = AnswerCache(workspace, model.folder, PromptFormat.of(settled))
     thinking = thinking_of(template_of(settled.template, model.folder))
     at_once = thinking.modes[0]
     thought = THOUGHT_TOKENS if thinking.may_think(at_once) else 0

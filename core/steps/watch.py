@@ -24,12 +24,20 @@ def answered(job: Path, update: Update) -> Callable[[], None]:
 def _counted(job: Path, what: str, update: Update) -> Callable[[], None]:
     def poll() -> None:
         for line in reversed(last_lines(JobPaths(job).log, 5)):
-            if match := re.match(rf"{what} (\d+)/(\d+)(?: \(([01]\.\d+)\))?", line):
-                share = float(match[3]) if match[3] else int(match[1]) / int(match[2])
-                update(share, f"{match[1]}/{match[2]}")
+            if found := counted_in(line, what):
+                update(*found)
                 return
 
     return poll
+
+
+def counted_in(line: str, what: str) -> tuple[float, str] | None:
+    """The share and the note of a line ``answered 32/166 (0.2511)``, or without its own share; None of
+    another."""
+    if match := re.match(rf"{what} (\d+)/(\d+)(?: \(([01]\.\d+)\))?", line):
+        share = float(match[3]) if match[3] else int(match[1]) / int(match[2])
+        return share, f"{match[1]}/{match[2]}"
+    return None
 
 
 def downloaded(job: Path, files: Path, update: Update) -> Callable[[], None]:

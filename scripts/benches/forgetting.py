@@ -162,18 +162,16 @@ def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     introduce(run, name)
     asks = _replayed(said, rows, recipe) if rows.questions else []
     before = data.earlier_asks(recipe) if rows.situations and rows.questions else []
-    memory = answer.AnswerCache(workspace, model.folder, tune.prompt_format_of(recipe))
+    memory = answer.AnswerCache(workspace, model.folder, answer.PromptFormat.of(recipe))
     update = Unseen().update
     answers = memory.ask(run.job("base"), [*asks, *before], recipe.device, update, asks) if asks else {}
-    answered = {ask: answers[ask] for ask in asks}
     place = workspace.data(run.id)
-    earlier = {ask: answers[ask] for ask in before}
-    teacher = data.teacher_of(answered, said, recipe, model, memory.teacher)
-    replay = data.replay_rows(answered, said)
-    if not rows.situations:  # without the conversation that some questions come after
-        replay = replay_conversations({ask.question: answer.said for ask, answer in answered.items()})
-        teacher = {}
-    data.write(run, place, said, replay, recipe, model, rows.shares, earlier, teacher)
+    if rows.situations:
+        wanted = data.BaseAsks(asks, before)
+        data.write_asked(run, place, said, wanted, answers, memory.teacher, recipe, model, rows.shares)
+    else:  # without the conversation that some questions come after
+        replay = replay_conversations({ask.question: answers[ask].said for ask in asks})
+        data.write(run, place, said, replay, recipe, model, rows.shares)
     train.prepare(run, recipe, model, place.rows)
     return run
 
