@@ -13,6 +13,7 @@ from core.publish.facts import read_facts
 from core.steps.data import taught
 from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
+from tests.known_answers import know_answers
 from tests.page import open_test_page
 
 
@@ -81,3 +82,11 @@ def test_enough_rows_and_replay_need_no_warning(tmp_path: Path, workspace: Works
     about, said = prepared(workspace, model, conversations(tmp_path / "a.jsonl", 2))
     assert about["taught_in_rows"] == 2
     assert not any(words in said for words in ("not among", "by heart", "Without replay"))
+
+
+def test_a_base_that_has_answered_before_is_no_stage(workspace: Workspace, model: Path) -> None:
+    know_answers(workspace, model)
+    given = ("--name", "X", "--model", model, "--workspace", workspace.root, "--json")
+    done = cli("data", *given, cwd=workspace.root, TUNEBOARD_ENGINE="tests.fake_engine")
+    assert last_json(done)["replay"]
+    assert "Asking the base model" not in done.stderr, "a stage that takes no time makes the pace look better"

@@ -188,11 +188,15 @@ def make_data(
     saying.say_rows(said, recipe, bool(wanted.replayed), progress)
     proof_asks = list(dict.fromkeys(question.base_ask for question in proof_questions(said, recipe)))
     asks = [*wanted.replayed, *wanted.earlier, *proof_asks]
-    progress.stage("base")
     if not wanted.replayed:
         progress.say("tune.asked_for_proof", count=len(proof_asks))
     memory = AnswerCache(workspace, model.folder, PromptFormat.of(recipe))
-    answers = memory.ask(run.job("base"), asks, recipe.device, progress.update, wanted.replayed)
+
+    def begins() -> None:  # a stage that asks nothing would make the pace look better than it is
+        progress.stage("base")
+
+    job = run.job("base")
+    answers = memory.ask(job, asks, recipe.device, progress.update, wanted.replayed, begins)
     if shipped := memory.shipped_of(asks):
         progress.say("tune.base_shipped", **shipped)
     place = workspace.data(run.id)

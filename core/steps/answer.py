@@ -6,7 +6,7 @@ spoken to, so that a second run on the same base starts where the first one had 
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -166,11 +166,14 @@ class AnswerCache:
         device: str,
         update: Update,
         replayed: Collection[Ask] = (),
+        begins: Callable[[], object] = lambda: None,
     ) -> dict[Ask, Answer]:
-        """The answers to these questions; only what was never asked before costs a job. Of those that are to
-        be ``replayed``, :attr:`teacher` then has what else the model would have said."""
+        """The answers to these questions; only what was never asked before costs a job, before which
+        ``begins`` is called. Of those that are to be ``replayed``, :attr:`teacher` then has what else the
+        model would have said."""
         untold = frozenset(self._untold(replayed))
         if missing := list(dict.fromkeys([*self.missing(asks), *untold])):
+            begins()
             answers = ask(job, self.model, self.prompt_format, missing, device, update, untold)
             self.keep(answers, read_teacher(job / TEACHER) if untold else {})
         return self.known(asks)
