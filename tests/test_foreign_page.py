@@ -12,17 +12,12 @@ from core.pipeline.foreign import results
 from core.workspace.paths import Workspace
 from tests.conftest import end_leftovers
 from tests.page import no_errors, open_test_page
-from tests.small_run import make_workspace
 from tests.test_heal import of_hers
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    workspace = make_workspace(tmp_path)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
-    monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
-    yield workspace
+def workspace(page_workspace: Workspace, tmp_path: Path) -> Iterator[Workspace]:
+    yield page_workspace
     end_leftovers(tmp_path)
 
 
