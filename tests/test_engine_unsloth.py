@@ -59,7 +59,7 @@ def test_xtuner_trains_the_model_that_unsloth_loaded(workspace: Workspace, model
     said = log(run)
     assert "fake unsloth: imported after []\n" in said
     assert '"HF_HUB_OFFLINE": "1", "UNSLOTH_DISABLE_STATISTICS": "1", "local_files_only": true' in said
-    assert '"checkpointing": false, "seed": 42, "r": 8, "lora_alpha": 16' in said
+    assert '"checkpointing": false, "seed": 42, "r": 16, "lora_alpha": 32' in said
     assert cli("convert", run.id, "--workspace", workspace.root, cwd=workspace.root).returncode == 0
     with safe_open(convert.read(run) / "adapter_model.safetensors", "pt") as adapter:
         names = set(adapter.keys())
