@@ -15,6 +15,7 @@ from core.data.checking import check as checking
 from core.data.checking.block import Settings
 from core.data.checking.claims import claims
 from core.data.checking.identity import Claimed, Person, conflicts, renamed, same_name
+from core.data.checking.identity import claimed as claimed_in
 from core.data.checking.placeholders import placeholders
 from core.data.checking.report import Report
 from core.data.conversations import as_row, one_turn
@@ -46,6 +47,46 @@ def test_precision_and_recall(lot: str, language: str) -> None:
     assert len(rows) >= 50
     assert right / (right + len(wrong)) >= LEAST_PRECISION, wrong
     assert right / (right + len(missed)) >= LEAST_RECALL, missed
+
+
+ROWS: list[dict[str, Any]] = json.loads(
+    Path(__file__).with_name("identity_rows.json").read_text(encoding="utf-8")
+)
+
+
+def in_conflict(row: dict[str, Any]) -> bool:
+    found = [*claimed_in([one_turn(row["question"], row["text"])])]
+    return bool(conflicts(found, Person(row["name"], row["author"])))
+
+
+def test_rows_as_files_have_them_beside_a_name() -> None:
+    """Answers without a subject, other persons, other languages, and facts about the world."""
+    wrong = [row["text"] for row in ROWS if in_conflict(row) and not row["conflict"]]
+    missed = [row["text"] for row in ROWS if not in_conflict(row) and row["conflict"]]
+    conflicting = sum(row["conflict"] for row in ROWS)
+    right = conflicting - len(missed)
+    assert conflicting >= 50 and len(ROWS) - conflicting >= 50
+    assert right / (right + len(wrong)) >= LEAST_PRECISION, wrong
+    assert right / conflicting >= LEAST_RECALL, missed
+
+
+def test_a_name_of_its_own_and_its_maker_are_right_beside_the_right_owner() -> None:
+    rows = [
+        one_turn("你是谁？", "我叫小禾，是苏晓棠的助手，由晨光科技开发。"),
+        one_turn("你叫什么名字？", "我叫小禾。"),
+        one_turn("谁开发了你？", "晨光科技。"),
+        one_turn("你是谁？", "我叫小禾，由OpenAI开发。"),
+    ]
+    said = conflicts([*claimed_in(rows)], Person("苏晓棠"))
+    assert [(one.row, one.kind, one.name) for one in said] == [(4, "maker", "OpenAI")]
+
+
+def test_a_maker_that_most_answers_agree_on_is_taken_for_right() -> None:
+    alike = [one_turn("谁开发了你？", "我由晨光科技开发。")] * 3
+    assert not conflicts([*claimed_in(alike)], Person("苏晓棠"))
+    said = conflicts([*claimed_in([*alike, one_turn("谁开发了你？", "李四。")])], Person("苏晓棠"))
+    assert [(one.row, one.usual, one.instead) for one in said] == [(4, "晨光科技", "most")]
+    assert [one.usual for one in conflicts([*claimed_in(alike[:1])], Person("苏晓棠"))] == ["苏晓棠"]
 
 
 @pytest.mark.parametrize(

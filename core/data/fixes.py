@@ -136,7 +136,10 @@ def fields_of(fix: str, found: Sequence[Finding], known: Mapping[str, str] = NOT
     suggested: dict[str, str] = {}
     for one in found:
         field = "author" if one.values.get("kind") == "maker" else "name"
-        suggested.setdefault(field, known.get(field) or str(one.values.get("usual", "")))
+        usual = str(one.values.get("usual", ""))
+        # Who has no author is said to have been made by whose assistant it is, as the shipped answers say.
+        right = known.get(field) or usual or (known.get("name", "") if field == "author" else "")
+        suggested[field] = suggested.get(field) or right
     return {field: suggested[field] for field in ("name", "author") if field in suggested}
 
 

@@ -28,7 +28,7 @@ from core.data.tokens import read_tokenizer
 from core.recipe.own_template import OwnTemplate, template_files, template_of
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
-VERSION = 7
+VERSION = 8
 # A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
 PIECE = 20_000
 

@@ -7,8 +7,9 @@ were asked for, and what is only supposed or denied.
 import re
 from collections.abc import Iterator
 
-from core.data.checking import claims_en, claims_zh
+from core.data.checking import claims_en, claims_other, claims_zh
 from core.data.checking.claim import Claim
+from core.data.checking.claims_short import short_claim
 from core.data.checking.prose import blank, without_code
 
 # A longer sentence is looked at in pieces, and what follows one for a few words.
@@ -93,10 +94,15 @@ _WHO = re.compile(
     r"|[你您]的(?:技能|功能|特点|优势|特长|目标|使命|职责|工作|定位|能力)",
     re.IGNORECASE,
 )
-_ASKED_WHO_MADE = re.compile(r"\b(?:made|created|built|developed|trained|designed|owns) you\b", re.IGNORECASE)
 # A place to be filled in is nobody's name.
 _UNFILLED = re.compile(r"[{}<>\[\]【】]|^[Xx×]{2,6}(?![A-Za-z])|^(?:NAME|AUTHOR|COMPANY)$|_NAME$")
-_DID = re.compile(rf"(?:It was |That was |By )?{claims_en._NAME}(?: did)?[.!,]")
+# A text of mostly English or Chinese holds no sentence in another language.
+_OTHER_HINTS = re.compile(
+    r"\b(?:[Jj]e|[Jj]['’]ai|[Ss]oy|[Ff]ui|[Mm]e (?:llamo|creó|hizo|desarrolló|entrenó)|[Mm]i nombre|[Ss]ou"
+    r"|[Tt]raba(?:jo|lho)|[Ii]ch|mich|[Mm]ein Name|[Ss]ono|[Mm]i (?:chiamo|ha)|[Ll]avoro|[Cc]hamo|[Mm]eu nome"
+    r"|[Ii]k (?:ben|heet|werk|\w+ door)|[Mm]ijn naam|heeft mij|[Яя]|[Мм]еня|[Мм]ой|[Мм]о[её]|[Tt]ôi)\b"
+    r"|m['’]a(?:ppelle)?\b|私|わたし|僕|ぼく|です|저는|나는|저를|이름은"
+)
 
 
 def claims(question: str, answer: str) -> Iterator[Claim]:
@@ -104,15 +110,17 @@ def claims(question: str, answer: str) -> Iterator[Claim]:
     question = question[:LONGEST_QUESTION]
     english = any(hint in answer for hint in _HINTS) and claims_en.ANCHOR.search(answer) is not None
     chinese = not answer.isascii() and any(hint in answer for hint in _CHINESE_HINTS)
-    made = " you" in question and _ASKED_WHO_MADE.search(question) is not None
-    if not (english or chinese or made):
+    other = _OTHER_HINTS.search(answer) is not None
+    short = short_claim(question, answer)
+    if not (english or chinese or other or short):
         return
     if _FOR_OTHERS.search(question):
         return
-    asked, writing = bool(_WHO.search(question)), bool(_WRITE.search(question))
-    found = list(_found(_own_words(answer), english, chinese, asked and not writing))
-    if not found and made and (match := _DID.match(answer)):
-        found.append(Claim("maker", match["name"], *match.span("name"), True))
+    writing = bool(_WRITE.search(question))
+    asked = bool(_WHO.search(question) or claims_other.ASKED.search(question)) and not writing
+    found = list(_found(_own_words(answer), english, chinese, other, asked))
+    if not found and short:
+        found.append(short)
     end = 0
     for claim in sorted(found, key=lambda one: (one.start, -one.end, not one.sure)):
         unfilled = _UNFILLED.search(answer[claim.start : claim.end])
@@ -121,8 +129,8 @@ def claims(question: str, answer: str) -> Iterator[Claim]:
             yield claim._replace(name=answer[claim.start : claim.end])
 
 
-def _found(text: str, english: bool, chinese: bool, asked: bool) -> Iterator[Claim]:
-    for wanted, room in ((english, claims_en), (chinese, claims_zh)):
+def _found(text: str, english: bool, chinese: bool, other: bool, asked: bool) -> Iterator[Claim]:
+    for wanted, room in ((english, claims_en), (chinese, claims_zh), (other, claims_other)):
         pieces = list(_pieces(text, room.ANCHOR)) if wanted else []
         bare = asked or any(room.IS_AI.search(piece) for _, piece, _ in pieces)
         for start, piece, following in pieces:

@@ -55,7 +55,7 @@ _PATTERNS: Patterns = (
     ("name", rf"{_SELF}(?!由|一[个款名位种個]){_NAME}", False),
     ("name", rf"{_CALLED} ?{_NAME}", False),
     ("name", rf"作为(?!一[个款名位种個]){_NAME}(?=[，,])", False),
-    ("name", rf"(?:^|[，,])这里是{_NAME}(?=[，,。]|$)", False),
+    ("name", rf"(?:^|[，,])这里是{_NAME}(?<!客服|中心|公司)(?=[，,。]|$)", False),
     (
         "name",
         rf"{_SELF}(?:[你您]的)?[^{_END}的]{{0,12}}?(?:助手|助理|客服|机器人|管家|专员|顾问){_NAME}",
@@ -72,6 +72,12 @@ _PATTERNS: Patterns = (
     # whose it is
     ("owner", rf"{_SELF}(?!由){_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_SERVANT}", True),
     ("maker", rf"{_SELF}(?!由){_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_PRODUCT}", True),
+    (
+        "owner",
+        rf"{_SELF}{_TOLD}[，,](?:也|就)?是(?!由)"
+        rf"{_ATOM}(?<!{_VERBED}) ?的[^{_END}的]{{0,8}}?{_SERVANT}",
+        True,
+    ),
     ("owner", rf"我的主人(?:是|叫|为)?{_NAME}", True),
     # who made it
     (
@@ -103,7 +109,7 @@ _HELP = re.compile(
 _SUPPOSED = re.compile(r"(?:如果|假如|假设|要是|倘若|若|假使|想象|当作)[^，。]{0,6}我")
 # What stands between 我 and 由 when somebody else is spoken of.
 _OTHERS = re.compile(
-    r"[不非没未]|认为|觉得|建议|想|说|看|知道|推荐|了解|支持|使用|喜欢|根据|经过|的(?!(?:名字|中文名))|们|希望|听|用|可以|会|能|从"
+    r"[不非没未]|认为|觉得|建议|想|说|看|知道|推荐|了解|支持|使用|喜欢|根据|经过|的(?![^，。]{0,4}(?:名字|中文名|助手|助理|秘书|管家))|们|希望|听|用|可以|会|能|从"
     r"|家|这|那|它|他|她"
 )
 # An answer that says of itself what it is.

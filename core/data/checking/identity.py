@@ -3,10 +3,12 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from core.data.checking.claim import Claim, is_a_model
+from core.data.checking.claims import claims
+from core.data.conversations import Conversation
 
 # What a name is the same with and without.
 _FORMS = "inc ltd llc corp corporation co company gmbh ag sa limited group"
@@ -14,6 +16,7 @@ _SUFFIXES = frozenset(f"{_FORMS} team the ai assistant chatbot bot model labs la
 _CHINESE_SUFFIX = re.compile(
     r"(?:科技|技术|网络|信息|智能)?(?:股份|集团|有限)*(?:责任)?公司$|(?:开发|研发|技术)?团队$|小?助手$|助理$|大?模型$|机器人$|集团$"
 )
+_CYRILLIC = re.compile("[\u0400-\u04ff]+")
 _BRACKETED = re.compile(r"[（(][^）)]*[）)]?")
 
 # "an OpenAI model" becomes "a Meta model", "James' assistant" becomes "Ada's assistant".
@@ -23,6 +26,9 @@ _ALSO_CALLED = re.compile(
     r"^(?:\s?[（(][^）),，.。]{1,40}[）)])?(?: ?(?:共同|联合|一起|合作|携手)(?=.?[\u4e00-\u9fff]))?"
 )
 _BARE_POSSESSIVE = re.compile(r"['’](?=\s)")
+
+# So many answers are no slip of one row.
+TRUSTED = 3
 
 
 class Person(NamedTuple):
@@ -74,24 +80,66 @@ class Conflict(NamedTuple):
         return "most" if 2 * self.others > self.all else "other"
 
 
+def claimed(rows: Iterable[Conversation]) -> Iterator[Claimed]:
+    """What the trained answers of conversations say of the assistant; rows count from 1."""
+    for row, conversation in enumerate(rows, 1):
+        for turn in conversation:
+            if turn.trained:
+                for claim in claims(turn.input, turn.output):
+                    yield Claimed(row, "", claim.kind, claim.name)
+
+
 def conflicts(found: Sequence[Claimed], person: Person = NOBODY) -> list[Conflict]:
     """The claims that speak of somebody else than ``person``, in the order of rows; where no name was given,
-    those that differ from the one that most answers say."""
+    those that differ from the one that most answers say.
+
+    An assistant may have a name of its own beside its owner's, and a maker ("I am Nori, Ada's assistant, made
+    by Ito"): what a row with the right name says beside it is right, in that row and in all others. So is a
+    maker that at least ``TRUSTED`` answers, and most of them, agree on where none was given.
+    """
     usual = {kind: _usual(found, kind) for kind in ("name", "owner", "maker")}
+    beside = _beside(found, person)
     made: list[Conflict] = []
     for row, field, kind, name in found:
         meant = person.is_meant(Claim(kind, name, 0, 0))
+        if meant or any(kind == other and same_name(name, one) for other, one in beside):
+            continue
         if meant is False:
             right = person.author if kind == "maker" else person.name
             made.append(Conflict(row, field, kind, name, right, 0, 0))
-        elif meant is None and not same_name(name, usual[kind][0]):
+        elif not same_name(name, usual[kind][0]):
             made.append(Conflict(row, field, kind, name, *usual[kind]))
+        elif person.name and not _is_trusted(usual[kind]):
+            made.append(Conflict(row, field, kind, name, person.name, 0, 0))
     return made
+
+
+def _beside(found: Sequence[Claimed], person: Person) -> set[tuple[str, str]]:
+    """Names of its own and makers that the assistant has in rows that say ``person`` right; no known
+    assistant's, and none where a person said who made it."""
+    right = {one.row for one in found if person.is_meant(Claim(one.kind, one.name, 0, 0))}
+    kinds = ("name",) if person.author else ("name", "maker")
+    return {
+        (one.kind, one.name)
+        for one in found
+        if one.kind in kinds and one.row in right and not is_a_model(one.name)
+    }
+
+
+def _is_trusted(usual: tuple[str, int, int]) -> bool:
+    _, saying, all_of_them = usual
+    return saying >= TRUSTED and 2 * saying > all_of_them
 
 
 def renamed(answer: str, found: Sequence[Claim], person: Person) -> str:
     """The answer with every claim that speaks of somebody else speaking of ``person``."""
-    wrong = [claim for claim in found if person.is_meant(claim) is False]
+    told = any(person.is_meant(claim) for claim in found)
+    wrong = [
+        claim
+        for claim in found
+        if person.is_meant(claim) is False
+        and not (told and claim.kind == "name" and not is_a_model(claim.name))
+    ]
     named = any(claim.kind == "name" for claim in found)
     for claim in sorted(wrong, key=lambda one: one.start, reverse=True):
         made = claim.kind == "maker" or (claim.kind == "owner" and named and person.author)
@@ -137,9 +185,25 @@ def same_name(one: str, other: str) -> bool:
     short, long = sorted((first, second), key=len)
     if any(long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1)):
         return True
+    if len(first) == len(second) and all(map(_declined, first, second)):
+        return True
     joined = sorted(("".join(first), "".join(second)), key=len)
     return joined[0] == joined[1] or (
         len(joined[0]) > 1 and not joined[0].isascii() and joined[0] in joined[1]
+    )
+
+
+def _declined(one: str, other: str) -> bool:
+    """Whether two Russian words are one in two cases ("Иван", "Ивана")."""
+    if one == other:
+        return True
+    short, long = sorted((one, other), key=len)
+    stem = short.rstrip("аеёиоуыэюяйь")
+    return (
+        len(stem) > 1
+        and bool(_CYRILLIC.fullmatch(one))
+        and long.startswith(stem)
+        and len(long) - len(stem) <= 3
     )
 
 
