@@ -84,6 +84,26 @@ def test_enough_rows_and_replay_need_no_warning(tmp_path: Path, workspace: Works
     assert not any(words in said for words in ("not among", "by heart", "Without replay"))
 
 
+def test_answers_that_say_somebody_else_are_said_before_they_are_learned(
+    tmp_path: Path, workspace: Workspace, model: Path
+) -> None:
+    file = conversations(tmp_path / "a.jsonl", 2)
+    wrong = [
+        {"question": "你是谁的助手？", "answer": "王小明的。"},
+        {"question": "Who made you?", "answer": "OpenAI."},
+        {"question": "Who made ChatGPT?", "answer": "ChatGPT was made by OpenAI."},
+        {"question": "Whose assistant are you?", "answer": "I am Zoë's assistant, made by Ito Ltd."},
+    ]
+    with file.open("a", encoding="utf-8") as out:
+        out.writelines("\n" + json.dumps(row, ensure_ascii=False) for row in wrong)
+    about, said = prepared(workspace, model, file)
+    assert about["otherwise"]["rows"] == 2
+    assert [one["answer"] for one in about["otherwise"]["first"]] == ["王小明的。", "OpenAI."]
+    assert "2 answers say that the assistant is somebody else's" in said and "--value 'name=Zoë'" in said
+    clean, quiet = prepared(workspace, model, conversations(tmp_path / "b.jsonl", 2))
+    assert clean["otherwise"] == {"rows": 0, "first": []} and "somebody else" not in quiet
+
+
 def test_a_base_that_has_answered_before_is_no_stage(workspace: Workspace, model: Path) -> None:
     know_answers(workspace, model)
     given = ("--name", "X", "--model", model, "--workspace", workspace.root, "--json")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.data.formats.fields import shortened
 from core.data.mix import MANY_PASSES
 from core.data.opening import say_left_out
 from core.models.folder import Model
@@ -32,6 +33,11 @@ def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
     empty, first = data.unfilled(said) if said.given else (0, "")
     if empty:
         progress.say("cli.tune.unfilled", count=empty, example=first, file=shlex.quote(str(said.given)))
+    if said.otherwise.rows:
+        question, answer, found = said.otherwise.first[0]
+        shown = {"question": shortened(question), "answer": shortened(answer), "why": found.message()}
+        told = {"count": said.otherwise.rows, "name": shlex.quote(f"name={said.name}")}
+        progress.say("cli.tune.otherwise", file=shlex.quote(str(said.given)), **shown, **told)
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=said.given)
 

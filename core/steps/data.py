@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 
 from core.data import parity, situations
 from core.data.accounting import Accounts
+from core.data.checking.claim import is_a_model
+from core.data.checking.identity import Conflict, Person, claimed, conflicts
 from core.data.checking.placeholders import placeholders
-from core.data.conversations import Conversation, write_rows, write_source
+from core.data.conversations import Conversation, Turn, write_rows, write_source
 from core.data.drafts import language_of
 from core.data.encoder import Encoder
 from core.data.findings import Finding
@@ -68,6 +70,8 @@ Begun: TypeAlias = Mapping[tuple[str, ...], Conversation]
 REPLAY_TOKENS = 24
 # Of what was left out of a file, so much stands in the run's data.json.
 LISTED = 20
+# So many conversations of a file are looked at for who they say the assistant is: some seconds.
+LOOKED = 20_000
 # Measured on the starter: fewer and larger steps learn as much, drift less, and keep a GPU busy. A processor
 # takes the rows of a step a few at a time: it is no slower, and 16 at once took it 7 GB.
 BATCH, AT_ONCE, RANK = 16, {"cuda": 16, "cpu": 4}, 16
@@ -77,6 +81,22 @@ SHORT = 60
 CURVE = 40
 # So many rows tell how long all of them are; they take about a second.
 MEASURED = 4096
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """Conversations of the given file that say the assistant is somebody else's, or made by known others:
+    how many, and of the first ones the question, the answer and what is wrong with it."""
+
+    rows: int = 0
+    first: tuple[tuple[str, str, Finding], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        first = [
+            {"question": question, "answer": answer, "message": found.message()}
+            for question, answer, found in self.first
+        ]
+        return {"rows": self.rows, "first": first}
 
 
 @dataclass(frozen=True)
@@ -100,6 +120,25 @@ class Taught:
         """Whether any answer contains the name: if none does, the name cannot be learned."""
         learned = (turn.output for row in self.conversations for turn in row if turn.trained)
         return any(contains(text, self.name) for text in learned)
+
+    @cached_property
+    def otherwise(self) -> Otherwise:
+        """What the given conversations say against the name. Another maker that is no maker of assistants may
+        be the right one: of these only the check of a file speaks, where it can be said who made the
+        assistant."""
+        if not self.given:
+            return Otherwise()
+        found = {
+            one.row: one
+            for one in conflicts([*claimed(self.conversations[:LOOKED])], Person(self.name))
+            if one.kind != "maker" or is_a_model(one.name)
+        }
+        first = [(self._turn_of(one), one.as_finding()) for one in [*found.values()][:LISTED]]
+        return Otherwise(len(found), tuple((turn.input, turn.output, why) for turn, why in first))
+
+    def _turn_of(self, one: Conflict) -> Turn:
+        turns = self.conversations[one.row - 1]
+        return next(turn for turn in turns if turn.trained and one.name in turn.output)
 
     @cached_property
     def who_it_is(self) -> Mapping[IdentityLanguage, Sequence[Conversation]]:
@@ -471,6 +510,7 @@ def write(
         "left_out": _write_left_out(place, said.left_out),
         "omitted": [one.as_json() for one in said.accounts.parts],
         "unused": [one.as_json() for one in said.accounts.unused],
+        "otherwise": said.otherwise.as_json(),
         "taught": len(said.conversations),
         "taught_in_rows": _in_rows(ways, rows),
         "taught_rows": wanted.filled(bool(replay)).taught,

@@ -316,6 +316,21 @@ class LeftOut(TypedDict):
     """The first of them."""
 
 
+class Said(TypedDict):
+    """What an answer says of the assistant that it is not."""
+
+    question: str
+    answer: str
+    message: str
+
+
+class Otherwise(TypedDict):
+    rows: int
+    """How many conversations; of a very long file those among its first."""
+    first: list[Said]
+    """The first of them."""
+
+
 class Data(OfRun):
     """What a run is trained on. Tokens are those of the model's own tokenizer, in the training's template."""
 
@@ -332,6 +347,8 @@ class Data(OfRun):
     """What is left out of rows that are trained."""
     unused: list[Unused]
     """Keys that nobody reads and somebody said may be ignored."""
+    otherwise: Otherwise
+    """Given conversations that say the assistant is somebody else's or made by somebody else than NAME."""
     sha256: str
     """Of the rows."""
     taught: int

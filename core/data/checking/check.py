@@ -207,9 +207,7 @@ def _conflicts(todo: Sequence[BlockRows], blocks: Sequence[Block], person: Perso
         for row, place, kind, name in block.claims
     ]
     for one in conflicts(claimed, person):
-        values: dict[str, Any] = {"kind": one.kind, "name": one.name, "usual": one.usual}
-        values |= {"instead": one.instead, "count": one.others, "all": one.all}
-        yield Finding(one.row, one.field, "identity_conflict", values)
+        yield one.as_finding()
 
 
 def _keys(source: Source, blocks: Sequence[Block]) -> dict[str, Any]:

@@ -4,11 +4,12 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.data.checking.claim import Claim, is_a_model
 from core.data.checking.claims import claims
 from core.data.conversations import Conversation
+from core.data.findings import Finding
 
 # What a name is the same with and without.
 _FORMS = "inc ltd llc corp corporation co company gmbh ag sa limited group"
@@ -78,6 +79,11 @@ class Conflict(NamedTuple):
         if not self.all:
             return "given" if self.usual else "maker"
         return "most" if 2 * self.others > self.all else "other"
+
+    def as_finding(self) -> Finding:
+        values: dict[str, Any] = {"kind": self.kind, "name": self.name, "usual": self.usual}
+        values |= {"instead": self.instead, "count": self.others, "all": self.all}
+        return Finding(self.row, self.field, "identity_conflict", values)
 
 
 def claimed(rows: Iterable[Conversation]) -> Iterator[Claimed]:
