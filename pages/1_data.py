@@ -18,7 +18,7 @@ from ui.data.panel import data_panel
 from ui.jobs.panel import is_live, show_failure, show_log, show_state, status_of
 from ui.models.table import models_section
 from ui.shell.frame import choose_run, follow, link_to, open_page, shown_errors, starting
-from ui.shell.text import language, t
+from ui.shell.text import language, plain, t
 
 EVERY = 1.0
 
@@ -79,7 +79,7 @@ def show_progress(run: RunPaths) -> None:
     answered(run.job("base"), lambda share, note: found.append((share, note)))()
     if found:
         share, note = found[-1]
-        text = f"{text} {t('page.data.asked', note=note)}"
+        text = f"{text} {plain(note)}"
     st.progress(share, text=text)
 
 

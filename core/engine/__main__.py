@@ -12,6 +12,8 @@ from pathlib import Path
 
 from core.engine import unsloth_way
 from core.engine.left_out import leave_out, leave_out_bitsandbytes, names_bitsandbytes
+from core.jobs import progress
+from core.jobs.progress import Phase
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -20,7 +22,11 @@ def main(arguments: Sequence[str]) -> None:
     if tool is None:
         print(f"core.engine: {arguments[:1]} is none of {', '.join(TOOLS)}", file=sys.stderr)
         sys.exit(2)
-    tool(list(arguments[1:]))
+    if arguments[0] in SAY_NOTHING:
+        tool(list(arguments[1:]))
+        return
+    with progress.telling():
+        tool(list(arguments[1:]))
 
 
 def _train(arguments: list[str]) -> None:
@@ -46,9 +52,12 @@ def _train(arguments: list[str]) -> None:
     from core.engine.patches import deepspeed_shards_without_pickle, patch_xtuner
     from core.engine.pissa import keep_where_it_begins
     from core.engine.teacher import Replay, keep_replay_to_the_base
+    from core.engine.training_progress import tell_progress
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
+    tell_progress()
+    progress.phase(Phase.loading)
     if config.get("stop_when_learned"):
         from core.engine.learning import stop_when_learned
 
@@ -215,6 +224,8 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "arrival": _arrival,
     "worker": _worker,
 }
+# They live as long as somebody wants them.
+SAY_NOTHING = {"serve", "worker"}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

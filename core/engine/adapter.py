@@ -19,6 +19,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from core.engine.whole_folder import whole_folder
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.models.adapter import CONFIG, PREFIX, WEIGHTS
 from core.models.fitted import OF_A_TOKENIZER, Fitted
 
@@ -83,6 +85,7 @@ def weaken(request: str) -> None:
     times the scale, as a PEFT folder of its own that any tool reads: LoRA's second matrices are multiplied,
     and what the adapter brings along whole goes back towards the base as far. The given folder is only read.
     """
+    progress.phase(Phase.converting)
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     source, scale = Path(wanted["adapter"]), float(wanted["scale"])
     weights = load_file(source / WEIGHTS)
@@ -99,6 +102,7 @@ def weaken(request: str) -> None:
 def begin(adapter: str, target: str) -> None:
     """A PEFT adapter as the checkpoint of XTuner's that a training goes on from (``peft_model``): the same
     tensors under the names that they have in the model."""
+    progress.phase(Phase.converting)
     weights = {
         f"llm.{_in_the_model(name)}": tensor for name, tensor in load_file(Path(adapter) / WEIGHTS).items()
     }

@@ -16,7 +16,7 @@ goes to a third file, ``[{"tokens", "nats"}]``.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,15 @@ from core.engine.decode import write_all
 from core.engine.likelihood import score_all
 from core.engine.teacher_rows import told
 from core.engine.tokenizer_file import load_tokenizer
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.models.fitted import fitted_in
 from core.recipe.own_template import template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.recipe.thoughts import left_open, special_marks
 from core.workspace.files import write_json
 
-# A given answer is read as fast as so many tokens are written.
+# A given answer is read as fast as so many tokens are written, and so is one that is replayed read once more.
 READ = 4
 # Seconds between two lines about how far it is.
 SAID_EVERY = 1.0
@@ -76,29 +78,41 @@ def main(request: str, answers: str, likelihoods: str = "") -> None:
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    progress.phase(Phase.loading)
     model, tokenizer = load(wanted["model"], device, DTYPES[wanted["precision"]])
     folder = Path(wanted["model"])
     template = template_of(wanted["template"], folder)
     prompter = Prompter(folder, template, first_token(tokenizer))
     texts, system = wanted.get("texts", ()), wanted.get("system", "")
     talks = [talk_of(question, system) for question in wanted["questions"]]
-    count = AnswerCount.of(talks, texts)
+    replayed = wanted.get("replayed", ())
+    count = AnswerCount.of(talks, texts, len(replayed), progress.reach)
+    progress.phase(Phase.answering, count.answers)
     carry_on(model, tokenizer, prompter, talks, count)
     said = [talk.row() for talk in talks]
-    if wanted.get("replayed"):
-        write_teacher(Path(wanted["teacher"]), told(model, folder, template, wanted, said))
+    if replayed:
+        progress.phase(Phase.teacher, len(replayed))
+        found = told(model, folder, template, wanted, said, count.told)
+        write_teacher(Path(wanted["teacher"]), found)
     write_json(Path(answers), said)
     if likelihoods:
+        progress.phase(Phase.scoring, count.answers, count.done)
         scores = score_all(model, tokenizer, prompter, texts, system, count.scored)
         write_json(Path(likelihoods), scores)
 
 
 def answer_all(
-    model: Any, tokenizer: Any, prompter: Prompter, questions: Sequence[Mapping[str, Any]], system: str
+    model: Any,
+    tokenizer: Any,
+    prompter: Prompter,
+    questions: Sequence[Mapping[str, Any]],
+    system: str,
+    tell: Callable[[int, int, float], object] = lambda *_: None,
 ) -> list[dict[str, Any]]:
-    """What a loaded model answers to the questions of a request, as the answers file has it."""
+    """What a loaded model answers to the questions of a request, as the answers file has it. ``tell`` is
+    :class:`AnswerCount`'s."""
     talks = [talk_of(question, system) for question in questions]
-    carry_on(model, tokenizer, prompter, talks, AnswerCount.of(talks))
+    carry_on(model, tokenizer, prompter, talks, AnswerCount.of(talks, tell=tell))
     return [talk.row() for talk in talks]
 
 
@@ -110,31 +124,63 @@ def talk_of(question: Mapping[str, Any], system: str) -> Talk:
 
 class AnswerCount:
     """How far the answering is, said in the log every second: answers, and the share of the time, which goes
-    with tokens. An answer that ends before its limit is done with all it was allowed."""
+    with tokens. An answer that ends before its limit is done with all it was allowed.
 
-    def __init__(self, answers: int, tokens: float) -> None:
-        self.answers, self.tokens = answers, tokens
-        self.done, self.written = 0, 0.0
+    ``tell`` hears it at once: how many are done of how many, and the share.
+    """
+
+    def __init__(
+        self,
+        answers: int,
+        tokens: float,
+        tell: Callable[[int, int, float], object] = lambda *_: None,
+        replayed: int = 0,
+    ) -> None:
+        self.answers, self.tokens, self.tell = answers, tokens + replayed * READ, tell
+        self.replayed = replayed
+        self.done, self.read, self.written = 0, 0, 0.0
         self.said = time.monotonic()
 
     @classmethod
-    def of(cls, talks: Sequence[Talk], texts: Sequence[Mapping[str, Any]] = ()) -> "AnswerCount":
-        """Of all that is to be answered and read."""
+    def of(
+        cls,
+        talks: Sequence[Talk],
+        texts: Sequence[Mapping[str, Any]] = (),
+        replayed: int = 0,
+        tell: Callable[[int, int, float], object] = lambda *_: None,
+    ) -> "AnswerCount":
+        """Of all that is to be answered and read, and of the answers to be ``replayed`` what else would have
+        been said."""
         messages = sum(len(talk.messages) for talk in talks)
         written = sum(len(talk.messages) * talk.limit for talk in talks)
-        return cls(messages + len(texts), written + len(texts) * READ)
+        return cls(messages + len(texts), written + len(texts) * READ, tell, replayed)
+
+    @property
+    def share(self) -> float:
+        """Of the time that all of it takes, from 0 to 1."""
+        return min(1.0, self.written / self.tokens) if self.tokens else 1.0
 
     def more(self, tokens: float, answers: int, last: bool = False) -> None:
         """So many more are done; the ``last`` of a round is said at once."""
         self.written, self.done = self.written + tokens, self.done + answers
-        if last or time.monotonic() - self.said > SAID_EVERY:
-            self.said = time.monotonic()
-            share = min(1.0, self.written / self.tokens) if self.tokens else 1.0
-            print(f"answered {self.done}/{self.answers} ({share:.4f})", flush=True)
+        self.tell(self.done, self.answers, self.share)
+        self._say(last)
 
     def scored(self, texts: int) -> None:
         """So many more given answers were read."""
         self.more(texts * READ, texts, last=True)
+
+    def told(self, more: int, rows: int) -> None:
+        """Of so many more of all ``rows`` that are replayed it is known what else would have been said."""
+        self.read += more
+        self.written += self.replayed * READ * more / rows
+        self.tell(self.read, rows, self.share)
+        self._say()
+
+    def _say(self, at_once: bool = False) -> None:
+        if at_once or time.monotonic() - self.said > SAID_EVERY:
+            self.said = time.monotonic()
+            print(f"answered {self.done}/{self.answers} ({self.share:.4f})", flush=True)
 
 
 def carry_on(

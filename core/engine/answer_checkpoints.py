@@ -25,6 +25,8 @@ from core.engine.answer import DTYPES, answer_all, first_token, load
 from core.engine.checkpoint_file import trained_weights
 from core.engine.export import half_precision
 from core.engine.pissa import ASKED, FILE, as_lora, twice_the_rank, where_it_began
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.recipe.own_template import template_of
 from core.workspace.files import write_json
 
@@ -48,6 +50,7 @@ def main(request: str, answers: str) -> None:
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     stored, computed = half_precision(wanted["model"]), DTYPES[wanted["precision"]]
+    progress.phase(Phase.loading)
     model, tokenizer = load(wanted["model"], device, stored)
     folder = Path(wanted["model"])
     prompter = Prompter(folder, template_of(wanted["template"], folder), first_token(tokenizer))
@@ -55,8 +58,15 @@ def main(request: str, answers: str) -> None:
     done: list[list[dict[str, Any]]] = []
     for place, one in enumerate(asked, 1):
         print(f"checkpoint {place}/{len(asked)}: {Path(one['checkpoint']).name}", flush=True)
+        progress.phase(Phase.loading)
         wearer.put_on(Path(one["checkpoint"]))
-        done.append(answer_all(wearer.model, tokenizer, prompter, one["questions"], wanted.get("system", "")))
+        progress.phase(Phase.answering)
+
+        def tell(answered: int, of: int, share: float, before: int = place - 1) -> None:
+            progress.reach(answered, of, (before + share) / len(asked))
+
+        questions, system = one["questions"], wanted.get("system", "")
+        done.append(answer_all(wearer.model, tokenizer, prompter, questions, system, tell))
         write_json(Path(answers), done)
 
 

@@ -18,6 +18,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaC
 from core.engine.answer import DTYPES, end_tokens, first_token, load
 from core.engine.starter import read_gguf_once
 from core.engine.tokenizer_file import load_tokenizer
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.recipe.own_template import template_of
 from core.recipe.templates import Template
 from core.workspace.files import write_json
@@ -31,9 +33,12 @@ def main(request: str, answers: str) -> None:
     """Answer the request file into the answers file."""
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    progress.phase(Phase.answering, 2)
     here = _ask_here(wanted, device)
+    progress.reach(1, share=0.5)
     print("asked the model here", flush=True)
     there = _ask_there(wanted, device)
+    progress.reach(2, share=1.0)
     print("asked what was fetched", flush=True)
     rows = [
         {

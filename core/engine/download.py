@@ -19,6 +19,8 @@ from typing import TypeVar
 from core.engine.hub_clients import Client, Hiccup, client_of
 from core.engine.refusal import refusing
 from core.errors import DownloadFailed, HubOutOfReach
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.models.families import check_trainable, is_converted
 from core.models.folder import read_object
 from core.models.hubs import PAUSE_VARIABLE, ModelSource, RemoteFile, check_tokenizer, is_pickle, wanted
@@ -41,6 +43,7 @@ def main(request: str) -> None:
     """Download what the request asks for. Ends the process when it cannot, saying why."""
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
     job = Path(request).parent
+    progress.phase(Phase.downloading)
     with refusing(job):
         source = ModelSource(asked["hub"], asked["name"], asked["revision"])
         more = TRIES_BEFORE_ANOTHER if asked.get("another_waits") else MORE_TRIES

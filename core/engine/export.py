@@ -20,6 +20,8 @@ from core.engine.older_readers import write_for_older_readers
 from core.engine.pissa import ASKED, convert_to_lora, twice_the_rank
 from core.engine.tokenizer_file import load_tokenizer, save_for_others
 from core.engine.whole_folder import whole_folder
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.models.families import merged_dtype
 from core.models.folder import model_type_of
 from core.recipe.own_template import template_of
@@ -35,6 +37,7 @@ def convert(config: str, checkpoint: str, adapter: str, shard: str, base: str, t
     from core.engine.patches import patch_xtuner
     from core.engine.xtuner_tool import run_xtuner_tool
 
+    progress.phase(Phase.converting)
     patch_xtuner()
     options = ["--max-shard-size", shard, "--safe-serialization"]
     if _build_for_the_adapter(config, Path(checkpoint)):
@@ -52,6 +55,7 @@ def convert_whole(checkpoint: str, merged: str, shard: str, base: str, template:
     generation settings: what :func:`merge` makes of an adapter. The base tells its kind; of its weights none
     is left."""
     print(f"loading {Path(checkpoint).name}", flush=True)
+    progress.phase(Phase.loading)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base))
     model.load_state_dict(trained_weights(Path(checkpoint)))
     _write_whole(model, base, merged, shard, template)
@@ -69,9 +73,11 @@ def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> No
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"loading {Path(base).name}", flush=True)
+    progress.phase(Phase.loading)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base), device_map=device)
     tuned = PeftModel.from_pretrained(model, adapter, device_map=device, is_trainable=False)
     print("merging", flush=True)
+    progress.phase(Phase.merging)
     _write_whole(tuned.merge_and_unload(), base, merged, shard, template)
     print(f"merged into {merged}", flush=True)
 
@@ -81,6 +87,7 @@ def _write_whole(model: Any, base: str, folder: str, shard: str, template: str) 
     tokenizer, ends = speaking_tokenizer(base, template)
     if ends:
         model.generation_config.eos_token_id = ends
+    progress.phase(Phase.saving)
     with whole_folder(Path(folder)) as partial:
         model.save_pretrained(partial, max_shard_size=shard)
         write_for_older_readers(partial)
@@ -118,11 +125,14 @@ def shard(source: str, target: str, limit: str) -> None:
         filename_pattern="model{suffix}.safetensors",
         max_shard_size=max(1, int(limit) - HEADER_BYTES * len(places)),
     )
+    several = len(plan.filename_to_tensors)
+    progress.phase(Phase.writing, several)
     for number, (name, tensors) in enumerate(plan.filename_to_tensors.items(), 1):
         save_file(
             {key: _tensor(places[key][0], key) for key in tensors}, Path(target) / name, {"format": "pt"}
         )
-        print(f"wrote {number}/{len(plan.filename_to_tensors)}", flush=True)
+        print(f"wrote {number}/{several}", flush=True)
+        progress.reach(number, share=number / several)
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
         write_json(Path(target) / "model.safetensors.index.json", index)

@@ -6,7 +6,7 @@ q4_1, q4_0; the K types it can only read. One tensor is in memory at a time.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
 from safetensors import safe_open
 
 from core.engine.gguf_vocabulary import write_vocabulary
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.publish.llama_cpp import ARCHITECTURES, rope_of, rope_type
 
 Array = npt.NDArray[Any]
@@ -28,13 +30,26 @@ FOUR_OR_FIVE_BITS = {"q4_0", "q4_1", "q5_0", "q5_1"}
 
 def main(source: str, target: str, name: str, template: str, *quants: str) -> None:
     """Write ``model-<quant>.gguf`` into ``target`` for each of ``quants``."""
-    for quant in quants:
+    for place, quant in enumerate(quants):
         print(f"writing model-{quant}.gguf", flush=True)
-        write_gguf(Path(source), Path(target) / f"model-{quant}.gguf", name, template, quant)
+        progress.phase(Phase.writing)
+
+        def tell(done: int, of: int, before: int = place) -> None:
+            progress.reach(done, of, (before + done / of) / len(quants))
+
+        write_gguf(Path(source), Path(target) / f"model-{quant}.gguf", name, template, quant, tell)
 
 
-def write_gguf(source: Path, file: Path, name: str, template: str, quant: str) -> None:
-    """One GGUF file of the model in ``source``; ``template`` is the training's prompt template by name."""
+def write_gguf(
+    source: Path,
+    file: Path,
+    name: str,
+    template: str,
+    quant: str,
+    tell: Callable[[int, int], object] = lambda *_: None,
+) -> None:
+    """One GGUF file of the model in ``source``; ``template`` is the training's prompt template by name.
+    ``tell`` hears how many tensors are written, and of how many."""
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     writer = GGUFWriter(file, ARCHITECTURES[config["model_type"]])
     writer.add_name(name)
@@ -52,6 +67,7 @@ def write_gguf(source: Path, file: Path, name: str, template: str, quant: str) -
     for number, (tensor, (place, _, kind)) in enumerate(tensors.items(), 1):
         writer.write_tensor_data(gguf.quantize(np.ascontiguousarray(_read(place, tensor, config)), kind))
         print(f"wrote {number}/{len(tensors)}", flush=True)
+        tell(number, len(tensors))
     writer.close()
 
 

@@ -28,6 +28,8 @@ from core.engine.native_llama import llama_config
 from core.engine.refusal import refusing
 from core.engine.whole_folder import whole_folder
 from core.errors import NotAModel
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.models.families import check_trainable, is_converted, is_internlm, text_part
 from core.models.folder import MORE_TEMPLATES, chat_template_of, read_model, read_object
 from core.models.hubs import files_of, is_pickle, wanted
@@ -46,6 +48,7 @@ def main(request: str) -> None:
     """Make the model that the request asks for. Ends the process when it cannot, saying why."""
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
     job = Path(request).parent
+    progress.phase(Phase.importing)
     with refusing(job):
         how = import_model(Path(asked["source"]), Path(asked["target"]), asked["how"])
         write_json(job / "made.json", {"how": how})

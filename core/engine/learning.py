@@ -23,6 +23,8 @@ from core.data.asking import Prompter
 from core.data.questions import contains
 from core.engine.answer import answer_all, first_token
 from core.engine.tokenizer_file import load_tokenizer
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.recipe.own_template import template_of
 from core.recipe.thoughts import split
 
@@ -82,7 +84,7 @@ class StopWhenLearned(Hook):
     def learned(self, model: Any) -> float:
         """The share of the questions that the model answers with the name now."""
         llm = getattr(model, "module", model).llm
-        with _as_served(llm), redirect_stdout(StringIO()):
+        with progress.during(Phase.evaluating), _as_served(llm), redirect_stdout(StringIO()):
             said = answer_all(llm, self.tokenizer, self.prompter, self.questions, self.system)
         return sum(contains(split(one["answer"]).answer, self.name) for one in said) / len(said)
 

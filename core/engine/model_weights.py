@@ -17,6 +17,8 @@ from transformers.core_model_loading import revert_weight_conversion
 from core.engine.native_llama import llama_tensors
 from core.engine.shards import ShardWriter
 from core.errors import NotAModel
+from core.jobs import progress
+from core.jobs.progress import Phase
 from core.models.families import is_internlm, text_part
 from core.models.hubs import is_pickle
 from core.wording import say
@@ -76,6 +78,7 @@ def convert_weights(
 ) -> None:
     """Write safetensors shard by shard; InternLM's under Llama's names. Raises NotAModel."""
     writer = ShardWriter(folder)
+    progress.phase(Phase.converting, len(files))
     for number, file in enumerate(files, 1):
         for name, tensor in _tensors(file, of_text if text_part(config) else str):
             if name.endswith(BUFFER):
@@ -83,6 +86,7 @@ def convert_weights(
             for new, one in _renamed(config, name, tensor, source):
                 writer.add(new, one)
         print(f"converted {number}/{len(files)}", flush=True)
+        progress.reach(number, share=number / len(files))
     for name in _absent_biases(config, wanted, writer.shapes):
         writer.add(name, torch.zeros(wanted[name], dtype=writer.dtype))
     check_shapes(writer.shapes, wanted, source)

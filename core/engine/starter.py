@@ -21,6 +21,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from core.engine.older_readers import write_for_older_readers
 from core.engine.tokenizer_file import Qwen2TokenizerFast
+from core.jobs import progress
+from core.jobs.progress import Phase
 
 EOS, UNKNOWN = "<|im_end|>", "<|endoftext|>"
 BOS_ID, EOS_ID = 1, 2
@@ -49,6 +51,7 @@ def main(gguf: str, folder: str) -> None:
 def convert_starter(source: Path, folder: Path) -> None:
     """Read the GGUF file and write safetensors, tokenizer, template and generation settings."""
     print(f"reading {source.name}", flush=True)
+    progress.phase(Phase.converting)
     read_gguf_once()
     model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
     read = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
@@ -70,6 +73,7 @@ def convert_starter(source: Path, folder: Path) -> None:
     model.generation_config = GenerationConfig(
         bos_token_id=BOS_ID, eos_token_id=EOS_ID, pad_token_id=EOS_ID, do_sample=False
     )
+    progress.phase(Phase.saving)
     model.save_pretrained(folder)
     write_for_older_readers(folder)
     tokenizer.save_pretrained(folder)

@@ -1,7 +1,7 @@
 """What a loaded base model would say at each place of its own answers: the rows of a teacher
 (:mod:`core.data.teacher`)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from core.recipe.templates import Template
 
 # Tokens at a time: enough for a processor's caches, and for a GPU to be busy.
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 16384}
+Tell = Callable[[int, int], object]
 
 
 def told(
@@ -29,9 +30,11 @@ def told(
     template: Template,
     wanted: Mapping[str, Any],
     said: Sequence[Mapping[str, Any]],
+    tell: Tell = lambda *_: None,
 ) -> Teacher:
     """What else the model in ``folder`` would have said at each place of its answers that are to be replayed:
-    ``wanted`` and ``said`` are request and answers of :mod:`core.engine.answer`."""
+    ``wanted`` and ``said`` are request and answers of :mod:`core.engine.answer`. ``tell`` is
+    :func:`make_teacher`'s."""
     encoder = encoder_of(folder / "tokenizer.json", template)
     rows: list[TokenRow] = []
     for number in wanted["replayed"]:
@@ -41,14 +44,21 @@ def told(
         for conversation in replayed(asked["question"], answer["answer"], *way):
             with suppress(RowRefused):  # whoever trains it is told
                 rows += encoder.rows(with_system(conversation, wanted.get("system", "")))
-    return make_teacher(model, rows)
+    return make_teacher(model, rows, tell=tell)
 
 
-def make_teacher(model: Any, rows: Iterable[TokenRow], k: int = LIKELIEST) -> Teacher:
-    """A pass of the model over each distinct row, with all before it given."""
+def make_teacher(
+    model: Any, rows: Iterable[TokenRow], k: int = LIKELIEST, tell: Tell = lambda *_: None
+) -> Teacher:
+    """A pass of the model over each distinct row, with all before it given. ``tell`` hears how many more are
+    done, and how many there are."""
     distinct = {key_of(row.ids, row.trained): row for row in rows if said_at(row.trained)}
     ordered = sorted(distinct.values(), key=lambda row: len(row.ids))
-    return by_key(made for batch in _batches(ordered, model.device.type) for made in _made(model, batch, k))
+    made: list[TeacherRow] = []
+    for batch in _batches(ordered, model.device.type):
+        made += _made(model, batch, k)
+        tell(len(batch), len(ordered))
+    return by_key(made)
 
 
 def _batches(rows: Sequence[TokenRow], device: str) -> Iterator[list[TokenRow]]:

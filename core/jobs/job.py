@@ -47,6 +47,11 @@ class JobPaths:
         return self.folder / "tool.json"
 
     @property
+    def progress(self) -> Path:
+        """What the tool does and how far it is (core.jobs.progress). Written by it every few seconds."""
+        return self.folder / "progress.json"
+
+    @property
     def stop(self) -> Path:
         """A request to stop: who asked, when, and how long the tool may take. Written by whoever asks."""
         return self.folder / "stop.json"
@@ -95,7 +100,8 @@ class JobPaths:
     @property
     def of_one_try(self) -> tuple[Path, ...]:
         """What one try writes besides ``job.json``, ``request.json`` and ``exit.json``."""
-        return (self.log, self.supervisor_log, self.supervisor, self.tool, self.stop, self.refusal)
+        mine = (self.log, self.supervisor_log, self.supervisor, self.tool)
+        return (*mine, self.progress, self.stop, self.refusal)
 
 
 def tries(folder: Path) -> list[Path]:

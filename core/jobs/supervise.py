@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
+from core.jobs.progress import JOB_VARIABLE
 from core.jobs.tail import last_lines
 from core.workspace.files import read_record, write_json
 from core.workspace.private import keep_private
@@ -90,7 +92,7 @@ class Supervisor:
         self._announce()
         started, kills = time.time(), oom_kills()
         try:
-            tool = self.start(read_spec(self.paths.folder), self.paths.log)
+            tool = self.start(self._told(read_spec(self.paths.folder)), self.paths.log)
         except (OSError, ValueError) as error:
             self._write_exit(self._not_started(error, started))
             return
@@ -98,6 +100,10 @@ class Supervisor:
         self._watch(self.unwritten)
         returned = tool.wait()
         self._write_exit(ending(returned, self._reason(returned, kills), started, time.time()))
+
+    def _told(self, spec: JobSpec) -> JobSpec:
+        """A tool is told where to say how far it is."""
+        return replace(spec, env={**spec.env, JOB_VARIABLE: str(self.paths.folder)})
 
     def take_over(self, tool: Identity) -> None:
         """Watch the tool of a supervisor that was killed. How it ends is known only when it is stopped."""

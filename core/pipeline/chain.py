@@ -19,6 +19,7 @@ from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
+from core.jobs.progress import job_progress
 from core.jobs.request import Call, of_record, read_request
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.status import is_live as job_is_live
@@ -296,14 +297,19 @@ def _share(workspace: Workspace, run: RunPaths, stage: str) -> tuple[float, str]
     if stage in {"base", "ask"}:
         watch.answered(run.job(stage), lambda share, note: found.append((share, note)))()
     elif stage == "train":
-        watch.trained(run.work_dir, None, lambda share, note: found.append((share, note)))()
+        job = run.job(stage)
+        watch.trained(job, run.work_dir, None, lambda share, note: found.append((share, note)))()
     elif stage in IMPORT_COSTS and (place := _model_place(workspace, run)) and (now := far(place)):
         found.append(now)
+    elif stage in {"starter", "convert", "merge"}:
+        watch.worked(_job(workspace, run, stage), lambda share, note: found.append((share, note)))()
     return found[-1]
 
 
 def _heard(workspace: Workspace, run: RunPaths, stage: str) -> float | None:
-    """When the stage's job last said how far it is, in seconds since the epoch."""
+    """When the stage's job last came further, in seconds since the epoch."""
+    if now := job_progress(_job(workspace, run, stage)):
+        return now.moved
     log = JobPaths(_job(workspace, run, stage)).log
     files = run.work_dir.glob("*/vis_data/scalars.json") if stage == "train" else [log]
     return max((file.stat().st_mtime for file in files if file.exists()), default=None)

@@ -33,7 +33,7 @@ from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
 from core.steps.own import OWN_BASE, OWN_TUNED
 from core.steps.step import check_space, engine_job, run_job, warm
-from core.steps.watch import trained
+from core.steps.watch import trained, worked
 from core.workspace.files import held, write_json
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
@@ -288,7 +288,8 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
         if not workspace.starter.exists():
             progress.stage("starter")
             job = engine_job("starter", starter_gguf(), workspace.starter)
-            run_job("starter", workspace.starter_job, job)
+            update = worked(workspace.starter_job, progress.update)
+            run_job("starter", workspace.starter_job, job, update)
 
 
 def proof_questions(said: data.Taught, recipe: Recipe, full: bool = False) -> list[Question]:
@@ -316,7 +317,7 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
         progress.say("train.none_whole")
     check_space(run.root, train.space_for(run, recipe, train.model_of(run)))
     progress.stage("train")
-    poll = trained(run.work_dir, train.iterations(run, recipe), progress.update)
+    poll = trained(run.job("train"), run.work_dir, train.iterations(run, recipe), progress.update)
     run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))
     return train.read(run)
 
@@ -325,7 +326,7 @@ def run_convert(run: RunPaths, progress: Progress) -> Path:
     """Make the adapter; of a full fine-tune the whole model."""
     spec = convert.plan(run)
     progress.stage("convert")
-    run_job("convert", run.job("convert"), spec)
+    run_job("convert", run.job("convert"), spec, worked(run.job("convert"), progress.update))
     return convert.read(run) if convert.makes_adapter(run) else merge.read(run).folder
 
 
@@ -337,7 +338,7 @@ def run_merge(run: RunPaths, progress: Progress) -> Path:
         return found
     spec = merge.plan(run)
     progress.stage("merge")
-    run_job("merge", run.job("merge"), spec)
+    run_job("merge", run.job("merge"), spec, worked(run.job("merge"), progress.update))
     return merge.read(run).folder
 
 

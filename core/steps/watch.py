@@ -6,6 +6,7 @@ from pathlib import Path
 
 from core.jobs.curves import CurveReader
 from core.jobs.job import JobPaths
+from core.jobs.progress import JobProgress, Phase, job_progress
 from core.jobs.tail import last_lines
 from core.models.hubs import HUBS, title_of
 from core.steps.step import megabytes
@@ -13,12 +14,33 @@ from core.wording import say
 from core.workspace.files import folder_bytes, read_record
 
 Update = Callable[[float, str], None]
+# Phases that are what their stage is called by.
+COUNTED = {Phase.answering, Phase.training}
+
+
+def worked(job: Path, update: Update) -> Callable[[], None]:
+    """A poll that reports what a job's tool says of itself (core.jobs.progress)."""
+
+    def poll() -> None:
+        if found := job_progress(job):
+            update(found.share or 0.0, note_of(found))
+
+    return poll
+
+
+def note_of(found: JobProgress) -> str:
+    """What a tool does in a few words, and how far that is: "Loading the model", "Saving 2/8"; of answers
+    only how many, as its stage has said the rest."""
+    counted = f"{found.done}/{found.total}" if found.total else ""
+    words = "" if counted and found.phase in COUNTED else say(f"phase.{found.phase}")
+    return " ".join(filter(None, (words, counted)))
 
 
 def answered(job: Path, update: Update) -> Callable[[], None]:
-    """A poll that reports ``answered 32/166 (0.2511)`` lines of an answering job: answers, and the share of
-    its time that has passed."""
-    return _counted(job, "answered", update)
+    """A poll that reports how far an answering job is: answers, and the share of its time that has passed.
+    Of a tool that only prints it that is a line ``answered 32/166 (0.2511)``."""
+    told, printed = worked(job, update), _counted(job, "answered", update)
+    return lambda: told() if JobPaths(job).progress.exists() else printed()
 
 
 def _counted(job: Path, what: str, update: Update) -> Callable[[], None]:
@@ -61,22 +83,29 @@ def _asked(job: Path) -> str:
 
 
 def converted(job: Path, update: Update) -> Callable[[], None]:
-    """A poll that reports ``converted 3/8`` lines of a model's weight files."""
-    return _counted(job, "converted", update)
+    """A poll that reports how many of a model's weight files are converted; of a tool that only prints it
+    that is a line ``converted 3/8``."""
+    told, printed = worked(job, update), _counted(job, "converted", update)
+    return lambda: told() if JobPaths(job).progress.exists() else printed()
 
 
-def trained(work_dir: Path, total: int | None, update: Update) -> Callable[[], None]:
-    """A poll that reports iteration and loss of a training job."""
+def trained(job: Path, work_dir: Path, total: int | None, update: Update) -> Callable[[], None]:
+    """A poll that reports iteration and last logged loss of a training job, and what it does before and
+    between its steps. Of a tool that does not say how far it is, the logs do."""
     reader = CurveReader(work_dir)
 
     def poll() -> None:
         reader.poll()
-        columns = reader.columns()
-        if not len(columns["iter"]):
+        columns, now = reader.columns(), job_progress(job)
+        loss = say("progress.loss", loss=f"{columns['loss'][-1]:.3f}") if len(columns["iter"]) else ""
+        if now and (now.phase is not Phase.training or not now.done):
+            update(now.share or 0.0, note_of(now))
             return
-        iteration, loss = int(columns["iter"][-1]), float(columns["loss"][-1])
-        whole = total or reader.total_iters
+        if now is None and not loss:
+            return
+        iteration = (now and now.done) or int(columns["iter"][-1])
+        whole = (now and now.total) or total or reader.total_iters
         share = iteration / whole if whole else 0.0
-        update(share, f"{iteration}/{whole or '?'}  {say('progress.loss', loss=f'{loss:.3f}')}")
+        update(share, f"{iteration}/{whole or '?'}  {loss}".rstrip())
 
     return poll

@@ -106,6 +106,7 @@ SET = {
     "TUNEBOARD_ACCESS": "`token`, `password` or `none`: how the server is told what its command line said",
     "TUNEBOARD_BROWSER": "`1`: the server opens a browser when it is up",
     "TUNEBOARD_ENGINE": "the module that does the heavy work; tests put a fast one in its place",
+    "TUNEBOARD_JOB": "the folder in which a job's tool is to say how far it is",
     "TUNEBOARD_SETUP": "`scripts/setup` tells itself that it holds the lock",
     "TUNEBOARD_UMASK": "the person's own umask, for what is published to a folder of theirs",
     "COLUMNS": "uv breaks its sentences where the terminal ends: the last lines of a log would be halves",

@@ -1,0 +1,166 @@
+"""How far a job's tool is: a small file in the job's folder, written by the tool and read by everybody.
+
+The tool says what it does and how far that is (:func:`phase`, :func:`reach`), which costs it nothing: a
+thread writes, once a second where there is news, and every few seconds where there is none, so that whoever
+reads sees that it is alive. It begins before anything is imported and ends with the process.
+
+A tool that says nothing, such as one that is not the engine's, has no such file.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.jobs.job import JobPaths
+from core.workspace.files import read_record, write_json
+
+# Where a tool is told which job's it is. Its own children are not told: there is one that writes.
+JOB_VARIABLE = "TUNEBOARD_JOB"
+# Seconds between two looks for news, and the longest between two writes.
+EVERY, AT_LEAST_EVERY = 1.0, 4.0
+
+
+class Phase(StrEnum):
+    """What a tool is doing; its words are ``phase.…`` in ``locales/``."""
+
+    starting = "starting"
+    loading = "loading"
+    reading = "reading"
+    answering = "answering"
+    scoring = "scoring"
+    teacher = "teacher"
+    training = "training"
+    evaluating = "evaluating"
+    saving = "saving"
+    downloading = "downloading"
+    importing = "importing"
+    converting = "converting"
+    merging = "merging"
+    writing = "writing"
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """The content of ``progress.json``; times in seconds since the epoch.
+
+    ``done`` of ``total`` are what the phase counts (steps, answers, tensors), None where it counts nothing.
+    ``share`` is of the whole tool's work, from 0 to 1, None until it can be said. ``began``: when the phase
+    did, ``moved``: when there was news last, ``written``: when the tool was last seen alive.
+    """
+
+    phase: Phase
+    done: int | None = None
+    total: int | None = None
+    share: float | None = None
+    began: float = 0.0
+    moved: float = 0.0
+    written: float = 0.0
+
+
+def job_progress(folder: Path) -> JobProgress | None:
+    """How far the tool of the job in ``folder`` is, or was when it ended; None where it does not say."""
+    return _of_record(read_record(JobPaths(folder).progress) or {})
+
+
+def _of_record(found: Mapping[str, Any]) -> JobProgress | None:
+    with suppress(KeyError, TypeError, ValueError):
+        return JobProgress(**{**found, "phase": Phase(found["phase"])})
+    return None
+
+
+class ProgressWriter:
+    """Writes ``file`` from a thread of its own, until :meth:`end`."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        now = time.time()
+        self.now = JobProgress(Phase.starting, began=now, moved=now)
+        self._said: JobProgress | None = None
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self.write()
+        threading.Thread(target=self._beat, daemon=True, name="write progress").start()
+
+    def phase(self, name: Phase, total: int | None = None, done: int | None = None) -> None:
+        """The phase ``name`` begins, and counts up to ``total``. It is written at once."""
+        now = time.time()
+        start = done if done is not None else 0 if total is not None else None
+        self.now = JobProgress(name, start, total, self.now.share, began=now, moved=now)
+        self.write()
+
+    def reach(self, done: int, total: int | None = None, share: float | None = None) -> None:
+        """So much is done of the phase, and of the whole."""
+        before = self.now
+        of_whole = before.share if share is None else min(1.0, share)
+        changed = replace(before, done=done, total=before.total if total is None else total, share=of_whole)
+        if changed != before:
+            self.now = replace(changed, moved=time.time())
+
+    def write(self) -> None:
+        """Write it now. A full disk keeps no tool from its work."""
+        with self._lock, suppress(OSError):
+            self._said = self.now
+            write_json(self.file, asdict(replace(self.now, written=time.time())))
+
+    def end(self) -> None:
+        """Write it a last time."""
+        self._ended.set()
+        self.write()
+
+    def _beat(self) -> None:
+        quiet = 0.0
+        while not self._ended.wait(EVERY):
+            quiet += EVERY
+            if self.now != self._said or quiet >= AT_LEAST_EVERY:
+                quiet = 0.0
+                self.write()
+
+
+_here: list[ProgressWriter] = []
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Until the block ends, this process's progress is written into its job's folder; nowhere where it is no
+    job's tool, or not the first of several processes (torchrun)."""
+    folder = os.environ.pop(JOB_VARIABLE, "")
+    if not folder or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    writer = ProgressWriter(JobPaths(Path(folder)).progress)
+    _here.append(writer)
+    try:
+        yield
+    finally:
+        _here.remove(writer)
+        writer.end()
+
+
+def phase(name: Phase, total: int | None = None, done: int | None = None) -> None:
+    """This process begins a phase, which counts up to ``total``."""
+    for writer in _here:
+        writer.phase(name, total, done)
+
+
+def reach(done: int, total: int | None = None, share: float | None = None) -> None:
+    """This process has done so much of its phase, and of its whole work (0 to 1)."""
+    for writer in _here:
+        writer.reach(done, total, share)
+
+
+@contextmanager
+def during(name: Phase) -> Iterator[None]:
+    """A phase within another, which goes on after it."""
+    before = [(writer, writer.now) for writer in _here]
+    phase(name)
+    try:
+        yield
+    finally:
+        for writer, earlier in before:
+            writer.phase(earlier.phase, earlier.total, earlier.done)
