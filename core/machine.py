@@ -1,6 +1,7 @@
 """What this machine has: cores, memory, processor features and GPUs, asked without loading torch."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -112,24 +113,40 @@ class Meters:
 
 
 class Processor:
-    """The processor's load, the same to everybody who asks within a second.
+    """The processor's load, the same to everybody who asks within a second, in whatever thread.
 
-    psutil gives the mean since its last look: of two tabs that ask at once the second would be told 0 %.
+    psutil's own cpu_percent (7.2) gives each thread the mean since that thread's last look: a page whose
+    session got a new thread would be told 0 %.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.now = now
+        self._lock = threading.Lock()
         self._looked = float("-inf")
+        self._times = (0.0, 0.0)
         self._share = 0.0
 
     def share(self) -> float:
         """From 0 to 1. A first look, or one after a long time, takes a tenth of a second."""
-        since = self.now() - self._looked
-        if since >= FRESH_SECONDS:
-            recent = since < STALE_SECONDS
-            self._share = psutil.cpu_percent(None if recent else LOOK_SECONDS) / 100
-            self._looked = self.now()
-        return self._share
+        with self._lock:
+            since = self.now() - self._looked
+            if since >= FRESH_SECONDS:
+                if since >= STALE_SECONDS:
+                    self._times = _processor_times()
+                    time.sleep(LOOK_SECONDS)
+                busy, whole = _processor_times()
+                if whole > self._times[1]:
+                    self._share = (busy - self._times[0]) / (whole - self._times[1])
+                self._times = busy, whole
+                self._looked = self.now()
+            return self._share
+
+
+def _processor_times() -> tuple[float, float]:
+    """Seconds that all cores were busy, and that there were; what a guest had is in the host's already."""
+    found = psutil.cpu_times()._asdict()
+    whole = sum(found.values()) - found.get("guest", 0.0) - found.get("guest_nice", 0.0)
+    return whole - found["idle"] - found.get("iowait", 0.0), whole
 
 
 PROCESSOR = Processor()

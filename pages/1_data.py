@@ -17,6 +17,7 @@ from ui.data.form import by_own_name, data_form
 from ui.data.panel import data_panel
 from ui.jobs.panel import is_live, show_failure, show_log, show_state, status_of
 from ui.models.table import models_section
+from ui.shell.danger import danger_button
 from ui.shell.frame import choose_run, follow, link_to, open_page, shown_errors, starting
 from ui.shell.text import language, plain, t
 
@@ -61,7 +62,7 @@ def follow_data(workspace: Workspace, run: RunPaths) -> None:
         show_state(status)
         if is_live(status):
             show_progress(run)
-            if st.button(t("page.data.stop"), icon=":material/stop:", key="data_stop"):
+            if danger_button(t("page.data.stop"), "data_stop", ":material/stop:"):
                 stop(job, user_name(), COMMAND_GRACE)
             return
         show_why(workspace, run)

@@ -15,6 +15,7 @@ from ui.config.smaller import offer_smaller
 from ui.data.panel import warn_of_run
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.training import follow_training
+from ui.shell.danger import danger_button
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
@@ -72,7 +73,7 @@ def show_first_start(run: RunPaths, recipe: Recipe) -> None:
 def show_stop(run: RunPaths) -> None:
     if JobPaths(run.job("train")).stop.exists():
         st.info(t("page.train.stopping", grace=round(TOOL_GRACE)), icon=":material/hourglass_empty:")
-    elif st.button(t("page.train.stop"), icon=":material/stop:", key="stop"):
+    elif danger_button(t("page.train.stop"), "stop", ":material/stop:"):
         with shown_errors():
             chain.halt(run, by="page")
             st.rerun()
@@ -90,7 +91,7 @@ def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
                 start(run, last)
         with st.popover(t("page.train.again"), icon=":material/restart_alt:", key="again"):
             st.write(t("page.train.again.help"))
-            if st.button(t("page.train.again.do"), key="again_do"):
+            if danger_button(t("page.train.again.do"), "again_do", ":material/delete_forever:"):
                 start(run, None)
     if last is None:
         st.caption(t("page.train.nothing_to_resume", first=train.first_checkpoint(run, recipe)))

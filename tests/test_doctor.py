@@ -1,6 +1,8 @@
 """The doctor and what it asks of the machine."""
 
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pynvml
@@ -142,20 +144,30 @@ def test_a_workspace_that_cannot_be_written(root: str, monkeypatch: pytest.Monke
 
 
 def test_the_processor_s_load_is_the_same_to_two_who_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, looks = [100.0], []
-
-    def look(interval: float | None) -> float:
-        looks.append(interval)
-        return float(len(looks))
-
-    monkeypatch.setattr(machine.psutil, "cpu_percent", look)
+    clock, slept = [100.0], []
+    times = iter([(10.0, 100.0), (11.0, 102.0), (12.0, 106.0), (50.0, 200.0), (53.0, 204.0)])
+    monkeypatch.setattr(machine, "_processor_times", lambda: next(times))
+    monkeypatch.setattr(machine.time, "sleep", slept.append)
     processor = machine.Processor(lambda: clock[0])
     said = []
     for later in (0.0, 0.01, 2.0, 0.5, 60.0):
         clock[0] += later
         said.append(processor.share())
-    assert said == [0.01, 0.01, 0.02, 0.02, 0.03]
-    assert looks == [machine.LOOK_SECONDS, None, machine.LOOK_SECONDS]
+    assert said == [0.5, 0.5, 0.25, 0.25, 0.75]
+    assert slept == [machine.LOOK_SECONDS] * 2, "a mean over more than half a minute is not of now"
+
+
+def test_a_new_thread_s_first_reading_of_the_processor_is_none_of_nothing() -> None:
+    """Every session's script may get a thread of its own."""
+    clock = [0.0]
+    processor = machine.Processor(lambda: clock[0])
+    processor.share()
+    clock[0] += 2
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:
+        pass
+    with ThreadPoolExecutor(1) as pool:
+        assert 0 < pool.submit(processor.share).result() <= 1
 
 
 def test_a_port_in_use(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from core.chat.history import Chat, SamplingParams, change, delete_chat, list_ch
 from core.errors import NoSuchChat
 from core.recipe.thinking import Thinking
 from core.workspace.paths import Workspace
+from ui.shell.danger import danger_button
 from ui.shell.text import plain, t
 
 OPEN = "open chat"
@@ -63,7 +64,7 @@ def _manage(workspace: Workspace, chat: Chat) -> None:
         if name != chat.name:
             rename_chat(workspace, chat.id, name)
             st.rerun()
-        if st.button(t("page.chat.delete"), icon=":material/delete:", key=f"delete {chat.id}"):
+        if danger_button(t("page.chat.delete"), f"delete {chat.id}", ":material/delete:"):
             delete_chat(workspace, chat.id)
             st.rerun()
 

@@ -25,6 +25,7 @@ from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, turns_html
 from ui.data.unread import choose_unread
 from ui.jobs.panel import is_live, show_failure, status_of
+from ui.shell.danger import danger_button
 from ui.shell.frame import follow
 from ui.shell.text import spoken, t
 
@@ -179,7 +180,7 @@ def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, ke
 
 def show_progress(workspace: Workspace, request: CheckRequest) -> None:
     st.progress(min(1.0, check.share(workspace, request)), text=t("page.data.checking"))
-    if st.button(t("page.data.stop"), icon=":material/stop:", key="data_check_stop"):
+    if danger_button(t("page.data.stop"), "data_check_stop", ":material/stop:"):
         stop(check.where(workspace, request).root, user_name())
 
 

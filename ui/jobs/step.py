@@ -13,6 +13,7 @@ from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status
 from core.workspace.user import user_name
 from ui.jobs.panel import COLORS, is_live, show_log, show_state, status_of
+from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, shown_errors
 from ui.shell.text import plain, t
 
@@ -97,7 +98,7 @@ def _live(work: Work) -> None:
         st.progress(far[0], text=f"{far[0]:.0%} · {plain(far[1])}")
     if JobPaths(work.folder).stop.exists():
         st.info(t("work.stopping"), icon=":material/hourglass_empty:")
-    elif st.button(t("work.stop"), key=f"stop {work.key}", icon=":material/stop_circle:"):
+    elif danger_button(t("work.stop"), f"stop {work.key}", ":material/stop_circle:"):
         stop(work.folder, by=user_name(), grace=COMMAND_GRACE)
         st.rerun(scope="fragment")
 

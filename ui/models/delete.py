@@ -8,6 +8,7 @@ from core.model_store.importing import Listed
 from core.model_store.users import delete, runs_on
 from core.steps.step import megabytes
 from core.workspace.paths import Workspace
+from ui.shell.danger import danger_button
 from ui.shell.frame import shown_errors
 from ui.shell.text import t
 
@@ -26,11 +27,8 @@ def offer_deleting(workspace: Workspace, models: list[Listed]) -> None:
         if runs := [run.id for run in runs_on(workspace, Path(by_name[name].folder))]:
             said = t("page.models.delete.runs", count=len(runs), runs=", ".join(runs))
             st.warning(said, icon=":material/link:")
-        if st.button(
-            t("page.models.delete.now"),
-            type="primary",
-            icon=":material/delete_forever:",
-            key=f"model_delete_now {name}",
+        if danger_button(
+            t("page.models.delete.now"), f"model_delete_now {name}", ":material/delete_forever:"
         ):
             delete(workspace, name, even_if_used=True)
             st.rerun()

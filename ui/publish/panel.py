@@ -24,6 +24,7 @@ from core.workspace.paths import PublishPaths, RunPaths
 from ui.jobs.panel import is_live
 from ui.jobs.step import Work, follow_work
 from ui.publish.form import place_name
+from ui.shell.danger import danger_button
 from ui.shell.text import Markdown, as_markdown, language, plain, t
 
 SENDING = ("send", "fetch", "arrival")
@@ -67,7 +68,7 @@ def card_editor(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
         with st.container(horizontal=True):
             if st.button(t("page.publish.card.save"), icon=":material/save:", key="save card"):
                 _save(run, request, text)
-            if own.exists() and st.button(t("page.publish.card.drop"), key="drop card"):
+            if own.exists() and danger_button(t("page.publish.card.drop"), "drop card"):
                 own.unlink()
                 st.rerun()
         if st.toggle(t("page.publish.card.preview"), key="preview card"):

@@ -13,6 +13,7 @@ from core.workspace.user import user_name
 from ui.config.smaller import offer_smaller
 from ui.jobs.step import begin
 from ui.runs.score import show_score
+from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to
 from ui.shell.text import plain, t
 
@@ -44,7 +45,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     st.markdown("  \n".join(map(_stage, progress.stages)))
     if progress.live:
         st.caption(t("chain.safe"))
-        if st.button(t("chain.stop"), key="chain_stop", icon=":material/stop_circle:"):
+        if danger_button(t("chain.stop"), "chain_stop", ":material/stop_circle:"):
             chain.halt(run, user_name())
             st.rerun()
     elif progress.state is State.finished:

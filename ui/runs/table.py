@@ -11,6 +11,7 @@ from core.jobs.spark import spark
 from core.jobs.status import LIVE, State
 from core.runs import Run, delete, list_runs, made_at, rename
 from core.workspace.paths import RunPaths, Workspace
+from ui.shell.danger import danger_button
 from ui.shell.frame import Here, choose_run, follow, list_key
 from ui.shell.text import t
 
@@ -153,12 +154,7 @@ def _rename(paths: RunPaths, run: Run) -> None:
 
 def _delete(here: Here, paths: RunPaths, run: Run) -> None:
     st.markdown(t("runs.really", run=run.run))
-    if st.button(
-        t("runs.delete_now"),
-        key=f"run_delete_now {run.run}",
-        type="primary",
-        icon=":material/delete_forever:",
-    ):
+    if danger_button(t("runs.delete_now"), f"run_delete_now {run.run}", ":material/delete_forever:"):
         delete(here.workspace, paths)
         if here.run and here.run.id == run.run:
             choose_run(None)
