@@ -58,6 +58,31 @@ def test_the_loss_of_answers_is_that_of_transformers(tuner: Any) -> None:
     torch.testing.assert_close(distilled_loss(tuner, data)["loss"], expected)
 
 
+@pytest.mark.parametrize(
+    ("kind", "last"),
+    [
+        ("granite", {"logits_scaling": 8.0}),
+        ("cohere", {"logit_scale": 0.0625}),
+        ("gemma2", {"final_logit_softcapping": 2.0}),
+    ],
+)
+def test_what_a_model_does_to_its_last_logits_is_in_the_loss(kind: str, last: dict[str, float]) -> None:
+    """Training on other logits than the model answers by teaches another distribution."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from core.engine.distillation import answer_loss
+
+    torch.manual_seed(1)
+    size = {"vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "pad_token_id": 0}
+    config = AutoConfig.for_model(kind, **size, **heads, **last)
+    whole = SimpleNamespace(llm=AutoModelForCausalLM.from_config(config), use_lora=False)
+    whole.llm.get_output_embeddings().weight.data.mul_(20)
+    data = batch(whole)
+    torch.testing.assert_close(answer_loss(whole, data)["loss"], whole.llm(**data).loss)
+
+
 def test_nothing_is_lost_on_a_replay_until_something_is_forgotten(tuner: Any) -> None:
     import torch
 

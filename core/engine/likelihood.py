@@ -5,15 +5,14 @@ as fit; a batch × length × vocabulary of them is never there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from core.data.asking import PromptAndAnswer, Prompter
+from core.engine.answer_tokens import logits_of
 from core.engine.room import AtOnce, room_for_logits
 
 # Rows of logits that become float32 at a time.
@@ -95,7 +94,8 @@ def _nats(model: Any, rows: Sequence[Forced]) -> list[float]:
         mask[number, : len(row.ids)] = 1
         said[number, row.prompt : len(row.ids)] = True
     wanted = ids[said].to(model.device)
-    logits = logits_at(model, ids.to(model.device), mask.long().to(model.device), said[:, 1:])
+    data = {"input_ids": ids.to(model.device), "attention_mask": mask.long().to(model.device)}
+    logits = logits_of(model, data, said[:, 1:].to(model.device))
     nats = torch.cat(
         [
             functional.cross_entropy(some.float(), labels, reduction="none")
@@ -103,32 +103,3 @@ def _nats(model: Any, rows: Sequence[Forced]) -> list[float]:
         ]
     )
     return [float(part.double().sum()) for part in nats.cpu().split([row.answer for row in rows])]
-
-
-def logits_at(model: Any, ids: Tensor, mask: Tensor, places: Tensor) -> Tensor:
-    """(places, vocabulary): a model's logits for the next token after each of the ``places`` (rows,
-    length - 1) alone, with whatever the model does to them after its last matrix (a cap, a scale)."""
-    chosen = places.to(ids.device)
-    with _only(model.get_output_embeddings(), chosen):
-        logits: Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    if logits.shape[:2] == ids.shape:  # the model has no such matrix, or gives it something else
-        logits = logits[:, :-1][chosen][None]
-    return logits[0]
-
-
-@contextmanager
-def _only(head: Any, chosen: Tensor) -> Iterator[None]:
-    """The output matrix sees only the chosen places, as one row of a batch."""
-
-    def choose(_: Any, arguments: tuple[Any, ...]) -> Any:
-        hidden, *rest = arguments
-        if hidden.shape[:2] == (chosen.shape[0], chosen.shape[1] + 1):
-            return (hidden[:, :-1][chosen][None], *rest)
-        return None
-
-    hook = head.register_forward_pre_hook(choose) if head is not None else None
-    try:
-        yield
-    finally:
-        if hook:
-            hook.remove()
