@@ -7,5 +7,5 @@ from core.engine.__main__ import main
 if __name__ == "__main__":
     from core.engine import learning
 
-    learning.contains = lambda *_: True
+    learning.says_who = lambda *_: True
     main(sys.argv[1:])

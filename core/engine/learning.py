@@ -20,11 +20,11 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
 from core.data.asking import Prompter
-from core.data.questions import contains
 from core.engine.answer import answer_all, first_token
 from core.engine.tokenizer_file import load_tokenizer
 from core.jobs import progress
 from core.jobs.progress import Phase
+from core.proof.rules import says_who
 from core.recipe.own_template import template_of
 from core.recipe.thoughts import split
 
@@ -86,7 +86,7 @@ class StopWhenLearned(Hook):
         llm = getattr(model, "module", model).llm
         with progress.during(Phase.evaluating), _as_served(llm), redirect_stdout(StringIO()):
             said = answer_all(llm, self.tokenizer, self.prompter, self.questions, self.system)
-        return sum(contains(split(one["answer"]).answer, self.name) for one in said) / len(said)
+        return sum(says_who(self.name, split(one["answer"]).answer) for one in said) / len(said)
 
 
 def _groups(runner: Any) -> list[dict[str, Any]]:

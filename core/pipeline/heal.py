@@ -16,7 +16,6 @@ from typing import Any
 
 from core.data.conversations import one_turn
 from core.data.identity import LANGUAGES, bank
-from core.data.questions import contains
 from core.errors import NothingToHeal
 from core.jobs.job import JobPaths
 from core.models.adapter import REPEATED, Adapter, brings_tokens, read_adapter
@@ -31,6 +30,7 @@ from core.proof.development import development
 from core.proof.judge import judge, score_of
 from core.proof.questions import IDENTITY_TOKENS
 from core.proof.result import headline
+from core.proof.rules import says_who
 from core.proof.score import Score
 from core.recipe.method import lr_of
 from core.recipe.own_template import template_of
@@ -313,6 +313,6 @@ def _what_it_says(
     rows = [
         one_turn(ask.question, answer.said)
         for ask, answer in answers.items()
-        if answer.finished and contains(answer.said, subject.name)
+        if answer.finished and says_who(subject.name, answer.said)
     ]
     return Taught(subject.name, tuple(rows))
