@@ -5,6 +5,8 @@ variables:
 
     FAKE_SERVE_ANSWER     what it says instead of the question
     FAKE_SERVE_SECONDS    seconds between two words (0)
+    FAKE_SERVE_LIMIT      after so many words an answer is cut, as by its longest length; what is asked for to
+                          be continued goes on with the word behind
     FAKE_SERVE_FAIL       "load": it ends with an error instead of listening; "answer": a question gets an
                           error; "die": it ends after the first word
 """
@@ -22,6 +24,7 @@ from typing import Any
 
 SECONDS = float(os.environ.get("FAKE_SERVE_SECONDS") or 0)
 FAIL = os.environ.get("FAKE_SERVE_FAIL")
+LIMIT = int(os.environ.get("FAKE_SERVE_LIMIT") or 0)
 ANSWER = os.environ.get("FAKE_SERVE_ANSWER")
 
 
@@ -38,17 +41,21 @@ class Handler(BaseHTTPRequestHandler):
             self._event({"error": {"message": "the model is tired"}})
             return
         try:
-            self._answer(request["messages"][-1]["content"])
+            self._answer(request["messages"])
         except BrokenPipeError:
             print("the client left", flush=True)
 
-    def _answer(self, question: str) -> None:
-        for word in (ANSWER or f"You said: {question}").split(" "):
-            self._piece({"content": f"{word} "}, None)
+    def _answer(self, messages: list[dict[str, str]]) -> None:
+        *_, question = (message["content"] for message in messages if message["role"] == "user")
+        last = messages[-1]
+        begun = last["content"].split() if last["role"] == "assistant" else []
+        words = (ANSWER or f"You said: {question}").split(" ")[len(begun) :]
+        for number, word in enumerate(words[: LIMIT or None]):
+            self._piece({"content": f" {word}" if begun or number else word}, None)
             if FAIL == "die":
                 os._exit(1)
             time.sleep(SECONDS)
-        self._piece({}, "stop")
+        self._piece({}, "length" if LIMIT and len(words) > LIMIT else "stop")
 
     def _piece(self, delta: dict[str, str], finish_reason: str | None) -> None:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}

@@ -16,13 +16,14 @@ import pytest
 
 from core.chat import server as chat_server
 from core.chat.history import ChatMessage, SamplingParams
-from core.chat.reply import reply
+from core.chat.reply import _request, reply
 from core.chat.server import Freed, Readiness, Server, Speaker
 from core.errors import ChatFailed, NoSuchModel
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
 from core.jobs.tail import last_lines
 from core.recipe.recipe import to_yaml
+from core.recipe.thinking import ONE_WAY, Thinking
 from core.steps import train
 from core.workspace.files import write_text
 from core.workspace.paths import Workspace
@@ -142,6 +143,42 @@ def test_what_is_asked_of_the_server(workspace: Workspace) -> None:
 
 
 @pytest.mark.usefixtures("fake")
+def test_an_answer_that_its_limit_cuts_says_so_and_goes_on(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes out is the conversation with the answer as far as it is there, its thought in it."""
+    monkeypatch.setenv("FAKE_SERVE_LIMIT", "3")
+    server = loaded(workspace)
+    asked = [ChatMessage("user", "one two three")]
+    first = reply(server.socket, "", asked, GREEDY)
+    assert "".join(first) == "You said: one" and first.cut
+    begun = ChatMessage("assistant", "You said: one ", "base", whole=False, limit=3, thinks=False).begun
+    thinking = Thinking("enable_thinking", thinks=True)
+    more = reply(server.socket, "", [*asked, begun], GREEDY, thinking)
+    assert "".join(more) == " two three" and not more.cut
+    assert json.loads(log(workspace)[-1]) == {
+        "model": "local",
+        "stream": True,
+        "messages": [
+            {"role": "user", "content": "one two three"},
+            {"role": "assistant", "content": "You said: one"},
+        ],
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "max_tokens": GREEDY.max_tokens,
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+
+
+def test_a_thought_goes_back_with_the_answer_that_is_continued() -> None:
+    begun = ChatMessage("assistant", "<think>\nHm", whole=False)
+    sent = _request("", [*HELLO, begun], GREEDY, ONE_WAY)["messages"]
+    assert isinstance(sent, list) and sent[-1] == {"role": "assistant", "content": "<think>\nHm"}
+
+
+@pytest.mark.usefixtures("fake")
 def test_two_tabs_that_start_at_once_see_one_server(workspace: Workspace) -> None:
     """The second adopts what the first has started: nobody waits at a socket where nobody listens."""
     speaker, sockets = tiny(workspace), set[str]()
@@ -208,7 +245,7 @@ def test_giving_an_answer_up_reaches_the_server(
     server = loaded(workspace)
     answer = reply(server.socket, "", [ChatMessage("user", "word " * 1000)], GREEDY)
     assert "".join(islice(answer, 5)).split()[0] == "You"
-    answer.close()  # type: ignore[attr-defined]
+    answer.close()
     until(lambda: "the client left" in log(workspace))
 
 
@@ -305,7 +342,7 @@ def test_the_real_server(workspace: Workspace) -> None:
 
     endless = reply(server.socket, "", HELLO, SamplingParams(1.0, 1.0, 3500))
     list(islice(endless, 5))
-    endless.close()  # type: ignore[attr-defined]
+    endless.close()
     until(lambda: cpu_seconds(process, 0.5) < 0.15)  # 3500 words would take it minutes
     # What was given up half-way is continued from what the chat says, not from a cache of the server's.
     after = [*HELLO, ChatMessage("assistant", "stopped here"), ChatMessage("user", "go on")]

@@ -17,12 +17,22 @@ Role = Literal["user", "assistant"]
 
 @dataclass(frozen=True)
 class ChatMessage:
-    """What was said. ``by`` names the model that answered; ``whole`` is false for an answer cut short."""
+    """What was said. ``by`` names the model that answered; ``whole`` is false for an answer cut short,
+    ``limit`` how many tokens it was allowed where that cut it, 0 where it was stopped. ``thinks`` is
+    how it was asked for (:class:`SamplingParams`)."""
 
     role: Role
     content: str
     by: str = ""
     whole: bool = True
+    limit: int = 0
+    thinks: bool | None = None
+
+    @property
+    def begun(self) -> "ChatMessage":
+        """An answer that was cut short, as far as it can be continued: a model writes its space together with
+        the word behind it, and half a character is none."""
+        return replace(self, content=self.content.rstrip(" \ufffd"))
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,11 @@ class Chat:
     @property
     def unanswered(self) -> bool:
         return bool(self.messages) and self.messages[-1].role == "user"
+
+    @property
+    def cut(self) -> bool:
+        """Whether its last answer was cut short, and can be continued."""
+        return not self.unanswered and bool(self.messages) and not self.messages[-1].whole
 
     def said(self, message: ChatMessage) -> "Chat":
         """This chat with one message more."""

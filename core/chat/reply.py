@@ -3,7 +3,7 @@
 import queue
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 
 from core.chat.history import ChatMessage, SamplingParams
@@ -22,20 +22,42 @@ ANY_MODEL = "local"
 BASE_URL = "http://localhost/v1"
 
 
+class Reply(Iterator[str]):
+    """An answer's pieces; ``cut`` says after the last of them whether the longest length cut it."""
+
+    def __init__(self, reader: "_Reader") -> None:
+        self._reader, self._pieces = reader, _pieces(reader)
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    @property
+    def cut(self) -> bool:
+        return self._reader.reason == "length"
+
+    def close(self) -> None:
+        """Give the answer up, which ends its generation at the server."""
+        self._pieces.close()
+
+
 def reply(
     address: str,
     system: str,
     messages: Sequence[ChatMessage],
     sampling: SamplingParams,
     thinking: Thinking = ONE_WAY,
-) -> Iterator[str]:
+) -> Reply:
     """The answer to the last message, from the server on the Unix socket ``address``, with what the model
-    thought before it; ``thinking`` is its model's.
+    thought before it; ``thinking`` is its model's. Where the last message is an answer that was cut short, it
+    is continued: the pieces are what comes behind it.
 
-    Giving the iterator up ends the generation at the server. A piece is empty when nothing came for a while.
-    Raises ChatFailed.
+    Giving it up ends the generation at the server. A piece is empty when nothing came for a while. The pieces
+    raise ChatFailed.
     """
-    reader = _Reader(address, _request(system, messages, sampling, thinking))
+    return Reply(_Reader(address, _request(system, messages, sampling, thinking)))
+
+
+def _pieces(reader: "_Reader") -> Generator[str]:
     reader.start()
     try:
         while (piece := reader.next()) is not None:
@@ -54,6 +76,7 @@ class _Reader(threading.Thread):
         self.address, self.request = address, request
         self.pieces: queue.Queue[str | Exception | None] = queue.Queue()
         self.left = threading.Event()
+        self.reason = ""
         self.socket: socket.socket | None = None
 
     def run(self) -> None:
@@ -89,29 +112,33 @@ class _Reader(threading.Thread):
             client.chat.completions.create(stream=True, **self.request) as stream,  # type: ignore[call-overload]
         ):
             self.socket = stream.response.extensions["network_stream"].get_extra_info("socket")
-            finished = False
             for chunk in stream:
                 if self.left.is_set():
                     return
                 for choice in chunk.choices:
-                    finished = finished or bool(choice.finish_reason)
+                    self.reason = choice.finish_reason or self.reason
                     if choice.delta.content:
                         self.pieces.put(choice.delta.content)
-        self.pieces.put(None if finished else ConnectionError("the answer broke off"))
+        self.pieces.put(None if self.reason else ConnectionError("the answer broke off"))
 
 
 def _request(
     system: str, messages: Sequence[ChatMessage], sampling: SamplingParams, thinking: Thinking
 ) -> dict[str, object]:
-    options = thinking.options(sampling.thinks)
+    begun = messages[-1] if messages and messages[-1].role == "assistant" else None
+    options = thinking.options(begun.thinks if begun else sampling.thinks)
     said = [{"role": message.role, "content": _sent(message)} for message in messages]
+    if begun:  # with the thought that it began with, or is still in
+        said[-1]["content"] = begun.content
+    more: dict[str, object] = {"chat_template_kwargs": options} if options else {}
+    more |= {"continue_final_message": True, "add_generation_prompt": False} if begun else {}
     return {
         "model": ANY_MODEL,
         "messages": [{"role": "system", "content": system}, *said] if system else said,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
-        "extra_body": {"chat_template_kwargs": options} if options else None,
+        "extra_body": more or None,
     }
 
 

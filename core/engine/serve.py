@@ -16,6 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from core.recipe.templates import template_names
 from core.recipe.thoughts import left_open
 
 NAME = "local"
+# What a decoder writes for a character whose bytes are not all there.
+HALF = "\ufffd"
 
 
 class NoAnswer(ValueError):
@@ -42,16 +45,26 @@ class NoAnswer(ValueError):
 
 
 class Pieces(AsyncTextIteratorStreamer):
-    """An answer's text as it is written, without the ``hidden`` tokens; what tells a thought is shown."""
+    """An answer's text as it is written, without the ``hidden`` tokens; what tells a thought is shown.
 
-    def __init__(self, tokenizer: Any, hidden: frozenset[int]) -> None:
+    ``begun`` are the tokens of the answer that were there before: a word may go on where they end, and in
+    some vocabularies a token has its space only behind another.
+    """
+
+    def __init__(self, tokenizer: Any, hidden: frozenset[int], begun: Sequence[int] = ()) -> None:
         super().__init__(tokenizer, skip_prompt=True)
         self.hidden = hidden
+        self.token_cache = list(begun)
+        self.print_len = len(tokenizer.decode(self.token_cache)) if begun else 0
 
     def put(self, value: torch.Tensor) -> None:
         """The prompt first, then each token."""
         if self.next_tokens_are_prompt or int(value.flatten()[-1]) not in self.hidden:
             super().put(value)
+
+    def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+        """A limit can cut a character in two; its half is none."""
+        super().on_finalized_text(text.rstrip(HALF) if stream_end else text, stream_end)
 
 
 class GivenUp(StoppingCriteria):
@@ -65,14 +78,18 @@ class GivenUp(StoppingCriteria):
 
 
 class AnswerStream:
-    """One answer on its way: its pieces, then why it ended (``stop`` or ``length``)."""
+    """One answer on its way: its pieces, then why it ended (``stop`` or ``length``).
+
+    With ``continue_final_message`` (vLLM's name for it) the last message is the beginning of an answer, and
+    the pieces are what comes after it.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, body: Mapping[str, Any]) -> None:
         prompt = _prompt(tokenizer, body)
-        self._opened = left_open(prompt)
-        inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
-        self._inputs = inputs.to(model.device)
-        self.prompt_tokens = int(self._inputs["input_ids"].shape[1])
+        self._opened, self._begun = prompt.opened, prompt.begun
+        ids = torch.tensor([[*prompt.asked, *prompt.begun]], device=model.device)
+        self._inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        self.prompt_tokens = ids.shape[1]
         self._settings = draw_settings(body, model.generation_config, _room(model, self.prompt_tokens))
         self._model, self._tokenizer, self._stop = model, tokenizer, body.get("stop")
         self._given_up, self._error = GivenUp(), ""
@@ -82,7 +99,7 @@ class AnswerStream:
         """The text as it is written; giving the iterator up gives the generation up. Raises NoAnswer."""
         ends = self._settings.eos_token_id
         hidden = hidden_tokens(self._tokenizer).union(ends if isinstance(ends, list) else [ends])
-        self._streamer = Pieces(self._tokenizer, hidden)
+        self._streamer = Pieces(self._tokenizer, hidden, self._begun)
         writing = threading.Thread(target=self._generate, daemon=True, name="answer")
         writing.start()
         try:
@@ -194,14 +211,55 @@ def draw_settings(body: Mapping[str, Any], own: GenerationConfig, room: int) -> 
     return found
 
 
-def _prompt(tokenizer: Any, body: Mapping[str, Any]) -> str:
-    text: str = tokenizer.apply_chat_template(
-        body["messages"],
-        add_generation_prompt=True,
-        tokenize=False,
-        **(body.get("chat_template_kwargs") or {}),
-    )
-    return text
+@dataclass(frozen=True)
+class Prompt:
+    """What the model reads: the tokens up to the answer, and those of an answer that was begun. ``opened`` is
+    the mark of a thought that the prompt begins and the answer goes on with."""
+
+    asked: list[int]
+    begun: list[int]
+    opened: str
+
+
+def _prompt(tokenizer: Any, body: Mapping[str, Any]) -> Prompt:
+    """Raises NoAnswer, and what a chat template says of the messages."""
+    messages, options = list(body["messages"]), body.get("chat_template_kwargs") or {}
+    if not body.get("continue_final_message"):
+        text = _rendered(tokenizer, messages, options)
+        return Prompt(_tokens(tokenizer, text), [], left_open(text))
+    begun = messages.pop()
+    if begun["role"] != "assistant" or not messages:
+        raise NoAnswer("an answer that is to be continued must be the last message, from the assistant")
+    text = _rendered(tokenizer, messages, options)
+    asked = _tokens(tokenizer, text)
+    written = str(begun["content"]).removeprefix(left_open(text))
+    if not written:
+        return Prompt(asked, [], "")
+    gap = _space_before(tokenizer, messages, options, text) if not written.startswith(" ") else ""
+    found = _tokens(tokenizer, text + gap + written)
+    same = found[: len(asked)] == asked
+    # Where both would join to another token than the model has read, they are apart, as it was trained.
+    return Prompt(asked, found[len(asked) :] if same else _tokens(tokenizer, written), "")
+
+
+def _space_before(
+    tokenizer: Any, messages: Sequence[Mapping[str, str]], options: Mapping[str, Any], prompt: str
+) -> str:
+    """The space that a template writes before an answer, which a model writes too and its decoder drops
+    (Llama 2); else nothing."""
+    answered = [*messages, {"role": "assistant", "content": "Xsaidx"}]
+    whole = _rendered(tokenizer, answered, options, ask=False)
+    return " " if whole.startswith(f"{prompt} Xsaidx") else ""
+
+
+def _rendered(
+    tokenizer: Any, messages: Sequence[Mapping[str, str]], options: Mapping[str, Any], ask: bool = True
+) -> str:
+    return str(tokenizer.apply_chat_template(messages, add_generation_prompt=ask, tokenize=False, **options))
+
+
+def _tokens(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _room(model: Any, length: int) -> int:
