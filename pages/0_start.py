@@ -22,29 +22,39 @@ from ui.shell.text import language, t
 def make(here: Here) -> None:
     """What the assistant is made from, and the one button."""
     with st.container(border=True, key="wish_card"):
-        base = choose_base(here.workspace)
-        _wish(here, base, choose_default(here.workspace, base, "wish_default"))
+        base_column, language_column = st.columns([2, 1])
+        with base_column:
+            base = choose_base(here.workspace)
+        with language_column:
+            spoken = _language()
+        _wish(here, base, spoken, choose_default(here.workspace, base, "wish_default"))
     list_of_models(here.workspace)
 
 
-def _wish(here: Here, base: str | None, template: str) -> None:
-    with st.form("wish", enter_to_submit=True, border=False):
-        name_column, language_column = st.columns([2, 1])
-        name = name_column.text_input(
-            t("page.start.name"),
-            key="wish_name",
-            max_chars=LONGEST_NAME,
-            help=t("page.start.name.help"),
-            placeholder=t("page.start.name.example"),
-            persist_state="session",
-        )
-        labels = {known: t(f"page.start.language.{known}") for known in ("both", *LANGUAGES)}
-        spoken = language_column.selectbox(
+def _language() -> str:
+    """Outside of the form: there a browser keeps a choice to itself, in the words of the language it was made
+    in, and another language would not know them."""
+    labels = {known: t(f"page.start.language.{known}") for known in ("both", *LANGUAGES)}
+    return str(
+        st.selectbox(
             t("page.start.language"),
             list(labels),
             key="wish_language",
             format_func=labels.__getitem__,
             help=t("page.start.language.help"),
+            persist_state="session",
+        )
+    )
+
+
+def _wish(here: Here, base: str | None, spoken: str, template: str) -> None:
+    with st.form("wish", enter_to_submit=True, border=False):
+        name = st.text_input(
+            t("page.start.name"),
+            key="wish_name",
+            max_chars=LONGEST_NAME,
+            help=t("page.start.name.help"),
+            placeholder=t("page.start.name.example"),
             persist_state="session",
         )
         st.caption(t("page.start.promise"))

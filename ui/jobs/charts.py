@@ -50,7 +50,7 @@ def show_curves(found: Snapshot, others: Mapping[str, Snapshot], key: str, live:
         found = st.session_state.setdefault(f"held {key}", found)
     else:
         st.session_state.pop(f"held {key}", None)
-    names = ", ".join(t(f"chart.{name}") for name in found.traces)
+    names = spoken("row.list").join(spoken(f"chart.{name}") for name in found.traces)
     loss = f"{found.last.get('loss', float('nan')):.4f}"
     st.plotly_chart(
         _figure(found, others, key),

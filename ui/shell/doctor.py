@@ -39,7 +39,7 @@ def _show_examination(asked: Future[list[Diagnosis]]) -> None:
 
 
 @st.cache_resource(ttl=KEPT_SECONDS, max_entries=4, show_spinner=False)
-def _examination(root: str, _language: str) -> Future[list[Diagnosis]]:
+def _examination(root: str, spoken: str) -> Future[list[Diagnosis]]:  # noqa: ARG001  one for each language
     """The doctor at work in a thread of its own, speaking the page's language."""
     worker = ThreadPoolExecutor(1, thread_name_prefix="doctor")
     try:

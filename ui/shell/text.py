@@ -12,6 +12,7 @@ from pathlib import PurePath
 
 import streamlit as st
 from markdown_it import MarkdownIt
+from streamlit.runtime.state import get_session_state
 
 from core.wording import SPOKEN, Language, say
 
@@ -149,5 +150,23 @@ def language_switch() -> None:
 
 
 def _choose() -> None:
+    """A browser holds what was chosen by the words it was shown: each choice is told to it again, in the
+    words it has now."""
     chosen = st.session_state["language_choice"]
     st.session_state["language"] = st.query_params["lang"] = chosen
+    for key in _choices():
+        if (value := st.session_state[key]) is not None:
+            st.session_state[key] = value
+
+
+def _choices() -> list[str]:
+    """The keys of the session's widgets that answer with one of their options. Nothing public tells them from
+    a text field, whose words are the person's own (Streamlit 1.67)."""
+    state = get_session_state()._state
+    keys = state._key_id_mapper.id_key_mapping
+    known = [*state._new_widget_state.widget_metadata.values()]
+    return [
+        keys[widget.id]
+        for widget in known
+        if widget.id in keys and hasattr(getattr(widget.serializer, "__self__", None), "formatted_options")
+    ]
