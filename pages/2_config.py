@@ -7,20 +7,17 @@ import streamlit as st
 
 from core.jobs.job import JobPaths
 from core.jobs.status import is_live
-from core.machine import this_machine
 from core.models.folder import Model
 from core.pipeline import chain
-from core.recipe.presets import presets
 from core.recipe.recipe import Recipe
 from core.steps import adopt, train
-from core.steps.data import suited
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.forms import RecipeDraft, checked, draft_of, recipe_form, show_problems
-from ui.config.launch_preview import offer_fit, show_estimate, show_launch
-from ui.config.recipe_file import offer_file, take_file
+from ui.config.launch_preview import offer_fit, show_estimate, show_in_short, show_launch
+from ui.config.starting_points import offer_starting_points
 from ui.config.xtuner_configs import show_differences, xtuner_configs
 from ui.data.panel import warn_of_run
-from ui.shell.frame import choose_run, link_to, need_run, open_page, shown_errors
+from ui.shell.frame import choose_run, go_to, link_to, need_run, open_page, shown_errors
 from ui.shell.text import Markdown, t
 
 
@@ -33,27 +30,32 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
         link_to("data", t("page.config.to_data"), run)
         return
     locked = show_lock(workspace, run)
+    # Above the form and drawn after it, by what stands in it then.
+    top = st.container(horizontal=True, vertical_alignment="center", key="train_now")
     draft, model = draft_of(run), train.model_of(run)
     show_choices_of_data(draft.saved)
-    offer_other_values(run, draft, model, locked)
+    beginnings = st.container()
     if run.adopted.exists():
         show_differences(adopt.differences(run))
-    elif not locked:
-        xtuner_configs(run, draft)
     places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
     recipe, problems = checked(draft, model)
     if problems and not locked:
         show_problems(places, problems)
     elif recipe and not locked:
         save(run, draft, recipe, model)
+    with beginnings:
+        offer_starting_points(run, draft, model, locked)
     if run.data.exists():
         warn_of_run(run, recipe or draft.saved)
-        show_estimate(workspace, run, recipe or draft.saved, model)
+        found = show_estimate(workspace, run, recipe or draft.saved, model)
         if not locked:
             offer_fit(run, draft, model)
+            with top:
+                offer_training(run, ready=not problems)
+                show_in_short(found)
+    if not locked:
+        xtuner_configs(run, draft)
     show_launch(run, draft.saved)
-    if not problems:
-        link_to("train", t("page.config.to_train"), run)
 
 
 def show_lock(workspace: Workspace, run: RunPaths) -> bool:
@@ -83,25 +85,18 @@ def show_choices_of_data(recipe: Recipe) -> None:
     key = "page.config.system" if recipe.system else "page.config.no_system"
     system = Markdown(t(key, system=recipe.system))
     model = Path(recipe.model).name
-    st.markdown(t("page.config.of_data", model=model, template=recipe.template, system=system))
+    st.caption(t("page.config.of_data", model=model, template=recipe.template, system=system))
 
 
-def offer_other_values(run: RunPaths, draft: RecipeDraft, model: Model, locked: bool) -> None:
-    """Presets, a recipe from a file and as a file; what belongs to the data stays."""
-    offered = {} if locked else presets(this_machine())
-    with st.container(horizontal=True, vertical_alignment="center", key="presets"):
-        if offered:
-            st.markdown(t("preset.title"), width="content")
-        for name, preset in offered.items():
-            if st.button(t(f"preset.{name}"), help=t(f"preset.{name}.help"), key=f"preset {name}"):
-                asked = draft.saved.changed(method=preset.method(draft.saved))
-                wanted = preset.apply(suited(run, asked, model))
-                draft.take(train.settle_for(run, wanted, model))
-        st.space("stretch")
-        offer_file(draft)
-        if not locked:
-            with st.popover(t("page.config.upload"), icon=":material/upload:", key="upload"), shown_errors():
-                take_file(run, draft)
+def offer_training(run: RunPaths, ready: bool) -> None:
+    """The page's one button; what is in the form is on disk by then."""
+    label, help_text = t("page.train.start"), None if ready else t("page.config.not_ready")
+    if st.button(
+        label, type="primary", icon=":material/play_arrow:", disabled=not ready, help=help_text, key="start"
+    ):
+        with shown_errors():
+            train.start(run)
+            go_to("train", run)
 
 
 def save(run: RunPaths, draft: RecipeDraft, recipe: Recipe, model: Model) -> None:
@@ -109,7 +104,9 @@ def save(run: RunPaths, draft: RecipeDraft, recipe: Recipe, model: Model) -> Non
     if recipe != draft.saved:
         draft.saved = train.prepare(run, recipe, model, Path(recipe.data))
         if draft.saved != recipe:  # an "auto" was settled
+            taken = draft.taken
             draft.take(draft.saved)
+            draft.taken = taken
             st.rerun()
     st.caption(t("page.config.saved", path=run.recipe))
 

@@ -7,11 +7,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import InvalidRecipe
+from core.jobs.launch import wait
 from core.jobs.status import State
 from core.machine import Gpu, Machine, this_machine
 from core.models.folder import read_model, read_shape
 from core.recipe.check import problems
 from core.recipe.estimate import estimate, trainable
+from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA, PRESETS, presets
 from core.recipe.recipe import Recipe, from_bytes, to_yaml
 from core.recipe.xtuner_config import write_config
@@ -40,6 +42,13 @@ def view(page: AppTest, name: str) -> AppTest:
     )
 
 
+def unfolded(run: RunPaths, language: str = "en") -> AppTest:
+    """The page with what will run unfolded."""
+    page = open_test_page("config", run.id, language)
+    page.session_state[f"launch {run.id}"] = True
+    return page.run()
+
+
 def metrics(page: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in page.metric}
 
@@ -57,7 +66,8 @@ def test_without_data_it_leads_to_the_data(workspace: Workspace) -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_fresh_run_shows_its_recipe_config_and_command(workspace: Workspace, language: str) -> None:
     run = make_run(workspace)
-    page = open_test_page("config", run.id, language)
+    assert not open_test_page("config", run.id, language).code, "folded until somebody wants to see it"
+    page = unfolded(run, language)
     assert no_errors(page)
     assert page.number_input(key=key(run, "iterations")).value == 40
     assert page.code[0].value == run.config.read_text(encoding="utf-8").strip()
@@ -143,6 +153,99 @@ def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace:
     assert page.number_input(key=key(run, "rank", 1)).value == 32
 
 
+def pressed(page: AppTest) -> list[str]:
+    """The presets that say they are what the form shows."""
+    return [button.label for button in page.button if str(button.key).startswith("preset ") and button.icon]
+
+
+def captions(page: AppTest) -> str:
+    return "\n".join(caption.value for caption in page.caption)
+
+
+def test_the_preset_that_the_form_shows_is_marked_and_what_was_changed_of_it_said(
+    workspace: Workspace,
+) -> None:
+    run = make_run(workspace)
+    page = open_test_page("config", run.id)
+    page.button(key="preset quick").click().run()
+    assert pressed(page) == ["**Quick try**"] and "Different from" not in captions(page)
+    page.number_input(key=key(run, "rank", 1)).set_value(3).run()
+    assert pressed(page) == ["**Quick try, changed**"]
+    assert "Different from “Quick try”: LoRA rank 16 → **3**" in captions(page)
+    page.button(key="preset quick").click().run()
+    assert pressed(page) == ["**Quick try**"] and train.recipe_of(run).rank == 16, "back to it"
+    page.button(key="preset thorough").click().run()
+    assert pressed(page) == ["**Thorough**"]
+
+
+def test_settings_far_from_every_preset_are_nobody_s(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    saved = train.recipe_of(run)
+    others = {"lr": 1e-6, "rank": 99, "alpha": 1.0, "batch_size": 7, "max_length": 99, "iterations": 3}
+    train.prepare(
+        run,
+        saved.changed(**others, dropout=0.5, weight_decay=0.3, warmup_ratio=0.2),
+        read_model(workspace.starter),
+        Path(saved.data),
+    )
+    page = open_test_page("config", run.id, "zh")
+    assert no_errors(page) and pressed(page) == [] and "你自己的设置" in captions(page)
+
+
+def test_the_button_that_trains_is_the_page_s_first(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    run = make_run(workspace)
+    page = open_test_page("config", run.id)
+    assert page.button[0].key == "start" and "of memory" in captions(page)
+    page.number_input(key=key(run, "rank")).set_value(0).run()
+    assert page.button(key="start").disabled
+    page.number_input(key=key(run, "rank")).set_value(2).run()
+    page.button(key="start").click().run()
+    assert not page.exception and wait(run.job("train"), timeout=60).state is State.finished
+    assert train.recipe_of(run).rank == 2
+    page = open_test_page("config", run.id)
+    assert "Time taken" in metrics(page) and "Time (approx.)" not in metrics(page)
+
+
+def given(page: AppTest, text: str) -> AppTest:
+    return page.file_uploader[0].set_value(("some lines.yaml", text.encode(), "text/yaml")).run()
+
+
+def test_a_few_lines_of_a_recipe_are_laid_over_the_form(workspace: Workspace) -> None:
+    run = make_run(workspace, system="Be kind.")
+    own = train.recipe_of(run)
+    page = given(open_test_page("config", run.id), "rank: 3\nepochs: 2\nsystem: others'\nmax_norm: 0.5\n")
+    assert no_errors(page)
+    assert train.recipe_of(run) == own.changed(rank=3, epochs=2, iterations=None, max_grad_norm=0.5)
+    (said,) = page.success
+    assert (
+        said.value
+        == "Loaded from some lines.yaml. Changed: Iterations, Epochs, LoRA rank, Max gradient norm."
+    )
+
+
+def test_all_that_is_wrong_in_a_few_lines_is_said_at_once(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    before = train.recipe_of(run)
+    page = given(open_test_page("config", run.id), "rnk: 3\nflavour: sweet\nlr: -1\nbatch_size: many\n")
+    (error,) = [error.value for error in page.error]
+    assert all(name in error for name in ("rnk", "flavour", "lr", "batch\\_size")) or all(
+        name in error for name in ("rnk", "flavour", "lr", "batch_size")
+    )
+    assert "model" not in error and "missing" not in error, "what a file leaves out is no problem of it"
+    assert train.recipe_of(run) == before
+
+
+def test_another_method_in_a_file_brings_what_goes_with_it(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    own, model = train.recipe_of(run), read_model(workspace.starter)
+    wanted = train.settle_for(run, with_method(own, "dora", model).changed(rank=5), model)
+    page = given(open_test_page("config", run.id), "method: dora\nrank: 5\n")
+    assert no_errors(page) and train.recipe_of(run) == wanted
+
+
 def test_a_recipe_from_a_file(workspace: Workspace) -> None:
     run = make_run(workspace)
     own = train.recipe_of(run)
@@ -157,7 +260,7 @@ def test_a_recipe_from_a_file(workspace: Workspace) -> None:
     [
         (b"rank: [1", "not a recipe in YAML"),
         (b"\xff\xfe", "not a recipe in YAML"),
-        (b"model: a\ndata: b\nrnk: 3\nlr: -1", "rnk"),
+        (b"rnk: 3\nlr: -1", "rnk"),
         (b"a: &a [x]\nb: [*a, *a]", "anchors"),
         (b"!!python/object/apply:os.system ['true']", "not a recipe in YAML"),
         (b"#" * 70_000, "64 kB"),

@@ -4,7 +4,7 @@ The sentence of a field (widget help, YAML comment, README row) is ``recipe.<fie
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from dataclasses import field as dataclass_field
 from difflib import get_close_matches
@@ -225,6 +225,24 @@ def from_yaml(path: Path) -> Recipe:
 
 def from_bytes(content: bytes, name: str) -> Recipe:
     """A recipe from YAML; ``name`` is what an error calls it. Raises InvalidRecipe (all problems at once)."""
+    return parse(_mapping(content, name))
+
+
+def merged_from_bytes(content: bytes, name: str, into: Recipe, keep: Collection[str]) -> Recipe:
+    """``into`` with what a file of YAML says, however little that is; of the fields to ``keep`` the file may
+    say what it will. Of iterations and epochs the one that the file gives takes the other's place.
+
+    Raises InvalidRecipe (all problems at once, unknown names among them).
+    """
+    given = _renamed(_mapping(content, name))
+    kept = {field: value for field, value in asdict(into).items() if field in keep or field not in given}
+    for one, other in (("iterations", "epochs"), ("epochs", "iterations")):
+        if given.get(one) is not None and other not in given:
+            kept[other] = None
+    return parse({**given, **kept})
+
+
+def _mapping(content: bytes, name: str) -> dict[Any, Any]:
     try:
         values = _Loader(content.decode("utf-8-sig")).get_single_data()
     # PyYAML lets through what Python says of a 99th month, and of a list in a list in a thousand others.
@@ -232,7 +250,7 @@ def from_bytes(content: bytes, name: str) -> Recipe:
         raise invalid([Problem(name, "not_yaml", {"detail": " ".join(str(error).split())})]) from error
     if not isinstance(values, dict):
         raise invalid([Problem(name, "not_yaml", {"detail": type(values).__name__})])
-    return parse(values)
+    return values
 
 
 class _Loader(yaml.SafeLoader):

@@ -42,12 +42,14 @@ Places = dict[str, DeltaGenerator]
 @dataclass
 class RecipeDraft:
     """A recipe being edited. ``edition`` counts how often its values came from elsewhere than its widgets;
-    ``method`` is the one that its other values go by."""
+    ``method`` is the one that its other values go by; ``taken`` a file whose values these are, and the fields
+    that it changed."""
 
     values: Values
     saved: Recipe
     edition: int = 0
     method: Method = dataclass_field(init=False)
+    taken: tuple[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         self.method = self.saved.method
@@ -56,6 +58,7 @@ class RecipeDraft:
         """Take all values from a preset, a file or the disk: every widget begins anew."""
         self.values = asdict(recipe)
         self.method = recipe.method
+        self.taken = None
         self.edition += 1
 
     def follow_method(self, model: Model) -> bool:

@@ -20,11 +20,13 @@ from core.steps.step import megabytes
 from core.workspace.files import Stamp
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.forms import RecipeDraft
+from ui.jobs.panel import took
 from ui.shell.text import duration, language, t
 
 
-def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Model) -> None:
-    """Steps, tokens, trained weights, memory and time; with the formula or measure behind each."""
+def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Model) -> Estimate:
+    """Steps, tokens, trained weights, memory and time; with the formula or measure behind each. Of a training
+    that is done, the time it took."""
     speed = known_pace(workspace.root, recipe)
     found = estimate(recipe, model, known_shape(model.folder, stamp_of(model.folder)), about_data(run), speed)
     has = _memory(recipe)
@@ -34,11 +36,7 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
         _metric("tokens", _short(found.tokens))
         _metric("trainable", _short(found.trainable))
         _metric("memory", megabytes(found.memory.total), has=megabytes(has), **_parts(found.memory))
-        key = "time.measured" if speed else "time.unknown"
-        time = t("estimate.unknown") if found.seconds is None else duration(found.seconds)
-        st.metric(
-            t("estimate.time"), time, help=t(f"estimate.{key}", pace=f"{speed or 0:.0f}"), width="content"
-        )
+        _show_time(run, found, speed)
     if recipe.device == "cuda" and not is_known_to_the_fast_path(recipe):
         key = "not_fast.distilled" if recipe.method == "pissa" else "not_fast"
         st.caption(t(f"estimate.{key}", method=recipe.method))
@@ -46,6 +44,25 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
         st.caption(slow)
     if found.memory.total > has:
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
+    return found
+
+
+def _show_time(run: RunPaths, found: Estimate, speed: float | None) -> None:
+    if seconds := took(run.job("train")):
+        st.metric(t("estimate.took"), duration(seconds), width="content")
+        return
+    key = "time.measured" if speed else "time.unknown"
+    time = t("estimate.unknown") if found.seconds is None else duration(found.seconds)
+    st.metric(t("estimate.time"), time, help=t(f"estimate.{key}", pace=f"{speed or 0:.0f}"), width="content")
+
+
+def show_in_short(found: Estimate) -> None:
+    """What a training will take, beside the button that starts it."""
+    memory = megabytes(found.memory.total)
+    if found.seconds is None:
+        st.caption(t("estimate.short.unknown", memory=memory), width="content")
+    else:
+        st.caption(t("estimate.short", time=duration(found.seconds), memory=memory), width="content")
 
 
 def offer_fit(run: RunPaths, draft: RecipeDraft, model: Model) -> None:
@@ -69,7 +86,16 @@ def offer_fit(run: RunPaths, draft: RecipeDraft, model: Model) -> None:
 
 
 def show_launch(run: RunPaths, recipe: Recipe) -> None:
-    """The config file, the command and the recipe as they are, each with a button that copies it."""
+    """The config file, the command and the recipe as they are, each with a button that copies it; folded,
+    until somebody wants to see them."""
+    box = st.expander(t("launch.show"), icon=":material/code:", key=f"launch {run.id}", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        _show_launch(run, recipe)
+
+
+def _show_launch(run: RunPaths, recipe: Recipe) -> None:
     views = {name: t(f"launch.{name}") for name in ("config", "command", "recipe")}
     view = st.segmented_control(
         t("launch.show"),
@@ -79,6 +105,7 @@ def show_launch(run: RunPaths, recipe: Recipe) -> None:
         required=True,
         key="launch_view",
         persist_state="session",
+        label_visibility="collapsed",
     )
     if view == "config":
         st.code(run.config.read_text(encoding="utf-8"), "python", line_numbers=True, height=420)

@@ -1,11 +1,15 @@
 """A recipe as a file, and one taken from a file: what belongs to the data stays this run's."""
 
+from dataclasses import asdict
 from functools import partial
 
 import streamlit as st
 
+from core.models.folder import Model
+from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA
-from core.recipe.recipe import from_bytes, to_yaml
+from core.recipe.recipe import Recipe, merged_from_bytes, to_yaml
+from core.wording import say
 from core.workspace.paths import RunPaths
 from ui.config.forms import RecipeDraft
 from ui.shell.text import language, t
@@ -19,14 +23,35 @@ def offer_file(draft: RecipeDraft) -> None:
     st.download_button(t("page.config.download"), file, "recipe.yaml", icon=":material/download:", key="yaml")
 
 
-def take_file(run: RunPaths, draft: RecipeDraft) -> None:
-    """Into the form. Raises InvalidRecipe with all problems of the file."""
+def take_file(run: RunPaths, draft: RecipeDraft, model: Model) -> None:
+    """What the file says into the form; what it does not say stays. Raises InvalidRecipe with all problems of
+    the file."""
     key = f"recipe file {run.id} {draft.edition}"
     help_text = t("page.config.upload.help")
     file = st.file_uploader(t("page.config.upload"), type=["yaml", "yml"], help=help_text, key=key)
     if file and file.size > LARGEST_RECIPE * 1024:
         st.error(t("page.config.upload.large", limit=LARGEST_RECIPE))
     elif file:
-        own = {name: getattr(draft.saved, name) for name in OF_THE_DATA}
-        draft.take(from_bytes(file.getvalue(), file.name).changed(**own))
+        taken = _merged(file.getvalue(), file.name, draft.saved, model)
+        before, now = asdict(draft.saved), asdict(taken)
+        draft.take(taken)
+        draft.taken = file.name, tuple(name for name in now if now[name] != before[name])
         st.rerun()
+
+
+def _merged(content: bytes, name: str, into: Recipe, model: Model) -> Recipe:
+    """Where the file names another method, what goes with that is the ground it is laid on."""
+    taken = merged_from_bytes(content, name, into, OF_THE_DATA)
+    if taken.method == into.method:
+        return taken
+    return merged_from_bytes(content, name, with_method(into, taken.method, model), OF_THE_DATA)
+
+
+def show_taken(draft: RecipeDraft) -> None:
+    """What the last file changed, until the form's values come from elsewhere."""
+    if draft.taken is None:
+        return
+    name, changed = draft.taken
+    fields = say("row.list", language()).join(t(f"field.{field}") for field in changed)
+    key = "page.config.taken" if changed else "page.config.taken.nothing"
+    st.success(t(key, file=name, fields=fields), icon=":material/upload_file:")

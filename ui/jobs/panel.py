@@ -36,6 +36,14 @@ def is_live(status: Status | None) -> bool:
     return status is not None and status.state in LIVE
 
 
+def took(folder: Path) -> float | None:
+    """Seconds that a job took that is finished; None for any other."""
+    status = status_of(folder)
+    if status is None or status.state is not State.finished or not status.started or not status.ended:
+        return None
+    return status.ended - status.started
+
+
 def show_state(status: Status) -> None:
     """The job's state as a badge, since when or how long it took."""
     with st.container(horizontal=True, vertical_alignment="center"):
