@@ -3,6 +3,7 @@
 TuneboardError                exit code 1
 ├── InputError                exit code 2: what was asked for cannot be done as asked
 │   ├── InvalidName           the assistant's name has characters that cannot be taught
+│   │   └── NoName            no name was given
 │   ├── InvalidRecipe         the recipe's problems, all of them
 │   ├── InvalidOption         an option of the command line has an unusable value
 │   ├── NothingChosen         no GGUF file was chosen to be made
@@ -131,6 +132,10 @@ class InputError(TuneboardError):
 
 class InvalidName(InputError):
     key = "invalid_name"
+
+
+class NoName(InvalidName):
+    key = "no_name"
 
 
 class InvalidRecipe(InputError):

@@ -13,7 +13,7 @@ from core.data.identity import (
     other_languages,
 )
 from core.data.questions import contains
-from core.errors import InvalidName
+from core.errors import InvalidName, NoName
 
 GOOD_NAMES = [
     "Maria González",
@@ -57,9 +57,6 @@ def test_spaces_around_a_name_are_dropped(around: str) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("", "name.empty"),
-        ("   ", "name.empty"),
-        ("\u3000", "name.empty"),
         ("-", "name.nothing_to_say"),
         ("...!?", "name.nothing_to_say"),
         ("\u200d", "name.nothing_to_say"),
@@ -106,6 +103,13 @@ def test_names_that_would_break_the_training_text(
         assert first_words in str(caught.value)
         printed = str(caught.value)
         assert printed.isprintable(), "a refused character is named, never printed"
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\u3000"])
+def test_no_name_is_asked_for(name: str) -> None:
+    with pytest.raises(NoName) as caught:
+        check_name(name)
+    assert caught.value.text("en") == "Please enter a name." and caught.value.text("zh") == "请输入名字。"
 
 
 def test_the_place_of_a_bad_character_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """The start page: nothing yet, a chain that runs, ends, fails and goes on; the list of runs; the language."""
 
+import html
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -79,6 +81,11 @@ def text_of(page: AppTest) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
 
 
+def said(page: AppTest) -> str:
+    """The assistant's first sentence."""
+    return re.sub("<[^>]+>", "", html.unescape(page.chat_message[0].children[0].value))
+
+
 def press_make(page: AppTest, name: str) -> AppTest:
     page.text_input(key="wish_name").set_value(name)
     return next(b for b in page.button if b.label == "Create my assistant").click().run()
@@ -87,7 +94,7 @@ def press_make(page: AppTest, name: str) -> AppTest:
 def test_nothing_yet(workspace: Workspace) -> None:
     page = open_test_page("start")
     assert not page.exception and not page.error
-    assert "No runs yet" in text_of(page)
+    assert page.text_input(key="wish_name") and not page.dataframe and "Runs" not in text_of(page)
 
 
 def test_the_button_makes_the_whole_chain_a_job_of_its_own(workspace: Workspace) -> None:
@@ -99,7 +106,8 @@ def test_the_button_makes_the_whole_chain_a_job_of_its_own(workspace: Workspace)
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     page.run()
     assert "is ready" in text_of(page)
-    assert [metric.value for metric in page.metric] == ["100%", "100%", "0", "0.000", "0%"]
+    assert [metric.value for metric in page.metric] == ["100%", "100%", "0"]
+    assert said(page) == f"I am {NAME}." and "Made in " in text_of(page)
     assert page.button(key="chain_chat").label == "Chat with it"
 
 
@@ -112,7 +120,19 @@ def test_pressing_twice_makes_one(workspace: Workspace, monkeypatch: pytest.Monk
     assert len(workspace.run_folders()) == 2
 
 
-@pytest.mark.parametrize("name", ["", "   ", "a\nb", "<|im_end|>"])
+@pytest.mark.parametrize("name", ["", "   ", "\u3000"])
+@pytest.mark.parametrize(("language", "asked"), [("en", "Please enter a name."), ("zh", "请输入名字。")])
+def test_who_gives_no_name_is_asked_for_one(
+    workspace: Workspace, name: str, language: str, asked: str
+) -> None:
+    page = open_test_page("start", language=language)
+    page.text_input(key="wish_name").set_value(name)
+    page.button(key="wish_make").click().run()
+    assert [error.value for error in page.error] == [asked]
+    assert workspace.run_folders() == []
+
+
+@pytest.mark.parametrize("name", ["a\nb", "<|im_end|>"])
 def test_a_name_that_cannot_be_taught_is_refused_in_words(workspace: Workspace, name: str) -> None:
     page = press_make(open_test_page("start"), name)
     assert "cannot be used" in page.error[0].value
@@ -212,7 +232,7 @@ def test_switching_the_language_keeps_what_was_typed(workspace: Workspace) -> No
     page.button_group(key="language_choice").set_value("zh").run()
     assert page.title[0].value == "调音台"
     assert page.text_input(key="wish_name").value == "<|im_end|>"
-    assert page.text_input(key="wish_name").label == "名字"
+    assert page.text_input(key="wish_name").label == "谁的助手？"
     assert page.query_params["lang"] == "zh"
 
 
@@ -222,6 +242,20 @@ def test_the_list_has_every_run_with_its_state_and_measures(workspace: Workspace
     assert list(rows["title"]) == [NAME]
     assert list(rows["state"]) == ["✓ done"] and list(rows["learned"]) == ["100%"]
     assert len(next(iter(rows["loss"]))) == 40 and next(iter(rows["age"])) == "just now"
+
+
+def test_who_comes_back_sees_what_is_being_made(
+    workspace: Workspace, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = finished(workspace, made)
+    monkeypatch.setenv("FAKE_XTUNER_SECONDS", "1")
+    live = chain.start(workspace, TuneRequest("Ada"), "test", "en")
+    page = open_test_page("start")
+    assert page.query_params["run"] == live.id and "Creating Ada's assistant" in text_of(page)
+    page = open_test_page("start", run=earlier.id)
+    assert "is ready" in text_of(page) and "Creating Ada's assistant" in text_of(page)
+    page.button(key=f"other_open {live.id}").click().run()
+    assert page.query_params["run"] == live.id and "is ready" not in text_of(page)
 
 
 def test_rename_and_delete(workspace: Workspace, made: Path) -> None:

@@ -12,7 +12,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.model_store import choosing
-from core.models.catalog import catalog
+from core.models.catalog import Entry, catalog
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
@@ -21,7 +21,7 @@ from core.steps import train
 from core.workspace.paths import RunPaths, Workspace, importing
 from tests.page import open_test_page
 from tests.small_model import make_small_model
-from tests.test_catalog import card, on, processor
+from tests.test_catalog import on, processor
 from tests.test_own_template import DEFAULT, QWEN, with_template
 from tests.test_start import NAME, PATIENCE, log_of, press_make, text_of
 from ui.models import base
@@ -46,7 +46,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
 
 
 def choose(page: AppTest, name: str) -> AppTest:
-    return page.selectbox(key="wish_base").set_value(name).run()
+    page.session_state["wish_taken"] = name
+    return page.run()
 
 
 def names(page: AppTest) -> list[str]:
@@ -60,8 +61,15 @@ def test_the_starter_comes_first_and_says_what_it_is(workspace: Workspace) -> No
     assert (
         names(page)[0] == "Starter model · no download" and page.selectbox(key="wish_base").value == "starter"
     )
-    assert len(names(page)) == len(catalog().models)
-    assert "its Chinese is poor" in text_of(page) and "processor, about 6 min" in text_of(page)
+    assert len(names(page)) == 1 + base.SUGGESTED
+    assert "its Chinese is poor" in text_of(page) and "about 6 min here" in text_of(page)
+
+
+def test_who_wants_english_alone_is_told_nothing_of_chinese(workspace: Workspace) -> None:
+    page = open_test_page("start")
+    assert page.button(key="base_take")
+    page.button_group(key="wish_language").set_value("en").run()
+    assert not any(button.key == "base_take" for button in page.button)
 
 
 def test_whoever_wants_chinese_takes_another_with_one_press(workspace: Workspace) -> None:
@@ -73,12 +81,24 @@ def test_whoever_wants_chinese_takes_another_with_one_press(workspace: Workspace
     assert not any(button.key == "base_take" for button in page.button)
 
 
-def test_what_speaks_the_pages_language_comes_first(workspace: Workspace) -> None:
-    chinese = names(open_test_page("start", language="zh"))
-    llama = next(place for place, label in enumerate(chinese) if label.startswith("Llama-3.2-1B"))
-    spoken = [label for label in chinese[1:] if label.startswith(("Qwen", "internlm", "Phi", "DeepSeek"))]
-    assert chinese[1 : len(spoken) + 1] == spoken and llama > len(spoken)
-    assert names(open_test_page("start"))[1].startswith("Qwen2.5-0.5B-Instruct · 21 min · ↓ 988 MB")
+def test_a_few_are_offered_first_what_speaks_the_wanted_languages(workspace: Workspace) -> None:
+    page = open_test_page("start")
+    assert names(page)[1].startswith("Qwen2.5-0.5B-Instruct · 21 min · ↓ 988 MB")
+    assert all("zh" in entry_of(label).languages for label in names(page)[1:])
+    found = choosing.offers(workspace)
+    english = base.suggested([one for one in found if one.entry.name != "starter"], ("en",))
+    assert not any(one.entry.gated for one in english) and len(english) == base.SUGGESTED
+
+
+def test_one_of_the_whole_list_can_be_chosen(workspace: Workspace) -> None:
+    page = open_test_page("start")
+    assert not any(label.startswith("Llama-3.2-1B") for label in names(page))
+    choose(page, "llama-3.2-1b")
+    assert page.selectbox(key="wish_base").value == "llama-3.2-1b" and names(page)[-1].startswith("Llama-3.2")
+
+
+def entry_of(label: str) -> Entry:
+    return next(entry for entry in catalog().models if label.startswith(f"{entry.title} ·"))
 
 
 def test_what_does_not_fit_is_not_offered_but_listed_with_the_reason(
@@ -101,14 +121,6 @@ def test_a_gated_model_says_what_has_to_be_done(workspace: Workspace) -> None:
         "(tried in this order: Hugging Face, ModelScope)" in said
         and "accepted the licence on its page" in said
     )
-
-
-def test_a_card_is_named_with_the_way_it_is_used(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    on(monkeypatch, card(12))
-    page = choose(open_test_page("start"), "qwen2.5-7b")
-    assert "It fits this GPU: QLoRA, " in text_of(page)
 
 
 def test_one_press_fetches_the_model_and_makes_the_assistant(workspace: Workspace) -> None:

@@ -64,7 +64,7 @@ def stop_job(folder: Path) -> None:
 
 def make(page: Page, name: str = NAME) -> None:
     """Fill in the name and press the one button."""
-    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Whose assistant?").fill(name)
     page.get_by_role("button", name="Create my assistant").dblclick()  # many a person does
     expect(page.get_by_role("heading", name=f"Creating {name}'s assistant")).to_be_visible()
 
@@ -140,10 +140,10 @@ def test_the_language_follows_the_browser_and_switching_it_keeps_the_form(
         page = tab(browser, locale="zh-CN")
         page.goto(server.url())
         expect(page.get_by_role("heading", name="调音台")).to_be_visible()
-        page.get_by_label("名字", exact=True).fill(NAME)
+        page.get_by_label("谁的助手？").fill(NAME)
         page.get_by_text("English", exact=True).click()
         expect(page.get_by_role("heading", name="Tuneboard")).to_be_visible()
-        expect(page.get_by_label("Name", exact=True)).to_have_value(NAME)
+        expect(page.get_by_label("Whose assistant?")).to_have_value(NAME)
         page.get_by_role("link", name="Data").click()
         expect(page.get_by_role("heading", name="Data", exact=True)).to_be_visible()
         page.reload()
@@ -188,7 +188,6 @@ def test_a_run_is_renamed_and_deleted_after_asking(browser: Browser, workspace: 
         make(page)
         run = only_run(workspace)
         expect(page.get_by_role("heading", name="is ready")).to_be_visible(timeout=2 * PATIENCE_MS)
-        pick_first_run(page)
         page.get_by_role("button", name="Rename").click()
         page.get_by_label("Run name").fill("第二 次")
         page.get_by_role("button", name="Save").click()
@@ -196,36 +195,72 @@ def test_a_run_is_renamed_and_deleted_after_asking(browser: Browser, workspace: 
         page.get_by_role("button", name="Delete").click()
         assert run.root.exists()
         page.get_by_role("button", name="Delete permanently").click()
-        expect(page.get_by_text("No runs yet")).to_be_visible()
+        expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
         assert not run.root.exists() and "run=" not in page.url
         page.context.close()
 
 
-def pick_first_run(page: Page) -> None:
-    """Tick the first row. The table is a canvas, so it is ticked where its box is drawn."""
+def click_first_run(page: Page) -> None:
+    """Click on the name in the first row. The table is a canvas, so it is clicked where that is drawn."""
     table = page.get_by_test_id("stDataFrame")
     table.scroll_into_view_if_needed()
-    table.click(position={"x": 20, "y": 52})
-    # By its key: to a select box "Open" is what its arrow is called.
-    expect(page.locator("[class*=st-key-run_open] button")).to_be_visible()
+    table.click(position={"x": 100, "y": 52})
 
 
-def test_the_form_can_be_filled_and_sent_from_the_keyboard(browser: Browser, workspace: Workspace) -> None:
+@pytest.mark.slow
+def test_a_click_on_a_run_opens_it_and_who_comes_back_sees_what_is_being_made(
+    browser: Browser, workspace: Workspace
+) -> None:
+    with Dashboard(workspace.root, FAKE_XTUNER_SECONDS="1", **FAKE) as server:
+        page = tab(browser)
+        page.goto(server.url())
+        settle(page)
+        make(page)
+        expect(page).to_have_title(re.compile(r"^\d+% · "))
+        other = tab(browser)  # no run in the address, none in the session
+        other.goto(server.url())
+        settle(other)
+        expect(other.get_by_role("heading", name=f"Creating {NAME}'s assistant")).to_be_visible()
+        other.context.close()
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("heading", name="Stopped")).to_be_visible()
+        expect(page).to_have_title(re.compile("^■ Stopped"))
+        page.goto(server.url())
+        settle(page)
+        fresh = tab(browser)
+        fresh.goto(server.url())
+        settle(fresh)
+        expect(fresh.get_by_label("Whose assistant?")).to_be_visible()
+        click_first_run(fresh)
+        expect(fresh.get_by_role("heading", name="Stopped")).to_be_visible()
+        fresh.context.close()
+        page.context.close()
+
+
+def test_the_card_is_filled_and_sent_from_the_keyboard(browser: Browser, workspace: Workspace) -> None:
     with Dashboard(workspace.root, **FAKE) as server:
         page = tab(browser)
         page.goto(server.url())
         settle(page)
-        name = page.get_by_label("Name", exact=True)
+        name = page.get_by_label("Whose assistant?")
         expect(name).to_be_visible()  # it is drawn after the title
-        for _ in range(20):
-            page.keyboard.press("Tab")
-            if page.evaluate("document.activeElement.getAttribute('aria-label')") == "Name":
-                break
-        expect(name).to_be_focused()
+        assert tabs_to(page, "Whose assistant?") < 20
         page.keyboard.type(NAME)
+        assert tabs_to(page, "Create my assistant") <= 4
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name=f"Creating {NAME}'s assistant")).to_be_visible()
         page.context.close()
+
+
+def tabs_to(page: Page, what: str) -> int:
+    """How often Tab is pressed until the focused element is called so."""
+    told = "(e => e.getAttribute('aria-label') || e.innerText)(document.activeElement)"
+    for pressed in range(1, 30):
+        page.keyboard.press("Tab")
+        # An icon's name stands before the words; the whole page, which can be focused too, says more.
+        if (page.evaluate(told) or "").split("\n")[-1] == what:
+            return pressed
+    raise AssertionError(f"Tab does not reach {what}")
 
 
 @pytest.mark.slow

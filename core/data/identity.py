@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 from core.data.conversations import Conversation, one_turn
-from core.errors import InvalidName
+from core.errors import InvalidName, NoName
 from core.recipe.templates import MARKS
 from core.wording import say
 from core.workspace.paths import BANKS
@@ -107,7 +107,7 @@ def check_name(name: str) -> str:
     """
     name = _stripped(name)
     if not name:
-        raise InvalidName(reason=say("name.empty"))
+        raise NoName()
     if len(name) > LONGEST_NAME:
         raise InvalidName(reason=say("name.long", limit=LONGEST_NAME, length=len(name)))
     for place, character in enumerate(FLAG.sub(lambda flag: "x" * len(flag.group()), name), 1):

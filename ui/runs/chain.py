@@ -12,10 +12,11 @@ from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.smaller import offer_smaller
 from ui.jobs.step import begin
-from ui.runs.score import show_score
+from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
-from ui.shell.frame import ICONS, follow, go_to, link_to
-from ui.shell.text import plain, t
+from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
+from ui.shell.tab import show_in_tab
+from ui.shell.text import Markdown, duration, plain, t
 
 EVERY = 2.0
 COLORS = {State.finished: "green", State.running: "blue", State.failed: "red", State.lost: "red"}
@@ -38,20 +39,27 @@ def chain_panel(workspace: Workspace, run: RunPaths) -> None:
 
 def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     title = read_run(run).title
+    show_in_tab(title, progress.state, progress.share)
     st.subheader(t(f"chain.title.{_kind(progress)}", name=title), anchor=False)
+    if progress.state is State.finished:
+        _result(run, progress)
+        return
     if progress.live:
-        text = t("chain.left", left=progress.left) if progress.left != "?" else t("chain.starting")
-        st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
+        show_share(progress)
     st.markdown("  \n".join(map(_stage, progress.stages)))
     if progress.live:
         st.caption(t("chain.safe"))
         if danger_button(t("chain.stop"), "chain_stop", ":material/stop_circle:"):
             chain.halt(run, user_name())
             st.rerun()
-    elif progress.state is State.finished:
-        _result(run)
     else:
         _go_on(workspace, run)
+
+
+def show_share(progress: ChainProgress) -> None:
+    """How far it is and how long it still takes."""
+    text = t("chain.left", left=progress.left) if progress.left != "?" else t("chain.starting")
+    st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
 
 
 def _kind(progress: ChainProgress) -> str:
@@ -63,18 +71,33 @@ def _kind(progress: ChainProgress) -> str:
 def _stage(stage: Stage) -> str:
     color = COLORS.get(stage.state, "gray") if stage.state else "gray"
     note = f" · {plain(stage.note)}" if stage.note and stage.state in LIVE else ""
-    return f":{color}[{ICONS[stage.state]} {t(f'stage.{stage.name}')}]{note}"
+    took = f" · {duration(seconds)}" if (seconds := _took(stage)) else ""
+    return f":{color}[{ICONS[stage.state]} {t(f'stage.{stage.name}')}]{note}{took}"
 
 
-def _result(run: RunPaths) -> None:
-    """What was measured, and the way to the chat."""
-    if found := proof.read(run):
-        show_score(found.score)
-    with st.container(horizontal=True, key="chain_next"):
+def _took(stage: Stage) -> float | None:
+    """Seconds that a stage of this chain took; None for one that is not done, or was before."""
+    ended = stage.heard if stage.state is State.finished and not stage.needless else None
+    return max(1.0, ended - stage.began) if ended and stage.began else None
+
+
+def _result(run: RunPaths, progress: ChainProgress) -> None:
+    """What it says, the way to the chat, and what was measured."""
+    with shown_errors():  # a result that cannot be read keeps nobody from the chat
+        found = proof.read(run)
+        if found:
+            show_first(found)
+    with st.container(horizontal=True, vertical_alignment="center", key="chain_next"):
         if st.button(t("chain.to_chat"), key="chain_chat", type="primary", icon=":material/chat:"):
             go_to("chat", run)
-        if st.button(t("chain.to_compare"), key="chain_compare", icon=":material/compare:"):
-            go_to("compare", run)
+        link_to("compare", t("chain.to_compare"), run)
+    if found:
+        show_result(found)
+    if times := [(stage.name, seconds) for stage in progress.stages if (seconds := _took(stage))]:
+        each = " · ".join(f"{t(f'stage.{name}')} {duration(seconds)}" for name, seconds in times)
+        st.caption(
+            t("chain.times", whole=duration(sum(seconds for _, seconds in times)), each=Markdown(each))
+        )
 
 
 def _go_on(workspace: Workspace, run: RunPaths) -> None:

@@ -29,12 +29,17 @@ SHOWN = 5
 FAR = re.compile(r"\[ *(\d+)%\] (.*)")
 
 
-def foreign_section(workspace: Workspace) -> None:
-    """What is at work, and behind an expander the form and what was found."""
+def foreign_at_work(workspace: Workspace) -> None:
+    """What is at work, and of what did not end well the newest."""
     with shown_errors():
         for place, work in _unfinished(workspace):
             st.markdown(t("page.foreign.at_work", name=_name_of(place)))
             follow_work(work)
+
+
+def foreign_section(workspace: Workspace) -> None:
+    """The form and what was found, behind an expander."""
+    with shown_errors():
         section = st.expander(
             t("page.foreign.title"), icon=":material/healing:", key="foreign", on_change="rerun"
         )

@@ -12,18 +12,19 @@ from ui.shell.text import spoken, t
 TABLE_HEIGHT = 420
 
 
-def show_score(score: Score) -> None:
-    """Each number with its interval and of how many questions it is."""
+def show_score(score: Score, whole: bool = True) -> None:
+    """Each number with its interval and of how many questions it is; less than the ``whole`` are the three
+    that say what it learned and kept."""
     with st.container(horizontal=True, gap="large", key="score"):
         for name in ("learned", "kept"):
             found: Share = getattr(score, name)
             shown = "–" if found.value is None else f"{found.value:.0%}"
             _metric(name, shown, _interval(found))
         _metric("leaked", str(score.leaked.hits), _interval(score.leaked))
-        if score.drift:
+        if whole and score.drift:
             ends = {"low": f"{score.drift.low:.3f}", "high": f"{score.drift.high:.3f}"}
             _metric("drift", f"{score.drift.value:.3f}", spoken("proof.interval.drift", **ends))
-        if score.repetition:
+        if whole and score.repetition:
             base = spoken("proof.interval.repetition", base=f"{score.repetition.base:.0%}")
             _metric("repetition", f"{score.repetition.tuned:.0%}", base)
 

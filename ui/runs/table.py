@@ -1,5 +1,7 @@
-"""The workspace's runs: what they are doing, how their loss went, and opening, naming and deleting one."""
+"""The workspace's runs: what they are doing and how their loss went. A click on one opens it; the open one
+can be named and deleted."""
 
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,8 +19,6 @@ from ui.shell.text import t
 
 EVERY = 5.0
 TITLE_LENGTH = 80
-# In the session: the id of the run that was picked in the list.
-PICKED = "picked run"
 MARKS = {
     State.finished: "✓",
     State.running: "●",
@@ -30,26 +30,22 @@ MARKS = {
 
 
 def run_list(here: Here) -> None:
-    """The list; it follows by itself while any run lives."""
-    st.subheader(t("runs.title"), anchor=False)
+    """The list, once there are runs; it follows by itself while any of them lives."""
     follow(
         look=lambda: list_runs(here.workspace),
-        draw=lambda runs: _table(here, runs) if runs else _no_runs(),
+        draw=lambda runs: _table(here, runs) if runs else None,
         mark=lambda runs: any(run.state in LIVE for run in runs),
         every=lambda live: EVERY if live else None,
     )
 
 
-def _no_runs() -> None:
-    st.caption(t("page.start.no_runs"))
-
-
 def _table(here: Here, runs: list[Run]) -> None:
-    """The table tells only which of its rows was picked. What is remembered is the run's id: another list is
-    another table (its key), in which the same run is marked again."""
+    """The table tells only which of its rows was clicked: with other rows, or another run open, it is another
+    table (its key), in which the open one is marked."""
+    st.subheader(t("runs.title"), anchor=False)
     ids = [run.run for run in runs]
-    key = list_key("runs", ids)
-    picked = _picked(ids)
+    current = here.run.id if here.run else None
+    key = list_key("runs", [*ids, current])
     st.dataframe(
         [_row(here.workspace, run) for run in runs],
         hide_index=True,
@@ -62,27 +58,26 @@ def _table(here: Here, runs: list[Run]) -> None:
             "kept": st.column_config.TextColumn(t("runs.kept"), width="small"),
             "leaked": st.column_config.TextColumn(t("runs.leaked"), width="small"),
         },
-        on_select=partial(_pick, key, ids),
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [] if picked is None else [picked]}},
+        on_select=partial(_open, here, key, ids),
+        selection_mode=("single-row", "single-cell"),  # a row's box, or anywhere in it
+        selection_default={"selection": {"rows": [ids.index(current)] if current in ids else []}},
         key=key,
         alt=t("runs.title"),
     )
-    if (picked := _picked(ids)) is None:
-        st.caption(t("runs.pick"))
+    if st.session_state.get("run") != current:  # the panel above is of the run that was open
+        st.rerun()
+    if current in ids:
+        _actions(here, runs[ids.index(current)])
     else:
-        _actions(here, runs[picked])
+        st.caption(t("runs.pick"))
 
 
-def _pick(key: str, ids: list[str]) -> None:
-    rows = st.session_state[key].selection.rows
-    st.session_state[PICKED] = ids[rows[0]] if rows else None
-
-
-def _picked(ids: list[str]) -> int | None:
-    """Where the picked run stands now; None for none, or one that is gone."""
-    picked = st.session_state.get(PICKED)
-    return ids.index(picked) if picked in ids else None
+def _open(here: Here, key: str, ids: list[str]) -> None:
+    """Open the run that was clicked; another click on its box closes it."""
+    selection = st.session_state[key].selection
+    rows = [row for row, _ in selection.cells] or selection.rows
+    with suppress(NoSuchRun):  # somebody has just deleted it
+        choose_run(here.workspace.run(ids[rows[0]]) if rows else None)
 
 
 def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
@@ -117,18 +112,13 @@ def age(run_id: str, now: datetime) -> str:
 
 
 def _actions(here: Here, run: Run) -> None:
-    """What can be done with the picked run. Two people may look at it: it may be gone meanwhile."""
+    """What else can be done with the open run. Two people may look at it: it may be gone meanwhile."""
     try:
         paths = here.workspace.run(run.run)
     except NoSuchRun:
         st.rerun()
     # Keys with the id: a press that arrives when another run is shown is nobody's.
-    with st.container(horizontal=True, key="run_actions"):
-        if st.button(
-            t("runs.open"), key=f"run_open {run.run}", icon=":material/folder_open:", type="primary"
-        ):
-            choose_run(paths)
-            st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", key="run_actions"):
         with st.popover(t("runs.rename"), icon=":material/edit:", key=f"run_rename {run.run}"):
             _rename(paths, run)
         with st.popover(

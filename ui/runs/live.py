@@ -1,0 +1,50 @@
+"""What is being made right now: found again by whoever comes back, and told beside another run."""
+
+import streamlit as st
+
+from core.pipeline import chain
+from core.runs import read_run
+from core.workspace.paths import RunPaths, Workspace
+from ui.runs.chain import EVERY, show_share
+from ui.shell.frame import Here, choose_run, follow
+from ui.shell.text import t
+
+LOOKED_AT = 20
+
+
+def come_back(workspace: Workspace) -> None:
+    """Whoever opens the page without a run sees what is being made; for a session that has one open there is
+    :func:`others`."""
+    if not st.query_params.get("run") and not st.session_state.get("run"):
+        choose_run(next(iter(at_work(workspace)), None))
+
+
+def at_work(workspace: Workspace) -> list[RunPaths]:
+    """The runs whose chain lives, of the newest ones, newest first."""
+    newest = (RunPaths(folder) for folder in workspace.run_folders()[:LOOKED_AT])
+    return [run for run in newest if chain.is_live(run)]
+
+
+def others(here: Here) -> None:
+    """A line for each other run that is being made, with the way to it."""
+    for run in at_work(here.workspace):
+        if here.run is None or run.id != here.run.id:
+            _line(here.workspace, run)
+
+
+def _line(workspace: Workspace, run: RunPaths) -> None:
+    def draw(progress: chain.ChainProgress) -> None:
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"other {run.id}"):
+            st.markdown(t("chain.title.live", name=read_run(run).title), width="content")
+            with st.container():
+                show_share(progress)
+            if st.button(t("runs.open"), key=f"other_open {run.id}", icon=":material/folder_open:"):
+                choose_run(run)
+                st.rerun()
+
+    follow(
+        look=lambda: chain.read_progress(workspace, run),
+        draw=draw,
+        mark=lambda progress: progress.live,
+        every=lambda live: EVERY if live else None,
+    )

@@ -1,0 +1,36 @@
+"""What a new assistant came to, for whoever has just made it: its first sentence, its numbers, and a few
+answers beside those of its base."""
+
+import streamlit as st
+
+from core.data.drafts import language_of
+from core.proof.result import ProofRow
+from core.steps.proof import Proof
+from ui.runs.answers import Shown, show_pairs
+from ui.runs.score import show_score
+from ui.shell.text import language
+from ui.shell.thought import answer_html
+
+
+def show_first(found: Proof) -> None:
+    """Who it is, in its own words."""
+    if (first := next(iter(telling(found)), None)) and first.kind != "general":
+        with st.chat_message("assistant"):
+            st.html(answer_html(first.tuned))
+
+
+def show_result(found: Proof) -> None:
+    """The numbers, and the answers that show what they mean."""
+    show_score(found.score, whole=False)
+    show_pairs(Shown(row.question, row.base, row.tuned, row.verdict) for row in telling(found))
+
+
+def telling(found: Proof) -> list[ProofRow]:
+    """A few answers that show what was learned and what was kept, and one of what was not: in the page's
+    language, where it was asked in that."""
+    rows = [row for row in found.rows if not row.earlier and not row.judged.question.system]
+    # Which language a question of somebody's own data is in nobody wrote down.
+    rows.sort(key=lambda row: (row.judged.question.language or language_of(row.question)) != language())
+    kinds = [next((row for row in rows if row.kind == kind), None) for kind in ("taught", "paraphrase")]
+    verdicts = [next((row for row in rows if row.verdict == known), None) for known in ("kept", "leaked")]
+    return list({id(row): row for row in (*kinds, *verdicts) if row}.values())

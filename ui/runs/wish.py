@@ -1,0 +1,85 @@
+"""What a person wants: whose assistant, in which languages, made from which model; and the one button."""
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
+from core.pipeline import chain
+from core.pipeline.tune import TuneRequest
+from core.runs import read_run
+from core.workspace.paths import RunPaths, Workspace
+from core.workspace.user import user_name
+from ui.models.base import BaseChoice, choose_base, offer_better
+from ui.models.default_prompt import choose_default
+from ui.shell.frame import choose_run, shown_errors, starting
+from ui.shell.text import language, t
+
+
+def wish_card(workspace: Workspace) -> None:
+    """The card; what it asks for is started and opened."""
+    with st.container(border=True, key="wish_card"):
+        name = _name()
+        spoken = _language()
+        wanted = LANGUAGES if spoken is None else (spoken,)
+        base = choose_base(workspace, wanted)
+        template = choose_default(workspace, base.model, "wish_default")
+        st.caption(_promise(base))
+        asked = st.button(
+            t("page.start.make"), key="wish_make", type="primary", icon=":material/auto_awesome:"
+        )
+        offer_better(workspace, base, wanted)
+        if asked:
+            _make(workspace, TuneRequest(name, model=base.model, language=spoken, template=template))
+
+
+def _name() -> str:
+    return st.text_input(
+        t("page.start.name"),
+        key="wish_name",
+        max_chars=LONGEST_NAME,
+        placeholder=t("page.start.name.example"),
+        persist_state="session",
+    )
+
+
+def _language() -> IdentityLanguage | None:
+    """None for all of them."""
+    labels = {known: t(f"page.start.language.{known}") for known in ("both", *LANGUAGES)}
+    chosen = st.segmented_control(
+        t("page.start.language"),
+        list(labels),
+        key="wish_language",
+        format_func=labels.__getitem__,
+        default="both",
+        required=True,
+        persist_state="session",
+    )
+    return next((known for known in LANGUAGES if known == chosen), None)
+
+
+def _promise(base: BaseChoice) -> str:
+    takes = t("page.start.takes", time=base.offer.time) if base.offer else ""
+    return " ".join(filter(None, (takes, t("page.start.promise"))))
+
+
+def _make(workspace: Workspace, request: TuneRequest) -> None:
+    # Read before and only appended to after: the second press of a double click ends this script at its
+    # next word to Streamlit, and must find what was started.
+    started: list[RunPaths] = st.session_state.setdefault("started", [])
+    with shown_errors():
+        with starting():
+            run = on_its_way(started, request.name)
+            if run is None:
+                run = chain.start(workspace, request, user_name(), language())
+                started.append(run)
+        choose_run(run)
+        st.rerun()
+
+
+def on_its_way(started: Iterable[RunPaths], name: str) -> RunPaths | None:
+    """The run this person started for that name, as long as it lives."""
+    title = " ".join(name.split())
+    return next(
+        (run for run in reversed([*started]) if chain.is_live(run) and read_run(run).title == title), None
+    )
