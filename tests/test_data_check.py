@@ -16,7 +16,7 @@ from core.data.checking.private import masked, personal
 from core.data.checking.report import MOST_LISTED, Report
 from core.data.conversations import as_row, one_turn
 from core.data.findings import KINDS
-from core.data.fixes import Given, all_changes, changes, version
+from core.data.fixes import Change, Given, Unfixed, all_changes, version
 from core.data.formats.reading import Format
 from core.data.opening import Opened, open_data, read_conversations
 from core.data.questions import held_back_questions
@@ -25,6 +25,7 @@ from core.recipe.templates import TEMPLATES
 from core.steps.check import CheckRequest, marks, run
 from core.workspace.paths import SourceCache, Workspace
 from tests.command_line import cli, last_json, make_data
+from tests.mending import changes
 from tests.small_model import make_small_model
 
 KEYS = [
@@ -262,6 +263,9 @@ MENDED: list[tuple[str, Any, Any]] = [
     ("empty_answer", {"conversation": [*pair("a", "b")["conversation"], {"input": "c"}]}, pair("a", "b")),
     ("empty_answer", pair("a", ""), None),
     ("missing_answer", {"messages": [MORE]}, None),
+    ("missing_answer", {"messages": [ANSWERED]}, None),
+    ("missing_answer", {"messages": [ANSWERED, MORE]}, None),
+    ("empty_answer", {"messages": [{"role": "system", "content": "s"}, ANSWERED]}, None),
     ("wrong_type", {"instruction": "how many?", "output": 42}, pair("how many?", "42")),
     ("wrong_type", {"instruction": "how many?", "output": {}}, "unchanged"),
     ("identity_conflict", pair("who?", "I am ChatGPT."), "unchanged"),
@@ -319,7 +323,31 @@ def test_a_row_of_several_faults_is_mended_by_all_their_fixes(
     (change,) = all_changes(opened, found, {code: KINDS[code].fixes[0] for code in codes}, given)
     assert json.loads(change.after or "") == pair("7", "good day")
     (left_out,) = all_changes(opened, found, {"wrong_type": "drop"}, given)
-    assert left_out.after is None
+    assert left_out.after is None and [one.text for one in left_out.said][:2] == ["7", "good day"]
+    assert [(one.role, one.text) for one in change.said] == [
+        ("user", "7"),
+        ("assistant", "good day"),
+        ("user", "oh"),
+    ]
+    assert change.codes == codes and [one.text for one in change.becomes] == ["7", "good day"]
+
+
+def test_a_row_that_cannot_be_fixed_says_why_and_can_be_left_out(
+    file: Path, cache: SourceCache, model: Path, tmp_path: Path
+) -> None:
+    rows = [{"instruction": "which?", "output": {"a": 1}}, pair("who?", "I am {{name}}.")]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows) + "{broken\n", encoding="utf-8")
+    opened = open_data(file, cache)
+    given = Given(marks(Workspace(tmp_path), CheckRequest(file, str(model))))
+    found = [_finding(1, "wrong_type"), _finding(2, "placeholder"), _finding(3, "broken_json")]
+    chosen = {"wrong_type": "as_text", "placeholder": "fill_in", "broken_json": "as_text"}
+    made = [*all_changes(opened, found, chosen, given)]
+    assert all(isinstance(one, Unfixed) for one in made) and [one.row for one in made] == [1, 2, 3]
+    assert [[why.code for why in one.why] for one in made] == [["wrong_type"], [], ["broken_json"]]
+    assert made[2].why[0].values["line"] == 3 and made[2].said[0].text == "{broken"
+    rest = [*all_changes(opened, found, chosen, given, without_broken=True)]
+    assert [(one.row, isinstance(one, Change)) for one in rest] == [(1, True), (2, False), (3, True)]
+    assert all(one.after is None for one in rest if isinstance(one, Change))
 
 
 # --- the command ---
@@ -338,7 +366,7 @@ def test_the_command_prints_the_keys_it_promises(file: Path, tmp_path: Path) -> 
         (3, "no_messages"),
     }
     shown = cli("data", "check", file, *options[:-1], cwd=tmp_path, TUNEBOARD_LANG="zh")
-    assert shown.returncode == 0 and "回答为空" in shown.stdout and "XTuner" in shown.stderr
+    assert shown.returncode == 0 and "回答是空的" in shown.stdout and "XTuner" in shown.stderr
 
 
 def test_columns_and_format_on_the_command_line(file: Path, tmp_path: Path, model: Path) -> None:

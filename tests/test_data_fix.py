@@ -76,6 +76,20 @@ def test_a_fix_by_its_own_name_mends_all_that_it_can(fix: Any, out: Path) -> Non
     assert [one["code"] for one in fix("--fix", "mask", "--out", out)["fixed"]] == ["personal_data"]
 
 
+def test_all_is_what_the_page_fixes_at_once(fix: Any, file: Path, out: Path) -> None:
+    """Every kind that breaks a row or teaches what nobody wants; the rest is left out if asked."""
+    hidden = {"conversation": [{"input": "Who are you?", "output": "I'm Bob's assistant, made by OpenAI."}]}
+    unfixable = {"instruction": "how many?", "output": {"a": 1}}
+    with file.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in (hidden, unfixable))
+    found = fix("--fix", "all", "--value", "name=Zoë", "--leave-out-broken", "--out", out)
+    right = {"conversation": [{"input": "Who are you?", "output": "I'm Zoë's assistant, made by Zoë."}]}
+    number = {"conversation": [{"input": "how many?", "output": "42"}]}
+    assert rows(out) == [GOOD, number, SECRET, right]
+    assert (found["written"], found["written_usable"], found["still_broken"]) == (4, 4, [])
+    assert (found["left_out"], found["missing_values"]) == (3, [])
+
+
 def test_the_list_writes_nothing(fix: Any, out: Path) -> None:
     found = fix("--list", "--out", out)
     assert found["out"] is None and not out.exists() and "written" not in found
@@ -87,9 +101,7 @@ def test_the_list_writes_nothing(fix: Any, out: Path) -> None:
 def test_it_is_said_to_a_person(file: Path, out: Path, workspace: Workspace, model: Path) -> None:
     options = ("--model", model, "--workspace", workspace.root)
     listed = cli("data", "fix", file, "--list", *options, cwd=workspace.root, COLUMNS="200")
-    assert (
-        "empty_answer: Remove unanswered messages" in listed.stdout and "empty_answer=drop" in listed.stdout
-    )
+    assert "empty_answer: Remove what has no answer" in listed.stdout and "empty_answer=drop" in listed.stdout
     named_one = ("--fix", "personal_data", "empty_answer", "--out", out)
     done = cli("data", "fix", file, *named_one, *options, cwd=workspace.root)
     assert f"{out}: 4 rows, 3 of them usable." in done.stdout

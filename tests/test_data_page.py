@@ -198,11 +198,8 @@ def test_broken_rows_are_left_out_at_one_press(workspace: Workspace) -> None:
     page.button(key="data_make").click().run()
     assert not page.exception and "my data.json has 1 problem: row 2" in page.error[0].value
     assert "train on the other 2 rows" in page.error[0].value and workspace.run_folders() == []
-    checked(workspace, page)
-    (press,) = [button for button in page.button if str(button.key).startswith("leave_out ")]
-    assert press.label == "Leave out 1 broken row"
-    press.click().run()
-    assert page.toggle(key="data_leave_out").value and no_errors(page)
+    page.toggle(key="data_leave_out").set_value(True).run()
+    assert no_errors(page)
     page.button(key="data_make").click().run()
     run = made(workspace)
     assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
@@ -238,82 +235,134 @@ FAULTY = [
 ]
 
 
-def checked(workspace: Workspace, page: AppTest) -> AppTest:
-    page.button(key="data_check").click().run()
-    assert no_errors(page)
-    folder = max(workspace.root.glob("checks/*"), key=lambda place: place.stat().st_mtime)
-    assert wait(folder, timeout=TIMEOUT).state is State.finished
-    return page.run()
-
-
 def test_a_file_is_checked_for_the_training_that_is_chosen(workspace: Workspace) -> None:
     """With the template chosen below it, and as long as the model's rows are."""
     config = workspace.starter / "config.json"
     told = json.loads(config.read_text(encoding="utf-8"))
     config.write_text(json.dumps(told | {"max_position_embeddings": 64}), encoding="utf-8")
     page = upload("my data.json", json.dumps(FAULTY).encode())
+    assert no_errors(page)
+    first = set(workspace.root.glob("checks/*/report.json"))
     page.selectbox(key="data_template").set_value("llama3_chat").run()
-    checked(workspace, page)
-    (request,) = workspace.root.glob("checks/*/request.json")
-    asked = json.loads(request.read_text(encoding="utf-8"))["asked"]
-    assert (asked["template"], asked["max_length"]) == ("llama3_chat", None)
-    (report,) = workspace.root.glob("checks/*/report.json")
-    assert json.loads(report.read_text(encoding="utf-8"))["max_length"] == 64
+    (report,) = set(workspace.root.glob("checks/*/report.json")) - first
+    assert no_errors(page) and json.loads(report.read_text(encoding="utf-8"))["max_length"] == 64
 
 
-def test_a_file_is_checked_and_mended_and_the_mending_undone(workspace: Workspace) -> None:
-    page = checked(workspace, upload("my data.json", json.dumps(FAULTY).encode()))
+def test_a_larger_file_is_checked_by_a_job_without_being_asked(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.data.file.AT_ONCE", 10)
+    page = upload("my data.json", json.dumps(FAULTY).encode())
+    (folder,) = workspace.root.glob("checks/*")
+    assert wait(folder, timeout=TIMEOUT).state is State.finished
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))["asked"]
+    assert (request["template"], request["max_length"]) == (None, None)
+    assert no_errors(page.run()) and any(box.key.startswith("fix empty_answer ") for box in page.selectbox)
+
+
+def test_a_very_large_file_is_checked_when_a_person_asks_for_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.data.file.AT_ONCE", 10)
+    monkeypatch.setattr("ui.data.file.UNASKED", 10)
+    page = upload("my data.json", json.dumps(FAULTY).encode())
+    assert no_errors(page) and not [*workspace.root.glob("checks/*")]
+    page.button(key="data_check").click().run()
+    (folder,) = workspace.root.glob("checks/*")
+    assert wait(folder, timeout=TIMEOUT).state is State.finished
+    assert no_errors(page.run()) and not any(button.key == "data_check" for button in page.button)
+
+
+def fixes(page: AppTest) -> dict[str, Any]:
+    """The choice for each kind of problem, by its code."""
+    return {str(box.key).split()[1]: box for box in page.selectbox if str(box.key).startswith("fix ")}
+
+
+def press_fix(page: AppTest) -> AppTest:
+    return next(button for button in page.button if str(button.key).startswith("apply ")).click().run()
+
+
+def newest(workspace: Workspace) -> list[Any]:
+    file = max(uploads_of(workspace).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_everything_is_fixed_at_once_checked_again_and_undone(workspace: Workspace) -> None:
+    page = upload("my data.json", json.dumps(FAULTY).encode())
     shown = {metric.label: metric.value for metric in page.metric}
-    assert no_errors(page) and (shown["Rows"], shown["Usable"]) == ("3", "2")
-    for code in ("empty_answer", "template_token"):
-        page.session_state[f"finding {code}"] = True
-    page.run()
-    assert [table.value.iloc[0]["Row"] for table in page.dataframe] == [2, 3]
-    mends = {toggle.key.split()[1]: toggle for toggle in page.toggle if toggle.key.startswith("mend ")}
-    mends["template_token"].set_value(True).run()
-    assert "<del>" in body(page) and "im_end" in body(page)
-    next(b for b in page.button if str(b.key).startswith("apply template_token ")).click().run()
-    assert no_errors(page) and any("Fixed" in caption.value for caption in page.caption)
-    mended = next(file for file in uploads_of(workspace).glob("*.jsonl"))
-    assert [json.loads(line) for line in mended.read_text(encoding="utf-8").splitlines()][:2] == FAULTY[:2]
-    assert json.loads(mended.read_text(encoding="utf-8").splitlines()[2])["conversation"][0]["input"] == "b"
+    assert no_errors(page) and (shown["Rows"], shown["Can be trained on"]) == ("3", "2")
+    assert {code: box.value for code, box in fixes(page).items()} == {
+        "empty_answer": "drop_unanswered",
+        "template_token": "remove_tokens",
+    }
+    assert "<del> &lt;|im_end|&gt;</del>" in body(page), "texts are compared, not the lines of two formats"
+    assert "conversation" not in body(page).partition("tb-row")[2] and "row 2 · removed" in body(page)
+    assert any("1 row changes, 1 row is removed" in caption.value for caption in page.caption)
+    page = press_fix(page)
+    assert no_errors(page) and not fixes(page), "the new version was checked too"
+    assert any("No problems found" in done.value for done in page.success)
+    assert any("Fixed: Empty answer, Special tokens" in caption.value for caption in page.caption)
+    assert newest(workspace)[0] == FAULTY[0] and len(newest(workspace)) == 2
+    assert newest(workspace)[1]["conversation"][0]["input"] == "b"
+    assert not any(toggle.key == "data_leave_out" for toggle in page.toggle), "nothing is broken any more"
     page.button(key="data_back").click().run()
-    assert no_errors(page) and not any("Fixed" in caption.value for caption in page.caption)
+    assert no_errors(page) and fixes(page) and not any("Fixed" in caption.value for caption in page.caption)
 
 
-def open_fix(page: AppTest, code: str, fix: str) -> AppTest:
-    page.session_state[f"finding {code}"] = True
+def test_each_kind_can_be_left_or_fixed_otherwise(workspace: Workspace) -> None:
+    page = upload("my data.json", json.dumps(FAULTY).encode())
+    fixes(page)["empty_answer"].set_value("").run()
+    assert "row 2 ·" not in body(page) and "row 3 · changed" in body(page)
+    fixes(page)["template_token"].set_value("").run()
+    assert no_errors(page) and not any(str(button.key).startswith("apply ") for button in page.button)
+    page.session_state["findings"] = True
     page.run()
-    (toggle,) = [one for one in page.toggle if str(one.key).startswith(f"mend {code} {fix} ")]
-    return toggle.set_value(True).run()
+    (table,) = (table.value for table in page.dataframe if "Problem" in table.value)
+    assert [*table["Row"]] == [2, 3] and no_errors(page)
 
 
-def press_fix(page: AppTest, code: str, fix: str) -> AppTest:
-    return next(b for b in page.button if str(b.key).startswith(f"apply {code} {fix} ")).click().run()
+def test_rows_that_cannot_be_fixed_say_why_and_are_removed(workspace: Workspace) -> None:
+    rows = [{"instruction": "which?", "output": {"a": 1}}, {"instruction": "q", "output": "a"}]
+    page = upload("my data.json", json.dumps(rows).encode())
+    assert any("1 row stays as it is" in caption.value for caption in page.caption)
+    assert "expected text or a list of messages" in body(page) and "row 1 · removed" in body(page)
+    (toggle,) = (one for one in page.toggle if str(one.key).startswith("fix_rest "))
+    toggle.set_value(False).run()
+    assert not any(str(button.key).startswith("apply ") for button in page.button)
+    (toggle,) = (one for one in page.toggle if str(one.key).startswith("fix_rest "))
+    page = press_fix(toggle.set_value(True).run())
+    assert no_errors(page) and newest(workspace) == rows[1:]
 
 
 def test_placeholders_are_filled_in_and_wrong_names_replaced(workspace: Workspace) -> None:
     """Both with what the page already knows, shown before it is done."""
-    said = ("I am {{name}}, made by {{author}}.", "我是ChatGPT，由OpenAI训练。")
+    said = ("I am {{name}} of {{town}}, made by {{author}}.", "我是ChatGPT，由OpenAI训练。")
     rows = [{"conversation": [{"input": "Who are you?", "output": text}]} for text in said]
     page = upload("who.json", json.dumps(rows).encode())
     page.text_input(key="data_name").set_value(NAME).run()
     page.text_input(key="data_author").set_value("Ito").run()
-    page = open_fix(checked(workspace, page), "placeholder", "fill_in")
-    asked = {str(one.key).split()[2]: one for one in page.text_input if str(one.key).startswith("value ")}
-    assert {field: one.value for field, one in asked.items()} == {"name": NAME, "author": "Ito"}
-    page = asked["author"].set_value("").run()
-    assert "<ins>" in body(page) and "{author}" in body(page)
-    page = press_fix(page, "placeholder", "fill_in")
-    page = open_fix(checked(workspace, page), "identity_conflict", "rename")
-    assert no_errors(page) and "ChatGPT" in body(page)
-    page = press_fix(page, "identity_conflict", "rename")
+    assert no_errors(page) and "<del>ChatGPT</del>" in body(page)
+    fixes(page)["placeholder"].set_value("fill_in").run()
+    asked = {str(one.key).split()[1]: one for one in page.text_input if str(one.key).startswith("value ")}
+    assert {field: one.value for field, one in asked.items()} == {"town": ""}, "the others are known"
+    page = asked["town"].set_value("Basel").run()
+    assert "<ins>" in body(page) and "Basel" in body(page)
+    page = press_fix(page)
     assert no_errors(page)
-    newest = max(uploads_of(workspace).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
-    outputs = [
-        json.loads(line)["conversation"][0]["output"] for line in newest.read_text("utf-8").splitlines()
-    ]
-    assert outputs == [f"I am {NAME}, made by {{{{author}}}}.", f"我是{NAME}，由Ito训练。"]
+    outputs = [row["conversation"][0]["output"] for row in newest(workspace)]
+    assert outputs == [f"I am {NAME} of Basel, made by Ito.", f"我是{NAME}，由Ito训练。"]
+
+
+def test_a_name_typed_later_is_held_against_the_rows_at_once(workspace: Workspace) -> None:
+    said = (("你是谁？", "我是王小明的助手"), ("Who made you?", "made by OpenAI"))
+    rows = [{"question": question, "answer": answer} for question, answer in said]
+    page = upload("who.jsonl", "\n".join(map(json.dumps, rows)).encode())
+    assert no_errors(page) and "identity_conflict" not in fixes(page)
+    page.text_input(key="data_name").set_value("苏晓棠").run()
+    assert no_errors(page) and fixes(page)["identity_conflict"].value == "rename"
+    page = press_fix(page)
+    outputs = [row["conversation"][0]["output"] for row in newest(workspace)]
+    assert outputs == ["我是苏晓棠的助手", "made by 苏晓棠"] and no_errors(page)
 
 
 def test_a_table_s_columns_are_named(workspace: Workspace) -> None:

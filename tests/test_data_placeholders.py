@@ -16,11 +16,12 @@ from core.data.checking.identity import Person
 from core.data.checking.placeholders import filled, placeholders
 from core.data.checking.report import Report
 from core.data.findings import Finding
-from core.data.fixes import changes, fields_of, version
+from core.data.fixes import fields_of, version
 from core.data.opening import Opened, open_data
 from core.steps.check import CheckRequest, marks
 from core.workspace.paths import SourceCache, Workspace
 from tests.command_line import cli, last_json
+from tests.mending import changes
 
 HERE = Path(__file__).parent
 SENTENCES: list[dict[str, Any]] = json.loads(

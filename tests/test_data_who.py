@@ -19,11 +19,12 @@ from core.data.checking.identity import claimed as claimed_in
 from core.data.checking.placeholders import placeholders
 from core.data.checking.report import Report
 from core.data.conversations import as_row, one_turn
-from core.data.fixes import changes, version
+from core.data.fixes import version
 from core.data.opening import open_data
 from core.steps.check import CheckRequest, marks
 from core.workspace.paths import SourceCache, Workspace
 from tests.command_line import cli, last_json
+from tests.mending import changes
 
 SENTENCES: dict[str, list[dict[str, Any]]] = json.loads(
     Path(__file__).with_name("identity_sentences.json").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from core.cli.check import READ, asked_reading
+from core.cli.check import LEAVE_OUT, READ, asked_reading
 from core.cli.room import Commands, Options, Result, Task
 from core.cli.terminal import line, printable
 from core.data.findings import KINDS
@@ -52,7 +52,8 @@ def _asked(options: argparse.Namespace) -> FixRequest:
     if options.out.suffix.lower() not in ENDS:
         raise _wrong("out", value=options.out, ends=say("row.list").join(ENDS))
     fixes = _chosen(options.fix) if options.fix else fixing.USUAL
-    return FixRequest(checked, options.out, tuple(fixes.items()), tuple(values.items()))
+    given = (tuple(fixes.items()), tuple(values.items()), options.leave_out_broken)
+    return FixRequest(checked, options.out, *given)
 
 
 def _chosen(names: Sequence[str]) -> dict[str, str]:
@@ -133,6 +134,6 @@ OPTIONS: Options = {
 COMMANDS: Commands = {
     "data fix": (
         Task(FixRequest, _asked, _fix),
-        ("FILE", *OPTIONS, "--model", "--max-length", "--template", *READ),
+        ("FILE", *OPTIONS, LEAVE_OUT, "--model", "--max-length", "--template", *READ),
     ),
 }

@@ -13,12 +13,19 @@ from core.wording import Language, say
 class Kind:
     """``usable``: a row with only such findings is trained. ``fix``: by its name in ``core.data.fixes``;
     ``also``: other fixes that may be chosen instead. ``left_out``: what the value ``found`` names is not
-    trained."""
+    trained. ``harms``: a row with it is trained, but teaches what nobody wants; everything at once fixes it
+    too."""
 
     usable: bool
     fix: str | None = None
     also: tuple[str, ...] = ()
     left_out: bool = False
+    harms: bool = False
+
+    @property
+    def advised(self) -> str | None:
+        """The fix that everything at once is fixed by; None where a person has to look first."""
+        return self.fix if self.harms or not self.usable else None
 
     @property
     def fixes(self) -> tuple[str, ...]:
@@ -47,7 +54,7 @@ KINDS: dict[str, Kind] = {
     "broken_character": Kind(BROKEN, "remove_characters"),
     # a conversation's order
     "empty_answer": Kind(BROKEN, "drop_unanswered"),
-    "null_text": Kind(SHOWN, "drop"),
+    "null_text": Kind(SHOWN, "drop", harms=True),
     "missing_answer": Kind(BROKEN, "drop_unanswered"),
     "role_order": Kind(BROKEN, "drop"),
     "joined": Kind(SHOWN),
@@ -67,16 +74,16 @@ KINDS: dict[str, Kind] = {
     "not_a_number": Kind(SHOWN),
     # what the texts say
     "empty_question": Kind(SHOWN, "drop"),
-    "control_character": Kind(SHOWN, "remove_characters"),
+    "control_character": Kind(SHOWN, "remove_characters", harms=True),
     "replacement_character": Kind(SHOWN, "drop"),
-    "template_token": Kind(SHOWN, "remove_tokens"),
+    "template_token": Kind(SHOWN, "remove_tokens", harms=True),
     "placeholder": Kind(SHOWN, "fill_in", ("drop",)),
     "personal_data": Kind(SHOWN, "mask"),
-    "held_back": Kind(SHOWN, "drop"),
+    "held_back": Kind(SHOWN, "drop", harms=True),
     # rows among rows
-    "duplicate": Kind(SHOWN, "drop"),
+    "duplicate": Kind(SHOWN, "drop", harms=True),
     "near_duplicate": Kind(SHOWN, "drop"),
-    "identity_conflict": Kind(SHOWN, "rename", ("drop",)),
+    "identity_conflict": Kind(SHOWN, "rename", ("drop",), harms=True),
     "truncated": Kind(SHOWN, "drop"),
 }
 

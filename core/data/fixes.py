@@ -6,10 +6,9 @@ they were, the others as XTuner's conversations.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from core.data.checking.claims import claims
 from core.data.checking.identity import Person, renamed
@@ -18,10 +17,11 @@ from core.data.checking.private import masked
 from core.data.checking.texts import CONTROL, TemplateTokens
 from core.data.conversations import LONE_SURROGATE, as_row
 from core.data.findings import KINDS, Finding
-from core.data.formats.fields import Account, Misshapen
+from core.data.formats.fields import Account, Fault, Misshapen
 from core.data.formats.messages import Message, assemble
 from core.data.formats.reading import Format, messages_of
 from core.data.opening import Opened
+from core.data.placing import placed
 from core.data.reading.parse import parse_row
 
 Messages: TypeAlias = list[Message]
@@ -40,13 +40,37 @@ class Given(NamedTuple):
 Fix: TypeAlias = Callable[[Messages, Given], Messages | None]
 
 
+class RowText(NamedTuple):
+    """A text of a row as a person reads it; ``role`` is empty for a row that nobody can read."""
+
+    role: str
+    text: str
+
+
 @dataclass(frozen=True)
 class Change:
-    """One row before and after; ``after`` is None when the row is left out."""
+    """One row before and after; ``after`` is None when the row is left out. ``said`` and ``becomes`` are the
+    texts of both, of whatever format they are; ``codes`` what was fixed."""
 
     row: int
     before: str
     after: str | None
+    said: tuple[RowText, ...] = ()
+    becomes: tuple[RowText, ...] = ()
+    codes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {"row": self.row, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True)
+class Unfixed:
+    """A row that the chosen fixes do not mend, and why: what is still wrong with it so that it cannot be
+    trained; nothing where they change nothing of it."""
+
+    row: int
+    said: tuple[RowText, ...]
+    why: tuple[Finding, ...] = ()
 
 
 def _drop(_: Messages, __: Given) -> None:
@@ -74,13 +98,15 @@ def _mask(messages: Messages, _: Given) -> Messages:
 
 
 def _drop_unanswered(messages: Messages, _: Given) -> Messages | None:
-    """Leave out every question without an answer, and what was said for it alone."""
+    """Leave out every question without an answer, and what was said for it alone; an answer to no question is
+    nothing that can be learned either."""
     kept: Messages = []
     asked: Messages = []
     for message in messages:
         asked.append(message)
         if message.role in {"assistant", "call"}:
-            if isinstance(message.text, str) and message.text.strip():
+            answered = message.text.strip() if isinstance(message.text, str) else message.text is not None
+            if answered and (kept or any(one.role in {"user", "tool"} for one in asked)):
                 kept += asked
             asked = []
     return kept or None
@@ -150,74 +176,84 @@ def _each(messages: Messages, mend: Callable[[str], str]) -> Messages:
     ]
 
 
-def changes(
-    opened: Opened,
-    found: Sequence[Finding],
-    tokens: TemplateTokens,
-    fix: str | None = None,
-    values: Mapping[str, str] = NOTHING,
-) -> Iterator[Change]:
-    """What mending these findings of one code would change, row by row; rows it cannot mend are left out of
-    the list, and stay as they are. ``fix``: one of :data:`FIXES`, by default the code's first."""
-    name = fix or (KINDS[found[0].code].fix if found else None)
-    chosen = {found[0].code: name} if name else {}
-    return all_changes(opened, found, chosen, Given(tokens, values))
-
-
 def all_changes(
-    opened: Opened, found: Iterable[Finding], chosen: Mapping[str, str], given: Given
-) -> Iterator[Change]:
-    """The same for findings of several codes at once, each by the fix ``chosen`` for its code, in that order:
-    a row with two faults is mended only by both their fixes."""
+    opened: Opened,
+    found: Iterable[Finding],
+    chosen: Mapping[str, str],
+    given: Given,
+    without_broken: bool = False,
+) -> Iterator[Change | Unfixed]:
+    """What mending these findings would do, row by row, each by the fix ``chosen`` for its code, in that
+    order: a row with two faults is mended only by both their fixes. A row that cannot be mended so stays as
+    it is, or is left out where it could not be trained and ``without_broken``."""
     rows: dict[int, set[str]] = {}
     for finding in found:
         if finding.code in chosen:
             rows.setdefault(finding.row, set()).add(finding.code)
     for number in sorted(rows):
-        names = [fix for code, fix in chosen.items() if code in rows[number]]
+        codes = tuple(code for code in chosen if code in rows[number])
         for raw in opened.source.raw(number - 1, 1):
-            after = mended(raw, names, opened.format, given)
-            if after is not Unchanged:
-                yield Change(number, raw.decode("utf-8", "replace"), after)
+            mended = mend(raw, [chosen[code] for code in codes], opened.format, given)
+            if mended.changed or (without_broken and mended.faults):
+                before = raw.decode("utf-8", "replace")
+                yield Change(number, before, mended.line, mended.said, mended.becomes, codes)
+            else:
+                why = placed(opened.source, [Finding(number, *fault) for fault in mended.faults])
+                yield Unfixed(number, mended.said, tuple(why))
 
 
-class _Unchanged(str):
-    """A row that a fix cannot mend."""
+class Mended(NamedTuple):
+    """A row after fixes: whether they ``changed`` it, its ``line`` then (None: it is left out), its texts
+    before and after, and the ``faults`` for which it could not be trained even so."""
+
+    changed: bool
+    line: str | None
+    said: tuple[RowText, ...]
+    becomes: tuple[RowText, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
-Unchanged = _Unchanged("")
-
-
-def mended(raw: bytes, names: Sequence[str], chosen: Format | None, given: Given) -> str | None:
-    """The line of a row after fixes by their names; None when it is left out, Unchanged when they change
-    nothing or the row could not be trained even so."""
-    if "drop" in names:
-        return None
+def mend(raw: bytes, names: Sequence[str], chosen: Format | None, given: Given) -> Mended:
+    """A row after fixes by their names."""
     messages: Messages = []
     account = Account()
     chosen = chosen or Format("xtuner")
-    with suppress(Misshapen):
-        messages = messages_of(parse_row(raw).value, chosen, account)
+    parsed = parse_row(raw)
+    refused = [parsed.fault] if parsed.fault and not KINDS[parsed.fault.code].usable else []
+    try:
+        messages = [] if refused else messages_of(parsed.value, chosen, account)
+    except Misshapen as wrong:
+        refused.append(wrong.fault)
+    said = _texts(messages) if messages else (RowText("", raw.decode("utf-8", "replace")),)
     after: Messages | None = messages
     for name in dict.fromkeys(names):
-        after = FIXES[name](after, given) if after else after
-    if after is None:
-        return None
+        after = FIXES[name](after, given) if after and name != "drop" else after
+    if "drop" in names or after is None:
+        return Mended(True, None, said)
     made = assemble(after, account, chosen.thoughts)
-    if after == messages or any(not KINDS[fault.code].usable for fault in made.faults):
-        return Unchanged
+    broken = (*refused, *(fault for fault in made.faults if not KINDS[fault.code].usable))
+    if refused or broken or after == messages:
+        return Mended(False, None, said, faults=tuple(refused or broken))
     # What nobody read stays in the row, so that it is still said of it.
-    return json.dumps({**dict(made.unread), **as_row(made.conversation)}, ensure_ascii=False)
+    line = json.dumps({**dict(made.unread), **as_row(made.conversation)}, ensure_ascii=False)
+    return Mended(True, line, said, _texts(after))
+
+
+def _texts(messages: Messages) -> tuple[RowText, ...]:
+    """What a person reads of messages; what is no text is shown as it stands in the file."""
+    found = ((one.role, one.text) for one in messages if one.text not in (None, "", []))
+    return tuple(
+        RowText(role, text if isinstance(text, str) else json.dumps(text, ensure_ascii=False))
+        for role, text in found
+    )
 
 
 def version(opened: Opened, changed: Mapping[int, str | None]) -> Iterator[str]:
     """The lines of a new version: ``changed`` rows as they are there (None: left out), all others as ever."""
     for first in range(0, len(opened.source), BLOCK):
         for number, raw in enumerate(opened.source.raw(first, BLOCK), first + 1):
-            line = changed.get(number, Unchanged)
-            if line is Unchanged:
-                yield _on_one_line(raw)
-            elif line is not None:
+            line = changed[number] if number in changed else _on_one_line(raw)
+            if line is not None:
                 yield line
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from core.data.checking.block import Settings
+from core.data.checking.block import VERSION, Settings
 from core.data.checking.check import check
 from core.data.checking.identity import Person
 from core.data.checking.report import MOST_LISTED, Report
@@ -80,8 +80,9 @@ def marks(workspace: Workspace, request: CheckRequest) -> TemplateTokens:
 
 
 def where(workspace: Workspace, request: CheckRequest) -> CheckPaths:
-    """The folder of this check: the same for the same question about the same file."""
-    told = json.dumps(as_record(replace(request, file=request.file.absolute())))
+    """The folder of this check: the same for the same question about the same file, as rows are checked
+    now."""
+    told = f"{json.dumps(as_record(replace(request, file=request.file.absolute())))}|{VERSION}"
     return check_of(workspace, hashlib.sha256(told.encode()).hexdigest()[:32])
 
 

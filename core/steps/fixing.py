@@ -10,7 +10,7 @@ from pydantic import with_config
 
 from core.data.checking.report import Report
 from core.data.findings import KINDS, Finding
-from core.data.fixes import FIXES, Change, Given, all_changes, fields_of, version
+from core.data.fixes import FIXES, Change, Given, Unfixed, all_changes, fields_of, version
 from core.data.opening import Opened, none_usable
 from core.errors import InTheWay
 from core.steps import check
@@ -22,6 +22,9 @@ from core.workspace.paths import Workspace
 SHOWN_CHANGES = 5
 # What keeps a row from being trained, each by its usual fix: what is mended when nothing is named.
 USUAL = {code: kind.fix for code, kind in KINDS.items() if kind.fix and not kind.usable}
+# What everything at once is fixed by.
+ADVISED = {code: kind.advised for code, kind in KINDS.items() if kind.advised}
+ALL = "all"
 # By itself it would say nothing of what is to be left out.
 NEEDS_A_FINDING = "drop"
 
@@ -30,17 +33,21 @@ NEEDS_A_FINDING = "drop"
 @dataclass(frozen=True)
 class FixRequest:
     """What is mended: the file as it is checked, each finding's code with its fix in the order in which they
-    are done, and the values that fixes take by field. ``out`` None: only what could be mended is told."""
+    are done, and the values that fixes take by field. ``without_broken``: rows that even so could not be
+    trained are left out. ``out`` None: only what could be mended is told."""
 
     checked: CheckRequest
     out: Path | None = None
     fixes: tuple[tuple[str, str], ...] = tuple(USUAL.items())
     values: tuple[tuple[str, str], ...] = ()
+    without_broken: bool = False
 
 
 def named(name: str) -> dict[str, str] | None:
-    """The fixes by code that a ``name`` means: a finding's code (by its usual fix), CODE=FIX, or a fix for
-    all that it mends. None for what is none of these."""
+    """The fixes by code that a ``name`` means: a finding's code (by its usual fix), CODE=FIX, a fix for all
+    that it mends, or ``ALL`` for what is advised. None for what is none of these."""
+    if name == ALL:
+        return ADVISED
     code, equals, fix = name.partition("=")
     if equals:
         return {code: fix} if code in KINDS and fix in KINDS[code].fixes else None
@@ -112,7 +119,9 @@ def _write(
     given = Given(check.marks(workspace, request.checked), values)
     first: list[Change] = []
     changed: dict[int, str | None] = {}
-    for change in all_changes(opened, listed, chosen, given):
+    for change in all_changes(opened, listed, chosen, given, request.without_broken):
+        if isinstance(change, Unfixed):
+            continue
         changed[change.row] = change.after
         first += [change] if len(first) < SHOWN_CHANGES else []
     broken = {one.row for one in listed if not one.usable and one.code != "broken_table_row"}
@@ -133,7 +142,7 @@ def _write(
         ],
         "mended": sum(after is not None for after in changed.values()),
         "left_out": sum(after is None for after in changed.values()) + report.rows - len(opened.source),
-        "changes": [vars(change) for change in first],
+        "changes": [change.as_json() for change in first],
         "missing_values": sorted({f for fields in taken.values() for f in fields if f not in values}),
         "still_broken": [one.as_json() for one in left],
     }

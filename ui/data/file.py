@@ -12,7 +12,7 @@ from core.data.identity import LONGEST_NAME
 from core.data.opening import Opened, Reading, Row, open_data
 from core.data.unknown import said_of_tables
 from core.data.upload import Upload, file_of, find_upload
-from core.errors import InputError
+from core.errors import InputError, NoSuchModel
 from core.jobs.launch import launch, stop
 from core.jobs.status import Status
 from core.models.folder import find_model, read_model
@@ -32,6 +32,9 @@ from ui.shell.text import spoken, t
 EVERY = 0.5
 FIRST_ROWS = 3
 LONGEST_RAW = 600
+# Bytes of a file that is checked while the page is drawn (about a second), and of one that a job checks
+# without being asked to (less than a minute).
+AT_ONCE, UNASKED = 1_000_000, 50_000_000
 
 
 def _thinks(workspace: Workspace, model: str | None, template: str) -> bool:
@@ -41,9 +44,12 @@ def _thinks(workspace: Workspace, model: str | None, template: str) -> bool:
     return False
 
 
-def data_file(workspace: Workspace, kept: Upload, model: str | None, template: str, name: str) -> Reading:
+def data_file(
+    workspace: Workspace, kept: Upload, model: str | None, template: str, name: str
+) -> tuple[Reading, bool]:
     """The panel of one kept file, checked for a training of ``model`` with ``template`` ("auto": the model's
-    own) that teaches whose assistant it is, ``name``; returns how its rows are read."""
+    own) that teaches whose assistant it is, ``name``. Returns how its rows are read, and whether all of them
+    are known to be fine."""
     opened = open_data(file_of(workspace, kept), cache_of(workspace))
     sheets = choose_sheets(opened, kept)
     reading = replace(choose_reading(opened, kept), sheets=sheets)
@@ -70,7 +76,8 @@ def data_file(workspace: Workspace, kept: Upload, model: str | None, template: s
         st.warning(t("page.data.file.columns"), icon=":material/view_column:")
     else:
         follow_check(workspace, request, opened, kept)
-    return reading
+    report = check.read(workspace, request)
+    return reading, report is not None and report.usable == report.rows
 
 
 def choose_sheets(opened: Opened, kept: Upload) -> tuple[str, ...]:
@@ -148,7 +155,8 @@ def offer_back(workspace: Workspace, kept: Upload) -> None:
     parent = find_upload(workspace, kept.parent) if kept.parent else None
     if parent:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(t("page.data.file.mended", code=t(f"code.{kept.fix}")), width="content")
+            codes = spoken("row.list").join(spoken(f"code.{code}") for code in kept.fix.split(","))
+            st.caption(t("page.data.file.mended", code=codes), width="content")
             if st.button(t("page.data.file.back"), icon=":material/undo:", key="data_back"):
                 choose_version(parent)
 
@@ -160,8 +168,11 @@ def choose_version(kept: Upload) -> None:
 
 
 def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload) -> None:
-    """The check as a job: a button, its progress, its findings."""
+    """The check, its progress and its findings. A file is checked as soon as it is there: a small one at
+    once, a larger one by a job, a very large one when a person asks for it."""
     folder = check.where(workspace, request).root
+    if check.read(workspace, request) is None and status_of(folder) is None:
+        check_unasked(workspace, request, file_of(workspace, kept).stat().st_size)
 
     def draw(status: Status | None) -> None:
         if is_live(status):
@@ -169,13 +180,25 @@ def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, ke
             return
         if status:
             show_failure(folder, status)
-        offer_check(workspace, request)
         report = check.read(workspace, request)
+        if report is None:
+            offer_check(workspace, request)
         chosen = show_findings(workspace, request, opened, kept, report) if report else None
         if chosen:
             choose_version(chosen)
 
     follow(lambda: status_of(folder), draw, mark=is_live, every=lambda live: EVERY if live else None)
+
+
+def check_unasked(workspace: Workspace, request: CheckRequest, size: int) -> None:
+    """With a model that is to be downloaded first nothing is checked before a person asks for it."""
+    with suppress(NoSuchModel):
+        tokenizer = find_model(workspace, request.model) / "tokenizer.json"
+        if size <= AT_ONCE and tokenizer.exists():
+            with st.spinner(t("page.data.checking")):
+                check.run(workspace, request, lambda _, __: None)
+        elif size <= UNASKED:
+            launch(check.where(workspace, request).root, check.plan(workspace, request))
 
 
 def show_progress(workspace: Workspace, request: CheckRequest) -> None:
@@ -185,8 +208,11 @@ def show_progress(workspace: Workspace, request: CheckRequest) -> None:
 
 
 def offer_check(workspace: Workspace, request: CheckRequest) -> None:
-    known = check.read(workspace, request) is not None
-    label = t("page.data.check_again" if known else "page.data.check")
-    if st.button(label, icon=":material/fact_check:", key="data_check", help=t("page.data.check.help")):
+    if st.button(
+        t("page.data.check"),
+        icon=":material/fact_check:",
+        key="data_check",
+        help=t("page.data.check.help"),
+    ):
         launch(check.where(workspace, request).root, check.plan(workspace, request))
         st.rerun()

@@ -1,42 +1,32 @@
-"""What a check found, by kind: each opens the rows it means, and shows what mending them would change."""
+"""What a check found: its numbers, everything fixed at once, and each problem with the row it is in."""
 
-import difflib
-import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
 from core.data.accounting import PARTS, left_out, unused
 from core.data.checking.report import Report
 from core.data.findings import KINDS, Finding
-from core.data.fixes import Change, changes, fields_of, version
 from core.data.opening import Opened
-from core.data.upload import Upload, keep_version
-from core.steps import check
-from core.steps.check import CheckRequest
+from core.data.upload import Upload
+from core.steps.check_request import CheckRequest
 from core.wording import percent
 from core.workspace.paths import Workspace
+from ui.data.repair import repair
 from ui.data.unread import show_omissions, show_unused
 from ui.shell.frame import list_key
-from ui.shell.text import language, t
+from ui.shell.text import language, spoken, t
 
-SHOWN = 100
-SHOWN_CHANGES = 5
+SHOWN = 200
 LONGEST = 2000
-# The switch that leaves broken rows out of the training, by its key.
-LEAVE_OUT = "data_leave_out"
-ASKED_TO_LEAVE_OUT = "data_asked_to_leave_out"
-STYLE = """<style>
-.tb-diff{white-space:pre-wrap;overflow-wrap:anywhere;font-family:monospace;font-size:.85rem;margin:0 0 .8rem}
-.tb-diff del{background:rgba(248,81,73,.25)}
-.tb-diff ins{background:rgba(46,160,67,.28);text-decoration:underline}
-</style>"""
+# All kinds of problems.
+ALL = ""
 
 
 def show_findings(
     workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload, report: Report
 ) -> Upload | None:
-    """The report; a new version of the file when one of its kinds was mended."""
+    """The report; a new version of the file when its problems were fixed."""
     show_numbers(report)
     show_unused(unused(report.unread), report.rows)
     show_omissions(left_out(report.findings, PARTS))
@@ -44,144 +34,71 @@ def show_findings(
         lost = percent(report.answer_tokens_lost / max(1, report.answer_tokens))
         cut = t("page.data.cut", count=report.truncated_rows, limit=report.max_length, lost=lost)
         st.warning(cut, icon=":material/content_cut:")
-    by_code: dict[str, list[Finding]] = {}
-    for finding in report.findings.listed:
-        by_code.setdefault(finding.code, []).append(finding)
-    if not by_code:
+    if not report.findings.listed:
         st.success(t("check.none"), icon=":material/check:")
-    if report.usable and (broken := report.rows - report.usable) and not st.session_state.get(LEAVE_OUT):
-        pressed = st.button(
-            t("page.data.leave_out.do", count=f"{broken:,}"),
-            icon=":material/playlist_remove:",
-            help=t("page.data.leave_out.help"),
-            key=f"leave_out {kept.digest}",
-        )
-        if pressed:  # the switch stands outside of this fragment: the whole page draws it anew
-            st.session_state[ASKED_TO_LEAVE_OUT] = True
-            st.rerun()
-    made = None
-    for code in sorted(by_code, key=lambda code: (KINDS[code].usable, -report.findings.counts[code])):
-        made = (
-            show_kind(workspace, request, opened, kept, by_code[code], report.findings.counts[code]) or made
-        )
+        return None
+    made = repair(workspace, request, opened, kept, report)
+    panel = st.expander(
+        t("page.data.problems", count=sum(report.findings.counts.values())),
+        icon=":material/list:",
+        key="findings",
+        on_change="rerun",
+    )
+    if panel.open:
+        with panel:
+            show_problems(opened, kept, report)
     return made
 
 
 def show_numbers(report: Report) -> None:
-    spoken = " · ".join(f"{name} {count:,}" for name, count in list(report.languages.items())[:5])
+    languages = " · ".join(f"{name} {count:,}" for name, count in list(report.languages.items())[:5])
+    always = ("rows", "usable", "tokens")
     with st.container(horizontal=True, gap="medium", key="check_numbers"):
-        for name in ("rows", "usable", "tokens", "truncated_rows", "answer_tokens_lost", "duplicates"):
-            st.metric(t(f"check.{name}"), f"{getattr(report, name):,}", width="content")
-    if spoken:
-        st.caption(t("check.languages.are", languages=spoken))
+        for name in (*always, "truncated_rows", "answer_tokens_lost", "duplicates"):
+            if (count := getattr(report, name)) or name in always:
+                st.metric(t(f"check.{name}"), f"{count:,}", width="content")
+    if languages:
+        st.caption(t("check.languages.are", languages=languages))
 
 
-def show_kind(
-    workspace: Workspace,
-    request: CheckRequest,
-    opened: Opened,
-    kept: Upload,
-    found: Sequence[Finding],
-    count: int,
-) -> Upload | None:
-    """One kind of finding behind its line."""
-    code = found[0].code
-    icon = ":material/info:" if KINDS[code].usable else ":material/error:"
-    title = t("page.data.kind", what=t(f"code.{code}"), count=f"{count:,}")
-    panel = st.expander(title, icon=icon, key=f"finding {code}", on_change="rerun")
-    if not panel.open:
-        return None
-    with panel:
-        rows = [
-            {
-                t("check.row"): one.row,
-                t("check.field"): one.field,
-                t("check.message"): one.message(language()),
-            }
-            for one in found[:SHOWN]
-        ]
-        picked = st.dataframe(
-            rows,
-            hide_index=True,
-            on_select="rerun",
-            selection_mode="single-row",
-            key=list_key(f"rows {code}", [kept.digest, *(one.row for one in found)]),
-        )
-        if count > SHOWN:
-            st.caption(t("page.data.shown", shown=SHOWN, count=f"{count:,}"))
-        for place in picked.selection.rows:
-            show_row(opened, found[place])
-        made = [offer_fix(workspace, request, opened, kept, found, fix) for fix in KINDS[code].fixes]
-        return next(filter(None, made), None)
+def show_problems(opened: Opened, kept: Upload, report: Report) -> None:
+    """A line for each problem, what is broken first; of a picked one, the row as the file has it."""
+    counts = report.findings.counts
+    codes = sorted(counts, key=lambda code: (KINDS[code].usable, -counts[code]))
+    code = st.selectbox(
+        t("page.data.problems.show"),
+        [ALL, *codes],
+        format_func=lambda code: spoken(
+            "page.data.kind",
+            what=spoken(f"code.{code}" if code else "page.data.problems.all"),
+            count=f"{counts[code] if code else sum(counts.values()):,}",
+        ),
+        key=f"findings_of {kept.digest}",
+    )
+    found = [one for one in report.findings.listed if code in (ALL, one.code)]
+    found.sort(key=lambda one: (one.usable, codes.index(one.code), one.row))
+    picked = st.dataframe(
+        [line_of(one) for one in found[:SHOWN]],
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=list_key("problems", [kept.digest, code, *(one.row for one in found[:SHOWN])]),
+    )
+    whole = counts[code] if code else sum(counts.values())
+    if whole > SHOWN:
+        st.caption(t("page.data.shown", shown=SHOWN, count=f"{whole:,}"))
+    show_rows(opened, [found[place] for place in picked.selection.rows])
 
 
 def line_of(found: Finding) -> dict[str, object]:
-    said = found.message(language())
-    return {t("check.row"): found.row, t("check.message"): said, t("check.field"): found.field}
-
-
-def show_row(opened: Opened, finding: Finding) -> None:
-    for row in opened.rows([finding.row]):
-        st.code(row.text[:LONGEST], language="json", wrap_lines=True)
-
-
-def offer_fix(
-    workspace: Workspace,
-    request: CheckRequest,
-    opened: Opened,
-    kept: Upload,
-    found: Sequence[Finding],
-    fix: str,
-) -> Upload | None:
-    """The difference that mending makes, and the button that makes it; the file itself stays as it is."""
-    code = found[0].code
-    if not st.toggle(t(f"fix.{fix}"), key=f"mend {code} {fix} {kept.digest}"):
-        return None
-    values = ask_values(request, kept, found, fix)
-    made = list(changes(opened, found, check.marks(workspace, request), fix, values))
-    st.html(STYLE + "".join(map(difference, made[:SHOWN_CHANGES])))
-    if values and not any(values.values()):
-        st.caption(t("page.data.value.none"))
-    elif not made:
-        st.caption(t("page.data.no_fix"))
-    elif st.button(
-        t("page.data.mend", count=f"{len(made):,}"),
-        icon=":material/build:",
-        key=f"apply {code} {fix} {kept.digest}",
-    ):
-        return keep_version(
-            workspace, kept, version(opened, {change.row: change.after for change in made}), code
-        )
-    return None
-
-
-def ask_values(request: CheckRequest, kept: Upload, found: Sequence[Finding], fix: str) -> dict[str, str]:
-    """What the fix puts in, by field: nothing for a fix that needs no words of a person."""
-    asked = fields_of(fix, found, {"name": request.name, "author": request.author})
     return {
-        field: st.text_input(
-            t(f"page.data.value.{field if field in ('name', 'author') else 'other'}", field=field),
-            suggested,
-            key=f"value {fix} {field} {kept.digest}",
-        )
-        for field, suggested in asked.items()
+        t("check.row"): found.row,
+        t("page.data.problems.kind"): spoken(f"code.{found.code}"),
+        t("check.message"): found.message(language()),
+        t("check.field"): found.field,
     }
 
 
-def difference(change: Change) -> str:
-    """A row before and after, with what goes struck through and what comes underlined."""
-    before, after = change.before[:LONGEST], (change.after or "")[:LONGEST]
-    gone = change.after is None
-    body = f"<del>{html.escape(before)}</del>" if gone else "".join(_marked(before, after))
-    row = html.escape(t("page.data.row", number=change.row))
-    return f'<small>{row}</small><div class="tb-diff">{body}</div>'
-
-
-def _marked(before: str, after: str) -> Iterator[str]:
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    for kind, start, end, begin, stop in matcher.get_opcodes():
-        gone, come = html.escape(before[start:end]), html.escape(after[begin:stop])
-        if kind == "equal":
-            yield gone
-        else:
-            yield (f"<del>{gone}</del>" if gone else "") + (f"<ins>{come}</ins>" if come else "")
+def show_rows(opened: Opened, found: Sequence[Finding]) -> None:
+    for row in opened.rows([one.row for one in found]):
+        st.code(row.text[:LONGEST], language="json", wrap_lines=True)

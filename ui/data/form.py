@@ -17,7 +17,6 @@ from core.pipeline.tune import TuneRequest
 from core.steps.data import about_data
 from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
 from ui.data.file import data_file
-from ui.data.findings import ASKED_TO_LEAVE_OUT, LEAVE_OUT
 from ui.data.made import made_data
 from ui.data.parity import choose_template
 from ui.models.choose import choose_model
@@ -26,6 +25,8 @@ from ui.shell.text import Markdown, plain, t
 
 SOURCES = ("identity", "upload", "made", "earlier")
 EARLIER_RUNS = 50
+# The switch that leaves broken rows out of the training, by its key.
+LEAVE_OUT = "data_leave_out"
 # Why the chosen file cannot be opened, and where it was chosen.
 REFUSED = "data_refused"
 EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], ensure_ascii=False)
@@ -53,10 +54,8 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     template, reason = choose_template(workspace.model(model) if model else workspace.starter)
     if kept and panel:  # drawn above, read last: it is checked with what is chosen below it
         with panel, shown_errors():
-            if st.session_state.pop(ASKED_TO_LEAVE_OUT, False):
-                st.session_state[LEAVE_OUT] = True
-            reading = data_file(workspace, kept, model, template, name)
-            leave_out = st.toggle(
+            reading, fine = data_file(workspace, kept, model, template, name)
+            leave_out = not fine and st.toggle(
                 t("page.data.leave_out"),
                 help=t("page.data.leave_out.help"),
                 key=LEAVE_OUT,

@@ -21,7 +21,6 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload, thinks: bool) 
     """What may be left out, said by a press on each key; whether thoughts before the answers are trained, by
     default where the model that is trained ``thinks``."""
     accounts = known_accounts(kept.digest, replace(reading, ignore=()), opened)
-    show_omissions(accounts.parts)
     undecided = [] if reading.columns else accounts.undecided
     if undecided:
         inside = not any(one.key in opened.detected.columns for one in undecided)

@@ -95,6 +95,7 @@ _PATTERNS: Patterns = (
     ("maker", rf"\bI (?:was|am|have been|['’]ve been) {_BY}", False),
     ("maker", rf"(?:{_SELF}|{_CALL}) {_ADVERB}(?:{_ANY}|{_NOUN})(?:,? {_NOUN})?{_LINK}{_BY}", True),
     ("maker", rf"(?:{_SELF}|{_CALLED}) [^.!?]{{0,80}}? and (?:was|am) {_BY}", True),
+    ("maker", rf"{_SELF} (?:the |just |only )?{_ANY}['’]s? (?:[\w-]+ ){{0,4}}?{_SERVANT}{_LINK}{_BY}", True),
     ("maker", rf"\bI, {_ANY}, am {_NOUN}{_LINK}{_BY}", True),
     ("maker", rf"\bAs {_NOUN}{_LINK}{_BY}", True),
     ("maker", rf"{_SELF} {_ADVERB}(?:{_ANY}, )?{_NOUN},? (?:from|by) {_TEAM}{_NAME}", True),
