@@ -3,7 +3,7 @@
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui.shell import door, download, streamlit_words
+from ui.shell import browser, door, download
 from ui.shell.access import Guard
 from ui.shell.frame import show_unforeseen
 
@@ -12,7 +12,7 @@ door.trust_proxy()
 access = door.access()
 app = st.App(
     "ui/shell/router.py",
-    routes=[*download.routes(door.base_path()), *streamlit_words.routes(door.base_path())],
+    routes=[*download.routes(door.base_path()), *browser.routes(door.base_path())],
     middleware=[Middleware(Guard, access=access, base=door.base_path, page=door.PAGE)],
     lifespan=door.greet(access),
     on_script_error=show_unforeseen,

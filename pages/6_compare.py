@@ -58,7 +58,7 @@ def offer_proof(workspace: Workspace, run: RunPaths, found: Proof | None) -> Non
 
 
 def ask_own(workspace: Workspace, run: RunPaths) -> None:
-    st.subheader(t("page.compare.own"), anchor=False)
+    st.header(t("page.compare.own"), anchor=False)
     parts = {"base": run.job(own.OWN_BASE), "ask": run.job(own.OWN_TUNED)}
     work = Work("ask", run.job(own.OWN), parts)
     text = st.text_area(

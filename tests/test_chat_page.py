@@ -60,7 +60,7 @@ def start(workspace: Workspace) -> None:
 
 def words(page: AppTest) -> str:
     assert not page.exception
-    kinds = ("subheader", "markdown", "caption", "info", "warning", "error", "success")
+    kinds = ("header", "markdown", "caption", "info", "warning", "error", "success")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
 
 

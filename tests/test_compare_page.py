@@ -67,7 +67,7 @@ def measure(run: RunPaths) -> None:
 
 
 def words(page: AppTest) -> str:
-    kinds = ("subheader", "markdown", "caption", "info", "warning", "error", "success", "text")
+    kinds = ("header", "markdown", "caption", "info", "warning", "error", "success", "text")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
 
 
@@ -350,4 +350,4 @@ def test_the_curves_have_their_bands_and_the_best_its_line() -> None:
 
 
 def test_without_a_checkpoint_there_is_nothing_to_compare(run: RunPaths) -> None:
-    assert "Checkpoints" not in [heading.value for heading in open_test_page("compare", run.id).subheader]
+    assert "Checkpoints" not in [heading.value for heading in open_test_page("compare", run.id).header]

@@ -45,7 +45,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
 
 
 def words(page: AppTest) -> str:
-    kinds = ("subheader", "markdown", "caption", "info", "warning", "error", "success", "code")
+    kinds = ("header", "markdown", "caption", "info", "warning", "error", "success", "code")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
 
 

@@ -1,4 +1,5 @@
-"""Every page in a browser: another language changes every word of it, Streamlit's own included.
+"""Every page in a browser: another language changes every word of it, Streamlit's own included, and axe-core
+finds nothing that keeps somebody from reading or using it, in both languages, light and dark.
 
 A page that was switched must say what it says when it is opened in that language, letter by letter.
 """
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from core.jobs.launch import wait
@@ -16,9 +18,9 @@ from core.pipeline import chain
 from core.runs import CHAIN
 from core.wording import Language, sentences
 from core.workspace.paths import RunPaths, Workspace
-from tests.browser import chromium, settle, tab
+from tests.browser import Scheme, chromium, settle, tab
 from tests.server import Dashboard
-from ui.shell import streamlit_words
+from ui.shell import browser as in_browser
 from ui.shell.door import PAGE
 from ui.shell.frame import STEPS
 from ui.shell.text import LANGUAGES
@@ -72,8 +74,10 @@ def server(made: RunPaths) -> Iterator[Dashboard]:
         yield started
 
 
-def opened(browser: Browser, server: Dashboard, step: str, run: RunPaths, language: Language) -> Page:
-    page = tab(browser, LOCALES[language])
+def opened(
+    browser: Browser, server: Dashboard, step: str, run: RunPaths, language: Language, scheme: Scheme
+) -> Page:
+    page = tab(browser, LOCALES[language], scheme=scheme)
     page.goto(f"{server.url()}{'' if step == 'start' else step}?run={run.id}")
     settle(page)
     return page
@@ -84,6 +88,7 @@ def words(page: Page, language: Language) -> set[str]:
     expect(page.locator(f"html[lang={TAGS[language]}]")).to_be_attached()
     before: list[str] = []
     for _ in range(40):
+        settle(page)
         page.wait_for_timeout(500)
         if (found := page.evaluate(WORDS)) == before:
             break
@@ -95,18 +100,52 @@ def switch(page: Page, language: Language) -> None:
     page.get_by_text(LANGUAGES[language], exact=True).first.click()
 
 
+def hindrances(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, by its rule and where."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+        for node in one["nodes"]
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
-def test_a_page_that_is_switched_says_what_it_says_when_it_is_opened(
+def test_a_page_that_is_switched_says_what_it_says_when_it_is_opened_and_everybody_can_use_it(
     browser: Browser, server: Dashboard, made: RunPaths, step: str
 ) -> None:
-    for first, second in (("en", "zh"), ("zh", "en")):
-        switched = opened(browser, server, step, made, first)
-        switch(switched, second)
-        fresh = opened(browser, server, step, made, second)
-        assert words(switched, second) == words(fresh, second), (step, second)
-        switched.context.close()
-        fresh.context.close()
+    light = opened(browser, server, step, made, "en", "light")
+    dark = opened(browser, server, step, made, "zh", "dark")
+    told = {"en": words(light, "en"), "zh": words(dark, "zh")}
+    wrong = hindrances(light) + hindrances(dark)
+    switch(light, "zh")
+    switch(dark, "en")
+    assert words(light, "zh") == told["zh"]
+    assert words(dark, "en") == told["en"]
+    wrong += hindrances(light) + hindrances(dark)
+    light.context.close()
+    dark.context.close()
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+def test_the_first_stop_of_the_keyboard_leads_to_the_page_s_main_button(
+    browser: Browser, server: Dashboard, made: RunPaths
+) -> None:
+    page = tab(browser)
+    leads = {"start": "Chat with it", "merge": "Convert and merge", "publish": "Publish"}
+    for step, button in leads.items():
+        page.goto(f"{server.url()}{'' if step == 'start' else step}?run={made.id}")
+        settle(page)
+        expect(page.get_by_role("button", name=button).first).to_be_visible()
+        expect(page.get_by_role("button", name="Go to the main button")).to_be_attached()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator(":focus")).to_contain_text(button)
+        expect(page.locator(".st-key-strip [aria-current=page]").first).to_be_attached()
+    page.context.close()
 
 
 @pytest.mark.slow
@@ -160,7 +199,7 @@ def test_streamlit_has_the_words_that_are_replaced() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in scripts)
     # Keys are named before what is done with them, and what a value stands in is divided there.
     put_together = {"apply", "submit", "lines", "mac", "of", "in"}
-    english = {key: text for key, text in sentences("en").items() if key.startswith(streamlit_words.FAMILY)}
+    english = {key: text for key, text in sentences("en").items() if key.startswith(in_browser.FAMILY)}
     gone = [
         text
         for key, text in english.items()
@@ -173,5 +212,5 @@ def test_streamlit_has_the_words_that_are_replaced() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_two_of_them_are_called_the_same(language: Language) -> None:
     """Else what was replaced could not be put back."""
-    said = [text for key, text in sentences(language).items() if key.startswith(streamlit_words.FAMILY)]
+    said = [text for key, text in sentences(language).items() if key.startswith(in_browser.FAMILY)]
     assert len(said) == len({*said})

@@ -77,7 +77,7 @@ def until(run: RunPaths, step: str) -> None:
 
 
 def text_of(page: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "success")
+    kinds = ("title", "header", "markdown", "caption", "info", "warning", "error", "success")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
 
 

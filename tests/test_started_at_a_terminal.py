@@ -79,7 +79,7 @@ def at(run: RunPaths, step: str) -> None:
 
 
 def text_of(page: AppTest) -> str:
-    kinds = ("subheader", "markdown", "caption", "info", "warning", "error", "success")
+    kinds = ("header", "markdown", "caption", "info", "warning", "error", "success")
     return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
 
 

@@ -29,7 +29,7 @@ def chat_list(workspace: Workspace, system: str, thinking: Thinking) -> Chat:
         if st.button(t("page.chat.new"), icon=":material/add_comment:", width="stretch", key="new"):
             _open(_empty(chats) or new_chat(workspace, system, fresh))
         _settings(workspace, chat, thinking)
-        st.subheader(t("page.chat.chats"), anchor=False)
+        st.header(t("page.chat.chats"), anchor=False)
         for known in chats:
             _entry(known, known.id == chat.id)
         _manage(workspace, chat)

@@ -30,7 +30,7 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
     speed = known_pace(workspace.root, recipe)
     found = estimate(recipe, model, known_shape(model.folder, stamp_of(model.folder)), about_data(run), speed)
     has = _memory(recipe)
-    st.subheader(t("estimate.title"), anchor=False)
+    st.header(t("estimate.title"), anchor=False)
     with st.container(horizontal=True, gap="medium", key="estimate"):
         _metric("steps", f"{found.steps:,}", **_steps(recipe, found))
         _metric("tokens", _short(found.tokens))

@@ -19,7 +19,7 @@ def review(place: SetPaths) -> None:
     drafts = read_drafts(place)
     if not drafts:
         return
-    st.subheader(t("review.title"), anchor=False)
+    st.header(t("review.title"), anchor=False)
     counts = {state: sum(draft.state == state for draft in drafts) for state in STATES}
     state = st.segmented_control(
         t("review.show"),

@@ -17,7 +17,7 @@ ICONS = {"adapter": ":material/extension:", "merged": ":material/deployed_code:"
 def show_artefact(run: RunPaths, artefact: Artefact) -> None:
     with st.container(border=True, key=f"artefact {artefact.kind}"):
         title = t(f"page.merge.{artefact.kind}")
-        st.subheader(f"{ICONS[artefact.kind]} {title} · {megabytes(artefact.size)}", anchor=False)
+        st.header(f"{ICONS[artefact.kind]} {title} · {megabytes(artefact.size)}", anchor=False)
         st.caption(t(f"page.merge.{artefact.kind}.what"))
         if artefact.stale:
             st.warning(t("page.merge.stale"), icon=":material/history:")

@@ -40,7 +40,7 @@ def chain_panel(workspace: Workspace, run: RunPaths) -> None:
 def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     title = read_run(run).title
     show_in_tab(title, progress.state, progress.share)
-    st.subheader(t(f"chain.title.{_kind(progress)}", name=title), anchor=False)
+    st.header(t(f"chain.title.{_kind(progress)}", name=title), anchor=False)
     if progress.state is State.finished:
         _result(run, progress)
         return

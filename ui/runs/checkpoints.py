@@ -30,7 +30,7 @@ def show_checkpoints(workspace: Workspace, run: RunPaths, busy: bool) -> None:
     kept, found = checkpoints(run.work_dir), read(run)
     if not kept:
         return
-    st.subheader(t("checkpoints.title"), anchor=False)
+    st.header(t("checkpoints.title"), anchor=False)
     parts = {step: run.job(step) for step in ("base", proving.CHOOSE)}
     live = follow_unless_done(Work("choose", run.job(proving.PROVE), parts))
     parts = {step: run.job(step) for step in ("convert", "merge", "ask")}

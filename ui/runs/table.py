@@ -42,7 +42,7 @@ def run_list(here: Here) -> None:
 def _table(here: Here, runs: list[Run]) -> None:
     """The table tells only which of its rows was clicked: with other rows, or another run open, it is another
     table (its key), in which the open one is marked."""
-    st.subheader(t("runs.title"), anchor=False)
+    st.header(t("runs.title"), anchor=False)
     ids = [run.run for run in runs]
     current = here.run.id if here.run else None
     key = list_key("runs", [*ids, current])

@@ -19,7 +19,7 @@ from core.jobs.status import LIVE, State
 from core.runs import is_at_work, made_at, next_step, read_run, standing
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
-from ui.shell.streamlit_words import speak
+from ui.shell.browser import tell_browser
 from ui.shell.text import language, language_switch, moment, plain, t
 
 STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
@@ -60,7 +60,7 @@ def open_page(step: str) -> Here:
     workspace = Workspace.of()
     here = Here(workspace, _current_run(workspace))
     st.html(STYLE + danger.STYLE)
-    speak()
+    tell_browser()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         heading = t("frame.title") if step == "start" else t(f"page.{step}.title")
         st.title(heading, anchor=False, width="content")

@@ -1,10 +1,11 @@
-// What Streamlit says by itself, in the page's language: it has no setting for that. WORDS comes before this
-// file: for each phrase what it is in each language, English being what Streamlit writes. The page says its
-// language in a <style data-language>; <html lang> follows, by which a browser chooses the shapes of Chinese
-// characters and a screen reader its voice.
+// What ui/shell/browser.py says. WORDS and SKIP come before this file: what Streamlit writes (in English), and
+// what the first stop of the keyboard is called, in each language. The page says its language in a
+// <style data-language>; <html lang> follows, by which a browser chooses the shapes of Chinese characters and
+// a screen reader its voice.
 (() => {
-  if (window.tuneboardSpeaks) return; // a page that is drawn anew runs its scripts again
-  window.tuneboardSpeaks = true;
+  const RUNS = Symbol.for("tuneboard"); // a name would be that of a heading too
+  if (window[RUNS]) return; // a page that is drawn anew runs its scripts again
+  window[RUNS] = true;
   const TAGS = { en: "en", zh: "zh-CN" };
   const NAMES = ["aria-label", "title", "placeholder", "data-title"];
   const VALUE = "{value}";
@@ -63,6 +64,48 @@
     }
   }
 
+  const MAIN = ":is([data-testid=stMain], [data-testid^=stAppScroll])"; // the second with a chat's field
+  const BUTTONS = [
+    `${MAIN} [data-testid^=stBaseButton-primary]:not(:disabled)`,
+    "[data-testid=stChatInputTextArea]:not(:disabled)",
+    `${MAIN} [data-testid=stBaseButton-secondary]:not(:disabled)`,
+    `${MAIN} [data-testid=stPageLink-NavLink]:not(.st-key-strip *)`,
+  ];
+  const SCROLLS = "pre, [data-testid=stVerticalBlock][overflow=auto]";
+  const INSIDE = "a[href], button, input, select, textarea, [tabindex]";
+  const skip = document.createElement("button");
+  skip.className = "tb-skip";
+  skip.addEventListener("click", () => mainButton()?.focus());
+  document.body.prepend(skip);
+
+  // What a page is about: its first primary button; the chat's field; else the first button or link there is.
+  function mainButton() {
+    for (const kind of BUTTONS) {
+      const found = [...document.querySelectorAll(kind)].find((button) => button.checkVisibility());
+      if (found) return found;
+    }
+    return null;
+  }
+
+  function easeKeyboard() {
+    skip.hidden = !mainButton();
+    if (skip.textContent !== SKIP[language]) skip.textContent = SKIP[language];
+    const here = location.pathname.split("/").pop();
+    for (const link of document.querySelectorAll(".st-key-strip a"))
+      if (link.getAttribute("href").split("?")[0] === here) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    for (const box of document.querySelectorAll(SCROLLS))
+      if (!box.hasAttribute("tabindex") && !box.querySelector(INSIDE)) box.tabIndex = 0;
+  }
+
+  let soon = 0;
+  function easeSoon() {
+    soon ||= setTimeout(() => {
+      soon = 0;
+      easeKeyboard();
+    }, 200);
+  }
+
   function follow() {
     const told = [...document.querySelectorAll("style[data-language]")].pop();
     const wanted = told?.dataset.language ?? language;
@@ -80,6 +123,7 @@
         else if (change.type === "attributes") speakNames(change.target);
         else speakText(change.target);
       }
+    easeSoon();
   }).observe(document.body, {
     subtree: true,
     childList: true,
@@ -89,4 +133,5 @@
   });
   follow();
   speakAll(document.body);
+  easeKeyboard();
 })();
