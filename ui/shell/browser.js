@@ -1,4 +1,4 @@
-// What ui/shell/browser.py says. WORDS and SKIP come before this file: what Streamlit writes (in English), and
+// What ui/shell/browser.py says. phrases and skipName come before this file: what Streamlit writes (in English), and
 // what the first stop of the keyboard is called, in each language. The page says its language in a
 // <style data-language>; <html lang> follows, by which a browser chooses the shapes of Chinese characters and
 // a screen reader its voice.
@@ -15,7 +15,7 @@
   const OURS = "[data-testid=stFileUploaderDropzone], [data-testid=stElementToolbar]";
   const exact = new Map();
   const patterns = [];
-  for (const phrase of WORDS) {
+  for (const phrase of phrases) {
     for (const text of Object.values(phrase)) {
       if (!text.includes(VALUE)) exact.set(text, phrase);
       else {
@@ -89,7 +89,7 @@
 
   function easeKeyboard() {
     skip.hidden = !mainButton();
-    if (skip.textContent !== SKIP[language]) skip.textContent = SKIP[language];
+    if (skip.textContent !== skipName[language]) skip.textContent = skipName[language];
     const here = location.pathname.split("/").pop();
     for (const link of document.querySelectorAll(".st-key-strip a"))
       if (link.getAttribute("href").split("?")[0] === here) link.setAttribute("aria-current", "page");

@@ -48,7 +48,7 @@ def script() -> str:
     ]
     code = Path(__file__).with_name(NAME).read_text(encoding="utf-8")
     skip = {known: sentences(known)[SKIP] for known in LANGUAGES}
-    told = {"WORDS": words, "SKIP": skip}
+    told = {"phrases": words, "skipName": skip}
     constants = "".join(
         f"const {name} = {json.dumps(it, ensure_ascii=False)};\n" for name, it in told.items()
     )
