@@ -1,19 +1,23 @@
 """Chat: talk to the assistant, its adapter or its base; every word is kept."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from core.chat import server as chat_server
 from core.chat.history import Chat, ChatMessage, change
-from core.chat.server import Readiness, Server, Speaker, speakers
+from core.chat.server import Readiness, Server, speakers
 from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
-from ui.chat.answer import answer, show_answer, show_failure, wait_for_last
+from ui.chat.answer import answer, show_answer, show_failure, show_question, wait_for_last
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
 from ui.chat.sidebar import chat_list
 from ui.shell.frame import Here, open_page, shown_errors
-from ui.shell.text import as_markdown, plain, spoken, t
+from ui.shell.text import plain, spoken, t
 
 LONGEST_QUESTION = 20_000
+# How another answer is drawn once where the chat's own temperature is 0.
+VARIED = 0.7
 
 
 def chat_page(here: Here) -> None:
@@ -23,12 +27,12 @@ def chat_page(here: Here) -> None:
     speaker = server.speaker or next(iter(offered), None)
     thinking = chat_server.thinking(speaker) if speaker else ONE_WAY
     chat = chat_list(here.workspace, speaker.system if speaker else "", thinking)
-    last = show_chat(chat, server, speaker)
+    last = show_chat(chat, server)
     show_failure()
     below = st.container()
     ready = server.readiness is Readiness.ready
     question = st.chat_input(
-        spoken("page.chat.ask", model=speaker_name(speaker)) if ready and speaker else t("page.chat.ask_off"),
+        spoken("page.chat.ask", model=speaker_name(speaker)) if ready and speaker else t(ask_off(server)),
         key="question",
         disabled=not ready,
         submit_mode="disable",
@@ -41,24 +45,45 @@ def chat_page(here: Here) -> None:
         with below:
             show(chat.messages[-1])
             answer(here.workspace, chat, server, by(speaker))
-    elif chat.messages and offer_again(below, chat):
+    elif chat.messages and (how := offer_again(below, chat, by(speaker))):
+        asked = chat.without_last_answer()
         with below if chat.unanswered else last.container():
-            answer(here.workspace, chat.without_last_answer(), server, by(speaker))
+            if how == "varied":
+                asked = replace(asked, sampling=replace(chat.sampling, temperature=VARIED))
+            begun = chat.messages[-1] if how == "continue" else None
+            answer(here.workspace, asked, server, by(speaker), begun)
 
 
-def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat) -> bool:
-    """Whether the last question shall be answered, for the first time or once more."""
-    label = t("page.chat.answer") if chat.unanswered else t("page.chat.again")
-    return place.button(label, icon=":material/refresh:", type="tertiary", key="again")
+def ask_off(server: Server) -> str:
+    return "page.chat.ask_soon" if server.lives else "page.chat.ask_off"
 
 
-def show_chat(chat: Chat, server: Server, speaker: Speaker | None) -> st.delta_generator.DeltaGenerator:
+def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: str) -> str:
+    """How the last question shall be answered: "again" for the first time or once more, "varied" where that
+    would bring the same, "continue" where its answer was cut; empty for not at all."""
+    ways = {"again": ("answer" if chat.unanswered else "again", "refresh")}
+    if chat.cut and chat.messages[-1].by == speaker:
+        ways = {"continue": ("continue", "last_page"), **ways}
+    same = not chat.unanswered and chat.sampling.temperature == 0
+    if same:
+        ways["varied"] = ("varied", "shuffle")
+    pressed = ""
+    with place.container(horizontal=True, vertical_alignment="center", key="ways"):
+        for way, (label, icon) in ways.items():
+            kind = "secondary" if way == "continue" else "tertiary"
+            text = t(f"page.chat.{label}", temperature=VARIED)
+            if st.button(text, icon=f":material/{icon}:", type=kind, key=way):
+                pressed = way
+        if same:
+            st.caption(t("page.chat.same"), width="content")
+    return pressed
+
+
+def show_chat(chat: Chat, server: Server) -> st.delta_generator.DeltaGenerator:
     """Draw what was said; returns the place of the last answer, where another one can stand."""
-    if speaker and speaker.system != chat.system:
-        st.caption(t("page.chat.other_system"))
     if not chat.messages:
-        ready = server.readiness is Readiness.ready
-        st.caption(t("page.chat.begin") if ready else t("page.chat.begin_off"))
+        begin = "page.chat.begin" if server.lives else "page.chat.begin_off"
+        st.caption(t(begin))
     for message in chat.messages[:-1]:
         show(message)
     last = st.empty()
@@ -71,15 +96,21 @@ def show_chat(chat: Chat, server: Server, speaker: Speaker | None) -> st.delta_g
 def show(message: ChatMessage) -> None:
     with st.chat_message(message.role):
         if message.role == "user":
-            st.markdown(as_markdown(message.content))
+            show_question(message.content)
             return
         show_answer(message.content)
-        if message.whole and not split(message.content).left:
+        if not split(message.content).left and (message.whole or message.limit):
             st.caption(t("page.chat.only_thought"))
-        cut = "" if message.whole else f" · {t('page.chat.stopped')}"
-        st.caption(plain(spoken_by(message.by)) + cut)
+        st.caption(plain(spoken_by(message.by)) + how_it_ended(message))
 
 
-here = open_page("chat")
+def how_it_ended(message: ChatMessage) -> str:
+    if message.whole:
+        return ""
+    cut = t("page.chat.cut", count=message.limit) if message.limit else t("page.chat.stopped")
+    return f" · {cut}"
+
+
+here = open_page("chat", slim=True)
 with shown_errors():
     chat_page(here)

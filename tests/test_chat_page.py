@@ -1,12 +1,16 @@
 """The chat page: a model started and unloaded, answers that stream, stop and come again, chats that stay."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import psutil
 import pytest
+from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from core.chat import server as chat_server
@@ -31,6 +35,9 @@ from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import until
 
+# How far below the page's beginning an element stands, in pixels.
+TOP = """element => element.getBoundingClientRect().top
+  - document.querySelector('.stMainBlockContainer').getBoundingClientRect().top"""
 QWEN3 = Path(__file__).with_name("templates") / "qwen3.jinja"
 FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
 
@@ -61,7 +68,10 @@ def start(workspace: Workspace) -> None:
 def words(page: AppTest) -> str:
     assert not page.exception
     kinds = ("header", "markdown", "caption", "info", "warning", "error", "success")
-    return "\n".join(str(element.value) for kind in kinds for element in getattr(page, kind))
+    return "\n".join(
+        [str(element.value) for kind in kinds for element in getattr(page, kind)]
+        + [one.proto.body for one in page.get("html") if not one.proto.body.startswith("<style>")]
+    )
 
 
 def ask(page: AppTest, question: str) -> AppTest:
@@ -93,10 +103,11 @@ def test_start_chat_and_unload(workspace: Workspace) -> None:
     make_small_model(run.merged)
     page = open_test_page("chat", run.id)
     assert page.selectbox[0].options == ['李 "明" (merged model)', '李 "明" (base model)']
-    page.button(key="load").click().run()
+    assert not has(page, "load") and "usually about 0:10" in words(page)
+    assert page.chat_input(key="question").placeholder.startswith("The model is loading")
     until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
     page.run()
-    assert 'Answering: **李 "明" (merged model)**' in words(page) and "of memory" in words(page)
+    assert page.selectbox[0].value == 0 and "of memory" in words(page)
     page = ask(page, "你好 $5 and $6?")
     assert "You said: 你好 \\$5 and \\$6?" in words(page)
     assert said(workspace) == [("user", "你好 $5 and $6?"), ("assistant", "You said: 你好 $5 and $6?")]
@@ -104,6 +115,37 @@ def test_start_chat_and_unload(workspace: Workspace) -> None:
     page.button(key="unload").click().run()
     assert "freed" in page.success[0].value and page.chat_input(key="question").disabled
     assert not psutil.pid_exists(tool(workspace))
+    assert has(page.run(), "load") and not chat_server.server(workspace).lives, "it was ended on purpose"
+    page.button(key="load").click().run()
+    assert "usually about 0:07" in words(page), "as long as it took here last"
+
+
+def test_a_run_s_chat_ends_no_other_model_without_being_asked(workspace: Workspace) -> None:
+    run = make_run(workspace, "A")
+    make_small_model(run.merged)
+    start(workspace)
+    before = tool(workspace)
+    page = open_test_page("chat", run.id)
+    assert psutil.pid_exists(before) and "tiny (base model) is loaded now" in page.info[0].value
+    assert page.selectbox[0].value == 0 and page.button(key="load").label == "Load this model instead"
+    assert page.chat_input(key="question").placeholder == "Message to tiny (base model)"
+    assert not has(open_test_page("chat"), "load"), "without a run the one that is loaded is meant"
+    page.button(key="load").click().run()
+    until(lambda: not psutil.pid_exists(before))
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    assert not page.run().info and not has(page, "load")
+    page = open_test_page("chat")
+    assert not page.info and "A (merged model)" in page.chat_input(key="question").placeholder
+
+
+def test_a_run_s_chat_loads_nothing_beside_a_training(workspace: Workspace) -> None:
+    run = make_run(workspace, "A")
+    make_small_model(run.merged)
+    end_job(run, "train")
+    JobPaths(run.job("train")).exit.unlink()  # asked for just now
+    page = open_test_page("chat", run.id)
+    assert not chat_server.server(workspace).lives and has(page, "load")
+    assert "may not fit" in page.warning[0].value
 
 
 def test_another_model_in_its_place(ready: Workspace) -> None:
@@ -113,7 +155,8 @@ def test_another_model_in_its_place(ready: Workspace) -> None:
     page.selectbox[0].set_value(0).run()
     page.button(key="load").click().run()
     until(lambda: chat_server.server(ready).readiness is Readiness.ready)
-    assert "Answering: **other (base model)**" in words(page.run())
+    page.run()
+    assert page.chat_input(key="question").placeholder == "Message to other (base model)"
 
 
 def test_the_history_and_the_settings_reach_the_model(ready: Workspace) -> None:
@@ -145,6 +188,72 @@ def test_answering_again_takes_the_place_of_the_last_answer(ready: Workspace) ->
     assert page.button(key="again").label == "Answer this"
     page.button(key="again").click().run()
     assert said(ready) == [("user", "one"), ("assistant", "You said: one")]
+
+
+@pytest.fixture
+def cut(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A server whose answers are cut after three words."""
+    monkeypatch.setenv("FAKE_SERVE_LIMIT", "3")
+    make_small_model(workspace.model("tiny"))
+    start(workspace)
+    return workspace
+
+
+def test_an_answer_cut_at_its_limit_says_so_and_is_continued(cut: Workspace) -> None:
+    page = ask(open_test_page("chat"), "one two three four")
+    assert said(cut)[1] == ("assistant", "You said: one")
+    assert "cut off at its maximum length of 256 tokens" in words(page)
+    page.button(key="continue").click().run()
+    assert said(cut)[1] == ("assistant", "You said: one two three four") and len(said(cut)) == 2
+    assert list_chats(cut)[0].messages[1].whole and not has(page, "continue")
+    assert "cut off" not in words(page)
+    asked = json.loads(requests(cut)[-1])
+    assert asked["continue_final_message"] and asked["messages"][-1]["content"] == "You said: one"
+
+
+def test_another_model_continues_no_answer(cut: Workspace) -> None:
+    page = ask(open_test_page("chat"), "one two three four")
+    change(
+        cut,
+        list_chats(cut)[0].id,
+        lambda found: replace(
+            found, messages=(found.messages[0], replace(found.messages[1], by="base:other"))
+        ),
+    )
+    assert not has(page.run(), "continue") and has(page, "again")
+
+
+def test_at_temperature_0_another_answer_is_drawn_on_its_own(ready: Workspace) -> None:
+    page = ask(open_test_page("chat"), "one")
+    assert "same answer again" in words(page)
+    assert page.button(key="varied").label == "Another answer (temperature 0.7)"
+    page.button(key="varied").click().run()
+    assert json.loads(requests(ready)[-1])["temperature"] == 0.7 and len(said(ready)) == 2
+    one = list_chats(ready)[0]
+    assert one.sampling.temperature == 0, "the chat's own setting stays"
+    page.slider(key=f"temperature {one.id}").set_value(0.5).run()
+    assert not has(page, "varied") and "same answer again" not in words(page) and has(page, "again")
+
+
+def test_the_system_prompt_of_the_training_is_one_press_away(workspace: Workspace) -> None:
+    run = make_run(workspace, "A")
+    taught = chat_server.speakers(workspace, run)[0].system
+    page = open_test_page("chat", run.id)
+    one = list_chats(workspace)[0].id
+    assert not has(page, f"as_taught {one}")
+    page.text_area(key=f"system {one}").set_value("Be brief.").run()
+    assert "differs from the one used in training" in words(page)
+    page.button(key=f"as_taught {one}").click().run()
+    assert read_chat(workspace, one).system == taught == page.text_area(key=f"system {one}").value
+
+
+TYPED = "# no heading\n    four spaces  and two\n$x$ and $y$ :red[z] :smile: <b>b</b> *a* & {q} \\(w\\)"
+
+
+def test_a_question_is_shown_as_it_was_typed(ready: Workspace) -> None:
+    page = ask(open_test_page("chat"), TYPED)
+    (shown,) = [one.proto.body for one in page.get("html") if "no heading" in one.proto.body]
+    assert escape(TYPED) in shown and "pre-wrap" in shown
 
 
 def test_several_chats(ready: Workspace) -> None:
@@ -301,6 +410,7 @@ def test_a_template_that_differs_is_shown(ready: Workspace) -> None:
     (ready.model("tiny") / "chat_template.jinja").write_text("You are Qwen. {{ messages[-1]['content'] }}")
     page = open_test_page("chat")
     assert "differs from the one used in training" in page.warning[0].value
+    assert page.get("popover")
     assert any("You are Qwen. Who" in element.proto.body for element in page.get("html"))
 
 
@@ -312,6 +422,30 @@ def test_the_list_of_chats_after_a_rename_elsewhere(ready: Workspace) -> None:
 
 
 @pytest.mark.slow
+def test_a_long_chat_in_a_real_browser(ready: Workspace) -> None:
+    """What was said begins near the top, the steps stay in reach, and what is typed is what is shown."""
+    chat = new_chat(ready)
+    by = "base:tiny"
+    for number in range(20):
+        question, answer = ChatMessage("user", f"{TYPED} {number}"), ChatMessage("assistant", "So. " * 80, by)
+        chat = change(ready, chat.id, lambda found, q=question, a=answer: found.said(q).said(a))
+    with Dashboard(ready.root, **FAKE) as server, chromium() as browser:
+        for width, most in ((1400, 120), (400, 180)):
+            page = tab(browser, width=width)
+            page.goto(server.url())
+            page.goto(f"{server.url().partition('?')[0]}chat")
+            settle(page)
+            newest = page.get_by_text("no heading").last
+            newest.wait_for()
+            assert newest.evaluate("element => element.innerText") == f"{TYPED} 19"
+            for place in (page.get_by_text("no heading").first, newest):
+                place.scroll_into_view_if_needed()
+                expect(page.get_by_role("link", name="Compare")).to_be_in_viewport(ratio=0.9)
+            top = page.get_by_test_id("stChatMessage").first.evaluate(TOP)
+            assert top <= most, f"{top} pixels above the first message"
+
+
+@pytest.mark.slow
 def test_stop_in_a_real_browser(workspace: Workspace) -> None:
     """Pressed while words arrive: the server stops, what came is kept, and the chat goes on."""
     make_small_model(workspace.model("tiny"))
@@ -320,7 +454,7 @@ def test_stop_in_a_real_browser(workspace: Workspace) -> None:
         page = tab(browser)
         page.goto(server.url())
         page.get_by_role("link", name="Chat").first.click()
-        page.get_by_role("button", name="Start").click()
+        page.get_by_role("button", name="Load", exact=True).click()
         page.get_by_placeholder("Message to tiny (base model)").fill("word " * 600)
         page.get_by_placeholder("Message to tiny (base model)").press("Enter")
         page.get_by_text("You said: word word word").first.wait_for()

@@ -5,6 +5,7 @@ same server. Stopping the job is what gives its memory back.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -21,11 +22,12 @@ from core.data.parity import parity as template_parity
 from core.errors import DamagedFile, InputError, NoSuchJob
 from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import CHAT_SERVER_GRACE, CHAT_SERVER_PATIENCE
-from core.jobs.job import JobPaths, JobSpec
+from core.jobs.job import JobPaths, JobSpec, tries
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
 from core.jobs.request import as_record, read_request
 from core.jobs.status import LIVE, State, read_status
+from core.jobs.tail import last_lines
 from core.machine import gpus, this_machine
 from core.models.folder import Model, read_model
 from core.recipe.own_template import spoken_by, template_of
@@ -40,6 +42,13 @@ Kind = Literal["merged", "adapter", "base"]
 FLOAT32_SHARE = 0.5
 # A run's models answer as they do in its proof.
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+# What the server says when it is ready, among the last lines of its log, and in how many starts it is sought.
+LISTENING = re.compile(r"^listening after ([\d.]+) s$", re.MULTILINE)
+LOG_LINES, TRIES = 200, 20
+# Seconds until torch is imported, and parameters that are read in one after that: two cores and a plain disk.
+IMPORTS, LOADED = 10.0, 150e6
 
 
 class Readiness(StrEnum):
@@ -84,13 +93,20 @@ class ServeRequest:
 
 @dataclass(frozen=True)
 class Server:
-    """The chat server as it is now; ``memory`` in bytes, ``failure`` why there is none."""
+    """The chat server as it is now; ``memory`` in bytes, ``failure`` why there is none, ``started`` when it
+    was started, in seconds since the epoch."""
 
     readiness: Readiness
     speaker: Speaker | None = None
     socket: str = ""
     memory: int = 0
     failure: Failure | None = None
+    started: float | None = None
+
+    @property
+    def lives(self) -> bool:
+        """Whether it holds a model, or is about to."""
+        return self.readiness in {Readiness.loading, Readiness.ready}
 
 
 @dataclass(frozen=True)
@@ -118,19 +134,33 @@ def plan(speaker: Speaker, socket_file: Path) -> JobSpec:
     return replace(spec, request=as_record(ServeRequest(speaker, socket_file)))
 
 
-def start(workspace: Workspace, speaker: Speaker) -> None:
+def start(workspace: Workspace, speaker: Speaker, instead: bool = True) -> None:
     """Load a model in place of the one that answers now; returns before it is ready. Where that very model
-    answers or is being loaded, by another tab perhaps, there is nothing to do.
+    answers or is being loaded, by another tab perhaps, there is nothing to do. Without ``instead`` no other
+    model is ended for it: somebody may be talking to that one.
 
     Raises NoSuchModel, NotAModel, JobNotStarted, JobRunning.
     """
     read_model(Path(speaker.model))  # before another one is unloaded for it
     with _deciding(workspace):
         now = server(workspace)
-        if now.speaker == speaker and now.readiness in {Readiness.loading, Readiness.ready}:
+        if now.lives and (now.speaker == speaker or not instead):
             return
         _unload(workspace, "chat")
         launch(workspace.chat_server, plan(speaker, new_socket()))
+
+
+def expected_load(workspace: Workspace, speaker: Speaker) -> float:
+    """Seconds until this model answers, from its start: as long as it took here last, else by its size."""
+    for folder in tries(workspace.chat_server)[:TRIES]:
+        with suppress(NoSuchJob, DamagedFile):
+            asked = read_request(ServeRequest, folder)
+            said = LISTENING.search("\n".join(last_lines(JobPaths(folder).log, LOG_LINES)))
+            if asked.speaker.model == speaker.model and said:
+                return float(said[1])
+    with suppress(InputError):
+        return IMPORTS + read_model(Path(speaker.model)).parameters / LOADED
+    return IMPORTS
 
 
 def unload(workspace: Workspace, by: str = "chat") -> Freed:
@@ -167,7 +197,7 @@ def server(workspace: Workspace) -> Server:
     speaker, address, status = asked.speaker, str(asked.socket), read_status(folder)
     if status.state in LIVE:
         readiness = Readiness.ready if is_healthy(address) else Readiness.loading
-        return Server(readiness, speaker, address, _memory(folder))
+        return Server(readiness, speaker, address, _memory(folder), started=status.started)
     if status.state is State.stopped:
         return Server(Readiness.off)
     return Server(Readiness.failed, speaker, failure=why_failed(folder, status))

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 import uvicorn
 from peft import PeftModel
@@ -178,7 +179,8 @@ def main(arguments: Sequence[str]) -> None:
     asked = _parser().parse_args(arguments)
     print("loading the model", flush=True)
     server = ChatServer(*load_speaker(asked.model, asked.template, asked.adapter, asked.dtype))
-    print("listening", flush=True)
+    # How long that took, Python's own start included: what the next one is expected to take.
+    print(f"listening after {time.time() - psutil.Process().create_time():.1f} s", flush=True)
     uvicorn.run(server.app(), uds=asked.socket, log_level="warning")
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from html import escape
 
 import streamlit as st
 
@@ -20,34 +21,40 @@ from ui.shell.text import as_markdown, language, plain, t
 
 # A tunnel may be slow, and each time the whole answer so far is sent.
 DRAW_EVERY = 0.1
+QUESTION = '<div style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.6">{text}</div>'
 FAILED = "why there was no answer"
 RUNNING = "the answer that is on its way"
 # Until a run that was told to end has written down what came; seconds.
 PATIENCE = 3.0
 
 
-def answer(workspace: Workspace, chat: Chat, server: Server, said_by: str) -> None:
-    """Stream an answer to the chat's last question, then draw the page anew.
+def answer(
+    workspace: Workspace, chat: Chat, server: Server, said_by: str, begun: ChatMessage | None = None
+) -> None:
+    """Stream an answer to the chat's last question, then draw the page anew. What comes stands behind what
+    was ``begun`` of it.
 
     What came is kept, whole or not: after a press of "Stop", in a closed tab and when the server dies.
     """
-    text, whole = "", False
+    begun = begun.begun if begun else ChatMessage("assistant", "", said_by, thinks=chat.sampling.thinks)
+    messages = (*chat.messages, begun) if begun.content else chat.messages
+    text, whole, limit = begun.content, False, 0
     ended = st.session_state[RUNNING] = threading.Event()
     try:
         thinking = thinking_of(server)
-        with closing(reply(server.socket, chat.system, chat.messages, chat.sampling, thinking)) as pieces:
+        with closing(reply(server.socket, chat.system, messages, chat.sampling, thinking)) as pieces:
             with st.chat_message("assistant"):
                 st.button(t("page.chat.stop"), icon=":material/stop_circle:", key="stop")
                 place = st.empty()
-            for text in growing(pieces):
+            for text in growing(pieces, begun.content):
                 with place.container():
                     show_answer(text, arriving=True)
-        whole = True
+            whole, limit = not pieces.cut, chat.sampling.max_tokens if pieces.cut else 0
     except ChatFailed as error:
         st.session_state[FAILED] = error.text(language())
     finally:
-        if text:
-            _keep(workspace, chat, ChatMessage("assistant", text, said_by, whole))
+        if whole or text != begun.content:
+            _keep(workspace, chat, replace(begun, content=text, whole=whole, limit=limit))
         ended.set()
     st.rerun()
 
@@ -69,6 +76,11 @@ def show_answer(text: str, arriving: bool = False) -> None:
         st.markdown(as_markdown(said.answer) + (" ▌" if arriving else ""))
 
 
+def show_question(text: str) -> None:
+    """What a person said, letter by letter as it was typed."""
+    st.html(QUESTION.format(text=escape(text)))
+
+
 def wait_for_last() -> None:
     """Wait for what a press of "Stop" ends: Streamlit begins the next run beside the one that is ending."""
     if ended := st.session_state.pop(RUNNING, None):
@@ -81,9 +93,10 @@ def show_failure() -> None:
         st.error(plain(why), icon=":material/error:")
 
 
-def growing(pieces: Iterator[str]) -> Iterator[str]:
-    """The answer so far, now and then: each time it is drawn is when a press of "Stop" comes in."""
-    text, drawn = "", 0.0
+def growing(pieces: Iterator[str], text: str = "") -> Iterator[str]:
+    """The answer so far, behind the ``text`` that was there, now and then: each time it is drawn is when a
+    press of "Stop" comes in."""
+    drawn = 0.0
     try:
         for piece in pieces:
             text += piece

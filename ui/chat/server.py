@@ -1,5 +1,6 @@
-"""The chat page's bar: which model answers, whether it is ready, what it holds; start and unload."""
+"""The chat page's line: which model answers, whether it is ready, what it holds; load and unload."""
 
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -7,34 +8,70 @@ import streamlit as st
 from core.chat import server as chat_server
 from core.chat.server import Freed, Readiness, Server, Speaker
 from core.jobs.job import JobPaths
+from core.runs import is_at_work
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
 from ui.jobs.panel import is_live, show_log, show_why, status_of
-from ui.shell.frame import follow, link_to, shown_errors
-from ui.shell.text import spoken, t
+from ui.shell.frame import follow, link_to, list_key, shown_errors
+from ui.shell.text import duration, spoken, t
 
 # A loading model is looked at often; one that is ready may still be unloaded in another tab, or be killed.
 EVERY = {Readiness.loading: 1.0, Readiness.ready: 5.0}
 COLORS = {Readiness.off: "gray", Readiness.loading: "blue", Readiness.ready: "green", Readiness.failed: "red"}
+# A model's headings are smaller than the page's; on a telephone what the model holds is a line of its own.
+STYLE = """<style>
+[data-testid=stChatMessage] h1{font-size:1.35rem}
+[data-testid=stChatMessage] h2{font-size:1.2rem}
+[data-testid=stChatMessage] h3{font-size:1.1rem}
+.st-key-server{gap:.5rem 1rem}
+@media (max-width:640px){
+  .st-key-server>div:has(.st-key-answers_now){order:3;flex:1 0 100%}
+  .st-key-answers_now{flex-wrap:nowrap}
+}
+</style>"""
 FREED = "freed by unloading"
+OPENED = "runs whose chat was opened"
 
 
 def server_bar(workspace: Workspace, run: RunPaths | None) -> Server:
     """Draw the bar; returns the server as it is now. It follows the server by itself."""
+    offered = chat_server.speakers(workspace, run)
+    with shown_errors():
+        _load_by_itself(workspace, run, offered)
     now = chat_server.server(workspace)
-
-    with st.container(border=True, key="server"):
+    if now.lives and now.speaker and now.speaker not in offered:
+        offered = [now.speaker, *offered] if run is None else [*offered, now.speaker]
+    if not offered:
+        st.info(t("page.chat.no_model"), icon=":material/info:")
+        link_to("start", t("frame.to_start"), None)
+    st.html(STYLE)
+    with st.container(horizontal=True, vertical_alignment="center", key="server"):
+        chosen = _chosen(offered, now.speaker if now.lives else None, run) if offered else None
         follow(
             look=lambda: chat_server.server(workspace),
-            draw=_state,
+            draw=lambda found: _state(workspace, found),
             mark=lambda found: (found.readiness, found.speaker),
             every=lambda mark: EVERY.get(mark[0]),
         )
         with shown_errors():
-            _choice(workspace, run, now)
-        _notes(workspace, now)
+            _load_or_unload(workspace, now, chosen)
+        _template(now)
+    _notes(workspace, now, chosen)
     return now
+
+
+def _load_by_itself(workspace: Workspace, run: RunPaths | None, offered: Sequence[Speaker]) -> None:
+    """Whoever opens a run's chat wants to talk to what it has made: once a session, where nobody talks to
+    another model and nothing else is at work."""
+    opened: set[str] = st.session_state.setdefault(OPENED, set())
+    if run is None or run.id in opened or not offered or offered[0].kind == "base":
+        return
+    if chat_server.server(workspace).readiness is not Readiness.off:
+        opened.add(run.id)
+    elif not any(map(is_at_work, _runs(workspace))):
+        opened.add(run.id)
+        chat_server.start(workspace, offered[0], instead=False)
 
 
 def speaker_name(speaker: Speaker) -> str:
@@ -52,57 +89,69 @@ def spoken_by(said_by: str) -> str:
     return spoken(f"page.chat.speaker.{kind}", name=name)
 
 
-def _state(server: Server) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", key="answers_now"):
+def _state(workspace: Workspace, server: Server) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="answers_now", width="content"):
         st.badge(t(f"page.chat.{server.readiness}"), color=COLORS[server.readiness], width="content")
-        if server.speaker:
-            st.markdown(t("page.chat.answers", model=speaker_name(server.speaker)), width="content")
-        if server.memory:
+        if server.readiness is Readiness.loading and server.speaker:
+            st.caption(_how_long(workspace, server, server.speaker), width="content")
+        elif server.memory:
             st.caption(t("page.chat.memory", memory=megabytes(server.memory)), width="content")
 
 
-def _choice(workspace: Workspace, run: RunPaths | None, server: Server) -> None:
-    offered = chat_server.speakers(workspace, run)
-    if not offered:
-        st.info(t("page.chat.no_model"), icon=":material/info:")
-        link_to("start", t("frame.to_start"), None)
-        return
-    loaded = server.speaker if server.readiness in EVERY else None
-    if loaded is None and any(is_live(status_of(run.job("train"))) for run in _runs(workspace)):
-        st.warning(t("page.chat.training"), icon=":material/memory:")
-    with st.container(horizontal=True, vertical_alignment="bottom", key="choose_model"):
-        chosen = _chosen(offered, loaded)
-        if chosen != loaded:
-            label = t("page.chat.switch") if loaded else t("page.chat.start")
-            if st.button(label, type="primary", icon=":material/play_arrow:", key="load"):
-                with st.spinner(t("page.chat.starting")):
-                    chat_server.start(workspace, chosen)
-                st.rerun()
-        if loaded and st.button(t("page.chat.unload"), icon=":material/eject:", key="unload"):
-            with st.spinner(t("page.chat.unloading")):
-                st.session_state[FREED] = chat_server.unload(workspace)
+def _how_long(workspace: Workspace, server: Server, speaker: Speaker) -> str:
+    about = chat_server.expected_load(workspace, speaker)
+    waited = max(0.0, time.time() - server.started) if server.started else 0.0
+    key = "page.chat.loading_for" if waited < about else "page.chat.loading_longer"
+    return t(key, waited=duration(waited), about=duration(about))
+
+
+def _load_or_unload(workspace: Workspace, server: Server, chosen: Speaker | None) -> None:
+    loaded = server.speaker if server.lives else None
+    if chosen and chosen != loaded:
+        label = t("page.chat.switch") if loaded else t("page.chat.start")
+        if st.button(label, type="primary", icon=":material/play_arrow:", key="load"):
+            with st.spinner(t("page.chat.starting")):
+                chat_server.start(workspace, chosen)
             st.rerun()
+    if loaded and st.button(
+        t("page.chat.unload"), icon=":material/eject:", key="unload", help=t("page.chat.unload.help")
+    ):
+        with st.spinner(t("page.chat.unloading")):
+            st.session_state[FREED] = chat_server.unload(workspace)
+        st.rerun()
 
 
 def _runs(workspace: Workspace) -> list[RunPaths]:
     return [RunPaths(folder) for folder in workspace.run_folders()]
 
 
-def _chosen(offered: Sequence[Speaker], loaded: Speaker | None) -> Speaker:
-    """What is loaded stands first in line until somebody picks another one."""
+def _chosen(offered: Sequence[Speaker], loaded: Speaker | None, run: RunPaths | None) -> Speaker:
+    """What is loaded stands first in line until somebody picks another one; in a run's chat its own models
+    do, whatever else is loaded."""
     ids = [speaker.id for speaker in offered]
-    at_first = ids.index(loaded.id) if loaded and loaded.id in ids else 0
+    own = loaded and loaded.id in ids and (run is None or loaded.run == run.id)
     place = st.selectbox(
         t("page.chat.model"),
         range(len(offered)),
-        index=at_first,
+        index=ids.index(loaded.id) if loaded and own else 0,
         format_func=lambda index: speaker_name(offered[index]),
-        key=f"model {ids}",
+        key=list_key("model", ids),
+        label_visibility="collapsed",
     )
     return offered[place]
 
 
-def _notes(workspace: Workspace, server: Server) -> None:
+def _template(server: Server) -> None:
+    """Where other programs would prompt the model otherwise than it is prompted here."""
+    with shown_errors():
+        found = chat_server.template_difference(server.speaker) if server.speaker else None
+        if found:
+            with st.popover(t("page.chat.template"), icon=":material/difference:", key="both_texts"):
+                st.warning(t("page.chat.template_differs"), icon=":material/difference:")
+                show_difference(found)
+
+
+def _notes(workspace: Workspace, server: Server, chosen: Speaker | None) -> None:
     freed: Freed | None = st.session_state.pop(FREED, None)
     if freed:
         key = "page.chat.freed.gpu" if freed.gpu else "page.chat.freed"
@@ -110,10 +159,11 @@ def _notes(workspace: Workspace, server: Server) -> None:
         st.success(text, icon=":material/memory:")
     if server.readiness is Readiness.failed:
         _failed(workspace, server)
-    if server.speaker and (found := chat_server.template_difference(server.speaker)):
-        st.warning(t("page.chat.template_differs"), icon=":material/difference:")
-        with st.expander(t("page.chat.both_texts"), key="both_texts"):
-            show_difference(found)
+    loaded = server.speaker if server.lives else None
+    if chosen and loaded and chosen != loaded:
+        st.info(t("page.chat.other_loaded", model=speaker_name(loaded)), icon=":material/info:")
+    if chosen and not loaded and any(is_live(status_of(run.job("train"))) for run in _runs(workspace)):
+        st.warning(t("page.chat.training"), icon=":material/memory:")
 
 
 def _failed(workspace: Workspace, server: Server) -> None:

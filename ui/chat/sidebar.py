@@ -28,7 +28,7 @@ def chat_list(workspace: Workspace, system: str, thinking: Thinking) -> Chat:
     with st.sidebar:
         if st.button(t("page.chat.new"), icon=":material/add_comment:", width="stretch", key="new"):
             _open(_empty(chats) or new_chat(workspace, system, fresh))
-        _settings(workspace, chat, thinking)
+        _settings(workspace, chat, thinking, system)
         st.header(t("page.chat.chats"), anchor=False)
         for known in chats:
             _entry(known, known.id == chat.id)
@@ -69,12 +69,23 @@ def _manage(workspace: Workspace, chat: Chat) -> None:
             st.rerun()
 
 
-def _settings(workspace: Workspace, chat: Chat, thinking: Thinking) -> None:
-    """Kept with the chat as soon as they are changed."""
-    with st.expander(t("page.chat.settings"), icon=":material/tune:", expanded=True, key="settings"):
+def _settings(workspace: Workspace, chat: Chat, thinking: Thinking, taught: str) -> None:
+    """Kept with the chat as soon as they are changed. ``taught`` is the system prompt of the training; where
+    the chat has another, the settings stand open."""
+    other = chat.system != taught
+    with st.expander(t("page.chat.settings"), icon=":material/tune:", expanded=other, key="settings"):
         system = st.text_area(
             t("page.chat.system"), chat.system, help=t("page.chat.system.help"), key=f"system {chat.id}"
         )
+        if other:
+            st.caption(t("page.chat.other_system"))
+            st.button(
+                t("page.chat.as_taught"),
+                icon=":material/undo:",
+                key=f"as_taught {chat.id}",
+                on_click=_write,
+                args=(f"system {chat.id}", taught),
+            )
         sampling = SamplingParams(
             temperature=_slider("temperature", chat, 0.0, 2.0),
             top_p=_slider("top_p", chat, 0.05, 1.0),
@@ -87,6 +98,10 @@ def _settings(workspace: Workspace, chat: Chat, thinking: Thinking) -> None:
         except NoSuchChat:  # deleted in another tab: the next run opens another one
             st.rerun()
         st.rerun()
+
+
+def _write(key: str, text: str) -> None:
+    st.session_state[key] = text
 
 
 def _thinks(chat: Chat, thinking: Thinking) -> bool | None:

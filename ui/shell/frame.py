@@ -34,6 +34,30 @@ ICONS: dict[State | None, str] = {
 }
 # Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar.
 STYLE = "<style>.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}</style>"
+# One row that stays at the top while the page scrolls beneath it. Where the sidebar is folded, the button
+# that opens it stands before the row; on a telephone the steps are a row of their own, without their icons.
+SLIM_STYLE = """<style>
+.stMainBlockContainer{padding-top:0;padding-bottom:1rem}
+.stMainBlockContainer>[data-testid=stVerticalBlock]{gap:.75rem}
+[data-testid=stHeader]{background:transparent;pointer-events:none}
+[data-testid=stHeader] button{pointer-events:auto}
+.stMainBlockContainer>[data-testid=stVerticalBlock]>div:has(>.st-key-slim){
+  position:sticky;top:0;z-index:99;background:GROUND}
+.st-key-slim{padding:.6rem 0 .25rem;gap:.25rem 1rem}
+.st-key-slim h1{font-size:1.25rem;padding:0}
+.st-key-slim .st-key-strip{gap:0 .25rem}
+.stApp:has([data-testid=stExpandSidebarButton]) .st-key-slim{padding-left:2.5rem}
+@media (max-width:640px){
+  .st-key-slim{gap:0 1rem}
+  .st-key-slim>div:has(.st-key-strip){order:3;flex:1 0 100%;min-width:0}
+  .st-key-slim .st-key-strip{flex-wrap:nowrap;overflow-x:auto;gap:0;padding:.25rem 0;scrollbar-width:none}
+  .stApp:has([data-testid=stExpandSidebarButton]) .st-key-strip{
+    margin-left:-2.5rem;width:calc(100% + 2.5rem);max-width:none}
+  .st-key-slim .st-key-strip a{padding:.25rem .3rem;gap:0}
+  .st-key-slim .st-key-strip a>span:has([data-testid=stIconMaterial]){display:none}
+  .st-key-slim .st-key-strip p{font-size:.8rem}
+}
+</style>"""
 STRIP_EVERY = 5.0
 STARTING = "starting"
 Seen = TypeVar("Seen")
@@ -54,20 +78,34 @@ def page(step: str) -> Page:
     return st.Page(file, title=t(f"page.{step}.title"), url_path=step, default=step == "start")
 
 
-def open_page(step: str) -> Here:
-    """Draw the frame; every page calls this first."""
+def open_page(step: str, slim: bool = False) -> Here:
+    """Draw the frame; every page calls this first. A ``slim`` one is one row that stays in reach: of a page
+    that grows downwards without end."""
     st.session_state.setdefault(STARTING, threading.Lock())
     workspace = Workspace.of()
     here = Here(workspace, _current_run(workspace))
-    st.html(STYLE + danger.STYLE)
+    st.html(STYLE + danger.STYLE + (_slim_style() if slim else ""))
     tell_browser()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    with st.container(
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="center",
+        key="slim" if slim else None,
+    ):
         heading = t("frame.title") if step == "start" else t(f"page.{step}.title")
         st.title(heading, anchor=False, width="content")
+        if slim:
+            _strip(here, step, about_run=False)
         language_switch()
-    st.caption(t(f"page.{step}.lead"))
-    _strip(here, step)
+    if not slim:
+        st.caption(t(f"page.{step}.lead"))
+        _strip(here, step)
     return here
+
+
+def _slim_style() -> str:
+    ground = (str(st.get_option(f"theme.{kind}.backgroundColor")) for kind in ("light", "dark"))
+    return SLIM_STYLE.replace("GROUND", f"light-dark({','.join(ground)})")
 
 
 def starting() -> threading.Lock:
@@ -195,18 +233,18 @@ def _address(run: RunPaths | None) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def _strip(here: Here, step: str) -> None:
+def _strip(here: Here, step: str, about_run: bool = True) -> None:
     """The steps as links, each with its state; it follows a live run by itself. With each step that begins or
     ends the page is drawn anew: what it says is next depends on that."""
     follow(
         look=lambda: (standing(here.run), is_at_work(here.run)) if here.run else ({}, False),
-        draw=lambda found: _links(here, step, found[0]),
+        draw=lambda found: _links(here, step, found[0], about_run),
         mark=lambda found: (found[1] or any(state in LIVE for state in found[0].values()), found[0]),
         every=lambda marked: STRIP_EVERY if marked[0] else None,
     )
 
 
-def _links(here: Here, step: str, found: dict[str, State | None]) -> None:
+def _links(here: Here, step: str, found: dict[str, State | None], about_run: bool) -> None:
     coming = next_step(found) if here.run else None
     with st.container(horizontal=True, gap="small", key="strip"):
         for known in STEPS:
@@ -220,6 +258,6 @@ def _links(here: Here, step: str, found: dict[str, State | None]) -> None:
                 help=t(f"state.{found[known].value}") if found.get(known) else None,
                 query_params=_address(here.run),
             )
-    if here.run:
+    if here.run and about_run:
         about = read_run(here.run)
         st.caption(t("frame.run", name=about.title, run=about.run))
