@@ -424,23 +424,29 @@ def test_the_list_of_chats_after_a_rename_elsewhere(ready: Workspace) -> None:
 @pytest.mark.slow
 def test_a_long_chat_in_a_real_browser(ready: Workspace) -> None:
     """What was said begins near the top, the steps stay in reach, and what is typed is what is shown."""
-    chat = new_chat(ready)
     by = "base:tiny"
+    chat = change(
+        ready,
+        new_chat(ready).id,
+        # Streamlit's own word, which the page speaks in its language where it is Streamlit's
+        lambda found: found.said(ChatMessage("user", "Upload")).said(ChatMessage("assistant", "Up.", by)),
+    )
     for number in range(20):
         question, answer = ChatMessage("user", f"{TYPED} {number}"), ChatMessage("assistant", "So. " * 80, by)
         chat = change(ready, chat.id, lambda found, q=question, a=answer: found.said(q).said(a))
     with Dashboard(ready.root, **FAKE) as server, chromium() as browser:
-        for width, most in ((1400, 120), (400, 180)):
-            page = tab(browser, width=width)
+        for width, most, locale, step in ((1400, 120, "en-US", "Compare"), (400, 180, "zh-CN", "对比")):
+            page = tab(browser, locale, width)
             page.goto(server.url())
             page.goto(f"{server.url().partition('?')[0]}chat")
             settle(page)
             newest = page.get_by_text("no heading").last
             newest.wait_for()
             assert newest.evaluate("element => element.innerText") == f"{TYPED} 19"
+            expect(page.get_by_test_id("stHtml").get_by_text("Upload", exact=True)).to_be_visible()
             for place in (page.get_by_text("no heading").first, newest):
                 place.scroll_into_view_if_needed()
-                expect(page.get_by_role("link", name="Compare")).to_be_in_viewport(ratio=0.9)
+                expect(page.get_by_role("link", name=step)).to_be_in_viewport(ratio=0.9)
             top = page.get_by_test_id("stChatMessage").first.evaluate(TOP)
             assert top <= most, f"{top} pixels above the first message"
 

@@ -11,7 +11,7 @@
   const VALUE = "{value}";
   const LONGEST = 200;
   // What a person or a model wrote stays, unless Streamlit's own word is drawn as such a text.
-  const THEIRS = "pre, code, textarea, [data-testid=stMarkdownContainer], [data-item-hl], .js-plotly-plot";
+  const THEIRS = "pre, code, textarea, [data-testid=stMarkdownContainer], [data-testid=stHtml], [data-item-hl], .js-plotly-plot";
   const OURS = "[data-testid=stFileUploaderDropzone], [data-testid=stElementToolbar]";
   const exact = new Map();
   const patterns = [];

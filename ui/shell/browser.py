@@ -26,7 +26,7 @@ SKIP = "frame.skip"
 # Streamlit's colours of a disabled field's label, and of white words on the light blue that a dark page needs
 # for its own words, are below 4.5:1.
 STYLE = """<style>
-.st-key-browser{display:none}
+div:has(>.st-key-browser),.st-key-browser{display:none}
 .tb-skip{position:fixed;z-index:1000000;top:.5rem;left:.5rem;padding:.5rem 1rem;border-radius:.5rem;border:0;
   font:inherit;color:#fff;background:#2350bd}
 .tb-skip:not(:focus){transform:translateY(-200%)}
