@@ -128,7 +128,7 @@ def test_a_file_that_may_grow_no_further(blocks: int, workspace: Workspace, mode
     for path in left:
         if path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))
-    assert make_data(workspace, model, "--name", "Zoë")["rows"] == 720
+    assert make_data(workspace, model, "--name", "Zoë")["rows"] == 1680
     assert (
         len(last_json(cli("runs", "--workspace", workspace.root, "--json", cwd=workspace.root))["runs"]) == 2
     )
@@ -151,7 +151,7 @@ def test_the_same_for_a_person(workspace: Workspace, model: Path) -> None:
             PYTHONIOENCODING=encoding,
         )
         assert done.returncode == 0 and "\x1b" not in done.stdout
-        assert ("720 rows to train on" if language == "en" else "共 720 行") in done.stdout
+        assert ("1680 rows to train on" if language == "en" else "共 1680 行") in done.stdout
         if encoding == "utf-8":
             (run,) = {path.name for path in workspace.runs.glob("*")} - before
             line = f"配置：{workspace.run(run).config}"

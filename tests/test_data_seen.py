@@ -60,19 +60,21 @@ def test_a_few_conversations_without_replay_are_learned_by_heart(
 ) -> None:
     file = conversations(tmp_path / "a.jsonl", 4)
     about, said = prepared(workspace, model, file, "--no-replay")
-    assert about["taught_in_rows"] == 4 and about["taught_rows"] == about["rows"] == 720
-    assert "Each of your 4 conversations is trained about 180 times" in said and "by heart" in said
+    assert (
+        about["taught_in_rows"] == 4
+        and about["taught_rows"] == about["rows"] == LEAST_TAUGHT + LEAST_REPLAYED
+    )
+    assert "Each of your 4 conversations is trained about 420 times" in said and "by heart" in said
     assert "Without replay, the base model is asked only the" in said
     page = open_test_page("data", run=about["run"])
-    assert any("about 180 times" in one.value for one in page.warning)
+    assert any("about 420 times" in one.value for one in page.warning)
 
 
 def test_of_the_shipped_wordings_a_run_needs_not_see_each(workspace: Workspace, model: Path) -> None:
     said = taught("Zoë", None).conversations
-    assert len(said) > LEAST_TAUGHT, "else this shows nothing"
-    about, told = prepared(workspace, model, None)
-    assert about["taught_rows"] == about["taught_in_rows"] == LEAST_TAUGHT < about["taught"] == len(said)
-    assert about["rows"] == LEAST_TAUGHT + LEAST_REPLAYED
+    about, told = prepared(workspace, model, None, "--iterations", "60")
+    assert about["taught_rows"] == about["taught_in_rows"] < about["taught"] == len(said)
+    assert about["rows"] == 240
     assert "not among" not in told
     page = open_test_page("data", run=about["run"])
     assert not any("not among" in one.value for one in page.warning)

@@ -118,7 +118,7 @@ def test_a_processor_has_one_night(small: Model) -> None:
 
 def test_the_identity_keeps_its_length(small: Model) -> None:
     recipe = recipe_for(small, taught("Zoë", None), replay=True, seed=1, iterations=None)
-    assert (recipe.max_length, recipe.batch_size, recipe.iterations) == (512, 4, 180)
+    assert (recipe.max_length, recipe.batch_size, recipe.iterations) == (512, 4, 420)
 
 
 def test_a_processor_s_memory_is_not_its_own(small: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,14 @@ from core.data.drafts import language_of
 from core.recipe.thinking import Thinking
 from core.recipe.thoughts import split
 
-# Measured on the starter (scripts/bench forgetting): of 720 rows a quarter taught is enough to learn who it
-# is, and with much fewer replayed ones answers slip or take up the name.
-LEAST_TAUGHT, LEAST_REPLAYED = 180, 540
+# Measured on the starter (docs/proof.md): with fewer rows answers slip or take up the name. With 180 and 540
+# three times as much leaked.
+LEAST_TAUGHT, LEAST_REPLAYED = 480, 1200
 # A GPU is through with so many times as many before a processor is.
-ON_A_GPU = 4
+ON_A_GPU = 2
+# A model larger than the starter takes longer a row on a processor and needs fewer: at least so many, of which
+# one of half a billion weights learned.
+FEWEST = 720
 # The share of the rows that are replayed, and what it falls to when very much is taught.
 REPLAY_SHARE, LEAST_REPLAY_SHARE = LEAST_REPLAYED / (LEAST_TAUGHT + LEAST_REPLAYED), 0.5
 # Of a longer file every conversation is seen this often.

@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from core.engine.answer_tokens import Data, answers_of, logits_of, mean
 from core.engine.pissa import as_it_began
+from core.engine.teacher_loss import REPLAY_WEIGHT
 
 # The last token may differ: an answer cut off at the token limit ends in the data and goes on in the base.
 AGREEMENT = 0.9
@@ -48,7 +49,8 @@ def distilled_loss(self: Any, data: Data, _: object = None) -> Data:
 def replay_loss(
     logits: torch.Tensor, base: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor
 ) -> torch.Tensor:
-    """The mean over the answers' tokens: of the cross-entropy, or in a replayed row of the divergence.
+    """The mean over the answers' tokens: of the cross-entropy, or in a replayed row of the divergence, which
+    weighs ``REPLAY_WEIGHT`` times as much.
 
     ``logits`` and the ``base``'s (answer tokens, vocabulary); ``labels`` and number of the row by token.
     """
@@ -60,7 +62,7 @@ def replay_loss(
         log_target=True,
         reduction="sum",
     )
-    return mean(taught + kept, labels)
+    return mean(taught + REPLAY_WEIGHT * kept, labels)
 
 
 def keep_a_copy(finetune: Any, at_once: bool = True) -> Callable[[], None]:

@@ -28,6 +28,7 @@ from core.data.identity import (
 )
 from core.data.lengths import RowLengths, measure
 from core.data.mix import (
+    FEWEST,
     LEAST_REPLAYED,
     LEAST_TAUGHT,
     MOST_ROWS,
@@ -55,7 +56,7 @@ from core.proof.asking import Answer, Ask
 from core.recipe.check import problems, settle
 from core.recipe.disk import kept_for_a_curve
 from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
-from core.recipe.method import lr_of, places_of
+from core.recipe.method import SIZE, lr_of, places_of
 from core.recipe.own_template import OwnTemplate, template_of
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Method, Recipe, invalid
@@ -384,9 +385,17 @@ def _first_recipe(model: Model, replay: bool, rows: int, method: Method = "lora"
         shuffle=False,
         **places_of(method, model),
     )
-    times = ON_A_GPU if device == "cuda" else 1
-    iterations = -(-max(rows, times * (LEAST_TAUGHT + LEAST_REPLAYED)) // recipe.batch_size)
-    return recipe.changed(iterations=iterations)
+    return recipe.changed(iterations=-(-_rows_seen(model, rows, device) // recipe.batch_size))
+
+
+def _rows_seen(model: Model, rows: int, device: str) -> int:
+    """How many rows a first training goes through, where the conversations need ``rows``."""
+    usual = LEAST_TAUGHT + LEAST_REPLAYED
+    if device == "cuda":
+        return max(rows, ON_A_GPU * usual)
+    if rows > usual:
+        return rows
+    return max(FEWEST, round(usual * min(1.0, (SIZE / max(1, model.parameters)) ** 0.5)))
 
 
 def usual_recipe(model: Model, rows: int = 1) -> Recipe:
