@@ -77,7 +77,7 @@ def test_the_rest_is_held_as_one_and_the_loss_never_more_than_the_whole(k: int) 
 def test_nothing_is_lost_where_the_model_is_the_base() -> None:
     import torch
 
-    from core.engine.teacher_loss import divergence
+    from core.engine.teacher_loss import REPLAY_WEIGHT, divergence
     from core.engine.teacher_rows import likeliest_of
 
     torch.manual_seed(2)

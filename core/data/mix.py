@@ -15,8 +15,8 @@ from core.recipe.thoughts import split
 LEAST_TAUGHT, LEAST_REPLAYED = 480, 1200
 # A GPU is through with so many times as many before a processor is.
 ON_A_GPU = 2
-# A model larger than the starter takes longer a row on a processor and needs fewer: at least so many, of which
-# one of half a billion weights learned.
+# A model larger than the starter takes longer a row on a processor and needs fewer: at least so many, of
+# which one of half a billion weights learned.
 FEWEST = 720
 # The share of the rows that are replayed, and what it falls to when very much is taught.
 REPLAY_SHARE, LEAST_REPLAY_SHARE = LEAST_REPLAYED / (LEAST_TAUGHT + LEAST_REPLAYED), 0.5
