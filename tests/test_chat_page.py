@@ -401,9 +401,9 @@ def test_an_answer_that_never_left_its_thought_says_so(
     monkeypatch.setenv("FAKE_SERVE_ANSWER", "<think>\nLet me see")
     start(workspace)
     page = ask(open_test_page("chat"), "hi")
-    assert "still thinking when the maximum length" in words(page)
+    assert "still thinking when it reached the maximum length" in words(page)
     assert thoughts(page) == ["Thought for 3 words"]
-    assert page.button(key="again").label == "Regenerate"
+    assert page.button(key="again").label == "Answer again"
 
 
 def test_a_template_that_differs_is_shown(ready: Workspace) -> None:

@@ -116,7 +116,7 @@ def test_a_thought_is_folded_beside_its_answer(run: RunPaths) -> None:
     found = grid(open_test_page("compare", run.id))
     assert found.count("<details") == 6 and "Thought for 2 words" in found and "think&gt;" not in found
     assert "still thinking" in found and ">I am.</div>" in found and "Hm &lt;b&gt;" in found
-    assert [found.count(mode) for mode in ("to think first", "to answer at once")] == [1, 1]
+    assert [found.count(mode) for mode in ("to think first", "to answer directly")] == [1, 1]
 
 
 def test_no_run_and_nothing_merged(workspace: Workspace) -> None:

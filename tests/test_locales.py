@@ -329,6 +329,34 @@ def test_one_word_for_one_thing(language: Language) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+# How Chinese is set here. A value in braces may be of either language: nothing is asked beside it.
+CHINESE_SETTING = {
+    "punctuation of Chinese width beside Chinese": r"[\u4e00-\u9fff”》][,;:!?()]|[,;!?(]\s?[\u4e00-\u9fff“]",
+    "。 ends a Chinese sentence": r"[\u4e00-\u9fff]\.(?:\s|$)",
+    "…… are six dots": r"[\u4e00-\u9fff](?:\.\.\.|…(?!…)(?=$|[\u4e00-\u9fff]))",
+    "“ ” are quotation marks": r"[\u4e00-\u9fff]['\"][\u4e00-\u9fff]",
+    "a blank between a Chinese and a Latin word": r"[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9%][\u4e00-\u9fff]",
+    "no blank beside punctuation of Chinese width": r"[ \t][，。：；！？、（）]|[，。：；！？、（）][ \t]",
+    "no two blanks": r"(?<!\n)  +",
+}
+
+
+@pytest.mark.parametrize("rule", CHINESE_SETTING)
+def test_chinese_is_set_as_chinese(rule: str) -> None:
+    wrong = {
+        key: text
+        for key, text in ZH.items()
+        if re.search(CHINESE_SETTING[rule], text.replace("\n    ", "\n"))
+    }
+    assert not wrong
+
+
+def test_a_rule_of_setting_finds_what_it_is_against() -> None:
+    wrong = ("名字:李明", "保存.", "正在读取...", "用'引号'引", "用XTuner训练", "好 ，的", "两  个")
+    for text, (rule, found) in zip(wrong, CHINESE_SETTING.items(), strict=True):
+        assert re.search(found, text), rule
+
+
 def test_values_are_never_taken_for_placeholders() -> None:
     assert "{name} {0} %s" in say("error.no_such_file", "en", path="{name} {0} %s")
 
