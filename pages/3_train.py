@@ -1,8 +1,10 @@
 """Train: start, stop, go on; then watch."""
 
+from dataclasses import asdict
+
 import streamlit as st
 
-from core.jobs.grace import TOOL_GRACE
+from core.jobs.grace import TOOL_GRACE, granted
 from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.pipeline import chain
@@ -72,7 +74,8 @@ def show_first_start(run: RunPaths, recipe: Recipe) -> None:
 
 def show_stop(run: RunPaths) -> None:
     if JobPaths(run.job("train")).stop.exists():
-        st.info(t("page.train.stopping", grace=round(TOOL_GRACE)), icon=":material/hourglass_empty:")
+        grace = granted(run.job("train"), TOOL_GRACE)
+        st.info(t("page.train.stopping", grace=round(grace)), icon=":material/hourglass_empty:")
     elif danger_button(t("page.train.stop"), "stop", ":material/stop:"):
         with shown_errors():
             chain.halt(run, by="page")
@@ -82,6 +85,8 @@ def show_stop(run: RunPaths) -> None:
 def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
     """Go on from the last whole checkpoint, or begin again, which asks. ``first``: nothing is better."""
     last = train.resumable(run)
+    if found := train.stopped(run):
+        st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
     kind = "primary" if first else "secondary"
     with st.container(horizontal=True, vertical_alignment="center"):
         if last is not None:

@@ -83,7 +83,7 @@ def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Work
     stop(run.job("train"), by="test")
     assert wait(run.job("train"), timeout=60).state is State.stopped
     left = train.read(run)
-    assert not list(run.work_dir.glob(".*.partial")) and left.iteration % 3 == 0
+    assert not list(run.work_dir.glob(".*.partial"))
     whole = "import sys, torch; torch.load(sys.argv[1], map_location='cpu', weights_only=False)"
     for found in checkpoints(run.work_dir):
         subprocess.run(

@@ -11,10 +11,13 @@ import pytest
 
 from core.errors import JobRunning
 from core.jobs.ending import Reason
+from core.jobs.grace import need, needed
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
+from core.jobs.supervise import Supervisor
+from core.workspace.files import write_json
 from tests.conftest import end_leftovers
 from tests.test_jobs import POLITE, end, launch_until_it_speaks, output, python, shell, until
 
@@ -99,3 +102,19 @@ def test_stopping_a_job_whose_supervisor_was_killed(folder: Path) -> None:
     stop(folder, by="测试")
     assert end(folder).state is State.stopped
     assert not is_alive(tool) and output(folder) == "up\nbye\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted"), [(20.0, 60.0), (30.0, 60.0), (90.0, 90.0), (0.1, 0.1), (None, 60.0)]
+)
+def test_a_tool_that_says_it_needs_longer_gets_it_unless_it_is_to_hurry(
+    folder: Path, asked: float | None, granted: float
+) -> None:
+    """As a training does that has a large checkpoint to write."""
+    launch(folder, shell("exit 0"))
+    end(folder)
+    need(folder, 60.0)
+    write_json(JobPaths(folder).stop, {"by": "test"} | ({"grace": asked} if asked else {}))
+    assert Supervisor(JobPaths(folder))._grace() == granted
+    launch(folder, shell("exit 0"))
+    assert end(folder).state is State.finished and needed(folder) is None, "of an earlier try"

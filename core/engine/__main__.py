@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core.engine import unsloth_way
 from core.engine.left_out import leave_out, leave_out_bitsandbytes, names_bitsandbytes
+from core.engine.stopping import Stopped, end_as_asked
 from core.jobs import progress
 from core.jobs.progress import Phase
 
@@ -25,8 +26,11 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[0] in SAY_NOTHING:
         tool(list(arguments[1:]))
         return
-    with progress.telling():
-        tool(list(arguments[1:]))
+    try:
+        with progress.telling():
+            tool(list(arguments[1:]))
+    except Stopped:
+        end_as_asked()
 
 
 def _train(arguments: list[str]) -> None:
@@ -49,6 +53,7 @@ def _train(arguments: list[str]) -> None:
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
     from core.engine.fast.settings import distills_replay
+    from core.engine.kept_on_stop import keep_on_stop
     from core.engine.patches import deepspeed_shards_without_pickle, patch_xtuner
     from core.engine.pissa import keep_where_it_begins
     from core.engine.teacher import Replay, keep_replay_to_the_base
@@ -57,6 +62,7 @@ def _train(arguments: list[str]) -> None:
 
     patch_xtuner()
     tell_progress()
+    keep_on_stop()
     progress.phase(Phase.loading)
     if config.get("stop_when_learned"):
         from core.engine.learning import stop_when_learned

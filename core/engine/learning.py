@@ -21,6 +21,7 @@ from mmengine.logging import print_log
 
 from core.data.asking import Prompter
 from core.engine.answer import answer_all, first_token
+from core.engine.stopping import STOP
 from core.engine.tokenizer_file import load_tokenizer
 from core.jobs import progress
 from core.jobs.progress import Phase
@@ -35,6 +36,7 @@ LOOKS, IN_A_ROW = 16, 2
 DECAY = 0.2
 # In the training's own memory, which its checkpoints hold.
 SO_FAR, BEGAN, ENDS, RATES = "learned_in_a_row", "learned_at", "learned_ends", "learned_rates"
+DUE = "learned_due"
 
 
 class StopWhenLearned(Hook):
@@ -55,6 +57,8 @@ class StopWhenLearned(Hook):
     def before_train(self, runner: Any) -> None:
         if (ends := _known(runner, ENDS)) is not None:
             runner.train_loop._max_iters = min(ends, runner.max_iters)  # a training that goes on
+        elif _known(runner, DUE):
+            self._look(runner, runner.iter)
 
     def before_train_iter(self, runner: Any, **_: Any) -> None:
         """In the decay the rate is what it was when that began, times what is left of it."""
@@ -69,6 +73,12 @@ class StopWhenLearned(Hook):
         done = runner.iter + 1
         if done % max(1, runner.max_iters // LOOKS) or _known(runner, ENDS) is not None:
             return
+        # Broken off by a stop, it is done by whoever goes on.
+        seen = STOP.unless_asked(lambda: self._look(runner, done))
+        runner.message_hub.update_info(DUE, int(not seen))
+
+    def _look(self, runner: Any, done: int) -> None:
+        """Ask, and where it has learned begin the end."""
         learned = self.learned(runner.model)
         runner.message_hub.update_scalar("train/learned", learned)
         in_a_row = (_known(runner, SO_FAR) or 0) + 1 if learned == 1.0 else 0

@@ -5,6 +5,7 @@ None but ``replay_distillation``, which a config asks for by that name, changes 
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,28 @@ def _save_checkpoints_whole() -> None:
 
     for module in (checkpoint, runner, deepspeed):
         module.save_checkpoint = save_checkpoint
+    _save_folders_whole(deepspeed.DeepSpeedStrategy)
+
+
+def _save_folders_whole(strategy: Any) -> None:
+    """DeepSpeed's checkpoint is a folder to which every process adds files: renamed when all have."""
+    from mmengine.dist import barrier, is_main_process
+
+    save = strategy.save_checkpoint
+
+    def save_checkpoint(self: Any, filename: str, **options: Any) -> None:
+        target = Path(filename)
+        partial = target.with_name(f".{target.name}.partial")
+        if is_main_process():
+            shutil.rmtree(partial, ignore_errors=True)
+        barrier()
+        save(self, str(partial), **options)
+        barrier()
+        if is_main_process():
+            shutil.rmtree(target, ignore_errors=True)
+            partial.replace(target)
+
+    strategy.save_checkpoint = save_checkpoint
 
 
 def _take_lengths_as_a_list() -> None:

@@ -52,6 +52,11 @@ class JobPaths:
         return self.folder / "progress.json"
 
     @property
+    def need(self) -> Path:
+        """How long the tool may need to end well (core.jobs.grace). Written by the tool, where it is long."""
+        return self.folder / "need.json"
+
+    @property
     def stop(self) -> Path:
         """A request to stop: who asked, when, and how long the tool may take. Written by whoever asks."""
         return self.folder / "stop.json"
@@ -101,7 +106,7 @@ class JobPaths:
     def of_one_try(self) -> tuple[Path, ...]:
         """What one try writes besides ``job.json``, ``request.json`` and ``exit.json``."""
         mine = (self.log, self.supervisor_log, self.supervisor, self.tool)
-        return (*mine, self.progress, self.stop, self.refusal)
+        return (*mine, self.progress, self.need, self.stop, self.refusal)
 
 
 def tries(folder: Path) -> list[Path]:

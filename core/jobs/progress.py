@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from core.jobs.grace import need
 from core.jobs.job import JobPaths
 from core.workspace.files import read_record, write_json
 
@@ -121,6 +122,11 @@ class ProgressWriter:
                 quiet = 0.0
                 self.write()
 
+    def need(self, seconds: float) -> None:
+        """So long it may take to end well once it is asked to."""
+        with suppress(OSError):
+            need(self.file.parent, seconds)
+
 
 _here: list[ProgressWriter] = []
 
@@ -152,6 +158,12 @@ def reach(done: int, total: int | None = None, share: float | None = None) -> No
     """This process has done so much of its phase, and of its whole work (0 to 1)."""
     for writer in _here:
         writer.reach(done, total, share)
+
+
+def need_to_end(seconds: float) -> None:
+    """This process may take so long to end well once it is asked to."""
+    for writer in _here:
+        writer.need(seconds)
 
 
 @contextmanager

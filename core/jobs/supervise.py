@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from core.container import oom_kills
 from core.jobs.ending import Ending, Reason, ending, failure
-from core.jobs.grace import TOOL_GRACE
+from core.jobs.grace import TOOL_GRACE, granted
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
 from core.jobs.progress import JOB_VARIABLE
@@ -170,9 +170,9 @@ class Supervisor:
         if not self.signalled and not os.access(self.stop_file, os.F_OK):
             return None
         asked = (read_record(self.paths.stop) or {}).get("grace")
-        for given in (asked, os.environ.get(GRACE_VARIABLE)):
+        for given in (asked, os.environ.get(GRACE_VARIABLE), TOOL_GRACE):
             with suppress(TypeError, ValueError):
-                return float(given)  # type: ignore[arg-type]  # None is a TypeError
+                return granted(self.paths.folder, float(given))  # type: ignore[arg-type]  # None: TypeError
         return TOOL_GRACE
 
     def _press(self, tool: int, grace: float) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
 from core.data.opening import Reading
-from core.errors import AdoptedRun, NoSuchModel
+from core.errors import AdoptedRun, NoSuchModel, StepStopped
 from core.jobs.job import JobPaths
 from core.jobs.status import State, read_status
 from core.model_store.importing import listed_request, take_in
@@ -318,7 +318,12 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
     check_space(run.root, train.space_for(run, recipe, train.model_of(run)))
     progress.stage("train")
     poll = trained(run.job("train"), run.work_dir, train.iterations(run, recipe), progress.update)
-    run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))
+    try:
+        run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))
+    except (KeyboardInterrupt, StepStopped):
+        if found := train.stopped(run):
+            progress.say(found.key, **asdict(found))
+        raise
     return train.read(run)
 
 

@@ -13,8 +13,10 @@ from core.errors import DiskFull, NoSuchJob, StepStopped
 from core.jobs.environment import inherited
 from core.jobs.failure import why_failed
 from core.jobs.forks import ForkServer, forking, worker
+from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE, need, needed
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
+from core.jobs.progress import JOB_VARIABLE
 from core.jobs.request import JOB, Call, as_record
 from core.jobs.status import State, Status
 from core.machine import this_machine
@@ -110,9 +112,18 @@ def run_job(
     except KeyboardInterrupt:
         with suppress(NoSuchJob):  # interrupted before it was asked for
             stop(folder, by="keyboard")
+            _outlive(folder)
             wait(folder)
         raise
     raise_unless_finished(step, folder, status)
+
+
+def _outlive(folder: Path) -> None:
+    """A command that is a job itself, and is asked to stop, waits for its tool: as long as that needs."""
+    own, longer = os.environ.get(JOB_VARIABLE), needed(folder)
+    if own and longer:
+        with suppress(OSError):
+            need(Path(own), longer + COMMAND_GRACE - TOOL_GRACE)
 
 
 def raise_unless_finished(step: str, folder: Path, status: Status) -> None:

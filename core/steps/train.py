@@ -30,9 +30,11 @@ from core.errors import (
     RecipeChanged,
 )
 from core.jobs.curves import time_folders
-from core.jobs.job import JobSpec
+from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch
+from core.jobs.progress import job_progress
 from core.jobs.request import as_record, read_record_of, read_request
+from core.jobs.status import State, read_status
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.development import asked_meanwhile
@@ -389,6 +391,35 @@ def model_of(run: RunPaths) -> Model:
 def resumable(run: RunPaths) -> Trained | None:
     """The last checkpoint that is whole; None when training must begin anew."""
     return next((found for found in reversed(checkpoints(run.work_dir)) if is_whole(found.checkpoint)), None)
+
+
+@dataclass(frozen=True)
+class StoppedTraining:
+    """A training that somebody stopped: ``at`` which of its ``total`` iterations, None where it did not say,
+    and the one up to which it is ``kept``, 0 for none."""
+
+    at: int | None
+    total: int | None
+    kept: int
+
+    @property
+    def key(self) -> str:
+        """The sentence in ``locales/`` that says so, which takes the fields."""
+        if self.at is None or not self.total:
+            return f"train.stopped.{'before' if self.kept else 'nothing'}"
+        if self.kept >= self.at:
+            return f"train.stopped.{'whole' if self.kept else 'nothing'}"
+        return f"train.stopped.{'partly' if self.kept else 'lost'}"
+
+
+def stopped(run: RunPaths) -> StoppedTraining | None:
+    """What is kept of the run's training, where it was stopped last; None where it was not."""
+    job, last = run.job("train"), resumable(run)
+    if not JobPaths(job).spec.exists() or read_status(job).state is not State.stopped:
+        return None
+    now = job_progress(job)
+    at, total = (now.done, now.total) if now else (None, None)
+    return StoppedTraining(at, total, last.iteration if last else 0)
 
 
 def variant(workspace: Workspace, run: RunPaths, now: datetime, changed: Recipe | None = None) -> RunPaths:

@@ -1,5 +1,7 @@
 """The whole chain as it runs: each stage turning done, how long it still takes, and what came out."""
 
+from dataclasses import asdict
+
 import streamlit as st
 
 from core.cli.requests import plan_rest
@@ -7,7 +9,7 @@ from core.jobs.status import LIVE, State
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
 from core.runs import CHAIN, read_run
-from core.steps import proof
+from core.steps import proof, train
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.smaller import offer_smaller
@@ -103,6 +105,8 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
 def _go_on(workspace: Workspace, run: RunPaths) -> None:
     if why := chain.failure(workspace, run):
         st.error(plain(why), icon=":material/error:")
+    elif found := train.stopped(run):
+        st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
     kind = "secondary" if offer_smaller(workspace, run) else "primary"
     if (rest := plan_rest(workspace, run)) is None:
         link_to("data", t("page.config.to_data"), run)

@@ -78,13 +78,10 @@
   skip.addEventListener("click", () => mainButton()?.focus());
   document.body.prepend(skip);
 
-  // What a page is about: its first primary button; the chat's field; else the first button or link there is,
-  // but none that stops or deletes.
+  // What a page is about: its first primary button; the chat's field; else the first button or link there is.
   function mainButton() {
     for (const kind of BUTTONS) {
-      const found = [...document.querySelectorAll(kind)].find(
-        (button) => button.checkVisibility() && !button.closest("[class*=st-key-danger-]"),
-      );
+      const found = [...document.querySelectorAll(kind)].find((button) => button.checkVisibility());
       if (found) return found;
     }
     return null;

@@ -51,14 +51,12 @@ class Step:
         self._running: deque[torch.cuda.Event] = deque()
         self._device = parameters[0].device
         self._share = torch.ones((), device=self._device)
-        self.forget()
+        for parameter in parameters:
+            if parameter.grad is None:  # else a training goes on within an update
+                parameter.grad = torch.zeros_like(parameter)
 
     def forget(self) -> None:
         """The gradients are nothing; where they stand in memory does not change."""
-        if self._parameters[0].grad is None:
-            for parameter in self._parameters:
-                parameter.grad = torch.zeros_like(parameter)
-            return
         torch._foreach_zero_([parameter.grad for parameter in self._parameters])
 
     def run(self, batch: Batch, share: float) -> Tensor:

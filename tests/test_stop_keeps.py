@@ -1,0 +1,170 @@
+"""Whoever stops a training loses nothing: what it had learned is in a checkpoint, and going on from there
+gives the losses of a training that was never stopped."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.jobs.curves import read_curve
+from core.jobs.job import JobPaths
+from core.jobs.launch import launch, stop, wait
+from core.jobs.progress import JobProgress, Phase, job_progress
+from core.jobs.status import State
+from core.pipeline import chain
+from core.pipeline.tune import TuneRequest
+from core.runs import CHAIN
+from core.steps import train
+from core.steps.checkpoints import checkpoints, is_whole
+from core.steps.step import run_job, warm
+from core.workspace.paths import RunPaths, Workspace
+from tests.command_line import make_data
+from tests.known_answers import know_answers
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+WHOLE = 90
+
+
+def prepared(workspace: Workspace, model: Path, **changes: object) -> RunPaths:
+    """A run that saves nothing by itself before its end, every loss logged."""
+    know_answers(workspace, model)
+    run = workspace.run(make_data(workspace, model, "--name", "Zoë", "--iterations", str(WHOLE))["run"])
+    settings = {"save_every": 500, "log_every": 1, "dropout": 0.0, "seed": 5, **changes}
+    recipe = train.recipe_of(run).changed(**settings)
+    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    return run
+
+
+def begin(run: RunPaths, resume: Path | None = None) -> None:
+    launch(run.job("train"), train.plan(run, train.recipe_of(run), resume))
+
+
+def await_progress(run: RunPaths, reached: Callable[[JobProgress], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not ((now := job_progress(run.job("train"))) and reached(now)):
+        assert time.monotonic() < deadline, now
+        time.sleep(0.005)
+
+
+def stopped(run: RunPaths) -> int:
+    """Stop it; the iteration that is kept, 0 for none."""
+    stop(run.job("train"), by="test")
+    assert wait(run.job("train"), timeout=60).state is State.stopped
+    assert not list(run.work_dir.glob(".*.partial")) and all(
+        is_whole(found.checkpoint) for found in checkpoints(run.work_dir)
+    )
+    left = train.resumable(run)
+    return left.iteration if left else 0
+
+
+def losses(run: RunPaths) -> dict[int, float | None]:
+    return {point.iter: point.loss for point in read_curve(run.work_dir).points}
+
+
+def at_step(number: int) -> Callable[[JobProgress], bool]:
+    return lambda now: now.phase is Phase.training and (now.done or 0) >= number
+
+
+@pytest.mark.parametrize("accumulated", [1, 4])
+def test_it_goes_on_as_if_it_had_never_been_stopped(
+    workspace: Workspace, model: Path, accumulated: int
+) -> None:
+    """Also within an update whose gradients add up over several iterations: twice, wherever that comes."""
+    settings = {"gradient_accumulation_steps": accumulated}
+    at_once = prepared(workspace, model, **settings)
+    run_job("train", at_once.job("train"), train.plan(at_once, train.recipe_of(at_once)))
+    run = prepared(workspace, model, **settings)
+    begin(run)
+    await_progress(run, at_step(3))
+    first = stopped(run)
+    assert 3 <= first < WHOLE
+    now = job_progress(run.job("train"))
+    assert now and (now.done, now.total) == (first, WHOLE)
+    begin(run, train.read(run).checkpoint)
+    await_progress(run, at_step(first + 3))
+    second = stopped(run)
+    assert first < second < WHOLE
+    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run), train.read(run).checkpoint))
+    assert losses(run) == losses(at_once), (first, second)
+
+
+def test_before_the_first_step_nothing_is_kept_and_nothing_waited_for(
+    workspace: Workspace, model: Path
+) -> None:
+    run = prepared(workspace, model)
+    begin(run)
+    await_progress(run, lambda now: now.phase is Phase.loading)
+    assert stopped(run) == 0
+    log = JobPaths(run.job("train")).log.read_text(encoding="utf-8")
+    assert "Traceback" not in log
+
+
+def test_pressed_twice_it_stops_once(workspace: Workspace, model: Path) -> None:
+    run = prepared(workspace, model)
+    begin(run)
+    await_progress(run, at_step(3))
+    stop(run.job("train"), by="test")
+    time.sleep(0.2)
+    assert stopped(run) >= 3
+
+
+def test_in_the_middle_of_a_save_that_is_ended_and_counts(workspace: Workspace, model: Path) -> None:
+    """Every iteration saves: whenever the stop comes, one is being written or has just been."""
+    run = prepared(workspace, model, save_every=1, iterations=600)
+    begin(run)
+    await_progress(run, lambda now: now.phase is Phase.saving and bool(checkpoints(run.work_dir)))
+    kept = stopped(run)
+    now = job_progress(run.job("train"))
+    assert now and (now.done, now.total) == (kept, 600)
+    left = [found.iteration for found in checkpoints(run.work_dir)]
+    assert left == list(range(1, kept + 1))[-train.recipe_of(run).keep_checkpoints :]
+
+
+def test_while_the_model_is_asked_that_is_broken_off(workspace: Workspace, model: Path) -> None:
+    """Thousands of tokens at a time, which would be waited for longer than a tool is given to end."""
+    asked = {"evaluate_every": 2, "evaluation_tokens": 4096, "evaluation_questions": ("Who are you?",) * 9}
+    run = prepared(workspace, model, **asked)
+    begin(run)
+    await_progress(run, lambda now: now.phase is Phase.evaluating and bool(now.share))
+    began = time.monotonic()
+    assert stopped(run) == 2
+    assert time.monotonic() - began < 10
+
+
+def test_with_rows_loaded_beside_it(workspace: Workspace, model: Path) -> None:
+    """The stop is asked of every process of the tool."""
+    run = prepared(workspace, model, dataloader_workers=2)
+    begin(run)
+    await_progress(run, at_step(3))
+    assert stopped(run) >= 3
+    assert "Traceback" not in JobPaths(run.job("train")).log.read_text(encoding="utf-8")
+
+
+def test_forked_from_a_warm_worker(
+    workspace: Workspace, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "core.engine")
+    run = prepared(workspace, model)
+    with warm():
+        begin(run)
+    await_progress(run, at_step(3))
+    kept = stopped(run)
+    assert kept >= 3
+    assert "started as a program" not in JobPaths(run.job("train")).supervisor_log.read_text(encoding="utf-8")
+    told = train.stopped(run)
+    assert told == train.StoppedTraining(kept, WHOLE, kept) and told.key == "train.stopped.whole"
+
+
+def test_a_whole_chain_that_is_stopped_waits_for_its_training(workspace: Workspace, model: Path) -> None:
+    """And goes on from where that was stopped, however it is told to."""
+    run = prepared(workspace, model)
+    launch(run.job(CHAIN), chain.plan(workspace, run, TuneRequest("Zoë"), "test", "en"))
+    await_progress(run, at_step(3))
+    chain.halt(run, "test")
+    assert wait(run.job(CHAIN), timeout=60).state is State.stopped
+    left = train.resumable(run)
+    assert left is not None and left.iteration >= 3 and not chain.is_live(run)
+    log = JobPaths(run.job(CHAIN)).log.read_text(encoding="utf-8")
+    assert f"Everything up to iteration {left.iteration} is saved" in log
