@@ -191,7 +191,7 @@ def test_what_a_model_says_is_text(run: RunPaths) -> None:
     rows = [{"question": said, "kind": "taught", "base": said, "tuned": said}]
     write_json(run.result, {"learned": 0, "kept": 1, "leaked": 0, "answers": rows})
     page = open_test_page("compare", run.id)
-    assert shown(page) == [said] and "<script" not in grid(page) and "<b>" not in grid(page)
+    assert shown(page) == [said] and "<script>" not in grid(page) and "<b>" not in grid(page)
 
 
 def test_nothing_could_be_asked(run: RunPaths) -> None:

@@ -22,6 +22,7 @@ from core.workspace.paths import ImportPaths, Workspace, imports
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.step import Work, begin, follow_work
 from ui.models.delete import offer_deleting
+from ui.shell.danger import danger_button
 from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
 
@@ -148,11 +149,11 @@ def _show_import(workspace: Workspace, paths: ImportPaths, work: Work) -> None:
     with st.container(horizontal=True, key=f"import_actions {paths.model.name}"):
         if st.button(t("page.models.again"), icon=":material/refresh:", key=f"again {paths.model.name}"):
             begin(work.folder, plan_again(workspace, work.folder), download.secrets())
-        if st.button(
+        if danger_button(
             t("page.models.discard"),
-            icon=":material/delete:",
-            help=t("page.models.discard.help"),
-            key=f"discard {paths.model.name}",
+            f"discard {paths.model.name}",
+            ":material/delete:",
+            help_text=t("page.models.discard.help"),
         ):
             importing.discard(paths)
             st.rerun()

@@ -21,6 +21,7 @@ from core.publish.request import (
 )
 from core.steps import export
 from core.workspace.paths import RunPaths
+from ui.shell.danger import danger_button
 from ui.shell.text import Markdown, t
 
 SHARDS = ("500MB", SHARD, "5GB")
@@ -71,7 +72,7 @@ def token_field(to: To) -> None:
     if tokens.read(to) is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(t("page.publish.token.kept", hub=hub), width="content")
-            if st.button(t("page.publish.token.forget"), key=f"forget {to}", type="tertiary"):
+            if danger_button(t("page.publish.token.forget"), f"forget {to}"):
                 tokens.forget(to)
                 st.rerun()
         return

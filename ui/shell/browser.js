@@ -78,10 +78,13 @@
   skip.addEventListener("click", () => mainButton()?.focus());
   document.body.prepend(skip);
 
-  // What a page is about: its first primary button; the chat's field; else the first button or link there is.
+  // What a page is about: its first primary button; the chat's field; else the first button or link there is,
+  // but none that stops or deletes.
   function mainButton() {
     for (const kind of BUTTONS) {
-      const found = [...document.querySelectorAll(kind)].find((button) => button.checkVisibility());
+      const found = [...document.querySelectorAll(kind)].find(
+        (button) => button.checkVisibility() && !button.closest("[class*=st-key-danger-]"),
+      );
       if (found) return found;
     }
     return null;

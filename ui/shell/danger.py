@@ -11,7 +11,9 @@ STYLE = """<style>
 </style>"""
 
 
-def danger_button(label: str, key: str, icon: str | None = None, *, disabled: bool = False) -> bool:
+def danger_button(
+    label: str, key: str, icon: str | None = None, *, help_text: str | None = None, disabled: bool = False
+) -> bool:
     """A button in the colour of what cannot be taken back; whether it was pressed."""
     with st.container(key=f"danger {key}", width="content"):
-        return st.button(label, key=key, icon=icon, disabled=disabled)
+        return st.button(label, key=key, icon=icon, help=help_text, disabled=disabled)
