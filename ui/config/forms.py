@@ -25,7 +25,7 @@ from core.recipe.templates import template_names
 from core.steps.train import recipe_of
 from core.wording import say
 from core.workspace.paths import RunPaths
-from ui.shell.text import language, plain, spoken, t
+from ui.shell.text import language, spoken, t
 
 COLUMNS = 3
 # How far one click goes; for the others 1.
@@ -124,9 +124,11 @@ def show_problems(places: Places, problems: Iterable[Problem]) -> None:
         if field in places:
             places[field].error(sentence)
         else:
-            st.error(f"{name}: {plain(sentence)}")
+            st.error(t("frame.labelled", name=name, text=sentence))
     if named:
-        st.warning(t("form.problems", fields=", ".join(dict.fromkeys(named))), icon=":material/edit:")
+        st.warning(
+            t("form.problems", fields=spoken("row.list").join(dict.fromkeys(named))), icon=":material/edit:"
+        )
 
 
 def _names(wanted: Level) -> list[str]:

@@ -24,7 +24,9 @@ def review(place: SetPaths) -> None:
     state = st.segmented_control(
         t("review.show"),
         STATES,
-        format_func={known: f"{t(f'review.{known}')} ({counts[known]})" for known in STATES}.__getitem__,
+        format_func={
+            known: t("frame.counted", name=t(f"review.{known}"), count=counts[known]) for known in STATES
+        }.__getitem__,
         default="new",
         required=True,
         key="review_state",

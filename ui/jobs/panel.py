@@ -94,7 +94,7 @@ def show_meters() -> None:
 
 
 def _meter(name: str, share: float, text: str) -> None:
-    st.progress(min(1.0, max(0.0, share)), text=f"{name}: {text}", width=220)
+    st.progress(min(1.0, max(0.0, share)), text=t("frame.labelled", name=name, text=text), width=220)
 
 
 def _of(used: int, total: int) -> str:

@@ -36,7 +36,7 @@ def models_section(workspace: Workspace) -> None:
         for paths, work in unfinished:
             _show_import(workspace, paths, work)
         models = known_models(workspace)
-        title = f"{t('page.models.title')} ({len(models)})"
+        title = t("frame.counted", name=t("page.models.title"), count=len(models))
         section = st.expander(title, icon=":material/database:", key="models", on_change="rerun")
         if section.open:
             with section:
