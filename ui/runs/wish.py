@@ -1,6 +1,7 @@
 """What a person wants: whose assistant, in which languages, made from which model; and the one button."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
+from ui.data.dropped import dropped_file
 from ui.models.base import BaseChoice, choose_base, offer_better
 from ui.models.default_prompt import choose_default
 from ui.shell.frame import choose_run, shown_errors, starting
@@ -24,13 +26,15 @@ def wish_card(workspace: Workspace) -> None:
         wanted = LANGUAGES if spoken is None else (spoken,)
         base = choose_base(workspace, wanted)
         template = choose_default(workspace, base.model, "wish_default")
+        data = dropped_file(workspace)
         st.caption(_promise(base))
         asked = st.button(
             t("page.start.make"), key="wish_make", type="primary", icon=":material/auto_awesome:"
         )
         offer_better(workspace, base, wanted)
         if asked:
-            _make(workspace, TuneRequest(name, model=base.model, language=spoken, template=template))
+            request = TuneRequest(name, data, base.model, language=spoken, template=template)
+            _make(workspace, replace(request, leave_out_broken=data is not None))  # as was said
 
 
 def _name() -> str:
