@@ -12,11 +12,13 @@ from core.data.reading.source import TEXTS
 from core.data.upload import Upload, file_of, keep_upload
 from core.errors import InputError
 from core.workspace.paths import Workspace
-from ui.data.form import KINDS, REFUSED, refused_there, show_refused
+from ui.data.form import REFUSED, refused_there, show_refused
 from ui.shell.frame import go_to, shown_errors
 from ui.shell.text import t
 
 KEY, KEPT = "wish_file", "wish_upload"
+# What most people have; the Data page takes more.
+KINDS = ("csv", "json", "jsonl", "md", "parquet", "txt", "xlsx", "zip")
 TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
 
 

@@ -27,8 +27,6 @@ SOURCES = ("identity", "upload", "made", "earlier")
 EARLIER_RUNS = 50
 # The switch that leaves broken rows out of the training, by its key.
 LEAVE_OUT = "data_leave_out"
-# The ends of file names that are read.
-KINDS = sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED | TEXTS | ARCHIVES)
 # Why the chosen file cannot be opened, and where it was chosen.
 REFUSED = "data_refused"
 EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], ensure_ascii=False)
@@ -152,7 +150,7 @@ def uploaded(workspace: Workspace) -> Upload | None:
     limit = st.get_option("server.maxUploadSize")
     file = st.file_uploader(
         t("page.data.file", limit=limit),
-        type=KINDS,
+        type=sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED | TEXTS | ARCHIVES),
         help=t("page.data.file.help", example=Markdown(f"`{EXAMPLE}`")),
         key="data_file",
     )

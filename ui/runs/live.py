@@ -5,11 +5,12 @@ import streamlit as st
 from core.pipeline import chain
 from core.runs import read_run
 from core.workspace.paths import RunPaths, Workspace
-from ui.runs.chain import EVERY, show_share
+from ui.runs.chain import show_share
 from ui.shell.frame import Here, choose_run, follow
 from ui.shell.text import t
 
 LOOKED_AT = 20
+EVERY = 5.0
 
 
 def come_back(workspace: Workspace) -> None:

@@ -29,8 +29,12 @@ def telling(found: Proof) -> list[ProofRow]:
     """A few answers that show what was learned and what was kept, and one of what was not: in the page's
     language, where it was asked in that."""
     rows = [row for row in found.rows if not row.earlier and not row.judged.question.system]
-    # Which language a question of somebody's own data is in nobody wrote down.
-    rows.sort(key=lambda row: (row.judged.question.language or language_of(row.question)) != language())
+    rows.sort(key=lambda row: (_language(row) != language(), len(row.question)))  # the plainest first
     kinds = [next((row for row in rows if row.kind == kind), None) for kind in ("taught", "paraphrase")]
     verdicts = [next((row for row in rows if row.verdict == known), None) for known in ("kept", "leaked")]
     return list({id(row): row for row in (*kinds, *verdicts) if row}.values())
+
+
+def _language(row: ProofRow) -> str:
+    """Which one a question of somebody's own data is in nobody wrote down."""
+    return row.judged.question.language or language_of(row.question)

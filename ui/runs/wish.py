@@ -12,7 +12,7 @@ from core.runs import read_run
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.data.dropped import dropped_file
-from ui.models.base import BaseChoice, choose_base, offer_better
+from ui.models.base import choose_base, offer_better
 from ui.models.default_prompt import choose_default
 from ui.shell.frame import choose_run, shown_errors, starting
 from ui.shell.text import language, t
@@ -22,19 +22,27 @@ def wish_card(workspace: Workspace) -> None:
     """The card; what it asks for is started and opened."""
     with st.container(border=True, key="wish_card"):
         name = _name()
+        below_name = st.container()
         spoken = _language()
         wanted = LANGUAGES if spoken is None else (spoken,)
         base = choose_base(workspace, wanted)
         template = choose_default(workspace, base.model, "wish_default")
         data = dropped_file(workspace)
-        st.caption(_promise(base))
-        asked = st.button(
-            t("page.start.make"), key="wish_make", type="primary", icon=":material/auto_awesome:"
-        )
+        request = TuneRequest(name, data, base.model, language=spoken, template=template)
+        request = replace(request, leave_out_broken=data is not None)  # as was said
+        st.caption(t("page.start.promise"))
+        with st.container(horizontal=True, vertical_alignment="center", key="wish_start"):
+            asked = st.button(
+                t("page.start.make"), key="wish_make", type="primary", icon=":material/auto_awesome:"
+            )
+            if base.offer:
+                st.caption(t("page.start.takes", time=base.offer.time), width="content")
+        below_button = st.container()
         offer_better(workspace, base, wanted)
-        if asked:
-            request = TuneRequest(name, data, base.model, language=spoken, template=template)
-            _make(workspace, replace(request, leave_out_broken=data is not None))  # as was said
+    if asked:
+        # What is wrong is said beside what it is about.
+        with below_button if name.strip() else below_name:
+            _make(workspace, request)
 
 
 def _name() -> str:
@@ -60,11 +68,6 @@ def _language() -> IdentityLanguage | None:
         persist_state="session",
     )
     return next((known for known in LANGUAGES if known == chosen), None)
-
-
-def _promise(base: BaseChoice) -> str:
-    takes = t("page.start.takes", time=base.offer.time) if base.offer else ""
-    return " ".join(filter(None, (takes, t("page.start.promise"))))
 
 
 def _make(workspace: Workspace, request: TuneRequest) -> None:

@@ -1,0 +1,71 @@
+"""A file of one's own on the start page: what is said of it, and the one run that teaches it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.jobs.launch import wait
+from core.jobs.status import State
+from core.pipeline import chain
+from core.runs import CHAIN
+from core.steps.data import about_data
+from core.workspace.paths import RunPaths, Workspace
+from tests.page import open_test_page
+from tests.test_start import NAME, PATIENCE, log_of, press_make, text_of
+
+ROWS = [{"question": f"What does dish {n} cost?", "answer": f"It costs {n} yuan."} for n in range(1, 6)]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "a b"))
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    workspace = Workspace.of()
+    yield workspace
+    for folder in workspace.run_folders():
+        chain.halt(RunPaths(folder), "test")
+        wait(RunPaths(folder).job(CHAIN), timeout=PATIENCE)
+
+
+def drop(page: AppTest, name: str, text: str) -> AppTest:
+    return page.file_uploader(key="wish_file").set_value((name, text.encode(), "text/plain")).run()
+
+
+def lines(*more: str) -> str:
+    return "\n".join([*(json.dumps(row) for row in ROWS), *more])
+
+
+def test_a_dropped_file_is_taught_beside_the_identity_in_one_run(workspace: Workspace) -> None:
+    page = drop(open_test_page("start"), "menu.jsonl", lines('{"question": "x", "answer":'))
+    assert not page.exception and not page.error
+    assert "**menu.jsonl**: 5 conversations" in text_of(page) and "1 row cannot be trained" in text_of(page)
+    page = press_make(page, NAME)
+    assert not page.exception and not page.error
+    run = RunPaths(workspace.run_folders()[0])
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    taught = workspace.data(run.id).rows.read_text(encoding="utf-8")
+    assert "It costs 3 yuan." in taught and json.dumps(NAME, ensure_ascii=False)[1:-1] in taught
+    assert about_data(run)["left_out"]["rows"] == 1
+    assert "is ready" in text_of(page.run())
+
+
+def test_a_document_is_counted_in_passages(workspace: Workspace) -> None:
+    page = drop(open_test_page("start", language="zh"), "菜单.md", "# 小店\n\n牛肉面 28 元。\n\n豆浆 5 元。")
+    assert not page.exception and "**菜单.md**：3 段文字" in text_of(page)
+
+
+def test_a_file_that_is_none_is_said_under_its_name_and_taken_away(workspace: Workspace) -> None:
+    page = drop(open_test_page("start"), "broken.json", "[")
+    assert "broken.json" in page.error[0].value and str(workspace.root) not in page.error[0].value
+    page = page.file_uploader(key="wish_file").set_value(None).run()
+    assert not page.error and not page.exception
+
+
+def test_a_file_nothing_can_be_taught_of_is_looked_at_on_its_page(workspace: Workspace) -> None:
+    page = drop(open_test_page("start"), "odd.jsonl", '{"a": 1}\n{"b": 2}')
+    assert "odd.jsonl" in page.error[0].value
+    assert page.button(key="wish_look").label == "Check the file"
