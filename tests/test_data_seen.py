@@ -50,7 +50,9 @@ def test_conversations_that_are_in_no_row_are_counted_and_said(
     assert f"{16 - trained} of your 16 conversations are not among the {about['rows']} rows" in said
     assert "too few iterations" in said and "by heart" not in said and "Without replay" not in said
     facts = read_facts(workspace, workspace.run(about["run"]))
-    assert f"{trained} teaching conversations" in body(facts, CardPage("merged", "nobody/m"), "en")
+    assert f"{about['taught_rows']} that teach (from {trained} conversations)" in body(
+        facts, CardPage("merged", "nobody/m"), "en"
+    )
     page = open_test_page("data", run=about["run"])
     assert any("of your 16 conversations are not among" in one.value for one in page.warning)
 

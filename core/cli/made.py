@@ -6,16 +6,13 @@ from rich.console import Console
 
 from core.cli.accounts import show_accounts
 from core.cli.terminal import line
+from core.data.row_counts import row_counts
 from core.wording import say
 
 
 def show_data(console: Console, result: dict[str, Any]) -> None:
     """The data of a run: how much it is, from what, and what is not in it."""
-    counts = {
-        **_picked(result, "run", "rows", "replay"),
-        "taught": result.get("taught_in_rows", result["taught"]),
-    }
-    line(console, say("data.done", **counts))
+    line(console, say("data.done", run=result["run"], **row_counts(result)))
     line(console, say("data.done.tokens", **_picked(result, "tokens", "answer_tokens")))
     if result["truncated_rows"]:
         names = ("truncated_rows", "max_length", "answer_tokens_lost")

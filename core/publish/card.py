@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from core.data.row_counts import row_counts
 from core.proof.telling import told
 from core.publish import usage
 from core.publish.facts import Facts
@@ -19,6 +20,7 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh")
 PICTURE = "loss.png"
 LIBRARIES: dict[What, str] = {"adapter": "peft", "merged": "transformers", "gguf": "gguf"}
 OF_LORA = ("rank", "alpha", "dropout", "quantization")
+COUNTED = ("rows", "taught_rows", "replay_rows", "taught", "replay", "tokens", "sha256")
 RECIPE_FIELDS = (
     "method", "rank", "alpha", "dropout", "lr", "schedule", "warmup_ratio", "batch_size",
     "gradient_accumulation_steps", "iterations", "epochs", "max_length", "optimizer",
@@ -138,8 +140,9 @@ def _proof(facts: Facts, language: Language) -> str:
 
 
 def _data(facts: Facts, language: Language) -> str:
-    known = {name: facts.data.get(name, "–") for name in ("rows", "taught", "replay", "tokens", "sha256")}
-    known["taught"] = facts.data.get("taught_in_rows", known["taught"])
+    known = {name: facts.data.get(name, "–") for name in COUNTED}
+    if {"rows", "taught", "replay"} <= facts.data.keys():
+        known |= row_counts(facts.data)
     counts = say("card.data.counts", language, **known)
     if left_out := facts.data.get("left_out"):
         counts += " " + say("card.data.left_out", language, count=left_out)

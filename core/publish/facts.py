@@ -24,7 +24,14 @@ from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
 
 # Of data.json: everything else in it are names and paths of this machine.
-TOLD = ("sha256", "taught", "taught_in_rows", "replay", *(field.name for field in fields(TokenCount)))
+TOLD = (
+    "sha256",
+    "taught",
+    "taught_in_rows",
+    "taught_rows",
+    "replay",
+    *(field.name for field in fields(TokenCount)),
+)
 EXAMPLE = ({"role": "user", "content": "Who are you?"},)
 
 

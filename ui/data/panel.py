@@ -13,6 +13,7 @@ from core.data.opening import read_conversations
 from core.data.own_encoder import encoder_of
 from core.data.preview import Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
+from core.data.row_counts import row_counts
 from core.errors import NoSuchFile
 from core.models.folder import stamp_of
 from core.recipe.own_template import template_of
@@ -44,6 +45,7 @@ def data_panel(run: RunPaths) -> None:
     taught = known_taught(source, stamp(source))
     if taught is not None and not known_to_name(source, stamp(source), about["name"]):
         st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
+    show_otherwise(about.get("otherwise") or {})
     offsets, tokenizer = known_offsets(rows, stamp(rows)), train.model_of(run).tokenizer_file
     show_parity(tokenizer.parent, recipe)
     model = stamp_of(tokenizer.parent)
@@ -77,10 +79,12 @@ def warn_of_rows(about: dict[str, Any]) -> None:
 
 def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
     share = f"{about['answer_tokens'] / max(1, about['tokens']):.0%}"
+    counts = row_counts(about)
+    of_rows = {"taught": counts["taught_rows"], "replayed": counts["replay_rows"]}
     shown: dict[str, tuple[int, dict[str, object]]] = {
-        "rows": (about["rows"], {}),
-        "taught": (about["taught"], {}),
-        "replayed": (about["replay"], {}),
+        "rows": (counts["rows"], {**of_rows}),
+        "taught": (of_rows["taught"], {"count": counts["taught"]}),
+        "replayed": (of_rows["replayed"], {"count": counts["replay"]}),
         "tokens": (about["tokens"], {"share": share}),
         "longest": (about["longest"], {"limit": recipe.max_length}),
     }
@@ -102,6 +106,21 @@ def show_left_out(about: dict[str, Any]) -> None:
         listed = [{t(word): one[name] for name, word in names.items()} for one in about["first"]]
         st.dataframe(listed, hide_index=True, key="left_out_list")
         st.caption(about["file"])
+
+
+def show_otherwise(about: dict[str, Any]) -> None:
+    """Answers that say the assistant is somebody else's."""
+    if not about.get("rows"):
+        return
+    st.warning(t("page.data.otherwise", count=about["rows"]), icon=":material/badge:")
+    with st.expander(t("page.data.otherwise.list"), key="otherwise"):
+        names = {
+            "question": "page.data.otherwise.question",
+            "answer": "page.data.otherwise.answer",
+            "message": "check.message",
+        }
+        listed = [{t(word): one[name] for name, word in names.items()} for one in about["first"]]
+        st.dataframe(listed, hide_index=True, key="otherwise_list")
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
