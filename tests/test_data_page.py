@@ -70,7 +70,7 @@ def test_without_a_run_it_asks_what_to_teach(workspace: Workspace, language: str
 def test_without_a_name_nothing_is_made(workspace: Workspace) -> None:
     page = open_test_page("data")
     page.button(key="data_make").click().run()
-    assert not page.exception and "cannot be used" in page.error[0].value
+    assert not page.exception and "Please enter a name." in page.error[0].value
     assert workspace.run_folders() == []
 
 
@@ -597,7 +597,7 @@ def test_a_key_that_nobody_reads_is_left_out_by_a_press(workspace: Workspace) ->
         {"question": "Who are you?", "answer": f"I am {NAME}.", "mood": "glad", "id": n} for n in range(3)
     ]
     page = upload("a.jsonl", "\n".join(map(json.dumps, rows)).encode())
-    assert any("Nothing reads these keys" in warning.value for warning in page.warning)
+    assert any("neither question nor answer" in warning.value for warning in page.warning)
     page.text_input(key="data_name").set_value(NAME)
     page.button(key="data_make").click().run()
     assert any("mood" in error.value and "--ignore" not in error.value for error in page.error)

@@ -10,11 +10,13 @@ from core.data.formats.fields import shortened
 from core.data.formats.harmless import is_harmless
 from core.data.formats.messages import Assembled
 from core.data.reading.source import Source
+from core.wording import say
 
 # Characters of an unread key's value that a sentence shows.
 LONGEST_EXAMPLE = 120
 # What is left out where it is a whole row.
 ROW = "row"
+MESSAGE = "message"
 # Findings that leave out a part of a row that is trained.
 PARTS = tuple(code for code, kind in KINDS.items() if kind.left_out and kind.usable)
 
@@ -27,6 +29,11 @@ class Omission:
     rows: int
     example: str
     why: str
+
+    @property
+    def named(self) -> str:
+        """What it is, in the language of whoever asked; a key of the file as it stands there."""
+        return say(f"omission.{self.what}") if self.what in (MESSAGE, ROW) else self.what
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -143,5 +150,5 @@ def _left_out(code: str, named: str, some: list[Finding], found: Findings) -> Om
     if found.counts[code] > listed:  # the first ones are listed, all of them counted
         rows = rows * found.counts[code] // listed
     first = some[0]
-    what = named or ("message" if KINDS[code].usable else ROW)
+    what = named or (MESSAGE if KINDS[code].usable else ROW)
     return Omission(what, rows, str(first.values.get("example") or f"{first.row}"), first.message())

@@ -27,7 +27,7 @@ def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
         say_left_out(said.given, said.left_out, progress)
         progress.say("tune.left_out", path=left_out)
     for one in said.accounts.parts:
-        progress.say("data.omitted", what=one.what, rows=one.rows, why=one.why)
+        progress.say("data.omitted", what=one.named, rows=one.rows, why=one.why)
     for ignored in said.accounts.unused:
         progress.say("data.ignored", what=ignored.key, rows=ignored.rows)
     empty, first = data.unfilled(said) if said.given else (0, "")

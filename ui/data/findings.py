@@ -13,7 +13,7 @@ from core.steps.check_request import CheckRequest
 from core.wording import percent
 from core.workspace.paths import Workspace
 from ui.data.repair import repair
-from ui.data.unread import show_omissions, show_unused
+from ui.data.unread import LOOKED, show_omissions, show_unused
 from ui.shell.frame import list_key
 from ui.shell.text import language, spoken, t
 
@@ -21,6 +21,7 @@ SHOWN = 200
 LONGEST = 2000
 # All kinds of problems.
 ALL = ""
+NAMED = ("en", "zh", "ja", "ko", "fr", "de", "es", "it", "pt", "nl", "ru", "vi", "ar")
 
 
 def show_findings(
@@ -28,7 +29,8 @@ def show_findings(
 ) -> Upload | None:
     """The report; a new version of the file when its problems were fixed."""
     show_numbers(report)
-    show_unused(unused(report.unread), report.rows)
+    if report.rows > LOOKED:  # of fewer it was said where one chooses what is left out
+        show_unused(unused(report.unread), report.rows)
     show_omissions(left_out(report.findings, PARTS))
     if report.answer_tokens_lost:
         lost = percent(report.answer_tokens_lost / max(1, report.answer_tokens))
@@ -37,6 +39,8 @@ def show_findings(
     if not report.findings.listed:
         st.success(t("check.none"), icon=":material/check:")
         return None
+    if report.usable == report.rows and not any(KINDS[one.code].fixes for one in report.findings.listed):
+        st.success(t("page.data.fine"), icon=":material/check:")
     made = repair(workspace, request, opened, kept, report)
     panel = st.expander(
         t("page.data.problems", count=sum(report.findings.counts.values())),
@@ -51,7 +55,7 @@ def show_findings(
 
 
 def show_numbers(report: Report) -> None:
-    languages = " · ".join(f"{name} {count:,}" for name, count in list(report.languages.items())[:5])
+    languages = " · ".join(f"{_named(code)} {count:,}" for code, count in list(report.languages.items())[:5])
     always = ("rows", "usable", "tokens")
     with st.container(horizontal=True, gap="medium", key="check_numbers"):
         for name in (*always, "truncated_rows", "answer_tokens_lost", "duplicates"):
@@ -59,6 +63,11 @@ def show_numbers(report: Report) -> None:
                 st.metric(t(f"check.{name}"), f"{count:,}", width="content")
     if languages:
         st.caption(t("check.languages.are", languages=languages))
+
+
+def _named(code: str) -> str:
+    """A language by its name, of those that rows are usually in; of others by its code."""
+    return spoken(f"check.language.{code}") if code in NAMED else code
 
 
 def show_problems(opened: Opened, kept: Upload, report: Report) -> None:

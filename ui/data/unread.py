@@ -24,9 +24,7 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload, thinks: bool) 
     undecided = [] if reading.columns else accounts.undecided
     if undecided:
         inside = not any(one.key in opened.detected.columns for one in undecided)
-        st.warning(
-            t("page.data.unread.inside" if inside else "page.data.unread.what"), icon=":material/help:"
-        )
+        said = st.container()
         beside = [one.key for one in undecided if one.key in accounts.beside]
         if beside:
             keys = spoken("row.list").join(beside)
@@ -39,6 +37,12 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload, thinks: bool) 
             selection_mode="multi",
             key=f"data_ignore {kept.digest}",
         )
+        if len(chosen) == len(told):
+            said.caption(t("page.data.unread.all", keys=spoken("row.list").join(chosen)))
+        else:
+            said.warning(
+                t("page.data.unread.inside" if inside else "page.data.unread.what"), icon=":material/help:"
+            )
         reading = replace(reading, ignore=tuple(chosen))
     if accounts.found.counts["thinking_left_out"]:
         thoughts = st.toggle(
@@ -70,4 +74,4 @@ def _told(one: Unused, rows: int) -> str:
 def show_omissions(found: Iterable[Omission]) -> None:
     """Parts of rows that are left out, and why."""
     for one in [*found][:SHOWN]:
-        st.caption(t("data.omitted", what=one.what, rows=one.rows, why=one.why))
+        st.caption(t("data.omitted", what=one.named, rows=one.rows, why=one.why))
