@@ -179,7 +179,7 @@ def test_why_a_file_cannot_be_opened_is_said_as_long_as_it_is_chosen(workspace: 
 def test_what_stands_beside_the_rows_is_asked_about(workspace: Workspace) -> None:
     rows = [{"question": "q", "answer": "a"}]
     page = upload("a.json", json.dumps({"system_prompt": "Be brief.", "data": rows}).encode())
-    assert no_errors(page) and any("stands beside the rows" in one.value for one in page.caption)
+    assert no_errors(page) and any("outside the rows" in one.value for one in page.caption)
     page.text_input(key="data_name").set_value(NAME)
     page.button(key="data_make").click().run()
     assert "system_prompt" in page.error[0].value and workspace.run_folders() == []
