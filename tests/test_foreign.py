@@ -48,7 +48,7 @@ def test_an_adapter_is_proved_on_its_base(workspace: Workspace, model: Path, tmp
 def test_its_result_is_shown_with_intervals(workspace: Workspace, model: Path, tmp_path: Path) -> None:
     adapter = make_recorded(tmp_path / "a", model, "unsloth")
     shown = prove(workspace, model, "--adapter", adapter, "--name", "Zoë", "--system", "").stdout
-    assert "95 % interval" in shown and "unsloth/llama-3.2-3b-instruct-bnb-4bit" in shown
+    assert "95% interval" in shown and "unsloth/llama-3.2-3b-instruct-bnb-4bit" in shown
 
 
 def test_a_merged_model_is_proved(workspace: Workspace, model: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from core.proof.judge import judge, score_of
 from core.proof.questions import GENERAL_ASKED, IDENTITY_ASKED, Kind, Question, part, questions
 from core.proof.result import Exchange, ProofRow, as_json, rows_of, score_in
 from core.proof.score import Drift, Repetition, Score, Share, drift_of
-from core.wording import sentences
+from core.wording import Language, sentences
 
 
 # As published: R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
@@ -212,3 +212,20 @@ def test_every_category_has_a_name() -> None:
     names = {one.category for one in held_back_questions()} | {one.kind for one in held_back_identity()}
     for language in ("en", "zh"):
         assert {f"category.{name}" for name in names} <= {*sentences(language)}
+
+
+@pytest.mark.parametrize(
+    ("form", "language", "told"),
+    [
+        (telling.SHARE, "en", "0.94 (0.84–0.98, n = 50)"),
+        (telling.PERCENT, "en", "94% (84–98%, n = 50)"),
+        (telling.FINE_PERCENT, "zh", "94.0%（83.8–97.9%，n = 50）"),
+    ],
+)
+def test_a_share_is_told_in_one_sentence_wherever_it_is_told(
+    form: str, language: Language, told: str
+) -> None:
+    assert telling.share(Share(47, 50), language, form) == told
+    assert telling.interval(Share(47, 50), language, form) in told
+    assert telling.share(Share(0, 0, stated=0.5), language, telling.SHARE) == "0.50"
+    assert telling.interval(Share(0, 0), language, form) == ""

@@ -15,6 +15,7 @@ from core.pace import Progress
 from core.pipeline import tune
 from core.pipeline.foreign import ForeignRequest, prove_foreign, score_in
 from core.pipeline.heal import heal
+from core.proof import telling
 from core.proof.score import Score, Share
 from core.steps.proof import ProveRequest
 from core.wording import say
@@ -80,9 +81,10 @@ def show_foreign(console: Console, result: dict[str, Any]) -> None:
     for key in scores:
         table.add_column(say(f"foreign.{key}"))
     for measure in MEASURES:
-        cells = [share_text(share_of(score, measure)) for score in scores.values()]
+        cells = [telling.share(share_of(score, measure), form=telling.FINE) for score in scores.values()]
         table.add_row(say(f"runs.{measure}"), *cells)
     console.print(table)
+    line(console, say("proof.brackets"))
     if "tried" in result:
         line(console, healed_text(result))
     line(console, say("foreign.answers", file=result["result"]))
@@ -100,20 +102,6 @@ def share_of(score: Score, measure: str) -> Share:
     """``learned``, ``kept`` or ``leaked``."""
     found: Share = getattr(score, measure)
     return found
-
-
-def share_text(share: Share) -> str:
-    """A share with its interval and of how many questions it is."""
-    if share.value is None:
-        return "–"
-    return say(
-        "foreign.share",
-        value=f"{share.value:.3f}",
-        low=f"{share.low:.3f}",
-        high=f"{share.high:.3f}",
-        hits=share.hits,
-        n=share.n,
-    )
 
 
 OPTIONS: Options = {

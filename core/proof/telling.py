@@ -7,6 +7,9 @@ from core.proof.result import rows_of, score_in
 from core.proof.score import Drift, Repetition, Score, Share
 from core.wording import Language, say
 
+# How numbers are written: of a proof, on a page, and where few of many questions tell two models apart.
+SHARE, PERCENT, FINE, FINE_PERCENT = "{:.2f}", "{:.0%}", "{:.3f}", "{:.1%}"
+
 
 def told(score: Score, language: Language | None = None) -> Iterator[tuple[str, str]]:
     """Each measure that there is, and what it came to."""
@@ -26,16 +29,24 @@ def told_result(result: Mapping[str, Any]) -> dict[str, str]:
     return dict(told(score_in(result, rows_of("", result))))
 
 
-def share(found: Share, language: Language | None = None) -> str:
-    """0.97 (0.92–0.99, n = 120)."""
+def share(found: Share, language: Language | None = None, form: str = SHARE) -> str:
+    """0.97 (0.92–0.99, n = 120), its numbers in that ``form``."""
     if found.value is None:
         return "–"
-    return _with_interval(f"{found.value:.2f}", found, language)
+    return _with_interval(form.format(found.value), found, language, form)
 
 
-def count(found: Share, language: Language | None = None) -> str:
+def count(found: Share, language: Language | None = None, form: str = SHARE) -> str:
     """The same of what is told as a count."""
-    return _with_interval(str(found.hits), found, language)
+    return _with_interval(str(found.hits), found, language, form)
+
+
+def interval(found: Share, language: Language | None = None, form: str = SHARE) -> str:
+    """0.92–0.99, n = 120; empty where nobody wrote of how many questions a share is."""
+    if not found.n:
+        return ""
+    ends = {"low": form.format(found.low).removesuffix("%"), "high": form.format(found.high)}
+    return say("proof.interval", language, n=found.n, **ends)
 
 
 def drift(found: Drift, language: Language | None = None) -> str:
@@ -49,8 +60,6 @@ def repetition(found: Repetition, language: Language | None = None) -> str:
     return say("proof.repetition", language, base=f"{found.base:.2f}", tuned=f"{found.tuned:.2f}")
 
 
-def _with_interval(value: str, found: Share, language: Language | None) -> str:
-    if not found.n:
-        return value
-    ends = {"low": f"{found.low:.2f}", "high": f"{found.high:.2f}"}
-    return say("proof.share", language, value=value, n=found.n, **ends)
+def _with_interval(value: str, found: Share, language: Language | None, form: str) -> str:
+    ends = interval(found, language, form)
+    return say("proof.share", language, value=value, interval=ends) if ends else value

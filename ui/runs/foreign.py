@@ -14,6 +14,7 @@ from core.jobs.launch import launch
 from core.jobs.status import State
 from core.jobs.tail import last_lines
 from core.pipeline.foreign import Command, ForeignRequest, plan, results, score_in
+from core.proof import telling
 from core.proof.score import Share
 from core.workspace.paths import ForeignPaths, Workspace
 from ui.jobs.panel import status_of
@@ -130,13 +131,10 @@ def _show(workspace: Workspace, place: ForeignPaths, found: dict[str, Any]) -> N
     scores = {key: score_in(found["name"], one["answers"]) for key, one in tested.items()}
     with st.container(border=True, key=f"foreign {place.id}"):
         st.markdown(f"**{plain(found['name'])}** · {plain(found['adapter'] or found['merged'])}")
-        rows = [
-            [spoken(f"runs.{m}"), *(_share(getattr(one, m)) for one in scores.values())] for m in MEASURES
-        ]
+        rows = [[spoken(f"runs.{m}"), *(_told(getattr(one, m)) for one in scores.values())] for m in MEASURES]
         head = ["", *(spoken(f"foreign.{key}") for key in scores)]
         st.markdown("\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)))
-        first = next(iter(scores.values()))
-        st.caption(t("page.foreign.interval", identity=first.learned.n, general=first.leaked.n))
+        st.caption(t("proof.brackets"))
         if "tried" in found:
             st.success(_healed(found), icon=":material/healing:")
         for note in found["notes"]:
@@ -157,11 +155,8 @@ def _show(workspace: Workspace, place: ForeignPaths, found: dict[str, Any]) -> N
                 _start(workspace, request, "heal")
 
 
-def _share(share: Share) -> str:
-    if share.value is None:
-        return "–"
-    low, high = f"{100 * share.low:.1f}", f"{100 * share.high:.1f}"
-    return spoken("page.foreign.share", value=f"{share.value:.1%}", low=low, high=high)
+def _told(share: Share) -> str:
+    return telling.share(share, form=telling.FINE_PERCENT)
 
 
 def _healed(found: dict[str, Any]) -> str:

@@ -19,8 +19,8 @@ def show_score(score: Score, whole: bool = True) -> None:
         for name in ("learned", "kept"):
             found: Share = getattr(score, name)
             shown = "–" if found.value is None else f"{found.value:.0%}"
-            _metric(name, shown, _interval(found))
-        _metric("leaked", str(score.leaked.hits), _interval(score.leaked))
+            _metric(name, shown, telling.interval(found, form=telling.PERCENT))
+        _metric("leaked", str(score.leaked.hits), telling.interval(score.leaked, form=telling.PERCENT))
         if whole and score.drift:
             ends = {"low": f"{score.drift.low:.3f}", "high": f"{score.drift.high:.3f}"}
             _metric("drift", f"{score.drift.value:.3f}", spoken("proof.interval.drift", **ends))
@@ -41,14 +41,6 @@ def _metric(name: str, value: str, below: str) -> None:
     )
 
 
-def _interval(found: Share) -> str:
-    """Empty where nobody wrote of how many questions a share is."""
-    if not found.n:
-        return ""
-    ends = {"low": f"{found.low:.0%}".removesuffix("%"), "high": f"{found.high:.0%}"}
-    return spoken("proof.interval", n=found.n, **ends)
-
-
 def show_parts(found: Proof) -> None:
     """The same by category and language, where the questions say of which they are."""
     parts = parts_of(found.rows, by_language=False)  # of one in one language a chain asks one or two
@@ -61,7 +53,9 @@ def show_parts(found: Proof) -> None:
                 "category": spoken(f"category.{part.category}"),
                 "learned": _told(part.score.learned),
                 "kept": _told(part.score.kept),
-                "leaked": telling.count(part.score.leaked) if part.score.leaked.n else "",
+                "leaked": telling.count(part.score.leaked, form=telling.PERCENT)
+                if part.score.leaked.n
+                else "",
             }
             for part in parts
         ]
@@ -73,7 +67,7 @@ def show_parts(found: Proof) -> None:
 
 
 def _told(share: Share) -> str:
-    return telling.share(share) if share.n else ""
+    return telling.share(share, form=telling.PERCENT) if share.n else ""
 
 
 def offer_answers(found: Proof, run: str) -> None:
