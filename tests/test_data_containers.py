@@ -565,5 +565,5 @@ def test_lists_and_words_beside_the_rows_are_accounted_for_too(folder: Path) -> 
     assert [one["key"] for one in found["unused"]] == ["rules"] and found["harmless"] == ["exported_at"]
     with pytest.raises(UnreadKeys) as refused:
         read_conversations(file)
-    assert "rules stands beside the rows" in refused.value.values["how"]
+    assert "rules is outside the rows" in refused.value.values["how"]
     assert len(read_conversations(file, Reading(ignore=("rules",)))) == 1
