@@ -395,7 +395,8 @@ def _rows_seen(model: Model, rows: int, device: str) -> int:
         return max(rows, ON_A_GPU * usual)
     if rows > usual:
         return rows
-    return max(FEWEST, round(usual * min(1.0, (SIZE / max(1, model.parameters)) ** 0.5)))
+    share: float = min(1.0, (SIZE / max(1, model.parameters)) ** 0.5)
+    return max(FEWEST, round(usual * share))
 
 
 def usual_recipe(model: Model, rows: int = 1) -> Recipe:
