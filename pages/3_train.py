@@ -18,8 +18,10 @@ from ui.data.panel import warn_of_run
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.training import follow_training
 from ui.shell.danger import danger_button
-from ui.shell.frame import link_to, need_run, open_page, shown_errors
+from ui.shell.frame import go_to, link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
+
+ICONS = {"chat": ":material/chat:", "compare": ":material/compare:", "publish": ":material/publish:"}
 
 
 def train_page(workspace: Workspace, run: RunPaths) -> None:
@@ -44,7 +46,6 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
     elif status is None:
         show_first_start(run, recipe)
     elif status.state is State.finished:
-        st.success(t("page.train.done"), icon=":material/check_circle:")
         show_next(run)
     else:
         show_restart(run, recipe, first=not offer_smaller(workspace, run))
@@ -52,15 +53,23 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
 
 
 def show_next(run: RunPaths) -> None:
-    """The first thing that is still to be done with what was trained."""
+    """The first thing that is still to be done with what was trained; then all that can be."""
     lacking = proof.missing(run)
     if lacking == "compare" and run.adopted.exists():
         lacking = None  # nobody knows here what it was taught
     if lacking == "merge" and run.adopted.exists() and (reason := no_export(run)):
         st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
         return
-    st.caption(t(f"page.train.next.{lacking or 'chat'}"))
-    link_to(lacking or "chat", t(f"page.train.to_{lacking or 'chat'}"), run)
+    coming = lacking or "chat"
+    done = "" if run.adopted.exists() else f"{t('page.train.done')} "
+    st.success(f"{done}{t(f'page.train.next.{coming}')}", icon=":material/check_circle:")
+    with st.container(horizontal=True, vertical_alignment="center", key="next"):
+        label, icon = t(f"page.train.to_{coming}"), ":material/arrow_forward:"
+        if st.button(label, type="primary", icon=icon, icon_position="right", key=f"next {coming}"):
+            go_to(coming, run)
+        for other in () if coming == "merge" else ("chat", "compare", "publish"):
+            if other != coming:
+                link_to(other, t(f"page.train.to_{other}"), run, ICONS[other])
 
 
 def show_first_start(run: RunPaths, recipe: Recipe) -> None:

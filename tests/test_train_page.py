@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 
 import pytest
@@ -16,6 +17,7 @@ from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
+from core.jobs.progress import JobProgress, Phase
 from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
 from core.pipeline import chain
@@ -23,6 +25,7 @@ from core.pipeline.tune import TuneRequest
 from core.steps import export, proof, train
 from core.steps.checkpoints import Trained
 from core.steps.checkpoints import checkpoints as checkpoints_of
+from core.workspace.files import write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
@@ -86,30 +89,39 @@ def test_start_watch_and_finish(workspace: Workspace) -> None:
     assert no_errors(page) and JobPaths(run.job("train")).spec.exists()
     assert wait(run.job("train"), timeout=TIMEOUT).state is State.finished
     page.run()
-    assert no_errors(page) and page.success and buttons(page) == set()
+    assert no_errors(page) and page.success and buttons(page) == {"next merge"}
     assert "done" in badge(page) and has_chart(page, run)
 
 
 def next_step(page: AppTest) -> str:
-    """Where the page says to go on."""
-    links = {link.proto.label for link in page.get("page_link")}
-    return next(label for label in ("Go to Merge", "Go to Compare", "Go to Chat") if label in links)
+    """Where the page says to go on: its one button."""
+    (key,) = [key for key in buttons(page) if key and key.startswith("next ")]
+    return key.removeprefix("next ")
+
+
+def offered(page: AppTest) -> list[str]:
+    """What else can be done now."""
+    ways = {"Chat with it", "Test it", "Publish it or take it with you"}
+    return [link.proto.label for link in page.get("page_link") if link.proto.label in ways]
 
 
 def test_what_is_next_follows_what_was_made(workspace: Workspace) -> None:
     run = make_run(workspace)
     end_training(run)
     page = open_test_page("train", run.id)
-    assert next_step(page) == "Go to Merge" and "Next: convert and merge." in captions(page)
+    assert next_step(page) == "merge" and "Next: convert and merge" in page.success[0].value
+    assert offered(page) == []
     launch(run.job("export"), export.plan(workspace, run))
     assert wait(run.job("export"), timeout=TIMEOUT).state is State.finished
-    assert next_step(page.run()) == "Go to Compare" and "convert and merge." not in captions(page)
+    assert next_step(page.run()) == "compare" and "convert and merge" not in page.success[0].value
+    assert offered(page) == ["Chat with it", "Publish it or take it with you"]
     launch(run.job(proof.PROOF), proof.plan(workspace, run))
     assert wait(run.job(proof.PROOF), timeout=TIMEOUT).state is State.finished
-    assert next_step(page.run()) == "Go to Chat" and "Next:" not in captions(page)
+    assert next_step(page.run()) == "chat" and "Next:" not in page.success[0].value
+    assert offered(page) == ["Test it", "Publish it or take it with you"]
     newest = checkpoints_of(run.work_dir)[-1].checkpoint
     os.utime(newest, (time.time() + 60, time.time() + 60))  # trained anew: what was made is of before
-    assert next_step(page.run()) == "Go to Merge" and no_errors(page)
+    assert next_step(page.run()) == "merge" and no_errors(page)
 
 
 def test_while_the_chain_goes_on_after_training_nothing_is_to_be_done(workspace: Workspace) -> None:
@@ -118,7 +130,8 @@ def test_while_the_chain_goes_on_after_training_nothing_is_to_be_done(workspace:
     with chain.in_this_process(workspace, run, TuneRequest("x")):
         page = open_test_page("train", run.id)
         assert no_errors(page) and "The rest of the pipeline is running" in page.info[0].value
-    assert next_step(page.run()) == "Go to Merge"
+        assert not [key for key in buttons(page) if key and key.startswith("next ")]
+    assert next_step(page.run()) == "merge"
 
 
 def captions(page: AppTest) -> str:
@@ -267,8 +280,9 @@ def test_the_log_is_shown_and_searched(workspace: Workspace) -> None:
     run = make_run(workspace)
     end_training(run, FAKE_XTUNER_CRASH_AT="25")
     page = open_test_page("train", run.id)
-    below = next(group for group in page.get("button_group") if group.key == f"below {run.id}")
-    below.set_value("log").run()
+    assert no_log_lines(page), "folded"
+    page.session_state[f"train log {run.id}"] = True
+    page.run()
     assert "Saving checkpoint at 20 iterations" in page.code[-1].value
     page.text_input(key=f"search {run.id}").set_value("  SAVING checkpoint ").run()
     lines = page.code[-1].value.splitlines()
@@ -288,6 +302,61 @@ def test_answers_are_shown_as_they_come(workspace: Workspace) -> None:
     html = " ".join(element.proto.body for element in page.get("html"))
     assert "我是小助手, after 40 iterations." in html and "<b>Who are you?</b>" in html
     assert "&lt;|im_end|&gt;" not in html
+
+
+def test_what_it_says_stands_above_the_curves_and_the_log_below(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    page = open_test_page("train", run.id)
+    kinds = [one.type for one in page.main]
+    places = [kinds.index(kind) for kind in ("metric", "subheader", "plotly_chart")]
+    assert no_errors(page) and places == sorted(places), kinds
+    assert page.expander[-1].label == "Log" and page.subheader[-1].value == "Evaluation answers"
+
+
+def test_the_loss_is_a_number_to_be_read(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    page = open_test_page("train", run.id)
+    shown = {metric.label: metric for metric in page.metric}
+    last, first = read_curve(run.work_dir).points[-1], read_curve(run.work_dir).points[0]
+    assert shown["Loss"].value == f"{last.loss:.3f}"
+    assert shown["Loss"].delta == f"{last.loss - first.loss:+.3f}"
+    assert shown["Iteration"].value == "40 / 40" and "Time taken" in shown
+
+
+def test_one_point_is_a_number_and_no_empty_chart(workspace: Workspace) -> None:
+    run = make_run(workspace, log_every=20, iterations=400)
+    start_training(run, FAKE_XTUNER_SECONDS="0.2")
+    until(lambda: len(read_curve(run.work_dir).points) == 1)
+    page = open_test_page("train", run.id)
+    until(lambda: page.run().metric)
+    if len(read_curve(run.work_dir).points) == 1:
+        assert not has_chart(page, run) and "every 20 iterations" in captions(page)
+        assert [metric.delta for metric in page.metric if metric.label == "Loss"] == [""]
+    until(lambda: has_chart(page.run(), run))
+
+
+def test_all_curves_are_shown_to_who_wants_them(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    page = open_test_page("train", run.id)
+    names = lambda: [trace["name"] for trace in json.loads(curves(page))["data"]]  # noqa: E731
+    assert names() == ["Loss", "Loss (smoothed)"]
+    page.toggle(key=f"all curves {run.id}").set_value(True).run()
+    assert no_errors(page) and "Learning rate" in names()
+
+
+def test_a_trainer_that_says_what_it_does_is_believed(workspace: Workspace) -> None:
+    """From its start on, and step by step: its log speaks much later."""
+    run = make_run(workspace, iterations=400)
+    start_training(run, FAKE_XTUNER_SECONDS="5")
+    file = JobPaths(run.job("train")).progress
+    write_json(file, asdict(JobProgress(Phase.loading, 3, 12)))
+    bar = lambda: open_test_page("train", run.id).get("progress")[0].proto.text  # noqa: E731
+    assert bar() == "Loading the model 3/12 …"
+    write_json(file, asdict(JobProgress(Phase.training, 7, 400)))
+    assert bar() == "7 of 400 iterations"
 
 
 def test_what_a_model_writes_is_never_markup(workspace: Workspace) -> None:

@@ -1,6 +1,6 @@
 """Live charts of a training: all curves over one x axis, small enough to be sent every two seconds."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ ROW_HEIGHT, MARGIN = 150, 70
 # The loss is read more than the others and gets their height twice.
 LOSS_ROWS = 2
 GAP = 0.035
+# The others say something to who knows what they are.
+READ_BY_ALL = ("loss", "learned")
 # Where only the whole says something; the other curves fill their chart.
 FROM_ZERO = ("learned", "time", "memory", "tokens_per_second", "padding", "tflops")
 COLORS = {
@@ -39,42 +41,50 @@ def live_curve(work_dir: Path) -> LiveCurve:
 
 
 def show_curves(found: Snapshot, others: Mapping[str, Snapshot], key: str, live: bool = False) -> None:
-    """Draw the curves of a run, and the smoothed loss of earlier ones by their names.
+    """Draw the loss of a run and what it has learned, and the smoothed loss of earlier ones by their names;
+    all its curves where somebody wants them.
 
     Streamlit 1.67 makes a chart anew when its data change, and what was zoomed into is lost: curves of a live
     run can be held still.
     """
+    everything = len(found.traces) > len(set(found.traces) & set(READ_BY_ALL)) and st.toggle(
+        t("chart.all"), key=f"all curves {key}", persist_state="session"
+    )
     if live and not st.toggle(
         t("chart.follow"), value=True, help=t("chart.follow.help"), key=f"follow {key}"
     ):
         found = st.session_state.setdefault(f"held {key}", found)
     else:
         st.session_state.pop(f"held {key}", None)
-    names = spoken("row.list").join(spoken(f"chart.{name}") for name in found.traces)
+    shown = [name for name in CURVES if name in found.traces and (everything or name in READ_BY_ALL)]
+    names = ", ".join(t(f"chart.{name}") for name in shown)
     loss = f"{found.last.get('loss', float('nan')):.4f}"
     st.plotly_chart(
-        _figure(found, others, key),
+        _figure(found, others, key, shown),
         key=f"chart {key}",
         config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]},
         alt=spoken("chart.alt", curves=names, points=found.points, loss=loss),
     )
 
 
-def _figure(found: Snapshot, others: Mapping[str, Snapshot], key: str) -> go.Figure:
+def _figure(found: Snapshot, others: Mapping[str, Snapshot], key: str, names: list[str]) -> go.Figure:
     """The figure of these very snapshots, made once: most looks find nothing new."""
     about = (found, *others.values(), t("chart.loss"))
     known = st.session_state.get(f"figure {key}")
-    if known and len(known[0]) == len(about) and all(a is b for a, b in zip(known[0], about, strict=True)):
+    same = known and len(known[0]) == len(about) and all(a is b for a, b in zip(known[0], about, strict=True))
+    if same and known[2] == names:
         made: go.Figure = known[1]
     else:
-        made = curve_figure(found, others)
-        st.session_state[f"figure {key}"] = (about, made)
+        made = curve_figure(found, others, names)
+        st.session_state[f"figure {key}"] = (about, made, names)
     return made
 
 
-def curve_figure(found: Snapshot, others: Mapping[str, Snapshot]) -> go.Figure:
+def curve_figure(
+    found: Snapshot, others: Mapping[str, Snapshot], names: Collection[str] = CURVES
+) -> go.Figure:
     """One column of charts over a shared x axis. Axes are laid out here: make_subplots takes 40 ms."""
-    drawn = [name for name in CURVES if name in found.traces]
+    drawn = [name for name in CURVES if name in found.traces and name in names]
     axes = {name: _axis_number(place) for place, name in enumerate(drawn)}
     lines = [_line(found.traces[name], t(f"chart.{name}"), COLORS[name], axes[name]) for name in drawn]
     if "loss" in axes:

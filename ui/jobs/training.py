@@ -4,15 +4,18 @@ import html
 
 import streamlit as st
 
+from core.jobs.job import JobPaths
 from core.jobs.live import Snapshot
+from core.jobs.progress import Phase, job_progress
 from core.jobs.samples import Sample
 from core.jobs.status import Status
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps.curves import split_sample
+from core.steps.watch import note_of
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
-from ui.jobs.panel import is_live, show_failure, show_log, show_meters, show_state, status_of
+from ui.jobs.panel import is_live, show_failure, show_log, show_meters, show_state, status_of, took
 from ui.shell.frame import follow, run_labels
 from ui.shell.text import duration, plain, t
 from ui.shell.thought import answer_html
@@ -46,32 +49,72 @@ def follow_training(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None
 
 
 def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: bool) -> None:
+    """What everybody wants to know before what few do: how far, the loss, answers, curves, the log."""
     found = live_curve(run.work_dir).snapshot()
     if found is None:
         st.info(t("page.train.reading"), icon=":material/hourglass_empty:")
         return
     if live:
-        show_progress(found, recipe)
+        show_progress(run, found, recipe)
+    if found.points:
+        show_numbers(run, found, recipe)
+    if live:
         show_meters()
     if found.not_numbers:
         count, first = found.not_numbers
         st.warning(t("curve.not_numbers", count=count, first_iter=first), icon=":material/warning:")
-    if found.points:
+    show_answers(recipe, found)
+    if found.points > 1:
         show_curves(found, earlier_curves(workspace, run), run.id, live)
-    show_below(run, recipe, found)
+    elif live:
+        st.caption(t("page.train.no_curve", every=recipe.log_every))
+    if JobPaths(run.job("train")).log.exists():
+        label = t("page.train.log")
+        with st.expander(label, icon=":material/notes:", key=f"train log {run.id}", on_change="rerun") as box:
+            if box.open:  # closed, it sends nothing with every look
+                show_log(run.job("train"), run.id)
 
 
-def show_progress(found: Snapshot, recipe: Recipe) -> None:
-    total = found.total or recipe.iterations
-    if not found.iteration or not total:
+def show_progress(run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
+    """What the trainer says of itself, step by step; of one that says nothing, what it has logged."""
+    now = job_progress(run.job("train"))
+    total = (now and now.phase is Phase.training and now.total) or found.total or recipe.iterations
+    at = now.done if now and now.phase is Phase.training and now.done else found.iteration
+    if now and (now.phase is not Phase.training or not at):
+        share = now.share if now.share is not None else at / total if total else 0.0
+        st.progress(min(1.0, share), text=plain(f"{note_of(now)} …"))
+    elif not at or not total:
         st.progress(0.0, text=t("page.train.starting"))
-        return
-    values = {"iteration": found.iteration, "total": total}
-    if found.eta is None:
-        text = t("page.train.progress", **values)
     else:
-        text = t("page.train.left", left=duration(found.eta), **values)
-    st.progress(min(1.0, found.iteration / total), text=text)
+        values = {"iteration": at, "total": total}
+        left = None if found.eta is None else duration(found.eta)
+        text = t("page.train.left", left=left, **values) if left else t("page.train.progress", **values)
+        st.progress(min(1.0, at / total), text=text)
+
+
+def show_numbers(run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
+    """The loss as it is now and how it began, large; what is learned, how far, and how long it took."""
+    with st.container(horizontal=True, gap="large", key="numbers"):
+        losses = found.traces["loss"][1] if "loss" in found.traces else ()
+        if len(losses):
+            last = found.last["loss"]
+            since = f"{last - float(losses[0]):+.3f}" if found.points > 1 else None
+            st.metric(
+                t("chart.loss"),
+                f"{last:.3f}",
+                since,
+                delta_color="inverse",
+                delta_description=t("page.train.since_start") if since else None,
+                help=t("page.train.loss.help"),
+                width="content",
+            )
+        if "learned" in found.last:
+            st.metric(t("chart.learned"), f"{found.last['learned']:.0%}", width="content")
+        total = found.total or recipe.iterations
+        done = f"{found.iteration} / {total}" if total else str(found.iteration)
+        st.metric(t("chart.iteration"), done, width="content")
+        if seconds := took(run.job("train")):
+            st.metric(t("estimate.took"), duration(seconds), width="content")
 
 
 def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
@@ -96,25 +139,20 @@ def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
     return {label: curve for label, curve in found.items() if curve and curve.points}
 
 
-def show_below(run: RunPaths, recipe: Recipe, found: Snapshot) -> None:
-    """One of the two, so that a refresh sends only what is looked at."""
-    views = {"answers": t("page.train.answers"), "log": t("page.train.log")}
-    view = st.segmented_control(
-        t("page.train.below"),
-        list(views),
-        format_func=views.__getitem__,
-        default="answers" if recipe.evaluate_every else "log",
-        required=True,
-        key=f"below {run.id}",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
-    if view == "log":
-        show_log(run.job("train"), run.id)
-    elif found.samples:
-        st.html(answers_html(found.samples, recipe))
-    else:
-        st.caption(t("page.train.no_answers"))
+def show_answers(recipe: Recipe, found: Snapshot) -> None:
+    """What the model said when it was asked in between; older answers are folded."""
+    if not found.samples:
+        if recipe.evaluate_every:
+            st.caption(t("page.train.answers_come", every=recipe.evaluate_every))
+        return
+    st.subheader(t("page.train.answers"), anchor=False)
+    newest = found.samples[-1].iter
+    latest = tuple(sample for sample in found.samples if sample.iter == newest)
+    st.html(answers_html(latest, recipe))
+    if earlier := found.samples[: len(found.samples) - len(latest)]:
+        label = t("page.train.earlier_answers", count=len(earlier[-SHOWN_ANSWERS:]))
+        with st.expander(label, icon=":material/history:", key="earlier answers"):
+            st.html(answers_html(earlier, recipe))
 
 
 def answers_html(samples: tuple[Sample, ...], recipe: Recipe) -> str:
