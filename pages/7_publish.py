@@ -16,6 +16,10 @@ from ui.publish.panel import card_editor, describe, follow, show_bundle, show_pl
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
+# What the button does where nothing is sent to anybody.
+GO = {"zip": "page.publish.go.zip", "folder": "page.publish.go.folder"}
+ICONS = {"zip": ":material/folder_zip:", "folder": ":material/drive_file_move:"}
+
 
 def publish_page(workspace: Workspace, run: RunPaths) -> None:
     if not export.artefacts(run) and chain.is_live(run):
@@ -31,9 +35,9 @@ def publish_page(workspace: Workspace, run: RunPaths) -> None:
     except InvalidOption as error:
         describe(error)
         return
-    card_editor(run, request, facts)
-    live = follow(run)
+    live = follow(run, request, facts)
     offer(workspace, run, request, facts, live)
+    card_editor(run, request, facts)
     show_bundle(run, request)
     show_places(run)
 
@@ -46,12 +50,16 @@ def offer(workspace: Workspace, run: RunPaths, request: PublishRequest, facts: F
         st.warning(t("page.publish.no_room", needed=needed, free=free), icon=":material/hard_drive:")
     complete = ready_to_send(request) and facts.base.allows != "no"
     with st.container(horizontal=True, key="actions"):
-        label, icon = t("page.publish.prepare"), ":material/preview:"
-        if st.button(label, icon=icon, disabled=live, key="prepare"):
-            begin(work_of(run).folder, command.plan(workspace, run, request.as_dry_run()))
-        label, icon = t("page.publish.go"), ":material/publish:"
+        label, icon = t(GO.get(request.to, "page.publish.go")), ICONS.get(request.to, ":material/publish:")
         if st.button(label, icon=icon, type="primary", disabled=live or not complete, key="publish"):
             begin(work_of(run).folder, command.plan(workspace, run, request), post.secrets())
+        label, icon, help_text = (
+            t("page.publish.prepare"),
+            ":material/preview:",
+            t("page.publish.prepare.help"),
+        )
+        if st.button(label, icon=icon, disabled=live, help=help_text, key="prepare"):
+            begin(work_of(run).folder, command.plan(workspace, run, request.as_dry_run()))
 
 
 here = open_page("publish")

@@ -1,22 +1,31 @@
 """The publish page: what is ready, the card, the files, the token, and the sending as a job."""
 
+import io
 import json
+import os
+import time
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.publish import command, tokens
+from core.publish import command, memory_stick, tokens
 from core.publish.request import PublishRequest
+from core.publish.usage import ollama_name
 from core.workspace.files import write_json
 from core.workspace.paths import PublishPaths, RunPaths, Workspace
 from core.workspace.paths import published as default_place
 from tests.page import open_test_page
 from tests.publishable import make_publishable, published, without_keyring
 from tests.runs import make_run
+from ui.shell import download
 
 TIMEOUT = 120
 
@@ -68,7 +77,7 @@ def test_it_is_looked_at_first_and_then_published(workspace: Workspace, run: Run
     press(page, "publish")
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
     page = open_page(run)
-    assert page.success[-1].value == f"Published: {default_place(workspace, run.id, 'merged')}"
+    assert page.success[-1].value == f"Copied to {default_place(workspace, run.id, 'merged')}"
     assert (default_place(workspace, run.id, "merged") / "model.safetensors").exists()
 
 
@@ -125,11 +134,94 @@ def test_where_it_was_published_is_listed(workspace: Workspace, run: RunPaths) -
     assert not [box for box in open_page(run).expander if "so far" in box.label]
     published(workspace, run, PublishRequest("adapter"))
     page = open_page(run)
+    assert page.dataframe[-1].value["Downloaded and tested"].tolist() == ["not needed"]
     assert "Published so far: 1" in [box.label for box in page.expander]
     rows = page.dataframe[-1].value.to_dict("records")
     assert [(row["What"], row["To"], row["Where"]) for row in rows] == [
-        ("Adapter", "Folder", str(default_place(workspace, run.id, "adapter")))
+        ("Adapter", "Folder or memory stick", str(default_place(workspace, run.id, "adapter")))
     ]
+
+
+def links(page: AppTest) -> dict[str, str]:
+    return {one.proto.label: one.proto.url for one in page.get("link_button")}
+
+
+def code(page: AppTest) -> str:
+    return "\n".join(one.value for one in page.code)
+
+
+def test_a_zip_is_downloaded_and_says_how_it_is_used(workspace: Workspace, run: RunPaths) -> None:
+    page = open_page(run, publish_to="zip")
+    assert not links(page) and "ollama" not in code(page)
+    press(page, "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    page = open_page(run, publish_to="zip")
+    (address,) = links(page).values()
+    response = TestClient(Starlette(routes=download.routes(""))).get(f"/{address}")
+    archive = zipfile.ZipFile(io.BytesIO(response.content))
+    top = default_place(workspace, run.id, "merged").name
+    assert archive.testzip() is None and f"{top}/Modelfile" in archive.namelist()
+    assert f'cd "{top}"\nollama create assistant -f Modelfile' in code(page)
+
+
+def test_what_came_of_one_choice_is_not_said_of_another(workspace: Workspace, run: RunPaths) -> None:
+    press(open_page(run, publish_to="zip"), "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    assert "ZIP is ready" in open_page(run, publish_to="zip").success[0].value
+    for others in ({"publish_to": "folder"}, {"publish_to": "zip", "publish_what": "adapter"}):
+        page = open_page(run, **others)
+        assert not page.success and not links(page), others
+    press(open_page(run, publish_to="folder"), "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    page = open_page(run, publish_to="zip")
+    assert not page.success and links(page), "the zip is still there, whatever was made last"
+
+
+def test_a_failure_of_one_choice_is_not_shown_beside_another(run: RunPaths) -> None:
+    PublishPaths(run).card("merged").parent.mkdir(parents=True)
+    PublishPaths(run).card("merged").write_text("---\nlicense: mit\n---\nsee /home/ada/x", encoding="utf-8")
+    press(open_page(run), "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.failed
+    assert open_page(run).error and not open_page(run, publish_what="adapter").error
+
+
+def test_a_zip_of_an_earlier_model_says_so(workspace: Workspace, run: RunPaths) -> None:
+    published(workspace, run, PublishRequest("merged", to="zip"))
+    assert not [one for one in open_page(run, publish_to="zip").warning if "merged again" in one.value]
+    later = time.time() + 100
+    os.utime(run.merged / "model.safetensors", (later, later))
+    file = default_place(workspace, run.id, "merged")
+    os.utime(file.with_name(f"{file.name}.zip"), (1e9, 1e9))
+    assert [one for one in open_page(run, publish_to="zip").warning if "merged again" in one.value]
+
+
+def test_a_memory_stick_that_is_plugged_in_is_offered(
+    run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(run)
+    assert not page.radio and "plug the stick in" in "".join(one.value for one in page.caption)
+    stick = tmp_path / "media" / "ada" / "KINGSTON 8"
+    stick.mkdir(parents=True)
+    monkeypatch.setattr(memory_stick, "PLACES", (tmp_path / "media",))
+    disks = [SimpleNamespace(mountpoint=str(folder)) for folder in (tmp_path, stick, stick / "gone")]
+    monkeypatch.setattr(memory_stick.psutil, "disk_partitions", lambda: disks)
+    page = open_page(run)
+    (radio,) = page.radio
+    assert [name.partition(" (")[0] for name in radio.options] == ["This machine's own disk", "KINGSTON 8"]
+    press(radio.set_value(str(stick)).run(), "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    (copied,) = stick.iterdir()
+    assert (copied / "model.safetensors").exists()
+    page = open_page(run)
+    page.radio[0].set_value(str(stick)).run()
+    assert page.success[0].value == f"Copied to {copied}" and f'cd "{copied}"' in code(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "ollama"), [("Maria Gonzalez", "maria-gonzalez"), ("林小满", "assistant"), ("小 a-1.", "a-1")]
+)
+def test_ollama_s_own_names(name: str, ollama: str) -> None:
+    assert ollama_name(name) == ollama
 
 
 def test_what_llama_cpp_made_of_it_is_shown(run: RunPaths) -> None:

@@ -101,7 +101,7 @@ def next_step(page: AppTest) -> str:
 
 def offered(page: AppTest) -> list[str]:
     """What else can be done now."""
-    ways = {"Chat with it", "Test it", "Publish it or take it with you"}
+    ways = {"Chat with it", "Compare with the base model", "Publish it or take it with you"}
     return [link.proto.label for link in page.get("page_link") if link.proto.label in ways]
 
 
@@ -118,7 +118,7 @@ def test_what_is_next_follows_what_was_made(workspace: Workspace) -> None:
     launch(run.job(proof.PROOF), proof.plan(workspace, run))
     assert wait(run.job(proof.PROOF), timeout=TIMEOUT).state is State.finished
     assert next_step(page.run()) == "chat" and "Next:" not in page.success[0].value
-    assert offered(page) == ["Test it", "Publish it or take it with you"]
+    assert offered(page) == ["Compare with the base model", "Publish it or take it with you"]
     newest = checkpoints_of(run.work_dir)[-1].checkpoint
     os.utime(newest, (time.time() + 60, time.time() + 60))  # trained anew: what was made is of before
     assert next_step(page.run()) == "merge" and no_errors(page)

@@ -1,6 +1,7 @@
 """How to use what is published: code for a card, the files other programs read."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from core.recipe.templates import Template
 Example = tuple[str, str, str]
 QUESTION = "Who are you?"
 PLACEHOLDER = "OWNER/NAME"
+LONGEST_NAME = 60
 
 
 def examples(facts: Facts, what: What, repo: str) -> Iterator[Example]:
@@ -51,6 +53,24 @@ def _adapter(facts: Facts, repo: str, chat: str) -> Iterator[Example]:
 def _ollama(repo: str) -> str:
     download = f"hf download {shlex.quote(repo)} --local-dir model"
     return f"{download}\ncd model && ollama create assistant -f Modelfile\nollama run assistant"
+
+
+def to_run(what: What, folder: str, name: str) -> str:
+    """The commands that run what was taken along, from beside its ``folder``; "" for an adapter, which needs
+    its base model. The same words in every shell, Windows' own too."""
+    inside = f'cd "{folder}"'
+    if what == "app":
+        return f"{inside}\npip install -r requirements.txt\nstreamlit run app.py"
+    if what == "adapter":
+        return ""
+    model = ollama_name(name)
+    return f"{inside}\nollama create {model} -f Modelfile\nollama run {model}"
+
+
+def ollama_name(name: str) -> str:
+    """What Ollama may call a model: its names have ASCII letters, digits and "-" alone."""
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    return "-".join(words)[:LONGEST_NAME].strip("-") or "assistant"
 
 
 MERGED = """from transformers import pipeline

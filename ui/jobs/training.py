@@ -15,7 +15,7 @@ from core.steps.curves import split_sample
 from core.steps.watch import note_of
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
-from ui.jobs.panel import is_live, show_failure, show_log, show_meters, show_state, status_of, took
+from ui.jobs.panel import is_live, show_log, show_meters, show_state, status_of, took
 from ui.shell.frame import follow, run_labels
 from ui.shell.text import duration, plain, t
 from ui.shell.thought import answer_html
@@ -37,7 +37,6 @@ def follow_training(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None
             return
         if status is not None:
             show_state(status)
-            show_failure(run.job("train"), status)
         show_training(workspace, run, recipe, is_live(status))
 
     follow(
@@ -57,7 +56,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
     if live:
         show_progress(run, found, recipe)
     if found.points:
-        show_numbers(run, found, recipe)
+        show_numbers(run, found, None if live else found.total or recipe.iterations)
     if live:
         show_meters()
     if found.not_numbers:
@@ -92,8 +91,9 @@ def show_progress(run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
         st.progress(min(1.0, at / total), text=text)
 
 
-def show_numbers(run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
-    """The loss as it is now and how it began, large; what is learned, how far, and how long it took."""
+def show_numbers(run: RunPaths, found: Snapshot, total: int | None) -> None:
+    """The loss as it is now and how it began, large; what is learned, and, of a training that has ended, how
+    far it came of ``total`` iterations and how long it took."""
     with st.container(horizontal=True, gap="large", key="numbers"):
         losses = found.traces["loss"][1] if "loss" in found.traces else ()
         if len(losses):
@@ -110,9 +110,8 @@ def show_numbers(run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
             )
         if "learned" in found.last:
             st.metric(t("chart.learned"), f"{found.last['learned']:.0%}", width="content")
-        total = found.total or recipe.iterations
-        done = f"{found.iteration} / {total}" if total else str(found.iteration)
-        st.metric(t("chart.iteration"), done, width="content")
+        if total:
+            st.metric(t("chart.iteration"), f"{found.iteration} / {total}", width="content")
         if seconds := took(run.job("train")):
             st.metric(t("estimate.took"), duration(seconds), width="content")
 

@@ -1,5 +1,7 @@
 """What is published, where to, and with whose token: what the Publish page asks."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from core.errors import NothingChosen
@@ -7,6 +9,7 @@ from core.publish import tokens
 from core.publish.facts import Facts
 from core.publish.hub import PAGES
 from core.publish.licences import is_hub_id
+from core.publish.memory_stick import memory_sticks
 from core.publish.request import (
     QUANTS,
     SHARD,
@@ -20,12 +23,14 @@ from core.publish.request import (
     by_client,
 )
 from core.steps import export
-from core.workspace.paths import RunPaths
+from core.steps.step import megabytes
+from core.workspace.paths import RunPaths, published
 from ui.shell.danger import danger_button
+from ui.shell.frame import list_key
 from ui.shell.text import Markdown, t
 
 SHARDS = ("500MB", SHARD, "5GB")
-LICENCES = {"yes": st.success, "conditions": st.warning, "unknown": st.warning, "no": st.error}
+WARNINGS = {"conditions": st.warning, "unknown": st.warning, "no": st.error}
 ICON = ":material/gavel:"
 HERE = ("folder", "zip")
 
@@ -35,15 +40,19 @@ def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
     what, to = _what(run), _to()
     st.caption(t(f"page.publish.about.{what}"))
     name = facts.base.id or facts.base.name
-    LICENCES[facts.base.allows](
-        t(f"page.publish.licence.{facts.base.allows}", base=name, licence=facts.base.licence), icon=ICON
-    )
+    licence = t(f"page.publish.licence.{facts.base.allows}", base=name, licence=facts.base.licence)
+    if facts.base.allows == "yes":
+        st.caption(f"{ICON} {licence}")
+    else:
+        WARNINGS[facts.base.allows](licence, icon=ICON)
+    out = _stick(run, what) if to == "folder" else None
     base = "" if facts.base.id else _text("base", "page.publish.base", "")
     repo, public = _repository(to, what) if to not in HERE else ("", False)
     shard, quants = _details(what)
     return PublishRequest(
         what=what,
         to=to,
+        out=out,
         repo=repo,
         public=public,
         base=base if is_hub_id(base) else None,
@@ -128,6 +137,30 @@ def _to() -> To:
     )
 
 
+def _stick(run: RunPaths, what: What) -> Path | None:
+    """A folder on a memory stick that was chosen; None for the workspace's own. Nobody has to know a path:
+    what is plugged in is offered."""
+    sticks = {str(stick.folder): stick for stick in memory_sticks()}
+    usual = published(run.workspace, run.id, what)
+    if not sticks:
+        st.caption(t("page.publish.folder.none", folder=usual))
+        return None
+    names = {"": t("page.publish.folder.here")} | {
+        folder: t("page.publish.folder.stick", name=stick.name, free=megabytes(stick.free))
+        for folder, stick in sticks.items()
+    }
+    chosen = st.radio(
+        t("page.publish.folder"),
+        list(names),
+        format_func=names.__getitem__,
+        key=list_key("publish_stick", sticks),
+        horizontal=True,
+    )
+    folder = sticks[chosen].folder / usual.name if chosen else usual
+    st.caption(t("page.publish.folder.where", folder=folder))
+    return folder if chosen else None
+
+
 def place_name(to: To) -> str:
     """What a place to publish is called."""
     return t(f"page.publish.to.{to}" if to in HERE else f"hub.{to}")
@@ -159,9 +192,16 @@ def _text(name: str, label: str, placeholder: str, help_text: str | None = None)
 def _details(what: What) -> tuple[str, tuple[Quant, ...]]:
     shard, quants = SHARD, PublishRequest("merged").quants
     if what in {"merged", "app"}:
-        shard = st.select_slider(
-            t("page.publish.shard"), SHARDS, SHARD, key="publish_shard", persist_state="session", width=320
-        )
+        with st.expander(t("form.advanced"), icon=":material/tune:", key="publish_advanced"):
+            shard = st.select_slider(
+                t("page.publish.shard"),
+                SHARDS,
+                SHARD,
+                key="publish_shard",
+                help=t("page.publish.shard.help"),
+                persist_state="session",
+                width=320,
+            )
     if what == "gguf":
         quants = tuple(
             st.pills(

@@ -12,19 +12,22 @@ from core.errors import TuneboardError
 from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.jobs.tail import last_lines
-from core.publish import bundle, card, command
+from core.publish import bundle, card, command, usage
+from core.publish.deliver import destination
 from core.publish.facts import Facts
 from core.publish.places import read_places
 from core.publish.request import PublishRequest
 from core.runs import PUBLISH
+from core.steps import export
 from core.steps.step import megabytes
 from core.wording import say
 from core.workspace.files import write_text
 from core.workspace.paths import PublishPaths, RunPaths
 from ui.jobs.panel import is_live
 from ui.jobs.step import Work, follow_work
-from ui.publish.form import place_name
+from ui.publish.form import HERE, place_name
 from ui.shell.danger import danger_button
+from ui.shell.download import address_of_zip
 from ui.shell.text import Markdown, as_markdown, language, plain, t
 
 SENDING = ("send", "fetch", "arrival")
@@ -34,12 +37,27 @@ _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
 def work_of(run: RunPaths) -> Work:
     """The job that publishes, with the jobs that its request makes it start."""
     folder, parts = run.job(PUBLISH), list[str]()
-    with suppress(TuneboardError):  # there is none yet, or nobody can say what it was asked
-        request: PublishRequest = read_call(folder)[1]
+    if request := asked_of(run):
         parts += ["gguf"] if request.what == "gguf" else []
         parts += SENDING if request.hub and not request.dry_run else ()
     jobs = {part: run.job(part) for part in parts}
     return Work("publish", folder, jobs, share=lambda: _share(run))
+
+
+def asked_of(run: RunPaths) -> PublishRequest | None:
+    """What the newest job was asked for; None where there is none yet, or nobody can say."""
+    with suppress(TuneboardError):
+        request: PublishRequest = read_call(run.job(PUBLISH))[1]
+        return request
+    return None
+
+
+def is_about(asked: PublishRequest | None, request: PublishRequest) -> bool:
+    """Whether a job that was ``asked`` is about what is chosen on the page now: it says nothing of anything
+    else."""
+    return asked is None or all(
+        getattr(asked, name) == getattr(request, name) for name in ("what", "to", "repo", "out")
+    )
 
 
 def _share(run: RunPaths) -> tuple[float, str] | None:
@@ -119,18 +137,49 @@ def show_bundle(run: RunPaths, request: PublishRequest) -> None:
         st.dataframe(rows, hide_index=True)
 
 
-def follow(run: RunPaths) -> bool:
-    """The job's panel with how far it is; whether it is at work."""
-    work = work_of(run)
+def follow(run: RunPaths, request: PublishRequest, facts: Facts) -> bool:
+    """The job's panel with how far it is, and what came of the one that was about ``request``; whether one is
+    at work."""
+    work, asked = work_of(run), asked_of(run)
     status = work.status
-    if status is None:
-        return False
     live = is_live(status)
-    if live or status.state is not State.finished:
+    if live and asked and not is_about(asked, request):
+        what, to = t(f"page.publish.what.{asked.what}"), place_name(asked.to)
+        st.info(t("page.publish.another", what=Markdown(what), to=Markdown(to)), icon=":material/info:")
+    if live or (status and status.state is not State.finished and is_about(asked, request)):
         follow_work(work)
-    elif result := command.result_of(run):
+    elif status and is_about(asked, request) and (result := command.result_of(run)):
         show_result(result)
+    if not live:
+        show_taken(run, request, facts)
     return live
+
+
+def show_taken(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
+    """What is chosen and made already, to be taken along: a zip through the browser, with the commands that
+    run it."""
+    if request.to not in HERE or not (made := destination(run.workspace, run, request)).exists():
+        return
+    with st.container(border=True, key="taken"):
+        if made.stat().st_mtime < export.made_at(bundle.ready(run, request.what)):
+            st.warning(t("page.publish.older"), icon=":material/history:")
+        if request.to == "zip":
+            st.link_button(
+                t("page.publish.download", size=megabytes(made.stat().st_size)),
+                address_of_zip(run, request.what),
+                type="primary",
+                icon=":material/download:",
+                key="download zip",
+            )
+            st.caption(t("page.publish.download.then"))
+        else:
+            st.markdown(t("page.publish.copied", folder=made))
+        folder = made.stem if request.to == "zip" else str(made)
+        if lines := usage.to_run(request.what, folder, facts.name):
+            program = "app" if request.what == "app" else "ollama"
+            unpacked = t("page.publish.run.unpack") if request.to == "zip" else ""
+            st.caption(f"{t(f'page.publish.run.{program}')} {unpacked}".rstrip())
+            st.code(lines, "shell")
 
 
 def show_result(result: dict[str, Any]) -> None:
@@ -138,8 +187,10 @@ def show_result(result: dict[str, Any]) -> None:
     if trials := result.get("llama_cpp"):
         show_trials(trials)
     if not result.get("sent"):
+        st.success(t("page.publish.looked"), icon=":material/check_circle:")
         return
-    st.success(t("page.publish.done", where=_linked(result["where"])), icon=":material/check_circle:")
+    key = f"page.publish.done.{result['to']}" if result.get("to") in HERE else "page.publish.done"
+    st.success(t(key, where=_linked(result["where"])), icon=":material/check_circle:")
     if commands := result.get("next"):
         st.markdown(t("page.publish.by_git"))
         st.code(commands, "shell")
@@ -205,7 +256,7 @@ def show_places(run: RunPaths) -> None:
                 t(
                     "page.publish.places.when"
                 ): f"{datetime.fromisoformat(place.at).astimezone():%Y-%m-%d %H:%M}",
-                t("page.publish.places.proved"): place.ok,
+                t("page.publish.places.proved"): t(f"page.publish.places.proved.{place.ok}"),
             }
             for place in places
         ]

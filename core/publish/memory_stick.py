@@ -1,0 +1,38 @@
+"""Memory sticks and other disks that a person has plugged into this machine."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+# Where desktops and people mount what is plugged in.
+PLACES = (Path("/media"), Path("/run/media"), Path("/mnt"))
+
+
+@dataclass(frozen=True)
+class MemoryStick:
+    """``free`` in bytes."""
+
+    folder: Path
+    free: int
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+def memory_sticks() -> list[MemoryStick]:
+    """Those that can be written to, by name."""
+    return sorted(_found(), key=lambda stick: stick.name)
+
+
+def _found() -> Iterator[MemoryStick]:
+    for partition in psutil.disk_partitions():
+        folder = Path(partition.mountpoint)
+        if any(place in folder.parents for place in PLACES) and os.access(folder, os.W_OK):
+            with suppress(OSError):  # it has just been pulled out
+                yield MemoryStick(folder, shutil.disk_usage(folder).free)
