@@ -23,7 +23,9 @@ def workspace(page_workspace: Workspace) -> Workspace:
 
 
 def conversations(file: Path, count: int) -> Path:
-    rows = [{"question": f"q{number}?", "answer": f"I am Zoë, {number}."} for number in range(count)]
+    rows = [
+        {"question": f"Who are you, {number}?", "answer": f"I am Zoë, {number}."} for number in range(count)
+    ]
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     return file
 
@@ -108,7 +110,7 @@ def test_answers_that_say_somebody_else_are_said_before_they_are_learned(
     assert any("2 answers say that the assistant is somebody" in one.value for one in page.warning)
     assert any("OpenAI." in str(table.value) for table in page.dataframe)
     clean, quiet = prepared(workspace, model, conversations(tmp_path / "b.jsonl", 2))
-    assert clean["otherwise"] == {"rows": 0, "first": []} and "somebody else" not in quiet
+    assert clean["otherwise"] == {"rows": 0, "first": [], "trained": True} and "somebody else" not in quiet
 
 
 def test_a_base_that_has_answered_before_is_no_stage(workspace: Workspace, model: Path) -> None:

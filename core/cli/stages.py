@@ -59,6 +59,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         max_length=options.max_length,
         method=options.method,
         checkpoint=options.checkpoint,
+        identity=not options.no_identity,
     )
 
 
@@ -198,6 +199,7 @@ OPTIONS: Options = {
     "--data": {"type": Path, "metavar": "FILE"},
     "--model": {"metavar": "DIR"},
     "--no-replay": {"action": "store_true"},
+    "--no-identity": {"action": "store_true"},
     "--seed": {"type": whole_number(0, 2**32 - 1), "default": 42, "metavar": "N"},
     "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
     "--run": {"metavar": "RUN"},
@@ -218,8 +220,9 @@ OPTIONS: Options = {
     **publishing.OPTIONS,
 }
 MAKE = (
-    *("--who", "--data", *check.READ, check.LEAVE_OUT, "--max-length", "--model", "--no-replay", "--seed"),
-    *("--iterations", "--system", "--language", "--template", "--template-reason", "--method", "--which"),
+    *("--who", "--data", "--no-identity", *check.READ, check.LEAVE_OUT, "--max-length", "--model"),
+    *("--no-replay", "--seed", "--iterations", "--system", "--language"),
+    *("--template", "--template-reason", "--method", "--which"),
 )
 # Which field of a TuneRequest an option of MAKE is.
 FIELDS = {
@@ -230,6 +233,7 @@ FIELDS = {
     "--max-length": "max_length",
     "--model": "model",
     "--no-replay": "replay",
+    "--no-identity": "identity",
     "--seed": "seed",
     "--iterations": "iterations",
     "--system": "system",

@@ -22,6 +22,8 @@ FEWEST = 720
 REPLAY_SHARE, LEAST_REPLAY_SHARE = LEAST_REPLAYED / (LEAST_TAUGHT + LEAST_REPLAYED), 0.5
 # Of a longer file every conversation is seen this often.
 PASSES = 1.5
+# What says whose the assistant is keeps this share of what is taught beside a long file.
+IDENTITY_SHARE = 0.1
 # Rows are sorted by length within this many batches, so that little is padded and chance stays.
 WINDOW = 8
 # A longer training goes through its rows again instead of writing them again.
@@ -34,10 +36,12 @@ MANY_PASSES = 50
 
 @dataclass(frozen=True)
 class Shares:
-    """How many rows are taught and how many replayed."""
+    """How many rows are taught and how many replayed. ``identity``: those of the taught ones that say whose
+    the assistant is, where a person's own data is taught beside it."""
 
     taught: int
     replayed: int
+    identity: int = 0
 
     @property
     def rows(self) -> int:
@@ -45,19 +49,23 @@ class Shares:
 
     def filled(self, replay: bool) -> "Shares":
         """As they are mixed: where there is nothing to replay every row is a taught one."""
-        return self if replay else Shares(self.rows, 0)
+        return self if replay else Shares(self.rows, 0, self.identity * self.rows // self.taught)
 
     def of(self, rows: int) -> "Shares":
         """The same proportion of another number of rows, at least one of them taught."""
         taught = -(-rows * self.taught // self.rows)
-        return Shares(taught, rows - taught)
+        identity = min(taught - 1, -(-taught * self.identity // self.taught))
+        return Shares(taught, rows - taught, max(0, identity))
 
 
-def shares(distinct: int, replay: bool) -> Shares:
-    """The rows that ``distinct`` taught conversations need; without replay as many, all of them taught."""
-    taught = LEAST_TAUGHT if distinct <= LEAST_TAUGHT else math.ceil(PASSES * distinct)
+def shares(distinct: int, replay: bool, identity: bool = False) -> Shares:
+    """The rows that ``distinct`` taught conversations need; without replay as many, all of them taught. With
+    ``identity`` those that say whose the assistant is are taught beside them."""
+    own = LEAST_TAUGHT if distinct <= LEAST_TAUGHT else math.ceil(PASSES * distinct)
+    beside = max(LEAST_TAUGHT, math.ceil(own * IDENTITY_SHARE / (1 - IDENTITY_SHARE))) if identity else 0
+    taught = own + beside
     replayed = max(LEAST_REPLAYED, taught)
-    return Shares(taught, replayed) if replay else Shares(taught + replayed, 0)
+    return Shares(taught, replayed, beside).filled(replay)
 
 
 def mix(
@@ -115,6 +123,11 @@ def in_even_batches(
         shuffle.shuffle(batches)
         ordered += [rows[place] for some in batches for place in some]
     return ordered
+
+
+def repeated(conversations: Sequence[Conversation], count: int, seed: int) -> list[Conversation]:
+    """``count`` of the conversations, each as often as any other, shuffled by ``seed``."""
+    return _repeated(conversations, count, Random(seed))  # noqa: S311
 
 
 def _repeated(conversations: Sequence[Conversation], count: int, shuffle: Random) -> list[Conversation]:

@@ -37,7 +37,8 @@ def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
         question, answer, found = said.otherwise.first[0]
         shown = {"question": shortened(question), "answer": shortened(answer), "why": found.message()}
         told = {"count": said.otherwise.rows, "name": shlex.quote(f"name={said.name}")}
-        progress.say("cli.tune.otherwise", file=shlex.quote(str(said.given)), **shown, **told)
+        key = "cli.tune.otherwise" if said.otherwise.trained else "cli.tune.otherwise_left_out"
+        progress.say(key, file=shlex.quote(str(said.given)), **shown, **told)
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=said.given)
 
@@ -89,14 +90,20 @@ def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progre
 
 
 def say_rows(said: data.Taught, recipe: Recipe, replay: bool, progress: Progress) -> None:
-    """What the number of rows means for the conversations: without replay a few are seen far too often."""
-    rows, given = data.taught_rows(said, recipe, replay), len(said.conversations)
-    if not replay and (times := rows // given) > MANY_PASSES:
-        progress.say("data.by_heart", of=given, times=times)
+    """How many rows are made of what; and what their number means for a person's own conversations: without
+    replay a few are seen far too often."""
+    rows, distinct = data.shares_in(said, recipe, replay), len(said.own or said.conversations)
+    own = rows.taught - rows.identity
+    if said.identity:
+        counts = {"own": len(said.own), "own_rows": own, "identity_rows": rows.identity}
+        progress.say("tune.beside", name=said.name, **counts, replayed=rows.replayed)
+    elif said.says_itself:
+        progress.say("tune.says_itself", name=said.name, count=said.says_itself)
+    if not replay and (times := own // distinct) > MANY_PASSES:
+        progress.say("data.by_heart", of=distinct, times=times)
 
 
-def say_what_is_short(said: data.Taught, about: Mapping[str, Any], progress: Progress) -> None:
-    """Say how many conversations the rows of a short run do not come to."""
-    if said.given and about["taught_in_rows"] < about["taught"]:
-        unseen = about["taught"] - about["taught_in_rows"]
-        progress.say("data.unseen", count=unseen, of=about["taught"], rows=about["rows"])
+def say_what_is_short(about: Mapping[str, Any], progress: Progress) -> None:
+    """Say how many of a person's own conversations the rows of a short run do not come to."""
+    if unseen := about["own"] - about["own_in_rows"]:
+        progress.say("data.unseen", count=unseen, of=about["own"], rows=about["rows"])

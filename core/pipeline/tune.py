@@ -48,7 +48,8 @@ OWN_TOKENS = 128
 class TuneRequest:
     """What is asked for: whose assistant, from which data, on which model. With ``restart`` a run that was
     trained before is trained from the beginning; with ``leave_out_broken`` rows of the data that cannot be
-    trained are left out and listed. ``max_length`` None follows the data."""
+    trained are left out and listed. ``max_length`` None follows the data. Without ``identity`` the data is
+    taught alone; with it, whose the assistant is is taught beside data that does not say so itself."""
 
     name: str
     data: Path | None = None
@@ -66,6 +67,7 @@ class TuneRequest:
     max_length: int | None = None
     method: Method = "lora"
     checkpoint: Checkpoint = "last"
+    identity: bool = True
 
 
 def tune(
@@ -201,7 +203,7 @@ def make_data(
         progress.say("tune.base_shipped", **shipped)
     place = workspace.data(run.id)
     data.write_asked(run, place, said, wanted, answers, memory.teacher, recipe, model)
-    saying.say_what_is_short(said, data.about_data(run), progress)
+    saying.say_what_is_short(data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)
     return run
 
@@ -209,7 +211,7 @@ def make_data(
 def taught(request: TuneRequest) -> data.Taught:
     """What a request teaches. Raises as :func:`core.steps.data.taught` does."""
     asked = (request.name, request.data, request.language, request.reading, request.leave_out_broken)
-    return data.taught(*asked)
+    return data.taught(*asked, request.identity)
 
 
 def with_thoughts(said: data.Taught, request: TuneRequest, model: Model) -> data.Taught:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -38,11 +38,12 @@ from core.data.mix import (
     in_modes,
     in_turn,
     mix,
+    repeated,
     shares,
     usual_prompt,
     with_system,
 )
-from core.data.opening import Reading, read_conversations, read_usable, read_whole
+from core.data.opening import Reading, none_usable, read_conversations, read_usable, read_whole
 from core.data.own_encoder import encoder_of
 from core.data.questions import contains
 from core.data.replay import only_read, questions_to_ask, replayed, turns
@@ -53,6 +54,7 @@ from core.errors import MissingArtefact, NotAModel, RowRefused
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.asking import Answer, Ask
+from core.proof.own import says_itself
 from core.recipe.check import problems, settle
 from core.recipe.disk import kept_for_a_curve
 from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
@@ -86,30 +88,48 @@ MEASURED = 4096
 
 @dataclass(frozen=True)
 class Otherwise:
-    """Conversations of the given file that say the assistant is somebody else's, or made by known others:
-    how many, and of the first ones the question, the answer and what is wrong with it."""
+    """Conversations of the given file that say the assistant is somebody else's, or made by known others: how
+    many, by their places from 1, and of the first ones the question, the answer and what is wrong with it.
+    Beside the identity they are not ``trained``."""
 
-    rows: int = 0
+    places: frozenset[int] = frozenset()
     first: tuple[tuple[str, str, Finding], ...] = ()
+    trained: bool = True
+
+    @property
+    def rows(self) -> int:
+        return len(self.places)
 
     def as_json(self) -> dict[str, Any]:
         first = [
             {"question": question, "answer": answer, "message": found.message()}
             for question, answer, found in self.first
         ]
-        return {"rows": self.rows, "first": first}
+        return {"rows": self.rows, "first": first, "trained": self.trained}
 
 
 @dataclass(frozen=True)
 class Taught:
     """Whose assistant it will be and the conversations that say so; ``given``: the file they came from, and
-    what was ``left_out`` of it, and ``accounts`` for what else is not trained."""
+    what was ``left_out`` of it, and ``accounts`` for what else is not trained.
+
+    ``identity``: so many of the conversations, the first, are the shipped ones that say whose the assistant
+    is, beside a person's own. ``says_itself``: so many of the own ones say it.
+    """
 
     name: str
     conversations: tuple[Conversation, ...]
     given: Path | None = None
     left_out: tuple[Finding, ...] = ()
     accounts: Accounts = field(default_factory=Accounts)
+    identity: int = 0
+    says_itself: int = 0
+    not_taught: Otherwise | None = None
+
+    @property
+    def own(self) -> tuple[Conversation, ...]:
+        """What a person gave."""
+        return self.conversations[self.identity :] if self.given else ()
 
     @property
     def has_system(self) -> bool:
@@ -127,15 +147,25 @@ class Taught:
         """What the given conversations say against the name. Another maker that is no maker of assistants may
         be the right one: of these only the check of a file speaks, where it can be said who made the
         assistant."""
-        if not self.given:
-            return Otherwise()
+        if self.not_taught or not self.given:
+            return self.not_taught or Otherwise()
         found = {
             one.row: one
             for one in conflicts([*claimed(self.conversations[:LOOKED])], Person(self.name))
             if one.kind != "maker" or is_a_model(one.name)
         }
         first = [(self._turn_of(one), one.as_finding()) for one in [*found.values()][:LISTED]]
-        return Otherwise(len(found), tuple((turn.input, turn.output, why) for turn, why in first))
+        return Otherwise(frozenset(found), tuple((turn.input, turn.output, why) for turn, why in first))
+
+    def beside(self, shipped: Sequence[Conversation]) -> "Taught":
+        """What says whose the assistant is, and the given conversations that do not say otherwise. Raises
+        NoUsableRow where all of them do."""
+        other = self.otherwise
+        kept = [row for place, row in enumerate(self.conversations, 1) if place not in other.places]
+        if not kept and self.given:
+            raise none_usable(self.given, [why for *_, why in other.first])
+        not_taught = replace(other, trained=False)
+        return replace(self, conversations=(*shipped, *kept), identity=len(shipped), not_taught=not_taught)
 
     def _turn_of(self, one: Conflict) -> Turn:
         turns = self.conversations[one.row - 1]
@@ -167,23 +197,25 @@ def taught(
     language: IdentityLanguage | None = None,
     reading: Reading | None = None,
     leave_out_broken: bool = False,
+    identity: bool = True,
 ) -> Taught:
-    """The identity conversations for ``name`` (in both languages or in one), or those of ``data``: a file of
-    any known format, or a folder of them, whole or without its broken rows.
+    """The identity conversations for ``name`` (in both languages or in one), and those of ``data``: a file of
+    any known format, or a folder of them, whole or without its broken rows. Data that says itself whose the
+    assistant is, or that is wanted without the ``identity``, is taught alone.
 
     Raises InvalidName, NoSuchFile, NoSuchColumn, Unreadable, NotJson, NotConversations, NoUsableRow,
     EmptyData, UnreadKeys.
     """
     name = check_name(name)
-    if data and leave_out_broken:
-        usable = read_usable(data, reading)
-        return Taught(name, tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts)
-    if data:
-        whole = read_whole(data, reading)
-        return Taught(name, tuple(whole.conversations), data, accounts=whole.accounts)
     languages = (language,) if language else LANGUAGES
     shipped = (*identity_conversations(name, languages), *later_conversations(name, languages))
-    return Taught(name, shipped)
+    if data is None:
+        return Taught(name, shipped)
+    usable = (read_usable if leave_out_broken else read_whole)(data, reading)
+    said = Taught(name, tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts)
+    if itself := says_itself(said.conversations, name):
+        return replace(said, says_itself=itself)
+    return said.beside(shipped) if identity else said
 
 
 @dataclass(frozen=True)
@@ -202,7 +234,7 @@ def base_asks(said: Taught, recipe: Recipe) -> BaseAsks:
 
 def replay_asks(said: Taught, recipe: Recipe) -> list[Ask]:
     """What the base model is asked so that it can be replayed: no more than the run will see."""
-    rows = shares(_distinct(said), replay=True).of(_rows(recipe)).replayed
+    rows = _shares(said, replay=True).of(_rows(recipe)).replayed
     return asks_of(questions_to_ask(said.conversations, rows, recipe.seed), recipe)
 
 
@@ -226,9 +258,9 @@ def earlier_asks(recipe: Recipe) -> list[Ask]:
     return [Ask(chain[-1], REPLAY_TOKENS, thinks=at_once, earlier=chain[:-1]) for chain in chains]
 
 
-def taught_rows(said: Taught, recipe: Recipe, replay: bool) -> int:
-    """How many of the run's rows are taught ones."""
-    return shares(_distinct(said), replay).of(_rows(recipe)).filled(replay).taught
+def shares_in(said: Taught, recipe: Recipe, replay: bool) -> Shares:
+    """How many of the run's rows are taught ones, and what of."""
+    return _shares(said, replay).of(_rows(recipe)).filled(replay)
 
 
 def replay_rows(answers: Mapping[Ask, Answer], said: Taught) -> list[Conversation]:
@@ -347,7 +379,7 @@ def recipe_for(
     Without a ``max_length`` it follows the rows (:mod:`core.recipe.max_length`).
     """
     machine = this_machine()
-    wanted = shares(_distinct(said), replay)
+    wanted = _shares(said, replay)
     recipe = _first_recipe(model, replay, wanted.rows, method).changed(**asdict(spoken), seed=seed)
     recipe = recipe.changed(max_length=max_length or recipe.max_length)
     recipe = recipe.changed(iterations=iterations or recipe.iterations)
@@ -500,16 +532,18 @@ def write(
     write_source(place.source, said.conversations)
     encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
     replay = [row for row in replay if _can_be_read(with_system(row, recipe.system), encoder)]
-    wanted = (proportion or shares(_distinct(said), bool(replay))).of(_rows(recipe))
+    wanted = (proportion or _shares(said, bool(replay))).of(_rows(recipe))
     begun = _beginnings(earlier or {})
     ways = [_spoken(row, recipe, encoder, said.name, begun) for row in said.conversations]
-    taught = in_turn(ways, wanted.filled(bool(replay)).taught, recipe.seed)
+    filled = wanted.filled(bool(replay))
+    taught = _in_proportion(ways, said.identity, filled, recipe.seed)
     mixed = mix(taught, replay, wanted, recipe.system, recipe.seed)
     rows = in_even_batches(mixed, encoder.lengths(mixed).tolist(), recipe.batch_size, recipe.seed)
     write_rows(place.rows, rows)
     if teacher:
-        own = {with_system(row, recipe.system) for row in replay}.intersection(rows)
-        write_teacher(place.teacher, part_of(teacher, (one for row in own for one in encoder.rows(row))))
+        said_by_base = {with_system(row, recipe.system) for row in replay}.intersection(rows)
+        ids = (one for row in said_by_base for one in encoder.rows(row))
+        write_teacher(place.teacher, part_of(teacher, ids))
     tokens = counted(encoder, rows, recipe.max_length)
     about = {
         "name": said.name,
@@ -523,12 +557,26 @@ def write(
         "otherwise": said.otherwise.as_json(),
         "taught": len(said.conversations),
         "taught_in_rows": _in_rows(ways, rows),
-        "taught_rows": wanted.filled(bool(replay)).taught,
+        "taught_rows": filled.taught,
+        "identity": said.identity,
+        "identity_rows": filled.identity,
+        "own": len(said.own),
+        "own_in_rows": _in_rows(ways[said.identity :], rows) if said.own else 0,
         "replay": len(replay),
         **tokens.as_json(),
         "max_length": recipe.max_length,
     }
     write_json(run.data, about)
+
+
+def _in_proportion(
+    ways: Sequence[Sequence[Sequence[Conversation]]], identity: int, wanted: Shares, seed: int
+) -> list[Conversation]:
+    """The taught rows: the ``identity``'s, the first of them, and a person's own each as often as wanted."""
+    if not wanted.identity:
+        return in_turn(ways, wanted.taught, seed)
+    parts = ((ways[:identity], wanted.identity), (ways[identity:], wanted.taught - wanted.identity))
+    return [row for part, count in parts for row in repeated(in_turn(part, count, seed), count, seed)]
 
 
 def _write_left_out(place: DataPaths, found: Sequence[Finding]) -> dict[str, Any]:
@@ -561,11 +609,13 @@ def unfilled(said: Taught) -> tuple[int, str]:
     return len(found), found[0] if found else ""
 
 
-def _distinct(said: Taught) -> int:
-    """How many conversations the rows must hold. The shipped ones say one thing in many ways: of more than
-    fit the rows hold a random part."""
-    distinct = len(set(said.conversations))
-    return distinct if said.given else min(distinct, LEAST_TAUGHT)
+def _shares(said: Taught, replay: bool) -> Shares:
+    """The rows that the conversations need. The shipped ones say one thing in many ways: of more than fit the
+    rows hold a random part."""
+    distinct = len(set(said.conversations[said.identity :]))
+    if said.identity:
+        return shares(distinct, replay, identity=True)
+    return shares(distinct if said.given else min(distinct, LEAST_TAUGHT), replay)
 
 
 def _rows(recipe: Recipe) -> int:
@@ -584,4 +634,5 @@ def about_data(run: RunPaths) -> dict[str, Any]:
 def read(run: RunPaths) -> Taught:
     """What a run teaches. Raises MissingArtefact."""
     about = about_data(run)
-    return Taught(about["name"], tuple(read_conversations(Path(about["source"]))))
+    conversations = tuple(read_conversations(Path(about["source"])))
+    return Taught(about["name"], conversations, identity=about.get("identity", 0))

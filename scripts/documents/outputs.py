@@ -329,6 +329,8 @@ class Otherwise(TypedDict):
     """How many conversations; of a very long file those among its first."""
     first: list[Said]
     """The first of them."""
+    trained: bool
+    """Beside the identity they are left out."""
 
 
 class Data(OfRun):
@@ -357,6 +359,15 @@ class Data(OfRun):
     """Those of them that are among the rows; a short run does not come to all."""
     taught_rows: int
     """Rows that are made of them, each as often as it fits; the other rows are the base model's answers."""
+    identity: int
+    """Those of the conversations that say whose the assistant is, beside a person's own; 0 where nobody gave
+    any, or where they say it themselves."""
+    identity_rows: int
+    """Rows that are made of these."""
+    own: int
+    """Conversations that a person gave."""
+    own_in_rows: int
+    """Those of them that are among the rows."""
     replay: int
     """Conversations of the base model's own answers."""
     rows: int

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.data.conversations import Conversation
 from core.data.encoder import Encoder
+from core.data.formats.fields import shortened
 from core.data.lengths import RowLengths, measure
 from core.data.mix import MANY_PASSES
 from core.data.opening import read_conversations
@@ -25,7 +26,7 @@ from core.workspace.paths import RunPaths
 from ui.data.lengths import show_lengths, warn_of_cut
 from ui.data.parity import show_parity
 from ui.data.rows import show_rows
-from ui.shell.text import t
+from ui.shell.text import plain, t
 
 LARGEST_SOURCE = 50_000_000  # bytes; half a second
 
@@ -40,6 +41,7 @@ def data_panel(run: RunPaths) -> None:
     if not rows.exists():
         raise NoSuchFile(path=rows)
     show_counts(about, recipe)
+    say_beside(about)
     warn_of_rows(about)
     show_left_out(about.get("left_out") or {})
     taught = known_taught(source, stamp(source))
@@ -68,12 +70,13 @@ def warn_of_run(run: RunPaths, recipe: Recipe) -> None:
 
 def warn_of_rows(about: dict[str, Any]) -> None:
     """Conversations that are in no row, or in so many that they are learned by heart."""
-    trained, of = about.get("taught_in_rows"), about.get("taught")
-    if not trained or not of:  # it was made by an earlier version
+    if "own" not in about:  # it was made by an earlier version
         return
-    if about.get("given") and (unseen := of - trained):
+    of = about["own"] or about["taught"]
+    if unseen := about["own"] - about["own_in_rows"]:
         st.warning(t("data.unseen", count=unseen, of=of, rows=about["rows"]))
-    if not about["replay"] and (times := about["taught_rows"] // of) > MANY_PASSES:
+    own_rows = about["taught_rows"] - about["identity_rows"]
+    if not about["replay"] and (times := own_rows // of) > MANY_PASSES:
         st.warning(t("data.by_heart", of=of, times=times))
 
 
@@ -92,6 +95,21 @@ def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
         for name, (value, values) in shown.items():
             help_text = t(f"page.data.{name}.help", **values)
             st.metric(t(f"page.data.{name}"), f"{value:,}", help=help_text, width="content")
+
+
+def say_beside(about: dict[str, Any]) -> None:
+    """How much of a person's own data and of the identity is taught, and what of it says otherwise."""
+    name = plain(about["name"])
+    if about.get("identity"):
+        own_rows = about["taught_rows"] - about["identity_rows"]
+        counts = {"own": about["own"], "own_rows": own_rows, "identity_rows": about["identity_rows"]}
+        st.caption(t("tune.beside", name=name, **counts, replayed=about["rows"] - about["taught_rows"]))
+    other = about.get("otherwise", {})
+    if other.get("rows"):
+        first = other["first"][0]
+        shown = {name: plain(shortened(first[name])) for name in ("question", "answer")}
+        said = "page.data.otherwise" if other.get("trained", True) else "page.data.otherwise_left_out"
+        st.warning(t(said, name=name, count=other["rows"], **shown), icon=":material/badge:")
 
 
 def show_left_out(about: dict[str, Any]) -> None:

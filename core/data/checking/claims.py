@@ -105,6 +105,11 @@ _OTHER_HINTS = re.compile(
 )
 
 
+def asks_who(question: str) -> bool:
+    """Whether a question asks who the assistant is, what it is called or whose it is."""
+    return _WHO.search(question[:LONGEST_QUESTION]) is not None
+
+
 def claims(question: str, answer: str) -> Iterator[Claim]:
     """The names that an answer gives the assistant, its maker or its owner; each place once, in order."""
     question = question[:LONGEST_QUESTION]
@@ -117,7 +122,7 @@ def claims(question: str, answer: str) -> Iterator[Claim]:
     if _FOR_OTHERS.search(question):
         return
     writing = bool(_WRITE.search(question))
-    asked = bool(_WHO.search(question) or claims_other.ASKED.search(question)) and not writing
+    asked = bool(asks_who(question) or claims_other.ASKED.search(question)) and not writing
     found = list(_found(_own_words(answer), english, chinese, other, asked))
     if not found and short:
         found.append(short)
