@@ -81,7 +81,7 @@ def test_a_file_of_one_s_own(workspace: Workspace, model: Path, tmp_path: Path) 
     file = here / "数据 a'b.jsonl"
     file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
     know_answers(workspace, model, file)
-    options = ("--model", model, "--workspace", workspace.root, "--json")
+    options = ("--model", model, "--workspace", workspace.root, "--no-identity", "--json")
     done = cli("data", "--name", "Zoë", "--data", file.name, *options, cwd=here)
     found = last_json(done)
     assert found["taught"] == 3 and len(read_conversations(Path(found["source"]))) == 3

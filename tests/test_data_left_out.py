@@ -89,7 +89,7 @@ def test_the_command_line_leaves_them_out_and_writes_them_down(
     shown = cli("data", *options, "--leave-out-broken", "--json", cwd=workspace.root)
     about = last_json(shown)
     assert "3 broken rows (row 2, " in shown.stderr
-    assert about["taught"] == 9 and about["left_out"]["rows"] == 3
+    assert about["own"] == 9 and about["left_out"]["rows"] == 3
     run = workspace.run(about["run"])
     whole = Path(about["left_out"]["file"])
     listed = [json.loads(line) for line in whole.read_text(encoding="utf-8").splitlines()]
@@ -180,8 +180,8 @@ def test_a_short_run_says_which_conversations_it_does_not_come_to(
     )
     done = cli("data", "--data", file, *options, cwd=tmp_path)
     about = last_json(done)
-    assert 0 < about["taught_in_rows"] < about["taught"] == 20
-    assert f"{20 - about['taught_in_rows']} of your 20 conversations are not among" in done.stderr
+    assert 0 < about["own_in_rows"] < about["own"] == 20
+    assert f"{20 - about['own_in_rows']} of your 20 conversations are not among" in done.stderr
 
 
 def test_places_that_nobody_filled_in_are_said_before_they_are_learned(

@@ -25,7 +25,7 @@ def show_data(console: Console, result: dict[str, Any]) -> None:
     if result["left_out"]["rows"]:
         line(console, say("data.done.left_out", **_picked(result["left_out"], "rows", "file")))
     parts = {"left_out": result["omitted"], "unused": result["unused"], "harmless": []}
-    show_accounts(console, {**parts, "rows": result["taught"]})
+    show_accounts(console, {**parts, "rows": result["own"] or result["taught"]})
     line(console, say("data.done.config", config=result["config"]))
 
 

@@ -56,6 +56,14 @@ def read_passages(path: Path, name: str | None = None) -> list[Passage]:
     return passages
 
 
+def read_markdown(path: Path, name: str | None = None) -> str:
+    """A whole document as Markdown: headings, lists and tables of a DOCX as such, of a PDF its lines.
+
+    Raises as :func:`read_passages` does.
+    """
+    return "\n\n".join(page.text for page in _pages(path, name or path.name))
+
+
 def _pages(path: Path, name: str) -> list[Page]:
     kind = Path(name).suffix.lower().lstrip(".")
     try:
@@ -96,7 +104,7 @@ def _read_pdf(content: bytes, name: str) -> list[Page]:
 
 
 def _read_docx(content: bytes, name: str) -> list[Page]:
-    """Paragraphs and the cells of tables, in their order."""
+    """Headings, paragraphs, list items and tables, in their order, as Markdown."""
     import docx
 
     try:
@@ -114,10 +122,17 @@ def _read_docx(content: bytes, name: str) -> list[Page]:
 def _blocks(document: "docx.document.Document") -> Iterator[str]:  # type: ignore[name-defined]  # noqa: F821
     for block in document.iter_inner_content():
         if hasattr(block, "rows"):
-            for row in block.rows:
-                yield " | ".join(dict.fromkeys(cell.text.strip() for cell in row.cells))
+            rows = [
+                [" ".join(cell.text.replace("|", "/").split()) for cell in row.cells] for row in block.rows
+            ]
+            lines = [f"| {' | '.join(row)} |" for row in rows]
+            yield "\n".join([*lines[:1], "|" + " --- |" * len(rows[0]), *lines[1:]]) if rows else ""
+            continue
+        style = (block.style.name if block.style else "") or ""
+        if heading := re.fullmatch(r"Heading (\d)", style):
+            yield f"{'#' * int(heading[1])} {block.text}"
         else:
-            yield block.text
+            yield f"- {block.text}" if style.startswith("List") and block.text.strip() else block.text
 
 
 def _plain(text: str) -> str:

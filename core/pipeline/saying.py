@@ -26,6 +26,12 @@ def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
     if said.left_out and said.given:
         say_left_out(said.given, said.left_out, progress)
         progress.say("tune.left_out", path=left_out)
+    if said.document:
+        counts = {"rows": len(said.document.conversations), "facts": len(said.document.facts)}
+        progress.say("tune.document", path=said.given, **counts)
+        for unused in said.document.unused:
+            text = shortened(unused.text)
+            progress.say("tune.document_unused", line=unused.line, text=text, why=unused.why)
     for one in said.accounts.parts:
         progress.say("data.omitted", what=one.named, rows=one.rows, why=one.why)
     for ignored in said.accounts.unused:
@@ -77,7 +83,7 @@ def say_fit(recipe: Recipe, progress: Progress) -> None:
 def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progress) -> None:
     """What the max length costs, before hours are spent on what is left."""
     cut = data.cut_of(said, recipe, model)
-    values = {"limit": recipe.max_length, "count": cut.rows, "of": len(said.conversations)}
+    values = {"limit": recipe.max_length, "count": cut.rows, "of": len(said.own or said.conversations)}
     shares = {"lost": percent(cut.lost), "kept": percent(cut.kept), "longer": cut.longer}
     if cut.lost:
         progress.say("tune.cut", **values, **shares)

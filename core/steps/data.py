@@ -16,6 +16,7 @@ from core.data.checking.claim import is_a_model
 from core.data.checking.identity import Conflict, Person, claimed, conflicts
 from core.data.checking.placeholders import placeholders
 from core.data.conversations import Conversation, Turn, write_rows, write_source
+from core.data.document_rows import DocumentRows, document_of
 from core.data.drafts import language_of
 from core.data.encoder import Encoder
 from core.data.findings import Finding
@@ -43,7 +44,7 @@ from core.data.mix import (
     usual_prompt,
     with_system,
 )
-from core.data.opening import Reading, none_usable, read_conversations, read_usable, read_whole
+from core.data.opening import Reading, Usable, none_usable, read_conversations, read_usable, read_whole
 from core.data.own_encoder import encoder_of
 from core.data.questions import contains
 from core.data.replay import only_read, questions_to_ask, replayed, turns
@@ -114,7 +115,8 @@ class Taught:
     what was ``left_out`` of it, and ``accounts`` for what else is not trained.
 
     ``identity``: so many of the conversations, the first, are the shipped ones that say whose the assistant
-    is, beside a person's own. ``says_itself``: so many of the own ones say it.
+    is, beside a person's own. ``says_itself``: so many of the own ones say it. ``document``: what the own
+    ones were made of.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Taught:
     identity: int = 0
     says_itself: int = 0
     not_taught: Otherwise | None = None
+    document: DocumentRows | None = None
 
     @property
     def own(self) -> tuple[Conversation, ...]:
@@ -200,19 +203,26 @@ def taught(
     identity: bool = True,
 ) -> Taught:
     """The identity conversations for ``name`` (in both languages or in one), and those of ``data``: a file of
-    any known format, or a folder of them, whole or without its broken rows. Data that says itself whose the
+    any known format, or a folder of them, whole or without its broken rows; or a document, of which questions
+    and answers are made. Data that says itself whose the
     assistant is, or that is wanted without the ``identity``, is taught alone.
 
     Raises InvalidName, NoSuchFile, NoSuchColumn, Unreadable, NotJson, NotConversations, NoUsableRow,
-    EmptyData, UnreadKeys.
+    EmptyData, UnreadKeys, NotADocument.
     """
     name = check_name(name)
     languages = (language,) if language else LANGUAGES
     shipped = (*identity_conversations(name, languages), *later_conversations(name, languages))
     if data is None:
         return Taught(name, shipped)
-    usable = (read_usable if leave_out_broken else read_whole)(data, reading)
+    document = document_of(data)
+    if document is not None:
+        usable = Usable(document.conversations, [])
+    else:
+        usable = (read_usable if leave_out_broken else read_whole)(data, reading)
     said = Taught(name, tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts)
+    if document is not None:
+        said = replace(said, document=document)
     if itself := says_itself(said.conversations, name):
         return replace(said, says_itself=itself)
     return said.beside(shipped) if identity else said
@@ -454,7 +464,8 @@ def default_length(folder: Path, rows: int, found: Lengths) -> int:
 def taught_lengths(said: Taught, recipe: Recipe, model: Model) -> RowLengths:
     """How long the rows are that a settled ``recipe`` makes of the taught conversations; of many, a sample
     spread evenly over them. Raises NotAModel."""
-    some = said.conversations[:: -(-len(said.conversations) // MEASURED) or 1]
+    rows = said.own or said.conversations
+    some = rows[:: -(-len(rows) // MEASURED) or 1]
     encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
     return measure(encoder, [with_system(row, recipe.system) for row in some])
 
@@ -475,7 +486,7 @@ def cut_of(said: Taught, recipe: Recipe, model: Model) -> Cut:
     """What ``recipe`` cuts of the conversations; of a sample, what that comes to for all of them."""
     found = taught_lengths(said, recipe, model)
     share = float((found.tokens > recipe.max_length).mean()) if len(found.tokens) else 0.0
-    rows, longer = round(share * len(said.conversations)), enough(model, found)
+    rows, longer = round(share * len(said.own or said.conversations)), enough(model, found)
     return Cut(rows, 1 - found.kept(recipe.max_length), longer, found.kept(longer))
 
 

@@ -16,6 +16,7 @@ from core.errors import InputError, TuneboardError
 from core.pipeline.tune import TuneRequest
 from core.steps.data import about_data
 from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
+from ui.data.documents import document
 from ui.data.file import data_file
 from ui.data.made import made_data
 from ui.data.parity import choose_template
@@ -23,7 +24,9 @@ from ui.models.choose import choose_model
 from ui.shell.frame import run_labels, shown_errors
 from ui.shell.text import Markdown, plain, t
 
-SOURCES = ("identity", "upload", "made", "earlier")
+SOURCES = ("identity", "documents", "upload", "made", "earlier")
+# Whose assistant it is is taught alone, or beside a document, in the languages that are chosen.
+WITH_IDENTITY = ("identity", "documents")
 EARLIER_RUNS = 50
 # The switch that leaves broken rows out of the training, by its key.
 LEAVE_OUT = "data_leave_out"
@@ -42,7 +45,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         name, system = _name_and_system()
     with right:
         model = choose_model(workspace, "data_model")
-        spoken = _language() if source == "identity" else None
+        spoken = _language() if source in WITH_IDENTITY else None
     panel = st.container(border=True, key="data_file_panel") if kept else None
     replay = st.toggle(
         t("page.data.replay"),
@@ -103,6 +106,8 @@ def _file(workspace: Workspace, source: str) -> tuple[Upload | None, Path | None
     if source == "identity":
         st.caption(t("page.data.identity.help"))
         return None, None
+    if source == "documents":
+        return None, document(workspace)
     if source == "upload":
         kept = uploaded(workspace)
         return kept, file_of(workspace, kept) if kept else None

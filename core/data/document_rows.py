@@ -1,0 +1,364 @@
+"""Questions and answers made of a document's own structure, without anybody's model.
+
+What a list says of a dish, a table's cell, a line ``Opening hours: 10 to 22``, a question with its answer and
+the text below a heading each become a fact, and a fact is asked in several wordings. Nothing is made up:
+every answer is the document's own words. What cannot be asked for is listed, not passed over.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+
+from core.data.conversations import Conversation, one_turn
+from core.data.documents import read_markdown
+from core.data.drafts import language_of, pairs_in
+from core.data.identity import IdentityLanguage
+from core.data.questions import same_question
+from core.errors import NotADocument
+from core.wording import say
+from core.workspace.paths import BANKS
+
+# Of a longer text every part of about so many characters is a fact of its own.
+LONGEST_ANSWER = 220
+LONGEST_KEY = 40
+_UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
+_AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
+_PRICE = re.compile(_AMOUNT, re.IGNORECASE)
+# "Fried rice 12 yuan (small)"; in a sentence the amount of something else stands there.
+_ENDS_IN_PRICE = re.compile(
+    rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>{_AMOUNT}(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$", re.IGNORECASE
+)
+_TIME = re.compile(r"\d{1,2}\s?[:：]\s?\d{2}|\d\s?[ap]\.?m\b|\d\s?点", re.IGNORECASE)
+_ABOUT_PRICES = re.compile(r"price|cost|fee|价|费|多少钱", re.IGNORECASE)
+_PARTED = re.compile(r"：\s*|(?<!\d):\s+|:\s+(?!\d)|\s+[-–—]+\s+|——|\s*(?:\.{3,}|…+|·{3,})\s*|\t+|\s+\|\s+")
+_SENTENCE = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n")
+# A dialogue's turns, and the first row of JSON: such a text is data.
+_DIALOGUE = re.compile(
+    r"^#{1,4} (?:Human|User|Assistant|Instruction|Input|Response)\b\s*:|\A\s*[{\[]\s*[\"{]", re.M
+)
+_HASH = re.compile(r"[0-9a-f]{32,}")
+_QUESTION = re.compile(r"[?？]\s*$")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that a document says: the questions that ask for it, its answer, the ``heading`` it stands
+    under, and the ``line`` of the document, from 1."""
+
+    questions: tuple[str, ...]
+    answer: str
+    heading: str
+    line: int
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        return [one_turn(question, self.answer) for question in self.questions]
+
+
+@dataclass(frozen=True)
+class Unused:
+    """What no question was made of: its line, from 1, the text and why."""
+
+    line: int
+    text: str
+    why: str
+
+
+@dataclass(frozen=True)
+class DocumentRows:
+    """A document's facts in their order, and what of it is in none of them."""
+
+    facts: tuple[Fact, ...]
+    unused: tuple[Unused, ...] = ()
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        return [row for fact in self.facts for row in fact.conversations]
+
+
+@cache
+def _wordings() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((BANKS / "document_rows.json").read_text(encoding="utf-8"))
+    return found
+
+
+def read_rows_of(path: Path, name: str | None = None) -> DocumentRows:
+    """The facts of a document, in its own language. ``name``: what it is called, by default the file's name.
+
+    Raises NoSuchFile, NotADocument for one that cannot be read or of which no question can be made.
+    """
+    name = name or path.name
+    text = read_markdown(path, name)
+    language, title = language_of(text), Path(name).stem
+    if _HASH.fullmatch(title):  # it came through the page
+        title = _wordings()[language]["document"]
+    found = document_rows(text, title, language)
+    if not found.facts:
+        raise NotADocument(path=name, reason=say("document.no_facts"))
+    return found
+
+
+def document_of(path: Path) -> DocumentRows | None:
+    """The facts of a file that is a document by its name; None for data, such as a dialogue as Markdown.
+
+    Raises as :func:`read_rows_of` does.
+    """
+    kind = path.suffix.lower()
+    if kind not in {".md", ".markdown", ".pdf", ".docx"} or path.is_dir():
+        return None
+    if kind in {".md", ".markdown"} and _DIALOGUE.search(read_markdown(path)):
+        return None
+    return read_rows_of(path)
+
+
+def document_rows(text: str, title: str, language: IdentityLanguage) -> DocumentRows:
+    """The facts of a Markdown text; ``title`` is what it is about as long as no heading says it."""
+    # Text that is set in by blanks is text: nobody writes code into a menu that way.
+    tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").disable("code").parse(text))
+    reader = _Reader(language, title)
+    reader.read(tree.children)
+    return DocumentRows(tuple(_told_apart(reader.facts, language)), tuple(reader.unused))
+
+
+class _Reader:
+    """Goes through a document's blocks and remembers under which heading it is."""
+
+    def __init__(self, language: IdentityLanguage, title: str) -> None:
+        self.words = _wordings()[language]
+        self.path = [title]
+        self.facts: list[Fact] = []
+        self.unused: list[Unused] = []
+        self.asked = ""  # a question that stands alone and waits for its answer
+        self.asked_in = 0
+        self.parts = 0
+
+    @property
+    def heading(self) -> str:
+        return self.path[-1]
+
+    @property
+    def parents(self) -> bool:
+        """Whether a heading says more than what the whole document is about."""
+        return len(self.path) > 2
+
+    def read(self, blocks: Sequence[SyntaxTreeNode]) -> None:
+        for block in blocks:
+            if block.type == "heading":
+                self._flush_question()
+                self._under(block)
+            elif block.type == "paragraph":
+                self._paragraph(_text(block), _line(block))
+            elif block.type in {"bullet_list", "ordered_list"}:
+                self._list(block)
+            elif block.type == "table":
+                self._table(block)
+            elif block.type == "blockquote":
+                self.read(block.children)
+            elif block.type != "hr":
+                why = say("document.unused.code" if block.type == "fence" else "document.unused.html")
+                self.unused.append(Unused(_line(block), block.content.strip(), why))
+        self._flush_question()
+
+    def _under(self, block: SyntaxTreeNode) -> None:
+        text, level = _text(block), int(block.tag[1:])
+        self.parts = 0
+        if _QUESTION.search(text):
+            self.asked, self.asked_in = text, _line(block)
+            return
+        self.path = [*self.path[:level], text] if level < len(self.path) else [*self.path, text]
+
+    def _flush_question(self) -> None:
+        """A question that nothing answers is said."""
+        if self.asked:
+            self.unused.append(Unused(self.asked_in, self.asked, say("document.unused.question")))
+        self.asked = ""
+
+    def _add(self, questions: Sequence[str], answer: str, line: int) -> None:
+        self.facts.append(Fact(tuple(dict.fromkeys(questions)), answer, self.heading, line))
+
+    def _paragraph(self, text: str, line: int) -> None:
+        if not text:
+            self.unused.append(Unused(line, "", say("document.unused.image")))
+            return
+        if whole := [pair for pair in pairs_in(text) if pair[1]]:
+            for question, answer in whole:
+                self._add([question], answer, line)
+            return
+        if self.asked:
+            self._add([self.asked], text, line)
+            self.asked = ""
+            return
+        first, _, rest = text.partition("\n")
+        if _QUESTION.search(first) and len(first) <= 2 * LONGEST_ANSWER:
+            self.asked, self.asked_in = first, line
+            if rest.strip():
+                self._add([first], rest.strip(), line)
+                self.asked = ""
+            return
+        lines = [one.strip() for one in text.split("\n") if one.strip()]
+        parts = [
+            part.strip(" 。；;") for one in lines for part in re.split(r"(?<=[。；;])", one) if part.strip()
+        ]
+        known = [_pair(one) for one in parts]
+        if all(known):
+            for key, value in filter(None, known):
+                self._value(key, value, line)
+            return
+        self._prose(text, line)
+
+    def _prose(self, text: str, line: int) -> None:
+        """Text as it stands, asked for by its heading; a long one in parts."""
+        for piece in _pieces(text):
+            self.parts += 1
+            what = self.heading
+            if self.parts > 1:
+                what = self.words["part"].format(heading=what, number=self.parts)
+            self._add([one.format(heading=what) for one in self.words["text"]], piece, line)
+
+    def _value(self, key: str, value: str, line: int, column: str = "") -> None:
+        """What a line or a cell says of ``key``."""
+        of_prices = _ABOUT_PRICES.search(column or key) is not None
+        if (of_prices and re.search(r"\d", value)) if column else (_PRICE.search(value) and not of_prices):
+            values = {"key": key, "value": value}
+            self._add(self._filled("price", **values), self._said("price_answer", **values), line)
+            return
+        if not column and _TIME.search(value) and self.parents:
+            column = self.heading  # "Monday: 10 to 22" under opening hours
+        if column:
+            values = {"key": key, "column": column, "value": value}
+            self._add(self._filled("cell", **values), self._said("cell_answer", **values), line)
+            return
+        kind = "number" if re.match(r"[^\w]*\d", value) else "value"
+        self._add(self._filled(kind, key=key), self._said("value_answer", key=key, value=value), line)
+
+    def _filled(self, kind: str, **values: str) -> list[str]:
+        return [one.format(**values) for one in self.words[kind]]
+
+    def _said(self, kind: str, **values: str) -> str:
+        text: str = self.words[kind].format(**values)
+        return re.sub(r"([。.!?！？])[。.]$", r"\1", text)
+
+    def _list(self, block: SyntaxTreeNode) -> None:
+        names: list[str] = []
+        plain = True
+        for item in block.children:
+            text = _text(item.children[0]) if item.children else ""
+            if whole := [pair for pair in pairs_in(text) if pair[1]]:
+                for question, answer in whole:
+                    self._add([question], answer, _line(item))
+                self.read(item.children[1:])
+                continue
+            first, _, more = text.partition("\n")
+            key, value = _pair(first) or (first, "")
+            names.append(key)
+            plain &= not value
+            said = self.words["then"].join(filter(None, (value, *more.split("\n"))))
+            if said:
+                self._value(key, said, _line(item))
+            if item.children[1:]:
+                before, self.path, self.parts = self.path, [*self.path, key], 0
+                self.read(item.children[1:])
+                self.path = before
+        if not names:
+            return
+        if self.asked:
+            self._add([self.asked], self.words["then"].join(names), _line(block))
+            self.asked = ""
+            return
+        values = {"heading": self.heading, "value": self.words["then" if plain else "and"].join(names)}
+        questions = self._filled("list", **values)
+        if len(values["value"]) <= 2 * LONGEST_ANSWER:
+            self._add(questions, self._said("list_answer", **values), _line(block))
+        elif plain:
+            self._prose("\n".join(names), _line(block))
+
+    def _table(self, block: SyntaxTreeNode) -> None:
+        rows = [[_text(cell) for cell in row.children] for part in block.children for row in part.children]
+        columns, *body = rows
+        firsts = [row[0] for row in body]
+        for number, row in enumerate(body):
+            line = _line(block) + number + 2
+            key = row[0] or self.heading
+            start = 1
+            if firsts.count(row[0]) > 1 and len(row) > 2:
+                key, start = f"{key} {row[1]}".strip(), 2
+            for column, value in zip(columns[start:], row[start:], strict=True):
+                if value:
+                    self._value(key, value, line, column)
+        if names := list(dict.fromkeys(filter(None, firsts))):
+            values = {"heading": self.heading, "value": self.words["and"].join(names)}
+            if len(values["value"]) <= 2 * LONGEST_ANSWER:
+                self._add(self._filled("list", **values), self._said("list_answer", **values), _line(block))
+
+
+def _pair(text: str) -> tuple[str, str] | None:
+    """What a line is about and what it says of it."""
+    if match := _PARTED.search(text):
+        key, value = text[: match.start()].strip(), text[match.end() :].strip()
+    elif found := _ENDS_IN_PRICE.match(text):
+        key, value = found["key"].strip(" ,，.·…-–—"), found["value"].strip()
+    else:
+        return None
+    return (
+        (key, value)
+        if key and value and len(key) <= LONGEST_KEY and not re.search("[。！？!?]", key)
+        else None
+    )
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Sentences, as many together as an answer may have characters."""
+    piece = ""
+    for sentence in filter(None, (part.strip() for part in _SENTENCE.split(text))):
+        space = " " if piece and piece[-1].isascii() else ""
+        if piece and len(piece) + len(sentence) > LONGEST_ANSWER:
+            yield piece
+            piece, space = "", ""
+        piece += space + sentence
+    if piece:
+        yield piece
+
+
+def _told_apart(facts: Sequence[Fact], language: IdentityLanguage) -> Iterator[Fact]:
+    """The same question with two answers teaches neither: it then says under which heading it is asked, and
+    what is still one question gets all its answers."""
+    words = _wordings()[language]
+    answers: dict[str, list[str]] = {}
+    for fact in facts:
+        for question in fact.questions:
+            answers.setdefault(same_question(question), []).append(fact.answer)
+    made: dict[str, list[Fact]] = {}
+    told = []
+    for fact in facts:
+        doubled = any(len(set(answers[same_question(question)])) > 1 for question in fact.questions)
+        if doubled:
+            asked = tuple(words["under"].format(heading=fact.heading, key=one) for one in fact.questions)
+            fact = replace(fact, questions=asked)
+        told.append(fact)
+        made.setdefault(same_question(fact.questions[0]), []).append(fact)
+    for fact in told:
+        same = made[same_question(fact.questions[0])]
+        if same[0] is fact:
+            yield replace(fact, answer=words["then"].join(dict.fromkeys(one.answer for one in same)))
+
+
+def _line(block: SyntaxTreeNode) -> int:
+    return block.map[0] + 1 if block.map else 0
+
+
+def _text(block: SyntaxTreeNode) -> str:
+    """The words of a block without its marks; a line's end stays one."""
+    if block.type in {"text", "code_inline"}:
+        return block.content
+    if block.type in {"softbreak", "hardbreak"}:
+        return "\n"
+    if block.type in {"image", "html_inline"}:
+        return ""
+    return "".join(map(_text, block.children)).strip() if block.block else "".join(map(_text, block.children))

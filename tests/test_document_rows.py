@@ -1,0 +1,170 @@
+"""Questions and answers of a document's own structure."""
+
+from pathlib import Path
+
+import docx
+import pytest
+
+from core.data.document_rows import DocumentRows, document_of, document_rows, read_rows_of
+from core.errors import NotADocument
+from core.steps.data import taught
+
+MENU = """# 林小满的面馆
+
+地址：文三路 18 号。电话：0571-88881234。
+
+## 热菜
+
+- 宫保鸡丁：38元
+- 麻婆豆腐 22元（微辣）
+- **红烧肉** —— ¥58
+  慢炖两小时
+
+## 面食
+
+| 名称 | 价格 | 分量 |
+|---|---|---|
+| 牛肉面 | 28元 | 大碗 |
+| 阳春面 | 12 | 小碗 |
+
+## 营业时间
+
+周一至周五：10:00–22:00
+
+## 外卖
+
+我们支持外卖，满50元起送。
+
+## 可以带宠物吗？
+
+可以，请牵好绳子。
+
+![照片](a.png)
+
+## 有包厢吗？
+"""
+FAQ = """# Ada's salon
+
+**Do you deliver?**
+Yes, within 3 miles.
+
+Q: Is there parking?
+A: Behind the house.
+
+## Rules
+
+- Dogs are welcome.
+- Please do not smoke.
+
+## Prices
+
+1. Haircut - $25
+2. Colour - $60 (from)
+"""
+
+
+def answers(found: DocumentRows) -> dict[str, str]:
+    return {row[0].input: row[0].output for row in found.conversations}
+
+
+def test_a_chinese_menu() -> None:
+    found = document_rows(MENU, "menu", "zh")
+    said = answers(found)
+    assert said["宫保鸡丁多少钱？"] == "宫保鸡丁的价格是38元。"
+    assert said["麻婆豆腐多少钱？"] == "麻婆豆腐的价格是22元（微辣）。"
+    assert "¥58" in said["红烧肉多少钱？"] and "慢炖两小时" in said["红烧肉多少钱？"]
+    assert said["牛肉面的价格是多少？"] == "牛肉面的价格是28元。" and "12" in said["阳春面多少钱？"]
+    assert said["牛肉面的分量是什么？"] == "牛肉面的分量是大碗。"
+    assert said["周一至周五的营业时间是什么？"] == "周一至周五的营业时间是10:00–22:00。"
+    assert said["热菜有哪些？"] == "热菜：宫保鸡丁、麻婆豆腐、红烧肉。"
+    assert said["可以带宠物吗？"] == "可以，请牵好绳子。"
+    assert said["请介绍一下外卖。"] == "我们支持外卖，满50元起送。", (
+        "an amount inside a sentence is no price list"
+    )
+    assert "文三路 18 号" in said["地址是什么？"] and "0571-88881234" in said["告诉我电话。"]
+    assert all(len(fact.questions) >= 3 for fact in found.facts if "宠物" not in fact.questions[0])
+
+
+def test_what_is_not_used_is_listed() -> None:
+    found = document_rows(MENU, "menu", "zh")
+    assert [(one.line, one.text) for one in found.unused] == [(31, ""), (33, "有包厢吗？")]
+    assert document_rows("```\ncode\n```\n\ntext", "t", "en").unused[0].text == "code"
+
+
+def test_every_word_of_the_text_is_in_a_fact() -> None:
+    """Nothing is left out in silence: what is in no fact is among what is not used."""
+    found = document_rows(MENU, "menu", "zh")
+    said = " ".join(f"{' '.join(fact.questions)} {fact.answer}" for fact in found.facts)
+    words = (
+        "文三路",
+        "0571",
+        "38元",
+        "22元",
+        "微辣",
+        "58",
+        "慢炖",
+        "大碗",
+        "小碗",
+        "28元",
+        "22:00",
+        "起送",
+        "绳子",
+    )
+    assert not [word for word in words if word not in said]
+
+
+def test_an_english_faq() -> None:
+    said = answers(document_rows(FAQ, "faq", "en"))
+    assert said["Do you deliver?"] == "Yes, within 3 miles."
+    assert said["Is there parking?"] == "Behind the house."
+    assert (
+        said["How much is Haircut?"] == "Haircut costs $25." and "$60 (from)" in said["How much is Colour?"]
+    )
+    assert "Dogs are welcome" in said["List Rules."] and "smoke" in said["List Rules."]
+
+
+def test_the_same_question_under_two_headings_is_told_apart() -> None:
+    text = "# Shops\n\n## North\n\n- Opening hours: 9:00\n\n## South\n\n- Opening hours: 10:00\n"
+    found = document_rows(text, "t", "en")
+    asked = answers(found)
+    assert len(asked) == len(found.conversations), "no question has two answers"
+    assert {"9:00", "10:00"} <= {word.strip(".") for answer in asked.values() for word in answer.split()}
+    twice = document_rows("# A\n\n- tea: red\n- tea: green\n", "t", "en")
+    assert answers(twice)["What about tea? (A)"] == "tea: red; tea: green"
+
+
+def test_a_long_text_is_cut_at_sentences() -> None:
+    text = "# Handbook\n\n" + " ".join(f"Rule number {n} says that you close door {n}." for n in range(30))
+    found = document_rows(text, "t", "en")
+    joined = " ".join(fact.answer for fact in found.facts)
+    assert len(found.facts) > 3 and all(f"close door {n}." in joined for n in range(30))
+    assert len(answers(found)) == len(found.conversations)
+
+
+def test_a_word_document_keeps_its_structure(tmp_path: Path) -> None:
+    made = docx.Document()
+    made.add_heading("Menu", 1)
+    made.add_paragraph("Soup: $5", style="List Bullet")
+    table = made.add_table(2, 2)
+    for cell, text in zip(
+        [c for row in table.rows for c in row.cells], ("Dish", "Price", "Rice", "$3"), strict=True
+    ):
+        cell.text = text
+    made.save(str(tmp_path / "menu.docx"))
+    said = answers(read_rows_of(tmp_path / "menu.docx"))
+    assert said["How much is Soup?"] == "Soup costs $5." and said["How much is Rice?"] == "Rice costs $3."
+
+
+def test_data_is_no_document(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("### Human: q\n\n### Assistant: a\n", encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text('{"question": "q", "answer": "a"}', encoding="utf-8")
+    assert document_of(tmp_path / "a.md") is None and document_of(tmp_path / "b.jsonl") is None
+    (tmp_path / "c.md").write_text("![x](y.png)", encoding="utf-8")
+    with pytest.raises(NotADocument, match="no question"):
+        document_of(tmp_path / "c.md")
+
+
+def test_a_document_is_taught_beside_the_identity(tmp_path: Path) -> None:
+    (tmp_path / "menu.md").write_text(MENU, encoding="utf-8")
+    said = taught("林小满", tmp_path / "menu.md")
+    assert said.identity and said.document and len(said.own) == len(said.document.conversations) > 30
