@@ -63,7 +63,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Unused:
+class NotAsked:
     """What no question was made of: its line, from 1, the text and why."""
 
     line: int
@@ -76,7 +76,7 @@ class DocumentRows:
     """A document's facts in their order, and what of it is in none of them."""
 
     facts: tuple[Fact, ...]
-    unused: tuple[Unused, ...] = ()
+    unused: tuple[NotAsked, ...] = ()
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -134,7 +134,7 @@ class _Reader:
         self.words = _wordings()[language]
         self.path = [title]
         self.facts: list[Fact] = []
-        self.unused: list[Unused] = []
+        self.unused: list[NotAsked] = []
         self.asked = ""  # a question that stands alone and waits for its answer
         self.asked_in = 0
         self.parts = 0
@@ -163,7 +163,7 @@ class _Reader:
                 self.read(block.children)
             elif block.type != "hr":
                 why = say("document.unused.code" if block.type == "fence" else "document.unused.html")
-                self.unused.append(Unused(_line(block), block.content.strip(), why))
+                self.unused.append(NotAsked(_line(block), block.content.strip(), why))
         self._flush_question()
 
     def _under(self, block: SyntaxTreeNode) -> None:
@@ -177,7 +177,7 @@ class _Reader:
     def _flush_question(self) -> None:
         """A question that nothing answers is said."""
         if self.asked:
-            self.unused.append(Unused(self.asked_in, self.asked, say("document.unused.question")))
+            self.unused.append(NotAsked(self.asked_in, self.asked, say("document.unused.question")))
         self.asked = ""
 
     def _add(self, questions: Sequence[str], answer: str, line: int) -> None:
@@ -185,7 +185,7 @@ class _Reader:
 
     def _paragraph(self, text: str, line: int) -> None:
         if not text:
-            self.unused.append(Unused(line, "", say("document.unused.image")))
+            self.unused.append(NotAsked(line, "", say("document.unused.image")))
             return
         if whole := [pair for pair in pairs_in(text) if pair[1]]:
             for question, answer in whole:
