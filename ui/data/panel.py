@@ -7,7 +7,6 @@ import streamlit as st
 
 from core.data.conversations import Conversation
 from core.data.encoder import Encoder
-from core.data.formats.fields import shortened
 from core.data.lengths import RowLengths, measure
 from core.data.mix import MANY_PASSES
 from core.data.opening import read_conversations
@@ -104,12 +103,6 @@ def say_beside(about: dict[str, Any]) -> None:
         own_rows = about["taught_rows"] - about["identity_rows"]
         counts = {"own": about["own"], "own_rows": own_rows, "identity_rows": about["identity_rows"]}
         st.caption(t("tune.beside", name=name, **counts, replayed=about["rows"] - about["taught_rows"]))
-    other = about.get("otherwise", {})
-    if other.get("rows"):
-        first = other["first"][0]
-        shown = {name: plain(shortened(first[name])) for name in ("question", "answer")}
-        said = "page.data.otherwise" if other.get("trained", True) else "page.data.otherwise_left_out"
-        st.warning(t(said, name=name, count=other["rows"], **shown), icon=":material/badge:")
 
 
 def show_left_out(about: dict[str, Any]) -> None:
@@ -130,7 +123,8 @@ def show_otherwise(about: dict[str, Any]) -> None:
     """Answers that say the assistant is somebody else's."""
     if not about.get("rows"):
         return
-    st.warning(t("page.data.otherwise", count=about["rows"]), icon=":material/badge:")
+    said = "page.data.otherwise" if about.get("trained", True) else "page.data.otherwise_left_out"
+    st.warning(t(said, count=about["rows"]), icon=":material/badge:")
     with st.expander(t("page.data.otherwise.list"), key="otherwise"):
         names = {
             "question": "page.data.otherwise.question",
