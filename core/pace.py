@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
+
+from core.wording import say
 
 # Relative cost of the stages on two cores without a GPU (scripts/bench forgetting), in seconds.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
@@ -12,10 +15,14 @@ PUBLISHING = {"client": 5, "bundle": 20, "llama": 10, "send": 60, "fetch": 30, "
 IMPORT_COSTS = {"download": 60, "import_model": 20}
 # Of healing: asking the given and the healed adapter, and the given one at several strengths.
 HEALING = {"before": 60, "scale": 90, "after": 40}
-# Before this share is done there is no pace to speak of.
-LEAST_SHARE = 0.02
-# What was measured here before weighs as much as this share of the command itself.
-TRUST = 0.2
+# What was measured here before weighs as much as this share of the command itself, a guess so much.
+TRUST, GUESSED = 0.2, 0.03
+# A stage's own pace weighs as much as what was known of it once this share of it was seen.
+SEEN = 0.03
+# Of what a chain does before its first stage: its own start, making the rows. Seconds.
+FIRST = 3.0
+# A point of a stage's way: when, and how far it was (0 to 1).
+Mark = tuple[float, float]
 
 
 class Progress(Protocol):
@@ -31,68 +38,138 @@ class Progress(Protocol):
         """A sentence a person should read, by its key in ``locales/``."""
 
 
-class Clock:
-    """A command's stages by their cost, and the time left at the pace so far.
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a stage takes: ``start`` until it comes further at all, ``work`` from there on;
+    ``measured`` here, in earlier runs, or guessed."""
 
-    ``began`` is the command's start on the clock ``now``, in seconds. The pace is measured whenever something
-    is heard of the command; until the next word of it, the time left counts down. ``known`` are stages'
-    seconds as they were measured here before: they take the place of the costs, and the pace begins as they
-    say, instead of at nothing.
+    start: float
+    work: float
+    measured: bool = False
+
+    @property
+    def whole(self) -> float:
+        return self.start + self.work
+
+    @property
+    def trust(self) -> float:
+        return self.whole * (TRUST if self.measured else GUESSED)
+
+
+class Clock:
+    """A command's stages by what they cost, and the seconds left at the pace so far.
+
+    ``began`` is the command's start on the clock ``now``, in seconds. What is known of the stages beforehand
+    is corrected by what those behind took; a stage that counts how far it is has a pace of its own, which
+    soon weighs more. Until the next word of it, the time left counts down.
     """
 
     def __init__(
         self,
-        costs: Mapping[str, float],
+        costs: Mapping[str, float | Cost],
         began: float | None = None,
         now: Callable[[], float] = time.monotonic,
-        known: Mapping[str, float] | None = None,
     ) -> None:
-        known = known or {}
-        self.costs = {stage: known.get(stage, cost) for stage, cost in costs.items()}
-        self.trust = TRUST * sum(known.get(stage, 0.0) for stage in costs)
+        self.costs = {name: _cost(cost) for name, cost in costs.items()}
+        self.trust = sum(cost.trust for cost in self.costs.values())
         self.now = now
         self.began = now() if began is None else began
-        self.heard = self.began
-        self.done = 0.0
-        self.current = ""
-        self.share = 0.0
+        self.current, self.share = "", 0.0
+        self.since = self.heard = self.began
+        self.first: Mark | None = None
+        self.lately: Mark | None = None
+        # Of the stages behind: what they cost, and what they took.
+        self.behind = self.took = 0.0
 
     def stage(self, name: str, at: float | None = None) -> None:
         """The stage ``name`` begins, ``at`` that time (by default now).
 
         The stage before is done; those between it and ``name`` are skipped and cost nothing.
         """
-        self.done += self.costs.pop(self.current, 0)
+        at = self.now() if at is None else at
+        if done := self.costs.pop(self.current, None):
+            self.behind += done.whole
+            self.took += max(0.0, at - self.since)
         for skipped in list(self.costs)[: list(self.costs).index(name)] if name in self.costs else ():
             del self.costs[skipped]
         self.current, self.share = name, 0.0
-        self.heard = self.now() if at is None else at
+        self.since = self.heard = at
+        self.first = self.lately = None
 
-    def reach(self, share: float, at: float | None = None) -> None:
-        """The running stage is this far, from 0 to 1; only another share is news."""
+    def reach(
+        self, share: float, at: float | None = None, first: Mark | None = None, lately: Mark | None = None
+    ) -> None:
+        """The running stage is this far, from 0 to 1; only another share is news. ``first``: when it was
+        first known how far it was, ``lately``: how far it was a little while ago."""
         if share != self.share:
-            self.share, self.heard = share, self.now() if at is None else at
+            self.share, self.heard = min(1.0, share), self.now() if at is None else at
+        self.first = first or self.first or ((self.heard, self.share) if self.share else None)
+        self.lately = lately
 
     @property
     def fraction(self) -> float:
         """How much of the command's cost is behind, from 0 to 1."""
-        whole = self.done + sum(self.costs.values())
-        return self._behind / whole if whole else 0.0
+        whole = self.behind + sum(cost.whole for cost in self.costs.values())
+        running = self.costs.get(self.current, NOTHING)
+        return (self.behind + running.whole * self.share) / whole if whole else 0.0
 
-    @property
-    def _behind(self) -> float:
-        return self.done + self.costs.get(self.current, 0) * min(1.0, self.share)
+    def seconds(self) -> float:
+        """How long it still takes."""
+        later = sum(cost.whole for name, cost in self.costs.items() if name != self.current)
+        return self._running() + later * self._speed()
 
     def left(self) -> str:
-        """The time still to go as ``m:ss``; "?" before there is a pace.
+        """The same as a person says it."""
+        return about(self.seconds())
 
-        It counts down no further than to what the stages after the running one take.
-        """
-        if self.fraction < LEAST_SHARE and not self.trust:
-            return "?"
-        pace = (max(0.0, self.heard - self.began) + self.trust) / (self._behind + self.trust)
-        later = sum(cost for name, cost in self.costs.items() if name != self.current)
-        ahead = self.done + self.costs.get(self.current, 0) + later - self._behind
-        least = max(pace * later, 1.0 if ahead else 0.0)
-        seconds = max(least, pace * ahead - max(0.0, self.now() - self.heard))
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    def _speed(self) -> float:
+        """How long things take here now, by what was known of them."""
+        took, cost = self.took + self.trust, self.behind + self.trust
+        if self.first:
+            took += max(0.0, self.heard - self.first[0])
+            cost += self.costs.get(self.current, NOTHING).work * (self.share - self.first[1])
+        return took / cost if cost else 1.0
+
+    def _running(self) -> float:
+        """Of the running stage, or of what comes before the first one."""
+        now, cost = self.now(), self.costs.get(self.current, NOTHING)
+        if not self.current:
+            return max(0.0, FIRST - (now - self.began)) if self.costs else 0.0
+        known = cost.work * self._speed()
+        if not self.first:
+            return max(0.0, cost.start * self._speed() - (now - self.since)) + known
+        seen = self.share - self.first[1]
+        weight = seen / (seen + SEEN)
+        ahead = (1 - self.share) * (weight * self._own(seen) + (1 - weight) * known)
+        return max(1.0 if ahead else 0.0, ahead - max(0.0, now - self.heard))
+
+    def _own(self, seen: float) -> float:
+        """Seconds that all of the running stage takes at its own pace; what comes next goes as it went
+        lately, what is far away as it went on the whole."""
+        if self.first is None or not seen:
+            return 0.0
+        whole = (self.heard - self.first[0]) / seen
+        if not self.lately or self.share <= self.lately[1]:
+            return whole
+        window = self.heard - self.lately[0]
+        recent = window / (self.share - self.lately[1])
+        near = window / (window + (1 - self.share) * whole) if window else 0.0
+        return near * recent + (1 - near) * whole
+
+
+NOTHING = Cost(0.0, 0.0)
+
+
+def _cost(cost: float | Cost) -> Cost:
+    return cost if isinstance(cost, Cost) else Cost(0.0, cost)
+
+
+def about(seconds: float) -> str:
+    """A time as a person says it who does not know it better: "about 40 seconds", "about 3 minutes"."""
+    if seconds < 95:
+        return say("about.seconds", count=max(10, 10 * round(seconds / 10)))
+    if seconds < 95 * 60:
+        minutes = round(seconds / 60)
+        return say("about.minutes", count=minutes if minutes < 20 else 5 * round(minutes / 5))
+    hours = seconds / 3600
+    return say("about.hours", count=f"{round(2 * hours) / 2:g}" if hours < 10 else round(hours))

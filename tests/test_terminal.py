@@ -13,7 +13,7 @@ from core.cli import results, terminal
 from core.cli.results import SHOWN_ANSWERS, show
 from core.cli.terminal import BarProgress, PlainProgress, printable, progress
 from core.machine import Gpu, Machine
-from core.pace import COSTS, Clock
+from core.pace import COSTS, Clock, Cost
 from core.wording import say
 
 
@@ -42,70 +42,102 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 def test_the_time_left_is_reckoned_from_the_pace_so_far(time: Time) -> None:
     clock = Clock({"a": 30, "b": 60, "c": 10}, now=time.monotonic)
-    assert clock.left() == "?"
+    assert clock.seconds() == pytest.approx(103), "what is known beforehand, and its own start"
     clock.stage("a")
-    time.now = 1030.0
+    time.now = 1010.0
+    clock.reach(0.25)
+    time.now = 1025.0
     clock.reach(0.5)
-    assert clock.fraction == pytest.approx(0.15) and clock.left() == "2:50"
-    time.now = 1060.0
+    assert clock.fraction == pytest.approx(0.15)
+    # A quarter took 15 s: the other half takes 30, and the rest is twice as slow as thought as well.
+    assert clock.seconds() == pytest.approx(30 + 140, rel=0.15)
+    time.now = 1055.0
     clock.stage("b")
-    assert clock.fraction == pytest.approx(0.3) and clock.left() == "2:20"
+    assert clock.fraction == pytest.approx(0.3) and clock.seconds() == pytest.approx(70 * 55 / 30, rel=0.1)
     clock.stage("c")
     clock.reach(1.0)
-    assert clock.fraction == 1.0 and clock.left() == "0:00"
+    assert clock.fraction == 1.0 and clock.seconds() == 0
     clock.reach(5.0)
     assert clock.fraction == 1.0
 
 
+def test_a_stage_s_own_pace_soon_weighs_more_than_what_was_known(time: Time) -> None:
+    """Five times slower than thought: after a tenth of the stage that is what is said."""
+    clock = Clock({"a": Cost(2, 98, measured=True), "b": 1}, now=time.monotonic)
+    clock.stage("a")
+    for step in range(11):
+        time.now = 1010.0 + 5 * step
+        clock.reach(step / 100)
+    assert clock.seconds() == pytest.approx(5 * 90, rel=0.2)
+
+
+def test_what_comes_next_goes_as_it_went_lately(time: Time) -> None:
+    """A machine that is left alone again is fast again: near the end the last half minute tells."""
+    clock = Clock({"a": 100}, now=time.monotonic)
+    clock.stage("a")
+    time.now = 1300.0
+    clock.reach(0.9, first=(1000.0, 0.0), lately=(1270.0, 0.6))
+    assert 10 < clock.seconds() < 25
+    clock.reach(0.9, first=(1000.0, 0.0))
+    assert clock.seconds() > 30
+
+
 def test_between_two_words_of_a_command_the_time_left_counts_down(time: Time) -> None:
     """What polls a log says the same share again and again; only another one is news."""
-    clock = Clock({"a": 50, "b": 40, "c": 10}, now=time.monotonic)
+    clock = Clock({"a": 50, "b": Cost(40, 0), "c": 10}, now=time.monotonic)
     clock.stage("a")
     time.now += 50
     clock.stage("b")
-    shown = [clock.left()]
+    shown = [round(clock.seconds())]
     for _ in range(60):
         time.now += 1
         clock.reach(0.0)
-        shown.append(clock.left())
-    assert shown[:4] == ["0:50", "0:49", "0:48", "0:47"]
-    assert shown[40:] == ["0:10"] * 21, "what comes after the running stage is still to be done"
+        shown.append(round(clock.seconds()))
+    assert shown[:4] == [50, 49, 48, 47]
+    assert shown[40:] == [10] * 21, "what comes after the running stage is still to be done"
     clock.reach(0.5)
-    assert clock.left() == "0:47", "slower than thought: 110 s for 70 of 100"
-    clock.stage("c")
     time.now += 600
-    assert clock.left() == "0:01", "never nothing while something is to be done"
+    assert clock.seconds() >= 1, "never nothing while something is to be done"
+    clock.stage("c")
     clock.reach(1.0)
-    assert clock.left() == "0:00"
+    assert clock.seconds() == 0
 
 
-def test_what_stages_took_here_before_tells_the_time_left_from_the_start(time: Time) -> None:
-    clock = Clock({"a": 30, "b": 60, "c": 10}, now=time.monotonic, known={"a": 60.0, "b": 600.0, "c": 40.0})
-    assert clock.left() == "11:40"
+def test_what_stages_took_here_before_is_believed_the_less_the_longer_it_is_not_so(time: Time) -> None:
+    known = {name: Cost(0, cost, measured=True) for name, cost in {"a": 60, "b": 600, "c": 40}.items()}
+    clock = Clock(known, now=time.monotonic)
     clock.stage("a")
+    assert clock.seconds() == pytest.approx(700)
     time.now += 60
     clock.stage("b")
-    assert clock.left() == "10:40", "as before"
-    time.now += 300
-    clock.reach(0.25)
-    shown = clock.left().split(":")
-    slower = int(shown[0]) * 60 + int(shown[1])
-    assert 490 < slower < (60 + 300) / (60 + 150) * 490, "believed the more, the longer it is so"
+    assert clock.seconds() == pytest.approx(640), "as before"
+    clock.stage("c", time.now + 1200)
+    time.now += 1200
+    assert 40 < clock.seconds() < 2 * 40
 
 
 def test_a_skipped_stage_costs_nothing(time: Time) -> None:
     """It would make the pace look better than it is."""
     clock = Clock({"a": 30, "b": 60, "c": 10}, now=time.monotonic)
     clock.stage("b")
-    assert clock.fraction == 0 and clock.left() == "?"
+    assert clock.fraction == 0 and clock.seconds() == pytest.approx(70)
     time.now = 1030.0
     clock.reach(0.5)
-    assert clock.fraction == pytest.approx(3 / 7) and clock.left() == "0:40"
+    assert clock.fraction == pytest.approx(3 / 7)
     clock.stage("unknown")
     assert clock.fraction == pytest.approx(6 / 7)
     clock.stage("c")
     clock.stage("d")
     assert clock.fraction == 1.0
+
+
+def test_what_others_know_better_is_said_instead(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainProgress(Clock(COSTS, now=time.monotonic)) as shown:
+        shown.stage("train")
+        shown.told = lambda: (0.42, 190.0)
+        time.now += 20
+        shown.update(0.1, "")
+    assert "[ 42%] Training  about 3 minutes left" in capsys.readouterr().err
 
 
 def test_a_command_of_one_stage_is_whole_at_its_end() -> None:

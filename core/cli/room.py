@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.cli.terminal import progress
-from core.pace import Progress
+from core.pace import Cost, Progress
 from core.workspace.paths import Workspace
 
 # The version of what ``--json`` prints: raised when a key is taken away or means something else (see docs).
@@ -44,8 +44,8 @@ class Task:
 
     ``kind`` is that dataclass, or either of two, ``asked`` reads it from the command line's options, ``do``
     does it, with the id of the run it is about, empty for none. ``first`` is what only somebody at a terminal
-    can do before, ``here`` how it is done there where that is another way; ``took``: what its
-    stages took here before.
+    can do before, ``here`` how it is done there where that is another way; ``costs``: what its
+    stages cost here.
     """
 
     kind: Any
@@ -53,12 +53,12 @@ class Task:
     do: Callable[[Workspace, str, Any, Progress], Result]
     first: Callable[[argparse.Namespace, Workspace], None] = lambda *_: None
     here: Callable[[Workspace, str, Any, Progress], Result] | None = None
-    took: Callable[[Workspace, Any], Mapping[str, float]] = lambda *_: {}
+    costs: Callable[[Workspace, Any], Mapping[str, Cost]] = lambda *_: {}
 
     def __call__(self, options: argparse.Namespace, workspace: Workspace) -> Result:
         request = self.asked(options)
         self.first(options, workspace)
-        with progress(options.kind, self.took(workspace, request)) as shown:
+        with progress(options.kind, self.costs(workspace, request)) as shown:
             return (self.here or self.do)(workspace, run_of(options), request, shown)
 
 

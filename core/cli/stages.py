@@ -10,14 +10,13 @@ from typing import get_args
 from core.cli import check
 from core.cli.arguments import MOST_ITERATIONS, whole_number
 from core.cli.room import Commands, Options, Result, Task, can_go_on
-from core.cli.terminal import progress
+from core.cli.terminal import Shown, progress
 from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import InvalidOption, TuneboardError
-from core.pace import Progress
-from core.pipeline import chain, checkpoints, tune, use
+from core.pace import Cost, Progress
+from core.pipeline import chain, checkpoints, took, tune, use
 from core.pipeline.checkpoints import CheckpointsRequest
-from core.pipeline.took import usual
 from core.pipeline.tune import TuneRequest, chosen_model
 from core.pipeline.use import UseRequest
 from core.publish import command as publishing
@@ -67,10 +66,10 @@ def _tune(workspace: Workspace, run: str, request: TuneRequest, shown: Progress)
     return tune.tune(workspace, request, shown, workspace.run(run) if run else None)
 
 
-def _took(workspace: Workspace, request: TuneRequest) -> Mapping[str, float]:
-    """What the stages took here before; nothing where the model is not one yet, which is said later."""
+def _costs(workspace: Workspace, request: TuneRequest) -> Mapping[str, Cost]:
+    """What the stages cost here; nothing where the request is wrong, which is said later."""
     with suppress(TuneboardError):
-        return usual(workspace, tune.chosen_model(workspace, request.model))
+        return took.costs_of(workspace, request)
     return {}
 
 
@@ -84,6 +83,8 @@ def _tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Prog
             shown.say("tune.run", run=paths.id)
             job.enter_context(can_go_on(workspace, "tune --run", paths.id))
             job.enter_context(chain.in_this_process(workspace, paths, wanted))
+            if isinstance(shown, Shown):  # what the pages say
+                shown.told = lambda: chain.time_left(workspace, paths)
 
         return tune.tune(workspace, wanted, shown, there, begun)
 
@@ -245,7 +246,7 @@ FIELDS = {
 }
 COMMANDS: Commands = {
     "tune": (
-        Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=_tune_here, took=_took),
+        Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=_tune_here, costs=_costs),
         (*MAKE, "--run", "--restart"),
     ),
     "data": (

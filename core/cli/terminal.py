@@ -7,12 +7,12 @@ error, so that ``--json`` is alone on standard output.
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING, Clock
+from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING, Clock, Cost, about
 from core.wording import say
 
 # Each other command is the stage of its name.
@@ -32,14 +32,35 @@ STAGES = {
 }
 ALL_COSTS = {**COSTS, **IMPORT_COSTS, **PUBLISHING, **HEALING}
 PLAIN_EVERY = 10.0
+# Seconds between two looks at what others know of how far it is.
+ASKED_EVERY = 2.0
 OTHER_COST = 15
 
 
-class PlainProgress:
-    """Progress as lines, for a file, a pipe or a log."""
+class Shown:
+    """How far a command is. ``told``: how much of the whole is behind (0 to 1) and the seconds left, where
+    somebody knows that better than the stages of this command; asked now and then."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.told: Callable[[], tuple[float, float]] | None = None
+        self._asked = 0.0
+        self._far = (0.0, 0.0)
+
+    def far(self) -> tuple[float, float]:
+        """How much of the whole is behind, from 0 to 1, and the seconds left."""
+        if self.told is None:
+            return self.clock.fraction, self.clock.seconds()
+        if (now := time.monotonic()) - self._asked >= ASKED_EVERY:
+            self._asked, self._far = now, self.told()
+        return self._far
+
+
+class PlainProgress(Shown):
+    """Progress as lines, for a file, a pipe or a log."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
         self.last = 0.0
 
     def stage(self, name: str) -> None:
@@ -57,9 +78,9 @@ class PlainProgress:
 
     def _line(self, note: str) -> None:
         self.last = time.monotonic()
-        left = time_left(self.clock)
+        share, seconds = self.far()
         stage = say(f"stage.{self.clock.current}")
-        print(f"[{self.clock.fraction:4.0%}] {stage} {note} {left}", file=sys.stderr, flush=True)
+        print(f"[{share:4.0%}] {stage} {note} {time_left(seconds)}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> "PlainProgress":
         return self
@@ -68,11 +89,11 @@ class PlainProgress:
         return None
 
 
-class BarProgress:
+class BarProgress(Shown):
     """Progress as two live bars: the stage and the whole."""
 
     def __init__(self, clock: Clock, console: Console) -> None:
-        self.clock = clock
+        super().__init__(clock)
         self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -104,7 +125,8 @@ class BarProgress:
 
     def _show(self, note: str) -> None:
         self.bars.update(self.part, completed=self.clock.share, note=note)
-        self.bars.update(self.whole, completed=self.clock.fraction, note=time_left(self.clock))
+        share, seconds = self.far()
+        self.bars.update(self.whole, completed=share, note=time_left(seconds))
 
     def __enter__(self) -> "BarProgress":
         self.bars.start()
@@ -115,19 +137,18 @@ class BarProgress:
         self.bars.stop()
 
 
-def progress(command: str, known: Mapping[str, float] | None = None) -> PlainProgress | BarProgress:
-    """Bars on a terminal, lines elsewhere, for the stages of this command; ``known``: what they took here
-    before, in seconds."""
+def progress(command: str, known: Mapping[str, Cost] | None = None) -> PlainProgress | BarProgress:
+    """Bars on a terminal, lines elsewhere, for the stages of this command; ``known``: what they cost here,
+    those that cost nothing left out."""
     costs = {stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))}
-    clock = Clock(costs, known=known)
+    clock = Clock(known or costs)
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 
 
-def time_left(clock: Clock) -> str:
+def time_left(seconds: float) -> str:
     """How long it will still take, as a person says it."""
-    left = clock.left()
-    return say("progress.left_unknown") if left == "?" else say("progress.left", time=left)
+    return say("progress.left", time=about(seconds))
 
 
 def printable(text: str) -> str:

@@ -10,7 +10,8 @@ A tool that says nothing, such as one that is not the engine's, has no such file
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -25,6 +26,10 @@ from core.workspace.files import read_record, write_json
 JOB_VARIABLE = "TUNEBOARD_JOB"
 # Seconds between two looks for news, and the longest between two writes.
 EVERY, AT_LEAST_EVERY = 1.0, 4.0
+# Seconds that a pace is measured over, to tell it from that of the whole way.
+LATELY = 30.0
+# When, and how far it was (0 to 1).
+Mark = tuple[float, float]
 
 
 class Phase(StrEnum):
@@ -52,7 +57,8 @@ class JobProgress:
 
     ``done`` of ``total`` are what the phase counts (steps, answers, tensors), None where it counts nothing.
     ``share`` is of the whole tool's work, from 0 to 1, None until it can be said. ``began``: when the phase
-    did, ``moved``: when there was news last, ``written``: when the tool was last seen alive.
+    did, ``moved``: when there was news last, ``written``: when the tool was last seen alive. How fast it is:
+    ``first`` is when the share was first known and what it was, ``lately`` the same of half a minute ago.
     """
 
     phase: Phase
@@ -62,6 +68,8 @@ class JobProgress:
     began: float = 0.0
     moved: float = 0.0
     written: float = 0.0
+    first: Mark | None = None
+    lately: Mark | None = None
 
 
 def job_progress(folder: Path) -> JobProgress | None:
@@ -71,8 +79,16 @@ def job_progress(folder: Path) -> JobProgress | None:
 
 def _of_record(found: Mapping[str, Any]) -> JobProgress | None:
     with suppress(KeyError, TypeError, ValueError):
-        return JobProgress(**{**found, "phase": Phase(found["phase"])})
+        marks = {name: _mark(found.get(name)) for name in ("first", "lately")}
+        return JobProgress(**{**found, **marks, "phase": Phase(found["phase"])})
     return None
+
+
+def _mark(found: Sequence[float] | None) -> Mark | None:
+    if not found:
+        return None
+    at, share = found
+    return float(at), float(share)
 
 
 class ProgressWriter:
@@ -83,6 +99,7 @@ class ProgressWriter:
         now = time.time()
         self.now = JobProgress(Phase.starting, began=now, moved=now)
         self._said: JobProgress | None = None
+        self._marks: deque[Mark] = deque()
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self.write()
@@ -92,7 +109,7 @@ class ProgressWriter:
         """The phase ``name`` begins, and counts up to ``total``. It is written at once."""
         now = time.time()
         start = done if done is not None else 0 if total is not None else None
-        self.now = JobProgress(name, start, total, self.now.share, began=now, moved=now)
+        self.now = replace(self.now, phase=name, done=start, total=total, began=now, moved=now)
         self.write()
 
     def reach(self, done: int, total: int | None = None, share: float | None = None) -> None:
@@ -101,7 +118,19 @@ class ProgressWriter:
         of_whole = before.share if share is None else min(1.0, share)
         changed = replace(before, done=done, total=before.total if total is None else total, share=of_whole)
         if changed != before:
-            self.now = replace(changed, moved=time.time())
+            now = time.time()
+            first, lately = self._marked(now, of_whole)
+            self.now = replace(changed, moved=now, first=first, lately=lately)
+
+    def _marked(self, now: float, share: float | None) -> tuple[Mark | None, Mark | None]:
+        if not share:
+            return self.now.first, self.now.lately
+        marks = self._marks
+        if not marks or now - marks[-1][0] >= EVERY:
+            marks.append((now, share))
+        while len(marks) > 1 and now - marks[1][0] >= LATELY:
+            marks.popleft()
+        return self.now.first or (now, share), marks[0]
 
     def write(self) -> None:
         """Write it now. A full disk keeps no tool from its work."""

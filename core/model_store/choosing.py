@@ -1,38 +1,29 @@
 """Choosing a base model: the list, with what each would take on this machine and which are here already."""
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from core.machine import this_machine
 from core.models.catalog import FREE, STARTER, Entry, catalog
 from core.models.families import CONVERTED
 from core.models.folder import Model, ModelShape
-from core.pace import COSTS
+from core.pace import FIRST
 from core.recipe.disk import disk_use
 from core.recipe.fit import Fit
-from core.recipe.max_length import PACE_OF_A_CORE
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
-from core.recipe.speed import SLOW_CARD
 from core.steps.data import usual_recipe
+from core.steps.expected import NOTHING_KNOWN, Known, usual_work
 from core.steps.fit import LONGEST_ROW, fitting, room_for
-from core.steps.pace import work
 from core.steps.step import megabytes
 from core.wording import Language, say
 from core.workspace.files import read_record
 from core.workspace.paths import Workspace, import_of
 
-# A row of the identity, or a replayed one: a short question, and of its answer at most some 24 tokens.
-ROW_TOKENS = 24
-# What every run takes whatever its model: eight times a process that loads torch.
-STARTS = 60.0
 # Somebody who tries it waits so long. More, and a smaller model is the better advice.
 PATIENCE = 30 * 60.0
-# The whole beside its training alone, by what the stages cost.
-WHOLE = (sum(COSTS.values()) - COSTS["starter"]) / COSTS["train"]
 Obstacle: TypeAlias = Literal["", "memory", "disk"]
 
 
@@ -126,20 +117,17 @@ class Offer:
 def offers(workspace: Workspace) -> list[Offer]:
     """The list on this machine, in its order: by the number of weights."""
     there = _imported(workspace)
-    paces = {device: work(workspace, device) for device in ("cpu", "cuda")}
-    return [offer(workspace, entry, _here(workspace, entry, there), paces) for entry in catalog().models]
+    known = Known.of(workspace)
+    return [offer(workspace, entry, _here(workspace, entry, there), known) for entry in catalog().models]
 
 
-def offer(
-    workspace: Workspace, entry: Entry, here: str | None, paces: Mapping[str, float | None] = {}
-) -> Offer:
-    """What one model would take on this machine, for an assistant of one name; ``paces`` are those measured
-    here (core.steps.pace.work), by device."""
+def offer(workspace: Workspace, entry: Entry, here: str | None, known: Known = NOTHING_KNOWN) -> Offer:
+    """What one model would take on this machine, for an assistant of one name; ``known`` is what
+    earlier runs took here."""
     model, shape = model_of(entry, workspace.model(entry.title)), shape_of(entry)
     recipe = usual_recipe(model)
     fit = fitting(recipe, model, shape, LONGEST_ROW)
     least = fit or _least(recipe, model, shape)
-    pace = paces.get(recipe.device) or _usual_pace(recipe)
     use = disk_use(least.recipe, model, shape, recipe.iterations).whole
     fetched = 0 if here or entry.name == STARTER else entry.size * (2 if entry.model_type in CONVERTED else 1)
     there = next(path for path in (workspace.root, *workspace.root.parents) if path.exists())
@@ -152,7 +140,7 @@ def offer(
         quantization=least.recipe.quantization,
         memory=least.memory.total,
         room=room_for(recipe),
-        seconds=seconds(recipe, model, pace),
+        seconds=seconds(recipe, model, known, entry.name == STARTER),
         disk=use + fetched,
     )
 
@@ -180,17 +168,12 @@ def _least(recipe: Recipe, model: Model, shape: ModelShape) -> Fit:
     return Fit(least, memory(least, model, shape, LONGEST_ROW))
 
 
-def _usual_pace(recipe: Recipe) -> float:
-    """Multiplications a second where nobody measured: of a small card, of cores as fast as those that were
-    measured elsewhere."""
-    return SLOW_CARD if recipe.device == "cuda" else PACE_OF_A_CORE * this_machine().cores
-
-
-def seconds(recipe: Recipe, model: Model, pace: float) -> float:
-    """How long making an assistant of one name takes, about, by the weights alone at so many multiplications
-    a second."""
-    tokens = (recipe.iterations or 1) * recipe.batch_size * ROW_TOKENS
-    return STARTS + WHOLE * 4 * model.parameters * tokens / pace
+def seconds(recipe: Recipe, model: Model, known: Known, answered: bool) -> float:
+    """How long making an assistant of one name takes here once the model is, about; ``answered``: what the
+    base says is known."""
+    work = usual_work(recipe, model)
+    costs = known.costs(replace(work, base=0.0) if answered else work, model.folder)
+    return FIRST + sum(cost.whole for cost in costs.values())
 
 
 def duration(found: float) -> str:

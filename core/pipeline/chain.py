@@ -6,7 +6,7 @@ knows what was asked for, how far it is, and how to go on after it was stopped o
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,8 +26,9 @@ from core.jobs.status import is_live as job_is_live
 from core.model_store.importing import far
 from core.models.catalog import STARTER, find
 from core.models.folder import read_model, read_shape
-from core.pace import COSTS, IMPORT_COSTS, Clock
-from core.pipeline.took import usual_of
+from core.pace import IMPORT_COSTS, NOTHING, Clock, Cost, Mark, about
+from core.pipeline import took
+from core.pipeline.checkpoints import CHOOSE
 from core.pipeline.tune import (
     NEEDED_BYTES,
     TuneRequest,
@@ -49,7 +50,7 @@ from core.workspace.paths import ImportPaths, RunPaths, Workspace, importing
 from core.workspace.user import user_name
 
 # In the order of their coming: a model of the list is fetched before the base is asked.
-ALL_COSTS = {"starter": COSTS["starter"], **IMPORT_COSTS, **COSTS}
+STAGES = ("starter", *IMPORT_COSTS, "base", "train", CHOOSE, "convert", "merge", "ask")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Stage:
     """One stage of the chain: its state (None before it began), how far it is (0 to 1) and a note.
 
     ``needless``: it was behind before this chain began. ``began``, and when it was ``heard`` that it is this
-    far, in seconds since the epoch.
+    far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way.
     """
 
     name: str
@@ -67,11 +68,13 @@ class Stage:
     needless: bool
     began: float | None
     heard: float | None
+    first: Mark | None = None
+    lately: Mark | None = None
 
 
 @dataclass(frozen=True)
 class ChainProgress:
-    """The whole chain: its stages in order, how much is behind (0 to 1), the time left as ``m:ss``.
+    """The whole chain: its stages in order, how much is behind (0 to 1), the seconds left.
 
     The state is None where nothing is at work, nothing failed, and not everything is made.
     """
@@ -79,11 +82,21 @@ class ChainProgress:
     state: State | None
     stages: tuple[Stage, ...]
     share: float
-    left: str
+    seconds: float
 
     @property
     def live(self) -> bool:
         return self.state in LIVE
+
+    @property
+    def left(self) -> str:
+        """The time left as a person says it: "about 3 minutes"."""
+        return about(self.seconds)
+
+    @property
+    def running(self) -> Stage | None:
+        """The stage that is at work."""
+        return next((stage for stage in self.stages if stage.state in LIVE), None)
 
 
 def start(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:
@@ -193,24 +206,40 @@ def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     """How far ``run`` is, from the files of its steps, whoever started them."""
     whole = _whole(run)
     stages = tuple(_stages(workspace, run, whole))
-    costs = {stage.name: ALL_COSTS[stage.name] for stage in stages if not stage.needless}
-    known = _took(workspace, run, prepared(run)) if whole and whole.state in LIVE else {}
-    clock = Clock(costs, whole.started if whole else None, time.time, known)
-    for stage in stages:
-        if stage.state is not None and not stage.needless:
-            clock.stage(stage.name, stage.began)
-            clock.reach(stage.share, stage.heard)
+    clock = clock_of(stages, _costs(workspace, run, prepared(run)), whole.started if whole else None)
     share = 1.0 if whole and whole.state is State.finished else clock.fraction
-    return ChainProgress(whole.state if whole else None, stages, share, clock.left())
+    return ChainProgress(whole.state if whole else None, stages, share, clock.seconds())
+
+
+def time_left(workspace: Workspace, run: RunPaths) -> tuple[float, float]:
+    """How much of ``run`` is behind, from 0 to 1, and the seconds left."""
+    found = read_progress(workspace, run)
+    return found.share, found.seconds
+
+
+def clock_of(
+    stages: Sequence[Stage],
+    costs: Mapping[str, Cost],
+    began: float | None,
+    now: Callable[[], float] | None = None,
+) -> Clock:
+    """The time left of a chain that is so far, by what its stages cost."""
+    wanted = [stage for stage in stages if not stage.needless]
+    clock = Clock({stage.name: costs.get(stage.name, NOTHING) for stage in wanted}, began, now or time.time)
+    for stage in wanted:
+        if stage.state is not None:
+            clock.stage(stage.name, stage.began)
+            clock.reach(stage.share, stage.heard, stage.first, stage.lately)
+    return clock
 
 
 @cache
-def _took(workspace: Workspace, run: RunPaths, _: bool) -> dict[str, float]:
-    """What the stages of earlier chains on this run's model took here, in seconds; none where it is not
-    known yet which model that is. Looked up once before a run is prepared, and once after it."""
-    asked = _asked_to(run)
+def _costs(workspace: Workspace, run: RunPaths, _: bool) -> Mapping[str, Cost]:
+    """What the stages of a run cost here; nothing where nobody can say. Looked up once before a run is
+    prepared, and once after it."""
     with suppress(TuneboardError):
-        return usual_of(workspace, run, chosen_model(workspace, asked.model if asked else None))
+        if asked := asked_before(run):
+            return took.costs_of_run(workspace, run, asked)
     return {}
 
 
@@ -219,7 +248,7 @@ def failure(workspace: Workspace, run: RunPaths) -> str:
     whole = _whole(run)
     if whole is None or whole.state not in {State.failed, State.lost}:
         return ""
-    for name in reversed(ALL_COSTS):
+    for name in reversed(STAGES):
         found = _status(workspace, run, name, whole)
         if found and not _earlier(found, whole) and (why := why_failed(_job(workspace, run, name), found)):
             return why.told(say(f"stage.{name}"))
@@ -246,17 +275,21 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
     """Unpacking the starter, or fetching a model, is a stage only of the runs that stand on such a one."""
     asked = _asked_to(run)
     other = asked is not None and asked.model is not None and asked.model not in _of_starter(workspace)
-    for name in ALL_COSTS:
+    for name in STAGES:
         status = _status(workspace, run, name, whole)
         needless = status is None and _needless(workspace, run, name)
         if other if name == "starter" else needless and name in IMPORT_COSTS:
+            continue
+        if name == CHOOSE and not (asked and asked.checkpoint == "best"):
             continue
         needless |= bool(status and status.state is State.finished and _earlier(status, whole))
         state = status.state if status else State.finished if needless else None
         share, note = _share(workspace, run, name) if state in LIVE else (float(state is State.finished), "")
         began = status.started if status else None
         heard = _heard(workspace, run, name) if state in LIVE else status.ended if status else None
-        yield Stage(name, state, share, note, needless, began, heard)
+        told = job_progress(_job(workspace, run, name)) if state in LIVE else None
+        marks = (told.first, told.lately) if told else (None, None)
+        yield Stage(name, state, share, note, needless, began, heard, *marks)
 
 
 def _of_starter(workspace: Workspace) -> set[str]:
@@ -274,6 +307,8 @@ def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
     if stage in IMPORT_COSTS:
         place = _model_place(workspace, run)
         return place is None or place.model.exists()
+    if stage == CHOOSE:  # with one checkpoint, or one that somebody chose, there is nothing to find
+        return finished(run, "convert")
     if stage == "ask":  # a model that has answered it all before is asked nothing
         return run.result.exists()
     return stage == "base" and prepared(run)
@@ -294,7 +329,7 @@ def _asked_to(run: RunPaths) -> TuneRequest | None:
 
 def _share(workspace: Workspace, run: RunPaths, stage: str) -> tuple[float, str]:
     found = [(0.0, "")]
-    if stage in {"base", "ask"}:
+    if stage in {"base", "ask", CHOOSE}:
         watch.answered(run.job(stage), lambda share, note: found.append((share, note)))()
     elif stage == "train":
         job = run.job(stage)

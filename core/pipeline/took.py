@@ -1,74 +1,120 @@
-"""How long the stages of a chain take on this machine, by what the earlier chains of the workspace took."""
+"""What a chain will take on this machine, before it starts and while it runs."""
 
-import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from core.errors import TuneboardError
-from core.jobs.job import JobPaths
-from core.jobs.status import State, read_status
-from core.pace import COSTS
+from core.model_store.choosing import model_of
+from core.models.catalog import STARTER, catalog, find
+from core.models.folder import Model, read_model
+from core.pace import FIRST, Cost, about
+from core.pipeline.tune import (
+    TuneRequest,
+    chosen_model,
+    prepared,
+    proof_questions,
+    recipe_asked_for,
+    taught,
+    with_thoughts,
+)
+from core.proof.development import development
+from core.recipe.length import saves
 from core.recipe.recipe import Recipe
-from core.runs import CHAIN
+from core.steps import data
+from core.steps.answer import AnswerCache, PromptFormat
+from core.steps.expected import REPLAYED_ROW, Work, device_of, expected, tokens_of, trained_tokens, usual_work
 from core.steps.train import iterations, recipe_of
 from core.workspace.paths import RunPaths, Workspace
 
-# So many of the newest are looked at, and so many of those that are alike are enough.
-LOOKED_AT, ENOUGH = 30, 5
-# A stage that an earlier run had made already took no time.
-LEAST_SECONDS = 0.5
+
+def costs_of(workspace: Workspace, request: TuneRequest) -> dict[str, Cost]:
+    """What each stage of a chain for ``request`` costs here; what is done already, as asking a base that has
+    answered before, is left out.
+
+    Takes about a second the first time. Raises as :func:`core.pipeline.tune.make_data` does.
+    """
+    folder = chosen_model(workspace, request.model)
+    return expected(workspace, _work(workspace, request, folder), folder)
 
 
-def usual(workspace: Workspace, model: Path, recipe: Recipe | None = None) -> dict[str, float]:
-    """Seconds by stage, the median of the newest whole chains on ``model``; of ``recipe``'s own device and
-    method, and its training in proportion to its rows, where it is known. Empty where there was none."""
-    found: dict[str, list[float]] = {}
-    for run, earlier in _alike(workspace, model, recipe):
-        for stage, seconds in seconds_of(run).items():
-            by_size = _rows(recipe) / _rows(earlier) if recipe and stage == "train" else 1.0
-            found.setdefault(stage, []).append(seconds * by_size)
-    return {stage: statistics.median(each) for stage, each in found.items()}
+def whole(costs: Mapping[str, Cost]) -> float:
+    """Seconds of a chain of these stages."""
+    return FIRST + sum(cost.whole for cost in costs.values())
 
 
-def usual_of(workspace: Workspace, run: RunPaths, model: Path) -> dict[str, float]:
-    """The same for a run, whether or not it has its recipe yet."""
-    try:
+def time_here(workspace: Workspace, request: TuneRequest) -> str:
+    """How long ``request`` takes on this machine, as a person says it: "about 2 minutes". Raises as
+    :func:`costs_of` does."""
+    return about(whole(costs_of(workspace, request)))
+
+
+def costs_of_run(workspace: Workspace, run: RunPaths, request: TuneRequest) -> dict[str, Cost]:
+    """The same for a run that is being made: by its own rows and recipe, once it has them."""
+    folder = chosen_model(workspace, request.model)
+    work = _work(workspace, request, folder)
+    if prepared(run):
         recipe = recipe_of(run)
-        return usual(workspace, Path(recipe.model), recipe.changed(iterations=iterations(run, recipe)))
-    except TuneboardError:
-        return usual(workspace, model)
+        folder = Path(recipe.model)
+        recipe = recipe.changed(iterations=iterations(run, recipe))
+        work = replace(
+            work, device=device_of(recipe), method=recipe.method, train=trained_tokens(run, recipe), base=0.0
+        )
+    return expected(workspace, work, folder)
 
 
-def _alike(workspace: Workspace, model: Path, recipe: Recipe | None) -> Iterator[tuple[RunPaths, Recipe]]:
-    left = ENOUGH
-    for folder in workspace.run_folders()[:LOOKED_AT]:
-        run = RunPaths(folder)
-        try:
-            earlier = recipe_of(run)
-        except TuneboardError:  # not made yet, or nobody can read it
-            continue
-        same = recipe is None or (earlier.device, earlier.method) == (recipe.device, recipe.method)
-        if same and Path(earlier.model) == model and _is_whole(run):
-            yield run, earlier
-            left -= 1
-        if not left:
-            return
+def _work(workspace: Workspace, request: TuneRequest, folder: Path) -> Work:
+    said = taught(request)
+    if not folder.exists():
+        return _unseen(request, said, folder)
+    model = read_model(folder)
+    said = with_thoughts(said, request, model)
+    recipe = recipe_asked_for(request, said, model)
+    wanted = data.base_asks(said, recipe) if request.replay else data.BaseAsks()
+    asked = proof_questions(said, recipe)
+    base = [*wanted.replayed, *wanted.earlier, *(one.base_ask for one in asked)]
+    missing = AnswerCache(workspace, model.folder, PromptFormat.of(recipe)).missing(list(dict.fromkeys(base)))
+    given = sum(one.kind == "general" for one in asked)
+    tuned = tokens_of(list(dict.fromkeys(one.ask for one in asked)), given)
+    return Work(
+        device=device_of(recipe),
+        method=recipe.method,
+        parameters=model.parameters,
+        size=model.size,
+        train=_trained(said, recipe, model, bool(wanted.replayed)),
+        base=tokens_of(missing, replayed=len({*missing} & {*wanted.replayed})),
+        # A base that was not asked is asked too how likely it finds its own answers.
+        ask=tuned + (tokens_of([], given) if missing else 0.0),
+        choose=_choosing(said, recipe),
+    )
 
 
-def _is_whole(run: RunPaths) -> bool:
-    return JobPaths(run.job(CHAIN)).spec.exists() and read_status(run.job(CHAIN)).state is State.finished
+def _unseen(request: TuneRequest, said: data.Taught, folder: Path) -> Work:
+    """Of a model that still has to be unpacked or fetched: its tokenizer is not here to count with."""
+    starter = next(one for one in catalog().models if one.name == STARTER)
+    entry = find(request.model) or starter
+    model = model_of(entry, folder)
+    recipe = data.usual_recipe(model, len(said.conversations) if request.data else 1)
+    recipe = recipe.changed(iterations=request.iterations or recipe.iterations, method=request.method)
+    work = usual_work(recipe, model, replay=request.replay)
+    if entry is starter:
+        return replace(work, unpacked=True, base=0.0)  # its answers come with the program
+    return replace(work, fetched=model.size)
 
 
-def seconds_of(run: RunPaths) -> Mapping[str, float]:
-    """How long the finished jobs of a run's stages took, start included."""
-    found = {}
-    for stage in COSTS:
-        if stage != "starter" and JobPaths(run.job(stage)).spec.exists():
-            status = read_status(run.job(stage))
-            if status.state is State.finished and status.started and status.ended:
-                found[stage] = max(LEAST_SECONDS, status.ended - status.started)
-    return found
+def _trained(said: data.Taught, recipe: Recipe, model: Model, replay: bool) -> float:
+    """How many tokens a training of this recipe reads."""
+    rows = (recipe.iterations or 1) * recipe.batch_size
+    if recipe.pack:
+        return float(rows * recipe.max_length)
+    own = data.taught_rows(said, recipe, replay)
+    each = data.taught_lengths(said, recipe, model).mean(recipe.max_length)
+    return own * each + (rows - own) * REPLAYED_ROW
 
 
-def _rows(recipe: Recipe) -> int:
-    return (recipe.iterations or 1) * recipe.batch_size
+def _choosing(said: data.Taught, recipe: Recipe) -> float:
+    """How many tokens the checkpoints may write, where the best of them is to be found."""
+    if recipe.checkpoint != "best":
+        return 0.0
+    asks = [one.ask for one in development(said.conversations, data.thinking_in(recipe))]
+    kept = min(saves(recipe, recipe.iterations) or 1, recipe.keep_checkpoints)
+    return kept * tokens_of(asks)

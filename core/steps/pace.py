@@ -2,13 +2,11 @@
 
 import statistics
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from core.errors import TuneboardError
 from core.jobs.points import parse_scalars_line
 from core.jobs.tail import last_lines
-from core.models.folder import read_model
 from core.recipe.method import has_teacher
 from core.recipe.recipe import Recipe
 from core.steps.train import recipe_of
@@ -50,18 +48,6 @@ def pace(workspace: Workspace, recipe: Recipe) -> float | None:
     alike = [run for run in _runs(workspace) if _alike(run[1], recipe)]
     alike.sort(key=lambda run: run[1].batch_size != recipe.batch_size)
     return next((found for paths, earlier in alike if (found := measured(paths, earlier))), None)
-
-
-def work(workspace: Workspace, device: str) -> float | None:
-    """Multiplications a second of the newest earlier run on this device, four for each weight and token, by a
-    model large enough to say something about others; None when there is none."""
-    for paths, earlier in _runs(workspace):
-        if earlier.device != device or not (tokens := measured(paths, earlier)):
-            continue
-        with suppress(TuneboardError):  # its model may be gone
-            if (weights := read_model(Path(earlier.model)).parameters) >= TELLING[device]:
-                return 4 * weights * tokens
-    return None
 
 
 def measured(run: RunPaths, recipe: Recipe) -> float | None:

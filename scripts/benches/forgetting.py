@@ -29,11 +29,11 @@ from core.data.replay import replay_conversations
 from core.machine import this_machine
 from core.pace import Progress
 from core.pipeline import tune
-from core.pipeline.took import seconds_of
 from core.proof.score import Share
 from core.runs import introduce
 from core.steps import answer, data, train
 from core.steps.answer import Ask
+from core.steps.expected import KINDS, seconds_of
 from core.workspace.files import read_object, write_text
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 
@@ -144,7 +144,7 @@ def measure(workspace: Workspace, recipe: str, name: str, seed: int) -> dict[str
     return {
         **about,
         "run": run.id,
-        "seconds": seconds_of(run),
+        "seconds": {stage: seconds for stage in KINDS if (seconds := seconds_of(run, stage))},
         **scores,
         **where(),
         "answers": found["answers"],

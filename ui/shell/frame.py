@@ -16,10 +16,12 @@ from streamlit.navigation.page import Page
 
 from core.errors import NoSuchRun, TuneboardError
 from core.jobs.status import LIVE, State
+from core.pipeline.chain import ChainProgress
 from core.runs import is_at_work, made_at, next_step, read_run, standing
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
 from ui.shell.browser import tell_browser
+from ui.shell.making import EVERY, making_of, show_making
 from ui.shell.text import language, language_switch, moment, plain, t
 
 STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
@@ -100,6 +102,8 @@ def open_page(step: str, slim: bool = False) -> Here:
     if not slim:
         st.caption(t(f"page.{step}.lead"))
         _strip(here, step)
+    if here.run and step != "start":
+        _making(here.workspace, here.run)
     return here
 
 
@@ -242,6 +246,24 @@ def _strip(here: Here, step: str, about_run: bool = True) -> None:
         mark=lambda found: (found[1] or any(state in LIVE for state in found[0].values()), found[0]),
         every=lambda marked: STRIP_EVERY if marked[0] else None,
     )
+
+
+def _making(workspace: Workspace, run: RunPaths) -> None:
+    """Where the run's chain is, while one is at work on it or has failed; Start itself shows all of it."""
+
+    def draw(found: ChainProgress | None) -> None:
+        if found is not None:
+            with st.container(border=True, key="making"):
+                show_making(workspace, run, found)
+                link_to("start", t("making.to_start" if found.live else "making.go_on"), run)
+
+    with shown_errors():
+        follow(
+            look=lambda: making_of(workspace, run),
+            draw=draw,
+            mark=lambda found: found.state in LIVE if found else None,
+            every=lambda live: EVERY if live else None,
+        )
 
 
 def _links(here: Here, step: str, found: dict[str, State | None], about_run: bool) -> None:

@@ -1,0 +1,219 @@
+"""How long each stage of a chain will take on this machine: by what earlier runs of the workspace took, in
+proportion to what is to be done; where there were none, by what was measured elsewhere."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import TuneboardError
+from core.jobs.job import JobPaths
+from core.jobs.status import State, read_status
+from core.machine import this_machine
+from core.models.folder import Model, read_model
+from core.pace import IMPORT_COSTS, Cost
+from core.proof.asking import Ask
+from core.recipe.recipe import Recipe
+from core.recipe.speed import SLOW_CARD
+from core.steps.pace import TELLING
+from core.steps.train import iterations, recipe_of
+from core.workspace.files import read_object, read_record
+from core.workspace.paths import RunPaths, Workspace
+
+# So many of the newest runs are looked at, and so many jobs of one kind that are alike are enough.
+LOOKED_AT, ENOUGH = 30, 3
+# The stages of a chain in the order of their coming, and what kind of work each is.
+KINDS = {"base": "answers", "train": "train", "convert": "convert", "merge": "merge", "ask": "answers"}
+# Seconds until a stage comes further at all: on two cores of an EPYC, forked from a process that has imported
+# everything; on a GPU its start, its kernels and its first step (scripts/bench chain).
+STARTS = {
+    "cpu": {"answers": 2.5, "train": 3.0, "convert": 0.5, "merge": 0.7},
+    "cuda": {"answers": 8.0, "train": 20.0, "convert": 1.0, "merge": 3.0},
+}
+# Work a second and core of a processor that multiplies bfloat16 in hardware, and of one that does not: of
+# rows that are trained in batches, and of answers, which are written token by token.
+CORE = {"train": (250e9, 35e9), "answers": (75e9, 35e9)}
+# The same of a small card.
+CARD = {"train": SLOW_CARD, "answers": SLOW_CARD / 10}
+# Bytes a second that a model is read, changed and written with.
+COPIED = 350e6
+# Seconds of unpacking the starter: a core and a disk.
+STARTER = 12.0
+# Bytes a second of a line that nobody knows.
+LINE = 8e6
+# Tokens of a row: of a replayed one (a question, and what the base says to it), of one that teaches a name,
+# and of both as they are mixed.
+REPLAYED_ROW, TAUGHT_ROW, ROW = 78, 40, 68
+# How many tokens the base may write for a run's rows and its proof, and the tuned model for the proof.
+BASE_TOKENS, ASK_TOKENS = 27_600, 8_150
+# A given answer is read as fast as so many tokens are written (core.engine.answer).
+READ = 4
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done: on which ``device`` (cpu, cuda), by which ``method``, with a model of so many
+    ``parameters`` and ``size`` bytes. Tokens that are trained (``train``), that the base may write (``base``) and the tuned
+    model (``ask``, with as many again to choose a checkpoint, ``choose``). ``fetched``: bytes to be
+    downloaded, ``unpacked``: whether the starter has to be."""
+
+    device: str
+    method: str
+    parameters: int
+    size: int
+    train: float
+    base: float
+    ask: float
+    choose: float = 0.0
+    fetched: int = 0
+    unpacked: bool = False
+
+
+def expected(workspace: Workspace, work: Work, model: Path | None = None) -> dict[str, Cost]:
+    """What each stage of ``work`` costs here, by all that the workspace knows (:meth:`Known.costs`)."""
+    return Known.of(workspace).costs(work, model)
+
+
+def tokens_of(asks: Sequence[Ask], given: int = 0, replayed: int = 0) -> float:
+    """How many tokens a model may write to these questions, ``given`` answers to read and those that are to
+    be ``replayed`` among them."""
+    written = sum(ask.tokens * (1 + len(ask.earlier)) for ask in asks)
+    return float(written + READ * (given + replayed))
+
+
+def usual_work(recipe: Recipe, model: Model, replay: bool = True) -> Work:
+    """What an assistant of one name comes to, by what the shipped rows and questions come to, before anything
+    of the model is here but its description."""
+    rows = (recipe.iterations or 1) * recipe.batch_size
+    train, base = rows * (ROW if replay else TAUGHT_ROW), BASE_TOKENS if replay else ASK_TOKENS
+    return Work(device_of(recipe), recipe.method, model.parameters, model.size, train, base, ASK_TOKENS)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished job: its kind of work, with which method and model, on which device, and work a second."""
+
+    kind: str
+    device: str
+    method: str
+    model: Path
+    parameters: int
+    pace: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the jobs of a workspace's newest runs came to, the newest first."""
+
+    jobs: tuple[Measured, ...] = ()
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "Known":
+        return cls(tuple(_measured(workspace)))
+
+    def costs(self, work: Work, model: Path | None = None) -> dict[str, Cost]:
+        """What each stage costs, in the order of their coming; what is not to be done is left out.
+
+        The rule: a stage takes its start, and from there on its work over this machine's pace. Work is
+        weights times tokens (four times for training, twice for answers), or bytes. The pace is the median of
+        the newest jobs of the same kind, device and method, of ``model`` itself or, where there is none, of
+        others large enough to say something; else that of the processors and cards that were measured.
+        """
+        copied = work.size if work.method != "full" else 0
+        stages = {
+            "starter": Cost(0.0, STARTER if work.unpacked else 0.0),
+            "download": Cost(0.0, work.fetched / LINE),
+            "import_model": Cost(0.0, IMPORT_COSTS["import_model"] if work.fetched else 0.0),
+            "base": self._cost("answers", 2 * work.parameters * work.base, work, model),
+            "train": self._cost("train", 4 * work.parameters * work.train, work, model),
+            "choose": self._cost("answers", 2 * work.parameters * work.choose, work, model),
+            "convert": self._cost("convert", work.size, work, model),
+            "merge": self._cost("merge", copied, work, model),
+            "ask": self._cost("answers", 2 * work.parameters * work.ask, work, model),
+        }
+        return {name: cost for name, cost in stages.items() if cost.whole}
+
+    def _cost(self, kind: str, amount: float, work: Work, model: Path | None) -> Cost:
+        if not amount:
+            return Cost(0.0, 0.0)
+        pace = self._pace(kind, work, model)
+        return Cost(STARTS[work.device][kind], amount / (pace or usual_pace(kind, work.device)), bool(pace))
+
+    def _pace(self, kind: str, work: Work, model: Path | None) -> float | None:
+        alike = [one for one in self.jobs if (one.kind, one.device) == (kind, work.device)]
+        if kind != "answers":
+            alike = [one for one in alike if one.method == work.method]
+        least = TELLING[work.device]
+        own = [one for one in alike if one.model == model]
+        others = [one for one in alike if min(one.parameters, work.parameters) >= least]
+        found = [one.pace for one in own or others]
+        return statistics.median(found[:ENOUGH]) if found else None
+
+
+NOTHING_KNOWN = Known()
+
+
+def usual_pace(kind: str, device: str) -> float:
+    """Where nobody measured: of a small card, of cores as fast as those that were measured elsewhere."""
+    if kind not in CORE:
+        return COPIED
+    if device == "cuda":
+        return CARD[kind]
+    machine = this_machine()
+    return CORE[kind][0 if machine.bf16 else 1] * machine.cores
+
+
+def _measured(workspace: Workspace) -> Iterator[Measured]:
+    for folder in workspace.run_folders()[:LOOKED_AT]:
+        run = RunPaths(folder)
+        with suppress(TuneboardError, OSError):  # not made yet, or nobody can read it, or its model is gone
+            recipe = recipe_of(run)
+            model = read_model(Path(recipe.model))
+            for stage, kind in KINDS.items():
+                seconds = seconds_of(run, stage)
+                done = _done(run, stage, recipe, model.parameters, model.size)
+                if seconds and done:
+                    worked = max(seconds / 3, seconds - STARTS[device_of(recipe)][kind])
+                    about = (kind, device_of(recipe), recipe.method, model.folder, model.parameters)
+                    yield Measured(*about, done / worked)
+
+
+def device_of(recipe: Recipe) -> str:
+    """The device that times are known of: cpu or cuda."""
+    return "cuda" if recipe.device == "cuda" else "cpu"
+
+
+def _done(run: RunPaths, stage: str, recipe: Recipe, parameters: int, size: int) -> float:
+    """The work of a stage's job; 0 where that cannot be said."""
+    if stage in {"convert", "merge"}:
+        return float(size)
+    asked = read_record(JobPaths(run.job(stage)).request) or {}
+    if stage == "train":
+        resumed = asked.get("resume")
+        return 0.0 if resumed else 4 * parameters * trained_tokens(run, recipe)
+    return 2 * parameters * _asked_tokens(asked)
+
+
+def _asked_tokens(asked: Mapping[str, Any]) -> float:
+    written = sum(one["tokens"] * (1 + len(one.get("earlier", ()))) for one in asked.get("questions", ()))
+    return float(written + READ * (len(asked.get("texts", ())) + len(asked.get("replayed", ()))))
+
+
+def trained_tokens(run: RunPaths, recipe: Recipe) -> float:
+    """How many tokens a whole training of this run reads; 0 where its rows are not known."""
+    about = read_object(run.data) or {}
+    if not about.get("rows"):
+        return 0.0
+    each = recipe.max_length if recipe.pack else about["kept"] / about["rows"]
+    return float((iterations(run, recipe) or 0) * recipe.batch_size * each)
+
+
+def seconds_of(run: RunPaths, stage: str) -> float | None:
+    """How long a stage's finished job took; None where there is none."""
+    if JobPaths(run.job(stage)).spec.exists():
+        status = read_status(run.job(stage))
+        if status.state is State.finished and status.started and status.ended:
+            return max(0.05, status.ended - status.started)
+    return None

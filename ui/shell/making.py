@@ -1,0 +1,50 @@
+"""What every page says while its run is being made by a chain, instead of what is still missing."""
+
+import streamlit as st
+
+from core.jobs.status import LIVE, State, read_status
+from core.pipeline import chain
+from core.pipeline.chain import ChainProgress
+from core.runs import CHAIN, is_at_work, read_run
+from core.steps import proof
+from core.workspace.paths import RunPaths, Workspace
+from ui.shell.text import plain, t
+
+# Seconds between two looks.
+EVERY = 3.0
+
+
+def is_being_made(run: RunPaths) -> bool:
+    """Whether a chain is at work on ``run``: what is missing is on its way, and nobody has to do anything."""
+    return chain.is_live(run)
+
+
+def making_of(workspace: Workspace, run: RunPaths) -> ChainProgress | None:
+    """How far the chain of ``run`` is; None where it has none, or one that did what it should, or whose work
+    somebody does in its place."""
+    if not chain.has_chain(run) or (state := read_status(run.job(CHAIN)).state) is State.finished:
+        return None
+    elsewhere = is_at_work(run) or (run.result.exists() and proof.missing(run) is None)
+    return None if state not in LIVE and elsewhere else chain.read_progress(workspace, run)
+
+
+def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress) -> None:
+    """Its stage, how far it is and how long it still takes, or why it ended and what to press."""
+    title = read_run(run).title
+    if found.state in LIVE:
+        far = f"{found.share:.0%} · {t('chain.left', left=found.left)}"
+        st.progress(found.share, text=f"**{t('chain.title.live', name=title)}** · {stage_of(found)} · {far}")
+    elif found.state is State.stopped:
+        st.info(t("making.stopped", name=title), icon=":material/stop_circle:")
+    else:
+        why = plain(chain.failure(workspace, run))
+        st.error(t("making.failed", name=title) + (f"  \n{why}" if why else ""), icon=":material/error:")
+
+
+def stage_of(found: ChainProgress) -> str:
+    """What it does now, and how far that is."""
+    stage = found.running
+    if stage is None:
+        return t("chain.starting")
+    note = f" · {plain(stage.note)}" if stage.note else ""
+    return f"{t(f'stage.{stage.name}')}{note}"
