@@ -21,7 +21,8 @@ from core.models.hubs import source_of
 from core.pipeline import saying, tune
 from core.pipeline.tune import TuneRequest
 from core.recipe.memory import memory
-from core.steps import data, fit, pace, train
+from core.steps import data, expected, fit
+from core.steps.expected import Known, usual_pace, usual_work
 from core.wording import say
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace, importing
@@ -49,7 +50,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def on(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     """This is the machine, with a disk that is never full."""
-    for module in (choosing, data, fit):
+    for module in (expected, data, fit):
         monkeypatch.setattr(module, "this_machine", lambda: machine)
     monkeypatch.setattr(choosing.shutil, "disk_usage", lambda _: type("Disk", (), {"free": 10**13}))
 
@@ -268,16 +269,18 @@ def test_times_follow_what_was_measured_here(tmp_path: Path, monkeypatch: pytest
     first = {one.entry.name: one.seconds for one in offers(workspace)}
     run = make_run(workspace)
     assert end_training(run, FAKE_XTUNER_SECONDS="0.02").state is State.finished
-    assert {one.entry.name: one.seconds for one in offers(workspace)} == first
-    monkeypatch.setattr(pace, "TELLING", {"cpu": 0, "cuda": 0})
-    recipe = train.recipe_of(run)
-    tokens = pace.measured(run, recipe)
-    found = pace.work(workspace, "cpu")
-    assert tokens and found == 4 * read_model(workspace.starter).parameters * tokens
+    still = {one.entry.name: one.seconds for one in offers(workspace)}
+    assert {name for name in first if still[name] != first[name]} == {"starter"}
+    # The starter of this workspace is the tiny one itself.
+    monkeypatch.setattr(expected, "TELLING", {"cpu": 0, "cuda": 0})
+    (measured,) = Known.of(workspace).jobs
     now = {one.entry.name: one.seconds for one in offers(workspace)}
-    usual = choosing.PACE_OF_A_CORE * choosing.this_machine().cores
-    for name, before in first.items():
-        assert (now[name] - choosing.STARTS) * found == pytest.approx((before - choosing.STARTS) * usual)
+    for entry in ENTRIES:
+        if entry.name != "starter":
+            model = choosing.model_of(entry, tmp_path)
+            amount = 4 * entry.parameters * usual_work(data.usual_recipe(model), model).train
+            more = amount / measured.pace - amount / usual_pace("train", "cpu")
+            assert now[entry.name] - first[entry.name] == pytest.approx(more)
 
 
 def test_times_as_they_are_said() -> None:

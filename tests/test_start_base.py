@@ -1,5 +1,6 @@
 """The base model on the start page: what is offered, what is said of it, and one press that fetches it."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,8 @@ def test_the_starter_comes_first_and_says_what_it_is(workspace: Workspace) -> No
         names(page)[0] == "Starter model · no download" and page.selectbox(key="wish_base").value == "starter"
     )
     assert len(names(page)) == 1 + base.SUGGESTED
-    assert "its Chinese is poor" in text_of(page) and "about 6 min here" in text_of(page)
+    assert "its Chinese is poor" in text_of(page)
+    assert re.search(r"about \d+ (seconds|minutes?) here", text_of(page))
 
 
 def test_who_wants_english_alone_is_told_nothing_of_chinese(workspace: Workspace) -> None:
@@ -83,7 +85,7 @@ def test_whoever_wants_chinese_takes_another_with_one_press(workspace: Workspace
 
 def test_a_few_are_offered_first_what_speaks_the_wanted_languages(workspace: Workspace) -> None:
     page = open_test_page("start")
-    assert names(page)[1].startswith("Qwen2.5-0.5B-Instruct · 21 min · ↓ 988 MB")
+    assert re.match(r"Qwen2.5-0.5B-Instruct · \d+ min · ↓ 988 MB", names(page)[1])
     assert all("zh" in entry_of(label).languages for label in names(page)[1:])
     found = choosing.offers(workspace)
     english = base.suggested([one for one in found if one.entry.name != "starter"], ("en",))
@@ -111,7 +113,7 @@ def test_what_does_not_fit_is_not_offered_but_listed_with_the_reason(
     rows = {row["name"]: row for row in page.run().dataframe[0].value.to_dict("records")}
     assert len(rows) == len(catalog().models)
     assert rows["Qwen3-8B"]["fits"].startswith("✗ needs 18.")
-    assert rows["Qwen2.5-0.5B-Instruct"]["fits"].startswith("✓ LoRA, 3.6 GB, about 21 min")
+    assert rows["Qwen2.5-0.5B-Instruct"]["fits"].startswith("✓ LoRA, 3.6 GB, about ")
 
 
 def test_a_gated_model_says_what_has_to_be_done(workspace: Workspace) -> None:

@@ -11,7 +11,7 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.pace import about
 from core.pipeline import chain
-from core.pipeline.took import costs_of, costs_of_run, time_here, whole
+from core.pipeline.took import costs_of, costs_of_run, whole
 from core.pipeline.tune import TuneRequest
 from core.steps import expected
 from core.steps.expected import STARTS, Known
@@ -97,7 +97,7 @@ def test_what_went_on_from_a_checkpoint_is_no_measure(page_workspace: Workspace,
 def test_a_model_that_is_not_here_yet_is_counted_by_its_description(page_workspace: Workspace) -> None:
     found = costs_of(page_workspace, TuneRequest("Ada", model="qwen3-0.6b"))
     assert list(found)[:2] == ["download", "import_model"] and "base" in found
-    assert time_here(page_workspace, TuneRequest("Ada", model="qwen3-0.6b")) == about(whole(found))
+    assert whole(found) > sum(cost.whole for cost in found.values())
 
 
 def test_the_page_says_the_time_left_of_a_second_run_at_once(

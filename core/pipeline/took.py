@@ -7,7 +7,7 @@ from pathlib import Path
 from core.model_store.choosing import model_of
 from core.models.catalog import STARTER, catalog, find
 from core.models.folder import Model, read_model
-from core.pace import FIRST, Cost, about
+from core.pace import FIRST, Cost
 from core.pipeline.tune import (
     TuneRequest,
     chosen_model,
@@ -40,12 +40,6 @@ def costs_of(workspace: Workspace, request: TuneRequest) -> dict[str, Cost]:
 def whole(costs: Mapping[str, Cost]) -> float:
     """Seconds of a chain of these stages."""
     return FIRST + sum(cost.whole for cost in costs.values())
-
-
-def time_here(workspace: Workspace, request: TuneRequest) -> str:
-    """How long ``request`` takes on this machine, as a person says it: "about 2 minutes". Raises as
-    :func:`costs_of` does."""
-    return about(whole(costs_of(workspace, request)))
 
 
 def costs_of_run(workspace: Workspace, run: RunPaths, request: TuneRequest) -> dict[str, Cost]:

@@ -55,9 +55,9 @@ READ = 4
 @dataclass(frozen=True)
 class Work:
     """What is to be done: on which ``device`` (cpu, cuda), by which ``method``, with a model of so many
-    ``parameters`` and ``size`` bytes. Tokens that are trained (``train``), that the base may write (``base``) and the tuned
-    model (``ask``, with as many again to choose a checkpoint, ``choose``). ``fetched``: bytes to be
-    downloaded, ``unpacked``: whether the starter has to be."""
+    ``parameters`` and ``size`` bytes. In tokens: what is trained (``train``), what the base may write
+    (``base``) and the tuned model (``ask``), and the checkpoints of which one is chosen (``choose``).
+    ``fetched``: bytes to be downloaded, ``unpacked``: whether the starter has to be."""
 
     device: str
     method: str

@@ -60,7 +60,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
 
 def show_share(progress: ChainProgress) -> None:
     """How far it is and how long it still takes."""
-    text = t("chain.left", left=progress.left) if progress.left != "?" else t("chain.starting")
+    text = t("chain.left", left=progress.left)
     st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
 
 

@@ -1,12 +1,16 @@
 """What a person wants: whose assistant, in which languages, made from which model; and the one button."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
+from core.errors import TuneboardError
+from core.pace import about
 from core.pipeline import chain
+from core.pipeline.took import costs_of, whole
 from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.workspace.paths import RunPaths, Workspace
@@ -16,6 +20,8 @@ from ui.models.base import choose_base, offer_better
 from ui.models.default_prompt import choose_default
 from ui.shell.frame import choose_run, shown_errors, starting
 from ui.shell.text import language, t
+
+ANY_NAME = "Ada Lovelace"
 
 
 def wish_card(workspace: Workspace) -> None:
@@ -35,8 +41,8 @@ def wish_card(workspace: Workspace) -> None:
             asked = st.button(
                 t("page.start.make"), key="wish_make", type="primary", icon=":material/auto_awesome:"
             )
-            if base.offer:
-                st.caption(t("page.start.takes", time=base.offer.time), width="content")
+            if seconds := _time_here(workspace, request):
+                st.caption(t("page.start.takes", time=about(seconds)), width="content")
         below_button = st.container()
         offer_better(workspace, base, wanted)
     if asked:
@@ -68,6 +74,21 @@ def _language() -> IdentityLanguage | None:
         persist_state="session",
     )
     return next((known for known in LANGUAGES if known == chosen), None)
+
+
+def _time_here(workspace: Workspace, request: TuneRequest) -> float | None:
+    # What earlier runs took changes with each one that ends.
+    newest = tuple(folder.name for folder in workspace.run_folders()[:3])
+    return _seconds(workspace, request, newest)
+
+
+@st.cache_data(show_spinner=False, max_entries=64, ttl=120)
+def _seconds(_workspace: Workspace, request: TuneRequest, newest: tuple[str, ...]) -> float | None:  # noqa: ARG001
+    """How long a chain takes here; None where that cannot be said before it starts. Any name takes
+    as long."""
+    with suppress(TuneboardError):
+        return whole(costs_of(_workspace, replace(request, name=ANY_NAME)))
+    return None
 
 
 def _make(workspace: Workspace, request: TuneRequest) -> None:
