@@ -16,9 +16,11 @@ IMPORT_COSTS = {"download": 60, "import_model": 20}
 # Of healing: asking the given and the healed adapter, and the given one at several strengths.
 HEALING = {"before": 60, "scale": 90, "after": 40}
 # What was measured here before weighs as much as this share of the command itself, a guess so much.
-TRUST, GUESSED = 0.2, 0.03
+TRUST, GUESSED = 0.1, 0.03
 # A stage's own pace weighs as much as what was known of it once this share of it was seen.
-SEEN = 0.03
+SEEN = 0.015
+# How much longer than thought a start may say that the rest will take.
+SLOWEST_START = 3.0
 # Of what a chain does before its first stage: its own start, making the rows. Seconds.
 FIRST = 3.0
 # A point of a stage's way: when, and how far it was (0 to 1).
@@ -41,11 +43,13 @@ class Progress(Protocol):
 @dataclass(frozen=True)
 class Cost:
     """Seconds that a stage takes: ``start`` until it comes further at all, ``work`` from there on;
-    ``measured`` here, in earlier runs, or guessed."""
+    ``measured`` here, in earlier runs, or guessed. Once the share ``seen`` of it is behind, its own pace
+    weighs as much as that: less for what goes evenly."""
 
     start: float
     work: float
     measured: bool = False
+    seen: float = SEEN
 
     @property
     def whole(self) -> float:
@@ -125,9 +129,14 @@ class Clock:
     def _speed(self) -> float:
         """How long things take here now, by what was known of them."""
         took, cost = self.took + self.trust, self.behind + self.trust
+        running = self.costs.get(self.current, NOTHING)
+        started = (self.first[0] if self.first else self.now()) - self.since
+        if self.first or started > running.start:  # it begins more slowly than thought: so may the rest go
+            took += min(max(0.0, started), SLOWEST_START * running.start)
+            cost += running.start
         if self.first:
             took += max(0.0, self.heard - self.first[0])
-            cost += self.costs.get(self.current, NOTHING).work * (self.share - self.first[1])
+            cost += running.work * (self.share - self.first[1])
         return took / cost if cost else 1.0
 
     def _running(self) -> float:
@@ -139,7 +148,7 @@ class Clock:
         if not self.first:
             return max(0.0, cost.start * self._speed() - (now - self.since)) + known
         seen = self.share - self.first[1]
-        weight = seen / (seen + SEEN)
+        weight = seen / (seen + cost.seen)
         ahead = (1 - self.share) * (weight * self._own(seen) + (1 - weight) * known)
         return max(1.0 if ahead else 0.0, ahead - max(0.0, now - self.heard))
 

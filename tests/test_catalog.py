@@ -249,7 +249,7 @@ def test_a_full_disk_is_said(workspace: Workspace, monkeypatch: pytest.MonkeyPat
     ("machine", "chinese"),
     [
         (processor(2, 4), "qwen2.5-0.5b"),
-        (processor(16, 64), "qwen3-4b"),
+        (processor(16, 64), "qwen2.5-7b"),
         (card(6), "qwen3-4b"),
         (card(24), "qwen2.5-7b"),
         (processor(1, 1), None),

@@ -33,13 +33,12 @@ from core.engine.tokenizer_file import load_tokenizer
 from core.jobs import progress
 from core.jobs.progress import Phase
 from core.models.fitted import fitted_in
+from core.proof.asking import READ
 from core.recipe.own_template import template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.recipe.thoughts import left_open, special_marks
 from core.workspace.files import write_json
 
-# A given answer is read as fast as so many tokens are written, and so is one that is replayed read once more.
-READ = 4
 # Seconds between two lines about how far it is.
 SAID_EVERY = 1.0
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -8,6 +8,9 @@ from core.recipe.thoughts import split
 
 # What a thought before an answer may take on top. A model that learned who it is needs none of it.
 THOUGHT_TOKENS = 512
+# A given answer is read as fast as so many tokens are written, and so is one that is replayed read once more
+# (two cores; the proof of the starter).
+READ = 24
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from core.jobs.status import State, read_status
 from core.machine import this_machine
 from core.models.folder import Model, read_model
 from core.pace import IMPORT_COSTS, Cost
-from core.proof.asking import Ask
+from core.proof.asking import READ, Ask
 from core.recipe.recipe import Recipe
 from core.recipe.speed import SLOW_CARD
 from core.steps.pace import TELLING
@@ -34,9 +34,11 @@ STARTS = {
 }
 # Work a second and core of a processor that multiplies bfloat16 in hardware, and of one that does not: of
 # rows that are trained in batches, and of answers, which are written token by token.
-CORE = {"train": (250e9, 35e9), "answers": (75e9, 35e9)}
+CORE = {"train": (250e9, 35e9), "answers": (95e9, 45e9)}
 # The same of a small card.
 CARD = {"train": SLOW_CARD, "answers": SLOW_CARD / 10}
+# Of answers the short ones come first.
+SEEN = {"answers": 0.15, "train": 0.015, "convert": 0.05, "merge": 0.05}
 # Bytes a second that a model is read, changed and written with.
 COPIED = 350e6
 # Seconds of unpacking the starter: a core and a disk.
@@ -47,9 +49,7 @@ LINE = 8e6
 # and of both as they are mixed.
 REPLAYED_ROW, TAUGHT_ROW, ROW = 78, 40, 68
 # How many tokens the base may write for a run's rows and its proof, and the tuned model for the proof.
-BASE_TOKENS, ASK_TOKENS = 27_600, 8_150
-# A given answer is read as fast as so many tokens are written (core.engine.answer).
-READ = 4
+BASE_TOKENS, ASK_TOKENS = 38_400, 10_550
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ class Known:
         if not amount:
             return Cost(0.0, 0.0)
         pace = self._pace(kind, work, model)
-        return Cost(STARTS[work.device][kind], amount / (pace or usual_pace(kind, work.device)), bool(pace))
+        seconds = amount / (pace or usual_pace(kind, work.device))
+        return Cost(STARTS[work.device][kind], seconds, bool(pace), SEEN[kind])
 
     def _pace(self, kind: str, work: Work, model: Path | None) -> float | None:
         alike = [one for one in self.jobs if (one.kind, one.device) == (kind, work.device)]
