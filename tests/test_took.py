@@ -67,7 +67,7 @@ def test_a_small_model_says_nothing_of_another(
     page_workspace: Workspace, run: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = page_workspace.models / "other"
-    work = expected.Work("cpu", "lora", 500_000_000, 10**9, 10_000, 10_000, 8_000)
+    work = expected.Workload("cpu", "lora", 500_000_000, 10**9, 10_000, 10_000, 8_000)
     known = Known.of(page_workspace)
     assert not any(cost.measured for cost in known.costs(work, model).values())
     monkeypatch.setattr(expected, "TELLING", {"cpu": 0, "cuda": 0})

@@ -10,7 +10,7 @@ from typing import get_args
 from core.cli import check
 from core.cli.arguments import MOST_ITERATIONS, whole_number
 from core.cli.room import Commands, Options, Result, Task, can_go_on
-from core.cli.terminal import Shown, progress
+from core.cli.terminal import ShownProgress, progress
 from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import InvalidOption, TuneboardError
@@ -83,7 +83,7 @@ def _tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Prog
             shown.say("tune.run", run=paths.id)
             job.enter_context(can_go_on(workspace, "tune --run", paths.id))
             job.enter_context(chain.in_this_process(workspace, paths, wanted))
-            if isinstance(shown, Shown):  # what the pages say
+            if isinstance(shown, ShownProgress):  # what the pages say
                 shown.told = lambda: chain.time_left(workspace, paths)
 
         return tune.tune(workspace, wanted, shown, there, begun)

@@ -37,7 +37,7 @@ ASKED_EVERY = 2.0
 OTHER_COST = 15
 
 
-class Shown:
+class ShownProgress:
     """How far a command is. ``told``: how much of the whole is behind (0 to 1) and the seconds left, where
     somebody knows that better than the stages of this command; asked now and then."""
 
@@ -56,7 +56,7 @@ class Shown:
         return self._far
 
 
-class PlainProgress(Shown):
+class PlainProgress(ShownProgress):
     """Progress as lines, for a file, a pipe or a log."""
 
     def __init__(self, clock: Clock) -> None:
@@ -89,7 +89,7 @@ class PlainProgress(Shown):
         return None
 
 
-class BarProgress(Shown):
+class BarProgress(ShownProgress):
     """Progress as two live bars: the stage and the whole."""
 
     def __init__(self, clock: Clock, console: Console) -> None:

@@ -22,7 +22,15 @@ from core.recipe.length import saves
 from core.recipe.recipe import Recipe
 from core.steps import data
 from core.steps.answer import AnswerCache, PromptFormat
-from core.steps.expected import REPLAYED_ROW, Work, device_of, expected, tokens_of, trained_tokens, usual_work
+from core.steps.expected import (
+    REPLAYED_ROW,
+    Workload,
+    device_of,
+    expected,
+    tokens_of,
+    trained_tokens,
+    usual_work,
+)
 from core.steps.train import iterations, recipe_of
 from core.workspace.paths import RunPaths, Workspace
 
@@ -56,7 +64,7 @@ def costs_of_run(workspace: Workspace, run: RunPaths, request: TuneRequest) -> d
     return expected(workspace, work, folder)
 
 
-def _work(workspace: Workspace, request: TuneRequest, folder: Path) -> Work:
+def _work(workspace: Workspace, request: TuneRequest, folder: Path) -> Workload:
     said = taught(request)
     if not folder.exists():
         return _unseen(request, said, folder)
@@ -69,7 +77,7 @@ def _work(workspace: Workspace, request: TuneRequest, folder: Path) -> Work:
     missing = AnswerCache(workspace, model.folder, PromptFormat.of(recipe)).missing(list(dict.fromkeys(base)))
     given = sum(one.kind == "general" for one in asked)
     tuned = tokens_of(list(dict.fromkeys(one.ask for one in asked)), given)
-    return Work(
+    return Workload(
         device=device_of(recipe),
         method=recipe.method,
         parameters=model.parameters,
@@ -82,7 +90,7 @@ def _work(workspace: Workspace, request: TuneRequest, folder: Path) -> Work:
     )
 
 
-def _unseen(request: TuneRequest, said: data.Taught, folder: Path) -> Work:
+def _unseen(request: TuneRequest, said: data.Taught, folder: Path) -> Workload:
     """Of a model that still has to be unpacked or fetched: its tokenizer is not here to count with."""
     starter = next(one for one in catalog().models if one.name == STARTER)
     entry = find(request.model) or starter

@@ -53,7 +53,7 @@ BASE_TOKENS, ASK_TOKENS = 38_400, 10_550
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What is to be done: on which ``device`` (cpu, cuda), by which ``method``, with a model of so many
     ``parameters`` and ``size`` bytes. In tokens: what is trained (``train``), what the base may write
     (``base``) and the tuned model (``ask``), and the checkpoints of which one is chosen (``choose``).
@@ -71,7 +71,7 @@ class Work:
     unpacked: bool = False
 
 
-def expected(workspace: Workspace, work: Work, model: Path | None = None) -> dict[str, Cost]:
+def expected(workspace: Workspace, work: Workload, model: Path | None = None) -> dict[str, Cost]:
     """What each stage of ``work`` costs here, by all that the workspace knows (:meth:`Known.costs`)."""
     return Known.of(workspace).costs(work, model)
 
@@ -83,12 +83,12 @@ def tokens_of(asks: Sequence[Ask], given: int = 0, replayed: int = 0) -> float:
     return float(written + READ * (given + replayed))
 
 
-def usual_work(recipe: Recipe, model: Model, replay: bool = True) -> Work:
+def usual_work(recipe: Recipe, model: Model, replay: bool = True) -> Workload:
     """What an assistant of one name comes to, by what the shipped rows and questions come to, before anything
     of the model is here but its description."""
     rows = (recipe.iterations or 1) * recipe.batch_size
     train, base = rows * (ROW if replay else TAUGHT_ROW), BASE_TOKENS if replay else ASK_TOKENS
-    return Work(device_of(recipe), recipe.method, model.parameters, model.size, train, base, ASK_TOKENS)
+    return Workload(device_of(recipe), recipe.method, model.parameters, model.size, train, base, ASK_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Known:
     def of(cls, workspace: Workspace) -> "Known":
         return cls(tuple(_measured(workspace)))
 
-    def costs(self, work: Work, model: Path | None = None) -> dict[str, Cost]:
+    def costs(self, work: Workload, model: Path | None = None) -> dict[str, Cost]:
         """What each stage costs, in the order of their coming; what is not to be done is left out.
 
         The rule: a stage takes its start, and from there on its work over this machine's pace. Work is
@@ -135,14 +135,14 @@ class Known:
         }
         return {name: cost for name, cost in stages.items() if cost.whole}
 
-    def _cost(self, kind: str, amount: float, work: Work, model: Path | None) -> Cost:
+    def _cost(self, kind: str, amount: float, work: Workload, model: Path | None) -> Cost:
         if not amount:
             return Cost(0.0, 0.0)
         pace = self._pace(kind, work, model)
         seconds = amount / (pace or usual_pace(kind, work.device))
         return Cost(STARTS[work.device][kind], seconds, bool(pace), SEEN[kind])
 
-    def _pace(self, kind: str, work: Work, model: Path | None) -> float | None:
+    def _pace(self, kind: str, work: Workload, model: Path | None) -> float | None:
         alike = [one for one in self.jobs if (one.kind, one.device) == (kind, work.device)]
         if kind != "answers":
             alike = [one for one in alike if one.method == work.method]
