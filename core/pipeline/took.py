@@ -108,7 +108,7 @@ def _trained(said: data.Taught, recipe: Recipe, model: Model, replay: bool) -> f
     rows = (recipe.iterations or 1) * recipe.batch_size
     if recipe.pack:
         return float(rows * recipe.max_length)
-    own = data.taught_rows(said, recipe, replay)
+    own = data.shares_in(said, recipe, replay).taught
     each = data.taught_lengths(said, recipe, model).mean(recipe.max_length)
     return own * each + (rows - own) * REPLAYED_ROW
 

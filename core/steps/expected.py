@@ -34,7 +34,7 @@ STARTS = {
 }
 # Work a second and core of a processor that multiplies bfloat16 in hardware, and of one that does not: of
 # rows that are trained in batches, and of answers, which are written token by token.
-CORE = {"train": (250e9, 35e9), "answers": (95e9, 45e9)}
+CORE = {"train": (180e9, 35e9), "answers": (95e9, 45e9)}
 # The same of a small card.
 CARD = {"train": SLOW_CARD, "answers": SLOW_CARD / 10}
 # Of answers the short ones come first.

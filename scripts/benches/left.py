@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -171,3 +172,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     files = asked.files or sorted(RECORDED.glob("*.json"))
     print(table([Recording.read(file) for file in files]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
