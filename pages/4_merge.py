@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.jobs.status import State
 from core.pipeline import chain
 from core.steps import convert, export, merge
 from core.steps.adopt import no_export
@@ -26,18 +27,21 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
         st.info(t("page.merge.not_trained"), icon=":material/info:")
         link_to("train", t("page.merge.to_train"), run)
         return
+    work = newest(works(run))
+    busy = work is not None and is_live(work.status)
+    if work and not (made and work.status and work.status.state is State.finished):
+        follow_work(work)
+    if any(artefact.kind == "merged" for artefact in made):
+        link_to("chat", t("page.merge.to_chat"), run, ":material/chat:")
+    for artefact in made:
+        show_artefact(run, artefact)
     if run.config.exists():
         with shown_errors():
             show_space(run)
-    work = newest(works(run))
     if not chained and not training:
-        offer(workspace, run, made, busy=work is not None and is_live(work.status))
-    if work:
+        offer(workspace, run, made, busy=busy)
+    if work and made and work.status and work.status.state is State.finished:
         follow_work(work)
-    for artefact in made:
-        show_artefact(run, artefact)
-    if any(artefact.kind == "merged" for artefact in made):
-        link_to("chat", t("page.merge.to_chat"), run, ":material/chat:")
 
 
 def works(run: RunPaths) -> list[Work]:

@@ -17,7 +17,7 @@ from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
-from core.jobs.progress import JobProgress, Phase
+from core.jobs.progress import JobProgress, Phase, ProgressWriter
 from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
 from core.pipeline import chain
@@ -144,9 +144,14 @@ def test_a_running_training_shows_how_far_it_is(workspace: Workspace) -> None:
     until(lambda: list(run.work_dir.glob("*/vis_data/scalars.json")))
     page = open_test_page("train", run.id)
     until(lambda: has_chart(page.run(), run))
+    writer = ProgressWriter(JobPaths(run.job("train")).progress)
+    writer.phase(Phase.training, 40, 8)
+    writer.reach(8, share=0.2)
+    writer.write()
+    page.run()
     assert no_errors(page) and buttons(page) == {"stop"} and "running" in badge(page)
     texts = [element.proto.text for element in page.get("progress")]
-    assert "of 40 iterations, about 0:0" in texts[0]
+    assert "8 of 40 iterations, about 10 seconds left" in texts[0]
     assert texts[1].startswith("CPU: ") and texts[2].startswith("Memory: ")
 
 

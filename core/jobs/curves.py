@@ -108,12 +108,6 @@ class CurveReader:
         return next((f.total_iters for f in reversed(self._in_order()) if f.total_iters), None)
 
     @property
-    def eta(self) -> float | None:
-        """Seconds left by the newest log's last word."""
-        folders = self._in_order()
-        return folders[-1].eta if folders else None
-
-    @property
     def samples(self) -> list[Sample]:
         """The evaluation's questions and answers, oldest first; a resumed run answers again."""
         return [sample for folder in self._in_order() for sample in folder.samples.samples]
@@ -169,7 +163,6 @@ class _TimeFolder:
         self.samples = SampleReader()
         self.not_drawn: dict[str, None] = {}
         self.total_iters: int | None = None
-        self.eta: float | None = None
 
     def poll(self) -> bool:
         before = self._from_scalars.length, self._from_log.length
@@ -204,7 +197,6 @@ class _TimeFolder:
         self._from_log.add(points)
         if points:
             self.total_iters = points[-1].total_iters or self.total_iters
-            self.eta = points[-1].eta
 
 
 class _Validations:

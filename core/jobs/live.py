@@ -20,7 +20,7 @@ PATIENCE = 0.3
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A curve at one moment: the last ``iteration`` logged, the run's length in ``total``, ``eta`` in s.
+    """A curve at one moment: the last ``iteration`` logged, the run's length in ``total``.
 
     ``points`` counts what was logged; ``traces`` and ``smooth`` are what is shown of it.
     """
@@ -28,7 +28,6 @@ class Snapshot:
     points: int
     iteration: int
     total: int | None
-    eta: float | None
     last: Mapping[str, float]
     traces: Mapping[str, Trace]
     smooth: Trace
@@ -85,7 +84,6 @@ def _snapshot(reader: CurveReader, samples: list[Sample]) -> Snapshot:
         points=len(iterations),
         iteration=int(iterations[-1]) if len(iterations) else 0,
         total=reader.total_iters,
-        eta=reader.eta,
         last={name: float(columns[name][-1]) for name in drawn},
         traces={name: shown(iterations, columns[name]) for name in drawn},
         smooth=smoothed(iterations, columns["loss"]),

@@ -12,14 +12,13 @@ _VALUE = re.compile(rf"(\w+): ({_NUMBER})(?![\w.:])", re.IGNORECASE)
 _VALIDATION = re.compile(r"(?:Iter|Epoch)\(val\)")
 # mmengine 0.10.7 adds up a validation's losses under this name; one named "loss" stands beside it.
 _VALIDATION_LOSS = "val_loss"
-_ETA = re.compile(r"eta: (?:(\d+) days?, )?(\d+):(\d\d):(\d\d)")
 
 
 @dataclass(frozen=True)
 class Point:
     """Numbers of one iteration; None where the line has no such number, NaN where the run had none.
 
-    ``time`` and ``data_time`` are seconds an iteration, ``memory`` is MB at its highest, ``eta`` seconds.
+    ``time`` and ``data_time`` are seconds an iteration, ``memory`` is MB at its highest.
     The fast path also says how many tokens a second it trains, without padding, and the share of padding.
     XTuner's ThroughputHook says tokens a second of one GPU, with padding, and ``tflops`` by its own formula.
     ``learned``: the share of identity questions answered with the name meanwhile (core.engine.learning).
@@ -33,7 +32,6 @@ class Point:
     time: float | None = None
     data_time: float | None = None
     memory: float | None = None
-    eta: float | None = None
     total_iters: int | None = None
     tokens_per_second: float | None = None
     padding: float | None = None
@@ -70,8 +68,8 @@ def parse_log_line(line: str) -> Point | None:
     values = {name: float(number) for name, number in _VALUE.findall(match["values"])}
     count, total, epoch = int(match["iter"]), int(match["total"]), match["epoch"]
     if epoch is None:
-        return _point(count, values, _eta(match["values"]), total)
-    return _point((int(epoch) - 1) * total + count, values, _eta(match["values"]))
+        return _point(count, values, total)
+    return _point((int(epoch) - 1) * total + count, values)
 
 
 def parse_scalars_line(line: str) -> Point | None:
@@ -116,20 +114,11 @@ def parse_validation_line(line: str) -> tuple[int, float] | None:
         return None
 
 
-def _point(
-    count: int, values: Mapping[str, float | None], eta: float | None = None, total: int | None = None
-) -> Point:
+def _point(count: int, values: Mapping[str, float | None], total: int | None = None) -> Point:
     found = {name: values.get(name) for name in VALUES}
     for name, other in _OTHER_NAMES.items():
         found[name] = values.get(other) if found[name] is None else found[name]
-    return Point(count, **found, eta=eta, total_iters=total)
-
-
-def _eta(text: str) -> float | None:
-    if not (match := _ETA.search(text)):
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    return Point(count, **found, total_iters=total)
 
 
 def _number(value: object) -> float | None:

@@ -1,13 +1,16 @@
 """What a chain will take on this machine, before it starts and while it runs."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
+from core.jobs.progress import job_progress
 from core.model_store.choosing import model_of
 from core.models.catalog import STARTER, catalog, find
 from core.models.folder import Model, read_model
-from core.pace import FIRST, Cost
+from core.pace import FIRST, Clock, Cost
 from core.pipeline.tune import (
     TuneRequest,
     chosen_model,
@@ -20,7 +23,7 @@ from core.pipeline.tune import (
 from core.proof.development import development
 from core.recipe.length import saves
 from core.recipe.recipe import Recipe
-from core.steps import data
+from core.steps import data, train
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.expected import (
     REPLAYED_ROW,
@@ -120,3 +123,24 @@ def _choosing(said: data.Taught, recipe: Recipe) -> float:
     asks = [one.ask for one in development(said.conversations, data.thinking_in(recipe))]
     kept = min(saves(recipe, recipe.iterations) or 1, recipe.keep_checkpoints)
     return kept * tokens_of(asks)
+
+
+def training_left(workspace: Workspace, run: RunPaths) -> str:
+    """How much longer a training that no chain runs will take, as a person says it; empty before it says how
+    far it is."""
+    now = job_progress(run.job("train"))
+    if now is None or not now.share:
+        return ""
+    clock = Clock({"train": _training_cost(workspace, run)}, now.began, time.time)
+    clock.stage("train", now.began)
+    clock.reach(now.share, now.moved, now.first, now.lately)
+    return clock.left()
+
+
+@cache
+def _training_cost(workspace: Workspace, run: RunPaths) -> Cost:
+    """By the run's own rows and recipe; looked up once."""
+    recipe, model = recipe_of(run), train.model_of(run)
+    tokens = trained_tokens(run, recipe)
+    work = Workload(device_of(recipe), recipe.method, model.parameters, model.size, tokens, 0.0, 0.0)
+    return expected(workspace, work, model.folder)["train"]

@@ -9,6 +9,7 @@ from core.jobs.live import Snapshot
 from core.jobs.progress import Phase, job_progress
 from core.jobs.samples import Sample
 from core.jobs.status import Status
+from core.pipeline.took import training_left
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps.curves import split_sample
@@ -54,7 +55,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
         st.info(t("page.train.reading"), icon=":material/hourglass_empty:")
         return
     if live:
-        show_progress(run, found, recipe)
+        show_progress(workspace, run, found, recipe)
     if found.points:
         show_numbers(run, found, None if live else found.total or recipe.iterations)
     if live:
@@ -74,7 +75,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
                 show_log(run.job("train"), run.id)
 
 
-def show_progress(run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
+def show_progress(workspace: Workspace, run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
     """What the trainer says of itself, step by step; of one that says nothing, what it has logged."""
     now = job_progress(run.job("train"))
     total = (now and now.phase is Phase.training and now.total) or found.total or recipe.iterations
@@ -86,7 +87,8 @@ def show_progress(run: RunPaths, found: Snapshot, recipe: Recipe) -> None:
         st.progress(0.0, text=t("page.train.starting"))
     else:
         values = {"iteration": at, "total": total}
-        left = None if found.eta is None else duration(found.eta)
+        # A chain's page says above how long all of it still takes.
+        left = "" if is_live(status_of(run.job(CHAIN))) else training_left(workspace, run)
         text = t("page.train.left", left=left, **values) if left else t("page.train.progress", **values)
         st.progress(min(1.0, at / total), text=text)
 
