@@ -57,7 +57,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
     if live:
         show_progress(workspace, run, found, recipe)
     if found.points:
-        show_numbers(run, found, None if live else found.total or recipe.iterations)
+        show_numbers(run, found, recipe, None if live else found.total or recipe.iterations)
     if live:
         show_meters()
     if found.not_numbers:
@@ -93,14 +93,16 @@ def show_progress(workspace: Workspace, run: RunPaths, found: Snapshot, recipe: 
         st.progress(min(1.0, at / total), text=text)
 
 
-def show_numbers(run: RunPaths, found: Snapshot, total: int | None) -> None:
-    """The loss as it is now and how it began, large; what is learned, and, of a training that has ended, how
+def show_numbers(run: RunPaths, found: Snapshot, recipe: Recipe, total: int | None) -> None:
+    """The loss as it is now, large, and how it began, unless the batches mix what is taught with what is
+    replayed, which have losses of their own; what is learned, and, of a training that has ended, how
     far it came of ``total`` iterations and how long it took."""
     with st.container(horizontal=True, gap="large", key="numbers"):
         losses = found.traces["loss"][1] if "loss" in found.traces else ()
         if len(losses):
             last = found.last["loss"]
-            since = f"{last - float(losses[0]):+.3f}" if found.points > 1 else None
+            comparable = found.points > 1 and not recipe.replay_distillation
+            since = f"{last - float(losses[0]):+.3f}" if comparable else None
             st.metric(
                 t("chart.loss"),
                 f"{last:.3f}",
