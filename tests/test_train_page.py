@@ -321,7 +321,7 @@ def test_what_it_says_stands_above_the_curves_and_the_log_below(workspace: Works
 
 @pytest.mark.parametrize("mixed", [False, True])
 def test_the_loss_is_a_number_to_be_read(workspace: Workspace, mixed: bool) -> None:
-    """Where batches mix what is taught with what is replayed, the first loss is none to compare the last with."""
+    """Where batches mix what is taught with what is replayed, the first loss is nothing to compare with."""
     run = make_run(workspace, replay_distillation=mixed)
     end_training(run)
     page = open_test_page("train", run.id)
