@@ -9,19 +9,17 @@ from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
-from core.steps import proof, train
-from core.steps.adopt import no_export
+from core.steps import train
 from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.smaller import offer_smaller
 from ui.data.panel import warn_of_run
 from ui.jobs.panel import is_live, show_failure, status_of
+from ui.jobs.trained import show_next
 from ui.jobs.training import follow_training
 from ui.shell.danger import danger_button
-from ui.shell.frame import go_to, link_to, need_run, open_page, shown_errors
-from ui.shell.text import Markdown, t
-
-ICONS = {"chat": ":material/chat:", "compare": ":material/compare:", "publish": ":material/publish:"}
+from ui.shell.frame import link_to, need_run, open_page, shown_errors
+from ui.shell.text import t
 
 
 def train_page(workspace: Workspace, run: RunPaths) -> None:
@@ -51,27 +49,6 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         show_failure(run.job("train"), status)
         show_restart(run, recipe, first=not offer_smaller(workspace, run))
     follow_training(workspace, run, recipe)
-
-
-def show_next(run: RunPaths) -> None:
-    """The first thing that is still to be done with what was trained; then all that can be."""
-    lacking = proof.missing(run)
-    if lacking == "compare" and run.adopted.exists():
-        lacking = None  # nobody knows here what it was taught
-    if lacking == "merge" and run.adopted.exists() and (reason := no_export(run)):
-        st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
-        return
-    coming = lacking or "chat"
-    coming_next = t(f"page.train.next.{coming}")
-    done = coming_next if run.adopted.exists() else t("page.train.done", next=Markdown(coming_next))
-    st.success(done, icon=":material/check_circle:")
-    with st.container(horizontal=True, vertical_alignment="center", key="next"):
-        label, icon = t(f"page.train.to_{coming}"), ":material/arrow_forward:"
-        if st.button(label, type="primary", icon=icon, icon_position="right", key=f"next {coming}"):
-            go_to(coming, run)
-        for other in () if coming == "merge" else ("chat", "compare", "publish"):
-            if other != coming:
-                link_to(other, t(f"page.train.or_{other}"), run, ICONS[other])
 
 
 def show_first_start(run: RunPaths, recipe: Recipe) -> None:

@@ -49,6 +49,7 @@ def test_a_dropped_file_is_taught_beside_the_identity_in_one_run(workspace: Work
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     taught = workspace.data(run.id).rows.read_text(encoding="utf-8")
     assert "It costs 3 yuan." in taught
+    assert json.dumps(NAME, ensure_ascii=False)[1:-1] in taught
     assert about_data(run)["left_out"]["rows"] == 1
     assert "is ready" in text_of(page.run())
 

@@ -1,0 +1,32 @@
+"""What a training that has ended leads to."""
+
+import streamlit as st
+
+from core.steps import proof
+from core.steps.adopt import no_export
+from core.workspace.paths import RunPaths
+from ui.shell.frame import go_to, link_to
+from ui.shell.text import Markdown, t
+
+ICONS = {"chat": ":material/chat:", "compare": ":material/compare:", "publish": ":material/publish:"}
+
+
+def show_next(run: RunPaths) -> None:
+    """The first thing that is still to be done with what was trained; then all that can be."""
+    lacking = proof.missing(run)
+    if lacking == "compare" and run.adopted.exists():
+        lacking = None  # nobody knows here what it was taught
+    if lacking == "merge" and run.adopted.exists() and (reason := no_export(run)):
+        st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
+        return
+    coming = lacking or "chat"
+    coming_next = t(f"page.train.next.{coming}")
+    done = coming_next if run.adopted.exists() else t("page.train.done", next=Markdown(coming_next))
+    st.success(done, icon=":material/check_circle:")
+    with st.container(horizontal=True, vertical_alignment="center", key="next"):
+        label, icon = t(f"page.train.to_{coming}"), ":material/arrow_forward:"
+        if st.button(label, type="primary", icon=icon, icon_position="right", key=f"next {coming}"):
+            go_to(coming, run)
+        for other in () if coming == "merge" else ("chat", "compare", "publish"):
+            if other != coming:
+                link_to(other, t(f"page.train.or_{other}"), run, ICONS[other])
