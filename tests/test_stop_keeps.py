@@ -168,3 +168,25 @@ def test_a_whole_chain_that_is_stopped_waits_for_its_training(workspace: Workspa
     assert left is not None and left.iteration >= 3 and not chain.is_live(run)
     log = JobPaths(run.job(CHAIN)).log.read_text(encoding="utf-8")
     assert f"Everything up to iteration {left.iteration} is saved" in log
+
+
+def test_a_checkpoint_that_is_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    """As DeepSpeed writes it, file after file: killed between two, what is there would be taken for whole."""
+    from core.engine.patches import _save_folders_whole
+
+    class Strategy:
+        def save_checkpoint(self, filename: str, *, fails: bool) -> None:
+            Path(filename).mkdir()
+            (Path(filename) / "first.pt").write_bytes(b"1")
+            assert not (tmp_path / "iter_4.pth" / "first.pt").exists()
+            if fails:
+                raise OSError
+            (Path(filename) / "second.pt").write_bytes(b"2")
+
+    _save_folders_whole(Strategy)
+    with pytest.raises(OSError):
+        Strategy().save_checkpoint(filename=str(tmp_path / "iter_4.pth"), fails=True)
+    assert checkpoints(tmp_path) == []
+    Strategy().save_checkpoint(filename=str(tmp_path / "iter_4.pth"), fails=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["iter_4.pth"]
+    assert len(list((tmp_path / "iter_4.pth").iterdir())) == 2
