@@ -216,7 +216,7 @@ def test_another_models_tokenizer_is_told(base: Model, tmp_path: Path) -> None:
     folder = make_adapter(tmp_path / "a", base.folder, PLAIN)
     text = (base.folder / "tokenizer.json").read_text().replace('"!": 3', '"!": 4', 1)
     (folder / "tokenizer.json").write_text(text)
-    assert "tokenizer is another one" in refused(folder, base)
+    assert "tokenizer is a different one" in refused(folder, base)
 
 
 def test_a_fitted_folder_speaks_as_the_adapter_was_trained(base: Model, tmp_path: Path) -> None:

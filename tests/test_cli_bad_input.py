@@ -143,7 +143,13 @@ CASES: dict[str, Case] = {
     "system prompt forgotten": (named("--system", "--json"), 2, ("--system", "needs a value")),
     "no such run": (named("--run", "../x"), 2, ("No run ../x", "scripts/run runs")),
     **{
-        f"name: {what}": (plain("data", "--name", name), 2, ("name cannot be used", "for example"))
+        f"name: {what}": (
+            plain("data", "--name", name),
+            2,
+            ("Please enter a name",)
+            if what in {"empty", "spaces"}
+            else ("name cannot be used", "for example"),
+        )
         for what, name in NAMES.items()
     },
     # data

@@ -92,10 +92,10 @@ def sentences(workspace: Workspace, *arguments: str | Path) -> str:
 
 
 def test_what_is_made_is_said_in_sentences(workspace: Workspace, model: Path) -> None:
-    assert "Data set s has 255 rows now" in sentences(workspace, "make", "identity", "s", "--name", "Zoë")
+    assert "Data set s now has 255 rows" in sentences(workspace, "make", "identity", "s", "--name", "Zoë")
     assert "Held out: 26 rows in" in sentences(workspace, "make", "split", "s")
     assert "0 duplicate rows were removed" in sentences(workspace, "make", "dedupe", "s")
-    assert "Data set t has 229 rows now" in sentences(workspace, "make", "mix", "t", "--from", "s")
+    assert "Data set t now has 229 rows" in sentences(workspace, "make", "mix", "t", "--from", "s")
     assert "255 rows" in sentences(workspace, "make", "undo", "s")
     assert "no rows" in sentences(workspace, "make", "undo", "t")
 

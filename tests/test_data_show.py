@@ -98,7 +98,7 @@ def test_a_row_that_is_no_json_costs_only_itself_and_is_named_by_its_line(file: 
     assert "line 2" in found["not_trained"][0]["problems"][0]["message"]
     assert "line 2" in found["left_out"][0]["why"]
     done = cli("data", "show", file, "--rows", "1:1", "--workspace", tmp_path / "w", cwd=tmp_path)
-    assert done.returncode == 0 and "cannot be trained" in done.stdout
+    assert done.returncode == 0 and "cannot be used for training" in done.stdout
 
 
 def test_a_file_without_rows_or_without_a_usable_one(file: Path, tmp_path: Path) -> None:
@@ -107,7 +107,9 @@ def test_a_file_without_rows_or_without_a_usable_one(file: Path, tmp_path: Path)
     assert done.returncode == 2 and "no rows" in done.stderr
     file.write_text(json.dumps({"a": 1}), encoding="utf-8")
     done = cli("data", "show", file, "--workspace", tmp_path / "w", cwd=tmp_path)
-    assert done.returncode == 0 and "1 row cannot be trained" in done.stdout, "to look is no failure"
+    assert done.returncode == 0 and "1 row cannot be used for training" in done.stdout, (
+        "to look is no failure"
+    )
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,8 @@ def test_an_edited_recipe_is_on_the_page(workspace: Workspace) -> None:
     fresh = make_run(workspace)
     edit(fresh, rank=4)
     page = open_test_page("config", fresh.id)
+    page.session_state[f"launch {fresh.id}"] = True  # what will run is folded
+    page.run()
     assert not page.exception and any("r=4," in code.value for code in page.code)
     assert train.recipe_of(fresh).rank == 4
 

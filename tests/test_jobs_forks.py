@@ -21,6 +21,7 @@ from core.jobs.forks import worker
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import is_alive, read_identity
+from core.jobs.progress import JOB_VARIABLE
 from core.jobs.status import State, Status, read_status
 from core.steps.step import engine_job, warm
 from core.workspace.files import read_json
@@ -104,6 +105,8 @@ def test_what_a_tool_finds_itself_in_is_the_same(tmp_path: Path, monkeypatch: py
     anew, forked = found["anew"], found["forked"]
     for key in ("folder", "arguments", "leads", "handlers", "blocked", "umask"):
         assert forked[key] == anew[key], key
+    for way in WAYS:  # each is told its own job's folder
+        assert found[way]["environment"].pop(JOB_VARIABLE) == str(tmp_path / way)
     assert forked["environment"] == anew["environment"]
     assert set(forked["files"]) == set(anew["files"]) == {"0", "1", "2"}
     assert [forked["files"][n] for n in "012"] == ["/dev/null", *[str(tmp_path / "forked/output.log")] * 2]

@@ -19,7 +19,7 @@ ON_A_GPU = 2
 # which one of half a billion weights learned.
 FEWEST = 720
 # The share of the rows that are replayed, and what it falls to when very much is taught.
-REPLAY_SHARE, LEAST_REPLAY_SHARE = LEAST_REPLAYED / (LEAST_TAUGHT + LEAST_REPLAYED), 0.5
+REPLAY_SHARE, LEAST_REPLAY_SHARE = 0.71, 0.5
 # Of a longer file every conversation is seen this often.
 PASSES = 1.5
 # What says whose the assistant is keeps this share of what is taught beside a long file.
