@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.data.document_rows import document_of
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.pipeline import chain
 from core.runs import CHAIN
 from core.steps.data import about_data
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace, uploads_of
 from tests.page import open_test_page
 from tests.test_start import NAME, PATIENCE, log_of, press_make, text_of
 
@@ -54,9 +55,27 @@ def test_a_dropped_file_is_taught_beside_the_identity_in_one_run(workspace: Work
     assert "is ready" in text_of(page.run())
 
 
-def test_a_document_is_counted_in_passages(workspace: Workspace) -> None:
-    page = drop(open_test_page("start", language="zh"), "菜单.md", "# 小店\n\n牛肉面 28 元。\n\n豆浆 5 元。")
-    assert not page.exception and "**菜单.md**：3 段文字" in text_of(page)
+def test_a_document_is_counted_as_it_is_taught_and_can_be_looked_through(workspace: Workspace) -> None:
+    text = "# Menu\n\n- Fried rice: 12 yuan\n- Soup: 5 yuan\n\n![a](b.png)"
+    page = drop(open_test_page("start"), "menu.md", text)
+    made = document_of(next(uploads_of(workspace).glob("*.md")))
+    assert made and len(made.unused) == 1
+    count = len(made.conversations)
+    said = f"**menu.md**: {len(made.facts)} facts, asked for in {count} questions"
+    assert not page.exception and said in text_of(page)
+    assert "Not used: 1 piece of the document" in text_of(page)
+    page = press_make(page, NAME)
+    run = RunPaths(workspace.run_folders()[0])
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    assert about_data(run)["own"] == count
+
+
+def test_what_is_made_of_a_document_is_shown_on_the_data_page(workspace: Workspace) -> None:
+    page = drop(open_test_page("start"), "menu.md", "# Menu\n\n- Fried rice: 12 yuan\n- Soup: 5 yuan")
+    page = page.button(key="wish_look").click().run()
+    assert not page.exception
+    assert page.session_state["data_source"] == "documents"
+    assert page.session_state["data_document"] == next(uploads_of(workspace).glob("*.md"))
 
 
 def test_a_file_that_is_none_is_said_under_its_name_and_taken_away(workspace: Workspace) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.data.document_rows import document_of
 from core.data.opening import read_usable
 from core.data.reading.source import TEXTS
 from core.data.upload import Upload, file_of, keep_upload
 from core.errors import InputError
 from core.workspace.paths import Workspace
+from ui.data.documents import KEPT as DOCUMENT
 from ui.data.form import REFUSED, refused_there, show_refused
 from ui.shell.frame import go_to, shown_errors
 from ui.shell.text import t
@@ -24,10 +26,12 @@ TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
 
 @dataclass(frozen=True)
 class Contents:
-    """How many conversations of a file can be taught, and how many rows cannot."""
+    """How many conversations of a file can be taught, and how many rows cannot; of a document, how many
+    ``facts`` they ask for, and how many pieces of it nothing asks for."""
 
     taught: int
     left_out: int
+    facts: int = 0
 
 
 def dropped_file(workspace: Workspace) -> Path | None:
@@ -55,16 +59,23 @@ def _told(workspace: Workspace, kept: Upload) -> Path | None:
     with st.container(horizontal=True, vertical_alignment="center", key="wish_contents"):
         if found:
             st.markdown(_said(kept, found), width="content")
-        if (found is None or found.left_out) and st.button(
+        if (found is None or found.left_out or found.facts) and st.button(
             t("page.start.data.look"), key="wish_look", icon=":material/search:"
         ):
-            st.session_state["data_upload"], st.session_state["data_source"] = kept, "upload"
+            if found and found.facts:
+                st.session_state[DOCUMENT], st.session_state["data_source"] = file, "documents"
+            else:
+                st.session_state["data_upload"], st.session_state["data_source"] = kept, "upload"
             go_to("data", None)
     return file if found else None
 
 
 def _said(kept: Upload, found: Contents) -> str:
     """How much is taught, and how much cannot be."""
+    if found.facts:
+        said = t("page.start.data.facts", name=kept.name, facts=found.facts, count=found.taught)
+        unused = t("page.data.documents.unused", count=found.left_out) if found.left_out else ""
+        return f"{said} {unused}".strip()
     what = "text" if kept.kind in TEXT_KINDS else "rows"
     said = t(f"page.start.data.{what}", name=kept.name, count=found.taught)
     return f"{said} {t('page.start.data.left_out', count=found.left_out)}" if found.left_out else said
@@ -82,6 +93,8 @@ def by_name(kept: Upload) -> Iterator[None]:
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _contents(file: Path) -> Contents:
-    """A kept file is named by what it says: it never changes."""
+    """A kept file is named by what it says: it never changes. Read as ``core.steps.data.taught`` reads it."""
+    if document := document_of(file):
+        return Contents(len(document.conversations), len(document.unused), len(document.facts))
     usable = read_usable(file)
     return Contents(len(usable.conversations), usable.rows_left_out)
