@@ -68,8 +68,8 @@
   const BUTTONS = [
     `${MAIN} [data-testid^=stBaseButton-primary]:not(:disabled)`,
     "[data-testid=stChatInputTextArea]:not(:disabled)",
-    `${MAIN} [data-testid=stBaseButton-secondary]:not(:disabled)`,
-    `${MAIN} [data-testid=stPageLink-NavLink]:not(.st-key-strip *)`,
+    `${MAIN} :is([data-testid=stBaseButton-secondary]:not(:disabled),
+      [data-testid=stPageLink-NavLink]:not(.st-key-strip *))`,
   ];
   const SCROLLS = "pre, [data-testid=stVerticalBlock][overflow=auto]";
   const INSIDE = "a[href], button, input, select, textarea, [tabindex]";
