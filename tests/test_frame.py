@@ -110,3 +110,25 @@ def test_the_steps_links_keep_the_run_and_the_language(workspace: Workspace, lan
     assert [parse_qs(link.query_string) for link in links] == [{"run": [run.id], "lang": [language]}] * len(
         links
     )
+
+
+def test_a_look_of_its_own_speaks_the_page_s_language() -> None:
+    """What core says on a page's behalf: a part that looks again by itself begins with nobody's language."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from core.wording import SPOKEN, say
+        from ui.shell.frame import follow
+
+        st.session_state["language"] = "zh"
+        SPOKEN.set(None)
+        follow(
+            look=lambda: say("about.minutes", count=5),
+            draw=st.text,
+            mark=lambda _: None,
+            every=lambda _: None,
+        )
+
+    page = AppTest.from_function(script, default_timeout=PATIENCE).run()
+    assert page.text[0].value == "约 5 分钟"

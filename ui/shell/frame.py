@@ -171,14 +171,19 @@ def follow(
     whole page is drawn anew. ``every`` says by the mark how many seconds lie between two looks, None to look
     once. What fails in between is shown as a sentence.
     """
-    first = look()
+
+    def seen() -> Seen:
+        language()  # a look of its own begins without knowing in whose language core is to speak
+        return look()
+
+    first = seen()
     marked = mark(first)
     fresh = [first]  # the first look is this page's own
 
     @st.fragment(run_every=every(marked))
     def part() -> None:
         with shown_errors():
-            found = fresh.pop() if fresh else look()
+            found = fresh.pop() if fresh else seen()
             if mark(found) != marked:
                 st.rerun()
             draw(found)
