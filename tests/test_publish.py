@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from core.errors import (
 from core.jobs.request import as_record, of_record
 from core.jobs.status import State
 from core.publish import bundle, personal
+from core.publish.card import CardPage, body
 from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
 from core.publish.places import read_places
@@ -103,6 +105,16 @@ def test_the_card_says_what_the_run_knows(workspace: Workspace) -> None:
         assert part in text
     assert "<b>" not in text.split("---\n", 2)[2], "a name is shown, not read as markup"
     assert str(workspace.root) not in text
+
+
+def test_a_checkpoint_that_is_not_the_last_is_told(workspace: Workspace) -> None:
+    """A training that was stopped: nobody who gets the model would know otherwise."""
+    run = make_publishable(workspace)
+    facts = read_facts(workspace, run)
+    assert "that were planned" not in body(facts, CardPage("merged", "nobody/m"), "en")
+    stopped = replace(facts, checkpoint=10, planned=540)
+    assert "iteration 10, of 540 that were planned" in body(stopped, CardPage("merged", "nobody/m"), "en")
+    assert "第 10 次迭代" in body(stopped, CardPage("merged", "nobody/m"), "zh")
 
 
 def test_the_adapter_names_its_base_and_no_path(workspace: Workspace) -> None:

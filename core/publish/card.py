@@ -96,6 +96,8 @@ def _sections(facts: Facts, page: CardPage, language: Language) -> Iterator[str]
     base = f"[{facts.base.id}](https://huggingface.co/{facts.base.id})" if facts.base.id else facts.base.name
     yield f"# {plain(facts.name)}" if language == "en" else f"## {told('language')}"
     yield told("lead", name=plain(facts.name), base=base)
+    if facts.checkpoint and facts.planned and facts.checkpoint < facts.planned:
+        yield told("checkpoint", at=facts.checkpoint, total=facts.planned)
     yield told(f"what.{page.what}" if page.what != "merged" or has_adapter(facts.recipe) else "what.full")
     yield _heading(told("licence")) + told(
         f"licence.{facts.base.allows}", licence=facts.base.licence or "?", base=base

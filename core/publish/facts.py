@@ -1,12 +1,14 @@
 """What a card says of a run, read from the run's own files."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from core.data.parity import parity
 from core.data.token_count import TokenCount
+from core.errors import MissingArtefact
 from core.jobs.curves import read_curve
 from core.proof.result import ProofRow
 from core.proof.score import Score
@@ -19,7 +21,7 @@ from core.recipe.chat_template import (
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import Template
-from core.steps import proof, train
+from core.steps import chosen, proof, train
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
 
@@ -40,7 +42,8 @@ class Facts:
     """``data`` are checksums and numbers of the run's data.json, ``losses`` the first and last logged loss.
 
     ``tokens`` are the first and the end token. ``asked`` counts the proof's questions by kind; ``score`` is
-    None for a run that was not asked since it was merged.
+    None for a run that was not asked since it was merged. ``checkpoint`` is the iteration that the model is
+    of, ``planned`` how many its recipe has; None where that is not known.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Facts:
     score: Score | None
     asked: Mapping[str, int]
     iterations: int
+    checkpoint: int | None
+    planned: int | None
     losses: tuple[float, float] | None
     chat_template: str
     example: str
@@ -79,11 +84,19 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
         score=found.score if found else None,
         asked=_counted(found.rows if found else ()),
         iterations=points[-1].iter if points else 0,
+        checkpoint=_checkpoint(run),
+        planned=train.iterations(run, recipe),
         losses=(losses[0], losses[-1]) if losses else None,
         chat_template=template,
         example=_example(folder, template, recipe.system),
         tokens=special_tokens(folder),
     )
+
+
+def _checkpoint(run: RunPaths) -> int | None:
+    with suppress(MissingArtefact):
+        return chosen.used(run).iteration
+    return None
 
 
 def _counts(about: Mapping[str, Any]) -> dict[str, Any]:
