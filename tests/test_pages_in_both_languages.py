@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from core.jobs.launch import wait
+from core.jobs.launch import stop, wait
 from core.jobs.status import State
 from core.pipeline import chain
 from core.runs import CHAIN
@@ -60,14 +60,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
-    """A run that is done, of somebody whose name has no Chinese characters."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunPaths]:
+    """A run that is done, of somebody whose name has no Chinese characters. Nothing that runs beside it, as
+    the chat's server, outlives the tests."""
     workspace = Workspace(tmp_path_factory.mktemp("工作 区") / "a b")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
         run = chain.start(workspace, chain.TuneRequest("Ada Lovelace"), "test", "en")
         assert wait(run.job(CHAIN), timeout=120).state is State.finished
-    return run
+    yield run
+    for spec in workspace.root.glob("**/job.json"):
+        if spec.parent.name != "previous":
+            stop(spec.parent, "test", grace=1)
+            wait(spec.parent, timeout=60)
 
 
 @pytest.fixture(scope="module")
