@@ -69,6 +69,8 @@ TuneboardError                exit code 1
     ├── DownloadFailed        a hub did not give a model
     │   └── HubOutOfReach     it gave no answer; another one may have the model
     ├── ChatFailed            the chat server gave no answer
+    ├── ChatTaken             the chat server holds another model, and somebody may be talking to it
+    ├── NothingDrafted        of nothing that a model wrote about documents could a question be made
     ├── EndpointFailed        a model's server elsewhere gave no answer
     ├── HubRefused            a hub did not take what was sent, or could not be reached
     ├── StepFailed            a step's tool ended with an error
@@ -398,6 +400,14 @@ class HubOutOfReach(DownloadFailed):
 
 class ChatFailed(JobError):
     key = "chat_failed"  # values: reason (what the server said, or what became of it)
+
+
+class ChatTaken(JobError):
+    key = "chat_taken"  # values: name (of the model that is loaded)
+
+
+class NothingDrafted(JobError):
+    key = "nothing_drafted"  # values: model, count (passages), said (the last of what it wrote)
 
 
 class EndpointFailed(JobError):

@@ -11,13 +11,15 @@ import pypdf
 import pytest
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from core.chat.document_questions import make_drafts
+from core.chat import server as chat_server
+from core.chat.document_questions import local_endpoint, make_drafts
 from core.chat.endpoint import endpoint
 from core.data import drafts
 from core.data.conversations import one_turn
 from core.data.documents import LONGEST, Passage, read_passages
 from core.data.sets import SetPaths, place_of
-from core.errors import EndpointFailed, NoSuchFile, NotADocument
+from core.errors import ChatTaken, EndpointFailed, NoSuchFile, NotADocument, NothingDrafted
+from core.models.folder import read_model
 from core.workspace.paths import Workspace
 from tests.openai_server import OpenAIServer
 
@@ -235,9 +237,24 @@ def test_a_model_that_writes_a_question_only_is_asked_for_the_answer(
 def test_a_passage_that_gives_nothing_is_not_asked_again(place: SetPaths) -> None:
     with OpenAIServer(lambda _: "Hm.") as server:
         for _ in range(2):
-            assert make_drafts(place, passages(1), endpoint(server.url, "m", ""), "m", 3, None, silent) == 0
+            with pytest.raises(NothingDrafted, match="Hm"):
+                make_drafts(place, passages(1), endpoint(server.url, "m", ""), "m", 3, None, silent)
         assert len(server.requests) == 2, "for both, and for a question alone"
     assert drafts.read_drafts(place) == []
+
+
+def test_nobody_s_chat_is_ended_to_write_drafts(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = chat_server.Speaker("run", "/m", None, "own", "", "r", "Ada's")
+    held = chat_server.Server(chat_server.Readiness.ready, other, "/socket")
+    ended: list[object] = []
+    monkeypatch.setattr(chat_server, "server", lambda _: held)
+    for name in ("start", "unload"):
+        monkeypatch.setattr(chat_server, name, lambda *_, **__: ended.append(1))
+    with pytest.raises(ChatTaken, match="Ada's"), local_endpoint(Workspace(tmp_path), read_model(model)):
+        pass
+    assert not ended
 
 
 def test_only_what_was_accepted_becomes_a_row(place: SetPaths) -> None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any, Literal
@@ -104,13 +104,26 @@ def done(place: SetPaths, asked: str) -> set[str]:
     return {line["passage_id"] for line in _lines(place) if line["asked"] == asked}
 
 
-def keep(place: SetPaths, passage: Passage, asked: str, pairs: Sequence[tuple[str, str]]) -> None:
-    """Append what a passage gave, also when that is nothing: it is not asked again. Raises OSError."""
+def unusable(place: SetPaths, asked: str, passages: Collection[str]) -> str:
+    """What ``asked`` wrote last about these passages, by their ids, where nothing could be made of any of it;
+    empty where something could."""
+    lines = [line for line in _lines(place) if line["asked"] == asked and line["passage_id"] in passages]
+    if any(line["pairs"] for line in lines):
+        return ""
+    return next((line.get("said", "") for line in reversed(lines)), "")
+
+
+def keep(
+    place: SetPaths, passage: Passage, asked: str, pairs: Sequence[tuple[str, str]], said: str = ""
+) -> None:
+    """Append what a passage gave, also when that is nothing, then with what was ``said`` instead: it is not
+    asked again. Raises OSError."""
     line = {
         "passage_id": passage.id,
         "passage": asdict(passage),
         "asked": asked,
         "pairs": [*map(list, pairs)],
+        "said": "" if pairs else said,
     }
     with locked(place.drafts), place.drafts.open("ab+") as stream:
         # A line that broke off half-way must not swallow the next one.
