@@ -246,7 +246,7 @@ def test_a_passage_that_gives_nothing_is_not_asked_again(place: SetPaths) -> Non
 def test_nobody_s_chat_is_ended_to_write_drafts(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = chat_server.Speaker("run", "/m", None, "own", "", "r", "Ada's")
+    other = chat_server.Speaker("merged", "/m", None, "own", "", "r", "Ada's")
     held = chat_server.Server(chat_server.Readiness.ready, other, "/socket")
     ended: list[object] = []
     monkeypatch.setattr(chat_server, "server", lambda _: held)
