@@ -54,12 +54,13 @@ def module_job(module: str, *arguments: str | Path, env: Mapping[str, str] | Non
 
 
 def engine_environment() -> dict[str, str]:
-    """What every tool of the engine gets: no hub, no forked tokenizers, all cores, and XTuner's own two
-    MKL settings (``convert`` and ``merge`` fail without them on some machines)."""
+    """What every tool of the engine gets: no hub, no forked tokenizers, all cores unless somebody has said
+    how many, and XTuner's own two MKL settings (``convert`` and ``merge`` fail without them on some
+    machines)."""
     return {
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "OMP_NUM_THREADS": str(this_machine().cores),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(this_machine().cores),
         # A thread that waits for another spins this often before it sleeps. At GNU OpenMP's own 300,000 a
         # busy neighbour on two cores makes everything four times slower; at this it costs nothing alone.
         "GOMP_SPINCOUNT": "20000",
