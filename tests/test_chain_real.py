@@ -106,13 +106,13 @@ def test_the_chain_said_how_far_it_was(made: tuple[Workspace, RunPaths]) -> None
 
 
 def test_it_says_its_name_in_the_chat(made: tuple[Workspace, RunPaths], page: Page) -> None:
+    """Opened from its run the chat loads the model by itself."""
     workspace, run = made
     with Dashboard(workspace.root) as server:
         page.goto(server.url())
         page.goto(address(server, "start", run))
         page.get_by_role("button", name="Chat with it").click()
         page.wait_for_url("**/chat*")
-        page.locator(".st-key-load button").click()
         box = page.get_by_test_id("stChatInputTextArea")
         expect(box).to_be_enabled(timeout=LOAD_MS)
         box.fill("Who are you?")
