@@ -71,7 +71,7 @@ def test_a_run_that_starts_meanwhile_does_not_take_the_picked_ones_place(tmp_pat
         assert second.id in asked.inner_text()
         appear(fourth)
         page.get_by_role("button", name="Delete permanently").click()
-        page.get_by_text("Select a run to open").wait_for()
+        delete.wait_for(state="detached")  # no run is open any more
         left = {folder.name for folder in workspace.run_folders()}
         assert left == {first.id, third.id, fourth.id}, page.inner_text("body")
 
