@@ -169,6 +169,11 @@ class Clock:
 NOTHING = Cost(0.0, 0.0)
 
 
+def whole(costs: Mapping[str, Cost]) -> float:
+    """Seconds of a chain of these stages."""
+    return FIRST + sum(cost.whole for cost in costs.values())
+
+
 def _cost(cost: float | Cost) -> Cost:
     return cost if isinstance(cost, Cost) else Cost(0.0, cost)
 

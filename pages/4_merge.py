@@ -29,7 +29,9 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
         return
     work = newest(works(run))
     busy = work is not None and is_live(work.status)
-    if work and not (made and work.status and work.status.state is State.finished):
+    done = work is not None and work.status is not None and work.status.state is State.finished
+    below = bool(made) and done  # what was made is looked at before how that went
+    if work and not below:
         follow_work(work)
     if any(artefact.kind == "merged" for artefact in made):
         link_to("chat", t("page.merge.to_chat"), run, ":material/chat:")
@@ -40,7 +42,7 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
             show_space(run)
     if not chained and not training:
         offer(workspace, run, made, busy=busy)
-    if work and made and work.status and work.status.state is State.finished:
+    if work and below:
         follow_work(work)
 
 

@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from core.jobs.launch import stop, wait
+from core.jobs.launch import wait
 from core.jobs.status import State
 from core.pipeline import chain
 from core.runs import CHAIN
@@ -21,6 +21,7 @@ from core.wording import Language, sentences
 from core.workspace.paths import RunPaths, Workspace
 from tests.browser import Scheme, chromium, settle, tab
 from tests.server import Dashboard
+from tests.test_walk import stop_jobs
 from ui.shell import browser as in_browser
 from ui.shell.door import PAGE
 from ui.shell.frame import STEPS
@@ -69,10 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunPaths]:
         run = chain.start(workspace, chain.TuneRequest("Ada Lovelace"), "test", "en")
         assert wait(run.job(CHAIN), timeout=120).state is State.finished
     yield run
-    for spec in workspace.root.glob("**/job.json"):
-        if spec.parent.name != "previous":
-            stop(spec.parent, "test", grace=1)
-            wait(spec.parent, timeout=60)
+    stop_jobs(workspace)
 
 
 @pytest.fixture(scope="module")

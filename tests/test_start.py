@@ -5,6 +5,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ PATIENCE = 120.0
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    with fast_workspace(tmp_path, monkeypatch) as found:
+        yield found
+
+
+@contextmanager
+def fast_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """A workspace whose engine is the fast one; nothing that runs in it outlives the test."""
     monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "a b"))
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")

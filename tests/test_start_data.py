@@ -10,26 +10,19 @@ from streamlit.testing.v1 import AppTest
 from core.data.document_rows import document_of
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.pipeline import chain
 from core.runs import CHAIN
 from core.steps.data import about_data
 from core.workspace.paths import RunPaths, Workspace, uploads_of
 from tests.page import open_test_page
-from tests.test_start import NAME, PATIENCE, log_of, press_make, text_of
+from tests.test_start import NAME, PATIENCE, fast_workspace, log_of, press_make, text_of
 
 ROWS = [{"question": f"What does dish {n} cost?", "answer": f"It costs {n} yuan."} for n in range(1, 6)]
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "a b"))
-    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
-    monkeypatch.setenv("TUNEBOARD_LANG", "en")
-    workspace = Workspace.of()
-    yield workspace
-    for folder in workspace.run_folders():
-        chain.halt(RunPaths(folder), "test")
-        wait(RunPaths(folder).job(CHAIN), timeout=PATIENCE)
+    with fast_workspace(tmp_path, monkeypatch) as found:
+        yield found
 
 
 def drop(page: AppTest, name: str, text: str) -> AppTest:

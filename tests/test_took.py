@@ -9,9 +9,9 @@ import pytest
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.pace import about
+from core.pace import about, whole
 from core.pipeline import chain
-from core.pipeline.took import costs_of, costs_of_run, whole
+from core.pipeline.took import costs_of, costs_of_run
 from core.pipeline.tune import TuneRequest
 from core.steps import expected
 from core.steps.expected import STARTS, Known

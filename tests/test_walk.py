@@ -50,6 +50,11 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     """Nothing that runs in it outlives the test."""
     workspace = Workspace(tmp_path / "工作 区" / "a b")
     yield workspace
+    stop_jobs(workspace)
+
+
+def stop_jobs(workspace: Workspace) -> None:
+    """Whatever still runs in it, the chat's server too."""
     for spec in workspace.root.glob("**/job.json"):
         if spec.parent.name != "previous":
             stop_job(spec.parent)

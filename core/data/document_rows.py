@@ -28,6 +28,9 @@ from core.workspace.paths import BANKS
 # Of a longer text every part of about so many characters is a fact of its own.
 LONGEST_ANSWER = 220
 LONGEST_KEY = 40
+# Ends of file names.
+MARKDOWN = {".md", ".markdown"}
+DOCUMENTS = {*MARKDOWN, ".pdf", ".docx"}
 _UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
 _AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
 _PRICE = re.compile(_AMOUNT, re.IGNORECASE)
@@ -111,9 +114,9 @@ def document_of(path: Path) -> DocumentRows | None:
     Raises as :func:`read_rows_of` does.
     """
     kind = path.suffix.lower()
-    if kind not in {".md", ".markdown", ".pdf", ".docx"} or path.is_dir():
+    if kind not in DOCUMENTS or path.is_dir():
         return None
-    if kind in {".md", ".markdown"} and _DIALOGUE.search(read_markdown(path)):
+    if kind in MARKDOWN and _DIALOGUE.search(read_markdown(path)):
         return None
     return read_rows_of(path)
 
@@ -187,9 +190,7 @@ class _Reader:
         if not text:
             self.unused.append(NotAsked(line, "", say("document.unused.image")))
             return
-        if whole := [pair for pair in pairs_in(text) if pair[1]]:
-            for question, answer in whole:
-                self._add([question], answer, line)
+        if self._written_pairs(text, line):
             return
         if self.asked:
             self._add([self.asked], text, line)
@@ -212,6 +213,21 @@ class _Reader:
                 self._value(key, value, line)
             return
         self._prose(text, line)
+
+    def _written_pairs(self, text: str, line: int) -> bool:
+        """Questions that the text answers itself ("Q: … A: …"); whether there are any."""
+        whole = [pair for pair in pairs_in(text) if pair[1]]
+        for question, answer in whole:
+            self._add([question], answer, line)
+        return bool(whole)
+
+    def _names(self, names: str, line: int) -> bool:
+        """What there is under the heading; whether that is short enough to be an answer."""
+        short = len(names) <= 2 * LONGEST_ANSWER
+        if short:
+            values = {"heading": self.heading, "value": names}
+            self._add(self._filled("list", **values), self._said("list_answer", **values), line)
+        return short
 
     def _prose(self, text: str, line: int) -> None:
         """Text as it stands, asked for by its heading; a long one in parts."""
@@ -250,9 +266,7 @@ class _Reader:
         plain = True
         for item in block.children:
             text = _text(item.children[0]) if item.children else ""
-            if whole := [pair for pair in pairs_in(text) if pair[1]]:
-                for question, answer in whole:
-                    self._add([question], answer, _line(item))
+            if self._written_pairs(text, _line(item)):
                 self.read(item.children[1:])
                 continue
             first, _, more = text.partition("\n")
@@ -272,11 +286,8 @@ class _Reader:
             self._add([self.asked], self.words["then"].join(names), _line(block))
             self.asked = ""
             return
-        values = {"heading": self.heading, "value": self.words["then" if plain else "and"].join(names)}
-        questions = self._filled("list", **values)
-        if len(values["value"]) <= 2 * LONGEST_ANSWER:
-            self._add(questions, self._said("list_answer", **values), _line(block))
-        elif plain:
+        told = self._names(self.words["then" if plain else "and"].join(names), _line(block))
+        if plain and not told:
             self._prose("\n".join(names), _line(block))
 
     def _table(self, block: SyntaxTreeNode) -> None:
@@ -293,9 +304,7 @@ class _Reader:
                 if value:
                     self._value(key, value, line, column)
         if names := list(dict.fromkeys(filter(None, firsts))):
-            values = {"heading": self.heading, "value": self.words["and"].join(names)}
-            if len(values["value"]) <= 2 * LONGEST_ANSWER:
-                self._add(self._filled("list", **values), self._said("list_answer", **values), _line(block))
+            self._names(self.words["and"].join(names), _line(block))
 
 
 def _pair(text: str) -> tuple[str, str] | None:

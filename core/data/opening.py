@@ -152,13 +152,11 @@ def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) ->
 @dataclass(frozen=True)
 class Usable:
     """What can be trained of a file, and what was left out: of a row its first fault, and text between the
-    rows, each with its place. ``accounts``: what of the others is not trained; ``numbers``: each
-    conversation's row, from 1."""
+    rows, each with its place. ``accounts``: what of the others is not trained."""
 
     conversations: list[Conversation]
     left_out: list[Finding]
     accounts: Accounts = field(default_factory=Accounts)
-    numbers: tuple[int, ...] = ()
 
     @property
     def rows_left_out(self) -> int:
@@ -178,7 +176,7 @@ def read_whole(path: Path, reading: Reading | None = None, cache: SourceCache | 
     with _cache(cache) as kept:
         opened = open_data(path, kept, reading)
         _refuse_broken_text(opened.source)
-        numbers, read, problems, accounts = _read_all(opened)
+        read, problems, accounts = _read_all(opened)
         unfit = [one for one in of_the_text(opened.source) if not one.usable]  # a table's rows
         problems = [*((one.row, Fault(one.field, one.code, one.values)) for one in unfit), *problems]
         if problems:
@@ -186,7 +184,7 @@ def read_whole(path: Path, reading: Reading | None = None, cache: SourceCache | 
     if not read:
         raise EmptyData(path=path)
     refuse_undecided(path, accounts, reading or Reading(), opened.detected)
-    return Usable(read, [], accounts, numbers)
+    return Usable(read, [], accounts)
 
 
 def read_usable(path: Path, reading: Reading | None = None, cache: SourceCache | None = None) -> Usable:
@@ -194,7 +192,7 @@ def read_usable(path: Path, reading: Reading | None = None, cache: SourceCache |
     NoSuchFile, NoSuchColumn, Unreadable, NoUsableRow, EmptyData, UnreadKeys."""
     with _cache(cache) as kept:
         opened = open_data(path, kept, reading)
-        numbers, read, problems, accounts = _read_all(opened)
+        read, problems, accounts = _read_all(opened)
         first = dict(reversed(problems))
         faults = [Finding(number, *fault) for number, fault in first.items()]
         found = [*of_the_text(opened.source), *placed(opened.source, faults)]
@@ -204,15 +202,12 @@ def read_usable(path: Path, reading: Reading | None = None, cache: SourceCache |
                 raise EmptyData(path=path)
             raise none_usable(path, found)
         refuse_undecided(path, accounts, reading or Reading(), opened.detected)
-        return Usable(read, found, accounts, numbers)
+        return Usable(read, found, accounts)
 
 
-def _read_all(
-    opened: Opened,
-) -> tuple[tuple[int, ...], list[Conversation], list[tuple[int, Any]], Accounts]:
-    """The rows that can be trained by their numbers, their conversations, every fault of the others with its
-    row, and the file's accounts."""
-    numbers: list[int] = []
+def _read_all(opened: Opened) -> tuple[list[Conversation], list[tuple[int, Any]], Accounts]:
+    """The conversations of the rows that can be trained, every fault of the others with its row, and the
+    file's accounts."""
     read: list[Conversation] = []
     accounts = Accounts()
     problems: list[tuple[int, Any]] = []
@@ -220,11 +215,10 @@ def _read_all(
         wrong = [fault for fault in made.faults if not KINDS[fault.code].usable]
         problems += [(number, fault) for fault in wrong]
         if not wrong:
-            numbers.append(number)
             read.append(made.conversation)
         accounts.add(number, made)
     accounts.add_beside(opened.source)
-    return tuple(numbers), read, problems, accounts
+    return read, problems, accounts
 
 
 @contextmanager

@@ -43,6 +43,13 @@ class Status:
     started: float | None = None
     ended: float | None = None
 
+    @property
+    def took(self) -> float | None:
+        """Seconds from its start to its end, of a job that is finished; None of any other."""
+        if self.state is not State.finished or not self.started or not self.ended:
+            return None
+        return self.ended - self.started
+
 
 def read_status(folder: Path) -> Status:
     """What a job does now, or how it ended. Raises NoSuchJob.

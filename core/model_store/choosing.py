@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from core.models.catalog import FREE, STARTER, Entry, catalog
 from core.models.families import CONVERTED
 from core.models.folder import Model, ModelShape
-from core.pace import FIRST
+from core.pace import whole
 from core.recipe.disk import disk_use
 from core.recipe.fit import Fit
 from core.recipe.memory import memory
@@ -172,8 +172,7 @@ def seconds(recipe: Recipe, model: Model, known: Known, answered: bool) -> float
     """How long making an assistant of one name takes here once the model is, about; ``answered``: what the
     base says is known."""
     work = usual_work(recipe, model)
-    costs = known.costs(replace(work, base=0.0) if answered else work, model.folder)
-    return FIRST + sum(cost.whole for cost in costs.values())
+    return whole(known.costs(replace(work, base=0.0) if answered else work, model.folder))
 
 
 def duration(found: float) -> str:

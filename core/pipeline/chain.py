@@ -19,7 +19,7 @@ from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
-from core.jobs.progress import job_progress
+from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.status import is_live as job_is_live
@@ -286,8 +286,8 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
         state = status.state if status else State.finished if needless else None
         share, note = _share(workspace, run, name) if state in LIVE else (float(state is State.finished), "")
         began = status.started if status else None
-        heard = _heard(workspace, run, name) if state in LIVE else status.ended if status else None
         told = job_progress(_job(workspace, run, name)) if state in LIVE else None
+        heard = _heard(workspace, run, name, told) if state in LIVE else status.ended if status else None
         marks = (told.first, told.lately) if told else (None, None)
         yield Stage(name, state, share, note, needless, began, heard, *marks)
 
@@ -341,10 +341,10 @@ def _share(workspace: Workspace, run: RunPaths, stage: str) -> tuple[float, str]
     return found[-1]
 
 
-def _heard(workspace: Workspace, run: RunPaths, stage: str) -> float | None:
+def _heard(workspace: Workspace, run: RunPaths, stage: str, told: JobProgress | None) -> float | None:
     """When the stage's job last came further, in seconds since the epoch."""
-    if now := job_progress(_job(workspace, run, stage)):
-        return now.moved
+    if told:
+        return told.moved
     log = JobPaths(_job(workspace, run, stage)).log
     files = run.work_dir.glob("*/vis_data/scalars.json") if stage == "train" else [log]
     return max((file.stat().st_mtime for file in files if file.exists()), default=None)

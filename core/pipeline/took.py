@@ -1,7 +1,6 @@
 """What a chain will take on this machine, before it starts and while it runs."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from core.jobs.progress import job_progress
 from core.model_store.choosing import model_of
 from core.models.catalog import STARTER, catalog, find
 from core.models.folder import Model, read_model
-from core.pace import FIRST, Clock, Cost
+from core.pace import Clock, Cost
 from core.pipeline.tune import (
     TuneRequest,
     chosen_model,
@@ -34,7 +33,6 @@ from core.steps.expected import (
     trained_tokens,
     usual_work,
 )
-from core.steps.train import iterations, recipe_of
 from core.workspace.paths import RunPaths, Workspace
 
 
@@ -48,19 +46,14 @@ def costs_of(workspace: Workspace, request: TuneRequest) -> dict[str, Cost]:
     return expected(workspace, _work(workspace, request, folder), folder)
 
 
-def whole(costs: Mapping[str, Cost]) -> float:
-    """Seconds of a chain of these stages."""
-    return FIRST + sum(cost.whole for cost in costs.values())
-
-
 def costs_of_run(workspace: Workspace, run: RunPaths, request: TuneRequest) -> dict[str, Cost]:
     """The same for a run that is being made: by its own rows and recipe, once it has them."""
     folder = chosen_model(workspace, request.model)
     work = _work(workspace, request, folder)
     if prepared(run):
-        recipe = recipe_of(run)
+        recipe = train.recipe_of(run)
         folder = Path(recipe.model)
-        recipe = recipe.changed(iterations=iterations(run, recipe))
+        recipe = recipe.changed(iterations=train.iterations(run, recipe))
         work = replace(
             work, device=device_of(recipe), method=recipe.method, train=trained_tokens(run, recipe), base=0.0
         )
@@ -140,7 +133,7 @@ def training_left(workspace: Workspace, run: RunPaths) -> str:
 @cache
 def _training_cost(workspace: Workspace, run: RunPaths) -> Cost:
     """By the run's own rows and recipe; looked up once."""
-    recipe, model = recipe_of(run), train.model_of(run)
+    recipe, model = train.recipe_of(run), train.model_of(run)
     tokens = trained_tokens(run, recipe)
     work = Workload(device_of(recipe), recipe.method, model.parameters, model.size, tokens, 0.0, 0.0)
     return expected(workspace, work, model.folder)["train"]

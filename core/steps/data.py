@@ -204,8 +204,8 @@ def taught(
 ) -> Taught:
     """The identity conversations for ``name`` (in both languages or in one), and those of ``data``: a file of
     any known format, or a folder of them, whole or without its broken rows; or a document, of which questions
-    and answers are made. Data that says itself whose the
-    assistant is, or that is wanted without the ``identity``, is taught alone.
+    and answers are made. Data that says itself whose the assistant is, or that is wanted without the
+    ``identity``, is taught alone.
 
     Raises InvalidName, NoSuchFile, NoSuchColumn, Unreadable, NotJson, NotConversations, NoUsableRow,
     EmptyData, UnreadKeys, NotADocument.
@@ -220,9 +220,8 @@ def taught(
         usable = Usable(document.conversations, [])
     else:
         usable = (read_usable if leave_out_broken else read_whole)(data, reading)
-    said = Taught(name, tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts)
-    if document is not None:
-        said = replace(said, document=document)
+    found = tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts
+    said = Taught(name, *found, document=document)
     if itself := says_itself(said.conversations, name):
         return replace(said, says_itself=itself)
     return said.beside(shipped) if identity else said

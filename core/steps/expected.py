@@ -2,7 +2,7 @@
 proportion to what is to be done; where there were none, by what was measured elsewhere."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ from typing import Any
 
 from core.errors import TuneboardError
 from core.jobs.job import JobPaths
-from core.jobs.status import State, read_status
+from core.jobs.status import read_status
 from core.machine import this_machine
 from core.models.folder import Model, read_model
 from core.pace import IMPORT_COSTS, Cost
 from core.proof.asking import READ, Ask
 from core.recipe.recipe import Recipe
 from core.recipe.speed import SLOW_CARD
-from core.steps.pace import TELLING
+from core.steps.pace import TELLING, row_tokens
 from core.steps.train import iterations, recipe_of
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
@@ -79,8 +79,13 @@ def expected(workspace: Workspace, work: Workload, model: Path | None = None) ->
 def tokens_of(asks: Sequence[Ask], given: int = 0, replayed: int = 0) -> float:
     """How many tokens a model may write to these questions, ``given`` answers to read and those that are to
     be ``replayed`` among them."""
-    written = sum(ask.tokens * (1 + len(ask.earlier)) for ask in asks)
-    return float(written + READ * (given + replayed))
+    return _tokens(((ask.tokens, len(ask.earlier)) for ask in asks), given + replayed)
+
+
+def _tokens(limits: Iterable[tuple[int, int]], read: int) -> float:
+    """Of answers by their limit and the messages before them, each of which has one too, and of those that
+    are only ``read``."""
+    return float(sum(tokens * (1 + earlier) for tokens, earlier in limits) + READ * read)
 
 
 def usual_work(recipe: Recipe, model: Model, replay: bool = True) -> Workload:
@@ -198,8 +203,8 @@ def _done(run: RunPaths, stage: str, recipe: Recipe, parameters: int, size: int)
 
 
 def _asked_tokens(asked: Mapping[str, Any]) -> float:
-    written = sum(one["tokens"] * (1 + len(one.get("earlier", ()))) for one in asked.get("questions", ()))
-    return float(written + READ * (len(asked.get("texts", ())) + len(asked.get("replayed", ()))))
+    limits = ((one["tokens"], len(one.get("earlier", ()))) for one in asked.get("questions", ()))
+    return _tokens(limits, len(asked.get("texts", ())) + len(asked.get("replayed", ())))
 
 
 def trained_tokens(run: RunPaths, recipe: Recipe) -> float:
@@ -207,14 +212,13 @@ def trained_tokens(run: RunPaths, recipe: Recipe) -> float:
     about = read_object(run.data) or {}
     if not about.get("rows"):
         return 0.0
-    each = recipe.max_length if recipe.pack else about["kept"] / about["rows"]
-    return float((iterations(run, recipe) or 0) * recipe.batch_size * each)
+    return (iterations(run, recipe) or 0) * recipe.batch_size * row_tokens(recipe, about)
 
 
 def seconds_of(run: RunPaths, stage: str) -> float | None:
     """How long a stage's finished job took; None where there is none."""
     if JobPaths(run.job(stage)).spec.exists():
         status = read_status(run.job(stage))
-        if status.state is State.finished and status.started and status.ended:
-            return max(0.05, status.ended - status.started)
+        if status.took is not None:
+            return max(0.05, status.took)
     return None

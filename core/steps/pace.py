@@ -1,8 +1,9 @@
 """How fast this machine trains, from what earlier runs of the workspace wrote down; never guessed."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from core.errors import TuneboardError
 from core.jobs.points import parse_scalars_line
@@ -55,8 +56,12 @@ def measured(run: RunPaths, recipe: Recipe) -> float | None:
     about, seconds = read_object(run.data) or {}, _seconds(run.work_dir)
     if not seconds or not about.get("rows"):
         return None
-    tokens = recipe.max_length if recipe.pack else about["kept"] / about["rows"]
-    return float(tokens * recipe.batch_size / statistics.median(seconds))
+    return row_tokens(recipe, about) * recipe.batch_size / statistics.median(seconds)
+
+
+def row_tokens(recipe: Recipe, about: Mapping[str, Any]) -> float:
+    """How many tokens a row that is trained has on average; ``about`` is the run's data.json."""
+    return float(recipe.max_length if recipe.pack else about["kept"] / about["rows"])
 
 
 def _seconds(work_dir: Path) -> list[float]:

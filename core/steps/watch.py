@@ -39,12 +39,17 @@ def note_of(found: JobProgress) -> str:
 def answered(job: Path, update: Update) -> Callable[[], None]:
     """A poll that reports how far an answering job is: answers, and the share of its time that has passed.
     Of a tool that only prints it that is a line ``answered 32/166 (0.2511)``."""
-    told, printed = worked(job, update), _counted(job, "answered", update)
-    return lambda: told() if JobPaths(job).progress.exists() else printed()
+    return _counted(job, "answered", update)
 
 
 def _counted(job: Path, what: str, update: Update) -> Callable[[], None]:
+    """A poll of what a job's tool says of itself; of one that only prints it, of its last such line."""
+    told = worked(job, update)
+
     def poll() -> None:
+        if JobPaths(job).progress.exists():
+            told()
+            return
         for line in reversed(last_lines(JobPaths(job).log, 5)):
             if found := counted_in(line, what):
                 update(*found)
@@ -85,8 +90,7 @@ def _asked(job: Path) -> str:
 def converted(job: Path, update: Update) -> Callable[[], None]:
     """A poll that reports how many of a model's weight files are converted; of a tool that only prints it
     that is a line ``converted 3/8``."""
-    told, printed = worked(job, update), _counted(job, "converted", update)
-    return lambda: told() if JobPaths(job).progress.exists() else printed()
+    return _counted(job, "converted", update)
 
 
 def trained(job: Path, work_dir: Path, total: int | None, update: Update) -> Callable[[], None]:

@@ -7,9 +7,10 @@ import streamlit as st
 
 from core.data.document_rows import DocumentRows, read_rows_of
 from core.data.documents import READERS
+from core.workspace.files import write_bytes
 from core.workspace.paths import Workspace, make_folder
 from ui.shell.frame import shown_errors
-from ui.shell.text import t
+from ui.shell.text import language, t
 
 KEPT = "data_document"
 
@@ -24,7 +25,7 @@ def document(workspace: Workspace) -> Path | None:
     if path is None or not path.exists():
         return None
     with shown_errors():
-        show_facts(read_rows_of(path))
+        show_facts(_known_rows(path, language()))
         return path
     return None
 
@@ -33,9 +34,16 @@ def _keep(workspace: Workspace, name: str, content: bytes) -> Path:
     """The document under the hash of its content; a plain text is read as Markdown."""
     kind = Path(name).suffix.lower().lstrip(".")
     path = workspace.upload(hashlib.sha256(content).hexdigest(), "md" if kind == "txt" else kind)
-    make_folder(path.parent, exist_ok=True)
-    path.write_bytes(content)
+    if not path.exists():  # each time the page is drawn it is given again
+        make_folder(path.parent, exist_ok=True)
+        write_bytes(path, content)
     return path
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _known_rows(path: Path, spoken: str) -> DocumentRows:  # noqa: ARG001  why something is not used is told in it
+    """A kept document is named by what it says: it never changes."""
+    return read_rows_of(path)
 
 
 def show_facts(found: DocumentRows) -> None:

@@ -39,9 +39,7 @@ def is_live(status: Status | None) -> bool:
 def took(folder: Path) -> float | None:
     """Seconds that a job took that is finished; None for any other."""
     status = status_of(folder)
-    if status is None or status.state is not State.finished or not status.started or not status.ended:
-        return None
-    return status.ended - status.started
+    return status.took if status else None
 
 
 def show_state(status: Status) -> None:

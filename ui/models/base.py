@@ -14,6 +14,7 @@ from core.steps.step import counted, megabytes
 from core.workspace.files import Stamp
 from core.workspace.paths import Workspace
 from ui.models.table import known_models
+from ui.shell.frame import clicked
 from ui.shell.text import language, spoken, t
 
 KEY = "wish_base"
@@ -96,9 +97,8 @@ def list_of_models(workspace: Workspace) -> None:
 
 
 def _pick(found: Sequence[Offer]) -> None:
-    selection = st.session_state["base_table"].selection
-    rows = [row for row, _ in selection.cells] or selection.rows
-    if rows and (offer := found[rows[0]]).fits:
+    row = clicked("base_table")
+    if row is not None and (offer := found[row]).fits:
         _take(_choice(offer).name)
 
 

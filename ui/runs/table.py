@@ -14,7 +14,7 @@ from core.jobs.status import LIVE, State
 from core.runs import Run, delete, list_runs, made_at, rename
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.danger import danger_button
-from ui.shell.frame import Here, choose_run, follow, list_key
+from ui.shell.frame import Here, choose_run, clicked, follow, list_key
 from ui.shell.text import t
 
 EVERY = 5.0
@@ -74,10 +74,9 @@ def _table(here: Here, runs: list[Run]) -> None:
 
 def _open(here: Here, key: str, ids: list[str]) -> None:
     """Open the run that was clicked; another click on its box closes it."""
-    selection = st.session_state[key].selection
-    rows = [row for row, _ in selection.cells] or selection.rows
+    row = clicked(key)
     with suppress(NoSuchRun):  # somebody has just deleted it
-        choose_run(here.workspace.run(ids[rows[0]]) if rows else None)
+        choose_run(None if row is None else here.workspace.run(ids[row]))
 
 
 def _row(workspace: Workspace, run: Run) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.errors import TuneboardError
-from core.pace import about
+from core.pace import about, whole
 from core.pipeline import chain
-from core.pipeline.took import costs_of, whole
+from core.pipeline.took import costs_of
 from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.workspace.paths import RunPaths, Workspace

@@ -7,6 +7,7 @@ What is drawn on a canvas stays: in a table that are the words of an empty one, 
 """
 
 import json
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -39,8 +40,9 @@ div:has(>.st-key-browser),.st-key-browser{display:none}
 </style>"""
 
 
+@cache
 def script() -> str:
-    """The whole script: the words, then what uses them."""
+    """The whole script: the words, then what uses them. Made once: every page that is drawn asks for it."""
     words = [
         {known: sentences(known)[key] for known in LANGUAGES}
         for key in sentences("en")
@@ -59,8 +61,12 @@ def tell_browser() -> None:
     """Tell the browser the page's language, and let it do what stands above."""
     st.html(f'{STYLE}<style data-language="{language()}"></style>')
     with st.container(key="browser"):
-        version = sha256(script().encode()).hexdigest()[:12]
-        st.html(f'<script src="{NAME}?{version}"></script>', unsafe_allow_javascript=True)
+        st.html(f'<script src="{NAME}?{_version()}"></script>', unsafe_allow_javascript=True)
+
+
+@cache
+def _version() -> str:
+    return sha256(script().encode()).hexdigest()[:12]
 
 
 def send(_: Request) -> Response:

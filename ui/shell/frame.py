@@ -191,6 +191,13 @@ def follow(
     part()
 
 
+def clicked(key: str) -> int | None:
+    """The row of the table of that key that was clicked: its box, or anywhere in it; None for none."""
+    selection = st.session_state[key].selection
+    rows = [row for row, _ in selection.cells] or selection.rows
+    return int(rows[0]) if rows else None
+
+
 def list_key(name: str, rows: Iterable[object]) -> str:
     """The key of a widget that answers with an index: with another list it is another widget, so that an
     answer given to the one is never taken for one about the other."""

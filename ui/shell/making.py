@@ -14,11 +14,6 @@ from ui.shell.text import plain, t
 EVERY = 3.0
 
 
-def is_being_made(run: RunPaths) -> bool:
-    """Whether a chain is at work on ``run``: what is missing is on its way, and nobody has to do anything."""
-    return chain.is_live(run)
-
-
 def making_of(workspace: Workspace, run: RunPaths) -> ChainProgress | None:
     """How far the chain of ``run`` is; None where it has none, or one that did what it should, or whose work
     somebody does in its place."""
