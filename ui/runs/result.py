@@ -1,9 +1,13 @@
 """What a new assistant came to, for whoever has just made it: its first sentence, its numbers, and a few
 answers beside those of its base."""
 
+from functools import cache
+
 import streamlit as st
 
 from core.data.drafts import language_of
+from core.data.identity import other_languages
+from core.data.questions import same_question
 from core.proof.result import ProofRow
 from core.steps.proof import Proof
 from ui.runs.answers import Shown, show_pairs
@@ -36,5 +40,12 @@ def telling(found: Proof) -> list[ProofRow]:
 
 
 def _language(row: ProofRow) -> str:
-    """Which one a question of somebody's own data is in nobody wrote down."""
-    return row.judged.question.language or language_of(row.question)
+    """Which one a taught question is in nobody wrote down; of the shipped ones some are in neither of the
+    page's."""
+    known = row.judged.question.language
+    return known or ("" if same_question(row.question) in _others() else language_of(row.question))
+
+
+@cache
+def _others() -> frozenset[str]:
+    return frozenset(same_question(question) for question, _ in other_languages())
