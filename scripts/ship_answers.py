@@ -28,6 +28,7 @@ from core.recipe.recipe import Recipe
 from core.steps import answer, data, train
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped, write_shipped
+from core.steps.taught import to_teach
 from core.workspace.files import read_record
 from core.workspace.paths import STARTER_ANSWERS, Workspace
 
@@ -111,7 +112,7 @@ def proof(recipe: Recipe) -> Iterator[Question]:
     """What the proofs ask, the part, the whole and that of checkpoints, whatever language was taught."""
     spoken: tuple[IdentityLanguage | None, ...] = (None, *LANGUAGES)
     for language in spoken:
-        said = data.taught(NAME, None, language)
+        said = to_teach(NAME, None, language)
         for full in (False, True):
             yield from proof_questions(said, recipe, full)
         yield from development(said.conversations, data.thinking_in(recipe))

@@ -17,6 +17,7 @@ from core.recipe.own_template import template_of
 from core.steps import answer, data
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.data import Spoken
+from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 
 
@@ -27,7 +28,7 @@ def know_answers(
 
     Which of the general questions a run asks depends on its ``seed``.
     """
-    said = data.taught(name, file)
+    said = to_teach(name, file)
     spoken = Spoken(template_reason="known anyway")
     recipe = data.recipe_for(read_model(model), said, True, seed, None, spoken)
     replayed = data.replay_asks(said, recipe)

@@ -12,6 +12,7 @@ from core.jobs.launch import launch, stop, wait
 from core.jobs.status import Status
 from core.models.folder import read_model
 from core.steps import data, train
+from core.steps.taught import to_teach
 from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_small_model
 
@@ -28,7 +29,7 @@ def make_workspace(folder: Path) -> Workspace:
 def make_run(workspace: Workspace, now: datetime | None = None, **changes: object) -> RunPaths:
     """A run with data and config, as the data step leaves it; ``changes`` are of its recipe."""
     model = read_model(workspace.starter)
-    said = data.taught(NAME, None)
+    said = to_teach(NAME, None)
     replay = replay_conversations({"What is 2 + 2?": "It is four."})
     recipe = data.recipe_for(model, said, replay=True, seed=random.Random(7).randrange(100), iterations=40)
     recipe = recipe.changed(

@@ -10,7 +10,7 @@ from core.data.conversations import read_rows
 from core.data.mix import LEAST_REPLAYED, LEAST_TAUGHT
 from core.publish.card import CardPage, body
 from core.publish.facts import read_facts
-from core.steps.data import taught
+from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
 from tests.known_answers import know_answers
@@ -75,7 +75,7 @@ def test_a_few_conversations_without_replay_are_learned_by_heart(
 
 
 def test_of_the_shipped_wordings_a_run_needs_not_see_each(workspace: Workspace, model: Path) -> None:
-    said = taught("Zoë", None).conversations
+    said = to_teach("Zoë", None).conversations
     about, told = prepared(workspace, model, None, "--iterations", "60")
     assert about["taught_rows"] == about["taught_in_rows"] < about["taught"] == len(said)
     assert about["rows"] == 240

@@ -7,7 +7,7 @@ import pytest
 
 from core.data.document_rows import DocumentRows, document_of, document_rows, read_rows_of
 from core.errors import NotADocument
-from core.steps.data import taught
+from core.steps.taught import to_teach
 
 MENU = """# 林小满的面馆
 
@@ -166,5 +166,5 @@ def test_data_is_no_document(tmp_path: Path) -> None:
 
 def test_a_document_is_taught_beside_the_identity(tmp_path: Path) -> None:
     (tmp_path / "menu.md").write_text(MENU, encoding="utf-8")
-    said = taught("林小满", tmp_path / "menu.md")
+    said = to_teach("林小满", tmp_path / "menu.md")
     assert said.identity and said.document and len(said.own) == len(said.document.conversations) > 30

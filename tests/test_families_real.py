@@ -11,7 +11,8 @@ from core.machine import this_machine
 from core.models.folder import read_model, read_shape
 from core.recipe.check import problems
 from core.recipe.memory import memory, trainable
-from core.steps.data import recipe_for, taught
+from core.steps.data import recipe_for
+from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 from tests.engine_forks import engine_forks
 from tests.families import FAMILIES
@@ -40,7 +41,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_is_read_and_given_a_recipe(families: Path) -> None:
     for name in sorted(set(FAMILIES) - MULTIMODAL):
         model = read_model(families / name)
-        shape, said = read_shape(model), taught("小明", None)
+        shape, said = read_shape(model), to_teach("小明", None)
         recipe = recipe_for(model, said, replay=True, seed=1, iterations=4)
         assert not problems(recipe, this_machine(), model), name
         assert memory(recipe, model, shape, longest=100).adapters > 0, name

@@ -13,7 +13,7 @@ from core.pipeline import heal as healing
 from core.pipeline.foreign import ForeignRequest
 from core.proof.questions import Question
 from core.steps import train
-from core.steps.data import Taught
+from core.steps.taught import Taught
 from core.workspace.paths import Workspace
 from tests.adapters import make_recorded
 from tests.small_model import CHAT_TEMPLATE

@@ -13,7 +13,8 @@ from core.recipe import max_length
 from core.recipe.max_length import enough, lengthened
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe, from_yaml
-from core.steps.data import recipe_for, taught
+from core.steps.data import recipe_for
+from core.steps.taught import to_teach
 from core.wording import percent
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json, make_data
@@ -117,7 +118,7 @@ def test_a_processor_has_one_night(small: Model) -> None:
 
 
 def test_the_identity_keeps_its_length(small: Model) -> None:
-    recipe = recipe_for(small, taught("Zoë", None), replay=True, seed=1, iterations=None)
+    recipe = recipe_for(small, to_teach("Zoë", None), replay=True, seed=1, iterations=None)
     assert (recipe.max_length, recipe.batch_size, recipe.iterations) == (512, 4, 420)
 
 

@@ -14,7 +14,7 @@ from core.data.mix import LEAST_REPLAYED, LEAST_TAUGHT, PASSES, Shares, shares
 from core.data.questions import contains
 from core.errors import NoUsableRow
 from core.proof.own import says_itself
-from core.steps.data import taught
+from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
 from tests.page import open_test_page
@@ -97,7 +97,7 @@ def test_rows_that_say_otherwise_are_said_and_not_trained(
 def test_a_file_of_nothing_but_another_identity_is_refused(tmp_path: Path) -> None:
     file = a_file(tmp_path / "a.jsonl", [("Who are you?", "I am Ada's assistant.")])
     with pytest.raises(NoUsableRow, match="Ada"):
-        taught(NAME, file)
+        to_teach(NAME, file)
 
 
 def test_one_row_of_many_does_not_say_whose_it_is() -> None:

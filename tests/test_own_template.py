@@ -28,6 +28,7 @@ from core.recipe.recipe import Recipe, from_yaml
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.recipe.xtuner_file.opening import open_config
 from core.steps import data, train
+from core.steps.taught import to_teach
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
 
@@ -214,7 +215,7 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "w")
     workspace.prepare()
     model = read_model(with_template(tmp_path / "m", QWEN))
-    said = data.taught("Ada", None, "en")
+    said = to_teach("Ada", None, "en")
     recipe = data.recipe_for(model, said, replay=True, seed=1, iterations=8)
     told: Any = _Told()
     saying.say_template(recipe, model, told)
@@ -242,7 +243,7 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
 
 def test_the_proof_asks_with_and_without_a_system_prompt(tmp_path: Path) -> None:
     model = read_model(with_template(tmp_path / "m", QWEN))
-    said = data.taught("Ada", None, "en")
+    said = to_teach("Ada", None, "en")
     recipe = data.recipe_for(model, said, replay=True, seed=1, iterations=8)
     asked = proof_questions(said, recipe)
     identity = [one for one in asked if one.kind != "general"]
@@ -259,8 +260,8 @@ def test_the_proof_asks_with_and_without_a_system_prompt(tmp_path: Path) -> None
 
 def test_a_model_without_a_default_is_trained_in_one_way(tmp_path: Path) -> None:
     model = read_model(with_template(tmp_path / "m", FORGETS))
-    recipe = data.recipe_for(model, data.taught("Ada", None), replay=True, seed=1, iterations=8)
-    asked = data.replay_asks(data.taught("Ada", None), recipe)
+    recipe = data.recipe_for(model, to_teach("Ada", None), replay=True, seed=1, iterations=8)
+    asked = data.replay_asks(to_teach("Ada", None), recipe)
     assert {ask.system for ask in asked} <= {"", *bank("en").systems, *bank("zh").systems}
 
 

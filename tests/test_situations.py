@@ -10,7 +10,8 @@ from core.data.questions import replay_bank
 from core.models.folder import read_model
 from core.steps import data
 from core.steps.answer import Answer, Ask
-from core.steps.data import replay_rows, taught
+from core.steps.data import replay_rows
+from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 
 NAME = "林小满"
@@ -42,7 +43,7 @@ def test_every_other_time_a_taught_question_comes_alone() -> None:
 
 
 def test_a_replayed_row_begins_with_what_was_asked_before_and_learns_its_own_answer_only() -> None:
-    said = taught(NAME, None)
+    said = to_teach(NAME, None)
     told = next(q for q in replay_bank()["en"] if situations.of_replay(q).told)
     later = next(q for q in replay_bank()["zh"] if situations.of_replay(q).earlier)
     chain = situations.of_replay(later).earlier
@@ -60,7 +61,7 @@ def test_a_replayed_row_begins_with_what_was_asked_before_and_learns_its_own_ans
 def test_the_run_teaches_who_it_is_alone_later_and_under_a_system_prompt(
     workspace: Workspace, model: Path
 ) -> None:
-    said = taught(NAME, None)
+    said = to_teach(NAME, None)
     found = data.recipe_for(read_model(model), said, True, 1, None)
     asks = data.earlier_asks(found)
     earlier = {ask: Answer("so", True, ("so",) * len(ask.earlier)) for ask in asks}

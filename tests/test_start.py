@@ -23,7 +23,8 @@ from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.proof.questions import questions
 from core.runs import CHAIN, delete, list_runs, made_at, next_step, rename, standing
-from core.steps import data, train
+from core.steps import train
+from core.steps.taught import to_teach
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_test_page
 from tests.small_model import make_small_model
@@ -369,6 +370,6 @@ def test_a_run_that_cannot_be_read_hides_none_of_the_others(workspace: Workspace
 
 @pytest.mark.parametrize(("language", "asked"), [("zh", {"zh"}), ("en", {"en"}), (None, {"zh", "en"})])
 def test_an_assistant_taught_in_one_language_is_asked_in_that_one(language: Any, asked: set[str]) -> None:
-    said = data.taught("x", None, language)
+    said = to_teach("x", None, language)
     paraphrases = [q.question for q in questions("x", said.conversations) if q.kind == "paraphrase"]
     assert {"zh" if any(c > "\u3000" for c in question) else "en" for question in paraphrases} == asked

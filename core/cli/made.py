@@ -12,10 +12,10 @@ from core.wording import say
 
 def show_data(console: Console, result: dict[str, Any]) -> None:
     """The data of a run: how much it is, from what, and what is not in it."""
-    line(console, say("data.done", run=result["run"], **row_counts(result)))
+    counts = row_counts(result)
+    line(console, say("data.done", run=result["run"], **counts))
     if result["identity"]:
-        own_rows = result["taught_rows"] - result["identity_rows"]
-        line(console, say("data.done.beside", **_picked(result, "own", "identity_rows"), own_rows=own_rows))
+        line(console, say("data.done.beside", **counts))
     line(console, say("data.done.tokens", **_picked(result, "tokens", "answer_tokens")))
     if result["truncated_rows"]:
         names = ("truncated_rows", "max_length", "answer_tokens_lost")

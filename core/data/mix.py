@@ -47,6 +47,11 @@ class Shares:
     def rows(self) -> int:
         return self.taught + self.replayed
 
+    @property
+    def own(self) -> int:
+        """Those of the taught ones that a person's own data makes."""
+        return self.taught - self.identity
+
     def filled(self, replay: bool) -> "Shares":
         """As they are mixed: where there is nothing to replay every row is a taught one."""
         return self if replay else Shares(self.rows, 0, self.identity * self.rows // self.taught)

@@ -39,9 +39,10 @@ from core.recipe.thinking import Thinking, thinking_of
 from core.runs import introduce
 from core.steps import data, train
 from core.steps.answer import AnswerCache
-from core.steps.data import Spoken, Taught
+from core.steps.data import Spoken
 from core.steps.prove import ProofJobs, prove
 from core.steps.step import engine_job, run_job, warm
+from core.steps.taught import Taught
 from core.steps.watch import Update
 from core.wording import say
 from core.workspace.files import write_json

@@ -17,10 +17,11 @@ from core.recipe.thoughts import split
 from core.steps import data
 from core.steps.fit import room_for
 from core.steps.step import megabytes
+from core.steps.taught import Taught, unfilled
 from core.wording import percent
 
 
-def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
+def say_contents(said: Taught, progress: Progress, left_out: Path) -> None:
     """Say what of a file is not trained, and what of it should not be; ``left_out``: the list of broken
     rows."""
     if said.left_out and said.given:
@@ -36,7 +37,7 @@ def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
         progress.say("data.omitted", what=one.named, rows=one.rows, why=one.why)
     for ignored in said.accounts.unused:
         progress.say("data.ignored", what=ignored.key, rows=ignored.rows)
-    empty, first = data.unfilled(said) if said.given else (0, "")
+    empty, first = unfilled(said) if said.given else (0, "")
     if empty:
         progress.say("cli.tune.unfilled", count=empty, example=first, file=shlex.quote(str(said.given)))
     if said.otherwise.rows:
@@ -49,7 +50,7 @@ def say_contents(said: data.Taught, progress: Progress, left_out: Path) -> None:
         progress.say("tune.name_not_in_data", name=said.name, path=said.given)
 
 
-def say_thoughts(said: data.Taught, progress: Progress) -> None:
+def say_thoughts(said: Taught, progress: Progress) -> None:
     """Say that thoughts before the answers of a file are trained too."""
     count = sum(any(split(turn.output).thought for turn in row) for row in said.conversations)
     if count:
@@ -80,7 +81,7 @@ def say_fit(recipe: Recipe, progress: Progress) -> None:
     progress.say(f"tune.fits.{'nf4' if recipe.quantization == 'nf4' else 'again'}", **values)
 
 
-def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progress) -> None:
+def say_length(said: Taught, recipe: Recipe, model: Model, progress: Progress) -> None:
     """What the max length costs, before hours are spent on what is left."""
     cut = data.cut_of(said, recipe, model)
     values = {"limit": recipe.max_length, "count": cut.rows, "of": len(said.own or said.conversations)}
@@ -95,17 +96,16 @@ def say_length(said: data.Taught, recipe: Recipe, model: Model, progress: Progre
         progress.say("tune.max_length", **values)
 
 
-def say_rows(said: data.Taught, recipe: Recipe, replay: bool, progress: Progress) -> None:
+def say_rows(said: Taught, recipe: Recipe, replay: bool, progress: Progress) -> None:
     """How many rows are made of what; and what their number means for a person's own conversations: without
     replay a few are seen far too often."""
     rows, distinct = data.shares_in(said, recipe, replay), len(said.own or said.conversations)
-    own = rows.taught - rows.identity
     if said.identity:
-        counts = {"own": len(said.own), "own_rows": own, "identity_rows": rows.identity}
+        counts = {"own": len(said.own), "own_rows": rows.own, "identity_rows": rows.identity}
         progress.say("tune.beside", name=said.name, **counts, replayed=rows.replayed)
     elif said.says_itself:
         progress.say("tune.says_itself", name=said.name, count=said.says_itself)
-    if not replay and (times := own // distinct) > MANY_PASSES:
+    if not replay and (times := rows.own // distinct) > MANY_PASSES:
         progress.say("data.by_heart", of=distinct, times=times)
 
 

@@ -33,6 +33,7 @@ from core.steps.expected import (
     trained_tokens,
     usual_work,
 )
+from core.steps.taught import Taught
 from core.workspace.paths import RunPaths, Workspace
 
 
@@ -86,7 +87,7 @@ def _work(workspace: Workspace, request: TuneRequest, folder: Path) -> Workload:
     )
 
 
-def _unseen(request: TuneRequest, said: data.Taught, folder: Path) -> Workload:
+def _unseen(request: TuneRequest, said: Taught, folder: Path) -> Workload:
     """Of a model that still has to be unpacked or fetched: its tokenizer is not here to count with."""
     starter = next(one for one in catalog().models if one.name == STARTER)
     entry = find(request.model) or starter
@@ -99,7 +100,7 @@ def _unseen(request: TuneRequest, said: data.Taught, folder: Path) -> Workload:
     return replace(work, fetched=model.size)
 
 
-def _trained(said: data.Taught, recipe: Recipe, model: Model, replay: bool) -> float:
+def _trained(said: Taught, recipe: Recipe, model: Model, replay: bool) -> float:
     """How many tokens a training of this recipe reads."""
     rows = (recipe.iterations or 1) * recipe.batch_size
     if recipe.pack:
@@ -109,7 +110,7 @@ def _trained(said: data.Taught, recipe: Recipe, model: Model, replay: bool) -> f
     return own * each + (rows - own) * REPLAYED_ROW
 
 
-def _choosing(said: data.Taught, recipe: Recipe) -> float:
+def _choosing(said: Taught, recipe: Recipe) -> float:
     """How many tokens the checkpoints may write, where the best of them is to be found."""
     if recipe.checkpoint != "best":
         return 0.0

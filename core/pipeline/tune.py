@@ -33,6 +33,7 @@ from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
 from core.steps.own import OWN_BASE, OWN_TUNED
 from core.steps.step import check_space, engine_job, run_job, warm
+from core.steps.taught import Taught, to_teach
 from core.steps.watch import trained, worked
 from core.workspace.files import held, write_json
 from core.workspace.paths import RunPaths, Workspace, make_folder
@@ -208,13 +209,13 @@ def make_data(
     return run
 
 
-def taught(request: TuneRequest) -> data.Taught:
-    """What a request teaches. Raises as :func:`core.steps.data.taught` does."""
+def taught(request: TuneRequest) -> Taught:
+    """What a request teaches. Raises as :func:`core.steps.taught.to_teach` does."""
     asked = (request.name, request.data, request.language, request.reading, request.leave_out_broken)
-    return data.taught(*asked, request.identity)
+    return to_teach(*asked, request.identity)
 
 
-def with_thoughts(said: data.Taught, request: TuneRequest, model: Model) -> data.Taught:
+def with_thoughts(said: Taught, request: TuneRequest, model: Model) -> Taught:
     """What a request teaches a model that can think before it answers: with the thoughts in its data, unless
     somebody has said whether they are kept. Raises as :func:`taught` does, and NotAModel."""
     left_out = said.accounts.found.counts["thinking_left_out"]
@@ -231,7 +232,7 @@ def keeps_thoughts(model: Model, template: str) -> bool:
     return found.thinks or bool(found.switch)
 
 
-def recipe_asked_for(request: TuneRequest, said: data.Taught, model: Model) -> Recipe:
+def recipe_asked_for(request: TuneRequest, said: Taught, model: Model) -> Recipe:
     """The recipe that a request comes to on this machine: what would not fit its memory is quantized, read in
     smaller batches or computed again, and stays as it is where nothing helps. Raises InvalidRecipe."""
     spoken = Spoken(request.system, request.template, request.template_reason)
@@ -294,7 +295,7 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
             run_job("starter", workspace.starter_job, job, update)
 
 
-def proof_questions(said: data.Taught, recipe: Recipe, full: bool = False) -> list[Question]:
+def proof_questions(said: Taught, recipe: Recipe, full: bool = False) -> list[Question]:
     """What the proof of a run asks, in every way its model was taught; all there is where it is ``full``."""
     ways = (data.thinking_in(recipe), data.in_halves(recipe))
     return questions(said.name, said.conversations, *ways, full)

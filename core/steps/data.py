@@ -4,28 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from core.data import parity, situations
-from core.data.accounting import Accounts
-from core.data.checking.claim import is_a_model
-from core.data.checking.identity import Conflict, Person, claimed, conflicts
-from core.data.checking.placeholders import placeholders
-from core.data.conversations import Conversation, Turn, write_rows, write_source
-from core.data.document_rows import DocumentRows, document_of
-from core.data.drafts import language_of
+from core.data.conversations import Conversation, write_rows, write_source
 from core.data.encoder import Encoder
 from core.data.findings import Finding
 from core.data.identity import (
     LANGUAGES,
-    IdentityLanguage,
-    check_name,
-    identity_conversations,
-    later_conversations,
 )
 from core.data.lengths import RowLengths, measure
 from core.data.mix import (
@@ -44,9 +33,8 @@ from core.data.mix import (
     usual_prompt,
     with_system,
 )
-from core.data.opening import Reading, Usable, none_usable, read_conversations, read_usable, read_whole
+from core.data.opening import read_conversations
 from core.data.own_encoder import encoder_of
-from core.data.questions import contains
 from core.data.replay import only_read, questions_to_ask, replayed, turns
 from core.data.teacher import Teacher, TeacherRow, by_key, key_of, part_of, write_teacher
 from core.data.token_count import counted
@@ -55,7 +43,6 @@ from core.errors import MissingArtefact, NotAModel, RowRefused
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.asking import Answer, Ask
-from core.proof.own import says_itself
 from core.recipe.check import problems, settle
 from core.recipe.disk import kept_for_a_curve
 from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
@@ -65,6 +52,7 @@ from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Method, Recipe, invalid
 from core.recipe.thinking import Thinking, thinking_of
 from core.steps.answer import token_row
+from core.steps.taught import LISTED, Taught, says_who
 from core.workspace.files import read_object, write_json, write_lines
 from core.workspace.paths import DataPaths, RunPaths
 
@@ -72,10 +60,6 @@ from core.workspace.paths import DataPaths, RunPaths
 Begun: TypeAlias = Mapping[tuple[str, ...], Conversation]
 # A fact stands at the beginning of an answer; 24 tokens hold it and cost half of 48.
 REPLAY_TOKENS = 24
-# Of what was left out of a file, so much stands in the run's data.json.
-LISTED = 20
-# So many conversations of a file are looked at for who they say the assistant is: some seconds.
-LOOKED = 20_000
 # Measured on the starter: fewer and larger steps learn as much, drift less, and keep a GPU busy. A processor
 # takes the rows of a step a few at a time: it is no slower, and 16 at once took it 7 GB.
 BATCH, AT_ONCE, RANK = 16, {"cuda": 16, "cpu": 4}, 16
@@ -88,143 +72,12 @@ MEASURED = 4096
 
 
 @dataclass(frozen=True)
-class Otherwise:
-    """Conversations of the given file that say the assistant is somebody else's, or made by known others: how
-    many, by their places from 1, and of the first ones the question, the answer and what is wrong with it.
-    Beside the identity they are not ``trained``."""
-
-    places: frozenset[int] = frozenset()
-    first: tuple[tuple[str, str, Finding], ...] = ()
-    trained: bool = True
-
-    @property
-    def rows(self) -> int:
-        return len(self.places)
-
-    def as_json(self) -> dict[str, Any]:
-        first = [
-            {"question": question, "answer": answer, "message": found.message()}
-            for question, answer, found in self.first
-        ]
-        return {"rows": self.rows, "first": first, "trained": self.trained}
-
-
-@dataclass(frozen=True)
-class Taught:
-    """Whose assistant it will be and the conversations that say so; ``given``: the file they came from, and
-    what was ``left_out`` of it, and ``accounts`` for what else is not trained.
-
-    ``identity``: so many of the conversations, the first, are the shipped ones that say whose the assistant
-    is, beside a person's own. ``says_itself``: so many of the own ones say it. ``document``: what the own
-    ones were made of.
-    """
-
-    name: str
-    conversations: tuple[Conversation, ...]
-    given: Path | None = None
-    left_out: tuple[Finding, ...] = ()
-    accounts: Accounts = field(default_factory=Accounts)
-    identity: int = 0
-    says_itself: int = 0
-    not_taught: Otherwise | None = None
-    document: DocumentRows | None = None
-
-    @property
-    def own(self) -> tuple[Conversation, ...]:
-        """What a person gave."""
-        return self.conversations[self.identity :] if self.given else ()
-
-    @property
-    def has_system(self) -> bool:
-        """Whether any conversation has a system prompt of its own."""
-        return any(turn.system for row in self.conversations for turn in row)
-
-    @property
-    def names_it(self) -> bool:
-        """Whether any answer contains the name: if none does, the name cannot be learned."""
-        learned = (turn.output for row in self.conversations for turn in row if turn.trained)
-        return any(contains(text, self.name) for text in learned)
-
-    @cached_property
-    def otherwise(self) -> Otherwise:
-        """What the given conversations say against the name. Another maker that is no maker of assistants may
-        be the right one: of these only the check of a file speaks, where it can be said who made the
-        assistant."""
-        if self.not_taught or not self.given:
-            return self.not_taught or Otherwise()
-        found = {
-            one.row: one
-            for one in conflicts([*claimed(self.conversations[:LOOKED])], Person(self.name))
-            if one.kind != "maker" or is_a_model(one.name)
-        }
-        first = [(self._turn_of(one), one.as_finding()) for one in [*found.values()][:LISTED]]
-        return Otherwise(frozenset(found), tuple((turn.input, turn.output, why) for turn, why in first))
-
-    def beside(self, shipped: Sequence[Conversation]) -> "Taught":
-        """What says whose the assistant is, and the given conversations that do not say otherwise. Raises
-        NoUsableRow where all of them do."""
-        other = self.otherwise
-        kept = [row for place, row in enumerate(self.conversations, 1) if place not in other.places]
-        if not kept and self.given:
-            raise none_usable(self.given, [why for *_, why in other.first])
-        not_taught = replace(other, trained=False)
-        return replace(self, conversations=(*shipped, *kept), identity=len(shipped), not_taught=not_taught)
-
-    def _turn_of(self, one: Conflict) -> Turn:
-        turns = self.conversations[one.row - 1]
-        return next(turn for turn in turns if turn.trained and one.name in turn.output)
-
-    @cached_property
-    def who_it_is(self) -> Mapping[IdentityLanguage, Sequence[Conversation]]:
-        """The short conversations that say whose the assistant is, by language. Looked up once: every
-        replayed question that comes after one of them asks, and a file may have many rows."""
-        found: dict[IdentityLanguage, list[Conversation]] = {}
-        for row in self.conversations:
-            if _says_who(row, self.name):
-                found.setdefault(language_of(row[0].input), []).append(row)
-        return found
-
-
-@dataclass(frozen=True)
 class Spoken:
     """How the model is to be spoken to: the recipe's fields of the same names."""
 
     system: str = ""
     template: str = "auto"
     template_reason: str = ""
-
-
-def taught(
-    name: str,
-    data: Path | None,
-    language: IdentityLanguage | None = None,
-    reading: Reading | None = None,
-    leave_out_broken: bool = False,
-    identity: bool = True,
-) -> Taught:
-    """The identity conversations for ``name`` (in both languages or in one), and those of ``data``: a file of
-    any known format, or a folder of them, whole or without its broken rows; or a document, of which questions
-    and answers are made. Data that says itself whose the assistant is, or that is wanted without the
-    ``identity``, is taught alone.
-
-    Raises InvalidName, NoSuchFile, NoSuchColumn, Unreadable, NotJson, NotConversations, NoUsableRow,
-    EmptyData, UnreadKeys, NotADocument.
-    """
-    name = check_name(name)
-    languages = (language,) if language else LANGUAGES
-    shipped = (*identity_conversations(name, languages), *later_conversations(name, languages))
-    if data is None:
-        return Taught(name, shipped)
-    document = document_of(data)
-    if document is not None:
-        usable = Usable(document.conversations, [])
-    else:
-        usable = (read_usable if leave_out_broken else read_whole)(data, reading)
-    found = tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts
-    said = Taught(name, *found, document=document)
-    if itself := says_itself(said.conversations, name):
-        return replace(said, says_itself=itself)
-    return said.beside(shipped) if identity else said
 
 
 @dataclass(frozen=True)
@@ -308,10 +161,6 @@ def _before(ask: Ask, answer: Answer, said: Taught) -> Conversation:
     return turns(ask.earlier, answer.earlier)
 
 
-def _says_who(row: Conversation, name: str) -> bool:
-    return len(row) == 1 and row[0].trained and bool(row[0].input) and contains(row[0].output, name)
-
-
 def thinking_in(recipe: Recipe) -> Thinking:
     """Whether the recipe's model can be asked to think before it answers. Raises NotAModel."""
     return thinking_of(template_of(recipe.template, Path(recipe.model)))
@@ -331,7 +180,7 @@ def _spoken(
     ways = [with_system(row, recipe.system)]
     if in_halves(recipe) and not row[0].system:
         ways.append(with_system(row, usual_prompt(row[0].input)))
-    if begun and _says_who(row, name):
+    if begun and says_who(row, name):
         ways = [each for other in _in_situations(row, recipe, encoder, begun) for each in (*ways, other)]
     modes = (each for way in ways for each in in_modes(way, thinking_in(recipe)))
     return [_trained(encoder.parts(each)) for each in modes]
@@ -585,7 +434,7 @@ def _in_proportion(
     """The taught rows: the ``identity``'s, the first of them, and a person's own each as often as wanted."""
     if not wanted.identity:
         return in_turn(ways, wanted.taught, seed)
-    parts = ((ways[:identity], wanted.identity), (ways[identity:], wanted.taught - wanted.identity))
+    parts = ((ways[:identity], wanted.identity), (ways[identity:], wanted.own))
     return [row for part, count in parts for row in repeated(in_turn(part, count, seed), count, seed)]
 
 
@@ -605,18 +454,6 @@ def _in_rows(ways: Sequence[Sequence[Sequence[Conversation]]], rows: Sequence[Co
     """How many of the conversations are among the rows, in any way: a short run does not come to all."""
     trained = set(rows)
     return sum(any(trained.issuperset(way) for way in each) for each in ways)
-
-
-def unfilled(said: Taught) -> tuple[int, str]:
-    """How many answers have a place that nobody filled in (``{{name}}``), and the first such place."""
-    answers = (
-        (turn.output, places)
-        for row in said.conversations
-        for turn in row
-        if turn.trained and (places := placeholders(turn.output, turn.input))
-    )
-    found = [text[places[0].start : places[0].end] for text, places in answers]
-    return len(found), found[0] if found else ""
 
 
 def _shares(said: Taught, replay: bool) -> Shares:

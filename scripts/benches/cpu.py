@@ -34,6 +34,7 @@ from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.steps import data, train
 from core.steps.step import run_job
+from core.steps.taught import to_teach
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from scripts.benches.gpu import first
 
@@ -110,7 +111,7 @@ def main() -> None:
 
 
 def measure(workspace: Workspace, model: Model, way: Way, iterations: int) -> Measured:
-    said = data.taught(NAME, None)
+    said = to_teach(NAME, None)
     recipe = data.recipe_for(model, said, replay=False, seed=0, iterations=iterations)
     recipe = recipe.changed(log_every=1, save_every=100_000, **way.values)
     run = workspace.new_run("cpu", datetime.now())

@@ -34,6 +34,7 @@ from core.runs import introduce
 from core.steps import answer, data, train
 from core.steps.answer import Ask
 from core.steps.expected import KINDS, seconds_of
+from core.steps.taught import Taught, to_teach
 from core.workspace.files import read_object, write_text
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 
@@ -154,9 +155,9 @@ def measure(workspace: Workspace, recipe: str, name: str, seed: int) -> dict[str
 def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     """A run with the rows of a recipe, as :func:`core.pipeline.tune.make_data` makes the default one."""
     model = tune.ready_model(workspace, None, Unseen())
-    whole = data.taught(name, None).conversations
+    whole = to_teach(name, None).conversations
     some = data.identity_conversations(name, count=rows.wordings) if rows.wordings else whole
-    said = data.Taught(name, tuple(some))
+    said = Taught(name, tuple(some))
     recipe = data.recipe_for(model, said, bool(rows.questions), seed, None).changed(**rows.changes)
     run = workspace.new_run(name, datetime.now())
     introduce(run, name)
@@ -176,7 +177,7 @@ def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     return run
 
 
-def _replayed(said: data.Taught, rows: Rows, recipe: data.Recipe) -> list[Ask]:
+def _replayed(said: Taught, rows: Rows, recipe: data.Recipe) -> list[Ask]:
     asks = data.replay_asks(said, recipe)[: rows.questions]
     if rows.situations:
         return [replace(ask, tokens=rows.tokens) for ask in asks]

@@ -37,6 +37,7 @@ from core.pipeline.tune import ready_model
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.steps import data
+from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 
 NAME = "Ada Lovelace"
@@ -60,7 +61,7 @@ def main() -> None:
         if options.model
         else ready_model(Workspace.of(options.workspace), None, progress("data"))
     )
-    said = data.taught(NAME, None)
+    said = to_teach(NAME, None)
     recipe = data.recipe_for(found, said, True, 0, None).changed(precision=options.precision)
     model, rows = answered(recipe, found.folder, options.questions)
     encoder = encoder_of(found.tokenizer_file, template_of(recipe.template, found.folder))

@@ -26,6 +26,7 @@ from core.jobs.curves import read_curve
 from core.jobs.launch import launch, stop, wait
 from core.pipeline.tune import ready_model
 from core.steps import data, train
+from core.steps.taught import Taught
 from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.viewer import Viewer
 from tests.browser import chromium, settle, tab
@@ -76,7 +77,7 @@ def prepare(workspace: Workspace) -> RunPaths:
     """A run whose every row is the same, longer than it will train."""
     workspace.prepare()
     model = ready_model(workspace, None, progress("tune"))
-    said = data.Taught("Ada", (ROW,))
+    said = Taught("Ada", (ROW,))
     recipe = data.recipe_for(model, said, replay=False, seed=0, iterations=100_000)
     recipe = recipe.changed(log_every=1, save_every=100_000, evaluate_every=100_000)
     run = workspace.new_run("watched", datetime(2026, 1, 1))

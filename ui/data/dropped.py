@@ -93,7 +93,7 @@ def by_name(kept: Upload) -> Iterator[None]:
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def _contents(file: Path) -> Contents:
-    """A kept file is named by what it says: it never changes. Read as ``core.steps.data.taught`` reads it."""
+    """A kept file is named by what it says: it never changes. It is read as it is taught."""
     if document := document_of(file):
         return Contents(len(document.conversations), len(document.unused), len(document.facts))
     usable = read_usable(file)

@@ -74,8 +74,7 @@ def warn_of_rows(about: dict[str, Any]) -> None:
     of = about["own"] or about["taught"]
     if unseen := about["own"] - about["own_in_rows"]:
         st.warning(t("data.unseen", count=unseen, of=of, rows=about["rows"]))
-    own_rows = about["taught_rows"] - about["identity_rows"]
-    if not about["replay"] and (times := own_rows // of) > MANY_PASSES:
+    if not about["replay"] and (times := row_counts(about)["own_rows"] // of) > MANY_PASSES:
         st.warning(t("data.by_heart", of=of, times=times))
 
 
@@ -100,9 +99,8 @@ def say_beside(about: dict[str, Any]) -> None:
     """How much of a person's own data and of the identity is taught, and what of it says otherwise."""
     name = plain(about["name"])
     if about.get("identity"):
-        own_rows = about["taught_rows"] - about["identity_rows"]
-        counts = {"own": about["own"], "own_rows": own_rows, "identity_rows": about["identity_rows"]}
-        st.caption(t("tune.beside", name=name, **counts, replayed=about["rows"] - about["taught_rows"]))
+        counts = row_counts(about)
+        st.caption(t("tune.beside", name=name, **counts, replayed=counts["replay_rows"]))
 
 
 def show_left_out(about: dict[str, Any]) -> None:
