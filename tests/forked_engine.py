@@ -24,6 +24,8 @@ from pathlib import Path
 SOCKET_VARIABLE = "ENGINE_FORKS"
 # How many threads each fork computes with: as many as cores, beside another worker's, wait for each other.
 THREADS_VARIABLE = "ENGINE_FORKS_THREADS"
+# The module that is run, where it is not the engine itself.
+MODULE_VARIABLE = "ENGINE_FORKS_MODULE"
 LENGTH_BYTES = 4
 # Tools that load no model: they would wait for what they do not need.
 LIGHT = {"download", "probe"}
@@ -112,19 +114,20 @@ def code_of(connection: socket.socket) -> int | None:
 def main(arguments: list[str]) -> None:
     if arguments[0] == "worker":
         sys.exit("these forks are as fast")
+    module = os.environ.get(MODULE_VARIABLE, "core.engine")
     if not reason_for_a_real_start(arguments, os.environ):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(os.environ[SOCKET_VARIABLE])
             for number in FORWARDED:
                 signal.signal(number, lambda number, _: connection.sendall(bytes([number])))
             here = {"cwd": os.getcwd(), "env": with_threads(os.environ)}  # noqa: PTH109
-            ask(connection, "core.engine", arguments, (0, 1, 2), **here)
+            ask(connection, module, arguments, (0, 1, 2), **here)
             code = code_of(connection)
         for number in FORWARDED:
             signal.signal(number, signal.SIG_DFL)
         if code is not None:
             end_as(code)
-    os.execv(sys.executable, [sys.executable, "-m", "core.engine", *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
 
 
 def end_as(code: int) -> None:
