@@ -1,5 +1,6 @@
 """What the workspace's runs are, read from their folders: nothing about a run is kept anywhere else."""
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -8,11 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.errors import JobRunning
+from core.errors import DamagedFile, JobRunning, reason_of
 from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, read_status
-from core.workspace.files import read_record, write_json
-from core.workspace.paths import PublishPaths, RunPaths, Workspace
+from core.wording import say
+from core.workspace.files import ODD, read_object, read_record, write_json
+from core.workspace.paths import PublishPaths, RunPaths, Workspace, shown_name, unusable
 
 # The job that makes a run's data by itself; in a chain the chain's own job does.
 DATA = "data"
@@ -29,7 +31,8 @@ COMMANDS = (CHAIN, "export", "proof")
 class Run:
     """One run: which steps have a job, in what state, and what was measured at the end.
 
-    ``name`` is what the assistant is taught, ``title`` what a person calls the run.
+    ``name`` is what the assistant is taught, ``title`` what a person calls the run. ``fault``: what is wrong
+    with its folder, in a sentence; None where nothing is.
     """
 
     run: str
@@ -40,39 +43,78 @@ class Run:
     learned: float | None = None
     kept: float | None = None
     leaked: int | None = None
+    fault: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def read_run(paths: RunPaths) -> Run:
-    """Describe one run's folder."""
-    about, result = read_record(paths.about) or {}, read_record(paths.result) or {}
+    """Describe one run's folder. What of it is damaged is its ``fault``. Raises OSError."""
+    (about, result, data), faults = _records(paths.about, paths.result, paths.data)
     steps = dict(_steps(paths))
     # The data say it once they are made, which takes minutes; until then it is what was asked for.
-    name = (read_record(paths.data) or {}).get("name") or about.get("name")
+    name = _text(data.get("name")) or _text(about.get("name"))
+    measured = {key: _number(result.get(key)) for key in ("learned", "kept", "leaked")}
+    faults += [_fault(file, say("file.EISDIR")) for file in paths.scalars if file.is_dir()]
     return Run(
         run=paths.id,
         name=name,
-        title=about.get("title") or name or paths.id,
+        title=_text(about.get("title")) or name or paths.id,
         state=_state(paths, steps),
         steps=steps,
-        learned=result.get("learned"),
-        kept=result.get("kept"),
-        leaked=result.get("leaked"),
+        fault=say("row.separator").join(faults) or None,
+        **measured,  # type: ignore[arg-type]
     )
+
+
+def _records(*files: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """What stands in a run's own files, nothing in one that is not there, and what is wrong with others."""
+    found: list[dict[str, Any]] = []
+    faults: list[str] = []
+    for file in files:
+        try:
+            found.append(read_object(file) or {})
+        except DamagedFile:
+            faults.append(_fault(file, say("file.damaged")))
+            found.append({})
+        except OSError as error:
+            faults.append(_fault(file, reason_of(error)))
+            found.append({})
+    return found, faults
+
+
+def _fault(file: Path, detail: str) -> str:
+    return say("model.unreadable", file=file.name, detail=detail)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
     """All runs, newest first. One that cannot be read is lost and hides none of the others."""
-    return [_read_or_lost(RunPaths(folder)) for folder in workspace.run_folders()]
+    return [_read_or_lost(RunPaths(folder)) for folder in workspace.all_run_folders()]
 
 
 def _read_or_lost(paths: RunPaths) -> Run:
+    if fault := unusable(paths.root):
+        return _lost(paths, fault)
     try:
         return read_run(paths)
-    except OSError:
-        return Run(paths.id, None, paths.id, State.lost, {})
+    except OSError as error:
+        return _lost(paths, reason_of(error))
+    except ODD as error:
+        return _lost(paths, say("file.odd", detail=f"{type(error).__name__}: {error}"[:200]))
+
+
+def _lost(paths: RunPaths, fault: str) -> Run:
+    name = shown_name(paths.root)
+    return Run(name, None, name, State.lost, {}, fault=fault)
 
 
 def made_at(run_id: str) -> datetime | None:

@@ -1,12 +1,19 @@
 """One measured point of a training run, from a line of XTuner's log or of its scalars.json."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_COUNT = r"\[\s*(?P<iter>\d+)/(?P<total>\d+)\]"
-_PROGRESS = re.compile(rf"(?:Iter\(train\) |Epoch\(train\)\s*\[\s*(?P<epoch>\d+)\]){_COUNT}(?P<values>.*)")
+from core.workspace.files import ODD
+
+# What a float holds exactly.
+MOST_ITERATIONS = 1 << 53
+_COUNT = r"\[\s*(?P<iter>\d{1,15})/(?P<total>\d{1,15})\]"
+_PROGRESS = re.compile(
+    rf"(?:Iter\(train\) |Epoch\(train\)\s*\[\s*(?P<epoch>\d{{1,9}})\]){_COUNT}(?P<values>.*)"
+)
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|nan|inf)"
 _VALUE = re.compile(rf"(\w+): ({_NUMBER})(?![\w.:])", re.IGNORECASE)
 _VALIDATION = re.compile(r"(?:Iter|Epoch)\(val\)")
@@ -76,12 +83,12 @@ def parse_scalars_line(line: str) -> Point | None:
     """The point of a line of scalars.json; None for an evaluation's, an empty or a broken one."""
     try:
         found = json.loads(line)  # Python's reader takes the bare NaN and Infinity that mmengine writes
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or "loss" not in found or _VALIDATION_LOSS in found:
         return None
     count = found.get("iter", found.get("step"))
-    if not isinstance(count, int):
+    if not isinstance(count, int) or not 0 <= count < MOST_ITERATIONS:
         return None
     return _point(count, {name: _number(found.get(name)) for name in (*VALUES, *_OTHER_NAMES.values())})
 
@@ -110,7 +117,7 @@ def parse_validation_line(line: str) -> tuple[int, float] | None:
     try:
         found = json.loads(line)
         return int(found.get("step", 0)), float(found[_VALIDATION_LOSS])
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except ODD:
         return None
 
 
@@ -122,4 +129,7 @@ def _point(count: int, values: Mapping[str, float | None], total: int | None = N
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return math.inf

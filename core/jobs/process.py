@@ -35,6 +35,13 @@ class Identity:
     host: str
     started: float
 
+    @property
+    def is_one(self) -> bool:
+        """Whether its values are of the kinds that they should be: they were read from a file."""
+        numbers = (self.pid, self.ticks, self.started)
+        whole = isinstance(self.pid, int) and 0 < self.pid < 1 << 31
+        return whole and all(isinstance(n, int | float) for n in numbers) and isinstance(self.boot, str)
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -75,10 +82,11 @@ def identify(pid: int) -> Identity:
 
 
 def read_identity(path: Path) -> Identity | None:
-    """The identity written in a file; None when there is none."""
+    """The identity written in a file; None when there is none, or none of a process."""
     found = read_record(path)
     with suppress(TypeError):
-        return Identity(**found) if found else None
+        identity = Identity(**found) if found else None
+        return identity if identity and identity.is_one else None
     return None
 
 

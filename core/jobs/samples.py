@@ -9,8 +9,8 @@ from core.jobs.points import parse_log_line
 # On the terminal mmengine writes 11/24 11:49:21, in its file 2026/11/24 11:49:21.
 _RECORD = re.compile(r"(?:\d{4}/)?\d\d/\d\d \d\d:\d\d:\d\d - \w+ - [A-Z]+ - (.*)", re.DOTALL)
 _MOMENT = re.compile(r"(before_train|after_train_iter|after_train|after_val) in EvaluateChatHook")
-_RESUMED = re.compile(r"resumed epoch: \d+, iter: (\d+)")
-_SAVED = re.compile(r"Saving checkpoint at (\d+) iterations")
+_RESUMED = re.compile(r"resumed epoch: \d+, iter: (\d{1,15})")
+_SAVED = re.compile(r"Saving checkpoint at (\d{1,15}) iterations")
 _SAMPLE = "Sample output:"
 
 

@@ -71,8 +71,17 @@ def is_live(folder: Path) -> bool:
 def _ended(paths: JobPaths) -> Status | None:
     if (found := read_record(paths.exit)) is None:
         return None
-    code, end, reason, started, ended = map(found.get, ("code", "signal", "reason", "started", "ended"))
+    end, reason = (
+        value if isinstance(value := found.get(name), str) else None for name in ("signal", "reason")
+    )
+    started, ended = (_number(found.get(name)) for name in ("started", "ended"))
+    code = found.get("code")
+    code = code if isinstance(code, int) else None
     return Status(_BY_REASON.get(reason, State.failed), code, end, reason, started, ended)
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None
 
 
 def _live(paths: JobPaths) -> Status | None:

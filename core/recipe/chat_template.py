@@ -26,7 +26,7 @@ from jinja2.utils import Namespace
 from core.models.folder import chat_template_of
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.wording import say
-from core.workspace.files import read_json, read_record
+from core.workspace.files import read_record
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 # What a template may do to a message it does not like, and what running it may come to.
@@ -89,8 +89,7 @@ def tokenizer_settings(folder: Path) -> dict[str, Any]:
     found = read_record(folder / "tokenizer_config.json") or {}
     if "added_tokens_decoder" in found:
         return found
-    named = read_json(folder / "special_tokens_map.json")
-    return {**found, **named} if isinstance(named, dict) else found
+    return {**found, **(read_record(folder / "special_tokens_map.json") or {})}
 
 
 def special_tokens(folder: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import NotAModel
-from core.models.folder import MORE_TEMPLATES, Model, chat_template_of
+from core.models.folder import MORE_TEMPLATES, Model, chat_template_of, of_strangers
 from core.recipe.chat_template import (
     RENDERING,
     render,
@@ -28,7 +28,7 @@ from core.recipe.chat_template import (
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT, TEMPLATES, Template, template_for
 from core.recipe.thoughts import Said, closing, left_open, split
 from core.wording import say
-from core.workspace.files import Stamp, read_json, stamp
+from core.workspace.files import Stamp, read_record, stamp
 
 Message = Mapping[str, Any]
 Messages = Sequence[Message]
@@ -164,7 +164,8 @@ def template_of(name: str, folder: Path) -> Template:
     """
     if name in TEMPLATES:
         return TEMPLATES[name]
-    return _of_folder(name, folder, stamp(*template_files(folder)))
+    with of_strangers(folder):
+        return _of_folder(name, folder, stamp(*template_files(folder)))
 
 
 def own_default(folder: Path) -> str:
@@ -188,12 +189,14 @@ def spoken_by(model: Model) -> str:
     """The name of the template that a model is trained with unless somebody says otherwise: XTuner's where it
     writes what the model's own does, else the model's own, else one of its family. Raises NotAModel."""
     kind = model.origin or model.model_type
-    return _name(model.folder, kind, model.chat_template, stamp(*template_files(model.folder)))
+    with of_strangers(model.folder):
+        return _name(model.folder, kind, model.chat_template, stamp(*template_files(model.folder)))
 
 
 def template_name(folder: Path, model_type: str) -> str:
     """As :func:`spoken_by`, of a folder with or without weights. Raises NotAModel."""
-    return _name(folder, model_type, chat_template_of(folder), stamp(*template_files(folder)))
+    with of_strangers(folder):
+        return _name(folder, model_type, chat_template_of(folder), stamp(*template_files(folder)))
 
 
 @lru_cache(maxsize=32)
@@ -270,9 +273,11 @@ def special_strings(folder: Path) -> frozenset[str]:
 def stop_strings(folder: Path) -> frozenset[str]:
     """The tokens at which a model stops, as they are written."""
     written = _added(folder, special=False)
-    said = (read_json(folder / "generation_config.json") or {}).get("eos_token_id")
+    said = (read_record(folder / "generation_config.json") or {}).get("eos_token_id")
     ids = said if isinstance(said, list) else [said]
-    found = {written[one] for one in ids if one in written} | {special_tokens(folder).get("eos_token", "")}
+    found = {written[one] for one in ids if isinstance(one, int) and one in written} | {
+        special_tokens(folder).get("eos_token", "")
+    }
     return frozenset(found - {""})
 
 
@@ -280,12 +285,16 @@ def _added(folder: Path, special: bool) -> dict[int, str]:
     """The tokens that were added to a vocabulary, by id; only the ``special`` ones, or all."""
     added = tokenizer_settings(folder).get("added_tokens_decoder")
     if not isinstance(added, dict):
-        tokens = (read_json(folder / "tokenizer.json") or {}).get("added_tokens") or ()
-        added = {one.get("id"): one for one in tokens if isinstance(one, dict)}
+        tokens = (read_record(folder / "tokenizer.json") or {}).get("added_tokens")
+        tokens = tokens if isinstance(tokens, list) else ()
+        added = {str(one.get("id")): one for one in tokens if isinstance(one, dict)}
     return {
         int(number): str(one.get("content"))
         for number, one in added.items()
-        if isinstance(one, dict) and str(number).isdigit() and (one.get("special") or not special)
+        if isinstance(one, dict)
+        and str(number).isdecimal()
+        and isinstance(one, dict)
+        and (one.get("special") or not special)
     }
 
 

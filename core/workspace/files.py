@@ -21,6 +21,9 @@ from core.errors import DamagedFile
 LOCK_TIMEOUT = 30.0
 
 
+# What code meets in a file whose values are of other kinds than it expects.
+ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+
 # How the text begins that stands in a file's place until "git lfs pull" fetches it.
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -52,7 +55,7 @@ def read_json(path: Path) -> Any | None:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError, IsADirectoryError) as error:
         raise DamagedFile(path=path) from error
 
 

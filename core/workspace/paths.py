@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import NoSuchChat, NoSuchRun, NotWritable, reason_of
+from core.errors import NoSuchChat, NoSuchRun, NotWritable, StorageFailed, reason_of
 from core.wording import did_you_mean, say
 from core.workspace.private import close_to_others, keep_private
 from core.workspace.user import home
@@ -38,6 +38,34 @@ def slug(text: str) -> str:
     words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text))
     joined = "-".join(words).lower().encode()[:SLUG_BYTES].decode(errors="ignore").strip("-")
     return joined or "assistant"
+
+
+def unusable(folder: Path) -> str:
+    """Why a folder cannot be read, as a part of a sentence; empty where it can."""
+    if shown_name(folder) != folder.name:
+        return say("file.odd_name")
+    return "" if os.access(folder, os.R_OK | os.X_OK) else say("file.EACCES")
+
+
+def shown_name(path: Path) -> str:
+    """A file's name as text, whatever its bytes are: those that are no UTF-8 show as "�"."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def _folders(parent: Path) -> list[Path]:
+    """The folders in one, but for hidden ones; none where it is not there."""
+    with suppress(FileNotFoundError), os.scandir(parent) as found:
+        return [
+            parent / entry.name for entry in found if not entry.name.startswith(".") and _is_folder(entry)
+        ]
+    return []
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Also behind a link; one that leads round in a circle is none."""
+    with suppress(OSError):
+        return entry.is_dir()
+    return False
 
 
 def new_socket() -> Path:
@@ -158,6 +186,11 @@ class RunPaths:
     def work_dir(self) -> Path:
         """XTuner's own folder: checkpoints, logs, curves."""
         return self.job("train") / "work_dir"
+
+    @property
+    def scalars(self) -> list[Path]:
+        """The numbers that each start of its training logged."""
+        return sorted(self.work_dir.glob("*/vis_data/scalars.json"))
 
     @property
     def abandoned(self) -> Path:
@@ -336,10 +369,12 @@ class Workspace:
         return self.root / "uploads" / ".".join(map(slug, (digest, *kind.split("."))))
 
     def model_folders(self) -> list[Path]:
-        """Every model's folder, by name."""
-        with suppress(FileNotFoundError):
-            return sorted(p for p in self.models.iterdir() if p.is_dir() and not p.name.startswith("."))
-        return []
+        """Every model's folder that can be read, by name."""
+        return [folder for folder in self.all_model_folders() if not unusable(folder)]
+
+    def all_model_folders(self) -> list[Path]:
+        """Every model's folder, by name; :func:`unusable` says which cannot be read."""
+        return sorted(_folders(self.models))
 
     def data(self, name: str) -> DataPaths:
         """What the run with this name is trained on."""
@@ -351,10 +386,14 @@ class Workspace:
         return self.root / "data"
 
     def run(self, run_id: str) -> RunPaths:
-        """The run called ``run_id``. Raises NoSuchRun; a name with a separator is never a run."""
+        """The run called ``run_id``. Raises NoSuchRun, StorageFailed for a folder that cannot be read; a name
+        with a separator is never a run."""
         found = [path for path in self.run_folders() if path.name == run_id]
         if not found:
             known = {path.name: (path.name[len("20260102-030405-") :],) for path in self.run_folders()}
+            closed = next((path for path in self.all_run_folders() if path.name == run_id), None)
+            if closed:
+                raise StorageFailed(path=closed, reason=unusable(closed))
             raise NoSuchRun(run=run_id, workspace=self.root, near=did_you_mean(run_id, known))
         return RunPaths(found[0])
 
@@ -374,12 +413,12 @@ class Workspace:
         return self.chats / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}.json"
 
     def run_folders(self) -> list[Path]:
-        """Every run's folder, newest first."""
-        with suppress(FileNotFoundError):
-            return sorted(
-                (p for p in self.runs.iterdir() if p.is_dir() and not p.name.startswith(".")), reverse=True
-            )
-        return []
+        """Every run's folder that can be read, newest first."""
+        return [folder for folder in self.all_run_folders() if not unusable(folder)]
+
+    def all_run_folders(self) -> list[Path]:
+        """Every run's folder, newest first; :func:`unusable` says which cannot be read."""
+        return sorted(_folders(self.runs), reverse=True)
 
     def new_run(self, name: str, now: datetime) -> RunPaths:
         """Make the folder of a new run. Two of one second get different names."""

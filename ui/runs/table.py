@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import NoSuchRun
+from core.errors import NoSuchRun, StorageFailed
 from core.jobs.spark import spark
 from core.jobs.status import LIVE, State
 from core.runs import Run, delete, list_runs, made_at, rename
@@ -75,20 +75,27 @@ def _table(here: Here, runs: list[Run]) -> None:
 def _open(here: Here, key: str, ids: list[str]) -> None:
     """Open the run that was clicked; another click on its box closes it."""
     row = clicked(key)
-    with suppress(NoSuchRun):  # somebody has just deleted it
+    with suppress(NoSuchRun, StorageFailed):  # somebody has just deleted it, or nobody may read it
         choose_run(None if row is None else here.workspace.run(ids[row]))
 
 
 def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
     return {
         "title": run.title,
-        "state": f"{MARKS[run.state]} {t(f'state.{run.state.value}')}",
-        "loss": spark(RunPaths(workspace.runs / run.run).work_dir),
+        "state": f"✗ {run.fault}" if run.fault else f"{MARKS[run.state]} {t(f'state.{run.state.value}')}",
+        "loss": _outline(workspace, run),
         "age": age(run.run, datetime.now()),
         "learned": shown("learned", run.learned),
         "kept": shown("kept", run.kept),
         "leaked": shown("leaked", run.leaked),
     }
+
+
+def _outline(workspace: Workspace, run: Run) -> list[float]:
+    """Nothing of a run whose numbers cannot be read."""
+    with suppress(OSError):
+        return spark(RunPaths(workspace.runs / run.run).work_dir)
+    return []
 
 
 def shown(measure: str, value: float | None) -> str:
