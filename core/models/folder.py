@@ -316,7 +316,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     config = read_object(folder / "config.json")
     if odd := odd_kinds(config):
         names = say("row.list").join(odd)
-        raise NotAModel(folder=folder, reason=say("model.odd_config", names=names, count=len(odd)))
+        raise NotAModel(folder=folder, reason=say("model.odd_config", names=names))
     if reason := refusal(config):
         raise NotAModel(folder=folder, reason=reason)
     if is_converted(config):
