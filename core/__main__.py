@@ -4,23 +4,15 @@ Progress and messages go to standard error; with ``--json`` the last line of sta
 Exit codes: 0 done, 1 failed, 2 cannot be done as asked, 130 interrupted, 141 nobody reads the output.
 """
 
-import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
-from pathlib import Path
 
-from core.cli.parser import options_of, parse
-from core.cli.requests import perform
-from core.cli.results import show
-from core.cli.room import SCHEMA, Interrupted, Result
-from core.cli.serve import serve, serving
+from core.cli.room import Interrupted
+from core.cli.serve import only_serving, serve, serving
 from core.cli.terminal import printable
 from core.errors import StorageFailed, TuneboardError, reason_of
-from core.jobs.failure import leave_refusal
-from core.jobs.request import JOB
 from core.wording import say
 from core.workspace.paths import Workspace
 
@@ -59,49 +51,14 @@ def _give_up_output() -> None:
 def _run(arguments: Sequence[str]) -> int:
     # Asked to end by a supervisor, it stops the running step as it does at the keyboard.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if len(arguments) == 2 and arguments[0] == JOB:
-        return _print_json(_perform(Path(arguments[1])))
-    options = parse(arguments)
-    workspace = Workspace.of(options.workspace)
-    workspace.keep_private()
-    if "command" not in options:
+    if options := only_serving(arguments):
+        workspace = Workspace.of(options.workspace)
+        workspace.keep_private()
         serve(serving(options), workspace)
-    try:
-        result = options.command(options, workspace)
-    except TuneboardError as error:
-        error.options, error.where = options_of(options.kind), workspace.option
-        raise
-    if options.json:
-        return _print_json(result)
-    _speak(errors="replace")
-    show(options.kind, result, workspace.option)
-    return _exit_code(result)
+    # Most of a second's imports, which the dashboard's start does not wait for.
+    from core.cli.command import run
 
-
-def _perform(folder: Path) -> Result:
-    """What the job in ``folder`` is asked for; an error stays there for whoever asks why it failed."""
-    try:
-        return perform(folder)
-    except TuneboardError as error:
-        leave_refusal(folder, error)
-        raise
-
-
-def _print_json(result: Result) -> int:
-    _speak(encoding="utf-8", errors="backslashreplace")
-    print(json.dumps({**result, "schema": SCHEMA}, ensure_ascii=False), flush=True)
-    return _exit_code(result)
-
-
-def _exit_code(result: Result) -> int:
-    return 0 if result.get("ok", True) else 1
-
-
-def _speak(errors: str, encoding: str | None = None) -> None:
-    """How standard output encodes: JSON is always UTF-8; elsewhere a terminal of another encoding shows a
-    question mark rather than nothing."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(encoding=encoding, errors=errors)
+    return run(arguments)
 
 
 if __name__ == "__main__":

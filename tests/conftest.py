@@ -1,5 +1,6 @@
 """What tests share."""
 
+import gc
 import os
 import re
 import signal
@@ -25,8 +26,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # Of a script that a shell started in the background, every child ignores Ctrl+C; the tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# A module that is slow as a whole says so once, on a line of its own.
-WHOLLY_SLOW = re.compile(r"^pytestmark = .*pytest\.mark\.slow", re.MULTILINE)
+# A module that is slow as a whole says so once, on the line of its marks or the first of their lines.
+WHOLLY_SLOW = re.compile(r"^pytestmark = (?:\[\n)?.*pytest\.mark\.slow", re.MULTILINE)
 
 
 # Files that take longest: begun first, none of them is what one worker is still at when the other has ended.
@@ -53,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; pytest's own order otherwise."""
     rank = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and what they import are no garbage; to look through them each time takes longer
+    than many a test."""
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

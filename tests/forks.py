@@ -108,8 +108,7 @@ def become(request: Mapping[str, Any]) -> None:
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as asked:
-        importlib.import_module("core.__main__")
-        del sys.modules["core.__main__"]  # its imports are what takes the time; runpy wants the name free
+        importlib.import_module("core.cli.command")  # its imports are what takes the time
         gc.freeze()  # what is imported is no garbage: a child that looked for it there would copy all of it
         asked_for = serve(asked)
     become(asked_for)

@@ -133,10 +133,17 @@ def test_help(language: str, tmp_path: Path) -> None:
     assert ("usage" in one) is (language == "en") and ("options" in one) is (language == "en")
 
 
-def test_the_command_line_starts_quickly(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("core.cli.command", ("torch", "transformers", "streamlit", "datasets", "phonenumbers")),
+        # All that the dashboard's start waits for before it is Streamlit's.
+        ("core.__main__", ("numpy", "pydantic", "rich", "core.cli.parser")),
+    ],
+)
+def test_the_command_line_starts_quickly(tmp_path: Path, module: str, heavy: tuple[str, ...]) -> None:
     """Nothing heavy is imported before there is something to do."""
-    heavy = ("torch", "transformers", "streamlit", "datasets")
-    program = f"import core.__main__, sys; print([name for name in {heavy} if name in sys.modules])"
+    program = f"import {module}, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment(), cwd=tmp_path, capture_output=True, text=True
     )

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.workspace.paths import PROJECT
+from tests.own_source import parsed, sources
 
-TREES = {
-    path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted((PROJECT / "core").rglob("*.py"))
-}
+SOURCES = sources("core")
 ENGINE = PROJECT / "core" / "engine"
 HEAVY = {
     "torch",
@@ -33,7 +32,7 @@ PICKLES = {"pickle", "dill", "marshal", "shelve"}
 
 def imported(path: Path) -> Iterator[str]:
     """Every module a file imports, inside functions too."""
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -80,16 +79,16 @@ def test_every_folder_of_modules_is_a_package(room: str) -> None:
 
 def test_what_a_module_imports() -> None:
     """Only ``core.engine``, in processes of its own, loads model libraries; and only the page Streamlit."""
-    assert not [path for path in TREES if "streamlit" in packages(path)]
-    others = [path for path in TREES if ENGINE not in path.parents]
+    assert not [path for path in SOURCES if "streamlit" in packages(path)]
+    others = [path for path in SOURCES if ENGINE not in path.parents]
     assert not [(path, found) for path in others if (found := packages(path) & HEAVY)]
     assert not [path for path in others if any(module.startswith("core.engine") for module in imported(path))]
 
 
 def test_what_no_line_does() -> None:
-    assert not [path for path in TREES if packages(path) & PICKLES]
+    assert not [path for path in SOURCES if packages(path) & PICKLES]
     calls = [
-        (path, node) for path, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, ast.Call)
+        (path, node) for path in SOURCES for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)
     ]
     assert not [f"{path}:{call.lineno} {why}" for path, call in calls for why in wrong_with(call)]
 
@@ -115,7 +114,5 @@ def test_such_a_line_would_be_seen(line: str, why: str | None) -> None:
 
 
 def test_a_file_says_what_it_is() -> None:
-    folders = ("core", "ui", "pages", "demo", "scripts")
-    files = [file for name in folders for file in (PROJECT / name).rglob("*.py")]
-    parsed = {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
-    assert not [file for file, tree in parsed.items() if not ast.get_docstring(tree)]
+    files = sources("core", "ui", "pages", "demo", "scripts")
+    assert not [file for file in files if not ast.get_docstring(parsed(file))]

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -28,28 +29,21 @@ from core.recipe.recipe import Recipe
 from core.runs import DATA, STEPS
 from core.wording import Language, say, sentences, terminal_language
 from core.workspace.paths import PROJECT
+from tests.own_source import parsed, sources
 from ui.publish.panel import SENDING
 
 LANGUAGES: tuple[Language, Language] = ("en", "zh")
 EN, ZH = (sentences(language) for language in LANGUAGES)
-SOURCES = [
-    path
-    for folder in ("core", "ui", "pages")
-    for path in sorted((PROJECT / folder).rglob("*.py"))
-    if "__pycache__" not in path.parts
-] + list(PROJECT.glob("app.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+SOURCES = [*sources("core", "ui", "pages"), PROJECT / "app.py"]
 SPEAKERS = {"say", "t"}
 GLOSSARY = json.loads((PROJECT / "locales" / "glossary.json").read_text(encoding="utf-8"))
 CHINESE = re.compile("[\u4e00-\u9fff]")
 # Sentences that another follows on the same line.
 JOINED = {"row.separator", "row.list", "near", "catalog.not_here", "cli.usage", "endpoint.ask_key"}
 PROPER_NAMES = {"field.deepspeed", "page.models.from.huggingface", "hub.huggingface"}
-
-
 CHECKS = {
     call.args[0].value
-    for node in ast.walk(TREES[PROJECT / "core" / "doctor.py"])
+    for node in ast.walk(parsed(PROJECT / "core" / "doctor.py"))
     if isinstance(call := node, ast.Call) and ast.unparse(call.func) == "Diagnosis"
     if isinstance(call.args[0], ast.Constant)
 }
@@ -60,12 +54,21 @@ def placeholders(text: str) -> set[str]:
     return {name.partition("|")[0] for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-def calls() -> Iterator[tuple[Path, ast.Call, str]]:
+@cache
+def calls() -> list[tuple[Path, ast.Call, str]]:
     """Every call in the program with the last part of what is called."""
-    for path, tree in TREES.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
-                yield path, node, node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+    return [
+        (path, node, node.func.id if isinstance(node.func, ast.Name) else node.func.attr)
+        for path in SOURCES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
+    ]
+
+
+def texts(path: Path) -> set[str]:
+    """Every string that stands in a file of the program."""
+    found = (node.value for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant))
+    return {value for value in found if isinstance(value, str)}
 
 
 def spoken() -> Iterator[tuple[Path, ast.Call, ast.expr]]:
@@ -128,12 +131,7 @@ def test_every_spoken_key_gets_the_values_it_names() -> None:
 
 
 def test_every_key_is_used() -> None:
-    constants = {
-        node.value
-        for tree in TREES.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    constants = {text for path in SOURCES for text in texts(path)}
     patterns = [re.compile(pattern(key)) for _, _, key in spoken() if isinstance(key, ast.JoinedStr)]
     families = ("error.", "file.E", "streamlit.")  # each with a test of its own
     unused = [
@@ -369,23 +367,17 @@ OF_THE_TERMINAL = ("cli.", "train.goes_on", "train.nothing_left")
 OF_THE_DOOR = ("serve.", "access.refused")
 
 
-def named(*folders: str) -> set[str]:
-    """The keys that stand, whole, in the program's files below ``folders``."""
-    return {
-        node.value
-        for path, tree in TREES.items()
-        if any(path.is_relative_to(PROJECT / folder) for folder in folders)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in EN
-    }
-
-
-ROOMS = [path.relative_to(PROJECT).as_posix() for path in TREES]
-NAMED = {
-    "core/cli": named("core/cli"),
-    "pages": named("ui", "pages"),
-    "elsewhere": named(*(path for path in ROOMS if not path.startswith("core/cli/"))),
-}
+@cache
+def named() -> dict[str, set[str]]:
+    """The keys that stand, whole, in the program's files: by where those lie."""
+    found: dict[str, set[str]] = {"core/cli": set(), "pages": set(), "elsewhere": set()}
+    for path in SOURCES:
+        file = path.relative_to(PROJECT).as_posix()
+        keys = texts(path) & EN.keys()
+        found["core/cli" if file.startswith("core/cli/") else "elsewhere"] |= keys
+        if file.startswith(("ui/", "pages/")):
+            found["pages"] |= keys
+    return found
 
 
 @pytest.mark.parametrize("spoken_in", LANGUAGES)
@@ -394,7 +386,7 @@ def test_a_page_speaks_of_no_commands(spoken_in: Language) -> None:
         key: sentence
         for key, sentence in sentences(spoken_in).items()
         if not key.startswith((*OF_THE_TERMINAL, *OF_THE_DOOR))
-        and not (key in NAMED["core/cli"] and key not in NAMED["elsewhere"])
+        and not (key in named()["core/cli"] and key not in named()["elsewhere"])
         and re.search(r"(?<![\w-])--[a-z]|scripts/run", sentence)
         and not any(command in sentence for command in WHOLE_COMMANDS)
     }
@@ -402,7 +394,7 @@ def test_a_page_speaks_of_no_commands(spoken_in: Language) -> None:
 
 
 def test_what_only_the_command_line_says_is_said_on_no_page() -> None:
-    assert not [key for key in NAMED["pages"] if key.startswith(OF_THE_TERMINAL)]
+    assert not [key for key in named()["pages"] if key.startswith(OF_THE_TERMINAL)]
 
 
 def test_the_command_line_names_the_option_to_change() -> None:

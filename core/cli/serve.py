@@ -8,7 +8,7 @@ import argparse
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NoReturn
@@ -56,6 +56,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--no-token", action="store_true", help=say("serve.no_token"))
     group.add_argument("--base-url-path", default="", metavar="PATH", help=say("serve.base_url_path"))
     group.add_argument("--proxy", default="", metavar="IP", help=say("serve.proxy"))
+
+
+def only_serving(arguments: Sequence[str]) -> argparse.Namespace | None:
+    """The dashboard's options where ``arguments`` are these alone, and right; None for anything else, which
+    the whole parser (core.cli.parser) reads or refuses."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--workspace")
+    add_options(parser)
+    try:
+        options, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return None
+    return None if {*others} - {"--"} else options
 
 
 def serving(options: argparse.Namespace) -> Serving:

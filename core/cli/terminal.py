@@ -8,12 +8,13 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING
 
 from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING, Clock, Cost, about
 from core.wording import say
+
+if TYPE_CHECKING:  # rich is imported where something is shown: the dashboard's start needs none of it
+    from rich.console import Console
 
 # Each other command is the stage of its name.
 STAGES = {
@@ -92,7 +93,9 @@ class PlainProgress(ShownProgress):
 class BarProgress(ShownProgress):
     """Progress as two live bars: the stage and the whole."""
 
-    def __init__(self, clock: Clock, console: Console) -> None:
+    def __init__(self, clock: Clock, console: "Console") -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
         super().__init__(clock)
         self.bars = Progress(
             TextColumn("{task.description}"),
@@ -140,6 +143,8 @@ class BarProgress(ShownProgress):
 def progress(command: str, known: Mapping[str, Cost] | None = None) -> PlainProgress | BarProgress:
     """Bars on a terminal, lines elsewhere, for the stages of this command; ``known``: what they cost here,
     those that cost nothing left out."""
+    from rich.console import Console
+
     costs = {stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))}
     clock = Clock(known or costs)
     console = Console(stderr=True)
@@ -156,6 +161,6 @@ def printable(text: str) -> str:
     return re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\ufffd", text)
 
 
-def line(console: Console, text: str) -> None:
+def line(console: "Console", text: str) -> None:
     """A line as it is: a path that is broken in two cannot be copied."""
     console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

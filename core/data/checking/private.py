@@ -9,11 +9,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-from phonenumbers import Leniency, PhoneNumberMatcher
-from stdnum.cn import ric
-
 # Whose national numbers are recognised without a country code: those of the languages spoken here.
 REGIONS = ("CN", "US")
 _ADDRESS = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
@@ -89,6 +84,8 @@ def masked(text: str) -> str:
 def _addresses(text: str) -> Iterator[Private]:
     if "@" not in text:
         return
+    from email_validator import EmailNotValidError, validate_email
+
     for match in _ADDRESS.finditer(text):
         address = match[0].rstrip(".-")
         try:
@@ -101,6 +98,9 @@ def _addresses(text: str) -> Iterator[Private]:
 def _numbers(text: str) -> Iterator[Private]:
     if not _DIGITS.search(text):
         return
+    from phonenumbers import Leniency, PhoneNumberMatcher
+    from stdnum.cn import ric
+
     for match in _CARD.finditer(text):
         if ric.is_valid(match[0].upper()):
             yield Private("card", match.start(), match.end())
@@ -114,8 +114,9 @@ def _is_telling(number: Any) -> bool:
     """A bare row of digits is a phone number only where it is a mobile one: else it may be any number."""
     if number.raw_string.startswith("+") or not number.raw_string.isdigit():
         return True
-    kind = phonenumbers.number_type(number.number)
-    return len(number.raw_string) == 11 and kind == phonenumbers.PhoneNumberType.MOBILE
+    from phonenumbers import PhoneNumberType, number_type
+
+    return len(number.raw_string) == 11 and number_type(number.number) == PhoneNumberType.MOBILE
 
 
 def _keys(text: str) -> Iterator[Private]:

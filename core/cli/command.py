@@ -1,0 +1,61 @@
+"""Running one command, at a terminal or as a job, and giving what it came to."""
+
+import json
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
+
+from core.cli.parser import options_of, parse
+from core.cli.requests import perform
+from core.cli.results import show
+from core.cli.room import SCHEMA, Result
+from core.errors import TuneboardError
+from core.jobs.failure import leave_refusal
+from core.jobs.request import JOB
+from core.workspace.paths import Workspace
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that ``arguments`` name; returns the exit code. Raises what the command does."""
+    if len(arguments) == 2 and arguments[0] == JOB:
+        return _print_json(_perform(Path(arguments[1])))
+    options = parse(arguments)
+    workspace = Workspace.of(options.workspace)
+    workspace.keep_private()
+    try:
+        result = options.command(options, workspace)
+    except TuneboardError as error:
+        error.options, error.where = options_of(options.kind), workspace.option
+        raise
+    if options.json:
+        return _print_json(result)
+    _speak(errors="replace")
+    show(options.kind, result, workspace.option)
+    return _exit_code(result)
+
+
+def _perform(folder: Path) -> Result:
+    """What the job in ``folder`` is asked for; an error stays there for whoever asks why it failed."""
+    try:
+        return perform(folder)
+    except TuneboardError as error:
+        leave_refusal(folder, error)
+        raise
+
+
+def _print_json(result: Result) -> int:
+    _speak(encoding="utf-8", errors="backslashreplace")
+    print(json.dumps({**result, "schema": SCHEMA}, ensure_ascii=False), flush=True)
+    return _exit_code(result)
+
+
+def _exit_code(result: Result) -> int:
+    return 0 if result.get("ok", True) else 1
+
+
+def _speak(errors: str, encoding: str | None = None) -> None:
+    """How standard output encodes: JSON is always UTF-8; elsewhere a terminal of another encoding shows a
+    question mark rather than nothing."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors=errors)
