@@ -47,12 +47,12 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
         offer_starting_points(run, draft, model, locked)
     if run.data.exists():
         warn_of_run(run, recipe or draft.saved)
-        found = show_estimate(workspace, run, recipe or draft.saved, model)
+        found, cost = show_estimate(workspace, run, recipe or draft.saved, model)
         if not locked:
             offer_fit(run, draft, model)
             with top:
                 offer_training(run, ready=not problems)
-                show_in_short(found)
+                show_in_short(found, cost)
     if not locked:
         xtuner_configs(run, draft)
     show_launch(run, draft.saved)

@@ -11,6 +11,8 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.machine import Gpu, Machine, this_machine
 from core.models.folder import read_model, read_shape
+from core.pace import about
+from core.pipeline.took import training_cost
 from core.recipe.check import problems
 from core.recipe.estimate import estimate, trainable
 from core.recipe.method import with_method
@@ -18,7 +20,7 @@ from core.recipe.presets import OF_THE_DATA, PRESETS, presets
 from core.recipe.recipe import Recipe, from_bytes, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.steps import data, train
-from core.steps.pace import measured, pace
+from core.steps.pace import trained_so_far
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
@@ -206,7 +208,7 @@ def test_the_button_that_trains_is_the_page_s_first(
     assert not page.exception and wait(run.job("train"), timeout=60).state is State.finished
     assert train.recipe_of(run).rank == 2
     page = open_test_page("config", run.id)
-    assert "Time taken" in metrics(page) and "Time (approx.)" not in metrics(page)
+    assert "Time taken" in metrics(page) and "Training time (approx.)" not in metrics(page)
 
 
 def given(page: AppTest, text: str) -> AppTest:
@@ -315,29 +317,42 @@ def test_a_model_that_was_moved_away_is_said(workspace: Workspace) -> None:
 # --- what it will take ---
 
 
-def test_time_is_unknown_until_this_machine_was_measured(workspace: Workspace) -> None:
+def test_time_is_guessed_until_this_machine_was_measured(workspace: Workspace) -> None:
+    """The same estimate as everywhere: of a training that has logged something, by its own pace."""
     first = make_run(workspace)
-    assert metrics(open_test_page("config", first.id))["Time (approx.)"] == "unknown"
+    recipe, model = train.recipe_of(first), train.model_of(first)
+    guessed = training_cost(workspace, first, recipe, model)
+    assert not guessed.measured
+    assert metrics(open_test_page("config", first.id))["Training time (approx.)"] == about(guessed.whole)
     assert end_training(first, FAKE_XTUNER_SECONDS="0.02").state is State.finished
     tokens = read_json(first.data)["kept"] / read_json(first.data)["rows"]
-    found = pace(workspace, train.recipe_of(first))
-    assert found == pytest.approx(tokens * 4 / 0.02)
+    assert trained_so_far(first, recipe) == pytest.approx(tokens * 4 / 0.02)
     other = make_run(workspace, datetime(2026, 1, 2))
-    assert metrics(open_test_page("config", other.id))["Time (approx.)"] != "unknown"
-    assert pace(workspace, train.recipe_of(first).changed(precision="fp16")) is None
-    assert measured(other, train.recipe_of(other)) is None
+    found = training_cost(workspace, other, train.recipe_of(other), model)
+    assert found.measured
+    assert metrics(open_test_page("config", other.id))["Training time (approx.)"] == about(found.whole)
+    assert trained_so_far(other, train.recipe_of(other)) is None
 
 
-def test_the_estimate_counts_steps_tokens_and_passes(workspace: Workspace) -> None:
+def test_the_estimate_counts_iterations_updates_tokens_and_passes(workspace: Workspace) -> None:
     run = make_run(workspace)
     recipe = train.recipe_of(run).changed(iterations=80, gradient_accumulation_steps=8)
     model = read_model(workspace.starter)
-    about = {"rows": 160, "kept": 16_000, "longest": 120}
-    found = estimate(recipe, model, read_shape(model), about, 100.0)
-    assert (found.iterations, found.steps, found.passes, found.tokens) == (80, 10, 2.0, 32_000)
-    assert found.seconds == 320.0
-    by_epochs = estimate(recipe.changed(iterations=None, epochs=3), model, read_shape(model), about, None)
-    assert (by_epochs.iterations, by_epochs.tokens, by_epochs.seconds) == (120, 48_000, None)
+    about_rows = {"rows": 160, "kept": 16_000, "longest": 120}
+    found = estimate(recipe, model, read_shape(model), about_rows)
+    assert (found.iterations, found.updates, found.passes, found.tokens) == (80, 10, 2.0, 32_000)
+    by_epochs = estimate(recipe.changed(iterations=None, epochs=3), model, read_shape(model), about_rows)
+    assert (by_epochs.iterations, by_epochs.tokens) == (120, 48_000)
+
+
+def test_the_page_counts_iterations_as_every_other_does(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    recipe = train.recipe_of(run).changed(iterations=540, gradient_accumulation_steps=4)
+    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    page = open_test_page("config", run.id)
+    assert metrics(page)["Iterations"] == "540"
+    told = next(metric for metric in page.metric if metric.label == "Iterations").help
+    assert "after every 4 iterations, 135 times" in told
 
 
 def test_trained_weights_are_counted_layer_by_layer(workspace: Workspace) -> None:

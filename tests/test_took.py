@@ -2,6 +2,7 @@
 done; while it runs, the same number everywhere."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.pace import about, whole
 from core.pipeline import chain
-from core.pipeline.took import costs_of, costs_of_run
+from core.pipeline.took import costs_of, costs_of_run, of_the_rest, training_cost
 from core.pipeline.tune import TuneRequest
-from core.steps import expected
+from core.steps import expected, train
 from core.steps.expected import STARTS, Known
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import RunPaths, Workspace
@@ -33,7 +34,7 @@ def took(run: RunPaths, **seconds: float) -> None:
 @pytest.fixture
 def run(page_workspace: Workspace) -> RunPaths:
     made = chain.start(page_workspace, ADA, "test", "en")
-    assert wait(made.job("chain"), timeout=60).state is State.finished
+    assert wait(made.job("chain"), timeout=300).state is State.finished
     took(made, **STAGES)
     return made
 
@@ -88,9 +89,54 @@ def test_a_stage_counts_that_ended_well_whatever_came_of_the_chain(
     assert sorted(kinds) == ["answers", "convert", "merge", "train"]
 
 
+def test_a_training_that_goes_on_costs_what_is_left(page_workspace: Workspace, run: RunPaths) -> None:
+    recipe, model = train.recipe_of(run), train.model_of(run)
+    paths = JobPaths(run.job("train"))
+    write_json(paths.exit, {**(read_record(paths.exit) or {}), "reason": "stopped"})
+    (run.work_dir / "iter_8.pth").unlink()
+    left = training_cost(page_workspace, run, recipe, model)
+    assert costs_of_run(page_workspace, run, ADA)["train"] == left
+    for kept in run.work_dir.glob("iter_*.pth"):
+        assert kept.name in {"iter_4.pth", "iter_6.pth"}
+        kept.unlink()
+    assert left.work == pytest.approx(training_cost(page_workspace, run, recipe, model).work * 2 / 8)
+
+
+def test_the_share_of_a_training_that_went_on_is_of_what_was_left() -> None:
+    assert [of_the_rest(share, 0.5) for share in (0.0, 0.5, 0.75, 1.0)] == [0.0, 0.0, 0.5, 1.0]
+    assert of_the_rest(1.0, 1.0) == 1.0
+
+
+def test_how_far_it_is_never_goes_back(page_workspace: Workspace, run: RunPaths) -> None:
+    """Once the base has answered, the rows say better how long the training takes: longer than thought."""
+    live = page_workspace.new_run("Bob", datetime(2026, 1, 1))
+    said = [chain._never_back(live, 1000.0, share) for share in (0.1, 0.3, 0.2, 0.25, 0.4)]
+    assert said == [0.1, 0.3, 0.3, 0.3, 0.4]
+    assert chain._never_back(live, 2000.0, 0.05) == 0.05, "another start of the chain"
+
+
+def test_a_base_that_was_asked_stays_behind(page_workspace: Workspace, run: RunPaths) -> None:
+    assert costs_of_run(page_workspace, run, ADA)["base"].whole == pytest.approx(STAGES["base"], rel=0.4)
+
+
+def test_trainings_by_a_recipe_like_this_one_come_first(page_workspace: Workspace, run: RunPaths) -> None:
+    known, recipe, model = Known.of(page_workspace), train.recipe_of(run), train.model_of(run)
+    other = replace(
+        next(one for one in known.jobs if one.kind == "train"),
+        recipe=recipe.changed(precision="fp16"),
+        pace=1.0,
+    )
+    work = expected.Workload("cpu", "lora", model.parameters, model.size, 1000.0, 0.0, 0.0, recipe=recipe)
+    both = Known((other, *known.jobs))
+    assert both.costs(work, model.folder) == known.costs(work, model.folder)
+    assert both.costs(replace(work, recipe=other.recipe), model.folder)["train"].work > 1e6
+
+
 def test_what_went_on_from_a_checkpoint_is_no_measure(page_workspace: Workspace, run: RunPaths) -> None:
     request = JobPaths(run.job("train")).request
     write_json(request, {**(read_record(request) or {}), "resume": "iter_4.pth"})
+    for logged in run.work_dir.glob("*/vis_data/scalars.json"):
+        logged.unlink()
     assert "train" not in [one.kind for one in Known.of(page_workspace).jobs]
 
 

@@ -41,7 +41,7 @@ from core.pipeline.tune import (
 )
 from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
-from core.steps import download, proof, watch
+from core.steps import download, proof, train, watch
 from core.steps.convert import makes_adapter
 from core.steps.step import call_job, check_space
 from core.wording import say, spoken_language
@@ -53,9 +53,14 @@ from core.workspace.user import user_name
 STAGES = ("starter", *IMPORT_COSTS, "base", "train", CHOOSE, "convert", "merge", "ask")
 
 
+# How far each chain was said to be last, by its folder and start.
+_TOLD: dict[Path, tuple[float | None, float]] = {}
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the chain: its state (None before it began), how far it is (0 to 1) and a note.
+    """One stage of the chain: its state (None before it began), how far it is (0 to 1) of what it had to do,
+    and a note.
 
     ``needless``: it was behind before this chain began. ``began``, and when it was ``heard`` that it is this
     far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way.
@@ -205,10 +210,19 @@ def is_live(run: RunPaths) -> bool:
 def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     """How far ``run`` is, from the files of its steps, whoever started them."""
     whole = _whole(run)
+    began = whole.started if whole else None
     stages = tuple(_stages(workspace, run, whole))
-    clock = clock_of(stages, _costs(workspace, run, prepared(run)), whole.started if whole else None)
-    share = 1.0 if whole and whole.state is State.finished else clock.fraction
+    clock = clock_of(stages, _costs(workspace, run, prepared(run), began), began)
+    share = 1.0 if whole and whole.state is State.finished else _never_back(run, began, clock.fraction)
     return ChainProgress(whole.state if whole else None, stages, share, clock.seconds())
+
+
+def _never_back(run: RunPaths, began: float | None, share: float) -> float:
+    """What a stage will take is known better once it has its rows; how far a chain is does not fall by that,
+    for whoever has seen it."""
+    told, most = _TOLD.get(run.root, (None, 0.0))
+    _TOLD[run.root] = began, max(share, most if told == began else 0.0)
+    return _TOLD[run.root][1]
 
 
 def time_left(workspace: Workspace, run: RunPaths) -> tuple[float, float]:
@@ -234,9 +248,9 @@ def clock_of(
 
 
 @cache
-def _costs(workspace: Workspace, run: RunPaths, _: bool) -> Mapping[str, Cost]:
-    """What the stages of a run cost here; nothing where nobody can say. Looked up once before a run is
-    prepared, and once after it."""
+def _costs(workspace: Workspace, run: RunPaths, _: bool, __: float | None) -> Mapping[str, Cost]:
+    """What the stages of a run cost here; nothing where nobody can say. Looked up for each start of a chain
+    once before the run is prepared, and once after it."""
     with suppress(TuneboardError):
         if asked := asked_before(run):
             return took.costs_of_run(workspace, run, asked)
@@ -288,8 +302,17 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
         began = status.started if status else None
         told = job_progress(_job(workspace, run, name)) if state in LIVE else None
         heard = _heard(workspace, run, name, told) if state in LIVE else status.ended if status else None
-        marks = (told.first, told.lately) if told else (None, None)
+        behind = _behind(run) if name == "train" and state in LIVE else 0.0
+        marks = took.marks_of(told, behind) if told else (None, None)
+        share = took.of_the_rest(share, behind)
         yield Stage(name, state, share, note, needless, began, heard, *marks)
+
+
+def _behind(run: RunPaths) -> float:
+    """The share of a training that is at work which was behind before it went on."""
+    with suppress(TuneboardError):
+        return took.gone_on_from(run, train.recipe_of(run))
+    return 0.0
 
 
 def _of_starter(workspace: Workspace) -> set[str]:

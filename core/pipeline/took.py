@@ -4,12 +4,13 @@ import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from core.jobs.progress import job_progress
+from core.jobs.progress import JobProgress, job_progress
 from core.model_store.choosing import model_of
 from core.models.catalog import STARTER, catalog, find
 from core.models.folder import Model, read_model
-from core.pace import Clock, Cost
+from core.pace import NOTHING, Clock, Cost, Mark
 from core.pipeline.tune import (
     TuneRequest,
     chosen_model,
@@ -27,6 +28,7 @@ from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.expected import (
     REPLAYED_ROW,
     Workload,
+    asked_tokens,
     device_of,
     expected,
     tokens_of,
@@ -48,17 +50,35 @@ def costs_of(workspace: Workspace, request: TuneRequest) -> dict[str, Cost]:
 
 
 def costs_of_run(workspace: Workspace, run: RunPaths, request: TuneRequest) -> dict[str, Cost]:
-    """The same for a run that is being made: by its own rows and recipe, once it has them."""
+    """The same for a run that is being made: by its own rows and recipe, once it has them, and of a training
+    that goes on what is left of it. Its base has been asked then; what that took stays."""
     folder = chosen_model(workspace, request.model)
     work = _work(workspace, request, folder)
     if prepared(run):
         recipe = train.recipe_of(run)
         folder = Path(recipe.model)
-        recipe = recipe.changed(iterations=train.iterations(run, recipe))
-        work = replace(
-            work, device=device_of(recipe), method=recipe.method, train=trained_tokens(run, recipe), base=0.0
-        )
+        trained = _trained_by(run, recipe)
+        work = replace(work, **trained, base=asked_tokens(run, "base"))
     return expected(workspace, work, folder)
+
+
+def training_cost(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Model) -> Cost:
+    """What the training of a prepared run takes here by ``recipe``; of one that goes on, what is left."""
+    untrained = Workload(device_of(recipe), recipe.method, model.parameters, model.size, 0.0, 0.0, 0.0)
+    found = expected(workspace, replace(untrained, **_trained_by(run, recipe)), model.folder)
+    return found.get("train", NOTHING)
+
+
+def _trained_by(run: RunPaths, recipe: Recipe) -> dict[str, Any]:
+    """Of a Workload what is known of a training once there are rows."""
+    tokens = trained_tokens(run, recipe) * (1 - gone_on_from(run, recipe))
+    return {"device": device_of(recipe), "method": recipe.method, "recipe": recipe, "train": tokens}
+
+
+def gone_on_from(run: RunPaths, recipe: Recipe) -> float:
+    """The share of a run's training that was behind before its job began, or will be; from 0 to 1."""
+    whole = train.iterations(run, recipe)
+    return min(1.0, train.goes_on_from(run) / whole) if whole else 0.0
 
 
 def _work(workspace: Workspace, request: TuneRequest, folder: Path) -> Workload:
@@ -125,16 +145,29 @@ def training_left(workspace: Workspace, run: RunPaths) -> str:
     now = job_progress(run.job("train"))
     if now is None or not now.share:
         return ""
-    clock = Clock({"train": _training_cost(workspace, run)}, now.began, time.time)
+    cost, behind = _cost_of_training(workspace, run, now.began)
+    clock = Clock({"train": cost}, now.began, time.time)
     clock.stage("train", now.began)
-    clock.reach(now.share, now.moved, now.first, now.lately)
+    clock.reach(of_the_rest(now.share, behind), now.moved, *marks_of(now, behind))
     return clock.left()
 
 
 @cache
-def _training_cost(workspace: Workspace, run: RunPaths) -> Cost:
-    """By the run's own rows and recipe; looked up once."""
-    recipe, model = train.recipe_of(run), train.model_of(run)
-    tokens = trained_tokens(run, recipe)
-    work = Workload(device_of(recipe), recipe.method, model.parameters, model.size, tokens, 0.0, 0.0)
-    return expected(workspace, work, model.folder)["train"]
+def _cost_of_training(workspace: Workspace, run: RunPaths, _: float) -> tuple[Cost, float]:
+    """By the run's own rows and recipe, and the share that was behind before it began; looked up once."""
+    recipe = train.recipe_of(run)
+    cost = training_cost(workspace, run, recipe, train.model_of(run))
+    return cost, gone_on_from(run, recipe)
+
+
+def of_the_rest(share: float, behind: float) -> float:
+    """Which share of what was to be done is done, where ``behind`` was done before."""
+    return max(0.0, share - behind) / (1 - behind) if behind < 1 else 1.0
+
+
+def marks_of(told: JobProgress, behind: float) -> tuple[Mark | None, Mark | None]:
+    """The first and a late point of a job's way, of what it had to do."""
+    first, lately = (
+        (mark[0], of_the_rest(mark[1], behind)) if mark else None for mark in (told.first, told.lately)
+    )
+    return first, lately

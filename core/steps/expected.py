@@ -2,11 +2,10 @@
 proportion to what is to be done; where there were none, by what was measured elsewhere."""
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from core.errors import TuneboardError
 from core.jobs.job import JobPaths
@@ -17,7 +16,7 @@ from core.pace import IMPORT_COSTS, Cost
 from core.proof.asking import READ, Ask
 from core.recipe.recipe import Recipe
 from core.recipe.speed import SLOW_CARD
-from core.steps.pace import TELLING, row_tokens
+from core.steps.pace import TELLING, is_alike, row_tokens, trained_so_far
 from core.steps.train import iterations, recipe_of
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
@@ -57,7 +56,8 @@ class Workload:
     """What is to be done: on which ``device`` (cpu, cuda), by which ``method``, with a model of so many
     ``parameters`` and ``size`` bytes. In tokens: what is trained (``train``), what the base may write
     (``base``) and the tuned model (``ask``), and the checkpoints of which one is chosen (``choose``).
-    ``fetched``: bytes to be downloaded, ``unpacked``: whether the starter has to be."""
+    ``fetched``: bytes to be downloaded, ``unpacked``: whether the starter has to be. ``recipe``: what a
+    training differs from others by that take another time for the same, where it is known."""
 
     device: str
     method: str
@@ -69,6 +69,7 @@ class Workload:
     choose: float = 0.0
     fetched: int = 0
     unpacked: bool = False
+    recipe: Recipe | None = None
 
 
 def expected(workspace: Workspace, work: Workload, model: Path | None = None) -> dict[str, Cost]:
@@ -98,14 +99,18 @@ def usual_work(recipe: Recipe, model: Model, replay: bool = True) -> Workload:
 
 @dataclass(frozen=True)
 class Measured:
-    """A finished job: its kind of work, with which method and model, on which device, and work a second."""
+    """A finished job, or a training that came some way: its kind of work, by which recipe, with which model
+    of how many parameters, and its work a second."""
 
     kind: str
-    device: str
-    method: str
+    recipe: Recipe
     model: Path
     parameters: int
     pace: float
+
+    @property
+    def device(self) -> str:
+        return device_of(self.recipe)
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,9 @@ class Known:
 
         The rule: a stage takes its start, and from there on its work over this machine's pace. Work is
         weights times tokens (four times for training, twice for answers), or bytes. The pace is the median of
-        the newest jobs of the same kind, device and method, of ``model`` itself or, where there is none, of
-        others large enough to say something; else that of the processors and cards that were measured.
+        the newest jobs of the same kind, device and method: of ``model`` itself, the trainings whose recipe
+        is like this one before the others; where there is none, of other models large enough to say
+        something; else that of the processors and cards that were measured.
         """
         copied = work.size if work.method != "full" else 0
         stages = {
@@ -150,11 +156,12 @@ class Known:
     def _pace(self, kind: str, work: Workload, model: Path | None) -> float | None:
         alike = [one for one in self.jobs if (one.kind, one.device) == (kind, work.device)]
         if kind != "answers":
-            alike = [one for one in alike if one.method == work.method]
+            alike = [one for one in alike if one.recipe.method == work.method]
         least = TELLING[work.device]
         own = [one for one in alike if one.model == model]
+        same = [one for one in own if kind == "train" and work.recipe and is_alike(one.recipe, work.recipe)]
         others = [one for one in alike if min(one.parameters, work.parameters) >= least]
-        found = [one.pace for one in own or others]
+        found = [one.pace for one in same or own or others]
         return statistics.median(found[:ENOUGH]) if found else None
 
 
@@ -178,12 +185,18 @@ def _measured(workspace: Workspace) -> Iterator[Measured]:
             recipe = recipe_of(run)
             model = read_model(Path(recipe.model))
             for stage, kind in KINDS.items():
-                seconds = seconds_of(run, stage)
-                done = _done(run, stage, recipe, model.parameters, model.size)
-                if seconds and done:
-                    worked = max(seconds / 3, seconds - STARTS[device_of(recipe)][kind])
-                    about = (kind, device_of(recipe), recipe.method, model.folder, model.parameters)
-                    yield Measured(*about, done / worked)
+                if found := _pace_of(run, stage, recipe, model):
+                    yield Measured(kind, recipe, model.folder, model.parameters, found)
+
+
+def _pace_of(run: RunPaths, stage: str, recipe: Recipe, model: Model) -> float | None:
+    """Work a second of a stage's job; of a training that has not ended by what it has logged."""
+    seconds = seconds_of(run, stage)
+    if seconds and (done := _done(run, stage, recipe, model.parameters, model.size)):
+        return done / max(seconds / 3, seconds - STARTS[device_of(recipe)][KINDS[stage]])
+    if stage == "train" and (tokens := trained_so_far(run, recipe)):
+        return 4 * model.parameters * tokens
+    return None
 
 
 def device_of(recipe: Recipe) -> str:
@@ -195,14 +208,15 @@ def _done(run: RunPaths, stage: str, recipe: Recipe, parameters: int, size: int)
     """The work of a stage's job; 0 where that cannot be said."""
     if stage in {"convert", "merge"}:
         return float(size)
-    asked = read_record(JobPaths(run.job(stage)).request) or {}
     if stage == "train":
-        resumed = asked.get("resume")
+        resumed = (read_record(JobPaths(run.job(stage)).request) or {}).get("resume")
         return 0.0 if resumed else 4 * parameters * trained_tokens(run, recipe)
-    return 2 * parameters * _asked_tokens(asked)
+    return 2 * parameters * asked_tokens(run, stage)
 
 
-def _asked_tokens(asked: Mapping[str, Any]) -> float:
+def asked_tokens(run: RunPaths, stage: str) -> float:
+    """How many tokens a model may write to the questions of a stage's job; 0 where it has none."""
+    asked = read_record(JobPaths(run.job(stage)).request) or {}
     limits = ((one["tokens"], len(one.get("earlier", ()))) for one in asked.get("questions", ()))
     return _tokens(limits, len(asked.get("texts", ())) + len(asked.get("replayed", ())))
 

@@ -1,23 +1,20 @@
-"""How fast this machine trains, from what earlier runs of the workspace wrote down; never guessed."""
+"""How fast a training is, from what it has logged, and which other trainings would be as fast."""
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.errors import TuneboardError
 from core.jobs.points import parse_scalars_line
 from core.jobs.tail import last_lines
 from core.recipe.method import has_teacher
 from core.recipe.recipe import Recipe
-from core.steps.train import recipe_of
 from core.workspace.files import read_object
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import RunPaths
 
 LOOKED_AT = 200
 # Of smaller models a step is mostly Python and, on a GPU, waiting.
 TELLING = {"cpu": 100_000_000, "cuda": 1_000_000_000}
-RUNS_LOOKED_AT = 20
 # What changes how long a token takes; a run that differs in one of them says nothing about another.
 SAME = (
     "model",
@@ -41,18 +38,9 @@ SAME = (
 )
 
 
-def pace(workspace: Workspace, recipe: Recipe) -> float | None:
-    """Tokens a second of the newest earlier run alike enough to ``recipe``; None when there is none.
-
-    Of several with the same batch size the newest counts, before any with another batch size.
-    """
-    alike = [run for run in _runs(workspace) if _alike(run[1], recipe)]
-    alike.sort(key=lambda run: run[1].batch_size != recipe.batch_size)
-    return next((found for paths, earlier in alike if (found := measured(paths, earlier))), None)
-
-
-def measured(run: RunPaths, recipe: Recipe) -> float | None:
-    """Tokens a second of one run: its median time an iteration, its mean tokens a batch."""
+def trained_so_far(run: RunPaths, recipe: Recipe) -> float | None:
+    """Tokens a second of a training by what it logged last: its median time an iteration, its mean tokens a
+    batch. None before it has logged anything."""
     about, seconds = read_object(run.data) or {}, _seconds(run.work_dir)
     if not seconds or not about.get("rows"):
         return None
@@ -73,17 +61,9 @@ def _seconds(work_dir: Path) -> list[float]:
     return []
 
 
-def _runs(workspace: Workspace) -> Iterator[tuple[RunPaths, Recipe]]:
-    for folder in workspace.run_folders()[:RUNS_LOOKED_AT]:
-        run = RunPaths(folder)
-        if run.work_dir.is_dir():
-            try:
-                yield run, recipe_of(run)
-            except TuneboardError:  # an unreadable recipe is no measure
-                continue
-
-
-def _alike(one: Recipe, other: Recipe) -> bool:
-    """What the base says is read in a fraction of the time in which it is computed."""
+def is_alike(one: Recipe, other: Recipe) -> bool:
+    """Whether trainings by both take as long for a token. What the base says is read in a fraction of the
+    time in which it is computed."""
     told = has_teacher(one) == has_teacher(other) or not other.replay_distillation
-    return told and all(getattr(one, name) == getattr(other, name) for name in SAME)
+    same_size = one.batch_size == other.batch_size
+    return told and same_size and all(getattr(one, name) == getattr(other, name) for name in SAME)

@@ -4,6 +4,7 @@ The command is XTuner's own training program on the config file that stands in t
 """
 
 import hashlib
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -34,7 +35,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch
 from core.jobs.progress import job_progress
 from core.jobs.request import as_record, read_record_of, read_request
-from core.jobs.status import State, read_status
+from core.jobs.status import LIVE, State, read_status
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.development import asked_meanwhile
@@ -48,12 +49,13 @@ from core.recipe.xtuner_config import Rendered, write_config
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
 from core.steps.step import check_space, engine_job
 from core.wording import say
-from core.workspace.files import folder_bytes, read_object, write_json, write_text
+from core.workspace.files import folder_bytes, read_object, read_record, write_json, write_text
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
 PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
 # Missed by nobody who does not ask for them.
 OPTIONAL = ("unsloth",)
+SAVED_AT = re.compile(r"iter_(\d+)\.pth$")
 
 # Settings of which the weights know nothing: with others, training goes on as it was.
 LEAVES_WEIGHTS_ALONE = {
@@ -391,6 +393,18 @@ def model_of(run: RunPaths) -> Model:
 def resumable(run: RunPaths) -> Trained | None:
     """The last checkpoint that is whole; None when training must begin anew."""
     return next((found for found in reversed(checkpoints(run.work_dir)) if is_whole(found.checkpoint)), None)
+
+
+def goes_on_from(run: RunPaths) -> int:
+    """The iteration that the run's training was started from, where it is at work or done, else the one that
+    it would go on from; 0 for the beginning."""
+    job = run.job("train")
+    if not JobPaths(job).spec.exists() or read_status(job).state not in {*LIVE, State.finished}:
+        last = resumable(run)
+        return last.iteration if last else 0
+    resume = (read_record(JobPaths(job).request) or {}).get("resume")
+    named = SAVED_AT.search(str(resume or ""))  # the file itself may be deleted by now
+    return int(named[1]) if named else 0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import streamlit as st
 
 from core.machine import this_machine
 from core.models.folder import Model, ModelShape, read_model, read_shape, stamp_of
+from core.pace import Cost, about
+from core.pipeline.took import training_cost
 from core.recipe.estimate import Estimate, estimate
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT, Memory
@@ -15,7 +17,6 @@ from core.recipe.recipe import Recipe, to_yaml
 from core.recipe.speed import why_slow
 from core.steps import train
 from core.steps.data import about_data
-from core.steps.pace import pace
 from core.steps.step import megabytes
 from core.workspace.files import Stamp
 from core.workspace.paths import RunPaths, Workspace
@@ -24,19 +25,18 @@ from ui.jobs.panel import took
 from ui.shell.text import duration, language, t
 
 
-def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Model) -> Estimate:
-    """Steps, tokens, trained weights, memory and time; with the formula or measure behind each. Of a training
-    that is done, the time it took."""
-    speed = known_pace(workspace.root, recipe)
-    found = estimate(recipe, model, known_shape(model.folder, stamp_of(model.folder)), about_data(run), speed)
-    has = _memory(recipe)
+def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Model) -> tuple[Estimate, Cost]:
+    """Iterations, tokens, trained weights, memory and time; with the formula or measure behind each. Of a
+    training that is done, the time it took."""
+    found = estimate(recipe, model, known_shape(model.folder, stamp_of(model.folder)), about_data(run))
+    cost, has = known_cost(workspace.root, run.id, recipe), _memory(recipe)
     st.header(t("estimate.title"), anchor=False)
     with st.container(horizontal=True, gap="medium", key="estimate"):
-        _metric("steps", f"{found.steps:,}", **_steps(recipe, found))
+        _metric("iterations", f"{found.iterations:,}", **_updates(recipe, found))
         _metric("tokens", _short(found.tokens))
         _metric("trainable", _short(found.trainable))
         _metric("memory", megabytes(found.memory.total), has=megabytes(has), **_parts(found.memory))
-        _show_time(run, found, speed)
+        _show_time(run, cost)
     if recipe.device == "cuda" and not is_known_to_the_fast_path(recipe):
         key = "not_fast.distilled" if recipe.method == "pissa" else "not_fast"
         st.caption(t(f"estimate.{key}", method=recipe.method))
@@ -44,25 +44,21 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
         st.caption(slow)
     if found.memory.total > has:
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
-    return found
+    return found, cost
 
 
-def _show_time(run: RunPaths, found: Estimate, speed: float | None) -> None:
+def _show_time(run: RunPaths, cost: Cost) -> None:
     if seconds := took(run.job("train")):
         st.metric(t("estimate.took"), duration(seconds), width="content")
         return
-    key = "time.measured" if speed else "time.unknown"
-    time = t("estimate.unknown") if found.seconds is None else duration(found.seconds)
-    st.metric(t("estimate.time"), time, help=t(f"estimate.{key}", pace=f"{speed or 0:.0f}"), width="content")
+    why = t(f"estimate.time.{'measured' if cost.measured else 'guessed'}")
+    st.metric(t("estimate.time"), about(cost.whole), help=why, width="content")
 
 
-def show_in_short(found: Estimate) -> None:
+def show_in_short(found: Estimate, cost: Cost) -> None:
     """What a training will take, beside the button that starts it."""
     memory = megabytes(found.memory.total)
-    if found.seconds is None:
-        st.caption(t("estimate.short.unknown", memory=memory), width="content")
-    else:
-        st.caption(t("estimate.short", time=duration(found.seconds), memory=memory), width="content")
+    st.caption(t("estimate.short", time=about(cost.whole), memory=memory), width="content")
 
 
 def offer_fit(run: RunPaths, draft: RecipeDraft, model: Model) -> None:
@@ -125,9 +121,10 @@ def known_shape(folder: Path, stamp: Stamp) -> ModelShape:  # noqa: ARG001  anot
 
 
 @st.cache_data(show_spinner=False, ttl=60, max_entries=64)
-def known_pace(root: Path, recipe: Recipe) -> float | None:
-    """Tokens a second measured in this workspace; looked up at most once a minute."""
-    return pace(Workspace(root), recipe)
+def known_cost(root: Path, run: str, recipe: Recipe) -> Cost:
+    """What a training by this recipe takes here; looked up at most once a minute."""
+    workspace = Workspace(root)
+    return training_cost(workspace, workspace.run(run), recipe, read_model(Path(recipe.model)))
 
 
 def _metric(name: str, value: str, **values: object) -> None:
@@ -140,10 +137,10 @@ def _parts(found: Memory) -> dict[str, object]:
     return {**parts, "peaks": MEASURED_PEAKS, "within": WITHIN_PERCENT}
 
 
-def _steps(recipe: Recipe, found: Estimate) -> dict[str, object]:
+def _updates(recipe: Recipe, found: Estimate) -> dict[str, object]:
     passes = f"{found.passes:.1f}"
     return {
-        "iterations": found.iterations,
+        "updates": found.updates,
         "accumulation": recipe.gradient_accumulation_steps,
         "passes": passes,
     }
