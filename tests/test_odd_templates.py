@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import TemplateError
 
 from core.data.conversations import one_turn
 from core.data.own_encoder import encoder_of
 from core.data.parity import parity
 from core.data.tokens import first_tokens
 from core.models.folder import chat_template_of, read_model, stamp_of
-from core.recipe.chat_template import MOST_STEPS, render, special_tokens
+from core.recipe import chat_template, jinja, own_template
+from core.recipe.chat_template import render, special_tokens
+from core.recipe.jinja import MOST_STEPS, RENDERING
 from core.recipe.own_template import own_default, spoken_by, template_of, unspeakable
 from core.recipe.templates import OWN
 from tests.small_model import CHAT_TEMPLATE, make_small_model
@@ -111,6 +114,59 @@ def test_a_template_that_fails_or_never_ends_is_said(tmp_path: Path, bad: str) -
     assert own_default(model) == ""
     assert spoken_by(read_model(model)) == "qwen_chat"
     assert not parity(model, template_of("qwen_chat", model)).same
+
+
+HEAVY = (
+    "{% for a in range(50000) %}{{ range(99999)|sort|join|length }}{% endfor %}",
+    "{{ 'x'|center(10 ** 12) }}",
+    "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("heavy", HEAVY)
+def test_a_heavy_template_stops_and_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heavy: str
+) -> None:
+    """No counted loop: one filter alone takes for ever, or all memory. The child that it is run in ends."""
+    monkeypatch.setattr(chat_template, "_known", chat_template._Known())
+    monkeypatch.setattr(chat_template, "PATIENCE", 0.9)
+    source = heavy + str(tmp_path)
+    with pytest.raises(RENDERING):
+        render(source, [], {})
+    asked: list[object] = []
+    monkeypatch.setattr(chat_template, "_write", lambda *arguments: asked.append(arguments))
+    if "center" not in heavy:  # that one is refused at once, as often as it comes
+        with pytest.raises(TemplateError):
+            render(source, [], {})
+        assert not asked
+    monkeypatch.undo()
+    assert render("{{ 'fine' }}", [], {}) == "fine", "others go on"
+
+
+def test_where_pages_are_served_no_template_runs_in_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = chat_template._Known()
+    monkeypatch.setattr(chat_template, "_known", known)
+    here: list[str] = []
+    write = jinja.write
+
+    def counted(source: str, *more: Any) -> dict[str, Any]:
+        here.append(source)
+        return write(source, *more)
+
+    monkeypatch.setattr(chat_template.jinja, "write", counted)
+    for _ in range(2 * chat_template.FIRST):
+        assert render("{{ messages|length }}", [{"role": "user", "content": "a"}], {}) == "1"
+    assert len(here) == chat_template.FIRST, "the first ones in the child"
+    chat_template.serve_pages()
+    assert render("{{ messages|length }}", [], {}) == "0" and len(here) == chat_template.FIRST
+
+
+def test_a_template_is_studied_once_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = CHAT_TEMPLATE + "{# once #}"
+    for name in ("one", "two"):
+        spoken_by(read_model(model_with(tmp_path / name, source)))
+        monkeypatch.setattr(own_template, "of_source", None)
 
 
 def test_counted_loops_write_as_before() -> None:

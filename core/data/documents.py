@@ -1,21 +1,24 @@
 """A person's own documents as passages of text, each with the place it was taken from."""
 
-import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from core.errors import NoSuchFile, NotADocument, reason_of
+from core.limited.call import ChildFailed, Limits, OutOfMemory, OutOfTime, call
 from core.wording import say
 
 # Characters of a passage: a page's third, and with a question room for it in 2,048 tokens of Chinese.
 LONGEST, SHORTEST = 1200, 20
 LARGEST_FILE = 100_000_000
-# What a DOCX, which is a zip, may unpack to.
+# What a DOCX, which is a zip, may say that it unpacks to; it may lie.
 LARGEST_UNPACKED = 500_000_000
+# What may be taken for a PDF or DOCX: seconds of a processor at the least and for each megabyte, and memory.
+# The longest text that may come of one is ten books.
+SECONDS, SECONDS_A_MEGABYTE, MEMORY, LONGEST_TEXT = 5, 10, 2 << 30, 20_000_000
 # Where a passage may end, the best first.
 ENDS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[。！？]|[.!?](?=\s)"), re.compile(r"\s"))
 
@@ -72,11 +75,26 @@ def _pages(path: Path, name: str) -> list[Page]:
             raise NotADocument(path=name, reason=say("document.kind", kinds=", ".join(READERS)))
         if size > LARGEST_FILE:
             raise NotADocument(path=name, reason=say("document.large", limit=LARGEST_FILE // 1_000_000))
-        return READERS[kind](path.read_bytes(), name)
+        if kind in PACKED:
+            return _read_packed(path, name, kind, Limits(SECONDS + SECONDS_A_MEGABYTE * size / 1e6, MEMORY))
+        return _read_text(path.read_bytes(), name)
     except FileNotFoundError as error:
         raise NoSuchFile(path=path) from error
     except OSError as error:
         raise NotADocument(path=name, reason=reason_of(error)) from error
+
+
+def _read_packed(path: Path, name: str, kind: str, limits: Limits) -> list[Page]:
+    """In a child: a PDF or DOCX of some kilobytes can take a program that reads it any time and memory."""
+    try:
+        return [Page(*page) for page in call(PACKED[kind], str(path.absolute()), name, limits=limits)]
+    except OutOfTime as error:
+        reason = say("document.slow", seconds=round(limits.seconds))
+        raise NotADocument(path=name, reason=reason) from error
+    except OutOfMemory as error:
+        raise NotADocument(path=name, reason=say("document.bomb")) from error
+    except ChildFailed as error:
+        raise NotADocument(path=name, reason=say("document.damaged", kind=kind.upper())) from error
 
 
 def _read_text(content: bytes, name: str) -> list[Page]:
@@ -88,35 +106,37 @@ def _read_text(content: bytes, name: str) -> list[Page]:
     raise NotADocument(path=name, reason=say("document.encoding"))
 
 
-def _read_pdf(content: bytes, name: str) -> list[Page]:
-    """Text as it is stored in the PDF; a scanned one has none."""
-    import pypdf  # a fifth of a second that only a PDF needs
+def read_pdf(path: str, name: str) -> list[tuple[int, str]]:
+    """Text as it is stored in the PDF, by pages; a scanned one has none. Raises NotADocument, and whatever a
+    damaged file makes pypdf trip over."""
+    import pypdf
 
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(content))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise NotADocument(path=name, reason=say("document.password"))
-        return [Page(number, _plain(page.extract_text())) for number, page in enumerate(reader.pages, 1)]
-    except NotADocument:
-        raise
-    except Exception as error:  # pypdf raises whatever a damaged file makes it trip over
-        raise NotADocument(path=name, reason=say("document.damaged", kind="PDF")) from error
+    reader = pypdf.PdfReader(path)
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise NotADocument(path=name, reason=say("document.password"))
+    texts = _limited((page.extract_text() for page in reader.pages), name)
+    return [(number, _plain(text)) for number, text in enumerate(texts, 1)]
 
 
-def _read_docx(content: bytes, name: str) -> list[Page]:
-    """Headings, paragraphs, list items and tables, in their order, as Markdown."""
+def read_docx(path: str, name: str) -> list[tuple[int, str]]:
+    """Headings, paragraphs, list items and tables, in their order, as Markdown. Raises NotADocument, and
+    whatever a damaged file makes python-docx and lxml trip over."""
     import docx
 
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > LARGEST_UNPACKED:
-            raise NotADocument(path=name, reason=say("document.large", limit=LARGEST_UNPACKED // 1_000_000))
-        return [Page(0, _plain("\n\n".join(_blocks(docx.Document(io.BytesIO(content))))))]
-    except NotADocument:
-        raise
-    except Exception as error:  # python-docx and lxml raise whatever a damaged file makes them trip over
-        raise NotADocument(path=name, reason=say("document.damaged", kind="DOCX")) from error
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > LARGEST_UNPACKED:
+        raise NotADocument(path=name, reason=say("document.large", limit=LARGEST_UNPACKED // 1_000_000))
+    return [(0, _plain("\n\n".join(_limited(_blocks(docx.Document(path)), name))))]
+
+
+def _limited(texts: Iterable[str], name: str) -> Iterator[str]:
+    left = LONGEST_TEXT
+    for text in texts:
+        left -= len(text)
+        if left < 0:
+            raise NotADocument(path=name, reason=say("document.bomb"))
+        yield text
 
 
 def _blocks(document: "docx.document.Document") -> Iterator[str]:  # type: ignore[name-defined]  # noqa: F821
@@ -163,10 +183,5 @@ def _end(text: str, start: int) -> int:
     return start + LONGEST
 
 
-READERS: Mapping[str, Callable[[bytes, str], list[Page]]] = {
-    "txt": _read_text,
-    "md": _read_text,
-    "markdown": _read_text,
-    "pdf": _read_pdf,
-    "docx": _read_docx,
-}
+PACKED: Mapping[str, Callable[[str, str], list[tuple[int, str]]]] = {"pdf": read_pdf, "docx": read_docx}
+READERS = ("txt", "md", "markdown", *PACKED)

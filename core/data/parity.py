@@ -23,7 +23,6 @@ from core.data.encoder import Encoder
 from core.data.own_encoder import encoder_of
 from core.models.folder import Model
 from core.recipe.chat_template import (
-    RENDERING,
     Joints,
     own_template,
     render,
@@ -31,6 +30,7 @@ from core.recipe.chat_template import (
     tokenizer_class,
     training_template,
 )
+from core.recipe.jinja import RENDERING
 from core.recipe.own_template import OwnTemplate, spoken_by, template_files, template_of, unspeakable
 from core.recipe.recipe import Problem, Recipe
 from core.recipe.templates import Template

@@ -73,8 +73,9 @@ def _keep(workspace: Workspace, file: Path, about: Upload) -> Upload:
         source = open_data(path, cache_of(workspace)).source
         if not len(source) and not any(part.refused for part in source.parts):
             raise EmptyData(path=about.name)
-    except InputError as error:
-        error.values["path"] = about.name
+    except BaseException as error:
+        if isinstance(error, InputError):
+            error.values["path"] = about.name
         if new:
             path.unlink(missing_ok=True)
         raise

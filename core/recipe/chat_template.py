@@ -5,41 +5,35 @@ in its folder. Nothing else checks that the two agree (``core.data.parity`` does
 another template babbles.
 """
 
+import builtins
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from contextvars import ContextVar
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Template as JinjaTemplate
-from jinja2 import TemplateError, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
+from jinja2 import TemplateError
+from jinja2 import exceptions as jinja2_errors
 
+from core.limited.call import ChildFailed, Limits
+from core.limited.kept import KeptChild
 from core.models.folder import chat_template_of
+from core.recipe import jinja
+from core.recipe.jinja import RENDERING
 from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.wording import say
 from core.workspace.files import read_record
 
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-# What a template may do to a message it does not like, and what running it may come to.
-RENDERING = (
-    *(TemplateError, TypeError, ValueError, LookupError, AttributeError),
-    *(ArithmeticError, RecursionError, MemoryError),
-)
-# Steps of all loops of a template: the largest of those that are known takes some hundreds for a message.
-MOST_STEPS = 1_000_000
-# Characters that a text is repeated to, bits of a power, and characters of all that is written.
-LONGEST, MOST_TEXT = 100_000, 50_000_000
-_COUNTED = "counted"
-_steps: ContextVar[list[int]] = ContextVar("steps")
+# Processor time of one text, from when on it counts as slow, and what all slow ones of a template may take
+# together; seconds. One that never ended counts as so many.
+LIMITS, SLOW, PATIENCE, ENDLESS = Limits(1.0), 0.5, 5.0, 2.0
+# A template that wrote so many texts in the child, none slowly, is run here, where no page waits for it.
+FIRST = 8
+# How many templates are remembered.
+MOST_REMEMBERED = 1000
 # What the thoughts of an answer are called, newest name first.
 REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
 
@@ -107,13 +101,75 @@ def render(
 ) -> str:
     """A conversation as a chat template writes it; when it is to ``ask``, up to where the answer begins.
 
-    As transformers renders it: sandboxed, because the template came with somebody's model. ``options`` are a
-    template's own, such as enable_thinking. Raises what RENDERING lists.
+    As transformers renders it: sandboxed, because the template came with somebody's model, and in a child
+    with limits until it is known as harmless. One that took too long is not tried again. ``options`` are
+    a template's own, such as enable_thinking. Raises what RENDERING lists.
     """
-    given = {"tools": None, "documents": None, **tokens, **options}
-    _steps.set([0])
-    plain = list(map(_plain, messages))
-    return "".join(_limited(_compiled(source).generate(messages=plain, add_generation_prompt=ask, **given)))
+    given = {"tools": None, "documents": None, **tokens, **options, "add_generation_prompt": ask}
+    request = (source, list(map(_plain, messages)), given, datetime.now().isoformat())
+    found = jinja.write(*request) if _known.is_harmless(source) else _known.tried(source, _write, *request)
+    if "text" in found:
+        return str(found["text"])
+    raise _fault(found["error"], found["said"])
+
+
+def names_of(source: str) -> list[str]:
+    """The variables that a chat template names and does not set; none where it is no template. Raises
+    TemplateError where that cannot be found out."""
+    return list(_known.tried(source, _names, source)["names"])
+
+
+def serve_pages() -> None:
+    """From now on no template is run in this process: a page would wait for it, and every other one too."""
+    _known.pages = True
+
+
+class _Known:
+    """How templates behaved, by their content: how many texts they wrote, and how long slow ones took."""
+
+    def __init__(self) -> None:
+        self.pages = False
+        self._texts: dict[str, int] = {}
+        self._slow: dict[str, float] = {}
+
+    def is_harmless(self, source: str) -> bool:
+        """Whether it may be run in this process."""
+        return not self.pages and self._texts.get(source, 0) >= FIRST and source not in self._slow
+
+    def tried(self, source: str, child: KeptChild, *arguments: Any) -> dict[str, Any]:
+        """What a child finds of it, unless it took too long before. Raises TemplateError."""
+        if self._slow.get(source, 0.0) > PATIENCE:
+            raise TemplateError(say("template.endless"))
+        try:
+            found: dict[str, Any] = child(*arguments)
+        except ChildFailed as error:
+            self._count(self._slow, source, math.inf)
+            raise TemplateError(say("template.endless")) from error
+        seconds = ENDLESS if found.get("error") in _ENDLESS else found["seconds"]
+        if seconds > SLOW:
+            self._count(self._slow, source, seconds)
+        self._count(self._texts, source, 1)
+        return found
+
+    @staticmethod
+    def _count(among: dict[str, Any], source: str, more: float) -> None:
+        if source not in among and len(among) >= MOST_REMEMBERED:
+            among.pop(next(iter(among)), None)
+        among[source] = among.get(source, 0) + more
+
+
+_known = _Known()
+_write, _names = KeptChild(jinja.write, LIMITS), KeptChild(jinja.named, LIMITS)
+_ENDLESS = ("Endless", "MemoryError")
+
+
+def _fault(name: str, said: str) -> Exception:
+    """The error that ended a template, as one of RENDERING."""
+    if name in _ENDLESS:
+        return TemplateError(say("template.endless"))
+    kind: Any = getattr(builtins, name, None) or getattr(jinja2_errors, name, None)
+    known = isinstance(kind, type) and issubclass(kind, RENDERING) and not issubclass(kind, UnicodeError)
+    return kind(said) if known else TemplateError(f"{name}: {said}")
 
 
 def tokenizer_class(folder: Path) -> str:
@@ -122,122 +178,12 @@ def tokenizer_class(folder: Path) -> str:
     return named if named.endswith("Fast") else f"{named}Fast"
 
 
-@lru_cache(maxsize=32)
-def _compiled(source: str) -> JinjaTemplate:
-    return environment().from_string(source)
-
-
-@cache
-def environment() -> ImmutableSandboxedEnvironment:
-    """The one of transformers 5.24.0 (utils/chat_template_utils.py), which is not imported here; a template
-    that never ends raises instead."""
-    environment = Bounded(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = _as_json
-    environment.filters[_COUNTED] = _counted
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda pattern: datetime.now().strftime(pattern)
-    environment.globals["namespace"] = PlainNamespace
-    return environment
-
-
-class Bounded(ImmutableSandboxedEnvironment):
-    """A sandbox that also ends: a template comes with somebody's model, and whoever opens a page with it
-    waits for it."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        parsed = super()._parse(source, name, filename)
-        for loop in parsed.find_all(nodes.For):
-            counted = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
-            loop.iter = counted.set_environment(self)
-        return parsed
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**":
-            grows = isinstance(left, int) and isinstance(right, int)
-            size = left.bit_length() * right if grows else 0
-        else:
-            text, many = (right, left) if isinstance(left, int) else (left, right)
-            size = len(text) * many if isinstance(text, Sized) and isinstance(many, int) else 0
-        if size > LONGEST:
-            raise TemplateError(say("template.endless"))
-        return super().call_binop(context, operator, left, right)
-
-
-def _limited(pieces: Iterable[str]) -> Iterator[str]:
-    length = 0
-    for piece in pieces:
-        length += len(piece)
-        if length > MOST_TEXT:
-            raise TemplateError(say("template.endless"))
-        yield piece
-
-
-def _counted(values: Iterable[Any]) -> Iterator[Any]:
-    steps = _steps.get()
-    for value in values:
-        steps[0] += 1
-        if steps[0] > MOST_STEPS:
-            raise TemplateError(say("template.endless"))
-        yield value
-
-
-class Generation(Extension):
-    """``{% generation %} … {% endgeneration %}`` marks answers for training; it writes what is in it."""
-
-    tags = {"generation"}  # noqa: RUF012  as jinja2 declares it
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-class PlainNamespace(Namespace):
-    """A namespace without names that begin with an underscore: they lead into Python."""
-
-    def __init__(*args: Any, **named: Any) -> None:
-        # A template may name an attribute "self": only this signature leaves that name free.
-        self, *rest = args
-        values = dict(*rest, **named)
-        for name in values:
-            _free(name)
-        Namespace.__init__(self, values)
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        _free(name)
-        Namespace.__setitem__(self, name, value)
-
-
-def _free(name: object) -> None:
-    if isinstance(name, str) and name.startswith("_"):
-        raise SecurityError(f"a namespace has no {name!r}")
-
-
 def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
     """A message as transformers hands it to a template: what is null is left out, and thoughts stand under
     the name that newer templates read and under gpt-oss's."""
     found = {key: value for key, value in message.items() if value is not None}
     thoughts = next((found[name] for name in REASONING_FIELDS if name in found), None)
     return found if thoughts is None else {"thinking": thoughts, **found, "reasoning_content": thoughts}
-
-
-def _as_json(
-    value: object,
-    ensure_ascii: bool = False,
-    indent: int | str | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
-    )
-
-
-def _refuse(message: str) -> None:
-    raise TemplateError(message)
 
 
 def _around(text: str, field: str) -> str:

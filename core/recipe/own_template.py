@@ -18,16 +18,16 @@ from typing import Any
 from core.errors import NotAModel
 from core.models.folder import MORE_TEMPLATES, Model, chat_template_of, of_strangers
 from core.recipe.chat_template import (
-    RENDERING,
     render,
     special_tokens,
     tokenizer_class,
     tokenizer_settings,
     training_template,
 )
+from core.recipe.jinja import RENDERING
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT, TEMPLATES, Template, template_for
 from core.recipe.thoughts import Said, closing, left_open, split
-from core.wording import say
+from core.wording import Language, say, spoken_language
 from core.workspace.files import Stamp, read_record, stamp
 
 Message = Mapping[str, Any]
@@ -215,7 +215,26 @@ def _name(folder: Path, model_type: str, source: str, _stamp: Stamp) -> str:
 @lru_cache(maxsize=32)
 def _read(folder: Path, source: str, _stamp: Stamp) -> OwnTemplate:
     """Once for each state of the folder: its tokenizer.json may be read for it. Raises Unspeakable."""
-    return of_source(source, special_tokens(folder), special_strings(folder), stop_strings(folder))
+    tokens = tuple(special_tokens(folder).items())
+    found = _studied(source, tokens, special_strings(folder), stop_strings(folder), spoken_language())
+    if isinstance(found, str):
+        raise Unspeakable(found)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _studied(
+    source: str,
+    tokens: tuple[tuple[str, str], ...],
+    special: frozenset[str],
+    stops: frozenset[str],
+    _language: Language,
+) -> OwnTemplate | str:
+    """As :func:`of_source`, once for each content wherever it lies; of one that cannot be trained, why."""
+    try:
+        return of_source(source, dict(tokens), special, stops)
+    except Unspeakable as error:
+        return str(error)
 
 
 def unspeakable(folder: Path) -> str:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import overload
 
-from jinja2 import meta
-
-from core.recipe.chat_template import environment
+from core.recipe.chat_template import names_of
+from core.recipe.jinja import RENDERING
 from core.recipe.own_template import OwnTemplate, Unspeakable, with_options
 from core.recipe.templates import Template
 from core.recipe.thoughts import left_open
@@ -70,7 +69,7 @@ def _in_mode(template: OwnTemplate, think: bool | None) -> OwnTemplate:
 
 @lru_cache(maxsize=64)
 def _of(own: OwnTemplate) -> Thinking:
-    named = meta.find_undeclared_variables(environment().parse(own.source))
+    named = _named(own.source)
     given = dict(own.options)
     for switch in SWITCHES:
         if switch in named and switch not in given:
@@ -80,6 +79,13 @@ def _of(own: OwnTemplate) -> Thinking:
             if on != off and on and off:
                 return Thinking(switch, thinks=_prompt(own) == on)
     return Thinking(thinks=bool(left_open(_prompt(own))) or any(mark in own.source for mark in _ALWAYS))
+
+
+def _named(source: str) -> list[str]:
+    try:
+        return names_of(source)
+    except RENDERING:
+        return []
 
 
 def _prompt(own: OwnTemplate) -> str:

@@ -130,6 +130,7 @@ SET = {
     "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "as `MODELSCOPE_API_MAX_RETRIES`",
     "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "as `MODELSCOPE_API_MAX_RETRIES`",
     "OMP_NUM_THREADS": "all cores that this process may use",
+    "OPENBLAS_NUM_THREADS": "one thread for a child that reads a stranger's file",
     "OPENXLAB_AK": "taken out for OpenXLab's client: its keys come through a pipe",
     "OPENXLAB_SK": "as `OPENXLAB_AK`",
     "PYTHONIOENCODING": "UTF-8, whatever the terminal has",

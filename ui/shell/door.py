@@ -25,6 +25,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 import ui
 from core.cli.serve import ACCESS_VARIABLE, BROWSER_VARIABLE, PASSWORD_VARIABLE, PROXY_VARIABLE
 from core.errors import TuneboardError
+from core.recipe.chat_template import serve_pages
 from core.wording import say
 from core.workspace.paths import Workspace
 from ui.shell.access import Access, is_loopback
@@ -145,6 +146,7 @@ def greet(known: Access) -> object:
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         import_pages()
+        serve_pages()
         end_in_time()
         url = address(known)
         port = config.get_option("server.port")

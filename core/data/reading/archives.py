@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from core.data.reading.encodings import BLOCK, HARMLESS, MOST_EXPANSION
+from core.data.reading.encodings import BLOCK, MOST_EXPANSION, most_bytes
 from core.errors import NoDataFiles, Unreadable
 from core.wording import say
 from core.workspace.paths import make_folder
@@ -39,7 +39,7 @@ def write_members(
     what would be one.
     """
     make_folder(folder, exist_ok=True)
-    left = max(HARMLESS, MOST_EXPANSION * path.stat().st_size)
+    left = most_bytes(path.stat().st_size)
     names: dict[str, str] = {}
     try:
         with zipfile.ZipFile(path) as archive:

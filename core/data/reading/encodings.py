@@ -26,6 +26,11 @@ JSON_BEGINS = b'[{" \t\r\n'
 MOST_EXPANSION, HARMLESS = 200, 1 << 28
 
 
+def most_bytes(packed: int) -> int:
+    """How many bytes may come out of a file of ``packed`` bytes before it is taken for a bomb."""
+    return max(HARMLESS, MOST_EXPANSION * packed)
+
+
 def _zstd(raw: BinaryIO) -> Any:
     return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
 
@@ -179,7 +184,7 @@ def write_plain(path: Path, encoding: Encoding, target: Path) -> bool:
     that expands without measure.
     """
     decoder = codecs.getincrementaldecoder(encoding.text)("replace")
-    most = max(HARMLESS, MOST_EXPANSION * path.stat().st_size)
+    most = most_bytes(path.stat().st_size)
     written, whole = 0, True
     with decompressed(path, encoding.compression) as source, target.open("wb") as out:
         for block, fine in _blocks(source):

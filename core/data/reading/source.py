@@ -8,7 +8,8 @@ import hashlib
 import os
 import shutil
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -21,7 +22,14 @@ from core.data.reading.archives import is_archive, write_members
 from core.data.reading.choosing import Table, chosen_parts, label_of
 from core.data.reading.containers import tables
 from core.data.reading.dialogues import is_row_list
-from core.data.reading.encodings import Encoding, opened, read_encoding, write_plain
+from core.data.reading.encodings import (
+    MOST_EXPANSION,
+    Encoding,
+    most_bytes,
+    opened,
+    read_encoding,
+    write_plain,
+)
 from core.data.reading.keeping import used
 from core.data.reading.part import Part
 from core.data.reading.rows import Damage, Layout, layout, loaded
@@ -162,9 +170,10 @@ def is_data(file: PurePath) -> bool:
 def _open_file(path: Path, cache: SourceCache) -> list[Part]:
     try:
         place = cache.entry(_key(path))
-        if is_archive(path):
-            return _open_archive(path, place, cache)
-        return _read_known(path, place) or _examine(path, place)
+        with _kept_if_read(place):
+            if is_archive(path):
+                return _open_archive(path, place, cache)
+            return _read_known(path, place) or _examine(path, place)
     except FileNotFoundError as error:
         raise NoSuchFile(path=path) from error
     except Unreadable:
@@ -175,6 +184,16 @@ def _open_file(path: Path, cache: SourceCache) -> list[Part]:
         raise Unreadable(path=path, reason=reason_of(error)) from error
 
 
+@contextmanager
+def _kept_if_read(place: SourceEntry) -> Iterator[None]:
+    """Of a file that is refused nothing stays: what a bomb has written may be large."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(place.folder, ignore_errors=True)
+        raise
+
+
 def _open_archive(path: Path, place: SourceEntry, cache: SourceCache) -> list[Part]:
     """The tables of the data files in an archive, which are written beside it once."""
     names = read_json(place.about) if place.about.exists() else None
@@ -183,11 +202,27 @@ def _open_archive(path: Path, place: SourceEntry, cache: SourceCache) -> list[Pa
         names = write_members(path, place.members, is_data, _kinds())
         write_json(place.about, names)
     used(place.folder)
-    found = []
+    found: list[Part] = []
+    left = most_bytes(path.stat().st_size)
     for file, name in names.items():
-        for part in _open_file(place.members / file, cache):
+        try:
+            parts = _open_file(place.members / file, cache)
+            left -= sum({part.plain: part.plain.stat().st_size for part in parts}.values())
+            if left < 0:
+                raise Unreadable(path=path, reason=say("file.bomb", times=MOST_EXPANSION))
+        except BaseException:
+            for member in names:
+                _forget(place.members / member, cache)
+            raise
+        for part in parts:
             found.append(replace(part, path=path, name=f"{name}: {part.name}" if part.name else name))
     return found
+
+
+def _forget(member: Path, cache: SourceCache) -> None:
+    """What was found out about a file of an archive that is refused as a whole."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(cache.entry(_key(member)).folder, ignore_errors=True)
 
 
 def _key(path: Path) -> str:

@@ -1,18 +1,16 @@
 """CSV, TSV, Parquet and workbooks as JSON lines: one object a row, its columns by name.
 
-DuckDB and calamine read them; a row of a text table that does not fit is left out and told. A workbook gives
+DuckDB and calamine read them, what is packed in a child process with limits: a file of some kilobytes may
+hold gigabytes. A row of a text table that does not fit is left out and told. A workbook gives
 every sheet of it; blank rows, and a header that is repeated among the rows, are no rows.
 """
 
 import csv
 import io
-import lzma
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,8 +18,10 @@ from typing import Any, BinaryIO
 import orjson
 from python_calamine import CalamineError, CalamineWorkbook
 
+from core.data.reading.encodings import MOST_EXPANSION, most_bytes
 from core.data.reading.headers import LOOKED_BELOW, MOST_ABOVE, find_header
 from core.errors import Unreadable
+from core.limited.call import ChildFailed, Limits, OutOfMemory, OutOfTime, TooMuchWritten, call
 from core.wording import say
 
 KINDS = {
@@ -31,9 +31,12 @@ KINDS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 } | dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), "excel")
-# An Excel file is a ZIP whose pages expand in memory.
-LARGEST_PAGES = 300_000_000
 MEMORY = "512MB"
+# What may be taken for a packed table: processor time at the least and for each megabyte of it, and memory: a
+# workbook's sheet is read as a whole.
+SECONDS, SECONDS_A_MEGABYTE, WORKBOOK_MEMORY = 20, 2, 4 << 30
+# No conversation has as many; each name is written again in every row.
+MOST_COLUMNS = 2000
 LONGEST_HEAD = 1 << 16
 DELIMITERS = ",;\t|"
 # Excel's own remark on the first line of a text table.
@@ -77,13 +80,48 @@ class Sheet:
 def write_table(path: Path, kind: str, target: Path) -> list[Sheet]:
     """Write the rows of a file's tables into ``target`` as JSON lines, one table after the other. Raises
     Unreadable."""
-    if kind == "excel":
-        return _write_workbook(path, target)
-    above, refused = _write_by_duckdb(path, kind, target)
+    size = path.stat().st_size
+    if kind in PACKED:
+        limits = Limits(SECONDS + SECONDS_A_MEGABYTE * size / 1e6, WORKBOOK_MEMORY, most_bytes(size))
+        try:
+            return [
+                Sheet(**sheet)
+                for sheet in call(PACKED[kind], str(path.absolute()), str(target), limits=limits)
+            ]
+        except ChildFailed as error:
+            raise Unreadable(path=path, reason=_why(error, kind, limits)) from error
+    above, refused = _write_by_duckdb(path, kind, target, most_bytes(size))
     return [Sheet(target.stat().st_size, above=above, refused=tuple(refused))]
 
 
-def _write_by_duckdb(path: Path, kind: str, target: Path) -> tuple[str, list[Refused]]:
+def _why(error: ChildFailed, kind: str, limits: Limits) -> str:
+    if isinstance(error, TooMuchWritten):
+        return say("file.bomb", times=MOST_EXPANSION)
+    if isinstance(error, OutOfTime):
+        return say("file.slow_table", seconds=round(limits.seconds))
+    if isinstance(error, OutOfMemory):
+        return say("file.large_table", limit=round(limits.memory / 1e9))
+    return say("file.no_table", kind=kind, detail=str(error))
+
+
+def write_parquet(path: str, target: str) -> list[dict[str, Any]]:
+    """As :func:`write_table`, in the process that calls it, with JSON for result."""
+    _write_by_duckdb(Path(path), "parquet", Path(target))
+    return [asdict(Sheet(Path(target).stat().st_size))]
+
+
+def write_workbook(path: str, target: str) -> list[dict[str, Any]]:
+    """As :func:`write_table`, in the process that calls it, with JSON for result."""
+    return [asdict(sheet) for sheet in _write_workbook(Path(path), Path(target))]
+
+
+# Kinds that a child reads.
+PACKED = {"parquet": write_parquet, "excel": write_workbook}
+
+
+def _write_by_duckdb(
+    path: Path, kind: str, target: Path, most: int | None = None
+) -> tuple[str, list[Refused]]:
     """Files are named to DuckDB by number: it takes brackets and stars of a name for a pattern."""
     import duckdb  # a quarter of a second, which only a table pays
 
@@ -97,9 +135,13 @@ def _write_by_duckdb(path: Path, kind: str, target: Path) -> tuple[str, list[Ref
                 )
                 return "", []
             head = _head(path, kind)
+            if len(head.names) > MOST_COLUMNS:
+                reason = say("file.many_columns", count=len(head.names), limit=MOST_COLUMNS)
+                raise Unreadable(path=path, reason=reason)
             columns = dict.fromkeys(head.names, "VARCHAR")
             values = {"source": source, "delimiter": head.delimiter, "columns": columns, "skip": head.lines}
-            _write_lines(connection.execute(READ_CSV, values), target)
+            if not _write_lines(connection.execute(READ_CSV, values), target, most):
+                raise Unreadable(path=path, reason=say("file.bomb", times=MOST_EXPANSION))
             return head.above, _refused(connection)
     except (duckdb.Error, csv.Error, UnicodeDecodeError) as error:
         reason = say("file.no_table", kind=kind, detail=str(error).splitlines()[0][:200])
@@ -161,18 +203,18 @@ def _head_by(sample: str, delimiter: str, lines: int) -> tuple[tuple[bool, float
     return (header.known, fitting if len(header.names) > 1 else -1.0, -header.row), head
 
 
-def _write_lines(reader: Any, target: Path) -> None:
-    """Columns whose names are equal but for case keep their own names, as DuckDB tells them."""
+def _write_lines(reader: Any, target: Path, most: int | None = None) -> bool:
+    """Columns whose names are equal but for case keep their own names, as DuckDB tells them. False as soon as
+    ``most`` bytes are written."""
     names = [column[0] for column in reader.description]
     header = tuple(names)
     with target.open("wb") as out:
-        while rows := reader.fetchmany(4096):
-            lines = [
-                orjson.dumps(dict(zip(names, row, strict=True)), default=str)
-                for row in rows
-                if row != header and any(cell is not None and cell != "" for cell in row)
-            ]
-            out.write(b"".join(line + b"\n" for line in lines))
+        while row := reader.fetchone():
+            if row != header and any(cell is not None and cell != "" for cell in row):
+                out.write(orjson.dumps(dict(zip(names, row, strict=True)), default=str) + b"\n")
+                if most is not None and out.tell() > most:
+                    return False
+    return True
 
 
 def _refused(connection: Any) -> list[Refused]:
@@ -184,7 +226,6 @@ def _refused(connection: Any) -> list[Refused]:
 
 def _write_workbook(path: Path, target: Path) -> list[Sheet]:
     """Every sheet of the workbook that holds anything, in their order."""
-    _refuse_bomb(path)
     sheets = []
     try:
         workbook = CalamineWorkbook.from_path(str(path))
@@ -194,7 +235,7 @@ def _write_workbook(path: Path, target: Path) -> list[Sheet]:
                 above = _write_sheet(workbook.get_sheet_by_name(name).iter_rows(), out)
                 if above is not None:
                     sheets.append(Sheet(out.tell() - size, name, above))
-    except (CalamineError, OSError, ValueError, IndexError) as error:
+    except (CalamineError, ValueError, IndexError) as error:
         reason = say("file.no_table", kind="excel", detail=str(error)[:200])
         raise Unreadable(path=path, reason=reason) from error
     return sheets
@@ -221,21 +262,3 @@ def _as_text(cell: Any) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return cell if isinstance(cell, str) else str(cell)
-
-
-def _refuse_bomb(path: Path) -> None:
-    """Raises Unreadable for a workbook whose pages would fill the memory; sizes in a ZIP can lie, so they
-    are counted."""
-    if not zipfile.is_zipfile(path):
-        return
-    left = LARGEST_PAGES
-    try:
-        with zipfile.ZipFile(path) as pages:
-            for name in pages.infolist():
-                with pages.open(name) as page:
-                    while left > 0 and (block := page.read(1 << 20)):
-                        left -= len(block)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
-        raise Unreadable(path=path, reason=say("file.damaged_archive", kind="excel")) from error
-    if left <= 0:
-        raise Unreadable(path=path, reason=say("file.large_workbook", limit=LARGEST_PAGES // 1_000_000))
