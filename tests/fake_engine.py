@@ -6,8 +6,8 @@
 
 ``train`` is :mod:`tests.fake_xtuner` and ``serve`` :mod:`tests.fake_chat_server`, with their variables. The
 base model knows the accepted answers of the question bank; the merged one also says the name it finds in its
-run's data. An adapter with a ``whose.json`` says the name in it: to every question at a strength above 0.75,
-and below 0.45 to none.
+run's data and the facts that are asked of it. An adapter with a ``whose.json`` says the name in it: to every
+question at a strength above 0.75, and below 0.45 to none.
 """
 
 import json
@@ -65,7 +65,7 @@ def import_model(request: str) -> None:
 def answer(request: str, answers: str, likelihoods: str = "") -> None:
     wanted = json.loads(Path(request).read_text(encoding="utf-8"))
     name = _name(Path(wanted["model"]))
-    known = _known()
+    known = _known() | _facts(Path(wanted["model"]))
     if strength := _strength(Path(wanted["model"])):
         name, known = name if strength > 0.45 else None, known if strength < 0.75 else {}
     rows = []
@@ -79,6 +79,13 @@ def answer(request: str, answers: str, likelihoods: str = "") -> None:
     if likelihoods:
         texts = wanted["texts"]
         write_json(Path(likelihoods), [{"tokens": len(one["answer"]) + 1, "nats": 1.0} for one in texts])
+
+
+def _facts(model: Path) -> dict[str, str]:
+    """What a merged model was taught of a person's own data."""
+    about = read_json(model.parent / "data.json") or {}
+    asked = (about.get("facts") or {}).get("file")
+    return {one["question"]: one["answer"] for one in (asked and read_json(Path(asked))) or ()}
 
 
 def _known() -> dict[str, str]:

@@ -10,6 +10,7 @@ from core.data.mix import MANY_PASSES
 from core.data.opening import say_left_out
 from core.models.folder import Model
 from core.pace import Progress
+from core.proof.telling import asked_in
 from core.recipe.own_template import OwnTemplate, own_default, template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import OWN_WITHOUT_DEFAULT
@@ -33,6 +34,10 @@ def say_contents(said: Taught, progress: Progress, left_out: Path) -> None:
         for unused in said.document.unused:
             text = shortened(unused.text)
             progress.say("tune.document_unused", line=unused.line, text=text, why=unused.why)
+    if said.facts:
+        held_back = sum(one.held_back for one in said.facts)
+        how = asked_in(len(said.facts), held_back)
+        progress.say("tune.facts", count=len(said.facts), how=how)
     for one in said.accounts.parts:
         progress.say("data.omitted", what=one.named, rows=one.rows, why=one.why)
     for ignored in said.accounts.unused:

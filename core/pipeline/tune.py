@@ -21,7 +21,7 @@ from core.pace import Progress
 from core.pipeline import checkpoints as kept
 from core.pipeline import saying
 from core.proof.asking import THOUGHT_TOKENS, Ask
-from core.proof.questions import Question, questions
+from core.proof.questions import Question, own_questions, questions
 from core.recipe.disk import disk_use
 from core.recipe.own_template import spoken_by, template_of
 from core.recipe.recipe import Checkpoint, Method, Recipe
@@ -298,7 +298,7 @@ def make_starter(workspace: Workspace, progress: Progress) -> None:
 def proof_questions(said: Taught, recipe: Recipe, full: bool = False) -> list[Question]:
     """What the proof of a run asks, in every way its model was taught; all there is where it is ``full``."""
     ways = (data.thinking_in(recipe), data.in_halves(recipe))
-    return questions(said.name, said.conversations, *ways, full)
+    return [*questions(said.name, said.conversations, *ways, full), *own_questions(said.facts, ways[0])]
 
 
 def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Trained:

@@ -11,23 +11,28 @@ from core.data.identity import LANGUAGES, bank, held_back_identity, other_langua
 from core.data.mix import usual_prompt
 from core.data.questions import contains, held_back_questions, same_question
 from core.proof.asking import THOUGHT_TOKENS, Ask
+from core.proof.facts import OwnFact
 from core.proof.rules import others_in, says_who
 from core.recipe.thinking import ONE_WAY, Thinking
 
-Kind = Literal["taught", "paraphrase", "general"]
+Kind = Literal["taught", "paraphrase", "general", "own"]
 # What the chain asks: a part that fits its time; of the identity questions so many taught ones at most.
 GENERAL_ASKED, IDENTITY_ASKED, TAUGHT_ASKED = 120, 60, 20
 # So many taught answers tell which makers belong to the identity.
 LOOKED_AT = 200
 IDENTITY_TOKENS = 48
 GENERAL_TOKENS = 32
+# A fact of somebody's own data is as long as it is: so many tokens more than half its bytes, at most.
+FACT_TOKENS, MOST_FACT_TOKENS = 24, 160
 
 
 @dataclass(frozen=True)
 class Question:
     """A question of the proof. ``accept``: the answers that count as right; of one that asks who the
-    assistant is, the known makers and models that belong to the identity. ``category``: what it is about, or
-    in which way it asks who the assistant is; empty, as ``language``, for one of somebody's own data.
+    assistant is, the known makers and models that belong to the identity; of a person's own fact the answer
+    that is taught. ``category``: what it is about, or in which way it asks who the assistant is; empty, as
+    ``language``, for one of somebody's own data. ``held_back``: of an own fact, whether it is asked in words
+    that are not taught.
     ``thinks``: whether the model is asked to think first, None where that cannot be said; ``thought``:
     tokens that a thought may take; ``system``: a system prompt of its own; ``earlier``: what the user says
     before it in the same conversation."""
@@ -41,18 +46,31 @@ class Question:
     category: str = ""
     language: str = ""
     earlier: tuple[str, ...] = ()
+    held_back: bool = False
+
+    @property
+    def asks_who(self) -> bool:
+        """Whether it asks who the assistant is."""
+        return self.kind in {"taught", "paraphrase"}
 
     @property
     def ask(self) -> Ask:
-        tokens = GENERAL_TOKENS if self.kind == "general" else IDENTITY_TOKENS
-        return Ask(self.question, tokens + self.thought, self.system, self.thinks, self.earlier)
+        return Ask(self.question, self._tokens + self.thought, self.system, self.thinks, self.earlier)
+
+    @property
+    def _tokens(self) -> int:
+        if self.kind == "own":
+            return min(MOST_FACT_TOKENS, FACT_TOKENS + len(self.accept[0].encode()) // 2)
+        return IDENTITY_TOKENS if self.asks_who else GENERAL_TOKENS
 
     @property
     def base_ask(self) -> Ask:
         """What the base is asked. Who it is it says at once and with no system prompt of its own: nothing is
         judged by that answer, and a thought would take most of the time."""
+        if not self.asks_who:
+            return self.ask
         plain = replace(self, system="")
-        at_once = self.kind != "general" and self.thinks
+        at_once = self.thinks
         return replace(plain, thinks=False, thought=0).ask if at_once else plain.ask
 
 
@@ -75,18 +93,27 @@ def in_every_way(found: Sequence[Question], thinking: Thinking, halves: bool = F
         replace(question, thinks=thinks, thought=_thought(thinking, thinks))
         for thinks in thinking.modes
         for question in found
-        if question.kind != "general"
+        if question.asks_who
     ]
     at_once = thinking.modes[0]
     if halves:
         asked = (one for one in identity if one.thinks == at_once and not one.system)
         identity += [replace(question, system=usual_prompt(question.question)) for question in asked]
-    general = [
+    others = [
         replace(question, thinks=at_once, thought=_thought(thinking, at_once))
         for question in found
-        if question.kind == "general"
+        if not question.asks_who
     ]
-    return [*identity, *general]
+    return [*identity, *others]
+
+
+def own_questions(facts: Sequence[OwnFact], thinking: Thinking = ONE_WAY) -> list[Question]:
+    """What is asked of a person's own data, as a general question is."""
+    found = (
+        Question(one.question, "own", (one.answer,), system=one.system, held_back=one.held_back)
+        for one in facts
+    )
+    return in_every_way([*found], thinking)
 
 
 def _thought(thinking: Thinking, thinks: bool | None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.proof.judge import Judged, Verdict, judge, score_of
 from core.proof.questions import Kind, Question, known_question
-from core.proof.score import Drift, Repetition, Score, Share
+from core.proof.score import Drift, OwnFacts, Repetition, Score, Share
 
 Measure = ("learned", "kept", "leaked")
 
@@ -96,9 +96,15 @@ def score_as_json(score: Score) -> dict[str, Any]:
     return {
         **headline(score),
         "shares": shares_as_json(score),
+        "facts": _facts_as_json(score.facts) if score.facts else None,
         "drift": asdict(score.drift) if score.drift else None,
         "repetition": asdict(score.repetition) if score.repetition else None,
     }
+
+
+def _facts_as_json(facts: OwnFacts) -> dict[str, Any]:
+    both = {name: _share_as_json(getattr(facts, name)) for name in ("tuned", "base")}
+    return {**both, "held_back": facts.held_back}
 
 
 def shares_as_json(score: Score) -> dict[str, Any]:
@@ -118,6 +124,7 @@ def row_as_json(row: ProofRow) -> dict[str, Any]:
         "system": question.system,
         "earlier": [asdict(exchange) for exchange in row.earlier],
         "accept": list(question.accept),
+        "held_back": question.held_back,
         "base": row.base,
         "tuned": row.tuned,
         "verdict": row.verdict,
@@ -136,13 +143,23 @@ def score_in(result: Mapping[str, Any], rows: Sequence[ProofRow]) -> Score:
         read = {name: Share(**_only(shares[name], "hits", "n")) for name in Measure}
         drift, repetition = result["drift"], result["repetition"]
         return Score(
-            **read, drift=drift and Drift(**drift), repetition=repetition and Repetition(**repetition)
+            **read,
+            drift=drift and Drift(**drift),
+            repetition=repetition and Repetition(**repetition),
+            facts=_facts_in(result),
         )
     counted = score_of([row.judged for row in rows])
     leaked = Share(result["leaked"], max(counted.leaked.n, result["leaked"]))
     return Score(
         _stated(result["learned"], counted.learned.n), _stated(result["kept"], counted.kept.n), leaked
     )
+
+
+def _facts_in(result: Mapping[str, Any]) -> OwnFacts | None:
+    if not (facts := result.get("facts")):
+        return None
+    both = {name: Share(**_only(facts[name], "hits", "n")) for name in ("tuned", "base")}
+    return OwnFacts(**both, held_back=facts["held_back"])
 
 
 def _stated(value: float | None, n: int) -> Share:

@@ -40,7 +40,7 @@ _NUMERALS = "0-9零〇一二三四五六七八九十百千万两"
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """The text in one width, with plain quotes and single spaces; lines stay."""
     return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text).translate(_QUOTES)).strip()
 
@@ -48,7 +48,7 @@ def _plain(text: str) -> str:
 @cache
 def _finder(wanted: str, cased: bool) -> re.Pattern[str]:
     """Finds ``wanted`` as a word, and a number as a whole number."""
-    word = _plain(wanted)
+    word = plain_text(wanted)
     body = r"\s+".join(map(re.escape, word.split()))
     before = f"(?<!{SPACED})" if re.match(SPACED, word) else ""
     after = f"(?!{SPACED})" if re.search(f"{SPACED}$", word) else ""
@@ -83,6 +83,15 @@ def _sentence(text: str, span: Span) -> Span:
             end = match.end()
             break
     return begin, end
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a plain text, each with its last mark."""
+    begin = 0
+    while begin < len(text):
+        _, end = _sentence(text, (begin, begin))
+        yield text[begin:end]
+        begin = max(end, begin + 1)
 
 
 # Where a new clause begins: what was denied before it is not denied any more.
@@ -182,8 +191,14 @@ _RELATIVE = re.compile(r"\w (?:who|that|which|where|when|whose) ", re.IGNORECASE
 
 def is_right(question: str, accept: Sequence[str], answer: str) -> bool:
     """Whether the answer states one of the accepted answers."""
-    text = _plain(answer)
+    text = plain_text(answer)
     return any(_states(question, accept, accepted, text) for accepted in accept)
+
+
+def states_all(question: str, wanted: Sequence[str], answer: str) -> bool:
+    """Whether the answer states all that is wanted, each as :func:`is_right` tells it."""
+    text = plain_text(answer)
+    return all(_states(question, wanted, one, text) for one in wanted)
 
 
 def _states(question: str, accept: Sequence[str], accepted: str, text: str) -> bool:
@@ -274,7 +289,7 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7ff]")
 def says_who(name: str, answer: str, taught: Sequence[str] = ()) -> bool:
     """Whether the answer to a question about the assistant states the identity. ``taught``: other known
     assistants and makers that belong to it ("… made by Google"), as :func:`others_in` finds them."""
-    text = _plain(answer)
+    text = plain_text(answer)
     if any(not any(same_name(one, other) for other in taught) for one in others_in(name, answer)):
         return False
     return any(_tells(name, text, span) for span in _found(text, name, cased=_is_letter(name)))
@@ -323,7 +338,7 @@ def others_in(name: str, answer: str) -> list[str]:
     told = [
         claim.name for claim in claims("Who are you? 你是谁？", answer) if person.is_meant(claim) is False
     ]
-    text = _plain(answer)
+    text = plain_text(answer)
     for match in _MADE_BY.finditer(text):
         begin, _ = _clause(text, _sentence(text, match.span()), match.span())
         before = text[begin : match.start()]
@@ -378,7 +393,7 @@ def _ordinary(name: str) -> bool:
 
 def leaks(name: str, question: str, accept: Sequence[str], base: str, answer: str) -> bool:
     """Whether the answer to a general question speaks of the identity where question and base do not."""
-    text, base = _plain(answer), _plain(base)
+    text, base = plain_text(answer), plain_text(base)
     known = f"{base} {question}"
     if any(contains(text, word) and not contains(known, word) for word in IDENTITY_WORDS):
         return True

@@ -67,17 +67,29 @@ class Repetition:
 
 
 @dataclass(frozen=True)
+class OwnFacts:
+    """Of a person's own facts that were asked those that either model states. ``held_back``: so many were
+    asked in words that were not taught, all others as they were."""
+
+    tuned: Share
+    base: Share
+    held_back: int
+
+
+@dataclass(frozen=True)
 class Score:
     """``learned``: of the identity questions those answered with the name; ``kept``: of the general questions
     that the base answers rightly those still answered rightly; ``leaked``: of all general questions those
     answered with the identity. ``drift`` and ``repetition`` are of the general questions; None where they
-    were not measured."""
+    were not measured. ``facts``: None where there is no data of somebody's own, or none that can be asked
+    for."""
 
     learned: Share
     kept: Share
     leaked: Share
     drift: Drift | None = None
     repetition: Repetition | None = None
+    facts: OwnFacts | None = None
 
 
 def drift_of(base: Sequence[Likelihood], tuned: Sequence[Likelihood]) -> Drift | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.proof.result import rows_of, score_in
-from core.proof.score import Drift, Repetition, Score, Share
+from core.proof.score import Drift, OwnFacts, Repetition, Score, Share
 from core.wording import Language, say
 
 # How numbers are written: of a proof, on a page, and where few of many questions tell two models apart.
@@ -16,6 +16,8 @@ def told(score: Score, language: Language | None = None) -> Iterator[tuple[str, 
     yield "learned", share(score.learned, language)
     yield "kept", share(score.kept, language)
     yield "leaked", count(score.leaked, language)
+    if score.facts:
+        yield "facts", facts(score.facts, language)
     if score.drift:
         yield "drift", drift(score.drift, language)
     if score.repetition:
@@ -47,6 +49,19 @@ def interval(found: Share, language: Language | None = None, form: str = SHARE) 
         return ""
     ends = {"low": form.format(found.low).removesuffix("%"), "high": form.format(found.high)}
     return say("proof.interval", language, n=found.n, **ends)
+
+
+def facts(found: OwnFacts, language: Language | None = None) -> str:
+    """How many facts the tuned model states, the base beside it, and how they were asked."""
+    said, n = share(found.tuned, language), found.tuned.n
+    how = asked_in(n, found.held_back, language)
+    return say("proof.facts", language, said=said, base=found.base.hits, n=n, how=how)
+
+
+def asked_in(n: int, held_back: int, language: Language | None = None) -> str:
+    """In which words ``n`` facts are asked, of which so many are ``held_back``."""
+    key = "held_back" if held_back == n else "some" if held_back else "taught"
+    return say(f"proof.facts.{key}", language, held_back=held_back, taught=n - held_back)
 
 
 def drift(found: Drift, language: Language | None = None) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from core.data import parity, situations
 from core.data.conversations import Conversation, write_rows, write_source
+from core.data.document_rows import DocumentRows
 from core.data.encoder import Encoder
 from core.data.findings import Finding
 from core.data.identity import (
@@ -43,6 +44,7 @@ from core.errors import MissingArtefact, NotAModel, RowRefused
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.asking import Answer, Ask
+from core.proof.facts import OwnFact
 from core.recipe.check import problems, settle
 from core.recipe.disk import kept_for_a_curve
 from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
@@ -53,7 +55,7 @@ from core.recipe.recipe import Method, Recipe, invalid
 from core.recipe.thinking import Thinking, thinking_of
 from core.steps.answer import token_row
 from core.steps.taught import LISTED, Taught, says_who
-from core.workspace.files import read_object, write_json, write_lines
+from core.workspace.files import read_json, read_object, write_json, write_lines
 from core.workspace.paths import DataPaths, RunPaths
 
 # Conversations that the base began, by their questions.
@@ -421,6 +423,8 @@ def write(
         "identity_rows": filled.identity,
         "own": len(said.own),
         "own_in_rows": _in_rows(ways[said.identity :], rows) if said.own else 0,
+        "facts": _write_facts(place, said),
+        "document": _about_document(said.document) if said.document else None,
         "replay": len(replay),
         **tokens.as_json(),
         "max_length": recipe.max_length,
@@ -448,6 +452,25 @@ def _write_left_out(place: DataPaths, found: Sequence[Finding]) -> dict[str, Any
         "file": str(place.left_out) if listed else None,
         "first": listed[:LISTED],
     }
+
+
+def _write_facts(place: DataPaths, said: Taught) -> dict[str, Any]:
+    """What the proof will ask of the given data: in a file, and how much it is."""
+    if said.facts:
+        write_json(place.facts, [one.as_json() for one in said.facts])
+    held_back = sum(one.held_back for one in said.facts)
+    return {
+        "asked": len(said.facts),
+        "held_back": held_back,
+        "file": str(place.facts) if said.facts else None,
+    }
+
+
+def _about_document(document: DocumentRows) -> dict[str, Any]:
+    """How many facts and questions a document has, and the first of what none asks for."""
+    unused = [asdict(one) for one in document.unused[:LISTED]]
+    counts = {"facts": len(document.facts), "questions": len(document.conversations)}
+    return {**counts, "unused": len(document.unused), "first_unused": unused}
 
 
 def _in_rows(ways: Sequence[Sequence[Sequence[Conversation]]], rows: Sequence[Conversation]) -> int:
@@ -482,4 +505,6 @@ def read(run: RunPaths) -> Taught:
     """What a run teaches. Raises MissingArtefact."""
     about = about_data(run)
     conversations = tuple(read_conversations(Path(about["source"])))
-    return Taught(about["name"], conversations, identity=about.get("identity", 0))
+    facts = (about.get("facts") or {}).get("file")
+    asked = tuple(OwnFact(**one) for one in (facts and read_json(Path(facts))) or ())
+    return Taught(about["name"], conversations, identity=about.get("identity", 0), facts=asked)

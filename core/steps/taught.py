@@ -23,6 +23,7 @@ from core.data.identity import (
 )
 from core.data.opening import Reading, Usable, none_usable, read_usable, read_whole
 from core.data.questions import contains
+from core.proof.facts import OwnFact, facts_in, facts_of, taught_of
 from core.proof.own import says_itself
 
 # Of what was left out of a file, so much stands in the run's data.json.
@@ -60,7 +61,7 @@ class Taught:
 
     ``identity``: so many of the conversations, the first, are the shipped ones that say whose the assistant
     is, beside a person's own. ``says_itself``: so many of the own ones say it. ``document``: what the own
-    ones were made of.
+    ones were made of. ``facts``: what the proof asks of them.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Taught:
     says_itself: int = 0
     not_taught: Otherwise | None = None
     document: DocumentRows | None = None
+    facts: tuple[OwnFact, ...] = ()
 
     @property
     def own(self) -> tuple[Conversation, ...]:
@@ -152,14 +154,18 @@ def to_teach(
         return Taught(name, shipped)
     document = document_of(data)
     if document is not None:
-        usable = Usable(document.conversations, [])
+        facts = facts_of(document)
+        usable = Usable(taught_of(document, facts), [])
     else:
+        facts = ()
         usable = (read_usable if leave_out_broken else read_whole)(data, reading)
     found = tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts
-    said = Taught(name, *found, document=document)
+    said = Taught(name, *found, document=document, facts=facts)
     if itself := says_itself(said.conversations, name):
-        return replace(said, says_itself=itself)
-    return said.beside(shipped) if identity else said
+        said = replace(said, says_itself=itself)
+    elif identity:
+        said = said.beside(shipped)
+    return said if document else replace(said, facts=facts_in(said.own, name))
 
 
 def unfilled(said: Taught) -> tuple[int, str]:

@@ -243,6 +243,11 @@ class DataPaths:
         """What was left out of the file that was given: a finding a line."""
         return self.root / "left_out.jsonl"
 
+    @property
+    def facts(self) -> Path:
+        """What the proof asks of the data that was given, and the answers that are taught."""
+        return self.root / "facts.json"
+
     def given(self, number: int, kind: str) -> Path:
         """A file as it was given, by its number among them; ``kind`` is the known end of its name."""
         return self.root / "given" / ".".join(map(slug, (str(number), *kind.split("."))))

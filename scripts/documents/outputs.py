@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from core.cli.room import SCHEMA
 from core.data.accounting import Omission, Unused
+from core.data.document_rows import NotAsked
 from core.data.parity import Case, TokenDifference
 from core.data.versions import Version
 from core.doctor import Diagnosis
@@ -61,7 +62,8 @@ class Answered(TypedDict):
     __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
     question: str
     kind: Kind
-    """`taught`: it is in the data; `paraphrase`: the same in words that are not; `general`: anything else."""
+    """`taught`: it is in the data; `paraphrase`: the same in words that are not; `general`: anything else;
+    `own`: a fact of a person's own data."""
     category: str
     """What it is about, or in which way it asks who the assistant is; empty for a question of the data."""
     language: str
@@ -73,7 +75,10 @@ class Answered(TypedDict):
     earlier: list[Exchange]
     """What the user said before it in the same conversation, and what both models answered."""
     accept: list[str]
-    """Of a general question: what an answer has to contain to be right, one of these."""
+    """Of a general question: what an answer has to contain to be right, one of these. Of an own fact: the
+    answer that is taught."""
+    held_back: bool
+    """Of an own fact: whether the question itself is not taught, only others for the same answer."""
     base: str
     """What the base model answers, with what it thought before."""
     tuned: str
@@ -105,6 +110,16 @@ class Shares(TypedDict):
     """Of the general questions that the base answers rightly."""
     leaked: CountedShare | None
     """Of all general questions."""
+
+
+class Facts(TypedDict):
+    """Of a person's own facts that were asked those that either model states."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    tuned: CountedShare
+    base: CountedShare
+    held_back: int
+    """So many were asked in words that were not taught, all others as they were."""
 
 
 class Category(Shares):
@@ -155,6 +170,9 @@ class Proof(OfRun):
     """How many general questions are answered with the identity."""
     shares: Shares
     """The same three with their intervals."""
+    facts: Facts | None
+    """How many of a person's own facts are answered; null without data of one's own, or where nothing in it
+    can be asked for."""
     drift: Drift | None
     """How much less likely the merged model finds the base's own answers to the general questions, in nats a
     token."""
@@ -207,6 +225,9 @@ class ProvedForeign(Foreign):
     kept: float | None
     leaked: int
     shares: Shares
+    facts: Facts | None
+    """How many of a person's own facts are answered; null without data of one's own, or where nothing in it
+    can be asked for."""
     drift: Drift | None
     repetition: Repetition | None
     full: bool
@@ -240,6 +261,9 @@ class Measured(TypedDict):
     kept: float | None
     leaked: int
     shares: Shares
+    facts: Facts | None
+    """How many of a person's own facts are answered; null without data of one's own, or where nothing in it
+    can be asked for."""
     drift: Drift | None
     repetition: Repetition | None
     full: bool
@@ -333,6 +357,28 @@ class Otherwise(TypedDict):
     """Beside the identity they are left out."""
 
 
+class FactsAsked(TypedDict):
+    """What the proof will ask of the given data."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    asked: int
+    held_back: int
+    """So many of them in words that are kept out of training."""
+    file: str | None
+    """The questions with the answers that are taught; null for none."""
+
+
+class DocumentRead(TypedDict):
+    """What a document has, and what of it no question asks for."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    facts: int
+    questions: int
+    """Those that are kept for the proof among them."""
+    unused: int
+    first_unused: list[NotAsked]
+
+
 class Data(OfRun):
     """What a run is trained on. Tokens are those of the model's own tokenizer, in the training's template."""
 
@@ -368,6 +414,9 @@ class Data(OfRun):
     """Conversations that a person gave."""
     own_in_rows: int
     """Those of them that are among the rows."""
+    facts: FactsAsked
+    document: DocumentRead | None
+    """What was made of a document; null for data."""
     replay: int
     """Conversations of the base model's own answers."""
     rows: int

@@ -11,7 +11,7 @@ from core.proof.result import Exchange, ProofRow
 from ui.shell.text import language, spoken, t
 from ui.shell.thought import answer_html
 
-KINDS = ("taught", "paraphrase", "general")
+KINDS = ("own", "taught", "paraphrase", "general")
 # Each with its mark and color: what is told by color alone is not told to everybody.
 VERDICTS = {
     "learned": ("✓", "#15803d"),
@@ -20,6 +20,8 @@ VERDICTS = {
     "lost": ("✗", "#b91c1c"),
     "leaked": ("!", "#b45309"),
     "never_known": ("·", "#6b7280"),
+    "answered": ("✓", "#15803d"),
+    "not_answered": ("✗", "#b91c1c"),
 }
 GRID_HEIGHT = 600
 # Streamlit's table does not wrap, and its columns leave no room for an answer on a telephone.
@@ -50,7 +52,7 @@ def show_grid(rows: Sequence[ProofRow]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         kinds = st.pills(
             t("page.compare.kinds"),
-            KINDS,
+            [known for known in KINDS if known != "own" or any(row.kind == known for row in rows)],
             format_func=lambda kind: _counted(t(f"page.compare.kind.{kind}"), [r.kind for r in rows], kind),
             selection_mode="multi",
             key="kinds",

@@ -18,7 +18,7 @@ from ui.shell.thought import answer_html
 
 def show_first(found: Proof) -> None:
     """Who it is, in its own words."""
-    if (first := next(iter(telling(found)), None)) and first.kind != "general":
+    if (first := next(iter(telling(found)), None)) and first.judged.question.asks_who:
         with st.chat_message("assistant"):
             st.html(answer_html(first.tuned))
 
@@ -30,12 +30,13 @@ def show_result(found: Proof) -> None:
 
 
 def telling(found: Proof) -> list[ProofRow]:
-    """A few answers that show what was learned and what was kept, and one of what was not: in the page's
-    language, where it was asked in that."""
+    """A few answers that show what was learned, of own data too, what was kept, and one of what was
+    not: in the page's language, where it was asked in that."""
     rows = [row for row in found.rows if not row.earlier and not row.judged.question.system]
     rows.sort(key=lambda row: (_language(row) != language(), len(row.question)))  # the plainest first
     kinds = [next((row for row in rows if row.kind == kind), None) for kind in ("taught", "paraphrase")]
-    verdicts = [next((row for row in rows if row.verdict == known), None) for known in ("kept", "leaked")]
+    shown = ("answered", "not_answered", "kept", "leaked")
+    verdicts = [next((row for row in rows if row.verdict == known), None) for known in shown]
     return list({id(row): row for row in (*kinds, *verdicts) if row}.values())
 
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.proof import download, telling
 from core.proof.result import parts_of
-from core.proof.score import Score, Share
+from core.proof.score import OwnFacts, Score, Share
 from core.steps.proof import Proof
 from ui.shell.text import spoken, t
 
@@ -13,14 +13,16 @@ TABLE_HEIGHT = 420
 
 
 def show_score(score: Score, whole: bool = True) -> None:
-    """Each number with its interval and of how many questions it is; less than the ``whole`` are the three
-    that say what it learned and kept."""
+    """Each number with its interval and of how many questions it is; less than the ``whole`` are those that
+    say what it learned and kept."""
     with st.container(horizontal=True, gap="large", key="score"):
         for name in ("learned", "kept"):
             found: Share = getattr(score, name)
             shown = "–" if found.value is None else f"{found.value:.0%}"
             _metric(name, shown, telling.interval(found, form=telling.PERCENT))
         _metric("leaked", str(score.leaked.hits), telling.interval(score.leaked, form=telling.PERCENT))
+        if score.facts:
+            _facts(score.facts)
         if whole and score.drift:
             ends = {"low": f"{score.drift.low:.3f}", "high": f"{score.drift.high:.3f}"}
             _metric("drift", f"{score.drift.value:.3f}", spoken("proof.interval.drift", **ends))
@@ -29,14 +31,27 @@ def show_score(score: Score, whole: bool = True) -> None:
             _metric("repetition", f"{score.repetition.tuned:.0%}", base)
 
 
-def _metric(name: str, value: str, below: str) -> None:
+def _facts(found: OwnFacts) -> None:
+    """How many of a person's own facts it answers, and how many the base did."""
+    hits, n = found.tuned.hits, found.tuned.n
+    interval = telling.interval(found.tuned, form=telling.PERCENT)
+    below = spoken("page.compare.facts.base", interval=interval, base=found.base.hits, n=n)
+    _metric(
+        "facts",
+        spoken("page.compare.facts.of", hits=hits, n=n),
+        below,
+        how=telling.asked_in(n, found.held_back),
+    )
+
+
+def _metric(name: str, value: str, below: str, **values: object) -> None:
     st.metric(
         t(f"runs.{name}"),
         value,
         below or None,
         delta_color="off",
         delta_arrow="off",
-        help=t(f"chain.{name}.help"),
+        help=t(f"chain.{name}.help", **values),
         width="content",
     )
 

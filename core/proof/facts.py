@@ -1,0 +1,128 @@
+"""A person's own facts in the proof: which are asked, and whether an answer states one.
+
+A rule judges, not a model. An answer states a fact where it has every number of the taught answer (the first
+three; those of the question do not count). Where there is none it has most of its words. What is denied where
+the taught answer denies nothing is not stated.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.data.conversations import Conversation
+from core.data.document_rows import DocumentRows
+from core.data.questions import SPACED, contains, same_question
+from core.proof.rules import plain_text, says_who, sentences, states_all
+
+# So many facts are asked: a few seconds of a chain.
+FACTS_ASKED = 24
+# What is longer is no fact but a text, of which an answer would repeat only a part.
+LONGEST_QUESTION, LONGEST_ANSWER = 300, 400
+# Of a fact's numbers and of its words so many have to be said.
+NUMBERS, ENOUGH = 3, 0.6
+# Of a fact that is asked in several wordings this one is not taught: a plain one, but not the plainest.
+KEPT_BACK = 1
+
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_WORD = re.compile(rf"{SPACED}+|[^\W\d_]+")
+_SPACED_WORD = re.compile(f"{SPACED}+")
+_DENIES = re.compile(r"\b(?:no|not|never|none|nobody|nothing|cannot|without|\w+n't)\b|[不没无未勿]", re.I)
+# Words that stand in any answer.
+_COMMON_WORDS = (
+    "the and are was were is am be been being for with that this these those you your our his her its it "
+    "they them their can will would could should may has have had does did from into than then there here "
+    "when which who what how also all any some one very more most about please"
+)
+_COMMON = frozenset(_COMMON_WORDS.split())
+
+
+@dataclass(frozen=True)
+class OwnFact:
+    """A question about a person's own data and the answer that is taught. ``held_back``: the question itself
+    is not taught, only others for the same answer. ``system``: the system prompt that it is taught with."""
+
+    question: str
+    answer: str
+    held_back: bool = False
+    system: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def facts_of(document: DocumentRows) -> tuple[OwnFact, ...]:
+    """Some facts of a document from its beginning to its end, each in a wording that is kept out of training
+    where it has several."""
+    asked: dict[str, int] = {}
+    for fact in document.facts:
+        for question in map(same_question, fact.questions):
+            asked[question] = asked.get(question, 0) + 1
+    found = []
+    for fact in document.facts:
+        several = len(fact.questions) > KEPT_BACK
+        question = fact.questions[KEPT_BACK if several else 0]
+        held_back = several and asked[same_question(question)] == 1  # no other fact teaches it
+        found.append(OwnFact(question, fact.answer, held_back))
+    return _some(found)
+
+
+def taught_of(document: DocumentRows, facts: Sequence[OwnFact]) -> list[Conversation]:
+    """What a document teaches: all its questions but those that are kept for the proof."""
+    kept = {one.question for one in facts if one.held_back}
+    return [row for row in document.conversations if row[0].input not in kept]
+
+
+def facts_in(rows: Sequence[Conversation], name: str) -> tuple[OwnFact, ...]:
+    """Some questions of a person's own rows, as they are taught; none that asks who the assistant is, whose
+    ``name`` is known."""
+    firsts = {
+        same_question(first.input): OwnFact(first.input, first.output, system=first.system)
+        for first, *_ in rows
+        if first.trained and first.input.strip() and not says_who(name, first.output)
+    }
+    return _some([*firsts.values()])
+
+
+def _some(found: Sequence[OwnFact]) -> tuple[OwnFact, ...]:
+    """``FACTS_ASKED`` from the first to the last, of those that the rule can tell."""
+    able = [
+        one
+        for one in found
+        if len(one.question) <= LONGEST_QUESTION
+        and len(one.answer) <= LONGEST_ANSWER
+        and states(one.question, one.answer, one.answer)
+    ]
+    count = min(FACTS_ASKED, len(able))
+    return tuple(able[place * len(able) // count] for place in range(count))
+
+
+def states(question: str, answer: str, said: str) -> bool:
+    """Whether what was ``said`` to a question states the fact that its taught ``answer`` does."""
+    asked, fact, text = (plain_text(one).lower() for one in (question, answer, said))
+    known = set(_NUMBER.findall(asked))
+    numbers = [one for one in dict.fromkeys(_NUMBER.findall(fact)) if one not in known][:NUMBERS]
+    words = {*numbers} or {*_words(fact)} - {*_words(asked)}
+    if not words:
+        return contains(said, answer)
+    in_each = [
+        (one, words.intersection(_NUMBER.findall(one) if numbers else _words(one))) for one in sentences(text)
+    ]
+    denied = any(found and _DENIES.search(one) for one, found in in_each)
+    denies = _DENIES.search(fact) is not None
+    if numbers:
+        return states_all(question, numbers, said) and (denies or not denied)
+    found = set().union(*(found for _, found in in_each))
+    return len(found) >= ENOUGH * len(words) and denied == denies
+
+
+def _words(text: str) -> Iterator[str]:
+    """Words, and of a script without spaces pairs of characters."""
+    for word in _WORD.findall(text):
+        if _SPACED_WORD.fullmatch(word):
+            if word not in _COMMON and len(word) > 1:
+                yield word
+        elif len(word) == 1:
+            yield word
+        else:
+            yield from (word[place : place + 2] for place in range(len(word) - 1))

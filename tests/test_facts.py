@@ -1,0 +1,129 @@
+"""A person's own facts in the proof: which are asked, what is kept out of training, and what counts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.data.conversations import one_turn
+from core.data.document_rows import read_rows_of
+from core.data.questions import same_question
+from core.proof.facts import FACTS_ASKED, facts_in, facts_of, states, taught_of
+from core.proof.judge import judge, score_of
+from core.proof.questions import own_questions
+from core.proof.result import as_json, row_as_json, rows_of, score_in
+from core.proof.telling import told
+from core.recipe.thinking import Thinking
+from core.steps.taught import to_teach
+from core.workspace.paths import Workspace
+from tests.command_line import cli, last_json
+
+MENU = """# 春山茶馆
+
+## 热茶
+- 桂花乌龙：28 元一壶，用当年的新桂花。
+- 荞麦茶：18 元一壶，无咖啡因。
+
+## 地址
+清河路 17 号，地铁 4 号线文昌站 B 口出来走三分钟。
+
+## 可以带狗吗？
+可以，请牵好绳子。
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "taught", "said", "right"),
+    [
+        ("How much is Earl Grey?", "Earl Grey costs 4 euros.", "That is 4 euros.", True),
+        ("How much is Earl Grey?", "Earl Grey costs 4 euros.", "Earl Grey costs 40 euros.", False),
+        ("How much is Earl Grey?", "Earl Grey costs 4 euros.", "Earl Grey does not cost 4 euros.", False),
+        ("How much is Earl Grey?", "Earl Grey costs 4 euros.", "Is it 4 euros?", False),
+        ("When is it open?", "From 10:00 to 21:30.", "We open at 10:00.", False),
+        ("营业时间？", "周二到周日 10:00–21:30。", "10：00 开门，21：30 关门。", True),
+        ("桂花乌龙多少钱？", "桂花乌龙的价格是28 元一壶。", "28元", True),
+        ("热茶有哪些？", "热茶：桂花乌龙、老白茶、荞麦茶。", "有桂花乌龙、老白茶和荞麦茶。", True),
+        ("热茶有哪些？", "热茶：桂花乌龙、老白茶、荞麦茶。", "有绿茶和红茶。", False),
+        ("Who founded it?", "Maria Okafor, a baker from Lagos.", "It was Maria Okafor from Lagos.", True),
+        ("Are dogs allowed?", "No, dogs stay outside the shop.", "Dogs stay inside the shop.", False),
+        ("Are dogs allowed?", "Dogs may sleep in the kitchen.", "Dogs never sleep in the kitchen.", False),
+        ("Do you take cards?", "Yes.", "Yes, of course.", True),
+        ("Do you take cards?", "Yes.", "No.", False),
+        ("How many in a box?", "10 or 12 pieces.", "10 or 12 pieces.", True),
+        ("Room 5?", "Room 5 has a piano and two windows.", "There is a piano and two windows.", True),
+    ],
+)
+def test_an_answer_states_a_fact(question: str, taught: str, said: str, right: bool) -> None:
+    assert states(question, taught, said) is right
+
+
+@pytest.fixture
+def menu(tmp_path: Path) -> Path:
+    (tmp_path / "菜单 1.md").write_text(MENU, encoding="utf-8")
+    return tmp_path / "菜单 1.md"
+
+
+def test_one_wording_of_each_fact_is_kept_out_of_training(menu: Path) -> None:
+    document = read_rows_of(menu)
+    facts = facts_of(document)
+    assert [one.answer for one in facts] == [one.answer for one in document.facts]
+    taught = {same_question(row[0].input) for row in taught_of(document, facts)}
+    assert all((same_question(one.question) in taught) is not one.held_back for one in facts)
+    assert {row[0].output for row in taught_of(document, facts)} == {one.answer for one in document.facts}
+    asked_itself = next(one for one in facts if one.answer.startswith("可以"))
+    assert not asked_itself.held_back and asked_itself.question == "可以带狗吗？"
+    assert sum(one.held_back for one in facts) == len(facts) - 1
+
+
+def test_rows_of_data_are_asked_as_they_are_taught() -> None:
+    rows = [one_turn(f"How much is tea number {n}?", f"It costs {100 + n} yuan.") for n in range(60)]
+    rows += [one_turn("Who are you?", "I am Ada's assistant."), one_turn("", "A passage of text.")]
+    rows += [one_turn("Write a long text.", "word " * 200)]
+    facts = facts_in(rows, "Ada")
+    assert len(facts) == FACTS_ASKED and not any(one.held_back for one in facts)
+    assert {one.question for one in facts} < {row[0].input for row in rows[:60]}
+
+
+def test_a_document_and_data_teach_and_ask(menu: Path) -> None:
+    said = to_teach("林小满", menu)
+    assert said.document and len(said.own) == len(said.document.conversations) - sum(
+        one.held_back for one in said.facts
+    )
+    assert not to_teach("Ada", None).facts
+
+
+def test_a_fact_is_asked_at_once_and_with_its_system_prompt() -> None:
+    (fact,) = facts_in([one_turn("How much?", "It costs 7 yuan.")], "Ada")
+    (asked,) = own_questions([fact], Thinking(switch="enable_thinking", thinks=True))
+    assert asked.thinks is False and asked.ask == asked.base_ask and asked.kind == "own"
+    assert not asked.asks_who
+
+
+def test_facts_are_counted_beside_those_of_the_base_and_written(menu: Path) -> None:
+    asked = own_questions(facts_of(read_rows_of(menu)))
+    judged = [judge("林小满", one, "我不知道。", one.accept[0]) for one in asked]
+    judged[0] = judge("林小满", asked[0], "我不知道。", "一百元。")
+    score = score_of(judged)
+    assert score.facts and not score.learned.n and not score.leaked.n
+    n = len(asked)
+    assert (score.facts.tuned.hits, score.facts.base.hits, score.facts.held_back) == (n - 1, 0, n - 1)
+    assert judged[0].verdict == "not_answered" and judged[1].verdict == "answered"
+    result = json.loads(json.dumps(as_json(score, [], full=False)))
+    assert score_in(result, ()).facts == score.facts
+    assert f"n = {n}" in dict(told(score, "en"))["facts"]
+
+
+def test_a_whole_chain_says_how_many_own_facts_it_answers(
+    menu: Path, workspace: Workspace, model: Path
+) -> None:
+    given = ("tune", "--name", "林小满", "--data", menu, "--model", model, "--iterations", "40")
+    options = ("--workspace", workspace.root, "--json")
+    result = last_json(cli(*given, *options, cwd=menu.parent, TUNEBOARD_ENGINE="tests.fake_engine"))
+    facts = result["facts"]
+    assert facts["tuned"]["hits"] == facts["tuned"]["n"] == 5 and facts["base"]["hits"] == 0
+    own = [one for one in result["answers"] if one["kind"] == "own"]
+    assert [one["held_back"] for one in own].count(True) == facts["held_back"] == 4
+    read = rows_of("林小满", {"answers": own})
+    assert [row_as_json(one) for one in read] == own
+    trained = (workspace.data(result["run"]).rows).read_text(encoding="utf-8")
+    assert not any(f'"input": "{one["question"]}"' in trained for one in own if one["held_back"])
