@@ -43,7 +43,7 @@ def make_data(workspace: Workspace) -> None:
 def show_data(workspace: Workspace, run: RunPaths) -> None:
     if run.config.exists():
         link_to("config", t("page.data.to_config"), run)
-        data_panel(run)
+        data_panel(workspace, run)
     elif status_of(run.job(DATA)):
         follow_data(workspace, run)
     elif is_live(status_of(run.job(CHAIN))):

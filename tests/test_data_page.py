@@ -99,7 +99,7 @@ def test_the_rows_as_tokens_and_page_by_page(workspace: Workspace) -> None:
     taught = next(number for number, (turn,) in enumerate(rows) if NAME in turn.output)
     next(iter(page.get("pagination"))).set_value(taught // 5 + 1).run()
     assert html.escape(NAME) in body(page) and NAME not in body(page)
-    assert f"row {taught + 1} · taught" in body(page)
+    assert f"row {taught + 1} · whose assistant it is" in body(page)
     next(iter(page.get("pagination"))).set_value(1).run()
     choose(page, "data_view", "as_tokens")
     assert no_errors(page) and 'class="tb-trained"' in body(page) and "tokens, " in body(page)

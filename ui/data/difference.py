@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from core.data.findings import Finding
 from core.data.fixes import Change, RowText, Unfixed
 from core.wording import say
-from ui.data.rows import row_html
+from ui.data.rows import row_html, row_named
 from ui.shell.text import language, spoken
 
 # Characters of a text that are shown.
@@ -27,19 +27,15 @@ def change_html(change: Change) -> str:
     """A row that is changed, or left out."""
     fixed = spoken("row.list").join(spoken(f"code.{code}") for code in change.codes)
     key = "page.data.fix.removed" if change.after is None else "page.data.fix.changed"
-    if change.after is None:
-        return row_html(change.row, f" · {spoken(key, what=fixed)}", "".join(map(_gone, change.said)))
-    return row_html(
-        change.row, f" · {spoken(key, what=fixed)}", "".join(_compared(change.said, change.becomes))
-    )
+    texts = map(_gone, change.said) if change.after is None else _compared(change.said, change.becomes)
+    return row_html(f"{row_named(change.row)} · {spoken(key, what=fixed)}", "".join(texts))
 
 
 def unfixed_html(row: Unfixed) -> str:
     """A row that stays as it is, and why."""
     why = say("row.separator", language()).join(map(_reason, row.why)) or spoken("page.data.fix.nothing")
-    return row_html(
-        row.row, f" · {why}", "".join(_line(one.role, html.escape(one.text[:LONGEST])) for one in row.said)
-    )
+    texts = (_line(one.role, html.escape(one.text[:LONGEST])) for one in row.said)
+    return row_html(f"{row_named(row.row)} · {why}", "".join(texts))
 
 
 def _reason(found: Finding) -> str:

@@ -1,6 +1,7 @@
 """A person's own document: what is made of it is shown before it is trained, and so is what is not used."""
 
 import hashlib
+from dataclasses import asdict
 from pathlib import Path
 
 import streamlit as st
@@ -9,6 +10,7 @@ from core.data.document_rows import DocumentRows, read_rows_of
 from core.data.documents import READERS
 from core.workspace.files import write_bytes
 from core.workspace.paths import Workspace, make_folder
+from ui.data.own import show_unused
 from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
 
@@ -55,10 +57,5 @@ def show_facts(found: DocumentRows) -> None:
     if not found.unused:
         st.caption(t("page.data.documents.all_used"))
     else:
-        st.warning(
-            t("page.data.documents.unused", count=len(found.unused)), icon=":material/playlist_remove:"
-        )
-        names = {name: t(f"page.data.documents.{name}") for name in ("line", "text", "why")}
-        listed = [{names[name]: getattr(one, name) for name in names} for one in found.unused]
-        st.dataframe(listed, hide_index=True, key="document_unused")
+        show_unused(len(found.unused), [asdict(one) for one in found.unused])
     st.caption(t("page.data.documents.drafts"))

@@ -22,7 +22,7 @@ from core.steps.check import CheckRequest
 from core.workspace.paths import Workspace, cache_of
 from core.workspace.user import user_name
 from ui.data.findings import show_findings
-from ui.data.rows import STYLE, row_html, turns_html
+from ui.data.rows import STYLE, row_html, row_named, turns_html
 from ui.data.unread import choose_unread
 from ui.jobs.panel import is_live, show_failure, status_of
 from ui.shell.danger import danger_button
@@ -147,7 +147,7 @@ def draw_row(row: Row) -> str:
     """A row as a conversation, or as it stands in the file when it is none."""
     said = turns_html(row.conversation) or f'<div class="tb-text">{html.escape(row.text[:LONGEST_RAW])}</div>'
     wrong = "".join(f"<div><small>{html.escape(found.message())}</small></div>" for found in row.findings)
-    return row_html(row.number, "", said + wrong)
+    return row_html(row_named(row.number), said + wrong)
 
 
 def offer_back(workspace: Workspace, kept: Upload) -> None:

@@ -1,11 +1,11 @@
 """What a run is trained on: how much of it, how long its rows are, and the rows themselves."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from core.data.conversations import Conversation
 from core.data.encoder import Encoder
 from core.data.lengths import RowLengths, measure
 from core.data.mix import MANY_PASSES
@@ -14,6 +14,7 @@ from core.data.own_encoder import encoder_of
 from core.data.preview import Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
 from core.data.row_counts import row_counts
+from core.data.row_parts import PARTS, Part, Source, first_seen, parts_of
 from core.errors import NoSuchFile
 from core.models.folder import stamp_of
 from core.recipe.own_template import template_of
@@ -21,8 +22,9 @@ from core.recipe.recipe import Recipe
 from core.steps import train
 from core.steps.data import about_data
 from core.workspace.files import Stamp, read_object, stamp
-from core.workspace.paths import RunPaths
+from core.workspace.paths import RunPaths, Workspace
 from ui.data.lengths import show_lengths, warn_of_cut
+from ui.data.own import show_own
 from ui.data.parity import show_parity
 from ui.data.rows import show_rows
 from ui.shell.text import plain, t
@@ -30,8 +32,11 @@ from ui.shell.text import plain, t
 LARGEST_SOURCE = 50_000_000  # bytes; half a second
 
 
-def data_panel(run: RunPaths) -> None:
-    """Counts, what is wrong, the histogram, the rows. Raises MissingArtefact, NoSuchFile, NotAModel."""
+def data_panel(workspace: Workspace, run: RunPaths) -> None:
+    """A person's own data first, then what is wrong, the rows, and how many and how long they are.
+
+    Raises MissingArtefact, NoSuchFile, NotAModel.
+    """
     if run.adopted.exists():
         st.info(t("page.data.adopted"), icon=":material/lock:")
         return
@@ -39,20 +44,23 @@ def data_panel(run: RunPaths) -> None:
     rows, source = Path(about["path"]), Path(about["source"])
     if not rows.exists():
         raise NoSuchFile(path=rows)
-    show_counts(about, recipe)
+    taught = known_source(source, stamp(source), about.get("identity", 0), bool(about.get("own")))
+    if taught:
+        show_own(workspace, about, taught)
     say_beside(about)
     warn_of_rows(about)
     show_left_out(about.get("left_out") or {})
-    taught = known_taught(source, stamp(source))
-    if taught is not None and not known_to_name(source, stamp(source), about["name"]):
+    if taught and not known_to_name(source, stamp(source), about["name"]):
         st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
     show_otherwise(about.get("otherwise") or {})
     offsets, tokenizer = known_offsets(rows, stamp(rows)), train.model_of(run).tokenizer_file
-    show_parity(tokenizer.parent, recipe)
     model = stamp_of(tokenizer.parent)
-    show_lengths(known_lengths(rows, stamp(rows), tokenizer, model, recipe.template), len(offsets), recipe)
     encoder = known_encoder(tokenizer, model, recipe.template)
-    show_rows(rows, offsets, encoder, recipe, taught)
+    show_counts(about)
+    show_rows(rows, offsets, encoder, recipe, known_places(rows, stamp(rows), taught) if taught else {})
+    show_parity(tokenizer.parent, recipe)
+    show_tokens(about, recipe)
+    show_lengths(known_lengths(rows, stamp(rows), tokenizer, model, recipe.template), len(offsets), recipe)
 
 
 def warn_of_run(run: RunPaths, recipe: Recipe) -> None:
@@ -78,18 +86,35 @@ def warn_of_rows(about: dict[str, Any]) -> None:
         st.warning(t("data.by_heart", of=of, times=times))
 
 
-def show_counts(about: dict[str, Any], recipe: Recipe) -> None:
-    share = f"{about['answer_tokens'] / max(1, about['tokens']):.0%}"
+def show_counts(about: dict[str, Any]) -> None:
+    """How many rows there are, and what they are made of."""
     counts = row_counts(about)
     of_rows = {"taught": counts["taught_rows"], "replayed": counts["replay_rows"]}
-    shown: dict[str, tuple[int, dict[str, object]]] = {
-        "rows": (counts["rows"], {**of_rows}),
-        "taught": (of_rows["taught"], {"count": counts["taught"]}),
-        "replayed": (of_rows["replayed"], {"count": counts["replay"]}),
-        "tokens": (about["tokens"], {"share": share}),
-        "longest": (about["longest"], {"limit": recipe.max_length}),
-    }
-    with st.container(horizontal=True, gap="medium", key="counts"):
+    _metrics(
+        "counts",
+        {
+            "rows": (counts["rows"], {**of_rows}),
+            "taught": (of_rows["taught"], {"count": counts["taught"]}),
+            "replayed": (of_rows["replayed"], {"count": counts["replay"]}),
+        },
+    )
+
+
+def show_tokens(about: dict[str, Any], recipe: Recipe) -> None:
+    """How long the rows are, in the pieces that the model reads."""
+    share = f"{about['answer_tokens'] / max(1, about['tokens']):.0%}"
+    st.caption(t("page.data.tokens.are"))
+    _metrics(
+        "tokens",
+        {
+            "tokens": (about["tokens"], {"share": share}),
+            "longest": (about["longest"], {"limit": recipe.max_length}),
+        },
+    )
+
+
+def _metrics(key: str, shown: Mapping[str, tuple[int, Mapping[str, object]]]) -> None:
+    with st.container(horizontal=True, gap="medium", key=key):
         for name, (value, values) in shown.items():
             help_text = t(f"page.data.{name}.help", **values)
             st.metric(t(f"page.data.{name}"), f"{value:,}", help=help_text, width="content")
@@ -152,15 +177,27 @@ def known_lengths(
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def known_taught(source: Path, changed: Stamp) -> frozenset[Conversation] | None:  # noqa: ARG001
-    """What was taught; None when it is gone or so large that reading it would hold the page up."""
+def known_source(source: Path, changed: Stamp, identity: int, own: bool) -> Source | None:  # noqa: ARG001
+    """What was taught, of which the first ``identity`` conversations say whose the assistant is beside a
+    person's ``own``; None when it is gone or so large that reading it would hold the page up."""
     if not source.exists() or source.stat().st_size > LARGEST_SOURCE:
         return None
-    return frozenset(read_conversations(source))
+    rows = tuple(read_conversations(source))
+    return Source(rows[identity:], rows[:identity]) if own else Source((), rows)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def known_places(rows: Path, changed: Stamp, taught: Source) -> dict[Part, list[int]]:
+    """Which rows are what, a person's own first; each repeated row behind all others."""
+    conversations = read_page(rows, known_offsets(rows, changed))
+    found: dict[Part, list[int]] = {part: [] for part in PARTS}
+    for place, part in enumerate(parts_of(conversations, taught)):
+        found[part].append(place)
+    return {part: first_seen(conversations, places) for part, places in found.items()}
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def known_to_name(source: Path, changed: Stamp, name: str) -> bool:
+def known_to_name(source: Path, changed: Stamp, name: str) -> bool:  # noqa: ARG001
     """Whether any taught answer contains the name."""
-    learned = (turn.output for row in known_taught(source, changed) or () for turn in row if turn.trained)
+    learned = (turn.output for row in read_conversations(source) for turn in row if turn.trained)
     return any(contains(text, name) for text in learned)

@@ -1,20 +1,23 @@
 """Rows of a data set a page at a time: as conversations, or as tokens with what is trained marked."""
 
 import html
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 from core.data.conversations import Conversation
 from core.data.encoder import Encoder, Piece
 from core.data.preview import Offsets, read_page
+from core.data.row_parts import Part
 from core.recipe.recipe import Recipe
 from ui.shell.text import t
 
 PAGE = 5
 VIEWS = ("as_turns", "as_tokens")
+# Rows of every part.
+ALL: Literal[""] = ""
 # Readable on light and dark: a tint behind the text's own colour, and a line for who cannot tell the tint.
 STYLE = """<style>
 .tb-row{margin:0 0 .9rem;padding:.5rem .7rem;border-left:3px solid rgba(128,128,128,.4)}
@@ -31,10 +34,12 @@ STYLE = """<style>
 
 
 def show_rows(
-    rows: Path, offsets: Offsets, encoder: Encoder, recipe: Recipe, taught: frozenset[Conversation] | None
+    rows: Path, offsets: Offsets, encoder: Encoder, recipe: Recipe, places: Mapping[Part, Sequence[int]]
 ) -> None:
-    """One page of rows, chosen without reading the others."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    """One page of rows, chosen without reading the others. ``places``: which rows are what; a person's own
+    come first."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="rows_shown"):
+        part = choose_part(places, len(offsets))
         view = st.segmented_control(
             t("page.data.show"),
             VIEWS,
@@ -44,32 +49,53 @@ def show_rows(
             key="data_view",
             persist_state="session",
         )
-        pages = max(1, -(-len(offsets) // PAGE))
-        page = st.pagination(pages, key=f"data_page {rows.parent.name}")
-    first = (page - 1) * PAGE
-    conversations = read_page(rows, offsets[first : first + PAGE])
+        chosen = places[part] if part else range(len(offsets))
+        pages = max(1, -(-len(chosen) // PAGE))
+        page = st.pagination(pages, key=f"data_page {rows.parent.name} {part}")
+    shown = list(chosen[(page - 1) * PAGE : page * PAGE])
+    conversations = read_page(rows, offsets[shown])
     if view == "as_tokens":
         st.caption(t("page.data.legend", limit=recipe.max_length))
     body = tokens_html(encoder, recipe.max_length) if view == "as_tokens" else turns_html
-    shown = (
-        row_html(number, kind_in_words(conversation, recipe, taught), body(conversation))
-        for number, conversation in enumerate(conversations, first + 1)
+    kinds = {place: kind for kind, found in places.items() for place in found} if not part else {}
+    drawn = (
+        row_html(numbered(place + 1, kinds.get(place, part)), body(conversation))
+        for place, conversation in zip(shown, conversations, strict=True)
     )
-    st.html(STYLE + "".join(shown))
+    st.html(STYLE + "".join(drawn))
 
 
-def kind_in_words(conversation: Conversation, recipe: Recipe, taught: frozenset[Conversation] | None) -> str:
-    """Whether a row is taught or replayed, as a word; the recipe's own system prompt was not taught."""
-    if taught is None:
-        return ""
-    first = conversation[0]
-    asked = replace(first, system="") if first.system == recipe.system else first
-    known = conversation in taught or (asked, *conversation[1:]) in taught
-    return " · " + t(f"page.data.kind.{'taught' if known else 'replay'}")
+def choose_part(places: Mapping[Part, Sequence[int]], rows: int) -> Part | Literal[""]:
+    """Which rows are shown; empty for all, in the order of their training."""
+    counts = {part: len(found) for part, found in places.items() if len(found)}
+    if len(counts) < 2:
+        return ALL
+    chosen: Part | Literal[""] = st.segmented_control(
+        t("page.data.part"),
+        [*counts, ALL],
+        format_func={
+            part: t("frame.counted", name=t(f"page.data.part.{part or 'all'}"), count=f"{count:,}")
+            for part, count in {**counts, ALL: rows}.items()
+        }.__getitem__,
+        default="own" if "own" in counts else ALL,
+        required=True,
+        key=f"data_part {'own' in counts}",
+        persist_state="session",
+    )
+    return chosen
 
 
-def row_html(number: int, kind: str, body: str) -> str:
-    about = t("page.data.row", number=number) + kind
+def row_named(number: int) -> str:
+    return t("page.data.row", number=number)
+
+
+def numbered(number: int, part: Part | Literal[""]) -> str:
+    """A row's number, and what it is where that is known."""
+    row = row_named(number)
+    return f"{row} · {t(f'page.data.kind.{part}')}" if part else row
+
+
+def row_html(about: str, body: str) -> str:
     return f'<div class="tb-row"><small>{html.escape(about)}</small>{body}</div>'
 
 

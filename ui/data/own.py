@@ -1,0 +1,57 @@
+"""What became of a person's own file in a run: how much of it is taught, what is not, and examples of it."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.data.row_parts import Source
+from core.data.upload import find_upload
+from core.workspace.paths import Workspace
+from ui.data.rows import STYLE, row_html, turns_html
+from ui.shell.text import plain, t
+
+EXAMPLES = 3
+
+
+def show_own(workspace: Workspace, about: dict[str, Any], source: Source) -> None:
+    """Nothing where a run is taught no data of somebody's own."""
+    if not source.own:
+        return
+    with st.container(border=True, key="own_data"):
+        st.markdown(told(workspace, about, len(source.own)))
+        if asked := (about.get("facts") or {}).get("asked"):
+            st.caption(t("page.data.own.asked", count=asked, held_back=about["facts"]["held_back"]))
+        shown = (row_html("", turns_html(row)) for row in source.examples(EXAMPLES))
+        st.html(STYLE + "".join(shown))
+        document = about.get("document") or {}
+        if document and not document["unused"]:
+            st.caption(t("page.data.documents.all_used"))
+        elif document:
+            show_unused(document["unused"], document["first_unused"])
+
+
+def told(workspace: Workspace, about: dict[str, Any], own: int) -> str:
+    """How much of the file is taught: of a document its facts and the questions that ask for them."""
+    name = plain(file_name(workspace, about))
+    if document := about.get("document"):
+        counts = {"facts": document["facts"], "questions": document["questions"]}
+        return t("page.data.own.document", name=name, **counts, taught=own)
+    return t("page.data.own.rows", name=name, count=own)
+
+
+def file_name(workspace: Workspace, about: dict[str, Any]) -> str:
+    """What the given file was called: one that came through the page is kept under its hash."""
+    given = about.get("given") or []
+    if not given:
+        return t("page.data.own.unnamed")
+    kept = find_upload(workspace, given[0]["sha256"])
+    return kept.name if kept else Path(given[0]["file"]).name
+
+
+def show_unused(count: int, first: list[dict[str, Any]]) -> None:
+    """What of a document no question asks for, and why."""
+    with st.expander(t("page.data.documents.unused", count=count), icon=":material/playlist_remove:"):
+        names = {name: t(f"page.data.documents.{name}") for name in ("line", "text", "why")}
+        listed = [{names[name]: one[name] for name in names} for one in first]
+        st.dataframe(listed, hide_index=True, key="document_unused")
