@@ -18,7 +18,7 @@ def test_a_menu_is_shown_with_what_is_not_used(page_workspace: Workspace) -> Non
     assert not page.exception and not page.error
     facts, unused = (frame.value for frame in page.dataframe)
     assert "宫保鸡丁的价格是38元。" in set(facts.iloc[:, 1]) and len(unused) == 2
-    assert any("2 pieces of the document" in one.value for one in page.warning)
+    assert any("2 pieces of the document" in one.label for one in page.expander)
 
 
 def test_a_document_without_text_says_so_and_nothing_is_made(page_workspace: Workspace) -> None:

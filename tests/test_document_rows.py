@@ -170,3 +170,21 @@ def test_a_document_is_taught_beside_the_identity(tmp_path: Path) -> None:
     assert said.identity and said.document
     kept_for_the_proof = sum(one.held_back for one in said.facts)
     assert len(said.own) == len(said.document.conversations) - kept_for_the_proof > 30
+
+
+@pytest.mark.parametrize("name", ["menu.md", "menu.txt"])
+def test_a_text_is_read_by_what_it_holds_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+
+    def made(text: str, wanted: bool | None = None) -> DocumentRows | None:
+        file.write_text(text, encoding="utf-8")
+        return document_of(file, wanted)
+
+    assert made(MENU) and made("Soup: 5 yuan") and made("Q: Parking?\nA: Behind the house.")
+    assert made("We bake bread every morning, and cake on Sundays.")
+    dialogue = "### Human: Who are you?\n### Assistant: I am Ada."
+    story = "\n\n".join(f"On day {day} the wind turned, and nobody slept. " * 4 for day in range(40))
+    assert made(dialogue) is None and made(story) is None
+    assert made(story, wanted=True) and made(MENU, wanted=False) is None
+    assert to_teach("Ada", file, document=False).document is None
+    assert to_teach("Ada", file).document

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import docx
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -60,7 +61,8 @@ def test_a_document_is_counted_as_it_is_taught_and_can_be_looked_through(workspa
     page = press_make(page, NAME)
     run = RunPaths(workspace.run_folders()[0])
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
-    assert about_data(run)["own"] == count
+    about = about_data(run)
+    assert about["own"] == count - about["facts"]["held_back"] and about["document"]["questions"] == count
 
 
 def test_what_is_made_of_a_document_is_shown_on_the_data_page(workspace: Workspace) -> None:
@@ -82,3 +84,31 @@ def test_a_file_nothing_can_be_taught_of_is_looked_at_on_its_page(workspace: Wor
     page = drop(open_test_page("start"), "odd.jsonl", '{"a": 1}\n{"b": 2}')
     assert "odd.jsonl" in page.error[0].value
     assert page.button(key="wish_look").label == "Check the file"
+
+
+def test_how_a_text_is_read_is_said_and_can_be_changed(workspace: Workspace) -> None:
+    page = drop(open_test_page("start"), "menu.txt", "# Menu\n\n- Fried rice: 12 yuan\n- Soup: 5 yuan")
+    assert "**menu.txt**: 3 facts" in text_of(page) and "kept for the final test" in text_of(page)
+    (chosen,) = [one for one in page.button_group if one.key and one.key.startswith("wish_read_as")]
+    page = chosen.set_value("text").run()
+    assert not page.exception and "passage" in text_of(page) and "facts" not in text_of(page)
+
+
+def test_a_word_document_is_taken_as_under_my_documents(workspace: Workspace, tmp_path: Path) -> None:
+    written = docx.Document()
+    written.add_heading("Menu", 1)
+    written.add_paragraph("Soup: 5 yuan", style="List Bullet")
+    written.save(str(tmp_path / "menu.docx"))
+    page = open_test_page("start")
+    page.file_uploader(key="wish_file").set_value(
+        ("menu.docx", (tmp_path / "menu.docx").read_bytes(), "application/octet-stream")
+    )
+    page = page.run()
+    assert not page.exception and not page.error and "**menu.docx**: 2 facts" in text_of(page)
+    page = page.button(key="wish_look").click().run()
+    assert page.session_state["data_document"].suffix == ".docx"
+
+
+def test_a_document_that_cannot_be_read_is_said_under_its_name(workspace: Workspace) -> None:
+    page = drop(open_test_page("start"), "menu.pdf", "no PDF")
+    assert "menu.pdf" in page.error[0].value and not page.exception

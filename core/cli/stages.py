@@ -59,6 +59,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         method=options.method,
         checkpoint=options.checkpoint,
         identity=not options.no_identity,
+        document=options.document,
     )
 
 
@@ -201,6 +202,7 @@ OPTIONS: Options = {
     "--model": {"metavar": "DIR"},
     "--no-replay": {"action": "store_true"},
     "--no-identity": {"action": "store_true"},
+    "--document": {"action": argparse.BooleanOptionalAction},
     "--seed": {"type": whole_number(0, 2**32 - 1), "default": 42, "metavar": "N"},
     "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
     "--run": {"metavar": "RUN"},
@@ -221,8 +223,8 @@ OPTIONS: Options = {
     **publishing.OPTIONS,
 }
 MAKE = (
-    *("--who", "--data", "--no-identity", *check.READ, check.LEAVE_OUT, "--max-length", "--model"),
-    *("--no-replay", "--seed", "--iterations", "--system", "--language"),
+    *("--who", "--data", "--document", "--no-identity", *check.READ, check.LEAVE_OUT, "--max-length"),
+    *("--model", "--no-replay", "--seed", "--iterations", "--system", "--language"),
     *("--template", "--template-reason", "--method", "--which"),
 )
 # Which field of a TuneRequest an option of MAKE is.
@@ -235,6 +237,7 @@ FIELDS = {
     "--model": "model",
     "--no-replay": "replay",
     "--no-identity": "identity",
+    "--document": "document",
     "--seed": "seed",
     "--iterations": "iterations",
     "--system": "system",

@@ -19,6 +19,7 @@ from markdown_it.tree import SyntaxTreeNode
 from core.data.conversations import Conversation, one_turn
 from core.data.documents import read_markdown
 from core.data.drafts import language_of, pairs_in
+from core.data.formats.marked import marks_of
 from core.data.identity import IdentityLanguage
 from core.data.questions import same_question
 from core.errors import NotADocument
@@ -29,8 +30,10 @@ from core.workspace.paths import BANKS
 LONGEST_ANSWER = 220
 LONGEST_KEY = 40
 # Ends of file names.
-MARKDOWN = {".md", ".markdown"}
-DOCUMENTS = {*MARKDOWN, ".pdf", ".docx"}
+TEXTS = {".md", ".markdown", ".txt"}
+DOCUMENTS = {*TEXTS, ".pdf", ".docx"}
+# A text under one heading in more parts than this is no document: nobody asks for its part 37.
+MOST_PARTS = 12
 _UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
 _AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
 _PRICE = re.compile(_AMOUNT, re.IGNORECASE)
@@ -53,12 +56,14 @@ _QUESTION = re.compile(r"[?？]\s*$")
 @dataclass(frozen=True)
 class Fact:
     """One thing that a document says: the questions that ask for it, its answer, the ``heading`` it stands
-    under, and the ``line`` of the document, from 1."""
+    under, and the ``line`` of the document, from 1. ``prose``: it is text as it stands, asked for by its
+    heading."""
 
     questions: tuple[str, ...]
     answer: str
     heading: str
     line: int
+    prose: bool = False
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -85,6 +90,12 @@ class DocumentRows:
     def conversations(self) -> list[Conversation]:
         return [row for fact in self.facts for row in fact.conversations]
 
+    @property
+    def is_one_text(self) -> bool:
+        """Whether it is a long text under one heading, of which questions could only ask part by part."""
+        prose = all(fact.prose for fact in self.facts)
+        return prose and len(self.facts) > MOST_PARTS and len({fact.heading for fact in self.facts}) == 1
+
 
 @cache
 def _wordings() -> dict[str, dict[str, Any]]:
@@ -108,17 +119,26 @@ def read_rows_of(path: Path, name: str | None = None) -> DocumentRows:
     return found
 
 
-def document_of(path: Path) -> DocumentRows | None:
-    """The facts of a file that is a document by its name; None for data, such as a dialogue as Markdown.
+def document_of(path: Path, wanted: bool | None = None) -> DocumentRows | None:
+    """The facts of a file that is a document; None for data. A text is one unless it is a dialogue, or long
+    and without any structure, or a person has said (``wanted``) which it is.
 
     Raises as :func:`read_rows_of` does.
     """
     kind = path.suffix.lower()
     if kind not in DOCUMENTS or path.is_dir():
         return None
-    if kind in MARKDOWN and _DIALOGUE.search(read_markdown(path)):
+    if kind not in TEXTS or wanted:
+        return read_rows_of(path)
+    if wanted is False or _is_dialogue(read_markdown(path)):
         return None
-    return read_rows_of(path)
+    found = read_rows_of(path)
+    return None if found.is_one_text else found
+
+
+def _is_dialogue(text: str) -> bool:
+    """Whether a text is data; questions with their answers are facts, whatever their marks."""
+    return _DIALOGUE.search(text) is not None or (marks_of(text) is not None and not pairs_in(text))
 
 
 def document_rows(text: str, title: str, language: IdentityLanguage) -> DocumentRows:
@@ -183,8 +203,8 @@ class _Reader:
             self.unused.append(NotAsked(self.asked_in, self.asked, say("document.unused.question")))
         self.asked = ""
 
-    def _add(self, questions: Sequence[str], answer: str, line: int) -> None:
-        self.facts.append(Fact(tuple(dict.fromkeys(questions)), answer, self.heading, line))
+    def _add(self, questions: Sequence[str], answer: str, line: int, prose: bool = False) -> None:
+        self.facts.append(Fact(tuple(dict.fromkeys(questions)), answer, self.heading, line, prose))
 
     def _paragraph(self, text: str, line: int) -> None:
         if not text:
@@ -236,7 +256,7 @@ class _Reader:
             what = self.heading
             if self.parts > 1:
                 what = self.words["part"].format(heading=what, number=self.parts)
-            self._add([one.format(heading=what) for one in self.words["text"]], piece, line)
+            self._add([one.format(heading=what) for one in self.words["text"]], piece, line, prose=True)
 
     def _value(self, key: str, value: str, line: int, column: str = "") -> None:
         """What a line or a cell says of ``key``."""

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
+from core.data.document_rows import DOCUMENTS
+from core.data.documents import read_markdown
 from core.data.opening import open_data
 from core.data.reading.encodings import opened
 from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, TEXTS, files_of
@@ -44,6 +46,18 @@ def keep_upload(workspace: Workspace, content: bytes, name: str) -> Upload:
     with _unnamed(workspace) as unchecked:
         unchecked.write_bytes(content)
         return _keep(workspace, unchecked, Upload("", suffix_of(name), PurePath(name).name, 0))
+
+
+def keep_document(workspace: Workspace, content: bytes, name: str) -> Upload:
+    """Keep a document, which has text and no rows. Raises NotADocument, NotWritable, OSError. One that is
+    refused is not kept."""
+    with _unnamed(workspace) as unchecked:
+        unchecked.write_bytes(content)
+        read_markdown(unchecked, name)
+        kept = Upload(hashlib.sha256(content).hexdigest(), suffix_of(name), PurePath(name).name, 0)
+        unchecked.replace(file_of(workspace, kept))
+    write_json(upload_about(workspace, kept.digest), asdict(kept))
+    return kept
 
 
 def keep_file(workspace: Workspace, given: Path) -> Upload:
@@ -118,7 +132,7 @@ def suffix_of(name: str) -> str:
     """The end of a file's name that tells what it is, of the known ones: "csv", "jsonl.gz", else "json"."""
     suffixes = [suffix.lower() for suffix in PurePath(name).suffixes[-2:]]
     packed = suffixes.pop() if suffixes and suffixes[-1] in PACKED else ""
-    kind = suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES | TEXTS | ARCHIVES else ".json"
+    kind = suffixes[-1] if suffixes and suffixes[-1] in SUFFIXES | TEXTS | ARCHIVES | DOCUMENTS else ".json"
     return (kind + packed).removeprefix(".")
 
 

@@ -50,7 +50,8 @@ class TuneRequest:
     """What is asked for: whose assistant, from which data, on which model. With ``restart`` a run that was
     trained before is trained from the beginning; with ``leave_out_broken`` rows of the data that cannot be
     trained are left out and listed. ``max_length`` None follows the data. Without ``identity`` the data is
-    taught alone; with it, whose the assistant is is taught beside data that does not say so itself."""
+    taught alone; with it, whose the assistant is is taught beside data that does not say so itself.
+    ``document``: whether a text is read as a document of which questions are made, None as it looks."""
 
     name: str
     data: Path | None = None
@@ -69,6 +70,7 @@ class TuneRequest:
     method: Method = "lora"
     checkpoint: Checkpoint = "last"
     identity: bool = True
+    document: bool | None = None
 
 
 def tune(
@@ -212,7 +214,7 @@ def make_data(
 def taught(request: TuneRequest) -> Taught:
     """What a request teaches. Raises as :func:`core.steps.taught.to_teach` does."""
     asked = (request.name, request.data, request.language, request.reading, request.leave_out_broken)
-    return to_teach(*asked, request.identity)
+    return to_teach(*asked, request.identity, request.document)
 
 
 def with_thoughts(said: Taught, request: TuneRequest, model: Model) -> Taught:

@@ -138,11 +138,12 @@ def to_teach(
     reading: Reading | None = None,
     leave_out_broken: bool = False,
     identity: bool = True,
+    document: bool | None = None,
 ) -> Taught:
     """The identity conversations for ``name`` (in both languages or in one), and those of ``data``: a file of
     any known format, or a folder of them, whole or without its broken rows; or a document, of which questions
     and answers are made. Data that says itself whose the assistant is, or that is wanted without the
-    ``identity``, is taught alone.
+    ``identity``, is taught alone. ``document``: whether a text is taken as one, None as it looks.
 
     Raises InvalidName, NoSuchFile, NoSuchColumn, Unreadable, NotJson, NotConversations, NoUsableRow,
     EmptyData, UnreadKeys, NotADocument.
@@ -152,20 +153,20 @@ def to_teach(
     shipped = (*identity_conversations(name, languages), *later_conversations(name, languages))
     if data is None:
         return Taught(name, shipped)
-    document = document_of(data)
-    if document is not None:
-        facts = facts_of(document)
-        usable = Usable(taught_of(document, facts), [])
+    made = document_of(data, document)
+    if made is not None:
+        facts = facts_of(made)
+        usable = Usable(taught_of(made, facts), [])
     else:
         facts = ()
         usable = (read_usable if leave_out_broken else read_whole)(data, reading)
     found = tuple(usable.conversations), data, tuple(usable.left_out), usable.accounts
-    said = Taught(name, *found, document=document, facts=facts)
+    said = Taught(name, *found, document=made, facts=facts)
     if itself := says_itself(said.conversations, name):
         said = replace(said, says_itself=itself)
     elif identity:
         said = said.beside(shipped)
-    return said if document else replace(said, facts=facts_in(said.own, name))
+    return said if made else replace(said, facts=facts_in(said.own, name))
 
 
 def unfilled(said: Taught) -> tuple[int, str]:

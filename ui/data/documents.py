@@ -1,6 +1,5 @@
 """A person's own document: what is made of it is shown before it is trained, and so is what is not used."""
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import streamlit as st
 
 from core.data.document_rows import DocumentRows, read_rows_of
 from core.data.documents import READERS
-from core.workspace.files import write_bytes
-from core.workspace.paths import Workspace, make_folder
+from core.data.upload import file_of, keep_document
+from core.workspace.paths import Workspace
 from ui.data.own import show_unused
 from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
@@ -21,25 +20,21 @@ def document(workspace: Workspace) -> Path | None:
     """The document that was chosen, once questions could be made of it; it is kept when the page is left."""
     st.caption(t("page.data.documents.help"))
     given = st.file_uploader(t("page.data.documents.file"), type=list(READERS), key="data_documents")
-    if given is not None:
-        st.session_state[KEPT] = _keep(workspace, given.name, given.getvalue())
     path: Path | None = st.session_state.get(KEPT)
-    if path is None or not path.exists():
-        return None
     with shown_errors():
+        if given is not None:
+            path = st.session_state[KEPT] = _kept(workspace, given.getvalue(), given.name)
+        if path is None or not path.exists():
+            return None
         show_facts(_known_rows(path, language()))
         return path
     return None
 
 
-def _keep(workspace: Workspace, name: str, content: bytes) -> Path:
-    """The document under the hash of its content; a plain text is read as Markdown."""
-    kind = Path(name).suffix.lower().lstrip(".")
-    path = workspace.upload(hashlib.sha256(content).hexdigest(), "md" if kind == "txt" else kind)
-    if not path.exists():  # each time the page is drawn it is given again
-        make_folder(path.parent, exist_ok=True)
-        write_bytes(path, content)
-    return path
+@st.cache_data(show_spinner=False, max_entries=8)
+def _kept(_workspace: Workspace, content: bytes, name: str) -> Path:
+    """Each time the page is drawn the document is given again: it is kept once."""
+    return file_of(_workspace, keep_document(_workspace, content, name))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

@@ -10,8 +10,9 @@ import streamlit as st
 from core.data.document_rows import document_of
 from core.data.opening import read_usable
 from core.data.reading.source import TEXTS
-from core.data.upload import Upload, file_of, keep_upload
+from core.data.upload import Upload, file_of, keep_document, keep_upload, suffix_of
 from core.errors import InputError
+from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.documents import KEPT as DOCUMENT
 from ui.data.form import REFUSED, refused_there, show_refused
@@ -20,26 +21,38 @@ from ui.shell.text import t
 
 KEY, KEPT = "wish_file", "wish_upload"
 # What most people have; the Data page takes more.
-KINDS = ("csv", "json", "jsonl", "md", "parquet", "txt", "xlsx", "zip")
+KINDS = ("csv", "docx", "json", "jsonl", "md", "parquet", "pdf", "txt", "xlsx", "zip")
 TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
+# How a text is read: of its facts questions are made, or its paragraphs are learned as they stand.
+AS_DOCUMENT, AS_TEXT = "document", "text"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A file that is taught; ``document``: whether a text is read as one."""
+
+    file: Path | None = None
+    document: bool | None = None
 
 
 @dataclass(frozen=True)
 class Contents:
     """How many conversations of a file can be taught, and how many rows cannot; of a document, how many
-    ``facts`` they ask for, and how many pieces of it nothing asks for."""
+    ``facts`` they ask for, how many questions are ``kept`` for the proof, and how many pieces of it nothing
+    asks for."""
 
     taught: int
     left_out: int
     facts: int = 0
+    kept: int = 0
 
 
-def dropped_file(workspace: Workspace) -> Path | None:
-    """What is taught; None without a file, or with one that nothing can be taught of."""
+def dropped_file(workspace: Workspace) -> Dropped:
+    """What is taught; no file where there is none, or one that nothing can be taught of."""
     st.file_uploader(t("page.start.data"), type=KINDS, key=KEY, on_change=_take, args=(workspace,))
     show_refused(KEY, chosen=True)
     kept: Upload | None = st.session_state.get(KEPT)
-    return _told(workspace, kept) if kept else None
+    return _told(workspace, kept) if kept else Dropped()
 
 
 def _take(workspace: Workspace) -> None:
@@ -48,14 +61,16 @@ def _take(workspace: Workspace) -> None:
         st.session_state.pop(name, None)
     if file := st.session_state[KEY]:
         with refused_there(KEY):
-            st.session_state[KEPT] = keep_upload(workspace, file.getvalue(), file.name)
+            keep = keep_document if suffix_of(file.name) in ("pdf", "docx") else keep_upload
+            st.session_state[KEPT] = keep(workspace, file.getvalue(), file.name)
 
 
-def _told(workspace: Workspace, kept: Upload) -> Path | None:
+def _told(workspace: Workspace, kept: Upload) -> Dropped:
     """What is in it; where nothing of it can be taught, why, and where that can be mended."""
     file, found = file_of(workspace, kept), None
     with shown_errors(), by_name(kept):
-        found = _contents(file)
+        document = _as_document(file, kept)
+        found = _contents(file, document)
     with st.container(horizontal=True, vertical_alignment="center", key="wish_contents"):
         if found:
             st.markdown(_said(kept, found), width="content")
@@ -67,13 +82,32 @@ def _told(workspace: Workspace, kept: Upload) -> Path | None:
             else:
                 st.session_state["data_upload"], st.session_state["data_source"] = kept, "upload"
             go_to("data", None)
-    return file if found else None
+    return Dropped(file, document) if found else Dropped()
+
+
+def _as_document(file: Path, kept: Upload) -> bool | None:
+    """Whether a text is read as a document: what it looks like, until somebody says otherwise."""
+    if kept.kind not in TEXT_KINDS:
+        return None
+    usual = AS_DOCUMENT if _contents(file, None).facts else AS_TEXT
+    chosen = st.segmented_control(
+        t("page.start.data.read_as"),
+        (AS_DOCUMENT, AS_TEXT),
+        format_func={known: t(f"page.start.data.as.{known}") for known in (AS_DOCUMENT, AS_TEXT)}.__getitem__,
+        default=usual,
+        required=True,
+        help=t("page.start.data.read_as.help"),
+        key=f"wish_read_as {kept.digest}",
+        persist_state="session",
+    )
+    return bool(chosen == AS_DOCUMENT)
 
 
 def _said(kept: Upload, found: Contents) -> str:
     """How much is taught, and how much cannot be."""
     if found.facts:
-        said = t("page.start.data.facts", name=kept.name, facts=found.facts, count=found.taught)
+        counts = {"facts": found.facts, "count": found.taught, "kept": found.kept}
+        said = t("page.start.data.facts", name=kept.name, **counts)
         unused = t("page.data.documents.unused", count=found.left_out) if found.left_out else ""
         return f"{said} {unused}".strip()
     what = "text" if kept.kind in TEXT_KINDS else "rows"
@@ -92,9 +126,10 @@ def by_name(kept: Upload) -> Iterator[None]:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _contents(file: Path) -> Contents:
+def _contents(file: Path, as_document: bool | None) -> Contents:
     """A kept file is named by what it says: it never changes. It is read as it is taught."""
-    if document := document_of(file):
-        return Contents(len(document.conversations), len(document.unused), len(document.facts))
+    if document := document_of(file, as_document):
+        kept = sum(one.held_back for one in facts_of(document))
+        return Contents(len(document.conversations), len(document.unused), len(document.facts), kept)
     usable = read_usable(file)
     return Contents(len(usable.conversations), usable.rows_left_out)

@@ -81,6 +81,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         template_reason=reason,
         reading=reading,
         leave_out_broken=leave_out,
+        document={"documents": True, "upload": False}.get(source),
     )
 
 

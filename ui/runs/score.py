@@ -35,7 +35,7 @@ def _facts(found: OwnFacts) -> None:
     """How many of a person's own facts it answers, and how many the base did."""
     hits, n = found.tuned.hits, found.tuned.n
     interval = telling.interval(found.tuned, form=telling.PERCENT)
-    below = spoken("page.compare.facts.base", interval=interval, base=found.base.hits, n=n)
+    below = spoken("page.compare.facts.base", interval=interval, base=found.base.hits)
     _metric(
         "facts",
         spoken("page.compare.facts.of", hits=hits, n=n),

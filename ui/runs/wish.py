@@ -33,9 +33,10 @@ def wish_card(workspace: Workspace) -> None:
         wanted = LANGUAGES if spoken is None else (spoken,)
         base = choose_base(workspace, wanted)
         template = choose_default(workspace, base.model, "wish_default")
-        data = dropped_file(workspace)
-        request = TuneRequest(name, data, base.model, language=spoken, template=template)
-        request = replace(request, leave_out_broken=data is not None)  # as was said
+        given = dropped_file(workspace)
+        request = TuneRequest(name, given.file, base.model, language=spoken, template=template)
+        left_out = given.file is not None  # as was said
+        request = replace(request, leave_out_broken=left_out, document=given.document)
         st.caption(t("page.start.promise"))
         with st.container(horizontal=True, vertical_alignment="center", key="wish_start"):
             asked = st.button(
