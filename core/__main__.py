@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _run(arguments)
     except TuneboardError as error:
-        print(printable(error.on_terminal()), file=sys.stderr)
+        print(printable("\n".join([error.on_terminal(), *error.advice])), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         _give_up_output()

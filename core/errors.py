@@ -45,6 +45,7 @@ TuneboardError                exit code 1
 │   ├── BothEdited            a run's recipe and its config were both edited by hand
 │   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
+│   ├── NoRemedy              no setting would have prevented why a run failed, or it did not fail
 │   ├── NoAdapter             a full fine-tune was asked for its adapter
 │   ├── QuantizedBase         merging onto a quantized base would be wrong
 │   ├── CardRefused           a model card's metadata is not what the hubs take
@@ -81,6 +82,7 @@ import errno
 import re
 import shlex
 from collections.abc import Collection
+from pathlib import Path
 from typing import ClassVar
 
 from core.wording import Language, say, sentences, spoken_language
@@ -98,6 +100,8 @@ class TuneboardError(Exception):
     key: ClassVar[str] = ""
     exit_code: ClassVar[int] = 1
     options: Collection[str] | None = None
+    job: Path | None = None
+    advice: Collection[str] = ()  # what the command line says after it
     where: str = ""  # how a command names the workspace (Workspace.option)
 
     def __init__(self, **values: object) -> None:
@@ -304,6 +308,10 @@ class InTheWay(InputError):
 
 class MissingArtefact(InputError):
     key = "missing_artefact"
+
+
+class NoRemedy(InputError):
+    key = "no_remedy"  # values: run, why (a sentence)
 
 
 class NoAdapter(InputError):

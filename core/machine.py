@@ -177,6 +177,33 @@ def _gpu_loads() -> tuple[tuple[float, int], ...]:
     return ()
 
 
+@dataclass(frozen=True)
+class GpuUse:
+    """What one process holds of one GPU, in bytes, as the driver counts it."""
+
+    gpu: int
+    pid: int
+    memory: int
+
+
+def gpu_users() -> tuple[GpuUse, ...]:
+    """Who computes on this machine's GPUs; none where the driver does not say."""
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        try:
+            return tuple(use for gpu in this_machine().gpus for use in _users_of(gpu.index))
+        finally:
+            pynvml.nvmlShutdown()
+    return ()
+
+
+def _users_of(index: int) -> Iterator[GpuUse]:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle):
+        # None in a container, and with some drivers.
+        yield GpuUse(index, int(process.pid), int(process.usedGpuMemory or 0))
+
+
 def _visible(named: str | None, count: int) -> Iterator[int]:
     """Indices in the order named; as CUDA reads it, the first entry that names no GPU ends the list."""
     if named is None:

@@ -15,7 +15,8 @@ from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.data.form import by_own_name, data_form
 from ui.data.panel import data_panel
-from ui.jobs.panel import is_live, show_failure, show_log, show_state, status_of
+from ui.jobs.failure import show_failure
+from ui.jobs.panel import is_live, show_log, show_state, status_of
 from ui.models.table import models_section
 from ui.shell.danger import danger_button
 from ui.shell.frame import choose_run, follow, link_to, open_page, shown_errors, starting

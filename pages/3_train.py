@@ -12,11 +12,12 @@ from core.recipe.recipe import Recipe
 from core.steps import train
 from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
-from ui.config.smaller import offer_smaller
+from ui.config.remedy import offer_remedy
 from ui.data.panel import warn_of_run
-from ui.jobs.panel import is_live, show_failure, status_of
+from ui.jobs.failure import show_failure
+from ui.jobs.panel import is_live, status_of
 from ui.jobs.trained import show_next
-from ui.jobs.training import follow_training
+from ui.jobs.training import cause_in_curve, follow_training
 from ui.shell.danger import danger_button
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
@@ -45,9 +46,10 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         show_first_start(run, recipe)
     elif status.state is State.finished:
         show_next(run)
+        offer_remedy(workspace, run, cause_in_curve(run, recipe))
     else:
         show_failure(run.job("train"), status)
-        show_restart(run, recipe, first=not offer_smaller(workspace, run))
+        show_restart(run, recipe, first=not offer_remedy(workspace, run))
     follow_training(workspace, run, recipe)
 
 

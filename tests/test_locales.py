@@ -20,7 +20,7 @@ from core.data.findings import KINDS
 from core.data.fixes import FIXES
 from core.data.formats.shapes import SHAPES
 from core.errors import TuneboardError, reason_of
-from core.jobs.explain import _ANYWHERE, _AS_THE_ERROR
+from core.jobs.causes import CAUSES
 from core.jobs.status import State
 from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING
 from core.pipeline.checkpoints import CHOOSE
@@ -208,10 +208,7 @@ def test_an_error_ends_with_what_to_do() -> None:
         ("code", set(KINDS)),
         ("fix", set(FIXES)),
         ("format.why", set(SHAPES)),
-        (
-            "cause",
-            {key for key, _ in (*_ANYWHERE, *_AS_THE_ERROR)} | {"not_started", "lost", "unknown"},
-        ),
+        ("cause", set(CAUSES)),
         (
             "cli.wrong",
             {key for key, *_ in COMPLAINTS.values()}

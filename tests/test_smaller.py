@@ -92,7 +92,7 @@ def test_one_click_trains_a_new_run_with_what_fits(workspace: Workspace) -> None
     before = train.recipe_of(run)
     page = open_test_page("train", run.id)
     assert "run out of memory again" in page.info[0].value and "`batch_size` 4 →" in page.info[0].value
-    page.button(key=f"smaller {run.id}").click().run()
+    page.button(key=f"remedy {run.id}").click().run()
     assert no_errors(page)
     (new,) = [RunPaths(folder) for folder in workspace.run_folders() if folder != run.root]
     assert page.query_params["run"] == new.id
@@ -107,7 +107,7 @@ def test_nothing_smaller_is_said(workspace: Workspace) -> None:
     end_job(run, "train", Reason.out_of_memory)
     for language, word in (("en", "Even the smallest settings do not fit"), ("zh", "连最小的设置也放不下")):
         page = open_test_page("train", run.id, language)
-        assert word in page.warning[0].value and not keys(page, "smaller")
+        assert word in page.warning[0].value and not keys(page, "remedy")
 
 
 def test_a_chain_goes_on_in_the_new_run(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,8 +116,8 @@ def test_a_chain_goes_on_in_the_new_run(workspace: Workspace, monkeypatch: pytes
     assert wait(run.job(CHAIN), timeout=60).state is State.failed
     monkeypatch.delenv("FAKE_XTUNER_OOM_AT")
     page = open_test_page("start", run.id)
-    assert keys(page, "smaller") and keys(page, "chain_go_on")
-    page.button(key=f"smaller {run.id}").click().run()
+    assert keys(page, "remedy") and keys(page, "chain_go_on")
+    page.button(key=f"remedy {run.id}").click().run()
     assert no_errors(page)
     (new,) = [RunPaths(folder) for folder in workspace.run_folders() if folder != run.root]
     assert wait(new.job(CHAIN), timeout=60).state is State.finished

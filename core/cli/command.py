@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
+from core.cli.failures import after_failure, as_result
 from core.cli.parser import options_of, parse
 from core.cli.requests import perform
 from core.cli.results import show
@@ -27,6 +28,9 @@ def run(arguments: Sequence[str]) -> int:
         result = options.command(options, workspace)
     except TuneboardError as error:
         error.options, error.where = options_of(options.kind), workspace.option
+        error.advice = tuple(after_failure(workspace, error))
+        if options.json and (failed := as_result(workspace, error)):
+            _print_json(failed)
         raise
     if options.json:
         return _print_json(result)

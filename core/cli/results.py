@@ -113,6 +113,10 @@ def _show_parity(console: Console, result: dict[str, Any]) -> None:
     line(console, say(f"parity.published.{result['published']}"))
 
 
+def _show_report(console: Console, result: dict[str, Any]) -> None:
+    line(console, result["report"])
+
+
 def _show_versions(console: Console, result: dict[str, Any]) -> None:
     table = Table(title=_cell(result["set"]))
     for column in ("version", "operation", "rows", "made"):
@@ -298,6 +302,7 @@ SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "models delete": _show_deleted,
     "doctor": _show_findings,
     "heal": show_foreign,
+    "report": _show_report,
     "data parity": _show_parity,
     "data": show_data,
     "data make versions": _show_versions,

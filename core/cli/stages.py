@@ -74,7 +74,7 @@ def _costs(workspace: Workspace, request: TuneRequest) -> Mapping[str, Cost]:
     return {}
 
 
-def _tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
+def tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
     """Seen on the pages as what a page started is."""
     there = workspace.run(run) if run else None
     wanted = _wanted(there, request)
@@ -249,7 +249,7 @@ FIELDS = {
 }
 COMMANDS: Commands = {
     "tune": (
-        Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=_tune_here, costs=_costs),
+        Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=tune_here, costs=_costs),
         (*MAKE, "--run", "--restart"),
     ),
     "data": (

@@ -14,6 +14,8 @@ from core.wording import Language, say
 from core.workspace.files import read_record, write_json
 
 LOG_LINES = 200
+# What is shown of the log of a failure that no rule knows.
+LAST_LINES = 40
 # Exit codes of a command that has said why in a sentence.
 SENTENCE_CODES = (1, 2)
 
@@ -22,7 +24,8 @@ SENTENCE_CODES = (1, 2)
 class Failure:
     """``cause`` is the key of its sentence (``cause.<key>`` in ``locales/``), ``line`` the log's line that
     shows it, perhaps empty, ``reason`` the status's own. ``said`` is the tool's own error, where it knew why
-    it gave up; ``words`` are a command's last ones, where an earlier version left nothing else."""
+    it gave up; ``words`` are a command's last ones, where an earlier version left nothing else. ``code`` and
+    ``signal`` are the tool's, as far as they are known."""
 
     cause: str
     line: str
@@ -30,6 +33,23 @@ class Failure:
     reason: str = ""
     said: TuneboardError | None = None
     words: str = ""
+    code: int | None = None
+    signal: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the sentence says why; else there are only the log's last lines."""
+        return bool(self.said or self.words) or self.cause != "unknown"
+
+    def last(self) -> list[str]:
+        """The log's last lines, to be shown where nothing else says why."""
+        return last_lines(self.log, LAST_LINES)
+
+    def ended(self, language: Language | None = None) -> str:
+        """How the program ended: its exit code, or the signal that ended it; empty where nobody saw it."""
+        if self.signal:
+            return say("ended.signal", language, signal=self.signal, code=self.code)
+        return say("ended.code", language, code=self.code) if self.code is not None else ""
 
     def text(self, language: Language | None = None) -> str:
         """Why, in a sentence or two."""
@@ -39,13 +59,11 @@ class Failure:
 
     def error(self, step: str) -> TuneboardError:
         """The error that ends whoever waited for the job: the tool's own, else that ``step`` failed."""
-        return self.said or StepFailed(
+        error = self.said or StepFailed(
             step=step, reason=say(f"cause.{self.cause}"), line=self.line or self.reason, log=self.log
         )
-
-    def told(self, step: str) -> str:
-        """Which step failed, why, and where its log is."""
-        return self.words if self.words and not self.said else self.error(step).text()
+        error.job = self.log.parent
+        return error
 
 
 def why_failed(folder: Path, status: Status) -> Failure | None:
@@ -55,7 +73,8 @@ def why_failed(folder: Path, status: Status) -> Failure | None:
     log = JobPaths(folder).log
     cause = explain(last_lines(log, LOG_LINES), status) or Cause("unknown", "")
     reason = status.reason or ""
-    return Failure(cause.key, cause.line, log, reason, _said(folder), _last_words(folder, status))
+    said, words = _said(folder), _last_words(folder, status)
+    return Failure(cause.key, cause.line, log, reason, said, words, status.code, status.signal)
 
 
 def leave_refusal(folder: Path, error: TuneboardError) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.jobs.curves import Columns, CurveReader, not_numbers
+from core.jobs.curves import Columns, CurveReader, Floats, not_numbers
 from core.jobs.downsample import Trace, shown, smoothed
 from core.jobs.samples import Sample
 
@@ -16,6 +16,7 @@ from core.jobs.samples import Sample
 CURVES = ("loss", "learned", "lr", "grad_norm", "time", "memory", "tokens_per_second", "padding", "tflops")
 # A first look at a long log takes seconds; a page waits this long for it and then says that it is read.
 PATIENCE = 0.3
+NOT_VALIDATED = (np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Snapshot:
     smooth: Trace
     samples: tuple[Sample, ...]
     not_numbers: tuple[int, int] | None = None  # how many losses are none, and at which iteration they begin
+    validation: tuple[Floats, Floats] = NOT_VALIDATED  # at which iterations, and the losses there
 
     @property
     def share(self) -> float:
@@ -89,6 +91,7 @@ def _snapshot(reader: CurveReader, samples: list[Sample]) -> Snapshot:
         smooth=smoothed(iterations, columns["loss"]),
         samples=tuple(samples),
         not_numbers=not_numbers(columns),
+        validation=reader.validation,
     )
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from core.errors import DamagedFile, NoSuchJob, TuneboardError
-from core.jobs.failure import why_failed
+from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
 from core.jobs.job import JobPaths, JobSpec
@@ -44,7 +44,7 @@ from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
 from core.steps import download, proof, train, watch
 from core.steps.convert import makes_adapter
 from core.steps.step import call_job, check_space
-from core.wording import say, spoken_language
+from core.wording import spoken_language
 from core.workspace.files import read_object
 from core.workspace.paths import ImportPaths, RunPaths, Workspace, importing
 from core.workspace.user import user_name
@@ -257,17 +257,17 @@ def _costs(workspace: Workspace, run: RunPaths, _: bool, __: float | None) -> Ma
     return {}
 
 
-def failure(workspace: Workspace, run: RunPaths) -> str:
-    """Why the run ended without its result, in a sentence or two; empty when it did not fail."""
+def failure(workspace: Workspace, run: RunPaths) -> tuple[str, Failure] | None:
+    """Why the run ended without its result, and which stage did; None when it did not fail."""
     whole = _whole(run)
     if whole is None or whole.state not in {State.failed, State.lost}:
-        return ""
+        return None
     for name in reversed(STAGES):
         found = _status(workspace, run, name, whole)
         if found and not _earlier(found, whole) and (why := why_failed(_job(workspace, run, name), found)):
-            return why.told(say(f"stage.{name}"))
+            return name, why
     own = why_failed(run.job(CHAIN), whole)  # it ended between its steps
-    return own.text() if own else ""
+    return (CHAIN, own) if own else None
 
 
 def _whole(run: RunPaths) -> Status | None:

@@ -13,6 +13,7 @@ from core.data.identity import IdentityLanguage
 from core.data.opening import Reading
 from core.errors import AdoptedRun, NoSuchModel, StepStopped
 from core.jobs.job import JobPaths
+from core.jobs.live import LiveCurve
 from core.jobs.status import State, read_status
 from core.model_store.importing import listed_request, take_in
 from core.models.catalog import find
@@ -31,6 +32,7 @@ from core.steps import answer, convert, data, export, fit, merge, proof, prove, 
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
+from core.steps.health import Health, said_once
 from core.steps.own import OWN_BASE, OWN_TUNED
 from core.steps.step import check_space, engine_job, run_job, warm
 from core.steps.taught import Taught, to_teach
@@ -322,9 +324,10 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
         progress.say("train.none_whole")
     check_space(run.root, train.space_for(run, recipe, train.model_of(run)))
     progress.stage("train")
-    poll = trained(run.job("train"), run.work_dir, train.iterations(run, recipe), progress.update)
+    told = trained(run.job("train"), run.work_dir, train.iterations(run, recipe), progress.update)
+    warned = said_once(Health(run, recipe, LiveCurve(run.work_dir).snapshot), progress.say)
     try:
-        run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))
+        run_job("train", run.job("train"), spec, lambda: (told(), warned()), train.making_way(run, last))
     except (KeyboardInterrupt, StepStopped):
         if found := train.stopped(run):
             progress.say(found.key, **asdict(found))

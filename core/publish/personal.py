@@ -93,6 +93,15 @@ def private_details(
     return [found for file in files for found in _look(file, file.relative_to(folder).as_posix(), watch)]
 
 
+def hidden(text: str, own: Collection[Path], secrets: Collection[str]) -> str:
+    """``text`` with what should not leave replaced by what it is: ``<path>``, ``<user>``, ``<host>``,
+    ``<key>``. The arguments are :func:`private_details`'s."""
+    watch, raw = _watch(own, secrets, ""), text.encode("utf-8", "surrogateescape")
+    for pattern in (watch.anywhere, watch.in_text):
+        raw = pattern.sub(lambda match: f"<{match.lastgroup}>".encode(), raw)
+    return raw.decode("utf-8", "replace")
+
+
 def _look(file: Path, name: str, watch: Watch) -> Iterator[PrivateDetail]:
     text = file.name not in VOCABULARIES and file.suffix not in NO_TEXT
     seen: set[str] = set()

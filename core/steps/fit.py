@@ -32,7 +32,7 @@ CHOSEN = (
 )
 # No row of an identity, and no replayed one, is longer.
 LONGEST_ROW = 128
-OUT_OF_MEMORY = {"cuda_out_of_memory", "killed_out_of_memory"}
+OUT_OF_MEMORY = {"cuda_out_of_memory", "cpu_out_of_memory", "killed_out_of_memory", "killed"}
 # What a batch holds has to become smaller by so much at least: what ran out fitted by the formula, maybe.
 SPARED = 0.2
 

@@ -12,7 +12,8 @@ from core.runs import is_at_work
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
-from ui.jobs.panel import is_live, show_log, show_why, status_of
+from ui.jobs.failure import show_why
+from ui.jobs.panel import is_live, show_log, status_of
 from ui.shell.frame import follow, link_to, list_key, shown_errors
 from ui.shell.text import duration, spoken, t
 

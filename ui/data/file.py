@@ -24,7 +24,8 @@ from core.workspace.user import user_name
 from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, row_named, turns_html
 from ui.data.unread import choose_unread
-from ui.jobs.panel import is_live, show_failure, status_of
+from ui.jobs.failure import show_failure
+from ui.jobs.panel import is_live, status_of
 from ui.shell.danger import danger_button
 from ui.shell.frame import follow
 from ui.shell.text import spoken, t

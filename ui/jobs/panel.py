@@ -1,4 +1,4 @@
-"""What a page shows of a job: its state, why it failed, its log with a search, and the machine's load."""
+"""What a page shows of a job: its state, its log with a search, and the machine's load."""
 
 import time
 from pathlib import Path
@@ -6,13 +6,12 @@ from typing import Literal
 
 import streamlit as st
 
-from core.jobs.failure import Failure, why_failed
 from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
 from core.machine import meters, this_machine
 from core.steps.step import megabytes
-from ui.shell.text import duration, language, t
+from ui.shell.text import duration, t
 
 COLORS: dict[State, Literal["gray", "blue", "green", "red", "orange"]] = {
     State.waiting: "gray",
@@ -48,19 +47,6 @@ def show_state(status: Status) -> None:
         st.badge(t(f"state.{status.state}"), color=COLORS[status.state], width="content")
         if status.started:
             st.caption(_when(status), width="content")
-
-
-def show_failure(folder: Path, status: Status) -> None:
-    """Why a job failed and its log's own line; nothing for one that did not."""
-    if why := why_failed(folder, status):
-        show_why(why)
-
-
-def show_why(why: Failure) -> None:
-    """The sentence; what the tool did not say itself, its log's line shows."""
-    st.error(why.text(language()), icon=":material/error:")
-    if why.line and not why.said:
-        st.code(why.line, language=None, wrap_lines=True)
 
 
 def show_log(folder: Path, key: str) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.jobs.failure import why_failed
+from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status
 from core.workspace.user import user_name
+from ui.jobs.failure import show_why
 from ui.jobs.panel import COLORS, is_live, show_log, show_state, status_of
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, shown_errors
@@ -84,8 +85,8 @@ def _panel(work: Work, status: Status) -> None:
             _part(name, _of_this_try(status, status_of(folder)))
     if status.state in LIVE:
         _live(work)
-    elif failure := _failure(work, status):
-        st.error(plain(failure), icon=":material/error:")
+    elif failed := _failure(work, status):
+        show_why(*failed)
     elif status.state is State.stopped:
         st.info(t("work.stopped"), icon=":material/stop_circle:")
     with st.expander(t("work.log"), icon=":material/notes:", key=f"log {work.key}"):
@@ -123,11 +124,11 @@ def _at(work: Work, status: Status) -> Path:
     return begun[-1] if begun else work.folder
 
 
-def _failure(work: Work, status: Status) -> str:
-    """Why it failed: the part that did, else itself."""
+def _failure(work: Work, status: Status) -> tuple[Failure, str] | None:
+    """Why it failed, and which part did; without a part's name, it itself."""
     for name, folder in work.parts.items():
         part = _of_this_try(status, status_of(folder))
         if part and (why := why_failed(folder, part)):
-            return why.told(name)
+            return why, t(f"stage.{name}")
     own = why_failed(work.folder, status)
-    return own.told(work.name) if own else ""
+    return (own, "") if own else None

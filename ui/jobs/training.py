@@ -13,7 +13,9 @@ from core.pipeline.took import training_left
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps.curves import split_sample
+from core.steps.health import Finding, Health, of_curve
 from core.steps.watch import note_of
+from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
 from ui.jobs.panel import is_live, show_log, show_meters, show_state, status_of, took
@@ -60,9 +62,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
         show_numbers(run, found, recipe, None if live else found.total or recipe.iterations)
     if live:
         show_meters()
-    if found.not_numbers:
-        count, first = found.not_numbers
-        st.warning(t("curve.not_numbers", count=count, first_iter=first), icon=":material/warning:")
+    show_health(run, recipe, live)
     show_answers(recipe, found)
     if found.points > 1:
         show_curves(found, earlier_curves(workspace, run), run.id, live)
@@ -73,6 +73,29 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
         with st.expander(label, icon=":material/notes:", key=f"train log {run.id}", on_change="rerun") as box:
             if box.open:  # closed, it sends nothing with every look
                 show_log(run.job("train"), run.id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def watched(run: RunPaths, _recipe: Recipe) -> Health:
+    """The one that watches a run's training, for all sessions."""
+    return Health(run, _recipe, live_curve(run.work_dir).snapshot)
+
+
+def show_health(run: RunPaths, recipe: Recipe, live: bool) -> None:
+    """What somebody should know of a training: while it runs of all it needs, afterwards of its curve."""
+    for found in watched(run, recipe).look() if live else shown_by_curve(run, recipe):
+        st.warning(t(found.key, **found.values), icon=":material/warning:")
+
+
+def shown_by_curve(run: RunPaths, recipe: Recipe) -> list[Finding]:
+    """What the curve of a training says that has ended."""
+    curve = live_curve(run.work_dir).snapshot()
+    return list(of_curve(curve, recipe, read_object(run.data) or {})) if curve else []
+
+
+def cause_in_curve(run: RunPaths, recipe: Recipe) -> str:
+    """What of the recipe would mend what its curve says; empty where nothing is wrong with it."""
+    return next((found.cause for found in shown_by_curve(run, recipe) if found.cause), "")
 
 
 def show_progress(workspace: Workspace, run: RunPaths, found: Snapshot, recipe: Recipe) -> None:

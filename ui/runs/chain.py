@@ -12,8 +12,10 @@ from core.runs import CHAIN, read_run
 from core.steps import proof, train
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
-from ui.config.smaller import offer_smaller
+from ui.config.remedy import offer_remedy
+from ui.jobs.failure import show_why
 from ui.jobs.step import begin
+from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
@@ -49,6 +51,8 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     if progress.live:
         show_share(progress)
     st.markdown("  \n".join(map(_stage, progress.stages)))
+    if progress.running and progress.running.name == "train" and run.recipe.exists():
+        show_health(run, train.recipe_of(run), live=True)
     if progress.live:
         st.caption(t("chain.safe"))
         if danger_button(t("chain.stop"), "chain_stop", ":material/stop_circle:"):
@@ -103,11 +107,12 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
 
 
 def _go_on(workspace: Workspace, run: RunPaths) -> None:
-    if why := chain.failure(workspace, run):
-        st.error(plain(why), icon=":material/error:")
+    if failed := chain.failure(workspace, run):
+        stage, why = failed
+        show_why(why, t(f"stage.{stage}") if stage != CHAIN else "")
     elif found := train.stopped(run):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
-    kind = "secondary" if offer_smaller(workspace, run) else "primary"
+    kind = "secondary" if offer_remedy(workspace, run) else "primary"
     if (rest := plan_rest(workspace, run)) is None:
         link_to("data", t("page.config.to_data"), run)
     elif st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):

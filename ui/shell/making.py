@@ -8,7 +8,7 @@ from core.pipeline.chain import ChainProgress
 from core.runs import CHAIN, is_at_work, read_run
 from core.steps import proof
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.text import plain, t
+from ui.shell.text import language, plain, t
 
 # Seconds between two looks.
 EVERY = 3.0
@@ -32,7 +32,8 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress) -> No
     elif found.state is State.stopped:
         st.info(t("making.stopped", name=title), icon=":material/stop_circle:")
     else:
-        why = plain(chain.failure(workspace, run))
+        failed = chain.failure(workspace, run)
+        why = plain(failed[1].text(language())) if failed else ""
         st.error(t("making.failed", name=title) + (f"  \n{why}" if why else ""), icon=":material/error:")
 
 
