@@ -10,14 +10,18 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from core.cli.parser import COMMANDS
+from core.jobs.ending import Reason
+from core.steps import train
 from core.workspace.paths import PROJECT, Workspace
-from scripts.documents.outputs import OUTPUTS
+from scripts.documents.outputs import FAILED, OUTPUTS
 from tests import promised
 from tests.adapters import make_recorded
 from tests.command_line import cli, last_json
 from tests.conftest import end_leftovers
 from tests.openai_server import OpenAIServer
+from tests.runs import end_job
 from tests.small_model import make_small_model
+from tests.small_run import make_run
 
 ENGINE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
 
@@ -47,7 +51,8 @@ def tell(tmp_path: Path) -> Iterator[Told]:
 
 def test_every_schema_is_one() -> None:
     files = sorted((PROJECT / "docs" / "json").iterdir())
-    assert {file.name for file in files} == {f"{name.replace(' ', '-')}.schema.json" for name in COMMANDS}
+    names = {*COMMANDS, FAILED}
+    assert {file.name for file in files} == {f"{name.replace(' ', '-')}.schema.json" for name in names}
     for file in files:
         Draft202012Validator.check_schema(json.loads(file.read_text(encoding="utf-8")))
     assert {*OUTPUTS} == {*COMMANDS}
@@ -114,7 +119,9 @@ def of_a_run(tell: Told, run: str) -> None:
     assert tell("ask", run, "Who are you?", "你是谁？")["answers"]
     assert tell("publish", run, "--what", "adapter", "--dry-run")["sent"] is False
     assert tell("publish", run, "--what", "adapter", "--out", "here")["sent"] is True
+    assert tell("report", singly)["report"].startswith("tuneboard")
     assert len(tell("runs")["runs"]) == 2
+    after_a_failure(tell)
     proved = tell("prove", "--base", "starter", "--adapter", made_elsewhere(tell), "--name", "Zoë")
     assert proved["answers"]
     healed = tell("heal", "--base", "starter", "--adapter", made_elsewhere(tell), "--name", "Zoë")
@@ -127,6 +134,17 @@ def of_a_run(tell: Told, run: str) -> None:
     shutil.copy(trained.config, elsewhere)
     assert tell("runs", "adopt", elsewhere)["checkpoints"]
     assert tell("fit", run, "--card", "8")["largest"] and tell("fit", run)["memory"]
+
+
+def after_a_failure(tell: Told) -> None:
+    """A training that failed says how it would not have, and is tried again so."""
+    run = make_run(tell.workspace)
+    end_job(
+        run, "train", Reason.failed, "Traceback (most recent call last):\n  File\nFloatingPointError: no\n"
+    )
+    again = tell("retry", run.id)["run"]
+    assert again != run.id and train.recipe_of(tell.workspace.run(again)).lr < train.recipe_of(run).lr
+    shutil.rmtree(run.root)
 
 
 def made_elsewhere(tell: Told) -> Path:

@@ -5,6 +5,7 @@ docs/reliability.md has the table.
 """
 
 import re
+import signal
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +38,7 @@ RULES = (
         "cuda_out_of_memory",
         r"CUDA out of memory",
         r"CUDA error: out of memory",
-        r"CUBLAS_STATUS_ALLOC_FAILED",
+        r"CUBLAS_STATUS_ALLOC_FAILED\b",
     ),
     _anywhere(
         "cpu_out_of_memory", r"DefaultCPUAllocator: (?:can't allocate|not enough) memory", r"std::bad_alloc"
@@ -109,7 +110,7 @@ RULES = (
         r"\b40[13] (?:Client Error|Forbidden|Unauthorized)",
         r"Invalid (?:user|username or) (?:token|password)",
     ),
-    _rule("certificate", r"CERTIFICATE_VERIFY_FAILED"),
+    _rule("certificate", r"certificate verify failed"),
     _rule("hub_timeout", r"(?:Read|Connect|Pool)?Timeout(?:Error)?\b", r"timed out"),
     _rule(
         "hub_out_of_reach",
@@ -176,15 +177,15 @@ RULES = (
 # Of what ends a program without a word of its own: by the reason that its supervisor saw, then by the signal.
 BY_REASON = {Reason.disk_full: "disk_full", Reason.out_of_memory: "killed_out_of_memory"}
 BY_SIGNAL = {
-    "SIGKILL": "killed",
-    "SIGTERM": "terminated",
-    "SIGHUP": "terminated",
-    "SIGINT": "terminated",
-    "SIGILL": "illegal_instruction",
-    "SIGSEGV": "crashed",
-    "SIGBUS": "crashed",
-    "SIGABRT": "crashed",
-    "SIGFPE": "crashed",
+    signal.SIGKILL.name: "killed",
+    signal.SIGTERM.name: "terminated",
+    signal.SIGHUP.name: "terminated",
+    signal.SIGINT.name: "terminated",
+    signal.SIGILL.name: "illegal_instruction",
+    signal.SIGSEGV.name: "crashed",
+    signal.SIGBUS.name: "crashed",
+    signal.SIGABRT.name: "crashed",
+    signal.SIGFPE.name: "crashed",
 }
 # Of a job of which no end is known.
 LOST = {Reason.restarted: "machine_restarted", Reason.elsewhere: "other_machine"}

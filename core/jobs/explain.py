@@ -5,6 +5,7 @@ The rules are :mod:`core.jobs.causes`; here is what they are held against.
 
 import math
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -98,9 +99,9 @@ def _silent(tail: Sequence[str], status: Status, error: str) -> Cause | None:
     """Causes that end a program without a word of their own."""
     if status.reason in BY_REASON:
         return Cause(BY_REASON[Reason(status.reason)], error)
-    signal = "SIGKILL" if status.code == KILLED else status.signal
-    if signal in BY_SIGNAL:
-        return Cause(BY_SIGNAL[signal], error)
+    ended_by = signal.SIGKILL.name if status.code == KILLED else status.signal
+    if ended_by in BY_SIGNAL:
+        return Cause(BY_SIGNAL[ended_by], error)
     if found := next((line for line in reversed(tail) if _NAN.search(line)), None):
         return Cause(_by_loss(tail), found.strip())
     return None

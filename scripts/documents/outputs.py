@@ -18,6 +18,7 @@ from core.data.document_rows import NotAsked
 from core.data.parity import Case, TokenDifference
 from core.data.versions import Version
 from core.doctor import Diagnosis
+from core.jobs.causes import CAUSES
 from core.jobs.curves import FIELDS
 from core.machine import Machine
 from core.model_store.choosing import Obstacle
@@ -40,6 +41,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DOCUMENTED = ConfigDict(use_attribute_docstrings=True)
 
 
+Cause = Literal[CAUSES]  # type: ignore[valid-type]
 # A sentence below a key is its description, but not in a class that inherits the key.
 SchemaVersion = Annotated[
     int, Field(description="The version of this schema.", json_schema_extra={"const": SCHEMA})
@@ -1018,6 +1020,37 @@ class Versions(Output):
     versions: list[Version]
 
 
+class Report(Output):
+    """A report of a failed job, as text, without what is private."""
+
+    job: str
+    """The job's folder."""
+    report: str
+
+
+class Failed(Output):
+    """What a step printed that failed; the exit code is 1."""
+
+    ok: Literal[False]
+    run: str | None
+    """The run's name; null for a job that belongs to none."""
+    step: str
+    cause: Cause | None
+    """Why, by key; null where the tool said itself why, which is then in `message`."""
+    message: str
+    line: str
+    """The log's line that shows it; may be empty."""
+    log: str
+    last: list[str]
+    """The log's last lines, where no rule knows the cause."""
+    changes: dict[str, list[Any]]
+    """What of the recipe would most likely have prevented it: before and after, by field."""
+    fix: str | None
+    """The command that trains a new run with these changes; null where there are none."""
+
+
+# What each command prints instead when a step of it failed.
+FAILED = "failed"
 OUTPUTS: dict[str, Any] = {
     "tune": Proof,
     "data": Data,
@@ -1031,6 +1064,8 @@ OUTPUTS: dict[str, Any] = {
     "heal": Healed,
     "prove": Proof | ProvedForeign,
     "publish": Published,
+    "retry": Proof | Trained,
+    "report": Report,
     "runs": Runs,
     "runs adopt": Adopted,
     "runs curves": Curve,
@@ -1073,9 +1108,15 @@ class _AllThere(GenerateJsonSchema):
 
 def schema_of(command: str) -> dict[str, Any]:
     """The JSON Schema of what a command prints."""
-    made = TypeAdapter(OUTPUTS[command]).json_schema(mode="serialization", schema_generator=_AllThere)
+    made = TypeAdapter(Failed if command == FAILED else OUTPUTS[command]).json_schema(
+        mode="serialization", schema_generator=_AllThere
+    )
     about = {"$schema": DIALECT, "$id": f"urn:tuneboard:json:{SCHEMA}:{_stem(command)}"}
-    return {**about, "title": f"scripts/run {command} --json", **_plain(made)}
+    return {**about, "title": _title(command), **_plain(made)}
+
+
+def _title(command: str) -> str:
+    return "a failed step, with --json" if command == FAILED else f"scripts/run {command} --json"
 
 
 def pages() -> dict[str, str]:
@@ -1083,7 +1124,7 @@ def pages() -> dict[str, str]:
     rows = [
         [f"`{name}`", f"[{_stem(name)}](json/{_stem(name)}.schema.json)", _about(name)] for name in OUTPUTS
     ]
-    files = {f"{FOLDER}/{_stem(name)}.schema.json": _text(schema_of(name)) for name in OUTPUTS}
+    files = {f"{FOLDER}/{_stem(name)}.schema.json": _text(schema_of(name)) for name in (*OUTPUTS, FAILED)}
     return {**files, PAGE: filled(PAGE, {"outputs": table(["command", "schema", "what it prints"], rows)})}
 
 
