@@ -326,8 +326,13 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
     progress.stage("train")
     told = trained(run.job("train"), run.work_dir, train.iterations(run, recipe), progress.update)
     warned = said_once(Health(run, recipe, LiveCurve(run.work_dir).snapshot), progress.say)
+
+    def poll() -> None:
+        told()
+        warned()
+
     try:
-        run_job("train", run.job("train"), spec, lambda: (told(), warned()), train.making_way(run, last))
+        run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))
     except (KeyboardInterrupt, StepStopped):
         if found := train.stopped(run):
             progress.say(found.key, **asdict(found))
