@@ -56,6 +56,7 @@ TuneboardError                exit code 1
 │   └── NoToken               a hub needs a token, and none is kept
 ├── MachineError              this machine lacks something
 │   ├── NotWritable           a folder cannot be written
+│   ├── StickGone             what should be copied to was pulled out, or is not plugged in
 │   ├── TokenNotKept          the folder for hub tokens cannot be made
 │   ├── DiskFull              not enough free space
 │   ├── StorageFailed         a file could not be read or written while a command ran
@@ -352,6 +353,10 @@ class MachineError(TuneboardError):
 
 class NotWritable(MachineError):
     key = "not_writable"
+
+
+class StickGone(MachineError):
+    key = "stick_gone"
 
 
 class TokenNotKept(MachineError):

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from core.errors import InvalidOption
+from core.errors import InvalidOption, NotForGguf
 from core.pipeline import chain
-from core.publish import command, post, publish
+from core.publish import command, llama_cpp, post, publish
 from core.publish.facts import Facts, read_facts
 from core.publish.request import PublishRequest
-from core.steps import export
+from core.steps import export, merge
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import begin
@@ -32,7 +32,9 @@ def publish_page(workspace: Workspace, run: RunPaths) -> None:
     facts = read_facts(workspace, run)
     try:
         request = request_form(run, facts)
-    except InvalidOption as error:
+        if request.what == "gguf":
+            llama_cpp.check(merge.read(run).folder)
+    except (InvalidOption, NotForGguf) as error:
         describe(error)
         return
     live = follow(run, request, facts)
@@ -44,14 +46,13 @@ def publish_page(workspace: Workspace, run: RunPaths) -> None:
 
 def offer(workspace: Workspace, run: RunPaths, request: PublishRequest, facts: Facts, live: bool) -> None:
     """Look at everything first, or send it."""
-    space = publish.space(run, request)
-    if not space.enough:
-        needed, free = megabytes(space.needed), megabytes(space.free)
-        st.warning(t("page.publish.no_room", needed=needed, free=free), icon=":material/hard_drive:")
+    fits = room(workspace, run, request)
     complete = ready_to_send(request) and facts.base.allows != "no"
     with st.container(horizontal=True, key="actions"):
         label, icon = t(GO.get(request.to, "page.publish.go")), ICONS.get(request.to, ":material/publish:")
-        if st.button(label, icon=icon, type="primary", disabled=live or not complete, key="publish"):
+        if st.button(
+            label, icon=icon, type="primary", disabled=live or not (complete and fits), key="publish"
+        ):
             begin(work_of(run).folder, command.plan(workspace, run, request), post.secrets())
         label, icon, help_text = (
             t("page.publish.prepare"),
@@ -60,6 +61,22 @@ def offer(workspace: Workspace, run: RunPaths, request: PublishRequest, facts: F
         )
         if st.button(label, icon=icon, disabled=live, help=help_text, key="prepare"):
             begin(work_of(run).folder, command.plan(workspace, run, request.as_dry_run()))
+
+
+def room(workspace: Workspace, run: RunPaths, request: PublishRequest) -> bool:
+    """Say what is too full, here or where it is to go; whether it fits there."""
+    space = publish.space(run, request)
+    if not space.enough:
+        needed, free = megabytes(space.needed), megabytes(space.free)
+        st.warning(t("page.publish.no_room", needed=needed, free=free), icon=":material/hard_drive:")
+    if request.out is None:
+        return True
+    there = publish.space_there(workspace, run, request)
+    if not there.enough:
+        needed, free = megabytes(there.needed), megabytes(there.free)
+        values = {"needed": needed, "free": free, "folder": request.out.parent}
+        st.warning(t("page.publish.no_room_there", **values), icon=":material/usb:")
+    return there.enough
 
 
 here = open_page("publish")

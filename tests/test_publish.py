@@ -1,8 +1,10 @@
 """Publishing to a folder and a zip: the card, the files, and what may not leave this machine."""
 
+import errno
 import getpass
 import hashlib
 import json
+import os
 import socket
 import subprocess
 import zipfile
@@ -21,11 +23,13 @@ from core.errors import (
     MissingArtefact,
     NoPlaceForIt,
     NothingPersonal,
+    StickGone,
 )
 from core.jobs.request import as_record, of_record
 from core.jobs.status import State
-from core.publish import bundle, personal
+from core.publish import bundle, memory_stick, personal
 from core.publish.card import CardPage, body
+from core.publish.deliver import deliver
 from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
 from core.publish.places import read_places
@@ -162,6 +166,54 @@ def test_nothing_else_is_written_over(workspace: Workspace, tmp_path: Path) -> N
         with pytest.raises((NoPlaceForIt, Exception)):
             published(workspace, run, PublishRequest("adapter", to=to, out=place))  # type: ignore[arg-type]
     assert [file.name for file in out.iterdir()] == ["letter.txt"]
+
+
+def test_an_earlier_copy_is_replaced_and_what_somebody_put_beside_it_is_not(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    run, out = make_publishable(workspace, logged=False), tmp_path / "stick" / "mine"
+    published(workspace, run, PublishRequest("adapter", out=out))
+    write_text(PublishPaths(run).card("adapter"), "---\nlicense: mit\n---\nanother card\n")
+    published(workspace, run, PublishRequest("adapter", out=out))
+    assert "another card" in (out / "README.md").read_text(encoding="utf-8")
+    write_text(out / "letter.txt", "dear")
+    write_text(PublishPaths(run).card("adapter"), "---\nlicense: mit\n---\na third\n")
+    with pytest.raises(NoPlaceForIt):
+        published(workspace, run, PublishRequest("adapter", out=out))
+    assert (out / "letter.txt").exists() and "another card" in (out / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENODEV])
+def test_a_stick_that_is_pulled_out_is_a_sentence(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Until it is on the disk it is not there, and what is half there is nothing."""
+    run, stick = make_publishable(workspace, logged=False), tmp_path / "STICK"
+
+    def pulled_out(_file: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", pulled_out)
+    for to in ("folder", "zip"):
+        bundle.build(run, PublishRequest("adapter"), read_facts(workspace, run), lambda _: None)
+        made, target = bundle.read_bundle(run, "adapter"), stick / to
+        assert made
+        with pytest.raises(StickGone, match="STICK") as gone:
+            deliver(made, target, PublishRequest("adapter", to=to, out=target), lambda *_: None)  # type: ignore[arg-type]
+        assert "plug it in" in gone.value.text("en") and "U 盘" in gone.value.text("zh")
+        assert not list(stick.iterdir())
+
+
+def test_nothing_is_written_where_a_stick_was(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder went with it: what is made under its name would fill this machine's own disk."""
+    run, media = make_publishable(workspace, logged=False), tmp_path / "media"
+    media.mkdir()
+    monkeypatch.setattr(memory_stick, "DESKTOPS", (media,))
+    with pytest.raises(StickGone):
+        published(workspace, run, PublishRequest("adapter", out=media / "ada" / "KINGSTON" / "mine"))
+    assert not list(media.iterdir()) and not PublishPaths(run).bundle("adapter").exists(), "nor made for it"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import time
 import zipfile
 from pathlib import Path
@@ -46,8 +47,9 @@ def run(workspace: Workspace) -> RunPaths:
 def open_page(run: RunPaths, language: str = "en", **choices: object) -> AppTest:
     """The page with these widgets set."""
     page = open_test_page("publish", run.id, language)
-    for key, value in choices.items():
-        next(w for w in (*page.get("button_group"), *page.text_input) if w.key == key).set_value(value)
+    for key, value in {"publish_what": "merged", **choices}.items():
+        widgets = (*page.get("button_group"), *page.text_input, *page.radio)
+        next(w for w in widgets if w.key == key).set_value(value)
         page.run()
     assert not page.exception
     return page
@@ -199,22 +201,66 @@ def test_a_memory_stick_that_is_plugged_in_is_offered(
     run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = open_page(run)
-    assert not page.radio and "plug the stick in" in "".join(one.value for one in page.caption)
+    assert len(page.radio) == 1 and "plug the stick in" in "".join(one.value for one in page.caption)
     stick = tmp_path / "media" / "ada" / "KINGSTON 8"
     stick.mkdir(parents=True)
     monkeypatch.setattr(memory_stick, "PLACES", (tmp_path / "media",))
     disks = [SimpleNamespace(mountpoint=str(folder)) for folder in (tmp_path, stick, stick / "gone")]
     monkeypatch.setattr(memory_stick.psutil, "disk_partitions", lambda: disks)
     page = open_page(run)
-    (radio,) = page.radio
+    radio = page.radio[1]
     assert [name.partition(" (")[0] for name in radio.options] == ["This machine's own disk", "KINGSTON 8"]
     press(radio.set_value(str(stick)).run(), "publish")
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
     (copied,) = stick.iterdir()
     assert (copied / "model.safetensors").exists()
     page = open_page(run)
-    page.radio[0].set_value(str(stick)).run()
+    page.radio[1].set_value(str(stick)).run()
     assert page.success[0].value == f"Copied to {copied}" and f'cd "{copied}"' in code(page)
+
+
+def test_a_stick_that_is_too_small_is_said_before_anything_is_made(
+    run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick = tmp_path / "media" / "ada" / "KINGSTON 8"
+    stick.mkdir(parents=True)
+    monkeypatch.setattr(memory_stick, "PLACES", (tmp_path / "media",))
+    monkeypatch.setattr(
+        memory_stick.psutil, "disk_partitions", lambda: [SimpleNamespace(mountpoint=str(stick))]
+    )
+    whole = shutil.disk_usage
+
+    def usage(folder: Path) -> object:
+        return SimpleNamespace(free=1000) if stick in (folder, *Path(folder).parents) else whole(folder)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    page = open_page(run)
+    page.radio[1].set_value(str(stick)).run()
+    said = [one.value for one in page.warning if "KINGSTON 8" in one.value]
+    assert said and "only 1 kB free" in said[0]
+    assert button(page, "publish").disabled  # type: ignore[attr-defined]
+    page.radio[1].set_value("").run()
+    assert not button(page, "publish").disabled, "what is said belongs to what is chosen"  # type: ignore[attr-defined]
+
+
+def test_what_somebody_wants_is_asked_first(run: RunPaths) -> None:
+    page = open_test_page("publish", run.id)
+    radio = page.radio[0]
+    assert radio.label == "What do you want to do with it?" and radio.value == "app"
+    assert [
+        next(word for word in ("stick", "without Python", "PEFT", "transformers") if word in option)
+        for option in radio.options
+    ] == ["stick", "without Python", "PEFT", "transformers"]
+    named = [caption.partition(",")[0].strip("*") for caption in radio.proto.captions]
+    assert named == ["Chat app", "GGUF", "Adapter", "Merged model"], "and named second"
+
+
+def test_a_model_that_has_no_gguf_form_says_so_when_that_is_chosen(workspace: Workspace) -> None:
+    run = make_publishable(workspace, "A", model_type="falcon")
+    page = open_page(run, publish_what="gguf")
+    assert "falcon" in page.warning[-1].value
+    assert not [one for one in page.button if one.key in {"publish", "prepare"}]
+    assert open_page(run, publish_what="app").button
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.data.tokens import read_tokenizer
 from core.proof.result import score_as_json
-from core.publish import card, usage
+from core.publish import card, starters, usage
 from core.publish.facts import Facts
 from core.publish.request import PublishRequest
 from core.recipe.recipe import to_yaml
@@ -43,6 +43,7 @@ def put_weights(source: Path, folder: Path, request: PublishRequest, facts: Fact
         fill(folder)
         chosen = "q8_0" if "q8_0" in request.quants else request.quants[0]
         _put_modelfile(folder, facts, f"./model-{chosen}.gguf")
+        starters.put_guide(folder, facts, "gguf")
         return
     target = folder / MODEL if request.what == "app" else folder
     make_folder(target, exist_ok=True)
@@ -102,18 +103,22 @@ def _put_modelfile(folder: Path, facts: Facts, source: str) -> None:
 
 
 def _put_app(folder: Path, facts: Facts) -> None:
-    """The demo app's own files, its settings, and every word it says."""
+    """The demo app's own files with what starts it, its settings, and every word it says."""
     for file in sorted(DEMO.iterdir()):
         if file.is_file():
-            shutil.copyfile(file, folder / file.name)
+            shutil.copy(
+                file, folder / file.name
+            )  # with its mode: what is double-clicked has to be executable
     words = {
         language: {key.removeprefix("demo."): say(key, language) for key in APP_WORDS}
         for language in card.LANGUAGES
     }
     settings = {"title": facts.name, "model": MODEL, "system": facts.recipe.system, "words": words}
+    settings |= {"language": starters.first_language(facts), "start": starters.words()}
     write_json(folder / "settings.json", settings)
     pins = [f"{name}=={version(name).partition('+')[0]}" for name in APP_PACKAGES]
     write_text(folder / "requirements.txt", "\n".join([*pins, ""]))
+    starters.put_guide(folder, facts, "app")
 
 
 def put_about(folder: Path, facts: Facts) -> None:

@@ -1,13 +1,17 @@
 """A bundle into a folder or a zip: whole or not at all, and never over something else."""
 
+import errno
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from core.errors import NoPlaceForIt, NotWritable
+from core.errors import NoPlaceForIt, NotWritable, StickGone, reason_of
 from core.publish.bundle import Bundle
+from core.publish.memory_stick import is_missing
 from core.publish.request import PublishRequest
 from core.steps.step import check_space
 from core.steps.watch import Update
@@ -20,6 +24,10 @@ BLOCK = 8_000_000
 SPARE = 50_000_000
 # Weights do not get smaller by being packed; what is text does.
 STORED = {".safetensors", ".gguf", ".png"}
+# What a disk that was pulled out answers, and a folder whose disk is gone.
+GONE = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ENOTCONN, errno.ESTALE, errno.EROFS}
+# Every bundle has it; with the checksums of all its files it tells an earlier copy from anything else.
+OURS = "provenance.json"
 
 
 def destination(workspace: Workspace, run: RunPaths, request: PublishRequest) -> Path:
@@ -36,22 +44,52 @@ def destination(workspace: Workspace, run: RunPaths, request: PublishRequest) ->
     return named if named.suffix.lower() == ".zip" and not named.is_dir() else named / f"{file.name}.zip"
 
 
+def check_place(target: Path, size: int, request: PublishRequest) -> None:
+    """Whether ``size`` bytes can go to ``target``: asked before they are made, which may take minutes. Raises
+    StickGone, NoPlaceForIt, DiskFull."""
+    if is_missing(target):
+        raise StickGone(folder=target.parent, reason=say("file.ENOENT"))
+    free_to_take = not target.exists() or (
+        target.is_dir() and (_earlier(target) or not any(target.iterdir()))
+    )
+    if request.out is not None and not free_to_take:
+        raise NoPlaceForIt(where=target)
+    check_space(target.parent, size + SPARE)
+
+
 def deliver(bundle: Bundle, target: Path, request: PublishRequest, update: Update) -> None:
-    """Write the bundle to ``target``; twice is harmless. Raises NoPlaceForIt, DiskFull, NotWritable."""
+    """Write the bundle to ``target``, onto its disk and not only towards it; twice is harmless. Raises
+    StickGone, NoPlaceForIt, DiskFull, NotWritable."""
     if request.to != "zip" and target.is_dir() and _same(bundle, target):
         return
-    ours = request.out is None
-    if not ours and target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise NoPlaceForIt(where=target)
-    make_folder(target.parent, exist_ok=True)
-    check_space(target.parent, bundle.size + SPARE)
-    with _in_place_of(target) as partial:
+    check_place(target, bundle.size, request)
+    with _stays(target, request), _in_place_of(target) as partial:
         if request.to != "zip":
             _copy(bundle, partial, update)
         else:
             _pack(bundle, partial, target.stem, update)
-        if not ours:
+        if request.out is not None:
             as_anybody_would(partial)
+
+
+@contextmanager
+def _stays(target: Path, request: PublishRequest) -> Iterator[None]:
+    """A disk that is gone before the end was pulled out. Raises StickGone, NotWritable."""
+    try:
+        make_folder(target.parent, exist_ok=True)
+        yield
+    except OSError as error:
+        if request.out is None or error.errno not in GONE:
+            raise
+        raise StickGone(folder=target.parent, reason=reason_of(error)) from error
+
+
+def _earlier(target: Path) -> bool:
+    """Whether a folder holds what an earlier publishing wrote there, and nothing else."""
+    if not (target / OURS).exists():
+        return False
+    known = {target / file.name for file in read_checksums(target)} | {target / NAME}
+    return all(path in known for path in target.rglob("*") if not path.is_dir())
 
 
 def _same(bundle: Bundle, target: Path) -> bool:
@@ -75,11 +113,14 @@ def _copy(bundle: Bundle, target: Path, update: Update) -> None:
                 copy.write(block)
                 done += len(block)
                 update(min(1.0, done / max(1, bundle.size)), name)
+            _settle(copy)
+        with suppress(OSError):  # a disk without modes of its own
+            shutil.copymode(bundle.folder / name, file)
 
 
 def _pack(bundle: Bundle, target: Path, top: str, update: Update) -> None:
     done = 0
-    with zipfile.ZipFile(target, "x") as archive:
+    with target.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
         for name in _names(bundle):
             method = zipfile.ZIP_STORED if Path(name).suffix in STORED else zipfile.ZIP_DEFLATED
             info = zipfile.ZipInfo.from_file(bundle.folder / name, f"{top}/{name}", strict_timestamps=False)
@@ -89,6 +130,14 @@ def _pack(bundle: Bundle, target: Path, top: str, update: Update) -> None:
                     packed.write(block)
                     done += len(block)
                     update(min(1.0, done / max(1, bundle.size)), name)
+        archive.close()
+        _settle(file)
+
+
+def _settle(file: BinaryIO) -> None:
+    """Onto the disk: a memory stick is pulled out as soon as the page says that the copy is there."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _names(bundle: Bundle) -> list[str]:
@@ -105,7 +154,8 @@ def _in_place_of(target: Path) -> Iterator[Path]:
         _remove(target)
         partial.rename(target)
     finally:
-        _remove(partial)
+        with suppress(OSError):  # its disk may be gone
+            _remove(partial)
 
 
 def _remove(path: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psutil
 
-# Where desktops and people mount what is plugged in.
-PLACES = (Path("/media"), Path("/run/media"), Path("/mnt"))
+# Where desktops mount what is plugged in, and take its folder away with it; people mount elsewhere too.
+DESKTOPS = (Path("/media"), Path("/run/media"), Path("/Volumes"))
+PLACES = (*DESKTOPS, Path("/mnt"))
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class MemoryStick:
 def memory_sticks() -> list[MemoryStick]:
     """Those that can be written to, by name."""
     return sorted(_found(), key=lambda stick: stick.name)
+
+
+def is_missing(target: Path) -> bool:
+    """Whether ``target`` would lie on a stick that is not plugged in: what is made under its name meanwhile
+    fills this machine's own disk."""
+    return any(place in target.parents for place in DESKTOPS) and not target.parent.exists()
 
 
 def _found() -> Iterator[MemoryStick]:

@@ -7,7 +7,7 @@ from typing import Any
 from core.pace import Progress
 from core.publish import arrival, bundle, client_venv, llama_cpp, llama_server, post, tokens, usage
 from core.publish.bundle import Bundle
-from core.publish.deliver import deliver, destination
+from core.publish.deliver import check_place, deliver, destination
 from core.publish.facts import Facts, read_facts
 from core.publish.hub import Parcel
 from core.publish.places import note
@@ -31,6 +31,8 @@ def publish(
     NoToken, HubRefused, StepFailed, StepStopped.
     """
     facts = read_facts(workspace, run, request.base)
+    if not request.hub and not request.dry_run:
+        check_place(destination(workspace, run, request), about(run, request), request)
     client = ""
     if request.hub and not request.dry_run:
         client = _client(workspace, run, request, progress)
@@ -129,6 +131,18 @@ def fill(run: RunPaths, request: PublishRequest, facts: Facts, source: Path, fol
 def space(run: RunPaths, request: PublishRequest) -> Space:
     """What making the bundle may take, and what is free."""
     return Space(_room(bundle.ready(run, request.what), request), shutil.disk_usage(run.root).free)
+
+
+def space_there(workspace: Workspace, run: RunPaths, request: PublishRequest) -> Space:
+    """What it takes where a folder or a zip goes, and what is free there. Raises OSError, NotWritable."""
+    target = destination(workspace, run, request)
+    there = next(path for path in target.parents if path.exists())
+    return Space(about(run, request) + SPARE, shutil.disk_usage(there).free)
+
+
+def about(run: RunPaths, request: PublishRequest) -> int:
+    """About how many bytes it will have. Raises MissingArtefact, NotAModel."""
+    return _room(bundle.ready(run, request.what), request) - SPARE
 
 
 def _room(source: Path, request: PublishRequest) -> int:

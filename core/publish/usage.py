@@ -56,15 +56,13 @@ def _ollama(repo: str) -> str:
 
 
 def to_run(what: What, folder: str, name: str) -> str:
-    """The commands that run what was taken along, from beside its ``folder``; "" for an adapter, which needs
-    its base model. The same words in every shell, Windows' own too."""
-    inside = f'cd "{folder}"'
-    if what == "app":
-        return f"{inside}\npip install -r requirements.txt\nstreamlit run app.py"
-    if what == "adapter":
+    """The commands that run what was taken along in Ollama, from beside its ``folder``; "" for an adapter,
+    which needs its base model, and an app, which is double-clicked. The same words in every shell, Windows'
+    own too."""
+    if what in {"app", "adapter"}:
         return ""
     model = ollama_name(name)
-    return f"{inside}\nollama create {model} -f Modelfile\nollama run {model}"
+    return f'cd "{folder}"\nollama create {model} -f Modelfile\nollama run {model}'
 
 
 def ollama_name(name: str) -> str:

@@ -43,7 +43,8 @@ def as_anybody_would(place: Path) -> None:
         own = int(os.environ.get(UMASK_VARIABLE, ""), 8)
     for path in (place, *place.rglob("*")):
         with suppress(OSError):
-            path.chmod((0o777 if path.is_dir() else 0o666) & ~own)
+            runs = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+            path.chmod((0o777 if runs else 0o666) & ~own)
 
 
 def _closed_to(folder: Path) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import NothingChosen
-from core.publish import tokens
+from core.publish import publish, tokens
 from core.publish.facts import Facts
 from core.publish.hub import PAGES
 from core.publish.licences import is_hub_id
@@ -15,7 +15,6 @@ from core.publish.request import (
     SHARD,
     TOS,
     TWO_KEYS,
-    WHATS,
     PublishRequest,
     Quant,
     To,
@@ -33,12 +32,13 @@ SHARDS = ("500MB", SHARD, "5GB")
 WARNINGS = {"conditions": st.warning, "unknown": st.warning, "no": st.error}
 ICON = ":material/gavel:"
 HERE = ("folder", "zip")
+# By what most people want first.
+USES: tuple[What, ...] = ("app", "gguf", "adapter", "merged")
 
 
 def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
     """Ask what and where; the choices stay when the page is left. Raises NothingChosen."""
-    what, to = _what(run), _to()
-    st.caption(t(f"page.publish.about.{what}"))
+    what, to = _what(run, facts), _to()
     name = facts.base.id or facts.base.name
     licence = t(f"page.publish.licence.{facts.base.allows}", base=name, licence=facts.base.licence)
     if facts.base.allows == "yes":
@@ -107,19 +107,25 @@ def _secrets(to: To) -> tuple[tuple[str, str], ...]:
     return (("page.publish.token", f"token of {to}"),)
 
 
-def _what(run: RunPaths) -> What:
+def _what(run: RunPaths, facts: Facts) -> What:
+    """What somebody wants to do with it decides what it has to be."""
     made = {artefact.kind for artefact in export.artefacts(run)}
-    offered = [
-        what
-        for what in WHATS
-        if (what == "adapter" and what in made) or (what != "adapter" and "merged" in made)
-    ]
-    return st.segmented_control(
+    offered = [what for what in USES if ("adapter" if what == "adapter" else "merged") in made]
+    base = facts.base.id or facts.base.name
+    names = {what: t(f"page.publish.for.{what}") for what in offered}
+    return st.radio(
         t("page.publish.what"),
         offered,
-        format_func=lambda known: t(f"page.publish.what.{known}"),
-        default="merged" if "merged" in offered else offered[0],
-        required=True,
+        format_func=names.__getitem__,
+        captions=[
+            t(
+                f"page.publish.is.{what}",
+                what=Markdown(f"**{t(f'page.publish.what.{what}')}**"),
+                size=megabytes(publish.about(run, PublishRequest(what))),
+                **({"base": base} if what == "adapter" else {}),
+            )
+            for what in offered
+        ],
         key="publish_what",
         persist_state="session",
     )

@@ -174,12 +174,18 @@ def show_taken(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
             st.caption(t("page.publish.download.then"))
         else:
             st.markdown(t("page.publish.copied", folder=made))
-        folder = made.stem if request.to == "zip" else str(made)
-        if lines := usage.to_run(request.what, folder, facts.name):
-            program = "app" if request.what == "app" else "ollama"
-            unpacked = t("page.publish.run.unpack") if request.to == "zip" else ""
-            st.caption(f"{t(f'page.publish.run.{program}')} {unpacked}".rstrip())
-            st.code(lines, "shell")
+            if request.out:
+                st.markdown(t("page.publish.copied.stick"))
+        show_use(request, made.stem if request.to == "zip" else str(made), facts)
+
+
+def show_use(request: PublishRequest, folder: str, facts: Facts) -> None:
+    """What is done with it where it is to be used."""
+    unpacked = t("page.publish.run.unpack") if request.to == "zip" else ""
+    st.caption(f"{unpacked} {t(f'page.publish.run.{request.what}')}".lstrip())
+    if lines := usage.to_run(request.what, folder, facts.name):
+        st.caption(t("page.publish.run.ollama"))
+        st.code(lines, "shell")
 
 
 def show_result(result: dict[str, Any]) -> None:

@@ -1,0 +1,81 @@
+"""What a person meets first in what they have taken along: a page that says how it is started, in both
+languages, and the words of the app's starters (``demo/start.py``)."""
+
+from html import escape
+from pathlib import Path
+
+from core.data.drafts import language_of
+from core.publish.card import LANGUAGES
+from core.publish.facts import Facts
+from core.publish.usage import to_run
+from core.wording import Language, say, sentences, spoken_language
+from core.workspace.files import write_text
+
+GUIDE = "READ-ME-FIRST.html"
+START = (
+    "demo.start.preparing", "demo.start.opening", "demo.start.waiting", "demo.start.ended", "demo.start.bits",
+    "demo.start.no_room", "demo.start.no_folder", "demo.start.no_venv", "demo.start.no_packages",
+)  # fmt: skip
+# What is done where, each with what is said of it.
+STEPS = {
+    "app": ("windows", "macos", "linux", "first", "python", "end", "private"),
+    "gguf": ("lmstudio", "ollama"),
+}
+PAGE = """<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root{{color-scheme:light dark}}
+body{{font:1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem}}
+pre{{white-space:pre-wrap;overflow-wrap:anywhere;padding:.5rem;border:1px solid;border-radius:.25rem}}
+section+section{{border-top:1px solid;margin-top:2rem}}
+</style>
+</head>
+<body>
+{sections}
+</body>
+</html>
+"""
+
+
+def first_language(facts: Facts) -> Language:
+    """The language that whoever gets it most likely reads: Chinese where the assistant's name or its system
+    prompt is, else the one of whoever publishes it."""
+    own = language_of(facts.name + facts.recipe.system)
+    return "zh" if own == "zh" else spoken_language()
+
+
+def words() -> dict[str, dict[str, str]]:
+    """What the app's starters say, by language; they fill in what only the computer they run on knows."""
+    return {
+        language: {key.removeprefix("demo.start."): sentences(language)[key] for key in START}
+        for language in LANGUAGES
+    }
+
+
+def put_guide(folder: Path, facts: Facts, what: str) -> None:
+    """Write the page that is opened first: nobody who is given this has seen Tuneboard."""
+    first = first_language(facts)
+    both = sorted(LANGUAGES, key=lambda language: language != first)
+    sections = "\n".join(_section(facts, what, language) for language in both)
+    title = escape(facts.name)
+    write_text(folder / GUIDE, PAGE.format(language=first, title=title, sections=sections))
+
+
+def _section(facts: Facts, what: str, language: Language) -> str:
+    lines = [f"<h1>{_said(f'{what}.title', language, name=facts.name)}</h1>", "<dl>"]
+    for step in STEPS[what]:
+        lines.append(f"<dt><strong>{_said(f'{what}.{step}', language)}</strong></dt>")
+        lines.append(f"<dd>{_said(f'{what}.{step}.how', language)}</dd>")
+    lines.append("</dl>")
+    if what == "gguf":
+        inside = to_run("gguf", ".", facts.name).partition("\n")[2]
+        lines.append(f"<pre>{escape(inside)}</pre>")
+    return f'<section lang="{language}">\n' + "\n".join(lines) + "\n</section>"
+
+
+def _said(key: str, language: Language, **values: object) -> str:
+    return escape(say(f"guide.{key}", language, **values))

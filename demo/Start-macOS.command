@@ -1,0 +1,3 @@
+#!/bin/sh
+# Double-clicked on macOS: the same as on Linux.
+exec /bin/sh "$(dirname -- "$0")/Start-Linux.sh"
