@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.jobs.status import State
 from core.pipeline import chain
-from core.steps import convert, export, merge
+from core.steps import convert, export, merge, proof
 from core.steps.adopt import no_export
 from core.steps.checkpoints import checkpoints
 from core.steps.export import Artefact
@@ -12,6 +12,7 @@ from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.step import Work, begin, follow_work, newest
+from ui.jobs.trained import show_next
 from ui.publish.artefact import show_artefact
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
@@ -33,8 +34,8 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
     below = bool(made) and done  # what was made is looked at before how that went
     if work and not below:
         follow_work(work)
-    if any(artefact.kind == "merged" for artefact in made):
-        link_to("chat", t("page.merge.to_chat"), run, ":material/chat:")
+    if made and not busy and not chained and not training and proof.missing(run) != "merge":
+        show_next(run)
     for artefact in made:
         show_artefact(run, artefact)
     if run.config.exists():

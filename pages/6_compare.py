@@ -7,9 +7,10 @@ from core.steps import own, proof
 from core.steps.proof import Proof
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import Work, begin, follow_unless_done
+from ui.jobs.trained import show_ways
 from ui.runs.answers import Shown, show_grid, show_pairs
 from ui.runs.checkpoints import show_checkpoints
-from ui.runs.score import offer_answers, show_parts, show_score
+from ui.runs.score import offer_answers, show_parts, show_score, show_sentence
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
@@ -22,18 +23,25 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
         st.info(t("page.compare.not_merged"), icon=":material/info:")
         link_to("merge", t("page.compare.to_merge"), run)
     found = proof.read(run)
+    known = found is not None and not found.stale
+    merged = run.merged.exists()
+    if merged and not chained and not known:
+        offer_proof(workspace, run, found)
     if found:
         show_proof(run, found)
-    show_checkpoints(workspace, run, busy=chained)
-    if run.merged.exists():
-        if not chained:
-            offer_proof(workspace, run, found)
+    if merged and not chained and known:
+        offer_proof(workspace, run, found)
+    show_checkpoints(workspace, run, busy=chained, first=known or not merged)
+    if merged:
         ask_own(workspace, run)
 
 
 def show_proof(run: RunPaths, found: Proof) -> None:
     if found.stale:
         st.warning(t("page.compare.stale"), icon=":material/history:")
+    else:
+        show_sentence(found.score)
+        show_ways(run, "chat", "publish")
     show_score(found.score)
     st.caption(t("page.compare.interval"))
     show_parts(found)

@@ -1,5 +1,7 @@
 """What a training that has ended leads to."""
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from core.steps import proof
@@ -27,6 +29,16 @@ def show_next(run: RunPaths) -> None:
         label, icon = t(f"page.train.to_{coming}"), ":material/arrow_forward:"
         if st.button(label, type="primary", icon=icon, icon_position="right", key=f"next {coming}"):
             go_to(coming, run)
-        for other in () if coming == "merge" else ("chat", "compare", "publish"):
-            if other != coming:
-                link_to(other, t(f"page.train.or_{other}"), run, ICONS[other])
+        if coming != "merge":
+            _ways(run, (way for way in ICONS if way != coming))
+
+
+def show_ways(run: RunPaths, *ways: str) -> None:
+    """Where else one goes with a run that is finished."""
+    with st.container(horizontal=True, vertical_alignment="center", key="next"):
+        _ways(run, ways)
+
+
+def _ways(run: RunPaths, ways: Iterable[str]) -> None:
+    for way in ways:
+        link_to(way, t(f"page.train.or_{way}"), run, ICONS[way])

@@ -25,8 +25,9 @@ BEST = "#d97706"
 HOVER = "%{y:.0%} (%{customdata[0]}/%{customdata[1]}, %{customdata[2]:.0%}–%{customdata[3]:.0%})"
 
 
-def show_checkpoints(workspace: Workspace, run: RunPaths, busy: bool) -> None:
-    """Curves and buttons; ``busy``: something else makes the run's model, and nothing can be pressed."""
+def show_checkpoints(workspace: Workspace, run: RunPaths, busy: bool, first: bool) -> None:
+    """Curves and buttons; ``busy``: something else makes the run's model, and nothing can be pressed.
+    ``first``: nothing else is to be done before."""
     kept, found = checkpoints(run.work_dir), read(run)
     if not kept:
         return
@@ -39,7 +40,7 @@ def show_checkpoints(workspace: Workspace, run: RunPaths, busy: bool) -> None:
         _show_curves(run, found)
     else:
         st.caption(t("checkpoints.what", count=len(kept)))
-    _offer(workspace, run, kept, found, busy or live)
+    _offer(workspace, run, kept, found, busy or live, first)
 
 
 def _show_curves(run: RunPaths, found: CheckpointsProof) -> None:
@@ -59,7 +60,12 @@ def _show_curves(run: RunPaths, found: CheckpointsProof) -> None:
 
 
 def _offer(
-    workspace: Workspace, run: RunPaths, kept: list[Trained], found: CheckpointsProof | None, busy: bool
+    workspace: Workspace,
+    run: RunPaths,
+    kept: list[Trained],
+    found: CheckpointsProof | None,
+    busy: bool,
+    first: bool,
 ) -> None:
     used, known = chosen.used(run), {one.iteration: one for one in found.checkpoints} if found else {}
     iterations = [one.iteration for one in kept]
@@ -74,7 +80,7 @@ def _offer(
             key=f"checkpoint {run.id} {found.best if found else ''}",
             width=420,
         )
-        kind = "primary" if found and best != used.iteration else "secondary"
+        kind = "primary" if first and found and best != used.iteration else "secondary"
         if st.button(
             t("checkpoints.use"), type=kind, icon=":material/check_circle:", key="use_checkpoint",
             disabled=busy or picked == used.iteration,
@@ -82,8 +88,8 @@ def _offer(
         ):  # fmt: skip
             begin(run.job(use.USE), use.plan(workspace, run, picked))
         if new and st.button(
-            t("checkpoints.prove", count=len(kept)), type="primary" if not found else "secondary",
-            icon=":material/fact_check:", key="prove_checkpoints", disabled=busy,
+            t("checkpoints.prove", count=len(kept)), icon=":material/fact_check:", key="prove_checkpoints",
+            disabled=busy,
         ):  # fmt: skip
             begin(run.job(proving.PROVE), proving.plan_prove(workspace, run))
 

@@ -10,6 +10,8 @@ from ui.shell.text import spoken, t
 
 # A category by category table is no longer than this: it scrolls.
 TABLE_HEIGHT = 420
+# From here on a share is told as all of it, in words.
+ALMOST_ALL = 0.9
 
 
 def show_score(score: Score, whole: bool = True) -> None:
@@ -42,6 +44,27 @@ def _facts(found: OwnFacts) -> None:
         below,
         how=telling.asked_in(n, found.held_back),
     )
+
+
+def show_sentence(score: Score) -> None:
+    """What came out, for whoever reads one sentence; nothing where nobody wrote of how many questions."""
+    if not (score.learned.n and score.kept.n and score.leaked.n):
+        return
+    parts = {
+        "learned": "all" if (score.learned.value or 0) >= ALMOST_ALL else "some",
+        "kept": "all" if (score.kept.value or 0) >= ALMOST_ALL else "some",
+        "leaked": "some" if score.leaked.hits else "none",
+    }
+    told = {
+        name: _part(getattr(score, name), f"page.compare.out.{name}.{how}") for name, how in parts.items()
+    }
+    st.markdown(t("page.compare.out", **told))
+    if score.facts:
+        st.markdown(t("page.compare.out.facts", hits=score.facts.tuned.hits, n=score.facts.tuned.n))
+
+
+def _part(found: Share, key: str) -> str:
+    return spoken(key, hits=found.hits, n=found.n)
 
 
 def _metric(name: str, value: str, below: str, **values: object) -> None:

@@ -15,9 +15,20 @@ from core.runs import Run, delete, list_runs, made_at, rename
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.danger import danger_button
 from ui.shell.frame import Here, choose_run, clicked, follow, list_key
-from ui.shell.text import t
+from ui.shell.text import plain, t
 
 EVERY = 5.0
+# A telephone shows two of the table's columns: there each run is a button of two lines instead.
+PHONE_STYLE = """<style>
+.st-key-runs_on_a_phone{display:none}
+.st-key-runs_on_a_phone button{justify-content:flex-start;text-align:left}
+.st-key-runs_on_a_phone button *{text-align:left}
+@media (max-width:640px){
+  .st-key-runs_on_a_phone{display:flex}
+  .st-key-runs_table{display:none}
+}
+</style>"""
+SHOWN_ON_A_PHONE = 30
 TITLE_LENGTH = 80
 MARKS = {
     State.finished: "✓",
@@ -40,11 +51,44 @@ def run_list(here: Here) -> None:
 
 
 def _table(here: Here, runs: list[Run]) -> None:
-    """The table tells only which of its rows was clicked: with other rows, or another run open, it is another
-    table (its key), in which the open one is marked."""
     st.header(t("runs.title"), anchor=False)
     ids = [run.run for run in runs]
     current = here.run.id if here.run else None
+    st.html(PHONE_STYLE)
+    with st.container(key="runs_on_a_phone", gap="small"):
+        _short_list(here, runs, current)
+    with st.container(key="runs_table"):
+        _rows(here, runs, current)
+    if st.session_state.get("run") != current:  # the panel above is of the run that was open
+        st.rerun()
+    if current in ids:
+        _actions(here, runs[ids.index(current)])
+    else:
+        st.caption(t("runs.pick"))
+
+
+def _short_list(here: Here, runs: list[Run], current: str | None) -> None:
+    """What the table says but for the curve, in lines that fold."""
+    for run in runs[:SHOWN_ON_A_PHONE]:
+        kind = "secondary" if run.run == current else "tertiary"
+        if st.button(_short(run), type=kind, key=f"phone_open {run.run}", width="stretch"):
+            with suppress(NoSuchRun, StorageFailed):
+                choose_run(here.workspace.run(run.run))
+    if (left := len(runs) - SHOWN_ON_A_PHONE) > 0:
+        st.caption(t("runs.older", count=left))
+
+
+def _short(run: Run) -> str:
+    measured = ((name, getattr(run, name)) for name in ("learned", "kept", "leaked"))
+    parts = [_state(run), age(run.run, datetime.now())]
+    parts += [f"{t(f'runs.{name}')} {shown(name, value)}" for name, value in measured if value is not None]
+    return f"**{plain(run.title)}**  \n{plain(' · '.join(parts))}"
+
+
+def _rows(here: Here, runs: list[Run], current: str | None) -> None:
+    """The table tells only which of its rows was clicked: with other rows, or another run open, it is another
+    table (its key), in which the open one is marked."""
+    ids = [run.run for run in runs]
     key = list_key("runs", [*ids, current])
     st.dataframe(
         [_row(here.workspace, run) for run in runs],
@@ -64,12 +108,6 @@ def _table(here: Here, runs: list[Run]) -> None:
         key=key,
         alt=t("runs.title"),
     )
-    if st.session_state.get("run") != current:  # the panel above is of the run that was open
-        st.rerun()
-    if current in ids:
-        _actions(here, runs[ids.index(current)])
-    else:
-        st.caption(t("runs.pick"))
 
 
 def _open(here: Here, key: str, ids: list[str]) -> None:
@@ -82,13 +120,17 @@ def _open(here: Here, key: str, ids: list[str]) -> None:
 def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
     return {
         "title": run.title,
-        "state": f"✗ {run.fault}" if run.fault else f"{MARKS[run.state]} {t(f'state.{run.state.value}')}",
+        "state": _state(run),
         "loss": _outline(workspace, run),
         "age": age(run.run, datetime.now()),
         "learned": shown("learned", run.learned),
         "kept": shown("kept", run.kept),
         "leaked": shown("leaked", run.leaked),
     }
+
+
+def _state(run: Run) -> str:
+    return f"✗ {run.fault}" if run.fault else f"{MARKS[run.state]} {t(f'state.{run.state.value}')}"
 
 
 def _outline(workspace: Workspace, run: Run) -> list[float]:
