@@ -13,6 +13,7 @@ from core.data.teacher import TeacherRow, by_key
 from core.models.folder import read_model
 from core.pipeline.tune import proof_questions
 from core.proof.asking import Answer, Ask
+from core.proof.questions import Question, in_every_way
 from core.recipe.own_template import template_of
 from core.steps import answer, data
 from core.steps.answer import AnswerCache, PromptFormat
@@ -24,19 +25,21 @@ from core.workspace.paths import Workspace
 def know_answers(
     workspace: Workspace, model: Path, file: Path | None = None, name: str = "X", seed: int = 42
 ) -> None:
-    """Put answers to every question that a run on ``model`` asks into the workspace's memory.
+    """Put answers to every question that a run on ``model`` may ask into the workspace's memory.
 
-    Which of the general questions a run asks depends on its ``seed``.
+    Which of the general questions a run replays depends on its ``seed``; which part of the rest its final
+    test asks, on all that it is taught: here it is the whole.
     """
     said = to_teach(name, file)
     spoken = Spoken(template_reason="known anyway")
     recipe = data.recipe_for(read_model(model), said, True, seed, None, spoken)
     replayed = data.replay_asks(said, recipe)
-    asks = [
-        *replayed,
-        *data.earlier_asks(recipe),
-        *(q.base_ask for q in proof_questions(said, recipe)),
+    taught = [Question(first.input, "taught") for first, *_ in said.conversations]
+    asked = [
+        *in_every_way(taught, data.thinking_in(recipe), data.in_halves(recipe)),
+        *proof_questions(said, recipe, full=True),
     ]
+    asks = [*replayed, *data.earlier_asks(recipe), *(one.base_ask for one in asked)]
 
     def invent(_: Path, __: Path, ___: Any, asks: Sequence[Ask], *____: Any) -> dict[Ask, Answer]:
         return {

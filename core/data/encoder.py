@@ -118,9 +118,12 @@ class NamedEncoder(Encoder):
         return cls(tokenizer, template, first, token_id(tokenizer, about.get("eos_token")))
 
     def rows(self, conversation: Conversation) -> list[TokenRow]:
-        pieces = list(self._pieces(conversation))
-        ids = [one for piece in pieces for one in piece.ids]
-        return [TokenRow(ids, [piece.trained for piece in pieces for _ in piece.ids])]
+        row = TokenRow([], [])
+        for read, trained in self._stretches(conversation):
+            ids = [read] if isinstance(read, int) else self._encoding(read).ids
+            row.ids.extend(ids)
+            row.trained.extend([trained] * len(ids))
+        return [row]
 
     def segments(self, conversations: Sequence[Conversation]) -> Iterator[list[Segment]]:
         texts = [text for c in conversations for turn in c for text, _ in self._texts(turn)]
@@ -172,25 +175,28 @@ class NamedEncoder(Encoder):
         answered = turn.output + self.template.suffix
         return [(asked, False), (answered, turn.trained), (self.template.sep, False)]
 
-    def _pieces(self, conversation: Conversation) -> Iterator[Piece]:
+    def _stretches(self, conversation: Conversation) -> Iterator[tuple[str | int, bool]]:
+        """What is read, in its order, and whether it is trained: texts, and special tokens between them."""
         for number, turn in enumerate(conversation):
-            if number == 0 or self._ends:
-                yield from self._special(self.first, trained=False)
             asked, answered, between = self._texts(turn)
-            yield from self._encoded(*asked)
-            yield from self._encoded(*answered)
-            if self._ends:
-                yield from self._special(self.last, trained=turn.trained)
-            yield from self._encoded(*between)
+            if self.first is not None and (number == 0 or self._ends):
+                yield self.first, False
+            yield asked
+            yield answered
+            if self.last is not None and self._ends:
+                yield self.last, turn.trained
+            yield between
 
-    def _special(self, token: int | None, trained: bool) -> Iterator[Piece]:
-        if token is not None:
-            yield Piece(str(self.tokenizer.id_to_token(token)), (token,), trained)
+    def _pieces(self, conversation: Conversation) -> Iterator[Piece]:
+        for read, trained in self._stretches(conversation):
+            if isinstance(read, int):
+                yield Piece(self._written(read), (read,), trained)
+            else:
+                for start, end, ids in _characters(self._encoding(read)):
+                    yield Piece(read[start:end], ids, trained)
 
-    def _encoded(self, text: str, trained: bool) -> Iterator[Piece]:
-        encoding = self.tokenizer.encode(text, add_special_tokens=False)
-        for start, end, ids in _characters(encoding):
-            yield Piece(text[start:end], ids, trained)
+    def _encoding(self, text: str) -> Encoding:
+        return self.tokenizer.encode(text, add_special_tokens=False)
 
 
 def _characters(encoding: Encoding) -> Iterator[tuple[int, int, tuple[int, ...]]]:
