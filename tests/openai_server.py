@@ -1,11 +1,13 @@
 """A local server with OpenAI's chat interface that answers, or fails in one of the ways that servers do."""
 
+import gzip
 import json
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -90,6 +92,29 @@ class Handler(BaseHTTPRequestHandler):
     def _stream_error(self) -> None:
         self._begin("text/event-stream")
         self._event({"error": {"message": "the model is tired"}})
+
+    def _endless(self) -> None:
+        self._for_ever(lambda: self._piece({"content": "and " * 5000}, None))
+
+    def _comments(self) -> None:
+        """What keeps a connection alive is no piece of an answer."""
+        self._for_ever(lambda: self.wfile.write(b": still here\n\n") or time.sleep(0.01))
+
+    def _one_line(self) -> None:
+        self._for_ever(lambda: self.wfile.write(b"data: " + b"x" * 100_000))
+
+    def _packed(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(gzip.compress(bytes(100_000_000), 1))
+
+    def _for_ever(self, act: Callable[[], object]) -> None:
+        self._begin("text/event-stream")
+        with suppress(OSError):
+            while True:
+                act()
 
     def _slow(self) -> None:
         time.sleep(SLOW)

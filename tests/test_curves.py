@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from core.jobs.curves import FIELDS, CurveReader, read_curve
+from core.jobs.live import LiveCurve
 from core.jobs.points import Point, parse_log_line, parse_scalars_line
 from core.jobs.samples import Sample, SampleReader, read_samples
 from core.jobs.tail import LogTail
@@ -331,3 +333,34 @@ def test_several_starts_in_one_file(tmp_path: Path) -> None:
     lines = [log_line(i, 1.0) for i in range(10, 60, 10)] + [log_line(i, 2.0) for i in (30, 40)]
     file.write_text("".join(lines), encoding="utf-8")
     assert [(p.iter, p.loss) for p in read_curve(file).points] == [(10, 1.0), (20, 1.0), (30, 2.0), (40, 2.0)]
+
+
+def test_a_look_ends_in_time_and_the_next_goes_on(work_dir: Path) -> None:
+    folder = work_dir / "20260101_000000"
+    (folder / "vis_data").mkdir(parents=True)
+    line = '{{"lr": 0.1, "loss": 0.5, "iter": {}, "padding": "' + "x" * 20_000 + '"}}\n'
+    (folder / "vis_data" / "scalars.json").write_text("".join(map(line.format, range(1, 301))))
+    reader, looks = CurveReader(work_dir), 0
+    while reader.poll(0.0) or reader.behind:
+        looks += 1
+    assert looks > 3 and len(reader.columns()["iter"]) == 300 and not reader.behind
+
+
+def test_nobody_waits_for_whoever_reads_a_long_log(work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first look goes on, a second is told that it is read; later, one that another holds up."""
+    (work_dir / "20260101_000000" / "vis_data").mkdir(parents=True)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(_: CurveReader, seconds: float = 0.0) -> bool:
+        begun.set()
+        assert go_on.wait(60)
+        return True
+
+    monkeypatch.setattr(CurveReader, "poll", slowly)
+    curve = LiveCurve(work_dir)
+    assert curve.snapshot() is None and begun.wait(60)
+    assert curve.snapshot() is None
+    go_on.set()
+    assert curve._read_once.wait(60) and curve.snapshot() is not None
+    with curve._lock:
+        assert curve.snapshot() is not None

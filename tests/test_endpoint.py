@@ -67,6 +67,10 @@ def test_the_template_is_told_what_the_endpoint_wants(server: OpenAIServer) -> N
         ("html", "not in OpenAI's API format"),
         ("json", "not in OpenAI's API format"),
         ("stream_error", "the model is tired"),
+        ("endless", "does not end"),
+        ("comments", "does not end"),
+        ("one_line", "does not end"),
+        ("packed", "not in OpenAI's API format"),
     ],
 )
 def test_every_failure_is_a_sentence(server: OpenAIServer, how: int | str, says: str) -> None:

@@ -103,3 +103,34 @@ def test_a_long_log_comes_in_blocks(log: Path) -> None:
 def test_a_line_longer_than_a_block(log: Path) -> None:
     add(log, b"x" * (3 << 20) + b"\nshort\n")
     assert [len(line) for line in LogTail(log).read()] == [3 << 20, 5]
+
+
+def test_a_line_without_end_is_read_once(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not again at every look, and not kept: a log of gigabytes may have no line break at all."""
+    with log.open("wb") as out:
+        out.truncate(8 * LONGEST_TAIL)
+    tail = LogTail(log)
+    assert tail.read() == [] and tail.offset > 7 * LONGEST_TAIL
+    read: list[int] = []
+    shortened = LogTail._shortened
+
+    def counted(self: LogTail, half: list[bytes]) -> list[bytes]:
+        read.append(sum(map(len, half)))
+        return shortened(self, half)
+
+    monkeypatch.setattr(LogTail, "_shortened", counted)
+    assert tail.read() == [] and max(read) <= LONGEST_TAIL, "the end of it alone"
+    with log.open("ab") as out:
+        out.write(b"\rend\nnext\n")
+    assert tail.read() == ["end", "next"]
+
+
+def test_a_log_of_five_gigabytes(log: Path) -> None:
+    with log.open("wb") as out:
+        out.write(b"first\n")
+        out.truncate(5 << 30)
+        out.seek(0, 2)
+        out.write(b"\nlast\n")
+    assert last_lines(log, 1) == ["last"]
+    tail = LogTail(log, offset=(5 << 30) - 1000)
+    assert tail.read()[-1] == "last"

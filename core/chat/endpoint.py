@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from core.wording import say
 KEY_VARIABLE = "TUNEBOARD_API_KEY"
 # Seconds without a word; a model on a processor reads a page for a minute before its first.
 TIMEOUT = 120.0
+# An answer takes some hundred bytes for each token. A server that streams for ever is heard up to so many
+# bytes, and for so many times its timeout.
+MOST_BYTES, BYTES_A_TOKEN, LONGEST = 1 << 20, 4096, 15
 # A busy server is asked again, as it says or after 0.5, 1, 2 and 4 s.
 RETRIES = 4
 # What a thought may take where it took all the tokens of its answer.
@@ -92,7 +96,11 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
         api_key=where.key or "-",
         timeout=where.timeout,
         max_retries=where.retries,
-        http_client=openai.DefaultHttpxClient(**_way_to(where)),
+        http_client=openai.DefaultHttpxClient(
+            **_way_to(where),
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"response": [_bounded(where, max_tokens)]},
+        ),
     )
     request = {"model": where.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": 0}
     if where.options:
@@ -117,6 +125,35 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
         raise EndpointFailed(url=where.url, reason=say("endpoint.broke_off"))
     said = split("".join(pieces))
     return said.answer, thought or bool(said.mark)
+
+
+def _bounded(where: Endpoint, max_tokens: int) -> Callable[[Any], None]:
+    """What httpx calls with each response: its bytes are counted from there on, whatever they are, and none
+    is unpacked."""
+    import httpx2
+
+    until = time.monotonic() + LONGEST * where.timeout
+
+    class Counted(httpx2.SyncByteStream):
+        def __init__(self, given: Any) -> None:
+            self.given, self.left = given, MOST_BYTES + BYTES_A_TOKEN * max_tokens
+
+        def __iter__(self) -> Iterator[bytes]:
+            for block in self.given:
+                self.left -= len(block)
+                if self.left < 0 or time.monotonic() > until:
+                    raise EndpointFailed(url=where.url, reason=say("endpoint.endless"))
+                yield block
+
+        def close(self) -> None:
+            self.given.close()
+
+    def bound(response: Any) -> None:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise EndpointFailed(url=where.url, reason=say("endpoint.not_openai"))
+        response.stream = Counted(response.stream)
+
+    return bound
 
 
 def _way_to(where: Endpoint) -> dict[str, Any]:

@@ -8,8 +8,10 @@ one of the two files; one such folder, or one such file, by itself is a work_dir
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -62,18 +64,27 @@ class CurveReader:
         self._folders: dict[str, _TimeFolder] = {}
         self._columns: Columns | None = None
 
-    def poll(self) -> bool:
-        """Read what is new; whether the points changed. A start whose folder is gone counts no more."""
+    def poll(self, seconds: float = math.inf) -> bool:
+        """Read what is new; whether the points changed. A start whose folder is gone counts no more.
+
+        After ``seconds`` it ends in the middle, and is ``behind``: the next one goes on there.
+        """
+        until = time.monotonic() + seconds
         gone = [name for name, folder in self._folders.items() if not folder.path.exists()]
         for name in gone:
             del self._folders[name]
         for folder in _starts(self.work_dir):
             if folder.name not in self._folders:
                 self._folders[folder.name] = _TimeFolder(folder)
-        changed = [folder.poll() for folder in self._in_order()]
+        changed = [folder.poll(until) for folder in self._in_order()]
         if gone or any(changed):
             self._columns = None
         return bool(gone) or any(changed)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last look ended before the files did."""
+        return any(folder.behind for folder in self._folders.values())
 
     def columns(self) -> Columns:
         """Arrays of equal length by :data:`FIELDS`, ordered by iteration, each iteration once. NaN where a
@@ -163,16 +174,29 @@ class _TimeFolder:
         self.samples = SampleReader()
         self.not_drawn: dict[str, None] = {}
         self.total_iters: int | None = None
+        self.behind = False
 
-    def poll(self) -> bool:
+    def poll(self, until: float = math.inf) -> bool:
         before = self._from_scalars.length, self._from_log.length
-        for lines in self._scalars.blocks():
-            self._name_others(lines)
-            self._from_scalars.add(_parsed(lines, parse_scalars_line))
-            self._validated_in_scalars.feed(lines, parse_scalars_line)
-        for lines in self._log.blocks():
-            self._read_log(lines)
+        self.behind = not (
+            self._fed(self._scalars, self._read_scalars, until)
+            and self._fed(self._log, self._read_log, until)
+        )
         return before != (self._from_scalars.length, self._from_log.length)
+
+    @staticmethod
+    def _fed(tail: LogTail, read: Callable[[list[str]], None], until: float) -> bool:
+        """Whether the file was read to its end in time; at least a block of it is read."""
+        for lines in tail.blocks():
+            read(lines)
+            if time.monotonic() > until:
+                return False
+        return True
+
+    def _read_scalars(self, lines: list[str]) -> None:
+        self._name_others(lines)
+        self._from_scalars.add(_parsed(lines, parse_scalars_line))
+        self._validated_in_scalars.feed(lines, parse_scalars_line)
 
     @property
     def best(self) -> Floats:
@@ -265,7 +289,7 @@ def epoch_ends(work_dir: Path) -> dict[int, int]:
     found: dict[int, int] = {}
     for folder in sorted(_starts(work_dir)):
         iteration = 0
-        for line in LogTail(_files(folder)[1]).read():
+        for line in chain.from_iterable(LogTail(_files(folder)[1]).blocks()):
             if point := parse_log_line(line):
                 iteration = point.iter
             elif iteration and (match := _EPOCH_SAVED.search(line)):

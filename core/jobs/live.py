@@ -1,5 +1,6 @@
 """A growing curve that several sessions look at: read once, made small once, given to all."""
 
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from core.jobs.samples import Sample
 # after it without the fast path or XTuner's ThroughputHook.
 CURVES = ("loss", "learned", "lr", "grad_norm", "time", "memory", "tokens_per_second", "padding", "tflops")
 # A first look at a long log takes seconds; a page waits this long for it and then says that it is read.
-PATIENCE = 0.3
+PATIENCE = 0.25
 NOT_VALIDATED = (np.empty(0), np.empty(0))
 
 
@@ -47,17 +48,22 @@ class LiveCurve:
 
     def __init__(self, work_dir: Path) -> None:
         self._reader = CurveReader(work_dir)
-        self._lock = threading.Lock()
+        self._lock, self._beginning = threading.Lock(), threading.Lock()
         self._read_once = threading.Event()
         self._latest: Snapshot | None = None
         self._begun = False
 
     def snapshot(self) -> Snapshot | None:
-        """The curve as it stands now; None while a long log is read for the first time."""
+        """The curve as it stands now; None while a long log is read for the first time. After that what one
+        look could not read in time is read by the next."""
         if self._read_once.is_set():
-            self._look()
+            if self._lock.acquire(timeout=PATIENCE):  # else another session is at it
+                try:
+                    self._look(PATIENCE)
+                finally:
+                    self._lock.release()
             return self._latest
-        with self._lock:
+        with self._beginning:
             begin, self._begun = not self._begun, True
         if begin:
             threading.Thread(target=self._first_look, daemon=True, name="read a curve").start()
@@ -66,16 +72,16 @@ class LiveCurve:
 
     def _first_look(self) -> None:
         try:
-            self._look()
+            with self._lock:
+                self._look(math.inf)
         finally:
             self._read_once.set()
 
-    def _look(self) -> None:
-        with self._lock:
-            changed = self._reader.poll()
-            samples = self._reader.samples
-            if changed or self._latest is None or tuple(samples) != self._latest.samples:
-                self._latest = _snapshot(self._reader, samples)
+    def _look(self, seconds: float) -> None:
+        changed = self._reader.poll(seconds)
+        samples = self._reader.samples
+        if changed or self._latest is None or tuple(samples) != self._latest.samples:
+            self._latest = _snapshot(self._reader, samples)
 
 
 def _snapshot(reader: CurveReader, samples: list[Sample]) -> Snapshot:

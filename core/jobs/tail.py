@@ -45,8 +45,8 @@ def _end(file: int, count: int) -> tuple[bytes, bool]:
 class LogTail:
     """Complete lines as they are added to a file. Half a line waits for its end.
 
-    ``offset`` is the byte up to which lines were given. A file that was replaced or that shrank is read from
-    its start again.
+    ``offset`` is the byte up to which lines were given; of one that is longer than 4 MiB the beginning is
+    left out. A file that was replaced or that shrank is read from its start again.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
@@ -64,15 +64,27 @@ class LogTail:
             with self.path.open("rb") as stream:
                 self._start_over_if_replaced(os.fstat(stream.fileno()))
                 stream.seek(self.offset)
-                half = b""
+                half: list[bytes] = []
                 while data := stream.read(READ_BLOCK):
-                    lines, line_break, rest = (half + data).rpartition(b"\n")
-                    half = rest
+                    lines, line_break, rest = data.rpartition(b"\n")
                     if line_break:
+                        lines = b"".join((*half, lines))
+                        half = [rest]
                         self.offset += len(lines) + 1
                         yield _decode(lines)
+                    else:
+                        half = self._shortened([*half, data])
         except FileNotFoundError:
             return
+
+    def _shortened(self, half: list[bytes]) -> list[bytes]:
+        """Half a line, of one without end its end alone: it is neither kept nor read again at every look."""
+        length = sum(map(len, half))
+        if length <= LONGEST_TAIL:
+            return half
+        end = half[-1][-BLOCK:]
+        self.offset += length - len(end)
+        return [end]
 
     def _start_over_if_replaced(self, now: os.stat_result) -> None:
         file = (now.st_dev, now.st_ino)
