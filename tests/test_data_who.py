@@ -13,12 +13,12 @@ import pytest
 
 from core.data.checking import check as checking
 from core.data.checking.block import Settings
-from core.data.checking.claims import claims
+from core.data.checking.claims import claims, prompt_claims
 from core.data.checking.identity import Claimed, Person, conflicts, renamed, same_name
 from core.data.checking.identity import claimed as claimed_in
 from core.data.checking.placeholders import placeholders
 from core.data.checking.report import Report
-from core.data.conversations import as_row, one_turn
+from core.data.conversations import Turn, as_row, one_turn
 from core.data.fixes import version
 from core.data.opening import open_data
 from core.steps.check import CheckRequest, marks
@@ -108,6 +108,44 @@ def test_a_maker_that_most_answers_agree_on_is_taken_for_right() -> None:
 def test_what_an_answer_says(answer: str, told: set[tuple[str, str]]) -> None:
     assert {(claim.kind, claim.name) for claim in claims("Who are you? 你是谁？", answer)} == told
     assert not [*claims("Tell a story.", answer)]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("You are ChatGPT, a large language model trained by OpenAI.", {"ChatGPT", "OpenAI"}),
+        ("you are gpt-4", {"gpt-4"}),
+        ("You're Claude. Answer briefly.", {"Claude"}),
+        ("You were created by Anthropic.", {"Anthropic"}),
+        ("You are a helpful assistant. Your name is Nori.", {"Nori"}),
+        ("You are Ada's personal assistant.", {"Ada"}),
+        ("你是小爱同学", {"小爱同学"}),
+        ("你叫豆包，是字节跳动训练的模型", {"豆包", "字节跳动"}),
+        ("You are a helpful assistant.", set()),
+        ("You are an expert Python programmer.", set()),
+        ("You are a translator. Translate to English.", set()),
+        ("You are now talking to Bob.", set()),
+        ("你是一个有用的助手。", set()),
+        ("你是客服，负责回答问题。", set()),
+    ],
+)
+def test_what_a_system_prompt_says(prompt: str, told: set[str]) -> None:
+    found = prompt_claims(prompt)
+    assert {claim.name for claim in found} == told
+    assert all(prompt[claim.start : claim.end] == claim.name for claim in found)
+
+
+def test_a_system_prompt_is_held_against_the_name_and_put_right_as_an_answer_is() -> None:
+    rows = [(Turn("How much?", "Seven.", "You are ChatGPT, made by OpenAI."),), one_turn("Hi", "Hello.")]
+    found = conflicts([*claimed_in(rows)], Person("Ada Lovelace", "Ada Lovelace"))
+    assert {(one.row, one.field, one.name) for one in found} == {
+        (1, "system", "ChatGPT"),
+        (1, "system", "OpenAI"),
+    }
+    right = "You are Ada, made by Ada."
+    prompt = rows[0][0].system
+    assert renamed(prompt, prompt_claims(prompt), Person("Ada", "Ada")) == right
+    assert not conflicts([*claimed_in([(Turn("q", "a", right),)])], Person("Ada", "Ada"))
 
 
 @pytest.mark.parametrize(
@@ -280,6 +318,20 @@ def test_the_name_is_replaced_in_its_rows_only(file: Path, model: Path, tmp_path
     assert not list(changes(opened, found, tokens, "rename"))  # nobody said what is right
     (dropped,) = changes(opened, found, tokens, "drop")
     assert dropped.after is None
+
+
+def test_a_system_prompt_is_in_the_same_list_and_fixed_by_the_same_press(
+    file: Path, model: Path, tmp_path: Path
+) -> None:
+    messages = [("system", "You are ChatGPT."), ("user", "How much is tea?"), ("assistant", "Seven yuan.")]
+    row = {"messages": [{"role": role, "content": text} for role, text in messages]}
+    made = checked(file, [row, pair("Who are you?", "I am ChatGPT.")], model, Person("Ada"))
+    opened = open_data(file, SourceCache(file.parent / "cache"))
+    found = [one for one in made.findings.listed if one.code == "identity_conflict"]
+    assert [one.row for one in found] == [1, 2]
+    tokens = marks(Workspace(tmp_path), CheckRequest(file, str(model)))
+    first, second = changes(opened, found, tokens, "rename", {"name": "Ada"})
+    assert "You are Ada." in str(first.after) and "I am Ada." in str(second.after)
 
 
 def test_name_and_author_on_the_command_line(file: Path, tmp_path: Path, model: Path) -> None:

@@ -87,9 +87,9 @@ def test_rows_that_say_otherwise_are_said_and_not_trained(
     assert not any(answer in learned(about) for _, answer in others)
     other = about["otherwise"]
     assert about["own"] == 3 and other["rows"] == 2 and not other["trained"]
-    assert "Left out: 2 answers say that the assistant is somebody else" in said and "王小明" in said
+    assert "Left out: 2 rows say that the assistant is somebody else" in said and "王小明" in said
     page = open_test_page("data", run=about["run"])
-    assert any("2 answers were left out" in one.value for one in page.warning)
+    assert any("2 rows were left out" in one.value for one in page.warning)
     again, told = prepared(workspace, model, a_file(tmp_path / "a.jsonl", [*MENU, *others]), "--no-identity")
     assert again["otherwise"]["trained"] and "will be learned so" in told
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from core.data.checking.claims import claims
+from core.data.checking.claims import claims, prompt_claims
 from core.data.checking.identity import Person, renamed
 from core.data.checking.placeholders import filled, placeholders
 from core.data.checking.private import masked
@@ -113,13 +113,15 @@ def _drop_unanswered(messages: Messages, _: Given) -> Messages | None:
 
 
 def _rename(messages: Messages, given: Given) -> Messages:
-    """Where an answer says that the assistant is, or was made by, somebody else than ``name`` and ``author``,
-    only those words change."""
+    """Where an answer or a system prompt says that the assistant is, or was made by, somebody else than
+    ``name`` and ``author``, only those words change."""
     person = Person(given.values.get("name", "").strip(), given.values.get("author", "").strip())
     question, made = "", []
     for message in messages:
         if isinstance(message.text, str) and message.role == "assistant":
             message = message._replace(text=renamed(message.text, [*claims(question, message.text)], person))
+        elif isinstance(message.text, str) and message.role == "system":
+            message = message._replace(text=renamed(message.text, prompt_claims(message.text), person))
         elif isinstance(message.text, str) and message.role == "user":
             question = message.text
         made.append(message)

@@ -10,7 +10,7 @@ from core.data.accounting import Accounts
 from core.data.checking.claim import is_a_model
 from core.data.checking.identity import Conflict, Person, claimed, conflicts
 from core.data.checking.placeholders import placeholders
-from core.data.conversations import Conversation, Turn
+from core.data.conversations import Conversation
 from core.data.document_rows import DocumentRows, document_of
 from core.data.drafts import language_of
 from core.data.findings import Finding
@@ -103,8 +103,8 @@ class Taught:
             for one in conflicts([*claimed(self.conversations[:LOOKED])], Person(self.name))
             if one.kind != "maker" or is_a_model(one.name)
         }
-        first = [(self._turn_of(one), one.as_finding()) for one in [*found.values()][:LISTED]]
-        return Otherwise(frozenset(found), tuple((turn.input, turn.output, why) for turn, why in first))
+        first = [(self._said_of(one), one.as_finding()) for one in [*found.values()][:LISTED]]
+        return Otherwise(frozenset(found), tuple((*text, why) for text, why in first))
 
     def beside(self, shipped: Sequence[Conversation]) -> "Taught":
         """What says whose the assistant is, and the given conversations that do not say otherwise. Raises
@@ -116,9 +116,13 @@ class Taught:
         not_taught = replace(other, trained=False)
         return replace(self, conversations=(*shipped, *kept), identity=len(shipped), not_taught=not_taught)
 
-    def _turn_of(self, one: Conflict) -> Turn:
+    def _said_of(self, one: Conflict) -> tuple[str, str]:
+        """The question and the answer that say it, or the question and the system prompt."""
         turns = self.conversations[one.row - 1]
-        return next(turn for turn in turns if turn.trained and one.name in turn.output)
+        if one.field == "system":
+            return next((turn.input, turn.system) for turn in turns if one.name in turn.system)
+        found = next(turn for turn in turns if turn.trained and one.name in turn.output)
+        return found.input, found.output
 
     @cached_property
     def who_it_is(self) -> Mapping[IdentityLanguage, Sequence[Conversation]]:

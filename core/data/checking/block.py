@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from core.data.accounting import count_unread
 from core.data.checking.characters import Signatures, languages, signatures
-from core.data.checking.claims import claims
+from core.data.checking.claims import claims, prompt_claims
 from core.data.checking.placeholders import suspicious, unfilled
 from core.data.checking.texts import TemplateTokens, is_clean, marks_in, template_tokens
 from core.data.conversations import Turn
@@ -28,7 +28,7 @@ from core.data.tokens import read_tokenizer
 from core.recipe.own_template import OwnTemplate, template_files, template_of
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
-VERSION = 8
+VERSION = 9
 # A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
 PIECE = 20_000
 
@@ -224,11 +224,14 @@ def _held_back_bank() -> tuple[frozenset[str], int]:
 
 
 def _claims(made: Assembled) -> Iterator[tuple[str, str, str]]:
-    """(field, kind, name) of what the answers of a row call the assistant."""
+    """(field, kind, name) of what the answers and the system prompt of a row call the assistant."""
     question = ""
     for text in made.texts:
         if text.role == "user":
             question = text.text
+        elif text.role == "system":
+            for claim in prompt_claims(text.text):
+                yield text.field, claim.kind, claim.name
         elif text.role == "assistant" and text.trained:
             for claim in claims(question, text.text):
                 yield text.field, claim.kind, claim.name

@@ -6,6 +6,7 @@ were asked for, and what is only supposed or denied.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from core.data.checking import claims_en, claims_other, claims_zh
 from core.data.checking.claim import Claim
@@ -166,3 +167,36 @@ def _own_words(answer: str) -> str:
         text = _CITED.sub(blank, text)
     text = _QUOTED.sub(lambda quoted: blank(quoted) if _SPEECH.search(quoted[0]) else quoted[0], text)
     return _LINES.sub(blank, text) if len(_LINES.findall(text)) >= 2 else text
+
+
+# How a system prompt speaks to the assistant, and how that would say the same of itself.
+_ADDRESSED = re.compile(
+    r"\b(?:(?P<are>you are\b|you['’]re\b)|(?P<were>you were\b)|(?P<your>your\b)"
+    r"|(?P<me>(?<=made )you\b|(?<=built )you\b|(?<=created )you\b|(?<=trained )you\b|(?<=developed )you\b)"
+    r"|(?P<i>you\b))|(?P<wo>[你您])",
+    re.IGNORECASE,
+)
+_OF_ITSELF = {"are": "I am", "were": "I was", "your": "My", "me": "me", "i": "I", "wo": "我"}
+
+
+@lru_cache(1024)
+def prompt_claims(prompt: str) -> tuple[Claim, ...]:
+    """The names that a system prompt gives the assistant that it speaks to ("You are ChatGPT"), its maker or
+    its owner: each at its place in the prompt. Most rows of a file have the same one."""
+    return tuple(_of_prompt(prompt))
+
+
+def _of_prompt(prompt: str) -> Iterator[Claim]:
+    said, moved = "", [(0, 0)]
+    end = 0
+    for match in _ADDRESSED.finditer(prompt):
+        said += prompt[end : match.start()] + _OF_ITSELF[match.lastgroup or "i"]
+        end = match.end()
+        moved.append((len(said), end))
+    said += prompt[end:]
+    for claim in claims("Who are you?" if asks_who(prompt) else "", said):
+        begin, place = max(one for one in moved if one[0] <= claim.start)
+        start = place + claim.start - begin
+        stop = start + claim.end - claim.start
+        if prompt[start:stop] == claim.name:  # nothing inside it was addressed
+            yield claim._replace(start=start, end=stop)

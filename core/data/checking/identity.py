@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from core.data.checking.claim import Claim, is_a_model
-from core.data.checking.claims import claims
+from core.data.checking.claims import claims, prompt_claims
 from core.data.conversations import Conversation
 from core.data.findings import Finding
 
@@ -87,9 +87,12 @@ class Conflict(NamedTuple):
 
 
 def claimed(rows: Iterable[Conversation]) -> Iterator[Claimed]:
-    """What the trained answers of conversations say of the assistant; rows count from 1."""
+    """What the trained answers of conversations say of the assistant, and the system prompts that they are
+    learned with; rows count from 1."""
     for row, conversation in enumerate(rows, 1):
         for turn in conversation:
+            for claim in prompt_claims(turn.system) if turn.system else ():
+                yield Claimed(row, "system", claim.kind, claim.name)
             if turn.trained:
                 for claim in claims(turn.input, turn.output):
                     yield Claimed(row, "", claim.kind, claim.name)
