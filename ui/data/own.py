@@ -20,8 +20,9 @@ def show_own(workspace: Workspace, about: dict[str, Any], source: Source) -> Non
         return
     with st.container(border=True, key="own_data"):
         st.markdown(told(workspace, about, len(source.own)))
-        if asked := (about.get("facts") or {}).get("asked"):
-            st.caption(t("page.data.own.asked", count=asked, held_back=about["facts"]["held_back"]))
+        facts = about.get("facts") or {"asked": 0, "held_back": 0}
+        key = "held_back" if facts["held_back"] else "asked" if facts["asked"] else "taught"
+        st.caption(t(f"page.data.own.{key}", count=facts["asked"], held_back=facts["held_back"]))
         shown = (row_html("", turns_html(row)) for row in source.examples(EXAMPLES))
         st.html(STYLE + "".join(shown))
         document = about.get("document") or {}
