@@ -1,13 +1,17 @@
 """The demo app runs from its bundle alone: a real Streamlit process, a real browser, a real tiny model."""
 
 import ast
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 import urllib.request
+from importlib.metadata import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +53,86 @@ def test_what_the_hubs_need(app: Path) -> None:
         if isinstance(n, ast.Subscript) and ast.unparse(n.value) == "said"
     }
     assert said == set(settings["words"]["zh"]), "every word is there"
+
+
+def test_it_is_double_clicked(app: Path) -> None:
+    for name in ("Start-Linux.sh", "Start-Linux.desktop", "Start-macOS.command"):
+        assert os.access(app / name, os.X_OK), name
+    batch = (app / "Start-Windows.bat").read_bytes()
+    assert batch.count(b"\r\n") == batch.count(b"\n") > 5, "labels are lost with Unix line ends"
+    guide = (app / "READ-ME-FIRST.html").read_text(encoding="utf-8")
+    assert guide.index('<section lang="en">') < guide.index('<section lang="zh">'), "its own language first"
+    assert "Ada Löve" in guide and "Start-Windows" in guide and "python3-venv" in guide
+    least = max(metadata(name)["Requires-Python"] for name in ("streamlit", "transformers", "torch"))
+    for name in ("Start-Linux.sh", "Start-Windows.bat"):
+        text = (app / name).read_text(encoding="utf-8")
+        assert f"(3, {least.removeprefix('>=3.').partition('.')[0]})" in text, "what the packages need"
+
+
+def test_a_computer_without_python_is_told_so(app: Path, tmp_path: Path) -> None:
+    """And the page that says what to do is opened."""
+    programs, opened = tmp_path / "bin", tmp_path / "opened"
+    programs.mkdir()
+    for name in ("dirname", "uname"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    write_program(programs / "xdg-open", f'echo "$1" > "{opened}"')
+    write_program(programs / "python3", "exit 1")  # an old one
+    text = (app / "Start-Linux.sh").read_text(encoding="utf-8").replace("/usr/local/bin", str(programs))
+    (app / "Start-Linux.sh").write_text(text, encoding="utf-8")
+    found = subprocess.run(
+        ["/bin/sh", app / "Start-Linux.sh"],
+        env={"PATH": str(programs)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 1 and "Python 3.11" in found.stdout and "这台电脑" in found.stdout
+    assert opened.read_text(encoding="utf-8").strip() == str(app / "READ-ME-FIRST.html")
+
+
+def write_program(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("replaced", "said"),
+    [
+        ({"venv": 1}, "python3-venv"),
+        ({"pip": 1}, "没有装好"),
+        ({"free": 1000}, "可用 0.0 GB"),
+    ],
+)
+def test_what_is_missing_is_said_in_the_computer_s_language(
+    app: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    replaced: dict[str, int],
+    said: str,
+) -> None:
+    start = loaded(app / "start.py")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        return SimpleNamespace(returncode=next((replaced[one] for one in replaced if one in command), 0))
+
+    monkeypatch.setattr(start.subprocess, "run", run)
+    free = replaced.get("free", 10**11)
+    monkeypatch.setattr(start.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    assert start.main() == 1 and said in capsys.readouterr().out
+    assert not list((tmp_path / "cache").rglob(start.READY)), "the next start makes it anew"
+
+
+def loaded(file: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("start", file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize(
