@@ -25,6 +25,8 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
     found = proof.read(run)
     known = found is not None and not found.stale
     merged = run.merged.exists()
+    if found and found.stale:
+        st.warning(t("page.compare.stale"), icon=":material/history:")
     if merged and not chained and not known:
         offer_proof(workspace, run, found)
     if found:
@@ -37,9 +39,7 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
 
 
 def show_proof(run: RunPaths, found: Proof) -> None:
-    if found.stale:
-        st.warning(t("page.compare.stale"), icon=":material/history:")
-    else:
+    if not found.stale:
         show_sentence(found.score)
         show_ways(run, "chat", "publish")
     show_score(found.score)

@@ -22,7 +22,8 @@ EVERY = 5.0
 PHONE_STYLE = """<style>
 .st-key-runs_on_a_phone{display:none}
 .st-key-runs_on_a_phone button{justify-content:flex-start;text-align:left}
-.st-key-runs_on_a_phone button *{text-align:left}
+.st-key-runs_on_a_phone button *{text-align:left;justify-content:flex-start}
+.st-key-runs_on_a_phone button>div{width:100%}
 @media (max-width:640px){
   .st-key-runs_on_a_phone{display:flex}
   .st-key-runs_table{display:none}
