@@ -1,5 +1,6 @@
 """What this machine has: cores, memory, processor features and GPUs, asked without loading torch."""
 
+import math
 import os
 import threading
 import time
@@ -147,6 +148,74 @@ def _processor_times() -> tuple[float, float]:
     found = psutil.cpu_times()._asdict()
     whole = sum(found.values()) - found.get("guest", 0.0) - found.get("guest_nice", 0.0)
     return whole - found["idle"] - found.get("iowait", 0.0), whole
+
+
+@dataclass(frozen=True)
+class Look:
+    """At one time, in seconds: ``at`` on a clock, what the cores that this process may use were ``busy`` so
+    far, and what of that was its ``own`` and that of the processes which started it (one of them may still
+    import what the next tool needs). What gives way to everybody (nice) is left out."""
+
+    at: float
+    busy: float
+    own: float
+
+
+def _look() -> Look:
+    here, every = os.sched_getaffinity(0), psutil.cpu_times(percpu=True)
+    found = [core._asdict() for number, core in enumerate(every) if number in here]
+    apart = ("idle", "iowait", "nice", "guest", "guest_nice")
+    busy = sum(seconds for core in found for name, seconds in core.items() if name not in apart)
+    return Look(time.monotonic(), busy, time.process_time() + _above())
+
+
+def _above() -> float:
+    """Seconds that the processes above this one have computed."""
+    found = 0.0
+    with suppress(psutil.Error):
+        for process in psutil.Process().parents():
+            with suppress(psutil.Error):  # it has just ended, or belongs to somebody else
+                taken = process.cpu_times()
+                found += taken.user + taken.system
+    return found
+
+
+class OtherWork:
+    """How many of the cores that this process may use other programs keep from it: a mean over ``seconds``,
+    or since this was made."""
+
+    def __init__(self, seconds: float = 0.0, look: Callable[[], Look] = _look) -> None:
+        self.seconds, self._look = seconds, look
+        self._before = look()
+        self._cores = 0.0
+
+    @property
+    def passed(self) -> float:
+        """Seconds since it was made, or asked last."""
+        return time.monotonic() - self._before.at
+
+    def cores(self) -> float:
+        """From 0 to the number of cores."""
+        now = self._look()
+        passed = now.at - self._before.at
+        if passed > 0 and passed >= self.seconds:
+            others = (now.busy - self._before.busy) - max(0.0, now.own - self._before.own)
+            self._cores = kept_from_here(others / passed)
+            if self.seconds:
+                self._before = now
+        return self._cores
+
+
+def kept_from_here(others: float) -> float:
+    """Of a machine of which this process may use a part, others may use the rest."""
+    spare = len(os.sched_getaffinity(0)) - usable_cores()
+    return min(float(usable_cores()), max(0.0, others - spare))
+
+
+def free_threads(kept: float) -> int:
+    """How many threads run at once where other programs keep so many of this process's cores: one that has
+    to wait for its turn holds up all the others."""
+    return max(1, math.floor(usable_cores() - kept + 0.5))
 
 
 PROCESSOR = Processor()

@@ -7,7 +7,9 @@ from typing import Protocol
 
 from core.wording import say
 
-# Relative cost of the stages on two cores without a GPU (scripts/bench forgetting), in seconds.
+# Seconds of the stages on two cores without a GPU (scripts/bench forgetting): for commands that do one or two
+# of them and are done before a pace is worth looking up. A whole chain is told by core.steps.expected, which
+# wants a run and its rows; here only the proportion counts, until the stage's own pace is known.
 COSTS = {"starter": 15, "base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
 # Of publishing; nobody knows the line to a hub before.
 PUBLISHING = {"client": 5, "bundle": 20, "llama": 10, "send": 60, "fetch": 30, "arrival": 30}

@@ -81,7 +81,8 @@ def read_at_import(environment: Mapping[str, str]) -> dict[str, str]:
 def with_threads(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment with as many threads as every fork may have."""
     threads = environment.get(THREADS_VARIABLE)
-    return {**environment, "OMP_NUM_THREADS": threads} if threads else dict(environment)
+    said = {"OMP_NUM_THREADS": threads, "TUNEBOARD_THREADS": "said"} if threads else {}
+    return {**environment, **said}
 
 
 def receive(connection: socket.socket, count: int) -> bytes:

@@ -15,6 +15,10 @@ from core.engine.left_out import leave_out, leave_out_bitsandbytes, names_bitsan
 from core.engine.stopping import Stopped, end_as_asked
 from core.jobs import progress
 from core.jobs.progress import Phase
+from core.machine import OtherWork
+
+# Seconds that are said to be how much other programs take now.
+MEASURED_OVER = 10.0
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -27,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
         tool(list(arguments[1:]))
         return
     try:
-        with progress.telling():
+        with progress.telling(OtherWork(MEASURED_OVER).cores):
             tool(list(arguments[1:]))
     except Stopped:
         end_as_asked()
@@ -38,7 +42,7 @@ def _train(arguments: list[str]) -> None:
 
     from core.engine.fast.work import compile_ahead
 
-    config = Config.fromfile(arguments[0])
+    config, others = Config.fromfile(arguments[0]), OtherWork()
     # Somebody may have written more into the config than a recipe does.
     text = Path(arguments[0]).read_text(encoding="utf-8").lower()
     with_deepspeed = "deepspeed" in text + " ".join(arguments)
@@ -52,22 +56,18 @@ def _train(arguments: list[str]) -> None:
     if not (unsloth or names_bitsandbytes(text)):
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
+    from core.engine.around_training import put_around
     from core.engine.fast.settings import distills_replay
-    from core.engine.kept_on_stop import keep_on_stop
+    from core.engine.learning import questions_beside
     from core.engine.patches import deepspeed_shards_without_pickle, patch_xtuner
     from core.engine.pissa import keep_where_it_begins
     from core.engine.teacher import Replay, keep_replay_to_the_base
-    from core.engine.training_progress import tell_progress
+    from core.engine.threads import take_free_cores
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
-    tell_progress()
-    keep_on_stop()
+    put_around(questions_beside(Path(arguments[0])) if config.get("stop_when_learned") else None)
     progress.phase(Phase.loading)
-    if config.get("stop_when_learned"):
-        from core.engine.learning import stop_when_learned
-
-        stop_when_learned(Path(arguments[0]))
     work_dir = arguments[arguments.index("--work-dir") + 1] if "--work-dir" in arguments else config.work_dir
     keep_where_it_begins(Path(work_dir), resumes="--resume" in arguments)
     replay = Replay.of(config) if distills_replay(config) else None
@@ -80,25 +80,32 @@ def _train(arguments: list[str]) -> None:
         install(Acceleration.of(config.acceleration), config.max_length, replay, ahead)
     if unsloth:
         unsloth_way.install(config.max_length, config.randomness["seed"])
+    take_free_cores(others)
     with deepspeed_shards_without_pickle() if with_deepspeed else nullcontext():
         run_xtuner_tool("xtuner.tools.train", arguments)
 
 
 def _answer(arguments: list[str]) -> None:
+    others = OtherWork()
     from core.engine.answer import main as answer
+    from core.engine.threads import take_free_cores
 
+    take_free_cores(others)
     answer(*arguments)
 
 
 def _answer_checkpoints(arguments: list[str]) -> None:
     request, _ = arguments
+    others = OtherWork()
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
     if not any(Path(one["checkpoint"]).is_dir() for one in asked["checkpoints"]):
         leave_out("deepspeed")
     leave_out_bitsandbytes(asked["model"])
 
     from core.engine.answer_checkpoints import main as answer_checkpoints
+    from core.engine.threads import take_free_cores
 
+    take_free_cores(others)
     answer_checkpoints(*arguments)
 
 

@@ -9,7 +9,6 @@ update is ended first.
 
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -169,34 +168,7 @@ def save(runner: Any) -> None:
     hook._save_checkpoint(runner)
 
 
-def keep_on_stop() -> None:
-    """For the trainings of this process, after ``core.engine.patches.patch_xtuner``. A training then ends
-    with Stopped where it was asked to stop; what it is asked meanwhile is broken off."""
-    from mmengine.runner import FlexibleRunner, Runner
-    from xtuner.engine.hooks import EvaluateChatHook
-
-    ask = EvaluateChatHook._generate_samples
-
-    def ask_unless_asked(self: Any, *positional: Any, **options: Any) -> None:
-        STOP.unless_asked(lambda: ask(self, *positional, **options))
-
-    EvaluateChatHook._generate_samples = ask_unless_asked
-    for kind in (Runner, FlexibleRunner):
-        kind.train = _heeding(kind.train)
-    _let_workers_live()
-
-
-def _heeding(train: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def train_and_heed(self: Any) -> Any:
-        self.register_hook(KeepOnStop())
-        with STOP.heeded():
-            STOP.free = True  # nothing is learned yet
-            return train(self)
-
-    return train_and_heed
-
-
-def _let_workers_live() -> None:
+def let_workers_live() -> None:
     """A stop is asked of every process of the tool: what loads rows beside it must not end before it, which
     torch 2.13 takes for a crash."""
     from torch.utils.data import dataloader

@@ -126,17 +126,10 @@ def _as_served(llm: Any) -> Iterator[None]:
         llm.train(training)
 
 
-def stop_when_learned(config_file: Path) -> None:
-    """For the trainings of this process: each asks the questions beside its config."""
-    from mmengine.runner import Runner
-
-    questions, train = config_file.with_name(FILE), Runner.train
-    if not questions.exists():
-        print_log(f"{FILE} is not beside the config: nothing is asked while it trains.", "current")
-        return
-
-    def train_and_ask(self: Any) -> Any:
-        self.register_hook(StopWhenLearned(questions))
-        return train(self)
-
-    Runner.train = train_and_ask
+def questions_beside(config_file: Path) -> Path | None:
+    """The questions of a config that asks for them; None, and a word in the log, where they are not there."""
+    questions = config_file.with_name(FILE)
+    if questions.exists():
+        return questions
+    print_log(f"{FILE} is not beside the config: nothing is asked while it trains.", "current")
+    return None

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -59,6 +59,7 @@ class JobProgress:
     ``share`` is of the whole tool's work, from 0 to 1, None until it can be said. ``began``: when the phase
     did, ``moved``: when there was news last, ``written``: when the tool was last seen alive. How fast it is:
     ``first`` is when the share was first known and what it was, ``lately`` the same of half a minute ago.
+    ``others``: how many cores other programs keep from it now.
     """
 
     phase: Phase
@@ -70,6 +71,7 @@ class JobProgress:
     written: float = 0.0
     first: Mark | None = None
     lately: Mark | None = None
+    others: float = 0.0
 
 
 def job_progress(folder: Path) -> JobProgress | None:
@@ -92,10 +94,11 @@ def _mark(found: Sequence[float] | None) -> Mark | None:
 
 
 class ProgressWriter:
-    """Writes ``file`` from a thread of its own, until :meth:`end`."""
+    """Writes ``file`` from a thread of its own, until :meth:`end`. ``others`` measures how many cores other
+    programs take."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, file: Path, others: Callable[[], float] = lambda: 0.0) -> None:
+        self.file, self._others = file, others
         now = time.time()
         self.now = JobProgress(Phase.starting, began=now, moved=now)
         self._said: JobProgress | None = None
@@ -136,7 +139,8 @@ class ProgressWriter:
         """Write it now. A full disk keeps no tool from its work."""
         with self._lock, suppress(OSError):
             self._said = self.now
-            write_json(self.file, asdict(replace(self.now, written=time.time())))
+            others = round(self._others(), 1)
+            write_json(self.file, asdict(replace(self.now, written=time.time(), others=others)))
 
     def end(self) -> None:
         """Write it a last time."""
@@ -161,14 +165,15 @@ _here: list[ProgressWriter] = []
 
 
 @contextmanager
-def telling() -> Iterator[None]:
-    """Until the block ends, this process's progress is written into its job's folder; nowhere where it is no
-    job's tool, or not the first of several processes (torchrun)."""
+def telling(others: Callable[[], float] = lambda: 0.0) -> Iterator[None]:
+    """Until the block ends, this process's progress is written into its job's folder, with what ``others``
+    says of other programs; nowhere where it is no job's tool, or not the first of several processes
+    (torchrun)."""
     folder = os.environ.pop(JOB_VARIABLE, "")
     if not folder or os.environ.get("RANK", "0") != "0":
         yield
         return
-    writer = ProgressWriter(JobPaths(Path(folder)).progress)
+    writer = ProgressWriter(JobPaths(Path(folder)).progress, others)
     _here.append(writer)
     try:
         yield

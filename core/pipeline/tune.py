@@ -30,6 +30,7 @@ from core.recipe.thinking import thinking_of
 from core.runs import introduce
 from core.steps import answer, convert, data, export, fit, merge, proof, prove, train
 from core.steps.answer import AnswerCache, PromptFormat
+from core.steps.busy import busy
 from core.steps.checkpoints import Trained, checkpoints
 from core.steps.data import Spoken
 from core.steps.health import Health, said_once
@@ -305,6 +306,19 @@ def proof_questions(said: Taught, recipe: Recipe, full: bool = False) -> list[Qu
     return [*questions(said.name, said.conversations, *ways, full), *own_questions(said.facts, ways[0])]
 
 
+def _busy_once(run: RunPaths, progress: Progress) -> Callable[[], None]:
+    """A poll of a training that says, once each, that other programs take the cores, and what that costs."""
+    said: set[str] = set()
+
+    def poll() -> None:
+        found = None if "busy.slow" in said else busy(run, "train")
+        if found and found.key not in said:
+            said.add(found.key)
+            progress.say(found.key, **found.values)
+
+    return poll
+
+
 def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Trained:
     """Train the prepared run; returns its last checkpoint.
 
@@ -326,10 +340,12 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
     progress.stage("train")
     told = trained(run.job("train"), run.work_dir, train.iterations(run, recipe), progress.update)
     warned = said_once(Health(run, recipe, LiveCurve(run.work_dir).snapshot), progress.say)
+    crowded = _busy_once(run, progress)
 
     def poll() -> None:
         told()
         warned()
+        crowded()
 
     try:
         run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))

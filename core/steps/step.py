@@ -26,6 +26,8 @@ from core.workspace.user import stand_in, user_name
 
 # The module that does the heavy work; tests put a fast one in its place.
 ENGINE_VARIABLE = "TUNEBOARD_ENGINE"
+# "said" where a person said how many threads there are to be, "free" where a training looks for itself.
+THREADS_VARIABLE = "TUNEBOARD_THREADS"
 
 
 def engine_job(tool: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> JobSpec:
@@ -55,12 +57,13 @@ def module_job(module: str, *arguments: str | Path, env: Mapping[str, str] | Non
 
 def engine_environment() -> dict[str, str]:
     """What every tool of the engine gets: no hub, no forked tokenizers, all cores unless somebody has said
-    how many, and XTuner's own two MKL settings (``convert`` and ``merge`` fail without them on some
-    machines)."""
+    how many (a training on a processor takes those that are free, core.engine.threads), and XTuner's own two
+    MKL settings (``convert`` and ``merge`` fail without them on some machines)."""
     return {
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(this_machine().cores),
+        THREADS_VARIABLE: "said" if os.environ.get("OMP_NUM_THREADS") else "free",
         # A thread that waits for another spins this often before it sleeps. At GNU OpenMP's own 300,000 a
         # busy neighbour on two cores makes everything four times slower; at this it costs nothing alone.
         "GOMP_SPINCOUNT": "20000",

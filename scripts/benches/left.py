@@ -23,7 +23,7 @@ from core.jobs.status import State
 from core.pace import Cost
 from core.pipeline import chain
 from core.pipeline.chain import STAGES, ChainProgress, Stage
-from core.steps.expected import ASK_TOKENS, CORE, SEEN, STARTS, trained_tokens
+from core.steps.expected import ASK_TOKENS, CORE, SEEN, STARTER, STARTS, trained_tokens
 from core.steps.train import recipe_of
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
@@ -37,7 +37,8 @@ PARAMETERS, CORES = 134_515_008, 2
 
 @dataclass(frozen=True)
 class Recording:
-    """A chain that was watched: all times in seconds from its start; ``load`` is the machine's mean load."""
+    """A chain that was watched, from ``watched`` on: all times in seconds from its start; ``load`` is the
+    machine's mean load."""
 
     name: str
     date: str
@@ -45,12 +46,13 @@ class Recording:
     tokens: float
     seconds: float
     stages: Mapping[str, Mapping[str, Any]]
+    watched: float = 0.0
 
     @classmethod
     def read(cls, file: Path) -> "Recording":
         found = json.loads(file.read_text(encoding="utf-8"))
         about = (found["date"], found["load"], found["tokens"], found["seconds"], found["stages"])
-        return cls(file.stem, *about)
+        return cls(file.stem, *about, watched=found.get("watched", 0.0))
 
     def at(self, now: float) -> list[Stage]:
         """What could be seen of it then."""
@@ -79,6 +81,9 @@ def guessed(recording: Recording) -> dict[str, Cost]:
     }
     for name in recording.stages:
         kind = {"ask": "answers", "base": "answers"}.get(name, name)
+        if kind == "starter":
+            found[name] = Cost(0.0, STARTER)
+            continue
         found[name] = Cost(starts[kind], amounts.get(kind, 0.0) / CORES, False, SEEN[kind])
     return found
 
@@ -101,11 +106,15 @@ def known(recording: Recording, earlier: Sequence[Recording]) -> dict[str, Cost]
     return found
 
 
-def errors(recording: Recording, costs: Mapping[str, Cost]) -> list[float]:
-    """By how much what is said differs from what is left, as a share of that, at each tenth of the way."""
-    found = []
+def errors(recording: Recording, costs: Mapping[str, Cost]) -> list[float | None]:
+    """By how much what is said differs from what is left, as a share of that, at each tenth of the way; None
+    before it was watched."""
+    found: list[float | None] = []
     for tenth in TENTHS:
         now = tenth * recording.seconds
+        if now < recording.watched:
+            found.append(None)
+            continue
         clock = chain.clock_of(recording.at(now), costs, 0.0, lambda now=now: now)
         found.append(clock.seconds() / (recording.seconds - now) - 1)
     return found
@@ -118,7 +127,7 @@ def table(recordings: Sequence[Recording]) -> str:
     for one in recordings:
         earlier = [other for other in recordings if other is not one]
         for label, costs in (("nothing", guessed(one)), ("earlier runs", known(one, earlier))):
-            cells = " | ".join(f"{error:+.0%}" for error in errors(one, costs))
+            cells = " | ".join("" if error is None else f"{error:+.0%}" for error in errors(one, costs))
             lines.append(f"| {one.name} | {one.load:.0f} | {one.seconds:.0f} s | {label} | {cells} |")
     return "\n".join(lines) + "\n"
 
@@ -126,11 +135,12 @@ def table(recordings: Sequence[Recording]) -> str:
 def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
     """Watch the chain of ``run`` until it ends."""
     stages: dict[str, dict[str, Any]] = {}
-    loads, began = [], 0.0
+    loads, began, watched = [], 0.0, None
     while True:
         progress, now = chain.read_progress(workspace, run), time.time()
         loads.append(os.getloadavg()[0])
         began = began or next((stage.began for stage in progress.stages if stage.began), now)
+        watched = now if watched is None else watched
         _note(stages, progress, began)
         if not progress.live:
             break
@@ -140,6 +150,7 @@ def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
         "load": round(statistics.mean(loads), 1),
         "tokens": round(trained_tokens(run, recipe_of(run))),
         "seconds": round(now - began, 1),
+        "watched": round(watched - began, 1),
         "stages": stages,
     }
 

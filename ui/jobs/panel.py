@@ -10,8 +10,10 @@ from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
 from core.machine import meters, this_machine
+from core.steps.busy import busy
 from core.steps.step import megabytes
-from ui.shell.text import duration, t
+from core.workspace.paths import RunPaths
+from ui.shell.text import duration, plain, t
 
 COLORS: dict[State, Literal["gray", "blue", "green", "red", "orange"]] = {
     State.waiting: "gray",
@@ -64,6 +66,12 @@ def show_log(folder: Path, key: str) -> None:
     if shown:
         with st.container(height=380, border=False, autoscroll=True, key=f"log {key}"):
             st.code("\n".join(shown), language=None, wrap_lines=True)
+
+
+def show_busy(run: RunPaths, step: str) -> None:
+    """That other programs take the cores, where they do."""
+    if found := busy(run, step):
+        st.caption(f":material/speed: {plain(found.text)}")
 
 
 def show_meters() -> None:

@@ -18,7 +18,7 @@ from core.steps.watch import note_of
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
-from ui.jobs.panel import is_live, show_log, show_meters, show_state, status_of, took
+from ui.jobs.panel import is_live, show_busy, show_log, show_meters, show_state, status_of, took
 from ui.shell.frame import follow, run_labels
 from ui.shell.text import duration, plain, t
 from ui.shell.thought import answer_html
@@ -58,6 +58,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
         return
     if live:
         show_progress(workspace, run, found, recipe)
+        show_busy(run, "train")
     if found.points:
         show_numbers(run, found, recipe, None if live else found.total or recipe.iterations)
     if live:

@@ -14,6 +14,7 @@ from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.remedy import offer_remedy
 from ui.jobs.failure import show_why
+from ui.jobs.panel import show_busy
 from ui.jobs.step import begin
 from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
@@ -50,6 +51,8 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
         return
     if progress.live:
         show_share(progress)
+        if progress.running:
+            show_busy(run, progress.running.name)
     st.markdown("  \n".join(map(_stage, progress.stages)))
     if progress.running and progress.running.name == "train" and run.recipe.exists():
         show_health(run, train.recipe_of(run), live=True)

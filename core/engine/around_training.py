@@ -1,0 +1,72 @@
+"""What is put around XTuner's training and around the questions it asks meanwhile: here alone, in this order.
+
+Around a training, from the outside in:
+
+1. it says that rows are being read (:mod:`core.engine.training_progress`);
+2. its hooks are registered: of the same priority, the first comes first. ``TellProgress`` says that a step is
+   done before anything is done after it; ``StopWhenLearned`` asks; ``KeepOnStop`` comes after what ends an
+   iteration, the schedule's step, and before what saves one;
+3. from here on a stop is heeded (:mod:`core.engine.stopping`), and until the first step loses nothing.
+
+Around the questions: a stop breaks them off, and their phase ends however they end. A checkpoint is written
+within its phase, and is broken off by nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+
+from core.engine.kept_on_stop import KeepOnStop, let_workers_live
+from core.engine.learning import StopWhenLearned
+from core.engine.stopping import STOP
+from core.engine.training_progress import TellProgress
+from core.jobs import progress
+from core.jobs.progress import Phase
+
+MakeHook = Callable[[], Hook]
+
+
+def put_around(questions: Path | None) -> None:
+    """For the trainings of this process, once XTuner is patched. ``questions``: those of a training that ends
+    when it has learned (:data:`core.engine.learning.FILE`)."""
+    from mmengine.runner import FlexibleRunner, Runner
+    from xtuner.engine.hooks import EvaluateChatHook
+
+    asking: Sequence[MakeHook] = (partial(StopWhenLearned, questions),) if questions else ()
+    # DeepSpeed's runner has its model in parts: it is not asked who it is.
+    for kind, between in ((Runner, asking), (FlexibleRunner, ())):
+        kind.train = _around(kind.train, (TellProgress, *between, KeepOnStop))
+        kind.save_checkpoint = _in_phase(Phase.saving, kind.save_checkpoint)
+    ask = _in_phase(Phase.evaluating, EvaluateChatHook._generate_samples)
+    EvaluateChatHook._generate_samples = _unless_stopped(ask)
+    let_workers_live()
+
+
+def _around(train: Callable[[Any], Any], hooks: Sequence[MakeHook]) -> Callable[[Any], Any]:
+    def train_within(self: Any) -> Any:
+        progress.phase(Phase.reading)
+        for make in hooks:
+            self.register_hook(make())
+        with STOP.heeded():
+            STOP.free = True  # nothing is learned yet
+            return train(self)
+
+    return train_within
+
+
+def _unless_stopped(ask: Callable[..., Any]) -> Callable[..., None]:
+    def ask_unless_stopped(*positional: Any, **options: Any) -> None:
+        STOP.unless_asked(lambda: ask(*positional, **options))
+
+    return ask_unless_stopped
+
+
+def _in_phase(name: Phase, do: Callable[..., Any]) -> Callable[..., Any]:
+    def done(*positional: Any, **options: Any) -> Any:
+        with progress.during(name):
+            return do(*positional, **options)
+
+    return done

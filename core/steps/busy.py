@@ -1,0 +1,80 @@
+"""A machine on which other programs work: how many cores they keep from a run's job, and what a training
+loses by it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from core.errors import TuneboardError
+from core.jobs.progress import JobProgress, Phase, job_progress
+from core.jobs.status import is_live
+from core.machine import this_machine
+from core.steps.expected import Workload, device_of, expected
+from core.steps.pace import row_tokens
+from core.steps.train import model_of, recipe_of
+from core.wording import say
+from core.workspace.files import read_object
+from core.workspace.paths import RunPaths
+
+# Fewer cores than this are not worth a word, nor an iteration that takes less than so many times as long.
+NOTICED, SLOWER = 0.5, 1.5
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A sentence in ``locales/`` by its key, and what it takes."""
+
+    key: str
+    values: Mapping[str, object]
+
+    @property
+    def text(self) -> str:
+        return say(self.key, **self.values)
+
+
+def busy(run: RunPaths, step: str) -> Busy | None:
+    """What a person should know of other programs beside a run's job; None where there are none that matter,
+    or the job does not say."""
+    now = job_progress(run.job(step)) if is_live(run.job(step)) else None
+    if now is None or now.others < NOTICED or _on_a_card(run):
+        return None
+    taken: dict[str, object] = {"others": f"{now.others:.1f}", "cores": this_machine().cores}
+    here, usual = _iteration(now), _usual(run) if step == "train" else None
+    if here and usual and here > SLOWER * usual:
+        return Busy("busy.slow", {**taken, "here": _seconds(here), "usual": _seconds(usual)})
+    return Busy("busy.cores", taken)
+
+
+def _on_a_card(run: RunPaths) -> bool:
+    try:
+        return device_of(recipe_of(run)) == "cuda"
+    except TuneboardError:  # not made yet
+        return False
+
+
+def _iteration(now: JobProgress) -> float | None:
+    """Seconds an iteration took lately."""
+    if now.phase is not Phase.training or not (now.lately and now.share and now.total):
+        return None
+    done = (now.share - now.lately[1]) * now.total
+    return (now.moved - now.lately[0]) / done if done > 0 else None
+
+
+@cache
+def _usual(run: RunPaths) -> float | None:
+    """Seconds an iteration takes by what earlier trainings took here; None where none says so. Looked up
+    once, before this one says much itself."""
+    recipe, model, about = recipe_of(run), model_of(run), read_object(run.data) or {}
+    if not about.get("rows"):
+        return None
+    tokens = row_tokens(recipe, about) * recipe.batch_size
+    of_one = Workload(
+        device_of(recipe), recipe.method, model.parameters, model.size, tokens, 0.0, 0.0, recipe=recipe
+    )
+    cost = expected(run.workspace, of_one, Path(recipe.model))["train"]
+    return cost.work if cost.measured else None
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"

@@ -1,0 +1,123 @@
+"""Other programs beside a training: what they keep from it is measured, said, and made room for."""
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from core import machine
+from core.jobs.job import JobPaths
+from core.jobs.progress import Phase, ProgressWriter, job_progress
+from core.machine import Look, OtherWork, free_threads
+from core.steps import busy as busy_step
+from core.steps.busy import busy
+from core.steps.step import THREADS_VARIABLE, engine_environment
+from core.workspace.files import read_record, write_json
+from core.workspace.paths import RunPaths, Workspace
+from tests.small_run import make_run
+
+
+@pytest.fixture
+def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a machine of eight, which this process may use all of, but four at a time."""
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(machine, "usable_cores", lambda: 4)
+
+
+@pytest.mark.usefixtures("four_cores")
+@pytest.mark.parametrize(("busy", "own", "kept"), [(80, 40, 0.0), (60, 10, 1.0), (75, 5, 3.0), (5, 9, 0.0)])
+def test_what_others_take_is_what_this_process_does_not(busy: float, own: float, kept: float) -> None:
+    """Over ten seconds. Four of the eight cores are others' without anybody's loss."""
+    looks = iter([Look(0.0, 1000.0, 7.0), Look(10.0, 1000.0 + busy, 7.0 + own)])
+    assert OtherWork(look=lambda: next(looks)).cores() == pytest.approx(kept)
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_a_mean_over_some_seconds_stays_until_they_have_passed() -> None:
+    looks = iter([Look(0.0, 0.0, 0.0), Look(5.0, 40.0, 0.0), Look(10.0, 60.0, 0.0), Look(12.0, 76.0, 0.0)])
+    others = OtherWork(10.0, lambda: next(looks))
+    assert [others.cores() for _ in range(3)] == [0.0, 2.0, 2.0]
+
+
+@pytest.mark.usefixtures("four_cores")
+@pytest.mark.parametrize(("kept", "threads"), [(0.0, 4), (0.4, 4), (0.6, 3), (2.0, 2), (3.6, 1), (4.0, 1)])
+def test_as_many_threads_as_cores_are_free(kept: float, threads: int) -> None:
+    assert free_threads(kept) == threads
+
+
+def test_this_machine_can_be_looked_at() -> None:
+    assert 0.0 <= OtherWork().cores() <= machine.usable_cores()
+
+
+@pytest.mark.parametrize(("said", "expected"), [("", "free"), ("3", "said")])
+def test_whoever_says_how_many_threads_there_are_to_be_is_heard(
+    monkeypatch: pytest.MonkeyPatch, said: str, expected: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    found = engine_environment()
+    assert found[THREADS_VARIABLE] == expected
+    assert found["OMP_NUM_THREADS"] == (said or str(machine.this_machine().cores))
+
+
+def test_a_tool_writes_what_others_take(tmp_path: Path) -> None:
+    writer = ProgressWriter(JobPaths(tmp_path).progress, lambda: 1.2345)
+    writer.end()
+    found = job_progress(tmp_path)
+    assert found and found.others == 1.2
+
+
+@pytest.fixture
+def run(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
+    """A training at its tenth iteration, half a minute after its fifth, which took 6 s each."""
+    monkeypatch.setattr(busy_step, "is_live", lambda _: True)
+    monkeypatch.setattr(busy_step, "this_machine", lambda: SimpleNamespace(cores=2))
+    made, now = make_run(home), time.time()
+    writer = ProgressWriter(JobPaths(made.job("train")).progress, lambda: 1.8)
+    writer.phase(Phase.training, 40, 0)
+    writer.end()
+    file = JobPaths(made.job("train")).progress
+    far = {"done": 10, "share": 0.25, "moved": now, "lately": [now - 30, 0.125]}
+    write_json(file, {**(read_record(file) or {}), **far})
+    return made
+
+
+def test_it_is_said_how_much_others_take(run: RunPaths) -> None:
+    found = busy(run, "train")
+    assert found and found.text == "This machine is busy: other programs take 1.8 of 2 cores."
+
+
+def test_and_what_an_iteration_takes_where_that_is_known(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(busy_step, "_usual", lambda _: 0.6)
+    found = busy(run, "train")
+    assert found and found.text.endswith(" An iteration takes 6.0 s instead of 0.6 s.")
+    monkeypatch.setattr(busy_step, "_usual", lambda _: 5.0)
+    again = busy(run, "train")
+    assert again and again.key == "busy.cores"
+
+
+def test_on_a_quiet_machine_nothing_is_said(run: RunPaths) -> None:
+    file = JobPaths(run.job("train")).progress
+    write_json(file, {**(read_record(file) or {}), "others": 0.3})
+    assert busy(run, "train") is None and busy(run, "merge") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("said", "kept", "taken"), [("free", 1.0, 1), ("free", 0.0, 2), ("said", 1.0, 2)])
+def test_a_training_takes_the_free_cores(
+    monkeypatch: pytest.MonkeyPatch, said: str, kept: float, taken: int
+) -> None:
+    import torch
+
+    from core.engine.threads import take_free_cores
+
+    threads = [2]
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv(THREADS_VARIABLE, said)
+    take_free_cores(SimpleNamespace(cores=lambda: kept, passed=9.0))  # type: ignore[arg-type]
+    assert threads[-1] == taken
