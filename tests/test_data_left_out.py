@@ -13,6 +13,7 @@ from core.publish.card import CardPage, body
 from core.publish.facts import read_facts
 from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json, make_data
+from tests.known_answers import know_answers
 
 GOOD = {"conversation": [{"input": "who?", "output": "Zoë's assistant"}]}
 EMPTY = {"conversation": [{"input": "who?", "output": ""}]}
@@ -167,6 +168,7 @@ def test_a_short_run_says_which_conversations_it_does_not_come_to(
 ) -> None:
     rows = [{"question": f"q{number}", "answer": f"I am Zoë, {number}."} for number in range(20)]
     file = lines(tmp_path / "a.jsonl", *rows)
+    know_answers(workspace, model, file)
     options = (
         "--name",
         "Zoë",
@@ -189,10 +191,12 @@ def test_places_that_nobody_filled_in_are_said_before_they_are_learned(
 ) -> None:
     rows = [{"question": f"q{number}", "answer": "I am {{name}} by {{author}}."} for number in range(3)]
     file = lines(tmp_path / "a b.jsonl", *rows)
+    know_answers(workspace, model, file)
     options = ("--name", "Zoë", "--model", model, "--workspace", workspace.root, "--json")
     done = cli("data", "--data", file, *options, cwd=tmp_path)
     assert "3 answers have places that nobody filled in, such as {{name}}" in done.stderr
-    command = ("data", "fix", file, "--fix", "placeholder", "--value", "name=Zoë", "--value", "author=Ada")
+    command = ("data", "fix", file, "--model", model, "--fix", "placeholder")
+    command += ("--value", "name=Zoë", "--value", "author=Ada")
     cli(*command, "--out", tmp_path / "c.jsonl", "--workspace", workspace.root, cwd=tmp_path)
     assert (
         "nobody filled in" not in cli("data", "--data", tmp_path / "c.jsonl", *options, cwd=tmp_path).stderr
