@@ -216,6 +216,13 @@ CASES: dict[str, Case] = {
     "home of nobody": (named("--workspace", "~nobody-here/w"), 1, ("~nobody-here/w", "no such user")),
     "a chain of protocols": (named("--workspace", "PLACE/a::b"), 1, ("a::b", '"::"', "--workspace")),
     "a variable": (named("--workspace", "PLACE/$HOME"), 1, ("$HOME", "--workspace")),
+    "a double quote": (named("--workspace", 'PLACE/a"b'), 1, ("a", "double quote", "--workspace")),
+    "a line break": (named("--workspace", "PLACE/a\nb"), 1, (r"a\nb", "line break", "--workspace")),
+    "what a config fills in": (
+        named("--workspace", "PLACE/{{ fileDirname }}"),
+        1,
+        ("{{ fileDirname", "--workspace"),
+    ),
     "workspace name too long": (named("--workspace", "x" * 300), 1, ("too long", "--workspace")),
     "workspace not UTF-8": (named("--workspace", os.fsdecode(b"PLACE/\xff")), 1, ("UTF-8", "--workspace")),
     "runs of a file": (plain("runs", "--workspace", "/etc/passwd"), 1, ("/etc/passwd", "--workspace")),

@@ -125,6 +125,68 @@ def test_without_a_token_no_foreign_name_gets_in(host: str) -> None:
     assert answer.status_code == 403 and "\n" in answer.text
 
 
+ODD_VALUES = (
+    "",
+    "x" * 50_000,
+    "\xff\x80",
+    "a=b; c",
+    '"; token=x',
+    "token=",
+    "%00",
+    "\t",
+    "é" * 100,
+    "../../etc/passwd",
+)
+ODD_HEADERS = (
+    "cookie",
+    "host",
+    "origin",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "accept-language",
+    "authorization",
+)
+ROUTES = (
+    "/",
+    "/train",
+    "/_stcore/health",
+    "/_stcore/upload_file/a/b",
+    "/media/x",
+    "/component/x/y",
+    "/%2e%2e/etc",
+    "//x",
+)
+
+
+@pytest.mark.parametrize("header", ODD_HEADERS)
+def test_no_odd_header_opens_the_door_or_breaks_it(header: str) -> None:
+    """Whatever is in it: refused in words on every route, and never an error of the server's own."""
+    client = client_for(Access.by_token())
+    for route in ROUTES:
+        for value in ODD_VALUES:
+            for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+                answer = client.request(method, route, headers={header: value.encode("latin-1")})
+                assert answer.status_code in {400, 401, 403, 404, 405, 413, 429}, (route, value[:20], method)
+                assert not answer.text.startswith("in ") and "Traceback" not in answer.text
+
+
+def test_a_page_elsewhere_cannot_act_with_the_cookie() -> None:
+    access = Access.by_token()
+    client = client_for(access)
+    client.get(f"/?token={access.token}")
+    assert client.post("/train").text.startswith("in ")
+    for origin in (
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1:8502",
+        "http://127.0.0.1.evil.example:8501",
+        "file://",
+    ):
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            answer = client.request(method, "/train", headers={"origin": origin})
+            assert answer.status_code == 403 and not answer.text.startswith("in "), (origin, method)
+
+
 def test_who_had_too_many_tries_waits_in_their_own_language_and_is_told_how_long() -> None:
     client = client_for(Access(password="right"))
     for _ in range(10):

@@ -483,9 +483,12 @@ def _new_folder(parent: Path, name: str, now: datetime) -> Path:
 
 
 def _refuse_unusable(folder: Path) -> None:
-    """datasets 5.0.1 takes "::" for a chain of protocols and fills in "$NAME"; JSON files want UTF-8."""
+    """datasets 5.0.1 takes "::" for a chain of protocols and fills in "$NAME"; mmengine 0.10.7 reads no
+    config from a path with a double quote, and fills in "{{ … }}"; JSON files want UTF-8."""
     if "::" in str(folder) or os.path.expandvars(folder) != str(folder):
         raise NotWritable(folder=folder, reason=say("file.unusable_path"))
+    if re.search(r'["\x00-\x1f\x7f]|\{\{', str(folder)):
+        raise NotWritable(folder=repr(str(folder)), reason=say("file.quoted_path"))
     if re.search("[\ud800-\udfff]", str(folder)):
         raise NotWritable(folder=folder, reason=say("file.not_utf8_name"))
 
