@@ -28,15 +28,31 @@ def main(arguments: Sequence[str]) -> None:
         worker.main(rest[0], main, engine=NAME)
         return
     place, _, number = os.environ.get(AT_VARIABLE, "").partition(" ")
-    if tool == "train" and place:
+    if tool == "train":
         run = xtuner_tool.run_xtuner_tool
 
         def run_held(module: str, given: list[str]) -> None:
-            PLACES[place](int(number or 0))
+            without_a_card()
+            if place:
+                PLACES[place](int(number or 0))
             run(module, given)
 
         xtuner_tool.run_xtuner_tool = run_held
     engine(arguments)
+
+
+def without_a_card() -> None:
+    """mmengine 0.10.7 gives each of several processes a card of its own, also where there is none."""
+    import torch
+    from mmengine.model import MMDistributedDataParallel
+
+    torch.cuda.set_device = lambda _: None
+    begin = MMDistributedDataParallel.__init__
+
+    def begin_on_the_processor(self: Any, module: Any, device_ids: object = None, **options: Any) -> None:
+        begin(self, module, **options)
+
+    MMDistributedDataParallel.__init__ = begin_on_the_processor
 
 
 def wait() -> None:

@@ -70,6 +70,7 @@ class KeepOnStop(Hook):
         if not asked or done >= runner.max_iters or (self._in_parts(runner) and not is_update(runner)):
             return
         save(runner)
+        self._saved = done  # DeepSpeed's runner tells no hook of it
         self._end(runner, done)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
