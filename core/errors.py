@@ -31,6 +31,8 @@ TuneboardError                exit code 1
 │   │   └── NoDataFiles       a folder or an archive has no data file in it
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchCheckpoint      a run kept no checkpoint of that iteration
+│   ├── DamagedCheckpoint     the checkpoint that was asked for is cut off or damaged
+│   ├── NoWholeCheckpoint     every checkpoint of a run is
 │   ├── NoSuchChat            no chat of that name in the workspace
 │   ├── NoSuchSet             no data set of that name in the workspace
 │   ├── NoSuchVersion         a data set has no version of that name, or none to go back to
@@ -42,6 +44,7 @@ TuneboardError                exit code 1
 │   ├── NotAWorkDir           a folder holds nothing of a training with XTuner
 │   ├── AdoptedRun            a run's training was made elsewhere and is only read
 │   ├── RecipeChanged         a checkpoint was trained with other settings than the run has now
+│   ├── InputsChanged         the rows or the base model are not those that a run was prepared with
 │   ├── BothEdited            a run's recipe and its config were both edited by hand
 │   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
@@ -255,6 +258,14 @@ class NoSuchCheckpoint(InputError):
     key = "no_such_checkpoint"
 
 
+class DamagedCheckpoint(InputError):
+    key = "damaged_checkpoint"  # values: run, iteration, path, there (iterations of those that are whole)
+
+
+class NoWholeCheckpoint(InputError):
+    key = "no_whole_checkpoint"  # values: run, names, folder
+
+
 class NoSuchChat(InputError):
     key = "no_such_chat"
 
@@ -297,6 +308,10 @@ class AdoptedRun(InputError):
 
 class RecipeChanged(InputError):
     key = "recipe_changed"  # values: iteration, changes (lines), run
+
+
+class InputsChanged(InputError):
+    key = "inputs_changed"  # values: changes (lines)
 
 
 class BothEdited(InputError):

@@ -16,7 +16,7 @@ from ui.config.remedy import offer_remedy
 from ui.data.panel import warn_of_run
 from ui.jobs.failure import show_failure
 from ui.jobs.panel import is_live, status_of
-from ui.jobs.trained import show_next
+from ui.jobs.trained import show_next, show_passed_over
 from ui.jobs.training import cause_in_curve, follow_training
 from ui.shell.danger import danger_button
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
@@ -55,7 +55,8 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
 
 def show_first_start(run: RunPaths, recipe: Recipe) -> None:
     st.info(t("page.train.not_yet"), icon=":material/info:")
-    warn_of_run(run, recipe)
+    with shown_errors():  # rows that cannot be read are named by the button too
+        warn_of_run(run, recipe)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(t("page.train.start"), type="primary", icon=":material/play_arrow:", key="start"):
             start(run, None)
@@ -77,6 +78,7 @@ def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
     last = train.resumable(run)
     if found := train.stopped(run):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
+    show_passed_over(run)
     kind = "primary" if first else "secondary"
     with st.container(horizontal=True, vertical_alignment="center"):
         if last is not None:

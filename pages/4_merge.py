@@ -12,7 +12,7 @@ from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.step import Work, begin, follow_work, newest
-from ui.jobs.trained import show_next
+from ui.jobs.trained import show_next, show_passed_over
 from ui.publish.artefact import show_artefact
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
@@ -65,6 +65,7 @@ def show_space(run: RunPaths) -> None:
 
 def offer(workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool) -> None:
     """Both steps in one go, or each by itself."""
+    show_passed_over(run)
     has_adapter, trained = any(a.kind == "adapter" for a in made), bool(checkpoints(run.work_dir))
     if run.adopted.exists() and (reason := no_export(run)):
         st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")

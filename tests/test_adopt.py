@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -246,6 +247,7 @@ def test_checkpoints_of_epochs(workspace: Workspace, tmp_path: Path, deepspeed: 
         file, named = folder / f"iter_{iteration}.pth", folder / f"epoch_{epoch}.pth"
         if deepspeed:
             named.mkdir()
+            shutil.copy(file, named / "zero_pp_rank_0_mp_rank_00_optim_states.pt")
             file.rename(named / "mp_rank_00_model_states.pt")
         else:
             file.rename(named)

@@ -163,6 +163,25 @@ def test_a_run_from_scratch_in_the_same_folder_replaces_the_longer_one(work_dir:
     assert [(p.iter, p.loss) for p in read_curve(work_dir).points] == [(10, 2.0), (20, 2.0)]
 
 
+@pytest.mark.parametrize("begins", [61, 62, 51], ids=["every", "every second", "from an earlier checkpoint"])
+def test_a_clock_set_back_hides_no_point(work_dir: Path, begins: int) -> None:
+    """The night in which 02:59 is followed by 02:00: the start that goes on has the earlier name."""
+    step = 2 if begins == 62 else 1
+    first, second = range(step, 61, step), range(begins, 101, step)
+    write_start(work_dir, "20261025_023000", "".join(scalars_line(i, 1.0) for i in first))
+    write_start(work_dir, "20261025_020500", "".join(scalars_line(i, 2.0) for i in second))
+    points = read_curve(work_dir).points
+    assert [point.iter for point in points] == [*(i for i in first if i < begins), *second]
+    assert [point.loss for point in points if point.iter >= begins] == [2.0] * len(second)
+
+
+def test_a_clock_set_back_between_three_starts(work_dir: Path) -> None:
+    for name, begins, ends in (("030000", 1, 31), ("023000", 31, 61), ("020000", 61, 91)):
+        lines = "".join(scalars_line(i) for i in range(begins, ends))
+        write_start(work_dir, f"20261025_{name}", lines)
+    assert [point.iter for point in read_curve(work_dir).points] == list(range(1, 91))
+
+
 def test_a_growing_run_is_read_on(work_dir: Path) -> None:
     reader = CurveReader(work_dir)
     assert not reader.poll() and iterations(reader) == []

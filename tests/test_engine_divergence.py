@@ -2,7 +2,9 @@
 
 import math
 import re
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,6 +46,39 @@ def test_a_loss_that_is_no_number_ends_the_training(workspace: Workspace, tmp_pa
     assert cli("convert", run.id, "--workspace", workspace.root, cwd=workspace.root).returncode == 0
     saved = load_file(run.adapter / "adapter_model.safetensors")
     assert saved and all(np.isfinite(tensor).all() for tensor in saved.values())
+
+
+def test_a_training_shorter_than_that_has_failed_too(workspace: Workspace, tmp_path: Path) -> None:
+    """It ended as finished, with a model of which nothing was taught."""
+    model = make_small_model(tmp_path / "broken")
+    weights = load_file(model / "model.safetensors")
+    save_file(
+        {**weights, "model.norm.weight": weights["model.norm.weight"] * np.nan}, model / "model.safetensors"
+    )
+    run = prepared(workspace, model, "--iterations", "4", "--no-replay")
+    with pytest.raises(StepFailed) as failed:
+        trained(run)
+    assert failed.value.values["line"].startswith("FloatingPointError") and "lr" in str(failed.value)
+    assert "each of the last 4 steps" in str(failed.value)
+    assert all(math.isnan(point.loss) for point in read_curve(run.work_dir).points if point.loss is not None)
+
+
+@pytest.mark.parametrize(("losses", "fails"), [
+    ([math.nan] * 3, True),
+    ([1.0] + [math.nan] * 3, False),
+    ([1.0] + [math.nan] * PATIENCE, True),
+    ([math.nan] * 3 + [1.0], False),
+    ([], False),
+])  # fmt: skip
+def test_what_counts_is_how_the_training_ends(losses: list[float], fails: bool) -> None:
+    """Whatever the gradients: DeepSpeed's are not seen."""
+    from core.engine.divergence import LastLosses
+
+    hook, runner = LastLosses(), SimpleNamespace(optim_wrapper=object())
+    for loss in losses:
+        hook.after_train_iter(runner, batch_idx=0, outputs={"loss": torch.tensor(loss)})
+    with pytest.raises(FloatingPointError) if fails else nullcontext():
+        hook.after_train(runner)
 
 
 def test_a_gradient_that_is_no_number_counts_as_zero() -> None:

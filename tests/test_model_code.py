@@ -269,6 +269,26 @@ except Exception as error:
 """
 
 
+SAY = """
+import sys, core.engine, torch
+for file in sys.argv[1:]:
+    try:
+        torch.load(file, weights_only=True)
+    except Exception as error:
+        print(str(error).splitlines())
+"""
+
+
+def test_nobody_is_told_how_to_load_a_pickle_all_the_same(tmp_path: Path) -> None:
+    evil, text = tmp_path / "evil.pth", tmp_path / "text.pth"
+    python(PICKLE, evil, **{CANARY: str(tmp_path / "canary")})
+    text.write_text('{"a": 1}')
+    said = python(SAY, evil, text)
+    assert "weights_only" not in said and "add_safe_globals" not in said and "trusted" not in said
+    assert "WeightsUnpickler error: Unsupported global: GLOBAL pathlib" in said
+    assert "WeightsUnpickler error: Unsupported operand 123" in said and said.count("\n") <= 2
+
+
 def test_no_pickle_is_run_whoever_allows_it(tmp_path: Path) -> None:
     """Neither a library's ``weights_only=False`` nor a variable of the environment."""
     folder = make_small_model(tmp_path / "m")

@@ -185,14 +185,7 @@ def test_a_chain_of_an_earlier_version_goes_on(workspace: Workspace) -> None:
     assert wait(run.job(CHAIN), timeout=TIMEOUT).state is State.finished
     assert read_spec(run.job(CHAIN)).command[0] == sys.executable
     call = read_request(Call, run.job(CHAIN))
-    assert of_record(TuneRequest, call.asked) == TuneRequest(
-        NAME,
-        iterations=40,
-        system="-",
-        language="en",
-        template_reason="it is so",
-        reading=Reading("openai", (("assistant", "a"), ("user", "q"))),
-    )
+    assert of_record(TuneRequest, call.asked) == TuneRequest(NAME), "its recipe and its data say the rest"
 
 
 def test_going_on_rebuilds_the_command_and_never_begins_anew(workspace: Workspace) -> None:

@@ -228,8 +228,12 @@ def test_deepspeed_checkpoints_are_folders(workspace: Workspace) -> None:
     end_training(make_run(workspace, datetime(2026, 1, 2)))
     whole = next(workspace.runs.glob("*/train/work_dir/iter_40.pth")).read_bytes()
     (folder / "mp_rank_00_model_states.pt").write_bytes(whole)
+    assert train.resumable(run) is None, "the optimizer is missing"
+    (folder / "zero_pp_rank_0_mp_rank_00_optim_states.pt").write_bytes(whole)
     assert train.resumable(run) == Trained(folder, 10)
-    (folder / "zero_pp_rank_0_optim_states.pt").write_bytes(whole[:50])
+    (folder / "zero_pp_rank_2_mp_rank_00_optim_states.pt").write_bytes(whole)
+    assert train.resumable(run) is None, "one process's part is missing"
+    (folder / "zero_pp_rank_1_mp_rank_00_optim_states.pt").write_bytes(whole[:50])
     assert train.resumable(run) is None
 
 

@@ -12,6 +12,7 @@ from core.cli.requests import perform
 from core.cli.results import show
 from core.cli.room import SCHEMA, Result
 from core.errors import TuneboardError
+from core.jobs.done import leave_done
 from core.jobs.failure import leave_refusal
 from core.jobs.request import JOB
 from core.workspace.paths import Workspace
@@ -20,7 +21,7 @@ from core.workspace.paths import Workspace
 def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` name; returns the exit code. Raises what the command does."""
     if len(arguments) == 2 and arguments[0] == JOB:
-        return _print_json(_perform(Path(arguments[1])))
+        return _as_job(Path(arguments[1]))
     options = parse(arguments)
     workspace = Workspace.of(options.workspace)
     workspace.keep_private()
@@ -37,6 +38,13 @@ def run(arguments: Sequence[str]) -> int:
     _speak(errors="replace")
     show(options.kind, result, workspace.option)
     return _exit_code(result)
+
+
+def _as_job(folder: Path) -> int:
+    code = _print_json(_perform(folder))
+    if code == 0:
+        leave_done(folder)
+    return code
 
 
 def _perform(folder: Path) -> Result:

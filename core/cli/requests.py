@@ -4,17 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.cli.parser import COMMANDS, parse
-from core.cli.room import Result, Task, run_of
+from core.cli.parser import COMMANDS
+from core.cli.room import Result, Task
 from core.cli.terminal import progress
-from core.errors import DamagedFile, NoSuchJob
-from core.jobs.job import JobPaths, JobSpec, read_spec
-from core.jobs.request import Call, as_record, of_record, read_request
-from core.pipeline.tune import TuneRequest, prepared
-from core.runs import CHAIN, DATA
+from core.errors import DamagedFile
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.request import Call, of_record, read_request
+from core.pipeline.tune import TuneRequest
 from core.steps.step import call_job
-from core.workspace.files import read_object
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import Workspace
 
 
 def perform(folder: Path) -> Result:
@@ -26,15 +24,11 @@ def perform(folder: Path) -> Result:
 
 
 def read_call(folder: Path) -> tuple[Call, Any]:
-    """What a job of the command line was asked for: the call, and the command's own request.
-
-    Of a job that an earlier version started there is no request.json: its command line is read, by the parser
-    that reads every other. Raises NoSuchJob, DamagedFile, InvalidOption.
+    """What a job of the command line was asked for: the call, and the command's own request. The command in
+    its job.json is nothing that anybody goes by: a folder may come from somebody else. Raises NoSuchJob,
+    DamagedFile.
     """
-    try:
-        call = read_request(Call, folder)
-    except NoSuchJob:
-        return _of_command_line(folder)
+    call = read_request(Call, folder)
     try:
         return call, of_record(_task(call, folder).kind, call.asked)
     except ValueError as error:
@@ -51,31 +45,9 @@ def plan_again(workspace: Workspace, folder: Path, run: str = "") -> JobSpec:
     if isinstance(request, TuneRequest):
         request = replace(request, restart=False)  # it goes on
     job = workspace.run(run).job(folder.name) if run else folder
-    return call_job(job, call.command, workspace.root, request, run or call.run)
-
-
-def plan_rest(workspace: Workspace, run: RunPaths) -> JobSpec | None:
-    """The job that makes what ``run`` still lacks, however it was begun; None where nobody can say what it is
-    about. Raises as :func:`read_call` does."""
-    for job in (CHAIN, DATA):
-        if JobPaths(run.job(job)).spec.exists():
-            request = replace(read_call(run.job(job))[1], restart=False)
-            return call_job(run.job(CHAIN), "tune", workspace.root, request, run.id)
-    name = (read_object(run.data) or {}).get("name")
-    if not name or not prepared(run):
-        return None
-    return call_job(run.job(CHAIN), "tune", workspace.root, TuneRequest(name), run.id)
-
-
-def _of_command_line(folder: Path) -> tuple[Call, Any]:
-    words = read_spec(folder).command
-    options = parse(words[3:]) if words[1:3] == ("-m", "core") else None
-    task = getattr(options, "command", None)
-    if options is None or not isinstance(task, Task):
-        raise DamagedFile(path=JobPaths(folder).spec)
-    request = task.asked(options)
-    workspace = Workspace.of(options.workspace).root
-    return Call(options.kind, workspace, as_record(request), run_of(options)), request
+    # A run's folder that was copied or came from somebody else is about itself, whatever its request says.
+    own = folder.parent.name if call.run and folder.parent.parent == workspace.runs else call.run
+    return call_job(job, call.command, workspace.root, request, run or own)
 
 
 def _task(call: Call, folder: Path) -> Task:

@@ -11,13 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from core.cli.arguments import whole_number
 from core.errors import InvalidOption, reason_of
-from core.wording import say
-from core.workspace.paths import PROJECT, Workspace
-from core.workspace.user import stand_in
+from core.wording import say, spoken_language
+from core.workspace.paths import PROJECT, RunPaths, Workspace
+from core.workspace.user import stand_in, user_name
 
 PORT = 8501
 PORTS_TRIED = 100
@@ -98,7 +98,28 @@ def serve(wanted: Serving, workspace: Workspace) -> NoReturn:
         print(say("serve.port_taken", port=wanted.port, free=port), file=sys.stderr, flush=True)
     # Streamlit also reads a .streamlit/config.toml in the working folder: only the project's own counts.
     os.chdir(PROJECT)
+    _resume_lost(workspace)
     os.execve(sys.executable, command(wanted, port), environment(wanted, workspace))  # noqa: S606
+
+
+def _resume_lost(workspace: Workspace) -> None:
+    """Runs that were to go on by themselves after a crash. Where there is none nothing is imported for it:
+    the dashboard's start does not wait."""
+    from core.jobs.job import JobPaths
+    from core.workspace.files import read_record
+
+    requests = (JobPaths(RunPaths(folder).job("chain")).request for folder in workspace.run_folders())
+    if not any(_asks_to_resume(read_record(request)) for request in requests):
+        return
+    from core.pipeline import chain
+
+    for run in chain.resume_lost(workspace, user_name(), spoken_language()):
+        print(say("serve.resumes", run=run.id), file=sys.stderr, flush=True)
+
+
+def _asks_to_resume(call: Mapping[str, Any] | None) -> bool:
+    asked = (call or {}).get("asked")
+    return isinstance(asked, dict) and bool(asked.get("auto_resume"))
 
 
 def command(wanted: Serving, port: int) -> list[str]:

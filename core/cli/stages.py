@@ -17,7 +17,7 @@ from core.errors import InvalidOption, TuneboardError
 from core.pace import Cost, Progress
 from core.pipeline import chain, checkpoints, took, tune, use
 from core.pipeline.checkpoints import CheckpointsRequest
-from core.pipeline.tune import TuneRequest, chosen_model
+from core.pipeline.tune import MOST_RESUMES, TuneRequest, chosen_model
 from core.pipeline.use import UseRequest
 from core.publish import command as publishing
 from core.publish.publish import publish
@@ -60,6 +60,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         checkpoint=options.checkpoint,
         identity=not options.no_identity,
         document=options.document,
+        auto_resume=getattr(options, "auto_resume", 0),
     )
 
 
@@ -97,7 +98,9 @@ def _data_here(workspace: Workspace, run: str, request: TuneRequest, shown: Prog
 def _wanted(run: RunPaths | None, request: TuneRequest) -> TuneRequest:
     """What a run was asked to be, where it is one to go on with."""
     before = chain.asked_before(run) if run else None
-    return replace(before, restart=request.restart) if before else request
+    if before is None:
+        return request
+    return replace(before, restart=request.restart, auto_resume=request.auto_resume or before.auto_resume)
 
 
 def _refuse_another(options: argparse.Namespace, workspace: Workspace) -> None:
@@ -207,6 +210,7 @@ OPTIONS: Options = {
     "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
     "--run": {"metavar": "RUN"},
     "--restart": {"action": "store_true"},
+    "--auto-resume": {"type": whole_number(0, MOST_RESUMES), "default": 0, "metavar": "N"},
     "--which": {
         "choices": get_args(Checkpoint),
         "default": "last",
@@ -250,7 +254,7 @@ FIELDS = {
 COMMANDS: Commands = {
     "tune": (
         Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=tune_here, costs=_costs),
-        (*MAKE, "--run", "--restart"),
+        (*MAKE, "--run", "--restart", "--auto-resume"),
     ),
     "data": (
         Task(TuneRequest, _tune_request, _data, first=_refuse_another, here=_data_here),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.data.conversations import Conversation, from_row
+from core.errors import DamagedFile
 
 BLOCK = 1 << 24
 # Enough rows for a histogram; a million would take a minute to encode.
@@ -28,9 +29,12 @@ def row_offsets(path: Path) -> Offsets:
 
 
 def read_page(path: Path, offsets: Offsets) -> list[Conversation]:
-    """The conversations that begin at these offsets of a rows file."""
-    with path.open("rb") as stream:
-        return [from_row(json.loads(_line_at(stream, int(offset)))) for offset in offsets]
+    """The conversations that begin at these offsets of a rows file. Raises DamagedFile."""
+    try:
+        with path.open("rb") as stream:
+            return [from_row(json.loads(_line_at(stream, int(offset)))) for offset in offsets]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DamagedFile(path=path) from error
 
 
 def sampled(offsets: Offsets, count: int = SAMPLED) -> Offsets:

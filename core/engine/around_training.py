@@ -4,11 +4,13 @@ Around a training, from the outside in:
 
 1. it says that rows are being read (:mod:`core.engine.training_progress`);
 2. its hooks are registered: of the same priority, the first comes first. ``TellProgress`` says that a step is
-   done before anything is done after it; ``StopWhenLearned`` asks; ``KeepOnStop`` comes after what ends an
-   iteration, the schedule's step, and before what saves one;
+   done before anything is done after it; ``StopWhenLearned`` asks; ``KeepRandomState`` knows what a
+   checkpoint is to hold, ``LastLosses`` sees at the end whether anything was learned; ``KeepOnStop`` comes
+   after what ends an iteration, the schedule's step, and before what saves one;
 3. from here on a stop is heeded (:mod:`core.engine.stopping`), and until the first step loses nothing.
 
-Around the questions: a stop breaks them off, and their phase ends however they end. A checkpoint is written
+Around the questions: a stop breaks them off, and their phase ends however they end; what they draw leaves the
+training's random numbers as they were. A checkpoint is written
 within its phase, and is broken off by nothing.
 """
 
@@ -19,14 +21,17 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from core.engine.divergence import LastLosses
 from core.engine.kept_on_stop import KeepOnStop, let_workers_live
 from core.engine.learning import StopWhenLearned
+from core.engine.random_state import KeepRandomState, apart
 from core.engine.stopping import STOP
 from core.engine.training_progress import TellProgress
 from core.jobs import progress
 from core.jobs.progress import Phase
 
 MakeHook = Callable[[], Hook]
+HOOKS: Sequence[MakeHook] = (KeepRandomState, LastLosses, KeepOnStop)
 
 
 def put_around(questions: Path | None) -> None:
@@ -38,9 +43,9 @@ def put_around(questions: Path | None) -> None:
     asking: Sequence[MakeHook] = (partial(StopWhenLearned, questions),) if questions else ()
     # DeepSpeed's runner has its model in parts: it is not asked who it is.
     for kind, between in ((Runner, asking), (FlexibleRunner, ())):
-        kind.train = _around(kind.train, (TellProgress, *between, KeepOnStop))
+        kind.train = _around(kind.train, (TellProgress, *between, *HOOKS))
         kind.save_checkpoint = _in_phase(Phase.saving, kind.save_checkpoint)
-    ask = _in_phase(Phase.evaluating, EvaluateChatHook._generate_samples)
+    ask = _in_phase(Phase.evaluating, apart()(EvaluateChatHook._generate_samples))
     EvaluateChatHook._generate_samples = _unless_stopped(ask)
     let_workers_live()
 

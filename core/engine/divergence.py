@@ -1,13 +1,14 @@
-"""A gradient that is no number counts as zero, and a training that has no other ends.
+"""A gradient that is no number counts as zero, and a training that has no other ends, as failed.
 
 mmengine 0.10.7 multiplies every gradient by what their norm asks for: one that is NaN makes all weights NaN,
-and every checkpoint after it, while the training goes on to its end. DeepSpeed clips by itself and is not
-looked at.
+and every checkpoint after it, while the training goes on to its end. DeepSpeed clips by itself: of its
+trainings only the losses are looked at.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
+from mmengine.hooks import Hook
 from torch import Tensor
 
 # Steps one after the other. Half precision begins with some: its loss scale is halved until all is a number.
@@ -16,10 +17,28 @@ PATIENCE = 20
 
 def leave_out_what_is_no_number() -> None:
     """For the trainings of this process: mmengine's own clipping, which leaves the norm where it is (reading
-    it would wait for the GPU), and then this. Raises FloatingPointError from a training's step."""
+    it would wait for the GPU), and then this. Raises FloatingPointError from a training's step or end."""
     from mmengine.optim import OptimWrapper
 
     OptimWrapper._clip_grad = _clip_gradients
+
+
+class LastLosses(Hook):
+    """At the training's end, which may come before so many steps: it has failed where the last ones taught
+    nothing."""
+
+    def __init__(self) -> None:
+        self._losses = InARow()
+
+    def after_train_iter(self, _: Any, outputs: Any = None, **__: Any) -> None:
+        loss = outputs.get("loss") if isinstance(outputs, dict) else None
+        if isinstance(loss, Tensor):
+            self._losses.count(loss.detach())
+
+    def after_train(self, runner: Any) -> None:
+        gradients = getattr(runner.optim_wrapper, "_no_numbers", InARow())
+        if self._losses.ends_the_training or gradients.ends_the_training:
+            _end(min(PATIENCE, max(self._losses.steps, gradients.steps)))
 
 
 def _clip_gradients(self: Any) -> None:
@@ -35,13 +54,35 @@ def _clip_gradients(self: Any) -> None:
     _count(self, norm)
 
 
+class InARow:
+    """How many steps there were, and how many of the last in a row had no number; that stays on the GPU until
+    it can matter."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._in_a_row = torch.zeros(())
+
+    def count(self, number: Tensor) -> None:
+        self.steps += 1
+        self._in_a_row = (self._in_a_row.to(number.device) + 1) * torch.isfinite(number).logical_not()
+
+    @property
+    def ends_the_training(self) -> bool:
+        """Of a training shorter than ``PATIENCE`` all steps."""
+        return self.steps > 0 and bool(self._in_a_row.max().item() >= min(PATIENCE, self.steps))
+
+
 def _count(wrapper: Any, norm: Tensor) -> None:
-    """How many steps in a row were none, read as often as it can matter."""
-    steps, before = getattr(wrapper, "_no_numbers", (0, torch.zeros_like(norm)))
-    in_a_row = (before + 1) * ~torch.isfinite(norm)
-    wrapper._no_numbers = (steps + 1, in_a_row)
-    if (steps + 1) % PATIENCE == 0 and in_a_row.item() >= PATIENCE:
-        raise FloatingPointError(
-            f"The loss or its gradient was no number in each of the last {PATIENCE} steps. "
-            "None of them taught anything: what was saved is what was learned before."
-        )
+    """Read as often as it can matter."""
+    if not hasattr(wrapper, "_no_numbers"):
+        wrapper._no_numbers = InARow()
+    wrapper._no_numbers.count(norm)
+    if wrapper._no_numbers.steps % PATIENCE == 0 and wrapper._no_numbers.ends_the_training:
+        _end(PATIENCE)
+
+
+def _end(steps: int) -> NoReturn:
+    raise FloatingPointError(
+        f"The loss or its gradient was no number in each of the last {steps} steps. "
+        "None of them taught anything: what was saved is what was learned before."
+    )

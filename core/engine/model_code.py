@@ -10,8 +10,11 @@ hold, and a variable of the environment lets others do so.
 """
 
 import os
+import re
+from functools import wraps
+from pickle import UnpicklingError
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from core.engine.left_out import leave_out
 from core.engine.on_import import when_imported
@@ -19,6 +22,8 @@ from core.engine.on_import import when_imported
 # Who may say that pickles are safe, and code from a hub.
 PERMISSIONS = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TRUST_REMOTE_CODE")
 WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+# What torch's own words say of what is in the file.
+_UNPICKLED = re.compile(r"WeightsUnpickler error:\s*Unsupported \w+:? [\w.]+( [\w.]+)?")
 
 
 def forbid_model_code() -> None:
@@ -28,6 +33,23 @@ def forbid_model_code() -> None:
     os.environ[WEIGHTS_ONLY] = "1"
     leave_out("kernels")
     when_imported("transformers.dynamic_module_utils", _run_no_module_of_a_model)
+    when_imported("torch.serialization", _advise_no_pickle)
+
+
+def _advise_no_pickle(module: ModuleType) -> None:
+    """torch 2.13 says of a file that holds more than weights, or is damaged, how to load it all the same."""
+    load = module.load
+
+    @wraps(load)
+    def load_or_say_what_is_wrong(*positional: Any, **options: Any) -> Any:
+        try:
+            return load(*positional, **options)
+        except UnpicklingError as error:
+            found = _UNPICKLED.search(str(error))
+            said = f": {' '.join(found[0].split())}" if found else ": the file is damaged, or none of torch's"
+            raise UnpicklingError(f"Weights only load failed{said}") from None
+
+    module.load = load_or_say_what_is_wrong  # type: ignore[attr-defined]
 
 
 def _run_no_module_of_a_model(module: ModuleType) -> None:

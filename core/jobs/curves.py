@@ -4,6 +4,9 @@ The numbers are in ``<work_dir>/<time>/vis_data/scalars.json``, one JSON object 
 ``<work_dir>/<time>/<time>.log``. Resuming opens a new time folder: a curve is all of them in order, and from
 where a later run begins the earlier one's rest is an abandoned branch. An old or foreign run may have only
 one of the two files; one such folder, or one such file, by itself is a work_dir too.
+
+A folder's name is local time, which goes back an hour once a year, and further where a clock is set: of two
+starts the one that goes on from the other is the later one, whatever they are called.
 """
 
 import math
@@ -124,7 +127,13 @@ class CurveReader:
         return [sample for folder in self._in_order() for sample in folder.samples.samples]
 
     def _in_order(self) -> list["_TimeFolder"]:
-        return [folder for _, folder in sorted(self._folders.items())]
+        waiting, placed = [folder for _, folder in sorted(self._folders.items())], list[_TimeFolder]()
+        while waiting:
+            ready = (one for one in waiting if _may_come_next(one, waiting, placed))
+            following = next(ready, waiting[0])
+            waiting.remove(following)
+            placed.append(following)
+        return placed
 
 
 class _Table:
@@ -209,6 +218,14 @@ class _TimeFolder:
         """Of the same file as the points where both tell: a log's numbers are rounded."""
         return max(self._validated_in_scalars.found, self._validated_in_log.found, key=len)
 
+    def goes_on_from(self, other: "_TimeFolder") -> bool:
+        """Whether the other start came as far as where this one begins, which is not the beginning."""
+        mine, before = self.best[0], other.best[0]
+        if not len(mine) or not len(before):
+            return False
+        begins, ended = float(mine[0]), float(before[-1])
+        return max(_spacing(mine), float(before[0])) < begins <= ended + _spacing(mine, before)
+
     def _name_others(self, lines: list[str]) -> None:
         """By a block's last point: every line of a run has the same names."""
         self.not_drawn |= dict.fromkeys(next(filter(None, map(other_names, reversed(lines[-50:]))), []))
@@ -221,6 +238,11 @@ class _TimeFolder:
         self._from_log.add(points)
         if points:
             self.total_iters = points[-1].total_iters or self.total_iters
+
+
+def _spacing(*starts: Floats) -> float:
+    """The most iterations between the first two points of these starts."""
+    return max((float(one[1] - one[0]) for one in starts if len(one) > 1), default=0.0)
 
 
 class _Validations:
@@ -244,6 +266,11 @@ class _Validations:
 
 def _last_iteration(lines: list[str], parse: Callable[[str], Point | None]) -> int:
     return next((point.iter for line in reversed(lines) if (point := parse(line))), 0)
+
+
+def _may_come_next(start: _TimeFolder, waiting: Sequence[_TimeFolder], placed: Sequence[_TimeFolder]) -> bool:
+    """Whether what a start goes on from is there already, or nowhere."""
+    return not any(map(start.goes_on_from, waiting)) or any(map(start.goes_on_from, placed))
 
 
 def _parsed(lines: Iterable[str], parse: Callable[[str], Point | None]) -> list[Point]:

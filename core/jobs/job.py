@@ -67,6 +67,17 @@ class JobPaths:
         return self.folder / "exit.json"
 
     @property
+    def done(self) -> Path:
+        """That its work is done, and which process says so. Written by the tool, last of all: it counts where
+        no supervisor was left to write ``exit.json``."""
+        return self.folder / "done.json"
+
+    @property
+    def resumed(self) -> Path:
+        """How often it went on by itself after a crash. Written by whoever let it (core.jobs.again)."""
+        return self.folder / "resumed.json"
+
+    @property
     def refusal(self) -> Path:
         """Why the tool gave up, where it knows that: the error's name and its values. Written by the tool."""
         return self.folder / "refusal.json"
@@ -106,7 +117,7 @@ class JobPaths:
     def of_one_try(self) -> tuple[Path, ...]:
         """What one try writes besides ``job.json``, ``request.json`` and ``exit.json``."""
         mine = (self.log, self.supervisor_log, self.supervisor, self.tool)
-        return (*mine, self.progress, self.need, self.stop, self.refusal)
+        return (*mine, self.progress, self.need, self.stop, self.done, self.resumed, self.refusal)
 
 
 def tries(folder: Path) -> list[Path]:
@@ -121,8 +132,9 @@ class JobSpec:
 
     ``request`` is what stands in the folder's ``request.json``, as JSON's own types; ``results`` names the
     files there that the tool makes. Both are written and cleared by ``launch``, never by whoever plans
-    a job: beside a live one, nothing of it may change. ``asked_at`` is ISO 8601 in UTC. Raises ValueError for
-    an empty command.
+    a job: beside a live one, nothing of it may change. ``asked_at`` is ISO 8601 in UTC. ``restarts``: so
+    often the tool is started again when a signal has ended it that nobody sent on purpose. Raises ValueError
+    for an empty command.
     """
 
     command: tuple[str, ...]
@@ -132,6 +144,7 @@ class JobSpec:
     asked_at: str = ""
     request: Mapping[str, Any] | None = None
     results: tuple[str, ...] = ()
+    restarts: int = 0
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -146,6 +159,7 @@ class JobSpec:
             "asked_by": self.asked_by,
             "asked_at": self.asked_at,
             "results": list(self.results),
+            "restarts": self.restarts,
         }
 
     @classmethod
@@ -159,6 +173,7 @@ class JobSpec:
             asked_by=found.get("asked_by", ""),
             asked_at=found.get("asked_at", ""),
             results=tuple(found.get("results", ())),
+            restarts=int(found.get("restarts", 0)),
         )
 
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from core.jobs.done import leave_done
 from core.jobs.grace import need
 from core.jobs.job import JobPaths
 from core.workspace.files import read_record, write_json
@@ -167,8 +168,8 @@ _here: list[ProgressWriter] = []
 @contextmanager
 def telling(others: Callable[[], float] = lambda: 0.0) -> Iterator[None]:
     """Until the block ends, this process's progress is written into its job's folder, with what ``others``
-    says of other programs; nowhere where it is no job's tool, or not the first of several processes
-    (torchrun)."""
+    says of other programs, and that it is done where it ends well; nowhere where it is no job's tool, or not
+    the first of several processes (torchrun)."""
     folder = os.environ.pop(JOB_VARIABLE, "")
     if not folder or os.environ.get("RANK", "0") != "0":
         yield
@@ -177,6 +178,7 @@ def telling(others: Callable[[], float] = lambda: 0.0) -> Iterator[None]:
     _here.append(writer)
     try:
         yield
+        leave_done(Path(folder))
     finally:
         _here.remove(writer)
         writer.end()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from core.errors import NoSuchJob
+from core.jobs.done import done_at
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths
 from core.jobs.process import Identity, boot_id, is_alive, read_identity
@@ -54,7 +55,8 @@ class Status:
 def read_status(folder: Path) -> Status:
     """What a job does now, or how it ended. Raises NoSuchJob.
 
-    A job whose supervisor was killed runs as long as its tool does; when that ends, nobody knows how.
+    A job whose supervisor was killed runs as long as its tool does; when that ends, only the tool itself can
+    have said that it did all it had to (core.jobs.done).
     """
     paths = JobPaths(folder)
     if not paths.spec.exists():
@@ -98,6 +100,8 @@ def _live(paths: JobPaths) -> Status | None:
 
 def _lost(paths: JobPaths) -> Status:
     supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
+    if (ended := done_at(paths.folder, tool)) and tool:
+        return Status(State.finished, 0, None, Reason.finished, tool.started, ended)
     return Status(State.lost, reason=_why_lost(supervisor), started=tool.started if tool else None)
 
 

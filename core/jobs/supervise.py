@@ -22,6 +22,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from core.container import oom_kills
+from core.jobs.again import may_resume
 from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.grace import TOOL_GRACE, granted
 from core.jobs.job import JobPaths, JobSpec, read_spec
@@ -91,15 +92,29 @@ class Supervisor:
         """Start the tool, watch it to its end, write exit.json."""
         self._announce()
         started, kills = time.time(), oom_kills()
-        try:
-            tool = self.start(self._told(read_spec(self.paths.folder)), self.paths.log)
-        except (OSError, ValueError) as error:
-            self._write_exit(self._not_started(error, started))
-            return
-        self.unwritten = identify(tool.pid)
-        self._watch(self.unwritten)
-        returned = tool.wait()
+        spec = self._told(read_spec(self.paths.folder))
+        while True:
+            try:
+                tool = self.start(spec, self.paths.log)
+            except (OSError, ValueError) as error:
+                self._write_exit(self._not_started(error, started))
+                return
+            self.unwritten = identify(tool.pid)
+            self._watch(self.unwritten)
+            returned = tool.wait()
+            if not self._goes_on(returned, spec.restarts):
+                break
         self._write_exit(ending(returned, self._reason(returned, kills), started, time.time()))
+
+    def _goes_on(self, returned: int, restarts: int) -> bool:
+        """Whether a tool that crashed is started again; what its log says stays, with a word between."""
+        if returned >= 0 or self.asked_at is not None or self._grace() is not None:
+            return False
+        if (times := may_resume(self.paths.folder, restarts)) is None:
+            return False
+        with suppress(OSError), self.paths.log.open("a", encoding="utf-8") as log:
+            print(f"ended by signal {-returned}: started again, {times} of {restarts}", file=log)
+        return True
 
     def _told(self, spec: JobSpec) -> JobSpec:
         """A tool is told where to say how far it is."""

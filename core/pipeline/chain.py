@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from core.errors import DamagedFile, NoSuchJob, TuneboardError
+from core.jobs.again import count_resumed, may_resume
+from core.jobs.ending import Reason
 from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
@@ -187,6 +189,28 @@ def asked_before(run: RunPaths) -> TuneRequest | None:
             raise DamagedFile(path=JobPaths(run.job(job)).request) from error
     name = (read_object(run.data) or {}).get("name")
     return TuneRequest(str(name)) if name and prepared(run) else None
+
+
+def resume_lost(workspace: Workspace, by: str, language: str) -> list[RunPaths]:
+    """Let the chains go on that were asked to after a crash, and were lost with their processes on this
+    machine, which was restarted perhaps. Returns their runs; one that cannot go on says so on its page."""
+    return [
+        run for run in map(RunPaths, workspace.run_folders()) if _resume_lost(workspace, run, by, language)
+    ]
+
+
+def _resume_lost(workspace: Workspace, run: RunPaths, by: str, language: str) -> bool:
+    folder = run.job(CHAIN)
+    with suppress(TuneboardError, OSError):
+        if not has_chain(run) or read_status(folder).reason not in {Reason.restarted, Reason.abandoned}:
+            return False
+        request = asked_before(run)
+        if request is None or (times := may_resume(folder, request.auto_resume)) is None:
+            return False
+        launch(folder, plan(workspace, run, request, by, language), secrets(workspace, request))
+        count_resumed(folder, times)
+        return True
+    return False
 
 
 def halt(run: RunPaths, by: str) -> None:

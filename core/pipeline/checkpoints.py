@@ -9,11 +9,12 @@ from pydantic import with_config
 from core.jobs.job import JobSpec
 from core.jobs.request import as_record
 from core.pace import Progress
+from core.pipeline import saying
 from core.proof.development import development
 from core.proof.judge import judge, score_of
 from core.steps import answer_checkpoints, checkpoints_proof, chosen, data, train
 from core.steps.answer import AnswerCache, PromptFormat
-from core.steps.checkpoints import Trained, checkpoints, is_whole
+from core.steps.checkpoints import Trained, whole
 from core.steps.checkpoints_proof import CheckpointProof, CheckpointsProof
 from core.steps.step import call_job
 from core.workspace.paths import RunPaths, Workspace
@@ -39,10 +40,12 @@ def prove(workspace: Workspace, run: RunPaths, progress: Progress) -> Checkpoint
     """Ask every whole checkpoint the development questions, judge it beside the base, and keep what came of
     it. What was asked before is not asked again.
 
-    Raises MissingArtefact without a checkpoint, NoSuchModel, StepFailed, StepStopped.
+    Raises MissingArtefact without a checkpoint, NoWholeCheckpoint, NoSuchModel, StepFailed, StepStopped.
     """
     began = time.monotonic()
-    kept = [one for one in checkpoints(run.work_dir) if is_whole(one.checkpoint)] or [train.read(run)]
+    train.read(run)
+    saying.say_passed_over(run, progress)
+    kept = whole(run.work_dir)
     said, recipe = data.read(run), train.recipe_of(run)
     asked = development(said.conversations, data.thinking_in(recipe))
     prompt_format = PromptFormat.of(recipe)
@@ -71,7 +74,7 @@ def as_json(run: RunPaths, proof: CheckpointsProof) -> dict[str, Any]:
 def choose(workspace: Workspace, run: RunPaths, progress: Progress) -> None:
     """Use the best checkpoint where the run's recipe asks for it and none was chosen since it was trained."""
     asks = train.recipe_of(run).checkpoint == "best"
-    if asks and chosen.read(run) is None and len(checkpoints(run.work_dir)) > 1:
+    if asks and chosen.read(run) is None and len(whole(run.work_dir)) > 1:
         choose_best(workspace, run, progress)
 
 

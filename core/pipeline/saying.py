@@ -1,7 +1,9 @@
-"""What a person should know of the data before hours are spent on it, a sentence each."""
+"""What a person should know before hours are spent, a sentence each: of the data, and of a damaged
+checkpoint."""
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ from core.recipe.own_template import OwnTemplate, own_default, template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import OWN_WITHOUT_DEFAULT
 from core.recipe.thoughts import split
-from core.steps import data
+from core.steps import data, train
 from core.steps.fit import room_for
 from core.steps.step import megabytes
 from core.steps.taught import Taught, unfilled
 from core.wording import percent
+from core.workspace.paths import RunPaths
 
 
 def say_contents(said: Taught, progress: Progress, left_out: Path) -> None:
@@ -53,6 +56,12 @@ def say_contents(said: Taught, progress: Progress, left_out: Path) -> None:
         progress.say(key, file=shlex.quote(str(said.given)), **shown, **told)
     if not said.names_it:
         progress.say("tune.name_not_in_data", name=said.name, path=said.given)
+
+
+def say_passed_over(run: RunPaths, progress: Progress) -> None:
+    """Say which checkpoints are damaged, so that an earlier one is taken."""
+    if found := train.passed_over(run):
+        progress.say("train.passed_over", **asdict(found))
 
 
 def say_thoughts(said: Taught, progress: Progress) -> None:

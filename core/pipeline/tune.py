@@ -11,33 +11,36 @@ from pydantic import with_config
 
 from core.data.identity import IdentityLanguage
 from core.data.opening import Reading
-from core.errors import AdoptedRun, NoSuchModel, StepStopped
+from core.errors import AdoptedRun, NoSuchModel, StepFailed, StepStopped
+from core.jobs.again import may_resume
 from core.jobs.job import JobPaths
+from core.jobs.launch import stop, wait
 from core.jobs.live import LiveCurve
-from core.jobs.status import State, read_status
+from core.jobs.status import State, is_live, read_status
 from core.model_store.importing import listed_request, take_in
 from core.models.catalog import find
 from core.models.folder import Model, find_model, read_model, read_shape, starter_gguf
 from core.pace import Progress
 from core.pipeline import checkpoints as kept
-from core.pipeline import saying
+from core.pipeline import crash, saying
 from core.proof.asking import THOUGHT_TOKENS, Ask
 from core.proof.questions import Question, own_questions, questions
 from core.recipe.disk import disk_use
 from core.recipe.own_template import spoken_by, template_of
 from core.recipe.recipe import Checkpoint, Method, Recipe
 from core.recipe.thinking import thinking_of
-from core.runs import introduce
+from core.runs import CHAIN, STEPS, introduce
 from core.steps import answer, convert, data, export, fit, merge, proof, prove, train
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.busy import busy
-from core.steps.checkpoints import Trained, checkpoints
+from core.steps.checkpoints import Trained, checkpoints, is_whole
 from core.steps.data import Spoken
 from core.steps.health import Health, said_once
 from core.steps.own import OWN_BASE, OWN_TUNED
 from core.steps.step import check_space, engine_job, run_job, warm
 from core.steps.taught import Taught, to_teach
 from core.steps.watch import trained, worked
+from core.wording import say
 from core.workspace.files import held, write_json
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
@@ -45,6 +48,8 @@ from core.workspace.paths import RunPaths, Workspace, make_folder
 NEEDED_BYTES = 1_200_000_000
 
 OWN_TOKENS = 128
+# How often a chain may go on by itself after a crash; and how often where a person only says that it is to.
+MOST_RESUMES, USUAL_RESUMES = 100, 3
 
 
 @with_config(extra="forbid")
@@ -54,7 +59,8 @@ class TuneRequest:
     trained before is trained from the beginning; with ``leave_out_broken`` rows of the data that cannot be
     trained are left out and listed. ``max_length`` None follows the data. Without ``identity`` the data is
     taught alone; with it, whose the assistant is is taught beside data that does not say so itself.
-    ``document``: whether a text is read as a document of which questions are made, None as it looks."""
+    ``document``: whether a text is read as a document of which questions are made, None as it looks.
+    After a crash it goes on by itself, at most ``auto_resume`` times."""
 
     name: str
     data: Path | None = None
@@ -74,6 +80,7 @@ class TuneRequest:
     checkpoint: Checkpoint = "last"
     identity: bool = True
     document: bool | None = None
+    auto_resume: int = 0
 
 
 def tune(
@@ -86,10 +93,27 @@ def tune(
     """Make the assistant that ``request`` asks for. Returns the result as ``--json`` prints it.
 
     In ``run``, a run's folder, it goes on: what was made there is not made again. ``begun`` is told the run
-    before anything is made in it.
+    before anything is made in it. Where a step crashes it goes on from there, as often as was asked.
     """
+    made: list[RunPaths] = []
+
+    def begun_once(paths: RunPaths) -> None:
+        if not made:
+            begun(paths)
+            made.append(paths)
+
     with warm(lambda why: progress.say("tune.cold", why=why)):
-        return _tune(workspace, request, progress, run, begun)
+        while True:
+            try:
+                return _tune(workspace, request, progress, run, begun_once)
+            except StepFailed as error:
+                if not made or not crash.is_crash(error):
+                    raise
+                run = made[-1]
+                if (times := may_resume(run.job(CHAIN), request.auto_resume)) is None:
+                    raise
+                progress.say("tune.resumes", why=error.text(), times=times, most=request.auto_resume)
+                request = replace(request, restart=False)
 
 
 def _tune(
@@ -100,6 +124,8 @@ def _tune(
     begun: Callable[[RunPaths], object],
 ) -> dict[str, Any]:
     began = time.monotonic()
+    if run:
+        outlast(run, progress)
     run = make_data(workspace, request, progress, run, begun)
     check_space(run.root, room_for(run))
     if request.restart or not trained_already(run):
@@ -107,6 +133,20 @@ def _tune(
     kept.choose(workspace, run, progress)
     make_model(run, progress)
     return {**run_compare(workspace, run, progress), "seconds": round(time.monotonic() - began, 1)}
+
+
+def outlast(run: RunPaths, progress: Progress) -> None:
+    """Wait for the step that is at work: of a chain that was killed itself its step may still be."""
+    for step in STEPS:
+        folder = run.job(step)
+        if is_live(folder):
+            progress.say("tune.outlasts", step=say(f"stage.{step}"))
+            try:
+                wait(folder)
+            except KeyboardInterrupt:
+                stop(folder, by="keyboard")
+                wait(folder)
+                raise
 
 
 def make_model(run: RunPaths, progress: Progress) -> None:
@@ -128,11 +168,12 @@ def room_for(run: RunPaths) -> int:
 
 
 def trained_already(run: RunPaths) -> bool:
-    """Whether nothing is left to train though no checkpoint is there to go on from: somebody deleted them
-    after the adapter was made, and nothing of the run has changed."""
+    """Whether nothing is left to train though the last checkpoint is not there to go on from: somebody
+    deleted it, or it was damaged, after the adapter was made, and nothing of the run has changed."""
+    kept = checkpoints(run.work_dir)
     return (
         finished(run, "train")
-        and not checkpoints(run.work_dir)
+        and not (kept and is_whole(kept[-1].checkpoint))
         and converted(run)
         and not train.changes_since(run)
     )
@@ -329,10 +370,11 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
     train.refuse_mismatch(run)
     last = None if restart else train.going_on(run)
     spec = train.plan(run, recipe, last.checkpoint if last else None)
-    if last and finished(run, "train") and last == train.read(run):
+    if last and finished(run, "train") and last == checkpoints(run.work_dir)[-1]:
         progress.say("train.nothing_left", iteration=last.iteration)
         return last
     if last:
+        saying.say_passed_over(run, progress)
         progress.say("train.goes_on", iteration=last.iteration)
     elif checkpoints(run.work_dir) and not restart:
         progress.say("train.none_whole")
@@ -358,6 +400,7 @@ def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Train
 
 def run_convert(run: RunPaths, progress: Progress) -> Path:
     """Make the adapter; of a full fine-tune the whole model."""
+    saying.say_passed_over(run, progress)
     spec = convert.plan(run)
     progress.stage("convert")
     run_job("convert", run.job("convert"), spec, worked(run.job("convert"), progress.update))

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.data.parity import parity
 from core.data.token_count import TokenCount
-from core.errors import MissingArtefact
+from core.errors import MissingArtefact, NoWholeCheckpoint
 from core.jobs.curves import read_curve
 from core.proof.result import ProofRow
 from core.proof.score import Score
@@ -21,7 +21,7 @@ from core.recipe.chat_template import (
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import Template
-from core.steps import chosen, proof, train
+from core.steps import chosen, convert, proof, train
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
 
@@ -94,7 +94,10 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
 
 
 def _checkpoint(run: RunPaths) -> int | None:
-    with suppress(MissingArtefact):
+    """The iteration that the run's model is of: as it was converted, where that is known."""
+    if made_of := convert.made_of(run):
+        return made_of.iteration
+    with suppress(MissingArtefact, NoWholeCheckpoint):
         return chosen.used(run).iteration
     return None
 

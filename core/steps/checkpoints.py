@@ -1,17 +1,30 @@
-"""The checkpoints of a work_dir: what mmengine names after iterations or epochs, as a file or a folder."""
+"""The checkpoints of a work_dir: what mmengine names after iterations or epochs, as a file or a folder.
+
+torch 2.13 loads a file with a flipped bit as if nothing had happened, and says no more of half a file than
+that it is no ZIP: whether a checkpoint is whole is found out here, by its checksums, before anybody takes it.
+"""
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from zipfile import ZipFile, is_zipfile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 from core.jobs.curves import epoch_ends, read_curve
 from core.workspace.checksums import hashed
+from core.workspace.files import Stamp, stamp
 
 NAMES = ("iter_*.pth", "epoch_*.pth")
 _NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
+# DeepSpeed 0.18.9's: of each process its part of the optimizer; from stage 3 on of the model as well.
+_MODEL, _OPTIMIZER = "_model_states.pt", "_optim_states.pt"
+_RANK = re.compile(r"zero_pp_rank_(\d+)_")
+# How a file of torch before 1.6 begins. It has no checksums: what it lacks is found when it is loaded.
+_BEFORE_ZIP = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# Bytes read at once, and how many states of checkpoints are remembered.
+_BLOCK, _REMEMBERED = 1 << 20, 1024
 
 
 @dataclass(frozen=True)
@@ -34,19 +47,65 @@ def checkpoints(work_dir: Path) -> list[Trained]:
     return sorted(found, key=lambda one: (one.iteration, one.checkpoint.name))
 
 
+def whole(work_dir: Path) -> list[Trained]:
+    """The checkpoints that can be taken, the oldest first."""
+    return [one for one in checkpoints(work_dir) if is_whole(one.checkpoint)]
+
+
 def is_whole(checkpoint: Path) -> bool:
-    """torch writes a zip file, whose directory is at its end: half a file has none. DeepSpeed's checkpoint is
-    a folder of such files."""
-    files = list(checkpoint.glob("*.pt")) if checkpoint.is_dir() else [checkpoint]
-    return bool(files) and all(map(is_zipfile, files))
+    """Whether everything of a checkpoint is there and undamaged. All of it is read, at a gigabyte a second,
+    the first time that this process asks for this state of its files; then it is remembered."""
+    files = _files(checkpoint)
+    if checkpoint.is_dir() and not _is_complete([file.name for file in files]):
+        return False
+    return bool(files) and all(_undamaged(stamp(file)) for file in files)
+
+
+def _files(checkpoint: Path) -> list[Path]:
+    return sorted(checkpoint.glob("*.pt")) if checkpoint.is_dir() else [checkpoint]
+
+
+def _is_complete(names: Sequence[str]) -> bool:
+    """Whether a DeepSpeed folder has model and optimizer, and of none of its processes a part is missing."""
+    models, optimizers = ([name for name in names if name.endswith(kind)] for kind in (_MODEL, _OPTIMIZER))
+    parts, models_parts = (
+        {int(one[1]) for one in map(_RANK.search, some) if one} for some in (optimizers, models)
+    )
+    in_order = parts == set(range(len(parts))) and models_parts <= parts
+    return bool(models and optimizers) and in_order and (not models_parts or models_parts == parts)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _undamaged(state: Stamp) -> bool:
+    """Whether the one file of this state has what its own checksums say; False where it cannot be read.
+
+    torch stores without compressing: what says otherwise, or more than it has room for, is not torch's.
+    """
+    try:
+        file = Path(state[0][0])
+        if not is_zipfile(file):
+            with file.open("rb") as stream:
+                return stream.read(len(_BEFORE_ZIP)) == _BEFORE_ZIP
+        with ZipFile(file) as archive:
+            parts = archive.infolist()
+            if any(part.compress_type != ZIP_STORED for part in parts):
+                return False
+            if sum(part.file_size for part in parts) > file.stat().st_size:
+                return False
+            for part in parts:
+                with archive.open(part) as stream:  # says at its end whether the checksum is right
+                    while stream.read(_BLOCK):
+                        pass
+    except (BadZipFile, OSError, EOFError, LookupError, ValueError, RuntimeError):
+        return False
+    return True
 
 
 def content_hash(checkpoint: Path) -> str:
     """Tells what one checkpoint has trained from what any other has, without reading gigabytes: a zip file's
     directory has a checksum of each tensor in it."""
-    files = sorted(checkpoint.glob("*.pt")) if checkpoint.is_dir() else [checkpoint]
     digest = hashlib.sha256()
-    for file in files:
+    for file in _files(checkpoint):
         digest.update(repr(_content(file)).encode())
     return digest.hexdigest()[:16]
 

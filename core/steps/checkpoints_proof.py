@@ -10,7 +10,7 @@ from core.errors import DamagedFile, NoSuchFile
 from core.jobs.request import as_record, read_record_of
 from core.proof.best import Candidate, best
 from core.proof.score import Score, Share
-from core.steps.checkpoints import checkpoints, content_hash
+from core.steps.checkpoints import content_hash, whole
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths
 
@@ -84,6 +84,6 @@ def read(run: RunPaths) -> CheckpointsProof | None:
 
 
 def unproved(run: RunPaths, found: CheckpointsProof | None) -> int:
-    """How many of the kept checkpoints were not asked yet."""
+    """How many of the whole checkpoints were not asked yet."""
     known = {one.content for one in found.checkpoints} if found else set()
-    return sum(content_hash(one.checkpoint) not in known for one in checkpoints(run.work_dir))
+    return sum(content_hash(one.checkpoint) not in known for one in whole(run.work_dir))

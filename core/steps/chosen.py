@@ -12,7 +12,7 @@ from pydantic import with_config
 from core.errors import DamagedFile, NoSuchCheckpoint, NoSuchFile
 from core.jobs.request import as_record, read_record_of
 from core.steps import train
-from core.steps.checkpoints import Trained, checkpoints, content_hash
+from core.steps.checkpoints import Trained, checkpoints, content_hash, is_whole
 from core.wording import say
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths
@@ -30,22 +30,24 @@ class Choice:
 
 
 def used(run: RunPaths) -> Trained:
-    """The checkpoint that is converted. Raises MissingArtefact where there is none."""
+    """The checkpoint that is converted: the chosen one, the last whole one where that is not there or was
+    damaged since. Raises MissingArtefact where there is none, NoWholeCheckpoint."""
     choice = read(run)
     kept = checkpoints(run.work_dir) if choice else []
-    same = (one for one in kept if choice and _is(one.checkpoint, choice))
+    same = (one for one in kept if choice and _is(one.checkpoint, choice) and is_whole(one.checkpoint))
     return next(same, None) or train.read(run)
 
 
 def choose(run: RunPaths, iteration: int, by_proof: bool = False) -> Trained:
     """From here on the run's model is made of the checkpoint written at this iteration. Raises
-    NoSuchCheckpoint, MissingArtefact."""
+    NoSuchCheckpoint, DamagedCheckpoint, MissingArtefact, NoWholeCheckpoint."""
     train.read(run)
     kept = checkpoints(run.work_dir)
     found = next((one for one in kept if one.iteration == iteration), None)
     if found is None:
         there = say("row.list").join(str(one.iteration) for one in kept)
         raise NoSuchCheckpoint(run=run.id, iteration=iteration, there=there)
+    train.refuse_damaged(run, found)
     write_json(run.chosen, as_record(Choice(found.checkpoint.name, content_hash(found.checkpoint), by_proof)))
     return found
 

@@ -2,17 +2,18 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import with_config
 
-from core.errors import InputError
+from core.errors import InputError, MissingArtefact, NoWholeCheckpoint
 from core.jobs.job import JobSpec
 from core.recipe.disk import merged_bytes
 from core.steps import chosen, convert, merge, train
-from core.steps.checkpoints import Trained, checkpoints, content_hash
+from core.steps.checkpoints import Trained, checkpoints, content_hash, is_whole
 from core.steps.step import call_job, module_job
 from core.workspace.checksums import File, read_checksums
 from core.workspace.paths import RunPaths, Workspace
@@ -99,18 +100,25 @@ def made_at(folder: Path) -> float:
     return max((file.stat().st_mtime for file in folder.glob("*.safetensors")), default=0.0)
 
 
-def _made_of_another(run: RunPaths, used: Trained, last: Trained) -> bool:
+def _made_of_another(run: RunPaths, used: Trained) -> bool:
     """Whether what converting made was made of another checkpoint than is used. Where nobody can say it was
-    made of the last."""
+    made of the last. One that was damaged after it was converted has nothing better to give."""
     made_of = convert.made_of(run)
-    return used != last if made_of is None else made_of.content != content_hash(used.checkpoint)
+    if made_of is None:
+        return used != train.resumable(run)
+    if made_of.content == content_hash(used.checkpoint):
+        return False
+    kept = {one.checkpoint for one in checkpoints(run.work_dir)}
+    lost = made_of.checkpoint in kept and not is_whole(made_of.checkpoint)
+    return not (lost and chosen.read(run) is None)
 
 
 def _artefacts(run: RunPaths) -> Iterator[Artefact]:
-    kept = checkpoints(run.work_dir)
-    used = chosen.used(run) if kept else None
+    used = None
+    with suppress(MissingArtefact, NoWholeCheckpoint):
+        used = chosen.used(run)
     source = used.checkpoint.stat().st_mtime if used else 0.0
-    other = used is not None and _made_of_another(run, used, kept[-1])
+    other = used is not None and _made_of_another(run, used)
     for kind in kinds_of(run):
         try:
             folder = artefact(run, kind)

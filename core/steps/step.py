@@ -38,10 +38,12 @@ def engine_job(tool: str, *arguments: str | Path, env: Mapping[str, str] | None 
 
 def call_job(folder: Path, command: str, workspace: Path, request: object, run: str = "") -> JobSpec:
     """The job in ``folder`` that runs a command of the command line for a request: the dataclass of its Task
-    (core.cli.room). ``run`` is the id of the run it is about."""
+    (core.cli.room), which may say how often it goes on by itself after a crash (``auto_resume``). ``run`` is
+    the id of the run it is about."""
     env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
     call = Call(command, workspace, as_record(request), run)
-    return replace(module_job("core", JOB, folder, env=env), request=as_record(call))
+    restarts = getattr(request, "auto_resume", 0)
+    return replace(module_job("core", JOB, folder, env=env), request=as_record(call), restarts=restarts)
 
 
 def module_job(module: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> JobSpec:

@@ -7,9 +7,9 @@ import hashlib
 import re
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,11 +23,13 @@ from core.data.own_encoder import OwnEncoder, write_token_rows
 from core.errors import (
     AdoptedRun,
     BothEdited,
+    DamagedCheckpoint,
     DamagedFile,
     MissingArtefact,
     NoSuchFile,
     NoSuchJob,
     NotAModel,
+    NoWholeCheckpoint,
     RecipeChanged,
 )
 from core.jobs.curves import time_folders
@@ -46,7 +48,8 @@ from core.recipe.own_template import OwnTemplate, Unspeakable, template_of
 from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
 from core.recipe.thinking import thinking_of
 from core.recipe.xtuner_config import Rendered, write_config
-from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole
+from core.steps import inputs
+from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole, whole
 from core.steps.step import check_space, engine_job
 from core.wording import say
 from core.workspace.files import folder_bytes, read_object, read_record, write_json, write_text
@@ -74,13 +77,15 @@ LEAVES_WEIGHTS_ALONE = {
 @with_config(extra="forbid")
 @dataclass(frozen=True)
 class TrainRequest:
-    """What a training was started with: its recipe as YAML, SHA-256 of its config and its rows, and the
-    checkpoint it went on from. Kept with the job, so that nothing else is trained on in its place."""
+    """What a training was started with: its recipe as YAML, SHA-256 of its config, its rows and its base
+    model's files, and the checkpoint it went on from. Kept with the job, so that nothing else is trained on
+    in its place."""
 
     recipe: str
     config: str
     rows: str
     resume: Path | None = None
+    model: Mapping[str, str] = field(default_factory=dict)
 
 
 @with_config(extra="forbid")
@@ -110,6 +115,7 @@ def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
     write_text(run.config, _config_of(run, settled))
     _write_learning(run, settled)
     write_json(run.versions, versions())
+    inputs.keep_inputs(run, settled)
     _keep_written(run, settled)
     return settled
 
@@ -158,15 +164,24 @@ def in_line(run: RunPaths) -> Recipe:
     """The recipe that a training of this run follows; its config says the same when this returns.
 
     Of a recipe.yaml edited by hand a new config.py is made, of one that was deleted as well; a config.py
-    edited by hand is trained as it stands. Raises BothEdited, AdoptedRun, MissingArtefact, and what
-    :func:`prepare` raises.
+    edited by hand is trained as it stands. Raises BothEdited, AdoptedRun, MissingArtefact, InputsChanged, and
+    what :func:`prepare` raises.
     """
     recipe = recipe_of(run)
     if run.adopted.exists():
         raise AdoptedRun(run=run.id, folder=run.work_dir.resolve())
+    before = _written(run)
+    if before is None or not _of_other_inputs(before.recipe, recipe):
+        inputs.refuse_other_inputs(run, recipe)
     if run.config.exists() and not _lags_behind(run, recipe):
         return recipe
     return prepare(run, recipe, model_of(run), Path(recipe.data))
+
+
+def _of_other_inputs(before: str, now: Recipe) -> bool:
+    """Whether somebody has written another model or other rows into the recipe: it is prepared with those."""
+    was = from_bytes(before.encode(), "recipe.yaml")
+    return (was.model, was.data) != (now.model, now.data)
 
 
 def _lags_behind(run: RunPaths, recipe: Recipe) -> bool:
@@ -308,7 +323,8 @@ def making_way(run: RunPaths, resume: Trained | None) -> Callable[[], None]:
     """What a launch of this training does once it is sure that no other trains this run.
 
     From the beginning, earlier checkpoints are deleted and earlier logs put aside: of two trainings' files
-    nobody could tell which is the last. To go on, the checkpoint must be there still; raises MissingArtefact.
+    nobody could tell which is the last. To go on, the checkpoint must be there still, and whole; raises
+    MissingArtefact, DamagedCheckpoint.
     """
 
     def make_way() -> None:
@@ -317,8 +333,17 @@ def making_way(run: RunPaths, resume: Trained | None) -> Callable[[], None]:
             _abandon(run)
         elif not resume.checkpoint.exists():
             raise MissingArtefact(what=resume.checkpoint.name, where=run.work_dir, step="train")
+        else:
+            refuse_damaged(run, resume)
 
     return make_way
+
+
+def refuse_damaged(run: RunPaths, taken: Trained) -> None:
+    """Raises DamagedCheckpoint."""
+    if not is_whole(taken.checkpoint):
+        there = say("row.list").join(str(one.iteration) for one in whole(run.work_dir)) or "–"
+        raise DamagedCheckpoint(run=run.id, iteration=taken.iteration, path=taken.checkpoint, there=there)
 
 
 def _abandon(run: RunPaths) -> None:
@@ -360,6 +385,8 @@ def changes_since(run: RunPaths) -> list[str]:
     found = [line for line in differing if line.split()[1].rstrip(":") not in LEAVES_WEIGHTS_ALONE]
     if before.rows != now.rows:
         found.append(f"  - {say('train.changed.rows')}")
+    if before.model and now.model and before.model != now.model:
+        found.append(f"  - {say('train.changed.model')}")
     # Of the same settings: somebody wrote into the config itself.
     if not differing and before.config != now.config:
         found.append(f"  - {say('train.changed.config')}")
@@ -368,7 +395,7 @@ def changes_since(run: RunPaths) -> list[str]:
 
 def _request(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> TrainRequest:
     rows = str((read_object(run.data) or {}).get("sha256", ""))
-    return TrainRequest(to_yaml(recipe), _hash(run.config), rows, resume)
+    return TrainRequest(to_yaml(recipe), _hash(run.config), rows, resume, inputs.model_kept(run))
 
 
 def refuse_mismatch(run: RunPaths) -> None:
@@ -405,6 +432,23 @@ def goes_on_from(run: RunPaths) -> int:
     resume = (read_record(JobPaths(job).request) or {}).get("resume")
     named = SAVED_AT.search(str(resume or ""))  # the file itself may be deleted by now
     return int(named[1]) if named else 0
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """Later checkpoints than the one of this ``iteration`` are damaged; ``names`` of their files."""
+
+    iteration: int
+    names: str
+
+
+def passed_over(run: RunPaths) -> PassedOver | None:
+    """Where the last whole checkpoint is not the last; None as well where none is whole."""
+    last = resumable(run)
+    later = [one for one in checkpoints(run.work_dir) if last and one.iteration > last.iteration]
+    if last is None or not later:
+        return None
+    return PassedOver(last.iteration, say("row.list").join(one.checkpoint.name for one in later))
 
 
 @dataclass(frozen=True)
@@ -452,10 +496,13 @@ def variant(workspace: Workspace, run: RunPaths, now: datetime, changed: Recipe 
 
 
 def read(run: RunPaths) -> Trained:
-    """The last checkpoint. Raises MissingArtefact."""
+    """The last whole checkpoint. Raises MissingArtefact without any, NoWholeCheckpoint."""
+    if (last := resumable(run)) is not None:
+        return last
     found = checkpoints(run.work_dir)
     if not found:
         raise MissingArtefact(
             what=say("train.checkpoint", names=say("row.list").join(NAMES)), where=run.work_dir, step="train"
         )
-    return found[-1]
+    names = say("row.list").join(one.checkpoint.name for one in found)
+    raise NoWholeCheckpoint(run=run.id, names=names, folder=run.work_dir)

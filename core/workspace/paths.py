@@ -163,6 +163,11 @@ class RunPaths:
         return self.root / "versions.json"
 
     @property
+    def inputs(self) -> Path:
+        """The SHA-256 of what it was prepared with: the base model's files and the rows."""
+        return self.root / "inputs.json"
+
+    @property
     def result(self) -> Path:
         """What :mod:`core.steps.prove` measured."""
         return self.root / "result.json"
@@ -339,6 +344,11 @@ class Workspace:
     def log(self) -> Path:
         """The dashboard's own log; a job has its own in its folder."""
         return self.root / "dashboard.log"
+
+    @property
+    def hashes(self) -> Path:
+        """The SHA-256 of files of models and of rows, by their state: each is read once."""
+        return self.root / "cache" / "hashes.json"
 
     @property
     def answers(self) -> Path:

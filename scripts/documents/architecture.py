@@ -52,10 +52,10 @@ def _rooms(building: rooms.Building) -> str:
 STATES = {
     State.waiting: "`job.json` is there, and a supervisor that has not started the tool or is on its way",
     State.running: "the process of `tool.json` is alive: its id with its start time, because ids are reused",
-    State.finished: "`exit.json` says `finished`",
+    State.finished: "`exit.json` says `finished`; where the supervisor was killed, the tool in `done.json`",
     State.failed: "`exit.json` says anything else: `failed`, `out of memory`, `disk full`, `not started`",
     State.stopped: "`exit.json` says `stopped`: somebody asked for it, whatever the tool's exit code",
-    State.lost: "no `exit.json`, and neither process is alive: killed, or the machine was restarted",
+    State.lost: "no `exit.json`, no `done.json`, no process alive: killed, or the machine was restarted",
 }
 
 

@@ -1,16 +1,32 @@
 """What a training that has ended leads to."""
 
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
 
 import streamlit as st
 
-from core.steps import proof
+from core.errors import MissingArtefact, NoWholeCheckpoint
+from core.steps import proof, train
 from core.steps.adopt import no_export
 from core.workspace.paths import RunPaths
 from ui.shell.frame import go_to, link_to
-from ui.shell.text import Markdown, t
+from ui.shell.text import Markdown, language, plain, t
 
 ICONS = {"chat": ":material/chat:", "compare": ":material/compare:", "publish": ":material/publish:"}
+
+
+def show_passed_over(run: RunPaths) -> None:
+    """Say that a later checkpoint is damaged, so that an earlier one is taken; or that every one is."""
+    icon = ":material/broken_image:"
+    if found := train.passed_over(run):
+        st.warning(t("train.passed_over", **asdict(found)), icon=icon)
+        return
+    with suppress(MissingArtefact):
+        try:
+            train.read(run)
+        except NoWholeCheckpoint as error:
+            st.warning(plain(error.text(language())), icon=icon)
 
 
 def show_next(run: RunPaths) -> None:

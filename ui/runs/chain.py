@@ -1,13 +1,13 @@
 """The whole chain as it runs: each stage turning done, how long it still takes, and what came out."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import streamlit as st
 
-from core.cli.requests import plan_rest
 from core.jobs.status import LIVE, State
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
+from core.pipeline.tune import USUAL_RESUMES
 from core.runs import CHAIN, read_run
 from core.steps import proof, train
 from core.workspace.paths import RunPaths, Workspace
@@ -21,7 +21,7 @@ from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
 from ui.shell.tab import show_in_tab
-from ui.shell.text import Markdown, duration, plain, t
+from ui.shell.text import Markdown, duration, language, plain, t
 
 EVERY = 2.0
 COLORS = {State.finished: "green", State.running: "blue", State.failed: "red", State.lost: "red"}
@@ -116,7 +116,19 @@ def _go_on(workspace: Workspace, run: RunPaths) -> None:
     elif found := train.stopped(run):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
     kind = "secondary" if offer_remedy(workspace, run) else "primary"
-    if (rest := plan_rest(workspace, run)) is None:
+    if (asked := chain.asked_before(run)) is None:
         link_to("data", t("page.config.to_data"), run)
-    elif st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:"):
-        begin(run.job(CHAIN), rest, chain.secrets(workspace, chain.asked_before(run)))
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="chain_rest"):
+        pressed = st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:")
+        most = choose_auto_resume("chain_auto_resume", asked.auto_resume)
+    if pressed:
+        rest = chain.plan(workspace, run, replace(asked, auto_resume=most), user_name(), language())
+        begin(run.job(CHAIN), rest, chain.secrets(workspace, asked))
+
+
+def choose_auto_resume(key: str, most: int = 0) -> int:
+    """How often a chain is to go on by itself after a crash; 0 for never, which it is at first."""
+    usual = most or USUAL_RESUMES
+    help_text = t("chain.auto_resume.help", most=usual)
+    return usual if st.checkbox(t("chain.auto_resume"), bool(most), key=key, help=help_text) else 0

@@ -9,10 +9,11 @@ from core.pipeline import checkpoints as proving
 from core.pipeline import use
 from core.proof.score import Share
 from core.steps import chosen
-from core.steps.checkpoints import Trained, checkpoints
+from core.steps.checkpoints import Trained, whole
 from core.steps.checkpoints_proof import CheckpointProof, CheckpointsProof, read, unproved
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import Work, begin, follow_unless_done
+from ui.jobs.trained import show_passed_over
 from ui.shell.text import spoken, t
 
 HEIGHT = 320
@@ -28,10 +29,11 @@ HOVER = "%{y:.0%} (%{customdata[0]}/%{customdata[1]}, %{customdata[2]:.0%}–%{c
 def show_checkpoints(workspace: Workspace, run: RunPaths, busy: bool, first: bool) -> None:
     """Curves and buttons; ``busy``: something else makes the run's model, and nothing can be pressed.
     ``first``: nothing else is to be done before."""
-    kept, found = checkpoints(run.work_dir), read(run)
+    kept, found = whole(run.work_dir), read(run)
     if not kept:
         return
     st.header(t("checkpoints.title"), anchor=False)
+    show_passed_over(run)
     parts = {step: run.job(step) for step in ("base", proving.CHOOSE)}
     live = follow_unless_done(Work("choose", run.job(proving.PROVE), parts))
     parts = {step: run.job(step) for step in ("convert", "merge", "ask")}

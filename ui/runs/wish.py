@@ -18,6 +18,7 @@ from core.workspace.user import user_name
 from ui.data.dropped import dropped_file
 from ui.models.base import choose_base, offer_better
 from ui.models.default_prompt import choose_default
+from ui.runs.chain import choose_auto_resume
 from ui.shell.frame import choose_run, shown_errors, starting
 from ui.shell.text import language, t
 
@@ -34,7 +35,10 @@ def wish_card(workspace: Workspace) -> None:
         base = choose_base(workspace, wanted)
         template = choose_default(workspace, base.model, "wish_default")
         given = dropped_file(workspace)
-        request = TuneRequest(name, given.file, base.model, language=spoken, template=template)
+        most = choose_auto_resume("wish_auto_resume")
+        request = TuneRequest(
+            name, given.file, base.model, language=spoken, template=template, auto_resume=most
+        )
         left_out = given.file is not None  # as was said
         request = replace(request, leave_out_broken=left_out, document=given.document)
         st.caption(t("page.start.promise"))

@@ -1,0 +1,25 @@
+"""Whether a step that failed may do better when it goes on by itself."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from core.errors import StepFailed, TuneboardError
+from core.jobs.failure import why_failed
+from core.jobs.status import read_status
+
+# What may have been chance: the next try, from the last checkpoint, may get past it. Any other cause that is
+# known would come back.
+CHANCE = {
+    *("unknown", "lost", "machine_restarted", "killed", "killed_out_of_memory", "worker_killed", "crashed"),
+    *("terminated", "cuda_out_of_memory", "cpu_out_of_memory", "nccl_timeout", "gpu_error", "gpu_taken"),
+    *("hub_timeout", "hub_out_of_reach", "port_in_use"),
+}
+
+
+def is_crash(error: StepFailed) -> bool:
+    """Whether it crashed, and did not fail for what it would meet again."""
+    folder = Path(str(error.values.get("log", ""))).parent
+    with suppress(TuneboardError, OSError):
+        why = why_failed(folder, read_status(folder))
+        return why is not None and why.said is None and why.cause in CHANCE
+    return False
