@@ -193,9 +193,9 @@ def test_a_stick_that_is_pulled_out_is_a_sentence(
     def pulled_out(_file: int) -> None:
         raise OSError(number, os.strerror(number))
 
+    bundle.build(run, PublishRequest("adapter"), read_facts(workspace, run), lambda _: None)
     monkeypatch.setattr(os, "fsync", pulled_out)
     for to in ("folder", "zip"):
-        bundle.build(run, PublishRequest("adapter"), read_facts(workspace, run), lambda _: None)
         made, target = bundle.read_bundle(run, "adapter"), stick / to
         assert made
         with pytest.raises(StickGone, match="STICK") as gone:

@@ -347,7 +347,7 @@ def test_a_place_that_is_no_plain_address_shows_as_it_is(run: RunPaths, where: s
 
 def test_the_card_is_changed_checked_kept_and_dropped(run: RunPaths) -> None:
     own = PublishPaths(run).card("merged")
-    page = open_test_page("publish", run.id)
+    page = open_page(run)
     page.session_state["card"] = True
     page.run()
     (text,) = page.text_area

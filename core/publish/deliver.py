@@ -88,7 +88,7 @@ def _earlier(target: Path) -> bool:
     """Whether a folder holds what an earlier publishing wrote there, and nothing else."""
     if not (target / OURS).exists():
         return False
-    known = {target / file.name for file in read_checksums(target)} | {target / NAME}
+    known = {target / file.name for file in read_checksums(target) if file.sha256} | {target / NAME}
     return all(path in known for path in target.rglob("*") if not path.is_dir())
 
 
