@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from core.cli import failures
+from core.cli.room import SCHEMA
 from core.errors import NoRemedy, StepFailed
 from core.jobs.ending import Ending, Reason
 from core.jobs.failure import why_failed
@@ -82,6 +84,24 @@ def test_nothing_private_is_in_a_report(
         assert told in text, told
 
 
+def test_what_cannot_be_compared_is_left_out(
+    made: tuple[Workspace, RunPaths], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, run = made
+    lines = (
+        "Iter(train) [ 1/9]  loss: 0.0395",
+        "a row of mine",
+        "Traceback",
+        '  File "x"',
+        "ValueError: a row",
+    )
+    log = "\n".join(lines)
+    end_job(run, "train", Reason.failed, log)
+    monkeypatch.setattr("core.publish.report.MOST_OF_ROWS", 10)
+    text = report(workspace, run.job("train"))
+    assert "a row" not in text and "loss: 0.0395" in text and "<rows>" in text and 'File "x"' in text
+
+
 def test_a_job_of_no_run_has_a_report_too(made: tuple[Workspace, RunPaths]) -> None:
     workspace, _ = made
     paths = JobPaths(workspace.chat_server)
@@ -112,6 +132,8 @@ def test_the_command_line_names_the_change_and_the_command(made: tuple[Workspace
     found = failures.as_result(workspace, error)
     assert found is not None and found["cause"] == "nan_loss" and found["changes"]["lr"][0] == 0.1
     assert found["fix"].startswith(f"scripts/run retry {run.id}") and found["ok"] is False
+    promised = json.loads((PROJECT / "docs" / "json" / "failed.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator(promised).validate({**json.loads(json.dumps(found)), "schema": SCHEMA})
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,9 @@ LEAST_SECRET = 6
 ROWS, SAID, NAME = "<rows>", "<answer>", "<name>"
 _RECORD = re.compile(r"(?:\d{4}/)?\d\d/\d\d \d\d:\d\d:\d\d - \w+ - [A-Z]+ - ")
 _SAMPLE = "Sample output:"
+_SAYS_NOTHING = re.compile(r'log:$|.*Iter\(train\)|Traceback| +File "|[\w.]*(?:Error|Exception)\b(?!.)')
+# Folders of jobs that read a person's texts without a run: what was checked, and made sets.
+_WITH_TEXTS = frozenset({"checks", "sets"})
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _WORDS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -54,7 +57,7 @@ def report(workspace: Workspace, job: Path) -> str:
     status, run = read_status(job), run_of(workspace, job)
     about = (read_record(run.data) or {}) if run else {}
     parts = [*_head(job, status), *_machine(), *(_recipe(run) if run else ())]
-    text = "\n".join([*parts, "", "log:", *_log(job, run, about)])
+    text = "\n".join([*parts, "", *_cause_and_log(job, status, run, about)])
     return _without_what_is_private(text, workspace, run, about)
 
 
@@ -67,9 +70,6 @@ def _head(job: Path, status: Status) -> Iterator[str]:
     yield f"tuneboard {__version__}: {job.name} {status.state}"
     took = f", {status.ended - status.started:.0f} s" if status.ended and status.started else ""
     yield f"ended: code {status.code}, signal {status.signal}, reason {status.reason}{took}"
-    if why := why_failed(job, status):
-        yield f"cause: {why.cause}: {why.text('en')}"
-        yield f"line: {why.line}"
 
 
 def _machine() -> Iterator[str]:
@@ -100,14 +100,28 @@ def _recipe(run: RunPaths) -> Iterator[str]:
     )
 
 
-def _log(job: Path, run: RunPaths | None, about: dict[str, Any]) -> Iterator[str]:
-    """The log's end; an answer of the model's is one line for all of its own."""
+def _cause_and_log(job: Path, status: Status, run: RunPaths | None, about: dict[str, Any]) -> Iterator[str]:
+    """Why it failed, and the log's end; an answer of the model's is one line for all of its own."""
     lines = list(_without_answers(last_lines(JobPaths(job).log, LINES)))
+    why = why_failed(job, status)
+    yield f"cause: {why.cause if why else '-'}"
+    if why:
+        lines[:0] = [*why.text("en").splitlines(), why.line, "log:"]
     pieces = _Pieces(lines)
     for text in _texts_of(run, about) if run else ():
         pieces.look(text)
+    compared = _is_compared(about) if run else _WITH_TEXTS.isdisjoint(job.parts)
     for place, line in enumerate(lines):
-        yield f"  {ROWS if place in pieces.found else line}"
+        hidden_line = place in pieces.found or not (compared or _SAYS_NOTHING.match(line))
+        yield f"  {ROWS if hidden_line else line}"
+
+
+def _is_compared(about: dict[str, Any]) -> bool:
+    """Whether all that is trained on can be looked for. Where it is too much, or not there any more, only
+    lines are told that can hold none of it."""
+    rows = Path(str(about.get("path", "")))
+    files = [file for file in (rows, Path(str(about.get("source", "")))) if file.is_file()]
+    return rows.is_file() and sum(file.stat().st_size for file in files) <= MOST_OF_ROWS
 
 
 def _without_answers(lines: Sequence[str]) -> Iterator[str]:
