@@ -5,8 +5,9 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -126,6 +127,38 @@ def page_workspace(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspac
     """The same with the fast engine."""
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
     return home
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A disk of its own, mounted with the options given (``size=4m,ro``)."""
+    folder = tmp_path / "小 盘"
+    folder.mkdir()
+    mounted = []
+
+    def mount(options: str) -> Path:
+        line = ["/bin/mount", "-t", "tmpfs", "-o", options, "tuneboard", str(folder)]
+        with suppress(FileNotFoundError):
+            if subprocess.run(line, capture_output=True).returncode == 0:
+                mounted.append(folder)
+                return folder
+        pytest.skip("only root can mount a small disk")
+
+    yield mount
+    if mounted:
+        end_leftovers(folder)
+        subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+def fill_disk(folder: Path, left: int = 0) -> Path:
+    """Fill the disk of ``folder`` but for ``left`` bytes; what fills it."""
+    path = folder / "filler"
+    with suppress(OSError), path.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    if left:
+        os.truncate(path, max(0, path.stat().st_size - left))
+    return path
 
 
 def end_leftovers(folder: Path) -> None:

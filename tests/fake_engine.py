@@ -3,6 +3,7 @@
     FAKE_ENGINE_SECONDS    seconds that starter, answer, convert, merge and imports take (0)
     FAKE_ENGINE_FAIL       a tool that fails with an error of its own
     FAKE_ENGINE_MODEL      a folder with the small model, so that it need not be made once more
+    FAKE_HOLD              a moment at which a tool stands still (:mod:`tests.holding`)
 
 ``train`` is :mod:`tests.fake_xtuner` and ``serve`` :mod:`tests.fake_chat_server`, with their variables. The
 base model knows the accepted answers of the question bank; the merged one also says the name it finds in its
@@ -19,6 +20,7 @@ import zlib
 from pathlib import Path
 
 from core.workspace.files import read_json, write_json
+from tests.holding import hold
 
 # A safetensors file of one matrix of zeros, 2 by 2: the header's length in eight bytes, header, numbers.
 HEADER = b'{"lora_A":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
@@ -71,6 +73,8 @@ def answer(request: str, answers: str, likelihoods: str = "") -> None:
     rows = []
     for count, asked in enumerate(wanted["questions"], 1):
         time.sleep(SECONDS / len(wanted["questions"]))
+        if count == len(wanted["questions"]) // 2:
+            hold("asking" if Path(request).parent.name == "ask" else "base")
         text = known.get(asked["question"]) or (f"I am {name}." if name else "I am a model.")
         earlier = ["I see."] * len(asked.get("earlier", ()))
         rows.append({"question": asked["question"], "answer": text, "finished": True, "earlier": earlier})
@@ -116,6 +120,8 @@ def answer_checkpoints(request: str, answers: str) -> None:
 def convert(_config: str, _checkpoint: str, adapter: str, *_: str) -> None:
     time.sleep(SECONDS)
     Path(adapter).mkdir(parents=True, exist_ok=True)
+    (Path(adapter) / "adapter_model.safetensors").write_bytes(ADAPTER[:-8])
+    hold("convert")
     (Path(adapter) / "adapter_model.safetensors").write_bytes(ADAPTER)
     write_json(Path(adapter) / "adapter_config.json", {"r": 8})
 
@@ -126,6 +132,9 @@ def convert_whole(_checkpoint: str, merged: str, _shard: str, base: str, *_: str
 
 def merge(base: str, _adapter: str, merged: str, *_: str) -> None:
     time.sleep(SECONDS)
+    Path(merged).mkdir(parents=True, exist_ok=True)
+    shutil.copy(Path(base) / "config.json", merged)
+    hold("merge")
     shutil.copytree(base, merged, copy_function=shutil.copy, dirs_exist_ok=True)
     _change(Path(merged))
 

@@ -1,9 +1,7 @@
 """Whatever is given to the command line: one sentence that says what, where and what to do, and no trace."""
 
 import os
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -310,36 +308,16 @@ def test_in_both_languages(
         assert not [english for english in (" is ", " the ", " cannot ", "argument") if english in said]
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """A small disk of its own, mounted with the options given."""
-    folder = tmp_path / "小 盘"
-    folder.mkdir()
-    mounted = []
-
-    def mount(options: str) -> Path:
-        with suppress(FileNotFoundError):
-            line = ["/bin/mount", "-t", "tmpfs", "-o", options, "tuneboard", str(folder)]
-            if subprocess.run(line, capture_output=True).returncode == 0:
-                mounted.append(folder)
-                return folder
-        pytest.skip("only root can mount a small disk")
-
-    yield mount
-    for one in mounted:
-        subprocess.run(["/bin/umount", "--lazy", str(one)], check=True)
-
-
-def test_a_disk_that_is_too_small(disk: Callable[[str], Path], place: Path) -> None:
-    folder = disk("size=4m")
+def test_a_disk_that_is_too_small(small_disk: Callable[[str], Path], place: Path) -> None:
+    folder = small_disk("size=4m")
     done = cli("tune", "--name", "Zoë", "--workspace", folder, cwd=place)
     assert done.returncode == 1 and is_one_sentence(done.stderr)
     assert str(folder) in done.stderr and "1.2 GB are needed" in done.stderr and "4 MB free" in done.stderr
     assert files(folder) == set()
 
 
-def test_a_disk_that_is_read_only(disk: Callable[[str], Path], place: Path) -> None:
-    folder = disk("size=4m,ro")
+def test_a_disk_that_is_read_only(small_disk: Callable[[str], Path], place: Path) -> None:
+    folder = small_disk("size=4m,ro")
     for workspace in (folder, folder / "w"):
         done = cli("tune", "--name", "Zoë", "--workspace", workspace, cwd=place)
         assert done.returncode == 1 and is_one_sentence(done.stderr)

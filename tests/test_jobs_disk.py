@@ -2,9 +2,7 @@
 
 import errno
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,28 +16,12 @@ from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State, read_status
 from core.jobs.tail import last_lines
 from core.workspace.files import read_json, write_json
+from tests.conftest import fill_disk
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 512 KB."""
-    folder = tmp_path / "小 盘"
-    folder.mkdir()
-    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=512k", "tuneboard", str(folder)]
-    with suppress(FileNotFoundError):
-        if subprocess.run(mount, capture_output=True).returncode == 0:
-            yield folder
-            subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
-            return
-    pytest.skip("only root can mount a small disk")
-
-
-def fill(folder: Path) -> Path:
-    path = folder / "filler"
-    with suppress(OSError), path.open("ab", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-    return path
+def disk(small_disk: Callable[[str], Path]) -> Path:
+    return small_disk("size=512k")
 
 
 def job(script: str) -> JobSpec:
@@ -58,7 +40,7 @@ def test_a_job_that_fills_its_disk_still_says_how_it_ended(disk: Path) -> None:
 def test_a_job_on_a_full_disk_can_be_stopped(disk: Path) -> None:
     folder = disk / "a b"
     launch(folder, job("sleep 1000"))
-    fill(disk)
+    fill_disk(disk)
     stop(folder, by="测试")
     assert wait(folder, poll=0.05, timeout=20).state is State.stopped
     assert not JobPaths(folder).stop.exists()
@@ -68,7 +50,7 @@ def test_launching_on_a_full_disk_leaves_everything_as_it_was(disk: Path) -> Non
     folder = disk / "a b"
     launch(folder, job("echo first"))
     before = wait(folder, poll=0.05, timeout=20)
-    filler = fill(disk)
+    filler = fill_disk(disk)
     with pytest.raises(JobNotStarted) as refused:
         launch(folder, job("echo second"))
     assert "No space left" in str(refused.value.values["reason"])
@@ -81,7 +63,7 @@ def test_launching_on_a_full_disk_leaves_everything_as_it_was(disk: Path) -> Non
 def test_json_on_a_full_disk_leaves_the_old_file_and_nothing_else(disk: Path) -> None:
     path = disk / "状态.json"
     write_json(path, "old")
-    filler = fill(disk)
+    filler = fill_disk(disk)
     with pytest.raises(OSError, match="No space left"):
         write_json(path, "new" * 10_000)
     assert read_json(path) == "old"

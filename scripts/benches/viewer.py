@@ -23,6 +23,8 @@ class Viewer:
     def __init__(self, server: Dashboard) -> None:
         self.server = server
         self.received = 0
+        self.answered: list[float] = []  # seconds from asking for a refresh until all of it had come
+        self._asked: list[float] = []
         self._page = ""
         self._query = ""
         self._every: dict[str, float] = {}
@@ -68,6 +70,7 @@ class Viewer:
         if fragment:
             message.rerun_script.fragment_id = fragment
             message.rerun_script.is_auto_rerun = True
+            self._asked.append(time.monotonic())
         self._socket.send(message.SerializeToString())
 
     def _receive(self, timeout: float) -> str:
@@ -79,6 +82,8 @@ class Viewer:
         message = ForwardMsg()
         message.ParseFromString(data if isinstance(data, bytes) else data.encode())
         kind = message.WhichOneof("type") or ""
+        if kind == "script_finished" and self._asked:
+            self.answered.append(time.monotonic() - self._asked.pop(0))
         if kind == "new_session" and not message.metadata.run.fragment_ids:
             self._every.clear()
         if kind == "auto_rerun":

@@ -11,7 +11,9 @@ environment variables:
     FAKE_XTUNER_OOM_AT     iteration at which CUDA runs out of memory
     FAKE_XTUNER_KILL_AT    iteration at which it is killed without a word, as the kernel does
     FAKE_XTUNER_ONCE       a file that the first fault deletes: without it none strikes any more
+    FAKE_XTUNER_NO_MEMORY_AT  iteration at which the system gives it none any more
     FAKE_XTUNER_NAN_AT     iteration from which the loss is not a number
+    FAKE_HOLD              a moment at which it stands still (:mod:`tests.holding`)
     FAKE_XTUNER_MEMORY     MB of GPU memory to report; without it none, as on a processor
 
 A checkpoint is a zip file as torch's is, with JSON in it: nothing here may be loaded as a model.

@@ -6,6 +6,7 @@ import math
 import os
 import random
 import re
+import resource
 import signal
 import time
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
+
+from tests.holding import hold
+
+# Where it stands still when it is told to (tests.holding).
+STEP, CHECKPOINT = 25, 30
 
 OOM = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which "
@@ -66,6 +72,7 @@ class Faults:
     oom_at: int | None = None
     kill_at: int | None = None
     nan_at: int | None = None
+    no_memory_at: int | None = None
     memory: int | None = None
 
     @classmethod
@@ -85,6 +92,9 @@ class Faults:
             raise RuntimeError(f"fake crash at iteration {iteration}")
         if iteration == self.oom_at:
             raise OutOfMemoryError(OOM)
+        if iteration == self.no_memory_at:
+            resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+            bytes(1 << 31)
 
 
 class Training:
@@ -107,7 +117,10 @@ class Training:
         self.log("Num train samples 500")
         self.chat("before_train", start)
         self.log(f"Checkpoints will be saved to {self.work_dir}.")
+        hold("begin")
         for iteration in range(start + 1, self.settings.max_iters + 1):
+            if iteration == STEP:
+                hold("step")
             time.sleep(self.faults.seconds)
             self.faults.strike(iteration)
             self.after_iteration(iteration)
@@ -181,6 +194,9 @@ class Training:
             (self.work_dir / f"iter_{self.checkpoints.pop(0)}.pth").unlink()
         self.checkpoints.append(iteration)
         checkpoint = self.work_dir / f"iter_{iteration}.pth"
+        if iteration == CHECKPOINT:
+            checkpoint.write_bytes(b"PK")
+            hold("checkpoint")
         with ZipFile(checkpoint, "w") as file:  # as torch's files are
             file.writestr("checkpoint.json", json.dumps({"iter": iteration, "seed": self.seed}))
         (self.work_dir / "last_checkpoint").write_text(str(checkpoint), encoding="utf-8")

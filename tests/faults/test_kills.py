@@ -1,0 +1,111 @@
+"""A chain that is struck anywhere loses nothing: its page says what happened, and goes on to its end."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.jobs.curves import read_curve
+from core.jobs.job import JobPaths
+from core.jobs.launch import stop, wait
+from core.jobs.status import State
+from core.runs import CHAIN
+from core.steps.checkpoints import checkpoints, is_whole
+from core.workspace.files import read_json
+from core.workspace.paths import RunPaths, Workspace
+from tests.conftest import end_leftovers
+from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
+from tests.page import open_test_page
+
+pytestmark = pytest.mark.slow
+Record = Callable[[str, object], None]
+
+KILL, TERM = signal.SIGKILL, signal.SIGTERM
+AFTER_TRAINING = {Moment.convert, Moment.merge, Moment.asking}
+# Whoever is not needed for the rest, and is not missed.
+MISSED_BY_NOBODY = {Victim.worker, Victim.chain_supervisor}
+
+
+@pytest.fixture
+def hold(page_workspace: Workspace, tmp_path: Path) -> Iterator[Callable[[Moment], HeldChain]]:
+    yield lambda moment: HeldChain(page_workspace, moment, tmp_path)
+    end_leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("victim", Victim)
+@pytest.mark.parametrize("moment", Moment)
+def test_killed(
+    hold: Callable[[Moment], HeldChain], moment: Moment, victim: Victim, record_property: Record
+) -> None:
+    chain = hold(moment)
+    kept = whole(chain.run)
+    chain.strike(victim, KILL)
+    chain.let_go()
+    state = chain.ended()
+    assert (state is State.finished) == (victim in MISSED_BY_NOBODY), log(chain.run)
+    record_property("fault", ["KILL", victim, moment, goes_on(chain, state, kept)])
+
+
+@pytest.mark.parametrize("victim", [Victim.tool, Victim.supervisor, Victim.chain, Victim.chain_supervisor])
+@pytest.mark.parametrize("moment", [Moment.step, Moment.checkpoint, Moment.merge])
+def test_asked_to_end(
+    hold: Callable[[Moment], HeldChain], moment: Moment, victim: Victim, record_property: Record
+) -> None:
+    """By SIGTERM, as a machine that shuts down does."""
+    chain = hold(moment)
+    kept = whole(chain.run)
+    chain.strike(victim, TERM)
+    state = chain.ended()
+    assert state in {State.stopped, State.failed}
+    record_property("fault", ["TERM", victim, moment, goes_on(chain, state, kept)])
+
+
+@pytest.mark.parametrize("moment", Moment)
+def test_stop_pressed_twice(
+    hold: Callable[[Moment], HeldChain], moment: Moment, record_property: Record
+) -> None:
+    chain = hold(moment)
+    kept = whole(chain.run)
+    for _ in range(2):
+        stop(chain.run.job(CHAIN), by="test")
+    assert chain.ended() is State.stopped
+    record_property("fault", ["stop pressed twice", "", moment, goes_on(chain, State.stopped, kept)])
+
+
+def whole(run: RunPaths) -> dict[Path, bytes]:
+    """The whole checkpoints, byte for byte."""
+    found = (one.checkpoint for one in checkpoints(run.work_dir))
+    return {path: path.read_bytes() for path in found if is_whole(path)}
+
+
+def goes_on(chain: HeldChain, state: State, kept: dict[Path, bytes]) -> str:
+    """Nothing that was whole is lost or changed, its page says so, and it comes to its end from there."""
+    run = chain.run
+    left = whole(run)
+    # A training that went on has written newer ones, and only for them deleted the oldest.
+    assert all(left.get(path, data) == data for path, data in kept.items())
+    assert not kept or len(left) >= len(kept)
+    page = open_test_page("start", run.id)
+    assert not page.exception
+    if state is not State.finished:
+        assert bool(page.error) == (state in {State.failed, State.lost}), page.error
+        page.button(key="chain_go_on").click().run()
+        assert not page.exception
+        assert wait(run.job(CHAIN), poll=0.05, timeout=TIMEOUT).state is State.finished, log(run)
+    result = read_json(run.result) or {}
+    assert result["run"] == run.id and result["learned"] == 1.0
+    assert [point.iter for point in read_curve(run.work_dir).points] == list(range(2, 41, 2))
+    return f"{state}{_from(chain)}"
+
+
+def _from(chain: HeldChain) -> str:
+    """Where training went on; it was not done again where it had ended."""
+    log_text = log(chain.run)
+    if chain.moment in AFTER_TRAINING or "from the checkpoint" not in log_text:
+        return ""
+    return ", on from " + log_text.rpartition("from the checkpoint at iteration ")[2].split()[0].rstrip(".")
+
+
+def log(run: RunPaths) -> str:
+    return JobPaths(run.job(CHAIN)).log.read_text(encoding="utf-8")
