@@ -188,7 +188,11 @@ def _take_over(paths: JobPaths) -> None:
         supervisor = read_identity(paths.supervisor)
         if supervisor is None or not is_alive(supervisor):
             paths.supervisor.unlink(missing_ok=True)
-            _start_supervisor(paths)
+            try:
+                _start_supervisor(paths)
+            except JobNotStarted:
+                if read_status(paths.folder).state in LIVE:  # otherwise it has just ended by itself
+                    raise
 
 
 @dataclass(frozen=True)

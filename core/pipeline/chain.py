@@ -413,5 +413,6 @@ def _status(workspace: Workspace, run: RunPaths, step: str, whole: Status | None
 
 
 def _earlier(status: Status, whole: Status | None) -> bool:
-    """Whether a job had ended before the whole began."""
-    return bool(whole and status.ended and whole.started and status.ended < whole.started)
+    """Whether a job was over before the whole began. When a lost one ended nobody knows: its start counts."""
+    over = status.started if status.state is State.lost else status.ended
+    return bool(whole and over and whole.started and over < whole.started)

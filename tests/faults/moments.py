@@ -75,8 +75,8 @@ class HeldChain:
 
     def strike(self, victim: Victim, number: signal.Signals) -> None:
         """Send a signal, and wait until whoever got a KILL is gone."""
+        until(lambda: any(self._processes(victim)))  # a tool may be held before its tool.json is written
         struck = list(self._processes(victim))
-        assert struck, victim
         for one in struck:
             with suppress(ProcessLookupError):
                 os.kill(one.pid, number)

@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 
 from core.jobs.job import JobPaths
+from core.jobs.launch import wait
 from core.jobs.status import State
 from core.pipeline import chain
-from core.runs import CHAIN, list_runs
+from core.runs import CHAIN
 from core.wording import say
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace
 from tests.conftest import end_leftovers, fill_disk
-from tests.faults.moments import HeldChain, Moment, Victim
+from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
 from tests.faults.test_kills import KILL, goes_on, whole
 from tests.page import open_test_page
 
 pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
-# Enough for a chain of the small model, and less than the next checkpoint needs when it is filled.
-DISK = "size=24m"
+# Enough for a chain of the small model to be begun.
+DISK = "size=80m"
 
 
 @pytest.fixture
@@ -75,26 +76,44 @@ def test_the_machine_is_restarted(
     record_property("fault", ["the machine is restarted", "", moment, goes_on(held, state, kept)])
 
 
-def test_a_run_is_copied_to_another_machine(
-    page_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Record
+def test_the_workspace_is_moved_to_another_machine(
+    page_workspace: Workspace, tmp_path: Path, record_property: Record
 ) -> None:
-    """Into another workspace there, under another path, while it trained."""
+    """While it trained; there it stands at the same path."""
+    held = HeldChain(page_workspace, Moment.step, tmp_path)
+    held.strike(Victim.all, KILL)
+    held.let_go()
+    kept = whole(held.run)
+    belongs_elsewhere(page_workspace)
+    state = held.ended()
+    assert state is State.lost
+    record_property("fault", ["moved to another machine", "", Moment.step, goes_on(held, state, kept)])
+
+
+def test_at_another_path_there_it_says_what_it_misses(
+    page_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe holds whole paths: the model's is the first that is not there."""
     held = HeldChain(page_workspace, Moment.step, tmp_path)
     held.strike(Victim.all, KILL)
     held.let_go()
     there = Workspace(tmp_path / "另一台" / "w")
-    shutil.copytree(page_workspace.root, there.root, symlinks=True)
-    for file in there.runs.rglob("*.json"):
+    there.root.parent.mkdir()
+    page_workspace.root.rename(there.root)
+    belongs_elsewhere(there)
+    monkeypatch.setenv("TUNEBOARD_HOME", str(there.root))
+    page = open_test_page("start", held.run.id)
+    page.button(key="chain_go_on").click().run()
+    run = there.run(held.run.id)
+    wait(run.job(CHAIN), poll=0.05, timeout=TIMEOUT)
+    (error,) = open_test_page("start", run.id).error
+    assert f"No model at {page_workspace.starter}" in error.value and whole(run)
+
+
+def belongs_elsewhere(workspace: Workspace) -> None:
+    for file in workspace.runs.rglob("*.json"):
         if file.name in {"supervisor.json", "tool.json"}:
             write_json(file, {**(read_json(file) or {}), "host": "another", "boot": "another"})
-    shutil.rmtree(page_workspace.root)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(there.root))
-    (run,) = list_runs(there)
-    held.workspace, held.run = there, there.run(run.paths.id)
-    kept = whole(held.run)
-    state = held.ended()
-    assert state is State.lost and kept
-    record_property("fault", ["copied to another machine", "", Moment.step, goes_on(held, state, kept)])
 
 
 def test_there_is_no_memory(
