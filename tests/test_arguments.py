@@ -190,3 +190,10 @@ def test_several_that_are_required_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNEBOARD_LANG", "en")
     with pytest.raises(InvalidOption, match="RUN, --what are required"):
         parse(["publish"])
+
+
+def test_words_may_come_behind_options() -> None:
+    found = parse(["ask", "RUN", "你是谁？", "--workspace", "w", "Who are you?", "--json", "2 + 2?"])
+    assert found.question == ["你是谁？", "Who are you?", "2 + 2?"] and found.json
+    assert parse(["ask", "RUN", "--workspace", "w", "Who are you?"]).question == ["Who are you?"]
+    assert parse(["ask", "RUN", "--json"]).question == []

@@ -72,9 +72,17 @@ class Parser(argparse.ArgumentParser):
                 found, left = super().parse_known_args(args, namespace)
             except argparse.ArgumentError as error:
                 self._complain(_sentence(error.message, error.argument_name))
+        if (many := self._many()) and not any(word.startswith("-") for word in left):
+            # argparse closes a list of words at the first option: ``ask RUN --json QUESTION``.
+            setattr(found, many.dest, [*(getattr(found, many.dest) or ()), *left])
+            left = []
         if left:
             self._complain(say("cli.wrong.unknown", names=" ".join(left), near=self._near(left[0])))
         return found, left
+
+    def _many(self) -> argparse.Action | None:
+        """The words without a name that a command takes any number of, as they are typed."""
+        return next((one for one in self._get_positional_actions() if one.nargs == "*" and not one.type), None)
 
     def _near(self, word: str) -> str:
         known = dict.fromkeys(self._option_string_actions, ())
