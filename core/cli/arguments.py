@@ -82,7 +82,9 @@ class Parser(argparse.ArgumentParser):
 
     def _many(self) -> argparse.Action | None:
         """The words without a name that a command takes any number of, as they are typed."""
-        return next((one for one in self._get_positional_actions() if one.nargs == "*" and not one.type), None)
+        return next(
+            (one for one in self._get_positional_actions() if one.nargs == "*" and not one.type), None
+        )
 
     def _near(self, word: str) -> str:
         known = dict.fromkeys(self._option_string_actions, ())
