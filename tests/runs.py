@@ -1,6 +1,7 @@
 """Runs as they stand in a workspace, made without training anything."""
 
 from datetime import datetime
+from zipfile import ZipFile
 
 from core.jobs.ending import Ending, Reason
 from core.jobs.job import JobPaths, JobSpec
@@ -29,7 +30,8 @@ def make_run(workspace: Workspace, name: str, *, trained: bool = False) -> RunPa
     if trained:
         end_job(run, "train")
         run.work_dir.mkdir(parents=True)
-        (run.work_dir / "iter_4.pth").write_text("{}")
+        with ZipFile(run.work_dir / "iter_4.pth", "w") as file:  # as torch's files are
+            file.writestr("checkpoint.json", "{}")
     return run
 
 

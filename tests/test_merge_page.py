@@ -105,13 +105,14 @@ def test_stopping(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None
     assert "Stopped" in page.info[0].value and not page.button(key="both").disabled
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "cannot be written"), ("zh", "无法写入")])
+@pytest.mark.parametrize(("language", "said"), [("en", "cannot be written"), ("zh", "无法读写")])
 def test_a_failure_is_explained(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, language: str, said: str
 ) -> None:
     monkeypatch.setenv("FAKE_ENGINE_FAIL", "merge")
     # AppTest asks widgets for their texts outside of the session.
-    monkeypatch.setattr("ui.shell.text.language", lambda: language)
+    for where in ("ui.shell.text", "ui.jobs.failure"):
+        monkeypatch.setattr(f"{where}.language", lambda: language)
     monkeypatch.setenv("TUNEBOARD_LANG", language)
     run = make_run(workspace, "A", trained=True)
     open_test_page("merge", run.id, language).button(key="both").click().run()
