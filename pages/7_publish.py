@@ -12,7 +12,7 @@ from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import begin
 from ui.publish.form import ready_to_send, request_form
-from ui.publish.panel import card_editor, describe, follow, show_bundle, show_places, work_of
+from ui.publish.panel import card_editor, describe, follow, has_download, show_bundle, show_places, work_of
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
@@ -50,9 +50,8 @@ def offer(workspace: Workspace, run: RunPaths, request: PublishRequest, facts: F
     complete = ready_to_send(request) and facts.base.allows != "no"
     with st.container(horizontal=True, key="actions"):
         label, icon = t(GO.get(request.to, "page.publish.go")), ICONS.get(request.to, ":material/publish:")
-        if st.button(
-            label, icon=icon, type="primary", disabled=live or not (complete and fits), key="publish"
-        ):
+        kind = "secondary" if has_download(run, request) else "primary"
+        if st.button(label, icon=icon, type=kind, disabled=live or not (complete and fits), key="publish"):
             begin(work_of(run).folder, command.plan(workspace, run, request), post.secrets())
         label, icon, help_text = (
             t("page.publish.prepare"),

@@ -59,6 +59,12 @@ def button(page: AppTest, key: str) -> object:
     return next(one for one in page.button if one.key == key)
 
 
+def main_buttons(page: AppTest) -> list[str]:
+    """What the primary ones are called, links too, without a size."""
+    pressed = [*page.button, *page.get("link_button")]
+    return [one.proto.label.partition(" (")[0] for one in pressed if one.proto.type == "primary"]
+
+
 def press(page: AppTest, key: str) -> AppTest:
     button(page, key).click().run()  # type: ignore[attr-defined]
     return page
@@ -188,13 +194,18 @@ def test_a_failure_of_one_choice_is_not_shown_beside_another(run: RunPaths) -> N
 
 
 def test_a_zip_of_an_earlier_model_says_so(workspace: Workspace, run: RunPaths) -> None:
+    """And which of the two is the page's one main button: to take it, or to make it."""
     published(workspace, run, PublishRequest("merged", to="zip"))
-    assert not [one for one in open_page(run, publish_to="zip").warning if "merged again" in one.value]
+    page = open_page(run, publish_to="zip")
+    assert not [one for one in page.warning if "merged again" in one.value]
+    assert main_buttons(page) == ["Download"]
     later = time.time() + 100
     os.utime(run.merged / "model.safetensors", (later, later))
     file = default_place(workspace, run.id, "merged")
     os.utime(file.with_name(f"{file.name}.zip"), (1e9, 1e9))
-    assert [one for one in open_page(run, publish_to="zip").warning if "merged again" in one.value]
+    page = open_page(run, publish_to="zip")
+    assert [one for one in page.warning if "merged again" in one.value]
+    assert main_buttons(page) == ["Make the ZIP"]
 
 
 def test_a_memory_stick_that_is_plugged_in_is_offered(

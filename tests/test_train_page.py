@@ -93,6 +93,17 @@ def test_start_watch_and_finish(workspace: Workspace) -> None:
     assert "done" in badge(page) and has_chart(page, run)
 
 
+def test_what_its_curve_asks_for_is_no_second_main_button(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(workspace)
+    end_training(run)
+    monkeypatch.setattr("ui.jobs.training.cause_in_curve", lambda *_: "lr_too_high")
+    page = open_test_page("train", run.id)
+    assert no_errors(page) and buttons(page) == {"next merge", f"remedy {run.id}"}
+    assert [one.key for one in page.button if one.proto.type == "primary"] == ["next merge"]
+
+
 def next_step(page: AppTest) -> str:
     """Where the page says to go on: its one button."""
     (key,) = [key for key in buttons(page) if key and key.startswith("next ")]

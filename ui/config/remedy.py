@@ -20,7 +20,9 @@ from ui.shell.text import Markdown, plain, t
 
 def offer_remedy(workspace: Workspace, run: RunPaths, cause: str = "") -> bool:
     """The change as a sentence and a button, after the run's training failed, or for a ``cause`` that its
-    curve shows; nothing where no setting would help. Whether there is any."""
+    curve shows, whose page has its main button already; nothing where no setting would help. Whether there
+    is any."""
+    of_curve = bool(cause)
     cause = cause or remedy.cause_of(run)
     found = remedy.of_cause(run, cause) if cause else None
     of_memory = cause in fit.OUT_OF_MEMORY
@@ -32,7 +34,8 @@ def offer_remedy(workspace: Workspace, run: RunPaths, cause: str = "") -> bool:
     kind, icon = ("smaller", ":material/compress:") if of_memory else ("remedy", ":material/build:")
     st.info(t(f"{kind}.what", changes=Markdown(_said(found))), icon=":material/lightbulb:")
     label, help_text = t(f"{kind}.start"), t("remedy.start.help")
-    if st.button(label, type="primary", icon=icon, help=help_text, key=f"remedy {run.id}"):
+    main = "secondary" if of_curve else "primary"
+    if st.button(label, type=main, icon=icon, help=help_text, key=f"remedy {run.id}"):
         with shown_errors():
             _start(workspace, run, found.recipe)
     return True

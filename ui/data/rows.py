@@ -59,7 +59,7 @@ def show_rows(
     body = tokens_html(encoder, recipe.max_length) if view == "as_tokens" else turns_html
     kinds = {place: kind for kind, found in places.items() for place in found} if not part else {}
     drawn = (
-        row_html(numbered(place + 1, kinds.get(place, part)), body(conversation))
+        row_html(numbered(place + 1, kinds.get(place, ALL)), body(conversation))
         for place, conversation in zip(shown, conversations, strict=True)
     )
     st.html(STYLE + "".join(drawn))
@@ -90,8 +90,9 @@ def row_named(number: int) -> str:
 
 
 def numbered(number: int, part: Part | Literal[""]) -> str:
-    """A row's number, and what it is where that is known."""
-    row = row_named(number)
+    """A row's number in the training, which is not that in anybody's file; and what it is, where rows of all
+    parts are shown and that is known."""
+    row = t("page.data.row.trained", number=number)
     return f"{row} · {t(f'page.data.kind.{part}')}" if part else row
 
 

@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -155,19 +156,33 @@ def follow(run: RunPaths, request: PublishRequest, facts: Facts) -> bool:
     return live
 
 
+def taken(run: RunPaths, request: PublishRequest) -> tuple[Path, bool] | None:
+    """What is chosen and made already, and whether it is of the newest model."""
+    if request.to not in HERE or not (made := destination(run.workspace, run, request)).exists():
+        return None
+    return made, made.stat().st_mtime >= export.made_at(bundle.ready(run, request.what))
+
+
+def has_download(run: RunPaths, request: PublishRequest) -> bool:
+    """Whether there is a zip of the newest model, so that nobody has to make it first."""
+    found = taken(run, request)
+    return request.to == "zip" and found is not None and found[1]
+
+
 def show_taken(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
     """What is chosen and made already, to be taken along: a zip through the browser, with the commands that
     run it."""
-    if request.to not in HERE or not (made := destination(run.workspace, run, request)).exists():
+    if (found := taken(run, request)) is None:
         return
+    made, newest = found
     with st.container(border=True, key="taken"):
-        if made.stat().st_mtime < export.made_at(bundle.ready(run, request.what)):
+        if not newest:
             st.warning(t("page.publish.older"), icon=":material/history:")
         if request.to == "zip":
             st.link_button(
                 t("page.publish.download", size=megabytes(made.stat().st_size)),
                 address_of_zip(run, request.what),
-                type="primary",
+                type="primary" if newest else "secondary",
                 icon=":material/download:",
                 key="download zip",
             )
