@@ -226,5 +226,8 @@ def test_a_call_writes_no_more_than_it_may(tmp_path: Path) -> None:
 
 
 def test_a_call_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    assert "hf_secret" not in call(environment, limits=Limits(5))
+    for name in ("HF_TOKEN", "LANGCHAIN_API_KEY", "HOME_TOKEN", "PYTHON_KEY"):
+        monkeypatch.setenv(name, "hf_secret")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/a module's libraries")
+    told = call(environment, limits=Limits(5))
+    assert "hf_secret" not in told and "/a module's libraries" in told

@@ -17,8 +17,9 @@ LARGEST_FILE = 100_000_000
 # What a DOCX, which is a zip, may say that it unpacks to; it may lie.
 LARGEST_UNPACKED = 500_000_000
 # What may be taken for a PDF or DOCX: seconds of a processor at the least and for each megabyte, and memory.
+# 150 pages of text alone, 0.8 MB, take 10 s here; a slow processor takes several times as long.
 # The longest text that may come of one is ten books.
-SECONDS, SECONDS_A_MEGABYTE, MEMORY, LONGEST_TEXT = 5, 10, 2 << 30, 20_000_000
+SECONDS, SECONDS_A_MEGABYTE, MEMORY, LONGEST_TEXT = 30, 40, 2 << 30, 20_000_000
 # Where a passage may end, the best first.
 ENDS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[。！？]|[.!?](?=\s)"), re.compile(r"\s"))
 

@@ -11,6 +11,7 @@ ChildFailed                 it ended without an answer
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +23,11 @@ from core import errors
 from core.wording import spoken_language
 from core.workspace.paths import PROJECT
 
-# What a child gets of the environment: where programs are, and what a test counts its lines with.
-_PASSED = ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHON", "COVERAGE")
+# What a child gets of the environment: where programs and their libraries are (a Python of a cluster's
+# modules does not start without), and what a test counts its lines with. Whole names: LANGCHAIN_API_KEY
+# begins as LANG does.
+_PASSED = {"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "HOME"}
+_OF_PYTHON = re.compile(r"PYTHON[A-Z0-9]*|COVERAGE_[A-Z_]+")
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 # Beside another program a child gets less than a processor: seconds of the clock for one of its own.
 PATIENCE = 20.0
@@ -78,7 +82,9 @@ def call(function: Callable[..., Any], *arguments: Any, limits: Limits) -> Any:
 
 def start() -> "subprocess.Popen[str]":
     """A child that waits for calls, a line each, until nobody can ask it any more."""
-    passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
+    passed = {
+        name: value for name, value in os.environ.items() if name in _PASSED or _OF_PYTHON.fullmatch(name)
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "core.limited.child"],
         cwd=PROJECT,

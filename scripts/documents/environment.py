@@ -90,6 +90,7 @@ SYSTEM = {
     "LANG": ("English", "as `LC_ALL`"),
     "XDG_CONFIG_HOME": ("`~/.config`", "where hub tokens are kept on a machine without a keyring"),
     "XDG_CACHE_HOME": ("`~/.cache`", "where a published chat app keeps its packages on Linux"),
+    "LD_LIBRARY_PATH": ("the system's", "where a Python of a cluster's modules has its libraries"),
     "TMPDIR": ("`/tmp`", "where temporary files go; looked for in what is about to be published"),
     "DISPLAY": ("no screen", "whether there is a screen, and so a browser to open"),
     "WAYLAND_DISPLAY": ("no screen", "as `DISPLAY`"),
