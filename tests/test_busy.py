@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from core import machine
+from core.errors import DamagedFile
 from core.jobs.job import JobPaths
 from core.jobs.progress import Phase, ProgressWriter, job_progress
 from core.machine import Look, OtherWork, free_threads
@@ -96,6 +97,19 @@ def test_and_what_an_iteration_takes_where_that_is_known(
     monkeypatch.setattr(busy_step, "_usual", lambda _: 5.0)
     again = busy(run, "train")
     assert again and again.key == "busy.cores"
+
+
+def test_where_it_cannot_be_looked_up_the_training_goes_on(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said in the poll of who waits for a training."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise DamagedFile(path=run.data)
+
+    monkeypatch.setattr(busy_step, "read_object", refuse)
+    found = busy(run, "train")
+    assert found and found.key == "busy.cores"
 
 
 def test_on_a_quiet_machine_nothing_is_said(run: RunPaths) -> None:

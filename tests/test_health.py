@@ -13,6 +13,7 @@ import pynvml
 import pytest
 
 from core import machine
+from core.errors import DamagedFile
 from core.jobs.job import JobPaths
 from core.jobs.live import LiveCurve, Snapshot
 from core.jobs.process import identify
@@ -186,6 +187,19 @@ def run(tmp_path: Path) -> RunPaths:
     now = time.time()
     write_json(job.progress, asdict(progress(Phase.training, now - 200, now)))
     return found
+
+
+@pytest.mark.parametrize(
+    "failure", [FileNotFoundError("deleted while it was counted"), DamagedFile(path="data.json"), TypeError()]
+)
+def test_a_look_that_fails_ends_nobodys_training(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fail(_: Path) -> int:
+        raise failure
+
+    monkeypatch.setattr(health, "folder_bytes", fail)
+    assert Health(run, RECIPE, LiveCurve(run.work_dir).snapshot).look() == ()
 
 
 def test_a_look_stands_for_some_seconds_and_is_said_once(run: RunPaths) -> None:

@@ -2,6 +2,7 @@
 loses by it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from core.steps.expected import Workload, device_of, expected
 from core.steps.pace import row_tokens
 from core.steps.train import model_of, recipe_of
 from core.wording import say
-from core.workspace.files import read_object
+from core.workspace.files import ODD, read_object
 from core.workspace.paths import RunPaths
 
 # Fewer cores than this are not worth a word, nor an iteration that takes less than so many times as long.
@@ -47,10 +48,9 @@ def busy(run: RunPaths, step: str) -> Busy | None:
 
 
 def _on_a_card(run: RunPaths) -> bool:
-    try:
+    with suppress(TuneboardError, OSError):  # not made yet
         return device_of(recipe_of(run)) == "cuda"
-    except TuneboardError:  # not made yet
-        return False
+    return False
 
 
 def _iteration(now: JobProgress) -> float | None:
@@ -63,8 +63,14 @@ def _iteration(now: JobProgress) -> float | None:
 
 @cache
 def _usual(run: RunPaths) -> float | None:
-    """Seconds an iteration takes by what earlier trainings took here; None where none says so. Looked up
-    once, before this one says much itself."""
+    """Seconds an iteration takes by what earlier trainings took here; None where none says so, or where it
+    cannot be looked up: that ends nobody's training. Looked up once, before this one says much itself."""
+    with suppress(TuneboardError, OSError, *ODD):
+        return _expected_iteration(run)
+    return None
+
+
+def _expected_iteration(run: RunPaths) -> float | None:
     recipe, model, about = recipe_of(run), model_of(run), read_object(run.data) or {}
     if not about.get("rows"):
         return None

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
+from core.errors import TuneboardError
 from core.jobs.job import JobPaths
 from core.jobs.live import Snapshot
 from core.jobs.process import read_identity
@@ -26,7 +28,7 @@ from core.machine import GpuUse, gpu_users
 from core.pace import about
 from core.recipe.recipe import Recipe
 from core.steps.step import megabytes
-from core.workspace.files import folder_bytes, read_object
+from core.workspace.files import ODD, folder_bytes, read_object
 from core.workspace.paths import RunPaths
 
 # A step that takes so many times as long as usual, and at least so many seconds, may hang.
@@ -73,12 +75,14 @@ class Health:
         self._found: tuple[Finding, ...] = ()
 
     def look(self, now: float | None = None) -> tuple[Finding, ...]:
-        """What is to be said now, the most urgent first."""
+        """What is to be said now, the most urgent first; nothing where it cannot be looked: a folder that is
+        deleted meanwhile or a damaged file must not end who watches, as the training goes on."""
         at = time.time() if now is None else now
         with self._lock:
             if at - self._looked >= EVERY:
-                self._looked = at
-                self._found = tuple(self._look(at))
+                self._looked, self._found = at, ()
+                with suppress(TuneboardError, OSError, *ODD):
+                    self._found = tuple(self._look(at))
             return self._found
 
     def _look(self, now: float) -> Iterator[Finding]:
