@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.cli import serve
 from core.jobs.again import times_resumed
 from core.jobs.curves import read_curve, time_folders
 from core.jobs.ending import Ending, Reason
@@ -131,12 +132,22 @@ def test_after_a_restart_of_the_machine_it_goes_on(
     request = JobPaths(run.job(CHAIN)).request
     asked = read_json(request)
     write_json(request, {**asked, "asked": {**asked["asked"], "auto_resume": 1}})
+    write_json(JobPaths(run.job(CHAIN)).stop, {"by": "page"})
+    assert chain.resume_lost(workspace, "test", "en") == [], "somebody had pressed stop"
+    JobPaths(run.job(CHAIN)).stop.unlink()
     assert chain.resume_lost(workspace, "test", "en") == [run]
     assert wait(run.job(CHAIN), timeout=TIMEOUT).state is State.finished
     assert starts(run) == [2, 22] and times_resumed(run.job(CHAIN)) == 1
     assert chain.resume_lost(workspace, "test", "en") == []
     lose(run, "yet another")
     assert chain.resume_lost(workspace, "test", "en") == [], "once was asked for"
+
+
+def test_no_run_keeps_the_dashboard_from_starting(workspace: Workspace) -> None:
+    strange = workspace.runs / "20260101-000000-strange"
+    strange.mkdir(parents=True)
+    (strange / CHAIN).write_text("a file", encoding="utf-8")
+    serve._resume_lost(workspace)
 
 
 def test_a_chain_waits_for_the_step_that_outlived_it(workspace: Workspace) -> None:

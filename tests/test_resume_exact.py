@@ -5,6 +5,7 @@ step draws some, and so does every question that the model is asked between two 
 """
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,6 +139,18 @@ def small_training(folder: Path, ends: int = WHOLE, resume: Path | None = None) 
     runner.register_hook(Ask())
     runner.train()
     return {name: tensor.clone() for name, tensor in runner.model.state_dict().items()}
+
+
+def test_a_loop_by_epochs_goes_on_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config written by hand may have mmengine's, which takes no rows once more."""
+    from core.engine import random_state
+
+    restored: list[object] = []
+    monkeypatch.setattr(random_state, "restore", restored.append)
+    hook, state = random_state.KeepRandomState(), random_state.random_state()
+    hook.after_load_checkpoint(None, {random_state.RANDOM_STATE: state})
+    hook.before_train(SimpleNamespace(train_loop=SimpleNamespace(), iter=4))
+    assert restored == [state]
 
 
 def test_the_state_of_every_generator_comes_back() -> None:

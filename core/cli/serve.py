@@ -9,9 +9,11 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 from core.cli.arguments import whole_number
 from core.errors import InvalidOption, reason_of
@@ -106,10 +108,9 @@ def _resume_lost(workspace: Workspace) -> None:
     """Runs that were to go on by themselves after a crash. Where there is none nothing is imported for it:
     the dashboard's start does not wait."""
     from core.jobs.job import JobPaths
-    from core.workspace.files import read_record
 
     requests = (JobPaths(RunPaths(folder).job("chain")).request for folder in workspace.run_folders())
-    if not any(_asks_to_resume(read_record(request)) for request in requests):
+    if not any(map(_asks_to_resume, requests)):
         return
     from core.pipeline import chain
 
@@ -117,9 +118,14 @@ def _resume_lost(workspace: Workspace) -> None:
         print(say("serve.resumes", run=run.id), file=sys.stderr, flush=True)
 
 
-def _asks_to_resume(call: Mapping[str, Any] | None) -> bool:
-    asked = (call or {}).get("asked")
-    return isinstance(asked, dict) and bool(asked.get("auto_resume"))
+def _asks_to_resume(request: Path) -> bool:
+    """Of a folder that nobody may read: no; no run keeps the dashboard from starting."""
+    from core.workspace.files import read_record
+
+    with suppress(OSError):
+        asked = (read_record(request) or {}).get("asked")
+        return isinstance(asked, dict) and bool(asked.get("auto_resume"))
+    return False
 
 
 def command(wanted: Serving, port: int) -> list[str]:

@@ -38,7 +38,10 @@ class KeepRandomState(Hook):
         """Of a checkpoint that an earlier version wrote nothing is restored."""
         if self._loaded is not None and get_world_size() == 1:
             loop, state = runner.train_loop, self._loaded
-            loop.dataloader_iterator = _Advanced(loop.dataloader_iterator, runner.iter, state)
+            if hasattr(loop, "dataloader_iterator"):
+                loop.dataloader_iterator = _Advanced(loop.dataloader_iterator, runner.iter, state)
+            else:  # mmengine's loop by epochs, of a config written by hand: it begins with an epoch
+                restore(state)
         self._loaded = None
 
 

@@ -47,7 +47,7 @@ from core.steps import download, proof, train, watch
 from core.steps.convert import makes_adapter
 from core.steps.step import call_job, check_space
 from core.wording import spoken_language
-from core.workspace.files import read_object
+from core.workspace.files import ODD, read_object
 from core.workspace.paths import ImportPaths, RunPaths, Workspace, importing
 from core.workspace.user import user_name
 
@@ -193,7 +193,8 @@ def asked_before(run: RunPaths) -> TuneRequest | None:
 
 def resume_lost(workspace: Workspace, by: str, language: str) -> list[RunPaths]:
     """Let the chains go on that were asked to after a crash, and were lost with their processes on this
-    machine, which was restarted perhaps. Returns their runs; one that cannot go on says so on its page."""
+    machine, which was restarted perhaps; not one that somebody had asked to stop by then. Returns their runs;
+    one that cannot go on says so on its page."""
     return [
         run for run in map(RunPaths, workspace.run_folders()) if _resume_lost(workspace, run, by, language)
     ]
@@ -201,8 +202,10 @@ def resume_lost(workspace: Workspace, by: str, language: str) -> list[RunPaths]:
 
 def _resume_lost(workspace: Workspace, run: RunPaths, by: str, language: str) -> bool:
     folder = run.job(CHAIN)
-    with suppress(TuneboardError, OSError):
+    with suppress(TuneboardError, OSError, *ODD):
         if not has_chain(run) or read_status(folder).reason not in {Reason.restarted, Reason.abandoned}:
+            return False
+        if JobPaths(folder).stop.exists():
             return False
         request = asked_before(run)
         if request is None or (times := may_resume(folder, request.auto_resume)) is None:

@@ -1,7 +1,6 @@
 """Whether a step that failed may do better when it goes on by itself."""
 
 from contextlib import suppress
-from pathlib import Path
 
 from core.errors import StepFailed, TuneboardError
 from core.jobs.failure import why_failed
@@ -18,8 +17,9 @@ CHANCE = {
 
 def is_crash(error: StepFailed) -> bool:
     """Whether it crashed, and did not fail for what it would meet again."""
-    folder = Path(str(error.values.get("log", ""))).parent
+    if error.job is None:
+        return False
     with suppress(TuneboardError, OSError):
-        why = why_failed(folder, read_status(folder))
+        why = why_failed(error.job, read_status(error.job))
         return why is not None and why.said is None and why.cause in CHANCE
     return False
