@@ -3,6 +3,7 @@ said."""
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -14,6 +15,7 @@ from core.steps import checkpoints as steps
 from core.steps import chosen, convert, export, train
 from core.steps.checkpoints import checkpoints, is_whole, whole
 from core.steps.step import run_job
+from core.workspace.files import Stamp
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json
 from tests.page import no_errors, open_test_page
@@ -152,6 +154,45 @@ def test_a_state_of_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.Monk
     damaged = file.read_bytes().replace(bytes(1000), bytes(999) + b"1")
     file.write_bytes(damaged)
     assert not any(is_whole(file) for _ in range(5)) and len(opened) == 2
+
+
+def test_a_page_does_not_wait_for_a_large_one(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read beside the page, and not taken before that is over."""
+    reading, undamaged = Event(), steps._undamaged
+
+    def read(state: Stamp) -> bool:
+        reading.wait()
+        return undamaged(state)
+
+    class Reader(steps._Reader):
+        def undamaged(self, file: Path, sure: bool) -> bool:
+            if sure:
+                reading.set()
+            return super().undamaged(file, sure)
+
+    monkeypatch.setattr(steps, "_undamaged", read)
+    monkeypatch.setattr(steps, "_READER", Reader())
+    monkeypatch.setattr(steps, "_SMALL", 0)
+    steps.read_large_ones_beside()
+    flip(last(run))
+    assert train.read(run).iteration == 40, "nobody knows yet"
+    with pytest.raises(DamagedCheckpoint):
+        convert.plan(run)
+    assert train.read(run).iteration == convert.plan(run).request["iteration"] == 30  # type: ignore[index]
+
+
+def test_one_that_is_cut_off_is_seen_before_it_is_read(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Reader(steps._Reader):
+        def _read(self, *_: object) -> None:
+            """It takes for ever."""
+
+    monkeypatch.setattr(steps, "_READER", Reader())
+    monkeypatch.setattr(steps, "_SMALL", 0)
+    steps.read_large_ones_beside()
+    cut_off(last(run))
+    assert train.read(run).iteration == 30
 
 
 def test_what_torch_never_writes_is_not_unpacked(tmp_path: Path) -> None:

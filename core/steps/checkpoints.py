@@ -2,13 +2,16 @@
 
 torch 2.13 loads a file with a flipped bit as if nothing had happened, and says no more of half a file than
 that it is no ZIP: whether a checkpoint is whole is found out here, by its checksums, before anybody takes it.
+A page, which only shows it, does not wait for that (:func:`read_large_ones_beside`).
 """
 
 import hashlib
 import re
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
@@ -25,6 +28,8 @@ _RANK = re.compile(r"zero_pp_rank_(\d+)_")
 _BEFORE_ZIP = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 # Bytes read at once, and how many states of checkpoints are remembered.
 _BLOCK, _REMEMBERED = 1 << 20, 1024
+# A page waits until so much is read, a tenth of a second.
+_SMALL = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,58 @@ def whole(work_dir: Path) -> list[Trained]:
     return [one for one in checkpoints(work_dir) if is_whole(one.checkpoint)]
 
 
-def is_whole(checkpoint: Path) -> bool:
+def is_whole(checkpoint: Path, sure: bool = False) -> bool:
     """Whether everything of a checkpoint is there and undamaged. All of it is read, at a gigabyte a second,
-    the first time that this process asks for this state of its files; then it is remembered."""
+    the first time that this process asks for this state of its files; then it is remembered. ``sure``: it is
+    to be taken, so that even the dashboard waits until it is read."""
     files = _files(checkpoint)
     if checkpoint.is_dir() and not _is_complete([file.name for file in files]):
         return False
-    return bool(files) and all(_undamaged(stamp(file)) for file in files)
+    return bool(files) and all(_READER.undamaged(file, sure) for file in files)
+
+
+def read_large_ones_beside() -> None:
+    """In this process a large checkpoint is read in the background, and meanwhile taken for whole where its
+    file is not cut off. For the dashboard: a page that waited would not be drawn for minutes."""
+    _READER.beside = True
+
+
+class _Reader:
+    """Reads each state of a file once, whoever asks, and remembers whether it is undamaged."""
+
+    def __init__(self) -> None:
+        self.beside = False
+        self._lock = threading.Lock()
+        self._found: dict[Stamp, Future[bool]] = {}
+
+    def undamaged(self, file: Path, sure: bool) -> bool:
+        state = stamp(file)
+        waits = sure or not self.beside or not state or state[0][2] <= _SMALL
+        with self._lock:
+            is_new = state not in self._found
+            found = self._remember(state) if is_new else self._found[state]
+        if is_new and waits:
+            self._read(state, found)
+        elif is_new:
+            reading = threading.Thread(target=self._read, args=(state, found), daemon=True)
+            reading.start()
+        return found.result() if waits or found.done() else is_zipfile(file) or _is_before_zip(file)
+
+    def _remember(self, state: Stamp) -> Future[bool]:
+        while len(self._found) >= _REMEMBERED:
+            del self._found[next(iter(self._found))]
+        self._found[state] = Future()
+        return self._found[state]
+
+    def _read(self, state: Stamp, found: Future[bool]) -> None:
+        try:
+            found.set_result(_undamaged(state))
+        except BaseException as error:  # whoever waits is told; who asks again reads it again
+            self._found.pop(state, None)
+            found.set_exception(error)
+
+
+_READER = _Reader()
 
 
 def _files(checkpoint: Path) -> list[Path]:
@@ -75,7 +125,13 @@ def _is_complete(names: Sequence[str]) -> bool:
     return bool(models and optimizers) and in_order and (not models_parts or models_parts == parts)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+def _is_before_zip(file: Path) -> bool:
+    """Whether torch before 1.6 wrote it."""
+    with suppress(OSError), file.open("rb") as stream:
+        return stream.read(len(_BEFORE_ZIP)) == _BEFORE_ZIP
+    return False
+
+
 def _undamaged(state: Stamp) -> bool:
     """Whether the one file of this state has what its own checksums say; False where it cannot be read.
 
@@ -84,8 +140,7 @@ def _undamaged(state: Stamp) -> bool:
     try:
         file = Path(state[0][0])
         if not is_zipfile(file):
-            with file.open("rb") as stream:
-                return stream.read(len(_BEFORE_ZIP)) == _BEFORE_ZIP
+            return _is_before_zip(file)
         with ZipFile(file) as archive:
             parts = archive.infolist()
             if any(part.compress_type != ZIP_STORED for part in parts):

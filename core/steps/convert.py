@@ -40,13 +40,14 @@ def plan(run: RunPaths) -> JobSpec:
 
     Raises MissingArtefact; NoSuchModel without its base, whose shape the adapter has; NotARecipe for one
     adopted that trained something else than a Recipe's adapter; JobRunning while the run is trained, which
-    deletes checkpoints as it goes; DiskFull.
+    deletes checkpoints as it goes; DamagedCheckpoint; DiskFull.
     """
     if is_live(run.job("train")):
         raise JobRunning(folder=run.job("train"))
     model = train.model_of(run)
     adopt.refuse_unlike(run)
     trained = chosen.used(run)
+    train.refuse_damaged(run, trained)
     recipe = train.recipe_of(run)
     asked = ConvertRequest(trained.checkpoint, trained.iteration, content_hash(trained.checkpoint))
     return replace(_job(run, recipe, model, trained), request=as_record(asked))

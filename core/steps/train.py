@@ -340,8 +340,8 @@ def making_way(run: RunPaths, resume: Trained | None) -> Callable[[], None]:
 
 
 def refuse_damaged(run: RunPaths, taken: Trained) -> None:
-    """Raises DamagedCheckpoint."""
-    if not is_whole(taken.checkpoint):
+    """Before it is taken. Raises DamagedCheckpoint."""
+    if not is_whole(taken.checkpoint, sure=True):
         there = say("row.list").join(str(one.iteration) for one in whole(run.work_dir)) or "–"
         raise DamagedCheckpoint(run=run.id, iteration=taken.iteration, path=taken.checkpoint, there=there)
 

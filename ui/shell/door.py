@@ -26,6 +26,7 @@ import ui
 from core.cli.serve import ACCESS_VARIABLE, BROWSER_VARIABLE, PASSWORD_VARIABLE, PROXY_VARIABLE
 from core.errors import TuneboardError
 from core.recipe.chat_template import serve_pages
+from core.steps.checkpoints import read_large_ones_beside
 from core.wording import say
 from core.workspace.paths import Workspace
 from ui.shell.access import Access, is_loopback
@@ -147,6 +148,7 @@ def greet(known: Access) -> object:
     async def lifespan(_app: object) -> AsyncIterator[None]:
         import_pages()
         serve_pages()
+        read_large_ones_beside()
         end_in_time()
         url = address(known)
         port = config.get_option("server.port")
