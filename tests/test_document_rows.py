@@ -6,6 +6,7 @@ import docx
 import pytest
 
 from core.data.document_rows import DocumentRows, document_of, document_rows, read_rows_of
+from core.data.documents import read_markdown
 from core.errors import NotADocument
 from core.steps.taught import to_teach
 
@@ -188,3 +189,67 @@ def test_a_text_is_read_by_what_it_holds_whatever_it_is_called(tmp_path: Path, n
     assert made(story, wanted=True) and made(MENU, wanted=False) is None
     assert to_teach("Ada", file, document=False).document is None
     assert to_teach("Ada", file).document
+
+
+STORY = "It was a dark night, and the wind howled over the moor for hours on end. " * 4 + "\n\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "User: Hi\nAssistant: Hello!\nUser: What time is it?\nAssistant: Noon.\n",
+        "小明：你去哪儿？\n小红：去学校。\n小明：一起走吧。\n小红：好的。\n",
+        "**Interviewer:** Who?\n\n**Ada:** Ada.\n\n**Interviewer:** What?\n\n**Ada:** I count.\n",
+        "2026-01-01 12:00 张三: 你好\n2026-01-01 12:01 李四: 在\n2026-01-02 9:01 李四: 好\n"
+        "2026-01-02 9:02 张三: 吃\n2026-01-02 9:03 张三: 走吧\n",
+        "张三 2026/1/1 12:00\n你好\n\n李四 2026/1/1 12:01\n在吗\n",
+        "".join(f"[12:00:{n:02d}] ERROR db: connection lost: retry {n}\n" for n in range(9)),
+        "def f(x):\n    return x + 1\n\nclass A:\n    def g(self):\n        pass\n",
+        "```\nmake install\n```\n",
+        "<p>We open at nine.</p>\n",
+        "".join(f"# Chapter {n}\n\n" + STORY * 20 for n in range(3)),
+        STORY * 11_000,
+    ],
+)
+def test_what_is_said_in_its_order_only_is_data(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    assert document_of(tmp_path / "a.txt") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Monday: 10 to 22\nTuesday: 10 to 22\nWednesday: closed\nThursday: 9 to 12\n",
+        "# Shops\n\n## A\n\nHours: 9 to 5\nPhone: 12\n\n## B\n\nHours: 8 to 4\nPhone: 13\n",
+        "2026-05-01 10:00 Opening\n2026-05-01 11:00 Talk\n2026-05-01 12:00 Lunch\n2026-05-02 10:00 End\n",
+        "# Roles\n\nUser: may read\n\nAssistant: may write\n",
+    ],
+)
+def test_a_document_that_looks_like_a_record(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    assert document_of(tmp_path / "a.txt")
+
+
+def test_a_text_in_the_encodings_of_its_neighbours(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    for text, encoding in (
+        ("春山茶館\n桂花烏龍：28 元\n蕎麥茶：18 元\n營業時間：10:00-21:30\n", "big5"),
+        ("営業時間：10時から21時まで\n抹茶：500円です\n", "cp932"),
+    ):
+        file.write_bytes(text.encode(encoding))
+        assert read_markdown(file) == text
+    file.write_bytes(bytes(range(128, 256)) * 9)
+    assert document_of(file) is None, "what is no text says so as data"
+
+
+def test_a_menu_of_plain_lines() -> None:
+    said = answers(document_rows("春山茶馆\n桂花乌龙 28元\n荞麦茶 18元\n营业时间：10:00-21:30\n", "m", "zh"))
+    assert said["荞麦茶多少钱？"] == "荞麦茶的价格是18元。" and said["营业时间？"].endswith("10:00-21:30")
+    assert said["春山茶馆有哪些？"] == "春山茶馆：桂花乌龙、荞麦茶、营业时间。"
+
+
+@pytest.mark.parametrize(
+    "text", ["1. 几点开门？\n十点。\n2. 能刷卡吗？\n可以。\n", "几点开门？\n十点。\n能刷卡吗？\n可以。\n"]
+)
+def test_questions_on_lines_of_their_own(text: str) -> None:
+    assert answers(document_rows(text, "t", "zh")) == {"几点开门？": "十点。", "能刷卡吗？": "可以。"}

@@ -32,7 +32,10 @@ LONGEST_KEY = 40
 # Ends of file names.
 TEXTS = {".md", ".markdown", ".txt"}
 DOCUMENTS = {*TEXTS, ".pdf", ".docx"}
-# A text under one heading in more parts than this is no document: nobody asks for its part 37.
+# A text of more bytes is data: nobody's menu is as long as four novels, and to take it for Markdown costs a
+# second a megabyte.
+LARGEST_TEXT = 3_000_000
+# A text in more parts to a heading than this is no document: nobody asks for its part 37.
 MOST_PARTS = 12
 _UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
 _AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
@@ -49,6 +52,21 @@ _SENTENCE = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n")
 _DIALOGUE = re.compile(
     r"^#{1,4} (?:Human|User|Assistant|Instruction|Input|Response)\b\s*:|\A\s*[{\[]\s*[\"{]", re.M
 )
+# What people said to each other, or a record of things: the same few names, again and again, before a colon.
+_NAMED = re.compile(r"^[*_ ]{0,4}(?P<who>[^\W\d_][^\n:：]{0,19}?)[*_ ]{0,4}[:：]")
+NAMED, REPEATED, LEAST_LINES = 0.85, 2, 4
+# A line of a log, and of a chat that was saved.
+_DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}[T ]+|[A-Z][a-z]{2} +\d{1,2} )"
+_LOGGED = re.compile(
+    rf"^[\[(]?(?:{_DAY})?\d{{1,2}}:\d{{2}}:\d{{2}}|^{_DAY}\d{{1,2}}:\d{{2}}[\])]?\s+[^\s:：]{{1,20}}\s?[:：]"
+    rf"|^[^\s:：]{{1,20}}\s+{_DAY}\d{{1,2}}:\d{{2}}$"
+)
+LOGGED = 0.3
+_PROGRAM = re.compile(
+    r"[;{}]$|^(?:def|class|import|from \S+ import|return|const|let|var|public|private|function|func|fn)\b"
+    r"|^(?:if|for) \(|^#include|^package |^@\w"
+)
+PROGRAM = 0.5
 _HASH = re.compile(r"[0-9a-f]{32,}")
 _QUESTION = re.compile(r"[?？]\s*$")
 
@@ -92,9 +110,9 @@ class DocumentRows:
 
     @property
     def is_one_text(self) -> bool:
-        """Whether it is a long text under one heading, of which questions could only ask part by part."""
+        """Whether it is long text under few headings, of which questions could only ask part by part."""
         prose = all(fact.prose for fact in self.facts)
-        return prose and len(self.facts) > MOST_PARTS and len({fact.heading for fact in self.facts}) == 1
+        return prose and len(self.facts) > MOST_PARTS * len({fact.heading for fact in self.facts})
 
 
 @cache
@@ -109,19 +127,26 @@ def read_rows_of(path: Path, name: str | None = None) -> DocumentRows:
     Raises NoSuchFile, NotADocument for one that cannot be read or of which no question can be made.
     """
     name = name or path.name
-    text = read_markdown(path, name)
+    return _asked_of(_made_of(read_markdown(path, name), name), name)
+
+
+def _made_of(text: str, name: str) -> DocumentRows:
     language, title = language_of(text), Path(name).stem
     if _HASH.fullmatch(title):  # it came through the page
         title = _wordings()[language]["document"]
-    found = document_rows(text, title, language)
+    return document_rows(text, title, language)
+
+
+def _asked_of(found: DocumentRows, name: str) -> DocumentRows:
     if not found.facts:
         raise NotADocument(path=name, reason=say("document.no_facts"))
     return found
 
 
 def document_of(path: Path, wanted: bool | None = None) -> DocumentRows | None:
-    """The facts of a file that is a document; None for data. A text is one unless it is a dialogue, or long
-    and without any structure, or a person has said (``wanted``) which it is.
+    """The facts of a file that is a document; None for data. A text is one unless it is a dialogue, a log or
+    a program, or long and without any structure, or a person has said (``wanted``) which it is. A text that
+    cannot be read as a document may still be data.
 
     Raises as :func:`read_rows_of` does.
     """
@@ -130,15 +155,39 @@ def document_of(path: Path, wanted: bool | None = None) -> DocumentRows | None:
         return None
     if kind not in TEXTS or wanted:
         return read_rows_of(path)
-    if wanted is False or _is_dialogue(read_markdown(path)):
+    if wanted is False or (path.exists() and path.stat().st_size > LARGEST_TEXT):
         return None
-    found = read_rows_of(path)
-    return None if found.is_one_text else found
+    try:
+        text = read_markdown(path)
+    except NotADocument:
+        return None
+    if _is_data(text):
+        return None
+    found = _made_of(text, path.name)
+    if found.is_one_text or (not found.facts and any(one.text for one in found.unused)):
+        return None
+    return _asked_of(found, path.name)
 
 
-def _is_dialogue(text: str) -> bool:
+def _is_data(text: str) -> bool:
     """Whether a text is data; questions with their answers are facts, whatever their marks."""
-    return _DIALOGUE.search(text) is not None or (marks_of(text) is not None and not pairs_in(text))
+    if _DIALOGUE.search(text) is not None:
+        return True
+    return not pairs_in(text) and (marks_of(text) is not None or _is_record(text))
+
+
+def _is_record(text: str) -> bool:
+    """Whether a text is what people said to each other, a log or a program: its lines say something only in
+    their order. One with headings is none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) < LEAST_LINES or any(re.match("#{1,6} ", line) for line in lines):
+        return False
+    named = [match["who"] for match in map(_NAMED.match, lines) if match]
+    return (
+        (len(named) >= NAMED * len(lines) and len(named) >= REPEATED * len(set(named)))
+        or sum(map(bool, map(_LOGGED.search, lines))) >= LOGGED * len(lines)
+        or sum(map(bool, map(_PROGRAM.search, lines))) >= PROGRAM * len(lines)
+    )
 
 
 def document_rows(text: str, title: str, language: IdentityLanguage) -> DocumentRows:
@@ -217,6 +266,8 @@ class _Reader:
             self.asked = ""
             return
         first, _, rest = text.partition("\n")
+        if self._questions_and_answers(text, line):
+            return
         if _QUESTION.search(first) and len(first) <= 2 * LONGEST_ANSWER:
             self.asked, self.asked_in = first, line
             if rest.strip():
@@ -232,7 +283,34 @@ class _Reader:
             for key, value in filter(None, known):
                 self._value(key, value, line)
             return
+        if parts[0] == lines[0] and len(first) <= LONGEST_KEY and len(known) > 2 and all(known[1:]):
+            self._titled(first, [pair for pair in known if pair], line)
+            return
         self._prose(text, line)
+
+    def _titled(self, title: str, pairs: Sequence[tuple[str, str]], line: int) -> None:
+        """Lines that say something each, below one that says what of: a text's own kind of heading."""
+        before, self.path = self.path, [*self.path, title]
+        for key, value in pairs:
+            self._value(key, value, line)
+        self._names(self.words["and"].join(key for key, _ in pairs), line)
+        self.path = before
+
+    def _questions_and_answers(self, text: str, line: int) -> bool:
+        """Questions with their answers on the lines below each; whether there are several such."""
+        found: list[tuple[str, list[str]]] = []
+        for one in filter(None, map(str.strip, text.split("\n"))):
+            if _QUESTION.search(one):
+                found.append((one, []))
+            elif found:
+                found[-1][1].append(one)
+            else:
+                return False
+        if len(found) < 2 or not all(answer for _, answer in found):
+            return False
+        for question, answer in found:
+            self._add([question], "\n".join(answer), line)
+        return True
 
     def _written_pairs(self, text: str, line: int) -> bool:
         """Questions that the text answers itself ("Q: … A: …"); whether there are any."""
@@ -290,6 +368,10 @@ class _Reader:
                 self.read(item.children[1:])
                 continue
             first, _, more = text.partition("\n")
+            if more and _QUESTION.search(first):
+                self._add([first], more, _line(item))
+                self.read(item.children[1:])
+                continue
             key, value = _pair(first) or (first, "")
             names.append(key)
             plain &= not value

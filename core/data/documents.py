@@ -3,11 +3,13 @@
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from core.errors import NoSuchFile, NotADocument, reason_of
+from core.data.reading.encodings import read_encoding
+from core.errors import NoSuchFile, NotADocument, Unreadable, reason_of
 from core.limited.call import ChildFailed, Limits, OutOfMemory, OutOfTime, call
 from core.wording import say
 
@@ -20,6 +22,8 @@ LARGEST_UNPACKED = 500_000_000
 # 150 pages of text alone, 0.8 MB, take 10 s here; a slow processor takes several times as long.
 # The longest text that may come of one is ten books.
 SECONDS, SECONDS_A_MEGABYTE, MEMORY, LONGEST_TEXT = 30, 40, 2 << 30, 20_000_000
+# What GB18030 reads without an error as other characters: Chinese of Taiwan and Hong Kong, and Japanese.
+LIKE_GB18030 = {"big5", "big5hkscs", "cp950", "cp932", "shift_jis", "euc_jp"}
 # Where a passage may end, the best first.
 ENDS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[。！？]|[.!?](?=\s)"), re.compile(r"\s"))
 
@@ -78,7 +82,7 @@ def _pages(path: Path, name: str) -> list[Page]:
             raise NotADocument(path=name, reason=say("document.large", limit=LARGEST_FILE // 1_000_000))
         if kind in PACKED:
             return _read_packed(path, name, kind, Limits(SECONDS + SECONDS_A_MEGABYTE * size / 1e6, MEMORY))
-        return _read_text(path.read_bytes(), name)
+        return _read_text(path, name)
     except FileNotFoundError as error:
         raise NoSuchFile(path=path) from error
     except OSError as error:
@@ -98,13 +102,24 @@ def _read_packed(path: Path, name: str, kind: str, limits: Limits) -> list[Page]
         raise NotADocument(path=name, reason=say("document.damaged", kind=kind.upper())) from error
 
 
-def _read_text(content: bytes, name: str) -> list[Page]:
-    for encoding in ("utf-8-sig", "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "gb18030"):
-        try:
+def _read_text(path: Path, name: str) -> list[Page]:
+    content = path.read_bytes()
+    for encoding in _encodings(path, content):
+        with suppress(UnicodeDecodeError):
             return [Page(0, _plain(content.decode(encoding)))]
-        except UnicodeDecodeError:
-            continue
     raise NotADocument(path=name, reason=say("document.encoding"))
+
+
+def _encodings(path: Path, content: bytes) -> Iterator[str]:
+    """In which the text may be, the likeliest first."""
+    yield "utf-8-sig"
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        yield "utf-16"
+        return
+    with suppress(Unreadable):
+        if (likely := read_encoding(path).text) in LIKE_GB18030:
+            yield likely
+    yield "gb18030"
 
 
 def read_pdf(path: str, name: str) -> list[tuple[int, str]]:

@@ -71,6 +71,7 @@ MARKS = (
         words=True,
     ),
     _marks("vicuna", r"(?:\A|(?<=\s)|(?<=</s>))(?P<role>USER|ASSISTANT)\s?: ", r"</s>", words=True),
+    _marks("user", r"(?:\A|\n)(?P<role>System|User|Assistant)\s?[:：]\s?", words=True, first=True),
     _marks("chinese", r"(?:\A|\n)(?P<role>用户|助手|人类|机器人)[:：]\s?", words=True),
     _marks(
         "question",
