@@ -121,7 +121,7 @@ def show_numbers(run: RunPaths, found: Snapshot, recipe: Recipe, total: int | No
     """The loss as it is now, large, and how it began, unless the batches mix what is taught with what is
     replayed, which have losses of their own; what is learned, and, of a training that has ended, how
     far it came of ``total`` iterations and how long it took."""
-    with st.container(horizontal=True, gap="large", key="numbers"):
+    with st.container(horizontal=True, gap="medium", key="numbers"):
         losses = found.traces["loss"][1] if "loss" in found.traces else ()
         if len(losses):
             last = found.last["loss"]

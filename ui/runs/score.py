@@ -17,7 +17,7 @@ ALMOST_ALL = 0.9
 def show_score(score: Score, whole: bool = True) -> None:
     """Each number with its interval and of how many questions it is; less than the ``whole`` are those that
     say what it learned and kept."""
-    with st.container(horizontal=True, gap="large", key="score"):
+    with st.container(horizontal=True, gap="medium", key="score"):
         for name in ("learned", "kept"):
             found: Share = getattr(score, name)
             shown = "–" if found.value is None else f"{found.value:.0%}"

@@ -35,7 +35,13 @@ ICONS: dict[State | None, str] = {
     None: ":material/radio_button_unchecked:",
 }
 # Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar.
-STYLE = "<style>.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}</style>"
+# Choices in a row with others are cut at a telephone's edge: there they fold, as those that stand alone do.
+STYLE = """<style>
+.stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}
+@media (max-width:640px){
+  :is(.st-key-filters,.st-key-rows_shown) [data-testid=stButtonGroup]>div{flex-wrap:wrap}
+}
+</style>"""
 # One row that stays at the top while the page scrolls beneath it. Where the sidebar is folded, the button
 # that opens it stands before the row; on a telephone the steps are a row of their own, without their icons.
 SLIM_STYLE = """<style>
