@@ -34,7 +34,7 @@ def show_why(why: Failure, name: str = "") -> None:
 
 def _last_lines(why: Failure) -> None:
     lines = why.last()
-    st.caption(f"{why.ended(language())} {t('failure.last', count=len(lines))}")
+    st.caption("  \n".join(filter(None, (why.ended(language()), t("failure.last", count=len(lines))))))
     if lines:
         with st.container(height=280, border=False, autoscroll=True, key=f"last lines {_key(why)}"):
             st.code("\n".join(lines), language=None, wrap_lines=True)
