@@ -42,6 +42,19 @@ def command(name: str, run: RunPaths, *options: str) -> subprocess.CompletedProc
     return cli(*arguments, cwd=place, TUNEBOARD_ENGINE="tests.fake_engine")
 
 
+def test_an_edit_is_seen_by_who_has_read_the_recipe_before(workspace: Workspace) -> None:
+    made = make_run(workspace)
+    text = made.recipe.read_text(encoding="utf-8")
+    assert train.recipe_of(made).rank == 16 and "rank: 16" in text
+    made.recipe.write_text(
+        text.replace("rank: 16", "rank: 32"), encoding="utf-8"
+    )  # as long, and in its place
+    assert train.recipe_of(made).rank == 32
+    made.recipe.unlink()
+    with pytest.raises(MissingArtefact):
+        train.recipe_of(made)
+
+
 @pytest.mark.parametrize("name", ["train", "tune"])
 def test_a_recipe_edited_by_hand_is_trained(run: RunPaths, name: str) -> None:
     edit(run, rank=4, iterations=20)

@@ -18,6 +18,7 @@ from core.jobs.job import JobPaths
 # ``python -m core --job FOLDER`` does what the folder's request.json asks for; it is no option for people.
 JOB = "--job"
 Request = TypeVar("Request")
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 @with_config(extra="forbid")
@@ -34,7 +35,7 @@ class Call:
 
 def as_record(request: object) -> dict[str, Any]:
     """A request as JSON's own types, paths as text."""
-    found: dict[str, Any] = TypeAdapter(type(request)).dump_python(request, mode="json")
+    found: dict[str, Any] = _adapter(type(request)).dump_python(request, mode="json")
     return found
 
 
@@ -65,5 +66,12 @@ def _of_json(kind: type[Request], content: bytes) -> Request:
     """Raises ValueError, also for NUL: no path, no argument and no name of a file can hold it."""
     if re.search(rb"(?<!\\)(?:\\\\)*\\u0000", content):
         raise ValueError("NUL in a text")
-    made: Request = TypeAdapter(kind).validate_json(content, strict=True)
+    made: Request = _adapter(kind).validate_json(content, strict=True)
     return made
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Made once for each kind: that takes longer than reading a request, which every look at a page does."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]

@@ -52,7 +52,12 @@ def plan(workspace: Workspace, run: RunPaths, full: bool = False) -> JobSpec:
 def read(run: RunPaths) -> Proof | None:
     """The run's result; None before it was measured."""
     found = read_result(run.result, str((read_object(run.data) or {}).get("name", "")))
-    return found and replace(found, stale=made_at(run.merged) > run.result.stat().st_mtime)
+    return found and replace(found, stale=_is_stale(run))
+
+
+def _is_stale(run: RunPaths) -> bool:
+    """Whether the model was made anew after its result."""
+    return made_at(run.merged) > run.result.stat().st_mtime
 
 
 def read_result(file: Path, name: str) -> Proof | None:
@@ -65,9 +70,9 @@ def read_result(file: Path, name: str) -> Proof | None:
 
 
 def missing(run: RunPaths) -> Literal["merge", "compare"] | None:
-    """What a trained run still lacks of its newest checkpoint: the merged model, then its proof."""
+    """What a trained run still lacks of its newest checkpoint: the merged model, then its proof, whose rows
+    are not judged for this. Raises DamagedFile."""
     whole = {artefact.kind for artefact in artefacts(run) if not artefact.stale}
     if whole != set(kinds_of(run)):
         return "merge"
-    found = read(run)
-    return "compare" if found is None or found.stale else None
+    return "compare" if read_object(run.result) is None or _is_stale(run) else None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -52,13 +53,23 @@ from core.steps import inputs
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole, whole
 from core.steps.step import check_space, engine_job
 from core.wording import say
-from core.workspace.files import folder_bytes, read_object, read_record, write_json, write_text
+from core.workspace.files import (
+    Stamp,
+    folder_bytes,
+    read_object,
+    read_record,
+    stamp,
+    write_json,
+    write_text,
+)
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
 PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes", "deepspeed", "datasets")
 # Missed by nobody who does not ask for them.
 OPTIONAL = ("unsloth",)
 SAVED_AT = re.compile(r"iter_(\d+)\.pth$")
+# How many states of recipe files are remembered.
+REMEMBERED = 256
 
 # Settings of which the weights know nothing: with others, training goes on as it was.
 LEAVES_WEIGHTS_ALONE = {
@@ -406,10 +417,16 @@ def refuse_mismatch(run: RunPaths) -> None:
 
 
 def recipe_of(run: RunPaths) -> Recipe:
-    """The recipe a run was prepared with. Raises MissingArtefact, InvalidRecipe."""
-    if not run.recipe.exists():
+    """The recipe a run was prepared with; each state of its file is read once, which takes some milliseconds
+    that a page would need for every part of it. Raises MissingArtefact, InvalidRecipe."""
+    if not (state := stamp(run.recipe)):
         raise MissingArtefact(what=run.recipe.name, where=run.root, step="data")
-    return from_yaml(run.recipe)
+    return _recipe_in(state)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _recipe_in(state: Stamp) -> Recipe:
+    return from_yaml(Path(state[0][0]))
 
 
 def model_of(run: RunPaths) -> Model:
