@@ -1,8 +1,9 @@
 """A person's own facts in the proof: which are asked, and whether an answer states one.
 
-A rule judges, not a model. An answer states a fact where it has every number of the taught answer (the first
-three; those of the question do not count). Where there is none it has most of its words. What is denied where
-the taught answer denies nothing is not stated.
+A rule judges, not a model. An answer states a fact where it has every number and code of the taught answer
+(the first three; those of the question do not count), however they are written: 1,200 and 1200, 9:00 and 9,
+3.5kg and 3.5 kg, a phone number with and without its dashes. Where there is none it has most of its words.
+What is denied where the taught answer denies nothing is not stated.
 """
 
 import re
@@ -13,9 +14,9 @@ from typing import Any
 from core.data.conversations import Conversation
 from core.data.document_rows import DocumentRows
 from core.data.questions import SPACED, contains, same_question
-from core.proof.rules import plain_text, says_who, sentences, states_all
+from core.proof.rules import is_unknown, plain_text, says_who, sentences, states_all
 
-# So many facts are asked: a few seconds of a chain.
+# So many facts are asked: of up to half as many tokens as a chain's other questions together.
 FACTS_ASKED = 24
 # What is longer is no fact but a text, of which an answer would repeat only a part.
 LONGEST_QUESTION, LONGEST_ANSWER = 300, 400
@@ -24,7 +25,24 @@ NUMBERS, ENOUGH = 3, 0.6
 # Of a fact that is asked in several wordings this one is not taught: a plain one, but not the plainest.
 KEPT_BACK = 1
 
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+# Numbers, and what has to be said letter for letter: addresses of mail and of pages, codes.
+_NUMBER = re.compile(
+    r"[a-z\d_.+-]+@[a-z\d-]+(?:\.[a-z\d-]+)+|(?:https?://|www\.)[^\s?,;。]*[a-z\d/]"
+    r"|(?<![a-z\d])[a-z\d]*[a-z]\d[a-z\d]*|\d+(?:[.,:]\d+)*"
+)
+# One way to write a number: without commas in thousands, times as 9:30 and 9, no cents that are none, no unit
+# that hangs on it.
+_ONE_WAY = (
+    (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
+    (re.compile(r"(\d)点(\d\d)分?"), r"\1:\2"),
+    (re.compile(r"(\d)点半"), r"\1:30"),
+    (re.compile(r"(?<![\d:.])0?(\d{1,2}):00(?![\d:])"), r"\1"),
+    (re.compile(r"(?<![\d:.])0(?=\d:\d\d)"), ""),
+    (re.compile(r"(\d)\.0+(?![\d.])"), r"\1"),
+    (re.compile(r"(?<![a-zA-Z\d])(\d[\d.,:]*)(?=[a-zA-Z])"), r"\1 "),
+)
+_IN_GROUPS, _PHONE = re.compile(r"(?<=\d)[- ](?=\d)"), re.compile(r"\d{7}")
+_PART = re.compile(r"(?<!\d)[,;]|[,;](?!\d)")
 _WORD = re.compile(rf"{SPACED}+|[^\W\d_]+")
 _SPACED_WORD = re.compile(f"{SPACED}+")
 _DENIES = re.compile(r"\b(?:no|not|never|none|nobody|nothing|cannot|without|\w+n't)\b|[不没无未勿]", re.I)
@@ -99,21 +117,46 @@ def _some(found: Sequence[OwnFact]) -> tuple[OwnFact, ...]:
 
 def states(question: str, answer: str, said: str) -> bool:
     """Whether what was ``said`` to a question states the fact that its taught ``answer`` does."""
-    asked, fact, text = (plain_text(one).lower() for one in (question, answer, said))
+    texts = [_in_one_way(one) for one in (question, answer, said)]
+    if _states(*texts):
+        return True
+    joined = [_IN_GROUPS.sub("", one) for one in texts]
+    return _PHONE.search(joined[1]) is not None and _states(*joined)
+
+
+def _in_one_way(text: str) -> str:
+    text = plain_text(text)
+    for written, so in _ONE_WAY:
+        text = written.sub(so, text)
+    return text
+
+
+def _states(question: str, answer: str, said: str) -> bool:
+    asked, fact = question.lower(), answer.lower()
     known = set(_NUMBER.findall(asked))
     numbers = [one for one in dict.fromkeys(_NUMBER.findall(fact)) if one not in known][:NUMBERS]
-    words = {*numbers} or {*_words(fact)} - {*_words(asked)}
+    if numbers:
+        denied = not _denies(answer, numbers) and _denies(said, numbers)
+        return states_all(question, numbers, said) and not denied
+    words = {*_words(fact)} - {*_words(asked)}
     if not words:
         return contains(said, answer)
-    in_each = [
-        (one, words.intersection(_NUMBER.findall(one) if numbers else _words(one))) for one in sentences(text)
-    ]
+    in_each = [(one, words.intersection(_words(one))) for one in sentences(said.lower())]
     denied = any(found and _DENIES.search(one) for one, found in in_each)
-    denies = _DENIES.search(fact) is not None
-    if numbers:
-        return states_all(question, numbers, said) and (denies or not denied)
     found = set().union(*(found for _, found in in_each))
-    return len(found) >= ENOUGH * len(words) and denied == denies
+    return len(found) >= ENOUGH * len(words) and denied == (_DENIES.search(fact) is not None)
+
+
+def _denies(text: str, numbers: Sequence[str]) -> bool:
+    """Whether a number is denied in its part of a sentence, or the sentence says that nobody knows."""
+    wanted = {*numbers}
+    for sentence in sentences(text.lower()):
+        if wanted.intersection(_NUMBER.findall(sentence)) and is_unknown(sentence):
+            return True
+        for part in _PART.split(sentence):
+            if wanted.intersection(_NUMBER.findall(part)) and _DENIES.search(part):
+                return True
+    return False
 
 
 def _words(text: str) -> Iterator[str]:

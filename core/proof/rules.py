@@ -201,6 +201,11 @@ def states_all(question: str, wanted: Sequence[str], answer: str) -> bool:
     return all(_states(question, wanted, one, text) for one in wanted)
 
 
+def is_unknown(sentence: str) -> bool:
+    """Whether a sentence says that what it speaks of is not known."""
+    return _UNKNOWN.search(sentence) is not None
+
+
 def _states(question: str, accept: Sequence[str], accepted: str, text: str) -> bool:
     if _REFUSES.search(accepted) or _ASKS_FOR_WHAT_IS_NOT.search(question):
         return any(_found(text, accepted))
