@@ -21,7 +21,7 @@ from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_run import NAME, make_run
 
-PATIENCE = 60.0
+PATIENCE = 200.0
 
 
 @pytest.fixture

@@ -127,5 +127,6 @@ def test_there_is_no_memory(
     held.let_go()
     state = held.ended()
     assert state is State.failed
-    assert say("cause.killed_out_of_memory", "en") in chain.failure(page_workspace, held.run)
+    failed = chain.failure(page_workspace, held.run)
+    assert failed and (failed[0], failed[1].cause) == ("train", "cpu_out_of_memory")
     record_property("fault", ["no memory", "", Moment.step, goes_on(held, state, kept)])
