@@ -178,11 +178,8 @@ def test_a_failed_chain_says_which_step_why_and_where(
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     page = open_test_page("start", run=run.id, language="zh")
     assert "失败" in text_of(page)
-    assert (
-        "训练" in page.error[0].value
-        and "显存" in page.error[0].value
-        and str(run.job("train")) in page.error[0].value
-    )
+    assert "训练" in page.error[0].value and "显存" in page.error[0].value
+    assert f"完整日志：{run.job('train')}" in text_of(page)
 
 
 def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
@@ -192,7 +189,8 @@ def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
     run = chain.start(workspace, TuneRequest(NAME, iterations=10), "test", "en")
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     page = open_test_page("start", run=run.id)
-    assert str(workspace.starter_job) in page.error[0].value and standing(run)["data"] is State.failed
+    assert "Unpacking the starter model: " in page.error[0].value
+    assert f"Full log: {workspace.starter_job}" in text_of(page) and standing(run)["data"] is State.failed
     monkeypatch.delenv("FAKE_ENGINE_FAIL")
     page.button(key="chain_go_on").click().run()
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)

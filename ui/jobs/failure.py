@@ -41,11 +41,17 @@ def _last_lines(why: Failure) -> None:
 
 
 def _offer_report(why: Failure) -> None:
-    """Made when it is asked for: it reads what the run was trained on."""
+    """Made when it is asked for: it reads what the run was trained on. Beside it, where the whole log is."""
     label, help_text = t("failure.report"), t("failure.report.help")
-    box = st.popover(
-        label, icon=":material/content_copy:", help=help_text, key=f"report {_key(why)}", on_change="rerun"
-    )
+    with st.container(horizontal=True, vertical_alignment="center", key=f"failed {_key(why)}"):
+        box = st.popover(
+            label,
+            icon=":material/content_copy:",
+            help=help_text,
+            key=f"report {_key(why)}",
+            on_change="rerun",
+        )
+        st.caption(t("failure.log", path=why.log), width="content")
     if not box.open:
         return
     with box, shown_errors():
