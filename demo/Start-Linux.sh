@@ -1,7 +1,7 @@
 #!/bin/sh
 # Double-clicked on Linux, and what Start-macOS.command begins: finds a Python, then start.py does the rest.
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 1
-PATH=$PATH:/usr/local/bin:/Library/Frameworks/Python.framework/Versions/Current/bin
+PATH=$PATH:/usr/local/bin:/opt/homebrew/bin:/Library/Frameworks/Python.framework/Versions/Current/bin
 export PATH
 
 fits() {

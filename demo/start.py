@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -19,10 +20,12 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
 READY = "ready"
+SERVE = "serve"
 # Where PyTorch's builds without a GPU's libraries are, a tenth of the size of the others.
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu/torch/"
 GIGABYTE = 1e9
@@ -170,11 +173,11 @@ def chat(python: Path) -> int:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
     }
-    command = [str(python), "-m", "streamlit", "run", "app.py", *(f"--{k}={v}" for k, v in options.items())]
+    command = [str(python), "start.py", SERVE, *(f"--{name}={value}" for name, value in options.items())]
     own = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     address = f"http://127.0.0.1:{port}"
     say("opening", address=address)
-    server = subprocess.Popen(command, cwd=HERE, env=own, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(command, cwd=HERE, env=own, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         if answers(f"{address}/_stcore/health", server):
             webbrowser.open(address)
@@ -183,6 +186,20 @@ def chat(python: Path) -> int:
         return 0
     finally:
         server.terminate()
+
+
+def serve(options: list[str]) -> None:
+    """In the environment's Python: the server. It ends with whoever began it, however that ended: then nobody
+    holds the other end of its input."""
+
+    def end_too() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(0)
+
+    Thread(target=end_too, daemon=True).start()
+    sys.argv = ["streamlit", "run", "app.py", *options]
+    runpy.run_module("streamlit", run_name="__main__")
 
 
 def answers(address: str, server: "subprocess.Popen[bytes]") -> bool:
@@ -197,6 +214,9 @@ def answers(address: str, server: "subprocess.Popen[bytes]") -> bool:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == [SERVE]:
+        serve(sys.argv[2:])
+        sys.exit()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a console may not know every letter
     sys.exit(main())

@@ -174,6 +174,8 @@ def test_an_earlier_copy_is_replaced_and_what_somebody_put_beside_it_is_not(
     run, out = make_publishable(workspace, logged=False), tmp_path / "stick" / "mine"
     published(workspace, run, PublishRequest("adapter", out=out))
     write_text(PublishPaths(run).card("adapter"), "---\nlicense: mit\n---\nanother card\n")
+    for name in (".DS_Store", "._README.md", "Thumbs.db"):  # it was looked at on other computers
+        write_text(out / name, "")
     published(workspace, run, PublishRequest("adapter", out=out))
     assert "another card" in (out / "README.md").read_text(encoding="utf-8")
     write_text(out / "letter.txt", "dear")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from importlib.metadata import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from core.jobs.process import identify, is_alive
 from core.publish.request import PublishRequest
 from core.workspace.files import read_json
 from core.workspace.paths import DEMO, Workspace
@@ -125,6 +127,39 @@ def test_what_is_missing_is_said_in_the_computer_s_language(
     monkeypatch.setattr(start.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     assert start.main() == 1 and said in capsys.readouterr().out
     assert not list((tmp_path / "cache").rglob(start.READY)), "the next start makes it anew"
+
+
+def test_a_start_that_is_killed_leaves_no_server(app: Path, tmp_path: Path) -> None:
+    """Closing its window is not the only way to end it."""
+    up = tmp_path / "up"
+    fake = tmp_path / "fake" / "streamlit"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").touch()
+    (fake / "__main__.py").write_text(
+        "import os, pathlib, sys, time\n"
+        f"pathlib.Path({str(up)!r}).write_text(f'{{os.getpid()}} {{sys.argv[:3]}}')\n"
+        "time.sleep(600)\n",
+        encoding="utf-8",
+    )
+    begin = "import sys, start; from pathlib import Path; start.chat(Path(sys.executable))"
+    path = os.pathsep.join((str(tmp_path / "fake"), str(app)))
+    started = subprocess.Popen(
+        [sys.executable, "-c", begin], env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL
+    )
+    until(lambda: up.exists() and up.read_text(encoding="utf-8").endswith("]"))
+    pid, _, arguments = up.read_text(encoding="utf-8").partition(" ")
+    assert arguments == "['streamlit', 'run', 'app.py']"
+    server = identify(int(pid))
+    started.kill()
+    started.wait()
+    until(lambda: not is_alive(server))
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def loaded(file: Path) -> Any:

@@ -105,10 +105,8 @@ def _put_modelfile(folder: Path, facts: Facts, source: str) -> None:
 def _put_app(folder: Path, facts: Facts) -> None:
     """The demo app's own files with what starts it, its settings, and every word it says."""
     for file in sorted(DEMO.iterdir()):
-        if file.is_file():
-            shutil.copy(
-                file, folder / file.name
-            )  # with its mode: what is double-clicked has to be executable
+        if file.is_file():  # with its mode: what is double-clicked has to be executable
+            shutil.copy(file, folder / file.name)
     words = {
         language: {key.removeprefix("demo."): say(key, language) for key in APP_WORDS}
         for language in card.LANGUAGES

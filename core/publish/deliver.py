@@ -28,6 +28,8 @@ STORED = {".safetensors", ".gguf", ".png"}
 GONE = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ENOTCONN, errno.ESTALE, errno.EROFS}
 # Every bundle has it; with the checksums of all its files it tells an earlier copy from anything else.
 OURS = "provenance.json"
+# What macOS and Windows write into a folder that is opened there; macOS "._NAME" too, beside every file.
+OF_DESKTOPS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def destination(workspace: Workspace, run: RunPaths, request: PublishRequest) -> Path:
@@ -85,11 +87,13 @@ def _stays(target: Path, request: PublishRequest) -> Iterator[None]:
 
 
 def _earlier(target: Path) -> bool:
-    """Whether a folder holds what an earlier publishing wrote there, and nothing else."""
+    """Whether a folder holds what an earlier publishing wrote there, and nothing else but what desktops put
+    into every folder that is looked at."""
     if not (target / OURS).exists():
         return False
     known = {target / file.name for file in read_checksums(target) if file.sha256} | {target / NAME}
-    return all(path in known for path in target.rglob("*") if not path.is_dir())
+    others = (path for path in target.rglob("*") if path not in known and not path.is_dir())
+    return all(path.name in OF_DESKTOPS or path.name.startswith("._") for path in others)
 
 
 def _same(bundle: Bundle, target: Path) -> bool:
