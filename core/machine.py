@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pynvml
@@ -153,8 +154,9 @@ def _processor_times() -> tuple[float, float]:
 @dataclass(frozen=True)
 class Look:
     """At one time, in seconds: ``at`` on a clock, what the cores that this process may use were ``busy`` so
-    far, and what of that was its ``own`` and that of the processes which started it (one of them may still
-    import what the next tool needs). What gives way to everybody (nice) is left out."""
+    far, and what of that was its ``own``: with that of the processes which it has started (they load rows, or
+    compile) and of those which started it (one of them may still import what the next tool needs). What gives
+    way to everybody (nice) is left out."""
 
     at: float
     busy: float
@@ -162,21 +164,26 @@ class Look:
 
 
 def _look() -> Look:
-    here, every = os.sched_getaffinity(0), psutil.cpu_times(percpu=True)
+    here, every = os.sched_getaffinity(0), list[Any]()
+    with suppress(OSError):  # a machine that does not say is taken for idle: no tool ends by that
+        every = psutil.cpu_times(percpu=True)
     found = [core._asdict() for number, core in enumerate(every) if number in here]
     apart = ("idle", "iowait", "nice", "guest", "guest_nice")
     busy = sum(seconds for core in found for name, seconds in core.items() if name not in apart)
-    return Look(time.monotonic(), busy, time.process_time() + _above())
+    return Look(time.monotonic(), busy, _own())
 
 
-def _above() -> float:
-    """Seconds that the processes above this one have computed."""
-    found = 0.0
+def _own() -> float:
+    """Seconds that this process, those above it and those below it have computed, ended ones among them."""
+    found = time.process_time() + sum(os.times()[2:4])
     with suppress(psutil.Error):
-        for process in psutil.Process().parents():
+        here = psutil.Process()
+        for process in here.parents():
             with suppress(psutil.Error):  # it has just ended, or belongs to somebody else
-                taken = process.cpu_times()
-                found += taken.user + taken.system
+                found += sum(process.cpu_times()[:2])
+        for process in here.children(recursive=True):
+            with suppress(psutil.Error):
+                found += sum(process.cpu_times()[:4])
     return found
 
 

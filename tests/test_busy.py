@@ -1,5 +1,7 @@
 """Other programs beside a training: what they keep from it is measured, said, and made room for."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,6 +51,29 @@ def test_as_many_threads_as_cores_are_free(kept: float, threads: int) -> None:
 
 def test_this_machine_can_be_looked_at() -> None:
     assert 0.0 <= OtherWork().cores() <= machine.usable_cores()
+
+
+COMPUTING = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+
+
+def test_what_its_own_children_take_is_its_own() -> None:
+    """While they live, and when they have ended."""
+    before = machine._look().own
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", COMPUTING], text=True, **pipes) as child:  # type: ignore[call-overload]
+        mine = time.process_time()
+        child.stdout.readline()
+        assert machine._look().own - before > 0.25
+        child.communicate("\n")
+    assert machine._look().own - before - (time.process_time() - mine) > 0.25
+
+
+def test_a_machine_that_does_not_say_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError("/proc/stat")
+
+    monkeypatch.setattr(machine.psutil, "cpu_times", refuse)
+    assert OtherWork().cores() == 0.0
 
 
 @pytest.mark.parametrize(("said", "expected"), [("", "free"), ("3", "said")])
