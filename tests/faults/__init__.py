@@ -1,2 +1,2 @@
-"""What goes wrong, done to real processes. ``python -m tests.faults.record`` writes what came of it into
-``docs/reliability.md``."""
+"""What goes wrong, done to real processes. ``python -m tests.faults.record`` keeps what came of it in
+``tests/recorded/faults.json``."""

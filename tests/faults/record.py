@@ -1,4 +1,4 @@
-"""Record what comes of every fault, for docs/reliability.md.
+"""Record what comes of every fault in ``tests/recorded/faults.json``.
 
     python -m tests.faults.record
 
