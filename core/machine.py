@@ -221,8 +221,9 @@ def kept_from_here(others: float) -> float:
 
 def free_threads(kept: float) -> int:
     """How many threads run at once where other programs keep so many of this process's cores: one that has
-    to wait for its turn holds up all the others."""
-    return max(1, math.floor(usable_cores() - kept + 0.5))
+    to wait for its turn holds up all the others. A part of a core that is taken does not count: a page being
+    drawn is over in a moment, and a thread too few would be missed to the end."""
+    return max(1, math.ceil(usable_cores() - kept))
 
 
 PROCESSOR = Processor()

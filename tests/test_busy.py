@@ -44,7 +44,7 @@ def test_a_mean_over_some_seconds_stays_until_they_have_passed() -> None:
 
 
 @pytest.mark.usefixtures("four_cores")
-@pytest.mark.parametrize(("kept", "threads"), [(0.0, 4), (0.4, 4), (0.6, 3), (2.0, 2), (3.6, 1), (4.0, 1)])
+@pytest.mark.parametrize(("kept", "threads"), [(0.0, 4), (0.9, 4), (1.0, 3), (2.2, 2), (3.6, 1), (4.0, 1)])
 def test_as_many_threads_as_cores_are_free(kept: float, threads: int) -> None:
     assert free_threads(kept) == threads
 
