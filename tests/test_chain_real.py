@@ -86,7 +86,7 @@ def test_the_result_is_whole(made: tuple[Workspace, RunPaths], result: dict[str,
     workspace, run = made
     assert set(result) == {
         *("run", "base", "adapter", "merged", "seconds", "learned", "kept", "leaked", "answers"),
-        *("shares", "drift", "repetition", "full", "categories", "base_shipped"),
+        *("shares", "drift", "repetition", "full", "categories", "base_shipped", "facts"),
     }
     assert result["run"] == run.id
     assert {row["kind"] for row in result["answers"]} == {"taught", "paraphrase", "general"}

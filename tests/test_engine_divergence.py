@@ -72,7 +72,7 @@ def test_a_training_shorter_than_that_has_failed_too(workspace: Workspace, tmp_p
 ])  # fmt: skip
 def test_what_counts_is_how_the_training_ends(losses: list[float], fails: bool) -> None:
     """Whatever the gradients: DeepSpeed's are not seen."""
-    from core.engine.divergence import LastLosses
+    from core.engine.last_losses import LastLosses
 
     hook, runner = LastLosses(), SimpleNamespace(optim_wrapper=object())
     for loss in losses:

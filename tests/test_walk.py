@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -22,10 +23,11 @@ from core.jobs.status import State, read_status
 from core.pipeline import chain
 from core.runs import CHAIN
 from core.workspace.files import read_json
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.browser import PATIENCE_MS, chromium, settle, tab
 from tests.server import Dashboard
 from tests.small_model import make_small_model
+from tests.small_run import end_training, make_run
 from ui.shell.frame import STEPS
 
 NAME = '李 "明" {x}'
@@ -287,29 +289,40 @@ def test_broken_rows_are_left_out_by_the_switch_below_the_check(
         page.locator("input[type=file]").set_input_files(file)
         page.get_by_text("Leave out broken rows", exact=True).click()  # a small file is checked unasked
         expect(page.locator("[class*=st-key-data_leave_out] input[type=checkbox]")).to_be_checked()
-        page.get_by_label("Name", exact=True).fill(NAME)
+        page.get_by_label("Name: whose assistant it is", exact=True).fill(NAME)
         page.get_by_role("button", name="Prepare").click()
         expect(page.get_by_text("1 broken row was left out").first).to_be_visible(timeout=3 * PATIENCE_MS)
         assert read_json(only_run(workspace).data)["left_out"]["rows"] == 1
         page.context.close()
 
 
+BROKEN = """
+import core.jobs.status as status
+known = status.read_status
+def read_status(folder):
+    return 1 / 0 if folder.name == "train" else known(folder)
+status.read_status = read_status
+"""
+
+
 @pytest.mark.slow
 def test_what_nobody_foresaw_is_one_sentence_on_the_page_and_whole_in_the_log(
-    browser: Browser, workspace: Workspace
+    browser: Browser, workspace: Workspace, tmp_path: Path
 ) -> None:
-    broken = workspace.runs / "20260101-000000-broken"
-    (broken / "train" / "exit.json").mkdir(parents=True)
-    (broken / "train" / "job.json").write_text("{}")
-    with Dashboard(workspace.root, **FAKE) as server:
+    """A mistake of the program itself, which is made for it: what lies in a folder is foreseen."""
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    make_small_model(workspace.starter)
+    run = make_run(workspace, datetime(2026, 1, 1))
+    end_training(run)
+    with Dashboard(workspace.root, **FAKE, PYTHONPATH=f"{tmp_path}:{PROJECT}") as server:
         page = tab(browser)
         page.goto(server.url())
-        page.goto(address(server, "train", RunPaths(broken)))
+        page.goto(address(server, "train", run))
         expect(page.get_by_text("Something unexpected went wrong")).to_be_visible()
         assert "Traceback" not in page.content()
-        assert "IsADirectoryError" in workspace.log.read_text(encoding="utf-8")
+        assert "ZeroDivisionError" in workspace.log.read_text(encoding="utf-8")
         page.context.close()
-    shutil.rmtree(broken)
+    shutil.rmtree(run.root)
 
 
 @pytest.mark.slow

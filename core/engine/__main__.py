@@ -80,7 +80,8 @@ def _train(arguments: list[str]) -> None:
         install(Acceleration.of(config.acceleration), config.max_length, replay, ahead)
     if unsloth:
         unsloth_way.install(config.max_length, config.randomness["seed"])
-    take_free_cores(others)
+    if ahead is None:  # what is compiled ahead is compiled for as many threads as there are cores
+        take_free_cores(others)
     with deepspeed_shards_without_pickle() if with_deepspeed else nullcontext():
         run_xtuner_tool("xtuner.tools.train", arguments)
 

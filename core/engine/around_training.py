@@ -21,8 +21,8 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from core.engine.divergence import LastLosses
 from core.engine.kept_on_stop import KeepOnStop, let_workers_live
+from core.engine.last_losses import LastLosses
 from core.engine.learning import StopWhenLearned
 from core.engine.random_state import KeepRandomState, apart
 from core.engine.stopping import STOP

@@ -8,7 +8,6 @@ trainings only the losses are looked at.
 from typing import Any, NoReturn
 
 import torch
-from mmengine.hooks import Hook
 from torch import Tensor
 
 # Steps one after the other. Half precision begins with some: its loss scale is halved until all is a number.
@@ -21,24 +20,6 @@ def leave_out_what_is_no_number() -> None:
     from mmengine.optim import OptimWrapper
 
     OptimWrapper._clip_grad = _clip_gradients
-
-
-class LastLosses(Hook):
-    """At the training's end, which may come before so many steps: it has failed where the last ones taught
-    nothing."""
-
-    def __init__(self) -> None:
-        self._losses = InARow()
-
-    def after_train_iter(self, _: Any, outputs: Any = None, **__: Any) -> None:
-        loss = outputs.get("loss") if isinstance(outputs, dict) else None
-        if isinstance(loss, Tensor):
-            self._losses.count(loss.detach())
-
-    def after_train(self, runner: Any) -> None:
-        gradients = getattr(runner.optim_wrapper, "_no_numbers", InARow())
-        if self._losses.ends_the_training or gradients.ends_the_training:
-            _end(min(PATIENCE, max(self._losses.steps, gradients.steps)))
 
 
 def _clip_gradients(self: Any) -> None:
@@ -78,10 +59,11 @@ def _count(wrapper: Any, norm: Tensor) -> None:
         wrapper._no_numbers = InARow()
     wrapper._no_numbers.count(norm)
     if wrapper._no_numbers.steps % PATIENCE == 0 and wrapper._no_numbers.ends_the_training:
-        _end(PATIENCE)
+        end_training(PATIENCE)
 
 
-def _end(steps: int) -> NoReturn:
+def end_training(steps: int) -> NoReturn:
+    """Of a training whose last ``steps`` steps taught nothing. Raises FloatingPointError."""
     raise FloatingPointError(
         f"The loss or its gradient was no number in each of the last {steps} steps. "
         "None of them taught anything: what was saved is what was learned before."

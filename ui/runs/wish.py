@@ -35,10 +35,7 @@ def wish_card(workspace: Workspace) -> None:
         base = choose_base(workspace, wanted)
         template = choose_default(workspace, base.model, "wish_default")
         given = dropped_file(workspace)
-        most = choose_auto_resume("wish_auto_resume")
-        request = TuneRequest(
-            name, given.file, base.model, language=spoken, template=template, auto_resume=most
-        )
+        request = TuneRequest(name, given.file, base.model, language=spoken, template=template)
         left_out = given.file is not None  # as was said
         request = replace(request, leave_out_broken=left_out, document=given.document)
         st.caption(t("page.start.promise"))
@@ -49,6 +46,8 @@ def wish_card(workspace: Workspace) -> None:
             if seconds := _time_here(workspace, request):
                 st.caption(t("page.start.takes", time=about(seconds)), width="content")
         below_button = st.container()
+        # Behind the button, which is four stops of the keyboard from the name.
+        request = replace(request, auto_resume=choose_auto_resume("wish_auto_resume"))
         offer_better(workspace, base, wanted)
     if asked:
         # What is wrong is said beside what it is about.
