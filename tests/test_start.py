@@ -180,6 +180,9 @@ def test_a_failed_chain_says_which_step_why_and_where(
     assert "失败" in text_of(page)
     assert "训练" in page.error[0].value and "显存" in page.error[0].value
     assert f"完整日志：{run.job('train')}" in text_of(page)
+    elsewhere, its_own = (open_test_page(step, run.id, "zh").error for step in ("data", "train"))
+    assert ["显存不足" in error.value for error in elsewhere] == [True]
+    assert ["显存不足" in error.value for error in its_own] == [True], "the page says it, and nothing twice"
 
 
 def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
@@ -189,7 +192,7 @@ def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
     run = chain.start(workspace, TuneRequest(NAME, iterations=10), "test", "en")
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
     page = open_test_page("start", run=run.id)
-    assert "Unpacking the starter model: " in page.error[0].value
+    assert "Unpacking the starter model failed. " in page.error[0].value
     assert f"Full log: {workspace.starter_job}" in text_of(page) and standing(run)["data"] is State.failed
     monkeypatch.delenv("FAKE_ENGINE_FAIL")
     page.button(key="chain_go_on").click().run()

@@ -109,7 +109,7 @@ def open_page(step: str, slim: bool = False) -> Here:
         st.caption(t(f"page.{step}.lead"))
         _strip(here, step)
     if here.run and step != "start":
-        _making(here.workspace, here.run)
+        _making(here.workspace, here.run, step)
     return here
 
 
@@ -266,13 +266,13 @@ def _strip(here: Here, step: str, about_run: bool = True) -> None:
     )
 
 
-def _making(workspace: Workspace, run: RunPaths) -> None:
+def _making(workspace: Workspace, run: RunPaths, step: str) -> None:
     """Where the run's chain is, while one is at work on it or has failed; Start itself shows all of it."""
 
     def draw(found: ChainProgress | None) -> None:
         if found is not None:
             with st.container(border=True, key="making"):
-                show_making(workspace, run, found)
+                show_making(workspace, run, found, step)
                 link_to("start", t("making.to_start" if found.live else "making.go_on"), run)
 
     with shown_errors():

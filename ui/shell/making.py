@@ -12,6 +12,8 @@ from ui.shell.text import language, plain, t
 
 # Seconds between two looks.
 EVERY = 3.0
+# The stages whose failure a page shows itself, by the page's step.
+SAID_BELOW = {"train": ("train",), "merge": ("convert", "merge")}
 
 
 def making_of(workspace: Workspace, run: RunPaths) -> ChainProgress | None:
@@ -23,8 +25,9 @@ def making_of(workspace: Workspace, run: RunPaths) -> ChainProgress | None:
     return None if state not in LIVE and elsewhere else chain.read_progress(workspace, run)
 
 
-def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress) -> None:
-    """Its stage, how far it is and how long it still takes, or why it ended and what to press."""
+def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step: str) -> None:
+    """Its stage, how far it is and how long it still takes, or why it ended and what to press; why a stage
+    failed that the page of ``step`` is about, that page says."""
     title = read_run(run).title
     if found.state in LIVE:
         far = f"{found.share:.0%} · {t('chain.left', left=found.left)}"
@@ -32,9 +35,13 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress) -> No
     elif found.state is State.stopped:
         st.info(t("making.stopped", name=title), icon=":material/stop_circle:")
     else:
-        failed = chain.failure(workspace, run)
-        why = plain(failed[1].text(language())) if failed else ""
-        st.error(t("making.failed", name=title) + (f"  \n{why}" if why else ""), icon=":material/error:")
+        stage, why = chain.failure(workspace, run) or ("", None)
+        said = t("making.failed", name=title)
+        if stage in SAID_BELOW.get(step, ()):
+            st.info(said, icon=":material/info:")
+        else:
+            reason = f"  \n{plain(why.text(language()))}" if why else ""
+            st.error(said + reason, icon=":material/error:")
 
 
 def stage_of(found: ChainProgress) -> str:
