@@ -143,6 +143,31 @@ def test_after_a_restart_of_the_machine_it_goes_on(
     assert chain.resume_lost(workspace, "test", "en") == [], "once was asked for"
 
 
+def test_after_a_shutdown_in_order_it_goes_on(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then every program is asked to end, and nobody has pressed stop; a command that Ctrl-C stopped at its
+    terminal, where it is its own supervisor, stays stopped."""
+    monkeypatch.setenv("FAKE_XTUNER_CRASH_AT", "25")
+    run, _ = make(workspace, most=0)
+    monkeypatch.delenv("FAKE_XTUNER_CRASH_AT")
+    paths = JobPaths(run.job(CHAIN))
+    asked, supervisor, tool = map(read_json, (paths.request, paths.supervisor, paths.tool))
+    write_json(paths.request, {**asked, "asked": {**asked["asked"], "auto_resume": 1}})
+    write_json(paths.exit, Ending(130, None, Reason.stopped, 1.0, 2.0).as_json())
+    assert chain.resume_lost(workspace, "test", "en") == [], "the machine was not restarted"
+    write_json(paths.supervisor, {**supervisor, "boot": "another"})
+    write_json(paths.tool, {**supervisor, "boot": "another"})
+    assert chain.resume_lost(workspace, "test", "en") == [], "at a terminal"
+    write_json(paths.tool, {**tool, "boot": "another"})
+    write_json(paths.stop, {"by": "page"})
+    assert chain.resume_lost(workspace, "test", "en") == [], "somebody had pressed stop"
+    paths.stop.unlink()
+    write_json(paths.exit, Ending(1, None, Reason.failed, 1.0, 2.0).as_json())
+    assert chain.resume_lost(workspace, "test", "en") == [], "it had failed"
+    write_json(paths.exit, Ending(130, None, Reason.stopped, 1.0, 2.0).as_json())
+    assert chain.resume_lost(workspace, "test", "en") == [run]
+    assert wait(run.job(CHAIN), timeout=TIMEOUT).state is State.finished
+
+
 def test_no_run_keeps_the_dashboard_from_starting(workspace: Workspace) -> None:
     strange = workspace.runs / "20260101-000000-strange"
     strange.mkdir(parents=True)

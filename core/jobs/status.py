@@ -70,6 +70,18 @@ def is_live(folder: Path) -> bool:
     return JobPaths(folder).spec.exists() and read_status(folder).state in LIVE
 
 
+def went_down_with_the_machine(folder: Path) -> bool:
+    """Whether a job has ended because this machine did: lost with it, or asked to end by a shutdown in order,
+    as every program is. Not one that somebody had asked to stop; nor a command at a terminal, its own
+    supervisor, which Ctrl-C stops the same way. Raises NoSuchJob."""
+    paths, status = JobPaths(folder), read_status(folder)
+    supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
+    if paths.stop.exists() or supervisor is None or _why_lost(supervisor) is not Reason.restarted:
+        return False
+    asked_to_end = status.state is State.stopped and tool is not None and tool.pid != supervisor.pid
+    return status.state is State.lost or asked_to_end
+
+
 def _ended(paths: JobPaths) -> Status | None:
     if (found := read_record(paths.exit)) is None:
         return None

@@ -23,7 +23,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
-from core.jobs.status import LIVE, State, Status, read_status
+from core.jobs.status import LIVE, State, Status, read_status, went_down_with_the_machine
 from core.jobs.status import is_live as job_is_live
 from core.model_store.importing import far
 from core.models.catalog import STARTER, find
@@ -192,9 +192,9 @@ def asked_before(run: RunPaths) -> TuneRequest | None:
 
 
 def resume_lost(workspace: Workspace, by: str, language: str) -> list[RunPaths]:
-    """Let the chains go on that were asked to after a crash, and were lost with their processes on this
-    machine, which was restarted perhaps; not one that somebody had asked to stop by then. Returns their runs;
-    one that cannot go on says so on its page."""
+    """Let the chains go on that were asked to after a crash, and were lost with their processes or went down
+    with this machine; not one that somebody had asked to stop by then. Returns their runs; one that cannot go
+    on says so on its page."""
     return [
         run for run in map(RunPaths, workspace.run_folders()) if _resume_lost(workspace, run, by, language)
     ]
@@ -203,9 +203,9 @@ def resume_lost(workspace: Workspace, by: str, language: str) -> list[RunPaths]:
 def _resume_lost(workspace: Workspace, run: RunPaths, by: str, language: str) -> bool:
     folder = run.job(CHAIN)
     with suppress(TuneboardError, OSError, *ODD):
-        if not has_chain(run) or read_status(folder).reason not in {Reason.restarted, Reason.abandoned}:
+        if not has_chain(run) or JobPaths(folder).stop.exists():
             return False
-        if JobPaths(folder).stop.exists():
+        if read_status(folder).reason != Reason.abandoned and not went_down_with_the_machine(folder):
             return False
         request = asked_before(run)
         if request is None or (times := may_resume(folder, request.auto_resume)) is None:
