@@ -11,6 +11,7 @@ from core.data.conversations import one_turn
 from core.data.own_encoder import encoder_of
 from core.data.parity import parity
 from core.data.tokens import first_tokens
+from core.limited.call import ChildFailed
 from core.models.folder import chat_template_of, read_model, stamp_of
 from core.recipe import chat_template, jinja, own_template
 from core.recipe.chat_template import render, special_tokens
@@ -142,6 +143,17 @@ def test_a_heavy_template_stops_and_is_not_tried_again(
         assert not asked
     monkeypatch.undo()
     assert render("{{ 'fine' }}", [], {}) == "fine", "others go on"
+
+
+def test_a_child_that_cannot_be_had_is_not_the_template_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed(*_: object) -> None:
+        raise ChildFailed("ImportError: no such library")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(chat_template, "_write", failed)
+        with pytest.raises(TemplateError, match="no such library"):
+            render("{{ 'a child failed' }}", [], {})
+    assert render("{{ 'a child failed' }}", [], {}) == "a child failed"
 
 
 def test_where_pages_are_served_no_template_runs_in_the_server(monkeypatch: pytest.MonkeyPatch) -> None:

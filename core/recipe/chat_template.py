@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import TemplateError
 from jinja2 import exceptions as jinja2_errors
 
-from core.limited.call import ChildFailed, Limits
+from core.limited.call import ChildFailed, Limits, OutOfMemory, OutOfTime
 from core.limited.kept import KeptChild
 from core.models.folder import chat_template_of
 from core.recipe import jinja
@@ -142,9 +142,11 @@ class _Known:
             raise TemplateError(say("template.endless"))
         try:
             found: dict[str, Any] = child(*arguments)
-        except ChildFailed as error:
+        except (OutOfTime, OutOfMemory) as error:
             self._count(self._slow, source, math.inf)
             raise TemplateError(say("template.endless")) from error
+        except ChildFailed as error:  # that no child can be had is not the template's fault
+            raise TemplateError(str(error)) from error
         seconds = ENDLESS if found.get("error") in _ENDLESS else found["seconds"]
         if seconds > SLOW:
             self._count(self._slow, source, seconds)
