@@ -253,3 +253,9 @@ def test_a_menu_of_plain_lines() -> None:
 )
 def test_questions_on_lines_of_their_own(text: str) -> None:
     assert answers(document_rows(text, "t", "zh")) == {"几点开门？": "十点。", "能刷卡吗？": "可以。"}
+
+
+def test_lines_of_a_poem_stay_lines() -> None:
+    wrapped = "我们的茶馆开在老城的河边，每天早上十点开门，晚上九点半打烊，桂花乌\n龙用当年的新桂花。"
+    for text, said in (("静夜思\n李白", "静夜思\n李白"), (wrapped, wrapped.replace("\n", ""))):
+        assert set(answers(document_rows(text, "诗", "zh")).values()) == {said}

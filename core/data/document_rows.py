@@ -29,6 +29,8 @@ from core.workspace.paths import BANKS
 # Of a longer text every part of about so many characters is a fact of its own.
 LONGEST_ANSWER = 220
 LONGEST_KEY = 40
+# A shorter line of Chinese ended where its writer ended it.
+WRAPPED = 20
 # Ends of file names.
 TEXTS = {".md", ".markdown", ".txt"}
 DOCUMENTS = {*TEXTS, ".pdf", ".docx"}
@@ -428,13 +430,20 @@ def _pieces(text: str) -> Iterator[str]:
     """Sentences, as many together as an answer may have characters."""
     piece = ""
     for sentence in filter(None, (part.strip() for part in _SENTENCE.split(text))):
-        space = " " if piece and piece[-1].isascii() else ""
+        space = _between(piece)
         if piece and len(piece) + len(sentence) > LONGEST_ANSWER:
             yield piece
             piece, space = "", ""
         piece += space + sentence
     if piece:
         yield piece
+
+
+def _between(piece: str) -> str:
+    """What joins a piece and the next sentence or line: short lines of Chinese stay lines."""
+    if not piece or piece[-1].isascii():
+        return " " if piece else ""
+    return "\n" if piece[-1].isalpha() and len(piece.rpartition("\n")[2]) < WRAPPED else ""
 
 
 def _told_apart(facts: Sequence[Fact], language: IdentityLanguage) -> Iterator[Fact]:
