@@ -259,3 +259,11 @@ def test_lines_of_a_poem_stay_lines() -> None:
     wrapped = "我们的茶馆开在老城的河边，每天早上十点开门，晚上九点半打烊，桂花乌\n龙用当年的新桂花。"
     for text, said in (("静夜思\n李白", "静夜思\n李白"), (wrapped, wrapped.replace("\n", ""))):
         assert set(answers(document_rows(text, "诗", "zh")).values()) == {said}
+
+
+def test_a_line_above_a_list_says_what_of() -> None:
+    said = answers(
+        document_rows("Ingredients:\n- flour\n- eggs\n\nSteps：\n1. Mix.\n2. Fry.\n", "pancakes", "en")
+    )
+    assert said["List Ingredients."] == "Ingredients: flour; eggs."
+    assert "Mix" in said["List Steps."] and len(set(said.values())) == 2

@@ -69,6 +69,9 @@ _PROGRAM = re.compile(
     r"|^(?:if|for) \(|^#include|^package |^@\w"
 )
 PROGRAM = 0.5
+LISTS = {"bullet_list", "ordered_list"}
+# "Ingredients:" above a list says what of; it is no text of its own.
+_ENDS_IN_COLON = re.compile(rf"[^\n?？]{{1,{LONGEST_KEY}}}[:：] *")
 _HASH = re.compile(r"[0-9a-f]{32,}")
 _QUESTION = re.compile(r"[?？]\s*$")
 
@@ -223,14 +226,21 @@ class _Reader:
         return len(self.path) > 2
 
     def read(self, blocks: Sequence[SyntaxTreeNode]) -> None:
-        for block in blocks:
+        title = ""
+        for block, following in zip(blocks, [*blocks[1:], None], strict=False):
             if block.type == "heading":
                 self._flush_question()
                 self._under(block)
             elif block.type == "paragraph":
-                self._paragraph(_text(block), _line(block))
-            elif block.type in {"bullet_list", "ordered_list"}:
+                lists = following is not None and following.type in LISTS and not self.asked
+                if lists and _ENDS_IN_COLON.fullmatch(_text(block)):
+                    title = _text(block).rstrip(":： ")
+                else:
+                    self._paragraph(_text(block), _line(block))
+            elif block.type in LISTS:
+                before, self.path = self.path, [*self.path, title] if title else self.path
                 self._list(block)
+                self.path, title = before, ""
             elif block.type == "table":
                 self._table(block)
             elif block.type == "blockquote":
