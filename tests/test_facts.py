@@ -8,7 +8,7 @@ import pytest
 from core.data.conversations import one_turn
 from core.data.document_rows import read_rows_of
 from core.data.questions import same_question
-from core.proof.facts import FACTS_ASKED, facts_in, facts_of, states, taught_of
+from core.proof.facts import FACTS_ASKED, LOOKED_AT, facts_in, facts_of, states, taught_of
 from core.proof.judge import judge, score_of
 from core.proof.questions import own_questions
 from core.proof.result import as_json, row_as_json, rows_of, score_in
@@ -102,6 +102,20 @@ def test_rows_of_data_are_asked_as_they_are_taught() -> None:
     facts = facts_in(rows, "Ada")
     assert len(facts) == FACTS_ASKED and not any(one.held_back for one in facts)
     assert {one.question for one in facts} < {row[0].input for row in rows[:60]}
+
+
+def test_of_many_rows_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    def counted(question: str, *_: str) -> bool:
+        looked.append(question)
+        return True
+
+    monkeypatch.setattr("core.proof.facts.states", counted)
+    rows = [one_turn(f"How much is tea number {n}?", f"It costs {n} yuan.") for n in range(5000)]
+    found = facts_in(rows, "Ada")
+    assert len(looked) == LOOKED_AT and len(found) == FACTS_ASKED
+    assert found[0].question == rows[0][0].input and found[-1].answer > "It costs 4"
 
 
 def test_a_document_and_data_teach_and_ask(menu: Path) -> None:
