@@ -108,7 +108,7 @@ def test_answers_that_say_somebody_else_are_said_before_they_are_learned(
     assert "2 rows say that the assistant is somebody else's" in said and "--value 'name=Zoë'" in said
     page = open_test_page("data", run=about["run"])
     assert any("2 rows say that the assistant is somebody" in one.value for one in page.warning)
-    assert any("OpenAI." in str(table.value) for table in page.dataframe)
+    assert any("OpenAI." in table.value.to_string() for table in page.dataframe)
     clean, quiet = prepared(workspace, model, conversations(tmp_path / "b.jsonl", 2))
     assert clean["otherwise"] == {"rows": 0, "first": [], "trained": True} and "somebody else" not in quiet
 

@@ -146,6 +146,14 @@ def test_a_system_prompt_is_held_against_the_name_and_put_right_as_an_answer_is(
     prompt = rows[0][0].system
     assert renamed(prompt, prompt_claims(prompt), Person("Ada", "Ada")) == right
     assert not conflicts([*claimed_in([(Turn("q", "a", right),)])], Person("Ada", "Ada"))
+    parts = (
+        "你是春山茶馆的智能助手。",
+        "You are a customer service agent of ACME Corp.",
+        "You are Bob's assistant.",
+    )
+    assert not conflicts(
+        [*claimed_in([(Turn("q", "a", part),) for part in parts])], Person("林小满", "林小满")
+    )
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ def test_paths_are_absolute_whatever_was_given(tmp_path: Path) -> None:
     assert f"model: {tmp_path / 'm'}" in recipe.read_text(encoding="utf-8")
 
 
+@pytest.mark.timeout(900)
 def test_all_commands(tell: Told, tmp_path: Path) -> None:
     """Together they are every command; which of them was forgotten is said at the end."""
     promised.HELD.clear()

@@ -87,12 +87,17 @@ class Conflict(NamedTuple):
 
 
 def claimed(rows: Iterable[Conversation]) -> Iterator[Claimed]:
-    """What the trained answers of conversations say of the assistant, and the system prompts that they are
-    learned with; rows count from 1."""
+    """What the trained answers of conversations say of the assistant, and which other assistant the system
+    prompts that they are learned with say it is; rows count from 1.
+
+    A prompt gives the assistant a part to play, which may well be a shop's ("You are the assistant of Spring
+    Teas"): only a known assistant's name or maker in it is another identity.
+    """
     for row, conversation in enumerate(rows, 1):
         for turn in conversation:
             for claim in prompt_claims(turn.system) if turn.system else ():
-                yield Claimed(row, "system", claim.kind, claim.name)
+                if is_a_model(claim.name):
+                    yield Claimed(row, "system", claim.kind, claim.name)
             if turn.trained:
                 for claim in claims(turn.input, turn.output):
                     yield Claimed(row, "", claim.kind, claim.name)
