@@ -109,6 +109,7 @@ def small_training(folder: Path, ends: int = WHOLE, resume: Path | None = None) 
                     torch.rand(100)
 
     allow_curves()
+    torch.manual_seed(3)  # the net's first weights; the runner's seed comes after them
     rows = torch.randn(20, 4, generator=torch.Generator().manual_seed(1))
     runner = Runner(
         model=Net(),
