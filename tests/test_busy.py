@@ -160,3 +160,38 @@ def test_a_training_takes_the_free_cores(
     monkeypatch.setenv(THREADS_VARIABLE, said)
     take_free_cores(SimpleNamespace(cores=lambda: kept, passed=9.0))  # type: ignore[arg-type]
     assert threads[-1] == taken
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("said", "acceleration", "expected"),
+    [
+        ("free", None, [1, 2]),
+        ("free", {"compile": "none"}, [1, 2]),
+        ("free", {"compile": "layers"}, []),
+        ("said", None, []),
+    ],
+)
+def test_a_training_follows_them(
+    monkeypatch: pytest.MonkeyPatch, said: str, acceleration: object, expected: list[int]
+) -> None:
+    """Another program comes, and goes; between two looks nothing is done."""
+    import torch
+
+    from core.engine.free_cores import FollowFreeCores
+
+    threads: list[int] = []
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv(THREADS_VARIABLE, said)
+    others = SimpleNamespace(passed=10.0, cores=lambda: 1.2)
+    hook = FollowFreeCores(others)  # type: ignore[arg-type]
+    hook.before_train(SimpleNamespace(cfg={"acceleration": acceleration}))
+    hook.after_train_iter()
+    others.passed, others.cores = 1.0, lambda: 0.1
+    hook.after_train_iter()
+    others.passed = 11.0
+    hook.after_train_iter()
+    assert threads == expected

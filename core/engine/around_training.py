@@ -4,7 +4,8 @@ Around a training, from the outside in:
 
 1. it says that rows are being read (:mod:`core.engine.training_progress`);
 2. its hooks are registered: of the same priority, the first comes first. ``TellProgress`` says that a step is
-   done before anything is done after it; ``StopWhenLearned`` asks; ``KeepRandomState`` knows what a
+   done before anything is done after it; ``StopWhenLearned`` asks; ``FollowFreeCores`` looks at what other
+   programs leave; ``KeepRandomState`` knows what a
    checkpoint is to hold, ``LastLosses`` sees at the end whether anything was learned; ``KeepOnStop`` comes
    after what ends an iteration, the schedule's step, and before what saves one;
 3. from here on a stop is heeded (:mod:`core.engine.stopping`), and until the first step loses nothing.
@@ -21,6 +22,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from core.engine.free_cores import FollowFreeCores
 from core.engine.kept_on_stop import KeepOnStop, let_workers_live
 from core.engine.last_losses import LastLosses
 from core.engine.learning import StopWhenLearned
@@ -31,7 +33,7 @@ from core.jobs import progress
 from core.jobs.progress import Phase
 
 MakeHook = Callable[[], Hook]
-HOOKS: Sequence[MakeHook] = (KeepRandomState, LastLosses, KeepOnStop)
+HOOKS: Sequence[MakeHook] = (FollowFreeCores, KeepRandomState, LastLosses, KeepOnStop)
 
 
 def put_around(questions: Path | None) -> None:

@@ -20,8 +20,7 @@ def take_free_cores(others: OtherWork) -> None:
     and where several processes share the machine with those that they were given."""
     import torch
 
-    alone = os.environ.get("WORLD_SIZE", "1") == "1"
-    if os.environ.get(THREADS_VARIABLE) != "free" or not alone or torch.cuda.is_available():
+    if not computes_with_free_cores():
         return
     time.sleep(max(0.0, LOOKED_FOR - others.passed))
     kept = others.cores()
@@ -29,3 +28,11 @@ def take_free_cores(others: OtherWork) -> None:
     if threads < torch.get_num_threads():
         torch.set_num_threads(threads)
         print(f"Other programs take {kept:.1f} cores: computing with {threads} thread(s).", flush=True)
+
+
+def computes_with_free_cores() -> bool:
+    """Whether nobody said how many threads this process has, and they are what it computes with."""
+    import torch
+
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    return os.environ.get(THREADS_VARIABLE) == "free" and alone and not torch.cuda.is_available()
