@@ -279,10 +279,8 @@ def test_a_full_fine_tune_on_the_pages(page_workspace: Workspace) -> None:
     assert [one.key for one in page.button if one.key in {"both", "convert", "merge"}] == ["convert"]
     page = open_test_page("publish", run.id)
     assert not page.exception
-    offered = [
-        option for box in (*page.radio, *page.segmented_control, *page.selectbox) for option in box.options
-    ]
-    assert "Merged model" in offered and "Adapter" not in offered
+    offered = [option for box in (*page.radio, *page.segmented_control) for option in box.options]
+    assert any("programs" in one for one in offered) and not any("PEFT" in one for one in offered)
     refused = cli(
         "publish", run.id, "--what", "adapter", "--workspace", page_workspace.root, cwd=page_workspace.root
     )

@@ -109,7 +109,7 @@ def test_a_failed_import_says_why_and_can_be_discarded(
     page.button(key="model_import").click().run()
     assert ended(workspace, "m") is State.failed
     page = open_models()
-    assert not page.exception and "Downloading: " in page.error[0].value
+    assert not page.exception and "Downloading failed. " in page.error[0].value
     page.button(key="discard m").click().run()
     assert not page.exception and not page.error and not importing(workspace, "m").root.exists()
 

@@ -12,7 +12,6 @@ hold, and a variable of the environment lets others do so.
 import os
 import re
 from functools import wraps
-from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -38,16 +37,16 @@ def forbid_model_code() -> None:
 
 def _advise_no_pickle(module: ModuleType) -> None:
     """torch 2.13 says of a file that holds more than weights, or is damaged, how to load it all the same."""
-    load = module.load
+    load, unpickling_error = module.load, module.pickle.UnpicklingError
 
     @wraps(load)
     def load_or_say_what_is_wrong(*positional: Any, **options: Any) -> Any:
         try:
             return load(*positional, **options)
-        except UnpicklingError as error:
+        except unpickling_error as error:
             found = _UNPICKLED.search(str(error))
             said = f": {' '.join(found[0].split())}" if found else ": the file is damaged, or none of torch's"
-            raise UnpicklingError(f"Weights only load failed{said}") from None
+            raise unpickling_error(f"Weights only load failed{said}") from None
 
     module.load = load_or_say_what_is_wrong  # type: ignore[attr-defined]
 

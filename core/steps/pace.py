@@ -49,7 +49,8 @@ def trained_so_far(run: RunPaths, recipe: Recipe) -> float | None:
 
 def row_tokens(recipe: Recipe, about: Mapping[str, Any]) -> float:
     """How many tokens a row that is trained has on average; ``about`` is the run's data.json."""
-    return float(recipe.max_length if recipe.pack else about["kept"] / about["rows"])
+    kept, rows = about.get("kept"), about.get("rows")
+    return float(recipe.max_length if recipe.pack or not (kept and rows) else kept / rows)
 
 
 def _seconds(work_dir: Path) -> list[float]:

@@ -65,7 +65,7 @@ def offer_better(workspace: Workspace, chosen: BaseChoice, wanted: Collection[st
     if chosen.name != STARTER or "zh" not in wanted or better is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="base_better"):
-        st.caption(t("page.start.base.chinese"), width="content")
+        st.markdown(t("page.start.base.chinese"), width="content")
         st.button(
             t("page.start.base.take", name=better.entry.title),
             key="base_take",

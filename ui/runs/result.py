@@ -11,7 +11,7 @@ from core.data.questions import same_question
 from core.proof.result import ProofRow
 from core.steps.proof import Proof
 from ui.runs.answers import Shown, show_pairs
-from ui.runs.score import show_score
+from ui.runs.score import show_score, show_wrong_facts
 from ui.shell.text import language
 from ui.shell.thought import answer_html
 
@@ -26,6 +26,8 @@ def show_first(found: Proof) -> None:
 def show_result(found: Proof) -> None:
     """The numbers, and the answers that show what they mean."""
     show_score(found.score, whole=False)
+    if found.score.facts:
+        show_wrong_facts(found.score.facts)
     show_pairs(Shown(row.question, row.base, row.tuned, row.verdict) for row in telling(found))
 
 

@@ -60,7 +60,17 @@ def show_sentence(score: Score) -> None:
     }
     st.markdown(t("page.compare.out", **told))
     if score.facts:
-        st.markdown(t("page.compare.out.facts", hits=score.facts.tuned.hits, n=score.facts.tuned.n))
+        show_wrong_facts(score.facts)
+
+
+def show_wrong_facts(found: OwnFacts) -> None:
+    """How many of a person's own facts it would tell wrongly: whoever relies on them has to know."""
+    wrong = found.tuned.n - found.tuned.hits
+    said = t("page.compare.out.facts", hits=found.tuned.hits, n=found.tuned.n)
+    if wrong:
+        st.warning(f"{said} {t('page.compare.out.facts.wrong', wrong=wrong)}", icon=":material/warning:")
+    else:
+        st.markdown(said)
 
 
 def _part(found: Share, key: str) -> str:

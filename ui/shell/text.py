@@ -155,7 +155,8 @@ def _choose() -> None:
     chosen = st.session_state["language_choice"]
     st.session_state["language"] = st.query_params["lang"] = chosen
     for key in _choices():
-        if (value := st.session_state[key]) is not None:
+        # A widget whose page has just been left, or whose form is gone, is still known and has no value.
+        if (value := st.session_state.get(key)) is not None:
             st.session_state[key] = value
 
 
