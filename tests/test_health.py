@@ -21,7 +21,7 @@ from core.jobs.progress import JobProgress, Phase
 from core.machine import Gpu, GpuUse, Machine, gpu_users
 from core.recipe.recipe import Recipe
 from core.steps import health
-from core.steps.health import Finding, Health, disk_forecast, gpu_taken, heartbeat, of_curve, said_once
+from core.steps.health import Health, Symptom, disk_forecast, gpu_taken, heartbeat, of_curve, said_once
 from core.wording import say
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths
@@ -37,7 +37,7 @@ def curve(losses: list[float], total: int = 100, **values: object) -> Snapshot:
     return Snapshot(points=len(losses), iteration=len(losses), total=total, **about)  # type: ignore[arg-type]
 
 
-def keys(found: Iterator[Finding]) -> list[str]:
+def keys(found: Iterator[Symptom]) -> list[str]:
     every = list(found)
     for one in every:  # each has a sentence for its values
         assert say(one.key, "en", **one.values) and say(one.key, "zh", **one.values)

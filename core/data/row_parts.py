@@ -11,7 +11,7 @@ PARTS: tuple[Part, ...] = ("own", "identity", "replay")
 
 
 @dataclass(frozen=True)
-class Source:
+class TaughtRows:
     """The conversations that a run teaches: a person's ``own``, and those that say whose the assistant is."""
 
     own: tuple[Conversation, ...]
@@ -24,7 +24,7 @@ class Source:
         return [distinct[place * len(distinct) // count] for place in range(count)]
 
 
-def parts_of(rows: Iterable[Conversation], source: Source) -> list[Part]:
+def parts_of(rows: Iterable[Conversation], source: TaughtRows) -> list[Part]:
     """What each row is, by what is learned of it: a taught conversation may stand in it behind other turns,
     which are only read, or in parts."""
     own, identity = _learned(source.own), _learned(source.identity)

@@ -55,7 +55,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Symptom:
     """``cause`` names what of the recipe would help (core.steps.remedy), where anything would."""
 
     key: str
@@ -72,9 +72,9 @@ class Health:
         self._disk: deque[tuple[float, int, int]] = deque()
         self._lock = threading.Lock()
         self._looked = 0.0
-        self._found: tuple[Finding, ...] = ()
+        self._found: tuple[Symptom, ...] = ()
 
-    def look(self, now: float | None = None) -> tuple[Finding, ...]:
+    def look(self, now: float | None = None) -> tuple[Symptom, ...]:
         """What is to be said now, the most urgent first; nothing where it cannot be looked: a folder that is
         deleted meanwhile or a damaged file must not end who watches, as the training goes on."""
         at = time.time() if now is None else now
@@ -85,7 +85,7 @@ class Health:
                     self._found = tuple(self._look(at))
             return self._found
 
-    def _look(self, now: float) -> Iterator[Finding]:
+    def _look(self, now: float) -> Iterator[Symptom]:
         job = self.run.job("train")
         told, curve = job_progress(job), self.curve()
         yield from heartbeat(told, step_seconds(curve), now)
@@ -113,40 +113,40 @@ def said_once(health: Health, say: Callable[..., None]) -> Callable[[], None]:
     return poll
 
 
-def of_curve(curve: Snapshot, recipe: Recipe, about_rows: Mapping[str, Any]) -> Iterator[Finding]:
+def of_curve(curve: Snapshot, recipe: Recipe, about_rows: Mapping[str, Any]) -> Iterator[Symptom]:
     """What the numbers say, of a training that runs or has ended: at most one thing."""
     if curve.not_numbers:
         count, first = curve.not_numbers
-        yield Finding("curve.not_numbers", {"count": count, "first_iter": first}, "nan_loss")
+        yield Symptom("curve.not_numbers", {"count": count, "first_iter": first}, "nan_loss")
         return
     found = next(_learning(curve, recipe, about_rows), None)
     if found:
         yield found
 
 
-def _learning(curve: Snapshot, recipe: Recipe, about_rows: Mapping[str, Any]) -> Iterator[Finding]:
+def _learning(curve: Snapshot, recipe: Recipe, about_rows: Mapping[str, Any]) -> Iterator[Symptom]:
     at, losses = curve.validation
     if len(losses) > WORSE_TIMES:
         lowest = int(np.argmin(losses))
         if len(losses) - 1 - lowest >= WORSE_TIMES and losses[-1] > WORSE * losses[lowest]:
-            yield Finding(
+            yield Symptom(
                 "health.overfitting", {"iteration": int(at[lowest]), "loss": f"{losses[lowest]:.3f}"}
             )
     # A batch of what is replayed has a loss of another kind than one of what is taught: they mix anyhow.
     if recipe.replay_distillation or len(means := pieces(curve.smooth[1])) < PIECES:
         return
     if means[-1] > RISEN * means[:-1].min() and means[-1] > means[0]:
-        yield Finding(
+        yield Symptom(
             "health.loss_rising", {"low": f"{means[:-1].min():.3f}", "now": f"{means[-1]:.3f}"}, "lr_too_high"
         )
     elif curve.share >= EARLY and means[-1] > max(LOW, FALLEN * means[0]):
-        yield Finding(
+        yield Symptom(
             "health.loss_not_falling",
             {"first": f"{means[0]:.3f}", "now": f"{means[-1]:.3f}"},
             "loss_not_falling",
         )
     elif means[-1] < BY_HEART and (read := _times_read(curve, recipe, about_rows)) >= READ:
-        yield Finding("health.by_heart", {"loss": f"{means[-1]:.3f}", "times": round(read)})
+        yield Symptom("health.by_heart", {"loss": f"{means[-1]:.3f}", "times": round(read)})
 
 
 def pieces(losses: Floats) -> Floats:
@@ -180,7 +180,7 @@ def seconds_left(told: JobProgress | None, step: float | None) -> float | None:
     return (told.total - told.done) * step
 
 
-def heartbeat(told: JobProgress | None, step: float | None, now: float) -> Iterator[Finding]:
+def heartbeat(told: JobProgress | None, step: float | None, now: float) -> Iterator[Symptom]:
     """No step for far longer than one usually takes; or no word at all of the process, which lives.
 
     Saving, loading and answering have no usual time and are not judged; a machine that slept was not stuck:
@@ -189,14 +189,14 @@ def heartbeat(told: JobProgress | None, step: float | None, now: float) -> Itera
     if told is None:
         return
     if told.written and now - told.written > SILENT:
-        yield Finding("health.silent", {"time": about(now - told.written)})
+        yield Symptom("health.silent", {"time": about(now - told.written)})
         return
     stalled = now - told.moved
     if told.phase is Phase.training and told.done and step and stalled > max(LEAST_STALLED, STALLED * step):
-        yield Finding("health.stalled", {"time": about(stalled), "usual": f"{step:.1f}"})
+        yield Symptom("health.stalled", {"time": about(stalled), "usual": f"{step:.1f}"})
 
 
-def disk_forecast(seen: deque[tuple[float, int, int]], left: float | None) -> Iterator[Finding]:
+def disk_forecast(seen: deque[tuple[float, int, int]], left: float | None) -> Iterator[Symptom]:
     """When the disk will be full: at the pace at which the run's folder grew (time, its bytes, the disk's
     free bytes), or the disk itself, by whomever it is written. Said only if that is before the training's
     end."""
@@ -208,17 +208,17 @@ def disk_forecast(seen: deque[tuple[float, int, int]], left: float | None) -> It
         return
     full = free / rate
     if full < min(TOLD_WITHIN, TOLD_WITHIN if left is None else left):
-        yield Finding("health.disk", {"time": about(full), "free": megabytes(free)})
+        yield Symptom("health.disk", {"time": about(full), "free": megabytes(free)})
 
 
-def gpu_taken(users: tuple[GpuUse, ...], own: set[int]) -> Iterator[Finding]:
+def gpu_taken(users: tuple[GpuUse, ...], own: set[int]) -> Iterator[Symptom]:
     """Other programs on the GPU of this training. Where its own process is not among those that the driver
     names (a container sees other numbers than the driver), nobody can tell whose they are."""
     here = {use.gpu for use in users if use.pid in own}
     others = [use for use in users if use.gpu in here and use.pid not in own and use.memory >= TAKEN]
     if others:
         memory = megabytes(sum(use.memory for use in others))
-        yield Finding(
+        yield Symptom(
             "health.gpu",
             {"memory": memory, "count": len(others), "pids": ", ".join(str(o.pid) for o in others)},
         )

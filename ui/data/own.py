@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.data.row_parts import Source
+from core.data.row_parts import TaughtRows
 from core.data.upload import find_upload
 from core.workspace.paths import Workspace
 from ui.data.rows import STYLE, row_html, turns_html
@@ -14,7 +14,7 @@ from ui.shell.text import plain, t
 EXAMPLES = 3
 
 
-def show_own(workspace: Workspace, about: dict[str, Any], source: Source) -> None:
+def show_own(workspace: Workspace, about: dict[str, Any], source: TaughtRows) -> None:
     """Nothing where a run is taught no data of somebody's own."""
     if not source.own:
         return

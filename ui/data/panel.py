@@ -14,7 +14,7 @@ from core.data.own_encoder import encoder_of
 from core.data.preview import Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
 from core.data.row_counts import row_counts
-from core.data.row_parts import PARTS, Part, Source, first_seen, parts_of
+from core.data.row_parts import PARTS, Part, TaughtRows, first_seen, parts_of
 from core.errors import NoSuchFile
 from core.models.folder import stamp_of
 from core.recipe.own_template import template_of
@@ -177,17 +177,17 @@ def known_lengths(
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def known_source(source: Path, changed: Stamp, identity: int, own: bool) -> Source | None:  # noqa: ARG001
+def known_source(source: Path, changed: Stamp, identity: int, own: bool) -> TaughtRows | None:  # noqa: ARG001
     """What was taught, of which the first ``identity`` conversations say whose the assistant is beside a
     person's ``own``; None when it is gone or so large that reading it would hold the page up."""
     if not source.exists() or source.stat().st_size > LARGEST_SOURCE:
         return None
     rows = tuple(read_conversations(source))
-    return Source(rows[identity:], rows[:identity]) if own else Source((), rows)
+    return TaughtRows(rows[identity:], rows[:identity]) if own else TaughtRows((), rows)
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def known_places(rows: Path, changed: Stamp, taught: Source) -> dict[Part, list[int]]:
+def known_places(rows: Path, changed: Stamp, taught: TaughtRows) -> dict[Part, list[int]]:
     """Which rows are what, a person's own first; each repeated row behind all others."""
     conversations = read_page(rows, known_offsets(rows, changed))
     found: dict[Part, list[int]] = {part: [] for part in PARTS}

@@ -13,7 +13,7 @@ from core.pipeline.took import training_left
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps.curves import split_sample
-from core.steps.health import Finding, Health, of_curve
+from core.steps.health import Health, Symptom, of_curve
 from core.steps.watch import note_of
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
@@ -88,7 +88,7 @@ def show_health(run: RunPaths, recipe: Recipe, live: bool) -> None:
         st.warning(t(found.key, **found.values), icon=":material/warning:")
 
 
-def shown_by_curve(run: RunPaths, recipe: Recipe) -> list[Finding]:
+def shown_by_curve(run: RunPaths, recipe: Recipe) -> list[Symptom]:
     """What the curve of a training says that has ended."""
     curve = live_curve(run.work_dir).snapshot()
     return list(of_curve(curve, recipe, read_object(run.data) or {})) if curve else []
