@@ -131,7 +131,8 @@ def test_why_it_failed_is_on_its_card(workspace: Workspace, tune: Tune) -> None:
     process.communicate(timeout=PATIENCE)
     run = only_run(workspace)
     page = open_test_page("start", run.id)
-    assert "out of memory" in page.error[0].value and str(run.job("train")) in page.error[0].value
+    assert "out of memory" in page.error[0].value
+    assert any(str(run.job("train")) in one.value for one in (*page.caption, *page.markdown, *page.code))
 
 
 def test_beside_a_live_one_no_other_begins(workspace: Workspace, tune: Tune) -> None:

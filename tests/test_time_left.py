@@ -4,7 +4,10 @@ import pytest
 
 from scripts.benches.left import RECORDED, TENTHS, Recording, errors, guessed, known
 
-RECORDINGS = [Recording.read(file) for file in sorted(RECORDED.glob("*.json"))]
+# Watched from four tenths on only, beside twenty other programs: docs/performance.md has it.
+NOT_WHOLE = "busy-document"
+FILES = sorted(file for file in RECORDED.glob("*.json") if file.stem != NOT_WHOLE)
+RECORDINGS = [Recording.read(file) for file in FILES]
 # Its machine stood still for four minutes at the start (no step of the training was done), and then hurried.
 STOOD_STILL = "busy-180"
 EVEN = [one for one in RECORDINGS if one.name != STOOD_STILL]

@@ -13,7 +13,7 @@ from core.cli.room import Commands, Options, Result, Task, can_go_on
 from core.cli.terminal import ShownProgress, progress
 from core.data.identity import LANGUAGES
 from core.doctor import report
-from core.errors import InvalidOption, TuneboardError
+from core.errors import InvalidOption, JobRunning, TuneboardError
 from core.pace import Cost, Progress
 from core.pipeline import chain, checkpoints, took, tune, use
 from core.pipeline.checkpoints import CheckpointsRequest
@@ -24,7 +24,7 @@ from core.publish.publish import publish
 from core.publish.request import PublishRequest
 from core.recipe.recipe import Checkpoint, Method
 from core.recipe.templates import template_names
-from core.runs import list_runs
+from core.runs import CHAIN, list_runs
 from core.steps import export
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
@@ -79,6 +79,8 @@ def tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progr
     """Seen on the pages as what a page started is."""
     there = workspace.run(run) if run else None
     wanted = _wanted(there, request)
+    if there and chain.is_live(there):  # said before its step is waited for
+        raise JobRunning(folder=there.job(CHAIN))
     with ExitStack() as job:
 
         def begun(paths: RunPaths) -> None:
