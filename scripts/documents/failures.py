@@ -1,4 +1,5 @@
-"""``docs/reliability.md``: what a failed job is put down to, what is said of it, what of a recipe changes."""
+"""``docs/reliability.md``: what a failed job is put down to, what is said of it, what of a recipe changes;
+and what was done to chains on purpose."""
 
 import json
 from collections import Counter
@@ -9,6 +10,7 @@ from core.steps.fit import OUT_OF_MEMORY
 from core.steps.remedy import CHANGES
 from core.wording import say
 from core.workspace.paths import PROJECT, RunPaths
+from scripts.documents.faults import faults
 from scripts.documents.marked import filled, table
 
 PAGE = "docs/reliability.md"
@@ -25,7 +27,7 @@ FOLLOWS = {
 
 
 def pages() -> dict[str, str]:
-    return {PAGE: filled(PAGE, {"failures": _failures()})}
+    return {PAGE: filled(PAGE, {"failures": _failures(), "faults": faults()})}
 
 
 def _failures() -> str:

@@ -1,4 +1,4 @@
-"""Record what comes of every fault in ``tests/recorded/faults.json``.
+"""Record what comes of every fault in ``tests/recorded/faults.json``: docs/reliability.md has it as a table.
 
     python -m tests.faults.record
 
