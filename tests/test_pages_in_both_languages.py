@@ -50,8 +50,10 @@ WORDS = """
 """
 # Streamlit puts a value between two parts of a sentence, and one sentence after another.
 PARTS = re.compile(r"\{value\}|\. (?=[A-Z])")
-# The words of another session that looked a moment later.
-PASSING = re.compile(r"\d+ (?:minutes?|seconds?) ago|\d+ 分钟前|刚刚|Just now|icon$", re.IGNORECASE)
+# The words of another session that looked a moment later; the disk's free space changes meanwhile, too.
+PASSING = re.compile(
+    r"\d+ (?:minutes?|seconds?) ago|\d+ 分钟前|刚刚|Just now|icon$|^[\d.]+ [GT]B$", re.IGNORECASE
+)
 
 
 @pytest.fixture(scope="module")
