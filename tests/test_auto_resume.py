@@ -173,6 +173,7 @@ def test_no_run_keeps_the_dashboard_from_starting(workspace: Workspace) -> None:
     strange.mkdir(parents=True)
     (strange / CHAIN).write_text("a file", encoding="utf-8")
     serve._resume_lost(workspace)
+    assert (strange / CHAIN).read_text(encoding="utf-8") == "a file", "nothing was begun in it"
 
 
 def test_a_chain_waits_for_the_step_that_outlived_it(workspace: Workspace) -> None:

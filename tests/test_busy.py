@@ -16,6 +16,7 @@ from core.machine import Look, OtherWork, free_threads
 from core.steps import busy as busy_step
 from core.steps.busy import busy
 from core.steps.step import THREADS_VARIABLE, engine_environment
+from core.wording import say
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.small_run import make_run
@@ -110,7 +111,10 @@ def run(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
 
 def test_it_is_said_how_much_others_take(run: RunPaths) -> None:
     found = busy(run, "train")
-    assert found and found.text == "This machine is busy: other programs take 1.8 of 2 cores."
+    assert (
+        found
+        and say(found.key, **found.values) == "This machine is busy: other programs take 1.8 of 2 cores."
+    )
 
 
 def test_and_what_an_iteration_takes_where_that_is_known(
@@ -118,7 +122,7 @@ def test_and_what_an_iteration_takes_where_that_is_known(
 ) -> None:
     monkeypatch.setattr(busy_step, "_usual", lambda _: 0.6)
     found = busy(run, "train")
-    assert found and found.text.endswith(" An iteration takes 6.0 s instead of 0.6 s.")
+    assert found and say(found.key, **found.values).endswith(" An iteration takes 6.0 s instead of 0.6 s.")
     monkeypatch.setattr(busy_step, "_usual", lambda _: 5.0)
     again = busy(run, "train")
     assert again and again.key == "busy.cores"

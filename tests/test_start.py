@@ -245,6 +245,16 @@ def test_switching_the_language_keeps_what_was_typed(workspace: Workspace) -> No
     assert page.query_params["lang"] == "zh"
 
 
+def test_the_language_changes_beside_a_form_that_has_just_gone(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streamlit still knows the widgets of the page before, and no value of theirs."""
+    page = open_test_page("start")
+    monkeypatch.setattr("ui.shell.text._choices", lambda: ["gone"])
+    page.button_group(key="language_choice").set_value("zh").run()
+    assert not page.exception and page.title[0].value == "调音台"
+
+
 def test_the_list_has_every_run_with_its_state_and_measures(workspace: Workspace, made: Path) -> None:
     finished(workspace, made)
     rows = open_test_page("start").dataframe[0].value

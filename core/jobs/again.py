@@ -13,7 +13,7 @@ def times_resumed(folder: Path) -> int:
     return found if isinstance(found, int) else 0
 
 
-def may_resume(folder: Path, most: int) -> int | None:
+def resume_once_more(folder: Path, most: int) -> int | None:
     """Count one more time: which it is, up to ``most``; None where they are used up, or where it could not be
     written down: then nobody would know where it ends."""
     times = times_resumed(folder) + 1

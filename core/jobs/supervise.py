@@ -22,7 +22,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from core.container import oom_kills
-from core.jobs.again import may_resume
+from core.jobs.again import resume_once_more
 from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.grace import TOOL_GRACE, granted
 from core.jobs.job import JobPaths, JobSpec, read_spec
@@ -110,7 +110,7 @@ class Supervisor:
         """Whether a tool that crashed is started again; what its log says stays, with a word between."""
         if returned >= 0 or self.asked_at is not None or self._grace() is not None:
             return False
-        if (times := may_resume(self.paths.folder, restarts)) is None:
+        if (times := resume_once_more(self.paths.folder, restarts)) is None:
             return False
         with suppress(OSError), self.paths.log.open("a", encoding="utf-8") as log:
             print(f"ended by signal {-returned}: started again, {times} of {restarts}", file=log)

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from core.errors import DamagedFile, NoSuchJob, TuneboardError
-from core.jobs.again import count_resumed, may_resume
+from core.jobs.again import count_resumed, resume_once_more
 from core.jobs.ending import Reason
 from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
@@ -208,7 +208,7 @@ def _resume_lost(workspace: Workspace, run: RunPaths, by: str, language: str) ->
         if read_status(folder).reason != Reason.abandoned and not went_down_with_the_machine(folder):
             return False
         request = asked_before(run)
-        if request is None or (times := may_resume(folder, request.auto_resume)) is None:
+        if request is None or (times := resume_once_more(folder, request.auto_resume)) is None:
             return False
         launch(folder, plan(workspace, run, request, by, language), secrets(workspace, request))
         count_resumed(folder, times)

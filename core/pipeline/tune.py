@@ -12,7 +12,7 @@ from pydantic import with_config
 from core.data.identity import IdentityLanguage
 from core.data.opening import Reading
 from core.errors import AdoptedRun, NoSuchModel, StepFailed, StepStopped
-from core.jobs.again import may_resume
+from core.jobs.again import resume_once_more
 from core.jobs.job import JobPaths
 from core.jobs.launch import stop, wait
 from core.jobs.live import LiveCurve
@@ -110,7 +110,7 @@ def tune(
                 if not made or not crash.is_crash(error):
                     raise
                 run = made[-1]
-                if (times := may_resume(run.job(CHAIN), request.auto_resume)) is None:
+                if (times := resume_once_more(run.job(CHAIN), request.auto_resume)) is None:
                     raise
                 progress.say("tune.resumes", why=error.text(), times=times, most=request.auto_resume)
                 request = replace(request, restart=False)
@@ -170,10 +170,10 @@ def room_for(run: RunPaths) -> int:
 def trained_already(run: RunPaths) -> bool:
     """Whether nothing is left to train though the last checkpoint is not there to go on from: somebody
     deleted it, or it was damaged, after the adapter was made, and nothing of the run has changed."""
-    kept = checkpoints(run.work_dir)
+    left = checkpoints(run.work_dir)
     return (
         finished(run, "train")
-        and not (kept and is_whole(kept[-1].checkpoint))
+        and not (left and is_whole(left[-1].checkpoint))
         and converted(run)
         and not train.changes_since(run)
     )

@@ -1,9 +1,7 @@
 """A machine on which other programs work: how many cores they keep from a run's job, and what a training
 loses by it."""
 
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +10,9 @@ from core.jobs.progress import JobProgress, Phase, job_progress
 from core.jobs.status import is_live
 from core.machine import this_machine
 from core.steps.expected import Workload, device_of, expected
+from core.steps.health import Symptom
 from core.steps.pace import row_tokens
 from core.steps.train import model_of, recipe_of
-from core.wording import say
 from core.workspace.files import ODD, read_object
 from core.workspace.paths import RunPaths
 
@@ -22,19 +20,7 @@ from core.workspace.paths import RunPaths
 NOTICED, SLOWER = 0.5, 1.5
 
 
-@dataclass(frozen=True)
-class Busy:
-    """A sentence in ``locales/`` by its key, and what it takes."""
-
-    key: str
-    values: Mapping[str, object]
-
-    @property
-    def text(self) -> str:
-        return say(self.key, **self.values)
-
-
-def busy(run: RunPaths, step: str) -> Busy | None:
+def busy(run: RunPaths, step: str) -> Symptom | None:
     """What a person should know of other programs beside a run's job; None where there are none that matter,
     or the job does not say."""
     now = job_progress(run.job(step)) if is_live(run.job(step)) else None
@@ -43,8 +29,8 @@ def busy(run: RunPaths, step: str) -> Busy | None:
     taken: dict[str, object] = {"others": f"{now.others:.1f}", "cores": this_machine().cores}
     here, usual = _iteration(now), _usual(run) if step == "train" else None
     if here and usual and here > SLOWER * usual:
-        return Busy("busy.slow", {**taken, "here": _seconds(here), "usual": _seconds(usual)})
-    return Busy("busy.cores", taken)
+        return Symptom("busy.slow", {**taken, "here": _seconds(here), "usual": _seconds(usual)})
+    return Symptom("busy.cores", taken)
 
 
 def _on_a_card(run: RunPaths) -> bool:

@@ -13,7 +13,7 @@ from core.machine import meters, this_machine
 from core.steps.busy import busy
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths
-from ui.shell.text import duration, plain, t
+from ui.shell.text import duration, t
 
 COLORS: dict[State, Literal["gray", "blue", "green", "red", "orange"]] = {
     State.waiting: "gray",
@@ -71,7 +71,7 @@ def show_log(folder: Path, key: str) -> None:
 def show_busy(run: RunPaths, step: str) -> None:
     """That other programs take the cores, where they do."""
     if found := busy(run, step):
-        st.caption(f":material/speed: {plain(found.text)}")
+        st.caption(f":material/speed: {t(found.key, **found.values)}")
 
 
 def show_meters() -> None:

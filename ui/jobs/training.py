@@ -15,7 +15,7 @@ from core.runs import CHAIN
 from core.steps.curves import split_sample
 from core.steps.health import Health, Symptom, of_curve
 from core.steps.watch import note_of
-from core.workspace.files import read_object
+from core.workspace.files import Stamp, read_object, stamp
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
 from ui.jobs.panel import is_live, show_busy, show_log, show_meters, show_state, status_of, took
@@ -77,14 +77,14 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def watched(run: RunPaths, _recipe: Recipe) -> Health:
-    """The one that watches a run's training, for all sessions."""
+def watched(run: RunPaths, changed: Stamp, _recipe: Recipe) -> Health:  # noqa: ARG001
+    """The one that watches a run's training by its recipe as it is now, for all sessions."""
     return Health(run, _recipe, live_curve(run.work_dir).snapshot)
 
 
 def show_health(run: RunPaths, recipe: Recipe, live: bool) -> None:
     """What somebody should know of a training: while it runs of all it needs, afterwards of its curve."""
-    for found in watched(run, recipe).look() if live else shown_by_curve(run, recipe):
+    for found in watched(run, stamp(run.recipe), recipe).look() if live else shown_by_curve(run, recipe):
         st.warning(t(found.key, **found.values), icon=":material/warning:")
 
 
