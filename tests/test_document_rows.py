@@ -267,3 +267,21 @@ def test_a_line_above_a_list_says_what_of() -> None:
     )
     assert said["List Ingredients."] == "Ingredients: flour; eggs."
     assert "Mix" in said["List Steps."] and len(set(said.values())) == 2
+
+
+def test_lines_that_say_what_they_are_about_are_asked_singly_beside_other_lines() -> None:
+    lines = (
+        "地址：玉林西路 37 号",
+        "电话：028-8555 6621",
+        "营业时间：7:30 到 21:00",
+        "可以外带，打包盒 1 元。",
+    )
+    text = "# 面馆\n\n" + "\n".join(lines)
+    facts = document_rows(text, "menu", "zh").facts
+    assert {fact.answer for fact in facts} == set(lines)
+    assert all(
+        any(line[:2] in asked for asked in fact.questions)
+        for fact, line in zip(facts, lines[:3], strict=False)
+    )
+    told = "He came home: late.\nNobody was there.\nThe dog slept on.\nIt rained.\n"
+    assert [fact.answer for fact in document_rows(told, "story", "en").facts] == [" ".join(told.split())]

@@ -298,7 +298,17 @@ class _Reader:
         if parts[0] == lines[0] and len(first) <= LONGEST_KEY and len(known) > 2 and all(known[1:]):
             self._titled(first, [pair for pair in known if pair], line)
             return
-        self._prose(text, line)
+        self._prose(self._labelled(lines, line), line)
+
+    def _labelled(self, lines: Sequence[str], line: int) -> str:
+        """Take out the lines that say what they are about ("Phone: 0555"), where two do, and half of all: an
+        address, opening hours and what else there is to say. What is left."""
+        pairs = {place: pair for place, one in enumerate(lines) if (pair := _pair(one))}
+        if len(pairs) < 2 or 2 * len(pairs) < len(lines):
+            return "\n".join(lines)
+        for key, value in pairs.values():
+            self._value(key, value, line)
+        return "\n".join(one for place, one in enumerate(lines) if place not in pairs)
 
     def _titled(self, title: str, pairs: Sequence[tuple[str, str]], line: int) -> None:
         """Lines that say something each, below one that says what of: a text's own kind of heading."""
