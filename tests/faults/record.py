@@ -27,7 +27,7 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            recorded = [list(map(str, value)) for name, value in report.user_properties if name == "fault"]
+            recorded = [value for name, value in report.user_properties if name == "fault"]
             self.found += recorded if report.passed else [[report.nodeid, "", "", "failed"]]
 
 

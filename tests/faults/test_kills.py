@@ -15,11 +15,11 @@ from core.steps.checkpoints import checkpoints, is_whole
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import end_leftovers
+from tests.faults.conftest import RecordFault
 from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
 from tests.page import open_test_page
 
 pytestmark = pytest.mark.slow
-Record = Callable[[str, object], None]
 
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 AFTER_TRAINING = {Moment.convert, Moment.merge, Moment.asking}
@@ -36,7 +36,7 @@ def hold(page_workspace: Workspace, tmp_path: Path) -> Iterator[Callable[[Moment
 @pytest.mark.parametrize("victim", Victim)
 @pytest.mark.parametrize("moment", Moment)
 def test_killed(
-    hold: Callable[[Moment], HeldChain], moment: Moment, victim: Victim, record_property: Record
+    hold: Callable[[Moment], HeldChain], moment: Moment, victim: Victim, record_fault: RecordFault
 ) -> None:
     chain = hold(moment)
     kept = whole(chain.run)
@@ -44,13 +44,13 @@ def test_killed(
     chain.let_go()
     state = chain.ended()
     assert (state is State.finished) == (victim in MISSED_BY_NOBODY), log(chain.run)
-    record_property("fault", ["KILL", victim, moment, goes_on(chain, state, kept)])
+    record_fault("KILL", victim, moment, goes_on(chain, state, kept))
 
 
 @pytest.mark.parametrize("victim", [Victim.tool, Victim.supervisor, Victim.chain, Victim.chain_supervisor])
 @pytest.mark.parametrize("moment", [Moment.step, Moment.checkpoint, Moment.merge])
 def test_asked_to_end(
-    hold: Callable[[Moment], HeldChain], moment: Moment, victim: Victim, record_property: Record
+    hold: Callable[[Moment], HeldChain], moment: Moment, victim: Victim, record_fault: RecordFault
 ) -> None:
     """By SIGTERM, as a machine that shuts down does."""
     chain = hold(moment)
@@ -58,19 +58,19 @@ def test_asked_to_end(
     chain.strike(victim, TERM)
     state = chain.ended()
     assert state in {State.stopped, State.failed}
-    record_property("fault", ["TERM", victim, moment, goes_on(chain, state, kept)])
+    record_fault("TERM", victim, moment, goes_on(chain, state, kept))
 
 
 @pytest.mark.parametrize("moment", Moment)
 def test_stop_pressed_twice(
-    hold: Callable[[Moment], HeldChain], moment: Moment, record_property: Record
+    hold: Callable[[Moment], HeldChain], moment: Moment, record_fault: RecordFault
 ) -> None:
     chain = hold(moment)
     kept = whole(chain.run)
     for _ in range(2):
         stop(chain.run.job(CHAIN), by="test")
     assert chain.ended() is State.stopped
-    record_property("fault", ["stop pressed twice", "", moment, goes_on(chain, State.stopped, kept)])
+    record_fault("stop pressed twice", "", moment, goes_on(chain, State.stopped, kept))
 
 
 def whole(run: RunPaths) -> dict[Path, bytes]:

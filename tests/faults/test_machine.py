@@ -16,12 +16,12 @@ from core.wording import say
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace
 from tests.conftest import end_leftovers, fill_disk
+from tests.faults.conftest import RecordFault
 from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
 from tests.faults.test_kills import KILL, goes_on, whole
 from tests.page import open_test_page
 
 pytestmark = pytest.mark.slow
-Record = Callable[[str, object], None]
 # Enough for a chain of the small model to be begun.
 DISK = "size=80m"
 
@@ -41,7 +41,7 @@ def on_small_disk(
 
 @pytest.mark.parametrize("moment", [Moment.step, Moment.checkpoint, Moment.convert, Moment.merge])
 def test_the_disk_is_full(
-    on_small_disk: Workspace, moment: Moment, tmp_path: Path, record_property: Record
+    on_small_disk: Workspace, moment: Moment, tmp_path: Path, record_fault: RecordFault
 ) -> None:
     """While it logs, saves, converts and merges; with room again it goes on."""
     held = HeldChain(on_small_disk, moment, tmp_path)
@@ -54,12 +54,12 @@ def test_the_disk_is_full(
     assert not page.exception
     assert any(say("cause.disk_full", "en") in error.value for error in page.error), page.error
     filler.unlink()
-    record_property("fault", ["the disk is full", "", moment, goes_on(held, state, kept)])
+    record_fault("the disk is full", "", moment, goes_on(held, state, kept))
 
 
 @pytest.mark.parametrize("moment", [Moment.step, Moment.merge])
 def test_the_machine_is_restarted(
-    page_workspace: Workspace, moment: Moment, tmp_path: Path, record_property: Record
+    page_workspace: Workspace, moment: Moment, tmp_path: Path, record_fault: RecordFault
 ) -> None:
     """Every process is gone, and other ones have their numbers."""
     held = HeldChain(page_workspace, moment, tmp_path)
@@ -73,11 +73,11 @@ def test_the_machine_is_restarted(
     assert state is State.lost
     page = open_test_page("start", held.run.id)
     assert any("restarted" in error.value for error in page.error), page.error
-    record_property("fault", ["the machine is restarted", "", moment, goes_on(held, state, kept)])
+    record_fault("the machine is restarted", "", moment, goes_on(held, state, kept))
 
 
 def test_the_workspace_is_moved_to_another_machine(
-    page_workspace: Workspace, tmp_path: Path, record_property: Record
+    page_workspace: Workspace, tmp_path: Path, record_fault: RecordFault
 ) -> None:
     """While it trained; there it stands at the same path."""
     held = HeldChain(page_workspace, Moment.step, tmp_path)
@@ -87,7 +87,7 @@ def test_the_workspace_is_moved_to_another_machine(
     belongs_elsewhere(page_workspace)
     state = held.ended()
     assert state is State.lost
-    record_property("fault", ["moved to another machine", "", Moment.step, goes_on(held, state, kept)])
+    record_fault("moved to another machine", "", Moment.step, goes_on(held, state, kept))
 
 
 def test_at_another_path_there_it_says_what_it_misses(
@@ -117,7 +117,7 @@ def belongs_elsewhere(workspace: Workspace) -> None:
 
 
 def test_there_is_no_memory(
-    page_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Record
+    page_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_fault: RecordFault
 ) -> None:
     """A tool that gets no more of it says so, and what it had saved is there."""
     monkeypatch.setenv("FAKE_XTUNER_NO_MEMORY_AT", "25")
@@ -129,4 +129,4 @@ def test_there_is_no_memory(
     assert state is State.failed
     failed = chain.failure(page_workspace, held.run)
     assert failed and (failed[0], failed[1].cause) == ("train", "cpu_out_of_memory")
-    record_property("fault", ["no memory", "", Moment.step, goes_on(held, state, kept)])
+    record_fault("no memory", "", Moment.step, goes_on(held, state, kept))
