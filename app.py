@@ -3,12 +3,13 @@
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui.shell import browser, door, download
+from ui.shell import browser, door, download, sessions
 from ui.shell.access import Guard
 from ui.shell.frame import show_unforeseen
 
 door.keep_log()
 door.trust_proxy()
+sessions.close_loops()
 access = door.access()
 app = st.App(
     "ui/shell/router.py",

@@ -20,8 +20,9 @@ LONGEST_WAIT = 30.0
 class Viewer:
     """A tab that shows pages and, as the real one does, asks again for whatever refreshes itself."""
 
-    def __init__(self, server: Dashboard) -> None:
+    def __init__(self, server: Dashboard, session: str = "") -> None:
         self.server = server
+        self.session = session  # the one to come back to, then the one that the server gave
         self.received = 0
         self.answered: list[float] = []  # seconds from asking for a refresh until all of it had come
         self._asked: list[float] = []
@@ -34,8 +35,11 @@ class Viewer:
     def __enter__(self) -> "Viewer":
         address = f"ws://127.0.0.1:{self.server.port}/_stcore/stream"
         headers = {"Cookie": self.server.cookie(), "Origin": f"http://127.0.0.1:{self.server.port}"}
-        protocol = [Subprotocol("streamlit")]
-        opened = connect(address, additional_headers=headers, subprotocols=protocol, max_size=None)
+        back = (
+            ("-", self.session) if self.session else ()
+        )  # the second is a token that is asked of cookies alone
+        protocols = [Subprotocol(name) for name in ("streamlit", *back)]
+        opened = connect(address, additional_headers=headers, subprotocols=protocols, max_size=None)
         self._socket: ClientConnection = self._stack.enter_context(opened)
         return self
 
@@ -84,6 +88,8 @@ class Viewer:
         kind = message.WhichOneof("type") or ""
         if kind == "script_finished" and self._asked:
             self.answered.append(time.monotonic() - self._asked.pop(0))
+        if kind == "new_session":
+            self.session = message.new_session.initialize.session_id
         if kind == "new_session" and not message.metadata.run.fragment_ids:
             self._every.clear()
         if kind == "auto_rerun":
