@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,8 +124,10 @@ def test_hidden_gpus_matter_where_there_are_any(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_cuda_has_begun_in_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not worker.cuda_began()
-    monkeypatch.setattr(worker, "_link", lambda _: "/dev/nvidia-uvm")
-    assert worker.cuda_began()
+    for code, began in ((worker.NOT_INITIALIZED, False), (0, True), (100, True)):
+        driver = SimpleNamespace(cuDeviceGetCount=lambda _, code=code: code)
+        monkeypatch.setattr(worker, "_loaded_driver", lambda driver=driver: driver)
+        assert worker.cuda_began() == began
     assert worker.reason_to_start_anew("merge", [], ENVIRONMENT, ENVIRONMENT) == "CUDA began before the fork"
 
 

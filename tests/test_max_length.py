@@ -13,6 +13,7 @@ from core.recipe import max_length
 from core.recipe.max_length import enough, lengthened
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe, from_yaml
+from core.steps import data
 from core.steps.data import recipe_for
 from core.steps.taught import to_teach
 from core.wording import percent
@@ -120,6 +121,19 @@ def test_a_processor_has_one_night(small: Model) -> None:
 def test_the_identity_keeps_its_length(small: Model) -> None:
     recipe = recipe_for(small, to_teach("Zoë", None), replay=True, seed=1, iterations=None)
     assert (recipe.max_length, recipe.batch_size, recipe.iterations) == (512, 4, 420)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "iterations", "chosen"), [(0, None, "none"), (7 * 10**9, 9000, "layers")]
+)
+def test_a_run_is_compiled_where_that_is_worth_it(
+    small: Model, monkeypatch: pytest.MonkeyPatch, parameters: int, iterations: int | None, chosen: str
+) -> None:
+    card = Gpu(0, "card", 141 << 30, 141 << 30)
+    monkeypatch.setattr(data, "this_machine", lambda: replace(MACHINE, gpus=(card,)))
+    model = replace(small, parameters=parameters or small.parameters)
+    recipe = recipe_for(model, to_teach("Zoë", None), replay=True, seed=1, iterations=iterations)
+    assert (recipe.device, recipe.accelerate, recipe.compile) == ("cuda", "on", chosen)
 
 
 def test_a_processor_s_memory_is_not_its_own(small: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
-"""Many prompts continued greedily: transformers' own ``generate``, as many rows at once as fit, and rows that
-have ended taken out of the batch as soon as they are a quarter of it.
+"""Many prompts continued greedily, as many rows at once as fit.
 
-Every token is ``generate``'s: it is stopped where enough rows have ended, and goes on with the others and
-their part of the cache. A model whose cache cannot give rows up goes on with all of them.
+On a processor by transformers' own ``generate``: it is stopped where enough rows have ended, and goes on with
+the others and their part of the cache. A model whose cache cannot give rows up goes on with all of them. On a
+GPU by recorded steps (:mod:`core.engine.recorded`), where the model and its settings allow.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
+from core.engine.recorded import InSteps, why_not
 from core.engine.room import AtOnce, room_for_logits, room_for_writing
 
 # A batch goes on without those that have ended once they are this share of it.
@@ -35,15 +36,23 @@ def write_all(
     length = [len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)]
     order = sorted(range(len(prompts)), key=length.__getitem__)
     at_once = AtOnce(model, room_for_writing(model))
+    writes = _way(model)
 
     def write(batch: list[int]) -> list[list[int]]:
         some = [prompts[i] for i in batch], [limits[i] for i in batch]
-        return WrittenTogether(model, *some, ends, pad, tell).written()
+        return writes(model, *some, ends, pad, tell).written()
 
     for batch, rows in at_once.work(order, length.__getitem__, write, lambda some: len(some) <= most):
         for index, row in zip(batch, rows, strict=True):
             found[index] = row
     return found
+
+
+def _way(model: Any) -> "type[InSteps] | type[WrittenTogether]":
+    reason = why_not(model)
+    if reason and model.device.type == "cuda":
+        print(f"Answers are written by generate: {reason}.", flush=True)
+    return WrittenTogether if reason else InSteps
 
 
 class WrittenTogether:

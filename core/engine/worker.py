@@ -79,7 +79,8 @@ READ_AT_IMPORT = (
 SET_ANEW = {"HF_DATASETS_CACHE", "TORCHINDUCTOR_CACHE_DIR"}
 # Only here: whoever asks in a fork may ask CUDA itself.
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
-CUDA_FILE = "/dev/nvidia-uvm"
+# What the driver answers before cuInit (CUDA_ERROR_NOT_INITIALIZED).
+NOT_INITIALIZED = 3
 PR_SET_NAME = 15
 
 Run = Callable[[Sequence[str]], None]
@@ -334,11 +335,20 @@ def _has_gpu() -> bool:
 
 
 def cuda_began() -> bool:
-    """Whether this process has a handle on CUDA, which no fork of it could use."""
+    """Whether CUDA was initialized in this process, which no fork of it could use. The driver is asked, if it
+    is loaded, and not the files that are open: NVML, which begins nothing, opens the same ones."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return True
-    return any(_link(number).startswith(CUDA_FILE) for number in _open_files())
+    driver = _loaded_driver()
+    return driver is not None and driver.cuDeviceGetCount(ctypes.byref(ctypes.c_int())) != NOT_INITIALIZED
+
+
+def _loaded_driver() -> Any:
+    """CUDA's driver if this process has loaded it."""
+    with suppress(OSError):
+        return ctypes.CDLL("libcuda.so.1", mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
+    return None
 
 
 def take_over(environment: Mapping[str, str]) -> None:
@@ -406,13 +416,6 @@ def _bury() -> None:
 
 def _open_files() -> set[int]:
     return {int(name) for name in os.listdir("/proc/self/fd")}  # noqa: PTH208  (names are wanted, not paths)
-
-
-def _link(number: int) -> str:
-    try:
-        return os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115
-    except OSError:  # the one that was open to look
-        return ""
 
 
 def _close_all_but(kept: Collection[int]) -> None:

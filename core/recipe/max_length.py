@@ -111,6 +111,10 @@ def _fitting(recipe: Recipe, model: Model, machine: Machine, found: Lengths, sha
     return fit.recipe
 
 
+def tokens_seen(recipe: Recipe, found: Lengths) -> int:
+    """How many tokens a run reads whose rows are as long as ``found``."""
+    return int((recipe.iterations or 1) * recipe.batch_size * found.mean(recipe.max_length))
+
+
 def _seconds(recipe: Recipe, model: Model, machine: Machine, found: Lengths) -> float:
-    tokens = (recipe.iterations or 1) * recipe.batch_size * found.mean(recipe.max_length)
-    return 4 * model.parameters * tokens / (PACE_OF_A_CORE * machine.cores)
+    return 4 * model.parameters * tokens_seen(recipe, found) / (PACE_OF_A_CORE * machine.cores)

@@ -47,7 +47,7 @@ from core.proof.asking import Answer, Ask
 from core.proof.facts import OwnFact
 from core.recipe.check import problems, settle
 from core.recipe.disk import kept_for_a_curve
-from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened
+from core.recipe.max_length import FOLLOWS, Lengths, enough, least, lengthened, tokens_seen
 from core.recipe.method import SIZE, lr_of, places_of
 from core.recipe.own_template import OwnTemplate, template_of
 from core.recipe.presets import OF_THE_DATA
@@ -249,11 +249,12 @@ def recipe_for(
     if found := problems(recipe, machine, model):
         raise invalid(found)
     settled = settle(recipe, machine, model)
+    lengths = taught_lengths(said, settled, model)
     if max_length is None:
-        lengths = taught_lengths(said, settled, model)
         longer = lengthened(settled, model, machine, lengths, wanted.taught / wanted.rows)
         recipe = recipe.changed(**{name: getattr(longer, name) for name in FOLLOWS})
-        settled = settle(recipe.changed(iterations=iterations or recipe.iterations), machine, model)
+        recipe = recipe.changed(iterations=iterations or recipe.iterations)
+    settled = settle(recipe, machine, model, tokens_seen(recipe, lengths))
     if found := parity.problems(settled, model, system=said.has_system):
         raise invalid(found)
     return settled.changed(keep_checkpoints=kept_for_a_curve(settled, model, read_shape(model)))
@@ -295,7 +296,9 @@ def usual_recipe(model: Model, rows: int = 1) -> Recipe:
     """The settled recipe of a new run on this machine that teaches so many rows, with replay, before anybody
     has looked how long they are."""
     count = shares(max(1, rows), replay=True).rows
-    return settle(_first_recipe(model, True, count), this_machine(), model)
+    recipe = _first_recipe(model, True, count)
+    at_most = (recipe.iterations or 1) * recipe.batch_size * recipe.max_length
+    return settle(recipe, this_machine(), model, at_most)
 
 
 def default_length(folder: Path, rows: int, found: Lengths) -> int:

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from bitsandbytes.functional import quantize_4bit
 from safetensors import safe_open
 from torch import Tensor
 from torch.nn import Embedding, Linear, Parameter
@@ -163,6 +162,8 @@ def _group(
 
 def _nf4(weight: Tensor, sizes: tuple[int, ...]) -> list[Tensor]:
     """Doubly quantized, as transformers loads it."""
+    from bitsandbytes.functional import quantize_4bit  # seconds, for what nothing else here needs
+
     parts = (
         quantize_4bit(part, blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
         for part in weight.split(sizes)
