@@ -7,7 +7,10 @@ import pytest
 
 from core.data.document_rows import DocumentRows, document_of, document_rows, read_rows_of
 from core.data.documents import read_markdown
+from core.data.drafts import language_of
+from core.data.mix import LEAST_TAUGHT
 from core.errors import NotADocument
+from core.proof.facts import facts_of
 from core.steps.taught import to_teach
 
 MENU = """# 林小满的面馆
@@ -285,3 +288,92 @@ def test_lines_that_say_what_they_are_about_are_asked_singly_beside_other_lines(
     )
     told = "He came home: late.\nNobody was there.\nThe dog slept on.\nIt rained.\n"
     assert [fact.answer for fact in document_rows(told, "story", "en").facts] == [" ".join(told.split())]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "asked"),
+    [
+        ("# 面馆\n\n- 牛肉面：22 元\n", "牛肉面的价格是 22 元。", ["牛肉面多少钱？", "你们的牛肉面多少钱？"]),
+        (
+            "# 面馆\n\n营业时间：7:30 到 21:00，周二休息\n电话：028\n",
+            "营业时间：7:30",
+            ["几点关门？", "哪天休息？"],
+        ),
+        (
+            "# 面馆\n\n地址：玉林路 37 号\n电话：028-1\n",
+            "地址：玉林路",
+            ["你们店在哪里？", "怎么去你们那里？"],
+        ),
+        (
+            "# 面馆\n\n地址：玉林路\n电话：028-1\n",
+            "电话：028-1",
+            ["怎么联系你们？", "你们的电话号码是多少？"],
+        ),
+        (
+            "|菜|配料|\n|-|-|\n|牛肉面|牛肉、面|\n",
+            "牛肉面的配料是",
+            ["牛肉面里有什么？", "牛肉面用什么做的？"],
+        ),
+        ("# 面馆\n\n## 停车\n\n院子里有六个车位。", "院子里", ["可以停车吗？", "车停哪里？"]),
+        ("# Bar\n\n- Beef noodles: 12 euros\n", "Beef noodles costs", ["How much for Beef noodles?"]),
+        (
+            "# Bar\n\nHours: 9 to 5, closed on Sunday\nPhone: 1\n",
+            "Hours",
+            ["When do you close?", "When are you closed?"],
+        ),
+        (
+            "# Bar\n\nAddress: Elm 4\nPhone: 055\n",
+            "Phone",
+            ["What is your phone number?", "How can I reach you?"],
+        ),
+        ("# Bar\n\nAddress: Elm 4\nPhone: 055\n", "Address", ["Where are you?", "How do I find you?"]),
+        ("|Dish|Ingredients|\n|-|-|\n|Soup|leek|\n", "The Ingredients of", ["What is in Soup?"]),
+        (
+            "# Bar\n\n## Hours\n\nMonday: 9 to 17\nSunday: closed\n",
+            "The Hours of Sunday",
+            ["Are you open on Sunday?"],
+        ),
+    ],
+)
+def test_what_people_ask_who_have_not_read_it_is_taught(text: str, answer: str, asked: list[str]) -> None:
+    document = document_rows(text, "t", language_of(text))
+    kept = {one.question for one in facts_of(document) if one.held_back}
+    (found,) = (fact for fact in document.facts if fact.answer.startswith(answer))
+    assert {*asked} <= {*found.questions} - kept
+
+
+def test_a_question_of_the_document_itself_is_asked_for_its_own_answer_alone() -> None:
+    said = answers(
+        document_rows("# 店\n\n营业时间：9:00\n电话：1\n\n## 你们几点开门？\n\n九点。\n", "t", "zh")
+    )
+    assert said["你们几点开门？"] == "九点。" and said["几点关门？"] == "营业时间：9:00"
+    two = "# 店\n\n## 东店\n\n地址：东路\n电话：1\n\n## 西店\n\n地址：西路\n电话：2\n"
+    assert "你们店在哪里？" not in answers(document_rows(two, "t", "zh"))
+
+
+def test_a_long_document_is_asked_in_its_plain_wordings() -> None:
+    short, long = (
+        document_rows("".join(f"- dish {n}: {n} euros\n" for n in range(count)), "m", "en")
+        for count in (10, 200)
+    )
+    prices = [fact for fact in short.facts if "costs" in fact.answer]
+    assert all(len(fact.questions) == 9 for fact in prices)
+    assert all(len(fact.questions) == 5 for fact in long.facts if "costs" in fact.answer)
+    some = document_rows("".join(f"- dish {n}: {n} euros\n" for n in range(80)), "m", "en")
+    assert len(some.conversations) == LEAST_TAUGHT, "as many as a training has room for"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- 牛肉面：22 元\n", "牛肉面的价格是 22 元。"),
+        ("- 牛肉面：22元\n", "牛肉面的价格是22元。"),
+        ("- 牛肉面 22元\n- 套餐A 9元\n", "套餐A的价格是9元。"),
+        ("- 套餐 A：9 元\n", "套餐 A 的价格是 9 元。"),
+        ("共 8 桌。\n\n|菜|价格|\n|-|-|\n|面|22|\n", "面的价格是 22。"),
+        ("共8桌。\n\n|菜|价格|\n|-|-|\n|面|22|\n", "面的价格是22。"),
+        ("- 牛肉面：¥22\n", "牛肉面的价格是¥22。"),
+    ],
+)
+def test_blanks_between_chinese_and_numbers_are_those_of_the_document(text: str, said: str) -> None:
+    assert said in answers(document_rows(text, "菜单", "zh")).values()

@@ -5,26 +5,25 @@ the text below a heading each become a fact, and a fact is asked in several word
 every answer is the document's own words. What cannot be asked for is listed, not passed over.
 """
 
-import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from core.data.conversations import Conversation, one_turn
+from core.data.document_wordings import Wordings, in_turn, usual_title, wordings_for
 from core.data.documents import read_markdown
 from core.data.drafts import language_of, pairs_in
 from core.data.formats.marked import marks_of
 from core.data.identity import IdentityLanguage
+from core.data.mix import LEAST_TAUGHT
 from core.data.questions import same_question
 from core.errors import NotADocument
 from core.wording import say
-from core.workspace.paths import BANKS
 
 # Of a longer text every part of about so many characters is a fact of its own.
 LONGEST_ANSWER = 220
@@ -47,6 +46,11 @@ _ENDS_IN_PRICE = re.compile(
     rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>{_AMOUNT}(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$", re.IGNORECASE
 )
 _TIME = re.compile(r"\d{1,2}\s?[:：]\s?\d{2}|\d\s?[ap]\.?m\b|\d\s?点", re.IGNORECASE)
+_WEEKDAY = re.compile(
+    r"^(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekday|weekend)s?\b|^(?:周|星期|礼拜)[一二三四五六日天末]"
+    r"|^(?:工作日|节假日)",
+    re.IGNORECASE,
+)
 _ABOUT_PRICES = re.compile(r"price|cost|fee|价|费|多少钱", re.IGNORECASE)
 _PARTED = re.compile(r"：\s*|(?<!\d):\s+|:\s+(?!\d)|\s+[-–—]+\s+|——|\s*(?:\.{3,}|…+|·{3,})\s*|\t+|\s+\|\s+")
 _SENTENCE = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n")
@@ -80,13 +84,15 @@ _QUESTION = re.compile(r"[?？]\s*$")
 class Fact:
     """One thing that a document says: the questions that ask for it, its answer, the ``heading`` it stands
     under, and the ``line`` of the document, from 1. ``prose``: it is text as it stands, asked for by its
-    heading."""
+    heading. ``natural``: what people ask who have not read it; those of them that nothing else is asked in
+    become questions."""
 
     questions: tuple[str, ...]
     answer: str
     heading: str
     line: int
     prose: bool = False
+    natural: tuple[str, ...] = ()
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -120,12 +126,6 @@ class DocumentRows:
         return prose and len(self.facts) > MOST_PARTS * len({fact.heading for fact in self.facts})
 
 
-@cache
-def _wordings() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads((BANKS / "document_rows.json").read_text(encoding="utf-8"))
-    return found
-
-
 def read_rows_of(path: Path, name: str | None = None) -> DocumentRows:
     """The facts of a document, in its own language. ``name``: what it is called, by default the file's name.
 
@@ -138,7 +138,7 @@ def read_rows_of(path: Path, name: str | None = None) -> DocumentRows:
 def _made_of(text: str, name: str) -> DocumentRows:
     language, title = language_of(text), Path(name).stem
     if _HASH.fullmatch(title):  # it came through the page
-        title = _wordings()[language]["document"]
+        title = usual_title(language)
     return document_rows(text, title, language)
 
 
@@ -199,16 +199,18 @@ def document_rows(text: str, title: str, language: IdentityLanguage) -> Document
     """The facts of a Markdown text; ``title`` is what it is about as long as no heading says it."""
     # Text that is set in by blanks is text: nobody writes code into a menu that way.
     tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").disable("code").parse(text))
-    reader = _Reader(language, title)
+    words = wordings_for(text, language)
+    reader = _Reader(words, title)
     reader.read(tree.children)
-    return DocumentRows(tuple(_told_apart(reader.facts, language)), tuple(reader.unused))
+    facts = _asked_naturally([*_told_apart(reader.facts, words)])
+    return DocumentRows(tuple(facts), tuple(reader.unused))
 
 
 class _Reader:
     """Goes through a document's blocks and remembers under which heading it is."""
 
-    def __init__(self, language: IdentityLanguage, title: str) -> None:
-        self.words = _wordings()[language]
+    def __init__(self, words: Wordings, title: str) -> None:
+        self.words = words
         self.path = [title]
         self.facts: list[Fact] = []
         self.unused: list[NotAsked] = []
@@ -264,8 +266,16 @@ class _Reader:
             self.unused.append(NotAsked(self.asked_in, self.asked, say("document.unused.question")))
         self.asked = ""
 
-    def _add(self, questions: Sequence[str], answer: str, line: int, prose: bool = False) -> None:
-        self.facts.append(Fact(tuple(dict.fromkeys(questions)), answer, self.heading, line, prose))
+    def _add(
+        self,
+        questions: Sequence[str],
+        answer: str,
+        line: int,
+        prose: bool = False,
+        natural: Sequence[str] = (),
+    ) -> None:
+        asked, more = tuple(dict.fromkeys(questions)), tuple(dict.fromkeys(natural))
+        self.facts.append(Fact(asked, answer, self.heading, line, prose, more))
 
     def _paragraph(self, text: str, line: int) -> None:
         if not text:
@@ -345,8 +355,11 @@ class _Reader:
         """What there is under the heading; whether that is short enough to be an answer."""
         short = len(names) <= 2 * LONGEST_ANSWER
         if short:
-            values = {"heading": self.heading, "value": names}
-            self._add(self._filled("list", **values), self._said("list_answer", **values), line)
+            asked, words = {"heading": self.heading}, self.words
+            # "Which Noodle bar do you have?" nobody asks: only of a part of the document.
+            more = words.natural("list", "", names, **asked) if self.parents else ()
+            answer = words.said("list_answer", **asked, value=names)
+            self._add(words.filled("list", **asked), answer, line, natural=more)
         return short
 
     def _prose(self, text: str, line: int) -> None:
@@ -356,30 +369,29 @@ class _Reader:
             what = self.heading
             if self.parts > 1:
                 what = self.words["part"].format(heading=what, number=self.parts)
-            self._add([one.format(heading=what) for one in self.words["text"]], piece, line, prose=True)
+            # What is about this heading as people ask for it stands in its first part.
+            more = self.words.natural("text", what if self.parts == 1 else "", piece, heading=what)
+            self._add(self.words.filled("text", heading=what), piece, line, prose=True, natural=more)
 
     def _value(self, key: str, value: str, line: int, column: str = "") -> None:
         """What a line or a cell says of ``key``."""
         of_prices = _ABOUT_PRICES.search(column or key) is not None
         if (of_prices and re.search(r"\d", value)) if column else (_PRICE.search(value) and not of_prices):
-            values = {"key": key, "value": value}
-            self._add(self._filled("price", **values), self._said("price_answer", **values), line)
+            self._ask("price", "price_answer", line, "", key=key, value=value)
             return
-        if not column and _TIME.search(value) and self.parents:
-            column = self.heading  # "Monday: 10 to 22" under opening hours
+        if not column and self.parents and (_TIME.search(value) or _WEEKDAY.search(key)):
+            column = self.heading  # "Monday: 10 to 22" under opening hours, "Sunday: closed"
         if column:
-            values = {"key": key, "column": column, "value": value}
-            self._add(self._filled("cell", **values), self._said("cell_answer", **values), line)
+            self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
         kind = "number" if re.match(r"[^\w]*\d", value) else "value"
-        self._add(self._filled(kind, key=key), self._said("value_answer", key=key, value=value), line)
+        self._ask(kind, "value_answer", line, key, key=key, value=value)
 
-    def _filled(self, kind: str, **values: str) -> list[str]:
-        return [one.format(**values) for one in self.words[kind]]
-
-    def _said(self, kind: str, **values: str) -> str:
-        text: str = self.words[kind].format(**values)
-        return re.sub(r"([。.!?！？])[。.]$", r"\1", text)
+    def _ask(self, kind: str, answer: str, line: int, about: str, **values: str) -> None:
+        """A fact of a kind, in the wordings of that kind; ``about``: what people ask it for."""
+        asked = {name: value for name, value in values.items() if name != "value"}
+        more = self.words.natural(kind, about, values["value"], **asked)
+        self._add(self.words.filled(kind, **asked), self.words.said(answer, **values), line, natural=more)
 
     def _list(self, block: SyntaxTreeNode) -> None:
         names: list[str] = []
@@ -466,10 +478,9 @@ def _between(piece: str) -> str:
     return "\n" if piece[-1].isalpha() and len(piece.rpartition("\n")[2]) < WRAPPED else ""
 
 
-def _told_apart(facts: Sequence[Fact], language: IdentityLanguage) -> Iterator[Fact]:
+def _told_apart(facts: Sequence[Fact], words: Wordings) -> Iterator[Fact]:
     """The same question with two answers teaches neither: it then says under which heading it is asked, and
     what is still one question gets all its answers."""
-    words = _wordings()[language]
     answers: dict[str, list[str]] = {}
     for fact in facts:
         for question in fact.questions:
@@ -479,7 +490,7 @@ def _told_apart(facts: Sequence[Fact], language: IdentityLanguage) -> Iterator[F
     for fact in facts:
         doubled = any(len(set(answers[same_question(question)])) > 1 for question in fact.questions)
         if doubled:
-            asked = tuple(words["under"].format(heading=fact.heading, key=one) for one in fact.questions)
+            asked = tuple(words.fill(words["under"], heading=fact.heading, key=one) for one in fact.questions)
             fact = replace(fact, questions=asked)
         told.append(fact)
         made.setdefault(same_question(fact.questions[0]), []).append(fact)
@@ -487,6 +498,22 @@ def _told_apart(facts: Sequence[Fact], language: IdentityLanguage) -> Iterator[F
         same = made[same_question(fact.questions[0])]
         if same[0] is fact:
             yield replace(fact, answer=words["then"].join(dict.fromkeys(one.answer for one in same)))
+
+
+def _asked_naturally(facts: Sequence[Fact]) -> Iterator[Fact]:
+    """The facts with what else asks for them: no question that asks for another fact too, and no more than a
+    training has room for anyway."""
+    everywhere = Counter(
+        question for fact in facts for question in {*map(same_question, (*fact.questions, *fact.natural))}
+    )
+    more = []
+    for fact in facts:
+        known = {*map(same_question, fact.questions)}
+        found = {same_question(one): one for one in reversed(fact.natural)}
+        more.append([one for key, one in [*found.items()][::-1] if everywhere[key] == 1 and key not in known])
+    asked = in_turn([fact.questions for fact in facts], more, LEAST_TAUGHT)
+    for fact, questions in zip(facts, asked, strict=True):
+        yield replace(fact, questions=tuple(questions), natural=())
 
 
 def _line(block: SyntaxTreeNode) -> int:
