@@ -26,6 +26,8 @@ from tests.small_run import make_workspace, stop_jobs
 # What tests start a hundred times over is compiled once, whatever the shell says that they were started in.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# What a page shows depends on no network.
+os.environ["TUNEBOARD_HUB_CHECK"] = "0"
 # Of a script that a shell started in the background, every child ignores Ctrl+C; the tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # A module that is slow as a whole says so once, on the line of its marks or the first of their lines.

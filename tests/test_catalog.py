@@ -67,6 +67,7 @@ def test_the_list_is_whole() -> None:
     names = [name for entry in ENTRIES for name in {entry.name, entry.huggingface, entry.title}]
     assert len(names) == len(set(names)) and 12 <= len(ENTRIES) <= 20
     assert ENTRIES[0].name == "starter"
+    assert all(entry.well and {*entry.well} <= {*entry.languages} for entry in ENTRIES)
     assert list(ENTRIES) == sorted(ENTRIES, key=lambda entry: entry.parameters)
     with pytest.raises(ValueError, match="Unexpected"):
         read(json.dumps({"date": "2026-01-01", "models": [{"more": 1}]}).encode())

@@ -37,7 +37,7 @@ def entry_of(name: str, folder: Path, **changed: Any) -> Entry:
     fields = ("layers", "hidden", "intermediate", "heads", "kv_heads", "head_dim", "vocabulary")
     values = {
         **{"name": name.lower(), "huggingface": name, "modelscope": name, "licence": "apache-2.0"},
-        **{"gated": False, "languages": ("en",), "thinks": False},
+        **{"gated": False, "languages": ("en",), "well": ("en",), "thinks": False},
         **{"architecture": model.architecture, "model_type": model.model_type},
         **dict(zip(fields, shape, strict=True)),
         **{"parameters": model.parameters, "size": model.size},

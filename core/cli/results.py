@@ -259,6 +259,7 @@ def _show_catalog(console: Console, result: dict[str, Any], where: str) -> None:
         line(console, "")
         line(console, say("row.separator").join((name, *sizes)))
         line(console, f"  {model['good_for']}")
+        line(console, "  " + say("catalog.speaks", languages=model["speaks"]))
         mark = "✓" if model["fits"] else "✗"
         line(console, f"  {mark} {model['says']}")
         for language in (known for known, name in result["recommended"].items() if name == model["name"]):

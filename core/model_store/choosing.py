@@ -1,7 +1,7 @@
 """Choosing a base model: the list, with what each would take on this machine and which are here already."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -18,12 +18,16 @@ from core.steps.data import usual_recipe
 from core.steps.expected import NOTHING_KNOWN, Known, usual_work
 from core.steps.fit import LONGEST_ROW, fitting, room_for
 from core.steps.step import megabytes
-from core.wording import Language, say
+from core.wording import say
 from core.workspace.files import read_record
-from core.workspace.paths import Workspace, import_of
+from core.workspace.paths import Workspace, import_of, slug
 
 # Somebody who tries it waits so long. More, and a smaller model is the better advice.
 PATIENCE = 30 * 60.0
+# Of many languages so many are named.
+NAMED = 3
+# What is chosen without asking takes no longer than this, and is no larger a download (bytes).
+SOON, LARGEST_UNASKED = 15 * 60.0, 4_000_000_000
 Obstacle: TypeAlias = Literal["", "memory", "disk"]
 
 
@@ -87,6 +91,13 @@ class Offer:
         return say(f"catalog.about.{self.entry.name}")
 
     @property
+    def speaks(self) -> str:
+        """Which languages it speaks well, by their names, and how many it knows besides."""
+        well, others = self.entry.well, len(self.entry.languages) - len(self.entry.well)
+        named = languages_named(well, len(well))
+        return say("catalog.well.others", well=named, count=others) if others else named
+
+    @property
     def licence(self) -> str:
         """The licence as a person reads it."""
         named = {None: "catalog.licence.none", "other": "catalog.licence.other"}
@@ -98,7 +109,9 @@ class Offer:
         return {
             **asdict(self.entry),
             "languages": [*self.entry.languages],
+            "well": [*self.entry.well],
             "title": self.entry.title,
+            "speaks": self.speaks,
             "good_for": self.good_for,
             "terms": self.licence,
             "here": self.here,
@@ -145,20 +158,53 @@ def offer(workspace: Workspace, entry: Entry, here: str | None, known: Known = N
     )
 
 
-def recommended(found: Sequence[Offer], language: Language) -> Offer | None:
+def recommended(found: Sequence[Offer], language: str) -> Offer | None:
     """Which to take for an assistant that speaks ``language``: the largest that is made here within PATIENCE,
-    else the quickest one. It has the language among its first two, answers at once and is free to use; None
-    where no such model fits."""
-    able = [one for one in found if one.fits and _suits(one.entry, language)]
-    quick = [one for one in able if one.seconds <= PATIENCE]
-    if quick:
-        return max(quick, key=lambda one: one.entry.parameters)
-    return min(able, key=lambda one: one.seconds, default=None)
+    else the quickest one. It speaks the language well, answers at once and is free to use; None where no such
+    model fits."""
+    able = [one for one in found if _suits(one) and language in one.entry.well]
+    return _largest_within(able, PATIENCE) or min(able, key=lambda one: one.seconds, default=None)
 
 
-def _suits(entry: Entry, language: Language) -> bool:
-    free = entry.licence in FREE and not entry.gated
-    return free and not entry.thinks and language in entry.languages[:2] and entry.name != STARTER
+def first_choice(
+    found: Sequence[Offer], needed: Collection[str], to_be_had: Callable[[Entry], bool]
+) -> Offer | None:
+    """Which to take where nobody has chosen: the starter where it speaks the ``needed`` languages; else of
+    those that do a model that is here, else one that is to be had. None where there is none that is made here
+    within PATIENCE."""
+    starter = next(one for one in found if one.entry.name == STARTER)
+    if {*needed} <= {*starter.entry.well}:
+        return starter
+    choice = better(found, needed)
+    return choice if choice and (choice.here or to_be_had(choice.entry)) else None
+
+
+def better(found: Sequence[Offer], needed: Collection[str]) -> Offer | None:
+    """What speaks the ``needed`` languages and is made here within PATIENCE: one that is here already, else
+    one that is free to use and no large download."""
+    here = [one for one in found if one.here and one.fits and one.entry.name != STARTER]
+    others = [one for one in found if _suits(one) and not one.here]
+    return best_of(here, needed) or best_of(others, needed, LARGEST_UNASKED)
+
+
+def best_of(found: Sequence[Offer], needed: Collection[str], largest: float = float("inf")) -> Offer | None:
+    """Of those no larger than ``largest`` bytes that are made here within PATIENCE the largest that is made
+    SOON, else the quickest: that speaks all ``needed`` languages well, or else at all."""
+    quick = [one for one in found if one.seconds <= PATIENCE and one.entry.size <= largest]
+    well = [one for one in quick if {*needed} <= {*one.entry.well}]
+    able = well or [one for one in quick if {*needed} <= {*one.entry.languages}]
+    return _largest_within(able, SOON) or min(able, key=lambda one: one.seconds, default=None)
+
+
+def _largest_within(found: Sequence[Offer], seconds: float) -> Offer | None:
+    quick = (one for one in found if one.seconds <= seconds)
+    return max(quick, key=lambda one: one.entry.parameters, default=None)
+
+
+def _suits(one: Offer) -> bool:
+    """Whether it can be advised: it fits, is free to use and answers at once."""
+    free = one.entry.licence in FREE and not one.entry.gated
+    return one.fits and free and not one.entry.thinks and one.entry.name != STARTER
 
 
 def _least(recipe: Recipe, model: Model, shape: ModelShape) -> Fit:
@@ -173,6 +219,12 @@ def seconds(recipe: Recipe, model: Model, known: Known, answered: bool) -> float
     base says is known."""
     work = usual_work(recipe, model)
     return whole(known.costs(replace(work, base=0.0) if answered else work, model.folder))
+
+
+def languages_named(codes: Sequence[str], most: int = NAMED) -> str:
+    """Languages by their names; of many the first, and how many more."""
+    named = say("row.list").join(say(f"check.language.{code}") for code in codes[:most])
+    return say("catalog.more", named=named, count=len(codes) - most) if len(codes) > most else named
 
 
 def duration(found: float) -> str:
@@ -238,4 +290,6 @@ def _here(workspace: Workspace, entry: Entry, there: dict[str, str]) -> str | No
     if entry.name == STARTER:
         return STARTER if workspace.starter.exists() else None
     wanted = workspace.model(entry.title).name
-    return next((name for name, source in there.items() if name == wanted or entry.is_from(source)), None)
+    return next(
+        (name for name, source in there.items() if slug(name) == wanted or entry.is_from(source)), None
+    )

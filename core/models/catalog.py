@@ -40,6 +40,7 @@ class Entry:
     licence: str | None
     gated: bool
     languages: tuple[str, ...]
+    well: tuple[str, ...]
     thinks: bool
     architecture: str
     model_type: str

@@ -77,7 +77,9 @@ def find_model(workspace: Workspace, given: str | None) -> Path:
     if given is None or given == "starter":
         return workspace.starter
     listed = find(given)
-    for folder in (Path(given), workspace.model(given), *([workspace.model(listed.title)] if listed else ())):
+    copied = [folder for folder in workspace.model_folders() if folder.name == given]  # by hand
+    known = [workspace.model(listed.title)] if listed else []
+    for folder in (Path(given), workspace.model(given), *copied, *known):
         # A name that no file or no JSON can hold (~nobody, too long, not UTF-8) is no model either.
         with suppress(OSError, ValueError, RuntimeError):
             resolved = folder.expanduser().resolve()

@@ -51,6 +51,10 @@ OURS = {
         "the mirror asked where Hugging Face gives no answer and `HF_ENDPOINT` is not set; it gets no token. "
         "Empty: none is asked",
     ),
+    "TUNEBOARD_HUB_CHECK": (
+        "1",
+        "`0`: the start page asks no hub whether it gives a better model before somebody presses a button",
+    ),
     "TUNEBOARD_PYTHON": (
         "`python3.12`, `python3.11`, `python3`",
         "the Python that `scripts/setup` makes `.venv` with",

@@ -569,7 +569,11 @@ class Offered(TypedDict):
     terms: str
     """Both in words."""
     languages: list[str]
-    """Those its authors name, the strongest first (ISO 639-1)."""
+    """Those its card on Hugging Face names, the strongest first (ISO 639-1)."""
+    well: list[str]
+    """Those of them that the card puts before others, or says it was made for."""
+    speaks: str
+    """The same in words."""
     thinks: bool
     """Whether it reasons in words before it answers, always or unless told not to."""
     good_for: str

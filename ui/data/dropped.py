@@ -1,17 +1,20 @@
 """A person's own data on the card that makes an assistant: one file, taught beside whose the assistant is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
+from core.data.checking.characters import languages
+from core.data.conversations import Conversation
 from core.data.document_rows import document_of
 from core.data.opening import read_usable
 from core.data.reading.source import TEXTS
 from core.data.upload import Upload, file_of, keep_document, keep_upload, suffix_of
-from core.errors import InputError
+from core.errors import InputError, TuneboardError
 from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.documents import KEPT as DOCUMENT
@@ -25,6 +28,8 @@ KINDS = ("csv", "docx", "json", "jsonl", "md", "parquet", "pdf", "txt", "xlsx", 
 TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
 # How a text is read: of its facts questions are made, or its paragraphs are learned as they stand.
 AS_DOCUMENT, AS_TEXT = "document", "text"
+# So many rows tell in which language a file is.
+LOOKED = 200
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,13 @@ class Dropped:
 class Contents:
     """How many conversations of a file can be taught, and how many rows cannot; of a document, how many
     ``facts`` they ask for, how many questions are ``kept`` for the proof, and how many pieces of it nothing
-    asks for."""
+    asks for. ``language``: what it is written in, by its code; empty where that cannot be told."""
 
     taught: int
     left_out: int
     facts: int = 0
     kept: int = 0
+    language: str = ""
 
 
 def dropped_file(workspace: Workspace) -> Dropped:
@@ -53,6 +59,14 @@ def dropped_file(workspace: Workspace) -> Dropped:
     show_refused(KEY, chosen=True)
     kept: Upload | None = st.session_state.get(KEPT)
     return _told(workspace, kept) if kept else Dropped()
+
+
+def dropped_language(workspace: Workspace) -> str:
+    """What the file that is taught is written in, by its code; empty where nobody can tell."""
+    kept: Upload | None = st.session_state.get(KEPT)
+    with suppress(TuneboardError):  # what is wrong with it is said where it was dropped
+        return _contents(file_of(workspace, kept), None).language if kept else ""
+    return ""
 
 
 def _take(workspace: Workspace) -> None:
@@ -130,6 +144,14 @@ def _contents(file: Path, as_document: bool | None) -> Contents:
     """A kept file is named by what it says: it never changes. It is read as it is taught."""
     if document := document_of(file, as_document):
         kept = sum(one.held_back for one in facts_of(document))
-        return Contents(len(document.conversations), len(document.unused), len(document.facts), kept)
+        counts = len(document.conversations), len(document.unused), len(document.facts), kept
+        return Contents(*counts, _language(document.conversations))
     usable = read_usable(file)
-    return Contents(len(usable.conversations), usable.rows_left_out)
+    return Contents(len(usable.conversations), usable.rows_left_out, language=_language(usable.conversations))
+
+
+def _language(rows: Sequence[Conversation]) -> str:
+    """What most of the first answers are in."""
+    texts = [turn.output for row in rows[:LOOKED] for turn in row if turn.trained]
+    counted = Counter(filter(None, languages(texts)))
+    return next((language for language, _ in counted.most_common(1)), "")

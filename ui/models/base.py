@@ -7,10 +7,14 @@ from functools import partial
 import streamlit as st
 
 from core.model_store import choosing
-from core.model_store.choosing import PATIENCE, Offer, recommended
-from core.models.catalog import STARTER, catalog
+from core.model_store.choosing import PATIENCE, Offer, first_choice, languages_named, recommended
+from core.model_store.importing import Listed
+from core.models.catalog import STARTER, Entry, catalog
 from core.models.folder import stamp_of
+from core.models.hubs import places
+from core.models.reach import first_to_answer, may_ask, page_of
 from core.steps.step import counted, megabytes
+from core.wording import Language
 from core.workspace.files import Stamp
 from core.workspace.paths import Workspace
 from ui.models.table import known_models
@@ -20,9 +24,23 @@ from ui.shell.text import language, spoken, t
 KEY = "wish_base"
 # In the session: one that was chosen elsewhere on the page.
 TAKEN = "wish_taken"
+# In the session: somebody has chosen, and the page chooses no more.
+CHOSEN = "wish_base_chosen"
+# Seconds until a hub is asked again whether it answers.
+ASKED_AGAIN = 120
 # So many are offered to be fetched; the whole list is one click further.
 SUGGESTED = 4
-COLUMNS = ("name", "good_for", "parameters", "size", "languages", "licence", "fits")
+COLUMNS = ("name", "languages", "fits", "size", "good_for", "parameters", "licence")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an assistant is to speak, as codes: all ``languages`` that were chosen, and that ``of_file`` where
+    a file is taught. ``needed``: those of them that somebody is known to use."""
+
+    languages: tuple[str, ...]
+    needed: tuple[str, ...]
+    of_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,18 +57,22 @@ class BaseChoice:
         return self.offer.entry.name if self.offer else str(self.model)
 
 
-def choose_base(workspace: Workspace, wanted: Collection[str]) -> BaseChoice:
+def choose_base(workspace: Workspace, wanted: Wanted) -> BaseChoice:
     """The widget, and below it what the chosen model is good for; first those that speak the ``wanted``
-    languages."""
-    if taken := st.session_state.pop(TAKEN, None):
-        st.session_state[KEY] = taken
+    languages. Until somebody chooses, the one that speaks what is needed is chosen."""
     found = known_offers(workspace)
-    bases = {base.name: base for base in _bases(workspace, found, wanted)}
+    if taken := st.session_state.pop(TAKEN, None):
+        st.session_state[KEY], st.session_state[CHOSEN] = taken, True
+    if CHOSEN not in st.session_state:
+        usual = first_choice(found, wanted.needed, _to_be_had)
+        st.session_state[KEY] = _choice(usual).name if usual else STARTER
+    bases = {base.name: base for base in _bases(workspace, found, wanted.languages)}
     chosen: str = st.selectbox(
         t("page.start.base"),
         list(bases),
         format_func={name: base.label for name, base in bases.items()}.__getitem__,
         key=KEY,
+        on_change=_chosen,
         persist_state="session",
     )
     offer = bases[chosen].offer
@@ -59,20 +81,63 @@ def choose_base(workspace: Workspace, wanted: Collection[str]) -> BaseChoice:
     return bases[chosen]
 
 
-def offer_better(workspace: Workspace, chosen: BaseChoice, wanted: Collection[str]) -> None:
-    """Whoever wants Chinese is told what to take instead of the starter, and takes it with one press."""
-    better = recommended(known_offers(workspace), "zh")
-    if chosen.name != STARTER or "zh" not in wanted or better is None:
+def _chosen() -> None:
+    st.session_state[CHOSEN] = True
+
+
+def _to_be_had(entry: Entry) -> bool:
+    with st.spinner(t("page.start.base.asking")):
+        return _answers(entry, language())
+
+
+@st.cache_data(show_spinner=False, max_entries=64, ttl=ASKED_AGAIN)
+def _answers(entry: Entry, reader: Language) -> bool:
+    """Whether a hub has a model of the list; which is asked first depends on the page's language."""
+    return first_to_answer(places(entry.sources(reader))) is not None
+
+
+def warn_of_language(workspace: Workspace, chosen: BaseChoice, wanted: Wanted) -> None:
+    """What a model that does not speak a wanted language will do badly, and the better one, with one press,
+    or how to come by it where no hub answers."""
+    entry = chosen.offer.entry if chosen.offer else None
+    missing = [code for code in wanted.languages if entry and code not in entry.languages]
+    if entry is None or not missing:
         return
-    with st.container(horizontal=True, vertical_alignment="center", key="base_better"):
-        st.markdown(t("page.start.base.chinese"), width="content")
-        st.button(
-            t("page.start.base.take", name=better.entry.title),
-            key="base_take",
-            icon=":material/translate:",
-            on_click=_take,
-            args=(better.entry.name,),
-        )
+    found = known_offers(workspace)
+    slower = (recommended(found, code) for code in missing)
+    better = choosing.better(found, missing) or next(filter(None, slower), None)
+    values = {"name": _named(entry), "well": languages_named(entry.well), "missing": languages_named(missing)}
+    said = [t("page.start.base.poor.file" if wanted.of_file in missing else "page.start.base.poor", **values)]
+    reached = better is None or better.here or not may_ask() or _to_be_had(better.entry)
+    if better is None:
+        said.append(t("page.start.base.none", missing=values["missing"]))
+    elif not reached:
+        said.append(_by_hand(workspace, better.entry))
+    with st.container(key="base_better"):
+        st.warning("  \n".join(said), icon=":material/translate:")
+        if better and reached:
+            label = "page.start.base.take" if better.here else "page.start.base.take.fetch"
+            size = megabytes(better.entry.size)
+            st.button(
+                t(label, name=better.entry.title, time=better.time, size=size),
+                key="base_take",
+                icon=":material/translate:",
+                on_click=_take,
+                args=(_choice(better).name,),
+            )
+
+
+def _by_hand(workspace: Workspace, entry: Entry) -> str:
+    """How a model comes here where no hub answers."""
+    asked = places(entry.sources(language()))
+    return t(
+        "page.start.base.by_hand",
+        where=spoken("row.list").join(place.title for place in asked),
+        page=page_of(asked[0]),
+        name=entry.title,
+        size=megabytes(entry.size),
+        folder=workspace.model(entry.title).resolve(),
+    )
 
 
 def list_of_models(workspace: Workspace) -> None:
@@ -117,11 +182,11 @@ def _bases(workspace: Workspace, found: Sequence[Offer], wanted: Collection[str]
     """The starter, what is here, then a few that fit; and the one of the whole list that was chosen."""
     by_folder = {offer.here: offer for offer in found if offer.here}
     starter = next(offer for offer in found if offer.entry.name == STARTER)
-    yield BaseChoice(None, spoken("page.start.base.starter"), starter)
+    yield _choice(starter)
     for model in known_models(workspace):
         if model.trainable and model.name != STARTER:
-            label = spoken("page.start.base.here", name=model.name, parameters=counted(model.parameters))
-            yield BaseChoice(model.name, label, by_folder.get(model.name))
+            offer = by_folder.get(model.name)
+            yield BaseChoice(model.name, _label_here(model, offer), offer)
     others = [offer for offer in found if offer.fits and not offer.here and offer is not starter]
     short = suggested(others, wanted)
     chosen = st.session_state.get(KEY)
@@ -136,24 +201,37 @@ def suggested(found: Sequence[Offer], wanted: Collection[str]) -> list[Offer]:
 
     def order(offer: Offer) -> tuple[bool, bool, bool, float]:
         quick = offer.seconds <= PATIENCE
-        speaks = all(known in offer.entry.languages for known in wanted)
+        speaks = {*wanted} <= {*offer.entry.languages}
         size = -offer.entry.parameters if quick else offer.seconds
         return not speaks, offer.entry.gated, not quick, size
 
     return sorted(found, key=order)[:SUGGESTED]
 
 
+def _label_here(model: Listed, offer: Offer | None) -> str:
+    values = {"name": model.name, "parameters": counted(model.parameters)}
+    if offer is None:  # nobody knows what it speaks
+        return spoken("page.start.base.here", **values)
+    return spoken(
+        "page.start.base.here.known", **values, well=languages_named(offer.entry.well), time=offer.time
+    )
+
+
 def _choice(offer: Offer) -> BaseChoice:
     """A model of the list, here or to be fetched."""
-    if offer.entry.name == STARTER:
-        return BaseChoice(None, spoken("page.start.base.starter"), offer)
     entry = offer.entry
-    values = {"time": offer.time, "size": megabytes(entry.size)}
+    values = {"well": languages_named(entry.well), "time": offer.time, "size": megabytes(entry.size)}
+    if entry.name == STARTER:
+        return BaseChoice(None, spoken("page.start.base.starter", **values), offer)
     return BaseChoice(entry.name, spoken("page.start.base.fetch", name=entry.title, **values), offer)
 
 
+def _named(entry: Entry) -> str:
+    return spoken("page.data.starter") if entry.name == STARTER else entry.title
+
+
 def _about(offer: Offer) -> None:
-    lines = [offer.good_for]
+    lines = [offer.good_for, t("catalog.speaks", languages=offer.speaks)]
     if not offer.here and offer.entry.name != STARTER:
         hubs = [spoken(f"hub.{source.hub}") for source in offer.entry.sources(language())]
         where = spoken("row.list").join(hubs)
@@ -172,11 +250,11 @@ def _take(name: str) -> None:
 def _row(offer: Offer) -> dict[str, str]:
     entry = offer.entry
     return {
-        "name": spoken("page.data.starter") if entry.name == STARTER else entry.title,
+        "name": _named(entry),
         "fits": f"{'✓' if offer.fits else '✗'} {offer.brief}",
         "good_for": offer.good_for,
         "parameters": counted(entry.parameters),
         "size": "–" if entry.name == STARTER else megabytes(entry.size),
-        "languages": ", ".join(entry.languages),
+        "languages": offer.speaks,
         "licence": offer.licence,
     }

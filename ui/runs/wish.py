@@ -15,8 +15,8 @@ from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
-from ui.data.dropped import dropped_file
-from ui.models.base import choose_base, offer_better
+from ui.data.dropped import dropped_file, dropped_language
+from ui.models.base import Wanted, choose_base, warn_of_language
 from ui.models.default_prompt import choose_default
 from ui.runs.chain import choose_auto_resume
 from ui.shell.frame import choose_run, shown_errors, starting
@@ -31,7 +31,7 @@ def wish_card(workspace: Workspace) -> None:
         name = _name()
         below_name = st.container()
         spoken = _language()
-        wanted = LANGUAGES if spoken is None else (spoken,)
+        wanted = _wanted(workspace, spoken)
         base = choose_base(workspace, wanted)
         template = choose_default(workspace, base.model, "wish_default")
         given = dropped_file(workspace)
@@ -46,9 +46,9 @@ def wish_card(workspace: Workspace) -> None:
             if seconds := _time_here(workspace, request):
                 st.caption(t("page.start.takes", time=about(seconds)), width="content")
         below_button = st.container()
+        warn_of_language(workspace, base, wanted)
         # Behind the button, which is four stops of the keyboard from the name.
         request = replace(request, auto_resume=choose_auto_resume("wish_auto_resume"))
-        offer_better(workspace, base, wanted)
     if asked:
         # What is wrong is said beside what it is about.
         with below_button if name.strip() else below_name:
@@ -78,6 +78,19 @@ def _language() -> IdentityLanguage | None:
         persist_state="session",
     )
     return next((known for known in LANGUAGES if known == chosen), None)
+
+
+def _wanted(workspace: Workspace, chosen: IdentityLanguage | None) -> Wanted:
+    """What the assistant is to speak. Of both languages, which nobody has to choose, the page's own and that
+    of the file are known to be needed."""
+    of_file = dropped_language(workspace)
+    languages = (of_file, *(LANGUAGES if chosen is None else (chosen,)))
+    needed = (of_file, chosen or language())
+    return Wanted(_each(languages), _each(needed), of_file)
+
+
+def _each(languages: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, languages)))
 
 
 def _time_here(workspace: Workspace, request: TuneRequest) -> float | None:

@@ -1,0 +1,184 @@
+"""Which model is chosen where nobody has chosen yet, and whether a hub gives it from here."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.model_store import choosing
+from core.model_store.choosing import LARGEST_UNASKED, PATIENCE, SOON, Offer, first_choice, offers
+from core.models.catalog import STARTER, find
+from core.models.folder import find_model
+from core.models.hubs import HubPlace, ModelSource, places
+from core.models.reach import VARIABLE, address_of, first_to_answer, page_of
+from core.workspace.paths import Workspace
+from tests.hub_server import Hub, serving
+from tests.page import open_test_page
+from tests.small_model import make_small_model
+from tests.test_catalog import on, processor
+from tests.test_start import text_of
+from tests.test_start_base import choose
+from ui.models import base
+
+SMALL, REPO = "qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct"
+MENU = "# 面馆\n\n- 牛肉面：22 元\n- 豆浆：4 元\n"
+README = "# Lamp\n\n- Mini: 12 euros\n- Maxi: 30 euros\n"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """On a machine where half a billion weights are trained soon, and more are not."""
+    monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区"))
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    on(monkeypatch, processor(2, 64))
+    for known in (base._offers, base._answers):
+        known.clear()
+    yield Workspace.of()
+    base._answers.clear()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with serving(Hub({REPO: make_small_model(tmp_path / "hub")})) as found:
+        for name, value in found.environment(**{VARIABLE: "1"}).items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+def timed(workspace: Workspace, seconds: dict[str, float], here: str = "") -> list[Offer]:
+    """The list with these times; all others take too long."""
+    return [
+        replace(
+            one,
+            seconds=seconds.get(one.entry.name, 2 * PATIENCE),
+            here=one.entry.title if one.entry.name == here else None,
+        )
+        for one in offers(workspace)
+    ]
+
+
+def chosen(found: list[Offer], *needed: str, to_be_had: bool = True) -> str | None:
+    choice = first_choice(found, needed, lambda _: to_be_had)
+    return choice.entry.name if choice else None
+
+
+def test_what_speaks_the_languages_is_chosen_where_it_can_be_had_and_made_here(workspace: Workspace) -> None:
+    quick = timed(workspace, {STARTER: 60, SMALL: SOON, "qwen2.5-1.5b": SOON + 1})
+    assert chosen(quick, "en") == STARTER == chosen(quick)
+    assert chosen(quick, "zh") == chosen(quick, "zh", "en") == SMALL
+    assert chosen(quick, "zh", to_be_had=False) is None
+    assert chosen(timed(workspace, {SMALL: PATIENCE + 1}), "zh") is None, "never slow without a word"
+    assert chosen(timed(workspace, {SMALL: PATIENCE, "qwen2.5-1.5b": PATIENCE - 1}), "zh") == "qwen2.5-1.5b"
+    assert chosen(quick, "de") == SMALL, "none that is free and quick speaks it better"
+    assert chosen(quick, "xx") is None
+
+
+def test_what_is_here_comes_before_what_would_be_fetched(workspace: Workspace) -> None:
+    both = {SMALL: 60.0, "qwen2.5-1.5b": 120.0}
+    assert chosen(timed(workspace, both, here=SMALL), "zh", to_be_had=False) == SMALL
+    assert chosen(timed(workspace, both, here=SMALL), "zh") == SMALL
+    llama = timed(workspace, {"llama-3.2-1b": 60}, here="llama-3.2-1b")
+    assert chosen(llama, "fr") == "llama-3.2-1b" and chosen(llama, "zh") is None
+
+
+def test_nobody_is_made_to_download_much_without_asking(workspace: Workspace) -> None:
+    quick = timed(workspace, {one.entry.name: 60 for one in offers(workspace)})
+    entry = find(chosen(quick, "zh"))
+    assert entry and entry.name == "qwen2.5-1.5b" and entry.size <= LARGEST_UNASKED
+
+
+def test_a_hub_is_asked_whether_it_has_the_model(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [HubPlace(ModelSource(name, REPO)) for name in ("huggingface", "modelscope")]
+    assert first_to_answer(asked) in asked
+    assert all(first_to_answer([place]) == place for place in asked)
+    assert first_to_answer([HubPlace(ModelSource("huggingface", "nobody/nothing"))]) is None
+    assert not any(token for *_, token in hub.asked), "nobody is told a token"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert first_to_answer(asked) == asked[1]
+    monkeypatch.setenv(VARIABLE, "0")
+    before = len(hub.asked)
+    assert first_to_answer(asked) is None and len(hub.asked) == before
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "file:///etc", "nonsense", "http://[half"])
+def test_a_hub_that_cannot_be_reached_has_nothing(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    begun = time.monotonic()
+    assert first_to_answer([HubPlace(ModelSource("huggingface", REPO))], 5.0) is None
+    assert time.monotonic() - begun < 60
+
+
+def test_where_a_model_is_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    pages = [page_of(place) for place in places(find(SMALL).sources("zh"))]
+    assert (
+        pages[0] == f"https://www.modelscope.cn/models/{REPO}"
+        and pages[1] == f"https://huggingface.co/{REPO}"
+    )
+    assert pages[2].startswith("https://hf-mirror.com/")
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", "hub.example/")
+    assert address_of(HubPlace(ModelSource("modelscope", REPO))) == "https://hub.example"
+
+
+def base_of(page: AppTest) -> str:
+    return str(page.selectbox(key="wish_base").value)
+
+
+def drop(page: AppTest, name: str, text: str) -> AppTest:
+    return page.file_uploader(key="wish_file").set_value((name, text.encode(), "text/markdown")).run()
+
+
+def test_chinese_chooses_a_model_that_speaks_it_where_a_hub_answers(workspace: Workspace, hub: Hub) -> None:
+    page = open_test_page("start")
+    assert base_of(page) == STARTER, "in English nobody has asked for Chinese"
+    page.button_group(key="wish_language").set_value("zh").run()
+    assert base_of(page) == SMALL and not page.warning
+    page.button_group(key="wish_language").set_value("en").run()
+    assert base_of(page) == STARTER
+    page = drop(page, "menu.md", MENU)
+    assert base_of(page) == SMALL and not page.exception, "the file is Chinese"
+    page.selectbox(key="wish_base").set_value(STARTER).run()
+    page.button_group(key="wish_language").set_value("zh").run()
+    assert base_of(page) == STARTER, "somebody has chosen"
+    assert "mostly wrong in other words" in page.warning[0].value
+    page.button(key="base_take").click().run()
+    assert base_of(page) == SMALL and not page.warning
+
+
+def test_an_english_file_needs_no_other_model(workspace: Workspace, hub: Hub) -> None:
+    page = drop(open_test_page("start"), "readme.md", README)
+    page.button_group(key="wish_language").set_value("en").run()
+    assert base_of(page) == STARTER and not page.warning and not page.exception
+
+
+def test_without_a_hub_the_page_says_how_to_bring_a_model(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    for name in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    page = drop(open_test_page("start", language="zh"), "菜单.md", MENU)
+    assert base_of(page) == STARTER and not any(one.key == "base_take" for one in page.button)
+    said = page.warning[0].value
+    assert "换一种说法问多半会答错" in said and "现在连不上模型平台" in said
+    folder = workspace.model("Qwen2.5-0.5B-Instruct")
+    assert str(folder) in said and REPO in said
+    make_small_model(folder)
+    page.run()
+    assert base_of(page) == SMALL and not page.warning, "it is here now"
+
+
+def test_a_model_that_was_copied_under_its_own_name_is_found(workspace: Workspace) -> None:
+    copied = make_small_model(workspace.models / "Qwen2.5-0.5B-Instruct")
+    assert find_model(workspace, copied.name) == copied.resolve()
+    (offer,) = (one for one in choosing.offers(workspace) if one.here)
+    assert (offer.entry.name, offer.here) == (SMALL, copied.name)
+    page = choose(open_test_page("start"), SMALL)
+    assert "on this machine" in page.selectbox(key="wish_base").options[1] and "Downloads" not in text_of(
+        page
+    )
