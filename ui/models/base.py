@@ -106,15 +106,17 @@ def warn_of_language(workspace: Workspace, chosen: BaseChoice, wanted: Wanted) -
     found = known_offers(workspace)
     slower = (recommended(found, code) for code in missing)
     better = choosing.better(found, missing) or next(filter(None, slower), None)
-    values = {"name": _named(entry), "well": languages_named(entry.well), "missing": languages_named(missing)}
+    name = spoken("page.start.base.starter.name") if entry.name == STARTER else entry.title
+    values = {"name": name, "well": languages_named(entry.well), "missing": languages_named(missing)}
     said = [t("page.start.base.poor.file" if wanted.of_file in missing else "page.start.base.poor", **values)]
     reached = better is None or better.here or not may_ask() or _to_be_had(better.entry)
     if better is None:
         said.append(t("page.start.base.none", missing=values["missing"]))
-    elif not reached:
+    elif not reached and {*missing} & {*wanted.needed}:
         said.append(_by_hand(workspace, better.entry))
     with st.container(key="base_better"):
-        st.warning("  \n".join(said), icon=":material/translate:")
+        box = st.warning if wanted.of_file in missing else st.info
+        box("  \n".join(said), icon=":material/translate:")
         if better and reached:
             label = "page.start.base.take" if better.here else "page.start.base.take.fetch"
             size = megabytes(better.entry.size)
@@ -231,7 +233,9 @@ def _named(entry: Entry) -> str:
 
 
 def _about(offer: Offer) -> None:
-    lines = [offer.good_for, t("catalog.speaks", languages=offer.speaks)]
+    lines = [offer.good_for]
+    if offer.entry.name != STARTER:  # of which the line above says it
+        lines.append(t("catalog.speaks", languages=offer.speaks))
     if not offer.here and offer.entry.name != STARTER:
         hubs = [spoken(f"hub.{source.hub}") for source in offer.entry.sources(language())]
         where = spoken("row.list").join(hubs)
