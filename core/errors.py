@@ -7,6 +7,7 @@ TuneboardError                exit code 1
 │   ├── InvalidRecipe         the recipe's problems, all of them
 │   ├── InvalidOption         an option of the command line has an unusable value
 │   ├── NothingChosen         no GGUF file was chosen to be made
+│   ├── NoFolderNamed         no folder was named to copy to
 │   ├── NoSuchFile            a file that was named is not there
 │   ├── Unreadable            a data file cannot be read as text
 │   ├── NoSuchModel           a model folder that was named is not there
@@ -55,6 +56,7 @@ TuneboardError                exit code 1
 │   ├── NothingPersonal       a file that would be sent holds a path, a name or a key of this machine
 │   ├── LicenceForbids        the base model's licence does not let a changed copy be passed on
 │   ├── NoPlaceForIt          there is something else where it should be published
+│   ├── PlaceRefused          a folder that was named is no place to publish to, with every reason
 │   ├── NotForGguf            llama.cpp has no form for this model
 │   └── NoToken               a hub needs a token, and none is kept
 ├── MachineError              this machine lacks something
@@ -62,6 +64,7 @@ TuneboardError                exit code 1
 │   ├── StickGone             what should be copied to was pulled out, or is not plugged in
 │   ├── TokenNotKept          the folder for hub tokens cannot be made
 │   ├── DiskFull              not enough free space
+│   │   └── PlaceFull         where a copy is to go
 │   ├── StorageFailed         a file could not be read or written while a command ran
 │   ├── DamagedFile           a file of this program's is not what was written
 │   ├── StarterMissing        the package that carries the starter model is not installed
@@ -158,6 +161,10 @@ class InvalidOption(InputError):
 
 class NothingChosen(InputError):
     key = "nothing_chosen"
+
+
+class NoFolderNamed(InputError):
+    key = "no_folder_named"
 
 
 class NoSuchFile(InputError):
@@ -354,6 +361,10 @@ class NoPlaceForIt(InputError):
     key = "no_place_for_it"
 
 
+class PlaceRefused(InputError):
+    key = "place_refused"
+
+
 class NotForGguf(InputError):
     key = "not_for_gguf"
 
@@ -380,6 +391,10 @@ class TokenNotKept(MachineError):
 
 class DiskFull(MachineError):
     key = "disk_full"
+
+
+class PlaceFull(DiskFull):
+    key = "place_full"
 
 
 class StorageFailed(MachineError):

@@ -81,7 +81,9 @@ def harmless(text: str) -> str:
 
 def main() -> None:
     said = words()
-    st.set_page_config(page_title=SETTINGS["title"], page_icon="💬")
+    st.set_page_config(
+        page_title=SETTINGS["title"], page_icon=HERE / "icon.svg"
+    )  # an emoji is fetched from afar
     st.title(SETTINGS["title"], anchor=False)
     st.caption(said["lead"])
     turns = st.session_state.setdefault("turns", [])

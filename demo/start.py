@@ -169,9 +169,6 @@ def chat(python: Path) -> int:
     options = {
         "server.port": port,
         "server.address": "127.0.0.1",
-        "server.headless": "true",  # else it asks for an address of mail before anything else
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
     }
     command = [str(python), "start.py", SERVE, *(f"--{name}={value}" for name, value in options.items())]
     own = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}

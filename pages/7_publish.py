@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.errors import InvalidOption, NotForGguf
+from core.errors import InvalidOption, NoFolderNamed, NotForGguf, PlaceRefused
 from core.pipeline import chain
 from core.publish import command, llama_cpp, post, publish
 from core.publish.facts import Facts, read_facts
@@ -34,7 +34,7 @@ def publish_page(workspace: Workspace, run: RunPaths) -> None:
         request = request_form(run, facts)
         if request.what == "gguf":
             llama_cpp.check(merge.read(run).folder)
-    except (InvalidOption, NotForGguf) as error:
+    except (InvalidOption, NoFolderNamed, NotForGguf, PlaceRefused) as error:
         describe(error)
         return
     live = follow(run, request, facts)
@@ -68,12 +68,12 @@ def room(workspace: Workspace, run: RunPaths, request: PublishRequest) -> bool:
     if not space.enough:
         needed, free = megabytes(space.needed), megabytes(space.free)
         st.warning(t("page.publish.no_room", needed=needed, free=free), icon=":material/hard_drive:")
-    if request.out is None:
+    if not request.elsewhere:
         return True
     there = publish.space_there(workspace, run, request)
     if not there.enough:
         needed, free = megabytes(there.needed), megabytes(there.free)
-        values = {"needed": needed, "free": free, "folder": request.out.parent}
+        values = {"needed": needed, "free": free, "folder": request.into}
         st.warning(t("page.publish.no_room_there", **values), icon=":material/usb:")
     return there.enough
 

@@ -54,6 +54,8 @@ def test_a_run_that_cannot_be_read_is_a_sentence_and_hides_no_other_part(
     monkeypatch.setattr("core.pipeline.chain.read_progress", broken)
     page = open_test_page("start", run.id)
     assert not page.exception and [said in one.value for one in page.error] == [True]
+    reload = [one for one in page.get("html") if "Reload the page" in one.proto.body]
+    assert bool(reload) is logged, "the way out of what nobody foresaw"
     assert "secret" not in page.error[0].value and ("secret" in tuneboard_log.text) is logged
     assert page.text_input(key="wish_name") and len(page.dataframe[0].value) == 1
 

@@ -13,7 +13,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
 from core.publish.request import PublishRequest
 from core.workspace.paths import PARTS, Workspace
-from core.workspace.private import SHARED, UMASK_VARIABLE, as_anybody_would, keep_private
+from core.workspace.private import SHARED, keep_private
 from tests.command_line import cli, make_data
 from tests.conftest import end_leftovers
 from tests.publishable import make_publishable, published
@@ -23,9 +23,8 @@ WRITE = "import pathlib; pathlib.Path('made').mkdir(); pathlib.Path('made/checkp
 
 
 @pytest.fixture(autouse=True)
-def umask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def umask() -> Iterator[None]:
     """The usual one of a person, under which others may read whatever is made."""
-    monkeypatch.delenv("TUNEBOARD_UMASK", raising=False)
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -93,26 +92,6 @@ def test_a_folder_that_inherits_its_group_is_no_shared_one(tmp_path: Path) -> No
     (tmp_path / "w").mkdir()
     keep_private(tmp_path / "w")
     assert os.umask(0o022) == 0o077
-
-
-def test_what_is_published_to_a_folder_of_ones_own_has_the_modes_of_ones_own(workspace: Workspace) -> None:
-    run = make_publishable(workspace, logged=False)
-    workspace.keep_private()
-    for number, to in enumerate(("folder", "zip")):
-        out = workspace.root.parent / f"out {number}"
-        published(workspace, run, PublishRequest("adapter", to=to, out=out))  # type: ignore[arg-type]
-        every = [path for path in (out, *out.rglob("*")) if path.is_file()]
-        assert every and all(stat.S_IMODE(path.stat().st_mode) == 0o644 for path in every)
-    published(workspace, run, PublishRequest("adapter"))
-    assert not open_to_others(workspace.root / "published")
-
-
-@pytest.mark.parametrize(("umask", "mode"), [("27", 0o640), ("", 0o644), ("a umask", 0o644)])
-def test_a_umask_of_any_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: str, mode: int) -> None:
-    monkeypatch.setenv(UMASK_VARIABLE, umask)
-    (tmp_path / "file").touch()
-    as_anybody_would(tmp_path)
-    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
 
 
 def test_a_disk_without_modes_takes_what_is_published(

@@ -27,7 +27,7 @@ from core.errors import (
 )
 from core.jobs.request import as_record, of_record
 from core.jobs.status import State
-from core.publish import bundle, memory_stick, personal
+from core.publish import bundle, disks, personal
 from core.publish.card import CardPage, body
 from core.publish.deliver import deliver
 from core.publish.facts import read_facts
@@ -212,7 +212,7 @@ def test_nothing_is_written_where_a_stick_was(
     """Its folder went with it: what is made under its name would fill this machine's own disk."""
     run, media = make_publishable(workspace, logged=False), tmp_path / "media"
     media.mkdir()
-    monkeypatch.setattr(memory_stick, "DESKTOPS", (media,))
+    monkeypatch.setattr(disks, "DESKTOPS", (media,))
     with pytest.raises(StickGone):
         published(workspace, run, PublishRequest("adapter", out=media / "ada" / "KINGSTON" / "mine"))
     assert not list(media.iterdir()) and not PublishPaths(run).bundle("adapter").exists(), "nor made for it"

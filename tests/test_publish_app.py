@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable
 from importlib.metadata import metadata
@@ -62,9 +63,17 @@ def test_it_is_double_clicked(app: Path) -> None:
         assert os.access(app / name, os.X_OK), name
     batch = (app / "Start-Windows.bat").read_bytes()
     assert batch.count(b"\r\n") == batch.count(b"\n") > 5, "labels are lost with Unix line ends"
+    served = tomllib.loads((app / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert served["client"]["toolbarMode"] == "minimal", "no menu of a developer's"
     guide = (app / "READ-ME-FIRST.html").read_text(encoding="utf-8")
     assert guide.index('<section lang="en">') < guide.index('<section lang="zh">'), "its own language first"
-    assert "Ada Löve" in guide and "Start-Windows" in guide and "python3-venv" in guide
+    assert "Ada Löve" in guide and "python3-venv" in guide
+    for needed, started in (
+        ("that have Python 3.11", "Windows: double"),
+        ("装有 Python 3.11", "Windows：双击"),
+    ):
+        assert guide.index(needed) < guide.index(started), "what it needs first"
+    assert "1.0 GB" in guide, "of memory, for this model"
     least = max(metadata(name)["Requires-Python"] for name in ("streamlit", "transformers", "torch"))
     for name in ("Start-Linux.sh", "Start-Windows.bat"):
         text = (app / name).read_text(encoding="utf-8")
@@ -195,7 +204,7 @@ def _sets(node: ast.stmt, name: str) -> bool:
 @pytest.mark.slow
 def test_it_answers(app: Path) -> None:
     port = free_port()
-    options = [f"--server.port={port}", "--server.headless=true", "--browser.gatherUsageStats=false"]
+    options = [f"--server.port={port}"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", *options], cwd=app, env=environment
@@ -214,6 +223,7 @@ def test_it_answers(app: Path) -> None:
             assert page.locator('[data-testid="stChatMessage"]').count() == 2
             assert page.locator('[data-testid="stChatMessage"] img[src*="127.0.0.1:9"]').count() == 0
             assert page.locator('[data-testid="stException"]').count() == 0
+            assert page.locator('[data-testid="stAppDeployButton"], [data-testid="stMainMenu"]').count() == 0
     finally:
         server.terminate()
         server.wait(timeout=30)

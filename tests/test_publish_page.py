@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.publish import command, memory_stick, tokens
+from core.publish import command, disks, tokens
 from core.publish.request import PublishRequest
 from core.publish.usage import ollama_name
 from core.workspace.files import write_json
@@ -208,19 +208,42 @@ def test_a_zip_of_an_earlier_model_says_so(workspace: Workspace, run: RunPaths) 
     assert main_buttons(page) == ["Make the ZIP"]
 
 
-def test_a_memory_stick_that_is_plugged_in_is_offered(
-    run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def mounted(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    """What the machine has mounted: these, and what every machine has."""
+    usual = [SimpleNamespace(mountpoint=name, fstype="ext4") for name in ("/", "/home", "/boot", "/dev")]
+    here = [SimpleNamespace(mountpoint=str(folder), fstype="vfat") for folder in folders]
+    monkeypatch.setattr(disks.psutil, "disk_partitions", lambda **_: [*usual, *here])
+
+
+@pytest.fixture
+def stick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A memory stick that is plugged in."""
+    folder = tmp_path / "media" / "ada" / "KINGSTON 8"
+    folder.mkdir(parents=True)
+    mounted(monkeypatch, tmp_path, folder, folder / "gone")
+    return folder
+
+
+def captions(page: AppTest) -> str:
+    return "\n".join(one.value for one in page.caption)
+
+
+def test_without_a_memory_stick_it_is_said_what_was_looked_for(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    mounted(monkeypatch)
     page = open_page(run)
-    assert len(page.radio) == 1 and "plug the stick in" in "".join(one.value for one in page.caption)
-    stick = tmp_path / "media" / "ada" / "KINGSTON 8"
-    stick.mkdir(parents=True)
-    monkeypatch.setattr(memory_stick, "PLACES", (tmp_path / "media",))
-    disks = [SimpleNamespace(mountpoint=str(folder)) for folder in (tmp_path, stick, stick / "gone")]
-    monkeypatch.setattr(memory_stick.psutil, "disk_partitions", lambda: disks)
+    assert page.radio[1].options == ["This machine's own disk", "Another folder"]
+    assert "everything mounted" in captions(page) and "ZIP to download" in captions(page)
+    assert main_buttons(page) == ["Copy"]
+
+
+def test_a_memory_stick_that_is_plugged_in_is_offered(run: RunPaths, stick: Path) -> None:
     page = open_page(run)
     radio = page.radio[1]
-    assert [name.partition(" (")[0] for name in radio.options] == ["This machine's own disk", "KINGSTON 8"]
+    offered = [name.partition(" (")[0] for name in radio.options]
+    assert offered == ["This machine's own disk", "KINGSTON 8", "Another folder"]
+    assert "everything mounted" not in captions(page)
     press(radio.set_value(str(stick)).run(), "publish")
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
     (copied,) = stick.iterdir()
@@ -230,15 +253,50 @@ def test_a_memory_stick_that_is_plugged_in_is_offered(
     assert page.success[0].value == f"Copied to {copied}" and f'cd "{copied}"' in code(page)
 
 
-def test_a_stick_that_is_too_small_is_said_before_anything_is_made(
-    run: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_memory_stick_that_cannot_be_written_is_not_passed_over(
+    run: RunPaths, stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stick = tmp_path / "media" / "ada" / "KINGSTON 8"
-    stick.mkdir(parents=True)
-    monkeypatch.setattr(memory_stick, "PLACES", (tmp_path / "media",))
-    monkeypatch.setattr(
-        memory_stick.psutil, "disk_partitions", lambda: [SimpleNamespace(mountpoint=str(stick))]
+    monkeypatch.setattr(disks, "DESKTOPS", (stick.parent.parent,))
+    monkeypatch.setattr(disks, "_closed", lambda folder: "no permission" if folder == stick else "")
+    page = open_page(run, "zh")
+    assert len(page.radio[1].options) == 2 and "KINGSTON 8 已插好，但不能写入：no permission" in captions(
+        page
     )
+
+
+def named(run: RunPaths, text: str) -> AppTest:
+    """The page with a folder typed in."""
+    page = open_page(run)
+    page.radio[1].set_value("other").run()
+    assert "Enter the whole path" in page.warning[-1].value and not main_buttons(page)
+    next(one for one in page.text_input if one.key == "publish_folder").set_value(text)
+    return page.run()
+
+
+def test_a_folder_of_one_s_own(run: RunPaths, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "备份 a")
+    (tmp_path / "备份 a").mkdir()
+    page = named(run, f"  {tmp_path / 'link'} ")
+    copied = tmp_path / "备份 a" / default_place(run.workspace, run.id, "merged").name
+    assert str(copied) in captions(page).replace("\\", ""), "where it really is"
+    press(page, "publish")
+    assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
+    assert (copied / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("../..", "not a whole path"), ("{workspace}/runs", "inside the workspace")]
+)
+def test_a_folder_that_is_no_place_to_copy_to(
+    workspace: Workspace, run: RunPaths, text: str, said: str
+) -> None:
+    page = named(run, text.format(workspace=workspace.root))
+    assert said in page.warning[-1].value and not main_buttons(page)
+
+
+def test_a_stick_that_is_too_small_is_said_before_anything_is_made(
+    run: RunPaths, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = shutil.disk_usage
 
     def usage(folder: Path) -> object:

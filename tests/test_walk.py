@@ -320,6 +320,11 @@ def test_what_nobody_foresaw_is_one_sentence_on_the_page_and_whole_in_the_log(
         page.goto(address(server, "train", run))
         expect(page.get_by_text("Something unexpected went wrong")).to_be_visible()
         assert "Traceback" not in page.content()
+        page.evaluate("window.before = true")
+        page.get_by_role("button", name="Reload the page").press("Space")
+        page.wait_for_function("!window.before")
+        expect(page.get_by_text("Something unexpected went wrong")).to_be_visible()
+        assert "run=20260101-000000" in page.url
         assert "ZeroDivisionError" in workspace.log.read_text(encoding="utf-8")
         page.context.close()
     shutil.rmtree(run.root)

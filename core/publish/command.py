@@ -23,6 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--what": {"required": True, "choices": WHATS, "metavar": "|".join(WHATS)},
     "--where-to": {"default": "folder", "choices": TOS, "metavar": "|".join(TOS)},
     "--out": {"type": Path, "metavar": "DIR"},
+    "--into": {"default": "", "metavar": "DISK|DIR"},
     "--repo": {"default": "", "metavar": "OWNER/NAME"},
     "--public": {"action": "store_true"},
     "--base": {"metavar": "OWNER/NAME"},
@@ -37,6 +38,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def request_of(options: argparse.Namespace) -> PublishRequest:
     """Raises InvalidOption."""
+    if options.out and options.into:
+        raise InvalidOption(message=say("cli.publish.out_and_into"), help=HELP)
     quants: list[Quant] = []
     for name in filter(None, (part.strip().lower() for part in options.quants.split(","))):
         found = next((quant for quant in QUANTS if quant == name), None)
@@ -49,6 +52,7 @@ def request_of(options: argparse.Namespace) -> PublishRequest:
         what=options.what,
         to=options.to,
         out=options.out,
+        into=options.into,
         repo=options.repo,
         public=options.public,
         base=options.base,

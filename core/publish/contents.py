@@ -29,6 +29,7 @@ TOKENIZER_FILES = (
 MODEL_FILES = (*TOKENIZER_FILES, "config.json", "generation_config.json")
 APP_PACKAGES = ("streamlit", "torch", "transformers")
 APP_WORDS = ("demo.lead", "demo.loading", "demo.ask", "demo.again")
+SETTINGS = ".streamlit"  # how Streamlit serves the app, whoever starts it
 MODEL = "model"  # the app's model, a folder in its bundle
 
 # Writes large files into a folder: a job of the engine.
@@ -107,6 +108,7 @@ def _put_app(folder: Path, facts: Facts) -> None:
     for file in sorted(DEMO.iterdir()):
         if file.is_file():  # with its mode: what is double-clicked has to be executable
             shutil.copy(file, folder / file.name)
+    shutil.copytree(DEMO / SETTINGS, folder / SETTINGS)
     words = {
         language: {key.removeprefix("demo."): say(key, language) for key in APP_WORDS}
         for language in card.LANGUAGES
@@ -116,7 +118,7 @@ def _put_app(folder: Path, facts: Facts) -> None:
     write_json(folder / "settings.json", settings)
     pins = [f"{name}=={version(name).partition('+')[0]}" for name in APP_PACKAGES]
     write_text(folder / "requirements.txt", "\n".join([*pins, ""]))
-    starters.put_guide(folder, facts, "app")
+    starters.put_guide(folder, facts, "app", starters.memory_to_chat(folder / MODEL))
 
 
 def put_about(folder: Path, facts: Facts) -> None:

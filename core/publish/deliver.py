@@ -3,22 +3,23 @@
 import errno
 import os
 import shutil
+import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from core.errors import NoPlaceForIt, NotWritable, StickGone, reason_of
+from core.errors import NoPlaceForIt, NotWritable, PlaceFull, StickGone, reason_of
+from core.publish import disks
 from core.publish.bundle import Bundle
-from core.publish.memory_stick import is_missing
 from core.publish.request import PublishRequest
-from core.steps.step import check_space
+from core.steps.step import check_space, megabytes
 from core.steps.watch import Update
 from core.wording import say
 from core.workspace.checksums import NAME, read_checksums
 from core.workspace.paths import RunPaths, Workspace, make_folder, published
-from core.workspace.private import as_anybody_would
+from core.workspace.private import mode_for_everybody, open_to_everybody
 
 BLOCK = 8_000_000
 SPARE = 50_000_000
@@ -33,57 +34,76 @@ OF_DESKTOPS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def destination(workspace: Workspace, run: RunPaths, request: PublishRequest) -> Path:
-    """Where it goes: the place that was named, else one in the workspace. Raises NotWritable."""
+    """Where it goes: the place that was named, else one in the workspace. Raises NotWritable,
+    PlaceRefused."""
+    own = published(workspace, run.id, request.what)
+    named = disks.chosen(request.into, workspace) / own.name if request.into else _out(request, own.name)
+    if request.to != "zip":
+        return named or own
+    if named is None or request.into:
+        return (named or own).with_name(f"{own.name}.zip")
+    return named if named.suffix.lower() == ".zip" and not named.is_dir() else named / f"{own.name}.zip"
+
+
+def _out(request: PublishRequest, name: str) -> Path | None:
+    """The very place that was named; in a disk, which no folder can take the place of, one of that name."""
     try:
-        named = request.out.expanduser().absolute() if request.out else None
+        out = request.out.expanduser().absolute() if request.out else None
     except RuntimeError as error:
         raise NotWritable(folder=request.out, reason=say("file.no_home")) from error
-    if request.to != "zip":
-        return named or published(workspace, run.id, request.what)
-    file = published(workspace, run.id, request.what)
-    if named is None:
-        return file.with_name(f"{file.name}.zip")
-    return named if named.suffix.lower() == ".zip" and not named.is_dir() else named / f"{file.name}.zip"
+    return out / name if out and request.to != "zip" and out.is_mount() else out
 
 
-def check_place(target: Path, size: int, request: PublishRequest) -> None:
+def check_place(target: Path, size: int, request: PublishRequest, workspace: Workspace) -> None:
     """Whether ``size`` bytes can go to ``target``: asked before they are made, which may take minutes. Raises
-    StickGone, NoPlaceForIt, DiskFull."""
-    if is_missing(target):
+    StickGone, NoPlaceForIt, PlaceRefused, PlaceFull, DiskFull."""
+    if not request.elsewhere:
+        check_space(target.parent, size + SPARE)
+        return
+    disks.check_outside(target, workspace)
+    if disks.is_missing(target):
         raise StickGone(folder=target.parent, reason=say("file.ENOENT"))
-    free_to_take = not target.exists() or (
-        target.is_dir() and (_earlier(target) or not any(target.iterdir()))
-    )
-    if request.out is not None and not free_to_take:
+    if target.exists() and not (target.is_dir() and (_earlier(target) or not any(target.iterdir()))):
         raise NoPlaceForIt(where=target)
-    check_space(target.parent, size + SPARE)
+    free = shutil.disk_usage(next(folder for folder in target.parents if folder.exists())).free
+    if free < size + SPARE:
+        raise PlaceFull(folder=target.parent, needed=megabytes(size + SPARE), free=megabytes(free))
 
 
 def deliver(bundle: Bundle, target: Path, request: PublishRequest, update: Update) -> None:
-    """Write the bundle to ``target``, onto its disk and not only towards it; twice is harmless. Raises
-    StickGone, NoPlaceForIt, DiskFull, NotWritable."""
+    """Write the bundle to ``target``, of which :func:`check_place` has approved, onto its disk and not only
+    towards it; twice is harmless. Everybody may read it, as far as they get to its folder. Raises StickGone,
+    NotWritable."""
     if request.to != "zip" and target.is_dir() and _same(bundle, target):
+        open_to_everybody(target)
         return
-    check_place(target, bundle.size, request)
     with _stays(target, request), _in_place_of(target) as partial:
         if request.to != "zip":
             _copy(bundle, partial, update)
         else:
             _pack(bundle, partial, target.stem, update)
-        if request.out is not None:
-            as_anybody_would(partial)
+        open_to_everybody(partial)
 
 
 @contextmanager
 def _stays(target: Path, request: PublishRequest) -> Iterator[None]:
     """A disk that is gone before the end was pulled out. Raises StickGone, NotWritable."""
     try:
-        make_folder(target.parent, exist_ok=True)
+        _make_way(target, request)
         yield
     except OSError as error:
-        if request.out is None or error.errno not in GONE:
+        if not request.elsewhere or error.errno not in GONE:
             raise
         raise StickGone(folder=target.parent, reason=reason_of(error)) from error
+
+
+def _make_way(target: Path, request: PublishRequest) -> None:
+    """The folders above it; in the workspace they are its owner's alone, elsewhere everybody gets through."""
+    new = [folder for folder in target.parents if not folder.exists()]
+    make_folder(target.parent, exist_ok=True)
+    for folder in new if request.elsewhere else ():
+        with suppress(OSError):  # a disk without modes of its own
+            folder.chmod(0o755)
 
 
 def _earlier(target: Path) -> bool:
@@ -129,6 +149,7 @@ def _pack(bundle: Bundle, target: Path, top: str, update: Update) -> None:
             method = zipfile.ZIP_STORED if Path(name).suffix in STORED else zipfile.ZIP_DEFLATED
             info = zipfile.ZipInfo.from_file(bundle.folder / name, f"{top}/{name}", strict_timestamps=False)
             info.compress_type = method
+            info.external_attr = (stat.S_IFREG | mode_for_everybody(bundle.folder / name)) << 16
             with (bundle.folder / name).open("rb") as source, archive.open(info, "w") as packed:
                 while block := source.read(BLOCK):
                     packed.write(block)

@@ -27,12 +27,12 @@ def publish(
 ) -> dict[str, Any]:
     """Make and send what ``request`` asks for. Returns the result as ``--json`` prints it.
 
-    Raises MissingArtefact, LicenceForbids, CardRefused, NothingPersonal, NoPlaceForIt, NotForGguf, DiskFull,
-    NoToken, HubRefused, StepFailed, StepStopped.
+    Raises MissingArtefact, LicenceForbids, CardRefused, NothingPersonal, NoPlaceForIt, PlaceRefused,
+    NotForGguf, DiskFull, NoToken, HubRefused, StepFailed, StepStopped.
     """
     facts = read_facts(workspace, run, request.base)
     if not request.hub and not request.dry_run:
-        check_place(destination(workspace, run, request), about(run, request), request)
+        check_place(destination(workspace, run, request), about(run, request), request, workspace)
     client = ""
     if request.hub and not request.dry_run:
         client = _client(workspace, run, request, progress)
@@ -74,6 +74,7 @@ def _put(
 ) -> dict[str, Any]:
     """Write it to a folder or a zip."""
     target = destination(workspace, run, request)
+    check_place(target, made.size, request, workspace)
     deliver(made, target, request, progress.update)
     done = {"where": str(target), "sent": True}
     return {**done, "next": usage.by_git(target, request.repo)} if request.by_git else done
@@ -134,7 +135,8 @@ def space(run: RunPaths, request: PublishRequest) -> Space:
 
 
 def space_there(workspace: Workspace, run: RunPaths, request: PublishRequest) -> Space:
-    """What it takes where a folder or a zip goes, and what is free there. Raises OSError, NotWritable."""
+    """What it takes where a folder or a zip goes, and what is free there. Raises OSError, NotWritable,
+    PlaceRefused."""
     target = destination(workspace, run, request)
     there = next(path for path in target.parents if path.exists())
     return Space(about(run, request) + SPARE, shutil.disk_usage(there).free)

@@ -30,7 +30,9 @@ LEAST_SHARD = 10**6
 @with_config(extra="forbid")
 @dataclass(frozen=True)
 class PublishRequest:
-    """``out`` is where a folder or zip goes, ``repo`` OWNER/NAME on a hub, ``base`` the base model's own.
+    """``out`` is where a folder or zip goes, ``into`` instead a disk's name or a folder in which it gets a
+    name of its own; without either it stays in the workspace. ``repo`` is OWNER/NAME on a hub, ``base`` the
+    base model's own.
 
     ``shard`` is the most a weight file may hold, such as 2GB; ``quants`` which GGUF files are made. With
     ``dry_run`` nothing is sent: everything is made, checked and listed. With ``proof`` what was sent to a
@@ -40,6 +42,7 @@ class PublishRequest:
     what: What
     to: To = "folder"
     out: Path | None = None
+    into: str = ""
     repo: str = ""
     public: bool = False
     base: str | None = None
@@ -60,6 +63,11 @@ class PublishRequest:
     def as_dry_run(self) -> "PublishRequest":
         """The same, with nothing sent."""
         return replace(self, dry_run=True)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a folder or zip goes to a place outside of the workspace."""
+        return self.out is not None or bool(self.into)
 
     @property
     def hub(self) -> bool:

@@ -5,9 +5,11 @@ from html import escape
 from pathlib import Path
 
 from core.data.drafts import language_of
+from core.models.folder import read_model
 from core.publish.card import LANGUAGES
 from core.publish.facts import Facts
 from core.publish.usage import to_run
+from core.steps.step import megabytes
 from core.wording import Language, say, sentences, spoken_language
 from core.workspace.files import write_text
 
@@ -16,9 +18,11 @@ START = (
     "demo.start.preparing", "demo.start.opening", "demo.start.waiting", "demo.start.ended", "demo.start.bits",
     "demo.start.no_room", "demo.start.no_folder", "demo.start.no_venv", "demo.start.no_packages",
 )  # fmt: skip
+# Bytes of Python, PyTorch and Streamlit themselves.
+BESIDES = 10**9
 # What is done where, each with what is said of it.
 STEPS = {
-    "app": ("windows", "macos", "linux", "first", "python", "end", "private"),
+    "app": ("needs", "windows", "macos", "linux", "first", "end", "private"),
     "gguf": ("lmstudio", "ollama"),
 }
 PAGE = """<!doctype html>
@@ -56,20 +60,26 @@ def words() -> dict[str, dict[str, str]]:
     }
 
 
-def put_guide(folder: Path, facts: Facts, what: str) -> None:
-    """Write the page that is opened first: nobody who is given this has seen Tuneboard."""
+def memory_to_chat(model: Path) -> str:
+    """What the app takes of the memory of a computer without a GPU, as float32. Raises NotAModel."""
+    return megabytes(read_model(model).parameters * 4 + BESIDES)
+
+
+def put_guide(folder: Path, facts: Facts, what: str, memory: str = "") -> None:
+    """Write the page that is opened first: nobody who is given this has seen Tuneboard. What an app
+    needs, its ``memory`` too, stands before how it is started."""
     first = first_language(facts)
     both = sorted(LANGUAGES, key=lambda language: language != first)
-    sections = "\n".join(_section(facts, what, language) for language in both)
+    sections = "\n".join(_section(facts, what, language, memory) for language in both)
     title = escape(facts.name)
     write_text(folder / GUIDE, PAGE.format(language=first, title=title, sections=sections))
 
 
-def _section(facts: Facts, what: str, language: Language) -> str:
+def _section(facts: Facts, what: str, language: Language, memory: str) -> str:
     lines = [f"<h1>{_said(f'{what}.title', language, name=facts.name)}</h1>", "<dl>"]
     for step in STEPS[what]:
         lines.append(f"<dt><strong>{_said(f'{what}.{step}', language)}</strong></dt>")
-        lines.append(f"<dd>{_said(f'{what}.{step}.how', language)}</dd>")
+        lines.append(f"<dd>{_said(f'{what}.{step}.how', language, memory=memory)}</dd>")
     lines.append("</dl>")
     if what == "gguf":
         inside = to_run("gguf", ".", facts.name).partition("\n")[2]

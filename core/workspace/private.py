@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-# The person's own, for what is published to a folder of theirs; a job's tools inherit it.
-UMASK_VARIABLE = "TUNEBOARD_UMASK"
 OTHERS, OTHERS_AND_GROUP = 0o007, 0o077
 SHARED = stat.S_ISGID | stat.S_IWGRP
 
@@ -19,8 +17,7 @@ SHARED = stat.S_ISGID | stat.S_IWGRP
 def keep_private(folder: Path) -> None:
     """From here on, this process and those it starts make what only its owner may read; for a ``folder`` that
     is shared with a group, its owner and the group."""
-    before = os.umask(_closed_to(folder))
-    os.environ.setdefault(UMASK_VARIABLE, f"{before:o}")
+    os.umask(_closed_to(folder))
 
 
 def close_to_others(folders: Iterable[Path]) -> None:
@@ -33,18 +30,20 @@ def close_to_others(folders: Iterable[Path]) -> None:
                 folder.chmod(closed)
 
 
-def as_anybody_would(place: Path) -> None:
-    """Give what lies outside of the workspace the modes that its owner's own programs would have given it.
+def open_to_everybody(place: Path) -> None:
+    """Let everybody read a file, or a folder with all that is in it, as far as they get there: what is
+    published is for others, whatever umask its owner has, and a memory stick takes its modes along.
 
     A disk without modes of its own (FAT, a share of another system) refuses: there everything has the same.
     """
-    own = 0o022
-    with suppress(ValueError):  # somebody's own, of whatever form
-        own = int(os.environ.get(UMASK_VARIABLE, ""), 8)
     for path in (place, *place.rglob("*")):
         with suppress(OSError):
-            runs = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
-            path.chmod((0o777 if runs else 0o666) & ~own)
+            path.chmod(mode_for_everybody(path))
+
+
+def mode_for_everybody(path: Path) -> int:
+    """0755 for a folder and for what its owner can run, else 0644. Raises OSError."""
+    return 0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644
 
 
 def _closed_to(folder: Path) -> int:

@@ -115,7 +115,6 @@ SET = {
     "TUNEBOARD_JOB": "the folder in which a job's tool is to say how far it is",
     "TUNEBOARD_THREADS": "`said` where `OMP_NUM_THREADS` was set, else `free`: a training looks",
     "TUNEBOARD_SETUP": "`scripts/setup` tells itself that it holds the lock",
-    "TUNEBOARD_UMASK": "the person's own umask, for what is published to a folder of theirs",
     "COLUMNS": "uv breaks its sentences where the terminal ends: the last lines of a log would be halves",
     "GOMP_SPINCOUNT": "20000: waiting threads sleep early, so that a busy neighbour does not slow everything",
     "HF_DATASETS_CACHE": "prepared rows stay in the training's own folder",

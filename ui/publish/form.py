@@ -4,12 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.errors import NothingChosen
-from core.publish import publish, tokens
+from core.errors import NoFolderNamed, NothingChosen
+from core.publish import bundle, disks, publish, tokens
 from core.publish.facts import Facts
 from core.publish.hub import PAGES
 from core.publish.licences import is_hub_id
-from core.publish.memory_stick import memory_sticks
 from core.publish.request import (
     QUANTS,
     SHARD,
@@ -21,23 +20,27 @@ from core.publish.request import (
     What,
     by_client,
 )
+from core.publish.starters import memory_to_chat
 from core.steps import export
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, published
 from ui.shell.danger import danger_button
 from ui.shell.frame import list_key
-from ui.shell.text import Markdown, t
+from ui.shell.text import Markdown, spoken, t
 
 SHARDS = ("500MB", SHARD, "5GB")
 WARNINGS = {"conditions": st.warning, "unknown": st.warning, "no": st.error}
 ICON = ":material/gavel:"
 HERE = ("folder", "zip")
+# A folder that is typed in; no disk is called so, as theirs are whole paths.
+OTHER = "other"
 # By what most people want first.
 USES: tuple[What, ...] = ("app", "gguf", "adapter", "merged")
 
 
 def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
-    """Ask what and where; the choices stay when the page is left. Raises NothingChosen."""
+    """Ask what and where; the choices stay when the page is left. Raises NothingChosen, NoFolderNamed,
+    PlaceRefused."""
     what, to = _what(run, facts), _to()
     name = facts.base.id or facts.base.name
     licence = t(f"page.publish.licence.{facts.base.allows}", base=name, licence=facts.base.licence)
@@ -45,14 +48,14 @@ def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
         st.caption(f"{ICON} {licence}")
     else:
         WARNINGS[facts.base.allows](licence, icon=ICON)
-    out = _stick(run, what) if to == "folder" else None
+    into = _place(run, what) if to == "folder" else ""
     base = "" if facts.base.id else _text("base", "page.publish.base", "")
     repo, public = _repository(to, what) if to not in HERE else ("", False)
     shard, quants = _details(what)
     return PublishRequest(
         what=what,
         to=to,
-        out=out,
+        into=into,
         repo=repo,
         public=public,
         base=base if is_hub_id(base) else None,
@@ -123,6 +126,7 @@ def _what(run: RunPaths, facts: Facts) -> What:
                 what=Markdown(f"**{t(f'page.publish.what.{what}')}**"),
                 size=megabytes(publish.about(run, PublishRequest(what))),
                 **({"base": base} if what == "adapter" else {}),
+                **({"memory": memory_to_chat(bundle.ready(run, what))} if what == "app" else {}),
             )
             for what in offered
         ],
@@ -143,28 +147,45 @@ def _to() -> To:
     )
 
 
-def _stick(run: RunPaths, what: What) -> Path | None:
-    """A folder on a memory stick that was chosen; None for the workspace's own. Nobody has to know a path:
-    what is plugged in is offered."""
-    sticks = {str(stick.folder): stick for stick in memory_sticks()}
+def _place(run: RunPaths, what: What) -> str:
+    """The folder that it is copied into: a disk's that is plugged in, or one of a person's own; empty for the
+    workspace's. Raises PlaceRefused."""
+    found = disks.disks(run.workspace)
     usual = published(run.workspace, run.id, what)
-    if not sticks:
-        st.caption(t("page.publish.folder.none", folder=usual))
-        return None
     names = {"": t("page.publish.folder.here")} | {
-        folder: t("page.publish.folder.stick", name=stick.name, free=megabytes(stick.free))
-        for folder, stick in sticks.items()
+        str(disk.folder): t("page.publish.folder.stick", name=disk.name, free=megabytes(disk.free))
+        for disk in found
+        if not disk.closed
     }
     chosen = st.radio(
         t("page.publish.folder"),
-        list(names),
-        format_func=names.__getitem__,
-        key=list_key("publish_stick", sticks),
+        [*names, OTHER],
+        format_func=(names | {OTHER: t("page.publish.folder.other")}).__getitem__,
+        key=list_key("publish_into", names),
         horizontal=True,
+        persist_state="session",
     )
-    folder = sticks[chosen].folder / usual.name if chosen else usual
-    st.caption(t("page.publish.folder.where", folder=folder))
-    return folder if chosen else None
+    for disk in found:
+        if disk.closed:
+            st.caption(t("page.publish.folder.closed", name=disk.name, reason=disk.closed))
+    if len(names) == 1 and chosen != OTHER:
+        st.caption(t("page.publish.folder.none"))
+    folder = _own_folder(run) if chosen == OTHER else chosen
+    at = Path(folder) / usual.name if folder else usual
+    st.caption(t("page.publish.folder.where", folder=at))
+    return folder
+
+
+def _own_folder(run: RunPaths) -> str:
+    """Raises PlaceRefused for what is no place to copy to, NoFolderNamed for nothing."""
+    text = _text(
+        "folder", "page.publish.folder.path", "/media/ada/KINGSTON", t("page.publish.folder.path.help")
+    )
+    if not text:
+        raise NoFolderNamed()
+    if not text.startswith(("/", "~")):
+        raise disks.refused(Path(text), [spoken("place.relative")], run.workspace)
+    return str(disks.chosen(text, run.workspace))
 
 
 def place_name(to: To) -> str:

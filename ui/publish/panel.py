@@ -57,7 +57,7 @@ def is_about(asked: PublishRequest | None, request: PublishRequest) -> bool:
     """Whether a job that was ``asked`` is about what is chosen on the page now: it says nothing of anything
     else."""
     return asked is None or all(
-        getattr(asked, name) == getattr(request, name) for name in ("what", "to", "repo", "out")
+        getattr(asked, name) == getattr(request, name) for name in ("what", "to", "repo", "into")
     )
 
 
@@ -189,7 +189,7 @@ def show_taken(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
             st.caption(t("page.publish.download.then"))
         else:
             st.markdown(t("page.publish.copied", folder=made))
-            if request.out:
+            if request.into:
                 st.markdown(t("page.publish.copied.stick"))
         show_use(request, made.stem if request.to == "zip" else str(made), facts)
 

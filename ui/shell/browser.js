@@ -78,6 +78,13 @@
   skip.addEventListener("click", () => mainButton()?.focus());
   document.body.prepend(skip);
 
+  // What is a link to the browser and a button to a person is pressed as a button is.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !event.target.closest?.(".tb-reload")) return;
+    event.preventDefault();
+    event.target.click();
+  });
+
   // What a page is about: its first primary button; the chat's field; else the first button or link there is,
   // but none that stops or deletes.
   function mainButton() {

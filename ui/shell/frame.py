@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -22,7 +23,7 @@ from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
 from ui.shell.browser import tell_browser
 from ui.shell.making import EVERY, making_of, show_making
-from ui.shell.text import language, language_switch, moment, plain, t
+from ui.shell.text import language, language_switch, moment, plain, spoken, t
 
 STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
 ICONS: dict[State | None, str] = {
@@ -66,6 +67,9 @@ SLIM_STYLE = """<style>
   .st-key-slim .st-key-strip p{font-size:.8rem}
 }
 </style>"""
+# A link to the page itself: the browser begins anew, in a new session, whatever is wrong with this one.
+RELOAD = """<a href="" role="button" class="tb-reload" style="display:inline-block;padding:.4rem .8rem;
+border:1px solid currentColor;border-radius:.5rem;color:inherit;text-decoration:none">{text}</a>"""
 STRIP_EVERY = 5.0
 STARTING = "starting"
 Seen = TypeVar("Seen")
@@ -229,9 +233,11 @@ def _title(root: Path) -> str:
 
 
 def show_unforeseen(error: Exception) -> bool:
-    """Log an error with its traceback; the page gets a sentence that says where. Returns True."""
+    """Log an error with its traceback; the page gets a sentence that says where, and the way out. Returns
+    True."""
     LOG.error("a page failed", exc_info=error)
     st.error(t("frame.failed", log=Workspace.of().log), icon=":material/error:")
+    st.html(RELOAD.format(text=escape(spoken("frame.reload"))))
     return True
 
 
