@@ -66,6 +66,7 @@ TuneboardError                exit code 1
 │   ├── DiskFull              not enough free space
 │   │   └── PlaceFull         where a copy is to go
 │   ├── StorageFailed         a file could not be read or written while a command ran
+│   │   └── ChatNotKept       a chat cannot be written
 │   ├── DamagedFile           a file of this program's is not what was written
 │   ├── StarterMissing        the package that carries the starter model is not installed
 │   ├── StarterChanged        the starter model's file is another than the one that is known
@@ -399,6 +400,10 @@ class PlaceFull(DiskFull):
 
 class StorageFailed(MachineError):
     key = "storage"
+
+
+class ChatNotKept(StorageFailed):
+    key = "chat_not_kept"
 
 
 class DamagedFile(MachineError):

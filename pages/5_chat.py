@@ -5,11 +5,12 @@ from dataclasses import replace
 import streamlit as st
 
 from core.chat import server as chat_server
-from core.chat.history import Chat, ChatMessage, change
+from core.chat.history import Chat, ChatMessage
 from core.chat.server import Readiness, Server, speakers
 from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
 from ui.chat.answer import answer, show_answer, show_failure, show_question, wait_for_last
+from ui.chat.keeping import keep, show_what_waits
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
 from ui.chat.sidebar import chat_list
 from ui.shell.frame import Here, open_page, shown_errors
@@ -29,6 +30,7 @@ def chat_page(here: Here) -> None:
     chat = chat_list(here.workspace, speaker.system if speaker else "", thinking)
     last = show_chat(chat, server)
     show_failure()
+    show_what_waits(chat)
     below = st.container()
     ready = server.readiness is Readiness.ready
     question = st.chat_input(
@@ -41,7 +43,7 @@ def chat_page(here: Here) -> None:
     if not ready or speaker is None:
         return
     if question:
-        chat = change(here.workspace, chat.id, lambda found: found.said(ChatMessage("user", question)))
+        chat = keep(here.workspace, chat, lambda found: found.said(ChatMessage("user", question)))
         with below:
             show(chat.messages[-1])
             answer(here.workspace, chat, server, by(speaker))

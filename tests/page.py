@@ -12,12 +12,14 @@ from core.workspace.paths import PROJECT
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
-def open_test_page(step: str, run: str | None = None, language: str = "en") -> AppTest:
-    """The page of ``step`` after its first run. The workspace is TUNEBOARD_HOME: monkeypatch.setenv."""
+def open_test_page(step: str, run: str | None = None, language: str = "en", **address: str) -> AppTest:
+    """The page of ``step`` after its first run, with what else stands in its ``address``. The workspace is
+    TUNEBOARD_HOME: monkeypatch.setenv."""
     page = AppTest.from_file(PROJECT / "ui" / "shell" / "router.py", default_timeout=30)
     page.session_state["language"] = language
-    if run:
-        page.query_params["run"] = run
+    for name, value in {"run": run, **address}.items():
+        if value:
+            page.query_params[name] = value
     page.run()
     return page if step == "start" else page.switch_page(f"../../pages/{_file(step)}").run()
 

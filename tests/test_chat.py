@@ -326,6 +326,21 @@ def cpu_seconds(process: int, during: float) -> float:
 
 
 @pytest.mark.slow
+def test_temperature_0_is_greedy_whatever_the_model_asks_for() -> None:
+    from transformers import GenerationConfig
+
+    from core.engine.serve import draw_settings
+
+    for own in (
+        {"do_sample": True, "temperature": 0.6, "top_k": 20, "top_p": 0.8, "min_p": 0.1},
+        {"num_beams": 4},
+    ):
+        for asked, mode in ((0, "greedy_search"), (0.5, "sample")):
+            found = draw_settings({"temperature": asked, "top_p": 1.0}, GenerationConfig(**own), 99)
+            assert found.get_generation_mode() == mode, own
+
+
+@pytest.mark.slow
 @pytest.mark.real_start  # its process is looked at and killed
 def test_the_real_server(workspace: Workspace) -> None:
     """transformers serve with a tiny random Llama: what it says is noise, how it serves is real."""

@@ -1,9 +1,10 @@
 """The chat page: a model started and unloaded, answers that stream, stop and come again, chats that stay."""
 
+import errno
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -15,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.chat import server as chat_server
 from core.chat.history import (
+    Chat,
     ChatMessage,
     SamplingParams,
     change,
@@ -34,6 +36,7 @@ from tests.runs import end_job, make_run
 from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import until
+from ui.chat.keeping import keep_if_possible
 
 # How far below the page's beginning an element stands, in pixels.
 TOP = """element => element.getBoundingClientRect().top
@@ -292,6 +295,76 @@ def test_an_answer_that_fails_says_why_and_loses_nothing(
     assert "the model is tired" in page.error[0].value
     assert said(workspace) == [("user", "one")]
     assert not page.run().error and page.button(key="again").label == "Answer this"
+
+
+def test_a_full_disk_takes_nothing_away_and_is_said(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The conversation goes on in the page, and is written as soon as there is room."""
+    page = ask(open_test_page("chat"), "one")
+    before = said(ready)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr("core.chat.history.write_json", full)
+        page = ask(ask(page, "two"), "three")
+        assert "cannot be saved" in page.warning[0].value and "the disk is full" in page.warning[0].value
+        assert not page.error and said(ready) == before
+        assert "You said: two" in words(page) and "You said: three" in words(page)
+        page.button(key="save again").click().run()
+        page.slider(key=f"temperature {list_chats(ready)[0].id}").set_value(0.5).run()
+        assert page.warning and not page.error, "settings neither"
+    page.button(key="save again").click().run()
+    assert not page.warning and not has(page, "save again")
+    assert said(ready) == [
+        (role, text)
+        for word in ("one", "two", "three")
+        for role, text in (("user", word), ("assistant", f"You said: {word}"))
+    ]
+    assert list_chats(ready)[0].sampling.temperature == 0.5
+
+
+def test_an_answer_is_kept_while_it_is_written(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the dashboard meanwhile, what came is there; an earlier answer stays until then."""
+    make_small_model(workspace.model("tiny"))
+    monkeypatch.setenv("FAKE_SERVE_SECONDS", "0.15")
+    start(workspace)
+    monkeypatch.setattr("ui.chat.answer.KEEP_EVERY", 0.0)
+    seen: list[ChatMessage] = []
+    keep = "ui.chat.answer.keep_if_possible"
+
+    def look(place: Workspace, chat: Chat, edit: Callable[[Chat], Chat]) -> None:
+        keep_if_possible(place, chat, edit)
+        seen.append(read_chat(place, chat.id).messages[-1])
+
+    monkeypatch.setattr(keep, look)
+    page = ask(open_test_page("chat"), "one two three four")
+    assert any(not one.whole and one.content.startswith("You said") for one in seen)
+    whole, seen[:] = list_chats(workspace)[0].messages[-1], []
+    change(workspace, list_chats(workspace)[0].id, lambda found: with_last(found, "Another one."))
+    page.run().button(key="again").click().run()
+    assert {one.content for one in seen} == {"Another one."} and list_chats(workspace)[0].messages[
+        -1
+    ] == whole
+
+
+def with_last(chat: Chat, text: str) -> Chat:
+    return replace(chat, messages=(*chat.messages[:-1], replace(chat.messages[-1], content=text)))
+
+
+def test_a_page_that_is_loaded_again_opens_the_same_chat(ready: Workspace) -> None:
+    """Also after the dashboard was started anew: the address knows the chat."""
+    page = ask(open_test_page("chat"), "first")
+    first = list_chats(ready)[0].id
+    page.button(key="new").click().run()
+    page.button(key=f"chat {first}").click().run()
+    assert page.query_params["chat"] == first
+    again = open_test_page("chat")
+    assert "You said: first" not in words(again), "the newest without it"
+    again = open_test_page("chat", chat=first)
+    assert "You said: first" in words(again)
 
 
 def test_a_server_that_dies_half_way(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Chats on disk: kept, renamed, deleted, and never a way to another file."""
 
+import errno
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +19,7 @@ from core.chat.history import (
     read_chat,
     rename_chat,
 )
-from core.errors import NoSuchChat
+from core.errors import ChatNotKept, NoSuchChat
 from core.workspace.paths import Workspace
 
 
@@ -111,3 +113,21 @@ def test_two_tabs_writing_at_once_lose_nothing(workspace: Workspace) -> None:
         f"{n}.{i}" for n in range(4) for i in range(10)
     )
     assert replace(chat, messages=()) == chat
+
+
+def test_a_full_disk_leaves_a_chat_as_it_was(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = change(workspace, new_chat(workspace).id, said("q"))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("core.workspace.files.os.fsync", full)
+    for act in (
+        lambda: change(workspace, chat.id, said("more")),
+        lambda: rename_chat(workspace, chat.id, "n"),
+        lambda: new_chat(workspace),
+    ):
+        with pytest.raises(ChatNotKept, match="the disk is full"):
+            act()
+    monkeypatch.undo()
+    assert list_chats(workspace) == [chat]

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from core.errors import NoSuchChat
+from core.errors import ChatNotKept, NoSuchChat, reason_of
 from core.workspace.files import held, read_record, write_json
 from core.workspace.paths import Workspace, make_folder
 
@@ -82,11 +82,11 @@ class Chat:
 
 
 def new_chat(workspace: Workspace, system: str = "", sampling: SamplingParams | None = None) -> Chat:
-    """Begin a chat. Raises NotWritable."""
+    """Begin a chat. Raises NotWritable, ChatNotKept."""
     make_folder(workspace.chats, exist_ok=True)
     file = workspace.new_chat(datetime.now())
     chat = Chat(file.stem, system=system, sampling=sampling or SamplingParams())
-    write_json(file, asdict(chat))
+    _write(file, chat)
     return chat
 
 
@@ -106,16 +106,20 @@ def list_chats(workspace: Workspace) -> list[Chat]:
 def change(workspace: Workspace, chat_id: str, edit: Callable[[Chat], Chat]) -> Chat:
     """Write what ``edit`` makes of the chat as it stands now, so that of two tabs neither undoes the other.
 
-    Raises NoSuchChat.
+    Raises NoSuchChat, ChatNotKept.
     """
-    with _locked(workspace):
-        chat = edit(read_chat(workspace, chat_id))
-        write_json(workspace.chat(chat_id), asdict(chat))
+    try:
+        with _locked(workspace):
+            chat = edit(read_chat(workspace, chat_id))
+            _write(workspace.chat(chat_id), chat)
+    except OSError as error:  # of the lock
+        raise ChatNotKept(path=workspace.chats, reason=reason_of(error)) from error
     return chat
 
 
 def rename_chat(workspace: Workspace, chat_id: str, name: str) -> Chat:
-    """Call a chat ``name``; an empty name gives it back its first words. Raises NoSuchChat."""
+    """Call a chat ``name``; an empty name gives it back its first words. Raises NoSuchChat,
+    ChatNotKept."""
     return change(workspace, chat_id, lambda chat: replace(chat, name=_one_line(name)))
 
 
@@ -128,6 +132,14 @@ def delete_chat(workspace: Workspace, chat_id: str) -> None:
 def _locked(workspace: Workspace) -> AbstractContextManager[None]:
     make_folder(workspace.chats, exist_ok=True)
     return held(workspace.chats / ".lock")
+
+
+def _write(file: Path, chat: Chat) -> None:
+    """Whole or not at all: a full disk leaves the chat as it was."""
+    try:
+        write_json(file, asdict(chat))
+    except OSError as error:
+        raise ChatNotKept(path=file.parent, reason=reason_of(error)) from error
 
 
 def _one_line(text: str) -> str:

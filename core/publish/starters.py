@@ -35,6 +35,7 @@ PAGE = """<!doctype html>
 :root{{color-scheme:light dark}}
 body{{font:1rem/1.6 system-ui,sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem}}
 pre{{white-space:pre-wrap;overflow-wrap:anywhere;padding:.5rem;border:1px solid;border-radius:.25rem}}
+dt{{margin-top:1rem}}
 section+section{{border-top:1px solid;margin-top:2rem}}
 </style>
 </head>

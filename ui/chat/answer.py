@@ -10,17 +10,20 @@ from html import escape
 import streamlit as st
 
 from core.chat import server as chat_server
-from core.chat.history import Chat, ChatMessage, change
+from core.chat.history import Chat, ChatMessage
 from core.chat.reply import reply
 from core.chat.server import Server
 from core.errors import ChatFailed, NoSuchChat
 from core.recipe.thinking import ONE_WAY, Thinking
 from core.recipe.thoughts import count_words, split
 from core.workspace.paths import Workspace
+from ui.chat.keeping import Edit, keep, keep_if_possible
 from ui.shell.text import as_markdown, language, plain, t
 
 # A tunnel may be slow, and each time the whole answer so far is sent.
 DRAW_EVERY = 0.1
+# Whatever ends this process, what came is kept but for so many seconds of it.
+KEEP_EVERY = 2.0
 QUESTION = '<div style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.6">{text}</div>'
 FAILED = "why there was no answer"
 RUNNING = "the answer that is on its way"
@@ -34,12 +37,14 @@ def answer(
     """Stream an answer to the chat's last question, then draw the page anew. What comes stands behind what
     was ``begun`` of it.
 
-    What came is kept, whole or not: after a press of "Stop", in a closed tab and when the server dies.
+    What came is kept, whole or not: after a press of "Stop", in a closed tab and when a server dies, this one
+    too.
     """
     begun = begun.begun if begun else ChatMessage("assistant", "", said_by, thinks=chat.sampling.thinks)
     messages = (*chat.messages, begun) if begun.content else chat.messages
     text, whole, limit = begun.content, False, 0
     ended = st.session_state[RUNNING] = threading.Event()
+    kept = time.monotonic()
     try:
         thinking = thinking_of(server)
         with closing(reply(server.socket, chat.system, messages, chat.sampling, thinking)) as pieces:
@@ -49,12 +54,18 @@ def answer(
             for text in growing(pieces, begun.content):
                 with place.container():
                     show_answer(text, arriving=True)
+                if time.monotonic() - kept >= KEEP_EVERY:
+                    kept = time.monotonic()
+                    so_far = replace(begun, content=text, whole=False)
+                    keep_if_possible(workspace, chat, _with_answer(chat, so_far, instead=False))
             whole, limit = not pieces.cut, chat.sampling.max_tokens if pieces.cut else 0
     except ChatFailed as error:
         st.session_state[FAILED] = error.text(language())
     finally:
         if whole or text != begun.content:
-            _keep(workspace, chat, replace(begun, content=text, whole=whole, limit=limit))
+            message = replace(begun, content=text, whole=whole, limit=limit)
+            with suppress(NoSuchChat):  # deleted in another tab
+                keep(workspace, chat, _with_answer(chat, message))
         ended.set()
     st.rerun()
 
@@ -109,13 +120,15 @@ def growing(pieces: Iterator[str], text: str = "") -> Iterator[str]:
     yield text
 
 
-def _keep(workspace: Workspace, chat: Chat, message: ChatMessage) -> None:
-    """In the place of an earlier answer, unless more was said in another tab meanwhile."""
+def _with_answer(chat: Chat, message: ChatMessage, instead: bool = True) -> Edit:
+    """In the place of an earlier answer, unless more was said in another tab meanwhile; if not ``instead`` of
+    another one, only where there is none or its own beginning."""
     asked = chat.messages
 
     def with_answer(found: Chat) -> Chat:
         same = found.messages[: len(asked)] == asked and len(found.messages) <= len(asked) + 1
-        return replace(found, messages=(*asked, message)) if same else found
+        before = found.messages[len(asked) :]
+        own = all(message.content.startswith(one.content) for one in before)
+        return replace(found, messages=(*asked, message)) if same and (instead or own) else found
 
-    with suppress(NoSuchChat):  # deleted in another tab
-        change(workspace, chat.id, with_answer)
+    return with_answer

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core.chat.history import Chat, SamplingParams, change, delete_chat, list_chats, new_chat, rename_chat
+from core.chat.history import Chat, SamplingParams, delete_chat, list_chats, new_chat, rename_chat
 from core.errors import NoSuchChat
 from core.recipe.thinking import Thinking
 from core.workspace.paths import Workspace
+from ui.chat.keeping import keep, with_what_waits
 from ui.shell.danger import danger_button
 from ui.shell.text import plain, t
 
@@ -23,8 +24,10 @@ def chat_list(workspace: Workspace, system: str, thinking: Thinking) -> Chat:
     longer where the model is ``thinking`` before it."""
     fresh = SamplingParams(max_tokens=THINKING_LENGTH) if thinking.thinks else SamplingParams()
     chats = list_chats(workspace) or [new_chat(workspace, system, fresh)]
-    chat = next((known for known in chats if known.id == st.session_state.get(OPEN)), chats[0])
-    st.session_state[OPEN] = chat.id
+    asked = st.session_state.get(OPEN) or st.query_params.get("chat")
+    chat = with_what_waits(workspace, next((known for known in chats if known.id == asked), chats[0]))
+    # In the address too: a page that is loaded again, or whose server was started again, opens this chat.
+    st.session_state[OPEN] = st.query_params["chat"] = chat.id
     with st.sidebar:
         if st.button(t("page.chat.new"), icon=":material/add_comment:", width="stretch", key="new"):
             _open(_empty(chats) or new_chat(workspace, system, fresh))
@@ -94,7 +97,7 @@ def _settings(workspace: Workspace, chat: Chat, thinking: Thinking, taught: str)
         )
     if (system, sampling) != (chat.system, chat.sampling):
         try:
-            change(workspace, chat.id, lambda found: replace(found, system=system, sampling=sampling))
+            keep(workspace, chat, lambda found: replace(found, system=system, sampling=sampling))
         except NoSuchChat:  # deleted in another tab: the next run opens another one
             st.rerun()
         st.rerun()

@@ -49,9 +49,8 @@ def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
     else:
         WARNINGS[facts.base.allows](licence, icon=ICON)
     into = _place(run, what) if to == "folder" else ""
-    base = "" if facts.base.id else _text("base", "page.publish.base", "")
     repo, public = _repository(to, what) if to not in HERE else ("", False)
-    shard, quants = _details(what)
+    shard, quants, base = _details(what, facts)
     return PublishRequest(
         what=what,
         to=to,
@@ -216,10 +215,17 @@ def _text(name: str, label: str, placeholder: str, help_text: str | None = None)
     ).strip()
 
 
-def _details(what: What) -> tuple[str, tuple[Quant, ...]]:
-    shard, quants = SHARD, PublishRequest("merged").quants
-    if what in {"merged", "app"}:
-        with st.expander(t("form.advanced"), icon=":material/tune:", key="publish_advanced"):
+def _details(what: What, facts: Facts) -> tuple[str, tuple[Quant, ...], str]:
+    """How large a weight file may be, which GGUF files are made, and the base model's own repository."""
+    shard, quants, base = SHARD, PublishRequest("merged").quants, ""
+    in_pieces = what in {"merged", "app"}
+    if in_pieces or not facts.base.id:
+        box = st.expander(t("form.advanced"), icon=":material/tune:", key="publish_advanced")
+    if not facts.base.id:
+        with box:
+            base = _text("base", "page.publish.base", "OWNER/NAME", t("page.publish.base.help"))
+    if in_pieces:
+        with box:
             shard = st.select_slider(
                 t("page.publish.shard"),
                 SHARDS,
@@ -243,4 +249,4 @@ def _details(what: What) -> tuple[str, tuple[Quant, ...]]:
         )
         if not quants:
             raise NothingChosen()
-    return shard, quants
+    return shard, quants, base
