@@ -268,7 +268,7 @@ def named(run: RunPaths, text: str) -> AppTest:
     """The page with a folder typed in."""
     page = open_page(run)
     page.radio[1].set_value("other").run()
-    assert "Enter the whole path" in page.warning[-1].value and not main_buttons(page)
+    assert "Enter the whole path" in page.info[-1].value and not main_buttons(page)
     next(one for one in page.text_input if one.key == "publish_folder").set_value(text)
     return page.run()
 

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.cli.requests import read_call
-from core.errors import TuneboardError
+from core.errors import NoFolderNamed, TuneboardError
 from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.jobs.tail import last_lines
@@ -286,4 +286,5 @@ def show_places(run: RunPaths) -> None:
 
 def describe(error: TuneboardError) -> None:
     """A request that cannot be made yet, in a sentence."""
-    st.warning(plain(error.text(language())), icon=":material/edit:")
+    show = st.info if isinstance(error, NoFolderNamed) else st.warning
+    show(plain(error.text(language())), icon=":material/edit:")
