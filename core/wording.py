@@ -45,6 +45,12 @@ def say(key: str, language: Language | None = None, /, **values: object) -> str:
     return sentences(language or spoken_language())[key].format_map(_Values(values))
 
 
+def language_named(code: str) -> str:
+    """A language by its name, of those that models and rows are usually in; of others its code."""
+    known = f"check.language.{code}" in sentences(spoken_language())
+    return say(f"check.language.{code}") if known else code
+
+
 def did_you_mean(given: str, known: Mapping[str, Iterable[str]]) -> str:
     """What somebody who wrote ``given`` may have meant of ``known``, each with other words it is known by: an
     addition in brackets to a sentence, empty where nothing comes near."""

@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.data.conversations import one_turn
 from core.model_store import choosing
-from core.model_store.choosing import LARGEST_UNASKED, PATIENCE, SOON, Offer, first_choice, offers
+from core.model_store.choosing import (
+    LARGEST_UNASKED,
+    PATIENCE,
+    SOON,
+    Offer,
+    first_choice,
+    languages_named,
+    offers,
+)
 from core.models.catalog import STARTER, find
 from core.models.folder import find_model
 from core.models.hubs import HubPlace, ModelSource, places
@@ -21,6 +30,7 @@ from tests.small_model import make_small_model
 from tests.test_catalog import on, processor
 from tests.test_start import text_of
 from tests.test_start_base import choose
+from ui.data import dropped
 from ui.models import base
 
 SMALL, REPO = "qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct"
@@ -182,3 +192,26 @@ def test_a_model_that_was_copied_under_its_own_name_is_found(workspace: Workspac
     assert "on this machine" in page.selectbox(key="wish_base").options[1] and "Downloads" not in text_of(
         page
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Tagliatelle al ragù costs 12 euros. We are open from nine to five, and closed on Sundays.", "en"),
+        ("我们每天开门。", "zh"),
+        (
+            "The shop opens at nine in the morning. " * 9 + "牛肉面的价格是二十二元，豆浆的价格是四元。" * 7,
+            "zh",
+        ),
+        ("Wir haben von neun bis siebzehn Uhr geöffnet, am Sonntag ist Ruhetag. Das Brot ist frisch.", "de"),
+        ("営業時間は十時から二十一時までです。", "ja"),
+        ("12 34", ""),
+    ],
+)
+def test_in_which_language_a_file_is(text: str, language: str) -> None:
+    assert dropped._language([one_turn("q", text)]) == language
+
+
+def test_a_language_that_no_sentence_names_is_said_by_its_code() -> None:
+    assert languages_named(("en", "tlh")) == "English, tlh"
+    assert languages_named(("en", "de", "fr", "it", "pt")) == "English, German, French and 2 more"

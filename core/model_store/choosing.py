@@ -18,7 +18,7 @@ from core.steps.data import usual_recipe
 from core.steps.expected import NOTHING_KNOWN, Known, usual_work
 from core.steps.fit import LONGEST_ROW, fitting, room_for
 from core.steps.step import megabytes
-from core.wording import say
+from core.wording import language_named, say
 from core.workspace.files import read_record
 from core.workspace.paths import Workspace, import_of, slug
 
@@ -223,7 +223,7 @@ def seconds(recipe: Recipe, model: Model, known: Known, answered: bool) -> float
 
 def languages_named(codes: Sequence[str], most: int = NAMED) -> str:
     """Languages by their names; of many the first, and how many more."""
-    named = say("row.list").join(say(f"check.language.{code}") for code in codes[:most])
+    named = say("row.list").join(map(language_named, codes[:most]))
     return say("catalog.more", named=named, count=len(codes) - most) if len(codes) > most else named
 
 

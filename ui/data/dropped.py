@@ -11,6 +11,7 @@ import streamlit as st
 from core.data.checking.characters import languages
 from core.data.conversations import Conversation
 from core.data.document_rows import document_of
+from core.data.drafts import language_of
 from core.data.opening import read_usable
 from core.data.reading.source import TEXTS
 from core.data.upload import Upload, file_of, keep_document, keep_upload, suffix_of
@@ -28,8 +29,9 @@ KINDS = ("csv", "docx", "json", "jsonl", "md", "parquet", "pdf", "txt", "xlsx", 
 TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
 # How a text is read: of its facts questions are made, or its paragraphs are learned as they stand.
 AS_DOCUMENT, AS_TEXT = "document", "text"
-# So many rows tell in which language a file is.
-LOOKED = 200
+# So many rows tell in which language a file is, in pieces of so many characters: of a few words anything may
+# be guessed.
+LOOKED, PIECE = 200, 120
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,9 @@ def _contents(file: Path, as_document: bool | None) -> Contents:
 
 
 def _language(rows: Sequence[Conversation]) -> str:
-    """What most of the first answers are in."""
-    texts = [turn.output for row in rows[:LOOKED] for turn in row if turn.trained]
-    counted = Counter(filter(None, languages(texts)))
-    return next((language for language, _ in counted.most_common(1)), "")
+    """What most of the first answers are in; a file that is Chinese in part needs Chinese."""
+    text = "\n".join(turn.output for row in rows[:LOOKED] for turn in row if turn.trained)
+    pieces = [text[place : place + PIECE] for place in range(0, len(text), PIECE)]
+    counted = Counter(filter(None, languages(pieces)))
+    most = next((language for language, count in counted.most_common(1) if 2 * count > counted.total()), "")
+    return "zh" if most in ("", "en") and language_of(text) == "zh" else most

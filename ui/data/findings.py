@@ -10,7 +10,7 @@ from core.data.findings import KINDS, Finding
 from core.data.opening import Opened
 from core.data.upload import Upload
 from core.steps.check_request import CheckRequest
-from core.wording import percent
+from core.wording import language_named, percent
 from core.workspace.paths import Workspace
 from ui.data.repair import repair
 from ui.data.unread import LOOKED, show_omissions, show_unused
@@ -21,7 +21,6 @@ SHOWN = 200
 LONGEST = 2000
 # All kinds of problems.
 ALL = ""
-NAMED = ("en", "zh", "ja", "ko", "fr", "de", "es", "it", "pt", "nl", "ru", "vi", "ar")
 
 
 def show_findings(
@@ -55,7 +54,9 @@ def show_findings(
 
 
 def show_numbers(report: Report) -> None:
-    languages = " · ".join(f"{_named(code)} {count:,}" for code, count in list(report.languages.items())[:5])
+    languages = " · ".join(
+        f"{language_named(code)} {count:,}" for code, count in list(report.languages.items())[:5]
+    )
     always = ("rows", "usable", "tokens")
     with st.container(horizontal=True, gap="medium", key="check_numbers"):
         for name in (*always, "truncated_rows", "answer_tokens_lost", "duplicates"):
@@ -63,11 +64,6 @@ def show_numbers(report: Report) -> None:
                 st.metric(t(f"check.{name}"), f"{count:,}", width="content")
     if languages:
         st.caption(t("check.languages.are", languages=languages))
-
-
-def _named(code: str) -> str:
-    """A language by its name, of those that rows are usually in; of others by its code."""
-    return spoken(f"check.language.{code}") if code in NAMED else code
 
 
 def show_problems(opened: Opened, kept: Upload, report: Report) -> None:
