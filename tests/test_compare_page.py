@@ -168,7 +168,7 @@ def test_all_questions_are_asked_at_a_press_and_what_was_asked_is_not_asked_agai
     assert wait(run.job("proof"), timeout=TIMEOUT).state is State.finished, log(run, "proof")
     part = proof.read(run)
     page = open_test_page("compare", run.id)
-    assert page.metric[0].delta == "94–100%, n = 60" and "general · 120" in pills(page, "kinds")
+    assert page.metric[0].delta == "94–100%, 60 questions" and "general · 120" in pills(page, "kinds")
     page.button(key="prove_full").click().run()
     assert wait(run.job("proof"), timeout=TIMEOUT).state is State.finished, log(run, "proof")
     full = proof.read(run)

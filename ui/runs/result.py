@@ -11,8 +11,8 @@ from core.data.questions import same_question
 from core.proof.result import ProofRow
 from core.steps.proof import Proof
 from ui.runs.answers import Shown, show_pairs
-from ui.runs.score import show_score, show_wrong_facts
-from ui.shell.text import language
+from ui.runs.score import show_score, show_sentence
+from ui.shell.text import language, t
 from ui.shell.thought import answer_html
 
 
@@ -24,10 +24,10 @@ def show_first(found: Proof) -> None:
 
 
 def show_result(found: Proof) -> None:
-    """The numbers, and the answers that show what they mean."""
-    show_score(found.score, whole=False)
-    if found.score.facts:
-        show_wrong_facts(found.score.facts)
+    """What came out in a sentence, the answers that show what it means, and the numbers for who asks."""
+    told = show_sentence(found.score)
+    with st.expander(t("page.compare.out.numbers"), icon=":material/123:", expanded=not told, key="numbers"):
+        show_score(found.score, whole=False)
     show_pairs(Shown(row.question, row.base, row.tuned, row.verdict) for row in telling(found))
 
 

@@ -46,10 +46,11 @@ def _facts(found: OwnFacts) -> None:
     )
 
 
-def show_sentence(score: Score) -> None:
-    """What came out, for whoever reads one sentence; nothing where nobody wrote of how many questions."""
+def show_sentence(score: Score) -> bool:
+    """What came out, for whoever reads one sentence; whether there is one: not where nobody wrote of how many
+    questions."""
     if not (score.learned.n and score.kept.n and score.leaked.n):
-        return
+        return False
     parts = {
         "learned": "all" if (score.learned.value or 0) >= ALMOST_ALL else "some",
         "kept": "all" if (score.kept.value or 0) >= ALMOST_ALL else "some",
@@ -61,6 +62,7 @@ def show_sentence(score: Score) -> None:
     st.markdown(t("page.compare.out", **told))
     if score.facts:
         show_wrong_facts(score.facts)
+    return True
 
 
 def show_wrong_facts(found: OwnFacts) -> None:
