@@ -212,6 +212,15 @@ def test_rows_that_xtuner_packed_do_not_read_each_other() -> None:
 def test_lengths_are_rounded_up_a_little(length: int) -> None:
     assert length <= rounded(length) <= max(length + 7, length * 17 // 16 + 1)
     assert rounded(rounded(length)) == rounded(length)
+    assert length <= rounded(length, 4) <= max(length + 7, length * 5 // 4 + 1)
+
+
+def test_recorded_batches_have_few_shapes() -> None:
+    def shapes(recorded: bool) -> set[int]:
+        rows = ({"input_ids": [1] * length, "labels": [1] * length} for length in range(200, 800, 7))
+        return {len(collate([row], 1024, recorded=recorded)["data"]["batch"].ids) for row in rows}
+
+    assert len(shapes(recorded=True)) <= 9 < len(shapes(recorded=False))
 
 
 def test_gradients_add_up_until_they_are_forgotten() -> None:

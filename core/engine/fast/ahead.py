@@ -50,8 +50,9 @@ def _laid_out(work: LayerToCompile) -> Batch:
     def label(_: Any, labels: list[int]) -> tuple[Tensor, Tensor]:
         return label_alone(torch.tensor([one for one in labels[1:] if one != IGNORED]), work.likeliest)
 
-    free, targets = work.acceleration.padding_free, label if work.likeliest else None
-    batch: Batch = collate(work.batch(), work.length, free, targets)["data"]["batch"]
+    targets, recorded = label if work.likeliest else None, work.acceleration.cuda_graph
+    found = collate(work.batch(), work.length, work.acceleration.padding_free, targets, recorded)
+    batch: Batch = found["data"]["batch"]
     return batch
 
 

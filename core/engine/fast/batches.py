@@ -14,6 +14,9 @@ from core.engine.fast.loss import IGNORED
 FULL = 0.95
 # Lengths are rounded up to one of few, so that shapes repeat: by a 16th at most, by a 48th on average.
 SHAPES_PER_DOUBLING = 16
+# A step that is recorded is small: an eighth more of it is computed sooner than one more shape is recorded,
+# which takes as long as ten steps that are played back.
+SHAPES_IF_RECORDED = 4
 SMALLEST = 8
 # Of ids, labels, and what is to be said, where there is no token.
 FILLERS = (0, IGNORED, 0, 0)
@@ -56,24 +59,31 @@ class Batch(NamedTuple):
 
 
 def collate(
-    rows: Sequence[Mapping[str, Any]], longest: int, padding_free: bool = True, targets: Targets | None = None
+    rows: Sequence[Mapping[str, Any]],
+    longest: int,
+    padding_free: bool = True,
+    targets: Targets | None = None,
+    recorded: bool = False,
 ) -> dict[str, Any]:
     """Rows of ``process_hf_dataset`` (``input_ids``, ``labels``; of packed rows also ``cumulative_len``)
     as a batch of the fast path, on the processor, and how many tokens are in it without what fills them.
-    ``targets``: what is to be said at the places of a row where a trained token is said."""
+    ``targets``: what is to be said at the places of a row where a trained token is said. ``recorded``: as a
+    CUDA graph each, for which few shapes are better than little that fills."""
+    shapes = SHAPES_IF_RECORDED if recorded else SHAPES_PER_DOUBLING
     if targets:
         parts = [_with_targets(row, targets) for row in rows]
     else:
         parts = [part for row in rows for part in _parts(row)]
     tokens, width = sum(len(ids) for ids, *_ in parts), max(len(ids) for ids, *_ in parts)
-    dense = not padding_free or tokens >= FULL * len(parts) * rounded(width)
-    batch = _rectangle(parts, rounded(width)) if dense else _line(parts, rounded(tokens), longest)
+    wide = rounded(width, shapes)
+    dense = not padding_free or tokens >= FULL * len(parts) * wide
+    batch = _rectangle(parts, wide) if dense else _line(parts, rounded(tokens, shapes), longest)
     return {"data": {"batch": batch, "tokens": tokens}, "data_samples": None}
 
 
-def rounded(length: int) -> int:
-    """``length`` or a little more: one of 16 to each doubling."""
-    grain = max(SMALLEST, 1 << max(0, (length - 1).bit_length() - SHAPES_PER_DOUBLING.bit_length()))
+def rounded(length: int, shapes: int = SHAPES_PER_DOUBLING) -> int:
+    """``length`` or a little more: one of so many to each doubling."""
+    grain = max(SMALLEST, 1 << max(0, (length - 1).bit_length() - shapes.bit_length()))
     return -(-length // grain) * grain
 
 

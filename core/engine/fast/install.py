@@ -129,7 +129,8 @@ def _lay_out_rows_for(path: FastPath) -> None:
         if not path.taken:
             return own_collate(rows, **options)
         targets = path.replay.targets if path.replay and path.replay.from_file else None
-        return collate(rows, path.longest, path.settings.padding_free, targets)
+        free, recorded = path.settings.padding_free, path.settings.cuda_graph
+        return collate(rows, path.longest, free, targets, recorded)
 
     def process_dataset(*positional: Any, **options: Any) -> Any:
         """Rows packed into one know where each begins: they are not to read each other."""

@@ -13,8 +13,9 @@ from torch import Tensor
 from core.engine.fast.batches import Batch
 from core.engine.fast.decoder import Decoder
 
-# Played back only after it was computed so often: compiled, tuned, its workspaces made.
-BEFORE_RECORDING = 3
+# Played back only after it was computed so often: compiled, tuned, its workspaces made; what is not compiled
+# after it was computed once.
+BEFORE_RECORDING = {"none": 1, "kernels": 3, "layers": 3}
 MOST_GRAPHS = 24
 # Steps that the processor may be ahead of the GPU. The logged times stay true, and the GPU never waits.
 AHEAD = 2
@@ -44,6 +45,7 @@ class Step:
 
     def __init__(self, decoder: Decoder, parameters: list[torch.nn.Parameter]) -> None:
         self._decoder = decoder
+        self._before = BEFORE_RECORDING[decoder.settings.compile]
         self._parameters = parameters
         self._seen: dict[Any, int] = {}
         self._graphs: dict[Any, Graph] = {}
@@ -86,7 +88,7 @@ class Step:
         shape = tuple(field.shape if isinstance(field, Tensor) else field for field in batch)
         self._seen[shape] = self._seen.get(shape, 0) + 1
         known = self._graphs.get(shape)
-        if known or self._seen[shape] <= BEFORE_RECORDING or len(self._graphs) >= MOST_GRAPHS:
+        if known or self._seen[shape] <= self._before or len(self._graphs) >= MOST_GRAPHS:
             return known
         if not self._graphs:
             # What was computed so far is handed back: the graphs have their own memory.
