@@ -170,7 +170,7 @@ def test_the_command_takes_a_disk_by_its_name_or_a_folder(workspace: Workspace, 
     options = ("--workspace", workspace.root, "--what", "adapter", "--json")
     done = last_json(cli("publish", run.id, *options, "--into", "there", cwd=tmp_path))
     assert Path(done["where"]).parent == there
-    wrong = cli("publish", run.id, *options, "--into", "KINGSTON", cwd=tmp_path)
+    wrong = cli("publish", run.id, *options, "--into", "no such disk", cwd=tmp_path)
     assert wrong.returncode == 2 and "does not exist" in wrong.stderr and "Traceback" not in wrong.stderr
     both = cli("publish", run.id, *options, "--into", there, "--out", there / "x", cwd=tmp_path)
     assert both.returncode == 2 and "only one of them" in both.stderr
