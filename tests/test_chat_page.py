@@ -341,7 +341,8 @@ def test_an_answer_is_kept_while_it_is_written(workspace: Workspace, monkeypatch
 
     monkeypatch.setattr(keep, look)
     page = ask(open_test_page("chat"), "one two three four")
-    assert any(not one.whole and one.content.startswith("You said") for one in seen)
+    assert seen and all(one.content.startswith("You") for one in seen), "nothing before the first word"
+    assert not all(one.whole for one in seen)
     whole, seen[:] = list_chats(workspace)[0].messages[-1], []
     change(workspace, list_chats(workspace)[0].id, lambda found: with_last(found, "Another one."))
     page.run().button(key="again").click().run()

@@ -54,7 +54,7 @@ def answer(
             for text in growing(pieces, begun.content):
                 with place.container():
                     show_answer(text, arriving=True)
-                if time.monotonic() - kept >= KEEP_EVERY:
+                if text != begun.content and time.monotonic() - kept >= KEEP_EVERY:
                     kept = time.monotonic()
                     so_far = replace(begun, content=text, whole=False)
                     keep_if_possible(workspace, chat, _with_answer(chat, so_far, instead=False))
