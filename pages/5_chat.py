@@ -10,7 +10,7 @@ from core.chat.server import Readiness, Server, speakers
 from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
 from ui.chat.answer import answer, show_answer, show_failure, show_question, wait_for_last
-from ui.chat.keeping import keep, show_what_waits
+from ui.chat.keeping import show_what_waits, waiting
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
 from ui.chat.sidebar import chat_list
 from ui.shell.frame import Here, open_page, shown_errors
@@ -43,7 +43,8 @@ def chat_page(here: Here) -> None:
     if not ready or speaker is None:
         return
     if question:
-        chat = keep(here.workspace, chat, lambda found: found.said(ChatMessage("user", question)))
+        message = ChatMessage("user", question)
+        chat = waiting(chat).keep(here.workspace, chat, lambda found: found.said(message))
         with below:
             show(chat.messages[-1])
             answer(here.workspace, chat, server, by(speaker))

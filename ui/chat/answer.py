@@ -17,7 +17,7 @@ from core.errors import ChatFailed, NoSuchChat
 from core.recipe.thinking import ONE_WAY, Thinking
 from core.recipe.thoughts import count_words, split
 from core.workspace.paths import Workspace
-from ui.chat.keeping import Edit, keep, keep_if_possible
+from ui.chat.keeping import Edit, keep_if_possible, waiting
 from ui.shell.text import as_markdown, language, plain, t
 
 # A tunnel may be slow, and each time the whole answer so far is sent.
@@ -44,7 +44,7 @@ def answer(
     messages = (*chat.messages, begun) if begun.content else chat.messages
     text, whole, limit = begun.content, False, 0
     ended = st.session_state[RUNNING] = threading.Event()
-    kept = time.monotonic()
+    kept, unsaved = time.monotonic(), waiting(chat)
     try:
         thinking = thinking_of(server)
         with closing(reply(server.socket, chat.system, messages, chat.sampling, thinking)) as pieces:
@@ -65,7 +65,7 @@ def answer(
         if whole or text != begun.content:
             message = replace(begun, content=text, whole=whole, limit=limit)
             with suppress(NoSuchChat):  # deleted in another tab
-                keep(workspace, chat, _with_answer(chat, message))
+                unsaved.keep(workspace, chat, _with_answer(chat, message))
         ended.set()
     st.rerun()
 

@@ -1,7 +1,8 @@
 """What is said is kept in the chat's file; what the disk does not take stays in the session until it does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import reduce
 
 import streamlit as st
@@ -12,24 +13,53 @@ from core.workspace.paths import Workspace
 from ui.shell.text import language, plain, t
 
 Edit = Callable[[Chat], Chat]
-# By chat: what is to be made of its file, in that order, and why that has not been possible so far.
-WAITING = "what no disk took"
-WHY = "why no disk took it"
+WAITING = "what no disk took, by chat"
 
 
-def keep(workspace: Workspace, chat: Chat, edit: Edit) -> Chat:
-    """Write what ``edit`` makes of the chat, now or as soon as the disk takes it; the chat as it is then.
-    Raises NoSuchChat."""
-    st.session_state.setdefault(WAITING, {}).setdefault(chat.id, []).append(edit)
-    return _written(workspace, chat.id) or edit(chat)
+@dataclass
+class Waiting:
+    """What is to be made of a chat's file, in that order, and ``why`` that has not been possible so far.
+
+    Nothing here asks Streamlit for anything: in a run that was told to end, that ends it at once.
+    """
+
+    edits: list[Edit] = field(default_factory=list)
+    why: ChatNotKept | None = None
+
+    def keep(self, workspace: Workspace, chat: Chat, edit: Edit) -> Chat:
+        """Write what ``edit`` makes of the chat, now or as soon as the disk takes it; the chat as it is then.
+        Raises NoSuchChat."""
+        self.edits.append(edit)
+        return self._written(workspace, chat.id) or edit(chat)
+
+    def added_to(self, workspace: Workspace, chat: Chat) -> Chat:
+        """A chat that was just read, with what could not be written so far; that is tried once more. Raises
+        NoSuchChat."""
+        if not self.edits:
+            return chat
+        return self._written(workspace, chat.id) or self._all(chat)
+
+    def _written(self, workspace: Workspace, chat_id: str) -> Chat | None:
+        """The chat once all that waits is in its file; None while that cannot be."""
+        try:
+            chat = change(workspace, chat_id, self._all)
+        except ChatNotKept as error:
+            self.why = error
+            return None
+        except NoSuchChat:
+            self.edits.clear()
+            raise
+        self.edits.clear()
+        return chat
+
+    def _all(self, chat: Chat) -> Chat:
+        return reduce(lambda found, edit: edit(found), self.edits, chat)
 
 
-def with_what_waits(workspace: Workspace, chat: Chat) -> Chat:
-    """A chat that was just read, with what could not be written so far; that is tried once more. Raises
-    NoSuchChat."""
-    if edits := _waiting(chat.id):
-        return _written(workspace, chat.id) or _all_of(edits, chat)
-    return chat
+def waiting(chat: Chat) -> Waiting:
+    """This session's, of that chat."""
+    by_chat: dict[str, Waiting] = st.session_state.setdefault(WAITING, {})
+    return by_chat.setdefault(chat.id, Waiting())
 
 
 def keep_if_possible(workspace: Workspace, chat: Chat, edit: Edit) -> None:
@@ -40,31 +70,7 @@ def keep_if_possible(workspace: Workspace, chat: Chat, edit: Edit) -> None:
 
 def show_what_waits(chat: Chat) -> None:
     """Say that the page has what the disk has not, and why."""
-    if not _waiting(chat.id):
-        return
-    st.warning(plain(st.session_state[WHY]), icon=":material/save:")
-    st.button(t("page.chat.save_again"), icon=":material/refresh:", key="save again")
-
-
-def _written(workspace: Workspace, chat_id: str) -> Chat | None:
-    """The chat once all that waits for it is in its file; None, and why, while that cannot be."""
-    edits = _waiting(chat_id)
-    try:
-        chat = change(workspace, chat_id, lambda found: _all_of(edits, found))
-    except ChatNotKept as error:
-        st.session_state[WHY] = error.text(language())
-        return None
-    except NoSuchChat:
-        edits.clear()
-        raise
-    edits.clear()
-    return chat
-
-
-def _waiting(chat_id: str) -> list[Edit]:
-    found: list[Edit] = st.session_state.get(WAITING, {}).get(chat_id, [])
-    return found
-
-
-def _all_of(edits: Sequence[Edit], chat: Chat) -> Chat:
-    return reduce(lambda found, edit: edit(found), edits, chat)
+    found = waiting(chat)
+    if found.edits and found.why:
+        st.warning(plain(found.why.text(language())), icon=":material/save:")
+        st.button(t("page.chat.save_again"), icon=":material/refresh:", key="save again")

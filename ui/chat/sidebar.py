@@ -8,7 +8,7 @@ from core.chat.history import Chat, SamplingParams, delete_chat, list_chats, new
 from core.errors import NoSuchChat
 from core.recipe.thinking import Thinking
 from core.workspace.paths import Workspace
-from ui.chat.keeping import keep, with_what_waits
+from ui.chat.keeping import waiting
 from ui.shell.danger import danger_button
 from ui.shell.text import plain, t
 
@@ -25,7 +25,8 @@ def chat_list(workspace: Workspace, system: str, thinking: Thinking) -> Chat:
     fresh = SamplingParams(max_tokens=THINKING_LENGTH) if thinking.thinks else SamplingParams()
     chats = list_chats(workspace) or [new_chat(workspace, system, fresh)]
     asked = st.session_state.get(OPEN) or st.query_params.get("chat")
-    chat = with_what_waits(workspace, next((known for known in chats if known.id == asked), chats[0]))
+    chat = next((known for known in chats if known.id == asked), chats[0])
+    chat = waiting(chat).added_to(workspace, chat)
     # In the address too: a page that is loaded again, or whose server was started again, opens this chat.
     st.session_state[OPEN] = st.query_params["chat"] = chat.id
     with st.sidebar:
@@ -97,7 +98,9 @@ def _settings(workspace: Workspace, chat: Chat, thinking: Thinking, taught: str)
         )
     if (system, sampling) != (chat.system, chat.sampling):
         try:
-            keep(workspace, chat, lambda found: replace(found, system=system, sampling=sampling))
+            waiting(chat).keep(
+                workspace, chat, lambda found: replace(found, system=system, sampling=sampling)
+            )
         except NoSuchChat:  # deleted in another tab: the next run opens another one
             st.rerun()
         st.rerun()
