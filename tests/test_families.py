@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from core.errors import ImportFirst, NotAModel
-from core.models.families import TEXT_PARTS, is_converted, merged_dtype, refusal, text_part
+from core.models.families import COUNTS, TEXT_PARTS, is_converted, merged_dtype, odd_kinds, refusal, text_part
 from core.models.folder import read_model, read_shape
 from core.publish.llama_cpp import rope_of, rope_type
 from core.recipe.memory import trainable
@@ -66,6 +66,16 @@ def test_the_text_part_of_a_multimodal_config() -> None:
         assert found["num_hidden_layers"] == config["text_config"]["num_hidden_layers"]
         assert "vision_config" not in found
     assert text_part(FAMILIES["qwen3"].config) is None
+
+
+@pytest.mark.parametrize("name", MULTIMODAL)
+def test_what_is_counted_beside_the_text_part_is_nobody_s(name: str) -> None:
+    config = FAMILIES[name].config
+    beside = {**config, **dict.fromkeys(COUNTS)}
+    assert odd_kinds(beside) == [] and refusal(beside) == "" and is_converted(beside)
+    assert odd_kinds({**config, "text_config": {**config["text_config"], "vocab_size": None}}) == [
+        "vocab_size"
+    ]
 
 
 def test_a_multimodal_folder_is_imported_first(tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 import json
 import os
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -114,23 +113,54 @@ def test_the_heartbeat(told: JobProgress | None, step: float | None, expected: l
     assert keys(heartbeat(told, step, 1000.0)) == expected
 
 
+Look = tuple[int, int, int]
+
+
+def evenly(first: Look, last: Look, every: int = 5) -> list[Look]:
+    """The looks between two at an even pace."""
+    count = (last[0] - first[0]) // every
+    return [
+        tuple(a + (b - a) * n // count for a, b in zip(first, last, strict=True)) for n in range(count + 1)
+    ]  # type: ignore[misc]
+
+
 @pytest.mark.parametrize(
     ("seen", "left", "expected"),
     [
-        ([(0, 0, 10 * GB)], 3600.0, ""),
-        ([(0, 0, 10 * GB), (30, GB, 9 * GB)], 3600.0, ""),  # too short a look
-        ([(0, 0, 3 * GB), (300, GB // 3, 3 * GB - GB // 3)], 7200.0, "about 40 minutes"),
-        ([(0, 0, 3 * GB), (300, GB // 3, 3 * GB - GB // 3)], 600.0, ""),  # it will be over before
-        ([(0, 0, 3 * GB), (300, 0, 2 * GB)], None, "about 10 minutes"),  # others write
-        ([(0, 0, 3 * GB), (300, 0, 3 * GB)], None, ""),
-        ([(0, 0, 900 * GB), (300, GB // 100, 900 * GB)], None, ""),  # in a year
+        (((0, 0, 10 * GB),), 3600.0, ""),
+        (evenly((0, 0, 10 * GB), (30, GB, 9 * GB)), 3600.0, ""),  # too short a look
+        (evenly((0, 0, 3 * GB), (300, GB // 3, 3 * GB - GB // 3)), 7200.0, "about 40 minutes"),
+        (evenly((0, 0, 3 * GB), (300, GB // 3, 3 * GB - GB // 3)), 600.0, ""),  # it will be over before
+        (evenly((0, 0, 3 * GB), (300, 0, 2 * GB)), None, "about 10 minutes"),  # others write
+        (((0, 0, 3 * GB), (300, 0, 3 * GB)), None, ""),
+        (((0, 0, 900 * GB), (300, GB // 100, 900 * GB)), None, ""),  # in a year
+        (((0, 0, 40 * GB), (55, 0, 40 * GB), (60, 10 * GB, 30 * GB)), 7200.0, ""),  # one checkpoint
+        (((0, 0, 40 * GB), (55, 0, 40 * GB), (60, 0, 10 * GB)), 7200.0, ""),  # somebody copied a model
     ],
 )
-def test_the_disk_is_full_before_the_end(
-    seen: list[tuple[int, int, int]], left: float | None, expected: str
-) -> None:
-    found = list(disk_forecast(deque(seen), left))  # type: ignore[arg-type]
+def test_the_disk_is_full_before_the_end(seen: Sequence[Look], left: float | None, expected: str) -> None:
+    found = list(disk_forecast(seen, left))
     assert [one.values["time"] for one in found] == ([expected] if expected else [])
+
+
+def test_checkpoints_fill_the_disk_as_often_as_they_come() -> None:
+    """Two of 10 GB within a minute, and then one each quarter of an hour, with room for two more."""
+    seen = [*evenly((0, 0, 40 * GB), (50, 0, 40 * GB)), (60, 10 * GB, 30 * GB), (960, 20 * GB, 20 * GB)]
+    for looks in (seen[:-1], seen):
+        assert not list(disk_forecast(looks, 600.0, 900.0))
+        (found,) = disk_forecast(looks, 7200.0, 900.0)
+        assert found.values["time"] == {30: "about 45 minutes", 20: "about 30 minutes"}[looks[-1][2] // GB]
+    assert not list(disk_forecast(seen[:-1], 7200.0))  # a checkpoint that takes an older one's place
+
+
+def test_a_checkpoint_more_is_expected_until_all_that_are_kept_are_there(run: RunPaths) -> None:
+    recipe = RECIPE.changed(keep_checkpoints=2, save_every=10)
+    watched = Health(run, recipe, lambda: None)
+    for number in range(2):
+        assert watched._seconds_between_saves(3.0) == 30.0 and watched._seconds_between_saves(None) is None
+        run.work_dir.mkdir(parents=True, exist_ok=True)
+        (run.work_dir / f"iter_{number + 1}0.pth").write_bytes(b"")
+    assert watched._seconds_between_saves(3.0) is None
 
 
 OWN = GpuUse(0, 7, 4 * GB)

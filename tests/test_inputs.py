@@ -2,10 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.delta_generator import DeltaGenerator
 
+from core.cli.terminal import progress
 from core.errors import InputsChanged, RecipeChanged
 from core.steps import export, train
 from core.steps.inputs import SHOWN, refuse_other_inputs
@@ -13,7 +16,7 @@ from core.steps.step import run_job
 from core.workspace import known_hashes as hashes
 from core.workspace.checksums import hashed
 from core.workspace.files import read_json
-from core.workspace.known_hashes import known_hashes
+from core.workspace.known_hashes import known_hashes, reading_told
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli
 from tests.page import open_test_page
@@ -149,9 +152,9 @@ def test_what_was_merged_is_no_other_run_s(run: RunPaths) -> None:
 def test_each_state_of_a_file_is_read_once(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
 
-    def counting(file: Path) -> str:
+    def counting(file: Path, told: Callable[[int], None]) -> str:
         read.append(file)
-        return hashed(file)
+        return hashed(file, told)
 
     monkeypatch.setattr(hashes, "hashed", counting)
     recipe, workspace = train.recipe_of(run), run.workspace
@@ -167,6 +170,39 @@ def test_each_state_of_a_file_is_read_once(run: RunPaths, monkeypatch: pytest.Mo
         weights_of(run): hashed(weights_of(run))
     }
     assert len(read) == 2
+
+
+def test_who_waits_is_told_how_far_it_is(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal and on a page; of what is known, and of what is read at once, nothing is said."""
+    monkeypatch.setattr(hashes, "PATIENCE", 0.0)
+    told: list[float] = []
+    with reading_told(told.append):
+        refuse_other_inputs(run, train.recipe_of(run))
+        assert not told, "it was read when the run was prepared"
+        run.workspace.hashes.unlink()
+        refuse_other_inputs(run, train.recipe_of(run))
+    assert told == sorted(told) and told[-1] == 1.0
+    monkeypatch.setenv("TUNEBOARD_LANG", "en")
+    run.workspace.hashes.unlink()
+    with progress("train"):
+        refuse_other_inputs(run, train.recipe_of(run))
+    assert "Reading the model once to know it again: " in capsys.readouterr().err
+    monkeypatch.setattr(hashes, "PATIENCE", 1000.0)
+    run.workspace.hashes.unlink()
+    with progress("train"):
+        refuse_other_inputs(run, train.recipe_of(run))
+    assert not capsys.readouterr().err
+
+
+def test_a_page_says_what_it_reads(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashes, "PATIENCE", 0.0)
+    shown: list[tuple[float, str]] = []
+    monkeypatch.setattr(DeltaGenerator, "progress", lambda _, share, text: shown.append((share, text)))
+    run.workspace.hashes.unlink()
+    assert not open_test_page("config", run.id).exception
+    assert shown and all("Reading the model" in text for _, text in shown)
 
 
 def test_what_is_gone_is_forgotten(run: RunPaths) -> None:

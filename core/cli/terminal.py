@@ -8,10 +8,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
 
 from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING, Clock, Cost, about
 from core.wording import say
+from core.workspace.known_hashes import reading_told
 
 if TYPE_CHECKING:  # rich is imported where something is shown: the dashboard's start needs none of it
     from rich.console import Console
@@ -33,6 +35,8 @@ STAGES = {
 }
 ALL_COSTS = {**COSTS, **IMPORT_COSTS, **PUBLISHING, **HEALING}
 PLAIN_EVERY = 10.0
+# Seconds between two lines about a large file that is read.
+READING_EVERY = 5.0
 # Seconds between two looks at what others know of how far it is.
 ASKED_EVERY = 2.0
 OTHER_COST = 15
@@ -47,6 +51,18 @@ class ShownProgress:
         self.told: Callable[[], tuple[float, float]] | None = None
         self._asked = 0.0
         self._far = (0.0, 0.0)
+        self._inside = ExitStack()
+
+    def reads(self, share: float) -> None:
+        """A large file is read that far."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._inside.enter_context(reading_told(self.reads))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inside.close()
 
     def far(self) -> tuple[float, float]:
         """How much of the whole is behind, from 0 to 1, and the seconds left."""
@@ -62,7 +78,7 @@ class PlainProgress(ShownProgress):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.last = 0.0
+        self.last = self.read = 0.0
 
     def stage(self, name: str) -> None:
         self.clock.stage(name)
@@ -77,17 +93,17 @@ class PlainProgress(ShownProgress):
     def say(self, key: str, **values: object) -> None:
         print(printable(say(key, **values)), file=sys.stderr, flush=True)
 
+    def reads(self, share: float) -> None:
+        """A large file is read that far."""
+        if time.monotonic() - self.read >= READING_EVERY:
+            self.read = time.monotonic()
+            self.say("inputs.reading", share=f"{share:.0%}")
+
     def _line(self, note: str) -> None:
         self.last = time.monotonic()
         share, seconds = self.far()
         stage = say(f"stage.{self.clock.current}")
         print(f"[{share:4.0%}] {stage} {note} {time_left(seconds)}", file=sys.stderr, flush=True)
-
-    def __enter__(self) -> "PlainProgress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
 
 
 class BarProgress(ShownProgress):
@@ -121,6 +137,10 @@ class BarProgress(ShownProgress):
     def say(self, key: str, **values: object) -> None:
         line(self.bars.console, say(key, **values))
 
+    def reads(self, share: float) -> None:
+        """A large file is read that far."""
+        self.bars.update(self.part, note=say("inputs.reading", share=f"{share:.0%}"))
+
     def _finish_part(self) -> None:
         if self.part != self.whole:
             self.bars.update(self.part, completed=1.0)
@@ -131,11 +151,12 @@ class BarProgress(ShownProgress):
         share, seconds = self.far()
         self.bars.update(self.whole, completed=share, note=time_left(seconds))
 
-    def __enter__(self) -> "BarProgress":
+    def __enter__(self) -> Self:
         self.bars.start()
-        return self
+        return super().__enter__()
 
     def __exit__(self, *_: object) -> None:
+        super().__exit__()
         self._finish_part()
         self.bars.stop()
 

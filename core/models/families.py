@@ -47,11 +47,13 @@ SENSES = ("vision_config", "audio_config", "visual")
 
 
 def odd_kinds(config: Mapping[str, Any]) -> list[str]:
-    """The keys that every config has whose values are not of the kind that they must be."""
+    """The keys that every config has whose values are not of the kind that they must be. What a multimodal
+    config counts beside its text part is nobody's: some of them have null there."""
     named = config.get("architectures")
     odd = [] if named is None or _are_texts(named) else ["architectures"]
     odd += [] if isinstance(config.get("model_type", ""), str) else ["model_type"]
-    return odd + [name for name in COUNTS if not _counts(config.get(name, 1))]
+    counted = text_part(config) or config
+    return odd + [name for name in COUNTS if not _counts(counted.get(name, 1))]
 
 
 def _are_texts(found: object) -> bool:

@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from core.jobs.progress import JobProgress, Phase, job_progress
 from core.machine import GpuUse, gpu_users
 from core.pace import about
 from core.recipe.recipe import Recipe
+from core.steps.checkpoints import checkpoints
 from core.steps.step import megabytes
 from core.workspace.files import ODD, folder_bytes, read_object
 from core.workspace.paths import RunPaths
@@ -88,16 +89,25 @@ class Health:
     def _look(self, now: float) -> Iterator[Symptom]:
         job = self.run.job("train")
         told, curve = job_progress(job), self.curve()
-        yield from heartbeat(told, step_seconds(curve), now)
+        step = step_seconds(curve)
+        yield from heartbeat(told, step, now)
         free = shutil.disk_usage(self.run.root).free
         self._disk.append((now, folder_bytes(self.run.root), free))
         while now - self._disk[0][0] > LONGEST_LOOK:
             self._disk.popleft()
-        yield from disk_forecast(self._disk, seconds_left(told, step_seconds(curve)))
+        yield from disk_forecast(self._disk, seconds_left(told, step), self._seconds_between_saves(step))
         if self.recipe.device == "cuda":
             yield from gpu_taken(gpu_users(), own_processes(job))
         if curve is not None:
             yield from of_curve(curve, self.recipe, read_object(self.run.data) or {})
+
+    def _seconds_between_saves(self, step: float | None) -> float | None:
+        """How long it takes to one checkpoint more; None where nobody knows, or the next takes an older one's
+        place."""
+        if step is None or not self.recipe.save_every:
+            return None
+        full = len(checkpoints(self.run.work_dir)) >= self.recipe.keep_checkpoints
+        return None if full else step * self.recipe.save_every
 
 
 def said_once(health: Health, say: Callable[..., None]) -> Callable[[], None]:
@@ -196,19 +206,33 @@ def heartbeat(told: JobProgress | None, step: float | None, now: float) -> Itera
         yield Symptom("health.stalled", {"time": about(stalled), "usual": f"{step:.1f}"})
 
 
-def disk_forecast(seen: deque[tuple[float, int, int]], left: float | None) -> Iterator[Symptom]:
-    """When the disk will be full: at the pace at which the run's folder grew (time, its bytes, the disk's
-    free bytes), or the disk itself, by whomever it is written. Said only if that is before the training's
-    end."""
-    (began, first, free_then), (now, last, free) = seen[0], seen[-1]
-    if (over := now - began) < SHORTEST_LOOK:
+def disk_forecast(
+    seen: Sequence[tuple[float, int, int]], left: float | None, saves: float | None = None
+) -> Iterator[Symptom]:
+    """When the disk will be full, at the pace at which the run's folder grew (time, its bytes, the disk's
+    free bytes), or the disk was filled by anybody; said only if that is before the training's end.
+
+    What came at once, a checkpoint or somebody's copy of a model, says nothing of a pace by itself; a
+    checkpoint comes again after ``saves`` seconds, where that is known.
+    """
+    if (over := seen[-1][0] - seen[0][0]) < SHORTEST_LOOK:
         return
-    rate = max(last - first, free_then - free) / over
+    _, sizes, frees = (np.array(column, np.float64) for column in zip(*seen, strict=True))
+    steady, at_once = _growth(sizes)
+    rate = max(steady, _growth(-frees)[0]) / over
+    rate = max(rate, at_once / saves) if saves else rate
     if rate <= 0:
         return
-    full = free / rate
+    full = frees[-1] / rate
     if full < min(TOLD_WITHIN, TOLD_WITHIN if left is None else left):
-        yield Symptom("health.disk", {"time": about(full), "free": megabytes(free)})
+        yield Symptom("health.disk", {"time": about(full), "free": megabytes(int(frees[-1]))})
+
+
+def _growth(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """What was added over all looks but in the largest step, and what was added in that."""
+    added = max(0.0, float(values[-1] - values[0]))
+    at_once = min(added, float(np.diff(values).max(initial=0.0)))
+    return added - at_once, at_once
 
 
 def gpu_taken(users: tuple[GpuUse, ...], own: set[int]) -> Iterator[Symptom]:

@@ -5,13 +5,14 @@ Whoever copies the folder can check it with ``sha256sum --check SHA256SUMS``.
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.workspace.files import write_lines
 
 NAME = "SHA256SUMS"
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,14 @@ def read_checksums(folder: Path) -> list[File]:
     ]
 
 
-def hashed(file: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def hashed(file: Path, read: Callable[[int], None] = lambda _: None) -> str:
+    """The SHA-256 of a file, in hexadecimal; ``read`` is told of each block how many bytes it has."""
+    digest = hashlib.sha256()
+    with file.open("rb", buffering=0) as stream:
+        while block := stream.read(BLOCK):
+            digest.update(block)
+            read(len(block))
+    return digest.hexdigest()
 
 
 def _name(file: Path, folder: Path) -> str:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import Page
 
 from core.errors import NoSuchRun, TuneboardError
 from core.jobs.status import LIVE, State
 from core.pipeline.chain import ChainProgress
 from core.runs import is_at_work, made_at, next_step, read_run, standing
+from core.workspace.known_hashes import reading_told
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
 from ui.shell.browser import tell_browser
@@ -160,9 +162,19 @@ def choose_run(run: RunPaths | None) -> None:
 
 @contextmanager
 def shown_errors() -> Iterator[None]:
-    """Show what fails inside as one sentence; details of what nobody foresaw go to the log."""
+    """Show what fails inside as one sentence; details of what nobody foresaw go to the log. Who waits for a
+    large file that is read sees how far that is."""
+    place: list[DeltaGenerator] = []
+
+    def reads(share: float) -> None:
+        place[:] = place or [st.empty()]
+        place[0].progress(share, t("inputs.reading", share=f"{share:.0%}"))
+
     try:
-        yield
+        with reading_told(reads):
+            yield
+        for used in place:
+            used.empty()
     except TuneboardError as error:
         st.error(plain(error.text(language())), icon=":material/error:")
     except Exception as error:
