@@ -11,6 +11,7 @@ TuneboardError                exit code 1
 │   ├── NoSuchFile            a file that was named is not there
 │   ├── Unreadable            a data file cannot be read as text
 │   ├── NoSuchModel           a model folder that was named is not there
+│   │   ├── WorkspaceMoved    it is where the workspace was before it was moved
 │   │   └── NoListedModel     no model of that name in the workspace
 │   ├── NotAModel             a folder is not a model this program can train
 │   │   └── ImportFirst       it will be, once it is imported
@@ -178,6 +179,10 @@ class Unreadable(InputError):
 
 class NoSuchModel(InputError):
     key = "no_such_model"
+
+
+class WorkspaceMoved(NoSuchModel):
+    key = "workspace_moved"  # values: model, before (where the workspace was), now
 
 
 class NoListedModel(NoSuchModel):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -71,6 +72,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
         return None
     return bool(WHOLLY_SLOW.search(collection_path.read_text(encoding="utf-8"))) or None
+
+
+class RecordFault(Protocol):
+    """Keeps a row of docs/reliability.md's tables, as plain text, which any worker can send on: what was
+    done, to whom, when (:class:`tests.faults.moments.Moment`; empty where that is no matter), and what came
+    of it."""
+
+    def __call__(self, what: str, whom: str, moment: str, seen: str) -> None: ...
+
+
+@pytest.fixture
+def record_fault(record_property: Callable[[str, object], None]) -> RecordFault:
+    """Tests that ask for it are those that ``python -m tests.faults.record`` runs."""
+    return lambda what, whom, moment, seen: record_property("fault", [*map(str, (what, whom, moment, seen))])
 
 
 @pytest.fixture(autouse=True)

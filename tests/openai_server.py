@@ -16,10 +16,12 @@ SLOW = 3.0
 
 class OpenAIServer:
     """``answer`` makes the reply of a question. ``fails`` lists how the next requests fail, one each, before
-    anything is answered again: a status, or "drop", "half", "html", "json", "slow", "stream_error"."""
+    anything is answered again: a status, or "drop", "half", "html", "json", "slow", "stream_error". A status
+    that sends on leads to ``elsewhere``."""
 
     def __init__(self, answer: Callable[[str], str] = lambda question: f"You said: {question}") -> None:
         self.answer, self.fails = answer, list[int | str]()
+        self.elsewhere = ""
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Of", (Handler,), {"owner": self}))
@@ -67,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
     def _status(self, status: int) -> None:
         key = self.owner.keys[-1].removeprefix("Bearer ")
         self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", self.owner.elsewhere)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(json.dumps({"error": {"message": f"key {key} is no good"}}).encode())

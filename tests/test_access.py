@@ -13,6 +13,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from core.workspace.paths import PROJECT
+from tests.conftest import RecordFault
 from tests.server import Dashboard, free_port
 from ui.shell.access import (
     THIS_MACHINE,
@@ -379,10 +380,13 @@ def test_streamlit_run_guards_with_a_token_of_its_own(workspace: Path) -> None:
         assert server.ask("GET", "/_stcore/health", {"Cookie": server.cookie()}).status == 200
 
 
-def test_a_taken_port_gives_way_to_the_next_and_says_so(dashboard: Dashboard, workspace: Path) -> None:
+def test_a_taken_port_gives_way_to_the_next_and_says_so(
+    dashboard: Dashboard, workspace: Path, record_fault: RecordFault
+) -> None:
     taken = int(dashboard.url().partition("127.0.0.1:")[2].partition("/")[0])
     with Dashboard(workspace, f"--port={taken}") as server:
         assert f"Port {taken} is in use" in (server.url() and server.said())
+    record_fault("the dashboard's port is taken", "", "", "it says so and takes the next free one")
 
 
 def test_secrets_are_compared_whole() -> None:

@@ -15,6 +15,7 @@ from core.jobs.live import LiveCurve
 from core.jobs.points import Point, parse_log_line, parse_scalars_line
 from core.jobs.samples import Sample, SampleReader, read_samples
 from core.jobs.tail import LogTail
+from tests.conftest import RecordFault
 
 # A line as the tutorial's run printed it (docs: XTuner 0.2.0, one H100).
 REAL = (
@@ -175,11 +176,12 @@ def test_a_clock_set_back_hides_no_point(work_dir: Path, begins: int) -> None:
     assert [point.loss for point in points if point.iter >= begins] == [2.0] * len(second)
 
 
-def test_a_clock_set_back_between_three_starts(work_dir: Path) -> None:
+def test_a_clock_set_back_between_three_starts(work_dir: Path, record_fault: RecordFault) -> None:
     for name, begins, ends in (("030000", 1, 31), ("023000", 31, 61), ("020000", 61, 91)):
         lines = "".join(scalars_line(i) for i in range(begins, ends))
         write_start(work_dir, f"20261025_{name}", lines)
     assert [point.iter for point in read_curve(work_dir).points] == list(range(1, 91))
+    record_fault("the clock is set back between two starts", "", "", "no point of the curve is missing")
 
 
 def test_a_growing_run_is_read_on(work_dir: Path) -> None:

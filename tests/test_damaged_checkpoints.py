@@ -18,6 +18,7 @@ from core.steps.step import run_job
 from core.workspace.files import Stamp
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json
+from tests.conftest import RecordFault
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run
 
@@ -41,7 +42,12 @@ def text(file: Path) -> None:
     file.write_text("version https://git-lfs.github.com/spec/v1")
 
 
-DAMAGES = (cut_off, empty, flip, text)
+DAMAGES = {
+    cut_off: "is cut off",
+    empty: "is empty",
+    flip: "has one bit flipped",
+    text: "is text in its place",
+}
 Damage = Callable[[Path], None]
 
 
@@ -65,7 +71,7 @@ def command(run: RunPaths, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_the_one_before_is_taken_everywhere(run: RunPaths, damage: Damage) -> None:
+def test_the_one_before_is_taken_everywhere(run: RunPaths, damage: Damage, record_fault: RecordFault) -> None:
     damage(last(run))
     assert train.resumable(run) == train.read(run) == chosen.used(run) == checkpoints(run.work_dir)[0]
     said = "iter_40.pth is empty, cut off or damaged: the complete checkpoint at iteration 30"
@@ -79,6 +85,8 @@ def test_the_one_before_is_taken_everywhere(run: RunPaths, damage: Damage) -> No
     code, told = command(run, "train", run.id)
     assert code == 0 and said in told and "from the checkpoint at iteration 30" in told
     assert [one.iteration for one in whole(run.work_dir)] == [30, 40]
+    seen = "that is said, and the one before is taken for training, converting and publishing"
+    record_fault(f"the newest checkpoint {DAMAGES[damage]}", "", "", seen)
 
 
 def test_the_page_goes_on_from_the_one_before(page_workspace: Workspace) -> None:

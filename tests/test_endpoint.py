@@ -1,5 +1,6 @@
 """A model behind any server with OpenAI's interface: a real server in this process, answering and failing."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -80,6 +81,34 @@ def test_every_failure_is_a_sentence(server: OpenAIServer, how: int | str, says:
     sentence = failed.value.text("en")
     assert says in sentence and server.url in sentence and KEY not in sentence
     assert sentence.endswith(".") and "Traceback" not in sentence and failed.value.text("zh") != sentence
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_server_that_sends_on_is_not_followed(server: OpenAIServer, status: int) -> None:
+    """Neither the question nor the key goes where nobody said it should."""
+    with OpenAIServer() as elsewhere:
+        server.fails, server.elsewhere = [status], f"{elsewhere.url}/chat/completions"
+        with pytest.raises(EndpointFailed) as failed:
+            ask(where(server), QUESTION, 50)
+        assert server.elsewhere in failed.value.text("en") and not elsewhere.requests
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["169.254.169.254", "2852039166", "0xA9FEA9FE", "169.254.43518", "[fe80::1]", "[::ffff:169.254.169.254]",
+     "100.100.100.200", "[fd00:ec2::254]"],
+)  # fmt: skip
+def test_where_clouds_give_out_their_keys_nobody_is_asked(host: str) -> None:
+    asked = replace(endpoint(f"http://{host}/latest/v1", "m", KEY), retries=0, timeout=0.5)
+    with pytest.raises(EndpointFailed, match="own keys"):
+        ask(asked, QUESTION, 5)
+
+
+def test_a_name_that_leads_there_is_none_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(EndpointFailed, match=r"169\.254\.169\.254 is an address"):
+        ask(replace(endpoint("http://metadata.example/v1", "m", KEY), retries=0), QUESTION, 5)
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -10,7 +10,8 @@ from core.jobs.ending import Reason
 from core.jobs.explain import errors_in, explain, matches
 from core.jobs.failure import LOG_LINES
 from core.jobs.status import State, Status
-from core.wording import sentences
+from core.wording import say, sentences
+from tests.conftest import RecordFault
 
 FOLDER = Path(__file__).parent / "recorded" / "failures"
 INDEX = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
@@ -49,6 +50,15 @@ def test_no_other_cause_s_rule_fits_its_log(name: str) -> None:
     allowed = {cause, *(other for own, other in ALSO if own == cause)}
     allowed |= {"nan_loss"} if cause == "lr_too_high" else set()  # told apart by the losses before
     assert found <= allowed
+
+
+def test_cuda_out_of_memory(record_fault: RecordFault) -> None:
+    """There is no GPU where faults are recorded: a log of somebody's is explained."""
+    (name,) = [name for name, found in INDEX.items() if found["cause"] == "cuda_out_of_memory"]
+    found = explain(log_of(name), ended(name))
+    assert found is not None and "out of memory" in found.line
+    seen = f"\u201c{say(f'cause.{found.key}', 'en')}\u201d"
+    record_fault("CUDA out of memory (a log of another machine's)", "", "", seen)
 
 
 def test_no_rule_fits_a_healthy_training_s_log() -> None:

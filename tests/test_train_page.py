@@ -27,6 +27,7 @@ from core.steps.checkpoints import Trained
 from core.steps.checkpoints import checkpoints as checkpoints_of
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths, Workspace
+from tests.conftest import RecordFault
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
 from ui.jobs.training import answers_html, split_sample
@@ -231,7 +232,7 @@ def test_half_a_checkpoint_is_not_gone_on_from(workspace: Workspace) -> None:
     assert any("no complete checkpoint" in caption.value for caption in page.caption)
 
 
-def test_deepspeed_checkpoints_are_folders(workspace: Workspace) -> None:
+def test_deepspeed_checkpoints_are_folders(workspace: Workspace, record_fault: RecordFault) -> None:
     run = make_run(workspace)
     folder = run.work_dir / "iter_10.pth"
     folder.mkdir(parents=True)
@@ -246,6 +247,7 @@ def test_deepspeed_checkpoints_are_folders(workspace: Workspace) -> None:
     assert train.resumable(run) is None, "one process's part is missing"
     (folder / "zero_pp_rank_1_mp_rank_00_optim_states.pt").write_bytes(whole[:50])
     assert train.resumable(run) is None
+    record_fault("a shard of a DeepSpeed checkpoint is missing or cut off", "", "", "it is not taken")
 
 
 def test_from_the_beginning_no_old_checkpoint_stays(workspace: Workspace) -> None:

@@ -9,6 +9,7 @@ from core.jobs.launch import stop, wait
 from core.jobs.process import descendants, read_identity
 from core.jobs.status import State
 from core.workspace.paths import PROJECT
+from tests.conftest import RecordFault
 
 ROUNDS = 20
 # Launches for each line that it reads.
@@ -27,7 +28,7 @@ for _ in sys.stdin:
 """
 
 
-def test_twenty_times(tmp_path: Path) -> None:
+def test_twenty_times(tmp_path: Path, record_fault: RecordFault) -> None:
     folder = tmp_path / "工作 区" / "chain"
     command = [sys.executable, "-c", LAUNCHING, str(folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -42,6 +43,8 @@ def test_twenty_times(tmp_path: Path) -> None:
             stop(folder, by="test", grace=0)
             assert wait(folder, timeout=60).state is State.stopped
         assert len(tries(folder)) == ROUNDS
+        seen = f"each of {ROUNDS} times one runs and the other is told"
+        record_fault("two launches of one run at once", "", "", seen)
     finally:
         for one in both:
             one.communicate(timeout=60)

@@ -2,9 +2,12 @@
 
 import os
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +29,8 @@ THOUGHT_TOKENS = 2048
 # Where servers put it that part it from the answer.
 APART = ("reasoning_content", "reasoning")
 LOCAL = {"127.0.0.1", "localhost", "::1"}
+# Where Alibaba's, Amazon's and Oracle's clouds answer beside the link-local 169.254.169.254 of all of them.
+METADATA = {"100.100.100.200", "fd00:ec2::254", "192.0.0.192"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
     import httpx2
     import openai
 
+    _refuse_metadata(where)
     pieces: list[str] = []
     finished = thought = False
     client = openai.OpenAI(
@@ -99,6 +105,7 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
         http_client=openai.DefaultHttpxClient(
             **_way_to(where),
             headers={"Accept-Encoding": "identity"},
+            follow_redirects=False,  # the question and the key are for the server that was named
             event_hooks={"response": [_bounded(where, max_tokens)]},
         ),
     )
@@ -125,6 +132,25 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
         raise EndpointFailed(url=where.url, reason=say("endpoint.broke_off"))
     said = split("".join(pieces))
     return said.answer, thought or bool(said.mark)
+
+
+def _refuse_metadata(where: Endpoint) -> None:
+    """Raises EndpointFailed for an address at which clouds give a machine its own keys, by whatever name or
+    spelling. Others of this machine or of its network are where models are served."""
+    parts = urlsplit(where.url)
+    if where.socket:
+        return
+    with suppress(OSError, UnicodeError):  # a name that only a proxy knows: whoever connects says it
+        found = socket.getaddrinfo(parts.hostname, parts.port or parts.scheme, type=socket.SOCK_STREAM)
+        for host in (str(address[0]) for *_, address in found):
+            if _gives_keys(host):
+                raise EndpointFailed(url=where.url, reason=say("endpoint.metadata", address=host))
+
+
+def _gives_keys(host: str) -> bool:
+    found = ip_address(host.partition("%")[0])
+    meant = getattr(found, "ipv4_mapped", None) or found
+    return meant.is_link_local or str(meant) in METADATA
 
 
 def _bounded(where: Endpoint, max_tokens: int) -> Callable[[Any], None]:
@@ -170,6 +196,9 @@ def _status_sentence(error: Any, where: Endpoint) -> str:
     if status in {401, 403}:
         key = "endpoint.refused" if where.key else "endpoint.no_key"
         return say(key, status=status, variable=KEY_VARIABLE)
+    if status < 400:
+        there = str(error.response.headers.get("location", ""))
+        return say("endpoint.redirected", status=status, address=_short(there, where))
     if status == 404:
         return say("endpoint.not_found", model=where.model)
     if status == 429:

@@ -32,6 +32,7 @@ from core.errors import (
     NotAModel,
     NoWholeCheckpoint,
     RecipeChanged,
+    WorkspaceMoved,
 )
 from core.jobs.curves import time_folders
 from core.jobs.job import JobPaths, JobSpec
@@ -181,6 +182,7 @@ def in_line(run: RunPaths) -> Recipe:
     recipe = recipe_of(run)
     if run.adopted.exists():
         raise AdoptedRun(run=run.id, folder=run.work_dir.resolve())
+    refuse_moved(run, recipe)
     before = _written(run)
     if before is None or not _of_other_inputs(before.recipe, recipe):
         inputs.refuse_other_inputs(run, recipe)
@@ -430,8 +432,18 @@ def _recipe_in(state: Stamp) -> Recipe:
 
 
 def model_of(run: RunPaths) -> Model:
-    """The base model of a run. Raises NoSuchModel when it was moved away."""
-    return read_model(Path(recipe_of(run).model))
+    """The base model of a run. Raises NoSuchModel when it was moved away, alone or with the workspace."""
+    recipe = recipe_of(run)
+    refuse_moved(run, recipe)
+    return read_model(Path(recipe.model))
+
+
+def refuse_moved(run: RunPaths, recipe: Recipe) -> None:
+    """Raises WorkspaceMoved where a recipe, which holds whole paths, leads to where the workspace was."""
+    rows, model = Path(recipe.data), Path(recipe.model)
+    before, now = rows.parents[2:3], run.workspace.root
+    if before and not rows.exists() and (now / rows.relative_to(*before)).exists():
+        raise WorkspaceMoved(model=model if not model.exists() else rows, before=before[0], now=now)
 
 
 def resumable(run: RunPaths) -> Trained | None:

@@ -10,7 +10,7 @@ from core.steps.fit import OUT_OF_MEMORY
 from core.steps.remedy import CHANGES
 from core.wording import say
 from core.workspace.paths import PROJECT, RunPaths
-from scripts.documents.faults import faults
+from scripts.documents.faults import faults, other_faults
 from scripts.documents.marked import filled, table
 
 PAGE = "docs/reliability.md"
@@ -27,7 +27,7 @@ FOLLOWS = {
 
 
 def pages() -> dict[str, str]:
-    return {PAGE: filled(PAGE, {"failures": _failures(), "faults": faults()})}
+    return {PAGE: filled(PAGE, {"failures": _failures(), "faults": faults(), "other faults": other_faults()})}
 
 
 def _failures() -> str:

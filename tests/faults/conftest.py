@@ -1,15 +1,26 @@
-"""What each of these tests reports: a row of docs/reliability.md's table."""
+"""What the tests of this folder share."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.faults.moments import Moment
+from core.workspace.paths import Workspace
+from tests.conftest import end_leftovers
 
-RecordFault = Callable[[str, str, Moment, str], None]
+# Enough for a chain of the small model to be begun.
+DISK = "size=80m"
 
 
 @pytest.fixture
-def record_fault(record_property: Callable[[str, object], None]) -> RecordFault:
-    """What was done, to whom, when, and what came of it: as plain text, which any worker can send on."""
-    return lambda *row: record_property("fault", [*map(str, row)])
+def on_small_disk(
+    small_disk: Callable[[str], Path], model: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
+    """A workspace on a disk of its own."""
+    found = Workspace(small_disk(DISK) / "a b")
+    shutil.copytree(model, found.starter)
+    monkeypatch.setenv("TUNEBOARD_HOME", str(found.root))
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    yield found
+    end_leftovers(found.root)

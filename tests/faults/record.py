@@ -2,8 +2,8 @@
 
     python -m tests.faults.record
 
-Runs the tests of this folder and keeps what each recorded as its ``fault``: what was done, to whom, when,
-and what was seen. A test that failed is recorded as that.
+Runs the tests that ask for ``record_fault``, here and elsewhere, and keeps what each recorded: what was done,
+to whom, when, and what was seen. A test that failed is recorded as that.
 """
 
 import sys
@@ -15,8 +15,8 @@ import pytest
 
 from core.workspace.files import write_json
 
-HERE = Path(__file__).parent
-RECORDED = HERE.parent / "recorded" / "faults.json"
+TESTS = Path(__file__).parents[1]
+RECORDED = TESTS / "recorded" / "faults.json"
 
 
 class Recorder:
@@ -24,6 +24,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.found: list[Sequence[str]] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if "record_fault" in getattr(item, "fixturenames", ())]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
@@ -33,7 +36,10 @@ class Recorder:
 
 def main() -> int:
     recorder = Recorder()
-    code = int(pytest.main(["-q", "-p", "no:xdist", str(HERE)], plugins=[recorder]))
+    files = [
+        str(file) for file in sorted(TESTS.rglob("test_*.py")) if "record_fault" in file.read_text("utf-8")
+    ]
+    code = int(pytest.main(["-q", "-p", "no:xdist", *files], plugins=[recorder]))
     write_json(RECORDED, {"date": datetime.now(UTC).date().isoformat(), "faults": recorder.found})
     return code
 

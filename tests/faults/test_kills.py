@@ -14,8 +14,7 @@ from core.runs import CHAIN
 from core.steps.checkpoints import checkpoints, is_whole
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
-from tests.conftest import end_leftovers
-from tests.faults.conftest import RecordFault
+from tests.conftest import RecordFault, end_leftovers
 from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
 from tests.page import open_test_page
 

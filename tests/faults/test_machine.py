@@ -1,8 +1,6 @@
 """What happens to the machine and to the folder: a full disk, no memory, a restart, another host."""
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,28 +13,12 @@ from core.runs import CHAIN
 from core.wording import say
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace
-from tests.conftest import end_leftovers, fill_disk
-from tests.faults.conftest import RecordFault
+from tests.conftest import RecordFault, fill_disk
 from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
-from tests.faults.test_kills import KILL, goes_on, whole
+from tests.faults.test_kills import KILL, goes_on, log, whole
 from tests.page import open_test_page
 
 pytestmark = pytest.mark.slow
-# Enough for a chain of the small model to be begun.
-DISK = "size=80m"
-
-
-@pytest.fixture
-def on_small_disk(
-    small_disk: Callable[[str], Path], model: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Workspace]:
-    """A workspace on a disk of its own."""
-    found = Workspace(small_disk(DISK) / "a b")
-    shutil.copytree(model, found.starter)
-    monkeypatch.setenv("TUNEBOARD_HOME", str(found.root))
-    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
-    yield found
-    end_leftovers(found.root)
 
 
 @pytest.mark.parametrize("moment", [Moment.step, Moment.checkpoint, Moment.convert, Moment.merge])
@@ -90,10 +72,10 @@ def test_the_workspace_is_moved_to_another_machine(
     record_fault("moved to another machine", "", Moment.step, goes_on(held, state, kept))
 
 
-def test_at_another_path_there_it_says_what_it_misses(
-    page_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_at_another_path_it_says_what_to_do(
+    page_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_fault: RecordFault
 ) -> None:
-    """A recipe holds whole paths: the model's is the first that is not there."""
+    """A recipe holds whole paths; with a link at the old one everything is found."""
     held = HeldChain(page_workspace, Moment.step, tmp_path)
     held.strike(Victim.all, KILL)
     held.let_go()
@@ -102,12 +84,22 @@ def test_at_another_path_there_it_says_what_it_misses(
     page_workspace.root.rename(there.root)
     belongs_elsewhere(there)
     monkeypatch.setenv("TUNEBOARD_HOME", str(there.root))
-    page = open_test_page("start", held.run.id)
-    page.button(key="chain_go_on").click().run()
     run = there.run(held.run.id)
+    page = open_test_page("start", run.id)
+    page.button(key="chain_go_on").click().run()
     wait(run.job(CHAIN), poll=0.05, timeout=TIMEOUT)
     (error,) = open_test_page("start", run.id).error
-    assert f"No model at {page_workspace.starter}" in error.value and whole(run)
+    assert all(str(path) in error.value for path in (page_workspace.starter, page_workspace.root, there.root))
+    assert f"make a link at {page_workspace.root}" in error.value and whole(run)
+    page_workspace.root.symlink_to(there.root)
+    open_test_page("start", run.id).button(key="chain_go_on").click().run()
+    assert wait(run.job(CHAIN), poll=0.05, timeout=TIMEOUT).state is State.finished, log(run)
+    record_fault(
+        "the workspace is moved to another path",
+        "",
+        "",
+        "it says where from, and what to do; then it goes on",
+    )
 
 
 def belongs_elsewhere(workspace: Workspace) -> None:
