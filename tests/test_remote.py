@@ -1,4 +1,5 @@
-"""In a real browser nothing is fetched from elsewhere, whatever a model, a row, a name or a log line says."""
+"""In a real browser nothing is fetched from elsewhere and nothing runs, whatever a model, a row, a name or a
+log line says."""
 
 import json
 import threading
@@ -24,6 +25,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 FOREIGN = """host => [...document.querySelectorAll("[src], [href], [srcset], [data], [poster]")]
   .filter(e => ["src", "href", "srcset", "data", "poster"].some(
     n => (e.getAttribute(n) || "").includes(host)))
+  .map(e => e.outerHTML)"""
+# And what would run: a handler, an address that is a program, a program.
+ACTING = r"""() => [...document.querySelectorAll("*")].filter(
+    e => /^\s*javascript:/i.test(e.getAttribute("href") || "")
+      || [...e.attributes].some(a => a.name.startsWith("on"))
+      || (e.tagName === "SCRIPT" && /hostile/.test(e.text)))
   .map(e => e.outerHTML)"""
 
 
@@ -51,7 +58,11 @@ class Listener:
     def hostile(self, where: str) -> str:
         """A text that fetches at every place where it is drawn as Markdown or HTML."""
         at = f"http://{self.host}/{where}"
-        return f"![p]({at}) <img src='{at}'> [l]({at}) {at} :red[no] :material/lock: $x$"
+        acts = "window.hostile=1"
+        runs = (
+            f"<img src=x onerror='{acts}'> [x](javascript:{acts}) <script>{acts}</script> <svg onload={acts}>"
+        )
+        return f"![p]({at}) <img src='{at}'> [l]({at}) {at} :red[no] :material/lock: $x$ {runs}"
 
 
 @pytest.fixture
@@ -122,6 +133,7 @@ def test_no_page_fetches_anything_from_elsewhere(
             settle(page)
             open_all(page)
             assert page.evaluate(FOREIGN, listener.host) == [], step
+            assert page.evaluate(ACTING) == [] and not page.evaluate("window.hostile"), step
     stop_jobs(workspace)
     assert listener.asked == []
     assert not [url for url in asked if not url.startswith((f"http://{own}/", "data:", "blob:"))]

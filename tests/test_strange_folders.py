@@ -4,17 +4,22 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.jobs.curves import read_curve
+from core.jobs.job import JobPaths
 from core.jobs.process import boot_id
 from core.jobs.spark import spark
 from core.jobs.status import read_status
+from core.jobs.tail import last_lines
 from core.model_store.importing import Listed, list_models
 from core.models.folder import fingerprint, read_model, read_shape
-from core.runs import Run, list_runs
+from core.runs import Run, delete, list_runs
+from core.steps.checkpoints import checkpoints, is_whole
 from core.workspace.paths import RunPaths, Workspace
 from tests.as_user import ROOT, as_user, their_folder
 from tests.page import no_errors, open_test_page
@@ -201,6 +206,88 @@ def test_files_that_are_none(tmp_path: Path, model: Path, name: str, kind: str) 
             (folder / name).write_bytes(DEEP.encode() if kind == "deep" else b"\xff\xfe\x00")
 
     model_with(tmp_path, model, change)
+
+
+def put(place: Path, what: str) -> None:
+    """A pipe, or a link: to a device, to itself, to the folder above."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    if what == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to({"itself": place.name, "above": ".."}.get(what, what))
+
+
+PLACES = ("pipe", "/dev/zero", "itself", "above")
+# What would be read for ever.
+ENDLESS = PLACES[:2]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("what", PLACES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "tokenizer_config.json",
+        "generation_config.json",
+        "chat_template.jinja",
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "more.json",
+        "additional_chat_templates/x.jinja",
+    ],
+)
+def test_links_and_pipes_in_a_model(tmp_path: Path, model: Path, name: str, what: str) -> None:
+    bad = model_with(tmp_path, model, lambda folder: put(folder / name, what))
+    if what in ENDLESS:
+        assert not bad.trainable and Path(name).name in bad.why and "not a regular file" in bad.why
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("what", PLACES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "about.json",
+        "recipe.yaml",
+        "result.json",
+        "data.json",
+        "inputs.json",
+        "train/job.json",
+        "train/progress.json",
+        "train/output.log",
+        "train/work_dir",
+        "train/work_dir/20260101_000000/vis_data/scalars.json",
+        "train/work_dir/20260101_000000/20260101_000000.log",
+        "train/work_dir/iter_10.pth",
+        "adapter",
+        "merged",
+    ],
+)
+def test_links_and_pipes_in_a_run(workspace: Workspace, name: str, what: str) -> None:
+    run_with(workspace, "20260101-000000-good", about='{"title": "good"}')
+    run = run_with(workspace, "20260101-000001-bad")
+    put(run.root / name, what)
+    assert [found.title for found in list_runs(workspace)][-1] == "good"
+    for read in (read_curve, spark, checkpoints):
+        with suppress(OSError):
+            read(run.work_dir)  # type: ignore[operator]
+    with suppress(OSError):
+        assert not last_lines(JobPaths(run.job("train")).log, 3)
+    assert not is_whole(run.work_dir / "iter_10.pth")
+
+
+def test_what_a_link_leads_to_is_not_deleted_with_the_run(workspace: Workspace, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "iter_10.pth").write_bytes(b"theirs")
+    run = run_with(workspace, "20260101-000001-bad")
+    for place in (run.work_dir, run.merged, run.root / "more"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(elsewhere, target_is_directory=True)
+    delete(workspace, run)
+    assert not run.root.exists() and (elsewhere / "iter_10.pth").read_bytes() == b"theirs"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, with_config
 
 from core.errors import DamagedFile, NoSuchFile, NoSuchJob
 from core.jobs.job import JobPaths
+from core.workspace.files import is_endless
 
 # ``python -m core --job FOLDER`` does what the folder's request.json asks for; it is no option for people.
 JOB = "--job"
@@ -54,6 +55,8 @@ def read_request(kind: type[Request], folder: Path) -> Request:
 
 def read_record_of(kind: type[Request], path: Path) -> Request:
     """The dataclass that a JSON file holds. Raises NoSuchFile, DamagedFile."""
+    if is_endless(path):
+        raise DamagedFile(path=path)
     try:
         return _of_json(kind, path.read_bytes())
     except FileNotFoundError as error:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.workspace.files import is_endless
+
 BLOCK = 1 << 16
 # A progress bar without line breaks is one line of any length; its end is enough.
 LONGEST_TAIL = 1 << 22
@@ -15,6 +17,8 @@ def last_lines(path: Path, count: int) -> list[str]:
 
     Reads only the end of the file, at most 4 MiB. Of a line with carriage returns the last state is given.
     """
+    if is_endless(path):
+        return []
     try:
         with path.open("rb") as stream:
             data, whole = _end(stream.fileno(), count)
@@ -60,6 +64,8 @@ class LogTail:
 
     def blocks(self) -> Iterator[list[str]]:
         """The same a block of about a megabyte at a time, so that a long log never stands in memory whole."""
+        if is_endless(self.path):
+            return
         try:
             with self.path.open("rb") as stream:
                 self._start_over_if_replaced(os.fstat(stream.fileno()))

@@ -18,6 +18,7 @@ import yaml
 from core.errors import NotAModel, NotAnAdapter
 from core.models.folder import Model, Shape, chat_template_of, read_object, tensor_shapes
 from core.wording import say
+from core.workspace.files import is_endless
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 # What PEFT can fold into the weights of a model; each of these was tried (tests/test_adapter_real.py).
@@ -348,7 +349,7 @@ def _of_tokens(folder: Path, base: Model, shapes: Mapping[str, Shape]) -> Iterat
 def _vocabulary(file: Path) -> dict[str, int]:
     """The tokens of a tokenizer.json by what they are written as; empty where it cannot be read."""
     with suppress(*STRANGE):
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = {} if is_endless(file) else json.loads(file.read_text(encoding="utf-8"))
         model = found.get("model", {}).get("vocab", {})
         if isinstance(model, list):
             model = {token: number for number, (token, *_) in enumerate(model)}
@@ -396,7 +397,7 @@ def _around(folder: Path, name: str) -> dict[str, Any]:
     for place in (folder, folder.parent) if STEP.search(folder.name) else (folder,):
         file = place / name
         with suppress(*STRANGE):  # somebody else's file: it tells something or nothing
-            if file.stat().st_size <= SMALL:
+            if file.stat().st_size <= SMALL and not is_endless(file):
                 text = file.read_text(encoding="utf-8")
                 found = json.loads(text) if name.endswith(".json") else yaml.safe_load(text)
                 if isinstance(found, dict):
@@ -412,6 +413,8 @@ def _text(found: Mapping[str, Any], *names: str) -> str:
 def _card(folder: Path) -> str:
     """The head of a model card, where its tags are."""
     with suppress(OSError):
+        if is_endless(folder / "README.md"):
+            return ""
         head = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:4000]
         return head.split("\n---", 1)[0].lower() if head.startswith("---") else ""
     return ""

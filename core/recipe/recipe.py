@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError, with_config
 
 from core.errors import InvalidRecipe, NoSuchFile
 from core.wording import Language, say
+from core.workspace.files import is_endless
 
 Method: TypeAlias = Literal["lora", "dora", "rslora", "pissa", "full"]
 Quantization: TypeAlias = Literal["none", "nf4", "int8"]
@@ -215,6 +216,8 @@ _Dumper.add_representer(str, _text)
 
 def from_yaml(path: Path) -> Recipe:
     """Read a recipe file. Raises NoSuchFile, InvalidRecipe (all problems at once)."""
+    if is_endless(path):
+        raise invalid([Problem(str(path), "not_yaml", {"detail": say("file.not_a_file")})])
     try:
         return from_bytes(path.read_bytes(), str(path))
     except FileNotFoundError as error:

@@ -25,7 +25,7 @@ from core.steps import train
 from core.steps.checkpoints import checkpoints
 from core.steps.configs import row
 from core.wording import say
-from core.workspace.files import read_record, write_json, write_text
+from core.workspace.files import is_endless, read_record, write_json, write_text
 from core.workspace.paths import RunPaths, Workspace, make_folder
 
 # An adapter is built from these: where the file differs in one of them, the Recipe's config builds another.
@@ -97,7 +97,7 @@ def _is_folder(folder: Path) -> bool:
 def _trains(file: Path) -> bool:
     """Whether a file is a config that describes a training, of whatever kind."""
     with suppress(NotAConfig, OSError):
-        return kind_of(read_config(file.read_bytes(), file.name)) != "none"
+        return not is_endless(file) and kind_of(read_config(file.read_bytes(), file.name)) != "none"
     return False
 
 

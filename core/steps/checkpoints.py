@@ -17,7 +17,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 from core.jobs.curves import epoch_ends, read_curve
 from core.workspace.checksums import hashed
-from core.workspace.files import Stamp, stamp
+from core.workspace.files import Stamp, is_endless, stamp
 
 NAMES = ("iter_*.pth", "epoch_*.pth")
 _NAME = re.compile(r"(iter|epoch)_(\d+)\.pth")
@@ -139,6 +139,8 @@ def _undamaged(state: Stamp) -> bool:
     """
     try:
         file = Path(state[0][0])
+        if is_endless(file):
+            return False
         if not is_zipfile(file):
             return _is_before_zip(file)
         with ZipFile(file) as archive:

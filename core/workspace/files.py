@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,6 +52,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def read_json(path: Path) -> Any | None:
     """The JSON value in a file; None when there is no such file. Raises DamagedFile."""
+    if is_endless(path):
+        raise DamagedFile(path=path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -131,6 +134,15 @@ def change_record(path: Path, edit: Callable[[dict[str, Any]], dict[str, Any]]) 
     with locked(path):
         found = read_json(path)
         write_json(path, edit(found if isinstance(found, dict) else {}))
+
+
+def is_endless(path: Path) -> bool:
+    """Whether a pipe or a device stands in a file's place, perhaps behind a link (to /dev/zero, which any
+    archive can hold): whoever reads it waits, or fills the memory, for ever."""
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return False
 
 
 def is_lfs_pointer(file: Path) -> bool:
