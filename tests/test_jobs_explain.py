@@ -20,6 +20,7 @@ from core.workspace.files import write_json
 from core.workspace.paths import PROJECT
 
 FAILED = Status(State.failed, 1, None, "failed")
+LIMITED = Status(State.failed, 1, None, Reason.memory_limited)
 TRACEBACK = 'Traceback (most recent call last):\n  File "train.py", line 1, in <module>\n    main()\n'
 OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
 WARNING = "UserWarning: flash_attn is not used: No module named 'flash_attn'\n"
@@ -51,6 +52,7 @@ NAN = PROGRESS.replace("2.5", "nan")
             "OSError: [Errno 28] No space left on device: 'iter_1.pth'",
         ),
         (PROGRESS, Status(State.failed, 1, None, Reason.disk_full), "disk_full", PROGRESS),
+        (TRACEBACK + "MemoryError", LIMITED, "memory_limited", "MemoryError"),
         (NAN + PROGRESS + "end", FAILED, "nan_loss", NAN),
         (TRACEBACK + "FloatingPointError: no number", FAILED, "nan_loss", "FloatingPointError: no number"),
         (PROGRESS.replace("1.0\n", "inf"), FAILED, "nan_loss", PROGRESS.replace("1.0\n", "inf")),
@@ -148,6 +150,22 @@ def test_the_reason(
     returned: int, tail: list[str], kernel_killed: bool, disk_full: bool, reason: Reason
 ) -> None:
     assert failure(returned, tail, kernel_killed, disk_full) is reason
+
+
+@pytest.mark.parametrize(
+    ("returned", "tail", "reason"),
+    [
+        (-11, [], Reason.memory_limited),
+        (-6, ["what():  std::bad_alloc"], Reason.memory_limited),
+        (1, ["RuntimeError: can't start new thread"], Reason.memory_limited),
+        (1, ["KeyError: 'x'"], Reason.failed),
+        (-9, [], Reason.failed),
+        (1, ["OSError: No space left on device"], Reason.disk_full),
+    ],
+)
+def test_the_reason_where_memory_is_limited(returned: int, tail: list[str], reason: Reason) -> None:
+    assert failure(returned, tail, False, False, limited=True) is reason
+    assert failure(returned, tail, False, False) is not Reason.memory_limited
 
 
 def test_the_code_of_a_signal() -> None:

@@ -43,7 +43,9 @@ RULES = (
     _anywhere(
         "cpu_out_of_memory", r"DefaultCPUAllocator: (?:can't allocate|not enough) memory", r"std::bad_alloc"
     ),
-    _anywhere("memory_limited", r"failed to map segment from shared object"),
+    _anywhere(
+        "memory_limited", r"failed to map segment from shared object", r"Memory allocation still failed after"
+    ),
     _anywhere("quota", r"Disk quota exceeded"),
     _anywhere("disk_full", r"No space left on device"),
     _anywhere(
@@ -175,7 +177,11 @@ RULES = (
 )
 
 # Of what ends a program without a word of its own: by the reason that its supervisor saw, then by the signal.
-BY_REASON = {Reason.disk_full: "disk_full", Reason.out_of_memory: "killed_out_of_memory"}
+BY_REASON = {
+    Reason.disk_full: "disk_full",
+    Reason.out_of_memory: "killed_out_of_memory",
+    Reason.memory_limited: "memory_limited",
+}
 BY_SIGNAL = {
     signal.SIGKILL.name: "killed",
     signal.SIGTERM.name: "terminated",

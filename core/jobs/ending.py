@@ -1,5 +1,6 @@
 """How a tool ended, in the words of ``exit.json``."""
 
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,6 +8,13 @@ from enum import StrEnum
 from typing import Any
 
 KILLED = 128 + signal.SIGKILL
+# How programs end and what they say where they get no more memory.
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGTRAP}
+_NO_MEMORY = re.compile(
+    r"MemoryError|bad_alloc|failed to map segment|allocate memory|not enough memory"
+    r"|Memory allocation still failed|can't start new thread|pthread_create failed|Thread creation failed",
+    re.IGNORECASE,
+)
 
 
 class Reason(StrEnum):
@@ -17,6 +25,7 @@ class Reason(StrEnum):
     stopped = "stopped"
     out_of_memory = "out of memory"
     disk_full = "disk full"
+    memory_limited = "memory limit"
     not_started = "not started"
     never_started = "the supervisor never started"
     abandoned = "the supervisor was killed and the tool has ended since"
@@ -49,16 +58,22 @@ def ending(returned: int, reason: Reason, started: float, ended: float) -> Endin
     return Ending(128 - returned, _signal_name(-returned), reason, started, ended)
 
 
-def failure(returned: int, tail: Sequence[str], kernel_killed: bool, disk_full: bool) -> Reason:
+def failure(
+    returned: int, tail: Sequence[str], kernel_killed: bool, disk_full: bool, limited: bool = False
+) -> Reason:
     """Why a tool failed that nobody stopped, from its return code, its log's end and its machine.
 
-    ``kernel_killed``: the kernel killed for memory during the run; ``disk_full``: no room is left now.
+    ``kernel_killed``: the kernel killed for memory during the run; ``disk_full``: no room is left now;
+    ``limited``: this session has a limit of its own (ulimit -v), and what meets it first says it in its own
+    words, or crashes.
     """
     text = "\n".join(tail)
     if (returned in {-signal.SIGKILL, KILLED} and kernel_killed) or "CUDA out of memory" in text:
         return Reason.out_of_memory
     if disk_full or "No space left on device" in text:
         return Reason.disk_full
+    if limited and (-returned in _CRASHES or _NO_MEMORY.search(text)):
+        return Reason.memory_limited
     return Reason.failed
 
 

@@ -57,6 +57,8 @@ def explain(tail: Sequence[str], status: Status) -> Cause | None:
         return Cause(LOST.get(Reason(status.reason), "lost") if status.reason else "lost", line)
     if status.reason == Reason.not_started:
         return Cause("not_started", line)
+    if status.reason == Reason.memory_limited:  # what the log says is true without a limit
+        return Cause("memory_limited", line)
     return _named(tail, errors) or _silent(tail, status, line) or Cause("unknown", line)
 
 

@@ -7,6 +7,7 @@ supervisor that is killed; started again in the same folder, a supervisor takes 
 
 import ctypes
 import os
+import resource
 import select
 import shutil
 import signal
@@ -205,7 +206,9 @@ class Supervisor:
         if returned == 0:
             return Reason.finished
         no_room = shutil.disk_usage(self.paths.folder).free < NO_ROOM
-        return failure(returned, last_lines(self.paths.log, LOG_LINES), oom_kills() > kills, no_room)
+        limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+        tail = last_lines(self.paths.log, LOG_LINES)
+        return failure(returned, tail, oom_kills() > kills, no_room, limited)
 
     def _write_exit(self, ended: Ending) -> None:
         """A full disk gets the reserve back, then an hour to get room again. Raises OSError after that."""

@@ -53,7 +53,8 @@ STATES = {
     State.waiting: "`job.json` is there, and a supervisor that has not started the tool or is on its way",
     State.running: "the process of `tool.json` is alive: its id with its start time, because ids are reused",
     State.finished: "`exit.json` says `finished`; where the supervisor was killed, the tool in `done.json`",
-    State.failed: "`exit.json` says anything else: `failed`, `out of memory`, `disk full`, `not started`",
+    State.failed: "`exit.json` says anything else: `failed`, `out of memory`, `memory limit`, `disk full`, "
+    "`not started`",
     State.stopped: "`exit.json` says `stopped`: somebody asked for it, whatever the tool's exit code",
     State.lost: "no `exit.json`, no `done.json`, no process alive: killed, or the machine was restarted",
 }
