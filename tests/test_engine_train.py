@@ -1,6 +1,7 @@
 """The real XTuner on a model made on the spot: training, stopping, resuming, converting, merging."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -67,6 +68,17 @@ def test_from_a_checkpoint_to_a_merged_model(workspace: Workspace, model: Path) 
         cli("ask", run.id, "Who are you?", "--workspace", workspace.root, "--json", cwd=workspace.root)
     )
     assert [row["question"] for row in asked["answers"]] == ["Who are you?"]
+
+
+def test_in_a_workspace_under_an_odd_path(answered: Workspace, model: Path, tmp_path: Path) -> None:
+    """A quote, a backslash, a percent sign, braces: whatever XTuner, mmengine and datasets make of them."""
+    workspace = Workspace(tmp_path / "it's a\\b 50 %s {x} 🦊 #1")
+    shutil.copytree(answered.root, workspace.root)
+    run = prepared(workspace, model, "--iterations", "3")
+    assert [iteration for iteration, _ in trained(run)] == [1, 2, 3]
+    for step in ("convert", "merge"):
+        assert cli(step, run.id, "--workspace", workspace.root, "--json", cwd=tmp_path).returncode == 0
+    assert merge.read(run).architecture == "LlamaForCausalLM"
 
 
 def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Workspace, model: Path) -> None:

@@ -1,9 +1,10 @@
 """Record what comes of every fault in ``tests/recorded/faults.json``: docs/reliability.md has it as a table.
 
-    python -m tests.faults.record
+    python -m tests.faults.record [TEST …]
 
 Runs the tests that ask for ``record_fault``, here and elsewhere, and keeps what each recorded: what was done,
-to whom, when, and what was seen. A test that failed is recorded as that.
+to whom, when, and what was seen. A test that failed is recorded as that. Of tests that are named
+(as to pytest) the rows take the place of those that they recorded before.
 """
 
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from core.workspace.files import write_json
+from core.workspace.files import read_json, write_json
 
 TESTS = Path(__file__).parents[1]
 RECORDED = TESTS / "recorded" / "faults.json"
@@ -34,15 +35,18 @@ class Recorder:
             self.found += recorded if report.passed else [[report.nodeid, "", "", "failed"]]
 
 
-def main() -> int:
+def main(named: Sequence[str]) -> int:
     recorder = Recorder()
-    files = [
+    every = [
         str(file) for file in sorted(TESTS.rglob("test_*.py")) if "record_fault" in file.read_text("utf-8")
     ]
-    code = int(pytest.main(["-q", "-p", "no:xdist", *files], plugins=[recorder]))
-    write_json(RECORDED, {"date": datetime.now(UTC).date().isoformat(), "faults": recorder.found})
+    code = int(pytest.main(["-q", "-p", "no:xdist", *(named or every)], plugins=[recorder]))
+    known = (read_json(RECORDED) or {}).get("faults", []) if named else []
+    new = {tuple(row[:3]) for row in recorder.found}
+    faults = [*(row for row in known if tuple(row[:3]) not in new), *recorder.found]
+    write_json(RECORDED, {"date": datetime.now(UTC).date().isoformat(), "faults": faults})
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
