@@ -416,6 +416,7 @@ def test_small_things() -> None:
         PublishRequest("merged", "zip", out=Path("/x y/z"), shard="500MB"),
         PublishRequest("gguf", "huggingface", repo="a/b", public=True, quants=("q8_0",), proof=False),
         PublishRequest("adapter", base="c/d", card=Path("/c.md"), dry_run=True),
+        PublishRequest("app", into="/media/ada/KINGSTON 8"),
     ],
 )
 def test_what_the_page_asks_for_comes_back_whole(asked: PublishRequest) -> None:

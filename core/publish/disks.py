@@ -85,7 +85,7 @@ def looked_for(workspace: Workspace) -> str:
 def chosen(text: str, workspace: Workspace) -> Path:
     """The folder of the disk with that name, else the folder at that path, every link in it followed. Raises
     PlaceRefused with everything that speaks against it."""
-    named = [disk.folder for disk in disks(workspace) if disk.name == text]
+    named = [disk.folder for disk in disks(workspace) if disk.name == text] if os.sep not in text else []
     try:
         folder = named[0] if len(named) == 1 else _whole_path(text)
         found = list(_problems(folder, workspace))
