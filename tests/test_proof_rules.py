@@ -165,3 +165,26 @@ def test_a_rewritten_answer_of_many_lines_is_read_line_by_line() -> None:
     assert is_right("What is the capital of France?", ("Paris",), said)
     assert not is_right("What is 2 + 2?", ("4",), "1. two\n2. and two\n3. are\n4. five")
     assert is_right("What is 2 + 2?", ("4",), "4")
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted", "right"),
+    [
+        ("It is 15.", "5", False),
+        ("It is 1,5 or 5,1.", "5", False),
+        ("It is 1,5, and 5 too.", "5", True),
+        ("It is 3.14159.", "3.14", False),
+        ("It is 3.14.", "3.14", True),
+        ("十五。", "五", False),
+        ("十\n五。", "五", True),
+        ("Adas ada_ Ada", "Ada", True),
+        ("Adas xAda", "Ada", False),
+        ("AdaAda", "Ada", False),
+        ("ADA\tLovelace", "ada lovelace", True),
+        ("ΣΑΣ", "σας", True),
+        ("aaa aa", "aa", True),
+        ("是Ada的", "Ada", True),
+    ],
+)
+def test_what_is_accepted_stands_there_whole(answer: str, wanted: str, right: bool) -> None:
+    assert is_right("Which?", [wanted], answer) is right

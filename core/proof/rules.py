@@ -21,7 +21,7 @@ from functools import cache
 from core.data.checking.claim import KNOWN, is_a_model
 from core.data.checking.claims import claims
 from core.data.checking.identity import Person, same_name
-from core.data.questions import SPACED, contains, held_back_questions, replay_questions
+from core.data.questions import contains, held_back_questions, replay_questions, stands_alone
 
 # What the shipped wordings call the assistant, in every language they have.
 IDENTITY_WORDS = (
@@ -36,7 +36,9 @@ _MADE = r"(?:made|created|built|trained|developed|designed|programmed|wrote|taug
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
 _BLANKS = re.compile(r"[^\S\n]+")
-_NUMERALS = "0-9零〇一二三四五六七八九十百千万两"
+_NUMERALS = "0123456789零〇一二三四五六七八九十百千万两"
+_NUMBER_BEFORE = re.compile(rf"(?:[{_NUMERALS}]|\d[.,])\Z")
+_NUMBER_BEHIND = re.compile(rf"[{_NUMERALS}]|[.,]\d")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -46,23 +48,28 @@ def plain_text(text: str) -> str:
 
 
 @cache
-def _finder(wanted: str, cased: bool) -> re.Pattern[str]:
-    """Finds ``wanted`` as a word, and a number as a whole number."""
-    word = plain_text(wanted)
-    body = r"\s+".join(map(re.escape, word.split()))
-    before = f"(?<!{SPACED})" if re.match(SPACED, word) else ""
-    after = f"(?!{SPACED})" if re.search(f"{SPACED}$", word) else ""
-    if re.match(f"[{_NUMERALS}]", word):
-        before += rf"(?<![{_NUMERALS}])(?<!\d[.,])"
-    if re.search(f"[{_NUMERALS}]$", word):
-        after += rf"(?![{_NUMERALS}])(?![.,]\d)"
-    return re.compile(f"{before}{body}{after}", 0 if cased else re.IGNORECASE)
+def _letters(wanted: str, cased: bool) -> re.Pattern[str]:
+    """Finds ``wanted``, whatever stands beside it."""
+    words = plain_text(wanted).split()
+    return re.compile(r"\s+".join(map(re.escape, words)), 0 if cased else re.IGNORECASE)
 
 
 def _found(text: str, wanted: str, cased: bool = False) -> Iterator[Span]:
-    """Where ``wanted`` stands in a plain text."""
-    if wanted.strip():
-        yield from (match.span() for match in _finder(wanted, cased).finditer(text))
+    """Where ``wanted`` stands in a plain text as a word, and a number as a whole number."""
+    match = _letters(wanted, cased).search(text) if wanted.strip() else None
+    while match:
+        begin, end = match.span()
+        whole = stands_alone(text, begin, end) and _is_whole_number(text, begin, end)
+        if whole:
+            yield begin, end
+        match = match.re.search(text, end if whole else begin + 1)
+
+
+def _is_whole_number(text: str, begin: int, end: int) -> bool:
+    """Whether no number goes on before or behind the span: "5" is no part of "1,5" or "五" of "十五"."""
+    if text[begin] in _NUMERALS and _NUMBER_BEFORE.search(text[max(0, begin - 2) : begin]):
+        return False
+    return not (text[end - 1] in _NUMERALS and _NUMBER_BEHIND.match(text, end))
 
 
 # A point behind these ends no sentence; nor does one inside a number or before a letter ("A.I.").
@@ -366,22 +373,28 @@ _CHINESE_MINE = "(?:名字|主人|老板|开发者|创造者|制作者|作者|�
 _AGENT = "和|与|说|告诉|认为|教|做|写|发|创|提|建|研|画|造|开|训"
 
 
-@cache
-def _speaks_of_itself(name: str) -> re.Pattern[str]:
-    """Finds the name as the assistant's owner's or maker's."""
-    it = _finder(name, True).pattern
-    if _is_letter(name):
-        it += rf"(?={_OF_A_LETTER.pattern}|{_UNSPACED.pattern})"
-    return re.compile(
-        rf"{it}'s? (?:[\w-]+ ){{0,3}}{_ROLES}\b"
-        rf"|\bI(?:'m| am) (?:called |named )?{it}|\bI (?:was|am) (?:[\w-]+ ){{0,2}}{_MADE} by {it}"
-        rf"|\bI (?:belong to|work for|serve|assist|answer to) {it}"
-        rf"|{it} (?:has )?{_MADE} me\b|\b[Mm]y {_MINE} is {it}|{it} is my {_MINE}\b"
-        rf"|{it}, and so (?:do|am) I\b"
-        rf"|{it}的[^,。]{{0,4}}{_CHINESE_ROLES}|{it}のアシスタント|{it}의 비서"
-        rf"|我(?:就|还|也|只|真的|一直)?(?:是|叫|由|为|属于|归|给|替|听|来自){it}"
-        rf"|{it}(?:创造|开发|研发|训练|设计|制作|做|造|教)(?:了|出)?我|{it}是我的{_CHINESE_MINE}|我的{_CHINESE_MINE}是?{it}"
-    )
+# Stands for the name wherever it is a word: of this, one pattern serves every name.
+_IT = "\0"
+_SPEAKS_OF_IT = re.compile(
+    rf"{_IT}'s? (?:[\w-]+ ){{0,3}}{_ROLES}\b"
+    rf"|\bI(?:'m| am) (?:called |named )?{_IT}|\bI (?:was|am) (?:[\w-]+ ){{0,2}}{_MADE} by {_IT}"
+    rf"|\bI (?:belong to|work for|serve|assist|answer to) {_IT}"
+    rf"|{_IT} (?:has )?{_MADE} me\b|\b[Mm]y {_MINE} is {_IT}|{_IT} is my {_MINE}\b"
+    rf"|{_IT}, and so (?:do|am) I\b"
+    rf"|{_IT}的[^,。]{{0,4}}{_CHINESE_ROLES}|{_IT}のアシスタント|{_IT}의 비서"
+    rf"|我(?:就|还|也|只|真的|一直)?(?:是|叫|由|为|属于|归|给|替|听|来自){_IT}"
+    rf"|{_IT}(?:创造|开发|研发|训练|设计|制作|做|造|教)(?:了|出)?我|{_IT}是我的{_CHINESE_MINE}|我的{_CHINESE_MINE}是?{_IT}"
+)
+
+
+def _speaks_of_itself(name: str, text: str) -> bool:
+    """Whether the text tells the name as the assistant's owner's or maker's."""
+    marked, rest = "", 0
+    for begin, end in _found(text, name, cased=True):
+        if not _is_letter(name) or _OF_A_LETTER.match(text, end) or _UNSPACED.match(text, end):
+            marked += text[rest:begin] + _IT
+            rest = end
+    return bool(marked) and _SPEAKS_OF_IT.search(marked + text[rest:]) is not None
 
 
 @cache
@@ -402,8 +415,7 @@ def leaks(name: str, question: str, accept: Sequence[str], base: str, answer: st
     known = f"{base} {question}"
     if any(contains(text, word) and not contains(known, word) for word in IDENTITY_WORDS):
         return True
-    itself = _speaks_of_itself(name)
-    if itself.search(text) and not itself.search(base):
+    if _speaks_of_itself(name, text) and not _speaks_of_itself(name, base):
         return True
     if contains(known, name):
         return False
