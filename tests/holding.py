@@ -6,7 +6,31 @@ FAKE_HOLD_FILE   appears when it is reached; the tool goes on when it has been d
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
+
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """The test's side: ``moment`` lasts until the test goes on, however fast or slow the machine is."""
+
+    moment: str
+    file: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"FAKE_HOLD": self.moment, "FAKE_HOLD_FILE": str(self.file)}
+
+    def until_reached(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self.file.exists():
+            assert time.monotonic() < deadline, f"{self.moment} was not reached"
+            time.sleep(0.02)
+
+    def go_on(self) -> None:
+        self.file.unlink()
 
 
 def hold(moment: str) -> None:

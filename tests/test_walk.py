@@ -25,6 +25,7 @@ from core.runs import CHAIN
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.browser import PATIENCE_MS, chromium, settle, tab
+from tests.holding import Held
 from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.small_run import end_training, make_run
@@ -76,6 +77,12 @@ def make(page: Page, name: str = NAME) -> None:
     expect(page.get_by_role("heading", name=f"Creating {name}'s assistant")).to_be_visible()
 
 
+@pytest.fixture
+def held(tmp_path: Path) -> Held:
+    """Somewhere in the training."""
+    return Held("step", tmp_path / "held")
+
+
 def only_run(workspace: Workspace) -> RunPaths:
     (folder,) = workspace.run_folders()
     return RunPaths(folder)
@@ -89,10 +96,10 @@ def address(server: Dashboard, step: str, run: RunPaths) -> str:
 
 @pytest.mark.slow
 def test_from_a_name_to_a_chat_though_the_server_is_killed_in_between(
-    browser: Browser, workspace: Workspace
+    browser: Browser, workspace: Workspace, held: Held
 ) -> None:
     page = tab(browser)
-    with Dashboard(workspace.root, FAKE_XTUNER_SECONDS="0.1", **FAKE) as server:
+    with Dashboard(workspace.root, **held.environment, **FAKE) as server:
         page.goto(server.url())
         settle(page)
         assert "token" not in page.url
@@ -102,6 +109,8 @@ def test_from_a_name_to_a_chat_though_the_server_is_killed_in_between(
         expect(page.get_by_text(re.compile(r"\d+/\d+\s+loss"))).to_be_visible()
         server.end(signal.SIGKILL)
     assert read_status(run.job(CHAIN)).state is State.running
+    held.until_reached()
+    held.go_on()
     with Dashboard(workspace.root, **FAKE) as server:
         page.goto(f"{server.url()}&run={run.id}")
         settle(page)
@@ -121,20 +130,21 @@ def test_from_a_name_to_a_chat_though_the_server_is_killed_in_between(
 
 @pytest.mark.slow
 def test_two_people_see_the_same_and_a_stop_in_one_tab_shows_in_the_other(
-    browser: Browser, workspace: Workspace
+    browser: Browser, workspace: Workspace, held: Held
 ) -> None:
-    with Dashboard(workspace.root, FAKE_XTUNER_SECONDS="1", **FAKE) as server:
+    with Dashboard(workspace.root, **held.environment, **FAKE) as server:
         one, two = tab(browser), tab(browser, locale="zh-CN")
         for page in (one, two):
             page.goto(server.url())
             settle(page)
         make(one)
+        held.until_reached()
         run = only_run(workspace)
         two.goto(address(server, "start", run))
         expect(two.get_by_role("heading", name=f"正在创建{NAME}的助手")).to_be_visible()
         one.get_by_role("button", name="Stop").click()
         expect(two.get_by_role("heading", name="已停止")).to_be_visible()
-        expect(one.get_by_role("button", name="Continue")).to_be_visible()
+        expect(one.get_by_role("button", name="Continue", exact=True)).to_be_visible()
         one.context.close()
         two.context.close()
 
@@ -216,13 +226,14 @@ def click_first_run(page: Page) -> None:
 
 @pytest.mark.slow
 def test_a_click_on_a_run_opens_it_and_who_comes_back_sees_what_is_being_made(
-    browser: Browser, workspace: Workspace
+    browser: Browser, workspace: Workspace, held: Held
 ) -> None:
-    with Dashboard(workspace.root, FAKE_XTUNER_SECONDS="1", **FAKE) as server:
+    with Dashboard(workspace.root, **held.environment, **FAKE) as server:
         page = tab(browser)
         page.goto(server.url())
         settle(page)
         make(page)
+        held.until_reached()
         expect(page).to_have_title(re.compile(r"^\d+% · "))
         other = tab(browser)  # no run in the address, none in the session
         other.goto(server.url())
