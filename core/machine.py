@@ -20,6 +20,8 @@ from core.container import cpu_limit, memory_limit, memory_used
 # The processor's load is looked at no oftener than once in FRESH_SECONDS; a mean over more than STALE_SECONDS
 # says nothing about now, and is taken anew over LOOK_SECONDS.
 FRESH_SECONDS, STALE_SECONDS, LOOK_SECONDS = 1.0, 30.0, 0.1
+# What other programs take now is a mean over so many seconds: long enough that a page being drawn is none.
+NEIGHBOURS_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -189,12 +191,12 @@ def _own() -> float:
 
 class OtherWork:
     """How many of the cores that this process may use other programs keep from it: a mean over ``seconds``,
-    or since this was made."""
+    or since this was made; before the first so many seconds have passed, over those that have."""
 
     def __init__(self, seconds: float = 0.0, look: Callable[[], Look] = _look) -> None:
         self.seconds, self._look = seconds, look
         self._before = look()
-        self._cores = 0.0
+        self._cores, self._whole = 0.0, False
 
     @property
     def passed(self) -> float:
@@ -203,13 +205,15 @@ class OtherWork:
 
     def cores(self) -> float:
         """From 0 to the number of cores."""
+        if self.passed < (self.seconds if self._whole else LOOK_SECONDS):
+            return self._cores
         now = self._look()
         passed = now.at - self._before.at
-        if passed > 0 and passed >= self.seconds:
+        if passed > 0 and (passed >= self.seconds or not self._whole):
             others = (now.busy - self._before.busy) - max(0.0, now.own - self._before.own)
             self._cores = kept_from_here(others / passed)
-            if self.seconds:
-                self._before = now
+            if self.seconds and passed >= self.seconds:
+                self._before, self._whole = now, True
         return self._cores
 
 
@@ -219,14 +223,55 @@ def kept_from_here(others: float) -> float:
     return min(float(usable_cores()), max(0.0, others - spare))
 
 
-def free_threads(kept: float) -> int:
-    """How many threads run at once where other programs keep so many of this process's cores: one that has
-    to wait for its turn holds up all the others. A part of a core that is taken does not count: a page being
-    drawn is over in a moment, and a thread too few would be missed to the end."""
-    return max(1, math.ceil(usable_cores() - kept))
+def free_threads(kept: float, cores: int = 0) -> int:
+    """How many threads run at once where other programs keep so many of this process's cores (or of so many
+    ``cores``): one that has to wait for its turn holds up all the others. A part of a core that is taken does
+    not count: a page being drawn is over in a moment, and a thread too few would be missed to the end."""
+    return max(1, math.ceil((cores or usable_cores()) - kept))
+
+
+def slowdown(kept: float) -> float:
+    """How many times as long something computes beside other programs that keep so many cores as on a machine
+    left alone. A GPU's work is not slowed."""
+    return 1.0 if this_machine().gpus else slowdown_on(usable_cores(), kept)
+
+
+def slowdown_on(cores: int, kept: float) -> float:
+    """The same on a processor with so many cores, with as many threads as :func:`free_threads` says.
+
+    Where there are more threads than cores each is given as much. That is the scheduler's rule, and all that
+    can be known beforehand: caches and the two halves of a core make it worse, by how much depends on what
+    the others do.
+    """
+    threads = free_threads(kept, cores)
+    return max(1.0, cores / threads * max(1.0, (threads + kept) / cores))
+
+
+class Neighbours:
+    """How many cores other programs keep from this process now, to everybody who asks, in whatever thread: a
+    mean over some seconds, so that it does not change while one page is drawn."""
+
+    def __init__(self, work: Callable[[], OtherWork] = lambda: OtherWork(NEIGHBOURS_SECONDS)) -> None:
+        self._make = work
+        self._work: OtherWork | None = None
+        self._lock = threading.Lock()
+
+    def cores(self) -> float:
+        """From 0 to the number of cores. A first look, or one after a long time, takes 0.2 s."""
+        with self._lock:
+            if self._work is None or self._work.passed > STALE_SECONDS:
+                self._work = self._make()
+                time.sleep(2 * LOOK_SECONDS)
+            return self._work.cores()
 
 
 PROCESSOR = Processor()
+NEIGHBOURS = Neighbours()
+
+
+def slower_now() -> float:
+    """How many times as long a computation takes here now as on a machine left alone."""
+    return 1.0 if this_machine().gpus else slowdown(NEIGHBOURS.cores())
 
 
 def meters() -> Meters:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import pytest
 
+from core import machine
 from core.jobs.process import is_alive, read_identity
 from core.machine import this_machine
 from core.wording import SPOKEN
@@ -86,6 +87,13 @@ class RecordFault(Protocol):
 def record_fault(record_property: Callable[[str, object], None]) -> RecordFault:
     """Tests that ask for it are those that ``python -m tests.faults.record`` runs."""
     return lambda what, whom, moment, seen: record_property("fault", [*map(str, (what, whom, moment, seen))])
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said of a time depends on what else this machine does; here that is nothing."""
+    monkeypatch.setattr(machine.NEIGHBOURS, "cores", lambda: 0.0)
+    monkeypatch.setattr(machine, "slowdown_on", lambda *_: 1.0)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from core import machine
 from core.errors import DamagedFile
 from core.jobs.job import JobPaths
 from core.jobs.progress import Phase, ProgressWriter, job_progress
-from core.machine import Look, OtherWork, free_threads
+from core.machine import Look, Neighbours, OtherWork, free_threads, slowdown_on
 from core.steps import busy as busy_step
 from core.steps.busy import busy
 from core.steps.step import THREADS_VARIABLE, engine_environment
@@ -39,15 +39,41 @@ def test_what_others_take_is_what_this_process_does_not(busy: float, own: float,
 
 @pytest.mark.usefixtures("four_cores")
 def test_a_mean_over_some_seconds_stays_until_they_have_passed() -> None:
+    """Before the first has, it is one over those that have."""
     looks = iter([Look(0.0, 0.0, 0.0), Look(5.0, 40.0, 0.0), Look(10.0, 60.0, 0.0), Look(12.0, 76.0, 0.0)])
     others = OtherWork(10.0, lambda: next(looks))
-    assert [others.cores() for _ in range(3)] == [0.0, 2.0, 2.0]
+    assert [others.cores() for _ in range(3)] == [4.0, 2.0, 2.0]
 
 
 @pytest.mark.usefixtures("four_cores")
 @pytest.mark.parametrize(("kept", "threads"), [(0.0, 4), (0.9, 4), (1.0, 3), (2.2, 2), (3.6, 1), (4.0, 1)])
 def test_as_many_threads_as_cores_are_free(kept: float, threads: int) -> None:
     assert free_threads(kept) == threads
+
+
+@pytest.mark.parametrize(
+    ("kept", "times"), [(0.0, 1.0), (0.5, 1.125), (1.0, 4 / 3), (2.0, 2.0), (4.0, 5.0)], ids=str
+)
+def test_how_much_slower_everything_is(kept: float, times: float) -> None:
+    """Of four cores: as many threads as are free, each with its share."""
+    assert slowdown_on(4, kept) == pytest.approx(times)
+
+
+def test_what_others_do_is_the_same_to_everybody_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    works = [SimpleNamespace(passed=1.0, cores=lambda: 1.5), SimpleNamespace(passed=1.0, cores=lambda: 0.5)]
+    made = iter(works)
+    monkeypatch.setattr(machine, "LOOK_SECONDS", 0.0)
+    neighbours = Neighbours(lambda: next(made))  # type: ignore[arg-type,return-value]
+    assert [neighbours.cores(), neighbours.cores()] == [1.5, 1.5]
+    works[0].passed = machine.STALE_SECONDS + 1
+    assert neighbours.cores() == 0.5
+
+
+def test_a_gpu_is_not_slowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "slowdown_on", slowdown_on)
+    assert machine.slowdown(1.0) > 1.0
+    monkeypatch.setattr(machine, "this_machine", lambda: SimpleNamespace(gpus=("a card",)))
+    assert machine.slowdown(1.0) == machine.slower_now() == 1.0
 
 
 def test_this_machine_can_be_looked_at() -> None:
@@ -88,10 +114,10 @@ def test_whoever_says_how_many_threads_there_are_to_be_is_heard(
 
 
 def test_a_tool_writes_what_others_take(tmp_path: Path) -> None:
-    writer = ProgressWriter(JobPaths(tmp_path).progress, lambda: 1.2345)
+    writer = ProgressWriter(JobPaths(tmp_path).progress, lambda: 1.2345, lambda kept: 2 * kept)
     writer.end()
     found = job_progress(tmp_path)
-    assert found and found.others == 1.2
+    assert found and (found.others, found.slowed) == (1.2, 2.47)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from core.jobs import progress
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
-from core.jobs.progress import JobProgress, Phase, ProgressWriter, job_progress
+from core.jobs.progress import JobProgress, Marks, Phase, ProgressWriter, job_progress
 from core.jobs.status import State
 from core.proof.asking import Ask
 from core.steps import train
@@ -101,6 +101,37 @@ def test_of_several_processes_one_writes(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_file_that_is_no_progress_says_nothing(tmp_path: Path, text: str) -> None:
     JobPaths(tmp_path).progress.write_text(text, encoding="utf-8")
     assert job_progress(tmp_path) is None
+
+
+def way(*paces: tuple[int, float]) -> Marks:
+    """So many seconds at such a pace, one after the other."""
+    made, now, share = Marks(), 0.0, 0.0
+    for seconds, pace in paces:
+        for _ in range(seconds):
+            now, share = now + 1.0, share + pace
+            made.add(now, share)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("paces", "since"),
+    [
+        ([(3, 1.0)], 1),
+        ([(300, 1.0)], 1),
+        ([(300, 1.0), (30, 3.0)], 300),
+        ([(300, 1.0), (30, 0.3)], 300),
+        ([(5000, 1.0), (600, 2.0)], 5000),
+    ],
+)
+def test_since_when_it_goes_as_now(paces: list[tuple[int, float]], since: float) -> None:
+    """A pace that changed counts from there on, however long the way was before."""
+    found = way(*paces).lately()
+    assert found and found[0] == pytest.approx(since, abs=10, rel=0.01)
+
+
+def test_a_long_way_is_kept_in_short() -> None:
+    made = way((20_000, 0.001))
+    assert made.first == (1.0, 0.001) and len(made._marks) <= progress.MOST_MARKS
 
 
 def test_another_try_begins_without_the_earlier_ones_word(tmp_path: Path) -> None:

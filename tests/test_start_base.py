@@ -14,7 +14,7 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.model_store import choosing
 from core.models.catalog import Entry, catalog
-from core.pipeline import chain
+from core.pipeline import chain, took
 from core.pipeline.tune import TuneRequest
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.runs import CHAIN
@@ -93,9 +93,11 @@ def test_whoever_wants_chinese_takes_another_with_one_press(workspace: Workspace
 
 def test_a_few_are_offered_first_what_speaks_the_wanted_languages(workspace: Workspace) -> None:
     page = open_test_page("start")
-    assert re.match(r"Qwen2.5-0.5B-Instruct · Chinese, English · \d+ min · ↓ 988 MB", names(page)[1])
+    assert re.match(
+        r"Qwen2.5-0.5B-Instruct · Chinese, English · about \d+ minutes · ↓ 988 MB", names(page)[1]
+    )
     assert all("zh" in entry_of(label).languages for label in names(page)[1:])
-    found = choosing.offers(workspace)
+    found = took.offers(workspace)
     english = base.suggested([one for one in found if one.entry.name != "starter"], ("en",))
     assert not any(one.entry.gated for one in english) and len(english) == base.SUGGESTED
 

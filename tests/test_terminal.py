@@ -13,7 +13,7 @@ from core.cli import results, terminal
 from core.cli.results import SHOWN_ANSWERS, show
 from core.cli.terminal import BarProgress, PlainProgress, printable, progress
 from core.machine import Gpu, Machine
-from core.pace import COSTS, Clock, Cost
+from core.pace import COSTS, LINE, Clock, Cost
 from core.wording import say
 
 
@@ -77,7 +77,7 @@ def test_what_comes_next_goes_as_it_went_lately(time: Time) -> None:
     clock.stage("a")
     time.now = 1300.0
     clock.reach(0.9, first=(1000.0, 0.0), lately=(1270.0, 0.6))
-    assert 10 < clock.seconds() < 25
+    assert clock.seconds() == pytest.approx(10)
     clock.reach(0.9, first=(1000.0, 0.0))
     assert clock.seconds() > 30
 
@@ -115,6 +115,35 @@ def test_what_stages_took_here_before_is_believed_the_less_the_longer_it_is_not_
     clock.stage("c", time.now + 1200)
     time.now += 1200
     assert 40 < clock.seconds() < 2 * 40
+
+
+def test_what_one_kind_of_work_takes_says_half_as_much_of_another(time: Time) -> None:
+    """In logarithms; and few answers say little of many, none of how fast a line is."""
+    known = {
+        "base": Cost(0, 2, kind="answers"),
+        "train": Cost(0, 200, kind="train"),
+        "fetch": Cost(0, 30, kind=LINE),
+        "ask": Cost(0, 40, kind="answers"),
+    }
+    clock = Clock(known, now=time.monotonic)
+    clock.stage("base")
+    time.now += 20
+    clock.stage("train")
+    assert 200 + 30 + 40 < clock.seconds() < 220 + 30 + 50
+    for step in range(11):
+        time.now += 80
+        clock.reach(step / 10)
+    assert 2 * 40 < clock.seconds() - 30 < 3 * 40, "four times as slow"
+
+
+def test_other_programs_slow_what_is_computed(time: Time) -> None:
+    known = {"train": Cost(2, 200, kind="train"), "fetch": Cost(0, 30, kind=LINE), "merge": Cost(0, 5)}
+    clock = Clock(known, now=time.monotonic, slower=3.0)
+    clock.stage("train")
+    assert clock.seconds() == pytest.approx(3 * 207 + 30)
+    time.now += 606
+    clock.stage("fetch")
+    assert clock.seconds() == pytest.approx(30 + 3 * 5)
 
 
 def test_a_skipped_stage_costs_nothing(time: Time) -> None:

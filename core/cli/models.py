@@ -10,6 +10,7 @@ from core.model_store.importing import ImportRequest
 from core.models.catalog import catalog, find
 from core.models.hubs import HUBS, source_of
 from core.pace import Progress
+from core.pipeline import took
 from core.wording import Language
 from core.workspace.paths import Workspace
 
@@ -19,7 +20,7 @@ def _models(_: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 def _catalog(_: argparse.Namespace, workspace: Workspace) -> Result:
-    found = choosing.offers(workspace)
+    found = took.offers(workspace)
     languages: tuple[Language, ...] = get_args(Language)
     advice = {known: choosing.recommended(found, known) for known in languages}
     return {

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from core.machine import slower_now
 from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING, Clock, Cost, about
 from core.wording import say
 from core.workspace.known_hashes import reading_told
@@ -167,7 +168,7 @@ def progress(command: str, known: Mapping[str, Cost] | None = None) -> PlainProg
     from rich.console import Console
 
     costs = {stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))}
-    clock = Clock(known or costs)
+    clock = Clock(known, slower=slower_now()) if known else Clock(costs)
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 

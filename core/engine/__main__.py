@@ -15,7 +15,7 @@ from core.engine.left_out import leave_out, leave_out_bitsandbytes, names_bitsan
 from core.engine.stopping import Stopped, end_as_asked
 from core.jobs import progress
 from core.jobs.progress import Phase
-from core.machine import OtherWork
+from core.machine import OtherWork, slowdown
 
 # Seconds that are said to be how much other programs take now.
 MEASURED_OVER = 10.0
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
         tool(list(arguments[1:]))
         return
     try:
-        with progress.telling(OtherWork(MEASURED_OVER).cores):
+        with progress.telling(OtherWork(MEASURED_OVER).cores, slowdown):
             tool(list(arguments[1:]))
     except Stopped:
         end_as_asked()

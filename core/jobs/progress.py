@@ -10,11 +10,12 @@ A tool that says nothing, such as one that is not the engine's, has no such file
 import os
 import threading
 import time
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,11 @@ from core.workspace.files import read_record, write_json
 JOB_VARIABLE = "TUNEBOARD_JOB"
 # Seconds between two looks for news, and the longest between two writes.
 EVERY, AT_LEAST_EVERY = 1.0, 4.0
-# Seconds that a pace is measured over, to tell it from that of the whole way.
-LATELY = 30.0
+# A pace is measured over so many seconds and so many marks at least, and as far back as it was about the
+# same, within this ratio: a load that comes or goes is told from the noise of steps within half a minute.
+LATELY, FEWEST, SAME_PACE = 20.0, 5, 1.3
+# Of a long way every other mark but the latest is forgotten, so that there are never more.
+MOST_MARKS, LATEST = 512, 64
 # When, and how far it was (0 to 1).
 Mark = tuple[float, float]
 
@@ -59,8 +63,9 @@ class JobProgress:
     ``done`` of ``total`` are what the phase counts (steps, answers, tensors), None where it counts nothing.
     ``share`` is of the whole tool's work, from 0 to 1, None until it can be said. ``began``: when the phase
     did, ``moved``: when there was news last, ``written``: when the tool was last seen alive. How fast it is:
-    ``first`` is when the share was first known and what it was, ``lately`` the same of half a minute ago.
-    ``others``: how many cores other programs keep from it now.
+    ``first`` is when the share was first known and what it was, ``lately`` the same of since when it goes
+    about as fast as now. ``others``: how many cores other programs keep from it now; ``slowed``: how many
+    times as long all of it has taken by that.
     """
 
     phase: Phase
@@ -73,6 +78,7 @@ class JobProgress:
     first: Mark | None = None
     lately: Mark | None = None
     others: float = 0.0
+    slowed: float = 1.0
 
 
 def job_progress(folder: Path) -> JobProgress | None:
@@ -94,16 +100,81 @@ def _mark(found: Sequence[float] | None) -> Mark | None:
     return float(at), float(share)
 
 
+class Marks:
+    """The way of a job so far: when it was how far."""
+
+    def __init__(self) -> None:
+        self._marks: list[Mark] = []
+
+    def add(self, at: float, share: float) -> bool:
+        """Whether it is kept: one mark a second is enough."""
+        if self._marks and at - self._marks[-1][0] < EVERY:
+            return False
+        self._marks.append((at, share))
+        if len(self._marks) > MOST_MARKS:
+            del self._marks[1:-LATEST:2]
+        return True
+
+    @property
+    def first(self) -> Mark | None:
+        """Where it began to be known."""
+        return self._marks[0] if self._marks else None
+
+    def lately(self) -> Mark | None:
+        """Since when it goes about as fast as now. The last seconds are what it does now; they, and what is
+        found to be like them, are set beside as long a time before, as long as that was about as fast."""
+        if not self._marks:
+            return None
+        since = min(len(self._marks) - FEWEST, self._before(self._marks[-1][0] - LATELY))
+        while since > 0:
+            earlier = self._before(2 * self._marks[since][0] - self._marks[-1][0])
+            before, now = self._pace(earlier, since), self._pace(since, -1)
+            if not 1 / SAME_PACE <= before / now <= SAME_PACE:
+                break
+            since = earlier
+        return self._marks[max(0, since)]
+
+    def _before(self, at: float) -> int:
+        """The last mark that is not later, else the first."""
+        return max(0, bisect_right(self._marks, at, key=itemgetter(0)) - 1)
+
+    def _pace(self, one: int, other: int) -> float:
+        """Share a second between two marks."""
+        (began, before), (ended, after) = self._marks[one], self._marks[other]
+        return max(1e-9, after - before) / max(1e-9, ended - began)
+
+
+class Slowed:
+    """How many times as long a job has taken by what others do beside it: a mean over its time."""
+
+    def __init__(self, slower: Callable[[float], float]) -> None:
+        self._slower = slower
+        self._began = self._last = time.monotonic()
+        self._alone = 0.0
+
+    def look(self, others: float) -> float:
+        """Until now, where others keep so many cores now."""
+        now = time.monotonic()
+        self._alone += (now - self._last) / self._slower(others)
+        self._last = now
+        return (now - self._began) / self._alone if self._alone else 1.0
+
+
 class ProgressWriter:
     """Writes ``file`` from a thread of its own, until :meth:`end`. ``others`` measures how many cores other
-    programs take."""
+    programs take, ``slower`` how many times as long everything takes by that."""
 
-    def __init__(self, file: Path, others: Callable[[], float] = lambda: 0.0) -> None:
-        self.file, self._others = file, others
+    def __init__(
+        self,
+        file: Path,
+        others: Callable[[], float] = lambda: 0.0,
+        slower: Callable[[float], float] = lambda _: 1.0,
+    ) -> None:
+        self.file, self._others, self._slowed = file, others, Slowed(slower)
         now = time.time()
         self.now = JobProgress(Phase.starting, began=now, moved=now)
         self._said: JobProgress | None = None
-        self._marks: deque[Mark] = deque()
+        self._marks = Marks()
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self.write()
@@ -127,21 +198,17 @@ class ProgressWriter:
             self.now = replace(changed, moved=now, first=first, lately=lately)
 
     def _marked(self, now: float, share: float | None) -> tuple[Mark | None, Mark | None]:
-        if not share:
-            return self.now.first, self.now.lately
-        marks = self._marks
-        if not marks or now - marks[-1][0] >= EVERY:
-            marks.append((now, share))
-        while len(marks) > 1 and now - marks[1][0] >= LATELY:
-            marks.popleft()
-        return self.now.first or (now, share), marks[0]
+        if share and self._marks.add(now, share):
+            return self._marks.first, self._marks.lately()
+        return self.now.first, self.now.lately
 
     def write(self) -> None:
         """Write it now. A full disk keeps no tool from its work."""
         with self._lock, suppress(OSError):
-            self._said = self.now
-            others = round(self._others(), 1)
-            write_json(self.file, asdict(replace(self.now, written=time.time(), others=others)))
+            self._said, others = self.now, self._others()
+            slowed = round(self._slowed.look(others), 2)
+            said = replace(self.now, written=time.time(), others=round(others, 1), slowed=slowed)
+            write_json(self.file, asdict(said))
 
     def end(self) -> None:
         """Write it a last time."""
@@ -166,15 +233,17 @@ _here: list[ProgressWriter] = []
 
 
 @contextmanager
-def telling(others: Callable[[], float] = lambda: 0.0) -> Iterator[None]:
+def telling(
+    others: Callable[[], float] = lambda: 0.0, slower: Callable[[float], float] = lambda _: 1.0
+) -> Iterator[None]:
     """Until the block ends, this process's progress is written into its job's folder, with what ``others``
-    says of other programs, and that it is done where it ends well; nowhere where it is no job's tool, or not
-    the first of several processes (torchrun)."""
+    and ``slower`` say of other programs (:class:`ProgressWriter`), and that it is done where it ends well;
+    nowhere where it is no job's tool, or not the first of several processes (torchrun)."""
     folder = os.environ.pop(JOB_VARIABLE, "")
     if not folder or os.environ.get("RANK", "0") != "0":
         yield
         return
-    writer = ProgressWriter(JobPaths(Path(folder)).progress, others)
+    writer = ProgressWriter(JobPaths(Path(folder)).progress, others, slower)
     _here.append(writer)
     try:
         yield

@@ -1,7 +1,7 @@
 """Choosing a base model: the list, with what each would take on this machine and which are here already."""
 
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -9,13 +9,12 @@ from typing import Any, Literal, TypeAlias
 from core.models.catalog import FREE, STARTER, Entry, catalog
 from core.models.families import CONVERTED
 from core.models.folder import Model, ModelShape
-from core.pace import whole
+from core.pace import IMPORT_COSTS, Cost, about, whole
 from core.recipe.disk import disk_use
 from core.recipe.fit import Fit
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.steps.data import usual_recipe
-from core.steps.expected import NOTHING_KNOWN, Known, usual_work
 from core.steps.fit import LONGEST_ROW, fitting, room_for
 from core.steps.step import megabytes
 from core.wording import language_named, say
@@ -29,6 +28,8 @@ NAMED = 3
 # What is chosen without asking takes no longer than this, and is no larger a download (bytes).
 SOON, LARGEST_UNASKED = 15 * 60.0, 4_000_000_000
 Obstacle: TypeAlias = Literal["", "memory", "disk"]
+# What the stages cost on a model of the list, of which the workspace has a folder of this name or none.
+CostsOf: TypeAlias = Callable[[Entry, str | None], Mapping[str, Cost]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Offer:
     ``here`` is its folder's name in the workspace, None where it still has to be fetched. ``obstacle`` is
     what it does not fit in. ``quantization`` and ``memory`` (bytes at the highest, by the formula) are those
     of the fastest settings that fit, else the least that any takes; ``room`` is what there is of it.
-    ``seconds`` is how long making an assistant takes, about; ``disk`` how many bytes that writes.
+    ``costs`` is what making the assistant takes here, stage by stage, ``slower`` how many times as long by
+    what other programs do now; ``disk`` how many bytes that writes.
     """
 
     entry: Entry
@@ -48,8 +50,20 @@ class Offer:
     quantization: str
     memory: int
     room: int
-    seconds: float
+    costs: Mapping[str, Cost]
     disk: int
+    slower: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        """How long making the assistant takes, about."""
+        return whole(self.costs, self.slower)
+
+    @property
+    def making(self) -> float:
+        """The same by which models are compared: without fetching it, for nobody knows the line, and on a
+        machine left alone."""
+        return whole({name: cost for name, cost in self.costs.items() if name not in IMPORT_COSTS})
 
     @property
     def fits(self) -> bool:
@@ -78,8 +92,8 @@ class Offer:
 
     @property
     def time(self) -> str:
-        """How long making an assistant takes, about."""
-        return duration(self.seconds)
+        """The same as a person says it."""
+        return about(self.seconds)
 
     @property
     def _way(self) -> str:
@@ -127,16 +141,18 @@ class Offer:
         }
 
 
-def offers(workspace: Workspace) -> list[Offer]:
+def offers(workspace: Workspace, costs: CostsOf, slower: float = 1.0) -> list[Offer]:
     """The list on this machine, in its order: by the number of weights."""
     there = _imported(workspace)
-    known = Known.of(workspace)
-    return [offer(workspace, entry, _here(workspace, entry, there), known) for entry in catalog().models]
+    return [
+        replace(offer(workspace, entry, here, costs(entry, here)), slower=slower)
+        for entry in catalog().models
+        for here in [_here(workspace, entry, there)]
+    ]
 
 
-def offer(workspace: Workspace, entry: Entry, here: str | None, known: Known = NOTHING_KNOWN) -> Offer:
-    """What one model would take on this machine, for an assistant of one name; ``known`` is what
-    earlier runs took here."""
+def offer(workspace: Workspace, entry: Entry, here: str | None, costs: Mapping[str, Cost]) -> Offer:
+    """What one model would take on this machine, where its stages have these ``costs``."""
     model, shape = model_of(entry, workspace.model(entry.title)), shape_of(entry)
     recipe = usual_recipe(model)
     fit = fitting(recipe, model, shape, LONGEST_ROW)
@@ -153,7 +169,7 @@ def offer(workspace: Workspace, entry: Entry, here: str | None, known: Known = N
         quantization=least.recipe.quantization,
         memory=least.memory.total,
         room=room_for(recipe),
-        seconds=seconds(recipe, model, known, entry.name == STARTER),
+        costs=costs,
         disk=use + fetched,
     )
 
@@ -163,7 +179,7 @@ def recommended(found: Sequence[Offer], language: str) -> Offer | None:
     else the quickest one. It speaks the language well, answers at once and is free to use; None where no such
     model fits."""
     able = [one for one in found if _suits(one) and language in one.entry.well]
-    return _largest_within(able, PATIENCE) or min(able, key=lambda one: one.seconds, default=None)
+    return _largest_within(able, PATIENCE) or min(able, key=lambda one: one.making, default=None)
 
 
 def first_choice(
@@ -190,14 +206,14 @@ def better(found: Sequence[Offer], needed: Collection[str]) -> Offer | None:
 def best_of(found: Sequence[Offer], needed: Collection[str], largest: float = float("inf")) -> Offer | None:
     """Of those no larger than ``largest`` bytes that are made here within PATIENCE the largest that is made
     SOON, else the quickest: that speaks all ``needed`` languages well, or else at all."""
-    quick = [one for one in found if one.seconds <= PATIENCE and one.entry.size <= largest]
+    quick = [one for one in found if one.making <= PATIENCE and one.entry.size <= largest]
     well = [one for one in quick if {*needed} <= {*one.entry.well}]
     able = well or [one for one in quick if {*needed} <= {*one.entry.languages}]
-    return _largest_within(able, SOON) or min(able, key=lambda one: one.seconds, default=None)
+    return _largest_within(able, SOON) or min(able, key=lambda one: one.making, default=None)
 
 
 def _largest_within(found: Sequence[Offer], seconds: float) -> Offer | None:
-    quick = (one for one in found if one.seconds <= seconds)
+    quick = (one for one in found if one.making <= seconds)
     return max(quick, key=lambda one: one.entry.parameters, default=None)
 
 
@@ -214,24 +230,10 @@ def _least(recipe: Recipe, model: Model, shape: ModelShape) -> Fit:
     return Fit(least, memory(least, model, shape, LONGEST_ROW))
 
 
-def seconds(recipe: Recipe, model: Model, known: Known, answered: bool) -> float:
-    """How long making an assistant of one name takes here once the model is, about; ``answered``: what the
-    base says is known."""
-    work = usual_work(recipe, model)
-    return whole(known.costs(replace(work, base=0.0) if answered else work, model.folder))
-
-
 def languages_named(codes: Sequence[str], most: int = NAMED) -> str:
     """Languages by their names; of many the first, and how many more."""
     named = say("row.list").join(map(language_named, codes[:most]))
     return say("catalog.more", named=named, count=len(codes) - most) if len(codes) > most else named
-
-
-def duration(found: float) -> str:
-    """A time as a person says it: minutes, or hours from two on."""
-    if found < 2 * 3600:
-        return say("catalog.minutes", count=max(1, round(found / 60)))
-    return say("catalog.hours", count=round(found / 3600))
 
 
 def model_of(entry: Entry, folder: Path) -> Model:

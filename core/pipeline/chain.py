@@ -25,6 +25,7 @@ from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
 from core.jobs.status import LIVE, State, Status, read_status, went_down_with_the_machine
 from core.jobs.status import is_live as job_is_live
+from core.machine import slowdown, slower_now
 from core.model_store.importing import far
 from core.models.catalog import STARTER, find
 from core.models.folder import read_model, read_shape
@@ -55,6 +56,8 @@ from core.workspace.user import user_name
 STAGES = ("starter", *IMPORT_COSTS, "base", "train", CHOOSE, "convert", "merge", "ask")
 
 
+# Seconds after which a job's word of other programs counts.
+LOOKED_FOR = 2.0
 # How far each chain was said to be last, by its folder and start.
 _TOLD: dict[Path, tuple[float | None, float]] = {}
 
@@ -65,7 +68,9 @@ class Stage:
     and a note.
 
     ``needless``: it was behind before this chain began. ``began``, and when it was ``heard`` that it is this
-    far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way.
+    far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way. ``others``:
+    how many cores other programs kept from it last, None where it does not say; ``slowed``: how many times
+    as long it has taken by that.
     """
 
     name: str
@@ -77,6 +82,8 @@ class Stage:
     heard: float | None
     first: Mark | None = None
     lately: Mark | None = None
+    others: float | None = None
+    slowed: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -239,7 +246,7 @@ def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     whole = _whole(run)
     began = whole.started if whole else None
     stages = tuple(_stages(workspace, run, whole))
-    clock = clock_of(stages, _costs(workspace, run, prepared(run), began), began)
+    clock = clock_of(stages, _costs(workspace, run, prepared(run), began), began, slower=_slower(stages))
     share = 1.0 if whole and whole.state is State.finished else _never_back(run, began, clock.fraction)
     return ChainProgress(whole.state if whole else None, stages, share, clock.seconds())
 
@@ -258,18 +265,30 @@ def time_left(workspace: Workspace, run: RunPaths) -> tuple[float, float]:
     return found.share, found.seconds
 
 
+def _slower(stages: Sequence[Stage]) -> float:
+    """How many times as long everything takes now by other programs: as the running stage says, whose own
+    work is none of theirs; before it can say so, by what this process sees."""
+    for stage in stages:
+        if stage.state in LIVE and stage.others is not None:
+            return slowdown(stage.others)
+    return slower_now()
+
+
 def clock_of(
     stages: Sequence[Stage],
     costs: Mapping[str, Cost],
     began: float | None,
     now: Callable[[], float] | None = None,
+    slower: float = 1.0,
 ) -> Clock:
-    """The time left of a chain that is so far, by what its stages cost."""
+    """The time left of a chain that is so far, by what its stages cost, where everything takes so many times
+    as long by other programs now."""
     wanted = [stage for stage in stages if not stage.needless]
-    clock = Clock({stage.name: costs.get(stage.name, NOTHING) for stage in wanted}, began, now or time.time)
+    costs = {stage.name: costs.get(stage.name, NOTHING) for stage in wanted}
+    clock = Clock(costs, began, now or time.time, slower)
     for stage in wanted:
         if stage.state is not None:
-            clock.stage(stage.name, stage.began)
+            clock.stage(stage.name, stage.began, stage.slowed)
             clock.reach(stage.share, stage.heard, stage.first, stage.lately)
     return clock
 
@@ -327,12 +346,19 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
         state = status.state if status else State.finished if needless else None
         share, note = _share(workspace, run, name) if state in LIVE else (float(state is State.finished), "")
         began = status.started if status else None
-        told = job_progress(_job(workspace, run, name)) if state in LIVE else None
+        told = job_progress(_job(workspace, run, name)) if status else None
+        slowed = told.slowed if told else 1.0
+        told = told if state in LIVE else None
         heard = _heard(workspace, run, name, told) if state in LIVE else status.ended if status else None
         behind = _behind(run) if name == "train" and state in LIVE else 0.0
         marks = took.marks_of(told, behind) if told else (None, None)
         share = took.of_the_rest(share, behind)
-        yield Stage(name, state, share, note, needless, began, heard, *marks)
+        yield Stage(name, state, share, note, needless, began, heard, *marks, _others(told), slowed)
+
+
+def _others(told: JobProgress | None) -> float | None:
+    """How many cores other programs keep from a job that has seen enough of them to say so."""
+    return told.others if told and told.written - told.began >= LOOKED_FOR else None
 
 
 def _behind(run: RunPaths) -> float:

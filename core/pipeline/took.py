@@ -1,14 +1,20 @@
 """What a chain will take on this machine, before it starts and while it runs."""
 
+import statistics
 import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from core.errors import TuneboardError
 from core.jobs.progress import JobProgress, job_progress
-from core.model_store.choosing import model_of
-from core.models.catalog import STARTER, catalog, find
+from core.machine import slowdown, slower_now
+from core.model_store import choosing
+from core.model_store.choosing import Offer, model_of
+from core.models.catalog import STARTER, Entry, catalog, find
 from core.models.folder import Model, read_model
 from core.pace import NOTHING, Clock, Cost, Mark
 from core.pipeline.tune import (
@@ -20,23 +26,30 @@ from core.pipeline.tune import (
     taught,
     with_thoughts,
 )
+from core.proof.asking import Ask
 from core.proof.development import development
+from core.proof.questions import Question
 from core.recipe.length import saves
 from core.recipe.recipe import Recipe
 from core.steps import data, train
-from core.steps.answer import AnswerCache, PromptFormat
+from core.steps.answer import AnswerCache, PromptFormat, not_shipped
 from core.steps.expected import (
+    A_BYTE,
+    AROUND,
     REPLAYED_ROW,
+    Known,
     Workload,
     asked_tokens,
     device_of,
     expected,
     tokens_of,
     trained_tokens,
-    usual_work,
 )
 from core.steps.taught import Taught
 from core.workspace.paths import RunPaths, Workspace
+
+# Any name takes as long.
+ANYBODY = TuneRequest("Ada Lovelace")
 
 
 def costs_of(workspace: Workspace, request: TuneRequest) -> dict[str, Cost]:
@@ -45,15 +58,27 @@ def costs_of(workspace: Workspace, request: TuneRequest) -> dict[str, Cost]:
 
     Takes about a second the first time. Raises as :func:`core.pipeline.tune.make_data` does.
     """
-    folder = chosen_model(workspace, request.model)
-    return expected(workspace, _work(workspace, request, folder), folder)
+    return Forecast(workspace, request).costs(request.model)
+
+
+def offers(workspace: Workspace, request: TuneRequest = ANYBODY) -> list[Offer]:
+    """The list of models on this machine, with what each would take for what is wanted (its ``model`` does
+    not matter), beside what other programs do now. Raises as :func:`core.pipeline.tune.taught` does."""
+    forecast = Forecast(workspace, request)
+
+    def costs(entry: Entry, here: str | None) -> Mapping[str, Cost]:
+        with suppress(TuneboardError, OSError):  # what is here under its name is none that can be trained
+            return forecast.costs(None if entry.name == STARTER else here or entry.name)
+        return forecast.costs_by_description(entry)
+
+    return choosing.offers(workspace, costs, slower_now())
 
 
 def costs_of_run(workspace: Workspace, run: RunPaths, request: TuneRequest) -> dict[str, Cost]:
     """The same for a run that is being made: by its own rows and recipe, once it has them, and of a training
     that goes on what is left of it. Its base has been asked then; what that took stays."""
     folder = chosen_model(workspace, request.model)
-    work = _work(workspace, request, folder)
+    work = Forecast(workspace, request).work(folder, request.model)
     if prepared(run):
         recipe = train.recipe_of(run)
         folder = Path(recipe.model)
@@ -81,53 +106,103 @@ def gone_on_from(run: RunPaths, recipe: Recipe) -> float:
     return min(1.0, train.goes_on_from(run) / whole) if whole else 0.0
 
 
-def _work(workspace: Workspace, request: TuneRequest, folder: Path) -> Workload:
-    said = taught(request)
-    if not folder.exists():
-        return _unseen(request, said, folder)
-    model = read_model(folder)
-    said = with_thoughts(said, request, model)
-    recipe = recipe_asked_for(request, said, model)
-    wanted = data.base_asks(said, recipe) if request.replay else data.BaseAsks()
-    asked = proof_questions(said, recipe)
-    base = [*wanted.replayed, *wanted.earlier, *(one.base_ask for one in asked)]
-    missing = AnswerCache(workspace, model.folder, PromptFormat.of(recipe)).missing(list(dict.fromkeys(base)))
-    given = sum(one.kind == "general" for one in asked)
-    tuned = tokens_of(list(dict.fromkeys(one.ask for one in asked)), given)
-    return Workload(
-        device=device_of(recipe),
-        method=recipe.method,
-        parameters=model.parameters,
-        size=model.size,
-        train=_trained(said, recipe, model, bool(wanted.replayed)),
-        base=tokens_of(missing, replayed=len({*missing} & {*wanted.replayed})),
+class Forecast:
+    """What a request teaches, and what that costs here on one model or another. Raises as
+    :func:`core.pipeline.tune.taught` does."""
+
+    def __init__(self, workspace: Workspace, request: TuneRequest) -> None:
+        self.workspace, self.request = workspace, request
+        self.said = taught(request)
+
+    @cached_property
+    def known(self) -> Known:
+        """What earlier runs took here."""
+        return Known.of(self.workspace)
+
+    def costs(self, model: str | None) -> dict[str, Cost]:
+        """What each stage costs on a ``model`` as a request calls it."""
+        folder = chosen_model(self.workspace, model)
+        return self.known.costs(self.work(folder, model), folder)
+
+    def costs_by_description(self, entry: Entry) -> dict[str, Cost]:
+        """What each stage costs on a model of the list, whatever is here of it."""
+        folder = self.workspace.model(entry.title)
+        return self.known.costs(self._unseen(folder, entry.name), folder)
+
+    def work(self, folder: Path, called: str | None) -> Workload:
+        """What is to be done on the model in ``folder``, or that will be there."""
+        if not folder.exists():
+            return self._unseen(folder, called)
+        model = read_model(folder)
+        said = with_thoughts(self.said, self.request, model)
+        recipe = recipe_asked_for(self.request, said, model)
+        answers = AnswerCache(self.workspace, model.folder, PromptFormat.of(recipe))
+        row = data.taught_lengths(said, recipe, model).mean(recipe.max_length)
+        return self._work(said, recipe, model, row, proof_questions(said, recipe), answers.missing)
+
+    def _unseen(self, folder: Path, called: str | None) -> Workload:
+        """Of a model that still has to be unpacked or fetched: its template and its tokenizer are not here to
+        count with."""
+        starter = next(one for one in catalog().models if one.name == STARTER)
+        entry = find(called) or starter
+        model = model_of(entry, folder)
+        recipe = data.unseen_recipe(model, self.said, self.request.replay, self.request.method)
+        recipe = recipe.changed(iterations=self.request.iterations or recipe.iterations)
+        row = min(float(recipe.max_length), AROUND + A_BYTE * self._bytes)
+        to_do = (self.said, recipe, model, row, self._unseen_questions)
+        if entry is not starter:
+            return replace(self._work(*to_do, missing=list), fetched=model.size)
+        return replace(self._work(*to_do, missing=not_shipped), unpacked=True)
+
+    @cached_property
+    def _bytes(self) -> float:
+        """Of a taught conversation, on average; of many, of the first."""
+        rows = (self.said.own or self.said.conversations)[: data.MEASURED]
+        texts = ((text for turn in row for text in (turn.system, turn.input, turn.output)) for row in rows)
+        return statistics.fmean(sum(len(text.encode()) for text in row) for row in texts)
+
+    @cached_property
+    def _unseen_questions(self) -> list[Question]:
+        """What the proof asks of any model whose template is not known."""
+        return proof_questions(self.said, Recipe(model="", data="", template="default"))
+
+    def _work(
+        self,
+        said: Taught,
+        recipe: Recipe,
+        model: Model,
+        row: float,
+        asked: Sequence[Question],
+        missing: Callable[[list[Ask]], list[Ask]],
+    ) -> Workload:
+        """``row``: how many tokens a taught row has; ``asked``: what the proof asks; ``missing``: what of
+        these questions the base was never asked."""
+        wanted = data.base_asks(said, recipe) if self.request.replay else data.BaseAsks()
+        base = [*wanted.replayed, *wanted.earlier, *(one.base_ask for one in asked)]
+        unknown = missing(list(dict.fromkeys(base)))
+        general = [one.base_ask for one in asked if one.kind == "general"]
         # A base that was not asked is asked too how likely it finds its own answers.
-        ask=tuned + (tokens_of([], given) if missing else 0.0),
-        choose=_choosing(said, recipe),
-    )
+        given = len(general) + len({*general} & {*unknown})
+        tuned = tokens_of(list(dict.fromkeys(one.ask for one in asked)), given)
+        return Workload(
+            device=device_of(recipe),
+            method=recipe.method,
+            parameters=model.parameters,
+            size=model.size,
+            train=_trained(said, recipe, row, bool(wanted.replayed)),
+            base=tokens_of(unknown, replayed=len({*unknown} & {*wanted.replayed})),
+            ask=tuned,
+            choose=_choosing(said, recipe),
+        )
 
 
-def _unseen(request: TuneRequest, said: Taught, folder: Path) -> Workload:
-    """Of a model that still has to be unpacked or fetched: its tokenizer is not here to count with."""
-    starter = next(one for one in catalog().models if one.name == STARTER)
-    entry = find(request.model) or starter
-    model = model_of(entry, folder)
-    recipe = data.usual_recipe(model, len(said.conversations) if request.data else 1)
-    recipe = recipe.changed(iterations=request.iterations or recipe.iterations, method=request.method)
-    work = usual_work(recipe, model, replay=request.replay)
-    if entry is starter:
-        return replace(work, unpacked=True, base=0.0)  # its answers come with the program
-    return replace(work, fetched=model.size)
-
-
-def _trained(said: Taught, recipe: Recipe, model: Model, replay: bool) -> float:
-    """How many tokens a training of this recipe reads."""
+def _trained(said: Taught, recipe: Recipe, row: float, replay: bool) -> float:
+    """How many tokens a training of this recipe reads, where a taught row has so many."""
     rows = (recipe.iterations or 1) * recipe.batch_size
     if recipe.pack:
         return float(rows * recipe.max_length)
     own = data.shares_in(said, recipe, replay).taught
-    each = data.taught_lengths(said, recipe, model).mean(recipe.max_length)
-    return own * each + (rows - own) * REPLAYED_ROW
+    return own * row + (rows - own) * REPLAYED_ROW
 
 
 def _choosing(said: Taught, recipe: Recipe) -> float:
@@ -146,7 +221,7 @@ def training_left(workspace: Workspace, run: RunPaths) -> str:
     if now is None or not now.share:
         return ""
     cost, behind = _cost_of_training(workspace, run, now.began)
-    clock = Clock({"train": cost}, now.began, time.time)
+    clock = Clock({"train": cost}, now.began, time.time, slowdown(now.others))
     clock.stage("train", now.began)
     clock.reach(of_the_rest(now.share, behind), now.moved, *marks_of(now, behind))
     return clock.left()

@@ -276,6 +276,12 @@ class AnswerCache:
         return {**self.shipped.likelihoods, **(read_record(self.scores) or {})}
 
 
+def not_shipped(asks: Sequence[Ask]) -> list[Ask]:
+    """Which of these questions came without the starter's answer; it need not be unpacked."""
+    known = read_record(ShippedPaths(STARTER_ANSWERS).answers) or {}
+    return [ask for ask in asks if key_of_ask(ask) not in known]
+
+
 def key_of_given(given: GivenAnswer) -> str:
     answer = given.answer
     text = json.dumps([key_of_ask(given.ask), answer.text, answer.finished, answer.earlier])

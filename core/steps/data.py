@@ -292,6 +292,12 @@ def _rows_seen(model: Model, rows: int, device: str) -> int:
     return max(FEWEST, round(usual * share))
 
 
+def unseen_recipe(model: Model, said: Taught, replay: bool, method: Method = "lora") -> Recipe:
+    """The settled recipe for these conversations on this machine, of a model that is not here yet to count
+    how long they are."""
+    return settle(_first_recipe(model, replay, _shares(said, replay).rows, method), this_machine(), model)
+
+
 def usual_recipe(model: Model, rows: int = 1) -> Recipe:
     """The settled recipe of a new run on this machine that teaches so many rows, with replay, before anybody
     has looked how long they are."""

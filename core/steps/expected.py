@@ -9,10 +9,11 @@ from pathlib import Path
 
 from core.errors import TuneboardError
 from core.jobs.job import JobPaths
+from core.jobs.progress import job_progress
 from core.jobs.status import read_status
 from core.machine import this_machine
 from core.models.folder import Model, read_model
-from core.pace import IMPORT_COSTS, Cost
+from core.pace import IMPORT_COSTS, LINE, Cost
 from core.proof.asking import READ, Ask
 from core.recipe.recipe import Recipe
 from core.recipe.speed import SLOW_CARD
@@ -43,12 +44,14 @@ COPIED = 350e6
 # Seconds of unpacking the starter: a core and a disk.
 STARTER = 12.0
 # Bytes a second of a line that nobody knows.
-LINE = 8e6
-# Tokens of a row: of a replayed one (a question, and what the base says to it), of one that teaches a name,
-# and of both as they are mixed.
-REPLAYED_ROW, TAUGHT_ROW, ROW = 78, 40, 68
-# How many tokens the base may write for a run's rows and its proof, and the tuned model for the proof.
-BASE_TOKENS, ASK_TOKENS = 38_400, 10_550
+A_SECOND = 8e6
+# Tokens of a replayed row: a question, and what the base says to it.
+REPLAYED_ROW = 78
+# Of a taught one before its model is here to count them: what the template puts around it, and what a byte of
+# its text comes to, between English (a quarter) and Chinese (up to two thirds).
+AROUND, A_BYTE = 15, 0.5
+# Few questions say nothing of many, which are answered side by side: of so many times as many at most.
+MANY = 5.0
 
 
 @dataclass(frozen=True)
@@ -89,23 +92,16 @@ def _tokens(limits: Iterable[tuple[int, int]], read: int) -> float:
     return float(sum(tokens * (1 + earlier) for tokens, earlier in limits) + READ * read)
 
 
-def usual_work(recipe: Recipe, model: Model, replay: bool = True) -> Workload:
-    """What an assistant of one name comes to, by what the shipped rows and questions come to, before anything
-    of the model is here but its description."""
-    rows = (recipe.iterations or 1) * recipe.batch_size
-    train, base = rows * (ROW if replay else TAUGHT_ROW), BASE_TOKENS if replay else ASK_TOKENS
-    return Workload(device_of(recipe), recipe.method, model.parameters, model.size, train, base, ASK_TOKENS)
-
-
 @dataclass(frozen=True)
 class Measured:
     """A finished job, or a training that came some way: its kind of work, by which recipe, with which model
-    of how many parameters, and its work a second."""
+    of how many parameters, how much work it was, and its work a second on a machine left alone."""
 
     kind: str
     recipe: Recipe
     model: Path
     parameters: int
+    work: float
     pace: float
 
     @property
@@ -134,9 +130,9 @@ class Known:
         """
         copied = work.size if work.method != "full" else 0
         stages = {
-            "starter": Cost(0.0, STARTER if work.unpacked else 0.0),
-            "download": Cost(0.0, work.fetched / LINE),
-            "import_model": Cost(0.0, IMPORT_COSTS["import_model"] if work.fetched else 0.0),
+            "starter": Cost(0.0, STARTER if work.unpacked else 0.0, kind="starter"),
+            "download": Cost(0.0, work.fetched / A_SECOND, kind=LINE),
+            "import_model": Cost(0.0, IMPORT_COSTS["import_model"] if work.fetched else 0.0, kind="import"),
             "base": self._cost("answers", 2 * work.parameters * work.base, work, model),
             "train": self._cost("train", 4 * work.parameters * work.train, work, model),
             "choose": self._cost("answers", 2 * work.parameters * work.choose, work, model),
@@ -149,13 +145,16 @@ class Known:
     def _cost(self, kind: str, amount: float, work: Workload, model: Path | None) -> Cost:
         if not amount:
             return Cost(0.0, 0.0)
-        pace = self._pace(kind, work, model)
+        pace = self._pace(kind, amount, work, model)
         seconds = amount / (pace or usual_pace(kind, work.device))
-        return Cost(STARTS[work.device][kind], seconds, bool(pace), SEEN[kind])
+        return Cost(STARTS[work.device][kind], seconds, bool(pace), SEEN[kind], kind)
 
-    def _pace(self, kind: str, work: Workload, model: Path | None) -> float | None:
+    def _pace(self, kind: str, amount: float, work: Workload, model: Path | None) -> float | None:
         alike = [one for one in self.jobs if (one.kind, one.device) == (kind, work.device)]
-        if kind != "answers":
+        if kind == "answers":
+            tokens = amount / work.parameters
+            alike = [one for one in alike if MANY * one.work / one.parameters >= tokens]
+        else:
             alike = [one for one in alike if one.recipe.method == work.method]
         least = TELLING[work.device]
         own = [one for one in alike if one.model == model]
@@ -163,9 +162,6 @@ class Known:
         others = [one for one in alike if min(one.parameters, work.parameters) >= least]
         found = [one.pace for one in same or own or others]
         return statistics.median(found[:ENOUGH]) if found else None
-
-
-NOTHING_KNOWN = Known()
 
 
 def usual_pace(kind: str, device: str) -> float:
@@ -185,17 +181,20 @@ def _measured(workspace: Workspace) -> Iterator[Measured]:
             recipe = recipe_of(run)
             model = read_model(Path(recipe.model))
             for stage, kind in KINDS.items():
-                if found := _pace_of(run, stage, recipe, model):
-                    yield Measured(kind, recipe, model.folder, model.parameters, found)
+                if found := _work_of(run, stage, recipe, model):
+                    yield Measured(kind, recipe, model.folder, model.parameters, *found)
 
 
-def _pace_of(run: RunPaths, stage: str, recipe: Recipe, model: Model) -> float | None:
-    """Work a second of a stage's job; of a training that has not ended by what it has logged."""
-    seconds = seconds_of(run, stage)
+def _work_of(run: RunPaths, stage: str, recipe: Recipe, model: Model) -> tuple[float, float] | None:
+    """The work of a stage's job and that a second, as if nobody else had worked on the machine; of a training
+    that has not ended by what it has logged."""
+    seconds, told = seconds_of(run, stage), job_progress(run.job(stage))
+    slowed = told.slowed if told else 1.0
     if seconds and (done := _done(run, stage, recipe, model.parameters, model.size)):
-        return done / max(seconds / 3, seconds - STARTS[device_of(recipe)][KINDS[stage]])
+        alone = seconds / slowed
+        return done, done / max(alone / 3, alone - STARTS[device_of(recipe)][KINDS[stage]])
     if stage == "train" and (tokens := trained_so_far(run, recipe)):
-        return 4 * model.parameters * tokens
+        return 0.0, 4 * model.parameters * tokens * slowed
     return None
 
 

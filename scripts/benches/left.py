@@ -14,31 +14,34 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from core.jobs.progress import Marks
 from core.jobs.status import State
+from core.machine import slowdown_on
 from core.pace import Cost
 from core.pipeline import chain
 from core.pipeline.chain import STAGES, ChainProgress, Stage
-from core.steps.expected import ASK_TOKENS, CORE, SEEN, STARTER, STARTS, trained_tokens
+from core.steps.expected import CORE, SEEN, STARTER, STARTS, asked_tokens, trained_tokens
 from core.steps.train import recipe_of
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 
 RECORDED = PROJECT / "tests" / "recorded" / "time_left"
 TENTHS = tuple(tenth / 10 for tenth in range(10))
-LOOK_SECONDS, LATELY = 1.0, 30.0
-# What was recorded was made of the starter on such a machine.
-PARAMETERS, CORES = 134_515_008, 2
+LOOK_SECONDS = 1.0
+# What was recorded was made of the starter on such a machine; how many tokens the proof of a name writes.
+PARAMETERS, CORES, ASK_TOKENS = 134_515_008, 2, 10_550
 
 
 @dataclass(frozen=True)
 class Recording:
     """A chain that was watched, from ``watched`` on: all times in seconds from its start; ``load`` is the
-    machine's mean load."""
+    machine's mean load, ``others`` how many cores other programs kept from it, from when on, and ``asked``
+    how many tokens its proof may write."""
 
     name: str
     date: str
@@ -47,12 +50,28 @@ class Recording:
     seconds: float
     stages: Mapping[str, Mapping[str, Any]]
     watched: float = 0.0
+    others: Sequence[tuple[float, float]] = ()
+    asked: float = ASK_TOKENS
 
     @classmethod
     def read(cls, file: Path) -> "Recording":
         found = json.loads(file.read_text(encoding="utf-8"))
         about = (found["date"], found["load"], found["tokens"], found["seconds"], found["stages"])
-        return cls(file.stem, *about, watched=found.get("watched", 0.0))
+        more = {name: found[name] for name in ("watched", "others", "asked") if name in found}
+        return cls(file.stem, *about, **more)
+
+    def slower(self, now: float) -> float:
+        """How many times as long everything takes then by other programs, as far as that was recorded."""
+        return slowdown_on(CORES, next((kept for at, kept in reversed(self.others) if at <= now), 0.0))
+
+    def slowed(self, began: float, ended: float) -> float:
+        """The same as a mean over some time."""
+        looks = range(int(began), max(int(ended), int(began) + 1))
+        return 1 / statistics.fmean(1 / self.slower(at) for at in looks)
+
+    def left(self, costs: Mapping[str, Cost], now: float) -> float:
+        """The seconds that are said to be left then."""
+        return chain.clock_of(self.at(now), costs, 0.0, lambda: now, self.slower(now)).seconds()
 
     def at(self, now: float) -> list[Stage]:
         """What could be seen of it then."""
@@ -63,13 +82,18 @@ class Recording:
         if found["began"] > now:
             return Stage(name, None, 0.0, "", False, None, None)
         if found["ended"] <= now:
-            return Stage(name, State.finished, 1.0, "", False, found["began"], found["ended"])
+            slowed = self.slowed(found["began"], found["ended"])
+            return Stage(name, State.finished, 1.0, "", False, found["began"], found["ended"], slowed=slowed)
         seen = [(at, share) for at, share in found["reached"] if at <= now and share]
         if not seen:
             return Stage(name, State.running, 0.0, "", False, found["began"], found["began"])
-        lately = next(mark for mark in seen if mark[0] >= now - LATELY or mark is seen[-1])
+        marks = Marks()
+        for mark in seen:
+            marks.add(*mark)
         heard, share = seen[-1]
-        return Stage(name, State.running, share, "", False, found["began"], heard, seen[0], lately)
+        return Stage(
+            name, State.running, share, "", False, found["began"], heard, marks.first, marks.lately()
+        )
 
 
 def guessed(recording: Recording) -> dict[str, Cost]:
@@ -77,14 +101,14 @@ def guessed(recording: Recording) -> dict[str, Cost]:
     starts, found = STARTS["cpu"], {}
     amounts = {
         "train": 4 * PARAMETERS * recording.tokens / CORE["train"][0],
-        "answers": 2 * PARAMETERS * ASK_TOKENS / CORE["answers"][0],
+        "answers": 2 * PARAMETERS * recording.asked / CORE["answers"][0],
     }
     for name in recording.stages:
         kind = {"ask": "answers", "base": "answers"}.get(name, name)
         if kind == "starter":
-            found[name] = Cost(0.0, STARTER)
+            found[name] = Cost(0.0, STARTER, kind=kind)
             continue
-        found[name] = Cost(starts[kind], amounts.get(kind, 0.0) / CORES, False, SEEN[kind])
+        found[name] = Cost(starts[kind], amounts.get(kind, 0.0) / CORES, False, SEEN[kind], kind)
     return found
 
 
@@ -95,14 +119,15 @@ def known(recording: Recording, earlier: Sequence[Recording]) -> dict[str, Cost]
     for name in recording.stages:
         took = []
         for other in (one for one in earlier if name in one.stages):
-            seconds = other.stages[name]["ended"] - other.stages[name]["began"]
+            began, ended = other.stages[name]["began"], other.stages[name]["ended"]
+            seconds = (ended - began) / other.slowed(began, ended)
             start = min(found[name].start, seconds / 2)
             more = recording.tokens / other.tokens if name == "train" else 1.0
             took.append(start + (seconds - start) * more)
         if took:
             whole = statistics.median(took)
             start = min(found[name].start, whole / 2)
-            found[name] = Cost(start, whole - start, True, found[name].seen)
+            found[name] = replace(found[name], start=start, work=whole - start, measured=True)
     return found
 
 
@@ -115,8 +140,7 @@ def errors(recording: Recording, costs: Mapping[str, Cost]) -> list[float | None
         if now < recording.watched:
             found.append(None)
             continue
-        clock = chain.clock_of(recording.at(now), costs, 0.0, lambda now=now: now)
-        found.append(clock.seconds() / (recording.seconds - now) - 1)
+        found.append(recording.left(costs, now) / (recording.seconds - now) - 1)
     return found
 
 
@@ -135,6 +159,7 @@ def table(recordings: Sequence[Recording]) -> str:
 def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
     """Watch the chain of ``run`` until it ends."""
     stages: dict[str, dict[str, Any]] = {}
+    others: list[tuple[float, float]] = []
     loads, began, watched = [], 0.0, None
     while True:
         progress, now = chain.read_progress(workspace, run), time.time()
@@ -142,6 +167,8 @@ def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
         began = began or next((stage.began for stage in progress.stages if stage.began), now)
         watched = now if watched is None else watched
         _note(stages, progress, began)
+        if (running := progress.running) and running.others is not None:
+            others.append((round(now - began, 1), running.others))
         if not progress.live:
             break
         time.sleep(LOOK_SECONDS)
@@ -150,7 +177,9 @@ def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
         "load": round(statistics.mean(loads), 1),
         "tokens": round(trained_tokens(run, recipe_of(run))),
         "seconds": round(now - began, 1),
+        "asked": round(asked_tokens(run, "ask")),
         "watched": round(watched - began, 1),
+        "others": others,
         "stages": stages,
     }
 

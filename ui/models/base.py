@@ -1,11 +1,14 @@
 """The base model of a new assistant: the starter, one that is here, or one of the list, fetched first."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
 
+from core.errors import TuneboardError
+from core.machine import slower_now
 from core.model_store import choosing
 from core.model_store.choosing import PATIENCE, Offer, first_choice, languages_named, recommended
 from core.model_store.importing import Listed
@@ -13,6 +16,9 @@ from core.models.catalog import STARTER, Entry, catalog
 from core.models.folder import stamp_of
 from core.models.hubs import places
 from core.models.reach import first_to_answer, may_ask, page_of
+from core.pipeline import took
+from core.pipeline.took import ANYBODY
+from core.pipeline.tune import TuneRequest
 from core.steps.step import counted, megabytes
 from core.wording import Language
 from core.workspace.files import Stamp
@@ -22,8 +28,9 @@ from ui.shell.frame import clicked
 from ui.shell.text import language, spoken, t
 
 KEY = "wish_base"
-# In the session: one that was chosen elsewhere on the page.
-TAKEN = "wish_taken"
+# In the session: one that was chosen elsewhere on the page; and what the card asks for, and how much slower
+# everything is by other programs, by which the list of models says its times too.
+TAKEN, ASKED, SLOWER = "wish_taken", "wish_asked", "wish_slower"
 # In the session: somebody has chosen, and the page chooses no more.
 CHOSEN = "wish_base_chosen"
 # Seconds until a hub is asked again whether it answers.
@@ -57,9 +64,11 @@ class BaseChoice:
         return self.offer.entry.name if self.offer else str(self.model)
 
 
-def choose_base(workspace: Workspace, wanted: Wanted) -> BaseChoice:
+def choose_base(workspace: Workspace, wanted: Wanted, request: TuneRequest) -> BaseChoice:
     """The widget, and below it what the chosen model is good for; first those that speak the ``wanted``
-    languages. Until somebody chooses, the one that speaks what is needed is chosen."""
+    languages. Each says how long what is asked for takes with it. Until somebody chooses, the one that
+    speaks what is needed is chosen."""
+    st.session_state[ASKED], st.session_state[SLOWER] = request, slower_now()
     found = known_offers(workspace)
     if taken := st.session_state.pop(TAKEN, None):
         st.session_state[KEY], st.session_state[CHOSEN] = taken, True
@@ -170,14 +179,30 @@ def _pick(found: Sequence[Offer]) -> None:
 
 
 def known_offers(workspace: Workspace) -> list[Offer]:
-    """The list on this machine; looked at again when a model came or went, and every minute for the disk."""
+    """The list on this machine, for what the card asks for, beside what other programs did when it was drawn;
+    looked at again when a model or a run came or went, and every minute for the disk."""
     stamps = tuple((folder.name, stamp_of(folder)) for folder in workspace.model_folders())
-    return _offers(str(workspace.root), stamps)
+    asked = st.session_state.get(ASKED, ANYBODY)
+    found = _offers(str(workspace.root), asked, stamps, newest_runs(workspace))
+    return [replace(one, slower=st.session_state.get(SLOWER, 1.0)) for one in found]
+
+
+def newest_runs(workspace: Workspace) -> tuple[str, ...]:
+    """What earlier runs took changes with each one that ends."""
+    return tuple(folder.name for folder in workspace.run_folders()[:3])
 
 
 @st.cache_data(show_spinner=False, max_entries=8, ttl=60)
-def _offers(root: str, stamps: tuple[tuple[str, Stamp], ...]) -> list[Offer]:  # noqa: ARG001
-    return choosing.offers(Workspace.of(root))
+def _offers(
+    root: str,
+    asked: TuneRequest,
+    stamps: tuple[tuple[str, Stamp], ...],  # noqa: ARG001
+    newest: tuple[str, ...],  # noqa: ARG001
+) -> list[Offer]:
+    workspace = Workspace.of(root)
+    with suppress(TuneboardError):  # a file that cannot be taught says so beside itself
+        return took.offers(workspace, asked)
+    return took.offers(workspace)
 
 
 def _bases(workspace: Workspace, found: Sequence[Offer], wanted: Collection[str]) -> Iterator[BaseChoice]:
@@ -202,9 +227,9 @@ def suggested(found: Sequence[Offer], wanted: Collection[str]) -> list[Offer]:
     others, of those made within somebody's patience the largest first, then the quickest."""
 
     def order(offer: Offer) -> tuple[bool, bool, bool, float]:
-        quick = offer.seconds <= PATIENCE
+        quick = offer.making <= PATIENCE
         speaks = {*wanted} <= {*offer.entry.languages}
-        size = -offer.entry.parameters if quick else offer.seconds
+        size = -offer.entry.parameters if quick else offer.making
         return not speaks, offer.entry.gated, not quick, size
 
     return sorted(found, key=order)[:SUGGESTED]

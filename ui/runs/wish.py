@@ -8,21 +8,19 @@ import streamlit as st
 
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.errors import TuneboardError
-from core.pace import about, whole
+from core.pace import Cost, about, whole
 from core.pipeline import chain
-from core.pipeline.took import costs_of
+from core.pipeline.took import ANYBODY, costs_of
 from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.data.dropped import dropped_file, dropped_language
-from ui.models.base import Wanted, choose_base, warn_of_language
+from ui.models.base import SLOWER, Wanted, choose_base, newest_runs, warn_of_language
 from ui.models.default_prompt import choose_default
 from ui.runs.chain import choose_auto_resume
 from ui.shell.frame import choose_run, shown_errors, starting
 from ui.shell.text import language, t
-
-ANY_NAME = "Ada Lovelace"
 
 
 def wish_card(workspace: Workspace) -> None:
@@ -32,18 +30,22 @@ def wish_card(workspace: Workspace) -> None:
         below_name = st.container()
         spoken = _language()
         wanted = _wanted(workspace, spoken)
-        base = choose_base(workspace, wanted)
-        template = choose_default(workspace, base.model, "wish_default")
+        above_file = st.container()
         given = dropped_file(workspace)
-        request = TuneRequest(name, given.file, base.model, language=spoken, template=template)
         left_out = given.file is not None  # as was said
-        request = replace(request, leave_out_broken=left_out, document=given.document)
+        asked_for = replace(ANYBODY, data=given.file, language=spoken, leave_out_broken=left_out)
+        asked_for = replace(asked_for, document=given.document)
+        with above_file:
+            base = choose_base(workspace, wanted, asked_for)
+            template = choose_default(workspace, base.model, "wish_default")
+        asked_for = replace(asked_for, model=base.model, template=template)
+        request = replace(asked_for, name=name)
         st.caption(t("page.start.promise"))
         with st.container(horizontal=True, vertical_alignment="center", key="wish_start"):
             asked = st.button(
                 t("page.start.make"), key="wish_make", type="primary", icon=":material/auto_awesome:"
             )
-            if seconds := _time_here(workspace, request):
+            if seconds := _time_here(workspace, asked_for):
                 st.caption(t("page.start.takes", time=about(seconds)), width="content")
         below_button = st.container()
         warn_of_language(workspace, base, wanted)
@@ -94,18 +96,21 @@ def _each(languages: Iterable[str]) -> tuple[str, ...]:
 
 
 def _time_here(workspace: Workspace, request: TuneRequest) -> float | None:
-    # What earlier runs took changes with each one that ends.
-    newest = tuple(folder.name for folder in workspace.run_folders()[:3])
-    return _seconds(workspace, request, newest)
+    """How long a chain takes here beside what other programs do now; None where that cannot be said before it
+    starts."""
+    costs = _costs(workspace, request, newest_runs(workspace))
+    return whole(costs, st.session_state[SLOWER]) if costs else None
 
 
-@st.cache_data(show_spinner=False, max_entries=64, ttl=120)
-def _seconds(_workspace: Workspace, request: TuneRequest, newest: tuple[str, ...]) -> float | None:  # noqa: ARG001
-    """How long a chain takes here; None where that cannot be said before it starts. Any name takes
-    as long."""
+@st.cache_data(show_spinner=False, max_entries=64, ttl=60)
+def _costs(
+    _workspace: Workspace,
+    request: TuneRequest,
+    newest: tuple[str, ...],  # noqa: ARG001
+) -> dict[str, Cost]:
     with suppress(TuneboardError):
-        return whole(costs_of(_workspace, replace(request, name=ANY_NAME)))
-    return None
+        return costs_of(_workspace, request)
+    return {}
 
 
 def _make(workspace: Workspace, request: TuneRequest) -> None:
