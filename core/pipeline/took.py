@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from core.errors import TuneboardError
 from core.jobs.progress import JobProgress, job_progress
@@ -48,6 +48,8 @@ from core.steps.expected import (
 from core.steps.taught import Taught
 from core.workspace.paths import RunPaths, Workspace
 
+# What the base is asked for a run's rows, and what the proof asks.
+Questions: TypeAlias = tuple[data.BaseAsks, Sequence[Question]]
 # Any name takes as long.
 ANYBODY = TuneRequest("Ada Lovelace")
 
@@ -113,6 +115,7 @@ class Forecast:
     def __init__(self, workspace: Workspace, request: TuneRequest) -> None:
         self.workspace, self.request = workspace, request
         self.said = taught(request)
+        self._of_rows: dict[int, Questions] = {}
 
     @cached_property
     def known(self) -> Known:
@@ -138,7 +141,8 @@ class Forecast:
         recipe = recipe_asked_for(self.request, said, model)
         answers = AnswerCache(self.workspace, model.folder, PromptFormat.of(recipe))
         row = data.taught_lengths(said, recipe, model).mean(recipe.max_length)
-        return self._work(said, recipe, model, row, proof_questions(said, recipe), answers.missing)
+        asked = self._base_asks(said, recipe), proof_questions(said, recipe)
+        return self._work(said, recipe, model, row, asked, answers.missing)
 
     def _unseen(self, folder: Path, called: str | None) -> Workload:
         """Of a model that still has to be unpacked or fetched: its template and its tokenizer are not here to
@@ -149,7 +153,7 @@ class Forecast:
         recipe = data.unseen_recipe(model, self.said, self.request.replay, self.request.method)
         recipe = recipe.changed(iterations=self.request.iterations or recipe.iterations)
         row = min(float(recipe.max_length), AROUND + A_BYTE * self._bytes)
-        to_do = (self.said, recipe, model, row, self._unseen_questions)
+        to_do = (self.said, recipe, model, row, self._unseen_questions(recipe))
         if entry is not starter:
             return replace(self._work(*to_do, missing=list), fetched=model.size)
         return replace(self._work(*to_do, missing=not_shipped), unpacked=True)
@@ -161,10 +165,15 @@ class Forecast:
         texts = ((text for turn in row for text in (turn.system, turn.input, turn.output)) for row in rows)
         return statistics.fmean(sum(len(text.encode()) for text in row) for row in texts)
 
-    @cached_property
-    def _unseen_questions(self) -> list[Question]:
-        """What the proof asks of any model whose template is not known."""
-        return proof_questions(self.said, Recipe(model="", data="", template="default"))
+    def _base_asks(self, said: Taught, recipe: Recipe) -> data.BaseAsks:
+        return data.base_asks(said, recipe) if self.request.replay else data.BaseAsks()
+
+    def _unseen_questions(self, recipe: Recipe) -> Questions:
+        """What is asked where the template is not known: the same of all models that see as many rows."""
+        rows = (recipe.iterations or 1) * recipe.batch_size
+        if rows not in self._of_rows:
+            self._of_rows[rows] = self._base_asks(self.said, recipe), proof_questions(self.said, recipe)
+        return self._of_rows[rows]
 
     def _work(
         self,
@@ -172,12 +181,12 @@ class Forecast:
         recipe: Recipe,
         model: Model,
         row: float,
-        asked: Sequence[Question],
+        questions: Questions,
         missing: Callable[[list[Ask]], list[Ask]],
     ) -> Workload:
-        """``row``: how many tokens a taught row has; ``asked``: what the proof asks; ``missing``: what of
-        these questions the base was never asked."""
-        wanted = data.base_asks(said, recipe) if self.request.replay else data.BaseAsks()
+        """``row``: how many tokens a taught row has; ``missing``: what of these questions the base was never
+        asked."""
+        wanted, asked = questions
         base = [*wanted.replayed, *wanted.earlier, *(one.base_ask for one in asked)]
         unknown = missing(list(dict.fromkeys(base)))
         general = [one.base_ask for one in asked if one.kind == "general"]
