@@ -109,6 +109,27 @@ def test_one_of_the_whole_list_can_be_chosen(workspace: Workspace) -> None:
     assert page.selectbox(key="wish_base").value == "llama-3.2-1b" and names(page)[-1].startswith("Llama-3.2")
 
 
+def times_of(page: AppTest, name: str) -> set[str]:
+    """What the page says at its places that making an assistant with one model takes."""
+    page.session_state["base_list"] = True
+    page = choose(page, name)
+    label = page.selectbox(key="wish_base").format_func(name)
+    title = entry_of(label).title
+    cell = next(row["fits"] for row in page.dataframe[0].value.to_dict("records") if row["name"] == title)
+    said = re.findall(r"(about [\d.]+ \w+) here", text_of(page))
+    return {part for text in (label, cell, *said) for part in re.findall(r"about [\d.]+ \w+", text)}
+
+
+def test_one_model_has_one_time_wherever_it_is_said(workspace: Workspace) -> None:
+    """Which is another for a file that is dropped."""
+    page = open_test_page("start")
+    (plain,) = times_of(page, CHOSEN)
+    items = "\n".join(f"- Dish {number}: {number} yuan" for number in range(1, 200))
+    menu = ("menu.md", f"# Menu\n\n{items}\n".encode(), "text/markdown")
+    (taught,) = times_of(page.file_uploader(key="wish_file").set_value(menu).run(), CHOSEN)
+    assert plain != taught
+
+
 def entry_of(label: str) -> Entry:
     return next(entry for entry in catalog().models if label.startswith(f"{entry.title} ·"))
 

@@ -246,7 +246,8 @@ def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     whole = _whole(run)
     began = whole.started if whole else None
     stages = tuple(_stages(workspace, run, whole))
-    clock = clock_of(stages, _costs(workspace, run, prepared(run), began), began, slower=_slower(stages))
+    slower = _slower(stages) if whole and whole.state in LIVE else 1.0
+    clock = clock_of(stages, _costs(workspace, run, prepared(run), began), began, slower=slower)
     share = 1.0 if whole and whole.state is State.finished else _never_back(run, began, clock.fraction)
     return ChainProgress(whole.state if whole else None, stages, share, clock.seconds())
 
