@@ -22,6 +22,8 @@ from core.container import cpu_limit, memory_limit, memory_used
 FRESH_SECONDS, STALE_SECONDS, LOOK_SECONDS = 1.0, 30.0, 0.1
 # What other programs take now is a mean over so many seconds: long enough that a page being drawn is none.
 NEIGHBOURS_SECONDS = 10.0
+# Of a machine nobody gets less, for long.
+LEAST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -230,19 +232,23 @@ def free_threads(kept: float, cores: int = 0) -> int:
     return max(1, math.ceil((cores or usable_cores()) - kept))
 
 
-def slowdown(kept: float) -> float:
+def slowdown(kept: float, computing: bool = False) -> float:
     """How many times as long something computes beside other programs that keep so many cores as on a machine
-    left alone. A GPU's work is not slowed."""
-    return 1.0 if this_machine().gpus else slowdown_on(usable_cores(), kept)
+    left alone; ``computing``: they keep them from this process while it takes all that it gets. A GPU's work
+    is not slowed."""
+    return 1.0 if this_machine().gpus else slowdown_on(usable_cores(), kept, computing)
 
 
-def slowdown_on(cores: int, kept: float) -> float:
-    """The same on a processor with so many cores, with as many threads as :func:`free_threads` says.
+def slowdown_on(cores: int, kept: float, computing: bool = False) -> float:
+    """The same on a processor with so many cores.
 
-    Where there are more threads than cores each is given as much. That is the scheduler's rule, and all that
-    can be known beforehand: caches and the two halves of a core make it worse, by how much depends on what
-    the others do.
+    Who computes gets what others leave. Beforehand nobody knows how many threads want the cores that are
+    taken: at least as many as there are such cores. With as many as :func:`free_threads` says beside them,
+    each is given as much where there are more than cores; in a crowd, and where threads share a cache, it
+    turns out to be less.
     """
+    if computing:
+        return cores / max(cores - kept, LEAST_SHARE * cores)
     threads = free_threads(kept, cores)
     return max(1.0, cores / threads * max(1.0, (threads + kept) / cores))
 

@@ -59,6 +59,12 @@ def test_how_much_slower_everything_is(kept: float, times: float) -> None:
     assert slowdown_on(4, kept) == pytest.approx(times)
 
 
+@pytest.mark.parametrize(("kept", "times"), [(0.0, 1.0), (1.0, 4 / 3), (3.0, 4.0), (4.0, 20.0)], ids=str)
+def test_who_computes_gets_what_others_leave(kept: float, times: float) -> None:
+    """In a crowd that is less than beside a few."""
+    assert slowdown_on(4, kept, computing=True) == pytest.approx(times)
+
+
 def test_what_others_do_is_the_same_to_everybody_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     works = [SimpleNamespace(passed=1.0, cores=lambda: 1.5), SimpleNamespace(passed=1.0, cores=lambda: 0.5)]
     made = iter(works)
@@ -114,10 +120,10 @@ def test_whoever_says_how_many_threads_there_are_to_be_is_heard(
 
 
 def test_a_tool_writes_what_others_take(tmp_path: Path) -> None:
-    writer = ProgressWriter(JobPaths(tmp_path).progress, lambda: 1.2345, lambda kept: 2 * kept)
+    writer = ProgressWriter(JobPaths(tmp_path).progress, lambda: 1.2345, lambda kept, _: 2 * kept)
     writer.end()
     found = job_progress(tmp_path)
-    assert found and (found.others, found.slowed) == (1.2, 2.47)
+    assert found and (found.others, found.slower, found.slowed) == (1.2, 2.47, 2.47)
 
 
 @pytest.fixture

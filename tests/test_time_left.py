@@ -42,8 +42,9 @@ def chain_under(load: Load, seed: int = 1) -> Recording:
             reached.append((now, step / steps))
         stages[name] = {"began": began, "ended": now, "reached": reached if steps > 1 else []}
         now += 0.2
-    others = [(at, load(max(0, at - MEAN_OVER / 2))) for at in range(0, int(now), MEAN_OVER)]
-    return Recording("made", "", 0.0, 1.0, now - 0.2, stages, others=others)
+    looks = range(0, int(now), MEAN_OVER)
+    slower = [(at, slowdown_on(CORES, load(max(0, at - MEAN_OVER / 2)))) for at in looks]
+    return Recording("made", "", 0.0, 1.0, now - 0.2, stages, slower=slower)
 
 
 def costs(wrong: Mapping[str, float]) -> dict[str, Cost]:
@@ -103,7 +104,7 @@ def test_what_slowed_the_base_s_questions_says_nothing_of_a_training() -> None:
     load = partial(changing, 1.9, 0.0, 90.0)
     made = chain_under(load)
     stages = {**made.stages, "base": {**made.stages["base"], "reached": []}}
-    slow = Recording("made", "", 0.0, 1.0, made.seconds, stages, others=made.others)
+    slow = Recording("made", "", 0.0, 1.0, made.seconds, stages, slower=made.slower)
     few = {**costs({}), "base": Cost(2.0, 2.0, False, 0.15, "answers")}
     now = made.stages["train"]["began"] + 20
     assert now > 90

@@ -56,6 +56,10 @@ class Phase(StrEnum):
     writing = "writing"
 
 
+# In these a tool takes all of the processor that it gets.
+COMPUTING = {Phase.answering, Phase.scoring, Phase.teacher, Phase.training, Phase.evaluating}
+
+
 @dataclass(frozen=True)
 class JobProgress:
     """The content of ``progress.json``; times in seconds since the epoch.
@@ -64,8 +68,8 @@ class JobProgress:
     ``share`` is of the whole tool's work, from 0 to 1, None until it can be said. ``began``: when the phase
     did, ``moved``: when there was news last, ``written``: when the tool was last seen alive. How fast it is:
     ``first`` is when the share was first known and what it was, ``lately`` the same of since when it goes
-    about as fast as now. ``others``: how many cores other programs keep from it now; ``slowed``: how many
-    times as long all of it has taken by that.
+    about as fast as now. ``others``: how many cores other programs keep from it now; ``slower``: how many
+    times as long everything takes by that, and ``slowed``: has taken until now.
     """
 
     phase: Phase
@@ -78,6 +82,7 @@ class JobProgress:
     first: Mark | None = None
     lately: Mark | None = None
     others: float = 0.0
+    slower: float = 1.0
     slowed: float = 1.0
 
 
@@ -147,30 +152,30 @@ class Marks:
 class Slowed:
     """How many times as long a job has taken by what others do beside it: a mean over its time."""
 
-    def __init__(self, slower: Callable[[float], float]) -> None:
-        self._slower = slower
+    def __init__(self) -> None:
         self._began = self._last = time.monotonic()
         self._alone = 0.0
 
-    def look(self, others: float) -> float:
-        """Until now, where others keep so many cores now."""
+    def until_now(self, slower: float) -> float:
+        """Where everything takes so many times as long since the last time."""
         now = time.monotonic()
-        self._alone += (now - self._last) / self._slower(others)
+        self._alone += (now - self._last) / slower
         self._last = now
         return (now - self._began) / self._alone if self._alone else 1.0
 
 
 class ProgressWriter:
     """Writes ``file`` from a thread of its own, until :meth:`end`. ``others`` measures how many cores other
-    programs take, ``slower`` how many times as long everything takes by that."""
+    programs take, ``slower`` says how many times as long everything takes by that, and knows whether they
+    take them from a tool that computes."""
 
     def __init__(
         self,
         file: Path,
         others: Callable[[], float] = lambda: 0.0,
-        slower: Callable[[float], float] = lambda _: 1.0,
+        slower: Callable[[float, bool], float] = lambda *_: 1.0,
     ) -> None:
-        self.file, self._others, self._slowed = file, others, Slowed(slower)
+        self.file, self._others, self._slower, self._slowed = file, others, slower, Slowed()
         now = time.time()
         self.now = JobProgress(Phase.starting, began=now, moved=now)
         self._said: JobProgress | None = None
@@ -206,9 +211,10 @@ class ProgressWriter:
         """Write it now. A full disk keeps no tool from its work."""
         with self._lock, suppress(OSError):
             self._said, others = self.now, self._others()
-            slowed = round(self._slowed.look(others), 2)
-            said = replace(self.now, written=time.time(), others=round(others, 1), slowed=slowed)
-            write_json(self.file, asdict(said))
+            slower = self._slower(others, self.now.phase in COMPUTING)
+            beside = {"slower": round(slower, 2), "slowed": round(self._slowed.until_now(slower), 2)}
+            said = replace(self.now, written=time.time(), others=round(others, 1))
+            write_json(self.file, {**asdict(said), **beside})
 
     def end(self) -> None:
         """Write it a last time."""
@@ -234,7 +240,7 @@ _here: list[ProgressWriter] = []
 
 @contextmanager
 def telling(
-    others: Callable[[], float] = lambda: 0.0, slower: Callable[[float], float] = lambda _: 1.0
+    others: Callable[[], float] = lambda: 0.0, slower: Callable[[float, bool], float] = lambda *_: 1.0
 ) -> Iterator[None]:
     """Until the block ends, this process's progress is written into its job's folder, with what ``others``
     and ``slower`` say of other programs (:class:`ProgressWriter`), and that it is done where it ends well;

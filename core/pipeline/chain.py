@@ -25,7 +25,7 @@ from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
 from core.jobs.status import LIVE, State, Status, read_status, went_down_with_the_machine
 from core.jobs.status import is_live as job_is_live
-from core.machine import slowdown, slower_now
+from core.machine import slower_now
 from core.model_store.importing import far
 from core.models.catalog import STARTER, find
 from core.models.folder import read_model, read_shape
@@ -68,9 +68,9 @@ class Stage:
     and a note.
 
     ``needless``: it was behind before this chain began. ``began``, and when it was ``heard`` that it is this
-    far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way. ``others``:
-    how many cores other programs kept from it last, None where it does not say; ``slowed``: how many times
-    as long it has taken by that.
+    far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way. ``slower``:
+    how many times as long everything takes now by other programs, None where it does not say; ``slowed``: how
+    many times as long it has taken.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Stage:
     heard: float | None
     first: Mark | None = None
     lately: Mark | None = None
-    others: float | None = None
+    slower: float | None = None
     slowed: float = 1.0
 
 
@@ -270,8 +270,8 @@ def _slower(stages: Sequence[Stage]) -> float:
     """How many times as long everything takes now by other programs: as the running stage says, whose own
     work is none of theirs; before it can say so, by what this process sees."""
     for stage in stages:
-        if stage.state in LIVE and stage.others is not None:
-            return slowdown(stage.others)
+        if stage.state in LIVE and stage.slower is not None:
+            return stage.slower
     return slower_now()
 
 
@@ -354,12 +354,12 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
         behind = _behind(run) if name == "train" and state in LIVE else 0.0
         marks = took.marks_of(told, behind) if told else (None, None)
         share = took.of_the_rest(share, behind)
-        yield Stage(name, state, share, note, needless, began, heard, *marks, _others(told), slowed)
+        yield Stage(name, state, share, note, needless, began, heard, *marks, _slower_by(told, began), slowed)
 
 
-def _others(told: JobProgress | None) -> float | None:
-    """How many cores other programs keep from a job that has seen enough of them to say so."""
-    return told.others if told and told.written - told.began >= LOOKED_FOR else None
+def _slower_by(told: JobProgress | None, began: float | None) -> float | None:
+    """How many times as long everything takes, by a job that has seen enough of other programs to say so."""
+    return told.slower if told and began and told.written - began >= LOOKED_FOR else None
 
 
 def _behind(run: RunPaths) -> float:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from core.errors import TuneboardError
 from core.jobs.progress import JobProgress, job_progress
-from core.machine import slowdown, slower_now
+from core.machine import slower_now
 from core.model_store import choosing
 from core.model_store.choosing import Offer, model_of
 from core.models.catalog import STARTER, Entry, catalog, find
@@ -230,7 +230,7 @@ def training_left(workspace: Workspace, run: RunPaths) -> str:
     if now is None or not now.share:
         return ""
     cost, behind = _cost_of_training(workspace, run, now.began)
-    clock = Clock({"train": cost}, now.began, time.time, slowdown(now.others))
+    clock = Clock({"train": cost}, now.began, time.time, now.slower)
     clock.stage("train", now.began)
     clock.reach(of_the_rest(now.share, behind), now.moved, *marks_of(now, behind))
     return clock.left()

@@ -21,7 +21,6 @@ from typing import Any
 
 from core.jobs.progress import Marks
 from core.jobs.status import State
-from core.machine import slowdown_on
 from core.pace import Cost
 from core.pipeline import chain
 from core.pipeline.chain import STAGES, ChainProgress, Stage
@@ -40,8 +39,8 @@ PARAMETERS, CORES, ASK_TOKENS = 134_515_008, 2, 10_550
 @dataclass(frozen=True)
 class Recording:
     """A chain that was watched, from ``watched`` on: all times in seconds from its start; ``load`` is the
-    machine's mean load, ``others`` how many cores other programs kept from it, from when on, and ``asked``
-    how many tokens its proof may write."""
+    machine's mean load, ``slower`` how many times as long everything took by other programs, from when on,
+    and ``asked`` how many tokens its proof may write."""
 
     name: str
     date: str
@@ -50,28 +49,28 @@ class Recording:
     seconds: float
     stages: Mapping[str, Mapping[str, Any]]
     watched: float = 0.0
-    others: Sequence[tuple[float, float]] = ()
+    slower: Sequence[tuple[float, float]] = ()
     asked: float = ASK_TOKENS
 
     @classmethod
     def read(cls, file: Path) -> "Recording":
         found = json.loads(file.read_text(encoding="utf-8"))
         about = (found["date"], found["load"], found["tokens"], found["seconds"], found["stages"])
-        more = {name: found[name] for name in ("watched", "others", "asked") if name in found}
+        more = {name: found[name] for name in ("watched", "slower", "asked") if name in found}
         return cls(file.stem, *about, **more)
 
-    def slower(self, now: float) -> float:
+    def slower_at(self, now: float) -> float:
         """How many times as long everything takes then by other programs, as far as that was recorded."""
-        return slowdown_on(CORES, next((kept for at, kept in reversed(self.others) if at <= now), 0.0))
+        return next((times for at, times in reversed(self.slower) if at <= now), 1.0)
 
     def slowed(self, began: float, ended: float) -> float:
         """The same as a mean over some time."""
         looks = range(int(began), max(int(ended), int(began) + 1))
-        return 1 / statistics.fmean(1 / self.slower(at) for at in looks)
+        return 1 / statistics.fmean(1 / self.slower_at(at) for at in looks)
 
     def left(self, costs: Mapping[str, Cost], now: float) -> float:
         """The seconds that are said to be left then."""
-        return chain.clock_of(self.at(now), costs, 0.0, lambda: now, self.slower(now)).seconds()
+        return chain.clock_of(self.at(now), costs, 0.0, lambda: now, self.slower_at(now)).seconds()
 
     def at(self, now: float) -> list[Stage]:
         """What could be seen of it then."""
@@ -159,7 +158,7 @@ def table(recordings: Sequence[Recording]) -> str:
 def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
     """Watch the chain of ``run`` until it ends."""
     stages: dict[str, dict[str, Any]] = {}
-    others: list[tuple[float, float]] = []
+    slower: list[tuple[float, float]] = []
     loads, began, watched = [], 0.0, None
     while True:
         progress, now = chain.read_progress(workspace, run), time.time()
@@ -167,8 +166,8 @@ def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
         began = began or next((stage.began for stage in progress.stages if stage.began), now)
         watched = now if watched is None else watched
         _note(stages, progress, began)
-        if (running := progress.running) and running.others is not None:
-            others.append((round(now - began, 1), running.others))
+        if (running := progress.running) and running.slower is not None:
+            slower.append((round(now - began, 1), running.slower))
         if not progress.live:
             break
         time.sleep(LOOK_SECONDS)
@@ -179,7 +178,7 @@ def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
         "seconds": round(now - began, 1),
         "asked": round(asked_tokens(run, "ask")),
         "watched": round(watched - began, 1),
-        "others": others,
+        "slower": slower,
         "stages": stages,
     }
 
