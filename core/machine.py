@@ -253,6 +253,12 @@ def slowdown_on(cores: int, kept: float, computing: bool = False) -> float:
     return max(1.0, cores / threads * max(1.0, (threads + kept) / cores))
 
 
+def still_slower(before: float, kept: float) -> float:
+    """How many times as long everything still takes where it was so many times a moment ago, when something
+    computed: as much, as far as others still keep the cores."""
+    return min(before, slowdown(kept, computing=True))
+
+
 class Neighbours:
     """How many cores other programs keep from this process now, to everybody who asks, in whatever thread: a
     mean over some seconds, so that it does not change while one page is drawn."""
@@ -275,9 +281,13 @@ PROCESSOR = Processor()
 NEIGHBOURS = Neighbours()
 
 
-def slower_now() -> float:
-    """How many times as long a computation takes here now as on a machine left alone."""
-    return 1.0 if this_machine().gpus else slowdown(NEIGHBOURS.cores())
+def slower_now(before: float = 1.0) -> float:
+    """How many times as long a computation takes here now as on a machine left alone; ``before``: what
+    something that computed has found a moment ago."""
+    if this_machine().gpus:
+        return 1.0
+    kept = NEIGHBOURS.cores()
+    return max(slowdown(kept), still_slower(before, kept))
 
 
 def meters() -> Meters:

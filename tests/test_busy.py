@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,6 +118,26 @@ def test_whoever_says_how_many_threads_there_are_to_be_is_heard(
     found = engine_environment()
     assert found[THREADS_VARIABLE] == expected
     assert found["OMP_NUM_THREADS"] == (said or str(machine.this_machine().cores))
+
+
+def test_what_a_tool_found_while_it_computed_stands_while_it_saves(tmp_path: Path) -> None:
+    kept = [1.9]
+    writer = ProgressWriter(JobPaths(tmp_path).progress, lambda: kept[0], partial(slowdown_on, 2))
+
+    def slower() -> float:
+        writer.write()
+        found = job_progress(tmp_path)
+        return found.slower if found else 0.0
+
+    loading = slower()
+    assert loading < 3
+    writer.phase(Phase.training, 10)
+    assert slower() == 20
+    writer.phase(Phase.saving)
+    assert slower() == 20
+    kept[0] = 0.0
+    assert slower() == 1
+    writer.end()
 
 
 def test_a_tool_writes_what_others_take(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ done; while it runs, the same number everywhere."""
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from core import machine
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
+from core.machine import slowdown_on
 from core.pace import about, whole
 from core.pipeline import chain
 from core.pipeline.took import costs_of, costs_of_run, of_the_rest, training_cost
@@ -175,3 +178,29 @@ def test_the_page_says_the_time_left_of_a_second_run_at_once(
 )
 def test_a_time_is_said_as_well_as_it_is_known(seconds: float, said: str) -> None:
     assert about(seconds) == said
+
+
+def at_work(kept: float | None, slower: float, state: State = State.running) -> chain.Stage:
+    return chain.Stage("any", state, 0.0, "", False, None, None, kept=kept, slower=slower)
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        ([at_work(1.0, 2.0)], 2.0),
+        ([at_work(None, 6.0, State.finished), at_work(1.9, 2.9)], 6.0),
+        ([at_work(None, 6.0, State.finished), at_work(1.0, 1.5)], 2.0),
+        ([at_work(None, 6.0, State.finished), at_work(0.0, 1.0)], 1.0),
+        ([at_work(None, 6.0, State.finished)], 4.0),
+    ],
+    ids=["says so", "a crowd stays", "most of it went", "all of it went", "nothing runs yet"],
+)
+def test_a_load_stands_from_one_stage_to_the_next_as_long_as_it_is_there(
+    stages: list[chain.Stage], expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage that only loads has nothing of its own to tell it by. Of two cores; 1.5 are taken now."""
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
+    monkeypatch.setattr(machine, "this_machine", lambda: SimpleNamespace(gpus=()))
+    monkeypatch.setattr(machine, "slowdown_on", slowdown_on)
+    monkeypatch.setattr(machine.NEIGHBOURS, "cores", lambda: 1.5)
+    assert chain._slower(stages) == pytest.approx(expected)

@@ -176,6 +176,7 @@ class ProgressWriter:
         slower: Callable[[float, bool], float] = lambda *_: 1.0,
     ) -> None:
         self.file, self._others, self._slower, self._slowed = file, others, slower, Slowed()
+        self._computed = 1.0
         now = time.time()
         self.now = JobProgress(Phase.starting, began=now, moved=now)
         self._said: JobProgress | None = None
@@ -211,10 +212,17 @@ class ProgressWriter:
         """Write it now. A full disk keeps no tool from its work."""
         with self._lock, suppress(OSError):
             self._said, others = self.now, self._others()
-            slower = self._slower(others, self.now.phase in COMPUTING)
+            slower = self._slower_by(others)
             beside = {"slower": round(slower, 2), "slowed": round(self._slowed.until_now(slower), 2)}
             said = replace(self.now, written=time.time(), others=round(others, 1))
             write_json(self.file, {**asdict(said), **beside})
+
+    def _slower_by(self, others: float) -> float:
+        """As it is found while the tool computes, and after it, as far as it can still be so."""
+        if self.now.phase in COMPUTING:
+            self._computed = self._slower(others, True)
+            return self._computed
+        return max(self._slower(others, False), min(self._computed, self._slower(others, True)))
 
     def end(self) -> None:
         """Write it a last time."""

@@ -25,7 +25,7 @@ from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
 from core.jobs.status import LIVE, State, Status, read_status, went_down_with_the_machine
 from core.jobs.status import is_live as job_is_live
-from core.machine import slower_now
+from core.machine import slower_now, still_slower
 from core.model_store.importing import far
 from core.models.catalog import STARTER, find
 from core.models.folder import read_model, read_shape
@@ -68,9 +68,9 @@ class Stage:
     and a note.
 
     ``needless``: it was behind before this chain began. ``began``, and when it was ``heard`` that it is this
-    far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way. ``slower``:
-    how many times as long everything takes now by other programs, None where it does not say; ``slowed``: how
-    many times as long it has taken.
+    far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way. ``kept``: how
+    many cores other programs keep from it, None where it does not say; ``slower``: how many times as long
+    everything takes by that now, or did at its end; ``slowed``: how many times as long it has taken.
     """
 
     name: str
@@ -82,7 +82,8 @@ class Stage:
     heard: float | None
     first: Mark | None = None
     lately: Mark | None = None
-    slower: float | None = None
+    kept: float | None = None
+    slower: float = 1.0
     slowed: float = 1.0
 
 
@@ -268,11 +269,14 @@ def time_left(workspace: Workspace, run: RunPaths) -> tuple[float, float]:
 
 def _slower(stages: Sequence[Stage]) -> float:
     """How many times as long everything takes now by other programs: as the running stage says, whose own
-    work is none of theirs; before it can say so, by what this process sees."""
+    work is none of theirs; before it can say so, by what this process sees. What the stage before has found
+    stands until this one computes itself, as far as the cores are still taken."""
+    before = 1.0
     for stage in stages:
-        if stage.state in LIVE and stage.slower is not None:
-            return stage.slower
-    return slower_now()
+        if stage.state in LIVE and stage.kept is not None:
+            return max(stage.slower, still_slower(before, stage.kept))
+        before = stage.slower if stage.state is State.finished else before
+    return slower_now(before)
 
 
 def clock_of(
@@ -348,18 +352,20 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
         share, note = _share(workspace, run, name) if state in LIVE else (float(state is State.finished), "")
         began = status.started if status else None
         told = job_progress(_job(workspace, run, name)) if status else None
-        slowed = told.slowed if told else 1.0
+        slower, slowed = (told.slower, told.slowed) if told else (1.0, 1.0)
         told = told if state in LIVE else None
         heard = _heard(workspace, run, name, told) if state in LIVE else status.ended if status else None
         behind = _behind(run) if name == "train" and state in LIVE else 0.0
         marks = took.marks_of(told, behind) if told else (None, None)
         share = took.of_the_rest(share, behind)
-        yield Stage(name, state, share, note, needless, began, heard, *marks, _slower_by(told, began), slowed)
+        yield Stage(
+            name, state, share, note, needless, began, heard, *marks, _kept(told, began), slower, slowed
+        )
 
 
-def _slower_by(told: JobProgress | None, began: float | None) -> float | None:
-    """How many times as long everything takes, by a job that has seen enough of other programs to say so."""
-    return told.slower if told and began and told.written - began >= LOOKED_FOR else None
+def _kept(told: JobProgress | None, began: float | None) -> float | None:
+    """How many cores others keep from a job that has seen enough of them to say so."""
+    return told.others if told and began and told.written - began >= LOOKED_FOR else None
 
 
 def _behind(run: RunPaths) -> float:

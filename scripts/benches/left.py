@@ -166,7 +166,7 @@ def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
         began = began or next((stage.began for stage in progress.stages if stage.began), now)
         watched = now if watched is None else watched
         _note(stages, progress, began)
-        if (running := progress.running) and running.slower is not None:
+        if (running := progress.running) and running.kept is not None:
             slower.append((round(now - began, 1), running.slower))
         if not progress.live:
             break
