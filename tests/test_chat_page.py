@@ -557,3 +557,30 @@ def test_stop_in_a_real_browser(workspace: Workspace) -> None:
         other.get_by_text("stopped early").nth(1).wait_for()
         chat_server.unload(workspace)
         other.get_by_text("no model loaded").wait_for()
+
+
+@pytest.mark.slow
+def test_a_dashboard_that_is_killed_while_an_answer_arrives(workspace: Workspace) -> None:
+    """Started again, it opens the same chat with what had come of the answer, which can be continued."""
+    make_small_model(workspace.model("tiny"))
+    other = change(
+        workspace, new_chat(workspace).id, lambda found: found.said(ChatMessage("user", "earlier"))
+    )
+    environment = {**FAKE, "FAKE_SERVE_SECONDS": "0.1"}
+    with chromium() as browser:
+        page = tab(browser)
+        with Dashboard(workspace.root, "--no-token", **environment) as server:
+            page.goto(f"{server.url()}chat?chat={other.id}")
+            page.get_by_role("button", name="Load", exact=True).click()
+            page.get_by_placeholder("Message to tiny (base model)").fill("word " * 900)
+            new_chat(workspace)  # in another tab meanwhile: the newest is not the one that is open
+            page.get_by_placeholder("Message to tiny (base model)").press("Enter")
+            until(lambda: read_chat(workspace, other.id).messages[-1].content.startswith("You said: word"))
+            server.end(signal.SIGKILL)
+        with Dashboard(workspace.root, "--no-token", f"--port={server.port}", **environment) as server:
+            assert server.url()
+            page.reload()
+            page.get_by_text("stopped early").wait_for()
+            assert not read_chat(workspace, other.id).messages[-1].whole
+            page.get_by_role("button", name="Continue the answer").wait_for()
+            expect(page.get_by_text("ready", exact=True)).to_be_visible()  # its server lived on
