@@ -25,10 +25,14 @@ _WORDS = re.compile(r"[^\W\u2e80-\u9fff\uac00-\ud7ff]+|\s+|.", re.DOTALL)
 
 def change_html(change: Change) -> str:
     """A row that is changed, or left out."""
-    fixed = spoken("row.list").join(spoken(f"code.{code}") for code in change.codes)
-    key = "page.data.fix.removed" if change.after is None else "page.data.fix.changed"
     texts = map(_gone, change.said) if change.after is None else _compared(change.said, change.becomes)
-    return row_html(f"{row_named(change.row)} · {spoken(key, what=fixed)}", "".join(texts))
+    return row_html(f"{row_named(change.row)} · {change_said(change)}", "".join(texts))
+
+
+def change_said(change: Change) -> str:
+    """What becomes of a row, and why."""
+    fixed = spoken("row.list").join(spoken(f"code.{code}") for code in change.codes)
+    return spoken("page.data.fix.removed" if change.after is None else "page.data.fix.changed", what=fixed)
 
 
 def unfixed_html(row: Unfixed) -> str:

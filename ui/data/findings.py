@@ -1,6 +1,7 @@
 """What a check found: its numbers, everything fixed at once, and each problem with the row it is in."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 import streamlit as st
 
@@ -14,13 +15,13 @@ from core.wording import language_named, percent
 from core.workspace.paths import Workspace
 from ui.data.repair import repair
 from ui.data.unread import LOOKED, show_omissions, show_unused
-from ui.shell.frame import list_key
+from ui.shell.frame import clicked, list_key
 from ui.shell.text import language, spoken, t
 
 SHOWN = 200
 LONGEST = 2000
-# All kinds of problems.
-ALL = ""
+# So many examples of a kind; the pixels of a row, and of each further line in it.
+EXAMPLES, ROW_HEIGHT, LINE_HEIGHT = 3, 35, 21
 
 
 def show_findings(
@@ -67,38 +68,68 @@ def show_numbers(report: Report) -> None:
 
 
 def show_problems(opened: Opened, kept: Upload, report: Report) -> None:
-    """A line for each problem, what is broken first; of a picked one, the row as the file has it."""
+    """A line for each kind of problem, what is broken first, with some examples; of a picked kind its rows,
+    and of a picked one of these the row as the file has it."""
     counts = report.findings.counts
     codes = sorted(counts, key=lambda code: (KINDS[code].usable, -counts[code]))
-    code = st.selectbox(
-        t("page.data.problems.show"),
-        [ALL, *codes],
-        format_func=lambda code: spoken(
-            "page.data.kind",
-            what=spoken(f"code.{code}" if code else "page.data.problems.all"),
-            count=f"{counts[code] if code else sum(counts.values()):,}",
-        ),
-        key=f"findings_of {kept.digest}",
+    found = {code: [one for one in report.findings.listed if one.code == code] for code in codes}
+    key = list_key("kinds", [kept.digest, *codes])
+    examples = {code: examples_of(found[code]) for code in codes}
+    lines = max(map(len, examples.values()))
+    st.dataframe(
+        [kind_of(code, counts[code], examples[code]) for code in codes],
+        hide_index=True,
+        on_select="rerun",
+        selection_mode=("single-row", "single-cell"),
+        row_height=ROW_HEIGHT + LINE_HEIGHT * (lines - 1),
+        key=key,
     )
-    found = [one for one in report.findings.listed if code in (ALL, one.code)]
-    found.sort(key=lambda one: (one.usable, codes.index(one.code), one.row))
+    place = clicked(key)
+    code = codes[0] if len(codes) == 1 else None if place is None else codes[place]
+    if code is None:
+        st.caption(t("page.data.problems.pick"))
+    else:
+        show_kind(opened, kept, code, found[code], counts[code])
+
+
+def kind_of(code: str, count: int, examples: Sequence[str]) -> dict[str, object]:
+    """A kind of problem: how often it is there, what becomes of such rows, and examples."""
+    trained = "page.data.problems.kept" if KINDS[code].usable else "page.data.problems.broken"
+    return {
+        t("page.data.problems.kind"): spoken(f"code.{code}"),
+        t("page.data.problems.count"): f"{count:,}",
+        t("page.data.problems.examples"): "\n".join(examples),
+        t("page.data.problems.trained"): t(trained),
+    }
+
+
+def examples_of(found: Sequence[Finding]) -> list[str]:
+    """What is said of some of them, no sentence twice."""
+    told: dict[str, int] = {}
+    for one in found[:SHOWN]:
+        told.setdefault(one.message(language()), one.row)
+    each = (spoken("page.data.problems.example", row=row, message=said) for said, row in told.items())
+    return list(islice(each, EXAMPLES))
+
+
+def show_kind(opened: Opened, kept: Upload, code: str, found: Sequence[Finding], count: int) -> None:
+    """The rows of one kind, a line each."""
+    rows = sorted(found, key=lambda one: one.row)[:SHOWN]
     picked = st.dataframe(
-        [line_of(one) for one in found[:SHOWN]],
+        [line_of(one) for one in rows],
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        key=list_key("problems", [kept.digest, code, *(one.row for one in found[:SHOWN])]),
+        key=list_key("problems", [kept.digest, code, *(one.row for one in rows)]),
     )
-    whole = counts[code] if code else sum(counts.values())
-    if whole > SHOWN:
-        st.caption(t("page.data.shown", shown=SHOWN, count=f"{whole:,}"))
-    show_rows(opened, [found[place] for place in picked.selection.rows])
+    if count > SHOWN:
+        st.caption(t("page.data.shown", shown=SHOWN, count=f"{count:,}"))
+    show_rows(opened, [rows[place] for place in picked.selection.rows])
 
 
 def line_of(found: Finding) -> dict[str, object]:
     return {
         t("check.row"): found.row,
-        t("page.data.problems.kind"): spoken(f"code.{found.code}"),
         t("check.message"): found.message(language()),
         t("check.field"): found.field,
     }

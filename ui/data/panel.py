@@ -14,7 +14,7 @@ from core.data.own_encoder import encoder_of
 from core.data.preview import Offsets, read_page, row_offsets, sampled
 from core.data.questions import contains
 from core.data.row_counts import row_counts
-from core.data.row_parts import PARTS, Part, TaughtRows, first_seen, parts_of
+from core.data.row_parts import PlacedRows, TaughtRows
 from core.errors import NoSuchFile
 from core.models.folder import stamp_of
 from core.recipe.own_template import template_of
@@ -57,7 +57,8 @@ def data_panel(workspace: Workspace, run: RunPaths) -> None:
     model = stamp_of(tokenizer.parent)
     encoder = known_encoder(tokenizer, model, recipe.template)
     show_counts(about)
-    show_rows(rows, offsets, encoder, recipe, known_places(rows, stamp(rows), taught) if taught else {})
+    places = known_places(rows, stamp(rows), taught) if taught else PlacedRows()
+    show_rows(rows, offsets, encoder, recipe, places)
     show_parity(tokenizer.parent, recipe)
     show_tokens(about, recipe)
     show_lengths(known_lengths(rows, stamp(rows), tokenizer, model, recipe.template), len(offsets), recipe)
@@ -187,13 +188,9 @@ def known_source(source: Path, changed: Stamp, identity: int, own: bool) -> Taug
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def known_places(rows: Path, changed: Stamp, taught: TaughtRows) -> dict[Part, list[int]]:
-    """Which rows are what, a person's own first; each repeated row behind all others."""
-    conversations = read_page(rows, known_offsets(rows, changed))
-    found: dict[Part, list[int]] = {part: [] for part in PARTS}
-    for place, part in enumerate(parts_of(conversations, taught)):
-        found[part].append(place)
-    return {part: first_seen(conversations, places) for part, places in found.items()}
+def known_places(rows: Path, changed: Stamp, taught: TaughtRows) -> PlacedRows:
+    """Which rows are what, and which say the same."""
+    return PlacedRows.of(read_page(rows, known_offsets(rows, changed)), taught)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

@@ -13,12 +13,13 @@ from core.data.upload import Upload, keep_version
 from core.steps import check
 from core.steps.check_request import CheckRequest
 from core.workspace.paths import Workspace
-from ui.data.difference import STYLE, change_html, unfixed_html
+from ui.data.difference import STYLE, change_html, change_said, unfixed_html
 from ui.data.rows import STYLE as ROWS
 from ui.shell.text import t
 
 PAGE = 5
-SHOWN_UNFIXED = 3
+# Examples of a kind of change, and of rows that stay as they are.
+EXAMPLES, SHOWN_UNFIXED = 3, 3
 # What is chosen for a kind that is not fixed.
 LEAVE = ""
 
@@ -150,12 +151,29 @@ def show_unfixed(found: Sequence[Unfixed], kept: Upload) -> bool:
 
 
 def show_changes(made: Sequence[Change], kept: Upload) -> None:
-    """How many rows change and how many go, and each of them before and after, a page at a time."""
+    """How many rows change and how many go; of each kind of change some examples, before and after, and
+    behind a switch each of them, a page at a time."""
     gone = sum(change.after is None for change in made)
     st.markdown(f"**{t('page.data.fix.preview')}**")
     st.caption(t("page.data.fix.would", changed=len(made) - gone, gone=gone))
     ordered = sorted(made, key=lambda change: (change.after is None, change.row))
-    pages = -(-len(ordered) // PAGE)
-    page = st.pagination(pages, key=f"fix_page {kept.digest}") if pages > 1 else 1
-    shown = ordered[(page - 1) * PAGE : page * PAGE]
-    st.html(ROWS + STYLE + "".join(map(change_html, shown)))
+    kinds: dict[tuple[bool, tuple[str, ...]], list[Change]] = {}
+    for change in ordered:
+        kinds.setdefault((change.after is None, tuple(change.codes)), []).append(change)
+    if len(made) <= PAGE or all(len(some) <= EXAMPLES for some in kinds.values()):
+        draw_changes(ordered)
+        return
+    for some in kinds.values():
+        st.markdown(t("page.data.fix.kind", what=change_said(some[0]), count=len(some)))
+        different = {one.said: one for one in reversed(some)}  # the first of those that say the same
+        draw_changes(sorted(different.values(), key=lambda one: one.row)[:EXAMPLES])
+    every = st.expander(t("page.data.fix.every", count=len(made)), key="fix_every", on_change="rerun")
+    if every.open:
+        with every:
+            pages = -(-len(ordered) // PAGE)
+            page = st.pagination(pages, key=f"fix_page {kept.digest}") if pages > 1 else 1
+            draw_changes(ordered[(page - 1) * PAGE : page * PAGE])
+
+
+def draw_changes(made: Sequence[Change]) -> None:
+    st.html(ROWS + STYLE + "".join(map(change_html, made)))

@@ -1,7 +1,7 @@
 """Rows of a data set a page at a time: as conversations, or as tokens with what is trained marked."""
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ import streamlit as st
 from core.data.conversations import Conversation
 from core.data.encoder import Encoder, Piece
 from core.data.preview import Offsets, read_page
-from core.data.row_parts import Part
+from core.data.row_parts import Part, PlacedRows
 from core.recipe.recipe import Recipe
 from ui.shell.text import t
 
@@ -33,13 +33,11 @@ STYLE = """<style>
 </style>"""
 
 
-def show_rows(
-    rows: Path, offsets: Offsets, encoder: Encoder, recipe: Recipe, places: Mapping[Part, Sequence[int]]
-) -> None:
-    """One page of rows, chosen without reading the others. ``places``: which rows are what; a person's own
-    come first."""
+def show_rows(rows: Path, offsets: Offsets, encoder: Encoder, recipe: Recipe, places: PlacedRows) -> None:
+    """One page of rows, chosen without reading the others: of a part each one once, a person's own first; all
+    in the order of their training."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="rows_shown"):
-        part = choose_part(places, len(offsets))
+        part = choose_part(places.distinct, len(offsets))
         view = st.segmented_control(
             t("page.data.show"),
             VIEWS,
@@ -49,7 +47,8 @@ def show_rows(
             key="data_view",
             persist_state="session",
         )
-        chosen = places[part] if part else range(len(offsets))
+        times = places.distinct[part] if part else {}
+        chosen = [*times] if part else range(len(offsets))
         pages = max(1, -(-len(chosen) // PAGE))
         page = st.pagination(pages, key=f"data_page {rows.parent.name} {part}")
     shown = list(chosen[(page - 1) * PAGE : page * PAGE])
@@ -57,16 +56,17 @@ def show_rows(
     if view == "as_tokens":
         st.caption(t("page.data.legend", limit=recipe.max_length))
     body = tokens_html(encoder, recipe.max_length) if view == "as_tokens" else turns_html
-    kinds = {place: kind for kind, found in places.items() for place in found} if not part else {}
+    kinds = dict(enumerate(places.parts)) if not part else {}
     drawn = (
-        row_html(numbered(place + 1, kinds.get(place, ALL)), body(conversation))
+        row_html(numbered(place + 1, kinds.get(place, ALL), times.get(place, 1)), body(conversation))
         for place, conversation in zip(shown, conversations, strict=True)
     )
     st.html(STYLE + "".join(drawn))
 
 
-def choose_part(places: Mapping[Part, Sequence[int]], rows: int) -> Part | Literal[""]:
-    """Which rows are shown; empty for all, in the order of their training."""
+def choose_part(places: Mapping[Part, Mapping[int, int]], rows: int) -> Part | Literal[""]:
+    """Which rows are shown; empty for all, in the order of their training. Of a part it is said how many
+    conversations it has, which may stand in several rows each."""
     counts = {part: len(found) for part, found in places.items() if len(found)}
     if len(counts) < 2:
         return ALL
@@ -74,7 +74,11 @@ def choose_part(places: Mapping[Part, Sequence[int]], rows: int) -> Part | Liter
         t("page.data.part"),
         [*counts, ALL],
         format_func={
-            part: t("frame.counted", name=t(f"page.data.part.{part or 'all'}"), count=f"{count:,}")
+            part: t(
+                f"page.data.part.{'counted' if part else 'rows'}",
+                name=t(f"page.data.part.{part or 'all'}"),
+                count=f"{count:,}",
+            )
             for part, count in {**counts, ALL: rows}.items()
         }.__getitem__,
         default="own" if "own" in counts else ALL,
@@ -89,11 +93,15 @@ def row_named(number: int) -> str:
     return t("page.data.row", number=number)
 
 
-def numbered(number: int, part: Part | Literal[""]) -> str:
-    """A row's number in the training, which is not that in anybody's file; and what it is, where rows of all
-    parts are shown and that is known."""
-    row = t("page.data.row.trained", number=number)
-    return f"{row} · {t(f'page.data.kind.{part}')}" if part else row
+def numbered(number: int, part: Part | Literal[""], times: int = 1) -> str:
+    """A row's number in the training, which is not that in anybody's file; in how many rows the same is said;
+    and what it is, where rows of all parts are shown and that is known."""
+    said = [t("page.data.row.trained", number=number)]
+    if times > 1:
+        said.append(t("page.data.row.times", count=times))
+    if part:
+        said.append(t(f"page.data.kind.{part}"))
+    return " · ".join(said)
 
 
 def row_html(about: str, body: str) -> str:

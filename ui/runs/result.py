@@ -26,7 +26,9 @@ def show_first(found: Proof) -> None:
 def show_result(found: Proof) -> None:
     """What came out in a sentence, the answers that show what it means, and the numbers for who asks."""
     told = show_sentence(found.score)
-    with st.expander(t("page.compare.out.numbers"), icon=":material/123:", expanded=not told, key="numbers"):
+    with st.expander(
+        t("page.compare.out.numbers"), icon=":material/bar_chart:", expanded=not told, key="numbers"
+    ):
         show_score(found.score, whole=False)
     show_pairs(Shown(row.question, row.base, row.tuned, row.verdict) for row in telling(found))
 
@@ -35,11 +37,17 @@ def telling(found: Proof) -> list[ProofRow]:
     """A few answers that show what was learned, of own data too, what was kept, and one of what was
     not: in the page's language, where it was asked in that."""
     rows = [row for row in found.rows if not row.earlier and not row.judged.question.system]
-    rows.sort(key=lambda row: (_language(row) != language(), len(row.question)))  # the plainest first
+    rows.sort(key=_plainness)
     kinds = [next((row for row in rows if row.kind == kind), None) for kind in ("taught", "paraphrase")]
     shown = ("answered", "not_answered", "kept", "leaked")
     verdicts = [next((row for row in rows if row.verdict == known), None) for known in shown]
     return list({id(row): row for row in (*kinds, *verdicts) if row}.values())
+
+
+def _plainness(row: ProofRow) -> tuple[bool, bool, int]:
+    """The plainest first: short, in the page's language, and not answered in another."""
+    asked = _language(row)
+    return asked != language(), asked != language_of(row.tuned), len(row.question)
 
 
 def _language(row: ProofRow) -> str:

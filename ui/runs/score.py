@@ -68,11 +68,11 @@ def show_sentence(score: Score) -> bool:
 def show_wrong_facts(found: OwnFacts) -> None:
     """How many of a person's own facts it would tell wrongly: whoever relies on them has to know."""
     wrong = found.tuned.n - found.tuned.hits
-    said = t("page.compare.out.facts", hits=found.tuned.hits, n=found.tuned.n)
+    counts = {"hits": found.tuned.hits, "n": found.tuned.n}
     if wrong:
-        st.warning(f"{said} {t('page.compare.out.facts.wrong', wrong=wrong)}", icon=":material/warning:")
+        st.warning(t("page.compare.out.facts.wrong", wrong=wrong, **counts), icon=":material/warning:")
     else:
-        st.markdown(said)
+        st.markdown(t("page.compare.out.facts", **counts))
 
 
 def _part(found: Share, key: str) -> str:
