@@ -31,6 +31,7 @@ from core.workspace.paths import PROJECT, RunPaths, Workspace, inbox, uploads_of
 from tests.page import no_errors, open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import NAME, make_run
+from ui.data.repair import EXAMPLES
 
 TIMEOUT = 60.0
 CONVERSATIONS: list[Conversation] = [
@@ -319,8 +320,22 @@ def test_each_kind_can_be_left_or_fixed_otherwise(workspace: Workspace) -> None:
     assert no_errors(page) and not any(str(button.key).startswith("apply ") for button in page.button)
     page.session_state["findings"] = True
     page.run()
-    (table,) = (table.value for table in page.dataframe if "Problem" in table.value)
-    assert [*table["Row"]] == [2, 3] and no_errors(page)
+    (table,) = (table.value for table in page.dataframe if "For example" in table.value)
+    assert [*table["Row can be trained"]] == ["no", "yes"] and no_errors(page)
+    assert [one.partition(":")[0] for one in table["For example"]] == ["row 2", "row 3"]
+
+
+def test_what_is_wrong_in_many_rows_is_said_once(workspace: Workspace) -> None:
+    rows = [{"instruction": f"q{n % 4}", "output": f"answer number {n % 4}"} for n in range(200)]
+    page = upload("my data.json", json.dumps(rows).encode())
+    assert body(page).count("removed: Duplicates") == EXAMPLES, "one of each that differ"
+    assert any("196 rows" in one.value for one in page.markdown) and not page.get("pagination")
+    page.session_state["findings"] = page.session_state["fix_every"] = True
+    page.run()
+    assert no_errors(page) and len(page.get("pagination")) == 1
+    kinds, listed = (table.value for table in page.dataframe[-2:])
+    assert [*kinds["How many"]] == ["196"] and kinds["For example"][0].count("row ") == 2 * EXAMPLES
+    assert len(listed) == 196, "of a single kind its rows are there at once"
 
 
 def test_rows_that_cannot_be_fixed_say_why_and_are_removed(workspace: Workspace) -> None:

@@ -20,8 +20,8 @@ from ui.shell.text import language, spoken, t
 
 SHOWN = 200
 LONGEST = 2000
-# So many examples of a kind; the pixels of a row, and of each further line in it.
-EXAMPLES, ROW_HEIGHT, LINE_HEIGHT = 3, 35, 21
+# So many examples of a kind, in a row so many pixels high.
+EXAMPLES, ROW_HEIGHT = 3, 56
 
 
 def show_findings(
@@ -75,13 +75,12 @@ def show_problems(opened: Opened, kept: Upload, report: Report) -> None:
     found = {code: [one for one in report.findings.listed if one.code == code] for code in codes}
     key = list_key("kinds", [kept.digest, *codes])
     examples = {code: examples_of(found[code]) for code in codes}
-    lines = max(map(len, examples.values()))
     st.dataframe(
         [kind_of(code, counts[code], examples[code]) for code in codes],
         hide_index=True,
         on_select="rerun",
         selection_mode=("single-row", "single-cell"),
-        row_height=ROW_HEIGHT + LINE_HEIGHT * (lines - 1),
+        row_height=ROW_HEIGHT if any(len(some) > 1 for some in examples.values()) else None,
         key=key,
     )
     place = clicked(key)
@@ -98,8 +97,8 @@ def kind_of(code: str, count: int, examples: Sequence[str]) -> dict[str, object]
     return {
         t("page.data.problems.kind"): spoken(f"code.{code}"),
         t("page.data.problems.count"): f"{count:,}",
-        t("page.data.problems.examples"): "\n".join(examples),
         t("page.data.problems.trained"): t(trained),
+        t("page.data.problems.examples"): spoken("row.separator").join(examples),
     }
 
 

@@ -280,10 +280,10 @@ def _row(offer: Offer) -> dict[str, str]:
     entry = offer.entry
     return {
         "name": _named(entry),
+        "languages": offer.speaks,
         "fits": f"{'✓' if offer.fits else '✗'} {offer.brief}",
+        "size": "–" if entry.name == STARTER else megabytes(entry.size),
         "good_for": offer.good_for,
         "parameters": counted(entry.parameters),
-        "size": "–" if entry.name == STARTER else megabytes(entry.size),
-        "languages": offer.speaks,
         "licence": offer.licence,
     }
