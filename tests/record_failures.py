@@ -184,6 +184,7 @@ CAUSED = {
         "from transformers import AutoModelForCausalLM, CLIPConfig\nCLIPConfig().save_pretrained('model')\n"
         "AutoModelForCausalLM.from_pretrained('model')",
     ),
+    "model_config": Fault("model_config", MODEL + CONFIG.format(changes={"hidden_size": 65})),
     "shape_mismatch": Fault(
         "shape_mismatch", MODEL + CONFIG.format(changes={"hidden_size": 32, "head_dim": 16})
     ),

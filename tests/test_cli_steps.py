@@ -168,8 +168,9 @@ def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
     folder = make_small_model(tmp_path / "m", hidden_size=65)
     workspace = tmp_path / "w"
     done = cli("data", "--name", "Zoë", "--model", folder, "--workspace", workspace, "--json", cwd=tmp_path)
-    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
-    assert "failed" in done.stderr and "output.log" in done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 1 and not said["ok"] and said["cause"] == "model_config"
+    assert "failed" in done.stderr and "output.log" in done.stderr and "Traceback" not in done.stderr
     (run,) = last_json(cli("runs", "--workspace", workspace, "--json", cwd=tmp_path))["runs"]
     assert run["state"] == "failed"
 

@@ -201,4 +201,6 @@ def test_no_share_is_whole_while_the_teacher_is_made(tmp_path: Path) -> None:
 def _heard_in_time(found: list[tuple[float, JobProgress]], began: float) -> None:
     times = [began, *(at for at, _ in found)]
     waits = [later - earlier for earlier, later in pairwise(times)]
-    assert max(waits) < PATIENCE, sorted(waits)[-3:]
+    # A processor that many share comes to each of them later.
+    shared = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert max(waits) < PATIENCE * shared, sorted(waits)[-3:]

@@ -1,6 +1,7 @@
 """A training on a processor follows the cores that are free while it goes on: what other programs did in its
 first second would otherwise be missed, or waited for, to its end."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,8 +22,9 @@ class FollowFreeCores(Hook):
         self._follows = False
 
     def before_train(self, runner: Any) -> None:
-        acceleration = runner.cfg.get("acceleration") or {}
-        self._follows = computes_with_free_cores() and acceleration.get("compile", "none") == "none"
+        acceleration = runner.cfg.get("acceleration") or {}  # or the name of another way to train
+        compiled = isinstance(acceleration, Mapping) and acceleration.get("compile", "none") != "none"
+        self._follows = computes_with_free_cores() and not compiled
 
     def after_train_iter(self, *_: Any, **__: Any) -> None:
         if not self._follows or self._others.passed < LOOK_EVERY:

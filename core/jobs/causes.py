@@ -124,6 +124,12 @@ RULES = (
         r"Max retries exceeded",
         r"LocalEntryNotFoundError",
     ),
+    _rule(
+        "model_config",
+        r"StrictDataclass\w*ValidationError",
+        r"is not a multiple of the number of attention heads",
+        r"must be divisible by num_heads",
+    ),
     _rule("shape_mismatch", r"size mismatch for", r"ignore_mismatched_sizes", r"shapes cannot be multiplied"),
     _rule("custom_code", r"contains custom code which must be executed"),
     _rule(
