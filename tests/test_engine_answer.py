@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from core.engine.answer import _read, hidden_tokens
+from core.engine.answer import AnswerCount, Talk, _read, hidden_tokens
 from core.engine.serve import Pieces
 from core.engine.tokenizer_file import load_tokenizer
 from tests.small_model import make_small_model
@@ -40,3 +40,17 @@ def test_a_thought_s_marks_are_streamed_and_other_special_tokens_are_not(tmp_pat
         return "".join([piece async for piece in stream])
 
     assert asyncio.run(streamed()) == said
+
+
+def test_how_far_it_is_goes_with_the_time_that_few_questions_one_after_the_other_take() -> None:
+    """The shares of a recorded proof's time: its first round, the others, reading what was given."""
+    once, talks = [Talk(("q",), "", None, 48, [])] * 190, [Talk(("q",) * 5, "", None, 48, [])] * 6
+    seen: list[float] = []
+    count = AnswerCount.of([*once, *talks], [{}] * 120, tell=lambda *told: seen.append(told[-1]))
+    for number, rows in enumerate((196, 6, 6, 6, 6)):
+        count.round = number
+        count.more(48 * rows, rows, last=True)
+    count.scored(120)
+    first, *_, last, end = seen
+    assert end == pytest.approx(1.0) and count.done == count.answers == 196 + 24 + 120
+    assert first == pytest.approx(0.41, abs=0.05) and last - first == pytest.approx(0.34, abs=0.05)

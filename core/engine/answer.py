@@ -39,6 +39,10 @@ from core.recipe.templates import WITHOUT_FIRST_TOKEN, Template
 from core.recipe.thoughts import left_open, special_marks
 from core.workspace.files import write_json
 
+# How long writing takes, where reading a given answer takes READ: a step that writes one token of each of
+# some answers, and each of these tokens (two cores; the proofs recorded in tests/recorded/time_left). The few
+# questions that are asked one after the other take a third of a proof.
+A_STEP, A_TOKEN = 18.0, 0.4
 # Seconds between two lines about how far it is.
 SAID_EVERY = 1.0
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -123,21 +127,26 @@ def talk_of(question: Mapping[str, Any], system: str) -> Talk:
 
 class AnswerCount:
     """How far the answering is, said in the log every second: answers, and the share of the time, which goes
-    with tokens. An answer that ends before its limit is done with all it was allowed.
+    with the tokens and the steps of each round. An answer that ends before its limit is done with all it was
+    allowed.
 
-    ``tell`` hears it at once: how many are done of how many, and the share.
+    ``rounds``: of the first, second, … messages of all conversations the limits of their answers. ``tell``
+    hears it at once: how many are done of how many, and the share.
     """
 
     def __init__(
         self,
-        answers: int,
-        tokens: float,
-        tell: Callable[[int, int, float], object] = lambda *_: None,
+        rounds: Sequence[Sequence[int]],
+        texts: int = 0,
         replayed: int = 0,
+        tell: Callable[[int, int, float], object] = lambda *_: None,
     ) -> None:
-        self.answers, self.tokens, self.tell = answers, tokens + replayed * READ, tell
-        self.replayed = replayed
-        self.done, self.read, self.written = 0, 0, 0.0
+        self.answers, self.replayed, self.tell = sum(map(len, rounds)) + texts, replayed, tell
+        works = [A_TOKEN * sum(limits) + A_STEP * max(limits) for limits in rounds]
+        self.work = sum(works) + READ * (texts + replayed)
+        # What a token of each round counts.
+        self.a_token = [work / max(1, sum(limits)) for work, limits in zip(works, rounds, strict=True)]
+        self.round, self.done, self.read, self.behind = 0, 0, 0, 0.0
         self.said = time.monotonic()
 
     @classmethod
@@ -150,29 +159,32 @@ class AnswerCount:
     ) -> "AnswerCount":
         """Of all that is to be answered and read, and of the answers to be ``replayed`` what else would have
         been said."""
-        messages = sum(len(talk.messages) for talk in talks)
-        written = sum(len(talk.messages) * talk.limit for talk in talks)
-        return cls(messages + len(texts), written + len(texts) * READ, tell, replayed)
+        places = range(max((len(talk.messages) for talk in talks), default=0))
+        rounds = [[talk.limit for talk in talks if place < len(talk.messages)] for place in places]
+        return cls(rounds, len(texts), replayed, tell)
 
     @property
     def share(self) -> float:
         """Of the time that all of it takes, from 0 to 1."""
-        return min(1.0, self.written / self.tokens) if self.tokens else 1.0
+        return min(1.0, self.behind / self.work) if self.work else 1.0
 
     def more(self, tokens: float, answers: int, last: bool = False) -> None:
-        """So many more are done; the ``last`` of a round is said at once."""
-        self.written, self.done = self.written + tokens, self.done + answers
+        """So many more of the running round are done; its ``last`` are said at once."""
+        self._more(tokens * self.a_token[self.round], answers, last)
+
+    def _more(self, work: float, answers: int, at_once: bool) -> None:
+        self.behind, self.done = self.behind + work, self.done + answers
         self.tell(self.done, self.answers, self.share)
-        self._say(last)
+        self._say(at_once)
 
     def scored(self, texts: int) -> None:
         """So many more given answers were read."""
-        self.more(texts * READ, texts, last=True)
+        self._more(texts * READ, texts, at_once=True)
 
     def told(self, more: int, rows: int) -> None:
         """Of so many more of all ``rows`` that are replayed it is known what else would have been said."""
         self.read += more
-        self.written += self.replayed * READ * more / rows
+        self.behind += self.replayed * READ * more / rows
         self.tell(self.read, rows, self.share)
         self._say()
 
@@ -189,6 +201,7 @@ def carry_on(
     sent more than once is answered once."""
     ends, hidden = end_tokens(tokenizer, prompter.template), hidden_tokens(tokenizer)
     for place in range(max((len(talk.messages) for talk in talks), default=0)):
+        count.round = place
         same: dict[tuple[str, int], list[Talk]] = {}
         for talk in talks:
             if talk.place == place < len(talk.messages):
