@@ -168,7 +168,8 @@ def test_one_press_fetches_the_model_and_makes_the_assistant(workspace: Workspac
     page.run()
     assert "is ready" in text_of(page) and page.selectbox(key="wish_base").value == CHOSEN
     assert any(
-        re.match(rf"{FOLDER} · Chinese, English · \d+ min · on this machine", one) for one in names(page)
+        re.match(rf"{FOLDER} · Chinese, English · about \d+ \w+ · on this machine", one)
+        for one in names(page)
     )
     assert "Downloads" not in text_of(page)
     second = chain.start(workspace, TuneRequest("Zoë", model=FOLDER, iterations=10), "test", "en")
