@@ -9,7 +9,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.conversations import one_turn
-from core.model_store import choosing
 from core.model_store.choosing import (
     LARGEST_UNASKED,
     PATIENCE,
@@ -17,12 +16,13 @@ from core.model_store.choosing import (
     Offer,
     first_choice,
     languages_named,
-    offers,
 )
 from core.models.catalog import STARTER, find
 from core.models.folder import find_model
 from core.models.hubs import HubPlace, ModelSource, places
 from core.models.reach import VARIABLE, address_of, first_to_answer, page_of
+from core.pace import FIRST, Cost
+from core.pipeline.took import offers
 from core.workspace.paths import Workspace
 from tests.hub_server import Hub, serving
 from tests.page import open_test_page
@@ -59,11 +59,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def timed(workspace: Workspace, seconds: dict[str, float], here: str = "") -> list[Offer]:
-    """The list with these times; all others take too long."""
+    """The list where making takes so long, of all others too long; a machine's load changes no choice."""
     return [
         replace(
             one,
-            seconds=seconds.get(one.entry.name, 2 * PATIENCE),
+            costs={"train": Cost(0.0, seconds.get(one.entry.name, 2 * PATIENCE) - FIRST)},
+            slower=9.0,
             here=one.entry.title if one.entry.name == here else None,
         )
         for one in offers(workspace)
@@ -186,7 +187,7 @@ def test_without_a_hub_the_page_says_how_to_bring_a_model(
 def test_a_model_that_was_copied_under_its_own_name_is_found(workspace: Workspace) -> None:
     copied = make_small_model(workspace.models / "Qwen2.5-0.5B-Instruct")
     assert find_model(workspace, copied.name) == copied.resolve()
-    (offer,) = (one for one in choosing.offers(workspace) if one.here)
+    (offer,) = (one for one in offers(workspace) if one.here)
     assert (offer.entry.name, offer.here) == (SMALL, copied.name)
     page = choose(open_test_page("start"), SMALL)
     assert "on this machine" in page.selectbox(key="wish_base").options[1] and "Downloads" not in text_of(
