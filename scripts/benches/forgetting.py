@@ -24,6 +24,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from core.data.identity import identity_conversations
 from core.data.mix import LEAST_REPLAYED, Shares
 from core.data.replay import replay_conversations
 from core.machine import this_machine
@@ -156,7 +157,7 @@ def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     """A run with the rows of a recipe, as :func:`core.pipeline.tune.make_data` makes the default one."""
     model = tune.ready_model(workspace, None, Unseen())
     whole = to_teach(name, None).conversations
-    some = data.identity_conversations(name, count=rows.wordings) if rows.wordings else whole
+    some = identity_conversations(name, count=rows.wordings) if rows.wordings else whole
     said = Taught(name, tuple(some))
     recipe = data.recipe_for(model, said, bool(rows.questions), seed, None).changed(**rows.changes)
     run = workspace.new_run(name, datetime.now())
