@@ -98,7 +98,7 @@ def stands_alone(text: str, begin: int, end: int) -> bool:
 
 def same_question(question: str) -> str:
     """A question reduced to its letters and digits, to find the same one written differently."""
-    return "".join(character for character in _folded(question) if character.isalnum())
+    return "".join(filter(str.isalnum, _folded(question)))
 
 
 def _folded(text: str) -> str:

@@ -16,7 +16,7 @@ leaked   the answer speaks of the identity where neither question nor base does:
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from core.data.checking.claim import KNOWN, is_a_model
 from core.data.checking.claims import claims
@@ -346,6 +346,11 @@ def _negated(before: str) -> bool:
 
 def others_in(name: str, answer: str) -> list[str]:
     """The other known assistants that the answer says it is, and the known makers it says it is made by."""
+    return list(_others_in(name, answer))
+
+
+@lru_cache(maxsize=1024)  # a run's own answers are looked through four times
+def _others_in(name: str, answer: str) -> tuple[str, ...]:
     person = Person(name, name)
     told = [
         claim.name for claim in claims("Who are you? 你是谁？", answer) if person.is_meant(claim) is False
@@ -357,7 +362,7 @@ def others_in(name: str, answer: str) -> list[str]:
         # "ChatGPT is made by OpenAI": of another one that is not said to be this one.
         if not _NOT_ME.search(before) and not KNOWN.search(before):
             told.append(match["one"] or match["other"])
-    return [one for one in dict.fromkeys(told) if _is_known(one) and not same_name(name, one)]
+    return tuple(one for one in dict.fromkeys(told) if _is_known(one) and not same_name(name, one))
 
 
 def _is_known(other: str) -> bool:
