@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.workspace.paths import PROJECT, Workspace
+from tests import fast_engine, job_forks
 from tests.forked_engine import SOCKET_VARIABLE
 from tests.forks import forks
 from tests.promised import hold
@@ -16,10 +17,13 @@ TIMEOUT = 120
 
 
 def environment(**added: str) -> dict[str, str]:
-    """This one's, in English and without a workspace of its own; the engine is forked where it is here."""
+    """This one's, in English and without a workspace of its own; the engine is forked, or the fast
+    one, where it is here."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TUNEBOARD", "LC_", "LANG", "PYTEST"))}
     if SOCKET_VARIABLE in kept:
         kept["TUNEBOARD_ENGINE"] = "tests.forked_engine"
+    elif fast_engine.VARIABLE in kept:
+        kept["TUNEBOARD_ENGINE"] = fast_engine.NAME
     return {**kept, "PYTHONPATH": str(PROJECT), "TUNEBOARD_LANG": "en", "COLUMNS": "80", **added}
 
 
@@ -38,6 +42,7 @@ def cli(
         return forks().run([*map(os.fspath, arguments)], cwd, environment(**added), TIMEOUT)
     line, whole = command(*arguments), environment(**added)
     if before:
+        whole.pop(job_forks.VARIABLE, None)  # its jobs are limited as it is
         line = ["sh", "-c", f'{before}; exec "$@"', "sh", *line]
         # What is measured of its coverage would be the first to find no room; and Python 3.11 leaves half a
         # .pyc beside the program where a file may grow no further, which nobody could import after that.

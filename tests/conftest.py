@@ -19,6 +19,7 @@ from core.jobs.process import is_alive, read_identity
 from core.machine import this_machine
 from core.wording import SPOKEN
 from core.workspace.paths import Workspace
+from tests import fast_engine, job_forks
 from tests.engine_forks import engine_forks
 from tests.forked_engine import SOCKET_VARIABLE, THREADS_VARIABLE
 from tests.known_answers import know_answers
@@ -30,8 +31,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # What a page shows depends on no network.
 os.environ["TUNEBOARD_HUB_CHECK"] = "0"
+job_forks.install()
 # Of a script that a shell started in the background, every child ignores Ctrl+C; the tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# As scripts/test --fast chooses its tests.
+ONLY_FAST = "not slow"
 # A module that is slow as a whole says so once, on the line of its marks or the first of their lines.
 WHOLLY_SLOW = re.compile(r"^pytestmark = (?:\[\n)?.*pytest\.mark\.slow", re.MULTILINE)
 
@@ -70,7 +74,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Where slow tests are left out, modules of nothing else are not even imported: torch takes seconds."""
-    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+    if config.option.markexpr != ONLY_FAST or collection_path.suffix != ".py":
         return None
     return bool(WHOLLY_SLOW.search(collection_path.read_text(encoding="utf-8"))) or None
 
@@ -102,14 +106,38 @@ def _nobody_has_spoken() -> None:
     SPOKEN.set(None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _fast_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Among fast tests alone, what their modules share has the fast engine too."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.option.markexpr == ONLY_FAST:
+            fast_engine.put(patch, tmp_path_factory.getbasetemp() / "refused")
+            patch.setenv(job_forks.VARIABLE, job_forks.job_forks())
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _forked_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slow tests start the engine by a fork of a process that has imported torch and XTuner."""
-    if request.node.get_closest_marker("slow") and not request.node.get_closest_marker("real_start"):
-        workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-        monkeypatch.setenv(SOCKET_VARIABLE, engine_forks().socket)
-        monkeypatch.setenv(THREADS_VARIABLE, str(max(1, this_machine().cores // workers)))
-        monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.forked_engine")
+def _engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Slow tests start the engine by a fork of a process that has imported torch and XTuner; fast ones start
+    the fast engine, and one that imports torch itself, or starts what only the real one has, fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not request.node.get_closest_marker("slow"):
+            refused, with_torch = tmp_path_factory.getbasetemp() / "refused", "torch" in sys.modules
+            fast_engine.put(patch, refused)
+            if request.node.get_closest_marker("real_start"):
+                patch.delenv(job_forks.VARIABLE, raising=False)
+            else:
+                patch.setenv(job_forks.VARIABLE, job_forks.job_forks())
+            yield
+            assert not (asked := fast_engine.asked_for(refused)), f"a fast test started the engine: {asked}"
+            assert with_torch or "torch" not in sys.modules, "a fast test imported torch"
+            return
+        if not request.node.get_closest_marker("real_start"):
+            workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+            patch.setenv(SOCKET_VARIABLE, engine_forks().socket)
+            patch.setenv(THREADS_VARIABLE, str(max(1, this_machine().cores // workers)))
+            patch.setenv("TUNEBOARD_ENGINE", "tests.forked_engine")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,8 +8,6 @@ own start: :func:`tests.command_line.command` starts it anew.
 """
 
 import atexit
-import gc
-import importlib
 import json
 import os
 import runpy
@@ -24,7 +22,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.workspace.paths import PROJECT
+from tests import job_forks
 from tests.forked_engine import receive
+from tests.imported import import_and_read
 
 LENGTH_BYTES = 4
 
@@ -108,8 +108,8 @@ def become(request: Mapping[str, Any]) -> None:
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as asked:
-        importlib.import_module("core.cli.command")  # its imports are what takes the time
-        gc.freeze()  # what is imported is no garbage: a child that looked for it there would copy all of it
+        import_and_read()
+        job_forks.install()
         asked_for = serve(asked)
     become(asked_for)
     runpy.run_module("core", run_name="__main__", alter_sys=True)

@@ -214,9 +214,10 @@ def test_the_pages_of_an_adopted_run(workspace: Workspace, tmp_path: Path, langu
 
 
 @pytest.mark.parametrize("step", ["start", "data", "chat", "compare", "publish"])
-def test_no_other_page_fails_on_it(workspace: Workspace, tmp_path: Path, step: str) -> None:
+def test_no_other_page_fails_on_it(page_workspace: Workspace, tmp_path: Path, step: str) -> None:
     """Also when it has a merged model, and no data of its own."""
-    run = adopt.adopt(workspace, elsewhere(workspace, tmp_path / "elsewhere" / "w"), None, NOW)
+    folder = elsewhere(page_workspace, tmp_path / "elsewhere" / "w")
+    run = adopt.adopt(page_workspace, folder, None, NOW)
     assert no_errors(open_test_page(step, run.id))
     make_small_model(run.merged)
     assert no_errors(open_test_page(step, run.id))

@@ -26,6 +26,9 @@ from tests.command_line import cli, last_json
 from tests.page import no_errors, open_test_page
 from tests.small_run import NAME, end_training, make_run
 
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
+
 TIMEOUT = 200.0
 
 

@@ -89,7 +89,8 @@ def test_what_can_be_talked_to(workspace: Workspace) -> None:
     assert found[1].adapter == str(run.adapter) and found[1].model == str(workspace.model("tiny"))
 
 
-def test_the_command(workspace: Workspace) -> None:
+def test_the_command(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TUNEBOARD_ENGINE")
     spec = chat_server.plan(tiny(workspace), Path("/run/a b/socket"))
     folder = str(workspace.model("tiny"))
     command = ("-m", "core.engine", "serve", "--model", folder, "--socket", "/run/a b/socket")
@@ -193,6 +194,7 @@ def test_two_tabs_that_start_at_once_see_one_server(workspace: Workspace) -> Non
     assert len(sockets) == 15
 
 
+@pytest.mark.real_start  # its command line is looked at
 @pytest.mark.usefixtures("fake")
 def test_of_two_models_at_once_the_later_one_answers(workspace: Workspace) -> None:
     make_small_model(workspace.model("other"))

@@ -399,7 +399,7 @@ def test_any_format_is_taught(
     """From the file to a run's rows, its source kept and hashed."""
     (tmp_path / name).write_text(content, encoding="utf-8")
     given = ("--name", "Zoë", "--data", tmp_path / name, "--no-identity")
-    run_id = make_data(workspace, model, *given, *options)["run"]
+    run_id = make_data(workspace, model, *given, *options, TUNEBOARD_ENGINE="tests.fake_engine")["run"]
     about = json.loads(workspace.run(run_id).data.read_text(encoding="utf-8"))
     assert read_conversations(Path(about["source"])) == [one_turn("hi", "good day")]
     assert Path(about["given"][0]["copy"]).read_text(encoding="utf-8") == content

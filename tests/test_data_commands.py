@@ -42,7 +42,8 @@ def test_a_launch_is_refused_unless_somebody_says_why(workspace: Workspace, tmp_
     refused = cli("data", *options, cwd=tmp_path)
     assert refused.returncode == 2 and "You are Qwen." in refused.stderr and not workspace.run_folders()
     because = ("--template", "qwen_chat", "--template-reason", "- it is not wanted")
-    made = make_data(workspace, model, "--name", "Zoë", *because)
+    fake = {"TUNEBOARD_ENGINE": "tests.fake_engine"}  # asked in another form, the base has to answer anew
+    made = make_data(workspace, model, "--name", "Zoë", *because, **fake)
     run = workspace.run(made["run"])
     assert train.recipe_of(run).template_reason == "- it is not wanted"
 

@@ -18,6 +18,9 @@ from core.jobs.tail import last_lines
 from core.workspace.files import read_json, write_json
 from tests.conftest import fill_disk
 
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
+
 
 @pytest.fixture
 def disk(small_disk: Callable[[str], Path]) -> Path:

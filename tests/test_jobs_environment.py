@@ -14,6 +14,9 @@ from core.steps.step import engine_job, run_job
 from core.workspace.paths import PROJECT
 from tests.conftest import end_leftovers
 
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
+
 SECRETS = (
     *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "MODELSCOPE_API_TOKEN", "GITHUB_TOKEN"),
     *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "WANDB_API_KEY", "TUNEBOARD_API_KEY", "DASHSCOPE_APIKEY"),

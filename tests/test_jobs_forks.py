@@ -28,6 +28,9 @@ from core.workspace.files import read_json
 from core.workspace.paths import PROJECT
 from tests.conftest import end_leftovers
 
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
+
 WAYS = ("anew", "forked")
 
 

@@ -16,6 +16,9 @@ from core.jobs.process import Identity, group_alive, identify, is_alive
 from core.jobs.status import read_status
 from tests.as_user import ROOT, as_user, their_folder
 
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
+
 RUNS = """
 import json, sys
 from pathlib import Path

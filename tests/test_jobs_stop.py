@@ -21,6 +21,9 @@ from core.workspace.files import write_json
 from tests.conftest import end_leftovers
 from tests.test_jobs import POLITE, end, launch_until_it_speaks, output, python, shell, until
 
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
+
 # One that ignores TERM, with a grandchild in its group and one in a session of its own.
 STUBBORN = """
 import signal, subprocess, time

@@ -21,6 +21,9 @@ from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_run import NAME, make_run
 
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
+
 PATIENCE = 200.0
 
 

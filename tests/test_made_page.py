@@ -27,7 +27,7 @@ from tests.small_run import NAME
 from tests.test_own_template import DEFAULT, QWEN
 from tests.test_parity import DEFAULT_SYSTEM, change
 
-TIMEOUT = 60.0
+TIMEOUT = 200.0
 KEY = "sk-very-secret"
 ELSEWHERE = "A server with an OpenAI-compatible API"
 PASSAGE = Passage("guide.md", 0, 5, 40, "The museum <b>opens</b> at nine o'clock.")

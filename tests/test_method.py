@@ -225,7 +225,7 @@ def test_what_no_recipe_says_is_a_misfit(written: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_asked_for_on_the_command_line(workspace: Workspace, model: Path, method: Method) -> None:
-    made = make_data(workspace, model, "--name", "Zoë", "--method", method)
+    made = make_data(workspace, model, "--name", "Zoë", "--method", method, **FAKE)
     run = workspace.run(made["run"])
     recipe = train.recipe_of(run)
     assert recipe.method == method and recipe.lr == lr_of(method, recipe.rank, read_model(model))

@@ -9,6 +9,9 @@ from core.workspace.paths import Workspace
 from tests.command_line import command, environment
 from tests.secrets_kept import processes
 
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
+
 SECRETS = {
     "HF_TOKEN": "hf_NeverWrittenAnywhere0123456789abcd",
     "HUGGING_FACE_HUB_TOKEN": "hf_AnotherOneNeverWritten0123456789ab",

@@ -4,12 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from core.jobs.job import JobPaths, tries
 from core.jobs.launch import stop, wait
 from core.jobs.process import descendants, read_identity
 from core.jobs.status import State
 from core.workspace.paths import PROJECT
 from tests.conftest import RecordFault
+
+# What is tried here is how a job starts.
+pytestmark = pytest.mark.real_start
 
 ROUNDS = 20
 # Launches for each line that it reads.
