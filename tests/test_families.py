@@ -68,7 +68,7 @@ def test_the_text_part_of_a_multimodal_config() -> None:
     assert text_part(FAMILIES["qwen3"].config) is None
 
 
-@pytest.mark.parametrize("name", MULTIMODAL)
+@pytest.mark.parametrize("name", sorted(MULTIMODAL))
 def test_what_is_counted_beside_the_text_part_is_nobody_s(name: str) -> None:
     config = FAMILIES[name].config
     beside = {**config, **dict.fromkeys(COUNTS)}
