@@ -15,7 +15,7 @@ import pytest
 from core.jobs import progress
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
-from core.jobs.progress import JobProgress, Marks, Phase, ProgressWriter, job_progress
+from core.jobs.progress import JobProgress, PaceMarks, Phase, ProgressWriter, job_progress
 from core.jobs.status import State
 from core.proof.asking import Ask
 from core.steps import train
@@ -104,9 +104,9 @@ def test_a_file_that_is_no_progress_says_nothing(tmp_path: Path, text: str) -> N
     assert job_progress(tmp_path) is None
 
 
-def way(*paces: tuple[int, float]) -> Marks:
+def way(*paces: tuple[int, float]) -> PaceMarks:
     """So many seconds at such a pace, one after the other."""
-    made, now, share = Marks(), 0.0, 0.0
+    made, now, share = PaceMarks(), 0.0, 0.0
     for seconds, pace in paces:
         for _ in range(seconds):
             now, share = now + 1.0, share + pace

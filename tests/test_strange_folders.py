@@ -326,6 +326,8 @@ def test_a_folder_of_another_user() -> None:
         patch.setattr(user, "SEES_FILES", ())
         for place in ("runs/20260101-000000-mine", "runs/20260101-000001-theirs", "models/theirs"):
             (folder / place).mkdir(parents=True)
+        for made in folder.rglob("*"):  # whatever an earlier test of this process lets others see
+            made.chmod(0o755)
         for place in ("runs/20260101-000001-theirs", "models/theirs"):
             (folder / place).chmod(0o700)
         try:

@@ -105,7 +105,7 @@ def _mark(found: Sequence[float] | None) -> Mark | None:
     return float(at), float(share)
 
 
-class Marks:
+class PaceMarks:
     """The way of a job so far: when it was how far."""
 
     def __init__(self) -> None:
@@ -180,7 +180,7 @@ class ProgressWriter:
         now = time.time()
         self.now = JobProgress(Phase.starting, began=now, moved=now)
         self._said: JobProgress | None = None
-        self._marks = Marks()
+        self._marks = PaceMarks()
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self.write()
