@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import pynvml
@@ -52,7 +52,7 @@ class Machine:
     all_memory: int = 0
 
     @property
-    def device(self) -> str:
+    def device(self) -> Literal["cpu", "cuda"]:
         return "cuda" if self.gpus else "cpu"
 
     def device_for(self, asked: str) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, PackageMetadata, distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,15 +55,19 @@ def locked(*files: str) -> set[str]:
 def licence(package: Distribution) -> str:
     """The licence's expression, else its classifiers, else the first line of what the author wrote."""
     metadata = package.metadata
-    if expression := metadata.get("License-Expression"):
-        return str(expression)
+    if expression := _said(metadata, "License-Expression"):
+        return expression
     classifiers = [
         text.rpartition(" :: ")[2]
         for text in metadata.get_all("Classifier", [])
         if text.startswith("License :: ")
     ]
-    lines = str(metadata.get("License") or "").strip().splitlines()
+    lines = _said(metadata, "License").strip().splitlines()
     return ", ".join([*classifiers, *lines[:1]]) or "says nothing"
+
+
+def _said(metadata: PackageMetadata, name: str) -> str:
+    return str(metadata[name]) if name in metadata else ""
 
 
 def unnamed(packages: list[Package], notice: str) -> Iterator[Package]:

@@ -32,7 +32,7 @@ SETTLE_SECONDS = 1.5
 HEIGHT = "document.querySelector('[data-testid=stMain],[data-testid^=stAppScroll]').scrollHeight"
 # Pages whose look depends on the run: a step @ a run that is not the finished one.
 ALSO = ("start@live", "start@failed", "train@live", "train@failed")
-FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
+FAKE_ENGINE = "tests.fake_engine"
 Runs = dict[str, RunPaths]
 
 
@@ -49,7 +49,7 @@ def main() -> None:
         workspace = Workspace.of(Path(root) / "workspace")
         with (
             filled(workspace) as runs,
-            Dashboard(workspace.root, **FAKE) as server,
+            Dashboard(workspace.root, TUNEBOARD_ENGINE=FAKE_ENGINE) as server,
             chromium() as browser,
         ):
             take_all(browser, server, runs, asked)
@@ -79,7 +79,7 @@ def start(workspace: Workspace, name: str, **faults: str) -> RunPaths:
 @contextmanager
 def environment_of(faults: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
-    os.environ.update({**FAKE, **faults})
+    os.environ.update({"TUNEBOARD_ENGINE": FAKE_ENGINE, **faults})
     try:
         yield
     finally:

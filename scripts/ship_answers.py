@@ -29,6 +29,7 @@ from core.steps import answer, data, train
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped, write_shipped
 from core.steps.taught import to_teach
+from core.steps.watch import Update
 from core.workspace.files import read_record
 from core.workspace.paths import STARTER_ANSWERS, Workspace
 
@@ -69,9 +70,7 @@ def missing() -> list[Ask]:
     return [one for one in every_ask(recipe) if answer.key_of_ask(one) not in known]
 
 
-def made(
-    workspace: Workspace, model: Model, recipe: Recipe, device: str, update: answer.Update
-) -> ShippedAnswers:
+def made(workspace: Workspace, model: Model, recipe: Recipe, device: str, update: Update) -> ShippedAnswers:
     """All answers, and of those that may be replayed what else the starter would have said."""
     prompt_format = PromptFormat(recipe.template, recipe.system, PRECISION)
     memory = AnswerCache(workspace, model.folder, prompt_format)

@@ -120,7 +120,8 @@ def _tokenizer_config(max_length: int) -> dict[str, Any]:
 
 @cache
 def _weights_file(seed: int) -> bytes:
-    return save(dict(_weights(seed)), metadata={"format": "pt"})
+    made: bytes = save(dict(_weights(seed)), metadata={"format": "pt"})
+    return made
 
 
 def _weights(seed: int) -> Iterator[tuple[str, np.ndarray]]:

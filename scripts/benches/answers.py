@@ -33,7 +33,6 @@ Rows = list[list[int]]
 Write = Callable[[Any, Rows, int, list[int], int], Rows]
 
 
-@torch.inference_mode()
 def in_batches(model: Any, prompts: Rows, limit: int, ends: list[int], pad: int) -> Rows:
     """By ``generate`` in batches of similar length, every row until the last of its batch has ended."""
     found: Rows = [[] for _ in prompts]
@@ -44,17 +43,18 @@ def in_batches(model: Any, prompts: Rows, limit: int, ends: list[int], pad: int)
         gaps = [longest - len(prompts[index]) for index in batch]
         ids = [[pad] * gap + prompts[index] for gap, index in zip(gaps, batch, strict=True)]
         mask = [[0] * gap + [1] * (longest - gap) for gap in gaps]
-        made = model.generate(
-            torch.tensor(ids, device=model.device),
-            attention_mask=torch.tensor(mask, device=model.device),
-            max_new_tokens=limit,
-            do_sample=False,
-            temperature=None,
-            top_p=None,
-            top_k=None,
-            eos_token_id=ends,
-            pad_token_id=pad,
-        )
+        with torch.inference_mode():
+            made = model.generate(
+                torch.tensor(ids, device=model.device),
+                attention_mask=torch.tensor(mask, device=model.device),
+                max_new_tokens=limit,
+                do_sample=False,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                eos_token_id=ends,
+                pad_token_id=pad,
+            )
         for index, row in zip(batch, made[:, longest:].tolist(), strict=True):
             end = next((at for at, token in enumerate(row) if token in ends), len(row) - 1)
             found[index] = row[: end + 1]

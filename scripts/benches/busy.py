@@ -82,8 +82,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=15)
     asked = parser.parse_args(arguments)
     if os.environ.get("GOMP_SPINCOUNT") is None:  # read when torch is imported
-        line = [sys.executable, "-P", "-m", "scripts.benches.busy", *arguments]
-        os.execve(sys.executable, line, {**os.environ, **engine_environment()})  # noqa: S606
+        command = [sys.executable, "-P", "-m", "scripts.benches.busy", *arguments]
+        os.execve(sys.executable, command, {**os.environ, **engine_environment()})  # noqa: S606
     for line in measure(asked.rounds):
         print(line, flush=True)
 

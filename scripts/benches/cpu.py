@@ -23,6 +23,7 @@ import numpy as np
 from core.cli.terminal import progress
 from core.data.conversations import read_rows
 from core.data.encoder import TokenRow
+from core.data.mix import Shares
 from core.data.own_encoder import encoder_of
 from core.data.teacher import LIKELIEST, TeacherRow, by_key, said_at, write_teacher
 from core.jobs.curves import CurveReader
@@ -116,7 +117,7 @@ def measure(workspace: Workspace, model: Model, way: Way, iterations: int) -> Me
     recipe = recipe.changed(log_every=1, save_every=100_000, **way.values)
     run = workspace.new_run("cpu", datetime.now())
     place = workspace.data(run.id)
-    data.write(run, place, said, [], recipe, model, data.Shares(recipe.batch_size * iterations, 0))
+    data.write(run, place, said, [], recipe, model, Shares(recipe.batch_size * iterations, 0))
     if way.told:
         encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
         rows = (one for row in read_rows(place.rows) for one in encoder.rows(row))
@@ -125,7 +126,8 @@ def measure(workspace: Workspace, model: Model, way: Way, iterations: int) -> Me
     run_job("train", run.job("train"), job(run, recipe, way))
     reader = CurveReader(run.work_dir)
     reader.poll()
-    return Measured(statistics.median(reader.columns()["time"].tolist()[2:]), first(run) or float("nan"))
+    step = statistics.median(reader.columns()["time"].tolist()[2:])
+    return Measured(step, first(run, step) or float("nan"))
 
 
 def invented(row: TokenRow) -> TeacherRow:

@@ -20,7 +20,8 @@ from pathlib import Path
 from core.data.identity import bank
 from core.data.opening import open_data
 from core.data.questions import held_back_questions, replay_questions
-from core.steps.check import CheckRequest, run
+from core.steps.check import run
+from core.steps.check_request import CheckRequest
 from core.workspace.paths import PROJECT, SourceCache, Workspace
 
 PAGES = 50

@@ -30,10 +30,11 @@ from core.data.replay import replay_conversations
 from core.machine import this_machine
 from core.pace import Progress
 from core.pipeline import tune
+from core.proof.asking import Ask
 from core.proof.score import Share
+from core.recipe.recipe import Recipe
 from core.runs import introduce
 from core.steps import answer, data, train
-from core.steps.answer import Ask
 from core.steps.expected import KINDS, seconds_of
 from core.steps.taught import Taught, to_teach
 from core.workspace.files import read_object, write_text
@@ -75,7 +76,7 @@ class Rows:
 WHOLE_LAYERS = {"target_modules": (), "layers_to_transform": ()}
 LIKELIHOOD = {"replay_distillation": False, **WHOLE_LAYERS}
 OLD = {**LIKELIHOOD, "rank": 8, "alpha": 16, "schedule": "cosine"}
-ALONE = {"wordings": None, "questions": 0, "situations": False}
+ALONE: Mapping[str, Any] = {"wordings": None, "questions": 0, "situations": False}
 RECIPES: Mapping[str, Rows | None] = {
     "tuneboard": None,
     "likelihood": Rows(
@@ -178,7 +179,7 @@ def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     return run
 
 
-def _replayed(said: Taught, rows: Rows, recipe: data.Recipe) -> list[Ask]:
+def _replayed(said: Taught, rows: Rows, recipe: Recipe) -> list[Ask]:
     asks = data.replay_asks(said, recipe)[: rows.questions]
     if rows.situations:
         return [replace(ask, tokens=rows.tokens) for ask in asks]

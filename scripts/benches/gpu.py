@@ -27,7 +27,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core.data.conversations import one_turn, write_rows
+from core.data.conversations import Conversation, one_turn, write_rows
 from core.errors import TuneboardError
 from core.jobs.curves import CurveReader
 from core.jobs.job import JobPaths, JobSpec
@@ -177,7 +177,7 @@ def xtuner(
     return Measured(speed, memory, first(run, seconds))
 
 
-def texts(rows: int, same: bool) -> list[dict[str, Any]]:
+def texts(rows: int, same: bool) -> list[Conversation]:
     """Conversations that differ; or one and the same: two runs on it ended in a loss that is no number."""
     if same:
         return [one_turn("Count.", " ".join(map(str, range(400))))] * rows

@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from core.jobs.progress import Marks
+from core.jobs.progress import PaceMarks
 from core.jobs.status import State
 from core.pace import Cost
 from core.pipeline import chain
@@ -86,7 +86,7 @@ class Recording:
         seen = [(at, share) for at, share in found["reached"] if at <= now and share]
         if not seen:
             return Stage(name, State.running, 0.0, "", False, found["began"], found["began"])
-        marks = Marks()
+        marks = PaceMarks()
         for mark in seen:
             marks.add(*mark)
         heard, share = seen[-1]

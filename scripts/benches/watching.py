@@ -22,6 +22,7 @@ import psutil
 
 from core.cli.terminal import progress
 from core.data.conversations import one_turn
+from core.data.mix import Shares
 from core.jobs.curves import read_curve
 from core.jobs.launch import launch, stop, wait
 from core.pipeline.tune import ready_model
@@ -82,7 +83,7 @@ def prepare(workspace: Workspace) -> RunPaths:
     recipe = recipe.changed(log_every=1, save_every=100_000, evaluate_every=100_000)
     run = workspace.new_run("watched", datetime(2026, 1, 1))
     place = workspace.data(run.id)
-    data.write(run, place, said, [], recipe.changed(iterations=100), model, data.Shares(400, 0))
+    data.write(run, place, said, [], recipe.changed(iterations=100), model, Shares(400, 0))
     train.prepare(run, recipe, model, place.rows)
     return run
 

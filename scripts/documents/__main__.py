@@ -14,9 +14,9 @@ def pages() -> dict[str, str]:
     """Every file that is made from the code, and what it should hold."""
     made: dict[str, str] = {}
     for module in pkgutil.iter_modules(documents.__path__):
-        found = (
-            importlib.import_module(f"scripts.documents.{module.name}") if module.name != "__main__" else None
-        )
+        if module.name == "__main__":
+            continue
+        found = importlib.import_module(f"scripts.documents.{module.name}")
         for path, text in found.pages().items() if hasattr(found, "pages") else ():
             made[path] = text.rstrip() + "\n"
     return made

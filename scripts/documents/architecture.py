@@ -81,7 +81,9 @@ def _places() -> str:
         SetPaths(Path("sets/NAME")),
         ImportPaths(Path("models/.NAME.import"), Path("models/NAME")),
     )
-    found = [(type(paths), name, path) for paths in folders for name, path in _paths(paths)]
+    found: list[tuple[object, str, Path]] = [
+        (type(paths), name, path) for paths in folders for name, path in _paths(paths)
+    ]
     found += [(places, name, path) for name, path in _places_of(workspace)]
     rows = [_row(*one) for one in sorted(found, key=lambda found: str(found[2]))]
     return table(["path", "what it is"], rows)

@@ -729,8 +729,9 @@ class Held(TypedDict):
     total: int
 
 
-Largest = TypedDict(  # type: ignore[misc]
-    "Largest", {**{name: Recipe.__annotations__[name] for name in CHOSEN}, "memory": Held}
+Largest = TypedDict(
+    "Largest",
+    {**{name: Recipe.__annotations__[name] for name in CHOSEN}, "memory": Held},  # type: ignore[misc]
 )
 
 

@@ -139,7 +139,7 @@ def check() -> None:
 
 def _parts(language: Language) -> dict[str, str]:
     templates = ", ".join(f"`{name}`" for name in TEMPLATES)
-    found = {one: _fields(one, language) for one in LEVELS}
+    found: dict[str, str] = {one: _fields(one, language) for one in LEVELS}
     return {**found, "templates": templates, "old names": _old_names(language)}
 
 

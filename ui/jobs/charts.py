@@ -70,14 +70,16 @@ def show_curves(found: Snapshot, others: Mapping[str, Snapshot], key: str, live:
 def _figure(found: Snapshot, others: Mapping[str, Snapshot], key: str, names: list[str]) -> go.Figure:
     """The figure of these very snapshots, made once: most looks find nothing new."""
     about = (found, *others.values(), t("chart.loss"))
-    known = st.session_state.get(f"figure {key}")
-    same = known and len(known[0]) == len(about) and all(a is b for a, b in zip(known[0], about, strict=True))
-    if same and known[2] == names:
-        made: go.Figure = known[1]
-    else:
-        made = curve_figure(found, others, names)
-        st.session_state[f"figure {key}"] = (about, made, names)
+    known: tuple[tuple[object, ...], go.Figure, list[str]] | None = st.session_state.get(f"figure {key}")
+    if known and known[2] == names and _same(known[0], about):
+        return known[1]
+    made = curve_figure(found, others, names)
+    st.session_state[f"figure {key}"] = (about, made, names)
     return made
+
+
+def _same(some: tuple[object, ...], others: tuple[object, ...]) -> bool:
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 
 def curve_figure(

@@ -308,12 +308,13 @@ def _links(here: Here, step: str, found: dict[str, State | None], about_run: boo
         for known in STEPS:
             title = t(f"page.{known}.title")
             label = f"**{title}**" if known == step else title
+            state = found.get(known)
             st.page_link(
                 page(known),
                 label=f":primary[{label}]" if known == coming else label,
-                icon=":material/home:" if known == "start" else ICONS[found.get(known)],
+                icon=":material/home:" if known == "start" else ICONS[state],
                 # What the icon says, for whoever cannot see it.
-                help=t(f"state.{found[known].value}") if found.get(known) else None,
+                help=t(f"state.{state.value}") if state else None,
                 query_params=_address(here.run),
             )
     if here.run and about_run:
