@@ -275,7 +275,7 @@ def _slower(stages: Sequence[Stage]) -> float:
     for stage in stages:
         if stage.state in LIVE and stage.kept is not None:
             return max(stage.slower, still_slower(before, stage.kept))
-        before = stage.slower if stage.state is State.finished else before
+        before = max(before, stage.slower) if stage.state is State.finished else before
     return slower_now(before)
 
 
