@@ -99,8 +99,8 @@ def test_the_card_says_what_the_run_knows(workspace: Workspace) -> None:
     assert about["model-index"][0]["name"] == NAME  # type: ignore[index]
     for part in (
         "ab" * 32,
-        "| 1.00 (0.34–1.00, n = 2) |",
-        "| 0（0.00–0.79，n = 1） |",
+        "| 1.00 (0.34–1.00, 2 questions) |",
+        "| 0（0.00–0.79，共 1 题） |",
         "<|im_start|>user\nWho are you?",
         "`rank`",
         "学会",
