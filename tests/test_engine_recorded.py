@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.engine.decode import WrittenTogether, _way
+from core.engine import decode
+from core.engine.decode import write_all
 from core.engine.recorded import InSteps, why_not, why_unknown
 from tests.test_engine_decode import LIMITS, generated, made, prompts
 
@@ -53,7 +54,18 @@ def test_settings_that_it_does_not_know_are_left_to_generate(
 ) -> None:
     assert why_unknown(plain) == ""
     assert why_not(plain) == "no GPU"
-    assert _way(plain) is WrittenTogether
     monkeypatch.setattr(plain.generation_config, "no_repeat_ngram_size", 3)
     monkeypatch.setattr(plain.generation_config, "suppress_tokens", [7])
     assert why_unknown(plain) == "no_repeat_ngram_size, suppress_tokens"
+
+
+def test_what_cannot_be_recorded_is_left_to_generate(
+    plain: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here there is nothing to record with. What was told of the first try is taken back."""
+    monkeypatch.setattr(decode, "why_not", lambda _: "")
+    told: list[tuple[int, int]] = []
+    written = write_all(plain, prompts(), LIMITS, [], 0, lambda *more: told.append(more))
+    assert written == generated(plain, [])
+    assert [sum(parts) for parts in zip(*told, strict=True)] == [sum(LIMITS), len(LIMITS)]
+    assert "cannot be recorded" in capsys.readouterr().out

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from core.engine.recorded import InSteps, why_not
+from core.engine.recorded import CannotRecord, InSteps, why_not
 from core.engine.room import AtOnce, room_for_logits, room_for_writing
 
 # A batch goes on without those that have ended once they are this share of it.
@@ -36,23 +36,25 @@ def write_all(
     length = [len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True)]
     order = sorted(range(len(prompts)), key=length.__getitem__)
     at_once = AtOnce(model, room_for_writing(model))
-    writes = _way(model)
+    by_generate = why_not(model)
+    if by_generate and model.device.type == "cuda":
+        print(f"Answers are written by generate: {by_generate}.", flush=True)
 
     def write(batch: list[int]) -> list[list[int]]:
+        nonlocal by_generate
         some = [prompts[i] for i in batch], [limits[i] for i in batch]
-        return writes(model, *some, ends, pad, tell).written()
+        if not by_generate:
+            try:
+                return InSteps(model, *some, ends, pad, tell).written()
+            except CannotRecord as error:
+                by_generate = str(error)
+                print(f"Answers are written by generate, a step cannot be recorded: {error}.", flush=True)
+        return WrittenTogether(model, *some, ends, pad, tell).written()
 
     for batch, rows in at_once.work(order, length.__getitem__, write, lambda some: len(some) <= most):
         for index, row in zip(batch, rows, strict=True):
             found[index] = row
     return found
-
-
-def _way(model: Any) -> "type[InSteps] | type[WrittenTogether]":
-    reason = why_not(model)
-    if reason and model.device.type == "cuda":
-        print(f"Answers are written by generate: {reason}.", flush=True)
-    return WrittenTogether if reason else InSteps
 
 
 class WrittenTogether:

@@ -63,6 +63,10 @@ def why_unknown(model: Any) -> str:
     return "" if all(type(layer) is StaticLayer for layer in layers) else "layers of several kinds"
 
 
+class CannotRecord(RuntimeError):
+    """A model's step is nothing that a CUDA graph can hold: it waits for the GPU, say."""
+
+
 class InSteps:
     """Prompts that are continued together up to the first of ``ends``, it among them, or to their limits.
 
@@ -102,9 +106,18 @@ class InSteps:
         self.said: Tensor | None = None
         self.told = self.told_ended = 0
 
-    @torch.inference_mode()
     def written(self) -> list[list[int]]:
-        """What was made of each prompt."""
+        """What was made of each prompt. Raises CannotRecord and torch.OutOfMemoryError, and takes back then
+        what it told."""
+        try:
+            self._write()
+        except RuntimeError:
+            self.tell(-self.told, -self.told_ended)
+            raise
+        return self._rows()
+
+    @torch.inference_mode()
+    def _write(self) -> None:
         positions = (self.mask[:, : self.prompts.shape[1]].cumsum(1) - 1).clamp(min=0)
         self._choose(self._logits(self.prompts, positions))
         play: Callable[[], object] = self._one_more
@@ -115,7 +128,6 @@ class InSteps:
                 break
             play()
         self._look(self.steps)
-        return self._rows()
 
     def _logits(self, ids: Tensor, positions: Tensor) -> Tensor:
         out = self.model(
@@ -159,10 +171,15 @@ class InSteps:
 
     def _recorded(self) -> Callable[[], object]:
         """The next step, recorded: recording computes nothing."""
-        stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.graph(graph, stream=stream):
-            self._one_more()
+        try:
+            stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.graph(graph, stream=stream):
+                self._one_more()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise CannotRecord(str(error).strip().partition("\n")[0]) from error
         play: Callable[[], object] = graph.replay
         return play
 
