@@ -158,6 +158,7 @@ def test_the_reason(
         (-11, [], Reason.memory_limited),
         (-6, ["what():  std::bad_alloc"], Reason.memory_limited),
         (1, ["RuntimeError: can't start new thread"], Reason.memory_limited),
+        (1, ["SystemError: error return without exception set"], Reason.memory_limited),
         (1, ["KeyError: 'x'"], Reason.failed),
         (-9, [], Reason.failed),
         (1, ["OSError: No space left on device"], Reason.disk_full),

@@ -189,12 +189,12 @@ def test_results_of_earlier_versions_are_read() -> None:
 def test_numbers_are_told_with_their_interval() -> None:
     score = Score(Share(116, 120), Share(0, 0), Share(1, 120), Drift(0.0312, -0.001, 0.0634, 4000))
     assert dict(telling.told(score, "en")) == {
-        "learned": "0.97 (0.92–0.99, n = 120)",
+        "learned": "0.97 (0.92–0.99, 120 questions)",
         "kept": "–",
-        "leaked": "1 (0.00–0.05, n = 120)",
-        "drift": "0.031 nats per token (-0.001 to 0.063)",
+        "leaked": "1 (0.00–0.05, 120 questions)",
+        "drift": "0.031 (-0.001 to 0.063, 0 is no change)",
     }
-    assert telling.share(Share(116, 120), "zh") == "0.97（0.92–0.99，n = 120）"
+    assert telling.share(Share(116, 120), "zh") == "0.97（0.92–0.99，共 120 题）"
 
 
 def test_raw_answers_are_taken_away_as_lines_and_as_a_table() -> None:
@@ -217,9 +217,9 @@ def test_every_category_has_a_name() -> None:
 @pytest.mark.parametrize(
     ("form", "language", "told"),
     [
-        (telling.SHARE, "en", "0.94 (0.84–0.98, n = 50)"),
-        (telling.PERCENT, "en", "94% (84–98%, n = 50)"),
-        (telling.FINE_PERCENT, "zh", "94.0%（83.8–97.9%，n = 50）"),
+        (telling.SHARE, "en", "0.94 (0.84–0.98, 50 questions)"),
+        (telling.PERCENT, "en", "94% (84–98%, 50 questions)"),
+        (telling.FINE_PERCENT, "zh", "94.0%（83.8–97.9%，共 50 题）"),
     ],
 )
 def test_a_share_is_told_in_one_sentence_wherever_it_is_told(

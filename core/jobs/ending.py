@@ -12,7 +12,9 @@ KILLED = 128 + signal.SIGKILL
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGTRAP}
 _NO_MEMORY = re.compile(
     r"MemoryError|bad_alloc|failed to map segment|allocate memory|not enough memory"
-    r"|Memory allocation still failed|can't start new thread|pthread_create failed|Thread creation failed",
+    r"|Memory allocation still failed|can't start new thread|pthread_create failed|Thread creation failed"
+    # What an extension of Python's that met it comes back with.
+    r"|without (?:exception set|setting an exception)",
     re.IGNORECASE,
 )
 
