@@ -49,6 +49,7 @@ def test_a_jobs_log_and_what_its_tool_makes(tmp_path: Path) -> None:
     end_leftovers(tmp_path)
 
 
+@pytest.mark.real_start  # a fork has the umask of the tests
 def test_what_the_command_line_makes(workspace: Workspace, model: Path) -> None:
     root = workspace.root.parent / "new"
     make_data(Workspace(root), model, "--name", "Zoë", "--no-replay")
@@ -75,6 +76,7 @@ def test_a_folder_that_is_no_workspace_stays_open(tmp_path: Path) -> None:
     assert all(stat.S_IMODE(folder.stat().st_mode) == 0o755 for folder in tmp_path.iterdir())
 
 
+@pytest.mark.real_start  # a fork has the umask of the tests
 def test_a_workspace_that_is_shared_with_a_group_stays_so(tmp_path: Path, model: Path) -> None:
     root = tmp_path / "shared"
     for name in ("runs", "answers"):
