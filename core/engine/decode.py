@@ -14,6 +14,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from core.engine.recorded import CannotRecord, InSteps, why_not
 from core.engine.room import AtOnce, room_for_logits, room_for_writing
+from core.engine.token_rows import left_padded, through_end
 
 # A batch goes on without those that have ended once they are this share of it.
 ENDED = 0.25
@@ -73,10 +74,8 @@ class WrittenTogether:
         self.limits = list(limits)
         self.made: list[list[int]] = [[] for _ in prompts]
         self.rows = [number for number, limit in enumerate(limits) if limit]
-        longest = max(map(len, prompts))
-        left = [[0] * (longest - len(prompt)) for prompt in prompts]
-        ids = [[pad] * len(gap) + list(prompt) for gap, prompt in zip(left, prompts, strict=True)]
-        mask = [gap + [1] * len(prompt) for gap, prompt in zip(left, prompts, strict=True)]
+        ids, gaps = left_padded(prompts, pad)
+        mask = [[0] * gap + [1] * len(prompt) for gap, prompt in zip(gaps, prompts, strict=True)]
         self.ids = torch.tensor(ids, device=model.device)[self.rows]
         self.mask = torch.tensor(mask, device=model.device)[self.rows]
         self.cache: Any = None
@@ -124,9 +123,9 @@ class WrittenTogether:
         """Note what each row has become; the places of those that go on."""
         kept, going = [], []
         for place, (row, tokens) in enumerate(zip(self.rows, new, strict=True)):
-            end = next((at for at, token in enumerate(tokens) if token in self.ends), None)
-            self.made[row] += tokens if end is None else tokens[: end + 1]
-            if end is None and steps < self.limits[row]:
+            written = through_end(tokens, self.ends)
+            self.made[row] += written
+            if written[-1] not in self.ends and steps < self.limits[row]:
                 kept.append(place)
                 going.append(row)
         ended, self.rows = len(self.rows) - len(going), going

@@ -16,6 +16,8 @@ from torch import Tensor
 from transformers import StaticCache
 from transformers.cache_utils import StaticLayer
 
+from core.engine.token_rows import left_padded, through_end
+
 # Fewer tokens are not worth a recording.
 WORTH_RECORDING = 12
 # Steps between two looks at which rows have ended: a look waits for the GPU.
@@ -87,9 +89,8 @@ class InSteps:
         self.model, self.limits, self.tell = model, list(limits), tell
         self.steps = max(limits)
         self.record = record and self.steps >= WORTH_RECORDING
-        device, longest = model.device, max(map(len, prompts))
-        gaps = [longest - len(prompt) for prompt in prompts]
-        rows = [[pad] * gap + list(prompt) for gap, prompt in zip(gaps, prompts, strict=True)]
+        rows, gaps = left_padded(prompts, pad)
+        device, longest = model.device, len(rows[0])
         self.prompts = torch.tensor(rows, device=device)
         # What is still to be written is masked by being later, not here.
         places = torch.arange(longest + self.steps, device=device)
@@ -193,8 +194,6 @@ class InSteps:
         return not open_rows
 
     def _rows(self) -> list[list[int]]:
-        ends, found = set(self.ends.tolist()), []
-        for row, limit in zip(self.made.tolist(), self.limits, strict=True):
-            end = next((at for at, token in enumerate(row[:limit]) if token in ends), None)
-            found.append(row[:limit] if end is None else row[: end + 1])
-        return found
+        ends = set(self.ends.tolist())
+        made = zip(self.made.tolist(), self.limits, strict=True)
+        return [through_end(row[:limit], ends) for row, limit in made]

@@ -208,9 +208,8 @@ def draw_settings(body: Mapping[str, Any], own: GenerationConfig, room: int) -> 
             setattr(found, name, float(body[name]))
     if body.get("temperature") is not None:
         found.do_sample = float(body["temperature"]) > 0
-    found.num_beams = (
-        1  # a beam's words change until its end: nothing could be streamed, and it is not greedy
-    )
+    # A beam's words change until its end: nothing could be streamed, and it is not greedy.
+    found.num_beams = 1
     if not found.do_sample:
         found.temperature = found.top_p = found.top_k = None
     return found

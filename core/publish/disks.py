@@ -19,23 +19,12 @@ from core.workspace.paths import Workspace
 DESKTOPS = (Path("/media"), Path("/run/media"), Path("/Volumes"))
 # What a machine runs on: nothing is offered there, and nothing is written there.
 SYSTEM = tuple(
-    Path(folder)
-    for folder in (
-        *(
-            "/bin",
-            "/boot",
-            "/dev",
-            "/efi",
-            "/etc",
-            "/lib",
-            "/lib64",
-            "/proc",
-            "/run",
-            "/sbin",
-            "/snap",
-            "/sys",
+    map(
+        Path,
+        (
+            *("/bin", "/boot", "/dev", "/efi", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/snap"),
+            *("/sys", "/usr", "/var/cache", "/var/lib", "/var/log", "/var/snap", "/var/spool"),
         ),
-        *("/usr", "/var/cache", "/var/lib", "/var/log", "/var/snap", "/var/spool"),
     )
 )
 # Disks of their own on many machines that nobody means by a stick; a folder in them can be named.
@@ -44,16 +33,8 @@ USUAL = frozenset(
 )
 # To ask one of these how full it is waits for its server, which may be gone; who means it names its folder.
 REMOTE = (
-    "autofs",
-    "nfs",
-    "cifs",
-    "smb",
-    "ceph",
-    "lustre",
-    "gluster",
-    "fuse.sshfs",
-    "fuse.rclone",
-    "fuse.gvfsd",
+    *("autofs", "nfs", "cifs", "smb", "ceph", "lustre", "gluster"),
+    *("fuse.sshfs", "fuse.rclone", "fuse.gvfsd"),
 )
 
 

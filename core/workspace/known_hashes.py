@@ -52,12 +52,8 @@ def _kept(before: object, state: list[int]) -> str:
 
 
 def _read(files: Mapping[Path, list[int]]) -> dict[Path, str]:
-    whole, done, tell, due = (
-        sum(size for size, *_ in files.values()),
-        0,
-        _TELL.get(),
-        time.monotonic() + PATIENCE,
-    )
+    whole, done, tell = sum(size for size, *_ in files.values()), 0, _TELL.get()
+    due = time.monotonic() + PATIENCE
 
     def read(count: int) -> None:
         nonlocal done, due

@@ -22,6 +22,7 @@ from core.data.asking import Prompter
 from core.data.questions import held_back_questions, replay_bank
 from core.engine.answer import DTYPES, end_tokens, first_token, load
 from core.engine.decode import write_all
+from core.engine.token_rows import left_padded, through_end
 from core.machine import this_machine
 from core.models.folder import read_model
 from core.recipe.own_template import spoken_by, template_of
@@ -39,9 +40,8 @@ def in_batches(model: Any, prompts: Rows, limit: int, ends: list[int], pad: int)
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
-        longest = max(len(prompts[index]) for index in batch)
-        gaps = [longest - len(prompts[index]) for index in batch]
-        ids = [[pad] * gap + prompts[index] for gap, index in zip(gaps, batch, strict=True)]
+        ids, gaps = left_padded([prompts[index] for index in batch], pad)
+        longest = len(ids[0])
         mask = [[0] * gap + [1] * (longest - gap) for gap in gaps]
         with torch.inference_mode():
             made = model.generate(
@@ -56,8 +56,7 @@ def in_batches(model: Any, prompts: Rows, limit: int, ends: list[int], pad: int)
                 pad_token_id=pad,
             )
         for index, row in zip(batch, made[:, longest:].tolist(), strict=True):
-            end = next((at for at, token in enumerate(row) if token in ends), len(row) - 1)
-            found[index] = row[: end + 1]
+            found[index] = through_end(row, ends)
     return found
 
 
