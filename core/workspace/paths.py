@@ -424,8 +424,8 @@ class Workspace:
         return sorted(self.chats.glob("*.json"), reverse=True)
 
     def new_chat(self, now: datetime) -> Path:
-        """A file name for a new chat; two of one second differ."""
-        return self.chats / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}.json"
+        """A file name for a new chat, by which chats are in their order also within a second."""
+        return self.chats / f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(3)}.json"
 
     def run_folders(self) -> list[Path]:
         """Every run's folder that can be read, newest first."""
