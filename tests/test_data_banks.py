@@ -31,7 +31,8 @@ from core.data.questions import (
 )
 from core.data.replay import questions_to_ask
 from core.data.withheld import withheld_questions
-from core.proof.rules import is_right
+from core.proof.rules import is_right, plain_text, sentences
+from core.wording import LOCALES
 from core.workspace.paths import BANKS
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -202,3 +203,34 @@ def test_no_paraphrase_is_withheld(language: str) -> None:
             assert question not in made
     made = [way for question in TAUGHT for way in paraphrased(question, language, 50, Random(1))]  # type: ignore[arg-type]
     assert not {same_question(way) for way in made} & withheld_questions()
+
+
+# Asks what something is, is for or means, or what to do: a single word of every day is no answer to it.
+EXPLAINED = re.compile(r"what is an? |used for|should i do|^什么是|什么意思|做什么|怎么[做办]", re.IGNORECASE)
+# So many of the program's own sentences, which explain none of it, may have an accepted answer in them.
+BY_CHANCE = 5
+
+
+def messages_by_sentence() -> list[str]:
+    found = {
+        one.strip()
+        for language in LANGUAGES
+        for message in json.loads((LOCALES / f"{language}.json").read_text(encoding="utf-8")).values()
+        for one in sentences(plain_text(message))
+    }
+    return [one for one in found if len(one) > 8]
+
+
+@pytest.mark.parametrize("kind", GENERAL)
+def test_no_explanation_is_right_by_a_word_of_every_day(kind: str) -> None:
+    """What twins are was right with any "两" in it, as 25 sentences of this program have."""
+    texts = messages_by_sentence()
+    loose = {}
+    for held in GENERAL[kind]:
+        if held.category in {"refusals", "translation"} or not EXPLAINED.search(held.question):
+            continue
+        words = [word.lower() for word in held.accept]
+        some = [text for text in texts if any(word in text.lower() for word in words)]
+        loose[held.question] = sum(is_right(held.question, held.accept, text) for text in some)
+    assert len(loose) > 5
+    assert not {question: hits for question, hits in loose.items() if hits > BY_CHANCE}
