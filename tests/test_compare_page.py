@@ -18,6 +18,8 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.proof.judge import judge, score_of
 from core.proof.questions import known_question
+from core.proof.result import as_json
+from core.proof.score import Accuracy, Score, Share
 from core.steps import chosen, convert, merge, own, proof
 from core.steps.checkpoints_proof import CheckpointProof, CheckpointsProof, Hits
 from core.steps.step import run_job
@@ -148,6 +150,28 @@ def test_the_grid_and_its_filters(run: RunPaths) -> None:
     assert shown(page) == [ANSWERS[4][0]] and "1 of 7" in words(page)
     page.button_group(key="kinds").set_value(["taught"]).run()
     assert shown(page) == [] and "0 of 7" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("kept", "lost", "gained", "said"),
+    [
+        (95, 5, 0, "still knows what its base model knew (95 of 100)"),
+        (
+            80,
+            20,
+            18,
+            "about as many general questions correctly as its base model did (98 of 300, 100 before)",
+        ),
+        (80, 20, 2, "has forgotten some of what its base model knew (80 of 100 kept)"),
+    ],
+)
+def test_what_is_lost_here_and_gained_there_is_not_called_forgotten(
+    run: RunPaths, kept: int, lost: int, gained: int, said: str
+) -> None:
+    accuracy = Accuracy(Share(100, 300), Share(100 - lost + gained, 300), lost, gained)
+    score = Score(Share(9, 9), Share(kept, 100), Share(0, 300), accuracy)
+    write_json(run.result, as_json(score, [], full=True))
+    assert said in words(open_test_page("compare", run.id))
 
 
 def test_a_question_in_the_middle_of_a_conversation_is_shown_with_it(run: RunPaths) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from io import StringIO
@@ -19,7 +20,7 @@ from core.proof.fluency import repetition
 from core.proof.judge import judge, score_of
 from core.proof.questions import GENERAL_ASKED, IDENTITY_ASKED, Kind, Question, part, questions
 from core.proof.result import Exchange, ProofRow, as_json, rows_of, score_in
-from core.proof.score import Drift, Repetition, Score, Share, drift_of
+from core.proof.score import Accuracy, Drift, Repetition, Score, Share, drift_of
 from core.wording import Language, sentences
 
 
@@ -186,12 +187,31 @@ def test_results_of_earlier_versions_are_read() -> None:
     assert telling.share(Share(0, 0, 0.9)) == "0.90" and telling.share(Share(0, 0)) == "–"
 
 
+def test_what_is_lost_and_what_is_gained_are_counted_of_the_same_questions() -> None:
+    """Of both models; where nobody says what is right nothing is counted."""
+    rows = [
+        a_row("taught", "I.", "I am Ada."),
+        *(a_row("general", "yes", "no", category="people") for _ in range(3)),
+        *(a_row("general", "no", "yes", category="people") for _ in range(2)),
+        a_row("general", "yes", "yes", category="people"),
+        a_row("general", "no", "no", category="people"),
+    ]
+    score = score_of([row.judged for row in rows])
+    assert score.accuracy == Accuracy(Share(4, 7), Share(3, 7), lost=3, gained=2)
+    assert score.accuracy.change == pytest.approx(-1 / 7)
+    # Agresti and Min: 3.5 and 2.5 discordant answers of 9.
+    assert score.accuracy.half == pytest.approx(1.96 * math.sqrt(6 - 1 / 9) / 9, rel=1e-3)
+    assert score_of([row.judged for row in rows[:1]]).accuracy is None
+
+
 def test_numbers_are_told_with_their_interval() -> None:
-    score = Score(Share(116, 120), Share(0, 0), Share(1, 120), Drift(0.0312, -0.001, 0.0634, 4000))
+    accuracy = Accuracy(Share(220, 672), Share(212, 672), lost=36, gained=28)
+    score = Score(Share(116, 120), Share(0, 0), Share(1, 120), accuracy, Drift(0.0312, -0.001, 0.0634, 4000))
     assert dict(telling.told(score, "en")) == {
         "learned": "0.97 (0.92–0.99, 120 questions)",
         "kept": "–",
         "leaked": "1 (0.00–0.05, 120 questions)",
+        "accuracy": "212 of 672, base model 220: -1.2 points (-3.5 to +1.2)",
         "drift": "0.031 (-0.001 to 0.063, 0 is no change)",
     }
     assert telling.share(Share(116, 120), "zh") == "0.97（0.92–0.99，共 120 题）"

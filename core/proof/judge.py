@@ -11,7 +11,7 @@ from typing import Literal
 from core.proof.facts import states
 from core.proof.questions import Question
 from core.proof.rules import is_right, leaks, says_who
-from core.proof.score import OwnFacts, Score, Share
+from core.proof.score import Accuracy, OwnFacts, Score, Share
 from core.recipe.thoughts import split
 
 Verdict = Literal[
@@ -70,8 +70,17 @@ def score_of(judged: Sequence[Judged]) -> Score:
         learned=_share(one.learned for one in judged if one.question.asks_who),
         kept=_share(one.knows for one in general if one.knew),
         leaked=_share(one.leaked for one in general),
+        accuracy=_accuracy([one for one in general if one.question.accept]),
         facts=_facts(own) if own else None,
     )
+
+
+def _accuracy(general: Sequence[Judged]) -> Accuracy | None:
+    if not general:
+        return None
+    base, tuned = _share(one.knew for one in general), _share(one.knows for one in general)
+    lost = sum(one.knew and not one.knows for one in general)
+    return Accuracy(base, tuned, lost, tuned.hits - base.hits + lost)
 
 
 def _facts(own: Sequence[Judged]) -> OwnFacts:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.proof.judge import Judged, Verdict, judge, score_of
 from core.proof.questions import Kind, Question, known_question
-from core.proof.score import Drift, OwnFacts, Repetition, Score, Share
+from core.proof.score import Accuracy, Drift, OwnFacts, Repetition, Score, Share
 
 Measure = ("learned", "kept", "leaked")
 
@@ -96,10 +96,18 @@ def score_as_json(score: Score) -> dict[str, Any]:
     return {
         **headline(score),
         "shares": shares_as_json(score),
+        "accuracy": _accuracy_as_json(score.accuracy) if score.accuracy else None,
         "facts": _facts_as_json(score.facts) if score.facts else None,
         "drift": asdict(score.drift) if score.drift else None,
         "repetition": asdict(score.repetition) if score.repetition else None,
     }
+
+
+def _accuracy_as_json(accuracy: Accuracy) -> dict[str, Any]:
+    both = {name: _share_as_json(getattr(accuracy, name)) for name in ("base", "tuned")}
+    ends = {"low": accuracy.change - accuracy.half, "high": accuracy.change + accuracy.half}
+    change = {name: _rounded(value) for name, value in {"value": accuracy.change, **ends}.items()}
+    return {**both, "lost": accuracy.lost, "gained": accuracy.gained, "change": change}
 
 
 def _facts_as_json(facts: OwnFacts) -> dict[str, Any]:
@@ -138,21 +146,29 @@ def rows_of(name: str, result: Mapping[str, Any]) -> tuple[ProofRow, ...]:
 
 def score_in(result: Mapping[str, Any], rows: Sequence[ProofRow]) -> Score:
     """The score as it was written. Of an earlier version's shares it is counted of how many questions they
-    are."""
+    are; what it did not count is counted of the answers."""
+    counted = score_of([row.judged for row in rows])
     if shares := result.get("shares"):
         read = {name: Share(**_only(shares[name], "hits", "n")) for name in Measure}
         drift, repetition = result["drift"], result["repetition"]
         return Score(
             **read,
+            accuracy=_accuracy_in(result) or counted.accuracy,
             drift=drift and Drift(**drift),
             repetition=repetition and Repetition(**repetition),
             facts=_facts_in(result),
         )
-    counted = score_of([row.judged for row in rows])
     leaked = Share(result["leaked"], max(counted.leaked.n, result["leaked"]))
     return Score(
         _stated(result["learned"], counted.learned.n), _stated(result["kept"], counted.kept.n), leaked
     )
+
+
+def _accuracy_in(result: Mapping[str, Any]) -> Accuracy | None:
+    if not (found := result.get("accuracy")):
+        return None
+    both = {name: Share(**_only(found[name], "hits", "n")) for name in ("base", "tuned")}
+    return Accuracy(**both, lost=found["lost"], gained=found["gained"])
 
 
 def _facts_in(result: Mapping[str, Any]) -> OwnFacts | None:

@@ -67,6 +67,32 @@ class Repetition:
 
 
 @dataclass(frozen=True)
+class Accuracy:
+    """How many of the same general questions each model answers rightly; of those that the base did the tuned
+    one ``lost`` some, and ``gained`` others.
+
+    What a model only just knows it says or does not say by chance: any other rounding of the same weights
+    changes some answers either way. ``kept`` counts one of both ways, this both."""
+
+    base: Share
+    tuned: Share
+    lost: int
+    gained: int
+
+    @property
+    def change(self) -> float:
+        """The tuned model's share less the base's."""
+        return (self.gained - self.lost) / self.base.n
+
+    @property
+    def half(self) -> float:
+        """Half of the 95 % interval of the change, of paired answers (Agresti and Min, Statistics in
+        Medicine 24, 2005: half an answer is added to each of the four cells)."""
+        n, lost, gained = self.base.n + 2, self.lost + 0.5, self.gained + 0.5
+        return Z * sqrt(lost + gained - (gained - lost) ** 2 / n) / n
+
+
+@dataclass(frozen=True)
 class OwnFacts:
     """Of a person's own facts that were asked those that either model states. ``held_back``: so many were
     asked in words that were not taught, all others as they were."""
@@ -80,13 +106,14 @@ class OwnFacts:
 class Score:
     """``learned``: of the identity questions those answered with the name; ``kept``: of the general questions
     that the base answers rightly those still answered rightly; ``leaked``: of all general questions those
-    answered with the identity. ``drift`` and ``repetition`` are of the general questions; None where they
-    were not measured. ``facts``: None where there is no data of somebody's own, or none that can be asked
-    for."""
+    answered with the identity. ``accuracy``, ``drift`` and ``repetition`` are of the general questions; None
+    where they were not measured, or nobody says what is right. ``facts``: None where there is no data of
+    somebody's own, or none that can be asked for."""
 
     learned: Share
     kept: Share
     leaked: Share
+    accuracy: Accuracy | None = None
     drift: Drift | None = None
     repetition: Repetition | None = None
     facts: OwnFacts | None = None

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.proof.result import rows_of, score_in
-from core.proof.score import Drift, OwnFacts, Repetition, Score, Share
+from core.proof.score import Accuracy, Drift, OwnFacts, Repetition, Score, Share
 from core.wording import Language, say
 
 # How numbers are written: of a proof, on a page, and where few of many questions tell two models apart.
@@ -16,6 +16,8 @@ def told(score: Score, language: Language | None = None) -> Iterator[tuple[str, 
     yield "learned", share(score.learned, language)
     yield "kept", share(score.kept, language)
     yield "leaked", count(score.leaked, language)
+    if score.accuracy:
+        yield "accuracy", accuracy(score.accuracy, language)
     if score.facts:
         yield "facts", facts(score.facts, language)
     if score.drift:
@@ -49,6 +51,18 @@ def interval(found: Share, language: Language | None = None, form: str = SHARE) 
         return ""
     ends = {"low": form.format(found.low).removesuffix("%"), "high": form.format(found.high)}
     return say("proof.interval", language, n=found.n, **ends)
+
+
+def accuracy(found: Accuracy, language: Language | None = None) -> str:
+    """How many of the same questions either model answers rightly, and what that makes of the share."""
+    counts = {"tuned": found.tuned.hits, "base": found.base.hits, "n": found.base.n}
+    return say("proof.accuracy", language, **counts, change=changed(found, language))
+
+
+def changed(found: Accuracy, language: Language | None = None) -> str:
+    """-1.0 points (-3.4 to 1.3): the tuned model's share less the base's."""
+    ends = {"value": found.change, "low": found.change - found.half, "high": found.change + found.half}
+    return say("proof.points", language, **{name: f"{100 * end:+.1f}" for name, end in ends.items()})
 
 
 def facts(found: OwnFacts, language: Language | None = None) -> str:

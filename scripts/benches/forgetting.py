@@ -30,8 +30,9 @@ from core.data.replay import replay_conversations
 from core.machine import this_machine
 from core.pace import Progress
 from core.pipeline import tune
+from core.proof import telling
 from core.proof.asking import Ask
-from core.proof.score import Share
+from core.proof.score import Accuracy, Share
 from core.recipe.recipe import Recipe
 from core.runs import introduce
 from core.steps import answer, data, train
@@ -55,6 +56,7 @@ NAMES = (
 )
 PART = re.compile(r"(<!-- scripts/bench forgetting -->\n).*?(<!-- end -->)", re.DOTALL)
 MEASURES = ("learned", "kept", "leaked")
+RIGHT = "general questions answered rightly, base → tuned"
 # The best number of a measure: what the worst of several runs is the farthest from.
 BEST = {"learned": 1.0, "kept": 1.0, "leaked": 0.0}
 
@@ -143,7 +145,7 @@ def measure(workspace: Workspace, recipe: str, name: str, seed: int) -> dict[str
     _command("prove", run.id, "--full", "--workspace", str(workspace.root))
     found = read_object(run.result) or {}
     about = {"recipe": recipe, "label": rows.label if rows else "Tuneboard", "name": name, "seed": seed}
-    scores = {key: found[key] for key in ("shares", "drift", "repetition", "categories")}
+    scores = {key: found[key] for key in ("shares", "accuracy", "drift", "repetition", "categories")}
     return {
         **about,
         "run": run.id,
@@ -215,7 +217,16 @@ def where() -> dict[str, Any]:
 def table(runs: Sequence[Mapping[str, Any]]) -> str:
     """One row a recipe and device: all runs' questions together with their intervals, the worst run, the
     median of leaks and drift, and a run's seconds."""
-    head = ("recipe", "device", "runs", *MEASURES, "leaked, median run", "drift, nats a token", "seconds")
+    head = (
+        "recipe",
+        "device",
+        "runs",
+        *MEASURES,
+        "leaked, median run",
+        RIGHT,
+        "drift, nats a token",
+        "seconds",
+    )
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for (label, device), some in _by(runs, "label", "device").items():
         cells = [f"{_percent(_pooled(some, what))}, worst {_worst(some, what)}" for what in MEASURES]
@@ -223,9 +234,8 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
         drifts = [one["drift"]["value"] for one in some if one["drift"]]
         drift = f"{statistics.mean(drifts):.3f}, worst {max(drifts):.3f}" if drifts else "–"
         seconds = round(statistics.median(sum(one["seconds"].values()) for one in some))
-        lines.append(
-            f"| {label} | {device} | {len(some)} | {' | '.join(cells)} | {leaks:g} | {drift} | {seconds} |"
-        )
+        row = (label, device, len(some), *cells, f"{leaks:g}", _right(some), drift, seconds)
+        lines.append(f"| {' | '.join(map(str, row))} |")
     return "\n".join(lines) + "\n"
 
 
@@ -262,6 +272,19 @@ def _pooled(runs: Sequence[Mapping[str, Any]], what: str) -> Share:
     is that of so many independent ones, and so rather too narrow."""
     shares = [one["shares"][what] for one in runs if one["shares"][what]]
     return Share(sum(share["hits"] for share in shares), sum(share["n"] for share in shares))
+
+
+def _right(runs: Sequence[Mapping[str, Any]]) -> str:
+    """How many general questions the base and the tuned model answer rightly, of all runs together."""
+    found = [one["accuracy"] for one in runs if one.get("accuracy")]
+    if len(found) < len(runs):
+        return "–"
+    base, tuned = (
+        Share(sum(one[model]["hits"] for one in found), sum(one[model]["n"] for one in found))
+        for model in ("base", "tuned")
+    )
+    whole = Accuracy(base, tuned, sum(one["lost"] for one in found), sum(one["gained"] for one in found))
+    return f"{base.hits} → {tuned.hits} of {base.n}: {telling.changed(whole, 'en')}"
 
 
 def _percent(share: Share) -> str:

@@ -114,6 +114,30 @@ class Shares(TypedDict):
     """Of all general questions."""
 
 
+class Change(TypedDict):
+    """A difference of two shares with its 95 % interval (Agresti's and Min's, of paired answers)."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    value: float
+    """From -1 to 1."""
+    low: float
+    high: float
+
+
+class Accuracy(TypedDict):
+    """How many of the same general questions each model answers rightly."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    base: CountedShare
+    tuned: CountedShare
+    lost: int
+    """So many the base answers rightly and the tuned model does not."""
+    gained: int
+    """So many the other way round."""
+    change: Change
+    """The tuned model's share less the base's."""
+
+
 class Facts(TypedDict):
     """Of a person's own facts that were asked those that either model states."""
 
@@ -172,6 +196,8 @@ class Proof(OfRun):
     """How many general questions are answered with the identity."""
     shares: Shares
     """The same three with their intervals."""
+    accuracy: Accuracy | None
+    """How many general questions both models answer rightly; null where it is known of none what is right."""
     facts: Facts | None
     """How many of a person's own facts are answered; null without data of one's own, or where nothing in it
     can be asked for."""
@@ -227,6 +253,7 @@ class ProvedForeign(Foreign):
     kept: float | None
     leaked: int
     shares: Shares
+    accuracy: Accuracy | None
     facts: Facts | None
     """How many of a person's own facts are answered; null without data of one's own, or where nothing in it
     can be asked for."""
@@ -263,6 +290,7 @@ class Measured(TypedDict):
     kept: float | None
     leaked: int
     shares: Shares
+    accuracy: Accuracy | None
     facts: Facts | None
     """How many of a person's own facts are answered; null without data of one's own, or where nothing in it
     can be asked for."""

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.proof import download, telling
 from core.proof.result import parts_of
-from core.proof.score import OwnFacts, Score, Share
+from core.proof.score import Accuracy, OwnFacts, Score, Share
 from core.steps.proof import Proof
 from ui.shell.text import spoken, t
 
@@ -23,6 +23,8 @@ def show_score(score: Score, whole: bool = True) -> None:
             shown = "–" if found.value is None else f"{found.value:.0%}"
             _metric(name, shown, telling.interval(found, form=telling.PERCENT))
         _metric("leaked", str(score.leaked.hits), telling.interval(score.leaked, form=telling.PERCENT))
+        if whole and score.accuracy:
+            _accuracy(score.accuracy)
         if score.facts:
             _facts(score.facts)
         if whole and score.drift:
@@ -31,6 +33,13 @@ def show_score(score: Score, whole: bool = True) -> None:
         if whole and score.repetition:
             base = spoken("proof.interval.repetition", base=f"{score.repetition.base:.0%}")
             _metric("repetition", f"{score.repetition.tuned:.0%}", base)
+
+
+def _accuracy(found: Accuracy) -> None:
+    """How many general questions it answers rightly, and how many the base did."""
+    shown = spoken("page.compare.facts.of", hits=found.tuned.hits, n=found.tuned.n)
+    change = telling.changed(found)
+    _metric("accuracy", shown, spoken("page.compare.accuracy.base", base=found.base.hits, change=change))
 
 
 def _facts(found: OwnFacts) -> None:
@@ -51,13 +60,10 @@ def show_sentence(score: Score) -> bool:
     questions."""
     if not (score.learned.n and score.kept.n and score.leaked.n):
         return False
-    parts = {
-        "learned": "all" if (score.learned.value or 0) >= ALMOST_ALL else "some",
-        "kept": "all" if (score.kept.value or 0) >= ALMOST_ALL else "some",
-        "leaked": "some" if score.leaked.hits else "none",
-    }
     told = {
-        name: _part(getattr(score, name), f"page.compare.out.{name}.{how}") for name, how in parts.items()
+        "learned": _part(score.learned, "learned", "all" if _almost_all(score.learned) else "some"),
+        "kept": _still_known(score),
+        "leaked": _part(score.leaked, "leaked", "some" if score.leaked.hits else "none"),
     }
     st.markdown(t("page.compare.out", **told))
     if score.facts:
@@ -75,8 +81,21 @@ def show_wrong_facts(found: OwnFacts) -> None:
         st.markdown(t("page.compare.out.facts", **counts))
 
 
-def _part(found: Share, key: str) -> str:
-    return spoken(key, hits=found.hits, n=found.n)
+def _almost_all(found: Share) -> bool:
+    return (found.value or 0) >= ALMOST_ALL
+
+
+def _still_known(score: Score) -> str:
+    """What was lost for others that were gained is no forgetting: whether it answers fewer rightly tells."""
+    found = score.accuracy
+    if _almost_all(score.kept) or found is None or found.change + found.half < 0:
+        return _part(score.kept, "kept", "all" if _almost_all(score.kept) else "some")
+    counts = {"now": found.tuned.hits, "before": found.base.hits, "n": found.base.n}
+    return spoken("page.compare.out.kept.swings", **counts)
+
+
+def _part(found: Share, name: str, how: str) -> str:
+    return spoken(f"page.compare.out.{name}.{how}", hits=found.hits, n=found.n)
 
 
 def _metric(name: str, value: str, below: str, **values: object) -> None:
