@@ -20,7 +20,7 @@ from core.publish.hub import Parcel
 from core.steps import answer, download, import_model
 from core.steps.answer import PromptFormat
 from core.workspace.files import read_json, write_json
-from core.workspace.paths import PROJECT, Workspace, importing
+from core.workspace.paths import Workspace, importing
 from tests.conftest import end_leftovers
 from tests.publishable import make_publishable
 from tests.test_jobs import POLITE, end, launch_until_it_speaks, python, shell
@@ -34,16 +34,16 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     end_leftovers(tmp_path)
 
 
-def asked(script: str, request: dict[str, object]) -> JobSpec:
-    return JobSpec(("sh", "-c", script), PROJECT, request=request, results=("result.json",))
+def asked(folder: Path, script: str, request: dict[str, object]) -> JobSpec:
+    return JobSpec(("sh", "-c", script), folder, request=request, results=("result.json",))
 
 
 def test_a_launch_writes_what_is_asked_and_keeps_the_earlier_try_whole(folder: Path) -> None:
     paths = JobPaths(folder)
     write_json(folder / "result.json", "of nobody knows what")
     for number in (1, 2):
-        spec = asked(f"test ! -e result.json && echo {number} > result.json", {"number": number, "给": "谁"})
-        spec = JobSpec(spec.command, folder, request=spec.request, results=spec.results)
+        script = f"test ! -e result.json && echo {number} > result.json"
+        spec = asked(folder, script, {"number": number, "给": "谁"})
         launch(folder, spec)
         assert end(folder).state is State.finished, paths.log.read_text()
         assert read_spec(folder) == spec and read_json(paths.request)["number"] == number
@@ -59,15 +59,15 @@ def test_a_launch_that_is_killed_halfway_can_be_asked_for_again(
 ) -> None:
     """What was asked stands there at every moment: "Go on" reads it."""
     paths = JobPaths(folder)
-    launch(folder, asked("echo 1 > result.json", {"number": 1}))
+    launch(folder, asked(folder, "echo 1 > result.json", {"number": 1}))
     assert end(folder).state is State.finished
     for place in ("_move_results", "_exchange"):
         with monkeypatch.context() as killed:
             killed.setattr(f"core.jobs.launch.{place}", lambda *_: sys.exit("killed"))
             with pytest.raises(SystemExit):
-                launch(folder, asked("true", {"number": 2}))
+                launch(folder, asked(folder, "true", {"number": 2}))
         assert read_spec(folder).request == {"number": 1} and read_status(folder).state is State.finished
-    launch(folder, asked("true", {"number": 3}))
+    launch(folder, asked(folder, "true", {"number": 3}))
     assert end(folder).state is State.finished and read_json(paths.request) == {"number": 3}
 
 
@@ -77,7 +77,7 @@ def test_a_refused_launch_changes_nothing(folder: Path) -> None:
     write_json(JobPaths(folder).request, {"number": 1})
     done: list[str] = []
     with pytest.raises(JobRunning):
-        launch(folder, asked("true", {"number": 2}), before=lambda: done.append("something"))
+        launch(folder, asked(folder, "true", {"number": 2}), before=lambda: done.append("something"))
     assert read_json(JobPaths(folder).request) == {"number": 1} and not done
     assert read_json(folder / "result.json") == "half made" and not (folder / "previous").exists()
     stop(folder, by="test")
