@@ -184,6 +184,43 @@ def test_without_a_hub_the_page_says_how_to_bring_a_model(
     assert base_of(page) == SMALL and not page.warning, "it is here now"
 
 
+def data_page(workspace: Workspace, document: str, language: str = "en") -> AppTest:
+    page = open_test_page("data", language=language)
+    page.button_group(key="data_source").set_value("documents").run()
+    return (
+        page.file_uploader(key="data_documents").set_value(("a.md", document.encode(), "text/markdown")).run()
+    )
+
+
+def test_the_data_page_says_what_a_model_speaks_and_takes_one_that_is_here(workspace: Workspace) -> None:
+    page = data_page(workspace, MENU)
+    assert page.selectbox(key="data_model").value == "" and not page.exception
+    assert "mostly wrong in other words" in page.warning[0].value
+    copied = make_small_model(workspace.models / "Qwen2.5-0.5B-Instruct").name
+    page.run()
+    assert page.selectbox(key="data_model").value == copied and not page.warning
+    page.selectbox(key="data_model").set_value("").run()
+    assert page.selectbox(key="data_model").value == "", "somebody has chosen"
+    page.button(key="base_take").click().run()
+    assert page.selectbox(key="data_model").value == copied and not page.warning and not page.exception
+
+
+def test_the_data_page_asks_for_no_other_model_where_all_is_english(workspace: Workspace) -> None:
+    make_small_model(workspace.models / "Qwen2.5-0.5B-Instruct")
+    page = data_page(workspace, README)
+    page.selectbox(key="data_language").set_value("en").run()
+    assert page.selectbox(key="data_model").value == "" and not page.warning and not page.info
+    page = open_test_page("data", language="zh")
+    assert page.selectbox(key="data_model").value == "Qwen2.5-0.5B-Instruct", "its page is read in Chinese"
+
+
+def test_the_data_page_says_where_a_better_model_is_fetched(workspace: Workspace, hub: Hub) -> None:
+    page = data_page(workspace, MENU)
+    assert page.selectbox(key="data_model").value == ""
+    assert "import it below under Models" in page.warning[0].value
+    assert not any(one.key == "base_take" for one in page.button)
+
+
 def test_a_model_that_was_copied_under_its_own_name_is_found(workspace: Workspace) -> None:
     copied = make_small_model(workspace.models / "Qwen2.5-0.5B-Instruct")
     assert find_model(workspace, copied.name) == copied.resolve()

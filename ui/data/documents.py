@@ -16,7 +16,7 @@ from ui.shell.text import language, t
 KEPT = "data_document"
 
 
-def document(workspace: Workspace) -> Path | None:
+def choose_document(workspace: Workspace) -> Path | None:
     """The document that was chosen, once questions could be made of it; it is kept when the page is left."""
     st.caption(t("page.data.documents.help"))
     given = st.file_uploader(t("page.data.documents.file"), type=list(READERS), key="data_documents")

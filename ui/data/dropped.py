@@ -1,17 +1,13 @@
 """A person's own data on the card that makes an assistant: one file, taught beside whose the assistant is."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
-from core.data.checking.characters import languages
-from core.data.conversations import Conversation
 from core.data.document_rows import document_of
-from core.data.drafts import language_of
 from core.data.opening import read_usable
 from core.data.reading.source import TEXTS
 from core.data.upload import Upload, file_of, keep_document, keep_upload, suffix_of
@@ -20,6 +16,7 @@ from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.documents import KEPT as DOCUMENT
 from ui.data.form import REFUSED, refused_there, show_refused
+from ui.data.spoken import language_of_rows
 from ui.shell.frame import go_to, shown_errors
 from ui.shell.text import t
 
@@ -29,9 +26,6 @@ KINDS = ("csv", "docx", "json", "jsonl", "md", "parquet", "pdf", "txt", "xlsx", 
 TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
 # How a text is read: of its facts questions are made, or its paragraphs are learned as they stand.
 AS_DOCUMENT, AS_TEXT = "document", "text"
-# So many rows tell in which language a file is, in pieces of so many characters: of a few words anything may
-# be guessed.
-LOOKED, PIECE = 200, 120
 
 
 @dataclass(frozen=True)
@@ -147,15 +141,8 @@ def _contents(file: Path, as_document: bool | None) -> Contents:
     if document := document_of(file, as_document):
         kept = sum(one.held_back for one in facts_of(document))
         counts = len(document.conversations), len(document.unused), len(document.facts), kept
-        return Contents(*counts, _language(document.conversations))
+        return Contents(*counts, language_of_rows(document.conversations))
     usable = read_usable(file)
-    return Contents(len(usable.conversations), usable.rows_left_out, language=_language(usable.conversations))
-
-
-def _language(rows: Sequence[Conversation]) -> str:
-    """What most of the first answers are in; a file that is Chinese in part needs Chinese."""
-    text = "\n".join(turn.output for row in rows[:LOOKED] for turn in row if turn.trained)
-    pieces = [text[place : place + PIECE] for place in range(0, len(text), PIECE)]
-    counted = Counter(filter(None, languages(pieces)))
-    most = next((language for language, count in counted.most_common(1) if 2 * count > counted.total()), "")
-    return "zh" if most in ("", "en") and language_of(text) == "zh" else most
+    return Contents(
+        len(usable.conversations), usable.rows_left_out, language=language_of_rows(usable.conversations)
+    )

@@ -16,17 +16,20 @@ from core.errors import InputError, TuneboardError
 from core.pipeline.tune import TuneRequest
 from core.steps.data import about_data
 from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
-from ui.data.documents import document
+from ui.data.documents import choose_document
 from ui.data.file import data_file
 from ui.data.made import made_data
 from ui.data.parity import choose_template
-from ui.models.choose import choose_model
+from ui.data.spoken import language_of_file, wanted_of
+from ui.models.choose import choose_model, warn_of_model
 from ui.shell.frame import run_labels, shown_errors
 from ui.shell.text import Markdown, plain, t
 
 SOURCES = ("identity", "documents", "upload", "made", "earlier")
 # Whose assistant it is is taught alone, or beside a document, in the languages that are chosen.
 WITH_IDENTITY = ("identity", "documents")
+# The base model that was chosen, by its key.
+MODEL = "data_model"
 EARLIER_RUNS = 50
 # The switch that leaves broken rows out of the training, by its key.
 LEAVE_OUT = "data_leave_out"
@@ -43,9 +46,12 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
     left, right = st.columns(2)
     with left:
         name, system = _name_and_system()
+    document = {"documents": True, "upload": False}.get(source)
     with right:
-        model = choose_model(workspace, "data_model")
         spoken = _language() if source in WITH_IDENTITY else None
+        wanted = wanted_of(spoken, language_of_file(workspace, file, document) if file else "")
+        model = choose_model(workspace, MODEL, wanted)
+    warn_of_model(workspace, MODEL, wanted)
     panel = st.container(border=True, key="data_file_panel") if kept else None
     replay = st.toggle(
         t("page.data.replay"),
@@ -81,7 +87,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         template_reason=reason,
         reading=reading,
         leave_out_broken=leave_out,
-        document={"documents": True, "upload": False}.get(source),
+        document=document,
     )
 
 
@@ -108,7 +114,7 @@ def _file(workspace: Workspace, source: str) -> tuple[Upload | None, Path | None
         st.caption(t("page.data.identity.help"))
         return None, None
     if source == "documents":
-        return None, document(workspace)
+        return None, choose_document(workspace)
     if source == "upload":
         kept = uploaded(workspace)
         return kept, file_of(workspace, kept) if kept else None

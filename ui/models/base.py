@@ -1,6 +1,6 @@
 """The base model of a new assistant: the starter, one that is here, or one of the list, fetched first."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -105,36 +105,40 @@ def _answers(entry: Entry, reader: Language) -> bool:
     return first_to_answer(places(entry.sources(reader))) is not None
 
 
-def warn_of_language(workspace: Workspace, chosen: BaseChoice, wanted: Wanted) -> None:
-    """What a model that does not speak a wanted language will do badly, and the better one, with one press,
-    or how to come by it where no hub answers."""
-    entry = chosen.offer.entry if chosen.offer else None
-    missing = [code for code in wanted.languages if entry and code not in entry.languages]
-    if entry is None or not missing:
+def warn_of_language(
+    workspace: Workspace, offer: Offer | None, wanted: Wanted, take: Callable[[Offer], None], fetches: bool
+) -> None:
+    """What a model that does not speak a wanted language will do badly, and the better one: with one press,
+    which ``take`` answers, if it is here or the page ``fetches`` one, else how to come by it."""
+    missing = [code for code in wanted.languages if offer and code not in offer.entry.languages]
+    if offer is None or not missing:
         return
-    found = known_offers(workspace)
+    found, entry = known_offers(workspace), offer.entry
     slower = (recommended(found, code) for code in missing)
     better = choosing.better(found, missing) or next(filter(None, slower), None)
     name = spoken("page.start.base.starter.name") if entry.name == STARTER else entry.title
     values = {"name": name, "well": languages_named(entry.well), "missing": languages_named(missing)}
     said = [t("page.start.base.poor.file" if wanted.of_file in missing else "page.start.base.poor", **values)]
     reached = better is None or better.here or not may_ask() or _to_be_had(better.entry)
+    pressed = better if better and reached and (better.here or fetches) else None
     if better is None:
         said.append(t("page.start.base.none", missing=values["missing"]))
     elif not reached and {*missing} & {*wanted.needed}:
         said.append(_by_hand(workspace, better.entry))
+    elif reached and not pressed:
+        said.append(t("page.data.model.fetch", name=better.entry.title))
     with st.container(key="base_better"):
         box = st.warning if wanted.of_file in missing else st.info
         box("  \n".join(said), icon=":material/translate:")
-        if better and reached:
-            label = "page.start.base.take" if better.here else "page.start.base.take.fetch"
-            size = megabytes(better.entry.size)
+        if pressed:
+            label = "page.start.base.take" if pressed.here else "page.start.base.take.fetch"
+            size = megabytes(pressed.entry.size)
             st.button(
-                t(label, name=better.entry.title, time=better.time, size=size),
+                t(label, name=pressed.entry.title, time=pressed.time, size=size),
                 key="base_take",
                 icon=":material/translate:",
-                on_click=_take,
-                args=(_choice(better).name,),
+                on_click=take,
+                args=(pressed,),
             )
 
 
@@ -175,7 +179,7 @@ def list_of_models(workspace: Workspace) -> None:
 def _pick(found: Sequence[Offer]) -> None:
     row = clicked("base_table")
     if row is not None and (offer := found[row]).fits:
-        _take(_choice(offer).name)
+        take(offer)
 
 
 def known_offers(workspace: Workspace) -> list[Offer]:
@@ -272,8 +276,9 @@ def _about(offer: Offer) -> None:
     st.caption("  \n".join(lines))
 
 
-def _take(name: str) -> None:
-    st.session_state[TAKEN] = name
+def take(offer: Offer) -> None:
+    """Choose it on the start page's card."""
+    st.session_state[TAKEN] = _choice(offer).name
 
 
 def _row(offer: Offer) -> dict[str, str]:

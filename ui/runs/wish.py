@@ -16,7 +16,8 @@ from core.runs import read_run
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.data.dropped import dropped_file, dropped_language
-from ui.models.base import SLOWER, Wanted, choose_base, newest_runs, warn_of_language
+from ui.data.spoken import wanted_of
+from ui.models.base import SLOWER, choose_base, newest_runs, take, warn_of_language
 from ui.models.default_prompt import choose_default
 from ui.runs.chain import choose_auto_resume
 from ui.shell.frame import choose_run, shown_errors, starting
@@ -29,7 +30,7 @@ def wish_card(workspace: Workspace) -> None:
         name = _name()
         below_name = st.container()
         spoken = _language()
-        wanted = _wanted(workspace, spoken)
+        wanted = wanted_of(spoken, dropped_language(workspace))
         above_file = st.container()
         given = dropped_file(workspace)
         left_out = given.file is not None  # as was said
@@ -48,7 +49,7 @@ def wish_card(workspace: Workspace) -> None:
             if seconds := _time_here(workspace, asked_for):
                 st.caption(t("page.start.takes", time=about(seconds)), width="content")
         below_button = st.container()
-        warn_of_language(workspace, base, wanted)
+        warn_of_language(workspace, base.offer, wanted, take, fetches=True)
         # Behind the button, which is four stops of the keyboard from the name.
         request = replace(request, auto_resume=choose_auto_resume("wish_auto_resume"))
     if asked:
@@ -80,19 +81,6 @@ def _language() -> IdentityLanguage | None:
         persist_state="session",
     )
     return next((known for known in LANGUAGES if known == chosen), None)
-
-
-def _wanted(workspace: Workspace, chosen: IdentityLanguage | None) -> Wanted:
-    """What the assistant is to speak. Of both languages, which nobody has to choose, the page's own and that
-    of the file are known to be needed."""
-    of_file = dropped_language(workspace)
-    languages = (of_file, *(LANGUAGES if chosen is None else (chosen,)))
-    needed = (of_file, chosen or language())
-    return Wanted(_each(languages), _each(needed), of_file)
-
-
-def _each(languages: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(filter(None, languages)))
 
 
 def _time_here(workspace: Workspace, request: TuneRequest) -> float | None:
