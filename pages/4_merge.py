@@ -1,5 +1,7 @@
 """Merge: the checkpoint becomes an adapter, adapter and base one model; then take them along."""
 
+from typing import Literal
+
 import streamlit as st
 
 from core.jobs.status import State
@@ -38,9 +40,6 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
         show_next(run)
     for artefact in made:
         show_artefact(run, artefact)
-    if run.config.exists():
-        with shown_errors():
-            show_space(run)
     if not chained and not training:
         offer(workspace, run, made, busy=busy)
     if work and below:
@@ -66,18 +65,29 @@ def show_space(run: RunPaths) -> None:
 def offer(workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool) -> None:
     """Both steps in one go, or each by itself."""
     show_passed_over(run)
-    has_adapter, trained = any(a.kind == "adapter" for a in made), bool(checkpoints(run.work_dir))
+    trained = bool(checkpoints(run.work_dir))
     if run.adopted.exists() and (reason := no_export(run)):
         st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
         trained = False
-    kinds = export.kinds_of(run)
-    whole = {artefact.kind for artefact in made if not artefact.stale} == set(kinds)
-    kind = "secondary" if whole else "primary"
-    if "adapter" not in kinds:
+    whole = {artefact.kind for artefact in made if not artefact.stale} == set(export.kinds_of(run))
+    redo = st.expander(t("page.merge.redo"), icon=":material/refresh:", key="redo") if whole else st
+    with redo.container(key="making"):
+        if run.config.exists():
+            with shown_errors():
+                show_space(run)
+        buttons(workspace, run, made, busy=busy, trained=trained, whole=whole)
+
+
+def buttons(
+    workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool, trained: bool, whole: bool
+) -> None:
+    kind: Literal["primary", "secondary"] = "secondary" if whole else "primary"
+    if "adapter" not in export.kinds_of(run):
         st.caption(t("page.merge.full"))
         if st.button(t("page.merge.convert"), type=kind, disabled=busy or not trained, key="convert"):
             begin(run.job("convert"), convert.plan(run))
         return
+    has_adapter = any(a.kind == "adapter" for a in made)
     with st.container(horizontal=True, key="steps"):
         if st.button(t("page.merge.both"), type=kind, disabled=busy or not trained, key="both"):
             begin(run.job("export"), export.plan(workspace, run))

@@ -9,7 +9,9 @@ from core.chat.history import Chat, ChatMessage
 from core.chat.server import Readiness, Server, speakers
 from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
+from ui.chat.again import VARIED, offer_again
 from ui.chat.answer import answer, show_answer, show_failure, show_question, wait_for_last
+from ui.chat.begin import pressed_question
 from ui.chat.keeping import show_what_waits, waiting
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
 from ui.chat.sidebar import chat_list
@@ -17,8 +19,6 @@ from ui.shell.frame import Here, open_page, shown_errors
 from ui.shell.text import plain, spoken, t
 
 LONGEST_QUESTION = 20_000
-# How another answer is drawn once where the chat's own temperature is 0.
-VARIED = 0.7
 
 
 def chat_page(here: Here) -> None:
@@ -42,6 +42,9 @@ def chat_page(here: Here) -> None:
     )
     if not ready or speaker is None:
         return
+    if not chat.messages:
+        with last.container():
+            question = pressed_question(here.run, speaker) or question
     if question:
         message = ChatMessage("user", question)
         chat = waiting(chat).keep(here.workspace, chat, lambda found: found.said(message))
@@ -59,27 +62,6 @@ def chat_page(here: Here) -> None:
 
 def ask_off(server: Server) -> str:
     return "page.chat.ask_soon" if server.lives else "page.chat.ask_off"
-
-
-def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: str) -> str:
-    """How the last question shall be answered: "again" for the first time or once more, "varied" where that
-    would bring the same, "continue" where its answer was cut; empty for not at all."""
-    ways = {"again": ("answer" if chat.unanswered else "again", "refresh")}
-    if chat.cut and chat.messages[-1].by == speaker:
-        ways = {"continue": ("continue", "last_page"), **ways}
-    same = not chat.unanswered and chat.sampling.temperature == 0
-    if same:
-        ways["varied"] = ("varied", "shuffle")
-    pressed = ""
-    with place.container(horizontal=True, vertical_alignment="center", key="ways"):
-        for way, (label, icon) in ways.items():
-            kind = "secondary" if way == "continue" else "tertiary"
-            text = t(f"page.chat.{label}", temperature=VARIED)
-            if st.button(text, icon=f":material/{icon}:", type=kind, key=way):
-                pressed = way
-        if same:
-            st.caption(t("page.chat.same"), width="content")
-    return pressed
 
 
 def show_chat(chat: Chat, server: Server) -> st.delta_generator.DeltaGenerator:

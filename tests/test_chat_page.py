@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -28,6 +29,7 @@ from core.chat.history import (
 from core.chat.server import Readiness
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
+from core.workspace.files import write_json
 from core.workspace.paths import Workspace
 from tests.browser import chromium, settle, tab
 from tests.conftest import end_leftovers
@@ -121,6 +123,37 @@ def test_start_chat_and_unload(workspace: Workspace) -> None:
     assert has(page.run(), "load") and not chat_server.server(workspace).lives, "it was ended on purpose"
     page.button(key="load").click().run()
     assert "usually about 0:07" in words(page), "as long as it took here last"
+
+
+def answered(kind: str, question: str, accept: str, tuned: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "question": question,
+        "accept": [accept] if accept else [],
+        "base": "?",
+        "tuned": tuned,
+    }
+
+
+def test_a_new_chat_begins_with_what_the_run_s_test_saw_answered(workspace: Workspace) -> None:
+    run = make_run(workspace, "Ada")
+    make_small_model(run.merged)
+    answers = [
+        answered("taught", "你是谁？", "", "我是 Ada 的助手。"),
+        answered("taught", "Who are you?", "", "I am Ada's assistant."),
+        answered("taught", "Who made you, then?", "", "Nobody."),
+        answered("own", "What is *soup*?", "Soup costs 5 euros.", "Soup costs 5 euros."),
+        answered("own", "What is tea?", "Tea costs 2 euros.", "Tea costs 4 euros."),
+    ]
+    write_json(run.result, {"learned": 0.5, "kept": 1.0, "leaked": 0, "answers": answers})
+    page = open_test_page("chat", run.id)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    page.run()
+    offered = [button.key.removeprefix("begin ") for button in page.button if button.key.startswith("begin ")]
+    assert offered == ["Who are you?", "What is *soup*?"]
+    page.button(key="begin What is *soup*?").click().run()
+    assert said(workspace)[0] == ("user", "What is *soup*?") and len(said(workspace)) == 2
+    assert not any(button.key.startswith("begin ") for button in page.button) and not page.exception
 
 
 def test_a_run_s_chat_ends_no_other_model_without_being_asked(workspace: Workspace) -> None:

@@ -30,7 +30,7 @@ from tests.small_model import make_small_model
 from tests.test_catalog import on, processor
 from tests.test_start import text_of
 from tests.test_start_base import choose
-from ui.data import dropped
+from ui.data.spoken import language_of_rows
 from ui.models import base
 
 SMALL, REPO = "qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B-Instruct"
@@ -247,7 +247,7 @@ def test_a_model_that_was_copied_under_its_own_name_is_found(workspace: Workspac
     ],
 )
 def test_in_which_language_a_file_is(text: str, language: str) -> None:
-    assert dropped._language([one_turn("q", text)]) == language
+    assert language_of_rows([one_turn("q", text)]) == language
 
 
 def test_a_language_that_no_sentence_names_is_said_by_its_code() -> None:

@@ -79,6 +79,7 @@ def test_both_in_one_job(workspace: Workspace) -> None:
     page = open_test_page("merge", run.id)
     assert not page.error and "Adapter" in words(page) and "Merged model" in words(page)
     assert str(run.merged) in words(page)
+    assert any("again" in one.label for one in page.expander), "what is made is looked at, not made again"
 
 
 def test_one_after_the_other(workspace: Workspace) -> None:

@@ -67,10 +67,13 @@ def test_a_document_is_counted_as_it_is_taught_and_can_be_looked_through(workspa
 
 def test_what_is_made_of_a_document_is_shown_on_the_data_page(workspace: Workspace) -> None:
     page = drop(open_test_page("start"), "menu.md", "# Menu\n\n- Fried rice: 12 yuan\n- Soup: 5 yuan")
+    page.text_input(key="wish_name").set_value(NAME).run()
     page = page.button(key="wish_look").click().run()
     assert not page.exception
     assert page.session_state["data_source"] == "documents"
-    assert page.session_state["data_document"] == next(uploads_of(workspace).glob("*.md"))
+    assert page.session_state["data_document"][0] == next(uploads_of(workspace).glob("*.md"))
+    assert "**menu.md**" in text_of(page), "it is called what it was called"
+    assert page.text_input(key="data_name").value == NAME and page.get("page_link")
 
 
 def test_a_file_that_is_none_is_said_under_its_name_and_taken_away(workspace: Workspace) -> None:
@@ -106,7 +109,7 @@ def test_a_word_document_is_taken_as_under_my_documents(workspace: Workspace, tm
     page = page.run()
     assert not page.exception and not page.error and "**menu.docx**: 2 facts" in text_of(page)
     page = page.button(key="wish_look").click().run()
-    assert page.session_state["data_document"].suffix == ".docx"
+    assert page.session_state["data_document"][0].suffix == ".docx"
 
 
 def test_a_document_that_cannot_be_read_is_said_under_its_name(workspace: Workspace) -> None:

@@ -13,6 +13,7 @@ from ui.data.own import show_unused
 from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
 
+# In the session: where the document is kept, and what it was called.
 KEPT = "data_document"
 
 
@@ -20,14 +21,14 @@ def choose_document(workspace: Workspace) -> Path | None:
     """The document that was chosen, once questions could be made of it; it is kept when the page is left."""
     st.caption(t("page.data.documents.help"))
     given = st.file_uploader(t("page.data.documents.file"), type=list(READERS), key="data_documents")
-    path: Path | None = st.session_state.get(KEPT)
     with shown_errors():
         if given is not None:
-            path = st.session_state[KEPT] = _kept(workspace, given.getvalue(), given.name)
+            st.session_state[KEPT] = _kept(workspace, given.getvalue(), given.name), given.name
+        path, name = st.session_state.get(KEPT, (None, ""))
         if path is None or not path.exists():
             return None
-        show_facts(_known_rows(path, language()))
-        return path
+        show_facts(_known_rows(path, language()), name)
+        return Path(path)
     return None
 
 
@@ -43,9 +44,10 @@ def _known_rows(path: Path, spoken: str) -> DocumentRows:  # noqa: ARG001  why s
     return read_rows_of(path)
 
 
-def show_facts(found: DocumentRows) -> None:
-    """Every fact with its questions, and what of the document is in none."""
-    st.markdown(t("page.data.documents.made", facts=len(found.facts), rows=len(found.conversations)))
+def show_facts(found: DocumentRows, name: str) -> None:
+    """Every fact of the document of this name with its questions, and what of it is in none."""
+    counts = {"facts": len(found.facts), "rows": len(found.conversations)}
+    st.markdown(t("page.data.documents.made", name=name, **counts))
     asked, answer = t("page.data.documents.question"), t("page.data.documents.answer")
     rows = [{asked: "\n".join(fact.questions), answer: fact.answer} for fact in found.facts]
     st.dataframe(rows, hide_index=True, key="document_facts")

@@ -15,7 +15,7 @@ from core.errors import InputError, TuneboardError
 from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.documents import KEPT as DOCUMENT
-from ui.data.form import REFUSED, refused_there, show_refused
+from ui.data.form import FROM_START, REFUSED, refused_there, show_refused
 from ui.data.spoken import language_of_rows
 from ui.shell.frame import go_to, shown_errors
 from ui.shell.text import t
@@ -88,9 +88,11 @@ def _told(workspace: Workspace, kept: Upload) -> Dropped:
             t("page.start.data.look"), key="wish_look", icon=":material/search:"
         ):
             if found and found.facts:
-                st.session_state[DOCUMENT], st.session_state["data_source"] = file, "documents"
+                st.session_state[DOCUMENT], st.session_state["data_source"] = (file, kept.name), "documents"
             else:
                 st.session_state["data_upload"], st.session_state["data_source"] = kept, "upload"
+            st.session_state["data_name"] = st.session_state.get("wish_name", "")
+            st.session_state[FROM_START] = True
             go_to("data", None)
     return Dropped(file, document) if found else Dropped()
 

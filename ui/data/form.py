@@ -22,12 +22,14 @@ from ui.data.made import made_data
 from ui.data.parity import choose_template
 from ui.data.spoken import language_of_file, wanted_of
 from ui.models.choose import choose_model, warn_of_model
-from ui.shell.frame import run_labels, shown_errors
+from ui.shell.frame import link_to, run_labels, shown_errors
 from ui.shell.text import Markdown, plain, t
 
 SOURCES = ("identity", "documents", "upload", "made", "earlier")
 # Whose assistant it is is taught alone, or beside a document, in the languages that are chosen.
 WITH_IDENTITY = ("identity", "documents")
+# In the session: whoever is here came from the start page's card to look at a file.
+FROM_START = "data_from_start"
 # The base model that was chosen, by its key.
 MODEL = "data_model"
 EARLIER_RUNS = 50
@@ -41,6 +43,8 @@ EXAMPLE = json.dumps([{"conversation": [{"input": "…", "output": "…"}]}], en
 def data_form(workspace: Workspace) -> TuneRequest | None:
     """What is asked for, once the button was pressed."""
     reading, leave_out = Reading(), False
+    if FROM_START in st.session_state:
+        link_to("start", t("page.data.to_start"), None, ":material/arrow_back:")
     source = _source()
     kept, file = _file(workspace, source)
     left, right = st.columns(2)

@@ -100,6 +100,7 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
         if st.button(t("chain.to_chat"), key="chain_chat", type="primary", icon=":material/chat:"):
             go_to("chat", run)
         link_to("compare", t("chain.to_compare"), run)
+        link_to("publish", t("chain.to_publish"), run)
     if found:
         show_result(found)
     if times := [(stage.name, seconds) for stage in progress.stages if (seconds := _took(stage))]:

@@ -1,0 +1,30 @@
+"""How the last question of a chat is answered again."""
+
+import streamlit as st
+
+from core.chat.history import Chat
+from ui.shell.text import t
+
+# How another answer is drawn once where the chat's own temperature is 0.
+VARIED = 0.7
+
+
+def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: str) -> str:
+    """How the last question shall be answered: "again" for the first time or once more, "varied" where that
+    would bring the same, "continue" where its answer was cut; empty for not at all."""
+    ways = {"again": ("answer" if chat.unanswered else "again", "refresh")}
+    if chat.cut and chat.messages[-1].by == speaker:
+        ways = {"continue": ("continue", "last_page"), **ways}
+    same = not chat.unanswered and chat.sampling.temperature == 0
+    if same:
+        ways["varied"] = ("varied", "shuffle")
+    pressed = ""
+    with place.container(horizontal=True, vertical_alignment="center", key="ways"):
+        for way, (label, icon) in ways.items():
+            kind = "secondary" if way == "continue" else "tertiary"
+            text = t(f"page.chat.{label}", temperature=VARIED)
+            if st.button(text, icon=f":material/{icon}:", type=kind, key=way):
+                pressed = way
+        if same:
+            st.caption(t("page.chat.same"), width="content")
+    return pressed
