@@ -24,6 +24,7 @@ class OpenAIServer:
         self.elsewhere = ""
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
+        self.hosts: list[str] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Of", (Handler,), {"owner": self}))
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
@@ -49,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.owner.requests.append(request)
         self.owner.keys.append(self.headers.get("Authorization", ""))
+        self.owner.hosts.append(self.headers.get("Host", ""))
         if not self.owner.fails:
             self._answer(self.owner.answer(request["messages"][-1]["content"]), whole=True)
             return

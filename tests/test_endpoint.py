@@ -2,7 +2,9 @@
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -109,6 +111,70 @@ def test_a_name_that_leads_there_is_none_either(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with pytest.raises(EndpointFailed, match=r"169\.254\.169\.254 is an address"):
         ask(replace(endpoint("http://metadata.example/v1", "m", KEY), retries=0), QUESTION, 5)
+
+
+class Names:
+    """A resolver that answers each time differently for a name under ``example``: the addresses in their
+    order, None for a name that is not known."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: str | None) -> None:
+        self.answers, self.asked, self.real = list(answers), 0, socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self)
+        monkeypatch.delenv("HTTP_PROXY", raising=False)
+
+    def __call__(self, host: str | bytes, port: int, *how: Any, **more: Any) -> Any:
+        if not (host if isinstance(host, str) else host.decode()).endswith("example"):
+            return self.real(host, port, *how, **more)
+        self.asked += 1
+        if (answer := self.answers.pop(0)) is None:
+            raise socket.gaierror(socket.EAI_NONAME, "not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, port))]
+
+
+def named(server: OpenAIServer) -> Endpoint:
+    return replace(where(server), url=server.url.replace("127.0.0.1", "models.example"))
+
+
+def test_what_is_connected_to_is_what_was_checked(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name leads to a cloud's keys as soon as it was looked up (DNS rebinding)."""
+    names = Names(monkeypatch, "127.0.0.1", "169.254.169.254")
+    assert ask(named(server), QUESTION, 50) == "You said: 你好 <&> "
+    assert names.asked == 1 and server.hosts == [f"models.example:{server.server.server_port}"]
+
+
+def test_asked_again_it_is_the_same_address(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch, "127.0.0.1", "169.254.169.254")
+    server.fails = [503]
+    assert ask(replace(named(server), retries=1), QUESTION, 50).startswith("You said")
+    assert names.asked == 1 and len(server.requests) == 2
+
+
+def test_a_name_that_is_not_known_is_not_looked_up_again(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names(monkeypatch, None, "127.0.0.1")
+    with pytest.raises(EndpointFailed, match="Cannot connect"):
+        ask(named(server), QUESTION, 50)
+    assert names.asked == 1 and not server.requests
+
+
+def test_a_certificate_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Server name indication, the part of TLS's first message that is not encrypted."""
+    Names(monkeypatch, "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor() as pool:
+        asked = Endpoint(f"https://models.example:{listening.getsockname()[1]}/v1", "m", retries=0, timeout=5)
+        hello = pool.submit(first_bytes, listening)
+        with pytest.raises(EndpointFailed):
+            ask(asked, QUESTION, 5)
+        assert b"models.example" in hello.result()
+
+
+def first_bytes(listening: socket.socket) -> bytes:
+    connection, _ = listening.accept()
+    with connection:
+        return connection.recv(4096)
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -2,15 +2,13 @@
 
 import os
 import re
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from core.chat.addresses import addresses, hold_to
 from core.errors import EndpointFailed, InvalidEndpoint
 from core.recipe.thoughts import split
 from core.wording import say
@@ -29,8 +27,6 @@ THOUGHT_TOKENS = 2048
 # Where servers put it that part it from the answer.
 APART = ("reasoning_content", "reasoning")
 LOCAL = {"127.0.0.1", "localhost", "::1"}
-# Where Alibaba's, Amazon's and Oracle's clouds answer beside the link-local 169.254.169.254 of all of them.
-METADATA = {"100.100.100.200", "fd00:ec2::254", "192.0.0.192"}
 
 
 @dataclass(frozen=True)
@@ -94,20 +90,23 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
     import httpx2
     import openai
 
-    _refuse_metadata(where)
+    found = [] if where.socket else addresses(where.url)
     pieces: list[str] = []
     finished = thought = False
+    plain = openai.DefaultHttpxClient(
+        **_way_to(where),
+        headers={"Accept-Encoding": "identity"},
+        follow_redirects=False,  # the question and the key are for the server that was named
+        event_hooks={"response": [_bounded(where, max_tokens)]},
+    )
+    if not where.socket:
+        hold_to(plain, found)
     client = openai.OpenAI(
         base_url=where.url,
         api_key=where.key or "-",
         timeout=where.timeout,
         max_retries=where.retries,
-        http_client=openai.DefaultHttpxClient(
-            **_way_to(where),
-            headers={"Accept-Encoding": "identity"},
-            follow_redirects=False,  # the question and the key are for the server that was named
-            event_hooks={"response": [_bounded(where, max_tokens)]},
-        ),
+        http_client=plain,
     )
     request = {"model": where.model, "messages": list(messages), "max_tokens": max_tokens, "temperature": 0}
     if where.options:
@@ -132,25 +131,6 @@ def _answer(where: Endpoint, messages: Sequence[dict[str, str]], max_tokens: int
         raise EndpointFailed(url=where.url, reason=say("endpoint.broke_off"))
     said = split("".join(pieces))
     return said.answer, thought or bool(said.mark)
-
-
-def _refuse_metadata(where: Endpoint) -> None:
-    """Raises EndpointFailed for an address at which clouds give a machine its own keys, by whatever name or
-    spelling. Others of this machine or of its network are where models are served."""
-    parts = urlsplit(where.url)
-    if where.socket:
-        return
-    with suppress(OSError, UnicodeError):  # a name that only a proxy knows: whoever connects says it
-        found = socket.getaddrinfo(parts.hostname, parts.port or parts.scheme, type=socket.SOCK_STREAM)
-        for host in (str(address[0]) for *_, address in found):
-            if _gives_keys(host):
-                raise EndpointFailed(url=where.url, reason=say("endpoint.metadata", address=host))
-
-
-def _gives_keys(host: str) -> bool:
-    found = ip_address(host.partition("%")[0])
-    meant = getattr(found, "ipv4_mapped", None) or found
-    return meant.is_link_local or str(meant) in METADATA
 
 
 def _bounded(where: Endpoint, max_tokens: int) -> Callable[[Any], None]:
