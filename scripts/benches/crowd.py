@@ -4,7 +4,8 @@
 
 The jobs are real, with their supervisors; what trains in them only writes what XTuner writes, so that the
 server's work is measured and not theirs. Each session speaks Streamlit's protocol and draws nothing. A
-refresh is late by the seconds from asking for it until its last message has come.
+refresh is late by the seconds from its being due until its last message has come. An error is also a tab
+that the server let go of, and a sentence in red on a page.
 """
 
 import argparse
@@ -121,7 +122,10 @@ def sit(
         with Viewer(server) as viewer:
             viewer.open(page, run.id)
             viewer.watch(over)
-            late += viewer.answered
+            late += viewer.late
+            failed += viewer.complaints
+            if not over.is_set():
+                failed.append(f"closed: {page}")
     except Exception as error:
         failed.append(repr(error))
 

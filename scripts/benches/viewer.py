@@ -3,9 +3,11 @@
 import contextlib
 import threading
 import time
+from itertools import chain
 from types import TracebackType
 from urllib.parse import urlencode
 
+from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed
@@ -24,8 +26,10 @@ class Viewer:
         self.server = server
         self.session = session  # the one to come back to, then the one that the server gave
         self.received = 0
-        self.answered: list[float] = []  # seconds from asking for a refresh until all of it had come
-        self._asked: list[float] = []
+        self.late: list[float] = []  # of each refresh the seconds from its being due until all of it had come
+        self.complaints: list[str] = []  # what the pages said went wrong
+        self._waiting: dict[str, list[float]] = {}  # when what was asked for was due, by its fragment
+        self._coming: list[float] = []  # the same of what the run under way will bring
         self._page = ""
         self._query = ""
         self._every: dict[str, float] = {}
@@ -51,30 +55,36 @@ class Viewer:
     def open(self, page: str, run: str) -> float:
         """Go to a page; the seconds until its script has ended."""
         self._every, self._due, self._page, self._query = {}, {}, page, urlencode({"run": run})
+        self._waiting, self._coming = {}, []
         began = time.perf_counter()
         self._ask()
         self._until_finished()
         return time.perf_counter() - began
 
     def watch(self, until: threading.Event) -> None:
-        """Look at the page, refreshed as it asks for, until ``until`` is set."""
+        """Look at the page, refreshed as it asks for, until ``until`` is set, and what was asked for came."""
         with contextlib.suppress(ConnectionClosed):
             while not until.is_set():
                 now = time.monotonic()
-                for fragment, every in self._every.items():
-                    if self._due.setdefault(fragment, now + every) <= now:
-                        self._due[fragment] = now + every
-                        self._ask(fragment)
+                for fragment, due in self._due.items():
+                    if due <= now:
+                        self._due[fragment] = due + self._every[fragment]
+                        self._ask(fragment, due)
                 self._receive(min(0.25, max(0.01, min(self._due.values(), default=now + 1) - now)))
+            deadline = time.monotonic() + LONGEST_WAIT
+            while (self._waiting or self._coming) and time.monotonic() < deadline:
+                self._receive(0.25)
+        for due in (*chain.from_iterable(self._waiting.values()), *self._coming):
+            self.late.append(time.monotonic() - due)
 
-    def _ask(self, fragment: str = "") -> None:
+    def _ask(self, fragment: str = "", due: float = 0.0) -> None:
         message = BackMsg()
         message.rerun_script.page_name = self._page
         message.rerun_script.query_string = self._query
         if fragment:
             message.rerun_script.fragment_id = fragment
             message.rerun_script.is_auto_rerun = True
-            self._asked.append(time.monotonic())
+            self._waiting.setdefault(fragment, []).append(due)
         self._socket.send(message.SerializeToString())
 
     def _receive(self, timeout: float) -> str:
@@ -86,18 +96,47 @@ class Viewer:
         message = ForwardMsg()
         message.ParseFromString(data if isinstance(data, bytes) else data.encode())
         kind = message.WhichOneof("type") or ""
-        if kind == "script_finished" and self._asked:
-            self.answered.append(time.monotonic() - self._asked.pop(0))
         if kind == "new_session":
-            self.session = message.new_session.initialize.session_id
-        if kind == "new_session" and not message.metadata.run.fragment_ids:
-            self._every.clear()
+            self._begun(message)
+        if kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+            self.late += [time.monotonic() - due for due in self._coming]
+            self._coming = []
         if kind == "auto_rerun":
-            self._every[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+            self._tick(message.auto_rerun.fragment_id, message.auto_rerun.interval)
         if kind == "stop_auto_rerun":
             for fragment in message.stop_auto_rerun.fragment_ids:
-                self._every.pop(fragment, None)
+                self._forget(fragment)
+        if kind == "delta":
+            self._heed(message)
         return kind
+
+    def _begun(self, message: ForwardMsg) -> None:
+        """A run brings the fragments that it names, whatever asked for them: Streamlit makes one run of all
+        that were asked for while it was at another. One that names none draws the whole page."""
+        self.session = message.new_session.initialize.session_id
+        fragments = list(message.metadata.run.fragment_ids)
+        for fragment in fragments or [*self._waiting]:
+            self._coming += self._waiting.pop(fragment, [])
+        if not fragments:
+            self._every.clear()
+            self._due.clear()
+
+    def _tick(self, fragment: str, every: float) -> None:
+        """As the real page does, which lets a timer of the same interval run on."""
+        if self._every.get(fragment) != every:
+            self._every[fragment] = every
+            self._due[fragment] = time.monotonic() + every
+
+    def _forget(self, fragment: str) -> None:
+        for kept in (self._every, self._due, self._waiting):
+            kept.pop(fragment, None)
+
+    def _heed(self, message: ForwardMsg) -> None:
+        element = message.delta.new_element
+        if element.HasField("exception"):
+            self.complaints.append(element.exception.message)
+        if element.HasField("alert") and element.alert.format == Alert.ERROR:
+            self.complaints.append(element.alert.body)
 
     def _until_finished(self) -> None:
         deadline = time.monotonic() + LONGEST_WAIT
