@@ -253,6 +253,22 @@ def test_a_memory_stick_that_is_plugged_in_is_offered(run: RunPaths, stick: Path
     assert page.success[0].value == f"Copied to {copied}" and f'cd "{copied}"' in code(page)
 
 
+def test_the_one_stick_that_is_plugged_in_is_where_it_goes(
+    run: RunPaths, stick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disks, "DESKTOPS", (stick.parent.parent,))
+    page = open_page(run)
+    assert page.radio[1].value == str(stick) and str(stick) in captions(page)
+    data = tmp_path / "mnt" / "data"
+    data.mkdir(parents=True)
+    mounted(monkeypatch, stick, data)
+    assert open_page(run).radio[1].value == str(stick), "nobody has plugged in the other disk"
+    second = stick.with_name("SECOND")
+    second.mkdir()
+    mounted(monkeypatch, stick, second)
+    assert open_page(run).radio[1].value == "", "which of two nobody knows"
+
+
 def test_a_memory_stick_that_cannot_be_written_is_not_passed_over(
     run: RunPaths, stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

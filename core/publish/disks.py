@@ -50,6 +50,11 @@ class Disk:
     def name(self) -> str:
         return self.folder.name
 
+    @property
+    def plugged_in(self) -> bool:
+        """Whether a desktop has mounted it, as it does what somebody plugs in."""
+        return any(place in self.folder.parents for place in DESKTOPS)
+
 
 def disks(workspace: Workspace) -> list[Disk]:
     """What is mounted beside the system's own disks and the workspace's, by name. Of what cannot be written
@@ -103,8 +108,9 @@ def _found(workspace: Workspace) -> Iterator[Disk]:
             continue
         with suppress(OSError):  # it has just been pulled out
             closed = _closed(folder) if folder.is_dir() else say("place.no_folder")
-            if not closed or any(place in folder.parents for place in DESKTOPS):
-                yield Disk(folder, shutil.disk_usage(folder).free, closed)
+            disk = Disk(folder, shutil.disk_usage(folder).free, closed)
+            if not closed or disk.plugged_in:
+                yield disk
 
 
 def _whole_path(text: str) -> Path:

@@ -12,6 +12,7 @@ from core.steps import proof
 from core.workspace.paths import RunPaths
 from ui.shell.text import language, plain
 
+ASKED = ("?", "？")
 # Of these as many: who it is, and what of a person's own data it answered.
 OFFERED = {"learned": 1, "answered": 2}
 
@@ -34,10 +35,12 @@ def _answered(_run: RunPaths, changed: int, reader: str) -> list[str]:  # noqa: 
     except TuneboardError:  # the pages about it say so
         return []
     rows = [row for row in found.rows if not row.earlier and not row.judged.question.system] if found else []
-    rows.sort(key=lambda row: (language_of(row.question) != reader, len(row.question)))
+    rows.sort(key=lambda row: (language_of(row.question) != reader, not row.question.endswith(ASKED)))
     return [*_some(rows)]
 
 
 def _some(rows: list[ProofRow]) -> Iterator[str]:
+    """The first, and others from among the rest: of a document's questions the first ones are alike."""
     for verdict, count in OFFERED.items():
-        yield from dict.fromkeys([row.question for row in rows if row.verdict == verdict][:count])
+        found = [*dict.fromkeys(row.question for row in rows if row.verdict == verdict)]
+        yield from found[:: -(-len(found) // count) or 1][:count]

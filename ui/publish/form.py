@@ -156,9 +156,11 @@ def _place(run: RunPaths, what: What) -> str:
         for disk in found
         if not disk.closed
     }
+    plugged_in = [str(disk.folder) for disk in found if disk.plugged_in and not disk.closed]
     chosen = st.radio(
         t("page.publish.folder"),
         [*names, OTHER],
+        index=[*names].index(plugged_in[0]) if len(plugged_in) == 1 else 0,
         format_func=(names | {OTHER: t("page.publish.folder.other")}).__getitem__,
         key=list_key("publish_into", names),
         horizontal=True,

@@ -44,10 +44,12 @@ def telling(found: Proof) -> list[ProofRow]:
     return list({id(row): row for row in (*kinds, *verdicts) if row}.values())
 
 
-def _plainness(row: ProofRow) -> tuple[bool, bool, int]:
-    """The plainest first: short, in the page's language, and not answered in another."""
+def _plainness(row: ProofRow) -> tuple[bool, bool, bool, int]:
+    """The plainest first: short, written as a question, in the page's language, and not answered in
+    another."""
     asked = _language(row)
-    return asked != language(), asked != language_of(row.tuned), len(row.question)
+    whole = row.question.endswith(("?", "？"))
+    return asked != language(), asked != language_of(row.tuned), not whole, len(row.question)
 
 
 def _language(row: ProofRow) -> str:
