@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from core.cli.listing import list_here, only_listing
 from core.cli.room import Interrupted
 from core.cli.serve import only_serving, serve, serving
 from core.cli.terminal import printable
@@ -55,6 +56,10 @@ def _run(arguments: Sequence[str]) -> int:
         workspace = Workspace.of(options.workspace)
         workspace.keep_private()
         serve(serving(options), workspace)
+    if options := only_listing(arguments):
+        workspace = Workspace.of(options.workspace)
+        workspace.keep_private()
+        return list_here(options, workspace)
     # Most of a second's imports, which the dashboard's start does not wait for.
     from core.cli.command import run
 

@@ -1,10 +1,10 @@
-"""What the workspace's runs are, read from their folders: nothing about a run is kept anywhere else."""
+"""What a run is, read from its folder: nothing about it is kept anywhere else."""
 
 import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Run:
     fault: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**vars(self)}
 
 
 def read_run(paths: RunPaths) -> Run:
@@ -96,12 +96,8 @@ def _number(value: object) -> float | None:
     return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def list_runs(workspace: Workspace) -> list[Run]:
-    """All runs, newest first. One that cannot be read is lost and hides none of the others."""
-    return [_read_or_lost(RunPaths(folder)) for folder in workspace.all_run_folders()]
-
-
-def _read_or_lost(paths: RunPaths) -> Run:
+def read_or_lost(paths: RunPaths) -> Run:
+    """The same of one that perhaps nobody can read: that is lost, with its fault."""
     if fault := unusable(paths.root):
         return _lost(paths, fault)
     try:

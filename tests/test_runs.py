@@ -10,7 +10,8 @@ import pytest
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import LIVE, State
-from core.runs import STEPS, list_runs, read_run, standing
+from core.run_list import list_runs
+from core.runs import STEPS, read_run, standing
 from core.workspace.files import write_json
 from core.workspace.paths import PublishPaths, RunPaths, Workspace
 

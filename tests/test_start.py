@@ -22,7 +22,8 @@ from core.jobs.status import State, read_status
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.proof.questions import questions
-from core.runs import CHAIN, delete, list_runs, made_at, next_step, rename, standing
+from core.run_list import list_runs
+from core.runs import CHAIN, delete, made_at, next_step, rename, standing
 from core.steps import train
 from core.steps.taught import to_teach
 from core.workspace.paths import RunPaths, Workspace

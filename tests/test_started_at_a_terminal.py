@@ -22,7 +22,8 @@ from core.jobs.status import State, read_status
 from core.pace import Cost
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
-from core.runs import CHAIN, DATA, list_runs
+from core.run_list import list_runs
+from core.runs import CHAIN, DATA
 from core.steps import export, proof, train
 from core.steps.step import call_job
 from core.workspace.files import write_json

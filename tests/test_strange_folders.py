@@ -18,7 +18,8 @@ from core.jobs.status import read_status
 from core.jobs.tail import last_lines
 from core.model_store.importing import Listed, list_models
 from core.models.folder import fingerprint, read_model, read_shape
-from core.runs import Run, delete, list_runs
+from core.run_list import list_runs
+from core.runs import Run, delete
 from core.steps.checkpoints import checkpoints, is_whole
 from core.workspace.paths import RunPaths, Workspace
 from tests.as_user import ROOT, as_user, their_folder
@@ -308,7 +309,7 @@ def test_a_tensor_of_an_impossible_shape(tmp_path: Path, model: Path, shape: str
 
 LOOK = """
 import json, sys
-from core.runs import list_runs
+from core.run_list import list_runs
 from core.model_store.importing import list_models
 from core.workspace.paths import Workspace
 here = Workspace.of(sys.argv[1])

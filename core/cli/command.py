@@ -1,16 +1,14 @@
 """Running one command, at a terminal or as a job, and giving what it came to."""
 
-import json
-import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
 from pathlib import Path
 
 from core.cli.failures import after_failure, as_result
+from core.cli.listing import print_json, speak
 from core.cli.parser import options_of, parse
 from core.cli.requests import perform
 from core.cli.results import show
-from core.cli.room import SCHEMA, Result
+from core.cli.room import Result
 from core.errors import TuneboardError
 from core.jobs.done import leave_done
 from core.jobs.failure import leave_refusal
@@ -31,17 +29,17 @@ def run(arguments: Sequence[str]) -> int:
         error.options, error.where = options_of(options.kind), workspace.option
         error.advice = tuple(after_failure(workspace, error))
         if options.json and (failed := as_result(workspace, error)):
-            _print_json(failed)
+            print_json(failed)
         raise
     if options.json:
-        return _print_json(result)
-    _speak(errors="replace")
+        return print_json(result)
+    speak(errors="replace")
     show(options.kind, result, workspace.option)
     return _exit_code(result)
 
 
 def _as_job(folder: Path) -> int:
-    code = _print_json(_perform(folder))
+    code = print_json(_perform(folder))
     if code == 0:
         leave_done(folder)
     return code
@@ -56,18 +54,5 @@ def _perform(folder: Path) -> Result:
         raise
 
 
-def _print_json(result: Result) -> int:
-    _speak(encoding="utf-8", errors="backslashreplace")
-    print(json.dumps({**result, "schema": SCHEMA}, ensure_ascii=False), flush=True)
-    return _exit_code(result)
-
-
 def _exit_code(result: Result) -> int:
     return 0 if result.get("ok", True) else 1
-
-
-def _speak(errors: str, encoding: str | None = None) -> None:
-    """How standard output encodes: JSON is always UTF-8; elsewhere a terminal of another encoding shows a
-    question mark rather than nothing."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(encoding=encoding, errors=errors)

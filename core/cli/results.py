@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.table import Table
 from core.cli.check_table import show_check
 from core.cli.fix import show_fixed
 from core.cli.foreign import show_foreign
+from core.cli.listing import show_runs
 from core.cli.made import show_data, show_drafts, show_version
 from core.cli.rows import show_rows
 from core.cli.terminal import line, printable
@@ -21,11 +21,6 @@ from core.steps.step import counted, megabytes
 from core.wording import say
 
 SHOWN_ANSWERS = 3
-RUN_COLUMNS = ("run", "name", "state", "learned", "kept", "leaked")
-# A run's id is what other commands are given: it is whole on its line, and on a narrow terminal these go.
-DROPPED_FIRST = ("leaked", "kept", "learned", "name")
-RUN_COLUMNS_LEAST = ("run", "state")
-LEAST_NAME = 10
 # What ends with a version of a data set.
 MAKING = ("identity", "take", "replay", "mix", "split", "dedupe", "undo")
 
@@ -128,34 +123,6 @@ def _show_versions(console: Console, result: dict[str, Any]) -> None:
             mark + version["digest"], _cell(operation), str(version["rows"]), _cell(version["made_at"])
         )
     console.print(table)
-
-
-def _show_runs(console: Console, result: dict[str, Any], where: str) -> None:
-    runs = result["runs"]
-    if not runs:
-        line(console, say("runs.none", where=where))
-        return
-    rows = [{**run, "state": say(f"state.{run['state']}")} for run in runs]
-    columns = [*RUN_COLUMNS]
-    while len(columns) > len(RUN_COLUMNS_LEAST) and _width(rows, columns) > console.width:
-        columns.remove(next(column for column in DROPPED_FIRST if column in columns))
-    table = Table()
-    for column in columns:
-        table.add_column(say(f"runs.{column}"), no_wrap=column != "name", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row[key]) for key in columns))
-    console.print(table)
-
-
-def _width(rows: list[dict[str, Any]], columns: list[str]) -> int:
-    """How wide a table of runs is with its cells whole, but for the name, which may take several lines."""
-    widths = (
-        LEAST_NAME
-        if column == "name"
-        else max(cell_len(text) for text in (say(f"runs.{column}"), *(_cell(row[column]) for row in rows)))
-        for column in columns
-    )
-    return sum(width + len(" │ ") for width in widths) + 1
 
 
 def _show_configs(console: Console, result: dict[str, Any]) -> None:
@@ -293,7 +260,7 @@ def _show_published(console: Console, result: dict[str, Any]) -> None:
 
 # Those that end with a command to type next.
 WITH_NEXT: Mapping[str, Callable[[Console, dict[str, Any], str], None]] = {
-    "runs": _show_runs,
+    "runs": show_runs,
     "models": _show_models,
     "models catalog": _show_catalog,
     "runs adopt": _show_adopted,

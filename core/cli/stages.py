@@ -9,6 +9,7 @@ from typing import get_args
 
 from core.cli import check
 from core.cli.arguments import MOST_ITERATIONS, whole_number
+from core.cli.listing import runs_command
 from core.cli.room import Commands, Options, Result, Task, can_go_on
 from core.cli.terminal import ShownProgress, progress
 from core.data.identity import LANGUAGES
@@ -24,7 +25,7 @@ from core.publish.publish import publish
 from core.publish.request import PublishRequest
 from core.recipe.recipe import Checkpoint, Method
 from core.recipe.templates import template_names
-from core.runs import CHAIN, list_runs
+from core.runs import CHAIN
 from core.steps import export
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
@@ -192,10 +193,6 @@ def _publish(workspace: Workspace, run: str, request: PublishRequest, shown: Pro
     return publish(workspace, workspace.run(run), request, shown)
 
 
-def _runs(_: argparse.Namespace, workspace: Workspace) -> Result:
-    return {"runs": [run.as_json() for run in list_runs(workspace)]}
-
-
 def _doctor(_: argparse.Namespace, workspace: Workspace) -> Result:
     return report(workspace)
 
@@ -273,6 +270,6 @@ COMMANDS: Commands = {
         Task(PublishRequest, publishing.request_of, _publish, first=publishing.take_token),
         ("RUN", *publishing.OPTIONS),
     ),
-    "runs": (_runs, ()),
+    "runs": (runs_command, ()),
     "doctor": (_doctor, ()),
 }

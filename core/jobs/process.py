@@ -164,7 +164,8 @@ def _entries() -> Iterator[_Entry]:
 
 def _entry(pid: int) -> _Entry | None:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (thousands of processes are looked at)
+            text = file.read().decode(errors="replace")
     except OSError:  # gone, or hidden: with hidepid=1 that is EPERM, with hidepid=2 ENOENT
         return None
     # The program's name stands in brackets and may hold brackets and spaces itself.

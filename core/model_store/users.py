@@ -1,21 +1,27 @@
 """Who stands on a model of the workspace, and deleting one that nobody uses."""
 
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from core.errors import InputError, ModelBusy, ModelInUse, NoListedModel
+import yaml
+
+from core.errors import DamagedFile, InputError, ModelBusy, ModelInUse, NoListedModel
 from core.jobs.job import JobPaths
 from core.jobs.status import is_live
 from core.models.folder import near_models
 from core.steps.train import recipe_of
-from core.workspace.files import read_record
+from core.workspace.files import read_bytes, read_record
 from core.workspace.paths import ImportPaths, RunPaths, Workspace, import_of, slug
 
 # How deep job folders lie: the chat server, a data set's or a check, a run's step.
 MODEL = "--model="
+# A line of a recipe that is followed by another setting, a comment or the end.
+MODEL_LINE = re.compile(r"^model:[ \t]+(\S.*)$(?!\n[ \t])", re.MULTILINE)
 JOBS = ("*/job.json", "*/*/job.json", "*/*/*/job.json")
 
 
@@ -39,8 +45,9 @@ def delete(workspace: Workspace, name: str, even_if_used: bool = False) -> dict[
 
 def runs_on(workspace: Workspace, model: Path) -> list[RunPaths]:
     """The runs whose base the model is, newest first. A run that cannot be read stands on none."""
+    folder, resolved = model.resolve(), cache(Path.resolve)
     runs = map(RunPaths, workspace.run_folders())
-    return [run for run in runs if _base(run) == model.resolve()]
+    return [run for run in runs if _base(run, resolved) == folder]
 
 
 def _of(workspace: Workspace, name: str) -> ImportPaths:
@@ -52,10 +59,21 @@ def _of(workspace: Workspace, name: str) -> ImportPaths:
     return import_of(found)
 
 
-def _base(run: RunPaths) -> Path | None:
-    with suppress(InputError, OSError):
-        return Path(recipe_of(run).model).resolve()
+def _base(run: RunPaths, resolved: Callable[[Path], Path]) -> Path | None:
+    with suppress(InputError, DamagedFile, OSError):
+        named = _model_named(read_bytes(run.recipe).decode(errors="replace"))
+        return resolved(Path(named or recipe_of(run).model))
     return None
+
+
+def _model_named(recipe: str) -> str:
+    """The model of a recipe by that line alone, which takes a hundredth of the whole; empty where it is not
+    one line as the program writes it."""
+    lines = MODEL_LINE.findall(recipe)
+    with suppress(yaml.YAMLError):
+        found = yaml.safe_load(lines[0]) if len(lines) == 1 else None
+        return found if isinstance(found, str) and "\0" not in found else ""
+    return ""
 
 
 def _jobs_on(workspace: Workspace, paths: ImportPaths) -> Iterator[Path]:
@@ -63,10 +81,14 @@ def _jobs_on(workspace: Workspace, paths: ImportPaths) -> Iterator[Path]:
     of_runs = {run.root for run in runs_on(workspace, paths.model)}
     for pattern in JOBS:
         for folder in (spec.parent for spec in workspace.root.glob(pattern)):
-            if is_live(folder) and (
-                folder.parent in of_runs
-                or folder.parent == paths.root
-                or any(_names(text, paths.model) for text in _asked(folder))
+            if (
+                not JobPaths(folder).exit.exists()
+                and is_live(folder)
+                and (
+                    folder.parent in of_runs
+                    or folder.parent == paths.root
+                    or any(_names(text, paths.model) for text in _asked(folder))
+                )
             ):
                 yield folder
 

@@ -175,7 +175,7 @@ def usual_pace(kind: str, device: str) -> float:
 
 
 def _measured(workspace: Workspace) -> Iterator[Measured]:
-    for folder in workspace.run_folders()[:LOOKED_AT]:
+    for folder in workspace.run_folders(newest=LOOKED_AT):
         run = RunPaths(folder)
         with suppress(TuneboardError, OSError):  # not made yet, or nobody can read it, or its model is gone
             recipe = recipe_of(run)

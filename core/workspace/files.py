@@ -52,14 +52,26 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def read_json(path: Path) -> Any | None:
     """The JSON value in a file; None when there is no such file. Raises DamagedFile."""
-    if is_endless(path):
-        raise DamagedFile(path=path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_bytes(path).decode())
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError, IsADirectoryError) as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(path=path) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file. Raises DamagedFile for what is none (a folder, a pipe, a device), OSError."""
+    # Nobody waits for who writes into a pipe; of a file it means nothing.
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode):
+            raise DamagedFile(path=path)
+        with open(file, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(file)
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

@@ -8,15 +8,18 @@ import re
 import secrets
 import shlex
 import tempfile
+import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from core.errors import NoSuchChat, NoSuchRun, NotWritable, StorageFailed, reason_of
 from core.wording import did_you_mean, say
+from core.workspace.file_states import TICK, changed_last, number_of, states_of
 from core.workspace.private import close_to_others, keep_private
 from core.workspace.user import home
 
@@ -52,13 +55,23 @@ def shown_name(path: Path) -> str:
     return os.fsencode(path.name).decode("utf-8", "replace")
 
 
-def _folders(parent: Path) -> list[Path]:
-    """The folders in one, but for hidden ones; none where it is not there."""
+def is_open(folder: str) -> bool:
+    """Whether :func:`unusable` has nothing to say, for a path as text."""
+    with suppress(UnicodeEncodeError):
+        return bool(folder.encode()) and os.access(folder, os.R_OK | os.X_OK)
+    return False
+
+
+def _folders(parent: Path) -> list[str]:
+    """The names of the folders in one, but for hidden ones; none where it is not there."""
     with suppress(FileNotFoundError), os.scandir(parent) as found:
-        return [
-            parent / entry.name for entry in found if not entry.name.startswith(".") and _is_folder(entry)
-        ]
+        return [entry.name for entry in found if not entry.name.startswith(".") and _is_folder(entry)]
     return []
+
+
+def _is_entry(name: str) -> bool:
+    """Whether a text can be the name of something right in a folder, and not hidden."""
+    return bool(name) and name[0] != "." and os.sep not in name and "\0" not in name
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -95,6 +108,11 @@ PARTS = (
 )
 # Of these, what stands in no other folder: any project has its "data" or its "files".
 TELLING = ("answers", "chat-server", "chats", "checks", "dashboard.log", "sets")
+
+
+# The names of the runs' folders by the state of the folder they are in: a page asks for them over and over. A
+# link among them may lead to nothing meanwhile: then it is shown as one that cannot be read.
+_LISTED: dict[Path, tuple[int, list[str]]] = {}
 
 
 @dataclass(frozen=True)
@@ -341,6 +359,11 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def run_index(self) -> Path:
+        """What was read of the runs, by the state of their files; made again where it is gone."""
+        return self.root / "cache" / "runs.json"
+
+    @property
     def log(self) -> Path:
         """The dashboard's own log; a job has its own in its folder."""
         return self.root / "dashboard.log"
@@ -389,7 +412,7 @@ class Workspace:
 
     def all_model_folders(self) -> list[Path]:
         """Every model's folder, by name; :func:`unusable` says which cannot be read."""
-        return sorted(_folders(self.models))
+        return [self.models / name for name in sorted(_folders(self.models))]
 
     def data(self, name: str) -> DataPaths:
         """What the run with this name is trained on."""
@@ -403,14 +426,12 @@ class Workspace:
     def run(self, run_id: str) -> RunPaths:
         """The run called ``run_id``. Raises NoSuchRun, StorageFailed for a folder that cannot be read; a name
         with a separator is never a run."""
-        found = [path for path in self.run_folders() if path.name == run_id]
-        if not found:
-            known = {path.name: (path.name[len("20260102-030405-") :],) for path in self.run_folders()}
-            closed = next((path for path in self.all_run_folders() if path.name == run_id), None)
-            if closed:
-                raise StorageFailed(path=closed, reason=unusable(closed))
+        if not _is_entry(run_id) or not os.path.isdir(self.runs / run_id):  # noqa: PTH112 (also of no path)
+            known = {name: (name[len("20260102-030405-") :],) for name in self.run_names()}
             raise NoSuchRun(run=run_id, workspace=self.root, near=did_you_mean(run_id, known))
-        return RunPaths(found[0])
+        if reason := unusable(folder := self.runs / run_id):
+            raise StorageFailed(path=folder, reason=reason)
+        return RunPaths(folder)
 
     def chat(self, chat_id: str) -> Path:
         """The file of a chat. Raises NoSuchChat; a name with a separator is never a chat."""
@@ -427,13 +448,20 @@ class Workspace:
         """A file name for a new chat, by which chats are in their order also within a second."""
         return self.chats / f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(3)}.json"
 
-    def run_folders(self) -> list[Path]:
-        """Every run's folder that can be read, newest first."""
-        return [folder for folder in self.all_run_folders() if not unusable(folder)]
+    def run_folders(self, newest: int | None = None) -> list[Path]:
+        """Every run's folder that can be read, newest first; with ``newest`` only so many of them."""
+        usable = (name for name in self.run_names() if is_open(f"{self.runs}/{name}"))
+        return [self.runs / name for name in islice(usable, newest)]
 
-    def all_run_folders(self) -> list[Path]:
-        """Every run's folder, newest first; :func:`unusable` says which cannot be read."""
-        return sorted(_folders(self.runs), reverse=True)
+    def run_names(self) -> list[str]:
+        """The names of every run's folder, newest first; :func:`unusable` says which cannot be read."""
+        begun, states = time.time_ns(), states_of(str(self.runs), ("",))
+        known, names = _LISTED.get(self.runs, (None, []))
+        if known != (number := number_of(states)):
+            names = sorted(_folders(self.runs), reverse=True)
+            if begun - changed_last(states) > TICK:
+                _LISTED[self.runs] = number, names
+        return [*names]
 
     def new_run(self, name: str, now: datetime) -> RunPaths:
         """Make the folder of a new run. Two of one second get different names."""

@@ -20,7 +20,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
 from core.jobs.tail import last_lines
-from core.runs import list_runs
+from core.run_list import list_runs
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, Workspace
 from tests.server import Dashboard

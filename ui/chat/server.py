@@ -8,7 +8,7 @@ import streamlit as st
 from core.chat import server as chat_server
 from core.chat.server import Freed, Readiness, Server, Speaker
 from core.jobs.job import JobPaths
-from core.runs import is_at_work
+from core.run_list import run_index
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
@@ -31,6 +31,8 @@ STYLE = """<style>
   .st-key-answers_now{flex-wrap:nowrap}
 }
 </style>"""
+# What is at work elsewhere may have been looked at so many seconds ago.
+SOON = 5.0
 FREED = "freed by unloading"
 OPENED = "runs whose chat was opened"
 
@@ -70,7 +72,7 @@ def _load_by_itself(workspace: Workspace, run: RunPaths | None, offered: Sequenc
         return
     if chat_server.server(workspace).readiness is not Readiness.off:
         opened.add(run.id)
-    elif not any(map(is_at_work, _runs(workspace))):
+    elif not run_index(workspace).at_work(within=SOON):
         opened.add(run.id)
         chat_server.start(workspace, offered[0], instead=False)
 
@@ -122,10 +124,6 @@ def _load_or_unload(workspace: Workspace, server: Server, chosen: Speaker | None
         st.rerun()
 
 
-def _runs(workspace: Workspace) -> list[RunPaths]:
-    return [RunPaths(folder) for folder in workspace.run_folders()]
-
-
 def _chosen(offered: Sequence[Speaker], loaded: Speaker | None, run: RunPaths | None) -> Speaker:
     """What is loaded stands first in line until somebody picks another one; in a run's chat its own models
     do, whatever else is loaded."""
@@ -163,7 +161,11 @@ def _notes(workspace: Workspace, server: Server, chosen: Speaker | None) -> None
     loaded = server.speaker if server.lives else None
     if chosen and loaded and chosen != loaded:
         st.info(t("page.chat.other_loaded", model=speaker_name(loaded)), icon=":material/info:")
-    if chosen and not loaded and any(is_live(status_of(run.job("train"))) for run in _runs(workspace)):
+    if (
+        chosen
+        and not loaded
+        and any(is_live(status_of(run.job("train"))) for run in run_index(workspace).at_work(within=SOON))
+    ):
         st.warning(t("page.chat.training"), icon=":material/memory:")
 
 

@@ -233,7 +233,8 @@ def take_from_inbox(workspace: Workspace) -> None:
 
 def earlier(workspace: Workspace) -> Path | None:
     """What an earlier run was taught."""
-    runs = [run for f in workspace.run_folders()[:EARLIER_RUNS] if (run := RunPaths(f)).data.exists()]
+    newest = map(RunPaths, workspace.run_folders(newest=EARLIER_RUNS))
+    runs = [run for run in newest if run.data.exists()]
     if not runs:
         st.caption(t("page.data.none_earlier"))
         return None

@@ -146,8 +146,8 @@ def show_numbers(run: RunPaths, found: Snapshot, recipe: Recipe, total: int | No
 
 def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
     """The curves of the runs chosen to be laid over this one, by what tells them apart."""
-    others = [RunPaths(f) for f in workspace.run_folders() if f.name != run.id]
-    others = [other for other in others if other.work_dir.is_dir()][:EARLIER_RUNS]
+    newest = map(RunPaths, workspace.run_folders(newest=EARLIER_RUNS + 1))
+    others = [other for other in newest if other.id != run.id and other.work_dir.is_dir()][:EARLIER_RUNS]
     if not others:
         return {}
     labels = run_labels(others)

@@ -193,7 +193,7 @@ def known_offers(workspace: Workspace) -> list[Offer]:
 
 def newest_runs(workspace: Workspace) -> tuple[str, ...]:
     """What earlier runs took changes with each one that ends."""
-    return tuple(folder.name for folder in workspace.run_folders()[:3])
+    return tuple(folder.name for folder in workspace.run_folders(newest=3))
 
 
 @st.cache_data(show_spinner=False, max_entries=8, ttl=60)

@@ -9,7 +9,8 @@ from ui.runs.chain import show_share
 from ui.shell.frame import Here, choose_run, follow
 from ui.shell.text import t
 
-LOOKED_AT = 20
+# Of the newest runs so many are looked at, and of those that are being made so many are followed.
+LOOKED_AT, FOLLOWED = 20, 3
 EVERY = 5.0
 
 
@@ -22,15 +23,17 @@ def come_back(workspace: Workspace) -> None:
 
 def at_work(workspace: Workspace) -> list[RunPaths]:
     """The runs whose chain lives, of the newest ones, newest first."""
-    newest = (RunPaths(folder) for folder in workspace.run_folders()[:LOOKED_AT])
+    newest = (RunPaths(folder) for folder in workspace.run_folders(newest=LOOKED_AT))
     return [run for run in newest if chain.is_live(run)]
 
 
 def others(here: Here) -> None:
-    """A line for each other run that is being made, with the way to it."""
-    for run in at_work(here.workspace):
-        if here.run is None or run.id != here.run.id:
-            _line(here.workspace, run)
+    """A line for each other run that is being made, with the way to it; of many the list says it."""
+    found = [run for run in at_work(here.workspace) if here.run is None or run.id != here.run.id]
+    for run in found[:FOLLOWED]:
+        _line(here.workspace, run)
+    if len(found) > FOLLOWED:
+        st.caption(t("chain.others"))
 
 
 def _line(workspace: Workspace, run: RunPaths) -> None:

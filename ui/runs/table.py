@@ -1,7 +1,9 @@
 """The workspace's runs: what they are doing and how their loss went. A click on one opens it; the open one
-can be named and deleted."""
+can be named and deleted. The newest few are shown, and read each time; older ones are found by what they are
+called, or by asking for more."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,7 +13,8 @@ import streamlit as st
 from core.errors import NoSuchRun, StorageFailed
 from core.jobs.spark import spark
 from core.jobs.status import LIVE, State
-from core.runs import Run, delete, list_runs, made_at, rename
+from core.run_list import run_index
+from core.runs import Run, delete, made_at, rename
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.danger import danger_button
 from ui.shell.frame import Here, choose_run, clicked, follow, list_key
@@ -29,7 +32,10 @@ PHONE_STYLE = """<style>
   .st-key-runs_table{display:none}
 }
 </style>"""
-SHOWN_ON_A_PHONE = 30
+SHOWN = 30
+# What is looked for in all runs may be some seconds old; what is found is read before it is shown.
+SEARCHED = 15.0
+FIND, MORE = "runs_find", "runs_more"
 TITLE_LENGTH = 80
 MARKS = {
     State.finished: "✓",
@@ -41,42 +47,85 @@ MARKS = {
 }
 
 
+@dataclass(frozen=True)
+class Listed:
+    """The runs that are shown, of how many that fit what is looked for, and of how many there are."""
+
+    runs: list[Run]
+    fit: int
+    there: int
+
+
 def run_list(here: Here) -> None:
-    """The list, once there are runs; it follows by itself while any of them lives."""
+    """The list, once there are runs; it follows by itself while any of those shown lives."""
     follow(
-        look=lambda: list_runs(here.workspace),
-        draw=lambda runs: _table(here, runs) if runs else None,
-        mark=lambda runs: any(run.state in LIVE for run in runs),
+        look=lambda: _listed(here.workspace),
+        draw=lambda listed: _table(here, listed) if listed.there else None,
+        mark=lambda listed: any(run.state in LIVE for run in listed.runs),
         every=lambda live: EVERY if live else None,
     )
 
 
-def _table(here: Here, runs: list[Run]) -> None:
+def _listed(workspace: Workspace) -> Listed:
+    index, names = run_index(workspace), workspace.run_names()
+    asked = str(st.session_state.get(FIND) or "").strip().casefold()
+    fit = [run.run for run in index.all(within=SEARCHED) if _fits(run, asked)] if asked else names
+    shown = fit[: SHOWN * (1 + st.session_state.get(MORE, 0))]
+    return Listed([index.look(name) for name in shown], len(fit), len(names))
+
+
+def _fits(run: Run, asked: str) -> bool:
+    day = f"{run.run[:4]}-{run.run[4:6]}-{run.run[6:8]}"
+    return any(asked in text.casefold() for text in (run.title, run.name or "", run.run, day, _state(run)))
+
+
+def _table(here: Here, listed: Listed) -> None:
     st.header(t("runs.title"), anchor=False)
-    ids = [run.run for run in runs]
+    if listed.there > SHOWN:
+        st.text_input(t("runs.find"), key=FIND, placeholder=t("runs.find.by"))
+    runs = listed.runs
     current = here.run.id if here.run else None
+    if runs:
+        _list(here, runs, current)
+        _more(listed)
+    else:
+        st.caption(t("runs.none_fit"))
+    if st.session_state.get("run") != current:  # the panel above is of the run that was open
+        st.rerun()
+    if current:
+        _actions(here, run_index(here.workspace).look(current))
+    else:
+        st.caption(t("runs.pick"))
+
+
+def _list(here: Here, runs: list[Run], current: str | None) -> None:
     st.html(PHONE_STYLE)
     with st.container(key="runs_on_a_phone", gap="small"):
         _short_list(here, runs, current)
     with st.container(key="runs_table"):
         _rows(here, runs, current)
-    if st.session_state.get("run") != current:  # the panel above is of the run that was open
-        st.rerun()
-    if current in ids:
-        _actions(here, runs[ids.index(current)])
-    else:
-        st.caption(t("runs.pick"))
+
+
+def _more(listed: Listed) -> None:
+    """Of a long list the way to what it does not show."""
+    if listed.fit <= len(listed.runs):
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="runs_left"):
+        st.caption(t("runs.shown", shown=len(listed.runs), count=listed.fit), width="content")
+        st.button(t("runs.more"), key="runs_show_more", icon=":material/expand_more:", on_click=_show_more)
+
+
+def _show_more() -> None:
+    st.session_state[MORE] = st.session_state.get(MORE, 0) + 1
 
 
 def _short_list(here: Here, runs: list[Run], current: str | None) -> None:
     """What the table says but for the curve, in lines that fold."""
-    for run in runs[:SHOWN_ON_A_PHONE]:
+    for run in runs:
         kind = "secondary" if run.run == current else "tertiary"
         if st.button(_short(run), type=kind, key=f"phone_open {run.run}", width="stretch"):
             with suppress(NoSuchRun, StorageFailed):
                 choose_run(here.workspace.run(run.run))
-    if (left := len(runs) - SHOWN_ON_A_PHONE) > 0:
-        st.caption(t("runs.older", count=left))
 
 
 def _short(run: Run) -> str:

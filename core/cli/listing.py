@@ -1,0 +1,128 @@
+"""``runs``, and by itself: what is asked over and over does not wait for what other commands import."""
+
+import argparse
+import gc
+import json
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any
+
+from core.cli.room import SCHEMA, Result
+from core.cli.terminal import line, printable
+from core.run_list import list_runs
+from core.wording import say
+from core.workspace.paths import Workspace
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RUN_COLUMNS = ("run", "name", "state", "learned", "kept", "leaked")
+# A run's id is what other commands are given: it is whole on its line, and on a narrow terminal these go.
+DROPPED_FIRST = ("leaked", "kept", "learned", "name")
+RUN_COLUMNS_LEAST = ("run", "state")
+LEAST_NAME = 10
+# A longer table is drawn without lines: with them each row takes half a millisecond.
+MOST_IN_A_TABLE = 200
+
+
+def only_listing(arguments: Sequence[str]) -> argparse.Namespace | None:
+    """The options where ``arguments`` are this command alone, and right; None for anything else, which the
+    whole parser (core.cli.parser) reads or refuses."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--workspace")
+    parser.add_argument("--json", action="store_true")
+    try:
+        options, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return None
+    return None if others or options.words != ["runs"] else options
+
+
+def list_here(options: argparse.Namespace, workspace: Workspace) -> int:
+    """Run the command; returns the exit code."""
+    gc.disable()  # it would look for circles in all that is read, again and again, and find none
+    found = runs_command(options, workspace)
+    if options.json:
+        return print_json(found)
+    from rich.console import Console
+
+    speak(errors="replace")
+    show_runs(Console(), found, workspace.option)
+    return 0
+
+
+def runs_command(_: argparse.Namespace, workspace: Workspace) -> Result:
+    """What ``runs`` prints."""
+    return {"runs": [run.as_json() for run in list_runs(workspace)]}
+
+
+def show_runs(console: "Console", result: dict[str, Any], where: str) -> None:
+    """A line for each run, with as many columns as the terminal is wide."""
+    runs = result["runs"]
+    if not runs:
+        line(console, say("runs.none", where=where))
+        return
+    states = {state: say(f"state.{state}") for state in {run["state"] for run in runs}}
+    rows = [{**run, "state": states[run["state"]]} for run in runs]
+    columns = [*RUN_COLUMNS]
+    while len(columns) > len(RUN_COLUMNS_LEAST) and _width(rows, columns) > console.width:
+        columns.remove(next(column for column in DROPPED_FIRST if column in columns))
+    if len(rows) > MOST_IN_A_TABLE:
+        _plain_table(rows, columns)
+    else:
+        _table(console, rows, columns)
+
+
+def _table(console: "Console", rows: list[dict[str, Any]], columns: list[str]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table()
+    for column in columns:
+        table.add_column(say(f"runs.{column}"), no_wrap=column != "name", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_text(row[key])) for key in columns))
+    console.print(table)
+
+
+def _plain_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    from rich.cells import cell_len, set_cell_size
+
+    headings = {column: say(f"runs.{column}") for column in columns}
+    cells = [[_text(row[column]) for column in columns] for row in [headings, *rows]]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(map(set_cell_size, row, widths)).rstrip() for row in cells)
+    print("\n".join(lines))
+
+
+def _width(rows: list[dict[str, Any]], columns: list[str]) -> int:
+    """How wide a table of runs is with its cells whole, but for the name, which may take several lines."""
+    from rich.cells import cell_len
+
+    widths = (
+        LEAST_NAME
+        if column == "name"
+        else max(cell_len(text) for text in (say(f"runs.{column}"), *(_text(row[column]) for row in rows)))
+        for column in columns
+    )
+    return sum(width + len(" │ ") for width in widths) + 1
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else printable(str(value))
+
+
+def print_json(result: Result) -> int:
+    """The result as the last line of standard output; returns the exit code."""
+    speak(encoding="utf-8", errors="backslashreplace")
+    print(json.dumps({**result, "schema": SCHEMA}, ensure_ascii=False), flush=True)
+    return 0 if result.get("ok", True) else 1
+
+
+def speak(errors: str, encoding: str | None = None) -> None:
+    """How standard output encodes: JSON is always UTF-8; elsewhere a terminal of another encoding shows a
+    question mark rather than nothing."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors=errors)

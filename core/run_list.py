@@ -1,0 +1,207 @@
+"""All runs of a workspace, also of ten thousand: what was read of one is read again when it has changed.
+
+An index, never the truth: it can be deleted, or be damaged, at any time. What it says of a run holds as long
+as the files that decide are in the same state and the processes that it names are alive. These files are the
+run's folder itself, which changes with everything that comes, goes or is replaced right in it; its own three
+records, which an editor may write in place; and of each of its jobs how it ended, or where it has not, what
+was asked and who is at it: a job that is asked for again loses its ``exit.json`` first. A run is not kept
+where something of it is wrong, or its job is lost: that is another thing on another machine.
+
+Not told are numbers of a training (``scalars.json``) that became a folder after their run was kept.
+"""
+
+import json
+import math
+import threading
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import DamagedFile
+from core.jobs.job import JobPaths
+from core.jobs.process import Identity, is_alive, read_identity
+from core.jobs.status import State
+from core.runs import COMMANDS, STEPS, Run, is_at_work, read_or_lost
+from core.workspace.file_states import TICK, States, changed_last, clock_ahead, number_of, states_of
+from core.workspace.files import ODD, read_bytes, read_record, write_bytes
+from core.workspace.paths import RunPaths, Workspace, is_open
+
+JOBS = (*COMMANDS, *STEPS)
+_RUN = RunPaths(Path("/"))
+# What decides: the run's folder and its records, how each job ended, and who is at one that has not.
+OWN = ("", *map(str, (_RUN.about, _RUN.data, _RUN.result)))
+ENDED = {job: str(JobPaths(_RUN.job(job)).exit) for job in JOBS}
+LIVING = {
+    job: tuple(map(str, (paths.spec, paths.tool, paths.supervisor)))
+    for job, paths in ((job, JobPaths(_RUN.job(job))) for job in JOBS)
+}
+# The form of the file: another program's version reads none of it.
+FORM = 1
+# It is written when so many runs are new in it, and a share of all: else each look would write all of it.
+FEW, SHARE = 16, 0.01
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was read of a run: ``holders`` are its jobs, each with the process that it runs by; None where it
+    has ended."""
+
+    state: int
+    holders: Mapping[str, Identity | None]
+    run: Run
+
+    def as_json(self) -> list[Any]:
+        holders = {job: holder.as_json() if holder else None for job, holder in self.holders.items()}
+        return [self.state, holders, self.run.as_json()]
+
+    @classmethod
+    def of_json(cls, found: list[Any]) -> "_Known":
+        state, holders, run = found
+        steps = {step: State(one) for step, one in run["steps"].items()}
+        return cls(
+            state,
+            {job: Identity(**holder) if holder else None for job, holder in holders.items()},
+            Run(**{**run, "state": State(run["state"]), "steps": steps}),
+        )
+
+
+class RunIndex:
+    """The index of one workspace, for all threads of this process."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace, self._folder = workspace, str(workspace.runs)
+        self._lock = threading.Lock()
+        self._known: dict[str, _Known] = {}
+        self._read, self._new = False, 0
+        self._ahead, self._looked = 0, -math.inf
+        self._listed: dict[str, Run] = {}
+
+    def look(self, name: str) -> Run:
+        """The run called ``name`` as it is now. One that cannot be read is lost."""
+        known = self._known.get(name)
+        with suppress(OSError):
+            if known and is_open(f"{self._folder}/{name}") and self._holds(name, known):
+                return known.run
+        return self._read_anew(name)
+
+    def all(self, within: float = 0.0) -> list[Run]:
+        """All runs, newest first; those that were looked at so many seconds ago at most are as they were."""
+        with self._lock:
+            if time.monotonic() - self._looked > within:
+                self._look_at_all()
+            else:
+                names = self._workspace.run_names()
+                self._listed = {name: self._listed.get(name) or self.look(name) for name in names}
+            return [*self._listed.values()]
+
+    def _look_at_all(self) -> None:
+        self._load()
+        self._ahead, self._looked = clock_ahead(self._workspace.root), time.monotonic()
+        self._listed = {name: self.look(name) for name in self._workspace.run_names()}
+        self._known = {name: known for name, known in self._known.items() if name in self._listed}
+        self._save()
+
+    def at_work(self, within: float = 0.0) -> list[RunPaths]:
+        """The runs that something is at work in, newest first."""
+        self.all(within)
+        return [
+            RunPaths(self._workspace.runs / name)
+            for name in self._workspace.run_names()
+            if self._is_at_work(name)
+        ]
+
+    def _is_at_work(self, name: str) -> bool:
+        known = self._known.get(name)
+        return any(known.holders.values()) if known else is_at_work(RunPaths(self._workspace.runs / name))
+
+    def _holds(self, name: str, known: _Known) -> bool:
+        return number_of(self._states(name, known.holders)) == known.state and all(
+            holder is None or is_alive(holder) for holder in known.holders.values()
+        )
+
+    def _states(self, name: str, jobs: Iterable[str]) -> States:
+        """Of the files that decide what a run is said to be. Raises OSError for what cannot be looked at."""
+        folder = f"{self._folder}/{name}"
+        found = states_of(folder, (*OWN, *(ENDED[job] for job in jobs)))
+        for place, job in enumerate(jobs, len(OWN)):
+            if not found[4 * place]:
+                found += states_of(folder, LIVING[job])
+        return found
+
+    def _read_anew(self, name: str) -> Run:
+        paths, begun = RunPaths(self._workspace.runs / name), time.time_ns()
+        jobs: list[str] = []
+        states: States = []
+        with suppress(OSError):
+            jobs = [job for job in JOBS if paths.job(job).is_dir()]
+            states = self._states(name, jobs)
+        run = read_or_lost(paths)
+        old_enough = states and begun + self._ahead - changed_last(states) > TICK
+        if states and old_enough and not run.fault and (holders := _holders(paths, jobs)) is not None:
+            self._known[name] = _Known(number_of(states), holders, run)
+            self._new += 1
+        else:
+            self._known.pop(name, None)
+        return run
+
+    def _load(self) -> None:
+        """What the file says that was not read here meanwhile; nothing of one that is damaged."""
+        if self._read:
+            return
+        self._read = True
+        with suppress(DamagedFile, OSError, *ODD):
+            self._known = _unpacked(read_bytes(self._workspace.run_index)) | self._known
+
+    def _save(self) -> None:
+        """Where nothing can be written, runs are read again by the next process."""
+        if self._new > FEW + SHARE * len(self._known):
+            with suppress(OSError):
+                write_bytes(self._workspace.run_index, _packed(self._known))
+            self._new = 0
+
+
+def _holders(paths: RunPaths, jobs: Iterable[str]) -> dict[str, Identity | None] | None:
+    """By which process each of a run's jobs runs, None for one that has ended; None instead of all where one
+    is lost, has just been asked for, or ends at this moment."""
+    found: dict[str, Identity | None] = {}
+    for name in jobs:
+        job = JobPaths(paths.job(name))
+        if job.spec.exists() and read_record(job.exit) is None:
+            holder = read_identity(job.tool) or read_identity(job.supervisor)
+            if holder is None or not is_alive(holder):
+                return None
+            found[name] = holder
+        else:
+            found[name] = None
+    return found
+
+
+def _packed(known: Mapping[str, _Known]) -> bytes:
+    body = json.dumps({name: one.as_json() for name, one in known.items()}).encode()
+    return b"%d %d\n" % (FORM, zlib.crc32(body)) + body
+
+
+def _unpacked(content: bytes) -> dict[str, _Known]:
+    """Raises one of ODD for what was not written whole, or by another version."""
+    head, _, body = content.partition(b"\n")
+    if head.split() != [b"%d" % FORM, b"%d" % zlib.crc32(body)]:
+        raise ValueError(head)
+    return {name: _Known.of_json(one) for name, one in json.loads(body).items()}
+
+
+_INDEXES: dict[Path, RunIndex] = {}
+
+
+def run_index(workspace: Workspace) -> RunIndex:
+    """The index of a workspace in this process."""
+    return _INDEXES.setdefault(workspace.root, RunIndex(workspace))
+
+
+def list_runs(workspace: Workspace, within: float = 0.0) -> list[Run]:
+    """All runs, newest first. One that cannot be read is lost and hides none of the others. ``within``: as
+    they were at most so many seconds ago."""
+    return run_index(workspace).all(within)

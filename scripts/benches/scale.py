@@ -1,0 +1,165 @@
+"""A workspace of very many runs: what the Start page, the list of runs and the server's memory come to.
+
+    scripts/bench scale [--runs N] [--live N] [--workspace DIR]
+
+One run is made by the command line with the fake engine; the others are copies of its folder under other
+names, with files of their own where the list reads them and links elsewhere. The newest are live: their
+files name this program's process, so that each look at them asks the system. With ``--workspace`` the
+workspace stays, and the next call finds it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from core.jobs.job import JobPaths
+from core.jobs.process import identify
+from core.jobs.progress import JobProgress, Phase
+from core.machine import this_machine
+from core.workspace.paths import PROJECT, RunPaths, Workspace
+from scripts.benches.crowd import Held
+from scripts.benches.viewer import Viewer
+from tests.server import Dashboard
+
+NAME = "Ada"
+BEGINNING = datetime(2025, 1, 1)
+EVERY = timedelta(minutes=40)
+# What the list reads is each run's own file; what is larger, or never read there, is a link.
+OWN = ("about.json", "data.json", "recipe.yaml", "result.json", "exit.json", "tool.json", "supervisor.json")
+# What a run that is being trained does not have yet, and of which jobs it has no end.
+NOT_YET = ("convert", "merge", "likelihood", "ask", "adapter", "merged", "result.json")
+AT_WORK = ("chain", "train")
+LOOKS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--live", type=int, default=1_000)
+    parser.add_argument("--workspace", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace(asked.workspace or Path(folder) / "workspace")
+        began = time.monotonic()
+        made = populate(workspace, asked.runs, asked.live)
+        print(f"{this_machine().cores} cores, Python {platform.python_version()}, {platform.release()}")
+        print(
+            f"{asked.runs} runs, {asked.live} of them live; {made} made in {time.monotonic() - began:.0f} s"
+        )
+        measure(workspace)
+
+
+def measure(workspace: Workspace) -> None:
+    """All that is measured of a workspace, a line each."""
+    show("list, first time ", [command(workspace, "--json")])
+    show("list as JSON     ", [command(workspace, "--json") for _ in range(LOOKS)])
+    show("list at terminal ", [command(workspace) for _ in range(LOOKS)])
+    with Dashboard(workspace.root) as server:
+        server.url()
+        print(f"server, nobody   {Held.of(server)}", flush=True)
+        show("Start, first time", [visit(server, "")])
+        show("Start            ", [visit(server, "") for _ in range(LOOKS)])
+        ended = workspace.run_folders()[-1].name
+        show("Start, an old run", [visit(server, ended) for _ in range(LOOKS)])
+        print(f"server, visited  {Held.of(server)}", flush=True)
+
+
+def show(name: str, looks: list[float]) -> None:
+    """Seconds of several looks: the middle one, and the longest."""
+    print(f"{name} {statistics.median(looks):6.2f} s, at most {max(looks):.2f} s", flush=True)
+
+
+def command(workspace: Workspace, *options: str) -> float:
+    """Seconds of ``scripts/run runs``, the whole process."""
+    began = time.monotonic()
+    subprocess.run(
+        [PROJECT / "scripts" / "run", "runs", "--workspace", workspace.root, *options],
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return time.monotonic() - began
+
+
+def visit(server: Dashboard, run: str) -> float:
+    """Seconds until a new session's Start page is drawn."""
+    with Viewer(server) as viewer:
+        return viewer.open("", run)
+
+
+def populate(workspace: Workspace, runs: int, live: int) -> int:
+    """Make what is missing of so many runs, the newest of them ``live``; returns how many were made."""
+    pattern = _pattern(workspace)
+    files = {file.relative_to(pattern.root): file for file in pattern.root.rglob("*") if file.is_file()}
+    there = {folder.name for folder in workspace.run_folders()}
+    made = 0
+    for number in range(1, runs):
+        run = RunPaths(workspace.runs / f"{BEGINNING + number * EVERY:%Y%m%d-%H%M%S}-person-{number}")
+        at_work = number >= runs - live
+        if run.id not in there:
+            made += 1
+            _copy(run, pattern, files, f"Person {number}", at_work)
+        if at_work:
+            _set_to_work(run)
+    return made
+
+
+def _pattern(workspace: Workspace) -> RunPaths:
+    """The oldest run, made by the command line as a person makes one."""
+    if not workspace.run_folders():
+        subprocess.run(
+            [sys.executable, "-m", "core", "tune", "--name", NAME, "--workspace", workspace.root],
+            env={**os.environ, "TUNEBOARD_ENGINE": "tests.fake_engine"},
+            cwd=PROJECT,
+            capture_output=True,
+            check=True,
+        )
+        made = workspace.run_folders()[0]
+        made.rename(made.with_name(f"{BEGINNING:%Y%m%d-%H%M%S}-ada"))
+    return RunPaths(workspace.run_folders()[-1])
+
+
+def _copy(run: RunPaths, pattern: RunPaths, files: Mapping[Path, Path], name: str, at_work: bool) -> None:
+    for folder in {place.parent for place in files}:
+        if not (at_work and folder.parts[:1] and folder.parts[0] in NOT_YET):
+            (run.root / folder).mkdir(parents=True, exist_ok=True)
+    for place, file in files.items():
+        if at_work and (
+            place.parts[0] in NOT_YET or (place.name == "exit.json" and place.parts[0] in AT_WORK)
+        ):
+            continue
+        if place.name in OWN:
+            text = file.read_text(encoding="utf-8").replace(pattern.id, run.id)
+            (run.root / place).write_text(text.replace(json.dumps(NAME), json.dumps(name)), encoding="utf-8")
+        else:
+            os.link(file, run.root / place)
+
+
+def _set_to_work(run: RunPaths) -> None:
+    """Its chain and its training are this program."""
+    me, now = identify(os.getpid()).as_json(), time.time()
+    for job in map(JobPaths, map(run.job, AT_WORK)):
+        _write(job.tool, me)
+        _write(job.supervisor, me)
+        told = JobProgress(Phase.training, 40, 420, 0.1, now - 60, now, now, (now - 60, 0.0))
+        _write(job.progress, asdict(told))
+
+
+def _write(file: Path, value: Mapping[str, object]) -> None:
+    """Without waiting for the disk, a thousand times."""
+    file.write_text(json.dumps(value), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
