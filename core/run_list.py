@@ -24,7 +24,7 @@ from typing import Any
 from core.errors import DamagedFile
 from core.jobs.job import JobPaths
 from core.jobs.process import Identity, is_alive, read_identity
-from core.jobs.status import State
+from core.jobs.status import LIVE, State, read_status
 from core.runs import COMMANDS, STEPS, Run, is_at_work, read_or_lost
 from core.workspace.file_states import TICK, States, changed_last, clock_ahead, number_of, states_of
 from core.workspace.files import ODD, read_bytes, read_record, write_bytes
@@ -165,18 +165,20 @@ class RunIndex:
 
 
 def _holders(paths: RunPaths, jobs: Iterable[str]) -> dict[str, Identity | None] | None:
-    """By which process each of a run's jobs runs, None for one that has ended; None instead of all where one
-    is lost, has just been asked for, or ends at this moment."""
+    """By which process of this machine each of a run's jobs lives, None for one that has ended; None instead
+    of all where its files do not say that: it is lost, works elsewhere, or begins or ends at this moment."""
     found: dict[str, Identity | None] = {}
-    for name in jobs:
-        job = JobPaths(paths.job(name))
-        if job.spec.exists() and read_record(job.exit) is None:
-            holder = read_identity(job.tool) or read_identity(job.supervisor)
-            if holder is None or not is_alive(holder):
-                return None
-            found[name] = holder
-        else:
-            found[name] = None
+    for job in (JobPaths(paths.job(name)) for name in jobs):
+        if not job.spec.exists():
+            found[job.folder.name] = None
+            continue
+        has_ended = read_record(job.exit) is not None
+        holder = None if has_ended else read_identity(job.tool) or read_identity(job.supervisor)
+        lives = holder is not None and is_alive(holder)
+        state = read_status(job.folder).state
+        if has_ended == lives or state is State.lost or (state in LIVE) != lives:
+            return None
+        found[job.folder.name] = holder
     return found
 
 

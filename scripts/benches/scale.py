@@ -17,15 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import psutil
 
 from core.jobs.job import JobPaths
 from core.jobs.process import identify
 from core.jobs.progress import JobProgress, Phase
 from core.machine import this_machine
+from core.run_list import RunIndex
+from core.workspace.file_states import TICK
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from scripts.benches.crowd import Held
 from scripts.benches.viewer import Viewer
@@ -61,41 +65,72 @@ def main() -> None:
         measure(workspace)
 
 
+@dataclass(frozen=True)
+class Look:
+    """What one look took: seconds, of them seconds of processor, and the most memory in MB."""
+
+    seconds: float
+    processor: float
+    memory: float
+
+
 def measure(workspace: Workspace) -> None:
     """All that is measured of a workspace, a line each."""
-    show("list, first time ", [command(workspace, "--json")])
-    show("list as JSON     ", [command(workspace, "--json") for _ in range(LOOKS)])
-    show("list at terminal ", [command(workspace) for _ in range(LOOKS)])
+    workspace.run_index.unlink(missing_ok=True)
+    time.sleep(2 * TICK / 1e9)  # what has just changed is read each time
+    show("runs --json, no index", [command(workspace, "--json")])
+    show("runs --json", [command(workspace, "--json") for _ in range(LOOKS)])
+    show("runs", [command(workspace) for _ in range(LOOKS)])
     with Dashboard(workspace.root) as server:
         server.url()
-        print(f"server, nobody   {Held.of(server)}", flush=True)
-        show("Start, first time", [visit(server, "")])
-        show("Start            ", [visit(server, "") for _ in range(LOOKS)])
-        ended = workspace.run_folders()[-1].name
-        show("Start, an old run", [visit(server, ended) for _ in range(LOOKS)])
-        print(f"server, visited  {Held.of(server)}", flush=True)
+        show("Start, the server's first", [visit(server, "")])
+        show("Start", [visit(server, "") for _ in range(LOOKS)])
+        oldest = workspace.run_folders()[-1].name
+        show("Start, the oldest run open", [visit(server, oldest) for _ in range(LOOKS)])
+        index = RunIndex(workspace)
+        show("search, a process's first", [taken(index.all)])
+        show("search", [taken(index.all) for _ in range(LOOKS)])
 
 
-def show(name: str, looks: list[float]) -> None:
-    """Seconds of several looks: the middle one, and the longest."""
-    print(f"{name} {statistics.median(looks):6.2f} s, at most {max(looks):.2f} s", flush=True)
-
-
-def command(workspace: Workspace, *options: str) -> float:
-    """Seconds of ``scripts/run runs``, the whole process."""
-    began = time.monotonic()
-    subprocess.run(
-        [PROJECT / "scripts" / "run", "runs", "--workspace", workspace.root, *options],
-        stdout=subprocess.DEVNULL,
-        check=True,
+def show(name: str, looks: list[Look]) -> None:
+    """The middle one of several looks."""
+    seconds, processor, memory = (
+        statistics.median(getattr(look, field) for look in looks)
+        for field in ("seconds", "processor", "memory")
     )
-    return time.monotonic() - began
+    print(f"{name:27} {seconds:6.2f} s, {processor:6.2f} s of processor, {memory:4.0f} MB", flush=True)
 
 
-def visit(server: Dashboard, run: str) -> float:
-    """Seconds until a new session's Start page is drawn."""
+def command(workspace: Workspace, *options: str) -> Look:
+    """``scripts/run runs``, the whole process."""
+    began = time.monotonic()
+    process = os.posix_spawn(
+        PROJECT / "scripts" / "run",
+        ["scripts/run", "runs", "--workspace", str(workspace.root), *options],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+    )
+    _, status, used = os.wait4(process, 0)
+    if status:
+        raise SystemExit(f"runs ended with {os.waitstatus_to_exitcode(status)}")
+    return Look(time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+
+
+def visit(server: Dashboard, run: str) -> Look:
+    """Until a new session's Start page is drawn."""
+    before = Held.of(server)
     with Viewer(server) as viewer:
-        return viewer.open("", run)
+        seconds = viewer.open("", run)
+    after = Held.of(server)
+    return Look(seconds, after.used - before.used, after.memory)
+
+
+def taken(act: Callable[[], object]) -> Look:
+    """One call in this process."""
+    began, before = time.monotonic(), time.process_time()
+    act()
+    memory = psutil.Process().memory_info().rss / 1e6
+    return Look(time.monotonic() - began, time.process_time() - before, memory)
 
 
 def populate(workspace: Workspace, runs: int, live: int) -> int:
