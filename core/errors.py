@@ -58,6 +58,8 @@ TuneboardError                exit code 1
 │   ├── LicenceForbids        the base model's licence does not let a changed copy be passed on
 │   ├── NoPlaceForIt          there is something else where it should be published
 │   ├── PlaceRefused          a folder that was named is no place to publish to, with every reason
+│   ├── InvalidProfile        a Slurm profile's problems, all of them
+│   ├── NoSuchProfile         no Slurm profile of that name in the workspace
 │   ├── NotForGguf            llama.cpp has no form for this model
 │   └── NoToken               a hub needs a token, and none is kept
 ├── MachineError              this machine lacks something
@@ -71,10 +73,12 @@ TuneboardError                exit code 1
 │   ├── DamagedFile           a file of this program's is not what was written
 │   ├── StarterMissing        the package that carries the starter model is not installed
 │   ├── StarterChanged        the starter model's file is another than the one that is known
-│   └── PackageMissing        a package that is needed is not installed
+│   ├── PackageMissing        a package that is needed is not installed
+│   └── NoSlurm               a command of Slurm's is not installed
 └── JobError
     ├── JobRunning            a live job already owns this job folder
     ├── JobNotStarted         the supervisor did not come up
+    ├── SlurmFailed           a command of Slurm's failed or gave no answer in time
     ├── NoSuchJob             the folder holds no job
     ├── DownloadFailed        a hub did not give a model
     │   └── HubOutOfReach     it gave no answer; another one may have the model
@@ -375,6 +379,14 @@ class NotForGguf(InputError):
     key = "not_for_gguf"
 
 
+class InvalidProfile(InputError):
+    key = "invalid_profile"  # values: profile, problems (one a line)
+
+
+class NoSuchProfile(InputError):
+    key = "no_such_profile"  # values: profile, workspace, near
+
+
 class NoToken(InputError):
     key = "no_token"
 
@@ -427,6 +439,10 @@ class PackageMissing(MachineError):
     key = "package_missing"
 
 
+class NoSlurm(MachineError):
+    key = "no_slurm"  # values: command
+
+
 class JobError(TuneboardError):
     pass
 
@@ -437,6 +453,10 @@ class JobRunning(JobError):
 
 class JobNotStarted(JobError):
     key = "job_not_started"
+
+
+class SlurmFailed(JobError):
+    key = "slurm_failed"  # values: command, reason (its last word)
 
 
 class NoSuchJob(JobError):

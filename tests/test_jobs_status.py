@@ -33,6 +33,7 @@ def test_another_process_with_the_same_id_is_not_the_job(folder: Path) -> None:
     write_json(paths.supervisor, {**me.as_json(), "boot": "another"})
     assert read_status(folder).reason == Reason.restarted
     write_json(paths.supervisor, {**me.as_json(), "boot": "another", "host": "another"})
+    os.utime(paths.supervisor, (1, 1))  # one whose supervisor has said nothing for long
     assert read_status(folder).reason == Reason.elsewhere
     paths.supervisor.write_text('{"pid": 1')  # not ours
     assert read_status(folder).state is not State.running

@@ -1,5 +1,6 @@
 """The command line's commands as jobs: what one was asked for, and how it is done or asked for again."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 from core.cli.parser import COMMANDS
 from core.cli.room import Result, Task
 from core.cli.terminal import progress
-from core.errors import DamagedFile
-from core.jobs.job import JobPaths, JobSpec
+from core.errors import DamagedFile, NoSuchJob
+from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.request import Call, of_record, read_request
 from core.pipeline.tune import TuneRequest
 from core.steps.step import call_job
@@ -36,7 +37,8 @@ def read_call(folder: Path) -> tuple[Call, Any]:
 
 
 def plan_again(workspace: Workspace, folder: Path, run: str = "") -> JobSpec:
-    """The job that asks once more for what the one in ``folder`` was asked, by this version's own command.
+    """The job that asks once more for what the one in ``folder`` was asked, by this version's own command;
+    of Slurm, where that one was asked of it.
 
     ``run``: for this run instead of its own, in that run's folder of the same name. Raises as
     :func:`read_call` does.
@@ -47,7 +49,10 @@ def plan_again(workspace: Workspace, folder: Path, run: str = "") -> JobSpec:
     job = workspace.run(run).job(folder.name) if run else folder
     # A run's folder that was copied or came from somebody else is about itself, whatever its request says.
     own = folder.parent.name if call.run and folder.parent.parent == workspace.runs else call.run
-    return call_job(job, call.command, workspace.root, request, run or own)
+    spec = call_job(job, call.command, workspace.root, request, run or own)
+    with suppress(NoSuchJob):
+        return replace(spec, profile=read_spec(folder).profile)
+    return spec
 
 
 def _task(call: Call, folder: Path) -> Task:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +11,7 @@ from core.cli import check
 from core.cli.arguments import MOST_ITERATIONS, whole_number
 from core.cli.listing import runs_command
 from core.cli.room import Commands, Options, Result, Task, can_go_on
+from core.cli.slurm import in_slurm
 from core.cli.terminal import ShownProgress, progress
 from core.data.identity import LANGUAGES
 from core.doctor import report
@@ -26,12 +27,14 @@ from core.publish.request import PublishRequest
 from core.recipe.recipe import Checkpoint, Method
 from core.recipe.templates import template_names
 from core.runs import CHAIN
+from core.slurm.profile import read_profile
 from core.steps import export
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
-from core.wording import say
+from core.wording import say, spoken_language
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
+from core.workspace.user import user_name
 
 # What --checkpoint takes besides an iteration.
 BEST = "best"
@@ -63,6 +66,23 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         document=options.document,
         auto_resume=getattr(options, "auto_resume", 0),
     )
+
+
+@dataclass(frozen=True)
+class _Tune(Task):
+    """``tune --on PROFILE`` hands the whole chain to Slurm, and does not wait for it."""
+
+    def __call__(self, options: argparse.Namespace, workspace: Workspace) -> Result:
+        if not options.on:
+            return super().__call__(options, workspace)
+        profile = read_profile(workspace, options.on)
+        self.first(options, workspace)
+        if options.run:
+            run = workspace.run(options.run)
+            chain.go_on(workspace, run, user_name(), spoken_language(), profile)
+        else:
+            run = chain.start(workspace, self.asked(options), user_name(), spoken_language(), profile)
+        return {"run": run.id, "profile": profile.name, **in_slurm(run.job(CHAIN))}
 
 
 def _tune(workspace: Workspace, run: str, request: TuneRequest, shown: Progress) -> Result:
@@ -209,6 +229,7 @@ OPTIONS: Options = {
     "--iterations": {"type": whole_number(1, MOST_ITERATIONS), "metavar": "N"},
     "--run": {"metavar": "RUN"},
     "--restart": {"action": "store_true"},
+    "--on": {"metavar": "PROFILE"},
     "--auto-resume": {"type": whole_number(0, MOST_RESUMES), "default": 0, "metavar": "N"},
     "--which": {
         "choices": get_args(Checkpoint),
@@ -252,8 +273,8 @@ FIELDS = {
 }
 COMMANDS: Commands = {
     "tune": (
-        Task(TuneRequest, _tune_request, _tune, first=_refuse_another, here=tune_here, costs=_costs),
-        (*MAKE, "--run", "--restart", "--auto-resume"),
+        _Tune(TuneRequest, _tune_request, _tune, first=_refuse_another, here=tune_here, costs=_costs),
+        (*MAKE, "--run", "--restart", "--auto-resume", "--on"),
     ),
     "data": (
         Task(TuneRequest, _tune_request, _data, first=_refuse_another, here=_data_here),

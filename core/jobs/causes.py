@@ -200,7 +200,14 @@ BY_SIGNAL = {
     signal.SIGFPE.name: "crashed",
 }
 # Of a job of which no end is known.
-LOST = {Reason.restarted: "machine_restarted", Reason.elsewhere: "other_machine"}
+LOST = {
+    Reason.restarted: "machine_restarted",
+    Reason.elsewhere: "other_machine",
+    Reason.node_failed: "node_failed",
+    Reason.time_limit: "slurm_time_limit",
+    Reason.out_of_memory: "slurm_out_of_memory",
+    Reason.gone: "slurm_ended",
+}
 # What the numbers of the log say (core.jobs.explain), and what a training's curve does (core.steps.health).
 BY_LOSS = ("nan_loss", "lr_too_high", "loss_not_falling")
 OTHERS = ("not_started", "lost", "unknown")

@@ -20,7 +20,8 @@ _NO_MEMORY = re.compile(
 
 
 class Reason(StrEnum):
-    """Why a job is no longer running. The last four are never written: they are why a job is lost."""
+    """Why a job is no longer running. Those from ``never_started`` on are never written: they are why a job
+    is lost."""
 
     finished = "finished"
     failed = "failed"
@@ -33,6 +34,9 @@ class Reason(StrEnum):
     abandoned = "the supervisor was killed and the tool has ended since"
     restarted = "the machine was restarted"
     elsewhere = "it ran on another machine"
+    node_failed = "its node failed"
+    time_limit = "its time in Slurm was over"
+    gone = "Slurm has ended it"
 
 
 @dataclass(frozen=True)

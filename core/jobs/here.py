@@ -11,6 +11,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from core.errors import StepStopped, TuneboardError
+from core.jobs.batch import leave
+from core.jobs.elsewhere import BEAT
 from core.jobs.ending import Ending, Reason
 from core.jobs.failure import leave_refusal
 from core.jobs.job import JobPaths, JobSpec
@@ -37,6 +39,7 @@ def in_this_process(folder: Path, spec: JobSpec) -> Iterator[None]:
     with idle(paths.folder):
         make_room(paths, spec)
         me = identify(os.getpid()).as_json()
+        leave(paths.folder)
         write_json(paths.supervisor, me)
         write_json(paths.tool, me)
     with FileLock(paths.lock):
@@ -61,7 +64,12 @@ def in_this_process(folder: Path, spec: JobSpec) -> Iterator[None]:
 
 
 def _heed(paths: JobPaths, ended: threading.Event) -> None:
+    beaten = time.monotonic()
     while not ended.wait(EVERY):
+        if time.monotonic() - beaten > BEAT:
+            beaten = time.monotonic()
+            with suppress(OSError):
+                os.utime(paths.supervisor)
         if paths.stop.exists():
             os.kill(os.getpid(), signal.SIGTERM)
             return

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DamagedFile, NoSuchJob
+from core.slurm.profile import Profile, of_json
 from core.workspace.files import read_record
 
 
@@ -50,6 +51,12 @@ class JobPaths:
     def progress(self) -> Path:
         """What the tool does and how far it is (core.jobs.progress). Written by it every few seconds."""
         return self.folder / "progress.json"
+
+    @property
+    def batch(self) -> Path:
+        """Which of Slurm's jobs it is, or is a step of (core.jobs.batch). Written by whoever submits it, and
+        by its supervisor there."""
+        return self.folder / "slurm.json"
 
     @property
     def need(self) -> Path:
@@ -116,7 +123,7 @@ class JobPaths:
     @property
     def of_one_try(self) -> tuple[Path, ...]:
         """What one try writes besides ``job.json``, ``request.json`` and ``exit.json``."""
-        mine = (self.log, self.supervisor_log, self.supervisor, self.tool)
+        mine = (self.log, self.supervisor_log, self.supervisor, self.tool, self.batch)
         return (*mine, self.progress, self.need, self.stop, self.done, self.resumed, self.refusal)
 
 
@@ -133,8 +140,8 @@ class JobSpec:
     ``request`` is what stands in the folder's ``request.json``, as JSON's own types; ``results`` names the
     files there that the tool makes. Both are written and cleared by ``launch``, never by whoever plans
     a job: beside a live one, nothing of it may change. ``asked_at`` is ISO 8601 in UTC. ``restarts``: so
-    often the tool is started again when a signal has ended it that nobody sent on purpose. Raises ValueError
-    for an empty command.
+    often the tool is started again when a signal has ended it that nobody sent on purpose. ``profile``: how
+    it is asked of Slurm; None for this machine. Raises ValueError for an empty command.
     """
 
     command: tuple[str, ...]
@@ -145,6 +152,7 @@ class JobSpec:
     request: Mapping[str, Any] | None = None
     results: tuple[str, ...] = ()
     restarts: int = 0
+    profile: Profile | None = None
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -160,6 +168,7 @@ class JobSpec:
             "asked_at": self.asked_at,
             "results": list(self.results),
             "restarts": self.restarts,
+            **({"profile": self.profile.as_json()} if self.profile else {}),
         }
 
     @classmethod
@@ -174,6 +183,7 @@ class JobSpec:
             asked_at=found.get("asked_at", ""),
             results=tuple(found.get("results", ())),
             restarts=int(found.get("restarts", 0)),
+            profile=of_json(profile) if (profile := found.get("profile")) else None,
         )
 
 

@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,7 +21,9 @@ from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.process import Identity, is_alive, read_identity
 from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
+from core.jobs.submit import stops_elsewhere, submit
 from core.jobs.tail import last_lines
+from core.slurm.profile import Profile
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, make_folder
 from core.workspace.user import stand_in
@@ -45,7 +47,8 @@ def launch(
     Files of an earlier try move to ``previous/N``. A job inherits no secret of the environment
     (core.jobs.environment): ``secrets`` are the only ones it gets, and are written nowhere. ``before`` does
     what only this start may do, such as deleting what it makes anew: it is called under the launch's lock,
-    once it is sure that no other job runs here; what it raises ends the launch.
+    once it is sure that no other job runs here; what it raises ends the launch. A job with a profile is
+    handed to Slurm, which gets no secret.
     Raises JobRunning, JobNotStarted, NotWritable.
     """
     paths = JobPaths(folder.absolute())
@@ -55,9 +58,31 @@ def launch(
             if before:
                 before()
             make_room(paths, spec)
-            _start_supervisor(paths, secrets)
+            if spec.profile:
+                submit([paths.folder], spec.profile)
+            else:
+                _start_supervisor(paths, secrets)
     except OSError as error:
         raise JobNotStarted(folder=folder, reason=error.strerror or str(error)) from error
+
+
+def launch_together(jobs: Mapping[Path, JobSpec], profile: Profile, at_once: int = 0) -> None:
+    """Hand jobs to Slurm as one array, of which ``at_once`` run at a time (0: as many as may): each is a job
+    as any other, in its own folder. Raises JobRunning for the first that runs, before any is handed over;
+    JobNotStarted, NotWritable.
+    """
+    paths = [JobPaths(folder.absolute()) for folder in jobs]
+    with ExitStack() as held:
+        for one in paths:
+            make_folder(one.folder, exist_ok=True)
+            held.enter_context(idle(one.folder))
+        try:
+            for one, spec in zip(paths, jobs.values(), strict=True):
+                make_room(one, replace(spec, profile=profile))
+            submit([one.folder for one in paths], profile, at_once)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise JobNotStarted(folder=paths[0].folder, reason=reason) from error
 
 
 @contextmanager
@@ -82,6 +107,8 @@ def stop(folder: Path, by: str, grace: float = TOOL_GRACE) -> None:
     if read_status(folder).state not in LIVE:
         return
     paths = JobPaths(folder.absolute())
+    if stops_elsewhere(paths, {"by": by, "at": time.time(), "grace": grace}):
+        return
     supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
     watched = supervisor is not None and is_alive(supervisor)
     try:

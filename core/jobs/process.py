@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,10 @@ class Identity:
         numbers = (self.pid, self.ticks, self.started)
         whole = isinstance(self.pid, int) and 0 < self.pid < 1 << 31
         return whole and all(isinstance(n, int | float) for n in numbers) and isinstance(self.boot, str)
+
+    def is_same(self, other: "Identity") -> bool:
+        """Whether it is the same process: its start in seconds is reckoned anew each time."""
+        return replace(self, started=other.started) == other
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -2,12 +2,14 @@
 
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from core.errors import NoSuchJob
+from core.jobs.batch import Batch, read_batch
 from core.jobs.done import done_at
+from core.jobs.elsewhere import Word, beats, is_elsewhere, is_here, word_of
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths
 from core.jobs.process import Identity, boot_id, is_alive, read_identity
@@ -61,8 +63,42 @@ def read_status(folder: Path) -> Status:
     paths = JobPaths(folder)
     if not paths.spec.exists():
         raise NoSuchJob(folder=folder)
+    if batch := read_batch(folder):
+        return _in_slurm(paths, batch)
     # The second look is for a job that ended while its processes were looked for.
     return _ended(paths) or _live(paths) or _ended(paths) or _lost(paths)
+
+
+def _in_slurm(paths: JobPaths, batch: Batch) -> Status:
+    """What a job of Slurm's does: what has ended for good is not asked for, nor what is seen here.
+
+    One that Slurm took off its nodes may have said that it was stopped, which nobody had asked for: that one
+    Slurm begins anew.
+    """
+    ended = _ended(paths)
+    if ended and (not batch.submitted or ended.state is not State.stopped or paths.stop.exists()):
+        return ended
+    supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
+    here = supervisor is not None and is_here(supervisor)
+    if here and ended is None and (seen := _process_here(paths)):
+        return seen
+    if here and not batch.submitted:
+        return _ended(paths) or _lost(paths)
+    word, reason = word_of(paths, batch)
+    if word is Word.waiting:
+        return Status(State.waiting)
+    if word is Word.ended or (ended and word is Word.unknown):
+        return _ended(paths) or _taken_away(paths, reason)
+    return Status(State.running, started=tool.started) if tool else Status(State.waiting)
+
+
+def _taken_away(paths: JobPaths, reason: Reason | None) -> Status:
+    lost = _lost(paths)
+    if lost.state is not State.lost:
+        return lost
+    if reason is Reason.stopped or paths.stop.exists():
+        return replace(lost, state=State.stopped, reason=Reason.stopped)
+    return replace(lost, reason=reason) if reason else lost
 
 
 def is_live(folder: Path) -> bool:
@@ -99,14 +135,24 @@ def _number(value: object) -> float | None:
 
 
 def _live(paths: JobPaths) -> Status | None:
+    if found := _process_here(paths):
+        return found
+    supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
+    if supervisor and is_elsewhere(supervisor) and beats(paths):
+        return Status(State.running, started=tool.started) if tool else Status(State.waiting)
+    if supervisor is None and abs(time.time() - paths.spec.stat().st_mtime) < START_TIMEOUT:
+        return Status(State.waiting)
+    return None
+
+
+def _process_here(paths: JobPaths) -> Status | None:
+    """What the processes of a job do, where they are this machine's."""
     supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
     if tool and is_alive(tool):
         return Status(State.running, started=tool.started)
     if supervisor and is_alive(supervisor):
         # The tool is being started, or it has just ended and exit.json is on its way.
         return Status(State.running, started=tool.started) if tool else Status(State.waiting)
-    if supervisor is None and abs(time.time() - paths.spec.stat().st_mtime) < START_TIMEOUT:
-        return Status(State.waiting)
     return None
 
 

@@ -6,6 +6,7 @@ supervisor that is killed; started again in the same folder, a supervisor takes 
 """
 
 import ctypes
+import math
 import os
 import resource
 import select
@@ -24,6 +25,8 @@ from filelock import FileLock, Timeout
 
 from core.container import oom_kills
 from core.jobs.again import resume_once_more
+from core.jobs.batch import leave
+from core.jobs.elsewhere import BEAT
 from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.grace import TOOL_GRACE, granted
 from core.jobs.job import JobPaths, JobSpec, read_spec
@@ -87,6 +90,9 @@ class Supervisor:
         self.signalled = False
         self.asked_at: float | None = None  # when TERM was sent, on the monotonic clock
         self.unwritten: Identity | None = None  # a tool.json that found no room yet
+        self.me = identify(os.getpid())
+        self.beaten = -math.inf  # when it last said that it lives, on the monotonic clock
+        self.displaced = False  # Slurm has given the job to another node, and lost sight of this one
         self.wake = os.pipe()  # written to by signals: a select on it ends when the tool does
 
     def run(self) -> None:
@@ -103,6 +109,8 @@ class Supervisor:
             self.unwritten = identify(tool.pid)
             self._watch(self.unwritten)
             returned = tool.wait()
+            if self.displaced:
+                return
             if not self._goes_on(returned, spec.restarts):
                 break
         self._write_exit(ending(returned, self._reason(returned, kills), started, time.time()))
@@ -125,7 +133,7 @@ class Supervisor:
         """Watch the tool of a supervisor that was killed. How it ends is known only when it is stopped."""
         self._announce()
         self._watch(tool)
-        if self.asked_at is not None:
+        if self.asked_at is not None and not self.displaced:
             self._write_exit(Ending(None, None, Reason.stopped, tool.started, time.time()))
 
     def _announce(self) -> None:
@@ -137,7 +145,19 @@ class Supervisor:
         _adopt_orphans()
         with suppress(OSError):
             self.paths.reserve.write_bytes(bytes(RESERVE_BYTES))
-        write_json(self.paths.supervisor, identify(os.getpid()).as_json())
+        leave(self.paths.folder)
+        write_json(self.paths.supervisor, self.me.as_json())
+
+    def _beat(self) -> None:
+        """Say to other machines that this one lives, and look whether another's supervisor has the job."""
+        if time.monotonic() - self.beaten < BEAT:
+            return
+        self.beaten = time.monotonic()
+        there = read_identity(self.paths.supervisor)
+        self.displaced = there is not None and not self.me.is_same(there)
+        if not self.displaced:
+            with suppress(OSError):
+                os.utime(self.paths.supervisor)
 
     def _on_signal(self, *_: object) -> None:
         self.signalled = True
@@ -160,7 +180,8 @@ class Supervisor:
                 looked = time.monotonic()
                 self._write_tool()
                 _bury_orphans(tool.pid)
-                if _has_ended(tool):
+                self._beat()
+                if _has_ended(tool) or self.displaced:
                     break
             grace = self._grace()
             if grace is not None:
@@ -265,11 +286,12 @@ def supervise(folder: Path, start: Start = start_program) -> None:
         Supervisor(paths).take_over(tool)
 
 
-def main(folder: Path, start: Start = start_program) -> None:
-    """Supervise the job in ``folder`` unless another supervisor does. Exits 1 in that case."""
+def main(folder: Path, start: Start = start_program, patience: float = 0) -> None:
+    """Supervise the job in ``folder`` unless another supervisor does, after ``patience`` seconds. Exits 1 in
+    that case."""
     keep_private(folder)
     try:
-        with FileLock(JobPaths(folder).lock, timeout=0):
+        with FileLock(JobPaths(folder).lock, timeout=patience):
             supervise(folder, start)
     except Timeout:
         sys.exit(f"{folder}: another supervisor has this job")

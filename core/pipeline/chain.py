@@ -19,7 +19,7 @@ from core.jobs.ending import Reason
 from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
-from core.jobs.job import JobPaths, JobSpec
+from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop
 from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
@@ -44,6 +44,7 @@ from core.pipeline.tune import (
 )
 from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
+from core.slurm.profile import Profile
 from core.steps import download, proof, train, watch
 from core.steps.convert import makes_adapter
 from core.steps.step import call_job, check_space
@@ -114,13 +115,29 @@ class ChainProgress:
         return next((stage for stage in self.stages if stage.state in LIVE), None)
 
 
-def start(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:
-    """Make the run and start its chain. Raises what is wrong with the request before anything is written, as
-    :func:`core.pipeline.tune.make_data` does, and JobNotStarted."""
+def start(
+    workspace: Workspace, request: TuneRequest, by: str, language: str, profile: Profile | None = None
+) -> RunPaths:
+    """Make the run and start its chain: here, or as ``profile`` asks Slurm for it.
+
+    Raises what is wrong with the request before anything is written, as
+    :func:`core.pipeline.tune.make_data` does, and JobNotStarted.
+    """
     run = _new_run(workspace, request)
-    spec = plan(workspace, run, request, by, language)
+    spec = replace(plan(workspace, run, request, by, language), profile=profile)
     launch(run.job(CHAIN), spec, secrets(workspace, request))
     return run
+
+
+def go_on(
+    workspace: Workspace, run: RunPaths, by: str, language: str, profile: Profile | None = None
+) -> None:
+    """Start the chain of a run once more, which goes on from what is made; here, or in Slurm. Raises
+    NoSuchJob where nobody knows what it was asked to be, JobRunning, JobNotStarted."""
+    if (request := asked_before(run)) is None:
+        raise NoSuchJob(folder=run.job(CHAIN))
+    spec = replace(plan(workspace, run, request, by, language), profile=profile)
+    launch(run.job(CHAIN), spec, secrets(workspace, request))
 
 
 def start_data(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:
@@ -218,7 +235,8 @@ def _resume_lost(workspace: Workspace, run: RunPaths, by: str, language: str) ->
         request = asked_before(run)
         if request is None or (times := resume_once_more(folder, request.auto_resume)) is None:
             return False
-        launch(folder, plan(workspace, run, request, by, language), secrets(workspace, request))
+        spec = replace(plan(workspace, run, request, by, language), profile=read_spec(folder).profile)
+        launch(folder, spec, secrets(workspace, request))
         count_resumed(folder, times)
         return True
     return False

@@ -104,7 +104,7 @@ PARTS = (
         "dashboard.log",
         "data",
     ),
-    *("files", "models", "published", "runs", "sets", "uploads"),
+    *("files", "models", "published", "runs", "sets", "slurm", "uploads"),
 )
 # Of these, what stands in no other folder: any project has its "data" or its "files".
 TELLING = ("answers", "chat-server", "chats", "checks", "dashboard.log", "sets")
@@ -362,6 +362,20 @@ class Workspace:
     def run_index(self) -> Path:
         """What was read of the runs, by the state of their files; made again where it is gone."""
         return self.root / "cache" / "runs.json"
+
+    @property
+    def profiles(self) -> Path:
+        """Profiles of how work is asked of Slurm, a JSON file each."""
+        return self.root / "slurm"
+
+    @property
+    def arrays(self) -> Path:
+        """The list of each Slurm array's job folders, and what was printed before their jobs began."""
+        return self.root / "slurm" / "arrays"
+
+    def profile(self, name: str) -> Path:
+        """The file of the profile that a person calls ``name``."""
+        return self.profiles / f"{slug(name)}.json"
 
     @property
     def log(self) -> Path:

@@ -14,7 +14,10 @@ NAME = re.compile(r"[A-Z][A-Z0-9_]{3,}")
 SURELY = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 NO_VARIABLES = {
     *("CAUSAL_LM", "MODEL_NAME", "NAME", "ORPO", "SC_CLK_TCK", "SHA256SUMS"),
-    *("SYSTEM", "SYSTEM_TEMPLATE", "USE_POLICY", "WORK_DIR"),
+    *("SYSTEM", "SYSTEM_TEMPLATE", "USE_POLICY", "WORK_DIR", "PROFILE_NAME"),
+    # Slurm's words for what a job does.
+    *("BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
+    *("REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "STAGE_OUT"),
 }
 ASKING = {"get", "pop", "getenv", "setdefault"}
 # What the scripts make for themselves is in small letters.
@@ -102,6 +105,10 @@ SYSTEM = {
         "every GPU",
         "which GPUs there are for everything. Empty for a job whose recipe is for the processor",
     ),
+    "SLURM_JOB_ID": ("not in Slurm", "in which of Slurm's jobs a process runs; Slurm sets it"),
+    "SLURM_ARRAY_JOB_ID": ("no array", "of an array's job: which array's"),
+    "SLURM_ARRAY_TASK_ID": ("no array", "of an array's job: its number there"),
+    "SLURM_RESTART_COUNT": ("0", "how often Slurm began the job anew: after a failed node, or to make room"),
     "MODEL": (
         "the published one",
         "another model for the published chat app: a folder beside it, or a repository",

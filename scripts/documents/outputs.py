@@ -20,6 +20,7 @@ from core.data.versions import Version
 from core.doctor import Diagnosis
 from core.jobs.causes import CAUSES
 from core.jobs.curves import FIELDS
+from core.jobs.status import State
 from core.machine import Machine
 from core.model_store.choosing import Obstacle
 from core.model_store.importing import Listed
@@ -31,6 +32,8 @@ from core.publish.arrival import ArrivalRow
 from core.publish.request import To, What
 from core.recipe.recipe import Recipe
 from core.runs import Run
+from core.slurm.partitions import Partition
+from core.slurm.profile import Profile
 from core.steps.checkpoints_proof import CheckpointProof
 from core.steps.curves import Best
 from core.steps.fit import CHOSEN
@@ -1084,8 +1087,79 @@ class Failed(Output):
 
 # What each command prints instead when a step of it failed.
 FAILED = "failed"
+
+
+class InSlurm(TypedDict):
+    """A job that was handed to Slurm."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    job: str
+    """Slurm's id of it."""
+    state: State
+    slurm: str | None
+    """Slurm's own word for its state; null where Slurm knows it no more, or cannot be asked."""
+    restarts: int
+    """How often Slurm began it anew: after its node failed, or it had to make room."""
+    reason: str
+    """Why it waits, in Slurm's words; empty for one that does not."""
+    nodes: str
+    """Where it runs, as Slurm writes nodes: `n[1-2]`."""
+    start: str
+    """When it began, or may begin, by the cluster's clock."""
+
+
+class Handed(Output, InSlurm):
+    """For `tune --on`: a run that was handed to Slurm."""
+
+    run: RunName
+    profile: str
+
+
+class RunInSlurm(InSlurm):
+    """A job of a run in Slurm."""
+
+    run: RunName
+    step: str
+    """Its job folder: `chain` for the whole way."""
+    profile: str | None
+
+
+class SlurmJobs(Output):
+    """The workspace's jobs that Slurm knows, or that are at work there."""
+
+    jobs: list[RunInSlurm]
+
+
+class SlurmCancelled(OfRun):
+    """A run that was asked to stop."""
+
+    jobs: list[RunInSlurm]
+    """What Slurm still says of it."""
+
+
+class ClusterOffers(Output):
+    """What the Slurm cluster offers."""
+
+    partitions: list[Partition]
+    accounts: list[str]
+    """Those that this user may charge; empty where the cluster keeps none."""
+
+
+class Profiles(Output):
+    """The Slurm profiles of a workspace."""
+
+    profiles: list[Profile]
+
+
+class ProfileMade(Output):
+    """A Slurm profile that was made or changed."""
+
+    path: str
+    profile: Profile
+
+
 OUTPUTS: dict[str, Any] = {
-    "tune": Proof,
+    "tune": Proof | Handed,
     "data": Data,
     "train": Trained,
     "convert": Converted | ConvertedWhole,
@@ -1124,6 +1198,11 @@ OUTPUTS: dict[str, Any] = {
     "data make dedupe": Deduplicated,
     "data make versions": Versions,
     "data make undo": Made,
+    "slurm partitions": ClusterOffers,
+    "slurm profiles": Profiles,
+    "slurm profile": ProfileMade,
+    "slurm show": SlurmJobs,
+    "slurm cancel": SlurmCancelled,
 }
 
 

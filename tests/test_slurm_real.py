@@ -1,0 +1,214 @@
+"""Jobs in a real Slurm of two nodes, which share nothing but the workspace."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.errors import JobNotStarted
+from core.jobs import elsewhere
+from core.jobs.batch import read_batch
+from core.jobs.job import JobPaths, JobSpec, tries
+from core.jobs.launch import launch, launch_together, stop, wait
+from core.jobs.process import read_identity
+from core.jobs.status import State, read_status
+from core.slurm.partitions import partitions
+from core.slurm.profile import Profile, offered_first
+from core.slurm.queue import Queue
+from core.workspace.paths import PROJECT, Workspace
+from tests.slurm_cluster import NODES, Cluster, cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.real_start, pytest.mark.timeout(600)]
+
+PATIENCE = 150.0
+# A tool that says each line that it is asked for, keeps how far it is, and ends well when it is asked to.
+TOOL = """
+import pathlib, sys, time
+kept, until = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+done = int(kept.read_text()) if kept.exists() else 0
+while done < until:
+    done += 1
+    kept.write_text(str(done))
+    print("step", done, flush=True)
+    time.sleep(0.2)
+    while done == 5 and not kept.with_name("go on").exists():
+        time.sleep(0.1)
+"""
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Cluster]:
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def home(slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace with an odd path, whose jobs see the cluster."""
+    for name, value in slurm.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(elsewhere, "QUEUE", Queue(fresh=0.2))
+    return Workspace(tmp_path / "工作 区 100%" / "a 'b'")
+
+
+def job(home: Workspace, node: str = "", until: int = 5, name: str = "train") -> tuple[Path, JobSpec]:
+    """A job that stands still at its fifth step until it may go on."""
+    folder = home.runs / "一 run" / name
+    command = ("python3", "-c", TOOL, str(folder.with_name(f"{name} kept")), str(until))
+    return folder, JobSpec(command, PROJECT, profile=Profile("here", partition="short", time="10:00"))
+
+
+def go_on(folder: Path) -> None:
+    folder.with_name("go on").touch()
+
+
+def until(ready: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
+
+
+def read(folder: Path) -> str:
+    log = JobPaths(folder).log
+    return log.read_text(encoding="utf-8") if log.exists() else ""
+
+
+def test_what_the_cluster_offers(home: Workspace) -> None:
+    short, long = partitions()
+    assert (short.name, short.default, short.nodes, short.gpus, short.gpu_types) == (
+        "short",
+        True,
+        2,
+        2,
+        ("tiny",),
+    )
+    assert (short.limit, long.limit) == ("1:00:00", "")
+    assert offered_first(short).time == "1:00:00"
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_job_runs_and_is_read_while_it_does(home: Workspace, slurm: Cluster, node: str) -> None:
+    """On a node that is another machine for all that can be seen of it, too."""
+    other = next(one for one in NODES if one != node)
+    slurm.control("update", f"nodename={other}", "state=drain", "reason=test")
+    try:
+        folder, spec = job(home, until=8)
+        launch(folder, spec)
+        until(lambda: "step 5" in read(folder))
+        assert read_status(folder).state is State.running
+        supervisor = read_identity(JobPaths(folder).supervisor)
+        assert supervisor is not None and supervisor.host == (
+            node if node != NODES[0] else os.uname().nodename
+        )
+        go_on(folder)
+        assert wait(folder, timeout=PATIENCE).state is State.finished
+        assert read(folder).splitlines() == [f"step {number}" for number in range(1, 9)]
+    finally:
+        slurm.control("update", f"nodename={other}", "state=resume")
+
+
+def test_one_that_waits_is_cancelled(home: Workspace, slurm: Cluster) -> None:
+    for node in NODES:
+        slurm.control("update", f"nodename={node}", "state=drain", "reason=test")
+    try:
+        folder, spec = job(home)
+        launch(folder, spec)
+        assert read_status(folder).state is State.waiting
+        stop(folder, by="test")
+        assert wait(folder, timeout=PATIENCE).state is State.stopped
+        assert slurm.state(str(batch_of(folder))) == "CANCELLED"
+    finally:
+        for node in NODES:
+            slurm.control("update", f"nodename={node}", "state=resume")
+
+
+def test_one_that_runs_is_stopped_and_goes_on_when_it_is_asked_again(home: Workspace) -> None:
+    folder, spec = job(home, until=8)
+    launch(folder, spec)
+    until(lambda: "step 5" in read(folder))
+    stop(folder, by="test", grace=5)
+    assert wait(folder, timeout=PATIENCE).state is State.stopped
+    go_on(folder)
+    launch(folder, spec)
+    assert wait(folder, timeout=PATIENCE).state is State.finished
+    assert "step 6" in read(folder) and "step 4" not in read(folder)
+    assert len(tries(folder)) == 2
+
+
+def test_a_node_dies_and_another_goes_on(home: Workspace, slurm: Cluster) -> None:
+    folder, spec = job(home, until=8)
+    launch(folder, spec)
+    until(lambda: "step 5" in read(folder))
+    node = slurm.node(batch_of(folder))
+    slurm.kill(node)
+    try:
+        until(lambda: read_status(folder).state is State.waiting)
+        go_on(folder)
+        assert wait(folder, timeout=PATIENCE).state is State.finished
+        assert slurm.node(batch_of(folder)) != node
+        assert read(folder).splitlines() == ["step 6", "step 7", "step 8"]
+        assert read(tries(folder)[1]).splitlines()[-1] == "step 5"
+        batch = read_batch(folder)
+        assert batch is not None and batch.tried == 1
+    finally:
+        slurm.start_node(node)
+        until(lambda: slurm.nodes("idle") == len(NODES))
+
+
+def test_it_makes_room_and_is_begun_anew(home: Workspace, slurm: Cluster) -> None:
+    """What an administrator's requeue does is what Slurm does to whom a more important job preempts."""
+    folder, spec = job(home, until=8)
+    launch(folder, spec)
+    until(lambda: "step 5" in read(folder))
+    slurm.control("requeue", batch_of(folder))
+    until(lambda: read_status(folder).state is State.waiting)
+    go_on(folder)
+    assert wait(folder, timeout=PATIENCE).state is State.finished
+    assert read(folder).splitlines()[-1] == "step 8" and len(tries(folder)) == 2
+
+
+def test_the_controller_restarts(home: Workspace, slurm: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, spec = job(home, until=8)
+    launch(folder, spec)
+    until(lambda: "step 5" in read(folder))
+    slurm.kill("slurmctld")
+    assert read_status(folder).state is State.running
+    slurm.start_controller()
+    go_on(folder)
+    assert wait(folder, timeout=PATIENCE).state is State.finished
+
+
+def test_an_array_is_jobs_as_any_others(home: Workspace, slurm: Cluster) -> None:
+    jobs = dict(job(home, until=3, name=f"{number}") for number in range(3))
+    launch_together(jobs, Profile("here", time="10:00"), at_once=2)
+    assert [wait(folder, timeout=PATIENCE).state for folder in jobs] == [State.finished] * 3
+    assert [read(folder).splitlines()[-1] for folder in jobs] == ["step 3"] * 3
+    first, *_, last = (batch_of(folder) for folder in jobs)
+    assert (first.endswith("_0"), last.endswith("_2")) == (True, True)
+
+
+def test_what_slurm_refuses_says_so(home: Workspace) -> None:
+    folder, spec = job(home)
+    with pytest.raises(JobNotStarted, match="partition"):
+        launch(folder, replace(spec, profile=Profile("here", partition="nowhere")))
+    assert read_status(folder).state is State.failed
+
+
+def test_no_secret_goes_to_slurm(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setenv("PLAIN", "seen")
+    folder = home.runs / "r" / "train"
+    code = "import os; print(os.environ.get('HF_TOKEN'), os.environ.get('PLAIN'))"
+    launch(folder, JobSpec(("python3", "-c", code), PROJECT, profile=Profile("here", time="5")))
+    assert wait(folder, timeout=PATIENCE).state is State.finished
+    assert read(folder) == "None seen\n"
+
+
+def batch_of(folder: Path) -> str:
+    batch = read_batch(folder)
+    assert batch is not None
+    return batch.job
