@@ -14,7 +14,7 @@ from core.jobs.batch import read_batch
 from core.jobs.job import JobPaths, JobSpec, tries
 from core.jobs.launch import launch, launch_together, stop, wait
 from core.jobs.process import read_identity
-from core.jobs.status import State, read_status
+from core.jobs.status import LIVE, State, read_status
 from core.slurm.partitions import partitions
 from core.slurm.profile import Profile, offered_first
 from core.slurm.queue import Queue
@@ -70,6 +70,12 @@ def until(ready: Callable[[], object]) -> None:
     while not ready():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.2)
+
+
+def lives(folder: Path) -> bool:
+    """Whoever looks at a job that is to be begun anew sees it wait or run, never ended."""
+    assert read_status(folder).state in LIVE
+    return True
 
 
 def read(folder: Path) -> str:
@@ -146,7 +152,7 @@ def test_a_node_dies_and_another_goes_on(home: Workspace, slurm: Cluster) -> Non
     node = slurm.node(batch_of(folder))
     slurm.kill(node)
     try:
-        until(lambda: read_status(folder).state is State.waiting)
+        until(lambda: lives(folder) and len(tries(folder)) == 2)
         go_on(folder)
         assert wait(folder, timeout=PATIENCE).state is State.finished
         assert slurm.node(batch_of(folder)) != node
@@ -165,7 +171,7 @@ def test_it_makes_room_and_is_begun_anew(home: Workspace, slurm: Cluster) -> Non
     launch(folder, spec)
     until(lambda: "step 5" in read(folder))
     slurm.control("requeue", batch_of(folder))
-    until(lambda: read_status(folder).state is State.waiting)
+    until(lambda: lives(folder) and len(tries(folder)) == 2)
     go_on(folder)
     assert wait(folder, timeout=PATIENCE).state is State.finished
     assert read(folder).splitlines()[-1] == "step 8" and len(tries(folder)) == 2
