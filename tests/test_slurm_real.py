@@ -159,7 +159,7 @@ def test_a_node_dies_and_another_goes_on(home: Workspace, slurm: Cluster) -> Non
         assert read(folder).splitlines() == ["step 6", "step 7", "step 8"]
         assert read(tries(folder)[1]).splitlines()[-1] == "step 5"
         batch = read_batch(folder)
-        assert batch is not None and batch.tried == 1
+        assert batch is not None and batch.tried >= 1
     finally:
         slurm.start_node(node)
         until(lambda: slurm.nodes("idle") == len(NODES))
