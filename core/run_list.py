@@ -129,7 +129,7 @@ class RunIndex:
         found = states_of(folder, (*OWN, *(ENDED[job] for job in jobs)))
         for place, job in enumerate(jobs, len(OWN)):
             if not found[4 * place]:
-                found += states_of(folder, LIVING[job])
+                found += _files_alone(states_of(folder, LIVING[job]))
         return found
 
     def _read_anew(self, name: str) -> Run:
@@ -162,6 +162,12 @@ class RunIndex:
             with suppress(OSError):
                 write_bytes(self._workspace.run_index, _packed(self._known))
             self._new = 0
+
+
+def _files_alone(states: States) -> States:
+    """Which files there are, whatever their times: a supervisor that lives touches its own now and then, and
+    whether it lives is asked of the system."""
+    return [number if place % 4 >= 2 else 0 for place, number in enumerate(states)]
 
 
 def _holders(paths: RunPaths, jobs: Iterable[str]) -> dict[str, Identity | None] | None:

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core.errors import ModelBusy, ModelInUse, NoSuchModel
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch, stop, wait
-from core.model_store.users import delete, runs_on
+from core.model_store.users import delete, named, runs_on
 from core.workspace.paths import Workspace, import_of
 from tests.command_line import cli, last_json
 from tests.page import open_test_page
@@ -23,6 +23,28 @@ def workspace(page_workspace: Workspace) -> Iterator[Workspace]:
     for folder in page_workspace.root.glob("**/busy"):
         stop(folder, "test", grace=0.1)
         wait(folder, poll=0.02)
+
+
+def test_of_many_runs_a_few_are_named() -> None:
+    runs = [f"run-{number}" for number in range(12)]
+    assert named(runs[:10]) == ", ".join(runs[:10])
+    assert named(runs) == ", ".join([*runs[:10], "2 more"])
+
+
+LINES = ("model: {}", 'model: "{}"', "model: >-\n  {}", "model:\n  {}", "model: &a {}")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_recipe_names_its_model_however_it_is_written(
+    line: str, workspace: Workspace, tmp_path: Path
+) -> None:
+    run, model = make_run(workspace, "Zoë"), workspace.model("tiny")
+    text = run.recipe.read_text(encoding="utf-8")
+    written = next(one for one in text.splitlines() if one.startswith("model:"))
+    run.recipe.write_text(text.replace(written, line.format(model)), encoding="utf-8")
+    assert [one.id for one in runs_on(workspace, model)] == [run.id]
+    run.recipe.write_text(text.replace(written, line.format(tmp_path)), encoding="utf-8")
+    assert runs_on(workspace, model) == []
 
 
 def busy(folder: Path, *words: str | Path) -> Path:

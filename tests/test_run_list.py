@@ -253,6 +253,14 @@ def test_one_that_runs_is_kept_as_long_as_it_does(workspace: Workspace, at_work:
     assert index.all()[0].steps["ask"] is State.stopped and index.at_work() == []
 
 
+def test_a_supervisor_that_touches_its_file(workspace: Workspace, at_work: RunPaths) -> None:
+    """It says to other machines that it lives: nothing is read again for that."""
+    index = RunIndex(workspace)
+    known = index.all()[0]
+    JobPaths(at_work.job("ask")).supervisor.touch()
+    assert index.look(at_work.id) is known
+
+
 def test_one_whose_processes_are_killed_is_lost_at_once(workspace: Workspace, at_work: RunPaths) -> None:
     index = RunIndex(workspace)
     index.all()

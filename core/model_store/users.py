@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -15,11 +15,14 @@ from core.jobs.job import JobPaths
 from core.jobs.status import is_live
 from core.models.folder import near_models
 from core.steps.train import recipe_of
+from core.wording import say
 from core.workspace.files import read_bytes, read_record
 from core.workspace.paths import ImportPaths, RunPaths, Workspace, import_of, slug
 
 # How deep job folders lie: the chat server, a data set's or a check, a run's step.
 MODEL = "--model="
+# So many runs are named where the model of many is to be deleted.
+NAMED = 10
 # A line of a recipe that is followed by another setting, a comment or the end.
 MODEL_LINE = re.compile(r"^model:[ \t]+(\S.*)$(?!\n[ \t])", re.MULTILINE)
 JOBS = ("*/job.json", "*/*/job.json", "*/*/*/job.json")
@@ -38,7 +41,7 @@ def delete(workspace: Workspace, name: str, even_if_used: bool = False) -> dict[
         raise ModelBusy(model=paths.model.name, job=job)
     runs = [run.id for run in runs_on(workspace, paths.model)]
     if runs and not even_if_used:
-        raise ModelInUse(model=paths.model.name, runs=", ".join(runs))
+        raise ModelInUse(model=paths.model.name, runs=named(runs))
     _remove(paths)
     return {"deleted": paths.model.name, "folder": str(paths.model), "runs": runs}
 
@@ -48,6 +51,12 @@ def runs_on(workspace: Workspace, model: Path) -> list[RunPaths]:
     folder, resolved = model.resolve(), cache(Path.resolve)
     runs = map(RunPaths, workspace.run_folders())
     return [run for run in runs if _base(run, resolved) == folder]
+
+
+def named(runs: Sequence[str]) -> str:
+    """Runs in a sentence: the first few by name, of more how many."""
+    left = len(runs) - NAMED
+    return say("row.list").join([*runs[:NAMED], *([say("runs.and_more", count=left)] if left > 0 else [])])
 
 
 def _of(workspace: Workspace, name: str) -> ImportPaths:

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.model_store.importing import Listed
-from core.model_store.users import delete, runs_on
+from core.model_store.users import delete, named, runs_on
 from core.steps.step import megabytes
 from core.workspace.paths import Workspace
 from ui.shell.danger import danger_button
@@ -25,7 +25,7 @@ def offer_deleting(workspace: Workspace, models: list[Listed]) -> None:
         name = st.selectbox(t("page.models.delete.which"), list(by_name), key="model_doomed")
         st.markdown(t("page.models.delete.really", name=name, size=megabytes(by_name[name].size)))
         if runs := [run.id for run in runs_on(workspace, Path(by_name[name].folder))]:
-            said = t("page.models.delete.runs", count=len(runs), runs=", ".join(runs))
+            said = t("page.models.delete.runs", count=len(runs), runs=named(runs))
             st.warning(said, icon=":material/link:")
         if danger_button(
             t("page.models.delete.now"), f"model_delete_now {name}", ":material/delete_forever:"
