@@ -16,6 +16,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ LIVING = {
 FORM = 1
 # It is written when so many runs are new in it, and a share of all: else each look would write all of it.
 FEW, SHARE = 16, 0.01
+# Of so many looks each took so many seconds: then the disk is waited for, and so many are begun at once.
+TRIED, SLOW, AT_ONCE = 100, 0.002, 16
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,19 @@ class RunIndex:
     def _look_at_all(self) -> None:
         self._load()
         self._ahead, self._looked = clock_ahead(self._workspace.root), time.monotonic()
-        self._listed = {name: self.look(name) for name in self._workspace.run_names()}
+        names = self._workspace.run_names()
+        self._listed = dict(zip(names, self._look_at(names), strict=True))
         self._known = {name: known for name, known in self._known.items() if name in self._listed}
         self._save()
+
+    def _look_at(self, names: list[str]) -> list[Run]:
+        """One after the other; where each look takes long, as on a disk of the network, many at once."""
+        begun = time.monotonic()
+        found = [self.look(name) for name in names[:TRIED]]
+        if time.monotonic() - begun < SLOW * len(found):
+            return [*found, *map(self.look, names[TRIED:])]
+        with ThreadPoolExecutor(AT_ONCE, "look at runs") as threads:
+            return [*found, *threads.map(self.look, names[TRIED:])]
 
     def at_work(self, within: float = 0.0) -> list[RunPaths]:
         """The runs that something is at work in, newest first."""

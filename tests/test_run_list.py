@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -292,6 +293,24 @@ def test_what_was_looked_at_lately(workspace: Workspace, index: RunIndex) -> Non
     shutil.rmtree(gone.root)
     names = [run.run for run in index.all(within=1000)]
     assert new.id in names and gone.id not in names
+
+
+def test_on_a_slow_disk_many_are_looked_at_at_once(
+    workspace: Workspace, index: RunIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.run_list.TRIED", 2)
+    monkeypatch.setattr("core.run_list.SLOW", 0)
+    threads = set()
+    look = RunIndex.look
+
+    def noted(self: RunIndex, name: str) -> object:
+        threads.add(threading.current_thread().name.partition("_")[0])
+        return look(self, name)
+
+    monkeypatch.setattr(RunIndex, "look", noted)
+    middle(workspace).result.unlink()
+    assert index.all() == listed_anew(workspace) == truth(workspace)
+    assert "look at runs" in threads
 
 
 def test_few_runs_write_nothing(tmp_path: Path) -> None:
