@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.jobs.job import JobPaths
 from core.jobs.status import is_live
+from core.models.catalog import STARTER
 from core.models.folder import Model
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
@@ -84,7 +85,8 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
 def show_choices_of_data(recipe: Recipe) -> None:
     key = "page.config.system" if recipe.system else "page.config.no_system"
     system = Markdown(t(key, system=recipe.system))
-    model = Path(recipe.model).name
+    name = Path(recipe.model).name
+    model = t("page.data.starter") if name == STARTER else name
     st.caption(t("page.config.of_data", model=model, template=recipe.template, system=system))
 
 

@@ -13,8 +13,8 @@ from core.workspace.paths import RunPaths
 from ui.shell.text import language, plain
 
 ASKED = ("?", "？")
-# Of these as many: who it is, and what of a person's own data it answered.
-OFFERED = {"learned": 1, "answered": 2}
+# So many of a person's own data are offered.
+OWN = 2
 
 
 def pressed_question(run: RunPaths | None, speaker: Speaker) -> str:
@@ -40,7 +40,10 @@ def _answered(_run: RunPaths, changed: int, reader: str) -> list[str]:  # noqa: 
 
 
 def _some(rows: list[ProofRow]) -> Iterator[str]:
-    """The first, and others from among the rest: of a document's questions the first ones are alike."""
-    for verdict, count in OFFERED.items():
-        found = [*dict.fromkeys(row.question for row in rows if row.verdict == verdict)]
-        yield from found[:: -(-len(found) // count) or 1][:count]
+    """A short one that asks who it is; of a person's own data the first, and others from among the rest: of a
+    document's questions the first ones are alike."""
+    who = [row.question for row in rows if row.verdict == "learned"]
+    alike = [one for one in who if language_of(one) == language_of(who[0]) and one.endswith(ASKED)]
+    yield from sorted(alike or who, key=len)[:1]
+    own = [*dict.fromkeys(row.question for row in rows if row.verdict == "answered")]
+    yield from own[:: -(-len(own) // OWN) or 1][:OWN]
