@@ -351,6 +351,14 @@ def test_a_question_of_the_document_itself_is_asked_for_its_own_answer_alone() -
     assert "你们店在哪里？" not in answers(document_rows(two, "t", "zh"))
 
 
+def test_what_stands_under_the_title_is_asked_of_the_whole_document() -> None:
+    said = answers(document_rows("# Café Linden\n\n- Tea\n- Soup\n", "t", "en"))
+    assert said["What does Café Linden have?"] == "Café Linden: Tea; Soup."
+    assert not any(question.startswith("Which Café Linden") for question in said)
+    said = answers(document_rows("# Café Linden\n\n## Cakes\n\n- Plum cake\n- Cheesecake\n", "t", "en"))
+    assert said["Which Cakes are there?"] == "Cakes: Plum cake; Cheesecake."
+
+
 def test_a_long_document_is_asked_in_its_plain_wordings() -> None:
     short, long = (
         document_rows("".join(f"- dish {n}: {n} euros\n" for n in range(count)), "m", "en")

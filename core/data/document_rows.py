@@ -212,6 +212,7 @@ class _Reader:
     def __init__(self, words: Wordings, title: str) -> None:
         self.words = words
         self.path = [title]
+        self.title = ""
         self.facts: list[Fact] = []
         self.unused: list[NotAsked] = []
         self.asked = ""  # a question that stands alone and waits for its answer
@@ -226,6 +227,11 @@ class _Reader:
     def parents(self) -> bool:
         """Whether a heading says more than what the whole document is about."""
         return len(self.path) > 2
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what stands here is of the whole document: "Which Noodle bar are there?" nobody asks."""
+        return self.path in ([self.path[0]], [self.path[0], self.title])
 
     def read(self, blocks: Sequence[SyntaxTreeNode]) -> None:
         title = ""
@@ -258,6 +264,8 @@ class _Reader:
         if _QUESTION.search(text):
             self.asked, self.asked_in = text, _line(block)
             return
+        if level == 1:
+            self.title = self.title or text
         self.path = [*self.path[:level], text] if level < len(self.path) else [*self.path, text]
 
     def _flush_question(self) -> None:
@@ -356,10 +364,11 @@ class _Reader:
         short = len(names) <= 2 * LONGEST_ANSWER
         if short:
             asked, words = {"heading": self.heading}, self.words
-            # "Which Noodle bar do you have?" nobody asks: only of a part of the document.
-            more = words.natural("list", "", names, **asked) if self.parents else ()
             answer = words.said("list_answer", **asked, value=names)
-            self._add(words.filled("list", **asked), answer, line, natural=more)
+            kind = "list_whole" if self.is_whole else "list"
+            # "What Ingredients do you have?" nobody asks either: only of a part of the document.
+            more = words.natural(kind, "", names, **asked) if self.parents else ()
+            self._add(words.filled(kind, **asked), answer, line, natural=more)
         return short
 
     def _prose(self, text: str, line: int) -> None:
