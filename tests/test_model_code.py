@@ -203,10 +203,11 @@ def test_no_tool_runs_a_models_program(ran: dict[str, str], tool: str) -> None:
     assert ran[tool] == ""
 
 
-def python(program: str, *arguments: str | Path, cwd: Path = PROJECT, **env: str) -> str:
+def python(program: str, *arguments: str | Path, cwd: Path = PROJECT, stdin: str = "", **env: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         cwd=cwd,
+        input=stdin,
         env={**os.environ, "PYTHONPATH": str(PROJECT), "HF_HUB_OFFLINE": "1", **env},
         capture_output=True,
         text=True,
@@ -298,3 +299,27 @@ def test_no_pickle_is_run_whoever_allows_it(tmp_path: Path) -> None:
     allowed = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1", "TRUST_REMOTE_CODE": "1", CANARY: str(canary)}
     assert python(LOAD, file, folder, **allowed).split() == ["UnpicklingError"] * 4
     assert not canary.exists()
+
+
+RESUME = """
+import sys, core.engine
+from types import SimpleNamespace
+from mmengine.runner import FlexibleRunner, Runner
+found = {"meta": {"epoch": 0, "iter": 0, "config": sys.stdin.read()}}
+loads = SimpleNamespace(resume=lambda *_, **__: found)
+for kind in (Runner, FlexibleRunner):
+    runner = SimpleNamespace(
+        load_checkpoint=lambda *_, **__: found, strategy=loads, train_loop=SimpleNamespace(), world_size=1
+    )
+    try:
+        kind.resume(runner, "evil.pth", map_location="cpu")
+    except (AttributeError, KeyError):
+        print("past it:", kind.__name__)
+"""
+
+
+def test_no_text_of_a_checkpoint_is_run(tmp_path: Path) -> None:
+    """mmengine's runners read a config out of the checkpoint that they resume: text, as weights may hold."""
+    canary = tmp_path / "canary"
+    said = python(RESUME, stdin=f"open({str(canary)!r}, 'a').write('ran')\n").splitlines()
+    assert {"past it: Runner", "past it: FlexibleRunner"} <= {*said} and not canary.exists()

@@ -6,7 +6,8 @@ Why each: transformers 4.57 asks before it runs code from a hub and not before i
 folder for what a generation_config may ask for); a config's ``auto_map`` and an adapter's
 ``tokenizer_kwargs`` may say ``trust_remote_code``; the ``kernels`` package fetches programs that a config's
 ``attn_implementation`` names; XTuner 0.2.0 and DeepSpeed 0.18.9 ask torch for pickles that run what they
-hold, and a variable of the environment lets others do so.
+hold, and a variable of the environment lets others do so; mmengine 0.10.7 runs a text in the checkpoint that
+it resumes.
 """
 
 import os
@@ -33,6 +34,7 @@ def forbid_model_code() -> None:
     leave_out("kernels")
     when_imported("transformers.dynamic_module_utils", _run_no_module_of_a_model)
     when_imported("torch.serialization", _advise_no_pickle)
+    when_imported("mmengine.config.config", _run_no_text_of_a_checkpoint)
 
 
 def _advise_no_pickle(module: ModuleType) -> None:
@@ -49,6 +51,12 @@ def _advise_no_pickle(module: ModuleType) -> None:
             raise unpickling_error(f"Weights only load failed{said}") from None
 
     module.load = load_or_say_what_is_wrong  # type: ignore[attr-defined]
+
+
+def _run_no_text_of_a_checkpoint(module: ModuleType) -> None:
+    """mmengine runs what stands under ``meta.config`` of a checkpoint as a config, to see on how many GPUs it
+    was trained. Text passes for weights, and mmengine's own checkpoints have theirs under another name."""
+    module.Config.fromstring = staticmethod(lambda *_, **__: module.Config())
 
 
 def _run_no_module_of_a_model(module: ModuleType) -> None:
