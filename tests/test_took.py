@@ -1,6 +1,9 @@
 """How long a chain takes on this machine: before it starts, by what earlier runs took and by what is to be
 done; while it runs, the same number everywhere."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +16,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.machine import slowdown_on
-from core.pace import about, whole
+from core.pace import Cost, about, whole
 from core.pipeline import chain
 from core.pipeline.took import costs_of, costs_of_run, of_the_rest, training_cost
 from core.pipeline.tune import TuneRequest
@@ -204,3 +207,24 @@ def test_a_load_stands_from_one_stage_to_the_next_as_long_as_it_is_there(
     monkeypatch.setattr(machine, "slowdown_on", slowdown_on)
     monkeypatch.setattr(machine.NEIGHBOURS, "cores", lambda: 1.5)
     assert chain._slower(stages) == pytest.approx(expected)
+
+
+def test_of_tabs_that_ask_at_once_one_looks_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others wait for it: all of them at it would take each as long as all of them together."""
+    looked, go_on = list[int](), threading.Event()
+
+    def looks(*_: object) -> dict[str, Cost]:
+        looked.append(1)
+        go_on.wait(timeout=60)
+        return {}
+
+    monkeypatch.setattr(chain, "asked_before", lambda _: ADA)
+    monkeypatch.setattr(chain.took, "costs_of_run", looks)
+    workspace = Workspace(tmp_path)
+    with ThreadPoolExecutor() as tabs:
+        asked = [
+            tabs.submit(chain._costs, workspace, RunPaths(workspace.runs / "a"), True, 0.0) for _ in range(3)
+        ]
+        assert not wait_for(asked, timeout=0.2).done and looked == [1]
+        go_on.set()
+        assert [one.result() for one in asked] == [{}] * 3 and looked == [1]

@@ -5,12 +5,12 @@ knows what was asked for, how far it is, and how to go on after it was stopped o
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 from core.errors import DamagedFile, NoSuchJob, TuneboardError
@@ -61,6 +61,9 @@ STAGES = ("starter", *IMPORT_COSTS, "base", "train", CHOOSE, "convert", "merge",
 LOOKED_FOR = 2.0
 # How far each chain was said to be last, by its folder and start.
 _TOLD: dict[Path, tuple[float | None, float]] = {}
+# What each start's stages cost.
+_COSTS: dict[tuple[Workspace, RunPaths, bool, float | None], Mapping[str, Cost]] = {}
+_LOOKED_UP_BY_ONE = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -316,10 +319,19 @@ def clock_of(
     return clock
 
 
-@cache
-def _costs(workspace: Workspace, run: RunPaths, _: bool, __: float | None) -> Mapping[str, Cost]:
+def _costs(workspace: Workspace, run: RunPaths, is_prepared: bool, began: float | None) -> Mapping[str, Cost]:
     """What the stages of a run cost here; nothing where nobody can say. Looked up for each start of a chain
-    once before the run is prepared, and once after it."""
+    once before the run is prepared, and once after it: of tabs that ask at once by one, for which the others
+    wait."""
+    start = (workspace, run, is_prepared, began)
+    if start not in _COSTS:
+        with _LOOKED_UP_BY_ONE:
+            if start not in _COSTS:
+                _COSTS[start] = _look_up(workspace, run)
+    return _COSTS[start]
+
+
+def _look_up(workspace: Workspace, run: RunPaths) -> Mapping[str, Cost]:
     with suppress(TuneboardError):
         if asked := asked_before(run):
             return took.costs_of_run(workspace, run, asked)
