@@ -1,6 +1,7 @@
 """What every page stands in: errors as sentences, the doctor's word, and where a run's links lead."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from urllib.parse import parse_qs
@@ -13,7 +14,9 @@ from core.errors import DamagedFile
 from core.workspace.paths import Workspace
 from tests.page import open_test_page
 from tests.small_run import end_training, make_run
-from ui.shell import doctor
+from ui.jobs import training
+from ui.runs import chain, live
+from ui.shell import doctor, frame, making
 from ui.shell.frame import STEPS
 
 PATIENCE = 20.0
@@ -134,3 +137,12 @@ def test_a_look_of_its_own_speaks_the_page_s_language() -> None:
 
     page = AppTest.from_function(script, default_timeout=PATIENCE).run()
     assert page.text[0].value == "约 5 分钟"
+
+
+@pytest.mark.parametrize(
+    "beside", [making.EVERY, live.EVERY, chain.EVERY, training.EVERY, training.EVERY_ON_CPU]
+)
+def test_the_parts_of_a_page_are_not_asked_for_in_the_same_instant(beside: float) -> None:
+    """Of two that are, Streamlit may drop what the first has drawn."""
+    strip, other = (round(10 * seconds) for seconds in (frame.STRIP_EVERY, beside))
+    assert math.lcm(strip, other) > 10 * 60

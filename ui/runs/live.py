@@ -11,7 +11,9 @@ from ui.shell.text import t
 
 # Of the newest runs so many are looked at, and of those that are being made so many are followed.
 LOOKED_AT, FOLLOWED = 20, 3
-EVERY = 5.0
+# Seconds between two looks, and by how much they differ from line to line and from the parts beside them
+# (ui.shell.frame.follow).
+EVERY, APART = 5.3, 0.3
 
 
 def come_back(workspace: Workspace) -> None:
@@ -30,13 +32,13 @@ def at_work(workspace: Workspace) -> list[RunPaths]:
 def others(here: Here) -> None:
     """A line for each other run that is being made, with the way to it; of many the list says it."""
     found = [run for run in at_work(here.workspace) if here.run is None or run.id != here.run.id]
-    for run in found[:FOLLOWED]:
-        _line(here.workspace, run)
+    for place, run in enumerate(found[:FOLLOWED]):
+        _line(here.workspace, run, EVERY + APART * place)
     if len(found) > FOLLOWED:
         st.caption(t("chain.others"))
 
 
-def _line(workspace: Workspace, run: RunPaths) -> None:
+def _line(workspace: Workspace, run: RunPaths, every: float) -> None:
     def draw(progress: chain.ChainProgress) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"other {run.id}"):
             st.markdown(t("chain.title.live", name=read_run(run).title), width="content")
@@ -50,5 +52,5 @@ def _line(workspace: Workspace, run: RunPaths) -> None:
         look=lambda: chain.read_progress(workspace, run),
         draw=draw,
         mark=lambda progress: progress.live,
-        every=lambda live: EVERY if live else None,
+        every=lambda live: every if live else None,
     )

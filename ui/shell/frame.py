@@ -72,7 +72,8 @@ SLIM_STYLE = """<style>
 # A link to the page itself: the browser begins anew, in a new session, whatever is wrong with this one.
 RELOAD = """<a href="" role="button" class="tb-reload" style="display:inline-block;padding:.4rem .8rem;
 border:1px solid currentColor;border-radius:.5rem;color:inherit;text-decoration:none">{text}</a>"""
-STRIP_EVERY = 5.0
+# Seconds between two looks, as of every part of a page: no two of one page fall together for long (follow).
+STRIP_EVERY = 4.7
 STARTING = "starting"
 Seen = TypeVar("Seen")
 LOG = logging.getLogger("tuneboard")
@@ -192,6 +193,10 @@ def follow(
     ``look`` says what is drawn, ``mark`` what of it the rest of the page depends on: when that changes, the
     whole page is drawn anew. ``every`` says by the mark how many seconds lie between two looks, None to look
     once. What fails in between is shown as a sentence.
+
+    The parts of one page look at different intervals: of two that the browser asks for in the same instant
+    Streamlit 1.67 sometimes drops what the first has drawn (AppSession.request_rerun says when), and that
+    part stands still until its next look.
     """
 
     def seen() -> Seen:

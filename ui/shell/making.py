@@ -10,8 +10,8 @@ from core.steps import proof
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.text import language, plain, t
 
-# Seconds between two looks.
-EVERY = 3.0
+# Seconds between two looks; those of the parts beside it are others (ui.shell.frame.follow).
+EVERY = 3.1
 # The stages whose failure a page shows itself, by the page's step.
 SAID_BELOW = {"train": ("train",), "merge": ("convert", "merge")}
 
