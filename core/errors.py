@@ -5,6 +5,7 @@ TuneboardError                exit code 1
 │   ├── InvalidName           the assistant's name has characters that cannot be taught
 │   │   └── NoName            no name was given
 │   ├── InvalidRecipe         the recipe's problems, all of them
+│   ├── InvalidSweep          what a sweep is to vary cannot be varied so: every problem
 │   ├── InvalidOption         an option of the command line has an unusable value
 │   ├── NothingChosen         no GGUF file was chosen to be made
 │   ├── NoFolderNamed         no folder was named to copy to
@@ -32,6 +33,8 @@ TuneboardError                exit code 1
 │   ├── EmptyData             a data file has no rows
 │   │   └── NoDataFiles       a folder or an archive has no data file in it
 │   ├── NoSuchRun             no run of that name in the workspace
+│   ├── NoSuchSweep           no sweep of that name in the workspace
+│   ├── NoRunOfRecipe         a recipe is of no run here, and nobody said what it is to be trained on
 │   ├── NoSuchCheckpoint      a run kept no checkpoint of that iteration
 │   ├── DamagedCheckpoint     the checkpoint that was asked for is cut off or damaged
 │   ├── NoWholeCheckpoint     every checkpoint of a run is
@@ -87,6 +90,7 @@ TuneboardError                exit code 1
     ├── NothingDrafted        of nothing that a model wrote about documents could a question be made
     ├── EndpointFailed        a model's server elsewhere gave no answer
     ├── HubRefused            a hub did not take what was sent, or could not be reached
+    ├── SweepFailed           the trials of a sweep fail one after the other
     ├── StepFailed            a step's tool ended with an error
     └── StepStopped           somebody stopped the step
 """
@@ -159,6 +163,10 @@ class NoName(InvalidName):
 
 class InvalidRecipe(InputError):
     key = "invalid_recipe"
+
+
+class InvalidSweep(InputError):
+    key = "invalid_sweep"  # values: problems (a line each), found (the problems themselves)
 
 
 class InvalidOption(InputError):
@@ -269,6 +277,14 @@ class NoDataFiles(EmptyData):
 
 class NoSuchRun(InputError):
     key = "no_such_run"
+
+
+class NoSuchSweep(InputError):
+    key = "no_such_sweep"
+
+
+class NoRunOfRecipe(InputError):
+    key = "no_run_of_recipe"
 
 
 class NoSuchCheckpoint(InputError):
@@ -489,6 +505,10 @@ class EndpointFailed(JobError):
 
 class HubRefused(JobError):
     key = "hub_refused"  # values: hub, reason (a sentence that says what to do)
+
+
+class SweepFailed(JobError):
+    key = "sweep_failed"
 
 
 class StepFailed(JobError):

@@ -8,6 +8,7 @@ from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
 from ui.runs.foreign import foreign_at_work, foreign_section
 from ui.runs.live import come_back, others
+from ui.runs.sweep import sweeps_at_work
 from ui.runs.table import run_list
 from ui.runs.wish import wish_card
 from ui.shell.doctor import show_diagnoses
@@ -36,6 +37,7 @@ def rest(workspace: Workspace) -> None:
 come_back(Workspace.of())
 here = open_page("start")
 with shown_errors():
+    sweeps_at_work(here.workspace)
     others(here)
 if here.run:
     show(here, here.run)

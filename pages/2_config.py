@@ -16,6 +16,7 @@ from core.workspace.paths import RunPaths, Workspace
 from ui.config.forms import RecipeDraft, checked, draft_of, recipe_form, show_problems
 from ui.config.launch_preview import offer_fit, show_estimate, show_in_short, show_launch
 from ui.config.starting_points import offer_starting_points
+from ui.config.sweep import offer_sweep
 from ui.config.xtuner_configs import show_differences, xtuner_configs
 from ui.data.panel import warn_of_run
 from ui.shell.frame import choose_run, go_to, link_to, need_run, open_page, shown_errors
@@ -56,6 +57,7 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
                 show_in_short(found, cost)
     if not locked:
         xtuner_configs(run, draft)
+    offer_sweep(workspace, run, draft.saved)
     show_launch(run, draft.saved)
 
 

@@ -11,6 +11,7 @@ from ui.jobs.trained import show_ways
 from ui.runs.answers import Shown, show_grid, show_pairs
 from ui.runs.checkpoints import show_checkpoints
 from ui.runs.score import offer_answers, show_parts, show_score, show_sentence
+from ui.runs.sweep import show_sweeps
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
@@ -83,5 +84,7 @@ def ask_own(workspace: Workspace, run: RunPaths) -> None:
 
 here = open_page("compare")
 current = need_run(here, "compare")
+with shown_errors():
+    show_sweeps(here.workspace, current)
 with shown_errors():
     compare_page(here.workspace, current)

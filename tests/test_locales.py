@@ -199,6 +199,7 @@ def test_an_error_ends_with_what_to_do() -> None:
                 "checksums",
                 "publish",
                 "check",
+                "sweep",
                 CHOOSE,
                 USE,
             }

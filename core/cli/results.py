@@ -13,6 +13,7 @@ from core.cli.foreign import show_foreign
 from core.cli.listing import show_runs
 from core.cli.made import show_data, show_drafts, show_version
 from core.cli.rows import show_rows
+from core.cli.sweep import show_sweep, show_sweeps
 from core.cli.terminal import line, printable
 from core.machine import this_machine
 from core.proof.telling import told_result
@@ -264,6 +265,8 @@ WITH_NEXT: Mapping[str, Callable[[Console, dict[str, Any], str], None]] = {
     "models": _show_models,
     "models catalog": _show_catalog,
     "runs adopt": _show_adopted,
+    "sweep": show_sweep,
+    "sweeps": show_sweeps,
 }
 SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "checkpoints": _show_checkpoints,

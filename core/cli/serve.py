@@ -105,10 +105,15 @@ def serve(wanted: Serving, workspace: Workspace) -> NoReturn:
 
 
 def _resume_lost(workspace: Workspace) -> None:
-    """Runs that were to go on by themselves after a crash. Where there is none nothing is imported for it:
-    the dashboard's start does not wait."""
+    """Sweeps, and runs that were to go on by themselves after a crash. Where there is none nothing is
+    imported for it: the dashboard's start does not wait."""
     from core.jobs.job import JobPaths
 
+    if any(_may_be_lost(place.job) for place in workspace.sweep_folders()):
+        from core.sweep import job
+
+        for place in job.resume_lost(workspace, spoken_language()):  # its trials go on with it
+            print(say("serve.resumes", run=place.id), file=sys.stderr, flush=True)
     requests = (JobPaths(RunPaths(folder).job("chain")).request for folder in workspace.run_folders())
     if not any(map(_asks_to_resume, requests)):
         return
@@ -116,6 +121,18 @@ def _resume_lost(workspace: Workspace) -> None:
 
     for run in chain.resume_lost(workspace, user_name(), spoken_language()):
         print(say("serve.resumes", run=run.id), file=sys.stderr, flush=True)
+
+
+def _may_be_lost(folder: Path) -> bool:
+    """Whether a job ended in another way than well, or by whoever asked it to stop."""
+    from core.jobs.job import JobPaths
+    from core.jobs.status import State, read_status
+
+    paths = JobPaths(folder)
+    with suppress(OSError):
+        there = paths.spec.exists() and not paths.stop.exists()
+        return there and read_status(folder).state in {State.lost, State.stopped}
+    return False
 
 
 def _asks_to_resume(request: Path) -> bool:

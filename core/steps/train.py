@@ -515,13 +515,22 @@ def variant(workspace: Workspace, run: RunPaths, now: datetime, changed: Recipe 
 
     Raises MissingArtefact, NoSuchModel, NotWritable, DiskFull, InvalidRecipe.
     """
-    recipe, model, about = changed or recipe_of(run), model_of(run), read_object(run.data)
+    about = read_object(run.data)
     if about is None:
         raise MissingArtefact(what=run.data.name, where=run.root, step="data")
     new = workspace.new_run(about["name"], now)
+    vary(new, run, changed or recipe_of(run))
+    return new
+
+
+def vary(new: RunPaths, run: RunPaths, recipe: Recipe) -> None:
+    """Make ``new``, a run's folder, a run on the rows of another one, by ``recipe``. Raises as
+    :func:`variant` does."""
+    about, model = read_object(run.data), model_of(run)
+    if about is None:
+        raise MissingArtefact(what=run.data.name, where=run.root, step="data")
     write_json(new.data, about)
     prepare(new, recipe, model, Path(recipe.data))
-    return new
 
 
 def read(run: RunPaths) -> Trained:

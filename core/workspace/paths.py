@@ -17,7 +17,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from core.errors import NoSuchChat, NoSuchRun, NotWritable, StorageFailed, reason_of
+from core.errors import NoSuchChat, NoSuchRun, NoSuchSweep, NotWritable, StorageFailed, reason_of
 from core.wording import did_you_mean, say
 from core.workspace.file_states import TICK, changed_last, number_of, states_of
 from core.workspace.private import close_to_others, keep_private
@@ -104,7 +104,7 @@ PARTS = (
         "dashboard.log",
         "data",
     ),
-    *("files", "models", "published", "runs", "sets", "slurm", "uploads"),
+    *("files", "models", "published", "runs", "sets", "slurm", "sweeps", "uploads"),
 )
 # Of these, what stands in no other folder: any project has its "data" or its "files".
 TELLING = ("answers", "chat-server", "chats", "checks", "dashboard.log", "sets")
@@ -306,6 +306,32 @@ class ForeignPaths:
 
 
 @dataclass(frozen=True)
+class SweepPaths:
+    """The files of one sweep; its trials are runs as any other."""
+
+    root: Path
+
+    @property
+    def id(self) -> str:
+        return self.root.name
+
+    @property
+    def about(self) -> Path:
+        """What is varied, from which run and recipe, and by which rules."""
+        return self.root / "sweep.json"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's storage: each trial, its values, its losses on the way and what it came to."""
+        return self.root / "trials.log"
+
+    @property
+    def job(self) -> Path:
+        """The job folder of what starts one trial after the other."""
+        return self.root / "sweep"
+
+
+@dataclass(frozen=True)
 class Workspace:
     """``TUNEBOARD_HOME``, by default ``./workspace``."""
 
@@ -502,6 +528,28 @@ class Workspace:
         with suppress(FileNotFoundError):
             return [ForeignPaths(p) for p in sorted(self.foreign.iterdir(), reverse=True) if p.is_dir()]
         return []
+
+    @property
+    def sweeps(self) -> Path:
+        """The sweeps, a folder each."""
+        return self.root / "sweeps"
+
+    def new_sweep(self, name: str, now: datetime) -> SweepPaths:
+        """Make the folder of a new sweep. Two of one second get different names."""
+        return SweepPaths(_new_folder(self.sweeps, name, now))
+
+    def sweep(self, sweep_id: str) -> SweepPaths:
+        """The sweep called ``sweep_id``. Raises NoSuchSweep; a name with a separator is never one."""
+        found = self.sweep_folders()
+        for sweep in found:
+            if sweep.id == sweep_id:
+                return sweep
+        known = {sweep.id: (sweep.id[len("20260102-030405-") :],) for sweep in found}
+        raise NoSuchSweep(sweep=sweep_id, workspace=self.root, near=did_you_mean(sweep_id, known))
+
+    def sweep_folders(self) -> list[SweepPaths]:
+        """Every sweep, newest first."""
+        return [SweepPaths(self.sweeps / name) for name in sorted(_folders(self.sweeps), reverse=True)]
 
     def keep_private(self) -> None:
         """Nothing in it is for other users of this machine, what an earlier version left included.

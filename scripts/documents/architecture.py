@@ -12,7 +12,7 @@ from core.errors import TuneboardError
 from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.workspace import paths as places
-from core.workspace.paths import DataPaths, ImportPaths, PublishPaths, RunPaths, Workspace
+from core.workspace.paths import DataPaths, ImportPaths, PublishPaths, RunPaths, SweepPaths, Workspace
 from scripts.documents import drawing, rooms
 from scripts.documents.marked import filled, first_paragraph, table
 
@@ -80,6 +80,7 @@ def _places() -> str:
         DataPaths(Path("data/NAME")),
         SetPaths(Path("sets/NAME")),
         ImportPaths(Path("models/.NAME.import"), Path("models/NAME")),
+        SweepPaths(Path("sweeps/NAME")),
     )
     found: list[tuple[object, str, Path]] = [
         (type(paths), name, path) for paths in folders for name, path in _paths(paths)

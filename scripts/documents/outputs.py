@@ -37,6 +37,9 @@ from core.slurm.profile import Profile
 from core.steps.checkpoints_proof import CheckpointProof
 from core.steps.curves import Best
 from core.steps.fit import CHOSEN
+from core.sweep.axes import Value
+from core.sweep.sweep import Sampler
+from core.sweep.trial import TrialState
 from scripts.documents.marked import filled, table
 
 FOLDER, PAGE = "docs/json", "docs/json.md"
@@ -1158,6 +1161,74 @@ class ProfileMade(Output):
     profile: Profile
 
 
+class SweepStopped(TypedDict):
+    """Why a training was stopped early."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    share: float
+    """After this share of the tokens of the sweep's own recipe."""
+    loss: float
+    """Its lowest loss until then."""
+    median: float
+    """Of the finished trainings' losses at that place."""
+    others: int
+    """So many of them were as far."""
+
+
+class SweepTrial(TypedDict):
+    """One training of a sweep."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    number: int
+    """From 1 on, in the order of their beginning; one that stands for another that failed has its own."""
+    state: TrialState
+    """`pruned`: stopped early."""
+    values: dict[str, Value]
+    """By the fields that are varied."""
+    run: str | None
+    """Its run; null before there is one."""
+    learned: float | None
+    """From 0 to 1; null before it is finished, as the next two."""
+    kept: float | None
+    leaked: int | None
+    stopped: SweepStopped | None
+    """Why it was stopped early; null for any other."""
+    why: str | None
+    """Why it failed, in a sentence; null for any other."""
+
+
+class SweepAsItIs(TypedDict):
+    """A sweep with its trainings, the best first."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    sweep: str
+    """Its name: its folder in the workspace's `sweeps`."""
+    base: str
+    """The run whose rows and recipe it takes."""
+    state: State
+    sampler: Sampler
+    """`grid`: every combination of the values; `search`: by what the earlier trainings came to."""
+    prunes: bool
+    """Whether a training whose loss is worse than most is stopped early."""
+    wanted: int
+    """How many trainings there will be."""
+    fields: list[str]
+    """What is varied."""
+    best: SweepTrial | None
+    """Null before one is finished."""
+    trials: list[SweepTrial]
+
+
+class SweepDone(Output, SweepAsItIs):
+    """A sweep that has ended, with its trainings, the best first."""
+
+
+class Sweeps(Output):
+    """Every sweep, newest first."""
+
+    sweeps: list[SweepAsItIs]
+
+
 OUTPUTS: dict[str, Any] = {
     "tune": Proof | Handed,
     "data": Data,
@@ -1173,6 +1244,8 @@ OUTPUTS: dict[str, Any] = {
     "publish": Published,
     "retry": Proof | Trained,
     "report": Report,
+    "sweep": SweepDone,
+    "sweeps": Sweeps,
     "runs": Runs,
     "runs adopt": Adopted,
     "runs curves": Curve,

@@ -1,0 +1,273 @@
+"""The job of a sweep: begin a trial, watch it, keep what came of it, begin the next.
+
+All that it knows is in files: what was asked for, Optuna's journal, and the trials' own runs. Killed at any
+moment and started again it finds every trial where it is: a trial's run has its name in the journal before it
+has its folder, and is begun once.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import datetime
+
+from core.errors import JobRunning, SweepFailed, TuneboardError
+from core.jobs.again import count_resumed, resume_once_more
+from core.jobs.curves import CurveReader
+from core.jobs.failure import why_failed
+from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE, need, needed
+from core.jobs.job import JobPaths
+from core.jobs.launch import launch, wait
+from core.jobs.status import LIVE, State, read_status, went_down_with_the_machine
+from core.machine import this_machine
+from core.pace import Progress
+from core.pipeline import chain
+from core.pipeline.tune import USUAL_RESUMES, TuneRequest, prepared
+from core.recipe.recipe import Recipe
+from core.runs import CHAIN
+from core.steps import data, proof, train
+from core.sweep.axes import REPLAY_SHARE, Values, changed_by
+from core.sweep.pruning import losses_of, tokens_an_iteration, unit_of, why_stopped
+from core.sweep.rank import noted, value_of
+from core.sweep.rows import with_replay_share
+from core.sweep.study import Study
+from core.sweep.sweep import read
+from core.sweep.trial import RUN, Trial
+from core.wording import say, spoken_language
+from core.workspace.files import read_record, write_json
+from core.workspace.paths import RunPaths, SweepPaths, Workspace, make_folder
+from core.workspace.user import user_name
+
+# Seconds between two looks at the trials.
+EVERY = 1.0
+# Who asks a trial to stop, as its stop.json says: the rule, or the sweep that is itself asked to.
+BY_RULE, BY_SWEEP = "sweep: stopped early", "sweep: stopped"
+# Seconds that a sweep may take longer to end than its trial.
+BEYOND = COMMAND_GRACE - TOOL_GRACE
+# So many trials that fail one after the other do not fail for their values.
+MOST_FAILURES = 3
+STOPPED = "stopped"
+
+
+def conduct(workspace: Workspace, place: SweepPaths, progress: Progress) -> None:
+    """Run the trials of a sweep to their end, from wherever they are.
+
+    Raises DamagedFile, SweepFailed where one trial after the other fails, KeyboardInterrupt once its trials
+    have stopped.
+    """
+    conductor = Conductor(workspace, place, progress)
+    progress.stage("sweep")
+    try:
+        while conductor.look():
+            conductor.rest()
+    except KeyboardInterrupt:
+        conductor.halt()
+        raise
+
+
+class Conductor:
+    """What :func:`conduct` does, a look at a time."""
+
+    def __init__(self, workspace: Workspace, place: SweepPaths, progress: Progress) -> None:
+        self.workspace, self.progress = workspace, progress
+        self.place, self.sweep = place, read(place)
+        self.base = workspace.run(self.sweep.base)
+        self.model = train.model_of(self.base)
+        self.study = Study(place, self.sweep)
+        self.study.complete()
+        self.study.retry()
+        self.unit = unit_of(self.sweep.as_recipe(), data.about_data(self.base))
+        self._curves: dict[int, CurveReader] = {}
+        self._failures = 0
+
+    def look(self) -> bool:
+        """Look at every trial that was begun, and begin others where there is room; whether any is left."""
+        for trial in self._running():
+            self._look_at(trial)
+        while len(self._running()) < at_once() and (begun := self.study.next()):
+            self._look_at(begun)
+        running = self._running()
+        self._tell(running)
+        return bool(running)
+
+    def rest(self) -> None:
+        """A moment; less where the first trial at work ends meanwhile."""
+        first = next((run for run in self._runs(self._running()) if chain.is_live(run)), None)
+        if first:
+            wait(first.job(CHAIN), poll=EVERY, timeout=EVERY)
+        else:
+            time.sleep(EVERY)
+
+    def halt(self) -> None:
+        """Ask every trial at work to stop, and wait for its end: it goes on with the sweep."""
+        runs = [run for run in self._runs(self._running()) if chain.is_live(run)]
+        for run in runs:
+            chain.halt(run, BY_SWEEP)
+        for run in runs:
+            wait(run.job(CHAIN), on_poll=lambda run=run: self._outlive(run))  # type: ignore[misc]
+
+    def _outlive(self, run: RunPaths) -> None:
+        """Who asked the sweep to stop is to wait as long as its trial needs."""
+        with suppress(OSError):
+            need(self.place.job, (needed(run.job(CHAIN)) or COMMAND_GRACE) + BEYOND)
+
+    def _running(self) -> list[Trial]:
+        return [trial for trial in self.study.trials() if trial.state == "running"]
+
+    def _look_at(self, trial: Trial) -> None:
+        """Take one trial as far as it goes at this moment."""
+        try:
+            run = self._run(trial) if trial.run else self._named(trial)
+            if not prepared(run):
+                self._prepare(run, trial)
+            if not chain.has_chain(run):
+                self._launch(run)
+            self._follow(run, trial)
+        except SweepFailed:
+            raise
+        except JobRunning:  # somebody else has let it go on
+            return
+        except TuneboardError as error:  # one that cannot be trained keeps no other from it
+            self._fail(trial, error.text())
+
+    def _follow(self, run: RunPaths, trial: Trial) -> None:
+        """By the state of its chain."""
+        status = read_status(run.job(CHAIN))
+        if status.state in LIVE:
+            self._prune(run, trial)
+        elif status.state is State.finished:
+            self._finish(run, trial)
+        elif STOPPED in trial.notes:
+            self.study.prune(trial.number)
+        elif status.state is State.lost or self._of_the_sweep(run):
+            self._go_on(run, trial)
+        elif status.state is State.stopped:
+            self._fail(trial, say("sweep.by_hand"))
+        else:
+            failed = chain.failure(self.workspace, run)
+            why = failed[1] if failed else why_failed(run.job(CHAIN), status)
+            self._fail(trial, why.text() if why else say("sweep.no_result"))
+
+    def _named(self, trial: Trial) -> RunPaths:
+        """The run of a trial, whose name is kept before anything is made by it."""
+        stem = f"{datetime.now():%Y%m%d-%H%M%S}-{self.base.id[len('20260102-030405-') :]}"
+        name, count = f"{stem}-{trial.number + 1}", 1
+        while (self.workspace.runs / name).exists():
+            count += 1
+            name = f"{stem}-{trial.number + 1}-{count}"
+        self.study.note(trial.number, **{RUN: name})
+        return RunPaths(self.workspace.runs / name)
+
+    def _run(self, trial: Trial) -> RunPaths:
+        return RunPaths(self.workspace.runs / trial.run)
+
+    def _prepare(self, run: RunPaths, trial: Trial) -> None:
+        """Its rows, its recipe and its config. Raises what is wrong with them."""
+        make_folder(run.root, exist_ok=True)
+        title = say("row.separator").join([self.sweep.name, *told(trial.values)])
+        write_json(run.about, {"title": title, "name": self.sweep.name, "sweep": self.place.id})
+        recipe = changed_by(self.sweep.as_recipe(), trial.values, self.model)
+        if REPLAY_SHARE in trial.values:
+            self._make_rows(run, recipe, float(trial.values[REPLAY_SHARE]))
+        else:
+            train.vary(run, self.base, recipe)
+
+    def _make_rows(self, run: RunPaths, recipe: Recipe, share: float) -> None:
+        recipe = recipe if share else recipe.changed(replay_distillation=False)
+        with_replay_share(run, self.base, recipe, share, self.progress.update)
+
+    def _launch(self, run: RunPaths, times: int = 0) -> None:
+        recipe = train.recipe_of(run)
+        request = TuneRequest(self.sweep.name, model=recipe.model, auto_resume=USUAL_RESUMES)
+        launch(run.job(CHAIN), chain.plan(self.workspace, run, request, user_name(), spoken_language()))
+        if times:
+            with suppress(OSError):
+                count_resumed(run.job(CHAIN), times)
+
+    def _of_the_sweep(self, run: RunPaths) -> bool:
+        """Whether a trial was stopped because its sweep was, or its machine: then it goes on."""
+        by = (read_record(JobPaths(run.job(CHAIN)).stop) or {}).get("by")
+        return by == BY_SWEEP or went_down_with_the_machine(run.job(CHAIN))
+
+    def _go_on(self, run: RunPaths, trial: Trial) -> None:
+        """From its last checkpoint; one that crashes again and again is given up."""
+        if self._of_the_sweep(run):
+            self._launch(run)
+        elif (times := resume_once_more(run.job(CHAIN), USUAL_RESUMES)) is not None:
+            self._launch(run, times)
+        else:
+            self._fail(trial, say("sweep.lost"))
+
+    def _prune(self, run: RunPaths, trial: Trial) -> None:
+        """Keep its losses, and ask it to stop where the rule says so."""
+        if STOPPED not in trial.notes:
+            if not self._report(run, trial):
+                return
+            why = asdict(why_stopped(self.study.trial(trial.number), self.study.trials()))
+            self.study.note(trial.number, **{STOPPED: why})
+            self.progress.say("sweep.pruned", number=trial.number + 1, **in_words(why))
+        if not JobPaths(run.job(CHAIN)).stop.exists():
+            chain.halt(run, BY_RULE)
+
+    def _report(self, run: RunPaths, trial: Trial, ended: bool = False) -> bool:
+        """Keep a trial's losses; whether the rule stops it."""
+        curve = self._curves.setdefault(trial.number, CurveReader(run.work_dir))
+        curve.poll()
+        tokens = tokens_an_iteration(train.recipe_of(run), data.about_data(run))
+        return self.study.report(trial.number, losses_of(curve, tokens, self.unit, ended))
+
+    def _finish(self, run: RunPaths, trial: Trial) -> None:
+        if (found := proof.read(run)) is None:
+            self._fail(trial, say("sweep.no_result"))
+            return
+        self._report(run, trial, ended=True)
+        self._failures = 0
+        self.study.finish(trial.number, value_of(found.score), **noted(found.score))
+        shares = {name: f"{getattr(found.score, name).value or 0:.0%}" for name in ("learned", "kept")}
+        self.progress.say("sweep.finished", number=trial.number + 1, values=in_line(trial.values), **shares)
+
+    def _fail(self, trial: Trial, why: str) -> None:
+        self.study.fail(trial.number, why)
+        self.progress.say("sweep.failed", number=trial.number + 1, values=in_line(trial.values), why=why)
+        self._failures += 1
+        if self._failures == MOST_FAILURES:
+            raise SweepFailed(count=MOST_FAILURES, why=why, sweep=self.place.id)
+
+    def _tell(self, running: list[Trial]) -> None:
+        """How far the sweep is: the trials that have ended, and the share of each at work."""
+        ended = len(self.study.trials()) - len(running)
+        begun = sum(chain.read_progress(self.workspace, run).share for run in self._runs(running))
+        share = (ended + begun) / max(1, self.sweep.trials)
+        self.progress.update(min(1.0, share), say("sweep.far", done=ended, total=self.sweep.trials))
+
+    def _runs(self, trials: list[Trial]) -> Iterator[RunPaths]:
+        yield from (self._run(trial) for trial in trials if trial.run)
+
+
+def at_once() -> int:
+    """How many trials are begun at a time: one for each device, for which they wait in the queue."""
+    return max(1, len(this_machine().gpus))
+
+
+def told(values: Values) -> list[str]:
+    """The values of a trial, each with its field: "lr 0.0003"."""
+    return [f"{field} {shown(value)}" for field, value in values.items()]
+
+
+def in_line(values: Values) -> str:
+    return say("row.list").join(told(values))
+
+
+def shown(value: object) -> str:
+    """A value as a person reads it: no more digits than tell it from its neighbours."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def in_words(stopped: dict[str, float]) -> dict[str, str]:
+    """The numbers of :class:`core.sweep.pruning.Stopped` for a sentence."""
+    return {
+        "share": f"{stopped['share']:.0%}",
+        "loss": f"{stopped['loss']:.3f}",
+        "median": f"{stopped['median']:.3f}",
+        "others": str(stopped["others"]),
+    }
