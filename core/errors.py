@@ -50,6 +50,7 @@ TuneboardError                exit code 1
 │   ├── AdoptedRun            a run's training was made elsewhere and is only read
 │   ├── RecipeChanged         a checkpoint was trained with other settings than the run has now
 │   ├── InputsChanged         the rows or the base model are not those that a run was prepared with
+│   ├── NoRendezvous          several machines are to train together, and nobody said where they meet
 │   ├── BothEdited            a run's recipe and its config were both edited by hand
 │   ├── InTheWay              a file of that name is there already
 │   ├── MissingArtefact       a step's input was not made yet
@@ -345,6 +346,10 @@ class RecipeChanged(InputError):
 
 class InputsChanged(InputError):
     key = "inputs_changed"  # values: changes (lines)
+
+
+class NoRendezvous(InputError):
+    key = "no_rendezvous"  # values: nodes
 
 
 class BothEdited(InputError):

@@ -28,7 +28,7 @@ THREADS_VARIABLE = "ENGINE_FORKS_THREADS"
 MODULE_VARIABLE = "ENGINE_FORKS_MODULE"
 LENGTH_BYTES = 4
 # Tools that load no model: they would wait for what they do not need.
-LIGHT = {"download", "probe"}
+LIGHT = {"download", "probe", "ranks"}
 # XTuner and PEFT look for the first two while they are imported, and the forks' parent has left them out, as
 # a training on a processor does; Unsloth changes what is imported after it; what compiles is not alone.
 IMPORTED_FIRST = re.compile(r"""deepspeed|bitsandbytes|unsloth|compile['"]?\s*[=:]\s*['"](?!none)""")

@@ -16,7 +16,6 @@ from typing import Any
 
 from core.engine import worker, xtuner_tool
 from core.engine.__main__ import main as engine
-from core.engine.on_import import when_imported
 from core.engine.stopping import STOP
 
 NAME = "tests.held_engine"
@@ -33,34 +32,12 @@ def main(arguments: Sequence[str]) -> None:
         run = xtuner_tool.run_xtuner_tool
 
         def run_held(module: str, given: list[str]) -> None:
-            without_a_card()
-            when_imported("deepspeed.comm.torch", without_compiling)
             if place:
                 PLACES[place](int(number or 0))
             run(module, given)
 
         xtuner_tool.run_xtuner_tool = run_held
     engine(arguments)
-
-
-def without_a_card() -> None:
-    """mmengine 0.10.7 gives each of several processes a card of its own, also where there is none."""
-    import torch
-    from mmengine.model import MMDistributedDataParallel
-
-    torch.cuda.set_device = lambda _: None
-    begin = MMDistributedDataParallel.__init__
-
-    def begin_on_the_processor(self: Any, module: Any, device_ids: object = None, **options: Any) -> None:
-        begin(self, module, **options)
-
-    MMDistributedDataParallel.__init__ = begin_on_the_processor
-
-
-def without_compiling(module: Any) -> None:
-    """DeepSpeed 0.18.9 compiles, on a processor, what adds up numbers of several processes when a model
-    answers (inference_all_reduce): for minutes, with a compiler. Trainings do not use it."""
-    module.build_shm_op = lambda: None
 
 
 def wait() -> None:

@@ -71,6 +71,9 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "attention": (["auto", "cudnn", "flash"], ["sdpa", None]),
     "padding_free": ([True, False], ["maybe", None]),
     "deepspeed": (["none", "zero1", "zero2", "zero2_offload", "zero3", "zero3_offload"], ["zero4"]),
+    "devices": ([1, 64], [0, 65]),
+    "cards": ([[], [0, 3]], [[-1], ["a"], 0]),
+    "nodes": ([1, 1024], [0, 1025]),
     "keep_checkpoints": ([2, 10], [0, 1, -1]),
     "checkpoint": (["last", "best"], ["first", "", None, 5]),
     "stop_when_learned": ([True, False], ["maybe", None]),
@@ -348,7 +351,7 @@ def keys(found: list[Problem]) -> set[tuple[str, str]]:
         ({"quantization": "nf4"}, GPU, {}, set()),
         ({"quantization": "nf4", "device": "cpu"}, GPU, {}, {("quantization", "no_gpu")}),
         (
-            {"quantization": "int8", "deepspeed": "zero2", "optimizer": "adamw_8bit", "precision": "fp16"},
+            {"quantization": "int8", "deepspeed": "zero3", "optimizer": "adamw_8bit", "precision": "fp16"},
             CPU,
             {},
             {(name, "no_gpu") for name in ("quantization", "deepspeed", "optimizer", "precision")},

@@ -24,7 +24,7 @@ from core.pipeline.use import UseRequest
 from core.publish import command as publishing
 from core.publish.publish import publish
 from core.publish.request import PublishRequest
-from core.recipe.recipe import Checkpoint, Method
+from core.recipe.recipe import MOST_DEVICES, Checkpoint, Method
 from core.recipe.templates import template_names
 from core.runs import CHAIN
 from core.slurm.profile import read_profile
@@ -65,6 +65,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         identity=not options.no_identity,
         document=options.document,
         auto_resume=getattr(options, "auto_resume", 0),
+        devices=options.devices or 1,
     )
 
 
@@ -160,7 +161,7 @@ def _data(workspace: Workspace, run: str, request: TuneRequest, shown: Progress)
 def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
     with progress(options.kind) as shown, can_go_on(workspace, "train", run.id):
-        done = tune.run_train(run, shown, options.restart)
+        done = tune.run_train(run, shown, options.restart, options.devices)
     return {"run": run.id, "checkpoint": str(done.checkpoint), "iteration": done.iteration}
 
 
@@ -231,6 +232,7 @@ OPTIONS: Options = {
     "--restart": {"action": "store_true"},
     "--on": {"metavar": "PROFILE"},
     "--auto-resume": {"type": whole_number(0, MOST_RESUMES), "default": 0, "metavar": "N"},
+    "--devices": {"type": whole_number(1, MOST_DEVICES), "metavar": "N"},
     "--which": {
         "choices": get_args(Checkpoint),
         "default": "last",
@@ -249,7 +251,7 @@ OPTIONS: Options = {
 MAKE = (
     *("--who", "--data", "--document", "--no-identity", *check.READ, check.LEAVE_OUT, "--max-length"),
     *("--model", "--no-replay", "--seed", "--iterations", "--system", "--language"),
-    *("--template", "--template-reason", "--method", "--which"),
+    *("--template", "--template-reason", "--method", "--which", "--devices"),
 )
 # Which field of a TuneRequest an option of MAKE is.
 FIELDS = {
@@ -270,6 +272,7 @@ FIELDS = {
     "--template-reason": "template_reason",
     "--method": "method",
     "--checkpoint": "checkpoint",
+    "--devices": "devices",
 }
 COMMANDS: Commands = {
     "tune": (
@@ -280,7 +283,7 @@ COMMANDS: Commands = {
         Task(TuneRequest, _tune_request, _data, first=_refuse_another, here=_data_here),
         (*MAKE, "--run"),
     ),
-    "train": (_train, ("RUN", "--restart")),
+    "train": (_train, ("RUN", "--restart", "--devices")),
     "convert": (_convert, ("RUN",)),
     "merge": (_merge, ("RUN",)),
     "checkpoints": (Task(CheckpointsRequest, lambda _: CheckpointsRequest(), _checkpoints), ("RUN",)),

@@ -5,6 +5,7 @@ PATH; here its tool files run in this interpreter, and a failure is this process
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -52,7 +53,8 @@ def _train(arguments: list[str]) -> None:
     if unsloth:
         unsloth_way.import_unsloth()
     accelerated = bool(config.get("acceleration")) and not unsloth
-    ahead = compile_ahead(config) if accelerated else None
+    first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes one compiles for all
+    ahead = compile_ahead(config) if accelerated and first else None
     if not (unsloth or names_bitsandbytes(text)):
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
@@ -61,11 +63,14 @@ def _train(arguments: list[str]) -> None:
     from core.engine.learning import questions_beside
     from core.engine.patches import deepspeed_shards_without_pickle, patch_xtuner
     from core.engine.pissa import keep_where_it_begins
+    from core.engine.several import train_together
     from core.engine.teacher import Replay, keep_replay_to_the_base
     from core.engine.threads import take_free_cores
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        train_together()
     put_around(questions_beside(Path(arguments[0])) if config.get("stop_when_learned") else None)
     progress.phase(Phase.loading)
     work_dir = arguments[arguments.index("--work-dir") + 1] if "--work-dir" in arguments else config.work_dir
@@ -84,6 +89,12 @@ def _train(arguments: list[str]) -> None:
         take_free_cores(others)
     with deepspeed_shards_without_pickle() if with_deepspeed else nullcontext():
         run_xtuner_tool("xtuner.tools.train", arguments)
+
+
+def _ranks(arguments: list[str]) -> None:
+    from core.engine.ranks import main as ranks
+
+    ranks(arguments)
 
 
 def _answer(arguments: list[str]) -> None:
@@ -220,6 +231,7 @@ def _worker(arguments: list[str]) -> None:
 
 TOOLS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
+    "ranks": _ranks,
     "answer": _answer,
     "answer_checkpoints": _answer_checkpoints,
     "starter": _starter,
@@ -238,8 +250,8 @@ TOOLS: dict[str, Callable[[list[str]], None]] = {
     "arrival": _arrival,
     "worker": _worker,
 }
-# They live as long as somebody wants them.
-SAY_NOTHING = {"serve", "worker"}
+# They live as long as somebody wants them, or what they start says it.
+SAY_NOTHING = {"serve", "worker", "ranks"}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -4,10 +4,12 @@ Around a training, from the outside in:
 
 1. it says that rows are being read (:mod:`core.engine.training_progress`);
 2. its hooks are registered: of the same priority, the first comes first. ``TellProgress`` says that a step is
-   done before anything is done after it; ``StopWhenLearned`` asks; ``FollowFreeCores`` looks at what other
-   programs leave; ``KeepRandomState`` knows what a
-   checkpoint is to hold, ``LastLosses`` sees at the end whether anything was learned; ``KeepOnStop`` comes
-   after what ends an iteration, the schedule's step, and before what saves one;
+   done before anything is done after it; ``GoOnAcrossRanks`` counts anew where there are more or fewer
+   processes than before; ``StopWhenLearned`` asks; ``FollowFreeCores`` looks at what other programs leave;
+   ``KeepRandomState`` knows what a checkpoint is to hold, ``DrawApart`` lets each of several processes draw
+   its own and ``ScheduleByRows`` keeps their rate to the rows that were read, ``LastLosses`` sees at the end
+   whether anything was learned; ``KeepOnStop`` comes after what ends an iteration, the schedule's step, and
+   before what saves one;
 3. from here on a stop is heeded (:mod:`core.engine.stopping`), and until the first step loses nothing.
 
 Around the questions: a stop breaks them off, and their phase ends however they end; what they draw leaves the
@@ -22,18 +24,28 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from core.engine.across_ranks import GoOnAcrossRanks
 from core.engine.free_cores import FollowFreeCores
 from core.engine.kept_on_stop import KeepOnStop, let_workers_live
 from core.engine.last_losses import LastLosses
 from core.engine.learning import StopWhenLearned
 from core.engine.random_state import KeepRandomState, apart
+from core.engine.schedule import ScheduleByRows
+from core.engine.several import DrawApart
 from core.engine.stopping import STOP
 from core.engine.training_progress import TellProgress
 from core.jobs import progress
 from core.jobs.progress import Phase
 
 MakeHook = Callable[[], Hook]
-HOOKS: Sequence[MakeHook] = (FollowFreeCores, KeepRandomState, LastLosses, KeepOnStop)
+HOOKS: Sequence[MakeHook] = (
+    FollowFreeCores,
+    KeepRandomState,
+    DrawApart,
+    ScheduleByRows,
+    LastLosses,
+    KeepOnStop,
+)
 
 
 def put_around(questions: Path | None) -> None:
@@ -45,7 +57,7 @@ def put_around(questions: Path | None) -> None:
     asking: Sequence[MakeHook] = (partial(StopWhenLearned, questions),) if questions else ()
     # DeepSpeed's runner has its model in parts: it is not asked who it is.
     for kind, between in ((Runner, asking), (FlexibleRunner, ())):
-        kind.train = _around(kind.train, (TellProgress, *between, *HOOKS))
+        kind.train = _around(kind.train, (TellProgress, GoOnAcrossRanks, *between, *HOOKS))
         kind.save_checkpoint = _in_phase(Phase.saving, kind.save_checkpoint)
     ask = _in_phase(Phase.evaluating, apart()(EvaluateChatHook._generate_samples))
     EvaluateChatHook._generate_samples = _unless_stopped(ask)

@@ -16,11 +16,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
 from core.data.asking import Prompter
 from core.engine.answer import answer_all, first_token
+from core.engine.several import from_first_rank
 from core.engine.stopping import STOP
 from core.engine.tokenizer_file import load_tokenizer
 from core.jobs import progress
@@ -37,6 +39,8 @@ DECAY = 0.2
 # In the training's own memory, which its checkpoints hold.
 SO_FAR, BEGAN, ENDS, RATES = "learned_in_a_row", "learned_at", "learned_ends", "learned_rates"
 DUE = "learned_due"
+# No share: what the others are told by a first process that was asked to stop.
+BROKEN_OFF = -1.0
 
 
 class StopWhenLearned(Hook):
@@ -73,13 +77,21 @@ class StopWhenLearned(Hook):
         done = runner.iter + 1
         if done % max(1, runner.max_iters // LOOKS) or _known(runner, ENDS) is not None:
             return
+        found: list[float] = []
         # Broken off by a stop, it is done by whoever goes on.
-        seen = STOP.unless_asked(lambda: self._look(runner, done))
-        runner.message_hub.update_info(DUE, int(not seen))
+        if is_main_process():
+            STOP.unless_asked(lambda: found.append(self.learned(runner.model)))
+        learned = from_first_rank(found[0] if found else BROKEN_OFF)
+        runner.message_hub.update_info(DUE, int(learned == BROKEN_OFF))
+        if learned != BROKEN_OFF:
+            self._heed(runner, done, learned)
 
     def _look(self, runner: Any, done: int) -> None:
-        """Ask, and where it has learned begin the end."""
-        learned = self.learned(runner.model)
+        """Ask, of several processes the first, for all are to end at the same step."""
+        self._heed(runner, done, from_first_rank(self.learned(runner.model) if is_main_process() else 0.0))
+
+    def _heed(self, runner: Any, done: int, learned: float) -> None:
+        """Log the share, and where it has learned begin the end."""
         runner.message_hub.update_scalar("train/learned", learned)
         in_a_row = (_known(runner, SO_FAR) or 0) + 1 if learned == 1.0 else 0
         runner.message_hub.update_info(SO_FAR, in_a_row)

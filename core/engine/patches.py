@@ -16,6 +16,7 @@ import torch
 from core.engine.checkpoint_file import allow_curves, read_weights
 from core.engine.distillation import answer_loss
 from core.engine.divergence import leave_out_what_is_no_number
+from core.engine.on_import import when_imported
 
 
 def patch_xtuner() -> None:
@@ -193,6 +194,13 @@ def _train_on_the_processor() -> None:
 
     sft.prepare_model_for_kbit_training = _freeze
     sft.SupervisedFinetune.compute_loss = answer_loss
+    when_imported("deepspeed.comm.torch", _add_up_without_compiling)
+
+
+def _add_up_without_compiling(module: Any) -> None:
+    """DeepSpeed 0.18.9 compiles, on a processor, what adds up numbers of several processes when a model
+    answers: for minutes, with a compiler. Trainings do not use it."""
+    module.build_shm_op = lambda: None
 
 
 def _freeze(model: Any, *_: object, **__: object) -> Any:

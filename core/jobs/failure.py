@@ -1,13 +1,14 @@
 """Why a job ended without its result: asked here by every step, command and page."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import errors
 from core.errors import DamagedFile, StepFailed, TuneboardError
 from core.jobs.explain import Cause, explain
 from core.jobs.job import JobPaths, read_spec
+from core.jobs.ranks import DeadRank, dead_rank, misses_another, of_rank, rank_logs
 from core.jobs.status import State, Status
 from core.jobs.tail import last_lines
 from core.wording import Language, say
@@ -25,7 +26,8 @@ class Failure:
     """``cause`` is the key of its sentence (``cause.<key>`` in ``locales/``), ``line`` the log's line that
     shows it, perhaps empty, ``reason`` the status's own. ``said`` is the tool's own error, where it knew why
     it gave up; ``words`` are a command's last ones, where an earlier version left nothing else. ``code`` and
-    ``signal`` are the tool's, as far as they are known."""
+    ``signal`` are the tool's, as far as they are known. ``rank``: of a tool in several processes the one that
+    it was."""
 
     cause: str
     line: str
@@ -35,6 +37,7 @@ class Failure:
     words: str = ""
     code: int | None = None
     signal: str | None = None
+    rank: int | None = None
 
     @property
     def is_known(self) -> bool:
@@ -55,12 +58,13 @@ class Failure:
         """Why, in a sentence or two."""
         if self.said:
             return self.said.text(language)
-        return self.words or say(f"cause.{self.cause}", language)
+        why = self.words or say(f"cause.{self.cause}", language)
+        return why if self.rank is None else say("ended.rank", language, rank=self.rank, why=why)
 
     def error(self, step: str) -> TuneboardError:
         """The error that ends whoever waited for the job: the tool's own, else that ``step`` failed."""
         error = self.said or StepFailed(
-            step=step, reason=say(f"cause.{self.cause}"), line=self.line or self.reason, log=self.log
+            step=step, reason=self.text(), line=self.line or self.reason, log=self.log
         )
         error.job = self.log.parent
         return error
@@ -70,11 +74,35 @@ def why_failed(folder: Path, status: Status) -> Failure | None:
     """Why the job in ``folder`` failed or was lost; None for one that did not, or that somebody stopped."""
     if status.state not in {State.failed, State.lost}:
         return None
+    if (dead := dead_rank(folder)) and not JobPaths(folder).refusal.exists():
+        return _of_ranks(folder, status, dead)
     log = JobPaths(folder).log
     cause = explain(last_lines(log, LOG_LINES), status) or Cause("unknown", "")
     reason = status.reason or ""
     said, words = _said(folder), _last_words(folder, status)
     return Failure(cause.key, cause.line, log, reason, said, words, status.code, status.signal)
+
+
+def _of_ranks(folder: Path, status: Status, dead: DeadRank) -> Failure:
+    """Of a tool in several processes. The logs of all are searched, that of the one which ended first before
+    the others; whoever only missed another one is not asked."""
+    logs = {0: [JobPaths(folder).log], **rank_logs(folder)}
+    of_dead = of_rank(status, dead)
+    known: list[Failure] = []
+    for rank in sorted({*logs, dead.rank}, key=lambda rank: rank != dead.rank):
+        tails = {log: last_lines(log, LOG_LINES) for log in logs.get(rank, [])}
+        lines = [line for tail in tails.values() for line in tail if not misses_another(line)]
+        how = of_dead if rank == dead.rank else replace(status, code=None, signal=None)
+        cause = explain(lines, how) or Cause("unknown", "")
+        log = next(
+            (log for log, tail in tails.items() if cause.line in (line.strip() for line in tail)), None
+        )
+        log = log or next(iter(tails), JobPaths(folder).log)
+        reason = status.reason or ""
+        known.append(Failure(cause.key, cause.line, log, reason, code=how.code, signal=how.signal, rank=rank))
+        if cause.key != "unknown":
+            return known[-1]
+    return known[0]
 
 
 def leave_refusal(folder: Path, error: TuneboardError) -> None:

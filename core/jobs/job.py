@@ -90,6 +90,16 @@ class JobPaths:
         return self.folder / "refusal.json"
 
     @property
+    def ranks(self) -> Path:
+        """Of a tool in several processes, the logs of all but the first (core.jobs.ranks)."""
+        return self.folder / "ranks"
+
+    @property
+    def dead_rank(self) -> Path:
+        """Which of several processes ended the job, and how. Written by the tool."""
+        return self.folder / "dead_rank.json"
+
+    @property
     def reserve(self) -> Path:
         """A little of the disk, given back when a full disk leaves no room for ``exit.json``. Written by the
         supervisor at its start, and deleted at the end."""
@@ -123,7 +133,15 @@ class JobPaths:
     @property
     def of_one_try(self) -> tuple[Path, ...]:
         """What one try writes besides ``job.json``, ``request.json`` and ``exit.json``."""
-        mine = (self.log, self.supervisor_log, self.supervisor, self.tool, self.batch)
+        mine = (
+            self.log,
+            self.supervisor_log,
+            self.supervisor,
+            self.tool,
+            self.batch,
+            self.ranks,
+            self.dead_rank,
+        )
         return (*mine, self.progress, self.need, self.stop, self.done, self.resumed, self.refusal)
 
 

@@ -170,7 +170,7 @@ class Forecast:
 
     def _unseen_questions(self, recipe: Recipe) -> Questions:
         """What is asked where the template is not known: the same of all models that see as many rows."""
-        rows = (recipe.iterations or 1) * recipe.batch_size
+        rows = (recipe.iterations or 1) * recipe.rows_at_once
         if rows not in self._of_rows:
             self._of_rows[rows] = self._base_asks(self.said, recipe), proof_questions(self.said, recipe)
         return self._of_rows[rows]
@@ -207,7 +207,7 @@ class Forecast:
 
 def _trained(said: Taught, recipe: Recipe, row: float, replay: bool) -> float:
     """How many tokens a training of this recipe reads, where a taught row has so many."""
-    rows = (recipe.iterations or 1) * recipe.batch_size
+    rows = (recipe.iterations or 1) * recipe.rows_at_once
     if recipe.pack:
         return float(rows * recipe.max_length)
     own = data.shares_in(said, recipe, replay).taught

@@ -17,6 +17,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import stop, wait
 from core.jobs.live import LiveCurve
 from core.jobs.status import State, is_live, read_status
+from core.machine import this_machine
 from core.model_store.importing import listed_request, take_in
 from core.models.catalog import find
 from core.models.folder import Model, find_model, read_model, read_shape, starter_gguf
@@ -27,7 +28,8 @@ from core.proof.asking import THOUGHT_TOKENS, Ask
 from core.proof.questions import Question, own_questions, questions
 from core.recipe.disk import disk_use
 from core.recipe.own_template import spoken_by, template_of
-from core.recipe.recipe import Checkpoint, Method, Recipe
+from core.recipe.ranks import ranks_problems, with_ranks
+from core.recipe.recipe import Checkpoint, Method, Recipe, invalid
 from core.recipe.thinking import thinking_of
 from core.runs import CHAIN, STEPS, introduce
 from core.steps import answer, convert, data, export, fit, merge, proof, prove, train
@@ -60,7 +62,7 @@ class TuneRequest:
     trained are left out and listed. ``max_length`` None follows the data. Without ``identity`` the data is
     taught alone; with it, whose the assistant is is taught beside data that does not say so itself.
     ``document``: whether a text is read as a document of which questions are made, None as it looks.
-    After a crash it goes on by itself, at most ``auto_resume`` times."""
+    After a crash it goes on by itself, at most ``auto_resume`` times. So many ``devices`` train it."""
 
     name: str
     data: Path | None = None
@@ -81,6 +83,7 @@ class TuneRequest:
     identity: bool = True
     document: bool | None = None
     auto_resume: int = 0
+    devices: int = 1
 
 
 def tune(
@@ -287,7 +290,10 @@ def recipe_asked_for(request: TuneRequest, said: Taught, model: Model) -> Recipe
     longest = max(data.taught_lengths(said, recipe, model).longest, fit.LONGEST_ROW)
     recipe = recipe.changed(checkpoint=request.checkpoint)
     found = fit.fitting(recipe, model, read_shape(model), longest)
-    return found.recipe if found else recipe
+    recipe = with_ranks(found.recipe if found else recipe, request.devices)
+    if wrong := list(ranks_problems(recipe, this_machine())):
+        raise invalid(wrong)
+    return recipe
 
 
 def ready_model(workspace: Workspace, given: str | None, progress: Progress) -> Model:
@@ -360,12 +366,17 @@ def _busy_once(run: RunPaths, progress: Progress) -> Callable[[], None]:
     return poll
 
 
-def run_train(run: RunPaths, progress: Progress, restart: bool = False) -> Trained:
+def run_train(
+    run: RunPaths, progress: Progress, restart: bool = False, devices: int | None = None
+) -> Trained:
     """Train the prepared run; returns its last checkpoint.
 
     It goes on from the last whole checkpoint, and does nothing where the training is done already; with
-    ``restart`` it begins anew. Raises RecipeChanged when the checkpoint was trained with other settings.
+    ``restart`` it begins anew, on so many ``devices`` from here on if that is said. Raises RecipeChanged when
+    the checkpoint was trained with other settings.
     """
+    if devices:
+        train.put_on(run, devices)
     recipe = train.in_line(run)
     train.refuse_mismatch(run)
     last = None if restart else train.going_on(run)

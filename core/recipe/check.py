@@ -8,10 +8,14 @@ from core.machine import Machine
 from core.models.folder import Model
 from core.recipe.method import method_problems
 from core.recipe.own_template import spoken_by, template_of
+from core.recipe.ranks import ranks_problems
 from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.speed import can_be_recorded, settle_speed
 from core.recipe.templates import MARKS, TEMPLATES, template_names
 from core.recipe.unsloth import unsloth_problems
+
+# Of DeepSpeed: with torch's own optimizer and in float32. It is no faster there, but needs no card.
+ON_A_PROCESSOR = {"none", "zero1", "zero2"}
 
 
 def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
@@ -20,6 +24,7 @@ def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:
         *_length(recipe),
         *_template(recipe, model),
         *_device(recipe, machine),
+        *ranks_problems(recipe, machine),
         *_model(recipe, model),
         *method_problems(recipe, machine.device_for(recipe.device)),
         *_speed(recipe),
@@ -56,7 +61,8 @@ def settle(recipe: Recipe, machine: Machine, model: Model, tokens: int | None = 
     precision = recipe.precision
     if precision == "auto":
         # mmengine 0.10.7 has no mixed precision on a processor, and trained weights are float32.
-        half = device == "cuda" or (machine.bf16 and recipe.method != "full")
+        alone = recipe.method != "full" and recipe.deepspeed == "none"
+        half = device == "cuda" or (machine.bf16 and alone)
         precision = "bf16" if half else "fp32"
     template = recipe.template
     if template == "auto":
@@ -97,9 +103,10 @@ def _device(recipe: Recipe, machine: Machine) -> list[Problem]:
         return found
     needs_gpu = {
         "quantization": recipe.quantization != "none",
-        "deepspeed": recipe.deepspeed != "none",
+        "deepspeed": recipe.deepspeed not in ON_A_PROCESSOR,
         "optimizer": recipe.optimizer != "adamw",
-        "precision": recipe.precision == "fp16",
+        "precision": recipe.precision == "fp16"
+        or (recipe.deepspeed != "none" and recipe.precision == "bf16"),
     }
     for field, needed in needs_gpu.items():
         if needed:

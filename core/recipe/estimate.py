@@ -13,13 +13,15 @@ from core.recipe.recipe import Recipe
 
 @dataclass(frozen=True)
 class Estimate:
-    """``iterations`` are micro-batches, ``updates`` optimizer steps, ``passes`` how often a row is seen,
-    ``tokens`` those read in training."""
+    """``iterations`` are micro-batches of each device, ``updates`` optimizer steps, ``passes`` how often a
+    row is seen, ``tokens`` those read in training, ``step_tokens`` those of one update on all devices;
+    ``memory`` is one device's."""
 
     iterations: int
     updates: int
     passes: float
     tokens: int
+    step_tokens: int
     memory: Memory
     trainable: int
 
@@ -28,12 +30,13 @@ def estimate(recipe: Recipe, model: Model, shape: ModelShape, rows: Mapping[str,
     """What ``recipe`` takes. ``rows`` is the run's data.json."""
     count, kept = rows_of(recipe, rows), int(rows["kept"])
     iterations = iterations_of(recipe, rows)
-    tokens = int(iterations * recipe.batch_size * kept / count)
+    read = iterations * recipe.rows_at_once
     return Estimate(
         iterations=iterations,
         updates=iterations // recipe.gradient_accumulation_steps,
-        passes=iterations * recipe.batch_size / count,
-        tokens=tokens,
+        passes=read / count,
+        tokens=int(read * kept / count),
+        step_tokens=int(recipe.global_batch * kept / count),
         memory=memory(recipe, model, shape, int(rows["longest"])),
         trainable=trainable(recipe, model, shape),
     )

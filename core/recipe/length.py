@@ -17,9 +17,9 @@ def rows_of(recipe: Recipe, about: Mapping[str, Any]) -> int:
 
 
 def iterations_of(recipe: Recipe, about: Mapping[str, Any]) -> int:
-    """How many micro-batches the whole training has."""
+    """How many iterations the whole training has."""
     epochs = recipe.epochs or 1
-    return recipe.iterations or math.ceil(epochs * rows_of(recipe, about) / recipe.batch_size)
+    return recipe.iterations or math.ceil(epochs * rows_of(recipe, about) / recipe.rows_at_once)
 
 
 def saved_every(recipe: Recipe, iterations: int | None) -> int:
@@ -38,3 +38,10 @@ def first_saved(recipe: Recipe, iterations: int | None) -> int:
 def saves(recipe: Recipe, iterations: int | None) -> int | None:
     """How many checkpoints a training writes; None where its length is not known."""
     return None if iterations is None else math.ceil(iterations / saved_every(recipe, iterations))
+
+
+def warm_up(ratio: float, iterations: int) -> int:
+    """Iterations in which the learning rate rises, 0 for none. mmengine 0.10.7 refuses a schedule that ends
+    where it begins, and a rise needs two points: a training of fewer than three iterations has none."""
+    warm = min(max(2, math.ceil(ratio * iterations)), iterations - 1)
+    return warm if ratio and warm >= 2 else 0

@@ -113,7 +113,7 @@ def _fitting(recipe: Recipe, model: Model, machine: Machine, found: Lengths, sha
 
 def tokens_seen(recipe: Recipe, found: Lengths) -> int:
     """How many tokens a run reads whose rows are as long as ``found``."""
-    return int((recipe.iterations or 1) * recipe.batch_size * found.mean(recipe.max_length))
+    return int((recipe.iterations or 1) * recipe.rows_at_once * found.mean(recipe.max_length))
 
 
 def _seconds(recipe: Recipe, model: Model, machine: Machine, found: Lengths) -> float:

@@ -31,6 +31,9 @@ PLAIN = {"fp32": 4, "bf16": 2, "fp16": 2, "auto": 4}
 SAVED_BY_8BIT = 6
 # DeepSpeed 0.18.9 keeps as many weights whole at once as stage3_max_live_parameters says.
 LIVE_WEIGHTS = 1_000_000_000
+# Of a trained weight's 16 bytes what ZeRO divides among devices (Rajbhandari et al. 2020, section 5): from
+# stage 1 its float32 copy and moments, from 2 its gradient, from 3 itself.
+DIVIDED = {"none": 0, "zero1": 12, "zero2": 14, "zero2_offload": 14, "zero3": 16, "zero3_offload": 16}
 # torch with its libraries; on a GPU its context, and what its allocator holds beside what is used.
 RUNTIME = {"cpu": 1_000_000_000, "cuda": 600_000_000}
 FRAGMENTED = {"cpu": 0.0, "cuda": 0.05}
@@ -186,9 +189,10 @@ def _first_adapted(recipe: Recipe) -> int:
     return min(recipe.layers_to_transform, default=0)
 
 
-def _trained_bytes(recipe: Recipe, footprint: Footprint) -> int:
-    """Bytes a trained weight: itself, its gradient, two moments; with DeepSpeed a copy in half precision as
-    well, and of all weights what is offloaded lies in the host's memory."""
+def _trained_bytes(recipe: Recipe, footprint: Footprint) -> float:
+    """Bytes a trained weight on each device: itself, its gradient, two moments; with DeepSpeed a copy in half
+    precision as well, and of all weights what is offloaded lies in the host's memory. What ZeRO divides, each
+    of several devices has a part of."""
     whole = not has_adapter(recipe)
     if whole and recipe.deepspeed == "zero3_offload":
         return 0
@@ -196,7 +200,8 @@ def _trained_bytes(recipe: Recipe, footprint: Footprint) -> int:
         return 4  # the weight and its gradient, in half precision
     moments = SAVED_BY_8BIT if "8bit" in recipe.optimizer else 0
     began = 4 if recipe.method == "pissa" else 0
-    return footprint.adapter + began - moments
+    divided = max(0, DIVIDED[recipe.deepspeed] - moments)
+    return footprint.adapter + began - moments - divided * (recipe.ranks - 1) / recipe.ranks
 
 
 def _live(recipe: Recipe, model: Model) -> int:
@@ -227,7 +232,12 @@ def _made_for_a_layer(recipe: Recipe, shape: ModelShape) -> int:
 
 
 def _weights(recipe: Recipe, model: Model, shape: ModelShape, footprint: Footprint) -> float:
-    """Quantizing leaves embeddings and the last layer whole."""
+    """Quantizing leaves embeddings and the last layer whole; ZeRO-3 divides what is not quantized, and a
+    layer at work has all of its own."""
+    if "zero3" in recipe.deepspeed and recipe.quantization == "none":
+        largest = max(shape.linear.values(), key=lambda size: size[0] * size[1], default=(0, 0))
+        whole = max(shape.vocabulary * shape.hidden, largest[0] * largest[1])
+        return footprint.rest * (model.parameters / recipe.ranks + whole * (recipe.ranks > 1))
     if recipe.quantization == "none":
         plain = PLAIN[recipe.precision]
         return model.parameters * (footprint.rest if recipe.device == "cuda" else plain)

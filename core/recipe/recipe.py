@@ -40,11 +40,14 @@ OLD_NAMES = {
 }
 # More than anybody trains; it keeps a slip of the finger from filling the disk.
 MOST_ITERATIONS = 10_000_000
+# Of one machine.
+MOST_DEVICES = 64
 Count = Annotated[int, Field(ge=1, le=MOST_ITERATIONS)]
 OptionalCount = Annotated[int | None, Field(ge=1, le=MOST_ITERATIONS)]
 # A limit also makes pydantic refuse half a character, which no file could hold.
 Text = Annotated[str, Field(max_length=100_000)]
 LayerIndex = Annotated[int, Field(ge=0, le=10_000)]
+CardNumber = Annotated[int, Field(ge=0, le=1023)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -55,7 +58,7 @@ def _advanced(default: Any) -> Any:
 @with_config(extra="forbid")
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All settings of a fine-tune. Lengths are in tokens, counts of iterations in micro-batches."""
+    """All settings of a fine-tune. Lengths are in tokens; an iteration is one micro-batch on every device."""
 
     model: Annotated[str, Field(min_length=1)]
     data: Annotated[str, Field(min_length=1)]
@@ -101,6 +104,9 @@ class Recipe:
     attention: Attention = _advanced("auto")
     padding_free: bool = _advanced(True)
     deepspeed: DeepSpeed = _advanced("none")
+    devices: Annotated[int, Field(ge=1, le=MOST_DEVICES)] = _advanced(1)
+    cards: tuple[CardNumber, ...] = _advanced(())
+    nodes: Annotated[int, Field(ge=1, le=1024)] = _advanced(1)
     keep_checkpoints: Annotated[int, Field(ge=2, le=1000)] = _advanced(2)
     checkpoint: Checkpoint = _advanced("last")
     stop_when_learned: bool = _advanced(False)
@@ -111,6 +117,21 @@ class Recipe:
     def changed(self, **values: Any) -> "Recipe":
         """This recipe with some fields changed, unchecked."""
         return replace(self, **values)
+
+    @property
+    def ranks(self) -> int:
+        """How many processes train together, each with a device of its own."""
+        return self.devices * self.nodes
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of one iteration, on all devices."""
+        return self.batch_size * self.ranks
+
+    @property
+    def global_batch(self) -> int:
+        """Rows of one update of the weights."""
+        return self.rows_at_once * self.gradient_accumulation_steps
 
 
 @dataclass(frozen=True)

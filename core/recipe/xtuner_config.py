@@ -5,13 +5,12 @@ project. What this project adds at run time (``core.engine``) is speed and safet
 """
 
 import glob
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.models.families import EAGER
 from core.models.folder import model_type_of
-from core.recipe.length import saved_every
+from core.recipe.length import saved_every, warm_up
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Method, Recipe
 from core.recipe.speed import acceleration
@@ -330,7 +329,7 @@ def _schedule(recipe: Recipe) -> str:
         warm, end = "warmup_ratio * max_epochs" if recipe.warmup_ratio else "", "max_epochs"
         unit = "by_epoch=True, convert_to_iter_based=True"
     else:
-        warm, end = _warm_up(recipe.warmup_ratio, recipe.iterations), "max_iters"
+        warm, end = str(warm_up(recipe.warmup_ratio, recipe.iterations) or ""), "max_iters"
         unit = "by_epoch=False"
     span = f"{unit}, begin={warm or 0}, end={end}"
     main = {
@@ -338,15 +337,8 @@ def _schedule(recipe: Recipe) -> str:
         "linear": f"dict(type=LinearLR, start_factor=1.0, end_factor=1e-5, {span})",
         "constant": f"dict(type=ConstantLR, factor=1.0, {span})",
     }[recipe.schedule]
-    warm_up = f"    dict(type=LinearLR, start_factor=1e-5, {unit}, begin=0, end={warm}),\n"
-    return f"param_scheduler = [\n{warm_up if warm else ''}    {main},\n]\n"
-
-
-def _warm_up(ratio: float, iterations: int) -> str:
-    """Iterations of the warm-up, "" for none. mmengine 0.10.7 refuses a schedule that ends where it begins,
-    and a rise needs two points: a run of fewer than three iterations has none."""
-    warm = min(max(2, math.ceil(ratio * iterations)), iterations - 1)
-    return str(warm) if ratio and warm >= 2 else ""
+    rise = f"    dict(type=LinearLR, start_factor=1e-5, {unit}, begin=0, end={warm}),\n"
+    return f"param_scheduler = [\n{rise if warm else ''}    {main},\n]\n"
 
 
 def _runtime(recipe: Recipe, rendered: Rendered | None) -> str:

@@ -498,8 +498,8 @@ def _shares(said: Taught, replay: bool) -> Shares:
 
 
 def _rows(recipe: Recipe) -> int:
-    most = MOST_ROWS // recipe.batch_size * recipe.batch_size
-    return min(most, recipe.batch_size * (recipe.iterations or 1))
+    most = MOST_ROWS // recipe.rows_at_once * recipe.rows_at_once
+    return min(most, recipe.rows_at_once * (recipe.iterations or 1))
 
 
 def about_data(run: RunPaths) -> dict[str, Any]:

@@ -147,6 +147,7 @@ class Known:
             return Cost(0.0, 0.0)
         pace = self._pace(kind, amount, work, model)
         seconds = amount / (pace or usual_pace(kind, work.device))
+        seconds /= times_as_fast(work.recipe) if kind == "train" and work.recipe else 1
         return Cost(STARTS[work.device][kind], seconds, bool(pace), SEEN[kind], kind)
 
     def _pace(self, kind: str, amount: float, work: Workload, model: Path | None) -> float | None:
@@ -182,7 +183,9 @@ def _measured(workspace: Workspace) -> Iterator[Measured]:
             model = read_model(Path(recipe.model))
             for stage, kind in KINDS.items():
                 if found := _work_of(run, stage, recipe, model):
-                    yield Measured(kind, recipe, model.folder, model.parameters, *found)
+                    work, pace = found
+                    pace /= times_as_fast(recipe) if kind == "train" else 1
+                    yield Measured(kind, recipe, model.folder, model.parameters, work, pace)
 
 
 def _work_of(run: RunPaths, stage: str, recipe: Recipe, model: Model) -> tuple[float, float] | None:
@@ -201,6 +204,11 @@ def _work_of(run: RunPaths, stage: str, recipe: Recipe, model: Model) -> tuple[f
 def device_of(recipe: Recipe) -> str:
     """The device that times are known of: cpu or cuda."""
     return "cuda" if recipe.device == "cuda" else "cpu"
+
+
+def times_as_fast(recipe: Recipe) -> int:
+    """On all its cards than on one; processes on a processor divide its cores."""
+    return recipe.ranks if device_of(recipe) == "cuda" else 1
 
 
 def _done(run: RunPaths, stage: str, recipe: Recipe, parameters: int, size: int) -> float:
@@ -225,7 +233,7 @@ def trained_tokens(run: RunPaths, recipe: Recipe) -> float:
     about = read_object(run.data) or {}
     if not about.get("rows"):
         return 0.0
-    return (iterations(run, recipe) or 0) * recipe.batch_size * row_tokens(recipe, about)
+    return (iterations(run, recipe) or 0) * recipe.rows_at_once * row_tokens(recipe, about)
 
 
 def seconds_of(run: RunPaths, stage: str) -> float | None:

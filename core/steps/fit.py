@@ -71,11 +71,12 @@ def fitting(recipe: Recipe, model: Model, shape: ModelShape, longest: int) -> Fi
 
 
 def room_for(recipe: Recipe) -> int:
-    """Bytes that a training may hold: of the largest card, or of the machine's memory."""
+    """Bytes that each process of a training may hold: of the largest card, or its part of the machine's
+    memory."""
     machine = this_machine()
     if recipe.device == "cuda":
         return int(ROOM["cuda"] * max(gpu.memory for gpu in machine.gpus))
-    return int(ROOM["cpu"] * machine.memory)
+    return int(ROOM["cpu"] * machine.memory / recipe.devices)
 
 
 def ran_out(run: RunPaths) -> bool:
@@ -102,11 +103,12 @@ def smaller(run: RunPaths) -> Recipe | None:
 
 
 def free_memory(recipe: Recipe) -> int:
-    """Bytes that a training may take now: what is free on the best GPU, else the machine's memory."""
+    """Bytes that each process of a training may take now: what is free on the best GPU, else its part of the
+    machine's memory."""
     machine = this_machine()
     if recipe.device == "cuda" and (used := meters().gpus):
         return max(gpu.memory - taken for gpu, (_, taken) in zip(machine.gpus, used, strict=False))
-    return machine.memory
+    return machine.memory // recipe.devices
 
 
 def changes(before: Recipe, after: Recipe) -> dict[str, tuple[object, object]]:

@@ -173,7 +173,7 @@ def _times_read(curve: Snapshot, recipe: Recipe, about_rows: Mapping[str, Any]) 
     rows = int(about_rows.get("rows") or 0)
     if not rows or recipe.pack or about_rows.get("replay"):
         return 0.0
-    return curve.iteration * recipe.batch_size / rows
+    return curve.iteration * recipe.rows_at_once / rows
 
 
 def step_seconds(curve: Snapshot | None) -> float | None:

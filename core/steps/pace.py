@@ -31,6 +31,8 @@ SAME = (
     "attention",
     "padding_free",
     "deepspeed",
+    "devices",
+    "nodes",
     "pack",
     "replay_distillation",
     "target_modules",
@@ -44,7 +46,7 @@ def trained_so_far(run: RunPaths, recipe: Recipe) -> float | None:
     about, seconds = read_object(run.data) or {}, _seconds(run.work_dir)
     if not seconds or not about.get("rows"):
         return None
-    return row_tokens(recipe, about) * recipe.batch_size / statistics.median(seconds)
+    return row_tokens(recipe, about) * recipe.rows_at_once / statistics.median(seconds)
 
 
 def row_tokens(recipe: Recipe, about: Mapping[str, Any]) -> float:

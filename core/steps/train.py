@@ -26,6 +26,7 @@ from core.errors import (
     BothEdited,
     DamagedCheckpoint,
     DamagedFile,
+    JobRunning,
     MissingArtefact,
     NoSuchFile,
     NoSuchJob,
@@ -39,7 +40,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch
 from core.jobs.progress import job_progress
 from core.jobs.request import as_record, read_record_of, read_request
-from core.jobs.status import LIVE, State, read_status
+from core.jobs.status import LIVE, State, is_live, read_status
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.development import asked_meanwhile
@@ -47,10 +48,11 @@ from core.recipe.check import problems, settle
 from core.recipe.disk import LOGS, disk_use
 from core.recipe.length import first_saved, iterations_of
 from core.recipe.own_template import OwnTemplate, Unspeakable, template_of
+from core.recipe.ranks import DIVIDES, divided_alike, ranks_problems, with_ranks
 from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
 from core.recipe.thinking import thinking_of
 from core.recipe.xtuner_config import Rendered, write_config
-from core.steps import inputs
+from core.steps import inputs, ranks
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole, whole
 from core.steps.step import check_space, engine_job
 from core.wording import say
@@ -69,6 +71,14 @@ PACKAGES = ("xtuner", "mmengine", "torch", "transformers", "peft", "bitsandbytes
 # Missed by nobody who does not ask for them.
 OPTIONAL = ("unsloth",)
 SAVED_AT = re.compile(r"iter_(\d+)\.pth$")
+# DeepSpeed's settings on a processor: in float32, with torch's optimizer.
+ON_A_PROCESSOR = {
+    **dict.fromkeys(
+        ("gradient_accumulation_steps", "train_micro_batch_size_per_gpu", "gradient_clipping"), "auto"
+    ),
+    "zero_allow_untested_optimizer": True,
+    "zero_force_ds_cpu_optimizer": False,
+}
 # How many states of recipe files are remembered.
 REMEMBERED = 256
 
@@ -83,6 +93,7 @@ LEAVES_WEIGHTS_ALONE = {
     "evaluation_tokens",
     "log_every",
     "dataloader_workers",
+    "cards",
 }
 
 
@@ -191,6 +202,22 @@ def in_line(run: RunPaths) -> Recipe:
     return prepare(run, recipe, model_of(run), Path(recipe.data))
 
 
+def put_on(run: RunPaths, devices: int) -> None:
+    """From its next start on this run trains on so many devices of each machine, an update as before.
+
+    Raises JobRunning, InvalidRecipe, MissingArtefact.
+    """
+    recipe = recipe_of(run)
+    if recipe.devices == devices:
+        return
+    if is_live(run.job("train")):
+        raise JobRunning(folder=run.job("train"))
+    divided = with_ranks(recipe, devices, recipe.nodes)
+    if found := list(ranks_problems(divided, this_machine())):
+        raise invalid(found)
+    write_text(run.recipe, to_yaml(divided))
+
+
 def _of_other_inputs(before: str, now: Recipe) -> bool:
     """Whether somebody has written another model or other rows into the recipe: it is prepared with those."""
     was = from_bytes(before.encode(), "recipe.yaml")
@@ -268,7 +295,7 @@ def _tokens(run: RunPaths, recipe: Recipe) -> int | None:
     about = read_object(run.data) or {}
     if not about.get("rows"):
         return None
-    rows = (recipe.iterations or 0) * recipe.batch_size or (recipe.epochs or 1) * about["rows"]
+    rows = (recipe.iterations or 0) * recipe.rows_at_once or (recipe.epochs or 1) * about["rows"]
     return int(rows * (recipe.max_length if recipe.pack else about["kept"] / about["rows"]))
 
 
@@ -293,18 +320,16 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
         raise MissingArtefact(what=run.config.name, where=run.root, step="data")
     arguments = [str(run.config), "--work-dir", str(run.work_dir), "--seed", str(recipe.seed)]
     if recipe.deepspeed != "none":
-        arguments += ["--deepspeed", f"deepspeed_{recipe.deepspeed}"]
+        arguments += ["--deepspeed", _deepspeed(run, recipe)]
     if resume:
         arguments += ["--resume", str(resume)]
-    env = {"HF_DATASETS_CACHE": str(run.job("train") / "cache")}
-    if recipe.device == "cpu":
-        env |= {"CUDA_VISIBLE_DEVICES": ""}
+    env = {"HF_DATASETS_CACHE": str(run.job("train") / "cache"), **ranks.environment(recipe)}
     if recipe.accelerate == "unsloth":  # else it writes modules into the folder it is started in
         env |= {"UNSLOTH_COMPILE_LOCATION": str(run.compiled / "unsloth")}
     # torch 2.13 splits the command of its compiler at spaces: there it keeps to its own place.
     if recipe.accelerate in {"on", "unsloth"} and " " not in str(run.compiled):
         env |= {"TORCHINDUCTOR_CACHE_DIR": str(run.compiled)}
-    if recipe.deepspeed != "none":
+    if recipe.deepspeed != "none" and recipe.ranks == 1:
         # DeepSpeed alone in one process looks for MPI unless it is told where it stands.
         env |= {
             "RANK": "0",
@@ -314,7 +339,18 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
             "MASTER_PORT": "0",
         }
     request = as_record(_request(run, recipe, resume))
-    return replace(engine_job("train", *arguments, env=env), request=request)
+    tool, arguments = ranks.together(run.job("train"), recipe, "train", arguments)
+    return replace(engine_job(tool, *arguments, env=env), request=request)
+
+
+def _deepspeed(run: RunPaths, recipe: Recipe) -> str:
+    """XTuner's settings by their name; on a processor, which their half precision is not for, a file of the
+    run's own."""
+    if recipe.device != "cpu":
+        return f"deepspeed_{recipe.deepspeed}"
+    stage = {"stage": int(recipe.deepspeed.removeprefix("zero")), "overlap_comm": False}
+    write_json(run.deepspeed, {**ON_A_PROCESSOR, "zero_optimization": stage})
+    return str(run.deepspeed)
 
 
 def start(run: RunPaths, resume: Trained | None = None) -> None:
@@ -395,7 +431,10 @@ def changes_since(run: RunPaths) -> list[str]:
     if before is None:
         return []
     now, differing = _request(run, recipe), _differing(before.recipe, recipe)
-    found = [line for line in differing if line.split()[1].rstrip(":") not in LEAVES_WEIGHTS_ALONE]
+    alone = LEAVES_WEIGHTS_ALONE
+    if divided_alike(from_bytes(before.recipe.encode(), "recipe.yaml"), recipe):
+        alone = alone.union(DIVIDES)
+    found = [line for line in differing if line.split()[1].rstrip(":") not in alone]
     if before.rows != now.rows:
         found.append(f"  - {say('train.changed.rows')}")
     if before.model and now.model and before.model != now.model:

@@ -176,6 +176,11 @@ class RunPaths:
         return Workspace(self.root.parent.parent)
 
     @property
+    def deepspeed(self) -> Path:
+        """DeepSpeed's settings of a training on the processor, for which XTuner has none."""
+        return self.root / "deepspeed.json"
+
+    @property
     def versions(self) -> Path:
         """Which versions of the libraries it was trained with."""
         return self.root / "versions.json"

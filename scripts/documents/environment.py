@@ -109,6 +109,13 @@ SYSTEM = {
     "SLURM_ARRAY_JOB_ID": ("no array", "of an array's job: which array's"),
     "SLURM_ARRAY_TASK_ID": ("no array", "of an array's job: its number there"),
     "SLURM_RESTART_COUNT": ("0", "how often Slurm began the job anew: after a failed node, or to make room"),
+    "PET_RDZV_ENDPOINT": (
+        "none: one machine trains",
+        "torchrun's own: where (`host:port`) the machines of one training meet; a cluster's job sets it, and "
+        "`PET_RDZV_BACKEND=c10d` and `PET_RDZV_ID`",
+    ),
+    "PET_NODE_RANK": ("`SLURM_NODEID`", "the number of this machine among those of one training"),
+    "SLURM_NODEID": ("0", "as `PET_NODE_RANK`, where Slurm has started it"),
     "MODEL": (
         "the published one",
         "another model for the published chat app: a folder beside it, or a repository",
@@ -123,6 +130,7 @@ SET = {
     "TUNEBOARD_THREADS": "`said` where `OMP_NUM_THREADS` was set, else `free`: a training looks",
     "TUNEBOARD_SETUP": "`scripts/setup` tells itself that it holds the lock",
     "COLUMNS": "uv breaks its sentences where the terminal ends: the last lines of a log would be halves",
+    "DS_ACCELERATOR": "`cpu`: DeepSpeed trains on the processor",
     "GOMP_SPINCOUNT": "20000: waiting threads sleep early, so that a busy neighbour does not slow everything",
     "HF_DATASETS_CACHE": "prepared rows stay in the training's own folder",
     "HF_HUB_DISABLE_IMPLICIT_TOKEN": "`1` for a mirror: the client sends it no token that lies in a file",
@@ -147,6 +155,8 @@ SET = {
     "OPENBLAS_NUM_THREADS": "one thread for a child that reads a stranger's file",
     "OPENXLAB_AK": "taken out for OpenXLab's client: its keys come through a pipe",
     "OPENXLAB_SK": "as `OPENXLAB_AK`",
+    "NCCL_NVLS_ENABLE": "`0`: several GPUs do without multicast in NVLink's switches, for which a container "
+    "often lacks the rights",
     "PYTHONIOENCODING": "UTF-8, whatever the terminal has",
     "PYTHONUNBUFFERED": "a log is written as it is said",
     "PYTHONWARNINGS": "libraries' warnings to their authors stay out of the log",

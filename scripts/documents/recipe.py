@@ -46,6 +46,9 @@ UNITS: Mapping[str, tuple[str, str] | None] = {
     "evaluation_tokens": ("tokens", "token"),
     "log_every": ("iterations", "次迭代"),
     "dataloader_workers": ("processes", "个进程"),
+    "devices": ("devices", "个设备"),
+    "cards": ("GPU numbers", "GPU 编号"),
+    "nodes": ("machines", "台机器"),
 }
 # What more than one line of a config says, beside the places that are read back as they are.
 ELSEWHERE: Mapping[str, str] = {
@@ -81,6 +84,12 @@ OWN_LINES: Mapping[str, str] = {
 }
 # Handed to XTuner beside the config.
 OPTIONS: Mapping[str, str] = {"deepspeed": "--deepspeed"}
+# Of the program that starts XTuner in every process.
+LAUNCHED: Mapping[str, str] = {
+    "devices": "torchrun --nproc-per-node",
+    "nodes": "torchrun --nnodes",
+    "cards": "CUDA_VISIBLE_DEVICES",
+}
 # No settings of the training: why it may start, and what becomes of it.
 NOWHERE = {"template_reason", "checkpoint"}
 
@@ -100,6 +109,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "empty": "; `null` for empty",
         "own": "`{line}`, which XTuner ignores",
         "option": "the option `{option}`",
+        "launched": "`{how}`",
     },
     "zh": {
         "required": "必填",
@@ -116,6 +126,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "empty": "；留空为 `null`",
         "own": "`{line}`，XTuner 会忽略",
         "option": "选项 `{option}`",
+        "launched": "`{how}`",
     },
 }
 
@@ -130,7 +141,7 @@ def check() -> None:
     """Raises ValueError for a field of the tables above that is none, and one that they do not have."""
     schema = TypeAdapter(Recipe).json_schema()["properties"]
     numbers = {name for name, one in schema.items() if _is_number(one)}
-    placed = {*PLACES, *ELSEWHERE, *OWN_LINES, *OPTIONS, *NOWHERE}
+    placed = {*PLACES, *ELSEWHERE, *OWN_LINES, *OPTIONS, *LAUNCHED, *NOWHERE}
     for what, expected, found in (("a unit", numbers, {*UNITS}), ("a place", {*schema}, placed)):
         if expected != found:
             wrong = sorted(expected ^ found)
@@ -175,6 +186,8 @@ def place(name: str, language: Language) -> str:
         return WORDS[language]["own"].format(line=OWN_LINES[name])
     if name in OPTIONS:
         return WORDS[language]["option"].format(option=OPTIONS[name])
+    if name in LAUNCHED:
+        return WORDS[language]["launched"].format(how=LAUNCHED[name])
     found = {**PLACES, **ELSEWHERE}.get(name)
     return f"`{found}`" if found else NONE
 

@@ -20,6 +20,7 @@ from core.models.folder import Model
 from core.recipe.check import check
 from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA
+from core.recipe.ranks import with_ranks
 from core.recipe.recipe import Level, Method, Problem, Recipe, level, parse
 from core.recipe.templates import template_names
 from core.steps.train import recipe_of
@@ -42,24 +43,43 @@ Places = dict[str, DeltaGenerator]
 @dataclass
 class RecipeDraft:
     """A recipe being edited. ``edition`` counts how often its values came from elsewhere than its widgets;
-    ``method`` is the one that its other values go by; ``taken`` a file whose values these are, and the fields
-    that it changed."""
+    ``method`` and ``devices`` (of each machine, and machines) are those that its other values go by;
+    ``taken`` a file whose values these are, and the fields that it changed."""
 
     values: Values
     saved: Recipe
     edition: int = 0
     method: Method = dataclass_field(init=False)
+    devices: tuple[int, int] = dataclass_field(init=False)
     taken: tuple[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         self.method = self.saved.method
+        self.devices = (self.saved.devices, self.saved.nodes)
 
     def take(self, recipe: Recipe) -> None:
         """Take all values from a preset, a file or the disk: every widget begins anew."""
         self.values = asdict(recipe)
         self.method = recipe.method
+        self.devices = (recipe.devices, recipe.nodes)
         self.taken = None
         self.edition += 1
+
+    def follow_devices(self) -> bool:
+        """Where other devices were chosen, divide the same rows among them. What cannot be used has to be put
+        right first. Returns whether anything was changed."""
+        now = (self.values["devices"], self.values["nodes"])
+        before, self.devices = self.devices, now
+        if now == before:
+            return False
+        try:
+            chosen = parse(self.values)
+        except InvalidRecipe:
+            self.devices = before
+            return False
+        divided = with_ranks(chosen.changed(devices=before[0], nodes=before[1]), *now)
+        self.take(divided.changed(cards=chosen.cards))
+        return True
 
     def follow_method(self, model: Model) -> bool:
         """Where another method was chosen, take what goes with it: its learning rate, and its layers. What
@@ -91,8 +111,9 @@ def draft_of(run: RunPaths) -> RecipeDraft:
 
 
 def checked(draft: RecipeDraft, model: Model) -> tuple[Recipe | None, list[Problem]]:
-    """What the form's values come to; where another method was chosen, drawn anew with what goes with it."""
-    if draft.follow_method(model):
+    """What the form's values come to; where another method or other devices were chosen, drawn anew with what
+    goes with them."""
+    if draft.follow_method(model) or draft.follow_devices():
         st.rerun()
     return check(draft.values, this_machine(), model)
 

@@ -34,8 +34,16 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
     with st.container(horizontal=True, gap="medium", key="estimate"):
         _metric("iterations", f"{found.iterations:,}", **_updates(recipe, found))
         _metric("tokens", _short(found.tokens))
+        _metric("batch", f"{recipe.global_batch:,}", **_batch(recipe))
+        _metric("step_tokens", _short(found.step_tokens))
         _metric("trainable", _short(found.trainable))
-        _metric("memory", megabytes(found.memory.total), has=megabytes(has), **_parts(found.memory))
+        memory = "memory.each" if recipe.ranks > 1 else "memory"
+        st.metric(
+            t(f"estimate.{memory}"),
+            megabytes(found.memory.total),
+            help=t("estimate.memory.help", has=megabytes(has), **_parts(found.memory)),
+            width="content",
+        )
         _show_time(run, cost)
     if recipe.device == "cuda" and not is_known_to_the_fast_path(recipe):
         key = "not_fast.distilled" if recipe.method == "pissa" else "not_fast"
@@ -151,11 +159,19 @@ def _updates(recipe: Recipe, found: Estimate) -> dict[str, object]:
     }
 
 
+def _batch(recipe: Recipe) -> dict[str, object]:
+    return {
+        "rows": recipe.batch_size,
+        "accumulation": recipe.gradient_accumulation_steps,
+        "devices": recipe.ranks,
+    }
+
+
 def _memory(recipe: Recipe) -> int:
     machine = this_machine()
     if recipe.device == "cuda" and machine.gpus:
         return max(gpu.memory for gpu in machine.gpus)
-    return machine.memory
+    return machine.memory // recipe.devices
 
 
 def _short(count: int) -> str:

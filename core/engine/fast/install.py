@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmengine.dist import barrier, get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 
@@ -16,6 +17,7 @@ from core.engine.fast.scalars import read_scalars_late
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import Step
 from core.engine.fast.work import CompiledAhead
+from core.engine.several import as_first_rank, mean_over_ranks
 from core.engine.teacher import Replay
 
 
@@ -24,6 +26,8 @@ class FastTraining:
 
     def __init__(self, finetune: Any, settings: Acceleration, distill: bool) -> None:
         trained = [parameter for parameter in finetune.parameters() if parameter.requires_grad]
+        as_first_rank(trained)
+        self._ranks = get_world_size()
         self._step = Step(Decoder(base_model(finetune), settings, distill), trained)
         self._meter = Meter()
 
@@ -34,9 +38,12 @@ class FastTraining:
         loss = self._step.run(batch, optim_wrapper.scale_loss(1.0))
         optim_wrapper._inner_count += 1
         if optim_wrapper.should_update():
+            self._step.gather()
             OptimWrapper.step(optim_wrapper)
             self._step.forget()
-        return {"loss": loss, **self._meter.read(tokens, len(batch.ids))}
+        # Every process has about as many tokens.
+        speed = self._meter.read(self._ranks * tokens, self._ranks * len(batch.ids))
+        return {"loss": mean_over_ranks(loss), **speed}
 
 
 class FastPath:
@@ -76,6 +83,7 @@ class FastPath:
                 else "Compiled ahead."
             )
             print_log(said, "current")
+        barrier()  # what the first process has compiled, or had compiled ahead, the others read
         finetune.train_step = FastTraining(finetune, self.settings, self.replay is not None).train_step
         logged: dict[str, Any] = finetune.train_step(data, optim_wrapper)
         return logged
@@ -96,6 +104,21 @@ def install(
         torch.cuda.set_stream(torch.cuda.Stream())
     _build_models_for(path)
     _lay_out_rows_for(path)
+    _leave_models_unwrapped(path)
+
+
+def _leave_models_unwrapped(path: FastPath) -> None:
+    """In several processes mmengine 0.10.7 wraps the model in DistributedDataParallel, whose step is its own
+    and whose hooks a recorded step would not call. The fast path adds up its gradients itself."""
+    from mmengine.device import get_device
+    from mmengine.runner import Runner
+
+    wrap = Runner.wrap_model
+
+    def wrap_model(self: Any, wrapper: Any, model: Any) -> Any:
+        return model.to(get_device()) if path.taken else wrap(self, wrapper, model)
+
+    Runner.wrap_model = wrap_model
 
 
 def _build_models_for(path: FastPath) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core.engine.fast.batches import Batch
 from core.engine.fast.decoder import Decoder
+from core.engine.fast.gradients import Gradients
 
 # Played back only after it was computed so often: compiled, tuned, its workspaces made; what is not compiled
 # after it was computed once.
@@ -24,11 +25,14 @@ AHEAD = 2
 class Graph:
     """A recorded forward and backward of one shape; its inputs stand still in memory."""
 
-    def __init__(self, decoder: Decoder, batch: Batch, share: Tensor, pool: Any) -> None:
+    def __init__(self, decoder: Decoder, batch: Batch, share: Tensor, pool: Any, mode: str) -> None:
         batch = batch.each(Tensor.clone)
         self._inputs = batch.tensors
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool, stream=torch.cuda.current_stream()):
+        # Beside NCCL's watchdog, a thread that asks CUDA how its work goes, only this thread is recorded.
+        with torch.cuda.graph(
+            self._graph, pool=pool, stream=torch.cuda.current_stream(), capture_error_mode=mode
+        ):
             self._loss = decoder.loss(batch)
             (self._loss * share).backward()
 
@@ -41,29 +45,32 @@ class Graph:
 
 
 class Step:
-    """Losses and gradients of batches; the gradients add up in ``.grad`` until :meth:`forget`."""
+    """Losses and gradients of batches; the gradients add up in ``.grad`` until :meth:`forget`, and are the
+    mean of all processes' after :meth:`gather`."""
 
     def __init__(self, decoder: Decoder, parameters: list[torch.nn.Parameter]) -> None:
         self._decoder = decoder
         self._before = BEFORE_RECORDING[decoder.settings.compile]
-        self._parameters = parameters
+        self._gradients = Gradients(parameters)
         self._seen: dict[Any, int] = {}
         self._graphs: dict[Any, Graph] = {}
         self._pool: Any = None
         self._running: deque[torch.cuda.Event] = deque()
         self._device = parameters[0].device
         self._share = torch.ones((), device=self._device)
-        for parameter in parameters:
-            if parameter.grad is None:  # else a training goes on within an update
-                parameter.grad = torch.zeros_like(parameter)
 
     def forget(self) -> None:
         """The gradients are nothing; where they stand in memory does not change."""
-        torch._foreach_zero_([parameter.grad for parameter in self._parameters])
+        self._gradients.forget()
+
+    def gather(self) -> None:
+        """Before an update, in all processes: outside of what is recorded, for that is also played back where
+        gradients only add up."""
+        self._gradients.add_up()
 
     def run(self, batch: Batch, share: float) -> Tensor:
-        """The batch's loss; ``share`` of its gradient is added."""
-        batch = batch.each(self._moved)
+        """The batch's loss; ``share`` of its gradient is added, of each of several processes its part."""
+        batch, share = batch.each(self._moved), share / self._gradients.ranks
         if self._device.type != "cuda":
             return self._computed(batch, self._share * share)
         self._share.fill_(share)
@@ -95,7 +102,8 @@ class Step:
             torch.cuda.synchronize()
             torch.cuda.empty_cache()
             self._pool = torch.cuda.graph_pool_handle()
-        self._graphs[shape] = Graph(self._decoder, batch, self._share, self._pool)
+        mode = "thread_local" if self._gradients.ranks > 1 else "global"
+        self._graphs[shape] = Graph(self._decoder, batch, self._share, self._pool, mode)
         return self._graphs[shape]
 
     def _pace(self) -> None:

@@ -1,0 +1,113 @@
+"""A training in several processes, by torchrun: ``python -m core.engine ranks TORCHRUN'S OPTIONS -m …``.
+
+It is torchrun itself, but for what a job needs of it:
+
+- a process that dies takes the others along within seconds (torch 2.13 gives those that wait for it in vain
+  half a minute), and which one it was stands in the job's folder;
+- a stop is handed on once and waited for, for a checkpoint takes as long as it takes: whoever asked for the
+  stop ends what does not end. Only who waits for one that has ended already is not waited for;
+- the logs of all processes but the first stand in ``ranks/NODE/attempt_0/RANK/`` of the job's folder.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from core.engine.refusal import refusing
+from core.engine.stopping import end_as_asked
+from core.errors import NoRendezvous
+from core.jobs.done import leave_done
+from core.jobs.progress import JOB_VARIABLE
+from core.jobs.ranks import DeadRank, leave_dead
+
+# Seconds that the others get once one of them has ended before its time.
+LEFT_BEHIND = 10.0
+LOOK = 0.1
+# torchrun's own variable for where the machines of one training meet.
+MEET_VARIABLE = "PET_RDZV_ENDPOINT"
+NODE_VARIABLES = ("PET_NODE_RANK", "SLURM_NODEID")
+
+
+def main(arguments: list[str]) -> None:
+    """Run torchrun with ``arguments``; ends as the process that failed first, or by the signal that asked
+    for it."""
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    folder, options = os.environ.get(JOB_VARIABLE, ""), _of_this_node(arguments)
+    if "--nnodes" in arguments and MEET_VARIABLE not in os.environ:
+        with refusing(Path(folder)):
+            raise NoRendezvous(nodes=arguments[arguments.index("--nnodes") + 1])
+    failures = _end_together()
+    try:
+        run.run(run.parse_args(options))
+    except SignalException:
+        end_as_asked()
+    except ChildFailedError as failed:
+        all_of_them = [(rank, one.exitcode) for rank, one in failed.failures.items()]
+        _end_as(DeadRank.first(failures or all_of_them), folder)
+    if folder and _node() == 0:
+        leave_done(Path(folder))
+
+
+def _of_this_node(arguments: list[str]) -> list[str]:
+    """Of several machines only the first one's first process writes where torchrun does."""
+    if _node() == 0:
+        return arguments
+    place = arguments.index("-m")
+    return [*arguments[:place], "--redirects", "3", *arguments[place:]]
+
+
+def _node() -> int:
+    return next((int(os.environ[name]) for name in NODE_VARIABLES if os.environ.get(name)), 0)
+
+
+def _end_as(dead: DeadRank, folder: str) -> NoReturn:
+    """With the first one's exit code; 128 + N of one that signal N ended, as in a shell."""
+    if folder:
+        leave_dead(Path(folder), dead)
+    print(f"rank {dead.rank} ended with exit code {dead.code}: the others were ended too", flush=True)
+    sys.exit(dead.code)
+
+
+def _end_together() -> list[tuple[int, int]]:
+    """From here on the processes of this one end together, and their logs stand where they are looked for.
+    Returns a list that holds, once some have failed, the number and exit code of those that were first."""
+    from torch.distributed.elastic.multiprocessing import api
+
+    first: list[tuple[int, int]] = []
+    own_close = api.SubprocessContext._close
+
+    def close(self: Any, death_sig: signal.Signals, timeout: int = 30) -> None:
+        if not first:  # later ones were ended from here
+            first.extend((int(self.envs[one]["RANK"]), each.exitcode) for one, each in self._failures.items())
+        handlers = [*self.subprocess_handlers.values()]
+        for handler in handlers:
+            if handler.proc.poll() is None:
+                handler.close(death_sig=death_sig)
+        _await(handlers)
+        own_close(self, signal.SIGKILL, timeout)
+
+    def log_folder(_: Any, place: str | None, __: str) -> str:
+        folder = Path(place or ".") / str(_node())
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder)
+
+    api.SubprocessContext._close = close
+    api.DefaultLogsSpecs._make_log_dir = log_folder
+    return first
+
+
+def _await(handlers: list[Any]) -> None:
+    """Until all have ended, or some have and the others did not follow."""
+    one_ended: float | None = None
+    while any(handler.proc.poll() is None for handler in handlers):
+        if any(handler.proc.poll() is not None for handler in handlers):
+            one_ended = one_ended or time.monotonic()
+            if time.monotonic() - one_ended > LEFT_BEHIND:
+                return
+        time.sleep(LOOK)

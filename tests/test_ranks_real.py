@@ -1,0 +1,100 @@
+"""A training in several processes, tried on the processor, where they speak by gloo: it teaches what one
+process teaches, stops and goes on as one does, and ends when one of them dies."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.jobs.failure import why_failed
+from core.jobs.job import JobPaths
+from core.jobs.launch import launch, wait
+from core.jobs.process import read_identity
+from core.jobs.ranks import rank_logs
+from core.jobs.status import State
+from core.steps import train
+from core.steps.step import run_job
+from core.workspace.paths import RunPaths, Workspace
+from tests.test_engine_fast_real import with_acceleration
+from tests.test_stop_keeps import at_step, await_progress, held, losses, prepared
+
+__all__ = ["held"]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+TOGETHER, ALONE = {"devices": 2}, {"gradient_accumulation_steps": 2}
+UPDATES = 6
+# Short epochs: they end within an update and within a micro-batch.
+SHORT = {"shuffle": True, "batch_size": 3, "save_every": 500}
+
+
+def settled(run: RunPaths, **changes: object) -> RunPaths:
+    recipe = train.recipe_of(run).changed(precision="fp32", **SHORT, **changes)
+    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    return run
+
+
+def of_few_rows(run: RunPaths, count: int = 10) -> RunPaths:
+    rows = Path(train.recipe_of(run).data)
+    rows.write_text("".join(rows.read_text(encoding="utf-8").splitlines(True)[:count]), encoding="utf-8")
+    return run
+
+
+def trained(run: RunPaths) -> dict[int, float]:
+    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run)))
+    return {number: loss for number, loss in losses(run).items() if loss is not None}
+
+
+def by_update(found: dict[int, float], accumulated: int) -> list[float]:
+    """The mean loss of each update."""
+    ordered = [found[number] for number in sorted(found)]
+    parts = [ordered[at : at + accumulated] for at in range(0, len(ordered), accumulated)]
+    return [sum(part) / len(part) for part in parts]
+
+
+@pytest.mark.parametrize("way", ["plain", "fast"])
+def test_two_processes_have_the_losses_of_one(workspace: Workspace, model: Path, way: str) -> None:
+    """At the same global batch, update for update, over the ends of epochs."""
+    found = []
+    for changes, accumulated in ((ALONE, 2), (TOGETHER, 1)):
+        run = of_few_rows(prepared(workspace, model))
+        settled(run, lr=0.01, iterations=UPDATES * accumulated, **changes)
+        if way == "fast":
+            with_acceleration(run)
+        found.append(by_update(trained(run), accumulated))
+    assert len(found[0]) == UPDATES and found[0][-1] < found[0][0]
+    assert found[1] == pytest.approx(found[0], abs=1e-4)
+
+
+def ranks_of(run: RunPaths) -> dict[int, psutil.Process]:
+    """The processes that train, by their ranks."""
+    tool = read_identity(JobPaths(run.job("train")).tool)
+    assert tool
+    below = psutil.Process(tool.pid).children(recursive=True)
+    return {
+        int(one.environ()["RANK"]): one
+        for one in below
+        if "RANK" in one.environ() and "train" in one.cmdline()
+    }
+
+
+def test_a_dead_one_ends_the_job_and_is_named(
+    workspace: Workspace, model: Path, held: Callable[[str], None]
+) -> None:
+    run = settled(prepared(workspace, model), iterations=500, **TOGETHER)
+    held("step 2")
+    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    await_progress(run, at_step(2))
+    there = ranks_of(run)
+    assert sorted(there) == [0, 1]
+    there[1].kill()
+    began = time.monotonic()
+    status = wait(run.job("train"), timeout=60)
+    assert time.monotonic() - began < 30
+    assert status.state is State.failed and status.code == 128 + signal.SIGKILL
+    why = why_failed(run.job("train"), status)
+    assert why and (why.rank, why.cause) == (1, "killed") and "rank 1" in why.text("en")
+    assert sorted(rank_logs(run.job("train"))) == [1]
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in there.values())
