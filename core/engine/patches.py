@@ -194,13 +194,16 @@ def _train_on_the_processor() -> None:
 
     sft.prepare_model_for_kbit_training = _freeze
     sft.SupervisedFinetune.compute_loss = answer_loss
-    when_imported("deepspeed.comm.torch", _add_up_without_compiling)
+    when_imported("deepspeed.comm.torch", _let_deepspeed_speak_by_gloo)
 
 
-def _add_up_without_compiling(module: Any) -> None:
+def _let_deepspeed_speak_by_gloo(module: Any) -> None:
     """DeepSpeed 0.18.9 compiles, on a processor, what adds up numbers of several processes when a model
-    answers: for minutes, with a compiler. Trainings do not use it."""
+    answers: for minutes, with a compiler. Trainings do not use it. And gloo of torch 2.13 collects into parts
+    of one tensor, which autograd refuses for a tensor of weights."""
     module.build_shm_op = lambda: None
+    gather = module.TorchBackend.all_gather_into_tensor
+    module.TorchBackend.all_gather_into_tensor = torch.no_grad()(gather)
 
 
 def _freeze(model: Any, *_: object, **__: object) -> Any:
