@@ -5,7 +5,7 @@ as the files that decide are in the same state and the processes that it names a
 run's folder itself, which changes with everything that comes, goes or is replaced right in it; its own three
 records, which an editor may write in place; and of each of its jobs how it ended, or where it has not, what
 was asked and who is at it: a job that is asked for again loses its ``exit.json`` first. A run is not kept
-where something of it is wrong, or its job is lost: that is another thing on another machine.
+where something of it is wrong.
 
 Not told are numbers of a training (``scalars.json``) that became a folder after their run was kept.
 """
@@ -20,9 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from core.errors import DamagedFile
+from core.errors import DamagedFile, NoSuchJob
 from core.jobs.job import JobPaths
 from core.jobs.process import Identity, is_alive, read_identity
 from core.jobs.status import LIVE, State, read_status
@@ -41,24 +41,31 @@ LIVING = {
     for job, paths in ((job, JobPaths(_RUN.job(job))) for job in JOBS)
 }
 # The form of the file: another program's version reads none of it.
-FORM = 1
+FORM = 2
 # It is written when so many runs are new in it, and a share of all: else each look would write all of it.
 FEW, SHARE = 16, 0.01
 # Of so many looks each took so many seconds: then the disk is waited for, and so many are begun at once.
 TRIED, SLOW, AT_ONCE = 100, 0.002, 16
 
 
+# What a job's state hangs on besides its files: the process of this machine that it lives by; a state that is
+# asked for each time (it is lost, waits, or works elsewhere); nothing where it has ended for good.
+Holder: TypeAlias = Identity | State | None
+
+
 @dataclass(frozen=True)
 class _Known:
-    """What was read of a run: ``holders`` are its jobs, each with the process that it runs by; None where it
-    has ended."""
+    """What was read of a run, and what it holds by: the number of its files' states, and its jobs."""
 
     state: int
-    holders: Mapping[str, Identity | None]
+    holders: Mapping[str, Holder]
     run: Run
 
     def as_json(self) -> list[Any]:
-        holders = {job: holder.as_json() if holder else None for job, holder in self.holders.items()}
+        holders = {
+            job: holder.as_json() if isinstance(holder, Identity) else holder
+            for job, holder in self.holders.items()
+        }
         return [self.state, holders, self.run.as_json()]
 
     @classmethod
@@ -67,9 +74,15 @@ class _Known:
         steps = {step: State(one) for step, one in run["steps"].items()}
         return cls(
             state,
-            {job: Identity(**holder) if holder else None for job, holder in holders.items()},
+            {job: _holder_of_json(holder) for job, holder in holders.items()},
             Run(**{**run, "state": State(run["state"]), "steps": steps}),
         )
+
+
+def _holder_of_json(found: Any) -> Holder:
+    if found is None:
+        return None
+    return Identity(**found) if isinstance(found, dict) else State(found)
 
 
 class RunIndex:
@@ -86,7 +99,7 @@ class RunIndex:
     def look(self, name: str) -> Run:
         """The run called ``name`` as it is now. One that cannot be read is lost."""
         known = self._known.get(name)
-        with suppress(OSError):
+        with suppress(OSError, NoSuchJob):
             if known and is_open(f"{self._folder}/{name}") and self._holds(name, known):
                 return known.run
         return self._read_anew(name)
@@ -129,12 +142,19 @@ class RunIndex:
 
     def _is_at_work(self, name: str) -> bool:
         known = self._known.get(name)
-        return any(known.holders.values()) if known else is_at_work(RunPaths(self._workspace.runs / name))
+        if known is None:
+            return is_at_work(RunPaths(self._workspace.runs / name))
+        return any(isinstance(one, Identity) or one in LIVE for one in known.holders.values())
 
     def _holds(self, name: str, known: _Known) -> bool:
         return number_of(self._states(name, known.holders)) == known.state and all(
-            holder is None or is_alive(holder) for holder in known.holders.values()
+            holder is None or self._is_so(name, job, holder) for job, holder in known.holders.items()
         )
+
+    def _is_so(self, name: str, job: str, holder: Identity | State) -> bool:
+        if isinstance(holder, Identity):
+            return is_alive(holder)
+        return read_status(self._workspace.runs / name / job).state is holder
 
     def _states(self, name: str, jobs: Iterable[str]) -> States:
         """Of the files that decide what a run is said to be. Raises OSError for what cannot be looked at."""
@@ -154,7 +174,8 @@ class RunIndex:
             states = self._states(name, jobs)
         run = read_or_lost(paths)
         old_enough = states and begun + self._ahead - changed_last(states) > TICK
-        if states and old_enough and not run.fault and (holders := _holders(paths, jobs)) is not None:
+        if states and old_enough and not run.fault:
+            holders = {job: _holder(JobPaths(paths.job(job))) for job in jobs}
             self._known[name] = _Known(number_of(states), holders, run)
             self._new += 1
         else:
@@ -183,22 +204,15 @@ def _files_alone(states: States) -> States:
     return [number if place % 4 >= 2 else 0 for place, number in enumerate(states)]
 
 
-def _holders(paths: RunPaths, jobs: Iterable[str]) -> dict[str, Identity | None] | None:
-    """By which process of this machine each of a run's jobs lives, None for one that has ended; None instead
-    of all where its files do not say that: it is lost, works elsewhere, or begins or ends at this moment."""
-    found: dict[str, Identity | None] = {}
-    for job in (JobPaths(paths.job(name)) for name in jobs):
-        if not job.spec.exists():
-            found[job.folder.name] = None
-            continue
-        has_ended = read_record(job.exit) is not None
-        holder = None if has_ended else read_identity(job.tool) or read_identity(job.supervisor)
-        lives = holder is not None and is_alive(holder)
-        state = read_status(job.folder).state
-        if has_ended == lives or state is State.lost or (state in LIVE) != lives:
-            return None
-        found[job.folder.name] = holder
-    return found
+def _holder(job: JobPaths) -> Holder:
+    if not job.spec.exists():
+        return None
+    state = read_status(job.folder).state
+    if read_record(job.exit) is not None:
+        for_good = state in {State.finished, State.failed} or (state is State.stopped and job.stop.exists())
+        return None if for_good else state
+    process = read_identity(job.tool) or read_identity(job.supervisor)
+    return process if process and is_alive(process) and state in LIVE else state
 
 
 def _packed(known: Mapping[str, _Known]) -> bytes:

@@ -272,17 +272,20 @@ def test_one_whose_processes_are_killed_is_lost_at_once(workspace: Workspace, at
     while index.all()[0].steps["ask"] is State.running and time.monotonic() < until:
         time.sleep(0.02)
     assert index.all()[0].steps["ask"] is State.lost and index.all() == truth(workspace)
-    assert at_work.id not in index._known, "on another machine it may be alive"
 
 
-def test_a_run_of_another_machine_is_not_kept_as_this_one_sees_it(
-    workspace: Workspace, index: RunIndex
-) -> None:
+def test_a_run_that_works_elsewhere_is_asked_for_each_time(workspace: Workspace, index: RunIndex) -> None:
     run = middle(workspace)
     job = JobPaths(run.job("train"))
     job.exit.unlink()
     write_json(job.tool, {**identify(os.getpid()).as_json(), "boot": "another", "host": "elsewhere"})
-    assert index.all() == truth(workspace) and run.id not in index._known
+    os.utime(job.spec, (time.time() - 3600,) * 2)
+    assert index.all() == truth(workspace) and index.at_work() == []
+    write_json(job.supervisor, {**identify(os.getpid()).as_json(), "boot": "another", "host": "elsewhere"})
+    assert index.all() == truth(workspace)
+    assert [one.id for one in index.at_work()] == [run.id], "its supervisor has just said that it lives"
+    os.utime(job.supervisor, (time.time() - 3600,) * 2)
+    assert index.all() == listed_anew(workspace) == truth(workspace) and index.at_work() == []
     write_json(job.exit, ENDED)
     assert index.all() == truth(workspace)
 
