@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from core.machine import slower_now
 from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING, Clock, Cost, about
 from core.wording import say
 from core.workspace.known_hashes import reading_told
@@ -166,6 +165,8 @@ def progress(command: str, known: Mapping[str, Cost] | None = None) -> PlainProg
     """Bars on a terminal, lines elsewhere, for the stages of this command; ``known``: what they cost here,
     those that cost nothing left out."""
     from rich.console import Console
+
+    from core.machine import slower_now  # a list of runs waits for no driver's library
 
     costs = {stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))}
     clock = Clock(known, slower=slower_now()) if known else Clock(costs)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import DamagedFile, NoSuchJob
-from core.slurm.profile import Profile, of_json
 from core.workspace.files import read_record
+
+if TYPE_CHECKING:  # what checks a profile takes longer to import than all that a list of runs needs
+    from core.slurm.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class JobSpec:
     request: Mapping[str, Any] | None = None
     results: tuple[str, ...] = ()
     restarts: int = 0
-    profile: Profile | None = None
+    profile: "Profile | None" = None
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -201,8 +203,16 @@ class JobSpec:
             asked_at=found.get("asked_at", ""),
             results=tuple(found.get("results", ())),
             restarts=int(found.get("restarts", 0)),
-            profile=of_json(profile) if (profile := found.get("profile")) else None,
+            profile=_profile(found.get("profile")),
         )
+
+
+def _profile(found: object) -> "Profile | None":
+    if not found:
+        return None
+    from core.slurm.profile import of_json
+
+    return of_json(found)
 
 
 def read_spec(folder: Path) -> JobSpec:
