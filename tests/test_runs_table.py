@@ -4,7 +4,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from core.cli.listing import MOST_IN_A_TABLE
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.runs import introduce, read_run, rename
@@ -31,6 +33,18 @@ def test_an_id_is_whole_on_its_line(columns: int, language: str, workspace: Work
         TUNEBOARD_LANG=language,
     )
     assert all(any(run in line for line in done.stdout.splitlines()) for run in ids), done.stdout
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_very_many_are_a_line_each(columns: int, workspace: Workspace) -> None:
+    ids = [workspace.new_run("x", datetime(2026, 1, 1)).id for _ in range(MOST_IN_A_TABLE)]
+    long = workspace.new_run("Zoë", datetime(2026, 2, 2))
+    introduce(long, f"{LONG}\n{LONG}")
+    write_json(long.result, {"learned": 0.975, "kept": 1.0, "leaked": 0, "answers": []})
+    shown = cli("runs", "--workspace", workspace.root, cwd=workspace.root, COLUMNS=str(columns)).stdout
+    lines = shown.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [long.id, *sorted(ids, reverse=True)]
+    assert "Ada" in lines[1] and max(cell_len(line) for line in lines) <= columns
 
 
 def test_what_fits_is_shown(workspace: Workspace) -> None:

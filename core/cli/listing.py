@@ -65,53 +65,65 @@ def show_runs(console: "Console", result: dict[str, Any], where: str) -> None:
         line(console, say("runs.none", where=where))
         return
     states = {state: say(f"state.{state}") for state in {run["state"] for run in runs}}
-    rows = [{**run, "state": states[run["state"]]} for run in runs]
+    headings = {column: say(f"runs.{column}") for column in RUN_COLUMNS}
+    rows = [
+        headings,
+        *(
+            {column: _text(run[column]) for column in RUN_COLUMNS} | {"state": states[run["state"]]}
+            for run in runs
+        ),
+    ]
+    widths = {column: max(_cells(row[column]) for row in rows) for column in RUN_COLUMNS}
     columns = [*RUN_COLUMNS]
-    while len(columns) > len(RUN_COLUMNS_LEAST) and _width(rows, columns) > console.width:
+    while len(columns) > len(RUN_COLUMNS_LEAST) and _width(columns, widths) > console.width:
         columns.remove(next(column for column in DROPPED_FIRST if column in columns))
-    if len(rows) > MOST_IN_A_TABLE:
-        _plain_table(rows, columns)
+    if len(runs) > MOST_IN_A_TABLE:
+        # The name has what the others leave.
+        widths["name"] = min(widths["name"], LEAST_NAME + max(0, console.width - _width(columns, widths)))
+        print("\n".join(_line(row, columns, widths) for row in rows))
     else:
         _table(console, rows, columns)
 
 
-def _table(console: "Console", rows: list[dict[str, Any]], columns: list[str]) -> None:
+def _table(console: "Console", rows: list[dict[str, str]], columns: list[str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     table = Table()
     for column in columns:
-        table.add_column(say(f"runs.{column}"), no_wrap=column != "name", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(_text(row[key])) for key in columns))
+        table.add_column(rows[0][column], no_wrap=column != "name", overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*(escape(row[column]) for column in columns))
     console.print(table)
 
 
-def _plain_table(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    from rich.cells import cell_len, set_cell_size
-
-    headings = {column: say(f"runs.{column}") for column in columns}
-    cells = [[_text(row[column]) for column in columns] for row in [headings, *rows]]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    lines = ("  ".join(map(set_cell_size, row, widths)).rstrip() for row in cells)
-    print("\n".join(lines))
+def _line(row: dict[str, str], columns: list[str], widths: dict[str, int]) -> str:
+    return "  ".join(_as_wide(row[column], widths[column]) for column in columns).rstrip()
 
 
-def _width(rows: list[dict[str, Any]], columns: list[str]) -> int:
-    """How wide a table of runs is with its cells whole, but for the name, which may take several lines."""
+def _as_wide(text: str, width: int) -> str:
+    """The text filled up, or cut, to so many cells."""
+    from rich.cells import set_cell_size
+
+    return text.ljust(width)[:width] if text.isascii() else set_cell_size(text, width)
+
+
+def _width(columns: list[str], widths: dict[str, int]) -> int:
+    """How wide a table is with its cells whole, but for the name, which may take several lines."""
+    wide = (LEAST_NAME if column == "name" else widths[column] for column in columns)
+    return sum(width + len(" │ ") for width in wide) + 1
+
+
+def _cells(text: str) -> int:
     from rich.cells import cell_len
 
-    widths = (
-        LEAST_NAME
-        if column == "name"
-        else max(cell_len(text) for text in (say(f"runs.{column}"), *(_text(row[column]) for row in rows)))
-        for column in columns
-    )
-    return sum(width + len(" │ ") for width in widths) + 1
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def _text(value: object) -> str:
-    return "–" if value is None else printable(str(value))
+    """A value in one line."""
+    text = "–" if value is None else str(value)
+    return text if text.isprintable() else printable(" ".join(text.split()))
 
 
 def print_json(result: Result) -> int:
