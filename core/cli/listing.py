@@ -66,13 +66,8 @@ def show_runs(console: "Console", result: dict[str, Any], where: str) -> None:
         return
     states = {state: say(f"state.{state}") for state in {run["state"] for run in runs}}
     headings = {column: say(f"runs.{column}") for column in RUN_COLUMNS}
-    rows = [
-        headings,
-        *(
-            {column: _text(run[column]) for column in RUN_COLUMNS} | {"state": states[run["state"]]}
-            for run in runs
-        ),
-    ]
+    told = ({**run, "state": states[run["state"]]} for run in runs)
+    rows = [headings, *({column: _text(run[column]) for column in RUN_COLUMNS} for run in told)]
     widths = {column: max(_cells(row[column]) for row in rows) for column in RUN_COLUMNS}
     columns = [*RUN_COLUMNS]
     while len(columns) > len(RUN_COLUMNS_LEAST) and _width(columns, widths) > console.width:
