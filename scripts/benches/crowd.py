@@ -6,49 +6,51 @@ The jobs are real, with their supervisors; what trains in them only writes what 
 server's work is measured and not theirs. Each session speaks Streamlit's protocol and draws nothing. A
 refresh is late by the seconds from its being due until its last message has come. An error is also a tab
 that the server let go of, and a sentence in red on a page.
+
+One session is a real browser's, on a training's page: of each line that the training writes the seconds are
+counted until the browser shows it or a later one. Of these the page waits some between two looks, on purpose.
 """
 
 import argparse
+import json
+import os
 import statistics
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
 from core.jobs.launch import stop, wait
 from core.workspace.paths import RunPaths, Workspace
+from scripts.benches.held import Held
 from scripts.benches.viewer import Viewer
+from tests.browser import chromium, tab
 from tests.server import Dashboard
 from tests.small_run import make_run, make_workspace, start_training
 
 STEP_SECONDS = "0.3"
 LOOKS = 10
+# So does a training's page on a machine without a GPU (ui.jobs.training).
+PAGE_LOOKS_EVERY = 5.0
+# The browser starts on the same two cores, with everybody else.
+PATIENCE_MS = 120_000
 PAGES = ("train", "start", "config", "")
-
-
-@dataclass(frozen=True)
-class Held:
-    """What the server holds: MB of memory, open files, threads; and the processor seconds it has used."""
-
-    memory: float
-    files: int
-    threads: int
-    used: float
-
-    @classmethod
-    def of(cls, server: Dashboard) -> "Held":
-        process = psutil.Process(server.process.pid)
-        times = process.cpu_times()
-        memory = process.memory_info().rss / 1e6
-        return cls(memory, process.num_fds(), process.num_threads(), times.user + times.system)
-
-    def __str__(self) -> str:
-        return f"{self.memory:6.0f} MB  {self.files:4} files  {self.threads:4} threads"
+# What the bar above the curve says, with when: whenever the page changes.
+NOTE = """
+() => {
+  window.shown = [];
+  let last = "";
+  const look = () => {
+    const said = document.querySelector('[data-testid="stProgress"]')?.textContent ?? "";
+    const at = said.match(/\\d+/)?.[0];
+    if (at && at !== last) { last = at; window.shown.push([Date.now() / 1000, Number(at)]); }
+  };
+  new MutationObserver(look).observe(document, {subtree: true, childList: true, characterData: true});
+  look();
+}
+"""
 
 
 def main() -> None:
@@ -84,29 +86,29 @@ def crowd(server: Dashboard, runs: Sequence[RunPaths], sessions: int, seconds: f
     """All sessions at once for so long, then a minute after the last has closed."""
     server.url()
     print(f"nobody there      {Held.of(server)}", flush=True)
-    over, late, failed = threading.Event(), list[float](), list[str]()
+    over, late, failed, waits = threading.Event(), list[float](), list[str](), list[float]()
     tabs = [
         threading.Thread(
             target=sit, args=(server, runs[n % len(runs)], PAGES[n % len(PAGES)], over, late, failed)
         )
-        for n in range(sessions)
+        for n in range(sessions - 1)
     ]
-    for tab in tabs:
-        tab.start()
+    tabs.append(threading.Thread(target=look_at, args=(server, runs[0], over, waits, failed)))
+    for session in tabs:
+        session.start()
     began, before = time.monotonic(), Held.of(server)
     for look in range(LOOKS):
         time.sleep(max(0.0, began + seconds * (look + 1) / LOOKS - time.monotonic()))
         print(f"{time.monotonic() - began:5.0f} s           {Held.of(server)}", flush=True)
     used = (Held.of(server).used - before.used) / (time.monotonic() - began)
     over.set()
-    for tab in tabs:
-        tab.join()
+    for session in tabs:
+        session.join()
     time.sleep(60)
     print(f"a minute after    {Held.of(server)}")
     print(f"{len(late)} refreshes by {sessions} sessions, {len(failed)} errors {failed[:3]}")
-    if late:
-        cuts = statistics.quantiles(late, n=100)
-        print(f"late by           median {cuts[49]:.2f} s, 95 % {cuts[94]:.2f} s, most {max(late):.2f} s")
+    print(f"late by           {spread(late)}")
+    print(f"in a browser      {spread(waits)} after it was written; a look every {PAGE_LOOKS_EVERY:.0f} s")
     print(f"the server takes  {used:.0%} of one core")
 
 
@@ -128,6 +130,48 @@ def sit(
                 failed.append(f"closed: {page}")
     except Exception as error:
         failed.append(repr(error))
+
+
+def look_at(
+    server: Dashboard, run: RunPaths, over: threading.Event, waits: list[float], failed: list[str]
+) -> None:
+    """In a real browser; ``waits``: of each line written since, the seconds until it or a later one showed.
+    The last ones, which no look was due for any more, are left out."""
+    try:
+        with chromium() as browser:
+            page = tab(browser)
+            page.set_default_timeout(PATIENCE_MS)
+            name, _, value = server.cookie().partition("=")
+            address = f"http://127.0.0.1:{server.port}/"
+            page.context.add_cookies([{"name": name, "value": value, "url": address}])
+            page.goto(f"{address}train?run={run.id}")
+            page.locator('[data-testid="stProgress"]').first.wait_for()
+            page.evaluate(NOTE)
+            written = follow(run, over)
+            shown, end = page.evaluate("() => window.shown"), time.time()
+        for at, when in written:
+            if end - when > PAGE_LOOKS_EVERY + 1:
+                waits.append(next((seen for seen, number in shown if number >= at), end) - when)
+    except Exception as error:
+        failed.append(repr(error))
+
+
+def follow(run: RunPaths, over: threading.Event) -> list[tuple[int, float]]:
+    """Each line that the training writes from here on until ``over``: its iteration, and when it came."""
+    (file,) = run.work_dir.glob("*/vis_data/scalars.json")
+    found: list[tuple[int, float]] = []
+    with file.open(encoding="utf-8") as lines:
+        lines.seek(0, os.SEEK_END)
+        while not over.wait(0.05):
+            found += [(json.loads(line)["iter"], time.time()) for line in lines]
+    return found
+
+
+def spread(seconds: Sequence[float]) -> str:
+    if len(seconds) < 2:
+        return "nothing came"
+    cuts = statistics.quantiles(seconds, n=100)
+    return f"median {cuts[49]:.2f} s, 95 % {cuts[94]:.2f} s, most {max(seconds):.2f} s"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from core.machine import this_machine
 from core.run_list import RunIndex
 from core.workspace.file_states import TICK
 from core.workspace.paths import PROJECT, RunPaths, Workspace
-from scripts.benches.crowd import Held
+from scripts.benches.held import Held
 from scripts.benches.viewer import Viewer
 from tests.server import Dashboard
 

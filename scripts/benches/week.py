@@ -14,7 +14,7 @@ from pathlib import Path
 from core import runs
 from core.chat.history import ChatMessage, change, delete_chat, new_chat
 from core.workspace.paths import Workspace
-from scripts.benches.crowd import Held
+from scripts.benches.held import Held
 from scripts.benches.viewer import Viewer
 from tests.server import Dashboard
 from tests.small_run import end_training, make_run, make_workspace
