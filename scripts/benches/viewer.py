@@ -65,17 +65,21 @@ class Viewer:
         """Look at the page, refreshed as it asks for, until ``until`` is set, and what was asked for came."""
         with contextlib.suppress(ConnectionClosed):
             while not until.is_set():
-                now = time.monotonic()
-                for fragment, due in self._due.items():
-                    if due <= now:
-                        self._due[fragment] = due + self._every[fragment]
-                        self._ask(fragment, due)
-                self._receive(min(0.25, max(0.01, min(self._due.values(), default=now + 1) - now)))
+                self._turn()
             deadline = time.monotonic() + LONGEST_WAIT
             while (self._waiting or self._coming) and time.monotonic() < deadline:
                 self._receive(0.25)
         for due in (*chain.from_iterable(self._waiting.values()), *self._coming):
             self.late.append(time.monotonic() - due)
+
+    def _turn(self) -> str:
+        """Ask for what is due, also while the page is drawn for the first time, and hear what comes."""
+        now = time.monotonic()
+        for fragment, due in self._due.items():
+            if due <= now:
+                self._due[fragment] = due + self._every[fragment]
+                self._ask(fragment, due)
+        return self._receive(min(0.25, max(0.01, min(self._due.values(), default=now + 1) - now)))
 
     def _ask(self, fragment: str = "", due: float = 0.0) -> None:
         message = BackMsg()
@@ -140,6 +144,6 @@ class Viewer:
 
     def _until_finished(self) -> None:
         deadline = time.monotonic() + LONGEST_WAIT
-        while self._receive(1.0) != "script_finished":
+        while self._turn() != "script_finished":
             if time.monotonic() > deadline:
                 raise TimeoutError(self._page)
