@@ -130,6 +130,8 @@ def of_a_run(tell: Told, run: str) -> None:
     assert tell("checkpoints", run)["checkpoints"]
     assert tell("use", run, "--checkpoint", "best")["checkpoint"]
     assert tell("runs", "curves", run)["points"]
+    swept = tell("sweep", singly, "--over", "rank=4")
+    assert swept["best"]["run"] and tell("sweeps")["sweeps"][0]["best"] == swept["best"]
     trained = tell.workspace.run(run)
     elsewhere = shutil.copytree(trained.work_dir, tell.workspace.root.parent / "work_dir")
     shutil.copy(trained.config, elsewhere)

@@ -63,7 +63,7 @@ def begun(workspace: Workspace, base: RunPaths, *over: str, trials: int | None =
 
 def run_it(workspace: Workspace, place: SweepPaths) -> job.SweepView:
     job.start(workspace, place, "en")
-    wait(place.job, timeout=TIMEOUT)
+    wait(place.job)
     return job.view(place)
 
 
@@ -468,3 +468,16 @@ def test_at_the_command_line(workspace: Workspace, base: RunPaths, tmp_path: Pat
     assert "No sweep nobody" in tell("sweep", "--go-on", "nobody").stderr
     again = last_json(tell("sweep", "--go-on", told["sweep"], "--json"))
     assert again["trials"] == told["trials"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_with_the_real_engine(home: Workspace) -> None:
+    """A tiny model is really trained, at two ranks; what was logged is kept by place."""
+    base = make_run(home, iterations=20, save_every=10)
+    found = run_it(home, begun(home, base, "rank=2,4"))
+    assert found.is_over and [one.state for one in found.trials] == ["finished"] * 2
+    for one in found.trials:
+        is_a_run_of_its_own(home, base, found.place, one)
+        assert max(one.losses) == 20 and all(np.isfinite([*one.losses.values()]))
+    assert found.best == found.trials[0].number

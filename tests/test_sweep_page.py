@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.jobs.launch import wait
+from core.jobs.job import JobSpec
+from core.jobs.launch import launch, wait
 from core.pipeline import chain
 from core.proof.score import Score, Share
 from core.steps import train
@@ -17,6 +18,14 @@ from core.workspace.paths import RunPaths, SweepPaths, Workspace
 from tests.holding import Held
 from tests.page import no_errors, open_test_page
 from tests.small_run import make_run
+
+
+@pytest.fixture(autouse=True)
+def _jobs_start_at_once(tmp_path: Path) -> None:
+    """The first job of all waits until the command line is imported: on a busy machine longer than a page may
+    take."""
+    launch(tmp_path / "first", JobSpec(("/bin/true",), Path("/")))
+    wait(tmp_path / "first", timeout=200)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from ui.shell.frame import choose_run, clicked, follow, go_to, link_to, list_key
 from ui.shell.text import Markdown, language, plain, spoken, t
 
 EVERY = 3.0
+MARK_WIDTH = 40
 MARKS = {"running": "●", "finished": "✓", "pruned": "■", "failed": "✗"}
 # Lines between so many axes need more room than a telephone has.
 PHONE_STYLE = "<style>@media (max-width:640px){.st-key-sweep_chart{display:none}}</style>"
@@ -139,7 +140,10 @@ def _table(workspace: Workspace, run: RunPaths, view: SweepView) -> None:
     st.dataframe(
         [_row(trial, trial.number == view.best) for trial in view.trials],
         hide_index=True,
-        column_config={name: st.column_config.TextColumn(label) for name, label in columns.items()},
+        column_config={
+            name: st.column_config.TextColumn(label, width=MARK_WIDTH if name == "best" else None)
+            for name, label in columns.items()
+        },
         on_select=partial(_open, workspace, key, ids),
         selection_mode=("single-row", "single-cell"),
         selection_default={"selection": {"rows": [ids.index(run.id)] if run.id in ids else []}},
@@ -203,4 +207,4 @@ def _rules(view: SweepView) -> str:
     elif view.sweep.prune:
         fields = spoken("row.list").join(field_name(field) for field in view.sweep.incomparable)
         said.append(t("sweep.rule.incomparable", fields=fields))
-    return " ".join(said)
+    return "  \n".join(said)
