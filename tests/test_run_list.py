@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import DamagedFile
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import identify
@@ -18,7 +20,7 @@ from core.jobs.status import State
 from core.run_list import FEW, RunIndex, list_runs
 from core.runs import read_or_lost, rename
 from core.workspace import file_states
-from core.workspace.files import write_json
+from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 
@@ -205,6 +207,22 @@ def test_an_index_that_is_damaged_is_none(workspace: Workspace, index: RunIndex,
         assert file.is_file() and [*RunIndex(workspace)._known] == [], (
             "nothing is read before it is asked for"
         )
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "socket", "/dev/zero", "itself"])
+def test_what_is_no_file_is_never_read(tmp_path: Path, what: str) -> None:
+    place = tmp_path / "about.json"
+    if what == "folder":
+        place.mkdir()
+    elif what == "pipe":
+        os.mkfifo(place)
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(os.path.relpath(place))
+    else:
+        place.symlink_to(place.name if what == "itself" else what)
+    with pytest.raises(OSError if what == "itself" else DamagedFile):
+        read_json(place)
 
 
 def test_it_is_rebuilt_silently(

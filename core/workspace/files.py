@@ -62,8 +62,13 @@ def read_json(path: Path) -> Any | None:
 
 def read_bytes(path: Path) -> bytes:
     """What is in a file. Raises DamagedFile for what is none (a folder, a pipe, a device), OSError."""
-    # Nobody waits for who writes into a pipe; of a file it means nothing.
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        # Nobody waits for who writes into a pipe; of a file it means nothing.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ENXIO, errno.ENODEV}:  # a socket, or a device that is not there
+            raise DamagedFile(path=path) from error
+        raise
     try:
         about = os.fstat(file)
         if not stat.S_ISREG(about.st_mode):
