@@ -19,7 +19,7 @@ from core.steps import train
 from core.steps.step import run_job
 from core.workspace.paths import RunPaths, Workspace
 from tests.test_engine_fast_real import with_acceleration
-from tests.test_stop_keeps import at_step, await_progress, held, losses, prepared
+from tests.test_stop_keeps import at_step, await_progress, held, losses, prepared, stopped
 
 __all__ = ["held"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -98,3 +98,30 @@ def test_a_dead_one_ends_the_job_and_is_named(
     assert why and (why.rank, why.cause) == (1, "killed") and "rank 1" in why.text("en")
     assert sorted(rank_logs(run.job("train"))) == [1]
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in there.values())
+
+
+def test_a_stop_ends_all_and_going_on_in_another_number_of_processes_is_the_same_training(
+    workspace: Workspace, model: Path, held: Callable[[str], None]
+) -> None:
+    """In two, then in one, then in two again: every update's loss is that of one that was never stopped."""
+    whole = settled(prepared(workspace, model), iterations=2 * UPDATES, log_every=1, **ALONE)
+    at_once = by_update(trained(whole), 2)
+    run = settled(prepared(workspace, model), iterations=2 * UPDATES, log_every=1, **ALONE)
+    seen: list[float] = []
+    for devices, stop_at in ((2, 2), (1, 7), (2, 0)):
+        train.put_on(run, devices)
+        recipe, last = train.in_line(run), train.going_on(run)
+        held(f"step {stop_at}" if stop_at else "")
+        launch(run.job("train"), train.plan(run, recipe, last.checkpoint if last else None))
+        if stop_at:
+            await_progress(run, at_step(stop_at))
+            there = ranks_of(run) if devices > 1 else {}
+            assert stopped(run) == stop_at and len(there) == (devices if devices > 1 else 0)
+            assert not any(one.is_running() for one in there.values())
+        else:
+            assert wait(run.job("train"), timeout=300).state is State.finished
+    seen = [loss for loss in losses(run).values() if loss is not None]
+    assert train.read(run).iteration == UPDATES
+    # Two updates in two processes, one in one (its last half is taken again), and the rest in two.
+    assert seen[:2] == pytest.approx(at_once[:2], abs=1e-4)
+    assert seen[3:] == pytest.approx(at_once[3:], abs=1e-4)
