@@ -71,7 +71,7 @@ def offer(workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool)
         trained = False
     whole = {artefact.kind for artefact in made if not artefact.stale} == set(export.kinds_of(run))
     redo = st.expander(t("page.merge.redo"), icon=":material/refresh:", key="redo") if whole else st
-    with redo.container(key="making"):
+    with redo.container():
         if run.config.exists():
             with shown_errors():
                 show_space(run)

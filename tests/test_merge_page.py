@@ -82,6 +82,13 @@ def test_both_in_one_job(workspace: Workspace) -> None:
     assert any("again" in one.label for one in page.expander), "what is made is looked at, not made again"
 
 
+def test_what_a_stopped_chain_has_trained_can_be_made_here(workspace: Workspace) -> None:
+    run = make_run(workspace, "A", trained=True)
+    end_job(run, "chain", Reason.stopped)
+    page = open_test_page("merge", run.id)
+    assert not page.exception and not page.error and not page.button(key="both").disabled
+
+
 def test_one_after_the_other(workspace: Workspace) -> None:
     run = make_run(workspace, "A", trained=True)
     press(open_test_page("merge", run.id), "convert")
