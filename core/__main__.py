@@ -13,6 +13,7 @@ from core.cli.listing import list_here, only_listing
 from core.cli.room import Interrupted
 from core.cli.serve import only_serving, serve, serving
 from core.cli.terminal import printable
+from core.cli.waiting import take_up_waiting
 from core.errors import StorageFailed, TuneboardError, reason_of
 from core.wording import say
 from core.workspace.paths import Workspace
@@ -59,6 +60,7 @@ def _run(arguments: Sequence[str]) -> int:
     if options := only_listing(arguments):
         workspace = Workspace.of(options.workspace)
         workspace.keep_private()
+        take_up_waiting(workspace)
         return list_here(options, workspace)
     # Most of a second's imports, which the dashboard's start does not wait for.
     from core.cli.command import run

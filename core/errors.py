@@ -35,6 +35,7 @@ TuneboardError                exit code 1
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchSweep           no sweep of that name in the workspace
 │   ├── NoRunOfRecipe         a recipe is of no run here, and nobody said what it is to be trained on
+│   ├── NotInLine             a run has no job that waits for a device
 │   ├── NoSuchCheckpoint      a run kept no checkpoint of that iteration
 │   ├── DamagedCheckpoint     the checkpoint that was asked for is cut off or damaged
 │   ├── NoWholeCheckpoint     every checkpoint of a run is
@@ -286,6 +287,10 @@ class NoSuchSweep(InputError):
 
 class NoRunOfRecipe(InputError):
     key = "no_run_of_recipe"
+
+
+class NotInLine(InputError):
+    key = "not_in_line"
 
 
 class NoSuchCheckpoint(InputError):

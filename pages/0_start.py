@@ -8,6 +8,7 @@ from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
 from ui.runs.foreign import foreign_at_work, foreign_section
 from ui.runs.live import come_back, others
+from ui.runs.queue import queue_panel
 from ui.runs.sweep import sweeps_at_work
 from ui.runs.table import run_list
 from ui.runs.wish import wish_card
@@ -39,6 +40,7 @@ here = open_page("start")
 with shown_errors():
     sweeps_at_work(here.workspace)
     others(here)
+    queue_panel(here.workspace)
 if here.run:
     show(here, here.run)
     with st.expander(t("page.start.another"), icon=":material/add:", key="another"):

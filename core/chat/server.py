@@ -30,6 +30,8 @@ from core.jobs.status import LIVE, State, read_status
 from core.jobs.tail import last_lines
 from core.machine import gpus, this_machine
 from core.models.folder import Model, read_model
+from core.queue.cards import VISIBLE, on_a_card
+from core.queue.devices import Devices
 from core.recipe.own_template import spoken_by, template_of
 from core.recipe.thinking import ONE_WAY, Thinking, thinking_of
 from core.steps import convert, train
@@ -125,13 +127,14 @@ def speakers(workspace: Workspace, run: RunPaths | None) -> list[Speaker]:
 
 
 def plan(speaker: Speaker, socket_file: Path) -> JobSpec:
-    """The job that serves on that Unix socket. Raises NoSuchModel, NotAModel when the folder is gone."""
+    """The job that serves on that Unix socket. It waits for nobody, and its card counts as taken; on a
+    processor it lives beside the others. Raises NoSuchModel, NotAModel when the folder is gone."""
     model = read_model(Path(speaker.model))
     arguments = ["--model", speaker.model, "--socket", str(socket_file), "--template", speaker.template]
     if speaker.adapter:
         arguments += ["--adapter", speaker.adapter]
     spec = engine_job("serve", *arguments, "--dtype", DTYPES.get(speaker.precision) or _dtype(model))
-    return replace(spec, request=as_record(ServeRequest(speaker, socket_file)))
+    return replace(spec, request=as_record(ServeRequest(speaker, socket_file)), devices=_card())
 
 
 def start(workspace: Workspace, speaker: Speaker, instead: bool = True) -> None:
@@ -247,10 +250,14 @@ def _of_workspace(workspace: Workspace) -> Iterator[Speaker]:
             yield Speaker("base", str(folder), None, template, "", None, folder.name)
 
 
+def _card() -> Devices | None:
+    return None if os.environ.get(VISIBLE) == "" else on_a_card()
+
+
 def _dtype(model: Model) -> str:
     """For a model that no recipe speaks of: exact on a processor where there is room for it."""
     machine = this_machine()
-    if machine.gpus and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
+    if machine.gpus and os.environ.get(VISIBLE) != "":
         return "bfloat16"
     return "float32" if model.parameters * 4 < machine.memory * FLOAT32_SHARE else "bfloat16"
 

@@ -9,6 +9,7 @@ from core.cli.parser import options_of, parse
 from core.cli.requests import perform
 from core.cli.results import show
 from core.cli.room import Result
+from core.cli.waiting import take_up_waiting
 from core.errors import TuneboardError
 from core.jobs.done import leave_done
 from core.jobs.failure import leave_refusal
@@ -23,6 +24,7 @@ def run(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     workspace = Workspace.of(options.workspace)
     workspace.keep_private()
+    take_up_waiting(workspace)
     try:
         result = options.command(options, workspace)
     except TuneboardError as error:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from itertools import takewhile
 from typing import NoReturn
 
-from core.cli import check, configs, data, failures, fix, foreign, models, rows, slurm, stages, sweep
+from core.cli import check, configs, data, failures, fix, foreign, models, queue, rows, slurm, stages, sweep
 from core.cli.arguments import COMMAND, Parser, grouped, joined
 from core.cli.room import Commands, Options
 from core.cli.serve import OPTIONS as SERVING
@@ -13,7 +13,7 @@ from core.cli.serve import add_options
 from core.errors import InvalidOption
 from core.wording import did_you_mean, say
 
-ROOMS = (stages, sweep, failures, foreign, models, configs, data, check, rows, fix, slurm)
+ROOMS = (stages, sweep, failures, foreign, models, configs, data, check, rows, fix, queue, slurm)
 COMMANDS: Commands = {name: command for room in ROOMS for name, command in room.COMMANDS.items()}
 OPTIONS: Options = {option: settings for room in ROOMS for option, settings in room.OPTIONS.items()}
 # Options whose sentence in ``locales/`` has another name than they have.

@@ -16,12 +16,14 @@ from core.cli.rows import show_rows
 from core.cli.sweep import show_sweep, show_sweeps
 from core.cli.terminal import line, printable
 from core.machine import this_machine
+from core.pace import about
 from core.proof.telling import told_result
 from core.recipe.thoughts import split
 from core.steps.step import counted, megabytes
 from core.wording import say
 
 SHOWN_ANSWERS = 3
+QUEUE_COLUMNS = ("position", "run", "step", "device", "state", "begins")
 # What ends with a version of a data set.
 MAKING = ("identity", "take", "replay", "mix", "split", "dedupe", "undo")
 
@@ -124,6 +126,24 @@ def _show_versions(console: Console, result: dict[str, Any]) -> None:
             mark + version["digest"], _cell(operation), str(version["rows"]), _cell(version["made_at"])
         )
     console.print(table)
+
+
+def _show_queue(console: Console, result: dict[str, Any]) -> None:
+    rows = result["queue"]
+    if not rows:
+        line(console, say("queue.empty"))
+        return
+    table = Table()
+    for column in QUEUE_COLUMNS:
+        table.add_column(say(f"queue.column.{column}"), no_wrap=column == "run", overflow="fold")
+    for row in rows:
+        shown = {**row, "state": say(f"state.{row['state']}"), "begins": _begins(row)}
+        table.add_row(*(_cell(shown[column]) for column in QUEUE_COLUMNS))
+    console.print(table)
+
+
+def _begins(row: dict[str, Any]) -> str | None:
+    return None if row["begins"] is None else about(row["begins"])
 
 
 def _show_configs(console: Console, result: dict[str, Any]) -> None:
@@ -270,6 +290,7 @@ WITH_NEXT: Mapping[str, Callable[[Console, dict[str, Any], str], None]] = {
 }
 SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "checkpoints": _show_checkpoints,
+    **dict.fromkeys(("queue", "queue move", "queue cancel", "queue now"), _show_queue),
     "models delete": _show_deleted,
     "doctor": _show_findings,
     "heal": show_foreign,

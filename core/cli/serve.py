@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from core.cli.arguments import whole_number
+from core.cli.waiting import take_up_waiting
 from core.errors import InvalidOption, reason_of
 from core.wording import say, spoken_language
 from core.workspace.paths import PROJECT, RunPaths, Workspace
@@ -100,8 +101,15 @@ def serve(wanted: Serving, workspace: Workspace) -> NoReturn:
         print(say("serve.port_taken", port=wanted.port, free=port), file=sys.stderr, flush=True)
     # Streamlit also reads a .streamlit/config.toml in the working folder: only the project's own counts.
     os.chdir(PROJECT)
+    _take_up(workspace)
     _resume_lost(workspace)
     os.execve(sys.executable, command(wanted, port), environment(wanted, workspace))  # noqa: S606
+
+
+def _take_up(workspace: Workspace) -> None:
+    """Jobs that waited for a device when the machine went down keep their place."""
+    for folder in take_up_waiting(workspace):
+        print(say("serve.waits_again", run=folder.parent.name), file=sys.stderr, flush=True)
 
 
 def _resume_lost(workspace: Workspace) -> None:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from core.jobs.turn import waiting_told
 from core.pace import COSTS, HEALING, IMPORT_COSTS, PUBLISHING, Clock, Cost, about
+from core.queue.devices import Kind
 from core.wording import say
 from core.workspace.known_hashes import reading_told
 
@@ -57,8 +59,17 @@ class ShownProgress:
         """A large file is read that far."""
         raise NotImplementedError
 
+    def say(self, key: str, **values: object) -> None:
+        """Say a sentence beside it."""
+        raise NotImplementedError
+
+    def waits(self, position: int, kind: Kind) -> None:
+        """A job waits for a device at this position."""
+        self.say("queue.waits", position=position, device=say(f"queue.device.{kind}"))
+
     def __enter__(self) -> Self:
         self._inside.enter_context(reading_told(self.reads))
+        self._inside.enter_context(waiting_told(self.waits))
         return self
 
     def __exit__(self, *_: object) -> None:

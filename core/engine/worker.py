@@ -198,12 +198,12 @@ class Forking:
         os.environ.clear()
         os.environ.update(environment)
 
-        def start(spec: JobSpec, log: Path) -> supervise.Tool:
+        def start(spec: JobSpec, log: Path, held: Sequence[int]) -> supervise.Tool:
             if reason := self._reason(spec):
                 print(f"started as a program: {reason}", flush=True)
-                return supervise.start_program(spec, log)
+                return supervise.start_program(spec, log, held)
             with log.open("ab") as output:
-                return _ForkedTool(lambda: self._become(spec, output.fileno(), kept, put))
+                return _ForkedTool(lambda: self._become(spec, output.fileno(), {*kept, *held}, put))
 
         supervise.main(folder, start)
 

@@ -20,6 +20,7 @@ from core.jobs.ending import Ending, Reason
 from core.jobs.job import JobPaths, read_spec
 from core.jobs.launch import make_room
 from core.jobs.process import identify
+from core.queue.devices import HELD_VARIABLE
 from core.workspace.files import read_json, read_record, write_json
 
 # An earlier try that Slurm could not reach ends itself when it sees this one's word in the folder, which a
@@ -35,6 +36,7 @@ def main(arguments: list[str]) -> int:
         with paths.supervisor_log.open("ab") as log:  # of an array's jobs each has its own
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
+        os.environ[HELD_VARIABLE] = "slurm"  # what it has allotted is not waited for again
         with suppress(SystemExit):
             supervise.main(folder, patience=PATIENCE)
     return _code(paths)

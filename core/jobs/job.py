@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DamagedFile, NoSuchJob
+from core.queue.devices import Devices
 from core.workspace.files import read_record
 
 if TYPE_CHECKING:  # what checks a profile takes longer to import than all that a list of runs needs
@@ -160,8 +161,9 @@ class JobSpec:
     ``request`` is what stands in the folder's ``request.json``, as JSON's own types; ``results`` names the
     files there that the tool makes. Both are written and cleared by ``launch``, never by whoever plans
     a job: beside a live one, nothing of it may change. ``asked_at`` is ISO 8601 in UTC. ``restarts``: so
-    often the tool is started again when a signal has ended it that nobody sent on purpose. ``profile``: how
-    it is asked of Slurm; None for this machine. Raises ValueError for an empty command.
+    often the tool is started again when a signal has ended it that nobody sent on purpose. ``devices``: what
+    the job takes as long as it runs, and waits for before its tool is started; None for what computes little.
+    ``profile``: how it is asked of Slurm; None for this machine. Raises ValueError for an empty command.
     """
 
     command: tuple[str, ...]
@@ -173,6 +175,7 @@ class JobSpec:
     results: tuple[str, ...] = ()
     restarts: int = 0
     profile: "Profile | None" = None
+    devices: Devices | None = None
 
     def __post_init__(self) -> None:
         if not self.command:
@@ -189,6 +192,7 @@ class JobSpec:
             "results": list(self.results),
             "restarts": self.restarts,
             **({"profile": self.profile.as_json()} if self.profile else {}),
+            "devices": self.devices and self.devices.as_json(),
         }
 
     @classmethod
@@ -204,6 +208,7 @@ class JobSpec:
             results=tuple(found.get("results", ())),
             restarts=int(found.get("restarts", 0)),
             profile=_profile(found.get("profile")),
+            devices=Devices(**taken) if (taken := found.get("devices")) else None,
         )
 
 

@@ -23,6 +23,7 @@ from core.jobs.process import Identity, is_alive, read_identity
 from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
 from core.jobs.submit import stops_elsewhere, submit
 from core.jobs.tail import last_lines
+from core.jobs.turn import forget, is_to_be_taken_up
 from core.slurm.profile import Profile
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, make_folder
@@ -105,6 +106,7 @@ def stop(folder: Path, by: str, grace: float = TOOL_GRACE) -> None:
     grace hurries it. A job that has ended stays as it ended. Raises NoSuchJob, JobNotStarted.
     """
     if read_status(folder).state not in LIVE:
+        forget(folder)
         return
     paths = JobPaths(folder.absolute())
     if stops_elsewhere(paths, {"by": by, "at": time.time(), "grace": grace}):
@@ -116,10 +118,23 @@ def stop(folder: Path, by: str, grace: float = TOOL_GRACE) -> None:
     except OSError:
         if supervisor is None or not watched:
             raise
+        forget(folder, held=True)
         # A full disk must not keep anybody from stopping what fills it.
         os.kill(supervisor.pid, signal.SIGTERM)
-    if tool is not None and not watched:
-        _take_over(paths)
+    if tool is None and supervisor is not None and watched:
+        with suppress(OSError):  # one that waits for its devices looks now and then, else when it is woken
+            os.kill(supervisor.pid, signal.SIGCHLD)
+    if not watched:
+        _take_over(paths) if tool is not None else _end_in_line(paths)
+
+
+def _end_in_line(paths: JobPaths) -> None:
+    """End a job that waits and whose supervisor was killed: nobody else would."""
+    with FileLock(paths.launch_lock):
+        supervisor = read_identity(paths.supervisor)
+        if supervisor is None or not is_alive(supervisor):
+            forget(paths.folder)
+            write_json(paths.exit, Ending(None, None, Reason.stopped, None, time.time()).as_json())
 
 
 def wait(
@@ -220,6 +235,19 @@ def _take_over(paths: JobPaths) -> None:
             except JobNotStarted:
                 if read_status(paths.folder).state in LIVE:  # otherwise it has just ended by itself
                     raise
+
+
+def supervise_again(folder: Path, secrets: Mapping[str, str] | None = None) -> bool:
+    """Give a job that waited for its devices another supervisor in the place of a killed one; whether it
+    needed one. Raises JobNotStarted, OSError."""
+    paths = JobPaths(folder.absolute())
+    with FileLock(paths.launch_lock):
+        supervisor = read_identity(paths.supervisor)
+        if not is_to_be_taken_up(folder) or (supervisor is not None and is_alive(supervisor)):
+            return False
+        paths.supervisor.unlink(missing_ok=True)
+        _start_supervisor(paths, secrets)
+    return True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from core.jobs.elsewhere import Word, beats, is_elsewhere, is_here, word_of
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths
 from core.jobs.process import Identity, boot_id, is_alive, read_identity
+from core.jobs.turn import is_kept_in_line
 from core.workspace.files import read_record
 
 # Between job.json and supervisor.json lies the start of one Python process; seconds.
@@ -160,6 +161,8 @@ def _lost(paths: JobPaths) -> Status:
     supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
     if (ended := done_at(paths.folder, tool)) and tool:
         return Status(State.finished, 0, None, Reason.finished, tool.started, ended)
+    if tool is None and is_kept_in_line(paths.folder):
+        return Status(State.waiting)
     return Status(State.lost, reason=_why_lost(supervisor), started=tool.started if tool else None)
 
 

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
 from core.jobs.progress import JOB_VARIABLE
 from core.jobs.tail import last_lines
+from core.jobs.turn import TakingUp, Turn
 from core.workspace.files import read_record, write_json
 from core.workspace.private import keep_private
 
@@ -57,10 +58,11 @@ class Tool(Protocol):
         """Wait for its end: its exit code, -N for signal N."""
 
 
-Start = Callable[[JobSpec, Path], Tool]
+# With the files that the tool inherits: what it holds as long as it lives.
+Start = Callable[[JobSpec, Path, Sequence[int]], Tool]
 
 
-def start_program(spec: JobSpec, log: Path) -> Tool:
+def start_program(spec: JobSpec, log: Path, held: Sequence[int] = ()) -> Tool:
     """Start a job's command, whose output goes into ``log``. Raises OSError, ValueError."""
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -70,6 +72,7 @@ def start_program(spec: JobSpec, log: Path) -> Tool:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            pass_fds=held,
             start_new_session=True,
         )
 
@@ -87,6 +90,7 @@ class Supervisor:
         self.paths = paths
         self.start = start
         self.stop_file = str(paths.stop)  # made once: it is looked for a million times in three days
+        self.turn = Turn(paths.folder, None)
         self.signalled = False
         self.asked_at: float | None = None  # when TERM was sent, on the monotonic clock
         self.unwritten: Identity | None = None  # a tool.json that found no room yet
@@ -96,13 +100,40 @@ class Supervisor:
         self.wake = os.pipe()  # written to by signals: a select on it ends when the tool does
 
     def run(self) -> None:
-        """Start the tool, watch it to its end, write exit.json."""
-        self._announce()
-        started, kills = time.time(), oom_kills()
+        """Wait for the job's devices, start the tool, watch it to its end, write exit.json."""
         spec = self._told(read_spec(self.paths.folder))
+        self._heed_signals()
+        self.turn = Turn(self.paths.folder, spec.devices)
+        self._announce()  # who sees it up finds it in line
+        if not self._wait_for_turn():
+            return
+        try:
+            self._run(replace(spec, env={**self.turn.environment(spec.env), **spec.env}))
+        finally:
+            self.turn.leave()
+
+    def _wait_for_turn(self) -> bool:
+        """Whether it came. A job that is stopped before has ended with that; one whose supervisor is only
+        asked to end, as everything is when a machine goes down, keeps its place for the next supervisor."""
+        taking_up = TakingUp()
+        while not self.turn.begins():
+            taking_up.look(self.turn.place)
+            self._sleep(self.turn.pause)
+            self._beat()
+            if os.access(self.stop_file, os.F_OK):
+                self.turn.leave()
+                self._write_exit(Ending(None, None, Reason.stopped, None, time.time()))
+                return False
+            if self.signalled:
+                return False
+        return True
+
+    def _run(self, spec: JobSpec) -> None:
+        started, kills = time.time(), oom_kills()
+        _adopt_orphans()
         while True:
             try:
-                tool = self.start(spec, self.paths.log)
+                tool = self.start(spec, self.paths.log, self.turn.lock)
             except (OSError, ValueError) as error:
                 self._write_exit(self._not_started(error, started))
                 return
@@ -131,18 +162,21 @@ class Supervisor:
 
     def take_over(self, tool: Identity) -> None:
         """Watch the tool of a supervisor that was killed. How it ends is known only when it is stopped."""
+        self._heed_signals()
         self._announce()
+        _adopt_orphans()
         self._watch(tool)
         if self.asked_at is not None and not self.displaced:
             self._write_exit(Ending(None, None, Reason.stopped, tool.started, time.time()))
 
-    def _announce(self) -> None:
+    def _heed_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, _no_more_than_wake)
         os.set_blocking(self.wake[1], False)
         signal.set_wakeup_fd(self.wake[1], warn_on_full_buffer=False)
-        _adopt_orphans()
+
+    def _announce(self) -> None:
         with suppress(OSError):
             self.paths.reserve.write_bytes(bytes(RESERVE_BYTES))
         leave(self.paths.folder)
@@ -189,9 +223,9 @@ class Supervisor:
         # What it left behind must not keep a GPU busy. Until it is waited for, it still holds its group's id.
         kill_group(tool.pid, ancestor=os.getpid())
 
-    def _sleep(self) -> bool:
+    def _sleep(self, seconds: float = POLL) -> bool:
         """Whether a signal ended the sleep."""
-        woken = bool(select.select([self.wake[0]], [], [], POLL)[0])
+        woken = bool(select.select([self.wake[0]], [], [], seconds)[0])
         if woken:
             os.read(self.wake[0], 4096)
         return woken
@@ -201,6 +235,7 @@ class Supervisor:
             with suppress(OSError):  # a full disk must not end the run; the next look tries again
                 write_json(self.paths.tool, self.unwritten.as_json())
                 self.unwritten = None
+                self.turn.settle()
 
     def _grace(self) -> float | None:
         """How many seconds the tool may take to end; None while nobody asked it to."""

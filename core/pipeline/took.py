@@ -226,14 +226,26 @@ def _choosing(said: Taught, recipe: Recipe) -> float:
 def training_left(workspace: Workspace, run: RunPaths) -> str:
     """How much longer a training that no chain runs will take, as a person says it; empty before it says how
     far it is."""
+    clock = _clock_of_training(workspace, run)
+    return clock.left() if clock else ""
+
+
+def seconds_of_training(workspace: Workspace, run: RunPaths) -> float:
+    """The same in seconds; before it has begun, what it takes here. Raises as :func:`training_cost`."""
+    if clock := _clock_of_training(workspace, run):
+        return clock.seconds()
+    return _cost_of_training(workspace, run, 0.0)[0].whole
+
+
+def _clock_of_training(workspace: Workspace, run: RunPaths) -> Clock | None:
     now = job_progress(run.job("train"))
     if now is None or not now.share:
-        return ""
+        return None
     cost, behind = _cost_of_training(workspace, run, now.began)
     clock = Clock({"train": cost}, now.began, time.time, now.slower)
     clock.stage("train", now.began)
     clock.reach(of_the_rest(now.share, behind), now.moved, *marks_of(now, behind))
-    return clock.left()
+    return clock
 
 
 @cache

@@ -19,21 +19,31 @@ from core.jobs.launch import launch, stop, wait
 from core.jobs.progress import JOB_VARIABLE
 from core.jobs.request import JOB, Call, as_record
 from core.jobs.status import State, Status
+from core.jobs.turn import Telling
 from core.machine import this_machine
+from core.queue.cards import VISIBLE, computing
 from core.wording import spoken_language
 from core.workspace.paths import PROJECT
 from core.workspace.user import stand_in, user_name
 
 # The module that does the heavy work; tests put a fast one in its place.
 ENGINE_VARIABLE = "TUNEBOARD_ENGINE"
+# The tools that compute on a device. The others convert, merge, copy and fetch: they compute little.
+COMPUTING = {"train", "answer", "answer_checkpoints", "arrival"}
+# The commands that hold their device from the first of these tools to the last; of others each tool waits.
+HOLDING = {"tune", "prove", "heal", "ask", "checkpoints", "use"}
 # "said" where a person said how many threads there are to be, "free" where a training looks for itself.
 THREADS_VARIABLE = "TUNEBOARD_THREADS"
 
 
 def engine_job(tool: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> JobSpec:
-    """The job that runs one of ``core.engine``'s tools with these arguments."""
+    """The job that runs one of ``core.engine``'s tools with these arguments. One that computes takes a
+    device: the processor where its ``env`` hides the GPUs."""
     engine = os.environ.get(ENGINE_VARIABLE, "core.engine")
-    return module_job(engine, tool, *arguments, env={**engine_environment(), **(env or {})})
+    spec = module_job(engine, tool, *arguments, env={**engine_environment(), **(env or {})})
+    if tool not in COMPUTING:
+        return spec
+    return replace(spec, devices=computing(hidden=spec.env.get(VISIBLE) == ""))
 
 
 def call_job(folder: Path, command: str, workspace: Path, request: object, run: str = "") -> JobSpec:
@@ -43,7 +53,9 @@ def call_job(folder: Path, command: str, workspace: Path, request: object, run: 
     env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
     call = Call(command, workspace, as_record(request), run)
     restarts = getattr(request, "auto_resume", 0)
-    return replace(module_job("core", JOB, folder, env=env), request=as_record(call), restarts=restarts)
+    devices = computing() if command in HOLDING else None
+    spec = module_job("core", JOB, folder, env=env)
+    return replace(spec, request=as_record(call), restarts=restarts, devices=devices)
 
 
 def module_job(module: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> JobSpec:
@@ -112,9 +124,16 @@ def run_job(
     ``before`` is :func:`core.jobs.launch.launch`'s. Raises StepFailed with the cause found in its log,
     StepStopped, JobRunning.
     """
+    telling = Telling(folder)
+
+    def poll() -> None:
+        telling.look()
+        if on_poll:
+            on_poll()
+
     try:
         launch(folder, spec, secrets, before)
-        status = wait(folder, on_poll=on_poll)
+        status = wait(folder, on_poll=poll)
     except KeyboardInterrupt:
         with suppress(NoSuchJob):  # interrupted before it was asked for
             stop(folder, by="keyboard")

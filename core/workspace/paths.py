@@ -104,7 +104,7 @@ PARTS = (
         "dashboard.log",
         "data",
     ),
-    *("files", "models", "published", "runs", "sets", "slurm", "sweeps", "uploads"),
+    *("files", "models", "published", "queue", "runs", "sets", "slurm", "sweeps", "uploads"),
 )
 # Of these, what stands in no other folder: any project has its "data" or its "files".
 TELLING = ("answers", "chat-server", "chats", "checks", "dashboard.log", "sets")
@@ -337,6 +337,46 @@ class SweepPaths:
 
 
 @dataclass(frozen=True)
+class QueuePaths:
+    """The files by which the jobs of one machine wait for its devices: a device belongs to a machine, and a
+    workspace may be shared by several."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, workspace: Path, host: str) -> "QueuePaths":
+        return cls(workspace / "queue" / slug(host))
+
+    @property
+    def waiting(self) -> Path:
+        """The tickets of the jobs that wait, named by their places; each is held by its supervisor."""
+        return self.root / "waiting"
+
+    @property
+    def running(self) -> Path:
+        """The tickets of the jobs that have devices; each is held by its supervisor and its tool."""
+        return self.root / "running"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the line is changed, for a moment."""
+        return self.root / ".lock"
+
+
+# Where the job folders of a workspace lie that compute: how deep, and in which of its folders.
+_JOBS = ((1, "chat-server"), (3, "runs"), (3, "adapters"), (3, "sets"))
+
+
+def workspace_around(job: Path) -> Path | None:
+    """The workspace that a job's folder lies in; None for a job of none."""
+    above = (job, *job.parents)
+    for depth, name in _JOBS:
+        if len(above) > depth and above[depth - 1].name == name:
+            return above[depth]
+    return None
+
+
+@dataclass(frozen=True)
 class Workspace:
     """``TUNEBOARD_HOME``, by default ``./workspace``."""
 
@@ -407,6 +447,11 @@ class Workspace:
     def profile(self, name: str) -> Path:
         """The file of the profile that a person calls ``name``."""
         return self.profiles / f"{slug(name)}.json"
+
+    @property
+    def queue(self) -> Path:
+        """Who computes and who waits for a device: a folder for each machine that shares the workspace."""
+        return self.root / "queue"
 
     @property
     def log(self) -> Path:

@@ -12,7 +12,15 @@ from core.errors import TuneboardError
 from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.workspace import paths as places
-from core.workspace.paths import DataPaths, ImportPaths, PublishPaths, RunPaths, SweepPaths, Workspace
+from core.workspace.paths import (
+    DataPaths,
+    ImportPaths,
+    PublishPaths,
+    QueuePaths,
+    RunPaths,
+    SweepPaths,
+    Workspace,
+)
 from scripts.documents import drawing, rooms
 from scripts.documents.marked import filled, first_paragraph, table
 
@@ -50,7 +58,8 @@ def _rooms(building: rooms.Building) -> str:
 
 
 STATES = {
-    State.waiting: "`job.json` is there, and a supervisor that has not started the tool or is on its way",
+    State.waiting: "`job.json` is there, and a supervisor that waits for its devices or is on its "
+    "way, or a place in line that is kept for the next one",
     State.running: "the process of `tool.json` is alive: its id with its start time, because ids are reused",
     State.finished: "`exit.json` says `finished`; where the supervisor was killed, the tool in `done.json`",
     State.failed: "`exit.json` says anything else: `failed`, `out of memory`, `memory limit`, `disk full`, "
@@ -81,6 +90,7 @@ def _places() -> str:
         SetPaths(Path("sets/NAME")),
         ImportPaths(Path("models/.NAME.import"), Path("models/NAME")),
         SweepPaths(Path("sweeps/NAME")),
+        QueuePaths(Path("queue/HOST")),
     )
     found: list[tuple[object, str, Path]] = [
         (type(paths), name, path) for paths in folders for name, path in _paths(paths)

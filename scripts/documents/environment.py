@@ -13,7 +13,7 @@ NAME = re.compile(r"[A-Z][A-Z0-9_]{3,}")
 # So written it is a variable wherever it stands, but for these.
 SURELY = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 NO_VARIABLES = {
-    *("CAUSAL_LM", "MODEL_NAME", "NAME", "ORPO", "SC_CLK_TCK", "SHA256SUMS"),
+    *("CAUSAL_LM", "MODEL_NAME", "NAME", "ORPO", "PCI_BUS_ID", "SC_CLK_TCK", "SHA256SUMS"),
     *("SYSTEM", "SYSTEM_TEMPLATE", "USE_POLICY", "WORK_DIR", "PROFILE_NAME"),
     # Slurm's words for what a job does.
     *("BOOT_FAIL", "CANCELLED", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
@@ -125,11 +125,14 @@ SYSTEM = {
 SET = {
     "TUNEBOARD_ACCESS": "`token`, `password` or `none`: how the server is told what its command line said",
     "TUNEBOARD_BROWSER": "`1`: the server opens a browser when it is up",
+    "TUNEBOARD_DEVICES": "what holds devices tells whatever it starts, which then waits for none: the ticket "
+    "and the devices' names; a scheduler that has allotted them sets it to its own name",
     "TUNEBOARD_ENGINE": "the module that does the heavy work; tests put a fast one in its place",
     "TUNEBOARD_JOB": "the folder in which a job's tool is to say how far it is",
     "TUNEBOARD_THREADS": "`said` where `OMP_NUM_THREADS` was set, else `free`: a training looks",
     "TUNEBOARD_SETUP": "`scripts/setup` tells itself that it holds the lock",
     "COLUMNS": "uv breaks its sentences where the terminal ends: the last lines of a log would be halves",
+    "CUDA_DEVICE_ORDER": "`PCI_BUS_ID` for a job that has some of the GPUs: CUDA numbers them as NVML does",
     "DS_ACCELERATOR": "`cpu`: DeepSpeed trains on the processor",
     "GOMP_SPINCOUNT": "20000: waiting threads sleep early, so that a busy neighbour does not slow everything",
     "HF_DATASETS_CACHE": "prepared rows stay in the training's own folder",

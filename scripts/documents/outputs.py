@@ -569,6 +569,29 @@ class Runs(Output):
     runs: list[Run]
 
 
+class InLine(TypedDict):
+    """A job that computes, or that waits for a device."""
+
+    __pydantic_config__ = DOCUMENTED  # type: ignore[misc]
+    run: RunName | None
+    """Null for a job of no run, such as the chat's."""
+    step: str
+    """Its job folder's name: `chain` for the whole way, `train` for a training alone."""
+    device: str
+    """What it has (`cpu`, `gpu:0`), several by a space; of one that waits, for what kind it does."""
+    position: int | None
+    """From 1, among those that wait for the same kind; null for one that runs."""
+    state: Literal["running", "waiting"]
+    begins: int | None
+    """Seconds until its turn, as far as that can be said."""
+
+
+class Queue(Output):
+    """What computes on this machine's devices, then what waits, in order."""
+
+    queue: list[InLine]
+
+
 class Doctor(Output):
     """What this machine has, and what is missing."""
 
@@ -1247,6 +1270,10 @@ OUTPUTS: dict[str, Any] = {
     "sweep": SweepDone,
     "sweeps": Sweeps,
     "runs": Runs,
+    "queue": Queue,
+    "queue move": Queue,
+    "queue cancel": Queue,
+    "queue now": Queue,
     "runs adopt": Adopted,
     "runs curves": Curve,
     "doctor": Doctor,

@@ -9,6 +9,7 @@ import streamlit as st
 from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
+from core.jobs.turn import position
 from core.machine import meters, this_machine
 from core.steps.busy import busy
 from core.steps.step import megabytes
@@ -49,6 +50,12 @@ def show_state(status: Status) -> None:
         st.badge(t(f"state.{status.state}"), color=COLORS[status.state], width="content")
         if status.started:
             st.caption(_when(status), width="content")
+
+
+def show_place(folder: Path) -> None:
+    """Where a job stands that waits for a device."""
+    if place := position(folder):
+        st.info(t("queue.waits_at", position=place), icon=":material/hourglass_empty:")
 
 
 def show_log(folder: Path, key: str) -> None:

@@ -14,7 +14,7 @@ from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.remedy import offer_remedy
 from ui.jobs.failure import show_why
-from ui.jobs.panel import show_busy
+from ui.jobs.panel import show_busy, show_place
 from ui.jobs.step import begin
 from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
@@ -49,7 +49,9 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     if progress.state is State.finished:
         _result(run, progress)
         return
-    if progress.live:
+    if progress.state is State.waiting:
+        show_place(run.job(CHAIN))
+    elif progress.live:
         show_share(progress)
         if progress.running:
             show_busy(run, progress.running.name)
@@ -72,6 +74,8 @@ def show_share(progress: ChainProgress) -> None:
 
 
 def _kind(progress: ChainProgress) -> str:
+    if progress.state is State.waiting:
+        return "waiting"
     if progress.live or progress.state is None:
         return "live" if progress.live else "partly"
     return progress.state.value if progress.state in {State.finished, State.stopped} else "failed"

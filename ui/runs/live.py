@@ -2,9 +2,11 @@
 
 import streamlit as st
 
+from core.jobs.status import State
 from core.pipeline import chain
-from core.runs import read_run
+from core.runs import CHAIN, read_run
 from core.workspace.paths import RunPaths, Workspace
+from ui.jobs.panel import status_of
 from ui.runs.chain import show_share
 from ui.shell.frame import Here, choose_run, follow
 from ui.shell.text import t
@@ -20,13 +22,26 @@ def come_back(workspace: Workspace) -> None:
     """Whoever opens the page without a run sees what is being made; for a session that has one open there is
     :func:`others`."""
     if not st.query_params.get("run") and not st.session_state.get("run"):
-        choose_run(next(iter(at_work(workspace)), None))
+        choose_run(next(iter(at_work(workspace) or waiting(workspace)), None))
 
 
 def at_work(workspace: Workspace) -> list[RunPaths]:
-    """The runs whose chain lives, of the newest ones, newest first."""
-    newest = (RunPaths(folder) for folder in workspace.run_folders(newest=LOOKED_AT))
-    return [run for run in newest if chain.is_live(run)]
+    """The runs whose chain runs, of the newest ones, newest first."""
+    return [run for run in _newest(workspace) if _state(run) is State.running]
+
+
+def waiting(workspace: Workspace) -> list[RunPaths]:
+    """Those whose chain waits for its turn."""
+    return [run for run in _newest(workspace) if _state(run) is State.waiting]
+
+
+def _newest(workspace: Workspace) -> list[RunPaths]:
+    return [RunPaths(folder) for folder in workspace.run_folders(newest=LOOKED_AT)]
+
+
+def _state(run: RunPaths) -> State | None:
+    status = status_of(run.job(CHAIN))
+    return status.state if status else None
 
 
 def others(here: Here) -> None:

@@ -1,0 +1,189 @@
+"""A job's turn: it waits in its workspace's line for the devices that it takes, and holds them as it runs."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+
+from core.errors import TuneboardError
+from core.jobs.job import JobPaths, read_spec
+from core.queue.devices import HELD_VARIABLE, Devices, Held, Kind, held_already
+from core.queue.line import Hold, Line, Place
+from core.workspace.paths import PROJECT, workspace_around
+
+# Who is told that a job waits: at which position (from 1), and for which kind of device.
+_TOLD: ContextVar[Callable[[int, Kind], object] | None] = ContextVar("told of waiting", default=None)
+
+
+def line_in(workspace: Path) -> Line:
+    """The line of the workspace in this folder, on this machine."""
+    return Line(workspace, _here)
+
+
+def _here(kind: Kind) -> list[str]:
+    """Only who is first asks: hundreds that wait need no driver's library."""
+    from core.queue.cards import here
+
+    return here(kind)
+
+
+def position(folder: Path) -> int | None:
+    """At which place a job waits for its devices, from 1; None for one that does not."""
+    workspace = workspace_around(folder.absolute())
+    return line_in(workspace).position(folder.absolute()) if workspace else None
+
+
+def is_kept_in_line(folder: Path) -> bool:
+    """Whether a job that has no process will be taken up again, because it has a place in line."""
+    workspace = workspace_around(folder.absolute())
+    return workspace is not None and line_in(workspace).keeps(folder.absolute())
+
+
+@contextmanager
+def waiting_told(told: Callable[[int, Kind], object]) -> Iterator[None]:
+    """Until the block ends, ``told`` hears of a job that waits, each time that its position is another."""
+    before = _TOLD.set(told)
+    try:
+        yield
+    finally:
+        _TOLD.reset(before)
+
+
+class Telling:
+    """Tells of one job that waits."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._last = folder, 0
+
+    def look(self) -> None:
+        """Tell where it stands, if that has changed."""
+        told = None if JobPaths(self._folder).tool.exists() else _TOLD.get()
+        if told is None or (now := position(self._folder) or 0) in {0, self._last}:
+            return
+        self._last = now
+        devices = read_spec(self._folder).devices
+        told(now, devices.kind if devices else "cpu")
+
+
+class Turn:
+    """The devices of the job in ``folder``: waited for, held, given back.
+
+    Where whoever started it holds devices those are its own too. Where the line cannot be written (a full
+    disk, one without locks) ``broke`` is told why, and the job begins as it would without a line.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        devices: Devices | None,
+        terminal: bool = False,
+        broke: Callable[[str], object] = print,
+    ) -> None:
+        self._broke = broke
+        self._place: Place | None = None
+        self._hold: Hold | None = None
+        self._line: Line | None = None
+        workspace = workspace_around(folder)
+        if devices is None or workspace is None:
+            return
+        line = line_in(workspace)
+        with self._unless_broken():
+            if (given := held_already(os.environ)) is None:
+                self._place = line.join(folder, devices, terminal)
+            elif given.devices:
+                self._hold = line.share(folder, given)
+            self._line = line
+
+    def begins(self) -> bool:
+        """Whether it may begin; asked again after :attr:`pause` seconds."""
+        if self._place is not None and self._hold is None:
+            with self._unless_broken():
+                self._hold = self._place.begin()
+                return self._hold is not None
+        return True
+
+    @property
+    def pause(self) -> float:
+        return self._place.pause if self._place else 0.0
+
+    @property
+    def place(self) -> Place | None:
+        """Its place in line; None where it waits for nothing."""
+        return self._place
+
+    @property
+    def lock(self) -> tuple[int, ...]:
+        """What the tool has to inherit: it may outlive its supervisor."""
+        return (self._hold.lock,) if self._hold else ()
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What the tool is told of its devices, beside what it is ``given`` anyway."""
+        if self._hold is None or held_already(os.environ):
+            return {}
+        from core.queue.cards import VISIBLE, only
+
+        seen = {} if given.get(VISIBLE) == "" else only(self._hold.devices)
+        return {HELD_VARIABLE: Held(self._hold.id, self._hold.devices).as_text(), **seen}
+
+    def settle(self) -> None:
+        """The tool has begun."""
+        if self._place is not None:
+            with self._unless_broken():
+                if self._hold:
+                    self._hold.settle()
+                self._place.settle()
+            self._place = None
+
+    def leave(self) -> None:
+        """Leave the line, or give the devices back."""
+        with self._unless_broken():
+            if self._hold:
+                self._hold.release()
+            if self._place:
+                self._place.leave()
+        self._hold = self._place = None
+
+    @contextmanager
+    def _unless_broken(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, TuneboardError) as error:
+            self._broke(f"no queue: {error}")
+            self._place = None
+
+
+def forget(folder: Path, held: bool = False) -> None:
+    """A job that does not wait any more is in nobody's way, and is not taken up again; ``held``: nor is one
+    that is about to be ended."""
+    if workspace := workspace_around(folder.absolute()):
+        with suppress(OSError):
+            line_in(workspace).forget(folder.absolute(), held)
+
+
+class TakingUp:
+    """Whoever is first in line sees to those whose supervisor was killed: a program of its own starts them
+    again (:mod:`core.jobs.take_up`), because what this process starts would end with its tool."""
+
+    def __init__(self) -> None:
+        self._program: subprocess.Popen[bytes] | None = None
+
+    def look(self, place: Place | None) -> None:
+        """Start it where it is needed, and see to its end."""
+        if place is None or (self._program and self._program.poll() is None):
+            return
+        if self._program:
+            place.pass_over()
+            self._program = None
+        if place.sees_killed():
+            command = [sys.executable, "-m", "core.jobs.take_up", str(place.line.root)]
+            with suppress(OSError):
+                self._program = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL)
+
+
+def is_to_be_taken_up(folder: Path) -> bool:
+    """Whether a job that stood in line was asked for and neither begun nor stopped."""
+    paths = JobPaths(folder)
+    return paths.spec.exists() and not any(file.exists() for file in (paths.tool, paths.stop, paths.exit))

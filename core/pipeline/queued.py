@@ -1,0 +1,166 @@
+"""Who computes on which device of this machine, who waits for one, and until when."""
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from core.errors import NotInLine, TuneboardError
+from core.jobs.launch import stop, wait
+from core.jobs.status import LIVE, State, read_status
+from core.jobs.take_up import take_up
+from core.jobs.turn import line_in
+from core.pace import about
+from core.pipeline import chain, took
+from core.queue.cards import here
+from core.queue.devices import Kind
+from core.queue.line import Entry
+from core.runs import CHAIN
+from core.wording import say
+from core.workspace.files import ODD
+from core.workspace.paths import RunPaths, Workspace
+
+# Of so many jobs it is worked out how long they take; the others take as long as these on average.
+WORKED_OUT = 12
+# A waiting supervisor is woken to leave; so many seconds until whoever asked is told all the same.
+LEAVES = 5.0
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job that computes or waits. ``device``: what it has (``cpu``, ``gpu:0``), else of which kind it waits
+    for one. ``begins``: seconds until its turn, None where nobody can say (a chat has the card)."""
+
+    run: str | None
+    step: str
+    device: str
+    position: int | None
+    state: State
+    job: Path
+    begins: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        kept = ("run", "step", "device", "position", "state")
+        begins = None if self.begins is None else round(self.begins)
+        return {**{key: value for key, value in asdict(self).items() if key in kept}, "begins": begins}
+
+    def told(self) -> str:
+        """Where it stands, in a sentence."""
+        where = say("queue.place", position=self.position, device=say(f"queue.device.{self.device}"))
+        known = self.begins is not None
+        begins = say("queue.begins", time=about(self.begins or 0.0)) if known else say("queue.begins.unknown")
+        return say("row.separator").join([where, begins])
+
+
+def queued(workspace: Workspace) -> list[Queued]:
+    """Who has devices, by device, then who waits, in order. Who waits and whose supervisor was killed gets
+    another one first."""
+    taken_up(workspace)
+    entries = line_in(workspace.root).entries()
+    begins = _begins(workspace, entries)
+    return [_queued(workspace, entry, begins.get(entry.id)) for entry in entries]
+
+
+def taken_up(workspace: Workspace) -> list[Path]:
+    """Take up again what waited when its supervisor was killed, or the machine went down; these jobs."""
+    return take_up(workspace.root, lambda folder: _secrets(workspace, folder))
+
+
+def place_of(workspace: Workspace, run: RunPaths) -> Queued | None:
+    """The first job of ``run`` that waits."""
+    waiting = (one for one in queued(workspace) if one.run == run.id and one.position)
+    return next(waiting, None)
+
+
+def waiting_job(workspace: Workspace, run: str) -> Path:
+    """The first job of a run that waits. Raises NotInLine."""
+    for entry in line_in(workspace.root).entries():
+        if entry.position and _run_of(workspace, entry.job) == run:
+            return entry.job
+    raise NotInLine(run=run)
+
+
+def move(workspace: Workspace, job: Path, position: int) -> None:
+    """Let a job wait at ``position``, from 1. Raises NotInLine, OSError."""
+    line_in(workspace.root).move(_ticket(workspace, job), position)
+
+
+def run_now(workspace: Workspace, job: Path) -> None:
+    """Let it begin beside whoever has the devices. Raises NotInLine, OSError."""
+    line_in(workspace.root).hurry(_ticket(workspace, job))
+
+
+def cancel(workspace: Workspace, job: Path, by: str) -> None:
+    """Let it leave the line: it is stopped, and can be asked for again. Raises NotInLine, OSError."""
+    _ticket(workspace, job)
+    stop(job, by)
+    wait(job, timeout=LEAVES)
+
+
+def _ticket(workspace: Workspace, job: Path) -> str:
+    line = line_in(workspace.root)
+    if line.position(job) is None:
+        raise NotInLine(run=job.parent.name)
+    return line.id_of(job)
+
+
+def _queued(workspace: Workspace, entry: Entry, begins: float | None) -> Queued:
+    state = State.waiting if entry.position else State.running
+    device = " ".join(entry.devices) or entry.kind
+    return Queued(
+        _run_of(workspace, entry.job), entry.job.name, device, entry.position, state, entry.job, begins
+    )
+
+
+def _run_of(workspace: Workspace, job: Path) -> str | None:
+    return job.parent.name if job.parent.parent == workspace.runs else None
+
+
+def _secrets(workspace: Workspace, folder: Path) -> dict[str, str]:
+    """A chain that fetches its model may need what a download takes."""
+    if folder.name == CHAIN and _run_of(workspace, folder):
+        with suppress(TuneboardError):
+            return chain.secrets(workspace, chain.asked_before(RunPaths(folder.parent)))
+    return {}
+
+
+def _begins(workspace: Workspace, entries: Sequence[Entry]) -> Mapping[str, float | None]:
+    """When each that waits begins: as soon as all before it have their devices, and as many are free as it
+    takes."""
+    if not any(entry.position for entry in entries):
+        return {}
+    ends = {device: _left(workspace, entry) for entry in entries for device in entry.devices}
+    kinds: set[Kind] = {entry.kind for entry in entries if entry.position}
+    free = {kind: sorted(ends.get(device, 0.0) for device in here(kind)) for kind in kinds}
+    known = [_left(workspace, entry) for entry in entries if entry.position][:WORKED_OUT]
+    usual = fmean([one for one in known if one < math.inf] or [0.0])
+    found: dict[str, float | None] = {}
+    waiting = [entry for entry in entries if entry.position]
+    for place, entry in enumerate(waiting):
+        devices = free[entry.kind] or [0.0]
+        count = min(entry.count, len(devices))
+        begins = devices[count - 1]
+        found[entry.id] = begins if begins < math.inf else None
+        takes = known[place] if place < len(known) else usual
+        free[entry.kind] = sorted([begins + takes] * count + devices[count:])
+    return found
+
+
+def _left(workspace: Workspace, entry: Entry) -> float:
+    """Seconds that a job still takes; infinite for one that ends when somebody ends it."""
+    if entry.job == workspace.chat_server:
+        return math.inf
+    run = RunPaths(entry.job.parent)
+    with suppress(TuneboardError, OSError, *ODD):
+        if entry.job.name == CHAIN:
+            return chain.read_progress(workspace, run).seconds
+        if entry.job.name == "train":
+            return took.seconds_of_training(workspace, run)
+        if _run_of(workspace, entry.job) and read_status(entry.job).state in LIVE:
+            asked = chain.asked_before(run)
+            costs = took.costs_of_run(workspace, run, asked) if asked else {}
+            return costs["ask"].whole if "ask" in costs else 0.0
+    return 0.0

@@ -1,0 +1,1 @@
+"""The queue: which job computes on which device of this machine, and which waits for one, in order."""

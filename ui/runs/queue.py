@@ -1,0 +1,91 @@
+"""What waits for a device: where each stands, when it begins, and changing the order."""
+
+from contextlib import suppress
+
+import streamlit as st
+
+from core.chat import server as chat_server
+from core.errors import NotInLine
+from core.pipeline import queued
+from core.pipeline.queued import Queued
+from core.runs import STEPS, read_run
+from core.workspace.paths import RunPaths, Workspace
+from core.workspace.user import user_name
+from ui.shell.danger import danger_button
+from ui.shell.frame import choose_run, follow
+from ui.shell.text import plain, t
+
+EVERY = 5.0
+SHOWN = 10
+
+
+def queue_panel(workspace: Workspace) -> None:
+    """What waits, once anything does; it follows by itself."""
+    follow(
+        look=lambda: queued.queued(workspace),
+        draw=lambda found: _panel(workspace, found),
+        mark=lambda found: [(one.job, one.position) for one in found],
+        every=lambda jobs: EVERY if jobs else None,
+    )
+
+
+def _panel(workspace: Workspace, found: list[Queued]) -> None:
+    waiting = [one for one in found if one.position]
+    if not waiting:
+        return
+    with st.container(border=True, key="queue"):
+        st.header(t("queue.title"), anchor=False)
+        st.caption(t("queue.about"))
+        _chat(workspace, found)
+        for one in waiting[:SHOWN]:
+            _line(workspace, one)
+        if (more := len(waiting) - SHOWN) > 0:
+            st.caption(t("queue.more", count=more))
+
+
+def _chat(workspace: Workspace, found: list[Queued]) -> None:
+    """Nobody's chat is ended for a job, unless somebody says so."""
+    if not any(one.job == workspace.chat_server for one in found):
+        return
+    st.info(t("queue.chat"), icon=":material/chat:")
+    if st.button(t("queue.chat.unload"), key="queue_chat", icon=":material/eject:"):
+        with st.spinner(t("page.chat.unloading")):
+            chat_server.unload(workspace)
+        st.rerun()
+
+
+def _line(workspace: Workspace, one: Queued) -> None:
+    key = f"{one.job.parent.name} {one.step}"
+    with st.container(horizontal=True, vertical_alignment="center", key=f"waits {key}"):
+        st.markdown(f"**{one.position}. {plain(_title(one))}**  \n{plain(one.told())}", width="stretch")
+        with suppress(NotInLine):  # it has just begun, or somebody else has taken it out
+            _buttons(workspace, one, key)
+
+
+def _title(one: Queued) -> str:
+    if one.run is None:
+        return one.job.parent.name
+    title = read_run(RunPaths(one.job.parent)).title
+    return f"{title} · {t(f'stage.{one.step}')}" if one.step in STEPS else title
+
+
+def _buttons(workspace: Workspace, one: Queued, key: str) -> None:
+    place = one.position or 1
+    if one.run and st.button(t("runs.open"), key=f"queue_open {key}", icon=":material/folder_open:"):
+        choose_run(RunPaths(one.job.parent))
+        st.rerun()
+    first, up = t("queue.first"), t("queue.up")
+    if st.button(first, key=f"queue_first {key}", icon=":material/vertical_align_top:", disabled=place == 1):
+        queued.move(workspace, one.job, 1)
+        st.rerun()
+    if st.button(up, key=f"queue_up {key}", icon=":material/arrow_upward:", disabled=place == 1):
+        queued.move(workspace, one.job, place - 1)
+        st.rerun()
+    if st.button(t("queue.now"), key=f"queue_now {key}", icon=":material/bolt:", help=t("queue.now.help")):
+        queued.run_now(workspace, one.job)
+        st.rerun()
+    if danger_button(
+        t("queue.cancel"), f"queue_cancel {key}", ":material/close:", help_text=t("queue.cancel.help")
+    ):
+        queued.cancel(workspace, one.job, user_name())
+        st.rerun()
