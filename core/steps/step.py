@@ -53,7 +53,7 @@ def call_job(folder: Path, command: str, workspace: Path, request: object, run: 
     env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
     call = Call(command, workspace, as_record(request), run)
     restarts = getattr(request, "auto_resume", 0)
-    devices = computing() if command in HOLDING else None
+    devices = computing(getattr(request, "devices", 1)) if command in HOLDING else None
     spec = module_job("core", JOB, folder, env=env)
     return replace(spec, request=as_record(call), restarts=restarts, devices=devices)
 

@@ -44,6 +44,7 @@ from core.jobs.status import LIVE, State, is_live, read_status
 from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.development import asked_meanwhile
+from core.queue.cards import computing
 from core.recipe.check import problems, settle
 from core.recipe.disk import LOGS, disk_use
 from core.recipe.length import first_saved, iterations_of
@@ -340,7 +341,8 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
         }
     request = as_record(_request(run, recipe, resume))
     tool, arguments = ranks.together(run.job("train"), recipe, "train", arguments)
-    return replace(engine_job(tool, *arguments, env=env), request=request)
+    devices = computing(recipe.devices, hidden=recipe.device == "cpu")
+    return replace(engine_job(tool, *arguments, env=env), request=request, devices=devices)
 
 
 def _deepspeed(run: RunPaths, recipe: Recipe) -> str:
