@@ -143,6 +143,23 @@ def test_auto_is_settled_when_it_is_saved(workspace: Workspace) -> None:
     assert page.selectbox(key=key(run, "precision", 1)).value == train.recipe_of(run).precision
 
 
+def test_other_devices_divide_the_same_rows(workspace: Workspace) -> None:
+    """The form shows what an update has; the memory is each device's."""
+    run = make_run(workspace, gradient_accumulation_steps=2)
+    page = open_test_page("config", run.id)
+    page.session_state[f"advanced recipe {run.id}"] = True
+    page.run()
+    shown = {metric.label: metric.value for metric in page.metric}
+    page.number_input(key=key(run, "devices")).set_value(2).run()
+    saved = train.recipe_of(run)
+    assert no_errors(page) and (saved.devices, saved.gradient_accumulation_steps) == (2, 1)
+    assert (saved.batch_size, saved.iterations) == (4, 20)
+    now = {metric.label: metric.value for metric in page.metric}
+    for name in ("Rows per update", "Tokens per update"):
+        assert now[name] == shown[name]
+    assert now["Rows per update"] == "8" and "Memory per device (approx.)" in now
+
+
 def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace: Workspace) -> None:
     run = make_run(workspace, system="Be kind.")
     page = open_test_page("config", run.id)
