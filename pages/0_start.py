@@ -6,6 +6,7 @@ from core.workspace.paths import RunPaths, Workspace
 from ui.models.base import list_of_models
 from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
+from ui.runs.cluster import cluster_form
 from ui.runs.foreign import foreign_at_work, foreign_section
 from ui.runs.live import come_back, others
 from ui.runs.queue import queue_panel
@@ -30,6 +31,7 @@ def rest(workspace: Workspace) -> None:
     """What nobody needs who makes an assistant for the first time."""
     with st.expander(t("page.start.more"), icon=":material/more_horiz:", key="more"):
         list_of_models(workspace)
+        cluster_form(workspace)
         adopt_form(workspace)
         foreign_section(workspace)
     show_diagnoses(workspace)

@@ -1,6 +1,7 @@
 """Every command's ``--json`` is as its schema promises: the whole command line, with the fast engine."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests import promised
 from tests.adapters import make_recorded
 from tests.command_line import cli, last_json
 from tests.conftest import end_leftovers
+from tests.fake_slurm import put_slurm
 from tests.openai_server import OpenAIServer
 from tests.runs import end_job
 from tests.small_model import make_small_model
@@ -34,7 +36,10 @@ class Told:
 
     def __call__(self, *arguments: str | Path, ok: bool = True) -> dict[str, Any]:
         folder = self.workspace.root.parent
-        done = cli(*arguments, f"--workspace={self.workspace.root}", "--json", cwd=folder, **ENGINE)
+        path = f"{put_slurm(folder / 'slurm')}:{os.environ['PATH']}"
+        done = cli(
+            *arguments, f"--workspace={self.workspace.root}", "--json", cwd=folder, PATH=path, **ENGINE
+        )
         if ok:
             return last_json(done)
         assert done.returncode == 1, done.stderr
@@ -103,7 +108,21 @@ def test_all_commands(tell: Told, tmp_path: Path) -> None:
     of_a_run(tell, run)
     of_models_and_configs(tell, tmp_path)
     of_data(tell, tmp_path)
+    of_slurm(tell)
     assert {*COMMANDS} == promised.HELD
+
+
+def of_slurm(tell: Told) -> None:
+    """In a cluster that only says so: what is handed over waits until it is cancelled."""
+    assert tell("slurm", "partitions")["accounts"] == ["lab"]
+    made = tell("slurm", "profile", "big", "--gpus", "4", "--account", "lab")["profile"]
+    assert (made["partition"], made["gpu_type"], made["time"]) == ("gpu", "a100", "1-00:00:00")
+    assert tell("slurm", "profiles")["profiles"] == [made]
+    handed = tell("tune", "--name", "Zoë", "--iterations", "40", "--on", "big")
+    assert (handed["state"], handed["slurm"], handed["reason"]) == ("waiting", "PENDING", "Priority")
+    listed = tell("slurm", "show")["jobs"]
+    assert [(job["run"], job["job"], job["profile"]) for job in listed] == [(handed["run"], "7", "big")]
+    assert tell("slurm", "cancel", handed["run"])["run"] == handed["run"]
 
 
 def of_a_run(tell: Told, run: str) -> None:

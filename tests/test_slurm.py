@@ -19,6 +19,7 @@ from core.jobs.status import State, read_status
 from core.slurm.partitions import Partition, read_partitions, seconds_of
 from core.slurm.profile import (
     Profile,
+    changed,
     offered_first,
     problems,
     profiles,
@@ -102,6 +103,7 @@ def test_a_profile_is_filled_from_a_partition_kept_and_read(tmp_path: Path) -> N
     assert (made.partition, made.gpus, made.time) == ("gpu", 1, "1-00:00:00")
     save(workspace, made, [GPU])
     assert profiles(workspace) == [made] and read_profile(workspace, "Mein Köln") == made
+    assert changed(made, {"gpus": 0, "time": None}) == replace(made, gpus=0, gpu_type="")
     with pytest.raises(NoSuchProfile):
         read_profile(workspace, "../../etc")
     workspace.profile("odd").write_text('{"name": "odd", "nodes": "many"}')

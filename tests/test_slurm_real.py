@@ -1,10 +1,12 @@
 """Jobs in a real Slurm of two nodes, which share nothing but the workspace."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +17,13 @@ from core.jobs.job import JobPaths, JobSpec, tries
 from core.jobs.launch import launch, launch_together, stop, wait
 from core.jobs.process import read_identity
 from core.jobs.status import LIVE, State, read_status
+from core.runs import CHAIN, read_run
 from core.slurm.partitions import partitions
 from core.slurm.profile import Profile, offered_first
 from core.slurm.queue import Queue
 from core.workspace.paths import PROJECT, Workspace
+from tests.command_line import cli, last_json
+from tests.holding import Held
 from tests.slurm_cluster import NODES, Cluster, cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_start, pytest.mark.timeout(600)]
@@ -218,3 +223,65 @@ def batch_of(folder: Path) -> str:
     batch = read_batch(folder)
     assert batch is not None
     return batch.job
+
+
+def test_a_chain_is_handed_over_and_goes_on_after_its_node_died(home: Workspace, slurm: Cluster) -> None:
+    """From the command line: the whole way, with the small engine. Its training stands still until its node
+    is dead, and is taken up on the other one."""
+    held = Held("step", home.root.parent / "held")
+    engine = {"TUNEBOARD_ENGINE": "tests.fake_engine", **held.environment}
+    where = f"--workspace={home.root}"
+
+    def tell(*words: str) -> dict[str, Any]:
+        return last_json(cli(*words, where, "--json", cwd=home.root.parent, **engine))
+
+    home.prepare()
+    assert [one["name"] for one in tell("slurm", "partitions")["partitions"]] == ["short", "long"]
+    made = tell("slurm", "profile", "mine", "--time", "30:00", "--gpus", "0")["profile"]
+    assert (made["partition"], made["time"]) == ("short", "30:00")
+    assert tell("slurm", "profiles")["profiles"] == [made]
+    handed = tell("tune", "--name", "Zoë", "--iterations", "40", "--on", "mine")
+    run = home.run(handed["run"])
+    assert handed["state"] in {"waiting", "running"} and handed["profile"] == "mine"
+    until(lambda: held.file.exists() or not lives(run.job(CHAIN)))
+    listed = tell("slurm", "show")["jobs"]
+    assert [(job["run"], job["step"], job["slurm"]) for job in listed] == [(run.id, CHAIN, "RUNNING")]
+    assert read_status(run.job("train")).state in LIVE
+    node = slurm.node(batch_of(run.job(CHAIN)))
+    slurm.kill(node)
+    try:
+        held.go_on()
+        until(lambda: lives(run.job(CHAIN)) and held.file.exists())
+        assert len(tries(run.job(CHAIN))) > 1
+        held.go_on()
+        assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished
+        assert run.result.exists() and read_run(run).state is State.finished
+        assert tell("slurm", "cancel", run.id)["run"] == run.id  # of one that has ended: nothing happens
+    finally:
+        slurm.start_node(node)
+        until(lambda: slurm.nodes("idle") == len(NODES))
+
+
+MEETING = """
+import socket, torch, torch.distributed as dist
+dist.init_process_group("gloo")
+found = torch.ones(1)
+dist.all_reduce(found)
+if dist.get_rank() == 0:
+    print("ranks", int(found), flush=True)
+"""
+
+
+def test_torchrun_meets_on_two_nodes(home: Workspace, tmp_path: Path) -> None:
+    program, folder = tmp_path / "meet.py", home.runs / "r" / "train"
+    program.write_text(MEETING)
+    code = (
+        "import os, sys; from core.slurm.nodes import over_nodes; "
+        "command, more = over_nodes([sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node=1', "
+        f"{str(program)!r}], 2); os.execvpe(command[0], command, os.environ | more)"
+    )
+    profile = Profile("both", nodes=2, time="10:00")
+    env = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    launch(folder, JobSpec((sys.executable, "-c", code), PROJECT, env, profile=profile))
+    assert wait(folder, timeout=2 * PATIENCE).state is State.finished, read(folder)
+    assert "ranks 2" in read(folder)

@@ -184,9 +184,12 @@ def offered_first(partition: Partition, name: str = "") -> Profile:
 
 
 def changed(profile: Profile, values: Mapping[str, Any]) -> Profile:
-    """The profile with those of its fields among ``values`` that are not None."""
+    """The profile with those of its fields among ``values`` that are not None. Without GPUs none of its kind
+    is left."""
     known = {field.name for field in fields(profile)}
     given = {key: value for key, value in values.items() if key in known and value is not None}
+    if given.get("gpus") == 0:
+        given = {"gpu_type": "", **given}
     return replace(profile, **given)
 
 

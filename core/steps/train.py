@@ -53,6 +53,7 @@ from core.recipe.ranks import DIVIDES, divided_alike, ranks_problems, with_ranks
 from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
 from core.recipe.thinking import thinking_of
 from core.recipe.xtuner_config import Rendered, write_config
+from core.slurm.nodes import over_nodes
 from core.steps import inputs, ranks
 from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole, whole
 from core.steps.step import check_space, engine_job
@@ -342,7 +343,9 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
     request = as_record(_request(run, recipe, resume))
     tool, arguments = ranks.together(run.job("train"), recipe, "train", arguments)
     devices = computing(recipe.devices, hidden=recipe.device == "cpu")
-    return replace(engine_job(tool, *arguments, env=env), request=request, devices=devices)
+    spec = replace(engine_job(tool, *arguments, env=env), request=request, devices=devices)
+    command, meeting = over_nodes(spec.command, recipe.nodes)
+    return replace(spec, command=tuple(command), env={**spec.env, **meeting})
 
 
 def _deepspeed(run: RunPaths, recipe: Recipe) -> str:

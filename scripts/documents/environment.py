@@ -163,6 +163,9 @@ SET = {
     "PYTHONIOENCODING": "UTF-8, whatever the terminal has",
     "PYTHONUNBUFFERED": "a log is written as it is said",
     "PYTHONWARNINGS": "libraries' warnings to their authors stay out of the log",
+    "PET_NNODES": "how many nodes torchrun waits for, where a training runs on several",
+    "PET_RDZV_BACKEND": "as `PET_NNODES`: how its nodes find each other",
+    "PET_RDZV_ID": "as `PET_NNODES`: the job's number in Slurm",
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1 in the process that a chain's tools are forked from: "
     "whether there is a GPU is asked without beginning with it, which no fork could go on with",
     "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1: torch runs nothing that a file of weights holds, whoever asks",

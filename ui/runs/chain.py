@@ -17,6 +17,7 @@ from ui.jobs.failure import show_why
 from ui.jobs.panel import show_busy, show_place
 from ui.jobs.step import begin
 from ui.jobs.training import show_health
+from ui.runs.cluster import choose_where, show_in_slurm
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
@@ -58,6 +59,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     st.markdown("  \n".join(map(_stage, progress.stages)))
     if progress.running and progress.running.name == "train" and run.recipe.exists():
         show_health(run, train.recipe_of(run), live=True)
+    show_in_slurm(run)
     if progress.live:
         st.caption(t("chain.safe"))
         if danger_button(t("chain.stop"), "chain_stop", ":material/stop_circle:"):
@@ -127,9 +129,10 @@ def _go_on(workspace: Workspace, run: RunPaths) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="chain_rest"):
         pressed = st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:")
         most = choose_auto_resume("chain_auto_resume", asked.auto_resume)
+        profile = choose_where(workspace, "chain_where", run)
     if pressed:
         rest = chain.plan(workspace, run, replace(asked, auto_resume=most), user_name(), language())
-        begin(run.job(CHAIN), rest, chain.secrets(workspace, asked))
+        begin(run.job(CHAIN), replace(rest, profile=profile), chain.secrets(workspace, asked))
 
 
 def choose_auto_resume(key: str, most: int = 0) -> int:

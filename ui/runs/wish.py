@@ -13,6 +13,7 @@ from core.pipeline import chain
 from core.pipeline.took import ANYBODY, costs_of
 from core.pipeline.tune import TuneRequest
 from core.runs import read_run
+from core.slurm.profile import Profile
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.data.dropped import dropped_file, dropped_language
@@ -20,6 +21,7 @@ from ui.data.spoken import wanted_of
 from ui.models.base import SLOWER, choose_base, newest_runs, take, warn_of_language
 from ui.models.default_prompt import choose_default
 from ui.runs.chain import choose_auto_resume
+from ui.runs.cluster import choose_where
 from ui.shell.frame import choose_run, shown_errors, starting
 from ui.shell.text import language, t
 
@@ -52,10 +54,11 @@ def wish_card(workspace: Workspace) -> None:
         warn_of_language(workspace, base.offer, wanted, take, fetches=True)
         # Behind the button, which is four stops of the keyboard from the name.
         request = replace(request, auto_resume=choose_auto_resume("wish_auto_resume"))
+        profile = choose_where(workspace, "wish_where")
     if asked:
         # What is wrong is said beside what it is about.
         with below_button if name.strip() else below_name:
-            _make(workspace, request)
+            _make(workspace, request, profile)
 
 
 def _name() -> str:
@@ -101,7 +104,7 @@ def _costs(
     return {}
 
 
-def _make(workspace: Workspace, request: TuneRequest) -> None:
+def _make(workspace: Workspace, request: TuneRequest, profile: Profile | None) -> None:
     # Read before and only appended to after: the second press of a double click ends this script at its
     # next word to Streamlit, and must find what was started.
     started: list[RunPaths] = st.session_state.setdefault("started", [])
@@ -109,7 +112,7 @@ def _make(workspace: Workspace, request: TuneRequest) -> None:
         with starting():
             run = on_its_way(started, request.name)
             if run is None:
-                run = chain.start(workspace, request, user_name(), language())
+                run = chain.start(workspace, request, user_name(), language(), profile)
                 started.append(run)
         choose_run(run)
         st.rerun()

@@ -1,0 +1,53 @@
+"""The cluster on the pages: a profile is made, chosen, and a run is handed over and shown."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core.jobs import elsewhere
+from core.jobs.batch import Batch, write_batch
+from core.jobs.job import JobPaths, JobSpec
+from core.pipeline import chain
+from core.pipeline.tune import TuneRequest
+from core.runs import CHAIN, introduce
+from core.slurm.profile import Profile, profiles, save
+from core.slurm.queue import Queue
+from core.workspace.files import write_json
+from core.workspace.paths import PROJECT, RunPaths, Workspace
+from tests.fake_slurm import JOB, put_slurm
+from tests.page import no_errors, open_test_page
+
+
+@pytest.fixture
+def cluster(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("PATH", f"{put_slurm(tmp_path / 'slurm')}:{os.environ['PATH']}")
+    monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
+    monkeypatch.setattr(elsewhere, "QUEUE", Queue())
+    return workspace
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_profile_is_made_on_the_page(cluster: Workspace, language: str) -> None:
+    page = open_test_page("start", language=language)
+    assert "wish_where" not in {box.key for box in page.selectbox}  # nobody is asked who has no profile
+    (save_button,) = [one for one in page.button if one.form_id.startswith("cluster_form")]
+    save_button.click().run()
+    assert no_errors(page)
+    (made,) = profiles(cluster)
+    assert (made.partition, made.gpus, made.gpu_type, made.time) == ("gpu", 1, "a100", "1-00:00:00")
+
+
+def test_a_run_in_slurm_is_shown_as_any_other(cluster: Workspace) -> None:
+    save(cluster, Profile("big", "gpu"))
+    run = RunPaths(cluster.runs / "20260102-030405-ada")
+    introduce(run, "Ada")
+    spec = chain.plan(cluster, run, TuneRequest("Ada"), "me", "en")
+    paths = JobPaths(run.job(CHAIN))
+    write_json(paths.spec, JobSpec(spec.command, PROJECT, profile=Profile("big", "gpu")).as_json())
+    write_json(paths.request, spec.request)
+    write_batch(paths.folder, Batch(JOB, True, 0, 1.0))
+    page = open_test_page("start", run.id)
+    assert no_errors(page)
+    assert any(f"Slurm job {JOB}" in one.value and "Priority" in one.value for one in page.caption)
+    assert page.selectbox(key="wish_where").options == ["This machine", "big"]
