@@ -178,7 +178,9 @@ class Conductor:
 
     def _launch(self, run: RunPaths, times: int = 0) -> None:
         recipe = train.recipe_of(run)
-        request = TuneRequest(self.sweep.name, model=recipe.model, auto_resume=USUAL_RESUMES)
+        request = TuneRequest(
+            self.sweep.name, model=recipe.model, auto_resume=USUAL_RESUMES, devices=recipe.devices
+        )
         launch(run.job(CHAIN), chain.plan(self.workspace, run, request, user_name(), spoken_language()))
         if times:
             with suppress(OSError):

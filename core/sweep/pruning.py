@@ -41,7 +41,7 @@ class Stopped:
 def tokens_an_iteration(recipe: Recipe, about: Mapping[str, Any]) -> float:
     """Tokens that one iteration trains, by the run's data.json (``about``)."""
     row = recipe.max_length if recipe.pack else about["kept"] / max(1, about["rows"])
-    return float(recipe.batch_size * row)
+    return float(recipe.rows_at_once * row)
 
 
 def unit_of(base: Recipe, about: Mapping[str, Any]) -> float:
