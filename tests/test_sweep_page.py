@@ -84,7 +84,7 @@ def test_compare_lets_it_go_on_and_start_shows_it(
     assert any("sweep over Learning rate, Learning rate schedule" in one.value for one in start.markdown)
     job.stop(place, "test")
     wait(place.job, timeout=200)
-    assert [one.state for one in job.view(place).trials] == ["finished", "finished", "running", "pruned"]
+    assert [one.state for one in job.view(place).trials] == ["finished", "finished", "pruned", "running"]
 
 
 def test_config_starts_one_and_says_what_is_wrong(
