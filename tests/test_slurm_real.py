@@ -1,7 +1,6 @@
 """Jobs in a real Slurm of two nodes, which share nothing but the workspace."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -260,28 +259,3 @@ def test_a_chain_is_handed_over_and_goes_on_after_its_node_died(home: Workspace,
     finally:
         slurm.start_node(node)
         until(lambda: slurm.nodes("idle") == len(NODES))
-
-
-MEETING = """
-import socket, torch, torch.distributed as dist
-dist.init_process_group("gloo")
-found = torch.ones(1)
-dist.all_reduce(found)
-if dist.get_rank() == 0:
-    print("ranks", int(found), flush=True)
-"""
-
-
-def test_torchrun_meets_on_two_nodes(home: Workspace, tmp_path: Path) -> None:
-    program, folder = tmp_path / "meet.py", home.runs / "r" / "train"
-    program.write_text(MEETING)
-    code = (
-        "import os, sys; from core.slurm.nodes import over_nodes; "
-        "command, more = over_nodes([sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node=1', "
-        f"{str(program)!r}], 2); os.execvpe(command[0], command, os.environ | more)"
-    )
-    profile = Profile("both", nodes=2, time="10:00")
-    env = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    launch(folder, JobSpec((sys.executable, "-c", code), PROJECT, env, profile=profile))
-    assert wait(folder, timeout=2 * PATIENCE).state is State.finished, read(folder)
-    assert "ranks 2" in read(folder)
