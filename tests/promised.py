@@ -19,12 +19,14 @@ def command_of(arguments: Sequence[str]) -> str:
     return next(word for word in grouped(list(arguments), COMMANDS) if word in COMMANDS)
 
 
-def hold(arguments: Sequence[str], found: dict[str, Any]) -> dict[str, Any]:
+def hold(arguments: Sequence[str], found: Any) -> Any:
     """``found`` without its version. Fails when it is not as promised, or has a key that is not named."""
     command = command_of(arguments)
     wrong = [f"{error.json_path}: {error.message}" for error in _schema(command).iter_errors(found)]
     assert not wrong, f"{command} --json: {wrong[:5]}"
     HELD.add(command)
+    if isinstance(found, list):
+        return found
     return {key: value for key, value in found.items() if key != "schema"}
 
 

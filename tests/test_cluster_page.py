@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from core.jobs import elsewhere
 from core.jobs.batch import Batch, write_batch
@@ -24,18 +25,39 @@ def cluster(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", f"{put_slurm(tmp_path / 'slurm')}:{os.environ['PATH']}")
     monkeypatch.setenv("TUNEBOARD_HOME", str(workspace.root))
     monkeypatch.setattr(elsewhere, "QUEUE", Queue())
+    st.cache_data.clear()  # what another test's sinfo said
     return workspace
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_profile_is_made_on_the_page(cluster: Workspace, language: str) -> None:
     page = open_test_page("start", language=language)
+    assert not [box for box in page.selectbox if box.key == "cluster_partition"], "asked of nobody unopened"
+    page.session_state["cluster"] = True
+    page.run()
     assert "wish_where" not in {box.key for box in page.selectbox}  # nobody is asked who has no profile
     (save_button,) = [one for one in page.button if one.form_id.startswith("cluster_form")]
+    named = next(box for box in page.text_input if box.form_id == save_button.form_id and box.value == "gpu")
+    named.set_value(" ").run()
+    save_button.click().run()
+    assert len(page.error) == 1 and not profiles(cluster)
+    named.set_value("gpu").run()
     save_button.click().run()
     assert no_errors(page)
     (made,) = profiles(cluster)
     assert (made.partition, made.gpus, made.gpu_type, made.time) == ("gpu", 1, "a100", "1-00:00:00")
+
+
+def test_where_slurm_has_commands_but_no_cluster(
+    cluster: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that has the packages: Start is as it is anywhere, and the cluster's part says why."""
+    (tmp_path / "slurm" / "sinfo").write_text("#!/bin/sh\necho sinfo: fatal: no configuration >&2\nexit 1\n")
+    page = open_test_page("start")
+    assert no_errors(page)
+    page.session_state["cluster"] = True
+    page.run()
+    assert not page.exception and "no configuration" in page.error[0].value
 
 
 def test_a_run_in_slurm_is_shown_as_any_other(cluster: Workspace) -> None:

@@ -138,7 +138,7 @@ def test_the_commands_of_the_queue(workspace: Workspace, holder: Path) -> None:
 
     def ask(*words: str) -> list[tuple[object, ...]]:
         options = ("--json", "--workspace", str(workspace.root))
-        found = last_json(cli(*words, *options, cwd=workspace.root.parent))["queue"]
+        found = last_json(cli(*words, *options, cwd=workspace.root.parent))
         return [(one["run"], one["step"], one["device"], one["position"], one["state"]) for one in found]
 
     first, ids = (holder.parent.name, "train", "cpu", None, "running"), [run.id for run in runs]

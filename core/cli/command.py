@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.cli.failures import after_failure, as_result
-from core.cli.listing import print_json, speak
+from core.cli.listing import exit_code, print_json, speak
 from core.cli.parser import options_of, parse
 from core.cli.requests import perform
 from core.cli.results import show
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         return print_json(result)
     speak(errors="replace")
     show(options.kind, result, workspace.option)
-    return _exit_code(result)
+    return exit_code(result)
 
 
 def _as_job(folder: Path) -> int:
@@ -54,7 +54,3 @@ def _perform(folder: Path) -> Result:
     except TuneboardError as error:
         leave_refusal(folder, error)
         raise
-
-
-def _exit_code(result: Result) -> int:
-    return 0 if result.get("ok", True) else 1

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
-from core.cli.room import SCHEMA, Result
+from core.cli.room import SCHEMA, Result, Rows
 from core.cli.terminal import line, printable
 from core.run_list import list_runs
 from core.wording import say
@@ -121,11 +121,17 @@ def _text(value: object) -> str:
     return text if text.isprintable() else printable(" ".join(text.split()))
 
 
-def print_json(result: Result) -> int:
+def print_json(result: Result | Rows) -> int:
     """The result as the last line of standard output; returns the exit code."""
     speak(encoding="utf-8", errors="backslashreplace")
-    print(json.dumps({**result, "schema": SCHEMA}, ensure_ascii=False), flush=True)
-    return 0 if result.get("ok", True) else 1
+    whole = result if isinstance(result, list) else {**result, "schema": SCHEMA}
+    print(json.dumps(whole, ensure_ascii=False), flush=True)
+    return exit_code(result)
+
+
+def exit_code(result: Result | Rows) -> int:
+    """Of a command that has this result: 1 where it is that something is missing."""
+    return 0 if isinstance(result, list) or result.get("ok", True) else 1
 
 
 def speak(errors: str, encoding: str | None = None) -> None:

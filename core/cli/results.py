@@ -12,6 +12,7 @@ from core.cli.fix import show_fixed
 from core.cli.foreign import show_foreign
 from core.cli.listing import show_runs
 from core.cli.made import show_data, show_drafts, show_version
+from core.cli.room import Result, Rows
 from core.cli.rows import show_rows
 from core.cli.sweep import show_sweep, show_sweeps
 from core.cli.terminal import line, printable
@@ -28,11 +29,13 @@ QUEUE_COLUMNS = ("position", "run", "step", "device", "state", "begins")
 MAKING = ("identity", "take", "replay", "mix", "split", "dedupe", "undo")
 
 
-def show(kind: str, result: dict[str, Any], where: str = "") -> None:
+def show(kind: str, result: Result | Rows, where: str = "") -> None:
     """A command's result: as its kind is shown, or its values one a line. ``where``: how the next command
     names the workspace (Workspace.option)."""
     console = Console()
-    if kind in WITH_NEXT:
+    if isinstance(result, list):
+        OF_ROWS[kind](console, result)
+    elif kind in WITH_NEXT:
         WITH_NEXT[kind](console, result, where)
     elif kind in SHOWN:
         SHOWN[kind](console, result)
@@ -128,8 +131,7 @@ def _show_versions(console: Console, result: dict[str, Any]) -> None:
     console.print(table)
 
 
-def _show_queue(console: Console, result: dict[str, Any]) -> None:
-    rows = result["queue"]
+def _show_queue(console: Console, rows: Rows) -> None:
     if not rows:
         line(console, say("queue.empty"))
         return
@@ -290,7 +292,6 @@ WITH_NEXT: Mapping[str, Callable[[Console, dict[str, Any], str], None]] = {
 }
 SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "checkpoints": _show_checkpoints,
-    **dict.fromkeys(("queue", "queue move", "queue cancel", "queue now"), _show_queue),
     "models delete": _show_deleted,
     "doctor": _show_findings,
     "heal": show_foreign,
@@ -309,3 +310,4 @@ SHOWN: Mapping[str, Callable[[Console, dict[str, Any]], None]] = {
     "fit": _show_fit,
     "runs curves": _show_curve,
 }
+OF_ROWS = dict.fromkeys(("queue", "queue move", "queue cancel", "queue now"), _show_queue)

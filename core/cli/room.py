@@ -14,7 +14,9 @@ from core.workspace.paths import Workspace
 SCHEMA = 1
 # What ``--json`` prints, besides ``schema``.
 Result = dict[str, Any]
-Command = Callable[[argparse.Namespace, Workspace], Result]
+# Or its rows alone, which have no place for a version: what more a row says is added to it.
+Rows = list[dict[str, Any]]
+Command = Callable[[argparse.Namespace, Workspace], Result | Rows]
 # By name: the function, and the options it takes, each a key of Options.
 Commands = Mapping[str, tuple[Command, tuple[str, ...]]]
 # By option: what argparse's ``add_argument`` takes.

@@ -72,6 +72,8 @@ def problems(profile: Profile, offered: Iterable[Partition] = ()) -> list[Profil
 
 
 def _misspelled(profile: Profile) -> Iterator[ProfileProblem]:
+    if not profile.name.strip():
+        yield _problem("name", "no_name")
     for field in ("partition", "account", "qos", "gpu_type"):
         if (value := getattr(profile, field)) and not _NAME.fullmatch(value):
             yield _problem(field, "name", value=value)

@@ -586,10 +586,9 @@ class InLine(TypedDict):
     """Seconds until its turn, as far as that can be said."""
 
 
-class Queue(Output):
-    """What computes on this machine's devices, then what waits, in order."""
-
-    queue: list[InLine]
+Queue = Annotated[
+    list[InLine], Field(description="What computes on this machine's devices, then what waits, in order.")
+]
 
 
 class Doctor(Output):

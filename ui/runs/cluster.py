@@ -50,7 +50,10 @@ def cluster_form(workspace: Workspace) -> None:
     """Profiles, where this machine can hand work to a Slurm."""
     if not is_here():
         return
-    with st.expander(t("cluster.title"), icon=":material/lan:", key="cluster"), shown_errors():
+    section = st.expander(t("cluster.title"), icon=":material/lan:", key="cluster", on_change="rerun")
+    if not section.open:  # a cluster may take seconds to answer, and a machine with its commands have none
+        return
+    with section, shown_errors():
         st.caption(t("cluster.about"))
         offered = _partitions()
         known = {profile.name: profile for profile in profiles(workspace)}
@@ -97,7 +100,7 @@ def _form(start: Profile) -> Profile | None:
         container = st.text_input(t("cluster.container"), start.container)
         if not st.form_submit_button(t("cluster.save"), icon=":material/save:", type="primary"):
             return None
-    made = Profile(
+    return Profile(
         name.strip(),
         start.partition,
         account or "",
@@ -112,4 +115,3 @@ def _form(start: Profile) -> Profile | None:
         container.strip(),
         start.workspace,
     )
-    return made if made.name else None
