@@ -1,6 +1,7 @@
 """Jobs in a real Slurm of two nodes, which share nothing but the workspace."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -259,3 +260,33 @@ def test_a_chain_is_handed_over_and_goes_on_after_its_node_died(home: Workspace,
     finally:
         slurm.start_node(node)
         until(lambda: slurm.nodes("idle") == len(NODES))
+
+
+MEETING = """
+import os, torch, torch.distributed as dist
+dist.init_process_group("gloo")
+found = torch.tensor([float(dist.get_rank() + 1)])
+dist.all_reduce(found)
+print("node", os.environ["SLURM_NODEID"], "rank", dist.get_rank(), "sum", int(found), flush=True)
+dist.destroy_process_group()
+"""
+
+
+def test_torchrun_meets_on_two_nodes(home: Workspace, tmp_path: Path) -> None:
+    """The first node's first process is rank 0, and writes the job's log; the others have their own."""
+    folder = home.runs / "r" / "train"
+    (tmp_path / "meeting.py").write_text(MEETING)
+    started = [sys.executable, "-m", "core.engine", "ranks", "--nnodes", "2", "--nproc-per-node", "1"]
+    planned = [*started, "--log-dir", str(JobPaths(folder).ranks), "-m", "meeting"]
+    code = (
+        "import os; from core.slurm.nodes import over_nodes; "
+        f"command, more = over_nodes({planned!r}, 2); os.execvpe(command[0], command, os.environ | more)"
+    )
+    env = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    env |= {"PYTHONPATH": f"{PROJECT}:{tmp_path}"}
+    profile = Profile("both", nodes=2, time="10:00")
+    launch(folder, JobSpec((sys.executable, "-c", code), PROJECT, env, profile=profile))
+    assert wait(folder, timeout=2 * PATIENCE).state is State.finished, read(folder)
+    assert "node 0 rank 0 sum 3" in read(folder)
+    (other,) = JobPaths(folder).ranks.rglob("stdout.log")
+    assert "node 1 rank 1 sum 3" in other.read_text()

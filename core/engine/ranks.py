@@ -27,7 +27,7 @@ from core.jobs.ranks import DeadRank, leave_dead
 LEFT_BEHIND = 10.0
 LOOK = 0.1
 # torchrun's own variable for where the machines of one training meet.
-MEET_VARIABLE = "PET_RDZV_ENDPOINT"
+MEET_VARIABLE = "PET_MASTER_ADDR"
 NODE_VARIABLES = ("PET_NODE_RANK", "SLURM_NODEID")
 
 
@@ -55,11 +55,14 @@ def main(arguments: list[str]) -> None:
 
 
 def _of_this_node(arguments: list[str]) -> list[str]:
-    """Of several machines only the first one's first process writes where torchrun does."""
-    if _node() == 0:
-        return arguments
-    place = arguments.index("-m")
-    return [*arguments[:place], "--redirects", "3", *arguments[place:]]
+    """Of several machines only the first one's first process writes where torchrun does; and the first one in
+    the cluster's order has the first ranks, for its log is the curve's."""
+    node = _node()
+    numbered = ["--node-rank", str(node), *arguments] if "--nnodes" in arguments else arguments
+    if node == 0:
+        return numbered
+    place = numbered.index("-m")
+    return [*numbered[:place], "--redirects", "3", *numbered[place:]]
 
 
 def _node() -> int:

@@ -13,7 +13,8 @@ def over_nodes(
     command: Sequence[str], nodes: int, environment: Mapping[str, str] = os.environ
 ) -> tuple[list[str], dict[str, str]]:
     """The command that runs ``command``, a torchrun, once on each node of the allocation that this process is
-    on the first node of, and the variables by which torchrun meets there. On one node, or outside of an
+    on the first node of, and the variables by which torchrun meets there: as many machines as were asked for
+    or none, each with the number that Slurm gives it (``SLURM_NODEID``). On one node, or outside of an
     allocation, it stays as it is: there somebody starts it on each machine.
 
     One that fails ends all (``--kill-on-bad-exit``). The first node's output comes first; torchrun keeps the
@@ -26,9 +27,8 @@ def over_nodes(
     port = PORTS[int(job) % len(PORTS)]
     return ["srun", *each, "--unbuffered", *command], {
         "PET_NNODES": str(nodes),
-        "PET_RDZV_BACKEND": "c10d",
-        "PET_RDZV_ENDPOINT": f"{_address()}:{port}",
-        "PET_RDZV_ID": job,
+        "PET_MASTER_ADDR": _address(),
+        "PET_MASTER_PORT": str(port),
     }
 
 

@@ -34,7 +34,7 @@ def together(job: Path, recipe: Recipe, tool: str, arguments: list[str]) -> tupl
 
     The first process writes into the job's own log; every other one has its own below the job's ``ranks``.
     Of several machines, each runs this command and is told where the others are by torchrun's own variables
-    (``PET_RDZV_ENDPOINT``).
+    (``PET_MASTER_ADDR``, ``PET_MASTER_PORT``, ``PET_NODE_RANK``).
     """
     if recipe.ranks == 1:
         return tool, arguments

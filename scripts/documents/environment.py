@@ -109,10 +109,9 @@ SYSTEM = {
     "SLURM_ARRAY_JOB_ID": ("no array", "of an array's job: which array's"),
     "SLURM_ARRAY_TASK_ID": ("no array", "of an array's job: its number there"),
     "SLURM_RESTART_COUNT": ("0", "how often Slurm began the job anew: after a failed node, or to make room"),
-    "PET_RDZV_ENDPOINT": (
+    "PET_MASTER_ADDR": (
         "none: one machine trains",
-        "torchrun's own: where (`host:port`) the machines of one training meet; a cluster's job sets it, and "
-        "`PET_RDZV_BACKEND=c10d` and `PET_RDZV_ID`",
+        "torchrun's own: the first of the machines of one training, where they meet; a cluster's job sets it",
     ),
     "PET_NODE_RANK": ("`SLURM_NODEID`", "the number of this machine among those of one training"),
     "SLURM_NODEID": ("0", "as `PET_NODE_RANK`, where Slurm has started it"),
@@ -164,8 +163,7 @@ SET = {
     "PYTHONUNBUFFERED": "a log is written as it is said",
     "PYTHONWARNINGS": "libraries' warnings to their authors stay out of the log",
     "PET_NNODES": "how many nodes torchrun waits for, where a training runs on several",
-    "PET_RDZV_BACKEND": "as `PET_NNODES`: how its nodes find each other",
-    "PET_RDZV_ID": "as `PET_NNODES`: the job's number in Slurm",
+    "PET_MASTER_PORT": "as `PET_NNODES`: the port where they meet, by the job's number in Slurm",
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1 in the process that a chain's tools are forked from: "
     "whether there is a GPU is asked without beginning with it, which no fork could go on with",
     "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1: torch runs nothing that a file of weights holds, whoever asks",
