@@ -1,6 +1,7 @@
 """The cluster on the pages: a profile is made, chosen, and a run is handed over and shown."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,18 @@ from core.jobs.batch import Batch, write_batch
 from core.jobs.job import JobPaths, JobSpec
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
+from core.recipe.ranks import divided_alike
+from core.recipe.recipe import Recipe, to_yaml
 from core.runs import CHAIN, introduce
 from core.slurm.profile import Profile, profiles, save
 from core.slurm.queue import Queue
-from core.workspace.files import write_json
+from core.steps import train
+from core.workspace.files import write_json, write_text
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.fake_slurm import JOB, put_slurm
 from tests.page import no_errors, open_test_page
+from tests.runs import make_run
+from tests.small_model import make_small_model
 
 
 @pytest.fixture
@@ -73,3 +79,27 @@ def test_a_run_in_slurm_is_shown_as_any_other(cluster: Workspace) -> None:
     assert no_errors(page)
     assert any(f"Slurm job {JOB}" in one.value and "Priority" in one.value for one in page.caption)
     assert page.selectbox(key="wish_where").options == ["This machine", "big"]
+
+
+def test_all_that_a_profile_asks_for_trains(cluster: Workspace) -> None:
+    """And what a run goes on with elsewhere is divided anew, with the same rows an update."""
+    make_small_model(cluster.model("tiny"))
+    request = TuneRequest("Ada", model=str(cluster.model("tiny")))
+    run = chain.start(cluster, request, "me", "en", Profile("big", "gpu", nodes=2, gpus=4))
+    asked = chain.asked_before(run)
+    assert asked and (asked.devices, asked.nodes) == (4, 2)
+    said = chain.start(cluster, replace(request, devices=3), "me", "en", Profile("big", "gpu", gpus=4))
+    asked = chain.asked_before(said)
+    assert asked and (asked.devices, asked.nodes) == (3, 1)
+
+
+def test_going_on_with_another_profile_divides_the_rows_anew(cluster: Workspace) -> None:
+    run = make_run(cluster, "Ada")
+    divided = {"batch_size": 2, "gradient_accumulation_steps": 4, "devices": 2, "iterations": 40}
+    recipe = Recipe(model="m", data="d", **divided)
+    write_text(run.recipe, to_yaml(recipe))
+    train.put_on_nodes(run, 2)
+    found = train.recipe_of(run)
+    assert (found.nodes, found.devices, found.global_batch) == (2, 2, recipe.global_batch)
+    train.put_on_nodes(run, 1)
+    assert divided_alike(train.recipe_of(run), recipe) and train.recipe_of(run).nodes == 1

@@ -126,8 +126,8 @@ def start(
     Raises what is wrong with the request before anything is written, as
     :func:`core.pipeline.tune.make_data` does, and JobNotStarted.
     """
-    run = _new_run(workspace, request)
-    spec = replace(plan(workspace, run, request, by, language), profile=profile)
+    run = _new_run(workspace, replace(request, devices=1) if profile else request)
+    spec = replace(plan(workspace, run, _on(profile, request), by, language), profile=profile)
     launch(run.job(CHAIN), spec, secrets(workspace, request))
     return run
 
@@ -139,6 +139,9 @@ def go_on(
     NoSuchJob where nobody knows what it was asked to be, JobRunning, JobNotStarted."""
     if (request := asked_before(run)) is None:
         raise NoSuchJob(folder=run.job(CHAIN))
+    request = _on(profile, request)
+    if run.recipe.exists():
+        train.put_on_nodes(run, request.nodes)
     spec = replace(plan(workspace, run, request, by, language), profile=profile)
     launch(run.job(CHAIN), spec, secrets(workspace, request))
 
@@ -162,6 +165,15 @@ def _fetched(workspace: Workspace, request: TuneRequest) -> ImportPaths | None:
     """The import of the model that a request names by the list, begun or not; None for any other model."""
     listed = find(request.model)
     return importing(workspace, listed.title) if listed else None
+
+
+def _on(profile: Profile | None, request: TuneRequest) -> TuneRequest:
+    """What a request comes to where it is made: all that a profile asks of Slurm trains, or of each node so
+    many devices as were said; this machine is one."""
+    if profile is None:
+        return replace(request, nodes=1)
+    devices = request.devices if request.devices > 1 else max(1, profile.gpus)
+    return replace(request, devices=devices, nodes=profile.nodes)
 
 
 def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:

@@ -62,7 +62,8 @@ class TuneRequest:
     trained are left out and listed. ``max_length`` None follows the data. Without ``identity`` the data is
     taught alone; with it, whose the assistant is is taught beside data that does not say so itself.
     ``document``: whether a text is read as a document of which questions are made, None as it looks.
-    After a crash it goes on by itself, at most ``auto_resume`` times. So many ``devices`` train it."""
+    After a crash it goes on by itself, at most ``auto_resume`` times. So many ``devices`` of each of so many
+    ``nodes`` train it."""
 
     name: str
     data: Path | None = None
@@ -84,6 +85,7 @@ class TuneRequest:
     document: bool | None = None
     auto_resume: int = 0
     devices: int = 1
+    nodes: int = 1
 
 
 def tune(
@@ -290,7 +292,7 @@ def recipe_asked_for(request: TuneRequest, said: Taught, model: Model) -> Recipe
     longest = max(data.taught_lengths(said, recipe, model).longest, fit.LONGEST_ROW)
     recipe = recipe.changed(checkpoint=request.checkpoint)
     found = fit.fitting(recipe, model, read_shape(model), longest)
-    recipe = with_ranks(found.recipe if found else recipe, request.devices)
+    recipe = with_ranks(found.recipe if found else recipe, request.devices, request.nodes)
     if wrong := list(ranks_problems(recipe, this_machine())):
         raise invalid(wrong)
     return recipe

@@ -212,12 +212,23 @@ def put_on(run: RunPaths, devices: int) -> None:
     recipe = recipe_of(run)
     if recipe.devices == devices:
         return
-    if is_live(run.job("train")):
-        raise JobRunning(folder=run.job("train"))
     divided = with_ranks(recipe, devices, recipe.nodes)
     if found := list(ranks_problems(divided, this_machine())):
         raise invalid(found)
-    write_text(run.recipe, to_yaml(divided))
+    _divide(run, divided)
+
+
+def put_on_nodes(run: RunPaths, nodes: int) -> None:
+    """The same of so many machines, of which this one need not be any. Raises JobRunning, MissingArtefact."""
+    recipe = recipe_of(run)
+    if recipe.nodes != nodes:
+        _divide(run, with_ranks(recipe, recipe.devices, nodes))
+
+
+def _divide(run: RunPaths, recipe: Recipe) -> None:
+    if is_live(run.job("train")):
+        raise JobRunning(folder=run.job("train"))
+    write_text(run.recipe, to_yaml(recipe))
 
 
 def _of_other_inputs(before: str, now: Recipe) -> bool:
