@@ -86,12 +86,14 @@ def test_the_result_is_whole(made: tuple[Workspace, RunPaths], result: dict[str,
     workspace, run = made
     assert set(result) == {
         *("run", "base", "adapter", "merged", "seconds", "learned", "kept", "leaked", "answers"),
-        *("shares", "drift", "repetition", "full", "categories", "base_shipped", "facts"),
+        *("shares", "accuracy", "drift", "repetition", "full", "categories", "base_shipped", "facts"),
     }
     assert result["run"] == run.id
     assert {row["kind"] for row in result["answers"]} == {"taught", "paraphrase", "general"}
     general = {row["question"] for row in result["answers"] if row["kind"] == "general"}
     assert general < {held.question for held in held_back_questions()} and len(general) == GENERAL_ASKED
+    right = result["accuracy"]
+    assert right["tuned"]["hits"] == right["base"]["hits"] - right["lost"] + right["gained"]
     assert result["drift"]["low"] <= result["drift"]["value"] <= result["drift"]["high"]
     assert 0 <= result["repetition"]["tuned"] <= 1 and result["drift"]["tokens"] > GENERAL_ASKED
     assert all(Path(result[key]).is_dir() for key in ("base", "adapter", "merged"))
