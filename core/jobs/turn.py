@@ -31,9 +31,9 @@ def _here(kind: Kind) -> list[str]:
 
 
 def position(folder: Path) -> int | None:
-    """At which place a job waits for its devices, from 1; None for one that does not."""
+    """At which place a job waits for its devices, from 1; None of one that does not, or is about to begin."""
     workspace = workspace_around(folder.absolute())
-    return line_in(workspace).position(folder.absolute()) if workspace else None
+    return line_in(workspace).waits_at(folder.absolute()) if workspace else None
 
 
 def is_kept_in_line(folder: Path) -> bool:

@@ -129,6 +129,15 @@ class Line:
         mine = self._ticket(self.id_of(job))
         return mine is not None and TERMINAL not in mine.marks
 
+    def waits_at(self, job: Path) -> int | None:
+        """The same of one that has to wait: None too for the first one while as much as it takes is free."""
+        place, mine = self.position(job), self._ticket(self.id_of(job))
+        if place != 1 or mine is None:
+            return place
+        count = int((read_record(self.paths.waiting / mine.name) or {}).get("count", 1))
+        taken = Counter(device for found in self._live() for device in found["devices"])
+        return None if chosen(Devices(count, mine.kind), self._here(mine.kind), taken, at_once=False) else 1
+
     def waiting(self) -> list[Ticket]:
         """All tickets of the line in order, held or not."""
         with suppress(FileNotFoundError):

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import streamlit as st
 
 from core.jobs.status import LIVE, State
+from core.jobs.turn import position
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
 from core.pipeline.tune import USUAL_RESUMES
@@ -46,7 +47,7 @@ def chain_panel(workspace: Workspace, run: RunPaths) -> None:
 def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     title = read_run(run).title
     show_in_tab(title, progress.state, progress.share)
-    st.header(t(f"chain.title.{_kind(progress)}", name=title), anchor=False)
+    st.header(t(f"chain.title.{_kind(run, progress)}", name=title), anchor=False)
     if progress.state is State.finished:
         _result(run, progress)
         return
@@ -75,8 +76,8 @@ def show_share(progress: ChainProgress) -> None:
     st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
 
 
-def _kind(progress: ChainProgress) -> str:
-    if progress.state is State.waiting:
+def _kind(run: RunPaths, progress: ChainProgress) -> str:
+    if progress.state is State.waiting and position(run.job(CHAIN)):
         return "waiting"
     if progress.live or progress.state is None:
         return "live" if progress.live else "partly"
