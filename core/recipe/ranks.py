@@ -56,7 +56,7 @@ def ranks_problems(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
         yield Problem("devices", "unsloth_alone", {"devices": recipe.ranks})
     if recipe.nodes > 1 or machine.device_for(recipe.device) == "cpu":
         return
-    if recipe.devices > len(machine.gpus):
+    if 1 < recipe.devices > len(machine.gpus):  # one without any GPU has its own sentence
         yield Problem("devices", "too_few_cards", {"devices": recipe.devices, "there": len(machine.gpus)})
     known = {gpu.index for gpu in machine.gpus}
     if machine.gpus and (unknown := [str(card) for card in recipe.cards if card not in known]):
