@@ -50,6 +50,9 @@ CHANGED: dict[str, Any] = {
     "cuda_graph": "off",
     "attention": "cudnn",
     "padding_free": False,
+    "devices": 2,
+    "cards": (1, 3),
+    "nodes": 2,
     "deepspeed": "zero2_offload",
     "keep_checkpoints": 5,
     "checkpoint": "best",
@@ -136,8 +139,8 @@ def test_a_person_can_change_everything() -> None:
             page.text_input(key=key).set_value(" 0.85 ,0.95 ")
         elif isinstance(value, str):
             page.text_input(key=key).set_value(value)
-        elif name == "layers_to_transform":
-            page.text_input(key=key).set_value("1, 29")
+        elif name in {"layers_to_transform", "cards"}:
+            page.text_input(key=key).set_value(", ".join(map(str, value)))
         elif isinstance(value, tuple):
             page.text_area(key=key).set_value("\n\n".join(value) + "\n")
         else:
