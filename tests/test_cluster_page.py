@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from core.jobs import elsewhere
-from core.jobs.batch import Batch, write_batch
+from core.jobs.batch import SlurmBatch, write_batch
 from core.jobs.job import JobPaths, JobSpec
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
@@ -74,7 +74,7 @@ def test_a_run_in_slurm_is_shown_as_any_other(cluster: Workspace) -> None:
     paths = JobPaths(run.job(CHAIN))
     write_json(paths.spec, JobSpec(spec.command, PROJECT, profile=Profile("big", "gpu")).as_json())
     write_json(paths.request, spec.request)
-    write_batch(paths.folder, Batch(JOB, True, 0, 1.0))
+    write_batch(paths.folder, SlurmBatch(JOB, True, 0, 1.0))
     page = open_test_page("start", run.id)
     assert no_errors(page)
     assert any(f"Slurm job {JOB}" in one.value and "Priority" in one.value for one in page.caption)

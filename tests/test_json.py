@@ -12,6 +12,11 @@ from jsonschema import Draft202012Validator
 
 from core.cli.parser import COMMANDS
 from core.jobs.ending import Reason
+from core.jobs.job import JobSpec
+from core.jobs.launch import launch
+from core.pipeline import chain
+from core.pipeline.tune import TuneRequest
+from core.queue.devices import Devices
 from core.steps import train
 from core.workspace.paths import PROJECT, Workspace
 from scripts.documents.outputs import FAILED, OUTPUTS
@@ -109,6 +114,7 @@ def test_all_commands(tell: Told, tmp_path: Path) -> None:
     of_models_and_configs(tell, tmp_path)
     of_data(tell, tmp_path)
     of_slurm(tell)
+    of_the_queue(tell)
     assert {*COMMANDS} == promised.HELD
 
 
@@ -123,6 +129,21 @@ def of_slurm(tell: Told) -> None:
     listed = tell("slurm", "show")["jobs"]
     assert [(job["run"], job["job"], job["profile"]) for job in listed] == [(handed["run"], "7", "big")]
     assert tell("slurm", "cancel", handed["run"])["run"] == handed["run"]
+
+
+def of_the_queue(tell: Told) -> None:
+    """While somebody has the processor: who waits, in another order, taken out, and at once."""
+    assert tell("queue") == []
+    holder = tell.workspace.runs / "20260101-000000-holder" / "train"
+    launch(holder, JobSpec(("sleep", "1000"), PROJECT, devices=Devices()))
+    first, second = (
+        chain.start(tell.workspace, TuneRequest(name, iterations=10), "test", "en").id for name in "AB"
+    )
+    waits = [one["run"] for one in tell("queue", "move", second) if one["state"] == "waiting"]
+    assert waits == [second, first]
+    waits = [one["run"] for one in tell("queue", "cancel", first) if one["state"] == "waiting"]
+    assert waits == [second]
+    assert second in {one["run"] for one in tell("queue", "now", second)}
 
 
 def of_a_run(tell: Told, run: str) -> None:

@@ -243,7 +243,7 @@ def cards_of(count: int) -> Iterator[object]:
     yield from (Gpu(index, "H200", 141 << 30, 140 << 30) for index in range(count))
 
 
-def begun(place: line.Place) -> line.Hold:
+def begun(place: line.LinePlace) -> line.Hold:
     """What a job has that has just begun."""
     hold = place.begin()
     assert hold

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import InvalidProfile, JobNotStarted, NoSuchProfile, SlurmFailed
 from core.jobs import elsewhere, submit
-from core.jobs.batch import Batch, own, read_batch, write_batch
+from core.jobs.batch import SlurmBatch, own, read_batch, write_batch
 from core.jobs.ending import Ending, Reason
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop
@@ -28,7 +28,7 @@ from core.slurm.profile import (
     sbatch,
     within,
 )
-from core.slurm.queue import Entry, Phase, Queue, read_entries
+from core.slurm.queue import Queue, SlurmEntry, SlurmPhase, read_entries
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, Workspace
 
@@ -72,23 +72,23 @@ def test_the_queue_is_read_as_squeue_prints_it() -> None:
     text = "7|PENDING|0|N/A||(Resources|odd)|\n8_3|RUNNING|2|2026-01-02T03:04:05|n[1-2]|None|\n?\n"
     found = read_entries(text)
     assert {*found} == {"7", "8_3"}
-    assert (found["7"].phase, found["8_3"].phase) == (Phase.waiting, Phase.working)
+    assert (found["7"].phase, found["8_3"].phase) == (SlurmPhase.waiting, SlurmPhase.working)
     assert (found["8_3"].restarts, found["8_3"].nodes) == (2, "n[1-2]")
-    assert Entry("A_STATE_OF_LATER").phase is Phase.ended
+    assert SlurmEntry("A_STATE_OF_LATER").phase is SlurmPhase.ended
 
 
 def test_the_queue_is_asked_once_for_many_and_not_again_after_a_failure() -> None:
     asked = 0
 
-    def look() -> Mapping[str, Entry]:
+    def look() -> Mapping[str, SlurmEntry]:
         nonlocal asked
         asked += 1
         if asked > 1:
             raise SlurmFailed(command="squeue", reason="down")
-        return {"1": Entry("RUNNING")}
+        return {"1": SlurmEntry("RUNNING")}
 
     queue = Queue(look, fresh=60)
-    assert queue.entry("1") == Entry("RUNNING") and queue.entry("2") is None
+    assert queue.entry("1") == SlurmEntry("RUNNING") and queue.entry("2") is None
     assert asked == 1
     queue.forget()
     for _ in range(3):
@@ -157,10 +157,10 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def says(monkeypatch: pytest.MonkeyPatch, entry: Entry | SlurmFailed | None) -> None:
+def says(monkeypatch: pytest.MonkeyPatch, entry: SlurmEntry | SlurmFailed | None) -> None:
     """What Slurm says of job 7 from now on."""
 
-    def look() -> Mapping[str, Entry]:
+    def look() -> Mapping[str, SlurmEntry]:
         if isinstance(entry, SlurmFailed):
             raise entry
         return {"7": entry} if entry else {}
@@ -171,7 +171,7 @@ def says(monkeypatch: pytest.MonkeyPatch, entry: Entry | SlurmFailed | None) -> 
 def put(folder: Path, submitted: bool = True, tried: int = 0, host: str = "other") -> None:
     """A job that runs on another machine, in Slurm's job 7."""
     paths, there = JobPaths(folder), {**identify(os.getpid()).as_json(), "host": host, "boot": "another"}
-    write_batch(folder, Batch("7", submitted, tried, time.time() - 3600))
+    write_batch(folder, SlurmBatch("7", submitted, tried, time.time() - 3600))
     write_json(paths.supervisor, there)
     write_json(paths.tool, there)
 
@@ -182,17 +182,17 @@ DOWN = SlurmFailed(command="squeue", reason="down")
 @pytest.mark.parametrize(
     ("entry", "submitted", "state", "reason"),
     [
-        (Entry("RUNNING"), True, State.running, None),
-        (Entry("RUNNING"), False, State.running, None),
-        (Entry("COMPLETING"), True, State.running, None),
-        (Entry("PENDING", restarts=1), True, State.waiting, None),
-        (Entry("PENDING", restarts=1), False, State.lost, Reason.gone),
-        (Entry("RUNNING", restarts=1), True, State.waiting, None),
-        (Entry("RUNNING", restarts=1), False, State.lost, Reason.gone),
-        (Entry("CANCELLED"), True, State.stopped, Reason.stopped),
-        (Entry("TIMEOUT"), True, State.lost, Reason.time_limit),
-        (Entry("NODE_FAIL"), True, State.lost, Reason.node_failed),
-        (Entry("OUT_OF_MEMORY"), True, State.lost, Reason.out_of_memory),
+        (SlurmEntry("RUNNING"), True, State.running, None),
+        (SlurmEntry("RUNNING"), False, State.running, None),
+        (SlurmEntry("COMPLETING"), True, State.running, None),
+        (SlurmEntry("PENDING", restarts=1), True, State.waiting, None),
+        (SlurmEntry("PENDING", restarts=1), False, State.lost, Reason.gone),
+        (SlurmEntry("RUNNING", restarts=1), True, State.waiting, None),
+        (SlurmEntry("RUNNING", restarts=1), False, State.lost, Reason.gone),
+        (SlurmEntry("CANCELLED"), True, State.stopped, Reason.stopped),
+        (SlurmEntry("TIMEOUT"), True, State.lost, Reason.time_limit),
+        (SlurmEntry("NODE_FAIL"), True, State.lost, Reason.node_failed),
+        (SlurmEntry("OUT_OF_MEMORY"), True, State.lost, Reason.out_of_memory),
         (None, True, State.lost, Reason.gone),
         (DOWN, True, State.running, None),
     ],
@@ -200,7 +200,7 @@ DOWN = SlurmFailed(command="squeue", reason="down")
 def test_a_job_of_another_machine_does_what_slurm_says(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    entry: Entry | SlurmFailed | None,
+    entry: SlurmEntry | SlurmFailed | None,
     submitted: bool,
     state: State,
     reason: Reason | None,
@@ -215,7 +215,7 @@ def test_what_was_submitted_waits_before_slurm_lists_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, None)
-    write_batch(folder, Batch("7", True, 0, time.time()))
+    write_batch(folder, SlurmBatch("7", True, 0, time.time()))
     assert read_status(folder).state is State.waiting
 
 
@@ -225,13 +225,13 @@ def test_one_that_made_room_is_not_stopped(folder: Path, monkeypatch: pytest.Mon
     ended = Ending(143, "SIGTERM", Reason.stopped, 1.0, 2.0)
     write_json(JobPaths(folder).exit, ended.as_json())
     for entry, state in (
-        (Entry("COMPLETING"), State.running),
-        (Entry("PENDING"), State.waiting),
-        (Entry("CANCELLED"), State.stopped),
+        (SlurmEntry("COMPLETING"), State.running),
+        (SlurmEntry("PENDING"), State.waiting),
+        (SlurmEntry("CANCELLED"), State.stopped),
     ):
         says(monkeypatch, entry)
         assert read_status(folder).state is state
-    says(monkeypatch, Entry("PENDING"))
+    says(monkeypatch, SlurmEntry("PENDING"))
     write_json(JobPaths(folder).stop, {"by": "me", "at": 1.0, "grace": 1.0})
     assert read_status(folder).state is State.stopped
 
@@ -252,14 +252,14 @@ def test_stopping_a_job_of_another_machine_starts_nothing_here(
     told: list[list[str]] = []
     monkeypatch.setattr(submit, "ask", lambda command, *_: told.append([*command]) or "")
     put(folder)
-    says(monkeypatch, Entry("RUNNING"))
+    says(monkeypatch, SlurmEntry("RUNNING"))
     stop(folder, by="me", grace=5)
     assert JobPaths(folder).stop.exists() and told == [["scancel", "--batch", "--signal=TERM", "7"]]
     write_json(JobPaths(folder).stop, {"by": "me", "at": time.time() - 1000, "grace": 5})
     stop(folder, by="me", grace=5)
     assert told[-1] == ["scancel", "7"]
     JobPaths(folder).stop.unlink()
-    says(monkeypatch, Entry("PENDING"))
+    says(monkeypatch, SlurmEntry("PENDING"))
     stop(folder, by="me", grace=5)
     assert told[-1] == ["scancel", "7"] and len(told) == 3
 

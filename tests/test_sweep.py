@@ -30,7 +30,7 @@ from core.sweep.pruning import losses_of
 from core.sweep.rank import best_of, in_order, noted, value_of
 from core.sweep.study import Study, read_trials
 from core.sweep.sweep import Sweep, begin, planned
-from core.sweep.trial import Trial
+from core.sweep.trial import SweepTrial
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, SweepPaths, Workspace
 from tests.command_line import cli, last_json, make_data
@@ -164,15 +164,15 @@ def test_a_sweep_that_would_not_fit_the_disk_is_refused(
 # Which is the best, and what a search goes by.
 
 
-def trial(number: int, learned: int, kept: int, leaked: int = 0) -> Trial:
+def trial(number: int, learned: int, kept: int, leaked: int = 0) -> SweepTrial:
     score = Score(Share(learned, 60), Share(kept, 100), Share(leaked, 120))
-    return Trial(number, "finished", {"rank": number}, f"r{number}", {}, noted(score), value_of(score))
+    return SweepTrial(number, "finished", {"rank": number}, f"r{number}", {}, noted(score), value_of(score))
 
 
 def test_the_best_is_the_one_that_kept_most_of_those_that_learned() -> None:
     trials = [trial(0, 59, 70), trial(1, 60, 60), trial(2, 40, 99), trial(3, 59, 70, 3)]
-    trials.append(Trial(4, "failed", {"rank": 4}, "r4", {}, {}))
-    trials.append(Trial(5, "running", {"rank": 5}, "r5", {}, {}))
+    trials.append(SweepTrial(4, "failed", {"rank": 4}, "r4", {}, {}))
+    trials.append(SweepTrial(5, "running", {"rank": 5}, "r5", {}, {}))
     assert best_of(trials) == 0 and best_of(trials[4:]) is None
     assert [one.number for one in in_order(trials)] == [0, 1, 3, 2, 4, 5]
     values = [one.value or 0 for one in trials[:4]]
@@ -265,7 +265,7 @@ def test_a_search_tries_nothing_twice(tmp_path: Path) -> None:
 # The whole way, with the fast engine.
 
 
-def is_a_run_of_its_own(workspace: Workspace, base: RunPaths, place: SweepPaths, one: Trial) -> None:
+def is_a_run_of_its_own(workspace: Workspace, base: RunPaths, place: SweepPaths, one: SweepTrial) -> None:
     run = workspace.run(one.run)
     recipe = train.recipe_of(run)
     assert {name: getattr(recipe, name) for name in one.values} == one.values

@@ -22,7 +22,7 @@ from core.sweep.conduct import conduct, shown
 from core.sweep.job import SweepRequest, SweepView
 from core.sweep.rank import MEASURES, score_of
 from core.sweep.sweep import begin, planned
-from core.sweep.trial import WHY, Trial
+from core.sweep.trial import WHY, SweepTrial
 from core.wording import say, spoken_language
 from core.workspace.paths import RunPaths, SweepPaths, Workspace
 
@@ -103,7 +103,7 @@ def as_json(view: SweepView) -> dict[str, Any]:
     }
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
+def _trial(trial: SweepTrial) -> dict[str, Any]:
     score = score_of(trial.notes) if trial.state == "finished" else None
     return {
         "number": trial.number + 1,

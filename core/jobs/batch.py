@@ -18,7 +18,7 @@ from core.workspace.files import read_record, write_json
 
 
 @dataclass(frozen=True)
-class Batch:
+class SlurmBatch:
     """``job`` is Slurm's id (``123``, of an array's job ``123_4``), ``tried`` how often Slurm had begun it
     anew when this try began, ``at`` when that was or when it was submitted, in seconds since the epoch.
     ``submitted``: the folder's own job, not a step of it."""
@@ -32,27 +32,27 @@ class Batch:
         return dict(vars(self))
 
 
-def read_batch(folder: Path) -> Batch | None:
+def read_batch(folder: Path) -> SlurmBatch | None:
     """None for a job that Slurm has nothing to do with."""
     found = read_record(JobPaths(folder).batch)
     with suppress(KeyError, TypeError, ValueError):
         if found is not None:
             job, submitted = str(found["job"]), bool(found["submitted"])
-            return Batch(job, submitted, int(found["tried"]), float(found["at"]))
+            return SlurmBatch(job, submitted, int(found["tried"]), float(found["at"]))
     return None
 
 
-def write_batch(folder: Path, batch: Batch) -> None:
+def write_batch(folder: Path, batch: SlurmBatch) -> None:
     """Raises OSError."""
     write_json(JobPaths(folder).batch, batch.as_json())
 
 
-def own(environment: Mapping[str, str] = os.environ) -> Batch | None:
+def own(environment: Mapping[str, str] = os.environ) -> SlurmBatch | None:
     """The allocation that this process runs in, as a step of it says it; None outside of any."""
     job, task = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
     name = f"{job}_{task}" if job and task else environment.get("SLURM_JOB_ID")
     tried = environment.get("SLURM_RESTART_COUNT", "0")
-    return Batch(name, False, int(tried) if tried.isdigit() else 0, time.time()) if name else None
+    return SlurmBatch(name, False, int(tried) if tried.isdigit() else 0, time.time()) if name else None
 
 
 def leave(folder: Path) -> None:

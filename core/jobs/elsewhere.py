@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import NoSlurm, SlurmFailed
-from core.jobs.batch import Batch, own, read_batch
+from core.jobs.batch import SlurmBatch, own, read_batch
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths
 from core.jobs.process import Identity, boot_id
-from core.slurm.queue import QUEUE, Entry, Phase
+from core.slurm.queue import QUEUE, SlurmEntry, SlurmPhase
 
 # Seconds between two heartbeats, and without one after which a supervisor is taken for dead: a folder on a
 # network shows what another machine wrote up to a minute late (NFS, acregmax).
@@ -61,7 +61,7 @@ def beats(paths: JobPaths) -> bool:
     return False
 
 
-def word_of(paths: JobPaths, batch: Batch) -> tuple[Word, Reason | None]:
+def word_of(paths: JobPaths, batch: SlurmBatch) -> tuple[Word, Reason | None]:
     """What Slurm says of a job, and why it has ended."""
     here = own()
     if here and here.job == batch.job and here.tried != batch.tried:
@@ -88,25 +88,25 @@ def of_slurm(folder: Path) -> dict[str, Any]:
     entry = None
     with suppress(NoSlurm, SlurmFailed):
         entry = QUEUE.entry(batch.job)
-    about = entry or Entry("", batch.tried)
+    about = entry or SlurmEntry("", batch.tried)
     return {
         "job": batch.job,
         "slurm": about.state or None,
         "restarts": about.restarts,
-        "reason": about.reason if about.phase is Phase.waiting else "",
+        "reason": about.reason if about.phase is SlurmPhase.waiting else "",
         "nodes": about.nodes,
         "start": about.start,
     }
 
 
-def _of_entry(entry: Entry, batch: Batch) -> tuple[Word, Reason | None]:
-    if entry.phase is Phase.ended:
+def _of_entry(entry: SlurmEntry, batch: SlurmBatch) -> tuple[Word, Reason | None]:
+    if entry.phase is SlurmPhase.ended:
         return Word.ended, _REASONS.get(entry.state, Reason.gone)
-    if entry.phase is Phase.waiting or entry.restarts > batch.tried:
+    if entry.phase is SlurmPhase.waiting or entry.restarts > batch.tried:
         return _earlier_try(batch)
     return Word.working, None
 
 
-def _earlier_try(batch: Batch) -> tuple[Word, Reason | None]:
+def _earlier_try(batch: SlurmBatch) -> tuple[Word, Reason | None]:
     """Slurm has taken the job off its nodes: it will begin anew, and a step of it is over."""
     return (Word.waiting, None) if batch.submitted else (Word.ended, Reason.gone)

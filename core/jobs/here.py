@@ -18,7 +18,7 @@ from core.jobs.failure import leave_refusal
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import idle, make_room
 from core.jobs.process import identify
-from core.jobs.turn import TakingUp, Telling, Turn
+from core.jobs.turn import DeviceTurn, TakingUp, Telling
 from core.workspace.files import write_json
 from core.workspace.paths import make_folder
 
@@ -42,7 +42,7 @@ def in_this_process(folder: Path, spec: JobSpec) -> Iterator[None]:
         make_room(paths, spec)
         me = identify(os.getpid()).as_json()
         leave(paths.folder)
-        turn = Turn(paths.folder, spec.devices, terminal=True)
+        turn = DeviceTurn(paths.folder, spec.devices, terminal=True)
         write_json(paths.supervisor, me)
     with FileLock(paths.lock):
         threading.Thread(target=_heed, args=(paths, ended), daemon=True, name="heed a stop").start()
@@ -71,7 +71,7 @@ def in_this_process(folder: Path, spec: JobSpec) -> Iterator[None]:
                 write_json(paths.exit, Ending(code, None, reason, began, time.time()).as_json())
 
 
-def _wait_for(turn: Turn, folder: Path) -> None:
+def _wait_for(turn: DeviceTurn, folder: Path) -> None:
     telling, taking_up = Telling(folder), TakingUp()
     while not turn.begins():
         telling.look()
@@ -80,7 +80,7 @@ def _wait_for(turn: Turn, folder: Path) -> None:
 
 
 @contextmanager
-def _told_of(turn: Turn) -> Iterator[None]:
+def _told_of(turn: DeviceTurn) -> Iterator[None]:
     """What is started in the block waits for no devices: they are this job's."""
     told = turn.environment(os.environ)
     before = {name: os.environ.get(name) for name in told}

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from core.errors import NoSuchJob
-from core.jobs.batch import Batch, read_batch
+from core.jobs.batch import SlurmBatch, read_batch
 from core.jobs.done import done_at
 from core.jobs.elsewhere import Word, beats, is_elsewhere, is_here, word_of
 from core.jobs.ending import Reason
@@ -70,7 +70,7 @@ def read_status(folder: Path) -> Status:
     return _ended(paths) or _live(paths) or _ended(paths) or _lost(paths)
 
 
-def _in_slurm(paths: JobPaths, batch: Batch) -> Status:
+def _in_slurm(paths: JobPaths, batch: SlurmBatch) -> Status:
     """What a job of Slurm's does: what has ended for good is not asked for, nor what is seen here.
 
     One that Slurm took off its nodes may have said that it was stopped, which nobody had asked for: that one

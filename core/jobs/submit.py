@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Any
 
 from core.errors import JobNotStarted, NoSlurm, SlurmFailed
-from core.jobs.batch import Batch, read_batch, write_batch
+from core.jobs.batch import SlurmBatch, read_batch, write_batch
 from core.jobs.elsewhere import Word, is_elsewhere, is_here, word_of
 from core.jobs.ending import Ending, Reason
 from core.jobs.environment import inherited
@@ -53,7 +53,7 @@ def submit(folders: Sequence[Path], profile: Profile, at_once: int = 0) -> None:
     QUEUE.forget()
     for number, folder in enumerate(folders):
         if read_batch(folder) is None:  # it may have begun already, and said so itself
-            write_batch(folder, Batch(f"{job}_{number}" if array else job, True, 0, time.time()))
+            write_batch(folder, SlurmBatch(f"{job}_{number}" if array else job, True, 0, time.time()))
 
 
 def _plain(log: Path) -> str:
@@ -118,12 +118,12 @@ def _overdue(paths: JobPaths) -> bool:
     return False
 
 
-def _cancel_if_there(paths: JobPaths, batch: Batch) -> None:
+def _cancel_if_there(paths: JobPaths, batch: SlurmBatch) -> None:
     if not paths.exit.exists() and read_batch(paths.folder) == batch:
         with suppress(NoSlurm, SlurmFailed):
             _cancel(batch)
 
 
-def _cancel(batch: Batch) -> None:
+def _cancel(batch: SlurmBatch) -> None:
     """Raises NoSlurm, SlurmFailed."""
     ask(["scancel", batch.job])

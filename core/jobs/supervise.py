@@ -33,7 +33,7 @@ from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import Identity, identify, is_alive, kill_group, read_identity, terminate_group
 from core.jobs.progress import JOB_VARIABLE
 from core.jobs.tail import last_lines
-from core.jobs.turn import TakingUp, Turn
+from core.jobs.turn import DeviceTurn, TakingUp
 from core.workspace.files import read_record, write_json
 from core.workspace.private import keep_private
 
@@ -90,7 +90,7 @@ class Supervisor:
         self.paths = paths
         self.start = start
         self.stop_file = str(paths.stop)  # made once: it is looked for a million times in three days
-        self.turn = Turn(paths.folder, None)
+        self.turn = DeviceTurn(paths.folder, None)
         self.signalled = False
         self.asked_at: float | None = None  # when TERM was sent, on the monotonic clock
         self.unwritten: Identity | None = None  # a tool.json that found no room yet
@@ -103,7 +103,7 @@ class Supervisor:
         """Wait for the job's devices, start the tool, watch it to its end, write exit.json."""
         spec = self._told(read_spec(self.paths.folder))
         self._heed_signals()
-        self.turn = Turn(self.paths.folder, spec.devices)
+        self.turn = DeviceTurn(self.paths.folder, spec.devices)
         self._announce()  # who sees it up finds it in line
         if not self._wait_for_turn():
             return

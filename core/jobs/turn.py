@@ -11,7 +11,7 @@ from pathlib import Path
 from core.errors import TuneboardError
 from core.jobs.job import JobPaths, read_spec
 from core.queue.devices import HELD_VARIABLE, Devices, Held, Kind, held_already
-from core.queue.line import Hold, Line, Place
+from core.queue.line import Hold, Line, LinePlace
 from core.workspace.paths import PROJECT, workspace_around
 
 # Who is told that a job waits: at which position (from 1), and for which kind of device.
@@ -68,7 +68,7 @@ class Telling:
         told(now, devices.kind if devices else "cpu")
 
 
-class Turn:
+class DeviceTurn:
     """The devices of the job in ``folder``: waited for, held, given back.
 
     Where whoever started it holds devices those are its own too. Where the line cannot be written (a full
@@ -83,7 +83,7 @@ class Turn:
         broke: Callable[[str], object] = print,
     ) -> None:
         self._broke = broke
-        self._place: Place | None = None
+        self._place: LinePlace | None = None
         self._hold: Hold | None = None
         self._line: Line | None = None
         workspace = workspace_around(folder)
@@ -110,7 +110,7 @@ class Turn:
         return self._place.pause if self._place else 0.0
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> LinePlace | None:
         """Its place in line; None where it waits for nothing."""
         return self._place
 
@@ -170,7 +170,7 @@ class TakingUp:
     def __init__(self) -> None:
         self._program: subprocess.Popen[bytes] | None = None
 
-    def look(self, place: Place | None) -> None:
+    def look(self, place: LinePlace | None) -> None:
         """Start it where it is needed, and see to its end."""
         if place is None or (self._program and self._program.poll() is None):
             return

@@ -17,7 +17,7 @@ from core.pace import about
 from core.pipeline import chain, took
 from core.queue.cards import here
 from core.queue.devices import Kind
-from core.queue.line import Entry
+from core.queue.line import LineEntry
 from core.runs import CHAIN
 from core.wording import say
 from core.workspace.files import ODD
@@ -107,7 +107,7 @@ def _ticket(workspace: Workspace, job: Path) -> str:
     return line.id_of(job)
 
 
-def _queued(workspace: Workspace, entry: Entry, begins: float | None) -> Queued:
+def _queued(workspace: Workspace, entry: LineEntry, begins: float | None) -> Queued:
     state = State.waiting if entry.position else State.running
     device = " ".join(entry.devices) or entry.kind
     return Queued(
@@ -127,7 +127,7 @@ def _secrets(workspace: Workspace, folder: Path) -> dict[str, str]:
     return {}
 
 
-def _begins(workspace: Workspace, entries: Sequence[Entry]) -> Mapping[str, float | None]:
+def _begins(workspace: Workspace, entries: Sequence[LineEntry]) -> Mapping[str, float | None]:
     """When each that waits begins: as soon as all before it have their devices, and as many are free as it
     takes."""
     if not any(entry.position for entry in entries):
@@ -149,7 +149,7 @@ def _begins(workspace: Workspace, entries: Sequence[Entry]) -> Mapping[str, floa
     return found
 
 
-def _left(workspace: Workspace, entry: Entry) -> float:
+def _left(workspace: Workspace, entry: LineEntry) -> float:
     """Seconds that a job still takes; infinite for one that ends when somebody ends it."""
     if entry.job == workspace.chat_server:
         return math.inf

@@ -60,7 +60,7 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LineEntry:
     """One job of the line. ``position`` counts from 1 among those that wait for the same kind of device; None
     of one that runs, which has its ``devices``."""
 
@@ -80,11 +80,11 @@ class Line:
         self.paths = QueuePaths.of(root, socket.gethostname())
         self._here = here
 
-    def join(self, job: Path, devices: Devices, terminal: bool = False) -> "Place":
+    def join(self, job: Path, devices: Devices, terminal: bool = False) -> "LinePlace":
         """Stand in line: in the place of an earlier ticket of this job that nobody holds, else at the end.
         Raises OSError, NotWritable."""
         with self._changing():
-            return Place(self, self._seated(job, devices, terminal))
+            return LinePlace(self, self._seated(job, devices, terminal))
 
     def share(self, job: Path, taken: Held) -> "Hold":
         """Hold as well what whoever started this job holds: it stays taken as long as either lives. Raises
@@ -92,12 +92,12 @@ class Line:
         with self._changing():
             return self._run(job, taken.devices, outer=taken.ticket)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LineEntry]:
         """Who has which devices, then who waits, in order."""
         running = list(self._live())
         ids = {found["id"] for found in running}
         found = [
-            Entry(
+            LineEntry(
                 self.root / one["job"],
                 one["id"],
                 tuple(one["devices"]),
@@ -109,14 +109,16 @@ class Line:
         ]
         return [*sorted(found, key=lambda one: one.devices), *self._waiting_entries(ids)]
 
-    def _waiting_entries(self, running: set[str]) -> Iterator[Entry]:
+    def _waiting_entries(self, running: set[str]) -> Iterator[LineEntry]:
         places = Counter[str]()
         for ticket in self.waiting():
             about = read_record(self.paths.waiting / ticket.name)
             if about and ticket.id not in running:
                 places[ticket.kind] += 1
                 count = int(about.get("count", 1))
-                yield Entry(self.root / about["job"], ticket.id, (), ticket.kind, count, places[ticket.kind])
+                yield LineEntry(
+                    self.root / about["job"], ticket.id, (), ticket.kind, count, places[ticket.kind]
+                )
 
     def position(self, job: Path) -> int | None:
         """Where a job stands in line, from 1; None where it does not."""
@@ -284,7 +286,7 @@ class _Mine:
     lock: int
 
 
-class Place:
+class LinePlace:
     """A place in line, held by this process until it has its devices, or leaves.
 
     ``first``: nobody alive stands before it; then it also looks after those whose supervisor was killed.

@@ -16,7 +16,7 @@ FRESH = 10.0
 FIELDS = "JobArrayID:|,State:|,RestartCnt:|,StartTime:|,NodeList:|,Reason:|"
 
 
-class Phase(StrEnum):
+class SlurmPhase(StrEnum):
     """What Slurm's two dozen states come to."""
 
     waiting = "waiting"
@@ -29,7 +29,7 @@ _WORKING = {"RUNNING", "COMPLETING", "SUSPENDED", "STAGE_OUT", "SIGNALING", "RES
 
 
 @dataclass(frozen=True)
-class Entry:
+class SlurmEntry:
     """One job as Slurm has it: ``state`` and ``reason`` in Slurm's words (``PENDING``, ``Resources``), how
     often it began anew, on which ``nodes`` (``n[1-2]``), and when it began or is thought to begin (ISO 8601
     in the cluster's time; ``N/A``)."""
@@ -41,24 +41,24 @@ class Entry:
     reason: str = ""
 
     @property
-    def phase(self) -> Phase:
+    def phase(self) -> SlurmPhase:
         if self.state in _WAITING:
-            return Phase.waiting
-        return Phase.working if self.state in _WORKING else Phase.ended
+            return SlurmPhase.waiting
+        return SlurmPhase.working if self.state in _WORKING else SlurmPhase.ended
 
 
-def read_entries(text: str) -> dict[str, Entry]:
+def read_entries(text: str) -> dict[str, SlurmEntry]:
     """The lines of ``squeue -O`` by the job's id; what is no such line is left out."""
     found = {}
     for line in text.splitlines():
         parts = [part.strip() for part in line.split("|")]
         if len(parts) >= 6 and parts[2].isdigit():
             job, state, restarts, start, nodes, reason = parts[:6]
-            found[job] = Entry(state, int(restarts), start, nodes, reason)
+            found[job] = SlurmEntry(state, int(restarts), start, nodes, reason)
     return found
 
 
-def ask_squeue() -> Mapping[str, Entry]:
+def ask_squeue() -> Mapping[str, SlurmEntry]:
     """Raises NoSlurm, SlurmFailed."""
     options = ("--noheader", "--array", "--states=all", f"--user={os.getuid()}", f"--Format={FIELDS}")
     return read_entries(ask(["squeue", *options]))
@@ -67,14 +67,16 @@ def ask_squeue() -> Mapping[str, Entry]:
 class Queue:
     """The answers of one process, for any number of threads."""
 
-    def __init__(self, look: Callable[[], Mapping[str, Entry]] = ask_squeue, fresh: float = FRESH) -> None:
+    def __init__(
+        self, look: Callable[[], Mapping[str, SlurmEntry]] = ask_squeue, fresh: float = FRESH
+    ) -> None:
         self._look, self._fresh = look, fresh
         self._asking = threading.Lock()
-        self._found: Mapping[str, Entry] = {}
+        self._found: Mapping[str, SlurmEntry] = {}
         self._taken = self._tried = float("-inf")
         self._error: NoSlurm | SlurmFailed | None = None
 
-    def entry(self, job: str) -> Entry | None:
+    def entry(self, job: str) -> SlurmEntry | None:
         """What Slurm says of a job; None where it does not know it, or no more. Raises NoSlurm, SlurmFailed
         where it cannot be asked now."""
         self._refresh()

@@ -32,7 +32,7 @@ from core.sweep.rank import noted, value_of
 from core.sweep.rows import with_replay_share
 from core.sweep.study import Study
 from core.sweep.sweep import read
-from core.sweep.trial import RUN, Trial
+from core.sweep.trial import RUN, SweepTrial
 from core.wording import say, spoken_language
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import RunPaths, SweepPaths, Workspace, make_folder
@@ -111,10 +111,10 @@ class Conductor:
         with suppress(OSError):
             need(self.place.job, (needed(run.job(CHAIN)) or COMMAND_GRACE) + BEYOND)
 
-    def _running(self) -> list[Trial]:
+    def _running(self) -> list[SweepTrial]:
         return [trial for trial in self.study.trials() if trial.state == "running"]
 
-    def _look_at(self, trial: Trial) -> None:
+    def _look_at(self, trial: SweepTrial) -> None:
         """Take one trial as far as it goes at this moment."""
         try:
             run = self._run(trial) if trial.run else self._named(trial)
@@ -130,7 +130,7 @@ class Conductor:
         except TuneboardError as error:  # one that cannot be trained keeps no other from it
             self._fail(trial, error.text())
 
-    def _follow(self, run: RunPaths, trial: Trial) -> None:
+    def _follow(self, run: RunPaths, trial: SweepTrial) -> None:
         """By the state of its chain."""
         status = read_status(run.job(CHAIN))
         if status.state in LIVE:
@@ -148,7 +148,7 @@ class Conductor:
             why = failed[1] if failed else why_failed(run.job(CHAIN), status)
             self._fail(trial, why.text() if why else say("sweep.no_result"))
 
-    def _named(self, trial: Trial) -> RunPaths:
+    def _named(self, trial: SweepTrial) -> RunPaths:
         """The run of a trial, whose name is kept before anything is made by it."""
         stem = f"{datetime.now():%Y%m%d-%H%M%S}-{self.base.id[len('20260102-030405-') :]}"
         name, count = f"{stem}-{trial.number + 1}", 1
@@ -158,10 +158,10 @@ class Conductor:
         self.study.note(trial.number, **{RUN: name})
         return RunPaths(self.workspace.runs / name)
 
-    def _run(self, trial: Trial) -> RunPaths:
+    def _run(self, trial: SweepTrial) -> RunPaths:
         return RunPaths(self.workspace.runs / trial.run)
 
-    def _prepare(self, run: RunPaths, trial: Trial) -> None:
+    def _prepare(self, run: RunPaths, trial: SweepTrial) -> None:
         """Its rows, its recipe and its config. Raises what is wrong with them."""
         make_folder(run.root, exist_ok=True)
         title = say("row.separator").join([self.sweep.name, *told(trial.values)])
@@ -191,7 +191,7 @@ class Conductor:
         by = (read_record(JobPaths(run.job(CHAIN)).stop) or {}).get("by")
         return by == BY_SWEEP or went_down_with_the_machine(run.job(CHAIN))
 
-    def _go_on(self, run: RunPaths, trial: Trial) -> None:
+    def _go_on(self, run: RunPaths, trial: SweepTrial) -> None:
         """From its last checkpoint; one that crashes again and again is given up."""
         if self._of_the_sweep(run):
             self._launch(run)
@@ -200,7 +200,7 @@ class Conductor:
         else:
             self._fail(trial, say("sweep.lost"))
 
-    def _prune(self, run: RunPaths, trial: Trial) -> None:
+    def _prune(self, run: RunPaths, trial: SweepTrial) -> None:
         """Keep its losses, and ask it to stop where the rule says so."""
         if STOPPED not in trial.notes:
             if not self._report(run, trial):
@@ -211,14 +211,14 @@ class Conductor:
         if not JobPaths(run.job(CHAIN)).stop.exists():
             chain.halt(run, BY_RULE)
 
-    def _report(self, run: RunPaths, trial: Trial, ended: bool = False) -> bool:
+    def _report(self, run: RunPaths, trial: SweepTrial, ended: bool = False) -> bool:
         """Keep a trial's losses; whether the rule stops it."""
         curve = self._curves.setdefault(trial.number, CurveReader(run.work_dir))
         curve.poll()
         tokens = tokens_an_iteration(train.recipe_of(run), data.about_data(run))
         return self.study.report(trial.number, losses_of(curve, tokens, self.unit, ended))
 
-    def _finish(self, run: RunPaths, trial: Trial) -> None:
+    def _finish(self, run: RunPaths, trial: SweepTrial) -> None:
         if (found := proof.read(run)) is None:
             self._fail(trial, say("sweep.no_result"))
             return
@@ -228,21 +228,21 @@ class Conductor:
         shares = {name: f"{getattr(found.score, name).value or 0:.0%}" for name in ("learned", "kept")}
         self.progress.say("sweep.finished", number=trial.number + 1, values=in_line(trial.values), **shares)
 
-    def _fail(self, trial: Trial, why: str) -> None:
+    def _fail(self, trial: SweepTrial, why: str) -> None:
         self.study.fail(trial.number, why)
         self.progress.say("sweep.failed", number=trial.number + 1, values=in_line(trial.values), why=why)
         self._failures += 1
         if self._failures == MOST_FAILURES:
             raise SweepFailed(count=MOST_FAILURES, why=why, sweep=self.place.id)
 
-    def _tell(self, running: list[Trial]) -> None:
+    def _tell(self, running: list[SweepTrial]) -> None:
         """How far the sweep is: the trials that have ended, and the share of each at work."""
         ended = len(self.study.trials()) - len(running)
         begun = sum(chain.read_progress(self.workspace, run).share for run in self._runs(running))
         share = (ended + begun) / max(1, self.sweep.trials)
         self.progress.update(min(1.0, share), say("sweep.far", done=ended, total=self.sweep.trials))
 
-    def _runs(self, trials: list[Trial]) -> Iterator[RunPaths]:
+    def _runs(self, trials: list[SweepTrial]) -> Iterator[RunPaths]:
         yield from (self._run(trial) for trial in trials if trial.run)
 
 
@@ -266,7 +266,7 @@ def shown(value: object) -> str:
 
 
 def in_words(stopped: dict[str, float]) -> dict[str, str]:
-    """The numbers of :class:`core.sweep.pruning.Stopped` for a sentence."""
+    """The numbers of :class:`core.sweep.pruning.StoppedEarly` for a sentence."""
     return {
         "share": f"{stopped['share']:.0%}",
         "loss": f"{stopped['loss']:.3f}",

@@ -23,7 +23,7 @@ from core.sweep import conduct
 from core.sweep.rank import best_of, in_order
 from core.sweep.study import read_trials
 from core.sweep.sweep import Sweep, read
-from core.sweep.trial import Trial
+from core.sweep.trial import SweepTrial
 from core.workspace.files import ODD, read_record
 from core.workspace.paths import RunPaths, SweepPaths, Workspace
 from core.workspace.user import user_name
@@ -48,7 +48,7 @@ class SweepView:
 
     place: SweepPaths
     sweep: Sweep
-    trials: Sequence[Trial]
+    trials: Sequence[SweepTrial]
     best: int | None
     status: Status | None
     failure: Failure | None

@@ -19,7 +19,7 @@ from typing import Any
 from core.jobs.curves import CurveReader
 from core.recipe.length import iterations_of
 from core.recipe.recipe import Recipe
-from core.sweep.trial import Trial
+from core.sweep.trial import SweepTrial
 
 # So many places of equally many tokens has a trial as long as the sweep's own recipe.
 PLACES = 20
@@ -28,7 +28,7 @@ FROM, FIRST = 1 / 3, 3
 
 
 @dataclass(frozen=True)
-class Stopped:
+class StoppedEarly:
     """Why a trial was stopped: after which ``share`` of the sweep's own recipe's tokens, its lowest ``loss``
     until then, and the ``median`` of ``others`` at that place."""
 
@@ -68,9 +68,9 @@ def losses_of(curve: CurveReader, tokens: float, unit: float, ended: bool = Fals
     return losses
 
 
-def why_stopped(trial: Trial, others: Sequence[Trial]) -> Stopped:
+def why_stopped(trial: SweepTrial, others: Sequence[SweepTrial]) -> StoppedEarly:
     """The numbers of a trial that the rule has stopped."""
     place = max(trial.losses)
     there = [one.losses[place] for one in others if one.state == "finished" and place in one.losses]
     lowest = min((loss for loss in trial.losses.values() if not math.isnan(loss)), default=math.nan)
-    return Stopped(place / PLACES, lowest, median(there) if there else math.nan, len(there))
+    return StoppedEarly(place / PLACES, lowest, median(there) if there else math.nan, len(there))

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.proof.best import Candidate, best, standard_error
 from core.proof.score import Score, Share
-from core.sweep.trial import Trial
+from core.sweep.trial import SweepTrial
 
 MEASURES = ("learned", "kept", "leaked")
 # What was kept counts for so much of a step, what leaked for the rest: a step of learning for more than both.
@@ -38,19 +38,19 @@ def value_of(score: Score) -> float:
     return floor(learned / step) + KEPT * kept + LEAKED * (1 - leaked)
 
 
-def best_of(trials: Sequence[Trial]) -> int | None:
+def best_of(trials: Sequence[SweepTrial]) -> int | None:
     """The number of the best finished trial; None before there is one."""
     found = [(trial, score_of(trial.notes)) for trial in trials if trial.state == "finished"]
     candidates = [Candidate(trial.number, score) for trial, score in found if score]
     return best(candidates).iteration if candidates else None
 
 
-def in_order(trials: Sequence[Trial]) -> list[Trial]:
+def in_order(trials: Sequence[SweepTrial]) -> list[SweepTrial]:
     """The best first, then by what was learned and kept; what has no result behind, in the order of its
     beginning."""
     first = best_of(trials)
 
-    def place(trial: Trial) -> tuple[float, ...]:
+    def place(trial: SweepTrial) -> tuple[float, ...]:
         score = score_of(trial.notes)
         if trial.state != "finished" or score is None:
             return (2, trial.number)

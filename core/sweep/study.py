@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.sweep.axes import Axis, combinations
 from core.sweep.pruning import FIRST, FROM, PLACES
 from core.sweep.sweep import Sweep
-from core.sweep.trial import RUN, WHY, Trial, TrialState
+from core.sweep.trial import RUN, WHY, SweepTrial, TrialState
 from core.workspace.files import Stamp, stamp
 from core.workspace.paths import SweepPaths
 
@@ -64,7 +64,7 @@ class Study:
             for values in islice(combinations(sweep.axes), begun, None):
                 self.study.enqueue_trial(values)
 
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[SweepTrial]:
         """Every trial that was begun, the first one first."""
         return list(_begun(self.study.get_trials(deepcopy=False)))
 
@@ -74,7 +74,7 @@ class Study:
             if one.state == "failed" and INSTEAD not in one.notes:
                 self.study.enqueue_trial(dict(one.values), user_attrs={INSTEAD: one.number})
 
-    def next(self) -> Trial | None:
+    def next(self) -> SweepTrial | None:
         """Begin another trial; None where there is none left."""
         import optuna
 
@@ -95,7 +95,7 @@ class Study:
             if one.state.name == "RUNNING" and len(one.params) < len(self.sweep.axes):
                 self._fill(self._handle(one))
 
-    def trial(self, number: int) -> Trial:
+    def trial(self, number: int) -> SweepTrial:
         return next(one for one in self.trials() if one.number == number)
 
     def note(self, number: int, **values: object) -> None:
@@ -148,20 +148,20 @@ class Study:
         return optuna.trial.Trial(self.study, frozen._trial_id)
 
 
-def read_trials(place: SweepPaths) -> Sequence[Trial]:
+def read_trials(place: SweepPaths) -> Sequence[SweepTrial]:
     """What is kept of every trial; nothing before the first one."""
     return _read(stamp(place.journal))
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _read(state: Stamp) -> Sequence[Trial]:
+def _read(state: Stamp) -> Sequence[SweepTrial]:
     """Each state of a journal is read once. One that is being written ends with the last whole line."""
     if not state:
         return ()
     return tuple(_begun(_all(_storage(Path(state[0][0])))))
 
 
-def _begun(trials: "Sequence[optuna.trial.FrozenTrial]") -> Iterator[Trial]:
+def _begun(trials: "Sequence[optuna.trial.FrozenTrial]") -> Iterator[SweepTrial]:
     """Without those that another one stands for."""
     replaced = {one.user_attrs.get(INSTEAD) for one in trials}
     yield from (found for one in trials if one.number not in replaced and (found := _trial(one)))
@@ -180,14 +180,16 @@ def _all(storage: "optuna.storages.BaseStorage") -> "Sequence[optuna.trial.Froze
     return ()
 
 
-def _trial(one: "optuna.trial.FrozenTrial") -> Trial | None:
+def _trial(one: "optuna.trial.FrozenTrial") -> SweepTrial | None:
     """None for what was never begun, and for what a search proposed twice."""
     state = STATES.get(one.state.name.lower())
     if state is None or one.user_attrs.get(REPEATED):
         return None
     losses = {place: -value for place, value in one.intermediate_values.items()}
     value = one.value if state == "finished" else None
-    return Trial(one.number, state, one.params, one.user_attrs.get(RUN, ""), losses, one.user_attrs, value)
+    return SweepTrial(
+        one.number, state, one.params, one.user_attrs.get(RUN, ""), losses, one.user_attrs, value
+    )
 
 
 def _suggest(trial: "optuna.trial.Trial", axis: Axis) -> None:

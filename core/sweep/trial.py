@@ -13,7 +13,7 @@ Notes: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Trial:
+class SweepTrial:
     """Its number from 0 on, the ``values`` of the axes, its run's id (empty before it has one), its
     ``losses`` by place on the way (:mod:`core.sweep.pruning`), what else is kept of it, and the ``value``
     that a search goes by."""

@@ -16,7 +16,7 @@ from core.sweep.conduct import in_words, shown
 from core.sweep.job import SweepView
 from core.sweep.pruning import FIRST
 from core.sweep.rank import MEASURES, score_of
-from core.sweep.trial import WHY, Trial
+from core.sweep.trial import WHY, SweepTrial
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.sweep import field_name
@@ -108,7 +108,7 @@ def _steer(workspace: Workspace, view: SweepView) -> None:
         st.rerun()
 
 
-def _best(workspace: Workspace, best: Trial) -> None:
+def _best(workspace: Workspace, best: SweepTrial) -> None:
     """What it is, and what can be done with it; its run may be deleted by now."""
     score = score_of(best.notes)
     shares = {name: f"{getattr(score, name).value or 0:.0%}" for name in ("learned", "kept")}
@@ -127,7 +127,7 @@ def _best(workspace: Workspace, best: Trial) -> None:
                 go_to("config", new)
 
 
-def _values(trial: Trial) -> str:
+def _values(trial: SweepTrial) -> str:
     return " · ".join(f"{field_name(field)} **{plain(shown(v))}**" for field, v in trial.values.items())
 
 
@@ -153,7 +153,7 @@ def _table(workspace: Workspace, run: RunPaths, view: SweepView) -> None:
     st.caption(t("sweep.pick_row"))
 
 
-def _row(trial: Trial, is_best: bool) -> dict[str, Any]:
+def _row(trial: SweepTrial, is_best: bool) -> dict[str, Any]:
     score = score_of(trial.notes) if trial.state == "finished" else None
     found = {
         "learned": score.learned.value if score else None,
@@ -169,7 +169,7 @@ def _row(trial: Trial, is_best: bool) -> dict[str, Any]:
     }
 
 
-def _why(trial: Trial) -> str:
+def _why(trial: SweepTrial) -> str:
     """Why it did not come to its end."""
     if trial.state == "pruned":
         return spoken("sweep.why.pruned", **in_words(trial.notes["stopped"]))

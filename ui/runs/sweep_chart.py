@@ -16,7 +16,7 @@ from core.sweep.axes import Axis, Value
 from core.sweep.conduct import shown
 from core.sweep.job import SweepView
 from core.sweep.rank import MEASURES, score_of
-from core.sweep.trial import Trial
+from core.sweep.trial import SweepTrial
 from ui.config.sweep import field_name
 from ui.shell.text import spoken
 
@@ -35,7 +35,7 @@ class _Axis:
     ticks: Sequence[tuple[float, str]]
 
 
-def sweep_figure(view: SweepView, trials: Sequence[Trial]) -> go.Figure:
+def sweep_figure(view: SweepView, trials: Sequence[SweepTrial]) -> go.Figure:
     """An axis for each field that is varied and each measure, a line for each finished training, coloured by
     what it kept; the best is thick and on top."""
     axes = [*(_of_field(axis, trials) for axis in view.sweep.axes), *_of_measures(trials)]
@@ -65,7 +65,7 @@ def sweep_figure(view: SweepView, trials: Sequence[Trial]) -> go.Figure:
     )  # fmt: skip
 
 
-def _line(axes: Sequence[_Axis], at: int, trial: Trial, is_best: bool, color: str) -> dict[str, Any]:
+def _line(axes: Sequence[_Axis], at: int, trial: SweepTrial, is_best: bool, color: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -78,7 +78,7 @@ def _line(axes: Sequence[_Axis], at: int, trial: Trial, is_best: bool, color: st
     }
 
 
-def _told(trial: Trial) -> str:
+def _told(trial: SweepTrial) -> str:
     """All of one training, a line each."""
     score = score_of(trial.notes)
     lines = [f"{field_name(field)}: {shown(value)}" for field, value in trial.values.items()]
@@ -99,7 +99,7 @@ def _written(at: int, axis: _Axis) -> list[dict[str, Any]]:
     ]
 
 
-def _of_measures(trials: Sequence[Trial]) -> list[_Axis]:
+def _of_measures(trials: Sequence[SweepTrial]) -> list[_Axis]:
     """Shares from 0 to 1, as they are."""
     scores = [score for trial in trials if (score := score_of(trial.notes))]
     ticks = [(share / 4, f"{share / 4:.0%}") for share in range(5)]
@@ -109,7 +109,7 @@ def _of_measures(trials: Sequence[Trial]) -> list[_Axis]:
     ]
 
 
-def _of_field(axis: Axis, trials: Sequence[Trial]) -> _Axis:
+def _of_field(axis: Axis, trials: Sequence[SweepTrial]) -> _Axis:
     """Values that are no numbers stand in the order they were given; what goes by factors is drawn so."""
     values = [trial.values[axis.field] for trial in trials]
     place = _place_on(axis, values)

@@ -48,7 +48,7 @@ MARKS = {
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedRuns:
     """The runs that are shown, of how many that fit what is looked for, and of how many there are."""
 
     runs: list[Run]
@@ -66,12 +66,12 @@ def run_list(here: Here) -> None:
     )
 
 
-def _listed(workspace: Workspace) -> Listed:
+def _listed(workspace: Workspace) -> ListedRuns:
     index, names = run_index(workspace), workspace.run_names()
     asked = str(st.session_state.get(FIND) or "").strip().casefold()
     fit = [run.run for run in index.all(within=SEARCHED) if _fits(run, asked)] if asked else names
     shown = fit[: SHOWN * (1 + st.session_state.get(MORE, 0))]
-    return Listed([index.look(name) for name in shown], len(fit), len(names))
+    return ListedRuns([index.look(name) for name in shown], len(fit), len(names))
 
 
 def _fits(run: Run, asked: str) -> bool:
@@ -79,7 +79,7 @@ def _fits(run: Run, asked: str) -> bool:
     return any(asked in text.casefold() for text in (run.title, run.name or "", run.run, day, _state(run)))
 
 
-def _table(here: Here, listed: Listed) -> None:
+def _table(here: Here, listed: ListedRuns) -> None:
     st.header(t("runs.title"), anchor=False)
     if listed.there > SHOWN:
         st.text_input(t("runs.find"), key=FIND, placeholder=t("runs.find.by"))
@@ -106,7 +106,7 @@ def _list(here: Here, runs: list[Run], current: str | None) -> None:
         _rows(here, runs, current)
 
 
-def _more(listed: Listed) -> None:
+def _more(listed: ListedRuns) -> None:
     """Of a long list the way to what it does not show."""
     if listed.fit <= len(listed.runs):
         return
