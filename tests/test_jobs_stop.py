@@ -121,3 +121,28 @@ def test_a_tool_that_says_it_needs_longer_gets_it_unless_it_is_to_hurry(
     assert Supervisor(JobPaths(folder))._grace() == granted
     launch(folder, shell("exit 0"))
     assert end(folder).state is State.finished and needed(folder) is None, "of an earlier try"
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5])
+def test_a_tool_that_was_asked_before_its_supervisor_has_not_failed(folder: Path, late: float) -> None:
+    """As a machine's shutdown or a cluster asks all processes, one after the other."""
+    launch(folder, shell("sleep 1000"))
+    paths = JobPaths(folder)
+    until(lambda: paths.tool.exists())
+    tool, supervisor = read_identity(paths.tool), read_identity(paths.supervisor)
+    assert tool and supervisor
+    os.killpg(tool.pid, signal.SIGTERM)
+    time.sleep(late)
+    os.kill(supervisor.pid, signal.SIGTERM)
+    assert end(folder).state is State.stopped
+
+
+def test_a_tool_that_somebody_ended_alone_has_failed(folder: Path) -> None:
+    launch(folder, shell("sleep 1000"))
+    paths = JobPaths(folder)
+    until(lambda: paths.tool.exists())
+    tool = read_identity(paths.tool)
+    assert tool
+    os.killpg(tool.pid, signal.SIGTERM)
+    found = end(folder)
+    assert (found.state, found.signal) == (State.failed, "SIGTERM")

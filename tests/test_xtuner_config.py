@@ -136,7 +136,7 @@ REACHES: dict[str, tuple[Any, str, Any]] = {
     "dataloader_workers": (2, "train_dataloader.num_workers", 2),
 }
 # These reach XTuner another way, each with a test of its own below.
-BY_ARGUMENT = {"model", "data", "deepspeed"}
+BY_ARGUMENT = {"model", "data", "deepspeed", "devices", "nodes", "cards"}
 # Said to whoever launches, and to whoever reads the recipe.
 OF_THE_LAUNCH = {"template_reason", "checkpoint"}
 

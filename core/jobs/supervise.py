@@ -45,6 +45,9 @@ WRITE_PATIENCE, WRITE_RETRY = 3600.0, 2.0
 RESERVE_BYTES = 16384
 NO_ROOM = 65536
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
+# How a tool ends that SIGTERM has ended, and how long after it its supervisor may hear of the same.
+ASKED_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)
+HEARS_LATE = 2.0
 LOG_LINES = 50
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -142,9 +145,21 @@ class Supervisor:
             returned = tool.wait()
             if self.displaced:
                 return
+            if returned in ASKED_TO_END:
+                self._hear_it_too()
             if not self._goes_on(returned, spec.restarts):
                 break
         self._write_exit(ending(returned, self._reason(returned, kills), started, time.time()))
+
+    def _hear_it_too(self) -> None:
+        """A machine that shuts down, or a cluster that makes room, asks everybody at once, and the tool may
+        have ended before this process has heard of it: then it was asked to, and did not fail."""
+        until = time.monotonic() + HEARS_LATE
+        while self.asked_at is None and time.monotonic() < until:
+            if self._grace() is not None:
+                self.asked_at = time.monotonic()
+            else:
+                self._sleep()
 
     def _goes_on(self, returned: int, restarts: int) -> bool:
         """Whether a tool that crashed is started again; what its log says stays, with a word between."""
