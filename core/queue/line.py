@@ -31,7 +31,7 @@ from core.workspace.paths import QueuePaths, make_folder
 
 # Seconds between two looks of whoever is first; of the others, so many for each that stands before, up to
 # the most; and between two looks of the first one for tickets that nobody holds any more.
-FIRST_LOOK, OTHER_LOOK, MOST_LOOK, SWEEP = 0.5, 5.0, 30.0, 5.0
+FIRST_LOOK, OTHER_LOOK, MOST_LOOK, SWEEP = 0.5, 5.0, 60.0, 5.0
 # What a waiting ticket's name may say besides: it goes at once, or its job ends with a terminal.
 AT_ONCE, TERMINAL = "now", "here"
 
