@@ -81,7 +81,7 @@ def _in_slurm(paths: JobPaths, batch: SlurmBatch) -> Status:
         return ended
     supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
     here = supervisor is not None and is_here(supervisor)
-    if here and ended is None and (seen := _process_here(paths)):
+    if here and ended is None and (seen := _process_here(supervisor, tool)):
         return seen
     if here and not batch.submitted:
         return _ended(paths) or _lost(paths)
@@ -136,9 +136,9 @@ def _number(value: object) -> float | None:
 
 
 def _live(paths: JobPaths) -> Status | None:
-    if found := _process_here(paths):
-        return found
     supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
+    if found := _process_here(supervisor, tool):
+        return found
     if supervisor and is_elsewhere(supervisor) and beats(paths):
         return Status(State.running, started=tool.started) if tool else Status(State.waiting)
     if supervisor is None and abs(time.time() - paths.spec.stat().st_mtime) < START_TIMEOUT:
@@ -146,9 +146,8 @@ def _live(paths: JobPaths) -> Status | None:
     return None
 
 
-def _process_here(paths: JobPaths) -> Status | None:
+def _process_here(supervisor: Identity | None, tool: Identity | None) -> Status | None:
     """What the processes of a job do, where they are this machine's."""
-    supervisor, tool = read_identity(paths.supervisor), read_identity(paths.tool)
     if tool and is_alive(tool):
         return Status(State.running, started=tool.started)
     if supervisor and is_alive(supervisor):
