@@ -9,6 +9,7 @@ variables:
                           be continued goes on with the word behind
     FAKE_SERVE_FAIL       "load": it ends with an error instead of listening; "answer": a question gets an
                           error; "die": it ends after the first word
+    FAKE_SERVE_HOLD       a file: it listens once that is gone
 """
 
 import argparse
@@ -19,12 +20,14 @@ import sys
 import time
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
 
 SECONDS = float(os.environ.get("FAKE_SERVE_SECONDS") or 0)
 FAIL = os.environ.get("FAKE_SERVE_FAIL")
 LIMIT = int(os.environ.get("FAKE_SERVE_LIMIT") or 0)
+HOLD = Path(os.environ.get("FAKE_SERVE_HOLD") or os.devnull)
 ANSWER = os.environ.get("FAKE_SERVE_ANSWER")
 
 
@@ -89,5 +92,7 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     if FAIL == "load":
         sys.exit("RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB.")
+    while HOLD.is_file():
+        time.sleep(0.02)
     print("listening after 7.3 s", flush=True)
     UnixServer(asked.socket, Handler).serve_forever()

@@ -103,13 +103,17 @@ def test_nothing_yet(workspace: Workspace) -> None:
     assert not has(page, "load")
 
 
-def test_start_chat_and_unload(workspace: Workspace) -> None:
+def test_start_chat_and_unload(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(workspace, '李 "明"')
     make_small_model(run.merged)
+    loads = tmp_path / "loads"
+    loads.touch()
+    monkeypatch.setenv("FAKE_SERVE_HOLD", str(loads))
     page = open_test_page("chat", run.id)
     assert page.selectbox[0].options == ['李 "明" (merged model)', '李 "明" (base model)']
     assert not has(page, "load") and "usually about 0:10" in words(page)
     assert page.chat_input(key="question").placeholder.startswith("The model is loading")
+    loads.unlink()
     until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
     page.run()
     assert page.selectbox[0].value == 0 and "of memory" in words(page)
@@ -121,6 +125,7 @@ def test_start_chat_and_unload(workspace: Workspace) -> None:
     assert "freed" in page.success[0].value and page.chat_input(key="question").disabled
     assert not psutil.pid_exists(tool(workspace))
     assert has(page.run(), "load") and not chat_server.server(workspace).lives, "it was ended on purpose"
+    loads.touch()
     page.button(key="load").click().run()
     assert "usually about 0:07" in words(page), "as long as it took here last"
 
