@@ -139,11 +139,20 @@ def go_on(
     NoSuchJob where nobody knows what it was asked to be, JobRunning, JobNotStarted."""
     if (request := asked_before(run)) is None:
         raise NoSuchJob(folder=run.job(CHAIN))
+    launch(
+        run.job(CHAIN), plan_rest(workspace, run, request, by, language, profile), secrets(workspace, request)
+    )
+
+
+def plan_rest(
+    workspace: Workspace, run: RunPaths, request: TuneRequest, by: str, language: str, profile: Profile | None
+) -> JobSpec:
+    """The job that goes on with a run from what is made, on as many machines as its ``profile`` asks for.
+    Raises JobRunning, MissingArtefact."""
     request = _on(profile, request)
     if run.recipe.exists():
         train.put_on_nodes(run, request.nodes)
-    spec = replace(plan(workspace, run, request, by, language), profile=profile)
-    launch(run.job(CHAIN), spec, secrets(workspace, request))
+    return replace(plan(workspace, run, request, by, language), profile=profile)
 
 
 def start_data(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:

@@ -9,7 +9,6 @@ import streamlit as st
 from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, Status, read_status
 from core.jobs.tail import last_lines
-from core.jobs.turn import position
 from core.machine import meters, this_machine
 from core.steps.busy import busy
 from core.steps.step import megabytes
@@ -52,9 +51,9 @@ def show_state(status: Status) -> None:
             st.caption(_when(status), width="content")
 
 
-def show_place(folder: Path) -> None:
-    """Where a job stands that waits for a device."""
-    if place := position(folder):
+def show_place(place: int | None) -> None:
+    """Where a job stands that waits for a device; nothing of one that does not."""
+    if place:
         st.info(t("queue.waits_at", position=place), icon=":material/hourglass_empty:")
 
 

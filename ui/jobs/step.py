@@ -11,6 +11,7 @@ from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status
+from core.jobs.turn import position
 from core.workspace.user import user_name
 from ui.jobs.failure import show_why
 from ui.jobs.panel import COLORS, is_live, show_log, show_place, show_state, status_of
@@ -84,7 +85,7 @@ def _panel(work: Work, status: Status) -> None:
         for name, folder in work.parts.items():
             _part(name, _of_this_try(status, status_of(folder)))
     if status.state is State.waiting:
-        show_place(work.folder)
+        show_place(position(work.folder))
     if status.state in LIVE:
         _live(work)
     elif failed := _failure(work, status):

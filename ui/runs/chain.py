@@ -47,12 +47,13 @@ def chain_panel(workspace: Workspace, run: RunPaths) -> None:
 def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     title = read_run(run).title
     show_in_tab(title, progress.state, progress.share)
-    st.header(t(f"chain.title.{_kind(run, progress)}", name=title), anchor=False)
+    place = position(run.job(CHAIN)) if progress.state is State.waiting else None
+    st.header(t(f"chain.title.{_kind(progress, place)}", name=title), anchor=False)
     if progress.state is State.finished:
         _result(run, progress)
         return
     if progress.state is State.waiting:
-        show_place(run.job(CHAIN))
+        show_place(place)
     elif progress.live:
         show_share(progress)
         if progress.running:
@@ -76,8 +77,8 @@ def show_share(progress: ChainProgress) -> None:
     st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
 
 
-def _kind(run: RunPaths, progress: ChainProgress) -> str:
-    if progress.state is State.waiting and position(run.job(CHAIN)):
+def _kind(progress: ChainProgress, place: int | None) -> str:
+    if place:
         return "waiting"
     if progress.live or progress.state is None:
         return "live" if progress.live else "partly"
@@ -99,6 +100,7 @@ def _took(stage: Stage) -> float | None:
 
 def _result(run: RunPaths, progress: ChainProgress) -> None:
     """What it says, the way to the chat, and what was measured."""
+    found = None
     with shown_errors():  # a result that cannot be read keeps nobody from the chat
         found = proof.read(run)
         if found:
@@ -132,8 +134,9 @@ def _go_on(workspace: Workspace, run: RunPaths) -> None:
         most = choose_auto_resume("chain_auto_resume", asked.auto_resume)
         profile = choose_where(workspace, "chain_where", run)
     if pressed:
-        rest = chain.plan(workspace, run, replace(asked, auto_resume=most), user_name(), language())
-        begin(run.job(CHAIN), replace(rest, profile=profile), chain.secrets(workspace, asked))
+        wanted = replace(asked, auto_resume=most)
+        rest = chain.plan_rest(workspace, run, wanted, user_name(), language(), profile)
+        begin(run.job(CHAIN), rest, chain.secrets(workspace, asked))
 
 
 def choose_auto_resume(key: str, most: int = 0) -> int:
