@@ -7,7 +7,6 @@ this task from a JSON list.
 
 import os
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +71,7 @@ def _begins(paths: JobPaths) -> bool:
 
 def _say_stopped(paths: JobPaths) -> None:
     if not paths.exit.exists():
-        ended = Ending(None, None, Reason.stopped, None, time.time())
+        ended = Ending.unseen(Reason.stopped)
         write_json(paths.exit, ended.as_json())
 
 

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -52,6 +53,11 @@ class Ending:
     reason: str
     started: float | None
     ended: float
+
+    @classmethod
+    def unseen(cls, reason: Reason, started: float | None = None) -> "Ending":
+        """Now, of a tool that was never started, or that nobody here saw end."""
+        return cls(None, None, reason, started, time.time())
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -134,7 +134,7 @@ def _end_in_line(paths: JobPaths) -> None:
         supervisor = read_identity(paths.supervisor)
         if supervisor is None or not is_alive(supervisor):
             forget(paths.folder)
-            write_json(paths.exit, Ending(None, None, Reason.stopped, None, time.time()).as_json())
+            write_json(paths.exit, Ending.unseen(Reason.stopped).as_json())
 
 
 def wait(
@@ -307,6 +307,6 @@ def _give_up(paths: JobPaths) -> None:
     """Leave a failed job, not one that seems to wait. Raises JobNotStarted with the supervisor's words."""
     if not paths.tool.exists():
         with suppress(OSError):
-            write_json(paths.exit, Ending(None, None, Reason.not_started, None, time.time()).as_json())
+            write_json(paths.exit, Ending.unseen(Reason.not_started).as_json())
     reason = " ".join(last_lines(paths.supervisor_log, 1)) or f"not up after {START_TIMEOUT:.0f} s"
     raise JobNotStarted(folder=paths.folder, reason=reason)

@@ -20,7 +20,7 @@ from core.slurm.commands import SUBMIT_PATIENCE, ask
 from core.slurm.profile import Profile, sbatch, within
 from core.slurm.queue import QUEUE
 from core.workspace.files import read_record, write_json
-from core.workspace.paths import PARTS, Workspace, make_folder
+from core.workspace.paths import Workspace, make_folder, workspace_around
 from core.workspace.user import stand_in
 
 MODULE = "core.jobs.allocated"
@@ -33,7 +33,7 @@ def submit(folders: Sequence[Path], profile: Profile, at_once: int = 0) -> None:
     at a time (0: as many as may). Each folder's job says which one it became. Raises JobNotStarted, which
     every folder says as well; OSError.
     """
-    workspace = _workspace(folders[0])
+    workspace = Workspace(workspace_around(folders[0]) or folders[0].parent)
     if len(folders) == 1:
         log, what, array = JobPaths(folders[0]).supervisor_log, [str(folders[0])], ""
     else:
@@ -61,12 +61,6 @@ def _plain(log: Path) -> str:
     return str(log.parent).replace("%", "%%") + "/" + log.name
 
 
-def _workspace(folder: Path) -> Workspace:
-    """The workspace of a job's folder (``runs/RUN/STEP``, ``models/.starter.job``)."""
-    parts = (above.parent for above in folder.parents if above.name in PARTS)
-    return Workspace(next(parts, folder.parent))
-
-
 def _id_of(said: str) -> str:
     """``sbatch --parsable`` says ``123``, or ``123;cluster``. Raises SlurmFailed."""
     job = said.strip().partition(";")[0]
@@ -79,7 +73,7 @@ def _give_up(folders: Sequence[Path], error: NoSlurm | SlurmFailed) -> None:
     """Raises JobNotStarted; the folders hold failed jobs, not any that seem to wait."""
     for folder in folders:
         with suppress(OSError):
-            ended = Ending(None, None, Reason.not_started, None, time.time())
+            ended = Ending.unseen(Reason.not_started)
             write_json(JobPaths(folder).exit, ended.as_json())
     raise JobNotStarted(folder=folders[0], reason=error.text()) from error
 

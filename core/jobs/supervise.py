@@ -125,7 +125,7 @@ class Supervisor:
             self._beat()
             if os.access(self.stop_file, os.F_OK):
                 self.turn.leave()
-                self._write_exit(Ending(None, None, Reason.stopped, None, time.time()))
+                self._write_exit(Ending.unseen(Reason.stopped))
                 return False
             if self.signalled:
                 return False
@@ -182,7 +182,7 @@ class Supervisor:
         _adopt_orphans()
         self._watch(tool)
         if self.asked_at is not None and not self.displaced:
-            self._write_exit(Ending(None, None, Reason.stopped, tool.started, time.time()))
+            self._write_exit(Ending.unseen(Reason.stopped, tool.started))
 
     def _heed_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -137,8 +137,7 @@ class Line:
         if place != 1 or mine is None:
             return place
         count = int((read_record(self.paths.waiting / mine.name) or {}).get("count", 1))
-        taken = Counter(device for found in self._live() for device in found["devices"])
-        return None if chosen(Devices(count, mine.kind), self._here(mine.kind), taken, at_once=False) else 1
+        return 1 if self._free(Devices(count, mine.kind)) is None else None
 
     def waiting(self) -> list[Ticket]:
         """All tickets of the line in order, held or not."""
@@ -226,9 +225,13 @@ class Line:
         return _Mine(job, devices, terminal, ticket.id, lock)
 
     def _begin(self, mine: "_Mine", at_once: bool) -> "Hold | None":
-        taken = Counter(device for found in self._live(tidy=True) for device in found["devices"])
-        names = chosen(mine.devices, self._here(mine.devices.kind), taken, at_once)
+        names = self._free(mine.devices, at_once, tidy=True)
         return None if names is None else self._run(mine.job, tuple(names))
+
+    def _free(self, devices: Devices, at_once: bool = False, tidy: bool = False) -> list[str] | None:
+        """Those that a job would get now; None where too few are free."""
+        taken = Counter(device for found in self._live(tidy) for device in found["devices"])
+        return chosen(devices, self._here(devices.kind), taken, at_once)
 
     def _run(self, job: Path, devices: tuple[str, ...], outer: str | None = None) -> "Hold":
         about = {"job": self._named(job), "id": self.id_of(job), "devices": devices, "outer": outer}
@@ -307,7 +310,7 @@ class LinePlace:
         if self._waits_still():
             return None
         at_once = self._look()
-        if not at_once and not (self._is_next and self._enough()):
+        if not at_once and not (self._is_next and self.line._free(self._mine.devices) is not None):
             return None
         with self.line._changing():
             if not self.line._ticket(self._mine.id):  # somebody has deleted it
@@ -320,11 +323,6 @@ class LinePlace:
     def pause(self) -> float:
         """How many seconds to sleep until the next look."""
         return FIRST_LOOK if self.first else min(OTHER_LOOK * max(1, self._ahead), MOST_LOOK)
-
-    @property
-    def position(self) -> int:
-        """From 1."""
-        return self.line.position(self._mine.job) or 1
 
     def sees_killed(self) -> bool:
         """Whether this is the one to take up again what others' killed supervisors have left."""
@@ -381,10 +379,6 @@ class LinePlace:
         self.first, self._dead = self._before is None, frozenset(dead)
         self._ahead = sum(one.seat < seat for one in found)
         return not self._mine.devices.waits or bool(mine and AT_ONCE in mine.marks)
-
-    def _enough(self) -> bool:
-        taken = Counter(device for found in self.line._live() for device in found["devices"])
-        return chosen(self._mine.devices, self.line._here(self._mine.devices.kind), taken, False) is not None
 
 
 @dataclass(frozen=True)
