@@ -345,12 +345,17 @@ def let_go(place: SweepPaths, held: Held) -> State:
     return read_status(place.job).state
 
 
-@pytest.mark.parametrize("who", ["sweep", "sweep and supervisor", "trial"])
-def test_killed_it_goes_on_where_it_was(workspace: Workspace, base: RunPaths, held: Held, who: str) -> None:
+def started(workspace: Workspace, base: RunPaths, held: Held) -> tuple[SweepPaths, RunPaths]:
+    """A sweep of two trials, of which the first stands still in its middle; its run."""
     place = begun(workspace, base, "rank=4,8")
     job.start(workspace, place, "en")
     held.until_reached()
-    run = at_work(workspace, place)
+    return place, at_work(workspace, place)
+
+
+@pytest.mark.parametrize("who", ["sweep", "sweep and supervisor", "trial"])
+def test_killed_it_goes_on_where_it_was(workspace: Workspace, base: RunPaths, held: Held, who: str) -> None:
+    place, run = started(workspace, base, held)
     if who == "trial":
         kill(run.job("train"), "supervisor", "tool")
         kill(run.job(CHAIN), "supervisor", "tool")
@@ -365,10 +370,7 @@ def test_killed_it_goes_on_where_it_was(workspace: Workspace, base: RunPaths, he
 
 
 def test_after_a_restart_of_the_machine_it_goes_on(workspace: Workspace, base: RunPaths, held: Held) -> None:
-    place = begun(workspace, base, "rank=4,8")
-    job.start(workspace, place, "en")
-    held.until_reached()
-    run = at_work(workspace, place)
+    place, run = started(workspace, base, held)
     kill(place.job, "supervisor", "tool")
     for folder in (run.job("train"), run.job(CHAIN)):
         kill(folder, "supervisor", "tool")
@@ -383,10 +385,7 @@ def test_after_a_restart_of_the_machine_it_goes_on(workspace: Workspace, base: R
 def test_stopped_it_stops_its_trial_and_goes_on_with_it(
     workspace: Workspace, base: RunPaths, held: Held
 ) -> None:
-    place = begun(workspace, base, "rank=4,8")
-    job.start(workspace, place, "en")
-    held.until_reached()
-    run = at_work(workspace, place)
+    place, run = started(workspace, base, held)
     job.stop(place, "test")
     assert wait(place.job, timeout=TIMEOUT).state is State.stopped
     assert read_status(run.job(CHAIN)).state is State.stopped and train.resumable(run)
@@ -401,10 +400,7 @@ def test_stopped_it_stops_its_trial_and_goes_on_with_it(
 def test_a_trial_that_somebody_stops_keeps_no_other_from_it(
     workspace: Workspace, base: RunPaths, held: Held
 ) -> None:
-    place = begun(workspace, base, "rank=4,8")
-    job.start(workspace, place, "en")
-    held.until_reached()
-    run = at_work(workspace, place)
+    place, run = started(workspace, base, held)
     chain.halt(run, "somebody")
     assert wait(run.job(CHAIN), timeout=TIMEOUT).state is State.stopped
     assert let_go(place, held) is State.finished

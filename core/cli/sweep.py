@@ -18,11 +18,11 @@ from core.recipe.recipe import Recipe
 from core.sweep import job
 from core.sweep.axes import MOST_TRIALS
 from core.sweep.base import base_of, recipe_in
-from core.sweep.conduct import conduct, shown
+from core.sweep.conduct import conduct, in_line, shown
 from core.sweep.job import SweepRequest, SweepView
-from core.sweep.rank import MEASURES, score_of
+from core.sweep.rank import MEASURES, result_of
 from core.sweep.sweep import begin, planned
-from core.sweep.trial import WHY, SweepTrial
+from core.sweep.trial import STOPPED, WHY, SweepTrial
 from core.wording import say, spoken_language
 from core.workspace.paths import RunPaths, SweepPaths, Workspace
 
@@ -104,16 +104,13 @@ def as_json(view: SweepView) -> dict[str, Any]:
 
 
 def _trial(trial: SweepTrial) -> dict[str, Any]:
-    score = score_of(trial.notes) if trial.state == "finished" else None
     return {
         "number": trial.number + 1,
         "state": trial.state,
         "values": dict(trial.values),
         "run": trial.run or None,
-        "learned": score.learned.value if score else None,
-        "kept": score.kept.value if score else None,
-        "leaked": score.leaked.hits if score else None,
-        "stopped": trial.notes.get("stopped"),
+        **result_of(trial),
+        "stopped": trial.notes.get(STOPPED),
         "why": trial.notes.get(WHY),
     }
 
@@ -131,12 +128,8 @@ def show_sweep(console: Console, result: dict[str, Any], where: str) -> None:
         table.add_row(*_cells(result, trial))
     console.print(table)
     if best := result["best"]:
-        line(console, say("sweep.best", run=best["run"], values=_in_line(best["values"])))
+        line(console, say("sweep.best", run=best["run"], values=in_line(best["values"])))
         line(console, say("cli.sweep.next", run=best["run"], where=where))
-
-
-def _in_line(values: dict[str, Any]) -> str:
-    return say("row.list").join(f"{field} {shown(value)}" for field, value in values.items())
 
 
 def _cells(result: dict[str, Any], trial: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """What a sweep varies: fields with the values that they take, or the ends that a search stays between."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from itertools import product
 from typing import TypeAlias
@@ -138,7 +138,7 @@ def _value(field: str, text: str, base: Recipe) -> Value | Problem:
     if field == REPLAY_SHARE:
         return _share(text)
     try:
-        value: Value | None = getattr(parse({**_plain(base), field: text}), field)
+        value: Value | None = getattr(parse({**asdict(base), field: text}), field)
     except InvalidRecipe as error:
         found: Sequence[Problem] = error.values["found"]  # type: ignore[assignment]
         return found[0]
@@ -155,16 +155,12 @@ def _share(text: str) -> Value | Problem:
     return share
 
 
-def _plain(recipe: Recipe) -> dict[str, object]:
-    return {one.name: getattr(recipe, one.name) for one in fields(Recipe)}
-
-
 def changed_by(base: Recipe, values: Values, model: Model) -> Recipe:
     """``base`` with the values of one trial: another method takes with it what goes by the method, and of
     iterations and epochs the one that is given takes the other's place."""
     own = {name: value for name, value in values.items() if name != REPLAY_SHARE}
     if "method" in own:
-        base = with_method(base, parse({**_plain(base), "method": own["method"]}).method, model)
+        base = with_method(base, parse({**asdict(base), "method": own["method"]}).method, model)
     for one, other in (("iterations", "epochs"), ("epochs", "iterations")):
         if one in own and other not in own:
             base = base.changed(**{other: None})

@@ -32,7 +32,7 @@ from core.sweep.rank import noted, value_of
 from core.sweep.rows import with_replay_share
 from core.sweep.study import Study
 from core.sweep.sweep import read
-from core.sweep.trial import RUN, SweepTrial
+from core.sweep.trial import RUN, STOPPED, SweepTrial
 from core.wording import say, spoken_language
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import RunPaths, SweepPaths, Workspace, make_folder
@@ -46,7 +46,6 @@ BY_RULE, BY_SWEEP = "sweep: stopped early", "sweep: stopped"
 BEYOND = COMMAND_GRACE - TOOL_GRACE
 # So many trials that fail one after the other do not fail for their values.
 MOST_FAILURES = 3
-STOPPED = "stopped"
 
 
 def conduct(workspace: Workspace, place: SweepPaths, progress: Progress) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from core.jobs.curves import CurveReader
 from core.recipe.length import iterations_of
 from core.recipe.recipe import Recipe
+from core.steps.pace import row_tokens
 from core.sweep.trial import SweepTrial
 
 # So many places of equally many tokens has a trial as long as the sweep's own recipe.
@@ -40,8 +41,7 @@ class StoppedEarly:
 
 def tokens_an_iteration(recipe: Recipe, about: Mapping[str, Any]) -> float:
     """Tokens that one iteration trains, by the run's data.json (``about``)."""
-    row = recipe.max_length if recipe.pack else about["kept"] / max(1, about["rows"])
-    return float(recipe.rows_at_once * row)
+    return recipe.rows_at_once * row_tokens(recipe, about)
 
 
 def unit_of(base: Recipe, about: Mapping[str, Any]) -> float:

@@ -30,6 +30,16 @@ def score_of(notes: Mapping[str, Any]) -> Score | None:
     return Score(learned, kept, leaked)
 
 
+def result_of(trial: SweepTrial) -> dict[str, float | int | None]:
+    """What a finished trial came to: two shares and a count; None of any other."""
+    score = score_of(trial.notes) if trial.state == "finished" else None
+    return {
+        "learned": score.learned.value if score else None,
+        "kept": score.kept.value if score else None,
+        "leaked": score.leaked.hits if score else None,
+    }
+
+
 def value_of(score: Score) -> float:
     """What a search makes large: the learned share in whole steps of one standard error, which is what may be
     chance, and within a step what was kept and what did not leak."""

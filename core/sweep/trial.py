@@ -7,8 +7,8 @@ from typing import Any, Literal, TypeAlias
 from core.sweep.axes import Value
 
 TrialState: TypeAlias = Literal["running", "finished", "pruned", "failed"]
-# What is kept with a trial: its run, and why it failed.
-RUN, WHY = "run", "why"
+# What is kept with a trial: its run, why it failed, and by which numbers it was stopped early.
+RUN, WHY, STOPPED = "run", "why", "stopped"
 Notes: TypeAlias = Mapping[str, Any]
 
 

@@ -9,14 +9,15 @@ from typing import Any
 import streamlit as st
 
 from core.errors import NoSuchRun, StorageFailed
+from core.jobs.job import JobPaths
 from core.runs import read_run
 from core.steps import train
 from core.sweep import job
 from core.sweep.conduct import in_words, shown
 from core.sweep.job import SweepView
 from core.sweep.pruning import FIRST
-from core.sweep.rank import MEASURES, score_of
-from core.sweep.trial import WHY, SweepTrial
+from core.sweep.rank import MEASURES, result_of, score_of
+from core.sweep.trial import STOPPED, WHY, SweepTrial
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.sweep import field_name
@@ -98,7 +99,7 @@ def _steer(workspace: Workspace, view: SweepView) -> None:
         show_why(view.failure, "")
     if view.live:
         st.caption(t("work.safe"))
-        if view.place.job.joinpath("stop.json").exists():
+        if JobPaths(view.place.job).stop.exists():
             st.info(t("work.stopping"), icon=":material/hourglass_empty:")
         elif danger_button(t("sweep.stop"), "sweep_stop", ":material/stop_circle:"):
             job.stop(view.place, user_name())
@@ -154,16 +155,10 @@ def _table(workspace: Workspace, run: RunPaths, view: SweepView) -> None:
 
 
 def _row(trial: SweepTrial, is_best: bool) -> dict[str, Any]:
-    score = score_of(trial.notes) if trial.state == "finished" else None
-    found = {
-        "learned": score.learned.value if score else None,
-        "kept": score.kept.value if score else None,
-        "leaked": score.leaked.hits if score else None,
-    }
     return {
         "best": "★" if is_best else "",
         **{field: shown(value) for field, value in trial.values.items()},
-        **{name: measured(name, value) for name, value in found.items()},
+        **{name: measured(name, value) for name, value in result_of(trial).items()},
         "state": f"{MARKS[trial.state]} {spoken(f'sweep.state.{trial.state}')}",
         "why": _why(trial),
     }
@@ -172,7 +167,7 @@ def _row(trial: SweepTrial, is_best: bool) -> dict[str, Any]:
 def _why(trial: SweepTrial) -> str:
     """Why it did not come to its end."""
     if trial.state == "pruned":
-        return spoken("sweep.why.pruned", **in_words(trial.notes["stopped"]))
+        return spoken("sweep.why.pruned", **in_words(trial.notes[STOPPED]))
     return str(trial.notes.get(WHY, "")) if trial.state == "failed" else ""
 
 
