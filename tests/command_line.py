@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.forks import forks
 from tests.promised import hold
 
 TIMEOUT = 120
+Begin = Callable[..., "subprocess.Popen[str]"]
 
 
 def environment(**added: str) -> dict[str, str]:
@@ -49,6 +52,25 @@ def cli(
         whole = {name: value for name, value in whole.items() if not name.startswith("COVERAGE_")}
         whole["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.run(line, cwd=cwd, env=whole, capture_output=True, text=True, timeout=TIMEOUT)
+
+
+@contextmanager
+def programs(workspace: Workspace) -> Iterator[Begin]:
+    """Begins commands in processes of their own, with the fast engine; none outlives the block."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin(*words: str | Path, **added: str) -> "subprocess.Popen[str]":
+        line = command(*words, "--workspace", workspace.root)
+        about = environment(**{"TUNEBOARD_ENGINE": "tests.fake_engine", **added})
+        pipe = subprocess.PIPE
+        begun.append(subprocess.Popen(line, env=about, stdout=pipe, stderr=pipe, text=True))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        process.terminate()
+        with suppress(ValueError):  # its output was read already
+            process.communicate(timeout=TIMEOUT)
 
 
 def last_json(done: subprocess.CompletedProcess[str]) -> Any:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,11 @@ from core.runs import CHAIN, read_run
 from core.steps.step import call_job, engine_job
 from core.workspace.files import read_record
 from core.workspace.paths import PROJECT, RunPaths, Workspace
-from tests.command_line import cli, command, environment, last_json
+from tests.command_line import Begin, cli, last_json, programs
 from tests.page import no_errors, open_test_page
 from tests.small_run import make_run
 
 PATIENCE = 120.0
-Begin = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -39,22 +37,8 @@ def workspace(page_workspace: Workspace) -> Workspace:
 
 @pytest.fixture
 def begin(workspace: Workspace) -> Iterator[Begin]:
-    """Begins a command in a process of its own; none outlives the test."""
-    begun: list[subprocess.Popen[str]] = []
-
-    def at_a_terminal(*words: str) -> "subprocess.Popen[str]":
-        line = command(*words, "--workspace", workspace.root)
-        told = environment(TUNEBOARD_ENGINE="tests.fake_engine")
-        begun.append(
-            subprocess.Popen(line, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
-        return begun[-1]
-
-    yield at_a_terminal
-    for process in begun:
-        process.terminate()
-        with suppress(ValueError):  # its output was read already
-            process.communicate(timeout=PATIENCE)
+    with programs(workspace) as begins:
+        yield begins
 
 
 @pytest.fixture

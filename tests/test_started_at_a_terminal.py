@@ -2,11 +2,10 @@
 with."""
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -28,14 +27,13 @@ from core.steps import export, proof, train
 from core.steps.step import call_job
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths, Workspace
-from tests.command_line import cli, command, environment
+from tests.command_line import Begin, cli, programs
 from tests.page import no_errors, open_test_page
 from tests.runs import end_job
 from tests.small_run import end_training, make_run, start_training
 
 NAME = "Ada Lovelace"
 PATIENCE = 120.0
-Tune = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
@@ -44,24 +42,10 @@ def workspace(page_workspace: Workspace) -> Workspace:
 
 
 @pytest.fixture
-def tune(workspace: Workspace) -> Iterator[Tune]:
-    """Begins ``tune`` in a process of its own; none outlives the test."""
-    begun: list[subprocess.Popen[str]] = []
-
-    def begin(*options: str, **added: str) -> "subprocess.Popen[str]":
-        words = ("tune", "--name", NAME, "--workspace", workspace.root, *options)
-        about = {"TUNEBOARD_ENGINE": "tests.fake_engine", **added}
-        pipe = subprocess.PIPE
-        begun.append(
-            subprocess.Popen(command(*words), env=environment(**about), stdout=pipe, stderr=pipe, text=True)
-        )
-        return begun[-1]
-
-    yield begin
-    for process in begun:
-        process.terminate()
-        with suppress(ValueError):  # its output was read already
-            process.communicate(timeout=PATIENCE)
+def tune(workspace: Workspace) -> Iterator[Begin]:
+    """Begins ``tune`` in a process of its own."""
+    with programs(workspace) as begin:
+        yield partial(begin, "tune", "--name", NAME)
 
 
 def until(true: Callable[[], object]) -> None:
@@ -94,7 +78,7 @@ def go_on(page: AppTest, run: RunPaths) -> None:
     assert "chain_chat" in {button.key for button in page.button}
 
 
-def test_it_is_watched_stopped_and_gone_on_with(workspace: Workspace, tune: Tune) -> None:
+def test_it_is_watched_stopped_and_gone_on_with(workspace: Workspace, tune: Begin) -> None:
     process = tune("--iterations", "400", FAKE_XTUNER_SECONDS="0.3")
     run = only_run(workspace)
     at(run, "train")
@@ -111,7 +95,7 @@ def test_it_is_watched_stopped_and_gone_on_with(workspace: Workspace, tune: Tune
 
 
 def test_one_that_was_killed_before_its_data_were_made_is_gone_on_with_as_it_was_asked_for(
-    workspace: Workspace, tune: Tune
+    workspace: Workspace, tune: Begin
 ) -> None:
     process = tune("--iterations", "10", "--no-replay", FAKE_ENGINE_SECONDS="2")
     run = only_run(workspace)
@@ -127,7 +111,7 @@ def test_one_that_was_killed_before_its_data_were_made_is_gone_on_with_as_it_was
     assert recipe.iterations == 10 and not recipe.replay_distillation
 
 
-def test_why_it_failed_is_on_its_card(workspace: Workspace, tune: Tune) -> None:
+def test_why_it_failed_is_on_its_card(workspace: Workspace, tune: Begin) -> None:
     process = tune("--iterations", "40", FAKE_XTUNER_OOM_AT="20")
     process.communicate(timeout=PATIENCE)
     run = only_run(workspace)
@@ -136,7 +120,7 @@ def test_why_it_failed_is_on_its_card(workspace: Workspace, tune: Tune) -> None:
     assert any(str(run.job("train")) in one.value for one in (*page.caption, *page.markdown, *page.code))
 
 
-def test_beside_a_live_one_no_other_begins(workspace: Workspace, tune: Tune) -> None:
+def test_beside_a_live_one_no_other_begins(workspace: Workspace, tune: Begin) -> None:
     first = tune("--iterations", "400", FAKE_XTUNER_SECONDS="0.3")
     run = only_run(workspace)
     at(run, "train")
