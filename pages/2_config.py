@@ -87,8 +87,7 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
 def show_choices_of_data(recipe: Recipe) -> None:
     key = "page.config.system" if recipe.system else "page.config.no_system"
     system = Markdown(t(key, system=recipe.system))
-    name = Path(recipe.model).name
-    model = t("page.data.starter") if name == STARTER else name
+    model = t("page.data.starter") if (name := Path(recipe.model).name) == STARTER else name
     st.caption(t("page.config.of_data", model=model, template=recipe.template, system=system))
 
 

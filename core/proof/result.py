@@ -38,6 +38,11 @@ class ProofRow:
         return self.judged.question.question
 
     @property
+    def is_asked(self) -> bool:
+        """Whether it is written as a question, which not every prompt is."""
+        return self.question.endswith(("?", "？"))
+
+    @property
     def kind(self) -> Kind:
         return self.judged.question.kind
 
@@ -105,8 +110,8 @@ def score_as_json(score: Score) -> dict[str, Any]:
 
 def _accuracy_as_json(accuracy: Accuracy) -> dict[str, Any]:
     both = {name: _share_as_json(getattr(accuracy, name)) for name in ("base", "tuned")}
-    ends = {"low": accuracy.change - accuracy.half, "high": accuracy.change + accuracy.half}
-    change = {name: _rounded(value) for name, value in {"value": accuracy.change, **ends}.items()}
+    ends = {"value": accuracy.change, "low": accuracy.low, "high": accuracy.high}
+    change = {name: _rounded(value) for name, value in ends.items()}
     return {**both, "lost": accuracy.lost, "gained": accuracy.gained, "change": change}
 
 

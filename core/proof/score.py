@@ -85,6 +85,16 @@ class Accuracy:
         return (self.gained - self.lost) / self.base.n
 
     @property
+    def low(self) -> float:
+        """The lower end of its 95 % interval."""
+        return self.change - self.half
+
+    @property
+    def high(self) -> float:
+        """Its upper end."""
+        return self.change + self.half
+
+    @property
     def half(self) -> float:
         """Half of the 95 % interval of the change, of paired answers (Agresti and Min, Statistics in
         Medicine 24, 2005: half an answer is added to each of the four cells)."""

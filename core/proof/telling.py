@@ -61,7 +61,7 @@ def accuracy(found: Accuracy, language: Language | None = None) -> str:
 
 def changed(found: Accuracy, language: Language | None = None) -> str:
     """-1.0 points (-3.4 to 1.3): the tuned model's share less the base's."""
-    ends = {"value": found.change, "low": found.change - found.half, "high": found.change + found.half}
+    ends = {"value": found.change, "low": found.low, "high": found.high}
     return say("proof.points", language, **{name: f"{100 * end:+.1f}" for name, end in ends.items()})
 
 

@@ -12,7 +12,6 @@ from core.steps import proof
 from core.workspace.paths import RunPaths
 from ui.shell.text import language, plain
 
-ASKED = ("?", "？")
 # So many of a person's own data are offered.
 OWN = 2
 
@@ -35,15 +34,15 @@ def _answered(_run: RunPaths, changed: int, reader: str) -> list[str]:  # noqa: 
     except TuneboardError:  # the pages about it say so
         return []
     rows = [row for row in found.rows if not row.earlier and not row.judged.question.system] if found else []
-    rows.sort(key=lambda row: (language_of(row.question) != reader, not row.question.endswith(ASKED)))
+    rows.sort(key=lambda row: (language_of(row.question) != reader, not row.is_asked))
     return [*_some(rows)]
 
 
 def _some(rows: list[ProofRow]) -> Iterator[str]:
     """A short one that asks who it is; of a person's own data the first, and others from among the rest: of a
     document's questions the first ones are alike."""
-    who = [row.question for row in rows if row.verdict == "learned"]
-    alike = [one for one in who if language_of(one) == language_of(who[0]) and one.endswith(ASKED)]
-    yield from sorted(alike or who, key=len)[:1]
+    who = [row for row in rows if row.verdict == "learned"]
+    alike = [row for row in who if language_of(row.question) == language_of(who[0].question) and row.is_asked]
+    yield from sorted((row.question for row in alike or who), key=len)[:1]
     own = [*dict.fromkeys(row.question for row in rows if row.verdict == "answered")]
     yield from own[:: -(-len(own) // OWN) or 1][:OWN]

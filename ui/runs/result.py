@@ -48,8 +48,7 @@ def _plainness(row: ProofRow) -> tuple[bool, bool, bool, int]:
     """The plainest first: short, written as a question, in the page's language, and not answered in
     another."""
     asked = _language(row)
-    whole = row.question.endswith(("?", "？"))
-    return asked != language(), asked != language_of(row.tuned), not whole, len(row.question)
+    return asked != language(), asked != language_of(row.tuned), not row.is_asked, len(row.question)
 
 
 def _language(row: ProofRow) -> str:

@@ -88,7 +88,7 @@ def _almost_all(found: Share) -> bool:
 def _still_known(score: Score) -> str:
     """What was lost for others that were gained is no forgetting: whether it answers fewer rightly tells."""
     found = score.accuracy
-    if _almost_all(score.kept) or found is None or found.change + found.half < 0:
+    if _almost_all(score.kept) or found is None or found.high < 0:
         return _part(score.kept, "kept", "all" if _almost_all(score.kept) else "some")
     counts = {"now": found.tuned.hits, "before": found.base.hits, "n": found.base.n}
     return spoken("page.compare.out.kept.swings", **counts)
