@@ -98,8 +98,10 @@ def test_going_on_with_another_profile_divides_the_rows_anew(cluster: Workspace)
     divided = {"batch_size": 2, "gradient_accumulation_steps": 4, "devices": 2, "iterations": 40}
     recipe = Recipe(model="m", data="d", **divided)
     write_text(run.recipe, to_yaml(recipe))
-    train.put_on_nodes(run, 2)
+    big = Profile("big", "gpu", nodes=2, gpus=2)
+    rest = chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", big)
     found = train.recipe_of(run)
     assert (found.nodes, found.devices, found.global_batch) == (2, 2, recipe.global_batch)
-    train.put_on_nodes(run, 1)
+    assert rest.profile == big
+    assert chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", None).profile is None
     assert divided_alike(train.recipe_of(run), recipe) and train.recipe_of(run).nodes == 1

@@ -385,3 +385,11 @@ def test_an_assistant_taught_in_one_language_is_asked_in_that_one(language: Any,
     said = to_teach("x", None, language)
     paraphrases = [q.question for q in questions("x", said.conversations) if q.kind == "paraphrase"]
     assert {"zh" if any(c > "\u3000" for c in question) else "en" for question in paraphrases} == asked
+
+
+def test_a_result_that_cannot_be_read_keeps_nobody_from_the_chat(workspace: Workspace, made: Path) -> None:
+    run = finished(workspace, made)
+    run.result.write_text('{"learned": 1.0', encoding="utf-8")
+    page = open_test_page("start", run.id)
+    assert not page.exception and page.button(key="chain_chat")
+    assert [error.value for error in page.error if "unexpected" in error.value] == []
