@@ -54,7 +54,7 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
             offer_fit(run, draft, model)
             with top:
                 offer_training(run, ready=not problems)
-                show_in_short(found, cost)
+                show_in_short(run, found, cost)
     if not locked:
         xtuner_configs(run, draft)
     offer_sweep(workspace, run, draft.saved)

@@ -119,11 +119,14 @@ class Working(Forking):
                 self.answer(self.listening.accept()[0])
 
     def answer(self, connection: socket.socket) -> None:
+        """Tests kill who asks, between question and answer too: that is nobody else's end."""
         if not self.ready:
             import_and_read()
             self.ready = True
-        with connection, connection.makefile("r", encoding="utf-8") as lines:
-            request = json.loads(lines.readline())
+        with suppress(ConnectionError), connection, connection.makefile("r", encoding="utf-8") as lines:
+            if not (line := lines.readline()).endswith("\n"):
+                return
+            request = json.loads(line)
             pid = self._fork(Path(request["folder"]), request["environment"])
             connection.sendall(json.dumps(identify(pid).as_json()).encode() + b"\n")
 

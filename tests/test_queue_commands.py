@@ -15,7 +15,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
-from core.jobs.turn import line_in, position
+from core.jobs.turn import line_in, position, slower_in_turn
 from core.pipeline import chain, queued
 from core.pipeline.tune import TuneRequest
 from core.queue.devices import Devices
@@ -25,6 +25,7 @@ from core.workspace.files import read_record
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.command_line import Begin, cli, last_json, programs
 from tests.page import no_errors, open_test_page
+from tests.small_model import make_small_model
 from tests.small_run import make_run
 
 PATIENCE = 120.0
@@ -209,3 +210,18 @@ def test_who_opens_the_page_sees_what_runs_before_what_waits(workspace: Workspac
     assert read_record(JobPaths(waits.job(CHAIN)).spec)
     stop(holder, "test")
     wait(waits.job(CHAIN), timeout=PATIENCE)
+
+
+def test_what_is_asked_for_now_waits_and_is_slowed_by_nobody_of_its_workspace(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Before the press the page says so: the one at work has ended by then."""
+    make_small_model(workspace.starter)
+    monkeypatch.setattr("core.machine.slower_now", lambda: 2.5)
+    monkeypatch.setattr("core.pipeline.queued._left", lambda *_: 240.0)
+    assert slower_in_turn(workspace.root) == 2.5 and queued.wait_told(workspace) == ""
+    request.getfixturevalue("holder")
+    assert slower_in_turn(workspace.root) == 1.0
+    assert queued.wait_told(workspace) == "begins in about 4 minutes"
+    page = open_test_page("start")
+    assert any("here; begins in about 4 minutes" in one.value for one in page.caption), page.caption

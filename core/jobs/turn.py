@@ -36,6 +36,14 @@ def position(folder: Path) -> int | None:
     return line_in(workspace).waits_at(folder.absolute()) if workspace else None
 
 
+def slower_in_turn(workspace: Path) -> float:
+    """How many times as long as alone a computation takes that is asked for now: it waits for the jobs of its
+    workspace, which slow it no more then."""
+    from core.machine import slower_now
+
+    return 1.0 if line_in(workspace).is_taken() else slower_now()
+
+
 def is_kept_in_line(folder: Path) -> bool:
     """Whether a job that has no process will be taken up again, because it has a place in line."""
     workspace = workspace_around(folder.absolute())

@@ -15,7 +15,7 @@ from core.jobs.take_up import take_up
 from core.jobs.turn import line_in
 from core.pace import about
 from core.pipeline import chain, took
-from core.queue.cards import here
+from core.queue.cards import computing, here
 from core.queue.devices import Kind
 from core.queue.line import LineEntry
 from core.runs import CHAIN
@@ -50,9 +50,11 @@ class Queued:
     def told(self) -> str:
         """Where it stands, in a sentence."""
         where = say("queue.place", position=self.position, device=say(f"queue.device.{self.device}"))
-        known = self.begins is not None
-        begins = say("queue.begins", time=about(self.begins or 0.0)) if known else say("queue.begins.unknown")
-        return say("row.separator").join([where, begins])
+        return say("row.separator").join([where, _begins_told(self.begins)])
+
+
+def _begins_told(begins: float | None) -> str:
+    return say("queue.begins.unknown") if begins is None else say("queue.begins", time=about(begins))
 
 
 def queued(workspace: Workspace) -> list[Queued]:
@@ -62,6 +64,14 @@ def queued(workspace: Workspace) -> list[Queued]:
     entries = line_in(workspace.root).entries()
     begins = _begins(workspace, entries)
     return [_queued(workspace, entry, begins.get(entry.id)) for entry in entries]
+
+
+def wait_told(workspace: Workspace) -> str:
+    """When what is asked for now would begin, in words; empty where it begins at once."""
+    entries, kind = line_in(workspace.root).entries(), computing().kind
+    last = sum(entry.kind == kind for entry in entries if entry.position) + 1
+    begins = _begins(workspace, [*entries, LineEntry(workspace.root, "", (), kind, 1, last)])[""]
+    return "" if begins == 0 else _begins_told(begins)
 
 
 def taken_up(workspace: Workspace) -> list[Path]:

@@ -131,6 +131,10 @@ class Line:
         mine = self._ticket(self.id_of(job))
         return mine is not None and TERMINAL not in mine.marks
 
+    def is_taken(self) -> bool:
+        """Whether somebody has a device."""
+        return any(found["devices"] for found in self._live())
+
     def waits_at(self, job: Path) -> int | None:
         """The same of one that has to wait: None too for the first one while as much as it takes is free."""
         place, mine = self.position(job), self._ticket(self.id_of(job))

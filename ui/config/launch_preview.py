@@ -5,7 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.machine import slower_now, this_machine
+from core.jobs.turn import slower_in_turn
+from core.machine import this_machine
 from core.models.folder import Model, ModelShape, read_model, read_shape, stamp_of
 from core.pace import Cost, about
 from core.pipeline.took import training_cost
@@ -60,18 +61,18 @@ def _show_time(run: RunPaths, cost: Cost) -> None:
         st.metric(t("estimate.took"), duration(seconds), width="content")
         return
     why = t(f"estimate.time.{'measured' if cost.measured else 'guessed'}")
-    st.metric(t("estimate.time"), _time_now(cost), help=why, width="content")
+    st.metric(t("estimate.time"), _time_here(run, cost), help=why, width="content")
 
 
-def _time_now(cost: Cost) -> str:
+def _time_here(run: RunPaths, cost: Cost) -> str:
     """Beside what other programs do."""
-    return about(cost.beside(slower_now()))
+    return about(cost.beside(slower_in_turn(run.workspace.root)))
 
 
-def show_in_short(found: Estimate, cost: Cost) -> None:
+def show_in_short(run: RunPaths, found: Estimate, cost: Cost) -> None:
     """What a training will take, beside the button that starts it."""
     memory = megabytes(found.memory.total)
-    st.caption(t("estimate.short", time=_time_now(cost), memory=memory), width="content")
+    st.caption(t("estimate.short", time=_time_here(run, cost), memory=memory), width="content")
 
 
 def offer_fit(run: RunPaths, draft: RecipeDraft, model: Model) -> None:

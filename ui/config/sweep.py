@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.errors import TuneboardError
-from core.machine import slower_now
+from core.jobs.turn import slower_in_turn
 from core.pace import about
 from core.recipe.recipe import Recipe
 from core.steps.step import megabytes
@@ -97,7 +97,7 @@ def _planned(
 
 
 def _show_cost(workspace: Workspace, run: RunPaths, recipe: Recipe, sweep: Sweep) -> None:
-    seconds = known_cost(workspace.root, run.id, recipe).beside(slower_now()) * sweep.trials
+    seconds = known_cost(workspace.root, run.id, recipe).beside(slower_in_turn(workspace.root)) * sweep.trials
     size = megabytes(room_for(workspace, sweep))
     st.caption(t("sweep.cost", count=sweep.trials, time=about(seconds), size=size))
 

@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from core.errors import TuneboardError
-from core.machine import slower_now
+from core.jobs.turn import slower_in_turn
 from core.model_store import choosing
 from core.model_store.choosing import PATIENCE, Offer, first_choice, languages_named, recommended
 from core.model_store.importing import Listed
@@ -68,7 +68,7 @@ def choose_base(workspace: Workspace, wanted: Wanted, request: TuneRequest) -> B
     """The widget, and below it what the chosen model is good for; first those that speak the ``wanted``
     languages. Each says how long what is asked for takes with it. Until somebody chooses, the one that
     speaks what is needed is chosen."""
-    st.session_state[ASKED], st.session_state[SLOWER] = request, slower_now()
+    st.session_state[ASKED], st.session_state[SLOWER] = request, slower_in_turn(workspace.root)
     found = known_offers(workspace)
     if taken := st.session_state.pop(TAKEN, None):
         st.session_state[KEY], st.session_state[CHOSEN] = taken, True

@@ -9,7 +9,7 @@ import streamlit as st
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.errors import TuneboardError
 from core.pace import Cost, about, whole
-from core.pipeline import chain
+from core.pipeline import chain, queued
 from core.pipeline.took import ANYBODY, costs_of
 from core.pipeline.tune import TuneRequest
 from core.runs import read_run
@@ -49,7 +49,8 @@ def wish_card(workspace: Workspace) -> None:
                 t("page.start.make"), key="wish_make", type="primary", icon=":material/auto_awesome:"
             )
             if seconds := _time_here(workspace, asked_for):
-                st.caption(t("page.start.takes", time=about(seconds)), width="content")
+                takes = (t("page.start.takes", time=about(seconds)), queued.wait_told(workspace))
+                st.caption(t("row.separator").join(filter(None, takes)), width="content")
         below_button = st.container()
         warn_of_language(workspace, base.offer, wanted, take, fetches=True)
         # Behind the button, which is four stops of the keyboard from the name.
