@@ -103,7 +103,7 @@ def serve(wanted: Serving, workspace: Workspace) -> NoReturn:
     os.chdir(PROJECT)
     _take_up(workspace)
     _resume_lost(workspace)
-    os.execve(sys.executable, command(wanted, port), environment(wanted, workspace))  # noqa: S606
+    os.execve(sys.executable, command(wanted, port), environment(wanted, workspace))  # nosec B606  # a list, no shell
 
 
 def _take_up(workspace: Workspace) -> None:

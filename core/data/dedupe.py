@@ -24,7 +24,7 @@ def split(
     for conversation in conversations:
         groups.setdefault(_asked(conversation), []).append(conversation)
     order = list(groups.values())
-    Random(seed).shuffle(order)  # noqa: S311  an order, not a secret
+    Random(seed).shuffle(order)  # nosec B311  # an order, not a secret
     held: list[Conversation] = []
     while len(order) > 1 and len(held) < share * len(conversations):
         held += order.pop()

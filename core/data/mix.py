@@ -80,7 +80,7 @@ def mix(
 
     Where nothing can be replayed every row is a taught one.
     """
-    shuffle = Random(seed)  # noqa: S311  an order, not a secret
+    shuffle = Random(seed)  # nosec B311  # an order, not a secret
     wanted = wanted.filled(bool(replay))
     mixed = _repeated(taught, wanted.taught, shuffle) + _repeated(replay, wanted.replayed, shuffle)
     shuffle.shuffle(mixed)
@@ -93,7 +93,7 @@ def weighted(
     """``rows`` conversations of several parts in proportion to their weights, each part repeated evenly until
     it fills, shuffled by ``seed``. By default as many rows as all parts together have."""
     parts = [(part, weight) for part, weight in parts if part and weight > 0]
-    shuffle = Random(seed)  # noqa: S311
+    shuffle = Random(seed)  # nosec B311  # an order, not a secret
     wanted = _counts([weight for _, weight in parts], rows or sum(len(part) for part, _ in parts))
     mixed = [
         row for (part, _), count in zip(parts, wanted, strict=True) for row in _repeated(part, count, shuffle)
@@ -120,7 +120,7 @@ def in_even_batches(
 
     ``lengths``: in tokens, one a row.
     """
-    shuffle = Random(seed)  # noqa: S311
+    shuffle = Random(seed)  # nosec B311  # an order, not a secret
     ordered: list[Conversation] = []
     for start in range(0, len(rows), batch * WINDOW):
         window = sorted(range(start, min(len(rows), start + batch * WINDOW)), key=lengths.__getitem__)
@@ -132,7 +132,7 @@ def in_even_batches(
 
 def repeated(conversations: Sequence[Conversation], count: int, seed: int) -> list[Conversation]:
     """``count`` of the conversations, each as often as any other, shuffled by ``seed``."""
-    return _repeated(conversations, count, Random(seed))  # noqa: S311
+    return _repeated(conversations, count, Random(seed))  # nosec B311  # an order, not a secret
 
 
 def _repeated(conversations: Sequence[Conversation], count: int, shuffle: Random) -> list[Conversation]:
@@ -148,7 +148,7 @@ def in_turn(ways: Sequence[Sequence[Sequence[Conversation]]], count: int, seed: 
     the next way, and then again with the ways moved on, so that no way gets more rows than another."""
     if all(len(each) == 1 for each in ways):
         return [row for each in ways for way in each for row in way]
-    order = Random(seed).sample(ways, len(ways))  # noqa: S311
+    order = Random(seed).sample(ways, len(ways))  # nosec B311  # an order, not a secret
     taken: list[Conversation] = []
     passed = 0
     while len(taken) < count:

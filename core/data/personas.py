@@ -65,7 +65,7 @@ def persona_conversations(
 
     No question is one that is held back for the proof, in other words or punctuation.
     """
-    chance = Random(seed)  # noqa: S311  an order, not a secret
+    chance = Random(seed)  # nosec B311  # an order, not a secret
     made: list[Conversation] = []
     for language in languages:
         pairs = [

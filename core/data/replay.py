@@ -24,7 +24,7 @@ def questions_to_ask(
     taught, or withheld from training, in other letters or punctuation."""
     taken = {same_question(turn.input) for conversation in taught for turn in conversation}
     taken |= withheld_questions()
-    shuffle = Random(seed)  # noqa: S311  an order, not a secret
+    shuffle = Random(seed)  # nosec B311  # an order, not a secret
     banks = [tuple(dict.fromkeys(own))] if own else replay_bank().values()
     left = [[q for q in bank if same_question(q) not in taken] for bank in banks]
     for bank in left:

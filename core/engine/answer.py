@@ -235,7 +235,7 @@ def load(folder: str, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
 
         model = load_fitted(fitted, dtype)
     else:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)  # nosec B615  # a folder
     return model.to(device).eval(), tokenizer
 
 

@@ -93,7 +93,7 @@ def _load_published(wanted: dict[str, Any], device: str) -> tuple[Any, Any]:
 
 def _load_adapter(folder: Path, base: str, device: str, dtype: torch.dtype) -> Any:
     """Merged as ``merge`` does it, in float16: applied at run time it would be rounded elsewhere."""
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16)  # nosec B615  # a folder
     merged = PeftModel.from_pretrained(model, str(folder), is_trainable=False).merge_and_unload()
     return merged.to(device=device, dtype=dtype).eval()
 
@@ -104,11 +104,11 @@ def _load_gguf(folder: Path, merged: str, device: str, dtype: torch.dtype) -> tu
     read_gguf_once()
     files = sorted(file.name for file in folder.glob("*.gguf"))
     name = EXACT if EXACT in files else files[0]
-    model = AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(  # nosec B615  # a folder
         folder, gguf_file=name, config=gguf_config(merged), dtype=dtype
     )
     own, tokenizer = (
-        AutoTokenizer.from_pretrained(folder, gguf_file=name),
+        AutoTokenizer.from_pretrained(folder, gguf_file=name),  # nosec B615  # a folder
         load_tokenizer(merged),
     )
     if not tokenizer.get_vocab().items() <= own.get_vocab().items():
@@ -119,7 +119,7 @@ def _load_gguf(folder: Path, merged: str, device: str, dtype: torch.dtype) -> tu
 
 def gguf_config(folder: str) -> Any:
     """The settings under which transformers reads a GGUF file of this model: Mistral is written as Llama."""
-    config = AutoConfig.from_pretrained(folder)
+    config = AutoConfig.from_pretrained(folder)  # nosec B615  # a folder
     if config.model_type != "mistral":
         return config
     kind = {"model_type", "architectures"}

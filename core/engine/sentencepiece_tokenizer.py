@@ -63,7 +63,7 @@ def llama_tokenizer(model: Path, about: Mapping[str, Any]) -> PreTrainedTokenize
     )
 
 
-_SPECIAL = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"}
+_SPECIAL = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"}  # nosec B105  # tokens of the vocabulary
 
 
 def _read(model: Path) -> Any:

@@ -53,8 +53,8 @@ def convert_starter(source: Path, folder: Path) -> None:
     print(f"reading {source.name}", flush=True)
     progress.phase(Phase.converting)
     read_gguf_once()
-    model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
-    read = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    model = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)  # nosec B615  # a folder
+    read = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)  # nosec B615  # a folder
     tokenizer = Qwen2TokenizerFast(
         tokenizer_object=read.backend_tokenizer,
         unk_token=UNKNOWN,

@@ -29,7 +29,7 @@ class Qwen2TokenizerFast(TokenizersBackend):
 def load_tokenizer(folder: str | Path, **options: Any) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder; without a tokenizer.json, as transformers makes it."""
     if not has_file(folder):
-        return AutoTokenizer.from_pretrained(folder, **options)
+        return AutoTokenizer.from_pretrained(folder, **options)  # nosec B615  # a folder
     named = (read_json(Path(folder) / "tokenizer_config.json") or {}).get("tokenizer_class")
     kind = Qwen2TokenizerFast if named in WITHOUT_FIRST_TOKEN else PreTrainedTokenizerFast
     theirs = {"trust_remote_code", "use_fast"}

@@ -70,6 +70,6 @@ def _has(place: HubPlace, seconds: float) -> bool:
     if not address.startswith(("https://", "http://")):
         return False
     # Names, certificates, a broken answer, an odd address: whatever goes wrong, it is not to be had.
-    with suppress(Exception), urlopen(Request(address), timeout=seconds) as answer:  # noqa: S310  see above
+    with suppress(Exception), urlopen(Request(address), timeout=seconds) as answer:  # nosec B310  # see above
         return bool(answer.status == 200)
     return False

@@ -29,7 +29,7 @@ SYSTEM = tuple(
 )
 # Disks of their own on many machines that nobody means by a stick; a folder in them can be named.
 USUAL = frozenset(
-    map(Path, ("/", "/home", "/opt", "/root", "/srv", "/tmp", "/var", "/var/home", "/var/tmp"))  # noqa: S108
+    map(Path, ("/", "/home", "/opt", "/root", "/srv", "/tmp", "/var", "/var/home", "/var/tmp"))  # nosec B108  # names
 )
 # To ask one of these how full it is waits for its server, which may be gone; who means it names its folder.
 REMOTE = (

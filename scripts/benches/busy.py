@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     if os.environ.get("GOMP_SPINCOUNT") is None:  # read when torch is imported
         command = [sys.executable, "-P", "-m", "scripts.benches.busy", *arguments]
-        os.execve(sys.executable, command, {**os.environ, **engine_environment()})  # noqa: S606
+        os.execve(sys.executable, command, {**os.environ, **engine_environment()})  # nosec B606  # a list, no shell
     for line in measure(asked.rounds):
         print(line, flush=True)
 

@@ -66,7 +66,7 @@ def main() -> None:
 
 def rows(count: int) -> Iterator[str]:
     """Questions and answers of random words, a third of them Chinese."""
-    chance = random.Random(0)  # noqa: S311  words, not a secret
+    chance = random.Random(0)  # nosec B311  # words, not a secret
     words = " ".join((*replay_questions(), *(held.question for held in held_back_questions()))).split()
     english = sorted({word.strip("?,.'\"").lower() for word in words if word.isascii()})
     chinese = sorted({character for question, _ in bank("zh").taught for character in question})

@@ -134,7 +134,7 @@ def adapted(folder: str, nf4: bool, rank: int) -> Any:
     """The model on the card with LoRA in every linear layer; one of them at a time."""
     adapted.cache_clear()
     gc.collect()
-    base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map="cuda")
+    base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map="cuda")  # nosec B615  # a folder
     if nf4:
         quantize(base)
     base.requires_grad_(False)

@@ -124,7 +124,7 @@ def own_memory(jobs: list[Path]) -> float:
 
 def kill_some(jobs: list[Path], kills: int) -> int:
     """The first among them, whose place another one has to see to; returns how many were killed."""
-    dice, killed = random.Random(7), 0  # noqa: S311  (which are killed)
+    dice, killed = random.Random(7), 0  # nosec B311  # which are killed
     for folder in [jobs[0], *dice.sample(jobs[1:], min(kills, len(jobs)) - 1)]:
         one = read_identity(JobPaths(folder).supervisor)
         if one and is_alive(one) and read_status(folder).state is State.waiting:

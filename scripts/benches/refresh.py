@@ -65,7 +65,7 @@ def write_curve(run: RunPaths, points: int) -> Path:
 
 
 def lines(points: int) -> Iterator[str]:
-    noise = random.Random(0)  # noqa: S311  a curve, not a secret
+    noise = random.Random(0)  # nosec B311  # a curve, not a secret
     for count in range(1, points + 1):
         numbers = {
             "lr": 3e-4,
@@ -93,7 +93,8 @@ def measure_refresh(run: RunPaths, scalars: Path, points: int) -> None:
         with scalars.open("a", encoding="utf-8") as file:
             file.write(json.dumps({**json.loads(next(new)), "iter": points}) + "\n")
         found = curve.snapshot()
-        assert found is not None and found.points == points  # noqa: S101
+        if found is None or found.points != points:
+            raise RuntimeError("the curve has not what was written to it")
         sent = len(plotly.io.to_json(curve_figure(found, {}), validate=False))
 
     say(f"refresh at {points:,} points, processor time", milliseconds(refresh))

@@ -135,7 +135,7 @@ SET = {
     "DS_ACCELERATOR": "`cpu`: DeepSpeed trains on the processor",
     "GOMP_SPINCOUNT": "20000: waiting threads sleep early, so that a busy neighbour does not slow everything",
     "HF_DATASETS_CACHE": "prepared rows stay in the training's own folder",
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "`1` for a mirror: the client sends it no token that lies in a file",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "`1` for a mirror: the client sends it no token that lies in a file",  # nosec B105  # a sentence
     "HF_HUB_DISABLE_PROGRESS_BARS": "a log is no terminal",
     "HF_HUB_DISABLE_TELEMETRY": "nothing is reported to anybody",
     "HF_HUB_OFFLINE": "`1` for every job but those that speak with a hub: nothing is fetched by the way",
