@@ -10,12 +10,17 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Literal
+from unicodedata import category, east_asian_width
 
 Language = Literal["en", "zh"]
 # A server speaks several languages at once: what is said below a page is said in that page's.
 SPOKEN: ContextVar[Language | None] = ContextVar("spoken", default=None)
 LOCALES = Path(__file__).resolve().parent.parent / "locales"
+# What may stand between two words and is none of either: Markdown's marks in a sentence, and in a value those
+# that a page has set before its own.
+_MARKS, _MARKS_OF_VALUES = "*`", "*`_\\"
 
 
 @cache
@@ -42,7 +47,42 @@ def say(key: str, language: Language | None = None, /, **values: object) -> str:
     Raises:
         KeyError: there is no such sentence, or one of its values is missing.
     """
-    return sentences(language or spoken_language())[key].format_map(_Values(values))
+    language = language or spoken_language()
+    sentence = sentences(language)[key]
+    return _set(sentence, values) if language == "zh" else sentence.format_map(_Values(values))
+
+
+def _set(sentence: str, values: Mapping[str, object]) -> str:
+    """A Chinese sentence with its values, which may be of any script: a blank stands between a Chinese letter
+    and one of another script or a digit, outside of Markdown's marks, and nowhere else."""
+    text, earlier = "", ""
+    for literal, field in _parts(sentence):
+        rest = literal.lstrip(_MARKS)
+        text += literal[: len(literal) - len(rest)] + " " * _apart(earlier, rest) + rest
+        earlier = "" if field is None else str(values[field])
+        bare = text.rstrip(_MARKS)
+        blank = " " * _apart(bare, earlier.lstrip(_MARKS_OF_VALUES))
+        text = bare + blank + text[len(bare) :] + earlier
+        earlier = earlier.rstrip(_MARKS_OF_VALUES)
+    return text
+
+
+@cache
+def _parts(sentence: str) -> tuple[tuple[str, str | None], ...]:
+    """A sentence's literal texts, each with the value that follows it."""
+    return tuple((literal, field) for literal, field, *_ in Formatter().parse(sentence))
+
+
+def _apart(left: str, right: str) -> bool:
+    """Whether a blank belongs between the two by how they end and begin."""
+    return {_script(left[-1:]), _script(right[:1])} == {"wide", "narrow"}
+
+
+def _script(letter: str) -> str:
+    """Of a letter, its mark, a digit or a percent sign which kind it is; of anything else nothing."""
+    if not letter or (letter != "%" and category(letter)[0] not in "LMN"):
+        return ""
+    return "wide" if east_asian_width(letter) in "WF" else "narrow"
 
 
 def language_named(code: str) -> str:

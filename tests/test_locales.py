@@ -325,7 +325,7 @@ def test_one_word_for_one_thing(language: Language) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-# How Chinese is set here. A value in braces may be of either language: nothing is asked beside it.
+# How Chinese is set here. A value in braces may be of either language: core.wording sets the blank beside it.
 CHINESE_SETTING = {
     "punctuation of Chinese width beside Chinese": r"[\u4e00-\u9fff”》][,;:!?()]|[,;!?(]\s?[\u4e00-\u9fff“]",
     "。 ends a Chinese sentence": r"[\u4e00-\u9fff]\.(?:\s|$)",
@@ -351,6 +351,67 @@ def test_a_rule_of_setting_finds_what_it_is_against() -> None:
     wrong = ("名字:李明", "保存.", "正在读取...", "用'引号'引", "用XTuner训练", "好 ，的", "两  个")
     for text, (rule, found) in zip(wrong, CHINESE_SETTING.items(), strict=True):
         assert re.search(found, text), rule
+
+
+# Values that are what somebody or something is called, in any script.
+NAMES = ("name", "named", "title")
+
+
+@pytest.mark.parametrize("name", ["Jonas Weber", "Ünal", "李明", "7", "Zoë 3"])
+def test_a_name_stands_in_a_chinese_sentence_as_chinese_is_set(name: str) -> None:
+    chinese = CHINESE.match(name)
+    beside = r"[\u4e00-\u9fff] N|N [\u4e00-\u9fff]" if chinese else r"[\u4e00-\u9fff]N|N[\u4e00-\u9fff]"
+    wrong = re.compile(f"{beside}|[，。：；！？、（）“”] N|N [，。：；！？、（）“”]")
+    keys = [key for key in ZH if placeholders(ZH[key]) & {*NAMES}]
+    assert len(keys) > 80
+    for key in keys:
+        said = say(key, "zh", **dict.fromkeys(placeholders(ZH[key]), "…") | dict.fromkeys(NAMES, name))
+        assert name in said and not wrong.search(re.sub("[*`]", "", said).replace(name, "N")), said
+
+
+@pytest.mark.parametrize(
+    ("sentence", "value", "said"),
+    [
+        ("正在创建{x}的助手", "Jonas Weber", "正在创建 Jonas Weber 的助手"),
+        ("正在创建{x}的助手", "林小满", "正在创建林小满的助手"),
+        ("正在创建{x}的助手", "林小满2", "正在创建林小满2 的助手"),
+        ("正在创建{x}的助手", "A林", "正在创建 A林的助手"),
+        ("正在创建{x}的助手", "さくら", "正在创建さくら的助手"),
+        ("正在创建{x}的助手", "नेहा", "正在创建 नेहा 的助手"),
+        ("正在创建{x}的助手", "Zoe\u0308", "正在创建 Zoe\u0308 的助手"),
+        ("正在创建{x}的助手", "“Ada”", "正在创建“Ada”的助手"),
+        ("正在创建{x}的助手", "Ada!", "正在创建 Ada!的助手"),
+        ("正在创建{x}的助手", "**Ada**", "正在创建 **Ada** 的助手"),
+        ("正在创建**{x}**的助手", "Ada", "正在创建 **Ada** 的助手"),
+        ("用`{x}`训练", "Ada", "用 `Ada` 训练"),
+        ("剩余{x}", "12 秒", "剩余 12 秒"),
+        ("剩余{x}", "约 12 秒", "剩余约 12 秒"),
+        ("完成{x}了", "12.5%", "完成 12.5% 了"),
+        ("{x}，{x}。（{x}）", "Ada", "Ada，Ada。（Ada）"),
+        ("{x}{x}", "Ada", "AdaAda"),
+        ("共 {x} 行", 12, "共 12 行"),
+        ("见 {x} 中", "/工作 区/甲", "见 /工作 区/甲 中"),
+        ("XTuner{x}", "配置", "XTuner 配置"),
+        ("{x}", "{x}", "{x}"),
+        ("{{{x}}}", "Ada", "{Ada}"),
+    ],
+)
+def test_a_blank_stands_between_a_chinese_and_another_word(
+    sentence: str, value: object, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ZH, "row.problem", sentence)
+    assert say("row.problem", "zh", x=value) == said
+
+
+def test_marks_beside_a_value_are_around_it() -> None:
+    """Only so a blank beside it can be set outside of them; and values are written as they are."""
+    for key, text in ZH.items():
+        for mark in ("**", "`"):
+            closing = re.finditer(re.escape("}" + mark), text)
+            opening = re.finditer(re.escape(mark + "{"), text)
+            assert all(text[: at.start()].count(mark) % 2 == 1 for at in closing), key
+            assert all(text[: at.start()].count(mark) % 2 == 0 for at in opening), key
+        assert not any(spec or conversion for _, _, spec, conversion in Formatter().parse(text)), key
 
 
 def test_values_are_never_taken_for_placeholders() -> None:
