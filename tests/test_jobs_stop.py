@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -19,7 +21,7 @@ from core.jobs.status import State, read_status
 from core.jobs.supervise import Supervisor
 from core.workspace.files import write_json
 from tests.conftest import end_leftovers
-from tests.test_jobs import POLITE, end, launch_until_it_speaks, output, python, shell, until
+from tests.test_jobs import POLITE, end, job, launch_until_it_speaks, output, python, shell, until
 
 # What is tried here is how a job starts.
 pytestmark = pytest.mark.real_start
@@ -146,3 +148,39 @@ def test_a_tool_that_somebody_ended_alone_has_failed(folder: Path) -> None:
     os.killpg(tool.pid, signal.SIGTERM)
     found = end(folder)
     assert (found.state, found.signal) == (State.failed, "SIGTERM")
+
+
+ALL_DONE = """
+import signal, sys, time
+from pathlib import Path
+from core.jobs.done import leave_done
+signal.signal(signal.SIGTERM, {heeds})
+leave_done(Path(sys.argv[1]))
+print("up", flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("heeds", ["signal.SIG_DFL", "lambda *_: sys.exit(0)", "lambda *_: sys.exit(7)"])
+def test_a_stop_that_comes_after_its_last_word_finds_it_finished(
+    folder: Path, heeds: str, watched: bool
+) -> None:
+    """Also of a tool whose supervisor was killed."""
+    tool = launch_until_it_speaks(
+        folder, job(sys.executable, "-c", ALL_DONE.format(heeds=heeds), str(folder))
+    )
+    if not watched:
+        kill_supervisor(folder)
+    stop(folder, by="test")
+    assert end(folder).state is State.finished
+    assert not is_alive(tool)
+
+
+@pytest.mark.parametrize("ends", ["os.abort()", "os.kill(os.getpid(), signal.SIGTERM)", "os._exit(3)"])
+def test_what_breaks_when_it_is_taken_down_had_finished(folder: Path, ends: str) -> None:
+    program = ALL_DONE.format(heeds="signal.SIG_DFL").replace("time.sleep(1000)", f"import os; {ends}")
+    launch(folder, replace(job(sys.executable, "-c", program, str(folder)), restarts=2))
+    status = end(folder)
+    assert (status.state, status.code) == (State.finished, 0)
+    assert output(folder) == "up\n", "it was not started again"

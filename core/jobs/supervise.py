@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from core.container import oom_kills
 from core.jobs.again import resume_once_more
 from core.jobs.batch import leave
+from core.jobs.done import done_at
 from core.jobs.elsewhere import BEAT
 from core.jobs.ending import Ending, Reason, ending, failure
 from core.jobs.grace import TOOL_GRACE, granted
@@ -140,16 +141,24 @@ class Supervisor:
             except (OSError, ValueError) as error:
                 self._write_exit(self._not_started(error, started))
                 return
-            self.unwritten = identify(tool.pid)
-            self._watch(self.unwritten)
+            self.unwritten = one = identify(tool.pid)
+            self._watch(one)
             returned = tool.wait()
             if self.displaced:
+                return
+            if self._is_done(one):
+                self._write_exit(ending(0, Reason.finished, started, time.time()))
                 return
             if returned in ASKED_TO_END:
                 self._hear_it_too()
             if not self._goes_on(returned, spec.restarts):
                 break
         self._write_exit(ending(returned, self._reason(returned, kills), started, time.time()))
+
+    def _is_done(self, tool: Identity) -> bool:
+        """What a tool has said to be done is done, whatever ended it after that word: a stop that came late,
+        or a library that crashes when it is taken down."""
+        return done_at(self.paths.folder, tool) is not None
 
     def _hear_it_too(self) -> None:
         """A machine that shuts down, or a cluster that makes room, asks everybody at once, and the tool may
@@ -182,7 +191,8 @@ class Supervisor:
         _adopt_orphans()
         self._watch(tool)
         if self.asked_at is not None and not self.displaced:
-            self._write_exit(Ending.unseen(Reason.stopped, tool.started))
+            reason = Reason.finished if self._is_done(tool) else Reason.stopped
+            self._write_exit(Ending.unseen(reason, tool.started))
 
     def _heed_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

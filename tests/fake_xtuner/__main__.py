@@ -1,9 +1,13 @@
 """See ``tests/fake_xtuner/__init__.py``."""
 
 import argparse
+import os
 from pathlib import Path
 
+from core.jobs.done import leave_done
+from core.jobs.progress import JOB_VARIABLE
 from tests.fake_xtuner.training import Faults, Settings, Training
+from tests.holding import hold
 
 
 def main() -> None:
@@ -19,6 +23,9 @@ def main() -> None:
     asked = parser.parse_args()
     settings = Settings.of(asked.config.read_text(encoding="utf-8"))
     Training(settings, Faults.of_environment(), asked.work_dir, asked.seed).run(asked.resume)
+    if job := os.environ.get(JOB_VARIABLE):
+        leave_done(Path(job))
+    hold("done")
 
 
 main()

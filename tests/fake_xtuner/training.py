@@ -17,6 +17,8 @@ from zipfile import ZipFile
 
 from tests.holding import hold
 
+# What it says to a stop that comes while it writes its last checkpoint.
+ASKED = "Asked to stop at its end."
 # Where it stands still when it is told to (tests.holding).
 STEP, CHECKPOINT = 25, 30
 
@@ -194,9 +196,15 @@ class Training:
             (self.work_dir / f"iter_{self.checkpoints.pop(0)}.pth").unlink()
         self.checkpoints.append(iteration)
         checkpoint = self.work_dir / f"iter_{iteration}.pth"
-        if iteration == CHECKPOINT:
+        last = iteration == self.settings.max_iters
+        if iteration == CHECKPOINT or last:
             checkpoint.write_bytes(b"PK")
+        if iteration == CHECKPOINT:
             hold("checkpoint")
+        if last:  # the real one ends what it has almost done, whoever asks it to stop
+            signal.signal(signal.SIGTERM, lambda *_: self.log(ASKED))
+            hold("last")
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with ZipFile(checkpoint, "w") as file:  # as torch's files are
             file.writestr("checkpoint.json", json.dumps({"iter": iteration, "seed": self.seed}))
         (self.work_dir / "last_checkpoint").write_text(str(checkpoint), encoding="utf-8")

@@ -44,6 +44,18 @@ class Moment(StrEnum):
         return names.get(self, "train")
 
 
+class Late(StrEnum):
+    """Where the training stands that ends by itself: its last checkpoint is half written, or it has said that
+    it is done and its process is still there."""
+
+    last = "last"
+    done = "done"
+
+    @property
+    def stage(self) -> str:
+        return "train"
+
+
 class Victim(StrEnum):
     """Who is struck. ``all``: everything that belongs to the run, as when a machine is switched off."""
 
@@ -58,7 +70,7 @@ class Victim(StrEnum):
 class HeldChain:
     """A chain of a new run, standing still at ``moment``."""
 
-    def __init__(self, workspace: Workspace, moment: Moment, folder: Path) -> None:
+    def __init__(self, workspace: Workspace, moment: Moment | Late, folder: Path) -> None:
         self.workspace, self.moment, self.held = workspace, moment, folder / "held"
         self.run: RunPaths = make_run(workspace)
         os.environ |= {"FAKE_HOLD": moment, "FAKE_HOLD_FILE": str(self.held)}

@@ -9,13 +9,15 @@ import pytest
 from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths
 from core.jobs.launch import stop, wait
-from core.jobs.status import State
+from core.jobs.process import is_alive, read_identity
+from core.jobs.status import State, read_status
 from core.runs import CHAIN
 from core.steps.checkpoints import checkpoints, is_whole
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import RecordFault, end_leftovers
-from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
+from tests.fake_xtuner.training import ASKED
+from tests.faults.moments import TIMEOUT, HeldChain, Late, Moment, Victim, until
 from tests.page import open_test_page
 
 pytestmark = pytest.mark.slow
@@ -72,6 +74,39 @@ def test_stop_pressed_twice(
     record_fault("stop pressed twice", "", moment, goes_on(chain, State.stopped, kept))
 
 
+@pytest.mark.parametrize("moment", Late)
+def test_stop_pressed_while_it_ends(
+    page_workspace: Workspace, moment: Late, tmp_path: Path, record_fault: RecordFault
+) -> None:
+    """The training has ended by itself then, and is finished; what comes after it is stopped."""
+    chain = HeldChain(page_workspace, moment, tmp_path)
+    kept = whole(chain.run)
+    paths = JobPaths(chain.run.job("train"))
+    for folder in (chain.run.job(CHAIN), paths.folder):
+        stop(folder, by="test")
+    tool = read_identity(paths.tool)
+    assert tool
+    until(lambda: not is_alive(tool) if moment is Late.done else ASKED in log(chain.run, "train"))
+    chain.let_go()
+    assert chain.ended() is State.stopped
+    assert read_status(paths.folder).state is State.finished
+    assert [one.iteration for one in checkpoints(chain.run.work_dir)][-1] == 40
+    page = open_test_page("train", chain.run.id)
+    assert not page.exception and not page.error
+    came = goes_on(chain, State.stopped, kept)
+    assert not paths.previous.exists(), "it was not trained again"
+    half = {
+        Late.last: "its last checkpoint half written",
+        Late.done: "its work done, its process still there",
+    }
+    record_fault(
+        "stop pressed while it ends",
+        "",
+        "",
+        f"{half[moment]}: the training is finished, the chain {came}, and goes on after it",
+    )
+
+
 def whole(run: RunPaths) -> dict[Path, bytes]:
     """The whole checkpoints, byte for byte."""
     found = (one.checkpoint for one in checkpoints(run.work_dir))
@@ -106,5 +141,5 @@ def _from(chain: HeldChain) -> str:
     return ", on from " + log_text.rpartition("from the checkpoint at iteration ")[2].split()[0].rstrip(".")
 
 
-def log(run: RunPaths) -> str:
-    return JobPaths(run.job(CHAIN)).log.read_text(encoding="utf-8")
+def log(run: RunPaths, job: str = CHAIN) -> str:
+    return JobPaths(run.job(job)).log.read_text(encoding="utf-8")
