@@ -367,7 +367,9 @@ def failure(workspace: Workspace, run: RunPaths) -> tuple[str, Failure] | None:
     for name in reversed(STAGES):
         found = _status(workspace, run, name, whole)
         if found and not _earlier(found, whole) and (why := why_failed(_job(workspace, run, name), found)):
-            return name, why
+            # A step that was lost with a chain that a signal ended was taken along: that end is the reason.
+            taken_along = found.state is State.lost and whole.signal is not None
+            return name, (why_failed(run.job(CHAIN), whole) if taken_along else None) or why
     own = why_failed(run.job(CHAIN), whole)  # it ended between its steps
     return (CHAIN, own) if own else None
 

@@ -16,7 +16,11 @@ MOMENTS = {
     "merge": "half merged",
     "asking": "half asked",
 }
-DONE = {"KILL": "kill -9 of ", "TERM": "SIGTERM to "}
+DONE = {
+    "KILL": "kill -9 of ",
+    "TERM": "SIGTERM to ",
+    "OOM": "a control group's memory is full: the kernel kills ",
+}
 WHOM = {
     "tool": "the step's program",
     "supervisor": "its supervisor",

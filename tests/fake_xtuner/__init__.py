@@ -12,6 +12,7 @@ environment variables:
     FAKE_XTUNER_KILL_AT    iteration at which it is killed without a word, as the kernel does
     FAKE_XTUNER_ONCE       a file that the first fault deletes: without it none strikes any more
     FAKE_XTUNER_NO_MEMORY_AT  iteration at which the system gives it none any more
+    FAKE_XTUNER_TAKE_AT    iteration at which it takes so many MB as FAKE_XTUNER_TAKE says, and keeps them
     FAKE_XTUNER_NAN_AT     iteration from which the loss is not a number
     FAKE_HOLD              a moment at which it stands still (:mod:`tests.holding`)
     FAKE_XTUNER_MEMORY     MB of GPU memory to report; without it none, as on a processor

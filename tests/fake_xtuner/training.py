@@ -28,6 +28,8 @@ OOM = (
 )
 
 
+# What it takes and keeps.
+TAKEN: list[bytes] = []
 # A file that the first fault deletes; without it nothing goes wrong any more.
 ONCE = "FAKE_XTUNER_ONCE"
 
@@ -75,6 +77,8 @@ class Faults:
     kill_at: int | None = None
     nan_at: int | None = None
     no_memory_at: int | None = None
+    take_at: int | None = None
+    take: int = 0
     memory: int | None = None
 
     @classmethod
@@ -97,6 +101,8 @@ class Faults:
         if iteration == self.no_memory_at:
             resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
             bytes(1 << 31)
+        if iteration == self.take_at:
+            TAKEN.append(b"x" * (self.take << 20))
 
 
 class Training:
