@@ -3,7 +3,8 @@ there, however fast the machine is. ``TUNEBOARD_ENGINE=tests.held_engine``, or f
 (:data:`tests.forked_engine.MODULE_VARIABLE`).
 
     HELD_AT       where: "loading"; "beginning", when all is loaded; "step N", before anything else is done
-                  after it; "save N", when the file is written and not yet named; "asking N", the model then
+                  after it; "save N", when the file is written and not yet named; "asking N", the model then.
+                  "memory N" waits for nobody: it asks for more memory than a GPU has after that step
     HELD_UNTIL    a file: also until that is there
 """
 
@@ -76,6 +77,18 @@ def at_step(number: int) -> None:
     _with_hook(Held)
 
 
+def at_memory(number: int) -> None:
+    import torch
+    from mmengine.hooks import Hook
+
+    class Takes(Hook):
+        def after_train_iter(self, runner: Any, **_: Any) -> None:
+            if runner.iter + 1 == number:
+                torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
+
+    _with_hook(Takes)
+
+
 def at_save(number: int) -> None:
     import torch
 
@@ -123,6 +136,7 @@ PLACES = {
     "step": at_step,
     "save": at_save,
     "asking": at_asking,
+    "memory": at_memory,
 }
 
 if __name__ == "__main__":

@@ -37,8 +37,13 @@ RULES = (
     _anywhere(
         "cuda_out_of_memory",
         r"CUDA out of memory",
-        r"CUDA error: out of memory",
-        r"CUBLAS_STATUS_ALLOC_FAILED\b",
+        r"CUDA (?:driver )?error: out of memory",
+        r"\bCU[A-Z]+_STATUS_ALLOC_FAILED\b",
+        r"Triton Error \[CUDA\]: out of memory",
+        # bitsandbytes prints it and ends; NCCL's are in DeepSpeed's tracebacks too.
+        r"^Error out of memory at line \d+ in file",
+        r"Cuda failure \d+ 'out of memory'",
+        r"Failed to CUDA calloc",
     ),
     _anywhere(
         "cpu_out_of_memory", r"DefaultCPUAllocator: (?:can't allocate|not enough) memory", r"std::bad_alloc"
