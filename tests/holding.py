@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 120.0
+from tests.waiting import until
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,7 @@ class Held:
         return {"FAKE_HOLD": self.moment, "FAKE_HOLD_FILE": str(self.file)}
 
     def until_reached(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not self.file.exists():
-            assert time.monotonic() < deadline, f"{self.moment} was not reached"
-            time.sleep(0.02)
+        until(self.file.exists)
 
     def go_on(self) -> None:
         self.file.unlink()

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_run import NAME, make_run
+from tests.waiting import until
 
 # What is tried here is how a job starts.
 pytestmark = pytest.mark.real_start
@@ -30,13 +29,6 @@ PATIENCE = 200.0
 @pytest.fixture
 def workspace(page_workspace: Workspace) -> Workspace:
     return page_workspace
-
-
-def until(reached: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def kill_supervisor(folder: Path) -> None:

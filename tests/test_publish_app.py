@@ -10,7 +10,6 @@ import sys
 import time
 import tomllib
 import urllib.request
-from collections.abc import Callable
 from importlib.metadata import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +24,7 @@ from core.workspace.paths import DEMO, Workspace
 from tests.browser import chromium, tab
 from tests.publishable import make_publishable, published, without_keyring
 from tests.server import free_port
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -162,13 +162,6 @@ def test_a_start_that_is_killed_leaves_no_server(app: Path, tmp_path: Path) -> N
     started.kill()
     started.wait()
     until(lambda: not is_alive(server))
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def loaded(file: Path) -> Any:

@@ -5,7 +5,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from core.queue import cards, line
 from core.queue.devices import HELD_VARIABLE, Devices, Held, chosen, held_already
 from core.workspace.paths import PROJECT, Workspace, workspace_around
 from tests.small_run import stop_jobs
+from tests.waiting import until
 
 ENDLESS = ("sleep", "1000")
 PATIENCE = 60.0
@@ -40,13 +41,6 @@ def ask(workspace: Workspace, name: str, command: Sequence[str] = ("true",), **d
     folder = job_of(workspace, name)
     launch(folder, JobSpec(tuple(command), PROJECT, devices=Devices(**devices)))  # type: ignore[arg-type]
     return folder
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def begins(folder: Path) -> None:

@@ -3,8 +3,7 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ from tests.command_line import Begin, cli, last_json, programs
 from tests.page import no_errors, open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import make_run
+from tests.waiting import until
 
 PATIENCE = 120.0
 
@@ -49,13 +49,6 @@ def holder(workspace: Workspace) -> Path:
     launch(folder, JobSpec(("sleep", "1000"), PROJECT, devices=Devices()))
     until(JobPaths(folder).tool.exists)
     return folder
-
-
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def asked(workspace: Workspace, name: str) -> RunPaths:

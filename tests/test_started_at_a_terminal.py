@@ -2,8 +2,7 @@
 with."""
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
@@ -31,6 +30,7 @@ from tests.command_line import Begin, cli, programs
 from tests.page import no_errors, open_test_page
 from tests.runs import end_job
 from tests.small_run import end_training, make_run, start_training
+from tests.waiting import until
 
 NAME = "Ada Lovelace"
 PATIENCE = 120.0
@@ -46,13 +46,6 @@ def tune(workspace: Workspace) -> Iterator[Begin]:
     """Begins ``tune`` in a process of its own."""
     with programs(workspace) as begin:
         yield partial(begin, "tune", "--name", NAME)
-
-
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def only_run(workspace: Workspace) -> RunPaths:

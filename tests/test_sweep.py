@@ -4,8 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +34,7 @@ from core.workspace.paths import RunPaths, SweepPaths, Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.holding import Held
 from tests.small_run import NAME, make_run
+from tests.waiting import until
 
 ENGINE = "tests.fake_engine"
 TIMEOUT = 200.0
@@ -285,13 +284,6 @@ def test_each_trial_is_a_run_and_the_best_is_marked(workspace: Workspace, base: 
     runs, kept = sorted(workspace.run_folders()), read_trials(place)
     again = run_it(workspace, place)
     assert again.is_over and sorted(workspace.run_folders()) == runs and read_trials(place) == kept
-
-
-def until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + TIMEOUT
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def at_work(workspace: Workspace, place: SweepPaths) -> RunPaths:

@@ -73,7 +73,8 @@ def test_compare_lets_it_go_on_and_start_shows_it(
     page_workspace: Workspace, base: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The training stands still, so that the sweep lives as long as it is looked at."""
-    for name, value in Held("step", tmp_path / "held").environment.items():
+    held = Held("step", tmp_path / "held")
+    for name, value in held.environment.items():
         monkeypatch.setenv(name, value)
     place, _ = swept(page_workspace, base)
     page = open_test_page("compare", base.id)
@@ -82,6 +83,7 @@ def test_compare_lets_it_go_on_and_start_shows_it(
     start = open_test_page("start", base.id)
     assert not start.exception
     assert any("sweep over Learning rate, Learning rate schedule" in one.value for one in start.markdown)
+    held.until_reached()
     job.stop(place, "test")
     wait(place.job, timeout=200)
     assert [one.state for one in job.view(place).trials] == ["finished", "finished", "pruned", "running"]

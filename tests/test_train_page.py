@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -30,6 +29,7 @@ from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import RecordFault
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
+from tests.waiting import until
 from ui.jobs.training import answers_html, split_sample
 
 TIMEOUT = 60.0
@@ -50,13 +50,6 @@ def badge(page: AppTest) -> str:
 
 def has_chart(page: AppTest, run: RunPaths) -> bool:
     return any(element.proto.id.endswith(f"chart {run.id}") for element in page.get("plotly_chart"))
-
-
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def checkpoints(run: RunPaths) -> list[int]:
