@@ -1,5 +1,6 @@
 """Jobs that wait for a device: their order, who goes first, and that none is lost."""
 
+import json
 import os
 import random
 import signal
@@ -217,6 +218,10 @@ def test_the_order_stands_whoever_is_killed_when(workspace: Workspace) -> None:
         (Devices(1, "gpu"), ["gpu:0", "gpu:1"], {"gpu:0": 2, "gpu:1": 1}, True, ["gpu:1"]),
         (Devices(8, "gpu"), ["gpu:0", "gpu:1"], {}, False, ["gpu:0", "gpu:1"]),
         (Devices(1, "gpu"), [], {}, False, []),
+        (Devices(1, "gpu", named=("gpu:1",)), ["gpu:0", "gpu:1"], {}, False, ["gpu:1"]),
+        (Devices(1, "gpu", named=("gpu:1",)), ["gpu:0", "gpu:1"], {"gpu:1": 1}, False, None),
+        (Devices(1, "gpu", named=("gpu:1",)), ["gpu:0", "gpu:1"], {"gpu:1": 1}, True, ["gpu:1"]),
+        (Devices(1, "gpu", named=("gpu:7",)), ["gpu:0", "gpu:1"], {"gpu:0": 1}, False, ["gpu:1"]),
     ],
 )
 def test_which_devices_a_job_gets(
@@ -262,6 +267,20 @@ def test_several_cards_are_had_together_or_not_at_all_and_nobody_overtakes(works
     chat.release()
     assert begun(both).devices == ("gpu:0", "gpu:1")
     assert begun(found.join(job_of(workspace, "cpu"), Devices())).devices == ("cpu",)
+
+
+@pytest.mark.usefixtures("two_cards")
+def test_a_card_that_was_chosen_is_the_one_that_is_held(workspace: Workspace) -> None:
+    """Also by what is read of a job's file, and of its ticket."""
+    found = line.Line(workspace.root, cards.here)
+    second = Devices.of(json.loads(json.dumps(cards.computing(1, cards=(1,)).as_json())))
+    assert second == Devices(1, "gpu", named=("gpu:1",))
+    one = begun(found.join(job_of(workspace, "one"), second))
+    assert one.devices == ("gpu:1",)
+    found.join(job_of(workspace, "two"), second)
+    assert found.waits_at(job_of(workspace, "two")) == 1
+    one.release()
+    assert found.waits_at(job_of(workspace, "two")) is None
 
 
 @pytest.mark.usefixtures("two_cards")

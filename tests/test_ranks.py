@@ -2,10 +2,13 @@
 and what is said of one that died."""
 
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from core.engine import ranks
+from core.errors import InvalidRecipe
 from core.jobs.failure import why_failed
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
@@ -98,7 +101,7 @@ def test_one_process_is_started_as_ever_and_several_by_torchrun(home: Workspace)
     assert spec.command[:3] == (sys.executable, "-m", spec.command[place + 1])
     logs = str(JobPaths(run.job("train")).ranks)
     assert spec.command[3:place] == (
-        *("ranks", "--standalone", "--nproc-per-node", "3"),
+        *("ranks", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "3"),
         *("--log-dir", logs, "--redirects", "1:3,2:3"),
     )
     assert spec.command[place + 2] == "train" and spec.command[-2:] == ("--launcher", "pytorch")
@@ -106,7 +109,7 @@ def test_one_process_is_started_as_ever_and_several_by_torchrun(home: Workspace)
     several = train.plan(run, recipe.changed(devices=2, nodes=3)).command
     assert several[4:8] == ("--nnodes", "3", "--nproc-per-node", "2")
     cards = train.plan(run, recipe.changed(device="cuda", devices=2, cards=(1, 3)))
-    assert cards.env["CUDA_VISIBLE_DEVICES"] == "1,3"
+    assert (cards.env["CUDA_VISIBLE_DEVICES"], cards.env["CUDA_DEVICE_ORDER"]) == ("1,3", "PCI_BUS_ID")
 
 
 def of_ranks(folder: Path, own: str, others: dict[int, str]) -> None:
@@ -175,3 +178,29 @@ def test_other_devices_are_taken_at_the_next_start(home: Workspace, monkeypatch:
     assert train.in_line(run) == recipe
     run.recipe.write_text(to_yaml(recipe.changed(devices=2)), encoding="utf-8")
     assert len(train.changes_since(run)) > 0
+
+
+def test_machines_speak_by_the_network_that_leads_to_the_first_one() -> None:
+    assert ranks.network_to("127.0.0.1") == "lo"
+    assert ranks.network_to("no such name .invalid") is None
+
+
+def test_what_deepspeed_wrote_is_refused_to_another_number_of_processes(home: Workspace) -> None:
+    """Before anything is changed; from the beginning any number can train."""
+    run = make_run(home, gradient_accumulation_steps=2)
+    recipe = train.recipe_of(run)
+    folder = run.work_dir / "iter_10.pth"
+    folder.mkdir(parents=True)
+    names = [
+        "mp_rank_00_model_states",
+        *(f"zero_pp_rank_{rank}_mp_rank_00_optim_states" for rank in range(2)),
+    ]
+    for name in names:
+        with zipfile.ZipFile(folder / f"{name}.pt", "w") as file:
+            file.writestr("data", "x")
+    with pytest.raises(InvalidRecipe, match=r"2 processes .* not by 4"):
+        train.put_on(run, 4)
+    assert train.recipe_of(run) == recipe
+    train.put_on(run, 2)
+    train.put_on(run, 1, anew=True)
+    assert train.recipe_of(run) == recipe

@@ -5,7 +5,6 @@ PATH; here its tool files run in this interpreter, and a failure is this process
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -53,11 +52,13 @@ def _train(arguments: list[str]) -> None:
     if unsloth:
         unsloth_way.import_unsloth()
     accelerated = bool(config.get("acceleration")) and not unsloth
-    first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes one compiles for all
-    ahead = compile_ahead(config) if accelerated and first else None
+    ahead = compile_ahead(config) if accelerated else None
     if not (unsloth or names_bitsandbytes(text)):
         leave_out_bitsandbytes(config.pretrained_model_name_or_path)
 
+    from core.engine.own_card import is_one_of_several, take_own_card
+
+    take_own_card()
     from core.engine.around_training import put_around
     from core.engine.fast.settings import distills_replay
     from core.engine.learning import questions_beside
@@ -69,7 +70,7 @@ def _train(arguments: list[str]) -> None:
     from core.engine.xtuner_tool import run_xtuner_tool
 
     patch_xtuner()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if is_one_of_several():
         train_together()
     put_around(questions_beside(Path(arguments[0])) if config.get("stop_when_learned") else None)
     progress.phase(Phase.loading)

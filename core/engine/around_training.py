@@ -12,9 +12,9 @@ Around a training, from the outside in:
    before what saves one;
 3. from here on a stop is heeded (:mod:`core.engine.stopping`), and until the first step loses nothing.
 
-Around the questions: a stop breaks them off, and their phase ends however they end; what they draw leaves the
-training's random numbers as they were. A checkpoint is written
-within its phase, and is broken off by nothing.
+Around the questions: a stop breaks them off, unless each of several processes has a part of every weight
+(ZeRO-3); their phase ends however they end; what they draw leaves the training's random numbers as they were.
+A checkpoint is written within its phase, and is broken off by nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,11 +22,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 
 from core.engine.across_ranks import GoOnAcrossRanks
 from core.engine.free_cores import FollowFreeCores
-from core.engine.kept_on_stop import KeepOnStop, let_workers_live
+from core.engine.kept_on_stop import KeepOnStop, in_parts, let_workers_live
 from core.engine.last_losses import LastLosses
 from core.engine.learning import StopWhenLearned
 from core.engine.random_state import KeepRandomState, apart
@@ -77,8 +78,11 @@ def _around(train: Callable[[Any], Any], hooks: Sequence[MakeHook]) -> Callable[
 
 
 def _unless_stopped(ask: Callable[..., Any]) -> Callable[..., None]:
-    def ask_unless_stopped(*positional: Any, **options: Any) -> None:
-        STOP.unless_asked(lambda: ask(*positional, **options))
+    def ask_unless_stopped(hook: Any, runner: Any, *positional: Any, **options: Any) -> None:
+        if get_world_size() > 1 and in_parts(runner):
+            ask(hook, runner, *positional, **options)  # each process waits for the others' parts of a weight
+        else:
+            STOP.unless_asked(lambda: ask(hook, runner, *positional, **options))
 
     return ask_unless_stopped
 

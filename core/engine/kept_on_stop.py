@@ -9,6 +9,7 @@ update is ended first.
 
 import signal
 import time
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 from core.engine.stopping import STOP, Stopped
 from core.jobs import progress
 from core.jobs.grace import TOOL_GRACE
+from core.recipe.ranks import PATIENCE
 
 # In a checkpoint: the gradients of an update that is not whole yet, by their parameters' names.
 ACCUMULATED = "accumulated"
@@ -104,7 +106,7 @@ class Together:
     def begin(self) -> None:
         """Called by all of them."""
         if self:
-            self._group = torch.distributed.new_group(backend="gloo")
+            self._group = torch.distributed.new_group(backend="gloo", timeout=timedelta(seconds=PATIENCE))
 
     def agree(self, asked: bool) -> bool:
         """Whether one of them was asked; called by all of them, once an iteration."""
@@ -149,6 +151,11 @@ def _bytes(runner: Any) -> float:
 
 def _deepspeed(runner: Any) -> bool:
     return hasattr(runner.model, "gradient_accumulation_steps")
+
+
+def in_parts(runner: Any) -> bool:
+    """Whether no process has whole weights (ZeRO-3)."""
+    return _deepspeed(runner) and bool(runner.model.zero_optimization_partition_weights())
 
 
 def is_update(runner: Any) -> bool:

@@ -25,6 +25,7 @@ def patch_xtuner() -> None:
     _trust_no_remote_code()
     _load_checkpoints_without_pickle()
     _save_checkpoints_whole()
+    _begin_with_deepspeed_as_without()
     _take_lengths_as_a_list()
     _begin_without_a_first_token()
     _take_no_attention_of_cudnn()
@@ -130,6 +131,20 @@ def _save_folders_whole(strategy: Any) -> None:
             partial.replace(target)
 
     strategy.save_checkpoint = save_checkpoint
+
+
+def _begin_with_deepspeed_as_without() -> None:
+    """mmengine 0.10.7 reads the rows between the seed and the model where DeepSpeed trains, and draws random
+    numbers meanwhile: LoRA began with others than the same seed gives without DeepSpeed."""
+    from mmengine._strategy.deepspeed import DeepSpeedStrategy
+
+    build = DeepSpeedStrategy.build_model
+
+    def build_model(self: Any, model: Any) -> Any:
+        self._set_randomness(**{**self._randomness, "seed": self.seed})
+        return build(self, model)
+
+    DeepSpeedStrategy.build_model = build_model
 
 
 def _take_lengths_as_a_list() -> None:

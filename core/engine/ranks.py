@@ -11,10 +11,14 @@ It is torchrun itself, but for what a job needs of it:
 
 import os
 import signal
+import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
+
+import psutil
 
 from core.engine.refusal import refusing
 from core.engine.stopping import end_as_asked
@@ -28,6 +32,7 @@ LEFT_BEHIND = 10.0
 LOOK = 0.1
 # torchrun's own variable for where the machines of one training meet.
 MEET_VARIABLE = "PET_MASTER_ADDR"
+GLOO_VARIABLE = "GLOO_SOCKET_IFNAME"
 NODE_VARIABLES = ("PET_NODE_RANK", "SLURM_NODEID")
 
 
@@ -39,9 +44,12 @@ def main(arguments: list[str]) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     folder, options = os.environ.get(JOB_VARIABLE, ""), _of_this_node(arguments)
-    if "--nnodes" in arguments and MEET_VARIABLE not in os.environ:
-        with refusing(Path(folder)):
-            raise NoRendezvous(nodes=arguments[arguments.index("--nnodes") + 1])
+    if "--nnodes" in arguments:
+        if MEET_VARIABLE not in os.environ:
+            with refusing(Path(folder)):
+                raise NoRendezvous(nodes=arguments[arguments.index("--nnodes") + 1])
+        if network := network_to(os.environ[MEET_VARIABLE]):
+            os.environ.setdefault(GLOO_VARIABLE, network)
     failures = _end_together()
     try:
         run.run(run.parse_args(options))
@@ -52,6 +60,20 @@ def main(arguments: list[str]) -> None:
         _end_as(DeadRank.first(failures or all_of_them), folder)
     if folder and _node() == 0:
         leave_done(Path(folder))
+
+
+def network_to(address: str) -> str | None:
+    """The network interface by which this machine reaches ``address``; None where nobody can tell. gloo takes
+    the one that the machine's own name leads to, which many systems say is the loopback's: no other machine
+    can reach that."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect((address, 9))  # nothing is sent
+        own = asked.getsockname()[0]
+        return next(
+            (name for name, found in psutil.net_if_addrs().items() if own in {one.address for one in found}),
+            None,
+        )
+    return None
 
 
 def _of_this_node(arguments: list[str]) -> list[str]:

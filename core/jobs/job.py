@@ -208,7 +208,7 @@ class JobSpec:
             results=tuple(found.get("results", ())),
             restarts=int(found.get("restarts", 0)),
             profile=_profile(found.get("profile")),
-            devices=Devices(**taken) if (taken := found.get("devices")) else None,
+            devices=Devices.of(taken) if (taken := found.get("devices")) else None,
         )
 
 

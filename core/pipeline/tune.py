@@ -378,7 +378,7 @@ def run_train(
     the checkpoint was trained with other settings.
     """
     if devices:
-        train.put_on(run, devices)
+        train.put_on(run, devices, anew=restart)
     recipe = train.in_line(run)
     train.refuse_mismatch(run)
     last = None if restart else train.going_on(run)

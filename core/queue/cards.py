@@ -13,10 +13,12 @@ PREFIX = "gpu:"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def computing(count: int = 1, hidden: bool = False) -> Devices:
+def computing(count: int = 1, hidden: bool = False, cards: Sequence[int] = ()) -> Devices:
     """What a job takes that computes here: ``count`` GPUs, where there are any that are not ``hidden`` from
-    it, else the processor."""
-    return Devices(count, "gpu") if this_machine().gpus and not hidden else Devices()
+    it, else the processor. ``cards``: the numbers of those it wants; none for any."""
+    if hidden or not this_machine().gpus:
+        return Devices()
+    return Devices(count, "gpu", named=tuple(f"{PREFIX}{card}" for card in cards))
 
 
 def on_a_card() -> Devices | None:
@@ -32,9 +34,13 @@ def here(kind: Kind) -> list[str]:
 def only(devices: Sequence[str]) -> dict[str, str]:
     """The variables by which a program sees these GPUs and no others; none where it may see all there are."""
     entries = [name.removeprefix(PREFIX) for name in devices if name.startswith(PREFIX)]
-    if not entries or len(entries) == len(_entries()):
-        return {}
-    return {VISIBLE: ",".join(entries), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return seeing(entries) if entries and len(entries) < len(_entries()) else {}
+
+
+def seeing(entries: Sequence[object]) -> dict[str, str]:
+    """The variables by which a program sees the GPUs of these numbers (or a slice by its name), in this
+    order."""
+    return {VISIBLE: ",".join(map(str, entries)), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
 def _entries() -> list[str]:

@@ -14,11 +14,18 @@ HELD_VARIABLE = "TUNEBOARD_DEVICES"
 @dataclass(frozen=True)
 class Devices:
     """What a job takes as long as it runs: ``count`` GPUs, all of them or none; or the processor, which is
-    one device whatever the count. Without ``waits`` it takes them at once, though others have them."""
+    one device whatever the count. Without ``waits`` it takes them at once, though others have them.
+    ``named``: the names of those it wants and no others; empty for any."""
 
     count: int = 1
     kind: Kind = "cpu"
     waits: bool = True
+    named: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> "Devices":
+        """What :meth:`as_json` gave, also of an earlier version."""
+        return cls(**{**found, "named": tuple(found.get("named", ()))})
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,7 +54,9 @@ def chosen(
     devices: Devices, here: Sequence[str], taken: Mapping[str, int], at_once: bool
 ) -> list[str] | None:
     """Those of a kind's devices ``here`` that a job gets: the first that are free, all it needs or None.
-    ``taken``: how many jobs have each; ``at_once``: where too few are free, those that fewest have."""
+    ``taken``: how many jobs have each; ``at_once``: where too few are free, those that fewest have. Of those
+    that are wanted by name, one that is not here is not waited for."""
+    here = [name for name in here if name in devices.named] or here
     needed = min(devices.count, len(here))
     free = [name for name in here if not taken.get(name)]
     if len(free) >= needed:

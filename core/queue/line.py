@@ -140,8 +140,9 @@ class Line:
         place, mine = self.position(job), self._ticket(self.id_of(job))
         if place != 1 or mine is None:
             return place
-        count = int((read_record(self.paths.waiting / mine.name) or {}).get("count", 1))
-        return 1 if self._free(Devices(count, mine.kind)) is None else None
+        about = read_record(self.paths.waiting / mine.name) or {}
+        wanted = Devices(int(about.get("count", 1)), mine.kind, named=tuple(about.get("named", ())))
+        return 1 if self._free(wanted) is None else None
 
     def waiting(self) -> list[Ticket]:
         """All tickets of the line in order, held or not."""
@@ -222,7 +223,8 @@ class Line:
         before = self._ticket(self.id_of(job))
         seat = before.seat if before else max((one.seat for one in self.waiting()), default=0) + 1
         ticket = Ticket(seat, devices.kind, self.id_of(job), (TERMINAL,) if terminal else ())
-        about = {"job": self._named(job), "count": devices.count, "pid": os.getpid(), "asked": time.time()}
+        wanted = {"count": devices.count, "named": devices.named}
+        about = {"job": self._named(job), **wanted, "pid": os.getpid(), "asked": time.time()}
         lock = _write_held(self.paths.waiting / ticket.name, about)
         if before and before.name != ticket.name:
             self._drop(before)

@@ -15,7 +15,7 @@ from core.recipe.templates import MARKS, TEMPLATES, template_names
 from core.recipe.unsloth import unsloth_problems
 
 # Of DeepSpeed: with torch's own optimizer and in float32. It is no faster there, but needs no card.
-ON_A_PROCESSOR = {"none", "zero1", "zero2"}
+ON_A_PROCESSOR = {"none", "zero1", "zero2", "zero3"}
 
 
 def problems(recipe: Recipe, machine: Machine, model: Model) -> list[Problem]:

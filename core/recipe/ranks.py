@@ -12,6 +12,9 @@ from core.recipe.recipe import Problem, Recipe
 
 # What counts iterations without deciding what is learned.
 COUNTED = ("save_every", "evaluate_every", "log_every")
+# Seconds that a process waits for the others (NCCL gives them 600): one may be writing a checkpoint of
+# all weights to a slow disk. One that is dead is not waited for.
+PATIENCE = 7200
 # What of a recipe says how its rows are divided among devices and iterations, and nothing else.
 DIVIDES = ("batch_size", "gradient_accumulation_steps", "iterations", "devices", "cards", "nodes")
 

@@ -12,6 +12,7 @@ from core.models.families import EAGER
 from core.models.folder import model_type_of
 from core.recipe.length import saved_every, warm_up
 from core.recipe.method import has_adapter
+from core.recipe.ranks import PATIENCE
 from core.recipe.recipe import Method, Recipe
 from core.recipe.speed import acceleration
 from core.recipe.templates import TEMPLATES
@@ -200,7 +201,7 @@ def _attention(recipe: Recipe, model: Path) -> str:
 
 
 def _model(recipe: Recipe, attention: str) -> str:
-    device_map = '        device_map="cuda",\n' if recipe.accelerate in {"on", "unsloth"} else ""
+    device_map = '        device_map="cuda",\n' if _straight_to_the_card(recipe) else ""
     return f"""
 {_title(2, "Model & Tokenizer")}tokenizer = dict(
     type=AutoTokenizer.from_pretrained,
@@ -222,6 +223,13 @@ model = dict(
 {device_map}{_quantization(recipe)}    ),
 {_lora(recipe)}{_beginning(recipe)})
 """
+
+
+def _straight_to_the_card(recipe: Recipe) -> bool:
+    """Whether the weights are loaded where they are trained: of several processes each would have all of them
+    in the host's memory first, 15 GB of a 7B model. ZeRO-3 loads its own part of each."""
+    together = recipe.device == "cuda" and recipe.ranks > 1 and "zero3" not in recipe.deepspeed
+    return together or recipe.accelerate in {"on", "unsloth"}
 
 
 def _lora(recipe: Recipe) -> str:
@@ -359,6 +367,7 @@ def _runtime(recipe: Recipe, rendered: Rendered | None) -> str:
     ),
 """
     backend = "nccl" if recipe.device == "cuda" else "gloo"
+    patience = f", timeout={PATIENCE}" if recipe.ranks > 1 else ""  # seconds
     return f"""
 {_title(5, "Runtime")}custom_hooks = [
     dict(type=DatasetInfoHook, tokenizer=tokenizer),
@@ -377,7 +386,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
-    dist_cfg=dict(backend="{backend}"),
+    dist_cfg=dict(backend="{backend}"{patience}),
 )
 
 visualizer = None

@@ -125,6 +125,14 @@ def _is_complete(names: Sequence[str]) -> bool:
     return bool(models and optimizers) and in_order and (not models_parts or models_parts == parts)
 
 
+def written_by(checkpoint: Path) -> int | None:
+    """How many processes wrote a DeepSpeed folder, which no other number of them can go on from; None of a
+    file, which any number can."""
+    if not checkpoint.is_dir():
+        return None
+    return sum(file.name.endswith(_OPTIMIZER) for file in _files(checkpoint))
+
+
 def _is_before_zip(file: Path) -> bool:
     """Whether torch before 1.6 wrote it."""
     with suppress(OSError), file.open("rb") as stream:

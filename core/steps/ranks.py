@@ -5,8 +5,13 @@ from pathlib import Path
 
 from core.jobs.job import JobPaths
 from core.machine import this_machine
+from core.queue.cards import seeing
 from core.recipe.recipe import Recipe
 from core.steps.step import ENGINE_VARIABLE, THREADS_VARIABLE
+
+# They meet at this machine's own address: its name may lead nowhere (a rented container's), and torchrun
+# would ask for it until it gives up.
+ALONE = ("--standalone", "--local-addr", "127.0.0.1")
 
 
 def environment(recipe: Recipe) -> dict[str, str]:
@@ -15,7 +20,7 @@ def environment(recipe: Recipe) -> dict[str, str]:
     if recipe.device == "cpu":
         found["CUDA_VISIBLE_DEVICES"] = ""
     elif recipe.cards:
-        found["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, recipe.cards))
+        found |= seeing(recipe.cards)
     if recipe.deepspeed != "none" and recipe.device == "cpu":
         found["DS_ACCELERATOR"] = "cpu"
     if recipe.ranks == 1:
@@ -38,7 +43,7 @@ def together(job: Path, recipe: Recipe, tool: str, arguments: list[str]) -> tupl
     """
     if recipe.ranks == 1:
         return tool, arguments
-    where = ["--standalone"] if recipe.nodes == 1 else ["--nnodes", str(recipe.nodes)]
+    where = ALONE if recipe.nodes == 1 else ("--nnodes", str(recipe.nodes))
     engine = os.environ.get(ENGINE_VARIABLE, "core.engine")
     logs = ["--log-dir", str(JobPaths(job).ranks)]
     if recipe.devices > 1:

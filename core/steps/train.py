@@ -50,12 +50,12 @@ from core.recipe.disk import LOGS, disk_use
 from core.recipe.length import first_saved, iterations_of
 from core.recipe.own_template import OwnTemplate, Unspeakable, template_of
 from core.recipe.ranks import DIVIDES, divided_alike, ranks_problems, with_ranks
-from core.recipe.recipe import Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
+from core.recipe.recipe import Problem, Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
 from core.recipe.thinking import thinking_of
 from core.recipe.xtuner_config import Rendered, write_config
 from core.slurm.nodes import over_nodes
 from core.steps import inputs, ranks
-from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole, whole
+from core.steps.checkpoints import NAMES, Trained, checkpoints, is_whole, whole, written_by
 from core.steps.step import check_space, engine_job
 from core.wording import say
 from core.workspace.files import (
@@ -204,8 +204,9 @@ def in_line(run: RunPaths) -> Recipe:
     return prepare(run, recipe, model_of(run), Path(recipe.data))
 
 
-def put_on(run: RunPaths, devices: int) -> None:
-    """From its next start on this run trains on so many devices of each machine, an update as before.
+def put_on(run: RunPaths, devices: int, anew: bool = False) -> None:
+    """From its next start on this run trains on so many devices of each machine, an update as before;
+    ``anew``: that start is from the beginning.
 
     Raises JobRunning, InvalidRecipe, MissingArtefact.
     """
@@ -215,20 +216,30 @@ def put_on(run: RunPaths, devices: int) -> None:
     divided = with_ranks(recipe, devices, recipe.nodes)
     if found := list(ranks_problems(divided, this_machine())):
         raise invalid(found)
-    _divide(run, divided)
+    _divide(run, divided, anew)
 
 
 def put_on_nodes(run: RunPaths, nodes: int) -> None:
-    """The same of so many machines, of which this one need not be any. Raises JobRunning, MissingArtefact."""
+    """The same of so many machines, of which this one need not be any. Raises as :func:`put_on` does."""
     recipe = recipe_of(run)
     if recipe.nodes != nodes:
         _divide(run, with_ranks(recipe, recipe.devices, nodes))
 
 
-def _divide(run: RunPaths, recipe: Recipe) -> None:
+def _divide(run: RunPaths, recipe: Recipe, anew: bool = False) -> None:
     if is_live(run.job("train")):
         raise JobRunning(folder=run.job("train"))
+    if not anew and (there := _written_by_others(run, recipe)):
+        raise invalid([Problem("devices", "deepspeed_ranks", {"there": there, "ranks": recipe.ranks})])
     write_text(run.recipe, to_yaml(recipe))
+
+
+def _written_by_others(run: RunPaths, recipe: Recipe) -> int | None:
+    """By how many processes the checkpoint to go on from was written, where DeepSpeed wrote it and ``recipe``
+    has another number of them."""
+    last = resumable(run)
+    there = written_by(last.checkpoint) if last else None
+    return there if there != recipe.ranks else None
 
 
 def _of_other_inputs(before: str, now: Recipe) -> bool:
@@ -353,7 +364,7 @@ def plan(run: RunPaths, recipe: Recipe, resume: Path | None = None) -> JobSpec:
         }
     request = as_record(_request(run, recipe, resume))
     tool, arguments = ranks.together(run.job("train"), recipe, "train", arguments)
-    devices = computing(recipe.devices, hidden=recipe.device == "cpu")
+    devices = computing(recipe.devices, hidden=recipe.device == "cpu", cards=recipe.cards)
     spec = replace(engine_job(tool, *arguments, env=env), request=request, devices=devices)
     command, meeting = over_nodes(spec.command, recipe.nodes)
     return replace(spec, command=tuple(command), env={**spec.env, **meeting})
@@ -451,6 +462,8 @@ def changes_since(run: RunPaths) -> list[str]:
     if divided_alike(from_bytes(before.recipe.encode(), "recipe.yaml"), recipe):
         alone = alone.union(DIVIDES)
     found = [line for line in differing if line.split()[1].rstrip(":") not in alone]
+    if there := _written_by_others(run, recipe):
+        found.append(f"  - {say('problem.deepspeed_ranks', there=there, ranks=recipe.ranks)}")
     if before.rows != now.rows:
         found.append(f"  - {say('train.changed.rows')}")
     if before.model and now.model and before.model != now.model:

@@ -1,7 +1,9 @@
 """One training on several devices of this machine: tokens a second beside one device, memory on each, going
-on with more or fewer of them, and a process that is killed.
+on with more or fewer of them, a process that is killed, and trainings that wait for devices in the queue.
 
-    scripts/bench gpus [--devices N] [--runs NAME,…] [--setting 8x512] [--iterations N] [--shape NAME] …
+    scripts/bench gpus [--devices N] [--runs NAME,…] [--setting 8x512] [--json FILE] [--shape NAME] …
+    scripts/bench gpus --small --json FILE
+    scripts/bench gpus --read FILE [FILE …] [--figure FILE] [--page docs/performance.md]
 
 A model of random weights (by default of InternLM-7B's shape; ``--layers`` and the like make it smaller) is
 written into a temporary workspace; every row is a training of its own processes, as the train page starts it.
@@ -10,9 +12,12 @@ with the same settings in the same session. Rows are packed, so that each token 
 speed is its own meter's at the end, of XTuner alone the median of the logged iterations after the first
 ``SKIPPED``. Memory is torch's peak on the first device.
 
-Without a GPU the devices are processes, which divide the cores: nothing is faster there, but all of it runs.
+Each row is added to ``--json`` as it ends, so that a machine that is taken away costs one row; ``--patience``
+ends one that stands still. ``--read`` makes tables and figure of such files; into a page of this project go
+only those of GPUs.
 
-    scripts/bench gpus --layers 2 --hidden 128 --inner 256 --vocabulary 1024 --setting 2x64 --iterations 12
+Without a GPU the devices are processes, which divide the cores: nothing is faster there, but all of it runs,
+with ``--small`` in minutes.
 """
 
 import argparse
@@ -23,8 +28,11 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -37,14 +45,16 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
 from core.jobs.progress import job_progress
-from core.jobs.status import is_live
+from core.jobs.status import State, is_live, read_status
+from core.jobs.turn import line_in
 from core.machine import this_machine
 from core.models.folder import Model
 from core.recipe.recipe import Recipe
 from core.steps import train
-from core.steps.step import run_job
+from core.steps.step import raise_unless_finished
 from core.workspace.paths import RunPaths, Workspace
-from scripts.benches.gpu import texts
+from scripts.benches.gpu import first, texts
+from scripts.benches.gpus_table import draw, fill, read, tables
 from scripts.benches.memory import MIB, add_shape_options, enough_rows, make_model
 
 SKIPPED = 8
@@ -61,23 +71,113 @@ FULL: Mapping[str, Any] = {
 # By name; those on one device as well, but for what does not fit it.
 RUNS: Mapping[str, Mapping[str, Any]] = {
     "bf16_fast": BF16,
+    "qlora_fast": QLORA,
     "bf16_plain": {**BF16, **PLAIN},
     "bf16_zero2": {**BF16, "deepspeed": "zero2"},
     "bf16_zero3": {**BF16, "deepspeed": "zero3"},
-    "qlora_fast": QLORA,
     "qlora_plain": {**QLORA, **PLAIN},
     "qlora_zero2": {**QLORA, "deepspeed": "zero2"},
     "full_zero3": {**FULL, "deepspeed": "zero3"},
 }
 TOGETHER_ONLY = {"full_zero3"}
-ON_A_PROCESSOR = ("bf16_plain", "bf16_zero2")
-EVENTS = ("resume", "killed")
-COLUMNS = ("run", "devices", "tokens/s", "efficiency", "peak GB a device")
+# Not quantized; without a GPU they are trained in float32.
+ON_A_PROCESSOR = ("bf16_fast", "bf16_plain", "bf16_zero2", "bf16_zero3", "full_zero3")
+# What is nothing but a checkpoint of all weights and their moments is not written.
+UNSAVED = {"full_zero3"}
+FAST = {"bf16_fast", "qlora_fast"}
 # Of a run whose losses are compared, and after how many updates it is stopped the first time and the second.
 UPDATES, STOPS = 24, (8, 16)
+TRAININGS = 8
+SMALL: Mapping[str, Any] = {
+    "layers": 2,
+    "hidden": 128,
+    "inner": 256,
+    "vocabulary": 1024,
+    "setting": "2x64",
+    "iterations": 12,
+    "rank": 4,
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where it is measured, and how."""
+
+    workspace: Workspace
+    model: Model
+    options: argparse.Namespace
+
+    @property
+    def devices(self) -> int:
+        return int(self.options.devices)
+
+    def recipe(self, devices: int, values: Mapping[str, Any]) -> Recipe:
+        batch, _, length = self.options.setting.partition("x")
+        cuda = bool(this_machine().gpus)
+        base = Recipe(
+            model=str(self.model.folder),
+            data="rows.jsonl",
+            template="qwen_chat",
+            device="cuda" if cuda else "cpu",
+            precision="bf16" if cuda else "fp32",
+            rank=self.options.rank,
+            iterations=self.options.iterations,
+            batch_size=int(batch),
+            max_length=int(length),
+            log_every=10 if cuda else 1,
+            save_every=self.options.iterations,
+            pack=True,
+            compile="layers" if cuda else "none",
+            padding_free=False,
+            devices=devices,
+        )
+        return base.changed(**values)
+
+    def prepared(self, recipe: Recipe, name: str, fast: bool = False) -> RunPaths:
+        """A run that is ready to train; ``fast`` makes a processor take the fast path too."""
+        run = self.workspace.new_run(name, datetime.now())
+        rows = self.workspace.data(run.id).rows
+        write_rows(rows, texts(recipe.ranks * enough_rows(recipe), same=False))
+        train.prepare(run, recipe, self.model, rows)
+        config = run.config.read_text(encoding="utf-8")
+        if fast and recipe.device == "cpu":
+            run.config.write_text(
+                config.replace("\nacceleration = None\n", "\nacceleration = {'padding_free': False}\n")
+            )
+        return run
+
+    def train(self, run: RunPaths, until: int | None = None) -> float:
+        """Train to the end, or kill it after iteration ``until``; the seconds it took. Raises StepFailed, and
+        TimeoutError for one that stands still."""
+        job, began = run.job("train"), time.monotonic()
+        launch(job, train.plan(run, train.recipe_of(run)))
+        if until is not None:
+            await_iteration(run, until, self.options.patience)
+            stop(job, by="bench", grace=0)
+        status = wait(job, timeout=self.options.patience)
+        if is_live(job):
+            stop(job, by="bench", grace=5)
+            wait(job)
+            raise TimeoutError(f"not done after {self.options.patience} s")
+        if until is None or status.state is not State.stopped:
+            raise_unless_finished("train", job, status)
+        return time.monotonic() - began
 
 
 def main() -> None:
+    asked = _options()
+    if not asked.read:
+        _measure(asked)
+    records = read(asked.read or ([asked.json] if asked.json else []))
+    if asked.read:
+        print(tables(records))
+    if asked.figure:
+        draw(records, asked.figure)
+    if asked.page:
+        fill(asked.page, records)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -89,77 +189,64 @@ def main() -> None:
     parser.add_argument("--setting", default="8x512", metavar="BATCHxLENGTH")
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--iterations", type=int, default=50)
+    parser.add_argument("--small", action="store_true", help="a tiny model and few iterations")
     parser.add_argument("--folder", metavar="DIR", help="where the model is made, kept for the next time")
-    options = parser.parse_args()
-    device = f"{options.devices} × {gpus[0].name}" if gpus else f"{options.devices} processes"
-    print(json.dumps(train.versions() | {"devices": device}))
+    parser.add_argument("--patience", type=float, default=280, metavar="SECONDS", help="for each training")
+    parser.add_argument("--json", type=Path, help="a line for each row, added as it ends")
+    parser.add_argument("--read", nargs="+", type=Path, default=[], help="only tell what these files hold")
+    parser.add_argument("--figure", type=Path, help="tokens a second, as SVG")
+    parser.add_argument("--page", type=Path, help="put the tables between its two comments")
+    if parser.parse_args().small:
+        parser.set_defaults(**SMALL)
+    return parser.parse_args()
+
+
+def _measure(options: argparse.Namespace) -> None:
+    gpus = this_machine().gpus
+    machine = f"{options.devices} × {gpus[0].name}" if gpus else f"{options.devices} processes on a processor"
+    about = {
+        "machine": machine,
+        "gpus": bool(gpus),
+        "date": datetime.now().date().isoformat(),
+        "versions": train.versions(),
+    }
+    measured_here = []
     with tempfile.TemporaryDirectory() as temporary:
         workspace = Workspace.of(options.folder or temporary)
-        model = make_model(workspace, options)
-        asked = list(filter(None, options.runs.split(",")))
-        speeds = [name for name in asked if name in RUNS]
-        if speeds:
-            print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
-        for name in speeds:
-            for line in scaled(workspace, model, options, name):
-                print(line, flush=True)
-        if "resume" in asked:
-            print(resumed(workspace, model, options), flush=True)
-        if "killed" in asked:
-            print(killed(workspace, model, options), flush=True)
+        bench = Bench(workspace, make_model(workspace, options), options)
+        for name in filter(None, options.runs.split(",")):
+            found = EVENTS[name](bench) if name in EVENTS else scaled(bench, name)
+            for record in found:
+                whole = {**about, "setting": options.setting, **record}
+                if options.json:
+                    with options.json.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(whole) + "\n")
+                measured_here.append(whole)
+                print(json.dumps(record), flush=True)
+    print(tables(measured_here))
 
 
-def recipe_of(model: Model, options: argparse.Namespace, devices: int, values: Mapping[str, Any]) -> Recipe:
-    batch, _, length = options.setting.partition("x")
-    cuda = bool(this_machine().gpus)
-    base = Recipe(
-        model=str(model.folder),
-        data="rows.jsonl",
-        template="qwen_chat",
-        device="cuda" if cuda else "cpu",
-        precision="bf16" if cuda else "fp32",
-        rank=options.rank,
-        iterations=options.iterations,
-        batch_size=int(batch),
-        max_length=int(length),
-        log_every=10 if cuda else 1,
-        save_every=options.iterations,
-        pack=True,
-        compile="layers" if cuda else "none",
-        padding_free=False,
-        devices=devices,
-    )
-    return base.changed(**values)
-
-
-def prepared(workspace: Workspace, model: Model, recipe: Recipe, name: str) -> RunPaths:
-    run = workspace.new_run(name, datetime.now())
-    rows = workspace.data(run.id).rows
-    write_rows(rows, texts(recipe.ranks * enough_rows(recipe), same=False))
-    train.prepare(run, recipe, model, rows)
-    return run
-
-
-def scaled(workspace: Workspace, model: Model, options: argparse.Namespace, name: str) -> Iterator[str]:
+def scaled(bench: Bench, name: str) -> Iterator[dict[str, Any]]:
     """A row for one device and one for all."""
-    alone: float | None = None
-    for devices in [options.devices] if name in TOGETHER_ONLY else [1, options.devices]:
-        recipe = recipe_of(model, options, devices, RUNS[name])
+    for devices in [bench.devices] if name in TOGETHER_ONLY else [1, bench.devices]:
+        values, until = dict(RUNS[name]), None
+        if name in UNSAVED:
+            until = bench.options.iterations
+            values |= {"iterations": 10 * until, "save_every": 10 * until}
+        record: dict[str, Any] = {"kind": "speed", "name": name, "devices": devices}
+        began = time.monotonic()
         try:
-            run = prepared(workspace, model, recipe, f"{name} {devices}")
-            run_job("train", run.job("train"), train.plan(run, train.recipe_of(run)))
-        except TuneboardError as error:
-            yield f"<!-- {name}: {' '.join(str(error).split())[:400]} -->\n| {name} | {devices} | – | – | – |"
+            run = bench.prepared(bench.recipe(devices, values), f"{name} {devices}", name in FAST)
+            seconds = bench.train(run, until)
+        except (TuneboardError, TimeoutError) as error:
+            yield {**record, "failed": _in_a_line(error), "seconds": time.monotonic() - began}
             continue
-        speed, memory = measured(run)
-        alone = speed if devices == 1 else alone
-        share = f"{speed / (devices * alone):.1%}" if alone and devices > 1 else ""
-        peak = f"{memory / 1e9:.1f}" if memory else ""
-        yield f"| {name} | {devices} | {speed:,.0f} | {share} | {peak} |"
+        yield {**record, "seconds": seconds, **measured(run)}
 
 
-def measured(run: RunPaths) -> tuple[float, float | None]:
-    """Tokens a second on all devices, and torch's peak in bytes, where there is one."""
+def measured(run: RunPaths) -> dict[str, float | None]:
+    """Tokens a second on all devices; torch's peak in bytes, where there is one; and seconds to the first
+    step."""
     recipe = train.recipe_of(run)
     reader = CurveReader(run.work_dir)
     reader.poll()
@@ -168,57 +255,128 @@ def measured(run: RunPaths) -> tuple[float, float | None]:
     own = [value for value in columns.get("tokens_per_second", []) if not math.isnan(value)]
     seconds = statistics.median(columns["time"][SKIPPED // recipe.log_every + 1 :] or columns["time"])
     speed = own[-1] if own else recipe.rows_at_once * recipe.max_length / seconds
-    return speed, max(peaks, default=None)
+    return {"tokens_per_second": speed, "memory": max(peaks, default=None), "first": first(run, seconds)}
 
 
-def resumed(workspace: Workspace, model: Model, options: argparse.Namespace) -> str:
+def resumed(bench: Bench) -> Iterator[dict[str, Any]]:
     """All devices, then one, then all again: the losses beside those of one training that was not stopped."""
-    values = {**BF16, "log_every": 1, "iterations": UPDATES, "save_every": UPDATES}
-    recipe = recipe_of(model, options, options.devices, values)
-    whole = prepared(workspace, model, recipe, "whole")
-    run_job("train", whole.job("train"), train.plan(whole, train.recipe_of(whole)))
-    run = prepared(workspace, model, recipe, "resumed")
-    for devices, until in zip((options.devices, 1, options.devices), (*STOPS, None), strict=True):
-        train.put_on(run, devices)
-        now, last = train.in_line(run), train.going_on(run)
-        launch(run.job("train"), train.plan(run, now, last.checkpoint if last else None))
-        if until is not None:
-            await_iteration(run, until * now.gradient_accumulation_steps)
-            stop(run.job("train"), by="bench")
-        wait(run.job("train"))
-    losses = [[point.loss for point in read_curve(one.work_dir).points] for one in (whole, run)]
-    ends = [found[-1] if found else None for found in losses]
-    kept = train.resumable(run)
-    done = f"{kept.iteration if kept else 0} of {UPDATES} updates"
-    beside = f"last loss {ends[1]} beside {ends[0]} of a training that was not stopped"
-    return f"\n{options.devices} → 1 → {options.devices} devices: {done}, {beside}."
+    values = {**BF16, "log_every": 1, "iterations": UPDATES, "save_every": UPDATES, "lr": 1e-4}
+    recipe = bench.recipe(bench.devices, values)
+    record = {"kind": "resume", "devices": bench.devices, "updates": UPDATES}
+    began = time.monotonic()
+    try:
+        whole, run = bench.prepared(recipe, "whole"), bench.prepared(recipe, "resumed")
+        bench.train(whole)
+        for devices, until in zip((bench.devices, 1, bench.devices), (*STOPS, None), strict=True):
+            _go_on(bench, run, devices, until)
+        losses = [
+            {point.iter: point.loss for point in read_curve(one.work_dir).points} for one in (whole, run)
+        ]
+        kept = train.resumable(run)
+        late = [at for at in losses[0] if at > STOPS[-1] and at in losses[1]]
+        apart = max(abs((losses[0][at] or 0) - (losses[1][at] or 0)) for at in late)
+        found = {"kept": kept.iteration if kept else 0, "apart": apart, "losses": losses}
+    except (TuneboardError, TimeoutError, ValueError) as error:
+        found = {"failed": _in_a_line(error)}
+    yield {**record, **found, "seconds": time.monotonic() - began}
 
 
-def killed(workspace: Workspace, model: Model, options: argparse.Namespace) -> str:
+def _go_on(bench: Bench, run: RunPaths, devices: int, until: int | None) -> None:
+    """On so many devices, up to the end or until an update is done."""
+    train.put_on(run, devices)
+    now, last, job = train.in_line(run), train.going_on(run), run.job("train")
+    launch(job, train.plan(run, now, last.checkpoint if last else None))
+    if until is not None:
+        await_iteration(run, until * now.gradient_accumulation_steps, bench.options.patience)
+        stop(job, by="bench")
+    status = wait(job, timeout=bench.options.patience)
+    if until is None or status.state is not State.stopped:
+        raise_unless_finished("train", job, status)
+
+
+def killed(bench: Bench) -> Iterator[dict[str, Any]]:
     """SIGKILL of the last process within a step."""
-    recipe = recipe_of(model, options, options.devices, {**BF16, "iterations": 1000, "save_every": 1000})
-    run = prepared(workspace, model, recipe.changed(pack=False), "killed")
-    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
-    await_iteration(run, 3)
-    tool = read_identity(JobPaths(run.job("train")).tool)
-    below = psutil.Process(tool.pid).children(recursive=True) if tool else []
-    last = str(options.devices - 1)
-    victim = next(one for one in below if one.environ().get("RANK") == last and "train" in one.cmdline())
+    rank = bench.devices - 1
+    record = {"kind": "killed", "devices": bench.devices, "rank": rank}
+    recipe = bench.recipe(bench.devices, {**BF16, "iterations": 100_000, "save_every": 100_000})
+    run = bench.prepared(recipe.changed(pack=False), "killed")
+    job = run.job("train")
+    launch(job, train.plan(run, train.recipe_of(run)))
+    await_iteration(run, 3, bench.options.patience)
+    tool = read_identity(JobPaths(job).tool)
+    there = psutil.Process(tool.pid).children(recursive=True) if tool else []
+    victim = next((one for one in there if _rank_of(one) == rank), None)
+    if victim is None:
+        stop(job, by="bench", grace=5)
+        why = why_failed(job, wait(job))
+        yield {**record, "failed": why.text("en") if why else "no such process"}
+        return
     began = time.monotonic()
     os.kill(victim.pid, signal.SIGKILL)
-    status = wait(run.job("train"))
-    why = why_failed(run.job("train"), status)
-    said = why.text("en") if why else status.state
-    return f"\nRank {last} killed: the job had ended after {time.monotonic() - began:.1f} s. {said}"
+    status = wait(job, timeout=bench.options.patience)
+    why, ended_after = why_failed(job, status), time.monotonic() - began
+    left = sum(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in there)
+    said = _in_a_line(why.text("en")) if why else status.state
+    yield {**record, "ended_after": ended_after, "left": left, "said": said}
 
 
-def await_iteration(run: RunPaths, iteration: int) -> None:
-    """Until so many are done, or the job has ended."""
-    while is_live(run.job("train")):
-        now = job_progress(run.job("train"))
+def _rank_of(process: psutil.Process) -> int | None:
+    """Of one that trains."""
+    try:
+        return int(process.environ()["RANK"]) if "train" in process.cmdline() else None
+    except (psutil.Error, KeyError):
+        return None
+
+
+def queued(bench: Bench) -> Iterator[dict[str, Any]]:
+    """Several trainings of one device each, asked for at once: the queue gives each the next free one."""
+    runs = [
+        bench.prepared(bench.recipe(1, {**BF16, "lr": 1e-5 * (number + 1)}), f"queued {number}")
+        for number in range(TRAININGS)
+    ]
+    began, on = time.monotonic(), dict[str, str]()
+    for run in runs:
+        launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    line = line_in(bench.workspace.root)
+    while any(is_live(run.job("train")) for run in runs):
+        on |= {entry.job.parent.name: " + ".join(entry.devices) for entry in line.entries() if entry.devices}
+        if time.monotonic() - began > TRAININGS * bench.options.patience:
+            break
+        time.sleep(0.2)
+    seconds = time.monotonic() - began
+    ended = [read_status(run.job("train")) for run in runs]
+    bad = [run.id for run, status in zip(runs, ended, strict=True) if status.state is not State.finished]
+    spent = [status.ended - status.started for status in ended if status.ended and status.started]
+    record = {"kind": "queue", "devices": bench.devices, "trainings": len(runs), "seconds": seconds}
+    if bad:
+        yield {**record, "failed": f"not finished: {', '.join(bad)}"}
+        return
+    yield {**record, "added_up": sum(spent), "by_device": Counter(on.values())}
+
+
+EVENTS: Mapping[str, Callable[[Bench], Iterator[dict[str, Any]]]] = {
+    "killed": killed,
+    "resume": resumed,
+    "queue": queued,
+}
+
+
+def await_iteration(run: RunPaths, iteration: int, patience: float) -> None:
+    """Until so many are done, or the job has ended. Raises TimeoutError; the job is ended then."""
+    job, deadline = run.job("train"), time.monotonic() + patience
+    while is_live(job):
+        now = job_progress(job)
         if now and now.phase == "training" and (now.done or 0) >= iteration:
             return
+        if time.monotonic() > deadline:
+            stop(job, by="bench", grace=5)
+            wait(job)
+            raise TimeoutError(f"iteration {iteration} not reached after {patience} s")
         time.sleep(0.05)
+
+
+def _in_a_line(said: object) -> str:
+    return " ".join(str(said).split())[:400]
 
 
 if __name__ == "__main__":

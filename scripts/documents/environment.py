@@ -163,6 +163,8 @@ SET = {
     "PYTHONUNBUFFERED": "a log is written as it is said",
     "PYTHONWARNINGS": "libraries' warnings to their authors stay out of the log",
     "PET_NNODES": "how many nodes torchrun waits for, where a training runs on several",
+    "GLOO_SOCKET_IFNAME": "of a training on several machines, unless it is set: the network that leads to "
+    "the first of them; gloo takes the one that this machine's own name leads to, often the loopback's",
     "PET_MASTER_PORT": "as `PET_NNODES`: the port where they meet, by the job's number in Slurm",
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1 in the process that a chain's tools are forked from: "
     "whether there is a GPU is asked without beginning with it, which no fork could go on with",

@@ -3,7 +3,8 @@
 All layers of a model are compiled once, and torch keeps what it compiled on disk (the caches of AOTAutograd
 and Inductor) by code and shapes, not by weights. A stand-in of the same shape with a layer of each kind and
 random weights fills them, and the training only reads: on two processor cores its first step took 4 s instead
-of 33 s. The stand-in is made of tensors alone: importing transformers and PEFT took a third of this process.
+of 33 s. What is compiled names its card: of several processes each has its own compiled ahead. The stand-in
+is made of tensors alone: importing transformers and PEFT took a third of this process.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from core.engine.fast.linear import BLOCK, Group
 from core.engine.fast.loss import IGNORED
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.work import CHILD_BYTES, LayerToCompile
+from core.engine.own_card import take_own_card
 from core.engine.teacher_loss import label_alone
 from core.workspace.files import read_json
 
@@ -38,7 +40,8 @@ def main(text: str) -> None:
     work = LayerToCompile.read(text)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
-        share = CHILD_BYTES / torch.cuda.get_device_properties(0).total_memory
+        take_own_card()
+        share = CHILD_BYTES / torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, share))
     layers, settings = make_layers(work, device)
     batch: Batch = _laid_out(work)

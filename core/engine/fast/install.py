@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, get_world_size
+from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 
@@ -83,7 +83,6 @@ class FastPath:
                 else "Compiled ahead."
             )
             print_log(said, "current")
-        barrier()  # what the first process has compiled, or had compiled ahead, the others read
         finetune.train_step = FastTraining(finetune, self.settings, self.replay is not None).train_step
         logged: dict[str, Any] = finetune.train_step(data, optim_wrapper)
         return logged
