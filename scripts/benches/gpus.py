@@ -215,7 +215,7 @@ def _measure(options: argparse.Namespace) -> None:
         workspace = Workspace.of(options.folder or temporary)
         bench = Bench(workspace, make_model(workspace, options), options)
         for name in filter(None, options.runs.split(",")):
-            found = EVENTS[name](bench) if name in EVENTS else scaled(bench, name)
+            found = told(bench, name) if name in EVENTS else scaled(bench, name)
             for record in found:
                 whole = {**about, "setting": options.setting, **record}
                 if options.json:
@@ -258,27 +258,29 @@ def measured(run: RunPaths) -> dict[str, float | None]:
     return {"tokens_per_second": speed, "memory": max(peaks, default=None), "first": first(run, seconds)}
 
 
-def resumed(bench: Bench) -> Iterator[dict[str, Any]]:
+def told(bench: Bench, name: str) -> Iterator[dict[str, Any]]:
+    """The row of one of the ``EVENTS``."""
+    record, began = {"kind": name, "devices": bench.devices}, time.monotonic()
+    try:
+        found = EVENTS[name](bench)
+    except (TuneboardError, TimeoutError, ValueError) as error:
+        found = {"failed": _in_a_line(error)}
+    yield {**record, "seconds": time.monotonic() - began, **found}
+
+
+def resumed(bench: Bench) -> dict[str, Any]:
     """All devices, then one, then all again: the losses beside those of one training that was not stopped."""
     values = {**BF16, "log_every": 1, "iterations": UPDATES, "save_every": UPDATES, "lr": 1e-4}
     recipe = bench.recipe(bench.devices, values)
-    record = {"kind": "resume", "devices": bench.devices, "updates": UPDATES}
-    began = time.monotonic()
-    try:
-        whole, run = bench.prepared(recipe, "whole"), bench.prepared(recipe, "resumed")
-        bench.train(whole)
-        for devices, until in zip((bench.devices, 1, bench.devices), (*STOPS, None), strict=True):
-            _go_on(bench, run, devices, until)
-        losses = [
-            {point.iter: point.loss for point in read_curve(one.work_dir).points} for one in (whole, run)
-        ]
-        kept = train.resumable(run)
-        late = [at for at in losses[0] if at > STOPS[-1] and at in losses[1]]
-        apart = max(abs((losses[0][at] or 0) - (losses[1][at] or 0)) for at in late)
-        found = {"kept": kept.iteration if kept else 0, "apart": apart, "losses": losses}
-    except (TuneboardError, TimeoutError, ValueError) as error:
-        found = {"failed": _in_a_line(error)}
-    yield {**record, **found, "seconds": time.monotonic() - began}
+    whole, run = bench.prepared(recipe, "whole"), bench.prepared(recipe, "resumed")
+    bench.train(whole)
+    for devices, until in zip((bench.devices, 1, bench.devices), (*STOPS, None), strict=True):
+        _go_on(bench, run, devices, until)
+    losses = [{point.iter: point.loss for point in read_curve(one.work_dir).points} for one in (whole, run)]
+    late = [at for at in losses[0] if at > STOPS[-1] and at in losses[1]]
+    apart = max(abs((losses[0][at] or 0) - (losses[1][at] or 0)) for at in late)
+    kept = train.resumable(run)
+    return {"updates": UPDATES, "kept": kept.iteration if kept else 0, "apart": apart, "losses": losses}
 
 
 def _go_on(bench: Bench, run: RunPaths, devices: int, until: int | None) -> None:
@@ -294,30 +296,27 @@ def _go_on(bench: Bench, run: RunPaths, devices: int, until: int | None) -> None
         raise_unless_finished("train", job, status)
 
 
-def killed(bench: Bench) -> Iterator[dict[str, Any]]:
+def killed(bench: Bench) -> dict[str, Any]:
     """SIGKILL of the last process within a step."""
     rank = bench.devices - 1
-    record = {"kind": "killed", "devices": bench.devices, "rank": rank}
-    recipe = bench.recipe(bench.devices, {**BF16, "iterations": 100_000, "save_every": 100_000})
-    run = bench.prepared(recipe.changed(pack=False), "killed")
+    recipe = bench.recipe(bench.devices, {**BF16, "iterations": 200, "save_every": 200, "pack": False})
+    run = bench.prepared(recipe, "killed")
     job = run.job("train")
     launch(job, train.plan(run, train.recipe_of(run)))
     await_iteration(run, 3, bench.options.patience)
     tool = read_identity(JobPaths(job).tool)
     there = psutil.Process(tool.pid).children(recursive=True) if tool else []
-    victim = next((one for one in there if _rank_of(one) == rank), None)
-    if victim is None:
-        stop(job, by="bench", grace=5)
-        why = why_failed(job, wait(job))
-        yield {**record, "failed": why.text("en") if why else "no such process"}
-        return
+    victims = [one for one in there if _rank_of(one) == rank]
     began = time.monotonic()
-    os.kill(victim.pid, signal.SIGKILL)
+    for victim in victims:
+        os.kill(victim.pid, signal.SIGKILL)
     status = wait(job, timeout=bench.options.patience)
     why, ended_after = why_failed(job, status), time.monotonic() - began
+    if not victims:
+        raise ValueError(f"no process of rank {rank}: {why.text('en') if why else status.state}")
     left = sum(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in there)
-    said = _in_a_line(why.text("en")) if why else status.state
-    yield {**record, "ended_after": ended_after, "left": left, "said": said}
+    said = _in_a_line(why.text("en")) if why else str(status.state)
+    return {"rank": rank, "ended_after": ended_after, "left": left, "said": said}
 
 
 def _rank_of(process: psutil.Process) -> int | None:
@@ -328,7 +327,7 @@ def _rank_of(process: psutil.Process) -> int | None:
         return None
 
 
-def queued(bench: Bench) -> Iterator[dict[str, Any]]:
+def queued(bench: Bench) -> dict[str, Any]:
     """Several trainings of one device each, asked for at once: the queue gives each the next free one."""
     runs = [
         bench.prepared(bench.recipe(1, {**BF16, "lr": 1e-5 * (number + 1)}), f"queued {number}")
@@ -347,14 +346,13 @@ def queued(bench: Bench) -> Iterator[dict[str, Any]]:
     ended = [read_status(run.job("train")) for run in runs]
     bad = [run.id for run, status in zip(runs, ended, strict=True) if status.state is not State.finished]
     spent = [status.ended - status.started for status in ended if status.ended and status.started]
-    record = {"kind": "queue", "devices": bench.devices, "trainings": len(runs), "seconds": seconds}
     if bad:
-        yield {**record, "failed": f"not finished: {', '.join(bad)}"}
-        return
-    yield {**record, "added_up": sum(spent), "by_device": Counter(on.values())}
+        raise ValueError(f"not finished: {', '.join(bad)}")
+    used = Counter(on.values())
+    return {"trainings": len(runs), "seconds": seconds, "added_up": sum(spent), "by_device": used}
 
 
-EVENTS: Mapping[str, Callable[[Bench], Iterator[dict[str, Any]]]] = {
+EVENTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
     "killed": killed,
     "resume": resumed,
     "queue": queued,
