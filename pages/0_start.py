@@ -3,10 +3,10 @@
 import streamlit as st
 
 from core.workspace.paths import RunPaths, Workspace
+from ui.jobs.cluster import cluster_form
 from ui.models.base import list_of_models
 from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
-from ui.runs.cluster import cluster_form
 from ui.runs.foreign import foreign_at_work, foreign_section
 from ui.runs.live import come_back, others
 from ui.runs.queue import queue_panel

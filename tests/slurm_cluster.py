@@ -14,8 +14,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.jobs.process import descendants, kill_group
@@ -78,28 +80,40 @@ class Cluster:
     def kill(self, name: str) -> None:
         """SIGKILL to a daemon and all below it: a node that is gone, with what ran on it."""
         daemon = self._daemons.pop(name)
-        below = [daemon.pid, *(entry.pid for entry in descendants(daemon.pid)), *self._steps(name)]
-        for pid in below:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for pid in self._stopped(name, daemon.pid):
+            _signal(pid, signal.SIGKILL)
         kill_group(daemon.pid, ancestor=daemon.pid)
         daemon.wait()
 
-    def _steps(self, node: str) -> list[int]:
-        """What slurmd has started leaves its process tree; its environment says whose it is."""
-        found, mark = [], f"SLURMD_NODENAME={node}".encode()
+    def _stopped(self, name: str, daemon: int) -> set[int]:
+        """All processes of a node, of which none can act any more: a node's end is one moment, in which no
+        supervisor sees its tool end, and nothing is started."""
+        stopped: set[int] = set()
+        while new := {daemon, *(entry.pid for entry in descendants(daemon)), *self._steps(name)} - stopped:
+            for pid in new:
+                _signal(pid, signal.SIGSTOP)
+            self._wait(f"the end of {name}", lambda new=new: all(map(_stands_still, new)))
+            stopped |= new
+        return stopped
+
+    def _steps(self, node: str) -> set[int]:
+        """What slurmd has started leaves its process tree; its environment says whose it is. Of slurmstepd,
+        which writes its title over that, what it has started does."""
+        found, mark = set[int](), f"SLURMD_NODENAME={node}".encode()
         ours = f"SLURM_CONF={self.configuration}".encode()
         for entry in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):
                 said = entry.read_bytes().split(b"\0")
                 if mark in said and ours in said:
-                    found.append(int(entry.parent.name))
+                    found |= {int(entry.parent.name), *_stepd_of(int(entry.parent.name))}
         return found
 
     def nodes(self, state: str) -> int:
         """How many nodes are in a state."""
-        said = self._run(["sinfo", "-h", "-N", "-p", "short", "-t", state, "-o", "%N"])
-        return len(said.stdout.split())
+        return len(self._in(state))
+
+    def _in(self, state: str) -> list[str]:
+        return self._run(["sinfo", "-h", "-N", "-p", "short", "-t", state, "-o", "%N"]).stdout.split()
 
     def state(self, job: str) -> str:
         """A job's state in Slurm's words; empty for one that it does not know."""
@@ -108,6 +122,37 @@ class Cluster:
     def node(self, job: str) -> str:
         """Where a job runs, or ran last."""
         return self._run(["squeue", "-h", "-t", "all", "-j", job, "-o", "%N"]).stdout.strip()
+
+    def settle(self) -> None:
+        """Whatever was done to it: no job is left, every daemon runs, and both nodes wait for work. Raises
+        RuntimeError with what Slurm says of them."""
+        for name, start in {"slurmctld": self.start_controller, **_each(self.start_node)}.items():
+            if name in self._daemons and self._daemons[name].poll() is not None:
+                del self._daemons[name]
+            if name not in self._daemons:
+                start()
+        self._run(["scancel", "--user=root"])
+        self._wait("both nodes", self._is_at_rest)
+
+    def _is_at_rest(self) -> bool:
+        """A node that was drained or taken for dead is told to go on."""
+        if self._run(["squeue", "-h"]).stdout.strip():
+            return False
+        for node in self._in("drain,down"):
+            self._run(["scontrol", "update", f"nodename={node}", "state=resume"])
+        return self.nodes("idle") == len(NODES)
+
+    def story(self) -> str:
+        """What Slurm and its daemons say, for whoever waited in vain."""
+        asked = (["sinfo", "-N", "-l"], ["squeue", "-t", "all"], ["scontrol", "show", "node"])
+        answers = [
+            f"$ {' '.join(command)}\n{done.stdout}{done.stderr}"
+            for command in asked
+            if (done := self._run(command))
+        ]
+        logs = sorted([*self.folder.glob("*.out"), *self.folder.glob("*.log")])
+        said = [f"{log.name}:\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}" for log in logs]
+        return "\n".join([*answers, *said])
 
     def control(self, *words: str) -> None:
         """``scontrol`` as an administrator. Raises AssertionError."""
@@ -170,12 +215,32 @@ class Cluster:
         until = time.monotonic() + PATIENCE
         while not ready():
             if time.monotonic() > until:
-                said = "\n".join(
-                    path.read_text(encoding="utf-8", errors="replace")[-2000:]
-                    for path in sorted(self.folder.glob("*.out"))
-                )
-                raise RuntimeError(f"{what} did not come up:\n{said}")
+                raise RuntimeError(f"{what} did not come up:\n{self.story()}")
             time.sleep(0.1)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _stepd_of(pid: int) -> Iterator[int]:
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid).parent()
+        if parent is not None and parent.name() == "slurmstepd":
+            yield parent.pid
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether none of its threads does anything any more. A signal to stop is one that is on its way first,
+    and slurmstepd would tell meanwhile how its task has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
+    return True
+
+
+def _each(start: Callable[[str], None]) -> dict[str, Callable[[], None]]:
+    return {node: partial(start, node) for node in NODES}
 
 
 _APART = ["unshare", "--uts", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
@@ -185,7 +250,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 AuthType=auth/munge
 CryptoType=crypto/munge
-AuthInfo=socket={folder}/munge/socket,cred_expire=5
+AuthInfo=socket={folder}/munge/socket,cred_expire=15
 SlurmUser=root
 SlurmdUser=root
 ProctrackType=proctrack/linuxproc
@@ -201,12 +266,11 @@ ReturnToService=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 GresTypes=gpu
-SlurmdTimeout=5
+SlurmdTimeout=20
 SlurmctldTimeout=5
 KillWait=5
 UnkillableStepTimeout=30
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
-RequeueExit=0
 MpiDefault=none
 {nodes}
 PartitionName=short Nodes=n1,n2 Default=YES MaxTime=60 State=UP

@@ -21,10 +21,13 @@ from core.runs import CHAIN, read_run
 from core.slurm.partitions import partitions
 from core.slurm.profile import Profile, offered_first
 from core.slurm.queue import Queue
+from core.sweep.study import read_trials
 from core.workspace.paths import PROJECT, Workspace
 from tests.command_line import cli, last_json
 from tests.holding import Held
 from tests.slurm_cluster import NODES, Cluster, cluster
+from tests.small_model import make_small_model
+from tests.small_run import make_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_start, pytest.mark.timeout(600)]
 
@@ -48,6 +51,15 @@ while done < until:
 def slurm() -> Iterator[Cluster]:
     with cluster() as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _at_rest(slurm: Cluster) -> Iterator[None]:
+    """Each test finds two nodes that wait for work, whatever the one before has left; beside one that fails
+    stands what Slurm said."""
+    slurm.settle()
+    yield
+    print(slurm.story())
 
 
 @pytest.fixture
@@ -106,35 +118,27 @@ def test_a_job_runs_and_is_read_while_it_does(home: Workspace, slurm: Cluster, n
     """On a node that is another machine for all that can be seen of it, too."""
     other = next(one for one in NODES if one != node)
     slurm.control("update", f"nodename={other}", "state=drain", "reason=test")
-    try:
-        folder, spec = job(home, until=8)
-        launch(folder, spec)
-        until(lambda: "step 5" in read(folder))
-        assert read_status(folder).state is State.running
-        supervisor = read_identity(JobPaths(folder).supervisor)
-        assert supervisor is not None and supervisor.host == (
-            node if node != NODES[0] else os.uname().nodename
-        )
-        go_on(folder)
-        assert wait(folder, timeout=PATIENCE).state is State.finished
-        assert read(folder).splitlines() == [f"step {number}" for number in range(1, 9)]
-    finally:
-        slurm.control("update", f"nodename={other}", "state=resume")
+    folder, spec = job(home, until=8)
+    launch(folder, spec)
+    until(lambda: "step 5" in read(folder))
+    assert read_status(folder).state is State.running
+    supervisor = read_identity(JobPaths(folder).supervisor)
+    assert supervisor is not None and supervisor.host == (node if node != NODES[0] else os.uname().nodename)
+    go_on(folder)
+    assert wait(folder, timeout=PATIENCE).state is State.finished
+    assert read(folder).splitlines() == [f"step {number}" for number in range(1, 9)]
+    until(lambda: slurm.state(batch_of(folder)) == "COMPLETED")
 
 
 def test_one_that_waits_is_cancelled(home: Workspace, slurm: Cluster) -> None:
     for node in NODES:
         slurm.control("update", f"nodename={node}", "state=drain", "reason=test")
-    try:
-        folder, spec = job(home)
-        launch(folder, spec)
-        assert read_status(folder).state is State.waiting
-        stop(folder, by="test")
-        assert wait(folder, timeout=PATIENCE).state is State.stopped
-        assert slurm.state(str(batch_of(folder))) == "CANCELLED"
-    finally:
-        for node in NODES:
-            slurm.control("update", f"nodename={node}", "state=resume")
+    folder, spec = job(home)
+    launch(folder, spec)
+    assert read_status(folder).state is State.waiting
+    stop(folder, by="test")
+    assert wait(folder, timeout=PATIENCE).state is State.stopped
+    assert slurm.state(str(batch_of(folder))) == "CANCELLED"
 
 
 def test_one_that_runs_is_stopped_and_goes_on_when_it_is_asked_again(home: Workspace) -> None:
@@ -156,18 +160,14 @@ def test_a_node_dies_and_another_goes_on(home: Workspace, slurm: Cluster) -> Non
     until(lambda: "step 5" in read(folder))
     node = slurm.node(batch_of(folder))
     slurm.kill(node)
-    try:
-        until(lambda: lives(folder) and len(tries(folder)) == 2)
-        go_on(folder)
-        assert wait(folder, timeout=PATIENCE).state is State.finished
-        assert slurm.node(batch_of(folder)) != node
-        assert read(folder).splitlines() == ["step 6", "step 7", "step 8"]
-        assert read(tries(folder)[1]).splitlines()[-1] == "step 5"
-        batch = read_batch(folder)
-        assert batch is not None and batch.tried >= 1
-    finally:
-        slurm.start_node(node)
-        until(lambda: slurm.nodes("idle") == len(NODES))
+    until(lambda: lives(folder) and len(tries(folder)) == 2)
+    go_on(folder)
+    assert wait(folder, timeout=PATIENCE).state is State.finished
+    assert slurm.node(batch_of(folder)) != node
+    assert read(folder).splitlines() == ["step 6", "step 7", "step 8"]
+    assert read(tries(folder)[1]).splitlines()[-1] == "step 5"
+    batch = read_batch(folder)
+    assert batch is not None and batch.tried >= 1
 
 
 def test_it_makes_room_and_is_begun_anew(home: Workspace, slurm: Cluster) -> None:
@@ -200,6 +200,24 @@ def test_an_array_is_jobs_as_any_others(home: Workspace, slurm: Cluster) -> None
     assert [read(folder).splitlines()[-1] for folder in jobs] == ["step 3"] * 3
     first, *_, last = (batch_of(folder) for folder in jobs)
     assert (first.endswith("_0"), last.endswith("_2")) == (True, True)
+
+
+def test_a_sweep_is_an_array(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the command line, with the small engine; of two trainings one waits for the other."""
+    monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
+    make_small_model(home.starter)
+    base = make_run(home)
+    where = f"--workspace={home.root}"
+    last_json(cli("slurm", "profile", "mine", "--time", "30:00", "--gpus", "0", where, "--json", cwd=PROJECT))
+    asked = ("sweep", base.id, "--over", "rank=2,4", "--on", "mine", "--at-once", "1", where, "--json")
+    handed = last_json(cli(*asked, cwd=PROJECT))
+    assert handed["profile"] == "mine" and handed["state"] in LIVE
+    place = home.sweep(handed["sweep"])
+    assert wait(place.job, timeout=2 * PATIENCE).state is State.finished, read(place.job)
+    first, second = (batch_of(home.run(one.run).job(CHAIN)) for one in read_trials(place))
+    assert (first.removesuffix("_0"), first[-2:], second[-2:]) == (second.removesuffix("_1"), "_0", "_1")
+    found = last_json(cli("sweeps", where, "--json", cwd=PROJECT))["sweeps"][0]
+    assert [one["state"] for one in found["trials"]] == ["finished"] * 2 and found["best"]["run"]
 
 
 def test_what_slurm_refuses_says_so(home: Workspace) -> None:
@@ -249,17 +267,14 @@ def test_a_chain_is_handed_over_and_goes_on_after_its_node_died(home: Workspace,
     assert read_status(run.job("train")).state in LIVE
     node = slurm.node(batch_of(run.job(CHAIN)))
     slurm.kill(node)
-    try:
-        held.go_on()
-        until(lambda: lives(run.job(CHAIN)) and held.file.exists())
-        assert len(tries(run.job(CHAIN))) > 1
-        held.go_on()
-        assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished
-        assert run.result.exists() and read_run(run).state is State.finished
-        assert tell("slurm", "cancel", run.id)["run"] == run.id  # of one that has ended: nothing happens
-    finally:
-        slurm.start_node(node)
-        until(lambda: slurm.nodes("idle") == len(NODES))
+    slurm.control("update", f"nodename={node}", "state=down", "reason=dead")  # as its own look would, later
+    held.go_on()
+    until(lambda: lives(run.job(CHAIN)) and held.file.exists())
+    assert len(tries(run.job(CHAIN))) > 1
+    held.go_on()
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished
+    assert run.result.exists() and read_run(run).state is State.finished
+    assert tell("slurm", "cancel", run.id)["run"] == run.id  # of one that has ended: nothing happens
 
 
 MEETING = """

@@ -28,6 +28,7 @@ HELP = {
     "[RUN]": "run",
     "[RECIPE]": "sweep_recipe",
     "--go-on": "go_on_sweep",
+    "--in-slurm": "in_slurm",
 }
 # One flag that means something else to another command.
 FLAGS = {
@@ -41,6 +42,7 @@ FLAGS = {
     "--tuned-from": "--base",
     "--its-adapter": "--adapter",
     "--of-base": "--base",
+    "--in-slurm": "--on",
     "[RUN]": "run",
     "[RECIPE]": "recipe",
 }

@@ -23,6 +23,8 @@ from core.slurm.profile import (
     profiles,
     save,
 )
+from core.sweep import job as sweep
+from core.sweep.study import read_trials
 from core.workspace.paths import Workspace
 from core.workspace.user import user_name
 
@@ -71,9 +73,16 @@ def _jobs(workspace: Workspace) -> Iterator[dict[str, Any]]:
 
 
 def _cancel(options: argparse.Namespace, workspace: Workspace) -> Result:
-    run = workspace.run(options.run)
-    chain.halt(run, user_name())
-    return {"run": run.id, "jobs": [job for job in _jobs(workspace) if job["run"] == run.id]}
+    """Stop a run, or a sweep with all that it has handed over."""
+    place = next((one for one in workspace.sweep_folders() if one.id == options.run), None)
+    if place:
+        sweep.stop(place, user_name())
+        runs = {trial.run for trial in read_trials(place)}
+    else:
+        run = workspace.run(options.run)
+        chain.halt(run, user_name())
+        runs = {run.id}
+    return {"run": options.run, "jobs": [job for job in _jobs(workspace) if job["run"] in runs]}
 
 
 OPTIONS: Options = {

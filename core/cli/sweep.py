@@ -12,16 +12,18 @@ from core.cli.arguments import whole_number
 from core.cli.room import Commands, Options, Result, Task, can_go_on
 from core.cli.terminal import line, printable
 from core.errors import InvalidOption
+from core.jobs.status import LIVE
 from core.pace import Progress
 from core.pipeline.tune import TuneRequest, make_data
 from core.recipe.recipe import Recipe
+from core.slurm.profile import read_profile
 from core.sweep import job
 from core.sweep.axes import MOST_TRIALS
 from core.sweep.base import base_of, recipe_in
 from core.sweep.conduct import conduct, in_line, shown
 from core.sweep.job import SweepRequest, SweepView
 from core.sweep.rank import MEASURES, result_of
-from core.sweep.sweep import begin, planned
+from core.sweep.sweep import MOST_AT_ONCE, Where, begin, planned, read
 from core.sweep.trial import STOPPED, WHY, SweepTrial
 from core.wording import say, spoken_language
 from core.workspace.paths import RunPaths, SweepPaths, Workspace
@@ -37,23 +39,37 @@ class SweepWish:
     prune: bool
     go_on: str
     made_of: TuneRequest | None
+    on: str = ""
+    at_once: int = 0
 
 
 def _wish(options: argparse.Namespace) -> SweepWish:
     made_of = TuneRequest(options.name, data=options.data, model=options.model) if options.name else None
     over, go_on = tuple(options.over or ()), options.go_on or ""
-    return SweepWish(options.recipe or "", over, options.trials, not options.no_prune, go_on, made_of)
+    asked = (options.recipe or "", over, options.trials, not options.no_prune, go_on, made_of)
+    return SweepWish(*asked, options.on or "", options.at_once or 0)
 
 
 def _refuse_half(options: argparse.Namespace, _: Workspace) -> None:
-    """Raises InvalidOption for a sweep that names neither a recipe nor a sweep to go on with, or both."""
+    """Raises InvalidOption for a sweep that names neither a recipe nor a sweep to go on with, or both; for a
+    place beside one that goes on where it was; and for a number at once that nobody is asked for."""
+    wrong = ""
     if bool(options.recipe) == bool(options.go_on):
-        raise InvalidOption(message=say("sweep.one_of_both"), help="scripts/run sweep --help")
+        wrong = say("sweep.one_of_both")
+    elif options.go_on and (options.on or options.at_once):
+        wrong = say("sweep.goes_on_there")
+    elif options.at_once and not options.on:
+        wrong = say("sweep.at_once_here")
+    if wrong:
+        raise InvalidOption(message=wrong, help="scripts/run sweep --help")
 
 
 def _here(workspace: Workspace, _: str, wish: SweepWish, shown: Progress) -> Result:
-    """In this process, seen on the pages as what a page started is."""
+    """In this process, seen on the pages as what a page started is; what is handed to Slurm outlasts it."""
     place = workspace.sweep(wish.go_on) if wish.go_on else _begin(workspace, wish, shown)
+    if read(place).profile:
+        job.start(workspace, place, spoken_language())
+        return as_json(job.view(place))
     with (
         can_go_on(workspace, "sweep --go-on", place.id),
         job.in_this_process(workspace, place, spoken_language()),
@@ -64,8 +80,9 @@ def _here(workspace: Workspace, _: str, wish: SweepWish, shown: Progress) -> Res
 
 def _begin(workspace: Workspace, wish: SweepWish, shown: Progress) -> SweepPaths:
     """Everything that is wrong is said before anything is started."""
+    where = Where(read_profile(workspace, wish.on) if wish.on else None, wish.at_once)
     run, recipe = _base(workspace, wish, shown)
-    sweep = planned(run, recipe, wish.over, wish.trials, wish.prune)
+    sweep = planned(run, recipe, wish.over, wish.trials, wish.prune, where)
     place = begin(workspace, sweep)
     shown.say("sweep.begun", sweep=place.id, count=sweep.trials, run=run.id)
     return place
@@ -98,6 +115,7 @@ def as_json(view: SweepView) -> dict[str, Any]:
         "prunes": view.sweep.prunes,
         "wanted": view.sweep.trials,
         "fields": list(view.sweep.fields),
+        "profile": view.sweep.profile.name if view.sweep.profile else None,
         "best": next((_trial(one) for one in view.trials if one.number == view.best), None),
         "trials": [_trial(one) for one in view.trials],
     }
@@ -130,6 +148,8 @@ def show_sweep(console: Console, result: dict[str, Any], where: str) -> None:
     if best := result["best"]:
         line(console, say("sweep.best", run=best["run"], values=in_line(best["values"])))
         line(console, say("cli.sweep.next", run=best["run"], where=where))
+    if result["profile"] and result["state"] in LIVE:
+        line(console, say("cli.sweep.handed", profile=result["profile"], sweep=result["sweep"], where=where))
 
 
 def _cells(result: dict[str, Any], trial: dict[str, Any]) -> list[str]:
@@ -152,11 +172,16 @@ OPTIONS: Options = {
     "--trials": {"type": whole_number(1, MOST_TRIALS), "metavar": "N"},
     "--no-prune": {"action": "store_true"},
     "--go-on": {"metavar": "SWEEP"},
+    "--in-slurm": {"metavar": "PROFILE"},
+    "--at-once": {"type": whole_number(1, MOST_AT_ONCE), "metavar": "N"},
 }
 COMMANDS: Commands = {
     "sweep": (
         Task(SweepRequest, _wish, _as_job, first=_refuse_half, here=_here),
-        ("[RECIPE]", "--over", "--trials", "--no-prune", "--who", "--data", "--model", "--go-on"),
+        (
+            *("[RECIPE]", "--over", "--trials", "--no-prune", "--who", "--data", "--model", "--go-on"),
+            *("--in-slurm", "--at-once"),
+        ),
     ),
     "sweeps": (_sweeps, ()),
 }

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from core.jobs.grace import TOOL_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.process import Identity, is_alive, read_identity
 from core.jobs.status import LIVE, START_TIMEOUT, Status, is_live, read_status
-from core.jobs.submit import stops_elsewhere, submit
+from core.jobs.submit import stops_elsewhere, submit, take_back_waiting
 from core.jobs.tail import last_lines
 from core.jobs.turn import forget, is_to_be_taken_up
 from core.slurm.profile import Profile
@@ -126,6 +126,13 @@ def stop(folder: Path, by: str, grace: float = TOOL_GRACE) -> None:
             os.kill(supervisor.pid, signal.SIGCHLD)
     if not watched:
         _take_over(paths) if tool is not None else _end_in_line(paths)
+
+
+def take_back(folders: Sequence[Path], by: str) -> None:
+    """Stop those of these jobs that wait in Slurm's queue, all at once. Raises OSError."""
+    take_back_waiting(
+        [JobPaths(folder) for folder in folders], {"by": by, "at": time.time(), "grace": TOOL_GRACE}
+    )
 
 
 def _end_in_line(paths: JobPaths) -> None:

@@ -105,6 +105,20 @@ def stops_elsewhere(paths: JobPaths, asked: Mapping[str, Any]) -> bool:
     return True
 
 
+def take_back_waiting(jobs: Sequence[JobPaths], asked: Mapping[str, Any]) -> None:
+    """Cancel those of Slurm's jobs that it has not begun, by one command. What begins meanwhile finds the
+    request in its folder. Raises OSError."""
+    known = ((paths, read_batch(paths.folder)) for paths in jobs)
+    submitted = ((paths, batch) for paths, batch in known if batch and batch.submitted)
+    waiting = [(paths, batch) for paths, batch in submitted if word_of(paths, batch)[0] is Word.waiting]
+    for paths, _ in waiting:
+        write_json(paths.stop, asked)
+    if waiting:
+        with suppress(NoSlurm, SlurmFailed):
+            ask(["scancel", *(batch.job for _, batch in waiting)], SUBMIT_PATIENCE)
+        QUEUE.forget()
+
+
 def _overdue(paths: JobPaths) -> bool:
     before = read_record(paths.stop)
     with suppress(KeyError, TypeError, ValueError):

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, with_config
 
 from core.errors import DamagedFile, InvalidProfile, NoSuchProfile, NotWritable
+from core.machine import Gpu, Machine
 from core.slurm.partitions import Partition, seconds_of
 from core.wording import did_you_mean, say
 from core.workspace.files import read_object, write_json
@@ -217,6 +218,13 @@ def sbatch(profile: Profile, title: str, log: str, array: str = "") -> list[str]
     }
     options = [f"--{name}={value}" for name, value in given.items() if value]
     return ["sbatch", "--parsable", "--requeue", *options, str(BATCH)]
+
+
+def machine_of(profile: Profile, here: Machine) -> Machine:
+    """What a job of this profile finds on its node, as far as the profile says it: of the rest nobody knows
+    more than that it is like the machine ``here``."""
+    cards = (Gpu(index, profile.gpu_type, 0, 0) for index in range(profile.gpus))
+    return replace(here, gpus=tuple(cards))
 
 
 def _gpus(profile: Profile) -> str:

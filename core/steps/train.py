@@ -41,7 +41,7 @@ from core.jobs.launch import launch
 from core.jobs.progress import job_progress
 from core.jobs.request import as_record, read_record_of, read_request
 from core.jobs.status import LIVE, State, is_live, read_status
-from core.machine import this_machine
+from core.machine import Machine, this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.development import asked_meanwhile
 from core.queue.cards import computing
@@ -123,15 +123,19 @@ class Written:
     config: str
 
 
-def prepare(run: RunPaths, recipe: Recipe, model: Model, rows: Path) -> Recipe:
-    """Check the recipe and write recipe.yaml, config.py and versions.json into the run's folder.
+def prepare(
+    run: RunPaths, recipe: Recipe, model: Model, rows: Path, machine: Machine | None = None
+) -> Recipe:
+    """Check the recipe and write recipe.yaml, config.py and versions.json into the run's folder; for
+    ``machine``, by default this one.
 
     Returns the settled recipe. Raises InvalidRecipe (all problems at once), DiskFull.
     """
-    machine = this_machine()
+    machine = machine or this_machine()
     if found := problems(recipe, machine, model):
         raise invalid(found)
-    settled = settle_for(run, recipe, model).changed(model=str(model.folder), data=str(rows))
+    settled = settle(recipe, machine, model, _tokens(run, recipe))
+    settled = settled.changed(model=str(model.folder), data=str(rows))
     settled = parse(asdict(settled))  # 16 and 16.0 are one number: the same recipe is always the same config
     if found := parity.problems(settled, model):
         raise invalid(found)
@@ -591,14 +595,14 @@ def variant(workspace: Workspace, run: RunPaths, now: datetime, changed: Recipe 
     return new
 
 
-def vary(new: RunPaths, run: RunPaths, recipe: Recipe) -> None:
-    """Make ``new``, a run's folder, a run on the rows of another one, by ``recipe``. Raises as
-    :func:`variant` does."""
+def vary(new: RunPaths, run: RunPaths, recipe: Recipe, machine: Machine | None = None) -> None:
+    """Make ``new``, a run's folder, a run on the rows of another one, by ``recipe``, for ``machine``, by
+    default this one. Raises as :func:`variant` does."""
     about, model = read_object(run.data), model_of(run)
     if about is None:
         raise MissingArtefact(what=run.data.name, where=run.root, step="data")
     write_json(new.data, about)
-    prepare(new, recipe, model, Path(recipe.data))
+    prepare(new, recipe, model, Path(recipe.data), machine)
 
 
 def read(run: RunPaths) -> Trained:

@@ -8,16 +8,17 @@ has its folder, and is begun once.
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 
-from core.errors import JobRunning, SweepFailed, TuneboardError
+from core.errors import JobNotStarted, JobRunning, SweepFailed, TuneboardError
 from core.jobs.again import count_resumed, resume_once_more
 from core.jobs.curves import CurveReader
 from core.jobs.failure import why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE, need, needed
-from core.jobs.job import JobPaths
-from core.jobs.launch import launch, wait
+from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, launch_together, take_back, wait
 from core.jobs.status import LIVE, State, read_status, went_down_with_the_machine
 from core.machine import this_machine
 from core.pace import Progress
@@ -31,15 +32,18 @@ from core.sweep.pruning import losses_of, tokens_an_iteration, unit_of, why_stop
 from core.sweep.rank import noted, value_of
 from core.sweep.rows import with_replay_share
 from core.sweep.study import Study
-from core.sweep.sweep import read
+from core.sweep.sweep import machine_for, read
 from core.sweep.trial import RUN, STOPPED, SweepTrial
 from core.wording import say, spoken_language
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import RunPaths, SweepPaths, Workspace, make_folder
 from core.workspace.user import user_name
 
-# Seconds between two looks at the trials.
-EVERY = 1.0
+# Seconds between two looks at the trials; Slurm is asked no oftener than every ten.
+EVERY, EVERY_IN_SLURM = 1.0, 5.0
+# So many trials are one array: many clusters take no array of more than a thousand, and each that is handed
+# over has its rows and its config first.
+MOST_TOGETHER = 200
 # Who asks a trial to stop, as its stop.json says: the rule, or the sweep that is itself asked to.
 BY_RULE, BY_SWEEP = "sweep: stopped early", "sweep: stopped"
 # Seconds that a sweep may take longer to end than its trial.
@@ -78,28 +82,41 @@ class Conductor:
         self.unit = unit_of(self.sweep.as_recipe(), data.about_data(self.base))
         self._curves: dict[int, CurveReader] = {}
         self._failures = 0
+        self._to_hand: list[_ToHand] = []
 
     def look(self) -> bool:
         """Look at every trial that was begun, and begin others where there is room; whether any is left."""
         for trial in self._running():
             self._look_at(trial)
-        while len(self._running()) < at_once() and (begun := self.study.next()):
+        room = self._room()
+        while len(self._running()) < room and (begun := self.study.next()):
             self._look_at(begun)
+        self._hand_over()
         running = self._running()
         self._tell(running)
         return bool(running)
 
+    def _room(self) -> int:
+        """How many trials are to be at work, or wait. An array is handed over whole: the next one when all of
+        it has ended."""
+        if self.sweep.is_array:
+            return 0 if self._running() else MOST_TOGETHER
+        return (self.sweep.at_once or 1) if self.sweep.profile else at_once()
+
     def rest(self) -> None:
         """A moment; less where the first trial at work ends meanwhile."""
+        every = EVERY_IN_SLURM if self.sweep.profile else EVERY
         first = next((run for run in self._runs(self._running()) if chain.is_live(run)), None)
         if first:
-            wait(first.job(CHAIN), poll=EVERY, timeout=EVERY)
+            wait(first.job(CHAIN), poll=every, timeout=every)
         else:
-            time.sleep(EVERY)
+            time.sleep(every)
 
     def halt(self) -> None:
-        """Ask every trial at work to stop, and wait for its end: it goes on with the sweep."""
+        """Ask every trial at work to stop, and wait for its end: it goes on with the sweep. What waits in
+        Slurm is taken back first: it would begin in the place of what stops."""
         runs = [run for run in self._runs(self._running()) if chain.is_live(run)]
+        take_back([run.job(CHAIN) for run in runs], BY_SWEEP)
         for run in runs:
             chain.halt(run, BY_SWEEP)
         for run in runs:
@@ -119,9 +136,10 @@ class Conductor:
             run = self._run(trial) if trial.run else self._named(trial)
             if not prepared(run):
                 self._prepare(run, trial)
-            if not chain.has_chain(run):
-                self._launch(run)
-            self._follow(run, trial)
+            if chain.has_chain(run):
+                self._follow(run, trial)
+            else:
+                self._launch(run, trial)
         except SweepFailed:
             raise
         except JobRunning:  # somebody else has let it go on
@@ -169,21 +187,44 @@ class Conductor:
         if REPLAY_SHARE in trial.values:
             self._make_rows(run, recipe, float(trial.values[REPLAY_SHARE]))
         else:
-            train.vary(run, self.base, recipe)
+            train.vary(run, self.base, recipe, machine_for(self.sweep.profile))
 
     def _make_rows(self, run: RunPaths, recipe: Recipe, share: float) -> None:
         recipe = recipe if share else recipe.changed(replay_distillation=False)
-        with_replay_share(run, self.base, recipe, share, self.progress.update)
+        machine = machine_for(self.sweep.profile)
+        with_replay_share(run, self.base, recipe, share, self.progress.update, machine)
 
-    def _launch(self, run: RunPaths, times: int = 0) -> None:
+    def _launch(self, run: RunPaths, trial: SweepTrial, times: int = 0) -> None:
+        """Start its chain; in Slurm with all others of this look."""
         recipe = train.recipe_of(run)
         request = TuneRequest(
             self.sweep.name, model=recipe.model, auto_resume=USUAL_RESUMES, devices=recipe.devices
         )
-        launch(run.job(CHAIN), chain.plan(self.workspace, run, request, user_name(), spoken_language()))
-        if times:
-            with suppress(OSError):
-                count_resumed(run.job(CHAIN), times)
+        asked = (self.workspace, run, request, user_name(), spoken_language(), self.sweep.profile)
+        one = _ToHand(trial.number, run.job(CHAIN), chain.plan_rest(*asked), times)
+        if self.sweep.profile:
+            self._to_hand.append(one)
+        else:
+            launch(one.folder, one.spec)
+            one.count()
+
+    def _hand_over(self) -> None:
+        """Give Slurm what this look has for it, as one array. Raises JobNotStarted where Slurm takes none of
+        it; once the cause is gone and the sweep goes on all of it is tried once more."""
+        handed, self._to_hand = self._to_hand, []
+        if not handed or self.sweep.profile is None:
+            return
+        jobs = {one.folder: one.spec for one in handed}
+        try:
+            launch_together(jobs, self.sweep.profile, self.sweep.at_once if self.sweep.is_array else 0)
+        except JobRunning:  # somebody else has let one of them go on: the others come with the next look
+            return
+        except JobNotStarted as error:
+            for one in handed:
+                self.study.fail(one.number, error.text())
+            raise
+        for one in handed:
+            one.count()
 
     def _of_the_sweep(self, run: RunPaths) -> bool:
         """Whether a trial was stopped because its sweep was, or its machine: then it goes on."""
@@ -193,9 +234,9 @@ class Conductor:
     def _go_on(self, run: RunPaths, trial: SweepTrial) -> None:
         """From its last checkpoint; one that crashes again and again is given up."""
         if self._of_the_sweep(run):
-            self._launch(run)
+            self._launch(run, trial)
         elif (times := resume_once_more(run.job(CHAIN), USUAL_RESUMES)) is not None:
-            self._launch(run, times)
+            self._launch(run, trial, times)
         else:
             self._fail(trial, say("sweep.lost"))
 
@@ -237,12 +278,33 @@ class Conductor:
     def _tell(self, running: list[SweepTrial]) -> None:
         """How far the sweep is: the trials that have ended, and the share of each at work."""
         ended = len(self.study.trials()) - len(running)
-        begun = sum(chain.read_progress(self.workspace, run).share for run in self._runs(running))
+        at_work = (run for run in self._runs(running) if _computes(run))
+        begun = sum(chain.read_progress(self.workspace, run).share for run in at_work)
         share = (ended + begun) / max(1, self.sweep.trials)
         self.progress.update(min(1.0, share), say("sweep.far", done=ended, total=self.sweep.trials))
 
     def _runs(self, trials: list[SweepTrial]) -> Iterator[RunPaths]:
         yield from (self._run(trial) for trial in trials if trial.run)
+
+
+@dataclass(frozen=True)
+class _ToHand:
+    """A trial's chain that is to be started: for the how manieth time after crashes (0: for none)."""
+
+    number: int
+    folder: Path
+    spec: JobSpec
+    times: int
+
+    def count(self) -> None:
+        if self.times:
+            with suppress(OSError):
+                count_resumed(self.folder, self.times)
+
+
+def _computes(run: RunPaths) -> bool:
+    """Whether its chain has begun; of hundreds that wait nothing more is read."""
+    return chain.has_chain(run) and read_status(run.job(CHAIN)).state is not State.waiting
 
 
 def at_once() -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from core.data.mix import Shares
+from core.machine import Machine, this_machine
 from core.recipe.recipe import Recipe
 from core.steps import data, train
 from core.steps.answer import AnswerCache, PromptFormat
@@ -16,9 +17,12 @@ OF_THE_FILE = ("given", "left_out", "omitted", "unused", "otherwise", "document"
 PARTS = 10_000
 
 
-def with_replay_share(new: RunPaths, base: RunPaths, recipe: Recipe, share: float, update: Update) -> Recipe:
-    """Make ``new`` a run on the conversations of ``base``, with so much replay among its rows, by ``recipe``.
-    What the base model has said before is not asked again.
+def with_replay_share(
+    new: RunPaths, base: RunPaths, recipe: Recipe, share: float, update: Update, machine: Machine
+) -> Recipe:
+    """Make ``new`` a run on the conversations of ``base``, with so much replay among its rows, by ``recipe``,
+    to be trained on ``machine``. What the base model has said before is not asked again, the rest on this
+    machine.
 
     Returns the recipe as it was prepared. Raises what making data and :func:`core.steps.train.prepare` do.
     """
@@ -26,14 +30,15 @@ def with_replay_share(new: RunPaths, base: RunPaths, recipe: Recipe, share: floa
     wanted = data.base_asks(said, recipe) if share else data.BaseAsks()
     memory = AnswerCache(new.workspace, model.folder, PromptFormat.of(recipe))
     asks = [*wanted.replayed, *wanted.earlier]
-    answers = memory.ask(new.job("base"), asks, recipe.device, update, wanted.replayed)
+    device = this_machine().device_for(recipe.device) if this_machine().gpus else "cpu"
+    answers = memory.ask(new.job("base"), asks, device, update, wanted.replayed)
     place = new.workspace.data(new.id)
     proportion = _proportion(share, about)
     data.write_asked(new, place, said, wanted, answers, memory.teacher, recipe, model, proportion)
     write_json(
         new.data, {**(read_object(new.data) or {}), **{k: about[k] for k in OF_THE_FILE if k in about}}
     )
-    return train.prepare(new, recipe, model, Path(place.rows))
+    return train.prepare(new, recipe, model, Path(place.rows), machine)
 
 
 def _proportion(share: float, about: dict[str, object]) -> Shares:

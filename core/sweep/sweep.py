@@ -8,11 +8,13 @@ from typing import Any, Literal, TypeAlias
 from pydantic import with_config
 
 from core.jobs.request import as_record, read_record_of
-from core.machine import this_machine
+from core.machine import Machine, this_machine
 from core.models.folder import read_shape
 from core.recipe.disk import disk_use
+from core.recipe.ranks import with_ranks
 from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.speed import UNSETTLED
+from core.slurm.profile import Profile, machine_of
 from core.steps import data, train
 from core.steps.step import check_space
 from core.sweep.axes import (
@@ -29,8 +31,21 @@ from core.workspace.paths import RunPaths, SweepPaths, Workspace
 
 Sampler: TypeAlias = Literal["grid", "search"]
 USUAL_TRIALS = 20
+MOST_AT_ONCE = 1000
 # With another value of these a loss is of something else: of other rows, of another sum, of fewer weights.
 CHANGE_THE_LOSS = (REPLAY_SHARE, "replay_distillation", "dropout", "max_length", "pack")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a sweep's trials are made: on this machine, or as a ``profile`` asks Slurm for it, ``at_once`` at
+    a time."""
+
+    profile: Profile | None = None
+    at_once: int = 0
+
+
+HERE = Where()
 
 
 @with_config(extra="forbid")
@@ -39,7 +54,8 @@ class Sweep:
     """The trials of a sweep are the run ``base`` with its ``recipe`` (all of its values) but for the
     ``axes``: every combination (``grid``), or as many ``trials`` as are said, each chosen by what the earlier
     ones came to (``search``). ``prune``: whether one whose loss is worse than most is stopped early
-    (:mod:`core.sweep.pruning`). ``seed``: of the search."""
+    (:mod:`core.sweep.pruning`). ``seed``: of the search. With a ``profile`` its trials are handed to Slurm,
+    ``at_once`` at a time; 0: as many as may run, of a search one after the other."""
 
     base: str
     name: str
@@ -49,6 +65,14 @@ class Sweep:
     trials: int
     prune: bool = True
     seed: int = 0
+    profile: Profile | None = None
+    at_once: int = 0
+
+    @property
+    def is_array(self) -> bool:
+        """Whether Slurm gets its trials together: they are known beforehand, and Slurm begins one after the
+        other."""
+        return self.profile is not None and self.sampler == "grid"
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -69,7 +93,12 @@ class Sweep:
 
 
 def planned(
-    run: RunPaths, recipe: Recipe, over: tuple[str, ...], trials: int | None = None, prune: bool = True
+    run: RunPaths,
+    recipe: Recipe,
+    over: tuple[str, ...],
+    trials: int | None = None,
+    prune: bool = True,
+    where: Where = HERE,
 ) -> Sweep:
     """The sweep that varies ``recipe``, of the run's own or like it, ``over`` the fields that are said.
 
@@ -77,7 +106,9 @@ def planned(
     """
     model, axes = train.model_of(run), read_axes(over, recipe)
     base = _unsettled(run, recipe)
-    refuse_unfit(axes, base, this_machine(), model)
+    if where.profile:
+        base = as_asked_of_slurm(base, where.profile)
+    refuse_unfit(axes, base, machine_for(where.profile), model)
     size = size_of(axes)
     searches = any(axis.is_range for axis in axes) or (trials is not None and trials < (size or 0))
     if size is not None and not searches and size > MOST_TRIALS:
@@ -85,13 +116,33 @@ def planned(
     wanted = min(trials or USUAL_TRIALS, size or MOST_TRIALS) if searches else size or 0
     name = str(data.about_data(run)["name"])
     sampler: Sampler = "search" if searches else "grid"
-    return Sweep(run.id, name, as_record(base), axes, sampler, wanted, prune, recipe.seed)
+    asked = as_record(base)
+    return Sweep(run.id, name, asked, axes, sampler, wanted, prune, recipe.seed, where.profile, where.at_once)
 
 
 def _unsettled(run: RunPaths, recipe: Recipe) -> Recipe:
     """The recipe with its speed to be chosen anew for each trial, unless somebody has chosen it."""
     loose = recipe.changed(**UNSETTLED)
     return loose if train.settle_for(run, loose, train.model_of(run)) == recipe else recipe
+
+
+def machine_for(profile: Profile | None) -> Machine:
+    """The machine that a sweep's trials are made on, as far as anybody knows it."""
+    return machine_of(profile, this_machine()) if profile else this_machine()
+
+
+def as_asked_of_slurm(recipe: Recipe, profile: Profile) -> Recipe:
+    """``recipe`` on all that a profile asks for: one that was made where there is no GPU is trained on the
+    profile's, in the precision that is usual there. Raises InvalidSweep for a recipe of GPUs, of which the
+    profile asks for none."""
+    if recipe.device == "cuda" and not profile.gpus:
+        raise invalid([Problem("device", "sweep_no_gpus", {"profile": profile.name})])
+    devices = max(1, profile.gpus)
+    if (recipe.devices, recipe.nodes) != (devices, profile.nodes):
+        recipe = with_ranks(recipe, devices, profile.nodes)
+    if profile.gpus and recipe.device == "cpu":
+        recipe = recipe.changed(device="auto", precision="auto", cards=(), **UNSETTLED)
+    return recipe
 
 
 def begin(workspace: Workspace, sweep: Sweep) -> SweepPaths:

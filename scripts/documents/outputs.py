@@ -1156,7 +1156,7 @@ class SlurmJobs(Output):
 
 
 class SlurmCancelled(OfRun):
-    """A run that was asked to stop."""
+    """A run or a sweep that was asked to stop."""
 
     jobs: list[RunInSlurm]
     """What Slurm still says of it."""
@@ -1236,13 +1236,15 @@ class SweepAsItIs(TypedDict):
     """How many trainings there will be."""
     fields: list[str]
     """What is varied."""
+    profile: str | None
+    """By which its trainings are handed to Slurm; null for a sweep on this machine."""
     best: SweepTrial | None
     """Null before one is finished."""
     trials: list[SweepTrial]
 
 
 class SweepDone(Output, SweepAsItIs):
-    """A sweep that has ended, with its trainings, the best first."""
+    """A sweep that has ended, or was handed to Slurm, with its trainings, the best first."""
 
 
 class Sweeps(Output):

@@ -13,9 +13,10 @@ from core.steps.step import megabytes
 from core.sweep import job
 from core.sweep.axes import BETWEEN, REPLAY_SHARE, SWEPT
 from core.sweep.conduct import shown
-from core.sweep.sweep import Sweep, begin, planned, room_for
+from core.sweep.sweep import HERE, MOST_AT_ONCE, Sweep, Where, begin, planned, room_for
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.launch_preview import known_cost
+from ui.jobs.cluster import choose_where
 from ui.shell.frame import go_to, starting
 from ui.shell.text import language, plain, spoken, t
 
@@ -56,11 +57,22 @@ def _form(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
         help_text = t("sweep.trials.help")
         trials = st.number_input(t("sweep.trials"), 2, 1000, 20, key="sweep_trials", help=help_text)
     prune = st.toggle(t("sweep.prune"), True, key="sweep_prune", help=t("sweep.prune.help"))
-    sweep = _planned(run, recipe, over, trials, prune)
+    sweep = _planned(run, recipe, over, trials, prune, _where(workspace))
     if sweep:
         _show_cost(workspace, run, recipe, sweep)
     if st.button(t("sweep.start"), icon=":material/play_arrow:", disabled=sweep is None, key="sweep_start"):
         _start(workspace, run, sweep)
+
+
+def _where(workspace: Workspace) -> Where:
+    """On this machine, which nobody is asked about who has no profile."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="sweep_place"):
+        profile = choose_where(workspace, "sweep_where")
+        if profile is None:
+            return HERE
+        help_text, label = t("sweep.at_once.help"), t("sweep.at_once")
+        most = st.number_input(label, 0, MOST_AT_ONCE, 0, key="sweep_at_once", help=help_text, width=140)
+    return Where(profile, int(most))
 
 
 def _values(field: str, recipe: Recipe) -> str:
@@ -86,19 +98,23 @@ def _usual(field: str, recipe: Recipe) -> str:
 
 
 def _planned(
-    run: RunPaths, recipe: Recipe, over: Mapping[str, str], trials: int | None, prune: bool
+    run: RunPaths, recipe: Recipe, over: Mapping[str, str], trials: int | None, prune: bool, where: Where
 ) -> Sweep | None:
     """What the form asks for; None where something is wrong with it, which is said."""
+    fields = tuple(f"{field}={text}" for field, text in over.items())
     try:
-        return planned(run, recipe, tuple(f"{field}={text}" for field, text in over.items()), trials, prune)
+        return planned(run, recipe, fields, trials, prune, where)
     except TuneboardError as error:
         st.error(plain(error.text(language())), icon=":material/edit:")
         return None
 
 
 def _show_cost(workspace: Workspace, run: RunPaths, recipe: Recipe, sweep: Sweep) -> None:
-    seconds = known_cost(workspace.root, run.id, recipe).beside(slower_in_turn(workspace.root)) * sweep.trials
     size = megabytes(room_for(workspace, sweep))
+    if sweep.profile:  # how fast its nodes are nobody knows here
+        st.caption(t("sweep.cost.cluster", count=sweep.trials, profile=sweep.profile.name, size=size))
+        return
+    seconds = known_cost(workspace.root, run.id, recipe).beside(slower_in_turn(workspace.root)) * sweep.trials
     st.caption(t("sweep.cost", count=sweep.trials, time=about(seconds), size=size))
 
 

@@ -14,11 +14,11 @@ from core.steps import proof, train
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.remedy import offer_remedy
+from ui.jobs.cluster import choose_where, show_in_slurm
 from ui.jobs.failure import show_why
 from ui.jobs.panel import show_busy, show_place
 from ui.jobs.step import begin
 from ui.jobs.training import show_health
-from ui.runs.cluster import choose_where, show_in_slurm
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors

@@ -17,6 +17,7 @@ from core.sweep.conduct import in_words, shown
 from core.sweep.job import SweepView
 from core.sweep.pruning import FIRST
 from core.sweep.rank import MEASURES, result_of, score_of
+from core.sweep.sweep import Sweep
 from core.sweep.trial import STOPPED, WHY, SweepTrial
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
@@ -194,9 +195,19 @@ def _chart(view: SweepView) -> None:
         st.caption(t("sweep.chart"))
 
 
+def _place(sweep: Sweep) -> list[str]:
+    """How Slurm gets its trainings, where it does."""
+    if sweep.profile is None:
+        return []
+    asked = {"profile": sweep.profile.name, "count": sweep.at_once or 1}
+    most = ".most" if sweep.at_once else ""
+    return [t(f"sweep.rule.array{most}" if sweep.is_array else "sweep.rule.handed", **asked)]
+
+
 def _rules(view: SweepView) -> str:
     """How it is chosen, which is the best, and when one is stopped early."""
-    said = [t(f"sweep.rule.{view.sweep.sampler}", count=view.sweep.trials), t("sweep.rule.best")]
+    said = [t(f"sweep.rule.{view.sweep.sampler}", count=view.sweep.trials), *_place(view.sweep)]
+    said.append(t("sweep.rule.best"))
     if view.sweep.prunes:
         said.append(t("sweep.rule.prune", first=FIRST))
     elif view.sweep.prune:

@@ -18,10 +18,10 @@ from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.data.dropped import dropped_file, dropped_language
 from ui.data.spoken import wanted_of
+from ui.jobs.cluster import choose_where
 from ui.models.base import SLOWER, choose_base, newest_runs, take, warn_of_language
 from ui.models.default_prompt import choose_default
 from ui.runs.chain import choose_auto_resume
-from ui.runs.cluster import choose_where
 from ui.shell.frame import choose_run, shown_errors, starting
 from ui.shell.text import language, t
 
