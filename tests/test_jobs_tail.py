@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.jobs.tail import BLOCK, LONGEST_TAIL, LogTail, last_lines
+from tests.conftest import RecordFault
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_a_line_without_end_is_read_once(log: Path, monkeypatch: pytest.MonkeyPa
     assert tail.read() == ["end", "next"]
 
 
-def test_a_log_of_five_gigabytes(log: Path) -> None:
+def test_a_log_of_five_gigabytes(log: Path, record_fault: RecordFault) -> None:
     with log.open("wb") as out:
         out.write(b"first\n")
         out.truncate(5 << 30)
@@ -134,3 +135,4 @@ def test_a_log_of_five_gigabytes(log: Path) -> None:
     assert last_lines(log, 1) == ["last"]
     tail = LogTail(log, offset=(5 << 30) - 1000)
     assert tail.read()[-1] == "last"
+    record_fault("a log of 5 GB", "", "", "its end is read, and what was read is not read again")

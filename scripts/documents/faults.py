@@ -22,6 +22,7 @@ DONE = {
     "OOM": "a control group's memory is full: the kernel kills ",
 }
 WHOM = {
+    "dashboard": "the dashboard that started it",
     "tool": "the step's program",
     "supervisor": "its supervisor",
     "chain": "the chain",

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from core.chat import server as chat_server
+from core.chat.history import list_chats
+from core.chat.server import Readiness
 from core.jobs.curves import read_curve
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
@@ -20,8 +23,8 @@ from core.steps import train
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.viewer import Viewer
-from tests.conftest import RecordFault, end_leftovers
-from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
+from tests.conftest import RecordFault, end_leftovers, fill_disk
+from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim, until
 from tests.faults.test_kills import KILL, goes_on, log, whole
 from tests.page import open_test_page
 from tests.server import Dashboard
@@ -55,6 +58,33 @@ def test_the_folder_is_read_only(on_small_disk: Workspace, record_fault: RecordF
     assert wait(run.job("train"), poll=0.05, timeout=TIMEOUT).state is State.finished
     seen = sentence(error.value).replace(str(run.job("train")), "FOLDER")
     record_fault("the disk is mounted read-only", "", "", f"refused, “{seen}”; writable again it trains")
+
+
+def test_the_disk_is_full_while_it_chats(on_small_disk: Workspace, record_fault: RecordFault) -> None:
+    """What is said stays on the page, and is kept as soon as there is room."""
+    chat_server.start(on_small_disk, chat_server.speakers(on_small_disk, None)[0])
+    until(lambda: chat_server.server(on_small_disk).readiness is Readiness.ready)
+    page = open_test_page("chat")
+    page.chat_input(key="question").set_value("one").run()
+    filler = fill_disk(on_small_disk.root)
+    for word in ("two", "three"):
+        page.chat_input(key="question").set_value(word).run()
+        assert not page.exception and not page.error
+    (warning,) = page.warning
+    assert "cannot be saved" in warning.value and "the disk is full" in warning.value
+    assert [said.content for said in list_chats(on_small_disk)[0].messages] == ["one", "You said: one"]
+    filler.unlink()
+    page.button(key="save again").click().run()
+    assert not page.exception and not page.warning
+    questions = [said.content for said in list_chats(on_small_disk)[0].messages if said.role == "user"]
+    assert questions == ["one", "two", "three"]
+    chat_server.unload(on_small_disk)
+    record_fault(
+        "the disk is full while it chats",
+        "",
+        "",
+        "it is said, the chat goes on; with room again all of it is kept",
+    )
 
 
 def test_what_was_written_last_is_torn(
