@@ -31,8 +31,9 @@ COMMANDS = (CHAIN, "export", "proof")
 class Run:
     """One run: which steps have a job, in what state, and what was measured at the end.
 
-    ``name`` is what the assistant is taught, ``title`` what a person calls the run. ``fault``: what is wrong
-    with its folder, in a sentence; None where nothing is.
+    ``name`` is what the assistant is taught, ``title`` what a person calls the run. ``stopped_at``: the
+    iteration, of ``iterations``, at which a training ended early of which the model was made all the same;
+    None where it did not. ``fault``: what is wrong with its folder, in a sentence; None where nothing is.
     """
 
     run: str
@@ -43,10 +44,24 @@ class Run:
     learned: float | None = None
     kept: float | None = None
     leaked: int | None = None
+    stopped_at: int | None = None
+    iterations: int | None = None
     fault: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {**vars(self)}
+
+    @property
+    def told(self) -> str:
+        """Its state in words."""
+        return state_told(self.state, self.stopped_at, self.iterations)
+
+
+def state_told(state: str, stopped_at: int | None, iterations: int | None) -> str:
+    """A run's state in words; where its model is of a training that ended early, how early."""
+    if stopped_at is None or state in LIVE:
+        return say(f"state.{state}")
+    return say("runs.early", at=stopped_at, total=iterations)
 
 
 def read_run(paths: RunPaths) -> Run:
@@ -57,15 +72,43 @@ def read_run(paths: RunPaths) -> Run:
     name = _text(data.get("name")) or _text(about.get("name"))
     measured = {key: _number(result.get(key)) for key in ("learned", "kept", "leaked")}
     faults += [_fault(file, say("file.EISDIR")) for file in paths.scalars if file.is_dir()]
+    early = _early(paths, steps)
     return Run(
         run=paths.id,
         name=name,
         title=_text(about.get("title")) or name or paths.id,
         state=_state(paths, steps),
         steps=steps,
+        stopped_at=early.at if early else None,
+        iterations=early.total if early else None,
         fault=say("row.separator").join(faults) or None,
         **measured,  # type: ignore[arg-type]
     )
+
+
+@dataclass(frozen=True)
+class Early:
+    """A training that ended at iteration ``at`` of ``total`` and of which a model was made as it was then."""
+
+    at: int
+    total: int
+
+
+def made_early(paths: RunPaths) -> Early | None:
+    """Of what the run's model was made, where its training never came to its end; None where it did, is at
+    work, or nothing was made of it."""
+    return _early(paths, dict(_steps(paths)))
+
+
+def _early(paths: RunPaths, steps: Mapping[str, State]) -> Early | None:
+    if steps.get("train") in (None, State.finished, *LIVE) or steps.get("convert") is not State.finished:
+        return None
+    # What converting was asked for (core.steps.convert).
+    asked = read_record(JobPaths(paths.job("convert")).request) or {}
+    at, total = asked.get("iteration"), asked.get("total")
+    if not (isinstance(at, int) and isinstance(total, int) and at < total):
+        return None
+    return Early(at, total)
 
 
 def _records(*files: Path) -> tuple[list[dict[str, Any]], list[str]]:

@@ -9,6 +9,7 @@ from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
+from core.runs import made_early
 from core.steps import train
 from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
@@ -49,7 +50,9 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         offer_remedy(workspace, run, cause_in_curve(run, recipe))
     else:
         show_failure(run.job("train"), status)
-        show_restart(run, recipe, first=not offer_remedy(workspace, run))
+        if made := made_early(run) is not None:
+            show_next(run)
+        show_restart(run, recipe, first=not (made or offer_remedy(workspace, run)))
     follow_training(workspace, run, recipe)
 
 

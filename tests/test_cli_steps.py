@@ -83,7 +83,7 @@ def test_runs_newest_first_and_broken_ones_too(workspace: Workspace, run: RunPat
     assert [one["run"] for one in found] == [run.id, "20200102-000000-odd", "20200101-000000-broken"]
     assert found[0] | {"steps": None} == {
         **{"run": run.id, "name": "Zoë", "title": "Zoë", "state": "waiting", "steps": None},
-        **{"learned": 1.0, "kept": 0.95, "leaked": 0, "fault": None},
+        **{"learned": 1.0, "kept": 0.95, "leaked": 0, "fault": None, "stopped_at": None, "iterations": None},
     }
     for language, word in (("en", "waiting"), ("zh", "等待")):
         shown = cli("runs", "--workspace", workspace.root, cwd=workspace.root, TUNEBOARD_LANG=language)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.cli.room import SCHEMA, Result, Rows
 from core.cli.terminal import line, printable
 from core.run_list import list_runs
+from core.runs import state_told
 from core.wording import say
 from core.workspace.paths import Workspace
 
@@ -64,9 +65,8 @@ def show_runs(console: "Console", result: dict[str, Any], where: str) -> None:
     if not runs:
         line(console, say("runs.none", where=where))
         return
-    states = {state: say(f"state.{state}") for state in {run["state"] for run in runs}}
     headings = {column: say(f"runs.{column}") for column in RUN_COLUMNS}
-    told = ({**run, "state": states[run["state"]]} for run in runs)
+    told = ({**run, "state": state_told(run["state"], run["stopped_at"], run["iterations"])} for run in runs)
     rows = [headings, *({column: _text(run[column]) for column in RUN_COLUMNS} for run in told)]
     widths = {column: max(_cells(row[column]) for row in rows) for column in RUN_COLUMNS}
     columns = [*RUN_COLUMNS]

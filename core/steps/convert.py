@@ -26,12 +26,13 @@ SHARD = "2GB"
 @with_config(extra="forbid")
 @dataclass(frozen=True)
 class ConvertRequest:
-    """What was converted: the checkpoint's file, its iteration, and the hash of what it has trained. Kept
-    with the job, so that an artefact knows what it was made of."""
+    """What was converted: the checkpoint's file, its iteration, of ``total`` that were to be trained, and the
+    hash of what it has trained. Kept with the job, so that an artefact knows what it was made of."""
 
     checkpoint: Path
     iteration: int
     content: str
+    total: int | None = None
 
 
 def plan(run: RunPaths) -> JobSpec:
@@ -49,7 +50,8 @@ def plan(run: RunPaths) -> JobSpec:
     trained = chosen.used(run)
     train.refuse_damaged(run, trained)
     recipe = train.recipe_of(run)
-    asked = ConvertRequest(trained.checkpoint, trained.iteration, content_hash(trained.checkpoint))
+    content, total = content_hash(trained.checkpoint), train.iterations(run, recipe)
+    asked = ConvertRequest(trained.checkpoint, trained.iteration, content, total)
     return replace(_job(run, recipe, model, trained), request=as_record(asked))
 
 

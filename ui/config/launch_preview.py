@@ -16,6 +16,7 @@ from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT, Memory
 from core.recipe.method import is_known_to_the_fast_path
 from core.recipe.recipe import Recipe, to_yaml
 from core.recipe.speed import why_slow
+from core.runs import is_at_work
 from core.steps import train
 from core.steps.data import about_data
 from core.steps.step import megabytes
@@ -59,6 +60,8 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
 def _show_time(run: RunPaths, cost: Cost) -> None:
     if seconds := took(run.job("train")):
         st.metric(t("estimate.took"), duration(seconds), width="content")
+        return
+    if is_at_work(run):  # what every page says on top is the time left, at the pace so far
         return
     why = t(f"estimate.time.{'measured' if cost.measured else 'guessed'}")
     st.metric(t("estimate.time"), _time_here(run, cost), help=why, width="content")

@@ -7,9 +7,11 @@ from dataclasses import asdict
 import streamlit as st
 
 from core.errors import MissingArtefact, NoWholeCheckpoint
+from core.jobs.status import State
 from core.steps import proof, train
 from core.steps.adopt import no_export
 from core.workspace.paths import RunPaths
+from ui.jobs.panel import status_of
 from ui.shell.frame import go_to, link_to
 from ui.shell.text import Markdown, language, plain, t
 
@@ -39,7 +41,10 @@ def show_next(run: RunPaths) -> None:
         return
     coming = lacking or "chat"
     coming_next = t(f"page.train.next.{coming}")
-    done = coming_next if run.adopted.exists() else t("page.train.done", next=Markdown(coming_next))
+    status = status_of(run.job("train"))
+    # Of one that was stopped every page says on top how far it came (ui.shell.making).
+    whole = status is not None and status.state is State.finished
+    done = t("page.train.done", next=Markdown(coming_next)) if whole else coming_next
     st.success(done, icon=":material/check_circle:")
     with st.container(horizontal=True, vertical_alignment="center", key="next"):
         label, icon = t(f"page.train.to_{coming}"), ":material/arrow_forward:"

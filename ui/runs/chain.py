@@ -1,6 +1,7 @@
 """The whole chain as it runs: each stage turning done, how long it still takes, and what came out."""
 
 from dataclasses import asdict, replace
+from typing import Literal
 
 import streamlit as st
 
@@ -9,7 +10,7 @@ from core.jobs.turn import position
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
 from core.pipeline.tune import USUAL_RESUMES
-from core.runs import CHAIN, read_run
+from core.runs import CHAIN, made_early, read_run
 from core.steps import proof, train
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
@@ -22,6 +23,7 @@ from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
+from ui.shell.making import show_early
 from ui.shell.tab import show_in_tab
 from ui.shell.text import Markdown, duration, language, plain, t
 
@@ -48,10 +50,21 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     title = read_run(run).title
     show_in_tab(title, progress.state, progress.share)
     place = position(run.job(CHAIN)) if progress.state is State.waiting else None
-    st.header(t(f"chain.title.{_kind(progress, place)}", name=title), anchor=False)
-    if progress.state is State.finished:
+    early = None if progress.live else made_early(run)
+    kind = "early" if early else _kind(progress, place)
+    st.header(t(f"chain.title.{kind}", name=title), anchor=False)
+    if early:
+        show_early(early)
         _result(run, progress)
-        return
+        _go_on(workspace, run, first=False)
+    elif progress.state is State.finished:
+        _result(run, progress)
+    else:
+        _on_its_way(workspace, run, progress, place)
+
+
+def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress, place: int | None) -> None:
+    """Its stages, and what can be done meanwhile; where it has ended without its result, the way on."""
     if progress.state is State.waiting:
         show_place(place)
     elif progress.live:
@@ -68,7 +81,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
             chain.halt(run, user_name())
             st.rerun()
     else:
-        _go_on(workspace, run)
+        _go_on(workspace, run, first=True)
 
 
 def show_share(progress: ChainProgress) -> None:
@@ -119,13 +132,16 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
         )
 
 
-def _go_on(workspace: Workspace, run: RunPaths) -> None:
+def _go_on(workspace: Workspace, run: RunPaths, first: bool) -> None:
+    """Why it ended, and the way on; ``first``: nothing is better."""
     if failed := chain.failure(workspace, run):
         stage, why = failed
         show_why(why, t(f"stage.{stage}") if stage != CHAIN else "")
-    elif found := train.stopped(run):
+    elif first and (found := train.stopped(run)):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
-    kind = "secondary" if offer_remedy(workspace, run) else "primary"
+    kind: Literal["primary", "secondary"] = (
+        "secondary" if offer_remedy(workspace, run) or not first else "primary"
+    )
     if (asked := chain.asked_before(run)) is None:
         link_to("data", t("page.config.to_data"), run)
         return

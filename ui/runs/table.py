@@ -180,7 +180,7 @@ def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
 
 
 def _state(run: Run) -> str:
-    return f"✗ {run.fault}" if run.fault else f"{MARKS[run.state]} {t(f'state.{run.state.value}')}"
+    return f"✗ {run.fault}" if run.fault else f"{MARKS[run.state]} {run.told}"
 
 
 def _outline(workspace: Workspace, run: Run) -> list[float]:

@@ -19,12 +19,12 @@ from streamlit.navigation.page import Page
 from core.errors import NoSuchRun, TuneboardError
 from core.jobs.status import LIVE, State
 from core.pipeline.chain import ChainProgress
-from core.runs import is_at_work, made_at, next_step, read_run, standing
+from core.runs import is_at_work, made_at, made_early, next_step, read_run, standing
 from core.workspace.known_hashes import reading_told
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
 from ui.shell.browser import tell_browser
-from ui.shell.making import EVERY, making_of, show_making
+from ui.shell.making import EVERY, making_of, show_early, show_making
 from ui.shell.text import language, language_switch, moment, plain, spoken, t
 
 STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
@@ -297,6 +297,8 @@ def _making(workspace: Workspace, run: RunPaths, step: str) -> None:
             with st.container(border=True, key="making"):
                 show_making(workspace, run, found, step)
                 link_to("start", t("making.to_start" if found.live else "making.go_on"), run)
+        elif early := made_early(run):
+            show_early(early)
 
     with shown_errors():
         follow(

@@ -1,11 +1,13 @@
 """What every page says while its run is being made by a chain, instead of what is still missing."""
 
+from dataclasses import asdict
+
 import streamlit as st
 
 from core.jobs.status import LIVE, State, read_status
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress
-from core.runs import CHAIN, is_at_work, read_run
+from core.runs import CHAIN, Early, is_at_work, made_early, read_run
 from core.steps import proof
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.text import language, plain, t
@@ -32,6 +34,8 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
     if found.state in LIVE:
         far = f"{found.share:.0%} · {t('chain.left', left=found.left)}"
         st.progress(found.share, text=f"**{t('chain.title.live', name=title)}** · {stage_of(found)} · {far}")
+    elif early := made_early(run):
+        show_early(early)
     elif found.state is State.stopped:
         st.info(t("making.stopped", name=title), icon=":material/stop_circle:")
     else:
@@ -42,6 +46,11 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
         else:
             reason = f"  \n{plain(why.text(language()))}" if why else ""
             st.error(said + reason, icon=":material/error:")
+
+
+def show_early(early: Early) -> None:
+    """That the model is of a training which did not come to its end."""
+    st.info(t("train.early", **asdict(early)), icon=":material/stop_circle:")
 
 
 def stage_of(found: ChainProgress) -> str:
