@@ -17,7 +17,7 @@ from core.recipe.check import problems
 from core.recipe.estimate import estimate, trainable
 from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA, PRESETS, presets
-from core.recipe.recipe import Recipe, from_bytes, to_yaml
+from core.recipe.recipe import Recipe, from_bytes, near_field, to_yaml
 from core.recipe.xtuner_config import write_config
 from core.steps import data, train
 from core.steps.pace import trained_so_far
@@ -25,6 +25,7 @@ from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
+from ui.shell.text import plain
 
 EITHER = "set either iterations or epochs and leave the other empty"
 
@@ -255,6 +256,35 @@ def test_all_that_is_wrong_in_a_few_lines_is_said_at_once(workspace: Workspace) 
     )
     assert "model" not in error and "missing" not in error, "what a file leaves out is no problem of it"
     assert train.recipe_of(run) == before
+
+
+def test_a_field_of_another_case_or_by_its_label_is_told_its_name(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    before = train.recipe_of(run)
+    lines = "LR: 1e-4\nRank: 3\nBatch-Size: 2\nlearning_rate: 2e-4\n学习率: 1\nzzz: 1\n"
+    (error,) = [error.value for error in given(open_test_page("config", run.id), lines).error]
+    near = {name: near_field(name) for name in ("LR", "Rank", "Batch-Size", "learning_rate", "学习率", "zzz")}
+    assert [*near.values()] == ["lr", "rank", "batch_size", "lr", "lr", ""]
+    assert all(plain(name) in error for name in near) and error.count("did you mean") == 5
+    assert train.recipe_of(run) == before
+
+
+def test_lines_that_are_pasted_are_laid_over_the_form_too(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    own = train.recipe_of(run)
+    page = open_test_page("config", run.id)
+    box = next(area for area in page.text_area if area.label == "Or paste a few lines")
+    box.set_value("rnk: 3\nlr: -1")
+    page.button(key=f"take {run.id}").click().run()
+    assert [all(name in error.value for name in ("rnk", "lr")) for error in page.error] == [True]
+    box = next(area for area in page.text_area if area.label == "Or paste a few lines")
+    assert box.value == "rnk: 3\nlr: -1", "what was typed is there to be put right"
+    box.set_value("rank: 3\nlr: 1e-4")
+    page.button(key=f"take {run.id}").click().run()
+    assert no_errors(page) and train.recipe_of(run) == own.changed(rank=3, lr=1e-4)
+    assert [one.value for one in page.success] == [
+        "Loaded from the lines you pasted. Changed: Learning rate, LoRA rank."
+    ]
 
 
 def test_another_method_in_a_file_brings_what_goes_with_it(workspace: Workspace) -> None:

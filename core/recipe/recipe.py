@@ -38,6 +38,7 @@ OLD_NAMES = {
     "max_norm": "max_grad_norm",
     "self_distillation": "replay_distillation",
 }
+LANGUAGES: tuple[Language, Language] = ("zh", "en")
 # More than anybody trains; it keeps a slip of the finger from filling the disk.
 MOST_ITERATIONS = 10_000_000
 # Of one machine.
@@ -205,10 +206,27 @@ def _problem(error: dict[str, Any]) -> Problem:
     else:
         key = keys.get(kind, "wrong_type")
     place = ".".join(str(part) for part in error["loc"]) or "recipe"
-    if key == "unknown_field" and (near := get_close_matches(place, [f.name for f in fields(Recipe)], n=1)):
-        return Problem(place, "misspelt_field", {"near": near[0]})
+    if key == "unknown_field" and (near := near_field(place)):
+        return Problem(place, "misspelt_field", {"near": near})
     found = str(error.get("input"))[:80].encode(errors="replace").decode()
     return Problem(place, key, {"found": found, "detail": error["msg"], **context})
+
+
+def near_field(given: str) -> str:
+    """The field that somebody may have meant who wrote ``given``, by its name, an old one or the form's label
+    in either language, whatever the case; empty where nothing comes near."""
+    names = [f.name for f in fields(Recipe)]
+    labels = {_bare(say(f"field.{name}", language)): name for name in names for language in LANGUAGES}
+    known = (
+        labels | {_bare(old): new for old, new in OLD_NAMES.items()} | {_bare(name): name for name in names}
+    )
+    found = get_close_matches(_bare(given), known, n=1)
+    return known[found[0]] if found else ""
+
+
+def _bare(name: str) -> str:
+    """Without case, brackets and what stands between words."""
+    return " ".join(re.findall(r"\w+", re.sub(r"[(（].*", "", name).replace("_", " ").casefold()))
 
 
 def to_yaml(recipe: Recipe, language: Language | None = None) -> str:

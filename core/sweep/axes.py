@@ -14,7 +14,7 @@ from core.models.folder import Model
 from core.recipe.check import problems
 from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA
-from core.recipe.recipe import Problem, Recipe, parse
+from core.recipe.recipe import Problem, Recipe, near_field, parse
 
 Value: TypeAlias = bool | int | float | str
 Values: TypeAlias = Mapping[str, Value]
@@ -110,9 +110,10 @@ def _of_field(field: str) -> Problem | None:
     if field in OF_THE_DATA:
         return Problem(field, "sweep_of_data", {})
     if field not in {*SWEPT, REPLAY_SHARE}:
-        near = get_close_matches(field, [*SWEPT, REPLAY_SHARE], n=1)
-        key = "misspelt_field" if near else "unknown_field"
-        return Problem(field, key, {"near": near[0]} if near else {})
+        close = get_close_matches(field.lower(), [*SWEPT, REPLAY_SHARE], n=1)
+        near = close[0] if close else near_field(field)
+        key = "misspelt_field" if near in {*SWEPT, REPLAY_SHARE} else "unknown_field"
+        return Problem(field, key, {"near": near} if key == "misspelt_field" else {})
     if field != REPLAY_SHARE and isinstance(getattr(Recipe, field), tuple):
         return Problem(field, "sweep_of_several", {})
     return None

@@ -15,6 +15,7 @@ from ui.config.forms import RecipeDraft
 from ui.shell.text import language, t
 
 LARGEST_RECIPE = 64  # kB
+EXAMPLE = "lr: 1e-4\nrank: 16"
 
 
 def offer_file(draft: RecipeDraft) -> None:
@@ -24,19 +25,30 @@ def offer_file(draft: RecipeDraft) -> None:
 
 
 def take_file(run: RunPaths, draft: RecipeDraft, model: Model) -> None:
-    """What the file says into the form; what it does not say stays. Raises InvalidRecipe with all problems of
-    the file."""
+    """What a file, or a few lines that are pasted, say into the form; what they do not say stays. Raises
+    InvalidRecipe with all problems of what was given."""
     key = f"recipe file {run.id} {draft.edition}"
     help_text = t("page.config.upload.help")
     file = st.file_uploader(t("page.config.upload"), type=["yaml", "yml"], help=help_text, key=key)
-    if file and file.size > LARGEST_RECIPE * 1024:
-        st.error(t("page.config.upload.large", limit=LARGEST_RECIPE))
+    with st.form(f"recipe lines {run.id} {draft.edition}", border=False):
+        label, key = t("page.config.paste"), f"recipe text {run.id} {draft.edition}"
+        text = st.text_area(label, placeholder=EXAMPLE, key=key, height=110)
+        pasted = st.form_submit_button(t("page.config.paste.take"), key=f"take {run.id}") and text.strip()
+    if pasted:
+        _take(text.encode("utf-8", "replace"), t("page.config.paste.name"), draft, model)
     elif file:
-        taken = _merged(file.getvalue(), file.name, draft.saved, model)
-        before, now = asdict(draft.saved), asdict(taken)
-        draft.take(taken)
-        draft.taken = file.name, tuple(name for name in now if now[name] != before[name])
-        st.rerun()
+        _take(file.getvalue(), file.name, draft, model)
+
+
+def _take(content: bytes, name: str, draft: RecipeDraft, model: Model) -> None:
+    if len(content) > LARGEST_RECIPE * 1024:
+        st.error(t("page.config.upload.large", limit=LARGEST_RECIPE))
+        return
+    taken = _merged(content, name, draft.saved, model)
+    before, now = asdict(draft.saved), asdict(taken)
+    draft.take(taken)
+    draft.taken = name, tuple(field for field in now if now[field] != before[field])
+    st.rerun()
 
 
 def _merged(content: bytes, name: str, into: Recipe, model: Model) -> Recipe:
