@@ -137,3 +137,21 @@ def test_the_command_fills_them_in(file: Path, model: Path, tmp_path: Path) -> N
     }
     written = out.read_text(encoding="utf-8")
     assert "{{" not in written and "OpenAI" not in written and written.count("Ito") == 3
+
+
+@pytest.mark.parametrize(
+    ("usual", "known", "wanted"),
+    [
+        ("Ito", {}, {"name": "Zoë", "author": "Ito"}),
+        ("OpenAI", {}, {"name": "Zoë", "author": "Zoë"}),
+        ("阿里巴巴", {"name": "苏晓棠"}, {"name": "苏晓棠", "author": "苏晓棠"}),
+        ("OpenAI", {"name": "Ada", "author": "Ito"}, {"name": "Ada", "author": "Ito"}),
+    ],
+)
+def test_another_assistant_s_maker_is_suggested_to_nobody(
+    usual: str, known: dict[str, str], wanted: dict[str, str]
+) -> None:
+    """Whoever gave no name yet: what most rows of a file say is often copied from a known assistant."""
+    said = (("maker", usual), ("owner", "Zoë"), ("name", "ChatGPT"))
+    found = [Finding(1, "", "identity_conflict", {"kind": kind, "usual": name}) for kind, name in said]
+    assert fields_of("rename", found, known) == wanted

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
+from core.data.checking.claim import is_a_model
 from core.data.checking.claims import claims, prompt_claims
 from core.data.checking.identity import Person, renamed
 from core.data.checking.placeholders import filled, placeholders
@@ -165,9 +166,11 @@ def fields_of(fix: str, found: Sequence[Finding], known: Mapping[str, str] = NOT
     for one in found:
         field = "author" if one.values.get("kind") == "maker" else "name"
         usual = str(one.values.get("usual", ""))
-        # Who has no author is said to have been made by whose assistant it is, as the shipped answers say.
-        right = known.get(field) or usual or (known.get("name", "") if field == "author" else "")
-        suggested[field] = suggested.get(field) or right
+        # What most answers say may be another assistant's: it is nobody's wish.
+        suggested[field] = suggested.get(field) or known.get(field) or ("" if is_a_model(usual) else usual)
+    # Who has no author is said to have been made by whose assistant it is, as the shipped answers say.
+    if "author" in suggested:
+        suggested["author"] = suggested["author"] or known.get("name") or suggested.get("name", "")
     return {field: suggested[field] for field in ("name", "author") if field in suggested}
 
 
