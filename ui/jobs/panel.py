@@ -101,6 +101,8 @@ def _of(used: int, total: int) -> str:
 
 def _when(status: Status) -> str:
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.started))
+    if status.state is State.running and status.started:
+        return t("job.runs", time=began, duration=duration(max(0.0, time.time() - status.started)))
     if status.ended is None or status.started is None:
         return t("job.since", time=began)
     return t("job.took", time=began, duration=duration(status.ended - status.started))

@@ -25,7 +25,7 @@ from ui.shell.thought import answer_html
 
 # Seconds between two looks at a running job. On a processor every look takes its time from the training
 # (scripts/bench watching).
-EVERY, EVERY_ON_CPU = 2.0, 5.0
+EVERY, EVERY_ON_CPU = 2.0, 4.3
 SHOWN_ANSWERS = 24
 EARLIER_RUNS = 20
 

@@ -23,7 +23,7 @@ from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
-from ui.shell.making import show_early
+from ui.shell.making import show_early, stage_took
 from ui.shell.tab import show_in_tab
 from ui.shell.text import Markdown, duration, language, plain, t
 
@@ -101,14 +101,8 @@ def _kind(progress: ChainProgress, place: int | None) -> str:
 def _stage(stage: Stage) -> str:
     color = COLORS.get(stage.state, "gray") if stage.state else "gray"
     note = f" · {plain(stage.note)}" if stage.note and stage.state in LIVE else ""
-    took = f" · {duration(seconds)}" if (seconds := _took(stage)) else ""
+    took = f" · {duration(seconds)}" if (seconds := stage_took(stage)) else ""
     return f":{color}[{ICONS[stage.state]} {t(f'stage.{stage.name}')}]{note}{took}"
-
-
-def _took(stage: Stage) -> float | None:
-    """Seconds that a stage of this chain took; None for one that is not done, or was before."""
-    ended = stage.heard if stage.state is State.finished and not stage.needless else None
-    return max(1.0, ended - stage.began) if ended and stage.began else None
 
 
 def _result(run: RunPaths, progress: ChainProgress) -> None:
@@ -125,7 +119,7 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
         link_to("publish", t("chain.to_publish"), run)
     if found:
         show_result(found)
-    if times := [(stage.name, seconds) for stage in progress.stages if (seconds := _took(stage))]:
+    if times := [(stage.name, seconds) for stage in progress.stages if (seconds := stage_took(stage))]:
         each = " · ".join(f"{t(f'stage.{name}')} {duration(seconds)}" for name, seconds in times)
         st.caption(
             t("chain.times", whole=duration(sum(seconds for _, seconds in times)), each=Markdown(each))

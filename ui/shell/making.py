@@ -1,16 +1,17 @@
 """What every page says while its run is being made by a chain, instead of what is still missing."""
 
+import time
 from dataclasses import asdict
 
 import streamlit as st
 
 from core.jobs.status import LIVE, State, read_status
 from core.pipeline import chain
-from core.pipeline.chain import ChainProgress
+from core.pipeline.chain import ChainProgress, Stage
 from core.runs import CHAIN, Early, is_at_work, made_early, read_run
 from core.steps import proof
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.text import language, plain, t
+from ui.shell.text import duration, language, plain, t
 
 # Seconds between two looks; those of the parts beside it are others (ui.shell.frame.follow).
 EVERY = 3.1
@@ -59,4 +60,12 @@ def stage_of(found: ChainProgress) -> str:
     if stage is None:
         return t("chain.starting")
     note = f" · {plain(stage.note)}" if stage.note else ""
-    return f"{t(f'stage.{stage.name}')}{note}"
+    so_far = f" · {duration(seconds)}" if (seconds := stage_took(stage)) else ""
+    return f"{t(f'stage.{stage.name}')}{note}{so_far}"
+
+
+def stage_took(stage: Stage) -> float | None:
+    """Seconds that a stage of this chain took, or has so far: that moves where a tool has nothing to count.
+    None for one that has not begun, or was done before."""
+    ended = stage.heard if stage.state is State.finished else time.time() if stage.state in LIVE else None
+    return max(1.0, ended - stage.began) if ended and stage.began and not stage.needless else None
