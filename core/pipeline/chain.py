@@ -93,7 +93,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class ChainProgress:
-    """The whole chain: its stages in order, how much is behind (0 to 1), the seconds left.
+    """The whole chain: its stages in order, how much is behind (0 to 1), the seconds left, when it ``began``
+    (seconds since the epoch).
 
     The state is None where nothing is at work, nothing failed, and not everything is made.
     """
@@ -102,6 +103,7 @@ class ChainProgress:
     stages: tuple[Stage, ...]
     share: float
     seconds: float
+    began: float | None = None
 
     @property
     def live(self) -> bool:
@@ -292,7 +294,7 @@ def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
     slower = _slower(stages) if whole and whole.state in LIVE else 1.0
     clock = clock_of(stages, _costs(workspace, run, prepared(run), began), began, slower=slower)
     share = 1.0 if whole and whole.state is State.finished else _never_back(run, began, clock.fraction)
-    return ChainProgress(whole.state if whole else None, stages, share, clock.seconds())
+    return ChainProgress(whole.state if whole else None, stages, share, clock.seconds(), began)
 
 
 def _never_back(run: RunPaths, began: float | None, share: float) -> float:

@@ -18,7 +18,7 @@ from ui.data.documents import KEPT as DOCUMENT
 from ui.data.form import FROM_START, REFUSED, refused_there, show_refused
 from ui.data.spoken import language_of_rows
 from ui.shell.frame import go_to, shown_errors
-from ui.shell.text import t
+from ui.shell.text import t, together
 
 KEY, KEPT = "wish_file", "wish_upload"
 # What most people have; the Data page takes more.
@@ -121,10 +121,11 @@ def _said(kept: Upload, found: Contents) -> str:
         counts = {"facts": found.facts, "count": found.taught, "kept": found.kept}
         said = t("page.start.data.facts", name=kept.name, **counts)
         unused = t("page.data.documents.unused", count=found.left_out) if found.left_out else ""
-        return f"{said} {unused}".strip()
+        return together(said, unused)
     what = "text" if kept.kind in TEXT_KINDS else "rows"
     said = t(f"page.start.data.{what}", name=kept.name, count=found.taught)
-    return f"{said} {t('page.start.data.left_out', count=found.left_out)}" if found.left_out else said
+    unused = t("page.start.data.left_out", count=found.left_out) if found.left_out else ""
+    return together(said, unused)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from ui.jobs.step import Work, follow_work
 from ui.publish.form import HERE, place_name
 from ui.shell.danger import danger_button
 from ui.shell.download import address_of_zip
-from ui.shell.text import Markdown, as_markdown, language, plain, t
+from ui.shell.text import Markdown, as_markdown, language, plain, t, together
 
 SENDING = ("send", "fetch", "arrival")
 _PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
@@ -197,7 +197,7 @@ def show_taken(run: RunPaths, request: PublishRequest, facts: Facts) -> None:
 def show_use(request: PublishRequest, folder: str, facts: Facts) -> None:
     """What is done with it where it is to be used."""
     unpacked = t("page.publish.run.unpack") if request.to == "zip" else ""
-    st.caption(f"{unpacked} {t(f'page.publish.run.{request.what}')}".lstrip())
+    st.caption(together(unpacked, t(f"page.publish.run.{request.what}")))
     if lines := usage.to_run(request.what, folder, facts.name):
         st.caption(t("page.publish.run.ollama"))
         st.code(lines, "shell")

@@ -23,7 +23,7 @@ from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, go_to, link_to, shown_errors
-from ui.shell.making import show_early, stage_took
+from ui.shell.making import far, show_early, stage_took
 from ui.shell.tab import show_in_tab
 from ui.shell.text import Markdown, duration, language, plain, t
 
@@ -86,8 +86,7 @@ def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress, pl
 
 def show_share(progress: ChainProgress) -> None:
     """How far it is and how long it still takes."""
-    text = t("chain.left", left=progress.left)
-    st.progress(progress.share, text=f"{progress.share:.0%} · {text}")
+    st.progress(progress.share, text=far(progress))
 
 
 def _kind(progress: ChainProgress, place: int | None) -> str:

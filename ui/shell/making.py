@@ -33,8 +33,8 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
     failed that the page of ``step`` is about, that page says."""
     title = read_run(run).title
     if found.state in LIVE:
-        far = f"{found.share:.0%} · {t('chain.left', left=found.left)}"
-        st.progress(found.share, text=f"**{t('chain.title.live', name=title)}** · {stage_of(found)} · {far}")
+        parts = (f"**{t('chain.title.live', name=title)}**", stage_of(found), far(found))
+        st.progress(found.share, text=" · ".join(parts))
     elif early := made_early(run):
         show_early(early)
     elif found.state is State.stopped:
@@ -60,8 +60,15 @@ def stage_of(found: ChainProgress) -> str:
     if stage is None:
         return t("chain.starting")
     note = f" · {plain(stage.note)}" if stage.note else ""
-    so_far = f" · {duration(seconds)}" if (seconds := stage_took(stage)) else ""
-    return f"{t(f'stage.{stage.name}')}{note}{so_far}"
+    return f"{t(f'stage.{stage.name}')}{note}"
+
+
+def far(found: ChainProgress) -> str:
+    """How far a chain is, how long it still takes, and has taken: that moves between two stages, too."""
+    parts = [f"{found.share:.0%}", t("chain.left", left=found.left)]
+    if found.began:
+        parts.append(t("chain.so_far", time=duration(max(0.0, time.time() - found.began))))
+    return " · ".join(parts)
 
 
 def stage_took(stage: Stage) -> float | None:

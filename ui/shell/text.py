@@ -64,6 +64,11 @@ def spoken(key: str, /, **values: object) -> str:
     return say(key, language(), **values)
 
 
+def together(*said: str) -> str:
+    """Sentences one after the other, as the page's language sets them; an empty one is left out."""
+    return ("" if language() == "zh" else " ").join(filter(None, said))
+
+
 def _shown(value: object) -> object:
     if isinstance(value, Markdown) or not isinstance(value, str | PurePath):
         return value
