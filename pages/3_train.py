@@ -15,9 +15,10 @@ from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.remedy import offer_remedy
 from ui.data.panel import warn_of_run
+from ui.jobs.cluster import show_where
 from ui.jobs.failure import show_failure
 from ui.jobs.panel import is_live, status_of
-from ui.jobs.trained import show_next, show_passed_over
+from ui.jobs.trained import show_fewer, show_next, show_passed_over
 from ui.jobs.training import cause_in_curve, follow_training
 from ui.shell.danger import danger_button
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
@@ -27,6 +28,7 @@ from ui.shell.text import t
 def train_page(workspace: Workspace, run: RunPaths) -> None:
     if not run.config.exists() and chain.is_live(run):
         st.info(t("page.train.chain"), icon=":material/progress_activity:")
+        show_where(workspace, run)
         return
     if not run.config.exists():
         st.info(t("page.train.no_config"), icon=":material/info:")
@@ -82,6 +84,7 @@ def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
     if found := train.stopped(run):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
     show_passed_over(run)
+    show_fewer(run)
     kind = "primary" if first else "secondary"
     with st.container(horizontal=True, vertical_alignment="center"):
         if last is not None:

@@ -8,7 +8,7 @@ SAID = {
     "sinfo": "gpu*|up|1-00:00:00|2|8|64000|gpu:a100:4",
     "sacctmgr": "lab",
     "sbatch": JOB,
-    "squeue": f"{JOB}|PENDING|0|N/A||Priority|",
+    "squeue": f"{JOB}|PENDING|0|N/A||gpu|Priority|",
     "scancel": "",
 }
 

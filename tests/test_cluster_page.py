@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from core.jobs import elsewhere
 from core.jobs.batch import SlurmBatch, write_batch
 from core.jobs.job import JobPaths, JobSpec
+from core.jobs.process import identify
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
+from core.pipeline.whereabouts import Place, place_of
+from core.queue.devices import Devices
+from core.queue.line import Line
 from core.recipe.ranks import divided_alike
 from core.recipe.recipe import Recipe, to_yaml
 from core.runs import CHAIN, introduce
@@ -77,8 +82,44 @@ def test_a_run_in_slurm_is_shown_as_any_other(cluster: Workspace) -> None:
     write_batch(paths.folder, SlurmBatch(JOB, True, 0, 1.0))
     page = open_test_page("start", run.id)
     assert no_errors(page)
-    assert any(f"Slurm job {JOB}" in one.value and "Priority" in one.value for one in page.caption)
+    assert said_where(page) == ["partition gpu", f"Slurm job {JOB}", "profile big", "Priority"]
     assert page.selectbox(key="wish_where").options == ["This machine", "big"]
+    assert said_where(open_test_page("train", run.id)) == said_where(page), "also before it has a config"
+    (said,) = [
+        one.value for one in open_test_page("train", run.id, language="zh").caption if JOB in one.value
+    ]
+    assert all(part in said for part in ("分区 gpu", "方案 big", "排队"))
+
+
+def said_where(page: AppTest) -> list[str]:
+    """What of a job in the cluster its sentence says."""
+    parts = ("partition gpu", f"Slurm job {JOB}", "profile big", "Priority")
+    (said,) = [one.value for one in page.caption if "Slurm" in one.value]
+    return [part for part in parts if part in said]
+
+
+def at_work(run: RunPaths, **supervisor: object) -> None:
+    """The run's chain is at work, its supervisor as it says."""
+    write_json(JobPaths(run.job(CHAIN)).spec, JobSpec(("true",), PROJECT).as_json())
+    for file in (JobPaths(run.job(CHAIN)).supervisor, JobPaths(run.job(CHAIN)).tool):
+        write_json(file, {**identify(os.getpid()).as_json(), **supervisor})
+
+
+def test_a_run_on_this_machine_says_its_devices_and_one_elsewhere_its_machine(workspace: Workspace) -> None:
+    run = RunPaths(workspace.runs / "20260102-030405-ada")
+    introduce(run, "Ada")
+    assert place_of(workspace, run) is None
+    at_work(run)
+    cards = ["gpu:0", "gpu:1"]
+    place = Line(workspace.root, lambda kind: ["cpu"] if kind == "cpu" else cards).join(
+        run.job(CHAIN), Devices(2, "gpu")
+    )
+    held = place.begin()
+    assert held is not None
+    assert place_of(workspace, run) == Place("where.gpu", {"cards": "0, 1"})
+    held.release()
+    at_work(run, host="big-node", boot="another")
+    assert place_of(workspace, run) == Place("where.elsewhere", {"host": "big-node"})
 
 
 def test_all_that_a_profile_asks_for_trains(cluster: Workspace) -> None:
@@ -105,3 +146,17 @@ def test_going_on_with_another_profile_divides_the_rows_anew(cluster: Workspace)
     assert rest.profile == big
     assert chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", None).profile is None
     assert divided_alike(train.recipe_of(run), recipe) and train.recipe_of(run).nodes == 1
+
+
+def test_what_a_profile_asked_for_is_not_asked_of_the_next_one(cluster: Workspace) -> None:
+    """Unless somebody said it: by --devices."""
+    make_small_model(cluster.model("tiny"))
+    request = TuneRequest("Ada", model=str(cluster.model("tiny")))
+    big, small = Profile("big", "gpu", gpus=4), Profile("small", "gpu", gpus=2)
+    run = chain.start(cluster, request, "me", "en", big)
+    for devices, profile in ((2, small), (1, None), (3, Profile("three", "gpu", gpus=3))):
+        chain.stop(run.job(CHAIN), "test")
+        asked = chain.asked_before(run)
+        assert asked
+        rest = chain.plan_rest(cluster, run, asked, "me", "en", profile)
+        assert rest.request is not None and rest.request["asked"]["devices"] == devices

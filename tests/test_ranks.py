@@ -10,7 +10,7 @@ import pytest
 from core.engine import ranks
 from core.errors import InvalidRecipe
 from core.jobs.failure import why_failed
-from core.jobs.job import JobPaths
+from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import wait
 from core.jobs.ranks import DeadRank, dead_rank, leave_dead, rank_logs
 from core.jobs.status import State, Status
@@ -20,6 +20,7 @@ from core.recipe.memory import memory
 from core.recipe.ranks import divided_alike, ranks_problems, with_ranks
 from core.recipe.recipe import Recipe, to_yaml
 from core.steps import train
+from core.workspace.files import write_json
 from core.workspace.paths import Workspace
 from tests.small_run import make_run
 
@@ -178,6 +179,33 @@ def test_other_devices_are_taken_at_the_next_start(home: Workspace, monkeypatch:
     assert train.in_line(run) == recipe
     run.recipe.write_text(to_yaml(recipe.changed(devices=2)), encoding="utf-8")
     assert len(train.changes_since(run)) > 0
+
+
+def test_a_run_of_more_gpus_goes_on_with_those_that_are_here(
+    home: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is started, and with as many rows an update; what is trained stays as it was."""
+    run = make_run(home, gradient_accumulation_steps=4)
+    begun = train.recipe_of(run).changed(device="cuda", precision="bf16")
+    monkeypatch.setattr(train, "this_machine", lambda: TWO_CARDS)
+    many = with_ranks(begun, 4, 2).changed(nodes=1, cards=(0, 2, 4, 6))
+    run.recipe.write_text(to_yaml(many), encoding="utf-8")
+    assert train.fewer_here(run) == train.FewerDevices(4, 2)
+    assert train.put_here(run) == train.FewerDevices(4, 2) and train.fewer_here(run) is None
+    found = train.recipe_of(run)
+    assert (found.devices, found.cards, found.global_batch) == (2, (), many.global_batch)
+    assert divided_alike(found, many)
+    run.recipe.write_text(to_yaml(found.changed(cards=(1, 7))), encoding="utf-8")
+    assert train.put_here(run) is None and train.recipe_of(run) == found, "of cards that are not here any"
+    monkeypatch.setattr(train, "this_machine", lambda: NONE)
+    with pytest.raises(InvalidRecipe, match="GPU"):
+        train.put_here(run)
+    for file, said in (
+        ("job.json", JobSpec(("true",), home.root).as_json()),
+        ("exit.json", {"reason": "finished"}),
+    ):
+        write_json(run.job("train") / file, said)
+    assert train.put_here(run) is None, "it is trained: only what is made of it is left"
 
 
 def test_machines_speak_by_the_network_that_leads_to_the_first_one() -> None:

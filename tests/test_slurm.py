@@ -69,11 +69,11 @@ def test_times_as_slurm_writes_them(text: str, seconds: int | None) -> None:
 
 
 def test_the_queue_is_read_as_squeue_prints_it() -> None:
-    text = "7|PENDING|0|N/A||(Resources|odd)|\n8_3|RUNNING|2|2026-01-02T03:04:05|n[1-2]|None|\n?\n"
+    text = "7|PENDING|0|N/A||gpu|(Resources|odd)|\n8_3|RUNNING|2|2026-01-02T03:04:05|n[1-2]|gpu|None|\n?\n"
     found = read_entries(text)
     assert {*found} == {"7", "8_3"}
     assert (found["7"].phase, found["8_3"].phase) == (SlurmPhase.waiting, SlurmPhase.working)
-    assert (found["8_3"].restarts, found["8_3"].nodes) == (2, "n[1-2]")
+    assert (found["8_3"].restarts, found["8_3"].nodes, found["8_3"].partition) == (2, "n[1-2]", "gpu")
     assert SlurmEntry("A_STATE_OF_LATER").phase is SlurmPhase.ended
 
 

@@ -80,7 +80,8 @@ def of_slurm(folder: Path) -> dict[str, Any]:
     """What Slurm says of the job in ``folder``, in its own words; nothing for one that was not handed to it.
 
     ``job`` is its id, ``slurm`` its state (null where Slurm knows it no more, or cannot be asked),
-    ``restarts`` how often it was begun anew, ``reason`` why it waits, ``start`` when it began or may begin.
+    ``restarts`` how often it was begun anew, ``reason`` why it waits, ``start`` when it began or may begin,
+    on which ``nodes`` of which ``partition``.
     """
     batch = read_batch(folder)
     if batch is None or not batch.submitted:
@@ -95,6 +96,7 @@ def of_slurm(folder: Path) -> dict[str, Any]:
         "restarts": about.restarts,
         "reason": about.reason if about.phase is SlurmPhase.waiting else "",
         "nodes": about.nodes,
+        "partition": about.partition,
         "start": about.start,
     }
 

@@ -151,9 +151,11 @@ def plan_rest(
 ) -> JobSpec:
     """The job that goes on with a run from what is made, on as many machines as its ``profile`` asks for.
     Raises JobRunning, MissingArtefact."""
-    request = _on(profile, request)
+    request = _on(profile, _as_said(run, request))
     if run.recipe.exists():
-        train.put_on_nodes(run, request.nodes)
+        train.put_there(run, request.devices if profile and profile.gpus else 0, request.nodes)
+        if profile is None:
+            train.put_here(run)
     return replace(plan(workspace, run, request, by, language), profile=profile)
 
 
@@ -185,6 +187,15 @@ def _on(profile: Profile | None, request: TuneRequest) -> TuneRequest:
         return replace(request, nodes=1)
     devices = request.devices if request.devices > 1 else max(1, profile.gpus)
     return replace(request, devices=devices, nodes=profile.nodes)
+
+
+def _as_said(run: RunPaths, request: TuneRequest) -> TuneRequest:
+    """Without the devices that nobody has said, which the profile of the try before asked for."""
+    folder = run.job(CHAIN)
+    before = read_spec(folder).profile if JobPaths(folder).spec.exists() else None
+    if before and request.devices == max(1, before.gpus):
+        return replace(request, devices=1)
+    return request
 
 
 def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:

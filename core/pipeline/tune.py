@@ -379,6 +379,8 @@ def run_train(
     """
     if devices:
         train.put_on(run, devices, anew=restart)
+    elif fewer := train.put_here(run, anew=restart):
+        progress.say("train.fewer_devices", **asdict(fewer))
     recipe = train.in_line(run)
     train.refuse_mismatch(run)
     last = None if restart else train.going_on(run)

@@ -38,6 +38,17 @@ def with_ranks(recipe: Recipe, devices: int, nodes: int = 1) -> Recipe:
     )
 
 
+def fitted(recipe: Recipe, machine: Machine) -> Recipe:
+    """``recipe`` on as many of its devices as ``machine`` has, and on none of its cards that are not there;
+    as it is where it asks for no GPU, or for several machines."""
+    there = {gpu.index for gpu in machine.gpus}
+    if recipe.nodes > 1 or not there or machine.device_for(recipe.device) == "cpu":
+        return recipe
+    if recipe.devices > len(there):
+        return with_ranks(recipe, len(there)).changed(cards=())
+    return recipe if there.issuperset(recipe.cards) else recipe.changed(cards=())
+
+
 def divided_alike(one: Recipe, other: Recipe) -> bool:
     """Whether both have as many rows an update and in all, on however many devices."""
 

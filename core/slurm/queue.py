@@ -13,7 +13,7 @@ from core.slurm.commands import ask
 # Seconds for which an answer counts; a controller that gave none is left alone for as long again.
 FRESH = 10.0
 # No field can hold the separator but the last: names of nodes, states and reasons are Slurm's own words.
-FIELDS = "JobArrayID:|,State:|,RestartCnt:|,StartTime:|,NodeList:|,Reason:|"
+FIELDS = "JobArrayID:|,State:|,RestartCnt:|,StartTime:|,NodeList:|,Partition:|,Reason:|"
 
 
 class SlurmPhase(StrEnum):
@@ -31,13 +31,14 @@ _WORKING = {"RUNNING", "COMPLETING", "SUSPENDED", "STAGE_OUT", "SIGNALING", "RES
 @dataclass(frozen=True)
 class SlurmEntry:
     """One job as Slurm has it: ``state`` and ``reason`` in Slurm's words (``PENDING``, ``Resources``), how
-    often it began anew, on which ``nodes`` (``n[1-2]``), and when it began or is thought to begin (ISO 8601
-    in the cluster's time; ``N/A``)."""
+    often it began anew, on which ``nodes`` (``n[1-2]``) of which ``partition``, and when it began or is
+    thought to begin (ISO 8601 in the cluster's time; ``N/A``)."""
 
     state: str
     restarts: int = 0
     start: str = ""
     nodes: str = ""
+    partition: str = ""
     reason: str = ""
 
     @property
@@ -52,9 +53,9 @@ def read_entries(text: str) -> dict[str, SlurmEntry]:
     found = {}
     for line in text.splitlines():
         parts = [part.strip() for part in line.split("|")]
-        if len(parts) >= 6 and parts[2].isdigit():
-            job, state, restarts, start, nodes, reason = parts[:6]
-            found[job] = SlurmEntry(state, int(restarts), start, nodes, reason)
+        if len(parts) >= 7 and parts[2].isdigit():
+            job, state, restarts, *rest = parts[:7]
+            found[job] = SlurmEntry(state, int(restarts), *rest)
     return found
 
 

@@ -49,7 +49,7 @@ from core.recipe.check import problems, settle
 from core.recipe.disk import LOGS, disk_use
 from core.recipe.length import first_saved, iterations_of
 from core.recipe.own_template import OwnTemplate, Unspeakable, template_of
-from core.recipe.ranks import DIVIDES, divided_alike, ranks_problems, with_ranks
+from core.recipe.ranks import DIVIDES, divided_alike, fitted, ranks_problems, with_ranks
 from core.recipe.recipe import Problem, Recipe, from_bytes, from_yaml, invalid, parse, to_yaml
 from core.recipe.thinking import thinking_of
 from core.recipe.xtuner_config import Rendered, write_config
@@ -223,11 +223,54 @@ def put_on(run: RunPaths, devices: int, anew: bool = False) -> None:
     _divide(run, divided, anew)
 
 
-def put_on_nodes(run: RunPaths, nodes: int) -> None:
-    """The same of so many machines, of which this one need not be any. Raises as :func:`put_on` does."""
+def put_there(run: RunPaths, devices: int, nodes: int) -> None:
+    """The same of so many machines, of which this one need not be any; 0 devices: as many as it has. Raises
+    as :func:`put_on` does."""
     recipe = recipe_of(run)
-    if recipe.nodes != nodes:
-        _divide(run, with_ranks(recipe, recipe.devices, nodes))
+    devices = devices or recipe.devices
+    if (recipe.devices, recipe.nodes) != (devices, nodes):
+        _divide(run, with_ranks(recipe, devices, nodes))
+
+
+def put_here(run: RunPaths, anew: bool = False) -> "FewerDevices | None":
+    """Let a run that was made where there are more GPUs, or others, train on those of this machine from its
+    next start on, an update as before; one that is trained stays as it was, unless it is trained ``anew``.
+    Returns how many there were; None where nothing changed.
+
+    Raises InvalidRecipe where there is none at all, or where DeepSpeed's checkpoint needs as many as wrote
+    it; JobRunning, MissingArtefact.
+    """
+    if run.adopted.exists() or (_is_trained(run) and not anew):
+        return None
+    recipe, machine = recipe_of(run), this_machine()
+    if recipe.device == "cuda" and not machine.gpus:
+        raise invalid([Problem("device", "no_gpu", {"value": "cuda"})])
+    if (now := fitted(recipe, machine)) == recipe:
+        return None
+    _divide(run, now, anew)
+    return FewerDevices(recipe.devices, now.devices) if recipe.devices != now.devices else None
+
+
+@dataclass(frozen=True)
+class FewerDevices:
+    """A run was on so many devices ``before``, and this machine has as many as it is on ``now``."""
+
+    before: int
+    now: int
+
+
+def fewer_here(run: RunPaths) -> FewerDevices | None:
+    """What :func:`put_here` would return, of a run that has a recipe."""
+    if not run.recipe.exists() or _is_trained(run):
+        return None
+    recipe = recipe_of(run).changed(nodes=1)
+    now = fitted(recipe, this_machine())
+    return FewerDevices(recipe.devices, now.devices) if recipe.devices != now.devices else None
+
+
+def _is_trained(run: RunPaths) -> bool:
+    job = run.job("train")
+    return JobPaths(job).spec.exists() and read_status(job).state is State.finished
 
 
 def _divide(run: RunPaths, recipe: Recipe, anew: bool = False) -> None:
@@ -389,6 +432,7 @@ def start(run: RunPaths, resume: Trained | None = None) -> None:
 
     Raises MissingArtefact, InvalidRecipe, RecipeChanged, DiskFull, JobRunning, JobNotStarted.
     """
+    put_here(run, anew=resume is None)
     recipe = in_line(run)
     spec = plan(run, recipe, resume.checkpoint if resume else None)
     if resume is None:

@@ -1129,6 +1129,8 @@ class InSlurm(TypedDict):
     """Why it waits, in Slurm's words; empty for one that does not."""
     nodes: str
     """Where it runs, as Slurm writes nodes: `n[1-2]`."""
+    partition: str
+    """Of which partition; empty where Slurm knows the job no more."""
     start: str
     """When it began, or may begin, by the cluster's clock."""
 

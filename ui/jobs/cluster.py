@@ -2,18 +2,19 @@
 
 import streamlit as st
 
-from core.jobs.elsewhere import of_slurm
 from core.jobs.job import JobPaths, read_spec
+from core.pipeline.whereabouts import place_of
 from core.runs import CHAIN
 from core.slurm.commands import is_here
 from core.slurm.partitions import Partition, accounts, partitions
 from core.slurm.profile import MOST_CPUS, MOST_GPUS, MOST_NODES, Profile, offered_first, profiles, save
 from core.workspace.paths import RunPaths, Workspace
 from ui.shell.frame import shown_errors
-from ui.shell.text import plain, t
+from ui.shell.text import t
 
 # What sinfo said is asked anew after so many seconds.
 REMEMBERED = 60
+ICON, HERE_ICON = ":material/lan:", ":material/memory:"
 
 
 def choose_where(workspace: Workspace, key: str, run: RunPaths | None = None) -> Profile | None:
@@ -37,20 +38,18 @@ def _profile_of(run: RunPaths) -> Profile | None:
     return read_spec(job).profile if JobPaths(job).spec.exists() else None
 
 
-def show_in_slurm(run: RunPaths) -> None:
-    """What Slurm says of a run that was handed to it."""
-    if found := of_slurm(run.job(CHAIN)):
-        state = found["slurm"] or "–"
-        more = [found["reason"], found["nodes"], found["start"] if found["reason"] else ""]
-        said = " · ".join([state, *(one for one in more if one and one != "N/A")])
-        st.caption(t("cluster.job", job=found["job"], said=plain(said)))
+def show_where(workspace: Workspace, run: RunPaths) -> None:
+    """Where a run is at work, or waits to be."""
+    if place := place_of(workspace, run):
+        icon = ICON if place.key.startswith("where.slurm") else HERE_ICON
+        st.caption(f"{icon} {t(place.key, **place.values)}")
 
 
 def cluster_form(workspace: Workspace) -> None:
     """Profiles, where this machine can hand work to a Slurm."""
     if not is_here():
         return
-    section = st.expander(t("cluster.title"), icon=":material/lan:", key="cluster", on_change="rerun")
+    section = st.expander(t("cluster.title"), icon=ICON, key="cluster", on_change="rerun")
     if not section.open:  # a cluster may take seconds to answer, and a machine with its commands have none
         return
     with section, shown_errors():

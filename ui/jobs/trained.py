@@ -31,6 +31,12 @@ def show_passed_over(run: RunPaths) -> None:
             st.warning(plain(error.text(language())), icon=icon)
 
 
+def show_fewer(run: RunPaths) -> None:
+    """Say that a run that goes on here does so on fewer GPUs than it was on."""
+    if fewer := train.fewer_here(run):
+        st.info(t("train.fewer_devices", **asdict(fewer)), icon=":material/memory:")
+
+
 def show_next(run: RunPaths) -> None:
     """The first thing that is still to be done with what was trained; then all that can be."""
     lacking = proof.missing(run)

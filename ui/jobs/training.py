@@ -18,6 +18,7 @@ from core.steps.watch import note_of
 from core.workspace.files import Stamp, read_object, stamp
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
+from ui.jobs.cluster import show_where
 from ui.jobs.panel import is_live, show_busy, show_log, show_meters, show_state, status_of, took
 from ui.shell.frame import follow, run_labels
 from ui.shell.text import duration, plain, t
@@ -36,6 +37,8 @@ def follow_training(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None
     every = EVERY_ON_CPU if recipe.device == "cpu" else EVERY
 
     def draw(status: Status | None) -> None:
+        if awaited or is_live(status):
+            show_where(workspace, run)
         if status is None and not run.adopted.exists():
             return
         if status is not None:

@@ -15,10 +15,11 @@ from core.steps import proof, train
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.remedy import offer_remedy
-from ui.jobs.cluster import choose_where, show_in_slurm
+from ui.jobs.cluster import choose_where, show_where
 from ui.jobs.failure import show_why
 from ui.jobs.panel import show_busy, show_place
 from ui.jobs.step import begin
+from ui.jobs.trained import show_fewer
 from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
@@ -74,7 +75,7 @@ def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress, pl
     st.markdown("  \n".join(map(_stage, progress.stages)))
     if progress.running and progress.running.name == "train" and run.recipe.exists():
         show_health(run, train.recipe_of(run), live=True)
-    show_in_slurm(run)
+    show_where(workspace, run)
     if progress.live:
         st.caption(t("chain.safe"))
         if danger_button(t("chain.stop"), "chain_stop", ":material/stop_circle:"):
@@ -142,6 +143,8 @@ def _go_on(workspace: Workspace, run: RunPaths, first: bool) -> None:
         pressed = st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:")
         most = choose_auto_resume("chain_auto_resume", asked.auto_resume)
         profile = choose_where(workspace, "chain_where", run)
+    if profile is None:
+        show_fewer(run)
     if pressed:
         wanted = replace(asked, auto_resume=most)
         rest = chain.plan_rest(workspace, run, wanted, user_name(), language(), profile)
