@@ -1,5 +1,6 @@
 """The config page: what can run is saved at once, what was trained stays, and estimates against measures."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -437,3 +438,31 @@ def test_a_choice_of_nothing_is_named_in_the_readers_language(workspace: Workspa
         page = open_test_page("config", run.id, language)
         box = next(one for one in page.selectbox if one.key == key(run, "quantization"))
         assert list(box.options) == [none, "nf4", "int8"] and box.value == "none"
+
+
+@pytest.fixture
+def three_cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    cards = tuple(Gpu(number, f"Card {number}", (24 + 24 * number) << 30, 20 << 30) for number in range(3))
+    monkeypatch.setattr("core.machine.gpus", lambda: cards)
+    this_machine.cache_clear()
+    yield
+    this_machine.cache_clear()
+
+
+@pytest.mark.usefixtures("three_cards")
+def test_which_cards_are_chosen_says_how_many(workspace: Workspace) -> None:
+    """Of those that the machine has; another number of them opens again which."""
+    run = make_run(workspace, gradient_accumulation_steps=2, replay_distillation=False)
+    page = open_test_page("config", run.id)
+    page.session_state[f"advanced recipe {run.id}"] = True
+    page.run()
+    page.multiselect(key=key(run, "cards")).set_value([2, 1]).run()
+    saved = train.recipe_of(run)
+    assert no_errors(page), [one.value for one in (*page.error, *page.exception)]
+    assert (saved.devices, saved.cards) == (2, (1, 2))
+    assert (saved.batch_size, saved.gradient_accumulation_steps, saved.iterations) == (4, 1, 20)
+    assert page.multiselect(key=key(run, "cards", 1)).value == [1, 2]
+    page.number_input(key=key(run, "devices", 1)).set_value(3).run()
+    saved = train.recipe_of(run)
+    assert (saved.devices, saved.cards) == (3, ())
+    assert no_errors(page), [one.value for one in (*page.error, *page.exception)]

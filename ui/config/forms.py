@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import InvalidRecipe
-from core.machine import this_machine
+from core.machine import Gpu, this_machine
 from core.models.folder import Model
 from core.recipe.check import check
 from core.recipe.method import with_method
@@ -43,42 +43,45 @@ Places = dict[str, DeltaGenerator]
 @dataclass
 class RecipeDraft:
     """A recipe being edited. ``edition`` counts how often its values came from elsewhere than its widgets;
-    ``method`` and ``devices`` (of each machine, and machines) are those that its other values go by;
+    ``method`` and ``devices`` (of each machine, machines, and which) are those that its other values go by;
     ``taken`` a file whose values these are, and the fields that it changed."""
 
     values: Values
     saved: Recipe
     edition: int = 0
     method: Method = dataclass_field(init=False)
-    devices: tuple[int, int] = dataclass_field(init=False)
+    devices: tuple[int, int, tuple[int, ...]] = dataclass_field(init=False)
     taken: tuple[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         self.method = self.saved.method
-        self.devices = (self.saved.devices, self.saved.nodes)
+        self.devices = (self.saved.devices, self.saved.nodes, self.saved.cards)
 
     def take(self, recipe: Recipe) -> None:
         """Take all values from a preset, a file or the disk: every widget begins anew."""
         self.values = asdict(recipe)
         self.method = recipe.method
-        self.devices = (recipe.devices, recipe.nodes)
+        self.devices = (recipe.devices, recipe.nodes, recipe.cards)
         self.taken = None
         self.edition += 1
 
     def follow_devices(self) -> bool:
-        """Where other devices were chosen, divide the same rows among them. What cannot be used has to be put
-        right first. Returns whether anything was changed."""
-        now = (self.values["devices"], self.values["nodes"])
-        before, self.devices = self.devices, now
-        if now == before:
+        """Where other devices were chosen, how many or which, divide the same rows among them. What cannot be
+        used has to be put right first. Returns whether anything was changed."""
+        if (self.values["devices"], self.values["nodes"], tuple(self.values["cards"])) == self.devices:
             return False
         try:
             chosen = parse(self.values)
         except InvalidRecipe:
-            self.devices = before
             return False
-        divided = with_ranks(chosen.changed(devices=before[0], nodes=before[1]), *now)
-        self.take(divided.changed(cards=chosen.cards))
+        devices, nodes, cards = self.devices
+        by_cards = bool(chosen.cards) and chosen.cards != cards
+        now = (len(chosen.cards) if by_cards else chosen.devices, chosen.nodes)
+        if now == (devices, nodes):
+            self.devices = (*now, chosen.cards)
+            return False
+        divided = with_ranks(chosen.changed(devices=devices, nodes=nodes), *now)
+        self.take(divided.changed(cards=chosen.cards if len(chosen.cards) == now[0] else ()))
         return True
 
     def follow_method(self, model: Model) -> bool:
@@ -186,6 +189,8 @@ def widget(name: str, value: Any, key: str, disabled: bool = False) -> Any:
         return st.toggle(value=bool(value), **options)
     if kind is str:
         return (st.text_area if name in LONG_TEXT else st.text_input)(value=value, **options)
+    if name == "cards" and (gpus := this_machine().gpus):
+        return _cards(value, gpus, options)
     if get_origin(kind) is tuple:
         return _several(value, kind, options)
     return _number(name, value, kind, options)
@@ -203,6 +208,20 @@ def _choice(value: str, choices: tuple[str, ...], options: dict[str, Any]) -> st
             **options,
         )
     )
+
+
+def _cards(value: Iterable[int], gpus: Iterable[Gpu], options: dict[str, Any]) -> tuple[int, ...]:
+    """Which of this machine's, by number. One that is not here stays on offer, for its problem is shown."""
+    names = {gpu.index: f"{gpu.index} · {gpu.name}" for gpu in gpus}
+    names |= {card: str(card) for card in value if card not in names}
+    chosen = st.multiselect(
+        options=list(names),
+        default=list(value),
+        format_func=names.__getitem__,
+        placeholder=t("form.cards.any"),
+        **options,
+    )
+    return tuple(sorted(chosen))
 
 
 def _several(value: Iterable[Any], kind: Any, options: dict[str, Any]) -> Any:

@@ -172,10 +172,13 @@ def _batch(recipe: Recipe) -> dict[str, object]:
 
 
 def _memory(recipe: Recipe) -> int:
+    """Of the smallest device that the training may get; of one that any may be, the largest."""
     machine = this_machine()
-    if recipe.device == "cuda" and machine.gpus:
-        return max(gpu.memory for gpu in machine.gpus)
-    return machine.memory // recipe.devices
+    if recipe.device != "cuda" or not machine.gpus:
+        return machine.memory // recipe.devices
+    chosen = [gpu.memory for gpu in machine.gpus if gpu.index in recipe.cards]
+    there = [gpu.memory for gpu in machine.gpus]
+    return min(chosen or there) if chosen or recipe.devices > 1 else max(there)
 
 
 def _short(count: int) -> str:
