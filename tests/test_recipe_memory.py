@@ -316,7 +316,17 @@ def test_why_a_model_trains_slowly_is_said_by_name(monkeypatch: pytest.MonkeyPat
     """Also of a class that nobody has heard of; and nothing where the fast path, or Unsloth, is taken."""
     monkeypatch.setenv("TUNEBOARD_LANG", language)
     model, _ = INTERNLM_7B
-    assert not why_slow(RECIPE, model)
+    assert not why_slow(RECIPE.changed(devices=2), model)
+    slow: dict[str, object] = {
+        "deepspeed": "zero2",
+        "precision": "fp16",
+        "quantization": "int8",
+        "method": "full",
+    }
+    for setting, value in slow.items():
+        changed = RECIPE.changed(**{setting: value})
+        assert f"{setting}: {value}" in why_slow(changed, model)
+        assert settle_speed(changed, model, None).accelerate == "off"
     for name in (*UNLIKE, "NobodysForCausalLM"):
         other = replace(model, architecture=name)
         assert name in why_slow(RECIPE, other)

@@ -55,6 +55,12 @@ SLOW_CARD = 50e12
 SMALL_STEP = 7e9 * 6000
 # As a recipe has them before they are chosen for a card, a model and a length of run.
 UNSETTLED = dict.fromkeys(("accelerate", "compile", "cuda_graph", "attention"), "auto")
+# The settings, on a GPU, with which the fast path trains; more devices are none of its reasons.
+FAST_WITH: Mapping[str, tuple[str, ...]] = {
+    "deepspeed": ("none",),
+    "precision": ("bf16", "auto"),
+    "quantization": ("none", "nf4"),
+}
 # More than any model has.
 ALL_LAYERS = 10_000
 
@@ -68,10 +74,17 @@ def unlike(architecture: str, language: Language | None = None) -> str:
 
 
 def why_slow(recipe: Recipe, model: Model) -> str:
-    """Why a training on a GPU is not the fast path's, where that is for the model; else empty."""
-    if recipe.device != "cuda" or recipe.accelerate == "unsloth" or not (what := unlike(model.architecture)):
+    """Why a training on a GPU is not the fast path's, by the model or by a setting; empty where nothing but
+    ``accelerate`` keeps it from it."""
+    if recipe.device != "cuda" or recipe.accelerate == "unsloth":
         return ""
-    return say("estimate.slow", architecture=model.architecture, what=what)
+    if not is_known_to_the_fast_path(recipe):
+        key = "estimate.not_fast.distilled" if recipe.method == "pissa" else "estimate.not_fast"
+        return say(key, setting="method", value=recipe.method)
+    if what := unlike(model.architecture):
+        return say("estimate.slow", architecture=model.architecture, what=what)
+    slow = (name for name, fast in FAST_WITH.items() if getattr(recipe, name) not in fast)
+    return next((say("estimate.not_fast", setting=name, value=getattr(recipe, name)) for name in slow), "")
 
 
 def as_trained(recipe: Recipe, model: Model) -> Recipe:
@@ -86,9 +99,7 @@ def is_fast(recipe: Recipe) -> bool:
         recipe.accelerate in {"auto", "on"}
         and is_known_to_the_fast_path(recipe)
         and recipe.device == "cuda"
-        and recipe.precision in {"bf16", "auto"}
-        and recipe.deepspeed == "none"
-        and recipe.quantization != "int8"
+        and all(getattr(recipe, name) in fast for name, fast in FAST_WITH.items())
     )
 
 

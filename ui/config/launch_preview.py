@@ -13,7 +13,6 @@ from core.pipeline.took import training_cost
 from core.recipe.estimate import Estimate, estimate
 from core.recipe.fit import largest_that_fits
 from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT, Memory
-from core.recipe.method import is_known_to_the_fast_path
 from core.recipe.recipe import Recipe, to_yaml
 from core.recipe.speed import why_slow
 from core.runs import is_at_work
@@ -47,10 +46,7 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
             width="content",
         )
         _show_time(run, cost)
-    if recipe.device == "cuda" and not is_known_to_the_fast_path(recipe):
-        key = "not_fast.distilled" if recipe.method == "pissa" else "not_fast"
-        st.caption(t(f"estimate.{key}", method=recipe.method))
-    elif slow := why_slow(recipe, model):
+    if slow := why_slow(recipe, model):
         st.caption(slow)
     if found.memory.total > has:
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
