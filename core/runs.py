@@ -221,8 +221,9 @@ def is_at_work(paths: RunPaths) -> bool:
 
 
 def next_step(found: Mapping[str, State | None]) -> str:
-    """The first step that is not done; with a merged model, the chat."""
-    for step in ("data", "config", "train", "merge"):
+    """The first step that is not done; with a merged model, though its training was stopped, the chat."""
+    made = found.get("merge") is State.finished and found.get("train") is State.stopped
+    for step in ("data", "config") if made else ("data", "config", "train", "merge"):
         if found.get(step) is not State.finished:
             return step
     return "chat"

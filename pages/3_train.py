@@ -54,7 +54,7 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         show_failure(run.job("train"), status)
         if made := made_early(run) is not None:
             show_next(run)
-        show_restart(run, recipe, first=not (made or offer_remedy(workspace, run)))
+        show_restart(run, recipe, made, first=not (made or offer_remedy(workspace, run)))
     follow_training(workspace, run, recipe)
 
 
@@ -78,10 +78,11 @@ def show_stop(run: RunPaths) -> None:
             st.rerun()
 
 
-def show_restart(run: RunPaths, recipe: Recipe, first: bool) -> None:
-    """Go on from the last whole checkpoint, or begin again, which asks. ``first``: nothing is better."""
+def show_restart(run: RunPaths, recipe: Recipe, made: bool, first: bool) -> None:
+    """Go on from the last whole checkpoint, or begin again, which asks. ``made``: that a model is made of it
+    stands above; ``first``: nothing is better."""
     last = train.resumable(run)
-    if found := train.stopped(run):
+    if not made and (found := train.stopped(run)):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
     show_passed_over(run)
     show_fewer(run)

@@ -13,7 +13,7 @@ from core.jobs.status import State
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.run_list import run_index
-from core.runs import CHAIN, Early, made_early, read_run
+from core.runs import CHAIN, Early, made_early, next_step, read_run, standing
 from core.steps import export, proof, train
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
@@ -99,7 +99,7 @@ def test_the_list_of_runs_says_it(run: RunPaths) -> None:
         ("stopped", AT, TOTAL)
     ]
     shown = cli("runs", *here, cwd=run.root, TUNEBOARD_LANG="zh", COLUMNS="200")
-    assert f"停在第 {AT} 次（共 {TOTAL} 次）" in shown.stdout
+    assert f"停在 {AT} / {TOTAL} 次" in shown.stdout
     assert run_index(run.workspace).look(run.id) == read_run(run)
     assert f"stopped at {AT} of {TOTAL}" in str(open_test_page("start").dataframe[0].value["state"][0])
 
@@ -125,3 +125,12 @@ def test_an_earlier_checkpoint_of_a_whole_training_is_no_early_end(run: RunPaths
         assert made_early(run) is None and read_run(run).stopped_at is None
     finally:
         write_json(exit_file, before)
+
+
+def test_what_comes_next_is_the_chat(run: RunPaths) -> None:
+    found = standing(run)
+    assert found["train"] is State.stopped and next_step(found) == "chat"
+    assert next_step(found | {"train": State.running}) == next_step(found | {"merge": None}) == "train"
+    page = open_test_page("train", run.id)
+    assert not [info.value for info in page.info if "Saved up to" in info.value or "is saved" in info.value]
+    assert page.button(key="resume").proto.type == "secondary"

@@ -38,7 +38,7 @@ PHONE_STYLE = "<style>@media (max-width:640px){.st-key-sweep_chart{display:none}
 
 def show_sweeps(workspace: Workspace, run: RunPaths) -> None:
     """The sweeps of which the run is the base or a training; of several the newest, until another is
-    chosen."""
+    chosen. What follows is of the run alone, and under its name."""
     if not (found := job.of_run(workspace, run)):
         return
     chosen = found[0].place
@@ -52,6 +52,7 @@ def show_sweeps(workspace: Workspace, run: RunPaths) -> None:
         mark=lambda view: view.live,
         every=lambda live: EVERY if live else None,
     )
+    st.header(t("sweep.this_run", name=read_run(run).title), anchor=False)
 
 
 def sweeps_at_work(workspace: Workspace) -> None:

@@ -22,7 +22,8 @@ from ui.shell.text import spoken
 
 HEIGHT = 360
 # From what was kept least to what was kept most: an order that colour-blind eyes see as well.
-COLORS = "Viridis"
+# Of both ends only what is seen on white and on dark alike.
+COLORS, DARKEST, BRIGHTEST = "Viridis", 0.25, 0.7
 BEST, GREY = "#d97706", "#888888"
 
 
@@ -40,8 +41,8 @@ def sweep_figure(view: SweepView, trials: Sequence[SweepTrial]) -> go.Figure:
     what it kept; the best is thick and on top."""
     axes = [*(_of_field(axis, trials) for axis in view.sweep.axes), *_of_measures(trials)]
     order = sorted(range(len(trials)), key=lambda at: trials[at].number == view.best)
-    kept = axes[-2].places
-    colors = sample_colorscale(COLORS, [min(1.0, max(0.0, share)) for share in kept])
+    kept = (min(1.0, max(0.0, share)) for share in axes[-2].places)
+    colors = sample_colorscale(COLORS, [DARKEST + share * (BRIGHTEST - DARKEST) for share in kept])
     lines = [_line(axes, at, trials[at], trials[at].number == view.best, colors[at]) for at in order]
     return go.Figure(
         data=lines,
