@@ -2,6 +2,7 @@
 done; while it runs, the same number everywhere."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import replace
@@ -18,7 +19,15 @@ from core.jobs.status import State
 from core.machine import slowdown_on
 from core.pace import Cost, about, whole
 from core.pipeline import chain
-from core.pipeline.took import costs_of, costs_of_run, of_the_rest, training_cost
+from core.pipeline.took import (
+    costs_of,
+    costs_of_run,
+    of_the_rest,
+    seconds_of_training,
+    training_cost,
+    training_far,
+    training_left,
+)
 from core.pipeline.tune import TuneRequest
 from core.steps import expected, train
 from core.steps.expected import STARTS, Known
@@ -228,3 +237,26 @@ def test_of_tabs_that_ask_at_once_one_looks_it_up(tmp_path: Path, monkeypatch: p
         assert not wait_for(asked, timeout=0.2).done and looked == [1]
         go_on.set()
         assert [one.result() for one in asked] == [{}] * 3 and looked == [1]
+
+
+def test_a_training_alone_is_told_alike_at_a_terminal_and_on_its_page(
+    page_workspace: Workspace, run: RunPaths
+) -> None:
+    progress, now = JobPaths(run.job("train")).progress, time.time()
+    progress.unlink(missing_ok=True)
+    assert training_far(page_workspace, run) is None and training_left(page_workspace, run) == ""
+    marks = {"first": [now - 90, 0.1], "lately": [now - 30, 0.3]}
+    told = {
+        "phase": "training",
+        "done": 4,
+        "total": 8,
+        "share": 0.5,
+        "began": now - 100,
+        "moved": now,
+        **marks,
+    }
+    write_json(progress, told | marks)
+    found = training_far(page_workspace, run)
+    assert found and found[0] == 0.5 and found[1] > 0
+    assert about(found[1]) == training_left(page_workspace, run)
+    assert seconds_of_training(page_workspace, run) == pytest.approx(found[1], abs=5)

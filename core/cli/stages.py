@@ -28,7 +28,7 @@ from core.recipe.recipe import MOST_DEVICES, Checkpoint, Method
 from core.recipe.templates import template_names
 from core.runs import CHAIN
 from core.slurm.profile import read_profile
-from core.steps import export
+from core.steps import export, train
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
 from core.wording import say, spoken_language
@@ -160,9 +160,22 @@ def _data(workspace: Workspace, run: str, request: TuneRequest, shown: Progress)
 
 def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
     run = workspace.run(options.run)
-    with progress(options.kind) as shown, can_go_on(workspace, "train", run.id):
+    with (
+        progress(options.kind, _training_cost(workspace, run)) as shown,
+        can_go_on(workspace, "train", run.id),
+    ):
+        own = shown.clock
+        # What the page says.
+        shown.told = lambda: took.training_far(workspace, run) or (own.fraction, own.seconds())
         done = tune.run_train(run, shown, options.restart, options.devices)
     return {"run": run.id, "checkpoint": str(done.checkpoint), "iteration": done.iteration}
+
+
+def _training_cost(workspace: Workspace, run: RunPaths) -> Mapping[str, Cost]:
+    """What its training costs here; nothing where that cannot be trained, which is said later."""
+    with suppress(TuneboardError):
+        return {"train": took.training_cost(workspace, run, train.recipe_of(run), train.model_of(run))}
+    return {}
 
 
 def _checkpoints(workspace: Workspace, run: str, _: CheckpointsRequest, shown: Progress) -> Result:

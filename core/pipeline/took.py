@@ -230,6 +230,12 @@ def training_left(workspace: Workspace, run: RunPaths) -> str:
     return clock.left() if clock else ""
 
 
+def training_far(workspace: Workspace, run: RunPaths) -> tuple[float, float] | None:
+    """How much of such a training is behind, from 0 to 1, and the seconds left; None before it says so."""
+    clock, now = _clock_of_training(workspace, run), job_progress(run.job("train"))
+    return (now.share, clock.seconds()) if clock and now and now.share else None
+
+
 def seconds_of_training(workspace: Workspace, run: RunPaths) -> float:
     """The same in seconds; before it has begun, what it takes here. Raises as :func:`training_cost`."""
     if clock := _clock_of_training(workspace, run):
