@@ -1,6 +1,7 @@
 """A training in several processes, tried on the processor, where they speak by gloo: it teaches what one
 process teaches, stops and goes on as one does, and ends when one of them dies."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
 from core.jobs.process import read_identity
 from core.jobs.ranks import rank_logs
-from core.jobs.status import State
+from core.jobs.status import State, read_status
 from core.steps import convert, merge, train
 from core.steps.step import run_job
 from core.workspace.paths import RunPaths, Workspace
@@ -99,6 +100,25 @@ def test_a_dead_one_ends_the_job_and_is_named(
     assert why and (why.rank, why.cause) == (1, "killed") and "rank 1" in why.text("en")
     assert sorted(rank_logs(run.job("train"))) == [1]
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in there.values())
+
+
+def test_none_is_left_when_launcher_and_supervisor_are_killed(
+    workspace: Workspace, model: Path, held: Callable[[str], None]
+) -> None:
+    """What they have learned is kept, as by a stop."""
+    run = settled(prepared(workspace, model), iterations=500, **TOGETHER)
+    held("step 2")
+    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    await_progress(run, at_step(2))
+    there = [*ranks_of(run).values()]
+    for killed in (JobPaths(run.job("train")).supervisor, JobPaths(run.job("train")).tool):
+        found = read_identity(killed)
+        assert found
+        os.kill(found.pid, signal.SIGKILL)
+    _, left = psutil.wait_procs(there, timeout=60)
+    assert len(there) == 2 and not left
+    assert read_status(run.job("train")).state is State.lost
+    assert train.read(run).iteration == 2
 
 
 def test_a_stop_ends_all_and_going_on_in_another_number_of_processes_is_the_same_training(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.engine import unsloth_way
 from core.engine.left_out import leave_out, leave_out_bitsandbytes, names_bitsandbytes
-from core.engine.stopping import Stopped, end_as_asked
+from core.engine.stopping import Stopped, end_as_asked, stop_with_parent
 from core.jobs import progress
 from core.jobs.progress import Phase
 from core.machine import OtherWork, slowdown
@@ -58,6 +58,8 @@ def _train(arguments: list[str]) -> None:
 
     from core.engine.own_card import is_one_of_several, take_own_card
 
+    if is_one_of_several():
+        stop_with_parent()
     take_own_card()
     from core.engine.around_training import put_around
     from core.engine.fast.settings import distills_replay

@@ -4,12 +4,15 @@ Here is when; what is kept is :mod:`core.engine.kept_on_stop`'s. A tool that hee
 signal at once, wherever it is.
 """
 
+import ctypes
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
+
+PR_SET_PDEATHSIG = 1
 
 
 class Stopped(BaseException):
@@ -62,6 +65,13 @@ class StopRequest:
 
 
 STOP = StopRequest()
+
+
+def stop_with_parent() -> None:
+    """From here on this process is asked to stop when the one that started it has ended, by whatever: one
+    of several that nobody watches any more would train on, and keep its device."""
+    with suppress(OSError, AttributeError):  # another system
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def end_as_asked() -> NoReturn:
