@@ -4,10 +4,12 @@ Progress and messages go to standard error; with ``--json`` the last line of sta
 Exit codes: 0 done, 1 failed, 2 cannot be done as asked, 130 interrupted, 141 nobody reads the output.
 """
 
+import locale
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from core.cli.listing import list_here, only_listing
 from core.cli.room import Interrupted
@@ -68,5 +70,18 @@ def _run(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def speak_utf8() -> None:
+    """Names of files, and what jobs write, are UTF-8 on every machine: in a session of another encoding (GBK,
+    Latin-1) this process begins anew in Python's UTF-8 mode, which its jobs inherit. A terminal keeps its
+    own."""
+    if sys.getfilesystemencoding() != "utf-8":
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, "PYTHONUTF8": "1"})  # nosec B606  # a list, no shell
+    for stream in (sys.stdout, sys.stderr):
+        if sys.flags.utf8_mode and isinstance(stream, TextIOWrapper) and stream.isatty():
+            stream.reconfigure(encoding=locale.getencoding(), errors="replace")
+
+
 if __name__ == "__main__":
+    speak_utf8()
     sys.exit(main(sys.argv[1:]))

@@ -129,6 +129,7 @@ CAUSED = {
     ),
     "permission": Fault("permission", "open('locked/scalars.json', 'w')", user=True),
     "read_only": Fault("read_only", "open('disk/scalars.json', 'w')", disk="ro"),
+    "disk_error": Fault("disk_error", "open('/proc/self/mem', 'rb').read(1)"),
     "port_in_use": Fault(
         "port_in_use",
         "import socket\na = socket.create_server(('127.0.0.1', 0))\nsocket.create_server(a.getsockname())",

@@ -103,6 +103,7 @@ RULES = (
     _rule("module_missing", r"ModuleNotFoundError", r"No module named"),
     _rule("port_in_use", r"Address already in use", r"EADDRINUSE"),
     _rule("read_only", r"Read-only file system"),
+    _rule("disk_error", r"Input/output error", r"Stale file handle", r"Transport endpoint is not connected"),
     _rule("permission", r"PermissionError", r"Permission denied"),
     _rule("too_many_files", r"Too many open files"),
     _rule(

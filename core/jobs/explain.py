@@ -54,12 +54,20 @@ def explain(tail: Sequence[str], status: Status) -> Cause | None:
     errors = errors_in(tail)
     line = error_line(errors)
     if status.state is State.lost:
-        return Cause(LOST.get(Reason(status.reason), "lost") if status.reason else "lost", line)
+        return _of_lost(tail, status, errors, line)
     if status.reason == Reason.not_started:
         return Cause("not_started", line)
     if status.reason == Reason.memory_limited:  # what the log says is true without a limit
         return Cause("memory_limited", line)
     return _named(tail, errors) or _silent(tail, status, line) or Cause("unknown", line)
+
+
+def _of_lost(tail: Sequence[str], status: Status, errors: list[LoggedError], line: str) -> Cause:
+    """Where it is known why nobody saw its end, that; else its log's last error, which its supervisor could
+    not keep either where the disk was gone or read-only."""
+    if status.reason and (known := LOST.get(Reason(status.reason))):
+        return Cause(known, line)
+    return _named(tail, errors) or Cause("lost", line)
 
 
 def errors_in(tail: Sequence[str]) -> list[LoggedError]:

@@ -134,6 +134,11 @@ class JobPaths:
         return self.folder / ".request.json.next"
 
     @property
+    def holds_a_job(self) -> bool:
+        """Whether anything says that there is a job here: its ``job.json`` may have been deleted."""
+        return any(file.exists() for file in (self.spec, self.supervisor, self.tool, self.exit))
+
+    @property
     def of_one_try(self) -> tuple[Path, ...]:
         """What one try writes besides ``job.json``, ``request.json`` and ``exit.json``."""
         mine = (

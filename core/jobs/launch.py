@@ -189,7 +189,7 @@ def make_room(paths: JobPaths, spec: JobSpec) -> None:
     write_json(paths.next_spec, spec.as_json())
     if spec.request is not None:
         write_json(paths.next_request, spec.request)
-    if paths.spec.exists():
+    if paths.holds_a_job:
         kept = _new_previous(paths)
         for file in (paths.spec, paths.request):
             if file.exists():

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -62,7 +63,7 @@ def read_status(folder: Path) -> Status:
     have said that it did all it had to (core.jobs.done).
     """
     paths = JobPaths(folder)
-    if not paths.spec.exists():
+    if not paths.holds_a_job:
         raise NoSuchJob(folder=folder)
     if batch := read_batch(folder):
         return _in_slurm(paths, batch)
@@ -104,7 +105,7 @@ def _taken_away(paths: JobPaths, reason: Reason | None) -> Status:
 
 def is_live(folder: Path) -> bool:
     """Whether there is a job in ``folder`` that waits or runs."""
-    return JobPaths(folder).spec.exists() and read_status(folder).state in LIVE
+    return JobPaths(folder).holds_a_job and read_status(folder).state in LIVE
 
 
 def went_down_with_the_machine(folder: Path) -> bool:
@@ -141,9 +142,15 @@ def _live(paths: JobPaths) -> Status | None:
         return found
     if supervisor and is_elsewhere(supervisor) and beats(paths):
         return Status(State.running, started=tool.started) if tool else Status(State.waiting)
-    if supervisor is None and abs(time.time() - paths.spec.stat().st_mtime) < START_TIMEOUT:
+    if supervisor is None and _was_just_asked_for(paths):
         return Status(State.waiting)
     return None
+
+
+def _was_just_asked_for(paths: JobPaths) -> bool:
+    with suppress(FileNotFoundError):
+        return abs(time.time() - paths.spec.stat().st_mtime) < START_TIMEOUT
+    return False
 
 
 def _process_here(supervisor: Identity | None, tool: Identity | None) -> Status | None:

@@ -6,6 +6,7 @@ supervisor that is killed; started again in the same folder, a supervisor takes 
 """
 
 import ctypes
+import errno
 import math
 import os
 import resource
@@ -43,6 +44,7 @@ POLL, FULL_LOOK = 0.3, 3.0
 GRACE_VARIABLE = "TUNEBOARD_STOP_GRACE"
 # How long a full disk may stay full before the word of how the job ended is lost, and how often to try.
 WRITE_PATIENCE, WRITE_RETRY = 3600.0, 2.0
+UNWRITABLE = {errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EIO}
 RESERVE_BYTES = 16384
 NO_ROOM = 65536
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -97,6 +99,7 @@ class Supervisor:
         self.turn = DeviceTurn(paths.folder, None)
         self.signalled = False
         self.asked_at: float | None = None  # when TERM was sent, on the monotonic clock
+        self.asked: JobSpec | None = None  # what its job.json says
         self.unwritten: Identity | None = None  # a tool.json that found no room yet
         self.me = identify(os.getpid())
         self.beaten = -math.inf  # when it last said that it lives, on the monotonic clock
@@ -105,7 +108,8 @@ class Supervisor:
 
     def run(self) -> None:
         """Wait for the job's devices, start the tool, watch it to its end, write exit.json."""
-        spec = self._told(read_spec(self.paths.folder))
+        self.asked = read_spec(self.paths.folder)
+        spec = self._told(self.asked)
         self._heed_signals()
         self.turn = DeviceTurn(self.paths.folder, spec.devices)
         self._announce()  # who sees it up finds it in line
@@ -208,15 +212,21 @@ class Supervisor:
         write_json(self.paths.supervisor, self.me.as_json())
 
     def _beat(self) -> None:
-        """Say to other machines that this one lives, and look whether another's supervisor has the job."""
+        """Say to other machines that this one lives, and look whether another's supervisor has the job. What
+        somebody has deleted of a job that runs is written again."""
         if time.monotonic() - self.beaten < BEAT:
             return
         self.beaten = time.monotonic()
         there = read_identity(self.paths.supervisor)
         self.displaced = there is not None and not self.me.is_same(there)
-        if not self.displaced:
-            with suppress(OSError):
-                os.utime(self.paths.supervisor)
+        if self.displaced:
+            return
+        with suppress(OSError):
+            if there is None:
+                write_json(self.paths.supervisor, self.me.as_json())
+            if self.asked and not self.paths.spec.exists():
+                write_json(self.paths.spec, self.asked.as_json())
+            os.utime(self.paths.supervisor)
 
     def _on_signal(self, *_: object) -> None:
         self.signalled = True
@@ -237,6 +247,8 @@ class Supervisor:
         while True:
             if self._sleep() or self.asked_at is not None or time.monotonic() - looked > FULL_LOOK:
                 looked = time.monotonic()
+                if not self.paths.tool.exists():
+                    self.unwritten = tool
                 self._write_tool()
                 _bury_orphans(tool.pid)
                 self._beat()
@@ -286,26 +298,32 @@ class Supervisor:
             return Reason.stopped
         if returned == 0:
             return Reason.finished
-        no_room = shutil.disk_usage(self.paths.folder).free < NO_ROOM
+        no_room = False
+        with suppress(OSError):  # its disk may be gone
+            no_room = shutil.disk_usage(self.paths.folder).free < NO_ROOM
         limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
         tail = last_lines(self.paths.log, LOG_LINES)
         return failure(returned, tail, oom_kills() > kills, no_room, limited)
 
     def _write_exit(self, ended: Ending) -> None:
-        """A full disk gets the reserve back, then an hour to get room again. Raises OSError after that."""
+        """A full disk gets the reserve back, then an hour to get room again. Raises OSError after that. On a
+        disk that is read-only now, and in a folder that is gone, nobody writes; the job's log says why."""
         deadline = time.monotonic() + WRITE_PATIENCE
         while True:
             try:
                 write_json(self.paths.exit, ended.as_json())
                 break
-            except OSError:
+            except OSError as error:
+                if error.errno in UNWRITABLE:
+                    return
                 if time.monotonic() > deadline:
                     raise
             if self.paths.reserve.exists():
                 self.paths.reserve.unlink()
             else:
                 time.sleep(WRITE_RETRY)
-        self.paths.reserve.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.paths.reserve.unlink()
 
 
 def _no_more_than_wake(*_: object) -> None:

@@ -289,7 +289,7 @@ def halt(run: RunPaths, by: str) -> None:
 
 def has_chain(run: RunPaths) -> bool:
     """Whether this run was started as a whole chain."""
-    return JobPaths(run.job(CHAIN)).spec.exists()
+    return JobPaths(run.job(CHAIN)).holds_a_job
 
 
 def is_live(run: RunPaths) -> bool:

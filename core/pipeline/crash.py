@@ -11,7 +11,7 @@ from core.jobs.status import read_status
 CHANCE = {
     *("unknown", "lost", "machine_restarted", "killed", "killed_out_of_memory", "worker_killed", "crashed"),
     *("terminated", "cuda_out_of_memory", "cpu_out_of_memory", "nccl_timeout", "gpu_error", "gpu_taken"),
-    *("hub_timeout", "hub_out_of_reach", "port_in_use"),
+    *("hub_timeout", "hub_out_of_reach", "port_in_use", "disk_error"),
 }
 
 

@@ -224,6 +224,7 @@ def make_data(
             raise AdoptedRun(run=run.id, folder=run.work_dir.resolve())
         begun(run)
         if prepared(run):
+            _put_back_base(workspace, request, run, progress)
             return run
     said = taught(request)
     model = ready_model(workspace, request.model, progress)
@@ -258,6 +259,14 @@ def make_data(
     saying.say_what_is_short(data.about_data(run), progress)
     train.prepare(run, recipe, model, place.rows)
     return run
+
+
+def _put_back_base(workspace: Workspace, request: TuneRequest, run: RunPaths, progress: Progress) -> None:
+    """Make or fetch the base of a prepared run where somebody has deleted it since. Raises as
+    :func:`ready_model` does."""
+    base = Path(train.recipe_of(run).model)
+    if not base.exists() and chosen_model(workspace, request.model) == base:
+        ready_model(workspace, request.model, progress)
 
 
 def taught(request: TuneRequest) -> Taught:

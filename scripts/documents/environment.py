@@ -161,6 +161,7 @@ SET = {
     "often lacks the rights",
     "PYTHONIOENCODING": "UTF-8, whatever the terminal has",
     "PYTHONUNBUFFERED": "a log is written as it is said",
+    "PYTHONUTF8": "1 in a session of another encoding (GBK, Latin-1): names of files stay UTF-8",
     "PYTHONWARNINGS": "libraries' warnings to their authors stay out of the log",
     "PET_NNODES": "how many nodes torchrun waits for, where a training runs on several",
     "GLOO_SOCKET_IFNAME": "of a training on several machines, unless it is set: the network that leads to "

@@ -108,6 +108,10 @@ class HeldChain:
         assert state not in LIVE
         return state
 
+    def processes(self) -> Iterator[psutil.Process]:
+        """Of everybody at work, whatever becomes of the files that name them."""
+        return (psutil.Process(one.pid) for one in self._processes(Victim.all))
+
     def _processes(self, victim: Victim) -> Iterator[Identity]:
         stage, whole = JobPaths(self.run.job(self.moment.stage)), JobPaths(self.run.job(CHAIN))
         files = {
