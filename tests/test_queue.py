@@ -18,10 +18,14 @@ from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
 from core.jobs.take_up import take_up
 from core.jobs.turn import line_in, position
+from core.pipeline import chain, tune
 from core.queue import cards, line
 from core.queue.devices import HELD_VARIABLE, Devices, Held, chosen, held_already
+from core.recipe.recipe import to_yaml
+from core.steps import train
 from core.workspace.paths import PROJECT, Workspace, workspace_around
-from tests.small_run import stop_jobs
+from tests.small_model import make_small_model
+from tests.small_run import make_run, stop_jobs
 from tests.waiting import until
 
 ENDLESS = ("sleep", "1000")
@@ -319,3 +323,16 @@ def test_a_line_that_cannot_be_written_keeps_no_job_from_its_work(workspace: Wor
     workspace.queue.write_text("no folder")
     folder = ask(workspace, "one")
     assert wait(folder, timeout=PATIENCE).state is State.finished
+
+
+@pytest.mark.usefixtures("two_cards")
+def test_a_chain_holds_what_its_recipe_is_on_by_now(workspace: Workspace) -> None:
+    """And not what it was asked for: somebody may have put the run on others since."""
+    make_small_model(workspace.starter)
+    request = tune.TuneRequest("Ada", devices=1)
+    run = make_run(workspace)
+    assert chain.plan(workspace, run, request, "me", "en").devices == Devices(1, "gpu")
+    changed = train.recipe_of(run).changed(devices=2, cards=(0, 1))
+    run.recipe.write_text(to_yaml(changed), encoding="utf-8")
+    held = chain.plan(workspace, run, request, "me", "en").devices
+    assert held == Devices(2, "gpu", named=("gpu:0", "gpu:1"))

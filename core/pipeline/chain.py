@@ -42,6 +42,7 @@ from core.pipeline.tune import (
     taught,
     with_thoughts,
 )
+from core.queue.cards import computing
 from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
 from core.slurm.profile import Profile
@@ -219,9 +220,15 @@ def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
 def plan(
     workspace: Workspace, run: RunPaths, request: TuneRequest, by: str, language: str, job: str = CHAIN
 ) -> JobSpec:
-    """The job that makes ``request`` come true in ``run``; as its job ``data`` only up to its config."""
+    """The job that makes ``request`` come true in ``run``; as its job ``data`` only up to its config.
+
+    Raises InvalidRecipe for a run whose recipe was made so by hand.
+    """
     command = "data" if job == DATA else "tune"
     spec = call_job(run.job(job), command, workspace.root, request, run.id)
+    if spec.devices and run.recipe.exists() and not run.adopted.exists():
+        recipe = train.recipe_of(run)  # which may have been put on others since it was asked for
+        spec = replace(spec, devices=computing(recipe.devices, cards=recipe.cards))
     return replace(spec, asked_by=by, env={**spec.env, "TUNEBOARD_LANG": language})
 
 

@@ -99,7 +99,7 @@ def shape_of(options: argparse.Namespace) -> dict[str, Any]:
 def make_model(workspace: Workspace, options: argparse.Namespace) -> Model:
     """Random weights of the shape that was asked for, made by transformers in a process of its own."""
     folder = workspace.model(options.shape)
-    if (folder / "config.json").exists():
+    if any(folder.glob("*.safetensors")):
         return read_model(folder)
     config = make_tokenizer_files(folder) | shape_of(options)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
