@@ -3,6 +3,8 @@ process teaches, stops and goes on as one does, and ends when one of them dies."
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.engine import own_card
 from core.errors import InvalidRecipe
 from core.jobs.failure import why_failed
 from core.jobs.job import JobPaths
@@ -19,7 +22,7 @@ from core.jobs.ranks import rank_logs
 from core.jobs.status import State, read_status
 from core.steps import convert, merge, train
 from core.steps.step import run_job
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.test_engine_fast_real import with_acceleration
 from tests.test_stop_keeps import at_step, await_progress, held, losses, prepared, stopped
 
@@ -175,3 +178,35 @@ def test_zero_learns_as_one_process_does_stops_goes_on_converts_and_merges(
     run_job("merge", run.job("merge"), merge.plan(run))
     assert (convert.read(run) / "adapter_model.safetensors").exists()
     assert merge.read(run).architecture == "LlamaForCausalLM"
+
+
+# What asks CUDA for something when it is imported, or soon after.
+EARLY = """
+import sys
+from core.engine import own_card
+def stop():
+    early = ("xtuner", "bitsandbytes", "peft", "transformers", "deepspeed")
+    print(*(name for name in early if sys.modules.get(name)))  # None is one that was left out
+    sys.exit()
+own_card.take_own_card = stop
+from core.engine.__main__ import main
+main(["train", sys.argv[1]])
+"""
+
+
+def test_each_process_takes_its_own_card_before_anything_else(
+    workspace: Workspace, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made before would lie on the first card, and a stream there records nothing for the second."""
+    taken: list[int] = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.set_device", taken.append)
+    own_card.take_own_card()
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    own_card.take_own_card()
+    assert taken == [1]
+    config = prepared(workspace, model).config
+    said = subprocess.run([sys.executable, "-c", EARLY, config], capture_output=True, text=True, cwd=PROJECT)
+    assert said.stdout == "\n", said
