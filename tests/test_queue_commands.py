@@ -200,6 +200,10 @@ def test_who_opens_the_page_sees_what_runs_before_what_waits(workspace: Workspac
     waits = asked(workspace, "Ada")
     page = open_test_page("start", None)
     assert no_errors(page) and "Ada waits for its turn" in text_of(page)
+    for step in ("data", "config", "train", "publish"):
+        beside = open_test_page(step, waits.id)
+        assert no_errors(beside) and "Ada waits for its turn" in beside.info[0].value, step
+        assert "Position 1 in the queue" in beside.info[0].value and "left" not in text_of(beside), step
     assert read_record(JobPaths(waits.job(CHAIN)).spec)
     stop(holder, "test")
     wait(waits.job(CHAIN), timeout=PATIENCE)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import streamlit as st
 
 from core.jobs.status import LIVE, State, read_status
+from core.jobs.turn import position
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
 from core.runs import CHAIN, Early, is_at_work, made_early, read_run
@@ -32,7 +33,10 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
     """Its stage, how far it is and how long it still takes, or why it ended and what to press; why a stage
     failed that the page of ``step`` is about, that page says."""
     title = read_run(run).title
-    if found.state in LIVE:
+    if found.state is State.waiting and (place := position(run.job(CHAIN))):
+        said = f"**{t('chain.title.waiting', name=title)}**  \n{t('queue.waits_at', position=place)}"
+        st.info(said, icon=":material/hourglass_empty:")
+    elif found.state in LIVE:
         parts = (f"**{t('chain.title.live', name=title)}**", stage_of(found), far(found))
         st.progress(found.share, text=" · ".join(parts))
     elif early := made_early(run):
