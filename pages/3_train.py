@@ -15,7 +15,7 @@ from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.remedy import offer_remedy
 from ui.data.panel import warn_of_run
-from ui.jobs.cluster import show_where
+from ui.jobs.cluster import show_awaited, show_where
 from ui.jobs.failure import show_failure
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.trained import show_fewer, show_next, show_passed_over
@@ -27,7 +27,7 @@ from ui.shell.text import t
 
 def train_page(workspace: Workspace, run: RunPaths) -> None:
     if not run.config.exists() and chain.is_live(run):
-        st.info(t("page.train.chain"), icon=":material/progress_activity:")
+        show_awaited(run, "chain")
         show_where(workspace, run)
         return
     if not run.config.exists():
@@ -43,8 +43,7 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         show_stop(run)
     elif chain.is_live(run):
         trained = status is not None and status.state is State.finished
-        key = "page.train.chain_goes_on" if trained else "page.train.chain"
-        st.info(t(key), icon=":material/progress_activity:")
+        show_awaited(run, "chain_goes_on" if trained else "chain")
     elif status is None:
         show_first_start(run, recipe)
     elif status.state is State.finished:

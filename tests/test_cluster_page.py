@@ -84,6 +84,11 @@ def test_a_run_in_slurm_is_shown_as_any_other(cluster: Workspace) -> None:
     assert no_errors(page)
     assert said_where(page) == ["partition gpu", f"Slurm job {JOB}", "profile big", "Priority"]
     assert page.selectbox(key="wish_where").options == ["This machine", "big"]
+    assert any("waits for its turn" in one.value for one in page.header)
+    page.session_state["cluster"] = True
+    page.run()
+    (jobs,) = [table.value for table in page.dataframe if "slurm" in table.value]
+    assert list(jobs.iloc[0]) == ["Ada", "PENDING (Priority)", "–", "big", JOB]
     assert said_where(open_test_page("train", run.id)) == said_where(page), "also before it has a config"
     (said,) = [
         one.value for one in open_test_page("train", run.id, language="zh").caption if JOB in one.value
@@ -94,7 +99,7 @@ def test_a_run_in_slurm_is_shown_as_any_other(cluster: Workspace) -> None:
 def said_where(page: AppTest) -> list[str]:
     """What of a job in the cluster its sentence says."""
     parts = ("partition gpu", f"Slurm job {JOB}", "profile big", "Priority")
-    (said,) = [one.value for one in page.caption if "Slurm" in one.value]
+    (said,) = [one.value for one in page.caption if f"Slurm job {JOB}" in one.value]
     return [part for part in parts if part in said]
 
 

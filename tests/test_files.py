@@ -40,6 +40,25 @@ def test_a_file_that_is_not_there(file: Path) -> None:
     assert read_json(file) is None
 
 
+def test_a_file_that_another_machine_replaces_meanwhile_is_read_as_it_is_then(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS takes it away from whoever has opened it; not for ever."""
+    write_json(file, 1)
+    stale, read = [OSError(errno.ESTALE, os.strerror(errno.ESTALE)) for _ in range(5)], files._read_bytes
+
+    def read_late(path: Path) -> bytes:
+        if stale:
+            raise stale.pop()
+        return read(path)
+
+    monkeypatch.setattr(files, "_read_bytes", read_late)
+    monkeypatch.setattr(files, "REPLACED", 2)
+    with pytest.raises(OSError, match="Stale"):
+        read_json(file)
+    assert read_json(file) == 1 and not stale
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1] x", "\udcff"])
 def test_a_damaged_file_is_named(file: Path, content: str) -> None:
     file.parent.mkdir(parents=True)

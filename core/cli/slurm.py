@@ -2,16 +2,15 @@
 jobs."""
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from core.cli.arguments import whole_number
 from core.cli.room import Commands, Options, Result
 from core.jobs.elsewhere import of_slurm
-from core.jobs.job import read_spec
-from core.jobs.status import LIVE, read_status
+from core.jobs.status import read_status
 from core.pipeline import chain
+from core.pipeline.whereabouts import jobs_in_slurm
 from core.slurm.partitions import accounts, partitions
 from core.slurm.profile import (
     MOST_CPUS,
@@ -56,20 +55,7 @@ def _profile(options: argparse.Namespace, workspace: Workspace) -> Result:
 
 
 def _show(_: argparse.Namespace, workspace: Workspace) -> Result:
-    return {"jobs": list(_jobs(workspace))}
-
-
-def _jobs(workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """The jobs of runs that were handed to Slurm, the newest run first, as long as Slurm knows them or they
-    are at work."""
-    for folder in sorted(workspace.run_folders(), reverse=True):
-        for file in sorted(folder.glob("*/slurm.json")):
-            if found := of_slurm(file.parent):
-                profile = read_spec(file.parent).profile
-                state = read_status(file.parent).state
-                if state in LIVE or found["slurm"]:
-                    job = {"run": folder.name, "step": file.parent.name, "state": str(state), **found}
-                    yield {**job, "profile": profile.name if profile else None}
+    return {"jobs": list(jobs_in_slurm(workspace))}
 
 
 def _cancel(options: argparse.Namespace, workspace: Workspace) -> Result:
@@ -82,7 +68,7 @@ def _cancel(options: argparse.Namespace, workspace: Workspace) -> Result:
         run = workspace.run(options.run)
         chain.halt(run, user_name())
         runs = {run.id}
-    return {"run": options.run, "jobs": [job for job in _jobs(workspace) if job["run"] in runs]}
+    return {"run": options.run, "jobs": [job for job in jobs_in_slurm(workspace) if job["run"] in runs]}
 
 
 OPTIONS: Options = {

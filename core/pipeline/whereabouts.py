@@ -4,11 +4,12 @@ workspace, or in a cluster."""
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.jobs.elsewhere import is_elsewhere, of_slurm
 from core.jobs.job import JobPaths, read_spec
 from core.jobs.process import read_identity
-from core.jobs.status import is_live
+from core.jobs.status import LIVE, State, is_live, read_status
 from core.jobs.turn import line_in
 from core.runs import CHAIN, COMMANDS, STEPS
 from core.wording import say
@@ -35,6 +36,25 @@ def place_of(workspace: Workspace, run: RunPaths) -> Place | None:
         if identity is not None and is_elsewhere(identity):
             return Place("where.elsewhere", {"host": identity.host})
     return _here(workspace, run)
+
+
+def waits_in_slurm(run: RunPaths) -> bool:
+    """Whether Slurm has not begun the run's chain."""
+    folder = run.job(CHAIN)
+    return bool(of_slurm(folder)) and read_status(folder).state is State.waiting
+
+
+def jobs_in_slurm(workspace: Workspace, newest: int | None = None) -> Iterator[dict[str, Any]]:
+    """The jobs of runs that were handed to Slurm, the newest run first, as long as Slurm knows them or they
+    are at work; of so many of the ``newest`` runs, by default of all."""
+    for folder in sorted(workspace.run_folders(newest), reverse=True):
+        for file in sorted(folder.glob("*/slurm.json")):
+            if found := of_slurm(file.parent):
+                profile = read_spec(file.parent).profile
+                state = read_status(file.parent).state
+                if state in LIVE or found["slurm"]:
+                    job = {"run": folder.name, "step": file.parent.name, "state": str(state), **found}
+                    yield {**job, "profile": profile.name if profile else None}
 
 
 def _live(run: RunPaths) -> Iterator[Path]:

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from core.errors import DamagedFile
 
 # Who holds a lock only reads and writes a small file; seconds.
 LOCK_TIMEOUT = 30.0
+# How often a file may be replaced by others while it is opened and read; seconds until it is opened anew.
+REPLACED, REPLACING = 20, 0.05
 
 
 # What code meets in a file whose values are of other kinds than it expects.
@@ -61,7 +64,22 @@ def read_json(path: Path) -> Any | None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What is in a file. Raises DamagedFile for what is none (a folder, a pipe, a device), OSError."""
+    """What is in a file. Raises DamagedFile for what is none (a folder, a pipe, a device), OSError.
+
+    Where another machine replaces it meanwhile, a network's disk (NFS) takes it away from whoever has opened
+    it: what stands in its place is read.
+    """
+    for _ in range(REPLACED):
+        try:
+            return _read_bytes(path)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            time.sleep(REPLACING)
+    return _read_bytes(path)
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
         # Nobody waits for who writes into a pipe; of a file it means nothing.
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -10,6 +10,7 @@ from core.jobs.turn import position
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
 from core.pipeline.tune import USUAL_RESUMES
+from core.pipeline.whereabouts import waits_in_slurm
 from core.runs import CHAIN, made_early, read_run
 from core.steps import proof, train
 from core.workspace.paths import RunPaths, Workspace
@@ -52,7 +53,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     show_in_tab(title, progress.state, progress.share)
     place = position(run.job(CHAIN)) if progress.state is State.waiting else None
     early = None if progress.live else made_early(run)
-    kind = "early" if early else _kind(progress, place)
+    kind = "early" if early else _kind(progress, bool(place) or waits_in_slurm(run))
     st.header(t(f"chain.title.{kind}", name=title), anchor=False)
     if early:
         show_early(early)
@@ -90,8 +91,8 @@ def show_share(progress: ChainProgress) -> None:
     st.progress(progress.share, text=far(progress))
 
 
-def _kind(progress: ChainProgress, place: int | None) -> str:
-    if place:
+def _kind(progress: ChainProgress, waits: bool) -> str:
+    if waits:
         return "waiting"
     if progress.live or progress.state is None:
         return "live" if progress.live else "partly"

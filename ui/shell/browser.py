@@ -35,7 +35,8 @@ div:has(>.st-key-browser),.st-key-browser{display:none}
   outline:3px solid light-dark(#b35c00,#ffb95c)!important;outline-offset:2px}
 .stApp [data-testid^=stBaseButton-primary]:not(:disabled){background-color:light-dark(#2350bd,#3466db);
   border-color:light-dark(#2350bd,#3466db)}
-.stApp [data-testid=stElementContainer]:has(:disabled) [data-testid=stWidgetLabel] *{
+.stApp [data-testid=stElementContainer]:has(:disabled:not([data-testid^=stNumberInputStep]))
+  [data-testid=stWidgetLabel] *{
   color:light-dark(#5b6270,#a3abba)}
 </style>"""
 
