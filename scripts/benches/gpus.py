@@ -86,7 +86,7 @@ ON_A_PROCESSOR = ("bf16_fast", "bf16_plain", "bf16_zero2", "bf16_zero3", "full_z
 UNSAVED = {"full_zero3"}
 FAST = {"bf16_fast", "qlora_fast"}
 # Of a run whose losses are compared, and after how many updates it is stopped the first time and the second.
-UPDATES, STOPS = 40, (8, 16)
+UPDATES, STOPS = 120, (8, 16)
 TRAININGS = 8
 SMALL: Mapping[str, Any] = {
     "layers": 2,
@@ -278,7 +278,8 @@ def resumed(bench: Bench) -> dict[str, Any]:
         _go_on(bench, run, devices, until)
     losses = [{point.iter: point.loss for point in read_curve(one.work_dir).points} for one in (whole, run)]
     # One device logs a part of an update, so that only what all of them did after it compares.
-    late = _logged_last(run)
+    if (late := _logged_last(run))[0] <= STOPS[-1]:
+        raise ValueError("it was over before it was stopped: take a larger model")
     apart = max(abs((losses[0][at] or 0) - (losses[1][at] or 0)) for at in late)
     kept = train.resumable(run)
     return {"updates": UPDATES, "kept": kept.iteration if kept else 0, "apart": apart, "losses": losses}
