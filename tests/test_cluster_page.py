@@ -14,7 +14,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.process import identify
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
-from core.pipeline.whereabouts import Place, place_of
+from core.pipeline.whereabouts import Whereabouts, place_of
 from core.queue.devices import Devices
 from core.queue.line import Line
 from core.recipe.ranks import divided_alike
@@ -121,10 +121,10 @@ def test_a_run_on_this_machine_says_its_devices_and_one_elsewhere_its_machine(wo
     )
     held = place.begin()
     assert held is not None
-    assert place_of(workspace, run) == Place("where.gpu", {"cards": "0, 1"})
+    assert place_of(workspace, run) == Whereabouts("where.gpu", {"cards": "0, 1"})
     held.release()
     at_work(run, host="big-node", boot="another")
-    assert place_of(workspace, run) == Place("where.elsewhere", {"host": "big-node"})
+    assert place_of(workspace, run) == Whereabouts("where.elsewhere", {"host": "big-node"})
 
 
 def test_all_that_a_profile_asks_for_trains(cluster: Workspace) -> None:
