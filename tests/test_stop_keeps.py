@@ -150,6 +150,20 @@ def test_in_the_middle_of_a_save_that_is_ended_and_counts(
     assert left == [1, 2, 3][-train.recipe_of(run).keep_checkpoints :]
 
 
+def test_in_the_middle_of_its_last_save_it_has_finished(
+    workspace: Workspace, model: Path, held: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left to stop then: what it was asked for is done. The job's own process says so."""
+    run = prepared(workspace, model)
+    monkeypatch.setenv("TUNEBOARD_ENGINE", held_engine.NAME)
+    held("save 1")
+    begin(run)
+    await_progress(run, lambda now: now.phase is Phase.saving and saving(run) == WHOLE)
+    stop(run.job("train"), by="test")
+    assert wait(run.job("train"), timeout=300).state is State.finished
+    assert train.stopped(run) is None and train.read(run).iteration == WHOLE
+
+
 def saving(run: RunPaths) -> int:
     """Of which iteration a file is being written; 0 for none."""
     found = [path.name for path in run.work_dir.glob(".iter_*.pth.partial")]
