@@ -277,7 +277,9 @@ def test_lines_that_are_pasted_are_laid_over_the_form_too(workspace: Workspace) 
     box = next(area for area in page.text_area if area.label == "Or paste a few lines")
     box.set_value("rnk: 3\nlr: -1")
     page.button(key=f"take {run.id}").click().run()
-    assert [all(name in error.value for name in ("rnk", "lr")) for error in page.error] == [True]
+    (error,) = [error.value for error in page.error]
+    wrong = error.split("  \n")
+    assert len(wrong) == 3 and "rnk: no such field" in error and "lr: " in error, "a line for each"
     box = next(area for area in page.text_area if area.label == "Or paste a few lines")
     assert box.value == "rnk: 3\nlr: -1", "what was typed is there to be put right"
     box.set_value("rank: 3\nlr: 1e-4")

@@ -145,7 +145,8 @@ class Problem:
 
     def text(self, language: Language | None = None) -> str:
         """``field: sentence`` in ``language``."""
-        return f"{self.field}: {say(f'problem.{self.key}', language, **self.values)}"
+        sentence = say(f"problem.{self.key}", language, **self.values)
+        return say("frame.labelled", language, name=self.field, text=sentence)
 
 
 @cache

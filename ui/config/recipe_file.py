@@ -29,7 +29,8 @@ def take_file(run: RunPaths, draft: RecipeDraft, model: Model) -> None:
     InvalidRecipe with all problems of what was given."""
     key = f"recipe file {run.id} {draft.edition}"
     help_text = t("page.config.upload.help")
-    file = st.file_uploader(t("page.config.upload"), type=["yaml", "yml"], help=help_text, key=key)
+    label = t("page.config.upload")
+    file = st.file_uploader(label, type=["yaml", "yml"], max_upload_size=1, help=help_text, key=key)
     with st.form(f"recipe lines {run.id} {draft.edition}", border=False):
         label, key = t("page.config.paste"), f"recipe text {run.id} {draft.edition}"
         text = st.text_area(label, placeholder=EXAMPLE, key=key, height=110)

@@ -25,7 +25,7 @@ from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
 from ui.shell.browser import tell_browser
 from ui.shell.making import EVERY, making_of, show_early, show_making
-from ui.shell.text import language, language_switch, moment, plain, spoken, t
+from ui.shell.text import in_lines, language, language_switch, moment, plain, spoken, t
 
 STEPS = ("start", "data", "config", "train", "merge", "chat", "compare", "publish")
 ICONS: dict[State | None, str] = {
@@ -177,7 +177,7 @@ def shown_errors() -> Iterator[None]:
         for used in place:
             used.empty()
     except TuneboardError as error:
-        st.error(plain(error.text(language())), icon=":material/error:")
+        st.error(in_lines(error.text(language())), icon=":material/error:")
     except Exception as error:
         show_unforeseen(error)
 

@@ -84,6 +84,11 @@ def plain(text: str) -> str:
     return _AT_A_LINES_BEGIN.sub(lambda found: f"{found[1] or found[3] or ''}\\{found[2] or found[4]}", text)
 
 
+def in_lines(text: str) -> str:
+    """The same of a text of several lines, which stay apart."""
+    return plain(text).replace("\n", "  \n")
+
+
 def as_markdown(text: str) -> str:
     """What a model says, as Markdown: lists, tables, code and emphasis are drawn; a picture, a link, HTML, a
     colour, an icon or what stands between two prices shows as it is."""
