@@ -181,8 +181,8 @@ def test_what_a_field_refuses(field: str, value: Any) -> None:
         parse({**MINIMAL, field: value})
     (problem,) = caught.value.values["found"]  # type: ignore[misc]
     assert problem.field.split(".")[0] == field
-    for language in ("en", "zh"):
-        assert problem.text(language).startswith(problem.field + ": ")
+    assert problem.text("en").startswith(f"{problem.field}: ")
+    assert problem.text("zh").startswith(f"{problem.field}：")
 
 
 def test_a_recipe_of_an_earlier_version_opens() -> None:
@@ -351,7 +351,12 @@ def keys(found: list[Problem]) -> set[tuple[str, str]]:
         ({"quantization": "nf4"}, GPU, {}, set()),
         ({"quantization": "nf4", "device": "cpu"}, GPU, {}, {("quantization", "no_gpu")}),
         (
-            {"quantization": "int8", "deepspeed": "zero3", "optimizer": "adamw_8bit", "precision": "fp16"},
+            {
+                "quantization": "int8",
+                "deepspeed": "zero3_offload",
+                "optimizer": "adamw_8bit",
+                "precision": "fp16",
+            },
             CPU,
             {},
             {(name, "no_gpu") for name in ("quantization", "deepspeed", "optimizer", "precision")},

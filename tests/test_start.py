@@ -223,10 +223,10 @@ def test_a_chain_that_fails_between_its_steps_says_it_in_its_own_words(workspace
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     shutil.rmtree(run.merged)
     shutil.rmtree(run.job("merge"))
-    workspace.starter.rename(workspace.models / "moved away")
+    run.recipe.write_text("rnk: 3\n", encoding="utf-8")
     launch(run.job(CHAIN), plan_again(workspace, run.job(CHAIN)))
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.failed
-    assert str(workspace.starter) in open_test_page("start", run=run.id).error[0].value
+    assert "rnk" in open_test_page("start", run=run.id).error[0].value
 
 
 def test_a_run_that_a_link_names_but_nobody_has_is_said_to_be_missing(workspace: Workspace) -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -27,6 +28,7 @@ from core.steps.checkpoints import checkpoints as checkpoints_of
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import RecordFault
+from tests.holding import Held
 from tests.page import no_errors, open_test_page
 from tests.small_run import end_training, make_run, start_training
 from tests.waiting import until
@@ -178,9 +180,10 @@ def curves(page: AppTest) -> str:
     return str(chart.proto.spec)
 
 
-def test_a_stop_in_one_tab_shows_in_the_other(workspace: Workspace) -> None:
-    run = make_run(workspace)
-    start_training(run, FAKE_XTUNER_SECONDS="0.2")
+def test_a_stop_in_one_tab_shows_in_the_other(workspace: Workspace, tmp_path: Path) -> None:
+    run, held = make_run(workspace), Held("step", tmp_path / "held")
+    start_training(run, **held.environment)
+    held.until_reached()
     one, other = open_test_page("train", run.id), open_test_page("train", run.id)
     one.button(key="stop").click().run()
     assert no_errors(one)
