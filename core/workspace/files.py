@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import stat
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,8 +20,8 @@ from core.errors import DamagedFile
 
 # Who holds a lock only reads and writes a small file; seconds.
 LOCK_TIMEOUT = 30.0
-# How often a file may be replaced by others while it is opened and read; seconds until it is opened anew.
-REPLACED, REPLACING = 20, 0.05
+# How often a file may be replaced by others while it is opened and read.
+REPLACED = 20
 
 
 # What code meets in a file whose values are of other kinds than it expects.
@@ -75,7 +74,7 @@ def read_bytes(path: Path) -> bytes:
         except OSError as error:
             if error.errno != errno.ESTALE:
                 raise
-            time.sleep(REPLACING)
+        path.stat()  # Linux forgets the name that it still remembers; opening it would not do that
     return _read_bytes(path)
 
 
