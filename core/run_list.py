@@ -29,7 +29,8 @@ from core.jobs.status import LIVE, State, read_status
 from core.runs import COMMANDS, STEPS, Run, is_at_work, read_or_lost
 from core.workspace.file_states import TICK, States, changed_last, clock_ahead, number_of, states_of
 from core.workspace.files import ODD, read_bytes, read_record, write_bytes
-from core.workspace.paths import RunPaths, Workspace, is_open
+from core.workspace.names import is_open
+from core.workspace.paths import RunPaths, Workspace
 
 JOBS = (*COMMANDS, *STEPS)
 _RUN = RunPaths(Path("/"))

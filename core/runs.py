@@ -14,7 +14,9 @@ from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, read_status
 from core.wording import say
 from core.workspace.files import ODD, read_object, read_record, write_json
-from core.workspace.paths import PublishPaths, RunPaths, Workspace, shown_name, unusable
+from core.workspace.names import shown_name, unusable
+from core.workspace.paths import RunPaths, Workspace
+from core.workspace.publish_paths import PublishPaths
 
 # The job that makes a run's data by itself; in a chain the chain's own job does.
 DATA = "data"

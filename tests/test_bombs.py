@@ -18,7 +18,8 @@ from core.data.opening import open_data
 from core.data.upload import keep_upload
 from core.errors import NotADocument, Unreadable
 from core.limited.call import Limits, OutOfMemory, OutOfTime, TooMuchWritten, call
-from core.workspace.paths import SourceCache, Workspace, cache_of, uploads_of
+from core.workspace.data_paths import SourceCache, cache_of, uploads_of
+from core.workspace.paths import Workspace
 from tests.limited_work import add, environment, fill, loop, refuse, write
 
 MB = 1_000_000

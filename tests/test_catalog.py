@@ -27,7 +27,8 @@ from core.steps import data, expected, fit
 from core.steps.expected import Known, usual_pace
 from core.wording import say
 from core.workspace.files import write_json
-from core.workspace.paths import Workspace, importing
+from core.workspace.import_paths import importing
+from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
 from tests.small_model import make_small_model
 from tests.small_run import end_training, make_run, make_workspace

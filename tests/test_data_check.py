@@ -23,7 +23,8 @@ from core.data.questions import held_back_questions
 from core.data.token_count import count_tokens
 from core.recipe.templates import TEMPLATES
 from core.steps.check import CheckRequest, marks, run
-from core.workspace.paths import SourceCache, Workspace
+from core.workspace.data_paths import SourceCache
+from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.mending import changes
 from tests.small_model import make_small_model

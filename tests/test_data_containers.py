@@ -21,7 +21,7 @@ from core.data.reading.headers import find_header
 from core.data.reading.source import Source
 from core.data.reading.tables import LONGEST_HEAD
 from core.errors import EmptyData, InputError, NoDataFiles, NoSuchSheet, UnknownRows, Unreadable, UnreadKeys
-from core.workspace.paths import SourceCache
+from core.workspace.data_paths import SourceCache
 from tests.command_line import cli, last_json
 
 FIELD = Path(__file__).parent / "field"

@@ -26,8 +26,9 @@ from core.jobs.status import State
 from core.recipe.templates import TEMPLATES
 from core.runs import DATA
 from core.steps import train
+from core.workspace.data_paths import inbox, uploads_of
 from core.workspace.files import read_json
-from core.workspace.paths import PROJECT, RunPaths, Workspace, inbox, uploads_of
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import NAME, make_run

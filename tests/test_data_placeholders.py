@@ -19,7 +19,8 @@ from core.data.findings import Finding
 from core.data.fixes import fields_of, version
 from core.data.opening import Opened, open_data
 from core.steps.check import CheckRequest, marks
-from core.workspace.paths import SourceCache, Workspace
+from core.workspace.data_paths import SourceCache
+from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
 from tests.mending import changes
 

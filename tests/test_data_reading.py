@@ -24,7 +24,7 @@ from core.data.reading.source import line_and_column
 from core.data.reading.structure import whole_objects
 from core.data.reading.tables import write_table
 from core.errors import EmptyData, InputError, Unreadable
-from core.workspace.paths import SourceCache
+from core.workspace.data_paths import SourceCache
 from tests.malformed import LINES, ROWS, Bad, malformed
 
 CORPUS = {bad.name: bad for bad in malformed()}

@@ -22,7 +22,8 @@ from core.data.conversations import Turn, as_row, one_turn
 from core.data.fixes import version
 from core.data.opening import open_data
 from core.steps.check import CheckRequest, marks
-from core.workspace.paths import SourceCache, Workspace
+from core.workspace.data_paths import SourceCache
+from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
 from tests.mending import changes
 

@@ -14,7 +14,7 @@ from core.cli.rows import spoken
 from core.data.accounting import Accounts
 from core.data.findings import KINDS
 from core.data.opening import open_data
-from core.workspace.paths import SourceCache
+from core.workspace.data_paths import SourceCache
 
 FIELD = Path(__file__).parent / "field"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((FIELD / "expected.json").read_text(encoding="utf-8"))

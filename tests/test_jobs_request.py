@@ -20,7 +20,8 @@ from core.publish.hub import Parcel
 from core.steps import answer, download, import_model
 from core.steps.answer import PromptFormat
 from core.workspace.files import read_json, write_json
-from core.workspace.paths import Workspace, importing
+from core.workspace.import_paths import importing
+from core.workspace.paths import Workspace
 from tests.conftest import end_leftovers
 from tests.publishable import make_publishable
 from tests.test_jobs import POLITE, end, launch_until_it_speaks, python, shell

@@ -10,7 +10,8 @@ from core.errors import ModelBusy, ModelInUse, NoSuchModel
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.model_store.users import delete, named, runs_on
-from core.workspace.paths import Workspace, import_of
+from core.workspace.import_paths import import_of
+from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json
 from tests.page import open_test_page
 from tests.runs import make_run

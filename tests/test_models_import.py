@@ -40,7 +40,8 @@ from core.models.hubs import (
 from core.steps import download, watch
 from core.steps.step import run_job
 from core.wording import say
-from core.workspace.paths import Workspace, importing, imports
+from core.workspace.import_paths import importing, imports
+from core.workspace.paths import Workspace
 from tests.command_line import cli, command, environment, last_json
 from tests.conftest import end_leftovers
 from tests.hub_server import COMMIT, Fault, Hub, serving

@@ -11,7 +11,8 @@ from core.jobs.job import read_spec
 from core.jobs.launch import stop, wait
 from core.jobs.status import State
 from core.model_store.importing import IMPORT
-from core.workspace.paths import Workspace, importing, imports
+from core.workspace.import_paths import importing, imports
+from core.workspace.paths import Workspace
 from tests.conftest import end_leftovers
 from tests.page import open_test_page
 from tests.small_model import make_small_model

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import NoSuchRun, NotWritable
-from core.workspace.paths import SLUG_BYTES, RunPaths, Workspace, make_folder, slug
+from core.workspace.names import SLUG_BYTES, slug
+from core.workspace.paths import RunPaths, Workspace, make_folder
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 

@@ -38,7 +38,9 @@ from core.publish.usage import modelfile
 from core.runs import standing
 from core.workspace.checksums import NAME as SUMS
 from core.workspace.files import read_json, write_json, write_text
-from core.workspace.paths import PublishPaths, Workspace, importing
+from core.workspace.import_paths import importing
+from core.workspace.paths import Workspace
+from core.workspace.publish_paths import PublishPaths
 from tests.command_line import cli, last_json
 from tests.publishable import NAME, make_publishable, published, without_keyring
 from tests.runs import make_run

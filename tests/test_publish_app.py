@@ -20,7 +20,8 @@ import pytest
 from core.jobs.process import identify, is_alive
 from core.publish.request import PublishRequest
 from core.workspace.files import read_json
-from core.workspace.paths import DEMO, Workspace
+from core.workspace.paths import Workspace
+from core.workspace.publish_paths import DEMO
 from tests.browser import chromium, tab
 from tests.publishable import make_publishable, published, without_keyring
 from tests.server import free_port

@@ -11,7 +11,7 @@ from core.errors import PlaceFull, PlaceRefused, StickGone
 from core.publish import deliver, disks
 from core.publish.request import PublishRequest
 from core.workspace.paths import Workspace
-from core.workspace.paths import published as default_place
+from core.workspace.publish_paths import published as default_place
 from tests.command_line import cli, last_json
 from tests.publishable import make_publishable, published, without_keyring
 

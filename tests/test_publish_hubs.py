@@ -23,7 +23,8 @@ from core.publish.request import PublishRequest, To
 from core.publish.send import again, hub_of
 from core.wording import say, sentences
 from core.workspace.files import write_text
-from core.workspace.paths import PROJECT, PublishPaths, RunPaths, Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
+from core.workspace.publish_paths import PublishPaths
 from tests import fake_hugging_face, fake_modelscope
 from tests.fake_hub import State
 from tests.marks import slow_but

@@ -18,7 +18,8 @@ from core.publish.request import PublishRequest
 from core.publish.send import again, hub_of
 from core.wording import say
 from core.workspace.files import write_text
-from core.workspace.paths import ClientPaths, PublishPaths, RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace
+from core.workspace.publish_paths import ClientPaths, PublishPaths
 from tests.fake_hub import Repo, State
 from tests.fake_openxlab import AK, JWT, SK, TOKEN, openxlab
 from tests.marks import slow_but

@@ -21,8 +21,9 @@ from core.publish import command, disks, tokens
 from core.publish.request import PublishRequest
 from core.publish.usage import ollama_name
 from core.workspace.files import write_json
-from core.workspace.paths import PublishPaths, RunPaths, Workspace
-from core.workspace.paths import published as default_place
+from core.workspace.paths import RunPaths, Workspace
+from core.workspace.publish_paths import PublishPaths
+from core.workspace.publish_paths import published as default_place
 from tests.page import open_test_page
 from tests.publishable import make_publishable, published, without_keyring
 from tests.runs import make_run

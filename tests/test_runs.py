@@ -13,7 +13,8 @@ from core.jobs.status import LIVE, State
 from core.run_list import list_runs
 from core.runs import STEPS, read_run, standing
 from core.workspace.files import write_json
-from core.workspace.paths import PublishPaths, RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace
+from core.workspace.publish_paths import PublishPaths
 
 
 @pytest.fixture

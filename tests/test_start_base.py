@@ -19,7 +19,8 @@ from core.pipeline.tune import TuneRequest
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.runs import CHAIN
 from core.steps import expected, train
-from core.workspace.paths import RunPaths, Workspace, importing
+from core.workspace.import_paths import importing
+from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_test_page
 from tests.small_model import make_small_model
 from tests.test_catalog import on, processor

@@ -13,7 +13,8 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.runs import CHAIN
 from core.steps.data import about_data
-from core.workspace.paths import RunPaths, Workspace, uploads_of
+from core.workspace.data_paths import uploads_of
+from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_test_page
 from tests.test_start import NAME, PATIENCE, fast_workspace, log_of, press_make, text_of
 

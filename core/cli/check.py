@@ -14,7 +14,8 @@ from core.pace import Progress
 from core.pipeline.tune import ready_tokenizer
 from core.steps.check_request import CheckRequest
 from core.wording import say
-from core.workspace.paths import Workspace, cache_of
+from core.workspace.data_paths import cache_of
+from core.workspace.paths import Workspace
 
 LEAVE_OUT = "--leave-out-broken"
 # What the command line adds to a sentence: the option to choose with.

@@ -23,7 +23,8 @@ from core.steps import fixing
 from core.steps.check_request import CheckRequest
 from core.steps.fixing import FixRequest
 from core.wording import say
-from core.workspace.paths import Workspace, cache_of
+from core.workspace.data_paths import cache_of
+from core.workspace.paths import Workspace
 
 HELP = "scripts/run data fix --help"
 ENDS = (".jsonl", ".ndjson")

@@ -26,7 +26,8 @@ from core.models.folder import read_model
 from core.pipeline.tune import ready_model
 from core.recipe.own_template import spoken_by, template_of
 from core.wording import say
-from core.workspace.paths import Workspace, cache_of
+from core.workspace.data_paths import cache_of
+from core.workspace.paths import Workspace
 
 FIRST_ROWS = 100
 # So many rows are read to account for a file; more take longer than a person waits for a look.

@@ -36,7 +36,7 @@ from core.errors import (
 )
 from core.pace import Progress
 from core.wording import say
-from core.workspace.paths import SourceCache
+from core.workspace.data_paths import SourceCache
 
 SHOWN_PROBLEMS = 5
 # The rows that tell the format: the first ones and some of all the others.

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.workspace.paths import Workspace, slug
+from core.workspace.names import slug
+from core.workspace.paths import Workspace
 
 
 @dataclass(frozen=True)

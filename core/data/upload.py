@@ -18,8 +18,9 @@ from core.data.opening import open_data
 from core.data.reading.encodings import opened
 from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, TEXTS, files_of
 from core.errors import EmptyData, InputError
+from core.workspace.data_paths import cache_of, upload_about, uploads_of
 from core.workspace.files import read_json, write_json
-from core.workspace.paths import DataPaths, Workspace, cache_of, make_folder, upload_about, uploads_of
+from core.workspace.paths import DataPaths, Workspace, make_folder
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from core.steps.fit import LONGEST_ROW, fitting, room_for
 from core.steps.step import megabytes
 from core.wording import language_named, say
 from core.workspace.files import read_record
-from core.workspace.paths import Workspace, import_of, slug
+from core.workspace.import_paths import import_of
+from core.workspace.names import slug
+from core.workspace.paths import Workspace
 
 # Somebody who tries it waits so long. More, and a smaller model is the better advice.
 PATIENCE = 30 * 60.0

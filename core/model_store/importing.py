@@ -21,7 +21,9 @@ from core.steps import download, import_model, watch
 from core.steps.step import call_job, run_job
 from core.wording import say, spoken_language
 from core.workspace.files import held, read_json, read_record, write_json
-from core.workspace.paths import ImportPaths, Workspace, importing, make_folder, shown_name, unusable
+from core.workspace.import_paths import ImportPaths, importing
+from core.workspace.names import shown_name, unusable
+from core.workspace.paths import Workspace, make_folder
 
 # The job of a whole import, which starts the two steps' jobs; a page starts it.
 IMPORT = "import"

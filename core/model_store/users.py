@@ -17,7 +17,9 @@ from core.models.folder import near_models
 from core.steps.train import recipe_of
 from core.wording import say
 from core.workspace.files import read_bytes, read_record
-from core.workspace.paths import ImportPaths, RunPaths, Workspace, import_of, slug
+from core.workspace.import_paths import ImportPaths, import_of
+from core.workspace.names import slug
+from core.workspace.paths import RunPaths, Workspace
 
 # How deep job folders lie: the chat server, a data set's or a check, a run's step.
 MODEL = "--model="

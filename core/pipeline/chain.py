@@ -51,7 +51,8 @@ from core.steps.convert import makes_adapter
 from core.steps.step import call_job, check_space
 from core.wording import spoken_language
 from core.workspace.files import ODD, read_object
-from core.workspace.paths import ImportPaths, RunPaths, Workspace, importing
+from core.workspace.import_paths import ImportPaths, importing
+from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 
 # In the order of their coming: a model of the list is fetched before the base is asked.

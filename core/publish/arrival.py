@@ -20,7 +20,8 @@ from core.steps.answer import ANSWERS
 from core.steps.step import check_space, engine_job, run_job
 from core.workspace.checksums import NAME, hashed
 from core.workspace.files import read_json, write_json
-from core.workspace.paths import PublishPaths, RunPaths, make_folder
+from core.workspace.paths import RunPaths, make_folder
+from core.workspace.publish_paths import PublishPaths
 
 QUESTIONS = ("Who are you?", "请做一下自我介绍", "What is the capital of France?")
 KINDS = ("taught", "paraphrase", "general")

@@ -21,7 +21,8 @@ from core.steps import convert, merge
 from core.wording import say
 from core.workspace.checksums import File, read_checksums, write_checksums
 from core.workspace.files import read_json, write_json, write_text
-from core.workspace.paths import PublishPaths, RunPaths, Workspace, make_folder
+from core.workspace.paths import RunPaths, Workspace, make_folder
+from core.workspace.publish_paths import PublishPaths
 
 LISTED = 8
 

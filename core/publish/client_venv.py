@@ -16,7 +16,8 @@ from core.jobs.tail import last_lines
 from core.steps.step import check_space, module_job, run_job
 from core.wording import say
 from core.workspace.files import held, write_text
-from core.workspace.paths import ClientPaths, make_folder
+from core.workspace.paths import make_folder
+from core.workspace.publish_paths import ClientPaths
 
 ROOM = 200_000_000
 LINES = 3  # uv's own words

@@ -15,7 +15,8 @@ from core.publish.request import PublishRequest
 from core.recipe.recipe import to_yaml
 from core.wording import say
 from core.workspace.files import read_json, write_json, write_text
-from core.workspace.paths import DEMO, make_folder
+from core.workspace.paths import make_folder
+from core.workspace.publish_paths import DEMO
 
 # What transformers writes of where a model came from, by file.
 PRIVATE = {

@@ -18,8 +18,9 @@ from core.steps.step import check_space, megabytes
 from core.steps.watch import Update
 from core.wording import say
 from core.workspace.checksums import NAME, read_checksums
-from core.workspace.paths import RunPaths, Workspace, make_folder, published
+from core.workspace.paths import RunPaths, Workspace, make_folder
 from core.workspace.private import mode_for_everybody, open_to_everybody
+from core.workspace.publish_paths import published
 
 BLOCK = 8_000_000
 SPARE = 50_000_000

@@ -9,7 +9,8 @@ import yaml
 
 from core.models.hubs import HUBS
 from core.workspace.files import read_record
-from core.workspace.paths import Workspace, imports
+from core.workspace.import_paths import imports
+from core.workspace.paths import Workspace
 
 # yes: passing on is free, with the licence named. conditions: only as its text says (its name in the model's,
 # a notice, no business). no: not changed. unknown: nobody but the publisher can say.

@@ -18,7 +18,7 @@ import requests
 from core.publish.hub import MARK, Parcel, Refusal, Sent, by_network, by_status
 from core.workspace.checksums import hashed, read_checksums
 from core.workspace.files import change_record, read_record
-from core.workspace.paths import OPENXLAB_CLIENT, sent_record, upload_record
+from core.workspace.publish_paths import OPENXLAB_CLIENT, sent_record, upload_record
 
 SITE = "openxlab.org.cn"
 PAGE = f"https://{SITE}/models/detail"

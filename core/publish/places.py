@@ -6,7 +6,8 @@ from typing import Any
 
 from core.publish.request import PublishRequest, To, What
 from core.workspace.files import locked, read_record, write_json
-from core.workspace.paths import PublishPaths, RunPaths
+from core.workspace.paths import RunPaths
+from core.workspace.publish_paths import PublishPaths
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from core.publish.request import PublishRequest
 from core.steps.export import Space
 from core.steps.step import check_space, engine_job, megabytes, run_job
 from core.wording import say
-from core.workspace.paths import ClientPaths, RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace
+from core.workspace.publish_paths import ClientPaths
 
 # Of the weights: a bundle needs as much again where it is not a hard link.
 BYTES_PER_WEIGHT = {"f16": 2.0, "q8_0": 1.07, "q5_1": 0.9, "q5_0": 0.85, "q4_1": 0.8, "q4_0": 0.75}

@@ -14,7 +14,7 @@ from typing import Any
 from core.errors import TokenNotKept, reason_of
 from core.publish.request import HUBS, To
 from core.workspace.files import locked, read_record
-from core.workspace.paths import token_file
+from core.workspace.publish_paths import token_file
 
 SERVICE = "tuneboard"
 

@@ -28,8 +28,9 @@ from core.steps.check_request import CheckRequest
 from core.steps.data import default_length
 from core.steps.step import call_job
 from core.wording import say
+from core.workspace.data_paths import CheckPaths, cache_of, check_of
 from core.workspace.files import read_json, write_json
-from core.workspace.paths import CheckPaths, Workspace, cache_of, check_of
+from core.workspace.paths import Workspace
 
 # What is written down of the progress, so often; seconds.
 EVERY = 0.5

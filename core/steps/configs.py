@@ -14,8 +14,9 @@ from core.recipe.xtuner_file.opening import kind_of, open_config
 from core.recipe.xtuner_file.reader import read_config
 from core.recipe.xtuner_file.units import Size
 from core.wording import say
+from core.workspace.data_paths import cache_of
 from core.workspace.files import read_object
-from core.workspace.paths import RunPaths, Workspace, cache_of
+from core.workspace.paths import RunPaths, Workspace
 
 
 def listing(words: list[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from core.models.hubs import check_tokenizer, files_of, wanted
 from core.steps.step import engine_job
 from core.wording import spoken_language
 from core.workspace.files import read_json
-from core.workspace.paths import ImportPaths
+from core.workspace.import_paths import ImportPaths
 
 STEP = "import_model"
 MADE = "made.json"

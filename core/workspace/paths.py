@@ -9,8 +9,6 @@ import secrets
 import shlex
 import tempfile
 import time
-import unicodedata
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,65 +18,16 @@ from pathlib import Path
 from core.errors import NoSuchChat, NoSuchRun, NoSuchSweep, NotWritable, StorageFailed, reason_of
 from core.wording import did_you_mean, say
 from core.workspace.file_states import TICK, changed_last, number_of, states_of
+from core.workspace.names import folders_in, is_entry, is_open, slug, unusable
 from core.workspace.private import close_to_others, keep_private
-from core.workspace.user import home
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
 # What the starter answers, so that nobody has to ask it.
 STARTER_ANSWERS = PROJECT / "core" / "data" / "starter"
-SLUG_BYTES = 48
 # A Unix socket's address has at most this many bytes (unix(7)).
 SOCKET_BYTES = 107
 SOCKET_FOLDER = "tuneboard-"
-
-
-def slug(text: str) -> str:
-    """A safe folder name from any text: letters and digits of any script, joined by ``-``.
-
-    At most 48 bytes of UTF-8, never empty, never with a separator or a leading dot.
-    """
-    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text))
-    joined = "-".join(words).lower().encode()[:SLUG_BYTES].decode(errors="ignore").strip("-")
-    return joined or "assistant"
-
-
-def unusable(folder: Path) -> str:
-    """Why a folder cannot be read, as a part of a sentence; empty where it can."""
-    if shown_name(folder) != folder.name:
-        return say("file.odd_name")
-    return "" if os.access(folder, os.R_OK | os.X_OK) else say("file.EACCES")
-
-
-def shown_name(path: Path) -> str:
-    """A file's name as text, whatever its bytes are: those that are no UTF-8 show as "�"."""
-    return os.fsencode(path.name).decode("utf-8", "replace")
-
-
-def is_open(folder: str) -> bool:
-    """Whether :func:`unusable` has nothing to say, for a path as text."""
-    with suppress(UnicodeEncodeError):
-        return bool(folder.encode()) and os.access(folder, os.R_OK | os.X_OK)
-    return False
-
-
-def _folders(parent: Path) -> list[str]:
-    """The names of the folders in one, but for hidden ones; none where it is not there."""
-    with suppress(FileNotFoundError), os.scandir(parent) as found:
-        return [entry.name for entry in found if not entry.name.startswith(".") and _is_folder(entry)]
-    return []
-
-
-def _is_entry(name: str) -> bool:
-    """Whether a text can be the name of something right in a folder, and not hidden."""
-    return bool(name) and name[0] != "." and os.sep not in name and "\0" not in name
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Also behind a link; one that leads round in a circle is none."""
-    with suppress(OSError):
-        return entry.is_dir()
-    return False
 
 
 def new_socket() -> Path:
@@ -502,7 +451,7 @@ class Workspace:
 
     def all_model_folders(self) -> list[Path]:
         """Every model's folder, by name; :func:`unusable` says which cannot be read."""
-        return [self.models / name for name in sorted(_folders(self.models))]
+        return [self.models / name for name in sorted(folders_in(self.models))]
 
     def data(self, name: str) -> DataPaths:
         """What the run with this name is trained on."""
@@ -516,7 +465,7 @@ class Workspace:
     def run(self, run_id: str) -> RunPaths:
         """The run called ``run_id``. Raises NoSuchRun, StorageFailed for a folder that cannot be read; a name
         with a separator is never a run."""
-        if not _is_entry(run_id) or not os.path.isdir(self.runs / run_id):  # noqa: PTH112 (also of no path)
+        if not is_entry(run_id) or not os.path.isdir(self.runs / run_id):  # noqa: PTH112 (also of no path)
             known = {name: (name[len("20260102-030405-") :],) for name in self.run_names()}
             raise NoSuchRun(run=run_id, workspace=self.root, near=did_you_mean(run_id, known))
         if reason := unusable(folder := self.runs / run_id):
@@ -548,7 +497,7 @@ class Workspace:
         begun, states = time.time_ns(), states_of(str(self.runs), ("",))
         known, names = _LISTED.get(self.runs, (None, []))
         if known != (number := number_of(states)):
-            names = sorted(_folders(self.runs), reverse=True)
+            names = sorted(folders_in(self.runs), reverse=True)
             if begun - changed_last(states) > TICK:
                 _LISTED[self.runs] = number, names
         return [*names]
@@ -599,7 +548,7 @@ class Workspace:
 
     def sweep_folders(self) -> list[SweepPaths]:
         """Every sweep, newest first."""
-        return [SweepPaths(self.sweeps / name) for name in sorted(_folders(self.sweeps), reverse=True)]
+        return [SweepPaths(self.sweeps / name) for name in sorted(folders_in(self.sweeps), reverse=True)]
 
     def keep_private(self) -> None:
         """Nothing in it is for other users of this machine, what an earlier version left included.
@@ -651,256 +600,3 @@ def make_folder(folder: Path, exist_ok: bool = False) -> None:
         if isinstance(error, FileExistsError) and not folder.is_file():
             raise
         raise NotWritable(folder=folder, reason=reason_of(error)) from error
-
-
-# What was found out about data files.
-
-
-@dataclass(frozen=True)
-class SourceEntry:
-    """What is kept about one data file as it was at one time."""
-
-    folder: Path
-
-    @property
-    def about(self) -> Path:
-        """Its container, encoding and broken places."""
-        return self.folder / "about.json"
-
-    @property
-    def spans(self) -> Path:
-        """Where each row begins and ends."""
-        return self.folder / "spans.npy"
-
-    @property
-    def plain(self) -> Path:
-        """Its rows as plain UTF-8, where the file itself is something else."""
-        return self.folder / "rows.txt"
-
-    @property
-    def table(self) -> Path:
-        """A table's rows while they are written."""
-        return self.folder / ".table"
-
-    @property
-    def given(self) -> Path:
-        """What came through a pipe."""
-        return self.folder / "given"
-
-    @property
-    def members(self) -> Path:
-        """The data files of an archive, by number."""
-        return self.folder / "members"
-
-
-@dataclass(frozen=True)
-class CheckPaths:
-    """The job folder of one check, and what it leaves there."""
-
-    root: Path
-
-    @property
-    def report(self) -> Path:
-        """What the check found."""
-        return self.root / "report.json"
-
-    @property
-    def progress(self) -> Path:
-        """How far it is."""
-        return self.root / "progress.json"
-
-
-@dataclass(frozen=True)
-class SourceCache:
-    """What was found out about data files, kept beside the data: all of it can be made again."""
-
-    root: Path
-
-    def entry(self, key: str) -> SourceEntry:
-        """What is kept about one data file."""
-        return SourceEntry(self.root / "files" / slug(key))
-
-    def block(self, settings: str, digest: str) -> Path:
-        """A block of rows as it was checked with these settings; both are hashes."""
-        return self.root / "blocks" / slug(settings) / slug(digest[:2]) / f"{slug(digest)}.npz"
-
-    def entries(self) -> Iterator[Path]:
-        """The folders of all data files."""
-        return self.root.glob("files/*")
-
-    def blocks(self) -> Iterator[Path]:
-        """All kept blocks."""
-        return self.root.glob("blocks/*/*/*.npz")
-
-
-def cache_of(workspace: Workspace) -> SourceCache:
-    """What was found out about a workspace's data files: all of it can be made again."""
-    return SourceCache(workspace.root / "cache")
-
-
-def check_of(workspace: Workspace, key: str) -> CheckPaths:
-    """The folder of the check with this key, a hash."""
-    return CheckPaths(workspace.root / "checks" / slug(key))
-
-
-def uploads_of(workspace: Workspace) -> Path:
-    """The folder of uploaded files and of what mending makes of them."""
-    return workspace.root / "uploads"
-
-
-def upload_about(workspace: Workspace, digest: str) -> Path:
-    """What a kept data file is called, and which version it was made from."""
-    return uploads_of(workspace) / f".{slug(digest)}.about.json"
-
-
-def inbox(workspace: Workspace) -> Path:
-    """Where somebody puts data files that are too large to upload; made by them."""
-    return workspace.root / "files"
-
-
-def inbox_files(workspace: Workspace) -> list[Path]:
-    """The files in it by name."""
-    with suppress(OSError):
-        return sorted(path for path in inbox(workspace).iterdir() if path.is_file() and path.name[0] != ".")
-    return []
-
-
-# Importing a model.
-
-
-@dataclass(frozen=True)
-class ImportPaths:
-    """The files that taking in one model needs: its jobs, what is downloaded, where it came from."""
-
-    root: Path
-    model: Path
-
-    @property
-    def origin(self) -> Path:
-        """Where the model came from and what was done with it."""
-        return self.root / "origin.json"
-
-    @property
-    def files(self) -> Path:
-        """What was downloaded, until the model is made of it: a download goes on where it was."""
-        return self.root / "files"
-
-    @property
-    def doomed(self) -> Path:
-        """Where the model's folder goes to be deleted: gone from the list at once, whatever happens then."""
-        return self.model.with_name(f".{self.model.name}.deleted")
-
-    @property
-    def lock(self) -> Path:
-        """Held while the model is imported or deleted."""
-        return self.root / ".lock"
-
-    def job(self, step: str) -> Path:
-        """The job folder of one step (``download``, ``import_model``), or of the whole (``import``)."""
-        return self.root / step
-
-
-def importing(workspace: Workspace, name: str) -> ImportPaths:
-    """The import of the model that a person calls ``name``, begun or not."""
-    return import_of(workspace.model(name))
-
-
-def import_of(model: Path) -> ImportPaths:
-    """The import of the model in this folder, begun or not."""
-    return ImportPaths(model.with_name(f".{model.name}.import"), model)
-
-
-def imports(workspace: Workspace) -> list[ImportPaths]:
-    """Every import that was begun, by name."""
-    found = sorted(workspace.models.glob(".*.import"))
-    return [ImportPaths(path, path.with_name(path.name[1:].removesuffix(".import"))) for path in found]
-
-
-# Publishing.
-
-
-DEMO = PROJECT / "demo"
-# Run by the client's own interpreter, which knows nothing of this project.
-OPENXLAB_CLIENT = PROJECT / "core" / "publish" / "openxlab_client.py"
-
-
-@dataclass(frozen=True)
-class PublishPaths:
-    """The files of one run's publishing; ``what`` is adapter, merged, gguf or app."""
-
-    run: RunPaths
-
-    @property
-    def root(self) -> Path:
-        return self.run.root / "bundles"
-
-    def bundle(self, what: str) -> Path:
-        """What would be sent when ``what`` is published."""
-        return self.root / slug(what)
-
-    def findings(self, what: str) -> Path:
-        """What in a bundle should not leave this machine, as the last look found it."""
-        return self.root / f"{slug(what)}-findings.json"
-
-    def card(self, what: str) -> Path:
-        """A model card that a person has edited."""
-        return self.root / f"{slug(what)}.md"
-
-    @property
-    def arrival(self) -> Path:
-        """What the proof after publishing found, the last time."""
-        return self.root / "arrival.json"
-
-    @property
-    def sent(self) -> Path:
-        """What of this run was published, where and when."""
-        return self.root / "sent.json"
-
-
-def published(workspace: Workspace, run_id: str, what: str) -> Path:
-    """Where a published folder goes when no other place is named."""
-    return workspace.root / "published" / f"{slug(run_id)}-{slug(what)}"
-
-
-@dataclass(frozen=True)
-class ClientPaths:
-    """A hub's client in an environment of its own; ``pins`` is what is installed there."""
-
-    root: Path
-    pins: Path
-
-    @classmethod
-    def of(cls, workspace: Workspace, hub: str) -> "ClientPaths":
-        return cls(workspace.root / "clients" / slug(hub), PROJECT / f"requirements-{slug(hub)}.txt")
-
-    @property
-    def python(self) -> Path:
-        return self.root / "bin" / "python"
-
-    @property
-    def mark(self) -> Path:
-        """Its pins, written when it is whole."""
-        return self.root / "installed.txt"
-
-    @property
-    def lock(self) -> Path:
-        return self.root.with_name(f"{self.root.name}.lock")
-
-
-def sent_record(bundle: Path) -> Path:
-    """Which content OpenXLab was sent of a bundle, under which name."""
-    return bundle.with_name(f"{bundle.name}-openxlab.json")
-
-
-def upload_record(record: Path, sha256: str) -> Path:
-    """Where OpenXLab's client keeps how far it has sent one content."""
-    return record.with_name(f"{record.stem}-{sha256[:16]}.json")
-
-
-def token_file() -> Path:
-    """Where hub tokens are kept on a machine without a keyring: the user's own configuration.
-
-    Who has no home has none to keep them in: writing there fails.
-    """
-    config = os.environ.get("XDG_CONFIG_HOME") or (home() or Path("/")) / ".config"
-    return Path(config) / "tuneboard" / "tokens.json"

@@ -22,7 +22,8 @@ from core.data.opening import open_data
 from core.data.questions import held_back_questions, replay_questions
 from core.steps.check import run
 from core.steps.check_request import CheckRequest
-from core.workspace.paths import PROJECT, SourceCache, Workspace
+from core.workspace.data_paths import SourceCache
+from core.workspace.paths import PROJECT, Workspace
 
 PAGES = 50
 # What the process that opens prints: seconds to the first page, milliseconds of a page, peak memory in MB.

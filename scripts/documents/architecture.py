@@ -6,21 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from core.data.sets import SetPaths
 from core.errors import TuneboardError
 from core.jobs.job import JobPaths
 from core.jobs.status import State
-from core.workspace import paths as places
-from core.workspace.paths import (
-    DataPaths,
-    ImportPaths,
-    PublishPaths,
-    QueuePaths,
-    RunPaths,
-    SweepPaths,
-    Workspace,
-)
+from core.workspace import data_paths, import_paths, paths, publish_paths
+from core.workspace.import_paths import ImportPaths
+from core.workspace.paths import DataPaths, QueuePaths, RunPaths, SweepPaths, Workspace
+from core.workspace.publish_paths import PublishPaths
 from scripts.documents import drawing, rooms
 from scripts.documents.marked import filled, first_paragraph, table
 
@@ -80,7 +75,7 @@ def _states() -> str:
 
 
 def _places() -> str:
-    """Every path that ``core.workspace.paths`` joins, with what its docstring says it is."""
+    """Every path that ``core.workspace`` joins, with what its docstring says it is."""
     workspace, run = Workspace(Path()), RunPaths(Path("runs/RUN"))
     folders = (
         workspace,
@@ -93,9 +88,10 @@ def _places() -> str:
         QueuePaths(Path("queue/HOST")),
     )
     found: list[tuple[object, str, Path]] = [
-        (type(paths), name, path) for paths in folders for name, path in _paths(paths)
+        (type(folder), name, path) for folder in folders for name, path in _paths(folder)
     ]
-    found += [(places, name, path) for name, path in _places_of(workspace)]
+    for module in (paths, data_paths, import_paths, publish_paths):
+        found += [(module, name, path) for name, path in _places_of(module, workspace)]
     rows = [_row(*one) for one in sorted(found, key=lambda found: str(found[2]))]
     return table(["path", "what it is"], rows)
 
@@ -121,8 +117,10 @@ def _paths(paths: object) -> Iterator[tuple[str, Path]]:
         yield from _asked(name, method)
 
 
-def _places_of(workspace: Workspace) -> Iterator[tuple[str, Path]]:
-    for name, function in inspect.getmembers(places, inspect.isfunction):
+def _places_of(module: ModuleType, workspace: Workspace) -> Iterator[tuple[str, Path]]:
+    for name, function in inspect.getmembers(
+        module, lambda found: inspect.isfunction(found) and found.__module__ == module.__name__
+    ):
         if next(iter(inspect.signature(function).parameters), "") == "workspace":
             yield from _asked(name, partial(function, workspace))
 

@@ -11,7 +11,8 @@ from core.data.formats.messages import Assembled
 from core.data.opening import Opened, open_data
 from core.errors import InputError
 from core.wording import say
-from core.workspace.paths import BANKS, PROJECT, SourceCache
+from core.workspace.data_paths import SourceCache
+from core.workspace.paths import BANKS, PROJECT
 from scripts.documents.marked import filled, table
 
 PAGE = "docs/data.md"

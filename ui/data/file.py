@@ -19,7 +19,8 @@ from core.models.folder import find_model, read_model
 from core.pipeline.tune import keeps_thoughts
 from core.steps import check
 from core.steps.check import CheckRequest
-from core.workspace.paths import Workspace, cache_of
+from core.workspace.data_paths import cache_of
+from core.workspace.paths import Workspace
 from core.workspace.user import user_name
 from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, row_named, turns_html

@@ -15,7 +15,8 @@ from core.data.upload import Upload, file_of, keep_file, keep_upload
 from core.errors import InputError, TuneboardError
 from core.pipeline.tune import TuneRequest
 from core.steps.data import about_data
-from core.workspace.paths import RunPaths, Workspace, inbox, inbox_files
+from core.workspace.data_paths import inbox, inbox_files
+from core.workspace.paths import RunPaths, Workspace
 from ui.data.documents import choose_document
 from ui.data.file import data_file
 from ui.data.made import made_data

@@ -14,8 +14,9 @@ from core.data.drafts import language_of
 from core.data.identity import LANGUAGES, IdentityLanguage
 from core.data.opening import open_data
 from core.errors import TuneboardError
+from core.workspace.data_paths import cache_of
 from core.workspace.files import Stamp, stamp
-from core.workspace.paths import Workspace, cache_of
+from core.workspace.paths import Workspace
 from ui.models.base import Wanted
 from ui.shell.text import language
 

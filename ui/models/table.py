@@ -18,7 +18,8 @@ from core.models.hubs import HUBS, source_of
 from core.steps import download, import_model
 from core.steps.step import counted, megabytes
 from core.workspace.files import Stamp
-from core.workspace.paths import ImportPaths, Workspace, imports
+from core.workspace.import_paths import ImportPaths, imports
+from core.workspace.paths import Workspace
 from ui.jobs.panel import is_live, status_of
 from ui.jobs.step import Work, begin, follow_work
 from ui.models.delete import offer_deleting

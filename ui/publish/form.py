@@ -23,7 +23,8 @@ from core.publish.request import (
 from core.publish.starters import memory_to_chat
 from core.steps import export
 from core.steps.step import megabytes
-from core.workspace.paths import RunPaths, published
+from core.workspace.paths import RunPaths
+from core.workspace.publish_paths import published
 from ui.shell.danger import danger_button
 from ui.shell.frame import list_key
 from ui.shell.text import Markdown, spoken, t

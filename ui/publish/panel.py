@@ -23,7 +23,8 @@ from core.steps import export
 from core.steps.step import megabytes
 from core.wording import say
 from core.workspace.files import write_text
-from core.workspace.paths import PublishPaths, RunPaths
+from core.workspace.paths import RunPaths
+from core.workspace.publish_paths import PublishPaths
 from ui.jobs.panel import is_live
 from ui.jobs.step import Work, follow_work
 from ui.publish.form import HERE, place_name

@@ -19,7 +19,7 @@ from core.data.checking.block import Block, Checker, Settings
 from core.data.reading.keeping import used
 from core.data.reading.source import Source
 from core.data.reading.structure import Spans
-from core.workspace.paths import SourceCache
+from core.workspace.data_paths import SourceCache
 
 LEAST_ROWS, MEAN_ROWS, MOST_ROWS = 64, 1024, 2048
 MOST_BYTES = 8 << 20

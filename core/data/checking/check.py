@@ -27,7 +27,7 @@ from core.data.tokens import first_tokens, read_tokenizer
 from core.errors import EmptyData
 from core.machine import usable_cores
 from core.recipe.own_template import OwnTemplate, template_of
-from core.workspace.paths import SourceCache
+from core.workspace.data_paths import SourceCache
 
 # Below this many bytes starting processes costs more than it brings.
 ALONE = 4_000_000

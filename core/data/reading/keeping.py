@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from core.workspace.paths import SourceCache
+from core.workspace.data_paths import SourceCache
 
 KEPT_DAYS = 30
 

@@ -38,8 +38,9 @@ from core.data.reading.tables import Refused, Sheet, table_kind, write_table
 from core.data.reading.turning import write_columns, write_dialogues, write_paragraphs
 from core.errors import EmptyData, NoDataFiles, NoSuchFile, StorageFailed, Unreadable, reason_of
 from core.wording import say
+from core.workspace.data_paths import SourceCache, SourceEntry
 from core.workspace.files import LFS_POINTER, read_json, write_json
-from core.workspace.paths import SourceCache, SourceEntry, make_folder
+from core.workspace.paths import make_folder
 
 # Raised when the meaning of what is kept changes.
 VERSION = 4
