@@ -70,6 +70,13 @@ class Cluster:
         self._daemon("slurmctld", ["slurmctld", "-D", "-f", str(self.configuration)])
         self._wait("slurmctld", lambda: self._says(["scontrol", "ping"], "UP"))
 
+    def stop_controller(self) -> None:
+        """As an administrator does, so that it writes down what it knows. One that is killed forgets its last
+        jobs and gives their numbers away again, which a node refuses."""
+        controller = self._daemons.pop("slurmctld")
+        controller.terminate()
+        controller.wait(PATIENCE)
+
     def start_node(self, node: str) -> None:
         (self.folder / f"spool.{node}").mkdir(exist_ok=True)
         command = ["slurmd", "-D", "-N", node, "-f", str(self.configuration)]

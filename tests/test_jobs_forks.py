@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -27,6 +26,7 @@ from core.steps.step import engine_job, warm
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT
 from tests.conftest import end_leftovers
+from tests.waiting import until
 
 # What is tried here is how a job starts.
 pytestmark = pytest.mark.real_start
@@ -48,13 +48,6 @@ def acts(*words: object, **env: str) -> JobSpec:
 def ends(folder: Path, spec: JobSpec) -> Status:
     launch(folder, spec)
     return wait(folder, poll=0.01, timeout=20)
-
-
-def until(condition: Any, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def was_forked(folder: Path) -> bool:

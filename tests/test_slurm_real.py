@@ -2,8 +2,7 @@
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from tests.holding import Held
 from tests.slurm_cluster import NODES, Cluster, cluster
 from tests.small_model import make_small_model
 from tests.small_run import make_run
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_start, pytest.mark.timeout(600)]
 
@@ -80,13 +80,6 @@ def job(home: Workspace, node: str = "", until: int = 5, name: str = "train") ->
 
 def go_on(folder: Path) -> None:
     folder.with_name("go on").touch()
-
-
-def until(ready: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not ready():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.2)
 
 
 def lives(folder: Path) -> bool:
@@ -186,7 +179,7 @@ def test_the_controller_restarts(home: Workspace, slurm: Cluster, monkeypatch: p
     folder, spec = job(home, until=8)
     launch(folder, spec)
     until(lambda: "step 5" in read(folder))
-    slurm.kill("slurmctld")
+    slurm.stop_controller()
     assert read_status(folder).state is State.running
     slurm.start_controller()
     go_on(folder)
