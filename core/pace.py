@@ -26,6 +26,9 @@ LARGE, LITTLE = 0.5, 0.03
 # Kinds of work that the processor or the card does: a machine that is slower than thought at one of them is
 # slower at the other too, or not. Nobody knows: half of it (its root) is believed.
 COMPUTED = {"train", "answers"}
+# A pace that has changed is taken to last so many times as long as it has lasted: of a moment's load nobody
+# knows whether it stays, and half an hour is not told by twenty seconds of it.
+LASTS = 15.0
 # What waits for a line is not slowed by other programs.
 LINE = "line"
 # Of what a chain does before its first stage: its own start, making the rows. Seconds.
@@ -89,9 +92,10 @@ class Clock:
     """A command's stages by what they cost, and the seconds left at the pace so far.
 
     ``began`` is the command's start on the clock ``now``, in seconds; ``slower``: how many times as long
-    everything takes now by other programs. The running stage is told by its own pace once it has one; those
-    that come, by what they cost beside what others do now, corrected by what stages of their kind took. So a
-    load that has gone counts no more, and what one stage took says little of another kind. Until the next
+    everything takes now by other programs. The running stage is told by its own pace once it has one, by a
+    new one the more the longer it lasts; those that come, by what they cost beside what others do now,
+    corrected by what stages of their kind took. So a load that has gone counts no more, one of a moment
+    little, and what one stage took says little of another kind. Until the next
     word of the running one the time left counts down.
     """
 
@@ -165,15 +169,27 @@ class Clock:
             return max(0.0, cost.start * slower - (now - self.since)) + cost.work * slower
         seen = self.share - self.first[1]
         weight = seen / (seen + cost.seen)
-        ahead = (1 - self.share) * (weight * self._own() + (1 - weight) * cost.work * slower)
+        ahead = weight * self._ahead() + (1 - weight) * (1 - self.share) * cost.work * slower
         return max(1.0 if ahead else 0.0, ahead - max(0.0, now - self.heard))
+
+    def _ahead(self) -> float:
+        """Seconds of what is left of the running stage: as it goes now for some time, and from there on as it
+        has gone on the whole."""
+        left, now, on_the_whole = 1 - self.share, self._own(), self._since(self.first)
+        if not (self.lately and now and on_the_whole):
+            return left * now
+        so_long = min(left * now, LASTS * (self.heard - self.lately[0]))
+        return so_long + (left - so_long / now) * on_the_whole
 
     def _own(self) -> float:
         """Seconds that all of the running stage takes as it goes now; 0 before that is known."""
-        for mark in filter(None, (self.lately, self.first)):
-            if self.share > mark[1]:
-                return (self.heard - mark[0]) / (self.share - mark[1])
-        return 0.0
+        return self._since(self.lately) or self._since(self.first)
+
+    def _since(self, mark: Mark | None) -> float:
+        """The same as it has gone since then."""
+        if mark is None or self.share <= mark[1]:
+            return 0.0
+        return (self.heard - mark[0]) / (self.share - mark[1])
 
     def _of_the_running(self) -> Iterator[Evidence]:
         """As fast as it goes now: the load is the one of now too."""

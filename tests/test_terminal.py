@@ -284,6 +284,8 @@ def test_runs(capsys: pytest.CaptureFixture[str]) -> None:
         "learned": None,
         "kept": 0.5,
         "leaked": 0,
+        "stopped_at": None,
+        "iterations": None,
     }
     text = shown("runs", {"runs": [run]}, capsys)
     assert (

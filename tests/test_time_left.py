@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from core.machine import slowdown_on
-from core.pace import Cost
+from core.pace import Clock, Cost
 from scripts.benches.left import CORES, RECORDED, TENTHS, Recording, errors, guessed, known
 
 # Of the cores of a machine how many other programs keep, by the second.
@@ -97,6 +97,14 @@ def test_a_load_that_comes_or_goes(before: float, after: float, at: float) -> No
     load = partial(changing, before, after, at)
     found = {now: error for now, error in said(load, changes=at) if abs(error) > ALLOWED}
     assert not found
+
+
+def test_a_moment_s_load_is_not_taken_for_the_rest_of_the_way() -> None:
+    """Half an hour's training, which others have kept from nearly everything for 25 seconds."""
+    clock = Clock({"train": Cost(0.0, 1800.0)}, began=0.0, now=lambda: 205.0)
+    clock.stage("train", at=0.0)
+    clock.reach(0.1 + 25 / 1800 / 6, at=205.0, first=(18.0, 0.01), lately=(180.0, 0.1))
+    assert 1600 < clock.seconds() < 1.4 * 1620
 
 
 def test_what_slowed_the_base_s_questions_says_nothing_of_a_training() -> None:
