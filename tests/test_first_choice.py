@@ -179,6 +179,8 @@ def test_without_a_hub_the_page_says_how_to_bring_a_model(
     assert "换一种说法问多半会答错" in said and "现在连不上模型平台" in said
     folder = workspace.model("Qwen2.5-0.5B-Instruct")
     assert str(folder) in said and REPO in said
+    to_fetch = [one for one in page.run().selectbox(key="wish_base").options if "↓" in one]
+    assert to_fetch and all("连不上模型平台" in one for one in to_fetch)
     make_small_model(folder)
     page.run()
     assert base_of(page) == SMALL and not page.warning, "it is here now"

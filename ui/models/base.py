@@ -31,6 +31,8 @@ KEY = "wish_base"
 # In the session: one that was chosen elsewhere on the page; and what the card asks for, and how much slower
 # everything is by other programs, by which the list of models says its times too.
 TAKEN, ASKED, SLOWER = "wish_taken", "wish_asked", "wish_slower"
+# In the session: whether a hub answered when one was asked last.
+ANSWERED = "wish_hub_answered"
 # In the session: somebody has chosen, and the page chooses no more.
 CHOSEN = "wish_base_chosen"
 # Seconds until a hub is asked again whether it answers.
@@ -96,7 +98,8 @@ def _chosen() -> None:
 
 def _to_be_had(entry: Entry) -> bool:
     with st.spinner(t("page.start.base.asking")):
-        return _answers(entry, language())
+        st.session_state[ANSWERED] = found = _answers(entry, language())
+    return found
 
 
 @st.cache_data(show_spinner=False, max_entries=64, ttl=ASKED_AGAIN)
@@ -254,7 +257,8 @@ def _choice(offer: Offer) -> BaseChoice:
     values = {"well": languages_named(entry.well), "time": offer.time, "size": megabytes(entry.size)}
     if entry.name == STARTER:
         return BaseChoice(None, spoken("page.start.base.starter", **values), offer)
-    return BaseChoice(entry.name, spoken("page.start.base.fetch", name=entry.title, **values), offer)
+    key = "fetch" if offer.here or st.session_state.get(ANSWERED, True) else "unreached"
+    return BaseChoice(entry.name, spoken(f"page.start.base.{key}", name=entry.title, **values), offer)
 
 
 def _named(entry: Entry) -> str:
