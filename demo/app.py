@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import streamlit as st
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer
+from loops import without_loop
+from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList, TextIteratorStreamer
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
@@ -42,20 +43,27 @@ def load() -> tuple[object, object]:
 
 def answer(turns: list[dict[str, str]]) -> Iterator[str]:
     """The model's answer as it is written: always the likeliest one, and at once where the model can also
-    think first. A thought that the prompt begins comes with it."""
+    think first. A thought that the prompt begins comes with it. Whoever takes no more pieces ends it."""
     model, tokenizer = load()
     before = [{"role": "system", "content": SETTINGS["system"]}] if SETTINGS["system"] else []
-    said = [{**turn, "content": parted(turn["content"])[1]} for turn in turns[-TURNS_REMEMBERED:]]
+    last = turns[-TURNS_REMEMBERED:]
+    said = [{"role": turn["role"], "content": parted(turn["content"])[1]} for turn in last]
     prompt = tokenizer.apply_chat_template(
         [*before, *said], add_generation_prompt=True, tokenize=False, enable_thinking=False
     )
     inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt").to(model.device)
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=600)
+    left = Event()
+    ends = StoppingCriteriaList([lambda ids, *_, **__: torch.tensor([left.is_set()], device=ids.device)])
     options = {"max_new_tokens": LONGEST_ANSWER, "do_sample": False, "streamer": streamer}
+    options["stopping_criteria"] = ends
     Thread(target=model.generate, kwargs={**inputs, **options}, daemon=True).start()
-    if prompt.rstrip().endswith(THINK):
-        yield THINK
-    yield from streamer
+    try:
+        if prompt.rstrip().endswith(THINK):
+            yield THINK
+        yield from streamer
+    finally:
+        left.set()
 
 
 def parted(text: str) -> tuple[str, str]:
@@ -90,17 +98,25 @@ def main() -> None:
     for turn in turns:
         with st.chat_message(turn["role"]):
             show(turn["content"])
+            if turn.get("looped"):
+                st.caption(said["looped"])
     with st.spinner(said["loading"]):
         load()
     if question := st.chat_input(said["ask"]):
         turns.append({"role": "user", "content": question})
         st.chat_message("user").markdown(harmless(question))
-        place, text = st.chat_message("assistant").empty(), ""
+        message = st.chat_message("assistant")
+        place, text, once = message.empty(), "", None
         for piece in answer(turns):
             text += piece
+            once = without_loop(text)
             with place.container():
-                show(text)
-        turns.append({"role": "assistant", "content": text})
+                show(text if once is None else once)
+            if once is not None:
+                message.caption(said["looped"])
+                break
+        looped = {} if once is None else {"looped": "yes"}
+        turns.append({"role": "assistant", "content": text if once is None else once, **looped})
     if turns and st.button(said["again"], icon=":material/refresh:"):
         turns.clear()
         st.rerun()

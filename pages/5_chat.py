@@ -92,6 +92,8 @@ def show(message: ChatMessage) -> None:
 def how_it_ended(message: ChatMessage) -> str:
     if message.whole:
         return ""
+    if message.looped:
+        return f" · {t('page.chat.looped')}"
     cut = t("page.chat.cut", count=message.limit) if message.limit else t("page.chat.stopped")
     return f" · {cut}"
 

@@ -8,7 +8,7 @@ from core.steps.proof import Proof
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import Work, begin, follow_unless_done
 from ui.jobs.trained import show_ways
-from ui.runs.answers import Shown, show_grid, show_pairs
+from ui.runs.answers import Shown, once, show_grid, show_pairs
 from ui.runs.checkpoints import show_checkpoints
 from ui.runs.score import offer_answers, show_parts, show_score, show_sentence
 from ui.runs.sweep import show_sweeps
@@ -79,7 +79,7 @@ def ask_own(workspace: Workspace, run: RunPaths) -> None:
     if st.button(label, icon=":material/question_answer:", disabled=live or not questions, key="ask_own"):
         begin(work.folder, own.plan(workspace, run, questions))
     if answered := own.read(run):
-        show_pairs(Shown(pair.question, pair.base, pair.tuned) for pair in answered)
+        show_pairs(Shown(pair.question, once(pair.base), once(pair.tuned)) for pair in answered)
 
 
 here = open_page("compare")

@@ -29,6 +29,7 @@ from core.chat.history import (
 from core.chat.server import Readiness
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
+from core.jobs.tail import last_lines
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace
 from tests.browser import chromium, settle, tab
@@ -250,6 +251,24 @@ def test_an_answer_cut_at_its_limit_says_so_and_is_continued(cut: Workspace) -> 
     assert "cut off" not in words(page)
     asked = json.loads(requests(cut)[-1])
     assert asked["continue_final_message"] and asked["messages"][-1]["content"] == "You said: one"
+
+
+def test_an_answer_that_repeats_itself_is_stopped_and_says_so(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before its limit; what was said once stays, and it can be continued or answered anew."""
+    monkeypatch.setenv("FAKE_SERVE_ANSWER", "We have noodles. " + "No, no. " * 5000)
+    monkeypatch.setenv("FAKE_SERVE_SECONDS", "0.002")
+    make_small_model(workspace.model("tiny"))
+    start(workspace)
+    page = ask(open_test_page("chat"), "What is there?")
+    assert said(workspace)[1] == ("assistant", "We have noodles. No, no.")
+    assert "it began to repeat itself and was stopped" in words(page) and "cut off" not in words(page)
+    (message,) = list_chats(workspace)[0].messages[1:]
+    assert message.looped and not message.whole and has(page, "continue") and has(page, "varied")
+    until(lambda: "the client left" in "\n".join(last_lines(JobPaths(workspace.chat_server).log, 50)))
+    page.button(key="continue").click().run()
+    assert list_chats(workspace)[0].messages[1].looped and len(said(workspace)) == 2
 
 
 def test_another_model_continues_no_answer(cut: Workspace) -> None:

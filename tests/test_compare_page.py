@@ -242,6 +242,13 @@ def test_a_model_merged_again_is_to_be_asked_again(run: RunPaths) -> None:
     assert "Ask them again" in page.warning[0].value and page.button(key="prove")
 
 
+def test_an_own_answer_that_repeats_itself_is_shown_once(run: RunPaths) -> None:
+    answers = [{"question": "what?", "base": "no, " * 30, "tuned": "哈" * 9}]
+    end_job(run, own.OWN, log=json.dumps({"answers": answers}) + "\n")
+    page = open_test_page("compare", run.id)
+    assert ">no,\n… and so on: it repeats this.</div>" in unescape(grid(page)) and "哈" * 9 in grid(page)
+
+
 def test_one_s_own_questions(run: RunPaths) -> None:
     page = open_test_page("compare", run.id)
     assert page.button(key="ask_own").disabled

@@ -18,14 +18,16 @@ Role = Literal["user", "assistant"]
 @dataclass(frozen=True)
 class ChatMessage:
     """What was said. ``by`` names the model that answered; ``whole`` is false for an answer cut short,
-    ``limit`` how many tokens it was allowed where that cut it, 0 where it was stopped. ``thinks`` is
-    how it was asked for (:class:`SamplingParams`)."""
+    ``limit`` how many tokens it was allowed where that cut it, 0 where it was stopped; ``looped``: it was
+    stopped because it repeated itself, and has that once. ``thinks`` is how it was asked for
+    (:class:`SamplingParams`)."""
 
     role: Role
     content: str
     by: str = ""
     whole: bool = True
     limit: int = 0
+    looped: bool = False
     thinks: bool | None = None
 
     @property

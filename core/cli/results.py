@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from core.chat.loops import without_loop
 from core.cli.check_table import show_check
 from core.cli.fix import show_fixed
 from core.cli.foreign import show_foreign
@@ -72,7 +73,8 @@ def _show_answers(console: Console, result: dict[str, Any]) -> None:
     for kind in kinds:
         rows = [answer for answer in result["answers"] if answer.get("kind") == kind]
         for row in rows[:SHOWN_ANSWERS] if kind else rows:
-            table.add_row(_cell(row["question"]), _cell(_said(row["base"])), _cell(_said(row["tuned"])))
+            both = (_said(row[side]) if kind else _once(_said(row[side])) for side in ("base", "tuned"))
+            table.add_row(_cell(row["question"]), *map(_cell, both))
     console.print(table)
     for key, value in told_result(result).items():
         line(console, say(f"result.{key}", value=value))
@@ -91,6 +93,12 @@ def _show_checkpoints(console: Console, result: dict[str, Any]) -> None:
         shares = (f"{one[key]['hits']}/{one[key]['n']}" for key in ("learned", "kept", "leaked"))
         table.add_row(str(one["iteration"]), *shares, say("row.list").join(marks))
     console.print(table)
+
+
+def _once(text: str) -> str:
+    """What an answer that fell into a loop says, once; what a proof asked is shown as it was judged."""
+    once = without_loop(text)
+    return text if once is None else say("result.looped", once=once)
 
 
 def _said(text: str) -> str:

@@ -16,7 +16,7 @@ from core.recipe.recipe import to_yaml
 from core.wording import say
 from core.workspace.files import read_json, write_json, write_text
 from core.workspace.paths import make_folder
-from core.workspace.publish_paths import DEMO
+from core.workspace.publish_paths import DEMO, LOOPS
 
 # What transformers writes of where a model came from, by file.
 PRIVATE = {
@@ -29,7 +29,7 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 MODEL_FILES = (*TOKENIZER_FILES, "config.json", "generation_config.json")
 APP_PACKAGES = ("streamlit", "torch", "transformers")
-APP_WORDS = ("demo.lead", "demo.loading", "demo.ask", "demo.again")
+APP_WORDS = ("demo.lead", "demo.loading", "demo.ask", "demo.again", "demo.looped")
 SETTINGS = ".streamlit"  # how Streamlit serves the app, whoever starts it
 MODEL = "model"  # the app's model, a folder in its bundle
 
@@ -110,6 +110,7 @@ def _put_app(folder: Path, facts: Facts) -> None:
         if file.is_file():  # with its mode: what is double-clicked has to be executable
             shutil.copy(file, folder / file.name)
     shutil.copytree(DEMO / SETTINGS, folder / SETTINGS)
+    shutil.copy(LOOPS, folder / LOOPS.name)
     words = {
         language: {key.removeprefix("demo."): say(key, language) for key in APP_WORDS}
         for language in card.LANGUAGES

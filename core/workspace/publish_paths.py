@@ -9,6 +9,8 @@ from core.workspace.paths import PROJECT, RunPaths, Workspace
 from core.workspace.user import home
 
 DEMO = PROJECT / "demo"
+# What of the core the demo app has as well.
+LOOPS = PROJECT / "core" / "chat" / "loops.py"
 
 
 # Run by the client's own interpreter, which knows nothing of this project.

@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.chat import server as chat_server
 from core.chat.history import Chat, ChatMessage
+from core.chat.loops import without_loop
 from core.chat.reply import reply
 from core.chat.server import Server
 from core.errors import ChatFailed, NoSuchChat
@@ -35,14 +36,14 @@ def answer(
     workspace: Workspace, chat: Chat, server: Server, said_by: str, begun: ChatMessage | None = None
 ) -> None:
     """Stream an answer to the chat's last question, then draw the page anew. What comes stands behind what
-    was ``begun`` of it.
+    was ``begun`` of it. One that has fallen into a loop is stopped there.
 
     What came is kept, whole or not: after a press of "Stop", in a closed tab and when a server dies, this one
     too.
     """
     begun = begun.begun if begun else ChatMessage("assistant", "", said_by, thinks=chat.sampling.thinks)
     messages = (*chat.messages, begun) if begun.content else chat.messages
-    text, whole, limit = begun.content, False, 0
+    text, whole, limit, looped = begun.content, False, 0, False
     ended = st.session_state[RUNNING] = threading.Event()
     kept, unsaved = time.monotonic(), waiting(chat)
     try:
@@ -52,18 +53,22 @@ def answer(
                 st.button(t("page.chat.stop"), icon=":material/stop_circle:", key="stop")
                 place = st.empty()
             for text in growing(pieces, begun.content):
+                if (once := without_loop(text)) is not None:
+                    text, looped = once, True
+                    break
                 with place.container():
                     show_answer(text, arriving=True)
                 if text != begun.content and time.monotonic() - kept >= KEEP_EVERY:
                     kept = time.monotonic()
-                    so_far = replace(begun, content=text, whole=False)
+                    so_far = replace(begun, content=text, whole=False, looped=False)
                     keep_if_possible(workspace, chat, _with_answer(chat, so_far, instead=False))
-            whole, limit = not pieces.cut, chat.sampling.max_tokens if pieces.cut else 0
+            whole = not pieces.cut and not looped
+            limit = chat.sampling.max_tokens if pieces.cut and not looped else 0
     except ChatFailed as error:
         st.session_state[FAILED] = error.text(language())
     finally:
-        if whole or text != begun.content:
-            message = replace(begun, content=text, whole=whole, limit=limit)
+        if whole or looped or text != begun.content:
+            message = replace(begun, content=text, whole=whole, limit=limit, looped=looped)
             with suppress(NoSuchChat):  # deleted in another tab
                 unsaved.keep(workspace, chat, _with_answer(chat, message))
         ended.set()

@@ -6,6 +6,7 @@ from html import escape
 
 import streamlit as st
 
+from core.chat.loops import without_loop
 from core.data.drafts import language_of
 from core.proof.result import Exchange, ProofRow
 from ui.shell.text import language, spoken, t
@@ -115,6 +116,12 @@ class Shown:
     verdict: str = ""
     way: str = ""
     earlier: Sequence[Exchange] = ()
+
+
+def once(text: str) -> str:
+    """What an answer that fell into a loop says, once."""
+    found = without_loop(text)
+    return text if found is None else spoken("result.looped", once=found)
 
 
 def show_pairs(pairs: Iterable[Shown]) -> None:
