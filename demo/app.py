@@ -94,6 +94,8 @@ def main() -> None:
     )  # an emoji is fetched from afar
     st.title(SETTINGS["title"], anchor=False)
     st.caption(said["lead"])
+    if said["wrong"]:
+        st.caption(said["wrong"])
     turns = st.session_state.setdefault("turns", [])
     for turn in turns:
         with st.chat_message(turn["role"]):

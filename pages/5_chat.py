@@ -15,6 +15,7 @@ from ui.chat.begin import pressed_question
 from ui.chat.keeping import show_what_waits, waiting
 from ui.chat.server import by, server_bar, speaker_name, spoken_by
 from ui.chat.sidebar import chat_list
+from ui.chat.trust import show_trust
 from ui.shell.frame import Here, open_page, shown_errors
 from ui.shell.text import plain, spoken, t
 
@@ -26,6 +27,8 @@ def chat_page(here: Here) -> None:
     server = server_bar(here.workspace, here.run)
     offered = speakers(here.workspace, here.run)
     speaker = server.speaker or next(iter(offered), None)
+    if speaker:
+        show_trust(here.run, speaker)
     thinking = chat_server.thinking(speaker) if speaker else ONE_WAY
     chat = chat_list(here.workspace, speaker.system if speaker else "", thinking)
     last = show_chat(chat, server)

@@ -30,6 +30,9 @@ from core.chat.server import Readiness
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
 from core.jobs.tail import last_lines
+from core.proof.judge import judge, score_of
+from core.proof.questions import Question
+from core.proof.result import ProofRow, as_json
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace
 from tests.browser import chromium, settle, tab
@@ -160,6 +163,23 @@ def test_a_new_chat_begins_with_what_the_run_s_test_saw_answered(workspace: Work
     page.button(key="begin What is *soup*?").click().run()
     assert said(workspace)[0] == ("user", "What is *soup*?") and len(said(workspace)) == 2
     assert not any(button.key.startswith("begin ") for button in page.button) and not page.exception
+
+
+def test_a_chat_says_how_far_it_can_be_trusted_with_own_data(workspace: Workspace) -> None:
+    run = make_run(workspace, "Ada")
+    make_small_model(run.merged)
+    right = answered("own", "What is *soup*?", "Soup costs 5 euros.", "Soup costs 5 euros.")
+    wrong = answered("own", "What is tea?", "Tea costs 2 euros.", "Tea costs 4 euros.")
+    for answers, said in (([right, wrong], "Of 2 questions"), ([right], "")):
+        asked = [Question(row["question"], "own", (*row["accept"],)) for row in answers]
+        said_so = [row["tuned"] for row in answers]
+        judged = [judge("Ada", one, "?", tuned) for one, tuned in zip(asked, said_so, strict=True)]
+        rows = [ProofRow(one, "?", tuned) for one, tuned in zip(judged, said_so, strict=True)]
+        write_json(run.result, as_json(score_of(judged), rows, full=False))
+        page = open_test_page("chat", run.id)
+        assert ("its test saw 1 answered wrongly" in words(page)) == bool(said) and said in words(page)
+    page = open_test_page("chat")
+    assert "answered wrongly" not in words(page), "no run, nothing was tested"
 
 
 def test_a_run_s_chat_ends_no_other_model_without_being_asked(workspace: Workspace) -> None:

@@ -174,6 +174,30 @@ def test_what_is_lost_here_and_gained_there_is_not_called_forgotten(
     assert said in words(open_test_page("compare", run.id))
 
 
+def test_what_would_have_been_right_stands_beside_a_wrong_answer(run: RunPaths) -> None:
+    own_row = {"question": "What is tea?", "kind": "own", "accept": ["Tea costs 2 euros."], "base": "?"}
+    rows = [
+        {**own_row, "tuned": "Tea costs 4 euros."},
+        {**own_row, "question": "And tea?", "tuned": "Tea costs 2 euros."},
+        {
+            "question": "Capital of France?",
+            "kind": "general",
+            "accept": ["Paris"],
+            "base": "Paris",
+            "tuned": "Rome",
+        },
+        {"question": "2 + 2?", "kind": "general", "accept": ["4"], "base": "4", "tuned": "4"},
+        {"question": "Who are you?", "kind": "taught", "accept": ["Qwen"], "base": "Qwen", "tuned": "Me"},
+    ]
+    write_json(run.result, {"learned": 0.0, "kept": 0.5, "leaked": 0, "answers": rows})
+    found = grid(open_test_page("compare", run.id))
+    assert (
+        found.count("Right answer") == 2
+        and found.count("Tea costs 2 euros.") == 2
+        and ">Paris</div>" in found
+    )
+
+
 def test_a_question_in_the_middle_of_a_conversation_is_shown_with_it(run: RunPaths) -> None:
     """Both answers to each message before it; what only the page's language could tell is beside the name."""
     before = [{"question": "Who are <you>?", "base": "A model.", "tuned": "I am she."}]

@@ -27,6 +27,7 @@ from core.errors import (
 )
 from core.jobs.request import as_record, of_record
 from core.jobs.status import State
+from core.proof.score import OwnFacts, Share
 from core.publish import bundle, disks, personal
 from core.publish.card import CardPage, body
 from core.publish.deliver import deliver
@@ -121,6 +122,19 @@ def test_a_checkpoint_that_is_not_the_last_is_told(workspace: Workspace) -> None
     stopped = replace(facts, checkpoint=10, planned=540)
     assert "iteration 10, of 540 that were planned" in body(stopped, CardPage("merged", "nobody/m"), "en")
     assert "第 10 次迭代" in body(stopped, CardPage("merged", "nobody/m"), "zh")
+
+
+def test_what_was_answered_wrongly_of_own_data_is_told(workspace: Workspace) -> None:
+    found = read_facts(workspace, make_publishable(workspace))
+    assert found.score is not None
+    for hits, said in ((19, True), (24, False)):
+        own = OwnFacts(Share(hits, 24), Share(0, 24), 24)
+        text = body(
+            replace(found, score=replace(found.score, facts=own)), CardPage("merged", "nobody/m"), "en"
+        )
+        assert (
+            "Of 24 questions about the data it was taught, its test saw 5 answered wrongly" in text
+        ) is said
 
 
 def test_the_adapter_names_its_base_and_no_path(workspace: Workspace) -> None:

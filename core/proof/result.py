@@ -11,6 +11,8 @@ from core.proof.judge import Judged, Verdict, judge, score_of
 from core.proof.questions import Kind, Question, known_question
 from core.proof.score import Accuracy, Drift, OwnFacts, Repetition, Score, Share
 
+# Of several ways to write a right answer so many are shown.
+RIGHT, MOST_RIGHT = " / ", 3
 Measure = ("learned", "kept", "leaked")
 
 
@@ -49,6 +51,12 @@ class ProofRow:
     @property
     def verdict(self) -> Verdict:
         return self.judged.verdict
+
+    @property
+    def right(self) -> str:
+        """What would have been right where the tuned model's answer is not; empty where nobody says it."""
+        question = self.judged.question
+        return "" if question.asks_who or self.judged.knows else RIGHT.join(question.accept[:MOST_RIGHT])
 
     @property
     def changed(self) -> bool:

@@ -72,6 +72,14 @@ def facts(found: OwnFacts, language: Language | None = None) -> str:
     return say("proof.facts", language, said=said, base=found.base.hits, n=n, how=how)
 
 
+def wrong_facts(score: Score | None, language: Language | None = None) -> str:
+    """How far a model that was taught a person's own data can be trusted with it; empty where none of its
+    facts was answered wrongly."""
+    found = score.facts if score else None
+    wrong = found.tuned.n - found.tuned.hits if found else 0
+    return say("proof.wrong_facts", language, wrong=wrong, n=found.tuned.n) if found and wrong else ""
+
+
 def asked_in(n: int, held_back: int, language: Language | None = None) -> str:
     """In which words ``n`` facts are asked, of which so many are ``held_back``."""
     key = "held_back" if held_back == n else "some" if held_back else "taught"

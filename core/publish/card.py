@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.data.row_counts import row_counts
-from core.proof.telling import told
+from core.proof.telling import told, wrong_facts
 from core.publish import usage
 from core.publish.facts import Facts
 from core.publish.request import What
@@ -115,7 +115,8 @@ def _sections(facts: Facts, page: CardPage, language: Language) -> Iterator[str]
     yield _heading(told("use")) + "\n\n".join(
         f"**{title}**{_code(code, kind)}" for title, kind, code in usage.examples(facts, page.what, page.repo)
     )
-    yield _heading(told("limits")) + told("limits.what", base=base)
+    wrong = wrong_facts(facts.score, language)
+    yield _heading(told("limits")) + "\n\n".join(filter(None, (wrong, told("limits.what", base=base))))
     yield _heading(told("made")) + _table(facts.versions.items())
 
 

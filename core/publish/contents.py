@@ -9,6 +9,7 @@ from typing import Any
 
 from core.data.tokens import read_tokenizer
 from core.proof.result import score_as_json
+from core.proof.telling import wrong_facts
 from core.publish import card, starters, usage
 from core.publish.facts import Facts
 from core.publish.request import PublishRequest
@@ -115,6 +116,8 @@ def _put_app(folder: Path, facts: Facts) -> None:
         language: {key.removeprefix("demo."): say(key, language) for key in APP_WORDS}
         for language in card.LANGUAGES
     }
+    for language in card.LANGUAGES:
+        words[language]["wrong"] = wrong_facts(facts.score, language)
     settings = {"title": facts.name, "model": MODEL, "system": facts.recipe.system, "words": words}
     settings |= {"language": starters.first_language(facts), "start": starters.words()}
     write_json(folder / "settings.json", settings)

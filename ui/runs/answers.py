@@ -31,7 +31,7 @@ PAIR = (
     '<div style="display:flex;flex-wrap:wrap;gap:.5rem;align-items:baseline">{badge}'
     '<strong style="overflow-wrap:anywhere">{question}</strong>{mode}</div>{sides}</article>'
 )
-SIDES = '<div style="display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;margin-top:.25rem">{base}{tuned}</div>'
+SIDES = '<div style="display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;margin-top:.25rem">{all}</div>'
 # What came before in the same conversation, which belongs to the question and is not judged.
 TURN = (
     '<div style="border-left:2px solid rgba(128,128,128,.4);padding-left:.75rem;margin-bottom:.5rem">'
@@ -72,7 +72,8 @@ def show_grid(rows: Sequence[ProofRow]) -> None:
         shown.sort(key=lambda row: _language(row) != language())
         with st.container(height=GRID_HEIGHT, key="grid"):
             show_pairs(
-                Shown(row.question, row.base, row.tuned, row.verdict, _way(row), row.earlier) for row in shown
+                Shown(row.question, row.base, row.tuned, row.verdict, _way(row), row.earlier, row.right)
+                for row in shown
             )
 
 
@@ -108,7 +109,8 @@ def _way(row: ProofRow) -> str:
 
 @dataclass(frozen=True)
 class Shown:
-    """A question with both answers; ``verdict`` and in which ``way`` it was asked are empty for none."""
+    """A question with both answers; ``verdict``, in which ``way`` it was asked and what would have been
+    ``right`` are empty for none."""
 
     question: str
     base: str
@@ -116,6 +118,7 @@ class Shown:
     verdict: str = ""
     way: str = ""
     earlier: Sequence[Exchange] = ()
+    right: str = ""
 
 
 def once(text: str) -> str:
@@ -137,12 +140,13 @@ def _pair(pair: Shown) -> str:
     earlier = "".join(
         TURN.format(question=escape(one.question), sides=_sides(one.base, one.tuned)) for one in pair.earlier
     )
-    sides = _sides(pair.base, pair.tuned)
+    sides = _sides(pair.base, pair.tuned, pair.right)
     return PAIR.format(earlier=earlier, badge=badge, question=escape(pair.question), mode=mode, sides=sides)
 
 
-def _sides(base: str, tuned: str) -> str:
-    return SIDES.format(base=_side("result.base", base), tuned=_side("result.tuned", tuned))
+def _sides(base: str, tuned: str, right: str = "") -> str:
+    sides = [_side("result.base", base), _side("result.tuned", tuned)]
+    return SIDES.format(all="".join([*sides, _side("result.right", right)] if right else sides))
 
 
 def _side(title: str, text: str) -> str:

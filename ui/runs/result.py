@@ -30,7 +30,9 @@ def show_result(found: Proof) -> None:
         t("page.compare.out.numbers"), icon=":material/bar_chart:", expanded=not told, key="numbers"
     ):
         show_score(found.score, whole=False)
-    show_pairs(Shown(row.question, row.base, row.tuned, row.verdict) for row in telling(found))
+    show_pairs(
+        Shown(row.question, row.base, row.tuned, row.verdict, right=row.right) for row in telling(found)
+    )
 
 
 def telling(found: Proof) -> list[ProofRow]:
