@@ -37,10 +37,16 @@ ICONS: dict[State | None, str] = {
     State.stopped: ":material/stop_circle:",
     None: ":material/radio_button_unchecked:",
 }
-# Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar.
+# Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar. That
+# toolbar lies above the page, unseen, as high as it ever gets: a click is its own only where it has a button.
+# The steps are words of one paragraph, which a browser breaks into rows of like length where they need more.
 # Choices in a row with others are cut at a telephone's edge: there they fold, as those that stand alone do.
 STYLE = """<style>
 .stApp:not(:has([data-testid=stSidebar])) .stMainBlockContainer{padding-top:2.5rem}
+[data-testid=stHeader],[data-testid=stHeader] *{pointer-events:none}
+[data-testid=stHeader] :is(a,button,a *,button *){pointer-events:auto}
+.st-key-strip{display:block;text-wrap:balance;line-height:0}
+.stApp .st-key-strip>*{display:inline-block;width:auto;margin:0 .75rem .25rem 0}
 @media (max-width:640px){
   :is(.st-key-filters,.st-key-rows_shown) [data-testid=stButtonGroup]>div{flex-wrap:wrap}
 }
@@ -50,18 +56,18 @@ STYLE = """<style>
 SLIM_STYLE = """<style>
 .stMainBlockContainer{padding-top:0;padding-bottom:1rem}
 .stMainBlockContainer>[data-testid=stVerticalBlock]{gap:.75rem}
-[data-testid=stHeader]{background:transparent;pointer-events:none}
-[data-testid=stHeader] button{pointer-events:auto}
+[data-testid=stHeader]{background:transparent}
 .stMainBlockContainer>[data-testid=stVerticalBlock]>div:has(>.st-key-slim){
   position:sticky;top:0;z-index:99;background:GROUND}
 .st-key-slim{padding:.6rem 0 .25rem;gap:.25rem 1rem}
 .st-key-slim h1{font-size:1.25rem;padding:0}
-.st-key-slim .st-key-strip{gap:0 .25rem}
+.stApp .st-key-slim .st-key-strip>*{margin:0 .25rem 0 0}
 .stApp:has([data-testid=stExpandSidebarButton]) .st-key-slim{padding-left:2.5rem}
 @media (max-width:640px){
   .st-key-slim{gap:0 1rem}
   .st-key-slim>div:has(.st-key-strip){order:3;flex:1 0 100%;min-width:0}
-  .st-key-slim .st-key-strip{flex-wrap:nowrap;overflow-x:auto;gap:0;padding:.25rem 0;scrollbar-width:none}
+  .st-key-slim .st-key-strip{white-space:nowrap;overflow-x:auto;padding:.25rem 0;scrollbar-width:none}
+  .stApp .st-key-slim .st-key-strip>*{margin:0}
   .stApp:has([data-testid=stExpandSidebarButton]) .st-key-strip{
     margin-left:-2.5rem;width:calc(100% + 2.5rem);max-width:none}
   .st-key-slim .st-key-strip a{padding:.25rem .3rem;gap:0}
