@@ -83,8 +83,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def sizes(page: Page, place: Place, step: str) -> Iterator[int]:
-    """The widths of a window that show a step's page. It is opened once, except for what has a sidebar: whether
-    that is folded is decided as the page opens."""
+    """The widths of a window that show a step's page, opened once, except for what has a sidebar: whether
+    that is folded is decided as it opens."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         if step == "chat" or width == WIDTHS[0]:

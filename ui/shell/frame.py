@@ -37,8 +37,8 @@ ICONS: dict[State | None, str] = {
     State.stopped: ":material/stop_circle:",
     None: ":material/radio_button_unchecked:",
 }
-# Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar. That
-# toolbar lies above the page, unseen, as high as it ever gets: a click is its own only where it has a button.
+# Streamlit keeps 6 rem free above a page for a toolbar that is off here, unless it has to open a sidebar.
+# It lies above the page, unseen and as high as ever: a click is its own only where it has a button.
 # The steps are words of one paragraph, which a browser breaks into rows of like length where they need more.
 # Choices in a row with others are cut at a telephone's edge: there they fold, as those that stand alone do.
 STYLE = """<style>
