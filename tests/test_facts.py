@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from core.data.conversations import one_turn
-from core.data.document_rows import read_rows_of
+from core.data.document_rows import document_rows, read_rows_of
 from core.data.questions import same_question
-from core.proof.facts import FACTS_ASKED, LOOKED_AT, facts_in, facts_of, states, taught_of
+from core.proof.facts import FACTS_ASKED, LONGEST_ANSWER, LOOKED_AT, facts_in, facts_of, states, taught_of
 from core.proof.judge import judge, score_of
 from core.proof.questions import own_questions
 from core.proof.result import as_json, row_as_json, rows_of, score_in
@@ -93,6 +93,26 @@ def test_one_wording_of_each_fact_is_kept_out_of_training(menu: Path) -> None:
     asked_itself = next(one for one in facts if one.answer.startswith("可以"))
     assert not asked_itself.held_back and asked_itself.question == "可以带狗吗？"
     assert sum(one.held_back for one in facts) == len(facts) - 1
+
+
+@pytest.mark.parametrize("dishes", [18, 23, 24, 40, 300])
+def test_no_part_of_a_document_is_left_out_for_one_of_many_prices(dishes: int) -> None:
+    text = "# 面馆\n\n## 菜单\n\n" + "".join(f"- 第{n}号面 {n + 8} 元\n" for n in range(dishes))
+    text += "\n## 停车\n\n门口不能停车，后面的院子里可以停 3 辆。\n\n## 电话\n\n电话：0555-1234567\n"
+    document = document_rows(text, "t", "zh")
+    found = facts_of(document)
+    assert len(found) == min(
+        FACTS_ASKED, len([one for one in document.facts if len(one.answer) <= LONGEST_ANSWER])
+    )
+    said = " ".join(one.answer for one in found)
+    assert "院子" in said and "0555" in said and "第0号面" in said
+
+
+def test_of_a_document_of_many_parts_some_are_asked() -> None:
+    text = "# Hall\n\n" + "".join(f"## Room {n}x\n\nIt has {n + 100} seats.\n\n" for n in range(90))
+    found = facts_of(document_rows(text, "t", "en"))
+    assert len(found) == FACTS_ASKED and found[0].answer == "It has 100 seats."
+    assert found[-1].answer > "It has 184"
 
 
 def test_rows_of_data_are_asked_as_they_are_taught() -> None:

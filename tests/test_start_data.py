@@ -92,7 +92,7 @@ def test_a_file_nothing_can_be_taught_of_is_looked_at_on_its_page(workspace: Wor
 
 def test_how_a_text_is_read_is_said_and_can_be_changed(workspace: Workspace) -> None:
     page = drop(open_test_page("start"), "menu.txt", "# Menu\n\n- Fried rice: 12 yuan\n- Soup: 5 yuan")
-    assert "**menu.txt**: 3 facts" in text_of(page) and "kept for the final test" in text_of(page)
+    assert "**menu.txt**: 3 facts" in text_of(page) and "asks for 3 of the 3" in text_of(page)
     (chosen,) = [one for one in page.button_group if one.key and one.key.startswith("wish_read_as")]
     page = chosen.set_value("text").run()
     assert not page.exception and "passage" in text_of(page) and "facts" not in text_of(page)

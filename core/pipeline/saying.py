@@ -40,7 +40,8 @@ def say_contents(said: Taught, progress: Progress, left_out: Path) -> None:
     if said.facts:
         held_back = sum(one.held_back for one in said.facts)
         how = asked_in(len(said.facts), held_back)
-        progress.say("tune.facts", count=len(said.facts), how=how)
+        of = len(said.document.facts) if said.document else len(said.own)
+        progress.say("tune.facts", count=len(said.facts), of=of, how=how)
     for one in said.accounts.parts:
         progress.say("data.omitted", what=one.named, rows=one.rows, why=one.why)
     for ignored in said.accounts.unused:

@@ -9,7 +9,7 @@ What is denied where the taught answer denies nothing is not stated.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from core.data.conversations import Conversation
 from core.data.document_rows import DocumentRows
@@ -56,6 +56,8 @@ _COMMON_WORDS = (
 )
 _COMMON = frozenset(_COMMON_WORDS.split())
 
+Thing = TypeVar("Thing")
+
 
 @dataclass(frozen=True)
 class OwnFact:
@@ -72,19 +74,21 @@ class OwnFact:
 
 
 def facts_of(document: DocumentRows) -> tuple[OwnFact, ...]:
-    """Some facts of a document from its beginning to its end, each in a wording that is kept out of training
-    where it has several."""
+    """Some facts of each part of a document, each in a wording that is kept out of training where it has
+    several."""
     asked: dict[str, int] = {}
     for fact in document.facts:
         for question in map(same_question, fact.questions):
             asked[question] = asked.get(question, 0) + 1
-    found = []
+    parts: dict[tuple[str, bool], list[OwnFact]] = {}
     for fact in document.facts:
         several = len(fact.questions) > KEPT_BACK
         question = fact.questions[KEPT_BACK if several else 0]
         held_back = several and asked[same_question(question)] == 1  # no other fact teaches it
-        found.append(OwnFact(question, fact.answer, held_back))
-    return _some(found)
+        part = parts.setdefault((fact.heading, fact.prose), [])
+        part.append(OwnFact(question, fact.answer, held_back))
+    looked_at = _of_each([*map(_short, parts.values())], LOOKED_AT)
+    return tuple(one for part in _of_each([*map(_able, looked_at)], FACTS_ASKED) for one in part)
 
 
 def taught_of(document: DocumentRows, facts: Sequence[OwnFact]) -> list[Conversation]:
@@ -101,24 +105,38 @@ def facts_in(rows: Sequence[Conversation], name: str) -> tuple[OwnFact, ...]:
         for first, *_ in rows
         if first.trained and first.input.strip()
     }
-    return _some([one for one in _looked_at([*firsts.values()]) if not says_who(name, one.answer)])
+    asking = [one for one in _looked_at([*firsts.values()]) if not says_who(name, one.answer)]
+    return tuple(_spread(_able(asking), FACTS_ASKED))
 
 
 def _looked_at(found: Sequence[OwnFact]) -> list[OwnFact]:
     """``LOOKED_AT`` of those short enough, from the first to the last."""
-    short = [
+    return _spread(_short(found), LOOKED_AT)
+
+
+def _short(found: Sequence[OwnFact]) -> list[OwnFact]:
+    return [
         one for one in found if len(one.question) <= LONGEST_QUESTION and len(one.answer) <= LONGEST_ANSWER
     ]
-    return _spread(short, LOOKED_AT)
 
 
-def _some(found: Sequence[OwnFact]) -> tuple[OwnFact, ...]:
-    """``FACTS_ASKED`` from the first to the last, of those that the rule can tell."""
-    able = [one for one in _looked_at(found) if states(one.question, one.answer, one.answer)]
-    return tuple(_spread(able, FACTS_ASKED))
+def _able(found: Sequence[OwnFact]) -> list[OwnFact]:
+    """Those that the rule can tell."""
+    return [one for one in found if states(one.question, one.answer, one.answer)]
 
 
-def _spread(found: Sequence[OwnFact], count: int) -> list[OwnFact]:
+def _of_each(parts: Sequence[Sequence[OwnFact]], count: int) -> list[list[OwnFact]]:
+    """``count`` of them by part: of each part one, of larger ones more; of some parts, where there are
+    more."""
+    parts = _spread([part for part in parts if part], count)
+    shares = [1] * len(parts)
+    while sum(shares) < min(count, sum(map(len, parts))):
+        more = [place for place, part in enumerate(parts) if shares[place] < len(part)]
+        shares[min(more, key=lambda place: shares[place] / len(parts[place]))] += 1
+    return [_spread(part, share) for part, share in zip(parts, shares, strict=True)]
+
+
+def _spread(found: Sequence[Thing], count: int) -> list[Thing]:
     count = min(count, len(found))
     return [found[place * len(found) // count] for place in range(count)]
 

@@ -8,6 +8,7 @@ import streamlit as st
 from core.data.document_rows import DocumentRows, read_rows_of
 from core.data.documents import READERS
 from core.data.upload import file_of, keep_document
+from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.own import show_unused
 from ui.shell.frame import shown_errors
@@ -49,7 +50,14 @@ def show_facts(found: DocumentRows, name: str) -> None:
     counts = {"facts": len(found.facts), "rows": len(found.conversations)}
     st.markdown(t("page.data.documents.made", name=name, **counts))
     asked, answer = t("page.data.documents.question"), t("page.data.documents.answer")
-    rows = [{asked: "\n".join(fact.questions), answer: fact.answer} for fact in found.facts]
+    kept = {one.question for one in facts_of(found)}
+    tested = {fact: next((one for one in fact.questions if one in kept), "") for fact in found.facts}
+    rows = [
+        {asked: "\n".join(fact.questions), answer: fact.answer, t("page.data.documents.tested"): tested[fact]}
+        for fact in found.facts
+    ]
+    said = t("page.data.documents.tested.what", count=sum(map(bool, tested.values())), of=len(tested))
+    st.caption(said)
     st.dataframe(rows, hide_index=True, key="document_facts")
     if not found.unused:
         st.caption(t("page.data.documents.all_used"))

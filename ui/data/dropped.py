@@ -39,13 +39,13 @@ class Dropped:
 @dataclass(frozen=True)
 class Contents:
     """How many conversations of a file can be taught, and how many rows cannot; of a document, how many
-    ``facts`` they ask for, how many questions are ``kept`` for the proof, and how many pieces of it nothing
+    ``facts`` they ask for, how many of these the proof asks (``tested``), and how many pieces of it nothing
     asks for. ``language``: what it is written in, by its code; empty where that cannot be told."""
 
     taught: int
     left_out: int
     facts: int = 0
-    kept: int = 0
+    tested: int = 0
     language: str = ""
 
 
@@ -118,7 +118,7 @@ def _as_document(file: Path, kept: Upload) -> bool | None:
 def _said(kept: Upload, found: Contents) -> str:
     """How much is taught, and how much cannot be."""
     if found.facts:
-        counts = {"facts": found.facts, "count": found.taught, "kept": found.kept}
+        counts = {"facts": found.facts, "count": found.taught, "tested": found.tested}
         said = t("page.start.data.facts", name=kept.name, **counts)
         unused = t("page.data.documents.unused", count=found.left_out) if found.left_out else ""
         return together(said, unused)
@@ -142,9 +142,8 @@ def by_name(kept: Upload) -> Iterator[None]:
 def _contents(file: Path, as_document: bool | None) -> Contents:
     """A kept file is named by what it says: it never changes. It is read as it is taught."""
     if document := document_of(file, as_document):
-        kept = sum(one.held_back for one in facts_of(document))
-        counts = len(document.conversations), len(document.unused), len(document.facts), kept
-        return Contents(*counts, language_of_rows(document.conversations))
+        counts = len(document.conversations), len(document.unused), len(document.facts)
+        return Contents(*counts, len(facts_of(document)), language_of_rows(document.conversations))
     usable = read_usable(file)
     return Contents(
         len(usable.conversations), usable.rows_left_out, language=language_of_rows(usable.conversations)

@@ -22,7 +22,8 @@ def show_own(workspace: Workspace, about: dict[str, Any], source: TaughtRows) ->
         st.markdown(told(workspace, about, len(source.own)))
         facts = about.get("facts") or {"asked": 0, "held_back": 0}
         key = "held_back" if facts["held_back"] else "asked" if facts["asked"] else "taught"
-        st.caption(t(f"page.data.own.{key}", count=facts["asked"], held_back=facts["held_back"]))
+        of = (about.get("document") or {}).get("facts", len(source.own))
+        st.caption(t(f"page.data.own.{key}", count=facts["asked"], of=of, held_back=facts["held_back"]))
         shown = (row_html("", turns_html(row)) for row in source.examples(EXAMPLES))
         st.html(STYLE + "".join(shown))
         document = about.get("document") or {}
