@@ -77,6 +77,36 @@ def test_what_is_made_of_a_document_is_shown_on_the_data_page(workspace: Workspa
     assert page.text_input(key="data_name").value == NAME and page.get("page_link")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "box"),
+    [("menu.md", "# Menu\n\n- Fried rice: 12 yuan\n- Soup: 5 yuan", "data_documents"),
+     ("odd.jsonl", '{"a": 1}', "data_file")],
+)  # fmt: skip
+def test_a_file_whose_box_is_empty_is_removed_beside_its_name(
+    workspace: Workspace, name: str, text: str, box: str
+) -> None:
+    """A box forgets its file when its page is left; what is taught does not."""
+    page = drop(open_test_page("start"), name, text)
+    assert not removes(page), "the box has a button of its own"
+    page = page.button(key="wish_look").click().run()
+    assert removes(page) == {f"remove {box}": f"Remove {name}"}
+    page = page.switch_page("../../pages/0_start.py").run()
+    assert removes(page) == {"remove wish_file": f"Remove {name}"}
+    page = page.button(key="remove wish_file").click().run()
+    assert not page.exception and not page.error and not removes(page) and name not in text_of(page)
+    page = page.switch_page("../../pages/1_data.py").run()
+    page = page.button(key=f"remove {box}").click().run()
+    assert not page.exception and not page.error and not removes(page) and name not in text_of(page)
+    page = page.file_uploader(key=box).set_value((name, text.encode(), "text/plain")).run()
+    assert name in text_of(page) and not removes(page)
+    page = page.file_uploader(key=box).set_value(None).run()
+    assert name not in text_of(page), "taken out of its box"
+
+
+def removes(page: AppTest) -> dict[str, str]:
+    return {one.key: one.label for one in page.button if one.key and one.key.startswith("remove ")}
+
+
 def test_a_file_that_is_none_is_said_under_its_name_and_taken_away(workspace: Workspace) -> None:
     page = drop(open_test_page("start"), "broken.json", "[")
     assert "broken.json" in page.error[0].value and str(workspace.root) not in page.error[0].value

@@ -15,7 +15,7 @@ from ui.data.parity import show_difference
 from ui.jobs.failure import show_why
 from ui.jobs.panel import is_live, show_log, status_of
 from ui.shell.frame import follow, link_to, list_key, shown_errors
-from ui.shell.text import duration, spoken, t
+from ui.shell.text import duration, spoken, t, told_again
 
 # A loading model is looked at often; one that is ready may still be unloaded in another tab, or be killed.
 EVERY = {Readiness.loading: 1.0, Readiness.ready: 5.0}
@@ -128,13 +128,14 @@ def _chosen(offered: Sequence[Speaker], loaded: Speaker | None, run: RunPaths | 
     """What is loaded stands first in line until somebody picks another one; in a run's chat its own models
     do, whatever else is loaded."""
     ids = [speaker.id for speaker in offered]
+    names = {place: speaker_name(speaker) for place, speaker in enumerate(offered)}
     own = loaded and loaded.id in ids and (run is None or loaded.run == run.id)
     place = st.selectbox(
         t("page.chat.model"),
-        range(len(offered)),
+        list(names),
         index=ids.index(loaded.id) if loaded and own else 0,
-        format_func=lambda index: speaker_name(offered[index]),
-        key=list_key("model", ids),
+        format_func=names.__getitem__,
+        key=told_again(list_key("model", ids), names),
         label_visibility="collapsed",
     )
     return offered[place]

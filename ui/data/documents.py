@@ -11,23 +11,32 @@ from core.data.upload import file_of, keep_document
 from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.own import show_unused
+from ui.data.removing import removable, when_emptied
 from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
 
 # In the session: where the document is kept, and what it was called.
 KEPT = "data_document"
+BOX = "data_documents"
 
 
 def choose_document(workspace: Workspace) -> Path | None:
     """The document that was chosen, once questions could be made of it; it is kept when the page is left."""
     st.caption(t("page.data.documents.help"))
-    given = st.file_uploader(t("page.data.documents.file"), type=list(READERS), key="data_documents")
+    given = st.file_uploader(
+        t("page.data.documents.file"),
+        type=list(READERS),
+        key=BOX,
+        on_change=when_emptied,
+        args=(BOX, KEPT),
+    )
     with shown_errors():
         if given is not None:
             st.session_state[KEPT] = _kept(workspace, given.getvalue(), given.name), given.name
         path, name = st.session_state.get(KEPT, (None, ""))
         if path is None or not path.exists():
             return None
+        removable(name, BOX, KEPT)
         show_facts(_known_rows(path, language()), name)
         return Path(path)
     return None

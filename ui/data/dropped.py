@@ -16,6 +16,7 @@ from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.documents import KEPT as DOCUMENT
 from ui.data.form import FROM_START, REFUSED, refused_there, show_refused
+from ui.data.removing import removable
 from ui.data.spoken import language_of_rows
 from ui.shell.frame import go_to, shown_errors
 from ui.shell.text import t, together
@@ -94,6 +95,7 @@ def _told(workspace: Workspace, kept: Upload) -> Dropped:
             st.session_state["data_name"] = st.session_state.get("wish_name", "")
             st.session_state[FROM_START] = True
             go_to("data", None)
+        removable(kept.name, KEY, KEPT, REFUSED)
     return Dropped(file, document) if found else Dropped()
 
 

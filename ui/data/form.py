@@ -21,10 +21,11 @@ from ui.data.documents import choose_document
 from ui.data.file import data_file
 from ui.data.made import made_data
 from ui.data.parity import choose_template
+from ui.data.removing import removable, when_emptied
 from ui.data.spoken import language_of_file, wanted_of
 from ui.models.choose import choose_model, warn_of_model
 from ui.shell.frame import link_to, run_labels, shown_errors
-from ui.shell.text import Markdown, plain, t
+from ui.shell.text import Markdown, plain, t, told_again
 
 SOURCES = ("identity", "documents", "upload", "made", "earlier")
 # Whose assistant it is is taught alone, or beside a document, in the languages that are chosen.
@@ -164,12 +165,14 @@ def by_own_name(workspace: Workspace) -> Iterator[None]:
 
 def uploaded(workspace: Workspace) -> Upload | None:
     """A file of the person's own; it is kept when the page is left and come back to."""
-    limit = st.get_option("server.maxUploadSize")
+    limit, kept = st.get_option("server.maxUploadSize"), ("data_upload", "data_seen")
     file = st.file_uploader(
         t("page.data.file", limit=limit),
         type=sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED | TEXTS | ARCHIVES),
         help=t("page.data.file.help", example=Markdown(f"`{EXAMPLE}`")),
         key="data_file",
+        on_change=when_emptied,
+        args=("data_file", *kept),
     )
     if file is not None and is_new("uploaded", file.file_id):
         with refused_there("uploaded"):
@@ -177,6 +180,8 @@ def uploaded(workspace: Workspace) -> Upload | None:
     show_refused("uploaded", file is not None)
     take_from_inbox(workspace)
     found: Upload | None = st.session_state.get("data_upload")
+    if found and not st.session_state.get("data_inbox"):
+        removable(found.name, "data_file", *kept)
     return found
 
 
@@ -241,7 +246,10 @@ def earlier(workspace: Workspace) -> Path | None:
         return None
     labels = run_labels(runs)
     chosen = st.selectbox(
-        t("page.data.choose"), runs, format_func=lambda run: labels[run.id], key="data_earlier"
+        t("page.data.choose"),
+        runs,
+        format_func=lambda run: labels[run.id],
+        key=told_again("data_earlier", labels),
     )
     st.caption(plain(chosen.id))
     try:

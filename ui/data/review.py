@@ -1,5 +1,6 @@
 """Drafts that a model made of documents, reviewed row by row before any of them is trained on."""
 
+from collections import Counter
 from dataclasses import replace
 
 import streamlit as st
@@ -8,7 +9,7 @@ from core.data.drafts import Draft, State, accepted, decide, read_drafts
 from core.data.making import take_accepted
 from core.data.sets import SetPaths
 from core.data.versions import rows_of
-from ui.shell.text import t
+from ui.shell.text import t, told_again
 
 STATES: tuple[State, ...] = ("new", "accepted", "dropped")
 PAGE = 5
@@ -20,16 +21,15 @@ def review(place: SetPaths) -> None:
     if not drafts:
         return
     st.header(t("review.title"), anchor=False)
-    counts = {state: sum(draft.state == state for draft in drafts) for state in STATES}
+    counts = Counter(draft.state for draft in drafts)
+    names = {state: t("frame.counted", name=t(f"review.{state}"), count=counts[state]) for state in STATES}
     state = st.segmented_control(
         t("review.show"),
         STATES,
-        format_func={
-            known: t("frame.counted", name=t(f"review.{known}"), count=counts[known]) for known in STATES
-        }.__getitem__,
+        format_func=names.__getitem__,
         default="new",
         required=True,
-        key="review_state",
+        key=told_again("review_state", names),
         persist_state="session",
     )
     shown = [draft for draft in drafts if draft.state == state]

@@ -12,7 +12,7 @@ from core.data.encoder import Encoder, Piece
 from core.data.preview import Offsets, read_page
 from core.data.row_parts import Part, PlacedRows
 from core.recipe.recipe import Recipe
-from ui.shell.text import t
+from ui.shell.text import t, told_again
 
 PAGE = 5
 VIEWS = ("as_turns", "as_tokens")
@@ -70,20 +70,21 @@ def choose_part(places: Mapping[Part, Mapping[int, int]], rows: int) -> Part | L
     counts = {part: len(found) for part, found in places.items() if len(found)}
     if len(counts) < 2:
         return ALL
+    names = {
+        part: t(
+            f"page.data.part.{'counted' if part else 'rows'}",
+            name=t(f"page.data.part.{part or 'all'}"),
+            count=f"{count:,}",
+        )
+        for part, count in {**counts, ALL: rows}.items()
+    }
     chosen: Part | Literal[""] = st.segmented_control(
         t("page.data.part"),
-        [*counts, ALL],
-        format_func={
-            part: t(
-                f"page.data.part.{'counted' if part else 'rows'}",
-                name=t(f"page.data.part.{part or 'all'}"),
-                count=f"{count:,}",
-            )
-            for part, count in {**counts, ALL: rows}.items()
-        }.__getitem__,
+        list(names),
+        format_func=names.__getitem__,
         default="own" if "own" in counts else ALL,
         required=True,
-        key=f"data_part {'own' in counts}",
+        key=told_again(f"data_part {'own' in counts}", names),
         persist_state="session",
     )
     return chosen

@@ -8,7 +8,7 @@ import streamlit as st
 from core.data.accounting import Accounts, Omission, Unused
 from core.data.opening import Opened, Reading
 from core.data.upload import Upload
-from ui.shell.text import Markdown, spoken, t
+from ui.shell.text import Markdown, spoken, t, told_again
 
 # So many rows from the first on are looked at before the whole file is checked.
 LOOKED = 1000
@@ -35,7 +35,7 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload, thinks: bool) 
             list(told),
             format_func=told.__getitem__,
             selection_mode="multi",
-            key=f"data_ignore {kept.digest}",
+            key=told_again(f"data_ignore {kept.digest}", told),
         )
         if len(chosen) == len(told):
             said.caption(t("page.data.unread.all", keys=spoken("row.list").join(chosen)))

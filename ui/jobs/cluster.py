@@ -74,7 +74,13 @@ def cluster_form(workspace: Workspace) -> None:
         offered = _partitions()
         known = {profile.name: profile for profile in profiles(workspace)}
         names = [one.name for one in offered]
-        chosen = st.selectbox(t("cluster.profile"), [t("cluster.new"), *known], key="cluster_profile")
+        profile_names = {"": t("cluster.new"), **{name: name for name in known}}
+        chosen = st.selectbox(
+            t("cluster.profile"),
+            list(profile_names),
+            format_func=profile_names.__getitem__,
+            key="cluster_profile",
+        )
         start = known.get(chosen)
         if start is None:
             partition = st.selectbox(t("cluster.partition"), names, key="cluster_partition")

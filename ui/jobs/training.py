@@ -21,7 +21,7 @@ from ui.jobs.charts import live_curve, show_curves
 from ui.jobs.cluster import show_where
 from ui.jobs.panel import is_live, show_busy, show_log, show_meters, show_state, status_of, took
 from ui.shell.frame import follow, run_labels
-from ui.shell.text import duration, plain, t
+from ui.shell.text import duration, plain, t, told_again
 from ui.shell.thought import answer_html
 
 # Seconds between two looks at a running job. On a processor every look takes its time from the training
@@ -158,7 +158,7 @@ def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
         t("page.train.overlay"),
         others,
         format_func=lambda other: labels[other.id],
-        key=f"overlay {run.id}",
+        key=told_again(f"overlay {run.id}", labels),
         max_selections=5,
         placeholder=t("page.train.overlay.none"),
         persist_state="session",

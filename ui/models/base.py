@@ -25,7 +25,7 @@ from core.workspace.files import Stamp
 from core.workspace.paths import Workspace
 from ui.models.table import known_models
 from ui.shell.frame import clicked
-from ui.shell.text import language, spoken, t
+from ui.shell.text import language, spoken, t, told_again
 
 KEY = "wish_base"
 # In the session: one that was chosen elsewhere on the page; and what the card asks for, and how much slower
@@ -78,11 +78,12 @@ def choose_base(workspace: Workspace, wanted: Wanted, request: TuneRequest) -> B
         usual = first_choice(found, wanted.needed, _to_be_had)
         st.session_state[KEY] = _choice(usual).name if usual else STARTER
     bases = {base.name: base for base in _bases(workspace, found, wanted.languages)}
+    names = {name: base.label for name, base in bases.items()}
     chosen: str = st.selectbox(
         t("page.start.base"),
-        list(bases),
-        format_func={name: base.label for name, base in bases.items()}.__getitem__,
-        key=KEY,
+        list(names),
+        format_func=names.__getitem__,
+        key=told_again(KEY, names),
         on_change=_chosen,
         persist_state="session",
     )

@@ -27,7 +27,7 @@ from core.workspace.paths import RunPaths
 from core.workspace.publish_paths import published
 from ui.shell.danger import danger_button
 from ui.shell.frame import list_key
-from ui.shell.text import Markdown, spoken, t
+from ui.shell.text import Markdown, spoken, t, told_again
 
 SHARDS = ("500MB", SHARD, "5GB")
 WARNINGS = {"conditions": st.warning, "unknown": st.warning, "no": st.error}
@@ -157,20 +157,21 @@ def _place(run: RunPaths, what: What) -> str:
         for disk in found
         if not disk.closed
     }
+    names[OTHER] = t("page.publish.folder.other")
     plugged_in = [str(disk.folder) for disk in found if disk.plugged_in and not disk.closed]
     chosen = st.radio(
         t("page.publish.folder"),
-        [*names, OTHER],
+        [*names],
         index=[*names].index(plugged_in[0]) if len(plugged_in) == 1 else 0,
-        format_func=(names | {OTHER: t("page.publish.folder.other")}).__getitem__,
-        key=list_key("publish_into", names),
+        format_func=names.__getitem__,
+        key=told_again(list_key("publish_into", names), names),
         horizontal=True,
         persist_state="session",
     )
     for disk in found:
         if disk.closed:
             st.caption(t("page.publish.folder.closed", name=disk.name, reason=disk.closed))
-    if len(names) == 1 and chosen != OTHER:
+    if len(names) == len(("", OTHER)) and chosen != OTHER:
         st.caption(t("page.publish.folder.none"))
     folder = _own_folder(run) if chosen == OTHER else chosen
     at = Path(folder) / usual.name if folder else usual

@@ -1,5 +1,6 @@
 """What base and tuned model answered, side by side, with what each answer shows."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -9,7 +10,7 @@ import streamlit as st
 from core.chat.loops import without_loop
 from core.data.drafts import language_of
 from core.proof.result import Exchange, ProofRow
-from ui.shell.text import language, spoken, t
+from ui.shell.text import language, spoken, t, told_again
 from ui.shell.thought import answer_html
 
 KINDS = ("own", "taught", "paraphrase", "general")
@@ -50,20 +51,29 @@ SIDE = (
 
 def show_grid(rows: Sequence[ProofRow]) -> None:
     """The answers that pass the filters, whole; those to questions in the page's language first."""
+    by_kind, by_verdict = Counter(row.kind for row in rows), Counter(row.verdict for row in rows)
+    kind_names = {
+        known: _counted(t(f"page.compare.kind.{known}"), by_kind[known])
+        for known in KINDS
+        if known != "own" or by_kind[known]
+    }
+    verdict_names = {
+        known: _counted(verdict_name(known), by_verdict[known]) for known in VERDICTS if by_verdict[known]
+    }
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         kinds = st.pills(
             t("page.compare.kinds"),
-            [known for known in KINDS if known != "own" or any(row.kind == known for row in rows)],
-            format_func=lambda kind: _counted(t(f"page.compare.kind.{kind}"), [r.kind for r in rows], kind),
+            list(kind_names),
+            format_func=kind_names.__getitem__,
             selection_mode="multi",
-            key="kinds",
+            key=told_again("kinds", kind_names),
         )
         verdicts = st.pills(
             t("page.compare.verdicts"),
-            [known for known in VERDICTS if any(row.verdict == known for row in rows)],
-            format_func=lambda known: _counted(verdict_name(known), [r.verdict for r in rows], known),
+            list(verdict_names),
+            format_func=verdict_names.__getitem__,
             selection_mode="multi",
-            key="verdicts",
+            key=told_again("verdicts", verdict_names),
         )
         changed = st.toggle(t("page.compare.changed"), key="changed")
     shown = [row for row in rows if passes(row, kinds, verdicts, changed)]
@@ -77,8 +87,8 @@ def show_grid(rows: Sequence[ProofRow]) -> None:
             )
 
 
-def _counted(name: str, found: Sequence[str], wanted: str) -> str:
-    return t("page.compare.counted", name=name, count=found.count(wanted))
+def _counted(name: str, count: int) -> str:
+    return t("page.compare.counted", name=name, count=count)
 
 
 def _language(row: ProofRow) -> str:

@@ -14,7 +14,7 @@ from core.steps.checkpoints_proof import CheckpointProof, CheckpointsProof, read
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import Work, begin, follow_unless_done
 from ui.jobs.trained import show_passed_over
-from ui.shell.text import spoken, t
+from ui.shell.text import spoken, t, told_again
 
 HEIGHT = 320
 # Each with the color of its band; told apart by their marks as well.
@@ -73,13 +73,14 @@ def _offer(
     iterations = [one.iteration for one in kept]
     best = found.best if found and found.best in iterations else used.iteration
     new = unproved(run, found)
+    names = {at: _label(at, known.get(at), found, used.iteration) for at in iterations}
     with st.container(horizontal=True, vertical_alignment="bottom", key="checkpoints"):
         picked = st.selectbox(
             t("checkpoints.pick"),
             iterations,
             index=iterations.index(best),
-            format_func=lambda at: _label(at, known.get(at), found, used.iteration),
-            key=f"checkpoint {run.id} {found.best if found else ''}",
+            format_func=names.__getitem__,
+            key=told_again(f"checkpoint {run.id} {found.best if found else ''}", names),
             width=420,
         )
         kind = "primary" if first and found and best != used.iteration else "secondary"

@@ -6,9 +6,10 @@ nothing: :func:`t` disarms the values of its sentences, :func:`plain` and :func:
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import PurePath
+from typing import Any
 
 import streamlit as st
 from markdown_it import MarkdownIt
@@ -157,6 +158,16 @@ def language_switch() -> None:
         on_change=_choose,
         label_visibility="collapsed",
     )
+
+
+def told_again(key: str, names: Mapping[Any, str]) -> str:
+    """The key of a widget whose options, the same as before, may be called otherwise by now: by a count, a
+    size, a title. A browser holds what was chosen by the words it was shown, and is told it in the new."""
+    words, said = [*names.values()], f"words of {key}"
+    if st.session_state.get(said, words) != words and (value := st.session_state.get(key)) is not None:
+        st.session_state[key] = value
+    st.session_state[said] = words
+    return key
 
 
 def _choose() -> None:
