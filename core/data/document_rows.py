@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from core.data.conversations import Conversation, one_turn
+from core.data.document_rules import is_of_sentences, topics, yes_or_no
 from core.data.document_wordings import Wordings, in_turn, usual_title, wordings_for
 from core.data.documents import read_markdown
 from core.data.drafts import language_of, pairs_in
@@ -45,13 +46,20 @@ _PRICE = re.compile(_AMOUNT, re.IGNORECASE)
 _ENDS_IN_PRICE = re.compile(
     rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>{_AMOUNT}(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$", re.IGNORECASE
 )
+# What costs nothing: "Tea: free", "热茶 免费"; "gluten free" is no price, and neither is "feel free".
+_FREE = re.compile(r"(?:免费|free(?: of charge)?|complimentary|no charge)[.。]?", re.IGNORECASE)
+_ENDS_IN_FREE = re.compile(
+    r"(?P<key>[^,，。；;不凭持如若]{2,16}?)(?:\s|都|均|全部|一律|是)*(?<!可以)(?<![能也需])(?P<value>免费)"
+    r"|(?P<key_en>(?:[\w'’-]+ ){1,4}?)(?:is |are )?(?P<value_en>free of charge)",
+    re.IGNORECASE,
+)
 _TIME = re.compile(r"\d{1,2}\s?[:：]\s?\d{2}|\d\s?[ap]\.?m\b|\d\s?点", re.IGNORECASE)
 _WEEKDAY = re.compile(
     r"^(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekday|weekend)s?\b|^(?:周|星期|礼拜)[一二三四五六日天末]"
     r"|^(?:工作日|节假日)",
     re.IGNORECASE,
 )
-_ABOUT_PRICES = re.compile(r"price|cost|fee|价|费|多少钱", re.IGNORECASE)
+_ABOUT_PRICES = re.compile(r"price|cost|\bfees?\b|价|费|多少钱", re.IGNORECASE)
 _PARTED = re.compile(r"：\s*|(?<!\d):\s+|:\s+(?!\d)|\s+[-–—]+\s+|——|\s*(?:\.{3,}|…+|·{3,})\s*|\t+|\s+\|\s+")
 _SENTENCE = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n")
 # A dialogue's turns, and the first row of JSON: such a text is data.
@@ -380,11 +388,15 @@ class _Reader:
                 what = self.words["part"].format(heading=what, number=self.parts)
             # What is about this heading as people ask for it stands in its first part.
             more = self.words.natural("text", what if self.parts == 1 else "", piece, heading=what)
-            self._add(self.words.filled("text", heading=what), piece, line, prose=True, natural=more)
+            answer = piece.rstrip("；;")  # the next part goes on with what it parts
+            self._add(self.words.filled("text", heading=what), answer, line, prose=True, natural=more)
 
     def _value(self, key: str, value: str, line: int, column: str = "") -> None:
         """What a line or a cell says of ``key``."""
         of_prices = _ABOUT_PRICES.search(column or key) is not None
+        if _FREE.fullmatch(value) and (of_prices or not column):
+            self._ask("price", "free_answer", line, "", key=key, value=value.rstrip(".。"))
+            return
         if (of_prices and re.search(r"\d", value)) if column else (_PRICE.search(value) and not of_prices):
             self._ask("price", "price_answer", line, "", key=key, value=value)
             return
@@ -404,20 +416,20 @@ class _Reader:
 
     def _list(self, block: SyntaxTreeNode) -> None:
         names: list[str] = []
+        sentences: list[tuple[str, int]] = []
         plain = True
         for item in block.children:
             text = _text(item.children[0]) if item.children else ""
-            if self._written_pairs(text, _line(item)):
-                self.read(item.children[1:])
+            if self._question_in_list(text, item):
                 continue
             first, _, more = text.partition("\n")
-            if more and _QUESTION.search(first):
-                self._add([first], more, _line(item))
-                self.read(item.children[1:])
-                continue
+            if more and len(first) > LONGEST_KEY:  # one sentence on two lines
+                first, more = text.replace("\n", " " if first.isascii() else ""), ""
             key, value = _pair(first) or (first, "")
             names.append(key)
             plain &= not value
+            if not value and not more and not item.children[1:]:
+                sentences.append((key, _line(item)))
             said = self.words["then"].join(filter(None, (value, *more.split("\n"))))
             if said:
                 self._value(key, said, _line(item))
@@ -425,15 +437,50 @@ class _Reader:
                 before, self.path, self.parts = self.path, [*self.path, key], 0
                 self.read(item.children[1:])
                 self.path = before
-        if not names:
-            return
+        if names:
+            if not self.asked and is_of_sentences(
+                self.heading, [one for one, _ in sentences], block.type == "ordered_list"
+            ):
+                self._sentences(sentences)
+            self._whole_list(names, plain, _line(block))
+
+    def _question_in_list(self, text: str, item: SyntaxTreeNode) -> bool:
+        """An item that is a question with its answer; whether it is one."""
+        if self._written_pairs(text, _line(item)):
+            self.read(item.children[1:])
+            return True
+        first, _, more = text.partition("\n")
+        if more and _QUESTION.search(first):
+            self._add([first], more, _line(item))
+            self.read(item.children[1:])
+            return True
+        return False
+
+    def _whole_list(self, names: Sequence[str], plain: bool, line: int) -> None:
+        """All that a list names, or a question that it answers."""
+        ended = [name.rstrip("。；;.！!") or name for name in names]  # what joins them ends them
         if self.asked:
-            self._add([self.asked], self.words["then"].join(names), _line(block))
+            self._add([self.asked], self.words["then"].join(ended), line)
             self.asked = ""
             return
-        told = self._names(self.words["then" if plain else "and"].join(names), _line(block))
+        told = self._names(self.words["then" if plain else "and"].join(ended), line)
         if plain and not told:
-            self._prose("\n".join(names), _line(block))
+            self._prose(self.words["then"].join(ended), line)
+
+    def _sentences(self, items: Sequence[tuple[str, int]]) -> None:
+        """Each item of a list of sentences by itself, beside the list as a whole."""
+        asked_by: set[str] = set()
+        for item, line in items:
+            topic = next((one for one in topics(item) if one not in asked_by), "")
+            more = [*yes_or_no(item)]
+            if topic:
+                asked_by.add(topic)
+                plain = self.words.filled("item", heading=self.heading, topic=topic)
+                self._add(plain, item, line, natural=more)
+            elif more:
+                self._add(more, item, line)
+            else:
+                self.unused.append(NotAsked(line, item, say("document.unused.item")))
 
     def _table(self, block: SyntaxTreeNode) -> None:
         rows = [[_text(cell) for cell in row.children] for part in block.children for row in part.children]
@@ -458,6 +505,8 @@ def _pair(text: str) -> tuple[str, str] | None:
         key, value = text[: match.start()].strip(), text[match.end() :].strip()
     elif found := _ENDS_IN_PRICE.match(text):
         key, value = found["key"].strip(" ,，.·…-–—"), found["value"].strip()
+    elif free := _ENDS_IN_FREE.fullmatch(text.rstrip(".。")):
+        key, value = (free["key"] or free["key_en"]).strip(), free["value"] or free["value_en"]
     else:
         return None
     return (

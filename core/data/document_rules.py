@@ -1,0 +1,192 @@
+"""A list of sentences, each a thing of its own: house rules, what is included, what is asked of guests.
+
+Each item is asked by its own words. Where it says plainly that something is possible, forbidden or needed it
+is asked as people do ("Are dogs welcome?", "门口能停车吗？"); where a sentence could be read in two ways it
+is not turned into a question.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from core.data.drafts import language_of
+
+# So long is what an item is asked by, in words of English and in characters of Chinese.
+TOPIC_WORDS, TOPIC_CHARACTERS = 6, 14
+# A longer clause is no plain statement.
+LONGEST_CLAUSE = 60
+_RULES = re.compile(
+    r"规矩|规则|规定|须知|守则|制度|注意|提示|提醒|约定|公约|\b(?:rules?|polic(?:y|ies)|regulations?|guidelines?|notices?"
+    r"|terms|etiquette|good to know|please note)\b",
+    re.IGNORECASE,
+)
+_STEPS = re.compile(
+    r"做法|步骤|流程|制作|方法|怎么做|用法|安装|操作"
+    r"|\b(?:steps?|methods?|instructions?|directions?|how to|procedure|preparation|recipe"
+    r"|set-?up|installation|getting started|usage)\b",
+    re.IGNORECASE,
+)
+_SAYS_ZH = re.compile(
+    r"[。！]$|[不没请勿]|可以|禁止|必须|需要|谢绝|支持|提供|接受|允许|免费|只能|最多|至少|[^需重主]要"
+)
+_SAYS_EN = re.compile(
+    r"[.!]$|^no\b|\b(?:is|are|must|may|can|cannot|can't|not|never|please|should|only|don't|will|have|has)\b",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"[，。；！？,;!?]|\.(?=\s|$)|\s[-–—(]|[（(]")
+# Chinese: X may not Y, and how that is asked. What is said of somebody ("不能吃辣的客人") is no rule for all.
+_WHO, _DOES = r"(?P<x>[^不没]{0,16}?)", r"(?P<y>(?:自己的|[^不没的请])+)"
+_ASKED_ZH = (
+    (
+        rf"{_WHO}(?:不能|(?:(?<=[客员生童孩人者狗物内里外上下口边店])|^)能)(?![力量源够]){_DOES}",
+        "{x}能{y}吗？",
+    ),
+    (rf"{_WHO}不?可以{_DOES}", "{x}可以{y}吗？"),
+    (rf"{_WHO}(?:禁止|严禁|请勿|不得|不许|谢绝|请不要)(?![忘错担遗]){_DOES}", "{x}可以{y}吗？"),
+    (rf"{_WHO}(?:不|(?<=.))需要{_DOES}", "{x}需要{y}吗？"),
+    (
+        rf"{_WHO}不(?P<y>(?:营业|开门|开放|收|接受|提供|支持|允许|打包|找零|退|含|接待|外送|送餐|办理)[^不没的请]*)",
+        "{x}{y}吗？",
+    ),
+    (rf"{_WHO}没有{_DOES}", "{x}有{y}吗？"),
+    (r"(?P<x>每?(?:周|星期|礼拜)[一二三四五六日天末])(?P<y>休息|店休|闭馆|不营业|不开门)", "{x}营业吗？"),
+    (r"(?P<x>)(?P<y>(?:支持|提供|接受|允许)[^不没的请]+)", "{y}吗？"),
+    (
+        r"(?P<x>[^不没]{1,8}?)(?<![需重主只首必摘紧次想将快正])要(?![求点是么素闻紧])(?P<y>[^不没请]{2,})",
+        "{x}要{y}吗？",
+    ),
+)
+# Where a part of a word, a doubled negation or a condition would be taken for one of these.
+_NOT_PLAIN_ZH = re.compile(
+    r"只能|才能|可能|能不能|可不可以|要不要|不能不|不得不|不得已|只可以|只需要|您|(?<!我)你"
+    r"|^(?:如|若|凡|因|为|由|除|当|但|而|并|且|也|和|或|只|就)|谁|什么|怎|哪|[:：“”「」]"
+)
+_LEFT_OVER = re.compile(r"(?:一律|均|绝对|千万|坚决|都|请)$")
+# Left out of what an item is asked by, so that the question does not hold its answer.
+_MODAL_ZH = re.compile(r"不能|不?可以|不得|不许|不要|禁止|严禁|请勿|谢绝|必须|不?需要|^请")
+_SUBJECT = r"(?P<x>(?:[\w'’-]+ ){0,5}[\w'’-]+)"
+_STATE = (
+    r"(?:allowed|permitted|welcome|included|free|required|possible|available|provided|closed|open|accepted|forbidden"
+    r"|prohibited|refundable|needed|necessary)"
+)
+_FORBIDDEN = (
+    r"(?:pets|dogs|cats|animals|visitors|shoes|drinks|outside food|food|phones|cameras|bicycles|bikes|glass)"
+)
+# Of these it is said what they are allowed, of a thing what it happens to do ("the light may flicker").
+_SOMEBODY = (
+    r"(?:you|(?:\w+ ){0,2}(?:guests|visitors|members|children|kids|dogs|pets|students|pupils|players|parents"
+    r"|customers|users|readers|people|residents|tenants|patients|employees|staff)(?: under \d+)?)"
+)
+_ASKED_EN = (
+    (r"no (?P<y>\w+ing\b.*)", "Is {y} allowed?"),
+    (rf"no (?P<y>{_FORBIDDEN}\b.*)", "May I bring {y}?"),
+    (r"there (?P<v>is|are) (?:no |not any |an? )?(?P<y>.+)", "{V} there {y}?"),
+    (
+        r"(?:please )?(?:do not|don't|never) (?!forget|hesitate|worry|panic|miss|be |let |lose |fail)"
+        r"(?P<y>.+)",
+        "May I {y}?",
+    ),
+    (r"we (?:do not|don't) (?P<y>.+)", "Do you {y}?"),
+    (rf"{_SUBJECT} (?P<v>is|are) (?:not )?(?P<y>{_STATE}\b.*)", "{V} {x} {y}?"),
+    (rf"{_SUBJECT} must not (?P<y>.+)", "May {x} {y}?"),
+    (rf"(?P<x>{_SOMEBODY}) (?P<v>may)(?: not)? (?P<y>.+)", "{V} {x} {y}?"),
+    (rf"{_SUBJECT} (?P<v>may)(?: not)? (?P<y>be \w+ed\b.*)", "{V} {x} {y}?"),
+    (rf"{_SUBJECT} (?P<v>can|must|should)(?:not| not)? (?!miss\b|go wrong)(?P<y>.+)", "{V} {x} {y}?"),
+)
+_NO_SUBJECT = re.compile(
+    r"\b(?:if|when|after|before|please|there|it|this|that|these|those|which|who|what|and|but|or|not|no|we|they|only"
+    r"|nobody|nothing|none|every\w*|most|you|is|are|can|may|must|should|will)\b",
+    re.IGNORECASE,
+)
+_NAMES = re.compile(r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b|[A-Z][A-Z]|I\b")
+_NO_END = re.compile(
+    r"(?:\s(?:the|an?|of|to|and|in|on|at|for|with|or|your|our|is|are|be|by|from|not|no))+$", re.IGNORECASE
+)
+_BEGINS_EN = re.compile(
+    r"^(?:please )?(?:there (?:is|are)(?: no| any| an?)?|do not|don't|never|no"
+    r"|you (?:can't|(?:can|may|must|should)(?:not| not)?)"
+    r"|we (?:do not|don't)?|please)\s+",
+    re.IGNORECASE,
+)
+_VERB_EN = re.compile(r"\s(?:is|are|must|may|can|cannot|should|will|has|have|do|does|cost|costs)\b")
+
+
+def is_of_sentences(heading: str, items: Sequence[str], ordered: bool) -> bool:
+    """Whether each item of a list says something of its own: no names, and no steps that need their order."""
+    ruled = _RULES.search(heading) is not None
+    if not items or (not ruled and (ordered or _STEPS.search(heading))):
+        return False
+    return ruled or 2 * sum(map(_says, items)) > len(items)
+
+
+def _says(item: str) -> bool:
+    if language_of(item) == "zh":
+        return len(item) >= 4 and _SAYS_ZH.search(item) is not None
+    return len(item.split()) >= 2 and _SAYS_EN.search(item) is not None
+
+
+def topics(item: str) -> Iterator[str]:
+    """What an item can be asked by, the shortest first: its own first words."""
+    clause = _first_clause(item)
+    if language_of(item) == "zh":
+        of_somebody = re.search("的|.请", clause)  # without "不能" it would be somebody else
+        short = clause if of_somebody else _MODAL_ZH.sub("", clause)
+        wanted = (short[:TOPIC_CHARACTERS], clause, item.rstrip("。！；"))
+        yield from (one for one in wanted if len(one) > 1 and not one.endswith("的话"))
+        return
+    words = _BEGINS_EN.sub("", clause)
+    subject = _VERB_EN.split(words)[0]
+    if len(subject) < len(words) and len(subject.split()) <= TOPIC_WORDS and not _NO_SUBJECT.search(subject):
+        yield subject
+    if found := _NO_END.sub("", " ".join(words.split()[:TOPIC_WORDS])):
+        yield found
+    yield clause
+
+
+def yes_or_no(item: str) -> Iterator[str]:
+    """The question whether it is so, where its first clause says it plainly; else nothing."""
+    clause = _first_clause(item)
+    if not clause or len(clause) > LONGEST_CLAUSE:
+        return
+    if language_of(item) == "zh":
+        yield from _asked_zh(clause)
+    else:
+        yield from _asked_en(clause)
+
+
+def _asked_zh(clause: str) -> Iterator[str]:
+    if _NOT_PLAIN_ZH.search(clause):
+        return
+    for pattern, asked in _ASKED_ZH:
+        if found := re.fullmatch(pattern, clause):
+            who = _LEFT_OVER.sub("", found["x"].strip()).replace("我们", "你们")
+            yield asked.format(x=who, y=found["y"].strip().replace("我们", "你们"))
+            return
+
+
+def _asked_en(clause: str) -> Iterator[str]:
+    for pattern, asked in _ASKED_EN:
+        if found := re.fullmatch(pattern, clause, re.IGNORECASE):
+            parts = found.groupdict("")
+            subject, rest = _subject(parts.get("x", "")), _turned(parts["y"])
+            if rest and (subject or "{x}" not in asked):
+                yield asked.format(x=subject, V=parts.get("v", "").capitalize(), y=rest)
+            return
+
+
+def _subject(words: str) -> str:
+    """As it stands in a question; empty where it may be something else than who or what."""
+    if words.lower() == "you":
+        return "I"
+    if not words or _NO_SUBJECT.search(words) or re.search(r"\byour", words, re.IGNORECASE):
+        return ""
+    return words if _NAMES.match(words) else words[0].lower() + words[1:]
+
+
+def _turned(rest: str) -> str:
+    """What whoever reads it would say; empty where that is not plain."""
+    rest = re.sub(r"\byour\b", "my", re.sub(r"\bour\b", "your", rest))
+    return "" if re.search(r"\b(?:you|we|us|not|no|but|unless|except|only|and)\b", rest) else rest
+
+
+def _first_clause(item: str) -> str:
+    return _CLAUSE.split(item.strip(), maxsplit=1)[0].strip()
