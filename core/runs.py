@@ -175,6 +175,13 @@ def rename(paths: RunPaths, title: str) -> None:
     write_json(paths.about, {**(read_record(paths.about) or {}), "title": " ".join(title.split())})
 
 
+def keep_chatted(workspace: Workspace, run_id: str) -> None:
+    """Somebody has talked with what the run has made. Raises NoSuchRun, OSError."""
+    chatted = workspace.run(run_id).chatted
+    if not chatted.exists():
+        write_json(chatted, {"at": datetime.now().isoformat(timespec="seconds")})
+
+
 def delete(workspace: Workspace, paths: RunPaths) -> None:
     """Delete a run's folder, and its data where no other run was trained on them.
 
@@ -211,7 +218,7 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
         "config": made if paths.config.exists() else None,
         "train": steps.get("train"),
         "merge": made if paths.merged.exists() else steps.get("merge") or steps.get("convert"),
-        "chat": None,
+        "chat": made if paths.chatted.exists() else None,
         "compare": made if paths.result.exists() else steps.get("ask"),
         "publish": _publishing(paths),
     }
@@ -223,12 +230,13 @@ def is_at_work(paths: RunPaths) -> bool:
 
 
 def next_step(found: Mapping[str, State | None]) -> str:
-    """The first step that is not done; with a merged model, though its training was stopped, the chat."""
+    """The first step that is not done; with a merged model, though its training was stopped, the chat. Once
+    somebody has talked with it, publishing."""
     made = found.get("merge") is State.finished and found.get("train") is State.stopped
     for step in ("data", "config") if made else ("data", "config", "train", "merge"):
         if found.get(step) is not State.finished:
             return step
-    return "chat"
+    return "chat" if found.get("chat") is not State.finished else "publish"
 
 
 def _state(paths: RunPaths, steps: Mapping[str, State]) -> State:

@@ -29,10 +29,12 @@ from core.chat.history import (
 from core.chat.server import Readiness
 from core.jobs.job import JobPaths
 from core.jobs.process import read_identity
+from core.jobs.status import State
 from core.jobs.tail import last_lines
 from core.proof.judge import judge, score_of
 from core.proof.questions import Question
 from core.proof.result import ProofRow, as_json
+from core.runs import next_step, standing
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace
 from tests.browser import chromium, settle, tab
@@ -43,11 +45,13 @@ from tests.server import Dashboard
 from tests.small_model import make_small_model
 from tests.test_jobs import until
 from ui.chat.keeping import keep_if_possible
+from ui.chat.sidebar import OPEN
 
 # How far below the page's beginning an element stands, in pixels.
 TOP = """element => element.getBoundingClientRect().top
   - document.querySelector('.stMainBlockContainer').getBoundingClientRect().top"""
 QWEN3 = Path(__file__).with_name("templates") / "qwen3.jinja"
+DONE = dict.fromkeys(("data", "config", "train", "merge"), State.finished)
 FAKE = {"TUNEBOARD_ENGINE": "tests.fake_engine"}
 
 
@@ -107,6 +111,25 @@ def test_nothing_yet(workspace: Workspace) -> None:
     assert not has(page, "load")
 
 
+def test_a_run_s_chat_is_one_with_that_run(ready: Workspace) -> None:
+    """Not what was left empty or said to another; who comes back to a run finds what was said to it."""
+    leftover, other = new_chat(ready, "Be brief."), make_run(ready, "Bo")
+    run = make_run(ready, "Ada")
+    assert open_test_page("chat").session_state[OPEN] == leftover.id
+    page = open_test_page("chat", run.id)
+    chat = read_chat(ready, page.session_state[OPEN])
+    assert chat.id != leftover.id and (chat.run, chat.system) == (run.id, "")
+    assert standing(run)["chat"] is None
+    assert [one.label for one in page.button if one.key and one.key.startswith("chat ")] == ["Empty chat"]
+    ask(page, "Hello?")
+    assert standing(run)["chat"] is None, "another model has answered"
+    page.query_params = {"run": other.id}
+    assert read_chat(ready, page.run().session_state[OPEN]).run == other.id
+    assert open_test_page("chat", run.id).session_state[OPEN] == chat.id
+    page = open_test_page("chat", run.id, chat=leftover.id)
+    assert page.session_state[OPEN] == leftover.id, "the address says which"
+
+
 def test_start_chat_and_unload(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(workspace, '李 "明"')
     make_small_model(run.merged)
@@ -125,6 +148,7 @@ def test_start_chat_and_unload(workspace: Workspace, tmp_path: Path, monkeypatch
     assert "You said: 你好 \\$5 and \\$6?" in words(page)
     assert said(workspace) == [("user", "你好 $5 and $6?"), ("assistant", "You said: 你好 $5 and $6?")]
     assert list_chats(workspace)[0].messages[1].by == 'merged:李 "明"'
+    assert standing(run)["chat"] is State.finished and next_step(standing(run) | DONE) == "publish"
     page.button(key="unload").click().run()
     assert "freed" in page.success[0].value and page.chat_input(key="question").disabled
     assert not psutil.pid_exists(tool(workspace))

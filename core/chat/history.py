@@ -50,13 +50,15 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class Chat:
-    """One conversation; ``id`` is its file's name, ``name`` what a person calls it (empty: its start)."""
+    """One conversation; ``id`` is its file's name, ``name`` what a person calls it (empty: its start),
+    ``run`` the run that it was begun with (empty: none)."""
 
     id: str
     name: str = ""
     system: str = ""
     sampling: SamplingParams = SamplingParams()
     messages: tuple[ChatMessage, ...] = ()
+    run: str = ""
 
     @property
     def title(self) -> str:
@@ -83,11 +85,13 @@ class Chat:
         return replace(self, messages=kept)
 
 
-def new_chat(workspace: Workspace, system: str = "", sampling: SamplingParams | None = None) -> Chat:
+def new_chat(
+    workspace: Workspace, system: str = "", sampling: SamplingParams | None = None, run: str = ""
+) -> Chat:
     """Begin a chat. Raises NotWritable, ChatNotKept."""
     make_folder(workspace.chats, exist_ok=True)
     file = workspace.new_chat(datetime.now())
-    chat = Chat(file.stem, system=system, sampling=sampling or SamplingParams())
+    chat = Chat(file.stem, system=system, sampling=sampling or SamplingParams(), run=run)
     _write(file, chat)
     return chat
 
@@ -161,5 +165,6 @@ def _read(file: Path) -> Chat | None:
             messages = tuple(ChatMessage(**message) for message in found["messages"])
             # Version 0.1.0 said "draw".
             sampling = SamplingParams(**(found["sampling"] if "sampling" in found else found["draw"]))
-            return Chat(file.stem, found["name"], found["system"], sampling, messages)
+            run = str(found.get("run", ""))  # older chats were begun with none
+            return Chat(file.stem, found["name"], found["system"], sampling, messages, run)
     return None

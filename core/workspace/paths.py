@@ -145,6 +145,11 @@ class RunPaths:
         return self.root / "result.json"
 
     @property
+    def chatted(self) -> Path:
+        """That somebody talked with what it has made."""
+        return self.root / "chatted.json"
+
+    @property
     def learning(self) -> Path:
         """What a training that stops when it has learned is asked meanwhile."""
         return self.root / "learning.json"

@@ -13,10 +13,11 @@ from core.chat import server as chat_server
 from core.chat.history import Chat, ChatMessage
 from core.chat.loops import without_loop
 from core.chat.reply import reply
-from core.chat.server import Server
-from core.errors import ChatFailed, NoSuchChat
+from core.chat.server import Server, Speaker
+from core.errors import ChatFailed, NoSuchChat, TuneboardError
 from core.recipe.thinking import ONE_WAY, Thinking
 from core.recipe.thoughts import count_words, split
+from core.runs import keep_chatted
 from core.workspace.paths import Workspace
 from ui.chat.keeping import Edit, keep_if_possible, waiting
 from ui.shell.text import as_markdown, language, plain, t
@@ -71,8 +72,16 @@ def answer(
             message = replace(begun, content=text, whole=whole, limit=limit, looped=looped)
             with suppress(NoSuchChat):  # deleted in another tab
                 unsaved.keep(workspace, chat, _with_answer(chat, message))
+            _keep_chatted(workspace, server.speaker)
         ended.set()
     st.rerun()
+
+
+def _keep_chatted(workspace: Workspace, speaker: Speaker | None) -> None:
+    """Its run's chat is done once what it has made has said something; a full disk keeps nobody from that."""
+    if speaker and speaker.run and speaker.kind != "base":
+        with suppress(TuneboardError, OSError):
+            keep_chatted(workspace, speaker.run)
 
 
 def thinking_of(server: Server) -> Thinking:

@@ -1,48 +1,67 @@
 """The chat page's side: the chats that were kept, and how answers of the open one are drawn."""
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
 from core.chat.history import Chat, SamplingParams, delete_chat, list_chats, new_chat, rename_chat
 from core.errors import NoSuchChat
 from core.recipe.thinking import Thinking
-from core.workspace.paths import Workspace
+from core.workspace.paths import RunPaths, Workspace
 from ui.chat.keeping import waiting
 from ui.shell.danger import danger_button
 from ui.shell.text import plain, t
 
-OPEN = "open chat"
+OPEN, CAME_WITH = "open chat", "the run that the chat page was opened with"
 LONGEST_ANSWER = 16384
 # What a model that thinks first may write in a new chat: most of it is thought.
 THINKING_LENGTH = 2048
 LONGEST_LABEL = 22
 
 
-def chat_list(workspace: Workspace, system: str, thinking: Thinking) -> Chat:
+def chat_list(workspace: Workspace, run: RunPaths | None, system: str, thinking: Thinking) -> Chat:
     """Draw the side; returns the open chat. ``system`` is what a new chat begins with, and an answer may be
     longer where the model is ``thinking`` before it."""
     fresh = SamplingParams(max_tokens=THINKING_LENGTH) if thinking.thinks else SamplingParams()
-    chats = list_chats(workspace) or [new_chat(workspace, system, fresh)]
-    asked = st.session_state.get(OPEN) or st.query_params.get("chat")
-    chat = next((known for known in chats if known.id == asked), chats[0])
+    begin = partial(new_chat, workspace, system, fresh, run.id if run else "")
+    chats = list_chats(workspace)
+    asked = _asked(run)
+    chat = next((known for known in chats if known.id == asked), None) or _of(run, chats) or begin()
+    chats = chats if chat in chats else [chat, *chats]
     chat = waiting(chat).added_to(workspace, chat)
     # In the address too: a page that is loaded again, or whose server was started again, opens this chat.
     st.session_state[OPEN] = st.query_params["chat"] = chat.id
     with st.sidebar:
         if st.button(t("page.chat.new"), icon=":material/add_comment:", width="stretch", key="new"):
-            _open(_empty(chats) or new_chat(workspace, system, fresh))
+            empty = filter(_is_empty, chats)
+            _open(next((known for known in empty if known.run == (run.id if run else "")), None) or begin())
         _settings(workspace, chat, thinking, system)
         st.header(t("page.chat.chats"), anchor=False)
         for known in chats:
-            _entry(known, known.id == chat.id)
+            if known.id == chat.id or not _is_empty(known):
+                _entry(known, known.id == chat.id)
         _manage(workspace, chat)
     return chat
 
 
-def _empty(chats: list[Chat]) -> Chat | None:
+def _asked(run: RunPaths | None) -> str | None:
+    """The chat that is open, by the session or by the address. Whoever comes with another run than before
+    wants one with that run, unless the address says which."""
+    if run and st.session_state.get(CAME_WITH) != run.id:
+        st.session_state[CAME_WITH] = run.id
+        st.session_state.pop(OPEN, None)
+    return st.session_state.get(OPEN) or st.query_params.get("chat")
+
+
+def _of(run: RunPaths | None, chats: list[Chat]) -> Chat | None:
+    """The newest chat that was begun with the run; without one, the newest of all."""
+    return next((chat for chat in chats if run is None or chat.run == run.id), None)
+
+
+def _is_empty(chat: Chat) -> bool:
     """A chat that nothing was said in is as good as a new one."""
-    return next((chat for chat in chats if not chat.messages and not chat.name), None)
+    return not chat.messages and not chat.name
 
 
 def _open(chat: Chat) -> None:
