@@ -34,9 +34,11 @@ from core.publish.deliver import deliver
 from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
 from core.publish.places import read_places
+from core.publish.publish import about
 from core.publish.request import PublishRequest, shard_bytes
 from core.publish.usage import modelfile
 from core.runs import standing
+from core.steps import export
 from core.workspace.checksums import NAME as SUMS
 from core.workspace.files import read_json, write_json, write_text
 from core.workspace.import_paths import importing
@@ -368,6 +370,17 @@ def test_the_licence_file_of_the_base_goes_along(workspace: Workspace) -> None:
     write_text(workspace.model("tiny") / "LICENSE", "Apache License\nVersion 2.0, January 2004")
     folder = Path(str(published(workspace, run, PublishRequest("adapter"))["where"]))
     assert (folder / "LICENSE").exists() and metadata(folder)["license"] == "apache-2.0"
+
+
+def test_a_size_is_the_same_on_every_page(workspace: Workspace) -> None:
+    """Merge counts every file of a folder, a bundle has them all: so does what is said before it is made."""
+    run = make_publishable(workspace, logged=False)
+    made = {artefact.kind: artefact.size for artefact in export.artefacts(run)}
+    weights = sum(file.stat().st_size for file in run.merged.glob("*.safetensors"))
+    assert about(run, PublishRequest("adapter")) == made["adapter"]
+    assert (
+        about(run, PublishRequest("merged")) == about(run, PublishRequest("app")) == made["merged"] > weights
+    )
 
 
 def test_what_is_not_there_and_no_room(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from core.publish.request import PublishRequest
 from core.steps.export import Space
 from core.steps.step import check_space, engine_job, megabytes, run_job
 from core.wording import say
+from core.workspace.checksums import read_checksums
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.publish_paths import ClientPaths
 
@@ -149,8 +150,8 @@ def about(run: RunPaths, request: PublishRequest) -> int:
 
 
 def _room(source: Path, request: PublishRequest) -> int:
-    """Bytes that making the bundle may take, at most."""
-    weights = sum(file.stat().st_size for file in source.glob("*.safetensors"))
+    """Bytes that making the bundle may take, at most: every file of what it is made of."""
     if request.what == "gguf":
+        weights = sum(file.stat().st_size for file in source.glob("*.safetensors"))
         return int(weights / 2 * sum(BYTES_PER_WEIGHT[quant] for quant in request.quants)) + SPARE
-    return weights + SPARE
+    return sum(file.size for file in read_checksums(source)) + SPARE

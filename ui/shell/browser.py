@@ -24,6 +24,7 @@ FAMILY = "streamlit."
 # By the keyboard: the first stop leads to the page's main button.
 SKIP = "frame.skip"
 # The script's container takes no room. Focus is a ring, which nothing else has: the open page is bold.
+# A list that opens has its frame for that, as any field: a ring around its words is cut off at both ends.
 # Streamlit's colours of a disabled field's label, and of white words on the light blue that a dark page needs
 # for its own words, are below 4.5:1.
 STYLE = """<style>
@@ -31,10 +32,11 @@ div:has(>.st-key-browser),.st-key-browser{display:none}
 .tb-skip{position:fixed;z-index:1000000;top:.5rem;left:.5rem;padding:.5rem 1rem;border-radius:.5rem;border:0;
   font:inherit;color:#fff;background:#2350bd}
 .tb-skip:not(:focus){transform:translateY(-200%)}
-.stApp :is(a,button,summary,[tabindex="0"]):focus-visible,.tb-skip:focus{
+.stApp :is(a,button,summary,[tabindex="0"]:not([role=combobox])):focus-visible,.tb-skip:focus{
   outline:3px solid light-dark(#b35c00,#ffb95c)!important;outline-offset:2px}
 .stApp [data-testid^=stBaseButton-primary]:not(:disabled){background-color:light-dark(#2350bd,#3466db);
   border-color:light-dark(#2350bd,#3466db)}
+.stApp [data-testid=stMultiSelect] [data-tag]{background-color:light-dark(#2350bd,#3466db)}
 .stApp [data-testid=stElementContainer]:has(:disabled:not([data-testid^=stNumberInputStep]))
   [data-testid=stWidgetLabel] *{
   color:light-dark(#5b6270,#a3abba)}
