@@ -19,6 +19,8 @@ import time
 import zlib
 from pathlib import Path
 
+from core.jobs.done import leave_done
+from core.jobs.progress import JOB_VARIABLE
 from core.workspace.files import read_json, write_json
 from tests.holding import hold
 
@@ -37,6 +39,8 @@ def main(tool: str, arguments: list[str]) -> None:
     if tool == "train":
         os.execv(sys.executable, [sys.executable, "-m", "tests.fake_xtuner", "train", *arguments])  # noqa: S606
     TOOLS[tool](*arguments)
+    if tool != "serve" and (job := os.environ.get(JOB_VARIABLE)):
+        leave_done(Path(job))
 
 
 def starter(_gguf: str, folder: str) -> None:

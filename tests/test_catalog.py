@@ -307,7 +307,7 @@ def test_times_are_of_what_is_asked_for_and_of_this_moment(
     assert taught.costs["ask"].work > plain.costs["ask"].work
     assert taught.seconds == whole(took.costs_of(workspace, replace(asked, model="qwen2.5-0.5b")))
     assert taught.seconds > taught.making + 60
-    monkeypatch.setattr(took, "slower_now", lambda: 3.0)
+    monkeypatch.setattr("core.machine.slower_now", lambda: 3.0)
     (busy,) = (one for one in offers(workspace, asked) if one.entry.name == "qwen2.5-0.5b")
     assert busy.seconds > 2 * taught.seconds and busy.making == taught.making
 
