@@ -64,9 +64,9 @@ SLIM_STYLE = """<style>
 .stApp .st-key-slim .st-key-strip>*{margin:0 .25rem 0 0}
 .stApp:has([data-testid=stExpandSidebarButton]) .st-key-slim{padding-left:2.5rem}
 @media (max-width:640px){
-  .st-key-slim{gap:0 1rem}
+  .st-key-slim{gap:0 1rem;padding-bottom:0}
   .st-key-slim>div:has(.st-key-strip){order:3;flex:1 0 100%;min-width:0}
-  .st-key-slim .st-key-strip{white-space:nowrap;overflow-x:auto;padding:.25rem 0;scrollbar-width:none}
+  .st-key-slim .st-key-strip{white-space:nowrap;overflow-x:auto;scrollbar-width:none}
   .stApp .st-key-slim .st-key-strip>*{margin:0}
   .stApp:has([data-testid=stExpandSidebarButton]) .st-key-strip{
     margin-left:-2.5rem;width:calc(100% + 2.5rem);max-width:none}
