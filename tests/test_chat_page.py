@@ -327,6 +327,16 @@ def test_another_model_continues_no_answer(cut: Workspace) -> None:
     assert not has(page.run(), "continue") and has(page, "again")
 
 
+@pytest.mark.parametrize("by", ["", "somebody"])
+def test_an_answer_by_nobody_known_is_shown(ready: Workspace, by: str) -> None:
+    ask(open_test_page("chat"), "one")
+    (chat,) = list_chats(ready)
+    written = replace(chat.messages[1], by=by)
+    change(ready, chat.id, lambda found: replace(found, messages=(found.messages[0], written)))
+    page = open_test_page("chat")
+    assert not page.exception and by in words(page)
+
+
 def test_at_temperature_0_another_answer_is_drawn_on_its_own(ready: Workspace) -> None:
     page = ask(open_test_page("chat"), "one")
     assert "same answer again" in words(page)

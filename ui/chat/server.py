@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import streamlit as st
 
@@ -88,8 +89,11 @@ def by(speaker: Speaker) -> str:
 
 
 def spoken_by(said_by: str) -> str:
+    """Who said it, in words; what another version or a hand has written is shown as it is."""
     kind, _, name = said_by.partition(":")
-    return spoken(f"page.chat.speaker.{kind}", name=name)
+    with suppress(KeyError):
+        return spoken(f"page.chat.speaker.{kind}", name=name)
+    return said_by
 
 
 def _state(workspace: Workspace, server: Server) -> None:
