@@ -22,6 +22,7 @@ from core.workspace.paths import Workspace
 from tests import fast_engine, job_forks
 from tests.engine_forks import engine_forks
 from tests.forked_engine import SOCKET_VARIABLE, THREADS_VARIABLE
+from tests.holding import Held
 from tests.known_answers import know_answers
 from tests.small_model import make_small_model
 from tests.small_run import make_workspace, stop_jobs
@@ -180,6 +181,14 @@ def page_workspace(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspac
     """The same with the fast engine."""
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
     return home
+
+
+@pytest.fixture
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
+    """Every training stands still in its middle, until somebody lets it go on."""
+    found = Held("step", tmp_path / "held")
+    found.put(monkeypatch)
+    return found
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.waiting import until
 
 
@@ -22,6 +24,11 @@ class Held:
     @property
     def environment(self) -> dict[str, str]:
         return {"FAKE_HOLD": self.moment, "FAKE_HOLD_FILE": str(self.file)}
+
+    def put(self, patch: pytest.MonkeyPatch) -> None:
+        """From now on every tool that is started stands still there."""
+        for name, value in self.environment.items():
+            patch.setenv(name, value)
 
     def until_reached(self) -> None:
         until(self.file.exists)

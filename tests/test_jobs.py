@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,6 +22,7 @@ from core.jobs.status import LIVE, State, Status, read_status
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT
 from tests.conftest import end_leftovers
+from tests.waiting import until
 
 # What is tried here is how a job starts.
 pytestmark = pytest.mark.real_start
@@ -61,13 +62,6 @@ def end(folder: Path) -> Status:
     return status
 
 
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 def output(folder: Path) -> str:
     return JobPaths(folder).log.read_text(encoding="utf-8")
 
@@ -75,7 +69,7 @@ def output(folder: Path) -> str:
 def launch_until_it_speaks(folder: Path, spec: JobSpec) -> Identity:
     """Launch a job that says something once it is up; the tool's identity."""
     launch(folder, spec)
-    until(lambda: JobPaths(folder).tool.exists() and "\n" in output(folder))
+    until(lambda: JobPaths(folder).tool.exists() and "\n" in output(folder), TIMEOUT)
     tool = read_identity(JobPaths(folder).tool)
     assert tool is not None
     return tool
@@ -250,7 +244,7 @@ def test_the_launcher_keeps_no_zombies(folder: Path) -> None:
     for number in range(3):
         launch(folder / str(number), shell("true"))
         end(folder / str(number))
-    until(lambda: not {child.pid for child in psutil.Process().children()} - before)
+    until(lambda: not {child.pid for child in psutil.Process().children()} - before, TIMEOUT)
 
 
 def test_waiting(folder: Path) -> None:

@@ -42,8 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunPaths]:
     held, workspace = Held("step", place / "held"), Workspace(place / "工作 区")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
-        for name, value in held.environment.items():
-            environment.setenv(name, value)
+        held.put(environment)
         run = chain.start(workspace, TuneRequest("Jonas Weber", iterations=TOTAL), "test", "en")
         held.until_reached()
         chain.halt(run, "test")

@@ -87,14 +87,21 @@ def ranks_of(run: RunPaths) -> dict[int, psutil.Process]:
     }
 
 
-def test_a_dead_one_ends_the_job_and_is_named(
+def standing_at_its_second(
     workspace: Workspace, model: Path, held: Callable[[str], None]
-) -> None:
+) -> tuple[RunPaths, dict[int, psutil.Process]]:
+    """A long training together that stands at its second step, and its processes by their rank."""
     run = settled(prepared(workspace, model), iterations=500, **TOGETHER)
     held("step 2")
     launch(run.job("train"), train.plan(run, train.recipe_of(run)))
     await_progress(run, at_step(2))
-    there = ranks_of(run)
+    return run, ranks_of(run)
+
+
+def test_a_dead_one_ends_the_job_and_is_named(
+    workspace: Workspace, model: Path, held: Callable[[str], None]
+) -> None:
+    run, there = standing_at_its_second(workspace, model, held)
     assert sorted(there) == [0, 1]
     there[1].kill()
     began = time.monotonic()
@@ -111,11 +118,8 @@ def test_none_is_left_when_launcher_and_supervisor_are_killed(
     workspace: Workspace, model: Path, held: Callable[[str], None]
 ) -> None:
     """What they have learned is kept, as by a stop."""
-    run = settled(prepared(workspace, model), iterations=500, **TOGETHER)
-    held("step 2")
-    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
-    await_progress(run, at_step(2))
-    there = [*ranks_of(run).values()]
+    run, by_rank = standing_at_its_second(workspace, model, held)
+    there = [*by_rank.values()]
     for killed in (JobPaths(run.job("train")).supervisor, JobPaths(run.job("train")).tool):
         found = read_identity(killed)
         assert found

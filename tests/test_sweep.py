@@ -317,15 +317,6 @@ def once_each(workspace: Workspace, place: SweepPaths, count: int) -> None:
     assert len(workspace.run_folders()) == count + 1
 
 
-@pytest.fixture
-def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
-    """Every training stands still in its middle, until somebody lets it go on."""
-    found = Held("step", tmp_path / "held")
-    for name, value in found.environment.items():
-        monkeypatch.setenv(name, value)
-    return found
-
-
 def let_go(place: SweepPaths, held: Held) -> State:
     """Let every training go on, and wait for the end of the sweep."""
 

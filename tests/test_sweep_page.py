@@ -70,12 +70,9 @@ def test_compare_marks_the_best_and_it_can_be_used(page_workspace: Workspace, ba
 
 
 def test_compare_lets_it_go_on_and_start_shows_it(
-    page_workspace: Workspace, base: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page_workspace: Workspace, base: RunPaths, held: Held
 ) -> None:
     """The training stands still, so that the sweep lives as long as it is looked at."""
-    held = Held("step", tmp_path / "held")
-    for name, value in held.environment.items():
-        monkeypatch.setenv(name, value)
     place, _ = swept(page_workspace, base)
     page = open_test_page("compare", base.id)
     page.button(key="sweep_go_on").click().run()

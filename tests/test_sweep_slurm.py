@@ -3,7 +3,6 @@
 import os
 import signal
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -41,15 +40,6 @@ def base(page_workspace: Workspace) -> RunPaths:
     return make_run(page_workspace)
 
 
-@pytest.fixture
-def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
-    """Every training stands still in its middle, until somebody lets it go on."""
-    found = Held("step", tmp_path / "held")
-    for name, value in found.environment.items():
-        monkeypatch.setenv(name, value)
-    return found
-
-
 def begun(base: RunPaths, *over: str, trials: int | None = None, at_once: int = 0) -> SweepPaths:
     where = Where(PROFILE, at_once)
     return begin(base.workspace, planned(base, train.recipe_of(base), over, trials, False, where))
@@ -66,6 +56,16 @@ def to_its_end(base: RunPaths, place: SweepPaths) -> list[str]:
 
 def runs_of(base: RunPaths, place: SweepPaths) -> list[RunPaths]:
     return [base.workspace.run(one.run) for one in read_trials(place)]
+
+
+def until_one_stands(at_work: conduct.Conductor, held: Held) -> None:
+    while not held.file.exists():
+        assert at_work.look()
+
+
+def let_all_go(at_work: conduct.Conductor, held: Held) -> None:
+    while at_work.look():
+        held.file.unlink(missing_ok=True)
 
 
 def test_a_grid_is_one_array(base: RunPaths, slurm: SmallSlurm) -> None:
@@ -95,8 +95,7 @@ def test_stopped_what_waits_is_cancelled_first_and_all_of_it_goes_on(
 ) -> None:
     place = begun(base, "rank=2,4,8", at_once=1)
     at_work = conductor(base, place)
-    while not held.file.exists():
-        assert at_work.look()
+    until_one_stands(at_work, held)
     at_work.halt()
     asked = slurm.of("scancel")
     assert asked[0][1:] == ["1_1", "1_2"] and asked[1][1:] == ["--batch", "--signal=TERM", "1_0"]
@@ -104,8 +103,7 @@ def test_stopped_what_waits_is_cancelled_first_and_all_of_it_goes_on(
     assert [one.state for one in read_trials(place)] == ["running"] * 3
     held.file.unlink()
     again = conductor(base, place)
-    while again.look():
-        held.file.unlink(missing_ok=True)
+    let_all_go(again, held)
     assert [one.state for one in read_trials(place)] == ["finished"] * 3
     assert slurm.arrays() == ["0-2%1", "0-2%1"], "what was stopped is one array again"
     assert len(base.workspace.run_folders()) == 4, "no trial was lost and none begun twice"
@@ -116,8 +114,7 @@ def test_a_trial_whose_node_dies_goes_on_and_so_does_a_sweep_that_was_killed(
 ) -> None:
     place = begun(base, "rank=2,4", at_once=1)
     killed = conductor(base, place)
-    while not held.file.exists():
-        assert killed.look()
+    until_one_stands(killed, held)
     first = runs_of(base, place)[0]
     for step in ("train", CHAIN):
         for file in (JobPaths(first.job(step)).supervisor, JobPaths(first.job(step)).tool):
@@ -126,8 +123,7 @@ def test_a_trial_whose_node_dies_goes_on_and_so_does_a_sweep_that_was_killed(
     slurm.lose(first.job(CHAIN))
     held.file.unlink()
     again = conductor(base, place)
-    while again.look():
-        held.file.unlink(missing_ok=True)
+    let_all_go(again, held)
     assert [one.state for one in read_trials(place)] == ["finished"] * 2
     assert slurm.arrays() == ["0-1%1", ""]
 
@@ -137,12 +133,10 @@ def test_a_bad_one_is_stopped_early_and_the_next_of_the_array_begins(
 ) -> None:
     place = begun(base, "rank=2,4", at_once=1)
     at_work = conductor(base, place)
-    while not held.file.exists():
-        assert at_work.look()
+    until_one_stands(at_work, held)
     monkeypatch.setattr(at_work.study, "report", lambda number, _: number == 0)
     monkeypatch.setattr(conduct, "why_stopped", lambda *_: StoppedEarly(0.4, 2.0, 1.0, 3))
-    while at_work.look():
-        held.file.unlink(missing_ok=True)
+    let_all_go(at_work, held)
     assert [one.state for one in read_trials(place)] == ["pruned", "finished"]
     assert slurm.of("scancel")[0][1:] == ["--batch", "--signal=TERM", "1_0"]
 

@@ -248,7 +248,7 @@ def put_here(run: RunPaths, anew: bool = False) -> "FewerDevices | None":
     if (now := fitted(recipe, machine)) == recipe:
         return None
     _divide(run, now, anew)
-    return FewerDevices(recipe.devices, now.devices) if recipe.devices != now.devices else None
+    return _fewer(recipe, now)
 
 
 @dataclass(frozen=True)
@@ -264,8 +264,11 @@ def fewer_here(run: RunPaths) -> FewerDevices | None:
     if not run.recipe.exists() or _is_trained(run):
         return None
     recipe = recipe_of(run).changed(nodes=1)
-    now = fitted(recipe, this_machine())
-    return FewerDevices(recipe.devices, now.devices) if recipe.devices != now.devices else None
+    return _fewer(recipe, fitted(recipe, this_machine()))
+
+
+def _fewer(before: Recipe, now: Recipe) -> FewerDevices | None:
+    return FewerDevices(before.devices, now.devices) if before.devices != now.devices else None
 
 
 def _is_trained(run: RunPaths) -> bool:

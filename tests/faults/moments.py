@@ -6,8 +6,7 @@ The chain, its jobs, their supervisors and the worker that forks them are the re
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +22,7 @@ from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN
 from core.workspace.paths import RunPaths, Workspace
 from tests.small_run import NAME, make_run
+from tests.waiting import until
 
 TIMEOUT = 120.0
 
@@ -132,10 +132,3 @@ def _workers(chain_tool: int) -> list[psutil.Process]:
     """The process that forks the steps' supervisors: the chain's only child that is no job's own."""
     children = psutil.Process(chain_tool).children()
     return [child for child in children if "worker" in child.cmdline()]
-
-
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

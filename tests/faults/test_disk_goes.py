@@ -18,9 +18,10 @@ from core.runs import CHAIN
 from core.wording import say
 from core.workspace.paths import Workspace
 from tests.conftest import RecordFault, end_leftovers
-from tests.faults.moments import HeldChain, Moment, Victim, until
+from tests.faults.moments import HeldChain, Moment, Victim
 from tests.faults.test_kills import goes_on, log, whole
 from tests.page import open_test_page
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

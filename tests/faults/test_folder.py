@@ -24,11 +24,12 @@ from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.viewer import Viewer
 from tests.conftest import RecordFault, end_leftovers, fill_disk
-from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim, until
+from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
 from tests.faults.test_kills import KILL, goes_on, log, whole
 from tests.page import open_test_page
 from tests.server import Dashboard
 from tests.small_run import make_run
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 TORN = '{"lr": 0.0002, "loss": NaN, "iter": 22, "step": 22}\n{"lr": 0.0002, "lo'

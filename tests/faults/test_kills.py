@@ -17,8 +17,9 @@ from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.conftest import RecordFault, end_leftovers
 from tests.fake_xtuner.training import ASKED
-from tests.faults.moments import TIMEOUT, HeldChain, Late, Moment, Victim, until
+from tests.faults.moments import TIMEOUT, HeldChain, Late, Moment, Victim
 from tests.page import open_test_page
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 

@@ -20,10 +20,11 @@ from core.wording import say
 from core.workspace.paths import Workspace
 from tests.conftest import RecordFault
 from tests.faults.memory_group import MemoryGroup, NoGroupError
-from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim, until
+from tests.faults.moments import TIMEOUT, HeldChain, Moment, Victim
 from tests.faults.test_kills import goes_on, whole
 from tests.page import open_test_page
 from tests.small_run import make_run
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 MB = 1 << 20
