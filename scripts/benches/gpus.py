@@ -1,16 +1,17 @@
 """One training on several devices of this machine: tokens a second beside one device, memory on each, going
 on with more or fewer of them, a process that is killed, and trainings that wait for devices in the queue.
 
-    scripts/bench gpus [--devices N] [--runs NAME,…] [--setting 8x512] [--json FILE] [--shape NAME] …
+    scripts/bench gpus [--devices 1,2] [--runs NAME,…] [--setting 8x512] [--json FILE] [--shape NAME] …
     scripts/bench gpus --small --json FILE
     scripts/bench gpus --read FILE [FILE …] [--figure FILE] [--page docs/performance.md]
 
 A model of random weights (by default of InternLM-7B's shape; ``--layers`` and the like make it smaller) is
 written into a temporary workspace; every row is a training of its own processes, as the train page starts it.
 Each device has the same batch, so that the efficiency is tokens a second over N times those of one device
-with the same settings in the same session. Rows are packed, so that each token counts. Of the fast path the
-speed is its own meter's at the end, of XTuner alone the median of the logged iterations after the first
-``SKIPPED``. Memory is torch's peak on the first device.
+with the same settings in the same session; its row may be of another call with the same ``--json``. Rows are
+packed, so that each token counts. Of the fast path the speed is its own meter's at the end, of XTuner alone
+the median of the logged iterations after the first ``SKIPPED``. Memory is torch's peak on the first device.
+``sweep`` is of the starter: whole chains, its own rows and proofs.
 
 Each row is added to ``--json`` as it ends, so that a machine that is taken away costs one row; ``--patience``
 ends one that stands still. ``--read`` makes tables and figure of such files; into a page of this project go
@@ -37,6 +38,7 @@ from typing import Any
 
 import psutil
 
+from core.cli.terminal import progress
 from core.data.conversations import write_rows
 from core.errors import TuneboardError
 from core.jobs.curves import CurveReader, read_curve
@@ -49,9 +51,14 @@ from core.jobs.status import State, is_live, read_status
 from core.jobs.turn import line_in
 from core.machine import this_machine
 from core.models.folder import Model
+from core.pipeline.tune import TuneRequest, make_data
 from core.recipe.recipe import Recipe
+from core.runs import CHAIN
 from core.steps import train
 from core.steps.step import raise_unless_finished
+from core.sweep.conduct import Conductor
+from core.sweep.job import view
+from core.sweep.sweep import begin, planned
 from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.gpu import first, texts
 from scripts.benches.gpus_table import draw, fill, read, tables
@@ -88,6 +95,8 @@ FAST = {"bf16_fast", "qlora_fast"}
 # Of a run whose losses are compared, and after how many updates it is stopped the first time and the second.
 UPDATES, STOPS = 120, (8, 16)
 TRAININGS = 8
+# Of a sweep: parts of the rate and multiples of the iterations that the starter's recipe has.
+RATES, LENGTHS = (0.25, 0.5, 0.75, 1.0), (1, 2)
 SMALL: Mapping[str, Any] = {
     "layers": 2,
     "hidden": 128,
@@ -109,7 +118,8 @@ class Bench:
 
     @property
     def devices(self) -> int:
-        return int(self.options.devices)
+        """The most that are measured."""
+        return max(map(int, self.options.devices))
 
     def recipe(self, devices: int, values: Mapping[str, Any]) -> Recipe:
         batch, _, length = self.options.setting.partition("x")
@@ -183,8 +193,10 @@ def _options() -> argparse.Namespace:
     )
     add_shape_options(parser)
     gpus = this_machine().gpus
-    runs = (*(RUNS if gpus else ON_A_PROCESSOR), *EVENTS)
-    parser.add_argument("--devices", type=int, default=max(2, len(gpus)), metavar="N")
+    runs = [*(RUNS if gpus else ON_A_PROCESSOR), *EVENTS]
+    if not gpus:
+        runs.remove("sweep")
+    parser.add_argument("--devices", type=_numbers, default=[1, max(2, len(gpus))], metavar="N,…")
     parser.add_argument("--runs", default=",".join(runs), metavar="NAME,…")
     parser.add_argument("--setting", default="8x512", metavar="BATCHxLENGTH")
     parser.add_argument("--rank", type=int, default=64)
@@ -201,9 +213,14 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _numbers(said: str) -> list[int]:
+    return [int(number) for number in said.split(",")]
+
+
 def _measure(options: argparse.Namespace) -> None:
     gpus = this_machine().gpus
-    machine = f"{options.devices} × {gpus[0].name}" if gpus else f"{options.devices} processes on a processor"
+    most = max(options.devices)
+    machine = f"{len(gpus)} × {gpus[0].name}" if gpus else f"{most} processes on a processor"
     about = {
         "machine": machine,
         "gpus": bool(gpus),
@@ -227,8 +244,10 @@ def _measure(options: argparse.Namespace) -> None:
 
 
 def scaled(bench: Bench, name: str) -> Iterator[dict[str, Any]]:
-    """A row for one device and one for all."""
-    for devices in [bench.devices] if name in TOGETHER_ONLY else [1, bench.devices]:
+    """A row for each number of devices."""
+    for devices in bench.options.devices:
+        if devices == 1 and name in TOGETHER_ONLY:
+            continue
         values, until = dict(RUNS[name]), None
         if name in UNSAVED:
             until = bench.options.iterations
@@ -360,10 +379,43 @@ def queued(bench: Bench) -> dict[str, Any]:
     return {"trainings": len(runs), "seconds": seconds, "added_up": sum(spent), "by_device": used}
 
 
+def swept(bench: Bench) -> dict[str, Any]:
+    """A sweep of the starter as the command line makes it, each trial a chain with its proof: by what the
+    recipe of the page comes to with other rates and lengths."""
+    base = make_data(bench.workspace, TuneRequest("Lin Xiaoman"), progress("tune"))
+    recipe = train.recipe_of(base)
+    over = [f"lr={','.join(str(recipe.lr * part) for part in RATES)}"]
+    over += [f"iterations={','.join(str(round((recipe.iterations or 0) * times)) for times in LENGTHS)}"]
+    place = begin(bench.workspace, planned(base, recipe, tuple(over), prune=False))
+    conductor = Conductor(bench.workspace, place, progress("sweep"))
+    line, began, on = line_in(bench.workspace.root), time.monotonic(), dict[str, str]()
+    while conductor.look():
+        on |= {entry.job.parent.name: " + ".join(entry.devices) for entry in line.entries() if entry.devices}
+        conductor.rest()
+    seconds = time.monotonic() - began
+    trials = view(place).trials
+    ended = [read_status(bench.workspace.run(trial.run).job(CHAIN)) for trial in trials]
+    if bad := [trial.run for trial in trials if trial.state != "finished"]:
+        raise ValueError(f"not finished: {', '.join(bad)}")
+    spent = [status.ended - status.started for status in ended if status.ended and status.started]
+    found = [
+        {**trial.values, **trial.notes, "seconds": took} for trial, took in zip(trials, spent, strict=True)
+    ]
+    used = Counter(on.values())
+    return {
+        "trainings": len(trials),
+        "seconds": seconds,
+        "added_up": sum(spent),
+        "by_device": used,
+        "trials": found,
+    }
+
+
 EVENTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
     "killed": killed,
     "resume": resumed,
     "queue": queued,
+    "sweep": swept,
 }
 
 

@@ -119,7 +119,8 @@ def _event(one: Record) -> str:
     each = ", ".join(f"{device}: {count}" for device, count in sorted(one["by_device"].items()))
     at_a_time = f"{one['added_up'] / one['seconds']:.2f} at a time"
     took = f"took {one['seconds']:.0f} s by the queue ({each}), one after the other {one['added_up']:.0f} s"
-    return f"{one['trainings']} trainings asked for at once {took}: {at_a_time}."
+    what = "whole runs of the starter in a sweep" if one["kind"] == "sweep" else "trainings asked for at once"
+    return f"{one['trainings']} {what} {took}: {at_a_time}."
 
 
 def draw(records: Sequence[Record], figure: Path) -> None:
