@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 from core.errors import DamagedFile, NoSuchJob
 from core.jobs.job import JobPaths
 from core.jobs.process import Identity, is_alive, read_identity
-from core.jobs.status import LIVE, State, read_status
+from core.jobs.status import LIVE, State, state_of
 from core.runs import COMMANDS, STEPS, Run, is_at_work, read_or_lost
 from core.workspace.file_states import TICK, States, changed_last, clock_ahead, number_of, states_of
 from core.workspace.files import ODD, read_bytes, read_record, write_bytes
@@ -155,7 +155,7 @@ class RunIndex:
     def _is_so(self, name: str, job: str, holder: Identity | State) -> bool:
         if isinstance(holder, Identity):
             return is_alive(holder)
-        return read_status(self._workspace.runs / name / job).state is holder
+        return state_of(self._workspace.runs / name / job) is holder
 
     def _states(self, name: str, jobs: Iterable[str]) -> States:
         """Of the files that decide what a run is said to be. Raises OSError for what cannot be looked at."""
@@ -206,9 +206,8 @@ def _files_alone(states: States) -> States:
 
 
 def _holder(job: JobPaths) -> Holder:
-    if not job.spec.exists():
+    if (state := state_of(job.folder)) is None:
         return None
-    state = read_status(job.folder).state
     if read_record(job.exit) is not None:
         for_good = state in {State.finished, State.failed} or (state is State.stopped and job.stop.exists())
         return None if for_good else state

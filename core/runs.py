@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DamagedFile, JobRunning, reason_of
-from core.jobs.job import JobPaths
-from core.jobs.status import LIVE, State, read_status
+from core.jobs.job import JobPaths, job_folders
+from core.jobs.status import LIVE, State, is_live, state_of
 from core.wording import say
 from core.workspace.files import ODD, read_object, read_record, write_json
 from core.workspace.names import shown_name, unusable
@@ -187,9 +187,8 @@ def delete(workspace: Workspace, paths: RunPaths) -> None:
 
     Raises JobRunning while anything in it runs; OSError.
     """
-    for spec in paths.root.glob("*/job.json"):
-        if read_status(spec.parent).state in LIVE:
-            raise JobRunning(folder=spec.parent)
+    if running := next(filter(is_live, job_folders(paths.root)), None):
+        raise JobRunning(folder=running)
     data = {workspace.data(paths.id).root, _data_folder(paths)}
     doomed = paths.doomed
     paths.root.rename(doomed)
@@ -226,7 +225,7 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
 
 def is_at_work(paths: RunPaths) -> bool:
     """Whether anything that makes the run is at work: a step, or a command that is between two of them."""
-    return any(_job(paths, job) in LIVE for job in (*COMMANDS, *STEPS))
+    return any(is_live(paths.job(job)) for job in (*COMMANDS, *STEPS))
 
 
 def next_step(found: Mapping[str, State | None]) -> str:
@@ -244,12 +243,12 @@ def _state(paths: RunPaths, steps: Mapping[str, State]) -> State:
 
 
 def _chain(paths: RunPaths) -> State | None:
-    return _job(paths, CHAIN)
+    return state_of(paths.job(CHAIN))
 
 
 def _publishing(paths: RunPaths) -> State | None:
     """A job that only looked at what would be sent has published nothing when it is done."""
-    state = _job(paths, PUBLISH)
+    state = state_of(paths.job(PUBLISH))
     if state not in LIVE and is_published(paths):
         return State.finished
     return None if state is State.finished else state
@@ -261,14 +260,9 @@ def is_published(paths: RunPaths) -> bool:
     return any(place.get("ok") is not False for place in found)
 
 
-def _job(paths: RunPaths, step: str) -> State | None:
-    folder = paths.job(step)
-    return read_status(folder).state if JobPaths(folder).spec.exists() else None
-
-
 def _steps(paths: RunPaths) -> Iterator[tuple[str, State]]:
     for step in STEPS:
         if step == "train" and paths.adopted.exists():
             yield step, State.finished  # elsewhere
-        if JobPaths(paths.job(step)).spec.exists():
-            yield step, read_status(paths.job(step)).state
+        if state := state_of(paths.job(step)):
+            yield step, state

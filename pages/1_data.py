@@ -6,7 +6,7 @@ from core.cli.requests import plan_again
 from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop
-from core.jobs.status import Status
+from core.jobs.status import Status, status_of
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN, DATA
@@ -16,7 +16,7 @@ from core.workspace.user import user_name
 from ui.data.form import by_own_name, data_form
 from ui.data.panel import data_panel
 from ui.jobs.failure import show_failure
-from ui.jobs.panel import is_live, show_log, show_state, status_of
+from ui.jobs.panel import is_live, show_log, show_state
 from ui.models.table import models_section
 from ui.shell.danger import danger_button
 from ui.shell.frame import choose_run, follow, link_to, open_page, shown_errors, starting

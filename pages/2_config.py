@@ -69,7 +69,7 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
     if run.adopted.exists():
         st.info(t("page.config.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
         return True
-    if not JobPaths(run.job("train")).spec.exists():
+    if not JobPaths(run.job("train")).holds_a_job:
         train.in_line(run)  # what was written into recipe.yaml by hand is shown as it will be trained
         return False
     if is_live(run.job("train")):

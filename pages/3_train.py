@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.jobs.grace import TOOL_GRACE, granted
 from core.jobs.job import JobPaths
-from core.jobs.status import State
+from core.jobs.status import State, status_of
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
 from core.runs import made_early
@@ -17,7 +17,7 @@ from ui.config.remedy import offer_remedy
 from ui.data.panel import warn_of_run
 from ui.jobs.cluster import show_awaited, show_where
 from ui.jobs.failure import show_failure
-from ui.jobs.panel import is_live, status_of
+from ui.jobs.panel import is_live
 from ui.jobs.trained import show_fewer, show_next, show_passed_over
 from ui.jobs.training import cause_in_curve, follow_training
 from ui.shell.danger import danger_button

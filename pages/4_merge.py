@@ -4,7 +4,7 @@ from typing import Literal
 
 import streamlit as st
 
-from core.jobs.status import State
+from core.jobs.status import State, status_of
 from core.pipeline import chain
 from core.steps import convert, export, merge, proof
 from core.steps.adopt import no_export
@@ -12,7 +12,7 @@ from core.steps.checkpoints import checkpoints
 from core.steps.export import Artefact
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
-from ui.jobs.panel import is_live, status_of
+from ui.jobs.panel import is_live
 from ui.jobs.step import Work, begin, follow_work, newest
 from ui.jobs.trained import show_next, show_passed_over
 from ui.publish.artefact import show_artefact

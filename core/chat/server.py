@@ -26,7 +26,7 @@ from core.jobs.job import JobPaths, JobSpec, tries
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
 from core.jobs.request import as_record, read_request
-from core.jobs.status import LIVE, State, read_status
+from core.jobs.status import LIVE, State, is_live, status_of
 from core.jobs.tail import last_lines
 from core.machine import gpus, this_machine
 from core.models.folder import Model, read_model
@@ -168,7 +168,7 @@ def expected_load(workspace: Workspace, speaker: Speaker) -> float:
 
 def unload(workspace: Workspace, by: str = "chat") -> Freed:
     """End the server and wait for it; what that gave back."""
-    if not JobPaths(workspace.chat_server).spec.exists():
+    if not JobPaths(workspace.chat_server).holds_a_job:
         return Freed(0, 0)
     with _deciding(workspace):
         return _unload(workspace, by)
@@ -184,7 +184,7 @@ def _unload(workspace: Workspace, by: str) -> Freed:
     folder, asked = workspace.chat_server, _asked(workspace)
     if asked:
         remove_socket(str(asked.socket))
-    if not JobPaths(folder).spec.exists() or read_status(folder).state not in LIVE:
+    if not is_live(folder):
         return Freed(0, 0)
     held, free = _memory(folder), _free_on_gpus()
     stop(folder, by=by, grace=CHAT_SERVER_GRACE)
@@ -195,9 +195,9 @@ def _unload(workspace: Workspace, by: str) -> Freed:
 def server(workspace: Workspace) -> Server:
     """The server's state, from its job and its socket."""
     folder, asked = workspace.chat_server, _asked(workspace)
-    if asked is None or not JobPaths(folder).spec.exists():
+    if asked is None or (status := status_of(folder)) is None:
         return Server(Readiness.off)
-    speaker, address, status = asked.speaker, str(asked.socket), read_status(folder)
+    speaker, address = asked.speaker, str(asked.socket)
     if status.state in LIVE:
         readiness = Readiness.ready if is_healthy(address) else Readiness.loading
         return Server(readiness, speaker, address, _memory(folder), started=status.started)

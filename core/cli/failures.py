@@ -12,7 +12,7 @@ from core.cli.stages import tune_here
 from core.cli.terminal import progress
 from core.errors import NoRemedy, NoSuchJob, NoSuchRun, StepFailed, TuneboardError
 from core.jobs.failure import Failure, why_failed
-from core.jobs.job import JobPaths
+from core.jobs.job import JobPaths, job_folders
 from core.jobs.status import State, read_status
 from core.pipeline import chain, tune
 from core.pipeline.tune import TuneRequest
@@ -54,14 +54,13 @@ def _job(workspace: Workspace, named: str) -> Path:
         run = workspace.run(named)
     except NoSuchRun:
         folder = Path(named).expanduser().absolute()
-        if not JobPaths(folder).spec.exists():
+        if not JobPaths(folder).holds_a_job:
             raise
         return folder
-    jobs = [path.parent for path in run.root.glob("*/job.json")]
-    states = {job: read_status(job) for job in jobs}
+    states = {job: read_status(job) for job in job_folders(run.root)}
     # Of a pipeline the step that failed, not the pipeline that ended with it.
     order = sorted(
-        jobs,
+        states,
         key=lambda job: (
             states[job].state in {State.failed, State.lost},
             job.name != CHAIN,

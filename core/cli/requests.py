@@ -1,6 +1,5 @@
 """The command line's commands as jobs: what one was asked for, and how it is done or asked for again."""
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 from core.cli.parser import COMMANDS
 from core.cli.room import Result, Task
 from core.cli.terminal import progress
-from core.errors import DamagedFile, NoSuchJob
-from core.jobs.job import JobPaths, JobSpec, read_spec
+from core.errors import DamagedFile
+from core.jobs.job import JobPaths, JobSpec, profile_of
 from core.jobs.request import Call, of_record, read_request
 from core.pipeline.tune import TuneRequest
 from core.steps.step import call_job
@@ -50,9 +49,7 @@ def plan_again(workspace: Workspace, folder: Path, run: str = "") -> JobSpec:
     # A run's folder that was copied or came from somebody else is about itself, whatever its request says.
     own = folder.parent.name if call.run and folder.parent.parent == workspace.runs else call.run
     spec = call_job(job, call.command, workspace.root, request, run or own)
-    with suppress(NoSuchJob):
-        return replace(spec, profile=read_spec(folder).profile)
-    return spec
+    return replace(spec, profile=profile_of(folder))
 
 
 def _task(call: Call, folder: Path) -> Task:

@@ -134,12 +134,10 @@ def _resume_lost(workspace: Workspace) -> None:
 def _may_be_lost(folder: Path) -> bool:
     """Whether a job ended in another way than well, or by whoever asked it to stop."""
     from core.jobs.job import JobPaths
-    from core.jobs.status import State, read_status
+    from core.jobs.status import State, state_of
 
-    paths = JobPaths(folder)
     with suppress(OSError):
-        there = paths.spec.exists() and not paths.stop.exists()
-        return there and read_status(folder).state in {State.lost, State.stopped}
+        return not JobPaths(folder).stop.exists() and state_of(folder) in {State.lost, State.stopped}
     return False
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import errors
-from core.errors import DamagedFile, StepFailed, TuneboardError
+from core.errors import DamagedFile, NoSuchJob, StepFailed, TuneboardError
 from core.jobs.explain import Cause, explain
 from core.jobs.job import JobPaths, read_spec
 from core.jobs.ranks import DeadRank, dead_rank, misses_another, of_rank, rank_logs
@@ -132,7 +132,7 @@ def _last_words(folder: Path, status: Status) -> str:
     paths = JobPaths(folder)
     if status.code not in SENTENCE_CODES or paths.request.exists():
         return ""
-    with suppress(DamagedFile):
+    with suppress(NoSuchJob, DamagedFile):
         if read_spec(folder).command[1:3] == ("-m", "core"):
             return " ".join(last_lines(paths.log, 1))
     return ""

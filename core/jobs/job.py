@@ -1,6 +1,6 @@
 """A job folder: its files by name, and what was asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +136,11 @@ class JobPaths:
     @property
     def holds_a_job(self) -> bool:
         """Whether anything says that there is a job here: its ``job.json`` may have been deleted."""
-        return any(file.exists() for file in (self.spec, self.supervisor, self.tool, self.exit))
+        if self.spec.exists():
+            return True
+        # Most steps without a job have no folder either: of ten thousand runs no more files are asked for.
+        others = (self.supervisor, self.tool, self.exit, self.batch)
+        return self.folder.exists() and any(file.exists() for file in others)
 
     @property
     def of_one_try(self) -> tuple[Path, ...]:
@@ -151,6 +155,11 @@ class JobPaths:
             self.dead_rank,
         )
         return (*mine, self.progress, self.need, self.stop, self.done, self.resumed, self.refusal)
+
+
+def job_folders(around: Path, depth: int = 1) -> Iterator[Path]:
+    """The folders so deep below ``around`` in which there is a job."""
+    return (folder for folder in around.glob("*/" * depth) if JobPaths(folder).holds_a_job)
 
 
 def tries(folder: Path) -> list[Path]:
@@ -236,3 +245,9 @@ def read_spec(folder: Path) -> JobSpec:
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(path=paths.spec) from error
     return replace(spec, request=read_record(paths.request))
+
+
+def profile_of(folder: Path) -> "Profile | None":
+    """How the job in ``folder`` is asked of Slurm; None where it is not, or nobody can say it any more.
+    Raises DamagedFile."""
+    return read_spec(folder).profile if JobPaths(folder).spec.exists() else None

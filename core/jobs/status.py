@@ -62,9 +62,17 @@ def read_status(folder: Path) -> Status:
     A job whose supervisor was killed runs as long as its tool does; when that ends, only the tool itself can
     have said that it did all it had to (core.jobs.done).
     """
+    if (status := status_of(folder)) is None:
+        raise NoSuchJob(folder=folder)
+    return status
+
+
+def status_of(folder: Path) -> Status | None:
+    """The same of a folder in which there may be no job: None then. A job whose ``job.json`` somebody has
+    deleted is one."""
     paths = JobPaths(folder)
     if not paths.holds_a_job:
-        raise NoSuchJob(folder=folder)
+        return None
     if batch := read_batch(folder):
         return _in_slurm(paths, batch)
     # The second look is for a job that ended while its processes were looked for.
@@ -103,9 +111,15 @@ def _taken_away(paths: JobPaths, reason: Reason | None) -> Status:
     return replace(lost, reason=reason) if reason else lost
 
 
+def state_of(folder: Path) -> State | None:
+    """The state of the job in ``folder``; None where there is none."""
+    status = status_of(folder)
+    return status.state if status else None
+
+
 def is_live(folder: Path) -> bool:
     """Whether there is a job in ``folder`` that waits or runs."""
-    return JobPaths(folder).holds_a_job and read_status(folder).state in LIVE
+    return state_of(folder) in LIVE
 
 
 def went_down_with_the_machine(folder: Path) -> bool:

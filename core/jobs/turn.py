@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from core.errors import TuneboardError
+from core.errors import NoSuchJob, TuneboardError
 from core.jobs.job import JobPaths, read_spec
 from core.queue.devices import HELD_VARIABLE, Devices, Held, Kind, held_already
 from core.queue.line import Hold, Line, LinePlace
@@ -72,8 +72,13 @@ class Telling:
         if told is None or (now := position(self._folder) or 0) in {0, self._last}:
             return
         self._last = now
-        devices = read_spec(self._folder).devices
-        told(now, devices.kind if devices else "cpu")
+        told(now, self._kind())
+
+    def _kind(self) -> Kind:
+        with suppress(NoSuchJob):  # somebody may have deleted its job.json
+            if devices := read_spec(self._folder).devices:
+                return devices.kind
+        return "cpu"
 
 
 class DeviceTurn:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from core.errors import DamagedFile, InputError, ModelBusy, ModelInUse, NoListedModel
-from core.jobs.job import JobPaths
+from core.jobs.job import JobPaths, job_folders
 from core.jobs.status import is_live
 from core.models.folder import near_models
 from core.steps.train import recipe_of
@@ -27,7 +27,7 @@ MODEL = "--model="
 NAMED = 10
 # A line of a recipe that is followed by another setting, a comment or the end.
 MODEL_LINE = re.compile(r"^model:[ \t]+(\S.*)$(?!\n[ \t])", re.MULTILINE)
-JOBS = ("*/job.json", "*/*/job.json", "*/*/*/job.json")
+DEPTHS = (1, 2, 3)
 
 
 def delete(workspace: Workspace, name: str, even_if_used: bool = False) -> dict[str, Any]:
@@ -90,8 +90,8 @@ def _model_named(recipe: str) -> str:
 def _jobs_on(workspace: Workspace, paths: ImportPaths) -> Iterator[Path]:
     """Live jobs that use the model: in a run on it, its import, or named in what they were asked."""
     of_runs = {run.root for run in runs_on(workspace, paths.model)}
-    for pattern in JOBS:
-        for folder in (spec.parent for spec in workspace.root.glob(pattern)):
+    for depth in DEPTHS:
+        for folder in job_folders(workspace.root, depth):
             if (
                 not JobPaths(folder).exit.exists()
                 and is_live(folder)

@@ -15,15 +15,16 @@ from pathlib import Path
 
 from core.errors import DamagedFile, NoSuchJob, TuneboardError
 from core.jobs.again import count_resumed, resume_once_more
+from core.jobs.batch import read_batch
 from core.jobs.ending import Reason
 from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
-from core.jobs.job import JobPaths, JobSpec, read_spec
+from core.jobs.job import JobPaths, JobSpec, profile_of
 from core.jobs.launch import launch, stop
 from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
-from core.jobs.status import LIVE, State, Status, read_status, went_down_with_the_machine
+from core.jobs.status import LIVE, State, Status, status_of, went_down_with_the_machine
 from core.jobs.status import is_live as job_is_live
 from core.machine import slower_now, still_slower
 from core.model_store.importing import far
@@ -193,8 +194,7 @@ def _on(profile: Profile | None, request: TuneRequest) -> TuneRequest:
 
 def _as_said(run: RunPaths, request: TuneRequest) -> TuneRequest:
     """Without the devices that nobody has said, which the profile of the try before asked for."""
-    folder = run.job(CHAIN)
-    before = read_spec(folder).profile if JobPaths(folder).spec.exists() else None
+    before = profile_of(run.job(CHAIN))
     if before and request.devices == max(1, before.gpus):
         return replace(request, devices=1)
     return request
@@ -273,14 +273,17 @@ def resume_lost(workspace: Workspace, by: str, language: str) -> list[RunPaths]:
 def _resume_lost(workspace: Workspace, run: RunPaths, by: str, language: str) -> bool:
     folder = run.job(CHAIN)
     with suppress(TuneboardError, OSError, *ODD):
-        if not has_chain(run) or JobPaths(folder).stop.exists():
+        if (status := status_of(folder)) is None or JobPaths(folder).stop.exists():
             return False
-        if read_status(folder).reason != Reason.abandoned and not went_down_with_the_machine(folder):
+        if status.reason != Reason.abandoned and not went_down_with_the_machine(folder):
             return False
         request = asked_before(run)
         if request is None or (times := resume_once_more(folder, request.auto_resume)) is None:
             return False
-        spec = replace(plan(workspace, run, request, by, language), profile=read_spec(folder).profile)
+        profile, batch = profile_of(folder), read_batch(folder)
+        if profile is None and batch and batch.submitted:
+            return False  # how it was asked of Slurm nobody knows any more
+        spec = replace(plan(workspace, run, request, by, language), profile=profile)
         launch(folder, spec, secrets(workspace, request))
         count_resumed(folder, times)
         return True
@@ -398,9 +401,9 @@ def failure(workspace: Workspace, run: RunPaths) -> tuple[str, Failure] | None:
 def _whole(run: RunPaths) -> Status | None:
     """The job of the whole chain; of a run that was made step by step what its steps' jobs come to. None
     where nothing is at work, nothing failed, and not everything is made."""
-    if has_chain(run):
-        return read_status(run.job(CHAIN))
-    found = [read_status(run.job(step)) for step in STEPS if JobPaths(run.job(step)).spec.exists()]
+    if whole := status_of(run.job(CHAIN)):
+        return whole
+    found = [status for step in STEPS if (status := status_of(run.job(step)))]
     began = min((status.started for status in found if status.started), default=None)
     if is_at_work(run):
         return Status(State.running, started=began)
@@ -515,11 +518,9 @@ def _job(workspace: Workspace, run: RunPaths, step: str) -> Path:
 
 
 def _status(workspace: Workspace, run: RunPaths, step: str, whole: Status | None) -> Status | None:
-    folder = _job(workspace, run, step)
-    if not JobPaths(folder).spec.exists():
-        return None
-    status = read_status(folder)
-    return None if step in {"starter", *IMPORT_COSTS} and _earlier(status, whole) else status
+    status = status_of(_job(workspace, run, step))
+    of_no_run = step in {"starter", *IMPORT_COSTS}
+    return None if status and of_no_run and _earlier(status, whole) else status
 
 
 def _earlier(status: Status, whole: Status | None) -> bool:

@@ -13,10 +13,9 @@ from core.data.identity import IdentityLanguage
 from core.data.opening import Reading
 from core.errors import AdoptedRun, NoSuchModel, StepFailed, StepStopped
 from core.jobs.again import resume_once_more
-from core.jobs.job import JobPaths
 from core.jobs.launch import stop, wait
 from core.jobs.live import LiveCurve
-from core.jobs.status import State, is_live, read_status
+from core.jobs.status import State, is_live, state_of
 from core.machine import this_machine
 from core.model_store.importing import listed_request, take_in
 from core.models.catalog import find
@@ -191,8 +190,7 @@ def prepared(run: RunPaths) -> bool:
 
 def finished(run: RunPaths, step: str) -> bool:
     """Whether a step's last job ended well."""
-    folder = run.job(step)
-    return JobPaths(folder).spec.exists() and read_status(folder).state is State.finished
+    return state_of(run.job(step)) is State.finished
 
 
 def made(run: RunPaths, step: str, kind: export.Kind) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.jobs.elsewhere import is_elsewhere, of_slurm
-from core.jobs.job import JobPaths, read_spec
+from core.jobs.job import JobPaths, profile_of
 from core.jobs.process import read_identity
 from core.jobs.status import LIVE, State, is_live, read_status
 from core.jobs.turn import line_in
@@ -50,7 +50,7 @@ def jobs_in_slurm(workspace: Workspace, newest: int | None = None) -> Iterator[d
     for folder in sorted(workspace.run_folders(newest), reverse=True):
         for file in sorted(folder.glob("*/slurm.json")):
             if found := of_slurm(file.parent):
-                profile = read_spec(file.parent).profile
+                profile = profile_of(file.parent)
                 state = read_status(file.parent).state
                 if state in LIVE or found["slurm"]:
                     job = {"run": folder.name, "step": file.parent.name, "state": str(state), **found}
@@ -75,7 +75,7 @@ def _here(workspace: Workspace, run: RunPaths) -> Whereabouts | None:
 def _in_slurm(folder: Path) -> Whereabouts | None:
     if not (found := of_slurm(folder)):
         return None
-    profile = read_spec(folder).profile
+    profile = profile_of(folder)
     values = {
         "job": str(found["job"]),
         "profile": profile.name if profile else "–",

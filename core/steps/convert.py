@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import with_config
 
 from core.errors import DamagedFile, JobRunning, MissingArtefact, NoAdapter, NoSuchJob
-from core.jobs.job import JobPaths, JobSpec, tries
+from core.jobs.job import JobSpec, tries
 from core.jobs.request import as_record, read_request
-from core.jobs.status import State, is_live, read_status
+from core.jobs.status import State, is_live, state_of
 from core.models.folder import Model
 from core.recipe.disk import merged_bytes
 from core.recipe.method import has_adapter
@@ -70,7 +70,7 @@ def made_of(run: RunPaths) -> ConvertRequest | None:
     """What the adapter, or the full fine-tune's whole model, was made of: what the last conversion that came
     to its end was asked for. None where nobody can say, as of what an earlier version made."""
     for folder in tries(run.job("convert")):
-        if JobPaths(folder).spec.exists() and read_status(folder).state is State.finished:
+        if state_of(folder) is State.finished:
             with suppress(NoSuchJob, DamagedFile):
                 return read_request(ConvertRequest, folder)
             return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import TuneboardError
 from core.jobs.job import JobPaths
 from core.jobs.progress import job_progress
-from core.jobs.status import read_status
+from core.jobs.status import status_of
 from core.machine import this_machine
 from core.models.folder import Model, read_model
 from core.pace import IMPORT_COSTS, LINE, Cost
@@ -238,8 +238,5 @@ def trained_tokens(run: RunPaths, recipe: Recipe) -> float:
 
 def seconds_of(run: RunPaths, stage: str) -> float | None:
     """How long a stage's finished job took; None where there is none."""
-    if JobPaths(run.job(stage)).spec.exists():
-        status = read_status(run.job(stage))
-        if status.took is not None:
-            return max(0.05, status.took)
-    return None
+    status = status_of(run.job(stage))
+    return max(0.05, status.took) if status and status.took is not None else None

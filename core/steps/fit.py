@@ -4,8 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.jobs.failure import why_failed
-from core.jobs.job import JobPaths
-from core.jobs.status import State, read_status
+from core.jobs.status import State, status_of
 from core.machine import meters, this_machine
 from core.models.folder import Model, ModelShape, read_shape
 from core.recipe.fit import Fit, largest_that_fits
@@ -82,7 +81,7 @@ def room_for(recipe: Recipe) -> int:
 def ran_out(run: RunPaths) -> bool:
     """Whether the run's last training ended for want of memory."""
     folder = run.job("train")
-    if not JobPaths(folder).spec.exists() or (status := read_status(folder)).state is not State.failed:
+    if (status := status_of(folder)) is None or status.state is not State.failed:
         return False
     why = why_failed(folder, status)
     return why is not None and why.cause in OUT_OF_MEMORY

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.jobs.failure import why_failed
-from core.jobs.job import JobPaths
-from core.jobs.status import State, read_status
+from core.jobs.status import State, status_of
 from core.recipe.max_length import MOST
 from core.recipe.method import lr_of
 from core.recipe.recipe import Recipe
@@ -51,7 +50,7 @@ def cause_of(run: RunPaths) -> str:
     """Why the run's last training failed, where a rule says so; empty otherwise, and where it said so
     itself."""
     folder = run.job("train")
-    if not JobPaths(folder).spec.exists() or (status := read_status(folder)).state is not State.failed:
+    if (status := status_of(folder)) is None or status.state is not State.failed:
         return ""
     why = why_failed(folder, status)
     return why.cause if why and not why.said else ""

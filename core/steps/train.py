@@ -40,7 +40,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch
 from core.jobs.progress import job_progress
 from core.jobs.request import as_record, read_record_of, read_request
-from core.jobs.status import LIVE, State, is_live, read_status
+from core.jobs.status import LIVE, State, is_live, state_of
 from core.machine import Machine, this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.proof.development import asked_meanwhile
@@ -272,8 +272,7 @@ def _fewer(before: Recipe, now: Recipe) -> FewerDevices | None:
 
 
 def _is_trained(run: RunPaths) -> bool:
-    job = run.job("train")
-    return JobPaths(job).spec.exists() and read_status(job).state is State.finished
+    return state_of(run.job("train")) is State.finished
 
 
 def _divide(run: RunPaths, recipe: Recipe, anew: bool = False) -> None:
@@ -574,7 +573,7 @@ def goes_on_from(run: RunPaths) -> int:
     """The iteration that the run's training was started from, where it is at work or done, else the one that
     it would go on from; 0 for the beginning."""
     job = run.job("train")
-    if not JobPaths(job).spec.exists() or read_status(job).state not in {*LIVE, State.finished}:
+    if state_of(job) not in {*LIVE, State.finished}:
         last = resumable(run)
         return last.iteration if last else 0
     resume = (read_record(JobPaths(job).request) or {}).get("resume")
@@ -621,7 +620,7 @@ class StoppedTraining:
 def stopped(run: RunPaths) -> StoppedTraining | None:
     """What is kept of the run's training, where it was stopped last; None where it was not."""
     job, last = run.job("train"), resumable(run)
-    if not JobPaths(job).spec.exists() or read_status(job).state is not State.stopped:
+    if state_of(job) is not State.stopped:
         return None
     now = job_progress(job)
     at, total = (now.done, now.total) if now else (None, None)

@@ -16,7 +16,7 @@ from core.jobs.here import in_this_process as job_of_this_process
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch
 from core.jobs.launch import stop as stop_job
-from core.jobs.status import LIVE, State, Status, read_status, went_down_with_the_machine
+from core.jobs.status import LIVE, State, Status, status_of, went_down_with_the_machine
 from core.pipeline.tune import USUAL_RESUMES
 from core.steps.step import call_job
 from core.sweep import conduct
@@ -95,7 +95,7 @@ def stop(place: SweepPaths, by: str) -> None:
 def view(place: SweepPaths) -> SweepView:
     """A sweep as it stands now. Raises NoSuchFile, DamagedFile."""
     sweep, trials = read(place), read_trials(place)
-    status = read_status(place.job) if JobPaths(place.job).spec.exists() else None
+    status = status_of(place.job)
     failure = why_failed(place.job, status) if status else None
     return SweepView(place, sweep, in_order(trials), best_of(trials), status, failure)
 
@@ -123,9 +123,9 @@ def resume_lost(workspace: Workspace, language: str) -> list[SweepPaths]:
 def _resume_lost(workspace: Workspace, place: SweepPaths, language: str) -> bool:
     with suppress(TuneboardError, OSError, *ODD):
         folder = place.job
-        if not JobPaths(folder).spec.exists() or JobPaths(folder).stop.exists():
+        if (status := status_of(folder)) is None or JobPaths(folder).stop.exists():
             return False
-        if read_status(folder).reason != Reason.abandoned and not went_down_with_the_machine(folder):
+        if status.reason != Reason.abandoned and not went_down_with_the_machine(folder):
             return False
         if (times := resume_once_more(folder, USUAL_RESUMES)) is None:
             return False

@@ -9,12 +9,13 @@ import streamlit as st
 from core.chat import server as chat_server
 from core.chat.server import Freed, Readiness, Server, Speaker
 from core.jobs.job import JobPaths
+from core.jobs.status import status_of
 from core.run_list import run_index
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
 from ui.jobs.failure import show_why
-from ui.jobs.panel import is_live, show_log, status_of
+from ui.jobs.panel import is_live, show_log
 from ui.shell.frame import follow, link_to, list_key, shown_errors
 from ui.shell.text import duration, spoken, t, told_again
 

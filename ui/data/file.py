@@ -14,7 +14,7 @@ from core.data.unknown import said_of_tables
 from core.data.upload import Upload, file_of, find_upload
 from core.errors import InputError, NoSuchModel
 from core.jobs.launch import launch, stop
-from core.jobs.status import Status
+from core.jobs.status import Status, status_of
 from core.models.folder import find_model, read_model
 from core.pipeline.tune import keeps_thoughts
 from core.steps import check
@@ -26,7 +26,7 @@ from ui.data.findings import show_findings
 from ui.data.rows import STYLE, row_html, row_named, turns_html
 from ui.data.unread import choose_unread
 from ui.jobs.failure import show_failure
-from ui.jobs.panel import is_live, status_of
+from ui.jobs.panel import is_live
 from ui.shell.danger import danger_button
 from ui.shell.frame import follow
 from ui.shell.text import spoken, t

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import NoSuchRun, StorageFailed
-from core.jobs.job import JobPaths, read_spec
+from core.jobs.job import profile_of
 from core.pipeline.whereabouts import jobs_in_slurm, place_of, waits_in_slurm
 from core.runs import CHAIN, read_run
 from core.slurm.commands import is_here
@@ -29,7 +29,7 @@ def choose_where(workspace: Workspace, key: str, run: RunPaths | None = None) ->
     """Where a chain is to run: None for this machine, which nobody is asked about who has no profile. A run
     goes on where it was."""
     known = {profile.name: profile for profile in profiles(workspace)}
-    before = _profile_of(run) if run else None
+    before = profile_of(run.job(CHAIN)) if run else None
     if before:
         known.setdefault(before.name, before)
     if not known:
@@ -39,11 +39,6 @@ def choose_where(workspace: Workspace, key: str, run: RunPaths | None = None) ->
     index = names.index(before.name) if before else 0
     chosen = st.selectbox(t("cluster.where"), names, index, key=key, help=t("cluster.where.help"), width=240)
     return known.get(chosen)
-
-
-def _profile_of(run: RunPaths) -> Profile | None:
-    job = run.job(CHAIN)
-    return read_spec(job).profile if JobPaths(job).spec.exists() else None
 
 
 def show_where(workspace: Workspace, run: RunPaths) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from core.jobs.job import JobPaths
-from core.jobs.status import LIVE, State, Status, read_status
+from core.jobs.status import LIVE, State, Status, status_of
 from core.jobs.tail import last_lines
 from core.machine import meters, this_machine
 from core.steps.busy import busy
@@ -26,11 +26,6 @@ COLORS: dict[State, Literal["gray", "blue", "green", "red", "orange"]] = {
 SHOWN_LINES = 200
 # How far back a search looks: at most 4 MiB of the log's end.
 SEARCHED_LINES = 20_000
-
-
-def status_of(folder: Path) -> Status | None:
-    """A job's status; None when there is no job yet."""
-    return read_status(folder) if JobPaths(folder).spec.exists() else None
 
 
 def is_live(status: Status | None) -> bool:

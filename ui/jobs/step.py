@@ -10,11 +10,11 @@ from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
-from core.jobs.status import LIVE, State, Status
+from core.jobs.status import LIVE, State, Status, status_of
 from core.jobs.turn import position
 from core.workspace.user import user_name
 from ui.jobs.failure import show_why
-from ui.jobs.panel import COLORS, is_live, show_log, show_place, show_state, status_of
+from ui.jobs.panel import COLORS, is_live, show_log, show_place, show_state
 from ui.shell.danger import danger_button
 from ui.shell.frame import ICONS, follow, shown_errors
 from ui.shell.text import plain, t

@@ -7,11 +7,10 @@ from dataclasses import asdict
 import streamlit as st
 
 from core.errors import MissingArtefact, NoWholeCheckpoint
-from core.jobs.status import State
+from core.jobs.status import State, status_of
 from core.steps import proof, train
 from core.steps.adopt import no_export
 from core.workspace.paths import RunPaths
-from ui.jobs.panel import status_of
 from ui.shell.frame import go_to, link_to
 from ui.shell.text import Markdown, language, plain, t
 

@@ -8,7 +8,7 @@ from core.jobs.job import JobPaths
 from core.jobs.live import Snapshot
 from core.jobs.progress import Phase, job_progress
 from core.jobs.samples import Sample
-from core.jobs.status import Status
+from core.jobs.status import Status, status_of
 from core.pipeline.took import training_left
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
@@ -19,7 +19,7 @@ from core.workspace.files import Stamp, read_object, stamp
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
 from ui.jobs.cluster import show_where
-from ui.jobs.panel import is_live, show_busy, show_log, show_meters, show_state, status_of, took
+from ui.jobs.panel import is_live, show_busy, show_log, show_meters, show_state, took
 from ui.shell.frame import follow, run_labels
 from ui.shell.text import duration, plain, t, told_again
 from ui.shell.thought import answer_html

@@ -9,7 +9,7 @@ from core.cli.requests import plan_again
 from core.errors import JobRunning, NoSuchSource
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch
-from core.jobs.status import State
+from core.jobs.status import State, status_of
 from core.model_store import importing
 from core.model_store.importing import IMPORT, ImportRequest, Listed
 from core.models.catalog import find
@@ -20,7 +20,7 @@ from core.steps.step import counted, megabytes
 from core.workspace.files import Stamp
 from core.workspace.import_paths import ImportPaths, imports
 from core.workspace.paths import Workspace
-from ui.jobs.panel import is_live, status_of
+from ui.jobs.panel import is_live
 from ui.jobs.step import Work, begin, follow_work
 from ui.models.delete import offer_deleting
 from ui.shell.danger import danger_button
@@ -138,7 +138,7 @@ def _work(paths: ImportPaths) -> tuple[ImportPaths, Work] | None:
     if status is None or status.state is State.finished:
         return None
     steps = (download.STEP, import_model.STEP)
-    parts = {step: paths.job(step) for step in steps if JobPaths(paths.job(step)).spec.exists()}
+    parts = {step: paths.job(step) for step in steps if JobPaths(paths.job(step)).holds_a_job}
     return paths, Work(f"{IMPORT} {paths.model.name}", job, parts, lambda: importing.far(paths))
 
 

@@ -11,13 +11,12 @@ import streamlit as st
 from core.errors import JobRunning
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch
-from core.jobs.status import State
+from core.jobs.status import State, status_of
 from core.jobs.tail import last_lines
 from core.pipeline.foreign import Command, ForeignRequest, plan, results, score_in
 from core.proof import telling
 from core.proof.score import Share
 from core.workspace.paths import ForeignPaths, Workspace
-from ui.jobs.panel import status_of
 from ui.jobs.step import Work, follow_work
 from ui.models.table import known_models
 from ui.shell.frame import shown_errors

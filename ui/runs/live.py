@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from core.jobs.status import State
+from core.jobs.status import State, status_of
 from core.pipeline import chain
 from core.runs import CHAIN, read_run
 from core.workspace.paths import RunPaths, Workspace
-from ui.jobs.panel import status_of
 from ui.runs.chain import show_share
 from ui.shell.frame import Here, choose_run, follow
 from ui.shell.text import t

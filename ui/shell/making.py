@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from core.jobs.status import LIVE, State, read_status
+from core.jobs.status import LIVE, State, state_of
 from core.jobs.turn import position
 from core.pipeline import chain
 from core.pipeline.chain import ChainProgress, Stage
@@ -23,7 +23,7 @@ SAID_BELOW = {"train": ("train",), "merge": ("convert", "merge")}
 def making_of(workspace: Workspace, run: RunPaths) -> ChainProgress | None:
     """How far the chain of ``run`` is; None where it has none, or one that did what it should, or whose work
     somebody does in its place."""
-    if not chain.has_chain(run) or (state := read_status(run.job(CHAIN)).state) is State.finished:
+    if (state := state_of(run.job(CHAIN))) in {None, State.finished}:
         return None
     elsewhere = is_at_work(run) or (run.result.exists() and proof.missing(run) is None)
     return None if state not in LIVE and elsewhere else chain.read_progress(workspace, run)
