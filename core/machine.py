@@ -20,8 +20,11 @@ from core.container import cpu_limit, memory_limit, memory_used
 # The processor's load is looked at no oftener than once in FRESH_SECONDS; a mean over more than STALE_SECONDS
 # says nothing about now, and is taken anew over LOOK_SECONDS.
 FRESH_SECONDS, STALE_SECONDS, LOOK_SECONDS = 1.0, 30.0, 0.1
-# What other programs take now is a mean over so many seconds: long enough that a page being drawn is none.
-NEIGHBOURS_SECONDS = 10.0
+# What other programs take now is a mean over so many seconds: long enough that a page being drawn is none;
+# over fewer than the least nothing is said.
+NEIGHBOURS_SECONDS, LEAST_SECONDS = 10.0, 2.0
+# So long a job that has given its devices back may still be ending, in seconds.
+ENDING_SECONDS = 1.0
 # Of a machine nobody gets less, for long.
 LEAST_SHARE = 0.05
 
@@ -202,8 +205,13 @@ class OtherWork:
 
     @property
     def passed(self) -> float:
-        """Seconds since it was made, or asked last."""
+        """Seconds since it was made, or since what it says last was looked at."""
         return time.monotonic() - self._before.at
+
+    @property
+    def whole(self) -> bool:
+        """Whether so many seconds have passed once."""
+        return self._whole
 
     def cores(self) -> float:
         """From 0 to the number of cores."""
@@ -261,33 +269,28 @@ def still_slower(before: float, kept: float) -> float:
 
 class Neighbours:
     """How many cores other programs keep from this process now, to everybody who asks, in whatever thread: a
-    mean over some seconds, so that it does not change while one page is drawn."""
+    mean over some seconds, so that it does not change while one page is drawn, and tells a browser that opens
+    it from a program that stays."""
 
     def __init__(self, work: Callable[[], OtherWork] = lambda: OtherWork(NEIGHBOURS_SECONDS)) -> None:
         self._make = work
         self._work: OtherWork | None = None
         self._lock = threading.Lock()
 
-    def cores(self) -> float:
-        """From 0 to the number of cores. A first look, or one after a long time, takes 0.2 s."""
+    def cores(self, ours: float = 0.0) -> float:
+        """From 0 to the number of cores; 0 until it has looked for some seconds, which it does anew after a
+        long time, and after ``ours``: when a job of the workspace computed last, in seconds since the epoch.
+        Nobody can tell its load from that of others once it has ended."""
         with self._lock:
-            if self._work is None or self._work.passed > STALE_SECONDS:
-                self._work = self._make()
-                time.sleep(2 * LOOK_SECONDS)
-            return self._work.cores()
+            work = self._work
+            since = time.time() - ours - ENDING_SECONDS
+            if work is None or work.passed > min(STALE_SECONDS, max(0.0, since)):
+                self._work = work = self._make()
+            return work.cores() if work.whole or work.passed >= LEAST_SECONDS else 0.0
 
 
 PROCESSOR = Processor()
 NEIGHBOURS = Neighbours()
-
-
-def slower_now(before: float = 1.0) -> float:
-    """How many times as long a computation takes here now as on a machine left alone; ``before``: what
-    something that computed has found a moment ago."""
-    if this_machine().gpus:
-        return 1.0
-    kept = NEIGHBOURS.cores()
-    return max(slowdown(kept), still_slower(before, kept))
 
 
 def meters() -> Meters:

@@ -97,7 +97,7 @@ def record_fault(record_property: Callable[[str, object], None]) -> RecordFault:
 @pytest.fixture(autouse=True)
 def _nobody_else_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said of a time depends on what else this machine does; here that is nothing."""
-    monkeypatch.setattr(machine.NEIGHBOURS, "cores", lambda: 0.0)
+    monkeypatch.setattr(machine.NEIGHBOURS, "cores", lambda *_: 0.0)
     monkeypatch.setattr(machine, "slowdown_on", lambda *_: 1.0)
 
 

@@ -15,7 +15,7 @@ from core.jobs.job import JobPaths
 from core.jobs.progress import Phase, ProgressWriter, job_progress
 from core.machine import Look, Neighbours, OtherWork, free_threads, slowdown_on
 from core.steps import busy as busy_step
-from core.steps.busy import busy
+from core.steps.busy import busy, busy_now
 from core.steps.step import THREADS_VARIABLE, engine_environment
 from core.wording import say
 from core.workspace.files import read_record, write_json
@@ -66,21 +66,56 @@ def test_who_computes_gets_what_others_leave(kept: float, times: float) -> None:
     assert slowdown_on(4, kept, computing=True) == pytest.approx(times)
 
 
-def test_what_others_do_is_the_same_to_everybody_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    works = [SimpleNamespace(passed=1.0, cores=lambda: 1.5), SimpleNamespace(passed=1.0, cores=lambda: 0.5)]
+def looks_of(*cores: float) -> tuple[Neighbours, list[SimpleNamespace]]:
+    """One after the other, the first a moment old."""
+    works = [SimpleNamespace(passed=0.1, whole=False, cores=lambda kept=kept: kept) for kept in cores]
     made = iter(works)
-    monkeypatch.setattr(machine, "LOOK_SECONDS", 0.0)
-    neighbours = Neighbours(lambda: next(made))  # type: ignore[arg-type,return-value]
+    return Neighbours(lambda: next(made)), works  # type: ignore[arg-type,return-value]
+
+
+def test_what_others_do_is_the_same_to_everybody_for_a_while() -> None:
+    neighbours, works = looks_of(1.5, 0.5)
+    assert neighbours.cores() == 0.0, "a moment says nothing"
+    works[0].passed = machine.LEAST_SECONDS
     assert [neighbours.cores(), neighbours.cores()] == [1.5, 1.5]
+    works[0].passed, works[0].whole = 0.1, True
+    assert neighbours.cores() == 1.5, "a whole time before does"
     works[0].passed = machine.STALE_SECONDS + 1
+    assert neighbours.cores() == 0.0
+    works[1].passed = machine.LEAST_SECONDS
     assert neighbours.cores() == 0.5
+
+
+def test_the_load_of_a_job_that_has_just_ended_is_nobody_elses() -> None:
+    """What was seen until then cannot be told from it."""
+    neighbours, works = looks_of(1.9, 0.0)
+    neighbours.cores()
+    works[0].passed, works[0].whole = 8.0, True
+    assert neighbours.cores(time.time() - 60) == 1.9
+    assert neighbours.cores(time.time() - 5) == 0.0
+    works[1].passed, works[1].whole = 3.0, False
+    assert neighbours.cores(time.time() - 5) == 0.0
+
+
+def test_before_the_press_it_is_said_that_others_work(
+    home: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a time that is of a machine left alone; a GPU computes as it does alone."""
+    monkeypatch.setattr(busy_step, "this_machine", lambda: SimpleNamespace(cores=2, gpus=()))
+    monkeypatch.setattr(machine.NEIGHBOURS, "cores", lambda *_: 1.53)
+    found = busy_now(home)
+    assert found and say(found.key, **found.values) == (
+        "Other programs take 1.5 of this machine's 2 cores now: longer while they do."
+    )
+    monkeypatch.setattr(busy_step, "this_machine", lambda: SimpleNamespace(cores=2, gpus=("a card",)))
+    assert busy_now(home) is None
 
 
 def test_a_gpu_is_not_slowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "slowdown_on", slowdown_on)
     assert machine.slowdown(1.0) > 1.0
     monkeypatch.setattr(machine, "this_machine", lambda: SimpleNamespace(gpus=("a card",)))
-    assert machine.slowdown(1.0) == machine.slower_now() == 1.0
+    assert machine.slowdown(1.0) == 1.0
 
 
 def test_this_machine_can_be_looked_at() -> None:

@@ -59,12 +59,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def timed(workspace: Workspace, seconds: dict[str, float], here: str = "") -> list[Offer]:
-    """The list where making takes so long, of all others too long; a machine's load changes no choice."""
+    """The list where making takes so long, of all others too long."""
     return [
         replace(
             one,
             costs={"train": Cost(0.0, seconds.get(one.entry.name, 2 * PATIENCE) - FIRST)},
-            slower=9.0,
             here=one.entry.title if one.entry.name == here else None,
         )
         for one in offers(workspace)

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
-from core.jobs.turn import line_in, position, slower_in_turn
+from core.jobs.turn import kept_in_turn, line_in, position
 from core.pipeline import chain, queued
 from core.pipeline.tune import TuneRequest
 from core.queue.devices import Devices
@@ -209,16 +210,25 @@ def test_who_opens_the_page_sees_what_runs_before_what_waits(workspace: Workspac
     wait(waits.job(CHAIN), timeout=PATIENCE)
 
 
-def test_what_is_asked_for_now_waits_and_is_slowed_by_nobody_of_its_workspace(
+def test_what_is_asked_for_now_waits_and_takes_nobody_of_its_workspace_for_others(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """Before the press the page says so: the one at work has ended by then."""
     make_small_model(workspace.starter)
-    monkeypatch.setattr("core.machine.slower_now", lambda: 2.5)
+    asked = list[float]()
+
+    def cores(ours: float) -> float:
+        asked.append(ours)
+        return 0.0
+
+    monkeypatch.setattr("core.machine.NEIGHBOURS.cores", cores)
     monkeypatch.setattr("core.pipeline.queued._left", lambda *_: 240.0)
-    assert slower_in_turn(workspace.root) == 2.5 and queued.wait_told(workspace) == ""
+    kept_in_turn(workspace.root)
+    assert asked == [0.0] and queued.wait_told(workspace) == ""
+    before = time.time()
     request.getfixturevalue("holder")
-    assert slower_in_turn(workspace.root) == 1.0
+    kept_in_turn(workspace.root)
+    assert asked[-1] >= before, "all that was seen until now may be its own"
     assert queued.wait_told(workspace) == "begins in about 4 minutes"
     page = open_test_page("start")
     assert any("here; begins in about 4 minutes" in one.value for one in page.caption), page.caption

@@ -147,6 +147,33 @@ def test_trainings_by_a_recipe_like_this_one_come_first(page_workspace: Workspac
     assert both.costs(replace(work, recipe=other.recipe), model.folder)["train"].work > 1e6
 
 
+USUAL = expected.usual_pace("train", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("runs", "pace"),
+    [
+        # As a share of the usual pace, and how many times as long each took by other programs: newest first.
+        ([(0.3, 2.0), (1.0, 1.0), (0.35, 3.0), (1.1, 1.1)], 1.05),
+        ([(0.5, 2.0)], 0.5**0.5),
+        ([(0.5, 4.0)], 0.5**0.25),
+        ([(2.0, 4.0)], 2.0),
+        ([(0.5, 1.2)], 0.5),
+    ],
+    ids=["quiet ones go before", "little believed", "less", "faster than thought", "a page is no load"],
+)
+def test_a_run_beside_other_programs_does_not_teach_that_the_machine_is_slow(
+    page_workspace: Workspace, run: RunPaths, runs: list[tuple[float, float]], pace: float
+) -> None:
+    """Others cost it more than the share of the cores by which its time is divided."""
+    known, model = Known.of(page_workspace), train.model_of(run)
+    one = next(one for one in known.jobs if one.kind == "train")
+    jobs = Known(tuple(replace(one, pace=share * USUAL, slowed=slowed) for share, slowed in runs))
+    work = expected.Workload("cpu", "lora", model.parameters, model.size, 1000.0, 0.0, 0.0)
+    seconds = 4 * model.parameters * 1000.0 / (pace * USUAL)
+    assert jobs.costs(work, model.folder)["train"].work == pytest.approx(seconds)
+
+
 def test_what_went_on_from_a_checkpoint_is_no_measure(page_workspace: Workspace, run: RunPaths) -> None:
     request = JobPaths(run.job("train")).request
     write_json(request, {**(read_record(request) or {}), "resume": "iter_4.pth"})
@@ -203,18 +230,18 @@ def at_work(kept: float | None, slower: float, state: State = State.running) -> 
         ([at_work(None, 6.0, State.finished), at_work(1.9, 2.9)], 6.0),
         ([at_work(None, 6.0, State.finished), at_work(1.0, 1.5)], 2.0),
         ([at_work(None, 6.0, State.finished), at_work(0.0, 1.0)], 1.0),
-        ([at_work(None, 6.0, State.finished)], 4.0),
+        ([at_work(None, 6.0, State.finished)], 6.0),
+        ([], 1.0),
     ],
-    ids=["says so", "a crowd stays", "most of it went", "all of it went", "nothing runs yet"],
+    ids=["says so", "a crowd stays", "most of it went", "all of it went", "between two", "nothing runs yet"],
 )
 def test_a_load_stands_from_one_stage_to_the_next_as_long_as_it_is_there(
     stages: list[chain.Stage], expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stage that only loads has nothing of its own to tell it by. Of two cores; 1.5 are taken now."""
+    """A stage that only loads has nothing of its own to tell it by. Of two cores."""
     monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     monkeypatch.setattr(machine, "this_machine", lambda: SimpleNamespace(gpus=()))
     monkeypatch.setattr(machine, "slowdown_on", slowdown_on)
-    monkeypatch.setattr(machine.NEIGHBOURS, "cores", lambda: 1.5)
     assert chain._slower(stages) == pytest.approx(expected)
 
 

@@ -177,10 +177,8 @@ def progress(command: str, known: Mapping[str, Cost] | None = None) -> PlainProg
     those that cost nothing left out."""
     from rich.console import Console
 
-    from core.machine import slower_now  # a list of runs waits for no driver's library
-
     costs = {stage: ALL_COSTS.get(stage, OTHER_COST) for stage in STAGES.get(command, (command,))}
-    clock = Clock(known, slower=slower_now()) if known else Clock(costs)
+    clock = Clock(known or costs)
     console = Console(stderr=True)
     return BarProgress(clock, console) if console.is_terminal else PlainProgress(clock)
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -36,12 +37,13 @@ def position(folder: Path) -> int | None:
     return line_in(workspace).waits_at(folder.absolute()) if workspace else None
 
 
-def slower_in_turn(workspace: Path) -> float:
-    """How many times as long as alone a computation takes that is asked for now: it waits for the jobs of its
-    workspace, which slow it no more then."""
-    from core.machine import slower_now
+def kept_in_turn(workspace: Path) -> float:
+    """How many cores other programs keep from a computation that is asked for now. It waits for the jobs of
+    its workspace, which take none from it then: they are no others while they compute, nor right after."""
+    from core.machine import NEIGHBOURS
 
-    return 1.0 if line_in(workspace).is_taken() else slower_now()
+    line = line_in(workspace)
+    return NEIGHBOURS.cores(time.time() if line.is_taken() else line.changed())
 
 
 def is_kept_in_line(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -41,8 +41,8 @@ class Offer:
     ``here`` is its folder's name in the workspace, None where it still has to be fetched. ``obstacle`` is
     what it does not fit in. ``quantization`` and ``memory`` (bytes at the highest, by the formula) are those
     of the fastest settings that fit, else the least that any takes; ``room`` is what there is of it.
-    ``costs`` is what making the assistant takes here, stage by stage, ``slower`` how many times as long by
-    what other programs do now; ``disk`` how many bytes that writes.
+    ``costs`` is what making the assistant takes here, stage by stage, on a machine left alone; ``disk`` how
+    many bytes that writes.
     """
 
     entry: Entry
@@ -54,17 +54,15 @@ class Offer:
     room: int
     costs: Mapping[str, Cost]
     disk: int
-    slower: float = 1.0
 
     @property
     def seconds(self) -> float:
         """How long making the assistant takes, about."""
-        return whole(self.costs, self.slower)
+        return whole(self.costs)
 
     @property
     def making(self) -> float:
-        """The same by which models are compared: without fetching it, for nobody knows the line, and on a
-        machine left alone."""
+        """The same by which models are compared: without fetching it, for nobody knows the line."""
         return whole({name: cost for name, cost in self.costs.items() if name not in IMPORT_COSTS})
 
     @property
@@ -143,11 +141,11 @@ class Offer:
         }
 
 
-def offers(workspace: Workspace, costs: CostsOf, slower: float = 1.0) -> list[Offer]:
+def offers(workspace: Workspace, costs: CostsOf) -> list[Offer]:
     """The list on this machine, in its order: by the number of weights."""
     there = _imported(workspace)
     return [
-        replace(offer(workspace, entry, here, costs(entry, here)), slower=slower)
+        offer(workspace, entry, here, costs(entry, here))
         for entry in catalog().models
         for here in [_here(workspace, entry, there)]
     ]

@@ -26,7 +26,7 @@ from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
 from core.jobs.status import LIVE, State, Status, status_of, went_down_with_the_machine
 from core.jobs.status import is_live as job_is_live
-from core.machine import slower_now, still_slower
+from core.machine import still_slower
 from core.model_store.importing import far
 from core.models.catalog import STARTER, find
 from core.models.folder import read_model, read_shape
@@ -335,14 +335,15 @@ def time_left(workspace: Workspace, run: RunPaths) -> tuple[float, float]:
 
 def _slower(stages: Sequence[Stage]) -> float:
     """How many times as long everything takes now by other programs: as the running stage says, whose own
-    work is none of theirs; before it can say so, by what this process sees. What the stage before has found
-    stands until this one computes itself, as far as the cores are still taken."""
+    work is none of theirs. What the stage before has found stands until this one computes itself, as far as
+    the cores are still taken; before the first can say so nobody is, for who only looks on takes the chain's
+    own work for others'."""
     before = 1.0
     for stage in stages:
         if stage.state in LIVE and stage.kept is not None:
             return max(stage.slower, still_slower(before, stage.kept))
         before = max(before, stage.slower) if stage.state is State.finished else before
-    return slower_now(before)
+    return before
 
 
 def clock_of(

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 from core.errors import TuneboardError
 from core.jobs.progress import JobProgress, job_progress
-from core.jobs.turn import slower_in_turn
 from core.model_store import choosing
 from core.model_store.choosing import Offer, model_of
 from core.models.catalog import STARTER, Entry, catalog, find
@@ -65,7 +64,7 @@ def costs_of(workspace: Workspace, request: TuneRequest) -> dict[str, Cost]:
 
 def offers(workspace: Workspace, request: TuneRequest = ANYBODY) -> list[Offer]:
     """The list of models on this machine, with what each would take for what is wanted (its ``model`` does
-    not matter), beside what other programs do by then. Raises as :func:`core.pipeline.tune.taught` does."""
+    not matter), on a machine left alone. Raises as :func:`core.pipeline.tune.taught` does."""
     forecast = Forecast(workspace, request)
 
     def costs(entry: Entry, here: str | None) -> Mapping[str, Cost]:
@@ -73,7 +72,7 @@ def offers(workspace: Workspace, request: TuneRequest = ANYBODY) -> list[Offer]:
             return forecast.costs(None if entry.name == STARTER else here or entry.name)
         return forecast.costs_by_description(entry)
 
-    return choosing.offers(workspace, costs, slower_in_turn(workspace.root))
+    return choosing.offers(workspace, costs)
 
 
 def costs_of_run(workspace: Workspace, run: RunPaths, request: TuneRequest) -> dict[str, Cost]:

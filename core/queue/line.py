@@ -135,6 +135,12 @@ class Line:
         """Whether somebody has a device."""
         return any(found["devices"] for found in self._live())
 
+    def changed(self) -> float:
+        """When somebody got a device or gave one back last, in seconds since the epoch; else 0."""
+        with suppress(OSError):
+            return self.paths.running.stat().st_mtime
+        return 0.0
+
     def waits_at(self, job: Path) -> int | None:
         """The same of one that has to wait: None too for the first one while as much as it takes is free."""
         place, mine = self.position(job), self._ticket(self.id_of(job))

@@ -8,13 +8,14 @@ from pathlib import Path
 from core.errors import TuneboardError
 from core.jobs.progress import JobProgress, Phase, job_progress
 from core.jobs.status import is_live
+from core.jobs.turn import kept_in_turn
 from core.machine import this_machine
 from core.steps.expected import Workload, device_of, expected
 from core.steps.health import Symptom
 from core.steps.pace import row_tokens
 from core.steps.train import model_of, recipe_of
 from core.workspace.files import ODD, read_object
-from core.workspace.paths import RunPaths
+from core.workspace.paths import RunPaths, Workspace
 
 # Fewer cores than this are not worth a word, nor an iteration that takes less than so many times as long.
 NOTICED, SLOWER = 0.5, 1.5
@@ -31,6 +32,15 @@ def busy(run: RunPaths, step: str) -> Symptom | None:
     if here and usual and here > SLOWER * usual:
         return Symptom("busy.slow", {**taken, "here": _seconds(here), "usual": _seconds(usual)})
     return Symptom("busy.cores", taken)
+
+
+def busy_now(workspace: Workspace) -> Symptom | None:
+    """What a person should know before they start something: other programs take the processor now, and what
+    is said of its time is of a machine left alone. None where they take little, or a GPU would compute."""
+    kept = 0.0 if this_machine().gpus else kept_in_turn(workspace.root)
+    if kept < NOTICED:
+        return None
+    return Symptom("busy.before", {"others": f"{kept:.1f}", "cores": this_machine().cores})
 
 
 def _on_a_card(run: RunPaths) -> bool:

@@ -24,6 +24,8 @@ from core.workspace.paths import RunPaths, Workspace
 
 # So many of the newest runs are looked at, and so many jobs of one kind that are alike are enough.
 LOOKED_AT, ENOUGH = 30, 3
+# A job that others made no slower than this had the machine for itself: a page that is looked at is no load.
+QUIET = 1.25
 # The stages of a chain in the order of their coming, and what kind of work each is.
 KINDS = {"base": "answers", "train": "train", "convert": "convert", "merge": "merge", "ask": "answers"}
 # Seconds until a stage comes further at all: on two cores of an EPYC, forked from a process that has imported
@@ -95,7 +97,8 @@ def _tokens(limits: Iterable[tuple[int, int]], read: int) -> float:
 @dataclass(frozen=True)
 class Measured:
     """A finished job, or a training that came some way: its kind of work, by which recipe, with which model
-    of how many parameters, how much work it was, and its work a second on a machine left alone."""
+    of how many parameters, how much work it was, its work a second on a machine left alone, and how many
+    times as long it took by what others did beside it."""
 
     kind: str
     recipe: Recipe
@@ -103,6 +106,7 @@ class Measured:
     parameters: int
     work: float
     pace: float
+    slowed: float = 1.0
 
     @property
     def device(self) -> str:
@@ -126,7 +130,8 @@ class Known:
         weights times tokens (four times for training, twice for answers), or bytes. The pace is the median of
         the newest jobs of the same kind, device and method: of ``model`` itself, the trainings whose recipe
         is like this one before the others; where there is none, of other models large enough to say
-        something; else that of the processors and cards that were measured.
+        something; else that of the processors and cards that were measured. Jobs beside which nobody else
+        worked go before those of a busy machine (:func:`_alone`).
         """
         copied = work.size if work.method != "full" else 0
         stages = {
@@ -161,8 +166,17 @@ class Known:
         own = [one for one in alike if one.model == model]
         same = [one for one in own if kind == "train" and work.recipe and is_alike(one.recipe, work.recipe)]
         others = [one for one in alike if min(one.parameters, work.parameters) >= least]
-        found = [one.pace for one in same or own or others]
-        return statistics.median(found[:ENOUGH]) if found else None
+        return _alone(same or own or others, usual_pace(kind, work.device))
+
+
+def _alone(found: Sequence[Measured], usual: float) -> float | None:
+    """The pace of these jobs on a machine left alone: the median of the newest that had it nearly for
+    themselves. Where none had, others have cost them more than their share of the cores (their caches, the
+    other half of a core): the more they took, the less a pace below the ``usual`` one is believed."""
+    if quiet := [one.pace for one in found if one.slowed <= QUIET][:ENOUGH]:
+        return statistics.median(quiet)
+    paces = [one.pace * max(1.0, usual / one.pace) ** (1 - 1 / one.slowed) for one in found[:ENOUGH]]
+    return statistics.median(paces) if paces else None
 
 
 def usual_pace(kind: str, device: str) -> float:
@@ -182,17 +196,20 @@ def _measured(workspace: Workspace) -> Iterator[Measured]:
             recipe = recipe_of(run)
             model = read_model(Path(recipe.model))
             for stage, kind in KINDS.items():
-                if found := _work_of(run, stage, recipe, model):
+                told = job_progress(run.job(stage))
+                slowed = told.slowed if told else 1.0
+                if found := _work_of(run, stage, recipe, model, slowed):
                     work, pace = found
                     pace /= times_as_fast(recipe) if kind == "train" else 1
-                    yield Measured(kind, recipe, model.folder, model.parameters, work, pace)
+                    yield Measured(kind, recipe, model.folder, model.parameters, work, pace, slowed)
 
 
-def _work_of(run: RunPaths, stage: str, recipe: Recipe, model: Model) -> tuple[float, float] | None:
-    """The work of a stage's job and that a second, as if nobody else had worked on the machine; of a training
-    that has not ended by what it has logged."""
-    seconds, told = seconds_of(run, stage), job_progress(run.job(stage))
-    slowed = told.slowed if told else 1.0
+def _work_of(
+    run: RunPaths, stage: str, recipe: Recipe, model: Model, slowed: float
+) -> tuple[float, float] | None:
+    """The work of a stage's job and that a second, as if nobody else had worked on the machine, by whom it
+    took so many times as long; of a training that has not ended by what it has logged."""
+    seconds = seconds_of(run, stage)
     if seconds and (done := _done(run, stage, recipe, model.parameters, model.size)):
         alone = seconds / slowed
         return done, done / max(alone / 3, alone - STARTS[device_of(recipe)][KINDS[stage]])

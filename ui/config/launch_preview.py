@@ -5,7 +5,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.jobs.turn import slower_in_turn
 from core.machine import this_machine
 from core.models.folder import Model, ModelShape, read_model, read_shape, stamp_of
 from core.pace import Cost, about
@@ -17,6 +16,7 @@ from core.recipe.recipe import Recipe, to_yaml
 from core.recipe.speed import why_slow
 from core.runs import is_at_work
 from core.steps import train
+from core.steps.busy import busy_now
 from core.steps.data import about_data
 from core.steps.step import megabytes
 from core.workspace.files import Stamp
@@ -60,18 +60,14 @@ def _show_time(run: RunPaths, cost: Cost) -> None:
     if is_at_work(run):  # what every page says on top is the time left, at the pace so far
         return
     why = t(f"estimate.time.{'measured' if cost.measured else 'guessed'}")
-    st.metric(t("estimate.time"), _time_here(run, cost), help=why, width="content")
-
-
-def _time_here(run: RunPaths, cost: Cost) -> str:
-    """Beside what other programs do."""
-    return about(cost.beside(slower_in_turn(run.workspace.root)))
+    st.metric(t("estimate.time"), about(cost.whole), help=why, width="content")
 
 
 def show_in_short(run: RunPaths, found: Estimate, cost: Cost) -> None:
-    """What a training will take, beside the button that starts it."""
-    memory = megabytes(found.memory.total)
-    st.caption(t("estimate.short", time=_time_here(run, cost), memory=memory), width="content")
+    """What a training will take, beside the button that starts it, and whether something makes it longer."""
+    memory, busy = megabytes(found.memory.total), busy_now(run.workspace)
+    said = [t("estimate.short", time=about(cost.whole), memory=memory)]
+    st.caption("  \n".join([*said, t(busy.key, **busy.values)] if busy else said), width="content")
 
 
 def offer_fit(run: RunPaths, draft: RecipeDraft, model: Model) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.errors import TuneboardError
-from core.jobs.turn import slower_in_turn
 from core.pace import about
 from core.recipe.recipe import Recipe
 from core.steps.step import megabytes
@@ -114,7 +113,7 @@ def _show_cost(workspace: Workspace, run: RunPaths, recipe: Recipe, sweep: Sweep
     if sweep.profile:  # how fast its nodes are nobody knows here
         st.caption(t("sweep.cost.cluster", count=sweep.trials, profile=sweep.profile.name, size=size))
         return
-    seconds = known_cost(workspace.root, run.id, recipe).beside(slower_in_turn(workspace.root)) * sweep.trials
+    seconds = known_cost(workspace.root, run.id, recipe).whole * sweep.trials
     st.caption(t("sweep.cost", count=sweep.trials, time=about(seconds), size=size))
 
 

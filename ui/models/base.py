@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
 
 from core.errors import TuneboardError
-from core.jobs.turn import slower_in_turn
 from core.model_store import choosing
 from core.model_store.choosing import PATIENCE, Offer, first_choice, languages_named, recommended
 from core.model_store.importing import Listed
@@ -28,9 +27,9 @@ from ui.shell.frame import clicked
 from ui.shell.text import language, spoken, t, told_again
 
 KEY = "wish_base"
-# In the session: one that was chosen elsewhere on the page; and what the card asks for, and how much slower
-# everything is by other programs, by which the list of models says its times too.
-TAKEN, ASKED, SLOWER = "wish_taken", "wish_asked", "wish_slower"
+# In the session: one that was chosen elsewhere on the page; and what the card asks for, by which the list of
+# models says its times too.
+TAKEN, ASKED = "wish_taken", "wish_asked"
 # In the session: whether a hub answered when one was asked last.
 ANSWERED = "wish_hub_answered"
 # In the session: somebody has chosen, and the page chooses no more.
@@ -70,7 +69,7 @@ def choose_base(workspace: Workspace, wanted: Wanted, request: TuneRequest) -> B
     """The widget, and below it what the chosen model is good for; first those that speak the ``wanted``
     languages. Each says how long what is asked for takes with it. Until somebody chooses, the one that
     speaks what is needed is chosen."""
-    st.session_state[ASKED], st.session_state[SLOWER] = request, slower_in_turn(workspace.root)
+    st.session_state[ASKED] = request
     found = known_offers(workspace)
     if taken := st.session_state.pop(TAKEN, None):
         st.session_state[KEY], st.session_state[CHOSEN] = taken, True
@@ -187,12 +186,11 @@ def _pick(found: Sequence[Offer]) -> None:
 
 
 def known_offers(workspace: Workspace) -> list[Offer]:
-    """The list on this machine, for what the card asks for, beside what other programs did when it was drawn;
-    looked at again when a model or a run came or went, and every minute for the disk."""
+    """The list on this machine, for what the card asks for; looked at again when a model or a run came or
+    went, and every minute for the disk."""
     stamps = tuple((folder.name, stamp_of(folder)) for folder in workspace.model_folders())
     asked = st.session_state.get(ASKED, ANYBODY)
-    found = _offers(str(workspace.root), asked, stamps, newest_runs(workspace))
-    return [replace(one, slower=st.session_state.get(SLOWER, 1.0)) for one in found]
+    return _offers(str(workspace.root), asked, stamps, newest_runs(workspace))
 
 
 def newest_runs(workspace: Workspace) -> tuple[str, ...]:

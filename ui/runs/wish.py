@@ -1,6 +1,6 @@
 """What a person wants: whose assistant, in which languages, made from which model; and the one button."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,16 +14,21 @@ from core.pipeline.took import ANYBODY, costs_of
 from core.pipeline.tune import TuneRequest
 from core.runs import read_run
 from core.slurm.profile import Profile
+from core.steps.busy import busy_now
+from core.steps.health import Symptom
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.data.dropped import dropped_file, dropped_language
 from ui.data.spoken import wanted_of
 from ui.jobs.cluster import choose_where
-from ui.models.base import SLOWER, choose_base, newest_runs, take, warn_of_language
+from ui.models.base import choose_base, newest_runs, take, warn_of_language
 from ui.models.default_prompt import choose_default
 from ui.runs.chain import choose_auto_resume
-from ui.shell.frame import choose_run, shown_errors, starting
+from ui.shell.frame import choose_run, follow, shown_errors, starting
 from ui.shell.text import language, t
+
+# Seconds between two looks at what others do, as of every part of a page (ui.shell.frame.follow).
+LOOK_EVERY = 5.9
 
 
 def wish_card(workspace: Workspace) -> None:
@@ -48,9 +53,9 @@ def wish_card(workspace: Workspace) -> None:
             asked = st.button(
                 t("page.start.make"), key="wish_make", type="primary", icon=":material/auto_awesome:"
             )
-            if seconds := _time_here(workspace, asked_for):
-                takes = (t("page.start.takes", time=about(seconds)), queued.wait_told(workspace))
-                st.caption(t("row.separator").join(filter(None, takes)), width="content")
+            if costs := _costs(workspace, asked_for, newest_runs(workspace)):
+                with st.container(width="content"):
+                    _time_here(workspace, costs)
         below_button = st.container()
         warn_of_language(workspace, base.offer, wanted, take, fetches=True)
         # Behind the button, which is four stops of the keyboard from the name.
@@ -87,11 +92,23 @@ def _language() -> IdentityLanguage | None:
     return next((known for known in LANGUAGES if known == chosen), None)
 
 
-def _time_here(workspace: Workspace, request: TuneRequest) -> float | None:
-    """How long a chain takes here beside what other programs do now; None where that cannot be said before it
-    starts."""
-    costs = _costs(workspace, request, newest_runs(workspace))
-    return whole(costs, st.session_state[SLOWER]) if costs else None
+def _time_here(workspace: Workspace, costs: Mapping[str, Cost]) -> None:
+    """How long a chain takes here on a machine left alone, when it begins, and whether others work beside it
+    now: that comes and goes while the card is filled in."""
+
+    def draw(said: tuple[str, Symptom | None]) -> None:
+        waits, busy = said
+        takes = t("row.separator").join(
+            filter(None, (t("page.start.takes", time=about(whole(costs))), waits))
+        )
+        st.caption("  \n".join([takes, t(busy.key, **busy.values)] if busy else [takes]))
+
+    follow(
+        look=lambda: (queued.wait_told(workspace), busy_now(workspace)),
+        draw=draw,
+        mark=lambda _: None,
+        every=lambda _: LOOK_EVERY,
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=64, ttl=60)
