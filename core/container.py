@@ -4,6 +4,7 @@ A group stands below others, and each may have a limit: the smallest counts. Wha
 (the number of cores, the memory) is the whole machine's, in every container.
 """
 
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ UNLIMITED = 1 << 60
 @dataclass(frozen=True)
 class MemoryFiles:
     """What a version calls its files about memory, and a line of ``memory.stat``: the files of a disk that
-    were read and are not in use."""
+    were read and are not in use. Of the ``limits`` the first is that above which the kernel kills; above
+    another one it lets nobody get on."""
 
-    limit: str
+    limits: tuple[str, ...]
     used: str
     kills: str
     unused: str
@@ -27,9 +29,9 @@ class MemoryFiles:
 
 MEMORY = {
     1: MemoryFiles(
-        "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.oom_control", "total_inactive_file"
+        ("memory.limit_in_bytes",), "memory.usage_in_bytes", "memory.oom_control", "total_inactive_file"
     ),
-    2: MemoryFiles("memory.max", "memory.current", "memory.events", "inactive_file"),
+    2: MemoryFiles(("memory.max", "memory.high"), "memory.current", "memory.events", "inactive_file"),
 }
 
 
@@ -52,8 +54,8 @@ class ControlGroup:
 
     def memory_limit(self) -> int | None:
         """Bytes that it may use at most; None without a limit."""
-        limit = self.number(self.memory.limit)
-        return limit if limit is not None and limit < UNLIMITED else None
+        found = map(self.number, self.memory.limits)
+        return min((limit for limit in found if limit is not None and limit < UNLIMITED), default=None)
 
 
 def cpu_limit(root: Path = ROOT) -> float | None:
@@ -116,8 +118,18 @@ def groups(controller: str, root: Path = ROOT) -> Iterator[ControlGroup]:
             for base, point in _mounts(mounts, version, controller):
                 top = root / point.lstrip("/")
                 below = Path(path).relative_to(base) if Path(path).is_relative_to(base) else Path()
-                own = top / below if (top / below).is_dir() else top
+                own = top / below if _may_be_there(top / below) else top
                 yield from (ControlGroup(f, version) for f in (own, *own.parents) if f.is_relative_to(top))
+
+
+def _may_be_there(folder: Path) -> bool:
+    """Of a group below one that may not be entered nobody can tell; those above it count all the same."""
+    try:
+        return stat.S_ISDIR(folder.stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _memberships(text: str, controller: str) -> Iterator[tuple[int, str]]:

@@ -58,6 +58,10 @@ CASES: dict[str, tuple[str, str, dict[str, str], float | None, int | None]] = {
         1.5,
         2048 * MIB,
     ),
+    "above a limit that is not the last nobody gets on": (
+        *("0::/\n", V2, {"memory.high": str(256 * MIB), "memory.max": str(512 * MIB)}),
+        *(None, 256 * MIB),
+    ),
     "docker, version 1: the group by its host's path, mounted as the top": (
         V1_LINES.format("/docker/abc"),
         V1.format(base="/docker/abc"),

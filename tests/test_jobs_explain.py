@@ -62,6 +62,12 @@ NAN = PROGRESS.replace("2.5", "nan")
             "module_missing",
             "ModuleNotFoundError: No module named 'peft'",
         ),
+        (
+            "BlockingIOError: [Errno 11] Resource temporarily unavailable",
+            Status(State.failed, 126, None, Reason.not_started),
+            "too_many_threads",
+            "BlockingIOError: [Errno 11] Resource temporarily unavailable",
+        ),
         ("python: No module named xtuner", FAILED, "module_missing", "python: No module named xtuner"),
         (
             WARNING + TRACEBACK + "ValueError: num_samples should be a positive integer, got num_samples=0",

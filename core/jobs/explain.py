@@ -24,6 +24,8 @@ _CHAINED = re.compile(r"(?:During handling of the above|The above exception was 
 _SECOND_HAND = re.compile(r"ChildFailedError|ProcessExitedException|CalledProcessError")
 # Further lines of a message, such as "size mismatch for …", that belong to the error above them.
 MESSAGE_LINES = 12
+# Why a program that is there could not be started.
+NO_MORE_TO_GIVE = ("too_many_threads", "cpu_out_of_memory")
 # A loss that has grown by so much from its lowest before it was no number was driven there by the steps.
 ROSE = 1.5
 
@@ -56,7 +58,8 @@ def explain(tail: Sequence[str], status: Status) -> Cause | None:
     if status.state is State.lost:
         return _of_lost(tail, status, errors, line)
     if status.reason == Reason.not_started:
-        return Cause("not_started", line)
+        named = _named(tail, errors)
+        return named if named and named.key in NO_MORE_TO_GIVE else Cause("not_started", line)
     if status.reason == Reason.memory_limited:  # what the log says is true without a limit
         return Cause("memory_limited", line)
     return _named(tail, errors) or _silent(tail, status, line) or Cause("unknown", line)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.errors import JobNotStarted, JobRunning
+from core.errors import JobNotStarted, JobRunning, reason_of
 from core.jobs.ending import Ending, Reason
 from core.jobs.environment import inherited
 from core.jobs.forks import worker
@@ -64,7 +64,7 @@ def launch(
             else:
                 _start_supervisor(paths, secrets)
     except OSError as error:
-        raise JobNotStarted(folder=folder, reason=error.strerror or str(error)) from error
+        raise JobNotStarted(folder=folder, reason=reason_of(error)) from error
 
 
 def launch_together(jobs: Mapping[Path, JobSpec], profile: Profile, at_once: int = 0) -> None:
@@ -82,8 +82,7 @@ def launch_together(jobs: Mapping[Path, JobSpec], profile: Profile, at_once: int
                 make_room(one, replace(spec, profile=profile))
             submit([one.folder for one in paths], profile, at_once)
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise JobNotStarted(folder=paths[0].folder, reason=reason) from error
+            raise JobNotStarted(folder=paths[0].folder, reason=reason_of(error)) from error
 
 
 @contextmanager
@@ -285,7 +284,8 @@ def _start_anew(paths: JobPaths, environment: Mapping[str, str]) -> _Started:
             start_new_session=True,
         )
     # A dashboard lives for weeks: somebody must wait for the child, or it stays a zombie.
-    threading.Thread(target=process.wait, daemon=True, name="wait for a supervisor").start()
+    with suppress(RuntimeError):  # where no more threads are allowed it stays one
+        threading.Thread(target=process.wait, daemon=True, name="wait for a supervisor").start()
     return _Started(lambda: process.poll() is not None, process.kill)
 
 

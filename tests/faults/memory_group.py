@@ -56,11 +56,13 @@ class MemoryGroup:
     def leave_room(self, size: int) -> None:
         """It may take ``size`` more bytes than it has."""
         used = self.group.number(self.group.memory.used) or 0
-        (self.group.folder / self.group.memory.limit).write_text(str(used + size))
+        (self.group.folder / self.group.memory.limits[0]).write_text(str(used + size))
 
     def lift(self) -> None:
         """It may take what it wants again."""
-        (self.group.folder / self.group.memory.limit).write_text("-1" if self.group.version == 1 else "max")
+        (self.group.folder / self.group.memory.limits[0]).write_text(
+            "-1" if self.group.version == 1 else "max"
+        )
 
     @property
     def kills(self) -> int:
