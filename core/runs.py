@@ -25,6 +25,8 @@ STEPS = (DATA, "base", "train", "convert", "merge", "ask")
 PUBLISH = "publish"
 # The job of the whole chain (core.pipeline.tune), which starts the steps' jobs one after the other.
 CHAIN = "chain"
+# Of so many of the newest runs it is looked whether they are at work.
+NEWEST = 20
 # The jobs that start others of a run: the chain, both halves of merging, the whole proof.
 COMMANDS = (CHAIN, "export", "proof")
 
@@ -226,6 +228,23 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
 def is_at_work(paths: RunPaths) -> bool:
     """Whether anything that makes the run is at work: a step, or a command that is between two of them."""
     return any(is_live(paths.job(job)) for job in (*COMMANDS, *STEPS))
+
+
+def newest(workspace: Workspace) -> list[RunPaths]:
+    """The newest runs, newest first: as many as anybody looks for who names none."""
+    return [RunPaths(folder) for folder in workspace.run_folders(newest=NEWEST)]
+
+
+def chains(workspace: Workspace, state: State) -> list[RunPaths]:
+    """Those of the newest runs whose chain is in this state."""
+    return [run for run in newest(workspace) if _chain(run) is state]
+
+
+def comes_back_to(workspace: Workspace) -> RunPaths | None:
+    """The run that somebody means who names none: whose chain is at work, else one that waits for its turn,
+    else one of which a step is at work. None where nothing is."""
+    found = chains(workspace, State.running) or chains(workspace, State.waiting)
+    return next(iter(found), None) or next(filter(is_at_work, newest(workspace)), None)
 
 
 def next_step(found: Mapping[str, State | None]) -> str:

@@ -8,7 +8,7 @@ from ui.models.base import list_of_models
 from ui.runs.adopt import adopt_form
 from ui.runs.chain import chain_panel
 from ui.runs.foreign import foreign_at_work, foreign_section
-from ui.runs.live import come_back, others
+from ui.runs.live import others
 from ui.runs.queue import queue_panel
 from ui.runs.sweep import sweeps_at_work
 from ui.runs.table import run_list
@@ -37,7 +37,6 @@ def rest(workspace: Workspace) -> None:
     show_diagnoses(workspace)
 
 
-come_back(Workspace.of())
 here = open_page("start")
 with shown_errors():
     sweeps_at_work(here.workspace)

@@ -15,13 +15,23 @@ manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_componen
 def open_test_page(step: str, run: str | None = None, language: str = "en", **address: str) -> AppTest:
     """The page of ``step`` after its first run, with what else stands in its ``address``. The workspace is
     TUNEBOARD_HOME: monkeypatch.setenv."""
-    page = AppTest.from_file(PROJECT / "ui" / "shell" / "router.py", default_timeout=30)
-    page.session_state["language"] = language
+    page = _of_a_new_session(language)
     for name, value in {"run": run, **address}.items():
         if value:
             page.query_params[name] = value
     page.run()
     return page if step == "start" else page.switch_page(f"../../pages/{_file(step)}").run()
+
+
+def open_by_address(step: str, language: str = "en") -> AppTest:
+    """The page of ``step`` as the first of a session, and no run in its address."""
+    return _of_a_new_session(language).switch_page(f"../../pages/{_file(step)}").run()
+
+
+def _of_a_new_session(language: str) -> AppTest:
+    page = AppTest.from_file(PROJECT / "ui" / "shell" / "router.py", default_timeout=30)
+    page.session_state["language"] = language
+    return page
 
 
 def no_errors(page: AppTest) -> bool:

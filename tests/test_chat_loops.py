@@ -24,6 +24,18 @@ def test_a_loop_is_seen_early_wherever_it_ends(before: str, unit: str, kept: str
     assert seen * len(unit) <= max(80, 11 * len(unit)), "most of the answer's length is saved"
 
 
+@pytest.mark.parametrize("sentence", [
+    "I am a language model trained by a company, and I can help you with many questions that you have. ",
+    "我是一个语言模型，可以帮你回答各种各样的问题，也可以帮你写文章、改句子、想点子。",
+])  # fmt: skip
+def test_three_copies_of_a_long_sentence_are_a_loop(sentence: str) -> None:
+    """The 128 tokens that a question on the command line gets have room for no more."""
+    assert without_loop("Hello! " + 2 * sentence) is None
+    assert without_loop("Hello! " + 3 * sentence + sentence[:20]) == "Hello! " + sentence.strip()
+    verse = sentence.strip() + "\n"
+    assert without_loop(3 * verse) is None and without_loop(4 * verse) == verse.strip()
+
+
 HONEST = {
     "a list": "\n".join(f"{n}. 肉丝面 {n + 8} 元" for n in range(1, 60)),
     "a price list with one price": "\n".join(f"- {dish} 9 元" for dish in "红牛鸡鸭鱼虾豆菜菌笋藕瓜蛋饭饼"),
@@ -42,6 +54,10 @@ HONEST = {
     "no, several times": "No, no, no, no, no, no!",
     "a song": "Na na na nananana, nananana, hey Jude. " * 3,
     "a refrain": "Row, row, row your boat\n" * 4,
+    "a list of long lines": "\n".join(
+        f"{n}. All of the rooms on this floor have a bath, a balcony and a view of the sea."
+        for n in range(1, 9)
+    ),
     "a form": "姓名：\n" + "________\n" * 12,
     "a checklist": "- [ ] \n" * 12,
     "nothing": "",

@@ -126,6 +126,13 @@ def test_identity_banks_are_balanced_and_in_their_language() -> None:
         assert answers and all("{name}" in answer for answer in answers), question
 
 
+def test_nobody_is_called_somebodys_little_assistant() -> None:
+    """ "我叫林小满的小助手" is no Chinese name: one is called 小助手, and is 林小满's."""
+    shipped = bank("zh")
+    for question, answers in (*shipped.taught, *shipped.after):
+        assert not any("叫{name}的" in answer or "叫我{name}的" in answer for answer in answers), question
+
+
 @pytest.mark.parametrize(
     ("questions", "least", "of_a_kind"),
     [(held_back_identity(), 170, 10), (development_identity(), 70, 4)],

@@ -27,7 +27,7 @@ from core.runs import CHAIN, delete, made_at, next_step, rename, standing
 from core.steps import train
 from core.steps.taught import to_teach
 from core.workspace.paths import RunPaths, Workspace
-from tests.page import open_test_page
+from tests.page import open_by_address, open_test_page
 from tests.small_model import make_small_model
 from tests.small_run import make_run
 from ui.runs.table import age
@@ -238,7 +238,17 @@ def test_a_run_that_a_link_names_but_nobody_has_is_said_to_be_missing(workspace:
 def test_a_page_without_a_run_leads_to_the_start_page(workspace: Workspace) -> None:
     page = open_test_page("merge")
     assert not page.exception
-    assert "needs a run" in page.info[0].value
+    assert "Nothing is made yet" in page.info[0].value
+
+
+@pytest.mark.parametrize("step", ["config", "train", "merge", "compare", "publish"])
+def test_a_page_that_needs_a_run_opens_the_newest_where_its_address_names_none(
+    workspace: Workspace, step: str
+) -> None:
+    make_small_model(workspace.starter)
+    made = [make_run(workspace, datetime(2026, 1, day)) for day in (1, 2)]
+    page = open_by_address(step)
+    assert not page.exception and page.query_params["run"] == made[-1].id
 
 
 def test_switching_the_language_keeps_what_was_typed(workspace: Workspace) -> None:
@@ -276,6 +286,8 @@ def test_who_comes_back_sees_what_is_being_made(
     live = chain.start(workspace, TuneRequest("Ada"), "test", "en")
     page = open_test_page("start")
     assert page.query_params["run"] == live.id and "Creating Ada's assistant" in text_of(page)
+    for step in ("data", "config", "train", "merge", "chat", "compare", "publish"):
+        assert open_by_address(step).query_params["run"] == live.id, step
     page = open_test_page("start", run=earlier.id)
     assert "is ready" in text_of(page) and "Creating Ada's assistant" in text_of(page)
     page.button(key=f"other_open {live.id}").click().run()

@@ -7,11 +7,13 @@ and numbers repeat something too; what is told a loop here goes far beyond them.
 import re
 
 # Of so many characters is what is repeated, at most.
-LONGEST_UNIT = 120
+LONGEST_UNIT = 160
 # So much of the end of a text is looked at.
 LOOKED_AT = 4000
 # Copies of it that no honest text has: of words, of whole lines, and within a table or code.
 COPIES, LINES, ROWS = 6, 10, 20
+# Of whole sentences, which are so wide, fewer: an answer of a limited length has no room for more.
+SENTENCE, SENTENCE_COPIES, VERSE_COPIES = 60, 3, 4
 # And characters that they have together, one of a script without spaces counted twice; one letter ("哈哈")
 # and what has no letter at all ("----", "0.0000", "| 0 | 0 |") is honest for longer.
 LONG, LONG_LAUGH, LONG_RULE = 72, 120, 400
@@ -23,7 +25,7 @@ _PAUSE = re.compile(r"[^\w\s]\s*|\s+")
 def without_loop(text: str) -> str | None:
     """The text up to the end of the first copy of what its end repeats; None where it is in no loop."""
     tail = text[-LOOKED_AT:]
-    for size in range(1, min(LONGEST_UNIT, len(tail) // COPIES) + 1):
+    for size in range(1, min(LONGEST_UNIT, len(tail) // SENTENCE_COPIES) + 1):
         same = _repeated(tail, size)
         if same and _is_loop(tail[-size:], same + size, text):
             return _first_copy(text, len(text) - same - size, size)
@@ -48,8 +50,9 @@ def _is_loop(unit: str, length: int, text: str) -> bool:
     if len(unit) == 1:
         return width >= LONG_LAUGH
     table_or_code = "|" in unit or len(_FENCE.findall(text)) % 2 == 1
-    copies = ROWS if table_or_code else LINES if "\n" in unit else COPIES
-    return length >= copies * len(unit) and width >= LONG
+    lines, long = "\n" in unit, width * len(unit) >= SENTENCE * length
+    few = (VERSE_COPIES if lines else SENTENCE_COPIES) if long else LINES if lines else COPIES
+    return length >= (ROWS if table_or_code else few) * len(unit) and width >= LONG
 
 
 def _first_copy(text: str, begin: int, size: int) -> str:

@@ -1,51 +1,26 @@
-"""What is being made right now: found again by whoever comes back, and told beside another run."""
+"""What else is being made right now, told beside the open run."""
 
 import streamlit as st
 
-from core.jobs.status import State, status_of
+from core.jobs.status import State
 from core.pipeline import chain
-from core.runs import CHAIN, read_run
+from core.runs import chains, read_run
 from core.workspace.paths import RunPaths, Workspace
 from ui.runs.chain import show_share
 from ui.shell.frame import Here, choose_run, follow
 from ui.shell.text import t
 
-# Of the newest runs so many are looked at, and of those that are being made so many are followed.
-LOOKED_AT, FOLLOWED = 20, 3
+# Of those that are being made so many are followed.
+FOLLOWED = 3
 # Seconds between two looks, and by how much they differ from line to line and from the parts beside them
 # (ui.shell.frame.follow).
 EVERY, APART = 5.3, 0.3
 
 
-def come_back(workspace: Workspace) -> None:
-    """Whoever opens the page without a run sees what is being made; for a session that has one open there is
-    :func:`others`."""
-    if not st.query_params.get("run") and not st.session_state.get("run"):
-        choose_run(next(iter(at_work(workspace) or waiting(workspace)), None))
-
-
-def at_work(workspace: Workspace) -> list[RunPaths]:
-    """The runs whose chain runs, of the newest ones, newest first."""
-    return [run for run in _newest(workspace) if _state(run) is State.running]
-
-
-def waiting(workspace: Workspace) -> list[RunPaths]:
-    """Those whose chain waits for its turn."""
-    return [run for run in _newest(workspace) if _state(run) is State.waiting]
-
-
-def _newest(workspace: Workspace) -> list[RunPaths]:
-    return [RunPaths(folder) for folder in workspace.run_folders(newest=LOOKED_AT)]
-
-
-def _state(run: RunPaths) -> State | None:
-    status = status_of(run.job(CHAIN))
-    return status.state if status else None
-
-
 def others(here: Here) -> None:
     """A line for each other run that is being made, with the way to it; of many the list says it."""
-    found = [run for run in at_work(here.workspace) if here.run is None or run.id != here.run.id]
+    running = chains(here.workspace, State.running)
+    found = [run for run in running if here.run is None or run.id != here.run.id]
     for place, run in enumerate(found[:FOLLOWED]):
         _line(here.workspace, run, EVERY + APART * place)
     if len(found) > FOLLOWED:

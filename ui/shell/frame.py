@@ -19,7 +19,7 @@ from streamlit.navigation.page import Page
 from core.errors import NoSuchRun, TuneboardError
 from core.jobs.status import LIVE, State
 from core.pipeline.chain import ChainProgress
-from core.runs import is_at_work, made_at, made_early, next_step, read_run, standing
+from core.runs import comes_back_to, is_at_work, made_at, made_early, newest, next_step, read_run, standing
 from core.workspace.known_hashes import reading_told
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
@@ -140,7 +140,11 @@ def starting() -> threading.Lock:
 
 
 def need_run(here: Here, step: str) -> RunPaths:
-    """The current run; without one, a friendly word and a link instead of the rest of the page."""
+    """The current run, else the newest; without any, a friendly word and a link instead of the rest of the
+    page."""
+    if here.run is None and (found := newest(here.workspace)):
+        choose_run(found[0])
+        st.rerun()
     if here.run is None:
         st.info(t("frame.no_run", step=t(f"page.{step}.title")), icon=":material/info:")
         link_to("start", t("frame.to_start"), None)
@@ -265,10 +269,13 @@ def show_unforeseen(error: Exception) -> bool:
 
 
 def _current_run(workspace: Workspace) -> RunPaths | None:
-    """The address decides, so that a link opens its run; then what the session had open."""
+    """The address decides, so that a link opens its run; then what the session had open, then what is at
+    work: whoever comes back sees that."""
     asked = st.query_params.get("run") or st.session_state.get("run")
     if not asked:
-        return None
+        if found := comes_back_to(workspace):
+            choose_run(found)
+        return found
     try:
         run = workspace.run(asked)
     except NoSuchRun as error:
