@@ -14,8 +14,8 @@ from core.jobs.environment import inherited
 from core.machine import Gpu, Machine, cards, has_cpu_build, this_machine
 from core.models.folder import starter_gguf
 from core.pipeline.tune import NEEDED_BYTES
+from core.steps.prepare import versions
 from core.steps.step import megabytes
-from core.steps.train import versions
 from core.wording import say
 from core.workspace.paths import PROJECT, Workspace
 

@@ -11,7 +11,7 @@ from core.models.catalog import STARTER
 from core.models.folder import Model
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
-from core.steps import adopt, train
+from core.steps import adopt, prepare, train
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.forms import RecipeDraft, checked, draft_of, recipe_form, show_problems
 from ui.config.launch_preview import offer_fit, show_estimate, show_in_short, show_launch
@@ -34,7 +34,7 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     locked = show_lock(workspace, run)
     # Above the form and drawn after it, by what stands in it then.
     top = st.container(horizontal=True, vertical_alignment="center", key="train_now")
-    draft, model = draft_of(run), train.model_of(run)
+    draft, model = draft_of(run), prepare.model_of(run)
     show_choices_of_data(draft.saved)
     beginnings = st.container()
     if run.adopted.exists():
@@ -70,7 +70,7 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
         st.info(t("page.config.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
         return True
     if not JobPaths(run.job("train")).holds_a_job:
-        train.in_line(run)  # what was written into recipe.yaml by hand is shown as it will be trained
+        prepare.in_line(run)  # what was written into recipe.yaml by hand is shown as it will be trained
         return False
     if is_live(run.job("train")):
         st.info(t("page.config.live"), icon=":material/progress_activity:")
@@ -79,7 +79,7 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
         st.info(t("page.config.locked"), icon=":material/lock:")
         if st.button(t("page.config.variant"), icon=":material/content_copy:", key="variant"):
             with shown_errors():
-                choose_run(train.variant(workspace, run, datetime.now()))
+                choose_run(prepare.variant(workspace, run, datetime.now()))
             st.rerun()
     return True
 
@@ -105,7 +105,7 @@ def offer_training(run: RunPaths, ready: bool) -> None:
 def save(run: RunPaths, draft: RecipeDraft, recipe: Recipe, model: Model) -> None:
     """Write what can run at once: there is nothing to press, and nothing is lost with the tab."""
     if recipe != draft.saved:
-        draft.saved = train.prepare(run, recipe, model, Path(recipe.data))
+        draft.saved = prepare.prepare(run, recipe, model, Path(recipe.data))
         if draft.saved != recipe:  # an "auto" was settled
             taken = draft.taken
             draft.take(draft.saved)

@@ -10,7 +10,7 @@ from core.jobs.status import State, status_of
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
 from core.runs import made_early
-from core.steps import train
+from core.steps import prepare, resuming, train
 from core.steps.checkpoints import Trained
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.remedy import offer_remedy
@@ -34,7 +34,7 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         st.info(t("page.train.no_config"), icon=":material/info:")
         link_to("data", t("page.config.to_data"), run)
         return
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     status = status_of(run.job("train"))
     if run.adopted.exists():
         st.info(t("page.train.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
@@ -80,8 +80,8 @@ def show_stop(run: RunPaths) -> None:
 def show_restart(run: RunPaths, recipe: Recipe, made: bool, first: bool) -> None:
     """Go on from the last whole checkpoint, or begin again, which asks. ``made``: that a model is made of it
     stands above; ``first``: nothing is better."""
-    last = train.resumable(run)
-    if not made and (found := train.stopped(run)):
+    last = resuming.resumable(run)
+    if not made and (found := resuming.stopped(run)):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
     show_passed_over(run)
     show_fewer(run)
@@ -97,7 +97,7 @@ def show_restart(run: RunPaths, recipe: Recipe, made: bool, first: bool) -> None
             if danger_button(t("page.train.again.do"), "again_do", ":material/delete_forever:"):
                 start(run, None)
     if last is None:
-        st.caption(t("page.train.nothing_to_resume", first=train.first_checkpoint(run, recipe)))
+        st.caption(t("page.train.nothing_to_resume", first=prepare.first_checkpoint(run, recipe)))
 
 
 def start(run: RunPaths, resume: Trained | None) -> None:

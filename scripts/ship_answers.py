@@ -25,7 +25,7 @@ from core.proof.development import development
 from core.proof.questions import Question
 from core.recipe.check import settle
 from core.recipe.recipe import Recipe
-from core.steps import answer, data, train
+from core.steps import answer, data, prepare
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped, write_shipped
 from core.steps.taught import to_teach
@@ -86,7 +86,7 @@ def made(workspace: Workspace, model: Model, recipe: Recipe, device: str, update
         "precision": PRECISION,
         "device": device,
         "made": f"{date.today()}",
-        "versions": train.versions(),
+        "versions": prepare.versions(),
     }
     answers = {answer.key_of_ask(one): answer.as_kept(said[one]) for one in asks}
     given = [GivenAnswer(one, said[one]) for one in general_asks(recipe)]

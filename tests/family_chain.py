@@ -13,7 +13,7 @@ from core.model_store.importing import ImportRequest, take_in
 from core.models.hubs import ModelSource
 from core.pipeline.tune import TuneRequest, tune
 from core.publish.request import PublishRequest, What
-from core.steps import train
+from core.steps import prepare
 from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace
 from tests.engine_forks import engine_forks
@@ -43,7 +43,7 @@ def tuned(workspace: Workspace, model: str) -> tuple[RunPaths, dict[str, Any]]:
 
 def trained(run: RunPaths, result: dict[str, Any]) -> dict[str, Any]:
     """What training and merging made: see :func:`tests.families_work.look`."""
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     config = read_object(run.merged / "config.json") or {}
     asked = result["answers"]
     return {

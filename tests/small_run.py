@@ -11,7 +11,7 @@ from core.jobs.job import JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import Status
 from core.models.folder import read_model
-from core.steps import data, train
+from core.steps import data, prepare, train
 from core.steps.taught import to_teach
 from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_small_model
@@ -45,13 +45,13 @@ def make_run(workspace: Workspace, now: datetime | None = None, **changes: objec
     run = workspace.new_run(NAME, now or datetime(2026, 1, 1))
     place = workspace.data(run.id)
     data.write(run, place, said, replay, recipe, model)
-    train.prepare(run, recipe, model, place.rows)
+    prepare.prepare(run, recipe, model, place.rows)
     return run
 
 
 def start_training(run: RunPaths, **faults: str) -> None:
     """Start the run's training with the fake XTuner; ``faults`` are its variables."""
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     launch(run.job("train"), fake(train.plan(run, recipe), **faults))
 
 

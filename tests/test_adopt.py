@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from core.errors import AdoptedRun, NoSuchModel, NotARecipe, NotAWorkDir
 from core.recipe.xtuner_file.catalog import find
 from core.runs import delete, next_step, read_run, standing
-from core.steps import adopt, convert, curves, train
+from core.steps import adopt, convert, curves, prepare, resuming, train
 from core.steps.checkpoints import checkpoints
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json
@@ -61,7 +61,7 @@ def test_a_work_dir_becomes_a_run_and_stays_as_it_is(workspace: Workspace, tmp_p
     assert [found.iteration for found in checkpoints(run.work_dir)] == [30, 40]
     found = curves.of(workspace, run.id)
     assert found["points"][-1]["iter"] == 40 and found["answers"] and found["best"]["checkpoint"]
-    assert train.model_of(run).folder == workspace.starter
+    assert prepare.model_of(run).folder == workspace.starter
     assert convert.plan(run).command[4:6] == (str(run.config), str(run.work_dir / "iter_40.pth"))
     assert state_of(folder) == before
     assert adopt.adopt(workspace, folder, None, NOW).id == run.id, "twice is the same run"
@@ -97,7 +97,7 @@ def test_where_the_base_model_is(workspace: Workspace, tmp_path: Path) -> None:
 
     def named(name: str, given: str | None = None) -> Path:
         config.write_text(text.replace(repr(str(workspace.starter)), repr(name)), encoding="utf-8")
-        return Path(train.recipe_of(adopt.adopt(workspace, folder, given, NOW)).model)
+        return Path(prepare.recipe_of(adopt.adopt(workspace, folder, given, NOW)).model)
 
     assert named("./base model") == Path("./base model"), "not here: as it was written"
     with pytest.raises(NoSuchModel):
@@ -154,7 +154,7 @@ def test_a_full_fine_tune_from_elsewhere_becomes_a_whole_model(workspace: Worksp
     without = text.replace(lora + 'task_type="CAUSAL_LM",\n    ),\n', "")
     config.write_text(without.replace("torch.bfloat16", "torch.float32"), encoding="utf-8")
     run = adopt.adopt(workspace, folder, None, NOW)
-    assert train.recipe_of(run).method == "full" and adopt.no_export(run) is None
+    assert prepare.recipe_of(run).method == "full" and adopt.no_export(run) is None
     spec = convert.plan(run)
     assert spec.command[3:5] == ("convert_whole", str(run.work_dir / "iter_40.pth"))
     page = open_test_page("merge", run.id)
@@ -258,7 +258,7 @@ def test_checkpoints_of_epochs(workspace: Workspace, tmp_path: Path, deepspeed: 
     found = [(one.checkpoint.name, one.iteration) for one in checkpoints(run.work_dir)]
     assert found == [("epoch_3.pth", 30), ("epoch_4.pth", 40)]
     assert curves.of(workspace, run.id)["best"]["checkpoint"].endswith(("epoch_3.pth", "epoch_4.pth"))
-    assert train.resumable(run) == checkpoints(run.work_dir)[-1]
+    assert resuming.resumable(run) == checkpoints(run.work_dir)[-1]
     assert convert.plan(run).command[5].endswith("epoch_4.pth")
     log.unlink()
     assert [one.iteration for one in checkpoints(run.work_dir)] == [30, 40]

@@ -14,7 +14,7 @@ from core.jobs.job import JobPaths
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import find
 from core.recipe.xtuner_file.opening import open_config
-from core.steps import adopt, convert, curves, train
+from core.steps import adopt, convert, curves, prepare
 from core.steps.step import run_job
 from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.cpu import ALONE
@@ -67,7 +67,7 @@ def test_from_a_shipped_config_by_plain_xtuner_to_a_merged_model(
     run = RunPaths(workspace.runs / last_json(
         cli("runs", "adopt", work_dir, "--workspace", workspace.root, "--json", cwd=tmp_path)
     )["run"])  # fmt: skip
-    kept = train.recipe_of(run)
+    kept = prepare.recipe_of(run)
     plain = {"accelerate": "off", "compile": "none", "cuda_graph": "off", "attention": "flash"}
     assert kept.changed(model="", data="") == recipe.changed(model="", data="", seed=kept.seed, **plain)
     assert kept.model == str(home / "base")
@@ -94,7 +94,7 @@ def converted_without_a_gpu(workspace: Workspace, work_dir: Path, copy: Path) ->
     config.write_text(text, encoding="utf-8")
     shutil.copytree(work_dir.parent.parent / "base", copy.parent.parent / "base")
     run = adopted(workspace, copy)
-    assert train.recipe_of(run).quantization == "nf4"
+    assert prepare.recipe_of(run).quantization == "nf4"
     run_job("convert", run.job("convert"), convert.plan(run))
     assert weights_of(convert.read(run)) == weights_of(convert.read(adopted(workspace, work_dir)))
 
@@ -121,7 +121,7 @@ def recorded(folder: Path) -> Path:
 def test_a_checkpoint_of_deepspeed(workspace: Workspace, tmp_path: Path) -> None:
     """A folder of shards, a config that DeepSpeed rewrote, and only scalars.json."""
     run = adopted(workspace, recorded(tmp_path / "别 处"))
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     same = {
         "rank",
         "deepspeed",

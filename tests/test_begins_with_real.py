@@ -10,7 +10,7 @@ from core.jobs.job import JobPaths
 from core.models.adapter import read_adapter
 from core.pace import Progress
 from core.pipeline import tune
-from core.steps import train
+from core.steps import prepare
 from core.steps.step import engine_job, run_job
 from core.workspace.paths import Workspace
 from tests.adapters import make_adapter, recorded
@@ -34,7 +34,7 @@ def test_a_training_begins_with_an_adapter(method: Any, tmp_path: Path) -> None:
 
     workspace: Workspace = make_workspace(tmp_path)
     run = make_run(workspace, datetime(2026, 1, 2))
-    model = train.model_of(run)
+    model = prepare.model_of(run)
     settings = recorded()["trl"]["adapter_config.json"]
     given = tmp_path / "given"
     if method == "lora":
@@ -44,7 +44,7 @@ def test_a_training_begins_with_an_adapter(method: Any, tmp_path: Path) -> None:
     read_adapter(given, model)
     start = run.root / "begins_with.pth"
     run_job("begin", run.job("begin"), engine_job("begin", given, start))
-    recipe = train.recipe_of(run).changed(
+    recipe = prepare.recipe_of(run).changed(
         method=method,
         rank=4,
         alpha=8,
@@ -57,7 +57,7 @@ def test_a_training_begins_with_an_adapter(method: Any, tmp_path: Path) -> None:
         evaluate_every=None,
         precision="fp32",
     )
-    train.prepare(run, recipe, model, Path(recipe.data))
+    prepare.prepare(run, recipe, model, Path(recipe.data))
     progress: Progress = Silent()
     tune.run_train(run, progress)
     made = load_file(tune.run_convert(run, progress) / "adapter_model.safetensors")

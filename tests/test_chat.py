@@ -24,7 +24,7 @@ from core.jobs.process import read_identity
 from core.jobs.tail import last_lines
 from core.recipe.recipe import to_yaml
 from core.recipe.thinking import ONE_WAY, Thinking
-from core.steps import train
+from core.steps import prepare
 from core.workspace.files import write_text
 from core.workspace.paths import Workspace
 from tests.conftest import end_leftovers
@@ -99,7 +99,7 @@ def test_the_command(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_run_s_models_speak_in_the_precision_of_its_proof(workspace: Workspace) -> None:
     run = make_run(workspace, "小助手")
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     for precision, dtype in (("bf16", "bfloat16"), ("fp32", "float32")):
         write_text(run.recipe, to_yaml(recipe.changed(precision=precision)))
         (speaker,) = chat_server.speakers(workspace, run)

@@ -16,7 +16,7 @@ from core.proof.questions import questions
 from core.proof.score import Score, Share
 from core.recipe.disk import kept_for_a_curve
 from core.recipe.recipe import Recipe
-from core.steps import checkpoints_proof, chosen, convert, export, proof, train
+from core.steps import checkpoints_proof, chosen, convert, export, prepare, proof, resuming, train
 from core.steps.checkpoints import checkpoints, content_hash
 from core.steps.checkpoints_proof import unproved
 from core.steps.step import run_job
@@ -52,7 +52,7 @@ def test_the_last_checkpoint_is_used_unless_another_was_chosen(run: RunPaths) ->
     assert stale(run) == [False, False]
     chosen.choose(run, 30)
     assert chosen.used(run).iteration == 30 and train.read(run).iteration == 40
-    assert train.resumable(run) == train.read(run), "a training goes on from the last whatever was chosen"
+    assert resuming.resumable(run) == train.read(run), "a training goes on from the last whatever was chosen"
     assert stale(run) == [True, True], "they were made of the other one, whichever file is newer"
     make_artefacts(run)
     assert stale(run) == [False, False]
@@ -82,7 +82,7 @@ def test_what_an_earlier_version_made_was_made_of_the_last(run: RunPaths) -> Non
 
 def test_whoever_trains_on_chooses_anew(run: RunPaths) -> None:
     chosen.choose(run, 30)
-    train.making_way(run, train.resumable(run))()
+    train.making_way(run, resuming.resumable(run))()
     assert chosen.used(run).iteration == 40
 
 
@@ -204,7 +204,7 @@ def test_a_chain_takes_the_best_where_it_is_asked_to(page_workspace: Workspace) 
     arguments = ("tune", "--name", "Zoë", "--iterations", "180", "--checkpoint", "best")
     made = last_json(cli(*arguments, *options, cwd=page_workspace.root, **added))
     run = page_workspace.run(made["run"])
-    assert train.recipe_of(run).checkpoint == "best" and train.recipe_of(run).keep_checkpoints == 8
+    assert prepare.recipe_of(run).checkpoint == "best" and prepare.recipe_of(run).keep_checkpoints == 8
     assert [one.iteration for one in checkpoints(run.work_dir)] == [45, 90, 135, 180]
     made_of = convert.made_of(run)
     assert made_of is not None and made_of.iteration == chosen.used(run).iteration == 45

@@ -22,7 +22,7 @@ from core.recipe.recipe import Recipe, to_yaml
 from core.runs import CHAIN, introduce
 from core.slurm.profile import Profile, profiles, save
 from core.slurm.queue import Queue
-from core.steps import train
+from core.steps import prepare
 from core.workspace.files import write_json, write_text
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.fake_slurm import JOB, put_slurm
@@ -146,11 +146,11 @@ def test_going_on_with_another_profile_divides_the_rows_anew(cluster: Workspace)
     write_text(run.recipe, to_yaml(recipe))
     big = Profile("big", "gpu", nodes=2, gpus=2)
     rest = chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", big)
-    found = train.recipe_of(run)
+    found = prepare.recipe_of(run)
     assert (found.nodes, found.devices, found.global_batch) == (2, 2, recipe.global_batch)
     assert rest.profile == big
     assert chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", None).profile is None
-    assert divided_alike(train.recipe_of(run), recipe) and train.recipe_of(run).nodes == 1
+    assert divided_alike(prepare.recipe_of(run), recipe) and prepare.recipe_of(run).nodes == 1
 
 
 def test_what_a_profile_asked_for_is_not_asked_of_the_next_one(cluster: Workspace) -> None:

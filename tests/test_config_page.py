@@ -20,7 +20,7 @@ from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA, PRESETS, presets
 from core.recipe.recipe import Recipe, from_bytes, near_field, to_yaml
 from core.recipe.xtuner_config import write_config
-from core.steps import data, train
+from core.steps import data, prepare
 from core.steps.pace import trained_so_far
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
@@ -79,7 +79,7 @@ def test_a_fresh_run_shows_its_recipe_config_and_command(workspace: Workspace, l
     assert "engine train" in command and str(run.config) in command
     assert plain.startswith("xtuner train config.py")
     recipe = view(page, "recipe").code[0].value
-    assert from_bytes(recipe.encode(), "shown") == train.recipe_of(run)
+    assert from_bytes(recipe.encode(), "shown") == prepare.recipe_of(run)
 
 
 def test_what_can_run_is_on_disk_at_once(workspace: Workspace) -> None:
@@ -88,7 +88,7 @@ def test_what_can_run_is_on_disk_at_once(workspace: Workspace) -> None:
     page.number_input(key=key(run, "lr")).set_value(1e-5)
     page.number_input(key=key(run, "iterations")).set_value(None)
     page.number_input(key=key(run, "epochs")).set_value(2).run()
-    saved = train.recipe_of(run)
+    saved = prepare.recipe_of(run)
     assert no_errors(page) and (saved.lr, saved.iterations, saved.epochs) == (1e-5, None, 2)
     assert "max_epochs = 2\n" in run.config.read_text(encoding="utf-8")
     again = open_test_page("config", run.id)  # another tab
@@ -97,7 +97,7 @@ def test_what_can_run_is_on_disk_at_once(workspace: Workspace) -> None:
 
 def test_what_cannot_run_is_said_beside_its_fields_and_not_saved(workspace: Workspace) -> None:
     run = make_run(workspace)
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     page = open_test_page("config", run.id)
     page.number_input(key=key(run, "rank")).set_value(0)
     page.number_input(key=key(run, "epochs")).set_value(1)
@@ -107,12 +107,12 @@ def test_what_cannot_run_is_said_beside_its_fields_and_not_saved(workspace: Work
         "7.0 must be at most 1.0",
         EITHER,
     }
-    assert train.recipe_of(run) == before
+    assert prepare.recipe_of(run) == before
     page.number_input(key=key(run, "rank")).set_value(4)
     page.number_input(key=key(run, "lr")).set_value(1e-4).run()
     assert [error.value for error in page.error] == [EITHER]
     page.number_input(key=key(run, "epochs")).set_value(None).run()
-    assert no_errors(page) and train.recipe_of(run) == before.changed(rank=4, lr=1e-4)
+    assert no_errors(page) and prepare.recipe_of(run) == before.changed(rank=4, lr=1e-4)
 
 
 def test_the_draft_survives_a_page_switch(workspace: Workspace) -> None:
@@ -132,7 +132,7 @@ def test_two_tabs_see_each_others_changes(workspace: Workspace) -> None:
     other.run()
     assert other.number_input(key=key(run, "rank", 1)).value == 5
     other.number_input(key=key(run, "alpha", 1)).set_value(7.0).run()
-    assert (train.recipe_of(run).rank, train.recipe_of(run).alpha) == (5, 7.0)
+    assert (prepare.recipe_of(run).rank, prepare.recipe_of(run).alpha) == (5, 7.0)
 
 
 def test_auto_is_settled_when_it_is_saved(workspace: Workspace) -> None:
@@ -141,8 +141,8 @@ def test_auto_is_settled_when_it_is_saved(workspace: Workspace) -> None:
     page.session_state[f"advanced recipe {run.id}"] = True
     page.run()
     page.selectbox(key=key(run, "precision")).set_value("auto").run()
-    assert no_errors(page) and train.recipe_of(run).precision in {"fp32", "bf16"}
-    assert page.selectbox(key=key(run, "precision", 1)).value == train.recipe_of(run).precision
+    assert no_errors(page) and prepare.recipe_of(run).precision in {"fp32", "bf16"}
+    assert page.selectbox(key=key(run, "precision", 1)).value == prepare.recipe_of(run).precision
 
 
 def test_other_devices_divide_the_same_rows(workspace: Workspace) -> None:
@@ -153,7 +153,7 @@ def test_other_devices_divide_the_same_rows(workspace: Workspace) -> None:
     page.run()
     shown = {metric.label: metric.value for metric in page.metric}
     page.number_input(key=key(run, "devices")).set_value(2).run()
-    saved = train.recipe_of(run)
+    saved = prepare.recipe_of(run)
     assert no_errors(page) and (saved.devices, saved.gradient_accumulation_steps) == (2, 1)
     assert (saved.batch_size, saved.iterations) == (4, 20)
     now = {metric.label: metric.value for metric in page.metric}
@@ -166,7 +166,7 @@ def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace:
     run = make_run(workspace, system="Be kind.")
     page = open_test_page("config", run.id)
     page.button(key="preset thorough").click().run()
-    saved = train.recipe_of(run)
+    saved = prepare.recipe_of(run)
     suited = data.suited(run, saved, read_model(workspace.starter))
     assert no_errors(page) and saved.iterations == 3 * (suited.iterations or 0) > 0
     assert (saved.rank, saved.system, saved.lr) == (32, "Be kind.", suited.lr)
@@ -194,16 +194,16 @@ def test_the_preset_that_the_form_shows_is_marked_and_what_was_changed_of_it_sai
     assert pressed(page) == ["**Quick try, changed**"]
     assert "Different from “Quick try”: LoRA rank 16 → **3**" in captions(page)
     page.button(key="preset quick").click().run()
-    assert pressed(page) == ["**Quick try**"] and train.recipe_of(run).rank == 16, "back to it"
+    assert pressed(page) == ["**Quick try**"] and prepare.recipe_of(run).rank == 16, "back to it"
     page.button(key="preset thorough").click().run()
     assert pressed(page) == ["**Thorough**"]
 
 
 def test_settings_far_from_every_preset_are_nobody_s(workspace: Workspace) -> None:
     run = make_run(workspace)
-    saved = train.recipe_of(run)
+    saved = prepare.recipe_of(run)
     others = {"lr": 1e-6, "rank": 99, "alpha": 1.0, "batch_size": 7, "max_length": 99, "iterations": 3}
-    train.prepare(
+    prepare.prepare(
         run,
         saved.changed(**others, dropout=0.5, weight_decay=0.3, warmup_ratio=0.2),
         read_model(workspace.starter),
@@ -225,7 +225,7 @@ def test_the_button_that_trains_is_the_page_s_first(
     page.number_input(key=key(run, "rank")).set_value(2).run()
     page.button(key="start").click().run()
     assert not page.exception and wait(run.job("train"), timeout=60).state is State.finished
-    assert train.recipe_of(run).rank == 2
+    assert prepare.recipe_of(run).rank == 2
     page = open_test_page("config", run.id)
     assert "Time taken" in metrics(page) and "Training time (approx.)" not in metrics(page)
 
@@ -236,10 +236,10 @@ def given(page: AppTest, text: str) -> AppTest:
 
 def test_a_few_lines_of_a_recipe_are_laid_over_the_form(workspace: Workspace) -> None:
     run = make_run(workspace, system="Be kind.")
-    own = train.recipe_of(run)
+    own = prepare.recipe_of(run)
     page = given(open_test_page("config", run.id), "rank: 3\nepochs: 2\nsystem: others'\nmax_norm: 0.5\n")
     assert no_errors(page)
-    assert train.recipe_of(run) == own.changed(rank=3, epochs=2, iterations=None, max_grad_norm=0.5)
+    assert prepare.recipe_of(run) == own.changed(rank=3, epochs=2, iterations=None, max_grad_norm=0.5)
     (said,) = page.success
     assert (
         said.value
@@ -249,30 +249,30 @@ def test_a_few_lines_of_a_recipe_are_laid_over_the_form(workspace: Workspace) ->
 
 def test_all_that_is_wrong_in_a_few_lines_is_said_at_once(workspace: Workspace) -> None:
     run = make_run(workspace)
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     page = given(open_test_page("config", run.id), "rnk: 3\nflavour: sweet\nlr: -1\nbatch_size: many\n")
     (error,) = [error.value for error in page.error]
     assert all(name in error for name in ("rnk", "flavour", "lr", "batch\\_size")) or all(
         name in error for name in ("rnk", "flavour", "lr", "batch_size")
     )
     assert "model" not in error and "missing" not in error, "what a file leaves out is no problem of it"
-    assert train.recipe_of(run) == before
+    assert prepare.recipe_of(run) == before
 
 
 def test_a_field_of_another_case_or_by_its_label_is_told_its_name(workspace: Workspace) -> None:
     run = make_run(workspace)
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     lines = "LR: 1e-4\nRank: 3\nBatch-Size: 2\nlearning_rate: 2e-4\n学习率: 1\nzzz: 1\n"
     (error,) = [error.value for error in given(open_test_page("config", run.id), lines).error]
     near = {name: near_field(name) for name in ("LR", "Rank", "Batch-Size", "learning_rate", "学习率", "zzz")}
     assert [*near.values()] == ["lr", "rank", "batch_size", "lr", "lr", ""]
     assert all(plain(name) in error for name in near) and error.count("did you mean") == 5
-    assert train.recipe_of(run) == before
+    assert prepare.recipe_of(run) == before
 
 
 def test_lines_that_are_pasted_are_laid_over_the_form_too(workspace: Workspace) -> None:
     run = make_run(workspace)
-    own = train.recipe_of(run)
+    own = prepare.recipe_of(run)
     page = open_test_page("config", run.id)
     box = next(area for area in page.text_area if area.label == "Or paste a few lines")
     box.set_value("rnk: 3\nlr: -1")
@@ -284,7 +284,7 @@ def test_lines_that_are_pasted_are_laid_over_the_form_too(workspace: Workspace) 
     assert box.value == "rnk: 3\nlr: -1", "what was typed is there to be put right"
     box.set_value("rank: 3\nlr: 1e-4")
     page.button(key=f"take {run.id}").click().run()
-    assert no_errors(page) and train.recipe_of(run) == own.changed(rank=3, lr=1e-4)
+    assert no_errors(page) and prepare.recipe_of(run) == own.changed(rank=3, lr=1e-4)
     assert [one.value for one in page.success] == [
         "Loaded from the lines you pasted. Changed: Learning rate, LoRA rank."
     ]
@@ -292,19 +292,19 @@ def test_lines_that_are_pasted_are_laid_over_the_form_too(workspace: Workspace) 
 
 def test_another_method_in_a_file_brings_what_goes_with_it(workspace: Workspace) -> None:
     run = make_run(workspace)
-    own, model = train.recipe_of(run), read_model(workspace.starter)
-    wanted = train.settle_for(run, with_method(own, "dora", model).changed(rank=5), model)
+    own, model = prepare.recipe_of(run), read_model(workspace.starter)
+    wanted = prepare.settle_for(run, with_method(own, "dora", model).changed(rank=5), model)
     page = given(open_test_page("config", run.id), "method: dora\nrank: 5\n")
-    assert no_errors(page) and train.recipe_of(run) == wanted
+    assert no_errors(page) and prepare.recipe_of(run) == wanted
 
 
 def test_a_recipe_from_a_file(workspace: Workspace) -> None:
     run = make_run(workspace)
-    own = train.recipe_of(run)
+    own = prepare.recipe_of(run)
     text = to_yaml(own.changed(rank=3, model="../../elsewhere", data="/etc/passwd", lr=2e-5), "zh")
     page = open_test_page("config", run.id)
     page.file_uploader[0].set_value(("../../x.yaml", text.encode(), "text/yaml")).run()
-    assert no_errors(page) and train.recipe_of(run) == own.changed(rank=3, lr=2e-5)
+    assert no_errors(page) and prepare.recipe_of(run) == own.changed(rank=3, lr=2e-5)
 
 
 @pytest.mark.parametrize(
@@ -321,11 +321,11 @@ def test_a_recipe_from_a_file(workspace: Workspace) -> None:
 )
 def test_a_file_that_is_no_recipe_changes_nothing(workspace: Workspace, content: bytes, said: str) -> None:
     run = make_run(workspace)
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     page = open_test_page("config", run.id)
     page.file_uploader[0].set_value(("x.yaml", content, "text/yaml")).run()
     assert not page.exception and any(said in error.value for error in page.error)
-    assert train.recipe_of(run) == before
+    assert prepare.recipe_of(run) == before
 
 
 def test_nested_anchors_are_refused_before_they_grow() -> None:
@@ -337,17 +337,17 @@ def test_nested_anchors_are_refused_before_they_grow() -> None:
 def test_a_trained_run_keeps_its_recipe_and_a_new_one_may_differ(workspace: Workspace) -> None:
     run = make_run(workspace)
     assert end_training(run).state is State.finished
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     page = open_test_page("config", run.id)
     assert no_errors(page) and page.number_input(key=key(run, "rank")).disabled
     assert not page.file_uploader
     page.button(key="variant").click().run()
     new = RunPaths(workspace.run_folders()[0])
     assert new.id != run.id and new.id in page.query_params["run"]
-    assert train.recipe_of(new) == before and read_json(new.data) == read_json(run.data)
+    assert prepare.recipe_of(new) == before and read_json(new.data) == read_json(run.data)
     assert str(new.work_dir) in new.config.read_text(encoding="utf-8")
     page.number_input(key=key(new, "rank")).set_value(2).run()
-    assert no_errors(page) and (train.recipe_of(new).rank, train.recipe_of(run)) == (2, before)
+    assert no_errors(page) and (prepare.recipe_of(new).rank, prepare.recipe_of(run)) == (2, before)
 
 
 def test_a_running_training_locks_the_form(workspace: Workspace) -> None:
@@ -370,7 +370,7 @@ def test_a_model_that_was_moved_away_is_said(workspace: Workspace) -> None:
 def test_time_is_guessed_until_this_machine_was_measured(workspace: Workspace) -> None:
     """The same estimate as everywhere: of a training that has logged something, by its own pace."""
     first = make_run(workspace)
-    recipe, model = train.recipe_of(first), train.model_of(first)
+    recipe, model = prepare.recipe_of(first), prepare.model_of(first)
     guessed = training_cost(workspace, first, recipe, model)
     assert not guessed.measured
     assert metrics(open_test_page("config", first.id))["Training time (approx.)"] == about(guessed.whole)
@@ -378,15 +378,15 @@ def test_time_is_guessed_until_this_machine_was_measured(workspace: Workspace) -
     tokens = read_json(first.data)["kept"] / read_json(first.data)["rows"]
     assert trained_so_far(first, recipe) == pytest.approx(tokens * 4 / 0.02)
     other = make_run(workspace, datetime(2026, 1, 2))
-    found = training_cost(workspace, other, train.recipe_of(other), model)
+    found = training_cost(workspace, other, prepare.recipe_of(other), model)
     assert found.measured
     assert metrics(open_test_page("config", other.id))["Training time (approx.)"] == about(found.whole)
-    assert trained_so_far(other, train.recipe_of(other)) is None
+    assert trained_so_far(other, prepare.recipe_of(other)) is None
 
 
 def test_the_estimate_counts_iterations_updates_tokens_and_passes(workspace: Workspace) -> None:
     run = make_run(workspace)
-    recipe = train.recipe_of(run).changed(iterations=80, gradient_accumulation_steps=8)
+    recipe = prepare.recipe_of(run).changed(iterations=80, gradient_accumulation_steps=8)
     model = read_model(workspace.starter)
     about_rows = {"rows": 160, "kept": 16_000, "longest": 120}
     found = estimate(recipe, model, read_shape(model), about_rows)
@@ -397,8 +397,8 @@ def test_the_estimate_counts_iterations_updates_tokens_and_passes(workspace: Wor
 
 def test_the_page_counts_iterations_as_every_other_does(workspace: Workspace) -> None:
     run = make_run(workspace)
-    recipe = train.recipe_of(run).changed(iterations=540, gradient_accumulation_steps=4)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run).changed(iterations=540, gradient_accumulation_steps=4)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     page = open_test_page("config", run.id)
     assert metrics(page)["Iterations"] == "540"
     told = next(metric for metric in page.metric if metric.label == "Iterations").help
@@ -459,12 +459,12 @@ def test_which_cards_are_chosen_says_how_many(workspace: Workspace) -> None:
     page.session_state[f"advanced recipe {run.id}"] = True
     page.run()
     page.multiselect(key=key(run, "cards")).set_value([2, 1]).run()
-    saved = train.recipe_of(run)
+    saved = prepare.recipe_of(run)
     assert no_errors(page), [one.value for one in (*page.error, *page.exception)]
     assert (saved.devices, saved.cards) == (2, (1, 2))
     assert (saved.batch_size, saved.gradient_accumulation_steps, saved.iterations) == (4, 1, 20)
     assert page.multiselect(key=key(run, "cards", 1)).value == [1, 2]
     page.number_input(key=key(run, "devices", 1)).set_value(3).run()
-    saved = train.recipe_of(run)
+    saved = prepare.recipe_of(run)
     assert (saved.devices, saved.cards) == (3, ())
     assert no_errors(page), [one.value for one in (*page.error, *page.exception)]

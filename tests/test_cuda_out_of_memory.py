@@ -11,7 +11,7 @@ from core.jobs.failure import why_failed
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
 from core.machine import this_machine
-from core.steps import train
+from core.steps import prepare, train
 from core.steps.step import run_job
 from core.workspace.paths import Workspace
 from tests import held_engine
@@ -32,10 +32,10 @@ def test_the_gpu_s_memory_is_full(
     monkeypatch.setenv("TUNEBOARD_ENGINE", held_engine.NAME)
     know_answers(workspace, model)
     run = workspace.run(make_data(workspace, model, "--name", "Zoë", "--iterations", "8")["run"])
-    recipe = train.recipe_of(run).changed(save_every=3, log_every=1, accelerate=accelerate)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run).changed(save_every=3, log_every=1, accelerate=accelerate)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     monkeypatch.setenv(held_engine.AT_VARIABLE, "memory 5")
-    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    launch(run.job("train"), train.plan(run, prepare.recipe_of(run)))
     status = wait(run.job("train"), timeout=500)
     why = why_failed(run.job("train"), status)
     assert status.state is State.failed and why and why.cause == "cuda_out_of_memory", why
@@ -43,5 +43,5 @@ def test_the_gpu_s_memory_is_full(
     kept = train.read(run)
     assert kept.iteration == 3
     monkeypatch.delenv(held_engine.AT_VARIABLE)
-    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run), kept.checkpoint))
+    run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run), kept.checkpoint))
     assert train.read(run).iteration == 8

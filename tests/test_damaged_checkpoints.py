@@ -12,7 +12,7 @@ from core.errors import DamagedCheckpoint, NoWholeCheckpoint
 from core.jobs.job import JobPaths
 from core.publish.facts import read_facts
 from core.steps import checkpoints as steps
-from core.steps import chosen, convert, export, train
+from core.steps import chosen, convert, export, resuming, train
 from core.steps.checkpoints import checkpoints, is_whole, whole
 from core.steps.step import run_job
 from core.workspace.files import Stamp
@@ -73,7 +73,7 @@ def command(run: RunPaths, *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_the_one_before_is_taken_everywhere(run: RunPaths, damage: Damage, record_fault: RecordFault) -> None:
     damage(last(run))
-    assert train.resumable(run) == train.read(run) == chosen.used(run) == checkpoints(run.work_dir)[0]
+    assert resuming.resumable(run) == train.read(run) == chosen.used(run) == checkpoints(run.work_dir)[0]
     said = "iter_40.pth is empty, cut off or damaged: the complete checkpoint at iteration 30"
     code, told = command(run, "convert", run.id)
     made_of = convert.made_of(run)

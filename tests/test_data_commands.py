@@ -8,7 +8,7 @@ import pytest
 from core.data.parity import parity
 from core.data.sets import place_of
 from core.recipe.templates import TEMPLATES
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import Workspace
 from tests.command_line import cli, last_json, make_data
 from tests.known_answers import know_answers
@@ -45,7 +45,7 @@ def test_a_launch_is_refused_unless_somebody_says_why(workspace: Workspace, tmp_
     fake = {"TUNEBOARD_ENGINE": "tests.fake_engine"}  # asked in another form, the base has to answer anew
     made = make_data(workspace, model, "--name", "Zoë", *because, **fake)
     run = workspace.run(made["run"])
-    assert train.recipe_of(run).template_reason == "- it is not wanted"
+    assert prepare.recipe_of(run).template_reason == "- it is not wanted"
 
 
 def test_a_training_is_refused_when_the_model_speaks_otherwise_now(

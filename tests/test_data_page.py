@@ -25,7 +25,7 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.recipe.templates import TEMPLATES
 from core.runs import DATA
-from core.steps import train
+from core.steps import prepare
 from core.workspace.data_paths import inbox, uploads_of
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
@@ -91,7 +91,7 @@ def test_from_a_name_to_rows_that_can_be_looked_at(workspace: Workspace) -> None
     names = ("Rows", "Taught", "Base model's own answers (replay)")
     rows, taught, replayed = (int(shown[name].replace(",", "")) for name in names)
     assert rows == taught + replayed == about["rows"] and taught == about["taught_rows"]
-    assert about["replay"] > 0 and train.recipe_of(run).system == "Be kind."
+    assert about["replay"] > 0 and prepare.recipe_of(run).system == "Be kind."
     assert body(page).count('class="tb-row"') == 5 and "Be kind." in body(page)
 
 

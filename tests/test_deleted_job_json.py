@@ -29,7 +29,7 @@ from core.run_list import RunIndex
 from core.runs import CHAIN, PUBLISH, delete, is_at_work, read_run, standing
 from core.slurm.profile import Profile
 from core.slurm.queue import Queue
-from core.steps import convert, expected, fit, remedy, train
+from core.steps import convert, expected, fit, prepare, remedy, resuming
 from core.sweep import job as sweep_job
 from core.sweep.sweep import begin, planned
 from core.workspace.files import write_json
@@ -112,7 +112,7 @@ def of_run(workspace: Workspace, run: RunPaths) -> Iterator[object]:
     yield from (progress.state, [(stage.name, stage.state, stage.needless) for stage in progress.stages])
     yield from (read_run(run), standing(run), is_at_work(run), chain.failure(workspace, run))
     yield from (chain.has_chain(run), chain.is_live(run), tune.finished(run, "convert"))
-    yield from (train.goes_on_from(run), train.stopped(run), fit.ran_out(run), remedy.cause_of(run))
+    yield from (resuming.goes_on_from(run), resuming.stopped(run), fit.ran_out(run), remedy.cause_of(run))
     yield from (convert.made_of(run), expected.seconds_of(run, "convert"), place_of(workspace, run))
     yield [failures._job(workspace, name) for name in (run.id, str(run.job("train")))]
 
@@ -136,7 +136,7 @@ def test_what_is_read_of_runs(
 def test_what_is_read_of_other_jobs(workspace: Workspace, stopped: RunPaths) -> None:
     speaker = Speaker("merged", str(workspace.model("tiny")), None, "qwen_chat", "", stopped.id, "Bea")
     keep_alive(workspace.chat_server, as_record(ServeRequest(speaker, Path("/nowhere"))))
-    place = begin(workspace, planned(stopped, train.recipe_of(stopped), ("lr=1e-4,3e-4",)))
+    place = begin(workspace, planned(stopped, prepare.recipe_of(stopped), ("lr=1e-4,3e-4",)))
     write_json(JobPaths(place.job).spec, JobSpec(("true",), PROJECT).as_json())
     write_json(JobPaths(place.job).exit, Ending(1, None, Reason.abandoned, 1.0, 2.0).as_json())
 

@@ -52,7 +52,7 @@ def test_a_plain_machine(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_missing_package(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.steps.train.PACKAGES", ("torch", "no-such-package"))
+    monkeypatch.setattr("core.steps.prepare.PACKAGES", ("torch", "no-such-package"))
     found = find(workspace, "versions", monkeypatch)
     assert (found.grade, found.fix) == ("bad", "scripts/run --reinstall") and "no-such-package" in found.text
     assert report(workspace)["ok"] is False

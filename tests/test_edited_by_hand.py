@@ -10,7 +10,7 @@ from core.jobs.status import State
 from core.pipeline import chain, tune
 from core.pipeline.tune import TuneRequest
 from core.recipe.recipe import to_yaml
-from core.steps import merge, train
+from core.steps import merge, prepare, train
 from core.steps.checkpoints import checkpoints
 from core.workspace.files import write_json, write_text
 from core.workspace.paths import RunPaths, Workspace
@@ -32,7 +32,7 @@ def run(workspace: Workspace) -> RunPaths:
 
 
 def edit(run: RunPaths, **changes: object) -> None:
-    write_text(run.recipe, to_yaml(train.recipe_of(run).changed(**changes)))
+    write_text(run.recipe, to_yaml(prepare.recipe_of(run).changed(**changes)))
 
 
 def command(name: str, run: RunPaths, *options: str) -> subprocess.CompletedProcess[str]:
@@ -45,14 +45,14 @@ def command(name: str, run: RunPaths, *options: str) -> subprocess.CompletedProc
 def test_an_edit_is_seen_by_who_has_read_the_recipe_before(workspace: Workspace) -> None:
     made = make_run(workspace)
     text = made.recipe.read_text(encoding="utf-8")
-    assert train.recipe_of(made).rank == 16 and "rank: 16" in text
+    assert prepare.recipe_of(made).rank == 16 and "rank: 16" in text
     made.recipe.write_text(
         text.replace("rank: 16", "rank: 32"), encoding="utf-8"
     )  # as long, and in its place
-    assert train.recipe_of(made).rank == 32
+    assert prepare.recipe_of(made).rank == 32
     made.recipe.unlink()
     with pytest.raises(MissingArtefact):
-        train.recipe_of(made)
+        prepare.recipe_of(made)
 
 
 @pytest.mark.parametrize("name", ["train", "tune"])
@@ -82,7 +82,7 @@ def test_both_edited_are_refused_until_one_counts(run: RunPaths) -> None:
     write_text(run.config, run.config.read_text(encoding="utf-8") + "\n# mine\n")
     edit(run, rank=4)
     with pytest.raises(BothEdited) as refused:
-        train.in_line(run)
+        prepare.in_line(run)
     for language in ("en", "zh"):
         said = refused.value.text(language)
         assert "rank: 16 → 4" in said and "config.py" in said and str(run.root) in said and run.id in said
@@ -98,7 +98,7 @@ def test_both_edited_in_an_earlier_versions_run(run: RunPaths) -> None:
     """It left no written.json: what it was last trained as tells."""
     run.written.unlink()
     edit(run, rank=4)
-    assert train.in_line(run).rank == 4 and "r=4," in run.config.read_text(encoding="utf-8")
+    assert prepare.in_line(run).rank == 4 and "r=4," in run.config.read_text(encoding="utf-8")
 
 
 def test_tune_and_train_say_the_same_of_a_recipe_changed_after_training(run: RunPaths) -> None:
@@ -141,7 +141,7 @@ def test_an_edited_recipe_is_on_the_page(workspace: Workspace) -> None:
     page.session_state[f"launch {fresh.id}"] = True  # what will run is folded
     page.run()
     assert not page.exception and any("r=4," in code.value for code in page.code)
-    assert train.recipe_of(fresh).rank == 4
+    assert prepare.recipe_of(fresh).rank == 4
 
 
 def test_a_step_that_lacks_another_names_it_in_the_readers_language(run: RunPaths) -> None:

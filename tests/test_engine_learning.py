@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.jobs.curves import read_curve
-from core.steps import train
+from core.steps import prepare, train
 from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
 from core.workspace.files import read_json
@@ -24,16 +24,16 @@ def prepared(workspace: Workspace, model: Path, **changes: Any) -> RunPaths:
     know_answers(workspace, model)
     made = make_data(workspace, model, "--name", "Zoë", "--iterations", str(ITERATIONS))
     run = workspace.run(made["run"])
-    recipe = train.recipe_of(run).changed(
+    recipe = prepare.recipe_of(run).changed(
         precision="fp32", save_every=8, keep_checkpoints=20, log_every=1, stop_when_learned=True,
         schedule="constant", warmup_ratio=0.0, **changes,
     )  # fmt: skip
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     return run
 
 
 def trained(run: RunPaths, resume: Path | None = None) -> list[Any]:
-    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run), resume))
+    run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run), resume))
     return list(read_curve(run.work_dir).points)
 
 

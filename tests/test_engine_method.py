@@ -12,7 +12,7 @@ from core.jobs.job import JobPaths
 from core.proof.asking import Ask
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Method, Recipe
-from core.steps import answer, answer_checkpoints, convert, export, merge, train
+from core.steps import answer, answer_checkpoints, convert, export, merge, prepare, train
 from core.steps.answer import PromptFormat
 from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
@@ -32,8 +32,8 @@ def prepared(workspace: Workspace, model: Path, method: Method) -> RunPaths:
     know_answers(workspace, model)
     made = make_data(workspace, model, "--name", "Zoë", "--iterations", "6", "--method", method)
     run = workspace.run(made["run"])
-    recipe = train.recipe_of(run).changed(lr=0.01, precision="fp32", save_every=3, log_every=1)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run).changed(lr=0.01, precision="fp32", save_every=3, log_every=1)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     return run
 
 
@@ -104,7 +104,7 @@ def every_checkpoint_as_it_would_be_merged(run: RunPaths) -> None:
     from core.engine.answer_checkpoints import wearer_of
     from core.engine.export import half_precision
 
-    recipe, kept = train.recipe_of(run), checkpoints(run.work_dir)
+    recipe, kept = prepare.recipe_of(run), checkpoints(run.work_dir)
     assert [one.iteration for one in kept] == [3, 6]
     stored = half_precision(recipe.model)
     base = AutoModelForCausalLM.from_pretrained(recipe.model, dtype=stored)
@@ -138,7 +138,7 @@ def test_what_is_merged_is_what_was_trained(workspace: Workspace, model: Path, m
     losses = trained(run)
     assert [iteration for iteration, _ in losses] == [1, 2, 3, 4, 5, 6]
     made = last_json(cli("export", run.id, "--workspace", workspace.root, "--json", cwd=workspace.root))
-    recipe, base = train.recipe_of(run), logits(load(model))
+    recipe, base = prepare.recipe_of(run), logits(load(model))
     expected = logits(as_trained(recipe, train.read(run).checkpoint))
     found = logits(load(merge.read(run).folder))
     moved = float((expected - base).abs().max())
@@ -167,14 +167,14 @@ def test_a_training_that_goes_on_comes_to_the_same(workspace: Workspace, model: 
 
     run = prepared(workspace, model, method)
     straight = trained(run)
-    whole = as_trained(train.recipe_of(run), train.read(run).checkpoint).state_dict()
+    whole = as_trained(prepare.recipe_of(run), train.read(run).checkpoint).state_dict()
     half = checkpoints(run.work_dir)[0]
     train.read(run).checkpoint.unlink()
     resumed = trained(run, half.checkpoint)
     assert half.iteration == 3 and [loss for _, loss in resumed] == pytest.approx(
         [loss for _, loss in straight], rel=1e-4
     )
-    for name, tensor in as_trained(train.recipe_of(run), train.read(run).checkpoint).state_dict().items():
+    for name, tensor in as_trained(prepare.recipe_of(run), train.read(run).checkpoint).state_dict().items():
         torch.testing.assert_close(tensor, whole[name], atol=1e-4, rtol=1e-3, msg=name)
 
 
@@ -185,7 +185,7 @@ def test_pissa_by_plain_xtuner_is_converted_too(workspace: Workspace, model: Pat
     (run.work_dir / "pissa.safetensors").unlink()
     run_job("convert", run.job("convert"), convert.plan(run))
     run_job("merge", run.job("merge"), merge.plan(run))
-    expected = logits(as_trained(train.recipe_of(run), train.read(run).checkpoint))
+    expected = logits(as_trained(prepare.recipe_of(run), train.read(run).checkpoint))
     base, found = logits(load(model)), logits(load(merge.read(run).folder))
     assert float((found - expected).abs().max()) < float((expected - base).abs().max()) / 50
 

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from core.data.teacher import read_teacher
 from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths
-from core.steps import data, train
+from core.steps import data, prepare, train
 from core.steps.step import run_job
 from core.workspace.paths import Workspace
 from tests.command_line import make_data
@@ -221,7 +221,7 @@ def trained(run: Any) -> str:
     """Train with every iteration logged; the job's log."""
     config = run.config.read_text(encoding="utf-8").replace("interval=10", "interval=1")
     run.config.write_text(config, encoding="utf-8")
-    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run)))
+    run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run)))
     return JobPaths(run.job("train")).log.read_text(encoding="utf-8")
 
 

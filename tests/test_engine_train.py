@@ -14,7 +14,7 @@ from core.jobs.curves import read_curve, time_folders
 from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import State
-from core.steps import convert, merge, train
+from core.steps import convert, merge, prepare, resuming, train
 from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
 from core.workspace.files import read_json
@@ -36,7 +36,7 @@ def trained(run: RunPaths, resume: Path | None = None) -> list[tuple[int, float 
     """Train and give the curve, with every iteration logged."""
     config = run.config.read_text(encoding="utf-8").replace("interval=10", "interval=1")
     run.config.write_text(config, encoding="utf-8")
-    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run), resume))
+    run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run), resume))
     return [(point.iter, point.loss) for point in read_curve(run.work_dir).points]
 
 
@@ -86,7 +86,7 @@ def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Work
     config = run.config.read_text(encoding="utf-8")
     config = config.replace("save_steps = 100", "save_steps = 3").replace("interval=10", "interval=1")
     run.config.write_text(config, encoding="utf-8")
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     launch(run.job("train"), train.plan(run, recipe))
     deadline = time.monotonic() + 120
     while len(checkpoints(run.work_dir)) < 2:
@@ -110,16 +110,16 @@ def test_a_stopped_training_leaves_whole_checkpoints_and_resumes(workspace: Work
 def test_the_command_goes_on_from_the_last_whole_checkpoint(workspace: Workspace, model: Path) -> None:
     """Its iterations continue where the checkpoint was written; so do the learning rate and the curve."""
     run = prepared(workspace, model, "--iterations", "60")
-    recipe = train.recipe_of(run).changed(save_every=5, log_every=1)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
-    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    recipe = prepare.recipe_of(run).changed(save_every=5, log_every=1)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
+    launch(run.job("train"), train.plan(run, prepare.recipe_of(run)))
     deadline = time.monotonic() + 120
     while not checkpoints(run.work_dir):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     stop(run.job("train"), by="test", grace=0)
     wait(run.job("train"), timeout=60)
-    left = train.resumable(run)
+    left = resuming.resumable(run)
     assert left is not None and 5 <= left.iteration < 60
     done = cli("train", run.id, "--workspace", workspace.root, "--json", cwd=workspace.root)
     assert last_json(done)["iteration"] == 60 and f"iteration {left.iteration}" in done.stderr
@@ -132,7 +132,7 @@ def test_an_error_of_the_real_tool_is_explained(workspace: Workspace, model: Pat
     run = prepared(workspace, model, "--iterations", "2")
     Path(read_json(run.data)["path"]).unlink()  # type: ignore[index]
     with pytest.raises(StepFailed) as failed:
-        run_job("train", run.job("train"), train.plan(run, train.recipe_of(run)))
+        run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run)))
     assert "Traceback" not in failed.value.text("en") and "rows.jsonl" in failed.value.text("en")
 
 
@@ -164,7 +164,7 @@ def test_a_checkpoint_with_foreign_code_is_refused(workspace: Workspace, model: 
     )
     checkpoint = train.read(run).checkpoint
     subprocess.run([sys.executable, "-c", evil, checkpoint, mark], check=True, timeout=60, env=environment())
-    for spec in (convert.plan(run), train.plan(run, train.recipe_of(run), checkpoint)):
+    for spec in (convert.plan(run), train.plan(run, prepare.recipe_of(run), checkpoint)):
         folder = tmp_path / "job" / read_name(spec)
         with pytest.raises(StepFailed):
             run_job("x", folder, spec)

@@ -11,7 +11,7 @@ from core.jobs.curves import read_curve
 from core.jobs.job import JobPaths, JobSpec
 from core.machine import this_machine
 from core.recipe.recipe import Recipe
-from core.steps import convert, train
+from core.steps import convert, prepare, train
 from core.steps.step import run_job
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli
@@ -25,8 +25,8 @@ REAL = find_spec("unsloth") is not None and bool(this_machine().gpus)
 
 def with_unsloth(run: RunPaths, **changes: object) -> RunPaths:
     """The run with its recipe changed, as if this processor were what Unsloth is refused on otherwise."""
-    recipe = train.recipe_of(run).changed(log_every=1, **changes)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run).changed(log_every=1, **changes)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     config = run.config.read_text(encoding="utf-8")
     asked = config.replace("\nacceleration = None\n", '\nacceleration = "unsloth"\n')
     assert asked != config
@@ -36,7 +36,7 @@ def with_unsloth(run: RunPaths, **changes: object) -> RunPaths:
 
 def plan(run: RunPaths, resume: Path | None = None) -> JobSpec:
     """The training's job, with the fake where an installed Unsloth would be found."""
-    spec = train.plan(run, train.recipe_of(run).changed(accelerate="unsloth"), resume)
+    spec = train.plan(run, prepare.recipe_of(run).changed(accelerate="unsloth"), resume)
     return replace(spec, env={**spec.env, "PYTHONPATH": str(FAKE)})
 
 
@@ -63,8 +63,8 @@ def test_xtuner_trains_the_model_that_unsloth_loaded(workspace: Workspace, model
     assert cli("convert", run.id, "--workspace", workspace.root, cwd=workspace.root).returncode == 0
     with safe_open(convert.read(run) / "adapter_model.safetensors", "pt") as adapter:
         names = set(adapter.keys())
-    layers = train.recipe_of(run).layers_to_transform or range(2)
-    modules = train.recipe_of(run).target_modules
+    layers = prepare.recipe_of(run).layers_to_transform or range(2)
+    modules = prepare.recipe_of(run).target_modules
     assert names == {
         f"base_model.model.model.layers.{layer}.mlp.{module}.lora_{half}.weight"
         for layer in layers for module in modules for half in "AB"
@@ -96,7 +96,7 @@ def test_unsloth_itself(workspace: Workspace, model: Path) -> None:
     found = []
     for way in ("unsloth", "on"):
         run = prepared(workspace, model, *ITERATIONS)
-        recipe: Recipe = train.recipe_of(run).changed(
+        recipe: Recipe = prepare.recipe_of(run).changed(
             accelerate=way, precision="bf16", replay_distillation=False
         )
         found.append(trained_as(run, recipe))
@@ -104,5 +104,5 @@ def test_unsloth_itself(workspace: Workspace, model: Path) -> None:
 
 
 def trained_as(run: RunPaths, recipe: Recipe) -> list[float | None]:
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     return [loss for _, loss in trained(run)]

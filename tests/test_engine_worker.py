@@ -15,7 +15,7 @@ from core.engine.left_out import names_bitsandbytes
 from core.jobs.job import JobPaths
 from core.pipeline import tune
 from core.proof.asking import Ask
-from core.steps import answer, train
+from core.steps import answer, prepare
 from core.steps.step import warm
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
@@ -32,7 +32,7 @@ def make_all(workspace: Workspace) -> RunPaths:
         tune.run_train(run, shown)
         tune.run_convert(run, shown)
         tune.run_merge(run, shown)
-    prompt_format = answer.PromptFormat.of(train.recipe_of(run))
+    prompt_format = answer.PromptFormat.of(prepare.recipe_of(run))
     answer.ask(run.job("ask"), run.merged, prompt_format, [Ask("Who are you?", 8)], "cpu", lambda *_: None)
     return run
 

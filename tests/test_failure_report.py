@@ -16,7 +16,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.status import read_status
 from core.publish.report import report
 from core.recipe.method import lr_of
-from core.steps import remedy, train
+from core.steps import prepare, remedy
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.runs import end_job
@@ -163,11 +163,11 @@ def test_what_a_cause_changes(
     after: dict[str, object] | str | None,
 ) -> None:  # fmt: skip
     _, run = made
-    recipe = train.recipe_of(run).changed(**before)
+    recipe = prepare.recipe_of(run).changed(**before)
     monkeypatch.setattr(remedy, "recipe_of", lambda _: recipe)
     found = remedy.of_cause(run, cause)
     if after == "usual":
-        after = {"lr": lr_of(recipe.method, recipe.rank, train.model_of(run))}
+        after = {"lr": lr_of(recipe.method, recipe.rank, prepare.model_of(run))}
     changed = {name: new for name, (_, new) in found.changes.items()} if found else None
     assert changed == after
 

@@ -15,7 +15,7 @@ from core.jobs.status import State
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN
-from core.steps import export, train
+from core.steps import export, prepare, resuming, train
 from core.steps.checkpoints import checkpoints
 from core.steps.data import about_data
 from core.workspace.files import write_json, write_text
@@ -81,8 +81,8 @@ def test_a_chain_that_broke_off_goes_on_from_its_checkpoint(
 
 def test_a_chain_whose_settings_changed_says_so_on_its_page(workspace: Workspace, run: RunPaths) -> None:
     """In the reader's language, whole, and not only its last line."""
-    recipe = train.recipe_of(run)
-    train.prepare(run, recipe.changed(rank=4), train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run)
+    prepare.prepare(run, recipe.changed(rank=4), prepare.model_of(run), Path(recipe.data))
     launch(run.job(CHAIN), chain.plan(workspace, run, TuneRequest(NAME), "test", "en"))
     assert wait(run.job(CHAIN), timeout=TIMEOUT).state is State.failed
     for language, word in (("en", "start from the beginning"), ("zh", "从头开始")):
@@ -142,8 +142,8 @@ def test_half_checkpoints_are_not_gone_on_from(run: RunPaths) -> None:
 def test_with_other_settings_it_is_said_and_nothing_is_done(
     run: RunPaths, change: dict[str, Any], said: str
 ) -> None:
-    recipe = train.recipe_of(run)
-    train.prepare(run, recipe.changed(**change), train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run)
+    prepare.prepare(run, recipe.changed(**change), prepare.model_of(run), Path(recipe.data))
     done = train_by_command(run)
     assert done.returncode == 2 and said in done.stderr and "--restart" in done.stderr
     assert at(run) == [10, 20] and "Traceback" not in done.stderr
@@ -157,17 +157,17 @@ def test_other_rows_and_an_edited_config_count_too(run: RunPaths) -> None:
     about = about_data(run)
     write_json(run.data, {**about, "sha256": "another"})
     with pytest.raises(RecipeChanged, match="data"):
-        train.going_on(run)
+        resuming.going_on(run)
     write_json(run.data, about)
-    assert train.going_on(run) == checkpoints(run.work_dir)[-1]
+    assert resuming.going_on(run) == checkpoints(run.work_dir)[-1]
     write_text(run.config, run.config.read_text(encoding="utf-8") + "\n# mine\n")
     with pytest.raises(RecipeChanged, match=r"config\.py"):
-        train.going_on(run)
+        resuming.going_on(run)
 
 
 def test_what_weights_know_nothing_of_may_change(run: RunPaths) -> None:
-    recipe = train.recipe_of(run)
-    train.prepare(run, recipe.changed(save_every=20, log_every=4), train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run)
+    prepare.prepare(run, recipe.changed(save_every=20, log_every=4), prepare.model_of(run), Path(recipe.data))
     assert last_json(train_by_command(run))["iteration"] == 40 and at(run) == [10, 20, 40]
 
 

@@ -12,7 +12,7 @@ from core.models.folder import read_model
 from core.pipeline import heal as healing
 from core.pipeline.foreign import ForeignRequest
 from core.proof.questions import Question
-from core.steps import train
+from core.steps import prepare
 from core.steps.taught import Taught
 from core.workspace.paths import Workspace
 from tests.adapters import make_recorded
@@ -52,7 +52,7 @@ def test_a_training_goes_on_from_the_chosen_strength(tmp_path: Path, monkeypatch
     assert found["scale"] == 0.5
     assert Path(found["healed"]) == run.adapter
     assert read_adapter(run.adapter, read_model(base)).config["r"] == 8
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     assert recipe.replay_distillation
     assert recipe.template == "own"
     assert (Path(recipe.model) / "model.safetensors").is_symlink()

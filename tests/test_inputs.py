@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.cli.terminal import progress
 from core.errors import InputsChanged, RecipeChanged
-from core.steps import export, train
+from core.steps import export, prepare, resuming
 from core.steps.inputs import SHOWN, refuse_other_inputs
 from core.steps.step import run_job
 from core.workspace import known_hashes as hashes
@@ -54,11 +54,11 @@ def replace_an_answer(rows: Path) -> tuple[str, str]:
 
 
 def rows_of(run: RunPaths) -> Path:
-    return Path(train.recipe_of(run).data)
+    return Path(prepare.recipe_of(run).data)
 
 
 def weights_of(run: RunPaths) -> Path:
-    return Path(train.recipe_of(run).model) / "model.safetensors"
+    return Path(prepare.recipe_of(run).model) / "model.safetensors"
 
 
 def test_other_rows_are_not_trained(run: RunPaths, record_fault: RecordFault) -> None:
@@ -102,7 +102,7 @@ def test_another_base_model_is_neither_trained_nor_merged(run: RunPaths, record_
 
 
 def test_a_file_more_or_less_counts(run: RunPaths) -> None:
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     more = Path(recipe.model) / "more.safetensors"
     more.write_bytes(b"more")
     with pytest.raises(InputsChanged, match=r"more\.safetensors: SHA-256 was \(no such file\)"):
@@ -115,32 +115,32 @@ def test_a_file_more_or_less_counts(run: RunPaths) -> None:
 
 def test_of_an_earlier_version_s_run_the_rows_are_known(run: RunPaths) -> None:
     run.inputs.unlink()
-    refuse_other_inputs(run, train.recipe_of(run))
+    refuse_other_inputs(run, prepare.recipe_of(run))
     replace_last_byte(weights_of(run))
-    refuse_other_inputs(run, train.recipe_of(run))
+    refuse_other_inputs(run, prepare.recipe_of(run))
     replace_last_byte(rows_of(run))
     with pytest.raises(InputsChanged):
-        refuse_other_inputs(run, train.recipe_of(run))
+        refuse_other_inputs(run, prepare.recipe_of(run))
 
 
 def test_prepared_again_it_does_not_go_on_from_what_it_was(run: RunPaths) -> None:
     end_training(run, FAKE_XTUNER_CRASH_AT="25")
     replace_last_byte(weights_of(run))
-    recipe = train.recipe_of(run)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     with pytest.raises(RecipeChanged, match="base model's files are different"):
-        train.going_on(run)
+        resuming.going_on(run)
 
 
 def test_another_model_in_the_recipe_is_prepared_with(run: RunPaths) -> None:
     """Whoever writes it there means it."""
-    other = Path(train.recipe_of(run).model).with_name("another")
-    shutil.copytree(train.recipe_of(run).model, other)
+    other = Path(prepare.recipe_of(run).model).with_name("another")
+    shutil.copytree(prepare.recipe_of(run).model, other)
     text = run.recipe.read_text(encoding="utf-8")
-    run.recipe.write_text(text.replace(train.recipe_of(run).model, str(other)), encoding="utf-8")
+    run.recipe.write_text(text.replace(prepare.recipe_of(run).model, str(other)), encoding="utf-8")
     replace_last_byte(other / "model.safetensors")
-    assert train.in_line(run).model == str(other)
-    refuse_other_inputs(run, train.recipe_of(run))
+    assert prepare.in_line(run).model == str(other)
+    refuse_other_inputs(run, prepare.recipe_of(run))
 
 
 def test_what_was_merged_is_no_other_run_s(run: RunPaths) -> None:
@@ -148,7 +148,7 @@ def test_what_was_merged_is_no_other_run_s(run: RunPaths) -> None:
     file = weights_of(run)
     shutil.copy(file, file.with_suffix(".copy"))
     file.with_suffix(".copy").replace(file)
-    refuse_other_inputs(run, train.recipe_of(run))
+    refuse_other_inputs(run, prepare.recipe_of(run))
     end_training(run)
     run_job("convert", run.job("convert"), export.convert.plan(run))
     assert str(run.merged) in export.merge.plan(run).command
@@ -162,7 +162,7 @@ def test_each_state_of_a_file_is_read_once(run: RunPaths, monkeypatch: pytest.Mo
         return hashed(file, told)
 
     monkeypatch.setattr(hashes, "hashed", counting)
-    recipe, workspace = train.recipe_of(run), run.workspace
+    recipe, workspace = prepare.recipe_of(run), run.workspace
     refuse_other_inputs(run, recipe)
     assert not read, "they were read when it was prepared"
     replace_last_byte(weights_of(run))
@@ -184,20 +184,20 @@ def test_who_waits_is_told_how_far_it_is(
     monkeypatch.setattr(hashes, "PATIENCE", 0.0)
     told: list[float] = []
     with reading_told(told.append):
-        refuse_other_inputs(run, train.recipe_of(run))
+        refuse_other_inputs(run, prepare.recipe_of(run))
         assert not told, "it was read when the run was prepared"
         run.workspace.hashes.unlink()
-        refuse_other_inputs(run, train.recipe_of(run))
+        refuse_other_inputs(run, prepare.recipe_of(run))
     assert told == sorted(told) and told[-1] == 1.0
     monkeypatch.setenv("TUNEBOARD_LANG", "en")
     run.workspace.hashes.unlink()
     with progress("train"):
-        refuse_other_inputs(run, train.recipe_of(run))
+        refuse_other_inputs(run, prepare.recipe_of(run))
     assert "Reading the model once to know it again: " in capsys.readouterr().err
     monkeypatch.setattr(hashes, "PATIENCE", 1000.0)
     run.workspace.hashes.unlink()
     with progress("train"):
-        refuse_other_inputs(run, train.recipe_of(run))
+        refuse_other_inputs(run, prepare.recipe_of(run))
     assert not capsys.readouterr().err
 
 

@@ -18,7 +18,7 @@ from core.jobs.launch import launch, wait
 from core.jobs.progress import JobProgress, PaceMarks, Phase, ProgressWriter, job_progress
 from core.jobs.status import State
 from core.proof.asking import Ask
-from core.steps import train
+from core.steps import prepare, train
 from core.steps.answer import PromptFormat, ask
 from core.steps.step import run_job
 from core.steps.watch import note_of, trained
@@ -171,7 +171,7 @@ def test_a_training_says_every_step_and_answering_that_the_teacher_is_being_made
     run = workspace.run(make_data(workspace, model, "--name", "Zoë", "--iterations", "30")["run"])
     began = time.monotonic()
     with seen(run.job("train")) as found:
-        run_job("train", run.job("train"), train.plan(run, train.recipe_of(run)))
+        run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run)))
     _heard_in_time(found, began)
     phases = list(dict.fromkeys(one.phase for _, one in found))
     assert phases[:2] == [Phase.starting, Phase.loading] and {Phase.training, Phase.saving} <= set(phases)

@@ -17,7 +17,7 @@ from core.jobs.launch import launch
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.queue.devices import Devices
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import PROJECT, Workspace
 from scripts.documents.outputs import FAILED, OUTPUTS
 from tests import promised
@@ -186,7 +186,7 @@ def after_a_failure(tell: Told) -> None:
         run, "train", Reason.failed, "Traceback (most recent call last):\n  File\nFloatingPointError: no\n"
     )
     again = tell("retry", run.id)["run"]
-    assert again != run.id and train.recipe_of(tell.workspace.run(again)).lr < train.recipe_of(run).lr
+    assert again != run.id and prepare.recipe_of(tell.workspace.run(again)).lr < prepare.recipe_of(run).lr
     shutil.rmtree(run.root)
 
 

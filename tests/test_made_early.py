@@ -14,7 +14,7 @@ from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.run_list import run_index
 from core.runs import CHAIN, Early, made_early, next_step, read_run, standing
-from core.steps import export, proof, train
+from core.steps import export, prepare, proof
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.command_line import cli, last_json
@@ -113,7 +113,7 @@ def test_only_such_a_training_is_said_to_have_ended_early(run: RunPaths) -> None
             assert made_early(run) is None, other
     finally:
         write_json(request, asked)
-    assert train.iterations(run, train.recipe_of(run)) == TOTAL
+    assert prepare.iterations(run, prepare.recipe_of(run)) == TOTAL
 
 
 def test_an_earlier_checkpoint_of_a_whole_training_is_no_early_end(run: RunPaths, tmp_path: Path) -> None:

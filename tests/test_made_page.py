@@ -18,7 +18,7 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.runs import DATA
-from core.steps import train
+from core.steps import prepare
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.openai_server import OpenAIServer
@@ -198,7 +198,7 @@ def test_a_template_that_differs_needs_a_reason(workspace: Workspace) -> None:
     press(page, "data_make")
     run = RunPaths(workspace.run_folders()[0])
     assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
-    assert train.recipe_of(run).template_reason == "its prompt is not wanted"
+    assert prepare.recipe_of(run).template_reason == "its prompt is not wanted"
     page = open_test_page("data", run.id)
     assert not page.exception and "its prompt is not wanted" in page.info[0].value
 
@@ -215,8 +215,8 @@ def test_what_becomes_of_a_default_prompt_is_asked(workspace: Workspace, kept: b
     press(page, "data_make")
     run = RunPaths(workspace.run_folders()[0])
     assert wait(run.job(DATA), timeout=TIMEOUT).state is State.finished
-    assert train.recipe_of(run).template == (OWN if kept else OWN_WITHOUT_DEFAULT)
-    rows = Path(train.recipe_of(run).data).read_text(encoding="utf-8")
+    assert prepare.recipe_of(run).template == (OWN if kept else OWN_WITHOUT_DEFAULT)
+    rows = Path(prepare.recipe_of(run).data).read_text(encoding="utf-8")
     assert ("You are a helpful assistant." in rows) is kept
     assert no_errors(open_test_page("data", run.id))
 

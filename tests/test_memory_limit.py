@@ -9,7 +9,7 @@ import pytest
 from core.jobs.failure import why_failed
 from core.jobs.status import read_status
 from core.models.folder import starter_gguf
-from core.steps import train
+from core.steps import prepare, train
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, Workspace
 from tests.command_line import environment
@@ -63,7 +63,7 @@ def arguments(home: Workspace, tool: str) -> list[str]:
     base, made, request = str(home.starter), str(home.root / "made"), home.root / "request.json"
     if tool == "train":
         run = make_run(home)
-        return [*train.plan(run, train.recipe_of(run)).command[4:]]
+        return [*train.plan(run, prepare.recipe_of(run)).command[4:]]
     write_json(request, {"model": base, "source": base, "target": made, "how": "copy", "questions": []})
     checkpoint = home.root / "iter_1.pth"
     checkpoint.touch()

@@ -27,7 +27,7 @@ from core.recipe.speed import settle_speed
 from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.catalog import find
 from core.recipe.xtuner_file.opening import open_config
-from core.steps import export, proof, train
+from core.steps import export, prepare, proof
 from core.steps.fit import fitting
 from core.workspace.files import read_object, write_text
 from core.workspace.paths import RunPaths, Workspace, teacher_beside
@@ -227,7 +227,7 @@ def test_what_no_recipe_says_is_a_misfit(written: str) -> None:
 def test_asked_for_on_the_command_line(workspace: Workspace, model: Path, method: Method) -> None:
     made = make_data(workspace, model, "--name", "Zoë", "--method", method, **FAKE)
     run = workspace.run(made["run"])
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     assert recipe.method == method and recipe.lr == lr_of(method, recipe.rank, read_model(model))
     assert recipe.replay_distillation and bool(recipe.target_modules) == (method != "full")
     assert (read_object(run.data) or {})["rows"]
@@ -235,17 +235,17 @@ def test_asked_for_on_the_command_line(workspace: Workspace, model: Path, method
 
 def test_the_form_takes_what_goes_with_a_method(home: Workspace) -> None:
     run = make_run(home)
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     page: AppTest = open_test_page("config", run.id)
     page.selectbox(key=f"recipe {run.id} 0 method").set_value("full").run()
     assert not page.exception and not page.error
-    after = train.recipe_of(run)
+    after = prepare.recipe_of(run)
     assert (after.method, after.target_modules) == ("full", ())
     assert after.lr == pytest.approx(before.lr / 10, rel=0.01)
     page.selectbox(key=next(b.key for b in page.selectbox if b.key.endswith(" method"))).set_value(
         "lora"
     ).run()
-    assert train.recipe_of(run).target_modules == before.target_modules
+    assert prepare.recipe_of(run).target_modules == before.target_modules
 
 
 # --- a run without an adapter ---
@@ -288,7 +288,7 @@ def test_a_full_fine_tune_on_the_pages(page_workspace: Workspace) -> None:
 
 
 def in_full(run: RunPaths) -> RunPaths:
-    write_text(run.recipe, to_yaml(train.recipe_of(run).changed(method="full")))
+    write_text(run.recipe, to_yaml(prepare.recipe_of(run).changed(method="full")))
     return run
 
 
@@ -304,7 +304,7 @@ def test_its_card_says_so(page_workspace: Workspace) -> None:
 def test_how_vllm_is_told_of_an_adapter(page_workspace: Workspace, method: Method, rank: int | None) -> None:
     """It refuses DoRA; PiSSA's adapter has twice the rank that was trained."""
     run = make_publishable(page_workspace, "Zoë", logged=False)
-    write_text(run.recipe, to_yaml(train.recipe_of(run).changed(method=method)))
+    write_text(run.recipe, to_yaml(prepare.recipe_of(run).changed(method=method)))
     code = {title: code for title, _, code in examples(read_facts(page_workspace, run), "adapter", "a/b")}
     assert ("vLLM" in code) == (rank is not None)
     assert rank is None or f"--max-lora-rank {rank} " in code["vLLM"]
@@ -313,8 +313,8 @@ def test_how_vllm_is_told_of_an_adapter(page_workspace: Workspace, method: Metho
 def test_why_it_is_not_the_fast_path_is_said(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the estimate, and in the config."""
     run = make_run(home)
-    recipe = train.recipe_of(run).changed(device="cuda", precision="bf16", accelerate="off")
-    for module in ("core.machine", "core.steps.train", "core.steps.data", "ui.config.launch_preview"):
+    recipe = prepare.recipe_of(run).changed(device="cuda", precision="bf16", accelerate="off")
+    for module in ("core.machine", "core.steps.prepare", "core.steps.data", "ui.config.launch_preview"):
         monkeypatch.setattr(f"{module}.this_machine", lambda: GPU)
     told = {}
     for method in METHODS:

@@ -17,7 +17,7 @@ from core.chat.history import ChatMessage, SamplingParams
 from core.chat.reply import reply
 from core.jobs.job import JobSpec
 from core.models.folder import read_model
-from core.steps import convert, merge, train
+from core.steps import convert, merge, prepare, train
 from core.steps.step import engine_job
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
@@ -107,8 +107,8 @@ class Poisoned:
         self.work(engine_job("answer", request, request.with_name("answers.json")))
 
     def train(self) -> None:
-        recipe = train.recipe_of(self.run).changed(evaluate_every=1, evaluation_tokens=4)
-        train.prepare(self.run, recipe, read_model(self.model), Path(recipe.data))
+        recipe = prepare.recipe_of(self.run).changed(evaluate_every=1, evaluation_tokens=4)
+        prepare.prepare(self.run, recipe, read_model(self.model), Path(recipe.data))
         assert "EvaluateChatHook" in self.run.config.read_text(encoding="utf-8")
         self.work(train.plan(self.run, recipe))
 

@@ -27,7 +27,7 @@ from core.recipe.own_template import OwnTemplate, own_default, spoken_by, templa
 from core.recipe.recipe import Recipe, from_yaml
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.recipe.xtuner_file.opening import open_config
-from core.steps import data, train
+from core.steps import data, prepare
 from core.steps.taught import to_teach
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
@@ -225,7 +225,7 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
     replay = data.replay_rows({ask: Answer("so", True, ("so",) * len(ask.earlier)) for ask in asks}, said)
     run = workspace.new_run("Ada", datetime.now())
     data.write(run, workspace.data(run.id), said, replay, recipe.changed(evaluate_every=4), model)
-    settled = train.prepare(run, recipe.changed(evaluate_every=4), model, workspace.data(run.id).rows)
+    settled = prepare.prepare(run, recipe.changed(evaluate_every=4), model, workspace.data(run.id).rows)
     rows = [json.loads(line) for line in run.token_rows.read_text().splitlines()]
     texts = [
         encoder(model.folder).tokenizer.decode(row["input_ids"], skip_special_tokens=False) for row in rows
@@ -311,7 +311,7 @@ def test_xtuner_reads_these_rows_and_transformers_writes_these_texts(tmp_path: P
         given = tmp_path / f"{name}.jsonl"
         write_rows(given, [*CASES.values(), SYSTEM])
         recipe = Recipe(model=str(model), data=str(given), max_length=40, device="cpu")
-        train.prepare(run, recipe, read_model(model), given)
+        prepare.prepare(run, recipe, read_model(model), given)
         configs.append(str(run.config))
         rows.append([json.loads(line) for line in run.token_rows.read_text(encoding="utf-8").splitlines()])
     order, answered = tmp_path / "asked.json", tmp_path / "answered.json"

@@ -22,7 +22,7 @@ from core.pipeline import chain, tune
 from core.queue import cards, line
 from core.queue.devices import HELD_VARIABLE, Devices, Held, chosen, held_already
 from core.recipe.recipe import to_yaml
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import PROJECT, Workspace, workspace_around
 from tests.small_model import make_small_model
 from tests.small_run import make_run, stop_jobs
@@ -332,7 +332,7 @@ def test_a_chain_holds_what_its_recipe_is_on_by_now(workspace: Workspace) -> Non
     request = tune.TuneRequest("Ada", devices=1)
     run = make_run(workspace)
     assert chain.plan(workspace, run, request, "me", "en").devices == Devices(1, "gpu")
-    changed = train.recipe_of(run).changed(devices=2, cards=(0, 1))
+    changed = prepare.recipe_of(run).changed(devices=2, cards=(0, 1))
     run.recipe.write_text(to_yaml(changed), encoding="utf-8")
     held = chain.plan(workspace, run, request, "me", "en").devices
     assert held == Devices(2, "gpu", named=("gpu:0", "gpu:1"))

@@ -19,7 +19,7 @@ from core.models.folder import read_model, read_shape
 from core.recipe.memory import memory
 from core.recipe.ranks import divided_alike, ranks_problems, with_ranks
 from core.recipe.recipe import Recipe, to_yaml
-from core.steps import train
+from core.steps import dividing, prepare, resuming, train
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace
 from tests.small_run import make_run
@@ -95,7 +95,7 @@ def test_zero_divides_what_is_trained_and_from_stage_3_the_weights(model: Path) 
 
 def test_one_process_is_started_as_ever_and_several_by_torchrun(home: Workspace) -> None:
     run = make_run(home)
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     assert train.plan(run, recipe).command[3] == "train"
     spec = train.plan(run, recipe.changed(devices=3, gradient_accumulation_steps=1))
     place = spec.command.index("-m", 3)
@@ -165,20 +165,20 @@ def test_other_devices_are_taken_at_the_next_start(home: Workspace, monkeypatch:
     """By the command line's option; what was trained goes on, for an update has as many rows as before."""
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
     run = make_run(home, gradient_accumulation_steps=2)
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     train.start(run)
     wait(run.job("train"), timeout=60)
-    train.put_on(run, 2)
-    now = train.in_line(run)
+    dividing.put_on(run, 2)
+    now = prepare.in_line(run)
     assert (now.devices, now.gradient_accumulation_steps, now.iterations) == (2, 1, 20)
     assert f"max_iters = {now.iterations}" in run.config.read_text(encoding="utf-8")
-    assert train.changes_since(run) == []
-    train.start(run, train.going_on(run))
+    assert resuming.changes_since(run) == []
+    train.start(run, resuming.going_on(run))
     assert wait(run.job("train"), timeout=60).state is State.finished
-    train.put_on(run, 1)
-    assert train.in_line(run) == recipe
+    dividing.put_on(run, 1)
+    assert prepare.in_line(run) == recipe
     run.recipe.write_text(to_yaml(recipe.changed(devices=2)), encoding="utf-8")
-    assert len(train.changes_since(run)) > 0
+    assert len(resuming.changes_since(run)) > 0
 
 
 def test_a_run_of_more_gpus_goes_on_with_those_that_are_here(
@@ -186,26 +186,28 @@ def test_a_run_of_more_gpus_goes_on_with_those_that_are_here(
 ) -> None:
     """Before anything is started, and with as many rows an update; what is trained stays as it was."""
     run = make_run(home, gradient_accumulation_steps=4)
-    begun = train.recipe_of(run).changed(device="cuda", precision="bf16")
-    monkeypatch.setattr(train, "this_machine", lambda: TWO_CARDS)
+    begun = prepare.recipe_of(run).changed(device="cuda", precision="bf16")
+    monkeypatch.setattr(dividing, "this_machine", lambda: TWO_CARDS)
     many = with_ranks(begun, 4, 2).changed(nodes=1, cards=(0, 2, 4, 6))
     run.recipe.write_text(to_yaml(many), encoding="utf-8")
-    assert train.fewer_here(run) == train.FewerDevices(4, 2)
-    assert train.put_here(run) == train.FewerDevices(4, 2) and train.fewer_here(run) is None
-    found = train.recipe_of(run)
+    assert dividing.fewer_here(run) == dividing.FewerDevices(4, 2)
+    assert dividing.put_here(run) == dividing.FewerDevices(4, 2) and dividing.fewer_here(run) is None
+    found = prepare.recipe_of(run)
     assert (found.devices, found.cards, found.global_batch) == (2, (), many.global_batch)
     assert divided_alike(found, many)
     run.recipe.write_text(to_yaml(found.changed(cards=(1, 7))), encoding="utf-8")
-    assert train.put_here(run) is None and train.recipe_of(run) == found, "of cards that are not here any"
-    monkeypatch.setattr(train, "this_machine", lambda: NONE)
+    assert dividing.put_here(run) is None and prepare.recipe_of(run) == found, (
+        "of cards that are not here any"
+    )
+    monkeypatch.setattr(dividing, "this_machine", lambda: NONE)
     with pytest.raises(InvalidRecipe, match="GPU"):
-        train.put_here(run)
+        dividing.put_here(run)
     for file, said in (
         ("job.json", JobSpec(("true",), home.root).as_json()),
         ("exit.json", {"reason": "finished"}),
     ):
         write_json(run.job("train") / file, said)
-    assert train.put_here(run) is None, "it is trained: only what is made of it is left"
+    assert dividing.put_here(run) is None, "it is trained: only what is made of it is left"
 
 
 def test_machines_speak_by_the_network_that_leads_to_the_first_one() -> None:
@@ -216,7 +218,7 @@ def test_machines_speak_by_the_network_that_leads_to_the_first_one() -> None:
 def test_what_deepspeed_wrote_is_refused_to_another_number_of_processes(home: Workspace) -> None:
     """Before anything is changed; from the beginning any number can train."""
     run = make_run(home, gradient_accumulation_steps=2)
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     folder = run.work_dir / "iter_10.pth"
     folder.mkdir(parents=True)
     names = [
@@ -227,8 +229,8 @@ def test_what_deepspeed_wrote_is_refused_to_another_number_of_processes(home: Wo
         with zipfile.ZipFile(folder / f"{name}.pt", "w") as file:
             file.writestr("data", "x")
     with pytest.raises(InvalidRecipe, match=r"2 processes .* not by 4"):
-        train.put_on(run, 4)
-    assert train.recipe_of(run) == recipe
-    train.put_on(run, 2)
-    train.put_on(run, 1, anew=True)
-    assert train.recipe_of(run) == recipe
+        dividing.put_on(run, 4)
+    assert prepare.recipe_of(run) == recipe
+    dividing.put_on(run, 2)
+    dividing.put_on(run, 1, anew=True)
+    assert prepare.recipe_of(run) == recipe

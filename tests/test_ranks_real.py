@@ -20,7 +20,7 @@ from core.jobs.launch import launch, wait
 from core.jobs.process import read_identity
 from core.jobs.ranks import rank_logs
 from core.jobs.status import State, read_status
-from core.steps import convert, merge, train
+from core.steps import convert, dividing, merge, prepare, resuming, train
 from core.steps.step import run_job
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.test_engine_fast_real import with_acceleration
@@ -36,19 +36,19 @@ SHORT = {"shuffle": True, "batch_size": 3, "save_every": 500}
 
 
 def settled(run: RunPaths, **changes: object) -> RunPaths:
-    recipe = train.recipe_of(run).changed(precision="fp32", **SHORT, **changes)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run).changed(precision="fp32", **SHORT, **changes)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     return run
 
 
 def of_few_rows(run: RunPaths, count: int = 10) -> RunPaths:
-    rows = Path(train.recipe_of(run).data)
+    rows = Path(prepare.recipe_of(run).data)
     rows.write_text("".join(rows.read_text(encoding="utf-8").splitlines(True)[:count]), encoding="utf-8")
     return run
 
 
 def trained(run: RunPaths) -> dict[int, float]:
-    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run)))
+    run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run)))
     return {number: loss for number, loss in losses(run).items() if loss is not None}
 
 
@@ -93,7 +93,7 @@ def standing_at_its_second(
     """A long training together that stands at its second step, and its processes by their rank."""
     run = settled(prepared(workspace, model), iterations=500, **TOGETHER)
     held("step 2")
-    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    launch(run.job("train"), train.plan(run, prepare.recipe_of(run)))
     await_progress(run, at_step(2))
     return run, ranks_of(run)
 
@@ -139,8 +139,8 @@ def test_a_stop_ends_all_and_going_on_in_another_number_of_processes_is_the_same
     run = settled(prepared(workspace, model), iterations=2 * UPDATES, log_every=1, **ALONE)
     seen: list[float] = []
     for devices, stop_at in ((2, 2), (1, 7), (2, 0)):
-        train.put_on(run, devices)
-        recipe, last = train.in_line(run), train.going_on(run)
+        dividing.put_on(run, devices)
+        recipe, last = prepare.in_line(run), resuming.going_on(run)
         held(f"step {stop_at}" if stop_at else "")
         launch(run.job("train"), train.plan(run, recipe, last.checkpoint if last else None))
         if stop_at:
@@ -166,16 +166,16 @@ def test_zero_learns_as_one_process_does_stops_goes_on_converts_and_merges(
     alone = settled(prepared(workspace, model), iterations=2 * UPDATES, **ALONE)
     run = settled(prepared(workspace, model), iterations=UPDATES, deepspeed=stage, **TOGETHER)
     held("step 3")
-    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    launch(run.job("train"), train.plan(run, prepare.recipe_of(run)))
     await_progress(run, at_step(3))
     assert stopped(run) == 3
     held("")
     last = train.read(run)
     assert len(list(last.checkpoint.glob("*optim_states.pt"))) == 2
     with pytest.raises(InvalidRecipe, match=r"2 processes .* not by 1"):
-        train.put_on(run, 1)
-    assert train.recipe_of(run).devices == 2 and train.going_on(run) == last
-    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run), last.checkpoint))
+        dividing.put_on(run, 1)
+    assert prepare.recipe_of(run).devices == 2 and resuming.going_on(run) == last
+    run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run), last.checkpoint))
     found = [loss for loss in losses(run).values() if loss is not None]
     assert found == pytest.approx(by_update(trained(alone), 2), abs=1e-4)
     run_job("convert", run.job("convert"), convert.plan(run))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from core.engine.checkpoint_file import trained_weights
-from core.steps import train
+from core.steps import prepare, train
 from core.steps.checkpoints import checkpoints
 from core.steps.step import run_job
 from core.workspace.paths import RunPaths, Workspace
@@ -38,13 +38,13 @@ USUAL = {
 
 def settled(workspace: Workspace, model: Path, **changes: Any) -> RunPaths:
     run = prepared(workspace, model, "--iterations", str(WHOLE))
-    recipe = train.recipe_of(run).changed(**USUAL, **changes)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run).changed(**USUAL, **changes)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     return run
 
 
 def weights_at_the_end(run: RunPaths, resume: Path | None = None) -> dict[str, torch.Tensor]:
-    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run), resume))
+    run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run), resume))
     last = train.read(run)
     assert last.iteration == WHOLE
     return trained_weights(last.checkpoint)

@@ -16,7 +16,7 @@ from core.pipeline.tune import TuneRequest
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
-from core.steps import fit, train
+from core.steps import fit, prepare
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.runs import end_job
@@ -34,13 +34,13 @@ def workspace(page_workspace: Workspace) -> Workspace:
 
 def held(run: RunPaths, recipe: Recipe) -> int:
     """Bytes by the formula."""
-    model = train.model_of(run)
+    model = prepare.model_of(run)
     return memory(recipe, model, read_shape(model), 100).total
 
 
 def with_gpu(monkeypatch: pytest.MonkeyPatch, used: int) -> None:
     machine = Machine(16, 64 * GB, True, (Gpu(0, "H100", 80 * GB, 80 * GB),))
-    for module in ("core.steps.train", "core.steps.data", "core.steps.fit"):
+    for module in ("core.steps.prepare", "core.steps.data", "core.steps.fit"):
         monkeypatch.setattr(f"{module}.this_machine", lambda: machine)
     monkeypatch.setattr("core.steps.fit.meters", lambda: Meters(0.0, 0, ((0.0, used),)))
 
@@ -64,7 +64,7 @@ def test_what_ran_out(workspace: Workspace, reason: Reason, log: str, expected: 
 @pytest.mark.parametrize("batch", [4, 3, 8])
 def test_it_becomes_smaller_even_where_the_formula_saw_room(workspace: Workspace, batch: int) -> None:
     run = make_run(workspace, batch_size=batch, gradient_accumulation_steps=2)
-    before, found = train.recipe_of(run), fit.smaller(run)
+    before, found = prepare.recipe_of(run), fit.smaller(run)
     assert found is not None and held(run, found) < held(run, before)
     assert found.batch_size < batch or found.activation_checkpointing
     rows = found.batch_size * found.gradient_accumulation_steps
@@ -80,8 +80,8 @@ def test_what_another_program_holds_of_the_gpu_is_not_free(
 ) -> None:
     with_gpu(monkeypatch, used=79 * GB)
     run = make_run(workspace)
-    assert train.recipe_of(run).device == "cuda"
-    assert fit.free_memory(train.recipe_of(run)) == GB
+    assert prepare.recipe_of(run).device == "cuda"
+    assert fit.free_memory(prepare.recipe_of(run)) == GB
     with_gpu(monkeypatch, used=80 * GB)
     assert fit.smaller(run) is None
 
@@ -89,7 +89,7 @@ def test_what_another_program_holds_of_the_gpu_is_not_free(
 def test_one_click_trains_a_new_run_with_what_fits(workspace: Workspace) -> None:
     run = make_run(workspace, batch_size=4, activation_checkpointing=True)
     assert end_training(run, FAKE_XTUNER_OOM_AT="25").state is State.failed
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     page = open_test_page("train", run.id)
     assert "run out of memory again" in page.info[0].value and "`batch_size` 4 →" in page.info[0].value
     page.button(key=f"remedy {run.id}").click().run()
@@ -97,9 +97,9 @@ def test_one_click_trains_a_new_run_with_what_fits(workspace: Workspace) -> None
     (new,) = [RunPaths(folder) for folder in workspace.run_folders() if folder != run.root]
     assert page.query_params["run"] == new.id
     assert wait(new.job("train"), poll=0.05, timeout=60).state is State.finished
-    after = train.recipe_of(new)
+    after = prepare.recipe_of(new)
     assert after.batch_size < 4 and after.data == before.data and held(run, after) < held(run, before)
-    assert train.recipe_of(run) == before, "what was trained keeps its recipe"
+    assert prepare.recipe_of(run) == before, "what was trained keeps its recipe"
 
 
 def test_nothing_smaller_is_said(workspace: Workspace) -> None:

@@ -24,7 +24,7 @@ from core.pipeline.tune import TuneRequest
 from core.proof.questions import questions
 from core.run_list import list_runs
 from core.runs import CHAIN, delete, made_at, next_step, rename, standing
-from core.steps import train
+from core.steps import prepare
 from core.steps.taught import to_teach
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_by_address, open_test_page
@@ -306,7 +306,7 @@ def test_data_go_with_the_last_run_that_was_trained_on_them(workspace: Workspace
     make_small_model(workspace.starter)
     run = make_run(workspace)
     rows = workspace.data(run.id).rows
-    variant = train.variant(workspace, run, datetime(2030, 1, 1))
+    variant = prepare.variant(workspace, run, datetime(2030, 1, 1))
     delete(workspace, run)
     assert rows.exists()
     delete(workspace, variant)

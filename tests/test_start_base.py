@@ -18,7 +18,7 @@ from core.pipeline import chain, took
 from core.pipeline.tune import TuneRequest
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.runs import CHAIN
-from core.steps import expected, train
+from core.steps import expected, prepare
 from core.workspace.import_paths import importing
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_test_page
@@ -162,7 +162,7 @@ def test_one_press_fetches_the_model_and_makes_the_assistant(workspace: Workspac
     assert not page.exception and not page.error
     run = RunPaths(workspace.run_folders()[0])
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
-    assert train.recipe_of(run).model == str(workspace.models / FOLDER)
+    assert prepare.recipe_of(run).model == str(workspace.models / FOLDER)
     names_of_stages = [stage.name for stage in chain.read_progress(workspace, run).stages]
     assert names_of_stages == ["download", "import_model", "base", "train", "convert", "merge", "ask"]
     assert not workspace.starter.exists()

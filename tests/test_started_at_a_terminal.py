@@ -22,7 +22,7 @@ from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.run_list import list_runs
 from core.runs import CHAIN, DATA
-from core.steps import export, proof, train
+from core.steps import export, prepare, proof
 from core.steps.step import call_job
 from core.workspace.files import write_json
 from core.workspace.paths import RunPaths, Workspace
@@ -100,7 +100,7 @@ def test_one_that_was_killed_before_its_data_were_made_is_gone_on_with_as_it_was
     page = open_test_page("start", run.id)
     assert f"Failed: {NAME}'s assistant" in text_of(page)
     go_on(page, run)
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     assert recipe.iterations == 10 and not recipe.replay_distillation
 
 

@@ -15,7 +15,7 @@ from core.jobs.status import State
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.runs import CHAIN
-from core.steps import train
+from core.steps import prepare, resuming, train
 from core.steps.checkpoints import checkpoints, is_whole
 from core.steps.step import run_job, warm
 from core.workspace.paths import RunPaths, Workspace
@@ -45,13 +45,13 @@ def prepared(workspace: Workspace, model: Path, **changes: object) -> RunPaths:
     know_answers(workspace, model)
     run = workspace.run(make_data(workspace, model, "--name", "Zoë", "--iterations", str(WHOLE))["run"])
     settings = {"save_every": 500, "log_every": 1, "dropout": 0.0, "seed": 5, **changes}
-    recipe = train.recipe_of(run).changed(**settings)
-    train.prepare(run, recipe, train.model_of(run), Path(recipe.data))
+    recipe = prepare.recipe_of(run).changed(**settings)
+    prepare.prepare(run, recipe, prepare.model_of(run), Path(recipe.data))
     return run
 
 
 def begin(run: RunPaths, resume: Path | None = None) -> None:
-    launch(run.job("train"), train.plan(run, train.recipe_of(run), resume))
+    launch(run.job("train"), train.plan(run, prepare.recipe_of(run), resume))
 
 
 def await_progress(run: RunPaths, reached: Callable[[JobProgress], bool]) -> None:
@@ -68,7 +68,7 @@ def stopped(run: RunPaths) -> int:
     assert not list(run.work_dir.glob(".*.partial")) and all(
         is_whole(found.checkpoint) for found in checkpoints(run.work_dir)
     )
-    left = train.resumable(run)
+    left = resuming.resumable(run)
     return left.iteration if left else 0
 
 
@@ -87,7 +87,7 @@ def test_it_goes_on_as_if_it_had_never_been_stopped(
     """Twice; also within an update whose gradients add up over several iterations."""
     settings = {"gradient_accumulation_steps": accumulated}
     at_once = prepared(workspace, model, **settings)
-    run_job("train", at_once.job("train"), train.plan(at_once, train.recipe_of(at_once)))
+    run_job("train", at_once.job("train"), train.plan(at_once, prepare.recipe_of(at_once)))
     run = prepared(workspace, model, **settings)
     held(f"step {first}")
     begin(run)
@@ -100,7 +100,7 @@ def test_it_goes_on_as_if_it_had_never_been_stopped(
     await_progress(run, at_step(second))
     assert stopped(run) == second
     held("")
-    run_job("train", run.job("train"), train.plan(run, train.recipe_of(run), train.read(run).checkpoint))
+    run_job("train", run.job("train"), train.plan(run, prepare.recipe_of(run), train.read(run).checkpoint))
     assert len(losses(at_once)) == WHOLE and losses(run) == losses(at_once)
 
 
@@ -147,7 +147,7 @@ def test_in_the_middle_of_a_save_that_is_ended_and_counts(
     now = job_progress(run.job("train"))
     assert now and (now.done, now.total) == (3, WHOLE)
     left = [found.iteration for found in checkpoints(run.work_dir)]
-    assert left == [1, 2, 3][-train.recipe_of(run).keep_checkpoints :]
+    assert left == [1, 2, 3][-prepare.recipe_of(run).keep_checkpoints :]
 
 
 def test_in_the_middle_of_its_last_save_it_has_finished(
@@ -161,7 +161,7 @@ def test_in_the_middle_of_its_last_save_it_has_finished(
     await_progress(run, lambda now: now.phase is Phase.saving and saving(run) == WHOLE)
     stop(run.job("train"), by="test")
     assert wait(run.job("train"), timeout=300).state is State.finished
-    assert train.stopped(run) is None and train.read(run).iteration == WHOLE
+    assert resuming.stopped(run) is None and train.read(run).iteration == WHOLE
 
 
 def saving(run: RunPaths) -> int:
@@ -202,8 +202,8 @@ def test_forked_from_a_warm_worker(
     await_progress(run, at_step(3))
     assert stopped(run) == 3
     assert "started as a program" not in JobPaths(run.job("train")).supervisor_log.read_text(encoding="utf-8")
-    told = train.stopped(run)
-    assert told == train.StoppedTraining(3, WHOLE, 3) and told.key == "train.stopped.whole"
+    told = resuming.stopped(run)
+    assert told == resuming.StoppedTraining(3, WHOLE, 3) and told.key == "train.stopped.whole"
 
 
 def test_a_whole_chain_that_is_stopped_waits_for_its_training(
@@ -216,7 +216,7 @@ def test_a_whole_chain_that_is_stopped_waits_for_its_training(
     await_progress(run, at_step(3))
     chain.halt(run, "test")
     assert wait(run.job(CHAIN), timeout=300).state is State.stopped
-    left = train.resumable(run)
+    left = resuming.resumable(run)
     assert left is not None and left.iteration == 3 and not chain.is_live(run)
     log = JobPaths(run.job(CHAIN)).log.read_text(encoding="utf-8")
     assert f"Everything up to iteration {left.iteration} is saved" in log

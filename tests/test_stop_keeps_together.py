@@ -8,7 +8,7 @@ import pytest
 
 from core.jobs.job import JobPaths
 from core.jobs.launch import launch
-from core.steps import train
+from core.steps import prepare, train
 from core.workspace.paths import Workspace
 from tests.test_stop_keeps import at_step, await_progress, held, prepared, stopped
 
@@ -31,7 +31,7 @@ def test_what_was_learned_is_kept(
     """All of them stop at the same step: at once, or where gradients add up when their update is whole."""
     run = prepared(workspace, model, gradient_accumulation_steps=accumulated, **kind)
     held("step 3")
-    launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+    launch(run.job("train"), train.plan(run, prepare.recipe_of(run)))
     await_progress(run, at_step(3))
     kept = 3 if accumulated == 1 else 4
     assert stopped(run) == kept

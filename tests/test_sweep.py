@@ -20,7 +20,7 @@ from core.pipeline import chain
 from core.proof.score import Score, Share
 from core.recipe.recipe import to_yaml
 from core.runs import CHAIN, read_run
-from core.steps import data, train
+from core.steps import data, prepare, resuming
 from core.sweep import job
 from core.sweep.axes import Axis, combinations, read_axes
 from core.sweep.base import base_of
@@ -52,12 +52,12 @@ def base(workspace: Workspace) -> RunPaths:
 
 def refused(base: RunPaths, *over: str, trials: int | None = None) -> str:
     with pytest.raises(InvalidSweep) as caught:
-        planned(base, train.recipe_of(base), over, trials)
+        planned(base, prepare.recipe_of(base), over, trials)
     return caught.value.text("en")
 
 
 def begun(workspace: Workspace, base: RunPaths, *over: str, trials: int | None = None) -> SweepPaths:
-    return begin(workspace, planned(base, train.recipe_of(base), over, trials))
+    return begin(workspace, planned(base, prepare.recipe_of(base), over, trials))
 
 
 def run_it(workspace: Workspace, place: SweepPaths) -> job.SweepView:
@@ -70,7 +70,7 @@ def run_it(workspace: Workspace, place: SweepPaths) -> job.SweepView:
 
 
 def test_values_are_read_as_their_field_has_them(base: RunPaths) -> None:
-    recipe = train.recipe_of(base)
+    recipe = prepare.recipe_of(base)
     axes = read_axes(
         [
             "lr=1e-4, 3e-4",
@@ -124,7 +124,7 @@ def test_everything_that_is_wrong_is_said_at_once(base: RunPaths, workspace: Wor
 
 
 def test_a_grid_has_every_combination_and_a_search_as_many_as_are_said(base: RunPaths) -> None:
-    recipe = train.recipe_of(base)
+    recipe = prepare.recipe_of(base)
     grid = planned(base, recipe, ("lr=1e-4,3e-4", "rank=8,16"))
     assert (grid.sampler, grid.trials, grid.prunes) == ("grid", 4, True)
     search = planned(base, recipe, ("lr=1e-5..1e-3", "rank=8,16"))
@@ -139,7 +139,7 @@ def test_a_grid_has_every_combination_and_a_search_as_many_as_are_said(base: Run
 def test_a_recipe_is_of_the_run_whose_rows_it_names(
     workspace: Workspace, base: RunPaths, tmp_path: Path
 ) -> None:
-    recipe = train.recipe_of(base)
+    recipe = prepare.recipe_of(base)
     assert base_of(workspace, base.id) == (base, recipe)
     assert base_of(workspace, str(base.recipe)) == (base, recipe)
     file = tmp_path / "rezept 1.yaml"
@@ -266,9 +266,9 @@ def test_a_search_tries_nothing_twice(tmp_path: Path) -> None:
 
 def is_a_run_of_its_own(workspace: Workspace, base: RunPaths, place: SweepPaths, one: SweepTrial) -> None:
     run = workspace.run(one.run)
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     assert {name: getattr(recipe, name) for name in one.values} == one.values
-    assert recipe.data == train.recipe_of(base).data, "the same rows"
+    assert recipe.data == prepare.recipe_of(base).data, "the same rows"
     assert run.result.exists() and run.merged.exists()
     assert f"rank {one.values['rank']}" in read_run(run).title
     assert [view.place for view in job.of_run(workspace, run)] == [place]
@@ -292,7 +292,7 @@ def at_work(workspace: Workspace, place: SweepPaths) -> RunPaths:
     def run() -> RunPaths | None:
         running = [one for one in read_trials(place) if one.state == "running" and one.run]
         runs = [RunPaths(workspace.runs / one.run) for one in running]
-        return next((one for one in runs if train.resumable(one)), None)
+        return next((one for one in runs if resuming.resumable(one)), None)
 
     until(run)
     found = run()
@@ -371,7 +371,7 @@ def test_stopped_it_stops_its_trial_and_goes_on_with_it(
     place, run = started(workspace, base, held)
     job.stop(place, "test")
     assert wait(place.job, timeout=TIMEOUT).state is State.stopped
-    assert read_status(run.job(CHAIN)).state is State.stopped and train.resumable(run)
+    assert read_status(run.job(CHAIN)).state is State.stopped and resuming.resumable(run)
     assert job.resume_lost(workspace, "en") == [], "somebody had pressed stop"
     assert [one.state for one in read_trials(place)] == ["running"]
     job.start(workspace, place, "en")
@@ -423,7 +423,7 @@ def test_another_share_of_replay_is_other_rows(workspace: Workspace, model: Path
     shares = {}
     for one in found.trials:
         run = workspace.run(one.run)
-        about, recipe = data.about_data(run), train.recipe_of(run)
+        about, recipe = data.about_data(run), prepare.recipe_of(run)
         shares[one.values["replay_share"]] = 1 - about["taught_rows"] / about["rows"]
         assert about["rows"] == made["rows"] and recipe.data != made["path"]
         assert recipe.replay_distillation is bool(one.values["replay_share"])

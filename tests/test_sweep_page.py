@@ -9,7 +9,7 @@ from core.jobs.job import JobSpec
 from core.jobs.launch import launch, wait
 from core.pipeline import chain
 from core.proof.score import Score, Share
-from core.steps import train
+from core.steps import prepare
 from core.sweep import job
 from core.sweep.rank import noted, value_of
 from core.sweep.study import Study
@@ -35,13 +35,13 @@ def base(page_workspace: Workspace) -> RunPaths:
 
 def swept(workspace: Workspace, base: RunPaths) -> tuple[SweepPaths, list[RunPaths]]:
     """A sweep of which two trainings are done, one was stopped early, one failed; its job has not begun."""
-    sweep = planned(base, train.recipe_of(base), ("lr=1e-4,3e-4", "schedule=linear,cosine"))
+    sweep = planned(base, prepare.recipe_of(base), ("lr=1e-4,3e-4", "schedule=linear,cosine"))
     place, runs = begin(workspace, sweep), []
     study = Study(place, sweep)
     for kept in (60, 90):
         trial = study.next()
         assert trial
-        runs.append(train.variant(workspace, base, datetime(2026, 1, 2, 3, kept // 10)))
+        runs.append(prepare.variant(workspace, base, datetime(2026, 1, 2, 3, kept // 10)))
         score = Score(Share(60, 60), Share(kept, 100), Share(1, 120))
         study.note(trial.number, run=runs[-1].id)
         study.finish(trial.number, value_of(score), **noted(score))
@@ -66,7 +66,7 @@ def test_compare_marks_the_best_and_it_can_be_used(page_workspace: Workspace, ba
     page.button(key="sweep_use").click().run()
     assert no_errors(page)
     new = page_workspace.run(page.session_state["run"])
-    assert new not in runs and train.recipe_of(new) == train.recipe_of(runs[1])
+    assert new not in runs and prepare.recipe_of(new) == prepare.recipe_of(runs[1])
 
 
 def test_compare_lets_it_go_on_and_start_shows_it(

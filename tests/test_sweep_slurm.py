@@ -13,7 +13,7 @@ from core.jobs.status import State, read_status
 from core.machine import Gpu, this_machine
 from core.runs import CHAIN
 from core.slurm.profile import Profile, machine_of
-from core.steps import train
+from core.steps import prepare
 from core.sweep import conduct, job
 from core.sweep.conduct import Conductor
 from core.sweep.pruning import StoppedEarly
@@ -42,7 +42,7 @@ def base(page_workspace: Workspace) -> RunPaths:
 
 def begun(base: RunPaths, *over: str, trials: int | None = None, at_once: int = 0) -> SweepPaths:
     where = Where(PROFILE, at_once)
-    return begin(base.workspace, planned(base, train.recipe_of(base), over, trials, False, where))
+    return begin(base.workspace, planned(base, prepare.recipe_of(base), over, trials, False, where))
 
 
 def conductor(base: RunPaths, place: SweepPaths) -> Conductor:
@@ -76,7 +76,7 @@ def test_a_grid_is_one_array(base: RunPaths, slurm: SmallSlurm) -> None:
     assert found.best is not None and found.trials[0].number == found.best
     for run, one in zip(runs_of(base, place), read_trials(place), strict=True):
         assert read_spec(run.job(CHAIN)).profile == PROFILE and run.result.exists()
-        assert train.recipe_of(run).rank == one.values["rank"]
+        assert prepare.recipe_of(run).rank == one.values["rank"]
     assert to_its_end(base, place) == ["finished"] * 3 and len(slurm.arrays()) == 1
 
 
@@ -154,16 +154,16 @@ def test_what_slurm_refuses_ends_the_sweep_with_its_word_and_is_tried_again(
 
 def test_a_recipe_is_one_for_what_the_profile_asks_for(base: RunPaths) -> None:
     """A login node without a GPU is no reason to train without one, nor to refuse what needs one."""
-    recipe, cards = train.recipe_of(base), Profile("cards", "gpu", nodes=2, gpus=2, gpu_type="a100")
+    recipe, cards = prepare.recipe_of(base), Profile("cards", "gpu", nodes=2, gpus=2, gpu_type="a100")
     assert recipe.device == "cpu"
     there = machine_of(cards, this_machine())
     assert there.gpus == (Gpu(0, "a100", 0, 0), Gpu(1, "a100", 0, 0))
     sweep = planned(base, recipe, ("quantization=none,nf4",), where=Where(cards))
     made = sweep.as_recipe()
     assert (made.devices, made.nodes, made.device, made.global_batch) == (2, 2, "auto", recipe.global_batch)
-    new = train.variant(base.workspace, base, datetime.now())
-    train.vary(new, base, made.changed(quantization="nf4"), there)
-    settled = train.recipe_of(new)
+    new = prepare.variant(base.workspace, base, datetime.now())
+    prepare.vary(new, base, made.changed(quantization="nf4"), there)
+    settled = prepare.recipe_of(new)
     assert (settled.device, settled.precision, settled.quantization) == ("cuda", "bf16", "nf4")
     assert as_asked_of_slurm(settled, cards) == settled
     with pytest.raises(InvalidSweep, match="asks for none"):
@@ -173,5 +173,5 @@ def test_a_recipe_is_one_for_what_the_profile_asks_for(base: RunPaths) -> None:
 def test_where_it_is_made_is_kept_and_a_sweep_of_before_has_none(base: RunPaths) -> None:
     kept = read(begun(base, "rank=2,4", at_once=3))
     assert (kept.profile, kept.at_once, kept.is_array) == (PROFILE, 3, True)
-    here = read(begin(base.workspace, planned(base, train.recipe_of(base), ("rank=2,4",))))
+    here = read(begin(base.workspace, planned(base, prepare.recipe_of(base), ("rank=2,4",))))
     assert here.profile is None and not here.is_array

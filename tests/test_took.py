@@ -29,7 +29,7 @@ from core.pipeline.took import (
     training_left,
 )
 from core.pipeline.tune import TuneRequest
-from core.steps import expected, train
+from core.steps import expected, prepare
 from core.steps.expected import STARTS, Known
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import RunPaths, Workspace
@@ -105,7 +105,7 @@ def test_a_stage_counts_that_ended_well_whatever_came_of_the_chain(
 
 
 def test_a_training_that_goes_on_costs_what_is_left(page_workspace: Workspace, run: RunPaths) -> None:
-    recipe, model = train.recipe_of(run), train.model_of(run)
+    recipe, model = prepare.recipe_of(run), prepare.model_of(run)
     paths = JobPaths(run.job("train"))
     write_json(paths.exit, {**(read_record(paths.exit) or {}), "reason": "stopped"})
     (run.work_dir / "iter_8.pth").unlink()
@@ -135,7 +135,7 @@ def test_a_base_that_was_asked_stays_behind(page_workspace: Workspace, run: RunP
 
 
 def test_trainings_by_a_recipe_like_this_one_come_first(page_workspace: Workspace, run: RunPaths) -> None:
-    known, recipe, model = Known.of(page_workspace), train.recipe_of(run), train.model_of(run)
+    known, recipe, model = Known.of(page_workspace), prepare.recipe_of(run), prepare.model_of(run)
     other = replace(
         next(one for one in known.jobs if one.kind == "train"),
         recipe=recipe.changed(precision="fp16"),
@@ -166,7 +166,7 @@ def test_a_run_beside_other_programs_does_not_teach_that_the_machine_is_slow(
     page_workspace: Workspace, run: RunPaths, runs: list[tuple[float, float]], pace: float
 ) -> None:
     """Others cost it more than the share of the cores by which its time is divided."""
-    known, model = Known.of(page_workspace), train.model_of(run)
+    known, model = Known.of(page_workspace), prepare.model_of(run)
     one = next(one for one in known.jobs if one.kind == "train")
     jobs = Known(tuple(replace(one, pace=share * USUAL, slowed=slowed) for share, slowed in runs))
     work = expected.Workload("cpu", "lora", model.parameters, model.size, 1000.0, 0.0, 0.0)

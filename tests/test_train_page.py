@@ -22,7 +22,7 @@ from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
-from core.steps import export, proof, train
+from core.steps import export, prepare, proof, resuming, train
 from core.steps.checkpoints import Trained
 from core.steps.checkpoints import checkpoints as checkpoints_of
 from core.workspace.files import write_json
@@ -232,17 +232,17 @@ def test_deepspeed_checkpoints_are_folders(workspace: Workspace, record_fault: R
     run = make_run(workspace)
     folder = run.work_dir / "iter_10.pth"
     folder.mkdir(parents=True)
-    assert train.resumable(run) is None
+    assert resuming.resumable(run) is None
     end_training(make_run(workspace, datetime(2026, 1, 2)))
     whole = next(workspace.runs.glob("*/train/work_dir/iter_40.pth")).read_bytes()
     (folder / "mp_rank_00_model_states.pt").write_bytes(whole)
-    assert train.resumable(run) is None, "the optimizer is missing"
+    assert resuming.resumable(run) is None, "the optimizer is missing"
     (folder / "zero_pp_rank_0_mp_rank_00_optim_states.pt").write_bytes(whole)
-    assert train.resumable(run) == Trained(folder, 10)
+    assert resuming.resumable(run) == Trained(folder, 10)
     (folder / "zero_pp_rank_2_mp_rank_00_optim_states.pt").write_bytes(whole)
-    assert train.resumable(run) is None, "one process's part is missing"
+    assert resuming.resumable(run) is None, "one process's part is missing"
     (folder / "zero_pp_rank_1_mp_rank_00_optim_states.pt").write_bytes(whole[:50])
-    assert train.resumable(run) is None
+    assert resuming.resumable(run) is None
     record_fault("a shard of a DeepSpeed checkpoint is missing or cut off", "", "", "it is not taken")
 
 
@@ -380,7 +380,7 @@ def test_a_trainer_that_says_what_it_does_is_believed(workspace: Workspace) -> N
 
 
 def test_what_a_model_writes_is_never_markup(workspace: Workspace) -> None:
-    recipe = train.recipe_of(make_run(workspace))
+    recipe = prepare.recipe_of(make_run(workspace))
     answer = "<img src=x onerror=alert(1)>"
     asked = "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n"
     sample = Sample(3, f"{asked}{answer}<|im_end|>")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.steps import train
+from core.steps import prepare, train
 from core.workspace.paths import Workspace
 from tests.small_model import make_small_model
 from tests.small_run import make_run
@@ -14,9 +14,9 @@ def test_what_torch_compiles_is_kept_in_the_workspace(tmp_path: Path) -> None:
     for place, wanted in ((plain, str(plain.root / "compiled")), (spaced, None)):
         make_small_model(place.starter)
         run = make_run(place)
-        fast = train.recipe_of(run).changed(device="cuda", accelerate="on")
+        fast = prepare.recipe_of(run).changed(device="cuda", accelerate="on")
         assert train.plan(run, fast).env.get("TORCHINDUCTOR_CACHE_DIR") == wanted
         unsloth = train.plan(run, fast.changed(accelerate="unsloth")).env
         assert unsloth.get("TORCHINDUCTOR_CACHE_DIR") == wanted
         assert unsloth["UNSLOTH_COMPILE_LOCATION"] == str(place.root / "compiled" / "unsloth")
-        assert "TORCHINDUCTOR_CACHE_DIR" not in train.plan(run, train.recipe_of(run)).env
+        assert "TORCHINDUCTOR_CACHE_DIR" not in train.plan(run, prepare.recipe_of(run)).env

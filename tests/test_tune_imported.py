@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from core.data.encoder import NamedEncoder as Encoder
 from core.models.folder import read_model
 from core.recipe.templates import TEMPLATES
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import Workspace
 from tests.command_line import cli, command, environment, last_json
 from tests.internlm_model import make_internlm
@@ -59,7 +59,7 @@ def test_from_a_folder_to_a_merged_model(tmp_path: Path, kind: str) -> None:
     assert taken["template"] == template
     result = tune(workspace, kind)
     run = workspace.run(result["run"])
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     assert (recipe.template, recipe.model) == (template, taken["folder"])
     assert f"PROMPT_TEMPLATE.{template}" in run.config.read_text(encoding="utf-8")
     merged = Path(result["merged"])

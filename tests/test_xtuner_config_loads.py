@@ -10,7 +10,7 @@ import pytest
 
 from core.models.folder import read_model
 from core.recipe.xtuner_config import write_config
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import PROJECT, RunPaths
 from tests.small_model import make_small_model
 from tests.test_xtuner_config import BASE, DATA, MODEL, ODD_PATHS, SPREAD, WORK, config, run
@@ -20,9 +20,9 @@ def test_prepare_writes_recipe_config_and_versions(tmp_path: Path) -> None:
     model = read_model(make_small_model(tmp_path / "模型 a"))
     run_paths = RunPaths(tmp_path / "工作 区" / "run")
     run_paths.root.mkdir(parents=True)
-    settled = train.prepare(run_paths, replace(BASE, device="cpu", template="auto"), model, DATA)
+    settled = prepare.prepare(run_paths, replace(BASE, device="cpu", template="auto"), model, DATA)
     assert (settled.template, settled.model, settled.data) == ("qwen_chat", str(model.folder), str(DATA))
-    assert train.recipe_of(run_paths) == settled and train.model_of(run_paths) == model
+    assert prepare.recipe_of(run_paths) == settled and prepare.model_of(run_paths) == model
     found = run(run_paths.config.read_text(encoding="utf-8"))
     assert found["work_dir"] == str(run_paths.work_dir)
     versions = json.loads(run_paths.versions.read_text(encoding="utf-8"))

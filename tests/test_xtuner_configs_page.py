@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.machine import Gpu, Machine
 from core.recipe.xtuner_file.catalog import find, shipped
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.runs import end_job
@@ -52,7 +52,7 @@ def test_all_of_them_are_offered(workspace: Workspace, language: str) -> None:
 
 def test_one_is_opened_into_the_form(workspace: Workspace) -> None:
     run = make_run(workspace)
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     page = choose(opened(run), run, TUTORIAL)
     page.button(key="config_open").click().run()
     assert not page.exception
@@ -70,7 +70,7 @@ def test_one_is_opened_into_the_form(workspace: Workspace) -> None:
     assert any("Everything in the config" in one.value for one in page.success)
     # A machine without a GPU cannot run it: said beside the fields, and nothing is saved.
     assert any("NVIDIA GPU" in one.value for one in page.error)
-    assert train.recipe_of(run) == before
+    assert prepare.recipe_of(run) == before
 
 
 def test_what_does_not_fit_stays_below_the_choice(workspace: Workspace) -> None:
@@ -108,12 +108,12 @@ def test_a_file_of_one_s_own(workspace: Workspace, tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_config_changes_nothing(workspace: Workspace, content: bytes, said: str) -> None:
     run = make_run(workspace)
-    before = train.recipe_of(run)
+    before = prepare.recipe_of(run)
     page = opened(run)
     uploader = next(one for one in page.file_uploader if "config file" in str(one.key))
     uploader.set_value(("x.py", content, "text/x-python")).run()
     assert not page.exception and any(said in error.value for error in page.error)
-    assert train.recipe_of(run) == before
+    assert prepare.recipe_of(run) == before
 
 
 def test_marks_in_a_value_stay_text(workspace: Workspace) -> None:
@@ -139,7 +139,7 @@ def test_the_largest_that_fits(workspace: Workspace, monkeypatch: pytest.MonkeyP
     run = make_run(workspace)
     assert not [button for button in open_test_page("config", run.id).button if button.key == "fit"]
     gpu = Machine(16, 64 * 2**30, True, (Gpu(0, "H100", 80 * 2**30, 79 * 2**30),))
-    for module in ("core.steps.train", "core.steps.data", "ui.config.launch_preview"):
+    for module in ("core.steps.prepare", "core.steps.data", "ui.config.launch_preview"):
         monkeypatch.setattr(f"{module}.this_machine", lambda: gpu)
     other = make_run(
         workspace,
@@ -148,7 +148,7 @@ def test_the_largest_that_fits(workspace: Workspace, monkeypatch: pytest.MonkeyP
         batch_size=1,
         activation_checkpointing=True,
     )
-    before = train.recipe_of(other)
+    before = prepare.recipe_of(other)
     assert before.device == "cuda"
     page = open_test_page("config", other.id)
     page.button(key="fit").click().run()

@@ -34,7 +34,7 @@ from core.queue.cards import VISIBLE, on_a_card
 from core.queue.devices import Devices
 from core.recipe.own_template import spoken_by, template_of
 from core.recipe.thinking import ONE_WAY, Thinking, thinking_of
-from core.steps import convert, train
+from core.steps import convert, prepare
 from core.steps.step import engine_job
 from core.workspace.files import held, read_object
 from core.workspace.paths import RunPaths, Workspace, make_folder, new_socket
@@ -227,7 +227,7 @@ def template_difference(speaker: Speaker) -> TokenDifference | None:
 
 def _of_run(run: RunPaths) -> Iterator[Speaker]:
     with suppress(InputError):
-        recipe = train.recipe_of(run)
+        recipe = prepare.recipe_of(run)
         name = (read_object(run.data) or {}).get("name") or run.id
         taught = (recipe.template, recipe.system, run.id, name, recipe.precision)
         base = Speaker("base", recipe.model, None, *taught)

@@ -18,7 +18,7 @@ from core.pipeline import chain, tune
 from core.pipeline.tune import TuneRequest
 from core.publish.report import report, run_of
 from core.runs import CHAIN
-from core.steps import remedy, train
+from core.steps import prepare, remedy
 from core.steps.remedy import Remedy
 from core.wording import say
 from core.workspace.paths import RunPaths, Workspace
@@ -32,7 +32,7 @@ def _retry(options: argparse.Namespace, workspace: Workspace) -> Result:
         cause = remedy.cause_of(run)
         why = say(f"cause.{cause}") if cause else say("retry.did_not_fail")
         raise NoRemedy(run=run.id, why=why)
-    new = train.variant(workspace, run, datetime.now(), found.recipe)
+    new = prepare.variant(workspace, run, datetime.now(), found.recipe)
     with progress("tune" if chain.has_chain(run) else "train") as shown:
         shown.say("retry.new", run=new.id, changes=changes_in_words(found))
         if chain.has_chain(run):

@@ -28,7 +28,7 @@ from core.recipe.recipe import MOST_DEVICES, Checkpoint, Method
 from core.recipe.templates import template_names
 from core.runs import CHAIN
 from core.slurm.profile import read_profile
-from core.steps import export, train
+from core.steps import export, prepare
 from core.steps.export import ExportRequest
 from core.steps.own import AskRequest
 from core.wording import say, spoken_language
@@ -174,7 +174,7 @@ def _train(options: argparse.Namespace, workspace: Workspace) -> Result:
 def _training_cost(workspace: Workspace, run: RunPaths) -> Mapping[str, Cost]:
     """What its training costs here; nothing where that cannot be trained, which is said later."""
     with suppress(TuneboardError):
-        return {"train": took.training_cost(workspace, run, train.recipe_of(run), train.model_of(run))}
+        return {"train": took.training_cost(workspace, run, prepare.recipe_of(run), prepare.model_of(run))}
     return {}
 
 

@@ -14,7 +14,7 @@ from core.errors import DamagedFile, InputError, ModelBusy, ModelInUse, NoListed
 from core.jobs.job import JobPaths, job_folders
 from core.jobs.status import is_live
 from core.models.folder import near_models
-from core.steps.train import recipe_of
+from core.steps.prepare import recipe_of
 from core.wording import say
 from core.workspace.files import read_bytes, read_record
 from core.workspace.import_paths import ImportPaths, import_of

@@ -47,7 +47,7 @@ from core.queue.cards import computing
 from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
 from core.slurm.profile import Profile
-from core.steps import download, proof, train, watch
+from core.steps import dividing, download, prepare, proof, watch
 from core.steps.convert import makes_adapter
 from core.steps.step import call_job, check_space
 from core.wording import spoken_language
@@ -156,9 +156,9 @@ def plan_rest(
     Raises JobRunning, MissingArtefact."""
     request = _on(profile, _as_said(run, request))
     if run.recipe.exists():
-        train.put_there(run, request.devices if profile and profile.gpus else 0, request.nodes)
+        dividing.put_there(run, request.devices if profile and profile.gpus else 0, request.nodes)
         if profile is None:
-            train.put_here(run)
+            dividing.put_here(run)
     return replace(plan(workspace, run, request, by, language), profile=profile)
 
 
@@ -228,7 +228,7 @@ def plan(
     command = "data" if job == DATA else "tune"
     spec = call_job(run.job(job), command, workspace.root, request, run.id)
     if spec.devices and run.recipe.exists() and not run.adopted.exists():
-        recipe = train.recipe_of(run)  # which may have been put on others since it was asked for
+        recipe = prepare.recipe_of(run)  # which may have been put on others since it was asked for
         spec = replace(spec, devices=computing(recipe.devices, cards=recipe.cards))
     return replace(spec, asked_by=by, env={**spec.env, "TUNEBOARD_LANG": language})
 
@@ -449,7 +449,7 @@ def _kept(told: JobProgress | None, began: float | None) -> float | None:
 def _behind(run: RunPaths) -> float:
     """The share of a training that is at work which was behind before it went on."""
     with suppress(TuneboardError):
-        return took.gone_on_from(run, train.recipe_of(run))
+        return took.gone_on_from(run, prepare.recipe_of(run))
     return 0.0
 
 

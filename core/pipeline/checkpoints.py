@@ -12,7 +12,7 @@ from core.pace import Progress
 from core.pipeline import saying
 from core.proof.development import development
 from core.proof.judge import judge, score_of
-from core.steps import answer_checkpoints, checkpoints_proof, chosen, data, train
+from core.steps import answer_checkpoints, checkpoints_proof, chosen, data, prepare, train
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, whole
 from core.steps.checkpoints_proof import CheckpointProof, CheckpointsProof
@@ -32,7 +32,7 @@ class CheckpointsRequest:
 def plan_prove(workspace: Workspace, run: RunPaths) -> JobSpec:
     """The job that asks every kept checkpoint. Raises MissingArtefact, NoSuchModel."""
     train.read(run)
-    train.model_of(run)
+    prepare.model_of(run)
     return call_job(run.job(PROVE), PROVE, workspace.root, CheckpointsRequest(), run.id)
 
 
@@ -46,11 +46,11 @@ def prove(workspace: Workspace, run: RunPaths, progress: Progress) -> Checkpoint
     train.read(run)
     saying.say_passed_over(run, progress)
     kept = whole(run.work_dir)
-    said, recipe = data.read(run), train.recipe_of(run)
+    said, recipe = data.read(run), prepare.recipe_of(run)
     asked = development(said.conversations, data.thinking_in(recipe))
     prompt_format = PromptFormat.of(recipe)
     progress.stage("choose")
-    base = AnswerCache(workspace, train.model_of(run).folder, prompt_format).ask(
+    base = AnswerCache(workspace, prepare.model_of(run).folder, prompt_format).ask(
         run.job("base"), list(dict.fromkeys(one.base_ask for one in asked)), recipe.device, progress.update
     )
     asks = [one.ask for one in asked]
@@ -73,7 +73,7 @@ def as_json(run: RunPaths, proof: CheckpointsProof) -> dict[str, Any]:
 
 def choose(workspace: Workspace, run: RunPaths, progress: Progress) -> None:
     """Use the best checkpoint where the run's recipe asks for it and none was chosen since it was trained."""
-    asks = train.recipe_of(run).checkpoint == "best"
+    asks = prepare.recipe_of(run).checkpoint == "best"
     if asks and chosen.read(run) is None and len(whole(run.work_dir)) > 1:
         choose_best(workspace, run, progress)
 

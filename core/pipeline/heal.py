@@ -37,7 +37,7 @@ from core.recipe.own_template import template_of
 from core.recipe.recipe import Method, Recipe
 from core.recipe.thinking import Thinking, thinking_of
 from core.runs import introduce
-from core.steps import data, train
+from core.steps import data, prepare
 from core.steps.answer import AnswerCache
 from core.steps.data import Spoken
 from core.steps.prove import ProofJobs, prove
@@ -287,7 +287,7 @@ def _train(
     recipe = recipe.changed(begins_with=str(begins))
     kept_in = workspace.data(run.id)
     data.write_asked(run, kept_in, said, wanted, answers, memory.teacher, recipe, base)
-    train.prepare(run, recipe, base, kept_in.rows)
+    prepare.prepare(run, recipe, base, kept_in.rows)
     tune.run_train(run, progress)
     tune.run_convert(run, progress)
     return run

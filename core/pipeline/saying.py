@@ -17,7 +17,7 @@ from core.recipe.own_template import OwnTemplate, own_default, template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import OWN_WITHOUT_DEFAULT
 from core.recipe.thoughts import split
-from core.steps import data, train
+from core.steps import data, resuming
 from core.steps.fit import room_for
 from core.steps.step import megabytes
 from core.steps.taught import Taught, unfilled
@@ -61,7 +61,7 @@ def say_contents(said: Taught, progress: Progress, left_out: Path) -> None:
 
 def say_passed_over(run: RunPaths, progress: Progress) -> None:
     """Say which checkpoints are damaged, so that an earlier one is taken."""
-    if found := train.passed_over(run):
+    if found := resuming.passed_over(run):
         progress.say("train.passed_over", **asdict(found))
 
 

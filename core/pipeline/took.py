@@ -30,7 +30,7 @@ from core.proof.development import development
 from core.proof.questions import Question
 from core.recipe.length import saves
 from core.recipe.recipe import Recipe
-from core.steps import data, train
+from core.steps import data, prepare, resuming
 from core.steps.answer import AnswerCache, PromptFormat, not_shipped
 from core.steps.expected import (
     A_BYTE,
@@ -81,7 +81,7 @@ def costs_of_run(workspace: Workspace, run: RunPaths, request: TuneRequest) -> d
     folder = chosen_model(workspace, request.model)
     work = Forecast(workspace, request).work(folder, request.model)
     if prepared(run):
-        recipe = train.recipe_of(run)
+        recipe = prepare.recipe_of(run)
         folder = Path(recipe.model)
         trained = _trained_by(run, recipe)
         work = replace(work, **trained, base=asked_tokens(run, "base"))
@@ -103,8 +103,8 @@ def _trained_by(run: RunPaths, recipe: Recipe) -> dict[str, Any]:
 
 def gone_on_from(run: RunPaths, recipe: Recipe) -> float:
     """The share of a run's training that was behind before its job began, or will be; from 0 to 1."""
-    whole = train.iterations(run, recipe)
-    return min(1.0, train.goes_on_from(run) / whole) if whole else 0.0
+    whole = prepare.iterations(run, recipe)
+    return min(1.0, resuming.goes_on_from(run) / whole) if whole else 0.0
 
 
 class Forecast:
@@ -256,8 +256,8 @@ def _clock_of_training(workspace: Workspace, run: RunPaths) -> Clock | None:
 @cache
 def _cost_of_training(workspace: Workspace, run: RunPaths, _: float) -> tuple[Cost, float]:
     """By the run's own rows and recipe, and the share that was behind before it began; looked up once."""
-    recipe = train.recipe_of(run)
-    cost = training_cost(workspace, run, recipe, train.model_of(run))
+    recipe = prepare.recipe_of(run)
+    cost = training_cost(workspace, run, recipe, prepare.model_of(run))
     return cost, gone_on_from(run, recipe)
 
 

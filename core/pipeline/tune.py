@@ -31,7 +31,20 @@ from core.recipe.ranks import ranks_problems, with_ranks
 from core.recipe.recipe import Checkpoint, Method, Recipe, invalid
 from core.recipe.thinking import thinking_of
 from core.runs import CHAIN, STEPS, introduce
-from core.steps import answer, convert, data, export, fit, merge, proof, prove, train
+from core.steps import (
+    answer,
+    convert,
+    data,
+    dividing,
+    export,
+    fit,
+    merge,
+    prepare,
+    proof,
+    prove,
+    resuming,
+    train,
+)
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.busy import busy
 from core.steps.checkpoints import Trained, checkpoints, is_whole
@@ -164,11 +177,11 @@ def make_model(run: RunPaths, progress: Progress) -> None:
 def room_for(run: RunPaths) -> int:
     """Bytes that making a prepared run whole takes: checkpoints, adapter and merged model, as far as they are
     not there. Raises MissingArtefact, NoSuchModel."""
-    recipe, model = train.recipe_of(run), train.model_of(run)
-    use = disk_use(recipe, model, read_shape(model), train.iterations(run, recipe))
+    recipe, model = prepare.recipe_of(run), prepare.model_of(run)
+    use = disk_use(recipe, model, read_shape(model), prepare.iterations(run, recipe))
     adapter = 0 if converted(run) else use.adapter
     merged = 0 if made(run, "merge" if convert.makes_adapter(run) else "convert", "merged") else use.merged
-    return adapter + merged + (0 if trained_already(run) else train.space_for(run, recipe, model))
+    return adapter + merged + (0 if trained_already(run) else prepare.space_for(run, recipe, model))
 
 
 def trained_already(run: RunPaths) -> bool:
@@ -179,7 +192,7 @@ def trained_already(run: RunPaths) -> bool:
         finished(run, "train")
         and not (left and is_whole(left[-1].checkpoint))
         and converted(run)
-        and not train.changes_since(run)
+        and not resuming.changes_since(run)
     )
 
 
@@ -255,14 +268,14 @@ def make_data(
     place = workspace.data(run.id)
     data.write_asked(run, place, said, wanted, answers, memory.teacher, recipe, model)
     saying.say_what_is_short(data.about_data(run), progress)
-    train.prepare(run, recipe, model, place.rows)
+    prepare.prepare(run, recipe, model, place.rows)
     return run
 
 
 def _put_back_base(workspace: Workspace, request: TuneRequest, run: RunPaths, progress: Progress) -> None:
     """Make or fetch the base of a prepared run where somebody has deleted it since. Raises as
     :func:`ready_model` does."""
-    base = Path(train.recipe_of(run).model)
+    base = Path(prepare.recipe_of(run).model)
     if not base.exists() and chosen_model(workspace, request.model) == base:
         ready_model(workspace, request.model, progress)
 
@@ -385,12 +398,12 @@ def run_train(
     the checkpoint was trained with other settings.
     """
     if devices:
-        train.put_on(run, devices, anew=restart)
-    elif fewer := train.put_here(run, anew=restart):
+        dividing.put_on(run, devices, anew=restart)
+    elif fewer := dividing.put_here(run, anew=restart):
         progress.say("train.fewer_devices", **asdict(fewer))
-    recipe = train.in_line(run)
+    recipe = prepare.in_line(run)
     train.refuse_mismatch(run)
-    last = None if restart else train.going_on(run)
+    last = None if restart else resuming.going_on(run)
     spec = train.plan(run, recipe, last.checkpoint if last else None)
     if last and finished(run, "train") and last == checkpoints(run.work_dir)[-1]:
         progress.say("train.nothing_left", iteration=last.iteration)
@@ -400,9 +413,9 @@ def run_train(
         progress.say("train.goes_on", iteration=last.iteration)
     elif checkpoints(run.work_dir) and not restart:
         progress.say("train.none_whole")
-    check_space(run.root, train.space_for(run, recipe, train.model_of(run)))
+    check_space(run.root, prepare.space_for(run, recipe, prepare.model_of(run)))
     progress.stage("train")
-    told = trained(run.job("train"), run.work_dir, train.iterations(run, recipe), progress.update)
+    told = trained(run.job("train"), run.work_dir, prepare.iterations(run, recipe), progress.update)
     warned = said_once(Health(run, recipe, LiveCurve(run.work_dir).snapshot), progress.say)
     crowded = _busy_once(run, progress)
 
@@ -414,7 +427,7 @@ def run_train(
     try:
         run_job("train", run.job("train"), spec, poll, before=train.making_way(run, last))
     except (KeyboardInterrupt, StepStopped):
-        if found := train.stopped(run):
+        if found := resuming.stopped(run):
             progress.say(found.key, **asdict(found))
         raise
     return train.read(run)
@@ -447,8 +460,8 @@ def run_compare(
     """Ask the merged model what the base was asked, judge both, and write the run's result; ``full``: ask all
     the questions, not the part that fits a chain's time."""
     began = time.monotonic()
-    said, recipe = data.read(run), train.recipe_of(run)
-    base, merged = train.model_of(run).folder, merge.read(run).folder
+    said, recipe = data.read(run), prepare.recipe_of(run)
+    base, merged = prepare.model_of(run).folder, merge.read(run).folder
     known = proof.read(run)
     full = full or bool(known and known.full and not known.stale)  # no answer is thrown away
     progress.stage("ask")
@@ -478,8 +491,8 @@ def run_compare(
 
 def ask_both(workspace: Workspace, run: RunPaths, own: list[str], progress: Progress) -> dict[str, Any]:
     """Ask base and merged model a person's own questions."""
-    recipe = train.recipe_of(run)
-    base, merged = train.model_of(run).folder, merge.read(run).folder
+    recipe = prepare.recipe_of(run)
+    base, merged = prepare.model_of(run).folder, merge.read(run).folder
     prompt_format = PromptFormat.of(recipe)
     thought = THOUGHT_TOKENS if data.thinking_in(recipe).thinks else 0
     asks = [Ask(question, OWN_TOKENS + thought) for question in own]

@@ -21,7 +21,7 @@ from core.recipe.chat_template import (
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import Template
-from core.steps import chosen, convert, proof, train
+from core.steps import chosen, convert, prepare, proof
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
 
@@ -68,8 +68,8 @@ class Facts:
 
 def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) -> Facts:
     """Raises NoSuchFile, InvalidRecipe without a recipe, NoSuchModel, NotAModel without the base model."""
-    recipe = train.recipe_of(run)
-    folder = train.model_of(run).folder
+    recipe = prepare.recipe_of(run)
+    folder = prepare.model_of(run).folder
     measured, points = proof.read(run), read_curve(run.work_dir).points
     losses = [point.loss for point in points if point.loss is not None]
     found = measured if measured and not measured.stale else None
@@ -85,7 +85,7 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
         asked=_counted(found.rows if found else ()),
         iterations=points[-1].iter if points else 0,
         checkpoint=_checkpoint(run),
-        planned=train.iterations(run, recipe),
+        planned=prepare.iterations(run, recipe),
         losses=(losses[0], losses[-1]) if losses else None,
         chat_template=template,
         example=_example(folder, template, recipe.system),

@@ -28,8 +28,8 @@ from core.jobs.tail import last_lines
 from core.machine import this_machine
 from core.publish import tokens
 from core.publish.personal import hidden
+from core.steps.prepare import recipe_of, versions
 from core.steps.step import megabytes
-from core.steps.train import recipe_of, versions
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 

@@ -21,7 +21,7 @@ from core.recipe.xtuner_config import write_config
 from core.recipe.xtuner_file.compare import Difference
 from core.recipe.xtuner_file.opening import OpenedConfig, kind_of, open_config
 from core.recipe.xtuner_file.reader import read_config
-from core.steps import train
+from core.steps import prepare
 from core.steps.checkpoints import checkpoints
 from core.steps.configs import row
 from core.wording import say
@@ -123,7 +123,7 @@ def no_export(run: RunPaths) -> str | None:
         refuse_unlike(run)
     except NotARecipe as error:
         return error.text()
-    model = train.recipe_of(run).model
+    model = prepare.recipe_of(run).model
     if not Path(model).is_dir():
         return say("adopt.base_missing", model=model)
     return None
@@ -162,7 +162,7 @@ def _settled(recipe: Recipe, base: Model | None) -> Recipe:
 
 def as_json(run: RunPaths) -> dict[str, Any]:
     """What the command line says of an adopted run."""
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     return {
         "run": run.id,
         "work_dir": str(run.work_dir.resolve()),

@@ -10,7 +10,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.tail import last_lines
 from core.proof.asking import Answer, Ask
 from core.recipe.method import has_adapter
-from core.steps import train
+from core.steps import prepare
 from core.steps.answer import ANSWERS, AnswerCache, PromptFormat
 from core.steps.checkpoints import Trained, content_hash
 from core.steps.step import engine_job, run_job
@@ -33,7 +33,7 @@ def ask(
 ) -> Said:
     """What each of these checkpoints of ``run`` answers; in a job in the folder ``job``, as far as it was
     never asked before. Raises MissingArtefact, NoSuchModel, StepFailed, StepStopped."""
-    model = train.model_of(run).folder
+    model = prepare.model_of(run).folder
     caches = {
         one: AnswerCache(run.workspace, model, prompt_format, content_hash(one.checkpoint)) for one in kept
     }
@@ -52,7 +52,7 @@ def ask(
 
 def plan(run: RunPaths, job: Path, missing: dict[Trained, list[Ask]], prompt_format: PromptFormat) -> JobSpec:
     """The job that asks each checkpoint what is missing of it, in the folder ``job``."""
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     request = {
         "model": recipe.model,
         "template": prompt_format.template,

@@ -13,7 +13,7 @@ from core.machine import this_machine
 from core.steps.expected import Workload, device_of, expected
 from core.steps.health import Symptom
 from core.steps.pace import row_tokens
-from core.steps.train import model_of, recipe_of
+from core.steps.prepare import model_of, recipe_of
 from core.workspace.files import ODD, read_object
 from core.workspace.paths import RunPaths, Workspace
 

@@ -11,7 +11,7 @@ from pydantic import with_config
 
 from core.errors import DamagedFile, NoSuchCheckpoint, NoSuchFile
 from core.jobs.request import as_record, read_record_of
-from core.steps import train
+from core.steps import resuming, train
 from core.steps.checkpoints import Trained, checkpoints, content_hash, is_whole
 from core.wording import say
 from core.workspace.files import write_json
@@ -47,7 +47,7 @@ def choose(run: RunPaths, iteration: int, by_proof: bool = False) -> Trained:
     if found is None:
         there = say("row.list").join(str(one.iteration) for one in kept)
         raise NoSuchCheckpoint(run=run.id, iteration=iteration, there=there)
-    train.refuse_damaged(run, found)
+    resuming.refuse_damaged(run, found)
     write_json(run.chosen, as_record(Choice(found.checkpoint.name, content_hash(found.checkpoint), by_proof)))
     return found
 

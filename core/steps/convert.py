@@ -15,7 +15,7 @@ from core.models.folder import Model
 from core.recipe.disk import merged_bytes
 from core.recipe.method import has_adapter
 from core.recipe.recipe import Recipe
-from core.steps import adopt, chosen, train
+from core.steps import adopt, chosen, prepare, resuming
 from core.steps.checkpoints import Trained, content_hash
 from core.steps.step import check_space, engine_job
 from core.workspace.paths import RunPaths
@@ -45,12 +45,12 @@ def plan(run: RunPaths) -> JobSpec:
     """
     if is_live(run.job("train")):
         raise JobRunning(folder=run.job("train"))
-    model = train.model_of(run)
+    model = prepare.model_of(run)
     adopt.refuse_unlike(run)
     trained = chosen.used(run)
-    train.refuse_damaged(run, trained)
-    recipe = train.recipe_of(run)
-    content, total = content_hash(trained.checkpoint), train.iterations(run, recipe)
+    resuming.refuse_damaged(run, trained)
+    recipe = prepare.recipe_of(run)
+    content, total = content_hash(trained.checkpoint), prepare.iterations(run, recipe)
     asked = ConvertRequest(trained.checkpoint, trained.iteration, content, total)
     return replace(_job(run, recipe, model, trained), request=as_record(asked))
 
@@ -79,7 +79,7 @@ def made_of(run: RunPaths) -> ConvertRequest | None:
 
 def makes_adapter(run: RunPaths) -> bool:
     """Whether converting makes an adapter, and not the whole model at once."""
-    return not run.recipe.exists() or has_adapter(train.recipe_of(run))
+    return not run.recipe.exists() or has_adapter(prepare.recipe_of(run))
 
 
 def read(run: RunPaths) -> Path:

@@ -19,7 +19,7 @@ from core.recipe.recipe import Recipe
 from core.recipe.xtuner_file.opening import open_config
 from core.steps.adopt import config_of
 from core.steps.checkpoints import Trained, checkpoints
-from core.steps.train import recipe_of
+from core.steps.prepare import recipe_of
 from core.wording import say
 from core.workspace.paths import Workspace
 

@@ -18,7 +18,7 @@ from core.proof.asking import READ, Ask
 from core.recipe.recipe import Recipe
 from core.recipe.speed import SLOW_CARD
 from core.steps.pace import TELLING, is_alike, row_tokens, trained_so_far
-from core.steps.train import iterations, recipe_of
+from core.steps.prepare import iterations, recipe_of
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
 

@@ -12,7 +12,7 @@ from pydantic import with_config
 from core.errors import InputError, MissingArtefact, NoWholeCheckpoint
 from core.jobs.job import JobSpec
 from core.recipe.disk import merged_bytes
-from core.steps import chosen, convert, merge, train
+from core.steps import chosen, convert, merge, prepare, resuming, train
 from core.steps.checkpoints import Trained, checkpoints, content_hash, is_whole
 from core.steps.step import call_job, module_job
 from core.workspace.checksums import File, read_checksums
@@ -89,7 +89,7 @@ def artefact(run: RunPaths, kind: str) -> Path:
 
 def space(run: RunPaths) -> Space:
     """Raises NoSuchModel, NotAModel when the base model is gone."""
-    return Space(merged_bytes(train.model_of(run)), shutil.disk_usage(run.root).free)
+    return Space(merged_bytes(prepare.model_of(run)), shutil.disk_usage(run.root).free)
 
 
 def made_at(folder: Path) -> float:
@@ -105,7 +105,7 @@ def _made_of_another(run: RunPaths, used: Trained) -> bool:
     made of the last. One that was damaged after it was converted has nothing better to give."""
     made_of = convert.made_of(run)
     if made_of is None:
-        return used != train.resumable(run)
+        return used != resuming.resumable(run)
     if made_of.content == content_hash(used.checkpoint):
         return False
     kept = {one.checkpoint for one in checkpoints(run.work_dir)}

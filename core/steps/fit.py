@@ -12,7 +12,7 @@ from core.recipe.max_length import ROOM
 from core.recipe.memory import Memory, memory
 from core.recipe.recipe import Recipe
 from core.recipe.speed import why_slow
-from core.steps.train import model_of, recipe_of
+from core.steps.prepare import model_of, recipe_of
 from core.workspace.files import read_record
 from core.workspace.paths import RunPaths
 

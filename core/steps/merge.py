@@ -4,7 +4,7 @@ from core.errors import MissingArtefact, QuantizedBase
 from core.jobs.job import JobSpec
 from core.models.folder import Model, read_model
 from core.recipe.disk import merged_bytes
-from core.steps import convert, inputs, train
+from core.steps import convert, inputs, prepare
 from core.steps.step import check_space, engine_job
 from core.workspace.paths import RunPaths
 
@@ -14,10 +14,10 @@ def plan(run: RunPaths) -> JobSpec:
 
     Folding an adapter into rounded weights rounds the sum once more: the base must be unquantized.
     """
-    base = train.model_of(run)
+    base = prepare.model_of(run)
     adapter = convert.read(run)
     refuse_quantized(base)
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     inputs.refuse_other_model(run, recipe)
     check_space(run.root, merged_bytes(base))
     return engine_job("merge", base.folder, adapter, run.merged, convert.SHARD, recipe.template)

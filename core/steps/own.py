@@ -10,7 +10,7 @@ from pydantic import with_config
 
 from core.jobs.job import JobPaths, JobSpec, tries
 from core.jobs.tail import last_lines
-from core.steps import merge, train
+from core.steps import merge, prepare
 from core.steps.step import call_job
 from core.workspace.paths import RunPaths, Workspace
 
@@ -49,7 +49,7 @@ def plan(workspace: Workspace, run: RunPaths, questions: Sequence[str]) -> JobSp
 
     Raises NoSuchModel, NotAModel, NoSuchFile when one of the two models is not there.
     """
-    train.model_of(run)
+    prepare.model_of(run)
     merge.read(run)
     return call_job(run.job(OWN), "ask", workspace.root, AskRequest(tuple(questions)), run.id)
 

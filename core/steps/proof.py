@@ -9,7 +9,7 @@ from pydantic import with_config
 from core.jobs.job import JobSpec
 from core.proof.result import ProofRow, rows_of, score_in
 from core.proof.score import Score
-from core.steps import merge, train
+from core.steps import merge, prepare
 from core.steps.export import artefacts, kinds_of, made_at
 from core.steps.step import call_job
 from core.workspace.files import read_object
@@ -44,7 +44,7 @@ def plan(workspace: Workspace, run: RunPaths, full: bool = False) -> JobSpec:
 
     Raises NoSuchModel, NotAModel, NoSuchFile when one of the two models is not there.
     """
-    train.model_of(run)
+    prepare.model_of(run)
     merge.read(run)
     return call_job(run.job(PROOF), "prove", workspace.root, ProveRequest(full), run.id)
 

@@ -14,7 +14,7 @@ from core.recipe.method import lr_of
 from core.recipe.recipe import Recipe
 from core.steps import fit
 from core.steps.fit import OUT_OF_MEMORY
-from core.steps.train import model_of, recipe_of
+from core.steps.prepare import model_of, recipe_of
 from core.workspace.paths import RunPaths
 
 # A learning rate that was too high is divided by so much, where the usual one for the model is not lower.

@@ -6,7 +6,7 @@ from core.errors import InvalidRecipe, NoRunOfRecipe, NoSuchFile, NoSuchRun
 from core.pipeline.tune import prepared
 from core.recipe.presets import OF_THE_DATA
 from core.recipe.recipe import Recipe, from_yaml, merged_from_bytes
-from core.steps import data, train
+from core.steps import data, prepare
 from core.workspace.files import is_endless
 from core.workspace.paths import RunPaths, Workspace
 
@@ -24,7 +24,7 @@ def base_of(workspace: Workspace, given: str) -> tuple[RunPaths, Recipe]:
             raise
         run = _run_with(workspace, file)
         return run, recipe_in(file, run)
-    return run, train.recipe_of(run)
+    return run, prepare.recipe_of(run)
 
 
 def recipe_in(file: Path, run: RunPaths) -> Recipe:
@@ -35,7 +35,7 @@ def recipe_in(file: Path, run: RunPaths) -> Recipe:
     if not file.exists():
         raise NoSuchFile(path=file)
     content = b"" if is_endless(file) else file.read_bytes()
-    return merged_from_bytes(content, str(file), train.recipe_of(run), OF_THE_DATA)
+    return merged_from_bytes(content, str(file), prepare.recipe_of(run), OF_THE_DATA)
 
 
 def _run_with(workspace: Workspace, file: Path) -> RunPaths:

@@ -26,7 +26,7 @@ from core.pipeline import chain
 from core.pipeline.tune import USUAL_RESUMES, TuneRequest, prepared
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
-from core.steps import data, proof, train
+from core.steps import data, prepare, proof
 from core.sweep.axes import REPLAY_SHARE, Values, changed_by
 from core.sweep.pruning import losses_of, tokens_an_iteration, unit_of, why_stopped
 from core.sweep.rank import noted, value_of
@@ -75,7 +75,7 @@ class Conductor:
         self.workspace, self.progress = workspace, progress
         self.place, self.sweep = place, read(place)
         self.base = workspace.run(self.sweep.base)
-        self.model = train.model_of(self.base)
+        self.model = prepare.model_of(self.base)
         self.study = Study(place, self.sweep)
         self.study.complete()
         self.study.retry()
@@ -187,7 +187,7 @@ class Conductor:
         if REPLAY_SHARE in trial.values:
             self._make_rows(run, recipe, float(trial.values[REPLAY_SHARE]))
         else:
-            train.vary(run, self.base, recipe, machine_for(self.sweep.profile))
+            prepare.vary(run, self.base, recipe, machine_for(self.sweep.profile))
 
     def _make_rows(self, run: RunPaths, recipe: Recipe, share: float) -> None:
         recipe = recipe if share else recipe.changed(replay_distillation=False)
@@ -196,7 +196,7 @@ class Conductor:
 
     def _launch(self, run: RunPaths, trial: SweepTrial, times: int = 0) -> None:
         """Start its chain; in Slurm with all others of this look."""
-        recipe = train.recipe_of(run)
+        recipe = prepare.recipe_of(run)
         request = TuneRequest(
             self.sweep.name, model=recipe.model, auto_resume=USUAL_RESUMES, devices=recipe.devices
         )
@@ -255,7 +255,7 @@ class Conductor:
         """Keep a trial's losses; whether the rule stops it."""
         curve = self._curves.setdefault(trial.number, CurveReader(run.work_dir))
         curve.poll()
-        tokens = tokens_an_iteration(train.recipe_of(run), data.about_data(run))
+        tokens = tokens_an_iteration(prepare.recipe_of(run), data.about_data(run))
         return self.study.report(trial.number, losses_of(curve, tokens, self.unit, ended))
 
     def _finish(self, run: RunPaths, trial: SweepTrial) -> None:

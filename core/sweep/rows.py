@@ -5,7 +5,7 @@ from pathlib import Path
 from core.data.mix import Shares
 from core.machine import Machine, this_machine
 from core.recipe.recipe import Recipe
-from core.steps import data, train
+from core.steps import data, prepare
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.watch import Update
 from core.workspace.files import read_object, write_json
@@ -24,9 +24,9 @@ def with_replay_share(
     to be trained on ``machine``. What the base model has said before is not asked again, the rest on this
     machine.
 
-    Returns the recipe as it was prepared. Raises what making data and :func:`core.steps.train.prepare` do.
+    Returns the recipe as it was prepared. Raises what making data and :func:`core.steps.prepare.prepare` do.
     """
-    said, model, about = data.read(base), train.model_of(base), data.about_data(base)
+    said, model, about = data.read(base), prepare.model_of(base), data.about_data(base)
     wanted = data.base_asks(said, recipe) if share else data.BaseAsks()
     memory = AnswerCache(new.workspace, model.folder, PromptFormat.of(recipe))
     asks = [*wanted.replayed, *wanted.earlier]
@@ -38,7 +38,7 @@ def with_replay_share(
     write_json(
         new.data, {**(read_object(new.data) or {}), **{k: about[k] for k in OF_THE_FILE if k in about}}
     )
-    return train.prepare(new, recipe, model, Path(place.rows), machine)
+    return prepare.prepare(new, recipe, model, Path(place.rows), machine)
 
 
 def _proportion(share: float, about: dict[str, object]) -> Shares:

@@ -15,7 +15,7 @@ from core.recipe.ranks import with_ranks
 from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.speed import UNSETTLED
 from core.slurm.profile import Profile, machine_of
-from core.steps import data, train
+from core.steps import data, prepare
 from core.steps.step import check_space
 from core.sweep.axes import (
     MOST_TRIALS,
@@ -104,7 +104,7 @@ def planned(
 
     Raises InvalidSweep with everything that is wrong, MissingArtefact, NoSuchModel.
     """
-    model, axes = train.model_of(run), read_axes(over, recipe)
+    model, axes = prepare.model_of(run), read_axes(over, recipe)
     base = _unsettled(run, recipe)
     if where.profile:
         base = as_asked_of_slurm(base, where.profile)
@@ -123,7 +123,7 @@ def planned(
 def _unsettled(run: RunPaths, recipe: Recipe) -> Recipe:
     """The recipe with its speed to be chosen anew for each trial, unless somebody has chosen it."""
     loose = recipe.changed(**UNSETTLED)
-    return loose if train.settle_for(run, loose, train.model_of(run)) == recipe else recipe
+    return loose if prepare.settle_for(run, loose, prepare.model_of(run)) == recipe else recipe
 
 
 def machine_for(profile: Profile | None) -> Machine:
@@ -157,8 +157,8 @@ def begin(workspace: Workspace, sweep: Sweep) -> SweepPaths:
 def room_for(workspace: Workspace, sweep: Sweep) -> int:
     """Bytes that all its trials take, each a run with checkpoints, adapter and merged model."""
     run, recipe = workspace.run(sweep.base), sweep.as_recipe()
-    model = train.model_of(run)
-    use = disk_use(recipe, model, read_shape(model), train.iterations(run, recipe))
+    model = prepare.model_of(run)
+    use = disk_use(recipe, model, read_shape(model), prepare.iterations(run, recipe))
     return sweep.trials * use.whole
 
 

@@ -26,7 +26,7 @@ from core.engine.token_rows import left_padded, through_end
 from core.machine import this_machine
 from core.models.folder import read_model
 from core.recipe.own_template import spoken_by, template_of
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import Workspace
 
 BATCH = 64
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str]) -> None:
         "machine": {"cores": machine.cores, "bf16": machine.bf16, "gpus": [asdict(g) for g in machine.gpus]},
         "model": folder.name,
         "precision": asked.precision,
-        "versions": train.versions(),
+        "versions": prepare.versions(),
         "results": results,
     }
     if asked.json:

@@ -32,7 +32,7 @@ from core.cli.terminal import progress
 from core.jobs.job import JobPaths
 from core.machine import this_machine
 from core.pipeline.tune import ready_model
-from core.steps import train
+from core.steps import prepare
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import PROJECT, Workspace
 
@@ -214,7 +214,7 @@ def about_machine() -> dict[str, Any]:
         "amx": "amx_bf16" in lines,
         "gpus": [gpu.name for gpu in machine.gpus],
         "load": os.getloadavg()[0],
-        "versions": train.versions(),
+        "versions": prepare.versions(),
     }
 
 

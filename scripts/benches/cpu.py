@@ -33,7 +33,7 @@ from core.models.folder import Model
 from core.pipeline.tune import ready_model
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
-from core.steps import data, train
+from core.steps import data, prepare, train
 from core.steps.step import run_job
 from core.steps.taught import to_teach
 from core.workspace.paths import PROJECT, RunPaths, Workspace
@@ -107,7 +107,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for way in ways(machine.bf16):
                 found.setdefault(way.name, []).append(measure(workspace, model, way, options.iterations))
-    print(f"{train.versions()}, {machine.cores} cores, bfloat16 in hardware: {machine.bf16}\n")
+    print(f"{prepare.versions()}, {machine.cores} cores, bfloat16 in hardware: {machine.bf16}\n")
     print_table(found)
 
 
@@ -122,7 +122,7 @@ def measure(workspace: Workspace, model: Model, way: Way, iterations: int) -> Me
         encoder = encoder_of(model.tokenizer_file, template_of(recipe.template, model.folder))
         rows = (one for row in read_rows(place.rows) for one in encoder.rows(row))
         write_teacher(place.teacher, by_key(map(invented, rows)))
-    train.prepare(run, recipe, model, place.rows)
+    prepare.prepare(run, recipe, model, place.rows)
     run_job("train", run.job("train"), job(run, recipe, way))
     reader = CurveReader(run.work_dir)
     reader.poll()

@@ -35,7 +35,7 @@ from core.proof.asking import Ask
 from core.proof.score import Accuracy, Share
 from core.recipe.recipe import Recipe
 from core.runs import introduce
-from core.steps import answer, data, train
+from core.steps import answer, data, prepare
 from core.steps.expected import KINDS, seconds_of
 from core.steps.taught import Taught, to_teach
 from core.workspace.files import read_object, write_text
@@ -139,7 +139,7 @@ def measure(workspace: Workspace, recipe: str, name: str, seed: int) -> dict[str
     if rows is None:
         made = _command("tune", "--name", name, "--seed", str(seed), "--workspace", str(workspace.root))
     else:
-        run = prepare(workspace, rows, name, seed)
+        run = prepared_run(workspace, rows, name, seed)
         made = _command("tune", "--run", run.id, "--workspace", str(workspace.root))
     run = workspace.run(made["run"])
     _command("prove", run.id, "--full", "--workspace", str(workspace.root))
@@ -156,7 +156,7 @@ def measure(workspace: Workspace, recipe: str, name: str, seed: int) -> dict[str
     }
 
 
-def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
+def prepared_run(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     """A run with the rows of a recipe, as :func:`core.pipeline.tune.make_data` makes the default one."""
     model = tune.ready_model(workspace, None, Unseen())
     whole = to_teach(name, None).conversations
@@ -177,7 +177,7 @@ def prepare(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     else:  # without the conversation that some questions come after
         replay = replay_conversations({ask.question: answers[ask].said for ask in asks})
         data.write(run, place, said, replay, recipe, model, rows.shares)
-    train.prepare(run, recipe, model, place.rows)
+    prepare.prepare(run, recipe, model, place.rows)
     return run
 
 
@@ -210,7 +210,7 @@ def where() -> dict[str, Any]:
         "date": f"{datetime.now():%Y-%m-%d}",
         "device": machine.device,
         "machine": about,
-        "versions": train.versions(),
+        "versions": prepare.versions(),
     }
 
 

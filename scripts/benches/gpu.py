@@ -35,7 +35,7 @@ from core.machine import this_machine
 from core.models.folder import Model, read_shape
 from core.recipe.memory import trainable
 from core.recipe.recipe import Recipe
-from core.steps import train
+from core.steps import prepare, train
 from core.steps.step import run_job
 from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.memory import MIB, add_shape_options, enough_rows, make_model
@@ -125,7 +125,7 @@ def add_table_options(parser: argparse.ArgumentParser, runs: Iterable[str]) -> N
 
 def head(*columns: str) -> None:
     """Print what the numbers depend on, and the head of their table."""
-    print(json.dumps(train.versions() | {"gpu": this_machine().gpus[0].name}))
+    print(json.dumps(prepare.versions() | {"gpu": this_machine().gpus[0].name}))
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}", flush=True)
 
 
@@ -159,7 +159,7 @@ def xtuner(
     rows = workspace.data(run.id).rows
     write_rows(rows, texts(enough_rows(recipe), same))
     try:
-        settled = train.prepare(run, recipe, model, rows)
+        settled = prepare.prepare(run, recipe, model, rows)
         run_job("train", run.job("train"), train.plan(run, settled))
     except TuneboardError as error:
         print(f"<!-- {name}: {' '.join(str(error).split())[:400]} -->")

@@ -54,7 +54,7 @@ from core.models.folder import Model
 from core.pipeline.tune import TuneRequest, make_data
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
-from core.steps import train
+from core.steps import dividing, prepare, resuming, train
 from core.steps.step import raise_unless_finished
 from core.sweep.conduct import Conductor
 from core.sweep.job import view
@@ -148,7 +148,7 @@ class Bench:
         run = self.workspace.new_run(name, datetime.now())
         rows = self.workspace.data(run.id).rows
         write_rows(rows, texts(recipe.ranks * enough_rows(recipe), same=False))
-        train.prepare(run, recipe, self.model, rows)
+        prepare.prepare(run, recipe, self.model, rows)
         config = run.config.read_text(encoding="utf-8")
         if fast and recipe.device == "cpu":
             run.config.write_text(
@@ -160,7 +160,7 @@ class Bench:
         """Train to the end, or kill it after iteration ``until``; the seconds it took. Raises StepFailed, and
         TimeoutError for one that stands still."""
         job, began = run.job("train"), time.monotonic()
-        launch(job, train.plan(run, train.recipe_of(run)))
+        launch(job, train.plan(run, prepare.recipe_of(run)))
         if until is not None:
             await_iteration(run, until, self.options.patience)
             stop(job, by="bench", grace=0)
@@ -225,7 +225,7 @@ def _measure(options: argparse.Namespace) -> None:
         "machine": machine,
         "gpus": bool(gpus),
         "date": datetime.now().date().isoformat(),
-        "versions": train.versions(),
+        "versions": prepare.versions(),
     }
     measured_here = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -266,7 +266,7 @@ def scaled(bench: Bench, name: str) -> Iterator[dict[str, Any]]:
 def measured(run: RunPaths) -> dict[str, float | None]:
     """Tokens a second on all devices; torch's peak in bytes, where there is one; and seconds to the first
     step."""
-    recipe = train.recipe_of(run)
+    recipe = prepare.recipe_of(run)
     reader = CurveReader(run.work_dir)
     reader.poll()
     columns = {name: values.tolist() for name, values in reader.columns().items()}
@@ -300,7 +300,7 @@ def resumed(bench: Bench) -> dict[str, Any]:
     if (late := _logged_last(run))[0] <= STOPS[-1]:
         raise ValueError("it was over before it was stopped: take a larger model")
     apart = max(abs((losses[0][at] or 0) - (losses[1][at] or 0)) for at in late)
-    kept = train.resumable(run)
+    kept = resuming.resumable(run)
     return {"updates": UPDATES, "kept": kept.iteration if kept else 0, "apart": apart, "losses": losses}
 
 
@@ -312,8 +312,8 @@ def _logged_last(run: RunPaths) -> list[int]:
 
 def _go_on(bench: Bench, run: RunPaths, devices: int, until: int | None) -> None:
     """On so many devices, up to the end or until an update is done."""
-    train.put_on(run, devices)
-    now, last, job = train.in_line(run), train.going_on(run), run.job("train")
+    dividing.put_on(run, devices)
+    now, last, job = prepare.in_line(run), resuming.going_on(run), run.job("train")
     launch(job, train.plan(run, now, last.checkpoint if last else None))
     if until is not None:
         await_iteration(run, until * now.gradient_accumulation_steps, bench.options.patience)
@@ -329,7 +329,7 @@ def killed(bench: Bench) -> dict[str, Any]:
     recipe = bench.recipe(bench.devices, {**BF16, "iterations": 200, "save_every": 200, "pack": False})
     run = bench.prepared(recipe, "killed")
     job = run.job("train")
-    launch(job, train.plan(run, train.recipe_of(run)))
+    launch(job, train.plan(run, prepare.recipe_of(run)))
     await_iteration(run, 3, bench.options.patience)
     tool = read_identity(JobPaths(job).tool)
     there = psutil.Process(tool.pid).children(recursive=True) if tool else []
@@ -362,7 +362,7 @@ def queued(bench: Bench) -> dict[str, Any]:
     ]
     began, on = time.monotonic(), dict[str, str]()
     for run in runs:
-        launch(run.job("train"), train.plan(run, train.recipe_of(run)))
+        launch(run.job("train"), train.plan(run, prepare.recipe_of(run)))
     line = line_in(bench.workspace.root)
     while any(is_live(run.job("train")) for run in runs):
         on |= {entry.job.parent.name: " + ".join(entry.devices) for entry in line.entries() if entry.devices}
@@ -383,7 +383,7 @@ def swept(bench: Bench) -> dict[str, Any]:
     """A sweep of the starter as the command line makes it, each trial a chain with its proof: by what the
     recipe of the page comes to with other rates and lengths."""
     base = make_data(bench.workspace, TuneRequest("Lin Xiaoman"), progress("tune"))
-    recipe = train.recipe_of(base)
+    recipe = prepare.recipe_of(base)
     over = [f"lr={','.join(str(recipe.lr * part) for part in RATES)}"]
     over += [f"iterations={','.join(str(round((recipe.iterations or 0) * times)) for times in LENGTHS)}"]
     place = begin(bench.workspace, planned(base, recipe, tuple(over), prune=False))

@@ -25,7 +25,7 @@ from core.pace import Cost
 from core.pipeline import chain
 from core.pipeline.chain import STAGES, ChainProgress, Stage
 from core.steps.expected import CORE, SEEN, STARTER, STARTS, asked_tokens, trained_tokens
-from core.steps.train import recipe_of
+from core.steps.prepare import recipe_of
 from core.workspace.files import write_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 

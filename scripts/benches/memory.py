@@ -22,7 +22,7 @@ from core.machine import this_machine
 from core.models.folder import Model, read_model, read_shape
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
-from core.steps import train
+from core.steps import prepare, train
 from core.steps.step import module_job, run_job
 from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_tokenizer_files
@@ -142,7 +142,7 @@ def measure(workspace: Workspace, model: Model, recipe: Recipe, number: int) -> 
     write_rows(rows, [one_turn("Count.", " ".join(map(str, range(400))))] * enough_rows(recipe))
     expected = memory(recipe, model, read_shape(model), longest=recipe.max_length).allocated
     try:
-        settled = train.prepare(run, recipe, model, rows)
+        settled = prepare.prepare(run, recipe, model, rows)
         run_job("train", run.job("train"), train.plan(run, settled))
         found = peak(run)
     except TuneboardError as error:

@@ -26,7 +26,7 @@ from core.pipeline import tune
 from core.pipeline.tune import TuneRequest
 from core.recipe.memory import trainable
 from core.recipe.recipe import Method
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import Workspace
 
 NAME = "Ada Lovelace"
@@ -38,7 +38,7 @@ def measure(workspace: Workspace, request: TuneRequest) -> dict[str, Any]:
     with progress("tune") as shown:
         result = tune.tune(workspace, request, shown)
     run = workspace.run(result["run"])
-    recipe, model, status = train.recipe_of(run), train.model_of(run), read_status(run.job("train"))
+    recipe, model, status = prepare.recipe_of(run), prepare.model_of(run), read_status(run.job("train"))
     times = [point.time for point in read_curve(run.work_dir).points if point.time]
     return {
         "method": request.method,
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> None:
         about = {
             "date": f"{datetime.now():%Y-%m-%d}",
             "machine": {"cores": machine.cores, "bf16": machine.bf16, "gpus": len(machine.gpus)},
-            "versions": train.versions(),
+            "versions": prepare.versions(),
             "results": results,
         }
         if asked.json:

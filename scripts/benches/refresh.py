@@ -25,7 +25,7 @@ import plotly.io
 from core.jobs.launch import stop
 from core.jobs.live import LiveCurve
 from core.models.folder import read_model
-from core.steps import train
+from core.steps import prepare
 from core.workspace.paths import RunPaths
 from tests.page import open_test_page
 from tests.server import Dashboard
@@ -113,9 +113,9 @@ def measure_watching(run: RunPaths, seconds: float) -> None:
     """A training at 10 iterations a second, each of them logged, looked at by one browser."""
     from tests.browser import chromium
 
-    recipe = train.recipe_of(run).changed(iterations=100_000, log_every=1)
+    recipe = prepare.recipe_of(run).changed(iterations=100_000, log_every=1)
     model = read_model(Path(recipe.model))
-    train.prepare(run, recipe, model, Path(recipe.data))
+    prepare.prepare(run, recipe, model, Path(recipe.data))
     start_training(run, FAKE_XTUNER_SECONDS="0.1", FAKE_XTUNER_MEMORY="9800")
     try:
         with Dashboard(Path(os.environ["TUNEBOARD_HOME"]), "--no-token") as server, chromium() as opened:

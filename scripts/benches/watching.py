@@ -26,7 +26,7 @@ from core.data.mix import Shares
 from core.jobs.curves import read_curve
 from core.jobs.launch import launch, stop, wait
 from core.pipeline.tune import ready_model
-from core.steps import data, train
+from core.steps import data, prepare, train
 from core.steps.taught import Taught
 from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.viewer import Viewer
@@ -67,14 +67,14 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder) / "workspace")
-        run = prepare(workspace)
+        run = prepared_run(workspace)
         with Dashboard(workspace.root) as server, Viewer(server) as viewer:
             with training(run):
                 compare(run, server, viewer, asked.rounds, asked.seconds)
             measure_switches(run, server, viewer, asked.switches)
 
 
-def prepare(workspace: Workspace) -> RunPaths:
+def prepared_run(workspace: Workspace) -> RunPaths:
     """A run whose every row is the same, longer than it will train."""
     workspace.prepare()
     model = ready_model(workspace, None, progress("tune"))
@@ -84,14 +84,14 @@ def prepare(workspace: Workspace) -> RunPaths:
     run = workspace.new_run("watched", datetime(2026, 1, 1))
     place = workspace.data(run.id)
     data.write(run, place, said, [], recipe.changed(iterations=100), model, Shares(400, 0))
-    train.prepare(run, recipe, model, place.rows)
+    prepare.prepare(run, recipe, model, place.rows)
     return run
 
 
 @contextmanager
 def training(run: RunPaths) -> Iterator[None]:
     job = run.job("train")
-    launch(job, train.plan(run, train.recipe_of(run)))
+    launch(job, train.plan(run, prepare.recipe_of(run)))
     try:
         while last_step(run) < WARM_UP_STEPS:
             time.sleep(1)

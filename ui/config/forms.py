@@ -23,7 +23,7 @@ from core.recipe.presets import OF_THE_DATA
 from core.recipe.ranks import with_ranks
 from core.recipe.recipe import Level, Method, Problem, Recipe, level, parse
 from core.recipe.templates import template_names
-from core.steps.train import recipe_of
+from core.steps.prepare import recipe_of
 from core.wording import say
 from core.workspace.paths import RunPaths
 from ui.shell.text import language, spoken, t

@@ -10,7 +10,7 @@ from core.jobs.launch import launch
 from core.pipeline import chain
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
-from core.steps import fit, remedy, train
+from core.steps import fit, prepare, remedy, train
 from core.steps.remedy import Remedy
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
@@ -28,7 +28,7 @@ def offer_remedy(workspace: Workspace, run: RunPaths, cause: str = "") -> bool:
     of_memory = cause in fit.OUT_OF_MEMORY
     if found is None:
         if of_memory:
-            has = megabytes(fit.free_memory(train.recipe_of(run)))
+            has = megabytes(fit.free_memory(prepare.recipe_of(run)))
             st.warning(t("smaller.none", has=has), icon=":material/memory:")
         return False
     kind, icon = ("smaller", ":material/compress:") if of_memory else ("remedy", ":material/build:")
@@ -57,7 +57,7 @@ def _start(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
     started: dict[str, RunPaths] = st.session_state.setdefault("started remedy", {})
     with starting():
         if run.id not in started or not started[run.id].root.exists():
-            new = train.variant(workspace, run, datetime.now(), recipe)
+            new = prepare.variant(workspace, run, datetime.now(), recipe)
             started[run.id] = new
             if chain.has_chain(run):
                 launch(new.job(CHAIN), plan_again(workspace, run.job(CHAIN), new.id))

@@ -12,7 +12,7 @@ from core.machine import this_machine
 from core.models.folder import Model, read_model
 from core.recipe.presets import OF_THE_DATA, presets
 from core.recipe.recipe import Recipe
-from core.steps import train
+from core.steps import prepare
 from core.steps.data import suited
 from core.workspace.files import Stamp, stamp
 from core.workspace.paths import RunPaths
@@ -106,5 +106,5 @@ def _known_recipes(root: Path, data: Stamp, asked: Recipe, folder: Path) -> dict
             begun = suited(run, asked.changed(method=preset.method(asked)), model)
         except TuneboardError:  # said where the data are shown
             continue
-        found[name] = train.settle_for(run, preset.apply(begun), model)
+        found[name] = prepare.settle_for(run, preset.apply(begun), model)
     return found

@@ -19,7 +19,7 @@ from core.errors import NoSuchFile
 from core.models.folder import stamp_of
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
-from core.steps import train
+from core.steps import prepare
 from core.steps.data import about_data
 from core.workspace.files import Stamp, read_object, stamp
 from core.workspace.paths import RunPaths, Workspace
@@ -40,7 +40,7 @@ def data_panel(workspace: Workspace, run: RunPaths) -> None:
     if run.adopted.exists():
         st.info(t("page.data.adopted"), icon=":material/lock:")
         return
-    about, recipe = about_data(run), train.recipe_of(run)
+    about, recipe = about_data(run), prepare.recipe_of(run)
     rows, source = Path(about["path"]), Path(about["source"])
     if not rows.exists():
         raise NoSuchFile(path=rows)
@@ -53,7 +53,7 @@ def data_panel(workspace: Workspace, run: RunPaths) -> None:
     if taught and not known_to_name(source, stamp(source), about["name"]):
         st.warning(t("page.data.not_named", name=about["name"]), icon=":material/badge:")
     show_otherwise(about.get("otherwise") or {})
-    offsets, tokenizer = known_offsets(rows, stamp(rows)), train.model_of(run).tokenizer_file
+    offsets, tokenizer = known_offsets(rows, stamp(rows)), prepare.model_of(run).tokenizer_file
     model = stamp_of(tokenizer.parent)
     encoder = known_encoder(tokenizer, model, recipe.template)
     show_counts(about)
@@ -70,7 +70,7 @@ def warn_of_run(run: RunPaths, recipe: Recipe) -> None:
     warn_of_rows(about)
     rows = Path(about.get("path", ""))
     if rows.is_file():
-        tokenizer = train.model_of(run).tokenizer_file
+        tokenizer = prepare.model_of(run).tokenizer_file
         model = stamp_of(tokenizer.parent)
         found = known_lengths(rows, stamp(rows), tokenizer, model, recipe.template)
         warn_of_cut(found, len(known_offsets(rows, stamp(rows))), recipe)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import MissingArtefact, NoWholeCheckpoint
 from core.jobs.status import State, status_of
-from core.steps import proof, train
+from core.steps import dividing, proof, resuming, train
 from core.steps.adopt import no_export
 from core.workspace.paths import RunPaths
 from ui.shell.frame import go_to, link_to
@@ -20,7 +20,7 @@ ICONS = {"chat": ":material/chat:", "compare": ":material/compare:", "publish": 
 def show_passed_over(run: RunPaths) -> None:
     """Say that a later checkpoint is damaged, so that an earlier one is taken; or that every one is."""
     icon = ":material/broken_image:"
-    if found := train.passed_over(run):
+    if found := resuming.passed_over(run):
         st.warning(t("train.passed_over", **asdict(found)), icon=icon)
         return
     with suppress(MissingArtefact):
@@ -32,7 +32,7 @@ def show_passed_over(run: RunPaths) -> None:
 
 def show_fewer(run: RunPaths) -> None:
     """Say that a run that goes on here does so on fewer GPUs than it was on."""
-    if fewer := train.fewer_here(run):
+    if fewer := dividing.fewer_here(run):
         st.info(t("train.fewer_devices", **asdict(fewer)), icon=":material/memory:")
 
 

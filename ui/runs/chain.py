@@ -12,7 +12,7 @@ from core.pipeline.chain import ChainProgress, Stage
 from core.pipeline.tune import USUAL_RESUMES
 from core.pipeline.whereabouts import waits_in_slurm
 from core.runs import CHAIN, made_early, read_run
-from core.steps import proof, train
+from core.steps import prepare, proof, resuming
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.remedy import offer_remedy
@@ -75,7 +75,7 @@ def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress, pl
             show_busy(run, progress.running.name)
     st.markdown("  \n".join(map(_stage, progress.stages)))
     if progress.running and progress.running.name == "train" and run.recipe.exists():
-        show_health(run, train.recipe_of(run), live=True)
+        show_health(run, prepare.recipe_of(run), live=True)
     show_where(workspace, run)
     if progress.live:
         st.caption(t("chain.safe"))
@@ -132,7 +132,7 @@ def _go_on(workspace: Workspace, run: RunPaths, first: bool) -> None:
     if failed := chain.failure(workspace, run):
         stage, why = failed
         show_why(why, t(f"stage.{stage}") if stage != CHAIN else "")
-    elif first and (found := train.stopped(run)):
+    elif first and (found := resuming.stopped(run)):
         st.info(t(found.key, **asdict(found)), icon=":material/stop_circle:")
     kind: Literal["primary", "secondary"] = (
         "secondary" if offer_remedy(workspace, run) or not first else "primary"

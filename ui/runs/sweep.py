@@ -11,7 +11,7 @@ import streamlit as st
 from core.errors import NoSuchRun, StorageFailed
 from core.jobs.job import JobPaths
 from core.runs import read_run
-from core.steps import train
+from core.steps import prepare
 from core.sweep import job
 from core.sweep.conduct import in_words, shown
 from core.sweep.job import SweepView
@@ -125,7 +125,7 @@ def _best(workspace: Workspace, best: SweepTrial) -> None:
             what = t("sweep.use.help")
             if st.button(t("sweep.use"), icon=":material/content_copy:", key="sweep_use", help=what):
                 with starting():
-                    new = train.variant(workspace, run, datetime.now())
+                    new = prepare.variant(workspace, run, datetime.now())
                 choose_run(new)
                 go_to("config", new)
 
