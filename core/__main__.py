@@ -57,10 +57,12 @@ def _run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options := only_serving(arguments):
         workspace = Workspace.of(options.workspace)
+        workspace.find()
         workspace.keep_private()
         serve(serving(options), workspace)
     if options := only_listing(arguments):
         workspace = Workspace.of(options.workspace)
+        workspace.find()
         workspace.keep_private()
         take_up_waiting(workspace)
         return list_here(options, workspace)

@@ -69,6 +69,7 @@ TuneboardError                exit code 1
 │   └── NoToken               a hub needs a token, and none is kept
 ├── MachineError              this machine lacks something
 │   ├── NotWritable           a folder cannot be written
+│   ├── WorkspaceGone         a workspace is not there any more, such as with its disk
 │   ├── StickGone             what should be copied to was pulled out, or is not plugged in
 │   ├── TokenNotKept          the folder for hub tokens cannot be made
 │   ├── DiskFull              not enough free space
@@ -423,6 +424,10 @@ class MachineError(TuneboardError):
 
 class NotWritable(MachineError):
     key = "not_writable"
+
+
+class WorkspaceGone(MachineError):
+    key = "workspace_gone"
 
 
 class StickGone(MachineError):

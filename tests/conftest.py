@@ -108,6 +108,12 @@ def _nobody_has_spoken() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _places_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where tests had their workspaces is not written down among those of whoever runs them."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _fast_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Among fast tests alone, what their modules share has the fast engine too."""
     with pytest.MonkeyPatch.context() as patch:

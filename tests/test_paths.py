@@ -118,7 +118,7 @@ def test_where_the_workspace_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_preparing_a_workspace(workspace: Workspace) -> None:
     workspace.prepare()
     workspace.prepare()
-    assert list(workspace.root.iterdir()) == [], "the proof that it can be written is gone"
+    assert list(workspace.root.iterdir()) == [workspace.identity], "the proof that it can be written is gone"
 
 
 @pytest.fixture

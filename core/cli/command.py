@@ -23,6 +23,7 @@ def run(arguments: Sequence[str]) -> int:
         return _as_job(Path(arguments[1]))
     options = parse(arguments)
     workspace = Workspace.of(options.workspace)
+    workspace.find()
     workspace.keep_private()
     take_up_waiting(workspace)
     try:

@@ -18,9 +18,10 @@ from core.workspace.paths import Workspace
 def perform(folder: Path) -> Result:
     """Do what the job in ``folder`` is asked for. Raises NoSuchJob, DamagedFile, what its command does."""
     call, request = read_call(folder)
-    task = _task(call, folder)
+    task, workspace = _task(call, folder), Workspace(call.workspace)
+    workspace.find()
     with progress(call.command) as shown:
-        return task.do(Workspace(call.workspace), call.run, request, shown)
+        return task.do(workspace, call.run, request, shown)
 
 
 def read_call(folder: Path) -> tuple[Call, Any]:

@@ -17,6 +17,7 @@ from core.engine.checkpoint_file import allow_curves, read_weights
 from core.engine.distillation import answer_loss
 from core.engine.divergence import leave_out_what_is_no_number
 from core.engine.on_import import when_imported
+from core.workspace.presence import ensure_folder
 
 
 def patch_xtuner() -> None:
@@ -96,7 +97,7 @@ def _save_checkpoints_whole() -> None:
 
     def save_checkpoint(found: dict[str, Any], filename: str, *_: object, **__: object) -> None:
         target = Path(filename)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        ensure_folder(target.parent)
         partial_file = target.with_name(f".{target.name}.partial")
         try:
             with partial_file.open("wb") as stream:

@@ -23,6 +23,7 @@ from core.jobs.done import leave_done
 from core.jobs.grace import need
 from core.jobs.job import JobPaths
 from core.workspace.files import read_record, write_json
+from core.workspace.paths import know_workspace_of
 
 # Where a tool is told which job's it is. Its own children are not told: there is one that writes.
 JOB_VARIABLE = "TUNEBOARD_JOB"
@@ -257,6 +258,7 @@ def telling(
     if not folder or os.environ.get("RANK", "0") != "0":
         yield
         return
+    know_workspace_of(Path(folder))
     writer = ProgressWriter(JobPaths(Path(folder)).progress, others, slower)
     _here.append(writer)
     try:

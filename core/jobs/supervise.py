@@ -37,6 +37,7 @@ from core.jobs.progress import JOB_VARIABLE
 from core.jobs.tail import last_lines
 from core.jobs.turn import DeviceTurn, TakingUp
 from core.workspace.files import read_record, write_json
+from core.workspace.paths import know_workspace_of
 from core.workspace.private import keep_private
 
 # Seconds between two looks for a request to stop, which must cost nothing, and for everything else.
@@ -368,6 +369,7 @@ def main(folder: Path, start: Start = start_program, patience: float = 0) -> Non
     """Supervise the job in ``folder`` unless another supervisor does, after ``patience`` seconds. Exits 1 in
     that case."""
     keep_private(folder)
+    know_workspace_of(folder)
     try:
         with FileLock(JobPaths(folder).lock, timeout=patience):
             supervise(folder, start)

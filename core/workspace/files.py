@@ -17,6 +17,7 @@ from typing import Any, TextIO, TypeAlias
 from filelock import FileLock, Timeout
 
 from core.errors import DamagedFile
+from core.workspace.presence import ensure_folder
 
 # Who holds a lock only reads and writes a small file; seconds.
 LOCK_TIMEOUT = 30.0
@@ -134,7 +135,7 @@ def locked(path: Path) -> Iterator[None]:
 
     Readers need no lock. Raises OSError: where no lock can be made, or when it is not free after 30 s.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    ensure_folder(path.parent)
     with held(path.with_name(f".{path.name}.lock"), LOCK_TIMEOUT):
         yield
 
@@ -196,7 +197,7 @@ def folder_bytes(folder: Path) -> int:
 
 def _replace(path: Path, fill: Callable[[TextIO], object]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        ensure_folder(path.parent)
         _write_beside(path, fill)
     except OSError as error:
         error.filename = str(path)  # write() does not know it

@@ -15,9 +15,20 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from core.errors import NoSuchChat, NoSuchRun, NoSuchSweep, NotWritable, StorageFailed, reason_of
+from core.errors import (
+    NoSuchChat,
+    NoSuchRun,
+    NoSuchSweep,
+    NotWritable,
+    StorageFailed,
+    WorkspaceGone,
+    reason_of,
+)
 from core.wording import did_you_mean, say
+from core.workspace import presence
 from core.workspace.file_states import TICK, changed_last, number_of, states_of
+from core.workspace.files import write_json
+from core.workspace.known_places import mount_known, remember
 from core.workspace.names import folders_in, is_entry, is_open, slug, unusable
 from core.workspace.private import close_to_others, keep_private
 
@@ -53,7 +64,18 @@ PARTS = (
         "dashboard.log",
         "data",
     ),
-    *("files", "models", "published", "queue", "runs", "sets", "slurm", "sweeps", "uploads"),
+    *(
+        "files",
+        "models",
+        "published",
+        "queue",
+        "runs",
+        "sets",
+        "slurm",
+        "sweeps",
+        "uploads",
+        "workspace.json",
+    ),
 )
 # Of these, what stands in no other folder: any project has its "data" or its "files".
 TELLING = ("answers", "chat-server", "chats", "checks", "dashboard.log", "sets")
@@ -330,6 +352,13 @@ def workspace_around(job: Path) -> Path | None:
     return None
 
 
+def know_workspace_of(job: Path) -> None:
+    """Let this process know the workspace that a job's folder lies in: gone, it makes nothing there."""
+    if around := workspace_around(job.absolute()):
+        with suppress(WorkspaceGone):
+            presence.see(around)
+
+
 @dataclass(frozen=True)
 class Workspace:
     """``TUNEBOARD_HOME``, by default ``./workspace``."""
@@ -565,15 +594,36 @@ class Workspace:
         if any((self.root / name).exists() for name in TELLING):
             close_to_others(self.root / name for name in PARTS)
 
+    @property
+    def identity(self) -> Path:
+        """By which the workspace is known again, or missed (core.workspace.presence)."""
+        return self.root / presence.NAME
+
+    def find(self) -> None:
+        """Look whether it is still there, where it was there before. Raises WorkspaceGone: its disk is not
+        mounted, does not answer, or is another one."""
+        if reason := presence.why_gone(self.root):
+            raise WorkspaceGone(folder=self.root, reason=reason)
+        if presence.seen(self.root) is None and presence.see(self.root) is None:
+            mount = mount_known(self.root)
+            if mount and not os.path.ismount(mount):
+                raise WorkspaceGone(folder=self.root, reason=say("workspace.unmounted", mount=mount))
+
     def prepare(self) -> None:
-        """Make the workspace and prove that it can be written. Raises NotWritable."""
+        """Make the workspace and prove that it can be written. Raises NotWritable, WorkspaceGone."""
         _refuse_unusable(self.root)
+        self.find()
         make_folder(self.root, exist_ok=True)
         try:
             with tempfile.TemporaryFile(dir=self.root):
                 pass
+            if not self.identity.exists():
+                known = presence.seen(self.root)
+                write_json(self.identity, {"id": known.id if known else secrets.token_hex(16)})
         except OSError as error:
             raise NotWritable(folder=self.root, reason=reason_of(error)) from error
+        presence.see(self.root)
+        remember(self.root, presence.mount_of(self.root))
 
 
 def _new_folder(parent: Path, name: str, now: datetime) -> Path:
@@ -598,9 +648,13 @@ def _refuse_unusable(folder: Path) -> None:
 
 
 def make_folder(folder: Path, exist_ok: bool = False) -> None:
-    """Make a folder and its parents. Raises NotWritable; FileExistsError unless ``exist_ok``."""
+    """Make a folder and its parents. Raises NotWritable, WorkspaceGone; FileExistsError unless
+    ``exist_ok``."""
     try:
+        presence.refuse_if_gone(folder)
         folder.mkdir(parents=True, exist_ok=exist_ok)
+    except presence.WorkspaceGoneError as error:
+        raise WorkspaceGone(folder=error.root, reason=error.reason) from error
     except OSError as error:
         if isinstance(error, FileExistsError) and not folder.is_file():
             raise

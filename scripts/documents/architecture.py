@@ -126,8 +126,11 @@ def _places_of(module: ModuleType, workspace: Workspace) -> Iterator[tuple[str, 
 
 
 def _asked(name: str, function: Callable[..., object]) -> Iterator[tuple[str, Path]]:
-    given = inspect.signature(function).parameters.values()
-    if all(part.annotation in {str, int} for part in given) and not name.startswith("_"):
+    signature = inspect.signature(function)
+    given = signature.parameters.values()
+    if signature.return_annotation is None or name.startswith("_"):  # it does something
+        return
+    if all(part.annotation in {str, int} for part in given):
         with suppress(TuneboardError):  # it looks for something that is not there
             found = function(*(part.name for part in given))
             path = found if isinstance(found, Path) else getattr(found, "root", None)

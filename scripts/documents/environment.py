@@ -96,6 +96,7 @@ SYSTEM = {
     "LC_MESSAGES": ("", "as `LC_ALL`"),
     "LANG": ("English", "as `LC_ALL`"),
     "XDG_CONFIG_HOME": ("`~/.config`", "where hub tokens are kept on a machine without a keyring"),
+    "XDG_STATE_HOME": ("`~/.local/state`", "where is written down which disks a user's workspaces lie on"),
     "XDG_CACHE_HOME": ("`~/.cache`", "where a published chat app keeps its packages on Linux"),
     "LD_LIBRARY_PATH": ("the system's", "where a Python of a cluster's modules has its libraries"),
     "TMPDIR": ("`/tmp`", "where temporary files go; looked for in what is about to be published"),

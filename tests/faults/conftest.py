@@ -19,6 +19,7 @@ def on_small_disk(
 ) -> Iterator[Workspace]:
     """A workspace on a disk of its own."""
     found = Workspace(small_disk(DISK) / "a b")
+    found.prepare()
     shutil.copytree(model, found.starter)
     monkeypatch.setenv("TUNEBOARD_HOME", str(found.root))
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import Page
 
-from core.errors import NoSuchRun, TuneboardError
+from core.errors import NoSuchRun, TuneboardError, WorkspaceGone
 from core.jobs.status import LIVE, State
 from core.pipeline.chain import ChainProgress
 from core.runs import comes_back_to, is_at_work, made_at, made_early, newest, next_step, read_run, standing
@@ -80,6 +80,7 @@ RELOAD = """<a href="" role="button" class="tb-reload" style="display:inline-blo
 border:1px solid currentColor;border-radius:.5rem;color:inherit;text-decoration:none">{text}</a>"""
 # Seconds between two looks, as of every part of a page: no two of one page fall together for long (follow).
 STRIP_EVERY = 4.7
+GONE_EVERY = 2.3
 STARTING = "starting"
 Seen = TypeVar("Seen")
 LOG = logging.getLogger("tuneboard")
@@ -104,6 +105,8 @@ def open_page(step: str, slim: bool = False) -> Here:
     that grows downwards without end."""
     st.session_state.setdefault(STARTING, threading.Lock())
     workspace = Workspace.of()
+    if _why_gone(workspace):
+        _show_gone(workspace)
     here = Here(workspace, _current_run(workspace))
     st.html(STYLE + danger.STYLE + (_slim_style() if slim else ""))
     tell_browser()
@@ -124,6 +127,34 @@ def open_page(step: str, slim: bool = False) -> Here:
     if here.run and step != "start":
         _making(here.workspace, here.run, step)
     return here
+
+
+def _why_gone(workspace: Workspace) -> WorkspaceGone | None:
+    try:
+        workspace.find()
+    except WorkspaceGone as error:
+        return error
+    return None
+
+
+def _show_gone(workspace: Workspace) -> NoReturn:
+    """In the page's place, which would show an empty workspace; the page is back by itself when that is."""
+    st.html(STYLE)
+    tell_browser()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.title(t("frame.title"), anchor=False, width="content")
+        language_switch()
+
+    @st.fragment(run_every=GONE_EVERY)
+    def part() -> None:
+        language()
+        now = _why_gone(workspace)
+        if now is None:
+            st.rerun()
+        st.error(in_lines(now.text(language())), icon=":material/error:")
+
+    part()
+    st.stop()
 
 
 def _slim_style() -> str:
@@ -210,6 +241,8 @@ def follow(
     """
 
     def seen() -> Seen:
+        if _why_gone(Workspace.of()):
+            st.rerun()  # the whole page says so
         language()  # a look of its own begins without knowing in whose language core is to speak
         return look()
 
