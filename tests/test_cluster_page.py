@@ -8,10 +8,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.errors import InvalidRecipe
 from core.jobs import elsewhere
 from core.jobs.batch import SlurmBatch, write_batch
-from core.jobs.job import JobPaths, JobSpec
+from core.jobs.ending import Reason
+from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import identify
+from core.jobs.request import of_record
 from core.pipeline import chain
 from core.pipeline.tune import TuneRequest
 from core.pipeline.whereabouts import Whereabouts, place_of
@@ -22,12 +25,13 @@ from core.recipe.recipe import Recipe, to_yaml
 from core.runs import CHAIN, introduce
 from core.slurm.profile import Profile, profiles, save
 from core.slurm.queue import Queue
-from core.steps import prepare
+from core.steps import dividing, prepare
 from core.workspace.files import write_json, write_text
 from core.workspace.paths import PROJECT, RunPaths, Workspace
+from tests import small_run
 from tests.fake_slurm import JOB, put_slurm
 from tests.page import no_errors, open_test_page
-from tests.runs import make_run
+from tests.runs import end_job, make_run
 from tests.small_model import make_small_model
 
 
@@ -132,11 +136,17 @@ def test_all_that_a_profile_asks_for_trains(cluster: Workspace) -> None:
     make_small_model(cluster.model("tiny"))
     request = TuneRequest("Ada", model=str(cluster.model("tiny")))
     run = chain.start(cluster, request, "me", "en", Profile("big", "gpu", nodes=2, gpus=4))
-    asked = chain.asked_before(run)
-    assert asked and (asked.devices, asked.nodes) == (4, 2)
+    assert planned(read_spec(run.job(CHAIN))) == (None, 2, 4)
     said = chain.start(cluster, replace(request, devices=3), "me", "en", Profile("big", "gpu", gpus=4))
-    asked = chain.asked_before(said)
-    assert asked and (asked.devices, asked.nodes) == (3, 1)
+    assert planned(read_spec(said.job(CHAIN))) == (3, 1, 4)
+
+
+def planned(spec: JobSpec) -> tuple[int | None, int, int]:
+    """How many devices somebody said, and how many machines with how many GPUs each are asked for."""
+    assert spec.request
+    asked = of_record(TuneRequest, spec.request["asked"])
+    assert asked.devices_each == (asked.devices or asked.gpus or 1)
+    return asked.devices, asked.nodes, asked.gpus
 
 
 def test_going_on_with_another_profile_divides_the_rows_anew(cluster: Workspace) -> None:
@@ -154,14 +164,44 @@ def test_going_on_with_another_profile_divides_the_rows_anew(cluster: Workspace)
 
 
 def test_what_a_profile_asked_for_is_not_asked_of_the_next_one(cluster: Workspace) -> None:
-    """Unless somebody said it: by --devices."""
+    """The request keeps what somebody said by --devices, and nothing else."""
     make_small_model(cluster.model("tiny"))
     request = TuneRequest("Ada", model=str(cluster.model("tiny")))
     big, small = Profile("big", "gpu", gpus=4), Profile("small", "gpu", gpus=2)
     run = chain.start(cluster, request, "me", "en", big)
-    for devices, profile in ((2, small), (1, None), (3, Profile("three", "gpu", gpus=3))):
-        chain.stop(run.job(CHAIN), "test")
-        asked = chain.asked_before(run)
-        assert asked
-        rest = chain.plan_rest(cluster, run, asked, "me", "en", profile)
-        assert rest.request is not None and rest.request["asked"]["devices"] == devices
+    said = chain.start(cluster, replace(request, devices=4), "me", "en", big)
+    for profile, gpus in ((small, 2), (None, 0), (Profile("three", "gpu", gpus=3), 3)):
+        for known, devices in ((run, None), (said, 4)):
+            asked = chain.asked_before(known)
+            assert asked and (asked.devices, asked.nodes, asked.gpus) == (devices, 1, 0)
+            rest = chain.plan_rest(cluster, known, asked, "me", "en", profile)
+            assert planned(rest) == (devices, 1, gpus) and rest.profile == profile
+
+
+def test_what_was_prepared_on_a_processor_trains_on_the_gpus_of_a_profile(cluster: Workspace) -> None:
+    """Which this machine has none of: it is prepared as for them, before it is handed over."""
+    make_small_model(cluster.starter)
+    run, cards = small_run.make_run(cluster), Profile("cards", "gpu", gpus=2, gpu_type="a100")
+    before = prepare.recipe_of(run)
+    assert (before.device, before.devices) == ("cpu", 1)
+    chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", Profile("cpus", "cpu", nodes=2))
+    assert prepare.recipe_of(run).device == "cpu"
+    chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", cards)
+    found = prepare.recipe_of(run)
+    assert (found.device, found.precision, found.devices, found.nodes) == ("cuda", "bf16", 2, 1)
+    assert divided_alike(found, before) and prepare.in_line(run) == found
+    with pytest.raises(InvalidRecipe, match="GPU"):
+        dividing.put_here(run)
+
+
+def test_what_was_begun_on_a_processor_is_not_handed_to_gpus(cluster: Workspace) -> None:
+    """Unless there is nothing left to train."""
+    run, cards = make_run(cluster, "Ada", trained=True), Profile("cards", "gpu", gpus=2)
+    end_job(run, "train", Reason.stopped)
+    before = prepare.recipe_of(run)
+    with pytest.raises(InvalidRecipe, match=r"begun on a processor .*iteration 4.*cards"):
+        chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", cards)
+    assert prepare.recipe_of(run) == before
+    end_job(run, "train")
+    assert chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", cards).profile == cards
+    assert prepare.recipe_of(run) == before

@@ -65,7 +65,7 @@ def _tune_request(options: argparse.Namespace) -> TuneRequest:
         identity=not options.no_identity,
         document=options.document,
         auto_resume=getattr(options, "auto_resume", 0),
-        devices=options.devices or 1,
+        devices=options.devices,
     )
 
 

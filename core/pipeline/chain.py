@@ -131,8 +131,9 @@ def start(
     Raises what is wrong with the request before anything is written, as
     :func:`core.pipeline.tune.make_data` does, and JobNotStarted.
     """
-    run = _new_run(workspace, replace(request, devices=1) if profile else request)
-    spec = replace(plan(workspace, run, _on(profile, request), by, language), profile=profile)
+    # How many devices there are of a cluster's machine is not for this one to say.
+    run = _new_run(workspace, replace(request, devices=None) if profile else request)
+    spec = plan(workspace, run, request, by, language, profile=profile)
     launch(run.job(CHAIN), spec, secrets(workspace, request))
     return run
 
@@ -154,12 +155,11 @@ def plan_rest(
 ) -> JobSpec:
     """The job that goes on with a run from what is made, on as many machines as its ``profile`` asks for.
     Raises JobRunning, MissingArtefact."""
-    request = _on(profile, _as_said(run, request))
     if run.recipe.exists():
-        dividing.put_there(run, request.devices if profile and profile.gpus else 0, request.nodes)
+        dividing.put_there(run, profile, request.devices)
         if profile is None:
             dividing.put_here(run)
-    return replace(plan(workspace, run, request, by, language), profile=profile)
+    return plan(workspace, run, request, by, language, profile=profile)
 
 
 def start_data(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:
@@ -184,20 +184,8 @@ def _fetched(workspace: Workspace, request: TuneRequest) -> ImportPaths | None:
 
 
 def _on(profile: Profile | None, request: TuneRequest) -> TuneRequest:
-    """What a request comes to where it is made: all that a profile asks of Slurm trains, or of each node so
-    many devices as were said; this machine is one."""
-    if profile is None:
-        return replace(request, nodes=1)
-    devices = request.devices if request.devices > 1 else max(1, profile.gpus)
-    return replace(request, devices=devices, nodes=profile.nodes)
-
-
-def _as_said(run: RunPaths, request: TuneRequest) -> TuneRequest:
-    """Without the devices that nobody has said, which the profile of the try before asked for."""
-    before = profile_of(run.job(CHAIN))
-    if before and request.devices == max(1, before.gpus):
-        return replace(request, devices=1)
-    return request
+    """A request where it is made: as its profile asks Slurm for it, or on this one machine."""
+    return replace(request, nodes=profile.nodes if profile else 1, gpus=profile.gpus if profile else 0)
 
 
 def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
@@ -219,18 +207,26 @@ def _new_run(workspace: Workspace, request: TuneRequest) -> RunPaths:
 
 
 def plan(
-    workspace: Workspace, run: RunPaths, request: TuneRequest, by: str, language: str, job: str = CHAIN
+    workspace: Workspace,
+    run: RunPaths,
+    request: TuneRequest,
+    by: str,
+    language: str,
+    job: str = CHAIN,
+    profile: Profile | None = None,
 ) -> JobSpec:
-    """The job that makes ``request`` come true in ``run``; as its job ``data`` only up to its config.
+    """The job that makes ``request`` come true in ``run``, here or as ``profile`` asks Slurm for it; as its
+    job ``data`` only up to its config.
 
     Raises InvalidRecipe for a run whose recipe was made so by hand.
     """
     command = "data" if job == DATA else "tune"
-    spec = call_job(run.job(job), command, workspace.root, request, run.id)
+    spec = call_job(run.job(job), command, workspace.root, _on(profile, request), run.id)
     if spec.devices and run.recipe.exists() and not run.adopted.exists():
         recipe = prepare.recipe_of(run)  # which may have been put on others since it was asked for
         spec = replace(spec, devices=computing(recipe.devices, cards=recipe.cards))
-    return replace(spec, asked_by=by, env={**spec.env, "TUNEBOARD_LANG": language})
+    env = {**spec.env, "TUNEBOARD_LANG": language}
+    return replace(spec, asked_by=by, env=env, profile=profile)
 
 
 @contextmanager
@@ -247,12 +243,12 @@ def in_this_process(workspace: Workspace, run: RunPaths, request: TuneRequest) -
 
 
 def asked_before(run: RunPaths) -> TuneRequest | None:
-    """What ``run`` was asked to be, by whoever began it; of one made step by step its name is known. None
-    where nobody can say. Raises DamagedFile."""
+    """What ``run`` was asked to be, by whoever began it and wherever it was planned then; of one made step by
+    step its name is known. None where nobody can say. Raises DamagedFile."""
     for job in (CHAIN, DATA):
         try:
             call = read_request(Call, run.job(job))
-            return replace(of_record(TuneRequest, call.asked), restart=False)
+            return _on(None, replace(of_record(TuneRequest, call.asked), restart=False))
         except NoSuchJob:
             continue
         except ValueError as error:
@@ -283,7 +279,7 @@ def _resume_lost(workspace: Workspace, run: RunPaths, by: str, language: str) ->
         profile, batch = profile_of(folder), read_batch(folder)
         if profile is None and batch and batch.submitted:
             return False  # how it was asked of Slurm nobody knows any more
-        spec = replace(plan(workspace, run, request, by, language), profile=profile)
+        spec = plan(workspace, run, request, by, language, profile=profile)
         launch(folder, spec, secrets(workspace, request))
         count_resumed(folder, times)
         return True

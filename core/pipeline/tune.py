@@ -74,8 +74,9 @@ class TuneRequest:
     trained are left out and listed. ``max_length`` None follows the data. Without ``identity`` the data is
     taught alone; with it, whose the assistant is is taught beside data that does not say so itself.
     ``document``: whether a text is read as a document of which questions are made, None as it looks.
-    After a crash it goes on by itself, at most ``auto_resume`` times. So many ``devices`` of each of so many
-    ``nodes`` train it."""
+    After a crash it goes on by itself, at most ``auto_resume`` times. ``devices``: so many of each machine
+    train it, as somebody said; None where nobody has. ``nodes``, and ``gpus`` of each, are what the Slurm
+    profile asks for by which it is planned."""
 
     name: str
     data: Path | None = None
@@ -96,8 +97,14 @@ class TuneRequest:
     identity: bool = True
     document: bool | None = None
     auto_resume: int = 0
-    devices: int = 1
+    devices: int | None = None
     nodes: int = 1
+    gpus: int = 0
+
+    @property
+    def devices_each(self) -> int:
+        """How many devices of each machine train it: as many as were said, else all that are asked for."""
+        return self.devices or self.gpus or 1
 
 
 def tune(
@@ -312,7 +319,7 @@ def recipe_asked_for(request: TuneRequest, said: Taught, model: Model) -> Recipe
     longest = max(data.taught_lengths(said, recipe, model).longest, fit.LONGEST_ROW)
     recipe = recipe.changed(checkpoint=request.checkpoint)
     found = fit.fitting(recipe, model, read_shape(model), longest)
-    recipe = with_ranks(found.recipe if found else recipe, request.devices, request.nodes)
+    recipe = with_ranks(found.recipe if found else recipe, request.devices_each, request.nodes)
     if wrong := list(ranks_problems(recipe, this_machine())):
         raise invalid(wrong)
     return recipe

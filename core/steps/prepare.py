@@ -160,6 +160,13 @@ def in_line(run: RunPaths) -> Recipe:
     return prepare(run, recipe, model_of(run), Path(recipe.data))
 
 
+def prepare_anew(run: RunPaths, recipe: Recipe, machine: Machine) -> Recipe:
+    """Prepare a run once more, by a ``recipe`` that was changed, for ``machine``. Raises BothEdited where its
+    config was edited by hand, and what :func:`prepare` raises."""
+    _lags_behind(run, recipe)
+    return prepare(run, recipe, model_of(run), Path(recipe.data), machine)
+
+
 def _of_other_inputs(before: str, now: Recipe) -> bool:
     """Whether somebody has written another model or other rows into the recipe: it is prepared with those."""
     was = from_bytes(before.encode(), "recipe.yaml")

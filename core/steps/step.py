@@ -48,12 +48,12 @@ def engine_job(tool: str, *arguments: str | Path, env: Mapping[str, str] | None 
 
 def call_job(folder: Path, command: str, workspace: Path, request: object, run: str = "") -> JobSpec:
     """The job in ``folder`` that runs a command of the command line for a request: the dataclass of its Task
-    (core.cli.room), which may say how often it goes on by itself after a crash (``auto_resume``). ``run`` is
-    the id of the run it is about."""
+    (core.cli.room), which may say how often it goes on by itself after a crash (``auto_resume``) and how many
+    devices of its machine it takes (``devices_each``). ``run`` is the id of the run it is about."""
     env = {"PYTHONIOENCODING": "utf-8", "TUNEBOARD_LANG": spoken_language()}
     call = Call(command, workspace, as_record(request), run)
     restarts = getattr(request, "auto_resume", 0)
-    devices = computing(getattr(request, "devices", 1)) if command in HOLDING else None
+    devices = computing(getattr(request, "devices_each", 1)) if command in HOLDING else None
     spec = module_job("core", JOB, folder, env=env)
     return replace(spec, request=as_record(call), restarts=restarts, devices=devices)
 

@@ -11,11 +11,11 @@ from core.jobs.request import as_record, read_record_of
 from core.machine import Machine, this_machine
 from core.models.folder import read_shape
 from core.recipe.disk import disk_use
-from core.recipe.ranks import with_ranks
 from core.recipe.recipe import Problem, Recipe, parse
 from core.recipe.speed import UNSETTLED
 from core.slurm.profile import Profile, machine_of
 from core.steps import data, prepare
+from core.steps.dividing import asked_of_slurm
 from core.steps.step import check_space
 from core.sweep.axes import (
     MOST_TRIALS,
@@ -132,17 +132,11 @@ def machine_for(profile: Profile | None) -> Machine:
 
 
 def as_asked_of_slurm(recipe: Recipe, profile: Profile) -> Recipe:
-    """``recipe`` on all that a profile asks for: one that was made where there is no GPU is trained on the
-    profile's, in the precision that is usual there. Raises InvalidSweep for a recipe of GPUs, of which the
-    profile asks for none."""
+    """``recipe`` on all that a profile asks for (:func:`core.steps.dividing.asked_of_slurm`). Raises
+    InvalidSweep for a recipe of GPUs, of which the profile asks for none."""
     if recipe.device == "cuda" and not profile.gpus:
         raise invalid([Problem("device", "sweep_no_gpus", {"profile": profile.name})])
-    devices = max(1, profile.gpus)
-    if (recipe.devices, recipe.nodes) != (devices, profile.nodes):
-        recipe = with_ranks(recipe, devices, profile.nodes)
-    if profile.gpus and recipe.device == "cpu":
-        recipe = recipe.changed(device="auto", precision="auto", cards=(), **UNSETTLED)
-    return recipe
+    return asked_of_slurm(recipe, profile, max(1, profile.gpus))
 
 
 def begin(workspace: Workspace, sweep: Sweep) -> SweepPaths:
