@@ -38,16 +38,17 @@ def rest(workspace: Workspace) -> None:
 
 
 here = open_page("start")
+turns = None
 with shown_errors():
     sweeps_at_work(here.workspace)
     others(here)
-    queue_panel(here.workspace)
+    turns = queue_panel(here.workspace)
 if here.run:
     show(here, here.run)
     with st.expander(t("page.start.another"), icon=":material/add:", key="another"):
-        wish_card(here.workspace)
+        wish_card(here.workspace, turns)
 else:
-    wish_card(here.workspace)
+    wish_card(here.workspace, turns)
 foreign_at_work(here.workspace)
 run_list(here)
 rest(here.workspace)

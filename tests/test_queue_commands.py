@@ -66,7 +66,7 @@ def says(process: "subprocess.Popen[str]", words: str) -> None:
 
 
 def in_line(workspace: Workspace) -> list[str | None]:
-    return [one.run for one in queued.queued(workspace) if one.position]
+    return [one.run for one in queued.queued(workspace).jobs if one.position]
 
 
 @pytest.mark.usefixtures("holder")
@@ -224,11 +224,26 @@ def test_what_is_asked_for_now_waits_and_takes_nobody_of_its_workspace_for_other
     monkeypatch.setattr("core.machine.NEIGHBOURS.cores", cores)
     monkeypatch.setattr("core.pipeline.queued._left", lambda *_: 240.0)
     kept_in_turn(workspace.root)
-    assert asked == [0.0] and queued.wait_told(workspace) == ""
+    assert asked == [0.0] and queued.Turns(workspace).next_told == ""
     before = time.time()
     request.getfixturevalue("holder")
     kept_in_turn(workspace.root)
     assert asked[-1] >= before, "all that was seen until now may be its own"
-    assert queued.wait_told(workspace) == "begins in about 4 minutes"
+    assert queued.Turns(workspace).next_told == "begins in about 4 minutes"
     page = open_test_page("start")
     assert any("here; begins in about 4 minutes" in one.value for one in page.caption), page.caption
+
+
+@pytest.mark.usefixtures("holder")
+def test_the_start_page_works_out_once_who_begins_when(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the list of what waits, and for the sentence beside the button."""
+    make_small_model(workspace.starter)
+    asked(workspace, "Ada")
+    looked: list[Path] = []
+    monkeypatch.setattr(queued, "_left", lambda _, entry: looked.append(entry.job) or 240.0)
+    page = open_test_page("start")
+    assert no_errors(page) and "position 1; begins in about 4 minutes" in text_of(page)
+    assert any("here; begins in about 8 minutes" in one.value for one in page.caption), page.caption
+    assert len(looked) == len({*looked}) == 2

@@ -13,7 +13,7 @@ MOST_POSITION = 1_000_000
 
 
 def _queue(workspace: Workspace) -> Rows:
-    return [one.as_json() for one in queued.queued(workspace)]
+    return [one.as_json() for one in queued.queued(workspace).jobs]
 
 
 def _job(options: argparse.Namespace, workspace: Workspace) -> Path:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +26,8 @@ from core.workspace.paths import RunPaths, Workspace
 
 # Of so many jobs it is worked out how long they take; the others take as long as these on average.
 WORKED_OUT = 12
+# What is asked for now stands last in line, under a name that no ticket has.
+ASKED_NOW = ""
 # A waiting supervisor is woken to leave; so many seconds until whoever asked is told all the same.
 LEAVES = 5.0
 
@@ -57,21 +60,35 @@ def _begins_told(begins: float | None) -> str:
     return say("queue.begins.unknown") if begins is None else say("queue.begins", time=about(begins))
 
 
-def queued(workspace: Workspace) -> list[Queued]:
-    """Who has devices, by device, then who waits, in order. Who waits and whose supervisor was killed gets
-    another one first."""
+class Turns:
+    """Whose turn it is and whose it will be, as it is when this is made. How long each takes is worked out
+    once, and where nobody waits only for whoever asks when the next would begin."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace, self._entries = workspace, line_in(workspace.root).entries()
+
+    @cached_property
+    def jobs(self) -> list[Queued]:
+        """Who has devices, by device, then who waits, in order."""
+        begins = self._begins if any(entry.position for entry in self._entries) else {}
+        return [_queued(self._workspace, entry, begins.get(entry.id)) for entry in self._entries]
+
+    @property
+    def next_told(self) -> str:
+        """When what is asked for now would begin, in words; empty where it begins at once."""
+        begins = self._begins[ASKED_NOW]
+        return "" if begins == 0 else _begins_told(begins)
+
+    @cached_property
+    def _begins(self) -> Mapping[str, float | None]:
+        asked_now = LineEntry(self._workspace.root, ASKED_NOW, (), computing().kind, 1)
+        return _begins(self._workspace, self._entries, asked_now)
+
+
+def queued(workspace: Workspace) -> Turns:
+    """Who has devices and who waits, now. Who waits and has lost its supervisor gets another one first."""
     taken_up(workspace)
-    entries = line_in(workspace.root).entries()
-    begins = _begins(workspace, entries)
-    return [_queued(workspace, entry, begins.get(entry.id)) for entry in entries]
-
-
-def wait_told(workspace: Workspace) -> str:
-    """When what is asked for now would begin, in words; empty where it begins at once."""
-    entries, kind = line_in(workspace.root).entries(), computing().kind
-    last = sum(entry.kind == kind for entry in entries if entry.position) + 1
-    begins = _begins(workspace, [*entries, LineEntry(workspace.root, "", (), kind, 1, last)])[""]
-    return "" if begins == 0 else _begins_told(begins)
+    return Turns(workspace)
 
 
 def taken_up(workspace: Workspace) -> list[Path]:
@@ -81,7 +98,7 @@ def taken_up(workspace: Workspace) -> list[Path]:
 
 def place_of(workspace: Workspace, run: RunPaths) -> Queued | None:
     """The first job of ``run`` that waits."""
-    waiting = (one for one in queued(workspace) if one.run == run.id and one.position)
+    waiting = (one for one in queued(workspace).jobs if one.run == run.id and one.position)
     return next(waiting, None)
 
 
@@ -137,19 +154,19 @@ def _secrets(workspace: Workspace, folder: Path) -> dict[str, str]:
     return {}
 
 
-def _begins(workspace: Workspace, entries: Sequence[LineEntry]) -> Mapping[str, float | None]:
-    """When each that waits begins: as soon as all before it have their devices, and as many are free as it
-    takes."""
-    if not any(entry.position for entry in entries):
-        return {}
+def _begins(
+    workspace: Workspace, entries: Sequence[LineEntry], last: LineEntry
+) -> Mapping[str, float | None]:
+    """When each that waits begins, and ``last`` after them: as soon as all before it have their devices, and
+    as many are free as it takes."""
+    waiting = [entry for entry in entries if entry.position]
     ends = {device: _left(workspace, entry) for entry in entries for device in entry.devices}
-    kinds: set[Kind] = {entry.kind for entry in entries if entry.position}
+    kinds: set[Kind] = {entry.kind for entry in (*waiting, last)}
     free = {kind: sorted(ends.get(device, 0.0) for device in here(kind)) for kind in kinds}
-    known = [_left(workspace, entry) for entry in entries if entry.position][:WORKED_OUT]
+    known = [_left(workspace, entry) for entry in waiting[:WORKED_OUT]]
     usual = fmean([one for one in known if one < math.inf] or [0.0])
     found: dict[str, float | None] = {}
-    waiting = [entry for entry in entries if entry.position]
-    for place, entry in enumerate(waiting):
+    for place, entry in enumerate((*waiting, last)):
         devices = free[entry.kind] or [0.0]
         count = min(entry.count, len(devices))
         begins = devices[count - 1]

@@ -7,7 +7,7 @@ import streamlit as st
 from core.chat import server as chat_server
 from core.errors import NotInLine
 from core.pipeline import queued
-from core.pipeline.queued import Queued
+from core.pipeline.queued import Queued, Turns
 from core.runs import STEPS, read_run
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
@@ -19,12 +19,12 @@ EVERY = 5.0
 SHOWN = 10
 
 
-def queue_panel(workspace: Workspace) -> None:
-    """What waits, once anything does; it follows by itself."""
-    follow(
+def queue_panel(workspace: Workspace) -> Turns:
+    """What waits, once anything does; it follows by itself. Returns what it begins with."""
+    return follow(
         look=lambda: queued.queued(workspace),
-        draw=lambda found: _panel(workspace, found),
-        mark=lambda found: [(one.job, one.position) for one in found],
+        draw=lambda found: _panel(workspace, found.jobs),
+        mark=lambda found: [(one.job, one.position) for one in found.jobs],
         every=lambda jobs: EVERY if jobs else None,
     )
 

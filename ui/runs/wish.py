@@ -9,7 +9,8 @@ import streamlit as st
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.errors import TuneboardError
 from core.pace import Cost, about, whole
-from core.pipeline import chain, queued
+from core.pipeline import chain
+from core.pipeline.queued import Turns
 from core.pipeline.took import ANYBODY, costs_of
 from core.pipeline.tune import TuneRequest
 from core.runs import read_run
@@ -31,8 +32,9 @@ from ui.shell.text import language, t
 LOOK_EVERY = 5.9
 
 
-def wish_card(workspace: Workspace) -> None:
-    """The card; what it asks for is started and opened."""
+def wish_card(workspace: Workspace, turns: Turns | None) -> None:
+    """The card; what it asks for is started and opened. ``turns``: who has devices and who waits, where the
+    page has looked already."""
     with st.container(border=True, key="wish_card"):
         name = _name()
         below_name = st.container()
@@ -55,7 +57,7 @@ def wish_card(workspace: Workspace) -> None:
             )
             if costs := _costs(workspace, asked_for, newest_runs(workspace)):
                 with st.container(width="content"):
-                    _time_here(workspace, costs)
+                    _time_here(workspace, costs, turns)
         below_button = st.container()
         warn_of_language(workspace, base.offer, wanted, take, fetches=True)
         # Behind the button, which is four stops of the keyboard from the name.
@@ -92,9 +94,15 @@ def _language() -> IdentityLanguage | None:
     return next((known for known in LANGUAGES if known == chosen), None)
 
 
-def _time_here(workspace: Workspace, costs: Mapping[str, Cost]) -> None:
+def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | None) -> None:
     """How long a chain takes here on a machine left alone, when it begins, and whether others work beside it
     now: that comes and goes while the card is filled in."""
+
+    first = [turns] if turns else []
+
+    def look() -> tuple[str, Symptom | None]:
+        now = first.pop() if first else Turns(workspace)
+        return now.next_told, busy_now(workspace)
 
     def draw(said: tuple[str, Symptom | None]) -> None:
         waits, busy = said
@@ -104,7 +112,7 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost]) -> None:
         st.caption("  \n".join([takes, t(busy.key, **busy.values)] if busy else [takes]))
 
     follow(
-        look=lambda: (queued.wait_told(workspace), busy_now(workspace)),
+        look=look,
         draw=draw,
         mark=lambda _: None,
         every=lambda _: LOOK_EVERY,

@@ -228,8 +228,8 @@ def follow(
     draw: Callable[[Seen], None],
     mark: Callable[[Seen], Any],
     every: Callable[[Any], float | None],
-) -> None:
-    """Draw a part of the page that looks again by itself.
+) -> Seen:
+    """Draw a part of the page that looks again by itself. Returns what it has seen first.
 
     ``look`` says what is drawn, ``mark`` what of it the rest of the page depends on: when that changes, the
     whole page is drawn anew. ``every`` says by the mark how many seconds lie between two looks, None to look
@@ -259,6 +259,7 @@ def follow(
             draw(found)
 
     part()
+    return first
 
 
 def clicked(key: str) -> int | None:
