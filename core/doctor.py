@@ -13,7 +13,7 @@ from core.errors import MachineError
 from core.jobs.environment import inherited
 from core.machine import Gpu, Machine, cards, has_cpu_build, this_machine
 from core.models.folder import starter_gguf
-from core.pipeline.tune import NEEDED_BYTES
+from core.pipeline.tune_request import NEEDED_BYTES
 from core.steps.prepare import versions
 from core.steps.step import megabytes
 from core.wording import say

@@ -8,7 +8,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop
 from core.jobs.status import Status, status_of
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN, DATA
 from core.steps.watch import answered
 from core.workspace.paths import RunPaths, Workspace

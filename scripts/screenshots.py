@@ -19,7 +19,7 @@ from playwright.sync_api import Browser
 
 from core.jobs.launch import wait
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN
 from core.workspace.paths import RunPaths, Workspace
 from tests.browser import chromium, settle, tab

@@ -19,7 +19,8 @@ from core.data.replay import questions_to_ask
 from core.data.teacher import part_of
 from core.machine import this_machine
 from core.models.folder import Model, fingerprint
-from core.pipeline.tune import proof_questions, ready_model
+from core.pipeline.tune import proof_questions
+from core.pipeline.tune_request import ready_model
 from core.proof.asking import Ask, GivenAnswer
 from core.proof.development import development
 from core.proof.questions import Question

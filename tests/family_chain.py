@@ -11,7 +11,8 @@ from core.chat.server import Readiness, server, speakers, start, unload
 from core.errors import TuneboardError
 from core.model_store.importing import ImportRequest, take_in
 from core.models.hubs import ModelSource
-from core.pipeline.tune import TuneRequest, tune
+from core.pipeline.tune import tune
+from core.pipeline.tune_request import TuneRequest
 from core.publish.request import PublishRequest, What
 from core.steps import prepare
 from core.workspace.files import read_object

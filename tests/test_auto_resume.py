@@ -15,8 +15,8 @@ from core.jobs.job import JobPaths, JobSpec, tries
 from core.jobs.launch import launch, wait
 from core.jobs.process import read_identity
 from core.jobs.status import State, read_status
-from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline import chain, chain_stages
+from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN
 from core.steps import train
 from core.steps.checkpoints import checkpoints
@@ -66,7 +66,7 @@ def test_so_often_and_no_more(workspace: Workspace, monkeypatch: pytest.MonkeyPa
     run, state = make(workspace, most=2)
     assert state is State.failed and starts(run) == [2, 22, 22]
     assert [one.iteration for one in checkpoints(run.work_dir)] == [10, 20]
-    failed = chain.failure(workspace, run)
+    failed = chain_stages.failure(workspace, run)
     assert failed and failed[0] == "train" and "fake crash at iteration 25" in failed[1].line
 
 
@@ -82,7 +82,7 @@ def test_what_would_fail_again_is_not_tried_again(
     monkeypatch.setenv("FAKE_ENGINE_FAIL", "convert")
     run, state = make(workspace, most=3)
     assert state is State.failed and len(tries(run.job("convert"))) == 1
-    failed = chain.failure(workspace, run)
+    failed = chain_stages.failure(workspace, run)
     assert failed and (failed[0], failed[1].cause) == ("convert", "permission")
 
 

@@ -19,9 +19,9 @@ from core.models.families import CONVERTED, refusal
 from core.models.folder import find_model, read_model, read_shape
 from core.models.hubs import source_of
 from core.pace import whole
-from core.pipeline import saying, took, tune
+from core.pipeline import saying, took, tune_request
 from core.pipeline.took import offers
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.recipe.memory import memory
 from core.steps import data, expected, fit
 from core.steps.expected import Known, usual_pace
@@ -229,9 +229,9 @@ def test_what_is_promised_is_what_a_run_is_made_with(
     qwen = named("qwen2.5-7b")
     small = read_model(make_small_model(tmp_path / "m"))
     model = replace(small, parameters=qwen.parameters, layers=qwen.layers, model_type="qwen2")
-    monkeypatch.setattr(tune, "read_shape", lambda _: shape_of(qwen))
+    monkeypatch.setattr(tune_request, "read_shape", lambda _: shape_of(qwen))
     asked = TuneRequest("Ada Lovelace")
-    recipe = tune.recipe_asked_for(asked, tune.taught(asked), model)
+    recipe = tune_request.recipe_asked_for(asked, tune_request.taught(asked), model)
     promised = offer(workspace, qwen, None, {})
     assert (recipe.quantization, promised.fits) == (quantization, fits)
     assert promised.quantization == (recipe.quantization if fits else "nf4")

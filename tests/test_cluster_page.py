@@ -16,7 +16,7 @@ from core.jobs.job import JobPaths, JobSpec, read_spec
 from core.jobs.process import identify
 from core.jobs.request import of_record
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.pipeline.whereabouts import Whereabouts, place_of
 from core.queue.devices import Devices
 from core.queue.line import Line

@@ -22,8 +22,8 @@ from core.jobs.process import identify
 from core.jobs.request import as_record
 from core.jobs.status import State, state_of
 from core.model_store import users
-from core.pipeline import chain, tune
-from core.pipeline.tune import TuneRequest
+from core.pipeline import chain, chain_stages, tune
+from core.pipeline.tune_request import TuneRequest
 from core.pipeline.whereabouts import jobs_in_slurm, place_of
 from core.run_list import RunIndex
 from core.runs import CHAIN, PUBLISH, delete, is_at_work, read_run, standing
@@ -108,9 +108,9 @@ def same_after(workspace: Workspace, read: Callable[[], Any]) -> Any:
 
 def of_run(workspace: Workspace, run: RunPaths) -> Iterator[object]:
     """All that is read of a run's jobs."""
-    progress = chain.read_progress(workspace, run)
+    progress = chain_stages.read_progress(workspace, run)
     yield from (progress.state, [(stage.name, stage.state, stage.needless) for stage in progress.stages])
-    yield from (read_run(run), standing(run), is_at_work(run), chain.failure(workspace, run))
+    yield from (read_run(run), standing(run), is_at_work(run), chain_stages.failure(workspace, run))
     yield from (chain.has_chain(run), chain.is_live(run), tune.finished(run, "convert"))
     yield from (resuming.goes_on_from(run), resuming.stopped(run), fit.ran_out(run), remedy.cause_of(run))
     yield from (convert.made_of(run), expected.seconds_of(run, "convert"), place_of(workspace, run))

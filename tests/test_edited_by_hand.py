@@ -8,7 +8,7 @@ from core.errors import BothEdited, DamagedFile, MissingArtefact
 from core.jobs.request import Call, read_request
 from core.jobs.status import State
 from core.pipeline import chain, tune
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.recipe.recipe import to_yaml
 from core.steps import merge, prepare, train
 from core.steps.checkpoints import checkpoints

@@ -54,7 +54,7 @@ def test_a_run_that_cannot_be_read_is_a_sentence_and_hides_no_other_part(
         raise error
 
     run = make_run(workspace)
-    monkeypatch.setattr("core.pipeline.chain.read_progress", broken)
+    monkeypatch.setattr("core.pipeline.chain_stages.read_progress", broken)
     page = open_test_page("start", run.id)
     assert not page.exception and [said in one.value for one in page.error] == [True]
     reload = [one for one in page.get("html") if "Reload the page" in one.proto.body]

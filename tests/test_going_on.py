@@ -13,7 +13,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN
 from core.steps import export, prepare, resuming, train
 from core.steps.checkpoints import checkpoints

@@ -15,7 +15,7 @@ from core.jobs.ending import Reason
 from core.jobs.job import JobSpec
 from core.jobs.launch import launch
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.queue.devices import Devices
 from core.steps import prepare
 from core.workspace.paths import PROJECT, Workspace

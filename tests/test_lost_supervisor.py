@@ -11,8 +11,8 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
-from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline import chain, chain_stages
+from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN, read_run
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
@@ -56,7 +56,7 @@ def test_a_chain_that_finished_without_its_supervisor_is_finished(workspace: Wor
     status = wait(run.job(CHAIN), timeout=PATIENCE)
     assert status.state is State.finished and status.took and not JobPaths(run.job(CHAIN)).exit.exists()
     assert read_run(run).state is State.finished
-    assert chain.read_progress(workspace, run).state is State.finished
+    assert chain_stages.read_progress(workspace, run).state is State.finished
     page = open_test_page("start", run.id)
     assert no_errors(page) and "chain_go_on" not in {button.key for button in page.button}
 

@@ -11,7 +11,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.run_list import run_index
 from core.runs import CHAIN, Early, made_early, next_step, read_run, standing
 from core.steps import export, prepare, proof

@@ -11,7 +11,7 @@ from core.chat.server import speakers
 from core.jobs.job import JobPaths
 from core.jobs.status import State
 from core.models.folder import read_model, read_shape
-from core.pipeline import chain
+from core.pipeline import chain_stages
 from core.pipeline.saying import say_fit
 from core.publish.card import CardPage, write_card
 from core.publish.facts import read_facts
@@ -261,7 +261,7 @@ def test_a_whole_chain_in_full(page_workspace: Workspace, model: Path) -> None:
     assert made["adapter"] is None and made["learned"] == 1.0
     assert not run.adapter.exists() and not JobPaths(run.job("merge")).spec.exists()
     assert proof.missing(run) is None and export.kinds_of(run) == ("merged",)
-    found = chain.read_progress(page_workspace, run)
+    found = chain_stages.read_progress(page_workspace, run)
     assert {stage.name: stage.state for stage in found.stages}["merge"] is State.finished
     again = cli("tune", "--run", run.id, "--workspace", root, cwd=root, **FAKE)
     assert again.returncode == 0

@@ -20,7 +20,7 @@ from core.data.tokens import read_tokenizer
 from core.errors import NoSuchModel, NotAModel, StarterChanged, StarterMissing
 from core.models.folder import STARTER_GGUF, find_model, fingerprint, read_model, stamp_of, starter_gguf
 from core.models.hubs import ModelSource, snapshot_of, source_of
-from core.pipeline.tune import make_starter
+from core.pipeline.tune_request import make_starter
 from core.workspace.paths import PROJECT, Workspace
 from tests.publishable import Silent
 from tests.small_model import CHAT_TEMPLATE, make_small_model, make_tokenizer

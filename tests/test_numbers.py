@@ -14,7 +14,7 @@ from core.data.identity import LANGUAGES, identity_conversations
 from core.data.mix import LEAST_REPLAY_SHARE, REPLAY_SHARE, shares
 from core.data.questions import held_back_questions, replay_questions
 from core.doctor import DASHBOARD_PORT, NEEDED_MEMORY
-from core.pipeline.tune import NEEDED_BYTES
+from core.pipeline.tune_request import NEEDED_BYTES
 from core.proof.questions import questions
 from core.recipe.memory import MEASURED_PEAKS, WITHIN_PERCENT
 from core.workspace.paths import PROJECT

@@ -18,7 +18,7 @@ from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
 from core.jobs.take_up import take_up
 from core.jobs.turn import line_in, position
-from core.pipeline import chain, tune
+from core.pipeline import chain, tune_request
 from core.queue import cards, line
 from core.queue.devices import HELD_VARIABLE, Devices, Held, chosen, held_already
 from core.recipe.recipe import to_yaml
@@ -329,7 +329,7 @@ def test_a_line_that_cannot_be_written_keeps_no_job_from_its_work(workspace: Wor
 def test_a_chain_holds_what_its_recipe_is_on_by_now(workspace: Workspace) -> None:
     """And not what it was asked for: somebody may have put the run on others since."""
     make_small_model(workspace.starter)
-    request = tune.TuneRequest("Ada", devices=1)
+    request = tune_request.TuneRequest("Ada", devices=1)
     run = make_run(workspace)
     assert chain.plan(workspace, run, request, "me", "en").devices == Devices(1, "gpu")
     changed = prepare.recipe_of(run).changed(devices=2, cards=(0, 1))

@@ -17,7 +17,7 @@ from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
 from core.jobs.turn import kept_in_turn, line_in, position
 from core.pipeline import chain, queued
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.queue.devices import Devices
 from core.runs import CHAIN, read_run
 from core.steps.step import call_job, engine_job

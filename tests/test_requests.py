@@ -20,7 +20,7 @@ from core.jobs.status import State
 from core.model_store.importing import ImportRequest
 from core.models.hubs import ModelSource
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.publish.request import PublishRequest
 from core.runs import CHAIN
 from core.steps import check, export, own

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from core.cli.listing import MOST_IN_A_TABLE
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.runs import introduce, read_run, rename
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace

@@ -12,7 +12,7 @@ from core.jobs.status import State
 from core.machine import Gpu, Machine, Meters
 from core.models.folder import read_shape
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN

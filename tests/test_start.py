@@ -19,8 +19,8 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, wait
 from core.jobs.spark import spark
 from core.jobs.status import State, read_status
-from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline import chain, chain_stages
+from core.pipeline.tune_request import TuneRequest
 from core.proof.questions import questions
 from core.run_list import list_runs
 from core.runs import CHAIN, delete, made_at, next_step, rename, standing
@@ -202,10 +202,10 @@ def test_a_starter_that_cannot_be_made_is_said_and_of_no_concern_once_it_is(
     monkeypatch.delenv("FAKE_ENGINE_FAIL")
     page.button(key="chain_go_on").click().run()
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
-    assert [stage.needless for stage in chain.read_progress(workspace, run).stages] == [False] * 6
+    assert [stage.needless for stage in chain_stages.read_progress(workspace, run).stages] == [False] * 6
     other = chain.start(workspace, TuneRequest("Ada", iterations=10), "test", "en")
     assert wait(other.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(other)
-    stages = chain.read_progress(workspace, other).stages
+    stages = chain_stages.read_progress(workspace, other).stages
     # The fast engine says nothing of what else the base would have said, so that it is asked once more.
     assert [stage.name for stage in stages if stage.needless] == ["starter"]
     assert {stage.state for stage in stages} == {State.finished}

@@ -14,8 +14,8 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.model_store import choosing
 from core.models.catalog import Entry, catalog
-from core.pipeline import chain, took
-from core.pipeline.tune import TuneRequest
+from core.pipeline import chain, chain_stages, took
+from core.pipeline.tune_request import TuneRequest
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.runs import CHAIN
 from core.steps import expected, prepare
@@ -163,7 +163,7 @@ def test_one_press_fetches_the_model_and_makes_the_assistant(workspace: Workspac
     run = RunPaths(workspace.run_folders()[0])
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     assert prepare.recipe_of(run).model == str(workspace.models / FOLDER)
-    names_of_stages = [stage.name for stage in chain.read_progress(workspace, run).stages]
+    names_of_stages = [stage.name for stage in chain_stages.read_progress(workspace, run).stages]
     assert names_of_stages == ["download", "import_model", "base", "train", "convert", "merge", "ask"]
     assert not workspace.starter.exists()
     page.run()
@@ -175,7 +175,7 @@ def test_one_press_fetches_the_model_and_makes_the_assistant(workspace: Workspac
     assert "Downloads" not in text_of(page)
     second = chain.start(workspace, TuneRequest("Zoë", model=FOLDER, iterations=10), "test", "en")
     assert wait(second.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(second)
-    assert chain.read_progress(workspace, second).stages[0].name == "base"
+    assert chain_stages.read_progress(workspace, second).stages[0].name == "base"
 
 
 def test_a_download_is_followed_stopped_and_gone_on_with(

@@ -18,8 +18,8 @@ from core.jobs.launch import launch, wait
 from core.jobs.process import identify
 from core.jobs.status import State, read_status
 from core.pace import Cost
-from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline import chain, chain_stages
+from core.pipeline.tune_request import TuneRequest
 from core.run_list import list_runs
 from core.runs import CHAIN, DATA
 from core.steps import export, prepare, proof
@@ -127,7 +127,7 @@ def test_beside_a_live_one_no_other_begins(workspace: Workspace, tune: Begin) ->
 def test_between_two_steps_it_is_at_work(workspace: Workspace) -> None:
     run = make_run(workspace)
     with chain.in_this_process(workspace, run, TuneRequest(NAME)):
-        assert chain.read_progress(workspace, run).live
+        assert chain_stages.read_progress(workspace, run).live
         page = open_test_page("merge", run.id)
         assert no_errors(page)
     assert read_status(run.job(CHAIN)).state is State.finished
@@ -191,8 +191,9 @@ def test_the_time_left_counts_down_between_two_lines_of_the_log(
 ) -> None:
     """Every look reads the files anew: when they last said something counts, not when somebody looks."""
     run = make_run(workspace)
-    costs = {"base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
-    monkeypatch.setattr(chain, "_costs", lambda *_: {stage: Cost(s, 0.0) for stage, s in costs.items()})
+    seconds = {"base": 45, "train": 140, "convert": 14, "merge": 10, "ask": 35}
+    costs = {stage: Cost(whole, 0.0) for stage, whole in seconds.items()}
+    monkeypatch.setattr(chain_stages, "_costs", lambda *_: costs)
     with chain.in_this_process(workspace, run, TuneRequest(NAME)):
         began = read_status(run.job(CHAIN)).started
         assert began, "when this process began"
@@ -203,8 +204,8 @@ def test_the_time_left_counts_down_between_two_lines_of_the_log(
         write_json(at_work.tool, {**identify(os.getpid()).as_json(), "started": began + 185})
         shown = []
         for later in range(185, 205, 2):
-            monkeypatch.setattr(chain.time, "time", lambda now=began + later - 0.5: now)
-            shown.append(round(chain.read_progress(workspace, run).seconds))
+            monkeypatch.setattr(chain_stages.time, "time", lambda now=began + later - 0.5: now)
+            shown.append(round(chain_stages.read_progress(workspace, run).seconds))
         end_job_at(run, "convert", began + 185, began + 199)  # or this very process is stopped as its tool
     assert shown[:7] == [60, 58, 56, 54, 52, 50, 48] and all(45 <= seconds <= 50 for seconds in shown[7:])
 

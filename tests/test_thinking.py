@@ -12,8 +12,8 @@ from core.data.mix import in_modes, in_turn
 from core.data.opening import Reading, read_conversations
 from core.data.own_encoder import OwnEncoder
 from core.models.folder import read_model
-from core.pipeline import tune
-from core.pipeline.tune import TuneRequest
+from core.pipeline import tune, tune_request
+from core.pipeline.tune_request import TuneRequest
 from core.proof.asking import THOUGHT_TOKENS
 from core.proof.judge import judge, score_of
 from core.proof.questions import GENERAL_TOKENS, IDENTITY_TOKENS, questions
@@ -205,7 +205,7 @@ def test_the_thoughts_of_the_data_are_taught_to_a_model_that_thinks(tmp_path: Pa
     said = [(thinks, None, kept), (thinks, False, bare), (plain, None, bare), (plain, True, kept)]
     for model, asked, wanted in said:
         request = TuneRequest("Ada", file, str(model.folder), reading=Reading(thoughts=asked))
-        found = tune.with_thoughts(tune.taught(request), request, model)
+        found = tune_request.with_thoughts(tune_request.taught(request), request, model)
         assert [turn.output for turn in found.conversations[0]] == [wanted]
 
 

@@ -18,7 +18,7 @@ from core.jobs.launch import wait
 from core.jobs.status import State
 from core.machine import slowdown_on
 from core.pace import Cost, about, whole
-from core.pipeline import chain
+from core.pipeline import chain, chain_stages
 from core.pipeline.took import (
     costs_of,
     costs_of_run,
@@ -28,7 +28,7 @@ from core.pipeline.took import (
     training_far,
     training_left,
 )
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.steps import expected, prepare
 from core.steps.expected import STARTS, Known
 from core.workspace.files import read_record, write_json
@@ -125,9 +125,9 @@ def test_the_share_of_a_training_that_went_on_is_of_what_was_left() -> None:
 def test_how_far_it_is_never_goes_back(page_workspace: Workspace, run: RunPaths) -> None:
     """Once the base has answered, the rows say better how long the training takes: longer than thought."""
     live = page_workspace.new_run("Bob", datetime(2026, 1, 1))
-    said = [chain._never_back(live, 1000.0, share) for share in (0.1, 0.3, 0.2, 0.25, 0.4)]
+    said = [chain_stages._never_back(live, 1000.0, share) for share in (0.1, 0.3, 0.2, 0.25, 0.4)]
     assert said == [0.1, 0.3, 0.3, 0.3, 0.4]
-    assert chain._never_back(live, 2000.0, 0.05) == 0.05, "another start of the chain"
+    assert chain_stages._never_back(live, 2000.0, 0.05) == 0.05, "another start of the chain"
 
 
 def test_a_base_that_was_asked_stays_behind(page_workspace: Workspace, run: RunPaths) -> None:
@@ -193,7 +193,7 @@ def test_the_page_says_the_time_left_of_a_second_run_at_once(
 ) -> None:
     second = chain.start(page_workspace, replace(ADA, name="Bob"), "test", "en")
     try:
-        found = chain.read_progress(page_workspace, second)
+        found = chain_stages.read_progress(page_workspace, second)
         assert 60 < found.seconds <= sum(STAGES.values()) + 20
         assert found.left == about(found.seconds)
     finally:
@@ -219,8 +219,8 @@ def test_a_time_is_said_as_well_as_it_is_known(seconds: float, said: str) -> Non
     assert about(seconds) == said
 
 
-def at_work(kept: float | None, slower: float, state: State = State.running) -> chain.Stage:
-    return chain.Stage("any", state, 0.0, "", False, None, None, kept=kept, slower=slower)
+def at_work(kept: float | None, slower: float, state: State = State.running) -> chain_stages.Stage:
+    return chain_stages.Stage("any", state, 0.0, "", False, None, None, kept=kept, slower=slower)
 
 
 @pytest.mark.parametrize(
@@ -236,13 +236,13 @@ def at_work(kept: float | None, slower: float, state: State = State.running) -> 
     ids=["says so", "a crowd stays", "most of it went", "all of it went", "between two", "nothing runs yet"],
 )
 def test_a_load_stands_from_one_stage_to_the_next_as_long_as_it_is_there(
-    stages: list[chain.Stage], expected: float, monkeypatch: pytest.MonkeyPatch
+    stages: list[chain_stages.Stage], expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stage that only loads has nothing of its own to tell it by. Of two cores."""
     monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     monkeypatch.setattr(machine, "this_machine", lambda: SimpleNamespace(gpus=()))
     monkeypatch.setattr(machine, "slowdown_on", slowdown_on)
-    assert chain._slower(stages) == pytest.approx(expected)
+    assert chain_stages._slower(stages) == pytest.approx(expected)
 
 
 def test_of_tabs_that_ask_at_once_one_looks_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,12 +254,13 @@ def test_of_tabs_that_ask_at_once_one_looks_it_up(tmp_path: Path, monkeypatch: p
         go_on.wait(timeout=60)
         return {}
 
-    monkeypatch.setattr(chain, "asked_before", lambda _: ADA)
-    monkeypatch.setattr(chain.took, "costs_of_run", looks)
+    monkeypatch.setattr(chain_stages, "asked_before", lambda _: ADA)
+    monkeypatch.setattr(chain_stages.took, "costs_of_run", looks)
     workspace = Workspace(tmp_path)
     with ThreadPoolExecutor() as tabs:
         asked = [
-            tabs.submit(chain._costs, workspace, RunPaths(workspace.runs / "a"), True, 0.0) for _ in range(3)
+            tabs.submit(chain_stages._costs, workspace, RunPaths(workspace.runs / "a"), True, 0.0)
+            for _ in range(3)
         ]
         assert not wait_for(asked, timeout=0.2).done and looked == [1]
         go_on.set()

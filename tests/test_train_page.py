@@ -21,7 +21,7 @@ from core.jobs.progress import JobProgress, Phase, ProgressWriter
 from core.jobs.samples import Sample
 from core.jobs.status import LIVE, State, read_status
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.steps import export, prepare, proof, resuming, train
 from core.steps.checkpoints import Trained
 from core.steps.checkpoints import checkpoints as checkpoints_of

@@ -11,7 +11,7 @@ from core.data.opening import Reading, open_data, reading_of
 from core.data.unknown import said_of_tables, unknown_rows
 from core.models.folder import find_model
 from core.pace import Progress
-from core.pipeline.tune import ready_tokenizer
+from core.pipeline.tune_request import ready_tokenizer
 from core.steps.check_request import CheckRequest
 from core.wording import say
 from core.workspace.data_paths import cache_of

@@ -22,20 +22,14 @@ from core.data.identity import LANGUAGES, IdentityLanguage
 from core.data.mix import REPLAY_SHARE
 from core.data.opening import Reading, Usable, read_usable, read_whole, say_left_out
 from core.data.parity import parity
-from core.data.personas import (
-    MOST_PARAPHRASES,
-    MOST_TURNS,
-    persona,
-    persona_conversations,
-    shipped_roles,
-)
+from core.data.personas import MOST_PARAPHRASES, MOST_TURNS, persona, persona_conversations, shipped_roles
 from core.data.questions import replay_bank
 from core.data.sets import SetPaths, place_of
 from core.data.versions import Version, make_set, open_set, read_set, rows_of
 from core.errors import InvalidOption
 from core.jobs.job import JobSpec
 from core.pace import Progress
-from core.pipeline.tune import ready_model
+from core.pipeline.tune_request import ready_model
 from core.recipe.own_template import spoken_by, template_of
 from core.steps import replay
 from core.steps.data import REPLAY_TOKENS

@@ -15,7 +15,7 @@ from core.jobs.failure import Failure, why_failed
 from core.jobs.job import JobPaths, job_folders
 from core.jobs.status import State, read_status
 from core.pipeline import chain, tune
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.publish.report import report, run_of
 from core.runs import CHAIN
 from core.steps import prepare, remedy

@@ -18,7 +18,7 @@ from core.data.opening import open_data
 from core.errors import InvalidOption
 from core.models.folder import find_model
 from core.pace import Progress
-from core.pipeline.tune import ready_tokenizer
+from core.pipeline.tune_request import ready_tokenizer
 from core.steps import fixing
 from core.steps.check_request import CheckRequest
 from core.steps.fixing import FixRequest

@@ -10,7 +10,7 @@ from core.cli.terminal import progress
 from core.errors import DamagedFile
 from core.jobs.job import JobPaths, JobSpec, profile_of
 from core.jobs.request import Call, of_record, read_request
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.steps.step import call_job
 from core.workspace.paths import Workspace
 

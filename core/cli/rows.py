@@ -23,7 +23,7 @@ from core.data.reading.choosing import Table
 from core.data.unknown import said_of_tables
 from core.errors import EmptyData, InvalidOption
 from core.models.folder import read_model
-from core.pipeline.tune import ready_model
+from core.pipeline.tune_request import ready_model
 from core.recipe.own_template import spoken_by, template_of
 from core.wording import say
 from core.workspace.data_paths import cache_of

@@ -17,9 +17,9 @@ from core.data.identity import LANGUAGES
 from core.doctor import report
 from core.errors import InvalidOption, JobRunning, TuneboardError
 from core.pace import Cost, Progress
-from core.pipeline import chain, checkpoints, took, tune, use
+from core.pipeline import chain, chain_stages, checkpoints, took, tune, use
 from core.pipeline.checkpoints import CheckpointsRequest
-from core.pipeline.tune import MOST_RESUMES, TuneRequest, chosen_model
+from core.pipeline.tune_request import MOST_RESUMES, TuneRequest, chosen_model
 from core.pipeline.use import UseRequest
 from core.publish import command as publishing
 from core.publish.publish import publish
@@ -110,7 +110,7 @@ def tune_here(workspace: Workspace, run: str, request: TuneRequest, shown: Progr
             job.enter_context(can_go_on(workspace, "tune --run", paths.id))
             job.enter_context(chain.in_this_process(workspace, paths, wanted))
             if isinstance(shown, ShownProgress):  # what the pages say
-                shown.told = lambda: chain.time_left(workspace, paths)
+                shown.told = lambda: chain_stages.time_left(workspace, paths)
 
         return tune.tune(workspace, wanted, shown, there, begun)
 

@@ -14,7 +14,8 @@ from core.cli.terminal import line, printable
 from core.errors import InvalidOption
 from core.jobs.status import LIVE
 from core.pace import Progress
-from core.pipeline.tune import TuneRequest, make_data
+from core.pipeline.tune import make_data
+from core.pipeline.tune_request import TuneRequest
 from core.recipe.recipe import Recipe
 from core.slurm.profile import read_profile
 from core.sweep import job

@@ -1,126 +1,48 @@
 """The whole chain as one job: started from a page, watched through files, and independent of both.
 
 The run's folder is made first, and the job in it is ``core tune --run RUN``: whoever looks into the folder
-knows what was asked for, how far it is, and how to go on after it was stopped or lost.
+knows what was asked for, how far it is (:mod:`core.pipeline.chain_stages`), and how to go on after it was
+stopped or lost.
 """
 
-import math
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from core.errors import DamagedFile, NoSuchJob, TuneboardError
 from core.jobs.again import count_resumed, resume_once_more
 from core.jobs.batch import read_batch
 from core.jobs.ending import Reason
-from core.jobs.failure import Failure, why_failed
 from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE
 from core.jobs.here import in_this_process as job_of_this_process
 from core.jobs.job import JobPaths, JobSpec, profile_of
 from core.jobs.launch import launch, stop
-from core.jobs.progress import JobProgress, job_progress
 from core.jobs.request import Call, of_record, read_request
-from core.jobs.status import LIVE, State, Status, status_of, went_down_with_the_machine
 from core.jobs.status import is_live as job_is_live
-from core.machine import still_slower
-from core.model_store.importing import far
-from core.models.catalog import STARTER, find
+from core.jobs.status import status_of, went_down_with_the_machine
+from core.models.catalog import find
 from core.models.folder import read_model, read_shape
-from core.pace import IMPORT_COSTS, NOTHING, Clock, Cost, Mark, about
-from core.pipeline import took
-from core.pipeline.checkpoints import CHOOSE
-from core.pipeline.tune import (
+from core.pipeline.tune import prepared
+from core.pipeline.tune_request import (
     NEEDED_BYTES,
     TuneRequest,
     chosen_model,
-    finished,
-    prepared,
     recipe_asked_for,
     taught,
     with_thoughts,
 )
 from core.queue.cards import computing
 from core.recipe.disk import disk_use
-from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce, is_at_work
+from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce
 from core.slurm.profile import Profile
-from core.steps import dividing, download, prepare, proof, watch
-from core.steps.convert import makes_adapter
+from core.steps import dividing, download, prepare
 from core.steps.step import call_job, check_space
 from core.wording import spoken_language
 from core.workspace.files import ODD, read_object
 from core.workspace.import_paths import ImportPaths, importing
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
-
-# In the order of their coming: a model of the list is fetched before the base is asked.
-STAGES = ("starter", *IMPORT_COSTS, "base", "train", CHOOSE, "convert", "merge", "ask")
-
-
-# Seconds after which a job's word of other programs counts.
-LOOKED_FOR = 2.0
-# How far each chain was said to be last, by its folder and start.
-_TOLD: dict[Path, tuple[float | None, float]] = {}
-# What each start's stages cost.
-_COSTS: dict[tuple[Workspace, RunPaths, bool, float | None], Mapping[str, Cost]] = {}
-_LOOKED_UP_BY_ONE = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of the chain: its state (None before it began), how far it is (0 to 1) of what it had to do,
-    and a note.
-
-    ``needless``: it was behind before this chain began. ``began``, and when it was ``heard`` that it is this
-    far, in seconds since the epoch; ``first`` and ``lately`` are two earlier points of its way. ``kept``: how
-    many cores other programs keep from it, None where it does not say; ``slower``: how many times as long
-    everything takes by that now, or did at its end; ``slowed``: how many times as long it has taken.
-    """
-
-    name: str
-    state: State | None
-    share: float
-    note: str
-    needless: bool
-    began: float | None
-    heard: float | None
-    first: Mark | None = None
-    lately: Mark | None = None
-    kept: float | None = None
-    slower: float = 1.0
-    slowed: float = 1.0
-
-
-@dataclass(frozen=True)
-class ChainProgress:
-    """The whole chain: its stages in order, how much is behind (0 to 1), the seconds left, when it ``began``
-    (seconds since the epoch).
-
-    The state is None where nothing is at work, nothing failed, and not everything is made.
-    """
-
-    state: State | None
-    stages: tuple[Stage, ...]
-    share: float
-    seconds: float
-    began: float | None = None
-
-    @property
-    def live(self) -> bool:
-        return self.state in LIVE
-
-    @property
-    def left(self) -> str:
-        """The time left as a person says it: "about 3 minutes"."""
-        return about(self.seconds)
-
-    @property
-    def running(self) -> Stage | None:
-        """The stage that is at work."""
-        return next((stage for stage in self.stages if stage.state in LIVE), None)
 
 
 def start(
@@ -173,11 +95,13 @@ def start_data(workspace: Workspace, request: TuneRequest, by: str, language: st
 def secrets(workspace: Workspace, request: TuneRequest | None) -> dict[str, str]:
     """What the job of a request gets of the environment's secrets: what a download takes, where the model has
     to be fetched first, else none."""
-    to_fetch = request is not None and (place := _fetched(workspace, request)) and not place.model.exists()
+    to_fetch = (
+        request is not None and (place := listed_import(workspace, request)) and not place.model.exists()
+    )
     return download.secrets() if to_fetch else {}
 
 
-def _fetched(workspace: Workspace, request: TuneRequest) -> ImportPaths | None:
+def listed_import(workspace: Workspace, request: TuneRequest) -> ImportPaths | None:
     """The import of the model that a request names by the list, begun or not; None for any other model."""
     listed = find(request.model)
     return importing(workspace, listed.title) if listed else None
@@ -302,225 +226,3 @@ def has_chain(run: RunPaths) -> bool:
 def is_live(run: RunPaths) -> bool:
     """Whether the chain of ``run`` is at work; a run that was deleted is not."""
     return job_is_live(run.job(CHAIN))
-
-
-def read_progress(workspace: Workspace, run: RunPaths) -> ChainProgress:
-    """How far ``run`` is, from the files of its steps, whoever started them."""
-    whole = _whole(run)
-    began = whole.started if whole else None
-    stages = tuple(_stages(workspace, run, whole))
-    slower = _slower(stages) if whole and whole.state in LIVE else 1.0
-    clock = clock_of(stages, _costs(workspace, run, prepared(run), began), began, slower=slower)
-    share = 1.0 if whole and whole.state is State.finished else _never_back(run, began, clock.fraction)
-    return ChainProgress(whole.state if whole else None, stages, share, clock.seconds(), began)
-
-
-def _never_back(run: RunPaths, began: float | None, share: float) -> float:
-    """What a stage will take is known better once it has its rows; how far a chain is does not fall by that,
-    for whoever has seen it."""
-    told, most = _TOLD.get(run.root, (None, 0.0))
-    _TOLD[run.root] = began, max(share, most if told == began else 0.0)
-    return _TOLD[run.root][1]
-
-
-def time_left(workspace: Workspace, run: RunPaths) -> tuple[float, float]:
-    """How much of ``run`` is behind, from 0 to 1, and the seconds left."""
-    found = read_progress(workspace, run)
-    return found.share, found.seconds
-
-
-def _slower(stages: Sequence[Stage]) -> float:
-    """How many times as long everything takes now by other programs: as the running stage says, whose own
-    work is none of theirs. What the stage before has found stands until this one computes itself, as far as
-    the cores are still taken; before the first can say so nobody is, for who only looks on takes the chain's
-    own work for others'."""
-    before = 1.0
-    for stage in stages:
-        if stage.state in LIVE and stage.kept is not None:
-            return max(stage.slower, still_slower(before, stage.kept))
-        before = max(before, stage.slower) if stage.state is State.finished else before
-    return before
-
-
-def clock_of(
-    stages: Sequence[Stage],
-    costs: Mapping[str, Cost],
-    began: float | None,
-    now: Callable[[], float] | None = None,
-    slower: float = 1.0,
-) -> Clock:
-    """The time left of a chain that is so far, by what its stages cost, where everything takes so many times
-    as long by other programs now."""
-    wanted = [stage for stage in stages if not stage.needless]
-    costs = {stage.name: costs.get(stage.name, NOTHING) for stage in wanted}
-    clock = Clock(costs, began, now or time.time, slower)
-    for stage in wanted:
-        if stage.state is not None:
-            clock.stage(stage.name, stage.began, stage.slowed)
-            clock.reach(stage.share, stage.heard, stage.first, stage.lately)
-    return clock
-
-
-def _costs(workspace: Workspace, run: RunPaths, is_prepared: bool, began: float | None) -> Mapping[str, Cost]:
-    """What the stages of a run cost here; nothing where nobody can say. Looked up for each start of a chain
-    once before the run is prepared, and once after it: of tabs that ask at once by one, for which the others
-    wait."""
-    start = (workspace, run, is_prepared, began)
-    if start not in _COSTS:
-        with _LOOKED_UP_BY_ONE:
-            if start not in _COSTS:
-                _COSTS[start] = _look_up(workspace, run)
-    return _COSTS[start]
-
-
-def _look_up(workspace: Workspace, run: RunPaths) -> Mapping[str, Cost]:
-    with suppress(TuneboardError):
-        if asked := asked_before(run):
-            return took.costs_of_run(workspace, run, asked)
-    return {}
-
-
-def failure(workspace: Workspace, run: RunPaths) -> tuple[str, Failure] | None:
-    """Why the run ended without its result, and which stage did; None when it did not fail."""
-    whole = _whole(run)
-    if whole is None or whole.state not in {State.failed, State.lost}:
-        return None
-    for name in reversed(STAGES):
-        found = _status(workspace, run, name, whole)
-        if found and not _earlier(found, whole) and (why := why_failed(_job(workspace, run, name), found)):
-            # A step that was lost with a chain that a signal ended was taken along: that end is the reason.
-            taken_along = found.state is State.lost and whole.signal is not None
-            return name, (why_failed(run.job(CHAIN), whole) if taken_along else None) or why
-    own = why_failed(run.job(CHAIN), whole)  # it ended between its steps
-    return (CHAIN, own) if own else None
-
-
-def _whole(run: RunPaths) -> Status | None:
-    """The job of the whole chain; of a run that was made step by step what its steps' jobs come to. None
-    where nothing is at work, nothing failed, and not everything is made."""
-    if whole := status_of(run.job(CHAIN)):
-        return whole
-    found = [status for step in STEPS if (status := status_of(run.job(step)))]
-    began = min((status.started for status in found if status.started), default=None)
-    if is_at_work(run):
-        return Status(State.running, started=began)
-    if proof.missing(run) is None:
-        return Status(State.finished, started=began)
-    last = max(found, key=lambda status: status.ended or math.inf, default=None)
-    return last if last and last.state is not State.finished else None
-
-
-def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterator[Stage]:
-    """Unpacking the starter, or fetching a model, is a stage only of the runs that stand on such a one."""
-    asked = _asked_to(run)
-    other = asked is not None and asked.model is not None and asked.model not in _of_starter(workspace)
-    for name in STAGES:
-        status = _status(workspace, run, name, whole)
-        needless = status is None and _needless(workspace, run, name)
-        if other if name == "starter" else needless and name in IMPORT_COSTS:
-            continue
-        if name == CHOOSE and not (asked and asked.checkpoint == "best"):
-            continue
-        needless |= bool(status and status.state is State.finished and _earlier(status, whole))
-        state = status.state if status else State.finished if needless else None
-        share, note = _share(workspace, run, name) if state in LIVE else (float(state is State.finished), "")
-        began = status.started if status else None
-        told = job_progress(_job(workspace, run, name)) if status else None
-        slower, slowed = (told.slower, told.slowed) if told else (1.0, 1.0)
-        told = told if state in LIVE else None
-        heard = _heard(workspace, run, name, told) if state in LIVE else status.ended if status else None
-        behind = _behind(run) if name == "train" and state in LIVE else 0.0
-        marks = took.marks_of(told, behind) if told else (None, None)
-        share = took.of_the_rest(share, behind)
-        yield Stage(
-            name, state, share, note, needless, began, heard, *marks, _kept(told, began), slower, slowed
-        )
-
-
-def _kept(told: JobProgress | None, began: float | None) -> float | None:
-    """How many cores others keep from a job that has seen enough of them to say so."""
-    return told.others if told and began and told.written - began >= LOOKED_FOR else None
-
-
-def _behind(run: RunPaths) -> float:
-    """The share of a training that is at work which was behind before it went on."""
-    with suppress(TuneboardError):
-        return took.gone_on_from(run, prepare.recipe_of(run))
-    return 0.0
-
-
-def _of_starter(workspace: Workspace) -> set[str]:
-    """What a request may call the starter, besides nothing."""
-    return {STARTER, str(workspace.starter)}
-
-
-def _needless(workspace: Workspace, run: RunPaths, stage: str) -> bool:
-    """Whether a stage without a job is behind: an earlier run unpacked the starter, fetched the model or
-    asked the base, or this run fetches none."""
-    if stage == "starter":
-        return workspace.starter.exists()
-    if stage == "merge":  # of a full fine-tune converting makes the whole model
-        return finished(run, "convert") and not makes_adapter(run)
-    if stage in IMPORT_COSTS:
-        place = _model_place(workspace, run)
-        return place is None or place.model.exists()
-    if stage == CHOOSE:  # with one checkpoint, or one that somebody chose, there is nothing to find
-        return finished(run, "convert")
-    if stage == "ask":  # a model that has answered it all before is asked nothing
-        return run.result.exists()
-    return stage == "base" and prepared(run)
-
-
-def _model_place(workspace: Workspace, run: RunPaths) -> ImportPaths | None:
-    """Where the model of a run is fetched to; None where it stands on one that was there."""
-    asked = _asked_to(run)
-    return _fetched(workspace, asked) if asked else None
-
-
-def _asked_to(run: RunPaths) -> TuneRequest | None:
-    """What a run was asked to be, None too where that cannot be read."""
-    with suppress(DamagedFile):
-        return asked_before(run)
-    return None
-
-
-def _share(workspace: Workspace, run: RunPaths, stage: str) -> tuple[float, str]:
-    found = [(0.0, "")]
-    if stage in {"base", "ask", CHOOSE}:
-        watch.answered(run.job(stage), lambda share, note: found.append((share, note)))()
-    elif stage == "train":
-        job = run.job(stage)
-        watch.trained(job, run.work_dir, None, lambda share, note: found.append((share, note)))()
-    elif stage in IMPORT_COSTS and (place := _model_place(workspace, run)) and (now := far(place)):
-        found.append(now)
-    elif stage in {"starter", "convert", "merge"}:
-        watch.worked(_job(workspace, run, stage), lambda share, note: found.append((share, note)))()
-    return found[-1]
-
-
-def _heard(workspace: Workspace, run: RunPaths, stage: str, told: JobProgress | None) -> float | None:
-    """When the stage's job last came further, in seconds since the epoch."""
-    if told:
-        return told.moved
-    log = JobPaths(_job(workspace, run, stage)).log
-    files = run.work_dir.glob("*/vis_data/scalars.json") if stage == "train" else [log]
-    return max((file.stat().st_mtime for file in files if file.exists()), default=None)
-
-
-def _job(workspace: Workspace, run: RunPaths, step: str) -> Path:
-    """A stage's job folder: what makes a model belongs to no run."""
-    if step in IMPORT_COSTS and (place := _model_place(workspace, run)):
-        return place.job(step)
-    return workspace.starter_job if step == "starter" else run.job(step)
-
-
-def _status(workspace: Workspace, run: RunPaths, step: str, whole: Status | None) -> Status | None:
-    status = status_of(_job(workspace, run, step))
-    of_no_run = step in {"starter", *IMPORT_COSTS}
-    return None if status and of_no_run and _earlier(status, whole) else status
-
-
-def _earlier(status: Status, whole: Status | None) -> bool:
-    """Whether a job was over before the whole began. When a lost one ended nobody knows: its start counts."""
-    over = status.started if status.state is State.lost else status.ended
-    return bool(whole and over and whole.started and over < whole.started)

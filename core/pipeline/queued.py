@@ -15,7 +15,7 @@ from core.jobs.status import LIVE, State, read_status
 from core.jobs.take_up import take_up
 from core.jobs.turn import line_in
 from core.pace import about
-from core.pipeline import chain, took
+from core.pipeline import chain, chain_stages, took
 from core.queue.cards import computing, here
 from core.queue.devices import Kind
 from core.queue.line import LineEntry
@@ -183,7 +183,7 @@ def _left(workspace: Workspace, entry: LineEntry) -> float:
     run = RunPaths(entry.job.parent)
     with suppress(TuneboardError, OSError, *ODD):
         if entry.job.name == CHAIN:
-            return chain.read_progress(workspace, run).seconds
+            return chain_stages.read_progress(workspace, run).seconds
         if entry.job.name == "train":
             return took.seconds_of_training(workspace, run)
         if _run_of(workspace, entry.job) and read_status(entry.job).state in LIVE:

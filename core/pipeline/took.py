@@ -16,15 +16,8 @@ from core.model_store.choosing import Offer, model_of
 from core.models.catalog import STARTER, Entry, catalog, find
 from core.models.folder import Model, read_model
 from core.pace import NOTHING, Clock, Cost, Mark
-from core.pipeline.tune import (
-    TuneRequest,
-    chosen_model,
-    prepared,
-    proof_questions,
-    recipe_asked_for,
-    taught,
-    with_thoughts,
-)
+from core.pipeline.tune import prepared, proof_questions
+from core.pipeline.tune_request import TuneRequest, chosen_model, recipe_asked_for, taught, with_thoughts
 from core.proof.asking import Ask
 from core.proof.development import development
 from core.proof.questions import Question

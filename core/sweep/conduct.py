@@ -22,8 +22,9 @@ from core.jobs.launch import launch, launch_together, take_back, wait
 from core.jobs.status import LIVE, State, read_status, went_down_with_the_machine
 from core.machine import this_machine
 from core.pace import Progress
-from core.pipeline import chain
-from core.pipeline.tune import USUAL_RESUMES, TuneRequest, prepared
+from core.pipeline import chain, chain_stages
+from core.pipeline.tune import prepared
+from core.pipeline.tune_request import USUAL_RESUMES, TuneRequest
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps import data, prepare, proof
@@ -161,7 +162,7 @@ class Conductor:
         elif status.state is State.stopped:
             self._fail(trial, say("sweep.by_hand"))
         else:
-            failed = chain.failure(self.workspace, run)
+            failed = chain_stages.failure(self.workspace, run)
             why = failed[1] if failed else why_failed(run.job(CHAIN), status)
             self._fail(trial, why.text() if why else say("sweep.no_result"))
 
@@ -279,7 +280,7 @@ class Conductor:
         """How far the sweep is: the trials that have ended, and the share of each at work."""
         ended = len(self.study.trials()) - len(running)
         at_work = (run for run in self._runs(running) if _computes(run))
-        begun = sum(chain.read_progress(self.workspace, run).share for run in at_work)
+        begun = sum(chain_stages.read_progress(self.workspace, run).share for run in at_work)
         share = (ended + begun) / max(1, self.sweep.trials)
         self.progress.update(min(1.0, share), say("sweep.far", done=ended, total=self.sweep.trials))
 

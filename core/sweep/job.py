@@ -17,7 +17,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch
 from core.jobs.launch import stop as stop_job
 from core.jobs.status import LIVE, State, Status, status_of, went_down_with_the_machine
-from core.pipeline.tune import USUAL_RESUMES
+from core.pipeline.tune_request import USUAL_RESUMES
 from core.steps.step import call_job
 from core.sweep import conduct
 from core.sweep.rank import best_of, in_order

@@ -31,7 +31,7 @@ import psutil
 from core.cli.terminal import progress
 from core.jobs.job import JobPaths
 from core.machine import this_machine
-from core.pipeline.tune import ready_model
+from core.pipeline.tune_request import ready_model
 from core.steps import prepare
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import PROJECT, Workspace

@@ -30,7 +30,7 @@ from core.jobs.curves import CurveReader
 from core.jobs.job import JobSpec
 from core.machine import this_machine
 from core.models.folder import Model
-from core.pipeline.tune import ready_model
+from core.pipeline.tune_request import ready_model
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.steps import data, prepare, train

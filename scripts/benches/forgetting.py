@@ -29,7 +29,7 @@ from core.data.mix import LEAST_REPLAYED, Shares
 from core.data.replay import replay_conversations
 from core.machine import this_machine
 from core.pace import Progress
-from core.pipeline import tune
+from core.pipeline import tune_request
 from core.proof import telling
 from core.proof.asking import Ask
 from core.proof.score import Accuracy, Share
@@ -158,7 +158,7 @@ def measure(workspace: Workspace, recipe: str, name: str, seed: int) -> dict[str
 
 def prepared_run(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunPaths:
     """A run with the rows of a recipe, as :func:`core.pipeline.tune.make_data` makes the default one."""
-    model = tune.ready_model(workspace, None, Unseen())
+    model = tune_request.ready_model(workspace, None, Unseen())
     whole = to_teach(name, None).conversations
     some = identity_conversations(name, count=rows.wordings) if rows.wordings else whole
     said = Taught(name, tuple(some))
@@ -373,7 +373,7 @@ def _measured(asked: argparse.Namespace) -> list[dict[str, Any]]:
     """Every run that was asked for; those that the JSON file has already are not run again."""
     workspace, lock = Workspace.of(asked.workspace), Lock()
     workspace.prepare()
-    tune.ready_model(workspace, None, Unseen())
+    tune_request.ready_model(workspace, None, Unseen())
     done = _read(asked.json) if asked.json and asked.json.exists() else []
     had = {(run["recipe"], run["name"], run["seed"]) for run in done}
     cases = [(recipe, name, seed) for seed in asked.seeds for name in asked.names for recipe in asked.recipes]

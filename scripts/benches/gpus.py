@@ -51,7 +51,8 @@ from core.jobs.status import State, is_live, read_status
 from core.jobs.turn import line_in
 from core.machine import this_machine
 from core.models.folder import Model
-from core.pipeline.tune import TuneRequest, make_data
+from core.pipeline.tune import make_data
+from core.pipeline.tune_request import TuneRequest
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps import dividing, prepare, resuming, train

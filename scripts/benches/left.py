@@ -22,8 +22,8 @@ from typing import Any
 from core.jobs.progress import PaceMarks
 from core.jobs.status import State
 from core.pace import Cost
-from core.pipeline import chain
-from core.pipeline.chain import STAGES, ChainProgress, Stage
+from core.pipeline import chain_stages
+from core.pipeline.chain_stages import STAGES, ChainProgress, Stage
 from core.steps.expected import CORE, SEEN, STARTER, STARTS, asked_tokens, trained_tokens
 from core.steps.prepare import recipe_of
 from core.workspace.files import write_json
@@ -70,7 +70,7 @@ class Recording:
 
     def left(self, costs: Mapping[str, Cost], now: float) -> float:
         """The seconds that are said to be left then."""
-        return chain.clock_of(self.at(now), costs, 0.0, lambda: now, self.slower_at(now)).seconds()
+        return chain_stages.clock_of(self.at(now), costs, 0.0, lambda: now, self.slower_at(now)).seconds()
 
     def at(self, now: float) -> list[Stage]:
         """What could be seen of it then."""
@@ -161,7 +161,7 @@ def record(workspace: Workspace, run: RunPaths) -> dict[str, Any]:
     slower: list[tuple[float, float]] = []
     loads, began, watched = [], 0.0, None
     while True:
-        progress, now = chain.read_progress(workspace, run), time.time()
+        progress, now = chain_stages.read_progress(workspace, run), time.time()
         loads.append(os.getloadavg()[0])
         began = began or next((stage.began for stage in progress.stages if stage.began), now)
         watched = now if watched is None else watched

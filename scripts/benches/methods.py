@@ -23,7 +23,7 @@ from core.jobs.status import read_status
 from core.machine import this_machine
 from core.models.folder import read_shape
 from core.pipeline import tune
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.recipe.memory import trainable
 from core.recipe.recipe import Method
 from core.steps import prepare

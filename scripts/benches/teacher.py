@@ -33,7 +33,7 @@ from core.engine.teacher import Replay, _with_targets, taught_by_file
 from core.engine.teacher_rows import make_teacher, told
 from core.machine import this_machine
 from core.models.folder import read_model
-from core.pipeline.tune import ready_model
+from core.pipeline.tune_request import ready_model
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
 from core.steps import data

@@ -25,7 +25,7 @@ from core.data.conversations import one_turn
 from core.data.mix import Shares
 from core.jobs.curves import read_curve
 from core.jobs.launch import launch, stop, wait
-from core.pipeline.tune import ready_model
+from core.pipeline.tune_request import ready_model
 from core.steps import data, prepare, train
 from core.steps.taught import Taught
 from core.workspace.paths import RunPaths, Workspace

@@ -18,7 +18,7 @@ from core.jobs.launch import launch, wait
 from core.jobs.process import Identity, identify, is_alive, read_identity
 from core.jobs.status import LIVE, State, read_status
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN
 from core.workspace.paths import RunPaths, Workspace
 from tests.small_run import NAME, make_run

@@ -13,7 +13,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import make_room
 from core.jobs.status import State, read_status
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN
 from core.workspace.paths import Workspace
 from scripts.benches.viewer import Viewer

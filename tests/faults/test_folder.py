@@ -17,7 +17,7 @@ from core.jobs.curves import read_curve
 from core.jobs.launch import launch, wait
 from core.jobs.status import State
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest, taught
+from core.pipeline.tune_request import TuneRequest, taught
 from core.runs import CHAIN, introduce, read_run
 from core.steps import train
 from core.workspace.files import read_json

@@ -9,7 +9,7 @@ import pytest
 from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.status import State
-from core.pipeline import chain
+from core.pipeline import chain_stages
 from core.runs import CHAIN
 from core.wording import say
 from core.workspace.files import read_json, write_json
@@ -122,6 +122,6 @@ def test_there_is_no_memory(
     held.let_go()
     state = held.ended()
     assert state is State.failed
-    failed = chain.failure(page_workspace, held.run)
+    failed = chain_stages.failure(page_workspace, held.run)
     assert failed and (failed[0], failed[1].cause) == ("train", "cpu_out_of_memory")
     record_fault("no memory", "", Moment.step, goes_on(held, state, kept))

@@ -13,7 +13,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import wait
 from core.jobs.process import read_identity
 from core.jobs.status import State, read_status
-from core.pipeline import chain
+from core.pipeline import chain_stages
 from core.runs import CHAIN
 from core.steps import train
 from core.wording import say
@@ -70,7 +70,7 @@ def test_the_kernel_kills_one_of_a_chain(
     job = held.run.job(CHAIN if victim is Victim.chain else "train")
     status = read_status(job)
     assert (status.signal, status.reason) == ("SIGKILL", Reason.out_of_memory)
-    failed = chain.failure(page_workspace, held.run)
+    failed = chain_stages.failure(page_workspace, held.run)
     assert failed and failed[1].cause == "killed_out_of_memory"
     page = open_test_page("start", held.run.id)
     assert any(say("cause.killed_out_of_memory", "en") in error.value for error in page.error), page.error

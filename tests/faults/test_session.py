@@ -14,7 +14,7 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, make_room, wait
 from core.jobs.status import State
 from core.pipeline import chain
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN
 from core.workspace.files import read_json
 from core.workspace.paths import PROJECT, RunPaths, Workspace

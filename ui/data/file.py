@@ -16,7 +16,7 @@ from core.errors import InputError, NoSuchModel
 from core.jobs.launch import launch, stop
 from core.jobs.status import Status, status_of
 from core.models.folder import find_model, read_model
-from core.pipeline.tune import keeps_thoughts
+from core.pipeline.tune_request import keeps_thoughts
 from core.steps import check
 from core.steps.check import CheckRequest
 from core.workspace.data_paths import cache_of

@@ -13,7 +13,7 @@ from core.data.opening import Reading
 from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, TEXTS
 from core.data.upload import Upload, file_of, keep_file, keep_upload
 from core.errors import InputError, TuneboardError
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.steps.data import about_data
 from core.workspace.data_paths import inbox, inbox_files
 from core.workspace.paths import RunPaths, Workspace

@@ -17,7 +17,7 @@ from core.models.hubs import places
 from core.models.reach import first_to_answer, may_ask, page_of
 from core.pipeline import took
 from core.pipeline.took import ANYBODY
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.steps.step import counted, megabytes
 from core.wording import Language
 from core.workspace.files import Stamp

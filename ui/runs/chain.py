@@ -7,9 +7,9 @@ import streamlit as st
 
 from core.jobs.status import LIVE, State
 from core.jobs.turn import position
-from core.pipeline import chain
-from core.pipeline.chain import ChainProgress, Stage
-from core.pipeline.tune import USUAL_RESUMES
+from core.pipeline import chain, chain_stages
+from core.pipeline.chain_stages import ChainProgress, Stage
+from core.pipeline.tune_request import USUAL_RESUMES
 from core.pipeline.whereabouts import waits_in_slurm
 from core.runs import CHAIN, made_early, read_run
 from core.steps import prepare, proof, resuming
@@ -41,7 +41,7 @@ def chain_panel(workspace: Workspace, run: RunPaths) -> None:
             _panel(workspace, run, progress)
 
     follow(
-        look=lambda: chain.read_progress(workspace, run),
+        look=lambda: chain_stages.read_progress(workspace, run),
         draw=draw,
         mark=lambda progress: progress.live,
         every=lambda live: EVERY if live else None,
@@ -129,7 +129,7 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
 
 def _go_on(workspace: Workspace, run: RunPaths, first: bool) -> None:
     """Why it ended, and the way on; ``first``: nothing is better."""
-    if failed := chain.failure(workspace, run):
+    if failed := chain_stages.failure(workspace, run):
         stage, why = failed
         show_why(why, t(f"stage.{stage}") if stage != CHAIN else "")
     elif first and (found := resuming.stopped(run)):

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.jobs.status import State
-from core.pipeline import chain
+from core.pipeline import chain_stages
 from core.runs import chains, read_run
 from core.workspace.paths import RunPaths, Workspace
 from ui.runs.chain import show_share
@@ -28,7 +28,7 @@ def others(here: Here) -> None:
 
 
 def _line(workspace: Workspace, run: RunPaths, every: float) -> None:
-    def draw(progress: chain.ChainProgress) -> None:
+    def draw(progress: chain_stages.ChainProgress) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"other {run.id}"):
             st.markdown(t("chain.title.live", name=read_run(run).title), width="content")
             with st.container():
@@ -38,7 +38,7 @@ def _line(workspace: Workspace, run: RunPaths, every: float) -> None:
                 st.rerun()
 
     follow(
-        look=lambda: chain.read_progress(workspace, run),
+        look=lambda: chain_stages.read_progress(workspace, run),
         draw=draw,
         mark=lambda progress: progress.live,
         every=lambda live: every if live else None,

@@ -12,7 +12,7 @@ from core.pace import Cost, about, whole
 from core.pipeline import chain
 from core.pipeline.queued import Turns
 from core.pipeline.took import ANYBODY, costs_of
-from core.pipeline.tune import TuneRequest
+from core.pipeline.tune_request import TuneRequest
 from core.runs import read_run
 from core.slurm.profile import Profile
 from core.steps.busy import busy_now

@@ -18,7 +18,7 @@ from streamlit.navigation.page import Page
 
 from core.errors import NoSuchRun, TuneboardError, WorkspaceGone
 from core.jobs.status import LIVE, State
-from core.pipeline.chain import ChainProgress
+from core.pipeline.chain_stages import ChainProgress
 from core.runs import comes_back_to, is_at_work, made_at, made_early, newest, next_step, read_run, standing
 from core.workspace.known_hashes import reading_told
 from core.workspace.paths import PROJECT, RunPaths, Workspace

@@ -7,8 +7,8 @@ import streamlit as st
 
 from core.jobs.status import LIVE, State, state_of
 from core.jobs.turn import position
-from core.pipeline import chain
-from core.pipeline.chain import ChainProgress, Stage
+from core.pipeline import chain_stages
+from core.pipeline.chain_stages import ChainProgress, Stage
 from core.runs import CHAIN, Early, is_at_work, made_early, read_run
 from core.steps import proof
 from core.workspace.paths import RunPaths, Workspace
@@ -26,7 +26,7 @@ def making_of(workspace: Workspace, run: RunPaths) -> ChainProgress | None:
     if (state := state_of(run.job(CHAIN))) in {None, State.finished}:
         return None
     elsewhere = is_at_work(run) or (run.result.exists() and proof.missing(run) is None)
-    return None if state not in LIVE and elsewhere else chain.read_progress(workspace, run)
+    return None if state not in LIVE and elsewhere else chain_stages.read_progress(workspace, run)
 
 
 def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step: str) -> None:
@@ -44,7 +44,7 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
     elif found.state is State.stopped:
         st.info(t("making.stopped", name=title), icon=":material/stop_circle:")
     else:
-        stage, why = chain.failure(workspace, run) or ("", None)
+        stage, why = chain_stages.failure(workspace, run) or ("", None)
         said = t("making.failed", name=title)
         if stage in SAID_BELOW.get(step, ()):
             st.info(said, icon=":material/info:")
