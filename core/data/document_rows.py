@@ -19,10 +19,10 @@ from core.data.document_rules import is_of_sentences, topics, yes_or_no
 from core.data.document_wordings import Wordings, in_turn, usual_title, wordings_for
 from core.data.documents import read_markdown
 from core.data.drafts import language_of, pairs_in
-from core.data.formats.marked import marks_of
 from core.data.identity import IdentityLanguage
 from core.data.mix import LEAST_TAUGHT
 from core.data.questions import same_question
+from core.data.text_data import is_data
 from core.errors import NotADocument
 from core.wording import say
 
@@ -62,25 +62,6 @@ _WEEKDAY = re.compile(
 _ABOUT_PRICES = re.compile(r"price|cost|\bfees?\b|价|费|多少钱", re.IGNORECASE)
 _PARTED = re.compile(r"：\s*|(?<!\d):\s+|:\s+(?!\d)|\s+[-–—]+\s+|——|\s*(?:\.{3,}|…+|·{3,})\s*|\t+|\s+\|\s+")
 _SENTENCE = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n")
-# A dialogue's turns, and the first row of JSON: such a text is data.
-_DIALOGUE = re.compile(
-    r"^#{1,4} (?:Human|User|Assistant|Instruction|Input|Response)\b\s*:|\A\s*[{\[]\s*[\"{]", re.M
-)
-# What people said to each other, or a record of things: the same few names, again and again, before a colon.
-_NAMED = re.compile(r"^[*_ ]{0,4}(?P<who>[^\W\d_][^\n:：]{0,19}?)[*_ ]{0,4}[:：]")
-NAMED, REPEATED, LEAST_LINES = 0.85, 2, 4
-# A line of a log, and of a chat that was saved.
-_DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}[T ]+|[A-Z][a-z]{2} +\d{1,2} )"
-_LOGGED = re.compile(
-    rf"^[\[(]?(?:{_DAY})?\d{{1,2}}:\d{{2}}:\d{{2}}|^{_DAY}\d{{1,2}}:\d{{2}}[\])]?\s+[^\s:：]{{1,20}}\s?[:：]"
-    rf"|^[^\s:：]{{1,20}}\s+{_DAY}\d{{1,2}}:\d{{2}}$"
-)
-LOGGED = 0.3
-_PROGRAM = re.compile(
-    r"[;{}]$|^(?:def|class|import|from \S+ import|return|const|let|var|public|private|function|func|fn)\b"
-    r"|^(?:if|for) \(|^#include|^package |^@\w"
-)
-PROGRAM = 0.5
 LISTS = {"bullet_list", "ordered_list"}
 # "Ingredients:" above a list says what of; it is no text of its own.
 _ENDS_IN_COLON = re.compile(rf"[^\n?？]{{1,{LONGEST_KEY}}}[:：] *")
@@ -174,33 +155,12 @@ def document_of(path: Path, wanted: bool | None = None) -> DocumentRows | None:
         text = read_markdown(path)
     except NotADocument:
         return None
-    if _is_data(text):
+    if is_data(text):
         return None
     found = _made_of(text, path.name)
     if found.is_one_text or (not found.facts and any(one.text for one in found.unused)):
         return None
     return _asked_of(found, path.name)
-
-
-def _is_data(text: str) -> bool:
-    """Whether a text is data; questions with their answers are facts, whatever their marks."""
-    if _DIALOGUE.search(text) is not None:
-        return True
-    return not pairs_in(text) and (marks_of(text) is not None or _is_record(text))
-
-
-def _is_record(text: str) -> bool:
-    """Whether a text is what people said to each other, a log or a program: its lines say something only in
-    their order. One with headings is none."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) < LEAST_LINES or any(re.match("#{1,6} ", line) for line in lines):
-        return False
-    named = [match["who"] for match in map(_NAMED.match, lines) if match]
-    return (
-        (len(named) >= NAMED * len(lines) and len(named) >= REPEATED * len(set(named)))
-        or sum(map(bool, map(_LOGGED.search, lines))) >= LOGGED * len(lines)
-        or sum(map(bool, map(_PROGRAM.search, lines))) >= PROGRAM * len(lines)
-    )
 
 
 def document_rows(text: str, title: str, language: IdentityLanguage) -> DocumentRows:
