@@ -8,7 +8,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.errors import InvalidRecipe
+from core.cli.parser import parse
+from core.errors import InvalidOption, InvalidRecipe
 from core.jobs import elsewhere
 from core.jobs.batch import SlurmBatch, write_batch
 from core.jobs.ending import Reason
@@ -205,3 +206,19 @@ def test_what_was_begun_on_a_processor_is_not_handed_to_gpus(cluster: Workspace)
     end_job(run, "train")
     assert chain.plan_rest(cluster, run, TuneRequest("Ada"), "me", "en", cards).profile == cards
     assert prepare.recipe_of(run) == before
+
+
+def test_what_a_command_says_beside_a_profile_counts(cluster: Workspace) -> None:
+    save(cluster, Profile("big", "gpu"))
+    run = make_run(cluster, "Ada")
+
+    def type_in(*words: str) -> None:
+        options = parse(["tune", "--run", run.id, "--on", "big", *words])
+        options.command(options, cluster)
+
+    with pytest.raises(InvalidOption, match="--restart and --on cannot be used together"):
+        type_in("--restart")
+    assert not chain.has_chain(run)
+    type_in("--auto-resume", "2")
+    asked = chain.asked_before(run)
+    assert asked and asked.auto_resume == 2 and read_spec(run.job(CHAIN)).profile == Profile("big", "gpu")

@@ -79,8 +79,13 @@ class _Tune(Task):
         profile = read_profile(workspace, options.on)
         self.first(options, workspace)
         if options.run:
+            if (
+                options.restart
+            ):  # Slurm, which begins a job anew after a node failed, would restart it each time
+                message = say("cli.wrong.not_with", option="--restart", other="--on")
+                raise InvalidOption(message=message, help=f"scripts/run {options.kind} --help")
             run = workspace.run(options.run)
-            chain.go_on(workspace, run, user_name(), spoken_language(), profile)
+            chain.go_on(workspace, run, user_name(), spoken_language(), profile, options.auto_resume)
         else:
             run = chain.start(workspace, self.asked(options), user_name(), spoken_language(), profile)
         return {"run": run.id, "profile": profile.name, **in_slurm(run.job(CHAIN))}

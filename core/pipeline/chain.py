@@ -61,15 +61,21 @@ def start(
 
 
 def go_on(
-    workspace: Workspace, run: RunPaths, by: str, language: str, profile: Profile | None = None
+    workspace: Workspace,
+    run: RunPaths,
+    by: str,
+    language: str,
+    profile: Profile | None = None,
+    auto_resume: int = 0,
 ) -> None:
-    """Start the chain of a run once more, which goes on from what is made; here, or in Slurm. Raises
-    NoSuchJob where nobody knows what it was asked to be, JobRunning, JobNotStarted."""
-    if (request := asked_before(run)) is None:
+    """Start the chain of a run once more, which goes on from what is made; here, or in Slurm. After a crash
+    it goes on by itself ``auto_resume`` times, 0: as often as it was asked to before. Raises NoSuchJob where
+    nobody knows what it was asked to be, JobRunning, JobNotStarted."""
+    if (before := asked_before(run)) is None:
         raise NoSuchJob(folder=run.job(CHAIN))
-    launch(
-        run.job(CHAIN), plan_rest(workspace, run, request, by, language, profile), secrets(workspace, request)
-    )
+    request = replace(before, auto_resume=auto_resume or before.auto_resume)
+    rest = plan_rest(workspace, run, request, by, language, profile)
+    launch(run.job(CHAIN), rest, secrets(workspace, request))
 
 
 def plan_rest(
