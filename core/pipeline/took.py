@@ -57,7 +57,7 @@ def costs_of(workspace: Workspace, request: TuneRequest) -> dict[str, Cost]:
 
 def offers(workspace: Workspace, request: TuneRequest = ANYBODY) -> list[Offer]:
     """The list of models on this machine, with what each would take for what is wanted (its ``model`` does
-    not matter), on a machine left alone. Raises as :func:`core.pipeline.tune.taught` does."""
+    not matter), on a machine left alone. Raises as :func:`core.pipeline.tune_request.taught` does."""
     forecast = Forecast(workspace, request)
 
     def costs(entry: Entry, here: str | None) -> Mapping[str, Cost]:
@@ -102,7 +102,7 @@ def gone_on_from(run: RunPaths, recipe: Recipe) -> float:
 
 class Forecast:
     """What a request teaches, and what that costs here on one model or another. Raises as
-    :func:`core.pipeline.tune.taught` does."""
+    :func:`core.pipeline.tune_request.taught` does."""
 
     def __init__(self, workspace: Workspace, request: TuneRequest) -> None:
         self.workspace, self.request = workspace, request
