@@ -9,7 +9,7 @@ from core.jobs.launch import launch, stop
 from core.jobs.status import Status, status_of
 from core.pipeline import chain
 from core.pipeline.tune_request import TuneRequest
-from core.runs import CHAIN, DATA
+from core.runs import CHAIN, DATA, next_step, standing
 from core.steps.watch import answered
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
@@ -43,7 +43,8 @@ def make_data(workspace: Workspace) -> None:
 
 def show_data(workspace: Workspace, run: RunPaths) -> None:
     if run.config.exists():
-        link_to("config", t("page.data.to_config"), run)
+        if next_step(standing(run)) == "train":
+            link_to("config", t("page.data.to_config"), run)
         data_panel(workspace, run)
     elif status_of(run.job(DATA)):
         follow_data(workspace, run)

@@ -1,26 +1,28 @@
 """Config: the recipe as a form, what it will take, and the config and command as they will be run."""
 
 from datetime import datetime
-from pathlib import Path
 
 import streamlit as st
 
 from core.jobs.job import JobPaths
 from core.jobs.status import is_live
-from core.models.catalog import STARTER
-from core.models.folder import Model
 from core.pipeline import chain
-from core.recipe.recipe import Recipe
 from core.steps import adopt, prepare, train
 from core.workspace.paths import RunPaths, Workspace
-from ui.config.forms import RecipeDraft, checked, draft_of, recipe_form, show_problems
-from ui.config.launch_preview import offer_fit, show_estimate, show_in_short, show_launch
+from ui.config.forms import checked, draft_of, recipe_form, save, show_problems
+from ui.config.launch_preview import (
+    offer_fit,
+    show_choices_of_data,
+    show_estimate,
+    show_in_short,
+    show_launch,
+)
 from ui.config.starting_points import offer_starting_points
 from ui.config.sweep import offer_sweep
 from ui.config.xtuner_configs import show_differences, xtuner_configs
 from ui.data.panel import warn_of_run
 from ui.shell.frame import choose_run, go_to, link_to, need_run, open_page, shown_errors
-from ui.shell.text import Markdown, t
+from ui.shell.text import t
 
 
 def config_page(workspace: Workspace, run: RunPaths) -> None:
@@ -35,11 +37,14 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     # Above the form and drawn after it, by what stands in it then.
     top = st.container(horizontal=True, vertical_alignment="center", key="train_now")
     draft, model = draft_of(run), prepare.model_of(run)
-    show_choices_of_data(draft.saved)
-    beginnings = st.container()
-    if run.adopted.exists():
-        show_differences(adopt.differences(run))
-    places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
+    estimated = st.container()
+    form = st.expander(t("page.config.all"), icon=":material/tune:", key="settings") if locked else st
+    with form.container():
+        show_choices_of_data(draft.saved)
+        beginnings = st.container()
+        if run.adopted.exists():
+            show_differences(adopt.differences(run))
+        places = recipe_form(draft, f"recipe {run.id}", disabled=locked)
     recipe, problems = checked(draft, model)
     if problems and not locked:
         show_problems(places, problems)
@@ -48,10 +53,13 @@ def config_page(workspace: Workspace, run: RunPaths) -> None:
     with beginnings:
         offer_starting_points(run, draft, model, locked)
     if run.data.exists():
-        warn_of_run(run, recipe or draft.saved)
-        found, cost = show_estimate(workspace, run, recipe or draft.saved, model)
+        with estimated:
+            warn_of_run(run, recipe or draft.saved)
+            found, cost = show_estimate(workspace, run, recipe or draft.saved, model)
+            if not locked:
+                st.caption(t("page.config.defaults"))
+                offer_fit(run, draft, model)
         if not locked:
-            offer_fit(run, draft, model)
             with top:
                 offer_training(run, ready=not problems)
                 show_in_short(run, found, cost)
@@ -84,13 +92,6 @@ def show_lock(workspace: Workspace, run: RunPaths) -> bool:
     return True
 
 
-def show_choices_of_data(recipe: Recipe) -> None:
-    key = "page.config.system" if recipe.system else "page.config.no_system"
-    system = Markdown(t(key, system=recipe.system))
-    model = t("page.data.starter") if (name := Path(recipe.model).name) == STARTER else name
-    st.caption(t("page.config.of_data", model=model, template=recipe.template, system=system))
-
-
 def offer_training(run: RunPaths, ready: bool) -> None:
     """The page's one button; what is in the form is on disk by then."""
     label, help_text = t("page.train.start"), None if ready else t("page.config.not_ready")
@@ -100,18 +101,6 @@ def offer_training(run: RunPaths, ready: bool) -> None:
         with shown_errors():
             train.start(run)
             go_to("train", run)
-
-
-def save(run: RunPaths, draft: RecipeDraft, recipe: Recipe, model: Model) -> None:
-    """Write what can run at once: there is nothing to press, and nothing is lost with the tab."""
-    if recipe != draft.saved:
-        draft.saved = prepare.prepare(run, recipe, model, Path(recipe.data))
-        if draft.saved != recipe:  # an "auto" was settled
-            taken = draft.taken
-            draft.take(draft.saved)
-            draft.taken = taken
-            st.rerun()
-    st.caption(t("page.config.saved", path=run.recipe))
 
 
 here = open_page("config")

@@ -38,12 +38,13 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
         follow_work(work)
     if made and not busy and not chained and not training and proof.missing(run) != "merge":
         show_next(run)
-    for artefact in made:
+    for artefact in reversed(made):  # the whole model is what is chatted with and published
         show_artefact(run, artefact)
     if not chained and not training:
         offer(workspace, run, made, busy=busy)
     if work and below:
-        follow_work(work)
+        with st.expander(t("page.merge.how"), icon=":material/notes:", key="how"):
+            follow_work(work)
 
 
 def works(run: RunPaths) -> list[Work]:

@@ -9,6 +9,8 @@ from core.chat.history import Chat, ChatMessage
 from core.chat.server import Readiness, Server, speakers
 from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
+from core.runs import is_at_work
+from core.workspace.paths import RunPaths
 from ui.chat.again import VARIED, offer_again
 from ui.chat.answer import answer, show_answer, show_failure, show_question, wait_for_last
 from ui.chat.begin import pressed_question
@@ -31,7 +33,7 @@ def chat_page(here: Here) -> None:
         show_trust(here.run, speaker)
     thinking = chat_server.thinking(speaker) if speaker else ONE_WAY
     chat = chat_list(here.workspace, here.run, speaker.system if speaker else "", thinking)
-    last = show_chat(chat, server)
+    last = show_chat(chat, server, here.run)
     show_failure()
     show_what_waits(chat)
     below = st.container()
@@ -67,10 +69,11 @@ def ask_off(server: Server) -> str:
     return "page.chat.ask_soon" if server.lives else "page.chat.ask_off"
 
 
-def show_chat(chat: Chat, server: Server) -> st.delta_generator.DeltaGenerator:
+def show_chat(chat: Chat, server: Server, run: RunPaths | None) -> st.delta_generator.DeltaGenerator:
     """Draw what was said; returns the place of the last answer, where another one can stand."""
     if not chat.messages:
-        begin = "page.chat.begin" if server.lives else "page.chat.begin_off"
+        off = "page.chat.begin_soon" if run and is_at_work(run) else "page.chat.begin_off"
+        begin = "page.chat.begin" if server.lives else off
         st.caption(t(begin))
     for message in chat.messages[:-1]:
         show(message)

@@ -34,9 +34,9 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
         show_proof(run, found)
     if merged and not chained and known:
         offer_proof(workspace, run, found)
-    show_checkpoints(workspace, run, busy=chained, first=known or not merged)
     if merged:
         ask_own(workspace, run)
+    show_checkpoints(workspace, run, busy=chained, first=known or not merged)
 
 
 def show_proof(run: RunPaths, found: Proof) -> None:

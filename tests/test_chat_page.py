@@ -138,7 +138,7 @@ def test_start_chat_and_unload(workspace: Workspace, tmp_path: Path, monkeypatch
     monkeypatch.setenv("FAKE_SERVE_HOLD", str(loads))
     page = open_test_page("chat", run.id)
     assert page.selectbox[0].options == ['李 "明" (merged model)', '李 "明" (base model)']
-    assert not has(page, "load") and "usually about 0:10" in words(page)
+    assert not has(page, "load") and "usually about 10 s" in words(page)
     assert page.chat_input(key="question").placeholder.startswith("The model is loading")
     loads.unlink()
     until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
@@ -155,7 +155,7 @@ def test_start_chat_and_unload(workspace: Workspace, tmp_path: Path, monkeypatch
     assert has(page.run(), "load") and not chat_server.server(workspace).lives, "it was ended on purpose"
     loads.touch()
     page.button(key="load").click().run()
-    assert "usually about 0:07" in words(page), "as long as it took here last"
+    assert "usually about 7 s" in words(page), "as long as it took here last"
 
 
 def answered(kind: str, question: str, accept: str, tuned: str) -> dict[str, Any]:

@@ -370,6 +370,8 @@ def trained(page_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> RunPa
 def test_every_checkpoint_is_asked_and_another_one_used(trained: RunPaths) -> None:
     page = open_test_page("compare", trained.id)
     assert page.button(key="use_checkpoint").disabled, "the last one is in use"
+    headers = [header.value for header in page.header]
+    assert headers == ["Your own questions", "Checkpoints"], "what is for anybody, then what is for experts"
     page.button(key="prove_checkpoints").click().run()
     assert not page.exception
     assert wait(trained.job("checkpoints"), timeout=TIMEOUT).state is State.finished

@@ -157,7 +157,7 @@ def test_other_devices_divide_the_same_rows(workspace: Workspace) -> None:
     assert no_errors(page) and (saved.devices, saved.gradient_accumulation_steps) == (2, 1)
     assert (saved.batch_size, saved.iterations) == (4, 20)
     now = {metric.label: metric.value for metric in page.metric}
-    for name in ("Rows per update", "Tokens per update"):
+    for name in ("Rows per update", "Tokens processed"):
         assert now[name] == shown[name]
     assert now["Rows per update"] == "8" and "Memory per device (approx.)" in now
 
@@ -355,6 +355,16 @@ def test_a_running_training_locks_the_form(workspace: Workspace) -> None:
     start_training(run, FAKE_XTUNER_SECONDS="0.5")
     page = open_test_page("config", run.id)
     assert no_errors(page) and page.number_input(key=key(run, "lr")).disabled
+    assert "as this run is trained" in page.expander[0].label, "what nobody can change is folded"
+
+
+def test_what_a_training_does_is_said_in_words(workspace: Workspace) -> None:
+    """Before any setting, for whoever knows none of them."""
+    run = make_run(workspace)
+    page = open_test_page("config", run.id)
+    (said,) = (one.value for one in page.markdown if "sees every row" in one.value)
+    assert f"reads {prepare.recipe_of(run).global_batch} rows at a time" in said
+    assert any("Nothing below has to be changed" in one.value for one in page.caption)
 
 
 def test_a_model_that_was_moved_away_is_said(workspace: Workspace) -> None:

@@ -95,6 +95,16 @@ def test_from_a_name_to_rows_that_can_be_looked_at(workspace: Workspace) -> None
     assert body(page).count('class="tb-row"') == 5 and "Be kind." in body(page)
 
 
+def test_how_long_the_rows_are_is_for_whoever_asks(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    page = open_test_page("data", run.id)
+    assert not page.get("plotly_chart") and "Tokens" not in {metric.label for metric in page.metric}
+    page.session_state["tokens_box"] = True
+    page.run()
+    assert no_errors(page) and len(page.get("plotly_chart")) == 2
+    assert "Tokens" in {metric.label for metric in page.metric}
+
+
 def test_the_rows_as_tokens_and_page_by_page(workspace: Workspace) -> None:
     run = make_run(workspace)
     page = open_test_page("data", run.id)

@@ -64,7 +64,7 @@ def make_artefacts(run: RunPaths) -> None:
 
 
 def test_no_run_and_nothing_trained(workspace: Workspace) -> None:
-    assert "Create or open one" in open_test_page("merge").info[0].value
+    assert "Nothing is made yet" in open_test_page("merge").info[0].value
     page = open_test_page("merge", make_run(workspace, "A").id)
     assert "no checkpoint" in page.info[0].value and not page.exception
 
@@ -79,6 +79,7 @@ def test_both_in_one_job(workspace: Workspace) -> None:
     page = open_test_page("merge", run.id)
     assert not page.error and "Adapter" in words(page) and "Merged model" in words(page)
     assert str(run.merged) in words(page)
+    assert words(page).index("Merged model") < words(page).index("Adapter"), "what is used comes first"
     assert any("again" in one.label for one in page.expander), "what is made is looked at, not made again"
 
 

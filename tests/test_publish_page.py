@@ -72,7 +72,7 @@ def press(page: AppTest, key: str) -> AppTest:
 
 
 def test_nothing_is_ready(workspace: Workspace) -> None:
-    assert "Create or open one" in open_test_page("publish").info[0].value
+    assert "Nothing is made yet" in open_test_page("publish").info[0].value
     page = open_test_page("publish", make_run(workspace, "A").id)
     assert "Nothing to publish" in page.info[0].value and not page.button
 

@@ -159,9 +159,11 @@ def test_a_live_chain_shows_its_stages_and_can_be_stopped_and_gone_on_with(
         page
     )
     said = [bar.proto.text for bar in page.get("progress")]
-    assert [re.fullmatch(r"\d+% · .+ left · \d+:\d\d so far", text) is not None for text in said] == [True]
+    assert [re.fullmatch(r"\d+% · .+ left · (\d+ min )?\d+ s so far", text) is not None for text in said] == [
+        True
+    ]
     running = next(line for line in text_of(page).split("\n") if "Training" in line)
-    assert re.search(r" · \d+:\d\d *$", running), running
+    assert re.search(r" · \d+ s *$", running), running
     page.button(key="chain_stop").click().run()
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.stopped
     assert read_status(run.job("train")).state is State.stopped

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from ui.shell.text import JOINER, as_markdown, plain
+from ui.shell import text as page_text
+from ui.shell.text import JOINER, as_markdown, duration, plain
 
 # What each is as Markdown that shows it letter by letter.
 PLAIN = {
@@ -142,3 +143,19 @@ def test_a_long_hostile_answer_takes_no_time() -> None:
         for said in (as_markdown(text), plain(text)):
             kept = said.replace(JOINER, "").replace("\\", "").replace("\u00a0", " ")
             assert kept == text and not re.search(r"(?<!\\)\]\(", said)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "en", "zh"),
+    [
+        (0.4, "0 s", "0 秒"),
+        (59.9, "59 s", "59 秒"),
+        (723, "12 min 3 s", "12 分 3 秒"),
+        (11_045, "3 h 4 min", "3 小时 4 分"),
+    ],
+)
+def test_a_time_says_its_units(seconds: float, en: str, zh: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16:18 may be minutes or hours."""
+    for code, said in (("en", en), ("zh", zh)):
+        monkeypatch.setattr(page_text, "language", lambda code=code: code)
+        assert duration(seconds) == said

@@ -14,14 +14,12 @@ from core.recipe.recipe import Recipe
 @dataclass(frozen=True)
 class Estimate:
     """``iterations`` are micro-batches of each device, ``updates`` optimizer steps, ``passes`` how often a
-    row is seen, ``tokens`` those read in training, ``step_tokens`` those of one update on all devices;
-    ``memory`` is one device's."""
+    row is seen, ``tokens`` those read in training; ``memory`` is one device's."""
 
     iterations: int
     updates: int
     passes: float
     tokens: int
-    step_tokens: int
     memory: Memory
     trainable: int
 
@@ -36,7 +34,6 @@ def estimate(recipe: Recipe, model: Model, shape: ModelShape, rows: Mapping[str,
         updates=iterations // recipe.gradient_accumulation_steps,
         passes=read / count,
         tokens=int(read * kept / count),
-        step_tokens=int(recipe.global_batch * kept / count),
         memory=memory(recipe, model, shape, int(rows["longest"])),
         trainable=trainable(recipe, model, shape),
     )

@@ -11,6 +11,7 @@ from core.chat.server import Freed, Readiness, Server, Speaker
 from core.jobs.job import JobPaths
 from core.jobs.status import status_of
 from core.run_list import run_index
+from core.runs import is_at_work
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
@@ -60,7 +61,7 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Server:
             every=lambda mark: EVERY.get(mark[0]),
         )
         with shown_errors():
-            _load_or_unload(workspace, now, chosen)
+            _load_or_unload(workspace, now, chosen, first=not (run and is_at_work(run)))
         _template(now)
     _notes(workspace, now, chosen)
     return now
@@ -113,11 +114,13 @@ def _how_long(workspace: Workspace, server: Server, speaker: Speaker) -> str:
     return t(key, waited=duration(waited), about=duration(about))
 
 
-def _load_or_unload(workspace: Workspace, server: Server, chosen: Speaker | None) -> None:
+def _load_or_unload(workspace: Workspace, server: Server, chosen: Speaker | None, first: bool) -> None:
+    """``first``: nothing is worth waiting for, as an assistant that is still being made."""
     loaded = server.speaker if server.lives else None
     if chosen and chosen != loaded:
         label = t("page.chat.switch") if loaded else t("page.chat.start")
-        if st.button(label, type="primary", icon=":material/play_arrow:", key="load"):
+        kind = "primary" if first else "secondary"
+        if st.button(label, type=kind, icon=":material/play_arrow:", key="load"):
             with st.spinner(t("page.chat.starting")):
                 chat_server.start(workspace, chosen)
             st.rerun()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from dataclasses import field as dataclass_field
 from functools import cache
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -23,6 +24,7 @@ from core.recipe.presets import OF_THE_DATA
 from core.recipe.ranks import with_ranks
 from core.recipe.recipe import Level, Method, Problem, Recipe, level, parse
 from core.recipe.templates import template_names
+from core.steps import prepare
 from core.steps.prepare import recipe_of
 from core.wording import say
 from core.workspace.paths import RunPaths
@@ -119,6 +121,18 @@ def checked(draft: RecipeDraft, model: Model) -> tuple[Recipe | None, list[Probl
     if draft.follow_method(model) or draft.follow_devices():
         st.rerun()
     return check(draft.values, this_machine(), model)
+
+
+def save(run: RunPaths, draft: RecipeDraft, recipe: Recipe, model: Model) -> None:
+    """Write what can run at once: there is nothing to press, and nothing is lost with the tab."""
+    if recipe != draft.saved:
+        draft.saved = prepare.prepare(run, recipe, model, Path(recipe.data))
+        if draft.saved != recipe:  # an "auto" was settled
+            taken = draft.taken
+            draft.take(draft.saved)
+            draft.taken = taken
+            st.rerun()
+    st.caption(t("page.config.saved", path=run.recipe))
 
 
 def recipe_form(draft: RecipeDraft, key: str, disabled: bool = False) -> Places:

@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.machine import this_machine
+from core.models.catalog import STARTER
 from core.models.folder import Model, ModelShape, read_model, read_shape, stamp_of
 from core.pace import Cost, about
 from core.pipeline.took import training_cost
@@ -23,7 +24,7 @@ from core.workspace.files import Stamp
 from core.workspace.paths import RunPaths, Workspace
 from ui.config.forms import RecipeDraft
 from ui.jobs.panel import took
-from ui.shell.text import duration, language, t
+from ui.shell.text import Markdown, duration, language, t
 
 
 def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Model) -> tuple[Estimate, Cost]:
@@ -31,13 +32,9 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
     training that is done, the time it took."""
     found = estimate(recipe, model, known_shape(model.folder, stamp_of(model.folder)), about_data(run))
     cost, has = known_cost(workspace.root, run.id, recipe), _memory(recipe)
-    st.header(t("estimate.title"), anchor=False)
+    st.markdown(t("estimate.words", **_in_words(recipe, found)))
     with st.container(horizontal=True, gap="medium", key="estimate"):
-        _metric("iterations", f"{found.iterations:,}", **_updates(recipe, found))
-        _metric("tokens", _short(found.tokens))
-        _metric("batch", f"{recipe.global_batch:,}", **_batch(recipe))
-        _metric("step_tokens", _short(found.step_tokens))
-        _metric("trainable", _short(found.trainable))
+        _show_time(run, cost)
         memory = "memory.each" if recipe.ranks > 1 else "memory"
         st.metric(
             t(f"estimate.{memory}"),
@@ -45,12 +42,25 @@ def show_estimate(workspace: Workspace, run: RunPaths, recipe: Recipe, model: Mo
             help=t("estimate.memory.help", has=megabytes(has), **_parts(found.memory)),
             width="content",
         )
-        _show_time(run, cost)
+        _metric("iterations", f"{found.iterations:,}", **_updates(recipe, found))
+        _metric("batch", f"{recipe.global_batch:,}", **_batch(recipe))
+        _metric("tokens", _short(found.tokens))
+        _metric("trainable", _short(found.trainable))
     if slow := why_slow(recipe, model):
         st.caption(slow)
     if found.memory.total > has:
         st.warning(t("estimate.too_much", has=megabytes(has)), icon=":material/memory:")
     return found, cost
+
+
+def _in_words(recipe: Recipe, found: Estimate) -> dict[str, object]:
+    """What a training does, for whoever knows no word of its settings."""
+    return {
+        "model": _model(recipe),
+        "rows": recipe.global_batch,
+        "updates": found.updates,
+        "passes": f"{found.passes:.1f}",
+    }
 
 
 def _show_time(run: RunPaths, cost: Cost) -> None:
@@ -68,6 +78,18 @@ def show_in_short(run: RunPaths, found: Estimate, cost: Cost) -> None:
     memory, busy = megabytes(found.memory.total), busy_now(run.workspace)
     said = [t("estimate.short", time=about(cost.whole), memory=memory)]
     st.caption("  \n".join([*said, t(busy.key, **busy.values)] if busy else said), width="content")
+
+
+def show_choices_of_data(recipe: Recipe) -> None:
+    """What was chosen with the data, and stays."""
+    key = "page.config.system" if recipe.system else "page.config.no_system"
+    system = Markdown(t(key, system=recipe.system))
+    st.caption(t("page.config.of_data", model=_model(recipe), template=recipe.template, system=system))
+
+
+def _model(recipe: Recipe) -> str:
+    name = Path(recipe.model).name
+    return t("page.data.starter") if name == STARTER else name
 
 
 def offer_fit(run: RunPaths, draft: RecipeDraft, model: Model) -> None:

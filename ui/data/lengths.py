@@ -22,7 +22,6 @@ def show_lengths(found: RowLengths, rows: int, recipe: Recipe) -> None:
     ``rows`` is how many there are; ``found`` may be a sample of them.
     """
     counts = found.tokens
-    warn_of_cut(found, rows, recipe)
     left, right = st.columns(2)
     with left:
         alt = t("page.data.lengths.alt", count=len(counts), least=int(counts.min()), most=found.longest)

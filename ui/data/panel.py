@@ -60,8 +60,13 @@ def data_panel(workspace: Workspace, run: RunPaths) -> None:
     places = known_places(rows, stamp(rows), taught) if taught else PlacedRows()
     show_rows(rows, offsets, encoder, recipe, places)
     show_parity(tokenizer.parent, recipe)
-    show_tokens(about, recipe)
-    show_lengths(known_lengths(rows, stamp(rows), tokenizer, model, recipe.template), len(offsets), recipe)
+    found = known_lengths(rows, stamp(rows), tokenizer, model, recipe.template)
+    warn_of_cut(found, len(offsets), recipe)
+    label = t("page.data.tokens.box", count=f"{about['tokens']:,}")
+    with st.expander(label, icon=":material/straighten:", key="tokens_box", on_change="rerun") as box:
+        if box.open:  # of no use to whoever makes an assistant for the first time
+            show_tokens(about, recipe)
+            show_lengths(found, len(offsets), recipe)
 
 
 def warn_of_run(run: RunPaths, recipe: Recipe) -> None:

@@ -19,9 +19,9 @@ from core.workspace.files import Stamp, read_object, stamp
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.charts import live_curve, show_curves
 from ui.jobs.cluster import show_where
-from ui.jobs.panel import is_live, show_busy, show_log, show_meters, show_state, took
+from ui.jobs.panel import is_live, show_busy, show_log, show_meters, show_state
 from ui.shell.frame import follow, run_labels
-from ui.shell.text import duration, plain, t, told_again
+from ui.shell.text import plain, t, told_again
 from ui.shell.thought import answer_html
 
 # Seconds between two looks at a running job. On a processor every look takes its time from the training
@@ -63,13 +63,14 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
         show_progress(workspace, run, found, recipe)
         show_busy(run, "train")
     if found.points:
-        show_numbers(run, found, recipe, None if live else found.total or recipe.iterations)
+        show_numbers(found, recipe, None if live else found.total or recipe.iterations)
     if live:
         show_meters()
     show_health(run, recipe, live)
     show_answers(recipe, found)
     if found.points > 1:
         show_curves(found, earlier_curves(workspace, run), run.id, live)
+        st.caption(t("page.train.curve"))
     elif live:
         st.caption(t("page.train.no_curve", every=recipe.log_every))
     if JobPaths(run.job("train")).log.exists():
@@ -120,10 +121,10 @@ def show_progress(workspace: Workspace, run: RunPaths, found: Snapshot, recipe: 
         st.progress(min(1.0, at / total), text=text)
 
 
-def show_numbers(run: RunPaths, found: Snapshot, recipe: Recipe, total: int | None) -> None:
+def show_numbers(found: Snapshot, recipe: Recipe, total: int | None) -> None:
     """The loss as it is now, large, and how it began, unless the batches mix what is taught with what is
     replayed, which have losses of their own; what is learned, and, of a training that has ended, how
-    far it came of ``total`` iterations and how long it took."""
+    far it came of ``total`` iterations."""
     with st.container(horizontal=True, gap="medium", key="numbers"):
         losses = found.traces["loss"][1] if "loss" in found.traces else ()
         if len(losses):
@@ -143,8 +144,6 @@ def show_numbers(run: RunPaths, found: Snapshot, recipe: Recipe, total: int | No
             st.metric(t("chart.learned"), f"{found.last['learned']:.0%}", width="content")
         if total:
             st.metric(t("chart.iteration"), f"{found.iteration} / {total}", width="content")
-        if seconds := took(run.job("train")):
-            st.metric(t("estimate.took"), duration(seconds), width="content")
 
 
 def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:

@@ -22,15 +22,12 @@ def show_artefact(run: RunPaths, artefact: Artefact) -> None:
         if artefact.stale:
             st.warning(t("page.merge.stale"), icon=":material/history:")
         st.code(str(artefact.folder), language=None, wrap_lines=True)
-        show_files(artefact)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            icon, link = ":material/download:", address(run, artefact.kind)
-            st.link_button(t("page.merge.download"), link, icon=icon, key=f"download {artefact.kind}")
-            if not artefact.checked:
-                offer_checksums(run, artefact)
+        icon, link = ":material/download:", address(run, artefact.kind)
+        st.link_button(t("page.merge.download"), link, icon=icon, key=f"download {artefact.kind}")
+        show_files(run, artefact)
 
 
-def show_files(artefact: Artefact) -> None:
+def show_files(run: RunPaths, artefact: Artefact) -> None:
     rows = [
         {t("file.name"): f.name, t("file.size"): megabytes(f.size), "SHA-256": f.sha256 or "–"}
         for f in artefact.files
@@ -38,6 +35,8 @@ def show_files(artefact: Artefact) -> None:
     with st.expander(t("page.merge.files", count=len(rows)), key=f"files {artefact.kind}"):
         st.dataframe(rows, hide_index=True)
         st.caption(t("page.merge.check"))
+        if not artefact.checked:
+            offer_checksums(run, artefact)
 
 
 def offer_checksums(run: RunPaths, artefact: Artefact) -> None:

@@ -29,7 +29,7 @@ def show_result(found: Proof) -> None:
     with st.expander(
         t("page.compare.out.numbers"), icon=":material/bar_chart:", expanded=not told, key="numbers"
     ):
-        show_score(found.score, whole=False)
+        show_score(found.score)
     show_pairs(
         Shown(row.question, row.base, row.tuned, row.verdict, right=row.right) for row in telling(found)
     )

@@ -14,23 +14,27 @@ TABLE_HEIGHT = 420
 ALMOST_ALL = 0.9
 
 
-def show_score(score: Score, whole: bool = True) -> None:
-    """Each number with its interval and of how many questions it is; less than the ``whole`` are those that
-    say what it learned and kept."""
+def show_score(score: Score) -> None:
+    """What it learned and kept: each number with its interval, and of how many questions it is."""
     with st.container(horizontal=True, gap="medium", key="score"):
         for name in ("learned", "kept"):
             found: Share = getattr(score, name)
             shown = "–" if found.value is None else f"{found.value:.0%}"
             _metric(name, shown, telling.interval(found, form=telling.PERCENT))
         _metric("leaked", str(score.leaked.hits), telling.interval(score.leaked, form=telling.PERCENT))
-        if whole and score.accuracy:
-            _accuracy(score.accuracy)
         if score.facts:
             _facts(score.facts)
-        if whole and score.drift:
+
+
+def _show_more(score: Score) -> None:
+    """What nobody needs to know whether it learned and kept: right answers, and how it speaks now."""
+    with st.container(horizontal=True, gap="medium", key="more_score"):
+        if score.accuracy:
+            _accuracy(score.accuracy)
+        if score.drift:
             ends = {"low": f"{score.drift.low:.3f}", "high": f"{score.drift.high:.3f}"}
             _metric("drift", f"{score.drift.value:.3f}", spoken("proof.interval.drift", **ends))
-        if whole and score.repetition:
+        if score.repetition:
             base = spoken("proof.interval.repetition", base=f"{score.repetition.base:.0%}")
             _metric("repetition", f"{score.repetition.tuned:.0%}", base)
 
@@ -111,11 +115,12 @@ def _metric(name: str, value: str, below: str, **values: object) -> None:
 
 
 def show_parts(found: Proof) -> None:
-    """The same by category and language, where the questions say of which they are."""
+    """More numbers, and the same ones by category, where the questions say of which they are."""
     parts = parts_of(found.rows, by_language=False)  # of one in one language a chain asks one or two
     if not parts:
         return
     with st.expander(t("page.compare.categories"), icon=":material/table_chart:", key="categories"):
+        _show_more(found.score)
         st.caption(t("page.compare.categories.what"))
         rows = [
             {

@@ -140,10 +140,11 @@ def moment(when: datetime, now: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as a person reads it: 0:45, 12:03, 3:04:05."""
+    """A time as a person reads it: 45 s, 12 min 3 s, 3 h 4 min."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    unit = "hours" if hours else "minutes" if minutes else "seconds"
+    return t(f"duration.{unit}", hours=hours, minutes=minutes, seconds=rest)
 
 
 def language_switch() -> None:
