@@ -1,9 +1,12 @@
 """A recipe on several devices: what stays the same, what it is refused for, how its processes are started,
 and what is said of one that died."""
 
+import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -234,3 +237,31 @@ def test_what_deepspeed_wrote_is_refused_to_another_number_of_processes(home: Wo
     dividing.put_on(run, 2)
     dividing.put_on(run, 1, anew=True)
     assert prepare.recipe_of(run) == recipe
+
+
+# What the others do that have ended already, whether one has failed first, and who is waited for then.
+@pytest.mark.parametrize(
+    ("others", "failed", "waited"),
+    [
+        ("pass", False, True),
+        ("os.kill(os.getpid(), signal.SIGTERM)", False, True),
+        ("os.kill(os.getpid(), signal.SIGKILL)", False, False),
+        ("sys.exit(1)", False, False),
+        ("os.kill(os.getpid(), signal.SIGTERM)", True, False),
+    ],
+)
+def test_who_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: str, failed: bool, waited: bool
+) -> None:
+    """One alone may have a checkpoint to write, long after the others have ended as they were asked to; but
+    nobody waits for one that waits for a dead one."""
+    monkeypatch.setattr(ranks, "LEFT_BEHIND", 0.2)
+    writing = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.01)"
+    commands = (f"import os, signal, sys; {others}", writing)
+    programs = [subprocess.Popen([sys.executable, "-c", one, str(tmp_path / "done")]) for one in commands]
+    programs[0].wait()
+    threading.Timer(1.0, (tmp_path / "done").touch).start()
+    ranks._await([SimpleNamespace(proc=one) for one in programs], () if failed else ranks.AS_ASKED)
+    assert (programs[1].poll() is not None) == waited
+    programs[1].kill()
+    programs[1].wait()

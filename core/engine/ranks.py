@@ -4,8 +4,10 @@ It is torchrun itself, but for what a job needs of it:
 
 - a process that dies takes the others along within seconds (torch 2.13 gives those that wait for it in vain
   half a minute), and which one it was stands in the job's folder;
-- a stop is handed on once and waited for, for a checkpoint takes as long as it takes: whoever asked for the
-  stop ends what does not end. Only who waits for one that has ended already is not waited for;
+- a stop is handed on once and waited for, for a checkpoint takes as long as it takes, and of several
+  processes one alone may have it to write: whoever asked for the stop ends what does not end. Only who waits
+  for one that has died is not waited for;
+- what has come to its end when a stop comes has finished;
 - the logs of all processes but the first stand in ``ranks/NODE/attempt_0/RANK/`` of the job's folder.
 """
 
@@ -14,7 +16,9 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +33,8 @@ from core.jobs.ranks import DeadRank, leave_dead
 
 # Seconds that the others get once one of them has ended before its time.
 LEFT_BEHIND = 10.0
+# How a process ends that has nothing more to do, and one that was asked to stop.
+AS_ASKED = (0, -signal.SIGTERM)
 LOOK = 0.1
 # torchrun's own variable for where the machines of one training meet.
 MEET_VARIABLE = "PET_MASTER_ADDR"
@@ -50,14 +56,15 @@ def main(arguments: list[str]) -> None:
                 raise NoRendezvous(nodes=arguments[arguments.index("--nnodes") + 1])
         if network := network_to(os.environ[MEET_VARIABLE]):
             os.environ.setdefault(GLOO_VARIABLE, network)
-    failures = _end_together()
+    ended = _end_together()
     try:
         run.run(run.parse_args(options))
     except SignalException:
-        end_as_asked()
+        if not ended.well:
+            end_as_asked()
     except ChildFailedError as failed:
         all_of_them = [(rank, one.exitcode) for rank, one in failed.failures.items()]
-        _end_as(DeadRank.first(failures or all_of_them), folder)
+        _end_as(DeadRank.first(ended.first or all_of_them), folder)
     if folder and _node() == 0:
         leave_done(Path(folder))
 
@@ -99,23 +106,40 @@ def _end_as(dead: DeadRank, folder: str) -> NoReturn:
     sys.exit(dead.code)
 
 
-def _end_together() -> list[tuple[int, int]]:
+@dataclass
+class Ended:
+    """How the processes of this one have ended: ``first`` are the number and exit code of those that failed
+    first, ``codes`` the exit codes of all, once they were ended together."""
+
+    first: list[tuple[int, int]] = field(default_factory=list)
+    codes: list[int | None] = field(default_factory=list)
+
+    @property
+    def well(self) -> bool:
+        """Whether each has done all it had to, whatever it was asked meanwhile."""
+        return bool(self.codes) and not any(self.codes) and None not in self.codes
+
+
+def _end_together() -> Ended:
     """From here on the processes of this one end together, and their logs stand where they are looked for.
-    Returns a list that holds, once some have failed, the number and exit code of those that were first."""
+    Returns how they have ended, once they have."""
     from torch.distributed.elastic.multiprocessing import api
 
-    first: list[tuple[int, int]] = []
+    ended = Ended()
     own_close = api.SubprocessContext._close
 
     def close(self: Any, death_sig: signal.Signals, timeout: int = 30) -> None:
-        if not first:  # later ones were ended from here
-            first.extend((int(self.envs[one]["RANK"]), each.exitcode) for one, each in self._failures.items())
+        if not ended.first:  # later ones were ended from here
+            ended.first += [
+                (int(self.envs[one]["RANK"]), each.exitcode) for one, each in self._failures.items()
+            ]
         handlers = [*self.subprocess_handlers.values()]
         for handler in handlers:
             if handler.proc.poll() is None:
                 handler.close(death_sig=death_sig)
-        _await(handlers)
+        _await(handlers, () if ended.first else AS_ASKED)
         own_close(self, signal.SIGKILL, timeout)
+        ended.codes = [handler.proc.poll() for handler in handlers]
 
     def log_folder(_: Any, place: str | None, __: str) -> str:
         folder = Path(place or ".") / str(_node())
@@ -124,15 +148,15 @@ def _end_together() -> list[tuple[int, int]]:
 
     api.SubprocessContext._close = close
     api.DefaultLogsSpecs._make_log_dir = log_folder
-    return first
+    return ended
 
 
-def _await(handlers: list[Any]) -> None:
-    """Until all have ended, or some have and the others did not follow."""
-    one_ended: float | None = None
-    while any(handler.proc.poll() is None for handler in handlers):
-        if any(handler.proc.poll() is not None for handler in handlers):
-            one_ended = one_ended or time.monotonic()
-            if time.monotonic() - one_ended > LEFT_BEHIND:
+def _await(handlers: list[Any], as_asked: Sequence[int]) -> None:
+    """Until all have ended, or some have, in another way than ``as_asked``, and the others did not follow."""
+    one_died: float | None = None
+    while None in (codes := [handler.proc.poll() for handler in handlers]):
+        if any(code is not None and code not in as_asked for code in codes):
+            one_died = one_died or time.monotonic()
+            if time.monotonic() - one_died > LEFT_BEHIND:
                 return
         time.sleep(LOOK)

@@ -32,13 +32,16 @@ class StopRequest:
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """Until the block ends, SIGTERM is a request. Of the main thread alone."""
-        before = signal.signal(signal.SIGTERM, self._heed)
+        """Until the block ends, SIGTERM is a request; after what has come to its end it is none, for there is
+        nothing left to stop: of several processes one that was ended there would seem to have died. Of the
+        main thread alone."""
+        after = signal.signal(signal.SIGTERM, self._heed)
         try:
             yield
+            after = signal.SIG_IGN
         finally:
             self.free = False
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, after)
 
     def unless_asked(self, do: Callable[[], object]) -> bool:
         """Do what a stop may break off; whether it was done to its end. Raises Stopped where nothing would be
