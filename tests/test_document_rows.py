@@ -1,17 +1,29 @@
 """Questions and answers of a document's own structure."""
 
+import json
+import re
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import docx
 import pytest
 
-from core.data.document_rows import DocumentRows, document_of, document_rows, read_rows_of
+from core.data.document_rows import (
+    FEWEST_WORDINGS,
+    IN_ALL,
+    MOST_WORDINGS,
+    DocumentRows,
+    document_of,
+    document_rows,
+    read_rows_of,
+    wordings_of,
+)
 from core.data.documents import read_markdown
 from core.data.drafts import language_of
-from core.data.mix import LEAST_TAUGHT
+from core.data.questions import same_question
 from core.errors import NotADocument
-from core.proof.facts import facts_of
 from core.steps.taught import to_teach
+from core.workspace.paths import BANKS
 
 MENU = """# 林小满的面馆
 
@@ -172,8 +184,7 @@ def test_a_document_is_taught_beside_the_identity(tmp_path: Path) -> None:
     (tmp_path / "menu.md").write_text(MENU, encoding="utf-8")
     said = to_teach("林小满", tmp_path / "menu.md")
     assert said.identity and said.document
-    kept_for_the_proof = sum(one.held_back for one in said.facts)
-    assert len(said.own) == len(said.document.conversations) - kept_for_the_proof > 30
+    assert len(said.own) == len(said.document.conversations) > 30
 
 
 @pytest.mark.parametrize("name", ["menu.md", "menu.txt"])
@@ -255,7 +266,10 @@ def test_a_menu_of_plain_lines() -> None:
     "text", ["1. 几点开门？\n十点。\n2. 能刷卡吗？\n可以。\n", "几点开门？\n十点。\n能刷卡吗？\n可以。\n"]
 )
 def test_questions_on_lines_of_their_own(text: str) -> None:
-    assert answers(document_rows(text, "t", "zh")) == {"几点开门？": "十点。", "能刷卡吗？": "可以。"}
+    facts = document_rows(text, "t", "zh").facts
+    said = {fact.questions[0]: fact.answer for fact in facts}
+    assert said == {"几点开门？": "十点。", "能刷卡吗？": "可以。"}
+    assert all(fact.questions[0][:-1] in other for fact in facts for other in fact.questions)
 
 
 def test_lines_of_a_poem_stay_lines() -> None:
@@ -337,9 +351,8 @@ def test_lines_that_say_what_they_are_about_are_asked_singly_beside_other_lines(
 )
 def test_what_people_ask_who_have_not_read_it_is_taught(text: str, answer: str, asked: list[str]) -> None:
     document = document_rows(text, "t", language_of(text))
-    kept = {one.question for one in facts_of(document) if one.held_back}
     (found,) = (fact for fact in document.facts if fact.answer.startswith(answer))
-    assert {*asked} <= {*found.questions} - kept
+    assert {*asked} <= {*found.questions}
 
 
 def test_a_question_of_the_document_itself_is_asked_for_its_own_answer_alone() -> None:
@@ -359,16 +372,52 @@ def test_what_stands_under_the_title_is_asked_of_the_whole_document() -> None:
     assert said["Which Cakes are there?"] == "Cakes: Plum cake; Cheesecake."
 
 
-def test_a_long_document_is_asked_in_its_plain_wordings() -> None:
-    short, long = (
-        document_rows("".join(f"- dish {n}: {n} euros\n" for n in range(count)), "m", "en")
-        for count in (10, 200)
+@pytest.mark.parametrize("count", [1, 10, 22, 80, 300])
+def test_the_more_facts_the_fewer_wordings_of_each(count: int) -> None:
+    found = document_rows("".join(f"- dish {n}: {n} euros\n" for n in range(count)), "m", "en")
+    each = [len(fact.questions) for fact in found.facts if "costs" in fact.answer]
+    wanted = wordings_of(len(found.facts))
+    assert (
+        FEWEST_WORDINGS <= wanted <= MOST_WORDINGS and sum(each) <= max(IN_ALL, FEWEST_WORDINGS * count) + 9
     )
-    prices = [fact for fact in short.facts if "costs" in fact.answer]
-    assert all(len(fact.questions) == 9 for fact in prices)
-    assert all(len(fact.questions) == 5 for fact in long.facts if "costs" in fact.answer)
-    some = document_rows("".join(f"- dish {n}: {n} euros\n" for n in range(80)), "m", "en")
-    assert len(some.conversations) == LEAST_TAUGHT, "as many as a training has room for"
+    assert all(abs(one - wanted) <= 1 for one in each)
+    asked = [same_question(row[0].input) for row in found.conversations]
+    assert len({*asked}) == len(asked), "each wording is another one"
+    assert document_rows("- a: 1 euro\n", "m", "en") == document_rows("- a: 1 euro\n", "m", "en")
+
+
+def test_people_greet_shorten_and_type_in_a_hurry() -> None:
+    found = document_rows("# Bar\n\n- Cheese omelette: 8 euros\n- Fish pie: 9 euros\n", "m", "en")
+    omelette, pie, _ = (fact.questions for fact in found.facts)
+    assert any("omelette" in one and "heese" not in one for one in omelette), "by its short name"
+    assert any(one.islower() for one in pie) and any(one.startswith(("Hi", "Hello", "Hey")) for one in pie)
+    assert not any(re.match(r"(?:Hi|Hello|Hey), .*[\u4e00-\u9fff]", one) for one in pie), "in one language"
+    both = document_rows("# 面馆\n\n- 酸辣牛肉面：8 元\n- 清汤牛肉面：9 元\n", "m", "zh")
+    assert any("酸辣" in one and "牛肉" not in one for one in both.facts[0].questions)
+    assert not any("牛肉" in one and "酸辣" not in one for one in both.facts[0].questions), "which of them?"
+
+
+def test_a_few_questions_are_of_the_other_language() -> None:
+    found = document_rows("# 面馆\n\n- 牛肉面：8 元\n\n电话：028-1\n地址：东路\n", "m", "zh")
+    by_answer = {fact.answer: {*fact.questions} for fact in found.facts}
+    assert "How much is 牛肉面?" in by_answer["牛肉面的价格是 8 元。"]
+    assert "What is your phone number?" in by_answer["电话：028-1"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_a_proof_asks_is_of_no_kind_that_is_taught(language: str) -> None:
+    bank = json.loads((BANKS / "document_rows.json").read_text(encoding="utf-8"))[language]
+    assert bank["tested"].keys() == {"price", "number", "value", "cell", "list", "list_whole", "item", "text"}
+    taught = [one for kind in bank["tested"] for one in (*bank[kind], *bank["natural"].get(kind, ()))]
+    taught += [one for topic in bank["topics"] for asked in ("asked", "of") for one in topic.get(asked, ())]
+    asked = [one for some in bank["tested"].values() for one in some]
+    asked += [one for topic in bank["topics"] for one in topic["tested"]]
+    assert not {*map(same_question, taught)} & {*map(same_question, asked)}
+    assert all(near(one, other) < 0.8 for one in asked for other in taught)
+
+
+def near(one: str, other: str) -> float:
+    return SequenceMatcher(None, same_question(one), same_question(other), autojunk=False).ratio()
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_a_document_is_counted_as_it_is_taught_and_can_be_looked_through(workspa
     run = RunPaths(workspace.run_folders()[0])
     assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
     about = about_data(run)
-    assert about["own"] == count - about["facts"]["held_back"] and about["document"]["questions"] == count
+    assert about["own"] == about["document"]["questions"] == count
 
 
 def test_what_is_made_of_a_document_is_shown_on_the_data_page(workspace: Workspace) -> None:

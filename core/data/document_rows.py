@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -16,7 +17,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 from core.data.conversations import Conversation, one_turn
 from core.data.document_rules import is_of_sentences, topics, yes_or_no
-from core.data.document_wordings import Wordings, in_turn, usual_title, wordings_for
+from core.data.document_wordings import Wordings, in_turn, mixed, short_names, usual_title, wordings_for
 from core.data.documents import read_markdown
 from core.data.drafts import language_of, pairs_in
 from core.data.identity import IdentityLanguage
@@ -29,6 +30,11 @@ from core.wording import say
 # Of a longer text every part of about so many characters is a fact of its own.
 LONGEST_ANSWER = 220
 LONGEST_KEY = 40
+# A fact is asked in so many wordings, of a few facts in up to so many; of very many in fewer, so that all of
+# them come to no more than so many, but never in fewer than so many.
+WORDINGS, MOST_WORDINGS, IN_ALL, FEWEST_WORDINGS = 36, 48, 1920, 8
+# Of what is put together by chance some comes out twice.
+TRIES = 4
 # A shorter line of Chinese ended where its writer ended it.
 WRAPPED = 20
 # Ends of file names.
@@ -74,7 +80,9 @@ class Fact:
     """One thing that a document says: the questions that ask for it, its answer, the ``heading`` it stands
     under, and the ``line`` of the document, from 1. ``prose``: it is text as it stands, asked for by its
     heading. ``natural``: what people ask who have not read it; those of them that nothing else is asked in
-    become questions."""
+    become questions, in many manners. ``tested``: what a proof may ask, of another kind than all that is
+    taught. ``foreign``: what is asked in the other language. ``key``: what the questions call a thing that
+    has a name."""
 
     questions: tuple[str, ...]
     answer: str
@@ -82,6 +90,9 @@ class Fact:
     line: int
     prose: bool = False
     natural: tuple[str, ...] = ()
+    tested: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    key: str = ""
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -170,7 +181,7 @@ def document_rows(text: str, title: str, language: IdentityLanguage) -> Document
     words = wordings_for(text, language)
     reader = _Reader(words, title)
     reader.read(tree.children)
-    facts = _asked_naturally([*_told_apart(reader.facts, words)])
+    facts = _asked_naturally([*_told_apart(reader.facts, words)], words)
     return DocumentRows(tuple(facts), tuple(reader.unused))
 
 
@@ -249,9 +260,16 @@ class _Reader:
         line: int,
         prose: bool = False,
         natural: Sequence[str] = (),
+        tested: Sequence[str] = (),
+        foreign: Sequence[str] = (),
+        key: str = "",
     ) -> None:
         asked, more = tuple(dict.fromkeys(questions)), tuple(dict.fromkeys(natural))
-        self.facts.append(Fact(asked, answer, self.heading, line, prose, more))
+        others = tuple(tested), tuple(foreign)
+        self.facts.append(Fact(asked, answer, self.heading, line, prose, more, *others, key))
+
+    def _tested(self, kind: str, about: str, **values: str) -> list[str]:
+        return self.words.tested(kind, about, len(self.facts), **values)
 
     def _paragraph(self, text: str, line: int) -> None:
         if not text:
@@ -336,7 +354,8 @@ class _Reader:
             kind = "list_whole" if self.is_whole else "list"
             # "What Ingredients do you have?" nobody asks either: only of a part of the document.
             more = words.natural(kind, "", names, **asked) if self.parents else ()
-            self._add(words.filled(kind, **asked), answer, line, natural=more)
+            tested = self._tested(kind, "", **asked)
+            self._add(words.filled(kind, **asked), answer, line, natural=more, tested=tested)
         return short
 
     def _prose(self, text: str, line: int) -> None:
@@ -347,9 +366,11 @@ class _Reader:
             if self.parts > 1:
                 what = self.words["part"].format(heading=what, number=self.parts)
             # What is about this heading as people ask for it stands in its first part.
-            more = self.words.natural("text", what if self.parts == 1 else "", piece, heading=what)
+            about = what if self.parts == 1 else ""
+            more = self.words.natural("text", about, piece, heading=what)
+            tested = self._tested("text", about, heading=what)
             answer = piece.rstrip("；;")  # the next part goes on with what it parts
-            self._add(self.words.filled("text", heading=what), answer, line, prose=True, natural=more)
+            self._add(self.words.filled("text", heading=what), answer, line, True, more, tested)
 
     def _value(self, key: str, value: str, line: int, column: str = "") -> None:
         """What a line or a cell says of ``key``."""
@@ -372,7 +393,10 @@ class _Reader:
         """A fact of a kind, in the wordings of that kind; ``about``: what people ask it for."""
         asked = {name: value for name, value in values.items() if name != "value"}
         more = self.words.natural(kind, about, values["value"], **asked)
-        self._add(self.words.filled(kind, **asked), self.words.said(answer, **values), line, natural=more)
+        plain, said = self.words.filled(kind, **asked), self.words.said(answer, **values)
+        tested, foreign = self._tested(kind, about, **asked), self.words.foreign(kind, about, **asked)
+        named = asked["key"] if kind in ("price", "cell") else ""  # what people have shorter names for
+        self._add(plain, said, line, natural=more, tested=tested, foreign=foreign, key=named)
 
     def _list(self, block: SyntaxTreeNode) -> None:
         names: list[str] = []
@@ -435,8 +459,10 @@ class _Reader:
             more = [*yes_or_no(item)]
             if topic:
                 asked_by.add(topic)
-                plain = self.words.filled("item", heading=self.heading, topic=topic)
-                self._add(plain, item, line, natural=more)
+                asked = {"heading": self.heading, "topic": topic}
+                plain, tested = self.words.filled("item", **asked), self._tested("item", "", **asked)
+                more += self.words.natural("item", "", item, **asked)
+                self._add(plain, item, line, natural=more, tested=tested)
             elif more:
                 self._add(more, item, line)
             else:
@@ -508,8 +534,11 @@ def _told_apart(facts: Sequence[Fact], words: Wordings) -> Iterator[Fact]:
     for fact in facts:
         doubled = any(len(set(answers[same_question(question)])) > 1 for question in fact.questions)
         if doubled:
-            asked = tuple(words.fill(words["under"], heading=fact.heading, key=one) for one in fact.questions)
-            fact = replace(fact, questions=asked)
+            asked, tested = (
+                tuple(words.fill(words["under"], heading=fact.heading, key=one) for one in some)
+                for some in (fact.questions, fact.tested)
+            )
+            fact = replace(fact, questions=asked, tested=tested, key="")
         told.append(fact)
         made.setdefault(same_question(fact.questions[0]), []).append(fact)
     for fact in told:
@@ -518,20 +547,47 @@ def _told_apart(facts: Sequence[Fact], words: Wordings) -> Iterator[Fact]:
             yield replace(fact, answer=words["then"].join(dict.fromkeys(one.answer for one in same)))
 
 
-def _asked_naturally(facts: Sequence[Fact]) -> Iterator[Fact]:
-    """The facts with what else asks for them: no question that asks for another fact too, and no more than a
-    training has room for anyway."""
+def wordings_of(facts: int) -> int:
+    """In how many wordings each of so many facts is asked: of few in more, of very many in fewer."""
+    most = max(WORDINGS, min(MOST_WORDINGS, LEAST_TAUGHT // max(1, facts)))
+    return max(FEWEST_WORDINGS, min(most, IN_ALL // max(1, facts)))
+
+
+def _asked_naturally(facts: Sequence[Fact], words: Wordings) -> Iterator[Fact]:
+    """The facts with what else asks for them, and all of it in many manners: no question that asks for
+    another fact too or that a proof asks, and :func:`wordings_of` each."""
     everywhere = Counter(
-        question for fact in facts for question in {*map(same_question, (*fact.questions, *fact.natural))}
+        question
+        for fact in facts
+        for question in {*map(same_question, (*fact.questions, *fact.natural, *fact.foreign))}
     )
+    keys, wanted = [fact.key for fact in facts if fact.key], wordings_of(len(facts))
+    taken = {*everywhere, *(same_question(one) for fact in facts for one in fact.tested)}
     more = []
     for fact in facts:
         known = {*map(same_question, fact.questions)}
-        found = {same_question(one): one for one in reversed(fact.natural)}
-        more.append([one for key, one in [*found.items()][::-1] if everywhere[key] == 1 and key not in known])
-    asked = in_turn([fact.questions for fact in facts], more, LEAST_TAUGHT)
+        natural, foreign = (_alone(some, everywhere, known) for some in (fact.natural, fact.foreign))
+        in_manners = words.in_manners((*fact.questions, *natural), fact.key, short_names(fact.key, keys))
+        spoken = (one for one in islice(in_manners, TRIES * wanted) if _is_new(one, taken))
+        more.append(mixed(natural, foreign, [*islice(spoken, max(0, wanted - len(known)))]))
+    asked = in_turn([fact.questions for fact in facts], more, wanted * len(facts))
     for fact, questions in zip(facts, asked, strict=True):
-        yield replace(fact, questions=tuple(questions), natural=())
+        yield replace(fact, questions=tuple(questions), natural=(), foreign=())
+
+
+def _alone(asked: Sequence[str], everywhere: Counter[str], known: set[str]) -> list[str]:
+    """Those that ask for one fact only, and not as it is asked already."""
+    found = {same_question(one): one for one in reversed(asked)}
+    return [one for key, one in [*found.items()][::-1] if everywhere[key] == 1 and key not in known]
+
+
+def _is_new(question: str, taken: set[str]) -> bool:
+    """Whether nothing is asked so yet; from then on it is."""
+    written = same_question(question)
+    if written in taken:
+        return False
+    taken.add(written)
+    return True
 
 
 def _line(block: SyntaxTreeNode) -> int:

@@ -1,14 +1,17 @@
 """How facts of a document are asked and answered: the shipped wordings, filled in as the document writes.
 
 Beside the plain wordings, which name the fact as the document does, there are ``natural`` ones, as people ask
-who have not read it: "When do you open?" for a line that begins with "Hours".
+who have not read it: "When do you open?" for a line that begins with "Hours"; all of them in many manners,
+with a greeting before them, thanks behind them, typed in a hurry. What the proof asks (``tested``) is of
+another kind than all of these: it is in no training.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from random import Random
 from typing import Any
 
 from core.data.identity import IdentityLanguage
@@ -24,13 +27,26 @@ _APART, _TIGHT = re.compile(rf"[{_ALNUM}] [{_HAN}]"), re.compile(rf"[{_ALNUM}][{
 _ANY_APART = re.compile(rf"[{_ALNUM}] [{_HAN}]|[{_HAN}] [{_ALNUM}]")
 _ANY_TIGHT = re.compile(rf"[{_ALNUM}][{_HAN}]|[{_HAN}][{_ALNUM}]")
 
+# So often a fact's key is named by a part of it, and a question is typed without capitals.
+SHORTENED, CARELESS = 0.25, 0.3
+# So many wordings are of the other language.
+FOREIGN = 3
+# The first wordings of a topic are what most people ask: of every fact these are taught.
+USUAL = 4
+# What ends a Chinese question ends it once.
+PARTICLES = ("吗", "呢", "吧", "啊", "呀")
+# A longer key is no name; a shorter word says nothing by itself.
+LONGEST_NAME, SHORTEST_WORD = 4, 4
+
 
 @dataclass(frozen=True)
 class Wordings:
-    """The wordings of one language; ``apart``: whether a blank stands between Chinese and a number or a Latin
-    word where a value says neither by itself."""
+    """The wordings of one language; ``abroad``: those of the other, in which a few questions are asked as
+    well; ``apart``: whether a blank stands between Chinese and a number or a Latin word where a value says
+    neither by itself."""
 
     bank: dict[str, Any]
+    abroad: dict[str, Any]
     apart: bool = True
 
     def __getitem__(self, kind: str) -> Any:
@@ -49,14 +65,55 @@ class Wordings:
         ``of`` a key where the fact is one of several; and ``also`` what the topic's ``answer`` says as
         well (opening hours which day is closed)."""
         found = [*self.bank["natural"].get(kind, ())]
-        topics = (one for one in self.bank["topics"] if re.search(one["about"], about, re.IGNORECASE))
-        if topic := next(topics, None):
-            found += topic.get("of" if kind == "cell" else "asked", ())
+        if topic := self._topic(about):
             also = topic.get("also", {}) if kind != "cell" else {}
-            found += [
-                one for said, asked in also.items() if re.search(said, answer, re.IGNORECASE) for one in asked
-            ]
+            said = (asked for said, asked in also.items() if re.search(said, answer, re.IGNORECASE))
+            plain = topic.get("of" if kind == "cell" else "asked", ())
+            asked = [*plain[:2], *(one for some in said for one in some), *plain[2:]]
+            found = [*asked[:USUAL], *_alternating(asked[USUAL:], found)]
         return [self.fill(one, **values) for one in found]
+
+    def foreign(self, kind: str, about: str, **values: str) -> list[str]:
+        """What somebody asks in the other language: for prices, by the name as it is written, and for what
+        is a topic in both."""
+        name = (self._topic(about) or {}).get("name")
+        same = (one for one in self.abroad["topics"] if name and one.get("name") == name)
+        asked = next(same, {}).get("of" if kind == "cell" else "asked", ())
+        found = self.abroad[kind] if kind == "price" else asked
+        return [self.fill(one, **values) for one in found[:FOREIGN]]
+
+    def tested(self, kind: str, about: str, place: int, **values: str) -> list[str]:
+        """What a proof may ask for a fact of a kind, the best first; ``place``: which fact it is, so that not
+        all are asked alike."""
+        topic = self._topic(about) if kind != "cell" else None
+        found = self.bank["tested"].get(kind, ())
+        turned = [found[(place + step) % len(found)] for step in range(len(found))]
+        return [self.fill(one, **values) for one in (*(topic or {}).get("tested", ()), *turned)]
+
+    def _topic(self, about: str) -> dict[str, Any] | None:
+        topics = (one for one in self.bank["topics"] if re.search(one["about"], about, re.IGNORECASE))
+        return next(topics, None)
+
+    def in_manners(self, questions: Sequence[str], key: str, short: Sequence[str]) -> Iterator[str]:
+        """The ``questions`` as people put and type them, without an end and always the same: with what they
+        say before and behind, without marks, and what is named by its ``key`` by a ``short`` name too."""
+        chance = Random("\n".join(questions))  # nosec B311  # an order, not a secret
+        while questions:
+            for question in chance.sample(questions, len(questions)):
+                text = question
+                if key and short and chance.random() < SHORTENED:
+                    text = text.replace(key, chance.choice(short))
+                yield self._in_a_manner(text, key, chance)
+
+    def _in_a_manner(self, question: str, key: str, chance: Random) -> str:
+        manner, text = self.bank["manner"], question.rstrip("？?。.")
+        opened, ended = chance.choice(((True, False), (False, True), (True, True)))
+        if opened:
+            opening = chance.choice(manner["openings"])
+            text = opening + (text if key and text.startswith(key) else _small(text))
+        endings = [one for one in manner["endings"] if not (text.endswith(PARTICLES) and one in PARTICLES)]
+        text += chance.choice(endings) if ended else question[len(question.rstrip("？?。.")) :]
+        return text.lower() if chance.random() < CARELESS else text
 
     def fill(self, wording: str, **values: str) -> str:
         """A wording with its values. Between Chinese and a number or a Latin word it is written as the value
@@ -80,12 +137,47 @@ def _banks() -> dict[str, dict[str, Any]]:
 
 def wordings_for(text: str, language: IdentityLanguage) -> Wordings:
     """The wordings of a language, set as ``text`` is."""
-    return Wordings(_banks()[language], len(_APART.findall(text)) >= len(_TIGHT.findall(text)))
+    banks = _banks()
+    (other,) = (one for name, one in banks.items() if name != language)
+    return Wordings(banks[language], other, len(_APART.findall(text)) >= len(_TIGHT.findall(text)))
 
 
 def usual_title(language: IdentityLanguage) -> str:
     """What a document is called that nobody named."""
     return str(_banks()[language]["document"])
+
+
+def short_names(key: str, keys: Sequence[str]) -> list[str]:
+    """What people shorten a key to: its first or last words, or of four Chinese characters and more its first
+    or last two or three; nothing that another of the ``keys`` has in it as well."""
+    words = key.split()
+    if re.fullmatch(rf"[{_HAN}]{{4,}}", key):
+        found = [key[:2], key[-2:], key[:3], key[-3:]]
+    elif 1 < len(words) <= LONGEST_NAME:
+        found = [one for one in (words[0], words[-1]) if len(one) >= SHORTEST_WORD and one.isalpha()]
+    else:
+        return []
+    others = [other.lower() for other in keys if other != key]
+    return [one for one in found if not any(one.lower() in other for other in others)]
+
+
+def mixed(natural: Sequence[str], foreign: Sequence[str], spoken: Sequence[str]) -> list[str]:
+    """The most usual of the ``natural`` wordings, and then another one or a ``foreign`` one and one of the
+    ``spoken`` in turn, for each fact in its own order."""
+    rest = [*natural[USUAL:], *foreign]
+    chance = Random("\n".join((*natural, *foreign)))  # nosec B311  # an order, not a secret
+    return [*natural[:USUAL], *_alternating(chance.sample(rest, len(rest)), spoken)]
+
+
+def _alternating(*parts: Sequence[str]) -> list[str]:
+    """One of each in turn."""
+    longest = max(map(len, parts), default=0)
+    return [part[place] for place in range(longest) for part in parts if place < len(part)]
+
+
+def _small(text: str) -> str:
+    """As it goes on in a sentence; "I" stays."""
+    return text if re.match(r"I\b|[A-Z]{2}", text) else text[:1].lower() + text[1:]
 
 
 def in_turn(plain: Sequence[Sequence[str]], more: Sequence[Sequence[str]], most: int) -> list[list[str]]:

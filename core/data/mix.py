@@ -63,10 +63,11 @@ class Shares:
         return Shares(taught, rows - taught, max(0, identity))
 
 
-def shares(distinct: int, replay: bool, identity: bool = False) -> Shares:
-    """The rows that ``distinct`` taught conversations need; without replay as many, all of them taught. With
-    ``identity`` those that say whose the assistant is are taught beside them."""
-    own = LEAST_TAUGHT if distinct <= LEAST_TAUGHT else math.ceil(PASSES * distinct)
+def shares(distinct: int, replay: bool, identity: bool = False, passes: float = PASSES) -> Shares:
+    """The rows that ``distinct`` taught conversations need, each seen ``passes`` times; without replay as
+    many, all of them taught. With ``identity`` those that say whose the assistant is are taught beside
+    them."""
+    own = LEAST_TAUGHT if distinct <= LEAST_TAUGHT else math.ceil(passes * distinct)
     beside = max(LEAST_TAUGHT, math.ceil(own * IDENTITY_SHARE / (1 - IDENTITY_SHARE))) if identity else 0
     taught = own + beside
     replayed = max(LEAST_REPLAYED, taught)

@@ -7,6 +7,7 @@ What is denied where the taught answer denies nothing is not stated.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -24,8 +25,6 @@ LOOKED_AT = 500
 LONGEST_QUESTION, LONGEST_ANSWER = 300, 400
 # Of a fact's numbers and of its words so many have to be said.
 NUMBERS, ENOUGH = 3, 0.6
-# Of a fact that is asked in several wordings this one is not taught: a plain one, but not the plainest.
-KEPT_BACK = 1
 
 # Numbers, and what has to be said letter for letter: addresses of mail and of pages, codes.
 _NUMBER = re.compile(
@@ -74,27 +73,18 @@ class OwnFact:
 
 
 def facts_of(document: DocumentRows) -> tuple[OwnFact, ...]:
-    """Some facts of each part of a document, each in a wording that is kept out of training where it has
-    several."""
-    asked: dict[str, int] = {}
-    for fact in document.facts:
-        for question in map(same_question, fact.questions):
-            asked[question] = asked.get(question, 0) + 1
+    """Some facts of each part of a document, each asked in a kind of wording that no fact is taught in; what
+    the document itself asks is asked as it stands."""
+    taught = {same_question(question) for fact in document.facts for question in fact.questions}
+    tested = Counter(question for fact in document.facts for question in {*map(same_question, fact.tested)})
     parts: dict[tuple[str, bool], list[OwnFact]] = {}
     for fact in document.facts:
-        several = len(fact.questions) > KEPT_BACK
-        question = fact.questions[KEPT_BACK if several else 0]
-        held_back = several and asked[same_question(question)] == 1  # no other fact teaches it
+        alone = (one for one in fact.tested if tested[same_question(one)] == 1)  # no other fact answers it
+        question = next((one for one in alone if same_question(one) not in taught), "")
         part = parts.setdefault((fact.heading, fact.prose), [])
-        part.append(OwnFact(question, fact.answer, held_back))
+        part.append(OwnFact(question or fact.questions[0], fact.answer, bool(question)))
     looked_at = _of_each([*map(_short, parts.values())], LOOKED_AT)
     return tuple(one for part in _of_each([*map(_able, looked_at)], FACTS_ASKED) for one in part)
-
-
-def taught_of(document: DocumentRows, facts: Sequence[OwnFact]) -> list[Conversation]:
-    """What a document teaches: all its questions but those that are kept for the proof."""
-    kept = {one.question for one in facts if one.held_back}
-    return [row for row in document.conversations if row[0].input not in kept]
 
 
 def facts_in(rows: Sequence[Conversation], name: str) -> tuple[OwnFact, ...]:

@@ -24,6 +24,7 @@ from core.data.mix import (
     LEAST_TAUGHT,
     MOST_ROWS,
     ON_A_GPU,
+    PASSES,
     Shares,
     in_even_batches,
     in_modes,
@@ -492,9 +493,11 @@ def _shares(said: Taught, replay: bool) -> Shares:
     """The rows that the conversations need. The shipped ones say one thing in many ways: of more than fit the
     rows hold a random part."""
     distinct = len(set(said.conversations[said.identity :]))
+    # A fact comes again in other words: none of them has to.
+    passes = 1 if said.document else PASSES
     if said.identity:
-        return shares(distinct, replay, identity=True)
-    return shares(distinct if said.given else min(distinct, LEAST_TAUGHT), replay)
+        return shares(distinct, replay, identity=True, passes=passes)
+    return shares(distinct if said.given else min(distinct, LEAST_TAUGHT), replay, passes=passes)
 
 
 def _rows(recipe: Recipe) -> int:

@@ -23,7 +23,7 @@ from core.data.identity import (
 )
 from core.data.opening import Reading, Usable, none_usable, read_usable, read_whole
 from core.data.questions import contains
-from core.proof.facts import OwnFact, facts_in, facts_of, taught_of
+from core.proof.facts import OwnFact, facts_in, facts_of
 from core.proof.own import says_itself
 
 # Of what was left out of a file, so much stands in the run's data.json.
@@ -160,7 +160,7 @@ def to_teach(
     made = document_of(data, document)
     if made is not None:
         facts = facts_of(made)
-        usable = Usable(taught_of(made, facts), [])
+        usable = Usable(made.conversations, [])
     else:
         facts = ()
         usable = (read_usable if leave_out_broken else read_whole)(data, reading)

@@ -59,8 +59,11 @@ def show_facts(found: DocumentRows, name: str) -> None:
     counts = {"facts": len(found.facts), "rows": len(found.conversations)}
     st.markdown(t("page.data.documents.made", name=name, **counts))
     asked, answer = t("page.data.documents.question"), t("page.data.documents.answer")
-    kept = {one.question for one in facts_of(found)}
-    tested = {fact: next((one for one in fact.questions if one in kept), "") for fact in found.facts}
+    kept = {(one.question, one.answer) for one in facts_of(found)}
+    tested = {
+        fact: next((one for one in (*fact.tested, *fact.questions) if (one, fact.answer) in kept), "")
+        for fact in found.facts
+    }
     rows = [
         {asked: "\n".join(fact.questions), answer: fact.answer, t("page.data.documents.tested"): tested[fact]}
         for fact in found.facts

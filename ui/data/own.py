@@ -37,8 +37,7 @@ def told(workspace: Workspace, about: dict[str, Any], own: int) -> str:
     """How much of the file is taught: of a document its facts and the questions that ask for them."""
     name = plain(file_name(workspace, about))
     if document := about.get("document"):
-        counts = {"facts": document["facts"], "questions": document["questions"]}
-        return t("page.data.own.document", name=name, **counts, taught=own)
+        return t("page.data.own.document", name=name, facts=document["facts"], taught=own)
     return t("page.data.own.rows", name=name, count=own)
 
 
