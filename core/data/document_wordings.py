@@ -78,7 +78,8 @@ class Wordings:
         is a topic in both."""
         name = (self._topic(about) or {}).get("name")
         same = (one for one in self.abroad["topics"] if name and one.get("name") == name)
-        asked = next(same, {}).get("of" if kind == "cell" else "asked", ())
+        topic: dict[str, Any] = next(same, {})
+        asked = topic.get("of" if kind == "cell" else "asked", ())
         found = self.abroad[kind] if kind == "price" else asked
         return [self.fill(one, **values) for one in found[:FOREIGN]]
 

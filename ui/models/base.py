@@ -122,6 +122,8 @@ def warn_of_language(
     name = spoken("page.start.base.starter.name") if entry.name == STARTER else entry.title
     values = {"name": name, "well": languages_named(entry.well), "missing": languages_named(missing)}
     said = [t("page.start.base.poor.file" if wanted.of_file in missing else "page.start.base.poor", **values)]
+    if entry.name == STARTER and wanted.of_file == "zh":
+        said.append(t("page.start.base.poor.measured"))
     reached = better is None or better.here or not may_ask() or _to_be_had(better.entry)
     pressed = better if better and reached and (better.here or fetches) else None
     if better is None:
