@@ -83,6 +83,16 @@ def test_who_wants_english_alone_is_told_nothing_of_chinese(workspace: Workspace
     assert not any(button.key == "base_take" for button in page.button)
 
 
+def test_what_others_take_is_a_sentence_beside_the_time_and_not_in_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = re.findall(r"about \d+ \w+ here", text_of(open_test_page("start")))
+    monkeypatch.setattr("core.machine.NEIGHBOURS.cores", lambda *_: 1.5)
+    busy = text_of(open_test_page("start"))
+    assert re.findall(r"about \d+ \w+ here", busy) == alone != []
+    assert "Other programs take 1.5 of this machine's" in busy
+
+
 def test_whoever_wants_chinese_takes_another_with_one_press(workspace: Workspace) -> None:
     page = open_test_page("start", language="zh")
     assert "中文很差" in text_of(page)
