@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -108,9 +109,15 @@ def _nobody_has_spoken() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _places_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _nobodys_places(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Where tests had their workspaces is not written down among those of whoever runs them."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor waits a test for a device that another one's job has."""
+    monkeypatch.setenv("XDG_STATE_HOME", f"{os.environ['XDG_STATE_HOME']}/{secrets.token_hex(8)}")
 
 
 @pytest.fixture(scope="session", autouse=True)

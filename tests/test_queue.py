@@ -17,9 +17,9 @@ from core.jobs.launch import launch, stop, wait
 from core.jobs.process import is_alive, read_identity
 from core.jobs.status import State, read_status
 from core.jobs.take_up import take_up
-from core.jobs.turn import line_in, position
-from core.pipeline import chain, tune_request
-from core.queue import cards, line
+from core.jobs.turn import another_has_it, line_in, position
+from core.pipeline import chain, queued, tune_request
+from core.queue import cards, line, neighbours
 from core.queue.devices import HELD_VARIABLE, Devices, Held, chosen, held_already
 from core.recipe.recipe import to_yaml
 from core.steps import prepare
@@ -336,3 +336,72 @@ def test_a_chain_holds_what_its_recipe_is_on_by_now(workspace: Workspace) -> Non
     run.recipe.write_text(to_yaml(changed), encoding="utf-8")
     held = chain.plan(workspace, run, request, "me", "en").devices
     assert held == Devices(2, "gpu", named=("gpu:0", "gpu:1"))
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[Workspace]:
+    """Another workspace of the same user on the same machine."""
+    found = Workspace(tmp_path / "另 一个" / "w")
+    yield found
+    stop_jobs(found)
+
+
+def test_a_device_is_taken_in_every_workspace(workspace: Workspace, another: Workspace) -> None:
+    first = ask(another, "theirs", ENDLESS)
+    begins(first)
+    second, third = ask(workspace, "mine", ENDLESS), ask(workspace, "later")
+    until(lambda: position(second) == 1)
+    assert another_has_it(second) == another_has_it(third) == another.root
+    assert [(one.run, one.position, one.workspace) for one in queued.queued(workspace).jobs] == [
+        (None, None, another.root),
+        ("mine", 1, None),
+        ("later", 2, None),
+    ]
+    assert [one.run for one in queued.queued(another).jobs] == ["theirs"]
+    stop(first, by="test")
+    begins(second)
+    assert another_has_it(second) is None
+    again = ask(another, "theirs", ENDLESS)
+    until(lambda: position(again) == 1)
+    assert another_has_it(again) == workspace.root
+
+
+def test_one_of_several_workspaces_gets_a_device_at_a_time(workspace: Workspace, another: Workspace) -> None:
+    """However many ask in the same instant."""
+    jobs = [
+        ask(where, f"{where.root.name}{number}", ENDLESS)
+        for number in range(3)
+        for where in (workspace, another)
+    ]
+    left = {*jobs}
+    while left:
+        until(lambda: any(read_status(folder).state is State.running for folder in left))
+        (one,) = (folder for folder in left if read_status(folder).state is State.running)
+        left.remove(one)
+        stop(one, by="test")
+        wait(one, timeout=PATIENCE)
+
+
+def test_now_begins_beside_another_workspaces(workspace: Workspace, another: Workspace) -> None:
+    begins(ask(another, "theirs", ENDLESS))
+    mine = ask(workspace, "mine", ENDLESS)
+    until(lambda: position(mine) == 1)
+    queued.run_now(workspace, mine)
+    begins(mine)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"workspaces": 3}', '{"workspaces": ["/proc/1", 5, "gone"]}'])
+def test_what_is_known_of_other_workspaces_is_damaged(workspace: Workspace, damage: str) -> None:
+    """Then a job waits for those of its own workspace alone."""
+    (file := neighbours._file()).parent.mkdir(parents=True)
+    file.write_text(damage, encoding="utf-8")
+    begins(ask(workspace, "one", ENDLESS))
+    second = ask(workspace, "two")
+    until(lambda: position(second) == 1)
+
+
+def test_a_home_that_cannot_be_written(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    begins(ask(workspace, "one", ENDLESS))
+    second = ask(workspace, "two")
+    until(lambda: position(second) == 1)

@@ -147,7 +147,8 @@ def _show_queue(console: Console, rows: Rows) -> None:
     for column in QUEUE_COLUMNS:
         table.add_column(say(f"queue.column.{column}"), no_wrap=column == "run", overflow="fold")
     for row in rows:
-        shown = {**row, "state": say(f"state.{row['state']}"), "begins": _begins(row)}
+        run = row["run"] or row["workspace"]
+        shown = {**row, "run": run, "state": say(f"state.{row['state']}"), "begins": _begins(row)}
         table.add_row(*(_cell(shown[column]) for column in QUEUE_COLUMNS))
     console.print(table)
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from core.jobs.turn import waiting_told
@@ -63,9 +64,11 @@ class ShownProgress:
         """Say a sentence beside it."""
         raise NotImplementedError
 
-    def waits(self, position: int, kind: Kind) -> None:
-        """A job waits for a device at this position."""
+    def waits(self, position: int, kind: Kind, another: Path | None) -> None:
+        """A job waits for a device at this position; a job of another workspace may have it."""
         self.say("queue.waits", position=position, device=say(f"queue.device.{kind}"))
+        if another:
+            self.say("queue.another", workspace=another)
 
     def __enter__(self) -> Self:
         self._inside.enter_context(reading_told(self.reads))

@@ -15,8 +15,10 @@ from core.queue.devices import HELD_VARIABLE, Devices, Held, Kind, held_already
 from core.queue.line import Hold, Line, LinePlace
 from core.workspace.paths import PROJECT, workspace_around
 
-# Who is told that a job waits: at which position (from 1), and for which kind of device.
-_TOLD: ContextVar[Callable[[int, Kind], object] | None] = ContextVar("told of waiting", default=None)
+# Who is told that a job waits: at which position (from 1), for which kind of device, and which other
+# workspace's job has one.
+Told = Callable[[int, Kind, Path | None], object]
+_TOLD: ContextVar[Told | None] = ContextVar("told of waiting", default=None)
 
 
 def line_in(workspace: Path) -> Line:
@@ -37,6 +39,21 @@ def position(folder: Path) -> int | None:
     return line_in(workspace).waits_at(folder.absolute()) if workspace else None
 
 
+def another_has_it(folder: Path) -> Path | None:
+    """The other workspace of which a job has a device of the kind that the job in ``folder`` waits for."""
+    workspace, kind = workspace_around(folder.absolute()), kind_of(folder)
+    found = line_in(workspace).elsewhere() if workspace else []
+    return next((workspace_around(entry.job) for entry in found if entry.kind == kind), None)
+
+
+def kind_of(folder: Path) -> Kind:
+    """Of which kind the devices are that a job takes."""
+    with suppress(NoSuchJob):  # somebody may have deleted its job.json
+        if devices := read_spec(folder).devices:
+            return devices.kind
+    return "cpu"
+
+
 def kept_in_turn(workspace: Path) -> float:
     """How many cores other programs keep from a computation that is asked for now. It waits for the jobs of
     its workspace, which take none from it then: they are no others while they compute, nor right after."""
@@ -53,7 +70,7 @@ def is_kept_in_line(folder: Path) -> bool:
 
 
 @contextmanager
-def waiting_told(told: Callable[[int, Kind], object]) -> Iterator[None]:
+def waiting_told(told: Told) -> Iterator[None]:
     """Until the block ends, ``told`` hears of a job that waits, each time that its position is another."""
     before = _TOLD.set(told)
     try:
@@ -74,13 +91,7 @@ class Telling:
         if told is None or (now := position(self._folder) or 0) in {0, self._last}:
             return
         self._last = now
-        told(now, self._kind())
-
-    def _kind(self) -> Kind:
-        with suppress(NoSuchJob):  # somebody may have deleted its job.json
-            if devices := read_spec(self._folder).devices:
-                return devices.kind
-        return "cpu"
+        told(now, kind_of(self._folder), another_has_it(self._folder))
 
 
 class DeviceTurn:

@@ -22,7 +22,7 @@ from core.queue.line import LineEntry
 from core.runs import CHAIN
 from core.wording import say
 from core.workspace.files import ODD
-from core.workspace.paths import RunPaths, Workspace
+from core.workspace.paths import RunPaths, Workspace, workspace_around
 
 # Of so many jobs it is worked out how long they take; the others take as long as these on average.
 WORKED_OUT = 12
@@ -35,7 +35,8 @@ LEAVES = 5.0
 @dataclass(frozen=True)
 class Queued:
     """A job that computes or waits. ``device``: what it has (``cpu``, ``gpu:0``), else of which kind it waits
-    for one. ``begins``: seconds until its turn, None where nobody can say (a chat has the card)."""
+    for one. ``begins``: seconds until its turn, None where nobody can say (a chat has the card).
+    ``workspace``: another one, whose job it is."""
 
     run: str | None
     step: str
@@ -44,11 +45,14 @@ class Queued:
     state: State
     job: Path
     begins: float | None = None
+    workspace: Path | None = None
 
     def as_json(self) -> dict[str, Any]:
         kept = ("run", "step", "device", "position", "state")
         begins = None if self.begins is None else round(self.begins)
-        return {**{key: value for key, value in asdict(self).items() if key in kept}, "begins": begins}
+        workspace = str(self.workspace) if self.workspace else None
+        found = {key: value for key, value in asdict(self).items() if key in kept}
+        return {**found, "begins": begins, "workspace": workspace}
 
     def told(self) -> str:
         """Where it stands, in a sentence."""
@@ -65,13 +69,17 @@ class Turns:
     once, and where nobody waits only for whoever asks when the next would begin."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._workspace, self._entries = workspace, line_in(workspace.root).entries()
+        line = line_in(workspace.root)
+        self._workspace, self._entries, self._elsewhere = workspace, line.entries(), line.elsewhere()
 
     @cached_property
     def jobs(self) -> list[Queued]:
-        """Who has devices, by device, then who waits, in order."""
+        """Who has devices, by device, in the user's other workspaces first; then who waits, in order."""
         begins = self._begins if any(entry.position for entry in self._entries) else {}
-        return [_queued(self._workspace, entry, begins.get(entry.id)) for entry in self._entries]
+        return [
+            *(_of_another(entry) for entry in self._elsewhere),
+            *(_queued(self._workspace, entry, begins.get(entry.id)) for entry in self._entries),
+        ]
 
     @property
     def next_told(self) -> str:
@@ -82,7 +90,7 @@ class Turns:
     @cached_property
     def _begins(self) -> Mapping[str, float | None]:
         asked_now = LineEntry(self._workspace.root, ASKED_NOW, (), computing().kind, 1)
-        return _begins(self._workspace, self._entries, asked_now)
+        return _begins(self._workspace, [*self._elsewhere, *self._entries], asked_now)
 
 
 def queued(workspace: Workspace) -> Turns:
@@ -142,6 +150,11 @@ def _queued(workspace: Workspace, entry: LineEntry, begins: float | None) -> Que
     )
 
 
+def _of_another(entry: LineEntry) -> Queued:
+    device, root = " ".join(entry.devices), workspace_around(entry.job)
+    return Queued(None, entry.job.name, device, None, State.running, entry.job, workspace=root)
+
+
 def _run_of(workspace: Workspace, job: Path) -> str | None:
     return job.parent.name if job.parent.parent == workspace.runs else None
 
@@ -160,7 +173,7 @@ def _begins(
     """When each that waits begins, and ``last`` after them: as soon as all before it have their devices, and
     as many are free as it takes."""
     waiting = [entry for entry in entries if entry.position]
-    ends = {device: _left(workspace, entry) for entry in entries for device in entry.devices}
+    ends = {device: _left(_around(workspace, entry), entry) for entry in entries for device in entry.devices}
     kinds: set[Kind] = {entry.kind for entry in (*waiting, last)}
     free = {kind: sorted(ends.get(device, 0.0) for device in here(kind)) for kind in kinds}
     known = [_left(workspace, entry) for entry in waiting[:WORKED_OUT]]
@@ -174,6 +187,12 @@ def _begins(
         takes = known[place] if place < len(known) else usual
         free[entry.kind] = sorted([begins + takes] * count + devices[count:])
     return found
+
+
+def _around(workspace: Workspace, entry: LineEntry) -> Workspace:
+    """The workspace that a job is of, where that is another one."""
+    root = workspace_around(entry.job) if entry.devices else None
+    return Workspace(root) if root else workspace
 
 
 def _left(workspace: Workspace, entry: LineEntry) -> float:

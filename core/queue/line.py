@@ -19,14 +19,15 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from core.queue import neighbours
 from core.queue.devices import CPU, Devices, Held, Kind, chosen
-from core.workspace.files import held, read_record
+from core.workspace.files import ODD, held, read_record
 from core.workspace.paths import QueuePaths, make_folder
 
 # Seconds between two looks of whoever is first; of the others, so many for each that stands before, up to
@@ -83,6 +84,7 @@ class Line:
     def join(self, job: Path, devices: Devices, terminal: bool = False) -> "LinePlace":
         """Stand in line: in the place of an earlier ticket of this job that nobody holds, else at the end.
         Raises OSError, NotWritable."""
+        neighbours.join(self.root)
         with self._changing():
             return LinePlace(self, self._seated(job, devices, terminal))
 
@@ -95,6 +97,20 @@ class Line:
     def entries(self) -> list[LineEntry]:
         """Who has which devices, then who waits, in order."""
         running = list(self._live())
+        return [*self._running_entries(running), *self._waiting_entries({found["id"] for found in running})]
+
+    def elsewhere(self) -> list[LineEntry]:
+        """Who has devices of this machine in its user's other workspaces."""
+        found = list[LineEntry]()
+        for line in self._others():
+            with suppress(OSError, *ODD):  # its disk may be gone
+                found += line._running_entries([*line._live()])
+        return found
+
+    def _others(self) -> "list[Line]":
+        return [Line(root, self._here) for root in neighbours.others(self.root)]
+
+    def _running_entries(self, running: Sequence[Mapping[str, Any]]) -> list[LineEntry]:
         ids = {found["id"] for found in running}
         found = [
             LineEntry(
@@ -107,7 +123,7 @@ class Line:
             for one in running
             if one.get("outer") not in ids and one["devices"]
         ]
-        return [*sorted(found, key=lambda one: one.devices), *self._waiting_entries(ids)]
+        return sorted(found, key=lambda one: one.devices)
 
     def _waiting_entries(self, running: set[str]) -> Iterator[LineEntry]:
         places = Counter[str]()
@@ -132,11 +148,14 @@ class Line:
         return mine is not None and TERMINAL not in mine.marks
 
     def is_taken(self) -> bool:
-        """Whether somebody has a device."""
-        return any(found["devices"] for found in self._live())
+        """Whether somebody has a device, in another workspace too."""
+        return any(found["devices"] for found in self._live()) or bool(self.elsewhere())
 
     def changed(self) -> float:
         """When somebody got a device or gave one back last, in seconds since the epoch; else 0."""
+        return max(line._changed() for line in (self, *self._others()))
+
+    def _changed(self) -> float:
         with suppress(OSError):
             return self.paths.running.stat().st_mtime
         return 0.0
@@ -237,12 +256,14 @@ class Line:
         return _Mine(job, devices, terminal, ticket.id, lock)
 
     def _begin(self, mine: "_Mine", at_once: bool) -> "Hold | None":
-        names = self._free(mine.devices, at_once, tidy=True)
-        return None if names is None else self._run(mine.job, tuple(names))
+        with neighbours.choosing():
+            names = self._free(mine.devices, at_once, tidy=True)
+            return None if names is None else self._run(mine.job, tuple(names))
 
     def _free(self, devices: Devices, at_once: bool = False, tidy: bool = False) -> list[str] | None:
         """Those that a job would get now; None where too few are free."""
         taken = Counter(device for found in self._live(tidy) for device in found["devices"])
+        taken.update(device for entry in self.elsewhere() for device in entry.devices)
         return chosen(devices, self._here(devices.kind), taken, at_once)
 
     def _run(self, job: Path, devices: tuple[str, ...], outer: str | None = None) -> "Hold":
@@ -419,7 +440,9 @@ class Hold:
         (self.line.paths.running / self.id).unlink(missing_ok=True)
         with suppress(OSError):
             os.close(self.lock)
-        self.line.wake()
+        for line in (self.line, *self.line._others()):
+            with suppress(OSError):
+                line.wake()
 
 
 def _names(folder: Path) -> list[str]:

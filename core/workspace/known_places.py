@@ -4,23 +4,21 @@ A command that starts while such a disk is not mounted finds an empty folder in 
 nobody ever had a workspace: only what was written down elsewhere tells the one from the other.
 """
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from core.errors import DamagedFile
 from core.workspace.files import change_record, read_record
-from core.workspace.user import home
+from core.workspace.user import state_folder
 
 # The newest are kept.
 MOST = 100
 
 
 def known_places() -> Path:
-    """The file of them, among the user's own; writing it fails for who has no home."""
-    state = os.environ.get("XDG_STATE_HOME") or (home() or Path("/")) / ".local" / "state"
-    return Path(state) / "tuneboard" / "workspaces.json"
+    """The file of them."""
+    return state_folder() / "workspaces.json"
 
 
 def remember(root: Path, mount: Path) -> None:

@@ -30,3 +30,10 @@ def home() -> Path | None:
         return Path.home()
     except RuntimeError:
         return None
+
+
+def state_folder() -> Path:
+    """Where this program keeps what it knows of all of a user's workspaces (XDG); nobody writes there who has
+    no home."""
+    state = os.environ.get("XDG_STATE_HOME") or (home() or Path("/")) / ".local" / "state"
+    return Path(state) / "tuneboard"

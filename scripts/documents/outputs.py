@@ -584,6 +584,8 @@ class InLine(TypedDict):
     state: Literal["running", "waiting"]
     begins: int | None
     """Seconds until its turn, as far as that can be said."""
+    workspace: str | None
+    """Of a job of another workspace that has a device, that one's folder; null for this one's."""
 
 
 Queue = Annotated[

@@ -13,6 +13,7 @@ from core.machine import meters, this_machine
 from core.steps.busy import busy
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths
+from ui.shell.making import place_told
 from ui.shell.text import duration, t
 
 COLORS: dict[State, Literal["gray", "blue", "green", "red", "orange"]] = {
@@ -46,10 +47,10 @@ def show_state(status: Status) -> None:
             st.caption(_when(status), width="content")
 
 
-def show_place(place: int | None) -> None:
+def show_place(folder: Path) -> None:
     """Where a job stands that waits for a device; nothing of one that does not."""
-    if place:
-        st.info(t("queue.waits_at", position=place), icon=":material/hourglass_empty:")
+    if said := place_told(folder):
+        st.info(said, icon=":material/hourglass_empty:")
 
 
 def show_log(folder: Path, key: str) -> None:

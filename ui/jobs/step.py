@@ -11,7 +11,6 @@ from core.jobs.grace import COMMAND_GRACE
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop
 from core.jobs.status import LIVE, State, Status, status_of
-from core.jobs.turn import position
 from core.workspace.user import user_name
 from ui.jobs.failure import show_why
 from ui.jobs.panel import COLORS, is_live, show_log, show_place, show_state
@@ -85,7 +84,7 @@ def _panel(work: Work, status: Status) -> None:
         for name, folder in work.parts.items():
             _part(name, _of_this_try(status, status_of(folder)))
     if status.state is State.waiting:
-        show_place(position(work.folder))
+        show_place(work.folder)
     if status.state in LIVE:
         _live(work)
     elif failed := _failure(work, status):

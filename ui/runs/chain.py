@@ -62,13 +62,13 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     elif progress.state is State.finished:
         _result(run, progress)
     else:
-        _on_its_way(workspace, run, progress, place)
+        _on_its_way(workspace, run, progress)
 
 
-def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress, place: int | None) -> None:
+def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     """Its stages, and what can be done meanwhile; where it has ended without its result, the way on."""
     if progress.state is State.waiting:
-        show_place(place)
+        show_place(run.job(CHAIN))
     elif progress.live:
         show_share(progress)
         if progress.running:

@@ -2,11 +2,12 @@
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import streamlit as st
 
 from core.jobs.status import LIVE, State, state_of
-from core.jobs.turn import position
+from core.jobs.turn import another_has_it, position
 from core.pipeline import chain_stages
 from core.pipeline.chain_stages import ChainProgress, Stage
 from core.runs import CHAIN, Early, is_at_work, made_early, read_run
@@ -33,8 +34,8 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
     """Its stage, how far it is and how long it still takes, or why it ended and what to press; why a stage
     failed that the page of ``step`` is about, that page says."""
     title = read_run(run).title
-    if found.state is State.waiting and (place := position(run.job(CHAIN))):
-        said = f"**{t('chain.title.waiting', name=title)}**  \n{t('queue.waits_at', position=place)}"
+    if found.state is State.waiting and (place := place_told(run.job(CHAIN))):
+        said = f"**{t('chain.title.waiting', name=title)}**  \n{place}"
         st.info(said, icon=":material/hourglass_empty:")
     elif found.state in LIVE:
         parts = (f"**{t('chain.title.live', name=title)}**", stage_of(found), far(found))
@@ -80,3 +81,13 @@ def stage_took(stage: Stage) -> float | None:
     None for one that has not begun, or was done before."""
     ended = stage.heard if stage.state is State.finished else time.time() if stage.state in LIVE else None
     return max(1.0, ended - stage.began) if ended and stage.began and not stage.needless else None
+
+
+def place_told(folder: Path) -> str:
+    """Where a job stands that waits for a device, and whose job of another workspace has it; else
+    empty."""
+    if not (place := position(folder)):
+        return ""
+    another = another_has_it(folder)
+    told = t("queue.another", workspace=plain(str(another))) if another else ""
+    return "  \n".join(filter(None, (t("queue.waits_at", position=place), told)))
