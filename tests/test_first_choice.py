@@ -175,7 +175,7 @@ def test_without_a_hub_the_page_says_how_to_bring_a_model(
     page = drop(open_test_page("start", language="zh"), "菜单.md", MENU)
     assert base_of(page) == STARTER and not any(one.key == "base_take" for one in page.button)
     said = page.warning[0].value
-    assert "换一种说法问多半会答错" in said and "现在连不上模型平台" in said
+    assert "换一种说法问多半会答错" in said and "答对 7 句" in said and "现在连不上模型平台" in said
     folder = workspace.model("Qwen2.5-0.5B-Instruct")
     assert str(folder) in said and REPO in said
     to_fetch = [one for one in page.run().selectbox(key="wish_base").options if "↓" in one]
