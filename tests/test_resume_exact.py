@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -154,10 +155,32 @@ def test_a_loop_by_epochs_goes_on_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert restored == [state]
 
 
+class OnACard(torch.Tensor):
+    """What mmengine loads from a checkpoint where there is a GPU."""
+
+    def numpy(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    def cpu(self, *_: Any, **__: Any) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+
+def test_a_state_that_was_loaded_onto_a_card_comes_back() -> None:
+    from core.engine.random_state import random_state, restore
+
+    state = random_state()
+    moved = {**state, "torch": state["torch"].as_subclass(OnACard)}
+    for name in ("python", "numpy"):
+        moved[name] = [
+            one.as_subclass(OnACard) if isinstance(one, torch.Tensor) else one for one in state[name]
+        ]
+    drawn = torch.rand(3), np.random.rand(3)
+    restore(moved)
+    assert torch.equal(torch.rand(3), drawn[0]) and (np.random.rand(3) == drawn[1]).all()
+
+
 def test_the_state_of_every_generator_comes_back() -> None:
     import random
-
-    import numpy as np
 
     from core.engine.random_state import apart, random_state, restore
 

@@ -79,11 +79,12 @@ def random_state() -> State:
 
 
 def restore(state: State) -> None:
-    """Set the generators to what :func:`random_state` gave; those of GPUs that are there."""
+    """Set the generators to what :func:`random_state` gave, on whichever device a checkpoint was loaded;
+    those of GPUs that are there."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers.tolist()), gauss))
     key, position, has_gauss, cached = state["numpy"]
-    np.random.set_state(("MT19937", key.numpy().astype(np.uint32), position, has_gauss, cached))
+    np.random.set_state(("MT19937", key.cpu().numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"].cpu())
     for number, one in enumerate(state["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(one.cpu(), number)

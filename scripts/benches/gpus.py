@@ -265,8 +265,8 @@ def scaled(bench: Bench, name: str) -> Iterator[dict[str, Any]]:
 
 
 def measured(run: RunPaths) -> dict[str, float | None]:
-    """Tokens a second on all devices; torch's peak in bytes, where there is one; and seconds to the first
-    step."""
+    """Tokens a second on all devices; torch's peak in bytes, where there is one; seconds to the first step;
+    and the last loss that was logged, by which a way that computes something else is seen."""
     recipe = prepare.recipe_of(run)
     reader = CurveReader(run.work_dir)
     reader.poll()
@@ -275,7 +275,13 @@ def measured(run: RunPaths) -> dict[str, float | None]:
     own = [value for value in columns.get("tokens_per_second", []) if not math.isnan(value)]
     seconds = statistics.median(columns["time"][SKIPPED // recipe.log_every + 1 :] or columns["time"])
     speed = own[-1] if own else recipe.rows_at_once * recipe.max_length / seconds
-    return {"tokens_per_second": speed, "memory": max(peaks, default=None), "first": first(run, seconds)}
+    return {
+        "tokens_per_second": speed,
+        "memory": max(peaks, default=None),
+        "first": first(run, seconds),
+        "loss": columns["loss"][-1],
+        "iterations": int(columns["iter"][-1]),
+    }
 
 
 def told(bench: Bench, name: str) -> Iterator[dict[str, Any]]:
@@ -388,7 +394,9 @@ def swept(bench: Bench) -> dict[str, Any]:
     over = [f"lr={','.join(str(recipe.lr * part) for part in RATES)}"]
     over += [f"iterations={','.join(str(round((recipe.iterations or 0) * times)) for times in LENGTHS)}"]
     place = begin(bench.workspace, planned(base, recipe, tuple(over), prune=False))
-    conductor = Conductor(bench.workspace, place, progress("sweep"))
+    shown = progress("sweep")
+    shown.stage("sweep")
+    conductor = Conductor(bench.workspace, place, shown)
     line, began, on = line_in(bench.workspace.root), time.monotonic(), dict[str, str]()
     while conductor.look():
         on |= {entry.job.parent.name: " + ".join(entry.devices) for entry in line.entries() if entry.devices}

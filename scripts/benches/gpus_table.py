@@ -20,6 +20,7 @@ SPEEDS = (
     "peak GB a device",
     "first step",
     "seconds",
+    "last loss",
 )
 MOST_WIDE = 0.8
 
@@ -61,7 +62,7 @@ def _speeds(records: Sequence[Record]) -> Iterator[str]:
     for one in found:
         name = f"| {one['name']} | {one['setting']} | {one['devices']} |"
         if one.get("failed"):
-            yield f"{name} – | – | – | – | {one['seconds']:.0f} |"
+            yield f"{name} – | – | – | – | {one['seconds']:.0f} | – |"
             yield f"<!-- {one['name']}: {one['failed']} -->"
             continue
         share = efficiency(one, found)
@@ -71,6 +72,7 @@ def _speeds(records: Sequence[Record]) -> Iterator[str]:
             f"{one['memory'] / 1e9:.1f}" if one.get("memory") else "",
             f"{one['first']:.0f} s" if one.get("first") else "",
             f"{one['seconds']:.0f}",
+            f"{one['loss']:.2f} ({one['iterations']})" if one.get("loss") else "",
         )
         yield f"{name} {' | '.join(cells)} |"
 

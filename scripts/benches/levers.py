@@ -28,6 +28,7 @@ from core.engine.fast.batches import collate
 from core.engine.fast.decoder import Decoder
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import BEFORE_RECORDING, Step
+from core.engine.fast.streams import leave_default_stream
 from core.models.folder import Model, read_shape
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
@@ -71,8 +72,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     options = parser.parse_args()
     options.iterations = options.steps
-    # As a training does: CUDA graphs are not recorded on the default stream.
-    torch.cuda.set_stream(torch.cuda.Stream())
     with tempfile.TemporaryDirectory() as temporary:
         model = make_model(Workspace.of(options.folder or temporary), options)
         head("run", "rows × tokens", "tokens/s", "MFU", "peak GB", "formula GB", "difference")
@@ -96,7 +95,9 @@ def measured(name: str, model: Model, options: argparse.Namespace) -> str:
 
 def run(recipe: Recipe, model: Model, steps: int) -> tuple[float, float]:
     """Tokens a second, and the peak in bytes."""
-    network = adapted(str(model.folder), recipe.quantization == "nf4", recipe.rank)
+    with torch.cuda.stream(torch.cuda.default_stream()):
+        network = adapted(str(model.folder), recipe.quantization == "nf4", recipe.rank)
+    leave_default_stream()
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-import torch
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
@@ -16,6 +15,7 @@ from core.engine.fast.meter import Meter
 from core.engine.fast.scalars import read_scalars_late
 from core.engine.fast.settings import Acceleration
 from core.engine.fast.step import Step
+from core.engine.fast.streams import leave_default_stream, wait_for_gradients
 from core.engine.fast.work import CompiledAhead
 from core.engine.several import as_first_rank, mean_over_ranks
 from core.engine.teacher import Replay
@@ -26,6 +26,7 @@ class FastTraining:
 
     def __init__(self, finetune: Any, settings: Acceleration, distill: bool) -> None:
         trained = [parameter for parameter in finetune.parameters() if parameter.requires_grad]
+        leave_default_stream()
         as_first_rank(trained)
         self._ranks = get_world_size()
         self._step = Step(Decoder(base_model(finetune), settings, distill), trained)
@@ -39,6 +40,7 @@ class FastTraining:
         optim_wrapper._inner_count += 1
         if optim_wrapper.should_update():
             self._step.gather()
+            wait_for_gradients(optim_wrapper.optimizer)
             OptimWrapper.step(optim_wrapper)
             self._step.forget()
         # Every process has about as many tokens.
@@ -98,9 +100,6 @@ def install(
     """
     path = FastPath(settings, longest, replay, ahead)
     read_scalars_late()
-    if torch.cuda.is_available():
-        # CUDA graphs are not recorded on the default stream, and gradients stay on the one that made them.
-        torch.cuda.set_stream(torch.cuda.Stream())
     _build_models_for(path)
     _lay_out_rows_for(path)
     _leave_models_unwrapped(path)
