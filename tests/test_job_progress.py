@@ -157,7 +157,7 @@ def test_what_is_shown_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         record = dict(zip(("phase", "done", "total", "share"), now, strict=True))
         JobPaths(tmp_path).progress.write_text(json.dumps(record), encoding="utf-8")
         poll()
-    assert heard == [(0.0, "Loading the model"), (12 / 180, "12/180"), (0.0667, "Saving")]
+    assert heard == [(0.0, "Loading the model"), (12 / 180, "iteration 12/180"), (0.0667, "Saving")]
 
 
 @pytest.mark.slow

@@ -110,6 +110,7 @@ def trained(job: Path, work_dir: Path, total: int | None, update: Update) -> Cal
         iteration = (now and now.done) or int(columns["iter"][-1])
         whole = (now and now.total) or total or reader.total_iters
         share = iteration / whole if whole else 0.0
-        update(share, f"{iteration}/{whole or '?'}  {loss}".rstrip())
+        far = say("progress.iteration", far=f"{iteration}/{whole or '?'}")
+        update(share, "  ".join(filter(None, (far, loss))))
 
     return poll
