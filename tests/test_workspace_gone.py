@@ -171,3 +171,28 @@ def test_what_is_written_down(disk: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
     Workspace(disk / "w").prepare()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_processes_that_begin_at_once_neither_misses_what_it_has_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """The other one makes the workspace known between this one's look and its own writing."""
+    workspace = Workspace(tmp_path / "new")
+    theirs = {"id": "the other's"}
+
+    def meanwhile(mine: Path, value: object) -> None:
+        write_json(workspace.identity, theirs)
+        write_json(mine, value)
+
+    monkeypatch.setattr("core.workspace.paths.write_json", meanwhile)
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    workspace.prepare()
+    found = presence.see(workspace.root)
+    assert (found == theirs["id"]) is links and presence.why_gone(workspace.root) == ""
+    assert [one.name for one in workspace.root.iterdir() if one.name.startswith(".")] == []
+
+
+def no_links(*_: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")

@@ -618,11 +618,25 @@ class Workspace:
             with tempfile.TemporaryFile(dir=self.root):
                 pass
             if not self.identity.exists():
-                known = presence.seen(self.root)
-                write_json(self.identity, {"id": known.id if known else secrets.token_hex(16)})
+                self._make_identity()
         except OSError as error:
             raise NotWritable(folder=self.root, reason=reason_of(error)) from error
         presence.see(self.root)
+
+    def _make_identity(self) -> None:
+        """Of two processes that use a new folder at once the second takes what the first has made: another
+        one in its place would be missed by the first. Raises OSError."""
+        known = presence.seen(self.root)
+        made = self.root / f".{secrets.token_hex(8)}"
+        write_json(made, {"id": known.id if known else secrets.token_hex(16)})
+        try:
+            self.identity.hardlink_to(made)
+        except FileExistsError:
+            pass
+        except OSError:  # a disk that knows no links, as a memory stick's
+            made.replace(self.identity)
+        finally:
+            made.unlink(missing_ok=True)
         remember(self.root, presence.mount_of(self.root))
 
 
