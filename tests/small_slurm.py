@@ -28,11 +28,13 @@ class _Task:
 
 
 class SmallSlurm:
-    """``told``: every command it was given. ``refuses``: what it says instead of taking a job."""
+    """``told``: every command it was given. ``refuses``: what it says instead of taking a job. ``most``: how
+    many jobs were at work at a time, at most."""
 
     def __init__(self) -> None:
         self.told: list[Sequence[str]] = []
         self.refuses = ""
+        self.most = 0
         self._tasks: dict[str, _Task] = {}
 
     def of(self, program: str) -> list[Sequence[str]]:
@@ -82,6 +84,7 @@ class SmallSlurm:
             elif task.state == "PENDING" and self._at_work(task.array) < task.most:
                 task.state = "RUNNING"
                 self._begin(job, task)
+        self.most = max(self.most, sum(one.state == "RUNNING" for one in self._tasks.values()))
         return {job: SlurmEntry(task.state) for job, task in self._tasks.items()}
 
     def _at_work(self, array: str) -> int:

@@ -68,6 +68,15 @@ def let_all_go(at_work: conduct.Conductor, held: Held) -> None:
         held.file.unlink(missing_ok=True)
 
 
+def lose(slurm: SmallSlurm, run: RunPaths) -> None:
+    """Its node dies, and with it whatever runs there."""
+    for step in (CHAIN, "train"):
+        for file in (JobPaths(run.job(step)).supervisor, JobPaths(run.job(step)).tool):
+            if found := read_identity(file):
+                os.kill(found.pid, signal.SIGKILL)
+    slurm.lose(run.job(CHAIN))
+
+
 def test_a_grid_is_one_array(base: RunPaths, slurm: SmallSlurm) -> None:
     place = begun(base, "rank=2,4,8", at_once=2)
     assert to_its_end(base, place) == ["finished"] * 3
@@ -115,17 +124,26 @@ def test_a_trial_whose_node_dies_goes_on_and_so_does_a_sweep_that_was_killed(
     place = begun(base, "rank=2,4", at_once=1)
     killed = conductor(base, place)
     until_one_stands(killed, held)
-    first = runs_of(base, place)[0]
-    for step in ("train", CHAIN):
-        for file in (JobPaths(first.job(step)).supervisor, JobPaths(first.job(step)).tool):
-            if found := read_identity(file):
-                os.kill(found.pid, signal.SIGKILL)
-    slurm.lose(first.job(CHAIN))
+    lose(slurm, runs_of(base, place)[0])
     held.file.unlink()
     again = conductor(base, place)
     let_all_go(again, held)
     assert [one.state for one in read_trials(place)] == ["finished"] * 2
     assert slurm.arrays() == ["0-1%1", ""]
+
+
+def test_one_that_goes_on_is_none_above_what_may_run_at_a_time(
+    base: RunPaths, slurm: SmallSlurm, held: Held
+) -> None:
+    """Slurm has begun the array's next one in the place of one that died."""
+    place = begun(base, "rank=2,4,8", at_once=1)
+    at_work = conductor(base, place)
+    until_one_stands(at_work, held)
+    lose(slurm, runs_of(base, place)[0])
+    held.file.unlink()
+    let_all_go(at_work, held)
+    assert [one.state for one in read_trials(place)] == ["finished"] * 3
+    assert slurm.arrays() == ["0-2%1", ""] and slurm.most == 1
 
 
 def test_a_bad_one_is_stopped_early_and_the_next_of_the_array_begins(

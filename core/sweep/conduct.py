@@ -84,9 +84,11 @@ class Conductor:
         self._curves: dict[int, CurveReader] = {}
         self._failures = 0
         self._to_hand: list[_ToHand] = []
+        self._live: int | None = None  # how many trials are at work, or wait, once this look has asked
 
     def look(self) -> bool:
         """Look at every trial that was begun, and begin others where there is room; whether any is left."""
+        self._live = None
         for trial in self._running():
             self._look_at(trial)
         room = self._room()
@@ -227,13 +229,24 @@ class Conductor:
         for one in handed:
             one.count()
 
+    def _has_place(self) -> bool:
+        """Whether a trial may be handed over beside those of an array. Slurm begins so many of that at a time
+        as it says, whatever else there is: one that goes on waits until it leaves room."""
+        if not (self.sweep.is_array and self.sweep.at_once):
+            return True
+        if self._live is None:
+            self._live = sum(chain.is_live(run) for run in self._runs(self._running()))
+        return self._live == 0 or self._live + len(self._to_hand) < self.sweep.at_once
+
     def _of_the_sweep(self, run: RunPaths) -> bool:
         """Whether a trial was stopped because its sweep was, or its machine: then it goes on."""
         by = (read_record(JobPaths(run.job(CHAIN)).stop) or {}).get("by")
         return by == BY_SWEEP or went_down_with_the_machine(run.job(CHAIN))
 
     def _go_on(self, run: RunPaths, trial: SweepTrial) -> None:
-        """From its last checkpoint; one that crashes again and again is given up."""
+        """From its last checkpoint, once there is room; one that crashes again and again is given up."""
+        if not self._has_place():
+            return
         if self._of_the_sweep(run):
             self._launch(run, trial)
         elif (times := resume_once_more(run.job(CHAIN), USUAL_RESUMES)) is not None:
