@@ -8,6 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.cli import stages
 from core.cli.parser import parse
 from core.errors import InvalidOption, InvalidRecipe
 from core.jobs import elsewhere
@@ -222,3 +223,11 @@ def test_what_a_command_says_beside_a_profile_counts(cluster: Workspace) -> None
     type_in("--auto-resume", "2")
     asked = chain.asked_before(run)
     assert asked and asked.auto_resume == 2 and read_spec(run.job(CHAIN)).profile == Profile("big", "gpu")
+
+
+def test_who_said_no_devices_asked_for_one(cluster: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(cluster, "Ada")
+    monkeypatch.setattr(chain, "asked_before", lambda _: TuneRequest("Ada"))
+    stages._refuse_another(parse(["tune", "--run", run.id, "--devices", "1"]), cluster)
+    with pytest.raises(InvalidOption, match="--devices"):
+        stages._refuse_another(parse(["tune", "--run", run.id, "--devices", "2"]), cluster)

@@ -153,6 +153,8 @@ def _refuse_another(options: argparse.Namespace, workspace: Workspace) -> None:
         same["--data"] = now.data.absolute() == before.data.absolute()
     if "--model" in same:
         same["--model"] = chosen_model(workspace, now.model) == chosen_model(workspace, before.model)
+    if "--devices" in same:  # who said nothing has one
+        same["--devices"] = now.devices_each == before.devices_each
     if others := [option for option, alike in same.items() if not alike]:
         message = say("cli.wrong.beside_run", names=", ".join(others), run=options.run)
         raise InvalidOption(message=message, help=help_of)
