@@ -69,6 +69,7 @@ TuneboardError                exit code 1
 │   └── NoToken               a hub needs a token, and none is kept
 ├── MachineError              this machine lacks something
 │   ├── NotWritable           a folder cannot be written
+│   │   └── WorkspaceOfAnother    it is a workspace that its owner does not let this user into
 │   ├── WorkspaceGone         a workspace is not there any more, such as with its disk
 │   ├── StickGone             what should be copied to was pulled out, or is not plugged in
 │   ├── TokenNotKept          the folder for hub tokens cannot be made
@@ -424,6 +425,10 @@ class MachineError(TuneboardError):
 
 class NotWritable(MachineError):
     key = "not_writable"
+
+
+class WorkspaceOfAnother(NotWritable):
+    key = "workspace_of_another"
 
 
 class WorkspaceGone(MachineError):

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, wait
 from core.publish.request import PublishRequest
-from core.workspace.paths import PARTS, Workspace
+from core.workspace.paths import PARTS, PROJECT, Workspace
 from core.workspace.private import SHARED, keep_private
-from tests.command_line import cli, make_data
-from tests.conftest import end_leftovers
+from tests.as_user import NAMELESS, ROOT
+from tests.command_line import cli, command, environment, make_data
+from tests.conftest import RecordFault, end_leftovers
 from tests.publishable import make_publishable, published
 from tests.server import Dashboard
 
@@ -108,3 +110,34 @@ def test_a_disk_without_modes_takes_what_is_published(
     monkeypatch.setattr(Path, "chmod", refuse)
     published(workspace, run, PublishRequest("adapter", to="folder", out=out))
     assert (out / "README.md").exists()
+
+
+# Root without the right to pass over what a folder allows.
+HEEDS_MODES = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+
+
+@ROOT
+def test_a_workspace_of_another_user(tmp_path: Path, record_fault: RecordFault) -> None:
+    """On a shared disk: who it belongs to is said, and nothing is looked for in it."""
+    (theirs := tmp_path / "共享 disk" / "theirs").mkdir(parents=True, mode=0o700)
+    os.chown(theirs, NAMELESS, NAMELESS)
+    for words in (["runs", "--json"], ["tune", "--name", "Ada"], ["--no-browser", "--no-token"]):
+        done = refused([*HEEDS_MODES, *command(*words, "--workspace", theirs)])
+        assert f"The workspace {theirs} belongs to {NAMELESS}, who does not let you (root) use it" in done
+    theirs.chmod(0o755)
+    done = refused([*HEEDS_MODES, *command("tune", "--name", "Ada", "--workspace", theirs)])
+    assert f"belongs to {NAMELESS}" in done and not [*theirs.iterdir()]
+    theirs.chmod(0o700)
+    below = theirs / "w"
+    assert f"{below}: permission denied" in refused([*HEEDS_MODES, *command("runs", "--workspace", below)])
+    record_fault(
+        "a workspace of another user on a shared disk",
+        *("", ""),
+        "each command says whose it is, and how one is shared; nothing is made",
+    )
+
+
+def refused(line: list[str]) -> str:
+    done = subprocess.run(line, env=environment(), cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done
+    return done.stderr

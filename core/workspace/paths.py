@@ -22,6 +22,7 @@ from core.errors import (
     NotWritable,
     StorageFailed,
     WorkspaceGone,
+    WorkspaceOfAnother,
     reason_of,
 )
 from core.wording import did_you_mean, say
@@ -31,6 +32,7 @@ from core.workspace.files import write_json
 from core.workspace.known_places import mount_known, remember
 from core.workspace.names import folders_in, is_entry, is_open, slug, unusable
 from core.workspace.private import close_to_others, keep_private
+from core.workspace.user import user_name
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 BANKS = PROJECT / "core" / "data" / "banks"
@@ -601,7 +603,8 @@ class Workspace:
 
     def find(self) -> None:
         """Look whether it is still there, where it was there before. Raises WorkspaceGone: its disk is not
-        mounted, does not answer, or is another one."""
+        mounted, does not answer, or is another one; WorkspaceOfAnother."""
+        self._refuse_unless_let_in(os.R_OK | os.X_OK)
         if reason := presence.why_gone(self.root):
             raise WorkspaceGone(folder=self.root, reason=reason)
         if presence.seen(self.root) is None and presence.see(self.root) is None:
@@ -609,11 +612,24 @@ class Workspace:
             if mount and not os.path.ismount(mount):
                 raise WorkspaceGone(folder=self.root, reason=say("workspace.unmounted", mount=mount))
 
+    def _refuse_unless_let_in(self, how: int) -> None:
+        """Raises WorkspaceOfAnother where it is somebody else's, who does not let this user do so,
+        StorageFailed where nobody can tell, for a folder above it is closed."""
+        try:
+            owner = self.root.stat().st_uid
+        except PermissionError as error:
+            raise StorageFailed(path=self.root, reason=reason_of(error)) from error
+        except OSError:  # it is not there, or its disk is gone
+            return
+        if owner != os.geteuid() and not os.access(self.root, how):
+            raise WorkspaceOfAnother(folder=self.root, owner=user_name(owner), user=user_name())
+
     def prepare(self) -> None:
         """Make the workspace and prove that it can be written. Raises NotWritable, WorkspaceGone."""
         _refuse_unusable(self.root)
         self.find()
         make_folder(self.root, exist_ok=True)
+        self._refuse_unless_let_in(os.W_OK)
         try:
             with tempfile.TemporaryFile(dir=self.root):
                 pass

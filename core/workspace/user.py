@@ -2,15 +2,18 @@
 
 import getpass
 import os
+import pwd
 from pathlib import Path
 
 
-def user_name() -> str:
-    """The user's name, else their number as text."""
+def user_name(number: int | None = None) -> str:
+    """The user's name, or that of the user with this ``number``; else their number as text."""
     try:
+        if number is not None:
+            return pwd.getpwuid(number).pw_name
         return getpass.getuser()
     except (KeyError, OSError):  # Python 3.13 raises OSError
-        return str(os.getuid())
+        return str(os.getuid() if number is None else number)
 
 
 def stand_in() -> dict[str, str]:
