@@ -23,10 +23,12 @@ GONE = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE, errn
 
 @dataclass(frozen=True)
 class Seen:
-    """What a process knows of a workspace: its id, and the folder that its disk is mounted on."""
+    """What a process knows of a workspace: its id, the folder that its disk is mounted on, and which of which
+    disk its own folder is (device and inode)."""
 
     id: str
     mount: Path
+    folder: tuple[int, int]
 
 
 _SEEN: dict[Path, Seen] = {}
@@ -40,7 +42,7 @@ def see(root: Path) -> str | None:
     except OSError as error:
         raise WorkspaceGone(folder=root, reason=reason_of(error)) from error
     if found is not None:
-        _SEEN.setdefault(root, Seen(found, mount_of(root)))
+        _SEEN.setdefault(root, Seen(found, mount_of(root), _folder(root)))
     return found
 
 
@@ -61,7 +63,8 @@ def why_gone(root: Path) -> str:
         return "" if found in {known.id, ""} or not known.id else say("workspace.another")
     if not os.path.ismount(known.mount):
         return say("workspace.unmounted", mount=known.mount)
-    return "" if _holds_anything(root) else say("workspace.deleted")
+    same = _folder(root) == known.folder and _holds_anything(root)  # somebody has deleted that file alone
+    return "" if same else say("workspace.deleted")
 
 
 def ensure_folder(folder: Path) -> None:
@@ -107,6 +110,13 @@ def _read(root: Path) -> str | None:
             raise
         return ""
     return str(found.get("id", "")) if isinstance(found, dict) else ""
+
+
+def _folder(root: Path) -> tuple[int, int]:
+    with suppress(OSError):
+        about = root.stat()
+        return about.st_dev, about.st_ino
+    return 0, 0
 
 
 def _holds_anything(root: Path) -> bool:
