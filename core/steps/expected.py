@@ -35,8 +35,9 @@ STARTS = {
     "cuda": {"answers": 8.0, "train": 20.0, "convert": 1.0, "merge": 3.0},
 }
 # Work a second and core of a processor that multiplies bfloat16 in hardware, and of one that does not: of
-# rows that are trained in batches, and of answers, which are written token by token.
-CORE = {"train": (180e9, 35e9), "answers": (95e9, 45e9)}
+# rows that are trained in batches, and of answers, which are written token by token. The same two rented
+# cores trained at 75e9 on one day and at 180e9 on another, with nobody else there that anybody could see.
+CORE = {"train": (115e9, 35e9), "answers": (95e9, 45e9)}
 # The same of a small card.
 CARD = {"train": SLOW_CARD, "answers": SLOW_CARD / 10}
 # Of answers the short ones come first.
