@@ -323,6 +323,20 @@ def test_everything_is_fixed_at_once_checked_again_and_undone(workspace: Workspa
     assert no_errors(page) and fixes(page) and not any("Fixed" in caption.value for caption in page.caption)
 
 
+def test_what_mending_made_is_the_file_of_the_start_page_too(workspace: Workspace) -> None:
+    page = upload("my data.json", json.dumps(FAULTY).encode())
+    given = page.session_state["data_upload"]
+    page.session_state["wish_upload"] = given
+    page = press_fix(page)
+    mended = page.session_state["data_upload"]
+    assert mended.parent == given.digest and page.session_state["wish_upload"] == mended
+    page = page.switch_page("../../pages/0_start.py").run()
+    said = "is the one from the Data page"
+    assert no_errors(page) and any(said in caption.value for caption in page.caption)
+    page = page.button(key="remove wish_file").click().run()
+    assert no_errors(page) and not any(said in caption.value for caption in page.caption)
+
+
 def test_each_kind_can_be_left_or_fixed_otherwise(workspace: Workspace) -> None:
     page = upload("my data.json", json.dumps(FAULTY).encode())
     fixes(page)["empty_answer"].set_value("").run()

@@ -103,6 +103,47 @@ def test_a_file_whose_box_is_empty_is_removed_beside_its_name(
     assert name not in text_of(page), "taken out of its box"
 
 
+OTHER = "# Menu\n\n- Fried rice: 14 yuan\n- Soup: 6 yuan\n- Tea: 3 yuan\n- Buns: 2 yuan"
+
+
+def test_a_document_chosen_again_on_the_data_page_is_the_one_that_start_trains(workspace: Workspace) -> None:
+    """ "Correct the document and choose it again" is what the Data page says."""
+    page = drop(open_test_page("start"), "menu.md", "# Menu\n\n- Fried rice: 12 yuan\n- Soup: 5 yuan")
+    page = page.button(key="wish_look").click().run()
+    page = page.button(key="remove data_documents").click().run()
+    page = page.file_uploader(key="data_documents").set_value(("menu.md", OTHER.encode(), "text/plain")).run()
+    page = page.switch_page("../../pages/0_start.py").run()
+    assert not page.exception and not page.error
+    assert "**menu.md**: 5 facts" in text_of(page) and "from the Data page" in text_of(page)
+    run = made(page, workspace)
+    taught = workspace.data(run.id).rows.read_text(encoding="utf-8")
+    assert "14 yuan" in taught and "12 yuan" not in taught
+
+
+def test_a_file_dropped_later_on_start_is_the_one_of_the_data_page_too(workspace: Workspace) -> None:
+    page = drop(open_test_page("start"), "menu.md", "# Menu\n\n- Fried rice: 12 yuan\n- Soup: 5 yuan")
+    page = page.button(key="wish_look").click().run()
+    page = drop(page.switch_page("../../pages/0_start.py").run(), "menu.md", OTHER)
+    assert "from the Data page" not in text_of(page)
+    page = page.switch_page("../../pages/1_data.py").run()
+    assert not page.exception and "**menu.md**: 5 facts" in text_of(page)
+
+
+def test_a_file_of_the_data_page_alone_is_not_on_the_card(workspace: Workspace) -> None:
+    page = open_test_page("data")
+    page = page.button_group(key="data_source").set_value("documents").run()
+    page = page.file_uploader(key="data_documents").set_value(("menu.md", OTHER.encode(), "text/plain")).run()
+    page = page.switch_page("../../pages/0_start.py").run()
+    assert not page.exception and "menu.md" not in text_of(page)
+
+
+def made(page: AppTest, workspace: Workspace) -> RunPaths:
+    press_make(page, NAME)
+    run = RunPaths(workspace.run_folders()[0])
+    assert wait(run.job(CHAIN), timeout=PATIENCE).state is State.finished, log_of(run)
+    return run
+
+
 def removes(page: AppTest) -> dict[str, str]:
     return {one.key: one.label for one in page.button if one.key and one.key.startswith("remove ")}
 

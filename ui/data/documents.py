@@ -7,9 +7,10 @@ import streamlit as st
 
 from core.data.document_rows import DocumentRows, read_rows_of
 from core.data.documents import READERS
-from core.data.upload import file_of, keep_document
+from core.data.upload import Upload, file_of, keep_document
 from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
+from ui.data.newest import take_newest
 from ui.data.own import show_unused
 from ui.data.removing import removable, when_emptied
 from ui.shell.frame import shown_errors
@@ -32,7 +33,7 @@ def choose_document(workspace: Workspace) -> Path | None:
     )
     with shown_errors():
         if given is not None:
-            st.session_state[KEPT] = _kept(workspace, given.getvalue(), given.name), given.name
+            _take(workspace, _kept(workspace, given.getvalue(), given.name))
         path, name = st.session_state.get(KEPT, (None, ""))
         if path is None or not path.exists():
             return None
@@ -42,10 +43,18 @@ def choose_document(workspace: Workspace) -> Path | None:
     return None
 
 
+def _take(workspace: Workspace, kept: Upload) -> None:
+    """Each time the page is drawn the document is given again: the first time it is the newest."""
+    before, now = st.session_state.get(KEPT), (file_of(workspace, kept), kept.name)
+    if now != before:
+        st.session_state[KEPT] = now
+        take_newest(kept, document=True)
+
+
 @st.cache_data(show_spinner=False, max_entries=8)
-def _kept(_workspace: Workspace, content: bytes, name: str) -> Path:
-    """Each time the page is drawn the document is given again: it is kept once."""
-    return file_of(_workspace, keep_document(_workspace, content, name))
+def _kept(_workspace: Workspace, content: bytes, name: str) -> Upload:
+    """It is kept once."""
+    return keep_document(_workspace, content, name)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

@@ -15,18 +15,20 @@ from core.errors import InputError, TuneboardError
 from core.proof.facts import facts_of
 from core.workspace.paths import Workspace
 from ui.data.documents import KEPT as DOCUMENT
+from ui.data.file import UPLOAD
 from ui.data.form import FROM_START, REFUSED, refused_there, show_refused
+from ui.data.newest import AS_DOCUMENT, AS_TEXT, KEPT, SINCE, read_as_key, say_newest
 from ui.data.removing import removable
 from ui.data.spoken import language_of_rows
 from ui.shell.frame import go_to, shown_errors
 from ui.shell.text import t, together
 
-KEY, KEPT = "wish_file", "wish_upload"
+KEY = "wish_file"
+# In the session: the card's file was dropped there just now, and is not yet what the Data page is about.
+FRESH = "wish_fresh"
 # What most people have; the Data page takes more.
 KINDS = ("csv", "docx", "json", "jsonl", "md", "parquet", "pdf", "txt", "xlsx", "zip")
 TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
-# How a text is read: of its facts questions are made, or its paragraphs are learned as they stand.
-AS_DOCUMENT, AS_TEXT = "document", "text"
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,13 @@ def dropped_language(workspace: Workspace) -> str:
 
 def _take(workspace: Workspace) -> None:
     """Called when a file is dropped or taken away, not when the page is left and come back to."""
-    for name in (KEPT, REFUSED):
+    for name in (KEPT, REFUSED, SINCE):
         st.session_state.pop(name, None)
     if file := st.session_state[KEY]:
         with refused_there(KEY):
             keep = keep_document if suffix_of(file.name) in ("pdf", "docx") else keep_upload
             st.session_state[KEPT] = keep(workspace, file.getvalue(), file.name)
+            st.session_state[FRESH] = True
 
 
 def _told(workspace: Workspace, kept: Upload) -> Dropped:
@@ -88,15 +91,26 @@ def _told(workspace: Workspace, kept: Upload) -> Dropped:
         if (found is None or found.left_out or found.facts) and st.button(
             t("page.start.data.look"), key="wish_look", icon=":material/search:"
         ):
-            if found and found.facts:
-                st.session_state[DOCUMENT], st.session_state["data_source"] = (file, kept.name), "documents"
-            else:
-                st.session_state["data_upload"], st.session_state["data_source"] = kept, "upload"
+            st.session_state["data_source"] = _give_data_page(workspace, kept, found)
             st.session_state["data_name"] = st.session_state.get("wish_name", "")
             st.session_state[FROM_START] = True
             go_to("data", None)
-        removable(kept.name, KEY, KEPT, REFUSED)
+        removable(kept.name, KEY, KEPT, REFUSED, SINCE)
+    say_newest(workspace, kept)
+    if st.session_state.pop(FRESH, False):
+        older = [st.session_state.pop(name) for name in (DOCUMENT, UPLOAD) if name in st.session_state]
+        if older:
+            _give_data_page(workspace, kept, found)
     return Dropped(file, document) if found else Dropped()
+
+
+def _give_data_page(workspace: Workspace, kept: Upload, found: Contents | None) -> str:
+    """Let the Data page be about this file; returns as which of its sources."""
+    if found and found.facts:
+        st.session_state[DOCUMENT] = file_of(workspace, kept), kept.name
+        return "documents"
+    st.session_state[UPLOAD] = kept
+    return "upload"
 
 
 def _as_document(file: Path, kept: Upload) -> bool | None:
@@ -111,7 +125,7 @@ def _as_document(file: Path, kept: Upload) -> bool | None:
         default=usual,
         required=True,
         help=t("page.start.data.read_as.help"),
-        key=f"wish_read_as {kept.digest}",
+        key=read_as_key(kept),
         persist_state="session",
     )
     return bool(chosen == AS_DOCUMENT)

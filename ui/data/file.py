@@ -23,6 +23,7 @@ from core.workspace.data_paths import cache_of
 from core.workspace.paths import Workspace
 from core.workspace.user import user_name
 from ui.data.findings import show_findings
+from ui.data.newest import take_newest
 from ui.data.rows import STYLE, row_html, row_named, turns_html
 from ui.data.unread import choose_unread
 from ui.jobs.failure import show_failure
@@ -31,6 +32,8 @@ from ui.shell.danger import danger_button
 from ui.shell.frame import follow
 from ui.shell.text import spoken, t
 
+# In the session: the file that the page is about.
+UPLOAD = "data_upload"
 EVERY = 0.5
 FIRST_ROWS = 3
 LONGEST_RAW = 600
@@ -165,8 +168,14 @@ def offer_back(workspace: Workspace, kept: Upload) -> None:
 
 def choose_version(kept: Upload) -> None:
     """Go on with another version of the file."""
-    st.session_state["data_upload"] = kept
+    take_upload(kept)
     st.rerun()
+
+
+def take_upload(kept: Upload) -> None:
+    """The page is about this file from now on."""
+    st.session_state[UPLOAD] = kept
+    take_newest(kept, document=False)
 
 
 def follow_check(workspace: Workspace, request: CheckRequest, opened: Opened, kept: Upload) -> None:

@@ -18,7 +18,7 @@ from core.steps.data import about_data
 from core.workspace.data_paths import inbox, inbox_files
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.documents import choose_document
-from ui.data.file import data_file
+from ui.data.file import UPLOAD, data_file, take_upload
 from ui.data.made import made_data
 from ui.data.parity import choose_template
 from ui.data.removing import removable, when_emptied
@@ -157,7 +157,7 @@ def by_own_name(workspace: Workspace) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        known = st.session_state.get("data_upload")
+        known = st.session_state.get(UPLOAD)
         if known and error.values.get("path") == file_of(workspace, known):
             error.values["path"] = known.name
         raise
@@ -165,7 +165,7 @@ def by_own_name(workspace: Workspace) -> Iterator[None]:
 
 def uploaded(workspace: Workspace) -> Upload | None:
     """A file of the person's own; it is kept when the page is left and come back to."""
-    limit, kept = st.get_option("server.maxUploadSize"), ("data_upload", "data_seen")
+    limit, kept = st.get_option("server.maxUploadSize"), (UPLOAD, "data_seen")
     file = st.file_uploader(
         t("page.data.file", limit=limit),
         type=sorted(suffix.removeprefix(".") for suffix in SUFFIXES | PACKED | TEXTS | ARCHIVES),
@@ -176,10 +176,10 @@ def uploaded(workspace: Workspace) -> Upload | None:
     )
     if file is not None and is_new("uploaded", file.file_id):
         with refused_there("uploaded"):
-            st.session_state["data_upload"] = keep_upload(workspace, file.getvalue(), file.name)
+            take_upload(keep_upload(workspace, file.getvalue(), file.name))
     show_refused("uploaded", file is not None)
     take_from_inbox(workspace)
-    found: Upload | None = st.session_state.get("data_upload")
+    found: Upload | None = st.session_state.get(UPLOAD)
     if found and not st.session_state.get("data_inbox"):
         removable(found.name, "data_file", *kept)
     return found
@@ -212,7 +212,7 @@ def is_new(where: str, what: str) -> bool:
     seen: dict[str, str] = st.session_state.setdefault("data_seen", {})
     new = seen.get(where) != what
     if new:
-        st.session_state.pop("data_upload", None)
+        st.session_state.pop(UPLOAD, None)
         st.session_state.pop(REFUSED, None)
     seen[where] = what
     return new
@@ -233,7 +233,7 @@ def take_from_inbox(workspace: Workspace) -> None:
     )
     if chosen and is_new("inbox", chosen):
         with refused_there("inbox"), st.spinner(t("page.data.inbox.reading")):
-            st.session_state["data_upload"] = keep_file(workspace, files[chosen])
+            take_upload(keep_file(workspace, files[chosen]))
     show_refused("inbox", bool(chosen))
 
 
