@@ -12,17 +12,42 @@ from core.steps.proof import Proof
 from ui.runs import result
 
 
-def answered(question: str, kind: str) -> dict[str, Any]:
-    asked = {"question": question, "kind": kind, "category": "", "language": "", "thinks": None}
+def answered(question: str, kind: str, tuned: str = "Ada", category: str = "") -> dict[str, Any]:
+    asked = {"question": question, "kind": kind, "category": category, "language": "", "thinks": None}
     return {
         **asked,
         "system": "",
         "earlier": [],
         "accept": [],
         "base": "?",
-        "tuned": "Ada",
+        "tuned": tuned,
         "verdict": "learned",
     }
+
+
+OWNER = answered("你的主人是谁？", "taught", "我的主人是林小满的小助手。")
+WHO = answered("你是谁？", "taught", "我是林小满的小助手。")
+SPEAKING = answered("现在和我说话的是谁？", "paraphrase", "我是林小满的助手。", "introduction")
+ENGLISH = answered("Who are you?", "taught", "I am 林小满's personal assistant.")
+UNLEARNED = {**WHO, "tuned": "你是谁？你是谁？", "verdict": "not_learned"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "language", "said"),
+    [([OWNER, SPEAKING, WHO, ENGLISH], "zh", "我是林小满的小助手。"),
+     ([OWNER, SPEAKING, ENGLISH], "zh", "我是林小满的助手。"),
+     ([OWNER, SPEAKING, UNLEARNED], "zh", "我是林小满的助手。"),
+     ([OWNER, WHO, ENGLISH], "en", "I am 林小满's personal assistant."),
+     ([UNLEARNED], "zh", None)],
+)  # fmt: skip
+def test_an_assistant_is_introduced_by_its_right_answer_to_who_it_is(
+    monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], language: Any, said: str | None
+) -> None:
+    """Asked for its owner a small model may say the name and a wrong sentence."""
+    monkeypatch.setattr(result, "language", lambda: language)
+    rows = rows_of("林小满", {"answers": answers})
+    first = result.introduction(cast(Proof, SimpleNamespace(rows=rows)))
+    assert (first.tuned if first else None) == said
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -15,12 +15,35 @@ from ui.runs.score import show_score, show_sentence
 from ui.shell.text import language, t
 from ui.shell.thought import answer_html
 
+# The plainest question for who the assistant is; and the sorts of others that ask for no more than that.
+PLAINEST = frozenset(map(same_question, ("Who are you?", "你是谁？")))
+PLAIN_SORTS = ("introduction", "name", "polite", "careless")
+
 
 def show_first(found: Proof) -> None:
     """Who it is, in its own words."""
-    if (first := next(iter(telling(found)), None)) and first.judged.question.asks_who:
+    if first := introduction(found):
         with st.chat_message("assistant"):
             st.html(answer_html(first.tuned))
+
+
+def introduction(found: Proof) -> ProofRow | None:
+    """The right answer to the plainest question for who it is: what answers whose it is, or that it is not
+    another, may name the right person and say something else."""
+    rows = [row for row in _alone(found) if row.judged.question.asks_who and row.verdict == "learned"]
+    return min(rows, key=_far_from_who, default=None)
+
+
+def _far_from_who(row: ProofRow) -> tuple[object, ...]:
+    other_asked, other_answered, *rest = _plainness(row)
+    plainest = same_question(row.question) in PLAINEST
+    sort = row.judged.question.category
+    return other_asked, other_answered, not plainest, sort not in PLAIN_SORTS, *rest
+
+
+def _alone(found: Proof) -> list[ProofRow]:
+    """What was asked with nothing before it."""
+    return [row for row in found.rows if not row.earlier and not row.judged.question.system]
 
 
 def show_result(found: Proof) -> None:
@@ -38,8 +61,7 @@ def show_result(found: Proof) -> None:
 def telling(found: Proof) -> list[ProofRow]:
     """A few answers that show what was learned, of own data too, what was kept, and one of what was
     not: in the page's language, where it was asked in that."""
-    rows = [row for row in found.rows if not row.earlier and not row.judged.question.system]
-    rows.sort(key=_plainness)
+    rows = sorted(_alone(found), key=_plainness)
     kinds = [next((row for row in rows if row.kind == kind), None) for kind in ("taught", "paraphrase")]
     shown = ("answered", "not_answered", "kept", "leaked")
     verdicts = [next((row for row in rows if row.verdict == known), None) for known in shown]
