@@ -38,7 +38,7 @@ READ_AT_IMPORT = (
     *("PYTHON", "LD_", "HOME", "XDG_", "TMPDIR", "OMP_", "GOMP_", "MKL_", "OPENBLAS_"),
     *("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH", "PYTORCH", "MODELSCOPE_", "DATASETS_", "NCCL_"),
 )
-SET_ANEW = {"HF_DATASETS_CACHE", "OMP_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR"}
+SET_ANEW = {"HF_DATASETS_CACHE", "OMP_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR", "XDG_STATE_HOME"}
 # As the parent has it, said or not.
 THE_SAME = {("PYTHONIOENCODING", "utf-8"), ("PYTHONPATH", str(Path(__file__).resolve().parents[1]))}
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
