@@ -176,6 +176,7 @@ def test_without_a_hub_the_page_says_how_to_bring_a_model(
     assert base_of(page) == STARTER and not any(one.key == "base_take" for one in page.button)
     said = page.warning[0].value
     assert "换一种说法问多半会答错" in said and "答对 7 句" in said and "现在连不上模型平台" in said
+    assert "别的中文回答都不能依靠" in said and "用英语问里面的内容，它会编造回答" in said
     folder = workspace.model("Qwen2.5-0.5B-Instruct")
     assert str(folder) in said and REPO in said
     to_fetch = [one for one in page.run().selectbox(key="wish_base").options if "↓" in one]
@@ -183,6 +184,33 @@ def test_without_a_hub_the_page_says_how_to_bring_a_model(
     make_small_model(folder)
     page.run()
     assert base_of(page) == SMALL and not page.warning, "it is here now"
+
+
+def test_an_english_file_is_not_known_in_chinese(workspace: Workspace) -> None:
+    page = drop(open_test_page("start"), "readme.md", README)
+    (said,) = (one.value for one in page.info)
+    assert "Nothing else that it says in Chinese can be relied on" in said and not page.warning
+    assert "asked about it in Chinese, it makes the answers up" in said and "mostly wrong" not in said
+    page.button_group(key="wish_language").set_value("zh").run()
+    assert "asked about it in Chinese, it makes the answers up" in page.info[0].value
+    page.button_group(key="wish_language").set_value("en").run()
+    assert not page.info
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "No hub answers from here"), ("zh", "现在连不上模型平台")]
+)
+@pytest.mark.parametrize("menu", ["", MENU, README])
+def test_that_no_hub_answers_is_said_in_both_languages_with_and_without_a_file(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, language: str, told: str, menu: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    for name in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    page = open_test_page("start", language=language)
+    page = drop(page, "menu.md", menu) if menu else page
+    (said,) = (one.value for one in (*page.warning, *page.info))
+    assert told in said and not page.exception
 
 
 def data_page(workspace: Workspace, document: str, language: str = "en") -> AppTest:

@@ -33,7 +33,7 @@ def choose_document(workspace: Workspace) -> Path | None:
     )
     with shown_errors():
         if given is not None:
-            _take(workspace, _kept(workspace, given.getvalue(), given.name))
+            _take(workspace, _kept(str(workspace.root), given.getvalue(), given.name))
         path, name = st.session_state.get(KEPT, (None, ""))
         if path is None or not path.exists():
             return None
@@ -52,9 +52,9 @@ def _take(workspace: Workspace, kept: Upload) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _kept(_workspace: Workspace, content: bytes, name: str) -> Upload:
+def _kept(root: str, content: bytes, name: str) -> Upload:
     """It is kept once."""
-    return keep_document(_workspace, content, name)
+    return keep_document(Workspace.of(root), content, name)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

@@ -1,6 +1,6 @@
 """The base model of a new assistant: the starter, one that is here, or one of the list, fetched first."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from core.workspace.files import Stamp
 from core.workspace.paths import Workspace
 from ui.models.table import known_models
 from ui.shell.frame import clicked
-from ui.shell.text import language, spoken, t, told_again
+from ui.shell.text import language, spoken, t, together, told_again
 
 KEY = "wish_base"
 # In the session: one that was chosen elsewhere on the page; and what the card asks for, by which the list of
@@ -121,16 +121,18 @@ def warn_of_language(
     better = choosing.better(found, missing) or next(filter(None, slower), None)
     name = spoken("page.start.base.starter.name") if entry.name == STARTER else entry.title
     values = {"name": name, "well": languages_named(entry.well), "missing": languages_named(missing)}
-    said = [t("page.start.base.poor.file" if wanted.of_file in missing else "page.start.base.poor", **values)]
+    said = [_poor(values, of_file=wanted.of_file in missing)]
     if entry.name == STARTER and wanted.of_file == "zh":
         said.append(t("page.start.base.poor.measured"))
+    if wanted.of_file and (others := [code for code in wanted.languages if code != wanted.of_file]):
+        said.append(t("page.start.base.poor.across", others=languages_named(others)))
     reached = better is None or better.here or not may_ask() or _to_be_had(better.entry)
     pressed = better if better and reached and (better.here or fetches) else None
     if better is None:
         said.append(t("page.start.base.none", missing=values["missing"]))
-    elif not reached and {*missing} & {*wanted.needed}:
+    elif not reached:
         said.append(_by_hand(workspace, better.entry))
-    elif reached and not pressed:
+    elif not pressed:
         said.append(t("page.data.model.fetch", name=better.entry.title))
     with st.container(key="base_better"):
         box = st.warning if wanted.of_file in missing else st.info
@@ -145,6 +147,15 @@ def warn_of_language(
                 on_click=take,
                 args=(pressed,),
             )
+
+
+def _poor(values: Mapping[str, str], of_file: bool) -> str:
+    """What such a model learns all the same, and what not; ``of_file``: the file is in such a language."""
+    return together(
+        t("page.start.base.poor", **values),
+        t("page.start.base.poor.file") if of_file else "",
+        t("page.start.base.poor.rest", missing=values["missing"]),
+    )
 
 
 def _by_hand(workspace: Workspace, entry: Entry) -> str:
