@@ -345,6 +345,21 @@ def test_the_loss_is_a_number_to_be_read(workspace: Workspace, mixed: bool) -> N
     assert shown["Iteration"].value == "40 / 40"
 
 
+def test_a_finished_training_is_told_whole_though_its_last_iterations_were_not_logged(
+    workspace: Workspace,
+) -> None:
+    run = make_run(workspace, log_every=10, iterations=38)
+    end_training(run)
+    assert read_curve(run.work_dir).points[-1].iter < 38
+    page = open_test_page("train", run.id)
+    assert [one.value for one in page.metric if one.label == "Iteration"] == ["38 / 38"]
+    ended = json.loads(JobPaths(run.job("train")).exit.read_text(encoding="utf-8"))
+    write_json(JobPaths(run.job("train")).exit, ended | {"reason": "stopped"})
+    write_json(JobPaths(run.job("train")).progress, asdict(JobProgress(Phase.training, 35, 38)))
+    page = open_test_page("train", run.id)
+    assert [one.value for one in page.metric if one.label == "Iteration"] == ["35 / 38"]
+
+
 def test_one_point_is_a_number_and_no_empty_chart(workspace: Workspace) -> None:
     run = make_run(workspace, log_every=20, iterations=400)
     start_training(run, FAKE_XTUNER_SECONDS="0.2")

@@ -8,7 +8,7 @@ from core.jobs.job import JobPaths
 from core.jobs.live import Snapshot
 from core.jobs.progress import Phase, job_progress
 from core.jobs.samples import Sample
-from core.jobs.status import Status, status_of
+from core.jobs.status import State, Status, status_of
 from core.pipeline.took import training_left
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
@@ -43,7 +43,7 @@ def follow_training(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None
             return
         if status is not None:
             show_state(status)
-        show_training(workspace, run, recipe, is_live(status))
+        show_training(workspace, run, recipe, status)
 
     follow(
         look=lambda: status_of(run.job("train")),
@@ -53,9 +53,9 @@ def follow_training(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None
     )
 
 
-def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: bool) -> None:
+def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, status: Status | None) -> None:
     """What everybody wants to know before what few do: how far, the loss, answers, curves, the log."""
-    found = live_curve(run.work_dir).snapshot()
+    live, found = is_live(status), live_curve(run.work_dir).snapshot()
     if found is None:
         st.info(t("page.train.reading"), icon=":material/hourglass_empty:")
         return
@@ -63,7 +63,7 @@ def show_training(workspace: Workspace, run: RunPaths, recipe: Recipe, live: boo
         show_progress(workspace, run, found, recipe)
         show_busy(run, "train")
     if found.points:
-        show_numbers(found, recipe, None if live else found.total or recipe.iterations)
+        show_numbers(found, recipe, None if live else reached(run, recipe, found, status))
     if live:
         show_meters()
     show_health(run, recipe, live)
@@ -121,10 +121,19 @@ def show_progress(workspace: Workspace, run: RunPaths, found: Snapshot, recipe: 
         st.progress(min(1.0, at / total), text=text)
 
 
-def show_numbers(found: Snapshot, recipe: Recipe, total: int | None) -> None:
+def reached(run: RunPaths, recipe: Recipe, found: Snapshot, status: Status | None) -> str:
+    """How far a training that has ended came: the last iterations of it may stand in no log."""
+    total = found.total or recipe.iterations
+    now = job_progress(run.job("train"))
+    told = now.done if now and now.phase is Phase.training and now.done else 0
+    at = total if status and status.state is State.finished else max(found.iteration, told)
+    return f"{at} / {total}"
+
+
+def show_numbers(found: Snapshot, recipe: Recipe, came: str | None) -> None:
     """The loss as it is now, large, and how it began, unless the batches mix what is taught with what is
     replayed, which have losses of their own; what is learned, and, of a training that has ended, how
-    far it came of ``total`` iterations."""
+    far it ``came``."""
     with st.container(horizontal=True, gap="medium", key="numbers"):
         losses = found.traces["loss"][1] if "loss" in found.traces else ()
         if len(losses):
@@ -142,8 +151,8 @@ def show_numbers(found: Snapshot, recipe: Recipe, total: int | None) -> None:
             )
         if "learned" in found.last:
             st.metric(t("chart.learned"), f"{found.last['learned']:.0%}", width="content")
-        if total:
-            st.metric(t("chart.iteration"), f"{found.iteration} / {total}", width="content")
+        if came:
+            st.metric(t("chart.iteration"), came, width="content")
 
 
 def earlier_curves(workspace: Workspace, run: RunPaths) -> dict[str, Snapshot]:
