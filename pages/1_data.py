@@ -19,7 +19,7 @@ from ui.jobs.failure import show_failure
 from ui.jobs.panel import is_live, show_log, show_state
 from ui.models.table import models_section
 from ui.shell.danger import danger_button
-from ui.shell.frame import choose_run, follow, link_to, open_page, shown_errors, starting
+from ui.shell.frame import follow, link_to, open_new, open_page, shown_errors, starting
 from ui.shell.text import language, plain, t
 
 EVERY = 1.0
@@ -37,7 +37,7 @@ def make_data(workspace: Workspace) -> None:
             if run is None:
                 run = chain.start_data(workspace, request, user_name(), language())
                 started.append((request, run))
-        choose_run(run)
+        open_new(run)
         st.rerun()
 
 

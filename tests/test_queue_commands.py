@@ -190,11 +190,26 @@ def test_the_start_page_shows_the_queue_and_changes_it(workspace: Workspace) -> 
     assert no_errors(page)
     until(lambda: in_line(workspace) == [runs[1].id])
     page.run()
+    assert not {f"queue_{way} {runs[1].id} chain" for way in ("first", "up")} & {
+        one.key for one in page.button
+    }
     page.button(key=f"queue_now {runs[1].id} chain").click().run()
     assert no_errors(page)
     until(lambda: in_line(workspace) == [])
     with pytest.raises(NotInLine):
         queued.move(workspace, runs[0].job(CHAIN), 1)
+
+
+def test_a_job_that_is_about_to_begin_is_no_queue(
+    workspace: Workspace, holder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = asked(workspace, "Ada")
+    assert open_test_page("start", run.id).button(key=f"queue_now {run.id} chain")
+    monkeypatch.setattr("ui.runs.queue.position", lambda _: None)  # its device is free
+    page = open_test_page("start", run.id)
+    assert no_errors(page) and not any("queue_" in str(one.key) for one in page.button)
+    stop(holder, "test")
+    wait(run.job(CHAIN), timeout=PATIENCE)
 
 
 def test_who_opens_the_page_sees_what_runs_before_what_waits(workspace: Workspace, holder: Path) -> None:

@@ -83,6 +83,21 @@ def held(tmp_path: Path) -> Held:
     return Held("step", tmp_path / "held")
 
 
+@pytest.mark.slow
+def test_what_a_press_far_below_begins_comes_into_view(
+    browser: Browser, workspace: Workspace, held: Held
+) -> None:
+    page = tab(browser)
+    page.set_viewport_size({"width": 400, "height": 500})
+    with Dashboard(workspace.root, **held.environment, **FAKE) as server:
+        page.goto(server.url())
+        settle(page)
+        make(page)
+        expect(page.get_by_role("heading", name="Creating")).to_be_in_viewport()
+        server.end()
+    page.context.close()
+
+
 def only_run(workspace: Workspace) -> RunPaths:
     (folder,) = workspace.run_folders()
     return RunPaths(folder)

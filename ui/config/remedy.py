@@ -14,7 +14,7 @@ from core.steps import fit, prepare, remedy, train
 from core.steps.remedy import Remedy
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.frame import choose_run, shown_errors, starting
+from ui.shell.frame import open_new, shown_errors, starting
 from ui.shell.text import Markdown, plain, t
 
 
@@ -63,5 +63,5 @@ def _start(workspace: Workspace, run: RunPaths, recipe: Recipe) -> None:
                 launch(new.job(CHAIN), plan_again(workspace, run.job(CHAIN), new.id))
             else:
                 train.start(new)
-    choose_run(started[run.id])
+    open_new(started[run.id])
     st.rerun()

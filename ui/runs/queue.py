@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.chat import server as chat_server
 from core.errors import NotInLine
+from core.jobs.turn import position
 from core.pipeline import queued
 from core.pipeline.queued import Queued, Turns
 from core.runs import STEPS, read_run
@@ -30,15 +31,16 @@ def queue_panel(workspace: Workspace) -> Turns:
 
 
 def _panel(workspace: Workspace, found: list[Queued]) -> None:
-    waiting = [one for one in found if one.position]
+    waiting = [one for one in found if one.position and _has_to_wait(one)]
     if not waiting:
         return
+    movable = len(waiting) > 1
     with st.container(border=True, key="queue"):
         st.header(t("queue.title"), anchor=False)
         st.caption(t("queue.about"))
         _chat(workspace, found)
         for one in waiting[:SHOWN]:
-            _line(workspace, one)
+            _line(workspace, one, movable)
         if (more := len(waiting) - SHOWN) > 0:
             st.caption(t("queue.more", count=more))
 
@@ -54,12 +56,17 @@ def _chat(workspace: Workspace, found: list[Queued]) -> None:
         st.rerun()
 
 
-def _line(workspace: Workspace, one: Queued) -> None:
+def _has_to_wait(one: Queued) -> bool:
+    """Not the first one while its device is free: it is about to begin."""
+    return one.position != 1 or position(one.job) is not None
+
+
+def _line(workspace: Workspace, one: Queued, movable: bool) -> None:
     key = f"{one.job.parent.name} {one.step}"
     with st.container(horizontal=True, vertical_alignment="center", key=f"waits {key}"):
         st.markdown(f"**{one.position}. {plain(_title(one))}**  \n{plain(one.told())}", width="stretch")
         with suppress(NotInLine):  # it has just begun, or somebody else has taken it out
-            _buttons(workspace, one, key)
+            _buttons(workspace, one, key, movable)
 
 
 def _title(one: Queued) -> str:
@@ -69,18 +76,12 @@ def _title(one: Queued) -> str:
     return f"{title} · {t(f'stage.{one.step}')}" if one.step in STEPS else title
 
 
-def _buttons(workspace: Workspace, one: Queued, key: str) -> None:
-    place = one.position or 1
+def _buttons(workspace: Workspace, one: Queued, key: str, movable: bool) -> None:
     if one.run and st.button(t("runs.open"), key=f"queue_open {key}", icon=":material/folder_open:"):
         choose_run(RunPaths(one.job.parent))
         st.rerun()
-    first, up = t("queue.first"), t("queue.up")
-    if st.button(first, key=f"queue_first {key}", icon=":material/vertical_align_top:", disabled=place == 1):
-        queued.move(workspace, one.job, 1)
-        st.rerun()
-    if st.button(up, key=f"queue_up {key}", icon=":material/arrow_upward:", disabled=place == 1):
-        queued.move(workspace, one.job, place - 1)
-        st.rerun()
+    if movable:
+        _move_buttons(workspace, one, key)
     if st.button(t("queue.now"), key=f"queue_now {key}", icon=":material/bolt:", help=t("queue.now.help")):
         queued.run_now(workspace, one.job)
         st.rerun()
@@ -88,4 +89,15 @@ def _buttons(workspace: Workspace, one: Queued, key: str) -> None:
         t("queue.cancel"), f"queue_cancel {key}", ":material/close:", help_text=t("queue.cancel.help")
     ):
         queued.cancel(workspace, one.job, user_name())
+        st.rerun()
+
+
+def _move_buttons(workspace: Workspace, one: Queued, key: str) -> None:
+    place = one.position or 1
+    first, up = t("queue.first"), t("queue.up")
+    if st.button(first, key=f"queue_first {key}", icon=":material/vertical_align_top:", disabled=place == 1):
+        queued.move(workspace, one.job, 1)
+        st.rerun()
+    if st.button(up, key=f"queue_up {key}", icon=":material/arrow_upward:", disabled=place == 1):
+        queued.move(workspace, one.job, place - 1)
         st.rerun()

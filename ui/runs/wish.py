@@ -25,7 +25,7 @@ from ui.jobs.cluster import choose_where
 from ui.models.base import choose_base, newest_runs, take, warn_of_language
 from ui.models.default_prompt import choose_default
 from ui.runs.chain import choose_auto_resume
-from ui.shell.frame import choose_run, follow, shown_errors, starting
+from ui.shell.frame import follow, open_new, shown_errors, starting
 from ui.shell.text import language, t
 
 # Seconds between two looks at what others do, as of every part of a page (ui.shell.frame.follow).
@@ -140,7 +140,7 @@ def _make(workspace: Workspace, request: TuneRequest, profile: Profile | None) -
             if run is None:
                 run = chain.start(workspace, request, user_name(), language(), profile)
                 started.append(run)
-        choose_run(run)
+        open_new(run)
         st.rerun()
 
 

@@ -25,6 +25,7 @@
     }
   }
   let language = "en";
+  let seenTop = null; // how often the page was to be seen from its top, as far as that was done
 
   function inLanguage(text) {
     if (text.length > LONGEST) return text;
@@ -65,6 +66,13 @@
   }
 
   const MAIN = ":is([data-testid=stMain], [data-testid^=stAppScroll])"; // the second with a chat's field
+
+  function goToTop(asked) {
+    const more = seenTop !== null && Number(asked) > seenTop; // a server that was started again counts anew
+    seenTop = Number(asked);
+    if (more) document.querySelector(MAIN)?.scrollTo(0, 0);
+  }
+
   const BUTTONS = [
     `${MAIN} [data-testid^=stBaseButton-primary]:not(:disabled)`,
     "[data-testid=stChatInputTextArea]:not(:disabled)",
@@ -119,6 +127,7 @@
   function follow() {
     const told = [...document.querySelectorAll("style[data-language]")].pop();
     const wanted = told?.dataset.language ?? language;
+    if (told) goToTop(told.dataset.top);
     document.documentElement.lang = TAGS[wanted];
     if (wanted === language) return false;
     language = wanted;

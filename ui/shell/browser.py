@@ -21,6 +21,8 @@ from ui.shell.text import LANGUAGES, language
 
 NAME = "browser.js"
 FAMILY = "streamlit."
+# In the session: how often the page was to be seen from its top.
+TOP = "browser_top"
 # By the keyboard: the first stop leads to the page's main button.
 SKIP = "frame.skip"
 # The script's container takes no room. Focus is a ring, which nothing else has: the open page is bold.
@@ -62,9 +64,15 @@ def script() -> str:
 
 def tell_browser() -> None:
     """Tell the browser the page's language, and let it do what stands above."""
-    st.html(f'{STYLE}<style data-language="{language()}"></style>')
+    told = f'data-language="{language()}" data-top="{st.session_state.get(TOP, 0)}"'
+    st.html(f"{STYLE}<style {told}></style>")
     with st.container(key="browser"):
         st.html(f'<script src="{NAME}?{_version()}"></script>', unsafe_allow_javascript=True)
+
+
+def to_top() -> None:
+    """Let the page be seen from its top when it is drawn next."""
+    st.session_state[TOP] = st.session_state.get(TOP, 0) + 1
 
 
 @cache

@@ -23,7 +23,7 @@ from core.runs import comes_back_to, is_at_work, made_at, made_early, newest, ne
 from core.workspace.known_hashes import reading_told
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from ui.shell import danger
-from ui.shell.browser import tell_browser
+from ui.shell.browser import tell_browser, to_top
 from ui.shell.making import EVERY, making_of, show_early, show_making
 from ui.shell.text import in_lines, language, language_switch, moment, plain, spoken, t
 
@@ -200,6 +200,12 @@ def choose_run(run: RunPaths | None) -> None:
         st.query_params["run"] = run.id
     else:
         st.query_params.pop("run", None)
+
+
+def open_new(run: RunPaths) -> None:
+    """Make a run that was started just now the current one; it stands above whatever was pressed."""
+    choose_run(run)
+    to_top()
 
 
 @contextmanager
