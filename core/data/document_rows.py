@@ -16,6 +16,17 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from core.data.conversations import Conversation, one_turn
+from core.data.document_lines import (
+    LONGEST_KEY,
+    PRICE,
+    is_days,
+    is_label,
+    looks_like_several,
+    pair,
+    several,
+    stated,
+    statements,
+)
 from core.data.document_rules import is_of_sentences, topics, yes_or_no
 from core.data.document_wordings import Wordings, in_turn, mixed, short_names, usual_title, wordings_for
 from core.data.documents import read_markdown
@@ -29,7 +40,6 @@ from core.wording import say
 
 # Of a longer text every part of about so many characters is a fact of its own.
 LONGEST_ANSWER = 220
-LONGEST_KEY = 40
 # A fact is asked in so many wordings, of a few facts in up to so many; of very many in fewer, so that all of
 # them come to no more than so many, but never in fewer than so many.
 WORDINGS, MOST_WORDINGS, IN_ALL, FEWEST_WORDINGS = 36, 48, 1920, 8
@@ -45,29 +55,13 @@ DOCUMENTS = {*TEXTS, ".pdf", ".docx"}
 LARGEST_TEXT = 3_000_000
 # A text in more parts to a heading than this is no document: nobody asks for its part 37.
 MOST_PARTS = 12
-_UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
-_AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
-_PRICE = re.compile(_AMOUNT, re.IGNORECASE)
-# "Fried rice 12 yuan (small)"; in a sentence the amount of something else stands there.
-_ENDS_IN_PRICE = re.compile(
-    rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>{_AMOUNT}(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$", re.IGNORECASE
-)
-# What costs nothing: "Tea: free", "热茶 免费"; "gluten free" is no price, and neither is "feel free".
+# What costs nothing: "Tea: free"; "gluten free" is no price.
 _FREE = re.compile(r"(?:免费|free(?: of charge)?|complimentary|no charge)[.。]?", re.IGNORECASE)
-_ENDS_IN_FREE = re.compile(
-    r"(?P<key>[^,，。；;不凭持如若]{2,16}?)(?:\s|都|均|全部|一律|是)*(?<!可以)(?<![能也需])(?P<value>免费)"
-    r"|(?P<key_en>(?:[\w'’-]+ ){1,4}?)(?:is |are )?(?P<value_en>free of charge)",
-    re.IGNORECASE,
-)
 _TIME = re.compile(r"\d{1,2}\s?[:：]\s?\d{2}|\d\s?[ap]\.?m\b|\d\s?点", re.IGNORECASE)
-_WEEKDAY = re.compile(
-    r"^(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekday|weekend)s?\b|^(?:周|星期|礼拜)[一二三四五六日天末]"
-    r"|^(?:工作日|节假日)",
-    re.IGNORECASE,
-)
 _ABOUT_PRICES = re.compile(r"price|cost|\bfees?\b|价|费|多少钱", re.IGNORECASE)
-_PARTED = re.compile(r"：\s*|(?<!\d):\s+|:\s+(?!\d)|\s+[-–—]+\s+|——|\s*(?:\.{3,}|…+|·{3,})\s*|\t+|\s+\|\s+")
-_SENTENCE = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n")
+_SENTENCE = re.compile(
+    r"(?<=[。！？；])|(?<=[.!?;])\s+|\n|(?<=[\u4e00-\u9fff)）”\"][.!?;])(?=[\u4e00-\u9fff])"
+)
 LISTS = {"bullet_list", "ordered_list"}
 # "Ingredients:" above a list says what of; it is no text of its own.
 _ENDS_IN_COLON = re.compile(rf"[^\n?？]{{1,{LONGEST_KEY}}}[:：] *")
@@ -82,7 +76,7 @@ class Fact:
     heading. ``natural``: what people ask who have not read it; those of them that nothing else is asked in
     become questions, in many manners. ``tested``: what a proof may ask, of another kind than all that is
     taught. ``foreign``: what is asked in the other language. ``key``: what the questions call a thing that
-    has a name."""
+    has a name; ``about``: what they name, also where it has no shorter name."""
 
     questions: tuple[str, ...]
     answer: str
@@ -93,6 +87,7 @@ class Fact:
     tested: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     key: str = ""
+    about: str = ""
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -243,6 +238,7 @@ class _Reader:
         if _QUESTION.search(text):
             self.asked, self.asked_in = text, _line(block)
             return
+        text = text.rstrip(":： ") or text
         if level == 1:
             self.title = self.title or text
         self.path = [*self.path[:level], text] if level < len(self.path) else [*self.path, text]
@@ -263,10 +259,11 @@ class _Reader:
         tested: Sequence[str] = (),
         foreign: Sequence[str] = (),
         key: str = "",
+        about: str = "",
     ) -> None:
         asked, more = tuple(dict.fromkeys(questions)), tuple(dict.fromkeys(natural))
         others = tuple(tested), tuple(foreign)
-        self.facts.append(Fact(asked, answer, self.heading, line, prose, more, *others, key))
+        self.facts.append(Fact(asked, answer, self.heading, line, prose, more, *others, key, about))
 
     def _tested(self, kind: str, about: str, **values: str) -> list[str]:
         return self.words.tested(kind, about, len(self.facts), **values)
@@ -290,35 +287,39 @@ class _Reader:
                 self._add([first], rest.strip(), line)
                 self.asked = ""
             return
-        lines = [one.strip() for one in text.split("\n") if one.strip()]
-        parts = [
-            part.strip(" 。；;") for one in lines for part in re.split(r"(?<=[。；;])", one) if part.strip()
-        ]
-        known = [_pair(one) for one in parts]
+        self._lines([one.strip() for one in text.split("\n") if one.strip()], line)
+
+    def _lines(self, lines: Sequence[str], line: int) -> None:
+        """A paragraph of lines: what each says, or what all of them do."""
+        parts = [part for one in lines for part in statements(one)]
+        known = [*map(stated, parts)]
         if all(known):
             for key, value in filter(None, known):
                 self._value(key, value, line)
             return
-        if parts[0] == lines[0] and len(first) <= LONGEST_KEY and len(known) > 2 and all(known[1:]):
-            self._titled(first, [pair for pair in known if pair], line)
+        if parts[0] == lines[0] and len(parts[0]) <= LONGEST_KEY and len(known) > 2 and all(known[1:]):
+            self._titled(parts[0], [pair for pair in known if pair], line)
             return
-        self._prose(self._labelled(lines, line), line)
+        left = self._labelled(parts, line)
+        if not left and looks_like_several(lines):
+            why = say("document.unused.together", heading=self.heading)
+            self.unused.append(NotAsked(line, "\n".join(lines), why))
+        self._prose(left or "\n".join(lines), line)
 
-    def _labelled(self, lines: Sequence[str], line: int) -> str:
-        """Take out the lines that say what they are about ("Phone: 0555"), where two do, and half of all: an
-        address, opening hours and what else there is to say. What is left."""
-        pairs = {place: pair for place, one in enumerate(lines) if (pair := _pair(one))}
-        if len(pairs) < 2 or 2 * len(pairs) < len(lines):
-            return "\n".join(lines)
+    def _labelled(self, said: Sequence[str], line: int) -> str:
+        """Take out of what is ``said`` what says what it is about ("Phone: 0555"), where two do, and half of
+        all: an address, opening hours and what else there is to say. What is left."""
+        pairs = {place: found for place, one in enumerate(said) if (found := stated(one))}
+        if len(pairs) < 2 or 2 * len(pairs) < len(said):
+            return ""
         for key, value in pairs.values():
             self._value(key, value, line)
-        return "\n".join(one for place, one in enumerate(lines) if place not in pairs)
+        return "\n".join(one for place, one in enumerate(said) if place not in pairs)
 
     def _titled(self, title: str, pairs: Sequence[tuple[str, str]], line: int) -> None:
         """Lines that say something each, below one that says what of: a text's own kind of heading."""
+        self._of(title, pairs, line)
         before, self.path = self.path, [*self.path, title]
-        for key, value in pairs:
-            self._value(key, value, line)
         self._names(self.words["and"].join(key for key, _ in pairs), line)
         self.path = before
 
@@ -378,11 +379,14 @@ class _Reader:
         if _FREE.fullmatch(value) and (of_prices or not column):
             self._ask("price", "free_answer", line, "", key=key, value=value.rstrip(".。"))
             return
-        if (of_prices and re.search(r"\d", value)) if column else (_PRICE.search(value) and not of_prices):
+        is_price = PRICE.search(value) and not of_prices and not is_label(key)
+        if (of_prices and re.search(r"\d", value)) if column else is_price:
             self._ask("price", "price_answer", line, "", key=key, value=value)
             return
-        if not column and self.parents and (_TIME.search(value) or _WEEKDAY.search(key)):
-            column = self.heading  # "Monday: 10 to 22" under opening hours, "Sunday: closed"
+        on_a_day = is_days(key)
+        if not column and self.parents and not is_label(key) and (_TIME.search(value) or on_a_day):
+            # "Monday: 10 to 22" under opening hours, "Sunday: closed"; under "Contact" it is when it is open
+            column = self.words.hours_of(self.heading, value) if on_a_day else self.heading
         if column:
             self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
@@ -395,8 +399,9 @@ class _Reader:
         more = self.words.natural(kind, about, values["value"], **asked)
         plain, said = self.words.filled(kind, **asked), self.words.said(answer, **values)
         tested, foreign = self._tested(kind, about, **asked), self.words.foreign(kind, about, **asked)
-        named = asked["key"] if kind in ("price", "cell") else ""  # what people have shorter names for
-        self._add(plain, said, line, natural=more, tested=tested, foreign=foreign, key=named)
+        short = kind in ("price", "cell") and not is_days(asked["key"])
+        named = asked["key"] if short else ""  # what people have shorter names for
+        self._add(plain, said, line, False, more, tested, foreign, key=named, about=asked["key"])
 
     def _list(self, block: SyntaxTreeNode) -> None:
         names: list[str] = []
@@ -409,14 +414,16 @@ class _Reader:
             first, _, more = text.partition("\n")
             if more and len(first) > LONGEST_KEY:  # one sentence on two lines
                 first, more = text.replace("\n", " " if first.isascii() else ""), ""
-            key, value = _pair(first) or (first, "")
+            first, *others = several(first)
+            key, value = pair(first) or (first, "")
             names.append(key)
             plain &= not value
             if not value and not more and not item.children[1:]:
                 sentences.append((key, _line(item)))
-            said = self.words["then"].join(filter(None, (value, *more.split("\n"))))
-            if said:
-                self._value(key, said, _line(item))
+            self._told_of(key, value, more, _line(item))
+            for other, also in filter(None, map(stated, others)):
+                names.append(other)
+                self._value(other, also, _line(item))
             if item.children[1:]:
                 before, self.path, self.parts = self.path, [*self.path, key], 0
                 self.read(item.children[1:])
@@ -427,6 +434,21 @@ class _Reader:
             ):
                 self._sentences(sentences)
             self._whole_list(names, plain, _line(block))
+
+    def _told_of(self, key: str, value: str, more: str, line: int) -> None:
+        """What an item of a list says, and the lines below it, each of which may say something of its own."""
+        below = [*map(pair, more.split("\n"))] if more and not value else []
+        if below and all(below):
+            self._of(key, [known for known in below if known], line)
+        elif said := self.words["then"].join(filter(None, (value, *more.split("\n")))):
+            self._value(key, said, line)
+
+    def _of(self, title: str, pairs: Sequence[tuple[str, str]], line: int) -> None:
+        """What is said of ``title``, each by itself."""
+        before, self.path = self.path, [*self.path, title]
+        for key, value in pairs:
+            self._value(key, value, line)
+        self.path = before
 
     def _question_in_list(self, text: str, item: SyntaxTreeNode) -> bool:
         """An item that is a question with its answer; whether it is one."""
@@ -485,23 +507,6 @@ class _Reader:
             self._names(self.words["and"].join(names), _line(block))
 
 
-def _pair(text: str) -> tuple[str, str] | None:
-    """What a line is about and what it says of it."""
-    if match := _PARTED.search(text):
-        key, value = text[: match.start()].strip(), text[match.end() :].strip()
-    elif found := _ENDS_IN_PRICE.match(text):
-        key, value = found["key"].strip(" ,，.·…-–—"), found["value"].strip()
-    elif free := _ENDS_IN_FREE.fullmatch(text.rstrip(".。")):
-        key, value = (free["key"] or free["key_en"]).strip(), free["value"] or free["value_en"]
-    else:
-        return None
-    return (
-        (key, value)
-        if key and value and len(key) <= LONGEST_KEY and not re.search("[。！？!?]", key)
-        else None
-    )
-
-
 def _pieces(text: str) -> Iterator[str]:
     """Sentences, as many together as an answer may have characters."""
     piece = ""
@@ -525,26 +530,35 @@ def _between(piece: str) -> str:
 def _told_apart(facts: Sequence[Fact], words: Wordings) -> Iterator[Fact]:
     """The same question with two answers teaches neither: it then says under which heading it is asked, and
     what is still one question gets all its answers."""
-    answers: dict[str, list[str]] = {}
+    asking: dict[str, list[Fact]] = {}
     for fact in facts:
         for question in fact.questions:
-            answers.setdefault(same_question(question), []).append(fact.answer)
+            asking.setdefault(same_question(question), []).append(fact)
     made: dict[str, list[Fact]] = {}
     told = []
     for fact in facts:
-        doubled = any(len(set(answers[same_question(question)])) > 1 for question in fact.questions)
-        if doubled:
-            asked, tested = (
-                tuple(words.fill(words["under"], heading=fact.heading, key=one) for one in some)
-                for some in (fact.questions, fact.tested)
-            )
-            fact = replace(fact, questions=asked, tested=tested, key="")
+        others = (one for question in fact.questions for one in asking[same_question(question)])
+        if any(one.answer != fact.answer and one.heading != fact.heading for one in others):
+            fact = _under_its_heading(fact, words)
         told.append(fact)
         made.setdefault(same_question(fact.questions[0]), []).append(fact)
     for fact in told:
         same = made[same_question(fact.questions[0])]
         if same[0] is fact:
             yield replace(fact, answer=words["then"].join(dict.fromkeys(one.answer for one in same)))
+
+
+def _under_its_heading(fact: Fact, words: Wordings) -> Fact:
+    """The fact as it is asked where another one is called the same: what it is about is the heading's."""
+    named = words.fill(words["under"], heading=fact.heading, key=fact.about)
+
+    def told(question: str) -> str:
+        if fact.about and fact.about in question:
+            return question.replace(fact.about, named, 1)
+        return words.fill(words["under_all"], heading=fact.heading, question=question)
+
+    asked, tested = (tuple(map(told, some)) for some in (fact.questions, fact.tested))
+    return replace(fact, questions=asked, tested=tested, key="")
 
 
 def wordings_of(facts: int) -> int:

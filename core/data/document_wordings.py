@@ -27,6 +27,11 @@ _APART, _TIGHT = re.compile(rf"[{_ALNUM}] [{_HAN}]"), re.compile(rf"[{_ALNUM}][{
 _ANY_APART = re.compile(rf"[{_ALNUM}] [{_HAN}]|[{_HAN}] [{_ALNUM}]")
 _ANY_TIGHT = re.compile(rf"[{_ALNUM}][{_HAN}]|[{_HAN}][{_ALNUM}]")
 
+_MERE_TIME = re.compile(
+    r"(?:\s|\d|[:：.~～–—,，、至到-]|点半?|[ap]\.?m\b\.?|\bto\b|\band\b|\bclosed\b|[上下]午|晚上?|早上?|休息|店休|不营业)+",
+    re.IGNORECASE,
+)
+
 # So often a fact's key is named by a part of it, and a question is typed without capitals.
 SHORTENED, CARELESS = 0.25, 0.3
 # So many wordings are of the other language.
@@ -35,6 +40,8 @@ FOREIGN = 3
 USUAL = 4
 # What ends a Chinese question ends it once.
 PARTICLES = ("吗", "呢", "吧", "啊", "呀")
+_PLEASE = re.compile(r"\b(?:please|thanks?)\b|[谢烦]", re.IGNORECASE)
+_PLURAL = re.compile(r"[a-z](?<![sui])s$")
 # A longer key is no name; a shorter word says nothing by itself.
 LONGEST_NAME, SHORTEST_WORD = 4, 4
 
@@ -64,8 +71,10 @@ class Wordings:
         """What people ask for a fact of a kind, by what it is ``about``: the first topic that is named in it,
         ``of`` a key where the fact is one of several; and ``also`` what the topic's ``answer`` says as
         well (opening hours which day is closed)."""
-        found = [*self.bank["natural"].get(kind, ())]
-        if topic := self._topic(about):
+        topic = self._topic(about)
+        usual = "known" if topic and kind == "value" else kind
+        found = [*self.bank["natural"].get(usual, ())]
+        if topic:
             also = topic.get("also", {}) if kind != "cell" else {}
             said = (asked for said, asked in also.items() if re.search(said, answer, re.IGNORECASE))
             plain = topic.get("of" if kind == "cell" else "asked", ())
@@ -91,6 +100,15 @@ class Wordings:
         turned = [found[(place + step) % len(found)] for step in range(len(found))]
         return [self.fill(one, **values) for one in (*(topic or {}).get("tested", ()), *turned)]
 
+    def hours_of(self, heading: str, value: str) -> str:
+        """What a line about a day says, which stands under a ``heading``: what the heading names, or when it
+        is open, where that is all there is to its ``value``, and the heading is of something else."""
+        topic = self._topic(heading)
+        named = (topic or {}).get("name") == "hours" or re.search(
+            self.bank["plain_heading"], heading, re.IGNORECASE
+        )
+        return heading if named or not _MERE_TIME.fullmatch(value) else str(self.bank["hours"])
+
     def _topic(self, about: str) -> dict[str, Any] | None:
         topics = (one for one in self.bank["topics"] if re.search(one["about"], about, re.IGNORECASE))
         return next(topics, None)
@@ -107,20 +125,42 @@ class Wordings:
                 yield self._in_a_manner(text, key, chance)
 
     def _in_a_manner(self, question: str, key: str, chance: Random) -> str:
-        manner, text = self.bank["manner"], question.rstrip("？?。.")
+        text = question.rstrip("？?。.")
+        manner = self.bank["manner"][self._manner_of(question, text)]
         opened, ended = chance.choice(((True, False), (False, True), (True, True)))
+        end = question[len(text) :]
+        if ended:
+            more = [] if text.endswith(PARTICLES) else manner["open"]
+            asks = more and re.search(self.bank["manner"]["open"], text, re.IGNORECASE)
+            polite = _PLEASE.search(text) or text.endswith("呢")  # what is said once, or ends it
+            endings = [*manner["endings"], *(more if asks else ())]
+            end = chance.choice([one for one in endings if not (polite and _PLEASE.search(one))])
         if opened:
-            opening = chance.choice(manner["openings"])
-            text = opening + (text if key and text.startswith(key) else _small(text))
-        endings = [one for one in manner["endings"] if not (text.endswith(PARTICLES) and one in PARTICLES)]
-        text += chance.choice(endings) if ended else question[len(question.rstrip("？?。.")) :]
+            opening = chance.choice(
+                [one for one in manner["openings"] if not ("麻烦" in one and "麻烦" in end)]
+            )
+            begins = opening.endswith("! ") or (key and text.startswith(key))
+            text = opening + (text if begins else _small(text))
+        text += end
         return text.lower() if chance.random() < CARELESS else text
+
+    def _manner_of(self, question: str, text: str) -> str:
+        """How a question is put: as a ``request``, as a ``question``, as one that says already that it asks
+        (``again``), or as bare words."""
+        manner = self.bank["manner"]
+        if re.search(manner["requests"], text, re.IGNORECASE):
+            return "request"
+        if not question.endswith(("?", "？")):
+            return "bare"
+        return "again" if re.search(manner["once"], text, re.IGNORECASE) else "question"
 
     def fill(self, wording: str, **values: str) -> str:
         """A wording with its values. Between Chinese and a number or a Latin word it is written as the value
-        itself does it, else as the document."""
+        itself does it, else as the document. ``{be}`` is the verb of what is asked for."""
         edged = {name: f"{_EDGE}{value}{_EDGE}" for name, value in values.items()}
-        text = wording.format(**edged)
+        text = wording.format(
+            **edged, be="are" if _PLURAL.search(values.get("column") or values.get("key", "")) else "is"
+        )
         blank = _blank("\n".join(values.values()), self.apart)
         return _SEAM.sub(blank, text).replace(_EDGE, "")
 
@@ -148,12 +188,18 @@ def usual_title(language: IdentityLanguage) -> str:
     return str(_banks()[language]["document"])
 
 
+def known_labels(language: IdentityLanguage) -> str:
+    """A pattern of the words that topics of a language are known by; of Chinese those in its own script."""
+    topics = (one for topic in _banks()[language]["topics"] for one in str(topic["about"]).split("|"))
+    return "|".join(one for one in topics if language == "en" or re.search(f"[{_HAN}]", one))
+
+
 def short_names(key: str, keys: Sequence[str]) -> list[str]:
     """What people shorten a key to: its first or last words, or of four Chinese characters and more its first
-    or last two or three; nothing that another of the ``keys`` has in it as well."""
+    or last two, of an odd number its last three; nothing that another of the ``keys`` has in it as well."""
     words = key.split()
     if re.fullmatch(rf"[{_HAN}]{{4,}}", key):
-        found = [key[:2], key[-2:], key[:3], key[-3:]]
+        found = [key[:2], key[-2:] if len(key) % 2 == 0 else key[-3:]]
     elif 1 < len(words) <= LONGEST_NAME:
         found = [one for one in (words[0], words[-1]) if len(one) >= SHORTEST_WORD and one.isalpha()]
     else:
@@ -177,8 +223,8 @@ def _alternating(*parts: Sequence[str]) -> list[str]:
 
 
 def _small(text: str) -> str:
-    """As it goes on in a sentence; "I" stays."""
-    return text if re.match(r"I\b|[A-Z]{2}", text) else text[:1].lower() + text[1:]
+    """As it goes on in a sentence; "I" stays, and so does a name of several words."""
+    return text if re.match(r"I\b|[A-Z]{2}|[A-Z][\w'’]* [A-Z]", text) else text[:1].lower() + text[1:]
 
 
 def in_turn(plain: Sequence[Sequence[str]], more: Sequence[Sequence[str]], most: int) -> list[list[str]]:

@@ -1,0 +1,202 @@
+"""What a line of a document is about and what it says of it: "电话：0571-5550", "Tel. 0571", "Soup 5 euros".
+
+A label's mark is written in many ways: a colon of either width with or without a blank, "=", a dash, a tab,
+brackets around the label, or nothing at all behind a word that everybody knows for a label.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from core.data.document_wordings import known_labels
+
+LONGEST_KEY = 40
+# A line that its writer ended, not one that was wrapped.
+SHORT_LINE = 30
+_HAN = "\u3400-\u4dbf\u4e00-\u9fff"
+_UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
+_AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
+PRICE = re.compile(_AMOUNT, re.IGNORECASE)
+# "Fried rice 12 yuan (small)"; in a sentence the amount of something else stands there.
+_ENDS_IN_PRICE = re.compile(
+    rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>{_AMOUNT}(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$", re.IGNORECASE
+)
+# What costs nothing: "Tea: free", "热茶 免费"; "gluten free" is no price, and neither is "feel free".
+_ENDS_IN_FREE = re.compile(
+    r"(?P<key>[^,，。；;不凭持如若]{2,16}?)(?:\s|都|均|全部|一律|是)*(?<!可以)(?<![能也需])(?P<value>免费)"
+    r"|(?P<key_en>(?:[\w'’-]+ ){1,4}?)(?:is |are )?(?P<value_en>free of charge)",
+    re.IGNORECASE,
+)
+_COLON = re.compile(r"\s*[:：]\s*")
+# Numbers that stand behind a label's number: "Table 3:20 euros", "会议室3：20人"; else "3:20" is a time.
+_COUNTED = re.compile(rf"{_AMOUNT}|\d+\s?[人位张个间次桌座米斤克]", re.IGNORECASE)
+# What a colon begins that is no label's: an address of a page, a path, a face.
+_NO_LABELS_COLON = re.compile(r"//|\\|:|[-'^]?[()（）DP|]+(?:[\s,.!~，。！～]|$)")
+# A label in Latin letters, to a colon without a blank behind it: no host and no single letter.
+_LATIN_LABEL = re.compile(r"(?!localhost$|mailto$)[^\W\d_](?:\w|[ &'’/()-]|\.(?!\w))+", re.IGNORECASE)
+_OTHER_MARK = re.compile(r"\s+[-–—]+\s+|——|\s*(?:\.{3,}|…+|·{3,})\s*|\t+|\s+[|｜]\s+|｜")
+_EQUALS = re.compile(r"(?P<key>[^\W\d_][\w \t()（）.&'’-]*[\w)）])\s*[=＝]\s*(?P<value>[^=＝\s].*)")
+_BRACKETED = re.compile(r"[【〔\[](?P<key>(?!\d+[】〕\]])[^】〕\]]{2,20})[】〕\]]\s*[:：]?\s*(?P<value>\S.*)")
+_DAY = (
+    r"(?:(?:周|星期|礼拜)[一二三四五六日天末]|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?|weekdays?|weekends?"
+    r"|工作日|节假日|平日|每天|每日|daily)"
+)
+_DAYS = (
+    rf"{_DAY}(?:\s*(?:[至到和及、,，&~～/–—-]|to|and|until)\s*(?:{_DAY}|[一二三四五六日天](?=\s|[\d:：])))*"
+)
+_ONLY_DAYS = re.compile(rf"(?i:{_DAYS})(?!\w)|(?:周|星期|礼拜)[一二三四五六日天末]")
+_OF_DAYS = re.compile(
+    rf"(?P<key>{_DAYS})\s*(?P<value>(?:上午|早上?|from )?\d.*(?:[-–—~～至到]|\bto\b)\s?\S.*"
+    r"|(?<=\s)(?:休息|店休|不营业|closed\b).*)",
+    re.IGNORECASE,
+)
+# "10:00 - 22:00", "Mon - Fri": a dash that parts nothing from its label.
+_FROM, _TO = (
+    re.compile(pattern, re.IGNORECASE) for pattern in (rf"(?:\d|\d\s?[ap]m|{_DAY})$", rf"(?:\d|{_DAY})")
+)
+# Behind a label that everybody knows its value may begin without a mark.
+_VALUE_ZH = r"(?:[\s.·/–—-]+|(?=[+\d(（][\d\s:：+()（）.~～–—-]{4}))"
+_VALUE_EN = rf"\.?\s+(?=[+\d(]|\S+@\S|https?:|www\.|{_DAY}\b)"
+# Labels beside those of the topics.
+_MORE_ZH, _MORE_EN = (
+    r"传真|邮编|公众号|抖音号?|小红书|店名|人均|wi-?fi\s?密码|qq号?",
+    "fax|whatsapp|instagram|zip code",
+)
+# A statement ends here, and so does one before Chinese that goes on without a blank.
+_STATEMENT = re.compile(rf"(?<=[。；;])|(?<=[{_HAN}\d)）”\"][.!])(?=[{_HAN}])")
+_NEXT_LABEL = re.compile(rf"[,，、\s]\s*(?=(?P<key>[{_HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})\s?[:：])")
+
+
+def pair(text: str) -> tuple[str, str] | None:
+    """What a line is about and what it says of it; None where it does not say."""
+    if not (found := _parted(text)):
+        return None
+    key, value = found[0].strip(), found[1].strip()
+    plain = key and value and len(key) <= LONGEST_KEY and not re.search("[。！？!?]", key)
+    return (key, value) if plain else None
+
+
+def stated(statement: str) -> tuple[str, str] | None:
+    """What a statement of several is about and says of it, without the mark that ends it."""
+    return pair(statement.rstrip(" .。；;" if re.search(f"[{_HAN}]", statement) else " 。；;"))
+
+
+def statements(line: str) -> list[str]:
+    """What a line says, each by itself where it says several things by their labels ("电话：1，地址：2");
+    what has no label belongs to the one before."""
+    found = [one for part in _STATEMENT.split(line) for one in _by_labels(part.strip())]
+    pairs = [*map(stated, found)]
+    if all(pairs) or sum(map(bool, pairs)) < 2:
+        return found
+    whole = [found[0]]
+    for one, known in zip(found[1:], pairs[1:], strict=True):
+        if known or not stated(whole[-1]):
+            whole.append(one)
+        else:
+            whole[-1] += one
+    return whole
+
+
+def several(line: str) -> list[str]:
+    """What a line says, where each part of it says what it is about; else the line."""
+    found = statements(line)
+    return found if len(found) > 1 and all(map(stated, found)) else [line]
+
+
+def looks_like_several(lines: Sequence[str]) -> bool:
+    """Whether lines look as if each said something of its own, as no wrapped text does."""
+    short = sum(len(one) <= SHORT_LINE and not one.endswith((",", "，", "、")) for one in lines)
+    return sum(map(bool, map(pair, lines))) > 1 or (len(lines) > 2 and short == len(lines))
+
+
+def _by_labels(part: str) -> Iterator[str]:
+    """A part of a line cut before each label that everybody knows, if it begins with a label itself; of one
+    that stands under another ("东店：地址：…") nothing is cut."""
+    begin, known = 0, pair(part)
+    under = known and pair(known[1])
+    if not under or not is_label(under[0]):
+        for match in _NEXT_LABEL.finditer(part):
+            piece = part[begin : match.start()]
+            if is_label(match["key"]) and pair(piece):
+                yield piece
+                begin = match.end()
+    if part[begin:]:
+        yield part[begin:]
+
+
+def _parted(text: str) -> tuple[str, str] | None:
+    if (match := _BRACKETED.fullmatch(text)) and (is_label(match["key"]) or not pair(match["value"])):
+        return match["key"], match["value"]
+    marks = [mark for mark in (_colon(text), _other_mark(text)) if mark]
+    if marks:
+        start, end = min(marks)
+        return text[:start], text[end:]
+    if match := _EQUALS.fullmatch(text) or _OF_DAYS.fullmatch(text):
+        return match["key"], match["value"]
+    if match := _known_label().fullmatch(text):
+        return match["zh"] or match["en"], match["of_zh"] or match["of_en"]
+    if match := _ENDS_IN_PRICE.match(text):
+        return match["key"].strip(" ,，.·…-–—:："), match["value"]
+    if match := _ENDS_IN_FREE.fullmatch(text.rstrip(".。")):
+        return match["key"] or match["key_en"], match["value"] or match["value_en"]
+    return None
+
+
+def _colon(text: str) -> tuple[int, int] | None:
+    """Where the first colon stands that ends a label."""
+    for match in _COLON.finditer(text):
+        before, after = text[: match.start()], text[match.end() :]
+        tight = not text[match.start() : match.end()].endswith((" ", "\t", "\u3000"))
+        numbers = before[-1:].isdigit() and after[:1].isdigit()
+        if numbers and not (tight and _COUNTED.match(after) and not before.isdigit()):
+            continue  # a time, a ratio
+        if tight and _NO_LABELS_COLON.match(after):
+            continue
+        wide = "：" in match[0] or re.search(f"[{_HAN}]", before)
+        if wide or not tight or _LATIN_LABEL.fullmatch(before):
+            return match.span()
+    return None
+
+
+def _other_mark(text: str) -> tuple[int, int] | None:
+    for match in _OTHER_MARK.finditer(text):
+        ranges = _FROM.search(text[: match.start()]) and _TO.match(text[match.end() :])
+        if not (ranges and "-–—".find(match[0].strip()[:1] or " ") >= 0):
+            return match.span()
+    return None
+
+
+@cache
+def _known_label() -> re.Pattern[str]:
+    """A line of a label that everybody knows and its value, with no mark of a label between."""
+    zh, en = _labels()
+    found = rf"(?P<zh>{zh}){_VALUE_ZH}(?P<of_zh>\S.*)|(?P<en>{en}){_VALUE_EN}(?P<of_en>\S.*)"
+    return re.compile(found, re.IGNORECASE)
+
+
+@cache
+def _label() -> re.Pattern[str]:
+    return re.compile("|".join(_labels()), re.IGNORECASE)
+
+
+def is_days(text: str) -> bool:
+    """Whether a text names days of the week: "周一至周五", "Mon–Fri"."""
+    return _ONLY_DAYS.match(text.strip()) is not None
+
+
+def is_label(text: str) -> bool:
+    """Whether everybody knows a text for a label: "电话", "Opening hours"."""
+    return _label().fullmatch(text.strip()) is not None
+
+
+def _labels() -> tuple[str, str]:
+    """The labels that the wordings have topics for, with what is put before and behind them."""
+    zh, en = known_labels("zh"), known_labels("en")
+    before, behind = (
+        "(?:客服|联系|本店|店铺|门店|我们的?|订[座餐位]|预[订约])?",
+        r"(?:\s?(?:时间|电话|方式|号码?|密码|地址|费用|说明|范围|须知|人))?",
+    )
+    return (
+        rf"(?:{before}(?:{zh}){behind}|{_MORE_ZH})",
+        f"(?:our |opening |business )?(?:{en}|{_MORE_EN})(?: number| address)?",
+    )
