@@ -42,7 +42,7 @@ LIVING = {
     for job, paths in ((job, JobPaths(_RUN.job(job))) for job in JOBS)
 }
 # The form of the file: another program's version reads none of it.
-FORM = 3
+FORM = 4
 # It is written when so many runs are new in it, and a share of all: else each look would write all of it.
 FEW, SHARE = 16, 0.01
 # Of so many looks each took so many seconds: then the disk is waited for, and so many are begun at once.

@@ -37,7 +37,9 @@ class Run:
 
     ``name`` is what the assistant is taught, ``title`` what a person calls the run. ``stopped_at``: the
     iteration, of ``iterations``, at which a training ended early of which the model was made all the same;
-    None where it did not. ``fault``: what is wrong with its folder, in a sentence; None where nothing is.
+    None where it did not. ``facts``: how many facts of a person's own data, of ``facts_asked``, the final
+    test saw answered rightly; None where it asked for none. ``fault``: what is wrong with its folder, in a
+    sentence; None where nothing is.
     """
 
     run: str
@@ -48,6 +50,8 @@ class Run:
     learned: float | None = None
     kept: float | None = None
     leaked: int | None = None
+    facts: int | None = None
+    facts_asked: int | None = None
     stopped_at: int | None = None
     iterations: int | None = None
     fault: str | None = None
@@ -75,6 +79,7 @@ def read_run(paths: RunPaths) -> Run:
     # The data say it once they are made, which takes minutes; until then it is what was asked for.
     name = _text(data.get("name")) or _text(about.get("name"))
     measured = {key: _number(result.get(key)) for key in ("learned", "kept", "leaked")}
+    facts = _facts(result)
     faults += [_fault(file, say("file.EISDIR")) for file in paths.scalars if file.is_dir()]
     early = _early(paths, steps)
     return Run(
@@ -86,6 +91,8 @@ def read_run(paths: RunPaths) -> Run:
         stopped_at=early.at if early else None,
         iterations=early.total if early else None,
         fault=say("row.separator").join(faults) or None,
+        facts=facts[0] if facts else None,
+        facts_asked=facts[1] if facts else None,
         **measured,  # type: ignore[arg-type]
     )
 
@@ -137,6 +144,14 @@ def _fault(file: Path, detail: str) -> str:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _facts(result: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Of a person's own facts, how many the tuned model knew, and of how many."""
+    found = result.get("facts")
+    tuned = found.get("tuned") if isinstance(found, dict) else None
+    hits, asked = (tuned.get("hits"), tuned.get("n")) if isinstance(tuned, dict) else (None, None)
+    return (hits, asked) if isinstance(hits, int) and isinstance(asked, int) and asked else None
 
 
 def _number(value: object) -> float | None:

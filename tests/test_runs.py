@@ -75,6 +75,18 @@ def test_what_was_measured(run: RunPaths) -> None:
     assert json.loads(json.dumps(found)) == found
 
 
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [({"tuned": {"hits": 21, "n": 24}, "base": {"hits": 0, "n": 24}}, (21, 24)),
+     (None, (None, None)), ({"tuned": None}, (None, None)), ({"tuned": {"hits": 0, "n": 0}}, (None, None))],
+)  # fmt: skip
+def test_how_many_own_facts_it_knew(
+    run: RunPaths, facts: object, told: tuple[int | None, int | None]
+) -> None:
+    write_json(run.result, {"learned": 1.0, "facts": facts, "answers": []})
+    assert (read_run(run).facts, read_run(run).facts_asked) == told
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b"\xff", b'"text"'])
 def test_files_that_are_no_records(run: RunPaths, content: bytes) -> None:
     """Half a disk's worth of trouble must not hide the other runs."""

@@ -26,6 +26,7 @@ from core.run_list import list_runs
 from core.runs import CHAIN, delete, made_at, next_step, rename, standing
 from core.steps import prepare
 from core.steps.taught import to_teach
+from core.workspace.files import write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_by_address, open_test_page
 from tests.small_model import make_small_model
@@ -270,6 +271,16 @@ def test_the_language_changes_beside_a_form_that_has_just_gone(
     monkeypatch.setattr("ui.shell.text._choices", lambda: ["gone"])
     page.button_group(key="language_choice").set_value("zh").run()
     assert not page.exception and page.title[0].value == "调音台"
+
+
+def test_the_table_has_the_own_facts_once_a_run_was_asked_for_some(workspace: Workspace) -> None:
+    plain, own = (workspace.new_run(name, datetime(2026, 1, day)) for day, name in ((1, "Ada"), (2, "Bea")))
+    write_json(plain.result, {"learned": 1.0, "kept": 1.0, "leaked": 0, "answers": []})
+    assert "facts" not in open_test_page("start", plain.id).dataframe[0].value
+    write_json(own.result, {"learned": 1.0, "facts": {"tuned": {"hits": 21, "n": 24}}, "answers": []})
+    page = open_test_page("start", plain.id)
+    assert list(page.dataframe[0].value["facts"]) == ["21 / 24", "–"] and not page.exception
+    assert "Your facts 21 / 24" in page.button(key=f"phone_open {own.id}").label
 
 
 def test_the_list_has_every_run_with_its_state_and_measures(workspace: Workspace, made: Path) -> None:

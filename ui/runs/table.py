@@ -132,6 +132,7 @@ def _short(run: Run) -> str:
     measured = ((name, getattr(run, name)) for name in ("learned", "kept", "leaked"))
     parts = [_state(run), age(run.run, datetime.now())]
     parts += [f"{t(f'runs.{name}')} {shown(name, value)}" for name, value in measured if value is not None]
+    parts += [f"{t('runs.facts')} {facts_told(run)}"] if run.facts_asked else []
     return f"**{plain(run.title)}**  \n{plain(' · '.join(parts))}"
 
 
@@ -139,9 +140,10 @@ def _rows(here: Here, runs: list[Run], current: str | None) -> None:
     """The table tells only which of its rows was clicked: with other rows, or another run open, it is another
     table (its key), in which the open one is marked."""
     ids = [run.run for run in runs]
-    key = list_key("runs", [*ids, current])
+    with_facts = any(run.facts_asked for run in runs)
+    key = list_key("runs", [*ids, current, with_facts])
     st.dataframe(
-        [_row(here.workspace, run) for run in runs],
+        [_row(here.workspace, run, with_facts) for run in runs],
         hide_index=True,
         column_config={
             "title": st.column_config.TextColumn(t("runs.name"), width="medium"),
@@ -151,6 +153,7 @@ def _rows(here: Here, runs: list[Run], current: str | None) -> None:
             "learned": st.column_config.TextColumn(t("runs.learned"), width="small"),
             "kept": st.column_config.TextColumn(t("runs.kept"), width="small"),
             "leaked": st.column_config.TextColumn(t("runs.leaked"), width="small"),
+            "facts": st.column_config.TextColumn(t("runs.facts"), width="small"),
         },
         on_select=partial(_open, here, key, ids),
         selection_mode=("single-row", "single-cell"),  # a row's box, or anywhere in it
@@ -167,7 +170,9 @@ def _open(here: Here, key: str, ids: list[str]) -> None:
         choose_run(None if row is None else here.workspace.run(ids[row]))
 
 
-def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
+def _row(workspace: Workspace, run: Run, with_facts: bool) -> dict[str, Any]:
+    """``with_facts``: some run of the table was taught facts of somebody's own."""
+    facts = {"facts": facts_told(run)} if with_facts else {}
     return {
         "title": run.title,
         "state": _state(run),
@@ -176,6 +181,7 @@ def _row(workspace: Workspace, run: Run) -> dict[str, Any]:
         "learned": shown("learned", run.learned),
         "kept": shown("kept", run.kept),
         "leaked": shown("leaked", run.leaked),
+        **facts,
     }
 
 
@@ -195,6 +201,11 @@ def shown(measure: str, value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.0f}" if measure == "leaked" else f"{value:.0%}"
+
+
+def facts_told(run: Run) -> str:
+    """How many facts of somebody's own it knew in the final test, of how many."""
+    return f"{run.facts} / {run.facts_asked}" if run.facts_asked else "–"
 
 
 def age(run_id: str, now: datetime) -> str:
