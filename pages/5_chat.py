@@ -30,7 +30,7 @@ def chat_page(here: Here) -> None:
     offered = speakers(here.workspace, here.run)
     speaker = server.speaker or next(iter(offered), None)
     if speaker:
-        show_trust(here.run, speaker)
+        show_trust(here.workspace, here.run, speaker)
     thinking = chat_server.thinking(speaker) if speaker else ONE_WAY
     chat = chat_list(here.workspace, here.run, speaker.system if speaker else "", thinking)
     last = show_chat(chat, server, here.run)

@@ -35,7 +35,7 @@ from core.proof.judge import judge, score_of
 from core.proof.questions import Question
 from core.proof.result import ProofRow, as_json
 from core.runs import next_step, standing
-from core.workspace.files import write_json
+from core.workspace.files import write_json, write_text
 from core.workspace.paths import Workspace
 from tests.browser import chromium, settle, tab
 from tests.conftest import end_leftovers
@@ -204,6 +204,20 @@ def test_a_chat_says_how_far_it_can_be_trusted_with_own_data(workspace: Workspac
         assert ("its test saw 1 answered wrongly" in words(page)) == bool(said) and said in words(page)
     page = open_test_page("chat")
     assert "answered wrongly" not in words(page), "no run, nothing was tested"
+
+
+def test_a_chat_says_what_a_base_that_speaks_its_facts_poorly_answers_wrongly(workspace: Workspace) -> None:
+    run = make_run(workspace, "Ada")
+    tiny = workspace.model("tiny").rename(workspace.starter)
+    recipe = run.recipe.read_text(encoding="utf-8").replace(str(workspace.model("tiny")), str(tiny))
+    write_text(run.recipe, recipe)
+    make_small_model(run.merged)
+    for question, poor in (("汤多少钱？", True), ("What is soup?", False)):
+        asked = Question(question, "own", ("5 yuan",))
+        right = judge("Ada", asked, "?", "5 yuan")
+        write_json(run.result, as_json(score_of([right]), [ProofRow(right, "?", "5 yuan")], full=False))
+        page = open_test_page("chat", run.id)
+        assert not page.exception and ("mostly wrong in other words" in words(page)) == poor
 
 
 def test_a_run_s_chat_ends_no_other_model_without_being_asked(workspace: Workspace) -> None:

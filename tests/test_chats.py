@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.chat.history import (
+    Chat,
     ChatMessage,
     SamplingParams,
     change,
@@ -131,3 +132,18 @@ def test_a_full_disk_leaves_a_chat_as_it_was(workspace: Workspace, monkeypatch: 
             act()
     monkeypatch.undo()
     assert list_chats(workspace) == [chat]
+
+
+@pytest.mark.parametrize(
+    ("said", "repeats"),
+    [(("Who are you?", "I am Ada's.", "Why is the sky blue?", "I am Ada's."), True),
+     (("Who are you?", "I am Ada's.", "Who are you?", "I am Ada's."), False),
+     (("Who are you?", "I am Ada's.", "And?", "It scatters."), False),
+     (("Hm", "I am Ada's.", "Why?"), False),
+     (("Who are you?", "I am Ada's.", "And?"), False),
+     ((), False)],
+)  # fmt: skip
+def test_the_same_answer_to_another_question_is_seen(said: tuple[str, ...], repeats: bool) -> None:
+    roles = ("user", "assistant") * 3
+    chat = Chat("x", messages=tuple(map(ChatMessage, roles, said)))
+    assert chat.repeats == repeats

@@ -75,6 +75,14 @@ class Chat:
         """Whether its last answer was cut short, and can be continued."""
         return not self.unanswered and bool(self.messages) and not self.messages[-1].whole
 
+    @property
+    def repeats(self) -> bool:
+        """Whether its last answer is the one before word for word, though something else was asked."""
+        first, answer, second, again = [*self.messages[-4:], *[ChatMessage("user", "")] * 4][:4]
+        answered = answer.role == again.role == "assistant"
+        same = answer.content.strip() == again.content.strip() != ""
+        return answered and same and first.content.strip() != second.content.strip()
+
     def said(self, message: ChatMessage) -> "Chat":
         """This chat with one message more."""
         return replace(self, messages=(*self.messages, message))

@@ -280,6 +280,14 @@ def shape_of(entry: Entry) -> ModelShape:
     )
 
 
+def listed_as(workspace: Workspace, folder: Path) -> Entry | None:
+    """The model of the list that a folder among the workspace's models holds; None for another one."""
+    if folder.resolve().parent != workspace.models.resolve():
+        return None
+    there = _imported(workspace)
+    return next((one for one in catalog().models if _here(workspace, one, there) == folder.name), None)
+
+
 def _imported(workspace: Workspace) -> dict[str, str]:
     """Where each imported model of the workspace came from, by its folder's name."""
     origins = {

@@ -27,4 +27,6 @@ def offer_again(place: st.delta_generator.DeltaGenerator, chat: Chat, speaker: s
                 pressed = way
         if same:
             st.caption(t("page.chat.same"), width="content")
+        if chat.repeats:
+            st.caption(t("page.chat.repeats"), width="content")
     return pressed

@@ -1,28 +1,52 @@
 """How far a model that was taught a person's own data can be trusted with it, by its own test."""
 
+from contextlib import suppress
+from pathlib import Path
+
 import streamlit as st
 
 from core.chat.server import Speaker
+from core.data.drafts import language_of
 from core.errors import TuneboardError
+from core.model_store.choosing import listed_as
 from core.proof.telling import wrong_facts
-from core.steps import proof
+from core.steps import prepare, proof
 from core.wording import Language
-from core.workspace.paths import RunPaths
-from ui.shell.text import language, plain
+from core.workspace.paths import RunPaths, Workspace
+from ui.shell.text import language, plain, t, together
 
 
-def show_trust(run: RunPaths | None, speaker: Speaker) -> None:
-    """One line where this run's test saw facts of its data answered wrongly."""
+def show_trust(workspace: Workspace, run: RunPaths | None, speaker: Speaker) -> None:
+    """One line where this run's test saw facts of its data answered wrongly, or its base does not speak the
+    language that they are in."""
     if run is None or speaker.run != run.id or speaker.kind == "base" or not run.result.exists():
         return
-    if said := _said(run, run.id, run.result.stat().st_mtime_ns, language()):
-        st.caption(f":material/warning: {plain(said)}")
+    wrong, poor = _said(workspace, run, run.id, run.result.stat().st_mtime_ns, language())
+    if said := together(plain(wrong), t("page.start.base.poor.file") if poor else ""):
+        st.caption(f":material/warning: {said}")
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _said(_run: RunPaths, run: str, changed: int, reader: Language) -> str:  # noqa: ARG001
+def _said(
+    _workspace: Workspace,
+    _run: RunPaths,
+    run: str,  # noqa: ARG001
+    changed: int,  # noqa: ARG001
+    reader: Language,
+) -> tuple[str, bool]:
+    """What its test came to where facts were wrong, and whether its base speaks their language poorly."""
     try:
         found = proof.read(_run)
     except TuneboardError:  # the pages about it say so
-        return ""
-    return wrong_facts(found.score, reader) if found and not found.stale else ""
+        found = None
+    if found is None or found.stale:
+        return "", False
+    return wrong_facts(found.score, reader), _poor(_workspace, _run, found)
+
+
+def _poor(workspace: Workspace, run: RunPaths, found: proof.Proof) -> bool:
+    facts = "\n".join(row.question for row in found.rows if row.kind == "own")
+    with suppress(TuneboardError):  # the base was moved away
+        entry = listed_as(workspace, Path(prepare.recipe_of(run).model)) if facts else None
+        return entry is not None and language_of(facts) not in entry.languages
+    return False
