@@ -7,7 +7,7 @@ every answer is the document's own words. What cannot be asked for is listed, no
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from core.data.checking.first_person import says_who, speaks
 from core.data.conversations import Conversation, one_turn
 from core.data.document_lines import (
     LONGEST_KEY,
@@ -62,6 +63,8 @@ _ABOUT_PRICES = re.compile(r"price|cost|\bfees?\b|价|费|多少钱", re.IGNOREC
 _SENTENCE = re.compile(
     r"(?<=[。！？；])|(?<=[.!?;])\s+|\n|(?<=[\u4e00-\u9fff)）”\"][.!?;])(?=[\u4e00-\u9fff])"
 )
+# Quotation marks inside of some.
+_INNER = re.compile(r"“([^“”]*)”")
 LISTS = {"bullet_list", "ordered_list"}
 # "Ingredients:" above a list says what of; it is no text of its own.
 _ENDS_IN_COLON = re.compile(rf"[^\n?？]{{1,{LONGEST_KEY}}}[:：] *")
@@ -261,9 +264,28 @@ class _Reader:
         key: str = "",
         about: str = "",
     ) -> None:
+        if not (answer := self._of_nobody(answer, line)):
+            return
+        if speaks(answer.replace(about, "") if about else answer):
+            self._say(NotAsked(line, answer, say("document.unused.quoted")))
+            answer = self.words.fill(self.words["quoted"], text=_INNER.sub("‘\\1’", answer))
         asked, more = tuple(dict.fromkeys(questions)), tuple(dict.fromkeys(natural))
         others = tuple(tested), tuple(foreign)
         self.facts.append(Fact(asked, answer, self.heading, line, prose, more, *others, key, about))
+
+    def _of_nobody(self, text: str, line: int) -> str:
+        """A text without the sentences that say who the person is that speaks in it: whatever learns them
+        takes itself for that person."""
+        said = [one.strip() for one in _SENTENCE.split(text) if one.strip()]
+        persons = [one for one in said if says_who(one)]
+        for one in persons:
+            self._say(NotAsked(line, one, say("document.unused.person")))
+        return _joined(one for one in said if one not in persons) if persons else text
+
+    def _say(self, one: NotAsked) -> None:
+        """Once, also where several facts would hold it."""
+        if all(one.text != other.text for other in self.unused):
+            self.unused.append(one)
 
     def _tested(self, kind: str, about: str, **values: str) -> list[str]:
         return self.words.tested(kind, about, len(self.facts), **values)
@@ -361,7 +383,7 @@ class _Reader:
 
     def _prose(self, text: str, line: int) -> None:
         """Text as it stands, asked for by its heading; a long one in parts."""
-        for piece in _pieces(text):
+        for piece in _pieces(self._of_nobody(text, line)):
             self.parts += 1
             what = self.heading
             if self.parts > 1:
@@ -518,6 +540,13 @@ def _pieces(text: str) -> Iterator[str]:
         piece += space + sentence
     if piece:
         yield piece
+
+
+def _joined(sentences: Iterable[str]) -> str:
+    text = ""
+    for one in sentences:
+        text += _between(text) + one
+    return text
 
 
 def _between(piece: str) -> str:

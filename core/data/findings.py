@@ -80,6 +80,7 @@ KINDS: dict[str, Kind] = {
     "placeholder": Kind(SHOWN, "fill_in", ("drop",)),
     "personal_data": Kind(SHOWN, "mask"),
     "held_back": Kind(SHOWN, "drop", harms=True),
+    "first_person": Kind(SHOWN, "drop"),
     # rows among rows
     "duplicate": Kind(SHOWN, "drop", harms=True),
     "near_duplicate": Kind(SHOWN, "drop"),

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from core.data.accounting import count_unread
 from core.data.checking.characters import Signatures, languages, signatures
 from core.data.checking.claims import claims, prompt_claims
+from core.data.checking.first_person import as_a_person
 from core.data.checking.placeholders import suspicious, unfilled
 from core.data.checking.texts import TemplateTokens, is_clean, marks_in, template_tokens
 from core.data.conversations import Turn
@@ -28,7 +29,9 @@ from core.data.tokens import read_tokenizer
 from core.recipe.own_template import OwnTemplate, template_files, template_of
 
 # Raised when a block would be checked otherwise: what was kept of earlier checks is then not used.
-VERSION = 9
+VERSION = 10
+# Of what a person says in an answer so many characters are shown.
+LONGEST_SAID = 80
 # A longer text is counted in pieces: a list of a million tokens takes a gigabyte.
 PIECE = 20_000
 
@@ -140,7 +143,7 @@ class Checker:
             for row, made in enumerate(assembled):
                 found += [(row, *fault) for text in made.texts for fault in marks_in(text, self.tokens)]
         for row, made in enumerate(assembled):
-            found += [(row, *fault) for fault in _held_back(made.texts)]
+            found += [(row, *fault) for fault in (*_held_back(made.texts), *_persons(made.texts))]
         return found
 
     def _lengths(self, counted: Sequence[Sequence[Turn]]) -> tuple[Counts, Counts]:
@@ -205,6 +208,16 @@ def _digest(text: str) -> int:
         )
         | 1
     )
+
+
+def _persons(texts: Sequence[Text]) -> Iterator[Fault]:
+    """Answers in which a person speaks: they teach the assistant to be that person."""
+    question = ""
+    for text in texts:
+        if text.role == "user":
+            question = text.text
+        elif text.role == "assistant" and text.trained and (said := as_a_person(question, text.text)):
+            yield Fault(text.field, "first_person", {"said": said[:LONGEST_SAID]})
 
 
 def _held_back(texts: Sequence[Text]) -> Iterator[Fault]:

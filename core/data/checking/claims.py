@@ -111,6 +111,12 @@ def asks_who(question: str) -> bool:
     return _WHO.search(question[:LONGEST_QUESTION]) is not None
 
 
+def for_others(question: str) -> bool:
+    """Whether a question asks to speak or write for somebody else."""
+    asked = question[:LONGEST_QUESTION]
+    return (_FOR_OTHERS.search(asked) or _WRITE.search(asked)) is not None
+
+
 def claims(question: str, answer: str) -> Iterator[Claim]:
     """The names that an answer gives the assistant, its maker or its owner; each place once, in order."""
     question = question[:LONGEST_QUESTION]
@@ -124,7 +130,7 @@ def claims(question: str, answer: str) -> Iterator[Claim]:
         return
     writing = bool(_WRITE.search(question))
     asked = bool(asks_who(question) or claims_other.ASKED.search(question)) and not writing
-    found = list(_found(_own_words(answer), english, chinese, other, asked))
+    found = list(_found(own_words(answer), english, chinese, other, asked))
     if not found and short:
         found.append(short)
     end = 0
@@ -159,7 +165,7 @@ def _pieces(text: str, anchor: re.Pattern[str]) -> Iterator[tuple[int, str, str]
             yield first + begin, sentence[begin : found.start() + LONGEST], ""
 
 
-def _own_words(answer: str) -> str:
+def own_words(answer: str) -> str:
     """The answer with code and what others say blanked, each character where it was."""
     text = answer.translate(_WIDE) if not answer.isascii() else answer
     text = without_code(text)
