@@ -224,6 +224,29 @@ def test_a_stick_that_is_pulled_out_is_a_sentence(
         assert not list(stick.iterdir())
 
 
+def test_how_far_a_copy_is_told_is_what_the_disk_has(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow stick takes minutes for what memory takes in a second."""
+    run, settled, most = make_publishable(workspace, logged=False), [0], [0]
+    bundle.build(run, PublishRequest("adapter"), read_facts(workspace, run), lambda _: None)
+    made = bundle.read_bundle(run, "adapter")
+    assert made
+    largest = max(file.size for file in made.files)
+    monkeypatch.setattr("core.publish.deliver.BLOCK", largest // 16)
+    monkeypatch.setattr("core.publish.deliver.SETTLED", largest // 8)
+    monkeypatch.setattr(os, "fsync", lambda _: settled.append(told[-1] if told else 0))
+    told: list[float] = []
+
+    def update(share: float, _: str) -> None:
+        told.append(share * made.size)
+        most.append(told[-1] - settled[-1])
+
+    target = tmp_path / "stick" / "copy"
+    deliver(made, target, PublishRequest("adapter", to="folder", out=target), update)
+    assert told[-1] >= made.size and max(most) <= largest // 4
+
+
 def test_nothing_is_written_where_a_stick_was(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

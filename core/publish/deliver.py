@@ -23,6 +23,9 @@ from core.workspace.private import mode_for_everybody, open_to_everybody
 from core.workspace.publish_paths import published
 
 BLOCK = 8_000_000
+# After so many bytes they are waited for until the disk has them: else all of it were in memory in a second,
+# and how long a slow stick takes could not be told.
+SETTLED = 16_000_000
 SPARE = 50_000_000
 # Weights do not get smaller by being packed; what is text does.
 STORED = {".safetensors", ".gguf", ".png"}
@@ -129,7 +132,7 @@ def _same(bundle: Bundle, target: Path) -> bool:
 
 
 def _copy(bundle: Bundle, target: Path, update: Update) -> None:
-    done = 0
+    done = settled = 0
     for name in _names(bundle):
         file = target / name
         make_folder(file.parent, exist_ok=True)
@@ -137,6 +140,9 @@ def _copy(bundle: Bundle, target: Path, update: Update) -> None:
             while block := source.read(BLOCK):
                 copy.write(block)
                 done += len(block)
+                if done - settled >= SETTLED:
+                    _settle(copy)
+                    settled = done
                 update(min(1.0, done / max(1, bundle.size)), name)
             _settle(copy)
         with suppress(OSError):  # a disk without modes of its own

@@ -47,7 +47,7 @@ def publish(
         result["llama_cpp"] = trials
     if request.dry_run:
         return {**result, "bundle": str(made.folder), "sent": False}
-    progress.stage("send")
+    progress.stage("send" if request.hub else "copy")
     if request.hub:
         parcel = post.parcel_of(made, request, facts.base.licence, client)
         result |= _post(run, request, made, parcel, facts, progress)
