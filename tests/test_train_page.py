@@ -159,7 +159,7 @@ def test_a_running_training_shows_how_far_it_is(workspace: Workspace) -> None:
     assert no_errors(page) and buttons(page) == {"stop"} and "running" in badge(page)
     texts = [element.proto.text for element in page.get("progress")]
     assert "8 of 40 iterations, about 10 seconds left" in texts[0]
-    assert texts[1].startswith("CPU: ") and texts[2].startswith("Memory: ")
+    assert texts[1].startswith("CPU: ") and texts[2].startswith("Machine memory: ")
 
 
 def test_curves_of_a_live_run_can_be_held_still(workspace: Workspace) -> None:
