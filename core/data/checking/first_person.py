@@ -25,15 +25,18 @@ _WHO = re.compile(
 _PLACE = r"(?:小?店|馆|餐厅|公司|工作室|民宿|诊所|铺子?|酒吧|农场)"
 _KIN = r"(?:老婆|妻子|太太|丈夫|老公|孩子|儿子|女儿|父母|爸爸?|妈妈?|父亲|母亲|爷爷|奶奶|家人)"
 _WORK = r"(?:老板娘?|店主|掌柜|老师|医生|厨师|律师|教师|护士|创始人|负责人|学生|程序员)"
-# What only a person says of itself.
-_LIFE = re.compile(
-    rf"我(?:自己)?(?:亲手)?(?:开|经营|创办)(?:了|的)?[^，。,.！？\n]{{0,8}}{_PLACE}|我的{_PLACE}|我(?:的)?{_KIN}"
-    rf"|我(?:出生|毕业|结婚|退休|从小)|我今年\s?\d+\s?岁|我是[^，。,.的\n]{{0,12}}{_WORK}"
-    r"|\bI (?:run|own|opened|founded|was born|grew up|got married|am married|graduated|retired)\b"
-    r"|\b[Mm]y (?:wife|husband|son|daughter|kids|children|parents|mother|father|mum|mom|dad|shop|store"
-    r"|caf[eé]|restaurant|bakery|salon|studio|company|business|childhood)\b"
-    r"|\bI(?:['’]m| am) (?:the|an?) (?:\w+ ){0,2}(?:owner|founder|teacher|doctor|baker|chef|cook|lawyer|nurse"
-    r"|student|farmer|mother|father)\b"
+# What only a person says of itself, in Chinese and in English.
+_LIFE_ZH = re.compile(
+    rf"我(?:(?:自己)?(?:亲手)?(?:开|经营|创办)(?:了|的)?[^，。,.！？\n]{{0,8}}{_PLACE}|的{_PLACE}|的?{_KIN}"
+    rf"|出生|毕业|结婚|退休|从小|今年\s?\d+\s?岁|是[^，。,.的\n]{{0,12}}{_WORK})"
+)
+_LIFE_EN = re.compile(
+    r"[ImM](?<!\w.)(?:"
+    r"(?<=I) (?:run|own|opened|founded|was born|grew up|got married|am married|graduated|retired)\b"
+    r"|(?<=I)(?:['’]m| am) (?:the|an?) (?:\w+ ){0,2}(?:owner|founder|teacher|doctor|baker|chef|cook"
+    r"|lawyer|nurse|student|farmer|mother|father)\b"
+    r"|(?<=[mM])y (?:wife|husband|son|daughter|kids|children|parents|mother|father|mum|mom|dad"
+    r"|shop|store|caf[eé]|restaurant|bakery|salon|studio|company|business|childhood)\b)"
 )
 _ASSISTANT = re.compile(
     r"我[^。！？\n]{0,40}(?:助手|助理|人工智能|模型|机器人)"
@@ -57,13 +60,15 @@ def says_who(sentence: str) -> bool:
 def as_a_person(question: str, answer: str) -> str:
     """The sentence of an answer in which a person speaks of its own life; empty where none does, or the
     ``question`` wants somebody else's words (a letter, a story)."""
-    if not any(hint in answer for hint in _HINTS) or for_others(question):
+    if not _tells_of_life(answer) or for_others(question):
         return ""
     own = _own(answer)
-    if not _LIFE.search(own):
-        return ""
-    found = (one for one in _SENTENCE.finditer(own) if _LIFE.search(one[0]))
+    found = (one for one in _SENTENCE.finditer(own) if _tells_of_life(one[0]))
     return next((answer[one.start() : one.end()].strip() for one in found), "")
+
+
+def _tells_of_life(text: str) -> bool:
+    return _LIFE_EN.search(text) is not None or ("我" in text and _LIFE_ZH.search(text) is not None)
 
 
 def _own(text: str) -> str:
