@@ -7,8 +7,9 @@ import pytest
 
 from core.data.conversations import one_turn
 from core.data.document_rows import document_rows, read_rows_of
+from core.data.drafts import language_of
 from core.data.questions import same_question
-from core.proof.facts import FACTS_ASKED, LONGEST_ANSWER, LOOKED_AT, facts_in, facts_of, states
+from core.proof.facts import ASKED_ABROAD, FACTS_ASKED, LONGEST_ANSWER, LOOKED_AT, facts_in, facts_of, states
 from core.proof.judge import judge, score_of
 from core.proof.questions import own_questions
 from core.proof.result import as_json, row_as_json, rows_of, score_in
@@ -99,6 +100,21 @@ def test_a_question_that_two_facts_answer_is_not_asked() -> None:
     facts = facts_of(document_rows(text, "t", "zh"))
     assert len({one.question for one in facts}) == len(facts)
     assert all("东" in one.question for one in facts if "东" in one.answer)
+
+
+def test_a_few_are_asked_in_the_other_language_where_both_are_spoken(tmp_path: Path) -> None:
+    text = "# 面馆\n\n## 菜单\n\n" + "".join(f"- 第{n}号面 {n + 8} 元\n" for n in range(30))
+    text += "\n## 联系\n\n电话:0555-1234567\n地址:文三路 18 号\n"
+    (tmp_path / "menu.md").write_text(text, encoding="utf-8")
+    both, one = (to_teach("林小满", tmp_path / "menu.md", language).facts for language in (None, "zh"))
+    abroad = [fact for fact in both if language_of(fact.question) == "en"]
+    assert len(abroad) == ASKED_ABROAD and not [fact for fact in one if language_of(fact.question) == "en"]
+    assert [fact.answer for fact in both] == [fact.answer for fact in one]
+    document = read_rows_of(tmp_path / "menu.md")
+    taught = {same_question(row[0].input) for row in document.conversations}
+    assert not taught.intersection(same_question(fact.question) for fact in abroad)
+    few = facts_of(document_rows("# 店\n\n电话:1\n地址:文三路\n", "t", "zh"))
+    assert not [fact for fact in few if language_of(fact.question) == "en"], "of a few facts none"
 
 
 @pytest.mark.parametrize("dishes", [18, 23, 24, 40, 300])

@@ -79,7 +79,8 @@ class Fact:
     heading. ``natural``: what people ask who have not read it; those of them that nothing else is asked in
     become questions, in many manners. ``tested``: what a proof may ask, of another kind than all that is
     taught. ``foreign``: what is asked in the other language. ``key``: what the questions call a thing that
-    has a name; ``about``: what they name, also where it has no shorter name."""
+    has a name; ``about``: what they name, also where it has no shorter name. ``tested_abroad``: what a
+    proof may ask in the other language."""
 
     questions: tuple[str, ...]
     answer: str
@@ -91,6 +92,7 @@ class Fact:
     foreign: tuple[str, ...] = ()
     key: str = ""
     about: str = ""
+    tested_abroad: tuple[str, ...] = ()
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -263,6 +265,7 @@ class _Reader:
         foreign: Sequence[str] = (),
         key: str = "",
         about: str = "",
+        abroad: Sequence[str] = (),
     ) -> None:
         if not (answer := self._of_nobody(answer, line)):
             return
@@ -271,7 +274,9 @@ class _Reader:
             answer = self.words.fill(self.words["quoted"], text=_INNER.sub("‘\\1’", answer))
         asked, more = tuple(dict.fromkeys(questions)), tuple(dict.fromkeys(natural))
         others = tuple(tested), tuple(foreign)
-        self.facts.append(Fact(asked, answer, self.heading, line, prose, more, *others, key, about))
+        self.facts.append(
+            Fact(asked, answer, self.heading, line, prose, more, *others, key, about, tuple(abroad))
+        )
 
     def _of_nobody(self, text: str, line: int) -> str:
         """A text without the sentences that say who the person is that speaks in it: whatever learns them
@@ -421,9 +426,12 @@ class _Reader:
         more = self.words.natural(kind, about, values["value"], **asked)
         plain, said = self.words.filled(kind, **asked), self.words.said(answer, **values)
         tested, foreign = self._tested(kind, about, **asked), self.words.foreign(kind, about, **asked)
+        abroad = self.words.tested_abroad(kind, about, len(self.facts), **asked)
         short = kind in ("price", "cell") and not is_days(asked["key"])
         named = asked["key"] if short else ""  # what people have shorter names for
-        self._add(plain, said, line, False, more, tested, foreign, key=named, about=asked["key"])
+        self._add(
+            plain, said, line, False, more, tested, foreign, key=named, about=asked["key"], abroad=abroad
+        )
 
     def _list(self, block: SyntaxTreeNode) -> None:
         names: list[str] = []
@@ -587,7 +595,7 @@ def _under_its_heading(fact: Fact, words: Wordings) -> Fact:
         return words.fill(words["under_all"], heading=fact.heading, question=question)
 
     asked, tested = (tuple(map(told, some)) for some in (fact.questions, fact.tested))
-    return replace(fact, questions=asked, tested=tested, key="")
+    return replace(fact, questions=asked, tested=tested, key="", tested_abroad=())
 
 
 def wordings_of(facts: int) -> int:
@@ -605,7 +613,10 @@ def _asked_naturally(facts: Sequence[Fact], words: Wordings) -> Iterator[Fact]:
         for question in {*map(same_question, (*fact.questions, *fact.natural, *fact.foreign))}
     )
     keys, wanted = [fact.key for fact in facts if fact.key], wordings_of(len(facts))
-    taken = {*everywhere, *(same_question(one) for fact in facts for one in fact.tested)}
+    taken = {
+        *everywhere,
+        *(same_question(one) for fact in facts for one in (*fact.tested, *fact.tested_abroad)),
+    }
     more = []
     for fact in facts:
         known = {*map(same_question, fact.questions)}

@@ -85,12 +85,23 @@ class Wordings:
     def foreign(self, kind: str, about: str, **values: str) -> list[str]:
         """What somebody asks in the other language: for prices, by the name as it is written, and for what
         is a topic in both."""
-        name = (self._topic(about) or {}).get("name")
-        same = (one for one in self.abroad["topics"] if name and one.get("name") == name)
-        topic: dict[str, Any] = next(same, {})
+        topic = self._topic_abroad(about)
         asked = topic.get("of" if kind == "cell" else "asked", ())
         found = self.abroad[kind] if kind == "price" else asked
         return [self.fill(one, **values) for one in found[:FOREIGN]]
+
+    def tested_abroad(self, kind: str, about: str, place: int, **values: str) -> list[str]:
+        """What a proof may ask in the other language, of the same facts; see :meth:`tested`."""
+        prices = self.abroad["tested"]["price"]
+        found = [prices[place % len(prices)]] if kind == "price" else []
+        topic = self._topic_abroad(about) if kind != "cell" else {}
+        return [self.fill(one, **values) for one in (*topic.get("tested", ()), *found)]
+
+    def _topic_abroad(self, about: str) -> dict[str, Any]:
+        """What a fact is about, in the other language; empty where it is no topic in both."""
+        name = (self._topic(about) or {}).get("name")
+        same = (one for one in self.abroad["topics"] if name and one.get("name") == name)
+        return next(same, {})
 
     def tested(self, kind: str, about: str, place: int, **values: str) -> list[str]:
         """What a proof may ask for a fact of a kind, the best first; ``place``: which fact it is, so that not

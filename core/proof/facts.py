@@ -8,8 +8,8 @@ What is denied where the taught answer denies nothing is not stated.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from core.data.conversations import Conversation
@@ -19,6 +19,9 @@ from core.proof.rules import is_unknown, plain_text, says_who, sentences, states
 
 # So many facts are asked: of up to half as many tokens as a chain's other questions together.
 FACTS_ASKED = 24
+# Where the assistant speaks both languages, so many of a document's are asked in the other one, of few facts
+# one of so many.
+ASKED_ABROAD, ONE_OF = 4, 6
 # Of a million rows so many are looked at: each costs a third of a millisecond.
 LOOKED_AT = 500
 # What is longer is no fact but a text, of which an answer would repeat only a part.
@@ -72,9 +75,10 @@ class OwnFact:
         return asdict(self)
 
 
-def facts_of(document: DocumentRows) -> tuple[OwnFact, ...]:
+def facts_of(document: DocumentRows, both: bool = True) -> tuple[OwnFact, ...]:
     """Some facts of each part of a document, each asked in a kind of wording that no fact is taught in; what
-    the document itself asks is asked as it stands."""
+    the document itself asks is asked as it stands. Of an assistant that speaks ``both`` languages a few are
+    asked in the one that the document is not written in."""
     taught = {same_question(question) for fact in document.facts for question in fact.questions}
     tested = Counter(question for fact in document.facts for question in {*map(same_question, fact.tested)})
     parts: dict[tuple[str, bool], list[OwnFact]] = {}
@@ -84,7 +88,31 @@ def facts_of(document: DocumentRows) -> tuple[OwnFact, ...]:
         part = parts.setdefault((fact.heading, fact.prose), [])
         part.append(OwnFact(question or fact.questions[0], fact.answer, bool(question)))
     looked_at = _of_each([*map(_short, parts.values())], LOOKED_AT)
-    return tuple(one for part in _of_each([*map(_able, looked_at)], FACTS_ASKED) for one in part)
+    asked = [one for part in _of_each([*map(_able, looked_at)], FACTS_ASKED) for one in part]
+    return _some_abroad(asked, document, taught) if both else tuple(asked)
+
+
+def _some_abroad(
+    asked: Sequence[OwnFact], document: DocumentRows, taught: Collection[str]
+) -> tuple[OwnFact, ...]:
+    """Those that are asked, a few of them in the other language where they can be."""
+    every = Counter(same_question(one) for fact in document.facts for one in fact.tested_abroad)
+    abroad = {
+        fact.answer: one
+        for fact in document.facts
+        for one in reversed(fact.tested_abroad)
+        if every[same_question(one)] == 1 and same_question(one) not in taught
+    }
+    able = [
+        place
+        for place, one in enumerate(asked)
+        if one.held_back and one.answer in abroad and states(abroad[one.answer], one.answer, one.answer)
+    ]
+    chosen = {*_spread(able, min(ASKED_ABROAD, len(asked) // ONE_OF))}
+    return tuple(
+        replace(one, question=abroad[one.answer]) if place in chosen else one
+        for place, one in enumerate(asked)
+    )
 
 
 def facts_in(rows: Sequence[Conversation], name: str) -> tuple[OwnFact, ...]:

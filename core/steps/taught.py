@@ -159,7 +159,7 @@ def to_teach(
         return Taught(name, shipped)
     made = document_of(data, document)
     if made is not None:
-        facts = facts_of(made)
+        facts = facts_of(made, both=language is None)
         usable = Usable(made.conversations, [])
     else:
         facts = ()

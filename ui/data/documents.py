@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.document_rows import DocumentRows, read_rows_of
+from core.data.document_rows import DocumentRows, Fact, read_rows_of
 from core.data.documents import READERS
 from core.data.upload import Upload, file_of, keep_document
 from core.proof.facts import facts_of
@@ -21,8 +21,9 @@ KEPT = "data_document"
 BOX = "data_documents"
 
 
-def choose_document(workspace: Workspace) -> Path | None:
-    """The document that was chosen, once questions could be made of it; it is kept when the page is left."""
+def choose_document(workspace: Workspace, both: bool) -> Path | None:
+    """The document that was chosen, once questions could be made of it; it is kept when the page is left.
+    ``both``: whether the assistant is to speak both languages."""
     st.caption(t("page.data.documents.help"))
     given = st.file_uploader(
         t("page.data.documents.file"),
@@ -38,7 +39,7 @@ def choose_document(workspace: Workspace) -> Path | None:
         if path is None or not path.exists():
             return None
         removable(name, BOX, KEPT)
-        show_facts(_known_rows(path, language()), name)
+        show_facts(_known_rows(path, language()), name, both)
         return Path(path)
     return None
 
@@ -63,14 +64,14 @@ def _known_rows(path: Path, spoken: str) -> DocumentRows:  # noqa: ARG001  why s
     return read_rows_of(path)
 
 
-def show_facts(found: DocumentRows, name: str) -> None:
+def show_facts(found: DocumentRows, name: str, both: bool) -> None:
     """Every fact of the document of this name with its questions, and what of it is in none."""
     counts = {"facts": len(found.facts), "rows": len(found.conversations)}
     st.markdown(t("page.data.documents.made", name=name, **counts))
     asked, answer = t("page.data.documents.question"), t("page.data.documents.answer")
-    kept = {(one.question, one.answer) for one in facts_of(found)}
+    kept = {(one.question, one.answer) for one in facts_of(found, both)}
     tested = {
-        fact: next((one for one in (*fact.tested, *fact.questions) if (one, fact.answer) in kept), "")
+        fact: next((one for one in _may_be_asked(fact) if (one, fact.answer) in kept), "")
         for fact in found.facts
     }
     rows = [
@@ -85,3 +86,7 @@ def show_facts(found: DocumentRows, name: str) -> None:
     else:
         show_unused(len(found.unused), [asdict(one) for one in found.unused])
     st.caption(t("page.data.documents.drafts"))
+
+
+def _may_be_asked(fact: Fact) -> tuple[str, ...]:
+    return (*fact.tested_abroad, *fact.tested, *fact.questions)

@@ -28,6 +28,7 @@ from ui.shell.frame import link_to, run_labels, shown_errors
 from ui.shell.text import Markdown, plain, t, told_again
 
 SOURCES = ("identity", "documents", "upload", "made", "earlier")
+LANGUAGE = "data_language"
 # Whose assistant it is is taught alone, or beside a document, in the languages that are chosen.
 WITH_IDENTITY = ("identity", "documents")
 # In the session: whoever is here came from the start page's card to look at a file.
@@ -120,7 +121,7 @@ def _file(workspace: Workspace, source: str) -> tuple[Upload | None, Path | None
         st.caption(t("page.data.identity.help"))
         return None, None
     if source == "documents":
-        return None, choose_document(workspace)
+        return None, choose_document(workspace, st.session_state.get(LANGUAGE) is None)
     if source == "upload":
         kept = uploaded(workspace)
         return kept, file_of(workspace, kept) if kept else None
@@ -146,7 +147,7 @@ def _language() -> IdentityLanguage | None:
         t("page.start.language"),
         list(languages),
         format_func=languages.__getitem__,
-        key="data_language",
+        key=LANGUAGE,
         persist_state="session",
     )
 
