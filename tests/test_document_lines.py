@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from core.data.document_lines import looks_like_several, pair, statements
+from core.data.document_lines import is_days, looks_like_several, pair, statements
 from core.data.document_rows import DocumentRows, document_rows
 from core.data.drafts import language_of
 
@@ -107,6 +107,7 @@ def made(text: str) -> DocumentRows:
         ("Email ada@x.org", "Email", "ada@x.org"),
         ("wifi = abc", "wifi", "abc"),
         ("Open 9-5", "Open", "9-5"),
+        ("2015-2018:阿里", "2015-2018", "阿里"),
     ],
 )
 def test_a_label_and_its_value_as_people_type_them(line: str, key: str, value: str) -> None:
@@ -147,11 +148,23 @@ def test_a_colon_that_ends_no_label(line: str) -> None:
         ("Tel: 1, opening hours: 9-5", ["Tel: 1", "opening hours: 9-5"]),
         ("Opening hours: 9-5", ["Opening hours: 9-5"]),
         ("东店：地址：东路，电话：2", ["东店：地址：东路，电话：2"]),
+        ("微信 yoga_li,电话 13800001111", ["微信 yoga_li", "电话 13800001111"]),
+        ("微信:abc 电话同号", ["微信:abc 电话同号"]),
         ("宫保鸡丁:38元;麻婆豆腐:22元", ["宫保鸡丁:38元;", "麻婆豆腐:22元"]),
     ],
 )
 def test_several_labels_on_one_line(line: str, said: list[str]) -> None:
     assert statements(line) == said
+
+
+def test_days_of_the_week_and_words_that_begin_like_them() -> None:
+    assert all(map(is_days, ("Mon", "Mondays", "Mon–Fri", "Thu - Sat", "Weekends", "周一至周五", "周日早上")))
+    assert not any(map(is_days, ("Sundae", "Monkey", "Satay", "周边")))
+
+
+def test_the_last_line_above_a_list_says_what_of() -> None:
+    said = {fact.answer for fact in made("# X200\n\n重量:85g\n配件:\n- 螺丝\n- 电池盖\n").facts}
+    assert said == {"重量：85g", "配件：螺丝；电池盖。"}
 
 
 def test_half_width_marks_make_the_facts_that_full_width_ones_do() -> None:

@@ -11,6 +11,8 @@ from functools import cache
 from core.data.document_wordings import known_labels
 
 LONGEST_KEY = 40
+# Behind so many characters no label ends, whatever blanks are before it.
+FURTHEST = 2 * LONGEST_KEY
 # A line that its writer ended, not one that was wrapped.
 SHORT_LINE = 30
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
@@ -32,13 +34,15 @@ _COLON = re.compile(r"\s*[:：]\s*")
 _COUNTED = re.compile(rf"{_AMOUNT}|\d+\s?[人位张个间次桌座米斤克]", re.IGNORECASE)
 # What a colon begins that is no label's: an address of a page, a path, a face.
 _NO_LABELS_COLON = re.compile(r"//|\\|:|[-'^]?[()（）DP|]+(?:[\s,.!~，。！～]|$)")
+# Years before a colon are what a line is about.
+_YEARS = re.compile(r"\d{4}[\d./年月日\s~～–—至到-]*")
 # A label in Latin letters, to a colon without a blank behind it: no host and no single letter.
 _LATIN_LABEL = re.compile(r"(?!localhost$|mailto$)[^\W\d_](?:\w|[ &'’/()-]|\.(?!\w))+", re.IGNORECASE)
 _OTHER_MARK = re.compile(r"\s+[-–—]+\s+|——|\s*(?:\.{3,}|…+|·{3,})\s*|\t+|\s+[|｜]\s+|｜")
 _EQUALS = re.compile(r"(?P<key>[^\W\d_][\w \t()（）.&'’-]*[\w)）])\s*[=＝]\s*(?P<value>[^=＝\s].*)")
 _BRACKETED = re.compile(r"[【〔\[](?P<key>(?!\d+[】〕\]])[^】〕\]]{2,20})[】〕\]]\s*[:：]?\s*(?P<value>\S.*)")
 _DAY = (
-    r"(?:(?:周|星期|礼拜)[一二三四五六日天末]|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?|weekdays?|weekends?"
+    r"(?:(?:周|星期|礼拜)[一二三四五六日天末]|(?:mon|tue|tues|wed|thur?s?|fri|sat|sun|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b\.?|weekdays?|weekends?"
     r"|工作日|节假日|平日|每天|每日|daily)"
 )
 _DAYS = (
@@ -64,7 +68,9 @@ _MORE_ZH, _MORE_EN = (
 )
 # A statement ends here, and so does one before Chinese that goes on without a blank.
 _STATEMENT = re.compile(rf"(?<=[。；;])|(?<=[{_HAN}\d)）”\"][.!])(?=[{_HAN}])")
-_NEXT_LABEL = re.compile(rf"[,，、\s]\s*(?=(?P<key>[{_HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})\s?[:：])")
+_NEXT_LABEL = re.compile(
+    rf"[,，、\s]\s*(?=(?P<key>[{_HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})(?:\s?[:：]|\s|\d))"
+)
 
 
 def pair(text: str) -> tuple[str, str] | None:
@@ -88,12 +94,13 @@ def statements(line: str) -> list[str]:
     pairs = [*map(stated, found)]
     if all(pairs) or sum(map(bool, pairs)) < 2:
         return found
-    whole = [found[0]]
+    whole, begun = [found[0]], bool(pairs[0])
     for one, known in zip(found[1:], pairs[1:], strict=True):
-        if known or not stated(whole[-1]):
+        if known or not begun:
             whole.append(one)
         else:
             whole[-1] += one
+        begun = begun or bool(known)
     return whole
 
 
@@ -117,7 +124,8 @@ def _by_labels(part: str) -> Iterator[str]:
     if not under or not is_label(under[0]):
         for match in _NEXT_LABEL.finditer(part):
             piece = part[begin : match.start()]
-            if is_label(match["key"]) and pair(piece):
+            following = pair(part[match.end() :]) if is_label(match["key"]) and pair(piece) else None
+            if following and following[0] == match["key"].strip():
                 yield piece
                 begin = match.end()
     if part[begin:]:
@@ -145,6 +153,8 @@ def _parted(text: str) -> tuple[str, str] | None:
 def _colon(text: str) -> tuple[int, int] | None:
     """Where the first colon stands that ends a label."""
     for match in _COLON.finditer(text):
+        if match.start() > FURTHEST:
+            return None
         before, after = text[: match.start()], text[match.end() :]
         tight = not text[match.start() : match.end()].endswith((" ", "\t", "\u3000"))
         numbers = before[-1:].isdigit() and after[:1].isdigit()
@@ -152,7 +162,7 @@ def _colon(text: str) -> tuple[int, int] | None:
             continue  # a time, a ratio
         if tight and _NO_LABELS_COLON.match(after):
             continue
-        wide = "：" in match[0] or re.search(f"[{_HAN}]", before)
+        wide = "：" in match[0] or re.search(f"[{_HAN}]", before) or _YEARS.fullmatch(before)
         if wide or not tight or _LATIN_LABEL.fullmatch(before):
             return match.span()
     return None
@@ -160,6 +170,8 @@ def _colon(text: str) -> tuple[int, int] | None:
 
 def _other_mark(text: str) -> tuple[int, int] | None:
     for match in _OTHER_MARK.finditer(text):
+        if match.start() > FURTHEST:
+            return None
         ranges = _FROM.search(text[: match.start()]) and _TO.match(text[match.end() :])
         if not (ranges and "-–—".find(match[0].strip()[:1] or " ") >= 0):
             return match.span()

@@ -220,10 +220,13 @@ class _Reader:
                 self._under(block)
             elif block.type == "paragraph":
                 lists = following is not None and following.type in LISTS and not self.asked
-                if lists and _ENDS_IN_COLON.fullmatch(_text(block)):
-                    title = _text(block).rstrip(":： ")
+                above, _, last = _text(block).rpartition("\n")
+                if lists and _ENDS_IN_COLON.fullmatch(last):
+                    title = last.rstrip(":： ")
                 else:
-                    self._paragraph(_text(block), _line(block))
+                    above = _text(block)
+                if above or not title:
+                    self._paragraph(above, _line(block))
             elif block.type in LISTS:
                 before, self.path = self.path, [*self.path, title] if title else self.path
                 self._list(block)
