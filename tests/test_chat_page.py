@@ -173,6 +173,7 @@ def test_a_new_chat_begins_with_what_the_run_s_test_saw_answered(workspace: Work
     make_small_model(run.merged)
     answers = [
         answered("taught", "你是谁？", "", "我是 Ada 的助手。"),
+        answered("taught", "Whose?", "", "Ada's."),
         answered("taught", "Who are you?", "", "I am Ada's assistant."),
         answered("taught", "Who made you, then?", "", "Nobody."),
         answered("own", "What is *soup*?", "Soup costs 5 euros.", "Soup costs 5 euros."),

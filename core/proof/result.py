@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from core.data.questions import same_question
 from core.proof.judge import Judged, Verdict, judge, score_of
 from core.proof.questions import Kind, Question, known_question
 from core.proof.score import Accuracy, Drift, OwnFacts, Repetition, Score, Share
 
 # Of several ways to write a right answer so many are shown.
 RIGHT, MOST_RIGHT = " / ", 3
+# The plainest question for who the assistant is; and the sorts of others that ask for no more than that.
+PLAINEST = frozenset(map(same_question, ("Who are you?", "你是谁？")))
+PLAIN_SORTS = ("introduction", "name", "polite", "careless")
 Measure = ("learned", "kept", "leaked")
 
 
@@ -43,6 +47,15 @@ class ProofRow:
     def is_asked(self) -> bool:
         """Whether it is written as a question, which not every prompt is."""
         return self.question.endswith(("?", "？"))
+
+    @property
+    def beside_who(self) -> int:
+        """How much it asks besides who the assistant is: 0 for the plainest question, 1 for those that ask
+        for no more, 2 for others. What answers whose it is, or that it is not another, may name the right
+        person and say something else."""
+        if same_question(self.question) in PLAINEST:
+            return 0
+        return 1 if self.judged.question.category in PLAIN_SORTS else 2
 
     @property
     def kind(self) -> Kind:

@@ -39,10 +39,11 @@ def _answered(_run: RunPaths, changed: int, reader: str) -> list[str]:  # noqa: 
 
 
 def _some(rows: list[ProofRow]) -> Iterator[str]:
-    """A short one that asks who it is; of a person's own data the first, and others from among the rest: of a
-    document's questions the first ones are alike."""
+    """The plainest that asks who it is; of a person's own data the first, and others from among the rest:
+    of a document's questions the first ones are alike."""
     who = [row for row in rows if row.verdict == "learned"]
     alike = [row for row in who if language_of(row.question) == language_of(who[0].question) and row.is_asked]
-    yield from sorted((row.question for row in alike or who), key=len)[:1]
+    plainest = sorted(alike or who, key=lambda row: (row.beside_who, len(row.question)))
+    yield from (row.question for row in plainest[:1])
     own = [*dict.fromkeys(row.question for row in rows if row.verdict == "answered")]
     yield from own[:: -(-len(own) // OWN) or 1][:OWN]

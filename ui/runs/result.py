@@ -15,10 +15,6 @@ from ui.runs.score import show_score, show_sentence
 from ui.shell.text import language, t
 from ui.shell.thought import answer_html
 
-# The plainest question for who the assistant is; and the sorts of others that ask for no more than that.
-PLAINEST = frozenset(map(same_question, ("Who are you?", "你是谁？")))
-PLAIN_SORTS = ("introduction", "name", "polite", "careless")
-
 
 def show_first(found: Proof) -> None:
     """Who it is, in its own words."""
@@ -28,17 +24,14 @@ def show_first(found: Proof) -> None:
 
 
 def introduction(found: Proof) -> ProofRow | None:
-    """The right answer to the plainest question for who it is: what answers whose it is, or that it is not
-    another, may name the right person and say something else."""
+    """The right answer to the plainest question for who it is."""
     rows = [row for row in _alone(found) if row.judged.question.asks_who and row.verdict == "learned"]
     return min(rows, key=_far_from_who, default=None)
 
 
 def _far_from_who(row: ProofRow) -> tuple[object, ...]:
     other_asked, other_answered, *rest = _plainness(row)
-    plainest = same_question(row.question) in PLAINEST
-    sort = row.judged.question.category
-    return other_asked, other_answered, not plainest, sort not in PLAIN_SORTS, *rest
+    return other_asked, other_answered, row.beside_who, *rest
 
 
 def _alone(found: Proof) -> list[ProofRow]:
