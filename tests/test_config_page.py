@@ -159,7 +159,7 @@ def test_other_devices_divide_the_same_rows(workspace: Workspace) -> None:
     now = {metric.label: metric.value for metric in page.metric}
     for name in ("Rows per update", "Tokens processed"):
         assert now[name] == shown[name]
-    assert now["Rows per update"] == "8" and "Memory per device (approx.)" in now
+    assert now["Rows per update"] == "8" and "Memory of the training per device (approx.)" in now
 
 
 def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace: Workspace) -> None:
