@@ -324,10 +324,10 @@ def test_broken_rows_are_left_out_by_the_switch_below_the_check(
 
 BROKEN = """
 import core.jobs.status as status
-known = status.read_status
-def read_status(folder):
+known = status.status_of
+def status_of(folder):
     return 1 / 0 if folder.name == "train" else known(folder)
-status.read_status = read_status
+status.status_of = status_of
 """
 
 
