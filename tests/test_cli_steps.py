@@ -84,6 +84,7 @@ def test_runs_newest_first_and_broken_ones_too(workspace: Workspace, run: RunPat
     assert found[0] | {"steps": None} == {
         **{"run": run.id, "name": "Zoë", "title": "Zoë", "state": "waiting", "steps": None},
         **{"learned": 1.0, "kept": 0.95, "leaked": 0, "fault": None, "stopped_at": None, "iterations": None},
+        **{"facts": None, "facts_asked": None},
     }
     for language, word in (("en", "waiting"), ("zh", "等待")):
         shown = cli("runs", "--workspace", workspace.root, cwd=workspace.root, TUNEBOARD_LANG=language)

@@ -64,7 +64,7 @@ def launch(
             else:
                 _start_supervisor(paths, secrets)
     except OSError as error:
-        raise JobNotStarted(folder=folder, reason=reason_of(error)) from error
+        raise JobNotStarted(folder=folder, reason=_both(error)) from error
 
 
 def launch_together(jobs: Mapping[Path, JobSpec], profile: Profile, at_once: int = 0) -> None:
@@ -82,7 +82,13 @@ def launch_together(jobs: Mapping[Path, JobSpec], profile: Profile, at_once: int
                 make_room(one, replace(spec, profile=profile))
             submit([one.folder for one in paths], profile, at_once)
         except OSError as error:
-            raise JobNotStarted(folder=paths[0].folder, reason=reason_of(error)) from error
+            raise JobNotStarted(folder=paths[0].folder, reason=_both(error)) from error
+
+
+def _both(error: OSError) -> str:
+    """Why the system refused, in words and in its own, by which the cause is found in a chain's log."""
+    said, own = reason_of(error), error.strerror or ""
+    return said if own in said else f"{said} ({own})"
 
 
 @contextmanager
