@@ -70,7 +70,7 @@ def test_the_disk_is_full_while_it_chats(on_small_disk: Workspace, record_fault:
     filler = fill_disk(on_small_disk.root)
     for word in ("two", "three"):
         page.chat_input(key="question").set_value(word).run()
-        assert not page.exception and not page.error
+        assert not page.exception and not page.error, [one.value for one in page.error]
     (warning,) = page.warning
     assert "cannot be saved" in warning.value and "the disk is full" in warning.value
     assert [said.content for said in list_chats(on_small_disk)[0].messages] == ["one", "You said: one"]
