@@ -221,10 +221,9 @@ def _weighed(found: Sequence[Evidence], little: float) -> tuple[float, float]:
 NOTHING = Cost(0.0, 0.0)
 
 
-def whole(costs: Mapping[str, Cost], slower: float = 1.0) -> float:
-    """Seconds of a chain of these stages, beside other programs by which everything takes so many times as
-    long."""
-    return FIRST + sum(cost.beside(slower) for cost in costs.values())
+def whole(costs: Mapping[str, Cost]) -> float:
+    """Seconds of a chain of these stages on a machine left alone."""
+    return FIRST + sum(cost.whole for cost in costs.values())
 
 
 def _cost(cost: float | Cost) -> Cost:

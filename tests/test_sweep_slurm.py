@@ -77,6 +77,16 @@ def lose(slurm: SmallSlurm, run: RunPaths) -> None:
     slurm.lose(run.job(CHAIN))
 
 
+def lose_the_first(base: RunPaths, place: SweepPaths, slurm: SmallSlurm, held: Held) -> conduct.Conductor:
+    """The sweep begins, and its first trial's node dies within the training, which nothing holds any more.
+    Returns who conducted it so far."""
+    at_work = conductor(base, place)
+    until_one_stands(at_work, held)
+    lose(slurm, runs_of(base, place)[0])
+    held.file.unlink()
+    return at_work
+
+
 def test_a_grid_is_one_array(base: RunPaths, slurm: SmallSlurm) -> None:
     place = begun(base, "rank=2,4,8", at_once=2)
     assert to_its_end(base, place) == ["finished"] * 3
@@ -122,12 +132,8 @@ def test_a_trial_whose_node_dies_goes_on_and_so_does_a_sweep_that_was_killed(
     base: RunPaths, slurm: SmallSlurm, held: Held
 ) -> None:
     place = begun(base, "rank=2,4", at_once=1)
-    killed = conductor(base, place)
-    until_one_stands(killed, held)
-    lose(slurm, runs_of(base, place)[0])
-    held.file.unlink()
-    again = conductor(base, place)
-    let_all_go(again, held)
+    lose_the_first(base, place, slurm, held)
+    let_all_go(conductor(base, place), held)
     assert [one.state for one in read_trials(place)] == ["finished"] * 2
     assert slurm.arrays() == ["0-1%1", ""]
 
@@ -137,11 +143,7 @@ def test_one_that_goes_on_is_none_above_what_may_run_at_a_time(
 ) -> None:
     """Slurm has begun the array's next one in the place of one that died."""
     place = begun(base, "rank=2,4,8", at_once=1)
-    at_work = conductor(base, place)
-    until_one_stands(at_work, held)
-    lose(slurm, runs_of(base, place)[0])
-    held.file.unlink()
-    let_all_go(at_work, held)
+    let_all_go(lose_the_first(base, place, slurm, held), held)
     assert [one.state for one in read_trials(place)] == ["finished"] * 3
     assert slurm.arrays() == ["0-2%1", ""] and slurm.most == 1
 

@@ -79,9 +79,8 @@ class _Tune(Task):
         profile = read_profile(workspace, options.on)
         self.first(options, workspace)
         if options.run:
-            if (
-                options.restart
-            ):  # Slurm, which begins a job anew after a node failed, would restart it each time
+            if options.restart:
+                # Slurm begins a job anew after a node failed, and would restart the training each time.
                 message = say("cli.wrong.not_with", option="--restart", other="--on")
                 raise InvalidOption(message=message, help=f"scripts/run {options.kind} --help")
             run = workspace.run(options.run)

@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from core.data.document_wordings import known_labels
+from core.data.document_wordings import HAN, known_labels
 
 LONGEST_KEY = 40
 # Behind so many characters no label ends, whatever blanks are before it.
 FURTHEST = 2 * LONGEST_KEY
 # A line that its writer ended, not one that was wrapped.
 SHORT_LINE = 30
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
 _AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
 PRICE = re.compile(_AMOUNT, re.IGNORECASE)
@@ -67,9 +66,9 @@ _MORE_ZH, _MORE_EN = (
     "fax|whatsapp|instagram|zip code",
 )
 # A statement ends here, and so does one before Chinese that goes on without a blank.
-_STATEMENT = re.compile(rf"(?<=[。；;])|(?<=[{_HAN}\d)）”\"][.!])(?=[{_HAN}])")
+_STATEMENT = re.compile(rf"(?<=[。；;])|(?<=[{HAN}\d)）”\"][.!])(?=[{HAN}])")
 _NEXT_LABEL = re.compile(
-    rf"[,，、\s]\s*(?=(?P<key>[{_HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})(?:\s?[:：]|\s|\d))"
+    rf"[,，、\s]\s*(?=(?P<key>[{HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})(?:\s?[:：]|\s|\d))"
 )
 
 
@@ -84,7 +83,7 @@ def pair(text: str) -> tuple[str, str] | None:
 
 def stated(statement: str) -> tuple[str, str] | None:
     """What a statement of several is about and says of it, without the mark that ends it."""
-    return pair(statement.rstrip(" .。；;" if re.search(f"[{_HAN}]", statement) else " 。；;"))
+    return pair(statement.rstrip(" .。；;" if re.search(f"[{HAN}]", statement) else " 。；;"))
 
 
 def statements(line: str) -> list[str]:
@@ -162,7 +161,7 @@ def _colon(text: str) -> tuple[int, int] | None:
             continue  # a time, a ratio
         if tight and _NO_LABELS_COLON.match(after):
             continue
-        wide = "：" in match[0] or re.search(f"[{_HAN}]", before) or _YEARS.fullmatch(before)
+        wide = "：" in match[0] or re.search(f"[{HAN}]", before) or _YEARS.fullmatch(before)
         if wide or not tight or _LATIN_LABEL.fullmatch(before):
             return match.span()
     return None

@@ -17,15 +17,15 @@ from typing import Any
 from core.data.identity import IdentityLanguage
 from core.workspace.paths import BANKS
 
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff"
+HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _ALNUM = "A-Za-z0-9"
 # Where a value begins or ends in a filled sentence.
 _EDGE = "\ue000"
-_SEAM = re.compile(rf"(?<=[{_HAN}]){_EDGE}+(?=[{_ALNUM}])|(?<=[{_ALNUM}]){_EDGE}+(?=[{_HAN}])")
+_SEAM = re.compile(rf"(?<=[{HAN}]){_EDGE}+(?=[{_ALNUM}])|(?<=[{_ALNUM}]){_EDGE}+(?=[{HAN}])")
 # After a number or a word: before one a blank may be what parts a dish from its price.
-_APART, _TIGHT = re.compile(rf"[{_ALNUM}] [{_HAN}]"), re.compile(rf"[{_ALNUM}][{_HAN}]")
-_ANY_APART = re.compile(rf"[{_ALNUM}] [{_HAN}]|[{_HAN}] [{_ALNUM}]")
-_ANY_TIGHT = re.compile(rf"[{_ALNUM}][{_HAN}]|[{_HAN}][{_ALNUM}]")
+_APART, _TIGHT = re.compile(rf"[{_ALNUM}] [{HAN}]"), re.compile(rf"[{_ALNUM}][{HAN}]")
+_ANY_APART = re.compile(rf"[{_ALNUM}] [{HAN}]|[{HAN}] [{_ALNUM}]")
+_ANY_TIGHT = re.compile(rf"[{_ALNUM}][{HAN}]|[{HAN}][{_ALNUM}]")
 
 _MERE_TIME = re.compile(
     r"(?:\s|\d|[:：.~～–—,，、至到-]|点半?|[ap]\.?m\b\.?|\bto\b|\band\b|\bclosed\b|[上下]午|晚上?|早上?|休息|店休|不营业)+",
@@ -202,14 +202,14 @@ def usual_title(language: IdentityLanguage) -> str:
 def known_labels(language: IdentityLanguage) -> str:
     """A pattern of the words that topics of a language are known by; of Chinese those in its own script."""
     topics = (one for topic in _banks()[language]["topics"] for one in str(topic["about"]).split("|"))
-    return "|".join(one for one in topics if language == "en" or re.search(f"[{_HAN}]", one))
+    return "|".join(one for one in topics if language == "en" or re.search(f"[{HAN}]", one))
 
 
 def short_names(key: str, keys: Sequence[str]) -> list[str]:
     """What people shorten a key to: its first or last words, or of four Chinese characters and more its first
     or last two, of an odd number its last three; nothing that another of the ``keys`` has in it as well."""
     words = key.split()
-    if re.fullmatch(rf"[{_HAN}]{{4,}}", key):
+    if re.fullmatch(rf"[{HAN}]{{4,}}", key):
         found = [key[:2], key[-2:] if len(key) % 2 == 0 else key[-3:]]
     elif 1 < len(words) <= LONGEST_NAME:
         found = [one for one in (words[0], words[-1]) if len(one) >= SHORTEST_WORD and one.isalpha()]

@@ -30,7 +30,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -47,12 +47,13 @@ from core.jobs.job import JobPaths
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import read_identity
 from core.jobs.progress import job_progress
-from core.jobs.status import State, is_live, read_status
+from core.jobs.status import State, Status, is_live, read_status
 from core.jobs.turn import line_in
 from core.machine import this_machine
 from core.models.folder import Model
 from core.pipeline.tune import make_data
 from core.pipeline.tune_request import TuneRequest
+from core.queue.line import Line
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
 from core.steps import dividing, prepare, resuming, train
@@ -372,18 +373,15 @@ def queued(bench: Bench) -> dict[str, Any]:
         launch(run.job("train"), train.plan(run, prepare.recipe_of(run)))
     line = line_in(bench.workspace.root)
     while any(is_live(run.job("train")) for run in runs):
-        on |= {entry.job.parent.name: " + ".join(entry.devices) for entry in line.entries() if entry.devices}
+        on |= _devices_of(line)
         if time.monotonic() - began > TRAININGS * bench.options.patience:
             break
         time.sleep(0.2)
     seconds = time.monotonic() - began
     ended = [read_status(run.job("train")) for run in runs]
-    bad = [run.id for run, status in zip(runs, ended, strict=True) if status.state is not State.finished]
-    spent = [status.ended - status.started for status in ended if status.ended and status.started]
-    if bad:
+    if bad := [run.id for run, status in zip(runs, ended, strict=True) if status.state is not State.finished]:
         raise ValueError(f"not finished: {', '.join(bad)}")
-    used = Counter(on.values())
-    return {"trainings": len(runs), "seconds": seconds, "added_up": sum(spent), "by_device": used}
+    return _at_once(ended, seconds, on)
 
 
 def swept(bench: Bench) -> dict[str, Any]:
@@ -399,25 +397,30 @@ def swept(bench: Bench) -> dict[str, Any]:
     conductor = Conductor(bench.workspace, place, shown)
     line, began, on = line_in(bench.workspace.root), time.monotonic(), dict[str, str]()
     while conductor.look():
-        on |= {entry.job.parent.name: " + ".join(entry.devices) for entry in line.entries() if entry.devices}
+        on |= _devices_of(line)
         conductor.rest()
     seconds = time.monotonic() - began
     trials = view(place).trials
-    ended = [read_status(bench.workspace.run(trial.run).job(CHAIN)) for trial in trials]
     if bad := [trial.run for trial in trials if trial.state != "finished"]:
         raise ValueError(f"not finished: {', '.join(bad)}")
-    spent = [status.ended - status.started for status in ended if status.ended and status.started]
+    ended = [read_status(bench.workspace.run(trial.run).job(CHAIN)) for trial in trials]
     found = [
-        {**trial.values, **trial.notes, "seconds": took} for trial, took in zip(trials, spent, strict=True)
+        {**trial.values, **trial.notes, "seconds": status.took}
+        for trial, status in zip(trials, ended, strict=True)
     ]
-    used = Counter(on.values())
-    return {
-        "trainings": len(trials),
-        "seconds": seconds,
-        "added_up": sum(spent),
-        "by_device": used,
-        "trials": found,
-    }
+    return {**_at_once(ended, seconds, on), "trials": found}
+
+
+def _devices_of(line: Line) -> dict[str, str]:
+    """Which devices each run has now."""
+    return {entry.job.parent.name: " + ".join(entry.devices) for entry in line.entries() if entry.devices}
+
+
+def _at_once(ended: Sequence[Status], seconds: float, on: Mapping[str, str]) -> dict[str, Any]:
+    """What jobs came to that were asked for at once: how many, in how many ``seconds``, how many one after
+    the other, and how many each device had, of those that they were ``on``."""
+    spent = sum(status.took or 0.0 for status in ended)
+    return {"trainings": len(ended), "seconds": seconds, "added_up": spent, "by_device": Counter(on.values())}
 
 
 EVENTS: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
