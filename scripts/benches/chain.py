@@ -1,10 +1,12 @@
 """The seconds of every stage of a chain, its start apart: with one worker that imports, and without.
 
     scripts/bench chain [--name N] [--model DIR] [--iterations N] [--ways WAY …] [--before REV] [--json FILE]
+    scripts/bench chain --wider NEURONS …
 
 Each way is a whole chain of the command line in a workspace of its own, one after the other: ``cold`` (every
 stage starts anew), ``warm`` (forked from one process that has imported), and with ``--before`` that revision
 of the code, in a worktree of its own. Nobody asks the base beforehand, and the starter is unpacked already.
+``--wider``: the starter with so many neurons in each MLP, as a larger model (8448: 493 million parameters).
 
 A stage's start is from the moment it is asked for to the tool's own first word; of a training to the first
 iteration. ``between`` is what no stage took: the chain's own start, making the rows, judging.
@@ -238,19 +240,25 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--name", default="Ada Lovelace")
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--wider", type=int, metavar="NEURONS")
     parser.add_argument("--iterations", type=int)
     parser.add_argument("--ways", nargs="+", choices=("cold", "warm"), default=["cold", "warm"])
     parser.add_argument("--before", metavar="REV")
     parser.add_argument("--workspace", type=Path, default=Path("workspace/bench-chain"))
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args(arguments)
-    words = ["--name", asked.name]
-    words += ["--model", str(asked.model.absolute())] if asked.model else []
-    words += ["--iterations", str(asked.iterations)] if asked.iterations else []
-    root, models = asked.workspace.absolute(), None
-    if not asked.model:
+    root, models, model = asked.workspace.absolute(), None, asked.model
+    if not model:
         with progress("tune") as shown:
-            models = ready_model(Workspace.of(root / "starter"), None, shown).folder.parent
+            starter = ready_model(Workspace.of(root / "starter"), None, shown).folder
+        models = starter.parent
+        if asked.wider:
+            model = root / "wider"
+            named = (str(starter), str(model), str(asked.wider))
+            subprocess.run([sys.executable, "-m", "scripts.benches.wider_model", *named], check=True)
+    words = ["--name", asked.name]
+    words += ["--model", str(model.absolute())] if model else []
+    words += ["--iterations", str(asked.iterations)] if asked.iterations else []
     chains: list[Chain] = []
     if asked.before:
         with revision(asked.before) as code:

@@ -180,7 +180,7 @@ def main() -> None:
     asked = _options()
     if not asked.read:
         _measure(asked)
-    records = read(asked.read or ([asked.json] if asked.json else []))
+    records = read(asked.read or [file for file in [asked.json] if file and file.exists()])
     if asked.read:
         print(tables(records))
     if asked.figure:
