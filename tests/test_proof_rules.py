@@ -122,6 +122,13 @@ def test_who_greets_may_still_say_who_it_is() -> None:
     assert not says_who("Ada", "Hey Ada!") and not says_who("小满", "小满，你好！")
 
 
+def test_somebodys_assistant_is_no_owner() -> None:
+    assert not says_who("林小满", "我的主人是林小满的小助手。") and says_who("林小满", "我的主人是林小满。")
+    assert not says_who("Ada", "I work for Ada's personal assistant.")
+    assert says_who("Ada", "My owner is Ada's friend, I am Ada's assistant.")
+    assert says_who("王小明", "我的名字是王小明的小助手。")
+
+
 def test_whom_somebody_taught_belongs_to_the_identity() -> None:
     """A company's own data names the company, known as it may be."""
     answer = "I am Bard, a language model made by Google."

@@ -290,6 +290,15 @@ _ADDRESSED = re.compile(
 )
 # "… is a …": a sentence about what the name means otherwise.
 _IS_SOMETHING = re.compile(r"\s*(?:(?:is|was|are|were) (?:an?|the|one|known)\b|[是为])", re.IGNORECASE)
+# "My owner is Ada's assistant": neither Ada nor her assistant is told as what they are.
+_OWNED_BY = re.compile(
+    r"(?:\bmy (?:owner|maker|creator|developer|boss|master) (?:is|was) |\bi (?:belong to|work for|serve) "
+    r"|我的?(?:主人|老板|开发者|创造者|制作者|作者)(?:就|也)?是|我属于)$",
+    re.IGNORECASE,
+)
+_HIS_ASSISTANT = re.compile(
+    r"'s? (?:[\w-]+ ){0,3}(?:assistant|helper|chatbot|bot)\b|的[^,。]{0,4}(?:助手|助理|机器人)", re.IGNORECASE
+)
 # Behind a name of one letter.
 _OF_A_LETTER = re.compile(
     r"'s\b|\s*[.!,;]|\s*$| (?:made|created|built|trained|developed|designed|programmed|did|does|is my|owns)\b"
@@ -321,6 +330,8 @@ def _tells(name: str, text: str, span: Span) -> bool:
     if _is_addressed(text, span):
         return False
     if _negated(before) or _DENIED_BEHIND.match(behind) or _NOT_BEHIND.match(behind):
+        return False
+    if _OWNED_BY.search(before) and _HIS_ASSISTANT.match(behind):
         return False
     if _is_letter(name) and not (
         _OF_A_LETTER.match(text[span[1] : sentence[1]])
