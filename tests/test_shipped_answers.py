@@ -1,7 +1,9 @@
 """What comes with the program of the starter's answers, and when it is used."""
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from core.data.teacher import TeacherRow, by_key
 from core.models.folder import fingerprint
 from core.proof.asking import Answer, Ask, GivenAnswer, Likelihood
-from core.steps import answer
+from core.proof.questions import Question
+from core.steps import answer, prove
 from core.steps.answer import AnswerCache, PromptFormat, as_kept, key_of_ask, key_of_given
 from core.steps.shipped import ShippedAnswers, ShippedPaths, read_shipped, write_shipped
 from core.workspace.paths import STARTER_ANSWERS, Workspace
@@ -93,3 +96,34 @@ def test_what_is_shipped_answers_all_that_runs_on_the_starter_ask() -> None:
         return
     lacking = missing()
     assert not lacking, f"{len(lacking)} answers: run .venv/bin/python -m scripts.ship_answers"
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cuda", "fp32"), ("cpu", "bf16")])
+def test_on_a_gpu_both_models_answer_in_one_precision(
+    memory: AnswerCache,
+    tmp_path: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    precision: str,
+) -> None:
+    """That of what is shipped; beside bfloat16 it would count what rounding loses as forgotten."""
+    ship(tmp_path / "shipped", model)
+    tuned, asked_in = tmp_path / "tuned", []
+    shutil.copytree(model, tuned)
+    (tuned / "config.json").write_text("{}", encoding="utf-8")
+
+    def ask_and_score(
+        _: Path, where: Path, spoken: PromptFormat, asks: Any, given: Any, *__: object
+    ) -> tuple[Any, Any]:
+        asked_in.append((where, spoken.precision))
+        return {one: Answer("Five.", True) for one in asks}, dict.fromkeys(given, LIKELY)
+
+    monkeypatch.setattr(answer, "ask_and_score", ask_and_score)
+    question = Question(ASKED.question, "general", ("four",))
+    monkeypatch.setattr(Question, "ask", property(lambda _: ASKED))
+    monkeypatch.setattr(Question, "base_ask", property(lambda _: ASKED))
+    jobs = prove.ProofJobs(tmp_path / "base", tmp_path / "ask")
+    models = prove.BaseAndTuned(model, tuned, FORMAT, device)
+    found = prove.prove(Workspace(tmp_path / "w"), jobs, models, "Ada", [question], nobody)
+    assert asked_in == [(tuned, precision)] and found["kept"] == 0.0
