@@ -79,7 +79,7 @@ def prove(
 
 def _spoken_to_tuned(models: BaseAndTuned, shipped: Mapping[str, Any] | None) -> PromptFormat:
     """In the base's precision, also where its answers were ``shipped`` and are of another: asked in bfloat16
-    beside float32 a small model loses what it knows by a hair. A processor would take twice as long for it."""
+    beside float32 a small model loses what it knows by a hair. A processor would take twice as long."""
     if shipped is None or models.device != "cuda":
         return models.prompt_format
     return replace(models.prompt_format, precision=str(shipped["precision"]))
