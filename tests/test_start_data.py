@@ -187,3 +187,17 @@ def test_a_word_document_is_taken_as_under_my_documents(workspace: Workspace, tm
 def test_a_document_that_cannot_be_read_is_said_under_its_name(workspace: Workspace) -> None:
     page = drop(open_test_page("start"), "menu.pdf", "no PDF")
     assert "menu.pdf" in page.error[0].value and not page.exception
+
+
+def test_a_file_is_read_as_was_chosen_on_the_data_page(workspace: Workspace) -> None:
+    """Keys that nobody reads stop it, until somebody has said that they may be left out."""
+    rows = "\n".join(json.dumps({**row, "who": {"asked": "a guest"}}) for row in ROWS)
+    page = drop(open_test_page("start"), "menu.jsonl", rows)
+    assert "Read as you chose" not in text_of(page)
+    page = page.button(key="wish_look").click().run()
+    (keys,) = [one for one in page.button_group if one.key and one.key.startswith("data_ignore")]
+    page = keys.set_value([*keys.options]).run()
+    page = page.switch_page("../../pages/0_start.py").run()
+    assert not page.exception and not page.error
+    assert "**menu.jsonl**: 5 conversations" in text_of(page) and "Read as you chose" in text_of(page)
+    assert "It costs 3 yuan." in workspace.data(made(page, workspace).id).rows.read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.document_rows import document_of
-from core.data.opening import read_usable
+from core.data.opening import Reading, read_usable
 from core.data.reading.source import TEXTS
 from core.data.upload import Upload, file_of, keep_document, keep_upload, suffix_of
 from core.errors import InputError, TuneboardError
@@ -17,7 +17,7 @@ from core.workspace.paths import Workspace
 from ui.data.documents import KEPT as DOCUMENT
 from ui.data.file import UPLOAD
 from ui.data.form import FROM_START, REFUSED, refused_there, show_refused
-from ui.data.newest import AS_DOCUMENT, AS_TEXT, KEPT, SINCE, read_as_key, say_newest
+from ui.data.newest import AS_DOCUMENT, AS_TEXT, KEPT, SINCE, read_as_key, reading_of, say_newest, say_reading
 from ui.data.removing import removable
 from ui.data.spoken import language_of_rows
 from ui.shell.frame import go_to, shown_errors
@@ -33,10 +33,11 @@ TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
 
 @dataclass(frozen=True)
 class Dropped:
-    """A file that is taught; ``document``: whether a text is read as one."""
+    """A file that is taught; ``document``: whether a text is read as one; ``reading``: how its rows are."""
 
     file: Path | None = None
     document: bool | None = None
+    reading: Reading = Reading()
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def dropped_language(workspace: Workspace) -> str:
     """What the file that is taught is written in, by its code; empty where nobody can tell."""
     kept: Upload | None = st.session_state.get(KEPT)
     with suppress(TuneboardError):  # what is wrong with it is said where it was dropped
-        return _contents(file_of(workspace, kept), None).language if kept else ""
+        return _contents(file_of(workspace, kept), None, reading_of(kept)).language if kept else ""
     return ""
 
 
@@ -84,7 +85,7 @@ def _told(workspace: Workspace, kept: Upload) -> Dropped:
     file, found = file_of(workspace, kept), None
     with shown_errors(), by_name(kept):
         document = _as_document(file, kept)
-        found = _contents(file, document)
+        found = _contents(file, document, reading_of(kept))
     with st.container(horizontal=True, vertical_alignment="center", key="wish_contents"):
         if found:
             st.markdown(_said(kept, found), width="content")
@@ -97,11 +98,12 @@ def _told(workspace: Workspace, kept: Upload) -> Dropped:
             go_to("data", None)
         removable(kept.name, KEY, KEPT, REFUSED, SINCE)
     say_newest(workspace, kept)
+    say_reading(kept)
     if st.session_state.pop(FRESH, False):
         older = [st.session_state.pop(name) for name in (DOCUMENT, UPLOAD) if name in st.session_state]
         if older:
             _give_data_page(workspace, kept, found)
-    return Dropped(file, document) if found else Dropped()
+    return Dropped(file, document, reading_of(kept)) if found else Dropped()
 
 
 def _give_data_page(workspace: Workspace, kept: Upload, found: Contents | None) -> str:
@@ -117,7 +119,7 @@ def _as_document(file: Path, kept: Upload) -> bool | None:
     """Whether a text is read as a document: what it looks like, until somebody says otherwise."""
     if kept.kind not in TEXT_KINDS:
         return None
-    usual = AS_DOCUMENT if _contents(file, None).facts else AS_TEXT
+    usual = AS_DOCUMENT if _contents(file, None, Reading()).facts else AS_TEXT
     chosen = st.segmented_control(
         t("page.start.data.read_as"),
         (AS_DOCUMENT, AS_TEXT),
@@ -155,12 +157,12 @@ def by_name(kept: Upload) -> Iterator[None]:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _contents(file: Path, as_document: bool | None) -> Contents:
+def _contents(file: Path, as_document: bool | None, reading: Reading) -> Contents:
     """A kept file is named by what it says: it never changes. It is read as it is taught."""
     if document := document_of(file, as_document):
         counts = len(document.conversations), len(document.unused), len(document.facts)
         return Contents(*counts, len(facts_of(document)), language_of_rows(document.conversations))
-    usable = read_usable(file)
+    usable = read_usable(file, reading)
     return Contents(
         len(usable.conversations), usable.rows_left_out, language=language_of_rows(usable.conversations)
     )

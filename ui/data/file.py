@@ -23,7 +23,7 @@ from core.workspace.data_paths import cache_of
 from core.workspace.paths import Workspace
 from core.workspace.user import user_name
 from ui.data.findings import show_findings
-from ui.data.newest import take_newest
+from ui.data.newest import take_newest, take_reading
 from ui.data.rows import STYLE, row_html, row_named, turns_html
 from ui.data.unread import choose_unread
 from ui.jobs.failure import show_failure
@@ -65,6 +65,7 @@ def data_file(
         reading = choose_unread(opened, reading, kept, _thinks(workspace, model, template))
         if reading.thoughts:
             opened = open_data(file_of(workspace, kept), cache_of(workspace), reading)
+    take_reading(kept, reading)
     with st.expander(t("page.data.file.first"), key="data_first", expanded=opened.format is None):
         st.html(STYLE + "".join(map(draw_row, opened.page(0, FIRST_ROWS))))
     request = CheckRequest(
@@ -102,6 +103,7 @@ def choose_sheets(opened: Opened, kept: Upload) -> tuple[str, ...]:
         default=usual,
         format_func=lambda name: t("source.table", name=name, rows=rows[name]),
         key=f"data_sheets {kept.digest}",
+        persist_state="session",
     )
     return tuple(chosen) if chosen and chosen != usual else ()
 
@@ -115,6 +117,7 @@ def choose_reading(opened: Opened, kept: Upload) -> Reading:
         choices,
         format_func=lambda name: t(f"format.{name}") if name else found_out(automatic),
         key=f"data_format {kept.digest}",
+        persist_state="session",
     )
     if chosen != COLUMNS:
         return Reading(chosen or None)
@@ -133,6 +136,7 @@ def choose_column(role: str, opened: Opened, kept: Upload) -> str:
         ["", *opened.detected.columns],
         format_func=lambda column: column or "–",
         key=f"data_column {role} {kept.digest}",
+        persist_state="session",
     )
 
 

@@ -1,13 +1,16 @@
-"""The file of the start page's card and a newer one that was chosen on the Data page: the newest counts."""
+"""The file of the start page's card: a newer one that was chosen on the Data page counts, and how one is read is
+what was chosen there."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import streamlit as st
 
+from core.data.opening import Reading
 from core.data.upload import Upload, file_of
 from core.steps.step import megabytes
 from core.workspace.paths import Workspace
-from ui.shell.text import moment, t
+from ui.shell.text import moment, spoken, t, together
 
 # In the session: the card's file; and when a newer one was chosen on the Data page.
 KEPT, SINCE = "wish_upload", "wish_newer_since"
@@ -28,6 +31,34 @@ def take_newest(kept: Upload, document: bool) -> None:
 def read_as_key(kept: Upload) -> str:
     """Where the session has how a text is read."""
     return f"wish_read_as {kept.digest}"
+
+
+def take_reading(kept: Upload, reading: Reading) -> None:
+    """Called when the Data page has been told how a file is read: the card reads it so too."""
+    st.session_state[_reading_key(kept)] = reading
+
+
+def reading_of(kept: Upload) -> Reading:
+    """How the card reads a file."""
+    found: Reading = st.session_state.get(_reading_key(kept), Reading())
+    return found
+
+
+def _reading_key(kept: Upload) -> str:
+    return f"wish_reading {kept.digest}"
+
+
+def say_reading(kept: Upload) -> None:
+    """On the card: that a file is not read as was found out, but as somebody chose. Whether thoughts are kept
+    is a choice that the page makes itself."""
+    reading = reading_of(kept)
+    if replace(reading, thoughts=None) == Reading():
+        return
+    parts = [t(f"format.{reading.format}")] if reading.format else []
+    parts += [f"{t(f'page.data.column.{role}')} {column}" for role, column in reading.columns]
+    parts += reading.sheets
+    what = t("page.start.data.read.what", what=spoken("row.list").join(parts)) if parts else ""
+    st.caption(together(t("page.start.data.read"), what))
 
 
 def say_newest(workspace: Workspace, kept: Upload) -> None:

@@ -36,6 +36,7 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload, thinks: bool) 
             format_func=told.__getitem__,
             selection_mode="multi",
             key=told_again(f"data_ignore {kept.digest}", told),
+            persist_state="session",
         )
         if len(chosen) == len(told):
             said.caption(t("page.data.unread.all", keys=spoken("row.list").join(chosen)))
@@ -50,6 +51,7 @@ def choose_unread(opened: Opened, reading: Reading, kept: Upload, thinks: bool) 
             thinks,
             help=t("page.data.thoughts.help"),
             key=f"data_thoughts {kept.digest} {thinks}",
+            persist_state="session",
         )
         reading = replace(reading, thoughts=thoughts)
     return reading

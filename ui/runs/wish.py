@@ -44,7 +44,7 @@ def wish_card(workspace: Workspace, turns: Turns | None) -> None:
         given = dropped_file(workspace)
         left_out = given.file is not None  # as was said
         asked_for = replace(ANYBODY, data=given.file, language=spoken, leave_out_broken=left_out)
-        asked_for = replace(asked_for, document=given.document)
+        asked_for = replace(asked_for, document=given.document, reading=given.reading)
         with above_file:
             base = choose_base(workspace, wanted, asked_for)
             template = choose_default(workspace, base.model, "wish_default")
