@@ -1,5 +1,5 @@
-"""The file of the start page's card: a newer one that was chosen on the Data page counts, and how one is read is
-what was chosen there."""
+"""The file of the start page's card: a newer one that was chosen on the Data page counts, and one is read as
+was chosen there."""
 
 from dataclasses import replace
 from datetime import datetime
