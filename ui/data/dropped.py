@@ -89,9 +89,7 @@ def _told(workspace: Workspace, kept: Upload) -> Dropped:
     with st.container(horizontal=True, vertical_alignment="center", key="wish_contents"):
         if found:
             st.markdown(_said(kept, found), width="content")
-        if (found is None or found.left_out or found.facts) and st.button(
-            t("page.start.data.look"), key="wish_look", icon=":material/search:"
-        ):
+        if st.button(t("page.start.data.look"), key="wish_look", icon=":material/search:"):
             st.session_state["data_source"] = _give_data_page(workspace, kept, found)
             st.session_state["data_name"] = st.session_state.get("wish_name", "")
             st.session_state[FROM_START] = True

@@ -10,7 +10,7 @@ from core.data.opening import Reading
 from core.data.upload import Upload, file_of
 from core.steps.step import megabytes
 from core.workspace.paths import Workspace
-from ui.shell.text import moment, spoken, t, together
+from ui.shell.text import moment, spoken, t
 
 # In the session: the card's file; and when a newer one was chosen on the Data page.
 KEPT, SINCE = "wish_upload", "wish_newer_since"
@@ -57,8 +57,8 @@ def say_reading(kept: Upload) -> None:
     parts = [t(f"format.{reading.format}")] if reading.format else []
     parts += [f"{t(f'page.data.column.{role}')} {column}" for role, column in reading.columns]
     parts += reading.sheets
-    what = t("page.start.data.read.what", what=spoken("row.list").join(parts)) if parts else ""
-    st.caption(together(t("page.start.data.read"), what))
+    what = spoken("row.list").join(parts)
+    st.caption(t("page.start.data.read.what", what=what) if parts else t("page.start.data.read"))
 
 
 def say_newest(workspace: Workspace, kept: Upload) -> None:
