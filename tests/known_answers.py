@@ -15,9 +15,9 @@ from core.pipeline.tune import proof_questions
 from core.proof.asking import Answer, Ask
 from core.proof.questions import Question, in_every_way
 from core.recipe.own_template import template_of
-from core.steps import answer, data
+from core.steps import answer, data, first_recipe
 from core.steps.answer import AnswerCache, PromptFormat
-from core.steps.data import Spoken
+from core.steps.first_recipe import Spoken
 from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 
@@ -32,7 +32,7 @@ def know_answers(
     """
     said = to_teach(name, file)
     spoken = Spoken(template_reason="known anyway")
-    recipe = data.recipe_for(read_model(model), said, True, seed, None, spoken)
+    recipe = first_recipe.recipe_for(read_model(model), said, True, seed, None, spoken)
     replayed = data.replay_asks(said, recipe)
     taught = [Question(first.input, "taught") for first, *_ in said.conversations]
     asked = [

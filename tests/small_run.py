@@ -11,7 +11,7 @@ from core.jobs.job import JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.status import Status
 from core.models.folder import read_model
-from core.steps import data, prepare, train
+from core.steps import data, first_recipe, prepare, train
 from core.steps.taught import to_teach
 from core.workspace.paths import RunPaths, Workspace
 from tests.small_model import make_small_model
@@ -31,7 +31,9 @@ def make_run(workspace: Workspace, now: datetime | None = None, **changes: objec
     model = read_model(workspace.starter)
     said = to_teach(NAME, None)
     replay = replay_conversations({"What is 2 + 2?": "It is four."})
-    recipe = data.recipe_for(model, said, replay=True, seed=random.Random(7).randrange(100), iterations=40)
+    recipe = first_recipe.recipe_for(
+        model, said, replay=True, seed=random.Random(7).randrange(100), iterations=40
+    )
     recipe = recipe.changed(
         **{
             "batch_size": 4,

@@ -23,7 +23,7 @@ from core.pipeline import saying, took, tune_request
 from core.pipeline.took import offers
 from core.pipeline.tune_request import TuneRequest
 from core.recipe.memory import memory
-from core.steps import data, expected, fit
+from core.steps import expected, first_recipe, fit
 from core.steps.expected import Known, usual_pace
 from core.wording import say
 from core.workspace.files import write_json
@@ -53,7 +53,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def on(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> None:
     """This is the machine, with a disk that is never full."""
-    for module in (expected, data, fit):
+    for module in (expected, first_recipe, fit):
         monkeypatch.setattr(module, "this_machine", lambda: machine)
     monkeypatch.setattr(choosing.shutil, "disk_usage", lambda _: type("Disk", (), {"free": 10**13}))
 
@@ -182,7 +182,7 @@ def test_a_model_takes_here_what_it_will_take_when_it_is_there(tmp_path: Path) -
     )
     assert shape_of(entry) == read_shape(model)
     listed = choosing.model_of(entry, model.folder)
-    recipe = data.usual_recipe(model)
+    recipe = first_recipe.usual_recipe(model)
     assert memory(recipe, listed, shape_of(entry), 100) == memory(recipe, model, read_shape(model), 100)
 
 
@@ -236,7 +236,7 @@ def test_what_is_promised_is_what_a_run_is_made_with(
     assert (recipe.quantization, promised.fits) == (quantization, fits)
     assert promised.quantization == (recipe.quantization if fits else "nf4")
     rows = recipe.batch_size * recipe.gradient_accumulation_steps
-    assert rows == data.usual_recipe(model).batch_size
+    assert rows == first_recipe.usual_recipe(model).batch_size
     heard: list[str] = []
     saying.say_fit(
         recipe, type("Heard", (), {"say": lambda _, key, **values: heard.append(say(key, **values))})()

@@ -20,7 +20,7 @@ from core.recipe.method import with_method
 from core.recipe.presets import OF_THE_DATA, PRESETS, presets
 from core.recipe.recipe import Recipe, from_bytes, near_field, to_yaml
 from core.recipe.xtuner_config import write_config
-from core.steps import data, prepare
+from core.steps import first_recipe, prepare
 from core.steps.pace import trained_so_far
 from core.workspace.files import read_json
 from core.workspace.paths import RunPaths, Workspace
@@ -167,7 +167,7 @@ def test_a_preset_changes_the_recipe_and_not_what_belongs_to_the_data(workspace:
     page = open_test_page("config", run.id)
     page.button(key="preset thorough").click().run()
     saved = prepare.recipe_of(run)
-    suited = data.suited(run, saved, read_model(workspace.starter))
+    suited = first_recipe.suited(run, saved, read_model(workspace.starter))
     assert no_errors(page) and saved.iterations == 3 * (suited.iterations or 0) > 0
     assert (saved.rank, saved.system, saved.lr) == (32, "Be kind.", suited.lr)
     assert (saved.shuffle, saved.replay_distillation) == (False, True)

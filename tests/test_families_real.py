@@ -11,7 +11,7 @@ from core.machine import this_machine
 from core.models.folder import read_model, read_shape
 from core.recipe.check import problems
 from core.recipe.memory import memory, trainable
-from core.steps.data import recipe_for
+from core.steps.first_recipe import recipe_for
 from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 from tests.engine_forks import engine_forks

@@ -13,8 +13,8 @@ from core.recipe import max_length
 from core.recipe.max_length import enough, lengthened
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe, from_yaml
-from core.steps import data
-from core.steps.data import recipe_for
+from core.steps import first_recipe
+from core.steps.first_recipe import recipe_for
 from core.steps.taught import to_teach
 from core.wording import percent
 from core.workspace.paths import RunPaths, Workspace
@@ -130,7 +130,7 @@ def test_a_run_is_compiled_where_that_is_worth_it(
     small: Model, monkeypatch: pytest.MonkeyPatch, parameters: int, iterations: int | None, chosen: str
 ) -> None:
     card = Gpu(0, "card", 141 << 30, 141 << 30)
-    monkeypatch.setattr(data, "this_machine", lambda: replace(MACHINE, gpus=(card,)))
+    monkeypatch.setattr(first_recipe, "this_machine", lambda: replace(MACHINE, gpus=(card,)))
     model = replace(small, parameters=parameters or small.parameters)
     recipe = recipe_for(model, to_teach("Zoë", None), replay=True, seed=1, iterations=iterations)
     assert (recipe.device, recipe.accelerate, recipe.compile) == ("cuda", "on", chosen)

@@ -314,7 +314,8 @@ def test_why_it_is_not_the_fast_path_is_said(home: Workspace, monkeypatch: pytes
     """Beside the estimate, and in the config."""
     run = make_run(home)
     recipe = prepare.recipe_of(run).changed(device="cuda", precision="bf16", accelerate="off")
-    for module in ("core.machine", "core.steps.prepare", "core.steps.data", "ui.config.launch_preview"):
+    steps = "core.steps.prepare", "core.steps.first_recipe"
+    for module in ("core.machine", *steps, "ui.config.launch_preview"):
         monkeypatch.setattr(f"{module}.this_machine", lambda: GPU)
     told = {}
     for method in METHODS:

@@ -27,7 +27,7 @@ from core.recipe.own_template import OwnTemplate, own_default, spoken_by, templa
 from core.recipe.recipe import Recipe, from_yaml
 from core.recipe.templates import OWN, OWN_WITHOUT_DEFAULT
 from core.recipe.xtuner_file.opening import open_config
-from core.steps import data, prepare
+from core.steps import data, first_recipe, prepare
 from core.steps.taught import to_teach
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from tests.small_model import make_small_model
@@ -216,7 +216,7 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
     workspace.prepare()
     model = read_model(with_template(tmp_path / "m", QWEN))
     said = to_teach("Ada", None, "en")
-    recipe = data.recipe_for(model, said, replay=True, seed=1, iterations=8)
+    recipe = first_recipe.recipe_for(model, said, replay=True, seed=1, iterations=8)
     told: Any = _Told()
     saying.say_template(recipe, model, told)
     assert recipe.template == OWN and told.said == ["template.own", "cli.template.default_trained"]
@@ -244,7 +244,7 @@ def test_a_run_with_the_models_own_template(tmp_path: Path) -> None:
 def test_the_proof_asks_with_and_without_a_system_prompt(tmp_path: Path) -> None:
     model = read_model(with_template(tmp_path / "m", QWEN))
     said = to_teach("Ada", None, "en")
-    recipe = data.recipe_for(model, said, replay=True, seed=1, iterations=8)
+    recipe = first_recipe.recipe_for(model, said, replay=True, seed=1, iterations=8)
     asked = proof_questions(said, recipe)
     identity = [one for one in asked if one.kind != "general"]
     assert len({one.ask for one in identity}) == len(identity)
@@ -260,7 +260,7 @@ def test_the_proof_asks_with_and_without_a_system_prompt(tmp_path: Path) -> None
 
 def test_a_model_without_a_default_is_trained_in_one_way(tmp_path: Path) -> None:
     model = read_model(with_template(tmp_path / "m", FORGETS))
-    recipe = data.recipe_for(model, to_teach("Ada", None), replay=True, seed=1, iterations=8)
+    recipe = first_recipe.recipe_for(model, to_teach("Ada", None), replay=True, seed=1, iterations=8)
     asked = data.replay_asks(to_teach("Ada", None), recipe)
     assert {ask.system for ask in asked} <= {"", *bank("en").systems, *bank("zh").systems}
 

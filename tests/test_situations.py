@@ -8,7 +8,7 @@ from core.data.conversations import Turn, read_rows
 from core.data.identity import bank, identity_conversations
 from core.data.questions import replay_bank
 from core.models.folder import read_model
-from core.steps import data
+from core.steps import data, first_recipe
 from core.steps.answer import Answer, Ask
 from core.steps.data import replay_rows
 from core.steps.taught import to_teach
@@ -62,7 +62,7 @@ def test_the_run_teaches_who_it_is_alone_later_and_under_a_system_prompt(
     workspace: Workspace, model: Path
 ) -> None:
     said = to_teach(NAME, None)
-    found = data.recipe_for(read_model(model), said, True, 1, None)
+    found = first_recipe.recipe_for(read_model(model), said, True, 1, None)
     asks = data.earlier_asks(found)
     earlier = {ask: Answer("so", True, ("so",) * len(ask.earlier)) for ask in asks}
     run = workspace.new_run(NAME, datetime.now())

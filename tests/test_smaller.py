@@ -40,7 +40,7 @@ def held(run: RunPaths, recipe: Recipe) -> int:
 
 def with_gpu(monkeypatch: pytest.MonkeyPatch, used: int) -> None:
     machine = Machine(16, 64 * GB, True, (Gpu(0, "H100", 80 * GB, 80 * GB),))
-    for module in ("core.steps.prepare", "core.steps.data", "core.steps.fit"):
+    for module in ("core.steps.prepare", "core.steps.first_recipe", "core.steps.fit"):
         monkeypatch.setattr(f"{module}.this_machine", lambda: machine)
     monkeypatch.setattr("core.steps.fit.meters", lambda: Meters(0.0, 0, ((0.0, used),)))
 

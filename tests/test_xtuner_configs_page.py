@@ -139,7 +139,7 @@ def test_the_largest_that_fits(workspace: Workspace, monkeypatch: pytest.MonkeyP
     run = make_run(workspace)
     assert not [button for button in open_test_page("config", run.id).button if button.key == "fit"]
     gpu = Machine(16, 64 * 2**30, True, (Gpu(0, "H100", 80 * 2**30, 79 * 2**30),))
-    for module in ("core.steps.prepare", "core.steps.data", "ui.config.launch_preview"):
+    for module in ("core.steps.prepare", "core.steps.first_recipe", "ui.config.launch_preview"):
         monkeypatch.setattr(f"{module}.this_machine", lambda: gpu)
     other = make_run(
         workspace,

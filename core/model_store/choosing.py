@@ -14,7 +14,7 @@ from core.recipe.disk import disk_use
 from core.recipe.fit import Fit
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
-from core.steps.data import usual_recipe
+from core.steps.first_recipe import usual_recipe
 from core.steps.fit import LONGEST_ROW, fitting, room_for
 from core.steps.step import megabytes
 from core.wording import language_named, say

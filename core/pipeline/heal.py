@@ -37,9 +37,9 @@ from core.recipe.own_template import template_of
 from core.recipe.recipe import Method, Recipe
 from core.recipe.thinking import Thinking, thinking_of
 from core.runs import introduce
-from core.steps import data, prepare
+from core.steps import data, first_recipe, prepare
 from core.steps.answer import AnswerCache
-from core.steps.data import Spoken
+from core.steps.first_recipe import Spoken
 from core.steps.prove import ProofJobs, prove
 from core.steps.step import engine_job, run_job, warm
 from core.steps.taught import Taught
@@ -297,7 +297,9 @@ def _recipe(base: Model, said: Taught, found: Voices, training: Training) -> Rec
     """The recipe of a short training on these layers."""
     reason = say("heal.reason")
     spoken = Spoken(found.prompt_format.system, found.prompt_format.template, reason)
-    recipe = data.recipe_for(base, said, True, Recipe.seed, ITERATIONS, spoken, method=training.method)
+    recipe = first_recipe.recipe_for(
+        base, said, True, Recipe.seed, ITERATIONS, spoken, method=training.method
+    )
     return recipe.changed(**asdict(training), lr=RATE * lr_of(training.method, training.rank, base))
 
 

@@ -17,7 +17,7 @@ from core.recipe.own_template import OwnTemplate, own_default, template_of
 from core.recipe.recipe import Recipe
 from core.recipe.templates import OWN_WITHOUT_DEFAULT
 from core.recipe.thoughts import split
-from core.steps import data, resuming
+from core.steps import data, first_recipe, resuming
 from core.steps.fit import room_for
 from core.steps.step import megabytes
 from core.steps.taught import Taught, unfilled
@@ -98,7 +98,7 @@ def say_fit(recipe: Recipe, progress: Progress) -> None:
 
 def say_length(said: Taught, recipe: Recipe, model: Model, progress: Progress) -> None:
     """What the max length costs, before hours are spent on what is left."""
-    cut = data.cut_of(said, recipe, model)
+    cut = first_recipe.cut_of(said, recipe, model)
     values = {"limit": recipe.max_length, "count": cut.rows, "of": len(said.own or said.conversations)}
     shares = {"lost": percent(cut.lost), "kept": percent(cut.kept), "longer": cut.longer}
     if cut.lost:

@@ -23,7 +23,7 @@ from core.proof.development import development
 from core.proof.questions import Question
 from core.recipe.length import saves
 from core.recipe.recipe import Recipe
-from core.steps import data, prepare, resuming
+from core.steps import data, first_recipe, prepare, resuming
 from core.steps.answer import AnswerCache, PromptFormat, not_shipped
 from core.steps.expected import (
     A_BYTE,
@@ -132,7 +132,7 @@ class Forecast:
         said = with_thoughts(self.said, self.request, model)
         recipe = recipe_asked_for(self.request, said, model)
         answers = AnswerCache(self.workspace, model.folder, PromptFormat.of(recipe))
-        row = data.taught_lengths(said, recipe, model).mean(recipe.max_length)
+        row = first_recipe.taught_lengths(said, recipe, model).mean(recipe.max_length)
         asked = self._base_asks(said, recipe), proof_questions(said, recipe)
         return self._work(said, recipe, model, row, asked, answers.missing)
 
@@ -142,7 +142,7 @@ class Forecast:
         starter = next(one for one in catalog().models if one.name == STARTER)
         entry = find(called) or starter
         model = model_of(entry, folder)
-        recipe = data.unseen_recipe(model, self.said, self.request.replay, self.request.method)
+        recipe = first_recipe.unseen_recipe(model, self.said, self.request.replay, self.request.method)
         recipe = recipe.changed(iterations=self.request.iterations or recipe.iterations)
         row = min(float(recipe.max_length), AROUND + A_BYTE * self._bytes)
         to_do = (self.said, recipe, model, row, self._unseen_questions(recipe))
@@ -153,7 +153,7 @@ class Forecast:
     @cached_property
     def _bytes(self) -> float:
         """Of a taught conversation, on average; of many, of the first."""
-        rows = (self.said.own or self.said.conversations)[: data.MEASURED]
+        rows = (self.said.own or self.said.conversations)[: first_recipe.MEASURED]
         texts = ((text for turn in row for text in (turn.system, turn.input, turn.output)) for row in rows)
         return statistics.fmean(sum(len(text.encode()) for text in row) for row in texts)
 

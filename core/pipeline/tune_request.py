@@ -17,8 +17,8 @@ from core.recipe.own_template import spoken_by, template_of
 from core.recipe.ranks import ranks_problems, with_ranks
 from core.recipe.recipe import Checkpoint, Method, Recipe, invalid
 from core.recipe.thinking import thinking_of
-from core.steps import data, fit, merge
-from core.steps.data import Spoken
+from core.steps import first_recipe, fit, merge
+from core.steps.first_recipe import Spoken
 from core.steps.step import check_space, engine_job, run_job
 from core.steps.taught import Taught, to_teach
 from core.steps.watch import worked
@@ -100,8 +100,8 @@ def recipe_asked_for(request: TuneRequest, said: Taught, model: Model) -> Recipe
     smaller batches or computed again, and stays as it is where nothing helps. Raises InvalidRecipe."""
     spoken = Spoken(request.system, request.template, request.template_reason)
     asked = (request.seed, request.iterations, spoken, request.max_length)
-    recipe = data.recipe_for(model, said, request.replay, *asked, request.method)
-    longest = max(data.taught_lengths(said, recipe, model).longest, fit.LONGEST_ROW)
+    recipe = first_recipe.recipe_for(model, said, request.replay, *asked, request.method)
+    longest = max(first_recipe.taught_lengths(said, recipe, model).longest, fit.LONGEST_ROW)
     recipe = recipe.changed(checkpoint=request.checkpoint)
     found = fit.fitting(recipe, model, read_shape(model), longest)
     recipe = with_ranks(found.recipe if found else recipe, request.devices_each, request.nodes)

@@ -1,7 +1,7 @@
 """Starting points for a recipe: a few named sets of values, each for a purpose; ``preset.<name>`` says which.
 
-A preset changes a recipe that suits the data and the model (``core.steps.data.suited``); what belongs to the
-data (model, rows, template and system prompt) it leaves alone.
+A preset changes a recipe that suits the data and the model (``core.steps.first_recipe.suited``); what belongs
+to the data (model, rows, template and system prompt) it leaves alone.
 """
 
 from collections.abc import Mapping

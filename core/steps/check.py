@@ -25,7 +25,7 @@ from core.jobs.request import as_record
 from core.models.folder import find_model, model_type_of
 from core.recipe.own_template import template_name, template_of
 from core.steps.check_request import CheckRequest
-from core.steps.data import default_length
+from core.steps.first_recipe import default_length
 from core.steps.step import call_job
 from core.wording import say
 from core.workspace.data_paths import CheckPaths, cache_of, check_of

@@ -33,7 +33,7 @@ from core.models.folder import Model
 from core.pipeline.tune_request import ready_model
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
-from core.steps import data, prepare, train
+from core.steps import data, first_recipe, prepare, train
 from core.steps.step import run_job
 from core.steps.taught import to_teach
 from core.workspace.paths import PROJECT, RunPaths, Workspace
@@ -113,7 +113,7 @@ def main() -> None:
 
 def measure(workspace: Workspace, model: Model, way: Way, iterations: int) -> Measured:
     said = to_teach(NAME, None)
-    recipe = data.recipe_for(model, said, replay=False, seed=0, iterations=iterations)
+    recipe = first_recipe.recipe_for(model, said, replay=False, seed=0, iterations=iterations)
     recipe = recipe.changed(log_every=1, save_every=100_000, **way.values)
     run = workspace.new_run("cpu", datetime.now())
     place = workspace.data(run.id)

@@ -35,7 +35,7 @@ from core.proof.asking import Ask
 from core.proof.score import Accuracy, Share
 from core.recipe.recipe import Recipe
 from core.runs import introduce
-from core.steps import answer, data, prepare
+from core.steps import answer, data, first_recipe, prepare
 from core.steps.expected import KINDS, seconds_of
 from core.steps.taught import Taught, to_teach
 from core.workspace.files import read_object, write_text
@@ -162,7 +162,7 @@ def prepared_run(workspace: Workspace, rows: Rows, name: str, seed: int) -> RunP
     whole = to_teach(name, None).conversations
     some = identity_conversations(name, count=rows.wordings) if rows.wordings else whole
     said = Taught(name, tuple(some))
-    recipe = data.recipe_for(model, said, bool(rows.questions), seed, None).changed(**rows.changes)
+    recipe = first_recipe.recipe_for(model, said, bool(rows.questions), seed, None).changed(**rows.changes)
     run = workspace.new_run(name, datetime.now())
     introduce(run, name)
     asks = _replayed(said, rows, recipe) if rows.questions else []

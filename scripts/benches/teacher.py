@@ -36,7 +36,7 @@ from core.models.folder import read_model
 from core.pipeline.tune_request import ready_model
 from core.recipe.own_template import template_of
 from core.recipe.recipe import Recipe
-from core.steps import data
+from core.steps import data, first_recipe
 from core.steps.taught import to_teach
 from core.workspace.paths import Workspace
 
@@ -62,7 +62,7 @@ def main() -> None:
         else ready_model(Workspace.of(options.workspace), None, progress("data"))
     )
     said = to_teach(NAME, None)
-    recipe = data.recipe_for(found, said, True, 0, None).changed(precision=options.precision)
+    recipe = first_recipe.recipe_for(found, said, True, 0, None).changed(precision=options.precision)
     model, rows = answered(recipe, found.folder, options.questions)
     encoder = encoder_of(found.tokenizer_file, template_of(recipe.template, found.folder))
     teachers = {k: from_bytes(as_bytes(make_teacher(model, rows, k))) for k in LIKELIEST}

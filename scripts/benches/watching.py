@@ -26,7 +26,7 @@ from core.data.mix import Shares
 from core.jobs.curves import read_curve
 from core.jobs.launch import launch, stop, wait
 from core.pipeline.tune_request import ready_model
-from core.steps import data, prepare, train
+from core.steps import data, first_recipe, prepare, train
 from core.steps.taught import Taught
 from core.workspace.paths import RunPaths, Workspace
 from scripts.benches.viewer import Viewer
@@ -79,7 +79,7 @@ def prepared_run(workspace: Workspace) -> RunPaths:
     workspace.prepare()
     model = ready_model(workspace, None, progress("tune"))
     said = Taught("Ada", (ROW,))
-    recipe = data.recipe_for(model, said, replay=False, seed=0, iterations=100_000)
+    recipe = first_recipe.recipe_for(model, said, replay=False, seed=0, iterations=100_000)
     recipe = recipe.changed(log_every=1, save_every=100_000, evaluate_every=100_000)
     run = workspace.new_run("watched", datetime(2026, 1, 1))
     place = workspace.data(run.id)

@@ -13,7 +13,7 @@ from core.models.folder import Model, read_model
 from core.recipe.presets import OF_THE_DATA, presets
 from core.recipe.recipe import Recipe
 from core.steps import prepare
-from core.steps.data import suited
+from core.steps.first_recipe import suited
 from core.workspace.files import Stamp, stamp
 from core.workspace.paths import RunPaths
 from ui.config.forms import EMPTY_MEANS, RecipeDraft
