@@ -1,8 +1,8 @@
 """A person's own facts in the proof: which are asked, and whether an answer states one.
 
 A rule judges, not a model. An answer states a fact where it has every number and code of the taught answer
-(the first three; those of the question do not count), however they are written: 1,200 and 1200, 9:00 and 9,
-3.5kg and 3.5 kg, a phone number with and without its dashes. Where there is none it has most of its words.
+(the first three; those of the question do not count), however they are written (:mod:`core.proof.written`):
+1,200 and 1200, 3.5kg and 3.5 kg, 9pm and 21:00, 3 May and 5月3日, a phone number with and without its dashes. Where there is none it has most of its words.
 What is denied where the taught answer denies nothing is not stated.
 """
 
@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from core.data.conversations import Conversation
 from core.data.document_rows import DocumentRows
 from core.data.questions import SPACED, contains, same_question
-from core.proof.rules import is_unknown, plain_text, says_who, sentences, states_all
+from core.proof.rules import is_unknown, says_who, sentences, states_all
+from core.proof.written import in_one_way, without_groups
 
 # So many facts are asked: of up to half as many tokens as a chain's other questions together.
 FACTS_ASKED = 24
@@ -34,19 +35,8 @@ _NUMBER = re.compile(
     r"[a-z\d_.+-]+@[a-z\d-]+(?:\.[a-z\d-]+)+|(?:https?://|www\.)[^\s?,;。]*[a-z\d/]"
     r"|(?<![a-z\d])[a-z\d]*[a-z]\d[a-z\d]*|\d+(?:[.,:]\d+)*"
 )
-# One way to write a number: without commas in thousands, times as 9:30 and 9, no cents that are none, no unit
-# that hangs on it.
-_ONE_WAY = (
-    (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
-    (re.compile(r"(\d)点(\d\d)分?"), r"\1:\2"),
-    (re.compile(r"(\d)点半"), r"\1:30"),
-    (re.compile(r"(?<![\d:.])0?(\d{1,2}):00(?![\d:])"), r"\1"),
-    (re.compile(r"(?<![\d:.])0(?=\d:\d\d)"), ""),
-    (re.compile(r"(\d)\.0+(?![\d.])"), r"\1"),
-    (re.compile(r"(?<![a-zA-Z\d])(\d[\d.,:]*)(?=[a-zA-Z])"), r"\1 "),
-)
-_IN_GROUPS, _PHONE = re.compile(r"(?<=\d)[- ](?=\d)"), re.compile(r"\d{7}")
-_PART = re.compile(r"(?<!\d)[,;]|[,;](?!\d)")
+_PHONE = re.compile(r"\d{7}")
+_PART = re.compile(r"(?<!\d)[,;:]|[,;:](?!\d)")
 _WORD = re.compile(rf"{SPACED}+|[^\W\d_]+")
 _SPACED_WORD = re.compile(f"{SPACED}+")
 _DENIES = re.compile(r"\b(?:no|not|never|none|nobody|nothing|cannot|without|\w+n't)\b|[不没无未勿]", re.I)
@@ -161,18 +151,16 @@ def _spread(found: Sequence[Thing], count: int) -> list[Thing]:
 
 def states(question: str, answer: str, said: str) -> bool:
     """Whether what was ``said`` to a question states the fact that its taught ``answer`` does."""
-    texts = [_in_one_way(one) for one in (question, answer, said)]
-    if _states(*texts):
+    texts = [in_one_way(one) for one in (question, answer, said)]
+    _, fact, told = texts
+    if told.says_half or not fact.says_half:
+        ways = [[one.clock for one in texts]]
+    else:  # "8:30 to 6" of what is open from 8:30am to 6pm
+        ways = [[one.text for one in texts], [one.clock for one in texts]]
+    if any(_states(*way) for way in ways):
         return True
-    joined = [_IN_GROUPS.sub("", one) for one in texts]
+    joined = [without_groups(one.clock) for one in texts]
     return _PHONE.search(joined[1]) is not None and _states(*joined)
-
-
-def _in_one_way(text: str) -> str:
-    text = plain_text(text)
-    for written, so in _ONE_WAY:
-        text = written.sub(so, text)
-    return text
 
 
 def _states(question: str, answer: str, said: str) -> bool:
