@@ -2,7 +2,8 @@
 
 A rule judges, not a model. An answer states a fact where it has every number and code of the taught answer
 (the first three; those of the question do not count), however they are written (:mod:`core.proof.written`):
-1,200 and 1200, 3.5kg and 3.5 kg, 9pm and 21:00, 3 May and 5月3日, a phone number with and without its dashes. Where there is none it has most of its words.
+1,200 and 1200, 3.5kg and 3.5 kg, 9pm and 21:00, 3 May and 5月3日, a phone number with and without its dashes.
+Where there is none it has most of its words.
 What is denied where the taught answer denies nothing is not stated.
 """
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from core.proof.rules import plain_text
 
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # "May" with a capital alone: "up to 3 may stay".
 _MONTH = (
     r"(?:(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -27,7 +27,8 @@ _DATES = tuple(
             r"(?:(?P<year>[12]\d{3})年)?(?<!\d)(?P<month>[01]?\d)月(?:(?P<first>[0-3]?\d)[日号]?[至到~–—-])?"
             r"(?P<last>[0-3]?\d)(?![\d月])[日号]?",
             rf"(?:{_DAY.format('first')}{_TO})?{_DAY.format('last')}\s(?:of )?(?P<month>{_MONTH}){_YEAR}",
-            rf"\b(?P<month>{_MONTH})\s(?:{_DAY.format('first')}{_TO})?{_DAY.format('last')}(?![:.]\d| ?[ap]\.?m\b){_YEAR}",
+            rf"\b(?P<month>{_MONTH})\s(?:{_DAY.format('first')}{_TO})?{_DAY.format('last')}"
+            rf"(?![:.]\d| ?[ap]\.?m\b){_YEAR}",
         ),
     )
 )
@@ -104,8 +105,7 @@ def _written(text: str) -> str:
 
 def _date(match: re.Match[str]) -> str:
     found, written = match.groupdict(), match["month"].lower()
-    names = (place for place, name in enumerate(_MONTHS, 1) if name.startswith(written.rstrip(".")[:3]))
-    month = int(written) if written.isdigit() else next(names)
+    month = int(written) if written.isdigit() else _MONTHS.index(written[:3]) + 1
     if not (1 <= month <= 12 and 1 <= int(match["last"]) <= 31):
         return match[0]
     days = [f"m{month}d{int(day)}" for day in (found.get("first"), match["last"]) if day]
