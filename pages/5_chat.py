@@ -6,7 +6,6 @@ import streamlit as st
 
 from core.chat import server as chat_server
 from core.chat.history import Chat, ChatMessage
-from core.chat.server import Readiness, Server, speakers
 from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
 from core.runs import is_at_work
@@ -15,7 +14,7 @@ from ui.chat.again import VARIED, offer_again
 from ui.chat.answer import answer, show_answer, show_failure, show_question, wait_for_last
 from ui.chat.begin import pressed_question
 from ui.chat.keeping import show_what_waits, waiting
-from ui.chat.server import by, server_bar, speaker_name, spoken_by
+from ui.chat.server import Bar, by, server_bar, spoken_by
 from ui.chat.sidebar import chat_list
 from ui.chat.trust import show_trust
 from ui.shell.frame import Here, open_page, shown_errors
@@ -26,26 +25,24 @@ LONGEST_QUESTION = 20_000
 
 def chat_page(here: Here) -> None:
     wait_for_last()
-    server = server_bar(here.workspace, here.run)
-    offered = speakers(here.workspace, here.run)
-    speaker = server.speaker or next(iter(offered), None)
+    bar = server_bar(here.workspace, here.run)
+    speaker, server = bar.chosen, bar.server
     if speaker:
         show_trust(here.workspace, here.run, speaker)
     thinking = chat_server.thinking(speaker) if speaker else ONE_WAY
     chat = chat_list(here.workspace, here.run, speaker.system if speaker else "", thinking)
-    last = show_chat(chat, server, here.run)
+    last = show_chat(chat, bar, here.run)
     show_failure()
     show_what_waits(chat)
     below = st.container()
-    ready = server.readiness is Readiness.ready
     question = st.chat_input(
-        spoken("page.chat.ask", model=speaker_name(speaker)) if ready and speaker else t(ask_off(server)),
+        spoken("page.chat.ask", model=bar.name) if bar.ready else t(ask_off(bar)),
         key="question",
-        disabled=not ready,
+        disabled=not bar.ready,
         submit_mode="disable",
         max_chars=LONGEST_QUESTION,
     )
-    if not ready or speaker is None:
+    if not bar.ready or speaker is None:
         return
     if not chat.messages:
         with last.container():
@@ -65,15 +62,17 @@ def chat_page(here: Here) -> None:
             answer(here.workspace, asked, server, by(speaker), begun)
 
 
-def ask_off(server: Server) -> str:
-    return "page.chat.ask_soon" if server.lives else "page.chat.ask_off"
+def ask_off(bar: Bar) -> str:
+    if bar.server.lives and not bar.is_loaded:
+        return "page.chat.ask_other"
+    return "page.chat.ask_soon" if bar.server.lives else "page.chat.ask_off"
 
 
-def show_chat(chat: Chat, server: Server, run: RunPaths | None) -> st.delta_generator.DeltaGenerator:
+def show_chat(chat: Chat, bar: Bar, run: RunPaths | None) -> st.delta_generator.DeltaGenerator:
     """Draw what was said; returns the place of the last answer, where another one can stand."""
     if not chat.messages:
         off = "page.chat.begin_soon" if run and is_at_work(run) else "page.chat.begin_off"
-        begin = "page.chat.begin" if server.lives else off
+        begin = "page.chat.begin" if bar.is_loaded else off
         st.caption(t(begin))
     for message in chat.messages[:-1]:
         show(message)

@@ -227,16 +227,36 @@ def test_a_run_s_chat_ends_no_other_model_without_being_asked(workspace: Workspa
     start(workspace)
     before = tool(workspace)
     page = open_test_page("chat", run.id)
-    assert psutil.pid_exists(before) and "tiny (base model) is loaded now" in page.info[0].value
+    assert psutil.pid_exists(before) and "**A (base model)** is loaded, not **A (m" in page.warning[0].value
     assert page.selectbox[0].value == 0 and page.button(key="load").label == "Load this model instead"
-    assert page.chat_input(key="question").placeholder == "Message to tiny (base model)"
+    assert page.chat_input(key="question").disabled, "what is asked here is no question to another model"
     assert not has(open_test_page("chat"), "load"), "without a run the one that is loaded is meant"
     page.button(key="load").click().run()
     until(lambda: not psutil.pid_exists(before))
     until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
-    assert not page.run().info and not has(page, "load")
+    assert not page.run().warning and not has(page, "load")
     page = open_test_page("chat")
-    assert not page.info and "A (merged model)" in page.chat_input(key="question").placeholder
+    assert not page.warning and "A (merged model)" in page.chat_input(key="question").placeholder
+
+
+def test_two_runs_of_one_name_are_told_apart(workspace: Workspace) -> None:
+    """What is said to one of them is never answered by the other."""
+    older, newer = make_run(workspace, "林小满"), make_run(workspace, "林小满")
+    for run in (older, newer):
+        make_small_model(run.merged)
+    page = open_test_page("chat", older.id)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    assert not page.run().chat_input(key="question").disabled
+    page = open_test_page("chat", newer.id)
+    names = page.selectbox[0].options
+    assert len(set(names)) == len(names) and older.id in page.warning[0].value
+    page = page.button(key="new").click().run()
+    assert page.chat_input(key="question").disabled and page.warning and page.selectbox[0].value == 0
+    page.button(key="load").click().run()
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    assert "林小满" in page.run().chat_input(key="question").placeholder
+    loaded = chat_server.server(workspace).speaker
+    assert loaded and loaded.run == newer.id
 
 
 def test_a_run_s_chat_loads_nothing_beside_a_training(workspace: Workspace) -> None:

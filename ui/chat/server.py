@@ -1,8 +1,11 @@
 """The chat page's line: which model answers, whether it is ready, what it holds; load and unload."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 
 import streamlit as st
 
@@ -11,14 +14,14 @@ from core.chat.server import Freed, Readiness, Server, Speaker
 from core.jobs.job import JobPaths
 from core.jobs.status import status_of
 from core.run_list import run_index
-from core.runs import is_at_work
+from core.runs import is_at_work, made_at
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
 from ui.jobs.failure import show_why
 from ui.jobs.panel import is_live, show_log
 from ui.shell.frame import follow, link_to, list_key, shown_errors
-from ui.shell.text import duration, spoken, t, told_again
+from ui.shell.text import duration, moment, spoken, t, told_again
 
 # A loading model is looked at often; one that is ready may still be unloaded in another tab, or be killed.
 EVERY = {Readiness.loading: 1.0, Readiness.ready: 5.0}
@@ -40,20 +43,49 @@ FREED = "freed by unloading"
 OPENED = "runs whose chat was opened"
 
 
-def server_bar(workspace: Workspace, run: RunPaths | None) -> Server:
-    """Draw the bar; returns the server as it is now. It follows the server by itself."""
+@dataclass(frozen=True)
+class Bar:
+    """The server as it is now, the model that is to answer, and what that is called beside the others."""
+
+    server: Server
+    chosen: Speaker | None
+    name: str
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it is this model that the server has or loads, and no other."""
+        return self.server.lives and self.chosen is not None and is_same(self.chosen, self.server.speaker)
+
+    @property
+    def ready(self) -> bool:
+        """Whether what is asked now is answered by it."""
+        return self.is_loaded and self.server.readiness is Readiness.ready
+
+
+def is_same(one: Speaker, other: Speaker | None) -> bool:
+    """Whether two are the same model, spoken to alike: whatever it is called, and of whichever run."""
+    return other is not None and _weights(one) == _weights(other)
+
+
+def _weights(speaker: Speaker) -> tuple[str | None, ...]:
+    return speaker.kind, speaker.model, speaker.adapter, speaker.template, speaker.system
+
+
+def server_bar(workspace: Workspace, run: RunPaths | None) -> Bar:
+    """Draw the bar. It follows the server by itself."""
     offered = chat_server.speakers(workspace, run)
     with shown_errors():
         _load_by_itself(workspace, run, offered)
     now = chat_server.server(workspace)
-    if now.lives and now.speaker and now.speaker not in offered:
+    if now.lives and now.speaker and not any(is_same(one, now.speaker) for one in offered):
         offered = [now.speaker, *offered] if run is None else [*offered, now.speaker]
     if not offered:
         st.info(t("page.chat.no_model"), icon=":material/info:")
         link_to("start", t("frame.to_start"), None)
     st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center", key="server"):
-        chosen = _chosen(offered, now.speaker if now.lives else None, run) if offered else None
+        names = told_apart(offered)
+        chosen = _chosen(offered, names, now.speaker if now.lives else None, run) if offered else None
         follow(
             look=lambda: chat_server.server(workspace),
             draw=lambda found: _state(workspace, found),
@@ -63,8 +95,10 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Server:
         with shown_errors():
             _load_or_unload(workspace, now, chosen, first=not (run and is_at_work(run)))
         _template(now)
-    _notes(workspace, now, chosen)
-    return now
+    loaded = _name_of(now.speaker, offered, names) if now.lives else ""
+    name = _name_of(chosen, offered, names)
+    _notes(workspace, now, chosen, name, loaded)
+    return Bar(now, chosen, name)
 
 
 def _load_by_itself(workspace: Workspace, run: RunPaths | None, offered: Sequence[Speaker]) -> None:
@@ -83,6 +117,22 @@ def _load_by_itself(workspace: Workspace, run: RunPaths | None, offered: Sequenc
 def speaker_name(speaker: Speaker) -> str:
     """Which model that is, as a person reads it."""
     return spoken_by(by(speaker))
+
+
+def told_apart(offered: Sequence[Speaker]) -> list[str]:
+    """What each is called among the others: of two runs of one name by when they were made as well, and by their
+    ids where that is the same."""
+    names, now = [speaker_name(speaker) for speaker in offered], datetime.now()
+    for tell in (lambda run: moment(made, now) if (made := made_at(run)) else "", str):
+        often = Counter(names)
+        for place, speaker in enumerate(offered):
+            if often[names[place]] > 1 and speaker.run and (more := tell(speaker.run)):
+                names[place] += f" · {more}"
+    return names
+
+
+def _name_of(speaker: Speaker | None, offered: Sequence[Speaker], names: Sequence[str]) -> str:
+    return next((name for one, name in zip(offered, names, strict=True) if is_same(one, speaker)), "")
 
 
 def by(speaker: Speaker) -> str:
@@ -117,7 +167,7 @@ def _how_long(workspace: Workspace, server: Server, speaker: Speaker) -> str:
 def _load_or_unload(workspace: Workspace, server: Server, chosen: Speaker | None, first: bool) -> None:
     """``first``: nothing is worth waiting for, as an assistant that is still being made."""
     loaded = server.speaker if server.lives else None
-    if chosen and chosen != loaded:
+    if chosen and not is_same(chosen, loaded):
         label = t("page.chat.switch") if loaded else t("page.chat.start")
         kind = "primary" if first else "secondary"
         if st.button(label, type=kind, icon=":material/play_arrow:", key="load"):
@@ -132,16 +182,19 @@ def _load_or_unload(workspace: Workspace, server: Server, chosen: Speaker | None
         st.rerun()
 
 
-def _chosen(offered: Sequence[Speaker], loaded: Speaker | None, run: RunPaths | None) -> Speaker:
+def _chosen(
+    offered: Sequence[Speaker], called: Sequence[str], loaded: Speaker | None, run: RunPaths | None
+) -> Speaker:
     """What is loaded stands first in line until somebody picks another one; in a run's chat its own models
     do, whatever else is loaded."""
     ids = [speaker.id for speaker in offered]
-    names = {place: speaker_name(speaker) for place, speaker in enumerate(offered)}
-    own = loaded and loaded.id in ids and (run is None or loaded.run == run.id)
+    names = dict(enumerate(called))
+    place_of = next((place for place, one in enumerate(offered) if is_same(one, loaded)), 0)
+    own = loaded and (run is None or loaded.run == run.id)
     place = st.selectbox(
         t("page.chat.model"),
         list(names),
-        index=ids.index(loaded.id) if loaded and own else 0,
+        index=place_of if own else 0,
         format_func=names.__getitem__,
         key=told_again(list_key("model", ids), names),
         label_visibility="collapsed",
@@ -159,7 +212,7 @@ def _template(server: Server) -> None:
                 show_difference(found)
 
 
-def _notes(workspace: Workspace, server: Server, chosen: Speaker | None) -> None:
+def _notes(workspace: Workspace, server: Server, chosen: Speaker | None, name: str, loaded_name: str) -> None:
     freed: Freed | None = st.session_state.pop(FREED, None)
     if freed:
         key = "page.chat.freed.gpu" if freed.gpu else "page.chat.freed"
@@ -168,8 +221,9 @@ def _notes(workspace: Workspace, server: Server, chosen: Speaker | None) -> None
     if server.readiness is Readiness.failed:
         _failed(workspace, server)
     loaded = server.speaker if server.lives else None
-    if chosen and loaded and chosen != loaded:
-        st.info(t("page.chat.other_loaded", model=speaker_name(loaded)), icon=":material/info:")
+    if chosen and loaded and not is_same(chosen, loaded):
+        text = t("page.chat.other_loaded", model=loaded_name, chosen=name)
+        st.warning(text, icon=":material/swap_horiz:")
     if (
         chosen
         and not loaded
