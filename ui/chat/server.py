@@ -120,7 +120,7 @@ def speaker_name(speaker: Speaker) -> str:
 
 
 def told_apart(offered: Sequence[Speaker]) -> list[str]:
-    """What each is called among the others: of two runs of one name by when they were made as well, and by their
+    """What each is called among the others: of two runs of one name by when they were made, and by their
     ids where that is the same."""
     names, now = [speaker_name(speaker) for speaker in offered], datetime.now()
     for tell in (lambda run: moment(made, now) if (made := made_at(run)) else "", str):
