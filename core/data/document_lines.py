@@ -17,10 +17,16 @@ FURTHEST = 2 * LONGEST_KEY
 SHORT_LINE = 30
 _UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
 _AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
+_TO_AMOUNT = r"\s?(?:-|–|—|~|～|至|到|to)\s?"
+_AMOUNTS = rf"(?:{_AMOUNT}(?:{_TO_AMOUNT}(?:{_AMOUNT}|\d[\d.,]*))?|\d[\d.,]*{_TO_AMOUNT}{_AMOUNT})"
 PRICE = re.compile(_AMOUNT, re.IGNORECASE)
+# Behind the end of a sentence an amount is of something else.
+_SENTENCE_END = re.compile(r"[。！？]|[.!?]\s")
 # "Fried rice 12 yuan (small)"; in a sentence the amount of something else stands there.
 _ENDS_IN_PRICE = re.compile(
-    rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>{_AMOUNT}(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$", re.IGNORECASE
+    rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>(?:(?<![\w-])(?:from|ab|约|低至)\s?)?{_AMOUNTS}"
+    r"(?:\s?(?:起|以上|\+|up\b))?(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$",
+    re.IGNORECASE,
 )
 # What costs nothing: "Tea: free", "热茶 免费"; "gluten free" is no price, and neither is "feel free".
 _ENDS_IN_FREE = re.compile(
@@ -53,6 +59,12 @@ _OF_DAYS = re.compile(
     r"|(?<=\s)(?:休息|店休|不营业|closed\b).*)",
     re.IGNORECASE,
 )
+# "14:00 Ceremony in the chapel", "9:30–10:15 签到": what happens when.
+_CLOCK = r"(?:[01]?\d|2[0-4])[:：.][0-5]\d(?:\s?[ap]\.?m\b\.?)?|(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?"
+_AT_A_TIME = re.compile(
+    rf"(?P<key>(?:{_CLOCK})(?:\s?(?:-|–|—|~|～|to|至|到)\s?(?:{_CLOCK}))?)\s+(?P<value>[^\W\d_][^.。!！?？]*)",
+    re.IGNORECASE,
+)
 # "10:00 - 22:00", "Mon - Fri": a dash that parts nothing from its label.
 _FROM, _TO = (
     re.compile(pattern, re.IGNORECASE) for pattern in (rf"(?:\d|\d\s?[ap]m|{_DAY})$", rf"(?:\d|{_DAY})")
@@ -60,6 +72,13 @@ _FROM, _TO = (
 # Behind a label that everybody knows its value may begin without a mark.
 _VALUE_ZH = r"(?:[\s.·/–—-]+|(?=[+\d(（][\d\s:：+()（）.~～–—-]{4}))"
 _VALUE_EN = rf"\.?\s+(?=[+\d(]|\S+@\S|https?:|www\.|{_DAY}\b)"
+# What only calls for attention is no label: nobody asks for the note.
+_CALLS_OUT = re.compile(
+    r"(?:please |important )?(?:notes?|n\.?b\.?|p\.?s\.?|warnings?|caution|danger|attention|important|tips?"
+    r"|notice|hints?|remarks?|remember|reminder|please note)"
+    r"|(?:温馨|特别|友情|重要|安全)?(?:注|注意|提示|提醒|备注|警告|重要|附注|另|又及|说明|小贴士)",
+    re.IGNORECASE,
+)
 # Labels beside those of the topics.
 _MORE_ZH, _MORE_EN = (
     r"传真|邮编|公众号|抖音号?|小红书|店名|人均|wi-?fi\s?密码|qq号?",
@@ -67,6 +86,10 @@ _MORE_ZH, _MORE_EN = (
 )
 # A statement ends here, and so does one before Chinese that goes on without a blank.
 _STATEMENT = re.compile(rf"(?<=[。；;])|(?<=[{HAN}\d)）”\"][.!])(?=[{HAN}])")
+# The same in Chinese and in another language.
+_IN_BOTH = re.compile(rf"([{HAN}]+)\s*[/(（]?\s*([A-Za-z][A-Za-z -]*[A-Za-z])[)）]?")
+# Signs that part what stands in one line.
+_LISTED = re.compile(r"\s+[|｜·•/]\s+|\s*[｜]\s*")
 _NEXT_LABEL = re.compile(
     rf"[,，、\s]\s*(?=(?P<key>[{HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})(?:\s?[:：]|\s|\d))"
 )
@@ -78,6 +101,7 @@ def pair(text: str) -> tuple[str, str] | None:
         return None
     key, value = found[0].strip(), found[1].strip()
     plain = key and value and len(key) <= LONGEST_KEY and not re.search("[。！？!?]", key)
+    plain = plain and not _CALLS_OUT.fullmatch(key)
     return (key, value) if plain else None
 
 
@@ -89,6 +113,9 @@ def stated(statement: str) -> tuple[str, str] | None:
 def statements(line: str) -> list[str]:
     """What a line says, each by itself where it says several things by their labels ("电话：1，地址：2");
     what has no label belongs to the one before."""
+    listed = [one.strip() for one in _LISTED.split(line)]
+    if len(listed) > 1 and all(map(stated, listed)):
+        return listed
     found = [one for part in _STATEMENT.split(line) for one in _by_labels(part.strip())]
     pairs = [*map(stated, found)]
     if all(pairs) or sum(map(bool, pairs)) < 2:
@@ -98,7 +125,7 @@ def statements(line: str) -> list[str]:
         if known or not begun:
             whole.append(one)
         else:
-            whole[-1] += one
+            whole[-1] += f"{' ' if whole[-1][-1].isascii() else ''}{one}"
         begun = begun or bool(known)
     return whole
 
@@ -190,14 +217,27 @@ def _label() -> re.Pattern[str]:
     return re.compile("|".join(_labels()), re.IGNORECASE)
 
 
+def states_price(value: str) -> bool:
+    """Whether what is said of a thing is what it costs: an amount in its first sentence."""
+    match = PRICE.search(value)
+    return match is not None and not _SENTENCE_END.search(value, 0, match.start())
+
+
+def at_a_time(text: str) -> tuple[str, str] | None:
+    """When a line of a programme says that something happens, and what: "14:00 Ceremony"."""
+    match = _AT_A_TIME.fullmatch(text)
+    return (match["key"], match["value"]) if match else None
+
+
 def is_days(text: str) -> bool:
     """Whether a text names days of the week: "周一至周五", "Mon–Fri"."""
     return _ONLY_DAYS.match(text.strip()) is not None
 
 
 def is_label(text: str) -> bool:
-    """Whether everybody knows a text for a label: "电话", "Opening hours"."""
-    return _label().fullmatch(text.strip()) is not None
+    """Whether everybody knows a text for a label: "电话", "Opening hours", "地址 Address"."""
+    both = _IN_BOTH.fullmatch(text.strip())
+    return any(_label().fullmatch(one.strip()) for one in (text, *(both.groups() if both else ())))
 
 
 def _labels() -> tuple[str, str]:

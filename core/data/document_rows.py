@@ -19,7 +19,7 @@ from core.data.checking.first_person import says_who, speaks
 from core.data.conversations import Conversation, one_turn
 from core.data.document_lines import (
     LONGEST_KEY,
-    PRICE,
+    at_a_time,
     is_days,
     is_label,
     looks_like_several,
@@ -27,9 +27,11 @@ from core.data.document_lines import (
     several,
     stated,
     statements,
+    states_price,
 )
 from core.data.document_rules import is_of_sentences, topics, yes_or_no
-from core.data.document_wordings import Wordings, in_turn, mixed, short_names, usual_title, wordings_for
+from core.data.document_text import as_markdown
+from core.data.document_wordings import HAN, Wordings, in_turn, mixed, short_names, usual_title, wordings_for
 from core.data.documents import read_markdown
 from core.data.drafts import language_of, pairs_in
 from core.data.identity import IdentityLanguage
@@ -68,6 +70,15 @@ _INNER = re.compile(r"“([^“”]*)”")
 LISTS = {"bullet_list", "ordered_list"}
 # "Ingredients:" above a list says what of; it is no text of its own.
 _ENDS_IN_COLON = re.compile(rf"[^\n?？]{{1,{LONGEST_KEY}}}[:：] *")
+# What an amount is of that nobody can buy.
+_SUM = re.compile(
+    r"\b(?:balance|budget|income|revenue|turnover|salary|wages?|deposit|debts?|savings|funds?|profit|loss|donations?"
+    r"|fines?|total|sum|expenses?|dates?|deadline|time)\b"
+    r"|\brent|utilities|租金|房租|月租|水电|首付|余额|结余|预算|收入|营业额|工资|薪资|薪水|押金|定金|订金|欠款|存款|利润|捐款|罚款|合计|总计|支出|日期|时间",
+    re.IGNORECASE,
+)
+# A cell that says nothing.
+_NOTHING = re.compile(r"\s*(?:[-–—−/\\.…]+|n\.?/?a\.?|tb[ad]|无|暂无|待定)?\s*", re.IGNORECASE)
 _HASH = re.compile(r"[0-9a-f]{32,}")
 _QUESTION = re.compile(r"[?？]\s*$")
 
@@ -177,6 +188,7 @@ def document_of(path: Path, wanted: bool | None = None) -> DocumentRows | None:
 def document_rows(text: str, title: str, language: IdentityLanguage) -> DocumentRows:
     """The facts of a Markdown text; ``title`` is what it is about as long as no heading says it."""
     # Text that is set in by blanks is text: nobody writes code into a menu that way.
+    text = as_markdown(text, language)
     tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").disable("code").parse(text))
     words = wordings_for(text, language)
     reader = _Reader(words, title)
@@ -323,6 +335,9 @@ class _Reader:
         """A paragraph of lines: what each says, or what all of them do."""
         parts = [part for one in lines for part in statements(one)]
         known = [*map(stated, parts)]
+        if len(lines) > 1 and all(then := [*map(at_a_time, lines)]):
+            known = then
+            self._names(self.words["and"].join(lines), line)
         if all(known):
             for key, value in filter(None, known):
                 self._value(key, value, line)
@@ -337,10 +352,12 @@ class _Reader:
         self._prose(left or "\n".join(lines), line)
 
     def _labelled(self, said: Sequence[str], line: int) -> str:
-        """Take out of what is ``said`` what says what it is about ("Phone: 0555"), where two do, and half of
-        all: an address, opening hours and what else there is to say. What is left."""
+        """Take out of what is ``said`` what says what it is about ("Phone: 0555"), where two do or everybody
+        knows the label, and half of all: an address, opening hours and what else there is to say. What is
+        left."""
         pairs = {place: found for place, one in enumerate(said) if (found := stated(one))}
-        if len(pairs) < 2 or 2 * len(pairs) < len(said):
+        known = len(pairs) > 1 or any(is_label(key) for key, _ in pairs.values())
+        if not known or 2 * len(pairs) < len(said):
             return ""
         for key, value in pairs.values():
             self._value(key, value, line)
@@ -397,7 +414,8 @@ class _Reader:
             if self.parts > 1:
                 what = self.words["part"].format(heading=what, number=self.parts)
             # What is about this heading as people ask for it stands in its first part.
-            about = what if self.parts == 1 else ""
+            # So does not what merely has a word of it in a document's title ("Bus 42 to the university").
+            about = what if self.parts == 1 and (self.parents or is_label(what)) else ""
             more = self.words.natural("text", about, piece, heading=what)
             tested = self._tested("text", about, heading=what)
             answer = piece.rstrip("；;")  # the next part goes on with what it parts
@@ -409,14 +427,15 @@ class _Reader:
         if _FREE.fullmatch(value) and (of_prices or not column):
             self._ask("price", "free_answer", line, "", key=key, value=value.rstrip(".。"))
             return
-        is_price = PRICE.search(value) and not of_prices and not is_label(key)
+        is_price = states_price(value) and not of_prices and not is_label(key) and not _SUM.search(key)
         if (of_prices and re.search(r"\d", value)) if column else is_price:
             self._ask("price", "price_answer", line, "", key=key, value=value)
             return
         on_a_day = is_days(key)
         if not column and self.parents and not is_label(key) and (_TIME.search(value) or on_a_day):
             # "Monday: 10 to 22" under opening hours, "Sunday: closed"; under "Contact" it is when it is open
-            column = self.words.hours_of(self.heading, value) if on_a_day else self.heading
+            named = on_a_day or self.words.is_of_times(self.heading)
+            column = (self.words.hours_of(self.heading, value) if on_a_day else self.heading) if named else ""
         if column:
             self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
@@ -448,13 +467,19 @@ class _Reader:
             if more and len(first) > LONGEST_KEY:  # one sentence on two lines
                 first, more = text.replace("\n", " " if first.isascii() else ""), ""
             first, *others = several(first)
-            key, value = pair(first) or (first, "")
-            names.append(key)
+            then = at_a_time(first)
+            key, value = then or pair(first) or (first.rstrip(":： ") or first, "")
+            names.append(first if then else key)
             plain &= not value
             if not value and not more and not item.children[1:]:
                 sentences.append((key, _line(item)))
             self._told_of(key, value, more, _line(item))
             for other, also in filter(None, map(stated, others)):
+                if value and not is_label(key):  # "Drill: 2 € a day, deposit 20 €"
+                    self._value(
+                        self.words.fill(self.words["under"], heading=key, key=other), also, _line(item)
+                    )
+                    continue
                 names.append(other)
                 self._value(other, also, _line(item))
             if item.children[1:]:
@@ -502,7 +527,8 @@ class _Reader:
             self._add([self.asked], self.words["then"].join(ended), line)
             self.asked = ""
             return
-        told = self._names(self.words["then" if plain else "and"].join(ended), line)
+        several = plain or any(re.search("[、，,;；]", name) for name in ended)
+        told = self._names(self.words["then" if several else "and"].join(ended), line)
         if plain and not told:
             self._prose(self.words["then"].join(ended), line)
 
@@ -527,24 +553,56 @@ class _Reader:
         rows = [[_text(cell) for cell in row.children] for part in block.children for row in part.children]
         columns, *body = rows
         firsts = [row[0] for row in body]
+        of_prices = _priced(columns, body)
         for number, row in enumerate(body):
             line = _line(block) + number + 2
             key = row[0] or self.heading
-            start = 1
-            if firsts.count(row[0]) > 1 and len(row) > 2:
-                key, start = f"{key} {row[1]}".strip(), 2
-            for column, value in zip(columns[start:], row[start:], strict=True):
-                if value:
-                    self._value(key, value, line, column)
+            also = _tells_apart(body, row) if firsts.count(row[0]) > 1 and len(row) > 2 else 0
+            key = f"{key} {row[also]}".strip() if also else key
+            for place in range(1, len(columns)):
+                if place != also and not _NOTHING.fullmatch(row[place]):
+                    self._cell(key, columns[place], row[place], line, place in of_prices)
         if names := list(dict.fromkeys(filter(None, firsts))):
             self._names(self.words["and"].join(names), _line(block))
+
+    def _cell(self, key: str, column: str, value: str, line: int, one_of_prices: bool) -> None:
+        """What a cell says: of one of several prices which, of a day what is then."""
+        if one_of_prices and (re.search(r"\d", value) or _FREE.fullmatch(value)):
+            self._value(self.words.fill(self.words["which"], key=key, column=column), value, line)
+        elif is_days(column) and not is_days(key) and not _TIME.search(value):
+            self._value(column, value, line, key)
+        else:
+            self._value(key, value, line, column)
+
+
+def _tells_apart(body: Sequence[Sequence[str]], row: Sequence[str]) -> int:
+    """The column that tells a row from others of its name; 0 for none. A number or an address of mail is what
+    is asked for."""
+    same = [other for other in body if other[0] == row[0]]
+    for place in range(1, len(row)):
+        cells = [other[place] for other in same]
+        if len({*cells}) == len(cells) and not any(re.search(r"@|\d{3}", one) for one in cells):
+            return place
+    return 0
+
+
+def _priced(columns: Sequence[str], body: Sequence[Sequence[str]]) -> frozenset[int]:
+    """The columns of prices of a table where their names say which: "Adult" and "Child", of several each."""
+    found = set()
+    for place, column in enumerate(columns[1:], 1):
+        values = [row[place] for row in body if not _NOTHING.fullmatch(row[place])]
+        prices = sum(states_price(value) or _FREE.fullmatch(value) is not None for value in values)
+        if any(map(states_price, values)) and 2 * prices > len(values) and not _SUM.search(column):
+            found.add(place)
+    named = [place for place in found if _ABOUT_PRICES.search(columns[place])]
+    return frozenset(found if len(named) != 1 or len(found) > 1 else ())
 
 
 def _pieces(text: str) -> Iterator[str]:
     """Sentences, as many together as an answer may have characters."""
-    piece = ""
+    piece = before = ""
     for sentence in filter(None, (part.strip() for part in _SENTENCE.split(text))):
-        space = _between(piece)
+        space, before = _between(before), sentence
         if piece and len(piece) + len(sentence) > LONGEST_ANSWER:
             yield piece
             piece, space = "", ""
@@ -554,17 +612,19 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _joined(sentences: Iterable[str]) -> str:
-    text = ""
+    text = before = ""
     for one in sentences:
-        text += _between(text) + one
+        text += _between(before) + one
+        before = one
     return text
 
 
-def _between(piece: str) -> str:
-    """What joins a piece and the next sentence or line: short lines of Chinese stay lines."""
-    if not piece or piece[-1].isascii():
-        return " " if piece else ""
-    return "\n" if piece[-1].isalpha() and len(piece.rpartition("\n")[2]) < WRAPPED else ""
+def _between(before: str) -> str:
+    """What joins a sentence or a line and the next: short lines of Chinese stay lines."""
+    of_chinese = re.search(f"[{HAN}]", before) and len(before) < WRAPPED
+    if of_chinese and (before[-1].isalnum() or before[-1] in ")）"):
+        return "\n"
+    return " " if before and before[-1].isascii() else ""
 
 
 def _told_apart(facts: Sequence[Fact], words: Wordings) -> Iterator[Fact]:

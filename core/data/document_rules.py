@@ -79,6 +79,7 @@ _SOMEBODY = (
 _ASKED_EN = (
     (r"no (?P<y>\w+ing\b.*)", "Is {y} allowed?"),
     (rf"no (?P<y>{_FORBIDDEN}\b.*)", "May I bring {y}?"),
+    (r"(?:we are |we're )?closed (?P<y>(?:on|at|over|during|every|in) .+)", "Are you open {y}?"),
     (r"there (?P<v>is|are) (?:no |not any |an? )?(?P<y>.+)", "{V} there {y}?"),
     (
         r"(?:please )?(?:do not|don't|never) (?!forget|hesitate|worry|panic|miss|be |let |lose |fail)"

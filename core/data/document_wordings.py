@@ -42,6 +42,8 @@ USUAL = 4
 PARTICLES = ("吗", "呢", "吧", "啊", "呀")
 _PLEASE = re.compile(r"\b(?:please|thanks?)\b|[谢烦]", re.IGNORECASE)
 _PLURAL = re.compile(r"[a-z](?<![sui])s$")
+_OF_SEVERAL = re.compile(r"(?:Which|What) \{heading\} (?:are|do)")
+_ASIDE = re.compile(r"\s*[(（][^)）]*[)）]$")
 # A longer key is no name; a shorter word says nothing by itself.
 LONGEST_NAME, SHORTEST_WORD = 4, 4
 
@@ -61,7 +63,12 @@ class Wordings:
 
     def filled(self, kind: str, **values: str) -> list[str]:
         """The plain questions of a kind."""
-        return [self.fill(one, **values) for one in self.bank[kind]]
+        return self._fitting(self.bank[kind], values)
+
+    def _fitting(self, wordings: Sequence[str], values: dict[str, str]) -> list[str]:
+        """Wordings with their values, without those that want several of one ("Which Team are there?")."""
+        one = not _PLURAL.search(_ASIDE.sub("", values.get("heading", "")))
+        return [self.fill(some, **values) for some in wordings if not (one and _OF_SEVERAL.match(some))]
 
     def said(self, kind: str, **values: str) -> str:
         """The answer of a kind; a value that ends a sentence ends it."""
@@ -80,7 +87,7 @@ class Wordings:
             plain = topic.get("of" if kind == "cell" else "asked", ())
             asked = [*plain[:2], *(one for some in said for one in some), *plain[2:]]
             found = [*asked[:USUAL], *_alternating(asked[USUAL:], found)]
-        return [self.fill(one, **values) for one in found]
+        return self._fitting(found, values)
 
     def foreign(self, kind: str, about: str, **values: str) -> list[str]:
         """What somebody asks in the other language: for prices, by the name as it is written, and for what
@@ -114,11 +121,16 @@ class Wordings:
     def hours_of(self, heading: str, value: str) -> str:
         """What a line about a day says, which stands under a ``heading``: what the heading names, or when it
         is open, where that is all there is to its ``value``, and the heading is of something else."""
-        topic = self._topic(heading)
-        named = (topic or {}).get("name") == "hours" or re.search(
-            self.bank["plain_heading"], heading, re.IGNORECASE
+        return (
+            heading
+            if self.is_of_times(heading) or not _MERE_TIME.fullmatch(value)
+            else str(self.bank["hours"])
         )
-        return heading if named or not _MERE_TIME.fullmatch(value) else str(self.bank["hours"])
+
+    def is_of_times(self, heading: str) -> bool:
+        """Whether a heading is of what has times: opening hours, a course, a programme."""
+        named = (self._topic(heading) or {}).get("name") == "hours"
+        return named or re.search(self.bank["plain_heading"], heading, re.IGNORECASE) is not None
 
     def _topic(self, about: str) -> dict[str, Any] | None:
         topics = (one for one in self.bank["topics"] if re.search(one["about"], about, re.IGNORECASE))
@@ -170,7 +182,10 @@ class Wordings:
         itself does it, else as the document. ``{be}`` is the verb of what is asked for."""
         edged = {name: f"{_EDGE}{value}{_EDGE}" for name, value in values.items()}
         text = wording.format(
-            **edged, be="are" if _PLURAL.search(values.get("column") or values.get("key", "")) else "is"
+            **edged,
+            be="are"
+            if _PLURAL.search(_ASIDE.sub("", values.get("column") or values.get("key", "")))
+            else "is",
         )
         blank = _blank("\n".join(values.values()), self.apart)
         return _SEAM.sub(blank, text).replace(_EDGE, "")

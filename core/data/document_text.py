@@ -1,0 +1,189 @@
+"""A document's text as people type it, made the Markdown that it stands for, line for line.
+
+A bullet may be a dot or a picture, a heading a numbered line, a title the first line, a note at the foot of
+the page belongs to what it is noted at. Nothing is said that was not: marks are changed, words are not.
+"""
+
+import re
+
+from core.data.document_lines import LONGEST_KEY, is_days, is_label, pair
+from core.data.document_wordings import HAN
+from core.data.identity import IdentityLanguage
+
+_PICTURE = r"[\u2190-\u21ff\u231a-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"
+# What begins a line in place of a bullet; behind one of a list it says nothing.
+_BULLET = re.compile(
+    rf"(?P<before>\s*)(?P<list>(?:[-*+]|\d+[.)])\s+)?(?P<mark>(?:{_PICTURE}[\ufe0e\ufe0f\u20e3\u200d]*)+|[•·‣◦])\s*(?=[^\s|])"
+)
+# Pictures that stand for a label.
+_LABELS = (
+    ("📍🏠🏡🏢🗺", "Address", "地址"),
+    ("📞☎📱☏📲", "Phone", "电话"),
+    ("✉📧📩📨", "Email", "邮箱"),
+    ("🌐🔗", "Website", "网址"),
+    ("📅🗓📆", "Date", "日期"),
+    ("🕐🕑🕒🕓🕔🕕🕖🕗🕘🕙🕚🕛⏰🕰", "Time", "时间"),
+    ("📶🛜", "Wi-Fi", "Wi-Fi"),
+    ("🅿", "Parking", "停车"),
+)
+_ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
+# Numbers of items that Markdown does not know.
+_COUNTED = re.compile(
+    r"(?P<before>\s*)(?:(?P<number>\d{1,2})[、）]|[（(](?P<inner>\d{1,2})[）)]|(?P<round>[①-⑳]))\s*(?=\S)"
+)
+_BOX = re.compile(r"(?P<before>\s*[-*+]\s+)\[(?P<state>[ xX])\]\s+(?P<text>.*)")
+_NOTE, _NOTED = re.compile(r"\[\^(?P<name>[^\]\s]+)\]:\s*(?P<text>\S.*)"), re.compile(r"\[\^([^\]\s]+)\]")
+_NUMBERED_HEADING = re.compile(
+    rf"(#{{1,6}}\s+)(?:\d+(?:\.\d+)*[.)]\s+|\d+(?:\.\d+)+\s+(?=[A-Z{HAN}])|\d+、\s*|[一二三四五六七八九十]+、\s*"
+    r"|[（(][一二三四五六七八九十\d]+[)）]\s*)(?=\S)"
+)
+_ARABIC = re.compile(r"(?P<number>\d+)[.)、]\s*(?P<text>[^\s\d].*)")
+_CHINESE = re.compile(r"(?P<number>[一二三四五六七八九十]+)、\s*(?P<text>\S.*)")
+_HEADING = re.compile(r"(#{1,6})\s")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
+_SAYS_MORE = re.compile(r"[。.!?！？；;，,:：|]|[¥￥$€£]|^\s*(?:[-*+>#|=]|\d+[.)、]|\*\*)")
+
+
+def as_markdown(text: str, language: IdentityLanguage) -> str:
+    """The text as Markdown, with as many lines."""
+    if "\n" not in text.strip() or any(map(_FENCE.match, text.split("\n"))):
+        return text
+    lines = _with_notes(text.split("\n"))
+    lines = _counted(lines)
+    lines = [_NUMBERED_HEADING.sub(r"\1", _unboxed(line)) for line in lines]
+    return "\n".join(_titled(_named(_headed(_bulleted(lines, language)))))
+
+
+def _unboxed(line: str) -> str:
+    """What is to do as an item, what is done with a tick."""
+    if not (match := _BOX.fullmatch(line)):
+        return line
+    return match["before"] + match["text"] + (" ✓" if match["state"] != " " else "")
+
+
+def _bulleted(lines: list[str], language: IdentityLanguage) -> list[str]:
+    """Lines that a picture or a dot begins, as items: where several stand together, or it stands for a
+    label."""
+    found = [*map(_BULLET.match, lines)]
+    made = []
+    for place, (line, match) in enumerate(zip(lines, found, strict=True)):
+        if not match:
+            made.append(line)
+            continue
+        rest = line[match.end() :]
+        label = "" if pair(rest) else _label(match["mark"], language)
+        beside = [near for near in (place - 1, place + 1) if 0 <= near < len(lines)]
+        several = any(found[near] or _ITEM.match(lines[near]) for near in beside)
+        if not (label or several or match["list"]):
+            made.append(line)
+            continue
+        made.append(f"{match['before']}{match['list'] or '- '}{label}{rest}")
+    return made
+
+
+def _counted(lines: list[str]) -> list[str]:
+    """Lines numbered in another way, as items where several stand together."""
+    found = [*map(_COUNTED.match, lines)]
+    made = []
+    for place, (line, match) in enumerate(zip(lines, found, strict=True)):
+        if match and any(0 <= near < len(found) and found[near] for near in (place - 1, place + 1)):
+            number = match["number"] or match["inner"] or str(ord(match["round"]) - ord("①") + 1)
+            line = f"{match['before']}{number}. {line[match.end() :]}"
+        made.append(line)
+    return made
+
+
+def _label(mark: str, language: IdentityLanguage) -> str:
+    for pictures, english, chinese in _LABELS:
+        if mark[0] in pictures:
+            return f"{chinese}：" if language == "zh" else f"{english}: "
+    return ""
+
+
+def _with_notes(lines: list[str]) -> list[str]:
+    """What is noted at the foot says what it is noted at; the marks are gone."""
+    notes = {match["name"] for match in map(_NOTE.fullmatch, lines) if match}
+    if not notes:
+        return lines
+    about: dict[str, str] = {}
+    for line in lines:
+        for match in _NOTED.finditer(line):
+            if not _NOTE.fullmatch(line):
+                about.setdefault(match[1], _noted(line[: match.start()]))
+    made = []
+    for line in lines:
+        if note := _NOTE.fullmatch(line):
+            key = about.get(note["name"], "")
+            made.append(f"{key}: {note['text']}" if key else note["text"])
+        else:
+            made.append(_NOTED.sub(lambda match: "" if match[1] in notes else match[0], line))
+    return made
+
+
+def _noted(before: str) -> str:
+    """What a note is noted at: the label of a line, a cell's text; empty in a sentence."""
+    is_cell = before.lstrip().startswith("|")
+    text = (
+        before.rpartition("|")[2] if is_cell else re.sub(r"^\s*(?:[-*+]|\d+[.)]|#+)\s+", "", before)
+    ).strip(" *_")
+    if is_cell and not re.search(r"[^\W\d_]", text):
+        text = before.split("|")[1].strip(" *_")  # at a number, of what its row is about
+    key = (pair(text) or (text, ""))[0]
+    return key if 0 < len(key) <= LONGEST_KEY and not _SAYS_MORE.search(key) else ""
+
+
+def _headed(lines: list[str]) -> list[str]:
+    """Numbered lines that stand over text, as headings."""
+    for pattern in (_CHINESE, _ARABIC):
+        found = [place for place in range(len(lines)) if _is_heading(lines, place, pattern)]
+        numbers = [pattern.fullmatch(lines[place])["number"] for place in found]  # type: ignore[index]
+        if len(found) > 1 and len({*numbers}) == len(numbers):
+            level = 1 + max(
+                (len(match[1]) for match in map(_HEADING.match, lines[: found[0]]) if match), default=1
+            )
+            for place in found:
+                lines[place] = f"{'#' * min(level, 6)} {pattern.fullmatch(lines[place])['text']}"  # type: ignore[index]
+    return lines
+
+
+def _is_heading(lines: list[str], place: int, pattern: re.Pattern[str]) -> bool:
+    """Whether a line is a number and a short name, and something else stands below it, apart from it where
+    an item of a list could look like it."""
+    match = pattern.fullmatch(lines[place])
+    if not match or len(match["text"]) > LONGEST_KEY or _SAYS_MORE.search(match["text"]):
+        return False
+    below = next((line for line in lines[place + 1 :] if line.strip()), "")
+    apart = all(
+        not near.strip() for near in (*lines[max(0, place - 1) : place], *lines[place + 1 : place + 2])
+    )
+    return bool(below) and not pattern.fullmatch(below) and (apart or pattern is _CHINESE)
+
+
+def _named(lines: list[str]) -> list[str]:
+    """A line that stands alone over text and is a label, a day or all capitals, as a heading."""
+    level = 2
+    for place, line in enumerate(lines):
+        if match := _HEADING.match(line):
+            level = max(2, len(match[1]))
+        text = line.strip()
+        above, below = lines[place - 1 : place] if place else [""], lines[place + 1 : place + 2]
+        alone = not any(map(str.strip, (*above, *below))) and any(map(str.strip, lines[place + 1 :]))
+        if not text or not alone or len(text) > LONGEST_KEY or _SAYS_MORE.search(text):
+            continue
+        capitals = len(re.findall("[A-Z]", text)) > 3 and text.upper() == text
+        if capitals or is_label(text) or (is_days(text) and len(text) < 20):
+            lines[place] = f"{'#' * level} {text}"
+    return lines
+
+
+def _titled(lines: list[str]) -> list[str]:
+    """A first line that only names, alone or over one other, as the title."""
+    filled = [place for place, line in enumerate(lines) if line.strip()]
+    if len(filled) < 2 or any(re.match(r"#\s|=+\s*$", line) for line in lines):
+        return lines
+    first = filled[0]
+    text = lines[first].strip()
+    alone = any(not line.strip() for line in lines[first + 1 : first + 3])
+    if alone and len(text) <= LONGEST_KEY and not _SAYS_MORE.search(text) and not pair(text):
+        lines[first] = f"# {text}"
+    return lines
