@@ -8,7 +8,7 @@ import pytest
 from core.data.conversations import Turn, as_row, from_row
 from core.data.findings import KINDS
 from core.data.formats.reading import Format, detect, read_row
-from core.data.formats.shapes import SHAPES
+from core.data.formats.shapes import SHAPES, shape_of
 from core.data.opening import reading_of
 from core.errors import InvalidOption
 
@@ -435,3 +435,19 @@ def test_mapping_on_the_command_line() -> None:
 
 def test_every_format_has_an_example() -> None:
     assert {name for name, _, _ in GOOD.values()} == set(SHAPES)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Question", "Réponse"),
+        ("질문", "답변"),
+        ("Domanda", "Risposta"),
+        ("Câu hỏi", "Trả lời"),
+        ("السؤال", "الجواب"),
+        ("Soru", "Cevap"),
+        ("問題", "答案"),
+    ],
+)
+def test_a_table_names_its_columns_in_any_language(question: str, answer: str) -> None:
+    assert shape_of({question: "x", answer: "y"}) is not None

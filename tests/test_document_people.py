@@ -142,3 +142,24 @@ def test_one_thing_is_not_asked_for_as_several() -> None:
     text = "# Practice\n\n## Team\n\n- Ada – dentist\n- Ben – reception\n\n## Prices\n\n- Check: £25\n"
     questions = [one for fact in made(text).facts for one in fact.questions]
     assert "Which Prices are there?" in questions and "Which Team are there?" not in questions
+
+
+def test_when_it_is_open_is_told_whole_and_by_the_day() -> None:
+    top = "# Shop\n\n## Opening hours\n\n"
+    listed = top + "- Monday to Friday: 9am – 6pm\n- Saturday: 9am – 1pm\n- Closed on holidays.\n"
+    table = top + "| Day | Open |\n|---|---|\n| Mon | closed |\n| Tue–Fri | 10:00–19:00 |\n"
+    lines = "# 医院\n\n## 门诊时间\n\n周一至周五：9:00–18:00\n周六：9:00–12:00\n法定节假日休息\n"
+    whole = "Monday to Friday: 9am – 6pm; Saturday: 9am – 1pm; Closed on holidays."
+    assert said(listed)["Tell me about Opening hours."] == whole
+    assert said(table)["Tell me about Opening hours."] == "Mon: closed; Tue–Fri: 10:00–19:00"
+    assert said(table)["What are the opening hours of Tue–Fri?"].endswith("are 10:00–19:00.")
+    assert "周一至周五：9:00–18:00；周六：9:00–12:00；法定节假日休息" in said(lines).values()
+    asked = [one for fact in made(listed).facts if fact.answer == whole for one in fact.questions]
+    assert "When are you open?" in asked
+
+
+def test_a_number_under_contact_is_somebodys_telephone_number() -> None:
+    text = "# Library\n\n## Contact\n\nAnna Berg (books): 0761 2011\ninfo@bib.example\nwww.bib.example\n"
+    answers = said(text)
+    assert answers["What is the phone number of Anna Berg (books)?"].endswith("is 0761 2011.")
+    assert "Email: info@bib.example" in answers.values() and "Website: www.bib.example" in answers.values()

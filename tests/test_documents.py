@@ -16,7 +16,7 @@ from core.chat.document_questions import local_endpoint, make_drafts
 from core.chat.endpoint import endpoint
 from core.data import drafts
 from core.data.conversations import one_turn
-from core.data.documents import LONGEST, Passage, read_passages
+from core.data.documents import LONGEST, Passage, read_markdown, read_passages
 from core.data.sets import SetPaths, place_of
 from core.errors import ChatTaken, EndpointFailed, NoSuchFile, NotADocument, NothingDrafted
 from core.models.folder import read_model
@@ -276,3 +276,14 @@ def test_the_key_is_in_no_file(place: SetPaths) -> None:
     for file in place.root.rglob("*"):
         assert file.is_dir() or b"sk-secret" not in file.read_bytes()
     assert json.loads(place.drafts.read_text(encoding="utf-8").split("\n")[0])["asked"] == "m"
+
+
+def test_a_docx_with_a_title_and_a_table_with_one(tmp_path: Path) -> None:
+    document = docx.Document()
+    document.add_paragraph("Kita Regenbogen", style="Title")
+    table = document.add_table(3, 2)
+    table.cell(0, 0).merge(table.cell(0, 1)).text = "Team"
+    for row, (name, role) in enumerate((("Mia", "head"), ("Jo", "cook")), 1):
+        table.cell(row, 0).text, table.cell(row, 1).text = name, role
+    document.save(tmp_path / "d.docx")
+    assert read_markdown(tmp_path / "d.docx") == "# Kita Regenbogen\n\nTeam:\n\n- Mia: head\n- Jo: cook"

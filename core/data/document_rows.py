@@ -77,6 +77,7 @@ _SUM = re.compile(
     r"|\brent|utilities|租金|房租|月租|水电|首付|余额|结余|预算|收入|营业额|工资|薪资|薪水|押金|定金|订金|欠款|存款|利润|捐款|罚款|合计|总计|支出|日期|时间",
     re.IGNORECASE,
 )
+_NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
 # A cell that says nothing.
 _NOTHING = re.compile(r"\s*(?:[-–—−/\\.…]+|n\.?/?a\.?|tb[ad]|无|暂无|待定)?\s*", re.IGNORECASE)
 _HASH = re.compile(r"[0-9a-f]{32,}")
@@ -341,11 +342,14 @@ class _Reader:
         if all(known):
             for key, value in filter(None, known):
                 self._value(key, value, line)
+            self._hours(parts, line)
             return
         if parts[0] == lines[0] and len(parts[0]) <= LONGEST_KEY and len(known) > 2 and all(known[1:]):
             self._titled(parts[0], [pair for pair in known if pair], line)
             return
         left = self._labelled(parts, line)
+        if left and self._by_days(parts):
+            left = self.words["then"].join(parts)  # with what is said of no day
         if not left and looks_like_several(lines):
             why = say("document.unused.together", heading=self.heading)
             self.unused.append(NotAsked(line, "\n".join(lines), why))
@@ -406,6 +410,17 @@ class _Reader:
             self._add(words.filled(kind, **asked), answer, line, natural=more, tested=tested)
         return short
 
+    def _hours(self, said: Sequence[str], line: int) -> bool:
+        """All of the opening hours in one answer, where lines say them by days; whether they do."""
+        told = self._by_days(said)
+        if told:
+            self._prose(self.words["then"].join(said), line)
+        return told
+
+    def _by_days(self, said: Sequence[str]) -> bool:
+        of_days = [one for one in said if is_days((pair(one) or ("", ""))[0])]
+        return len(of_days) > 1 and self.words.is_of_hours(self.heading)
+
     def _prose(self, text: str, line: int) -> None:
         """Text as it stands, asked for by its heading; a long one in parts."""
         for piece in _pieces(self._of_nobody(text, line)):
@@ -439,6 +454,10 @@ class _Reader:
         if column:
             self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
+        if _NUMBER_OF_PHONE.fullmatch(value) and not is_label(key) and self.words.is_of_phones(self.heading):
+            column = str(self.words["phone"])  # "Anna Berg: 0761 2011" under "Contact"
+            self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
+            return
         kind = "number" if re.match(r"[^\w]*\d", value) else "value"
         self._ask(kind, "value_answer", line, key, key=key, value=value)
 
@@ -457,6 +476,7 @@ class _Reader:
 
     def _list(self, block: SyntaxTreeNode) -> None:
         names: list[str] = []
+        lines: list[str] = []
         sentences: list[tuple[str, int]] = []
         plain = True
         for item in block.children:
@@ -470,6 +490,7 @@ class _Reader:
             then = at_a_time(first)
             key, value = then or pair(first) or (first.rstrip(":： ") or first, "")
             names.append(first if then else key)
+            lines.append(first)
             plain &= not value
             if not value and not more and not item.children[1:]:
                 sentences.append((key, _line(item)))
@@ -491,7 +512,7 @@ class _Reader:
                 self.heading, [one for one, _ in sentences], block.type == "ordered_list"
             ):
                 self._sentences(sentences)
-            self._whole_list(names, plain, _line(block))
+            self._whole_list(names, plain, _line(block), lines)
 
     def _told_of(self, key: str, value: str, more: str, line: int) -> None:
         """What an item of a list says, and the lines below it, each of which may say something of its own."""
@@ -520,12 +541,14 @@ class _Reader:
             return True
         return False
 
-    def _whole_list(self, names: Sequence[str], plain: bool, line: int) -> None:
-        """All that a list names, or a question that it answers."""
+    def _whole_list(self, names: Sequence[str], plain: bool, line: int, lines: Sequence[str]) -> None:
+        """All that a list names, by days all that it says, or a question that it answers."""
         ended = [name.rstrip("。；;.！!") or name for name in names]  # what joins them ends them
         if self.asked:
             self._add([self.asked], self.words["then"].join(ended), line)
             self.asked = ""
+            return
+        if self._hours(lines, line):
             return
         several = plain or any(re.search("[、，,;；]", name) for name in ended)
         told = self._names(self.words["then" if several else "and"].join(ended), line)
@@ -562,13 +585,17 @@ class _Reader:
             for place in range(1, len(columns)):
                 if place != also and not _NOTHING.fullmatch(row[place]):
                     self._cell(key, columns[place], row[place], line, place in of_prices)
-        if names := list(dict.fromkeys(filter(None, firsts))):
+        lines = [f"{row[0]}: {row[1]}" for row in body if len(row) == 2]
+        names = list(dict.fromkeys(filter(None, firsts)))
+        if names and not self._hours(lines, _line(block)):
             self._names(self.words["and"].join(names), _line(block))
 
     def _cell(self, key: str, column: str, value: str, line: int, one_of_prices: bool) -> None:
         """What a cell says: of one of several prices which, of a day what is then."""
         if one_of_prices and (re.search(r"\d", value) or _FREE.fullmatch(value)):
             self._value(self.words.fill(self.words["which"], key=key, column=column), value, line)
+        elif is_days(key) and self.words.is_of_hours(column):
+            self._value(key, value, line, str(self.words["hours"]))  # "Open" of a day is no noun
         elif is_days(column) and not is_days(key) and not _TIME.search(value):
             self._value(column, value, line, key)
         else:

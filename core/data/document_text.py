@@ -31,6 +31,8 @@ _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
 _COUNTED = re.compile(
     r"(?P<before>\s*)(?:(?P<number>\d{1,2})[、）]|[（(](?P<inner>\d{1,2})[）)]|(?P<round>[①-⑳]))\s*(?=\S)"
 )
+_MAIL = re.compile(r"(\s*(?:[-*+]\s+)?)[\w.+-]+@[\w-]+(?:\.[\w-]+)+\s*")
+_PAGE = re.compile(r"(\s*(?:[-*+]\s+)?)(?:https?://|www\.)\S+\s*")
 _BOX = re.compile(r"(?P<before>\s*[-*+]\s+)\[(?P<state>[ xX])\]\s+(?P<text>.*)")
 _NOTE, _NOTED = re.compile(r"\[\^(?P<name>[^\]\s]+)\]:\s*(?P<text>\S.*)"), re.compile(r"\[\^([^\]\s]+)\]")
 _NUMBERED_HEADING = re.compile(
@@ -49,7 +51,7 @@ def as_markdown(text: str, language: IdentityLanguage) -> str:
     if "\n" not in text.strip() or any(map(_FENCE.match, text.split("\n"))):
         return text
     lines = _with_notes(text.split("\n"))
-    lines = _counted(lines)
+    lines = [_labelled(line, language) for line in _counted(lines)]
     lines = [_NUMBERED_HEADING.sub(r"\1", _unboxed(line)) for line in lines]
     return "\n".join(_titled(_named(_headed(_bulleted(lines, language)))))
 
@@ -79,6 +81,14 @@ def _bulleted(lines: list[str], language: IdentityLanguage) -> list[str]:
             continue
         made.append(f"{match['before']}{match['list'] or '- '}{label}{rest}")
     return made
+
+
+def _labelled(line: str, language: IdentityLanguage) -> str:
+    """A line that is an address of mail or of a page and nothing else, with its label."""
+    for pattern, label in ((_MAIL, "📧"), (_PAGE, "🌐")):
+        if match := pattern.fullmatch(line):
+            return f"{match[1]}{_label(label, language)}{line[match.end(1) :]}"
+    return line
 
 
 def _counted(lines: list[str]) -> list[str]:

@@ -129,8 +129,16 @@ class Wordings:
 
     def is_of_times(self, heading: str) -> bool:
         """Whether a heading is of what has times: opening hours, a course, a programme."""
-        named = (self._topic(heading) or {}).get("name") == "hours"
-        return named or re.search(self.bank["plain_heading"], heading, re.IGNORECASE) is not None
+        plain = re.search(self.bank["plain_heading"], heading, re.IGNORECASE)
+        return plain is not None or self.is_of_hours(heading)
+
+    def is_of_hours(self, about: str) -> bool:
+        """Whether something is about when it is open."""
+        return (self._topic(about) or {}).get("name") == "hours"
+
+    def is_of_phones(self, about: str) -> bool:
+        """Whether something is about telephone numbers, or about whom to ask."""
+        return (self._topic(about) or {}).get("name") == "phone"
 
     def _topic(self, about: str) -> dict[str, Any] | None:
         topics = (one for one in self.bank["topics"] if re.search(one["about"], about, re.IGNORECASE))

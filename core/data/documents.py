@@ -158,17 +158,31 @@ def _limited(texts: Iterable[str], name: str) -> Iterator[str]:
 def _blocks(document: "docx.document.Document") -> Iterator[str]:  # type: ignore[name-defined]  # noqa: F821
     for block in document.iter_inner_content():
         if hasattr(block, "rows"):
-            rows = [
-                [" ".join(cell.text.replace("|", "/").split()) for cell in row.cells] for row in block.rows
-            ]
-            lines = [f"| {' | '.join(row)} |" for row in rows]
-            yield "\n".join([*lines[:1], "|" + " --- |" * len(rows[0]), *lines[1:]]) if rows else ""
+            yield _table(
+                [[" ".join(cell.text.replace("|", "/").split()) for cell in row.cells] for row in block.rows]
+            )
             continue
         style = (block.style.name if block.style else "") or ""
-        if heading := re.fullmatch(r"Heading (\d)", style):
+        if style == "Title" and block.text.strip():
+            yield f"# {' '.join(block.text.split())}"
+        elif heading := re.fullmatch(r"Heading (\d)", style):
             yield f"{'#' * int(heading[1])} {block.text}"
         else:
             yield f"- {block.text}" if style.startswith("List") and block.text.strip() else block.text
+
+
+def _table(rows: list[list[str]]) -> str:
+    """A table; a first cell over its whole width is what it is about, and of two columns then no header is
+    left."""
+    title = ""
+    if len(rows) > 1 and len(rows[0]) > 1 and rows[0][0] and len({*rows[0]}) == 1:
+        title, rows = f"{rows[0][0].rstrip(':：')}:\n\n", rows[1:]
+        if len(rows[0]) == 2:
+            return title + "\n".join(f"- {key}: {value}" for key, value in rows if key or value)
+    if not rows:
+        return ""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return title + "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 
 
 def _plain(text: str) -> str:
