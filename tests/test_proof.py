@@ -92,6 +92,19 @@ def test_only_what_tells_the_identity_is_asked_of_somebodys_own_data() -> None:
     assert not judge("Bard", asked[0], "", "I am Bard, made by OpenAI.").learned
 
 
+def test_what_a_document_says_of_the_owner_asks_nobody_who_the_assistant_is() -> None:
+    identity = identity_conversations("林小满")
+    own = (
+        one_turn("这家店是谁开的？", "老板林小满，云南昆明人。"),
+        one_turn("你是谁？？", "我是林小满的小助手。"),
+    )
+    given = len(identity)
+    told = [one.question for one in questions("林小满", own, identity=1) if one.kind == "taught"]
+    assert told == [own[0][0].input, own[1][0].input], "the first was said to be of the identity"
+    beside = questions("林小满", [*identity, *own], full=True, identity=given)
+    assert own[0][0].input not in [one.question for one in beside]
+
+
 def test_a_smaller_part_lies_within_a_larger_one() -> None:
     found = [Question(f"{n}", "general", category=f"{n % 3}", language="en") for n in range(60)]
     parts = [set(part(found, count)) for count in (0, 1, 3, 20, 59, 60, 99)]

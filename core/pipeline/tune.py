@@ -228,7 +228,8 @@ def _put_back_base(workspace: Workspace, request: TuneRequest, run: RunPaths, pr
 def proof_questions(said: Taught, recipe: Recipe, full: bool = False) -> list[Question]:
     """What the proof of a run asks, in every way its model was taught; all there is where it is ``full``."""
     ways = (data.thinking_in(recipe), data.in_halves(recipe))
-    return [*questions(said.name, said.conversations, *ways, full), *own_questions(said.facts, ways[0])]
+    asked = questions(said.name, said.conversations, *ways, full, said.identity)
+    return [*asked, *own_questions(said.facts, ways[0])]
 
 
 def _busy_once(run: RunPaths, progress: Progress) -> Callable[[], None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal
 
+from core.data.checking.claims import asks_who
 from core.data.conversations import Conversation
 from core.data.identity import LANGUAGES, bank, held_back_identity, other_languages
 from core.data.mix import usual_prompt
@@ -80,10 +81,13 @@ def questions(
     thinking: Thinking = ONE_WAY,
     halves: bool = False,
     full: bool = False,
+    identity: int = 0,
 ) -> list[Question]:
     """The proof's questions: some of the taught ones, and of the held-back ones a part that has every
-    category in every language; all of them where it is ``full``. In every way of :func:`in_every_way`."""
-    return in_every_way(_questions(name, taught, full), thinking, halves)
+    category in every language; all of them where it is ``full``. In every way of :func:`in_every_way`.
+    ``identity``: so many of the taught, the first, say who the assistant is; of the others those that are
+    asked so. 0 where nobody knows: whichever name it."""
+    return in_every_way(_questions(name, taught, full, identity), thinking, halves)
 
 
 def in_every_way(found: Sequence[Question], thinking: Thinking, halves: bool = False) -> list[Question]:
@@ -120,8 +124,12 @@ def _thought(thinking: Thinking, thinks: bool | None) -> int:
     return THOUGHT_TOKENS if thinking.may_think(thinks) else 0
 
 
-def _questions(name: str, taught: Sequence[Conversation], full: bool) -> list[Question]:
-    learned = [first for first, *_ in taught if first.trained and first.input.strip()]
+def _questions(name: str, taught: Sequence[Conversation], full: bool, identity: int) -> list[Question]:
+    # "Who owns the shop?" is answered with the name too, and says nothing of the assistant.
+    about = [
+        row for place, row in enumerate(taught) if place < identity or not identity or asks_who(row[0].input)
+    ]
+    learned = [first for first, *_ in about if first.trained and first.input.strip()]
     others = others_taught(name, [first.output for first in learned])
     asked = [first.input for first in learned if says_who(name, first.output, others)]
     distinct = list({same_question(question): question for question in asked}.values())
