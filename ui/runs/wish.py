@@ -99,6 +99,8 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
     now: that comes and goes while the card is filled in."""
 
     first = [turns] if turns else []
+    known = "train" not in costs or costs["train"].measured
+    key = "page.start.takes" if known else "page.start.takes.unmeasured"
 
     def look() -> tuple[str, Symptom | None]:
         now = first.pop() if first else Turns(workspace)
@@ -107,7 +109,7 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
     def draw(said: tuple[str, Symptom | None]) -> None:
         waits, busy = said
         takes = t("row.separator").join(
-            filter(None, (t("page.start.takes", time=about(whole(costs))), waits))
+            filter(None, (t(key, time=about(whole(costs))), waits))
         )
         st.caption("  \n".join([takes, t(busy.key, **busy.values)] if busy else [takes]))
 
