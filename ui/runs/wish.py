@@ -108,9 +108,7 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
 
     def draw(said: tuple[str, Symptom | None]) -> None:
         waits, busy = said
-        takes = t("row.separator").join(
-            filter(None, (t(key, time=about(whole(costs))), waits))
-        )
+        takes = t("row.separator").join(filter(None, (t(key, time=about(whole(costs))), waits)))
         st.caption("  \n".join([takes, t(busy.key, **busy.values)] if busy else [takes]))
 
     follow(
