@@ -65,6 +65,48 @@ _AT_A_TIME = re.compile(
     rf"(?P<key>(?:{_CLOCK})(?:\s?(?:-|–|—|~|～|to|至|到)\s?(?:{_CLOCK}))?)\s+(?P<value>[^\W\d_][^.。!！?？]*)",
     re.IGNORECASE,
 )
+# A thing and its price without a mark between them, and what else is said of it: "Soup $6.50 (serves two)",
+# "汽锅鸡 68元/份 要提前订".
+_NAME = r"(?P<key>[^\W\d_](?:[^,，。；;:：!！?？\n]{0,38}?[^\s,，。；;:：!！?？\n])?)"
+_EACH = rf"(?:\s?/\s?[^\s（(]+|[每一][{HAN}]{{1,2}}(?![{HAN}]))?"
+_PRICED = re.compile(
+    rf"{_NAME}(?:\s{{1,20}}|(?<=[{HAN})）]))(?P<value>(?:(?<![\w-])(?:from|ab|约|低至)\s?)?{_AMOUNTS}"
+    rf"(?:\s?(?:起|以上|左右|\+|up\b))?{_EACH})"
+    r"(?P<note>\s*[（(].*|\s+[^\s（(].*|[,，]\s*\S.*|(?<=[元块圆])\d.*)?",
+    re.IGNORECASE,
+)
+# The same of a time, a date, a telephone number, or for how many and how large it is; so many of a thing is an
+# ingredient.
+_MOMENT = rf"(?:{_CLOCK})(?:\s?(?:-|–|—|~|～|to|至|到)\s?(?:次日)?(?:{_CLOCK}))?"
+_DATE = r"(?:\d{4}年)?\d{1,2}月\d{1,2}[日号]|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
+_MEASURE = r"\d[\d.,]*\s?(?:平方?米|公里|[人位]|km|sqm|m²)"
+_NUMBERED = re.compile(
+    rf"{_NAME}\s{{1,20}}(?:(?P<value>(?:{_DATE}|{_MOMENT}))(?P<note>\s*[（(].*|[,，]?\s+[^\s（(].*|[,，].*)?"
+    rf"|(?P<amount>{_MEASURE})(?P<more>\s*[（(].*|\s{{2,}}\S.*)?|(?P<phone>\+?\d(?:[ ()-]{{0,2}}\d){{6,14}}))",
+    re.IGNORECASE,
+)
+_SAYS_AMOUNT = re.compile(rf"{_AMOUNT}|{_CLOCK}|\d(?:[ ()-]{{0,2}}\d){{6}}", re.IGNORECASE)
+# Two blanks or more part whatever they stand between, but the halves of a verse and of set lines.
+_SPACED = re.compile(
+    r"(?P<key>[^\W\d_](?:[ ]?[^\s,，。；;:：!！?？]){0,39}?)(?:[ \u00a0]{2,}|[ \u00a0]?\u3000\s*)(?P<value>\S.*)"
+)
+_LONGEST_SPACED, _LONGEST_VERSE = 80, 4
+# What a sentence has before an amount, and no name ends in or has in it.
+_NO_NAME_ZH = re.compile(
+    r"(?:满|够|超过?|不足|不到|低于|高于|[收付交花给加减送退要需罚]|赠送|优惠|只要|仅需?|大?约|共|是|为|在|于|达|价|每满|消费|到|从)$"
+)
+_SENTENCE_ZH = re.compile(
+    r"[请勿不没须]|可以|必须|需要|禁止|最[多少晚早迟]|[至最]少|只|都|[会能应凭限]|晚于|早于|之?[前后]$"
+)
+_NOT_PARTED_ZH = re.compile(r"(?:以|之)?[后前内外]|[的起才就]|至|到|开始|左右|以?上|以?下")
+_NO_NAME_EN = re.compile(
+    r"\b(?:i|you|we|they|he|she|it|there|this|that|is|are|was|were|be|has|have|had|cost|costs?|charges?|pays?|paid|takes?"
+    r"|took|lasts?|needs?|seats?|serves?|opens?|closes?|starts?|begins?|ends?|leaves?|arrives?|may|must|can|will|should"
+    r"|do|does|not|no|please|until|after|before|when|if|who|which|every|about|only)\b"
+    r"|\b(?:at|for|in|on|of|to|by|from|with|than|over|under|and|or|the|a|an|up|up to|all)$",
+    re.IGNORECASE,
+)
+_MOST_WORDS = 6
 # "10:00 - 22:00", "Mon - Fri": a dash that parts nothing from its label.
 _FROM, _TO = (
     re.compile(pattern, re.IGNORECASE) for pattern in (rf"(?:\d|\d\s?[ap]m|{_DAY})$", rf"(?:\d|{_DAY})")
@@ -89,7 +131,7 @@ _STATEMENT = re.compile(rf"(?<=[。；;])|(?<=[{HAN}\d)）”\"][.!])(?=[{HAN}])
 # The same in Chinese and in another language.
 _IN_BOTH = re.compile(rf"([{HAN}]+)\s*[/(（]?\s*([A-Za-z][A-Za-z -]*[A-Za-z])[)）]?")
 # Signs that part what stands in one line.
-_LISTED = re.compile(r"\s+[|｜·•/]\s+|\s*[｜]\s*")
+_LISTED = re.compile(r"\s+[|｜·•/]\s+|\s*[｜]\s*|\s{2,}")
 _NEXT_LABEL = re.compile(
     rf"[,，、\s]\s*(?=(?P<key>[{HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})(?:\s?[:：]|\s|\d))"
 )
@@ -164,16 +206,60 @@ def _parted(text: str) -> tuple[str, str] | None:
     marks = [mark for mark in (_colon(text), _other_mark(text)) if mark]
     if marks:
         start, end = min(marks)
+        if PRICE.search(text, 0, start) and (found := _unmarked(text)):
+            return found  # "Cold noodles 12 yuan, note: in summer"
         return text[:start], text[end:]
     if match := _EQUALS.fullmatch(text) or _OF_DAYS.fullmatch(text):
         return match["key"], match["value"]
     if match := _known_label().fullmatch(text):
         return match["zh"] or match["en"], match["of_zh"] or match["of_en"]
+    if found := _unmarked(text):
+        return found
     if match := _ENDS_IN_PRICE.match(text):
         return match["key"].strip(" ,，.·…-–—:："), match["value"]
     if match := _ENDS_IN_FREE.fullmatch(text.rstrip(".。")):
         return match["key"] or match["key_en"], match["value"] or match["value_en"]
     return None
+
+
+def _unmarked(text: str) -> tuple[str, str] | None:
+    """A thing and what is said of it where only blanks part them."""
+    if (match := _PRICED.fullmatch(text)) and _names(match["key"], text, priced=True):
+        return match["key"], _with_note(match["value"], match["note"])
+    if (match := _NUMBERED.fullmatch(text)) and _names(match["key"], text, priced=False):
+        value = match["value"] or match["amount"] or match["phone"]
+        note = match["note"] or match["more"]
+        parted = not (note and _NOT_PARTED_ZH.match(note.lstrip(" ,，")))
+        return (match["key"], _with_note(value, note)) if parted else None
+    if match := _SPACED.fullmatch(text):
+        key, value = match["key"], match["value"]
+        is_verse = len(key) == len(value) > _LONGEST_VERSE and re.fullmatch(f"[{HAN}]+", key + value)
+        is_set = value[:1].islower() and len(text) > _LONGEST_SPACED
+        if not (is_verse or is_set or key.endswith(".") or len(key.split()) > _MOST_WORDS):
+            return key, _with_note("", value)
+    return None
+
+
+def _names(key: str, text: str, priced: bool) -> bool:
+    """Whether what stands before an amount is the name of a thing, and no part of a sentence."""
+    if re.search(f"[{HAN}]", key):
+        return not (_NO_NAME_ZH.search(key) or (not priced and _SENTENCE_ZH.search(key)))
+    sentence = text.endswith(".") or len(key.split()) > _MOST_WORDS or len(text) > _LONGEST_SPACED
+    return not (sentence or _NO_NAME_EN.search(key))
+
+
+def _with_note(value: str, note: str | None) -> str:
+    """An amount and what else is said: where Chinese is parted by blanks only, a comma does it."""
+    said = (note or "").strip()
+    is_chinese = re.search(f"[{HAN}]", said) is not None
+    said = re.sub(r"\s{2,}", "，" if is_chinese else ", ", said)
+    if not value or not said:
+        return value or said
+    if re.match("[（(]", said):
+        return f"{value}{' ' if (note or '')[:1].isspace() else ''}{said}"
+    said = said.lstrip(",， ")
+    plain = not is_chinese and not re.match(r"[,，]|\s{2,}", note or "")
+    return f"{value} {said}" if plain else f"{value}{'，' if is_chinese else ', '}{said}"
 
 
 def _colon(text: str) -> tuple[int, int] | None:
@@ -221,6 +307,11 @@ def states_price(value: str) -> bool:
     """Whether what is said of a thing is what it costs: an amount in its first sentence."""
     match = PRICE.search(value)
     return match is not None and not _SENTENCE_END.search(value, 0, match.start())
+
+
+def says_amount(line: str) -> bool:
+    """Whether a line has a price, a time or a telephone number in it, as no heading has."""
+    return _SAYS_AMOUNT.search(line) is not None
 
 
 def at_a_time(text: str) -> tuple[str, str] | None:

@@ -24,6 +24,7 @@ from core.data.document_lines import (
     is_label,
     looks_like_several,
     pair,
+    says_amount,
     several,
     stated,
     statements,
@@ -344,7 +345,8 @@ class _Reader:
                 self._value(key, value, line)
             self._hours(parts, line)
             return
-        if parts[0] == lines[0] and len(parts[0]) <= LONGEST_KEY and len(known) > 2 and all(known[1:]):
+        names = parts[0] == lines[0] and len(parts[0]) <= LONGEST_KEY and not says_amount(parts[0])
+        if names and len(known) > 2 and all(known[1:]):
             self._titled(parts[0], [pair for pair in known if pair], line)
             return
         left = self._labelled(parts, line)

@@ -1,0 +1,84 @@
+"""A menu, a list of prices, a timetable as they are typed on a telephone: with blanks for marks."""
+
+import pytest
+
+from core.data.document_lines import pair
+from core.data.document_rows import DocumentRows, document_rows
+from core.data.drafts import language_of
+
+
+def made(text: str) -> DocumentRows:
+    return document_rows(text, "t", language_of(text))
+
+
+def said(text: str) -> dict[str, str]:
+    """The first question of each fact and its answer."""
+    return {fact.questions[0]: fact.answer for fact in made(text).facts}
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("汽锅鸡  68元/份 要提前一天订", "汽锅鸡", "68元/份，要提前一天订"),
+        ("秀才米线 38元 12碟", "秀才米线", "38元，12碟"),
+        ("秀才米线 38元12碟", "秀才米线", "38元，12碟"),
+        ("凉米线 12元 夏天卖", "凉米线", "12元，夏天卖"),
+        ("素小锅 ¥14 （不辣）", "素小锅", "¥14 （不辣）"),
+        ("打包盒 1元一个", "打包盒", "1元一个"),
+        ("米线 38元 加肉 8元", "米线", "38元，加肉 8元"),
+        ("凉米线 12元 备注：夏天", "凉米线", "12元，备注：夏天"),
+        ("烫发 ¥198起 长发加50", "烫发", "¥198起，长发加50"),
+        ("洗剪吹  38", "洗剪吹", "38"),
+        ("洗剪吹\t38", "洗剪吹", "38"),
+        ("第一节 8:00-8:45 语文", "第一节", "8:00-8:45，语文"),
+        ("期中考试 11月8日", "期中考试", "11月8日"),
+        ("前台 0871-6533 2719", "前台", "0871-6533 2719"),
+        ("大包间 12人", "大包间", "12人"),
+        ("Chicken soup   $6.50 (serves two)", "Chicken soup", "$6.50 (serves two)"),
+        ("Haircut $25 with wash", "Haircut", "$25 with wash"),
+        ("Colour   from $60   long hair more", "Colour", "from $60, long hair more"),
+        ("Maths 9:00-9:45 room 3", "Maths", "9:00-9:45 room 3"),
+        ("Wash and cut  35", "Wash and cut", "35"),
+    ],
+)
+def test_blanks_part_a_thing_from_what_is_said_of_it(line: str, key: str, value: str) -> None:
+    assert pair(line) == (key, value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "满 50 元免配送费",
+        "满50元 免配送",
+        "晚上 22:00 后请保持安静",
+        "退房时间不得晚于 12:00",
+        "每人限 2 件",
+        "鸡蛋 4 个",
+        "我们 2013 年开业",
+        "床前明月光  疑是地上霜",
+        "Entry is 5 euros for adults",
+        "We charge 5 euros for delivery",
+        "Bus 42 leaves at 9:00",
+        "Room 5",
+    ],
+)
+def test_a_sentence_with_an_amount_in_it_is_no_thing_and_its_price(line: str) -> None:
+    assert pair(line) is None
+
+
+@pytest.mark.parametrize("mark", ["", "- "])
+def test_a_line_with_a_price_in_it_is_a_fact_and_no_heading(mark: str) -> None:
+    lines = "\n".join(
+        f"{mark}{one}" for one in ("汽锅鸡  68元/份 要提前订", "炸乳扇：¥22", "烤豆腐(10块) 12元")
+    )
+    found = made(f"# 店\n\n## 小吃\n{lines}\n")
+    assert {fact.heading for fact in found.facts} == {"小吃"} and not found.unused
+    assert found.facts[0].answer == "汽锅鸡的价格是68元/份，要提前订。"
+    english = made(
+        "# Bar\n\n## Snacks\nNachos with cheese, 6.50 euros for two\nPie: 4 euros\nSoup: 3 euros\n"
+    )
+    assert {fact.heading for fact in english.facts} == {"Snacks"}
+
+
+def test_two_things_on_one_line_are_two() -> None:
+    assert set(said("# Pool\n\nAdult $12   Child $8\n").values()) == {"Adult costs $12.", "Child costs $8."}
