@@ -75,20 +75,22 @@ _PRICED = re.compile(
     r"(?P<note>\s*[（(].*|\s+[^\s（(].*|[,，]\s*\S.*|(?<=[元块圆])\d.*)?",
     re.IGNORECASE,
 )
-# The same of a time, a date, a telephone number, or for how many and how large it is; so many of a thing is an
-# ingredient.
+# The same of a time, a date, a telephone number, or for how many and how large it is; so many of a thing
+# is an ingredient.
 _MOMENT = rf"(?:{_CLOCK})(?:\s?(?:-|–|—|~|～|to|至|到)\s?(?:次日)?(?:{_CLOCK}))?"
 _DATE = r"(?:\d{4}年)?\d{1,2}月\d{1,2}[日号]|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
 _MEASURE = r"\d[\d.,]*\s?(?:平方?米|公里|[人位]|km|sqm|m²)"
 _NUMBERED = re.compile(
     rf"{_NAME}\s{{1,20}}(?:(?P<value>(?:{_DATE}|{_MOMENT}))(?P<note>\s*[（(].*|[,，]?\s+[^\s（(].*|[,，].*)?"
-    rf"|(?P<amount>{_MEASURE})(?P<more>\s*[（(].*|\s{{2,}}\S.*)?|(?P<phone>\+?\d(?:[ ()-]{{0,2}}\d){{6,14}}))",
+    rf"|(?P<amount>{_MEASURE})(?P<more>\s*[（(].*|\s{{2,}}\S.*)?"
+    r"|(?P<phone>\+?\d(?:[ ()-]{0,2}\d){6,14}))",
     re.IGNORECASE,
 )
 _SAYS_AMOUNT = re.compile(rf"{_AMOUNT}|{_CLOCK}|\d(?:[ ()-]{{0,2}}\d){{6}}", re.IGNORECASE)
 # Two blanks or more part whatever they stand between, but the halves of a verse and of set lines.
 _SPACED = re.compile(
-    r"(?P<key>[^\W\d_](?:[ ]?[^\s,，。；;:：!！?？]){0,39}?)(?:[ \u00a0]{2,}|[ \u00a0]?\u3000\s*)(?P<value>\S.*)"
+    r"(?P<key>[^\W\d_](?:[ ]?[^\s,，。；;:：!！?？]){0,39}?)"
+    r"(?:[ \u00a0]{2,}|[ \u00a0]?\u3000\s*)(?P<value>\S.*)"
 )
 _LONGEST_SPACED, _LONGEST_VERSE = 80, 4
 # What a sentence has before an amount, and no name ends in or has in it.
