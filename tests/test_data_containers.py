@@ -567,3 +567,19 @@ def test_lists_and_words_beside_the_rows_are_accounted_for_too(folder: Path) -> 
         read_conversations(file)
     assert "rules is outside the rows" in refused.value.values["how"]
     assert len(read_conversations(file, Reading(ignore=("rules",)))) == 1
+
+
+def test_a_table_without_names_that_begins_with_a_question_loses_no_row(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("How are you?,Fine.\nWhere?,In Rome.\nWhen?,At noon.\n", encoding="utf-8")
+    assert turns(tmp_path / "t.csv")[0] == [("How are you?", "Fine.")]
+    assert len(turns(tmp_path / "t.csv")) == 3
+    header = find_header([["Frage?", "Antwort?"], ["q", "a"]])
+    assert header and header.written
+
+
+def test_cards_that_anki_exports_are_questions_and_answers(tmp_path: Path) -> None:
+    text = (
+        "#separator:tab\n#html:true\n#tags column:3\nCapital of Peru\tLima\tgeo\nRed in French\trouge\tlang\n"
+    )
+    (tmp_path / "cards.txt").write_text(text, encoding="utf-8")
+    assert turns(tmp_path / "cards.txt") == [[("Capital of Peru", "Lima")], [("Red in French", "rouge")]]

@@ -5,9 +5,10 @@ import re
 from core.data.drafts import pairs_in
 from core.data.formats.marked import marks_of
 
-# A dialogue's turns, and the first row of JSON: such a text is data.
+# A dialogue's turns, the first row of JSON, and what Anki exports: such a text is data.
 _DIALOGUE = re.compile(
-    r"^#{1,4} (?:Human|User|Assistant|Instruction|Input|Response)\b\s*:|\A\s*[{\[]\s*[\"{]", re.M
+    r"^#{1,4} (?:Human|User|Assistant|Instruction|Input|Response)\b\s*:|\A\s*[{\[]\s*[\"{]|\A#separator:",
+    re.M,
 )
 # What people said to each other, or a record of things: the same few names, again and again, before a colon.
 _NAMED = re.compile(r"^[*_ ]{0,4}(?P<who>[^\W\d_][^\n:：]{0,19}?)[*_ ]{0,4}[:：]")

@@ -10,6 +10,7 @@ from core.data.formats.shapes import shape_of
 MOST_ABOVE = 20
 # Rows below a header that tell whether it is one.
 LOOKED_BELOW = 10
+_QUESTION = re.compile(r"[?？؟]\s*$")
 _REMARK = re.compile(r"\s*(#|//|;;)")
 
 Cells = Sequence[str]
@@ -18,12 +19,19 @@ Cells = Sequence[str]
 @dataclass(frozen=True)
 class Header:
     """``row``: its number, from 0; ``names``: the columns' names in their order, no two alike; ``known``:
-    whether a format has such names; ``above``: what stands over it."""
+    whether a format has such names; ``above``: what stands over it. ``written``: whether the table has it;
+    where it has none ``row`` is the first of its rows, and its columns are called as they are meant."""
 
     row: int
     names: tuple[str, ...]
     known: bool
     above: str = ""
+    written: bool = True
+
+    @property
+    def first(self) -> int:
+        """The number of the first row that is no header."""
+        return self.row + 1 if self.written else self.row
 
 
 def find_header(rows: Sequence[Cells]) -> Header | None:
@@ -39,7 +47,22 @@ def find_header(rows: Sequence[Cells]) -> Header | None:
     above = " ".join(
         " ".join(filter(None, map(str.strip, rows[number]))) for number in filled if number < found
     )
+    if not known and is_of_questions(rows[found:]):
+        return without_header(found, len(rows[found]), above[:200])
     return Header(found, unique(rows[found]), found in known, above[:200])
+
+
+def without_header(row: int, width: int, above: str = "") -> Header:
+    """What a table of questions and answers has for a header that names nothing."""
+    names = ["question", "answer", *[""] * width][: max(width, 2)]
+    return Header(row, unique(names), True, above, written=False)
+
+
+def is_of_questions(rows: Sequence[Cells]) -> bool:
+    """Whether a table begins with a question and its answer in place of names: most rows do so too."""
+    filled = [cells for cells in rows[: LOOKED_BELOW + 1] if any(map(str.strip, cells))]
+    asking = [len(cells) > 1 and _QUESTION.search(cells[0]) and cells[1].strip() for cells in filled]
+    return bool(asking[0]) and not _QUESTION.search(filled[0][1]) and 2 * sum(map(bool, asking)) > len(asking)
 
 
 def unique(cells: Cells) -> tuple[str, ...]:

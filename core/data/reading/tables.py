@@ -19,7 +19,7 @@ import orjson
 from python_calamine import CalamineError, CalamineWorkbook
 
 from core.data.reading.encodings import MOST_EXPANSION, most_bytes
-from core.data.reading.headers import LOOKED_BELOW, MOST_ABOVE, find_header
+from core.data.reading.headers import LOOKED_BELOW, MOST_ABOVE, find_header, without_header
 from core.errors import Unreadable
 from core.limited.call import ChildFailed, Limits, OutOfMemory, OutOfTime, TooMuchWritten, call
 from core.wording import say
@@ -31,6 +31,10 @@ KINDS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 } | dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), "excel")
+# What Anki writes above the cards that it exports: notes of fields, of which none is named.
+CARDS = b"#separator:"
+_CARDS_SAID = re.compile(r"#separator:(?P<name>\w+|.)\r?\n(?:#.*\r?\n)*", re.IGNORECASE)
+_NAMED_SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "colon": ":", "space": " "}
 MEMORY = "512MB"
 # What may be taken for a packed table: processor time at the least and for each megabyte of it, and memory: a
 # workbook's sheet is read as a whole.
@@ -42,7 +46,7 @@ DELIMITERS = ",;\t|"
 # Excel's own remark on the first line of a text table.
 _SEPARATOR_SAID = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 READ_CSV = """
-SELECT * FROM read_csv($source, header = true, auto_detect = false, quote = '"', escape = '"',
+SELECT * FROM read_csv($source, header = $header, auto_detect = false, quote = '"', escape = '"',
   delim = $delimiter, columns = $columns, skip = $skip, store_rejects = true,
   rejects_limit = 10000, max_line_size = 16777216)
 """
@@ -60,6 +64,8 @@ def table_kind(path: Path, head: bytes) -> str | None:
     """Which table a file is, by its first bytes where they tell, else by the end of its name."""
     if head.startswith(b"PAR1"):
         return "parquet"
+    if head.startswith(CARDS):
+        return "cards"
     suffixes = [
         suffix.lower() for suffix in path.suffixes if suffix.lower() not in {".gz", ".zst", ".bz2", ".xz"}
     ]
@@ -140,6 +146,7 @@ def _write_by_duckdb(
                 raise Unreadable(path=path, reason=reason)
             columns = dict.fromkeys(head.names, "VARCHAR")
             values = {"source": source, "delimiter": head.delimiter, "columns": columns, "skip": head.lines}
+            values["header"] = head.written
             if not _write_lines(connection.execute(READ_CSV, values), target, most):
                 raise Unreadable(path=path, reason=say("file.bomb", times=MOST_EXPANSION))
             return head.above, _refused(connection)
@@ -153,18 +160,22 @@ def _write_by_duckdb(
 @dataclass(frozen=True)
 class _Head:
     """How a text table begins: what stands between its cells, its columns' names, and the ``lines`` above
-    them (one that a quoted cell spreads over several counts once), which say ``above``."""
+    them (one that a quoted cell spreads over several counts once), which say ``above``. ``written``: whether
+    they stand there."""
 
     delimiter: str
     names: tuple[str, ...]
     lines: int = 0
     above: str = ""
+    written: bool = True
 
 
 def _head(path: Path, kind: str) -> _Head:
     """Read here and not guessed from all rows, of which some may be broken. Raises csv.Error."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
         sample = stream.read(LONGEST_HEAD)
+    if kind == "cards":
+        return _head_of_cards(sample)
     said = _SEPARATOR_SAID.match(sample)
     lines = sample.count("\n", 0, said.end()) if said else 0
     sample = sample[said.end() :] if said else sample
@@ -178,6 +189,15 @@ def _head(path: Path, kind: str) -> _Head:
     if not found:
         raise wrong
     return max(found, key=lambda head: head[0])[1]
+
+
+def _head_of_cards(sample: str) -> _Head:
+    said = _CARDS_SAID.match(sample)
+    delimiter = _NAMED_SEPARATORS.get(said["name"].lower(), said["name"]) if said else "\t"
+    lines = sample.count("\n", 0, said.end()) if said else 1
+    cards = csv.reader(io.StringIO(sample[said.end() :] if said else "", newline=""), delimiter=delimiter)
+    width = max((len(cells) for cells in islice(cards, LOOKED_BELOW)), default=2)
+    return _Head(delimiter, without_header(0, width).names, lines, written=False)
 
 
 def _head_by(sample: str, delimiter: str, lines: int) -> tuple[tuple[bool, float, int], _Head] | None:
@@ -196,9 +216,9 @@ def _head_by(sample: str, delimiter: str, lines: int) -> tuple[tuple[bool, float
     header = find_header(records)
     if header is None:
         return None
-    below = [len(cells) for cells in records[header.row + 1 : -1] or records[header.row + 1 :] if any(cells)]
+    below = [len(cells) for cells in records[header.first : -1] or records[header.first :] if any(cells)]
     fitting = sum(width == len(header.names) for width in below) / len(below) if below else 1.0
-    head = _Head(delimiter, header.names, lines + header.row, header.above)
+    head = _Head(delimiter, header.names, lines + header.row, header.above, header.written)
     # A delimiter that parts nothing fits any text: it comes last.
     return (header.known, fitting if len(header.names) > 1 else -1.0, -header.row), head
 
@@ -247,8 +267,8 @@ def _write_sheet(rows: Iterator[list[Any]], out: BinaryIO) -> str | None:
     header = find_header(first)
     if header is None:
         return None
-    named = [bool(cell.strip()) for cell in first[header.row]]
-    for cells in chain(first[header.row + 1 :], ([_as_text(cell) for cell in cells] for cells in rows)):
+    named = [bool(cell.strip()) or not header.written for cell in first[header.row]]
+    for cells in chain(first[header.first :], ([_as_text(cell) for cell in cells] for cells in rows)):
         filled = {name: cell for name, cell in zip(header.names, cells, strict=False) if cell != ""}
         if any(cell != name for name, cell in filled.items()):
             pairs = zip(header.names, cells, named, strict=False)
