@@ -10,8 +10,8 @@ from ui.shell.text import spoken, t
 
 # A category by category table is no longer than this: it scrolls.
 TABLE_HEIGHT = 420
-# From here on a share is told as all of it, in words.
-ALMOST_ALL = 0.9
+# From here on a share is told as all of it, in words, or as most.
+ALMOST_ALL, MOST = 0.9, 0.75
 
 
 def show_score(score: Score) -> None:
@@ -65,7 +65,7 @@ def show_sentence(score: Score) -> bool:
     if not (score.learned.n and score.kept.n and score.leaked.n):
         return False
     told = {
-        "learned": _part(score.learned, "learned", "all" if _almost_all(score.learned) else "some"),
+        "learned": _part(score.learned, "learned", _how_much(score.learned)),
         "kept": _still_known(score),
         "leaked": _part(score.leaked, "leaked", "some" if score.leaked.hits else "none"),
     }
@@ -83,6 +83,10 @@ def show_wrong_facts(found: OwnFacts) -> None:
         st.warning(t("page.compare.out.facts.wrong", wrong=wrong, **counts), icon=":material/warning:")
     else:
         st.markdown(t("page.compare.out.facts", **counts))
+
+
+def _how_much(found: Share) -> str:
+    return "all" if _almost_all(found) else "most" if (found.value or 0) >= MOST else "some"
 
 
 def _almost_all(found: Share) -> bool:
