@@ -197,7 +197,7 @@ def test_a_file_is_read_as_was_chosen_on_the_data_page(workspace: Workspace) -> 
     page = page.button(key="wish_look").click().run()
     (keys,) = [one for one in page.button_group if one.key and one.key.startswith("data_ignore")]
     page = keys.set_value([*keys.options]).run()
-    page = page.switch_page("../../pages/0_start.py").run()
+    page = page.button(key="data_to_start").click().run()
     assert not page.exception and not page.error
     assert "**menu.jsonl**: 5 conversations" in text_of(page) and "Read as you chose" in text_of(page)
     assert "It costs 3 yuan." in workspace.data(made(page, workspace).id).rows.read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ from ui.data.parity import choose_template
 from ui.data.removing import removable, when_emptied
 from ui.data.spoken import language_of_file, wanted_of
 from ui.models.choose import choose_model, warn_of_model
-from ui.shell.frame import link_to, run_labels, shown_errors
+from ui.shell.frame import go_to, link_to, run_labels, shown_errors
 from ui.shell.text import Markdown, plain, t, told_again
 
 SOURCES = ("identity", "documents", "upload", "made", "earlier")
@@ -77,7 +77,7 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
                 key=LEAVE_OUT,
                 persist_state="session",
             )
-    if not st.button(t("page.data.make"), type="primary", icon=":material/dataset:", key="data_make"):
+    if not _pressed():
         return None
     if source != "identity" and file is None:
         if source != "upload" or REFUSED not in st.session_state:  # else it is said what is wrong with it
@@ -96,6 +96,18 @@ def data_form(workspace: Workspace) -> TuneRequest | None:
         leave_out_broken=leave_out,
         document=document,
     )
+
+
+def _pressed() -> bool:
+    """Whether a run is to be made here. Who only came to look at a file goes back to where it is taught."""
+    looks = FROM_START in st.session_state
+    with st.container(horizontal=True, key="data_end"):
+        if looks and st.button(
+            t("page.data.to_start"), type="primary", icon=":material/arrow_back:", key="data_to_start"
+        ):
+            go_to("start", None)
+        kind = "secondary" if looks else "primary"
+        return st.button(t("page.data.make"), type=kind, icon=":material/dataset:", key="data_make")
 
 
 def _percent(share: float) -> str:
