@@ -163,3 +163,35 @@ def test_a_number_under_contact_is_somebodys_telephone_number() -> None:
     answers = said(text)
     assert answers["What is the phone number of Anna Berg (books)?"].endswith("is 0761 2011.")
     assert "Email: info@bib.example" in answers.values() and "Website: www.bib.example" in answers.values()
+
+
+def test_what_is_not_there_is_said() -> None:
+    text = "# 过敏原\n\n| 菜名 | 麸质 | 坚果 |\n|---|---|---|\n| 白切鸡 | 无 | 有 |\n"
+    assert said(text)["白切鸡的麸质是什么？"] == "白切鸡的麸质是无。"
+    ticks = "# Rooms\n\n| Room | Balcony | Desk |\n|---|---|---|\n| Blue | ✓ | - |\n"
+    assert said(ticks)["What is the Balcony of Blue?"].endswith("is yes.")
+    assert said(ticks)["What is the Desk of Blue?"].endswith("is no.")
+
+
+def test_an_amount_behind_other_things_is_not_what_it_costs() -> None:
+    text = "# Hall\n\n- 24 Jan: Flea market, 9–15 h, table 8 €\n- Hire: 45 €/h, min. 2 h\n"
+    assert said(text)["What about 24 Jan?"] == "24 Jan: Flea market, 9–15 h, table 8 €"
+    assert "How much is Hire?" in said(text)
+
+
+def test_two_that_are_told_of_one_thing_stay_together() -> None:
+    assert (
+        "放学时间：低年级 15:10；高年级 16:20"
+        in said("# 须知\n\n- 放学时间：低年级 15:10；高年级 16:20\n- 午餐：12 元\n").values()
+    )
+
+
+def test_numbers_without_a_blank_begin_items() -> None:
+    assert said("# 费用\n\n1.学费：每学期 3,200 元\n2.书本费：260元\n")["书本费是多少？"] == "书本费：260元"
+
+
+def test_a_bold_line_over_a_list_is_its_heading_and_an_order_in_capitals_is_none() -> None:
+    text = "# Hall\n\n**January**\n- Concert: 10th\n\n**February**\n- Dance: 14th\n"
+    assert {fact.heading for fact in made(text).facts} == {"January", "February"}
+    orders = made("# Flat\n\nNO SMOKING\n\nKeys are at the desk.\n").facts
+    assert not any(fact.heading == "NO SMOKING" for fact in orders)

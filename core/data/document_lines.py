@@ -20,8 +20,8 @@ _AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_U
 _TO_AMOUNT = r"\s?(?:-|–|—|~|～|至|到|to)\s?"
 _AMOUNTS = rf"(?:{_AMOUNT}(?:{_TO_AMOUNT}(?:{_AMOUNT}|\d[\d.,]*))?|\d[\d.,]*{_TO_AMOUNT}{_AMOUNT})"
 PRICE = re.compile(_AMOUNT, re.IGNORECASE)
-# Behind the end of a sentence an amount is of something else.
-_SENTENCE_END = re.compile(r"[。！？]|[.!?]\s")
+# Behind the end of a sentence or of a clause an amount is of something else.
+_MORE_SAID = re.compile(r"[。！？，；]|[.!?,;]\s")
 # "Fried rice 12 yuan (small)"; in a sentence the amount of something else stands there.
 _ENDS_IN_PRICE = re.compile(
     rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>(?:(?<![\w-])(?:from|ab|约|低至)\s?)?{_AMOUNTS}"
@@ -177,6 +177,9 @@ def statements(line: str) -> list[str]:
 def several(line: str) -> list[str]:
     """What a line says, where each part of it says what it is about; else the line."""
     found = statements(line)
+    first = stated(found[0])
+    if first and stated(first[1]) and not is_label(stated(first[1])[0]):  # type: ignore[index]
+        return [line]  # "Children leave: the small at 3:10; the large at 4:20"
     return found if len(found) > 1 and all(map(stated, found)) else [line]
 
 
@@ -306,9 +309,9 @@ def _label() -> re.Pattern[str]:
 
 
 def states_price(value: str) -> bool:
-    """Whether what is said of a thing is what it costs: an amount in its first sentence."""
+    """Whether what is said of a thing is what it costs: an amount before anything else is said."""
     match = PRICE.search(value)
-    return match is not None and not _SENTENCE_END.search(value, 0, match.start())
+    return match is not None and not _MORE_SAID.search(value, 0, match.start())
 
 
 def says_amount(line: str) -> bool:

@@ -80,7 +80,8 @@ _SUM = re.compile(
 )
 _NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
 # A cell that says nothing.
-_NOTHING = re.compile(r"\s*(?:[-–—−/\\.…]+|n\.?/?a\.?|tb[ad]|无|暂无|待定)?\s*", re.IGNORECASE)
+_NOTHING = re.compile(r"\s*(?:[-–—−/\\.…]+|n\.?/?a\.?|tb[ad]|待定)?\s*", re.IGNORECASE)
+_YES, _NO = re.compile(r"\s*[✓✔☑✅√]\ufe0f?\s*"), re.compile(r"\s*(?:[✗✘❌×☒]\ufe0f?|[-–—−xX])\s*")
 _HASH = re.compile(r"[0-9a-f]{32,}")
 _QUESTION = re.compile(r"[?？]\s*$")
 
@@ -260,7 +261,7 @@ class _Reader:
         if _QUESTION.search(text):
             self.asked, self.asked_in = text, _line(block)
             return
-        text = text.rstrip(":： ") or text
+        text = re.sub(r"^About (?!(?:us|me|the|this|it)\b)(?=\S)", "", text.rstrip(":： ") or text)
         if level == 1:
             self.title = self.title or text
         self.path = [*self.path[:level], text] if level < len(self.path) else [*self.path, text]
@@ -578,19 +579,29 @@ class _Reader:
         rows = [[_text(cell) for cell in row.children] for part in block.children for row in part.children]
         columns, *body = rows
         firsts = [row[0] for row in body]
-        of_prices = _priced(columns, body)
+        of_prices, ticked = (
+            _priced(columns, body),
+            any(_YES.fullmatch(cell) for row in body for cell in row[1:]),
+        )
         for number, row in enumerate(body):
             line = _line(block) + number + 2
             key = row[0] or self.heading
             also = _tells_apart(body, row) if firsts.count(row[0]) > 1 and len(row) > 2 else 0
             key = f"{key} {row[also]}".strip() if also else key
             for place in range(1, len(columns)):
-                if place != also and not _NOTHING.fullmatch(row[place]):
-                    self._cell(key, columns[place], row[place], line, place in of_prices)
+                cell = self._ticked(row[place]) if ticked else row[place]
+                if place != also and not _NOTHING.fullmatch(cell):
+                    self._cell(key, columns[place], cell, line, place in of_prices)
         lines = [f"{row[0]}: {row[1]}" for row in body if len(row) == 2]
         names = list(dict.fromkeys(filter(None, firsts)))
         if names and not self._hours(lines, _line(block)):
             self._names(self.words["and"].join(names), _line(block))
+
+    def _ticked(self, cell: str) -> str:
+        """What a tick says, and in a table of ticks a cross or a dash."""
+        if _YES.fullmatch(cell):
+            return str(self.words["yes"])
+        return str(self.words["no"]) if _NO.fullmatch(cell) else cell
 
     def _cell(self, key: str, column: str, value: str, line: int, one_of_prices: bool) -> None:
         """What a cell says: of one of several prices which, of a day what is then."""

@@ -29,7 +29,7 @@ _LABELS = (
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
 # Numbers of items that Markdown does not know.
 _COUNTED = re.compile(
-    r"(?P<before>\s*)(?:(?P<number>\d{1,2})[、）]|[（(](?P<inner>\d{1,2})[）)]|(?P<round>[①-⑳]))\s*(?=\S)"
+    r"(?P<before>\s*)(?:(?P<number>\d{1,2})(?:[、）]|[.．](?=[^\s\d]))|[（(](?P<inner>\d{1,2})[）)]|(?P<round>[①-⑳]))\s*(?=\S)"
 )
 _MAIL = re.compile(r"(\s*(?:[-*+]\s+)?)[\w.+-]+@[\w-]+(?:\.[\w-]+)+\s*")
 _PAGE = re.compile(r"(\s*(?:[-*+]\s+)?)(?:https?://|www\.)\S+\s*")
@@ -43,6 +43,9 @@ _ARABIC = re.compile(r"(?P<number>\d+)[.)、]\s*(?P<text>[^\s\d].*)")
 _CHINESE = re.compile(r"(?P<number>[一二三四五六七八九十]+)、\s*(?P<text>\S.*)")
 _HEADING = re.compile(r"(#{1,6})\s")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
+_BOLD = re.compile(r"(?:\*\*|__)(?P<text>[^*_:：。.!?！？]{1,40})(?:\*\*|__)")
+# In capitals what is no name of a part.
+_ORDERS = re.compile(r"\b(?:NO|NOT|NEVER|ONLY|CLOSED|FREE|PLEASE|DO|DON.?T|KEEP|MUST|IS|ARE|WE|YOU)\b")
 _SAYS_MORE = re.compile(r"[。.!?！？；;，,:：|]|[¥￥$€£]|^\s*(?:[-*+>#|=]|\d+[.)、]|\*\*)")
 
 
@@ -170,17 +173,26 @@ def _is_heading(lines: list[str], place: int, pattern: re.Pattern[str]) -> bool:
 
 
 def _named(lines: list[str]) -> list[str]:
-    """A line that stands alone over text and is a label, a day or all capitals, as a heading."""
+    """A line that stands over text and is bold, or stands alone and is a label, a day or all capitals, as a
+    heading."""
     level = 2
     for place, line in enumerate(lines):
         if match := _HEADING.match(line):
             level = max(2, len(match[1]))
         text = line.strip()
+        bold = _BOLD.fullmatch(text)
+        if (
+            bold
+            and not any(map(str.strip, lines[max(0, place - 1) : place]))
+            and "".join(lines[place + 1 : place + 2]).strip()
+        ):
+            lines[place] = f"{'#' * min(6, level + 1)} {bold['text']}"
+            continue
         above, below = lines[place - 1 : place] if place else [""], lines[place + 1 : place + 2]
         alone = not any(map(str.strip, (*above, *below))) and any(map(str.strip, lines[place + 1 :]))
         if not text or not alone or len(text) > LONGEST_KEY or _SAYS_MORE.search(text):
             continue
-        capitals = len(re.findall("[A-Z]", text)) > 3 and text.upper() == text
+        capitals = len(re.findall("[A-Z]", text)) > 3 and text.upper() == text and not _ORDERS.search(text)
         if capitals or is_label(text) or (is_days(text) and len(text) < 20):
             lines[place] = f"{'#' * level} {text}"
     return lines
