@@ -226,11 +226,12 @@ def _data_folder(paths: RunPaths) -> Path:
 
 def standing(paths: RunPaths) -> dict[str, State | None]:
     """Where a run stands, by page: a state, or None for a step that was not begun."""
-    steps = dict(_steps(paths))
+    chain = _chain(paths)
+    steps = {step: awaited(state, chain) for step, state in _steps(paths)}
     made = State.finished
     behind = paths.data.exists() or paths.adopted.exists()
     return {
-        "data": made if behind else steps.get(DATA) or steps.get("base") or _chain(paths),
+        "data": made if behind else steps.get(DATA) or steps.get("base") or chain,
         "config": made if paths.config.exists() else None,
         "train": steps.get("train"),
         "merge": made if paths.merged.exists() else steps.get("merge") or steps.get("convert"),
@@ -238,6 +239,12 @@ def standing(paths: RunPaths) -> dict[str, State | None]:
         "compare": made if paths.result.exists() else steps.get("ask"),
         "publish": _publishing(paths),
     }
+
+
+def awaited(step: State | None, chain: State | None) -> State | None:
+    """A step's state beside its chain's: while that waits to begin, a step that an earlier try of it did not
+    bring to its end is still to come, however that try ended: as one that Slurm took off its node."""
+    return step if step in {State.finished, *LIVE} or chain is not State.waiting else None
 
 
 def is_at_work(paths: RunPaths) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from core.errors import InvalidProfile, JobNotStarted, NoSuchProfile, SlurmFaile
 from core.jobs import elsewhere, submit
 from core.jobs.batch import SlurmBatch, own, read_batch, write_batch
 from core.jobs.ending import Ending, Reason
-from core.jobs.job import JobPaths, JobSpec, read_spec
-from core.jobs.launch import launch, stop
+from core.jobs.job import JobPaths, JobSpec, read_spec, tries
+from core.jobs.launch import launch, make_room, stop
 from core.jobs.process import identify
-from core.jobs.status import State, read_status
+from core.jobs.status import LIVE, State, read_status
+from core.pipeline import chain_stages
+from core.runs import read_run, standing
 from core.slurm.partitions import Partition, read_partitions, seconds_of
 from core.slurm.profile import (
     Profile,
@@ -30,7 +32,7 @@ from core.slurm.profile import (
 )
 from core.slurm.queue import Queue, SlurmEntry, SlurmPhase, read_entries
 from core.workspace.files import write_json
-from core.workspace.paths import PROJECT, Workspace
+from core.workspace.paths import PROJECT, RunPaths, Workspace
 
 GPU = Partition("gpu", True, True, "1-00:00:00", 4, 32, 256000, 8, ("a100", "h100"))
 SPEC = JobSpec(("true",), PROJECT)
@@ -234,6 +236,56 @@ def test_one_that_made_room_is_not_stopped(folder: Path, monkeypatch: pytest.Mon
     says(monkeypatch, SlurmEntry("PENDING"))
     write_json(JobPaths(folder).stop, {"by": "me", "at": 1.0, "grace": 1.0})
     assert read_status(folder).state is State.stopped
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["made room", "its node failed"])
+@pytest.mark.parametrize(
+    "entry", [SlurmEntry("RUNNING", restarts=1), SlurmEntry("PENDING"), SlurmEntry("RUNNING"), DOWN]
+)
+def test_one_that_is_begun_anew_lives_all_the_while(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, ended: bool, entry: SlurmEntry | SlurmFailed
+) -> None:
+    """Its files move one after the other, and somebody looks after each; Slurm's answer may be of before."""
+    put(folder)
+    if ended:
+        write_json(JobPaths(folder).exit, Ending(143, "SIGTERM", Reason.stopped, 1.0, 2.0).as_json())
+    says(monkeypatch, entry)
+    seen: list[State] = []
+    for name in ("rename", "replace"):
+        move = getattr(Path, name)
+
+        def looked(file: Path, target: Path, move: Callable[..., Path] = move) -> Path:
+            moved = move(file, target)
+            seen.append(read_status(folder).state)
+            return moved
+
+        monkeypatch.setattr(Path, name, looked)
+    make_room(JobPaths(folder), SPEC, SlurmBatch("7", True, 1, time.time()))
+    assert seen and set(seen) <= set(LIVE)
+    (kept,) = tries(folder)[1:]
+    before, now = read_batch(kept), read_batch(folder)
+    assert before and now and (before.tried, now.tried) == (0, 1)
+    assert JobPaths(kept).exit.exists() is ended and not JobPaths(folder).exit.exists()
+
+
+@pytest.mark.parametrize("reason", [Reason.stopped, Reason.failed])
+def test_the_training_of_a_chain_that_is_begun_anew_is_to_come(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, reason: Reason
+) -> None:
+    put(folder)
+    workspace, run = Workspace(folder.parents[2]), RunPaths(folder.parent)
+    train = JobPaths(run.job("train"))
+    write_json(train.spec, SPEC.as_json())
+    write_json(train.exit, Ending(143, "SIGTERM", reason, 1.0, 2.0).as_json())
+
+    def told() -> set[State | None]:
+        stages = chain_stages.read_progress(workspace, run).stages
+        return {standing(run)["train"], *(stage.state for stage in stages if stage.name == "train")}
+
+    says(monkeypatch, SlurmEntry("PENDING", restarts=1))
+    assert told() == {None} and read_run(run).state is State.waiting
+    says(monkeypatch, SlurmEntry("TIMEOUT"))
+    assert told() == {State(reason)}
 
 
 def test_a_machine_without_slurm_is_believed_as_long_as_it_beats(folder: Path) -> None:

@@ -62,9 +62,11 @@ def _begins(paths: JobPaths) -> bool:
             return False
         if _reason(paths) not in {None, Reason.stopped}:
             return False
+        begun = replace(batch, submitted=True)
         if any(path.exists() for path in (paths.supervisor, paths.tool, paths.exit)):
-            make_room(paths, read_spec(paths.folder))
-        write_batch(paths.folder, replace(batch, submitted=True))
+            make_room(paths, read_spec(paths.folder), begun)
+        else:
+            write_batch(paths.folder, begun)
         write_json(paths.supervisor, identify(os.getpid()).as_json())
     return True
 

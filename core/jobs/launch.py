@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.errors import JobNotStarted, JobRunning, reason_of
+from core.jobs.batch import SlurmBatch, write_batch
 from core.jobs.ending import Ending, Reason
 from core.jobs.environment import inherited
 from core.jobs.forks import worker
@@ -184,37 +185,42 @@ def _refuse_beside_another(paths: JobPaths) -> None:
         raise JobRunning(folder=paths.folder) from error
 
 
-def make_room(paths: JobPaths, spec: JobSpec) -> None:
+def make_room(paths: JobPaths, spec: JobSpec, batch: SlurmBatch | None = None) -> None:
     """Put the new job.json and request.json in the place of an earlier try's, which is kept whole.
 
     What may fail for want of room comes first. Whoever reads the status meanwhile sees the earlier try's:
     exit.json moves last. What was asked for is copied, not moved: killed in between, this leaves a job that
-    can be asked for again.
+    can be asked for again. ``batch``: the new try, where Slurm begins the same job anew. That job waits or
+    runs all the while, and so it is said to: the new slurm.json is there first, and the word of how the
+    earlier try ended goes before everything else of it.
     """
     write_json(paths.next_spec, spec.as_json())
     if spec.request is not None:
         write_json(paths.next_request, spec.request)
     if paths.holds_a_job:
         kept = _new_previous(paths)
-        for file in (paths.spec, paths.request):
-            if file.exists():
-                (kept / file.name).write_bytes(file.read_bytes())
-        _move_results(paths, spec, kept)
-        for file in paths.of_one_try:
-            if file.exists():
-                file.rename(kept / file.name)
+        _copy((paths.spec, paths.request, *((paths.batch,) if batch else ())), kept)
+        if batch:
+            write_batch(paths.folder, batch)
+            _move((paths.exit,), kept)
+        _move((paths.folder / name for name in spec.results), kept)  # not taken for what the new one makes
+        _move((file for file in paths.of_one_try if not (batch and file == paths.batch)), kept)
         _exchange(paths, spec)
-        if paths.exit.exists():
-            paths.exit.rename(kept / paths.exit.name)
+        _move((paths.exit,), kept)
     else:
         for name in spec.results:
             (paths.folder / name).unlink(missing_ok=True)
         _exchange(paths, spec)
 
 
-def _move_results(paths: JobPaths, spec: JobSpec, kept: Path) -> None:
-    """What an earlier try made is not taken for the new one's."""
-    for file in (paths.folder / name for name in spec.results):
+def _copy(files: Iterable[Path], kept: Path) -> None:
+    for file in files:
+        if file.exists():
+            (kept / file.name).write_bytes(file.read_bytes())
+
+
+def _move(files: Iterable[Path], kept: Path) -> None:
+    for file in files:
         if file.exists():
             file.rename(kept / file.name)
 

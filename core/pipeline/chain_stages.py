@@ -23,7 +23,7 @@ from core.pipeline.chain import asked_before, listed_import
 from core.pipeline.checkpoints import CHOOSE
 from core.pipeline.tune import finished, prepared
 from core.pipeline.tune_request import TuneRequest
-from core.runs import CHAIN, STEPS, is_at_work
+from core.runs import CHAIN, STEPS, awaited, is_at_work
 from core.steps import prepare, proof, watch
 from core.steps.convert import makes_adapter
 from core.workspace.import_paths import ImportPaths
@@ -213,6 +213,7 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
             continue
         needless |= bool(status and status.state is State.finished and _earlier(status, whole))
         state = status.state if status else State.finished if needless else None
+        state = awaited(state, whole.state if whole else None)
         share, note = _share(workspace, run, name) if state in LIVE else (float(state is State.finished), "")
         began = status.started if status else None
         told = job_progress(_job(workspace, run, name)) if status else None
