@@ -3,18 +3,23 @@
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
+from core.errors import JobRunning
 from core.jobs.ending import Reason
 from core.jobs.job import JobPaths, JobSpec
+from core.jobs.launch import launch, wait
 from core.jobs.process import identify, is_alive
 from core.jobs.status import State, read_status
 from core.workspace.files import write_json
+from core.workspace.paths import PROJECT
 
 SPEC = JobSpec(("true",), Path("/"))
 
@@ -39,6 +44,43 @@ def test_another_process_with_the_same_id_is_not_the_job(folder: Path) -> None:
     assert read_status(folder).state is not State.running
     write_json(paths.supervisor, me.as_json())
     assert read_status(folder).state is State.running  # the control: the same file with the right start
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_what_a_machine_that_is_gone_still_holds_stops_nobody(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, silent: bool
+) -> None:
+    """NFS 3 keeps its locks until it is back."""
+    monkeypatch.setattr("core.jobs.launch.LEAVE_TIMEOUT", 0.05)
+    paths, there = JobPaths(folder), {**identify(os.getpid()).as_json(), "boot": "another", "host": "another"}
+    write_json(paths.spec, SPEC.as_json())
+    write_json(paths.supervisor, there)
+    if silent:
+        os.utime(paths.supervisor, (1, 1))
+    with FileLock(paths.lock):
+        if silent:
+            launch(folder, SPEC)
+            assert wait(folder).state is State.finished
+        else:
+            with pytest.raises(JobRunning):
+                launch(folder, SPEC)
+
+
+@pytest.mark.real_start
+def test_a_supervisor_takes_over_from_one_that_never_leaves(folder: Path) -> None:
+    """Slurm begins a job anew whose node is gone; without patience one is refused beside another."""
+    paths = JobPaths(folder)
+    write_json(paths.spec, SPEC.as_json())
+    ask = (
+        "import sys; from pathlib import Path; from core.jobs.supervise import main; "
+        "main(Path(sys.argv[1]), patience=float(sys.argv[2]))"
+    )
+    codes = []
+    with FileLock(paths.lock):
+        for patience in ("0", "0.1"):
+            command = [sys.executable, "-c", ask, str(folder), patience]
+            codes.append(subprocess.run(command, cwd=PROJECT, check=False, capture_output=True).returncode)
+    assert codes == [1, 0] and read_status(folder).state is State.finished
 
 
 def test_a_job_waits_for_its_supervisor_only_so_long(folder: Path) -> None:

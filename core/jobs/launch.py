@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import JobNotStarted, JobRunning, reason_of
 from core.jobs.batch import SlurmBatch, write_batch
+from core.jobs.elsewhere import is_elsewhere
 from core.jobs.ending import Ending, Reason
 from core.jobs.environment import inherited
 from core.jobs.forks import worker
@@ -182,7 +183,11 @@ def _refuse_beside_another(paths: JobPaths) -> None:
         with FileLock(paths.lock, timeout=LEAVE_TIMEOUT):
             return
     except Timeout as error:
-        raise JobRunning(folder=paths.folder) from error
+        supervisor = read_identity(paths.supervisor)
+        if supervisor is None or not is_elsewhere(supervisor):
+            raise JobRunning(folder=paths.folder) from error
+    # Of a machine that is gone NFS 3 keeps what it held until that one is back.
+    paths.lock.unlink(missing_ok=True)
 
 
 def make_room(paths: JobPaths, spec: JobSpec, batch: SlurmBatch | None = None) -> None:

@@ -366,15 +366,22 @@ def supervise(folder: Path, start: Start = start_program) -> None:
 
 
 def main(folder: Path, start: Start = start_program, patience: float = 0) -> None:
-    """Supervise the job in ``folder`` unless another supervisor does, after ``patience`` seconds. Exits 1 in
-    that case."""
+    """Supervise the job in ``folder`` unless another supervisor does, which exits 1. With ``patience`` this
+    one takes the job from another, which ends itself when it sees that, at most so many seconds later: what
+    holds the lock after that is a machine that is gone, of which NFS 3 keeps it until that one is back.
+    """
     keep_private(folder)
     know_workspace_of(folder)
+    lock = FileLock((file := JobPaths(folder).lock), timeout=patience)
     try:
-        with FileLock(JobPaths(folder).lock, timeout=patience):
-            supervise(folder, start)
+        held = lock.acquire()
     except Timeout:
-        sys.exit(f"{folder}: another supervisor has this job")
+        if not patience:
+            sys.exit(f"{folder}: another supervisor has this job")
+        file.unlink(missing_ok=True)
+        held = lock.acquire()
+    with held:
+        supervise(folder, start)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from core.errors import NotInLine, TuneboardError
 from core.jobs.launch import stop, wait
 from core.jobs.status import LIVE, State, read_status
 from core.jobs.take_up import take_up
-from core.jobs.turn import line_in
+from core.jobs.turn import line_in, position
 from core.pace import about
 from core.pipeline import chain, chain_stages, took
 from core.queue.cards import computing, here
@@ -108,6 +108,14 @@ def place_of(workspace: Workspace, run: RunPaths) -> Queued | None:
     """The first job of ``run`` that waits."""
     waiting = (one for one in queued(workspace).jobs if one.run == run.id and one.position)
     return next(waiting, None)
+
+
+def waiting(job: Path) -> Queued | None:
+    """A job as it waits for its devices; None of one that does not, or is about to begin."""
+    root = workspace_around(job)
+    if root is None or position(job) is None:
+        return None
+    return next((one for one in Turns(Workspace(root)).jobs if one.job == job and one.position), None)
 
 
 def waiting_job(workspace: Workspace, run: str) -> Path:

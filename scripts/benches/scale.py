@@ -1,11 +1,11 @@
 """A workspace of very many runs: what the Start page, the list of runs and the server's memory come to.
 
-    scripts/bench scale [--runs N] [--live N] [--workspace DIR]
+    scripts/bench scale [--runs N] [--live N] [--workspace DIR] [--browser]
 
 One run is made by the command line with the fake engine; the others are copies of its folder under other
 names, with files of their own where the list reads them and links elsewhere. The newest are live: their
 files name this program's process, so that each look at them asks the system. With ``--workspace`` the
-workspace stays, and the next call finds it.
+workspace stays, and the next call finds it. With ``--browser`` Start is used in one instead.
 """
 
 import argparse
@@ -32,7 +32,9 @@ from core.run_list import RunIndex
 from core.workspace.file_states import TICK
 from core.workspace.paths import PROJECT, RunPaths, Workspace
 from scripts.benches.held import Held
+from scripts.benches.scale_page import measure_page
 from scripts.benches.viewer import Viewer
+from tests.browser import chromium
 from tests.server import Dashboard
 
 NAME = "Ada"
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--live", type=int, default=1_000)
     parser.add_argument("--workspace", type=Path)
+    parser.add_argument("--browser", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(asked.workspace or Path(folder) / "workspace")
@@ -62,7 +65,10 @@ def main() -> None:
         print(
             f"{asked.runs} runs, {asked.live} of them live; {made} made in {time.monotonic() - began:.0f} s"
         )
-        measure(workspace)
+        if asked.browser:
+            look_at(workspace)
+        else:
+            measure(workspace)
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,13 @@ def measure(workspace: Workspace) -> None:
         index = RunIndex(workspace)
         show("search, a process's first", [taken(index.all)])
         show("search", [taken(index.all) for _ in range(LOOKS)])
+
+
+def look_at(workspace: Workspace) -> None:
+    """The same page in a browser, of a server that has been asked before."""
+    with Dashboard(workspace.root) as server, chromium() as browser:
+        visit(server, "")
+        measure_page(browser, server, workspace.run_folders()[-1].name)
 
 
 def show(name: str, looks: list[Look]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from core.jobs.status import LIVE, State, state_of
-from core.jobs.turn import another_has_it, position
-from core.pipeline import chain_stages
+from core.jobs.turn import another_has_it
+from core.pipeline import chain_stages, queued
 from core.pipeline.chain_stages import ChainProgress, Stage
 from core.runs import CHAIN, Early, is_at_work, made_early, read_run
 from core.steps import proof
@@ -84,10 +84,10 @@ def stage_took(stage: Stage) -> float | None:
 
 
 def place_told(folder: Path) -> str:
-    """Where a job stands that waits for a device, and whose job of another workspace has it; else
-    empty."""
-    if not (place := position(folder)):
+    """Where a job stands that waits for a device, when it begins, and whose job of another workspace has the
+    device; else empty."""
+    if (found := queued.waiting(folder)) is None:
         return ""
     another = another_has_it(folder)
-    told = t("queue.another", workspace=plain(str(another))) if another else ""
-    return "  \n".join(filter(None, (t("queue.waits_at", position=place), told)))
+    about = t("queue.another", workspace=plain(str(another))) if another else t("queue.order")
+    return f"{plain(found.told())}  \n{about}"
