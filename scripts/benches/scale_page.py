@@ -3,7 +3,7 @@ tab holds. Part of ``scripts/bench scale --browser``."""
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -16,12 +16,16 @@ from tests.server import Dashboard
 LOOKS = 5
 WATCHED = 30.0
 PATIENCE_MS = 60_000
-TABLE = ".st-key-runs_table canvas"
-# Whatever of the page is asked for has come: its script rests, the table stands, nothing of it is grey.
-STANDS = """
-() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning"
+TABLE = ".st-key-runs_table [data-testid=data-grid-canvas]"
+# By its class the table says which runs it shows, and which of them is open.
+LISTED = """document.querySelector('.st-key-runs_table [class*="st-key-runs-"]')?.className ?? ''"""
+# Whatever of the page was asked for has come: its script rests, another table than before stands, and
+# nothing is grey.
+STANDS = f"""
+before => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === "notRunning"
   && document.querySelector(".st-key-runs_table canvas")?.clientHeight > 0
   && !document.querySelector('[data-stale="true"]')
+  && ({LISTED}) !== before
 """
 # Milliseconds between the frames that a browser draws while it scrolls to the end and back.
 SCROLL = """
@@ -63,30 +67,36 @@ class Tab:
 
         socket.on("framereceived", count)
 
-    def until(self, act: Callable[[], object], there: str = STANDS) -> float:
-        """Seconds from an act until the page says so."""
+    def until_listed(self, act: Callable[[], object], before: str = "") -> float:
+        """Seconds from an act until the page stands with another list than ``before``."""
         began = time.perf_counter()
         act()
-        self.page.wait_for_function(there, polling="raf")
+        self.page.wait_for_function(STANDS, arg=before, polling="raf")
         return time.perf_counter() - began
 
+    def changes(self, act: Callable[[], object]) -> float:
+        """The same of the list that stands now."""
+        return self.until_listed(act, self.page.evaluate(LISTED))
+
     def open(self, query: str = "") -> float:
-        return self.until(lambda: self.page.goto(self.address + query, wait_until="commit"))
+        return self.until_listed(lambda: self.page.goto(self.address + query, wait_until="commit"))
 
 
 def measure_page(browser: Browser, server: Dashboard, oldest: str) -> None:
     """A line for each thing that a person does with the page, then what it costs to leave it open."""
-    tell("opened, nothing kept", _opened_anew(browser, server))
+    opened = [_opened_anew(browser, server) for _ in range(LOOKS)]
+    tell("opened, nothing kept", [seconds for seconds, _ in opened])
+    print(f"sent for it: {statistics.median(sent for _, sent in opened) / 1e3:.0f} kB", flush=True)
     here = Tab.of(browser, server)
     here.open()
-    tell("reloaded", (here.open() for _ in range(LOOKS)))
-    tell("from another page", (_come_back(here) for _ in range(LOOKS)))
-    tell("the oldest run, by its address", (here.open(f"?run={oldest}") for _ in range(LOOKS)))
+    tell("reloaded", [here.open() for _ in range(LOOKS)])
+    tell("from another page", [_come_back(here) for _ in range(LOOKS)])
+    tell("the oldest run, by its address", [here.open(f"?run={oldest}") for _ in range(LOOKS)])
     here.open()
-    tell("found by its title", (_find(here, f"person {number}") for number in range(1, LOOKS + 1)))
-    tell("opened by a click", [_click_first(here)])
+    tell("found by its title", [_find(here, f"person {number}") for number in range(1, LOOKS + 1)])
+    tell("opened by a click", [_open_second(here)])
     here.open()
-    tell("30 more", (_more(here) for _ in range(LOOKS)))
+    tell("30 more", [_show_more(here) for _ in range(LOOKS)])
     gaps = here.page.evaluate(SCROLL)
     print(f"scrolled: frames {statistics.median(gaps):.0f} ms apart, most {max(gaps):.0f} ms", flush=True)
     here.open()
@@ -94,70 +104,42 @@ def measure_page(browser: Browser, server: Dashboard, oldest: str) -> None:
     here.page.context.close()
 
 
-def tell(name: str, seconds: Iterator[float] | list[float]) -> None:
-    found = sorted(seconds)
-    print(f"{name:31} {statistics.median(found):6.2f} s ({found[0]:.2f} to {found[-1]:.2f})", flush=True)
+def tell(name: str, seconds: Sequence[float]) -> None:
+    least, most = min(seconds), max(seconds)
+    print(f"{name:31} {statistics.median(seconds):6.2f} s ({least:.2f} to {most:.2f})", flush=True)
 
 
-def _opened_anew(browser: Browser, server: Dashboard) -> Iterator[float]:
-    """In a browser that has nothing of the dashboard, each time."""
-    for _ in range(LOOKS):
-        fresh = Tab.of(browser, server)
-        yield fresh.open()
-        print(f"  {fresh.received / 1e3:.0f} kB of it by the page's socket", flush=True)
-        fresh.page.context.close()
+def _opened_anew(browser: Browser, server: Dashboard) -> tuple[float, int]:
+    """In a browser that has nothing of the dashboard: the seconds, and the bytes that its socket has sent."""
+    fresh = Tab.of(browser, server)
+    seconds = fresh.open()
+    fresh.page.context.close()
+    return seconds, fresh.received
 
 
 def _come_back(here: Tab) -> float:
     """From the press on Start until it stands."""
     strip = here.page.locator(".st-key-strip a")
     strip.nth(1).click()
-    here.page.wait_for_url("**/data*")
     here.page.locator(TABLE).wait_for(state="detached")
-    return here.until(lambda: strip.first.click())
+    return here.until_listed(strip.first.click)
 
 
 def _find(here: Tab, text: str) -> float:
-    field, said = here.page.locator(".st-key-runs_find input"), here.page.locator(".st-key-runs_left")
-    before = said.inner_text() if said.count() else ""
-
-    def changed() -> None:
-        field.fill(text)
-        field.press("Enter")
-        here.page.wait_for_function(
-            """before => {
-              const said = document.querySelector(".st-key-runs_left")?.innerText ?? "";
-              return said !== before;
-            }""",
-            arg=before,
-        )
-
-    return here.until(changed)
+    """From the key that ends what is looked for."""
+    field = here.page.locator(".st-key-runs_find input")
+    field.fill(text)
+    return here.changes(lambda: field.press("Enter"))
 
 
-def _click_first(here: Tab) -> float:
-    """Its second column, below the table's head, until the run's panel says its name."""
-    place = here.page.locator(TABLE).first
-    address = here.page.url
-
-    def click() -> None:
-        place.click(position={"x": 120, "y": 52})
-        here.page.wait_for_function("before => location.href !== before", arg=address)
-
-    return here.until(click)
+def _open_second(here: Tab) -> float:
+    """From a click in the table's second row until the page is that run's."""
+    rows = here.page.locator(".st-key-runs_table .dvn-scroller")
+    return here.changes(lambda: rows.click(position={"x": 120, "y": 88}))
 
 
-def _more(here: Tab) -> float:
-    said = here.page.locator(".st-key-runs_left")
-    before = said.inner_text()
-
-    def press() -> None:
-        here.page.locator(".st-key-runs_show_more button").click()
-        here.page.wait_for_function(
-            "before => document.querySelector('.st-key-runs_left')?.innerText !== before", arg=before
-        )
-
-    return here.until(press)
+def _show_more(here: Tab) -> float:
+    return here.changes(here.page.locator(".st-key-runs_show_more button").click)
 
 
 def _leave_open(here: Tab, server: Dashboard) -> None:
