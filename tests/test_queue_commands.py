@@ -112,6 +112,15 @@ def test_train_at_a_terminal_waits_and_says_so(workspace: Workspace, holder: Pat
     assert process.wait(timeout=PATIENCE) == 0
 
 
+@pytest.mark.usefixtures("holder")
+def test_a_sweep_at_a_terminal_says_that_its_training_waits(workspace: Workspace, begin: Begin) -> None:
+    process = begin("sweep", make_run(workspace).id, "--over", "rank=4,8")
+    says(process, "Waits for the processor: position 1 in the queue.")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130 and in_line(workspace) == []
+
+
 def test_the_commands_of_the_queue(workspace: Workspace, holder: Path) -> None:
     runs = [asked(workspace, name) for name in ("Ada", "Bea", "Cleo")]
 

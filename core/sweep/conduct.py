@@ -20,6 +20,7 @@ from core.jobs.grace import COMMAND_GRACE, TOOL_GRACE, need, needed
 from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, launch_together, take_back, wait
 from core.jobs.status import LIVE, State, read_status, went_down_with_the_machine
+from core.jobs.turn import Telling
 from core.machine import this_machine
 from core.pace import Progress
 from core.pipeline import chain, chain_stages
@@ -82,6 +83,7 @@ class Conductor:
         self.study.retry()
         self.unit = unit_of(self.sweep.as_recipe(), data.about_data(self.base))
         self._curves: dict[int, CurveReader] = {}
+        self._telling: dict[RunPaths, Telling] = {}
         self._failures = 0
         self._to_hand: list[_ToHand] = []
         self._live: int | None = None  # how many trials are at work, or wait, once this look has asked
@@ -290,7 +292,10 @@ class Conductor:
             raise SweepFailed(count=MOST_FAILURES, why=why, sweep=self.place.id)
 
     def _tell(self, running: list[SweepTrial]) -> None:
-        """How far the sweep is: the trials that have ended, and the share of each at work."""
+        """How far the sweep is: the trials that have ended, and the share of each at work. Of one that waits
+        for a device of this machine it is said at which place."""
+        for run in () if self.sweep.profile else self._runs(running):
+            self._telling.setdefault(run, Telling(run.job(CHAIN))).look()
         ended = len(self.study.trials()) - len(running)
         at_work = (run for run in self._runs(running) if _computes(run))
         begun = sum(chain_stages.read_progress(self.workspace, run).share for run in at_work)
