@@ -97,6 +97,11 @@ class RunIndex:
         self._ahead, self._looked = 0, -math.inf
         self._listed: dict[str, Run] = {}
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether this process has seen all runs already: the first time may take long."""
+        return self._looked > -math.inf
+
     def look(self, name: str) -> Run:
         """The run called ``name`` as it is now. One that cannot be read is lost."""
         known = self._known.get(name)

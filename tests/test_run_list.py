@@ -17,7 +17,7 @@ from core.jobs.job import JobPaths, JobSpec
 from core.jobs.launch import launch, stop, wait
 from core.jobs.process import identify
 from core.jobs.status import State
-from core.run_list import FEW, RunIndex, list_runs
+from core.run_list import FEW, RunIndex, list_runs, run_index
 from core.runs import read_or_lost, rename
 from core.workspace import file_states
 from core.workspace.files import read_json, write_json
@@ -351,6 +351,7 @@ def test_the_start_page_shows_the_newest_and_finds_the_others(
     page.button(key="runs_show_more").click().run()
     assert len(page.dataframe[0].value) == 40
     page.text_input(key="runs_find").input("person 0").run()
+    assert run_index(page_workspace).has_looked
     assert no_errors(page) and list(page.dataframe[0].value["title"]) == ["Person 0"]
     rename(page_workspace.run(oldest), "Zoë")
     page.text_input(key="runs_find").input("nobody").run()

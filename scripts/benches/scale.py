@@ -99,7 +99,8 @@ def measure(workspace: Workspace) -> None:
 
 
 def look_at(workspace: Workspace) -> None:
-    """The same page in a browser, of a server that has been asked before."""
+    """The same page in a browser, of a server that has been asked before and has no index."""
+    workspace.run_index.unlink(missing_ok=True)
     with Dashboard(workspace.root) as server, chromium() as browser:
         visit(server, "")
         measure_page(browser, server, workspace.run_folders()[-1].name)

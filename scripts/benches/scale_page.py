@@ -93,6 +93,7 @@ def measure_page(browser: Browser, server: Dashboard, oldest: str) -> None:
     tell("from another page", [_come_back(here) for _ in range(LOOKS)])
     tell("the oldest run, by its address", [here.open(f"?run={oldest}") for _ in range(LOOKS)])
     here.open()
+    tell("first search, no index", [_find(here, "person 42")])
     tell("found by its title", [_find(here, f"person {number}") for number in range(1, LOOKS + 1)])
     tell("opened by a click", [_open_second(here)])
     here.open()

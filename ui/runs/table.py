@@ -2,7 +2,7 @@
 can be named and deleted. The newest few are shown, and read each time; older ones are found by what they are
 called, or by asking for more."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -69,7 +69,10 @@ def run_list(here: Here) -> None:
 def _listed(workspace: Workspace) -> ListedRuns:
     index, names = run_index(workspace), workspace.run_names()
     asked = str(st.session_state.get(FIND) or "").strip().casefold()
-    fit = [run.run for run in index.all(within=SEARCHED) if _fits(run, asked)] if asked else names
+    fit = names
+    if asked:
+        with nullcontext() if index.has_looked else st.spinner(t("runs.looking")):
+            fit = [run.run for run in index.all(within=SEARCHED) if _fits(run, asked)]
     shown = fit[: SHOWN * (1 + st.session_state.get(MORE, 0))]
     return ListedRuns([index.look(name) for name in shown], len(fit), len(names))
 
