@@ -583,3 +583,14 @@ def test_cards_that_anki_exports_are_questions_and_answers(tmp_path: Path) -> No
     )
     (tmp_path / "cards.txt").write_text(text, encoding="utf-8")
     assert turns(tmp_path / "cards.txt") == [[("Capital of Peru", "Lima")], [("Red in French", "rouge")]]
+
+
+def test_a_cell_of_several_lines_ends_them_as_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b'question;answer\r\nWhen?;"At 9,\r\nalways"\r\n')
+    assert turns(tmp_path / "t.csv") == [[("When?", "At 9,\nalways")]]
+
+
+def test_rows_in_one_long_line_are_rows(tmp_path: Path) -> None:
+    rows = [{"question": f"q{number}?", "answer": "a" * 200} for number in range(3000)]
+    (tmp_path / "t.jsonl").write_text(" ".join(map(json.dumps, rows)), encoding="utf-8")
+    assert len(turns(tmp_path / "t.jsonl")) == 3000

@@ -195,3 +195,8 @@ def test_a_bold_line_over_a_list_is_its_heading_and_an_order_in_capitals_is_none
     assert {fact.heading for fact in made(text).facts} == {"January", "February"}
     orders = made("# Flat\n\nNO SMOKING\n\nKeys are at the desk.\n").facts
     assert not any(fact.heading == "NO SMOKING" for fact in orders)
+
+
+def test_a_heading_with_nothing_below_it_is_said() -> None:
+    found = made("# Café\n\n## We take no cards\n\n## Parking\n\nBehind the house.\n\n## Closed in May\n")
+    assert [one.text for one in found.unused] == ["We take no cards", "Closed in May"]

@@ -233,6 +233,7 @@ class _Reader:
             if block.type == "heading":
                 self._flush_question()
                 self._under(block)
+                self._bare(block, following)
             elif block.type == "paragraph":
                 lists = following is not None and following.type in LISTS and not self.asked
                 above, _, last = _text(block).rpartition("\n")
@@ -265,6 +266,14 @@ class _Reader:
         if level == 1:
             self.title = self.title or text
         self.path = [*self.path[:level], text] if level < len(self.path) else [*self.path, text]
+
+    def _bare(self, block: SyntaxTreeNode, following: SyntaxTreeNode | None) -> None:
+        """A heading with nothing below it is said: "We do not take cards" may be all there is."""
+        ends = following is None or (
+            following.type == "heading" and int(following.tag[1:]) <= int(block.tag[1:])
+        )
+        if ends and not self.asked and len(self.path) > 2:
+            self.unused.append(NotAsked(_line(block), _text(block), say("document.unused.heading")))
 
     def _flush_question(self) -> None:
         """A question that nothing answers is said."""

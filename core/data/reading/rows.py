@@ -78,7 +78,7 @@ def is_lines(head: bytes, whole: bool) -> bool:
     if not lines or lines[0].startswith(b"["):
         return len(lines) > 1 and all(map(_is_row_list, lines))
     if len(lines) == 1 and not whole:  # one line longer than what was looked at
-        return not WRAPPER.match(head)
+        return not WRAPPER.match(head) and len(whole_objects(head)) < 2
     single = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
     return 2 * single >= len(lines) and not WRAPPER.match(lines[0])
 

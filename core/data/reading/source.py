@@ -43,7 +43,7 @@ from core.workspace.files import LFS_POINTER, read_json, write_json
 from core.workspace.paths import make_folder
 
 # Raised when the meaning of what is kept changes.
-VERSION = 5
+VERSION = 6
 SUFFIXES = {
     ".json",
     ".jsonl",

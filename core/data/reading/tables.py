@@ -231,7 +231,8 @@ def _write_lines(reader: Any, target: Path, most: int | None = None) -> bool:
     with target.open("wb") as out:
         while row := reader.fetchone():
             if row != header and any(cell is not None and cell != "" for cell in row):
-                out.write(orjson.dumps(dict(zip(names, row, strict=True)), default=str) + b"\n")
+                cells = map(_with_plain_ends, row)
+                out.write(orjson.dumps(dict(zip(names, cells, strict=True)), default=str) + b"\n")
                 if most is not None and out.tell() > most:
                     return False
     return True
@@ -281,4 +282,9 @@ def _as_text(cell: Any) -> str:
     """A cell as a person typed it: Excel keeps 42 as 42.0."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return cell if isinstance(cell, str) else str(cell)
+    return _with_plain_ends(cell) if isinstance(cell, str) else str(cell)
+
+
+def _with_plain_ends(cell: Any) -> Any:
+    """A cell whose lines end as everywhere, and not as Windows ends them: nobody means to teach that."""
+    return cell.replace("\r\n", "\n") if isinstance(cell, str) else cell
