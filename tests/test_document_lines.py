@@ -180,8 +180,9 @@ def test_half_width_marks_make_the_facts_that_full_width_ones_do() -> None:
 
 
 def test_lines_that_had_to_be_kept_together_are_said() -> None:
-    (said,) = made("# 店\n\n## 杂记\n\n靠窗两桌\n里屋一桌\n院里三桌\n").unused
-    assert (said.line, said.text) == (5, "靠窗两桌\n里屋一桌\n院里三桌") and "杂记" in said.why
+    said = made("# 店\n\n## 杂记\n\n靠窗两桌\n里屋一桌\n院里三桌\n").unused
+    assert [(one.line, one.text) for one in said] == [(5, "靠窗两桌"), (6, "里屋一桌"), (7, "院里三桌")]
+    assert all("杂记" in one.why for one in said)
     assert not made("# 诗\n\n静夜思\n李白\n").unused
     assert not made("# A\n\n" + "A line of a text that goes on and on until it\n" * 4).unused
     assert not looks_like_several(["我们的店在河边，", "门口有树，", "很好找。"])

@@ -82,3 +82,55 @@ def test_a_line_with_a_price_in_it_is_a_fact_and_no_heading(mark: str) -> None:
 
 def test_two_things_on_one_line_are_two() -> None:
     assert set(said("# Pool\n\nAdult $12   Child $8\n").values()) == {"Adult costs $12.", "Child costs $8."}
+
+
+NOTES = "注意:\n1.门口不能停车\n2. 每月最后一天休息\n3.加米线免费\n4 可以用现金\n不要浪费，吃多少拿多少。\n"
+
+
+def test_a_word_with_a_colon_above_lines_is_their_heading() -> None:
+    text = f"# 店\n\n## 喝的\n木瓜水 ¥6\n\n外卖：\n3公里以内送。汤和料分开装\n打包盒 1元一个\n\n{NOTES}"
+    headings = {fact.answer: fact.heading for fact in made(text).facts}
+    assert headings["3公里以内送。汤和料分开装"] == headings["打包盒的价格是1元一个。"] == "外卖"
+    assert headings["不要浪费，吃多少拿多少。"] == headings["每月最后一天休息"] == "注意"
+    assert not made(text).unused and not any("第 2 部分" in fact.questions[0] for fact in made(text).facts)
+
+
+@pytest.mark.parametrize("mark", ["【{}】", "{}：", "{}:", "{}", "**{}**", "—— {} ——", "== {} =="])
+def test_a_heading_is_marked_in_many_ways(mark: str) -> None:
+    for name, lines in (
+        ("外卖", "满50元起送。\n三公里以内。\n"),
+        ("Delivery", "Within two miles.\nNot on Sunday.\n"),
+    ):
+        text = f"# 店\n\n## A\n牛肉面 22元\n{mark.format(name)}\n{lines}"
+        assert [fact.heading for fact in made(text).facts][-1] == name, text
+
+
+@pytest.mark.parametrize("number", ["{}.", "{}. ", "{}、", "（{}）", "({}) ", "{}）"])
+def test_rules_are_numbered_in_many_ways(number: str) -> None:
+    rules = ("不能抽烟", "不能带宠物", "退房前请关灯")
+    lines = "\n".join(number.format(place) + one for place, one in enumerate(rules, 1))
+    answers = [fact.answer for fact in made(f"# 民宿\n\n早餐 7:30\n\n须知\n{lines}\n").facts]
+    assert {*rules} <= {*answers} and "须知：不能抽烟；不能带宠物；退房前请关灯。" in answers
+    english = "\n".join(number.format(place) + one for place, one in enumerate(("No smoking", "No dogs"), 1))
+    facts = made(f"# Inn\n\nWe are small.\n\nNotes\n{english}\n").facts
+    assert {fact.heading for fact in facts} == {"Inn", "Notes"} and "No dogs" in {one.answer for one in facts}
+
+
+def test_rules_on_lines_of_their_own_are_rules() -> None:
+    text = "# 民宿\n\n住客须知\n晚上十点以后请安静\n不能抽烟\n不要带宠物\n"
+    found = made(text)
+    assert "不能抽烟" in {fact.answer for fact in found.facts} and not found.unused
+
+
+def test_what_is_counted_is_no_item() -> None:
+    text = "# 店\n\n套餐有：\n1.5升可乐\n2 个汉堡\n"
+    assert "1.5升可乐" in str(made(text))
+
+
+def test_every_line_that_is_kept_together_is_said() -> None:
+    text = "# 店\n\n## 杂记\n电话：1\n地址：东路\n靠窗两桌\n里屋一桌\n院里三桌\n"
+    assert [(one.line, one.text) for one in made(text).unused] == [
+        (6, "靠窗两桌"),
+        (7, "里屋一桌"),
+        (8, "院里三桌"),
+    ]

@@ -183,10 +183,11 @@ def several(line: str) -> list[str]:
     return found if len(found) > 1 and all(map(stated, found)) else [line]
 
 
-def looks_like_several(lines: Sequence[str]) -> bool:
-    """Whether lines look as if each said something of its own, as no wrapped text does."""
+def looks_like_several(lines: Sequence[str], least: int = 3) -> bool:
+    """Whether lines look as if each said something of its own, as no wrapped text does; of short lines that
+    say of nothing what it is about ``least`` do."""
     short = sum(len(one) <= SHORT_LINE and not one.endswith((",", "，", "、")) for one in lines)
-    return sum(map(bool, map(pair, lines))) > 1 or (len(lines) > 2 and short == len(lines))
+    return sum(map(bool, map(pair, lines))) > 1 or (least <= len(lines) == short)
 
 
 def _by_labels(part: str) -> Iterator[str]:
@@ -334,6 +335,11 @@ def is_label(text: str) -> bool:
     """Whether everybody knows a text for a label: "电话", "Opening hours", "地址 Address"."""
     both = _IN_BOTH.fullmatch(text.strip())
     return any(_label().fullmatch(one.strip()) for one in (text, *(both.groups() if both else ())))
+
+
+def is_topic(text: str) -> bool:
+    """Whether a text names what documents tell of: "外卖", "Delivery"; a label, or begins as one."""
+    return is_label(text) or re.fullmatch(rf"(?i:{_labels()[1]})[a-z]{{0,7}}", text.strip()) is not None
 
 
 def _labels() -> tuple[str, str]:

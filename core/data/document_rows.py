@@ -49,6 +49,8 @@ LONGEST_ANSWER = 220
 WORDINGS, MOST_WORDINGS, IN_ALL, FEWEST_WORDINGS = 36, 48, 1920, 8
 # Of what is put together by chance some comes out twice.
 TRIES = 4
+# A longer line may go on in the next one.
+LONGEST_LINE = 60
 # A shorter line of Chinese ended where its writer ended it.
 WRAPPED = 20
 # Ends of file names.
@@ -346,38 +348,58 @@ class _Reader:
     def _lines(self, lines: Sequence[str], line: int) -> None:
         """A paragraph of lines: what each says, or what all of them do."""
         parts = [part for one in lines for part in statements(one)]
+        places = [line + place for place, one in enumerate(lines) for _ in statements(one)]
         known = [*map(stated, parts)]
         if len(lines) > 1 and all(then := [*map(at_a_time, lines)]):
             known = then
             self._names(self.words["and"].join(lines), line)
         if all(known):
-            for key, value in filter(None, known):
-                self._value(key, value, line)
+            for (key, value), place in zip(filter(None, known), places, strict=True):
+                self._value(key, value, place)
             self._hours(parts, line)
             return
         names = parts[0] == lines[0] and len(parts[0]) <= LONGEST_KEY and not says_amount(parts[0])
         if names and len(known) > 2 and all(known[1:]):
             self._titled(parts[0], [pair for pair in known if pair], line)
             return
-        left = self._labelled(parts, line)
+        left = self._labelled(parts, places)
         if left and self._by_days(parts):
-            left = self.words["then"].join(parts)  # with what is said of no day
-        if not left and looks_like_several(lines):
-            why = say("document.unused.together", heading=self.heading)
-            self.unused.append(NotAsked(line, "\n".join(lines), why))
-        self._prose(left or "\n".join(lines), line)
+            left = [self.words["then"].join(parts)]  # with what is said of no day
+        left = left or self._plainly_said(lines, line)
+        if looks_like_several(left, 3 if left == [*lines] else 2):
+            self._say_together(left, lines, line)
+        self._prose("\n".join(left), line)
 
-    def _labelled(self, said: Sequence[str], line: int) -> str:
+    def _say_together(self, left: Sequence[str], lines: Sequence[str], line: int) -> None:
+        """The lines that are asked for together only: each, or as one text where they look like one."""
+        why = say("document.unused.together", heading=self.heading)
+        for one in left if all(len(one) <= LONGEST_LINE for one in left) else ["\n".join(left)]:
+            place = next((place for place, whole in enumerate(lines) if one in whole), 0)
+            self.unused.append(NotAsked(line + place, one, why))
+
+    def _labelled(self, said: Sequence[str], places: Sequence[int]) -> list[str]:
         """Take out of what is ``said`` what says what it is about ("Phone: 0555"), where two do or everybody
         knows the label, and half of all: an address, opening hours and what else there is to say. What is
         left."""
         pairs = {place: found for place, one in enumerate(said) if (found := stated(one))}
         known = len(pairs) > 1 or any(is_label(key) for key, _ in pairs.values())
         if not known or 2 * len(pairs) < len(said):
-            return ""
-        for key, value in pairs.values():
-            self._value(key, value, line)
-        return "\n".join(one for place, one in enumerate(said) if place not in pairs)
+            return []
+        for place, (key, value) in pairs.items():
+            self._value(key, value, places[place])
+        return [one for place, one in enumerate(said) if place not in pairs]
+
+    def _plainly_said(self, lines: Sequence[str], line: int) -> list[str]:
+        """Take out of lines those that are a thing and its price or have a label that everybody knows, also
+        where they are few. What is left."""
+        left = []
+        for place, one in enumerate(lines):
+            found = stated(one) if len(one) <= LONGEST_KEY else None
+            if found and (is_label(found[0]) or states_price(found[1])):
+                self._value(*found, line + place)
+            else:
+                left.append(one)
+        return left
 
     def _titled(self, title: str, pairs: Sequence[tuple[str, str]], line: int) -> None:
         """Lines that say something each, below one that says what of: a text's own kind of heading."""

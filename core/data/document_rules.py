@@ -16,7 +16,7 @@ TOPIC_WORDS, TOPIC_CHARACTERS = 6, 14
 LONGEST_CLAUSE = 60
 _RULES = re.compile(
     r"规矩|规则|规定|须知|守则|制度|注意|提示|提醒|约定|公约|\b(?:rules?|polic(?:y|ies)|regulations?|guidelines?|notices?"
-    r"|terms|etiquette|good to know|please note)\b",
+    r"|terms|etiquette|good to know|please note)\b|^notes?$",
     re.IGNORECASE,
 )
 _STEPS = re.compile(
@@ -111,9 +111,14 @@ _BEGINS_EN = re.compile(
 _VERB_EN = re.compile(r"\s(?:is|are|must|may|can|cannot|should|will|has|have|do|does|cost|costs)\b")
 
 
+def are_rules(heading: str) -> bool:
+    """Whether what stands under a heading are rules, terms, things to note."""
+    return _RULES.search(heading) is not None
+
+
 def is_of_sentences(heading: str, items: Sequence[str], ordered: bool) -> bool:
     """Whether each item of a list says something of its own: no names, and no steps that need their order."""
-    ruled = _RULES.search(heading) is not None
+    ruled = are_rules(heading)
     if not items or (not ruled and (ordered or _STEPS.search(heading))):
         return False
     return ruled or 2 * sum(map(_says, items)) > len(items)

@@ -7,6 +7,7 @@ the page belongs to what it is noted at. Nothing is said that was not: marks are
 import re
 
 from core.data.document_lines import LONGEST_KEY, is_days, is_label, pair
+from core.data.document_typed import counted, headed, ruled
 from core.data.document_wordings import HAN
 from core.data.identity import IdentityLanguage
 
@@ -27,10 +28,6 @@ _LABELS = (
     ("🅿", "Parking", "停车"),
 )
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
-# Numbers of items that Markdown does not know.
-_COUNTED = re.compile(
-    r"(?P<before>\s*)(?:(?P<number>\d{1,2})(?:[、）]|[.．](?=[^\s\d]))|[（(](?P<inner>\d{1,2})[）)]|(?P<round>[①-⑳]))\s*(?=\S)"
-)
 _MAIL = re.compile(r"(\s*(?:[-*+]\s+)?)[\w.+-]+@[\w-]+(?:\.[\w-]+)+\s*")
 _PAGE = re.compile(r"(\s*(?:[-*+]\s+)?)(?:https?://|www\.)\S+\s*")
 _BOX = re.compile(r"(?P<before>\s*[-*+]\s+)\[(?P<state>[ xX])\]\s+(?P<text>.*)")
@@ -54,9 +51,10 @@ def as_markdown(text: str, language: IdentityLanguage) -> str:
     if "\n" not in text.strip() or any(map(_FENCE.match, text.split("\n"))):
         return text
     lines = _with_notes(text.split("\n"))
-    lines = [_labelled(line, language) for line in _counted(lines)]
+    lines = [_labelled(line, language) for line in counted(lines)]
     lines = [_NUMBERED_HEADING.sub(r"\1", _unboxed(line)) for line in lines]
-    return "\n".join(_titled(_named(_headed(_bulleted(lines, language)))))
+    lines = headed(_named(_headed(_bulleted(lines, language))))
+    return "\n".join(_titled(ruled(lines)))
 
 
 def _unboxed(line: str) -> str:
@@ -92,18 +90,6 @@ def _labelled(line: str, language: IdentityLanguage) -> str:
         if match := pattern.fullmatch(line):
             return f"{match[1]}{_label(label, language)}{line[match.end(1) :]}"
     return line
-
-
-def _counted(lines: list[str]) -> list[str]:
-    """Lines numbered in another way, as items where several stand together."""
-    found = [*map(_COUNTED.match, lines)]
-    made = []
-    for place, (line, match) in enumerate(zip(lines, found, strict=True)):
-        if match and any(0 <= near < len(found) and found[near] for near in (place - 1, place + 1)):
-            number = match["number"] or match["inner"] or str(ord(match["round"]) - ord("①") + 1)
-            line = f"{match['before']}{number}. {line[match.end() :]}"
-        made.append(line)
-    return made
 
 
 def _label(mark: str, language: IdentityLanguage) -> str:

@@ -1,0 +1,145 @@
+"""What people type on a telephone in place of Markdown, made Markdown line for line: numbers without a blank
+behind them, a heading that is a word with a colon, in brackets or alone above its lines, and rules that are
+lines and no list.
+"""
+
+import re
+from collections.abc import Sequence
+
+from core.data.document_lines import LONGEST_KEY, is_days, is_topic, looks_like_several, pair, says_amount
+from core.data.document_rules import are_rules
+from core.data.document_wordings import HAN
+
+# "1.", "1、", "（1）", "①" and, after others, "4": what counts items and what Markdown takes for text.
+_COUNTED = re.compile(
+    r"(?P<before>\s*)(?:(?P<dot>\d{1,2})[.．](?=[^\s\d])(?!x\b)|(?P<number>\d{1,2})[、）](?!\d)"
+    r"|[（(](?P<inner>\d{1,2})[）)]|(?P<round>[①-⑳])|(?P<item>\d{1,2})[.)](?=\s))\s*(?=\S)"
+)
+# So many of something is no item's number.
+_ALSO_COUNTED = re.compile(r"(?P<before>)(?P<bare>\d{1,2})\s+(?=[^\W\d_])(?![个只条份盘碗杯块片元人位点时])")
+_LEVEL = re.compile(r"(#{1,6})\s+(?P<name>.*)")
+# What begins no text: a heading, an item, a table, a quotation, a line that is set in.
+_MARKED = re.compile(r"\s*(?:[-*+>|=~`]|#{1,6}\s|\d+[.)]\s|!?\[)|\s{2,}|\t")
+_IN_BRACKETS = re.compile(
+    rf"(?:(?:[【〖〔「]|\[(?=[{HAN}]))(?P<of>[^】〗〕\]」]+)[】〗〕\]」]|\*\*(?P<bold>[^*:：]+)[:：]?\*\*"
+    r"|[-=—~*]{2,}\s*(?P<set>[^-=—~*]+?)\s*[-=—~*]{2,})\s*[:：]?"
+)
+_COLON = re.compile(r"(?P<name>[^:：]+?)\s*[:：]")
+_NO_NAME = re.compile(
+    r"[。.!?！？；;，,:：|<>]|\b(?:says?|said|asks?|asked|dear|hi|hello)\b|^(?:尊敬|亲爱|你们?好|大家好)|[说问道]$",
+    re.IGNORECASE,
+)
+# Characters of Chinese, words of another language: of a heading that has a mark, and of a word alone.
+_LONGEST_ZH, _LONGEST_EN, _SHORTEST_ZH, _SHORTEST_EN = 14, 5, 8, 3
+# A line of rules is a rule of its own, however it is typed, if it is no longer.
+_LONGEST_RULE = 80
+
+
+def counted(lines: list[str]) -> list[str]:
+    """Lines numbered in another way than Markdown's, as items: where they stand one below the other, or their
+    numbers follow each other."""
+    made, found = [*lines], _numbers(lines)
+    for place, (number, text) in found.items():
+        near = {beside for beside in (place - 1, place + 1) if beside in found}
+        follows = any(
+            abs(found[other][0] - number) == 1 for other in found if abs(other - place) < LONGEST_KEY
+        )
+        if (near or follows) and not re.match(r"\s*\d+[.)]\s", lines[place]):
+            indent = lines[place][: len(lines[place]) - len(lines[place].lstrip())]
+            made[place] = f"{indent}{number}. {text}"
+    return made
+
+
+def _numbers(lines: Sequence[str]) -> dict[int, tuple[int, str]]:
+    """By the place of a line its number and what it says."""
+    found: dict[int, tuple[int, str]] = {}
+    for place, line in enumerate(lines):
+        if match := _COUNTED.match(line):
+            said = match["dot"] or match["number"] or match["inner"] or match["item"]
+            number = int(said) if said else ord(match["round"]) - ord("①") + 1
+        elif (match := _ALSO_COUNTED.match(line)) and place - 1 in found:
+            number = int(match["bare"])
+            if found[place - 1][0] != number - 1 or number < 3:
+                continue
+        else:
+            continue
+        found[place] = number, line[match.end() :]
+    return found
+
+
+def headed(lines: list[str]) -> list[str]:
+    """Names that stand above lines of their own, as headings: "外卖：", "【外卖】", "Delivery:", "Notes"."""
+    level, made = 2, [*lines]
+    for place, line in enumerate(lines):
+        if match := _LEVEL.match(line):
+            level = max(2, len(match[1]))
+        elif name := _name_above(made, place):
+            made[place] = f"{'#' * level} {name}"
+    return made
+
+
+def _name_above(lines: Sequence[str], place: int) -> str:
+    """What a line names if it is a heading; else empty."""
+    line = lines[place]
+    below = next((one for one in lines[place + 1 :] if one.strip()), "")
+    if not line.strip() or _LEVEL.match(below) or not below:
+        return ""
+    if match := _IN_BRACKETS.fullmatch(line.strip()):
+        name = (match["of"] or match["bold"] or match["set"]).strip()
+        return name if _is_name(name, _LONGEST_ZH, _LONGEST_EN) else ""
+    if _MARKED.match(line):
+        return ""
+    is_list = re.match(r"\s*(?:[-*+]|\d+[.)])\s", below) is not None
+    directly = place + 1 < len(lines) and lines[place + 1].strip()
+    if match := _COLON.fullmatch(line.strip()):
+        named = _is_name(match["name"], _LONGEST_ZH, _LONGEST_EN)
+        return match["name"] if named and (not is_list or are_rules(match["name"])) else ""
+    return line.strip() if directly and _stands_above(line.strip(), below.strip(), is_list) else ""
+
+
+def _stands_above(name: str, below: str, is_list: bool) -> bool:
+    """Whether a line without any mark is what those below it are about."""
+    if not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN) or pair(name):
+        return False
+    return is_list or (_is_known(name) and not _is_known(below) and below != name)
+
+
+def _is_known(text: str) -> bool:
+    return is_topic(text) or is_days(text) or are_rules(text)
+
+
+def _is_name(text: str, characters: int, words: int) -> bool:
+    if _NO_NAME.search(text) or says_amount(text) or not text[:1].isalpha():
+        return False
+    if re.search(f"[{HAN}]", text):
+        return len(text) <= characters
+    return len(text.split()) <= words and len(text) <= LONGEST_KEY and text[:1].isupper()
+
+
+def ruled(lines: list[str]) -> list[str]:
+    """Lines below a heading of rules, each as an item of its own; below the last of a numbered list as its
+    next."""
+    made, rules, number = [*lines], False, 0
+    for place, line in enumerate(lines):
+        if match := _LEVEL.match(line):
+            rules, number = are_rules(match["name"]), 0
+        elif item := re.match(r"(\d+)[.)]\s", line):
+            number = int(item[1])
+        elif not line.strip() or _MARKED.match(line) or len(line) > _LONGEST_RULE:
+            number = 0
+        elif rules and number and re.search(rf"[{HAN}。.!！)）]$", lines[place - 1]):
+            number += 1
+            made[place] = f"{number}. {line}"
+        elif rules and not number and _is_block(lines, place):
+            made[place] = f"- {line}"
+    return made
+
+
+def _is_block(lines: Sequence[str], place: int) -> bool:
+    """Whether a line is one of several that each say something of their own."""
+    first, end = place, place
+    while first > 0 and lines[first - 1].strip() and not _MARKED.match(lines[first - 1]):
+        first -= 1
+    while end < len(lines) and lines[end].strip() and not _MARKED.match(lines[end]):
+        end += 1
+    return looks_like_several([one.strip() for one in lines[first:end]])
