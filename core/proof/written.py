@@ -39,6 +39,11 @@ _CLOCK_ZH = re.compile(
     rf"(?:(?P<early>{_MORNING})|(?P<late>{_LATER}))?(?P<hour>(?<!\d)[012]?\d|{_NUMERAL}{{1,3}})"
     rf"(?:[点时](?!间)(?:钟|整)?(?P<half>半)?(?:(?P<minutes>[0-5]?\d|{_NUMERAL}{{1,3}})分?)?|:(?P<colon>[0-5]\d))"
 )
+# "下午2点半到5点": the last hour is of the same half of the day, or the next one.
+_HALF_OF_LATER = re.compile(
+    rf"(?P<half>{_MORNING}|{_LATER})(?P<first>(?<!\d)[012]?\d|{_NUMERAL}{{1,3}})(?P<more>[点时:][^,。;、\s到至~–—-]{{0,4}})"
+    rf"(?P<to>\s?[到至~–—-]\s?)(?P<last>[012]?\d|{_NUMERAL}{{1,3}})(?=[点时:])"
+)
 _CLOCK_EN = re.compile(
     r"(?<![\d.,:])(?P<hour>[01]?\d)(?:[:.](?P<minutes>[0-5]\d))?\s?(?:(?P<early>a)|(?P<late>p))\.?m\b\.?",
     re.IGNORECASE,
@@ -49,7 +54,9 @@ _HALF_OF_BOTH = re.compile(
     r"(?P<last>[01]?\d(?:[:.][0-5]\d)?)(?P<half>\s?[ap]\.?m\b)",
     re.IGNORECASE,
 )
-_ONE_WAY = (
+_ONE_WAY: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"(?<=\d)'(?=\d{3}(?!\d))"), ""),
+    (re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{1,2}){2,}(?![\d,.])"), lambda match: match[0].replace(",", ", ")),
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
     (re.compile(r"(?<![\d.,:])(\d+),(\d{1,2})(?![\d,:])"), r"\1.\2"),
     (re.compile(r"(?<=\d)(?:\s?[x×*]\s?)(?=\d)", re.IGNORECASE), " x "),
@@ -85,7 +92,7 @@ def in_one_way(text: str) -> Written:
     plain = plain_text(text)
     for pattern in _DATES:
         plain = pattern.sub(_date, plain)
-    plain = _HALF_OF_BOTH.sub(_both_halves, plain)
+    plain = _HALF_OF_LATER.sub(_later_half, _HALF_OF_BOTH.sub(_both_halves, plain))
     half = _CLOCK_EN.search(plain) or any(one["early"] or one["late"] for one in _CLOCK_ZH.finditer(plain))
     return Written(_written(_timed(plain, whole=False)), _written(_timed(plain, whole=True)), bool(half))
 
@@ -118,6 +125,14 @@ def _both_halves(match: re.Match[str]) -> str:
     late = "p" in match["half"].lower()
     half = "am" if not late or first > last else "pm"
     return f"{match['first']}{half}{match['to']}{match['last']}{match['half']}"
+
+
+def _later_half(match: re.Match[str]) -> str:
+    """The last hour with its half of the day, too."""
+    half, first, last = match["half"], _number(match["first"]), _number(match["last"])
+    if last < 12 and last < first:
+        half = "下午" if match["half"] in _MORNING.split("|") else "凌晨"
+    return f"{match['half']}{match['first']}{match['more']}{match['to']}{half}{match['last']}"
 
 
 def _timed(text: str, whole: bool) -> str:
