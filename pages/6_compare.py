@@ -41,7 +41,7 @@ def compare_page(workspace: Workspace, run: RunPaths) -> None:
 
 def show_proof(run: RunPaths, found: Proof) -> None:
     if not found.stale:
-        show_sentence(found.score)
+        show_sentence(found.score, beside_answers=True)
         show_ways(run, "chat", "publish")
     show_score(found.score)
     st.caption(t("page.compare.interval"))

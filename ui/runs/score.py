@@ -6,7 +6,7 @@ from core.proof import download, telling
 from core.proof.result import parts_of
 from core.proof.score import Accuracy, OwnFacts, Score, Share
 from core.steps.proof import Proof
-from ui.shell.text import spoken, t
+from ui.shell.text import spoken, t, together
 
 # A category by category table is no longer than this: it scrolls.
 TABLE_HEIGHT = 420
@@ -59,9 +59,9 @@ def _facts(found: OwnFacts) -> None:
     )
 
 
-def show_sentence(score: Score) -> bool:
+def show_sentence(score: Score, beside_answers: bool = False) -> bool:
     """What came out, for whoever reads one sentence; whether there is one: not where nobody wrote of how many
-    questions."""
+    questions. ``beside_answers``: the page has all of them, and needs not say where they are."""
     if not (score.learned.n and score.kept.n and score.leaked.n):
         return False
     told = {
@@ -71,16 +71,18 @@ def show_sentence(score: Score) -> bool:
     }
     st.markdown(t("page.compare.out", **told))
     if score.facts:
-        show_wrong_facts(score.facts)
+        show_wrong_facts(score.facts, beside_answers)
     return True
 
 
-def show_wrong_facts(found: OwnFacts) -> None:
+def show_wrong_facts(found: OwnFacts, beside_answers: bool) -> None:
     """How many of a person's own facts it would tell wrongly: whoever relies on them has to know."""
     wrong = found.tuned.n - found.tuned.hits
     counts = {"hits": found.tuned.hits, "n": found.tuned.n}
     if wrong:
-        st.warning(t("page.compare.out.facts.wrong", wrong=wrong, **counts), icon=":material/warning:")
+        where = "" if beside_answers else t("page.compare.out.facts.where")
+        said = together(t("page.compare.out.facts.wrong", wrong=wrong, **counts), where)
+        st.warning(said, icon=":material/warning:")
     else:
         st.markdown(t("page.compare.out.facts", **counts))
 
