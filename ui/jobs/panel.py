@@ -47,9 +47,9 @@ def show_state(status: Status) -> None:
             st.caption(_when(status), width="content")
 
 
-def show_place(folder: Path) -> None:
-    """Where a job stands that waits for a device; nothing of one that does not."""
-    if said := place_told(folder):
+def show_place(folder: Path, begins: bool = True) -> None:
+    """Where a job stands that waits for a device; nothing of one that does not. ``begins``: and when."""
+    if said := place_told(folder, begins):
         st.info(said, icon=":material/hourglass_empty:")
 
 

@@ -68,7 +68,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
 def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     """Its stages, and what can be done meanwhile; where it has ended without its result, the way on."""
     if progress.state is State.waiting:
-        show_place(run.job(CHAIN))
+        show_place(run.job(CHAIN), begins=False)  # the queue above says that
     elif progress.live:
         show_share(progress)
         if progress.running:

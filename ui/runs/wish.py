@@ -100,7 +100,7 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
 
     first = [turns] if turns else []
     known = "train" not in costs or costs["train"].measured
-    key = "page.start.takes" if known else "page.start.takes.unmeasured"
+    unsure = [] if known else [t("page.start.unmeasured")]
 
     def look() -> tuple[str, Symptom | None]:
         now = first.pop() if first else Turns(workspace)
@@ -108,8 +108,11 @@ def _time_here(workspace: Workspace, costs: Mapping[str, Cost], turns: Turns | N
 
     def draw(said: tuple[str, Symptom | None]) -> None:
         waits, busy = said
-        takes = t("row.separator").join(filter(None, (t(key, time=about(whole(costs))), waits)))
-        st.caption("  \n".join([takes, t(busy.key, **busy.values)] if busy else [takes]))
+        takes = t("row.separator").join(
+            filter(None, (t("page.start.takes", time=about(whole(costs))), waits))
+        )
+        others = [t(busy.key, **busy.values)] if busy else []
+        st.caption("  \n".join([takes, *unsure, *others]))
 
     follow(
         look=look,

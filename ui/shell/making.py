@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.jobs.status import LIVE, State, state_of
-from core.jobs.turn import another_has_it
+from core.jobs.turn import another_has_it, kind_of, position
 from core.pipeline import chain_stages, queued
 from core.pipeline.chain_stages import ChainProgress, Stage
 from core.runs import CHAIN, Early, is_at_work, made_early, read_run
@@ -83,11 +83,14 @@ def stage_took(stage: Stage) -> float | None:
     return max(1.0, ended - stage.began) if ended and stage.began and not stage.needless else None
 
 
-def place_told(folder: Path) -> str:
-    """Where a job stands that waits for a device, when it begins, and whose job of another workspace has the
-    device; else empty."""
-    if (found := queued.waiting(folder)) is None:
+def place_told(folder: Path, begins: bool = True) -> str:
+    """Where a job stands that waits for a device, and whose job of another workspace has the device; else
+    empty. ``begins``: and when it begins, where nothing else says so."""
+    if (place := position(folder)) is None:
         return ""
+    found = queued.waiting(folder) if begins else None
+    device = t(f"queue.device.{kind_of(folder)}")
+    said = plain(found.told()) if found else t("queue.place", position=place, device=device)
     another = another_has_it(folder)
     about = t("queue.another", workspace=plain(str(another))) if another else t("queue.order")
-    return f"{plain(found.told())}  \n{about}"
+    return f"{said}  \n{about}"
