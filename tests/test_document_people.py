@@ -200,3 +200,19 @@ def test_a_bold_line_over_a_list_is_its_heading_and_an_order_in_capitals_is_none
 def test_a_heading_with_nothing_below_it_is_said() -> None:
     found = made("# Café\n\n## We take no cards\n\n## Parking\n\nBehind the house.\n\n## Closed in May\n")
     assert [one.text for one in found.unused] == ["We take no cards", "Closed in May"]
+
+
+def test_questions_with_numbers_are_asked_without() -> None:
+    text = "# FAQ\n\n**Q1. How long?**\nA1. 18 minutes.\n\nQ2. Is it safe?\nA2. Yes.\n"
+    text += "\n**Q3. Is it loud?**\nNo.\n"
+    assert said(text) == {"How long?": "18 minutes.", "Is it safe?": "Yes.", "Is it loud?": "No."}
+
+
+def test_articles_of_rules_are_headings() -> None:
+    text = "# 制度\n\n第一条 标准\n住宿每天五百元。\n\n第二条 时限\n发票三十天内提交。\n"
+    assert [fact.heading for fact in made(text).facts] == ["第一条 标准", "第二条 时限"]
+
+
+def test_a_menu_set_with_blanks_has_what_stands_in_its_columns() -> None:
+    text = "Da Enzo - Menu\n\nDRINKS\nWater 0.5 l           2.00 €\nBeer 0.4 l           4.50 €\n"
+    assert said(text)["How much is Beer 0.4 l?"] == "Beer 0.4 l costs 4.50 €."

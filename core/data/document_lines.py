@@ -120,7 +120,7 @@ _VALUE_EN = rf"\.?\s+(?=[+\d(]|\S+@\S|https?:|www\.|{_DAY}\b)"
 _CALLS_OUT = re.compile(
     r"(?:please |important )?(?:notes?|n\.?b\.?|p\.?s\.?|warnings?|caution|danger|attention|important|tips?"
     r"|notice|hints?|remarks?|remember|reminder|please note)"
-    r"|(?:温馨|特别|友情|重要|安全)?(?:注|注意|提示|提醒|备注|警告|重要|附注|另|又及|说明|小贴士)",
+    r"|(?:温馨|特别|友情|重要|安全)?(?:注|注意|提示|提醒|备注|警告|重要|附注?|另|又及|说明|小贴士)",
     re.IGNORECASE,
 )
 # Labels beside those of the topics.

@@ -85,6 +85,8 @@ _NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
 _NOTHING = re.compile(r"\s*(?:[-–—−/\\.…]+|n\.?/?a\.?|tb[ad]|待定)?\s*", re.IGNORECASE)
 _YES, _NO = re.compile(r"\s*[✓✔☑✅√]\ufe0f?\s*"), re.compile(r"\s*(?:[✗✘❌×☒]\ufe0f?|[-–—−xX])\s*")
 _HASH = re.compile(r"[0-9a-f]{32,}")
+# "Q:" before a question whose answer has no mark.
+_ASKS = re.compile(r"^(?:Q|问)\s?\d*\s?[:：]\s*(?=\S)")
 _QUESTION = re.compile(r"[?？]\s*$")
 
 
@@ -301,7 +303,10 @@ class _Reader:
         if speaks(answer.replace(about, "") if about else answer):
             self._say(NotAsked(line, answer, say("document.unused.quoted")))
             answer = self.words.fill(self.words["quoted"], text=_INNER.sub("‘\\1’", answer))
-        asked, more = tuple(dict.fromkeys(questions)), tuple(dict.fromkeys(natural))
+        asked, more = (
+            tuple(dict.fromkeys(_ASKS.sub("", one) for one in questions)),
+            tuple(dict.fromkeys(natural)),
+        )
         others = tuple(tested), tuple(foreign)
         self.facts.append(
             Fact(asked, answer, self.heading, line, prose, more, *others, key, about, tuple(abroad))

@@ -32,6 +32,9 @@ _MAIL = re.compile(r"(\s*(?:[-*+]\s+)?)[\w.+-]+@[\w-]+(?:\.[\w-]+)+\s*")
 _PAGE = re.compile(r"(\s*(?:[-*+]\s+)?)(?:https?://|www\.)\S+\s*")
 _BOX = re.compile(r"(?P<before>\s*[-*+]\s+)\[(?P<state>[ xX])\]\s+(?P<text>.*)")
 _NOTE, _NOTED = re.compile(r"\[\^(?P<name>[^\]\s]+)\]:\s*(?P<text>\S.*)"), re.compile(r"\[\^([^\]\s]+)\]")
+_ARTICLE = re.compile(r"(?P<text>(?P<number>第[一二三四五六七八九十百\d]+[条章节])\s*\S.*)")
+# "Q1. How long?": a number of a question and of its answer.
+_ASKED = re.compile(r"(\s*(?:\*\*)?[QA])\s?\d{1,3}[.)]\s+(?=\S)")
 _NUMBERED_HEADING = re.compile(
     rf"(#{{1,6}}\s+)(?:\d+(?:\.\d+)*[.)]\s+|\d+(?:\.\d+)+\s+(?=[A-Z{HAN}])|\d+、\s*|[一二三四五六七八九十]+、\s*"
     r"|[（(][一二三四五六七八九十\d]+[)）]\s*)(?=\S)"
@@ -52,7 +55,7 @@ def as_markdown(text: str, language: IdentityLanguage) -> str:
         return text
     lines = _with_notes(text.split("\n"))
     lines = [_labelled(line, language) for line in counted(lines)]
-    lines = [_NUMBERED_HEADING.sub(r"\1", _unboxed(line)) for line in lines]
+    lines = [_ASKED.sub(r"\1: ", _NUMBERED_HEADING.sub(r"\1", _unboxed(line))) for line in lines]
     lines = headed(_named(_headed(_bulleted(lines, language))))
     return "\n".join(_titled(ruled(lines)))
 
@@ -133,7 +136,7 @@ def _noted(before: str) -> str:
 
 def _headed(lines: list[str]) -> list[str]:
     """Numbered lines that stand over text, as headings."""
-    for pattern in (_CHINESE, _ARABIC):
+    for pattern in (_ARTICLE, _CHINESE, _ARABIC):
         found = [place for place in range(len(lines)) if _is_heading(lines, place, pattern)]
         numbers = [pattern.fullmatch(lines[place])["number"] for place in found]  # type: ignore[index]
         if len(found) > 1 and len({*numbers}) == len(numbers):
@@ -155,7 +158,7 @@ def _is_heading(lines: list[str], place: int, pattern: re.Pattern[str]) -> bool:
     apart = all(
         not near.strip() for near in (*lines[max(0, place - 1) : place], *lines[place + 1 : place + 2])
     )
-    return bool(below) and not pattern.fullmatch(below) and (apart or pattern is _CHINESE)
+    return bool(below) and not pattern.fullmatch(below) and (apart or pattern is not _ARABIC)
 
 
 def _named(lines: list[str]) -> list[str]:
@@ -192,6 +195,12 @@ def _titled(lines: list[str]) -> list[str]:
     first = filled[0]
     text = lines[first].strip()
     alone = any(not line.strip() for line in lines[first + 1 : first + 3])
-    if alone and len(text) <= LONGEST_KEY and not _SAYS_MORE.search(text) and not pair(text):
+    if alone and len(text) <= LONGEST_KEY and not _SAYS_MORE.search(text) and _only_names(text):
         lines[first] = f"# {text}"
     return lines
+
+
+def _only_names(text: str) -> bool:
+    """Whether a line says nothing of what it names: "Da Enzo - Menu", not "Soup - 5 euros"."""
+    known = pair(text)
+    return not known or not (is_label(known[0]) or re.search(r"\d", known[1]))
