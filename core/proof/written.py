@@ -35,9 +35,13 @@ _DATES = tuple(
 _NUMERALS = {one: value for value, one in enumerate("零一二三四五六七八九十")} | {"两": 2}
 _NUMERAL = f"[{''.join(_NUMERALS)}]"
 _MORNING, _LATER = "凌晨|清晨|早上|早晨|上午|早", "中午|下午|傍晚|晚上|今晚|晚|夜里"
+_SURE = ("early", "late", "whole", "half", "quarter", "minutes", "colon")
+# "有一点辣", "两点注意" and "三点五元" tell no time; "下午一点", "一点半" and "三点" do.
+_NO_TIME = rf"(?!{_NUMERAL}|[建注要意原理经内])"
 _CLOCK_ZH = re.compile(
     rf"(?:(?P<early>{_MORNING})|(?P<late>{_LATER}))?(?P<hour>(?<!\d)[012]?\d|{_NUMERAL}{{1,3}})"
-    rf"(?:[点时](?!间)(?:钟|整)?(?P<half>半)?(?:(?P<minutes>[0-5]?\d|{_NUMERAL}{{1,3}})分?)?|:(?P<colon>[0-5]\d))"
+    rf"(?:[点时](?!间)(?P<whole>钟|整)?(?P<half>半)?(?:(?P<quarter>[一三])刻"
+    rf"|(?P<minutes>[0-5]?\d|{_NUMERAL}{{2,3}}|十|{_NUMERAL}(?=分))分?)?{_NO_TIME}|:(?P<colon>[0-5]\d))"
 )
 # "下午2点半到5点": the last hour is of the same half of the day, or the next one.
 _HALF_OF_LATER = re.compile(
@@ -157,9 +161,11 @@ def _english(whole: bool) -> Callable[[re.Match[str]], str]:
 def _chinese(whole: bool) -> Callable[[re.Match[str]], str]:
     def write(match: re.Match[str]) -> str:
         hour = _number(match["hour"])
-        if hour > 24:
+        if hour > 24 or (match["hour"] in "一二两" and not any(match[one] for one in _SURE)):
             return match[0]
         minutes = match["colon"] or (30 if match["half"] else _number(match["minutes"] or "0"))
+        if match["quarter"]:
+            minutes = 15 * _number(match["quarter"])
         late = match["late"] and hour < 12 and not (match["late"] == "中午" and hour > 9)
         if not match["colon"] or match["early"] or match["late"]:
             return f" {hour + 12 if whole and late else hour}:{int(minutes):02} "
