@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.data.document_days import days_of
 from core.data.document_lines import pair
 from core.data.document_rows import DocumentRows, document_rows
 from core.data.drafts import language_of
@@ -134,3 +135,64 @@ def test_every_line_that_is_kept_together_is_said() -> None:
         (7, "里屋一桌"),
         (8, "院里三桌"),
     ]
+
+
+ZH_HOURS = "周一到周五 10:30–21:00\n周六周日 9:00–22:00 中午不休息"
+EN_HOURS = "Mon–Fri 10:30–21:00\nSat & Sun 9:00–22:00"
+
+
+@pytest.mark.parametrize("above", ["", "\n营业时间：\n", "\n营业时间\n", "\n## 营业时间\n"])
+def test_hours_of_two_kinds_of_days_are_hours(above: str) -> None:
+    facts = made(f"# 店\n地址：东路\n{above}{ZH_HOURS}\n").facts
+    asked = {one: fact.answer.replace("是 ", "是") for fact in facts for one in fact.questions}
+    assert asked["周末几点开门？"] == "周六周日的营业时间是9:00–22:00，中午不休息。"
+    assert asked["周一到周五几点营业？"] == asked["周三几点开门？"] == "周一到周五的营业时间是10:30–21:00。"
+    assert "21:00" in asked["几点关门？"] and "22:00" in asked["几点关门？"]
+    assert not any("是多少" in one or "部分" in one for one in asked if "周" in one)
+
+
+@pytest.mark.parametrize("above", ["", "\nOpening hours\n", "\nHours:\n"])
+def test_hours_in_english(above: str) -> None:
+    facts = made(f"# Bar\nAddress: Elm Street 4\n{above}{EN_HOURS}\n").facts
+    asked = {question: fact.answer for fact in facts for question in fact.questions}
+    assert "9:00–22:00" in asked["When do you open on the weekend?"]
+    assert "10:30–21:00" in asked["When do you open on Wednesday?"]
+    assert "22:00" in asked["When do you close?"] and "10:30" in asked["When do you close?"]
+
+
+@pytest.mark.parametrize(
+    ("key", "days"),
+    [
+        ("周一到周五", "01234"),
+        ("周六周日", "56"),
+        ("周一至五", "01234"),
+        ("Fri-Mon", "0456"),
+        ("Sat & Sun", "56"),
+        ("每天", "0123456"),
+        ("weekdays", "01234"),
+        ("周末", "56"),
+    ],
+)
+def test_days_by_any_name(key: str, days: str) -> None:
+    assert "".join(map(str, sorted(days_of(key)))) == days
+
+
+def test_a_hairdressers_prices() -> None:
+    text = f"小美理发店\n\n营业时间\n{ZH_HOURS}\n\n"
+    text += "价目表\n洗剪吹 38元\n烫发 ¥198起 长发加50\n儿童剪发 25\n\n会员卡\n充500送100\n"
+    found = made(text)
+    answers = {fact.answer: fact.heading for fact in found.facts}
+    assert answers["儿童剪发的价格是25。"] == answers["烫发的价格是¥198起，长发加50。"] == "价目表"
+    assert answers["价目表：洗剪吹、烫发、儿童剪发。"] and answers["充500送100"] == "会员卡"
+    assert not found.unused
+
+
+def test_a_schools_timetable() -> None:
+    text = "# 课程表\n\n周一\n第一节 语文\n第二节 数学\n\n周二：\n第一节  英语\n第二节  体育\n"
+    assert said(text)["周一的第二节是什么？"] == "第二节：数学"
+    assert said(text)["周二的第一节是什么？"] == "第一节：英语"
+
+
+def test_text_apart_from_the_lines_of_a_word_is_of_the_section_before() -> None:
+    text = "# 店\n\n外卖：\n满50元起送。\n\n我们是2013年开的，老板是云南人。\n"
+    assert [fact.heading for fact in made(text).facts] == ["外卖", "店"]

@@ -51,7 +51,7 @@ _DAY = (
     r"|工作日|节假日|平日|每天|每日|daily)"
 )
 _DAYS = (
-    rf"{_DAY}(?:\s*(?:[至到和及、,，&~～/–—-]|to|and|until)\s*(?:{_DAY}|[一二三四五六日天](?=\s|[\d:：])))*"
+    rf"{_DAY}(?:\s*(?:[至到和及、,，&~～/–—-]|to|and|until)?\s*(?:{_DAY}|[一二三四五六日天](?=\s|[\d:：])))*"
 )
 _ONLY_DAYS = re.compile(rf"(?i:{_DAYS})(?!\w)|(?:周|星期|礼拜)[一二三四五六日天末]")
 _OF_DAYS = re.compile(
@@ -85,6 +85,11 @@ _NUMBERED = re.compile(
     rf"|(?P<amount>{_MEASURE})(?P<more>\s*[（(].*|\s{{2,}}\S.*)?"
     r"|(?P<phone>\+?\d(?:[ ()-]{0,2}\d){6,14}))",
     re.IGNORECASE,
+)
+_WITH_NUMBER = re.compile(rf"{_NAME}\s{{1,20}}(?P<value>\d{{1,5}}(?:\.\d\d?)?)")
+# "第一节 语文", "周一 语文 数学": what is counted or a day, and what it is.
+_IN_ORDER = re.compile(
+    rf"(?P<key>第[一二三四五六七八九十\d]{{1,3}}[节课讲章天周期场站轮名]课?|(?:周|星期|礼拜)[一二三四五六日天])\s+(?P<value>[{HAN}][^。]*)"
 )
 _SAYS_AMOUNT = re.compile(rf"{_AMOUNT}|{_CLOCK}|\d(?:[ ()-]{{0,2}}\d){{6}}", re.IGNORECASE)
 # Two blanks or more part whatever they stand between, but the halves of a verse and of set lines.
@@ -215,7 +220,9 @@ def _parted(text: str) -> tuple[str, str] | None:
         if PRICE.search(text, 0, start) and (found := _unmarked(text)):
             return found  # "Cold noodles 12 yuan, note: in summer"
         return text[:start], text[end:]
-    if match := _EQUALS.fullmatch(text) or _OF_DAYS.fullmatch(text):
+    if match := _OF_DAYS.fullmatch(text):
+        return match["key"], re.sub(rf"(?<=:\d\d)\s+(?=[{HAN}])(?![至到和及])", "，", match["value"])
+    if match := _EQUALS.fullmatch(text):
         return match["key"], match["value"]
     if match := _known_label().fullmatch(text):
         return match["zh"] or match["en"], match["of_zh"] or match["of_en"]
@@ -237,6 +244,8 @@ def _unmarked(text: str) -> tuple[str, str] | None:
         note = match["note"] or match["more"]
         parted = not (note and _NOT_PARTED_ZH.match(note.lstrip(" ,，")))
         return (match["key"], _with_note(value, note)) if parted else None
+    if (match := _IN_ORDER.fullmatch(text)) and not PRICE.search(text):
+        return match["key"], match["value"]
     if match := _SPACED.fullmatch(text):
         key, value = match["key"], match["value"]
         is_verse = len(key) == len(value) > _LONGEST_VERSE and re.fullmatch(f"[{HAN}]+", key + value)
@@ -313,6 +322,12 @@ def states_price(value: str) -> bool:
     """Whether what is said of a thing is what it costs: an amount before anything else is said."""
     match = PRICE.search(value)
     return match is not None and not _MORE_SAID.search(value, 0, match.start())
+
+
+def with_bare_price(text: str) -> tuple[str, str] | None:
+    """A thing and a number behind a blank, as a list of prices has it that names no currency."""
+    match = _WITH_NUMBER.fullmatch(text)
+    return (match["key"], match["value"]) if match and _names(match["key"], text, priced=True) else None
 
 
 def says_amount(line: str) -> bool:

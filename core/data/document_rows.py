@@ -29,6 +29,7 @@ from core.data.document_lines import (
     stated,
     statements,
     states_price,
+    with_bare_price,
 )
 from core.data.document_rules import is_of_sentences, topics, yes_or_no
 from core.data.document_text import as_markdown
@@ -358,22 +359,39 @@ class _Reader:
         if len(lines) > 1 and all(then := [*map(at_a_time, lines)]):
             known = then
             self._names(self.words["and"].join(lines), line)
+        known, bare = self._with_bare_prices(parts, known)
         if all(known):
-            for (key, value), place in zip(filter(None, known), places, strict=True):
-                self._value(key, value, place)
-            self._hours(parts, line)
+            for (key, value), place, one in zip(filter(None, known), places, parts, strict=True):
+                self._value(key, value, place, "price" if one in bare else "")
+            if not self._hours(parts, line) and self.parents and _are_things(known):
+                self._names(self.words["and"].join(key for key, _ in filter(None, known)), line)
             return
         names = parts[0] == lines[0] and len(parts[0]) <= LONGEST_KEY and not says_amount(parts[0])
         if names and len(known) > 2 and all(known[1:]):
             self._titled(parts[0], [pair for pair in known if pair], line)
+            self._hours(parts[1:], line)
             return
         left = self._labelled(parts, places)
         if left and self._by_days(parts):
             left = [self.words["then"].join(parts)]  # with what is said of no day
+        elif left:
+            self._hours(parts, line)
         left = left or self._plainly_said(lines, line)
         if looks_like_several(left, 3 if left == [*lines] else 2):
             self._say_together(left, lines, line)
         self._prose("\n".join(left), line)
+
+    def _with_bare_prices(
+        self, parts: Sequence[str], known: list[tuple[str, str] | None]
+    ) -> tuple[list[tuple[str, str] | None], set[str]]:
+        """What the ``parts`` say, with those that end in a number: it is a price where others have one, or
+        the heading is of prices; and which parts these are."""
+        priced = sum(one is not None and states_price(one[1]) for one in known)
+        if priced < 2 and not _ABOUT_PRICES.search(self.heading):
+            return known, set()
+        ends = [None if one else with_bare_price(part) for part, one in zip(parts, known, strict=True)]
+        bare = {part for part, one in zip(parts, ends, strict=True) if one}
+        return [one or end for one, end in zip(known, ends, strict=True)], bare
 
     def _say_together(self, left: Sequence[str], lines: Sequence[str], line: int) -> None:
         """The lines that are asked for together only: each, or as one text where they look like one."""
@@ -450,11 +468,21 @@ class _Reader:
         return short
 
     def _hours(self, said: Sequence[str], line: int) -> bool:
-        """All of the opening hours in one answer, where lines say them by days; whether they do."""
-        told = self._by_days(said)
-        if told:
+        """All of the opening hours in one answer, where lines say them by days; whether they are all that the
+        heading is about."""
+        if told := self._by_days(said):
             self._prose(self.words["then"].join(said), line)
+        elif len(open_on := [one for one in said if self._is_open(one)]) > 1:
+            before, self.path = self.path, [*self.path, str(self.words["hours"])]
+            parts, self.parts = self.parts, 0
+            self._prose(self.words["then"].join(open_on), line)
+            self.path, self.parts = before, parts
         return told
+
+    def _is_open(self, line: str) -> bool:
+        """Whether a line says of days when it is open, and its heading is of something else."""
+        key, value = stated(line) or ("", "")
+        return is_days(key) and self.words.hours_of(self.heading, value) == self.words["hours"]
 
     def _by_days(self, said: Sequence[str]) -> bool:
         of_days = [one for one in said if is_days((pair(one) or ("", ""))[0])]
@@ -486,10 +514,11 @@ class _Reader:
             self._ask("price", "price_answer", line, "", key=key, value=value)
             return
         on_a_day = is_days(key)
-        if not column and self.parents and not is_label(key) and (_TIME.search(value) or on_a_day):
+        if not column and on_a_day:
             # "Monday: 10 to 22" under opening hours, "Sunday: closed"; under "Contact" it is when it is open
-            named = on_a_day or self.words.is_of_times(self.heading)
-            column = (self.words.hours_of(self.heading, value) if on_a_day else self.heading) if named else ""
+            column = self.words.hours_of(self.heading, value, self.parents)
+        elif not column and self.parents and not is_label(key) and _TIME.search(value):
+            column = self.heading if self.words.is_of_times(self.heading) else ""
         if column:
             self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
@@ -505,6 +534,8 @@ class _Reader:
         asked = {name: value for name, value in values.items() if name != "value"}
         more = self.words.natural(kind, about, values["value"], **asked)
         plain, said = self.words.filled(kind, **asked), self.words.said(answer, **values)
+        if kind == "cell" and is_days(asked["key"]):
+            plain += self.words.of_days(asked["key"], about)
         tested, foreign = self._tested(kind, about, **asked), self.words.foreign(kind, about, **asked)
         abroad = self.words.tested_abroad(kind, about, len(self.facts), **asked)
         short = kind in ("price", "cell") and not is_days(asked["key"])
@@ -649,6 +680,13 @@ class _Reader:
             self._value(column, value, line, key)
         else:
             self._value(key, value, line, column)
+
+
+def _are_things(pairs: Sequence[tuple[str, str] | None]) -> bool:
+    """Whether what lines are about are several things of one kind, no details of one."""
+    said = [pair for pair in pairs if pair]
+    details = any(is_label(key) or is_days(key) or len(value) > LONGEST_KEY for key, value in said)
+    return len(said) > 1 and not details
 
 
 def _tells_apart(body: Sequence[Sequence[str]], row: Sequence[str]) -> int:

@@ -56,8 +56,8 @@ def as_markdown(text: str, language: IdentityLanguage) -> str:
     lines = _with_notes(text.split("\n"))
     lines = [_labelled(line, language) for line in counted(lines)]
     lines = [_ASKED.sub(r"\1: ", _NUMBERED_HEADING.sub(r"\1", _unboxed(line))) for line in lines]
-    lines = headed(_named(_headed(_bulleted(lines, language))))
-    return "\n".join(_titled(ruled(lines)))
+    lines = _titled(_named(_headed(_bulleted(lines, language))))
+    return "\n".join(ruled(headed(lines)))
 
 
 def _unboxed(line: str) -> str:

@@ -18,6 +18,7 @@ _COUNTED = re.compile(
 # So many of something is no item's number.
 _ALSO_COUNTED = re.compile(r"(?P<before>)(?P<bare>\d{1,2})\s+(?=[^\W\d_])(?![个只条份盘碗杯块片元人位点时])")
 _LEVEL = re.compile(r"(#{1,6})\s+(?P<name>.*)")
+_ITEM = re.compile(r"\s*\d+[.)]\s")
 # What begins no text: a heading, an item, a table, a quotation, a line that is set in.
 _MARKED = re.compile(r"\s*(?:[-*+>|=~`]|#{1,6}\s|\d+[.)]\s|!?\[)|\s{2,}|\t")
 _IN_BRACKETS = re.compile(
@@ -39,12 +40,11 @@ def counted(lines: list[str]) -> list[str]:
     """Lines numbered in another way than Markdown's, as items: where they stand one below the other, or their
     numbers follow each other."""
     made, found = [*lines], _numbers(lines)
-    for place, (number, text) in found.items():
-        near = {beside for beside in (place - 1, place + 1) if beside in found}
-        follows = any(
-            abs(found[other][0] - number) == 1 for other in found if abs(other - place) < LONGEST_KEY
-        )
-        if (near or follows) and not re.match(r"\s*\d+[.)]\s", lines[place]):
+    places = [*found]
+    for at, (place, (number, text)) in enumerate(found.items()):
+        beside = [*places[max(0, at - 1) : at], *places[at + 1 : at + 2]]
+        near = any(abs(other - place) == 1 or abs(found[other][0] - number) == 1 for other in beside)
+        if near and not _ITEM.match(lines[place]):
             indent = lines[place][: len(lines[place]) - len(lines[place].lstrip())]
             made[place] = f"{indent}{number}. {text}"
     return made
@@ -68,20 +68,70 @@ def _numbers(lines: Sequence[str]) -> dict[int, tuple[int, str]]:
 
 
 def headed(lines: list[str]) -> list[str]:
-    """Names that stand above lines of their own, as headings: "外卖：", "【外卖】", "Delivery:", "Notes"."""
-    level, made = 2, [*lines]
+    """Names that stand above lines of their own, as headings: "外卖：", "【外卖】", "Delivery:", "Notes".
+    Text that follows those lines, apart from them, is of the section before."""
+    level, section, inside, made = 2, "", False, [*lines]
+    names = _names_of_blocks(lines)
     for place, line in enumerate(lines):
         if match := _LEVEL.match(line):
-            level = max(2, len(match[1]))
-        elif name := _name_above(made, place):
+            level, section, inside = max(2, len(match[1])), line, False
+        elif name := names.get(place) or _name_above(made, place):
             made[place] = f"{'#' * level} {name}"
+            inside = bool(place + 1 < len(lines) and lines[place + 1].strip())
+        elif inside and section and not line.strip() and _begins_text(made, place + 1, names):
+            made[place], inside = section, False
     return made
+
+
+def _begins_text(lines: Sequence[str], place: int, names: dict[int, str]) -> bool:
+    """Whether a text begins in a line: no heading, and nothing that a list or a menu goes on with."""
+    line = "".join(lines[place : place + 1])
+    if not line.strip():
+        return False
+    headings = _LEVEL.match(line) or place in names or _name_above(lines, place)
+    return not (headings or _MARKED.match(line) or pair(line.strip()))
+
+
+def _names_of_blocks(lines: Sequence[str]) -> dict[int, str]:
+    """First lines of blocks that name what the others are: of a thing and its price each, or, in a document
+    that does so elsewhere, of anything."""
+    found, others = {}, {}
+    known = False
+    begin = next((place for place, line in enumerate(lines) if line.strip()), 0)
+    for place in range(begin + 1, len(lines)):
+        if lines[place - 1].strip() or not lines[place].strip() or _MARKED.match(lines[place]):
+            continue
+        name, block = lines[place].strip(), _block(lines, place)[1:]
+        if pair(name) or not block or not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN):
+            continue
+        pairs = sum(pair(one.strip()) is not None for one in block)
+        if pairs > 1 and 2 * pairs > len(block):
+            found[place] = name
+        elif all(len(one) <= _LONGEST_RULE for one in block):
+            others[place] = name
+        known = known or place in found or bool(_name_above(lines, place))
+    return found | others if known else {}
+
+
+def _block(lines: Sequence[str], place: int) -> list[str]:
+    end = place
+    while end < len(lines) and lines[end].strip() and not _MARKED.match(lines[end]):
+        end += 1
+    return [*lines[place:end]]
+
+
+def _below(lines: Sequence[str], place: int) -> str:
+    """The next line that is not empty."""
+    place += 1
+    while place < len(lines) and not lines[place].strip():
+        place += 1
+    return lines[place] if place < len(lines) else ""
 
 
 def _name_above(lines: Sequence[str], place: int) -> str:
     """What a line names if it is a heading; else empty."""
     line = lines[place]
-    below = next((one for one in lines[place + 1 :] if one.strip()), "")
+    below = _below(lines, place)
     if not line.strip() or _LEVEL.match(below) or not below:
         return ""
     if match := _IN_BRACKETS.fullmatch(line.strip()):
@@ -101,7 +151,7 @@ def _stands_above(name: str, below: str, is_list: bool) -> bool:
     """Whether a line without any mark is what those below it are about."""
     if not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN) or pair(name):
         return False
-    return is_list or (_is_known(name) and not _is_known(below) and below != name)
+    return bool(is_list or (_is_known(name) and (pair(below) or not _is_known(below)) and below != name))
 
 
 def _is_known(text: str) -> bool:
@@ -142,4 +192,5 @@ def _is_block(lines: Sequence[str], place: int) -> bool:
         first -= 1
     while end < len(lines) and lines[end].strip() and not _MARKED.match(lines[end]):
         end += 1
-    return looks_like_several([one.strip() for one in lines[first:end]])
+    block = [one.strip() for one in lines[first:end]]
+    return looks_like_several(block) and not any(re.search("[?？]", one) for one in block)

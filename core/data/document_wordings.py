@@ -14,6 +14,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
+from core.data.document_days import other_names
 from core.data.identity import IdentityLanguage
 from core.workspace.paths import BANKS
 
@@ -28,7 +29,10 @@ _ANY_APART = re.compile(rf"[{_ALNUM}] [{HAN}]|[{HAN}] [{_ALNUM}]")
 _ANY_TIGHT = re.compile(rf"[{_ALNUM}][{HAN}]|[{HAN}][{_ALNUM}]")
 
 _MERE_TIME = re.compile(
-    r"(?:\s|\d|[:：.~～–—,，、至到-]|点半?|[ap]\.?m\b\.?|\bto\b|\band\b|\bclosed\b|[上下]午|晚上?|早上?|休息|店休|不营业)+",
+    r"(?:\s|\d|[:：.~～–—,，、至到-]|点半?|[ap]\.?m\b\.?|\bto\b|\band\b|\bclosed\b|[上下]午|晚上?|早上?|休息|店休|不营业"
+    r"|中午|午休|不休息?|无休|照常|全天|次日|最后(?:点单|下单|点餐|入场)|营业|[（）()]"
+    r"|\blast orders?\b|\bkitchen\b|\blunch\b|\bbreak\b"
+    r"|\ball day\b|\bmidnight\b|\bnoon\b)+",
     re.IGNORECASE,
 )
 
@@ -38,6 +42,8 @@ SHORTENED, CARELESS = 0.25, 0.3
 FOREIGN = 3
 # The first wordings of a topic are what most people ask: of every fact these are taught.
 USUAL = 4
+# So many wordings of the hours of days are asked by each name of theirs.
+OF_DAYS = 3
 # What ends a Chinese question ends it once.
 PARTICLES = ("吗", "呢", "吧", "啊", "呀")
 _PLEASE = re.compile(r"\b(?:please|thanks?)\b|[谢烦]", re.IGNORECASE)
@@ -118,14 +124,22 @@ class Wordings:
         turned = [found[(place + step) % len(found)] for step in range(len(found))]
         return [self.fill(one, **values) for one in (*(topic or {}).get("tested", ()), *turned)]
 
-    def hours_of(self, heading: str, value: str) -> str:
+    def hours_of(self, heading: str, value: str, within: bool = True) -> str:
         """What a line about a day says, which stands under a ``heading``: what the heading names, or when it
-        is open, where that is all there is to its ``value``, and the heading is of something else."""
-        return (
-            heading
-            if self.is_of_times(heading) or not _MERE_TIME.fullmatch(value)
-            else str(self.bank["hours"])
-        )
+        is open, where that is all there is to its ``value``, and the heading is of something else; empty
+        where that is the document's title and not a part ``within`` it."""
+        if self.is_of_times(heading):
+            return heading
+        if _MERE_TIME.fullmatch(value):
+            return str(self.bank["hours"])
+        return heading if within else ""
+
+    def of_days(self, key: str, about: str) -> list[str]:
+        """What people ask for the hours of days, by the names that these days have."""
+        wanted = (self._topic(about) or {}).get("of", ())
+        together, singly = other_names(key, "zh" if self.bank is _banks()["zh"] else "en")
+        found = [self.fill(one, key=name) for name in (key, *together) for one in wanted[:OF_DAYS]]
+        return [*found, *(self.fill(one, key=day) for day in singly for one in wanted[:1])]
 
     def is_of_times(self, heading: str) -> bool:
         """Whether a heading is of what has times: opening hours, a course, a programme."""
