@@ -244,7 +244,8 @@ def _unmarked(text: str) -> tuple[str, str] | None:
         note = match["note"] or match["more"]
         parted = not (note and _NOT_PARTED_ZH.match(note.lstrip(" ,，")))
         return (match["key"], _with_note(value, note)) if parted else None
-    if (match := _IN_ORDER.fullmatch(text)) and not PRICE.search(text):
+    is_short = len(text) <= _LONGEST_SPACED
+    if is_short and (match := _IN_ORDER.fullmatch(text)) and not PRICE.search(text):
         return match["key"], match["value"]
     if match := _SPACED.fullmatch(text):
         key, value = match["key"], match["value"]

@@ -356,8 +356,10 @@ class _Reader:
         parts = [part for one in lines for part in statements(one)]
         places = [line + place for place, one in enumerate(lines) for _ in statements(one)]
         known = [*map(stated, parts)]
-        if len(lines) > 1 and all(then := [*map(at_a_time, lines)]):
-            known = then
+        then = [*map(at_a_time, parts)]
+        if sum(map(bool, then)) > 1:
+            known = [one or at for one, at in zip(known, then, strict=True)]
+        if len(lines) > 1 and all(then):
             self._names(self.words["and"].join(lines), line)
         known, bare = self._with_bare_prices(parts, known)
         if all(known):

@@ -159,11 +159,11 @@ def _is_known(text: str) -> bool:
 
 
 def _is_name(text: str, characters: int, words: int) -> bool:
-    if _NO_NAME.search(text) or says_amount(text) or not text[:1].isalpha():
+    if len(text) > LONGEST_KEY or not text[:1].isalpha() or _NO_NAME.search(text) or says_amount(text):
         return False
     if re.search(f"[{HAN}]", text):
         return len(text) <= characters
-    return len(text.split()) <= words and len(text) <= LONGEST_KEY and text[:1].isupper()
+    return len(text.split()) <= words and text[:1].isupper()
 
 
 def ruled(lines: list[str]) -> list[str]:
@@ -193,4 +193,4 @@ def _is_block(lines: Sequence[str], place: int) -> bool:
     while end < len(lines) and lines[end].strip() and not _MARKED.match(lines[end]):
         end += 1
     block = [one.strip() for one in lines[first:end]]
-    return looks_like_several(block) and not any(re.search("[?？]", one) for one in block)
+    return looks_like_several(block, 2) and not any(re.search("[?？]", one) for one in block)

@@ -31,7 +31,7 @@ _ANY_TIGHT = re.compile(rf"[{_ALNUM}][{HAN}]|[{HAN}][{_ALNUM}]")
 _MERE_TIME = re.compile(
     r"(?:\s|\d|[:：.~～–—,，、至到-]|点半?|[ap]\.?m\b\.?|\bto\b|\band\b|\bclosed\b|[上下]午|晚上?|早上?|休息|店休|不营业"
     r"|中午|午休|不休息?|无休|照常|全天|次日|最后(?:点单|下单|点餐|入场)|营业|[（）()]"
-    r"|\blast orders?\b|\bkitchen\b|\blunch\b|\bbreak\b"
+    r"|\b(?:closes?|opens?|until|from|at|only)\b|\blast orders?\b|\bkitchen\b|\blunch\b|\bbreak\b"
     r"|\ball day\b|\bmidnight\b|\bnoon\b)+",
     re.IGNORECASE,
 )
