@@ -7,7 +7,7 @@ the page belongs to what it is noted at. Nothing is said that was not: marks are
 import re
 
 from core.data.document_lines import LONGEST_KEY, is_days, is_label, pair
-from core.data.document_typed import counted, headed, ruled
+from core.data.document_typed import counted, headed, next_filled, ruled
 from core.data.document_wordings import HAN
 from core.data.identity import IdentityLanguage
 
@@ -136,8 +136,9 @@ def _noted(before: str) -> str:
 
 def _headed(lines: list[str]) -> list[str]:
     """Numbered lines that stand over text, as headings."""
+    below = next_filled(lines)
     for pattern in (_ARTICLE, _CHINESE, _ARABIC):
-        found = [place for place in range(len(lines)) if _is_heading(lines, place, pattern)]
+        found = [place for place in range(len(lines)) if _is_heading(lines, place, below[place], pattern)]
         numbers = [pattern.fullmatch(lines[place])["number"] for place in found]  # type: ignore[index]
         if len(found) > 1 and len({*numbers}) == len(numbers):
             level = 1 + max(
@@ -148,13 +149,12 @@ def _headed(lines: list[str]) -> list[str]:
     return lines
 
 
-def _is_heading(lines: list[str], place: int, pattern: re.Pattern[str]) -> bool:
+def _is_heading(lines: list[str], place: int, below: str, pattern: re.Pattern[str]) -> bool:
     """Whether a line is a number and a short name, and something else stands below it, apart from it where
     an item of a list could look like it."""
     match = pattern.fullmatch(lines[place])
     if not match or len(match["text"]) > LONGEST_KEY or _SAYS_MORE.search(match["text"]):
         return False
-    below = next((line for line in lines[place + 1 :] if line.strip()), "")
     apart = all(
         not near.strip() for near in (*lines[max(0, place - 1) : place], *lines[place + 1 : place + 2])
     )
@@ -164,7 +164,7 @@ def _is_heading(lines: list[str], place: int, pattern: re.Pattern[str]) -> bool:
 def _named(lines: list[str]) -> list[str]:
     """A line that stands over text and is bold, or stands alone and is a label, a day or all capitals, as a
     heading."""
-    level = 2
+    level, after = 2, next_filled(lines)
     for place, line in enumerate(lines):
         if match := _HEADING.match(line):
             level = max(2, len(match[1]))
@@ -178,7 +178,7 @@ def _named(lines: list[str]) -> list[str]:
             lines[place] = f"{'#' * min(6, level + 1)} {bold['text']}"
             continue
         above, below = lines[place - 1 : place] if place else [""], lines[place + 1 : place + 2]
-        alone = not any(map(str.strip, (*above, *below))) and any(map(str.strip, lines[place + 1 :]))
+        alone = not any(map(str.strip, (*above, *below))) and bool(after[place])
         if not text or not alone or len(text) > LONGEST_KEY or _SAYS_MORE.search(text):
             continue
         capitals = len(re.findall("[A-Z]", text)) > 3 and text.upper() == text and not _ORDERS.search(text)

@@ -71,28 +71,29 @@ def headed(lines: list[str]) -> list[str]:
     """Names that stand above lines of their own, as headings: "外卖：", "【外卖】", "Delivery:", "Notes".
     Text that follows those lines, apart from them, is of the section before."""
     level, section, inside, made = 2, "", False, [*lines]
-    names = _names_of_blocks(lines)
+    below = next_filled(lines)
+    names = _names_of_blocks(lines, below)
     for place, line in enumerate(lines):
         if match := _LEVEL.match(line):
             level, section, inside = max(2, len(match[1])), line, False
-        elif name := names.get(place) or _name_above(made, place):
+        elif name := names.get(place) or _name_above(made, place, below[place]):
             made[place] = f"{'#' * level} {name}"
             inside = bool(place + 1 < len(lines) and lines[place + 1].strip())
-        elif inside and section and not line.strip() and _begins_text(made, place + 1, names):
+        elif inside and section and not line.strip() and _begins_text(made, place + 1, below, names):
             made[place], inside = section, False
     return made
 
 
-def _begins_text(lines: Sequence[str], place: int, names: dict[int, str]) -> bool:
+def _begins_text(lines: Sequence[str], place: int, below: Sequence[str], names: dict[int, str]) -> bool:
     """Whether a text begins in a line: no heading, and nothing that a list or a menu goes on with."""
     line = "".join(lines[place : place + 1])
     if not line.strip():
         return False
-    headings = _LEVEL.match(line) or place in names or _name_above(lines, place)
+    headings = _LEVEL.match(line) or place in names or _name_above(lines, place, below[place])
     return not (headings or _MARKED.match(line) or pair(line.strip()))
 
 
-def _names_of_blocks(lines: Sequence[str]) -> dict[int, str]:
+def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, str]:
     """First lines of blocks that name what the others are: of a thing and its price each, or, in a document
     that does so elsewhere, of anything."""
     found, others = {}, {}
@@ -109,7 +110,7 @@ def _names_of_blocks(lines: Sequence[str]) -> dict[int, str]:
             found[place] = name
         elif all(len(one) <= _LONGEST_RULE for one in block):
             others[place] = name
-        known = known or place in found or bool(_name_above(lines, place))
+        known = known or place in found or bool(_name_above(lines, place, below[place]))
     return found | others if known else {}
 
 
@@ -120,18 +121,18 @@ def _block(lines: Sequence[str], place: int) -> list[str]:
     return [*lines[place:end]]
 
 
-def _below(lines: Sequence[str], place: int) -> str:
-    """The next line that is not empty."""
-    place += 1
-    while place < len(lines) and not lines[place].strip():
-        place += 1
-    return lines[place] if place < len(lines) else ""
+def next_filled(lines: Sequence[str]) -> list[str]:
+    """Of each line the next one that is not empty; empty of the last one."""
+    found, after = [""] * len(lines), ""
+    for place in range(len(lines) - 1, -1, -1):
+        found[place] = after
+        after = lines[place] if lines[place].strip() else after
+    return found
 
 
-def _name_above(lines: Sequence[str], place: int) -> str:
-    """What a line names if it is a heading; else empty."""
+def _name_above(lines: Sequence[str], place: int, below: str) -> str:
+    """What a line names if it is a heading; else empty. ``below``: the next line that is not empty."""
     line = lines[place]
-    below = _below(lines, place)
     if not line.strip() or _LEVEL.match(below) or not below:
         return ""
     if match := _IN_BRACKETS.fullmatch(line.strip()):
@@ -169,7 +170,7 @@ def _is_name(text: str, characters: int, words: int) -> bool:
 def ruled(lines: list[str]) -> list[str]:
     """Lines below a heading of rules, each as an item of its own; below the last of a numbered list as its
     next."""
-    made, rules, number = [*lines], False, 0
+    made, rules, number, said = [*lines], False, 0, _said_singly(lines)
     for place, line in enumerate(lines):
         if match := _LEVEL.match(line):
             rules, number = are_rules(match["name"]), 0
@@ -180,17 +181,19 @@ def ruled(lines: list[str]) -> list[str]:
         elif rules and number and re.search(rf"[{HAN}。.!！)）]$", lines[place - 1]):
             number += 1
             made[place] = f"{number}. {line}"
-        elif rules and not number and _is_block(lines, place):
+        elif rules and not number and place in said:
             made[place] = f"- {line}"
     return made
 
 
-def _is_block(lines: Sequence[str], place: int) -> bool:
-    """Whether a line is one of several that each say something of their own."""
-    first, end = place, place
-    while first > 0 and lines[first - 1].strip() and not _MARKED.match(lines[first - 1]):
-        first -= 1
-    while end < len(lines) and lines[end].strip() and not _MARKED.match(lines[end]):
-        end += 1
-    block = [one.strip() for one in lines[first:end]]
-    return looks_like_several(block, 2) and not any(re.search("[?？]", one) for one in block)
+def _said_singly(lines: Sequence[str]) -> set[int]:
+    """Lines that are each one of several that say something of their own."""
+    found: set[int] = set()
+    place = 0
+    while place < len(lines):
+        block = _block(lines, place)
+        asks = any(re.search("[?？]", one) for one in block)
+        if not asks and looks_like_several([one.strip() for one in block], 2):
+            found.update(range(place, place + len(block)))
+        place += len(block) or 1
+    return found
