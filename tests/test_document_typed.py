@@ -5,6 +5,7 @@ import pytest
 from core.data.document_days import days_of
 from core.data.document_lines import pair
 from core.data.document_rows import DocumentRows, document_rows
+from core.data.document_text import as_markdown
 from core.data.drafts import language_of
 
 
@@ -196,3 +197,13 @@ def test_a_schools_timetable() -> None:
 def test_text_apart_from_the_lines_of_a_word_is_of_the_section_before() -> None:
     text = "# 店\n\n外卖：\n满50元起送。\n\n我们是2013年开的，老板是云南人。\n"
     assert [fact.heading for fact in made(text).facts] == ["外卖", "店"]
+
+
+def test_what_nobody_wrote_to_be_read_is_no_pair_and_holds_nobody_up() -> None:
+    """From each digit or blank a number or an end would be looked for: these took minutes."""
+    far = " " * 300_000
+    assert pair("Code " + "1" * 300_000) is None
+    assert as_markdown(f"# Menu\nSoup{far}5 euros\n{'1' * 300_000}\n", "en").startswith(
+        "# Menu\nSoup  5 euros"
+    )
+    assert as_markdown("Head" + "\n" * 50_000 + "Tea: 3", "en").count("\n") == 50_000

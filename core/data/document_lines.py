@@ -65,6 +65,7 @@ _AT_A_TIME = re.compile(
     rf"(?P<key>(?:{_CLOCK})(?:\s?(?:-|–|—|~|～|to|至|到)\s?(?:{_CLOCK}))?)\s+(?P<value>[^\W\d_][^.。!！?？]*)",
     re.IGNORECASE,
 )
+_NO_TEXT = re.compile(r"\d{100}|\s{200}")
 # A thing and its price without a mark between them, and what else is said of it: "Soup $6.50 (serves two)",
 # "汽锅鸡 68元/份 要提前订".
 _NAME = r"(?P<key>[^\W\d_](?:[^,，。；;:：!！?？\n]{0,38}?[^\s,，。；;:：!！?？\n])?)"
@@ -144,9 +145,15 @@ _NEXT_LABEL = re.compile(
 )
 
 
+def is_no_text(text: str) -> bool:
+    """Whether so many digits or blanks stand one after the other that nobody has written them to be read:
+    whatever looks for a number in them would look from each of them."""
+    return _NO_TEXT.search(text) is not None
+
+
 def pair(text: str) -> tuple[str, str] | None:
     """What a line is about and what it says of it; None where it does not say."""
-    if not (found := _parted(text)):
+    if is_no_text(text) or not (found := _parted(text)):
         return None
     key, value = found[0].strip(), found[1].strip()
     plain = key and value and len(key) <= LONGEST_KEY and not re.search("[。！？!?]", key)

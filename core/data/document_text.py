@@ -42,6 +42,8 @@ _NUMBERED_HEADING = re.compile(
 _ARABIC = re.compile(r"(?P<number>\d+)[.)、]\s*(?P<text>[^\s\d].*)")
 _CHINESE = re.compile(r"(?P<number>[一二三四五六七八九十]+)、\s*(?P<text>\S.*)")
 _HEADING = re.compile(r"(#{1,6})\s")
+# Blanks that set something far to the right: whatever looks for the end of blanks would look from each.
+_FAR = re.compile(r"[^\S\n]{100,}")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _BOLD = re.compile(r"(?:\*\*|__)(?P<text>[^*_:：。.!?！？]{1,40})(?:\*\*|__)")
 # In capitals what is no name of a part.
@@ -51,6 +53,7 @@ _SAYS_MORE = re.compile(r"[。.!?！？；;，,:：|]|[¥￥$€£]|^\s*(?:[-*+>
 
 def as_markdown(text: str, language: IdentityLanguage) -> str:
     """The text as Markdown, with as many lines."""
+    text = _FAR.sub("  ", text)
     if "\n" not in text.strip() or any(map(_FENCE.match, text.split("\n"))):
         return text
     lines = _with_notes(text.split("\n"))
