@@ -259,6 +259,19 @@ def test_two_runs_of_one_name_are_told_apart(workspace: Workspace) -> None:
     assert loaded and loaded.run == newer.id
 
 
+def test_a_model_that_was_killed_is_loaded_by_a_run_s_chat(workspace: Workspace) -> None:
+    """As after the machine was switched off; not one that could not be loaded."""
+    run = make_run(workspace, "A")
+    make_small_model(run.merged)
+    open_test_page("chat", run.id)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+    os.kill(tool(workspace), signal.SIGKILL)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
+    assert chat_server.server(workspace).had_been_ready
+    open_test_page("chat", run.id)
+    until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
+
+
 def test_a_run_s_chat_loads_nothing_beside_a_training(workspace: Workspace) -> None:
     run = make_run(workspace, "A")
     make_small_model(run.merged)

@@ -95,14 +95,15 @@ class ServeRequest:
 
 @dataclass(frozen=True)
 class Server:
-    """The chat server as it is now; ``memory`` in bytes, ``failure`` why there is none, ``started`` when it
-    was started, in seconds since the epoch."""
+    """The chat server as it is now; ``memory`` in bytes, ``failure`` why there is none, and whether it
+    ``had_been_ready`` before that; ``started`` when it was started, in seconds since the epoch."""
 
     readiness: Readiness
     speaker: Speaker | None = None
     socket: str = ""
     memory: int = 0
     failure: Failure | None = None
+    had_been_ready: bool = False
     started: float | None = None
 
     @property
@@ -158,9 +159,9 @@ def expected_load(workspace: Workspace, speaker: Speaker) -> float:
     for folder in tries(workspace.chat_server)[:TRIES]:
         with suppress(NoSuchJob, DamagedFile):
             asked = read_request(ServeRequest, folder)
-            said = LISTENING.search("\n".join(last_lines(JobPaths(folder).log, LOG_LINES)))
-            if asked.speaker.model == speaker.model and said:
-                return float(said[1])
+            said = _listened(folder)
+            if asked.speaker.model == speaker.model and said is not None:
+                return said
     with suppress(InputError):
         return IMPORTS + read_model(Path(speaker.model)).parameters / LOADED
     return IMPORTS
@@ -203,7 +204,14 @@ def server(workspace: Workspace) -> Server:
         return Server(readiness, speaker, address, _memory(folder), started=status.started)
     if status.state is State.stopped:
         return Server(Readiness.off)
-    return Server(Readiness.failed, speaker, failure=why_failed(folder, status))
+    why = why_failed(folder, status)
+    return Server(Readiness.failed, speaker, failure=why, had_been_ready=_listened(folder) is not None)
+
+
+def _listened(folder: Path) -> float | None:
+    """After how many seconds a server said that it answers; None if it never did. Raises NoSuchJob."""
+    said = LISTENING.search("\n".join(last_lines(JobPaths(folder).log, LOG_LINES)))
+    return float(said[1]) if said else None
 
 
 def thinking(speaker: Speaker) -> Thinking:

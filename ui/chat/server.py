@@ -103,11 +103,13 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Bar:
 
 def _load_by_itself(workspace: Workspace, run: RunPaths | None, offered: Sequence[Speaker]) -> None:
     """Whoever opens a run's chat wants to talk to what it has made: once a session, where nobody talks to
-    another model and nothing else is at work."""
+    another model and nothing else is at work. One that was killed is loaded anew, one that never came to
+    answer is not."""
     opened: set[str] = st.session_state.setdefault(OPENED, set())
     if run is None or run.id in opened or not offered or offered[0].kind == "base":
         return
-    if chat_server.server(workspace).readiness is not Readiness.off:
+    now = chat_server.server(workspace)
+    if now.lives or (now.readiness is Readiness.failed and not now.had_been_ready):
         opened.add(run.id)
     elif not run_index(workspace).at_work(within=SOON):
         opened.add(run.id)
