@@ -62,7 +62,7 @@ def test_a_launch_that_is_killed_halfway_can_be_asked_for_again(
     paths = JobPaths(folder)
     launch(folder, asked(folder, "echo 1 > result.json", {"number": 1}))
     assert end(folder).state is State.finished
-    for place in ("_move_results", "_exchange"):
+    for place in ("_move", "_exchange"):
         with monkeypatch.context() as killed:
             killed.setattr(f"core.jobs.launch.{place}", lambda *_: sys.exit("killed"))
             with pytest.raises(SystemExit):

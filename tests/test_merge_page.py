@@ -163,7 +163,7 @@ def test_while_the_whole_chain_runs_there_is_nothing_to_press(workspace: Workspa
     end_job(run, "chain")
     JobPaths(run.job("chain")).exit.unlink()  # asked for just now, not started
     page = open_test_page("merge", run.id)
-    assert "automatically" in page.info[0].value and not [b for b in page.button if b.key == "both"]
+    assert "by itself" in page.info[0].value and not [b for b in page.button if b.key == "both"]
 
 
 def test_while_the_run_is_trained_its_checkpoints_are_left_alone(workspace: Workspace) -> None:

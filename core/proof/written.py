@@ -82,7 +82,7 @@ _PHONE = (
 )
 
 
-class Written(NamedTuple):
+class InOneWay(NamedTuple):
     """A text in one way; ``clock``: with its times in 24 hours; ``says_half``: whether it says of any which
     half of the day it is of."""
 
@@ -91,14 +91,14 @@ class Written(NamedTuple):
     says_half: bool
 
 
-def in_one_way(text: str) -> Written:
+def in_one_way(text: str) -> InOneWay:
     """A text with its numbers, dates and times written in one way."""
     plain = plain_text(text)
     for pattern in _DATES:
         plain = pattern.sub(_date, plain)
     plain = _HALF_OF_LATER.sub(_later_half, _HALF_OF_BOTH.sub(_both_halves, plain))
     half = _CLOCK_EN.search(plain) or any(one["early"] or one["late"] for one in _CLOCK_ZH.finditer(plain))
-    return Written(_written(_timed(plain, whole=False)), _written(_timed(plain, whole=True)), bool(half))
+    return InOneWay(_written(_timed(plain, whole=False)), _written(_timed(plain, whole=True)), bool(half))
 
 
 def without_groups(text: str) -> str:
