@@ -196,3 +196,16 @@ def test_of_two_processes_that_begin_at_once_neither_misses_what_it_has_made(
 
 def no_links(*_: object) -> None:
     raise OSError(errno.EPERM, "Operation not permitted")
+
+
+def test_a_folder_that_a_tool_made_in_that_place_is_not_written_to(tmp_path: Path) -> None:
+    """How a job ended was written beside what its tool had made on the other disk."""
+    workspace = Workspace(tmp_path / "w")
+    workspace.prepare()
+    folder = workspace.runs / "A" / "train"
+    folder.mkdir(parents=True)
+    presence.refuse_where_gone(folder)
+    workspace.root.rename(tmp_path / "elsewhere")
+    folder.mkdir(parents=True)
+    with pytest.raises(presence.WorkspaceGoneError):
+        presence.refuse_where_gone(folder)

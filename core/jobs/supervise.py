@@ -38,6 +38,7 @@ from core.jobs.tail import last_lines
 from core.jobs.turn import DeviceTurn, TakingUp
 from core.workspace.files import read_record, write_json
 from core.workspace.paths import know_workspace_of
+from core.workspace.presence import refuse_where_gone
 from core.workspace.private import keep_private
 
 # Seconds between two looks for a request to stop, which must cost nothing, and for everything else.
@@ -312,6 +313,7 @@ class Supervisor:
         deadline = time.monotonic() + WRITE_PATIENCE
         while True:
             try:
+                refuse_where_gone(self.paths.folder)
                 write_json(self.paths.exit, ended.as_json())
                 break
             except OSError as error:

@@ -77,9 +77,14 @@ def ensure_folder(folder: Path) -> None:
 def refuse_if_gone(folder: Path) -> None:
     """Raises WorkspaceGoneError for a folder that is to be made in the place of a workspace that is gone."""
     if not folder.is_dir():
-        for root in [*_SEEN]:
-            if folder.is_relative_to(root) and (reason := why_gone(root)):
-                raise WorkspaceGoneError(root, reason)
+        refuse_where_gone(folder)
+
+
+def refuse_where_gone(folder: Path) -> None:
+    """The same of a folder that is there, for a tool may have made it in that place."""
+    for root in [*_SEEN]:
+        if folder.is_relative_to(root) and (reason := why_gone(root)):
+            raise WorkspaceGoneError(root, reason)
 
 
 class WorkspaceGoneError(FileNotFoundError):
