@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.data.conversations import one_turn
-from core.data.documents import Passage
+from core.data.documents.files import Passage
 from core.data.drafts import accept_new, decide, keep, read_drafts
 from core.data.sets import SetPaths
 from core.data.versions import make_set, read_set, rows_of
@@ -42,7 +42,7 @@ def act(turn):
     decide(place, [replace(mine[turn], state="accepted")])
 """
 KEEPS = """
-from core.data.documents import Passage
+from core.data.documents.files import Passage
 from core.data.drafts import keep
 def act(turn):
     text = f"{who} {turn} " + "x" * 20_000

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from core.data.documents import read_passages
+from core.data.documents.files import read_passages
 from core.data.opening import open_data
 from core.data.upload import keep_upload
 from core.errors import NotADocument, Unreadable
@@ -193,7 +193,7 @@ def document(table: str) -> bytes:
 
 def test_a_document_that_takes_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell that spans two thousand million columns is read as often."""
-    monkeypatch.setattr("core.data.documents.SECONDS", 0)
+    monkeypatch.setattr("core.data.documents.files.SECONDS", 0)
     cell = '<w:tc><w:tcPr><w:gridSpan w:val="2000000000"/></w:tcPr><w:p><w:r><w:t>x</w:t></w:r></w:p></w:tc>'
     file = tmp_path / "long.docx"
     file.write_bytes(document(f"<w:tbl><w:tr>{cell}</w:tr></w:tbl>"))

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from core.data.document_lines import is_days, looks_like_several, pair, statements
-from core.data.document_rows import DocumentRows, document_rows
+from core.data.documents.lines import is_days, looks_like_several, pair, statements
+from core.data.documents.rows import DocumentRows, document_rows
 from core.data.drafts import language_of
 
 MENU = """# 春山小馆

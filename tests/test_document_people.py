@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.data.document_rows import DocumentRows, document_rows
+from core.data.documents.rows import DocumentRows, document_rows
 from core.data.drafts import language_of
 
 

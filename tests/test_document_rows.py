@@ -8,7 +8,8 @@ from pathlib import Path
 import docx
 import pytest
 
-from core.data.document_rows import (
+from core.data.documents.files import read_markdown
+from core.data.documents.rows import (
     FEWEST_WORDINGS,
     IN_ALL,
     MOST_WORDINGS,
@@ -18,7 +19,6 @@ from core.data.document_rows import (
     read_rows_of,
     wordings_of,
 )
-from core.data.documents import read_markdown
 from core.data.drafts import language_of
 from core.data.questions import same_question
 from core.errors import NotADocument

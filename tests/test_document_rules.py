@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.data.document_rows import DocumentRows, document_rows
-from core.data.document_rules import is_of_sentences, topics, yes_or_no
+from core.data.documents.rows import DocumentRows, document_rows
+from core.data.documents.rules import is_of_sentences, topics, yes_or_no
 from core.data.drafts import language_of
 
 NOODLES = """# 林小满的面馆

@@ -2,10 +2,10 @@
 
 import pytest
 
-from core.data.document_days import days_of
-from core.data.document_lines import pair
-from core.data.document_rows import DocumentRows, document_rows
-from core.data.document_text import as_markdown
+from core.data.documents.days import days_of
+from core.data.documents.lines import pair
+from core.data.documents.markdown import as_markdown
+from core.data.documents.rows import DocumentRows, document_rows
 from core.data.drafts import language_of
 
 

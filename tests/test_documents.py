@@ -16,7 +16,7 @@ from core.chat.document_questions import local_endpoint, make_drafts
 from core.chat.endpoint import endpoint
 from core.data import drafts
 from core.data.conversations import one_turn
-from core.data.documents import LONGEST, Passage, read_markdown, read_passages
+from core.data.documents.files import LONGEST, Passage, read_markdown, read_passages
 from core.data.sets import SetPaths, place_of
 from core.errors import ChatTaken, EndpointFailed, NoSuchFile, NotADocument, NothingDrafted
 from core.models.folder import read_model

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.data.conversations import one_turn
-from core.data.document_rows import document_rows, read_rows_of
+from core.data.documents.rows import document_rows, read_rows_of
 from core.data.drafts import language_of
 from core.data.questions import same_question
 from core.proof.facts import ASKED_ABROAD, FACTS_ASKED, LONGEST_ANSWER, LOOKED_AT, facts_in, facts_of, states

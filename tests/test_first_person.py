@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.data.checking.first_person import as_a_person, says_who, speaks
-from core.data.document_rows import document_rows
+from core.data.documents.rows import document_rows
 from core.data.drafts import language_of
 from core.wording import say
 from tests.command_line import cli, last_json

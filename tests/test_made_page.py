@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.data import drafts
 from core.data.conversations import one_turn
-from core.data.documents import Passage
+from core.data.documents.files import Passage
 from core.data.opening import read_conversations
 from core.data.sets import SetPaths, place_of
 from core.data.versions import add_version, make_set, read_set, rows_file, rows_of

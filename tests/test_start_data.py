@@ -8,7 +8,7 @@ import docx
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.document_rows import document_of
+from core.data.documents.rows import document_of
 from core.jobs.launch import wait
 from core.jobs.status import State
 from core.runs import CHAIN

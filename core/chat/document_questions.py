@@ -8,7 +8,7 @@ from core.chat import server as chat_server
 from core.chat.endpoint import Endpoint, ask
 from core.chat.reply import ANY_MODEL, BASE_URL
 from core.chat.server import Readiness, Speaker
-from core.data.documents import Passage
+from core.data.documents.files import Passage
 from core.data.drafts import (
     answer_prompt,
     ask_prompt,

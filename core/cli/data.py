@@ -17,7 +17,7 @@ from core.cli.check import LEAVE_OUT
 from core.cli.room import Commands, Options, Result, Task
 from core.cli.terminal import progress
 from core.data import drafts, making, versions
-from core.data.documents import Passage, read_passages
+from core.data.documents.files import Passage, read_passages
 from core.data.identity import LANGUAGES, IdentityLanguage
 from core.data.mix import REPLAY_SHARE
 from core.data.opening import Reading, Usable, read_usable, read_whole, say_left_out

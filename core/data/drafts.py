@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Literal
 
 from core.data.conversations import Conversation, one_turn
-from core.data.documents import Passage
+from core.data.documents.files import Passage
 from core.data.identity import IdentityLanguage
 from core.data.sets import SetPaths
 from core.workspace.files import change_record, locked, read_json

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
-from core.data.document_rows import DOCUMENTS
-from core.data.documents import read_markdown
+from core.data.documents.files import read_markdown
+from core.data.documents.rows import DOCUMENTS
 from core.data.opening import open_data
 from core.data.reading.encodings import opened
 from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, TEXTS, files_of

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.document_rows import DocumentRows, Fact, read_rows_of
-from core.data.documents import READERS
+from core.data.documents.files import READERS
+from core.data.documents.rows import DocumentRows, Fact, read_rows_of
 from core.data.upload import Upload, file_of, keep_document
 from core.proof.facts import facts_of
 from core.workspace.paths import Workspace

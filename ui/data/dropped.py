@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.document_rows import document_of
+from core.data.documents.rows import document_of
 from core.data.opening import Reading, read_usable
 from core.data.reading.source import TEXTS
 from core.data.upload import Upload, file_of, keep_document, keep_upload, suffix_of

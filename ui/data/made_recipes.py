@@ -9,7 +9,7 @@ import streamlit as st
 from core.chat.endpoint import KEY_VARIABLE, endpoint
 from core.cli.data import DocumentsRequest, ReplayRequest, plan
 from core.data import making
-from core.data.documents import READERS
+from core.data.documents.files import READERS
 from core.data.identity import LANGUAGES, LONGEST_NAME
 from core.data.mix import REPLAY_SHARE
 from core.data.opening import read_conversations

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.data.checking.characters import languages
 from core.data.conversations import Conversation
-from core.data.document_rows import document_of
+from core.data.documents.rows import document_of
 from core.data.drafts import language_of
 from core.data.identity import LANGUAGES, IdentityLanguage
 from core.data.opening import open_data

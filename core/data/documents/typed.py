@@ -6,9 +6,9 @@ lines and no list.
 import re
 from collections.abc import Sequence
 
-from core.data.document_lines import LONGEST_KEY, is_days, is_topic, looks_like_several, pair, says_amount
-from core.data.document_rules import are_rules
-from core.data.document_wordings import HAN
+from core.data.documents.lines import LONGEST_KEY, is_days, is_topic, looks_like_several, pair, says_amount
+from core.data.documents.rules import are_rules
+from core.data.documents.wordings import HAN
 
 # "1.", "1、", "（1）", "①" and, after others, "4": what counts items and what Markdown takes for text.
 _COUNTED = re.compile(

@@ -6,9 +6,9 @@ the page belongs to what it is noted at. Nothing is said that was not: marks are
 
 import re
 
-from core.data.document_lines import LONGEST_KEY, is_days, is_label, pair
-from core.data.document_typed import counted, headed, next_filled, ruled
-from core.data.document_wordings import HAN
+from core.data.documents.lines import LONGEST_KEY, is_days, is_label, pair
+from core.data.documents.typed import counted, headed, next_filled, ruled
+from core.data.documents.wordings import HAN
 from core.data.identity import IdentityLanguage
 
 _PICTURE = r"[\u2190-\u21ff\u231a-\u23ff\u25a0-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]"

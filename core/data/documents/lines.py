@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from core.data.document_wordings import HAN, known_labels
+from core.data.documents.wordings import HAN, known_labels
 
 LONGEST_KEY = 40
 # Behind so many characters no label ends, whatever blanks are before it.

@@ -17,7 +17,8 @@ from markdown_it.tree import SyntaxTreeNode
 
 from core.data.checking.first_person import says_who, speaks
 from core.data.conversations import Conversation, one_turn
-from core.data.document_lines import (
+from core.data.documents.files import read_markdown
+from core.data.documents.lines import (
     LONGEST_KEY,
     at_a_time,
     is_days,
@@ -31,10 +32,9 @@ from core.data.document_lines import (
     states_price,
     with_bare_price,
 )
-from core.data.document_rules import is_of_sentences, topics, yes_or_no
-from core.data.document_text import as_markdown
-from core.data.document_wordings import HAN, Wordings, in_turn, mixed, short_names, usual_title, wordings_for
-from core.data.documents import read_markdown
+from core.data.documents.markdown import as_markdown
+from core.data.documents.rules import is_of_sentences, topics, yes_or_no
+from core.data.documents.wordings import HAN, Wordings, in_turn, mixed, short_names, usual_title, wordings_for
 from core.data.drafts import language_of, pairs_in
 from core.data.identity import IdentityLanguage
 from core.data.mix import LEAST_TAUGHT

@@ -14,7 +14,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from core.data.document_days import other_names
+from core.data.documents.days import other_names
 from core.data.identity import IdentityLanguage
 from core.workspace.paths import BANKS
 
