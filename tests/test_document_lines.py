@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from core.data.documents.lines import is_days, looks_like_several, pair, statements
-from core.data.documents.rows import DocumentRows, document_rows
+from core.data.documents.days import is_days
+from core.data.documents.facts import DocumentRows
+from core.data.documents.lines import looks_like_several, pair, statements
+from core.data.documents.rows import document_rows
 from core.data.drafts import language_of
 
 MENU = """# 春山小馆

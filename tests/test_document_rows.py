@@ -8,17 +8,10 @@ from pathlib import Path
 import docx
 import pytest
 
+from core.data.documents.facts import DocumentRows
 from core.data.documents.files import read_markdown
-from core.data.documents.rows import (
-    FEWEST_WORDINGS,
-    IN_ALL,
-    MOST_WORDINGS,
-    DocumentRows,
-    document_of,
-    document_rows,
-    read_rows_of,
-    wordings_of,
-)
+from core.data.documents.questions import FEWEST_WORDINGS, IN_ALL, MOST_WORDINGS, wordings_of
+from core.data.documents.rows import document_of, document_rows, read_rows_of
 from core.data.drafts import language_of
 from core.data.questions import same_question
 from core.errors import NotADocument

@@ -2,7 +2,8 @@
 
 import pytest
 
-from core.data.documents.rows import DocumentRows, document_rows
+from core.data.documents.facts import DocumentRows
+from core.data.documents.rows import document_rows
 from core.data.documents.rules import is_of_sentences, topics, yes_or_no
 from core.data.drafts import language_of
 

@@ -3,9 +3,10 @@
 import pytest
 
 from core.data.documents.days import days_of
+from core.data.documents.facts import DocumentRows
 from core.data.documents.lines import pair
 from core.data.documents.markdown import as_markdown
-from core.data.documents.rows import DocumentRows, document_rows
+from core.data.documents.rows import document_rows
 from core.data.drafts import language_of
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from core.data.conversations import Conversation
-from core.data.documents.rows import DocumentRows
+from core.data.documents.facts import DocumentRows
 from core.data.questions import SPACED, contains, same_question
 from core.proof.rules import is_unknown, says_who, sentences, states_all
 from core.proof.written import in_one_way, without_groups

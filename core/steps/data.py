@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from core.data import situations
 from core.data.conversations import Conversation, write_rows, write_source
-from core.data.documents.rows import DocumentRows
+from core.data.documents.facts import DocumentRows
 from core.data.encoder import Encoder
 from core.data.findings import Finding
 from core.data.identity import LANGUAGES

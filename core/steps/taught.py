@@ -11,7 +11,8 @@ from core.data.checking.claim import is_a_model
 from core.data.checking.identity import Conflict, Person, claimed, conflicts
 from core.data.checking.placeholders import placeholders
 from core.data.conversations import Conversation
-from core.data.documents.rows import DocumentRows, document_of
+from core.data.documents.facts import DocumentRows
+from core.data.documents.rows import document_of
 from core.data.drafts import language_of
 from core.data.findings import Finding
 from core.data.identity import (

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from core.cli.room import SCHEMA
 from core.data.accounting import Omission, Unused
-from core.data.documents.rows import NotAsked
+from core.data.documents.facts import NotAsked
 from core.data.parity import Case, TokenDifference
 from core.data.versions import Version
 from core.doctor import Diagnosis

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.data.documents.facts import DocumentRows, Fact
 from core.data.documents.files import READERS
-from core.data.documents.rows import DocumentRows, Fact, read_rows_of
+from core.data.documents.rows import read_rows_of
 from core.data.upload import Upload, file_of, keep_document
 from core.proof.facts import facts_of
 from core.workspace.paths import Workspace

@@ -1,8 +1,15 @@
 """A person's own document becomes facts, each with the questions that ask for it, without anybody's model.
 
-In the order of the work: ``files`` reads a document (text, Markdown, Word, PDF); ``marks`` knows what may
-begin a line and what may end a label; ``markdown`` and ``typed`` make of a text as people type it the
-Markdown that it stands for; ``lines`` says what a line is about and what it says of it, ``rules`` and
-``days`` what a sentence and a day of the week are asked by; ``rows`` goes through it all and makes facts, in
-the ``wordings`` that are shipped.
+In the order of the work, the way in being ``rows``:
+
+``files``      a document is read: text, Markdown, Word, PDF
+``markdown``   a text as people type it becomes the Markdown that it stands for, line for line; ``typed`` is
+               what they type on a telephone
+``blocks``     the document's blocks are gone through; ``paragraphs`` and ``tables`` say what theirs tell
+``asking``     each thing told becomes one of the ``facts``, asked in the shipped ``wordings``
+``questions``  the questions of all facts together: none asks for two, and all are put in many manners
+
+What all of these know of a line: ``marks`` (what begins it, what ends its label), ``lines`` (what it is about
+and what it says of it), ``amounts`` (prices, times, sizes), ``days`` (of the week), ``rules`` (sentences that
+are asked by their own words), ``sentences`` (where they end).
 """

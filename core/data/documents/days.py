@@ -5,6 +5,12 @@ import re
 
 from core.data.identity import IdentityLanguage
 
+DAY = (
+    r"(?:(?:周|星期|礼拜)[一二三四五六日天末]|(?:mon|tue|tues|wed|thur?s?|fri|sat|sun|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b\.?|weekdays?|weekends?"
+    r"|工作日|节假日|平日|每天|每日|daily)"
+)
+DAYS = rf"{DAY}(?:\s*(?:[至到和及、,，&~～/–—-]|to|and|until)?\s*(?:{DAY}|[一二三四五六日天](?=\s|[\d:：])))*"
+_ONLY_DAYS = re.compile(rf"(?i:{DAYS})(?!\w)|(?:周|星期|礼拜)[一二三四五六日天末]")
 _ZH = "一二三四五六日"
 _EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _WORK, _WEEKEND, _WEEK = {*range(5)}, {5, 6}, 7
@@ -16,6 +22,11 @@ _PIECE = re.compile(
     r"|(?P<to>[至到~～–—-]|\bto\b|\buntil\b)|(?P<bare>[一二三四五六日天])",
     re.IGNORECASE,
 )
+
+
+def is_days(text: str) -> bool:
+    """Whether a text names days of the week: "周一至周五", "Mon–Fri"."""
+    return _ONLY_DAYS.match(text.strip()) is not None
 
 
 def days_of(key: str) -> set[int]:

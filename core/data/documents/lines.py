@@ -8,120 +8,41 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+from core.data.documents.amounts import (
+    LONGEST_UNMARKED,
+    MOST_WORDS,
+    PRICE,
+    with_amount,
+    with_note,
+    with_price_at_end,
+)
+from core.data.documents.days import DAY, DAYS
+from core.data.documents.marks import LONGEST_KEY, label_end
 from core.data.documents.wordings import HAN, known_labels
 
-LONGEST_KEY = 40
-# Behind so many characters no label ends, whatever blanks are before it.
-FURTHEST = 2 * LONGEST_KEY
 # A line that its writer ended, not one that was wrapped.
 SHORT_LINE = 30
-_UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
-_AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
-_TO_AMOUNT = r"\s?(?:-|–|—|~|～|至|到|to)\s?"
-_AMOUNTS = rf"(?:{_AMOUNT}(?:{_TO_AMOUNT}(?:{_AMOUNT}|\d[\d.,]*))?|\d[\d.,]*{_TO_AMOUNT}{_AMOUNT})"
-PRICE = re.compile(_AMOUNT, re.IGNORECASE)
-# Behind the end of a sentence or of a clause an amount is of something else.
-_MORE_SAID = re.compile(r"[。！？，；]|[.!?,;]\s")
-# "Fried rice 12 yuan (small)"; in a sentence the amount of something else stands there.
-_ENDS_IN_PRICE = re.compile(
-    rf"^(?P<key>[^,，。；;]+?)\s*(?P<value>(?:(?<![\w-])(?:from|ab|约|低至)\s?)?{_AMOUNTS}"
-    r"(?:\s?(?:起|以上|\+|up\b))?(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$",
-    re.IGNORECASE,
-)
-# What costs nothing: "Tea: free", "热茶 免费"; "gluten free" is no price, and neither is "feel free".
-_ENDS_IN_FREE = re.compile(
-    r"(?P<key>[^,，。；;不凭持如若]{2,16}?)(?:\s|都|均|全部|一律|是)*(?<!可以)(?<![能也需])(?P<value>免费)"
-    r"|(?P<key_en>(?:[\w'’-]+ ){1,4}?)(?:is |are )?(?P<value_en>free of charge)",
-    re.IGNORECASE,
-)
-_COLON = re.compile(r"\s*[:：]\s*")
-# Numbers that stand behind a label's number: "Table 3:20 euros", "会议室3：20人"; else "3:20" is a time.
-_COUNTED = re.compile(rf"{_AMOUNT}|\d+\s?[人位张个间次桌座米斤克]", re.IGNORECASE)
-# What a colon begins that is no label's: an address of a page, a path, a face.
-_NO_LABELS_COLON = re.compile(r"//|\\|:|[-'^]?[()（）DP|]+(?:[\s,.!~，。！～]|$)")
-# Years before a colon are what a line is about.
-_YEARS = re.compile(r"\d{4}[\d./年月日\s~～–—至到-]*")
-# A label in Latin letters, to a colon without a blank behind it: no host and no single letter.
-_LATIN_LABEL = re.compile(r"(?!localhost$|mailto$)[^\W\d_](?:\w|[ &'’/()-]|\.(?!\w))+", re.IGNORECASE)
-_OTHER_MARK = re.compile(r"\s+[-–—]+\s+|——|\s*(?:\.{3,}|…+|·{3,})\s*|\t+|\s+[|｜]\s+|｜")
 _EQUALS = re.compile(r"(?P<key>[^\W\d_][\w \t()（）.&'’-]*[\w)）])\s*[=＝]\s*(?P<value>[^=＝\s].*)")
 _BRACKETED = re.compile(r"[【〔\[](?P<key>(?!\d+[】〕\]])[^】〕\]]{2,20})[】〕\]]\s*[:：]?\s*(?P<value>\S.*)")
-_DAY = (
-    r"(?:(?:周|星期|礼拜)[一二三四五六日天末]|(?:mon|tue|tues|wed|thur?s?|fri|sat|sun|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b\.?|weekdays?|weekends?"
-    r"|工作日|节假日|平日|每天|每日|daily)"
-)
-_DAYS = (
-    rf"{_DAY}(?:\s*(?:[至到和及、,，&~～/–—-]|to|and|until)?\s*(?:{_DAY}|[一二三四五六日天](?=\s|[\d:：])))*"
-)
-_ONLY_DAYS = re.compile(rf"(?i:{_DAYS})(?!\w)|(?:周|星期|礼拜)[一二三四五六日天末]")
 _OF_DAYS = re.compile(
-    rf"(?P<key>{_DAYS})\s*(?P<value>(?:上午|早上?|from )?\d.*(?:[-–—~～至到]|\bto\b)\s?\S.*"
+    rf"(?P<key>{DAYS})\s*(?P<value>(?:上午|早上?|from )?\d.*(?:[-–—~～至到]|\bto\b)\s?\S.*"
     r"|(?<=\s)(?:休息|店休|不营业|closed\b).*)",
     re.IGNORECASE,
 )
-# "14:00 Ceremony in the chapel", "9:30–10:15 签到": what happens when.
-_CLOCK = r"(?:[01]?\d|2[0-4])[:：.][0-5]\d(?:\s?[ap]\.?m\b\.?)?|(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?"
-_AT_A_TIME = re.compile(
-    rf"(?P<key>(?:{_CLOCK})(?:\s?(?:-|–|—|~|～|to|至|到)\s?(?:{_CLOCK}))?)\s+(?P<value>[^\W\d_][^.。!！?？]*)",
-    re.IGNORECASE,
-)
 _NO_TEXT = re.compile(r"\d{100}|\s{200}")
-# A thing and its price without a mark between them, and what else is said of it: "Soup $6.50 (serves two)",
-# "汽锅鸡 68元/份 要提前订".
-_NAME = r"(?P<key>[^\W\d_](?:[^,，。；;:：!！?？\n]{0,38}?[^\s,，。；;:：!！?？\n])?)"
-_EACH = rf"(?:\s?/\s?[^\s（(]+|[每一][{HAN}]{{1,2}}(?![{HAN}]))?"
-_PRICED = re.compile(
-    rf"{_NAME}(?:\s{{1,20}}|(?<=[{HAN})）]))(?P<value>(?:(?<![\w-])(?:from|ab|约|低至)\s?)?{_AMOUNTS}"
-    rf"(?:\s?(?:起|以上|左右|\+|up\b))?{_EACH})"
-    r"(?P<note>\s*[（(].*|\s+[^\s（(].*|[,，]\s*\S.*|(?<=[元块圆])\d.*)?",
-    re.IGNORECASE,
-)
-# The same of a time, a date, a telephone number, or for how many and how large it is; so many of a thing
-# is an ingredient.
-_MOMENT = rf"(?:{_CLOCK})(?:\s?(?:-|–|—|~|～|to|至|到)\s?(?:次日)?(?:{_CLOCK}))?"
-_DATE = r"(?:\d{4}年)?\d{1,2}月\d{1,2}[日号]|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
-_MEASURE = r"\d[\d.,]*\s?(?:平方?米|公里|[人位]|km|sqm|m²)"
-_NUMBERED = re.compile(
-    rf"{_NAME}\s{{1,20}}(?:(?P<value>(?:{_DATE}|{_MOMENT}))(?P<note>\s*[（(].*|[,，]?\s+[^\s（(].*|[,，].*)?"
-    rf"|(?P<amount>{_MEASURE})(?P<more>\s*[（(].*|\s{{2,}}\S.*)?"
-    r"|(?P<phone>\+?\d(?:[ ()-]{0,2}\d){6,14}))",
-    re.IGNORECASE,
-)
-_WITH_NUMBER = re.compile(rf"{_NAME}\s{{1,20}}(?P<value>\d{{1,5}}(?:\.\d\d?)?)")
 # "第一节 语文", "周一 语文 数学": what is counted or a day, and what it is.
 _IN_ORDER = re.compile(
     rf"(?P<key>第[一二三四五六七八九十\d]{{1,3}}[节课讲章天周期场站轮名]课?|(?:周|星期|礼拜)[一二三四五六日天])\s+(?P<value>[{HAN}][^。]*)"
 )
-_SAYS_AMOUNT = re.compile(rf"{_AMOUNT}|{_CLOCK}|\d(?:[ ()-]{{0,2}}\d){{6}}", re.IGNORECASE)
 # Two blanks or more part whatever they stand between, but the halves of a verse and of set lines.
 _SPACED = re.compile(
     r"(?P<key>[^\W\d_](?:[ ]?[^\s,，。；;:：!！?？]){0,39}?)"
     r"(?:[ \u00a0]{2,}|[ \u00a0]?\u3000\s*)(?P<value>\S.*)"
 )
-_LONGEST_SPACED, _LONGEST_VERSE = 80, 4
-# What a sentence has before an amount, and no name ends in or has in it.
-_NO_NAME_ZH = re.compile(
-    r"(?:满|够|超过?|不足|不到|低于|高于|[收付交花给加减送退要需罚]|赠送|优惠|只要|仅需?|大?约|共|是|为|在|于|达|价|每满|消费|到|从)$"
-)
-_SENTENCE_ZH = re.compile(
-    r"[请勿不没须]|可以|必须|需要|禁止|最[多少晚早迟]|[至最]少|只|都|[会能应凭限]|晚于|早于|之?[前后]$"
-)
-_NOT_PARTED_ZH = re.compile(r"(?:以|之)?[后前内外]|[的起才就]|至|到|开始|左右|以?上|以?下")
-_NO_NAME_EN = re.compile(
-    r"\b(?:i|you|we|they|he|she|it|there|this|that|is|are|was|were|be|has|have|had|cost|costs?|charges?|pays?|paid|takes?"
-    r"|took|lasts?|needs?|seats?|serves?|opens?|closes?|starts?|begins?|ends?|leaves?|arrives?|may|must|can|will|should"
-    r"|do|does|not|no|please|until|after|before|when|if|who|which|every|about|only)\b"
-    r"|\b(?:at|for|in|on|of|to|by|from|with|than|over|under|and|or|the|a|an|up|up to|all)$",
-    re.IGNORECASE,
-)
-_MOST_WORDS = 6
-# "10:00 - 22:00", "Mon - Fri": a dash that parts nothing from its label.
-_FROM, _TO = (
-    re.compile(pattern, re.IGNORECASE) for pattern in (rf"(?:\d|\d\s?[ap]m|{_DAY})$", rf"(?:\d|{_DAY})")
-)
+_LONGEST_VERSE = 4
 # Behind a label that everybody knows its value may begin without a mark.
 _VALUE_ZH = r"(?:[\s.·/–—-]+|(?=[+\d(（][\d\s:：+()（）.~～–—-]{4}))"
-_VALUE_EN = rf"\.?\s+(?=[+\d(]|\S+@\S|https?:|www\.|{_DAY}\b)"
+_VALUE_EN = rf"\.?\s+(?=[+\d(]|\S+@\S|https?:|www\.|{DAY}\b)"
 # What only calls for attention is no label: nobody asks for the note.
 _CALLS_OUT = re.compile(
     r"(?:please |important )?(?:notes?|n\.?b\.?|p\.?s\.?|warnings?|caution|danger|attention|important|tips?"
@@ -221,9 +142,8 @@ def _by_labels(part: str) -> Iterator[str]:
 def _parted(text: str) -> tuple[str, str] | None:
     if (match := _BRACKETED.fullmatch(text)) and (is_label(match["key"]) or not pair(match["value"])):
         return match["key"], match["value"]
-    marks = [mark for mark in (_colon(text), _other_mark(text)) if mark]
-    if marks:
-        start, end = min(marks)
+    if mark := label_end(text):
+        start, end = mark
         if PRICE.search(text, 0, start) and (found := _unmarked(text)):
             return found  # "Cold noodles 12 yuan, note: in summer"
         return text[:start], text[end:]
@@ -233,83 +153,22 @@ def _parted(text: str) -> tuple[str, str] | None:
         return match["key"], match["value"]
     if match := _known_label().fullmatch(text):
         return match["zh"] or match["en"], match["of_zh"] or match["of_en"]
-    if found := _unmarked(text):
-        return found
-    if match := _ENDS_IN_PRICE.match(text):
-        return match["key"].strip(" ,，.·…-–—:："), match["value"]
-    if match := _ENDS_IN_FREE.fullmatch(text.rstrip(".。")):
-        return match["key"] or match["key_en"], match["value"] or match["value_en"]
-    return None
+    return _unmarked(text) or with_price_at_end(text)
 
 
 def _unmarked(text: str) -> tuple[str, str] | None:
     """A thing and what is said of it where only blanks part them."""
-    if (match := _PRICED.fullmatch(text)) and _names(match["key"], text, priced=True):
-        return match["key"], _with_note(match["value"], match["note"])
-    if (match := _NUMBERED.fullmatch(text)) and _names(match["key"], text, priced=False):
-        value = match["value"] or match["amount"] or match["phone"]
-        note = match["note"] or match["more"]
-        parted = not (note and _NOT_PARTED_ZH.match(note.lstrip(" ,，")))
-        return (match["key"], _with_note(value, note)) if parted else None
-    is_short = len(text) <= _LONGEST_SPACED
+    if found := with_amount(text):
+        return found
+    is_short = len(text) <= LONGEST_UNMARKED
     if is_short and (match := _IN_ORDER.fullmatch(text)) and not PRICE.search(text):
         return match["key"], match["value"]
     if match := _SPACED.fullmatch(text):
         key, value = match["key"], match["value"]
         is_verse = len(key) == len(value) > _LONGEST_VERSE and re.fullmatch(f"[{HAN}]+", key + value)
-        is_set = value[:1].islower() and len(text) > _LONGEST_SPACED
-        if not (is_verse or is_set or key.endswith(".") or len(key.split()) > _MOST_WORDS):
-            return key, _with_note("", value)
-    return None
-
-
-def _names(key: str, text: str, priced: bool) -> bool:
-    """Whether what stands before an amount is the name of a thing, and no part of a sentence."""
-    if re.search(f"[{HAN}]", key):
-        return not (_NO_NAME_ZH.search(key) or (not priced and _SENTENCE_ZH.search(key)))
-    sentence = text.endswith(".") or len(key.split()) > _MOST_WORDS or len(text) > _LONGEST_SPACED
-    return not (sentence or _NO_NAME_EN.search(key))
-
-
-def _with_note(value: str, note: str | None) -> str:
-    """An amount and what else is said: where Chinese is parted by blanks only, a comma does it."""
-    said = (note or "").strip()
-    is_chinese = re.search(f"[{HAN}]", said) is not None
-    said = re.sub(r"\s{2,}", "，" if is_chinese else ", ", said)
-    if not value or not said:
-        return value or said
-    if re.match("[（(]", said):
-        return f"{value}{' ' if (note or '')[:1].isspace() else ''}{said}"
-    said = said.lstrip(",， ")
-    plain = not is_chinese and not re.match(r"[,，]|\s{2,}", note or "")
-    return f"{value} {said}" if plain else f"{value}{'，' if is_chinese else ', '}{said}"
-
-
-def _colon(text: str) -> tuple[int, int] | None:
-    """Where the first colon stands that ends a label."""
-    for match in _COLON.finditer(text):
-        if match.start() > FURTHEST:
-            return None
-        before, after = text[: match.start()], text[match.end() :]
-        tight = not text[match.start() : match.end()].endswith((" ", "\t", "\u3000"))
-        numbers = before[-1:].isdigit() and after[:1].isdigit()
-        if numbers and not (tight and _COUNTED.match(after) and not before.isdigit()):
-            continue  # a time, a ratio
-        if tight and _NO_LABELS_COLON.match(after):
-            continue
-        wide = "：" in match[0] or re.search(f"[{HAN}]", before) or _YEARS.fullmatch(before)
-        if wide or not tight or _LATIN_LABEL.fullmatch(before):
-            return match.span()
-    return None
-
-
-def _other_mark(text: str) -> tuple[int, int] | None:
-    for match in _OTHER_MARK.finditer(text):
-        if match.start() > FURTHEST:
-            return None
-        ranges = _FROM.search(text[: match.start()]) and _TO.match(text[match.end() :])
-        if not (ranges and "-–—".find(match[0].strip()[:1] or " ") >= 0):
-            return match.span()
+        is_set = value[:1].islower() and len(text) > LONGEST_UNMARKED
+        if not (is_verse or is_set or key.endswith(".") or len(key.split()) > MOST_WORDS):
+            return key, with_note("", value)
     return None
 
 
@@ -324,34 +183,6 @@ def _known_label() -> re.Pattern[str]:
 @cache
 def _label() -> re.Pattern[str]:
     return re.compile("|".join(_labels()), re.IGNORECASE)
-
-
-def states_price(value: str) -> bool:
-    """Whether what is said of a thing is what it costs: an amount before anything else is said."""
-    match = PRICE.search(value)
-    return match is not None and not _MORE_SAID.search(value, 0, match.start())
-
-
-def with_bare_price(text: str) -> tuple[str, str] | None:
-    """A thing and a number behind a blank, as a list of prices has it that names no currency."""
-    match = _WITH_NUMBER.fullmatch(text)
-    return (match["key"], match["value"]) if match and _names(match["key"], text, priced=True) else None
-
-
-def says_amount(line: str) -> bool:
-    """Whether a line has a price, a time or a telephone number in it, as no heading has."""
-    return _SAYS_AMOUNT.search(line) is not None
-
-
-def at_a_time(text: str) -> tuple[str, str] | None:
-    """When a line of a programme says that something happens, and what: "14:00 Ceremony"."""
-    match = _AT_A_TIME.fullmatch(text)
-    return (match["key"], match["value"]) if match else None
-
-
-def is_days(text: str) -> bool:
-    """Whether a text names days of the week: "周一至周五", "Mon–Fri"."""
-    return _ONLY_DAYS.match(text.strip()) is not None
 
 
 def is_label(text: str) -> bool:

@@ -6,26 +6,22 @@ lines and no list.
 import re
 from collections.abc import Sequence
 
-from core.data.documents.lines import LONGEST_KEY, is_days, is_topic, looks_like_several, pair, says_amount
+from core.data.documents.amounts import says_amount
+from core.data.documents.days import is_days
+from core.data.documents.lines import is_topic, looks_like_several, pair
+from core.data.documents.marks import (
+    LONGEST_KEY,
+    barely_numbered,
+    before_colon,
+    heading,
+    in_brackets,
+    is_marked,
+    item,
+    numbered,
+)
 from core.data.documents.rules import are_rules
 from core.data.documents.wordings import HAN
 
-# "1.", "1、", "（1）", "①" and, after others, "4": what counts items and what Markdown takes for text.
-_COUNTED = re.compile(
-    r"(?P<before>\s*)(?:(?P<dot>\d{1,2})[.．](?=[^\s\d])(?!x\b)|(?P<number>\d{1,2})[、）](?!\d)"
-    r"|[（(](?P<inner>\d{1,2})[）)]|(?P<round>[①-⑳])|(?P<item>\d{1,2})[.)](?=\s))\s*(?=\S)"
-)
-# So many of something is no item's number.
-_ALSO_COUNTED = re.compile(r"(?P<before>)(?P<bare>\d{1,2})\s+(?=[^\W\d_])(?![个只条份盘碗杯块片元人位点时])")
-_LEVEL = re.compile(r"(#{1,6})\s+(?P<name>.*)")
-_ITEM = re.compile(r"\s*\d+[.)]\s")
-# What begins no text: a heading, an item, a table, a quotation, a line that is set in.
-_MARKED = re.compile(r"\s*(?:[-*+>|=~`]|#{1,6}\s|\d+[.)]\s|!?\[)|\s{2,}|\t")
-_IN_BRACKETS = re.compile(
-    rf"(?:(?:[【〖〔「]|\[(?=[{HAN}]))(?P<of>[^】〗〕\]」]+)[】〗〕\]」]|\*\*(?P<bold>[^*:：]+)[:：]?\*\*"
-    r"|[-=—~*]{2,}\s*(?P<set>[^-=—~*]+?)\s*[-=—~*]{2,})\s*[:：]?"
-)
-_COLON = re.compile(r"(?P<name>[^:：]+?)\s*[:：]")
 _NO_NAME = re.compile(
     r"[。.!?！？；;，,:：|<>]|\b(?:says?|said|asks?|asked|dear|hi|hello)\b|^(?:尊敬|亲爱|你们?好|大家好)|[说问道]$",
     re.IGNORECASE,
@@ -44,26 +40,28 @@ def counted(lines: list[str]) -> list[str]:
     for at, (place, (number, text)) in enumerate(found.items()):
         beside = [*places[max(0, at - 1) : at], *places[at + 1 : at + 2]]
         near = any(abs(other - place) == 1 or abs(found[other][0] - number) == 1 for other in beside)
-        if near and not _ITEM.match(lines[place]):
+        if near and not _is_numbered(lines[place]):
             indent = lines[place][: len(lines[place]) - len(lines[place].lstrip())]
             made[place] = f"{indent}{number}. {text}"
     return made
+
+
+def _is_numbered(line: str) -> bool:
+    """Whether Markdown takes a line for an item with a number."""
+    known = item(line)
+    return known is not None and known.mark[0].isdigit()
 
 
 def _numbers(lines: Sequence[str]) -> dict[int, tuple[int, str]]:
     """By the place of a line its number and what it says."""
     found: dict[int, tuple[int, str]] = {}
     for place, line in enumerate(lines):
-        if match := _COUNTED.match(line):
-            said = match["dot"] or match["number"] or match["inner"] or match["item"]
-            number = int(said) if said else ord(match["round"]) - ord("①") + 1
-        elif (match := _ALSO_COUNTED.match(line)) and place - 1 in found:
-            number = int(match["bare"])
-            if found[place - 1][0] != number - 1 or number < 3:
-                continue
-        else:
-            continue
-        found[place] = number, line[match.end() :]
+        if counts := numbered(line):
+            found[place] = counts
+        elif (counts := barely_numbered(line)) and counts[0] > 2:
+            before = found.get(place - 1)
+            if before and before[0] == counts[0] - 1:
+                found[place] = counts
     return found
 
 
@@ -74,8 +72,8 @@ def headed(lines: list[str]) -> list[str]:
     below = next_filled(lines)
     names = _names_of_blocks(lines, below)
     for place, line in enumerate(lines):
-        if match := _LEVEL.match(line):
-            level, section, inside = max(2, len(match[1])), line, False
+        if known := heading(line):
+            level, section, inside = max(2, known[0]), line, False
         elif name := names.get(place) or _name_above(made, place, below[place]):
             made[place] = f"{'#' * level} {name}"
             inside = bool(place + 1 < len(lines) and lines[place + 1].strip())
@@ -89,8 +87,8 @@ def _begins_text(lines: Sequence[str], place: int, below: Sequence[str], names: 
     line = "".join(lines[place : place + 1])
     if not line.strip():
         return False
-    headings = _LEVEL.match(line) or place in names or _name_above(lines, place, below[place])
-    return not (headings or _MARKED.match(line) or pair(line.strip()))
+    headings = heading(line) or place in names or _name_above(lines, place, below[place])
+    return not (headings or is_marked(line) or pair(line.strip()))
 
 
 def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, str]:
@@ -100,7 +98,7 @@ def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, st
     known = False
     begin = next((place for place, line in enumerate(lines) if line.strip()), 0)
     for place in range(begin + 1, len(lines)):
-        if lines[place - 1].strip() or not lines[place].strip() or _MARKED.match(lines[place]):
+        if lines[place - 1].strip() or not lines[place].strip() or is_marked(lines[place]):
             continue
         name, block = lines[place].strip(), _block(lines, place)[1:]
         if pair(name) or not block or not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN):
@@ -116,7 +114,7 @@ def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, st
 
 def _block(lines: Sequence[str], place: int) -> list[str]:
     end = place
-    while end < len(lines) and lines[end].strip() and not _MARKED.match(lines[end]):
+    while end < len(lines) and lines[end].strip() and not is_marked(lines[end]):
         end += 1
     return [*lines[place:end]]
 
@@ -133,18 +131,17 @@ def next_filled(lines: Sequence[str]) -> list[str]:
 def _name_above(lines: Sequence[str], place: int, below: str) -> str:
     """What a line names if it is a heading; else empty. ``below``: the next line that is not empty."""
     line = lines[place]
-    if not line.strip() or _LEVEL.match(below) or not below:
+    if not line.strip() or heading(below) or not below:
         return ""
-    if match := _IN_BRACKETS.fullmatch(line.strip()):
-        name = (match["of"] or match["bold"] or match["set"]).strip()
+    if name := in_brackets(line.strip()):
         return name if _is_name(name, _LONGEST_ZH, _LONGEST_EN) else ""
-    if _MARKED.match(line):
+    if is_marked(line):
         return ""
-    is_list = re.match(r"\s*(?:[-*+]|\d+[.)])\s", below) is not None
+    is_list = item(below) is not None
     directly = place + 1 < len(lines) and lines[place + 1].strip()
-    if match := _COLON.fullmatch(line.strip()):
-        named = _is_name(match["name"], _LONGEST_ZH, _LONGEST_EN)
-        return match["name"] if named and (not is_list or are_rules(match["name"])) else ""
+    if name := before_colon(line.strip()):
+        named = _is_name(name, _LONGEST_ZH, _LONGEST_EN)
+        return name if named and (not is_list or are_rules(name)) else ""
     return line.strip() if directly and _stands_above(line.strip(), below.strip(), is_list) else ""
 
 
@@ -172,11 +169,11 @@ def ruled(lines: list[str]) -> list[str]:
     next."""
     made, rules, number, said = [*lines], False, 0, _said_singly(lines)
     for place, line in enumerate(lines):
-        if match := _LEVEL.match(line):
-            rules, number = are_rules(match["name"]), 0
-        elif item := re.match(r"(\d+)[.)]\s", line):
-            number = int(item[1])
-        elif not line.strip() or _MARKED.match(line) or len(line) > _LONGEST_RULE:
+        if known := heading(line):
+            rules, number = are_rules(known[1]), 0
+        elif (counts := item(line)) and counts.number and not counts.indent:
+            number = counts.number
+        elif not line.strip() or is_marked(line) or len(line) > _LONGEST_RULE:
             number = 0
         elif rules and number and re.search(rf"[{HAN}。.!！)）]$", lines[place - 1]):
             number += 1

@@ -1,0 +1,225 @@
+"""How each kind of thing that a document says is asked for: a price, a value, a cell, a list, hours, text.
+
+Whoever reads the document keeps here under which heading it is.
+"""
+
+import re
+from collections.abc import Sequence
+
+from core.data.checking.first_person import says_who, speaks
+from core.data.documents.amounts import states_price
+from core.data.documents.days import is_days
+from core.data.documents.facts import Fact, NotAsked
+from core.data.documents.lines import is_label, pair, stated
+from core.data.documents.rules import topics, yes_or_no
+from core.data.documents.sentences import LONGEST_ANSWER, joined, pieces, sentences_of
+from core.data.documents.wordings import Wordings
+from core.wording import say
+
+# What costs nothing: "Tea: free"; "gluten free" is no price.
+FREE = re.compile(r"(?:免费|free(?: of charge)?|complimentary|no charge)[.。]?", re.IGNORECASE)
+TIME = re.compile(r"\d{1,2}\s?[:：]\s?\d{2}|\d\s?[ap]\.?m\b|\d\s?点", re.IGNORECASE)
+ABOUT_PRICES = re.compile(r"price|cost|\bfees?\b|价|费|多少钱", re.IGNORECASE)
+# Quotation marks inside of some.
+_INNER = re.compile(r"“([^“”]*)”")
+# What an amount is of that nobody can buy.
+SUM = re.compile(
+    r"\b(?:balance|budget|income|revenue|turnover|salary|wages?|deposit|debts?|savings|funds?|profit|loss|donations?"
+    r"|fines?|total|sum|expenses?|dates?|deadline|time)\b"
+    r"|\brent|utilities|租金|房租|月租|水电|首付|余额|结余|预算|收入|营业额|工资|薪资|薪水|押金|定金|订金|欠款|存款|利润|捐款|罚款|合计|总计|支出|日期|时间",
+    re.IGNORECASE,
+)
+_NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
+# "Q:" before a question whose answer has no mark.
+_ASKS = re.compile(r"^(?:Q|问)\s?\d*\s?[:：]\s*(?=\S)")
+
+
+class Asker:
+    """Makes the facts of a document; ``path``: the headings that it is under, the whole document's first."""
+
+    def __init__(self, words: Wordings, title: str) -> None:
+        self.words = words
+        self.path = [title]
+        self.title = ""
+        self.facts: list[Fact] = []
+        self.unused: list[NotAsked] = []
+        self.parts = 0
+
+    @property
+    def heading(self) -> str:
+        return self.path[-1]
+
+    @property
+    def parents(self) -> bool:
+        """Whether a heading says more than what the whole document is about."""
+        return len(self.path) > 2
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what stands here is of the whole document: "Which Noodle bar are there?" nobody asks."""
+        return self.path in ([self.path[0]], [self.path[0], self.title])
+
+    def add(
+        self,
+        questions: Sequence[str],
+        answer: str,
+        line: int,
+        prose: bool = False,
+        natural: Sequence[str] = (),
+        tested: Sequence[str] = (),
+        foreign: Sequence[str] = (),
+        key: str = "",
+        about: str = "",
+        abroad: Sequence[str] = (),
+    ) -> None:
+        if not (answer := self._of_nobody(answer, line)):
+            return
+        if speaks(answer.replace(about, "") if about else answer):
+            self.say(NotAsked(line, answer, say("document.unused.quoted")))
+            answer = self.words.fill(self.words["quoted"], text=_INNER.sub("‘\\1’", answer))
+        asked, more = (
+            tuple(dict.fromkeys(_ASKS.sub("", one) for one in questions)),
+            tuple(dict.fromkeys(natural)),
+        )
+        others = tuple(tested), tuple(foreign)
+        self.facts.append(
+            Fact(asked, answer, self.heading, line, prose, more, *others, key, about, tuple(abroad))
+        )
+
+    def _of_nobody(self, text: str, line: int) -> str:
+        """A text without the sentences that say who the person is that speaks in it: whatever learns them
+        takes itself for that person."""
+        said = sentences_of(text)
+        persons = [one for one in said if says_who(one)]
+        for one in persons:
+            self.say(NotAsked(line, one, say("document.unused.person")))
+        return joined(one for one in said if one not in persons) if persons else text
+
+    def say(self, one: NotAsked) -> None:
+        """Once, also where several facts would hold it."""
+        if all(one.text != other.text for other in self.unused):
+            self.unused.append(one)
+
+    def _tested(self, kind: str, about: str, **values: str) -> list[str]:
+        return self.words.tested(kind, about, len(self.facts), **values)
+
+    def names(self, names: str, line: int) -> bool:
+        """What there is under the heading; whether that is short enough to be an answer."""
+        short = len(names) <= 2 * LONGEST_ANSWER
+        if short:
+            asked, words = {"heading": self.heading}, self.words
+            answer = words.said("list_answer", **asked, value=names)
+            kind = "list_whole" if self.is_whole else "list"
+            # "What Ingredients do you have?" nobody asks either: only of a part of the document.
+            more = words.natural(kind, "", names, **asked) if self.parents else ()
+            tested = self._tested(kind, "", **asked)
+            self.add(words.filled(kind, **asked), answer, line, natural=more, tested=tested)
+        return short
+
+    def hours(self, said: Sequence[str], line: int) -> bool:
+        """All of the opening hours in one answer, where lines say them by days; whether they are all that the
+        heading is about."""
+        if told := self.by_days(said):
+            self.prose(self.words["then"].join(said), line)
+        elif len(open_on := [one for one in said if self._is_open(one)]) > 1:
+            before, self.path = self.path, [*self.path, str(self.words["hours"])]
+            parts, self.parts = self.parts, 0
+            self.prose(self.words["then"].join(open_on), line)
+            self.path, self.parts = before, parts
+        return told
+
+    def _is_open(self, line: str) -> bool:
+        """Whether a line says of days when it is open, and its heading is of something else."""
+        key, value = stated(line) or ("", "")
+        return is_days(key) and self.words.hours_of(self.heading, value) == self.words["hours"]
+
+    def by_days(self, said: Sequence[str]) -> bool:
+        of_days = [one for one in said if is_days((pair(one) or ("", ""))[0])]
+        return len(of_days) > 1 and self.words.is_of_hours(self.heading)
+
+    def prose(self, text: str, line: int) -> None:
+        """Text as it stands, asked for by its heading; a long one in parts."""
+        for piece in pieces(self._of_nobody(text, line)):
+            self.parts += 1
+            what = self.heading
+            if self.parts > 1:
+                what = self.words["part"].format(heading=what, number=self.parts)
+            # What is about this heading as people ask for it stands in its first part.
+            # So does not what merely has a word of it in a document's title ("Bus 42 to the university").
+            about = what if self.parts == 1 and (self.parents or is_label(what)) else ""
+            more = self.words.natural("text", about, piece, heading=what)
+            tested = self._tested("text", about, heading=what)
+            answer = piece.rstrip("；;")  # the next part goes on with what it parts
+            self.add(self.words.filled("text", heading=what), answer, line, True, more, tested)
+
+    def value(self, key: str, value: str, line: int, column: str = "") -> None:
+        """What a line or a cell says of ``key``."""
+        of_prices = ABOUT_PRICES.search(column or key) is not None
+        if FREE.fullmatch(value) and (of_prices or not column):
+            self._ask("price", "free_answer", line, "", key=key, value=value.rstrip(".。"))
+            return
+        is_price = states_price(value) and not of_prices and not is_label(key) and not SUM.search(key)
+        if (of_prices and re.search(r"\d", value)) if column else is_price:
+            self._ask("price", "price_answer", line, "", key=key, value=value)
+            return
+        on_a_day = is_days(key)
+        if not column and on_a_day:
+            # "Monday: 10 to 22" under opening hours, "Sunday: closed"; under "Contact" it is when it is open
+            column = self.words.hours_of(self.heading, value, self.parents)
+        elif not column and self.parents and not is_label(key) and TIME.search(value):
+            column = self.heading if self.words.is_of_times(self.heading) else ""
+        if column:
+            self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
+            return
+        if _NUMBER_OF_PHONE.fullmatch(value) and not is_label(key) and self.words.is_of_phones(self.heading):
+            column = str(self.words["phone"])  # "Anna Berg: 0761 2011" under "Contact"
+            self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
+            return
+        kind = "number" if re.match(r"[^\w]*\d", value) else "value"
+        self._ask(kind, "value_answer", line, key, key=key, value=value)
+
+    def _ask(self, kind: str, answer: str, line: int, about: str, **values: str) -> None:
+        """A fact of a kind, in the wordings of that kind; ``about``: what people ask it for."""
+        asked = {name: value for name, value in values.items() if name != "value"}
+        more = self.words.natural(kind, about, values["value"], **asked)
+        plain, said = self.words.filled(kind, **asked), self.words.said(answer, **values)
+        if kind == "cell" and is_days(asked["key"]):
+            plain += self.words.of_days(asked["key"], about)
+        tested, foreign = self._tested(kind, about, **asked), self.words.foreign(kind, about, **asked)
+        abroad = self.words.tested_abroad(kind, about, len(self.facts), **asked)
+        short = kind in ("price", "cell") and not is_days(asked["key"])
+        named = asked["key"] if short else ""  # what people have shorter names for
+        self.add(
+            plain, said, line, False, more, tested, foreign, key=named, about=asked["key"], abroad=abroad
+        )
+
+    def of(self, title: str, pairs: Sequence[tuple[str, str]], line: int) -> None:
+        """What is said of ``title``, each by itself."""
+        before, self.path = self.path, [*self.path, title]
+        for key, value in pairs:
+            self.value(key, value, line)
+        self.path = before
+
+    def titled(self, title: str, pairs: Sequence[tuple[str, str]], line: int) -> None:
+        """Lines that say something each, below one that says what of: a text's own kind of heading."""
+        self.of(title, pairs, line)
+        before, self.path = self.path, [*self.path, title]
+        self.names(self.words["and"].join(key for key, _ in pairs), line)
+        self.path = before
+
+    def sentences(self, items: Sequence[tuple[str, int]]) -> None:
+        """Each item of a list of sentences by itself, beside the list as a whole."""
+        asked_by: set[str] = set()
+        for item, line in items:
+            topic = next((one for one in topics(item) if one not in asked_by), "")
+            more = [*yes_or_no(item)]
+            if topic:
+                asked_by.add(topic)
+                asked = {"heading": self.heading, "topic": topic}
+                plain, tested = self.words.filled("item", **asked), self._tested("item", "", **asked)
+                more += self.words.natural("item", "", item, **asked)
+                self.add(plain, item, line, natural=more, tested=tested)
+            elif more:
+                self.add(more, item, line)
+            else:
+                self.unused.append(NotAsked(line, item, say("document.unused.item")))
