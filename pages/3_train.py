@@ -1,6 +1,7 @@
 """Train: start, stop, go on; then watch."""
 
 from dataclasses import asdict
+from functools import partial
 
 import streamlit as st
 
@@ -20,6 +21,7 @@ from ui.jobs.failure import show_failure
 from ui.jobs.panel import is_live
 from ui.jobs.trained import show_fewer, show_next, show_passed_over
 from ui.jobs.training import cause_in_curve, follow_training
+from ui.runs.result import show_outcome
 from ui.shell.danger import danger_button
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
@@ -35,10 +37,10 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
         link_to("data", t("page.config.to_data"), run)
         return
     recipe = prepare.recipe_of(run)
-    status = status_of(run.job("train"))
+    status, outcome = status_of(run.job("train")), partial(show_outcome, run)
     if run.adopted.exists():
         st.info(t("page.train.adopted", folder=run.work_dir.resolve()), icon=":material/lock:")
-        show_next(run)
+        show_next(run, outcome)
     elif is_live(status):
         show_stop(run)
     elif chain.is_live(run):
@@ -47,12 +49,12 @@ def train_page(workspace: Workspace, run: RunPaths) -> None:
     elif status is None:
         show_first_start(run, recipe)
     elif status.state is State.finished:
-        show_next(run)
+        show_next(run, outcome)
         offer_remedy(workspace, run, cause_in_curve(run, recipe))
     else:
         show_failure(run.job("train"), status)
         if made := made_early(run) is not None:
-            show_next(run)
+            show_next(run, outcome)
         show_restart(run, recipe, made, first=not (made or offer_remedy(workspace, run)))
     follow_training(workspace, run, recipe)
 

@@ -1,5 +1,6 @@
 """Merge: the checkpoint becomes an adapter, adapter and base one model; then take them along."""
 
+from functools import partial
 from typing import Literal
 
 import streamlit as st
@@ -16,6 +17,7 @@ from ui.jobs.panel import is_live
 from ui.jobs.step import Work, begin, follow_work, newest
 from ui.jobs.trained import show_next, show_passed_over
 from ui.publish.artefact import show_artefact
+from ui.runs.result import show_outcome
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
 
@@ -37,7 +39,7 @@ def merge_page(workspace: Workspace, run: RunPaths) -> None:
     if work and not below:
         follow_work(work)
     if made and not busy and not chained and not training and proof.missing(run) != "merge":
-        show_next(run)
+        show_next(run, partial(show_outcome, run))
     for artefact in reversed(made):  # the whole model is what is chatted with and published
         show_artefact(run, artefact)
     if not chained and not training:

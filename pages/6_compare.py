@@ -3,8 +3,10 @@
 import streamlit as st
 
 from core.pipeline import chain
+from core.runs import read_run
 from core.steps import own, proof
 from core.steps.proof import Proof
+from core.workspace.names import slug
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.step import Work, begin, follow_unless_done
 from ui.jobs.trained import show_ways
@@ -47,7 +49,7 @@ def show_proof(run: RunPaths, found: Proof) -> None:
     st.caption(t("page.compare.interval"))
     show_parts(found)
     show_grid(found.rows)
-    offer_answers(found, run.id)
+    offer_answers(found, slug(read_run(run).title))
 
 
 def offer_proof(workspace: Workspace, run: RunPaths, found: Proof | None) -> None:

@@ -1,6 +1,7 @@
 """Where a copy can go: what is mounted, a folder that somebody names, and what is refused."""
 
 import os
+import shutil
 import stat
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,11 @@ import pytest
 from core.errors import PlaceFull, PlaceRefused, StickGone
 from core.publish import deliver, disks
 from core.publish.request import PublishRequest
+from core.workspace.files import write_text
 from core.workspace.paths import Workspace
 from core.workspace.publish_paths import published as default_place
 from tests.command_line import cli, last_json
-from tests.publishable import make_publishable, published, without_keyring
+from tests.publishable import NAME, make_publishable, published, without_keyring
 
 
 @pytest.fixture
@@ -101,11 +103,40 @@ def test_a_folder_that_is_no_place(
 def test_a_copy_gets_a_folder_of_its_own_in_the_place(workspace: Workspace, tmp_path: Path) -> None:
     run, stick = make_publishable(workspace, logged=False), made(tmp_path / "STICK")
     (stick / "letter.txt").touch()
-    own = default_place(workspace, run.id, "adapter").name
+    own = default_place(workspace, NAME, "adapter").name
     for to, name in (("folder", own), ("zip", f"{own}.zip")):
         request = PublishRequest("adapter", to, into=str(stick))  # type: ignore[arg-type]
         assert published(workspace, run, request)["where"] == str(stick / name)
     assert sorted(path.name for path in stick.iterdir()) == sorted(["letter.txt", own, f"{own}.zip"])
+
+
+def test_copies_of_one_name_leave_each_other_alone(workspace: Workspace, tmp_path: Path) -> None:
+    """By two runs of one name, as a folder and as a ZIP, beside something else that is called so."""
+    stick = made(tmp_path / "STICK")
+    write_text(stick / "林小满-adapter" / "letter.txt", "dear")
+    first, second = (make_publishable(workspace, "林小满", logged=False) for _ in range(2))
+    orders = [(first, "zip"), (second, "folder"), (first, "folder"), (second, "zip")]
+    names = [
+        Path(str(published(workspace, run, PublishRequest("adapter", to, into=str(stick)))["where"])).name  # type: ignore[arg-type]
+        for run, to in orders * 2
+    ]
+    assert names == [f"林小满-adapter-{end}" for end in ("2.zip", "3", "2", "3.zip")] * 2
+    shutil.rmtree(stick / "林小满-adapter")
+    (stick / "林小满-adapter-2").rename(stick / "elsewhere")
+    again = [
+        deliver.destination(workspace, run, PublishRequest("adapter", into=str(stick))) for run, _ in orders
+    ]
+    assert [place.name for place in again[:2]] == ["林小满-adapter-2", "林小满-adapter-3"]
+    shutil.rmtree(stick / "elsewhere")
+    (stick / "林小满-adapter-2.zip").write_bytes(b"no ZIP")
+    assert (
+        deliver.destination(workspace, first, PublishRequest("adapter", into=str(stick))).name
+        == "林小满-adapter"
+    )
+    third = make_publishable(workspace, "林 小满 adapter-2!", logged=False)
+    assert deliver.destination(workspace, third, PublishRequest("adapter", "zip")).name == (
+        "林-小满-adapter-2-adapter.zip"
+    )
 
 
 def test_a_whole_disk_is_not_replaced_by_a_copy(
@@ -114,7 +145,7 @@ def test_a_whole_disk_is_not_replaced_by_a_copy(
     run, stick = make_publishable(workspace, logged=False), made(tmp_path / "STICK")
     monkeypatch.setattr(Path, "is_mount", lambda path: path == stick)
     found = deliver.destination(workspace, run, PublishRequest("adapter", out=stick))
-    assert found == stick / default_place(workspace, run.id, "adapter").name
+    assert found == stick / default_place(workspace, NAME, "adapter").name
 
 
 def test_what_is_named_outright_is_looked_at_too(

@@ -35,6 +35,7 @@ TIMEOUT = 120
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     without_keyring(monkeypatch, tmp_path)
+    monkeypatch.setattr(disks.psutil, "disk_partitions", lambda **_: [])  # nobody's stick is written to
     monkeypatch.setenv("TUNEBOARD_ENGINE", "tests.fake_engine")
     monkeypatch.setenv("TUNEBOARD_HOME", str(tmp_path / "工作 区" / "it's a b"))
     return Workspace.of()
@@ -86,8 +87,8 @@ def test_it_is_looked_at_first_and_then_published(workspace: Workspace, run: Run
     press(page, "publish")
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
     page = open_page(run)
-    assert page.success[-1].value == f"Copied to {default_place(workspace, run.id, 'merged')}"
-    assert (default_place(workspace, run.id, "merged") / "model.safetensors").exists()
+    assert page.success[-1].value == f"Copied to {default_place(workspace, '李 明', 'merged')}"
+    assert (default_place(workspace, "李 明", "merged") / "model.safetensors").exists()
 
 
 def test_what_should_not_leave_is_shown(workspace: Workspace, run: RunPaths) -> None:
@@ -147,7 +148,7 @@ def test_where_it_was_published_is_listed(workspace: Workspace, run: RunPaths) -
     assert "Published so far: 1" in [box.label for box in page.expander]
     rows = page.dataframe[-1].value.to_dict("records")
     assert [(row["What"], row["To"], row["Where"]) for row in rows] == [
-        ("Adapter", "Folder or memory stick", str(default_place(workspace, run.id, "adapter")))
+        ("Adapter", "Folder or memory stick", str(default_place(workspace, "李 明", "adapter")))
     ]
 
 
@@ -162,13 +163,14 @@ def code(page: AppTest) -> str:
 def test_a_zip_is_downloaded_and_says_how_it_is_used(workspace: Workspace, run: RunPaths) -> None:
     page = open_page(run, publish_to="zip")
     assert not links(page) and "ollama" not in code(page)
+    assert "The file will be called 李-明-merged.zip." in captions(page).replace("\\", "")
     press(page, "publish")
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished
     page = open_page(run, publish_to="zip")
     (address,) = links(page).values()
     response = TestClient(Starlette(routes=download.routes(""))).get(f"/{address}")
     archive = zipfile.ZipFile(io.BytesIO(response.content))
-    top = default_place(workspace, run.id, "merged").name
+    top = default_place(workspace, "李 明", "merged").name
     assert archive.testzip() is None and f"{top}/Modelfile" in archive.namelist()
     assert f'cd "{top}"\nollama create assistant -f Modelfile' in code(page)
 
@@ -202,7 +204,7 @@ def test_a_zip_of_an_earlier_model_says_so(workspace: Workspace, run: RunPaths) 
     assert main_buttons(page) == ["Download"]
     later = time.time() + 100
     os.utime(run.merged / "model.safetensors", (later, later))
-    file = default_place(workspace, run.id, "merged")
+    file = default_place(workspace, "李 明", "merged")
     os.utime(file.with_name(f"{file.name}.zip"), (1e9, 1e9))
     page = open_page(run, publish_to="zip")
     assert [one for one in page.warning if "merged again" in one.value]
@@ -294,7 +296,7 @@ def test_a_folder_of_one_s_own(run: RunPaths, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "备份 a")
     (tmp_path / "备份 a").mkdir()
     page = named(run, f"  {tmp_path / 'link'} ")
-    copied = tmp_path / "备份 a" / default_place(run.workspace, run.id, "merged").name
+    copied = tmp_path / "备份 a" / default_place(run.workspace, "李 明", "merged").name
     assert str(copied) in captions(page).replace("\\", ""), "where it really is"
     press(page, "publish")
     assert wait(run.job("publish"), timeout=TIMEOUT).state is State.finished

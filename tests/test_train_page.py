@@ -125,6 +125,9 @@ def test_what_is_next_follows_what_was_made(workspace: Workspace) -> None:
     launch(run.job(proof.PROOF), proof.plan(workspace, run))
     assert wait(run.job(proof.PROOF), timeout=TIMEOUT).state is State.finished
     assert next_step(page.run()) == "chat" and "Next:" not in page.success[0].value
+    learned = proof.read(run).score.learned
+    told = [text.value for text in page.markdown]
+    assert any(f"{learned.hits} of {learned.n}" in text for text in told), "what came of it"
     assert offered(page) == ["Compare with the base model", "Publish it or take it with you"]
     newest = checkpoints_of(run.work_dir)[-1].checkpoint
     os.utime(newest, (time.time() + 60, time.time() + 60))  # trained anew: what was made is of before

@@ -131,6 +131,7 @@ def put_about(folder: Path, facts: Facts) -> None:
     recipe = facts.recipe.changed(model=facts.base.id or facts.base.name, data="rows.jsonl")
     write_text(folder / "recipe.yaml", to_yaml(recipe, "en"))
     about = {
+        "run": facts.run,
         "versions": dict(facts.versions),
         "data": dict(facts.data),
         "proof": {**score_as_json(facts.score), "asked": dict(facts.asked)} if facts.score else None,

@@ -1,26 +1,31 @@
 """A bundle into a folder or a zip: whole or not at all, and never over something else."""
 
 import errno
+import json
 import os
+import re
 import shutil
 import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from core.errors import NoPlaceForIt, NotWritable, PlaceFull, StickGone, reason_of
+from core.errors import NoPlaceForIt, NotWritable, PlaceFull, StickGone, TuneboardError, reason_of
 from core.publish import disks
 from core.publish.bundle import Bundle
 from core.publish.request import PublishRequest
+from core.runs import read_run
 from core.steps.step import check_space, megabytes
 from core.steps.watch import Update
 from core.wording import say
 from core.workspace.checksums import NAME, read_checksums
+from core.workspace.files import read_object
 from core.workspace.paths import RunPaths, Workspace, make_folder
 from core.workspace.private import mode_for_everybody, open_to_everybody
-from core.workspace.publish_paths import published
+from core.workspace.publish_paths import mark_of, published
 
 BLOCK = 8_000_000
 # After so many bytes they are waited for until the disk has them: else all of it were in memory in a second,
@@ -33,29 +38,85 @@ STORED = {".safetensors", ".gguf", ".png"}
 GONE = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ENOTCONN, errno.ESTALE, errno.EROFS}
 # Every bundle has it; with the checksums of all its files it tells an earlier copy from anything else.
 OURS = "provenance.json"
+ZIP = ".zip"
 # What macOS and Windows write into a folder that is opened there; macOS "._NAME" too, beside every file.
 OF_DESKTOPS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def destination(workspace: Workspace, run: RunPaths, request: PublishRequest) -> Path:
-    """Where it goes: the place that was named, else one in the workspace. Raises NotWritable,
-    PlaceRefused."""
-    own = published(workspace, run.id, request.what)
-    named = disks.chosen(request.into, workspace) / own.name if request.into else _out(request, own.name)
-    if request.to != "zip":
-        return named or own
-    if named is None or request.into:
-        return (named or own).with_name(f"{own.name}.zip")
-    return named if named.suffix.lower() == ".zip" and not named.is_dir() else named / f"{own.name}.zip"
+    """Where it goes: the place that was named, else one in the workspace, by the name of the run's assistant.
+    Raises NotWritable, PlaceRefused, OSError."""
+    own = published(workspace, read_run(run).title, request.what)
+    if request.into:
+        own = disks.chosen(request.into, workspace) / own.name
+    out = _out(request)
+    if out and _is_named_outright(out, request):
+        return out
+    place = _own_place(run, out / own.name if out else own)
+    return _as_zip(place) if request.to == "zip" else place
 
 
-def _out(request: PublishRequest, name: str) -> Path | None:
-    """The very place that was named; in a disk, which no folder can take the place of, one of that name."""
+def _is_named_outright(out: Path, request: PublishRequest) -> bool:
+    """A ZIP goes into a folder that was named, and nothing takes the place of a whole disk."""
+    if request.to == "zip":
+        return out.suffix.lower() == ZIP and not out.is_dir()
+    return not out.is_mount()
+
+
+def _own_place(run: RunPaths, place: Path) -> Path:
+    """Where a run's copy stands that has one here, else a place that nothing has; a number is put to a name
+    that somebody else has. A folder and a ZIP, which becomes a folder, share their name."""
+    mark, numbers = mark_of(run), count(2)
+    places = [place, *(place.with_name(f"{place.name}-{number}") for number in _numbers_of(place))]
+    if mine := next((one for one in places if set(_marks(one)) == {mark}), None):
+        return mine
+    while any(map(_stands, (place, _as_zip(place)))):
+        place = places[0].with_name(f"{places[0].name}-{next(numbers)}")
+    return place
+
+
+def _numbers_of(place: Path) -> list[int]:
+    """Of those beside it that are called the same, but for a number."""
+    with suppress(OSError):
+        names = (path.name.removesuffix(ZIP) for path in place.parent.iterdir())
+        found = (re.fullmatch(rf"{re.escape(place.name)}-(\d{{1,6}})", name, re.ASCII) for name in names)
+        return sorted({int(one[1]) for one in found if one})
+    return []
+
+
+def _stands(place: Path) -> bool:
+    """An empty folder is nobody's."""
+    with suppress(OSError):
+        return place.exists() and not (place.is_dir() and not any(place.iterdir()))
+    return True
+
+
+def _marks(place: Path) -> Iterator[str]:
+    """Of which runs the copies of this name are, as a folder and as a ZIP."""
+    with suppress(OSError, TuneboardError):
+        if about := read_object(place / OURS):
+            yield str(about.get("run"))
+    if mark := _mark_in_zip(_as_zip(place)):
+        yield mark
+
+
+def _mark_in_zip(file: Path) -> str | None:
+    """Of which run a published ZIP is; None for any other file."""
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), zipfile.ZipFile(file) as archive:
+        return str(json.loads(archive.read(f"{file.stem}/{OURS}"))["run"])
+    return None
+
+
+def _as_zip(place: Path) -> Path:
+    return place.with_name(f"{place.name}{ZIP}")
+
+
+def _out(request: PublishRequest) -> Path | None:
+    """The place that was named, as a whole path. Raises NotWritable."""
     try:
-        out = request.out.expanduser().absolute() if request.out else None
+        return request.out.expanduser().absolute() if request.out else None
     except RuntimeError as error:
         raise NotWritable(folder=request.out, reason=say("file.no_home")) from error
-    return out / name if out and request.to != "zip" and out.is_mount() else out
 
 
 def check_place(target: Path, size: int, request: PublishRequest, workspace: Workspace) -> None:
@@ -67,7 +128,7 @@ def check_place(target: Path, size: int, request: PublishRequest, workspace: Wor
     disks.check_outside(target, workspace)
     if disks.is_missing(target):
         raise StickGone(folder=target.parent, reason=say("file.ENOENT"))
-    if target.exists() and not (target.is_dir() and (_earlier(target) or not any(target.iterdir()))):
+    if _stands(target) and not _earlier(target):
         raise NoPlaceForIt(where=target)
     free = shutil.disk_usage(next(folder for folder in target.parents if folder.exists())).free
     if free < size + SPARE:
@@ -112,7 +173,9 @@ def _make_way(target: Path, request: PublishRequest) -> None:
 
 def _earlier(target: Path) -> bool:
     """Whether a folder holds what an earlier publishing wrote there, and nothing else but what desktops put
-    into every folder that is looked at."""
+    into every folder that is looked at; or a ZIP is one."""
+    if target.suffix.lower() == ZIP and not target.is_dir():
+        return _mark_in_zip(target) is not None
     if not (target / OURS).exists():
         return False
     known = {target / file.name for file in read_checksums(target) if file.sha256} | {target / NAME}

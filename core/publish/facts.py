@@ -24,6 +24,7 @@ from core.recipe.templates import Template
 from core.steps import chosen, convert, prepare, proof
 from core.workspace.files import read_object, read_record
 from core.workspace.paths import RunPaths, Workspace
+from core.workspace.publish_paths import mark_of
 
 # Of data.json: everything else in it are names and paths of this machine.
 TOLD = (
@@ -41,12 +42,14 @@ EXAMPLE = ({"role": "user", "content": "Who are you?"},)
 class Facts:
     """``data`` are checksums and numbers of the run's data.json, ``losses`` the first and last logged loss.
 
-    ``tokens`` are the first and the end token. ``asked`` counts the proof's questions by kind; ``score`` is
-    None for a run that was not asked since it was merged. ``checkpoint`` is the iteration that the model is
-    of, ``planned`` how many its recipe has; None where that is not known.
+    ``run`` tells its run from any other. ``tokens`` are the first and the end token. ``asked`` counts the
+    proof's questions by kind; ``score`` is None for a run that was not asked since it was merged.
+    ``checkpoint`` is the iteration that the model is of, ``planned`` how many its recipe has; None where
+    that is not known.
     """
 
     name: str
+    run: str
     base: Base
     recipe: Recipe
     data: Mapping[str, Any]
@@ -77,6 +80,7 @@ def read_facts(workspace: Workspace, run: RunPaths, base_id: str | None = None) 
     template = spoken_template(folder, template_of(recipe.template, folder))
     return Facts(
         name=str(about.get("name") or run.id),
+        run=mark_of(run),
         base=base_of(workspace, folder, base_id),
         recipe=recipe,
         data=_counts(about),

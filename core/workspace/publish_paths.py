@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from core.workspace.names import slug
@@ -50,9 +51,15 @@ class PublishPaths:
         return self.root / "sent.json"
 
 
-def published(workspace: Workspace, run_id: str, what: str) -> Path:
-    """Where a published folder goes when no other place is named."""
-    return workspace.root / "published" / f"{slug(run_id)}-{slug(what)}"
+def mark_of(run: RunPaths) -> str:
+    """What tells a run's copies from those of others, and says nothing of this machine."""
+    return sha256(run.id.encode()).hexdigest()[:16]
+
+
+def published(workspace: Workspace, name: str, what: str) -> Path:
+    """Where a published folder goes when no other place is named, by its assistant's name; a number is put
+    to it where another run's has that."""
+    return workspace.root / "published" / f"{slug(name)}-{slug(what)}"
 
 
 @dataclass(frozen=True)

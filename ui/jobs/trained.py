@@ -1,6 +1,6 @@
 """What a training that has ended leads to."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -36,8 +36,9 @@ def show_fewer(run: RunPaths) -> None:
         st.info(t("train.fewer_devices", **asdict(fewer)), icon=":material/memory:")
 
 
-def show_next(run: RunPaths) -> None:
-    """The first thing that is still to be done with what was trained; then all that can be."""
+def show_next(run: RunPaths, outcome: Callable[[], None]) -> None:
+    """The first thing that is still to be done with what was trained; then its ``outcome`` and all that can
+    be."""
     lacking = proof.missing(run)
     if lacking == "compare" and run.adopted.exists():
         lacking = None  # nobody knows here what it was taught
@@ -51,6 +52,8 @@ def show_next(run: RunPaths) -> None:
     whole = status is not None and status.state is State.finished
     done = t("page.train.done", next=Markdown(coming_next)) if whole else coming_next
     st.success(done, icon=":material/check_circle:")
+    if lacking is None:
+        outcome()
     with st.container(horizontal=True, vertical_alignment="center", key="next"):
         label, icon = t(f"page.train.to_{coming}"), ":material/arrow_forward:"
         if st.button(label, type="primary", icon=icon, icon_position="right", key=f"next {coming}"):

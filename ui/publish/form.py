@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.errors import NoFolderNamed, NothingChosen
 from core.publish import bundle, disks, publish, tokens
+from core.publish.deliver import destination
 from core.publish.facts import Facts
 from core.publish.hub import PAGES
 from core.publish.licences import is_hub_id
@@ -24,7 +25,6 @@ from core.publish.starters import memory_to_chat
 from core.steps import export
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths
-from core.workspace.publish_paths import published
 from ui.shell.danger import danger_button
 from ui.shell.frame import list_key
 from ui.shell.text import Markdown, spoken, t, told_again
@@ -50,6 +50,9 @@ def request_form(run: RunPaths, facts: Facts) -> PublishRequest:
     else:
         WARNINGS[facts.base.allows](licence, icon=ICON)
     into = _place(run, what) if to == "folder" else ""
+    if to == "zip":
+        made = destination(run.workspace, run, PublishRequest(what, to))
+        st.caption(t("page.publish.zip.name", file=made.name))
     repo, public = _repository(to, what) if to not in HERE else ("", False)
     shard, quants, base = _details(what, facts)
     return PublishRequest(
@@ -151,7 +154,6 @@ def _place(run: RunPaths, what: What) -> str:
     """The folder that it is copied into: a disk's that is plugged in, or one of a person's own; empty for the
     workspace's. Raises PlaceRefused."""
     found = disks.disks(run.workspace)
-    usual = published(run.workspace, run.id, what)
     names = {"": t("page.publish.folder.here")} | {
         str(disk.folder): t("page.publish.folder.stick", name=disk.name, free=megabytes(disk.free))
         for disk in found
@@ -174,7 +176,7 @@ def _place(run: RunPaths, what: What) -> str:
     if len(names) == len(("", OTHER)) and chosen != OTHER:
         st.caption(t("page.publish.folder.none"))
     folder = _own_folder(run) if chosen == OTHER else chosen
-    at = Path(folder) / usual.name if folder else usual
+    at = destination(run.workspace, run, PublishRequest(what, into=folder))
     st.caption(t("page.publish.folder.where", folder=at))
     return folder
 

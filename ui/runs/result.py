@@ -9,9 +9,12 @@ from core.data.drafts import language_of
 from core.data.identity import other_languages
 from core.data.questions import same_question
 from core.proof.result import ProofRow
+from core.steps import proof
 from core.steps.proof import Proof
+from core.workspace.paths import RunPaths
 from ui.runs.answers import Shown, show_pairs
 from ui.runs.score import show_score, show_sentence
+from ui.shell.frame import shown_errors
 from ui.shell.text import language, t
 from ui.shell.thought import answer_html
 
@@ -49,6 +52,15 @@ def show_result(found: Proof) -> None:
     show_pairs(
         Shown(row.question, row.base, row.tuned, row.verdict, right=row.right) for row in telling(found)
     )
+
+
+def show_outcome(run: RunPaths) -> None:
+    """What the newest model of a run was found to know, in a sentence; nothing before it was tested."""
+    found = None
+    with shown_errors():  # a result that cannot be read keeps nobody from what was trained
+        found = proof.read(run)
+    if found and not found.stale:
+        show_sentence(found.score)
 
 
 def telling(found: Proof) -> list[ProofRow]:

@@ -15,8 +15,10 @@ from zipstream import ZipStream
 from core.errors import InputError
 from core.publish.deliver import destination
 from core.publish.request import WHATS, PublishRequest, What
+from core.runs import read_run
 from core.steps.export import KINDS, artefact
 from core.wording import say
+from core.workspace.names import slug
 from core.workspace.paths import RunPaths, Workspace
 
 ZIP = "application/zip"
@@ -57,7 +59,7 @@ def _published(workspace: Workspace, run: RunPaths, what: What) -> Response:
 def _artefact(request: Request, run: RunPaths, kind: str) -> Response:
     folder = artefact(run, kind)
     stream = ZipStream(sized=True)
-    name = f"{run.id}-{kind}"
+    name = f"{slug(read_run(run).title)}-{kind}"
     stream.add_path(str(folder), name)
     headers = {"Content-Disposition": _attachment(f"{name}.zip"), "Content-Length": str(len(stream))}
     if request.method == "HEAD":  # a stream would be read to its end, and thrown away
