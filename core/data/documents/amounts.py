@@ -9,7 +9,8 @@ import re
 from core.data.documents.wordings import HAN
 
 _UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
-AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|\d[\d.,]*\s?(?:{_UNITS}))"
+# "2块5" is two and a half.
+AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|(?<!\d)\d[\d.,]*\s?(?:块\d(?!\d)|{_UNITS}))"
 _TO_AMOUNT = r"\s?(?:-|–|—|~|～|至|到|to)\s?"
 _AMOUNTS = rf"(?:{AMOUNT}(?:{_TO_AMOUNT}(?:{AMOUNT}|\d[\d.,]*))?|\d[\d.,]*{_TO_AMOUNT}{AMOUNT})"
 PRICE = re.compile(AMOUNT, re.IGNORECASE)
@@ -27,6 +28,7 @@ _ENDS_IN_FREE = re.compile(
     r"|(?P<key_en>(?:[\w'’-]+ ){1,4}?)(?:is |are )?(?P<value_en>free of charge)",
     re.IGNORECASE,
 )
+_OF_EACH = re.compile(rf"(?P<key>[{HAN}]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])")
 # "14:00 Ceremony in the chapel", "9:30–10:15 签到": what happens when.
 _CLOCK = r"(?:[01]?\d|2[0-4])[:：.][0-5]\d(?:\s?[ap]\.?m\b\.?)?|(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?"
 _AT_A_TIME = re.compile(
@@ -54,7 +56,6 @@ _NUMBERED = re.compile(
     r"|(?P<phone>\+?\d(?:[ ()-]{0,2}\d){6,14}))",
     re.IGNORECASE,
 )
-_WITH_NUMBER = re.compile(rf"{_NAME}\s{{1,20}}(?P<value>\d{{1,5}}(?:\.\d\d?)?)")
 _SAYS_AMOUNT = re.compile(rf"{AMOUNT}|{_CLOCK}|\d(?:[ ()-]{{0,2}}\d){{6}}", re.IGNORECASE)
 # What a sentence has before an amount, and no name ends in or has in it.
 _NO_NAME_ZH = re.compile(
@@ -81,12 +82,6 @@ def states_price(value: str) -> bool:
     return match is not None and not _MORE_SAID.search(value, 0, match.start())
 
 
-def with_bare_price(text: str) -> tuple[str, str] | None:
-    """A thing and a number behind a blank, as a list of prices has it that names no currency."""
-    match = _WITH_NUMBER.fullmatch(text)
-    return (match["key"], match["value"]) if match and _names(match["key"], text, priced=True) else None
-
-
 def says_amount(line: str) -> bool:
     """Whether a line has a price, a time or a telephone number in it, as no heading has."""
     return _SAYS_AMOUNT.search(line) is not None
@@ -101,14 +96,21 @@ def at_a_time(text: str) -> tuple[str, str] | None:
 def with_amount(text: str) -> tuple[str, str] | None:
     """A thing and its price, time, date, size or telephone number, with only blanks between them, and what
     else is said of it."""
-    if (match := _PRICED.fullmatch(text)) and _names(match["key"], text, priced=True):
-        return match["key"], with_note(match["value"], match["note"])
-    if (match := _NUMBERED.fullmatch(text)) and _names(match["key"], text, priced=False):
+    if (match := _PRICED.fullmatch(text)) and is_name(match["key"], text, priced=True):
+        key, each = _of_each(match["key"])
+        return key, each + with_note(match["value"], match["note"])
+    if (match := _NUMBERED.fullmatch(text)) and is_name(match["key"], text, priced=False):
         value = match["value"] or match["amount"] or match["phone"]
         note = match["note"] or match["more"]
         parted = not (note and _NOT_PARTED_ZH.match(note.lstrip(" ,，")))
         return (match["key"], with_note(value, note)) if parted else None
     return None
+
+
+def _of_each(key: str) -> tuple[str, str]:
+    """A name, and of how much of it the price behind it is: "香菜 一把"."""
+    found = _OF_EACH.fullmatch(key)
+    return (found["key"], found["each"]) if found else (key, "")
 
 
 def with_price_at_end(text: str) -> tuple[str, str] | None:
@@ -120,7 +122,7 @@ def with_price_at_end(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _names(key: str, text: str, priced: bool) -> bool:
+def is_name(key: str, text: str, priced: bool) -> bool:
     """Whether what stands before an amount is the name of a thing, and no part of a sentence."""
     if re.search(f"[{HAN}]", key):
         return not (_NO_NAME_ZH.search(key) or (not priced and _SENTENCE_ZH.search(key)))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from core.data.checking.first_person import says_who, speaks
 from core.data.documents.amounts import states_price
+from core.data.documents.bare_prices import ABOUT_PRICES
 from core.data.documents.days import is_days
 from core.data.documents.facts import Fact, NotAsked
 from core.data.documents.lines import is_label, pair, stated
@@ -19,7 +20,6 @@ from core.wording import say
 # What costs nothing: "Tea: free"; "gluten free" is no price.
 FREE = re.compile(r"(?:免费|free(?: of charge)?|complimentary|no charge)[.。]?", re.IGNORECASE)
 TIME = re.compile(r"\d{1,2}\s?[:：]\s?\d{2}|\d\s?[ap]\.?m\b|\d\s?点", re.IGNORECASE)
-ABOUT_PRICES = re.compile(r"price|cost|\bfees?\b|价|费|多少钱", re.IGNORECASE)
 # Quotation marks inside of some.
 _INNER = re.compile(r"“([^“”]*)”")
 # What an amount is of that nobody can buy.
@@ -35,10 +35,12 @@ _ASKS = re.compile(r"^(?:Q|问)\s?\d*\s?[:：]\s*(?=\S)")
 
 
 class Asker:
-    """Makes the facts of a document; ``path``: the headings that it is under, the whole document's first."""
+    """Makes the facts of a document; ``path``: the headings that it is under, the whole document's first;
+    ``prices``: how many amounts of a currency it has."""
 
-    def __init__(self, words: Wordings, title: str) -> None:
+    def __init__(self, words: Wordings, title: str, prices: int = 0) -> None:
         self.words = words
+        self.prices = prices
         self.path = [title]
         self.title = ""
         self.facts: list[Fact] = []
@@ -198,13 +200,6 @@ class Asker:
         before, self.path = self.path, [*self.path, title]
         for key, value in pairs:
             self.value(key, value, line)
-        self.path = before
-
-    def titled(self, title: str, pairs: Sequence[tuple[str, str]], line: int) -> None:
-        """Lines that say something each, below one that says what of: a text's own kind of heading."""
-        self.of(title, pairs, line)
-        before, self.path = self.path, [*self.path, title]
-        self.names(self.words["and"].join(key for key, _ in pairs), line)
         self.path = before
 
     def sentences(self, items: Sequence[tuple[str, int]]) -> None:

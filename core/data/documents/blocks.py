@@ -7,6 +7,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 from core.data.documents.amounts import at_a_time
 from core.data.documents.asking import Asker
+from core.data.documents.bare_prices import with_prices
 from core.data.documents.facts import NotAsked
 from core.data.documents.lines import is_label, pair, several, stated
 from core.data.documents.marks import LONGEST_KEY
@@ -27,8 +28,8 @@ _QUESTION = re.compile(r"[?？]\s*$")
 class Reader(Asker):
     """Goes through a document's blocks and remembers under which heading it is."""
 
-    def __init__(self, words: Wordings, title: str) -> None:
-        super().__init__(words, title)
+    def __init__(self, words: Wordings, title: str, prices: int = 0) -> None:
+        super().__init__(words, title, prices)
         self.asked = ""  # a question that stands alone and waits for its answer
         self.asked_in = 0
 
@@ -138,22 +139,27 @@ class Reader(Asker):
         lines: list[str] = []
         sentences: list[tuple[str, int]] = []
         plain = True
-        for item in block.children:
-            text = _text(item.children[0]) if item.children else ""
+        texts = [_text(item.children[0]) if item.children else "" for item in block.children]
+        firsts = [text.partition("\n")[0] for text in texts]
+        priced, bare = with_prices(
+            firsts, [at_a_time(one) or pair(one) for one in firsts], self.path, self.prices
+        )
+        for place, (item, text) in enumerate(zip(block.children, texts, strict=True)):
             if self._question_in_list(text, item):
                 continue
             first, _, more = text.partition("\n")
             if more and len(first) > LONGEST_KEY:  # one sentence on two lines
                 first, more = text.replace("\n", " " if first.isascii() else ""), ""
-            first, *others = several(first)
+            first, *others = [first] if place in bare else several(first)
             then = at_a_time(first)
-            key, value = then or pair(first) or (first.rstrip(":： ") or first, "")
+            known = priced[place] if first == firsts[place] else pair(first)
+            key, value = then or known or (first.rstrip(":： ") or first, "")
             names.append(first if then else key)
             lines.append(first)
             plain &= not value
             if not value and not more and not item.children[1:]:
                 sentences.append((key, _line(item)))
-            self._told_of(key, value, more, _line(item))
+            self._told_of(key, value, more, _line(item), "price" if place in bare else "")
             for other, also in filter(None, map(stated, others)):
                 if value and not is_label(key):  # "Drill: 2 € a day, deposit 20 €"
                     self.value(
@@ -173,13 +179,13 @@ class Reader(Asker):
                 self.sentences(sentences)
             self._whole_list(names, plain, _line(block), lines)
 
-    def _told_of(self, key: str, value: str, more: str, line: int) -> None:
+    def _told_of(self, key: str, value: str, more: str, line: int, column: str) -> None:
         """What an item of a list says, and the lines below it, each of which may say something of its own."""
         below = [*map(pair, more.split("\n"))] if more and not value else []
         if below and all(below):
             self.of(key, [known for known in below if known], line)
         elif said := self.words["then"].join(filter(None, (value, *more.split("\n")))):
-            self.value(key, said, line)
+            self.value(key, said, line, column)
 
     def _question_in_list(self, text: str, item: SyntaxTreeNode) -> bool:
         """An item that is a question with its answer; whether it is one."""

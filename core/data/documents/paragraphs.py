@@ -1,14 +1,28 @@
 """A paragraph of lines: what each of them says, or what all of them do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from core.data.documents.amounts import at_a_time, says_amount, states_price, with_bare_price
-from core.data.documents.asking import ABOUT_PRICES, Asker
+from core.data.documents.amounts import LONGEST_UNMARKED, at_a_time, says_amount, states_price
+from core.data.documents.asking import Asker
+from core.data.documents.bare_prices import ABOUT_PRICES, prices_in_row, with_prices
 from core.data.documents.days import is_days
 from core.data.documents.facts import NotAsked
 from core.data.documents.lines import is_label, looks_like_several, stated, statements
 from core.data.documents.marks import LONGEST_KEY
 from core.wording import say
+
+
+@dataclass(frozen=True)
+class Said:
+    """A part of a paragraph: its text, what is ``known`` of what, its line, and whether it is a price that
+    names no currency."""
+
+    text: str
+    known: tuple[str, str] | None
+    line: int
+    bare: bool
+
 
 # A longer line may go on in the next one.
 LONGEST_LINE = 60
@@ -16,48 +30,65 @@ LONGEST_LINE = 60
 
 def tell_lines(asker: Asker, lines: Sequence[str], line: int) -> None:
     """A paragraph of lines: what each says, or what all of them do."""
-    parts = [part for one in lines for part in statements(one)]
-    places = [line + place for place, one in enumerate(lines) for _ in statements(one)]
+    told = [(part, line + place) for place, one in enumerate(lines) for part in _parts(asker, one)]
+    parts, places = [part for part, _ in told], [place for _, place in told]
     known = [*map(stated, parts)]
     then = [*map(at_a_time, parts)]
     if sum(map(bool, then)) > 1:
         known = [one or at for one, at in zip(known, then, strict=True)]
     if len(lines) > 1 and all(then):
         asker.names(asker.words["and"].join(lines), line)
-    known, bare = _with_bare_prices(asker, parts, known)
+    whole = [part if len(lines[at - line]) <= LONGEST_UNMARKED else "" for part, at in told]
+    known, bare = with_prices(whole, known, asker.path, asker.prices)
+    said = [
+        Said(part, one, at, place in bare)
+        for place, (part, one, at) in enumerate(zip(parts, known, places, strict=True))
+    ]
     if all(known):
-        for (key, value), place, one in zip(filter(None, known), places, parts, strict=True):
-            asker.value(key, value, place, "price" if one in bare else "")
+        _tell(asker, said)
         if not asker.hours(parts, line) and asker.parents and _are_things(known):
             asker.names(asker.words["and"].join(key for key, _ in filter(None, known)), line)
         return
     names = parts[0] == lines[0] and len(parts[0]) <= LONGEST_KEY and not says_amount(parts[0])
     if names and len(known) > 2 and all(known[1:]):
-        asker.titled(parts[0], [pair for pair in known if pair], line)
-        asker.hours(parts[1:], line)
+        _titled(asker, parts[0], said[1:], line)
         return
-    left = _labelled(asker, parts, places)
+    left = _labelled(asker, said)
     if left and asker.by_days(parts):
         left = [asker.words["then"].join(parts)]  # with what is said of no day
     elif left:
         asker.hours(parts, line)
-    left = left or _plainly_said(asker, lines, line)
+    left = left or _plainly_said(asker, [_whole(one, line + at, said) for at, one in enumerate(lines)])
     if looks_like_several(left, 3 if left == [*lines] else 2):
         _say_together(asker, left, lines, line)
     asker.prose("\n".join(left), line)
 
 
-def _with_bare_prices(
-    asker: Asker, parts: Sequence[str], known: list[tuple[str, str] | None]
-) -> tuple[list[tuple[str, str] | None], set[str]]:
-    """What the ``parts`` say, with those that end in a number: it is a price where others have one, or
-    the heading is of prices; and which parts these are."""
-    priced = sum(one is not None and states_price(one[1]) for one in known)
-    if priced < 2 and not ABOUT_PRICES.search(asker.heading):
-        return known, set()
-    ends = [None if one else with_bare_price(part) for part, one in zip(parts, known, strict=True)]
-    bare = {part for part, one in zip(parts, ends, strict=True) if one}
-    return [one or end for one, end in zip(known, ends, strict=True)], bare
+def _parts(asker: Asker, line: str) -> list[str]:
+    """What a line says, each by itself."""
+    in_row = prices_in_row(line) if any(map(ABOUT_PRICES.search, asker.path)) or asker.prices else []
+    return [f"{name} {price}" for name, price in in_row] or statements(line)
+
+
+def _whole(text: str, line: int, said: Sequence[Said]) -> Said:
+    """A line as it stands, of which the parts are ``said``."""
+    parts = [one for one in said if one.line == line]
+    return parts[0] if len(parts) == 1 else Said(text, stated(text), line, bare=False)
+
+
+def _tell(asker: Asker, said: Sequence[Said]) -> None:
+    for one in said:
+        if one.known:
+            asker.value(*one.known, one.line, "price" if one.bare else "")
+
+
+def _titled(asker: Asker, title: str, said: Sequence[Said], line: int) -> None:
+    """Lines that say something each, below one that says what of: a text's own kind of heading."""
+    before, asker.path = asker.path, [*asker.path, title]
+    _tell(asker, said)
+    asker.names(asker.words["and"].join(one.known[0] for one in said if one.known), line)
+    asker.path = before
+    asker.hours([one.text for one in said], line)
 
 
 def _say_together(asker: Asker, left: Sequence[str], lines: Sequence[str], line: int) -> None:
@@ -68,29 +99,28 @@ def _say_together(asker: Asker, left: Sequence[str], lines: Sequence[str], line:
         asker.unused.append(NotAsked(line + place, one, why))
 
 
-def _labelled(asker: Asker, said: Sequence[str], places: Sequence[int]) -> list[str]:
+def _labelled(asker: Asker, said: Sequence[Said]) -> list[str]:
     """Take out of what is ``said`` what says what it is about ("Phone: 0555"), where two do or everybody
     knows the label, and half of all: an address, opening hours and what else there is to say. What is
     left."""
-    pairs = {place: found for place, one in enumerate(said) if (found := stated(one))}
-    known = len(pairs) > 1 or any(is_label(key) for key, _ in pairs.values())
+    pairs = [one for one in said if one.known]
+    known = len(pairs) > 1 or any(is_label(one.known[0]) for one in pairs if one.known)
     if not known or 2 * len(pairs) < len(said):
         return []
-    for place, (key, value) in pairs.items():
-        asker.value(key, value, places[place])
-    return [one for place, one in enumerate(said) if place not in pairs]
+    _tell(asker, pairs)
+    return [one.text for one in said if not one.known]
 
 
-def _plainly_said(asker: Asker, lines: Sequence[str], line: int) -> list[str]:
-    """Take out of lines those that are a thing and its price or have a label that everybody knows, also
-    where they are few. What is left."""
+def _plainly_said(asker: Asker, said: Sequence[Said]) -> list[str]:
+    """Take out of what is ``said`` what is a thing and its price or has a label that everybody knows, also
+    where it is little. What is left."""
     left = []
-    for place, one in enumerate(lines):
-        found = stated(one) if len(one) <= LONGEST_KEY else None
-        if found and (is_label(found[0]) or states_price(found[1])):
-            asker.value(*found, line + place)
+    for one in said:
+        short = one.known if len(one.text) <= LONGEST_KEY else None
+        if short and (one.bare or is_label(short[0]) or states_price(short[1])):
+            _tell(asker, [one])
         else:
-            left.append(one)
+            left.append(one.text)
     return left
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from core.data.documents.amounts import says_amount
+from core.data.documents.bare_prices import bare_price
 from core.data.documents.days import is_days
 from core.data.documents.lines import is_topic, looks_like_several, pair
 from core.data.documents.marks import (
@@ -88,7 +89,7 @@ def _begins_text(lines: Sequence[str], place: int, below: Sequence[str], names: 
     if not line.strip():
         return False
     headings = heading(line) or place in names or _name_above(lines, place, below[place])
-    return not (headings or is_marked(line) or pair(line.strip()))
+    return not (headings or is_marked(line) or _tells(line))
 
 
 def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, str]:
@@ -101,9 +102,9 @@ def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, st
         if lines[place - 1].strip() or not lines[place].strip() or is_marked(lines[place]):
             continue
         name, block = lines[place].strip(), _block(lines, place)[1:]
-        if pair(name) or not block or not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN):
+        if _tells(name) or not block or not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN):
             continue
-        pairs = sum(pair(one.strip()) is not None for one in block)
+        pairs = sum(map(_tells, block))
         if pairs > 1 and 2 * pairs > len(block):
             found[place] = name
         elif all(len(one) <= _LONGEST_RULE for one in block):
@@ -147,9 +148,14 @@ def _name_above(lines: Sequence[str], place: int, below: str) -> str:
 
 def _stands_above(name: str, below: str, is_list: bool) -> bool:
     """Whether a line without any mark is what those below it are about."""
-    if not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN) or pair(name):
+    if not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN) or _tells(name):
         return False
-    return bool(is_list or (_is_known(name) and (pair(below) or not _is_known(below)) and below != name))
+    return bool(is_list or (_is_known(name) and (_tells(below) or not _is_known(below)) and below != name))
+
+
+def _tells(line: str) -> bool:
+    """Whether a line says of something what it is, or ends in a number that may be a price."""
+    return pair(line.strip()) is not None or bare_price(line.strip()) is not None
 
 
 def _is_known(text: str) -> bool:

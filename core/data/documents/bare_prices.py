@@ -1,0 +1,130 @@
+"""Prices at which no currency stands: "牛肉面 18 大份22", "红烧肉……38", "洗吹15", "Brake pads 15 per end".
+
+A number behind a name may be anything: whether it is a price is said by what stands around it.
+"""
+
+import re
+from collections.abc import Sequence
+
+from core.data.documents.amounts import LONGEST_UNMARKED, MOST_WORDS, PRICE, is_name, with_note
+from core.data.documents.days import DAY
+from core.data.documents.lines import is_label
+from core.data.documents.wordings import HAN
+
+ABOUT_PRICES = re.compile(
+    r"price|cost|\bfees?\b|tariff|\brates\b|\bsubs\b|\bdues\b|\bmenu\b|价|收?费|多少钱|菜单|酒水单",
+    re.IGNORECASE,
+)
+_NUMBER = r"\d{1,5}(?:\.\d{1,2})?"
+_MEASURE = "毫公厘个只条份盘碗杯块片元人位点时楼层号路班周天年月日分秒米斤克岁折室栋"
+# What a price is of, and what else belongs to it: "20 per side", "180一套", "3 for 10", "168起".
+_EACH = (
+    rf"(?:\s?/\s?(?:\d+\s?)?(?:[{HAN}]{{1,4}}|[A-Za-z]+)|[一每半两][{HAN}]{{1,2}}"
+    r"|\s(?:per|each|an?)(?:\s[A-Za-z]+)?|\sfor\s\d+|\spp\b)"
+)
+_PRICE = (
+    rf"(?:(?:from|约)\s)?{_NUMBER}(?:\s?[-–—~～至到]\s?{_NUMBER})?"
+    rf"(?:起|左右|以上|\+(?!\d)|\sup\b)?{_EACH}?(?![\w{HAN}.])"
+)
+_NOTE = rf"\s*[（(].*|\s*[,，、]\s*\S.*|\s+[-–—]\s+.*|\s+(?![{_MEASURE}])[{HAN}].*|\s+\d.*[{HAN}].*"
+# Several prices, each with what it is of before it: "普通10 专家30", "500g 58 1000g 110".
+_OF = rf"(?:\d+(?:g|kg|ml|cl|l|cm|克|斤|升|寸)\s|[{HAN}]{{1,4}}\s?)"
+_SEVERAL = rf"{_OF}{_PRICE}(?:[\s,，、/]+{_OF}{_PRICE})+"
+# "补牙 每颗 150～400", "香菜 一把2"
+_OF_EACH = rf"(?:[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])\s?{_PRICE}"
+_VALUE = rf"(?:{_SEVERAL}|{_OF_EACH}|{_PRICE})"
+_WHOLE_VALUE = re.compile(rf"{_VALUE}(?:{_NOTE})?", re.IGNORECASE)
+_NAME = r"(?P<name>(?:\d+[A-Za-z]{1,4}|[^\W\d_])(?:[^,，。；;:：!！?？\n]{0,38}?[^\s,，。；;:：!！?？\n])?)"
+_NAMED = re.compile(
+    rf"{_NAME}(?:\s{{1,20}}(?P<value>{_VALUE})|(?<=[{HAN})）])(?P<tight>{_PRICE}))(?P<note>{_NOTE})?",
+    re.IGNORECASE,
+)
+# What a sentence has before a number, and no name.
+_SENTENCE = re.compile(
+    r"\b(?:i|we|they|it|is|are|was|were|has|have|must|can|will|should|not|please|until|before|after|if|when|about)\b"
+    r"|\b(?:at|for|in|on|of|to|by|with|than|over|under|and|or|the|a|an|up to|all)$",
+    re.IGNORECASE,
+)
+# What a name and a number are the name of.
+_NUMBERED_THING = re.compile(
+    r"\b(?:room|bus|unit|floor|table|class|week|level|platform|page|gate|line|tram|no\.?|nr\.?|size|ages?|year|part|chapter"
+    r"|hall|court|lane|street|road|avenue|house|flat|route|day|step|section|lesson|under|version|game|round|group|team)$"
+    r"|(?:第|路|楼|层|房间?|教室|[班年月周街巷弄栋座]|电话|邮编|公交|地铁|车次|比分|学号|赔)$",
+    re.IGNORECASE,
+)
+_ENDS_IN_DAY = re.compile(rf"{DAY}$", re.IGNORECASE)
+_YEAR = re.compile(r"20[0-4]\d(?!\d)")
+_ONE_OF_ROW = re.compile(rf"(?P<name>[{HAN}]{{1,8}})\s?(?P<price>{_NUMBER}(?:元|块)?{_EACH}?)")
+# So many numbers one below the other are of things of one kind.
+_LEAST_BARE = 3
+
+
+def is_bare_price(value: str) -> bool:
+    """Whether a value may be a price, or several, without a currency."""
+    return _WHOLE_VALUE.fullmatch(value) is not None
+
+
+def bare_price(text: str) -> tuple[str, str] | None:
+    """A name and what may be its price, without a currency and without a mark between them."""
+    if len(text) > LONGEST_UNMARKED or not (found := _NAMED.fullmatch(text)):
+        return None
+    name, value = found["name"], found["value"] or found["tight"]
+    if _YEAR.match(value) or not _has_a_price(name) or (text.endswith(".") and text.isascii()):
+        return None
+    return name, with_note(value, found["note"])
+
+
+def _has_a_price(name: str) -> bool:
+    """Whether what stands before a number is a thing, no part of a sentence and no name with a number."""
+    if len(name) < 2 or _NUMBERED_THING.search(name) or _ENDS_IN_DAY.search(name) or is_label(name):
+        return False
+    if re.search(f"[{HAN}]", name):
+        return is_name(name, "", priced=True)
+    return len(name.split()) <= MOST_WORDS and not _SENTENCE.search(name)
+
+
+def prices_in_row(text: str) -> list[tuple[str, str]]:
+    """Several names of one length with a number each, in one line: "早餐5 午餐12 晚餐10"."""
+    found = [*map(_ONE_OF_ROW.fullmatch, re.split(r"[\s,，、]+", text))]
+    whole = [(one["name"], one["price"]) for one in found if one]
+    same = len({len(name) for name, _ in whole}) == 1
+    return whole if len(whole) == len(found) > 1 and same else []
+
+
+Pair = tuple[str, str] | None
+
+
+def with_prices(
+    texts: Sequence[str], known: Sequence[Pair], headings: Sequence[str], elsewhere: int
+) -> tuple[list[Pair], set[int]]:
+    """What ``texts`` say, of which ``known`` is said with marks, and the places of those that say a price
+    without a currency. They are ``known`` anew where numbers stand behind names and are no prices, if these
+    are lines of one kind."""
+    found = [*map(_bare, texts, known)]
+    may_be = [place for place, one in enumerate(found) if one]
+    values = [one[1] for one in found if one]
+    if _are_prices(values, texts, headings, elsewhere):
+        return [new or one for new, one in zip(found, known, strict=True)], {*may_be}
+    if len(may_be) >= _LEAST_BARE and 2 * len(may_be) > len(texts):
+        return [one or new for new, one in zip(found, known, strict=True)], set()
+    return [*known], set()
+
+
+def _bare(text: str, known: Pair) -> Pair:
+    """What a text says that may be a price without a currency; None where it says something else."""
+    if known and re.search(r"\d$", known[0]) and (found := bare_price(text)):
+        return found  # "Full service 95 - strip, clean"
+    if known:
+        return known if is_bare_price(known[1]) and _has_a_price(known[0]) else None
+    return bare_price(text)
+
+
+def _are_prices(values: Sequence[str], texts: Sequence[str], headings: Sequence[str], elsewhere: int) -> bool:
+    """Whether numbers that could be prices are: where ``texts`` beside them name a currency or what a number
+    is of, the ``headings`` are of prices, or the document has prices ``elsewhere``, and these are several."""
+    priced = sum(PRICE.search(one) is not None for one in texts)
+    of_each = sum(re.search(rf"\d(?:起)?{_EACH}", one, re.IGNORECASE) is not None for one in values)
+    if values and (priced > 1 or any(map(ABOUT_PRICES.search, headings))):
+        return True
+    several = len(values) > 1 and 2 * (len(values) + priced) > len(texts)
+    return several and bool(of_each or priced or elsewhere)
