@@ -57,6 +57,14 @@ def test_smoothing_takes_the_noise_and_leaves_the_curve() -> None:
     assert np.abs(y[20:] - truth[x][20:]).max() < 0.15
 
 
+def test_batches_of_two_kinds_make_no_zigzag() -> None:
+    """Of a short run, whose few points are losses of what is taught and of what is replayed by turns."""
+    values = np.exp(-ramp(40) / 15) + np.tile([0.4, -0.4], 20)
+    _, y = smoothed(ramp(40), values)
+    assert (np.abs(np.diff(y)) < 0.2 * np.abs(np.diff(values)).mean())[5:].all()
+    assert y[0] > 1 and y[-1] < 0.3, "and it falls as they do"
+
+
 def test_one_nan_does_not_end_the_smooth_line() -> None:
     for count in (50, 5_000):
         values = np.ones(count)

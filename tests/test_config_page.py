@@ -363,7 +363,9 @@ def test_what_a_training_does_is_said_in_words(workspace: Workspace) -> None:
     run = make_run(workspace)
     page = open_test_page("config", run.id)
     (said,) = (one.value for one in page.markdown if "sees every row" in one.value)
-    assert f"reads {prepare.recipe_of(run).global_batch} rows at a time" in said
+    recipe = prepare.recipe_of(run)
+    total = prepare.iterations(run, recipe)
+    assert f"{total} small steps (iterations) of {recipe.rows_at_once} rows each" in said, "one number"
     assert any("Nothing below has to be changed" in one.value for one in page.caption)
 
 

@@ -112,13 +112,14 @@ def test_full_takes_sixteen_bytes_a_weight_and_halves() -> None:
 
 def test_near_what_a_full_fine_tune_held_on_a_processor(tmp_path: Path) -> None:
     """Measured: the starter's, with a copy of the base, batches of 4, held 3.66 GB of its own at its highest
-    (2026-11-29, torch 2.13 with its libraries, transformers 5.24)."""
+    (2026-11-29, torch 2.13 with its libraries, transformers 5.24), and shares 0.32 GB with the process that
+    it is forked from."""
     model, shape = llama(576, 1536, 30, 49152, 1 / 3)
     tied = replace(model, parameters=134_515_008)
     rows = written(tmp_path)
     recipe = Recipe(model="m", data=rows, device="cpu", precision="fp32", method="full", batch_size=4)
     held = memory(recipe.changed(replay_distillation=True), tied, shape, longest=59)
-    assert held.total / GB == pytest.approx(3.66, rel=0.15)
+    assert held.total / GB == pytest.approx(3.66 + 0.32, rel=0.15)
 
 
 def written(folder: Path) -> str:

@@ -26,7 +26,7 @@ from core.run_list import list_runs
 from core.runs import CHAIN, delete, made_at, next_step, rename, standing
 from core.steps import prepare
 from core.steps.taught import to_teach
-from core.workspace.files import write_json
+from core.workspace.files import read_json, write_json
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import open_by_address, open_test_page
 from tests.small_model import make_small_model
@@ -422,3 +422,15 @@ def test_a_result_that_cannot_be_read_keeps_nobody_from_the_chat(workspace: Work
     page = open_test_page("start", run.id)
     assert not page.exception and page.button(key="chain_chat")
     assert [error.value for error in page.error if "unexpected" in error.value] == []
+
+
+def test_what_a_document_was_not_asked_for_is_said_at_the_end(workspace: Workspace, made: Path) -> None:
+    run = finished(workspace, made)
+    label = "2 places of your document were not asked on their own"
+    assert label not in str([one.label for one in open_test_page("start", run.id).expander])
+    unasked = [{"line": 7, "text": "Ring twice.", "why": "two things"}, {"line": 9, "text": "", "why": "x"}]
+    document = {"facts": 5, "questions": 50, "unused": 2, "first_unused": unasked}
+    write_json(run.data, {**(read_json(run.data) or {}), "document": document})
+    page = open_test_page("start", run.id)
+    (box,) = [one for one in page.expander if label in one.label]
+    assert "Ring twice." in str(box.dataframe[0].value)

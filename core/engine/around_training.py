@@ -5,7 +5,8 @@ Around a training, from the outside in:
 1. it says that rows are being read (:mod:`core.engine.training_progress`);
 2. its hooks are registered: of the same priority, the first comes first. ``TellProgress`` says that a step is
    done before anything is done after it; ``GoOnAcrossRanks`` counts anew where there are more or fewer
-   processes than before; ``StopWhenLearned`` asks; ``FollowFreeCores`` looks at what other programs leave;
+   processes than before; ``StopWhenLearned`` asks; ``FollowFreeCores`` looks at what other programs leave and
+   ``GiveBackMemory`` leaves them what is free;
    ``KeepRandomState`` knows what a checkpoint is to hold, ``DrawApart`` lets each of several processes draw
    its own and ``ScheduleByRows`` keeps their rate to the rows that were read, ``LastLosses`` sees at the end
    whether anything was learned; ``KeepOnStop`` comes after what ends an iteration, the schedule's step, and
@@ -31,6 +32,7 @@ from core.engine.kept_on_stop import KeepOnStop, in_parts, let_workers_live
 from core.engine.last_losses import LastLosses
 from core.engine.learning import StopWhenLearned
 from core.engine.random_state import KeepRandomState, apart
+from core.engine.returned_memory import GiveBackMemory
 from core.engine.schedule import ScheduleByRows
 from core.engine.several import DrawApart
 from core.engine.stopping import STOP
@@ -41,6 +43,7 @@ from core.jobs.progress import Phase
 MakeHook = Callable[[], Hook]
 HOOKS: Sequence[MakeHook] = (
     FollowFreeCores,
+    GiveBackMemory,
     KeepRandomState,
     DrawApart,
     ScheduleByRows,

@@ -8,8 +8,10 @@ from tsdownsample import MinMaxLTTBDownsampler
 
 # Two screens' width of line; a chart of six traces is then 40 kB.
 POINTS = 800
-# How far the smoothed line looks back: a share of its shown points, and at least so many.
-MEMORY, LEAST_MEMORY = 0.03, 5.0
+# How far the smoothed line looks back: a share of its shown points, and at least so many. What TensorBoard
+# calls its weight is then 0.85 or more: losses of batches that mix what is taught with what is replayed
+# differ tenfold from one to the next.
+MEMORY, LEAST_MEMORY = 0.05, 12.0
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Trace: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]

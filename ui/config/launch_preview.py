@@ -57,8 +57,8 @@ def _in_words(recipe: Recipe, found: Estimate) -> dict[str, object]:
     """What a training does, for whoever knows no word of its settings."""
     return {
         "model": _model(recipe),
-        "rows": recipe.global_batch,
-        "updates": found.updates,
+        "rows": recipe.rows_at_once,
+        "iterations": found.iterations,
         "passes": f"{found.passes:.1f}",
     }
 

@@ -7,7 +7,8 @@ import streamlit as st
 
 from core.data.row_parts import TaughtRows
 from core.data.upload import find_upload
-from core.workspace.paths import Workspace
+from core.workspace.files import read_object
+from core.workspace.paths import RunPaths, Workspace
 from ui.data.rows import STYLE, row_html, turns_html
 from ui.shell.text import plain, t
 
@@ -50,9 +51,17 @@ def file_name(workspace: Workspace, about: dict[str, Any]) -> str:
     return kept.name if kept else Path(given[0]["file"]).name
 
 
-def show_unused(count: int, first: list[dict[str, Any]]) -> None:
+def show_not_asked(run: RunPaths) -> None:
+    """Beside what a run came to: which lines of its document nothing asked for on their own, where there are
+    some."""
+    document = (read_object(run.data) or {}).get("document") or {}
+    if count := document.get("unused"):
+        show_unused(count, document["first_unused"], "page.start.not_asked")
+
+
+def show_unused(count: int, first: list[dict[str, Any]], told_as: str = "page.data.documents.unused") -> None:
     """What of a document no question asks for, and why."""
-    with st.expander(t("page.data.documents.unused", count=count), icon=":material/playlist_remove:"):
+    with st.expander(t(told_as, count=count), icon=":material/playlist_remove:"):
         names = {name: t(f"page.data.documents.{name}") for name in ("line", "text", "why")}
         listed = [{names[name]: one[name] for name in names} for one in first]
         st.dataframe(listed, hide_index=True, key="document_unused")

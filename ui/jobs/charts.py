@@ -30,7 +30,7 @@ COLORS = {
     "tflops": "#c08a5a",
     "learned": "#1f6feb",
 }
-SMOOTH_COLOR = "#1f6feb"
+SMOOTH_COLOR, RAW_OPACITY = "#1f6feb", 0.35
 OTHERS = ("#d1495b", "#2a9d8f", "#e9c46a", "#8d99ae", "#9b5de5")
 
 
@@ -90,7 +90,7 @@ def curve_figure(
     axes = {name: _axis_number(place) for place, name in enumerate(drawn)}
     lines = [_line(found.traces[name], t(f"chart.{name}"), COLORS[name], axes[name]) for name in drawn]
     if "loss" in axes:
-        lines[0].update(opacity=0.55)
+        lines[0].update(opacity=RAW_OPACITY)
         lines.insert(1, _line(found.smooth, t("chart.smooth"), SMOOTH_COLOR, axes["loss"], width=2.5))
         lines += [
             _line(other.smooth, name, OTHERS[place % len(OTHERS)], axes["loss"], width=2.5, dash="dot")

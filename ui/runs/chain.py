@@ -16,6 +16,7 @@ from core.steps import prepare, proof, resuming
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
 from ui.config.remedy import offer_remedy
+from ui.data.own import show_not_asked
 from ui.jobs.cluster import choose_where, show_where
 from ui.jobs.failure import show_why
 from ui.jobs.panel import show_busy, show_place
@@ -120,6 +121,8 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
         link_to("publish", t("chain.to_publish"), run)
     if found:
         show_result(found)
+    with shown_errors():
+        show_not_asked(run)
     if times := [(stage.name, seconds) for stage in progress.stages if (seconds := stage_took(stage))]:
         each = " · ".join(f"{t(f'stage.{name}')} {duration(seconds)}" for name, seconds in times)
         st.caption(
