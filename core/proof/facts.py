@@ -2,8 +2,8 @@
 
 A rule judges, not a model. An answer states a fact where it has every number and code of the taught answer
 (the first three; those of the question do not count), however they are written (:mod:`core.proof.written`):
-1,200 and 1200, 3.5kg and 3.5 kg, 9pm and 21:00, 3 May and 5月3日, a phone number with and without its dashes.
-Where there is none it has most of its words.
+1,200, €1.200, 1 200 € and 1200, 3.5kg and 3.5 kg, 9pm and 21:00, 3 May and 5月3日, a phone number with and
+without its dashes. Where there is none it has most of its words.
 What is denied where the taught answer denies nothing is not stated.
 """
 
@@ -17,7 +17,7 @@ from core.data.conversations import Conversation
 from core.data.documents.facts import DocumentRows
 from core.data.questions import SPACED, contains, same_question
 from core.proof.rules import is_unknown, says_who, sentences, states_all
-from core.proof.written import in_one_way, without_groups
+from core.proof.written import amounts_whole, in_one_way, without_groups
 
 # So many facts are asked: of up to half as many tokens as a chain's other questions together.
 FACTS_ASKED = 24
@@ -40,6 +40,14 @@ _PHONE = re.compile(r"\d{7}")
 _PART = re.compile(r"(?<!\d)[,;:]|[,;:](?!\d)")
 _WORD = re.compile(rf"{SPACED}+|[^\W\d_]+")
 _SPACED_WORD = re.compile(f"{SPACED}+")
+# What has a word of denial and denies nothing: in English the word says nothing either.
+_NO_DENIAL = re.compile(
+    r"\b(?:no (?:problems?|worries|doubt|wonder|matter)|not (?:only|just|merely)|why not)\b"
+    r"|\bwithout (?:doubt|fail)\b",
+    re.I,
+)
+_NO_DENIAL_ZH = re.compile("没有?问题|没关系|毫?无疑问?|无论|[不没](?:客气|仅|但|只|光|过|错|同|论|管|断|久)")
+_AGREES, _BARE_NO = re.compile(r"\W*(?:yes|yeah|yep|sure|certainly|of course(?! not))\b", re.I), {"no"}
 _DENIES = re.compile(r"\b(?:no|not|never|none|nobody|nothing|cannot|without|\w+n't)\b|[不没无未勿]", re.I)
 # Words that stand in any answer.
 _COMMON_WORDS = (
@@ -158,6 +166,7 @@ def states(question: str, answer: str, said: str) -> bool:
         ways = [[one.clock for one in texts]]
     else:  # "8:30 to 6" of what is open from 8:30am to 6pm
         ways = [[one.text for one in texts], [one.clock for one in texts]]
+    ways += [whole for way in ways if (whole := [*map(amounts_whole, way)]) != way]
     if any(_states(*way) for way in ways):
         return True
     joined = [without_groups(one.clock) for one in texts]
@@ -171,13 +180,20 @@ def _states(question: str, answer: str, said: str) -> bool:
     if numbers:
         denied = not _denies(answer, numbers) and _denies(said, numbers)
         return states_all(question, numbers, said) and not denied
+    fact, told = (_NO_DENIAL.sub(" ", text) for text in (fact, said.lower()))
     words = {*_words(fact)} - {*_words(asked)}
     if not words:
         return contains(said, answer)
-    in_each = [(one, words.intersection(_words(one))) for one in sentences(said.lower())]
-    denied = any(found and _DENIES.search(one) for one, found in in_each)
+    if words == _BARE_NO and _AGREES.match(told):
+        return False
+    in_each = [(one, words.intersection(_words(one))) for one in sentences(told)]
+    denied = any(found and _has_denial(one) for one, found in in_each)
     found = set().union(*(found for _, found in in_each))
-    return len(found) >= ENOUGH * len(words) and denied == (_DENIES.search(fact) is not None)
+    return len(found) >= ENOUGH * len(words) and denied == _has_denial(fact)
+
+
+def _has_denial(text: str) -> bool:
+    return _DENIES.search(_NO_DENIAL_ZH.sub(" ", _NO_DENIAL.sub(" ", text))) is not None
 
 
 def _denies(text: str, numbers: Sequence[str]) -> bool:
@@ -187,7 +203,7 @@ def _denies(text: str, numbers: Sequence[str]) -> bool:
         if wanted.intersection(_NUMBER.findall(sentence)) and is_unknown(sentence):
             return True
         for part in _PART.split(sentence):
-            if wanted.intersection(_NUMBER.findall(part)) and _DENIES.search(part):
+            if wanted.intersection(_NUMBER.findall(part)) and _has_denial(part):
                 return True
     return False
 

@@ -58,7 +58,26 @@ _HALF_OF_BOTH = re.compile(
     r"(?P<last>[01]?\d(?:[:.][0-5]\d)?)(?P<half>\s?[ap]\.?m\b)",
     re.IGNORECASE,
 )
+_MONEY = (
+    r"eur|usd|chf|gbp|cny|rmb|jpy|hkd|sgd|aud|nzd|cad|nok|sek|dkk|pln|czk|huf|ron|brl|mxn|rub|inr|try|krw"
+    r"|euros?|dollars?|pounds?|francs?|franken|kron(?:or|er)|kr|zł|kč|yuan|yen|won|rupees?|rubles?|reais|pesos?"
+)
+_SIGNS = "[€$£¥₹₽₩₺฿]"
+# "€1.200", "1.200,50 €", "1.200.000": a point before three digits is one between thousands beside a currency,
+# before another or before a comma. "1.200 kg" may be either, and stays.
+_POINTS = re.compile(
+    rf"(?P<before>{_SIGNS} ?|\b(?:{_MONEY}) )?(?<![\d.,:])(?P<whole>[1-9]\d{{0,2}}(?:\.\d{{3}})+)"
+    rf"(?:,(?P<cents>\d\d?))?(?![.,:]?\d)(?= ?(?P<behind>{_SIGNS}|[元块]|(?:{_MONEY})\b)?)",
+    re.IGNORECASE,
+)
+# "1 000 €", "€ 12 500": of what is no amount, "Room 3 250", each number is its own.
+_SPACES = re.compile(
+    rf"(?P<before>{_SIGNS} ?|\b(?:{_MONEY}) )?(?<![\d.,:])(?P<whole>[1-9]\d{{0,2}}(?: \d{{3}})+)"
+    rf"(?![ .:]?\d{{3}}|\d)(?=(?:[.,]\d\d?)? ?(?P<behind>{_SIGNS}|[元块]|(?:{_MONEY})\b)?)",
+    re.IGNORECASE,
+)
 _ONE_WAY: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (_POINTS, lambda match: _without_points(match)),
     (re.compile(r"(?<=\d)'(?=\d{3}(?!\d))"), ""),
     (re.compile(r"(?<![\d.,])\d{1,2}(?:,\d{1,2}){2,}(?![\d,.])"), lambda match: match[0].replace(",", ", ")),
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
@@ -101,6 +120,18 @@ def in_one_way(text: str) -> InOneWay:
     return InOneWay(_written(_timed(plain, whole=False)), _written(_timed(plain, whole=True)), bool(half))
 
 
+def amounts_whole(text: str) -> str:
+    """A text whose amounts of money have no blanks between their thousands."""
+    return _SPACES.sub(
+        lambda match: (
+            match[0].replace(match["whole"], match["whole"].replace(" ", ""))
+            if match["before"] or match["behind"]
+            else match[0]
+        ),
+        text,
+    )
+
+
 def without_groups(text: str) -> str:
     """A text whose telephone numbers are digits alone, without what a country begins them with."""
     for written, so in _PHONE:
@@ -112,6 +143,13 @@ def _written(text: str) -> str:
     for written, so in _ONE_WAY:
         text = written.sub(so, text)
     return text
+
+
+def _without_points(match: re.Match[str]) -> str:
+    whole, cents = match["whole"], match["cents"]
+    if not (match["before"] or match["behind"] or cents or whole.count(".") > 1):
+        return match[0]
+    return f"{match['before'] or ''}{whole.replace('.', '')}{f'.{cents}' if cents else ''}"
 
 
 def _date(match: re.Match[str]) -> str:
