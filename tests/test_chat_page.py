@@ -267,7 +267,7 @@ def test_a_model_that_was_killed_is_loaded_by_a_run_s_chat(workspace: Workspace)
     until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
     os.kill(tool(workspace), signal.SIGKILL)
     until(lambda: chat_server.server(workspace).readiness is Readiness.failed)
-    assert chat_server.server(workspace).had_been_ready
+    assert chat_server.had_been_ready(workspace)
     open_test_page("chat", run.id)
     until(lambda: chat_server.server(workspace).readiness is Readiness.ready)
 

@@ -29,7 +29,7 @@ from core.run_list import RunIndex
 from core.runs import CHAIN, PUBLISH, delete, is_at_work, read_run, standing
 from core.slurm.profile import Profile
 from core.slurm.queue import Queue
-from core.steps import convert, expected, fit, prepare, remedy, resuming
+from core.steps import convert, expected, prepare, remedy, resuming
 from core.sweep import job as sweep_job
 from core.sweep.sweep import begin, planned
 from core.workspace.files import write_json
@@ -112,7 +112,7 @@ def of_run(workspace: Workspace, run: RunPaths) -> Iterator[object]:
     yield from (progress.state, [(stage.name, stage.state, stage.needless) for stage in progress.stages])
     yield from (read_run(run), standing(run), is_at_work(run), chain_stages.failure(workspace, run))
     yield from (chain.has_chain(run), chain.is_live(run), tune.finished(run, "convert"))
-    yield from (resuming.goes_on_from(run), resuming.stopped(run), fit.ran_out(run), remedy.cause_of(run))
+    yield from (resuming.goes_on_from(run), resuming.stopped(run), remedy.cause_of(run))
     yield from (convert.made_of(run), expected.seconds_of(run, "convert"), place_of(workspace, run))
     yield [failures._job(workspace, name) for name in (run.id, str(run.job("train")))]
 

@@ -16,7 +16,7 @@ from core.pipeline.tune_request import TuneRequest
 from core.recipe.memory import memory
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN
-from core.steps import fit, prepare
+from core.steps import fit, prepare, remedy
 from core.workspace.paths import RunPaths, Workspace
 from tests.page import no_errors, open_test_page
 from tests.runs import end_job
@@ -56,9 +56,9 @@ def with_gpu(monkeypatch: pytest.MonkeyPatch, used: int) -> None:
 )
 def test_what_ran_out(workspace: Workspace, reason: Reason, log: str, expected: bool) -> None:
     run = make_run(workspace)
-    assert not fit.ran_out(run), "nothing was trained yet"
+    assert not remedy.cause_of(run), "nothing was trained yet"
     end_job(run, "train", reason, log)
-    assert fit.ran_out(run) is expected
+    assert (remedy.cause_of(run) in remedy.OUT_OF_MEMORY) is expected
 
 
 @pytest.mark.parametrize("batch", [4, 3, 8])

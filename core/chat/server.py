@@ -95,15 +95,14 @@ class ServeRequest:
 
 @dataclass(frozen=True)
 class Server:
-    """The chat server as it is now; ``memory`` in bytes, ``failure`` why there is none, and whether it
-    ``had_been_ready`` before that; ``started`` when it was started, in seconds since the epoch."""
+    """The chat server as it is now: ``memory`` in bytes, ``failure`` why there is none, ``started`` in
+    seconds since the epoch."""
 
     readiness: Readiness
     speaker: Speaker | None = None
     socket: str = ""
     memory: int = 0
     failure: Failure | None = None
-    had_been_ready: bool = False
     started: float | None = None
 
     @property
@@ -204,8 +203,14 @@ def server(workspace: Workspace) -> Server:
         return Server(readiness, speaker, address, _memory(folder), started=status.started)
     if status.state is State.stopped:
         return Server(Readiness.off)
-    why = why_failed(folder, status)
-    return Server(Readiness.failed, speaker, failure=why, had_been_ready=_listened(folder) is not None)
+    return Server(Readiness.failed, speaker, failure=why_failed(folder, status))
+
+
+def had_been_ready(workspace: Workspace) -> bool:
+    """Whether the server that was started last ever came to answer: its log is read for this."""
+    with suppress(NoSuchJob):
+        return _listened(workspace.chat_server) is not None
+    return False
 
 
 def _listened(folder: Path) -> float | None:

@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from core.jobs.failure import why_failed
-from core.jobs.status import State, status_of
 from core.machine import meters, this_machine
 from core.models.folder import Model, ModelShape, read_shape
 from core.recipe.fit import Fit, largest_that_fits
@@ -31,7 +29,6 @@ CHOSEN = (
 )
 # No row of an identity, and no replayed one, is longer.
 LONGEST_ROW = 128
-OUT_OF_MEMORY = {"cuda_out_of_memory", "cpu_out_of_memory", "killed_out_of_memory", "killed"}
 # What a batch holds has to become smaller by so much at least: what ran out fitted by the formula, maybe.
 SPARED = 0.2
 
@@ -76,15 +73,6 @@ def room_for(recipe: Recipe) -> int:
     if recipe.device == "cuda":
         return int(ROOM["cuda"] * max(gpu.memory for gpu in machine.gpus))
     return int(ROOM["cpu"] * machine.memory / recipe.devices)
-
-
-def ran_out(run: RunPaths) -> bool:
-    """Whether the run's last training ended for want of memory."""
-    folder = run.job("train")
-    if (status := status_of(folder)) is None or status.state is not State.failed:
-        return False
-    why = why_failed(folder, status)
-    return why is not None and why.cause in OUT_OF_MEMORY
 
 
 def smaller(run: RunPaths) -> Recipe | None:

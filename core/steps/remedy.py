@@ -13,13 +13,13 @@ from core.recipe.max_length import MOST
 from core.recipe.method import lr_of
 from core.recipe.recipe import Recipe
 from core.steps import fit
-from core.steps.fit import OUT_OF_MEMORY
 from core.steps.prepare import model_of, recipe_of
 from core.workspace.paths import RunPaths
 
 # A learning rate that was too high is divided by so much, where the usual one for the model is not lower.
 LOWER, HIGHER = 3.0, 3.0
 LONGER = 4
+OUT_OF_MEMORY = {"cuda_out_of_memory", "cpu_out_of_memory", "killed_out_of_memory", "killed"}
 Values = Mapping[str, Any]
 ON_THE_PROCESSOR = {
     "device": "cpu",

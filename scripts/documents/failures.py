@@ -6,8 +6,7 @@ from collections import Counter
 
 from core.jobs.causes import BY_LOSS, BY_REASON, BY_SIGNAL, CAUSES, LOST, RULES
 from core.recipe.recipe import Recipe
-from core.steps.fit import OUT_OF_MEMORY
-from core.steps.remedy import CHANGES
+from core.steps.remedy import CHANGES, OUT_OF_MEMORY
 from core.wording import say
 from core.workspace.paths import PROJECT, RunPaths
 from scripts.documents.faults import faults, other_faults

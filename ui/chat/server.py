@@ -77,7 +77,7 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Bar:
     with shown_errors():
         _load_by_itself(workspace, run, offered)
     now = chat_server.server(workspace)
-    if now.lives and now.speaker and not any(is_same(one, now.speaker) for one in offered):
+    if now.lives and now.speaker and _place_of(now.speaker, offered) is None:
         offered = [now.speaker, *offered] if run is None else [*offered, now.speaker]
     if not offered:
         st.info(t("page.chat.no_model"), icon=":material/info:")
@@ -95,8 +95,9 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Bar:
         with shown_errors():
             _load_or_unload(workspace, now, chosen, first=not (run and is_at_work(run)))
         _template(now)
-    loaded = _name_of(now.speaker, offered, names) if now.lives else ""
-    name = _name_of(chosen, offered, names)
+    called: dict[int | None, str] = dict(enumerate(names))
+    loaded = called.get(_place_of(now.speaker, offered), "") if now.lives else ""
+    name = called.get(_place_of(chosen, offered), "")
     _notes(workspace, now, chosen, name, loaded)
     return Bar(now, chosen, name)
 
@@ -109,7 +110,7 @@ def _load_by_itself(workspace: Workspace, run: RunPaths | None, offered: Sequenc
     if run is None or run.id in opened or not offered or offered[0].kind == "base":
         return
     now = chat_server.server(workspace)
-    if now.lives or (now.readiness is Readiness.failed and not now.had_been_ready):
+    if now.lives or (now.readiness is Readiness.failed and not chat_server.had_been_ready(workspace)):
         opened.add(run.id)
     elif not run_index(workspace).at_work(within=SOON):
         opened.add(run.id)
@@ -133,8 +134,9 @@ def told_apart(offered: Sequence[Speaker]) -> list[str]:
     return names
 
 
-def _name_of(speaker: Speaker | None, offered: Sequence[Speaker], names: Sequence[str]) -> str:
-    return next((name for one, name in zip(offered, names, strict=True) if is_same(one, speaker)), "")
+def _place_of(speaker: Speaker | None, offered: Sequence[Speaker]) -> int | None:
+    """Which of those it is; None for none of them."""
+    return next((place for place, one in enumerate(offered) if is_same(one, speaker)), None)
 
 
 def by(speaker: Speaker) -> str:
@@ -191,12 +193,11 @@ def _chosen(
     do, whatever else is loaded."""
     ids = [speaker.id for speaker in offered]
     names = dict(enumerate(called))
-    place_of = next((place for place, one in enumerate(offered) if is_same(one, loaded)), 0)
     own = loaded and (run is None or loaded.run == run.id)
     place = st.selectbox(
         t("page.chat.model"),
         list(names),
-        index=place_of if own else 0,
+        index=(_place_of(loaded, offered) or 0) if own else 0,
         format_func=names.__getitem__,
         key=told_again(list_key("model", ids), names),
         label_visibility="collapsed",

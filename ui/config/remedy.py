@@ -25,7 +25,7 @@ def offer_remedy(workspace: Workspace, run: RunPaths, cause: str = "") -> bool:
     of_curve = bool(cause)
     cause = cause or remedy.cause_of(run)
     found = remedy.of_cause(run, cause) if cause else None
-    of_memory = cause in fit.OUT_OF_MEMORY
+    of_memory = cause in remedy.OUT_OF_MEMORY
     if found is None:
         if of_memory:
             has = megabytes(fit.free_memory(prepare.recipe_of(run)))
