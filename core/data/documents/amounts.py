@@ -6,6 +6,7 @@ told from a sentence that has an amount in it.
 
 import re
 
+from core.data.documents.days import DAY
 from core.data.documents.wordings import HAN
 
 _UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
@@ -31,6 +32,13 @@ _ENDS_IN_FREE = re.compile(
 _OF_EACH = re.compile(rf"(?P<key>[{HAN}]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])")
 # "14:00 Ceremony in the chapel", "9:30–10:15 签到": what happens when.
 _CLOCK = r"(?:[01]?\d|2[0-4])[:：.][0-5]\d(?:\s?[ap]\.?m\b\.?)?|(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?"
+_MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
+# "14 Dec Carol concert", "11月8日 期中考试"
+_ON_A_DATE = re.compile(
+    rf"(?P<key>(?:{DAY},? )?(?:\d{{1,2}}(?:st|nd|rd|th)? {_MONTH}|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?(?!\d)"
+    r"|\d{1,2}月\d{1,2}[日号]))\s+(?P<value>[^\W\d_].*)",
+    re.IGNORECASE,
+)
 _AT_A_TIME = re.compile(
     rf"(?P<key>(?:{_CLOCK})(?:\s?(?:-|–|—|~|～|to|至|到)\s?(?:{_CLOCK}))?)\s+(?P<value>[^\W\d_][^.。!！?？]*)",
     re.IGNORECASE,
@@ -88,8 +96,9 @@ def says_amount(line: str) -> bool:
 
 
 def at_a_time(text: str) -> tuple[str, str] | None:
-    """When a line of a programme says that something happens, and what: "14:00 Ceremony"."""
-    match = _AT_A_TIME.fullmatch(text)
+    """When a line of a programme says that something happens, and what: "14:00 Ceremony",
+    "14 Dec Carol concert"."""
+    match = _AT_A_TIME.fullmatch(text) or _ON_A_DATE.fullmatch(text)
     return (match["key"], match["value"]) if match else None
 
 

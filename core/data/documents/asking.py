@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from core.data.checking.first_person import says_who, speaks
 from core.data.documents.amounts import states_price
 from core.data.documents.bare_prices import ABOUT_PRICES
-from core.data.documents.days import is_days
+from core.data.documents.days import is_days, is_only_days
 from core.data.documents.facts import Fact, NotAsked
 from core.data.documents.lines import is_label, pair, stated
 from core.data.documents.rules import topics, yes_or_no
-from core.data.documents.sentences import LONGEST_ANSWER, joined, pieces, sentences_of
+from core.data.documents.sentences import LONGEST_ANSWER, pieces, sentences_of, without
 from core.data.documents.wordings import Wordings
 from core.wording import say
 
@@ -31,6 +31,7 @@ SUM = re.compile(
 )
 _NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
 # "Q:" before a question whose answer has no mark.
+_CALL = re.compile(r"[打拨]|\b(?:call|ring|text)\b", re.IGNORECASE)
 _ASKS = re.compile(r"^(?:Q|问)\s?\d*\s?[:：]\s*(?=\S)")
 
 
@@ -95,7 +96,7 @@ class Asker:
         persons = [one for one in said if says_who(one)]
         for one in persons:
             self.say(NotAsked(line, one, say("document.unused.person")))
-        return joined(one for one in said if one not in persons) if persons else text
+        return without(text, persons.__contains__) if persons else text
 
     def say(self, one: NotAsked) -> None:
         """Once, also where several facts would hold it."""
@@ -154,20 +155,34 @@ class Asker:
             answer = piece.rstrip("；;")  # the next part goes on with what it parts
             self.add(self.words.filled("text", heading=what), answer, line, True, more, tested)
 
+    def price(self, key: str, value: str, line: int) -> None:
+        """What something costs, or that it is free."""
+        answer = "free_answer" if FREE.fullmatch(value) else "price_answer"
+        answer = answer if re.search(r"\d", value) or answer == "free_answer" else "value_answer"  # "ask"
+        self._ask("price", answer, line, "", key=key, value=value.rstrip(".。"))
+
     def value(self, key: str, value: str, line: int, column: str = "") -> None:
         """What a line or a cell says of ``key``."""
         of_prices = ABOUT_PRICES.search(column or key) is not None
         if FREE.fullmatch(value) and (of_prices or not column):
-            self._ask("price", "free_answer", line, "", key=key, value=value.rstrip(".。"))
+            self.price(key, value, line)
             return
         is_price = states_price(value) and not of_prices and not is_label(key) and not SUM.search(key)
         if (of_prices and re.search(r"\d", value)) if column else is_price:
-            self._ask("price", "price_answer", line, "", key=key, value=value)
+            self.price(key, value, line)
             return
+        if _CALL.search(key) and not is_label(key) and _NUMBER_OF_PHONE.fullmatch(value):
+            key, value = str(self.words["phone"]), f"{key} {value}"  # "Ring Jan 07700 900142"
         on_a_day = is_days(key)
+        if not column and on_a_day and self._is_of_a_part(value):
+            times = str(self.words["times"])
+            self._ask(
+                "cell", "cell_answer", line, times, key=self.heading, column=times, value=f"{key} {value}"
+            )
+            return
         if not column and on_a_day:
             # "Monday: 10 to 22" under opening hours, "Sunday: closed"; under "Contact" it is when it is open
-            column = self.words.hours_of(self.heading, value, self.parents)
+            column = self.words.hours_of(self.heading, value, self.parents) if is_only_days(key) else ""
         elif not column and self.parents and not is_label(key) and TIME.search(value):
             column = self.heading if self.words.is_of_times(self.heading) else ""
         if column:
@@ -177,8 +192,14 @@ class Asker:
             column = str(self.words["phone"])  # "Anna Berg: 0761 2011" under "Contact"
             self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
-        kind = "number" if re.match(r"[^\w]*\d", value) else "value"
+        is_number = re.match(r"[^\w]*\d", value) or key == self.words["phone"]
+        kind = "number" if is_number else "value"
         self._ask(kind, "value_answer", line, key, key=key, value=value)
+
+    def _is_of_a_part(self, value: str) -> bool:
+        """Whether times are of what a heading names, a course, a room, and not of the whole document."""
+        named = self.words.is_topic(self.heading) or self.words.is_of_times(self.heading)
+        return self.parents and not named and self.words.hours_of(self.heading, value) == self.words["hours"]
 
     def _ask(self, kind: str, answer: str, line: int, about: str, **values: str) -> None:
         """A fact of a kind, in the wordings of that kind; ``about``: what people ask it for."""

@@ -32,13 +32,17 @@ _OF = rf"(?:\d+(?:g|kg|ml|cl|l|cm|克|斤|升|寸)\s|[{HAN}]{{1,4}}\s?)"
 _SEVERAL = rf"{_OF}{_PRICE}(?:[\s,，、/]+{_OF}{_PRICE})+"
 # "补牙 每颗 150～400", "香菜 一把2"
 _OF_EACH = rf"(?:[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])\s?{_PRICE}"
+# What costs something that is not said, or nothing.
+_UNSAID = r"(?:面议|时价|另算|电询|价格另议|免费|POA|on request|ask|free)"
 _VALUE = rf"(?:{_SEVERAL}|{_OF_EACH}|{_PRICE})"
+_PRICE_OF_EACH = re.compile(rf"\d起?{_EACH}", re.IGNORECASE)
 _WHOLE_VALUE = re.compile(rf"{_VALUE}(?:{_NOTE})?", re.IGNORECASE)
 _NAME = r"(?P<name>(?:\d+[A-Za-z]{1,4}|[^\W\d_])(?:[^,，。；;:：!！?？\n]{0,38}?[^\s,，。；;:：!！?？\n])?)"
 _NAMED = re.compile(
     rf"{_NAME}(?:\s{{1,20}}(?P<value>{_VALUE})|(?<=[{HAN})）])(?P<tight>{_PRICE}))(?P<note>{_NOTE})?",
     re.IGNORECASE,
 )
+_IS_UNSAID = re.compile(rf"{_NAME}\s+(?:[-–—]\s+)?(?P<value>{_UNSAID})", re.IGNORECASE)
 # What a sentence has before a number, and no name.
 _SENTENCE = re.compile(
     r"\b(?:i|we|they|it|is|are|was|were|has|have|must|can|will|should|not|please|until|before|after|if|when|about)\b"
@@ -59,6 +63,13 @@ _ONE_OF_ROW = re.compile(rf"(?P<name>[{HAN}]{{1,8}})\s?(?P<price>{_NUMBER}(?:元
 _LEAST_BARE = 3
 
 
+def prices_in(text: str) -> int:
+    """How many lines of a text have a price in them: a currency, or a number and what it is of."""
+    lines = [one.strip() for one in text.split("\n")]
+    bare = (found[1] for one in lines if len(one) <= LONGEST_UNMARKED and (found := bare_price(one)))
+    return sum(map(bool, map(PRICE.search, lines))) + sum(map(bool, map(_PRICE_OF_EACH.search, bare)))
+
+
 def is_bare_price(value: str) -> bool:
     """Whether a value may be a price, or several, without a currency."""
     return _WHOLE_VALUE.fullmatch(value) is not None
@@ -76,7 +87,7 @@ def bare_price(text: str) -> tuple[str, str] | None:
 
 def _has_a_price(name: str) -> bool:
     """Whether what stands before a number is a thing, no part of a sentence and no name with a number."""
-    if len(name) < 2 or _NUMBERED_THING.search(name) or _ENDS_IN_DAY.search(name) or is_label(name):
+    if len(name) < 2 or _NUMBERED_THING.search(name) or _ENDS_IN_DAY.search(name):
         return False
     if re.search(f"[{HAN}]", name):
         return is_name(name, "", priced=True)
@@ -100,18 +111,21 @@ def with_prices(
     """What ``texts`` say, of which ``known`` is said with marks, and the places of those that say a price
     without a currency. They are ``known`` anew where numbers stand behind names and are no prices, if these
     are lines of one kind."""
-    found = [*map(_bare, texts, known)]
+    about = any(map(ABOUT_PRICES.search, headings))
+    found = [one if one and (about or not is_label(one[0])) else None for one in map(_bare, texts, known)]
     may_be = [place for place, one in enumerate(found) if one]
-    values = [one[1] for one in found if one]
-    if _are_prices(values, texts, headings, elsewhere):
+    values = [one[1] for one in found if one and re.search(r"\d", one[1])]
+    if _are_prices(values, texts, about, elsewhere):
         return [new or one for new, one in zip(found, known, strict=True)], {*may_be}
-    if len(may_be) >= _LEAST_BARE and 2 * len(may_be) > len(texts):
+    if len(values) >= _LEAST_BARE and 2 * len(values) > len(texts):
         return [one or new for new, one in zip(found, known, strict=True)], set()
     return [*known], set()
 
 
 def _bare(text: str, known: Pair) -> Pair:
     """What a text says that may be a price without a currency; None where it says something else."""
+    if unsaid := _IS_UNSAID.fullmatch(text):
+        return unsaid["name"], unsaid["value"]
     if known and re.search(r"\d$", known[0]) and (found := bare_price(text)):
         return found  # "Full service 95 - strip, clean"
     if known:
@@ -119,12 +133,12 @@ def _bare(text: str, known: Pair) -> Pair:
     return bare_price(text)
 
 
-def _are_prices(values: Sequence[str], texts: Sequence[str], headings: Sequence[str], elsewhere: int) -> bool:
+def _are_prices(values: Sequence[str], texts: Sequence[str], about: bool, elsewhere: int) -> bool:
     """Whether numbers that could be prices are: where ``texts`` beside them name a currency or what a number
-    is of, the ``headings`` are of prices, or the document has prices ``elsewhere``, and these are several."""
+    is of, they are ``about`` prices, or the document has some ``elsewhere``, and these are several."""
     priced = sum(PRICE.search(one) is not None for one in texts)
-    of_each = sum(re.search(rf"\d(?:起)?{_EACH}", one, re.IGNORECASE) is not None for one in values)
-    if values and (priced > 1 or any(map(ABOUT_PRICES.search, headings))):
+    of_each = sum(_PRICE_OF_EACH.search(one) is not None for one in values)
+    if values and (priced > 1 or about):
         return True
     several = len(values) > 1 and 2 * (len(values) + priced) > len(texts)
     return several and bool(of_each or priced or elsewhere)

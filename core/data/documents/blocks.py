@@ -32,6 +32,7 @@ class Reader(Asker):
         super().__init__(words, title, prices)
         self.asked = ""  # a question that stands alone and waits for its answer
         self.asked_in = 0
+        self.headed_in = 0  # the line of the last heading
 
     def read(self, blocks: Sequence[SyntaxTreeNode]) -> None:
         title = ""
@@ -39,6 +40,7 @@ class Reader(Asker):
             if block.type == "heading":
                 self._flush_question()
                 self._under(block)
+                self.headed_in = _line(block)
                 self._bare(block, following)
             elif block.type == "paragraph":
                 lists = following is not None and following.type in LISTS and not self.asked
@@ -54,10 +56,7 @@ class Reader(Asker):
                 self._list(block)
                 self.path, title = before, ""
             elif block.type == "table":
-                rows = [
-                    [_text(cell) for cell in row.children] for part in block.children for row in part.children
-                ]
-                tell_table(self, rows, _line(block))
+                tell_table(self, _rows(block), _line(block))
             elif block.type == "blockquote":
                 self.read(block.children)
             elif block.type != "hr":
@@ -109,7 +108,8 @@ class Reader(Asker):
                 self.add([first], rest.strip(), line)
                 self.asked = ""
             return
-        tell_lines(self, [one.strip() for one in text.split("\n") if one.strip()], line)
+        lines = [one.strip() for one in text.split("\n") if one.strip()]
+        tell_lines(self, lines, line, directly=line == self.headed_in + 1)
 
     def _questions_and_answers(self, text: str, line: int) -> bool:
         """Questions with their answers on the lines below each; whether there are several such."""
@@ -159,7 +159,7 @@ class Reader(Asker):
             plain &= not value
             if not value and not more and not item.children[1:]:
                 sentences.append((key, _line(item)))
-            self._told_of(key, value, more, _line(item), "price" if place in bare else "")
+            self._told_of(key, value, more, _line(item), place in bare)
             for other, also in filter(None, map(stated, others)):
                 if value and not is_label(key):  # "Drill: 2 € a day, deposit 20 €"
                     self.value(
@@ -173,19 +173,19 @@ class Reader(Asker):
                 self.read(item.children[1:])
                 self.path = before
         if names:
-            if not self.asked and is_of_sentences(
-                self.heading, [one for one, _ in sentences], block.type == "ordered_list"
-            ):
+            items, ordered = [one for one, _ in sentences], block.type == "ordered_list"
+            told_whole = not self.asked and is_of_sentences(self.heading, items, ordered)
+            if told_whole:
                 self.sentences(sentences)
-            self._whole_list(names, plain, _line(block), lines)
+            self._whole_list(names, plain, _line(block), lines, told_whole)
 
-    def _told_of(self, key: str, value: str, more: str, line: int, column: str) -> None:
+    def _told_of(self, key: str, value: str, more: str, line: int, bare: bool) -> None:
         """What an item of a list says, and the lines below it, each of which may say something of its own."""
         below = [*map(pair, more.split("\n"))] if more and not value else []
         if below and all(below):
             self.of(key, [known for known in below if known], line)
         elif said := self.words["then"].join(filter(None, (value, *more.split("\n")))):
-            self.value(key, said, line, column)
+            (self.price if bare else self.value)(key, said, line)
 
     def _question_in_list(self, text: str, item: SyntaxTreeNode) -> bool:
         """An item that is a question with its answer; whether it is one."""
@@ -199,14 +199,19 @@ class Reader(Asker):
             return True
         return False
 
-    def _whole_list(self, names: Sequence[str], plain: bool, line: int, lines: Sequence[str]) -> None:
-        """All that a list names, by days all that it says, or a question that it answers."""
+    def _whole_list(
+        self, names: Sequence[str], plain: bool, line: int, lines: Sequence[str], of_sentences: bool
+    ) -> None:
+        """What a list names, by days or ``of_sentences`` all that it says, or a question that it answers."""
         ended = [name.rstrip("。；;.！!") or name for name in names]  # what joins them ends them
         if self.asked:
             self.add([self.asked], self.words["then"].join(ended), line)
             self.asked = ""
             return
         if self.hours(lines, line):
+            return
+        whole = [one.rstrip("。；;.！!") or one for one in lines]
+        if of_sentences and self.names(self.words["then"].join(whole), line):
             return
         several = plain or any(re.search("[、，,;；]", name) for name in ended)
         told = self.names(self.words["then" if several else "and"].join(ended), line)

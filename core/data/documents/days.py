@@ -29,6 +29,11 @@ def is_days(text: str) -> bool:
     return _ONLY_DAYS.match(text.strip()) is not None
 
 
+def is_only_days(text: str) -> bool:
+    """Whether a text names days and nothing else: "Mon–Fri", not "Monday 7-9pm"."""
+    return _ONLY_DAYS.fullmatch(text.strip()) is not None or not re.search(r"\d", text)
+
+
 def days_of(key: str) -> set[int]:
     """The days of the week that a key names, from 0 for Monday."""
     found: set[int] = set()

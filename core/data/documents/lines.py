@@ -12,11 +12,12 @@ from core.data.documents.amounts import (
     LONGEST_UNMARKED,
     MOST_WORDS,
     PRICE,
+    says_amount,
     with_amount,
     with_note,
     with_price_at_end,
 )
-from core.data.documents.days import DAY, DAYS
+from core.data.documents.days import DAY, DAYS, is_days
 from core.data.documents.marks import LONGEST_KEY, label_end
 from core.data.documents.wordings import HAN, known_labels
 
@@ -29,6 +30,7 @@ _OF_DAYS = re.compile(
     r"|(?<=\s)(?:休息|店休|不营业|closed\b).*)",
     re.IGNORECASE,
 )
+_ENDS_IN_DAYS = re.compile(rf"(?P<key>\S.*?\S)\s+(?P<days>{DAYS})", re.IGNORECASE)
 _NO_TEXT = re.compile(r"\d{100}|\s{200}")
 # "第一节 语文", "周一 语文 数学": what is counted or a day, and what it is.
 _IN_ORDER = re.compile(
@@ -40,8 +42,14 @@ _SPACED = re.compile(
     r"(?:[ \u00a0]{2,}|[ \u00a0]?\u3000\s*)(?P<value>\S.*)"
 )
 _LONGEST_VERSE = 4
+# A name and what is said of it behind a blank, in a line of Chinese; a sentence has other words before it.
+_FIELDS = re.compile(rf"(?P<key>(?=[A-Za-z]*[{HAN}])[A-Za-z{HAN}]{{1,6}}) (?P<value>\S.*)")
+_NO_FIELD = re.compile("[在是有放请不没别能要会了就把给和与的]|开始|结束")
 # Behind a label that everybody knows its value may begin without a mark.
-_VALUE_ZH = r"(?:[\s.·/–—-]+|(?=[+\d(（][\d\s:：+()（）.~～–—-]{4}))"
+_VALUE_ZH = (
+    rf"(?:(?<=地址)(?![是在有不为])(?=[{HAN}].*[路街道号楼巷弄村旁口])|[\s.·/–—-]+"
+    r"|(?=[+\d(（][\d\s:：+()（）.~～–—-]{4}))"
+)
 _VALUE_EN = rf"\.?\s+(?=[+\d(]|\S+@\S|https?:|www\.|{DAY}\b)"
 # What only calls for attention is no label: nobody asks for the note.
 _CALLS_OUT = re.compile(
@@ -59,10 +67,14 @@ _MORE_ZH, _MORE_EN = (
 _STATEMENT = re.compile(rf"(?<=[。；;])|(?<=[{HAN}\d)）”\"][.!])(?=[{HAN}])")
 # The same in Chinese and in another language.
 _IN_BOTH = re.compile(rf"([{HAN}]+)\s*[/(（]?\s*([A-Za-z][A-Za-z -]*[A-Za-z])[)）]?")
+# What opens what is named before it: it is of no use by itself.
+_KEY = re.compile(
+    r"(?:pw|pass(?:word|code|phrase)?|pin|密码|口令|提取码)\b|(?:密码|口令|提取码)", re.IGNORECASE
+)
 # Signs that part what stands in one line.
 _LISTED = re.compile(r"\s+[|｜·•/]\s+|\s*[｜]\s*|\s{2,}")
 _NEXT_LABEL = re.compile(
-    rf"[,，、\s]\s*(?=(?P<key>[{HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})(?:\s?[:：]|\s|\d))"
+    rf"[,，、\s]\s*(?=(?P<key>[{HAN}]{{2,8}}|[A-Za-z][A-Za-z -]{{1,15}})(?:(?P<mark>\s?[:：])|\s|\d))"
 )
 
 
@@ -92,7 +104,8 @@ def statements(line: str) -> list[str]:
     what has no label belongs to the one before."""
     listed = [one.strip() for one in _LISTED.split(line)]
     if len(listed) > 1 and all(map(stated, listed)):
-        return listed
+        keyed = any(_KEY.match(one) for one in listed[1:])
+        return [", ".join(listed)] if keyed else listed
     found = [one for part in _STATEMENT.split(line) for one in _by_labels(part.strip())]
     pairs = [*map(stated, found)]
     if all(pairs) or sum(map(bool, pairs)) < 2:
@@ -116,6 +129,17 @@ def several(line: str) -> list[str]:
     return found if len(found) > 1 and all(map(stated, found)) else [line]
 
 
+def in_fields(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines of Chinese that each begin with a short name and a blank, as rows of a table: "小陈 儿牙 周末".
+    Empty where one does not, or where they may be verses."""
+    found = [match for match in map(_FIELDS.fullmatch, lines) if match and not _NO_FIELD.search(match["key"])]
+    verses = len({len(one) for one in lines}) == 1
+    keys = {match["key"] for match in found}
+    if len(lines) < 2 or verses or len(keys) < len(lines):
+        return []
+    return [(match["key"], match["value"]) for match in found]
+
+
 def looks_like_several(lines: Sequence[str], least: int = 3) -> bool:
     """Whether lines look as if each said something of its own, as no wrapped text does; of short lines that
     say of nothing what it is about ``least`` do."""
@@ -132,7 +156,9 @@ def _by_labels(part: str) -> Iterator[str]:
         for match in _NEXT_LABEL.finditer(part):
             piece = part[begin : match.start()]
             following = pair(part[match.end() :]) if is_label(match["key"]) and pair(piece) else None
-            if following and following[0] == match["key"].strip():
+            labelled = (known and is_label(known[0])) or match["mark"]
+            labelled = labelled or (following and says_amount(following[1]))  # ", deposit 20 €"
+            if labelled and following and following[0] == match["key"].strip():
                 yield piece
                 begin = match.end()
     if part[begin:]:
@@ -159,7 +185,9 @@ def _parted(text: str) -> tuple[str, str] | None:
 def _unmarked(text: str) -> tuple[str, str] | None:
     """A thing and what is said of it where only blanks part them."""
     if found := with_amount(text):
-        return found
+        key, value = found
+        day = _ENDS_IN_DAYS.fullmatch(key)  # "Story time Thurs 10.30"
+        return (day["key"], f"{day['days']} {value}") if day and not is_days(key) else found
     is_short = len(text) <= LONGEST_UNMARKED
     if is_short and (match := _IN_ORDER.fullmatch(text)) and not PRICE.search(text):
         return match["key"], match["value"]
@@ -176,6 +204,7 @@ def _unmarked(text: str) -> tuple[str, str] | None:
 def _known_label() -> re.Pattern[str]:
     """A line of a label that everybody knows and its value, with no mark of a label between."""
     zh, en = _labels()
+    zh = rf"(?:{zh}|[{HAN}]{{2,4}}(?:时间|地点|方式|对象|要求|人数|日期))"
     found = rf"(?P<zh>{zh}){_VALUE_ZH}(?P<of_zh>\S.*)|(?P<en>{en}){_VALUE_EN}(?P<of_en>\S.*)"
     return re.compile(found, re.IGNORECASE)
 

@@ -6,6 +6,9 @@ the page belongs to what it is noted at. Nothing is said that was not: marks are
 
 import re
 
+from core.data.documents.amounts import says_amount
+from core.data.documents.asked import asked
+from core.data.documents.bare_prices import bare_price
 from core.data.documents.days import is_days
 from core.data.documents.lines import is_label, pair
 from core.data.documents.marks import (
@@ -19,11 +22,12 @@ from core.data.documents.marks import (
     is_marked_or_counted,
     is_title,
     item,
+    next_filled,
     pictured,
     without_mark,
     without_numbers,
 )
-from core.data.documents.typed import counted, headed, next_filled, ruled
+from core.data.documents.typed import begins_list, counted, headed, ruled
 from core.data.identity import IdentityLanguage
 
 # Pictures that stand for a label.
@@ -42,6 +46,10 @@ _PAGE = re.compile(r"(?:https?://|www\.)\S+\s*")
 _NOTE, _NOTED = re.compile(r"\[\^(?P<name>[^\]\s]+)\]:\s*(?P<text>\S.*)"), re.compile(r"\[\^([^\]\s]+)\]")
 # Blanks that set something far to the right: whatever looks for the end of blanks would look from each.
 _FAR = re.compile(r"[^\S\n]{100,}")
+# What greets before a name, and what is said of it in brackets.
+_WELCOME = re.compile(r"^(?:welcome to (?=\S)|欢迎(?:来到|光临|入住)(?=\S))", re.IGNORECASE)
+_ASIDE = re.compile(r"\s*[(（][^)）]*[)）]$")
+_LONGEST_TITLE = 60
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 # In capitals what is no name of a part.
 _ORDERS = re.compile(r"\b(?:NO|NOT|NEVER|ONLY|CLOSED|FREE|PLEASE|DO|DON.?T|KEEP|MUST|IS|ARE|WE|YOU)\b")
@@ -54,7 +62,7 @@ def as_markdown(text: str, language: IdentityLanguage) -> str:
     if "\n" not in text.strip() or any(map(_FENCE.match, text.split("\n"))):
         return text
     lines = _with_notes(text.split("\n"))
-    lines = [_labelled(line, language) for line in counted(lines)]
+    lines = [_labelled(line, language) for line in counted(asked(lines))]
     lines = [without_numbers(_unboxed(line)) for line in lines]
     lines = _titled(_named(_headed(_bulleted(lines, language))))
     return "\n".join(ruled(headed(lines)))
@@ -81,7 +89,7 @@ def _bulleted(lines: list[str], language: IdentityLanguage) -> list[str]:
         beside = [near for near in (place - 1, place + 1) if 0 <= near < len(lines)]
         several = any(found[near] or item(lines[near]) for near in beside)
         if not (label or several or mark.item):
-            made.append(line)
+            made.append(mark.indent + mark.text)
             continue
         made.append(f"{mark.indent}{mark.item or '- '}{label}{mark.text}")
     return made
@@ -191,9 +199,12 @@ def _titled(lines: list[str]) -> list[str]:
         return lines
     first = filled[0]
     text = lines[first].strip()
-    alone = any(not line.strip() for line in lines[first + 1 : first + 3])
-    if alone and len(text) <= LONGEST_KEY and not _says_more(text) and _only_names(text):
-        lines[first] = f"# {text}"
+    name = _WELCOME.sub("", text.rstrip("!！ "))
+    plain = _ASIDE.sub("", name)
+    alone = any(not line.strip() for line in lines[first + 1 : first + 3]) or begins_list(lines[first:])
+    names = 0 < len(plain) <= len(name) <= _LONGEST_TITLE and not _says_more(plain) and _only_names(plain)
+    if alone and names:
+        lines[first] = f"# {name}"
     return lines
 
 
@@ -205,4 +216,6 @@ def _says_more(text: str) -> bool:
 def _only_names(text: str) -> bool:
     """Whether a line says nothing of what it names: "Da Enzo - Menu", not "Soup - 5 euros"."""
     known = pair(text)
-    return not known or not (is_label(known[0]) or re.search(r"\d", known[1]))
+    if not known:
+        return bare_price(text) is None
+    return not (is_label(known[0]) or says_amount(known[1]) or known[1][:1].isdigit())

@@ -5,7 +5,7 @@ the mark is taken for, among the lines beside it, is said by who asks.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.data.documents.amounts import AMOUNT
@@ -221,3 +221,12 @@ def _other_end(text: str) -> tuple[int, int] | None:
         if not (ranges and "-–—".find(match[0].strip()[:1] or " ") >= 0):
             return match.span()
     return None
+
+
+def next_filled(lines: Sequence[str]) -> list[str]:
+    """Of each line the next one that is not empty; empty of the last one."""
+    found, after = [""] * len(lines), ""
+    for place in range(len(lines) - 1, -1, -1):
+        found[place] = after
+        after = lines[place] if lines[place].strip() else after
+    return found

@@ -1,16 +1,32 @@
 """A paragraph of lines: what each of them says, or what all of them do."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.data.documents.amounts import LONGEST_UNMARKED, at_a_time, says_amount, states_price
+from core.data.documents.amounts import AMOUNT, LONGEST_UNMARKED, at_a_time, says_amount, states_price
 from core.data.documents.asking import Asker
 from core.data.documents.bare_prices import ABOUT_PRICES, prices_in_row, with_prices
 from core.data.documents.days import is_days
 from core.data.documents.facts import NotAsked
-from core.data.documents.lines import is_label, looks_like_several, stated, statements
+from core.data.documents.lines import in_fields, is_label, looks_like_several, stated, statements
 from core.data.documents.marks import LONGEST_KEY
+from core.data.documents.rules import says, yes_or_no
+from core.data.documents.wordings import HAN
 from core.wording import say
+
+# A telephone number, and when something opens, inside of a line.
+_CALLS = re.compile(
+    r"(?<![\d.-])(?:(?:\+\d|0|1[3-9])(?:[ ()/-]{0,2}\d){7,12}|\(?\d{3}\)?[ -]\d{3}-\d{4})(?![\d.-])"
+)
+_OPENS = re.compile(
+    r"\d.*(?:开门|关门|打烊|营业)|(?:开门|关门|打烊|营业).*\d|\b(?:we|we're|we are) open\b.*\d", re.IGNORECASE
+)
+_ONLY_AMOUNT = re.compile(rf"{AMOUNT}(?:\s?/\s?\S+|\s?[（(].*)?", re.IGNORECASE)
+_NAME_AND_COLON = re.compile(
+    r"(?!.*\b(?:said|says|asked)\s?:|(?:he|she|they|we|i|it|you)\b)"
+    rf"(?:[^\W\d_{HAN}][\w'’&/()-]*(?: [\w'’&/()-]+){{0,2}}: |[{HAN}]{{2,8}}(?<![说道问])[：:])\S"
+)
 
 
 @dataclass(frozen=True)
@@ -28,40 +44,66 @@ class Said:
 LONGEST_LINE = 60
 
 
-def tell_lines(asker: Asker, lines: Sequence[str], line: int) -> None:
-    """A paragraph of lines: what each says, or what all of them do."""
+def tell_lines(asker: Asker, lines: Sequence[str], line: int, directly: bool = False) -> None:
+    """A paragraph of lines: what each says, or what all of them do; ``directly``: below their heading."""
+    said = _said(asker, lines, line)
+    parts = [one.text for one in said]
+    if all(one.known for one in said):
+        _tell(asker, said)
+        if len(lines) > 1 and all(map(at_a_time, parts)):
+            asker.names(asker.words["and"].join(lines), line)
+        elif not asker.hours(parts, line):
+            _name_things(asker, said, line, directly)
+    elif not directly and _begins_with_a_title(lines, said):
+        _titled(asker, parts[0], said[1:], line)
+    else:
+        left = _labelled(asker, said)
+        if left and asker.by_days(parts):
+            left = [asker.words["then"].join(parts)]  # with what is said of no day
+        elif left:
+            asker.hours(parts, line)
+        left = left or _plainly_said(asker, [_whole(one, line + at, said) for at, one in enumerate(lines)])
+        together = looks_like_several(left, 3 if left == [*lines] else 2)
+        _tell_together(asker, left, lines, line, together)
+        asker.prose("\n".join(left), line)
+
+
+def _said(asker: Asker, lines: Sequence[str], line: int) -> list[Said]:
+    """The parts of lines, and what each says of what."""
     told = [(part, line + place) for place, one in enumerate(lines) for part in _parts(asker, one)]
     parts, places = [part for part, _ in told], [place for _, place in told]
     known = [*map(stated, parts)]
     then = [*map(at_a_time, parts)]
     if sum(map(bool, then)) > 1:
         known = [one or at for one, at in zip(known, then, strict=True)]
-    if len(lines) > 1 and all(then):
-        asker.names(asker.words["and"].join(lines), line)
+    if not any(known) and (fields := in_fields(lines)) and len(fields) == len(parts):
+        known = [*fields]
+    known = [one or _of_heading(asker, part) for one, part in zip(known, parts, strict=True)]
     whole = [part if len(lines[at - line]) <= LONGEST_UNMARKED else "" for part, at in told]
     known, bare = with_prices(whole, known, asker.path, asker.prices)
-    said = [
+    return [
         Said(part, one, at, place in bare)
         for place, (part, one, at) in enumerate(zip(parts, known, places, strict=True))
     ]
-    if all(known):
-        _tell(asker, said)
-        if not asker.hours(parts, line) and asker.parents and _are_things(known):
-            asker.names(asker.words["and"].join(key for key, _ in filter(None, known)), line)
-        return
-    names = parts[0] == lines[0] and len(parts[0]) <= LONGEST_KEY and not says_amount(parts[0])
-    if names and len(known) > 2 and all(known[1:]):
-        _titled(asker, parts[0], said[1:], line)
-        return
-    left = _labelled(asker, said)
-    if left and asker.by_days(parts):
-        left = [asker.words["then"].join(parts)]  # with what is said of no day
-    elif left:
-        asker.hours(parts, line)
-    left = left or _plainly_said(asker, [_whole(one, line + at, said) for at, one in enumerate(lines)])
-    if looks_like_several(left, 3 if left == [*lines] else 2):
-        _say_together(asker, left, lines, line)
-    asker.prose("\n".join(left), line)
+
+
+def _begins_with_a_title(lines: Sequence[str], said: Sequence[Said]) -> bool:
+    """Whether a first line names what all others, which are several, say something of."""
+    first = said[0].text
+    names = first == lines[0] and len(first) <= LONGEST_KEY and not says_amount(first) and not says(first)
+    return names and len(said) > 2 and all(one.known for one in said[1:])
+
+
+def _name_things(asker: Asker, said: Sequence[Said], line: int, directly: bool) -> None:
+    """What there is, where lines are about several things of one kind, no details of one; below a title
+    there may be details beside them."""
+    things = [one.known[0] for one in said if one.known and _is_thing(*one.known)]
+    if len(things) > 1 and (len(things) == len(said) if asker.parents else directly):
+        asker.names(asker.words["and"].join(things), line)
+
+
+def _is_thing(key: str, value: str) -> bool:
+    return not (is_label(key) or is_days(key) or len(value) > LONGEST_KEY)
 
 
 def _parts(asker: Asker, line: str) -> list[str]:
@@ -79,7 +121,7 @@ def _whole(text: str, line: int, said: Sequence[Said]) -> Said:
 def _tell(asker: Asker, said: Sequence[Said]) -> None:
     for one in said:
         if one.known:
-            asker.value(*one.known, one.line, "price" if one.bare else "")
+            (asker.price if one.bare else asker.value)(*one.known, one.line)
 
 
 def _titled(asker: Asker, title: str, said: Sequence[Said], line: int) -> None:
@@ -91,12 +133,40 @@ def _titled(asker: Asker, title: str, said: Sequence[Said], line: int) -> None:
     asker.hours([one.text for one in said], line)
 
 
-def _say_together(asker: Asker, left: Sequence[str], lines: Sequence[str], line: int) -> None:
-    """The lines that are asked for together only: each, or as one text where they look like one."""
+def _tell_together(asker: Asker, left: Sequence[str], lines: Sequence[str], line: int, several: bool) -> None:
+    """Lines that are asked for together; what can be is asked singly too. Where they are ``several`` and no
+    text, each of the others is said, or all as one where they look like one."""
     why = say("document.unused.together", heading=asker.heading)
-    for one in left if all(len(one) <= LONGEST_LINE for one in left) else ["\n".join(left)]:
-        place = next((place for place, whole in enumerate(lines) if one in whole), 0)
-        asker.unused.append(NotAsked(line + place, one, why))
+    longest = max(map(len, lines))
+    singly = all(len(one) <= LONGEST_LINE for one in left)
+    for one in left if singly or not several else ["\n".join(left)]:
+        at = _place(one, lines, line)
+        asked = one in lines and longest <= LONGEST_UNMARKED and _asked_singly(asker, one, at)
+        if several and not asked:
+            asker.unused.append(NotAsked(at, one, why))
+
+
+def _place(part: str, lines: Sequence[str], line: int) -> int:
+    """The line of which something is a part."""
+    return line + next((place for place, whole in enumerate(lines) if part in whole), 0)
+
+
+def _asked_singly(asker: Asker, one: str, line: int) -> bool:
+    """Ask for a line by what it says plainly: whether something is so, whom to call, when it is open; whether
+    it does."""
+    asks = [*yes_or_no(one)]
+    if asks:
+        asker.add(asks, one, line)
+    for pattern, about in ((_CALLS, "phone"), (_OPENS, "hours")):
+        if len(one) <= LONGEST_UNMARKED and pattern.search(one):
+            asker.value(str(asker.words[about]), one, line)
+            return True
+    return bool(asks)
+
+
+def _of_heading(asker: Asker, part: str) -> tuple[str, str] | None:
+    """An amount alone is what its heading costs."""
+    return (asker.heading, part) if asker.parents and _ONLY_AMOUNT.fullmatch(part) else None
 
 
 def _labelled(asker: Asker, said: Sequence[Said]) -> list[str]:
@@ -117,15 +187,13 @@ def _plainly_said(asker: Asker, said: Sequence[Said]) -> list[str]:
     left = []
     for one in said:
         short = one.known if len(one.text) <= LONGEST_KEY else None
-        if short and (one.bare or is_label(short[0]) or states_price(short[1])):
+        if short and (one.bare or is_label(short[0]) or states_price(short[1]) or _has_colon(one.text)):
             _tell(asker, [one])
         else:
             left.append(one.text)
     return left
 
 
-def _are_things(pairs: Sequence[tuple[str, str] | None]) -> bool:
-    """Whether what lines are about are several things of one kind, no details of one."""
-    said = [pair for pair in pairs if pair]
-    details = any(is_label(key) or is_days(key) or len(value) > LONGEST_KEY for key, value in said)
-    return len(said) > 1 and not details
+def _has_colon(text: str) -> bool:
+    """Whether a line is a short name, a colon and what is said of it."""
+    return _NAME_AND_COLON.match(text) is not None and not text.endswith(".")

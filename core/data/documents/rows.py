@@ -11,7 +11,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-from core.data.documents.amounts import PRICE
+from core.data.documents.bare_prices import prices_in
 from core.data.documents.blocks import Reader
 from core.data.documents.facts import DocumentRows
 from core.data.documents.files import read_markdown
@@ -87,7 +87,7 @@ def document_rows(text: str, title: str, language: IdentityLanguage) -> Document
     text = as_markdown(text, language)
     tree = SyntaxTreeNode(MarkdownIt("commonmark").enable("table").disable("code").parse(text))
     words = wordings_for(text, language)
-    reader = Reader(words, title, len(PRICE.findall(text)))
+    reader = Reader(words, title, prices_in(text))
     reader.read(tree.children)
     facts = asked_naturally([*told_apart(reader.facts, words)], words)
     return DocumentRows(tuple(facts), tuple(reader.unused))

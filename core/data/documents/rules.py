@@ -15,8 +15,8 @@ TOPIC_WORDS, TOPIC_CHARACTERS = 6, 14
 # A longer clause is no plain statement.
 LONGEST_CLAUSE = 60
 _RULES = re.compile(
-    r"规矩|规则|规定|须知|守则|制度|注意|提示|提醒|约定|公约|\b(?:rules?|polic(?:y|ies)|regulations?|guidelines?|notices?"
-    r"|terms|etiquette|good to know|please note)\b|^notes?$",
+    r"贴士|规矩|规则|规定|须知|守则|制度|注意|提示|提醒|约定|公约|\b(?:rules?|polic(?:y|ies)|regulations?|guidelines?|notices?"
+    r"|tips|terms|etiquette|good to know|please note)\b|^notes?$",
     re.IGNORECASE,
 )
 _STEPS = re.compile(
@@ -32,7 +32,11 @@ _SAYS_EN = re.compile(
     r"[.!]$|^no\b|\b(?:is|are|must|may|can|cannot|can't|not|never|please|should|only|don't|will|have|has)\b",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(r"[，。；！？,;!?]|\.(?=\s|$)|\s[-–—(]|[（(]")
+_CLAUSE = re.compile(r"[，。；！？,;!?]|\.(?=\s|$)|\s[-–—(]|[（(]|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
+# What only is polite at the end of a clause.
+_POLITE = re.compile(r"\s+(?:sorry|please|thanks|thank you|though)$", re.IGNORECASE)
+# The first digits of a number that goes on.
+_CUT_NUMBER = re.compile(r"[\dA-Za-z][\dA-Za-z.-]*$")
 # Chinese: X may not Y, and how that is asked. What is said of somebody ("不能吃辣的客人") is no rule for all.
 _WHO, _DOES = r"(?P<x>[^不没]{0,16}?)", r"(?P<y>(?:自己的|[^不没的请])+)"
 _ASKED_ZH = (
@@ -41,14 +45,17 @@ _ASKED_ZH = (
         "{x}能{y}吗？",
     ),
     (rf"{_WHO}不?可以{_DOES}", "{x}可以{y}吗？"),
-    (rf"{_WHO}(?:禁止|严禁|请勿|不得|不许|谢绝|请不要)(?![忘错担遗]){_DOES}", "{x}可以{y}吗？"),
+    (rf"{_WHO}(?:禁止|严禁|请勿|不得|不许|不准|谢绝|请不要|别)(?![忘错担遗]){_DOES}", "{x}可以{y}吗？"),
     (rf"{_WHO}(?:不|(?<=.))需要{_DOES}", "{x}需要{y}吗？"),
     (
         rf"{_WHO}不(?P<y>(?:营业|开门|开放|收|接受|提供|支持|允许|打包|找零|退|含|接待|外送|送餐|办理)[^不没的请]*)",
         "{x}{y}吗？",
     ),
     (rf"{_WHO}没有{_DOES}", "{x}有{y}吗？"),
-    (r"(?P<x>每?(?:周|星期|礼拜)[一二三四五六日天末])(?P<y>休息|店休|闭馆|不营业|不开门)", "{x}营业吗？"),
+    (
+        r"(?P<x>每?(?:周|星期|礼拜)[一二三四五六日天末])(?P<y>休息|店休|闭馆|不营业|不开门?|关门)",
+        "{x}营业吗？",
+    ),
     (r"(?P<x>)(?P<y>(?:支持|提供|接受|允许)[^不没的请]+)", "{y}吗？"),
     (
         r"(?P<x>[^不没]{1,8}?)(?<![需重主只首必摘紧次想将快正])要(?![求点是么素闻紧])(?P<y>[^不没请]{2,})",
@@ -58,11 +65,11 @@ _ASKED_ZH = (
 # Where a part of a word, a doubled negation or a condition would be taken for one of these.
 _NOT_PLAIN_ZH = re.compile(
     r"只能|才能|可能|能不能|可不可以|要不要|不能不|不得不|不得已|只可以|只需要|您|(?<!我)你"
-    r"|^(?:如|若|凡|因|为|由|除|当|但|而|并|且|也|和|或|只|就)|谁|什么|怎|哪|[:：“”「」]"
+    r"|^(?:如|若|凡|因|为|由|除|当|但|而|并|且|也|和|或|只|就)|谁|什么|怎|哪|时[^间]|[:：“”「」]"
 )
 _LEFT_OVER = re.compile(r"(?:一律|均|绝对|千万|坚决|都|请)$")
 # Left out of what an item is asked by, so that the question does not hold its answer.
-_MODAL_ZH = re.compile(r"不能|不?可以|不得|不许|不要|禁止|严禁|请勿|谢绝|必须|不?需要|^请")
+_MODAL_ZH = re.compile(r"不能|不?可以|不得|不许|不准|不要|禁止|严禁|请勿|谢绝|必须|不?需要|^请")
 _SUBJECT = r"(?P<x>(?:[\w'’-]+ ){0,5}[\w'’-]+)"
 _STATE = (
     r"(?:allowed|permitted|welcome|included|free|required|possible|available|provided|closed|open|accepted|forbidden"
@@ -121,10 +128,10 @@ def is_of_sentences(heading: str, items: Sequence[str], ordered: bool) -> bool:
     ruled = are_rules(heading)
     if not items or (not ruled and (ordered or _STEPS.search(heading))):
         return False
-    return ruled or 2 * sum(map(_says, items)) > len(items)
+    return ruled or 2 * sum(map(says, items)) > len(items)
 
 
-def _says(item: str) -> bool:
+def says(item: str) -> bool:
     if language_of(item) == "zh":
         return len(item) >= 4 and _SAYS_ZH.search(item) is not None
     return len(item.split()) >= 2 and _SAYS_EN.search(item) is not None
@@ -136,7 +143,7 @@ def topics(item: str) -> Iterator[str]:
     if language_of(item) == "zh":
         of_somebody = re.search("的|.请", clause)  # without "不能" it would be somebody else
         short = clause if of_somebody else _MODAL_ZH.sub("", clause)
-        wanted = (short[:TOPIC_CHARACTERS], clause, item.rstrip("。！；"))
+        wanted = (_cut(short), clause, item.rstrip("。！；"))
         yield from (one for one in wanted if len(one) > 1 and not one.endswith("的话"))
         return
     words = _BEGINS_EN.sub("", clause)
@@ -146,6 +153,13 @@ def topics(item: str) -> Iterator[str]:
     if found := _NO_END.sub("", " ".join(words.split()[:TOPIC_WORDS])):
         yield found
     yield clause
+
+
+def _cut(text: str) -> str:
+    """The first characters of a text, with no number cut in two."""
+    cut = text[:TOPIC_CHARACTERS]
+    goes_on = re.match(r"[\dA-Za-z]", text[TOPIC_CHARACTERS:])
+    return _CUT_NUMBER.sub("", cut) or cut if goes_on else cut
 
 
 def yes_or_no(item: str) -> Iterator[str]:
@@ -195,4 +209,4 @@ def _turned(rest: str) -> str:
 
 
 def _first_clause(item: str) -> str:
-    return _CLAUSE.split(item.strip(), maxsplit=1)[0].strip()
+    return _POLITE.sub("", _CLAUSE.split(item.strip(), maxsplit=1)[0].strip())

@@ -1,14 +1,14 @@
 """Text cut into sentences, and sentences put together again as long as an answer may be."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from core.data.documents.wordings import HAN
 
 # Of a longer text every part of about so many characters is a fact of its own.
 LONGEST_ANSWER = 220
-# A shorter line of Chinese ended where its writer ended it.
-WRAPPED = 20
+# A line of fewer characters ended where its writer ended it.
+WRAPPED_ZH, WRAPPED_EN = 30, 60
 _SENTENCE = re.compile(
     r"(?<=[。！？；])|(?<=[.!?;])\s+|\n|(?<=[\u4e00-\u9fff)）”\"][.!?;])(?=[\u4e00-\u9fff])"
 )
@@ -19,30 +19,45 @@ def sentences_of(text: str) -> list[str]:
     return [one.strip() for one in _SENTENCE.split(text) if one.strip()]
 
 
+def parted(text: str) -> Iterator[tuple[str, str]]:
+    """The sentences of a text, each with what joins it and the next: a line that was ended stays one."""
+    lines = [one.strip() for one in text.split("\n") if one.strip()]
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        *others, last = sentences_of(line)
+        for one in others:
+            yield one, _between(one)
+        yield last, "\n" if _is_own(line, following) else _between(last)
+
+
 def pieces(text: str) -> Iterator[str]:
     """Sentences, as many together as an answer may have characters."""
-    piece = before = ""
-    for sentence in sentences_of(text):
-        space, before = between(before), sentence
+    piece = joins = ""
+    for sentence, space in parted(text):
         if piece and len(piece) + len(sentence) > LONGEST_ANSWER:
             yield piece
-            piece, space = "", ""
-        piece += space + sentence
+            piece = joins = ""
+        piece, joins = piece + joins + sentence, space
     if piece:
         yield piece
 
 
-def joined(sentences: Iterable[str]) -> str:
-    text = before = ""
-    for one in sentences:
-        text += between(before) + one
-        before = one
-    return text
+def without(text: str, leave_out: Callable[[str], bool]) -> str:
+    """A text without some of its sentences."""
+    kept, joins = "", ""
+    for sentence, space in parted(text):
+        if not leave_out(sentence):
+            kept, joins = kept + joins + sentence, space
+    return kept
 
 
-def between(before: str) -> str:
-    """What joins a sentence or a line and the next: short lines of Chinese stay lines."""
-    of_chinese = re.search(f"[{HAN}]", before) and len(before) < WRAPPED
-    if of_chinese and (before[-1].isalnum() or before[-1] in ")）"):
-        return "\n"
-    return " " if before and before[-1].isascii() else ""
+def _is_own(line: str, following: str) -> bool:
+    """Whether a line was ended by its writer: it is short, and no sentence goes on or ends with it."""
+    of_chinese = re.search(f"[{HAN}]", line) is not None
+    ends = WRAPPED_ZH if of_chinese else WRAPPED_EN
+    goes_on = not following[:1].isalnum() or following[0].islower()
+    is_open = not (line[-1].isalnum() or line[-1] in ")）€£$%+")
+    return not (goes_on or is_open) and len(line) < ends
+
+
+def _between(before: str) -> str:
+    return " " if before[-1].isascii() else ""

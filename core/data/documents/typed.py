@@ -6,8 +6,8 @@ lines and no list.
 import re
 from collections.abc import Sequence
 
-from core.data.documents.amounts import says_amount
-from core.data.documents.bare_prices import bare_price
+from core.data.documents.amounts import MOST_WORDS, says_amount
+from core.data.documents.bare_prices import ABOUT_PRICES, bare_price, prices_in_row
 from core.data.documents.days import is_days
 from core.data.documents.lines import is_topic, looks_like_several, pair
 from core.data.documents.marks import (
@@ -18,17 +18,43 @@ from core.data.documents.marks import (
     in_brackets,
     is_marked,
     item,
+    next_filled,
     numbered,
 )
 from core.data.documents.rules import are_rules
 from core.data.documents.wordings import HAN
 
 _NO_NAME = re.compile(
-    r"[。.!?！？；;，,:：|<>]|\b(?:says?|said|asks?|asked|dear|hi|hello)\b|^(?:尊敬|亲爱|你们?好|大家好)|[说问道]$",
+    r"[。.!?！？；;，,:：|<>]|\b(?:says?|said|asks?|asked|dear|hi|hello)\b|^(?:please|no|never|do not|don.t)\b|^(?:尊敬|亲爱|你们?好|大家好)|[说问道]$",
     re.IGNORECASE,
 )
+# "A2.1" is one name.
+_IN_CODE = re.compile(r"(?<=\d)\.(?=\d)")
+_SENTENCE = re.compile(
+    r"\b(?:is|are|was|were|be|has|have|had|can|must|may|will|do|does|we|you|i|it|they|please|our|your|not)\b",
+    re.IGNORECASE,
+)
+# What no name of a part has in it.
+_SENTENCE_ZH = re.compile(r"[不没勿别]|可以|必须|禁止|请(?!假)|^(?:如果|每)")
+# Names of parts that everybody knows.
+_SECTION = re.compile(
+    r"committee|board|team|staff|trainers?|teachers?|tutors|coaches|doctors|people|who'?s who|contacts?"
+    r"|sessions|classes|courses|rooms|drinks|food|starters|mains|desserts|sides|snacks|services|treatments"
+    r"|extras|equipment|dates|events|next dates|heating|bins|rubbish|kitchen|laundry|nearby|getting here"
+    r"|what to bring|how to (?:get here|find us|book|join)"
+    r"|医生|大夫|专家|教练|老师|教师|师资|员工|团队|成员|委员会|理事会|负责人|饮料|饮品|酒水|主食"
+    r"|凉菜|热菜|炒菜|小吃|甜品|汤类?|套餐|服务|项目|课程|房型|房间|设施|周边|景点|活动|班次|车次"
+    r"|交通|厨房|垃圾|洗衣",
+    re.IGNORECASE,
+)
+_DASH = re.compile(r"\s[-–—]\s")
+_HOURS = re.compile(r"营业|开放|门诊|开门|\bhours\b|\bopen", re.IGNORECASE)
+# Characters of a heading of prices, and of a line below a name.
+_SHORTEST_PRICES, _LONGEST_BELOW = 20, 200
 # Characters of Chinese, words of another language: of a heading that has a mark, and of a word alone.
 _LONGEST_ZH, _LONGEST_EN, _SHORTEST_ZH, _SHORTEST_EN = 14, 5, 8, 3
+# So many lines without a mark at their numbers are a list.
+_FEWEST_ZH, _FEWEST_EN = 3, 4
 # A line of rules is a rule of its own, however it is typed, if it is no longer.
 _LONGEST_RULE = 80
 
@@ -55,7 +81,7 @@ def _is_numbered(line: str) -> bool:
 
 def _numbers(lines: Sequence[str]) -> dict[int, tuple[int, str]]:
     """By the place of a line its number and what it says."""
-    found: dict[int, tuple[int, str]] = {}
+    found = _counted_barely(lines)
     for place, line in enumerate(lines):
         if counts := numbered(line):
             found[place] = counts
@@ -66,30 +92,55 @@ def _numbers(lines: Sequence[str]) -> dict[int, tuple[int, str]]:
     return found
 
 
+def _counted_barely(lines: Sequence[str]) -> dict[int, tuple[int, str]]:
+    """Lines one below the other that begin with 1, 2, 3 and so on without any mark, as items; so few could be
+    so many of something."""
+    found: dict[int, tuple[int, str]] = {}
+    run: dict[int, tuple[int, str]] = {}
+    for place, line in enumerate([*lines, "end"]):
+        if place < len(lines) and not line.strip():
+            continue
+        counts = barely_numbered(line)
+        if counts and counts[0] == len(run) + 1:
+            run[place] = counts
+            continue
+        least = _FEWEST_ZH if any(re.search(f"[{HAN}]", text) for _, text in run.values()) else _FEWEST_EN
+        found |= run if len(run) >= least else {}
+        run = {place: counts} if counts and counts[0] == 1 else {}
+    return found
+
+
 def headed(lines: list[str]) -> list[str]:
     """Names that stand above lines of their own, as headings: "外卖：", "【外卖】", "Delivery:", "Notes".
-    Text that follows those lines, apart from them, is of the section before."""
-    level, section, inside, made = 2, "", False, [*lines]
+    What follows those lines, apart from them, is of the section before, if it is no more of the same."""
+    level, section, inside, single, made = 2, "", "", 0, [*lines]
     below = next_filled(lines)
     names = _names_of_blocks(lines, below)
     for place, line in enumerate(lines):
         if known := heading(line):
-            level, section, inside = max(2, known[0]), line, False
+            level, section, inside, single = max(2, known[0]), line, "", 0
         elif name := names.get(place) or _name_above(made, place, below[place]):
             made[place] = f"{'#' * level} {name}"
-            inside = bool(place + 1 < len(lines) and lines[place + 1].strip())
-        elif inside and section and not line.strip() and _begins_text(made, place + 1, below, names):
-            made[place], inside = section, False
+            single += bool(inside)
+            inside = name if place + 1 < len(lines) and lines[place + 1].strip() else ""
+        elif inside and section and not line.strip():
+            ends = single > 0 or _HOURS.search(inside) is not None
+            if _begins_another(made, place + 1, below, names, ends):
+                made[place], inside = section, ""
     return made
 
 
-def _begins_text(lines: Sequence[str], place: int, below: Sequence[str], names: dict[int, str]) -> bool:
-    """Whether a text begins in a line: no heading, and nothing that a list or a menu goes on with."""
+def _begins_another(
+    lines: Sequence[str], place: int, below: Sequence[str], names: dict[int, str], ends: bool
+) -> bool:
+    """Whether a line begins something without a heading that a list or a menu does not go on with. ``ends``:
+    parts with a name end with their lines here, as those before did and opening hours do."""
     line = "".join(lines[place : place + 1])
-    if not line.strip():
+    if not line.strip() or heading(line) or place in names or _name_above(lines, place, below[place]):
         return False
-    headings = heading(line) or place in names or _name_above(lines, place, below[place])
-    return not (headings or is_marked(line) or _tells(line))
+    if not ends:
+        return not (is_marked(line) or _tells(line))
+    return not is_days((pair(line.strip()) or ("", ""))[0])
 
 
 def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, str]:
@@ -102,15 +153,24 @@ def _names_of_blocks(lines: Sequence[str], below: Sequence[str]) -> dict[int, st
         if lines[place - 1].strip() or not lines[place].strip() or is_marked(lines[place]):
             continue
         name, block = lines[place].strip(), _block(lines, place)[1:]
-        if _tells(name) or not block or not _is_name(name, _SHORTEST_ZH, _SHORTEST_EN):
+        short = _is_name(name, _SHORTEST_ZH, _SHORTEST_EN)
+        if _tells(name) or not block or not (short or _is_longer_name(name)):
             continue
         pairs = sum(map(_tells, block))
         if pairs > 1 and 2 * pairs > len(block):
             found[place] = name
-        elif all(len(one) <= _LONGEST_RULE for one in block):
+        elif short and all(len(one) <= _LONGEST_BELOW for one in block):
             others[place] = name
         known = known or place in found or bool(_name_above(lines, place, below[place]))
     return found | others if known else {}
+
+
+def begins_list(lines: Sequence[str]) -> bool:
+    """Whether a first line that says nothing of anything stands directly above several that do."""
+    first, *block = _block(lines, 0) or [""]
+    pairs = sum(map(_tells, block))
+    is_one = _tells(first) and not (_DASH.search(first) and not any(map(_DASH.search, block)))
+    return pairs > 1 and 2 * pairs > len(block) and not is_one
 
 
 def _block(lines: Sequence[str], place: int) -> list[str]:
@@ -118,15 +178,6 @@ def _block(lines: Sequence[str], place: int) -> list[str]:
     while end < len(lines) and lines[end].strip() and not is_marked(lines[end]):
         end += 1
     return [*lines[place:end]]
-
-
-def next_filled(lines: Sequence[str]) -> list[str]:
-    """Of each line the next one that is not empty; empty of the last one."""
-    found, after = [""] * len(lines), ""
-    for place in range(len(lines) - 1, -1, -1):
-        found[place] = after
-        after = lines[place] if lines[place].strip() else after
-    return found
 
 
 def _name_above(lines: Sequence[str], place: int, below: str) -> str:
@@ -155,18 +206,30 @@ def _stands_above(name: str, below: str, is_list: bool) -> bool:
 
 def _tells(line: str) -> bool:
     """Whether a line says of something what it is, or ends in a number that may be a price."""
-    return pair(line.strip()) is not None or bare_price(line.strip()) is not None
+    return pair(line.strip()) is not None or _ends_in_number(line.strip())
+
+
+def _ends_in_number(line: str) -> bool:
+    return bare_price(line) is not None or bool(prices_in_row(line))
 
 
 def _is_known(text: str) -> bool:
-    return is_topic(text) or is_days(text) or are_rules(text)
+    known = is_topic(text) or is_days(text) or are_rules(text) or _SECTION.fullmatch(text)
+    return bool(known) or (ABOUT_PRICES.search(text) is not None and len(text) <= _SHORTEST_PRICES)
+
+
+def _is_longer_name(text: str) -> bool:
+    """Whether a text of several words is a name and no sentence."""
+    return _is_name(text, _LONGEST_ZH, MOST_WORDS) and not _SENTENCE.search(text)
 
 
 def _is_name(text: str, characters: int, words: int) -> bool:
-    if len(text) > LONGEST_KEY or not text[:1].isalpha() or _NO_NAME.search(text) or says_amount(text):
+    if len(text) > LONGEST_KEY or not text[:1].isalpha() or says_amount(text):
+        return False
+    if _NO_NAME.search(_IN_CODE.sub("", text)):
         return False
     if re.search(f"[{HAN}]", text):
-        return len(text) <= characters
+        return len(text) <= characters and not _SENTENCE_ZH.search(text)
     return len(text.split()) <= words and text[:1].isupper()
 
 
@@ -181,7 +244,7 @@ def ruled(lines: list[str]) -> list[str]:
             number = counts.number
         elif not line.strip() or is_marked(line) or len(line) > _LONGEST_RULE:
             number = 0
-        elif rules and number and re.search(rf"[{HAN}。.!！)）]$", lines[place - 1]):
+        elif rules and number and re.search(rf"[{HAN}\d。.!！)）]$", lines[place - 1]):
             number += 1
             made[place] = f"{number}. {line}"
         elif rules and not number and place in said:

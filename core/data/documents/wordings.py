@@ -150,6 +150,10 @@ class Wordings:
         """Whether something is about when it is open."""
         return (self._topic(about) or {}).get("name") == "hours"
 
+    def is_topic(self, about: str) -> bool:
+        """Whether something is about what people ask for in a document: an address, payment, parking."""
+        return self._topic(about) is not None
+
     def is_of_phones(self, about: str) -> bool:
         """Whether something is about telephone numbers, or about whom to ask."""
         return (self._topic(about) or {}).get("name") == "phone"

@@ -1,0 +1,176 @@
+"""What strangers type: price lists, notices, pages of clubs and schools, without any mark that helps."""
+
+import pytest
+
+from core.data.documents.asked import asked
+from core.data.documents.facts import DocumentRows
+from core.data.documents.lines import in_fields, pair, statements
+from core.data.documents.rows import document_rows
+from core.data.documents.rules import topics, yes_or_no
+from core.data.documents.sentences import pieces
+from core.data.drafts import language_of
+
+
+def made(text: str) -> DocumentRows:
+    return document_rows(text, "t", language_of(text))
+
+
+def said(text: str) -> dict[str, str]:
+    """The first question of each fact and its answer."""
+    return {fact.questions[0]: fact.answer.replace("是 ", "是") for fact in made(text).facts}
+
+
+def headings(text: str) -> set[str]:
+    return {fact.heading for fact in made(text).facts}
+
+
+@pytest.mark.parametrize(
+    ("first", "title"),
+    [
+        ("小李修鞋", "小李修鞋"),
+        ("Welcome to MILL HOUSE!!", "MILL HOUSE"),
+        ("欢迎光临青瓦小院", "青瓦小院"),
+        ("九月活动安排（9.1-9.30）", "九月活动安排（9.1-9.30）"),
+        ("Ann's Sewing Room - prices (from May)", "Ann's Sewing Room - prices (from May)"),
+    ],
+)
+def test_a_first_line_is_the_title_also_directly_above_what_it_names(first: str, title: str) -> None:
+    rest = "修跟 15\n换拉链 20\n补胶 10\n" if language_of(first) == "zh" else "Hem 9\nZip 12\nDarning 5\n"
+    assert headings(f"{first}\n{rest}") == {title}
+
+
+def test_a_first_line_that_says_something_is_no_title() -> None:
+    assert headings("Soup - 5 euros\nBread 2 euros\nTea 1 euro\n") == {"t"}
+    assert "修跟 15" not in headings("修跟 15\n换拉链 20\n补胶 10\n")
+
+
+def test_names_of_parts_are_known_in_the_middle_of_a_block() -> None:
+    text = "Elm Bowling Club\n\nGreen: open till dusk\nBowls: can be lent\n"
+    text += "Trainers\nJoan – beginners\nAli – league\n"
+    assert [fact.heading for fact in made(text).facts][-1] == "Trainers"
+    chinese = "书画社\n\n周一：素描\n周三：国画\n老师\n王一：素描\n李二：国画\n"
+    assert said(chinese)["老师有哪些？"] == "老师：王一、李二。"
+
+
+def test_a_first_line_with_a_picture_or_of_several_words_names_its_block() -> None:
+    pictures = "农家\n\n🌶 调料\n辣椒 8/斤\n花椒 30/斤\n\n🫘 豆子\n黄豆 4/斤\n绿豆 6/斤\n"
+    assert headings(pictures) == {"调料", "豆子"}
+    courses = (
+        "Pottery 2026\n\nWheel throwing for adults\nFee: 90 €\nRoom: cellar\n\nB2.1\nTue 18:00–20:00\n75€\n"
+    )
+    assert headings(courses) == {"Wheel throwing for adults", "B2.1"}
+    assert said(courses)["How much is B2.1?"] == "B2.1 costs 75€."
+
+
+@pytest.mark.parametrize("line", ["不要踩草坪", "Please ring twice", "月票 120", "Day ticket 12"])
+def test_a_sentence_or_a_price_is_no_heading(line: str) -> None:
+    text = f"# 园 Park\n\n## A\nx: 1\ny: 2\n\n{line}\n停车费 10元\n门票 20元\n年票 200元\n"
+    assert line not in headings(text)
+
+
+def test_a_block_without_a_name_is_of_the_whole_after_parts_of_one_block_each() -> None:
+    text = (
+        "Pool\n\nAdults\nDay ticket 6 €\nTen tickets 50 €\n\nChildren\nDay ticket 3 €\nTen tickets 25 €\n\n"
+    )
+    last = [fact for fact in made(f"{text}Locker: 1 €\nTowel: 2 €\n").facts if "Towel" in fact.answer]
+    assert {fact.heading for fact in last} == {"Pool"}
+    hours = "Shop\n\nOpening\nMon 9-5\nTue 9-5\n\nKnife sharpening: Fridays\nKey cutting: while you wait\n"
+    assert {fact.heading for fact in made(hours).facts if "Key" in fact.answer} == {"Shop"}
+
+
+def test_questions_need_no_marks() -> None:
+    faq = "Parking FAQ\n\nQ. How long for\nA. Two hours.\n\nQ: Is it free?\nA: Yes.\n"
+    assert said(faq) == {"How long for?": "Two hours.", "Is it free?": "Yes."}
+    text = "Club\n\nCan I bring a friend\nYes, once.\nWhere do we meet?\nAt the gate.\n"
+    assert said(text) == {"Can I bring a friend?": "Yes, once.", "Where do we meet?": "At the gate."}
+    chinese = "常见问题\n\n要提前多久预约\n一天。\n可以退吗？\n可以。\n"
+    assert said(chinese) == {"要提前多久预约？": "一天。", "可以退吗？": "可以。"}
+
+
+@pytest.mark.parametrize("line", ["What we sing", "How to get here", "Can be washed", "我们有多少位会员：90"])
+def test_what_only_begins_as_a_question_does_is_none(line: str) -> None:
+    lines = ["Is it far?", "No.", "", line, "More of it."]
+    assert asked(lines) == lines
+
+
+def test_numbers_without_a_mark_count_a_list_if_they_follow_each_other() -> None:
+    rules = "宿舍须知\n\n1 晚上11点关门\n2 不准养猫\n3 钥匙丢了赔30\n"
+    assert said(rules)["宿舍须知里，关于“养猫”怎么说？"] == "不准养猫"
+    recipe = "Soup\n\n1 onion\n2 carrots\n3 potatoes\n"
+    assert "1 onion" in str(made(recipe)), "so many of each"
+
+
+def test_a_telephone_number_and_hours_inside_of_a_line_are_asked_for() -> None:
+    text = "农家乐\n\n只收现金，订位打13911112222找小周\n早上8点开门，下雨关门\n院子在村口老槐树后面\n"
+    found = said(text)
+    assert found["电话是多少？"] == "电话：只收现金，订位打13911112222找小周"
+    assert found["营业时间是什么？"] == "营业时间：早上8点开门，下雨关门"
+    english = said("Farm\n\nEggs at the gate, honesty box\nText Sue on 07700 900123\nWe don't sell milk\n")
+    assert english["What is the phone number?"] == "phone number: Text Sue on 07700 900123"
+    assert english["Do you sell milk?"] == "We don't sell milk"
+    assert not any("phone" in question for question in said("# A\n\nHeld on 2026-05-01 10:00 and again\nx\n"))
+
+
+def test_lines_of_chinese_that_begin_with_a_name_are_rows() -> None:
+    assert in_fields(["王芳 钢琴 周一三", "老赵 吉他", "阿Ben 架子鼓 周末"])[2] == ("阿Ben", "架子鼓 周末")
+    assert in_fields(["床前 明月光", "疑是 地上霜"]) == [], "verses"
+    assert in_fields(["别忘了 带伞", "明天见"]) == []
+    assert said("琴行\n\n老师\n王芳 钢琴 周一三\n老赵 吉他\n")["王芳是什么？"] == "王芳：钢琴 周一三"
+
+
+def test_lines_that_were_ended_stay_lines_and_wrapped_ones_are_joined() -> None:
+    assert [*pieces("Gate code is 4471\nWater off in winter")] == ["Gate code is 4471\nWater off in winter"]
+    wrapped = "This line is long enough to have been wrapped by a program at its end\nGoing on here."
+    assert [*pieces(wrapped)] == [wrapped.replace("\n", " ")]
+    assert [*pieces("one line\nthat goes on")] == ["one line that goes on"]
+    assert [*pieces("只收现金，不能刷卡\n院子在村口")] == ["只收现金，不能刷卡\n院子在村口"]
+
+
+def test_times_below_a_course_are_the_courses() -> None:
+    text = "# School\n\n## Spanish for beginners\n\nMon 18:00–19:30\nRoom: 4\n"
+    answer = "The times of Spanish for beginners are Mon 18:00–19:30."
+    assert said(text)["What are the times of Spanish for beginners?"] == answer
+    days = said("# Club\n\n## Sessions\n\nMonday 7-9pm – beginners\nFriday 6-8pm – league\n")
+    assert days["What about Monday 7-9pm?"] == "Monday 7-9pm: beginners"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("Baby group Tues 9.30, free", ("Baby group", "Tues 9.30, free")),
+        ("报名时间 每天下午三点前", ("报名时间", "每天下午三点前")),
+        ("地址建设路12号二楼", ("地址", "建设路12号二楼")),
+        ("地址在群里发", None),
+    ],
+)
+def test_a_day_behind_a_name_and_a_label_without_a_mark(line: str, found: tuple[str, str] | None) -> None:
+    assert pair(line) == found
+
+
+def test_what_belongs_to_what_stands_before_it_is_no_fact_of_its_own() -> None:
+    assert statements("Wi-Fi: Barn_Guest   password: owl") == ["Wi-Fi: Barn_Guest, password: owl"]
+    assert statements("Deli - good cheese, closed Tue") == ["Deli - good cheese, closed Tue"]
+    assert statements("电话：1，地址：2") == ["电话：1", "地址：2"]
+
+
+def test_a_programme_is_asked_by_its_dates() -> None:
+    text = "# Choir\n\n## Dates\n\n3 May Rehearsal at ten\n17 May Concert, 4pm\n"
+    assert said(text)["What about 17 May?"] == "17 May: Concert, 4pm"
+    assert said("# 校历\n\n## 安排\n\n9月1日 开学\n11月8日 期中考试\n")["9月1日是什么？"] == "9月1日：开学"
+
+
+def test_what_costs_nothing_or_is_not_said_is_asked_as_a_price() -> None:
+    found = said("# 牙科\n\n## 收费\n\n洗牙 120\n种牙 面议\n检查 免费\n")
+    assert found["种牙多少钱？"] == "种牙：面议" and found["检查多少钱？"] == "检查免费。"
+
+
+def test_a_clause_of_chinese_ends_at_a_blank_and_no_number_is_cut() -> None:
+    assert next(topics("不准养猫 养鱼可以")) == "养猫"
+    assert [*yes_or_no("不准养猫 养鱼可以")] == ["可以养猫吗？"]
+    assert next(topics("空调坏了找房东打13911112222")) == "空调坏了找房东打"
+    assert [*yes_or_no("We do not repair shoes sorry, try next door")] == ["Do you repair shoes?"]
+
+
+def test_a_list_of_sentences_is_told_with_all_that_it_says() -> None:
+    text = "# 须知\n\n- 带身份证\n- 押金：100元\n- 不要迟到\n- 不能带宠物\n"
+    assert "押金：100元；不要迟到" in said(text)["须知有什么？"]
