@@ -30,7 +30,7 @@ _NAME_AND_COLON = re.compile(
 
 
 @dataclass(frozen=True)
-class Said:
+class Told:
     """A part of a paragraph: its text, what is ``known`` of what, its line, and whether it is a price that
     names no currency."""
 
@@ -68,7 +68,7 @@ def tell_lines(asker: Asker, lines: Sequence[str], line: int, directly: bool = F
         asker.prose("\n".join(left), line)
 
 
-def _said(asker: Asker, lines: Sequence[str], line: int) -> list[Said]:
+def _said(asker: Asker, lines: Sequence[str], line: int) -> list[Told]:
     """The parts of lines, and what each says of what."""
     told = [(part, line + place) for place, one in enumerate(lines) for part in _parts(asker, one)]
     parts, places = [part for part, _ in told], [place for _, place in told]
@@ -82,19 +82,19 @@ def _said(asker: Asker, lines: Sequence[str], line: int) -> list[Said]:
     whole = [part if len(lines[at - line]) <= LONGEST_UNMARKED else "" for part, at in told]
     known, bare = with_prices(whole, known, asker.path, asker.prices)
     return [
-        Said(part, one, at, place in bare)
+        Told(part, one, at, place in bare)
         for place, (part, one, at) in enumerate(zip(parts, known, places, strict=True))
     ]
 
 
-def _begins_with_a_title(lines: Sequence[str], said: Sequence[Said]) -> bool:
+def _begins_with_a_title(lines: Sequence[str], said: Sequence[Told]) -> bool:
     """Whether a first line names what all others, which are several, say something of."""
     first = said[0].text
     names = first == lines[0] and len(first) <= LONGEST_KEY and not says_amount(first) and not says(first)
     return names and len(said) > 2 and all(one.known for one in said[1:])
 
 
-def _name_things(asker: Asker, said: Sequence[Said], line: int, directly: bool) -> None:
+def _name_things(asker: Asker, said: Sequence[Told], line: int, directly: bool) -> None:
     """What there is, where lines are about several things of one kind, no details of one; below a title
     there may be details beside them."""
     things = [one.known[0] for one in said if one.known and _is_thing(*one.known)]
@@ -112,19 +112,19 @@ def _parts(asker: Asker, line: str) -> list[str]:
     return [f"{name} {price}" for name, price in in_row] or statements(line)
 
 
-def _whole(text: str, line: int, said: Sequence[Said]) -> Said:
+def _whole(text: str, line: int, said: Sequence[Told]) -> Told:
     """A line as it stands, of which the parts are ``said``."""
     parts = [one for one in said if one.line == line]
-    return parts[0] if len(parts) == 1 else Said(text, stated(text), line, bare=False)
+    return parts[0] if len(parts) == 1 else Told(text, stated(text), line, bare=False)
 
 
-def _tell(asker: Asker, said: Sequence[Said]) -> None:
+def _tell(asker: Asker, said: Sequence[Told]) -> None:
     for one in said:
         if one.known:
             (asker.price if one.bare else asker.value)(*one.known, one.line)
 
 
-def _titled(asker: Asker, title: str, said: Sequence[Said], line: int) -> None:
+def _titled(asker: Asker, title: str, said: Sequence[Told], line: int) -> None:
     """Lines that say something each, below one that says what of: a text's own kind of heading."""
     before, asker.path = asker.path, [*asker.path, title]
     _tell(asker, said)
@@ -169,7 +169,7 @@ def _of_heading(asker: Asker, part: str) -> tuple[str, str] | None:
     return (asker.heading, part) if asker.parents and _ONLY_AMOUNT.fullmatch(part) else None
 
 
-def _labelled(asker: Asker, said: Sequence[Said]) -> list[str]:
+def _labelled(asker: Asker, said: Sequence[Told]) -> list[str]:
     """Take out of what is ``said`` what says what it is about ("Phone: 0555"), where two do or everybody
     knows the label, and half of all: an address, opening hours and what else there is to say. What is
     left."""
@@ -181,7 +181,7 @@ def _labelled(asker: Asker, said: Sequence[Said]) -> list[str]:
     return [one.text for one in said if not one.known]
 
 
-def _plainly_said(asker: Asker, said: Sequence[Said]) -> list[str]:
+def _plainly_said(asker: Asker, said: Sequence[Told]) -> list[str]:
     """Take out of what is ``said`` what is a thing and its price or has a label that everybody knows, also
     where it is little. What is left."""
     left = []

@@ -25,7 +25,8 @@ from core.data.documents.rules import are_rules
 from core.data.documents.wordings import HAN
 
 _NO_NAME = re.compile(
-    r"[。.!?！？；;，,:：|<>]|\b(?:says?|said|asks?|asked|dear|hi|hello)\b|^(?:please|no|never|do not|don.t)\b|^(?:尊敬|亲爱|你们?好|大家好)|[说问道]$",
+    r"[。.!?！？；;，,:：|<>]|\b(?:says?|said|asks?|asked|dear|hi|hello)\b"
+    r"|^(?:please|no|never|do not|don.t)\b|^(?:尊敬|亲爱|你们?好|大家好)|[说问道]$",
     re.IGNORECASE,
 )
 # "A2.1" is one name.
