@@ -11,6 +11,7 @@ TuneboardError                exit code 1
 │   ├── NoFolderNamed         no folder was named to copy to
 │   ├── NoSuchFile            a file that was named is not there
 │   ├── Unreadable            a data file cannot be read as text
+│   │   └── NotReadHere       a file is of a kind that holds no data and no text that is read here
 │   ├── NoSuchModel           a model folder that was named is not there
 │   │   ├── WorkspaceMoved    it is where the workspace was before it was moved
 │   │   └── NoListedModel     no model of that name in the workspace
@@ -32,6 +33,7 @@ TuneboardError                exit code 1
 │   ├── NoUsableRow           no row of a data file can be trained (exit code 1)
 │   ├── EmptyData             a data file has no rows
 │   │   └── NoDataFiles       a folder or an archive has no data file in it
+│   │       └── OnlyTexts     but it has texts, which are documents
 │   ├── NoSuchRun             no run of that name in the workspace
 │   ├── NoSuchSweep           no sweep of that name in the workspace
 │   ├── NoRunOfRecipe         a recipe is of no run here, and nobody said what it is to be trained on
@@ -193,6 +195,10 @@ class Unreadable(InputError):
     key = "unreadable"
 
 
+class NotReadHere(Unreadable):
+    key = "not_read_here"  # values: path, reason (what it is, and what to do)
+
+
 class NoSuchModel(InputError):
     key = "no_such_model"
 
@@ -277,6 +283,10 @@ class EmptyData(InputError):
 
 class NoDataFiles(EmptyData):
     key = "no_data_files"  # values: path (a folder or archive), kinds (the ends of names that are data)
+
+
+class OnlyTexts(NoDataFiles):
+    key = "only_texts"  # values: path (an archive), count, names (of its texts)
 
 
 class NoSuchRun(InputError):

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from pydantic import with_config
 from core.data.accounting import Accounts, Unused
 from core.data.complaints import complaint
 from core.data.conversations import Conversation
+from core.data.documents.files import read_markdown
 from core.data.findings import KINDS, Finding
 from core.data.formats.columns import columns_of
 from core.data.formats.fields import REJECTED, Fault
@@ -21,11 +22,14 @@ from core.data.formats.names import plain
 from core.data.formats.reading import COLUMN_ROLES, Detected, Format, chosen_format, detect, read_row
 from core.data.formats.shapes import FORMATS
 from core.data.placing import of_the_text, placed
+from core.data.reading.archives import TEXTS, texts_in
 from core.data.reading.parse import parse_row
 from core.data.reading.source import Source, line_and_column, open_source
+from core.data.text_data import TextKind, taken_for
 from core.data.unknown import unknown_rows
 from core.errors import (
     EmptyData,
+    InputError,
     InvalidOption,
     NoSuchColumn,
     NotConversations,
@@ -39,6 +43,8 @@ from core.wording import say
 from core.workspace.data_paths import SourceCache
 
 SHOWN_PROBLEMS = 5
+# A text of more bytes is looked at no second time.
+LARGEST_TOLD = 3_000_000
 # The rows that tell the format: the first ones and some of all the others.
 LOOKED, LOOKED_FURTHER = 200, 50
 BLOCK = 2048
@@ -88,7 +94,8 @@ class Opened:
         """Why the rows are read as they are, in a sentence."""
         if self.format and self.format.certain:
             return say("format.reason.mapped" if self.format.mapping else "format.reason.chosen")
-        return self.detected.reason
+        said = [self.detected.reason, _told_of_text(self.source.path), texts_told(self.source.path)]
+        return say("row.separator").join(filter(None, said))
 
     def page(self, first: int, count: int) -> list[Row]:
         """``count`` rows from ``first`` on, counted from 0."""
@@ -128,6 +135,26 @@ class Opened:
     def findings(self, number: int, made: Assembled) -> list[Finding]:
         """What was found in a row, each with its place in the file."""
         return list(placed(self.source, [Finding(number, *fault) for fault in made.faults]))
+
+
+def saved_from(path: Path) -> TextKind | None:
+    """What a text was saved from; None for any other file."""
+    with suppress(InputError, OSError):
+        if path.suffix.lower() in TEXTS and path.stat().st_size <= LARGEST_TOLD:
+            return taken_for(read_markdown(path))
+    return None
+
+
+def _told_of_text(path: Path) -> str:
+    """What a text was saved from and how that is read, in a sentence's part; empty for any other file."""
+    return say(f"text.taken.{kind}") if (kind := saved_from(path)) else ""
+
+
+def texts_told(path: Path) -> str:
+    """Which texts of an archive are not read, in a sentence's part; empty for none."""
+    texts = texts_in(path)
+    shown = [*texts[:SHOWN_PROBLEMS], *(["…"] if len(texts) > SHOWN_PROBLEMS else [])]
+    return say("file.texts_inside", count=len(texts), names=say("row.list").join(shown)) if texts else ""
 
 
 def open_data(path: Path, cache: SourceCache, reading: Reading | None = None) -> Opened:

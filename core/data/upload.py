@@ -15,8 +15,10 @@ from pathlib import Path, PurePath
 from core.data.documents.files import read_markdown
 from core.data.documents.rows import DOCUMENTS
 from core.data.opening import open_data
+from core.data.reading.archives import TEXTS
 from core.data.reading.encodings import opened
-from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, TEXTS, files_of
+from core.data.reading.foreign_files import refuse_foreign
+from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, files_of
 from core.errors import EmptyData, InputError
 from core.workspace.data_paths import cache_of, upload_about, uploads_of
 from core.workspace.files import read_json, write_json
@@ -46,6 +48,7 @@ def keep_upload(workspace: Workspace, content: bytes, name: str) -> Upload:
     """
     with _unnamed(workspace) as unchecked:
         unchecked.write_bytes(content)
+        refuse_foreign(unchecked, PurePath(name).name)
         return _keep(workspace, unchecked, Upload("", suffix_of(name), PurePath(name).name, 0))
 
 
@@ -66,6 +69,7 @@ def keep_file(workspace: Workspace, given: Path) -> Upload:
     with _unnamed(workspace) as unchecked:
         with opened(given) as source, unchecked.open("wb") as copy:
             shutil.copyfileobj(source, copy, 1 << 20)
+        refuse_foreign(unchecked, given.name)
         return _keep(workspace, unchecked, Upload("", suffix_of(given.name), given.name, 0))
 
 

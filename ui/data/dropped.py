@@ -8,8 +8,8 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.documents.rows import document_of
-from core.data.opening import Reading, read_usable
-from core.data.reading.source import TEXTS
+from core.data.opening import Reading, read_usable, saved_from
+from core.data.reading.archives import TEXTS
 from core.data.upload import Upload, file_of, keep_document, keep_upload, suffix_of
 from core.errors import InputError, TuneboardError
 from core.proof.facts import facts_of
@@ -21,13 +21,15 @@ from ui.data.newest import AS_DOCUMENT, AS_TEXT, KEPT, SINCE, read_as_key, readi
 from ui.data.removing import removable
 from ui.data.spoken import language_of_rows
 from ui.shell.frame import go_to, shown_errors
-from ui.shell.text import t, together
+from ui.shell.text import spoken, t, together
 
 KEY = "wish_file"
 # In the session: the card's file was dropped there just now, and is not yet what the Data page is about.
 FRESH = "wish_fresh"
 # What most people have; the Data page takes more.
-KINDS = ("csv", "docx", "json", "jsonl", "md", "parquet", "pdf", "txt", "xlsx", "zip")
+KINDS = ("csv", "docx", "htm", "html", "json", "jsonl", "md", "parquet", "pdf", "txt", "xlsx", "zip")
+# Documents alone, of which no row is ever data.
+NO_DATA = ("pdf", "docx", "html", "htm")
 TEXT_KINDS = {suffix.removeprefix(".") for suffix in TEXTS}
 
 
@@ -44,13 +46,16 @@ class Dropped:
 class Contents:
     """How many conversations of a file can be taught, and how many rows cannot; of a document, how many
     ``facts`` they ask for, how many of these the proof asks (``tested``), and how many pieces of it nothing
-    asks for. ``language``: what it is written in, by its code; empty where that cannot be told."""
+    asks for. ``language``: what it is written in, by its code; empty where that cannot be told.
+    ``taken_for``: what a text was saved from, by a word for it; ``as_text``: it is learned as it stands."""
 
     taught: int
     left_out: int
     facts: int = 0
     tested: int = 0
     language: str = ""
+    taken_for: str = ""
+    as_text: bool = True
 
 
 def dropped_file(workspace: Workspace) -> Dropped:
@@ -75,7 +80,7 @@ def _take(workspace: Workspace) -> None:
         st.session_state.pop(name, None)
     if file := st.session_state[KEY]:
         with refused_there(KEY):
-            keep = keep_document if suffix_of(file.name) in ("pdf", "docx") else keep_upload
+            keep = keep_document if suffix_of(file.name) in NO_DATA else keep_upload
             st.session_state[KEPT] = keep(workspace, file.getvalue(), file.name)
             st.session_state[FRESH] = True
 
@@ -138,10 +143,12 @@ def _said(kept: Upload, found: Contents) -> str:
         said = t("page.start.data.facts", name=kept.name, **counts)
         unused = t("page.data.documents.unused", count=found.left_out) if found.left_out else ""
         return together(said, unused)
-    what = "text" if kept.kind in TEXT_KINDS else "rows"
+    what = "text" if kept.kind in TEXT_KINDS and found.as_text else "rows"
     said = t(f"page.start.data.{what}", name=kept.name, count=found.taught)
+    known = f"text.taken.{found.taken_for}"
+    taken = t("page.start.data.taken_for", what=spoken(known)) if found.taken_for else ""
     unused = t("page.start.data.left_out", count=found.left_out) if found.left_out else ""
-    return together(said, unused)
+    return together(said, taken, unused)
 
 
 @contextmanager
@@ -162,5 +169,9 @@ def _contents(file: Path, as_document: bool | None, reading: Reading) -> Content
         return Contents(*counts, len(facts_of(document)), language_of_rows(document.conversations))
     usable = read_usable(file, reading)
     return Contents(
-        len(usable.conversations), usable.rows_left_out, language=language_of_rows(usable.conversations)
+        len(usable.conversations),
+        usable.rows_left_out,
+        language=language_of_rows(usable.conversations),
+        taken_for=saved_from(file) or "",
+        as_text=not any(first.input for first, *_ in usable.conversations[:1]),
     )

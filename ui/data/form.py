@@ -10,7 +10,8 @@ import streamlit as st
 from core.data.identity import LANGUAGES, LONGEST_NAME, IdentityLanguage
 from core.data.mix import LEAST_REPLAY_SHARE, REPLAY_SHARE
 from core.data.opening import Reading
-from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES, TEXTS
+from core.data.reading.archives import TEXTS
+from core.data.reading.source import ARCHIVES, PACKED, SUFFIXES
 from core.data.upload import Upload, file_of, keep_file, keep_upload
 from core.errors import InputError, TuneboardError
 from core.pipeline.tune_request import TuneRequest

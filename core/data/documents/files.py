@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from core.data.documents.web_page import markdown_of_page
 from core.data.reading.encodings import read_encoding
 from core.errors import NoSuchFile, NotADocument, Unreadable, reason_of
 from core.limited.call import ChildFailed, Limits, OutOfMemory, OutOfTime, call
@@ -82,7 +83,7 @@ def _pages(path: Path, name: str) -> list[Page]:
             raise NotADocument(path=name, reason=say("document.large", limit=LARGEST_FILE // 1_000_000))
         if kind in PACKED:
             return _read_packed(path, name, kind, Limits(SECONDS + SECONDS_A_MEGABYTE * size / 1e6, MEMORY))
-        return _read_text(path, name)
+        return _read_text(path, name, kind in WEB_PAGES)
     except FileNotFoundError as error:
         raise NoSuchFile(path=path) from error
     except OSError as error:
@@ -102,11 +103,12 @@ def _read_packed(path: Path, name: str, kind: str, limits: Limits) -> list[Page]
         raise NotADocument(path=name, reason=say("document.damaged", kind=kind.upper())) from error
 
 
-def _read_text(path: Path, name: str) -> list[Page]:
+def _read_text(path: Path, name: str, is_page: bool) -> list[Page]:
     content = path.read_bytes()
     for encoding in _encodings(path, content):
         with suppress(UnicodeDecodeError):
-            return [Page(0, _plain(content.decode(encoding)))]
+            text = _plain(content.decode(encoding))
+            return [Page(0, markdown_of_page(text, _table) if is_page else text)]
     raise NotADocument(path=name, reason=say("document.encoding"))
 
 
@@ -214,4 +216,5 @@ def _end(text: str, start: int) -> int:
 
 
 PACKED: Mapping[str, Callable[[str, str], list[tuple[int, str]]]] = {"pdf": read_pdf, "docx": read_docx}
-READERS = ("txt", "md", "markdown", *PACKED)
+WEB_PAGES = ("html", "htm")
+READERS = ("txt", "md", "markdown", *PACKED, *WEB_PAGES)

@@ -26,7 +26,7 @@ from core.wording import say
 
 # Ends of file names.
 TEXTS = {".md", ".markdown", ".txt"}
-DOCUMENTS = {*TEXTS, ".pdf", ".docx"}
+DOCUMENTS = {*TEXTS, ".pdf", ".docx", ".html", ".htm"}
 # A text of more bytes is data: nobody's menu is as long as four novels, and to take it for Markdown costs a
 # second a megabyte.
 LARGEST_TEXT = 3_000_000

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from core.data.reading.encodings import BLOCK, MOST_EXPANSION, most_bytes
-from core.errors import NoDataFiles, Unreadable
+from core.errors import NoDataFiles, OnlyTexts, Unreadable
 from core.wording import say
 from core.workspace.paths import make_folder
 
 MOST_MEMBERS = 10_000
+# Of a folder or an archive texts are no data: each is read where it is named itself.
+TEXTS = {".txt", ".md", ".markdown"}
+# So many of them are named.
+NAMED = 8
 # What a workbook and an OpenDocument table are made of.
 _WORKBOOK = {"[Content_Types].xml", "mimetype"}
 
@@ -28,6 +32,18 @@ def is_archive(path: Path) -> bool:
             return not _WORKBOOK & set(archive.namelist())
     except (zipfile.BadZipFile, OSError):
         return False
+
+
+def texts_in(path: Path) -> list[str]:
+    """The names of the texts in an archive, which are documents and no data; none of any other file."""
+    if path.suffix.lower() != ".zip" or not is_archive(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        return sorted(one.filename for one in archive.infolist() if _is_wanted(one, _is_text))
+
+
+def _is_text(name: PurePosixPath) -> bool:
+    return name.suffix.lower() in TEXTS
 
 
 def write_members(
@@ -57,6 +73,8 @@ def write_members(
     except RuntimeError as error:  # a password is asked for
         raise Unreadable(path=path, reason=say("file.locked_archive")) from error
     if not names:
+        if texts := texts_in(path):
+            raise OnlyTexts(path=path, count=len(texts), names=say("row.list").join(texts[:NAMED]))
         raise NoDataFiles(path=path, kinds=kinds)
     return names
 

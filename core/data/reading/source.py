@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from core.data.reading.archives import is_archive, write_members
+from core.data.reading.archives import TEXTS, is_archive, write_members
 from core.data.reading.choosing import Table, chosen_parts, label_of
 from core.data.reading.containers import tables
 from core.data.reading.dialogues import is_row_list
@@ -30,6 +30,7 @@ from core.data.reading.encodings import (
     read_encoding,
     write_plain,
 )
+from core.data.reading.foreign_files import refuse_foreign
 from core.data.reading.keeping import used
 from core.data.reading.part import Part
 from core.data.reading.rows import Damage, Layout, layout, loaded
@@ -43,7 +44,7 @@ from core.workspace.files import LFS_POINTER, read_json, write_json
 from core.workspace.paths import make_folder
 
 # Raised when the meaning of what is kept changes.
-VERSION = 6
+VERSION = 7
 SUFFIXES = {
     ".json",
     ".jsonl",
@@ -58,8 +59,8 @@ SUFFIXES = {
     ".xls",
     ".ods",
 }
-# Of texts and archives a folder holds others than data: they are read where they are named themselves.
-TEXTS, ARCHIVES = {".txt", ".md", ".markdown"}, {".zip"}
+# Of archives, too, a folder holds others than data.
+ARCHIVES = {".zip"}
 # Not read, but not passed over either: where they lie, the JSON files beside them only describe them.
 ARROW = {".arrow", ".feather"}
 DESCRIBING = {"state.json", "dataset_info.json", "dataset_dict.json"}
@@ -265,6 +266,7 @@ def _read_known(path: Path, place: SourceEntry) -> list[Part] | None:
 def _examine(path: Path, place: SourceEntry) -> list[Part]:
     if not path.exists():
         raise NoSuchFile(path=path)
+    refuse_foreign(path)
     make_folder(place.folder, exist_ok=True)
     parts = _laid_out(_as_regular(path, place), path, place)
     about: dict[str, Any] = {

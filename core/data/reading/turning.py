@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from core.data.formats.gift import pairs_of_gift
 from core.data.formats.marked import marks_of
 from core.data.reading.dialogues import dialogue_of
 from core.data.reading.rows import each, loaded
@@ -73,7 +74,10 @@ def write_dialogues(stream: BinaryIO, spans: Spans, target: Path) -> None:
 
 def write_paragraphs(text: str, target: Path) -> None:
     """Write a text as rows of ``text``: a dialogue with marks as a whole, or each part of it that is one; any
-    other text by its paragraphs."""
+    other text by its paragraphs. A quiz becomes its questions with their answers."""
+    if quiz := pairs_of_gift(text):
+        _write(target, ({"question": question, "answer": answer} for question, answer in quiz))
+        return
     parts = [part for part in _BLANK_LINES.split(text.replace("\r\n", "\n")) if part.strip()]
     if marks_of(text) and not all(map(marks_of, parts)):
         parts = [text]
