@@ -35,7 +35,7 @@ class _PageReader(HTMLParser):
         self._hidden: list[str] = []
         self._rows: list[list[str]] | None = None
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
         if tag in _LEFT_OUT:
             self._hidden.append(tag)
         elif tag == "br":
