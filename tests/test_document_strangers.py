@@ -174,3 +174,49 @@ def test_a_clause_of_chinese_ends_at_a_blank_and_no_number_is_cut() -> None:
 def test_a_list_of_sentences_is_told_with_all_that_it_says() -> None:
     text = "# 须知\n\n- 带身份证\n- 押金：100元\n- 不要迟到\n- 不能带宠物\n"
     assert "押金：100元；不要迟到" in said(text)["须知有什么？"]
+
+
+def test_when_something_is_open_is_asked_by_its_hours() -> None:
+    assert said("Shop\n\nOpening\nMon closed\nTue 10-1\n")["What are the opening hours of Tue?"]
+    found = said("茶室\n\n开放\n周二到周五 下午1点到5点\n周六 全天 9:00-17:00\n")
+    assert found["周二到周五的营业时间是什么？"] == "周二到周五的营业时间是下午1点到5点。"
+    text = "书店\n\n每天 9点到晚上8点 下雪不开\n可以寄卖旧书\n"
+    assert said(text)["每天的营业时间是什么？"] == "每天的营业时间是9点到晚上8点 下雪不开。"
+
+
+def test_days_below_what_is_no_time_are_asked_with_it() -> None:
+    text = "# School\n\n## Week 2\n\nMon: soup\nTue + Wed: stew\n"
+    assert said(text)["What about Mon (Week 2)?"] == "Mon (Week 2): soup"
+    assert said(text)["What about Tue + Wed (Week 2)?"] == "Tue + Wed (Week 2): stew"
+
+
+def test_a_name_its_days_and_times() -> None:
+    assert pair("Juniors (9-12) Wed 6-7.30") == ("Juniors (9-12)", "Wed 6-7.30")
+    assert pair("Mon + Thu 18:00–19:30") == ("Mon + Thu", "18:00–19:30")
+    assert pair("Open Fri-Sun 9-3 (frost = closed)") == ("Open", "Fri-Sun 9-3 (frost = closed)")
+
+
+def test_what_is_tight_before_a_price_is_of_the_price() -> None:
+    lines = "补胎 单车8 电瓶车20\n链条 换新15块\n10次卡 90 半年有效\n雨披 20不退\n充值 100送20\n"
+    found = said(f"# 修车\n\n## 价格\n\n{lines}")
+    assert found["补胎多少钱？"] == "补胎的价格是单车8 电瓶车20。"
+    assert (
+        found["链条多少钱？"] == "链条的价格是换新15块。"
+        and found["雨披多少钱？"] == "雨披的价格是20，不退。"
+    )
+    assert found["10次卡多少钱？"] and "充值多少钱？" not in found
+
+
+def test_prices_below_a_word_among_other_lines_have_it_as_heading() -> None:
+    text = "Band\n\nWe meet in the barn and pay £20 a term, which includes the music\nMerch\nBadge 2\nMug 7\n"
+    assert {fact.heading for fact in made(text).facts if "Mug" in fact.answer} == {"Merch"}
+    menu = "Café\n\nTea 3\nCoffee 4\nSoda\nJuice 5\nMilk 2\n"
+    assert "Soda" not in headings(menu), "a thing without a price"
+
+
+def test_other_lines_stand_around_questions() -> None:
+    text = "借书处\n\n带身份证\n怎么续借？\n打电话。\n晚了怎么办？\n一天一角。\n不外借：报纸\n"
+    found = said(text)
+    assert found["怎么续借？"] == "打电话。" and found["晚了怎么办？"] == "一天一角。"
+    assert found["不外借是什么？"] == "不外借：报纸" and "带身份证" in found.values()
+    assert not any(question.endswith("吗吗？") for question in found)

@@ -11,7 +11,9 @@ from core.data.documents.wordings import HAN
 
 _UNITS = r"元|块|圆|RMB|CNY|USD|EUR|€|\$|£|yuan|dollars?|euros?"
 # "2块5" is two and a half.
-AMOUNT = rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|(?<!\d)\d[\d.,]*\s?(?:块\d(?!\d)|{_UNITS}))"
+AMOUNT = (
+    rf"(?:(?:[¥￥$€£]|RMB|CNY|USD|EUR)\s?\d[\d.,]*|(?<!\d)(?<!\d[.,])\d[\d.,]*\s?(?:块\d(?!\d)|{_UNITS}))"
+)
 _TO_AMOUNT = r"\s?(?:-|–|—|~|～|至|到|to)\s?"
 _AMOUNTS = rf"(?:{AMOUNT}(?:{_TO_AMOUNT}(?:{AMOUNT}|\d[\d.,]*))?|\d[\d.,]*{_TO_AMOUNT}{AMOUNT})"
 PRICE = re.compile(AMOUNT, re.IGNORECASE)
@@ -29,7 +31,9 @@ _ENDS_IN_FREE = re.compile(
     r"|(?P<key_en>(?:[\w'’-]+ ){1,4}?)(?:is |are )?(?P<value_en>free of charge)",
     re.IGNORECASE,
 )
-_OF_EACH = re.compile(rf"(?P<key>[{HAN}]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])")
+_OF_EACH = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>[一每半][{HAN}]{{1,2}}|[大中小][份杯碗盘])")
+# "雨伞 修骨架3块": what is tight before a price is of the price.
+_OF_PART = re.compile(rf"(?P<key>[{HAN}（）]+)\s+(?P<each>\d*[{HAN}]+)")
 # "14:00 Ceremony in the chapel", "9:30–10:15 签到": what happens when.
 _CLOCK = r"(?:[01]?\d|2[0-4])[:：.][0-5]\d(?:\s?[ap]\.?m\b\.?)?|(?:1[0-2]|[1-9])\s?[ap]\.?m\b\.?"
 _MONTH = r"(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.?"
@@ -106,7 +110,7 @@ def with_amount(text: str) -> tuple[str, str] | None:
     """A thing and its price, time, date, size or telephone number, with only blanks between them, and what
     else is said of it."""
     if (match := _PRICED.fullmatch(text)) and is_name(match["key"], text, priced=True):
-        key, each = _of_each(match["key"])
+        key, each = of_each(match["key"], text)
         return key, each + with_note(match["value"], match["note"])
     if (match := _NUMBERED.fullmatch(text)) and is_name(match["key"], text, priced=False):
         value = match["value"] or match["amount"] or match["phone"]
@@ -116,9 +120,10 @@ def with_amount(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _of_each(key: str) -> tuple[str, str]:
-    """A name, and of how much of it the price behind it is: "香菜 一把"."""
-    found = _OF_EACH.fullmatch(key)
+def of_each(key: str, text: str) -> tuple[str, str]:
+    """A name, and of how much or which part of it the price behind it is: "香菜 一把", "雨伞 修骨架"."""
+    tight = not text[len(key) : len(key) + 1].isspace()
+    found = _OF_EACH.fullmatch(key) or (_OF_PART.fullmatch(key) if tight else None)
     return (found["key"], found["each"]) if found else (key, "")
 
 

@@ -183,6 +183,12 @@ class Asker:
         if not column and on_a_day:
             # "Monday: 10 to 22" under opening hours, "Sunday: closed"; under "Contact" it is when it is open
             column = self.words.hours_of(self.heading, value, self.parents) if is_only_days(key) else ""
+            if (
+                column == self.heading
+                and not self.words.is_of_times(column)
+                and not self.words.is_topic(column)
+            ):
+                key, column = self.words.fill(self.words["under"], heading=column, key=key), ""
         elif not column and self.parents and not is_label(key) and TIME.search(value):
             column = self.heading if self.words.is_of_times(self.heading) else ""
         if column:
@@ -193,7 +199,7 @@ class Asker:
             self._ask("cell", "cell_answer", line, column, key=key, column=column, value=value)
             return
         is_number = re.match(r"[^\w]*\d", value) or key == self.words["phone"]
-        kind = "number" if is_number else "value"
+        kind = "number" if is_number and not on_a_day else "value"
         self._ask(kind, "value_answer", line, key, key=key, value=value)
 
     def _is_of_a_part(self, value: str) -> bool:

@@ -6,7 +6,7 @@ A number behind a name may be anything: whether it is a price is said by what st
 import re
 from collections.abc import Sequence
 
-from core.data.documents.amounts import LONGEST_UNMARKED, MOST_WORDS, PRICE, is_name, with_note
+from core.data.documents.amounts import LONGEST_UNMARKED, MOST_WORDS, PRICE, is_name, of_each, with_note
 from core.data.documents.days import DAY
 from core.data.documents.lines import is_label
 from core.data.documents.wordings import HAN
@@ -20,13 +20,17 @@ _MEASURE = "毫公厘个只条份盘碗杯块片元人位点时楼层号路班�
 # What a price is of, and what else belongs to it: "20 per side", "180一套", "3 for 10", "168起".
 _EACH = (
     rf"(?:\s?/\s?(?:\d+\s?)?(?:[{HAN}]{{1,4}}|[A-Za-z]+)|[一每半两][{HAN}]{{1,2}}"
-    r"|\s(?:per|each|an?)(?:\s[A-Za-z]+)?|\sfor\s\d+|\spp\b)"
+    r"|\s(?:per|each|an?)(?:\s[A-Za-z]+)?|\sfor\s\d+(?:\.\d+)?(?:kg|g|lb)?|\spp\b"
+    r"|\s(?:bunch|pack|bag|box|jar|loaf|pair|set|(?:half )?doz(?:en)?|kg|lb|pint|tin)\b)"
 )
 _PRICE = (
     rf"(?:(?:from|约)\s)?{_NUMBER}(?:\s?[-–—~～至到]\s?{_NUMBER})?"
-    rf"(?:起|左右|以上|\+(?!\d)|\sup\b)?{_EACH}?(?![\w{HAN}.])"
+    rf"(?:起|左右|以上|\+(?!\d)|\sup\b)?{_EACH}?(?:(?=[不看含包另限])|(?![\w{HAN}.]))"
 )
-_NOTE = rf"\s*[（(].*|\s*[,，、]\s*\S.*|\s+[-–—]\s+.*|\s+(?![{_MEASURE}])[{HAN}].*|\s+\d.*[{HAN}].*"
+_NOTE = (
+    rf"\s*[（(].*|\s*[,，、]\s*\S.*|\s+[-–—]\s+.*|\s+(?![{_MEASURE}])[{HAN}].*|\s+\d.*[{HAN}].*"
+    r"|[不看含包另限].*"
+)
 # Several prices, each with what it is of before it: "普通10 专家30", "500g 58 1000g 110".
 _OF = rf"(?:\d+(?:g|kg|ml|cl|l|cm|克|斤|升|寸)\s|[{HAN}]{{1,4}}\s?)"
 _SEVERAL = rf"{_OF}{_PRICE}(?:[\s,，、/]+{_OF}{_PRICE})+"
@@ -37,7 +41,10 @@ _UNSAID = r"(?:面议|时价|另算|电询|价格另议|免费|POA|on request|as
 _VALUE = rf"(?:{_SEVERAL}|{_OF_EACH}|{_PRICE})"
 _PRICE_OF_EACH = re.compile(rf"\d起?{_EACH}", re.IGNORECASE)
 _WHOLE_VALUE = re.compile(rf"{_VALUE}(?:{_NOTE})?", re.IGNORECASE)
-_NAME = r"(?P<name>(?:\d+[A-Za-z]{1,4}|[^\W\d_])(?:[^,，。；;:：!！?？\n]{0,38}?[^\s,，。；;:：!！?？\n])?)"
+_NAME = (
+    r"(?P<name>(?:\d+(?:[A-Za-z]{1,4}|[次张人天月年节位只])|[^\W\d_])"
+    r"(?:[^,，。；;:：!！?？\n]{0,38}?[^\s,，。；;:：!！?？\n])?)"
+)
 _NAMED = re.compile(
     rf"{_NAME}(?:\s{{1,20}}(?P<value>{_VALUE})|(?<=[{HAN})）])(?P<tight>{_PRICE}))(?P<note>{_NOTE})?",
     re.IGNORECASE,
@@ -79,8 +86,13 @@ def bare_price(text: str) -> tuple[str, str] | None:
     """A name and what may be its price, without a currency and without a mark between them."""
     if len(text) > LONGEST_UNMARKED or not (found := _NAMED.fullmatch(text)):
         return None
-    name, value = found["name"], found["value"] or found["tight"]
-    if _YEAR.match(value) or not _has_a_price(name) or (text.endswith(".") and text.isascii()):
+    name, part = of_each(found["name"], text)
+    value = part + (found["value"] or found["tight"])
+    if (
+        _YEAR.match(value)
+        or not (_has_a_price(name) and _has_a_price(found["name"]))
+        or (text.endswith(".") and text.isascii())
+    ):
         return None
     return name, with_note(value, found["note"])
 

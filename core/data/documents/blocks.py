@@ -112,19 +112,23 @@ class Reader(Asker):
         tell_lines(self, lines, line, directly=line == self.headed_in + 1)
 
     def _questions_and_answers(self, text: str, line: int) -> bool:
-        """Questions with their answers on the lines below each; whether there are several such."""
-        found: list[tuple[str, list[str]]] = []
-        for one in filter(None, map(str.strip, text.split("\n"))):
-            if _QUESTION.search(one):
-                found.append((one, []))
-            elif found:
-                found[-1][1].append(one)
-            else:
-                return False
-        if len(found) < 2 or not all(answer for _, answer in found):
+        """Questions with their answers on the lines below each; whether there are several such. What stands
+        before the first of them, and behind the last what is said of something else, is told by itself."""
+        lines = [one.strip() for one in text.split("\n") if one.strip()]
+        asks = [place for place, one in enumerate(lines) if _QUESTION.search(one)]
+        if len(asks) < 2:
             return False
-        for question, answer in found:
-            self.add([question], "\n".join(answer), line)
+        further = range(asks[-1] + 2, len(lines))
+        end = next((place for place in further if pair(lines[place])), len(lines))
+        answered = [*zip(asks, [*asks[1:], end], strict=True)]
+        if any(after - place < 2 for place, after in answered):
+            return False
+        if asks[0]:
+            tell_lines(self, lines[: asks[0]], line)
+        for place, after in answered:
+            self.add([lines[place]], "\n".join(lines[place + 1 : after]), line + place)
+        if lines[end:]:
+            tell_lines(self, lines[end:], line + end)
         return True
 
     def _written_pairs(self, text: str, line: int) -> bool:

@@ -9,7 +9,9 @@ DAY = (
     r"(?:(?:周|星期|礼拜)[一二三四五六日天末]|(?:mon|tue|tues|wed|thur?s?|fri|sat|sun|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b\.?|weekdays?|weekends?"
     r"|工作日|节假日|平日|每天|每日|daily)"
 )
-DAYS = rf"{DAY}(?:\s*(?:[至到和及、,，&~～/–—-]|to|and|until)?\s*(?:{DAY}|[一二三四五六日天](?=\s|[\d:：])))*"
+DAYS = (
+    rf"{DAY}(?:\s*(?:[至到和及、,，&+~～/–—-]|to|and|until)?\s*(?:{DAY}|[一二三四五六日天](?=\s|[\d:：])))*"
+)
 _ONLY_DAYS = re.compile(rf"(?i:{DAYS})(?!\w)|(?:周|星期|礼拜)[一二三四五六日天末]")
 _ZH = "一二三四五六日"
 _EN = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

@@ -26,11 +26,16 @@ SHORT_LINE = 30
 _EQUALS = re.compile(r"(?P<key>[^\W\d_][\w \t()（）.&'’-]*[\w)）])\s*[=＝]\s*(?P<value>[^=＝\s].*)")
 _BRACKETED = re.compile(r"[【〔\[](?P<key>(?!\d+[】〕\]])[^】〕\]]{2,20})[】〕\]]\s*[:：]?\s*(?P<value>\S.*)")
 _OF_DAYS = re.compile(
-    rf"(?P<key>{DAYS})\s*(?P<value>(?:上午|早上?|from )?\d.*(?:[-–—~～至到]|\bto\b)\s?\S.*"
-    r"|(?<=\s)(?:休息|店休|不营业|closed\b).*)",
+    rf"(?P<key>{DAYS})\s*(?P<value>(?:全天\s?)?(?:[上下]午|早上?|晚上?|中午|from )?"
+    r"\d.*(?:[-–—~～至到]|\bto\b)\s?\S.*|(?<=\s)(?:休息|店休|闭馆|不营业|closed\b).*)",
     re.IGNORECASE,
 )
 _ENDS_IN_DAYS = re.compile(rf"(?P<key>\S.*?\S)\s+(?P<days>{DAYS})", re.IGNORECASE)
+# "Beavers (6-8) Mon 5.30-6.30": a name, its days and times.
+_ON_DAYS = re.compile(
+    rf"(?P<key>[^\W\d_][^\n,，。；;:：!！?？]{{1,38}}?)\s+(?P<value>{DAYS}\s+\d[\d.:apm]*\s?[-–—~～至到]\s?\d.*)",
+    re.IGNORECASE,
+)
 _NO_TEXT = re.compile(r"\d{100}|\s{200}")
 # "第一节 语文", "周一 语文 数学": what is counted or a day, and what it is.
 _IN_ORDER = re.compile(
@@ -90,6 +95,7 @@ def pair(text: str) -> tuple[str, str] | None:
         return None
     key, value = found[0].strip(), found[1].strip()
     plain = key and value and len(key) <= LONGEST_KEY and not re.search("[。！？!?]", key)
+    plain = plain and sum(map(key.count, "(（")) == sum(map(key.count, ")）"))
     plain = plain and not _CALLS_OUT.fullmatch(key)
     return (key, value) if plain else None
 
@@ -175,6 +181,8 @@ def _parted(text: str) -> tuple[str, str] | None:
         return text[:start], text[end:]
     if match := _OF_DAYS.fullmatch(text):
         return match["key"], re.sub(rf"(?<=:\d\d)\s+(?=[{HAN}])(?![至到和及])", "，", match["value"])
+    if (match := _ON_DAYS.fullmatch(text)) and not is_days(match["key"]):
+        return match["key"], match["value"]
     if match := _EQUALS.fullmatch(text):
         return match["key"], match["value"]
     if match := _known_label().fullmatch(text):

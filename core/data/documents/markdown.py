@@ -195,10 +195,10 @@ def _named(lines: list[str]) -> list[str]:
 def _titled(lines: list[str]) -> list[str]:
     """A first line that only names, alone or over one other, as the title."""
     filled = [place for place, line in enumerate(lines) if line.strip()]
-    if len(filled) < 2 or any(map(is_title, lines)):
-        return lines
-    first = filled[0]
+    first = filled[0] if filled else 0
     text = lines[first].strip()
+    if len(filled) < 2 or len(text) > 2 * _LONGEST_TITLE or any(map(is_title, lines)):
+        return lines
     name = _WELCOME.sub("", text.rstrip("!！ "))
     plain = _ASIDE.sub("", name)
     alone = any(not line.strip() for line in lines[first + 1 : first + 3]) or begins_list(lines[first:])

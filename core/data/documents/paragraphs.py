@@ -186,8 +186,10 @@ def _plainly_said(asker: Asker, said: Sequence[Told]) -> list[str]:
     where it is little. What is left."""
     left = []
     for one in said:
-        short = one.known if len(one.text) <= LONGEST_KEY else None
-        if short and (one.bare or is_label(short[0]) or states_price(short[1]) or _has_colon(one.text)):
+        known = one.known if len(one.text) <= LONGEST_UNMARKED else None
+        short = known if len(one.text) <= LONGEST_KEY else None
+        plain = short and (one.bare or is_label(short[0]) or states_price(short[1]) or is_days(short[0]))
+        if plain or (known and _has_colon(one.text)):
             _tell(asker, [one])
         else:
             left.append(one.text)

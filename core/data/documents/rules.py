@@ -16,7 +16,7 @@ TOPIC_WORDS, TOPIC_CHARACTERS = 6, 14
 LONGEST_CLAUSE = 60
 _RULES = re.compile(
     r"贴士|规矩|规则|规定|须知|守则|制度|注意|提示|提醒|约定|公约|\b(?:rules?|polic(?:y|ies)|regulations?|guidelines?|notices?"
-    r"|tips|terms|etiquette|good to know|please note)\b|^notes?$",
+    r"|tips|terms|etiquette|good to know|notes? (?:for|to)|please note)\b|^notes?$",
     re.IGNORECASE,
 )
 _STEPS = re.compile(
@@ -33,6 +33,8 @@ _SAYS_EN = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"[，。；！？,;!?]|\.(?=\s|$)|\s[-–—(]|[（(]|(?<=[\u4e00-\u9fff])\s+(?=[\u4e00-\u9fff])")
+# A question, and what has a telephone number in it, are not turned into one.
+_ASKS_OR_CALLS = re.compile(r"[?？吗呢]\s*$|\d[\d -]{6}")
 # What only is polite at the end of a clause.
 _POLITE = re.compile(r"\s+(?:sorry|please|thanks|thank you|though)$", re.IGNORECASE)
 # The first digits of a number that goes on.
@@ -165,7 +167,7 @@ def _cut(text: str) -> str:
 def yes_or_no(item: str) -> Iterator[str]:
     """The question whether it is so, where its first clause says it plainly; else nothing."""
     clause = _first_clause(item)
-    if not clause or len(clause) > LONGEST_CLAUSE:
+    if not clause or len(clause) > LONGEST_CLAUSE or _ASKS_OR_CALLS.search(item):
         return
     if language_of(item) == "zh":
         yield from _asked_zh(clause)

@@ -21,7 +21,7 @@ from core.data.documents.marks import (
     next_filled,
     numbered,
 )
-from core.data.documents.rules import are_rules
+from core.data.documents.rules import are_rules, says
 from core.data.documents.wordings import HAN
 
 _NO_NAME = re.compile(
@@ -120,7 +120,7 @@ def headed(lines: list[str]) -> list[str]:
     for place, line in enumerate(lines):
         if known := heading(line):
             level, section, inside, single = max(2, known[0]), line, "", 0
-        elif name := names.get(place) or _name_above(made, place, below[place]):
+        elif name := names.get(place) or _name_above(made, place, below[place]) or _name_amid(made, place):
             made[place] = f"{'#' * level} {name}"
             single += bool(inside)
             inside = name if place + 1 < len(lines) and lines[place + 1].strip() else ""
@@ -196,6 +196,16 @@ def _name_above(lines: Sequence[str], place: int, below: str) -> str:
         named = _is_name(name, _LONGEST_ZH, _LONGEST_EN)
         return name if named and (not is_list or are_rules(name)) else ""
     return line.strip() if directly and _stands_above(line.strip(), below.strip(), is_list) else ""
+
+
+def _name_amid(lines: Sequence[str], place: int) -> str:
+    """A line that names those below it, which are things and their prices, where those above it are none."""
+    name, above = lines[place].strip(), "".join(lines[place - 1 : place] if place else ())
+    below = lines[place + 1 : place + 3]
+    if not above.strip() or is_marked(lines[place]) or is_marked(above) or _tells(above) or _tells(name):
+        return ""
+    named = _is_name(name, _SHORTEST_ZH, _SHORTEST_EN) and not says(name)
+    return name if named and len(below) == 2 and all(bare_price(one.strip()) for one in below) else ""
 
 
 def _stands_above(name: str, below: str, is_list: bool) -> bool:

@@ -36,6 +36,15 @@ _MERE_TIME = re.compile(
     re.IGNORECASE,
 )
 
+# Says when something is open, and is no name of it.
+_OPEN = re.compile(r"开放|营业|开门|opening|(?:we.?re )?open", re.IGNORECASE)
+# From when to when, and behind it only what is left out.
+_TIMES_AND_MORE = re.compile(
+    r"(?:早上?|[上下]午)?\d[\d:：.点半]*\s?[-–—~～至到]\s?(?:晚上?|[上下]午|次日)?\d[\d:：.点半]*(?:pm|am)?"
+    r"(?=[,，;；（(]|\s.*(?:不|休|停|除|closed|except|shut))",
+    re.IGNORECASE,
+)
+
 # So often a fact's key is named by a part of it, and a question is typed without capitals.
 SHORTENED, CARELESS = 0.25, 0.3
 # So many wordings are of the other language.
@@ -128,9 +137,11 @@ class Wordings:
         """What a line about a day says, which stands under a ``heading``: what the heading names, or when it
         is open, where that is all there is to its ``value``, and the heading is of something else; empty
         where that is the document's title and not a part ``within`` it."""
-        if self.is_of_times(heading):
+        if _OPEN.fullmatch(heading):
+            return str(self.bank["hours"])
+        if self.is_of_times(heading) and (within or not re.search(r"\s|\+", heading)):
             return heading
-        if _MERE_TIME.fullmatch(value):
+        if _MERE_TIME.fullmatch(value) or (not within and _TIMES_AND_MORE.match(value)):
             return str(self.bank["hours"])
         return heading if within else ""
 
