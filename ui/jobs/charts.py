@@ -30,7 +30,7 @@ COLORS = {
     "tflops": "#c08a5a",
     "learned": "#1f6feb",
 }
-SMOOTH_COLOR, RAW_OPACITY = "#1f6feb", 0.35
+SMOOTH_COLOR, RAW_OPACITY = "#1f6feb", 0.5
 OTHERS = ("#d1495b", "#2a9d8f", "#e9c46a", "#8d99ae", "#9b5de5")
 
 
