@@ -220,3 +220,17 @@ def test_other_lines_stand_around_questions() -> None:
     assert found["怎么续借？"] == "打电话。" and found["晚了怎么办？"] == "一天一角。"
     assert found["不外借是什么？"] == "不外借：报纸" and "带身份证" in found.values()
     assert not any(question.endswith("吗吗？") for question in found)
+
+
+def test_sentences_on_lines_of_their_own_are_asked_singly_and_what_is_none_is_said() -> None:
+    text = "Hut\n\nGate code is 8812\nWater is off in winter\nDogs must be on a lead\nCups in the cupboard\n"
+    found = said(text)
+    assert found["Under Hut, what is said about “Gate code”?"] == "Gate code is 8812"
+    assert found["Must dogs be on a lead?"] == "Dogs must be on a lead"
+    fragments = made("店\n\n靠窗两桌\n里屋一桌\n院里三桌\n")
+    assert len(fragments.unused) == 3 and len(fragments.facts) == 1
+
+
+def test_no_sentence_of_a_wrapped_text_is_torn_out_of_it() -> None:
+    text = "# 说明\n\n数据按格式检查，没有问题的文件\n可以交给训练。\n"
+    assert [fact.prose for fact in made(text).facts] == [True]

@@ -11,7 +11,8 @@ from core.data.documents.days import is_days
 from core.data.documents.facts import NotAsked
 from core.data.documents.lines import in_fields, is_label, looks_like_several, stated, statements
 from core.data.documents.marks import LONGEST_KEY
-from core.data.documents.rules import says, yes_or_no
+from core.data.documents.rules import is_of_sentences, says, yes_or_no
+from core.data.documents.sentences import are_own, goes_on
 from core.data.documents.wordings import HAN
 from core.wording import say
 
@@ -42,6 +43,8 @@ class Told:
 
 # A longer line may go on in the next one.
 LONGEST_LINE = 60
+# Lines of a text that a program has wrapped are longer than this.
+LONGEST_OWN = 100
 
 
 def tell_lines(asker: Asker, lines: Sequence[str], line: int, directly: bool = False) -> None:
@@ -139,11 +142,18 @@ def _tell_together(asker: Asker, left: Sequence[str], lines: Sequence[str], line
     why = say("document.unused.together", heading=asker.heading)
     longest = max(map(len, lines))
     singly = all(len(one) <= LONGEST_LINE for one in left)
+    rest = []
     for one in left if singly or not several else ["\n".join(left)]:
         at = _place(one, lines, line)
-        asked = one in lines and longest <= LONGEST_UNMARKED and _asked_singly(asker, one, at)
-        if several and not asked:
-            asker.unused.append(NotAsked(at, one, why))
+        alone = (
+            one in lines and longest <= LONGEST_OWN and not (at > line and goes_on(lines[at - line - 1], one))
+        )
+        if not (alone and _asked_singly(asker, one, at)):
+            rest.append((one, at))
+    if are_own(left) and is_of_sentences(asker.heading, left, ordered=False):
+        asker.sentences(rest)
+    elif several:
+        asker.unused.extend(NotAsked(at, one, why) for one, at in rest)
 
 
 def _place(part: str, lines: Sequence[str], line: int) -> int:

@@ -1,7 +1,8 @@
 """Text cut into sentences, and sentences put together again as long as an answer may be."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from core.data.documents.wordings import HAN
 
@@ -48,6 +49,17 @@ def without(text: str, leave_out: Callable[[str], bool]) -> str:
         if not leave_out(sentence):
             kept, joins = kept + joins + sentence, space
     return kept
+
+
+def are_own(lines: Sequence[str]) -> bool:
+    """Whether each of several lines was ended by its writer, so that none goes on in the next."""
+    own = all(_is_own(line, after) and not goes_on(line, after) for line, after in pairwise(lines))
+    return len(lines) > 1 and own
+
+
+def goes_on(line: str, following: str) -> bool:
+    """Whether the following line ends a sentence that may have begun in the one before."""
+    return following[-1] in "。." and line[-1] not in "。.！!？?：:；;"
 
 
 def _is_own(line: str, following: str) -> bool:
