@@ -94,3 +94,10 @@ def test_where_most_lines_say_other_things_a_number_is_no_price() -> None:
     text = "# Library\n\nFines are £1 a day.\n\nComputers - 4, one hour each\n"
     text += "Lift at the side door\nToilets upstairs\n"
     assert not any("Computers cost" in fact.answer for fact in made(text).facts)
+
+
+def test_what_nobody_can_buy_has_no_price() -> None:
+    text = "# Minutes\n\nThe quote is £900\n\n## Money\n\nBalance 2,310\nJumble sale made 145\nHall 90\n"
+    assert [one for one in said(text).values() if "costs" in one] == ["The quote costs £900."]
+    club = said("# Club\n\n## Fees\n\nFull member 1,250\nGuest 40\n")
+    assert club["How much is Full member?"] == "Full member costs 1,250."

@@ -234,3 +234,9 @@ def test_sentences_on_lines_of_their_own_are_asked_singly_and_what_is_none_is_sa
 def test_no_sentence_of_a_wrapped_text_is_torn_out_of_it() -> None:
     text = "# 说明\n\n数据按格式检查，没有问题的文件\n可以交给训练。\n"
     assert [fact.prose for fact in made(text).facts] == [True]
+
+
+def test_rows_may_stand_beside_lines_with_marks() -> None:
+    found = said("秋游\n\n集合 周六早上七点 校门口\n带：水 帽子\n住 山里民宿 两人一间\n")
+    assert found["集合是什么？"] == "集合：周六早上七点 校门口" and found["带是什么？"] == "带：水 帽子"
+    assert found["住是什么？"] == "住：山里民宿 两人一间"

@@ -25,6 +25,7 @@ _ENDS_IN_PRICE = re.compile(
     r"(?:\s?(?:起|以上|\+|up\b))?(?:\s?/\s?\S+)?\s*(?:[（(][^）)]*[）)])?)$",
     re.IGNORECASE,
 )
+_VERB = re.compile(r"\s+(?:is|are|was|were|costs?)$", re.IGNORECASE)
 # What costs nothing: "Tea: free", "热茶 免费"; "gluten free" is no price, and neither is "feel free".
 _ENDS_IN_FREE = re.compile(
     r"(?P<key>[^,，。；;不凭持如若]{2,16}?)(?:\s|都|均|全部|一律|是)*(?<!可以)(?<![能也需])(?P<value>免费)"
@@ -130,7 +131,7 @@ def of_each(key: str, text: str) -> tuple[str, str]:
 def with_price_at_end(text: str) -> tuple[str, str] | None:
     """What ends in a price or in that it is free, and it."""
     if match := _ENDS_IN_PRICE.match(text):
-        return match["key"].strip(" ,，.·…-–—:："), match["value"]
+        return _VERB.sub("", match["key"].strip(" ,，.·…-–—:：")), match["value"]
     if match := _ENDS_IN_FREE.fullmatch(text.rstrip(".。")):
         return match["key"] or match["key_en"], match["value"] or match["value_en"]
     return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from core.data.checking.first_person import says_who, speaks
 from core.data.documents.amounts import states_price
-from core.data.documents.bare_prices import ABOUT_PRICES
+from core.data.documents.bare_prices import ABOUT_PRICES, SUM
 from core.data.documents.days import is_days, is_only_days
 from core.data.documents.facts import Fact, NotAsked
 from core.data.documents.lines import is_label, pair, stated
@@ -22,13 +22,6 @@ FREE = re.compile(r"(?:免费|free(?: of charge)?|complimentary|no charge)[.。]
 TIME = re.compile(r"\d{1,2}\s?[:：]\s?\d{2}|\d\s?[ap]\.?m\b|\d\s?点", re.IGNORECASE)
 # Quotation marks inside of some.
 _INNER = re.compile(r"“([^“”]*)”")
-# What an amount is of that nobody can buy.
-SUM = re.compile(
-    r"\b(?:balance|budget|income|revenue|turnover|salary|wages?|deposit|debts?|savings|funds?|profit|loss|donations?"
-    r"|fines?|total|sum|expenses?|dates?|deadline|time)\b"
-    r"|\brent|utilities|租金|房租|月租|水电|首付|余额|结余|预算|收入|营业额|工资|薪资|薪水|押金|定金|订金|欠款|存款|利润|捐款|罚款|合计|总计|支出|日期|时间",
-    re.IGNORECASE,
-)
 _NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
 # "Q:" before a question whose answer has no mark.
 _CALL = re.compile(r"[打拨]|\b(?:call|ring|text)\b", re.IGNORECASE)

@@ -15,7 +15,14 @@ ABOUT_PRICES = re.compile(
     r"price|cost|\bfees?\b|tariff|\brates\b|\bsubs\b|\bdues\b|\bmenu\b|价|收?费|多少钱|菜单|酒水单",
     re.IGNORECASE,
 )
-_NUMBER = r"\d{1,5}(?:\.\d{1,2})?"
+# What an amount is of that nobody can buy.
+SUM = re.compile(
+    r"\b(?:balance|budget|income|revenue|turnover|salary|wages?|deposit|debts?|savings|funds?|profit|loss|donations?"
+    r"|fines?|total|sum|expenses?|dates?|deadline|time)\b"
+    r"|\brent|utilities|租金|房租|月租|水电|首付|余额|结余|预算|收入|营业额|工资|薪资|薪水|押金|定金|订金|欠款|存款|利润|捐款|罚款|合计|总计|支出|日期|时间",
+    re.IGNORECASE,
+)
+_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,5}(?:\.\d{1,2})?)"
 _MEASURE = "毫公厘个只条份盘碗杯块片元人位点时楼层号路班周天年月日分秒米斤克岁折室栋"
 # What a price is of, and what else belongs to it: "20 per side", "180一套", "3 for 10", "168起".
 _EACH = (
@@ -52,7 +59,7 @@ _NAMED = re.compile(
 _IS_UNSAID = re.compile(rf"{_NAME}\s+(?:[-–—]\s+)?(?P<value>{_UNSAID})", re.IGNORECASE)
 # What a sentence has before a number, and no name.
 _SENTENCE = re.compile(
-    r"\b(?:i|we|they|it|is|are|was|were|has|have|must|can|will|should|not|please|until|before|after|if|when|about)\b"
+    r"\b(?:i|we|they|it|is|are|was|were|has|have|must|can|will|should|not|made|raised|sold|paid|spent|won|lost|please|until|before|after|if|when|about)\b"
     r"|\b(?:at|for|in|on|of|to|by|with|than|over|under|and|or|the|a|an|up to|all)$",
     re.IGNORECASE,
 )
@@ -71,10 +78,11 @@ _LEAST_BARE = 3
 
 
 def prices_in(text: str) -> int:
-    """How many lines of a text have a price in them: a currency, or a number and what it is of."""
+    """How much of a text says that it has prices: lines with a currency, and twice those with what a number
+    is of."""
     lines = [one.strip() for one in text.split("\n")]
     bare = (found[1] for one in lines if len(one) <= LONGEST_UNMARKED and (found := bare_price(one)))
-    return sum(map(bool, map(PRICE.search, lines))) + sum(map(bool, map(_PRICE_OF_EACH.search, bare)))
+    return sum(map(bool, map(PRICE.search, lines))) + 2 * sum(map(bool, map(_PRICE_OF_EACH.search, bare)))
 
 
 def is_bare_price(value: str) -> bool:
@@ -125,7 +133,7 @@ def with_prices(
     are lines of one kind."""
     about = any(map(ABOUT_PRICES.search, headings))
     found = [one if one and (about or not is_label(one[0])) else None for one in map(_bare, texts, known)]
-    may_be = [place for place, one in enumerate(found) if one]
+    may_be = [place for place, one in enumerate(found) if one and not SUM.search(one[0])]
     values = [one[1] for one in found if one and re.search(r"\d", one[1])]
     if _are_prices(values, texts, about, elsewhere):
         return [new or one for new, one in zip(found, known, strict=True)], {*may_be}
@@ -153,4 +161,4 @@ def _are_prices(values: Sequence[str], texts: Sequence[str], about: bool, elsewh
     if values and (priced > 1 or about):
         return True
     several = len(values) > 1 and 2 * (len(values) + priced) > len(texts)
-    return several and bool(of_each or priced or elsewhere)
+    return several and bool(of_each or priced or elsewhere > 1)

@@ -79,8 +79,8 @@ def _said(asker: Asker, lines: Sequence[str], line: int) -> list[Told]:
     then = [*map(at_a_time, parts)]
     if sum(map(bool, then)) > 1:
         known = [one or at for one, at in zip(known, then, strict=True)]
-    if not any(known) and (fields := in_fields(lines)) and len(fields) == len(parts):
-        known = [*fields]
+    fields = iter(in_fields([part for part, one in zip(parts, known, strict=True) if not one]))
+    known = [one or next(fields, None) for one in known]
     known = [one or _of_heading(asker, part) for one, part in zip(known, parts, strict=True)]
     whole = [part if len(lines[at - line]) <= LONGEST_UNMARKED else "" for part, at in told]
     known, bare = with_prices(whole, known, asker.path, asker.prices)

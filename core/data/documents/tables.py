@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from core.data.documents.amounts import states_price
-from core.data.documents.asking import FREE, SUM, TIME, Asker
-from core.data.documents.bare_prices import ABOUT_PRICES
+from core.data.documents.asking import FREE, TIME, Asker
+from core.data.documents.bare_prices import ABOUT_PRICES, SUM
 from core.data.documents.days import is_days
 
 # A cell that says nothing.
