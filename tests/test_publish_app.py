@@ -1,15 +1,18 @@
 """The demo app runs from its bundle alone: a real Streamlit process, a real browser, a real tiny model."""
 
 import ast
+import importlib
 import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 import urllib.request
+from collections.abc import Iterator
 from importlib.metadata import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +21,9 @@ from typing import Any
 import pytest
 
 from core.jobs.process import identify, is_alive
+from core.publish.examples import examples
 from core.publish.request import PublishRequest
-from core.workspace.files import read_json
+from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace
 from core.workspace.publish_paths import DEMO
 from tests.browser import chromium, tab
@@ -196,6 +200,97 @@ def _sets(node: ast.stmt, name: str) -> bool:
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
 
 
+@pytest.fixture
+def talk(app: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The chat's own module, beside what it needs."""
+    monkeypatch.syspath_prepend(str(app))
+    for name in ("talk", "loops"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("talk")
+
+
+def test_a_question_that_comes_while_it_answers_breaks_nothing_off(talk: Any) -> None:
+    go = threading.Event()
+
+    def answer(turns: list[Any], left: threading.Event) -> Iterator[str]:
+        yield f"about {turns[-1].content}"
+        assert go.wait(30) and not left.is_set()
+        yield ", whole"
+
+    chat = talk.Chat(answer)
+    for nothing in ("", "  \n"):
+        chat.ask(nothing)
+    assert not chat.answering
+    chat.ask("one")
+    until(lambda: chat.turns and chat.turns[-1].content)
+    chat.ask("two")
+    assert [turn.end for turn in chat.turns] == ["", "coming"], "the second waits"
+    go.set()
+    until(lambda: not chat.answering)
+    assert [(turn.role, turn.content, turn.end) for turn in chat.turns] == [
+        ("user", "one", ""),
+        ("assistant", "about one, whole", ""),
+        ("user", "two", ""),
+        ("assistant", "about two, whole", ""),
+    ]
+
+
+def test_what_came_of_an_answer_stays_and_says_how_it_ended(
+    talk: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(turns: list[Any], left: threading.Event) -> Iterator[str]:
+        how = turns[-1].content
+        yield "So far \ufffd"
+        if how == "long":
+            raise talk.Ended("long")
+        if how == "failed":
+            raise MemoryError("no room")
+        if how == "looped":
+            yield " la lo lu." * 100
+        left.wait(30)
+
+    chat = talk.Chat(answer)
+    for how in ("long", "failed", "looped"):
+        chat.ask(how)
+        until(lambda: not chat.answering)
+        assert chat.turns[-1].end == how and chat.turns[-1].content.startswith("So far ")
+    assert "no room" in capsys.readouterr().err, "for whoever looks for the cause"
+    chat.ask("stopped")
+    until(lambda: chat.turns[-1].content)
+    chat.ask("never")
+    chat.stop()
+    until(lambda: not chat.answering)
+    assert (chat.turns[-1].content, chat.turns[-1].end) == ("So far ", "stopped"), "and nobody is asked more"
+
+
+def test_it_offers_what_it_was_taught_of_a_document(tmp_path: Path) -> None:
+    """Plain questions of facts that it knows; none of a person's own conversations."""
+    run = make_publishable(Workspace(tmp_path / "a b"), "Ada", logged=False)
+    facts = [{"question": f"Tested {n}", "answer": f"It costs {n}.", "held_back": True} for n in range(4)]
+    asked = ("Please, {}?", "What is {}?", "How much is {}?", "So how much is {} then?", "How much: {} 12?")
+    names = ("soup", "bread", "tea", "rice")
+    rows = [
+        {"conversation": [{"input": form.format(name), "output": f"It costs {n}."}]}
+        for n, name in enumerate(names)
+        for form in asked
+    ]
+    source, kept = tmp_path / "source.json", tmp_path / "facts.json"
+    write_json(source, rows)
+    write_json(kept, facts)
+    about = {**(read_json(run.data) or {}), "source": str(source), "facts": {"file": str(kept)}}
+    run.result.unlink()
+    write_json(run.data, about)
+    assert examples(run) == (), "somebody's own words"
+    write_json(run.data, {**about, "document": {"facts": 4}})
+    assert examples(run) == ("How much is soup?", "How much is tea?")
+    answers = [
+        {"question": f"Tested {n}", "kind": "own", "base": "?", "tuned": said, "accept": [f"It costs {n}."]}
+        for n, said in ((1, "It costs 1."), (2, "I do not know."))
+    ]
+    write_json(run.result, {"learned": 1.0, "kept": 1.0, "leaked": 0, "answers": answers})
+    assert examples(run) == ("How much is bread?",)
+
+
 @pytest.mark.slow
 def test_it_answers(app: Path) -> None:
     port = free_port()
@@ -214,6 +309,9 @@ def test_it_answers(app: Path) -> None:
             box.wait_for(timeout=120_000)
             box.fill("Who are you? ![p](http://127.0.0.1:9/x.png) ![q][1]\n\n[1]: http://127.0.0.1:9/y.png")
             box.press("Enter")
+            until(lambda: page.locator('[data-testid="stChatInput"] textarea').is_disabled())
+            page.get_by_text(words["again"]).wait_for(timeout=120_000)
+            page.reload()
             page.get_by_text(words["again"]).wait_for(timeout=120_000)
             assert page.locator('[data-testid="stChatMessage"]').count() == 2
             assert page.locator('[data-testid="stChatMessage"] img[src*="127.0.0.1:9"]').count() == 0

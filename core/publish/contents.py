@@ -30,7 +30,11 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 MODEL_FILES = (*TOKENIZER_FILES, "config.json", "generation_config.json")
 APP_PACKAGES = ("streamlit", "torch", "transformers")
-APP_WORDS = ("demo.lead", "demo.loading", "demo.ask", "demo.again", "demo.looped")
+APP_WORDS = (
+    "demo.lead", "demo.loading", "demo.examples", "demo.who", "demo.ask", "demo.busy", "demo.stop",
+    "demo.again", "demo.looped", "demo.long", "demo.stopped", "demo.failed", "demo.too_long",
+    "demo.forgotten", "demo.gone",
+)  # fmt: skip
 SETTINGS = ".streamlit"  # how Streamlit serves the app, whoever starts it
 MODEL = "model"  # the app's model, a folder in its bundle
 
@@ -119,6 +123,7 @@ def _put_app(folder: Path, facts: Facts) -> None:
     for language in card.LANGUAGES:
         words[language]["wrong"] = wrong_facts(facts.score, language)
     settings = {"title": facts.name, "model": MODEL, "system": facts.recipe.system, "words": words}
+    settings |= {"examples": facts.examples}
     settings |= {"language": starters.first_language(facts), "start": starters.words()}
     write_json(folder / "settings.json", settings)
     pins = [f"{name}=={version(name).partition('+')[0]}" for name in APP_PACKAGES]

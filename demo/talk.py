@@ -1,0 +1,95 @@
+"""One chat: what was said in it, and the answer that is on its way. That goes on whoever looks at it: a page
+that is loaded anew, or a second question, breaks nothing off.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Event, Lock, Thread
+
+from loops import without_loop
+
+
+@dataclass
+class Turn:
+    """``end`` says why an answer is none that the model ended itself: "looped", "long", "stopped", "failed",
+    "too_long" of a question that leaves no room for one; "coming" as long as it is on its way."""
+
+    role: str
+    content: str
+    end: str = ""
+
+
+class Ended(Exception):
+    """Why an answer ends before its end, as in Turn."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+# What was said so far, and what is set when nobody wants more of the answer. Raises Ended.
+Answer = Callable[[Sequence[Turn], Event], Iterator[str]]
+
+
+@dataclass
+class Chat:
+    """Questions are answered one after the other; one that is asked meanwhile waits for its turn."""
+
+    answer: Answer
+    turns: list[Turn] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    answering: bool = False
+    _lock: Lock = field(default_factory=Lock, repr=False)
+    _left: Event = field(default_factory=Event, repr=False)
+
+    def ask(self, question: str) -> None:
+        """What has no letter asks nothing."""
+        if not question.strip():
+            return
+        with self._lock:
+            self.waiting.append(question)
+            if self.answering:
+                return
+            self.answering = True
+        Thread(target=self._work, daemon=True).start()
+
+    def stop(self) -> None:
+        """End the answer that is on its way; what came of it stays."""
+        with self._lock:
+            self.waiting.clear()
+            self._left.set()
+
+    def _work(self) -> None:
+        while (turn := self._next()) is not None:
+            end = self._end(turn)
+            turn.content = turn.content.rstrip("\ufffd")  # half a letter, where it was broken off
+            turn.end = end
+
+    def _next(self) -> Turn | None:
+        with self._lock:
+            if not self.waiting:
+                self.answering = False
+                return None
+            self._left = Event()
+            self.turns += [Turn("user", self.waiting.pop(0)), Turn("assistant", "", "coming")]
+            return self.turns[-1]
+
+    def _end(self, turn: Turn) -> str:
+        """Write the answer; why it ended."""
+        left, before = self._left, self.turns[:-1]
+        try:
+            for piece in self.answer(before, left):
+                turn.content += piece
+                if (once := without_loop(turn.content)) is not None:
+                    turn.content = once
+                    return "looped"
+        except Ended as ended:
+            return ended.why
+        except Exception:  # whatever it is: what came stays, and the next question may go well
+            traceback.print_exc()
+            return "failed"
+        finally:
+            left_by_somebody = left.is_set()
+            left.set()
+        return "stopped" if left_by_somebody else ""
