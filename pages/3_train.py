@@ -19,7 +19,7 @@ from ui.data.panel import warn_of_run
 from ui.jobs.cluster import show_awaited, show_where
 from ui.jobs.failure import show_failure
 from ui.jobs.panel import is_live
-from ui.jobs.trained import show_fewer, show_next, show_passed_over
+from ui.jobs.trained import offer_as_it_is, show_fewer, show_next, show_passed_over
 from ui.jobs.training import cause_in_curve, follow_training
 from ui.runs.result import show_outcome
 from ui.shell.danger import danger_button
@@ -73,7 +73,7 @@ def show_stop(run: RunPaths) -> None:
     if JobPaths(run.job("train")).stop.exists():
         grace = granted(run.job("train"), TOOL_GRACE)
         st.info(t("page.train.stopping", grace=round(grace)), icon=":material/hourglass_empty:")
-    elif danger_button(t("page.train.stop"), "stop", ":material/stop:"):
+    elif danger_button(t("page.train.stop"), "stop", ":material/stop:", help_text=t("chain.stop.help")):
         with shown_errors():
             chain.halt(run, by="page")
             st.rerun()
@@ -94,6 +94,7 @@ def show_restart(run: RunPaths, recipe: Recipe, made: bool, first: bool) -> None
             help_text = t("page.train.resume.help")
             if st.button(label, type=kind, icon=":material/resume:", help=help_text, key="resume"):
                 start(run, last)
+            offer_as_it_is(run.workspace, run, "secondary")
         with st.popover(t("page.train.again"), icon=":material/restart_alt:", key="again"):
             st.write(t("page.train.again.help"))
             if danger_button(t("page.train.again.do"), "again_do", ":material/delete_forever:"):

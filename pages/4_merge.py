@@ -15,11 +15,13 @@ from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.jobs.panel import is_live
 from ui.jobs.step import Work, begin, follow_work, newest
-from ui.jobs.trained import show_next, show_passed_over
+from ui.jobs.trained import offer_as_it_is, show_next, show_passed_over
 from ui.publish.artefact import show_artefact
 from ui.runs.result import show_outcome
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
 from ui.shell.text import t
+
+Kind = Literal["primary", "secondary"]
 
 
 def merge_page(workspace: Workspace, run: RunPaths) -> None:
@@ -55,49 +57,59 @@ def works(run: RunPaths) -> list[Work]:
     return [Work("export", run.job("export"), parts), *(Work(*part) for part in parts.items())]
 
 
-def show_space(run: RunPaths) -> None:
-    space = export.space(run)
-    with st.container(horizontal=True, key="space"):
-        needed = megabytes(space.needed)
-        st.metric(t("page.merge.needed"), needed, help=t("page.merge.needed.help"), width=220)
-        st.metric(t("page.merge.free"), megabytes(space.free), help=str(run.root), width=220)
-    if not space.enough:
-        st.warning(t("page.merge.no_room"), icon=":material/hard_drive:")
+def show_space(run: RunPaths) -> bool:
+    """What merging takes of the disk; whether there is as much."""
+    with shown_errors():
+        space = export.space(run)
+        with st.container(horizontal=True, key="space"):
+            needed = megabytes(space.needed)
+            st.metric(t("page.merge.needed"), needed, help=t("page.merge.needed.help"), width=220)
+            st.metric(t("page.merge.free"), megabytes(space.free), help=str(run.root), width=220)
+        return space.enough
+    return True
 
 
 def offer(workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool) -> None:
-    """Both steps in one go, or each by itself."""
+    """What makes the model in one press; each step by itself, and what it takes, are folded."""
     show_passed_over(run)
     trained = bool(checkpoints(run.work_dir))
     if run.adopted.exists() and (reason := no_export(run)):
         st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
         trained = False
     whole = {artefact.kind for artefact in made if not artefact.stale} == set(export.kinds_of(run))
-    redo = st.expander(t("page.merge.redo"), icon=":material/refresh:", key="redo") if whole else st
-    with redo.container():
-        if run.config.exists():
-            with shown_errors():
-                show_space(run)
-        buttons(workspace, run, made, busy=busy, trained=trained, whole=whole)
+    early = not (whole or busy) and offer_as_it_is(workspace, run, "primary")
+    off = busy or not trained
+    if not (whole or early):
+        make_button(workspace, run, "primary", off)
+    label = t("page.merge.redo" if whole else "page.merge.single")
+    with st.expander(label, icon=":material/more_horiz:", key="steps"):
+        if whole or early:
+            make_button(workspace, run, "secondary", off)
+        if "adapter" in export.kinds_of(run):
+            single_steps(run, off, busy or not any(one.kind == "adapter" for one in made))
+        fits = show_space(run) if run.config.exists() else True
+    if not fits:
+        st.warning(t("page.merge.no_room"), icon=":material/hard_drive:")
 
 
-def buttons(
-    workspace: Workspace, run: RunPaths, made: list[Artefact], busy: bool, trained: bool, whole: bool
+def make_button(
+    workspace: Workspace, run: RunPaths, kind: Literal["primary", "secondary"], off: bool
 ) -> None:
-    kind: Literal["primary", "secondary"] = "secondary" if whole else "primary"
+    """Both steps in one go; a full fine-tune has one."""
     if "adapter" not in export.kinds_of(run):
         st.caption(t("page.merge.full"))
-        if st.button(t("page.merge.convert"), type=kind, disabled=busy or not trained, key="convert"):
+        if st.button(t("page.merge.whole"), type=kind, disabled=off, key="convert"):
             begin(run.job("convert"), convert.plan(run))
-        return
-    has_adapter = any(a.kind == "adapter" for a in made)
-    with st.container(horizontal=True, key="steps"):
-        if st.button(t("page.merge.both"), type=kind, disabled=busy or not trained, key="both"):
-            begin(run.job("export"), export.plan(workspace, run))
-        if st.button(t("page.merge.convert"), disabled=busy or not trained, key="convert"):
+    elif st.button(t("page.merge.both"), type=kind, icon=":material/merge:", disabled=off, key="both"):
+        begin(run.job("export"), export.plan(workspace, run))
+
+
+def single_steps(run: RunPaths, off: bool, no_merge: bool) -> None:
+    with st.container(horizontal=True, key="single"):
+        if st.button(t("page.merge.convert"), disabled=off, key="convert"):
             begin(run.job("convert"), convert.plan(run))
-        help_text = None if has_adapter else t("page.merge.merge.help")
-        if st.button(t("page.merge.merge"), disabled=busy or not has_adapter, help=help_text, key="merge"):
+        help_text = t("page.merge.merge.help") if no_merge else None
+        if st.button(t("page.merge.merge"), disabled=no_merge, help=help_text, key="merge"):
             begin(run.job("merge"), merge.plan(run))
 
 

@@ -203,7 +203,7 @@ def test_a_failure_is_explained_with_its_line_and_the_way_on(workspace: Workspac
     assert "GPU ran out of memory" in error.value and not page.exception
     assert page.code[0].value.startswith("torch.OutOfMemoryError: CUDA out of memory")
     assert "failed" in badge(page) and has_chart(page, run)
-    assert buttons(page) == {f"remedy {run.id}", "resume", "again_do"}
+    assert buttons(page) == {f"remedy {run.id}", "resume", "chain_as_it_is", "again_do"}
     assert page.button(key="resume").label == "Resume from iteration 20"
 
 

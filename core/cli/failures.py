@@ -3,6 +3,7 @@
 import argparse
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def _retry(options: argparse.Namespace, workspace: Workspace) -> Result:
     with progress("tune" if chain.has_chain(run) else "train") as shown:
         shown.say("retry.new", run=new.id, changes=changes_in_words(found))
         if chain.has_chain(run):
-            return tune_here(workspace, new.id, chain.asked_before(run) or TuneRequest(""), shown)
+            asked = replace(chain.asked_before(run) or TuneRequest(""), as_it_is=False)
+            return tune_here(workspace, new.id, asked, shown)
         with can_go_on(workspace, "train", new.id):
             done = tune.run_train(new, shown)
     return {"run": new.id, "checkpoint": str(done.checkpoint), "iteration": done.iteration}

@@ -45,7 +45,8 @@ def plan_again(workspace: Workspace, folder: Path, run: str = "") -> JobSpec:
     """
     call, request = read_call(folder)
     if isinstance(request, TuneRequest):
-        request = replace(request, restart=False)  # it goes on
+        # It goes on; of another run nothing is trained yet.
+        request = replace(request, restart=False, as_it_is=request.as_it_is and not run)
     job = workspace.run(run).job(folder.name) if run else folder
     # A run's folder that was copied or came from somebody else is about itself, whatever its request says.
     own = folder.parent.name if call.run and folder.parent.parent == workspace.runs else call.run

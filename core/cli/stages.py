@@ -128,7 +128,8 @@ def _wanted(run: RunPaths | None, request: TuneRequest) -> TuneRequest:
     before = chain.asked_before(run) if run else None
     if before is None:
         return request
-    return replace(before, restart=request.restart, auto_resume=request.auto_resume or before.auto_resume)
+    wanted = replace(before, restart=request.restart, as_it_is=request.as_it_is)
+    return replace(wanted, auto_resume=request.auto_resume or before.auto_resume)
 
 
 def _refuse_another(options: argparse.Namespace, workspace: Workspace) -> None:

@@ -19,8 +19,8 @@ from core.jobs.here import in_this_process as job_of_this_process
 from core.jobs.job import JobPaths, JobSpec, profile_of
 from core.jobs.launch import launch, stop
 from core.jobs.request import Call, of_record, read_request
+from core.jobs.status import LIVE, State, state_of, status_of, went_down_with_the_machine
 from core.jobs.status import is_live as job_is_live
-from core.jobs.status import status_of, went_down_with_the_machine
 from core.models.catalog import find
 from core.models.folder import read_model, read_shape
 from core.pipeline.tune import prepared
@@ -36,7 +36,8 @@ from core.queue.cards import computing
 from core.recipe.disk import disk_use
 from core.runs import CHAIN, COMMANDS, DATA, STEPS, introduce
 from core.slurm.profile import Profile
-from core.steps import dividing, download, prepare
+from core.steps import dividing, download, prepare, proof, resuming
+from core.steps.checkpoints import Trained
 from core.steps.step import call_job, check_space
 from core.wording import spoken_language
 from core.workspace.files import ODD, read_object
@@ -73,7 +74,7 @@ def go_on(
     nobody knows what it was asked to be, JobRunning, JobNotStarted."""
     if (before := asked_before(run)) is None:
         raise NoSuchJob(folder=run.job(CHAIN))
-    request = replace(before, auto_resume=auto_resume or before.auto_resume)
+    request = replace(before, as_it_is=False, auto_resume=auto_resume or before.auto_resume)
     rest = plan_rest(workspace, run, request, by, language, profile)
     launch(run.job(CHAIN), rest, secrets(workspace, request))
 
@@ -88,6 +89,17 @@ def plan_rest(
         if profile is None:
             dividing.put_here(run)
     return plan(workspace, run, request, by, language, profile=profile)
+
+
+def makeable(run: RunPaths) -> Trained | None:
+    """The checkpoint that an assistant can be made of though its training has not come to its end; None where
+    that has, is at work or has kept nothing, and where it is made of it already. Raises DamagedFile."""
+    if run.adopted.exists() or not prepared(run):
+        return None
+    if state_of(run.job("train")) in {None, State.finished, *LIVE}:
+        return None
+    last = resuming.resumable(run)
+    return last if last and proof.missing(run) == "merge" else None
 
 
 def start_data(workspace: Workspace, request: TuneRequest, by: str, language: str) -> RunPaths:

@@ -24,8 +24,9 @@ from core.pipeline.checkpoints import CHOOSE
 from core.pipeline.tune import finished, prepared
 from core.pipeline.tune_request import TuneRequest
 from core.runs import CHAIN, STEPS, awaited, is_at_work
-from core.steps import prepare, proof, watch
+from core.steps import prepare, proof, resuming, watch
 from core.steps.convert import makes_adapter
+from core.wording import say
 from core.workspace.import_paths import ImportPaths
 from core.workspace.paths import RunPaths, Workspace
 
@@ -211,10 +212,12 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
             continue
         if name == CHOOSE and not (asked and asked.checkpoint == "best"):
             continue
-        needless |= bool(status and status.state is State.finished and _earlier(status, whole))
+        left_so = name == "train" and bool(asked and asked.as_it_is) and bool(status)
+        needless |= bool(status and (left_so or status.state is State.finished) and _earlier(status, whole))
         state = status.state if status else State.finished if needless else None
-        state = awaited(state, whole.state if whole else None)
+        state = awaited(state, whole.state if whole and not needless else None)
         share, note = _share(workspace, run, name) if state in LIVE else (float(state is State.finished), "")
+        note = _left_at(run) if left_so and needless else note
         began = status.started if status else None
         told = job_progress(_job(workspace, run, name)) if status else None
         slower, slowed = (told.slower, told.slowed) if told else (1.0, 1.0)
@@ -226,6 +229,12 @@ def _stages(workspace: Workspace, run: RunPaths, whole: Status | None) -> Iterat
         yield Stage(
             name, state, share, note, needless, began, heard, *marks, _kept(told, began), slower, slowed
         )
+
+
+def _left_at(run: RunPaths) -> str:
+    """Of a training that is not gone on with: up to where it is kept."""
+    last = resuming.resumable(run)
+    return say("chain.as_it_is.note", iteration=last.iteration) if last else ""
 
 
 def _kept(told: JobProgress | None, began: float | None) -> float | None:

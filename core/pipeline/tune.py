@@ -29,7 +29,20 @@ from core.proof.questions import Question, own_questions, questions
 from core.recipe.disk import disk_use
 from core.recipe.recipe import Recipe
 from core.runs import CHAIN, STEPS, introduce
-from core.steps import answer, convert, data, dividing, export, merge, prepare, proof, prove, resuming, train
+from core.steps import (
+    answer,
+    chosen,
+    convert,
+    data,
+    dividing,
+    export,
+    merge,
+    prepare,
+    proof,
+    prove,
+    resuming,
+    train,
+)
 from core.steps.answer import AnswerCache, PromptFormat
 from core.steps.busy import busy
 from core.steps.checkpoints import Trained, checkpoints, is_whole
@@ -89,8 +102,10 @@ def _tune(
     if run:
         outlast(run, progress)
     run = make_data(workspace, request, progress, run, begun)
-    check_space(run.root, room_for(run))
-    if request.restart or not trained_already(run):
+    check_space(run.root, room_for(run, request.as_it_is))
+    if request.as_it_is:
+        progress.say("tune.as_it_is", iteration=chosen.used(run).iteration)
+    elif request.restart or not trained_already(run):
         run_train(run, progress, restart=request.restart)
     kept.choose(workspace, run, progress)
     make_model(run, progress)
@@ -119,14 +134,15 @@ def make_model(run: RunPaths, progress: Progress) -> None:
         run_merge(run, progress)
 
 
-def room_for(run: RunPaths) -> int:
-    """Bytes that making a prepared run whole takes: checkpoints, adapter and merged model, as far as they are
-    not there. Raises MissingArtefact, NoSuchModel."""
+def room_for(run: RunPaths, as_it_is: bool = False) -> int:
+    """Bytes that making a prepared run whole takes: checkpoints, unless it is left ``as_it_is``, adapter and
+    merged model, as far as they are not there. Raises MissingArtefact, NoSuchModel."""
     recipe, model = prepare.recipe_of(run), prepare.model_of(run)
     use = disk_use(recipe, model, read_shape(model), prepare.iterations(run, recipe))
     adapter = 0 if converted(run) else use.adapter
     merged = 0 if made(run, "merge" if convert.makes_adapter(run) else "convert", "merged") else use.merged
-    return adapter + merged + (0 if trained_already(run) else prepare.space_for(run, recipe, model))
+    done = as_it_is or trained_already(run)
+    return adapter + merged + (0 if done else prepare.space_for(run, recipe, model))
 
 
 def trained_already(run: RunPaths) -> bool:

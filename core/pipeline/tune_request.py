@@ -39,6 +39,7 @@ class TuneRequest:
     trained are left out and listed. ``max_length`` None follows the data. Without ``identity`` the data is
     taught alone; with it, whose the assistant is is taught beside data that does not say so itself.
     ``document``: whether a text is read as a document of which questions are made, None as it looks.
+    With ``as_it_is`` a training that ended early is not gone on with: the model is made of what it has kept.
     After a crash it goes on by itself, at most ``auto_resume`` times. ``devices``: so many of each machine
     train it, as somebody said; None where nobody has. ``nodes``, and ``gpus`` of each, are what the Slurm
     profile asks for by which it is planned."""
@@ -55,6 +56,7 @@ class TuneRequest:
     template_reason: str = ""
     reading: Reading = Reading()
     restart: bool = False
+    as_it_is: bool = False
     leave_out_broken: bool = False
     max_length: int | None = None
     method: Method = "lora"

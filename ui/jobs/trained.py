@@ -2,16 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Literal
 
 import streamlit as st
 
 from core.errors import MissingArtefact, NoWholeCheckpoint
+from core.jobs.launch import launch
 from core.jobs.status import State, status_of
+from core.pipeline import chain
+from core.runs import CHAIN
 from core.steps import dividing, proof, resuming, train
 from core.steps.adopt import no_export
-from core.workspace.paths import RunPaths
-from ui.shell.frame import go_to, link_to
+from core.steps.checkpoints import Trained
+from core.workspace.paths import RunPaths, Workspace
+from core.workspace.user import user_name
+from ui.shell.frame import go_to, link_to, shown_errors
 from ui.shell.text import Markdown, language, plain, t
 
 ICONS = {"chat": ":material/chat:", "compare": ":material/compare:", "publish": ":material/publish:"}
@@ -34,6 +40,27 @@ def show_fewer(run: RunPaths) -> None:
     """Say that a run that goes on here does so on fewer GPUs than it was on."""
     if fewer := dividing.fewer_here(run):
         st.info(t("train.fewer_devices", **asdict(fewer)), icon=":material/memory:")
+
+
+def as_it_is_button(kept: Trained, kind: Literal["primary", "secondary"]) -> bool:
+    """Whether somebody wants the assistant of what was learned up to this checkpoint, and no more."""
+    icon, help_text = ":material/auto_awesome:", t("chain.as_it_is.help", iteration=kept.iteration)
+    return st.button(t("chain.as_it_is"), key="chain_as_it_is", type=kind, icon=icon, help=help_text)
+
+
+def offer_as_it_is(workspace: Workspace, run: RunPaths, kind: Literal["primary", "secondary"]) -> bool:
+    """The same beside what can be done with a training that has ended early, where there is anything to make
+    of it; Start shows how it is made. Returns whether it is offered."""
+    kept, asked = chain.makeable(run), chain.asked_before(run)
+    if kept is None or asked is None:
+        return False
+    if as_it_is_button(kept, kind):
+        with shown_errors():
+            wanted = replace(asked, as_it_is=True)
+            rest = chain.plan_rest(workspace, run, wanted, user_name(), language(), None)
+            launch(run.job(CHAIN), rest, chain.secrets(workspace, asked))
+            go_to("start", run)
+    return True
 
 
 def show_next(run: RunPaths, outcome: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import streamlit as st
 
-from core.jobs.status import LIVE, State
+from core.jobs.status import State
 from core.jobs.turn import position
 from core.pipeline import chain, chain_stages
 from core.pipeline.chain_stages import ChainProgress, Stage
@@ -21,7 +21,7 @@ from ui.jobs.cluster import choose_where, show_where
 from ui.jobs.failure import show_why
 from ui.jobs.panel import show_busy, show_place
 from ui.jobs.step import begin
-from ui.jobs.trained import show_fewer
+from ui.jobs.trained import as_it_is_button, show_fewer
 from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
@@ -53,7 +53,7 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     title = read_run(run).title
     show_in_tab(title, progress.state, progress.share)
     place = position(run.job(CHAIN)) if progress.state is State.waiting else None
-    early = None if progress.live else made_early(run)
+    early = None if progress.live or not run.merged.exists() else made_early(run)
     kind = "early" if early else _kind(progress, bool(place) or waits_in_slurm(run))
     st.header(t(f"chain.title.{kind}", name=title), anchor=False)
     if early:
@@ -80,7 +80,8 @@ def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress) ->
     show_where(workspace, run)
     if progress.live:
         st.caption(t("chain.safe"))
-        if danger_button(t("chain.stop"), "chain_stop", ":material/stop_circle:"):
+        help_text = t("chain.stop.help")
+        if danger_button(t("chain.stop"), "chain_stop", ":material/stop_circle:", help_text=help_text):
             chain.halt(run, user_name())
             st.rerun()
     else:
@@ -102,7 +103,7 @@ def _kind(progress: ChainProgress, waits: bool) -> str:
 
 def _stage(stage: Stage) -> str:
     color = COLORS.get(stage.state, "gray") if stage.state else "gray"
-    note = f" · {plain(stage.note)}" if stage.note and stage.state in LIVE else ""
+    note = f" · {plain(stage.note)}" if stage.note else ""
     took = f" · {duration(seconds)}" if (seconds := stage_took(stage)) else ""
     return f":{color}[{ICONS[stage.state]} {t(f'stage.{stage.name}')}]{note}{took}"
 
@@ -143,14 +144,19 @@ def _go_on(workspace: Workspace, run: RunPaths, first: bool) -> None:
     if (asked := chain.asked_before(run)) is None:
         link_to("data", t("page.config.to_data"), run)
         return
+    kept = chain.makeable(run)
+    on: Literal["primary", "secondary"] = "secondary" if kept and asked.as_it_is else kind
+    as_it_is = False
     with st.container(horizontal=True, vertical_alignment="center", key="chain_rest"):
-        pressed = st.button(t("chain.go_on"), key="chain_go_on", type=kind, icon=":material/play_circle:")
+        pressed = st.button(t("chain.go_on"), key="chain_go_on", type=on, icon=":material/play_circle:")
+        if kept:
+            as_it_is = as_it_is_button(kept, kind if asked.as_it_is else "secondary")
         most = choose_auto_resume("chain_auto_resume", asked.auto_resume)
         profile = choose_where(workspace, "chain_where", run)
     if profile is None:
         show_fewer(run)
-    if pressed:
-        wanted = replace(asked, auto_resume=most)
+    if pressed or as_it_is:
+        wanted = replace(asked, auto_resume=most, as_it_is=as_it_is)
         rest = chain.plan_rest(workspace, run, wanted, user_name(), language(), profile)
         begin(run.job(CHAIN), rest, chain.secrets(workspace, asked))
 

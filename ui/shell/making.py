@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.jobs.status import LIVE, State, state_of
 from core.jobs.turn import another_has_it, kind_of, position
-from core.pipeline import chain_stages, queued
+from core.pipeline import chain, chain_stages, queued
 from core.pipeline.chain_stages import ChainProgress, Stage
 from core.runs import CHAIN, Early, is_at_work, made_early, read_run
 from core.steps import proof
@@ -40,18 +40,23 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
     elif found.state in LIVE:
         parts = (f"**{t('chain.title.live', name=title)}**", stage_of(found), far(found))
         st.progress(found.share, text=" · ".join(parts))
-    elif early := made_early(run):
+    elif run.merged.exists() and (early := made_early(run)):
         show_early(early)
     elif found.state is State.stopped:
-        st.info(t("making.stopped", name=title), icon=":material/stop_circle:")
+        st.info(t("making.stopped", name=title) + way_on(run), icon=":material/stop_circle:")
     else:
         stage, why = chain_stages.failure(workspace, run) or ("", None)
-        said = t("making.failed", name=title)
+        said = t("making.failed", name=title) + way_on(run)
         if stage in SAID_BELOW.get(step, ()):
             st.info(said, icon=":material/info:")
         else:
             reason = f"  \n{plain(why.text(language()))}" if why else ""
             st.error(said + reason, icon=":material/error:")
+
+
+def way_on(run: RunPaths) -> str:
+    """What can be pressed on Start to go on with a run that has ended without its result."""
+    return t("making.go_on_or_as_it_is" if chain.makeable(run) else "making.press_go_on")
 
 
 def show_early(early: Early) -> None:
