@@ -29,6 +29,8 @@ CHAIN = "chain"
 NEWEST = 20
 # The jobs that start others of a run: the chain, both halves of merging, the whole proof.
 COMMANDS = (CHAIN, "export", "proof")
+# Those that make a run's model: its test makes none.
+MAKERS = (CHAIN, "export", DATA, "base", "train", "convert", "merge")
 
 
 @dataclass(frozen=True)
@@ -250,6 +252,12 @@ def awaited(step: State | None, chain: State | None) -> State | None:
 def is_at_work(paths: RunPaths) -> bool:
     """Whether anything that makes the run is at work: a step, or a command that is between two of them."""
     return any(is_live(paths.job(job)) for job in (*COMMANDS, *STEPS))
+
+
+def making(paths: RunPaths) -> State | None:
+    """Whether what makes a run's model is running, or only waits to; None where nothing makes it now."""
+    states = {state_of(paths.job(job)) for job in MAKERS}
+    return next((state for state in (State.running, State.waiting) if state in states), None)
 
 
 def newest(workspace: Workspace) -> list[RunPaths]:

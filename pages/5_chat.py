@@ -8,7 +8,6 @@ from core.chat import server as chat_server
 from core.chat.history import Chat, ChatMessage
 from core.recipe.thinking import ONE_WAY
 from core.recipe.thoughts import split
-from core.runs import is_at_work
 from core.workspace.paths import RunPaths
 from ui.chat.again import VARIED, offer_again
 from ui.chat.answer import answer, show_answer, show_failure, show_question, wait_for_last
@@ -18,6 +17,7 @@ from ui.chat.server import Bar, by, server_bar, spoken_by
 from ui.chat.sidebar import chat_list
 from ui.chat.trust import show_trust
 from ui.shell.frame import Here, open_page, shown_errors
+from ui.shell.making import spoken_of
 from ui.shell.text import plain, spoken, t
 
 LONGEST_QUESTION = 20_000
@@ -68,12 +68,19 @@ def ask_off(bar: Bar) -> str:
     return "page.chat.ask_soon" if bar.server.lives else "page.chat.ask_off"
 
 
+def begin_with(bar: Bar, run: RunPaths | None) -> str:
+    """What an empty chat says: of an assistant that is not made yet, how far it is."""
+    if bar.is_loaded and (bar.made or run is None):
+        return t("page.chat.begin")
+    if run and bar.chosen and not bar.made:
+        return spoken_of(run, "page.chat.begin_soon")
+    return t("page.chat.begin_off") if bar.chosen else ""
+
+
 def show_chat(chat: Chat, bar: Bar, run: RunPaths | None) -> st.delta_generator.DeltaGenerator:
     """Draw what was said; returns the place of the last answer, where another one can stand."""
     if not chat.messages:
-        off = "page.chat.begin_soon" if run and is_at_work(run) else "page.chat.begin_off"
-        begin = "page.chat.begin" if bar.is_loaded else off
-        st.caption(t(begin))
+        st.caption(begin_with(bar, run))
     for message in chat.messages[:-1]:
         show(message)
     last = st.empty()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.pipeline import chain
+from core.pipeline.chain_stages import test_far
 from core.runs import read_run
 from core.steps import own, proof
 from core.steps.proof import Proof
@@ -15,16 +16,18 @@ from ui.runs.checkpoints import show_checkpoints
 from ui.runs.score import offer_answers, show_parts, show_score, show_sentence
 from ui.runs.sweep import show_sweeps
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
+from ui.shell.making import spoken_of
 from ui.shell.text import t
 
 
 def compare_page(workspace: Workspace, run: RunPaths) -> None:
     chained = chain.is_live(run)
-    if chained:
+    if not run.merged.exists():
+        st.info(spoken_of(run, "page.compare.not_merged"), icon=":material/info:")
+        if not chained:
+            link_to("merge", t("page.compare.to_merge"), run)
+    elif chained:
         st.info(t("page.compare.chain"), icon=":material/progress_activity:")
-    elif not run.merged.exists():
-        st.info(t("page.compare.not_merged"), icon=":material/info:")
-        link_to("merge", t("page.compare.to_merge"), run)
     found = proof.read(run)
     known = found is not None and not found.stale
     merged = run.merged.exists()
@@ -55,7 +58,11 @@ def show_proof(run: RunPaths, found: Proof) -> None:
 def offer_proof(workspace: Workspace, run: RunPaths, found: Proof | None) -> None:
     """Ask the questions: the chain does it by itself with a part of them, a run made step by step is asked
     here, and so are all of them."""
-    work = Work("ask", run.job(proof.PROOF), {step: run.job(step) for step in ("base", "ask")})
+
+    def share() -> tuple[float, str] | None:
+        return test_far(workspace, run)
+
+    work = Work("ask", run.job(proof.PROOF), {step: run.job(step) for step in ("base", "ask")}, share)
     if follow_unless_done(work):
         return
     if found is None or found.stale:

@@ -14,6 +14,7 @@ from ui.jobs.step import begin
 from ui.publish.form import ready_to_send, request_form
 from ui.publish.panel import card_editor, describe, follow, has_download, show_bundle, show_places, work_of
 from ui.shell.frame import link_to, need_run, open_page, shown_errors
+from ui.shell.making import spoken_of
 from ui.shell.text import t
 
 # What the button does where nothing is sent to anybody.
@@ -22,12 +23,10 @@ ICONS = {"zip": ":material/folder_zip:", "folder": ":material/drive_file_move:"}
 
 
 def publish_page(workspace: Workspace, run: RunPaths) -> None:
-    if not export.artefacts(run) and chain.is_live(run):
-        st.info(t("page.publish.chain"), icon=":material/progress_activity:")
-        return
     if not export.artefacts(run):
-        st.info(t("page.publish.nothing"), icon=":material/info:")
-        link_to("merge", t("page.publish.to_merge"), run)
+        st.info(spoken_of(run, "page.publish.nothing"), icon=":material/info:")
+        if not chain.is_live(run):
+            link_to("merge", t("page.publish.to_merge"), run)
         return
     facts = read_facts(workspace, run)
     try:

@@ -124,7 +124,7 @@ def test_a_thought_is_folded_beside_its_answer(run: RunPaths) -> None:
 def test_no_run_and_nothing_merged(workspace: Workspace) -> None:
     assert "Nothing is made yet" in open_test_page("compare").info[0].value
     page = open_test_page("compare", make_run(workspace, "A").id)
-    assert "no merged model" in page.info[0].value and not page.exception and not page.button
+    assert "is not finished" in page.info[0].value and not page.exception and not page.button
 
 
 def test_the_grid_and_its_filters(run: RunPaths) -> None:

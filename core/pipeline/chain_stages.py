@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import DamagedFile, TuneboardError
 from core.jobs.failure import Failure, why_failed
-from core.jobs.job import JobPaths
+from core.jobs.job import JobPaths, tries
 from core.jobs.progress import JobProgress, job_progress
-from core.jobs.status import LIVE, State, Status, status_of
+from core.jobs.status import LIVE, State, Status, state_of, status_of
 from core.machine import still_slower
 from core.model_store.importing import far
 from core.models.catalog import STARTER
@@ -23,10 +23,11 @@ from core.pipeline.chain import asked_before, listed_import
 from core.pipeline.checkpoints import CHOOSE
 from core.pipeline.tune import finished, prepared
 from core.pipeline.tune_request import TuneRequest
-from core.runs import CHAIN, STEPS, awaited, is_at_work
+from core.runs import CHAIN, COMMANDS, STEPS, awaited, is_at_work
 from core.steps import prepare, proof, resuming, watch
 from core.steps.convert import makes_adapter
 from core.wording import say
+from core.workspace.files import read_record
 from core.workspace.import_paths import ImportPaths
 from core.workspace.paths import RunPaths, Workspace
 
@@ -120,6 +121,50 @@ def time_left(workspace: Workspace, run: RunPaths) -> tuple[float, float]:
     return found.share, found.seconds
 
 
+def test_far(workspace: Workspace, run: RunPaths) -> tuple[float, str] | None:
+    """How much of a test that no chain runs is behind, from 0 to 1, and in words what it is at and how long
+    it still takes; None before it has begun."""
+    whole = status_of(run.job(proof.PROOF))
+    if whole is None or not whole.started:
+        return None
+    found = [stage for stage in _stages(workspace, run, whole) if stage.name in {"base", "ask"}]
+    stages = [replace(one, needless=False, state=None) if _to_come(one) else one for one in found]
+    slower = _slower(stages)
+    clock = clock_of(
+        stages, _costs(workspace, run, prepared(run), whole.started), whole.started, slower=slower
+    )
+    now = next((one for one in stages if one.state in LIVE), None)
+    doing = " ".join(filter(None, (say(f"stage.{now.name}"), now.note))) if now else ""
+    left = say("chain.left", left=clock.left()) if clock.seconds() else ""
+    return clock.fraction, " · ".join(filter(None, (doing, left)))
+
+
+def _to_come(stage: Stage) -> bool:
+    """Whether what a stage of a test did is of an earlier one."""
+    return stage.name == "ask" and stage.needless
+
+
+def made_in(workspace: Workspace, run: RunPaths) -> dict[str, float]:
+    """Seconds that each stage took which made what the run has now, whoever started it and when: of a
+    training that went on all its parts. Of none that made something for other runs too, before this one."""
+    whole = _whole(run)
+    found = {name: _took(workspace, run, name, whole) for name in STAGES}
+    return {name: max(1.0, seconds) for name, seconds in found.items() if seconds}
+
+
+def _took(workspace: Workspace, run: RunPaths, name: str, whole: Status | None) -> float:
+    if _status(workspace, run, name, whole) is None:
+        return 0.0
+    seconds = 0.0
+    for folder in tries(_job(workspace, run, name)):
+        status = status_of(folder)
+        if status and status.started and status.ended:
+            seconds += status.ended - status.started
+        if name != "train" or not (read_record(JobPaths(folder).request) or {}).get("resume"):
+            break
+    return seconds
+
+
 def _slower(stages: Sequence[Stage]) -> float:
     """How many times as long everything takes now by other programs: as the running stage says, whose own
     work is none of theirs. What the stage before has found stands until this one computes itself, as far as
@@ -194,7 +239,8 @@ def _whole(run: RunPaths) -> Status | None:
     found = [status for step in STEPS if (status := status_of(run.job(step)))]
     began = min((status.started for status in found if status.started), default=None)
     if is_at_work(run):
-        return Status(State.running, started=began)
+        live = {state_of(run.job(job)) for job in (*COMMANDS, *STEPS)}
+        return Status(State.running if State.running in live else State.waiting, started=began)
     if proof.missing(run) is None:
         return Status(State.finished, started=began)
     last = max(found, key=lambda status: status.ended or math.inf, default=None)

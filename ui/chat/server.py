@@ -14,13 +14,14 @@ from core.chat.server import Freed, Readiness, Server, Speaker
 from core.jobs.job import JobPaths
 from core.jobs.status import status_of
 from core.run_list import run_index
-from core.runs import is_at_work, made_at
+from core.runs import made_at, making
 from core.steps.step import megabytes
 from core.workspace.paths import RunPaths, Workspace
 from ui.data.parity import show_difference
 from ui.jobs.failure import show_why
 from ui.jobs.panel import is_live, show_log
 from ui.shell.frame import follow, link_to, list_key, shown_errors
+from ui.shell.making import spoken_of
 from ui.shell.text import duration, moment, spoken, t, told_again
 
 # A loading model is looked at often; one that is ready may still be unloaded in another tab, or be killed.
@@ -45,11 +46,13 @@ OPENED = "runs whose chat was opened"
 
 @dataclass(frozen=True)
 class Bar:
-    """The server as it is now, the model that is to answer, and what that is called beside the others."""
+    """The server as it is now, the model that is to answer, and what that is called beside the others;
+    ``made``: there is one that the run has made."""
 
     server: Server
     chosen: Speaker | None
     name: str
+    made: bool
 
     @property
     def is_loaded(self) -> bool:
@@ -80,8 +83,10 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Bar:
     if now.lives and now.speaker and _place_of(now.speaker, offered) is None:
         offered = [now.speaker, *offered] if run is None else [*offered, now.speaker]
     if not offered:
-        st.info(t("page.chat.no_model"), icon=":material/info:")
-        link_to("start", t("frame.to_start"), None)
+        key = "page.chat.not_made" if run else "page.chat.no_model"
+        st.info(spoken_of(run, key) if run else t(key), icon=":material/info:")
+        link_to("start", t("making.to_start" if run else "frame.to_start"), run)
+    made = run is not None and any(one.run == run.id and one.kind != "base" for one in offered)
     st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center", key="server"):
         names = told_apart(offered)
@@ -93,13 +98,13 @@ def server_bar(workspace: Workspace, run: RunPaths | None) -> Bar:
             every=lambda mark: EVERY.get(mark[0]),
         )
         with shown_errors():
-            _load_or_unload(workspace, now, chosen, first=not (run and is_at_work(run)))
+            _load_or_unload(workspace, now, chosen, first=made or run is None or making(run) is None)
         _template(now)
     called: dict[int | None, str] = dict(enumerate(names))
     loaded = called.get(_place_of(now.speaker, offered), "") if now.lives else ""
     name = called.get(_place_of(chosen, offered), "")
     _notes(workspace, now, chosen, name, loaded)
-    return Bar(now, chosen, name)
+    return Bar(now, chosen, name, made)
 
 
 def _load_by_itself(workspace: Workspace, run: RunPaths | None, offered: Sequence[Speaker]) -> None:

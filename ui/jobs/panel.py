@@ -1,18 +1,22 @@
 """What a page shows of a job: its state, its log with a search, and the machine's load."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import streamlit as st
 
+from core.errors import NotInLine
 from core.jobs.job import JobPaths
 from core.jobs.status import LIVE, State, Status, status_of
 from core.jobs.tail import last_lines
+from core.jobs.turn import position
 from core.machine import meters, this_machine
+from core.pipeline import queued
 from core.steps.busy import busy
 from core.steps.step import megabytes
-from core.workspace.paths import RunPaths
+from core.workspace.paths import RunPaths, Workspace, workspace_around
 from ui.shell.making import place_told
 from ui.shell.text import duration, t
 
@@ -51,6 +55,18 @@ def show_place(folder: Path, begins: bool = True) -> None:
     """Where a job stands that waits for a device; nothing of one that does not. ``begins``: and when."""
     if said := place_told(folder, begins):
         st.info(said, icon=":material/hourglass_empty:")
+
+
+def run_now_button(folder: Path) -> None:
+    """Let a job that waits for a device begin beside whoever has it; nothing of one that does not wait."""
+    root = workspace_around(folder)
+    if root is None or position(folder) is None:
+        return
+    key = f"queue_now {folder.parent.name} {folder.name}"
+    if st.button(t("queue.now"), key=key, icon=":material/bolt:", help=t("queue.now.help")):
+        with suppress(NotInLine):  # it has just begun
+            queued.run_now(Workspace(root), folder)
+        st.rerun()
 
 
 def show_log(folder: Path, key: str) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.errors import MissingArtefact, NoWholeCheckpoint
 from core.jobs.launch import launch
-from core.jobs.status import State, status_of
+from core.jobs.status import State, is_live, status_of
 from core.pipeline import chain
 from core.runs import CHAIN
 from core.steps import dividing, proof, resuming, train
@@ -21,6 +21,7 @@ from ui.shell.frame import go_to, link_to, shown_errors
 from ui.shell.text import Markdown, language, plain, t
 
 ICONS = {"chat": ":material/chat:", "compare": ":material/compare:", "publish": ":material/publish:"}
+ICONS_NEXT = {**ICONS, "compare": ":material/fact_check:", "merge": ":material/arrow_forward:"}
 
 
 def show_passed_over(run: RunPaths) -> None:
@@ -63,6 +64,29 @@ def offer_as_it_is(workspace: Workspace, run: RunPaths, kind: Literal["primary",
     return True
 
 
+def show_test(run: RunPaths, tested: bool) -> None:
+    """The way to what the test of a model has found; of one that was not tested the one press that does it,
+    and of a test that is at work the way to it."""
+    if tested:
+        link_to("compare", t("chain.to_compare"), run)
+    elif testing(run):
+        link_to("compare", t("page.train.watch_test"), run)
+    elif st.button(t("page.train.to_compare"), icon=":material/fact_check:", key="begin_test"):
+        begin_test(run)
+
+
+def testing(run: RunPaths) -> bool:
+    """Whether its test is at work, or waits to be: by itself, or as the chain's end."""
+    return any(is_live(run.job(job)) for job in (CHAIN, proof.PROOF, "ask"))
+
+
+def begin_test(run: RunPaths) -> None:
+    """Start the test of what a run has made, and go to where it is seen."""
+    with shown_errors():
+        launch(run.job(proof.PROOF), proof.plan(run.workspace, run))
+        go_to("compare", run)
+
+
 def show_next(run: RunPaths, outcome: Callable[[], None]) -> None:
     """The first thing that is still to be done with what was trained; then its ``outcome`` and all that can
     be."""
@@ -73,7 +97,8 @@ def show_next(run: RunPaths, outcome: Callable[[], None]) -> None:
         st.warning(t("adopt.no_export", reason=reason), icon=":material/block:")
         return
     coming = lacking or "chat"
-    coming_next = t(f"page.train.next.{coming}")
+    at_work = coming == "compare" and testing(run)
+    coming_next = t("page.train.next.testing" if at_work else f"page.train.next.{coming}")
     status = status_of(run.job("train"))
     # Of one that was stopped every page says on top how far it came (ui.shell.making).
     whole = status is not None and status.state is State.finished
@@ -82,8 +107,10 @@ def show_next(run: RunPaths, outcome: Callable[[], None]) -> None:
     if lacking is None:
         outcome()
     with st.container(horizontal=True, vertical_alignment="center", key="next"):
-        label, icon = t(f"page.train.to_{coming}"), ":material/arrow_forward:"
-        if st.button(label, type="primary", icon=icon, icon_position="right", key=f"next {coming}"):
+        label, icon = t("page.train.watch_test" if at_work else f"page.train.to_{coming}"), ICONS_NEXT[coming]
+        if st.button(label, type="primary", icon=icon, key=f"next {coming}"):
+            if coming == "compare" and not at_work:
+                begin_test(run)
             go_to(coming, run)
         if coming != "merge":
             _ways(run, (way for way in ICONS if way != coming))

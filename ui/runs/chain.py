@@ -1,6 +1,7 @@
 """The whole chain as it runs: each stage turning done, how long it still takes, and what came out."""
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Literal
 
 import streamlit as st
@@ -11,7 +12,7 @@ from core.pipeline import chain, chain_stages
 from core.pipeline.chain_stages import ChainProgress, Stage
 from core.pipeline.tune_request import USUAL_RESUMES
 from core.pipeline.whereabouts import waits_in_slurm
-from core.runs import CHAIN, made_early, read_run
+from core.runs import CHAIN, COMMANDS, STEPS, made_early, making, read_run
 from core.steps import prepare, proof, resuming
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
@@ -21,7 +22,7 @@ from ui.jobs.cluster import choose_where, show_where
 from ui.jobs.failure import show_why
 from ui.jobs.panel import show_busy, show_place
 from ui.jobs.step import begin
-from ui.jobs.trained import as_it_is_button, show_fewer
+from ui.jobs.trained import as_it_is_button, show_fewer, show_test
 from ui.jobs.training import show_health
 from ui.runs.result import show_first, show_result
 from ui.shell.danger import danger_button
@@ -52,9 +53,11 @@ def chain_panel(workspace: Workspace, run: RunPaths) -> None:
 def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     title = read_run(run).title
     show_in_tab(title, progress.state, progress.share)
-    place = position(run.job(CHAIN)) if progress.state is State.waiting else None
+    tested = progress.live and run.merged.exists() and making(run) is None
+    place = waiting_job(run) if progress.state is State.waiting else None
     early = None if progress.live or not run.merged.exists() else made_early(run)
-    kind = "early" if early else _kind(progress, bool(place) or waits_in_slurm(run))
+    waits = bool(place) or waits_in_slurm(run)
+    kind = "early" if early else f"test.{_kind(progress, waits)}" if tested else _kind(progress, waits)
     st.header(t(f"chain.title.{kind}", name=title), anchor=False)
     if early:
         show_early(early)
@@ -63,13 +66,15 @@ def _panel(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None
     elif progress.state is State.finished:
         _result(run, progress)
     else:
+        if tested:
+            _result(run, progress)
         _on_its_way(workspace, run, progress)
 
 
 def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress) -> None:
     """Its stages, and what can be done meanwhile; where it has ended without its result, the way on."""
     if progress.state is State.waiting:
-        show_place(run.job(CHAIN), begins=False)  # the queue above says that
+        show_place(waiting_job(run) or run.job(CHAIN), begins=False)  # the queue above says that
     elif progress.live:
         show_share(progress)
         if progress.running:
@@ -86,6 +91,11 @@ def _on_its_way(workspace: Workspace, run: RunPaths, progress: ChainProgress) ->
             st.rerun()
     else:
         _go_on(workspace, run, first=True)
+
+
+def waiting_job(run: RunPaths) -> Path | None:
+    """The folder of the run's job that waits for a device."""
+    return next((run.job(job) for job in (*COMMANDS, *STEPS) if position(run.job(job))), None)
 
 
 def show_share(progress: ChainProgress) -> None:
@@ -113,21 +123,27 @@ def _result(run: RunPaths, progress: ChainProgress) -> None:
     found = None
     with shown_errors():  # a result that cannot be read keeps nobody from the chat
         found = proof.read(run)
+        if found and found.stale:
+            found = None
         if found:
             show_first(found)
     with st.container(horizontal=True, vertical_alignment="center", key="chain_next"):
         if st.button(t("chain.to_chat"), key="chain_chat", type="primary", icon=":material/chat:"):
             go_to("chat", run)
-        link_to("compare", t("chain.to_compare"), run)
+        show_test(run, tested=found is not None)
         link_to("publish", t("chain.to_publish"), run)
     if found:
         show_result(found)
     with shown_errors():
         show_not_asked(run)
-    if times := [(stage.name, seconds) for stage in progress.stages if (seconds := stage_took(stage))]:
-        each = " · ".join(f"{t(f'stage.{name}')} {duration(seconds)}" for name, seconds in times)
+    if not progress.live and (times := chain_stages.made_in(run.workspace, run)):
+        each = " · ".join(f"{t(f'stage.{name}')} {duration(seconds)}" for name, seconds in times.items())
         st.caption(
-            t("chain.times", whole=duration(sum(seconds for _, seconds in times)), each=Markdown(each))
+            t(
+                "chain.times",
+                whole=duration(sum(times.values())),
+                each=Markdown(each),
+            )
         )
 
 

@@ -12,6 +12,7 @@ from core.pipeline.queued import Queued, Turns
 from core.runs import STEPS, read_run
 from core.workspace.paths import RunPaths, Workspace
 from core.workspace.user import user_name
+from ui.jobs.panel import run_now_button
 from ui.shell.danger import danger_button
 from ui.shell.frame import choose_run, follow
 from ui.shell.text import plain, t
@@ -82,9 +83,7 @@ def _buttons(workspace: Workspace, one: Queued, key: str, movable: bool) -> None
         st.rerun()
     if movable:
         _move_buttons(workspace, one, key)
-    if st.button(t("queue.now"), key=f"queue_now {key}", icon=":material/bolt:", help=t("queue.now.help")):
-        queued.run_now(workspace, one.job)
-        st.rerun()
+    run_now_button(one.job)
     if danger_button(
         t("queue.cancel"), f"queue_cancel {key}", ":material/close:", help_text=t("queue.cancel.help")
     ):

@@ -10,10 +10,10 @@ from core.jobs.status import LIVE, State, state_of
 from core.jobs.turn import another_has_it, kind_of, position
 from core.pipeline import chain, chain_stages, queued
 from core.pipeline.chain_stages import ChainProgress, Stage
-from core.runs import CHAIN, Early, is_at_work, made_early, read_run
+from core.runs import CHAIN, Early, is_at_work, made_early, making, read_run
 from core.steps import proof
 from core.workspace.paths import RunPaths, Workspace
-from ui.shell.text import duration, language, plain, t
+from ui.shell.text import Markdown, duration, language, plain, t
 
 # Seconds between two looks; those of the parts beside it are others (ui.shell.frame.follow).
 EVERY = 3.1
@@ -52,6 +52,13 @@ def show_making(workspace: Workspace, run: RunPaths, found: ChainProgress, step:
         else:
             reason = f"  \n{plain(why.text(language()))}" if why else ""
             st.error(said + reason, icon=":material/error:")
+
+
+def spoken_of(run: RunPaths, key: str) -> str:
+    """A sentence that says of a run without a model first whether that is being made, or waits to be, or
+    neither: ``key`` takes it as ``unmade``."""
+    unmade = t(f"unmade.{making(run) or 'ended'}", name=read_run(run).title)
+    return t(key, unmade=Markdown(unmade))
 
 
 def way_on(run: RunPaths) -> str:
