@@ -240,3 +240,20 @@ def test_rows_may_stand_beside_lines_with_marks() -> None:
     found = said("秋游\n\n集合 周六早上七点 校门口\n带：水 帽子\n住 山里民宿 两人一间\n")
     assert found["集合是什么？"] == "集合：周六早上七点 校门口" and found["带是什么？"] == "带：水 帽子"
     assert found["住是什么？"] == "住：山里民宿 两人一间"
+
+
+def test_a_day_off_and_an_owner_are_asked_for_as_people_do() -> None:
+    text = "# 阿强修车铺\n老板：陈阿强\n每逢周一公休！\n地址：幸福路3号\n"
+    facts = {fact.answer: fact for fact in document_rows(text, "铺子", "zh").facts}
+    assert "老板是谁？" in facts["老板：陈阿强"].questions
+    assert "哪天休息？" in facts["休息日：周一"].questions
+    text = "# The Bike Shed\nOwner: Mary Poole\nWe're closed on Mondays.\nAddress: 3 High Street\n"
+    facts = {fact.answer: fact for fact in document_rows(text, "shop", "en").facts}
+    assert "Who is the Owner?" in facts["Owner: Mary Poole"].questions
+    assert "Which day are you closed?" in facts["closing day: Mondays"].questions
+
+
+def test_a_closed_day_with_more_to_say_stays_as_it_is() -> None:
+    text = "# The Bike Shed\nClosed on Mondays, but ring us in an emergency.\nAddress: 3 High Street\n"
+    facts = document_rows(text, "shop", "en").facts
+    assert any("ring us" in fact.answer for fact in facts)

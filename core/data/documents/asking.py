@@ -23,6 +23,8 @@ TIME = re.compile(r"\d{1,2}\s?[:：]\s?\d{2}|\d\s?[ap]\.?m\b|\d\s?点", re.IGNOR
 # Quotation marks inside of some.
 _INNER = re.compile(r"“([^“”]*)”")
 _NUMBER_OF_PHONE = re.compile(r"\+?[\d(](?:[\s()/-]?\d){5,}")
+# Of a person, not "ask at the desk until 5".
+_NAME = re.compile(r"[^\W\d_][^\d\n,，。;；:：]{0,30}")
 # "Q:" before a question whose answer has no mark.
 _CALL = re.compile(r"[打拨]|\b(?:call|ring|text)\b", re.IGNORECASE)
 _ASKS = re.compile(r"^(?:Q|问)\s?\d*\s?[:：]\s*(?=\S)")
@@ -193,6 +195,7 @@ class Asker:
             return
         is_number = re.match(r"[^\w]*\d", value) or key == self.words["phone"]
         kind = "number" if is_number and not on_a_day else "value"
+        kind = "person" if self.words.is_of_persons(key) and _NAME.fullmatch(value) else kind
         self._ask(kind, "value_answer", line, key, key=key, value=value)
 
     def _is_of_a_part(self, value: str) -> bool:

@@ -36,6 +36,12 @@ _ON_DAYS = re.compile(
     rf"(?P<key>[^\W\d_][^\n,，。；;:：!！?？]{{1,38}}?)\s+(?P<value>{DAYS}\s+\d[\d.:apm]*\s?[-–—~～至到]\s?\d.*)",
     re.IGNORECASE,
 )
+# "周三休息!!", "Closed on Mondays.": a line of its own that says when nothing is open.
+CLOSED = re.compile(
+    rf"(?:每逢?)?(?P<zh>{DAYS})(?:店休|休息|公休|休业|不营业|不开门|闭馆)[!！。.]*"
+    rf"|(?:we(?:'re|’re| are) )?closed (?:on |every |all )*(?P<en>{DAYS})[!.]*",
+    re.IGNORECASE,
+)
 _NO_TEXT = re.compile(r"\d{100}|\s{200}")
 # "第一节 语文", "周一 语文 数学": what is counted or a day, and what it is.
 _IN_ORDER = re.compile(
@@ -87,6 +93,12 @@ def is_no_text(text: str) -> bool:
     """Whether so many digits or blanks stand one after the other that nobody has written them to be read:
     whatever looks for a number in them would look from each of them."""
     return _NO_TEXT.search(text) is not None
+
+
+def closed_on(text: str) -> str:
+    """The days of a line that says only when nothing is open; empty for any other."""
+    match = None if is_no_text(text) else CLOSED.fullmatch(text.strip())
+    return (match["zh"] or match["en"]).rstrip(".") if match else ""
 
 
 def pair(text: str) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from core.data.documents.asking import Asker
 from core.data.documents.bare_prices import ABOUT_PRICES, prices_in_row, with_prices
 from core.data.documents.days import is_days
 from core.data.documents.facts import NotAsked
-from core.data.documents.lines import in_fields, is_label, looks_like_several, stated, statements
+from core.data.documents.lines import closed_on, in_fields, is_label, looks_like_several, stated, statements
 from core.data.documents.marks import LONGEST_KEY
 from core.data.documents.rules import is_of_sentences, says, yes_or_no
 from core.data.documents.sentences import are_own, goes_on
@@ -81,7 +81,7 @@ def _said(asker: Asker, lines: Sequence[str], line: int) -> list[Told]:
         known = [one or at for one, at in zip(known, then, strict=True)]
     fields = iter(in_fields([part for part, one in zip(parts, known, strict=True) if not one]))
     known = [one or next(fields, None) for one in known]
-    known = [one or _of_heading(asker, part) for one, part in zip(known, parts, strict=True)]
+    known = [one or _alone(asker, part) for one, part in zip(known, parts, strict=True)]
     whole = [part if len(lines[at - line]) <= LONGEST_UNMARKED else "" for part, at in told]
     known, bare = with_prices(whole, known, asker.path, asker.prices)
     return [
@@ -174,8 +174,10 @@ def _asked_singly(asker: Asker, one: str, line: int) -> bool:
     return bool(asks)
 
 
-def _of_heading(asker: Asker, part: str) -> tuple[str, str] | None:
-    """An amount alone is what its heading costs."""
+def _alone(asker: Asker, part: str) -> tuple[str, str] | None:
+    """An amount alone is what its heading costs; the days when nothing is open have a label of their own."""
+    if days := closed_on(part):
+        return str(asker.words["closed"]), days
     return (asker.heading, part) if asker.parents and _ONLY_AMOUNT.fullmatch(part) else None
 
 

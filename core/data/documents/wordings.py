@@ -169,6 +169,10 @@ class Wordings:
         """Whether something is about telephone numbers, or about whom to ask."""
         return (self._topic(about) or {}).get("name") == "phone"
 
+    def is_of_persons(self, about: str) -> bool:
+        """Whether something is about who somebody is."""
+        return (self._topic(about) or {}).get("name") == "owner"
+
     def _topic(self, about: str) -> dict[str, Any] | None:
         topics = (one for one in self.bank["topics"] if re.search(one["about"], about, re.IGNORECASE))
         return next(topics, None)
