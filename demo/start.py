@@ -150,7 +150,13 @@ def make(folder: Path, python: Path) -> None:
     if sys.platform == "linux" and not shutil.which("nvidia-smi"):
         without_gpu(pip, requirements.read_text(encoding="utf-8").split())
     if subprocess.run([*pip, "--requirement", str(requirements)]).returncode:
-        raise Missing("no_packages", version=sys.version.split()[0])
+        raise Missing("no_packages" if reaches(pip) else "no_network", version=sys.version.split()[0])
+
+
+def reaches(pip: list[str]) -> bool:
+    """Whether pip gets to any package at all, by the index and the proxy that it is set to."""
+    asked = ["--dry-run", "--ignore-installed", "--no-deps", "--retries", "0", "six"]
+    return not subprocess.run([*pip, *asked], capture_output=True).returncode
 
 
 def without_gpu(pip: list[str], pins: list[str]) -> None:

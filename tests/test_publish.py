@@ -29,7 +29,7 @@ from core.jobs.request import as_record, of_record
 from core.jobs.status import State
 from core.proof.score import OwnFacts, Share
 from core.publish import bundle, disks, personal
-from core.publish.card import CardPage, body
+from core.publish.card import CardPage, body, write_card
 from core.publish.deliver import deliver
 from core.publish.facts import read_facts
 from core.publish.licences import base_of, is_hub_id
@@ -124,6 +124,17 @@ def test_a_checkpoint_that_is_not_the_last_is_told(workspace: Workspace) -> None
     stopped = replace(facts, checkpoint=10, planned=540)
     assert "iteration 10, of 540 that were planned" in body(stopped, CardPage("merged", "nobody/m"), "en")
     assert "第 10 次迭代" in body(stopped, CardPage("merged", "nobody/m"), "zh")
+
+
+@pytest.mark.parametrize(("name", "second"), [("林小满", "## English"), ("Ada", "## 中文说明")])
+def test_the_card_speaks_the_reader_s_language_first(workspace: Workspace, name: str, second: str) -> None:
+    """And says what "not measured" means, and where it is pressed."""
+    facts = replace(read_facts(workspace, make_publishable(workspace, name, logged=False)), score=None)
+    text = write_card(facts, CardPage("app", ""))
+    assert text.index(f"# {name}") < text.index(second)
+    assert "开始最终测试" in text and "Run the final test" in text
+    zh_first = text.index("开始最终测试") < text.index("Run the final test")
+    assert zh_first == (name == "林小满")
 
 
 def test_what_was_answered_wrongly_of_own_data_is_told(workspace: Workspace) -> None:

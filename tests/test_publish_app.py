@@ -116,7 +116,8 @@ def write_program(path: Path, line: str) -> None:
     ("replaced", "said"),
     [
         ({"venv": 1}, "python3-venv"),
-        ({"pip": 1}, "没有装好"),
+        ({"pip": 1}, "没有连上网"),
+        ({"six": 0, "pip": 1}, "没有装好"),
         ({"free": 1000}, "可用 0.0 GB"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The model card: README.md with metadata for the hubs, in English and in Chinese.
+"""The model card: README.md with metadata for the hubs, in English and in Chinese, the reader's first.
 
 Everything in it is read from the run. Its metadata is what huggingface_hub's own classes accept.
 """
@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from core.data.drafts import language_of
 from core.data.row_counts import row_counts
 from core.proof.telling import told, wrong_facts
 from core.publish import usage
 from core.publish.facts import Facts
 from core.publish.request import What
 from core.recipe.method import has_adapter
-from core.wording import Language, say
+from core.wording import Language, say, spoken_language
 
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 PICTURE = "loss.png"
@@ -41,8 +42,16 @@ class CardPage:
 
 def write_card(facts: Facts, page: CardPage) -> str:
     """The whole README.md. Raises ValueError when huggingface_hub refuses the metadata."""
-    parts = [body(facts, page, language) for language in LANGUAGES]
+    parts = [body(facts, page, language) for language in languages(facts)]
     return f"---\n{metadata(facts, page)}\n---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def languages(facts: Facts) -> list[Language]:
+    """Both, the one first that whoever gets it most likely reads: Chinese where the assistant's name or its
+    system prompt is, else the one of whoever publishes it."""
+    own = language_of(facts.name + facts.recipe.system)
+    first = "zh" if own == "zh" else spoken_language()
+    return sorted(LANGUAGES, key=lambda language: language != first)
 
 
 def metadata(facts: Facts, page: CardPage) -> str:
@@ -94,7 +103,8 @@ def _sections(facts: Facts, page: CardPage, language: Language) -> Iterator[str]
         return say(f"card.{key}", language, **values)
 
     base = f"[{facts.base.id}](https://huggingface.co/{facts.base.id})" if facts.base.id else facts.base.name
-    yield f"# {plain(facts.name)}" if language == "en" else f"## {told('language')}"
+    first = language == languages(facts)[0]
+    yield f"# {plain(facts.name)}" if first else f"## {told('language')}"
     yield told("lead", name=plain(facts.name), base=base)
     if facts.checkpoint and facts.planned and facts.checkpoint < facts.planned:
         yield told("checkpoint", at=facts.checkpoint, total=facts.planned)

@@ -124,7 +124,7 @@ def _put_app(folder: Path, facts: Facts) -> None:
         words[language]["wrong"] = wrong_facts(facts.score, language)
     settings = {"title": facts.name, "model": MODEL, "system": facts.recipe.system, "words": words}
     settings |= {"examples": facts.examples}
-    settings |= {"language": starters.first_language(facts), "start": starters.words()}
+    settings |= {"language": card.languages(facts)[0], "start": starters.words()}
     write_json(folder / "settings.json", settings)
     pins = [f"{name}=={version(name).partition('+')[0]}" for name in APP_PACKAGES]
     write_text(folder / "requirements.txt", "\n".join([*pins, ""]))

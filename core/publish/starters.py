@@ -4,19 +4,19 @@ languages, and the words of the app's starters (``demo/start.py``)."""
 from html import escape
 from pathlib import Path
 
-from core.data.drafts import language_of
 from core.models.folder import read_model
-from core.publish.card import LANGUAGES
+from core.publish.card import LANGUAGES, languages
 from core.publish.facts import Facts
 from core.publish.usage import to_run
 from core.steps.step import megabytes
-from core.wording import Language, say, sentences, spoken_language
+from core.wording import Language, say, sentences
 from core.workspace.files import write_text
 
 GUIDE = "READ-ME-FIRST.html"
 START = (
     "demo.start.preparing", "demo.start.opening", "demo.start.waiting", "demo.start.ended", "demo.start.bits",
-    "demo.start.no_room", "demo.start.no_folder", "demo.start.no_venv", "demo.start.no_packages",
+    "demo.start.no_room", "demo.start.no_folder", "demo.start.no_venv", "demo.start.no_network",
+    "demo.start.no_packages",
 )  # fmt: skip
 # Bytes of Python, PyTorch and Streamlit themselves.
 BESIDES = 10**9
@@ -46,13 +46,6 @@ section+section{{border-top:1px solid;margin-top:2rem}}
 """
 
 
-def first_language(facts: Facts) -> Language:
-    """The language that whoever gets it most likely reads: Chinese where the assistant's name or its system
-    prompt is, else the one of whoever publishes it."""
-    own = language_of(facts.name + facts.recipe.system)
-    return "zh" if own == "zh" else spoken_language()
-
-
 def words() -> dict[str, dict[str, str]]:
     """What the app's starters say, by language; they fill in what only the computer they run on knows."""
     return {
@@ -69,11 +62,10 @@ def memory_to_chat(model: Path) -> str:
 def put_guide(folder: Path, facts: Facts, what: str, memory: str = "") -> None:
     """Write the page that is opened first: nobody who is given this has seen Tuneboard. What an app
     needs, its ``memory`` too, stands before how it is started."""
-    first = first_language(facts)
-    both = sorted(LANGUAGES, key=lambda language: language != first)
+    both = languages(facts)
     sections = "\n".join(_section(facts, what, language, memory) for language in both)
     title = escape(facts.name)
-    write_text(folder / GUIDE, PAGE.format(language=first, title=title, sections=sections))
+    write_text(folder / GUIDE, PAGE.format(language=both[0], title=title, sections=sections))
 
 
 def _section(facts: Facts, what: str, language: Language, memory: str) -> str:
